@@ -1,0 +1,62 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of the house and who may import whom. The dependency lists below are the import rules:
+// `Verification` sees `LogModel` only, the engine never sees the modules that test it.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+  name: "tornlog",
+  products: [.executable(name: "tornlog", targets: ["tornlog"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+  ],
+  targets: [
+    .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
+    .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
+    .target(
+      name: "CRawLoops", cSettings: [.define("_GNU_SOURCE")],
+      linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("z")]),
+
+    room("LogModel", []),
+    room("Storage", ["LogModel", "CURing"]),
+    room("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
+    room("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
+    room("FaultInjection", ["LogModel", "Storage"]),
+    room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
+    room("Verification", ["LogModel"]),
+    room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
+    room("Reporting", ["LogModel", "Verification"]),
+    room(
+      "Trials",
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
+        "ScenarioFormat", "Reporting",
+      ]),
+    room("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
+    .executableTarget(
+      name: "tornlog",
+      dependencies: [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
+        "ScenarioFormat", "Reporting", "Trials", "Benchmarks",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: strict),
+  ]
+)

@@ -1,0 +1,3 @@
+#ifndef TORNLOG_CRAWLOOPS_H
+#define TORNLOG_CRAWLOOPS_H
+#endif

@@ -1,0 +1,118 @@
+#include "curing.h"
+
+#include <errno.h>
+#include <liburing.h>
+#include <stdlib.h>
+
+#ifndef IORING_SETUP_SINGLE_ISSUER
+#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
+#endif
+#ifndef IORING_SETUP_COOP_TASKRUN
+#define IORING_SETUP_COOP_TASKRUN (1U << 8)
+#endif
+
+struct tl_ring {
+  struct io_uring ring;
+};
+
+tl_ring *tl_ring_open(unsigned entries, int *error) {
+  tl_ring *self = calloc(1, sizeof *self);
+  if (!self) {
+    *error = ENOMEM;
+    return NULL;
+  }
+  // Kernels before 6.0 refuse the two hints with EINVAL; the ring works without them.
+  int result = io_uring_queue_init(entries, &self->ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN);
+  if (result == -EINVAL) result = io_uring_queue_init(entries, &self->ring, 0);
+  if (result < 0) {
+    *error = -result;
+    free(self);
+    return NULL;
+  }
+  return self;
+}
+
+void tl_ring_close(tl_ring *self) {
+  if (!self) return;
+  io_uring_queue_exit(&self->ring);
+  free(self);
+}
+
+int tl_ring_register_buffers(tl_ring *self, void *const *bases, const size_t *lengths, unsigned count) {
+  struct iovec *vectors = calloc(count, sizeof *vectors);
+  if (!vectors) return -ENOMEM;
+  for (unsigned i = 0; i < count; i++) {
+    vectors[i].iov_base = bases[i];
+    vectors[i].iov_len = lengths[i];
+  }
+  int result = io_uring_register_buffers(&self->ring, vectors, count);
+  free(vectors);
+  return result;
+}
+
+int tl_ring_prepare_write(tl_ring *self, int fd, const void *data, unsigned length, uint64_t offset, int dsync,
+                          int buffer_index, uint64_t tag) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+  if (!sqe) return -EBUSY;
+  if (buffer_index >= 0)
+    io_uring_prep_write_fixed(sqe, fd, data, length, offset, buffer_index);
+  else
+    io_uring_prep_write(sqe, fd, data, length, offset);
+  if (dsync) sqe->rw_flags = RWF_DSYNC;
+  sqe->user_data = tag;
+  return 0;
+}
+
+int tl_ring_prepare_read(tl_ring *self, int fd, void *data, unsigned length, uint64_t offset, int buffer_index,
+                         uint64_t tag) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+  if (!sqe) return -EBUSY;
+  if (buffer_index >= 0)
+    io_uring_prep_read_fixed(sqe, fd, data, length, offset, buffer_index);
+  else
+    io_uring_prep_read(sqe, fd, data, length, offset);
+  sqe->user_data = tag;
+  return 0;
+}
+
+int tl_ring_prepare_fsync(tl_ring *self, int fd, int data_only, uint64_t tag) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+  if (!sqe) return -EBUSY;
+  io_uring_prep_fsync(sqe, fd, data_only ? IORING_FSYNC_DATASYNC : 0);
+  sqe->user_data = tag;
+  return 0;
+}
+
+int tl_ring_prepare_poll(tl_ring *self, int fd, uint64_t tag) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
+  if (!sqe) return -EBUSY;
+  io_uring_prep_poll_add(sqe, fd, 1 /* POLLIN */);
+  sqe->user_data = tag;
+  return 0;
+}
+
+int tl_ring_submit(tl_ring *self) { return io_uring_submit(&self->ring); }
+
+int tl_ring_submit_and_wait(tl_ring *self, int64_t timeout_ns) {
+  struct io_uring_cqe *cqe = NULL;
+  if (timeout_ns < 0) {
+    int result = io_uring_submit_and_wait(&self->ring, 1);
+    return result < 0 ? result : 0;
+  }
+  struct __kernel_timespec limit = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+  int result = io_uring_submit_and_wait_timeout(&self->ring, &cqe, 1, &limit, NULL);
+  return result < 0 ? result : 0;
+}
+
+unsigned tl_ring_reap(tl_ring *self, tl_completion *into, unsigned capacity) {
+  struct io_uring_cqe *cqe;
+  unsigned head, count = 0;
+  io_uring_for_each_cqe(&self->ring, head, cqe) {
+    if (count == capacity) break;
+    into[count].tag = cqe->user_data;
+    into[count].result = cqe->res;
+    count++;
+  }
+  io_uring_cq_advance(&self->ring, count);
+  return count;
+}

@@ -1,0 +1,39 @@
+// The only window on <liburing.h>: Swift sees plain functions and opaque pointers, which avoids the clash of
+// liburing's feature macros with the Glibc module and keeps liburing's inline functions out of Swift.
+#ifndef TORNLOG_CURING_H
+#define TORNLOG_CURING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct tl_ring tl_ring;
+
+typedef struct tl_completion {
+  uint64_t tag;
+  int32_t result;
+} tl_completion;
+
+/// Opens a ring with `entries` submission slots. Returns NULL and sets `*error` to an errno on failure.
+tl_ring *tl_ring_open(unsigned entries, int *error);
+void tl_ring_close(tl_ring *ring);
+
+/// Registers buffers with the ring; 0, or a negative errno (-ENOMEM where RLIMIT_MEMLOCK is too low).
+int tl_ring_register_buffers(tl_ring *ring, void *const *bases, const size_t *lengths, unsigned count);
+
+/// Each prepares one submission; 0, or -EBUSY when the submission queue is full (submit, then try again).
+/// `buffer_index` < 0 means an unregistered buffer. `dsync` asks for RWF_DSYNC.
+int tl_ring_prepare_write(tl_ring *ring, int fd, const void *data, unsigned length, uint64_t offset, int dsync,
+                          int buffer_index, uint64_t tag);
+int tl_ring_prepare_read(tl_ring *ring, int fd, void *data, unsigned length, uint64_t offset, int buffer_index,
+                         uint64_t tag);
+int tl_ring_prepare_fsync(tl_ring *ring, int fd, int data_only, uint64_t tag);
+int tl_ring_prepare_poll(tl_ring *ring, int fd, uint64_t tag);
+
+/// Submits what is prepared, without waiting. Number submitted, or a negative errno.
+int tl_ring_submit(tl_ring *ring);
+/// Submits and waits for one completion or `timeout_ns` (< 0: no limit). 0, or a negative errno (-ETIME, -EINTR).
+int tl_ring_submit_and_wait(tl_ring *ring, int64_t timeout_ns);
+/// Takes up to `capacity` completions that are ready.
+unsigned tl_ring_reap(tl_ring *ring, tl_completion *into, unsigned capacity);
+
+#endif

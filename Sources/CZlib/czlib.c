@@ -1,0 +1,7 @@
+#include "czlib.h"
+
+#include <zlib.h>
+
+uint32_t tl_crc32(uint32_t seed, const void *data, size_t length) {
+  return (uint32_t)crc32_z(seed, data, length);
+}

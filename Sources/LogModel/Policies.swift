@@ -1,0 +1,78 @@
+/// When an append is acknowledged, and what an acknowledgement promises.
+public enum SyncPolicy: Hashable, Sendable {
+  /// Acknowledged once it is durable: nothing acknowledged is lost in a power cut.
+  case always
+  /// Acknowledged once written; synced so that a power cut loses at most what was acknowledged in the
+  /// last `Duration` before it. Covers an idle tail too.
+  case interval(Duration)
+  /// Acknowledged once written, never synced: a power cut leaves some prefix.
+  case never
+}
+
+extension SyncPolicy: CustomStringConvertible {
+  /// `always`, `interval(100ms)`, `never`: the notation of scenarios and reports.
+  public var description: String {
+    switch self {
+    case .always: "always"
+    case .interval(let d): "interval(\(DurationText.render(d)))"
+    case .never: "never"
+    }
+  }
+
+  /// Reads the notation of `description`; `interval` alone means `interval(100ms)`, the default of seed 000.
+  /// Nil where the text is none of these or the interval is not positive.
+  public init?(_ text: String) {
+    switch text {
+    case "always": self = .always
+    case "never": self = .never
+    case "interval": self = .interval(.milliseconds(100))
+    default:
+      guard text.hasPrefix("interval("), text.hasSuffix(")"),
+        let d = DurationText.parse(String(text.dropFirst("interval(".count).dropLast())), d > .zero
+      else { return nil }
+      self = .interval(d)
+    }
+  }
+}
+
+/// Durations as people write them: `250us`, `100ms`, `30s`, `10m`.
+public enum DurationText {
+  private static let units: [(suffix: String, nanoseconds: Int64)] = [
+    ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+  ]
+
+  /// Nil for anything but digits (with an optional fraction) and one of ns, us, ms, s, m, h.
+  public static func parse(_ text: String) -> Duration? {
+    let number = text.prefix { $0.isNumber || $0 == "." }
+    let suffix = text.dropFirst(number.count)
+    guard let value = Double(number), value.isFinite, value >= 0,
+      let unit = units.first(where: { $0.suffix == suffix }), value * Double(unit.nanoseconds) < 9e18
+    else { return nil }
+    return .nanoseconds(Int64((value * Double(unit.nanoseconds)).rounded()))
+  }
+
+  /// The largest unit that divides the duration evenly: `.milliseconds(100)` is `100ms`.
+  public static func render(_ duration: Duration) -> String {
+    let n = duration.nanoseconds
+    let unit = units.last { n != 0 && n % $0.nanoseconds == 0 } ?? units[0]
+    return "\(n / unit.nanoseconds)\(unit.suffix)"
+  }
+}
+
+/// What recovery does where acknowledged data is damaged.
+public enum RecoveryPolicy: String, Hashable, Sendable, Codable, CaseIterable {
+  /// Report and quarantine the damaged batches, keep everything after them (Streamhouse, seed 000).
+  case skipCorrupted = "skip-corrupted"
+  /// Report, keep what stands before the first damage, set the rest aside (airunner, seed 001).
+  case truncateAtCorruption = "truncate-at-corruption"
+}
+
+/// How a trial ends the life of an engine.
+public enum CrashKind: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The engine is closed in order.
+  case none
+  /// The process dies; the kernel and its page cache live on.
+  case processKill = "process-kill"
+  /// The machine dies: what was not synced may be gone.
+  case powerLoss = "power-loss"
+}

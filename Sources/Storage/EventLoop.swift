@@ -1,0 +1,247 @@
+import Glibc
+public import LogModel
+import Synchronization
+
+/// What completes operations for an `EventLoop`: an io_uring, or nothing at all where operations complete in place.
+protocol CompletionSource: AnyObject {
+  /// Operations that have been prepared or submitted and not completed.
+  var inFlight: Int { get }
+  /// Submits what is prepared, all at once, without waiting, and resumes whoever awaits a completion that is ready.
+  func poll()
+  /// As `poll`, but blocks until a completion, `timeout` (nil: no limit) or `wake`.
+  func wait(timeout: Duration?)
+  /// Ends a `wait`; from any thread.
+  func wake()
+}
+
+/// One thread that owns a storage *and* is the `TaskExecutor` of everything that runs on it: engine, producers,
+/// consumers. Nothing there needs a lock, and no wake-up stands between a completion and the task that awaits it.
+///
+/// When the queue of jobs runs dry, the tasks that wait in `nextIdleTurn` run: a partition's commit loop waits
+/// there, so that every producer that is ready puts its batch into the commit first. When the queue is dry again,
+/// all that was prepared is submitted in one call.
+///
+/// In a simulation the same loop is drained by hand: the seed picks the next job, and time is virtual, moving on
+/// only when nothing is left to do at the present moment.
+public final class EventLoop: TaskExecutor, @unchecked Sendable {
+  // All state but `outside` belongs to the thread inside `run`; `enqueue` tells that thread by `owner`.
+
+  private struct Timer {
+    var due: Instant
+    var order: UInt64
+    var action: UnsafeContinuation<Void, Never>
+  }
+
+  private var ready: [UnownedJob] = []
+  private var running: [UnownedJob] = []
+  private var idle: [UnsafeContinuation<Void, Never>] = []
+  private var timers: [Timer] = []
+  private var timerOrder: UInt64 = 0
+  private let outside = Mutex<[UnownedJob]>([])
+  private let hasOutside = Atomic<Bool>(false)
+  private let owner = Atomic<UInt>(0)
+  private weak var source: (any CompletionSource)?
+  private var simulation: Simulation?
+
+  private struct Simulation {
+    var random: SeededGenerator
+    var now = Instant(nanoseconds: 0)
+  }
+
+  /// A loop on the machine's clock.
+  public init() {
+    reserve()
+  }
+
+  /// A loop in virtual time, whose schedule follows from `seed`.
+  public init(simulatedWithSeed seed: UInt64) {
+    simulation = Simulation(random: SeededGenerator(seed: seed, stream: "schedule"))
+    reserve()
+  }
+
+  private func reserve() {
+    ready.reserveCapacity(1024)
+    running.reserveCapacity(1024)
+    idle.reserveCapacity(64)
+  }
+
+  func attach(_ source: any CompletionSource) { self.source = source }
+
+  public var isSimulated: Bool { simulation != nil }
+
+  public var now: Instant {
+    if let simulation { return simulation.now }
+    var t = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &t)
+    return Instant(nanoseconds: Int64(t.tv_sec) * 1_000_000_000 + Int64(t.tv_nsec))
+  }
+
+  /// Traps, in debug builds, when called off the loop.
+  @inlinable public func assertOwned() { assert(isCurrent, "called off the event loop") }
+
+  public var isCurrent: Bool { owner.load(ordering: .relaxed) == UInt(pthread_self()) }
+
+  // MARK: Jobs
+
+  public func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    if isCurrent {
+      ready.append(job)
+      return
+    }
+    outside.withLock { $0.append(job) }
+    hasOutside.store(true, ordering: .releasing)
+    source?.wake()
+  }
+
+  /// Suspends until no other job is ready; in a simulation the seed may end the wait earlier.
+  public func nextIdleTurn() async {
+    await withUnsafeContinuation { idle.append($0) }
+  }
+
+  /// Resumes `continuation` at the next idle turn: for a task that already waits for something else.
+  public func resumeWhenIdle(_ continuation: UnsafeContinuation<Void, Never>) {
+    idle.append(continuation)
+  }
+
+  /// Suspends until `due` on this loop's clock.
+  public func sleep(until due: Instant) async {
+    await withUnsafeContinuation { continuation in
+      timerOrder += 1
+      let timer = Timer(due: due, order: timerOrder, action: continuation)
+      let at = timers.firstIndex { ($0.due, $0.order) < (due, timerOrder) } ?? timers.endIndex
+      timers.insert(timer, at: at)  // latest first: the next one due is the last
+    }
+  }
+
+  /// A task on this loop. The loop must be in `run` for it to get on.
+  public func spawn(_ body: @escaping @Sendable () async -> Void) {
+    Task(executorPreference: self) { await body() }
+  }
+
+  // MARK: Driving
+
+  public enum Ending: Hashable, Sendable {
+    case finished
+    /// Nothing is ready, in flight or due, and the body has not ended: it waits for ever.
+    case stalled
+    /// The limit passed on this loop's clock.
+    case timedOut
+  }
+
+  /// Makes the calling thread the loop's until `body` has returned. Not re-entrant.
+  /// - Parameter limit: on the loop's own clock, virtual in a simulation; nil for none.
+  public func run<Value: Sendable>(
+    limit: Duration? = nil, _ body: @escaping @Sendable () async -> Value
+  ) -> (ending: Ending, value: Value?) {
+    precondition(owner.load(ordering: .relaxed) == 0, "the loop is already running")
+    owner.store(UInt(pthread_self()), ordering: .relaxed)
+    defer { owner.store(0, ordering: .relaxed) }
+    let box = ResultBox<Value>()
+    Task(executorPreference: self) { box.value = await body() }
+    let deadline = limit.map { now + $0 }
+    while box.value == nil {
+      if let deadline, now >= deadline { return (.timedOut, nil) }
+      if simulation != nil {
+        if !simulateStep() { return (.stalled, nil) }
+      } else if !realStep(deadline: deadline) {
+        return (.stalled, nil)
+      }
+    }
+    return (.finished, box.value)
+  }
+
+  /// Written by one task on the loop, read by the loop's thread.
+  private final class ResultBox<Value>: @unchecked Sendable {
+    var value: Value?
+  }
+
+  private func runReadyJobs() {
+    while !ready.isEmpty {
+      swap(&ready, &running)
+      let me = asUnownedTaskExecutor()
+      for job in running { job.runSynchronously(on: me) }
+      running.removeAll(keepingCapacity: true)
+    }
+  }
+
+  private func takeOutsideJobs() {
+    guard hasOutside.exchange(false, ordering: .acquiring) else { return }
+    outside.withLock { jobs in
+      ready.append(contentsOf: jobs)
+      jobs.removeAll(keepingCapacity: true)
+    }
+  }
+
+  private func realStep(deadline: Instant?) -> Bool {
+    takeOutsideJobs()
+    runReadyJobs()
+    if !idle.isEmpty {
+      releaseIdle()
+      runReadyJobs()
+    }
+    if !timers.isEmpty { fireTimers(at: now) }
+    if !ready.isEmpty || !idle.isEmpty || hasOutside.load(ordering: .acquiring) {
+      source?.poll()
+      return true
+    }
+    let inFlight = source?.inFlight ?? 0
+    if inFlight == 0 && timers.isEmpty && !hasOutside.load(ordering: .acquiring) {
+      // Work may still come from a thread of the caller's; without a source nobody could wake us.
+      guard let source, deadline != nil else { return source != nil && waitForOutside() }
+      source.wait(timeout: deadline.map { $0 - now })
+      return true
+    }
+    let next = [timers.last?.due, deadline].compactMap { $0 }.min()
+    if let source {
+      source.wait(timeout: next.map { max($0 - now, .zero) })
+    } else if let next {
+      var pause = timespec()
+      let n = max(0, (next - now).nanoseconds)
+      pause.tv_sec = Int(n / 1_000_000_000)
+      pause.tv_nsec = Int(n % 1_000_000_000)
+      nanosleep(&pause, nil)
+    }
+    return true
+  }
+
+  private func waitForOutside() -> Bool {
+    source?.wait(timeout: nil)
+    return true
+  }
+
+  private func releaseIdle() {
+    let waiting = idle
+    idle.removeAll(keepingCapacity: true)
+    for continuation in waiting { continuation.resume() }
+  }
+
+  private func fireTimers(at moment: Instant) {
+    while let timer = timers.last, timer.due <= moment {
+      timers.removeLast()
+      timer.action.resume()
+    }
+  }
+
+  private func simulateStep() -> Bool {
+    takeOutsideJobs()
+    if !ready.isEmpty {
+      // Sometimes the commit loops run before every producer is through: a schedule that real threads allow.
+      if !idle.isEmpty, simulation!.random.chance(1, in: 16) { releaseIdle() }
+      let pick = ready.count == 1 ? 0 : Int.random(in: 0..<ready.count, using: &simulation!.random)
+      let job = ready[pick]
+      ready.swapAt(pick, ready.count - 1)
+      ready.removeLast()
+      job.runSynchronously(on: asUnownedTaskExecutor())
+      return true
+    }
+    if !idle.isEmpty {
+      releaseIdle()
+      return true
+    }
+    guard let due = timers.last?.due else { return false }
+    simulation!.now = max(simulation!.now, due)
+    fireTimers(at: simulation!.now)
+    return true
+  }
+}

@@ -1,0 +1,69 @@
+import Glibc
+
+public enum OperationKind: String, Hashable, Sendable, Codable, CaseIterable {
+  case open, close, size, read, write, sync, truncate, makeDirectory, syncDirectory, rename, unlink, list
+}
+
+/// What went wrong, on which file, where.
+public struct StorageError: Error, Hashable, Sendable {
+  /// The kernel's word for it (`man 3 errno`), or one of ours where no kernel was involved.
+  public enum Code: Hashable, Sendable {
+    case errno(Int32)
+    /// The model or the fault layer has cut the power: nothing passes any more.
+    case powerLost
+  }
+
+  public var code: Code
+  public var operation: OperationKind
+  public var path: String
+  /// Byte position in the file, for operations that have one.
+  public var offset: Int64?
+
+  public init(_ code: Code, _ operation: OperationKind, _ path: String, offset: Int64? = nil) {
+    self.code = code
+    self.operation = operation
+    self.path = path
+    self.offset = offset
+  }
+
+  public init(errno: Int32, _ operation: OperationKind, _ path: String, offset: Int64? = nil) {
+    self.init(.errno(errno), operation, path, offset: offset)
+  }
+
+  public func isErrno(_ value: Int32) -> Bool { code == .errno(value) }
+  public var isNotFound: Bool { isErrno(ENOENT) }
+  public var isNoSpace: Bool { isErrno(ENOSPC) || isErrno(EDQUOT) }
+  public var isPowerLost: Bool { code == .powerLost }
+}
+
+extension StorageError: CustomStringConvertible {
+  public var description: String {
+    let place = path.isEmpty ? "the storage's root" : path
+    let at = offset.map { " at byte \($0)" } ?? ""
+    let reason =
+      switch code {
+      case .errno(let number): "\(errnoText(number))\(remedy(number))"
+      case .powerLost: "power was cut by the trial"
+      }
+    return "\(operation.rawValue) \(place)\(at): \(reason)"
+  }
+
+  private func remedy(_ number: Int32) -> String {
+    switch number {
+    case ENOSPC: " (free space there, or choose another place with --dir)"
+    case EACCES, EPERM: " (give this user access, or choose another place with --dir)"
+    case ENOTDIR: " (a part of the path is a file; name a directory)"
+    case EROFS: " (the file system is read-only; choose another place with --dir)"
+    case EMFILE, ENFILE: " (raise the limit with ulimit -n)"
+    default: ""
+    }
+  }
+}
+
+/// `strerror` without its shared buffer.
+func errnoText(_ number: Int32) -> String {
+  withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
+    guard let base = buffer.baseAddress, strerror_r(number, base, 256) != nil else { return "errno \(number)" }
+    return String(cString: strerror_r(number, base, 256))
+  }
+}
