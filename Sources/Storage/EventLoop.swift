@@ -1,5 +1,5 @@
 import Glibc
-public import LogModel
+import LogModel
 import Synchronization
 
 /// What completes operations for an `EventLoop`: an io_uring, or nothing at all where operations complete in place.

@@ -1,4 +1,4 @@
-public import LogModel
+import LogModel
 
 /// The seam: everything that the engine persists or reads passes here, and nothing else does.
 ///

@@ -1,3 +1,4 @@
+import CURing
 import Glibc
 
 public enum OperationKind: String, Hashable, Sendable, Codable, CaseIterable {
@@ -60,10 +61,9 @@ extension StorageError: CustomStringConvertible {
   }
 }
 
-/// `strerror` without its shared buffer.
+/// The C library's words for an errno; `strerror_r` is the form without a shared buffer.
 func errnoText(_ number: Int32) -> String {
-  withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { buffer in
-    guard let base = buffer.baseAddress, strerror_r(number, base, 256) != nil else { return "errno \(number)" }
-    return String(cString: strerror_r(number, base, 256))
-  }
+  var text = [CChar](repeating: 0, count: 256)
+  guard tl_strerror(number, &text, text.count) == 0 else { return "errno \(number)" }
+  return String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
 }

@@ -1,4 +1,4 @@
-public import LogModel
+import LogModel
 
 /// Something that belongs in the trace and is not an operation.
 public enum TraceNote: Hashable, Sendable {

@@ -1,4 +1,4 @@
-public import LogModel
+import LogModel
 
 /// Writes one line of the persistence trace for every pass, and changes nothing.
 public final class TracingStorage: Storage {

@@ -36,4 +36,7 @@ int tl_ring_submit_and_wait(tl_ring *ring, int64_t timeout_ns);
 /// Takes up to `capacity` completions that are ready.
 unsigned tl_ring_reap(tl_ring *ring, tl_completion *into, unsigned capacity);
 
+/// The XSI `strerror_r`, which Glibc's headers hide under _GNU_SOURCE. 0, or an errno.
+int tl_strerror(int error, char *into, size_t capacity);
+
 #endif

@@ -1,0 +1,48 @@
+import LogModel
+
+/// The one stream that all reports are made from.
+public enum RunEvent: Sendable {
+  case started(RunDescription)
+  case trialStarted(index: Int, title: String)
+  case trialFinished(index: Int, TrialResult)
+  /// Something the user should know that belongs to no trial: a storage that fell back, for instance.
+  case notice(String)
+  case finished(RunSummary)
+}
+
+public struct RunDescription: Hashable, Sendable {
+  public var seed: UInt64
+  /// `io_uring`, `posix`, `memory`, or several joined by `+`.
+  public var storage: String
+  /// `ext4`, `tmpfs` ...; `memory` where nothing is on disk.
+  public var filesystem: String
+  public var trials: Int
+  public var jobs: Int
+
+  public init(seed: UInt64, storage: String, filesystem: String, trials: Int, jobs: Int) {
+    self.seed = seed
+    self.storage = storage
+    self.filesystem = filesystem
+    self.trials = trials
+    self.jobs = jobs
+  }
+}
+
+public struct RunSummary: Hashable, Sendable {
+  public var trials = 0
+  public var held = 0
+  public var violated = 0
+  public var unknown = 0
+  /// Trials that did not come out as their scenario expects.
+  public var unexpected = 0
+  public var seconds = 0.0
+  /// The run was cut short by a signal, a deadline or --fail-fast; what ran is reported.
+  public var interrupted = false
+
+  public init() {}
+}
+
+/// Turns the stream into one format. Called from one task at a time, in the order of the events.
+public protocol RunRecorder: AnyObject {
+  func record(_ event: RunEvent) throws
+}
