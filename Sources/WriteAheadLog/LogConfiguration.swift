@@ -11,12 +11,20 @@ public struct LogConfiguration: Hashable, Sendable {
   /// The newest batches are kept in memory for consumers at the tail, up to both limits.
   public var recentBatches: Int
   public var recentBytes: Int
+  /// Under `always` a segment is zero-filled ahead of the commits, which saves a metadata write on each: by this
+  /// many bytes at first, doubling up to `largestPreallocation`. 0: never.
+  public var firstPreallocation: Int64
+  public var largestPreallocation: Int64
+  /// Random bits that make the salts of this log's segments differ from any other log's.
+  public var saltSeed: UInt64
 
   public init(
     syncPolicy: SyncPolicy = .always, recoveryPolicy: RecoveryPolicy = .skipCorrupted,
     segmentBytes: Int64 = 64 << 20, commitBytes: Int = 256 << 10, recentBatches: Int = 100,
-    recentBytes: Int = 2 << 20
+    recentBytes: Int = 2 << 20, firstPreallocation: Int64 = 256 << 10, largestPreallocation: Int64 = 8 << 20,
+    saltSeed: UInt64 = 0
   ) {
+    precondition((8 << 10)...(LogConfiguration.largestCommit) ~= commitBytes, "a commit has 8 KiB to 16 MiB")
     precondition((64 << 10)...(4 << 30) ~= segmentBytes, "a segment has 64 KiB to 4 GiB")
     self.syncPolicy = syncPolicy
     self.recoveryPolicy = recoveryPolicy
@@ -24,7 +32,13 @@ public struct LogConfiguration: Hashable, Sendable {
     self.commitBytes = commitBytes
     self.recentBatches = recentBatches
     self.recentBytes = recentBytes
+    self.firstPreallocation = firstPreallocation
+    self.largestPreallocation = largestPreallocation
+    self.saltSeed = saltSeed
   }
+
+  /// No batch of any log is larger: what a length field may claim before it is believed.
+  public static let largestCommit = 16 << 20
 
   /// The largest batch, in bytes with its header.
   public var largestBatch: Int { commitBytes - 4096 }
