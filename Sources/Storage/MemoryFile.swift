@@ -209,9 +209,9 @@ final class MemoryFile {
     return Capture(pages: pages, size: settledSize)
   }
 
-  /// The sync that captured is complete.
+  /// The sync that captured is complete. A page whose images agree by now is newer than the captured one.
   func apply(_ capture: Capture) {
-    for (i, page) in capture.pages { slots[i].durable = page }
+    for (i, page) in capture.pages where !slots[i].isClean { slots[i].durable = page }
     durableSize = capture.size
     relist()
   }
