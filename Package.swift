@@ -58,5 +58,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+
+    tests("Storage", ["LogModel", "Storage"]),
+    tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
   ]
 )
