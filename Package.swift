@@ -61,5 +61,7 @@ let package = Package(
 
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
+
+    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
   ]
 )

@@ -144,7 +144,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       if let deadline, now >= deadline { return (.timedOut, nil) }
       if simulation != nil {
         if !simulateStep() { return (.stalled, nil) }
-      } else if !realStep(deadline: deadline) {
+      } else if !realStep(deadline: deadline) && box.value == nil {
         return (.stalled, nil)
       }
     }
