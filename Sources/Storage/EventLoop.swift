@@ -144,7 +144,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       if let deadline, now >= deadline { return (.timedOut, nil) }
       if simulation != nil {
         if !simulateStep() { return (.stalled, nil) }
-      } else if !realStep(deadline: deadline) {
+      } else if !realStep(deadline: deadline, hasEnded: { box.value != nil }) {
         return (.stalled, nil)
       }
     }
@@ -173,13 +173,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
   }
 
-  private func realStep(deadline: Instant?) -> Bool {
+  private func realStep(deadline: Instant?, hasEnded: () -> Bool) -> Bool {
     takeOutsideJobs()
     runReadyJobs()
     if !idle.isEmpty {
       releaseIdle()
       runReadyJobs()
     }
+    if hasEnded() { return true }
     if !timers.isEmpty { fireTimers(at: now) }
     if !ready.isEmpty || !idle.isEmpty || hasOutside.load(ordering: .acquiring) {
       source?.poll()
