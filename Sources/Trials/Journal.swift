@@ -138,6 +138,9 @@ final class Journal: @unchecked Sendable {
     frozen = true
   }
 
+  /// The machine runs again.
+  func thaw() { frozen = false }
+
   /// Rows that one trial can need.
   static func rowsNeeded(_ spec: TrialSpec) -> Int {
     func requests(_ messages: Int) -> Int { messages / spec.batch + spec.partitions }

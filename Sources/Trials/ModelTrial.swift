@@ -46,6 +46,7 @@ struct ModelTrial {
       let storage: any Storage = trace.map { TracingStorage(machine, trace: $0) } ?? machine
       let life = try Life(spec, number: number, on: storage, journal)
       notes.crashed = false
+      journal.thaw()
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
       if ending != .finished && !notes.crashed {
         notes.reply.hang = "life \(number) \(ending): \(journal.stage)"
@@ -72,11 +73,9 @@ struct ModelTrial {
       if life.number == 0 {
         await life.createTopic(engine)
         if let threshold = life.crashThreshold {
-          let cut = Gate()
           await life.produce(Workload(spec), engine) { answered in
             guard answered >= threshold, !notes.crashed, spec.crash != .none else { return }
             crash(life, disk, notes)
-            cut.open()
           }
           if !notes.crashed && spec.crash != .none { notes.reply.crashMissed = true }
         } else {
@@ -101,7 +100,7 @@ struct ModelTrial {
 
   private func crash(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
     notes.crashed = true
-    life.journal.crash(spec.crash, at: life.storage.loop.now)
+    life.journal.freeze(spec.crash, at: life.storage.loop.now)
     let seed = mix64(spec.seed &+ UInt64(life.number))
     let receipt =
       spec.crash == .powerLoss

@@ -40,9 +40,9 @@ struct RealTrial {
     } catch {
       throw .directory(error)
     }
-    let seam = SeamMeter(files, journal, powerLosses: spec.crash == .powerLoss ? life : 0)
+    let seam = SeamMeter(files, journal)
     guard spec.crash == .powerLoss else { return Rig(loop: loop, storage: seam, power: nil, seam: seam) }
-    let power = PowerLossStorage(seam)
+    let power = PowerLossStorage(seam, boot: UInt32(life))
     return Rig(loop: loop, storage: power, power: power, seam: seam)
   }
 
@@ -131,11 +131,16 @@ struct RealTrial {
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
     if let power = rig.power {
+      power.freeze()
       journal.freeze(spec.crash, at: rig.loop.now)
       rig.loop.spawn {
-        let receipt = await power.cutPower(
-          seed: mix64(spec.seed &+ UInt64(life)), profile: spec.profile(life: life))
-        die(Receipt(receipt), notes)
+        do throws(StorageError) {
+          let receipt = try await power.cutPower(
+            seed: mix64(spec.seed &+ UInt64(life)), profile: spec.profile(life: life))
+          die(Receipt(receipt), notes)
+        } catch {
+          notes.reply.failure = "the power cut could not be carried out: \(error)"
+        }
       }
       return
     }
