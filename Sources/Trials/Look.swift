@@ -86,7 +86,7 @@ struct Look {
     guard let marks = try? claims(partition) else { return }
     let segments = (try? engine.segmentBases(topic, partition)) ?? []
     let starts = StartOffsets.sample(
-      from: marks.logStartOffset, to: marks.highWatermark, edges: edges + segments, using: &random)
+      from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random)
     for start in starts {
       do throws(EngineError) {
         if try await fetch(partition, start, Self.probeBytes, response) != nil { continue }

@@ -1,3 +1,4 @@
+import CProcess
 import FaultInjection
 import Foundation
 import Glibc
@@ -14,7 +15,7 @@ public enum Worker {
 
   public static func main() -> Never {
     // Nobody is left to read the answers of a worker whose parent has died.
-    prctl(PR_SET_PDEATHSIG, SIGKILL)
+    _ = tl_die_with_parent()
     while let line = readLine(strippingNewline: true) {
       let reply: PhaseReply
       do {

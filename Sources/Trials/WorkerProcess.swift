@@ -1,3 +1,4 @@
+import CProcess
 import Foundation
 import Glibc
 
@@ -14,8 +15,6 @@ final class WorkerProcess: @unchecked Sendable {
     case interrupted
   }
 
-  private static let spawning = NSLock()
-
   private let process: pid_t
   private let input: Int32
   private let output: Int32
@@ -29,14 +28,8 @@ final class WorkerProcess: @unchecked Sendable {
     var toChild: [Int32] = [0, 0]
     var fromChild: [Int32] = [0, 0]
     var errorPipe: [Int32] = [0, 0]
-    // Pipes are made and marked close-on-exec, and the child started, with no other child starting in between: a pipe
-    // that leaked into another worker would hide this one's death.
-    Self.spawning.lock()
-    defer { Self.spawning.unlock() }
-    guard pipe(&toChild) == 0, pipe(&fromChild) == 0, pipe(&errorPipe) == 0 else {
-      throw .system("make a pipe for", "a worker", errno)
-    }
-    for descriptor in toChild + fromChild + errorPipe { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
+    let code = [tl_pipe(&toChild), tl_pipe(&fromChild), tl_pipe(&errorPipe)].max() ?? 0
+    guard code == 0 else { throw .system("make a pipe for", "a worker", code) }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -53,13 +46,13 @@ final class WorkerProcess: @unchecked Sendable {
     argv.append(nil)
     defer { for case let text? in argv { free(text) } }
     var pid: pid_t = 0
-    let code = posix_spawn(&pid, executable, &actions, &attributes, argv, environ)
+    let spawned = posix_spawn(&pid, executable, &actions, &attributes, argv, environ)
     Glibc.close(toChild[0])
     Glibc.close(fromChild[1])
     Glibc.close(errorPipe[1])
-    guard code == 0 else {
+    guard spawned == 0 else {
       for descriptor in [toChild[1], fromChild[0], errorPipe[0]] { Glibc.close(descriptor) }
-      throw .system("start a worker from", executable, code)
+      throw .system("start a worker from", executable, spawned)
     }
     process = pid
     input = toChild[1]
