@@ -4,9 +4,6 @@
 #include <liburing.h>
 #include <stdlib.h>
 
-#ifndef IORING_SETUP_SINGLE_ISSUER
-#define IORING_SETUP_SINGLE_ISSUER (1U << 12)
-#endif
 #ifndef IORING_SETUP_COOP_TASKRUN
 #define IORING_SETUP_COOP_TASKRUN (1U << 8)
 #endif
@@ -21,8 +18,8 @@ tl_ring *tl_ring_open(unsigned entries, int *error) {
     *error = ENOMEM;
     return NULL;
   }
-  // Kernels before 6.0 refuse the two hints with EINVAL; the ring works without them.
-  int result = io_uring_queue_init(entries, &self->ring, IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN);
+  // Kernels before 5.19 refuse the hint with EINVAL; the ring works without them.
+  int result = io_uring_queue_init(entries, &self->ring, IORING_SETUP_COOP_TASKRUN);
   if (result == -EINVAL) result = io_uring_queue_init(entries, &self->ring, 0);
   if (result < 0) {
     *error = -result;

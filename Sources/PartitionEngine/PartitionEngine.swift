@@ -1,1 +1,241 @@
-// PartitionEngine
+import LogModel
+import Storage
+import WriteAheadLog
+
+/// How an engine is set up. Storage, clock (the storage's loop) and randomness (`log.saltSeed`) come from outside.
+public struct EngineConfiguration: Hashable, Sendable {
+  public var log: LogConfiguration
+
+  public init(log: LogConfiguration = LogConfiguration()) { self.log = log }
+}
+
+/// What opening an engine came to.
+public struct EngineRecovery: Hashable, Sendable, Codable {
+  public var partitions: [RecoveryReport]
+  public var metadata: RecoveryReport
+
+  public var bytesScanned: Int { partitions.reduce(metadata.bytesScanned) { $0 + $1.bytesScanned } }
+  public var batchesSkipped: Int { partitions.reduce(metadata.batchesSkipped) { $0 + $1.batchesSkipped } }
+}
+
+/// Where a produce request ended up.
+public struct ProduceReceipt: Hashable, Sendable {
+  public var partition: PartitionID
+  /// The offset of the request's first message; the others follow it.
+  public var baseOffset: Offset
+}
+
+/// The offsets of one partition. All are half-open: the end offsets name the next message.
+public struct Watermarks: Hashable, Sendable, Codable {
+  public var logStartOffset: Offset
+  /// Everything before it is acknowledged and may be consumed.
+  public var highWatermark: Offset
+  public var logEndOffset: Offset
+}
+
+/// Topics with partitions, each with a log of its own.
+///
+/// Topics, partitions and committed offsets are registered in a metadata log before their creation is acknowledged;
+/// nothing is inferred from file names. Layout below the storage's root:
+///
+///     metadata/                          the metadata log
+///     topics/TOPIC/PARTITION/BASE.log    segments, BASE in twenty digits
+public final class PartitionEngine: @unchecked Sendable {
+  // Owned by `storage.loop`: every call is made there.
+
+  let storage: any Storage
+  let configuration: EngineConfiguration
+  let parts: LogParts
+  private let metadata: MetadataLog
+  private var logs: [String: [PartitionLog]] = [:]
+  private var isOpen = true
+
+  private init(_ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ metadata: MetadataLog) {
+    self.storage = storage
+    self.configuration = configuration
+    self.parts = parts
+    self.metadata = metadata
+  }
+
+  /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
+  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where the topics cannot be known.
+  ///   A damaged partition is no error: it stands in the recovery's report.
+  public static func open(
+    _ storage: any Storage, _ configuration: EngineConfiguration, parts: LogParts = LogParts()
+  ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
+    // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
+    let metadata = try await MetadataLog.open(storage, configuration.log, parts: LogParts())
+    let engine = PartitionEngine(storage, configuration, parts, metadata)
+    var reports: [RecoveryReport] = []
+    do throws(EngineError) {
+      for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
+    } catch {
+      await engine.closeLogs()
+      throw error
+    }
+    return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
+  }
+
+  private func openPartitions(of topic: Topic) async throws(EngineError) -> [RecoveryReport] {
+    var reports: [RecoveryReport] = []
+    logs[topic.name] = []
+    for number in 0..<topic.partitions {
+      let source = TopicPartition(topic.name, PartitionID(number))
+      let directory = "topics/\(topic.name)/\(number)"
+      let hints = RecoveryHints(
+        logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source])
+      do throws(StorageError) {
+        try await storage.makeDirectory(directory)
+        let (log, report) = try await PartitionLog.open(
+          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints)
+        logs[topic.name]!.append(log)
+        reports.append(report)
+      } catch {
+        throw .storage(error)
+      }
+    }
+    return reports
+  }
+
+  /// The registered topics, in the order of their creation.
+  public var topics: [Topic] { metadata.state.topics }
+
+  /// Registers a topic and its partitions durably.
+  public func createTopic(_ name: String, partitions: Int) async throws(EngineError) {
+    guard isOpen else { throw .closed }
+    guard Topic.isValid(name) else { throw .invalidName(name) }
+    guard Topic.partitionCounts.contains(partitions) else { throw .invalidPartitionCount(partitions) }
+    if let existing = topics.first(where: { $0.name == name }) {
+      throw .topicExists(name, partitions: existing.partitions)
+    }
+    // Directories first, then the registration: a topic that is registered always has its directories.
+    do throws(StorageError) {
+      try await storage.makeDirectory("topics")
+      try await storage.syncDirectory("")
+      try await storage.makeDirectory("topics/\(name)")
+      try await storage.syncDirectory("topics")
+      for number in 0..<partitions { try await storage.makeDirectory("topics/\(name)/\(number)") }
+      try await storage.syncDirectory("topics/\(name)")
+    } catch {
+      throw .storage(error)
+    }
+    try await metadata.record([.topic(name, partitions: partitions)])
+    _ = try await openPartitions(of: Topic(name: name, partitions: partitions))
+  }
+
+  private func log(_ topic: String, _ partition: PartitionID) throws(EngineError) -> PartitionLog {
+    guard let logs = logs[topic] else { throw .unknownTopic(topic) }
+    guard logs.indices.contains(partition.index) else {
+      throw .unknownPartition(TopicPartition(topic, partition), count: logs.count)
+    }
+    return logs[partition.index]
+  }
+
+  /// The partition that messages with `key` go to: FNV-1a of the key, modulo the number of partitions.
+  public func partition(of topic: String, forKey key: UnsafeRawBufferPointer) throws(EngineError) -> PartitionID {
+    guard let count = logs[topic]?.count else { throw .unknownTopic(topic) }
+    var h: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in key { h = (h ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    return PartitionID(Int(h % UInt64(count)))
+  }
+
+  /// Appends one batch to a partition; returns when it is acknowledged under the sync policy.
+  /// - Parameters: as for `PartitionLog.append`.
+  public func produce(
+    to topic: String, _ partition: PartitionID, recordCount: Int, payloadBytes: Int,
+    _ write: (inout RecordWriter) -> Void
+  ) async throws(EngineError) -> ProduceReceipt {
+    let log = try log(topic, partition)
+    do throws(LogError) {
+      let offset = try await log.append(recordCount: recordCount, payloadBytes: payloadBytes, write)
+      return ProduceReceipt(partition: partition, baseOffset: offset)
+    } catch {
+      throw .log(log.source, error)
+    }
+  }
+
+  /// Appends one message to the partition of its key.
+  public func produce(
+    to topic: String, key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer
+  ) async throws(EngineError) -> ProduceReceipt {
+    let partition = try partition(of: topic, forKey: key)
+    return try await produce(to: topic, partition, recordCount: 1, payloadBytes: key.count + value.count) {
+      $0.append(key: key, value: value)
+    }
+  }
+
+  /// Fetches from any offset; see `PartitionLog.fetch`.
+  public func fetch(
+    _ topic: String, _ partition: PartitionID, from offset: Offset, maxBytes: Int, into response: FetchResponse
+  ) async throws(EngineError) {
+    let log = try log(topic, partition)
+    do throws(LogError) {
+      try await log.fetch(from: offset, maxBytes: maxBytes, into: response)
+    } catch {
+      throw .log(log.source, error)
+    }
+  }
+
+  public func watermarks(_ topic: String, _ partition: PartitionID) throws(EngineError) -> Watermarks {
+    let log = try log(topic, partition)
+    return Watermarks(
+      logStartOffset: log.logStartOffset, highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
+  }
+
+  /// The base offsets of a partition's segments: where files begin.
+  public func segmentBases(_ topic: String, _ partition: PartitionID) throws(EngineError) -> [Offset] {
+    try log(topic, partition).segmentBases
+  }
+
+  /// Records durably that `group` has processed everything before `offset`.
+  public func commitOffset(
+    group: String, _ topic: String, _ partition: PartitionID, _ offset: Offset
+  ) async throws(EngineError) {
+    guard Topic.isValid(group) else { throw .invalidName(group) }
+    let log = try log(topic, partition)
+    guard offset >= 0, offset <= log.highWatermark else {
+      throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
+    }
+    try await metadata.record([.consumerOffset(group: group, log.source, offset)])
+  }
+
+  /// What `group` has committed; nil where it never did.
+  public func committedOffset(group: String, _ topic: String, _ partition: PartitionID) throws(EngineError) -> Offset? {
+    let source = try log(topic, partition).source
+    return metadata.state.consumerOffsets[Metadata.ConsumerPosition(group: group, partition: source)]
+  }
+
+  /// Gives up everything before `offset`: the log start offset moves at once and durably, files go as soon as all of
+  /// their messages are before it.
+  public func deleteRecords(
+    _ topic: String, _ partition: PartitionID, before offset: Offset
+  ) async throws(EngineError) {
+    let log = try log(topic, partition)
+    guard offset >= log.logStartOffset, offset <= log.highWatermark else {
+      throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
+    }
+    try await metadata.record([.logStart(log.source, offset)])
+    do throws(StorageError) { try await log.removeSegments(before: offset) } catch { throw .storage(error) }
+  }
+
+  /// Commits what is pending and, unless the policy is `never`, makes it durable and records where the logs end.
+  public func close() async throws(EngineError) {
+    guard isOpen else { return }
+    isOpen = false
+    for topic in topics { for log in logs[topic.name] ?? [] { await log.close() } }
+    if configuration.log.syncPolicy != .never {
+      let ends = topics.flatMap { topic in (logs[topic.name] ?? []).map { ($0.source, $0.durableOffset) } }
+      let changed = ends.filter { $0.1 > metadata.state.durableEnds[$0.0] ?? 0 }
+      for start in stride(from: 0, to: changed.count, by: 500) {
+        try await metadata.record(changed[start..<min(start + 500, changed.count)].map { .durableEnd($0.0, $0.1) })
+      }
+    }
+    await metadata.log.close()
+  }
+
+  private func closeLogs() async {
+    isOpen = false
+    for topic in topics { for log in logs[topic.name] ?? [] { await log.close() } }
+    await metadata.log.close()
+  }
+}

@@ -185,13 +185,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       source?.poll()
       return true
     }
-    let inFlight = source?.inFlight ?? 0
-    if inFlight == 0 && timers.isEmpty && !hasOutside.load(ordering: .acquiring) {
-      // Work may still come from a thread of the caller's; without a source nobody could wake us.
-      guard let source, deadline != nil else { return source != nil && waitForOutside() }
-      source.wait(timeout: deadline.map { $0 - now })
-      return true
-    }
+    if (source?.inFlight ?? 0) == 0 && timers.isEmpty { return false }
     let next = [timers.last?.due, deadline].compactMap { $0 }.min()
     if let source {
       source.wait(timeout: next.map { max($0 - now, .zero) })
@@ -202,11 +196,6 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       pause.tv_nsec = Int(n % 1_000_000_000)
       nanosleep(&pause, nil)
     }
-    return true
-  }
-
-  private func waitForOutside() -> Bool {
-    source?.wait(timeout: nil)
     return true
   }
 

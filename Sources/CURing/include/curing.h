@@ -38,6 +38,14 @@ int tl_ring_submit_and_wait(tl_ring *ring, int64_t timeout_ns);
 /// Takes up to `capacity` completions that are ready.
 unsigned tl_ring_reap(tl_ring *ring, tl_completion *into, unsigned capacity);
 
+/// `pwritev2` of one buffer, with RWF_DSYNC where `dsync`; bytes written, or a negative errno.
+int64_t tl_pwrite(int fd, const void *data, size_t length, int64_t offset, int dsync);
+
+/// O_DIRECT, which Glibc's headers hide from Swift.
+extern const int32_t tl_o_direct;
+/// A non-blocking eventfd, or a negative errno.
+int tl_eventfd(void);
+
 /// The XSI `strerror_r`, which Glibc's headers hide under _GNU_SOURCE. 0, or an errno.
 int tl_strerror(int error, char *into, size_t capacity);
 

@@ -1,0 +1,19 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+
+#include "curing.h"
+
+int64_t tl_pwrite(int fd, const void *data, size_t length, int64_t offset, int dsync) {
+  struct iovec piece = {.iov_base = (void *)data, .iov_len = length};
+  ssize_t result = pwritev2(fd, &piece, 1, offset, dsync ? RWF_DSYNC : 0);
+  return result < 0 ? -errno : result;
+}
+
+const int32_t tl_o_direct = O_DIRECT;
+
+int tl_eventfd(void) {
+  int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return descriptor < 0 ? -errno : descriptor;
+}

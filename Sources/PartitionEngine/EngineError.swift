@@ -1,0 +1,43 @@
+import LogModel
+import Storage
+import WriteAheadLog
+
+public enum EngineError: Error, Hashable, Sendable {
+  case storage(StorageError)
+  case log(TopicPartition, LogError)
+  case unknownTopic(String)
+  case unknownPartition(TopicPartition, count: Int)
+  case topicExists(String, partitions: Int)
+  /// Names are 1 to 249 of `A-Z a-z 0-9 . _ -`, and not `.` or `..`: they become directory names.
+  case invalidName(String)
+  /// 1 to 10 000.
+  case invalidPartitionCount(Int)
+  /// The engine's own metadata cannot be read: what it says about topics is not to be trusted.
+  case damagedMetadata(String)
+  case closed
+
+  /// Whether the operation certainly did nothing. Otherwise its outcome is indeterminate.
+  public var isCertainFailure: Bool {
+    switch self {
+    case .storage, .damagedMetadata: false
+    case .log(_, let error): error.isCertainFailure
+    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed: true
+    }
+  }
+}
+
+extension EngineError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .storage(let error): "\(error)"
+    case .log(let partition, let error): "\(partition): \(error)"
+    case .unknownTopic(let name): "there is no topic `\(name)`"
+    case .unknownPartition(let partition, let count): "topic `\(partition.topic)` has partitions 0 ..< \(count), not \(partition.partition)"
+    case .topicExists(let name, let partitions): "topic `\(name)` exists already, with \(partitions) partitions"
+    case .invalidName(let name): "`\(name)` is no valid name: 1 to 249 of A-Z a-z 0-9 . _ -"
+    case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
+    case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
+    case .closed: "the engine is closed"
+    }
+  }
+}

@@ -1,0 +1,116 @@
+import LogModel
+import Storage
+import WriteAheadLog
+
+/// The engine's own log: topics, consumer offsets, log start offsets, durable ends. Always synced, with the codec and the
+/// recovery of every other log.
+///
+/// When replay has read many more records than are needed, the log is compacted: a snapshot is appended as one batch,
+/// which is there wholly or not at all, at the head of a new segment, and only then are the segments before it removed.
+final class MetadataLog: @unchecked Sendable {
+  // Owned by the loop of its storage.
+
+  static let directory = "metadata"
+  static let source = TopicPartition("__metadata", 0)
+  /// Records that a replay may waste before the log is compacted.
+  static let tolerance = 4096
+
+  let log: PartitionLog
+  private(set) var state: Metadata
+  let recovery: RecoveryReport
+
+  private init(log: PartitionLog, state: Metadata, recovery: RecoveryReport) {
+    self.log = log
+    self.state = state
+    self.recovery = recovery
+  }
+
+  static func open(
+    _ storage: any Storage, _ configuration: LogConfiguration, parts: LogParts
+  ) async throws(EngineError) -> MetadataLog {
+    var configuration = configuration
+    configuration.syncPolicy = .always
+    configuration.recoveryPolicy = .skipCorrupted
+    configuration.firstPreallocation = min(configuration.firstPreallocation, 64 << 10)
+    configuration.recentBytes = 64 << 10
+    let opened: (log: PartitionLog, report: RecoveryReport)
+    do throws(StorageError) {
+      try await storage.makeDirectory(directory)
+      try await storage.syncDirectory("")
+      opened = try await PartitionLog.open(source, in: directory, of: storage, configuration, parts: parts)
+    } catch {
+      throw .storage(error)
+    }
+    do throws(EngineError) {
+      let (state, records) = try await replay(opened.log, opened.report)
+      let metadata = MetadataLog(log: opened.log, state: state, recovery: opened.report)
+      if records > state.records.count * 2 + tolerance { try await metadata.compact() }
+      return metadata
+    } catch {
+      await opened.log.close()
+      throw error
+    }
+  }
+
+  private static func replay(
+    _ log: PartitionLog, _ report: RecoveryReport
+  ) async throws(EngineError) -> (state: Metadata, records: Int) {
+    var state = Metadata()
+    var count = 0
+    var invalid: String?
+    let response = FetchResponse()
+    var at = log.firstRetainedOffset
+    let begin = at
+    while at < log.highWatermark {
+      do throws(LogError) {
+        try await log.fetch(from: at, maxBytes: 256 << 10, into: response)
+      } catch {
+        throw .damagedMetadata("\(error)")
+      }
+      var first: MetadataRecord?
+      response.forEachRecord { record in
+        let text = String(decoding: record.value, as: UTF8.self)
+        guard let change = MetadataRecord(text: text) else {
+          invalid = invalid ?? "record \(record.offset) is `\(text.prefix(60))`"
+          return
+        }
+        if first == nil { first = change }
+        state.apply(change)
+        count += 1
+      }
+      if let invalid { throw .damagedMetadata(invalid) }
+      if at == begin, begin > 0 {
+        guard case .snapshot = first else { throw .damagedMetadata("the records before \(begin) are missing") }
+      }
+      at = response.nextOffset
+    }
+    return (state, count)
+  }
+
+  /// Makes the changes durable, then takes them up.
+  func record(_ changes: [MetadataRecord]) async throws(EngineError) {
+    try await append(changes)
+    for change in changes { state.apply(change) }
+  }
+
+  private func append(_ changes: [MetadataRecord]) async throws(EngineError) {
+    let texts = changes.map { Array($0.text.utf8) }
+    do throws(LogError) {
+      _ = try await log.append(recordCount: texts.count, payloadBytes: texts.reduce(0) { $0 + $1.count }) { writer in
+        for text in texts { text.withUnsafeBytes { writer.append(value: $0) } }
+      }
+    } catch {
+      throw .log(Self.source, error)
+    }
+  }
+
+  private func compact() async throws(EngineError) {
+    let records = state.records
+    let bytes = records.reduce(0) { $0 + $1.text.utf8.count + 8 } + 64
+    guard bytes < log.configuration.largestBatch else { return }  // too much for one batch: the log stays as it is
+    let base = log.logEndOffset
+    do throws(LogError) { try await log.rollSegment() } catch { throw .log(Self.source, error) }
+    try await append([.snapshot(count: records.count)] + records)
+    do throws(StorageError) { try await log.removeSegments(before: base) } catch { throw .storage(error) }
+  }
+}

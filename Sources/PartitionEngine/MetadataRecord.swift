@@ -1,0 +1,106 @@
+import LogModel
+
+/// One change of the engine's metadata, a record of the metadata log.
+///
+/// The value is UTF-8 text, fields separated by tabs, the first naming the kind. Names hold no tab by `EngineError.invalidName`.
+enum MetadataRecord: Hashable {
+  /// `topic name partitions`
+  case topic(String, partitions: Int)
+  /// `offset group topic partition offset`: a consumer group has processed everything before `offset`.
+  case consumerOffset(group: String, TopicPartition, Offset)
+  /// `start topic partition offset`: everything before `offset` may be removed.
+  case logStart(TopicPartition, Offset)
+  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it.
+  case durableEnd(TopicPartition, Offset)
+  /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
+  case snapshot(count: Int)
+
+  var text: String {
+    switch self {
+    case .topic(let name, let partitions): "topic\t\(name)\t\(partitions)"
+    case .consumerOffset(let group, let p, let offset): "offset\t\(group)\t\(p.topic)\t\(p.partition)\t\(offset)"
+    case .logStart(let p, let offset): "start\t\(p.topic)\t\(p.partition)\t\(offset)"
+    case .durableEnd(let p, let offset): "end\t\(p.topic)\t\(p.partition)\t\(offset)"
+    case .snapshot(let count): "snapshot\t\(count)"
+    }
+  }
+
+  init?(text: String) {
+    let fields = text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    func partition(_ at: Int) -> TopicPartition? { Int32(fields[at + 1]).map { TopicPartition(fields[at], PartitionID(Int($0))) } }
+    func offset(_ at: Int) -> Offset? { Int64(fields[at]).map { Offset($0) } }
+    switch (fields[0], fields.count) {
+    case ("topic", 3):
+      guard let count = Int(fields[2]), Topic.partitionCounts.contains(count) else { return nil }
+      self = .topic(fields[1], partitions: count)
+    case ("offset", 5):
+      guard let p = partition(2), let o = offset(4) else { return nil }
+      self = .consumerOffset(group: fields[1], p, o)
+    case ("start", 4):
+      guard let p = partition(1), let o = offset(3) else { return nil }
+      self = .logStart(p, o)
+    case ("end", 4):
+      guard let p = partition(1), let o = offset(3) else { return nil }
+      self = .durableEnd(p, o)
+    case ("snapshot", 2):
+      guard let count = Int(fields[1]), count >= 0 else { return nil }
+      self = .snapshot(count: count)
+    default: return nil
+    }
+  }
+}
+
+/// A topic as it was registered.
+public struct Topic: Hashable, Sendable {
+  static let partitionCounts = 1...10_000
+
+  public var name: String
+  public var partitions: Int
+
+  static func isValid(_ name: String) -> Bool {
+    (1...249).contains(name.utf8.count) && name != "." && name != ".."
+      && name.utf8.allSatisfy { byte in
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+          true
+        default: false
+        }
+      }
+  }
+}
+
+/// What the metadata log adds up to.
+struct Metadata {
+  var topics: [Topic] = []
+  /// In the order of (group, partition).
+  var consumerOffsets: [ConsumerPosition: Offset] = [:]
+  var logStarts: [TopicPartition: Offset] = [:]
+  var durableEnds: [TopicPartition: Offset] = [:]
+
+  struct ConsumerPosition: Hashable, Comparable {
+    var group: String
+    var partition: TopicPartition
+    static func < (a: Self, b: Self) -> Bool { (a.group, a.partition) < (b.group, b.partition) }
+  }
+
+  mutating func apply(_ record: MetadataRecord) {
+    switch record {
+    case .topic(let name, let partitions):
+      if !topics.contains(where: { $0.name == name }) { topics.append(Topic(name: name, partitions: partitions)) }
+    case .consumerOffset(let group, let partition, let offset):
+      consumerOffsets[ConsumerPosition(group: group, partition: partition)] = offset
+    case .logStart(let partition, let offset): logStarts[partition] = max(offset, logStarts[partition] ?? 0)
+    case .durableEnd(let partition, let offset): durableEnds[partition] = max(offset, durableEnds[partition] ?? 0)
+    case .snapshot: self = Metadata()
+    }
+  }
+
+  /// The fewest records that add up to the same.
+  var records: [MetadataRecord] {
+    topics.map { .topic($0.name, partitions: $0.partitions) }
+      + consumerOffsets.sorted { $0.key < $1.key }.map { .consumerOffset(group: $0.key.group, $0.key.partition, $0.value) }
+      + logStarts.sorted { $0.key < $1.key }.map { .logStart($0.key, $0.value) }
+      + durableEnds.sorted { $0.key < $1.key }.map { .durableEnd($0.key, $0.value) }
+  }
+}

@@ -1,0 +1,132 @@
+import CZlib
+import LogModel
+
+/// A batch: the messages of one produce request, there wholly or not at all.
+///
+/// All integers are little-endian. A batch begins at a multiple of 8 bytes in its segment.
+///
+/// | byte | field |
+/// |---|---|
+/// | 0..<4 | magic `TLB1` |
+/// | 4..<8 | CRC-32 (zlib's polynomial) of bytes 8..<length, begun from the segment's salt and the batch's position |
+/// | 8..<12 | length of the batch in bytes, header included, a multiple of 8 |
+/// | 12 | format version, 1 |
+/// | 13 | attributes, 0 |
+/// | 14..<16 | commit delta, high half |
+/// | 16..<24 | base offset |
+/// | 24..<28 | number of records |
+/// | 28..<32 | position of the batch in its segment, in units of 8 bytes |
+/// | 32..<40 | epoch of the writer |
+/// | 40..<48 | time of the append on the writer's clock, nanoseconds |
+/// | 48..<56 | durable offset: everything before it was durable when the commit that carries this batch was submitted |
+/// | 56..<60 | boot of the machine that wrote it |
+/// | 60..<64 | commit delta: base offset minus the first offset of the commit that carries this batch |
+/// | 64..<length | records, then zero bytes to a multiple of 8 |
+///
+/// A record is `key length i32 (-1: no key) | value length u32 | key | value`.
+///
+/// A batch at position *p* of a segment is valid if and only if
+/// 1. *p* is a multiple of 8 and the magic stands there;
+/// 2. its length is a multiple of 8, at least 64, and within the segment;
+/// 3. its version is 1 and its position field is *p* / 8;
+/// 4. its number of records is at least 1;
+/// 5. its CRC is right. The salt and the position are in the CRC, so that bytes of another segment, of an earlier
+///    life of a recycled one, or of another place in this one never validate.
+///
+/// The durable offset and the commit delta are how recovery tells a torn tail from damage to what had been
+/// acknowledged: a later valid batch testifies to what was durable, or written, before it (see `RecoveryCase`).
+public struct BatchHeader: Hashable, Sendable {
+  public static let magic: UInt32 = 0x3142_4C54  // "TLB1"
+  public static let size = 64
+  public static let alignment = 8
+  static let version: UInt8 = 1
+
+  public var checksum: UInt32
+  public var length: Int
+  public var baseOffset: Offset
+  public var recordCount: Int
+  public var position: Int64
+  public var epoch: Epoch
+  public var time: Instant
+  public var durableOffset: Offset
+  public var bootID: UInt32
+  public var commitDelta: Int
+
+  public var nextOffset: Offset { baseOffset + recordCount }
+  /// The first offset of the commit that carried this batch: everything before it had been written.
+  public var commitBase: Offset { baseOffset + -commitDelta }
+
+  /// Reads the fields without judging them, except for what makes them meaningless.
+  /// - Returns: nil where rules 1 to 4 fail.
+  @inline(__always)
+  public init?(at base: UnsafeRawPointer, position: Int64, available: Int) {
+    guard available >= Self.size, base.loadUnaligned(as: UInt32.self) == Self.magic.littleEndian else { return nil }
+    checksum = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+    length = Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
+    baseOffset = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: Int64.self)))
+    recordCount = Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 24, as: UInt32.self)))
+    self.position = Int64(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 28, as: UInt32.self))) * 8
+    epoch = Epoch(UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 32, as: UInt64.self)))
+    time = Instant(nanoseconds: Int64(littleEndian: base.loadUnaligned(fromByteOffset: 40, as: Int64.self)))
+    durableOffset = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 48, as: Int64.self)))
+    bootID = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 56, as: UInt32.self))
+    let low = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 60, as: UInt32.self))
+    let high = UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
+    commitDelta = Int(high) << 32 | Int(low)
+    guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == Self.version,
+      self.position == position, recordCount >= 1, baseOffset >= 0
+    else { return nil }
+  }
+
+  init(
+    length: Int, baseOffset: Offset, recordCount: Int, position: Int64, epoch: Epoch, time: Instant,
+    durableOffset: Offset, bootID: UInt32, commitDelta: Int
+  ) {
+    checksum = 0
+    self.length = length
+    self.baseOffset = baseOffset
+    self.recordCount = recordCount
+    self.position = position
+    self.epoch = epoch
+    self.time = time
+    self.durableOffset = durableOffset
+    self.bootID = bootID
+    self.commitDelta = commitDelta
+  }
+
+  /// Writes the header in front of records that are already in place, and the checksum over both.
+  func seal(at base: UnsafeMutableRawPointer, salt: UInt64) {
+    base.storeBytes(of: Self.magic.littleEndian, as: UInt32.self)
+    base.storeBytes(of: UInt32(length).littleEndian, toByteOffset: 8, as: UInt32.self)
+    base.storeBytes(of: Self.version, toByteOffset: 12, as: UInt8.self)
+    base.storeBytes(of: 0, toByteOffset: 13, as: UInt8.self)
+    base.storeBytes(of: UInt16(commitDelta >> 32).littleEndian, toByteOffset: 14, as: UInt16.self)
+    base.storeBytes(of: baseOffset.rawValue.littleEndian, toByteOffset: 16, as: Int64.self)
+    base.storeBytes(of: UInt32(recordCount).littleEndian, toByteOffset: 24, as: UInt32.self)
+    base.storeBytes(of: UInt32(position / 8).littleEndian, toByteOffset: 28, as: UInt32.self)
+    base.storeBytes(of: epoch.rawValue.littleEndian, toByteOffset: 32, as: UInt64.self)
+    base.storeBytes(of: time.nanoseconds.littleEndian, toByteOffset: 40, as: Int64.self)
+    base.storeBytes(of: durableOffset.rawValue.littleEndian, toByteOffset: 48, as: Int64.self)
+    base.storeBytes(of: bootID.littleEndian, toByteOffset: 56, as: UInt32.self)
+    base.storeBytes(of: UInt32(truncatingIfNeeded: commitDelta).littleEndian, toByteOffset: 60, as: UInt32.self)
+    let checksum = Self.computeChecksum(at: base, length: length, position: position, salt: salt)
+    base.storeBytes(of: checksum.littleEndian, toByteOffset: 4, as: UInt32.self)
+  }
+
+  /// The CRC that a batch of `length` bytes at `position` must carry.
+  @inline(__always)
+  public static func computeChecksum(at base: UnsafeRawPointer, length: Int, position: Int64, salt: UInt64) -> UInt32 {
+    tl_crc32(UInt32(truncatingIfNeeded: mix64(salt &+ UInt64(bitPattern: position))), base + 8, length - 8)
+  }
+}
+
+/// The record layer inside a batch.
+enum RecordFormat {
+  static let headerSize = 8
+  static let noKey: Int32 = -1
+
+  /// Bytes of a batch whose records have `payload` bytes of keys and values together.
+  static func batchLength(recordCount: Int, payload: Int) -> Int {
+    (BatchHeader.size + recordCount * headerSize + payload + 7) & ~7
+  }
+}

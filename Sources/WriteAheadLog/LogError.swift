@@ -1,0 +1,71 @@
+import LogModel
+import Storage
+
+/// Why the log refused or failed.
+public enum LogError: Error, Hashable, Sendable {
+  /// The device failed. For an append: the batch may or may not be there after a restart.
+  case storage(StorageError)
+  /// The device took fewer bytes than it was given, again and again.
+  case shortWrite(path: String, at: Int64, written: Int, of: Int)
+  /// A batch is larger than a commit can carry. Nothing was appended.
+  case batchTooLarge(bytes: Int, limit: Int)
+  /// A batch without a record has no offset. Nothing was appended.
+  case emptyBatch
+  /// The log has been closed. Nothing was appended.
+  case closed
+  /// An earlier failure has poisoned the log and a new segment could not be made. Nothing was appended.
+  case poisoned(by: StorageError)
+  /// A fetch below the log start offset or above the log end offset.
+  case offsetOutOfRange(Offset, start: Offset, end: Offset)
+  /// Acknowledged data at this offset is damaged; it is reported and not served.
+  case damaged(DamagedRange)
+  /// A batch in the log failed its check while it was being read: damage since recovery.
+  case invalidBatch(path: String, at: Int64, offset: Offset)
+
+  /// Whether the append certainly left nothing behind. Otherwise its outcome is indeterminate.
+  public var isCertainFailure: Bool {
+    switch self {
+    case .batchTooLarge, .emptyBatch, .closed, .poisoned, .offsetOutOfRange: true
+    case .storage, .shortWrite, .damaged, .invalidBatch: false
+    }
+  }
+}
+
+/// Acknowledged messages that recovery found damaged or missing.
+public struct DamagedRange: Hashable, Sendable, Codable {
+  /// Offsets `from ..< to` are affected.
+  public var from: Offset
+  public var to: Offset
+  /// Segment file, relative to the storage's root.
+  public var path: String
+  /// Byte range of the damage in it.
+  public var byteFrom: Int64
+  public var byteTo: Int64
+
+  public init(from: Offset, to: Offset, path: String, byteFrom: Int64, byteTo: Int64) {
+    self.from = from
+    self.to = to
+    self.path = path
+    self.byteFrom = byteFrom
+    self.byteTo = byteTo
+  }
+}
+
+extension LogError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .storage(let error): "\(error)"
+    case .shortWrite(let path, let at, let written, let of):
+      "\(path): only \(written) of \(of) bytes were taken at byte \(at)"
+    case .batchTooLarge(let bytes, let limit):
+      "a batch of \(bytes) bytes is over the limit of \(limit); send fewer or smaller messages a batch"
+    case .emptyBatch: "a batch needs at least one message"
+    case .closed: "the log is closed"
+    case .poisoned(let error): "the log takes no appends after a failure of its device: \(error)"
+    case .offsetOutOfRange(let offset, let start, let end): "offset \(offset) is outside the log, \(start) ..< \(end)"
+    case .damaged(let range):
+      "offsets \(range.from) ..< \(range.to) are damaged (\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo))"
+    case .invalidBatch(let path, let at, let offset): "\(path): the batch of offset \(offset) at byte \(at) is damaged"
+    }
+  }
+}

@@ -1,0 +1,117 @@
+import LogModel
+
+/// The parts of a log that history got wrong, replaceable by construction. The defaults are the sound ones; the
+/// module `Defects` brings the others.
+public struct LogParts: Sendable {
+  public var validator: any BatchValidating
+  public var stepper: any BatchStepping
+  public var watermarks: any WatermarkRestoring
+  public var planner: any FetchPlanning
+  public var handover: any RecoveredTailHandling
+
+  public init(
+    validator: any BatchValidating = ChecksumValidator(), stepper: any BatchStepping = LengthStepper(),
+    watermarks: any WatermarkRestoring = ScannedWatermarks(), planner: any FetchPlanning = IndexedFetchPlanner(),
+    handover: any RecoveredTailHandling = LeaveTailInPlace()
+  ) {
+    self.validator = validator
+    self.stepper = stepper
+    self.watermarks = watermarks
+    self.planner = planner
+    self.handover = handover
+  }
+}
+
+/// Decides whether the bytes of a batch are the bytes that were written.
+public protocol BatchValidating: Sendable {
+  /// - Parameter base: `header.length` bytes, beginning with the header.
+  func isIntact(_ header: BatchHeader, at base: UnsafeRawPointer, salt: UInt64) -> Bool
+}
+
+public struct ChecksumValidator: BatchValidating {
+  public init() {}
+
+  public func isIntact(_ header: BatchHeader, at base: UnsafeRawPointer, salt: UInt64) -> Bool {
+    BatchHeader.computeChecksum(at: base, length: header.length, position: header.position, salt: salt)
+      == header.checksum
+  }
+}
+
+/// Finds the position after a batch, for the scan of recovery.
+public protocol BatchStepping: Sendable {
+  func position(after header: BatchHeader) -> Int64
+}
+
+public struct LengthStepper: BatchStepping {
+  public init() {}
+  public func position(after header: BatchHeader) -> Int64 { header.position + Int64(header.length) }
+}
+
+/// Decides what is consumable after recovery.
+public protocol WatermarkRestoring: Sendable {
+  /// - Returns: the high watermark to start with.
+  func highWatermark(after scan: ScanSummary) -> Offset
+}
+
+/// What recovery's scan of one partition found.
+public struct ScanSummary: Hashable, Sendable {
+  public var logStartOffset: Offset
+  public var logEndOffset: Offset
+  /// Valid batches, and bytes of segment files that were read.
+  public var batches = 0
+  public var bytes = 0
+
+  public init(logStartOffset: Offset, logEndOffset: Offset) {
+    self.logStartOffset = logStartOffset
+    self.logEndOffset = logEndOffset
+  }
+}
+
+public struct ScannedWatermarks: WatermarkRestoring {
+  public init() {}
+  public func highWatermark(after scan: ScanSummary) -> Offset { scan.logEndOffset }
+}
+
+/// Decides where a fetch is served from.
+public protocol FetchPlanning: Sendable {
+  func plan(_ request: FetchRequest) -> FetchPlan
+}
+
+public struct FetchRequest {
+  public var offset: Offset
+  public var logStartOffset: Offset
+  public var highWatermark: Offset
+  /// The newest batches, held in memory, oldest first.
+  public var recent: RecentBatches
+}
+
+public enum FetchPlan: Hashable, Sendable {
+  /// From memory, beginning with the batch of this index.
+  case recent(batch: Int)
+  /// From the log, at the place that the sparse index names.
+  case log
+  /// From the first byte of the log, at most so many batches.
+  case logStart(batchLimit: Int)
+}
+
+public struct IndexedFetchPlanner: FetchPlanning {
+  public init() {}
+
+  public func plan(_ request: FetchRequest) -> FetchPlan {
+    guard let first = request.recent.firstOffset, request.offset >= first,
+      let batch = request.recent.indexOfBatch(containing: request.offset)
+    else { return .log }
+    return .recent(batch: batch)
+  }
+}
+
+/// Decides what becomes of the recovered contents of the active segment.
+public protocol RecoveredTailHandling: Sendable {
+  /// Whether the recovered batches of the active segment go into the write buffer, to be written by the next commit.
+  var requeuesRecoveredBatches: Bool { get }
+}
+
+public struct LeaveTailInPlace: RecoveredTailHandling {
+  public init() {}
+  public var requeuesRecoveredBatches: Bool { false }
+}

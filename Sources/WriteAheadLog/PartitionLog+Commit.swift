@@ -1,0 +1,134 @@
+import Glibc
+import LogModel
+import Storage
+
+/// Group commit.
+///
+/// 1. A commit carries every batch that was encoded before it was sealed, and nothing else: its buffer is swapped
+///    out at the moment of sealing, so that what comes later cannot be acknowledged by it.
+/// 2. Offsets are given at sealing. A commit that fails gives its offsets back: nothing after it has any yet.
+/// 3. Under `always` the write itself is durable (`RWF_DSYNC`). Except under `never`, a commit begins at a block boundary
+///    and is padded to one, so that no block which holds something durable is ever written again.
+/// 4. A write that fails poisons its segment: the next commit goes to a new one. No write or sync is tried again on
+///    the same pages after a failure (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+extension PartitionLog {
+  func runCommitLoop() async {
+    while true {
+      if filling.batches.isEmpty || filling.batches.allSatisfy({ $0.waiter == nil }) {
+        if lifecycle != .open { break }
+        await withUnsafeContinuation { committer = $0 }
+      } else {
+        // Those who have just been answered may have more to say.
+        await loop.nextIdleTurn()
+      }
+      if filling.batches.isEmpty { continue }
+      let commit = filling
+      filling = spare ?? Commit(buffer: storage.makeBuffer(capacity: configuration.commitBytes + IOBuffer.alignment))
+      spare = nil
+      wakeRoomWaiters()
+      await perform(commit)
+      commit.reset()
+      spare = commit
+    }
+    committerEnded.open()
+  }
+
+  private func perform(_ commit: Commit) async {
+    let first = assignedOffset
+    do throws(LogError) {
+      let segment = try await segmentWithRoom(for: commit.used)
+      let position = segment.writePosition
+      seal(commit, in: segment, at: position, first: first)
+      let bytes = paddedLength(commit.used)
+      if bytes > commit.used { memset(commit.buffer.base + commit.used, 0, bytes - commit.used) }
+      try await preallocate(segment, upTo: position + Int64(bytes))
+      do throws(LogError) {
+        try await writeFully(commit, bytes, to: segment, at: position)
+      } catch {
+        segment.isPoisoned = true
+        failure = error.storageError
+        throw error
+      }
+      segment.dataEnd = position + Int64(commit.used)
+      segment.writePosition = position + Int64(bytes)
+      segment.zeroedEnd = max(segment.zeroedEnd, segment.writePosition)
+      segment.nextOffset = assignedOffset
+      if !isSynchronous { segment.unsyncedBytes += bytes }
+      acknowledge(commit, in: segment)
+      startPreallocation(segment)
+    } catch {
+      assignedOffset = first
+      for batch in commit.batches { batch.waiter?.resume(returning: .failed(error)) }
+    }
+  }
+
+  /// Gives the batches their offsets and headers.
+  private func seal(_ commit: Commit, in segment: Segment, at position: Int64, first: Offset) {
+    for index in commit.batches.indices {
+      let batch = commit.batches[index]
+      let header = BatchHeader(
+        length: batch.length, baseOffset: assignedOffset, recordCount: batch.recordCount,
+        position: position + Int64(batch.start), epoch: epoch, time: batch.time, durableOffset: durableOffset,
+        bootID: storage.properties.bootID, commitDelta: assignedOffset - first)
+      header.seal(at: commit.buffer.base + batch.start, salt: segment.header.salt)
+      commit.batches[index].header = header
+      assignedOffset = header.nextOffset
+    }
+  }
+
+  private func acknowledge(_ commit: Commit, in segment: Segment) {
+    for batch in commit.batches {
+      guard let header = batch.header else { continue }
+      segment.index.note(batchAt: header.position, baseOffset: header.baseOffset)
+      recent.append(header, commit.buffer.base + batch.start)
+    }
+    highWatermark = assignedOffset
+    if isSynchronous {
+      durableOffset = assignedOffset
+    } else if unsyncedSince == nil {
+      unsyncedSince = loop.now
+      wakeSyncer()
+    }
+    storage.note(.acknowledged(source, upTo: highWatermark))
+    for batch in commit.batches {
+      if let header = batch.header { batch.waiter?.resume(returning: .acknowledged(header.baseOffset)) }
+    }
+  }
+
+  private func paddedLength(_ used: Int) -> Int {
+    guard configuration.syncPolicy != .never else { return used }
+    let block = storage.properties.blockSize
+    return (used + block - 1) / block * block
+  }
+
+  /// Writes all of the commit; carries on after a short write from the last whole block.
+  private func writeFully(_ commit: Commit, _ bytes: Int, to segment: Segment, at position: Int64) async throws(LogError) {
+    guard let writer = segment.writer else { throw .closed }
+    var done = 0
+    var fruitless = 0
+    while done < bytes {
+      do {
+        let written = try await storage.write(
+          writer, at: position + Int64(done), from: commit.buffer, done..<bytes, isSynchronous ? .durable : .volatile)
+        let advance = isSynchronous && written < bytes - done ? written / storage.properties.blockSize * storage.properties.blockSize : written
+        done += advance
+        fruitless = advance > 0 ? 0 : fruitless + 1
+      } catch where error.isErrno(EINTR) || error.isErrno(EAGAIN) {
+        fruitless += 1
+        await loop.sleep(until: loop.now + .microseconds(100))
+      } catch {
+        throw .storage(error)
+      }
+      if fruitless > Self.patience {
+        throw .shortWrite(path: segment.path, at: position + Int64(done), written: done, of: bytes)
+      }
+    }
+  }
+
+  /// Attempts without progress before a device is given up.
+  static var patience: Int { 100 }
+}
+
+extension LogError {
+  var storageError: StorageError? { if case .storage(let error) = self { error } else { nil } }
+}

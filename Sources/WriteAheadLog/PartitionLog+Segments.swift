@@ -1,0 +1,156 @@
+import Glibc
+import LogModel
+import Storage
+
+/// Making segments and room in them.
+///
+/// A new segment is created under its final name, its head written, the file and its directory synced, and only then
+/// used (`man 2 fsync`: syncing a file does not sync its directory entry). A crash in between leaves a segment
+/// without a valid head or without batches, which recovery removes.
+extension PartitionLog {
+  /// The segment that takes the next commit of `bytes`: the active one, or a new one.
+  func segmentWithRoom(for bytes: Int) async throws(LogError) -> Segment {
+    if let segment = active {
+      if segment.isEmpty || segment.writePosition + Int64(bytes + IOBuffer.alignment) <= configuration.segmentBytes {
+        return segment
+      }
+    }
+    do throws(StorageError) {
+      return try await roll()
+    } catch {
+      throw .poisoned(by: error)
+    }
+  }
+
+  /// Seals the active segment and makes a new one at the log end offset.
+  func roll() async throws(StorageError) -> Segment {
+    if let last = segments.last, let writer = last.writer {
+      await preallocationIdle.wait()
+      if case .interval = configuration.syncPolicy, !last.isPoisoned { try await syncActive(last) }
+      await syncIdle.wait()
+      await storage.close(writer)
+      last.writer = nil
+    }
+    if let last = segments.last, last.baseOffset == assignedOffset {
+      // A segment in which nothing was ever acknowledged: its name is needed again.
+      await storage.close(last.reader)
+      segments.removeLast()
+      try await storage.unlink(last.path)
+    }
+    let segment = try await createSegment()
+    segments.append(segment)
+    failure = nil
+    return segment
+  }
+
+  private func createSegment() async throws(StorageError) -> Segment {
+    let header = SegmentHeader(
+      baseOffset: assignedOffset, epoch: epoch,
+      salt: mix64(
+        configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
+          ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source)
+    let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset)
+    let writer = try await storage.open(path, isSynchronous ? [.write, .create, .direct] : [.write, .create])
+    var reader: FileID?
+    do throws(StorageError) {
+      try await storage.truncate(writer, to: 0)
+      let block = storage.makeBuffer(capacity: SegmentHeader.size)
+      header.write(into: block.mutableBytes(0..<SegmentHeader.size))
+      let written = try await storage.write(writer, at: 0, from: block, 0..<SegmentHeader.size, .volatile)
+      guard written == SegmentHeader.size else { throw StorageError(errno: ENOSPC, .write, path, offset: Int64(written)) }
+      if configuration.syncPolicy != .never {
+        try await storage.sync(writer, .all)
+        try await storage.syncDirectory(directory)
+      }
+      reader = try await storage.open(path, [])
+    } catch {
+      await storage.close(writer)
+      throw error
+    }
+    let start = Int64(SegmentHeader.size)
+    return Segment(
+      header: header, path: path, reader: reader!, writer: writer, dataEnd: start, nextOffset: header.baseOffset)
+  }
+
+  // MARK: Zero-filling ahead
+
+  /// Waits until a commit up to `end` cannot meet a zero-fill in flight.
+  func preallocate(_ segment: Segment, upTo end: Int64) async throws(LogError) {
+    guard isSynchronous, preallocation > 0 else { return }
+    while end > segment.zeroedEnd, segment.zeroedEnd < configuration.segmentBytes {
+      if preallocationIdle.isOpen, !startPreallocation(segment, force: true) { return }
+      await preallocationIdle.wait()
+      if segment.isPoisoned { return }
+    }
+  }
+
+  /// Zero-fills the next piece in the background when less than half a piece is left.
+  /// - Returns: whether a zero-fill is in flight now.
+  @discardableResult
+  func startPreallocation(_ segment: Segment, force: Bool = false) -> Bool {
+    guard preallocationIdle.isOpen else { return true }
+    guard isSynchronous, preallocation > 0, let writer = segment.writer, !segment.isPoisoned,
+      force || lifecycle == .open, segment.zeroedEnd < configuration.segmentBytes,
+      force || segment.zeroedEnd - segment.writePosition < preallocation / 2
+    else { return false }
+    let start = max(segment.zeroedEnd, segment.writePosition)
+    let end = min(start + preallocation, configuration.segmentBytes)
+    guard end > start else { return false }
+    preallocation = min(preallocation * 2, configuration.largestPreallocation)
+    preallocationIdle.shut()
+    loop.spawn {
+      await self.zeroFill(segment, writer, start, end)
+      self.preallocationIdle.open()
+    }
+    return true
+  }
+
+  private func zeroFill(_ segment: Segment, _ writer: FileID, _ start: Int64, _ end: Int64) async {
+    let zeroes = self.zeroes ?? IOBuffer(capacity: 256 << 10)
+    self.zeroes = zeroes
+    do {
+      var at = start
+      while at < end {
+        let count = Int(min(Int64(zeroes.capacity), end - at))
+        let written = try await storage.write(writer, at: at, from: zeroes, 0..<count, .volatile)
+        guard written > 0 else { break }
+        at += Int64(written) / 512 * 512
+        if written < 512 { break }
+      }
+      try await storage.sync(writer, .data)
+      segment.zeroedEnd = max(segment.zeroedEnd, at)
+      if at < end { preallocation = 0 }
+    } catch {
+      // No room to fill ahead: from now on commits extend the file themselves and report what they meet.
+      preallocation = 0
+    }
+  }
+}
+
+// MARK: Retention
+
+extension PartitionLog {
+  /// The first offset that is still in a file; at or below the log start offset.
+  public var firstRetainedOffset: Offset { segments.first?.baseOffset ?? logEndOffset }
+
+  /// Where segment files begin, in order.
+  public var segmentBases: [Offset] { segments.map(\.baseOffset) }
+
+  /// Begins a new segment with the next batch.
+  public func rollSegment() async throws(LogError) {
+    guard segments.last.map({ !$0.isEmpty }) ?? false else { return }
+    do throws(StorageError) { _ = try await roll() } catch { throw .storage(error) }
+  }
+
+  /// Moves the log start offset to `offset` and removes the files that hold nothing from there on, the oldest first, so
+  /// that a crash in between leaves no gap.
+  public func removeSegments(before offset: Offset) async throws(StorageError) {
+    logStartOffset = max(logStartOffset, offset)
+    while segments.count > 1, segments[1].baseOffset <= offset {
+      let segment = segments.removeFirst()
+      await storage.close(segment.reader)
+      try await storage.unlink(segment.path)
+    }
+    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+  }
+}

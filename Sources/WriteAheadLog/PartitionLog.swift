@@ -1,0 +1,124 @@
+import LogModel
+import Storage
+
+/// The write-ahead log of one partition: batches in segments, committed in groups, read back by offset.
+///
+/// Producers encode straight into the commit that is being filled; a commit loop writes one commit at a time and
+/// answers its producers. While a commit is in flight, the next one fills.
+public final class PartitionLog: @unchecked Sendable {
+  // Owned by `storage.loop`: every call is made there. Transitions are synchronous, only completions are awaited.
+
+  public let source: TopicPartition
+  public let directory: String
+  public let configuration: LogConfiguration
+  let storage: any Storage
+  let parts: LogParts
+  let loop: EventLoop
+  let recent: RecentBatches
+
+  public internal(set) var epoch: Epoch
+  public internal(set) var logStartOffset: Offset
+  /// The offset that the next batch gets. Batches below it have been written, or are being written now.
+  var assignedOffset: Offset
+  /// What consumers may see: everything before it has been acknowledged.
+  public internal(set) var highWatermark: Offset
+  /// Everything before it is on the medium.
+  public internal(set) var durableOffset: Offset
+  /// Acknowledged messages that recovery found damaged, in the order of their offsets.
+  public internal(set) var damage: [DamagedRange]
+
+  /// In the order of their base offsets; the last one takes the appends.
+  var segments: [Segment]
+  var lifecycle = Lifecycle.open
+  /// What poisoned the last segment, until a new one is made.
+  var failure: StorageError?
+
+  enum Lifecycle {
+    case open
+    /// Takes no appends; what is pending is committed.
+    case closing
+    case closed
+  }
+
+  // Filling and committing.
+  var filling: Commit
+  var spare: Commit?
+  var roomWaiters: [UnsafeContinuation<Void, Never>] = []
+  var committer: UnsafeContinuation<Void, Never>?
+  let committerEnded = Gate()
+  // Syncing, under `interval`.
+  var unsyncedSince: Instant?
+  var syncer: UnsafeContinuation<Void, Never>?
+  let syncerEnded = Gate(isOpen: true)
+  /// Shut while a sync is in flight.
+  let syncIdle = Gate(isOpen: true)
+  // Zero-filling ahead of the commits.
+  var preallocation: Int64
+  /// Shut while a zero-fill is in flight.
+  let preallocationIdle = Gate(isOpen: true)
+  let closed = Gate()
+  var zeroes: IOBuffer?
+  var fetchWindow: IOBuffer?
+
+  /// The offset after the last message that is acknowledged or being written.
+  public var logEndOffset: Offset { assignedOffset }
+
+  init(
+    source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,
+    parts: LogParts, recovered: RecoveredLog
+  ) {
+    self.source = source
+    self.directory = directory
+    self.configuration = configuration
+    self.storage = storage
+    self.parts = parts
+    loop = storage.loop
+    recent = RecentBatches(byteLimit: configuration.recentBytes, batchLimit: configuration.recentBatches)
+    epoch = recovered.epoch
+    logStartOffset = recovered.summary.logStartOffset
+    assignedOffset = recovered.summary.logEndOffset
+    highWatermark = parts.watermarks.highWatermark(after: recovered.summary)
+    durableOffset = recovered.durableOffset
+    damage = recovered.damage
+    segments = recovered.segments
+    preallocation = configuration.firstPreallocation
+    filling = Commit(buffer: storage.makeBuffer(capacity: configuration.commitBytes + IOBuffer.alignment))
+  }
+
+  /// Whether commits go past the page cache and are durable when they complete.
+  var isSynchronous: Bool { configuration.syncPolicy == .always }
+
+  /// Segment that takes appends, if one can.
+  var active: Segment? {
+    guard let last = segments.last, last.writer != nil, !last.isPoisoned else { return nil }
+    return last
+  }
+
+  /// Starts the loops of a log that has been opened.
+  func start() {
+    loop.spawn { await self.runCommitLoop() }
+    if case .interval(let limit) = configuration.syncPolicy {
+      syncerEnded.shut()
+      loop.spawn { await self.runSyncLoop(limit: limit) }
+    }
+  }
+
+  /// Commits what is pending, makes it as durable as the policy says, and releases the files. Appends that come later
+  /// fail with `LogError.closed`.
+  public func close() async {
+    guard lifecycle == .open else { return await closed.wait() }
+    lifecycle = .closing
+    wakeRoomWaiters()
+    wakeCommitter()
+    await committerEnded.wait()
+    wakeSyncer()
+    await syncerEnded.wait()
+    await preallocationIdle.wait()
+    for segment in segments {
+      await storage.close(segment.reader)
+      if let writer = segment.writer { await storage.close(writer) }
+    }
+    lifecycle = .closed
+    closed.open()
+  }
+}

@@ -1,0 +1,74 @@
+import LogModel
+import Storage
+
+/// One open segment file.
+final class Segment: @unchecked Sendable {
+  // Owned by the loop of its log.
+
+  let header: SegmentHeader
+  let path: String
+  /// For reading, through the page cache.
+  let reader: FileID
+  /// For writing; nil once the segment is sealed.
+  var writer: FileID?
+  /// Position after the last batch, padding left out.
+  var dataEnd: Int64
+  /// Where the next commit goes: `dataEnd`, or the block boundary after it.
+  var writePosition: Int64
+  /// Bytes before this are in the file and zero from `writePosition` on.
+  var zeroedEnd: Int64
+  /// The offset after the last batch.
+  var nextOffset: Offset
+  var index = SparseIndex()
+  /// A failed sync or write: nothing more is written here.
+  var isPoisoned = false
+  /// Written since the last sync was submitted; the size in bytes.
+  var unsyncedBytes = 0
+
+  var baseOffset: Offset { header.baseOffset }
+  var isEmpty: Bool { nextOffset == baseOffset }
+
+  init(header: SegmentHeader, path: String, reader: FileID, writer: FileID?, dataEnd: Int64, nextOffset: Offset) {
+    self.header = header
+    self.path = path
+    self.reader = reader
+    self.writer = writer
+    self.dataEnd = dataEnd
+    self.nextOffset = nextOffset
+    writePosition = dataEnd
+    zeroedEnd = dataEnd
+  }
+}
+
+/// Batches on their way to the log together.
+final class Commit: @unchecked Sendable {
+  // Owned by the loop of its log.
+
+  struct Pending {
+    var start: Int
+    var length: Int
+    var recordCount: Int
+    var time: Instant
+    var header: BatchHeader?
+    var waiter: UnsafeContinuation<AppendOutcome, Never>?
+  }
+
+  let buffer: IOBuffer
+  var used = 0
+  var batches: [Pending] = []
+
+  init(buffer: IOBuffer) {
+    self.buffer = buffer
+    batches.reserveCapacity(256)
+  }
+
+  func reset() {
+    used = 0
+    batches.removeAll(keepingCapacity: true)
+  }
+}
+
+enum AppendOutcome {
+  case acknowledged(Offset)
+  case failed(LogError)
+}

@@ -1,0 +1,102 @@
+import CZlib
+import LogModel
+
+/// The head of a segment file.
+///
+/// | byte | field |
+/// |---|---|
+/// | 0..<8 | magic `TORNLOG1` |
+/// | 8..<12 | CRC-32 of bytes 12..<512, begun from 0 |
+/// | 12..<16 | version, 1 |
+/// | 16..<24 | base offset: offset of the first message of the segment |
+/// | 24..<32 | epoch of the writer that created it |
+/// | 32..<40 | salt: seeds the checksum of every batch of this segment |
+/// | 40..<48 | durable offset when it was created |
+/// | 48..<52 | boot of the machine |
+/// | 52..<56 | partition |
+/// | 56..<58 | length of the topic's name in bytes, at most 249 |
+/// | 58..<307 | topic, UTF-8, zero-padded |
+///
+/// The head is written twice, at byte 0 and at byte 2048, so that one damaged sector does not cost the salt and
+/// with it the segment. Batches begin at byte 4096.
+struct SegmentHeader: Hashable, Sendable {
+  static let magic: UInt64 = 0x31_474F_4C4E_524F_54  // "TORNLOG1"
+  static let size = 4096
+  static let copySize = 512
+  static let copyPositions = [0, 2048]
+  static let longestTopic = 249
+
+  var baseOffset: Offset
+  var epoch: Epoch
+  var salt: UInt64
+  var durableOffset: Offset
+  var bootID: UInt32
+  var source: TopicPartition
+
+  func write(into bytes: UnsafeMutableRawBufferPointer) {
+    precondition(bytes.count >= Self.size)
+    bytes.initializeMemory(as: UInt8.self, repeating: 0)
+    for start in Self.copyPositions {
+      let base = bytes.baseAddress! + start
+      base.storeBytes(of: Self.magic.littleEndian, as: UInt64.self)
+      base.storeBytes(of: UInt32(1).littleEndian, toByteOffset: 12, as: UInt32.self)
+      base.storeBytes(of: baseOffset.rawValue.littleEndian, toByteOffset: 16, as: Int64.self)
+      base.storeBytes(of: epoch.rawValue.littleEndian, toByteOffset: 24, as: UInt64.self)
+      base.storeBytes(of: salt.littleEndian, toByteOffset: 32, as: UInt64.self)
+      base.storeBytes(of: durableOffset.rawValue.littleEndian, toByteOffset: 40, as: Int64.self)
+      base.storeBytes(of: bootID.littleEndian, toByteOffset: 48, as: UInt32.self)
+      base.storeBytes(of: source.partition.rawValue.littleEndian, toByteOffset: 52, as: Int32.self)
+      let topic = Array(source.topic.utf8)
+      precondition(topic.count <= Self.longestTopic)
+      base.storeBytes(of: UInt16(topic.count).littleEndian, toByteOffset: 56, as: UInt16.self)
+      topic.withUnsafeBytes { (base + 58).copyMemory(from: $0.baseAddress!, byteCount: topic.count) }
+      base.storeBytes(of: tl_crc32(0, base + 12, Self.copySize - 12).littleEndian, toByteOffset: 8, as: UInt32.self)
+    }
+  }
+
+  /// Reads one copy; nil where it is not valid.
+  init?(copyAt start: Int, of bytes: UnsafeRawBufferPointer) {
+    guard bytes.count >= start + Self.copySize else { return nil }
+    let base = bytes.baseAddress! + start
+    guard UInt64(littleEndian: base.loadUnaligned(as: UInt64.self)) == Self.magic,
+      UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
+        == tl_crc32(0, base + 12, Self.copySize - 12),
+      UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 12, as: UInt32.self)) == 1
+    else { return nil }
+    baseOffset = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: Int64.self)))
+    epoch = Epoch(UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
+    salt = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 32, as: UInt64.self))
+    durableOffset = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 40, as: Int64.self)))
+    bootID = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 48, as: UInt32.self))
+    let partition = Int32(littleEndian: base.loadUnaligned(fromByteOffset: 52, as: Int32.self))
+    let length = Int(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 56, as: UInt16.self)))
+    guard length <= Self.longestTopic, partition >= 0 else { return nil }
+    let topic = String(decoding: UnsafeRawBufferPointer(start: base + 58, count: length), as: UTF8.self)
+    source = TopicPartition(topic, PartitionID(Int(partition)))
+  }
+
+  init(
+    baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition
+  ) {
+    self.baseOffset = baseOffset
+    self.epoch = epoch
+    self.salt = salt
+    self.durableOffset = durableOffset
+    self.bootID = bootID
+    self.source = source
+  }
+
+  /// `00000000000000004711.log`: the base offset in twenty digits, so that names sort as offsets do.
+  static func fileName(base: Offset) -> String {
+    let digits = String(base.rawValue)
+    return String(repeating: "0", count: max(0, 20 - digits.count)) + digits + ".log"
+  }
+
+  /// The base offset in a segment's name; nil for any other name.
+  static func baseOffset(fileName: String) -> Offset? {
+    guard fileName.hasSuffix(".log") else { return nil }
+    let digits = fileName.dropLast(4)
+    guard digits.count == 20, digits.allSatisfy({ $0.isASCII && $0.isNumber }), let n = Int64(digits) else { return nil }
+    return Offset(n)
+  }
+}

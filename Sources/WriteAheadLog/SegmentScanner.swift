@@ -1,0 +1,137 @@
+import LogModel
+import Storage
+
+/// Reads one segment from front to back in pieces, and reports each valid batch. Where there is none, it looks for the
+/// next one at every multiple of 8 bytes: damage costs the batches it touches and no more.
+///
+/// Memory: one window of 512 KiB, which grows to the largest batch that a log may hold and no further, whatever a
+/// damaged length field claims.
+struct SegmentScanner {
+  static let windowSize = 512 << 10
+  private static let readSize = 256 << 10
+
+  let storage: any Storage
+  let file: FileID
+  let size: Int64
+  let salt: UInt64
+  let parts: LogParts
+  var window: IOBuffer
+  /// Byte position in the file of the window's first byte, and the bytes that are valid in it.
+  private var start: Int64 = 0
+  private var filled = 0
+  private(set) var bytesRead = 0
+
+  init(storage: any Storage, file: FileID, size: Int64, salt: UInt64, parts: LogParts, window: IOBuffer) {
+    self.storage = storage
+    self.file = file
+    self.size = size
+    self.salt = salt
+    self.parts = parts
+    self.window = window
+  }
+
+  enum Step {
+    /// A valid batch; `skipped` is where the search for it began, if anything but padding was passed over.
+    case batch(BatchHeader)
+    /// No valid batch from the position to the end; whether all of it is zero.
+    case end(blank: Bool)
+  }
+
+  /// The next valid batch at or after `position`.
+  mutating func next(from position: Int64) async throws(StorageError) -> Step {
+    var at = (position + 7) & ~7
+    var blank = true
+    while at + Int64(BatchHeader.size) <= size {
+      try await load(at, BatchHeader.size)
+      if let header = header(at: at), try await isValid(header, at: at) { return .batch(header) }
+      // Look for the next magic within what is loaded.
+      let begin = Int(at - start)
+      let last = filled - BatchHeader.size
+      var here = begin + 8
+      let base = UnsafeRawPointer(window.base)
+      if blank { blank = base.load(fromByteOffset: begin, as: UInt64.self) == 0 }
+      while here <= last {
+        let word = base.load(fromByteOffset: here, as: UInt64.self)
+        if word != 0 {
+          blank = false
+          if UInt32(truncatingIfNeeded: word) == BatchHeader.magic { break }
+        }
+        here &+= 8
+      }
+      at = start + Int64(here)
+    }
+    if blank, at < size {
+      try await load(at, Int(size - at))
+      for index in Int(at - start)..<filled where window.base.load(fromByteOffset: index, as: UInt8.self) != 0 { blank = false }
+    }
+    return .end(blank: blank)
+  }
+
+  /// The bytes of a batch that `next` has just returned.
+  func bytes(of header: BatchHeader) -> UnsafeRawPointer {
+    UnsafeRawPointer(window.base) + Int(header.position - start)
+  }
+
+  private func header(at position: Int64) -> BatchHeader? {
+    BatchHeader(
+      at: UnsafeRawPointer(window.base) + Int(position - start), position: position,
+      available: filled - Int(position - start))
+  }
+
+  private mutating func isValid(_ header: BatchHeader, at position: Int64) async throws(StorageError) -> Bool {
+    guard header.length <= LogConfiguration.largestCommit, position + Int64(header.length) <= size else { return false }
+    try await load(position, header.length)
+    guard filled - Int(position - start) >= header.length else { return false }
+    return parts.validator.isIntact(header, at: bytes(of: header), salt: salt)
+  }
+
+  /// Makes `count` bytes from `position` present in the window, or as many as the file has.
+  private mutating func load(_ position: Int64, _ count: Int) async throws(StorageError) {
+    if position >= start, position + Int64(count) <= start + Int64(filled) { return }
+    if position < start || position > start + Int64(filled) {
+      start = position & ~7
+      filled = 0
+    }
+    let offset = Int(position - start)
+    if offset + count + Self.readSize > window.capacity || offset > window.capacity / 2 {
+      // Move what is still needed to the front of the window, or of a larger one.
+      let keep = filled - offset
+      if count + Self.readSize > window.capacity {
+        let larger = storage.makeBuffer(capacity: count + Self.readSize)
+        larger.base.copyMemory(from: window.base + offset, byteCount: keep)
+        window = larger
+      } else {
+        window.base.copyMemory(from: window.base + offset, byteCount: keep)
+      }
+      start = position
+      filled = keep
+    }
+    while Int(position - start) + count > filled {
+      let target = start + Int64(filled)
+      let wanted = min(Self.readSize, window.capacity - filled, Int(size - target))
+      guard wanted > 0 else { return }
+      let got = try await storage.readRetrying(file, at: target, into: window, filled..<(filled + wanted))
+      bytesRead += got
+      filled += got
+      if got == 0 { return }
+    }
+  }
+}
+
+extension Storage {
+  /// A read that carries on after EINTR and EAGAIN, a bounded number of times.
+  func readRetrying(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    var attempts = 0
+    while true {
+      do throws(StorageError) {
+        return try await read(file, at: offset, into: buffer, range)
+      } catch {
+        attempts += 1
+        guard error.isErrno(4) || error.isErrno(11), attempts < 100 else { throw error }
+        await loop.sleep(until: loop.now + .microseconds(100))
+      }
+    }
+  }
+}
