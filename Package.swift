@@ -58,5 +58,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+
+    tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
+    tests("Trials", ["Trials", "Storage", "LogModel"]),
   ]
 )
