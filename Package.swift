@@ -64,5 +64,7 @@ let package = Package(
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
+    tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
+    tests("Trials", ["Trials", "Storage", "LogModel"]),
   ]
 )

@@ -6,6 +6,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "probe.h"
+
 typedef struct tl_ring tl_ring;
 
 typedef struct tl_completion {

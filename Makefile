@@ -1,0 +1,36 @@
+# Tornlog. `make` alone lists what there is; `make run ARGS="..."` passes arguments on.
+ARGS ?=
+BUILD := release
+TORNLOG := .build/$(BUILD)/tornlog
+# The quick default suite, unless ARGS says otherwise.
+RUN_ARGS = $(if $(strip $(ARGS)),$(ARGS),-t quick)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test bench doctor clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo
+	@echo '  Extra arguments: make run ARGS="--seed 7 Scenarios/chronik"'
+
+setup: ## check Swift, install liburing and zlib headers where they are missing
+	@Scripts/setup.sh
+
+build: setup ## build the release binary, .build/release/tornlog
+	swift build -c $(BUILD) --product tornlog
+
+run: build ## set up, build, run the quick suite of scenarios
+	$(TORNLOG) run $(RUN_ARGS)
+
+test: setup ## set up, run the tests
+	swift test $(ARGS)
+
+bench: build ## figures as ratios to raw loops, measured in the same run
+	$(TORNLOG) bench $(ARGS)
+
+doctor: build ## what this machine allows: io_uring, O_DIRECT, limits
+	$(TORNLOG) doctor $(ARGS)
+
+clean: ## remove what was built
+	swift package clean
+	rm -rf .build

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Makes sure that the package can be built: Swift 6.3 or newer is checked, the C headers that it needs are installed
+# by apt where they are missing. Changes nothing where nothing is missing, and never asks a question.
+set -euo pipefail
+
+needs_swift=6.3
+say() { printf 'setup: %s\n' "$*"; }
+fail() {
+  printf 'setup: %s\n' "$@" >&2
+  exit 69
+}
+
+check_swift() {
+  command -v swift >/dev/null || fail "swift is not on the PATH; tornlog needs Swift $needs_swift or newer." \
+    "Install it from https://www.swift.org/install/linux/ and put its usr/bin on the PATH."
+  local version
+  # Only the first line on standard output: a driver's version goes to standard error.
+  version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9][0-9.]*\).*/\1/p' | head -n 1)
+  [ -n "$version" ] || fail "\`swift --version\` does not say which version it is:" "$(swift --version 2>&1 | head -n 2)"
+  if [ "$(printf '%s\n%s\n' "$needs_swift" "$version" | sort -V | head -n 1)" != "$needs_swift" ]; then
+    fail "found Swift $version at $(command -v swift); tornlog needs $needs_swift or newer." \
+      "Install it from https://www.swift.org/install/linux/ and put its usr/bin first on the PATH."
+  fi
+}
+
+# The compiler itself is asked, so that a library that was built by hand counts too.
+has_header() { printf '#include <%s>\n' "$1" | "$cc" -fsyntax-only -x c - 2>/dev/null; }
+
+missing_packages() {
+  has_header liburing.h || echo liburing-dev
+  has_header zlib.h || echo zlib1g-dev
+}
+
+install() {
+  local packages=("$@") run=()
+  command -v apt-get >/dev/null || fail "missing: ${packages[*]} (Debian's names), and there is no apt-get here." \
+    "Install the headers of liburing (2.3 or newer) and zlib by your distribution's means, then run this again."
+  if [ "$(id -u)" -ne 0 ]; then
+    # -n: fail rather than ask for a password.
+    if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
+      fail "missing: ${packages[*]}, and this user is neither root nor may use sudo without a password." \
+        "Run as root, once:  apt-get install --no-install-recommends ${packages[*]}"
+    fi
+    run=(sudo -n)
+  fi
+  say "installing ${packages[*]} by apt: liburing drives io_uring, zlib's crc32 is the log's checksum"
+  run+=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
+  # The lists may be old or absent in a container; where they are good, fetching them again is only slow.
+  "${run[@]}" -qq -y --no-install-recommends install "${packages[@]}" </dev/null >/dev/null 2>&1 && return
+  "${run[@]}" -qq update </dev/null
+  "${run[@]}" -qq -y --no-install-recommends install "${packages[@]}" </dev/null ||
+    fail "apt could not install ${packages[*]}; its message stands above."
+}
+
+check_swift
+cc=$(command -v clang || command -v cc) || fail "no C compiler: a Swift toolchain brings clang; is its usr/bin on the PATH?"
+mapfile -t packages < <(missing_packages)
+if [ "${#packages[@]}" -gt 0 ]; then
+  install "${packages[@]}"
+  mapfile -t packages < <(missing_packages)
+  [ "${#packages[@]}" -eq 0 ] || fail "still missing after the installation: ${packages[*]}"
+fi

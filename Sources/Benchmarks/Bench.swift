@@ -1,0 +1,185 @@
+import LogModel
+import Storage
+
+/// Measures subjects against the raw loops, round by round in one run: reference, subject, reference, subject ...
+/// reference. Rates drift by a third within minutes on a shared machine; a ratio of neighbours does not.
+public struct Bench {
+  public struct Progress: Hashable, Sendable {
+    public var done: Int
+    public var total: Int
+    public var title: String
+  }
+
+  public var options: BenchOptions
+  public var appendSubjects: [any AppendSubject]
+  public var scanSubjects: [any ScanSubject]
+  /// Told before each row.
+  public var onProgress: (Progress) -> Void = { _ in }
+  /// Asked before each slice; true ends the run with `BenchError.interrupted`, and the folder is removed.
+  public var isCancelled: () -> Bool = { false }
+  var appendCases: [AppendCase]
+
+  public init(_ options: BenchOptions, append: [any AppendSubject], scan: [any ScanSubject]) {
+    self.options = options
+    appendSubjects = options.only == .scan ? [] : append
+    scanSubjects = options.only == .append ? [] : scan
+    appendCases = options.quick ? AppendCase.quick : AppendCase.all
+  }
+
+  /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
+  public func run() throws -> BenchTable {
+    let total = appendSubjects.count * appendCases.count + scanSubjects.count
+    guard total > 0 else { throw BenchError.nothingSelected }
+    let scratch = try BenchScratch(in: options.directory)
+    var table = BenchTable(directory: options.directory, fileSystem: FileSystemKind.of(options.directory).name)
+    let unsupported = try probeRing(scratch, &table)
+    for row in appendCases {
+      for subject in appendSubjects {
+        onProgress(Progress(done: table.rows.count, total: total, title: "\(subject.name) \(row.load)"))
+        table.rows.append(try measure(subject, row, without: unsupported, scratch))
+      }
+    }
+    for subject in scanSubjects {
+      onProgress(Progress(done: table.rows.count, total: total, title: "\(subject.name) scan"))
+      table.rows.append(try measure(subject, scratch))
+    }
+    return table
+  }
+
+  /// Whether the ring loops run here at all; says so where they do not.
+  private func probeRing(_ scratch: BenchScratch, _ table: inout BenchTable) throws -> Bool {
+    guard !appendSubjects.isEmpty else { return false }
+    do {
+      table.notices.append("ring loops: \(try RawReference.ringFeatures(in: try scratch.folder("references")))")
+      return false
+    } catch let error as RawReferenceError where error.isUnsupported {
+      table.notices.append("ring loops left out: \(error)")
+      return true
+    }
+  }
+
+  private func checkCancelled() throws(BenchError) {
+    if isCancelled() { throw .interrupted }
+  }
+}
+
+// MARK: - Appends
+
+extension Bench {
+  private func measure(
+    _ subject: any AppendSubject, _ row: AppendCase, without ringUnsupported: Bool, _ scratch: BenchScratch
+  ) throws -> BenchRow {
+    let load = row.load
+    let references = row.references.filter { !(ringUnsupported && $0.isRing) }
+    let quantum = load.producers * load.batch
+    let folder = try scratch.folder("references")
+
+    func runSubject(_ count: Int) throws -> Measure {
+      try checkCancelled()
+      let nanoseconds = try subject.run(load, count: count, in: try scratch.folder("subject"))
+      _ = try scratch.folder("subject")
+      return Measure(units: Double(count), nanoseconds: max(nanoseconds, 1))
+    }
+    func runReference(_ reference: RawReference, _ count: Int) throws -> Measure {
+      try checkCancelled()
+      return try reference.append(count: count, recordSize: load.recordSize, in: folder)
+    }
+
+    let count = try calibrate(load, quantum: quantum, runSubject)
+    let counts = try references.map { reference in
+      try calibrate(load, quantum: reference.quantum) { try runReference(reference, $0) }
+    }
+    var around = try references.indices.map { [try runReference(references[$0], counts[$0])] }
+    var slices: [Measure] = []
+    for _ in 0..<options.rounds {
+      slices.append(try runSubject(count))
+      for i in references.indices { around[i].append(try runReference(references[i], counts[i])) }
+    }
+    let ratios = references.indices.map {
+      Ratio(reference: references[$0].name, subject: slices, around: around[$0])
+    }
+    return BenchRow(
+      subject: subject.name, load: load, rate: Sample(slices.map(\.rate)), ratios: ratios,
+      target: row.target.map { BenchRow.Target(minimum: $0.minimum, reference: $0.reference.name) },
+      explanations: references)
+  }
+
+  /// How many records fill a slice: grows from one quantum until half a slice is filled, then scales. These runs are
+  /// the warm-up too.
+  private func calibrate(_ load: AppendLoad, quantum: Int, _ run: (Int) throws -> Measure) throws -> Int {
+    let limit = max(1, Self.largestSlice / (load.recordSize * quantum))
+    var quanta = max(1, min(limit, 64 / quantum))
+    for _ in 0..<8 {
+      let measure = try run(quanta * quantum)
+      let wanted = Double(quanta) * Double(options.slice) / Double(measure.nanoseconds)
+      let next = max(1, min(limit, Int(min(wanted, Double(quanta) * 16))))
+      let isSettled = measure.nanoseconds * 2 >= options.slice || quanta == limit
+      quanta = next
+      if isSettled { break }
+    }
+    return quanta * quantum
+  }
+
+  /// In bytes: a slice stays well below what the kernel holds dirty before it makes writers wait.
+  private static let largestSlice = 256 << 20
+}
+
+extension RawReference {
+  var isRing: Bool {
+    switch self {
+    case .ringWrites, .ringQueue: true
+    default: false
+    }
+  }
+
+  /// Records that are written together.
+  fileprivate var quantum: Int {
+    switch self {
+    case .syncedWrites(_, let batch): batch
+    case .ringWrites(let group): group
+    default: 1
+    }
+  }
+}
+
+// MARK: - Scans
+
+extension Bench {
+  private func measure(_ subject: any ScanSubject, _ scratch: BenchScratch) throws -> BenchRow {
+    let log = try scratch.folder("subject")
+    let folder = try scratch.folder("references")
+    // Long enough to leave the processor's caches, short enough to fit into a slice's neighbourhood.
+    let bytes = min(options.scanBytes, 128 << 20)
+    try checkCancelled()
+    try subject.prepare(bytes: options.scanBytes, in: log)
+    _ = try subject.run(in: log)
+
+    func runReferences(_ around: inout [[Measure]]) throws {
+      for (i, reference) in ScanCase.references.enumerated() {
+        try checkCancelled()
+        around[i].append(try reference.scan(bytes: bytes, in: folder))
+      }
+    }
+    var around: [[Measure]] = ScanCase.references.map { _ in [] }
+    try runReferences(&around)
+    var slices: [Measure] = []
+    for _ in 0..<options.rounds {
+      try checkCancelled()
+      let outcome = try subject.run(in: log)
+      slices.append(Measure(units: Double(max(outcome.bytes, 1)), nanoseconds: max(outcome.nanoseconds, 1)))
+      try runReferences(&around)
+    }
+    let slowest = around[0].indices.map { round in
+      around.map { $0[round] }.min { $0.rate < $1.rate }!
+    }
+    let ratios =
+      [Ratio(reference: ScanCase.slowest, subject: slices, around: slowest)]
+      + ScanCase.references.indices.map {
+        Ratio(reference: ScanCase.references[$0].name, subject: slices, around: around[$0])
+      }
+    return BenchRow(
+      subject: subject.name, load: nil, rate: Sample(slices.map(\.rate)), ratios: ratios,
+      target: BenchRow.Target(minimum: ScanCase.minimum, reference: ScanCase.slowest),
+      explanations: ScanCase.references)
+  }
+}

@@ -1,0 +1,82 @@
+import FoundationEssentials
+import LogModel
+
+extension BenchTable {
+  /// The JSON report: `bench` beside the keys that every report of tornlog has. Keys are added, never renamed.
+  public func renderJSON() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(Report(table: self)), as: UTF8.self) + "\n"
+  }
+
+  private struct Report: Encodable {
+    let version = 1
+    let tool = "tornlog"
+    let bench: BenchTable
+    init(table: BenchTable) { bench = table }
+  }
+}
+
+extension BenchTable: Encodable {
+  private enum Key: CodingKey {
+    case directory, filesystem, notices, rows, missed
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(directory, forKey: .directory)
+    try container.encode(fileSystem, forKey: .filesystem)
+    try container.encode(notices, forKey: .notices)
+    try container.encode(rows, forKey: .rows)
+    try container.encode(missed.count, forKey: .missed)
+  }
+}
+
+extension BenchRow: Encodable {
+  private enum Key: CodingKey {
+    case kind, subject, sync, producers, recordSize, batch, unit, rate, ratios, target
+  }
+
+  private struct TargetReport: Encodable {
+    var minimum: Double
+    var reference: String
+    var ratio: Double?
+    var verdict: TargetVerdict
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(load == nil ? "scan" : "append", forKey: .kind)
+    try container.encode(subject, forKey: .subject)
+    if let load {
+      try container.encode(load.policy.description, forKey: .sync)
+      try container.encode(load.producers, forKey: .producers)
+      try container.encode(load.recordSize, forKey: .recordSize)
+      try container.encode(load.batch, forKey: .batch)
+    }
+    try container.encode(load == nil ? "bytes/s" : "messages/s", forKey: .unit)
+    try container.encode(rate, forKey: .rate)
+    try container.encode(ratios, forKey: .ratios)
+    if let target, let verdict {
+      let report = TargetReport(
+        minimum: target.minimum, reference: target.reference, ratio: primary?.sample.median, verdict: verdict)
+      try container.encode(report, forKey: .target)
+    }
+  }
+}
+
+extension Ratio: Encodable {
+  private enum Key: CodingKey {
+    case reference, median, minimum, maximum, rounds, referenceRate
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(reference, forKey: .reference)
+    try container.encode(sample.median, forKey: .median)
+    try container.encode(sample.minimum, forKey: .minimum)
+    try container.encode(sample.maximum, forKey: .maximum)
+    try container.encode(sample.rounds, forKey: .rounds)
+    try container.encode(referenceRate, forKey: .referenceRate)
+  }
+}

@@ -1,0 +1,67 @@
+import LogModel
+import Testing
+
+@testable import Benchmarks
+
+@Suite struct BenchTableTests {
+  private var table: BenchTable {
+    func row(_ producers: Int, _ ratio: Double, target: Double?) -> BenchRow {
+      BenchRow(
+        subject: "tornlog", load: AppendLoad(producers: producers, recordSize: 1024, batch: 1, policy: .always),
+        rate: Sample([100_000 * ratio]),
+        ratios: [
+          Ratio(reference: "REF", sample: Sample([ratio]), referenceRate: Sample([100_000])),
+          Ratio(reference: "ring", sample: Sample([ratio / 2]), referenceRate: Sample([200_000])),
+        ],
+        target: target.map { BenchRow.Target(minimum: $0, reference: "REF") }, explanations: [.ref])
+    }
+    var table = BenchTable(directory: "/data", fileSystem: "ext4")
+    table.rows = [row(1, 1.0, target: 1), row(4, 3.5, target: nil), row(16, 7.999, target: 8)]
+    return table
+  }
+
+  @Test func `the text is one aligned table, a legend, and what was missed`() {
+    let expected = """
+      bench in /data (ext4); median of interleaved rounds, ± half of the range
+
+      append   policy  producers  record  batch  messages/s   ±       ratio   ±  target          beside
+      tornlog  always          1    1 KB      1     100 000  0%  1.00 x REF  0%  >= 1.0  met     0.50 x ring
+      tornlog  always          4    1 KB      1     350 000  0%  3.50 x REF  0%                  1.75 x ring
+      tornlog  always         16    1 KB      1     799 900  0%  7.99 x REF  0%  >= 8.0  MISSED  3.99 x ring
+
+      references       rate  what it does
+      REF         100 000/s  pwrite of one record + fdatasync, zero-filled file
+
+      targets missed: 1
+        tornlog, always, 16 producers, 1 KB, single messages: 7.99 x REF, target 8.0 x REF
+
+      """
+    #expect(table.renderText() == expected)
+  }
+
+  @Test func `the JSON carries figures, ratios and verdicts`() throws {
+    let json = try table.renderJSON()
+    for part in [
+      "\"version\" : 1", "\"tool\" : \"tornlog\"", "\"filesystem\" : \"ext4\"", "\"missed\" : 1", "\"sync\" : \"always\"",
+      "\"verdict\" : \"met\"", "\"verdict\" : \"missed\"", "\"minimum\" : 8", "\"unit\" : \"messages/s\"",
+    ] {
+      #expect(json.contains(part), "\(part)")
+    }
+  }
+
+  @Test func `a target whose reference was not measured is missed`() {
+    var table = table
+    table.rows[0].ratios.removeFirst()
+    #expect(table.rows[0].verdict == .missed)
+    #expect(table.exitCode == 1)
+  }
+
+  @Test func `options that make no sense are usage errors`() {
+    for (text, ok) in [("terminal", true), ("json", true), ("json=/tmp/a", true), ("json=", false), ("xml", false)] {
+      let report = try? BenchOptions.Report(text)
+      #expect((report != nil) == ok)
+    }
+    let error = #expect(throws: BenchError.self) { try BenchOptions(rounds: 0) }
+    #expect(error?.exitCode == 64)
+  }
+}
