@@ -66,8 +66,8 @@ extension PowerLossStorage {
       throw error
     }
     if sourceIsDirectory {
-      let inside = byPath.keys.filter { $0.hasPrefix(path + "/") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-      for old in inside { moveRecord(old, to: newPath + old.dropFirst(path.count)) }
+      let inside = byPath.keys.filter { $0.hasPrefix(path + "/") }
+      for old in inside.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) { moveRecord(old, to: newPath + old.dropFirst(path.count)) }
     } else {
       moveRecord(path, to: newPath)
     }
