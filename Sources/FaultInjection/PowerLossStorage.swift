@@ -6,7 +6,8 @@ import Storage
 /// to take it back; `cutPower` takes back what is not durable.
 ///
 /// 1. Durable is: what stood there before the wrapper was made; a completed durable write, with the size that makes it
-///    reachable; writes and truncations that had completed when a sync, by now completed, was submitted (`man 2 fsync`).
+///    reachable; writes and truncations that had completed when a sync, by now completed, was submitted
+///    (`man 2 fsync`).
 /// 2. A creation, rename or removal is durable when a sync of its directory that was submitted later has completed. A
 ///    rename between directories is durable with the sync of either, as in a journaling file system.
 /// 3. Before a volatile write covers bytes that a completed operation left, they are read back; appends are not.
