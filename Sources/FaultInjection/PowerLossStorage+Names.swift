@@ -40,7 +40,9 @@ extension PowerLossStorage {
   func unlinkRecorded(_ path: String) async throws(StorageError) {
     if try await isDirectory(path) { throw StorageError(errno: EISDIR, .unlink, path) }
     let kept = try await keptPath()
-    do throws(StorageError) { try await base.rename(path, to: kept) } catch { throw StorageError(error.code, .unlink, path) }
+    do throws(StorageError) { try await base.rename(path, to: kept) } catch {
+      throw StorageError(error.code, .unlink, path)
+    }
     moveRecord(path, to: kept)
     journal.append(.removed(path, kept: kept))
   }
@@ -66,8 +68,10 @@ extension PowerLossStorage {
       throw error
     }
     if sourceIsDirectory {
-      let inside = byPath.keys.filter { $0.hasPrefix(path + "/") }.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-      for old in inside { moveRecord(old, to: newPath + old.dropFirst(path.count)) }
+      let inside = byPath.keys.filter { $0.hasPrefix(path + "/") }
+      for old in inside.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+        moveRecord(old, to: newPath + old.dropFirst(path.count))
+      }
     } else {
       moveRecord(path, to: newPath)
     }

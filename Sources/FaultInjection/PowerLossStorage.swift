@@ -2,11 +2,12 @@ import Glibc
 import LogModel
 import Storage
 
-/// Makes "what was not synced is gone" true on real files. Every operation passes at once; account is kept of how to
-/// take it back; `cutPower` takes back what is not durable.
+/// Makes "what was not synced is gone" true on real files. Every operation passes at once; account is kept of how
+/// to take it back; `cutPower` takes back what is not durable.
 ///
 /// 1. Durable is: what stood there before the wrapper was made; a completed durable write, with the size that makes it
-///    reachable; writes and truncations that had completed when a sync, by now completed, was submitted (`man 2 fsync`).
+///    reachable; writes and truncations that had completed when a sync, by now completed, was submitted
+///    (`man 2 fsync`).
 /// 2. A creation, rename or removal is durable when a sync of its directory that was submitted later has completed. A
 ///    rename between directories is durable with the sync of either, as in a journaling file system.
 /// 3. Before a volatile write covers bytes that a completed operation left, they are read back; appends are not.
@@ -169,7 +170,9 @@ public final class PowerLossStorage: StorageWrapper, @unchecked Sendable {
       let number = nextUnique()
       record.inFlight.append((number, entries, target, isDurable))
       let result: Result<Int, StorageError>
-      do throws(StorageError) { result = .success(try await base.write(file, at: offset, from: buffer, range, durability)) } catch {
+      do throws(StorageError) {
+        result = .success(try await base.write(file, at: offset, from: buffer, range, durability))
+      } catch {
         result = .failure(error)
       }
       // At a cut it stays listed: it was in flight.

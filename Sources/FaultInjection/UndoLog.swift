@@ -2,10 +2,10 @@ import Storage
 
 /// How to take back what is not durable in one file.
 ///
-/// Content is undone in *layers*. Layer *n* holds what was there before the writes that completed after *n* syncs of
-/// the file had been submitted, and before the next: each position once, with its oldest bytes of that layer. When sync
-/// *n* completes, layers 0 ..< n are durable and forgotten. Adjacent ranges that were zero or beyond the end are joined,
-/// so that appends cost one entry whatever their volume.
+/// Content is undone in *layers*. Layer *n* holds what was there before the writes that completed after *n* syncs
+/// of the file had been submitted, and before the next: each position once, with its oldest bytes of that layer. When
+/// sync *n* completes, layers 0 ..< n are durable and forgotten. Adjacent ranges that were zero or beyond the end are
+/// joined, so that appends cost one entry whatever their volume.
 struct UndoLog {
   struct Entry: Equatable {
     var range: Range<Int64>

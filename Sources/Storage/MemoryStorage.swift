@@ -176,7 +176,8 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
       let now = loop.now
       let visible = now + .nanoseconds(Int64.random(in: 0...max(0, (due - now).nanoseconds), using: &random))
       let write = PendingWrite(
-        file: handle.file, offset: offset, buffer: buffer, range: range, durable: durable, visibleFrom: visible, due: due)
+        file: handle.file, offset: offset, buffer: buffer, range: range, durable: durable, visibleFrom: visible,
+        due: due)
       try await inFlight(until: due, .write(write), .write, handle.path)
     }
     let bytes = UnsafeRawPointer(buffer.base + range.lowerBound)
@@ -189,8 +190,8 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
 
   public func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     let handle = try handle(file, .sync)
-    guard let content = disk.files[handle.file] else { return }
-    let capture = content.capture()
+    // No reference to the file may be held here: it would be taken for a snapshot's.
+    guard let capture = disk.files[handle.file]?.capture() else { return }
     var number = disk.nextOperation
     if let due = due(latency.sync) {
       number = try await inFlight(until: due, .sync(file: handle.file, capture), .sync, handle.path)

@@ -6,7 +6,9 @@ import Testing
 
 @Suite struct CrashTriggerTests {
   /// What is in the file when a trigger has cut the model's power at the third write.
-  private func contentAfterCut(_ moment: CrashTrigger.Moment, seed: UInt64) throws -> (content: [UInt8]?, unfinished: Int) {
+  private func contentAfterCut(
+    _ moment: CrashTrigger.Moment, seed: UInt64
+  ) throws -> (content: [UInt8]?, unfinished: Int) {
     try simulate(seed: seed) { loop in
       let disk = MemoryDisk(seed: seed)
       let receipt = Shared<CrashReceipt?>(nil)

@@ -113,7 +113,8 @@ private func hasSector(_ k: Int, of result: [UInt8], _ image: [UInt8]) -> Bool {
           do throws(StorageError) {
             while true {
               let at = w * 16_384 + Int.random(in: 0...12_000, using: &random)
-              let data = bytes([100, 512, 4096][Int.random(in: 0..<3, using: &random)], UInt8.random(in: 1...255, using: &random))
+              let n = [100, 512, 4096][Int.random(in: 0..<3, using: &random)]
+              let data = bytes(n, UInt8.random(in: 1...255, using: &random))
               let durable = random.chance(1, in: 3)
               writing.value[w] = (at, data, durable)
               try await s.write(f, data, at: Int64(at), durable ? .durable : .volatile)

@@ -233,7 +233,8 @@ import Testing
           loop.spawn {
             do throws(StorageError) {
               for k in 0..<1000 {
-                try await s.write(f, bytes(100, UInt8(i)), at: Int64(k * 1000 + i * 100), k % 3 == 0 ? .durable : .volatile)
+                let durability: WriteDurability = k % 3 == 0 ? .durable : .volatile
+                try await s.write(f, bytes(100, UInt8(i)), at: Int64(k * 1000 + i * 100), durability)
                 if k % 5 == i { try await s.sync(f, .data) }
               }
             } catch {
