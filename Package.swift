@@ -58,5 +58,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+
+    tests("Verification", ["LogModel", "Verification"]),
   ]
 )
