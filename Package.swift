@@ -66,5 +66,6 @@ let package = Package(
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests("Trials", ["Trials", "Storage", "LogModel"]),
+    tests("Verification", ["LogModel", "Verification"]),
   ]
 )

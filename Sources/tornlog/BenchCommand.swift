@@ -39,12 +39,12 @@ struct BenchCommand: ParsableCommand {
       let table = try bench.run()
       for report in reports {
         switch report {
-        case .terminal: print(table.text)
-        case .json(let path?): try Data(table.json.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        case .json(nil): print(table.json)
+        case .terminal: print(table.renderText())
+        case .json(let path?): try Data(try table.renderJSON().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        case .json(nil): print(try table.renderJSON())
         }
       }
-      if table.hasMissedTarget { throw ExitCode(1) }
+      if table.exitCode != 0 { throw ExitCode(table.exitCode) }
     } catch let error as BenchError {
       Failure(message: "\(error)", code: error.exitCode).end()
     } catch let error as RawReferenceError {
