@@ -74,7 +74,7 @@ enum Judging {
   }
 
   static func judge(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ looks: [Observation]) -> Judgement {
-    Oracle.judge(history(spec, journal, faults), looks, contract(spec, slowest: journal.slowestSync))
+    Oracle(contract(spec, slowest: journal.slowestSync)).judge(history(spec, journal, faults), looks)
   }
 
   /// `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
