@@ -58,5 +58,8 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
+
+    tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
+    tests("Reporting", ["Reporting", "LogModel", "Verification"]),
   ]
 )
