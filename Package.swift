@@ -67,5 +67,7 @@ let package = Package(
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests("Trials", ["Trials", "Storage", "LogModel"]),
     tests("Verification", ["LogModel", "Verification"]),
+    tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
+    tests("Reporting", ["Reporting", "LogModel", "Verification"]),
   ]
 )
