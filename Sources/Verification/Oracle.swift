@@ -57,7 +57,8 @@ public struct Oracle: Sendable {
     for (i, crash) in history.crashes.enumerated().dropFirst() where crash.instant < history.crashes[i - 1].instant {
       return "crash \(i) happened before crash \(i - 1)"
     }
-    return history.crashes.count < (history.operations.last?.incarnation ?? 0) ? "operations outlive the last crash" : nil
+    let last = history.operations.last?.incarnation ?? 0
+    return history.crashes.count < last ? "operations outlive the last crash" : nil
   }
 
   private static func unjudged(_ flaw: String, _ restart: Int) -> Judgement {

@@ -112,8 +112,10 @@ extension PartitionExamination {
           "an append after restart \(incarnation) must be accepted, found all \(answered) refused"
         }
       }
-      let recoveredEnd = earlier.filter { $0.restart == incarnation && $0.operations <= partition.operations[places[0]] }
-        .compactMap(\.highWatermark).max()
+      let recovered = earlier.lazy.filter {
+        $0.restart == incarnation && $0.operations <= partition.operations[places[0]]
+      }
+      let recoveredEnd = recovered.compactMap(\.highWatermark).max()
       for place in acknowledged {
         let base = duties[place].base
         if let recoveredEnd, base < recoveredEnd.rawValue {

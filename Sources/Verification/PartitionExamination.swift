@@ -156,7 +156,8 @@ struct PartitionExamination {
       violate(&ledger, .noPhantoms, at: offset) {
         switch kind {
         case .failed: "offset \(offset) holds message \(sequence), whose sending had failed for certain"
-        case .settled(let restart): "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
+        case .settled(let restart):
+          "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
         default: "offset \(offset) holds message \(sequence), which was never sent"
         }
       }

@@ -95,6 +95,7 @@ struct ServedLog {
           if case .settled = duties[place].kind, duties[place].isDamaged { break }
           phantom &+= 1
           find(.phantom(offset, sequence: sequence, duties[place].kind))
+          continue
         case .required, .optional:
           let expected = (base >= 0 ? base : baseOf[place]) &+ (sequence &- first)
           if offset != expected { find(.moved(offset, sequence: sequence, expected: expected)) }
