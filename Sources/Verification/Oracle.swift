@@ -30,7 +30,7 @@ public struct Oracle: Sendable {
     let reports = look.reported + earlier.flatMap(\.reported)
     for partition in partitions {
       var examination = PartitionExamination(
-        history, look, contract, partition, earlier.map { EarlierLook($0, partition, history) }, reports: reports)
+        history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
       examination.run(&ledger)
       counts.add(examination.counts)
       if let claims = examination.claims {

@@ -160,7 +160,8 @@ extension PartitionExamination {
     ledger.apply(.damageReported, exercised: !damaged.isEmpty || !ownReports.isEmpty || isVague)
     if !isEnded { ledger.doubt(.damageReported, "\(partition.name): the look did not come to its end") }
     var somethingIsMissing = false
-    for (place, duty) in duties.enumerated() where isEnded && duty.kind == .required {
+    let mustReport = isEnded && (isVague || !damaged.isEmpty)
+    for (place, duty) in duties.enumerated() where mustReport && duty.kind == .required {
       guard let missing = firstMissing(place) else { continue }
       somethingIsMissing = true
       guard duty.isDamaged, duty.isReportOwed else { continue }

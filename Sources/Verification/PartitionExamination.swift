@@ -69,7 +69,7 @@ struct PartitionExamination {
     judgeAppends(&ledger)
   }
 
-  func operation(_ place: Int) -> Operation { history.operations[partition.operations[place]] }
+  func operation(_ place: Int) -> PartitionOperation { partition.operations[place] }
 
   func divergence(_ offset: Int64) -> Divergence {
     Divergence(
@@ -133,7 +133,7 @@ struct PartitionExamination {
     ledger.apply(.noGaps, exercised: some || partition.attempted > 0)
     ledger.apply(.recoveredWithinAttempted, exercised: some)
     var walk = served
-    walk.walk(look.served.runs, partition, duties, history) { finding in report(finding, &ledger) }
+    walk.walk(look.served.runs, partition, duties) { finding in report(finding, &ledger) }
     served = walk
     counts.duplicated = served.duplicated
     counts.phantom = served.phantom
