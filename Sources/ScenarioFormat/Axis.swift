@@ -38,7 +38,7 @@ public struct AxisSetting: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// On which storage a cell runs.
-public enum StorageChoice: String, Hashable, Sendable, CaseIterable {
+public enum StorageName: String, Hashable, Sendable, CaseIterable {
   case ring, posix, memory
 }
 
@@ -105,7 +105,7 @@ extension Axis {
       throw .unknownWord(text, of: "sync policy", known: ["always", "interval(100ms)", "never"])
     case .recovery: return try word("recovery policy", RecoveryPolicy.allCases.map(\.rawValue))
     case .crash: return try word("crash kind", CrashKind.allCases.map(\.rawValue))
-    case .storage: return try word("storage", StorageChoice.allCases.map(\.rawValue))
+    case .storage: return try word("storage", StorageName.allCases.map(\.rawValue))
     case .defect: return try word("defect", ["none"] + vocabulary.defects)
     case .crashAt:
       guard let point = CrashPoint(text) else { throw .malformed(text, of: rawValue, expected: "end, a share like 50%, or a number of messages") }

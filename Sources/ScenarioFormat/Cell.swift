@@ -41,7 +41,7 @@ public struct Cell: Hashable, Sendable {
   public let crash: CrashKind
   public internal(set) var crashAt: CrashPoint
   /// Nil: the command line decides.
-  public let storage: StorageChoice?
+  public let storage: StorageName?
   /// Nil for the sound engine.
   public let defect: String?
   public internal(set) var faults: [FaultSpecification]
@@ -102,7 +102,7 @@ public struct Cell: Hashable, Sendable {
     self.recovery = word(.recovery, RecoveryPolicy.init)
     self.crash = word(.crash, CrashKind.init)
     self.crashAt = word(.crashAt, CrashPoint.init)
-    self.storage = values[.storage].flatMap { StorageChoice(rawValue: $0.description) }
+    self.storage = values[.storage].flatMap { StorageName(rawValue: $0.description) }
     let defect = word(.defect) { $0 }
     self.defect = defect == "none" ? nil : defect
     self.faults = scenario.faults

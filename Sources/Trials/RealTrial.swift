@@ -23,6 +23,7 @@ struct RealTrial {
     var reply = PhaseReply()
     var look: Observation?
     var crashed = false
+    var isDying = false
   }
 
   private struct Rig {
@@ -124,6 +125,8 @@ struct RealTrial {
         }
       }
     }.ending
+    // The signal is on its way: a life that is over waits for it.
+    if notes.isDying, notes.reply.failure == nil { while true { pause() } }
     if ending != .finished { notes.reply.hang = "life \(life.number) \(ending)" }
     return notes.reply
   }
@@ -146,8 +149,9 @@ struct RealTrial {
     }
     // The process dies while the ring is at work: the signal comes from another thread, a seeded moment later.
     var random = SeededGenerator(seed: spec.seed, stream: "kill-\(life)")
-    let delay = inFlight ? UInt32.random(in: 0...300, using: &random) : 0
+    let delay = inFlight ? UInt32.random(in: 0...200, using: &random) : 0
     let seam = rig.seam
+    notes.isDying = true
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     do throws(TrialError) {
       try JSONFile.write(receipt, to: folder.receipt(life))
@@ -155,8 +159,12 @@ struct RealTrial {
       notes.reply.failure = "\(error)"
       return
     }
+    guard inFlight else {
+      kill(getpid(), SIGKILL)
+      return
+    }
     Thread.detachNewThread {
-      if delay > 0 { usleep(delay) }
+      usleep(delay)
       journal.inFlightAtCrash = seam.inFlight
       kill(getpid(), SIGKILL)
     }

@@ -22,7 +22,7 @@ struct Tornlog: ParsableCommand {
       it; 70 internal error; 130 interrupted, with partial reports written.
       """,
     version: "1.0.0",
-    subcommands: [BenchCommand.self])
+    subcommands: [RunCommand.self, BenchCommand.self])
 }
 
 /// Ends the program with a message and one of the exit codes of the contract.

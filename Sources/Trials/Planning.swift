@@ -1,0 +1,57 @@
+import Defects
+import LogModel
+import Reporting
+import ScenarioFormat
+import Storage
+import Verification
+
+/// From the cells of scenarios to trials.
+public enum Planning {
+  /// The words that scenarios may use.
+  public static let vocabulary = Vocabulary(
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id))
+
+  /// - Parameters:
+  ///   - storage: for cells that leave the storage to the command line.
+  ///   - seed: of the command line; wins over the scenario's. Each repetition has the next one.
+  ///   - phaseSeconds: of the command line; wins over the scenario's limit.
+  ///   - expectsSound: a defect that the user switched on is expected to be caught by nothing: what it breaks is a
+  ///     violation, and the exit code says so.
+  public static func trial(
+    _ cell: Cell, storage: StorageChoice, seed: UInt64?, phaseSeconds: Double?, expectsSound: Bool
+  ) throws(TrialError) -> PlannedTrial {
+    var expectation = Expectation.held
+    if case .caught(let name) = cell.expectation, !expectsSound {
+      guard let check = CheckName(rawValue: name) else { throw .worker("there is no check `\(name)`") }
+      expectation = .caught(by: check)
+    }
+    let chosen = cell.storage.flatMap { StorageChoice(rawValue: $0.rawValue) } ?? storage
+    let crashAt: CrashPoint =
+      switch cell.crashAt {
+      case .end: .end
+      case .percent(let n): .percent(n)
+      case .messages(let n): .messages(n)
+      }
+    let spec = TrialSpec(
+      scenario: cell.scenario, file: cell.file, seed: seed ?? cell.seed ?? defaultSeed, storage: chosen, topic: cell.topic,
+      messages: cell.messages, partitions: cell.partitions, sync: cell.sync.description, recovery: cell.recovery,
+      crash: cell.crash, crashAt: crashAt, defect: cell.defect ?? "none", batch: cell.batch, producers: cell.producers,
+      messageSize: cell.messageSize, appendBetween: cell.appendBetween,
+      faults: cell.faults.map { fault in
+        FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
+      }, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+    return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell))
+  }
+
+  public static let defaultSeed: UInt64 = 42
+
+  private static func axes(of cell: Cell) -> Axes {
+    Axes(
+      cell.axes.map { setting in
+        switch setting.value {
+        case .integer(let n): (setting.axis.rawValue, .integer(n))
+        case .text(let text): (setting.axis.rawValue, .text(text))
+        }
+      })
+  }
+}
