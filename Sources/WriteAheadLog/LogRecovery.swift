@@ -336,6 +336,12 @@ struct LogRecovery {
     if configuration.syncPolicy != .never { try await storage.sync(writer, .all) }
     segment.writePosition = end
     segment.zeroedEnd = end
+    if last.hasGarbage, end != segment.dataEnd {
+      // The last block holds acknowledged batches and the beginning of a torn one. It is not written again to clear
+      // it: the next commit begins a new segment.
+      segment.writer = nil
+      await storage.close(writer)
+    }
   }
 }
 
