@@ -1,4 +1,5 @@
 import LogModel
+import Verification
 
 /// The one stream that all reports are made from.
 public enum RunEvent: Sendable {
@@ -40,6 +41,17 @@ public struct RunSummary: Hashable, Sendable {
   public var interrupted = false
 
   public init() {}
+
+  /// Takes one more trial into account; `seconds` and `interrupted` are the runner's.
+  public mutating func count(_ result: TrialResult) {
+    trials += 1
+    switch result.verdict {
+    case .held: held += 1
+    case .violated: violated += 1
+    case .unknown: unknown += 1
+    }
+    if !result.isExpected { unexpected += 1 }
+  }
 }
 
 /// Turns the stream into one format. Called from one task at a time, in the order of the events.

@@ -76,10 +76,10 @@ extension SourceReader {
       note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
     }
     fixed.merge(Self.defaults) { given, _ in given }
+    guard !dimensions.isEmpty else { return nil }
     if let matrix = keys["matrix"], fixed[.messages] == nil, !dimensions.contains(where: { $0.axis == .messages }) {
       note(matrix.keyPosition, .missingKey("messages", in: "matrix"))
     }
-    guard !dimensions.isEmpty else { return nil }
 
     let choices = Choices(fixed: fixed, dimensions: dimensions)
     let exclusions = keys["exclude"].map { self.conditions($0.value, "exclude", choices) } ?? []

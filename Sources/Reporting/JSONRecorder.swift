@@ -1,0 +1,158 @@
+import LogModel
+import Verification
+
+/// The JSON report, version 1: keys are added, never renamed. Written once, when the run finishes; a run that was
+/// interrupted finishes too, with what it has.
+///
+/// | key | beyond the contract of version 1 |
+/// |---|---|
+/// | `trials[].file` | the scenario's file |
+/// | `trials[].expected` | `{"verdict", "check"?}`: what the scenario expects |
+/// | `trials[].asExpected` | whether it came so; the exit code follows from this |
+/// | `trials[].seconds`, `notices`, `keptAt` | as in `TrialResult`; `keptAt` is null where nothing was kept |
+/// | `checks[].detail`, `divergence` | only where the check did not hold |
+/// | `faults[].places` | receipts |
+/// | `notices` | what the user should know that belongs to no trial |
+/// | `summary.unexpected`, `interrupted` | as in `RunSummary` |
+public final class JSONRecorder: RunRecorder {
+  public static let version = 1
+
+  private let sink: any ReportSink
+  private var run = RunDescription(seed: 0, storage: "", filesystem: "", trials: 0, jobs: 0)
+  private var trials: [(index: Int, result: TrialResult)] = []
+  private var notices: [String] = []
+
+  public init(_ sink: any ReportSink) { self.sink = sink }
+
+  public func record(_ event: RunEvent) throws {
+    switch event {
+    case .started(let description): run = description
+    case .trialStarted: break
+    case .trialFinished(let index, let result): trials.append((index, result))
+    case .notice(let text): notices.append(text)
+    case .finished(let summary): try sink.write(report(summary).render(levels: 2) + "\n")
+    }
+  }
+
+  /// Trials in the order of the matrix, whichever finished first.
+  private func report(_ summary: RunSummary) -> JSONText {
+    .object([
+      ("version", .integer(Self.version)),
+      ("tool", .string("tornlog")),
+      (
+        "run",
+        .object([
+          ("seed", .unsigned(run.seed)), ("storage", .string(run.storage)), ("filesystem", .string(run.filesystem)),
+          ("trials", .integer(run.trials)), ("jobs", .integer(run.jobs)),
+        ])
+      ),
+      ("trials", .array(trials.sorted { $0.index < $1.index }.map { $0.result.json })),
+      ("notices", .array(notices.map(JSONText.string))),
+      ("summary", summary.json),
+    ])
+  }
+}
+
+extension RunSummary {
+  fileprivate var json: JSONText {
+    .object([
+      ("trials", .integer(trials)), ("held", .integer(held)), ("violated", .integer(violated)),
+      ("unknown", .integer(unknown)), ("seconds", .number(seconds)), ("unexpected", .integer(unexpected)),
+      ("interrupted", .bool(interrupted)),
+    ])
+  }
+}
+
+extension TrialResult {
+  fileprivate var json: JSONText {
+    .object([
+      ("scenario", .string(scenario)), ("file", .string(file)), ("seed", .unsigned(seed)),
+      ("verdict", .string(verdict.rawValue)), ("expected", expectation.json), ("asExpected", .bool(isExpected)),
+      ("axes", .object(axes.entries.map { ($0.name, $0.value.json) })),
+      ("counts", counts.json),
+      ("partitions", .array(partitions.map(\.json))),
+      ("checks", .array(checks.map(\.json))),
+      ("faults", .array(faults.map(\.json))),
+      (
+        "recovery",
+        .object([
+          ("seconds", .number(recovery.seconds)), ("bytesScanned", .integer(recovery.bytesScanned)),
+          ("batchesSkipped", .integer(recovery.batchesSkipped)),
+        ])
+      ),
+      ("notices", .array(notices.map(JSONText.string))),
+      ("reproduce", .string(reproduce)),
+      ("seconds", .number(seconds)),
+      ("keptAt", keptAt.map(JSONText.string) ?? .null),
+    ])
+  }
+}
+
+extension Expectation {
+  fileprivate var json: JSONText {
+    switch self {
+    case .held: .object([("verdict", .string("held"))])
+    case .caught(let check): .object([("verdict", .string("violated")), ("check", .string(check.rawValue))])
+    }
+  }
+}
+
+extension Axes.Value {
+  fileprivate var json: JSONText {
+    switch self {
+    case .integer(let n): .integer(n)
+    case .text(let s): .string(s)
+    }
+  }
+}
+
+extension MessageCounts {
+  fileprivate var json: JSONText {
+    .object([
+      ("attempted", .integer(attempted)), ("acknowledged", .integer(acknowledged)),
+      ("indeterminate", .integer(indeterminate)), ("recovered", .integer(recovered)), ("lost", .integer(lost)),
+      ("duplicated", .integer(duplicated)), ("reordered", .integer(reordered)), ("phantom", .integer(phantom)),
+      ("corruptServed", .integer(corruptServed)), ("corruptReported", .integer(corruptReported)),
+    ])
+  }
+}
+
+extension Offset {
+  fileprivate var json: JSONText { .integer(Int(rawValue)) }
+}
+
+extension PartitionState {
+  fileprivate var json: JSONText {
+    .object([
+      ("partition", .integer(partition.index)), ("logStartOffset", logStartOffset.json),
+      ("highWatermark", highWatermark.json), ("logEndOffset", logEndOffset.json),
+      ("gaps", .array(gaps.map { .object([("from", $0.from.json), ("to", $0.to.json)]) })),
+    ])
+  }
+}
+
+extension CheckResult {
+  fileprivate var json: JSONText {
+    var entries: [(String, JSONText)] = [("name", .string(name.rawValue)), ("verdict", .string(verdict.rawValue))]
+    if !detail.isEmpty { entries.append(("detail", .string(detail))) }
+    if let divergence { entries.append(("divergence", divergence.json)) }
+    return .object(entries)
+  }
+}
+
+extension Divergence {
+  fileprivate var json: JSONText {
+    var entries: [(String, JSONText)] = [("partition", .integer(partition.index)), ("offset", offset.json)]
+    if let segment { entries.append(("segment", .string(segment))) }
+    if let byte { entries.append(("byte", .integer(Int(byte)))) }
+    return .object(entries + [("restart", .integer(restart))])
+  }
+}
+
+extension FaultReceipt {
+  fileprivate var json: JSONText {
+    .object([
+      ("kind", .string(kind)), ("fired", .integer(fired)), ("places", .array(places.map(JSONText.string))),
+    ])
+  }
+}

@@ -1,0 +1,88 @@
+import Glibc
+
+/// Where a report's text goes.
+public protocol ReportSink: AnyObject {
+  func write(_ text: String) throws(ReportError)
+  /// Called once, when nothing more will be written.
+  func finish() throws(ReportError)
+}
+
+extension ReportSink {
+  public func finish() throws(ReportError) {}
+}
+
+/// Why a report could not be delivered or was not understood.
+public enum ReportError: Error, Hashable, Sendable {
+  case cannotWrite(path: String, errno: Int32)
+  /// `--report NAME` with a name that there is not.
+  case unknownFormat(String, supported: [String])
+  /// `json=` with nothing behind.
+  case emptyPath(format: String)
+}
+
+extension ReportError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .cannotWrite(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
+    case .unknownFormat(let name, let supported):
+      "there is no report '\(name)'; there are \(supported.joined(separator: ", ")), each with =PATH or to standard output"
+    case .emptyPath(let format): "report '\(format)=' names no path; without '=' it goes to standard output"
+    }
+  }
+}
+
+/// Writes to a descriptor that somebody else owns: standard output, standard error.
+public final class DescriptorSink: ReportSink {
+  private let descriptor: Int32
+  private let name: String
+
+  public init(_ descriptor: Int32, name: String) {
+    self.descriptor = descriptor
+    self.name = name
+  }
+
+  public static var standardOutput: DescriptorSink { DescriptorSink(STDOUT_FILENO, name: "standard output") }
+  public static var standardError: DescriptorSink { DescriptorSink(STDERR_FILENO, name: "standard error") }
+
+  public var isTerminal: Bool { isatty(descriptor) == 1 }
+
+  public func write(_ text: String) throws(ReportError) { try writeAll(text, to: descriptor, name: name) }
+}
+
+/// Replaces a file as a whole: readers see the old report or the new one, never half of one.
+public final class AtomicFileSink: ReportSink {
+  private let path: String
+
+  public init(path: String) { self.path = path }
+
+  public func write(_ text: String) throws(ReportError) {
+    // The same folder, so that `rename` stays within one file system (man 2 rename, EXDEV).
+    let temporary = "\(path).\(getpid()).tmp"
+    let fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard fd >= 0 else { throw ReportError.cannotWrite(path: path, errno: errno) }
+    do throws(ReportError) {
+      defer { close(fd) }
+      try writeAll(text, to: fd, name: path)
+      guard fsync(fd) == 0 else { throw ReportError.cannotWrite(path: path, errno: errno) }
+    } catch {
+      unlink(temporary)
+      throw error
+    }
+    guard rename(temporary, path) == 0 else {
+      let code = errno
+      unlink(temporary)
+      throw ReportError.cannotWrite(path: path, errno: code)
+    }
+  }
+}
+
+private func writeAll(_ text: String, to fd: Int32, name: String) throws(ReportError) {
+  let bytes = Array(text.utf8)
+  var at = 0
+  while at < bytes.count {
+    let n = bytes[at...].withUnsafeBytes { Glibc.write(fd, $0.baseAddress, $0.count) }
+    if n < 0, errno == EINTR { continue }
+    guard n > 0 else { throw ReportError.cannotWrite(path: name, errno: n < 0 ? errno : EIO) }
+    at += n
+  }
+}

@@ -1,0 +1,118 @@
+import Verification
+
+/// How the terminal's report looks.
+public struct TerminalStyle: Hashable, Sendable {
+  public enum Verbosity: Hashable, Sendable {
+    /// `-q`: trials that did not come out as expected, and the last line.
+    case quiet
+    case normal
+    /// `-v`: a line for each trial too.
+    case verbose
+  }
+
+  public var colour: Bool
+  public var verbosity: Verbosity
+
+  public init(colour: Bool = false, verbosity: Verbosity = .normal) {
+    self.colour = colour
+    self.verbosity = verbosity
+  }
+
+  enum Paint: String {
+    case good = "32", bad = "1;31", doubtful = "33", strong = "1", faint = "2"
+  }
+
+  func paint(_ text: String, _ paint: Paint) -> String {
+    colour ? "\u{1B}[\(paint.rawValue)m\(text)\u{1B}[0m" : text
+  }
+}
+
+/// Results for a person. A trial that did not come out as expected is printed in full as soon as it ends;
+/// everything else is a table at the end.
+public final class TerminalRecorder: RunRecorder {
+  private let sink: any ReportSink
+  private let style: TerminalStyle
+  private var run: RunDescription?
+  private var trials: [(index: Int, result: TrialResult)] = []
+
+  public init(_ sink: any ReportSink, style: TerminalStyle = TerminalStyle()) {
+    self.sink = sink
+    self.style = style
+  }
+
+  public func record(_ event: RunEvent) throws {
+    switch event {
+    case .started(let description):
+      run = description
+      if style.verbosity != .quiet { try started(description) }
+    case .trialStarted: break
+    case .trialFinished(let index, let result):
+      trials.append((index, result))
+      if !result.isExpected {
+        try sink.write(account(of: result))
+      } else if style.verbosity == .verbose {
+        try sink.write(line(for: result))
+      }
+    case .notice(let text): try sink.write("\(style.paint("note", .doubtful)): \(text.printable)\n")
+    case .finished(let summary):
+      let results = trials.sorted { $0.index < $1.index }.map(\.result)
+      if style.verbosity != .quiet, !results.isEmpty {
+        try sink.write(TerminalSummary(results: results, style: style).text)
+      }
+      try sink.write(conclusion(summary, results))
+      try sink.finish()
+    }
+  }
+
+  private func started(_ run: RunDescription) throws(ReportError) {
+    let place = run.storage == run.filesystem ? run.storage : "\(run.storage) on \(run.filesystem)"
+    let jobs = run.jobs > 1 ? ", \(run.jobs) at a time" : ""
+    try sink.write("tornlog: \(counted(run.trials, "trial")), seed \(run.seed), \(place.printable)\(jobs)\n")
+  }
+
+  private func line(for result: TrialResult) -> String {
+    var word = result.verdict.rawValue
+    if case .caught = result.expectation { word = "caught" }
+    let name = "\(result.scenario) \(result.axes)".printable
+    let counts = "\(result.counts.recovered)/\(result.counts.attempted)"
+    return "\(style.paint(word.padded(8), .good)) \(name)  \(counts)  \(durationText(result.seconds))\n"
+  }
+
+  /// One trial in full.
+  private func account(of result: TrialResult) -> String {
+    let paint: TerminalStyle.Paint = result.verdict == .unknown ? .doubtful : .bad
+    let word: String =
+      switch result.verdict {
+      case .held: "NOT CAUGHT"
+      case .violated: "VIOLATED"
+      case .unknown: "UNKNOWN"
+      }
+    let title = "\(style.paint(word, paint))  \(style.paint("\(result.scenario) \(result.axes)".printable, .strong))"
+    return "\n\(title)\n" + indented(FailureAccount(result).lines) + "\n"
+  }
+
+  private func conclusion(_ summary: RunSummary, _ results: [TrialResult]) -> String {
+    let planned = run.map { $0.trials > summary.trials ? " of \($0.trials)" : "" } ?? ""
+    var facts = ["\(summary.held) held", "\(summary.violated) violated", "\(summary.unknown) unknown"]
+    let caught = results.count { $0.isExpected && $0.verdict == .violated }
+    if caught > 0 { facts[1] += " (\(caught) expected)" }
+    let (word, paint): (String, TerminalStyle.Paint) =
+      if summary.unexpected > 0 {
+        ("\(counted(summary.unexpected, "trial")) not as expected", .bad)
+      } else if summary.interrupted {
+        ("as expected so far", .doubtful)
+      } else {
+        ("all as expected", .good)
+      }
+    let cut = summary.interrupted ? style.paint("interrupted: ", .doubtful) : ""
+    let time = durationText(summary.seconds)
+    var text = "\(cut)\(summary.trials)\(planned) trials: \(facts.joined(separator: ", ")); "
+    text += "\(style.paint(word, paint)), \(time)\n"
+    if let first = results.first(where: { !$0.isExpected }) { text += "next: \(first.reproduce.printable)\n" }
+    return text
+  }
+}
+
+func indented(_ lines: [String]) -> String { lines.map { "  \($0.printable)\n" }.joined() }
+
+func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }

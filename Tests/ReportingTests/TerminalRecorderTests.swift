@@ -1,0 +1,144 @@
+import LogModel
+import Testing
+import Verification
+
+@testable import Reporting
+
+@Suite struct TerminalRecorderTests {
+  func text(_ results: [TrialResult], _ style: TerminalStyle = TerminalStyle(), interrupted: Bool = false) throws -> String {
+    let sink = TextSink()
+    try run(TerminalRecorder(sink, style: style), results, interrupted: interrupted)
+    return sink.text
+  }
+
+  @Test func aFailureReadsInTheOrderOfTheContract() throws {
+    let lines = try text([lostAll()], TerminalStyle(verbosity: .quiet)).split(separator: "\n").map(String.init)
+    #expect(
+      lines == [
+        "VIOLATED  ten-vs-hundred messages=100 partitions=3 sync=always defect=none",
+        "  verdict    violated, expected held",
+        "  lost       0 of 100 recovered, 100 acknowledged messages lost",
+        "  first at   partition 0 offset 4, orders/0/00000000000000000000.log byte 4096, after restart 1",
+        "  check      high-watermark: expected 34, found 0",
+        "  check      no-acknowledged-loss: offset 4 is returned by no fetch",
+        "  fault      process-kill fired 1x: pid 7",
+        "  reproduce  tornlog reproduce t1none-100",
+        "1 trials: 0 held, 1 violated, 0 unknown; 1 trial not as expected, 1.5 s",
+        "next: tornlog reproduce t1none-100",
+      ])
+  }
+
+  @Test func aDefectThatWasNotCaughtIsAFailure() throws {
+    let text = try text([trial(defect: "C4", expectation: .caught(by: .noGaps))])
+    #expect(text.contains("NOT CAUGHT  ten-vs-hundred"))
+    #expect(text.contains("held, but no-gaps must catch it"))
+  }
+
+  @Test func catchesAreSummarisedForEachDefect() throws {
+    let loss = Expectation.caught(by: .noAcknowledgedLoss)
+    let text = try text([
+      trial(messages: 10, defect: "C2b"), trial(messages: 10, partitions: 6, defect: "C2b"),
+      lostAll(messages: 1000, partitions: 1, defect: "C2b", expectation: loss),
+      lostAll(messages: 100, partitions: 6, defect: "C2b", expectation: loss),
+      lostAll(messages: 100, partitions: 3, defect: "C2b", expectation: loss),
+      trial(messages: 100, partitions: 1, defect: "C2b", expectation: loss),
+      trial(messages: 10),
+    ])
+    #expect(
+      text.contains(
+        "  C2b  caught by no-acknowledged-loss in 3 of 4 cells where it must show, held in 2 of 2 below it;"
+          + " smallest: messages=100 partitions=3\n"))
+    // defect, trials, held, caught, unknown, unexpected
+    #expect(text.contains("C2b          6     2       3        0           1"))
+    #expect(text.contains("none         1     1       0        0           0"))
+  }
+
+  @Test func oneDefectAloneIsExplained() throws {
+    let loss = Expectation.caught(by: .noAcknowledgedLoss)
+    let text = try text([
+      trial(messages: 10, defect: "C2b"), lostAll(messages: 100, defect: "C2b", expectation: loss),
+      trial(messages: 10), trial(messages: 100),
+    ])
+    #expect(
+      text.contains("why: 10 of 10 at messages=10 partitions=3, 0 of 100 at messages=100 partitions=3\n"))
+    #expect(
+      text.contains(
+        "     100           3          0           100   100  no-acknowledged-loss  partition 0 offset 4, "))
+    #expect(text.contains("  next: tornlog reproduce t1C2b-100\n"))
+    #expect(text.contains("all as expected"))
+  }
+
+  @Test func twoDefectsAreNotExplained() throws {
+    let text = try text([trial(defect: "C1"), trial(defect: "C2")])
+    #expect(!text.contains("why"))
+  }
+
+  @Test func verbosity() throws {
+    let normal = try text([trial(), trial(messages: 10)])
+    #expect(!normal.contains("messages=100 partitions=3 sync=always"))
+    let verbose = try text([trial(), trial(messages: 10)], TerminalStyle(verbosity: .verbose))
+    #expect(verbose.contains("held     ten-vs-hundred messages=100 partitions=3 sync=always defect=none  100/100  0.3 s"))
+    let quiet = try text([trial(), trial(messages: 10)], TerminalStyle(verbosity: .quiet))
+    #expect(quiet == "2 trials: 2 held, 0 violated, 0 unknown; all as expected, 1.5 s\n")
+  }
+
+  @Test func colourAndControlCharacters() throws {
+    #expect(try !text([lostAll()]).contains("\u{1B}"))
+    #expect(try text([lostAll()], TerminalStyle(colour: true)).contains("\u{1B}[1;31mVIOLATED\u{1B}[0m"))
+    let hostile = try text([trial(verdict: .unknown, notices: ["a\u{1B}[2Jb\nc"])])
+    #expect(hostile.contains("a\\x1b[2Jb\\x0ac"))
+    #expect(hostile.contains("UNKNOWN  ten-vs-hundred"))
+  }
+
+  @Test func whenToColour() {
+    #expect(Presence.auto.colours(isTerminal: true, environment: [:]))
+    #expect(Presence.auto.colours(isTerminal: true, environment: ["NO_COLOR": ""]))
+    #expect(!Presence.auto.colours(isTerminal: true, environment: ["NO_COLOR": "1"]))
+    #expect(!Presence.auto.colours(isTerminal: true, environment: ["TERM": "dumb"]))
+    #expect(!Presence.auto.colours(isTerminal: false, environment: [:]))
+    #expect(Presence.always.colours(isTerminal: false, environment: ["NO_COLOR": "1"]))
+    #expect(!Presence.never.colours(isTerminal: true, environment: [:]))
+  }
+
+  @Test func anInterruptedRunIsCalledSo() throws {
+    #expect(try text([trial(), trial()], interrupted: true).contains("interrupted: 2 trials"))
+  }
+}
+
+@Suite struct ProgressTests {
+  @Test func linesWithoutATerminalComeEveryFewSeconds() throws {
+    let sink = TextSink()
+    var time = 100.0
+    let recorder = ProgressRecorder(sink, inPlace: false) { time }
+    try recorder.record(.started(RunDescription(seed: 1, storage: "", filesystem: "", trials: 10, jobs: 2)))
+    for index in 0..<10 {
+      try recorder.record(.trialStarted(index: index, title: "cell \(index)"))
+      time += 2
+      try recorder.record(.trialFinished(index: index, trial()))
+    }
+    #expect(
+      sink.pieces == [
+        "[3 of 10, 30 %] 6.0 s, about 14 s left\n", "[6 of 10, 60 %] 12 s, about 8.0 s left\n",
+        "[9 of 10, 90 %] 18 s, about 2.0 s left\n",
+      ])
+  }
+
+  @Test func inPlaceItWipesItsLineBeforeAFailureIsPrinted() throws {
+    let sink = TextSink()
+    var time = 0.0
+    let recorder = ProgressRecorder(sink, inPlace: true, width: 40) { time }
+    try recorder.record(.started(RunDescription(seed: 1, storage: "", filesystem: "", trials: 2, jobs: 1)))
+    try recorder.record(.trialStarted(index: 0, title: String(repeating: "x", count: 100)))
+    let drawn = try #require(sink.pieces.last)
+    #expect(drawn.hasPrefix("\r\u{1B}[K[0 of 2, 0 %] 0.0 s: xxx"))
+    #expect(drawn.count == 4 + 39)
+    time = 0.01
+    try recorder.record(.trialStarted(index: 1, title: "too early to draw again"))
+    #expect(sink.pieces.count == 1)
+    time = 1
+    try recorder.record(.trialFinished(index: 0, lostAll()))
+    #expect(sink.pieces.last == "\r\u{1B}[K")
+    try recorder.record(.finished(RunSummary()))
+    #expect(sink.pieces.count == 2)
+  }
+}

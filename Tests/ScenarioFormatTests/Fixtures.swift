@@ -1,0 +1,29 @@
+import Testing
+
+@testable import ScenarioFormat
+
+let vocabulary = Vocabulary(
+  checks: [
+    "no-acknowledged-loss", "no-gaps", "no-duplicates", "content-intact", "high-watermark", "consumption-ends",
+  ],
+  defects: ["C1", "C2", "C2b", "C3", "C4", "C5", "C8", "C12b"])
+
+func parse(_ text: String) throws(InvalidScenarios) -> Scenario {
+  try ScenarioParser.parse(text, file: "a.yaml", vocabulary: vocabulary)
+}
+
+/// The errors of a file as the user sees them.
+func errors(_ text: String) -> [String] {
+  do {
+    _ = try parse(text)
+    return []
+  } catch {
+    return error.errors.map(\.description)
+  }
+}
+
+let root = #filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }
+
+func shipped(_ path: String) throws -> Scenario {
+  try #require(try ScenarioFiles.load([root + "/Scenarios/" + path], vocabulary: vocabulary).first)
+}
