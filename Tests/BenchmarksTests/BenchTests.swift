@@ -43,6 +43,10 @@ private final class Folders {
   var sawEmpty = true
 }
 
+private final class Counts {
+  var all: [Int] = []
+}
+
 private final class Counter {
   private var value = 0
   func next() -> Int {
@@ -89,6 +93,20 @@ private struct FixedScan: ScanSubject {
     #expect(table.exitCode == 1)
     #expect(table.renderText().contains("MISSED"))
     #expect(table.renderText().contains("target 8.0 x REF"))
+  }
+
+  @Test func `a disk that stalls once while the count is found does not shrink the slices`() throws {
+    let calls = Counter()
+    let counts = Counts()
+    let stalling = ClosureAppendSubject("stalling") { _, count, _ in
+      counts.all.append(count)
+      return calls.next() == 1 ? 1_000_000_000 : Int64(count) * 1000
+    }
+    let bench = try bench([stalling])
+    let table = try bench.run()
+    #expect(table.rows[0].rate.median == 1e6)
+    // A microsecond a record: a slice holds as many records as it has microseconds.
+    #expect(counts.all.suffix(2).allSatisfy { Int64($0) * 1000 * 2 >= bench.options.slice })
   }
 
   @Test func `REF measured as a subject against REF is about 1`() throws {
