@@ -29,6 +29,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
+    .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(
       name: "CRawLoops", cSettings: [.define("_GNU_SOURCE")],
@@ -47,7 +48,7 @@ let package = Package(
       "Trials",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting",
+        "ScenarioFormat", "Reporting", "CProcess",
       ]),
     room("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
@@ -59,7 +60,14 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    tests("Storage", ["LogModel", "Storage"]),
+    tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
+
+    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests("Trials", ["Trials", "Storage", "LogModel"]),
+    tests("Verification", ["LogModel", "Verification"]),
+    tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
+    tests("Reporting", ["Reporting", "LogModel", "Verification"]),
   ]
 )

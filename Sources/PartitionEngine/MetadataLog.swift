@@ -37,7 +37,8 @@ final class MetadataLog: @unchecked Sendable {
     do throws(StorageError) {
       try await storage.makeDirectory(directory)
       try await storage.syncDirectory("")
-      opened = try await PartitionLog.open(source, in: directory, of: storage, configuration, parts: parts)
+      opened = try await PartitionLog.open(source, in: directory, of: storage, configuration, parts: parts,
+        hints: RecoveryHints(logStartOffset: nil))
     } catch {
       throw .storage(error)
     }

@@ -45,7 +45,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   private struct Simulation {
     var random: SeededGenerator
-    var now = Instant(nanoseconds: 0)
+    var now: Instant
   }
 
   /// A loop on the machine's clock.
@@ -53,9 +53,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     reserve()
   }
 
-  /// A loop in virtual time, whose schedule follows from `seed`.
-  public init(simulatedWithSeed seed: UInt64) {
-    simulation = Simulation(random: SeededGenerator(seed: seed, stream: "schedule"))
+  /// A loop in virtual time, whose schedule follows from `seed`, and whose clock begins at `start`.
+  public init(simulatedWithSeed seed: UInt64, startingAt start: Instant = Instant(nanoseconds: 0)) {
+    simulation = Simulation(random: SeededGenerator(seed: seed, stream: "schedule"), now: start)
     reserve()
   }
 
@@ -144,7 +144,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       if let deadline, now >= deadline { return (.timedOut, nil) }
       if simulation != nil {
         if !simulateStep() { return (.stalled, nil) }
-      } else if !realStep(deadline: deadline) {
+      } else if !realStep(deadline: deadline, hasEnded: { box.value != nil }) {
         return (.stalled, nil)
       }
     }
@@ -173,13 +173,14 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
   }
 
-  private func realStep(deadline: Instant?) -> Bool {
+  private func realStep(deadline: Instant?, hasEnded: () -> Bool) -> Bool {
     takeOutsideJobs()
     runReadyJobs()
     if !idle.isEmpty {
       releaseIdle()
       runReadyJobs()
     }
+    if hasEnded() { return true }
     if !timers.isEmpty { fireTimers(at: now) }
     if !ready.isEmpty || !idle.isEmpty || hasOutside.load(ordering: .acquiring) {
       source?.poll()

@@ -67,6 +67,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
 
 /// Where a check first saw that something was wrong.
 public struct Divergence: Hashable, Sendable, Codable {
+  /// Which topic's partition, where a trial has several topics.
+  public var topic: String?
   public var partition: PartitionID
   /// The first offset at which what was served differs from what the history demands.
   public var offset: Offset
@@ -77,7 +79,11 @@ public struct Divergence: Hashable, Sendable, Codable {
   /// After which restart it was seen: 0 is before any crash.
   public var restart: Int
 
-  public init(partition: PartitionID, offset: Offset, segment: String? = nil, byte: Int64? = nil, restart: Int) {
+  public init(
+    topic: String? = nil, partition: PartitionID, offset: Offset, segment: String? = nil, byte: Int64? = nil,
+    restart: Int
+  ) {
+    self.topic = topic
     self.partition = partition
     self.offset = offset
     self.segment = segment
@@ -90,7 +96,8 @@ public struct Divergence: Hashable, Sendable, Codable {
 public struct CheckResult: Hashable, Sendable, Codable {
   public var name: CheckName
   public var verdict: Verdict
-  /// One sentence with the facts: what was expected, what was found. Empty where the check held.
+  /// One sentence with the facts: what was expected, what was found. Where the check held: empty, or
+  /// `vacuous: ...` where the trial gave it nothing to find.
   public var detail: String
   public var divergence: Divergence?
 
@@ -134,6 +141,8 @@ public struct OffsetRange: Hashable, Sendable, Codable {
 
 /// One partition as it was found after the first restart.
 public struct PartitionState: Hashable, Sendable, Codable {
+  /// Which topic's partition, where a trial has several topics.
+  public var topic: String?
   public var partition: PartitionID
   public var logStartOffset: Offset
   public var highWatermark: Offset
@@ -142,8 +151,10 @@ public struct PartitionState: Hashable, Sendable, Codable {
   public var gaps: [OffsetRange]
 
   public init(
-    partition: PartitionID, logStartOffset: Offset, highWatermark: Offset, logEndOffset: Offset, gaps: [OffsetRange]
+    topic: String? = nil, partition: PartitionID, logStartOffset: Offset, highWatermark: Offset,
+    logEndOffset: Offset, gaps: [OffsetRange]
   ) {
+    self.topic = topic
     self.partition = partition
     self.logStartOffset = logStartOffset
     self.highWatermark = highWatermark

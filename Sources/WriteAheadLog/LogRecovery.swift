@@ -28,14 +28,14 @@ struct RecoveredLog {
 
 /// What else is known of a log that is opened.
 public struct RecoveryHints: Hashable, Sendable {
-  /// The first offset that the log must still hold.
-  public var logStartOffset: Offset = 0
+  /// The first offset that the log must still hold; nil where only the log itself knows: its first segment's.
+  public var logStartOffset: Offset? = 0
   /// The log end offset that a clean shutdown has made durable.
   public var cleanEnd: Offset?
   /// The highest epoch that is known to have been given out.
   public var epoch = Epoch(0)
 
-  public init(logStartOffset: Offset = 0, cleanEnd: Offset? = nil, epoch: Epoch = Epoch(0)) {
+  public init(logStartOffset: Offset? = 0, cleanEnd: Offset? = nil, epoch: Epoch = Epoch(0)) {
     self.logStartOffset = logStartOffset
     self.cleanEnd = cleanEnd
     self.epoch = epoch
@@ -79,6 +79,7 @@ struct LogRecovery {
   private var scanned: [Scanned] = []
   private var gaps: [Gap] = []
   private var expected: Offset
+  private var logStart: Offset = 0
   private var durable: Offset = 0
   private var written: Offset = 0
   private var epoch: Epoch
@@ -95,7 +96,7 @@ struct LogRecovery {
     self.parts = parts
     self.hints = hints
     report = RecoveryReport(source: source)
-    expected = hints.logStartOffset
+    expected = hints.logStartOffset ?? 0
     epoch = hints.epoch
   }
 
@@ -105,7 +106,7 @@ struct LogRecovery {
       let end = try await decideAndRepair()
       try await prepareForAppend()
       report.batches = batches
-      var summary = ScanSummary(logStartOffset: hints.logStartOffset, logEndOffset: end)
+      var summary = ScanSummary(logStartOffset: logStart, logEndOffset: end)
       summary.batches = batches
       summary.bytes = report.bytesScanned
       return RecoveredLog(
@@ -138,6 +139,8 @@ struct LogRecovery {
       }.first { $0.baseOffset == base && $0.source == source }
       heads.append((base, path, header, file, size))
     }
+    if hints.logStartOffset == nil { expected = heads.first { $0.header != nil }?.base ?? 0 }
+    logStart = expected
     for (index, head) in heads.enumerated() {
       guard let header = head.header else {
         await storage.close(head.file)

@@ -1,0 +1,10 @@
+// System calls about processes that Glibc's headers hide from Swift.
+#ifndef TORNLOG_CPROCESS_H
+#define TORNLOG_CPROCESS_H
+
+/// `pipe2` with O_CLOEXEC: a pipe that no other child inherits. 0, or an errno.
+int tl_pipe(int descriptors[2]);
+/// Has the kernel kill this process when its parent dies (`man 2 prctl`, PR_SET_PDEATHSIG). 0, or an errno.
+int tl_die_with_parent(void);
+
+#endif

@@ -1,0 +1,137 @@
+import LogModel
+
+/// What a matrix can vary, by the names of scenarios and reports.
+public enum Axis: String, Hashable, Sendable, CaseIterable {
+  case messages, partitions, sync, recovery, crash
+  case crashAt = "crash-at"
+  case storage, defect, producers, batch
+  case messageSize = "message-size"
+
+  static let names = allCases.map(\.rawValue)
+}
+
+/// A value on an axis, in the one notation that reports, tokens and `-k` share: sizes are bytes.
+public enum AxisValue: Hashable, Sendable, CustomStringConvertible {
+  case integer(Int)
+  case text(String)
+
+  public var description: String {
+    switch self {
+    case .integer(let n): String(n)
+    case .text(let s): s
+    }
+  }
+}
+
+/// One axis of one cell.
+public struct AxisSetting: Hashable, Sendable, CustomStringConvertible {
+  public var axis: Axis
+  public var value: AxisValue
+
+  public init(_ axis: Axis, _ value: AxisValue) {
+    self.axis = axis
+    self.value = value
+  }
+
+  /// `messages=100`
+  public var description: String { "\(axis.rawValue)=\(value)" }
+}
+
+/// On which storage a cell runs.
+public enum StorageChoice: String, Hashable, Sendable, CaseIterable {
+  case ring, posix, memory
+}
+
+/// When in the workload the crash comes.
+public enum CrashPoint: Hashable, Sendable, CustomStringConvertible {
+  /// After the last message was answered.
+  case end
+  /// As soon as this share of the messages was acknowledged; from 1 to 99.
+  case percent(Int)
+  /// As soon as this many messages were acknowledged.
+  case messages(Int)
+
+  /// `end`, `50%`, `37`
+  public init?(_ text: String) {
+    if text == "end" {
+      self = .end
+    } else if text.hasSuffix("%"), let n = Int(text.dropLast()), (1...99).contains(n) {
+      self = .percent(n)
+    } else if let n = Int(text), n >= 0 {
+      self = .messages(n)
+    } else {
+      return nil
+    }
+  }
+
+  public var description: String {
+    switch self {
+    case .end: "end"
+    case .percent(let n): "\(n)%"
+    case .messages(let n): String(n)
+    }
+  }
+
+  /// How many acknowledged messages of `total` it waits for.
+  public func messages(of total: Int) -> Int {
+    switch self {
+    case .end: total
+    case .percent(let n): total * n / 100
+    case .messages(let n): min(n, total)
+    }
+  }
+}
+
+extension Axis {
+  /// Reads one value as it stands in a scenario, in `-k` or after an option of the command line.
+  public func parse(_ text: String, vocabulary: Vocabulary) throws(ScenarioProblem) -> AxisValue {
+    func word(_ noun: String, _ known: [String]) throws(ScenarioProblem) -> AxisValue {
+      guard known.contains(text) else { throw .unknownWord(text, of: noun, known: known) }
+      return .text(text)
+    }
+    switch self {
+    case .messages: return .integer(try number(text, 1...1_000_000_000))
+    case .partitions: return .integer(try number(text, 1...10_000))
+    case .producers: return .integer(try number(text, 1...10_000))
+    case .batch: return .integer(try number(text, 1...1_000_000))
+    case .messageSize:
+      guard let bytes = byteCount(text) else { throw .malformed(text, of: rawValue, expected: "a size like 100B, 1KB or 1KiB") }
+      let allowed = MessageContent.minimumSize...(64 << 20)
+      guard allowed.contains(bytes) else { throw .outOfRange(bytes, of: "message-size", allowed: allowed) }
+      return .integer(bytes)
+    case .sync:
+      if let policy = SyncPolicy(text) { return .text(policy.description) }
+      if text.hasPrefix("interval(") { throw .malformed(text, of: rawValue, expected: "interval(100ms)") }
+      throw .unknownWord(text, of: "sync policy", known: ["always", "interval(100ms)", "never"])
+    case .recovery: return try word("recovery policy", RecoveryPolicy.allCases.map(\.rawValue))
+    case .crash: return try word("crash kind", CrashKind.allCases.map(\.rawValue))
+    case .storage: return try word("storage", StorageChoice.allCases.map(\.rawValue))
+    case .defect: return try word("defect", ["none"] + vocabulary.defects)
+    case .crashAt:
+      guard let point = CrashPoint(text) else { throw .malformed(text, of: rawValue, expected: "end, a share like 50%, or a number of messages") }
+      return .text(point.description)
+    }
+  }
+
+  private func number(_ text: String, _ allowed: ClosedRange<Int>) throws(ScenarioProblem) -> Int {
+    try integer(text, of: rawValue, allowed: allowed)
+  }
+}
+
+/// Digits only: no sign, no underscore, no octal, no 22:30.
+func integer(_ text: String, of noun: String, allowed: ClosedRange<Int>) throws(ScenarioProblem) -> Int {
+  guard text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }), let n = Int(text) else {
+    throw .malformed(text, of: noun, expected: "a whole number")
+  }
+  guard allowed.contains(n) else { throw .outOfRange(n, of: noun, allowed: allowed) }
+  return n
+}
+
+/// `100`, `100B`, `1KB` (1000), `1KiB` (1024), `1MB`, `1MiB`; nil for anything else.
+public func byteCount(_ text: String) -> Int? {
+  let units = ["": 1, "B": 1, "KB": 1000, "KiB": 1024, "MB": 1_000_000, "MiB": 1 << 20]
+  let digits = text.prefix { $0.isASCII && $0.isNumber }
+  guard let n = Int(digits), let unit = units[String(text.dropFirst(digits.count))] else { return nil }
+  let (bytes, overflow) = n.multipliedReportingOverflow(by: unit)
+  return overflow ? nil : bytes
+}

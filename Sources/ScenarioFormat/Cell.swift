@@ -1,0 +1,111 @@
+import LogModel
+
+/// What a trial of a cell must come to. Check names are text here: this module does not see the checks.
+public enum CellExpectation: Hashable, Sendable {
+  case held
+  case caught(by: String)
+}
+
+public struct TrialLimits: Hashable, Sendable {
+  /// After this long a trial is given up.
+  public var trialSeconds: Int
+}
+
+/// One trial to be: everything that a scenario says about it, resolved.
+///
+/// The workload: partition *p* gets messages p, p + P, p + 2P ... of all, so the largest has
+/// `ceil(messages / partitions)`; each partition's messages are cut into produce requests of `batch`, the last
+/// one shorter, and the producers share the requests. `batchesPerPartition` follows from this.
+public struct Cell: Hashable, Sendable {
+  public let scenario: String
+  public let title: String
+  public let file: String
+  /// The cell's number in the matrix as asked for, from 0; excluded cells keep theirs.
+  public let index: Int
+  /// What the matrix varies, in its order.
+  public let axes: [AxisSetting]
+  public let seed: UInt64?
+
+  public let topic: String
+  public let messages: Int
+  public let partitions: Int
+  public let producers: Int
+  public let batch: Int
+  /// Bytes of one message.
+  public let messageSize: Int
+  /// Messages for each partition, appended between the two restarts.
+  public internal(set) var appendBetween: Int
+
+  public let sync: SyncPolicy
+  public let recovery: RecoveryPolicy
+  public let crash: CrashKind
+  public internal(set) var crashAt: CrashPoint
+  /// Nil: the command line decides.
+  public let storage: StorageChoice?
+  /// Nil for the sound engine.
+  public let defect: String?
+  public internal(set) var faults: [FaultSpecification]
+  public internal(set) var expectation = CellExpectation.held
+  /// The suites that it belongs to.
+  public internal(set) var tags: [String] = []
+  public internal(set) var limits: TrialLimits
+
+  /// Of the partition with the most.
+  public var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
+  /// Of the partition with the most.
+  public var batchesPerPartition: Int { (messagesPerPartition + batch - 1) / batch }
+
+  /// `ten-vs-hundred messages=100 partitions=3 sync=always`: what `-k` looks at.
+  public var description: String { ([scenario] + axes.map(\.description)).joined(separator: " ") }
+
+  /// The value of an axis, varied or not; `auto` for a storage that is left to the command line.
+  public func value(of axis: Axis) -> AxisValue {
+    switch axis {
+    case .messages: .integer(messages)
+    case .partitions: .integer(partitions)
+    case .producers: .integer(producers)
+    case .batch: .integer(batch)
+    case .messageSize: .integer(messageSize)
+    case .sync: .text(sync.description)
+    case .recovery: .text(recovery.rawValue)
+    case .crash: .text(crash.rawValue)
+    case .crashAt: .text(crashAt.description)
+    case .storage: .text(storage?.rawValue ?? "auto")
+    case .defect: .text(defect ?? "none")
+    }
+  }
+
+  /// `values` were parsed by `Axis.parse`, so each has its axis' form; a hole is this module's own mistake.
+  init(_ scenario: Scenario, index: Int, settings: [AxisSetting], values: [Axis: AxisValue]) {
+    func number(_ axis: Axis) -> Int {
+      guard case .integer(let n)? = values[axis] else { preconditionFailure("\(axis) has no number") }
+      return n
+    }
+    func word<Word>(_ axis: Axis, _ read: (String) -> Word?) -> Word {
+      guard let text = values[axis]?.description, let word = read(text) else { preconditionFailure("\(axis) has no value") }
+      return word
+    }
+    self.scenario = scenario.name
+    self.title = scenario.title
+    self.file = scenario.file
+    self.index = index
+    self.axes = settings
+    self.seed = scenario.seed
+    self.topic = scenario.topic
+    self.messages = number(.messages)
+    self.partitions = number(.partitions)
+    self.producers = number(.producers)
+    self.batch = number(.batch)
+    self.messageSize = number(.messageSize)
+    self.appendBetween = scenario.appendBetween
+    self.sync = word(.sync, SyncPolicy.init)
+    self.recovery = word(.recovery, RecoveryPolicy.init)
+    self.crash = word(.crash, CrashKind.init)
+    self.crashAt = word(.crashAt, CrashPoint.init)
+    self.storage = values[.storage].flatMap { StorageChoice(rawValue: $0.description) }
+    let defect = word(.defect) { $0 }
+    self.defect = defect == "none" ? nil : defect
+    self.faults = scenario.faults
+    self.limits = scenario.limits
+  }
+}

@@ -1,0 +1,73 @@
+/// What a condition can ask of a cell: its axes, and two figures that follow from them.
+enum ConditionSubject: Hashable, Sendable {
+  case axis(Axis)
+  case messagesPerPartition
+  case batchesPerPartition
+
+  static let names = Axis.names + ["messages-per-partition", "batches-per-partition"]
+
+  init?(_ name: String) {
+    switch name {
+    case "messages-per-partition": self = .messagesPerPartition
+    case "batches-per-partition": self = .batchesPerPartition
+    default:
+      guard let axis = Axis(rawValue: name) else { return nil }
+      self = .axis(axis)
+    }
+  }
+
+  func value(in cell: Cell) -> AxisValue {
+    switch self {
+    case .axis(let axis): cell.value(of: axis)
+    case .messagesPerPartition: .integer(cell.messagesPerPartition)
+    case .batchesPerPartition: .integer(cell.batchesPerPartition)
+    }
+  }
+}
+
+/// `{ defect: C4, batches-per-partition: "> 100" }`: every term must hold. No term: any cell.
+public struct Condition: Hashable, Sendable {
+  enum Comparison: String, Hashable, Sendable, CaseIterable {
+    // The longer first: they are tried in this order.
+    case atMost = "<=", atLeast = ">=", differs = "!=", below = "<", above = ">"
+
+    func holds(_ a: AxisValue, _ b: AxisValue) -> Bool {
+      guard self != .differs else { return a != b }
+      guard case .integer(let a) = a, case .integer(let b) = b else { return false }
+      return switch self {
+      case .atMost: a <= b
+      case .atLeast: a >= b
+      case .below: a < b
+      case .above: a > b
+      case .differs: a != b
+      }
+    }
+  }
+
+  enum Test: Hashable, Sendable {
+    case equals(AxisValue)
+    case compares(Comparison, AxisValue)
+
+    func holds(_ value: AxisValue) -> Bool {
+      switch self {
+      case .equals(let wanted): value == wanted
+      case .compares(let comparison, let bound): comparison.holds(value, bound)
+      }
+    }
+  }
+
+  struct Term: Hashable, Sendable {
+    var subject: ConditionSubject
+    /// Any of these is enough.
+    var tests: [Test]
+  }
+
+  var terms: [Term]
+
+  public func matches(_ cell: Cell) -> Bool {
+    terms.allSatisfy { term in
+      let value = term.subject.value(in: cell)
+      return term.tests.contains { $0.holds(value) }
+    }
+  }
+}

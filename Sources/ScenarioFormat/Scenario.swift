@@ -1,0 +1,100 @@
+import LogModel
+
+/// A scenario as its file describes it. `cells()` are its trials.
+public struct Scenario: Hashable, Sendable {
+  struct Dimension: Hashable, Sendable {
+    var axis: Axis
+    var values: [AxisValue]
+    var position: SourcePosition
+  }
+
+  struct Override: Hashable, Sendable {
+    var condition: Condition
+    var faults: [FaultSpecification]?
+    var appendBetween: Int?
+    var crashAt: CrashPoint?
+    var trialSeconds: Int?
+  }
+
+  struct ExpectationRule: Hashable, Sendable {
+    var condition: Condition
+    var expectation: CellExpectation
+  }
+
+  struct Suite: Hashable, Sendable {
+    var name: String
+    /// A cell that any of these matches belongs to the suite.
+    var selections: [(condition: Condition, position: SourcePosition)]
+
+    static func == (a: Self, b: Self) -> Bool {
+      a.name == b.name && a.selections.elementsEqual(b.selections) { $0 == $1 }
+    }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(name) }
+  }
+
+  public let name: String
+  public let title: String
+  /// Where the scenario comes from: the history behind it, with its source.
+  public let story: String
+  public let file: String
+  /// The seed to use where the command line gives none.
+  public let seed: UInt64?
+
+  let topic: String
+  let appendBetween: Int
+  /// Values of what the matrix does not vary; complete but for `storage`.
+  let fixed: [Axis: AxisValue]
+  let dimensions: [Dimension]
+  let exclusions: [Condition]
+  let faults: [FaultSpecification]
+  let overrides: [Override]
+  let rules: [ExpectationRule]
+  let suites: [Suite]
+  let limits: TrialLimits
+
+  /// The axes of the matrix, in its order.
+  public var axes: [Axis] { dimensions.map(\.axis) }
+
+  /// Every cell of the matrix but the excluded, the last axis fastest.
+  ///
+  /// `replacing` puts other values in the place of an axis, as `--defect C2b` and `--storage memory` do; an axis that
+  /// the matrix does not have is added behind the others.
+  public func cells(replacing replaced: [Axis: [AxisValue]] = [:]) -> [Cell] {
+    var dimensions = dimensions.map { ($0.axis, replaced[$0.axis] ?? $0.values) }
+    for axis in Axis.allCases where !axes.contains(axis) {
+      if let values = replaced[axis] { dimensions.append((axis, values)) }
+    }
+    var product: [[AxisSetting]] = [[]]
+    for (axis, values) in dimensions {
+      product = product.flatMap { head in values.map { head + [AxisSetting(axis, $0)] } }
+    }
+    return product.enumerated().compactMap { index, settings in cell(index: index, settings) }
+  }
+
+  /// The cell that has exactly these settings (in any order), as `reproduce` needs it; its expectation and faults
+  /// follow from the file as for any other. Nil where the matrix excludes it.
+  public func cell(with settings: [AxisSetting]) -> Cell? {
+    cells(replacing: Dictionary(settings.map { ($0.axis, [$0.value]) }) { first, _ in first }).first
+  }
+
+  private func cell(index: Int, _ settings: [AxisSetting]) -> Cell? {
+    var values = fixed
+    for setting in settings { values[setting.axis] = setting.value }
+    var cell = Cell(self, index: index, settings: settings, values: values)
+    if exclusions.contains(where: { $0.matches(cell) }) { return nil }
+    if let change = overrides.first(where: { $0.condition.matches(cell) }) {
+      cell.faults = change.faults ?? cell.faults
+      cell.appendBetween = change.appendBetween ?? cell.appendBetween
+      cell.crashAt = change.crashAt ?? cell.crashAt
+      cell.limits.trialSeconds = change.trialSeconds ?? cell.limits.trialSeconds
+    }
+    cell.expectation = rules.first { $0.condition.matches(cell) }?.expectation ?? .held
+    cell.tags = suites.isEmpty ? ["quick", "full"] : suites.filter { $0.holds(cell) }.map(\.name)
+    return cell
+  }
+}
+
+extension Scenario.Suite {
+  func holds(_ cell: Cell) -> Bool { selections.contains { $0.condition.matches(cell) } }
+}

@@ -1,0 +1,117 @@
+/// A place in a scenario file; lines and columns count from 1, columns in Unicode scalars.
+public struct SourcePosition: Hashable, Comparable, Sendable, CustomStringConvertible {
+  public var file: String
+  /// 0 where the problem is the file itself, not a place in it.
+  public var line: Int
+  public var column: Int
+
+  public init(file: String, line: Int = 0, column: Int = 0) {
+    self.file = file
+    self.line = line
+    self.column = column
+  }
+
+  public static func < (a: Self, b: Self) -> Bool { (a.file, a.line, a.column) < (b.file, b.line, b.column) }
+
+  public var description: String { line == 0 ? file : "\(file):\(line):\(column)" }
+}
+
+/// One thing that is wrong with a scenario file, and where.
+public struct ScenarioError: Error, Hashable, Sendable, CustomStringConvertible {
+  public var position: SourcePosition
+  public var problem: ScenarioProblem
+
+  public init(_ position: SourcePosition, _ problem: ScenarioProblem) {
+    self.position = position
+    self.problem = problem
+  }
+
+  /// `file:line:column: message`
+  public var description: String { "\(position): \(problem)" }
+}
+
+/// Everything that is wrong with the scenarios that were asked for, in the order of the files.
+public struct InvalidScenarios: Error, Hashable, Sendable, CustomStringConvertible {
+  public var errors: [ScenarioError]
+
+  public init(_ errors: [ScenarioError]) { self.errors = errors.sorted { $0.position < $1.position } }
+
+  public var description: String { errors.map(\.description).joined(separator: "\n") }
+}
+
+/// What can be wrong with a scenario.
+public enum ScenarioProblem: Error, Hashable, Sendable {
+  /// The file is not YAML; the text is libYAML's.
+  case syntax(String)
+  case emptyDocument
+  /// Aliases blow the document up beyond what a scenario can need.
+  case tooManyNodes(limit: Int)
+  case tooDeep(limit: Int)
+  case keyIsNotText(in: String)
+  case unknownKey(String, in: String, known: [String])
+  case duplicateKey(String, firstLine: Int)
+  case missingKey(String, in: String)
+  /// A word that must be one of a list: a defect, a check, a crash kind.
+  case unknownWord(String, of: String, known: [String])
+  /// A value of the wrong form: `12 apples` for a number.
+  case malformed(String, of: String, expected: String)
+  case wrongShape(of: String, expected: String, found: String)
+  case outOfRange(Int, of: String, allowed: ClosedRange<Int>)
+  case emptyList(of: String)
+  case repeatedValue(String, of: String)
+  /// Given both under `workload` and under `matrix`, say.
+  case givenTwice(String, places: String)
+  /// A condition names a value that no cell has.
+  case notInMatrix(axis: String, value: String, values: [String])
+  /// Every cell is excluded, or a suite chooses none.
+  case selectsNothing(String)
+  case tooManyCells(Int, limit: Int)
+  case repeatedScenario(String, first: SourcePosition)
+  case unreadable(errno: Int32, reason: String)
+  case noScenarios
+  case notAFile
+  case fileTooLarge(bytes: Int, limit: Int)
+  case notUTF8
+}
+
+extension ScenarioProblem: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .syntax(let text): "not YAML: \(text)"
+    case .emptyDocument: "empty: a scenario needs at least name, title and matrix"
+    case .tooManyNodes(let limit): "more than \(limit) values after aliases are resolved"
+    case .tooDeep(let limit): "nested more than \(limit) deep"
+    case .keyIsNotText(let place): "a key of \(place) is not plain text"
+    case .unknownKey(let key, let place, let known):
+      "unknown key '\(key)' in \(place)\(Self.suggestion(for: key, among: known))"
+    case .duplicateKey(let key, let line): "duplicate key '\(key)': it stands in line \(line) already"
+    case .missingKey(let key, let place): "\(place) has no '\(key)'"
+    case .unknownWord(let word, let noun, let known):
+      "unknown \(noun) '\(word)'\(Self.suggestion(for: word, among: known))"
+    case .malformed(let text, let noun, let expected): "\(noun) is '\(text)'; expected \(expected)"
+    case .wrongShape(let noun, let expected, let found): "\(noun) is \(found); expected \(expected)"
+    case .outOfRange(let n, let noun, let allowed):
+      allowed.upperBound == Int.max
+        ? "\(noun) is \(n); it must be at least \(allowed.lowerBound)"
+        : "\(noun) is \(n); it must be from \(allowed.lowerBound) to \(allowed.upperBound)"
+    case .emptyList(let noun): "\(noun) is empty: this gives no trial"
+    case .repeatedValue(let value, let noun): "\(noun) lists '\(value)' twice"
+    case .givenTwice(let key, let places): "'\(key)' is given in \(places)"
+    case .notInMatrix(let axis, let value, let values):
+      "no cell has \(axis)=\(value); the matrix has \(values.joined(separator: ", "))"
+    case .selectsNothing(let noun): "\(noun): this gives no trial"
+    case .tooManyCells(let n, let limit): "the matrix has \(n) cells; the limit is \(limit)"
+    case .repeatedScenario(let name, let first): "scenario '\(name)' is defined in \(first) already"
+    case .unreadable(_, let reason): "cannot be read: \(reason)"
+    case .noScenarios: "no .yaml or .yml file in this folder"
+    case .notAFile: "neither a file nor a folder"
+    case .fileTooLarge(let bytes, let limit): "\(bytes) bytes; a scenario file has at most \(limit)"
+    case .notUTF8: "not UTF-8"
+    }
+  }
+
+  private static func suggestion(for word: String, among known: [String]) -> String {
+    if let near = nearestWord(to: word, among: known) { return "; did you mean '\(near)'?" }
+    return known.isEmpty ? "" : "; known: \(known.joined(separator: ", "))"
+  }
+}

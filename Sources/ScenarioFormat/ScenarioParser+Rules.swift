@@ -1,0 +1,187 @@
+/// The values that the cells of a scenario have on each axis: what a condition may name.
+struct Choices {
+  var fixed: [Axis: AxisValue]
+  var dimensions: [Scenario.Dimension]
+
+  /// Empty where the command line decides.
+  func values(of axis: Axis) -> [AxisValue] {
+    dimensions.first { $0.axis == axis }?.values ?? fixed[axis].map { [$0] } ?? []
+  }
+}
+
+// Conditions, and what scenarios hang on them.
+extension SourceReader {
+  mutating func condition(_ node: SourceNode, _ noun: String, _ choices: Choices) -> Condition? {
+    guard let entries = entries(node, noun) else { return nil }
+    let before = errors.count
+    let terms = entries.compactMap { entry -> Condition.Term? in
+      guard let subject = ConditionSubject(entry.key) else {
+        note(entry.keyPosition, .unknownKey(entry.key, in: noun, known: ConditionSubject.names))
+        return nil
+      }
+      var nodes = [entry.value]
+      if case .list(let items) = entry.value.content { nodes = items }
+      if nodes.isEmpty { note(entry.value.position, .emptyList(of: "'\(entry.key)'")) }
+      return Condition.Term(subject: subject, tests: nodes.compactMap { test($0, entry.key, subject, choices) })
+    }
+    return errors.count == before ? Condition(terms: terms) : nil
+  }
+
+  private mutating func test(
+    _ node: SourceNode, _ name: String, _ subject: ConditionSubject, _ choices: Choices
+  ) -> Condition.Test? {
+    guard let text = text(node, name) else { return nil }
+    guard let comparison = Condition.Comparison.allCases.first(where: { text.hasPrefix($0.rawValue) }) else {
+      guard let value = literal(text, node, name, subject) else { return nil }
+      if case .axis(let axis) = subject {
+        let values = choices.values(of: axis)
+        guard values.isEmpty || values.contains(value) else {
+          note(node.position, .notInMatrix(axis: name, value: value.description, values: values.map(\.description)))
+          return nil
+        }
+      }
+      return .equals(value)
+    }
+    let bound = String(text.dropFirst(comparison.rawValue.count).drop { $0 == " " })
+    guard let value = literal(bound, node, name, subject) else { return nil }
+    if case .text = value, comparison != .differs {
+      note(node.position, .malformed(text, of: name, expected: "a word, a list of words, or \"!= word\": words have no order"))
+      return nil
+    }
+    return .compares(comparison, value)
+  }
+
+  private mutating func literal(
+    _ text: String, _ node: SourceNode, _ name: String, _ subject: ConditionSubject
+  ) -> AxisValue? {
+    let vocabulary = vocabulary
+    return value(at: node) { () throws(ScenarioProblem) in
+      guard case .axis(let axis) = subject else {
+        return .integer(try integer(text, of: name, allowed: 0...1_000_000_000))
+      }
+      return try axis.parse(text, vocabulary: vocabulary)
+    }
+  }
+
+  mutating func conditions(_ node: SourceNode, _ noun: String, _ choices: Choices) -> [Condition] {
+    (list(node, noun) ?? []).compactMap { condition($0, noun, choices) }
+  }
+
+  mutating func overrides(_ node: SourceNode, _ choices: Choices) -> [Scenario.Override] {
+    let known = ["when", "faults", "append-between", "crash-at", "trial-seconds"]
+    return (list(node, "overrides") ?? []).compactMap { item in
+      guard let keys = mapping(item, "an override", known: known) else { return nil }
+      var change = Scenario.Override(condition: Condition(terms: []))
+      if let when = keys["when"] {
+        guard let condition = condition(when.value, "when", choices) else { return nil }
+        change.condition = condition
+      }
+      change.faults = keys["faults"].map { faults($0.value) }
+      change.appendBetween = keys["append-between"].flatMap { number($0.value, "append-between", 0...1_000_000) }
+      change.trialSeconds = keys["trial-seconds"].flatMap { trialSeconds($0.value) }
+      change.crashAt = keys["crash-at"].flatMap { axisValue($0.value, .crashAt) }.flatMap { CrashPoint($0.description) }
+      return change
+    }
+  }
+
+  mutating func rules(_ node: SourceNode, _ choices: Choices) -> [Scenario.ExpectationRule] {
+    (list(node, "expect") ?? []).compactMap { item in
+      guard let keys = mapping(item, "an expectation", known: ["when", "caught-by", "outcome"]) else { return nil }
+      var condition = Condition(terms: [])
+      if let when = keys["when"] {
+        guard let read = self.condition(when.value, "when", choices) else { return nil }
+        condition = read
+      }
+      switch (keys["caught-by"], keys["outcome"]) {
+      case (let caught?, nil):
+        guard let check = word(caught.value, "check", vocabulary.checks) else { return nil }
+        return Scenario.ExpectationRule(condition: condition, expectation: .caught(by: check))
+      case (nil, let outcome?):
+        guard word(outcome.value, "outcome", ["held"]) != nil else { return nil }
+        return Scenario.ExpectationRule(condition: condition, expectation: .held)
+      case (let caught?, _?): note(caught.keyPosition, .givenTwice("outcome", places: "caught-by and outcome"))
+      case (nil, nil): note(item.position, .missingKey("caught-by", in: "an expectation"))
+      }
+      return nil
+    }
+  }
+
+  mutating func mustCatch(_ node: SourceNode, _ choices: Choices) -> [Scenario.ExpectationRule] {
+    (entries(node, "must-catch") ?? []).compactMap { entry in
+      let key = SourceNode(position: entry.keyPosition, content: .scalar(entry.key))
+      let defect = test(key, "defect", .axis(.defect), choices)
+      guard let check = word(entry.value, "check", vocabulary.checks), let defect else { return nil }
+      let condition = Condition(terms: [Condition.Term(subject: .axis(.defect), tests: [defect])])
+      return Scenario.ExpectationRule(condition: condition, expectation: .caught(by: check))
+    }
+  }
+
+  mutating func suites(_ node: SourceNode, _ choices: Choices) -> [Scenario.Suite] {
+    (entries(node, "suites") ?? []).compactMap { entry in
+      guard isSlug(entry.key) else {
+        _ = malformedSlug(entry.key, "suite", entry.keyPosition)
+        return nil
+      }
+      var nodes = [entry.value]
+      if case .list(let items) = entry.value.content { nodes = items }
+      if nodes.isEmpty { note(entry.value.position, .emptyList(of: "suite '\(entry.key)'")) }
+      let selections = nodes.compactMap { node in
+        condition(node, "suite '\(entry.key)'", choices).map { (condition: $0, position: node.position) }
+      }
+      return Scenario.Suite(name: entry.key, selections: selections)
+    }
+  }
+
+  mutating func faults(_ node: SourceNode) -> [FaultSpecification] {
+    (list(node, "faults") ?? []).compactMap { item in
+      switch item.content {
+      case .scalar: return fault(item, parameters: SourceNode(position: item.position, content: .mapping([])))
+      case .mapping(let entries) where entries.count == 1:
+        let kind = SourceNode(position: entries[0].keyPosition, content: .scalar(entries[0].key))
+        return fault(kind, parameters: entries[0].value)
+      default:
+        note(item.position, .wrongShape(of: "a fault", expected: "one kind with its parameters", found: item.shape))
+        return nil
+      }
+    }
+  }
+
+  private mutating func fault(_ kind: SourceNode, parameters: SourceNode) -> FaultSpecification? {
+    guard let name = word(kind, "fault", vocabulary.faults.map(\.kind)),
+      let grammar = vocabulary.faults.first(where: { $0.kind == name }),
+      let given = mapping(parameters, name, known: grammar.parameters.map(\.name))
+    else { return nil }
+    var fault = FaultSpecification(kind: name, parameters: [], position: kind.position)
+    for parameter in grammar.parameters {
+      guard let entry = given[parameter.name] else {
+        if parameter.isRequired { note(kind.position, .missingKey(parameter.name, in: name)) }
+        continue
+      }
+      guard let text = text(entry.value, parameter.name),
+        value(at: entry.value, { () throws(ScenarioProblem) in try parameter.check(text) }) != nil
+      else { continue }
+      fault.parameters.append(.init(name: parameter.name, value: text, position: entry.value.position))
+    }
+    return fault
+  }
+
+  private mutating func word(_ node: SourceNode, _ noun: String, _ known: [String]) -> String? {
+    guard let text = text(node, noun) else { return nil }
+    guard known.contains(text) else {
+      note(node.position, .unknownWord(text, of: noun, known: known))
+      return nil
+    }
+    return text
+  }
+}
+
+extension FaultGrammar.Parameter {
+  fileprivate func check(_ text: String) throws(ScenarioProblem) {
+    switch form {
+    case .word(let known): if !known.contains(text) { throw .unknownWord(text, of: name, known: known) }
+    case .integer(let allowed): _ = try integer(text, of: name, allowed: allowed)
+    case .size: if byteCount(text) == nil { throw .malformed(text, of: name, expected: "a size like 4KiB") }
+    case .anyText: break
+    }
+  }
+}

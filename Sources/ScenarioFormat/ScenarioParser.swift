@@ -1,0 +1,191 @@
+import LogModel
+
+// # The format of a scenario
+//
+// | key | value | default |
+// |---|---|---|
+// | `name` | lower-case letters, digits, hyphens; unique among all files of a run | required |
+// | `title` | one line | required |
+// | `story` | free text with its source | none |
+// | `seed` | the seed where the command line gives none | command line's |
+// | `workload` | `topic` (orders), `append-between` (10; messages a partition between the two restarts, 0 for none), and any of the number axes below as a fixed value | |
+// | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
+// | `crash` | `kind` and `at`, as fixed values of the axes `crash` and `crash-at` | process-kill, end |
+// | `exclude` | list of conditions: cells that are no trials | none |
+// | `faults` | list of faults, `- kind: { parameter: value }` or `- kind` | none |
+// | `overrides` | list of `when` + any of `faults`, `append-between`, `crash-at`, `trial-seconds`; first match changes the cell | none |
+// | `expect` | list of `when` + one of `caught-by: CHECK`, `outcome: held`; first match decides | held |
+// | `must-catch` | `{ DEFECT: CHECK }`: short for an `expect` of that defect, after all others | none |
+// | `suites` | name: a condition or a list of them; the cells that any of them matches have the suite as tag | all cells are `quick` and `full` |
+// | `limits` | `trial-seconds` | 60 |
+//
+// | axis | values | default |
+// |---|---|---|
+// | `messages` | in all partitions together, 1... | required |
+// | `partitions` | 1... | 1 |
+// | `producers` | concurrent ones, 1... | 4 |
+// | `batch` | messages for each produce request, 1... | 10 |
+// | `message-size` | `100B`, `1KB` (1000), `1KiB` (1024); 24 bytes at least | 1KB |
+// | `sync` | `always`, `interval(100ms)`, `never` | always |
+// | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
+// | `crash` | `process-kill`, `power-loss`, `none` | process-kill |
+// | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
+// | `storage` | `ring`, `posix`, `memory` | the command line's |
+// | `defect` | `none` or a historical defect | none |
+//
+// A condition is a mapping from an axis, `messages-per-partition` or `batches-per-partition` (of the largest
+// partition) to a value, a comparison (`"> 100"`, `"<= 5"`, `"!= none"`) or a list of which any must hold. Every
+// term must hold; `{}` matches every cell. A value that no cell has is an error: such a rule would be dead.
+
+/// Turns one file's text into a scenario, or into every error that it holds.
+public enum ScenarioParser {
+  /// More cells than this are a mistake in the matrix.
+  public static let cellLimit = 100_000
+
+  public static func parse(
+    _ text: String, file: String, vocabulary: Vocabulary
+  ) throws(InvalidScenarios) -> Scenario {
+    var reader = SourceReader(vocabulary: vocabulary)
+    let root = SourceNode.compose(text, file: file, errors: &reader.errors)
+    let scenario = root.flatMap { reader.scenario($0, file: file) }
+    guard reader.errors.isEmpty, let scenario else { throw InvalidScenarios(reader.errors) }
+    return scenario
+  }
+}
+
+extension SourceReader {
+  private static let keys = [
+    "name", "title", "story", "seed", "workload", "matrix", "crash", "exclude", "faults", "overrides", "expect",
+    "must-catch", "suites", "limits",
+  ]
+
+  fileprivate mutating func scenario(_ root: SourceNode, file: String) -> Scenario? {
+    guard let keys = mapping(root, "the scenario", known: Self.keys) else { return nil }
+    for key in ["name", "title", "matrix"] where keys[key] == nil {
+      note(root.position, .missingKey(key, in: "the scenario"))
+    }
+    let name = keys["name"].flatMap { slug($0.value, "name") }
+    let title = keys["title"].flatMap { text($0.value, "title") }
+    let story = keys["story"].flatMap { text($0.value, "story") }
+    let seed = keys["seed"].flatMap { self.seed($0.value) }
+    let dimensions = keys["matrix"].map { self.dimensions($0.value) } ?? []
+    let workload = keys["workload"].map { self.workload($0.value) } ?? Workload()
+    var fixed = workload.fixed.merging(keys["crash"].map { crash($0.value) } ?? [:]) { first, _ in first }
+    for dimension in dimensions where fixed[dimension.axis] != nil {
+      let place = dimension.axis == .crash || dimension.axis == .crashAt ? "crash" : "workload"
+      note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
+    }
+    fixed.merge(Self.defaults) { given, _ in given }
+    if let matrix = keys["matrix"], fixed[.messages] == nil, !dimensions.contains(where: { $0.axis == .messages }) {
+      note(matrix.keyPosition, .missingKey("messages", in: "matrix"))
+    }
+    guard !dimensions.isEmpty else { return nil }
+
+    let choices = Choices(fixed: fixed, dimensions: dimensions)
+    let exclusions = keys["exclude"].map { self.conditions($0.value, "exclude", choices) } ?? []
+    let faults = keys["faults"].map { self.faults($0.value) } ?? []
+    let overrides = keys["overrides"].map { self.overrides($0.value, choices) } ?? []
+    var rules = keys["expect"].map { self.rules($0.value, choices) } ?? []
+    rules += keys["must-catch"].map { mustCatch($0.value, choices) } ?? []
+    let suites = keys["suites"].map { self.suites($0.value, choices) } ?? []
+    let limits = keys["limits"].flatMap { self.limits($0.value) } ?? TrialLimits(trialSeconds: 60)
+
+    let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1.values.count).partialValue }
+    if let matrix = keys["matrix"], !(0...ScenarioParser.cellLimit).contains(count) {
+      note(matrix.keyPosition, .tooManyCells(count, limit: ScenarioParser.cellLimit))
+    }
+    guard errors.isEmpty, let name, let title else { return nil }
+    let scenario = Scenario(
+      name: name, title: title, story: story ?? "", file: file, seed: seed, topic: workload.topic,
+      appendBetween: workload.appendBetween, fixed: fixed, dimensions: dimensions, exclusions: exclusions,
+      faults: faults, overrides: overrides, rules: rules, suites: suites, limits: limits)
+    noteEmptySelections(of: scenario, exclude: keys["exclude"])
+    return scenario
+  }
+
+  private static let defaults: [Axis: AxisValue] = [
+    .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
+    .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
+    .crashAt: .text("end"), .defect: .text("none"),
+  ]
+
+  private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {
+    let cells = scenario.cells()
+    guard !cells.isEmpty else {
+      if let exclude { note(exclude.keyPosition, .selectsNothing("exclude leaves no cell")) }
+      return
+    }
+    for suite in scenario.suites {
+      for selection in suite.selections where !cells.contains(where: { selection.condition.matches($0) }) {
+        note(selection.position, .selectsNothing("this selection of suite '\(suite.name)' matches no cell"))
+      }
+    }
+  }
+
+  private mutating func seed(_ node: SourceNode) -> UInt64? {
+    guard let text = text(node, "seed") else { return nil }
+    guard let seed = UInt64(text), text.first != "+" else {
+      note(node.position, .malformed(text, of: "seed", expected: "a whole number below 2^64"))
+      return nil
+    }
+    return seed
+  }
+
+  private struct Workload {
+    var topic = "orders"
+    var appendBetween = 10
+    var fixed: [Axis: AxisValue] = [:]
+  }
+
+  private mutating func workload(_ node: SourceNode) -> Workload {
+    let axes: [Axis] = [.producers, .batch, .messageSize, .messages, .partitions]
+    var workload = Workload()
+    guard let keys = mapping(node, "workload", known: ["topic", "append-between"] + axes.map(\.rawValue)) else {
+      return workload
+    }
+    if let topic = keys["topic"].flatMap({ text($0.value, "topic") }) { workload.topic = topic }
+    if let n = keys["append-between"].flatMap({ number($0.value, "append-between", 0...1_000_000) }) {
+      workload.appendBetween = n
+    }
+    for axis in axes {
+      workload.fixed[axis] = keys[axis.rawValue].flatMap { axisValue($0.value, axis) }
+    }
+    return workload
+  }
+
+  private mutating func crash(_ node: SourceNode) -> [Axis: AxisValue] {
+    guard let keys = mapping(node, "crash", known: ["kind", "at"]) else { return [:] }
+    var fixed: [Axis: AxisValue] = [:]
+    fixed[.crash] = keys["kind"].flatMap { axisValue($0.value, .crash) }
+    fixed[.crashAt] = keys["at"].flatMap { axisValue($0.value, .crashAt) }
+    return fixed
+  }
+
+  private mutating func dimensions(_ node: SourceNode) -> [Scenario.Dimension] {
+    guard let entries = entries(node, "matrix") else { return [] }
+    if entries.isEmpty { note(node.position, .emptyList(of: "matrix")) }
+    return entries.compactMap { entry in
+      guard let axis = Axis(rawValue: entry.key) else {
+        note(entry.keyPosition, .unknownKey(entry.key, in: "matrix", known: Axis.names))
+        return nil
+      }
+      var nodes = [entry.value]
+      if case .list(let items) = entry.value.content { nodes = items }
+      if nodes.isEmpty { note(entry.value.position, .emptyList(of: "axis '\(axis.rawValue)'")) }
+      var values: [AxisValue] = []
+      for node in nodes {
+        guard let value = axisValue(node, axis) else { continue }
+        if values.contains(value) { note(node.position, .repeatedValue(value.description, of: axis.rawValue)) }
+        values.append(value)
+      }
+      return Scenario.Dimension(axis: axis, values: values, position: entry.keyPosition)
+    }
+  }
+
+  private mutating func limits(_ node: SourceNode) -> TrialLimits? {
+    guard let keys = mapping(node, "limits", known: ["trial-seconds"]) else { return nil }
+    return keys["trial-seconds"].flatMap { trialSeconds($0.value) }.map { TrialLimits(trialSeconds: $0) }
+  }
+
+  mutating func trialSeconds(_ node: SourceNode) -> Int? { number(node, "trial-seconds", 1...86_400) }
+}

@@ -1,0 +1,111 @@
+import Defects
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
+struct Life: Sendable {
+  static let group = "tornlog"
+
+  let spec: TrialSpec
+  let number: Int
+  let storage: any Storage
+  let journal: Journal
+  let parts: LogParts
+
+  init(_ spec: TrialSpec, number: Int, on storage: any Storage, _ journal: Journal) throws(TrialError) {
+    self.spec = spec
+    self.number = number
+    self.storage = storage
+    self.journal = journal
+    if spec.defect == "none" {
+      parts = LogParts()
+    } else {
+      guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
+      parts = defect.parts()
+    }
+  }
+
+  private var loop: EventLoop { storage.loop }
+
+  var configuration: EngineConfiguration {
+    // Segments small enough that a thousand messages of a partition fill several, and never more than 64 MiB.
+    let bytes = Int64(spec.messages / max(1, spec.partitions) * spec.messageSize)
+    let segment = min(64 << 20, max(256 << 10, bytes / 4))
+    return EngineConfiguration(
+      log: LogConfiguration(
+        syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: segment,
+        commitBytes: max(256 << 10, spec.batch * (spec.messageSize + 8) + 8192), saltSeed: spec.seed))
+  }
+
+  enum Outcome: Sendable {
+    case opened(PartitionEngine, EngineRecovery, seconds: Double)
+    case refused(String)
+  }
+
+  func open() async -> Outcome {
+    journal.stage = .opening
+    let start = ContinuousClock.now
+    do throws(EngineError) {
+      let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
+      let seconds = (ContinuousClock.now - start).inSeconds
+      journal.opened(at: loop.now)
+      return .opened(engine, recovery, seconds: seconds)
+    } catch {
+      return .refused("\(error)")
+    }
+  }
+
+  /// Creates the topic. An error is the engine's: the trial goes on without one.
+  func createTopic(_ engine: PartitionEngine) async {
+    journal.stage = .producing
+    let rows = (0..<spec.partitions).map { journal.create(PartitionID($0), at: loop.now) }
+    var outcome = Verification.Outcome.acknowledged
+    do throws(EngineError) {
+      try await engine.createTopic(spec.topic, partitions: spec.partitions)
+    } catch {
+      outcome = error.isCertainFailure ? .failed : .indeterminate
+    }
+    for row in rows { journal.answer(row, outcome, at: loop.now) }
+  }
+
+  func produce(_ workload: Workload, _ engine: PartitionEngine, answered: @escaping @Sendable (Int) -> Void) async {
+    journal.stage = .producing
+    await workload.run(on: engine, loop: loop, journal: journal, answered: answered)
+  }
+
+  /// Commits an offset of a consumer group in each partition: half of what may be consumed.
+  func commitOffsets(_ engine: PartitionEngine) async {
+    for number in 0..<spec.partitions {
+      let partition = PartitionID(number)
+      guard let marks = try? engine.watermarks(spec.topic, partition) else { continue }
+      let offset = Offset(marks.highWatermark.rawValue / 2)
+      let row = journal.commit(partition, offset, at: loop.now)
+      do throws(EngineError) {
+        try await engine.commitOffset(group: Self.group, spec.topic, partition, offset)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    }
+  }
+
+  func look(_ engine: PartitionEngine, _ history: History, _ recovery: EngineRecovery?) async -> Observation {
+    journal.stage = .consuming
+    let look = Look(
+      engine: engine, topic: spec.topic, group: Self.group,
+      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
+    return await look.take(history, recovery: recovery)
+  }
+
+  /// The number of answered messages at which the crash comes; nil for the end of the workload.
+  var crashThreshold: Int? {
+    switch spec.crashAt {
+    case .end: nil
+    case .percent(let percent): spec.messages * percent / 100
+    case .messages(let n): n
+    }
+  }
+}

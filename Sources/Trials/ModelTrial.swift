@@ -1,0 +1,135 @@
+import FaultInjection
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+
+/// A trial on the model: three lives on one `MemoryDisk`, in virtual time, decided by the seed to the last byte.
+struct ModelTrial {
+  /// Virtual time that one life may take.
+  static let lifeLimit = Duration.seconds(24 * 3600)
+
+  let spec: TrialSpec
+  let folder: TrialFolder
+
+  init(_ spec: TrialSpec, _ folder: TrialFolder) {
+    self.spec = spec
+    self.folder = folder
+  }
+
+  /// Written by tasks of one life after another, on one thread.
+  private final class Notes: @unchecked Sendable {
+    var reply = PhaseReply(storageName: "memory")
+    var looks: [Observation] = []
+    var faults: [Receipt] = []
+    var crashed = false
+  }
+
+  func run(trace: Trace? = nil) throws(TrialError) -> PhaseReply {
+    let disk = MemoryDisk(seed: spec.seed)
+    let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
+    let notes = Notes()
+    for number in 0...2 {
+      if number > 0 {
+        let history = Judging.history(spec, journal, notes.faults)
+        if number == 1 {
+          for (index, fault) in spec.faults.enumerated() {
+            var receipt = try RestingDamage(spec: spec, history: history).apply(fault, number: index, to: disk)
+            receipt.row = journal.rowCount
+            notes.faults.append(receipt)
+            notes.reply.receipts.append(receipt)
+          }
+        }
+      }
+      let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
+      let machine = MemoryStorage(disk: disk, loop: loop)
+      let storage: any Storage = trace.map { TracingStorage(machine, trace: $0) } ?? machine
+      let life = try Life(spec, number: number, on: storage, journal)
+      notes.crashed = false
+      journal.thaw()
+      let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
+      if ending != .finished && !notes.crashed {
+        notes.reply.hang = "life \(number) \(ending): \(journal.stage)"
+        _ = disk.processKill(seed: spec.seed)
+      }
+      // Everything of the dead machine ends with an error now: let it.
+      _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
+      if notes.reply.hang != nil || notes.reply.refusal != nil { break }
+    }
+    journal.stage = .judging
+    notes.reply.judgement = Judging.judge(spec, journal, notes.faults, notes.looks)
+    return notes.reply
+  }
+
+  private func live(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) async {
+    let journal = life.journal
+    switch await life.open() {
+    case .refused(let why): notes.reply.refusal = "restart \(life.number): \(why)"
+    case .opened(let engine, let recovery, let seconds):
+      if life.number == 1 {
+        notes.reply.recovery = recovery
+        notes.reply.recoverySeconds = seconds
+      }
+      if life.number == 0 {
+        await life.createTopic(engine)
+        if let threshold = life.crashThreshold {
+          await life.produce(Workload(spec), engine) { answered in
+            guard answered >= threshold, !notes.crashed, spec.crash != .none else { return }
+            crash(life, disk, notes)
+          }
+          if !notes.crashed && spec.crash != .none { notes.reply.crashMissed = true }
+        } else {
+          await life.produce(Workload(spec), engine) { _ in }
+          await life.commitOffsets(engine)
+          notes.looks.append(await life.look(engine, Judging.history(spec, journal, notes.faults), nil))
+        }
+      } else {
+        notes.looks.append(await life.look(engine, Judging.history(spec, journal, notes.faults), recovery))
+        if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+      }
+      if notes.crashed { return }
+      if spec.crash == .none || life.number == 2 {
+        journal.stage = .closing
+        do throws(EngineError) { try await engine.close() } catch { notes.reply.notices.append("close: \(error)") }
+        journal.crash(.none, at: life.storage.loop.now)
+      } else {
+        crash(life, disk, notes)
+      }
+    }
+  }
+
+  private func crash(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
+    notes.crashed = true
+    life.journal.freeze(spec.crash, at: life.storage.loop.now)
+    let seed = mix64(spec.seed &+ UInt64(life.number))
+    let receipt =
+      spec.crash == .powerLoss
+      ? disk.powerLoss(seed: seed, profile: spec.profile(life: life.number)) : disk.processKill(seed: seed)
+    notes.reply.receipts.append(Receipt(receipt))
+  }
+}
+
+extension TrialSpec {
+  /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that.
+  func profile(life: Int) -> PersistenceProfile { life == 0 && crashAt == .end ? .dropUnsynced : .posixMinimal }
+}
+
+extension Receipt {
+  init(_ receipt: CrashReceipt) {
+    self.init(
+      kind: receipt.kind.rawValue, fired: 1,
+      places: "\(receipt)".split(separator: "\n").prefix(6).map { $0.trimmingPrefix("  ").description })
+  }
+}
+
+extension MemoryDisk: RestingDamage.Medium {
+  func files(of partition: PartitionID) throws(TrialError) -> [(path: String, bytes: [UInt8])] {
+    paths.filter { $0.hasSuffix(".log") && $0.contains("/\(partition)/") }.compactMap { path in
+      read(path).map { (path, $0) }
+    }
+  }
+
+  func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError) {
+    guard flipBit(path, byte: Int64(byte), bit: bit) else { throw .faultMissed("\(path) has no byte \(byte)") }
+  }
+}

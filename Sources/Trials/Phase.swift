@@ -1,0 +1,60 @@
+import LogModel
+import PartitionEngine
+import Verification
+
+/// A part of a trial that one process runs.
+public enum Phase: Hashable, Sendable, Codable {
+  /// The whole trial in the model: every life of the machine, and the judgement.
+  case model
+  /// The first life: produce, look, crash.
+  case produce
+  /// Life `restart` (1, 2): recover, look; after the first restart append and crash again.
+  case recover(restart: Int)
+  /// The oracle, over the journal and the looks.
+  case judge
+}
+
+struct PhaseRequest: Codable {
+  var phase: Phase
+  var spec: TrialSpec
+  /// The trial's folder: `data` for the engine, the journal and the looks beside it.
+  var folder: String
+}
+
+struct PhaseReply: Codable {
+  /// How the loop ended, where it did not finish: `stalled` or `timedOut`.
+  var hang: String?
+  /// Why the engine did not open.
+  var refusal: String?
+  var recovery: EngineRecovery?
+  var recoverySeconds: Double?
+  var receipts: [Receipt] = []
+  var notices: [String] = []
+  var judgement: Judgement?
+  /// The harness itself failed: the trial is unknown.
+  var failure: String?
+  /// The crash that this life was to end in did not come.
+  var crashMissed = false
+  var storageName: String?
+}
+
+/// What a fault did, as a worker writes it down before it goes.
+struct Receipt: Codable, Hashable {
+  var kind: String
+  var fired: Int
+  var places: [String]
+  /// Offsets whose bytes were touched at rest, for the oracle.
+  var damage: [Damage] = []
+  /// The journal's length when it happened.
+  var row: Int = 0
+}
+
+/// The files of a trial beside the engine's.
+struct TrialFolder {
+  let path: String
+  var data: String { path + "/data" }
+  var journal: String { path + "/journal" }
+  func look(_ restart: Int) -> String { "\(path)/look-\(restart).json" }
+  func receipt(_ life: Int) -> String { "\(path)/crash-\(life).json" }
+  var faults: String { path + "/faults.json" }
+}

@@ -1,0 +1,209 @@
+import Foundation
+import Glibc
+import LogModel
+import Reporting
+import Storage
+import Synchronization
+import Verification
+
+/// What `tornlog run` was asked to do, all decided.
+public struct RunPlan: Sendable {
+  public enum Keep: String, Sendable, CaseIterable { case never, onFailure = "on-failure", always }
+
+  public var trials: [PlannedTrial]
+  public var jobs: Int
+  /// Parent of the run's folder.
+  public var directory: String
+  public var keep: Keep
+  public var failFast: Bool
+  /// Seconds for the whole run; nil for none.
+  public var deadline: Double?
+  public var executable: String
+
+  public init(
+    trials: [PlannedTrial], jobs: Int, directory: String, keep: Keep, failFast: Bool, deadline: Double?,
+    executable: String
+  ) {
+    self.trials = trials
+    self.jobs = jobs
+    self.directory = directory
+    self.keep = keep
+    self.failFast = failFast
+    self.deadline = deadline
+    self.executable = executable
+  }
+}
+
+public struct PlannedTrial: Sendable {
+  public var spec: TrialSpec
+  public var expectation: Expectation
+  public var axes: Axes
+
+  public init(spec: TrialSpec, expectation: Expectation, axes: Axes) {
+    self.spec = spec
+    self.expectation = expectation
+    self.axes = axes
+  }
+}
+
+/// Runs a plan: a thread and a worker process a job, one stream of events in the order of the trials.
+public final class Run: @unchecked Sendable {
+  // `state` is the only thing that threads share; events are handed on under its lock.
+
+  private struct State {
+    var next = 0
+    var waiting: [Int: TrialResult] = [:]
+    var reported = 0
+    var summary = RunSummary()
+    var stopped = false
+    var failure: (any Error)?
+    var notices: Set<String> = []
+  }
+
+  private let plan: RunPlan
+  private let emit: (RunEvent) throws -> Void
+  private let state = NSLock()
+  private var shared = State()
+  private let started = ContinuousClock.now
+
+  public init(_ plan: RunPlan, emit: @escaping (RunEvent) throws -> Void) {
+    self.plan = plan
+    self.emit = emit
+  }
+
+  /// - Throws: `TrialError` where the directory cannot be used, and whatever a recorder throws.
+  public func execute(_ description: RunDescription) throws -> RunSummary {
+    let workspace = try Workspace(in: plan.directory)
+    defer {
+      do {
+        if plan.keep == .never { try workspace.removeAll() } else { workspace.removeIfEmpty() }
+      } catch { FileHandle.standardError.write(Data("tornlog: \(error)\n".utf8)) }
+    }
+    try emit(.started(description))
+    let threads = (0..<max(1, min(plan.jobs, plan.trials.count))).map { _ in
+      JobThread { [self] in job(workspace) }
+    }
+    for thread in threads { thread.join() }
+    try reportStragglers()
+    if let failure = shared.failure { throw failure }
+    shared.summary.seconds = (ContinuousClock.now - started).inSeconds
+    shared.summary.interrupted = Interruption.isRequested || shared.stopped
+    try emit(.finished(shared.summary))
+    return shared.summary
+  }
+
+  private func job(_ workspace: Workspace) {
+    let runner = TrialRunner(executable: plan.executable)
+    defer { runner.end() }
+    while let index = take() {
+      do {
+        let result = try one(index, runner, workspace)
+        if let result { try report(index, result) }
+      } catch {
+        state.withLock {
+          shared.failure = shared.failure ?? error
+          shared.stopped = true
+        }
+      }
+    }
+  }
+
+  private func take() -> Int? {
+    state.withLock {
+      let late = plan.deadline.map { (ContinuousClock.now - started).inSeconds > $0 } ?? false
+      if late { shared.stopped = true }
+      guard !shared.stopped, !Interruption.isRequested, shared.next < plan.trials.count else { return nil }
+      shared.next += 1
+      return shared.next - 1
+    }
+  }
+
+  private func one(_ index: Int, _ runner: TrialRunner, _ workspace: Workspace) throws -> TrialResult? {
+    let trial = plan.trials[index]
+    try state.withLock {
+      try emit(.trialStarted(index: index, title: "\(trial.spec.scenario) \(trial.axes)"))
+    }
+    let start = ContinuousClock.now
+    let folder = try workspace.makeTrialFolder(index)
+    var findings = try runner.run(trial.spec, in: folder)
+    if findings.interrupted {
+      try Workspace.remove(folder)
+      return nil
+    }
+    let seconds = (ContinuousClock.now - start).inSeconds
+    var judgement = findings.judgement ?? Judgement(checks: [])
+    for check in findings.runnerChecks { judgement = judgement.adding(check) }
+    if let journal = try? Journal(path: TrialFolder(path: folder).journal, capacity: 0) {
+      findings.notices += Judging.notices(trial.spec, journal)
+    }
+    var verdict = judgement.checks.contains { $0.verdict == .violated } ? Verdict.violated : judgement.verdict
+    if verdict == .held, !findings.doubts.isEmpty { verdict = .unknown }
+    let expected = trial.expectation.isMet(by: verdict, checks: judgement.checks)
+    let kept = plan.keep == .always || (plan.keep == .onFailure && !expected)
+    if !kept { try Workspace.remove(folder) }
+    return TrialResult(
+      scenario: trial.spec.scenario, file: trial.spec.file, seed: trial.spec.seed, verdict: verdict,
+      expectation: trial.expectation, axes: trial.axes, counts: judgement.counts, partitions: judgement.partitions,
+      checks: judgement.checks,
+      faults: findings.receipts.reduce(into: []) { list, receipt in
+        if let at = list.firstIndex(where: { $0.kind == receipt.kind }) {
+          list[at].fired += receipt.fired
+          list[at].places += receipt.places
+        } else {
+          list.append(FaultReceipt(kind: receipt.kind, fired: receipt.fired, places: receipt.places))
+        }
+      }, recovery: findings.recovery, notices: findings.doubts + findings.notices,
+      reproduce: "tornlog reproduce \(Token.encode(trial.spec))", seconds: seconds, keptAt: kept ? folder : nil)
+  }
+
+  /// Hands results on in the order of the trials.
+  private func report(_ index: Int, _ result: TrialResult) throws {
+    try state.withLock {
+      shared.waiting[index] = result
+      while let ready = shared.waiting.removeValue(forKey: shared.reported) {
+        count(ready)
+        try emit(.trialFinished(index: shared.reported, ready))
+        shared.reported += 1
+      }
+      if plan.failFast, !result.isExpected { shared.stopped = true }
+    }
+  }
+
+  /// After an early end there are gaps that will not be filled any more: what has run is reported all the same.
+  private func reportStragglers() throws {
+    for index in shared.waiting.keys.sorted() {
+      guard let late = shared.waiting.removeValue(forKey: index) else { continue }
+      count(late)
+      try emit(.trialFinished(index: index, late))
+    }
+  }
+
+  private func count(_ result: TrialResult) {
+    shared.summary.trials += 1
+    switch result.verdict {
+    case .held: shared.summary.held += 1
+    case .violated: shared.summary.violated += 1
+    case .unknown: shared.summary.unknown += 1
+    }
+    if !result.isExpected { shared.summary.unexpected += 1 }
+  }
+}
+
+/// A thread that can be waited for.
+private final class JobThread: @unchecked Sendable {
+  // The semaphore orders the two threads.
+  private let done = DispatchSemaphore(value: 0)
+
+  init(_ body: @escaping () -> Void) {
+    nonisolated(unsafe) let body = body
+    let done = done
+    let thread = Thread {
+      body()
+      done.signal()
+    }
+    thread.stackSize = 8 << 20
+    thread.start()
+  }
+
+  func join() { done.wait() }
+}

@@ -1,0 +1,103 @@
+import LogModel
+import Storage
+
+/// A trial in one word that a shell leaves alone: all of `TrialSpec` that decides the outcome, so that it can be
+/// repeated on another machine without the scenario's file.
+///
+/// `t1.m=100.p=3.s=always.r=skip-corrupted.c=process-kill.at=end.d=C2b.b=10.n=4.z=1024.a=10.seed=42.st=ring.f=...`
+public enum Token {
+  private static let version = "t1"
+
+  public static func encode(_ spec: TrialSpec) -> String {
+    let sync: String =
+      switch spec.syncPolicy {
+      case .always: "always"
+      case .never: "never"
+      case .interval(let d): "interval-\(DurationText.render(d))"
+      }
+    let at: String =
+      switch spec.crashAt {
+      case .end: "end"
+      case .percent(let n): "\(n)pc"
+      case .messages(let n): "\(n)"
+      }
+    var fields = [
+      version, "sc=\(spec.scenario)", "m=\(spec.messages)", "p=\(spec.partitions)", "s=\(sync)", "r=\(spec.recovery.rawValue)",
+      "c=\(spec.crash.rawValue)", "at=\(at)", "d=\(spec.defect)", "b=\(spec.batch)", "n=\(spec.producers)",
+      "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topic)", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
+    ]
+    for fault in spec.faults {
+      let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
+      fields.append("f=" + ([fault.kind] + parameters).joined(separator: "/"))
+    }
+    // A dot separates; the notation has none but in durations, which are rendered whole.
+    return fields.joined(separator: ".")
+  }
+
+  public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
+    case notAToken(String)
+    case badField(String)
+    case missing(String)
+
+    public var description: String {
+      switch self {
+      case .notAToken(let text): "`\(text.prefix(40))` is no token; copy the whole word after `tornlog reproduce`"
+      case .badField(let field): "the token's field `\(field)` cannot be read"
+      case .missing(let name): "the token has no field `\(name)`; copy the whole word"
+      }
+    }
+  }
+
+  public static func decode(_ text: String) throws(Failure) -> TrialSpec {
+    let fields = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+    guard fields.first == version else { throw .notAToken(text) }
+    var values: [String: String] = [:]
+    var faults: [FaultSpec] = []
+    for field in fields.dropFirst() {
+      guard let equals = field.firstIndex(of: "=") else { throw .badField(field) }
+      let name = String(field[..<equals])
+      let value = String(field[field.index(after: equals)...])
+      if name == "f" { faults.append(try fault(value, field)) } else { values[name] = value }
+    }
+    func value(_ name: String) throws(Failure) -> String {
+      guard let value = values[name] else { throw .missing(name) }
+      return value
+    }
+    func number(_ name: String, _ range: ClosedRange<Int>) throws(Failure) -> Int {
+      guard let n = Int(try value(name)), range.contains(n) else { throw .badField("\(name)=\(try value(name))") }
+      return n
+    }
+    let syncText = try value("s").replacing("interval-", with: "interval(")
+    let sync = SyncPolicy(syncText.hasPrefix("interval(") ? syncText + ")" : syncText)
+    guard let sync else { throw .badField("s=\(try value("s"))") }
+    guard let recovery = RecoveryPolicy(rawValue: try value("r")) else { throw .badField("r=\(try value("r"))") }
+    guard let crash = CrashKind(rawValue: try value("c")) else { throw .badField("c=\(try value("c"))") }
+    guard let storage = StorageChoice(rawValue: try value("st")) else { throw .badField("st=\(try value("st"))") }
+    guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
+    return TrialSpec(
+      scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
+      messages: try number("m", 0...100_000_000), partitions: try number("p", 1...10_000), sync: sync.description,
+      recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: try value("d"),
+      batch: try number("b", 1...100_000), producers: try number("n", 1...10_000),
+      messageSize: try number("z", MessageContent.minimumSize...(1 << 20)), appendBetween: try number("a", 0...1_000_000),
+      faults: faults, phaseSeconds: 120)
+  }
+
+  private static func fault(_ value: String, _ field: String) throws(Failure) -> FaultSpec {
+    let parts = value.split(separator: "/").map(String.init)
+    guard let kind = parts.first else { throw .badField(field) }
+    var parameters: [String: String] = [:]
+    for part in parts.dropFirst() {
+      guard let dash = part.firstIndex(of: "-") else { throw .badField(field) }
+      parameters[String(part[..<dash])] = String(part[part.index(after: dash)...])
+    }
+    return FaultSpec(kind: kind, parameters: parameters)
+  }
+
+  private static func crashPoint(_ text: String) throws(Failure) -> CrashPoint {
+    if text == "end" { return .end }
+    if text.hasSuffix("pc"), let n = Int(text.dropLast(2)), (0...100).contains(n) { return .percent(n) }
+    if let n = Int(text), n >= 0 { return .messages(n) }
+    throw .badField("at=\(text)")
+  }
+}

@@ -1,0 +1,134 @@
+import Foundation
+import LogModel
+import PartitionEngine
+import Reporting
+import Storage
+import Verification
+
+/// Runs one trial after another in worker processes, which it starts, kills and reaps.
+final class TrialRunner: @unchecked Sendable {
+  // Owned by the thread of one job.
+
+  private let executable: String
+  private var worker: WorkerProcess?
+
+  init(executable: String) {
+    self.executable = executable
+  }
+
+  /// Everything that is known of a trial when its last process has ended.
+  struct Findings {
+    var judgement: Judgement?
+    var runnerChecks: [CheckResult] = []
+    var receipts: [Receipt] = []
+    var notices: [String] = []
+    var recovery = RecoveryFigures()
+    var storageName = ""
+    /// Why there is no verdict, whatever the checks say.
+    var doubts: [String] = []
+    var interrupted = false
+  }
+
+  func run(_ spec: TrialSpec, in folder: String) throws(TrialError) -> Findings {
+    var findings = Findings()
+    let place = TrialFolder(path: folder)
+    if spec.storage == .memory {
+      if let reply = try perform(.model, spec, place, &findings) { take(reply, &findings) }
+    } else {
+      for life in 0...2 {
+        let phase: Phase = life == 0 ? .produce : .recover(restart: life)
+        guard try live(phase, life, spec, place, &findings) else { break }
+      }
+      if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { findings.judgement = reply.judgement }
+    }
+    if findings.judgement == nil, !findings.interrupted { findings.doubts.append("the oracle gave no judgement") }
+    return findings
+  }
+
+  /// - Returns: whether the next life can begin.
+  private func live(
+    _ phase: Phase, _ life: Int, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings
+  ) throws(TrialError) -> Bool {
+    let crashes = spec.crash != .none && life < 2
+    guard let reply = try perform(phase, spec, place, &findings, crashOf: crashes ? life : nil) else {
+      // The life ended in its crash, or badly.
+      return try collectCrash(life, place, &findings) && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
+    }
+    take(reply, &findings)
+    return !crashes && reply.hang == nil && reply.refusal == nil && reply.failure == nil && !reply.crashMissed
+  }
+
+  private func collectCrash(_ life: Int, _ place: TrialFolder, _ findings: inout Findings) throws(TrialError) -> Bool {
+    if life == 1, let faults = try JSONFile.read([Receipt].self, from: place.faults) { findings.receipts += faults }
+    guard var receipt = try JSONFile.read(Receipt.self, from: place.receipt(life)) else { return false }
+    if receipt.kind == CrashKind.processKill.rawValue {
+      let journal = try Journal(path: place.journal, capacity: 0)
+      receipt.places.append("\(journal.inFlightAtCrash) operations in flight at the seam")
+    }
+    findings.receipts.append(receipt)
+    return true
+  }
+
+  private func take(_ reply: PhaseReply, _ findings: inout Findings) {
+    findings.receipts += reply.receipts
+    findings.notices += reply.notices.filter { !findings.notices.contains($0) }
+    if let judgement = reply.judgement { findings.judgement = judgement }
+    if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
+      findings.recovery = RecoveryFigures(
+        seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped)
+    }
+    if let name = reply.storageName { findings.storageName = name }
+    if let failure = reply.failure { findings.doubts.append(failure) }
+    if reply.crashMissed { findings.doubts.append("the crash never fired: the workload ended before its point") }
+    if let refusal = reply.refusal { findings.runnerChecks.append(.recoveryCompletes(restart: 1, refusal: refusal)) }
+    if let hang = reply.hang {
+      findings.runnerChecks.append(
+        CheckResult(.noHang, .violated, "\(hang): nothing was ready, in flight or due, or its time ran out"))
+    }
+  }
+
+  /// One phase in the worker.
+  /// - Parameter life: the life that is to end in a crash of the process, if it is.
+  /// - Returns: nil where the process did not answer: it crashed as planned, or `findings` says what happened.
+  private func perform(
+    _ phase: Phase, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings, crashOf life: Int? = nil
+  ) throws(TrialError) -> PhaseReply? {
+    let worker: WorkerProcess
+    if let running = self.worker, running.isAlive {
+      worker = running
+    } else {
+      worker = try WorkerProcess(executable: executable, arguments: [Worker.argument])
+      self.worker = worker
+    }
+    let request = PhaseRequest(phase: phase, spec: spec, folder: place.path)
+    switch try worker.perform(request, seconds: spec.phaseSeconds + 5) {
+    case .replied(let reply): return reply
+    case .interrupted: findings.interrupted = true
+    case .timedOut:
+      let stage = try? Journal(path: place.journal, capacity: 0).stage
+      if stage?.isEngine ?? false {
+        let limit = Duration.milliseconds(Int64(spec.phaseSeconds * 1000))
+        findings.runnerChecks.append(.noHang(phase: "\(phase) (\(stage!))", limit: limit))
+      } else {
+        findings.doubts.append("\(phase) took longer than \(spec.phaseSeconds) s; raise --timeout, or look at the machine")
+      }
+    case .died(let signal, let status, let errorOutput):
+      let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
+      if signal == SIGKILL, planned { return nil }
+      let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
+      let words = errorOutput.split(separator: "\n").first { $0.contains("Fatal error") || $0.contains("rror") }.map { ": \($0)" } ?? ""
+      let stage = try? Journal(path: place.journal, capacity: 0).stage
+      if stage?.isEngine ?? false {
+        findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage!)\(words)"))
+      } else {
+        findings.doubts.append("the worker ended by itself (\(how))\(words)")
+      }
+    }
+    return nil
+  }
+
+  func end() {
+    worker?.end()
+    worker = nil
+  }
+}

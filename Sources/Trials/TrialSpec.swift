@@ -1,0 +1,60 @@
+import LogModel
+import Storage
+
+/// One trial, fully decided: everything that its outcome may depend on. Crosses to worker processes as JSON.
+public struct TrialSpec: Hashable, Sendable, Codable {
+  public var scenario: String
+  /// The scenario's file, as the user would name it.
+  public var file: String
+  public var seed: UInt64
+  public var storage: StorageChoice
+  public var topic = "orders"
+  public var messages: Int
+  public var partitions: Int
+  /// In the notation of `SyncPolicy.description`.
+  public var sync: String
+  public var recovery: RecoveryPolicy
+  public var crash: CrashKind
+  public var crashAt: CrashPoint
+  /// `none`, or an id of `Defects`.
+  public var defect: String
+  /// Messages a produce request.
+  public var batch: Int
+  /// Concurrent producers.
+  public var producers: Int
+  /// Bytes a message.
+  public var messageSize: Int
+  /// Messages appended to each partition between the two restarts.
+  public var appendBetween: Int
+  public var faults: [FaultSpec]
+  /// Real seconds that one phase may take; virtual seconds are limited separately.
+  public var phaseSeconds: Double
+
+  public var syncPolicy: SyncPolicy { SyncPolicy(sync) ?? .always }
+
+  /// Messages of partition `number`: as even as can be, the first ones taking the remainder.
+  public func messages(ofPartition number: Int) -> Int {
+    messages / partitions + (number < messages % partitions ? 1 : 0)
+  }
+}
+
+/// When in the workload the crash comes.
+public enum CrashPoint: Hashable, Sendable, Codable {
+  /// When everything has been answered and looked at.
+  case end
+  /// When this share of the produce requests has been answered, in percent.
+  case percent(Int)
+  /// When this many messages have been answered.
+  case messages(Int)
+}
+
+/// A fault as the scenario asks for it.
+public struct FaultSpec: Hashable, Sendable, Codable {
+  public var kind: String
+  public var parameters: [String: String]
+
+  public init(kind: String, parameters: [String: String]) {
+    self.kind = kind
+    self.parameters = parameters
+  }
+}

@@ -1,0 +1,96 @@
+import CProcess
+import FaultInjection
+import Foundation
+import Glibc
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// The worker process: reads one request a line from standard input, runs the phase, answers with one line.
+public enum Worker {
+  /// The argument that makes `tornlog` a worker.
+  public static let argument = "__worker"
+
+  public static func main() -> Never {
+    // Nobody is left to read the answers of a worker whose parent has died.
+    _ = tl_die_with_parent()
+    while let line = readLine(strippingNewline: true) {
+      let reply: PhaseReply
+      do {
+        let request = try JSONDecoder().decode(PhaseRequest.self, from: Data(line.utf8))
+        reply = run(request)
+      } catch {
+        reply = PhaseReply(failure: "a request cannot be read: \(error)")
+      }
+      do {
+        var data = try JSONEncoder().encode(reply)
+        data.append(UInt8(ascii: "\n"))
+        try FileHandle.standardOutput.write(contentsOf: data)
+      } catch {
+        exit(70)
+      }
+    }
+    exit(0)
+  }
+
+  private static func run(_ request: PhaseRequest) -> PhaseReply {
+    do throws(TrialError) {
+      let folder = TrialFolder(path: request.folder)
+      switch request.phase {
+      case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
+      case .recover(let restart): return try RealTrial(request.spec, folder, life: restart).recover()
+      case .judge: return PhaseReply(judgement: try Judging.judge(request.spec, folder))
+      case .model: return try ModelTrial(request.spec, folder).run()
+      }
+    } catch {
+      return PhaseReply(failure: "\(error)", crashMissed: error.isMissedFault)
+    }
+  }
+}
+
+extension TrialError {
+  var isMissedFault: Bool { if case .faultMissed = self { true } else { false } }
+}
+
+/// The oracle over what the lives of a trial left behind.
+enum Judging {
+  static func history(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt]) -> History {
+    journal.history(
+      seed: spec.seed, topic: spec.topic, group: Life.group,
+      damages: faults.flatMap { receipt in receipt.damage.map { (receipt.row, $0) } })
+  }
+
+  static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> Judgement {
+    let journal = try Journal(path: folder.journal, capacity: 0)
+    journal.stage = .judging
+    var looks: [Observation] = []
+    for restart in 0...2 {
+      if let look = try JSONFile.read(Observation.self, from: folder.look(restart)) { looks.append(look) }
+    }
+    let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
+    return judge(spec, journal, faults, looks)
+  }
+
+  static func judge(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ looks: [Observation]) -> Judgement {
+    Oracle(contract(spec, slowest: journal.slowestSync)).judge(history(spec, journal, faults), looks)
+  }
+
+  /// `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
+  /// once more. What a slower one delays is not the engine's: the window grows by the delay that the seam measured.
+  private static func contract(_ spec: TrialSpec, slowest: Duration) -> Contract {
+    var sync = spec.syncPolicy
+    if case .interval(let window) = sync, slowest > window / 2 { sync = .interval(window + slowest - window / 2) }
+    return Contract(sync: sync, recovery: spec.recovery)
+  }
+
+  /// What the reader of a report must know of the measurement.
+  static func notices(_ spec: TrialSpec, _ journal: Journal) -> [String] {
+    guard case .interval(let window) = spec.syncPolicy, spec.crash == .powerLoss, journal.slowestSync > window / 2 else {
+      return []
+    }
+    let milliseconds = Int(journal.slowestSync.inSeconds * 1000)
+    return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by what exceeds \(DurationText.render(window / 2))"]
+  }
+}

@@ -1,0 +1,161 @@
+import CProcess
+import Foundation
+import Glibc
+
+/// A child process that runs phases of trials, one at a time. It dies with its parent.
+final class WorkerProcess: @unchecked Sendable {
+  // Owned by the thread of the job that started it.
+
+  /// How a phase came back.
+  enum Ending {
+    case replied(PhaseReply)
+    /// The process ended; by `signal`, or with an exit `status`.
+    case died(signal: Int32?, status: Int32, errorOutput: String)
+    case timedOut
+    case interrupted
+  }
+
+  private let process: pid_t
+  private let input: Int32
+  private let output: Int32
+  private let errors: Int32
+  private var buffer: [UInt8] = []
+  private var errorText: [UInt8] = []
+  private(set) var isAlive = true
+
+  /// Starts `executable` with `arguments`.
+  init(executable: String, arguments: [String]) throws(TrialError) {
+    var toChild: [Int32] = [0, 0]
+    var fromChild: [Int32] = [0, 0]
+    var errorPipe: [Int32] = [0, 0]
+    let code = [tl_pipe(&toChild), tl_pipe(&fromChild), tl_pipe(&errorPipe)].max() ?? 0
+    guard code == 0 else { throw .system("make a pipe for", "a worker", code) }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_adddup2(&actions, toChild[0], 0)
+    posix_spawn_file_actions_adddup2(&actions, fromChild[1], 1)
+    posix_spawn_file_actions_adddup2(&actions, errorPipe[1], 2)
+    var attributes = posix_spawnattr_t()
+    posix_spawnattr_init(&attributes)
+    defer { posix_spawnattr_destroy(&attributes) }
+    // A group of its own: Ctrl-C reaches the parent only, which then ends its workers in order.
+    posix_spawnattr_setpgroup(&attributes, 0)
+    posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+    var argv: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
+    argv.append(nil)
+    defer { for case let text? in argv { free(text) } }
+    var pid: pid_t = 0
+    let spawned = posix_spawn(&pid, executable, &actions, &attributes, argv, environ)
+    Glibc.close(toChild[0])
+    Glibc.close(fromChild[1])
+    Glibc.close(errorPipe[1])
+    guard spawned == 0 else {
+      for descriptor in [toChild[1], fromChild[0], errorPipe[0]] { Glibc.close(descriptor) }
+      throw .system("start a worker from", executable, spawned)
+    }
+    process = pid
+    input = toChild[1]
+    output = fromChild[0]
+    errors = errorPipe[0]
+  }
+
+  deinit {
+    if isAlive { end() }
+    for descriptor in [input, output, errors] { Glibc.close(descriptor) }
+  }
+
+  /// Ends the process at once and reaps it.
+  func end() {
+    guard isAlive else { return }
+    kill(process, SIGKILL)
+    _ = reap()
+  }
+
+  private func reap() -> Int32 {
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    isAlive = false
+    return status
+  }
+
+  /// Has the worker run one phase.
+  func perform(_ request: PhaseRequest, seconds: Double) throws(TrialError) -> Ending {
+    errorText.removeAll()
+    do {
+      var line = try JSONEncoder().encode(request)
+      line.append(UInt8(ascii: "\n"))
+      var sent = 0
+      try line.withUnsafeBytes { bytes in
+        while sent < bytes.count {
+          let n = Glibc.write(input, bytes.baseAddress! + sent, bytes.count - sent)
+          if n < 0 && errno == EINTR { continue }
+          guard n > 0 else { throw TrialError.worker("it takes no requests") }
+          sent += n
+        }
+      }
+    } catch let error as TrialError {
+      if case .worker = error, isAlive { return death() }
+      throw error
+    } catch {
+      throw .worker("cannot encode a request: \(error)")
+    }
+    return try receive(until: DispatchTime.now().uptimeNanoseconds + UInt64(seconds * 1e9))
+  }
+
+  private func receive(until deadline: UInt64) throws(TrialError) -> Ending {
+    while true {
+      if let newline = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+        let line = Data(buffer[..<newline])
+        buffer.removeSubrange(...newline)
+        do {
+          return .replied(try JSONDecoder().decode(PhaseReply.self, from: line))
+        } catch {
+          throw .worker("its answer cannot be read: \(error)")
+        }
+      }
+      if Interruption.isRequested {
+        end()
+        return .interrupted
+      }
+      let now = DispatchTime.now().uptimeNanoseconds
+      guard now < deadline else {
+        end()
+        return .timedOut
+      }
+      var polled = [
+        pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: errors, events: Int16(POLLIN), revents: 0),
+      ]
+      _ = poll(&polled, 2, Int32(min(200, (deadline - now) / 1_000_000 + 1)))
+      if polled[1].revents & Int16(POLLIN) != 0 { drainErrors() }
+      if polled[0].revents != 0 {
+        var chunk = [UInt8](repeating: 0, count: 65536)
+        let n = Glibc.read(output, &chunk, chunk.count)
+        if n < 0 && errno == EINTR { continue }
+        if n <= 0 { return death() }
+        buffer.append(contentsOf: chunk[..<n])
+      }
+    }
+  }
+
+  private func drainErrors() {
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    let n = Glibc.read(errors, &chunk, chunk.count)
+    if n > 0 { errorText.append(contentsOf: chunk[..<n]) }
+    if errorText.count > 65536 { errorText.removeFirst(errorText.count - 65536) }
+  }
+
+  private func death() -> Ending {
+    var polled = [pollfd(fd: errors, events: Int16(POLLIN), revents: 0)]
+    while poll(&polled, 1, 0) > 0, polled[0].revents & Int16(POLLIN) != 0 {
+      let before = errorText.count
+      drainErrors()
+      if errorText.count == before { break }
+    }
+    let status = reap()
+    let signal = status & 0x7f
+    return .died(
+      signal: signal == 0 ? nil : signal, status: (status >> 8) & 0xff,
+      errorOutput: String(decoding: errorText, as: UTF8.self))
+  }
+}

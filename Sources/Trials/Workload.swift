@@ -1,0 +1,98 @@
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// The messages of a trial, and who sends them in which requests.
+///
+/// Requests are numbered: request *k* goes to partition *k mod partitions* and carries that partition's next `batch`
+/// messages. Producer *i* sends requests *i*, *i + producers*, ..., one after the other, each once the one before it
+/// is answered.
+struct Workload: Sendable {
+  var topic: String
+  var seed: UInt64
+  var batch: Int
+  var producers: Int
+  var messageSize: Int
+  /// Messages of each partition, and the sequence number of the first.
+  var counts: [Int]
+  var firsts: [Int]
+
+  init(_ spec: TrialSpec) {
+    topic = spec.topic
+    seed = spec.seed
+    batch = spec.batch
+    producers = spec.producers
+    messageSize = spec.messageSize
+    counts = (0..<spec.partitions).map(spec.messages(ofPartition:))
+    firsts = counts.map { _ in 0 }
+  }
+
+  /// What is appended between the restarts: `spec.appendBetween` messages to each partition, in the same way.
+  init(betweenRestartsOf spec: TrialSpec) {
+    self.init(spec)
+    firsts = counts
+    counts = counts.map { _ in spec.appendBetween }
+    producers = min(producers, spec.partitions)
+  }
+
+  var messages: Int { counts.reduce(0, +) }
+  /// Requests, those that find their partition complete included.
+  var requests: Int { counts.count * (((counts.max() ?? 0) + batch - 1) / batch) }
+
+  /// Request `k`: nil where its partition is complete.
+  func request(_ k: Int) -> (partition: PartitionID, first: Int, count: Int)? {
+    let p = k % counts.count
+    let done = k / counts.count * batch
+    guard done < counts[p] else { return nil }
+    return (PartitionID(p), firsts[p] + done, min(batch, counts[p] - done))
+  }
+
+  /// Sends everything; returns when every request is answered.
+  /// - Parameter answered: called after each answer with the number of messages answered so far.
+  func run(
+    on engine: PartitionEngine, loop: EventLoop, journal: Journal, answered: @escaping @Sendable (Int) -> Void
+  ) async {
+    let contents = counts.indices.map { MessageContent(seed: seed, topic: topic, partition: PartitionID($0)) }
+    let progress = Progress()
+    await withTaskGroup(of: Void.self) { group in
+      for producer in 0..<max(1, producers) {
+        group.addTask(executorPreference: loop) {
+          for k in stride(from: producer, to: requests, by: max(1, producers)) {
+            guard let request = request(k) else { continue }
+            await send(
+              request.partition, request.first, request.count, contents[request.partition.index], producer, engine,
+              loop, journal)
+            progress.messages += request.count
+            answered(progress.messages)
+          }
+        }
+      }
+    }
+  }
+
+  /// Touched on the loop only.
+  private final class Progress: @unchecked Sendable {
+    var messages = 0
+  }
+
+  private func send(
+    _ partition: PartitionID, _ first: Int, _ count: Int, _ content: MessageContent, _ producer: Int,
+    _ engine: PartitionEngine, _ loop: EventLoop, _ journal: Journal
+  ) async {
+    let row = journal.produce(partition, producer: producer, first: first, count: count, at: loop.now)
+    do throws(EngineError) {
+      let receipt = try await engine.produce(
+        to: topic, partition, recordCount: count, payloadBytes: count * messageSize
+      ) { writer in
+        for n in 0..<count {
+          writer.append(valueSize: messageSize) { content.write(sequence: UInt64(first + n), into: $0) }
+        }
+      }
+      journal.answer(row, .acknowledged, baseOffset: receipt.baseOffset, at: loop.now)
+    } catch {
+      journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+    }
+  }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import Glibc
+import Storage
+
+/// The folder of one run: `tornlog-PID-XXXXXX` below the directory that the user named, removed at the end.
+public final class Workspace: Sendable {
+  public let path: String
+
+  /// - Throws: `TrialError.directory` where `parent` is missing, is a file, or cannot be written.
+  public init(in parent: String) throws(TrialError) {
+    var status = stat()
+    guard stat(parent, &status) == 0 else { throw .directory(StorageError(errno: errno, .open, parent)) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw .directory(StorageError(errno: ENOTDIR, .open, parent)) }
+    var template = Array("\(parent)/tornlog-\(getpid())-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw .directory(StorageError(errno: errno, .makeDirectory, parent)) }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// A folder for one trial, with the folder `data` for the engine in it.
+  func makeTrialFolder(_ index: Int) throws(TrialError) -> String {
+    let folder = "\(path)/trial-\(index)"
+    for made in [folder, folder + "/data"] where mkdir(made, 0o755) != 0 {
+      throw .directory(StorageError(errno: errno, .makeDirectory, made))
+    }
+    return folder
+  }
+
+  static func remove(_ folder: String) throws(TrialError) {
+    do {
+      try FileManager.default.removeItem(atPath: folder)
+    } catch {
+      throw .system("remove", folder, EIO)
+    }
+  }
+
+  /// Removes the run's folder if nothing was kept in it.
+  public func removeIfEmpty() { rmdir(path) }
+
+  /// Removes the run's folder with everything in it.
+  public func removeAll() throws(TrialError) {
+    if access(path, F_OK) == 0 { try Self.remove(path) }
+  }
+}

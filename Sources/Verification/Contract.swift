@@ -1,0 +1,116 @@
+import LogModel
+
+// What a configuration promises, and what an acknowledged operation is owed after each crash.
+//
+// Every operation that may be there carries a *promise*, moved along from its incarnation to the look:
+//
+//   durable           on the medium: owed to every later look
+//   volatile(since)   in the page cache since that instant: owed until the next power loss
+//   none              owed nothing: an operation never acknowledged, or one a power loss was allowed to take
+//
+// | event                          | always        | interval(d)                        | never           |
+// |--------------------------------|---------------|------------------------------------|-----------------|
+// | acknowledged at t              | durable       | volatile(t)                        | volatile(never) |
+// | incarnation ran d after since  | -             | volatile -> durable                | -               |
+// | closed in order                | unchanged     | volatile -> durable (note 1)       | unchanged       |
+// | process kill, reopened at o    | unchanged     | volatile(since) -> volatile(o)     | unchanged       |
+// | power loss                     | unchanged     | volatile -> none                   | volatile -> none|
+// | served by a look, power loss   |               |                                    |                 |
+// |   since it was written         | durable       | durable (note 2)                   | durable         |
+// | served by a look, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
+// | missing from a look, none      | settled: it must not come back (note 4)                              |
+//
+// "Ran d": crash.instant - since >= d, so an operation acknowledged exactly d before the crash is protected and
+// one acknowledged a nanosecond later is not.
+//
+// 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync.
+// 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
+// 3. Under `always` what can be fetched is durable. After a process kill recovery finds pages that may still be
+//    volatile, so it has to sync what it keeps before it serves it. Under `interval` it has d from the reopening on
+//    (the dead time is not the engine's: a kill restarts the clock, unless d had already run); under `never` nothing.
+// 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again.
+//
+// Process kill therefore never loses anything acknowledged, under any policy. A loss that is allowed is a suffix
+// of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
+// Acknowledged topics and committed consumer offsets are under the same promise as messages.
+//
+// Damage by a fault may lose, whatever the promise, and only if the engine reports it:
+//
+// | policy                | what may go                                            | offsets of what is gone          |
+// |-----------------------|--------------------------------------------------------|----------------------------------|
+// | skip-corrupted        | the operations touched, whole                          | stay reserved: an excused gap    |
+// | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
+//
+// Damage whose offsets are not known makes a loss in its partition `unknown` instead of `violated`. A fault that
+// nobody can notice (a sync that lies) is recorded as not detectable: no report is owed.
+
+/// The configuration that the promises follow from; crash kinds, instants and damage are in the `History`.
+public struct Contract: Hashable, Sendable {
+  public var sync: SyncPolicy
+  public var recovery: RecoveryPolicy
+  /// Incarnations in which a fault that is still active may refuse appends. Elsewhere after a restart a partition
+  /// must accept at least one append, if any was tried.
+  public var refusingIncarnations: Set<Int>
+
+  public init(sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusingIncarnations: Set<Int> = []) {
+    self.sync = sync
+    self.recovery = recovery
+    self.refusingIncarnations = refusingIncarnations
+  }
+}
+
+/// What is owed to one operation at one moment; see the table above.
+enum Promise: Equatable {
+  case none
+  case volatile(since: Instant)
+  case durable
+
+  static let unsynced = Promise.volatile(since: Instant(nanoseconds: .max))
+}
+
+/// Moves promises over crashes, restarts and looks.
+struct PromiseRules {
+  let sync: SyncPolicy
+  let crashes: [Crash]
+  let openings: [Instant?]
+
+  init(_ contract: Contract, _ history: History) {
+    sync = contract.sync
+    crashes = history.crashes
+    openings = history.openings
+  }
+
+  func acknowledged(at instant: Instant) -> Promise {
+    switch sync {
+    case .always: .durable
+    case .interval: .volatile(since: instant)
+    case .never: .unsynced
+    }
+  }
+
+  /// The promise once crash `index` has ended its incarnation and the engine has been opened again.
+  func after(_ promise: Promise, crash index: Int) -> Promise {
+    guard case .volatile(let since) = promise else { return promise }
+    let crash = crashes[index]
+    if case .interval(let window) = sync, since <= crash.instant - window { return .durable }
+    switch crash.kind {
+    case .powerLoss: return .none
+    case .none: return if case .interval = sync { .durable } else { promise }
+    case .processKill: return if case .interval = sync { reopened(index + 1) } else { promise }
+    }
+  }
+
+  /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.
+  func served(_ promise: Promise, writtenIn incarnation: Int, restart: Int) -> Promise {
+    if promise == .durable || sync == .always { return .durable }
+    if crashes[incarnation..<restart].contains(where: { $0.kind == .powerLoss }) { return .durable }
+    guard promise == .none else { return promise }
+    return if case .interval = sync { reopened(restart) } else { .unsynced }
+  }
+
+  /// Without a recorded opening nothing can be said about how long the engine had to sync: the lenient reading.
+  private func reopened(_ restart: Int) -> Promise {
+    guard restart < openings.count, let instant = openings[restart] else { return .unsynced }
+    return .volatile(since: instant)
+  }
+}

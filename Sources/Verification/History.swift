@@ -1,0 +1,237 @@
+import LogModel
+
+/// The number of a partition in a `History`, dense from 0: partitions of several topics side by side.
+public struct PartitionSlot: Hashable, Comparable, Sendable, Codable {
+  public var index: Int
+  @inlinable public init(_ index: Int) { self.index = index }
+  @inlinable public static func < (a: Self, b: Self) -> Bool { a.index < b.index }
+}
+
+/// What a caller knows of a request.
+public enum Outcome: UInt8, Hashable, Sendable, Codable {
+  /// Answered with success.
+  case acknowledged
+  /// Refused for certain: it never happened.
+  case failed
+  /// An error, a time-out, or no answer before the crash: it may have happened, wholly or not at all.
+  case indeterminate
+}
+
+/// One produce request: one batch, atomic.
+public struct Operation: Hashable, Sendable {
+  public var partition: PartitionSlot
+  /// The sender, from 0; the order that is judged is the order of submission of one producer in one partition.
+  public var producer: Int
+  /// The first message's number in the partition's workload. Numbers of a partition are used once, from 0 up, by
+  /// all its producers together: a retry sends new numbers.
+  public var firstSequence: Int
+  /// Messages, at least 1.
+  public var count: Int
+  public var outcome: Outcome
+  /// The offset that the acknowledgement named for the first message.
+  public var baseOffset: Offset?
+  public var submittedAt: Instant
+  public var answeredAt: Instant?
+  /// 0 before the first crash, 1 between the first and the second ...
+  public var incarnation: Int
+}
+
+/// The end of an incarnation.
+public struct Crash: Hashable, Sendable, Codable {
+  /// `none` is an orderly close.
+  public var kind: CrashKind
+  /// Not before the last answer that the incarnation gave.
+  public var instant: Instant
+}
+
+/// What a fault itself destroyed, by its receipt.
+public struct Damage: Hashable, Sendable, Codable {
+  public var partition: PartitionSlot
+  /// `bit-flip`, `zeroed-sector` ...
+  public var kind: String
+  /// The offsets of messages of whose bytes it touched any. Empty: it touched none. Nil: not known, which makes
+  /// a loss in the partition `unknown`.
+  public var touched: [OffsetRange]?
+  public var description: String
+  /// False where no engine could notice, a sync that lies for one: then no report is owed.
+  public var isDetectable: Bool
+  /// Operations that had been submitted when it happened: later ones are not excused.
+  public internal(set) var operationsBefore = 0
+
+  public init(
+    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, description: String, isDetectable: Bool = true
+  ) {
+    self.partition = partition
+    self.kind = kind
+    self.touched = touched
+    self.description = description
+    self.isDetectable = isDetectable
+  }
+}
+
+/// A topic's partition that was asked for.
+public struct Creation: Hashable, Sendable, Codable {
+  public var partition: TopicPartition
+  public var outcome: Outcome
+  public var answeredAt: Instant
+  public var incarnation: Int
+}
+
+/// An offset that a consumer group committed.
+public struct OffsetCommit: Hashable, Sendable, Codable {
+  public var group: String
+  public var partition: PartitionSlot
+  public var offset: Offset
+  public var outcome: Outcome
+  public var answeredAt: Instant
+  public var incarnation: Int
+}
+
+/// Every call of a trial and its answer, in the order of submission; what the oracle judges from.
+///
+/// Record in the order of events: what stands before a look's beginning is what the look is judged by.
+public struct History: Sendable {
+  /// The seed of message contents.
+  public let seed: UInt64
+  public private(set) var operations: [Operation] = []
+  public private(set) var crashes: [Crash] = []
+  public private(set) var damages: [Damage] = []
+  public private(set) var creations: [Creation] = []
+  public private(set) var commits: [OffsetCommit] = []
+  public private(set) var trims: [Trim] = []
+  /// When the engine of each incarnation was ready; nil where nobody said.
+  public private(set) var openings: [Instant?] = []
+
+  /// Messages below `before` were deleted on request: they may be gone.
+  public struct Trim: Hashable, Sendable, Codable {
+    public var partition: PartitionSlot
+    public var before: Offset
+  }
+
+  public init(seed: UInt64) { self.seed = seed }
+
+  /// Crashes so far: the incarnation that runs.
+  public var incarnation: Int { crashes.count }
+  public var partitionCount: Int { creations.count }
+
+  /// Records that a partition was asked for; every partition once, before its first use.
+  @discardableResult
+  public mutating func create(
+    _ partition: TopicPartition, _ outcome: Outcome = .acknowledged, at instant: Instant
+  ) -> PartitionSlot {
+    precondition(!creations.contains { $0.partition == partition }, "\(partition) is recorded twice")
+    creations.append(
+      Creation(partition: partition, outcome: outcome, answeredAt: instant, incarnation: incarnation))
+    return PartitionSlot(creations.count - 1)
+  }
+
+  public mutating func reserveOperations(_ count: Int) { operations.reserveCapacity(count) }
+
+  /// Records a produce request before it is sent; indeterminate until it is answered. Returns its number.
+  @discardableResult
+  public mutating func submit(
+    _ partition: PartitionSlot, producer: Int = 0, firstSequence: Int, count: Int, at instant: Instant
+  ) -> Int {
+    precondition(count > 0 && firstSequence >= 0 && producer >= 0 && partition.index < creations.count)
+    operations.append(
+      Operation(
+        partition: partition, producer: producer, firstSequence: firstSequence, count: count,
+        outcome: .indeterminate, submittedAt: instant, incarnation: incarnation))
+    return operations.count - 1
+  }
+
+  public mutating func acknowledge(_ operation: Int, baseOffset: Offset, at instant: Instant) {
+    operations[operation].outcome = .acknowledged
+    operations[operation].baseOffset = baseOffset
+    operations[operation].answeredAt = instant
+  }
+
+  /// `certainly`: the request never happened. Otherwise it stays indeterminate.
+  public mutating func fail(_ operation: Int, certainly: Bool, at instant: Instant) {
+    operations[operation].outcome = certainly ? .failed : .indeterminate
+    operations[operation].answeredAt = instant
+  }
+
+  /// The engine of the running incarnation is ready: recovery is over.
+  public mutating func opened(at instant: Instant) {
+    while openings.count <= incarnation { openings.append(nil) }
+    openings[incarnation] = instant
+  }
+
+  /// Ends the running incarnation.
+  public mutating func crash(_ kind: CrashKind, at instant: Instant) {
+    crashes.append(Crash(kind: kind, instant: instant))
+  }
+
+  /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next look.
+  public mutating func damage(_ damage: Damage) {
+    var damage = damage
+    damage.operationsBefore = operations.count
+    damages.append(damage)
+  }
+
+  public mutating func commit(
+    group: String, _ partition: PartitionSlot, offset: Offset, _ outcome: Outcome, at instant: Instant
+  ) {
+    commits.append(
+      OffsetCommit(
+        group: group, partition: partition, offset: offset, outcome: outcome, answeredAt: instant,
+        incarnation: incarnation))
+  }
+
+  public mutating func trim(_ partition: PartitionSlot, before offset: Offset) {
+    trims.append(Trim(partition: partition, before: offset))
+  }
+
+  /// How much had been recorded: a look is judged by what stands before its own mark.
+  public var mark: HistoryMark {
+    HistoryMark(
+      operations: operations.count, crashes: crashes.count, damages: damages.count, creations: creations.count,
+      commits: commits.count, trims: trims.count)
+  }
+}
+
+/// A position in a `History`.
+public struct HistoryMark: Hashable, Sendable, Codable {
+  public var operations: Int
+  public var crashes: Int
+  public var damages: Int
+  public var creations: Int
+  public var commits: Int
+  public var trims: Int
+}
+
+extension History: Codable {}
+
+/// A flat array of numbers: half a million operations cross from process to process.
+extension Operation: Codable {
+  public init(from decoder: any Decoder) throws {
+    var c = try decoder.unkeyedContainer()
+    partition = PartitionSlot(try c.decode(Int.self))
+    producer = try c.decode(Int.self)
+    firstSequence = try c.decode(Int.self)
+    count = try c.decode(Int.self)
+    let code = try c.decode(UInt8.self)
+    guard let outcome = Outcome(rawValue: code) else {
+      throw DecodingError.dataCorruptedError(in: c, debugDescription: "no outcome has the code \(code)")
+    }
+    self.outcome = outcome
+    incarnation = try c.decode(Int.self)
+    submittedAt = try c.decode(Instant.self)
+    answeredAt = try c.decodeNil() ? nil : try c.decode(Instant.self)
+    baseOffset = try c.decodeNil() ? nil : try c.decode(Offset.self)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var c = encoder.unkeyedContainer()
+    try c.encode(partition.index)
+    try c.encode(producer)
+    try c.encode(firstSequence)
+    try c.encode(count)
+    try c.encode(outcome.rawValue)
+    try c.encode(incarnation)
+    try c.encode(submittedAt)
+    if let answeredAt { try c.encode(answeredAt) } else { try c.encodeNil() }
+    if let baseOffset { try c.encode(baseOffset) } else { try c.encodeNil() }
+  }
+}

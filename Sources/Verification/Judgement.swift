@@ -1,0 +1,104 @@
+import LogModel
+
+/// What one look, or several merged, came to. Codable: each restart may be judged in a process of its own.
+public struct Judgement: Hashable, Sendable, Codable {
+  public var verdict: Verdict
+  /// In the order of `CheckName.allCases`; a check that the trial gave no occasion for at all is absent.
+  public var checks: [CheckResult]
+  /// Of the first restart, or of the live look where that is all there is; `lost`, `duplicated`, `reordered`,
+  /// `phantom` and the corrupt are the maximum over all looks.
+  public var counts: MessageCounts
+  /// As found by the look that `counts` are of.
+  public var partitions: [PartitionState]
+  /// The restart that `counts` and `partitions` are of.
+  public var countedRestart: Int
+
+  public init(
+    checks: [CheckResult], counts: MessageCounts = MessageCounts(), partitions: [PartitionState] = [],
+    countedRestart: Int = 0
+  ) {
+    self.checks = checks
+    self.counts = counts
+    self.partitions = partitions
+    self.countedRestart = countedRestart
+    verdict = Judgement.verdict(of: checks)
+  }
+
+  public subscript(name: CheckName) -> CheckResult? { checks.first { $0.name == name } }
+
+  /// Combines this with the judgement of another look. Of two violations of one check the earlier look's is kept.
+  public func merged(with other: Judgement) -> Judgement {
+    let base = countsAreBetter(than: other) ? self : other
+    var merged = Judgement(
+      checks: CheckName.allCases.compactMap { name in
+        switch (self[name], other[name]) {
+        case (let a?, let b?): Judgement.combined(a, b)
+        case (let a?, nil): a
+        case (nil, let b): b
+        }
+      },
+      counts: base.counts, partitions: base.partitions, countedRestart: base.countedRestart)
+    merged.counts.lost = max(counts.lost, other.counts.lost)
+    merged.counts.duplicated = max(counts.duplicated, other.counts.duplicated)
+    merged.counts.reordered = max(counts.reordered, other.counts.reordered)
+    merged.counts.phantom = max(counts.phantom, other.counts.phantom)
+    merged.counts.corruptServed = max(counts.corruptServed, other.counts.corruptServed)
+    merged.counts.corruptReported = max(counts.corruptReported, other.counts.corruptReported)
+    return merged
+  }
+
+  /// Adds a check that the runner judges itself.
+  public func adding(_ check: CheckResult) -> Judgement {
+    merged(with: Judgement(checks: [check], countedRestart: .max))
+  }
+
+  /// The first restart is what the counts are of; then the live look, then the earliest there is.
+  private func countsAreBetter(than other: Judgement) -> Bool {
+    func rank(_ restart: Int) -> Int { restart == 1 ? 0 : restart == 0 ? 1 : restart }
+    return rank(countedRestart) <= rank(other.countedRestart)
+  }
+
+  private static func combined(_ a: CheckResult, _ b: CheckResult) -> CheckResult {
+    let verdict = a.verdict.combined(with: b.verdict)
+    switch (a.verdict == verdict, b.verdict == verdict) {
+    case (true, true):
+      if verdict == .held { return a.detail.isEmpty ? a : b }
+      return (a.divergence?.restart ?? 0) <= (b.divergence?.restart ?? 0) ? a : b
+    case (true, false): return a
+    default: return b
+    }
+  }
+
+  static func verdict(of checks: [CheckResult]) -> Verdict {
+    checks.isEmpty ? .unknown : checks.reduce(.held) { $0.combined(with: $1.verdict) }
+  }
+}
+
+/// The checks that only the runner can judge.
+extension CheckResult {
+  /// - Parameter refusal: why the engine did not open after a crash; nil where it opened.
+  public static func recoveryCompletes(restart: Int, refusal: String?) -> CheckResult {
+    CheckResult(
+      .recoveryCompletes, refusal == nil ? .held : .violated,
+      refusal.map { "the engine must open after restart \(restart), found: \($0)" } ?? "")
+  }
+
+  /// - Parameter phase: the phase that took longer than `limit`; nil where none did.
+  public static func noHang(phase: String?, limit: Duration) -> CheckResult {
+    CheckResult(
+      .noHang, phase == nil ? .held : .violated,
+      phase.map { "\($0) must end within \(DurationText.render(limit)), and has not" } ?? "")
+  }
+
+  /// - Parameter death: how the engine's process ended by itself (`signal 11`); nil where it lived.
+  public static func engineSurvives(death: String?) -> CheckResult {
+    CheckResult(
+      .engineSurvives, death == nil ? .held : .violated,
+      death.map { "the engine's process must live until the trial ends it, found: \($0)" } ?? "")
+  }
+
+  /// A check that nobody could judge.
+  public static func unknown(_ name: CheckName, because reason: String) -> CheckResult {
+    CheckResult(name, .unknown, reason)
+  }
+}

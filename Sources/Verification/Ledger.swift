@@ -1,0 +1,52 @@
+import LogModel
+
+/// What each check has come to so far in one look: its first violation, its first doubt, whether it had anything
+/// to look at. Text is rendered for the first divergence only.
+struct Ledger {
+  private struct Entry {
+    var exercised = false
+    var violations = 0
+    var first: Divergence?
+    var firstSlot = Int.max
+    var detail = ""
+    var doubt: String?
+  }
+
+  private var entries: [CheckName: Entry] = [:]
+
+  /// The check applies to this trial; `exercised` once it had something that could have been wrong.
+  mutating func apply(_ name: CheckName, exercised: Bool) {
+    entries[name, default: Entry()].exercised = entries[name, default: Entry()].exercised || exercised
+  }
+
+  /// Keeps the violation with the lowest partition, then the lowest offset.
+  mutating func violate(_ name: CheckName, slot: Int, at divergence: Divergence?, _ detail: () -> String) {
+    var entry = entries[name] ?? Entry()
+    entry.violations += 1
+    let offset = divergence?.offset ?? 0
+    if entry.violations == 1 || slot < entry.firstSlot
+      || (slot == entry.firstSlot && offset < entry.first?.offset ?? 0)
+    {
+      (entry.first, entry.firstSlot, entry.detail) = (divergence, slot, detail())
+    }
+    entries[name] = entry
+  }
+
+  mutating func doubt(_ name: CheckName, _ reason: String) {
+    var entry = entries[name] ?? Entry()
+    if entry.doubt == nil { entry.doubt = reason }
+    entries[name] = entry
+  }
+
+  var results: [CheckResult] {
+    CheckName.allCases.compactMap { name in
+      guard let entry = entries[name] else { return nil }
+      if entry.violations > 0 {
+        let others = entry.violations > 1 ? " (and \(entry.violations - 1) more)" : ""
+        return CheckResult(name, .violated, entry.detail + others, divergence: entry.first)
+      }
+      if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt) }
+      return CheckResult(name, .held, entry.exercised ? "" : "vacuous: the trial gave it nothing to find")
+    }
+  }
+}

@@ -1,0 +1,262 @@
+import LogModel
+
+/// The offsets that a partition claims for itself.
+public struct Watermarks: Hashable, Sendable, Codable {
+  public var logStartOffset: Offset
+  public var highWatermark: Offset
+  public var logEndOffset: Offset
+
+  public init(logStartOffset: Offset, highWatermark: Offset, logEndOffset: Offset) {
+    self.logStartOffset = logStartOffset
+    self.highWatermark = highWatermark
+    self.logEndOffset = logEndOffset
+  }
+}
+
+/// How the consumption of a partition came to its end.
+public enum ConsumptionEnd: Hashable, Sendable, Codable {
+  /// At the high watermark, or, where the consumer reads on, at the log's end.
+  case reached
+  /// Asked again and again at this offset, below the claimed end, without progress.
+  case stuck(at: Offset, emptyAnswers: Int)
+  /// The engine answered with an error.
+  case failed(at: Offset, String)
+}
+
+/// Damage that the engine itself reported; used for `damage-reported` only.
+public struct ReportedDamage: Hashable, Sendable, Codable {
+  public var partition: PartitionSlot
+  /// Offsets that the engine says it does not serve; `to` may lie beyond the log's end where that is unknown.
+  public var offsets: OffsetRange
+  public var reason: String
+
+  public init(partition: PartitionSlot, offsets: OffsetRange, reason: String) {
+    self.partition = partition
+    self.offsets = offsets
+    self.reason = reason
+  }
+}
+
+/// A consumer group's committed offset as it was found.
+public struct FoundCommit: Hashable, Sendable, Codable {
+  public var group: String
+  public var partition: PartitionSlot
+  public var offset: Offset?
+}
+
+/// Messages served one after the other at rising offsets, with rising sequence numbers or all corrupt.
+struct ServedRun: Hashable, Sendable {
+  static let corrupt: Int64 = -1
+  var offset: Int64
+  /// Of the first; `corrupt` for a run of corrupt messages.
+  var sequence: Int64
+  var count: Int32
+}
+
+/// A list of served messages; one run for each stretch where offset and sequence rise together.
+struct ServedRuns: Hashable, Sendable {
+  var runs: [ServedRun] = []
+  private(set) var count = 0
+
+  @inline(__always)
+  mutating func append(offset: Int64, sequence: Int64) {
+    count += 1
+    let last = runs.count - 1
+    if last >= 0 {
+      let run = runs[last]
+      let follows = run.sequence < 0 ? sequence < 0 : sequence == run.sequence &+ Int64(run.count)
+      if follows && offset == run.offset &+ Int64(run.count) && run.count < .max {
+        runs[last].count &+= 1
+        return
+      }
+    }
+    runs.append(ServedRun(offset: offset, sequence: sequence, count: 1))
+  }
+}
+
+/// One partition in one look.
+struct PartitionLook: Hashable, Sendable, Codable {
+  struct Probe: Hashable, Sendable, Codable {
+    var start: Int64
+    /// Nil for an empty answer.
+    var offset: Int64?
+    var sequence: Int64
+  }
+
+  struct BackwardAnswer: Hashable, Sendable, Codable {
+    var asked: Int64
+    var served: Int64
+  }
+
+  var before: Watermarks?
+  var after: Watermarks?
+  var served = ServedRuns()
+  /// Messages served beyond `limit`, counted and not kept.
+  var overflow = 0
+  var limit: Int
+  var end: ConsumptionEnd?
+  /// Start offsets that answered with exactly that offset.
+  var exactProbes = ServedRuns()
+  /// All the others, the first `maximumProbes`.
+  var otherProbes: [Probe] = []
+  var asked: Int64?
+  /// The first answer that began below the offset that was asked for.
+  var backward: BackwardAnswer?
+
+  static let maximumProbes = 20_000
+
+  init(limit: Int) { self.limit = limit }
+}
+
+/// One look at everything: what consumption, start-offset probes and claims gave, in one incarnation.
+///
+/// A look is taken while no produce request is in flight. Its size follows from what was attempted: messages are
+/// kept as runs, and recording stops at four times the attempted messages (plus 10 000).
+public struct Observation: Hashable, Sendable, Codable {
+  /// 0: live, before any crash; k: after the k-th restart.
+  public var restart: Int { mark.crashes }
+  /// What had happened when the look began.
+  public let mark: HistoryMark
+  /// False until `Observer.finish()`: a look that was cut off is no evidence of absence.
+  public internal(set) var isFinished = false
+  var partitions: [PartitionLook]
+  var registered: [TopicPartition]?
+  var commits: [FoundCommit] = []
+  var reported: [ReportedDamage] = []
+
+  init(_ history: History) {
+    mark = history.mark
+    var attempted = [Int](repeating: 0, count: history.partitionCount)
+    for operation in history.operations { attempted[operation.partition.index] += operation.count }
+    partitions = attempted.map { PartitionLook(limit: 4 * $0 + 10_000) }
+  }
+}
+
+/// Takes down one look while it is made. Messages are compared with what they must be at once and not kept.
+public struct Observer: Sendable {
+  public private(set) var observation: Observation
+  private let contents: [MessageContent]
+
+  /// Begins a look: everything in `history` so far is what the look is judged by.
+  public init(_ history: History) {
+    observation = Observation(history)
+    contents = history.creations.map {
+      MessageContent(seed: history.seed, topic: $0.partition.topic, partition: $0.partition.partition)
+    }
+  }
+
+  /// What a partition claims before it is consumed.
+  public mutating func claimedBefore(_ partition: PartitionSlot, _ watermarks: Watermarks) {
+    observation.partitions[partition.index].before = watermarks
+  }
+
+  /// What it claims afterwards.
+  public mutating func claimedAfter(_ partition: PartitionSlot, _ watermarks: Watermarks) {
+    observation.partitions[partition.index].after = watermarks
+  }
+
+  /// A fetch is made at `offset`; the next observed message is the beginning of its answer.
+  public mutating func asked(_ partition: PartitionSlot, _ offset: Offset) {
+    observation.partitions[partition.index].asked = offset.rawValue
+  }
+
+  /// A message as consumption served it, in the order served, from the log start offset on.
+  @inline(__always)
+  public mutating func observe(_ partition: PartitionSlot, _ offset: Offset, _ bytes: UnsafeRawBufferPointer) {
+    record(partition.index, offset.rawValue, Self.sequence(contents[partition.index].read(bytes)))
+  }
+
+  /// The same, where the bytes have been compared already.
+  @inline(__always)
+  public mutating func observe(_ partition: PartitionSlot, _ offset: Offset, _ reading: MessageContent.Reading) {
+    record(partition.index, offset.rawValue, Self.sequence(reading))
+  }
+
+  public mutating func ended(_ partition: PartitionSlot, _ end: ConsumptionEnd) {
+    observation.partitions[partition.index].end = end
+  }
+
+  /// A fetch at `start` and the first message of its answer; nil for an empty answer.
+  public mutating func probe(
+    _ partition: PartitionSlot, start: Offset, first: (offset: Offset, bytes: UnsafeRawBufferPointer)?
+  ) {
+    probe(partition, start: start, reading: first.map { ($0.offset, contents[partition.index].read($0.bytes)) })
+  }
+
+  /// The same, where the bytes have been compared already.
+  public mutating func probe(
+    _ partition: PartitionSlot, start: Offset, reading first: (offset: Offset, reading: MessageContent.Reading)?
+  ) {
+    let p = partition.index
+    let sequence = first.map { Self.sequence($0.reading) } ?? ServedRun.corrupt
+    if let first, first.offset == start {
+      observation.partitions[p].exactProbes.append(offset: start.rawValue, sequence: sequence)
+    } else if observation.partitions[p].otherProbes.count < PartitionLook.maximumProbes {
+      observation.partitions[p].otherProbes.append(
+        PartitionLook.Probe(start: start.rawValue, offset: first?.offset.rawValue, sequence: sequence))
+    }
+  }
+
+  /// The topics and partitions that the engine lists.
+  public mutating func registered(_ partitions: [TopicPartition]) { observation.registered = partitions }
+
+  /// What the engine answers for a group's committed offset; nil where it knows none.
+  public mutating func committed(group: String, _ partition: PartitionSlot, _ offset: Offset?) {
+    observation.commits.append(FoundCommit(group: group, partition: partition, offset: offset))
+  }
+
+  /// From the engine's recovery report: damage only, not a torn tail that was cut.
+  public mutating func reported(_ damage: ReportedDamage) { observation.reported.append(damage) }
+
+  /// The look is whole: from now on what is not in it was not there.
+  public mutating func finish() -> Observation {
+    observation.isFinished = true
+    return observation
+  }
+
+  @inline(__always)
+  private static func sequence(_ reading: MessageContent.Reading) -> Int64 {
+    switch reading {
+    case .corrupt: ServedRun.corrupt
+    case .intact(let sequence): Int64(clamping: sequence)
+    }
+  }
+
+  @inline(__always)
+  private mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64) {
+    if let asked = observation.partitions[p].asked {
+      observation.partitions[p].asked = nil
+      if offset < asked, observation.partitions[p].backward == nil {
+        observation.partitions[p].backward = PartitionLook.BackwardAnswer(asked: asked, served: offset)
+      }
+    }
+    if observation.partitions[p].served.count < observation.partitions[p].limit {
+      observation.partitions[p].served.append(offset: offset, sequence: sequence)
+    } else {
+      observation.partitions[p].overflow += 1
+    }
+  }
+}
+
+/// Flat numbers, three to a run.
+extension ServedRuns: Codable {
+  init(from decoder: any Decoder) throws {
+    var container = try decoder.unkeyedContainer()
+    while !container.isAtEnd {
+      let run = ServedRun(
+        offset: try container.decode(Int64.self), sequence: try container.decode(Int64.self),
+        count: try container.decode(Int32.self))
+      runs.append(run)
+      count += Int(run.count)
+    }
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.unkeyedContainer()
+    for run in runs {
+      try container.encode(run.offset)
+      try container.encode(run.sequence)
+      try container.encode(run.count)
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import LogModel
+
+/// Judges what was observed by what was promised: from the calls and their answers, and from message content.
+///
+/// One pass over the served messages of each partition; no memory but arrays sized by what was attempted.
+public struct Oracle: Sendable {
+  public let contract: Contract
+
+  public init(_ contract: Contract) { self.contract = contract }
+
+  /// Judges all looks of a trial, in the order in which they were made, and merges.
+  public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
+    guard !looks.isEmpty else {
+      return Judgement(checks: [.unknown(.noAcknowledgedLoss, because: "nobody looked")])
+    }
+    let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
+    return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
+  }
+
+  /// Judges one look. `earlier` are the looks before it, oldest first: what they served must still be there as far
+  /// as it is promised, and what they found gone must stay gone.
+  public func judge(_ history: History, _ look: Observation, earlier: [Observation] = []) -> Judgement {
+    if let flaw = Self.flaw(history, look, earlier) { return Self.unjudged(flaw, look.restart) }
+    let partitions = PartitionHistory.all(history, look.mark)
+    if let flaw = partitions.lazy.compactMap(\.flaw).first { return Self.unjudged(flaw, look.restart) }
+
+    var ledger = Ledger()
+    var counts = MessageCounts()
+    var states: [PartitionState] = []
+    let reports = look.reported + earlier.flatMap(\.reported)
+    for partition in partitions {
+      var examination = PartitionExamination(
+        history, look, contract, partition, earlier.map { EarlierLook($0, partition, history) }, reports: reports)
+      examination.run(&ledger)
+      counts.add(examination.counts)
+      if let claims = examination.claims {
+        states.append(
+          PartitionState(
+            topic: partition.name.topic, partition: partition.name.partition, logStartOffset: claims.logStartOffset,
+            highWatermark: claims.highWatermark, logEndOffset: claims.logEndOffset, gaps: examination.served.gaps))
+      }
+    }
+    judgeRegistration(history, look, &ledger)
+    judgeCommits(history, look, &ledger)
+    if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
+    return Judgement(checks: ledger.results, counts: counts, partitions: states, countedRestart: look.restart)
+  }
+
+  private static func flaw(_ history: History, _ look: Observation, _ earlier: [Observation]) -> String? {
+    for observation in earlier + [look] {
+      let (mark, now) = (observation.mark, history.mark)
+      guard mark.operations <= now.operations, mark.crashes <= now.crashes, mark.creations <= now.creations,
+        mark.damages <= now.damages, mark.commits <= now.commits, mark.trims <= now.trims,
+        observation.partitions.count == mark.creations
+      else { return "the look was made with a longer history than it is judged by" }
+    }
+    for (i, crash) in history.crashes.enumerated().dropFirst() where crash.instant < history.crashes[i - 1].instant {
+      return "crash \(i) happened before crash \(i - 1)"
+    }
+    return history.crashes.count < (history.operations.last?.incarnation ?? 0) ? "operations outlive the last crash" : nil
+  }
+
+  private static func unjudged(_ flaw: String, _ restart: Int) -> Judgement {
+    Judgement(checks: [.unknown(.noAcknowledgedLoss, because: flaw)], countedRestart: restart)
+  }
+
+  private func judgeRegistration(_ history: History, _ look: Observation, _ ledger: inout Ledger) {
+    ledger.apply(.partitionsRegistered, exercised: look.mark.creations > 0)
+    guard let registered = look.registered else {
+      ledger.doubt(.partitionsRegistered, "the engine's partitions were not asked for")
+      return
+    }
+    let found = Set(registered)
+    for (slot, creation) in history.creations[..<look.mark.creations].enumerated() {
+      let promise = promise(creation.outcome, creation.answeredAt, creation.incarnation, history, look)
+      let isThere = found.contains(creation.partition)
+      if !isThere && promise != .none {
+        let vague = history.damages[..<look.mark.damages].contains {
+          $0.partition.index == slot && $0.touched == nil
+        }
+        let detail = "\(creation.partition) was created and must be registered, found it missing"
+        if vague { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
+          ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
+        }
+      } else if isThere && creation.outcome == .failed {
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
+          "\(creation.partition) was refused, found it registered"
+        }
+      }
+    }
+    let known = Set(history.creations[..<look.mark.creations].map(\.partition))
+    for stranger in registered where !known.contains(stranger) {
+      ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
+        "\(stranger) was never created, found it registered"
+      }
+    }
+  }
+
+  private func judgeCommits(_ history: History, _ look: Observation, _ ledger: inout Ledger) {
+    struct Key: Hashable {
+      var group: String
+      var slot: Int
+    }
+    let commits = history.commits[..<look.mark.commits]
+    guard !commits.isEmpty || !look.commits.isEmpty else { return }
+    ledger.apply(.consumerOffsets, exercised: true)
+    var found: [Key: Offset?] = [:]
+    for commit in look.commits { found[Key(group: commit.group, slot: commit.partition.index)] = .some(commit.offset) }
+    var seen: Set<Key> = []
+    let asked = look.commits.map { Key(group: $0.group, slot: $0.partition.index) }
+    for key in commits.map({ Key(group: $0.group, slot: $0.partition.index) }) + asked where seen.insert(key).inserted {
+      let own = commits.filter { $0.group == key.group && $0.partition.index == key.slot }
+      guard let answer = found[key] else {
+        ledger.doubt(.consumerOffsets, "the committed offset of \(key.group) was not asked for")
+        continue
+      }
+      let last = own.lastIndex { promise($0.outcome, $0.answeredAt, $0.incarnation, history, look) != .none }
+      let allowed = own[(last ?? own.startIndex)...].filter { $0.outcome != .failed }.map(\.offset)
+      if let answer, allowed.contains(answer) { continue }
+      if answer == nil && last == nil { continue }
+      let name = history.creations[key.slot].partition
+      let owed = last.map { "\(own[$0].offset)" } ?? "absent or one that was committed"
+      ledger.violate(.consumerOffsets, slot: key.slot, at: Self.place(name, look, answer ?? 0)) {
+        "\(name): the committed offset of \(key.group) must be \(owed), found \(answer?.description ?? "none")"
+      }
+    }
+  }
+
+  /// The promise of a single acknowledged fact at the time of the look.
+  private func promise(
+    _ outcome: Outcome, _ instant: Instant, _ incarnation: Int, _ history: History, _ look: Observation
+  ) -> Promise {
+    guard outcome == .acknowledged else { return .none }
+    let rules = PromiseRules(contract, history)
+    let initial = rules.acknowledged(at: instant)
+    return stride(from: incarnation, to: look.restart, by: 1).reduce(initial) { rules.after($0, crash: $1) }
+  }
+
+  private static func place(_ partition: TopicPartition, _ look: Observation, _ offset: Offset = 0) -> Divergence {
+    Divergence(topic: partition.topic, partition: partition.partition, offset: offset, restart: look.restart)
+  }
+}
+
+extension MessageCounts {
+  mutating func add(_ other: MessageCounts) {
+    attempted += other.attempted
+    acknowledged += other.acknowledged
+    indeterminate += other.indeterminate
+    recovered += other.recovered
+    lost += other.lost
+    duplicated += other.duplicated
+    reordered += other.reordered
+    phantom += other.phantom
+    corruptServed += other.corruptServed
+    corruptReported += other.corruptReported
+  }
+}

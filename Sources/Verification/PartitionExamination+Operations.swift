@@ -1,0 +1,134 @@
+import LogModel
+
+/// Loss: what is owed and was not served.
+extension PartitionExamination {
+  private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind == .powerLoss } }
+  private var window: Duration? { if case .interval(let d) = contract.sync { d } else { nil } }
+
+  func isServed(_ sequence: Int) -> Bool {
+    served.offsetOf[sequence] >= 0 || (!probed.isEmpty && probed[sequence])
+  }
+
+  /// The first message of the operation that no fetch returned, as a number within it.
+  func firstMissing(_ place: Int) -> Int? {
+    let operation = operation(place)
+    if Int(served.servedOf[place]) == operation.count { return nil }
+    return (0..<operation.count).first { !isServed(operation.firstSequence + $0) }
+  }
+
+  mutating func judgeOperations(_ ledger: inout Ledger) {
+    let some = partition.attempted > 0
+    let applied: [CheckName] =
+      [.noAcknowledgedLoss, .lossIsSuffix] + (window != nil && hasPowerLoss ? [.lossWindow] : [])
+    for name in applied { ledger.apply(name, exercised: some) }
+    if !isEnded {
+      for name in applied + [.noGaps] { ledger.doubt(name, "\(partition.name): the look did not come to its end") }
+    }
+    let survivors = survivorsByIncarnation()
+    for place in partition.operations.indices { judge(place, survivors, &ledger) }
+  }
+
+  private mutating func judge(_ place: Int, _ survivors: [Int64], _ ledger: inout Ledger) {
+    let operation = operation(place)
+    let duty = duties[place]
+    count(operation)
+    guard operation.outcome != .failed, let missing = firstMissing(place) else { return }
+    let base = duty.base >= 0 ? duty.base : served.baseOf[place]
+    let end = base &+ Int64(operation.count)
+    if base >= 0 && end <= partition.trimmedBefore.rawValue { return }
+    let straddlesTrim = base >= 0 && base < partition.trimmedBefore.rawValue
+    guard isEnded || (base >= 0 && end <= served.end) else { return }
+    let at = base &+ Int64(missing)
+    let isWhole = served.servedOf[place] == 0
+
+    if operation.outcome == .acknowledged { counts.lost += countMissing(operation, from: missing) }
+    if !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
+      violate(&ledger, .contentIntact, at: at) {
+        "the \(operation.count) messages sent as one batch must be there together, found \(served.servedOf[place])"
+      }
+    }
+    guard !duty.isDamaged, !straddlesTrim else { return }
+    switch duty.kind {
+    case .required:
+      lose(&ledger, .noAcknowledgedLoss, at: at) {
+        let owed = operation.outcome == .acknowledged ? "was acknowledged at" : "had been recovered at"
+        return "message \(operation.firstSequence + missing) \(owed) offset \(at) and must be served, found nothing"
+      }
+      let passed = history.crashes[min(operation.incarnation, restart)..<restart]
+      if let window, passed.contains(where: { $0.kind == .powerLoss }) {
+        lose(&ledger, .lossWindow, at: at) {
+          "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may go, "
+            + "found offset \(at) gone"
+        }
+      }
+    case .optional where operation.outcome == .acknowledged && isWhole:
+      guard let crash = duty.allowedLossAt, crash < survivors.count, survivors[crash] > base else { return }
+      lose(&ledger, .lossIsSuffix, at: at) {
+        "with offset \(at) everything behind it must be gone, found offset \(survivors[crash]) still served"
+      }
+    case .optional, .failed, .settled: break
+    }
+  }
+
+  private mutating func count(_ operation: Operation) {
+    guard operation.incarnation == 0 else { return }
+    counts.attempted += operation.count
+    switch operation.outcome {
+    case .acknowledged: counts.acknowledged += operation.count
+    case .indeterminate: counts.indeterminate += operation.count
+    case .failed: break
+    }
+  }
+
+  private func countMissing(_ operation: Operation, from missing: Int) -> Int {
+    (missing..<operation.count).count { !isServed(operation.firstSequence + $0) }
+  }
+
+  private func holdsCorrupt(_ from: Int64, _ to: Int64) -> Bool {
+    served.corrupt.contains { $0.from.rawValue < to && $0.to.rawValue > from }
+  }
+
+  /// For each incarnation the highest base offset at which an operation of it, or of one before it, is served.
+  private func survivorsByIncarnation() -> [Int64] {
+    var highest = [Int64](repeating: -1, count: restart + 1)
+    for place in partition.operations.indices where served.servedOf[place] > 0 {
+      let incarnation = operation(place).incarnation
+      highest[incarnation] = max(highest[incarnation], served.baseOf[place])
+    }
+    for i in highest.indices.dropFirst() { highest[i] = max(highest[i], highest[i - 1]) }
+    return highest
+  }
+
+  /// Appends after a restart are accepted, get offsets of their own, and survive.
+  func judgeAppends(_ ledger: inout Ledger) {
+    for incarnation in stride(from: 1, through: restart, by: 1) {
+      let places = partition.operations.indices.filter { operation($0).incarnation == incarnation }
+      guard !places.isEmpty else { continue }
+      ledger.apply(.appendAfterRecovery, exercised: true)
+      let acknowledged = places.filter { operation($0).outcome == .acknowledged }
+      let answered = places.count { operation($0).answeredAt != nil }
+      if answered > 0 && acknowledged.isEmpty && !contract.refusingIncarnations.contains(incarnation) {
+        violate(&ledger, .appendAfterRecovery, at: served.end) {
+          "an append after restart \(incarnation) must be accepted, found all \(answered) refused"
+        }
+      }
+      let recoveredEnd = earlier.filter { $0.restart == incarnation && $0.operations <= partition.operations[places[0]] }
+        .compactMap(\.highWatermark).max()
+      for place in acknowledged {
+        let base = duties[place].base
+        if let recoveredEnd, base < recoveredEnd.rawValue {
+          violate(&ledger, .appendAfterRecovery, at: base) {
+            "an append after restart \(incarnation) must stand at \(recoveredEnd) or later, "
+              + "found it acknowledged at \(base)"
+          }
+        }
+        guard isEnded, duties[place].kind == .required, !duties[place].isDamaged, let missing = firstMissing(place),
+          base &+ Int64(missing) >= partition.trimmedBefore.rawValue
+        else { continue }
+        lose(&ledger, .appendAfterRecovery, at: base &+ Int64(missing)) {
+          "offset \(base &+ Int64(missing)), appended after restart \(incarnation), must be served, found nothing"
+        }
+      }
+    }
+  }
+}

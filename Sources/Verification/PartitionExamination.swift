@@ -1,0 +1,183 @@
+import LogModel
+
+/// The judgement of one partition in one look.
+struct PartitionExamination {
+  let history: History
+  let mark: HistoryMark
+  let contract: Contract
+  let partition: PartitionHistory
+  let look: PartitionLook
+  let isFinished: Bool
+  let isRegistered: Bool
+  let earlier: [EarlierLook]
+  /// This look's own reports for this partition, and those of all looks so far.
+  let ownReports: [OffsetRange]
+  let reports: [OffsetRange]
+  let duties: [Duty]
+
+  var served: ServedLog
+  var counts = MessageCounts()
+
+  // What the duties come to, in offsets.
+  /// Gaps over these are excused: what damage took under `skip-corrupted`.
+  var excused: [OffsetRange] = []
+  /// Everything that damage may have taken.
+  var damaged: [OffsetRange] = []
+  /// The end of what must be there.
+  var requiredEnd: Int64 = 0
+  /// No log end offset can lie beyond this.
+  var possibleEnd: Int64 = 0
+  /// Some damage touched nobody knows what: a loss here cannot be judged.
+  var isVague = false
+  /// Messages that a start-offset probe returned.
+  var probed: [Bool] = []
+
+  var restart: Int { mark.crashes }
+  var claims: Watermarks? { look.after ?? look.before }
+  /// Consumption came to some end: what it has not returned, it does not return.
+  var isEnded: Bool { isFinished && (look.end != nil || !isRegistered) }
+
+  init(
+    _ history: History, _ observation: Observation, _ contract: Contract, _ partition: PartitionHistory,
+    _ earlier: [EarlierLook], reports: [ReportedDamage]
+  ) {
+    self.history = history
+    self.contract = contract
+    self.partition = partition
+    self.earlier = earlier
+    mark = observation.mark
+    look = observation.partitions[partition.slot]
+    isFinished = observation.isFinished
+    isRegistered = observation.registered?.contains(partition.name) ?? true
+    ownReports = OffsetRange.union(
+      observation.reported.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    self.reports = OffsetRange.union(reports.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    duties = partition.duties(history, mark, contract, earlier)
+    let start = (look.before ?? look.after)?.logStartOffset ?? 0
+    served = ServedLog(start: start.rawValue, partition)
+  }
+
+  mutating func run(_ ledger: inout Ledger) {
+    summarizeDuties()
+    noteProbes()
+    judgeServed(&ledger)
+    judgeOperations(&ledger)
+    judgeWatermarks(&ledger)
+    judgeProbes(&ledger)
+    judgeConsumption(&ledger)
+    judgeReports(&ledger)
+    judgeAppends(&ledger)
+  }
+
+  func operation(_ place: Int) -> Operation { history.operations[partition.operations[place]] }
+
+  func divergence(_ offset: Int64) -> Divergence {
+    Divergence(
+      topic: partition.name.topic, partition: partition.name.partition, offset: Offset(offset), restart: restart)
+  }
+
+  func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
+    ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(detail())" }
+  }
+
+  /// For what unknown damage may explain: then a doubt, else a violation.
+  func lose(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
+    if isVague {
+      ledger.doubt(name, "\(partition.name): a fault damaged it at unknown offsets, and \(detail())")
+    } else {
+      violate(&ledger, name, at: offset, detail)
+    }
+  }
+
+  private mutating func summarizeDuties() {
+    var touched: [OffsetRange] = []
+    for damage in history.damages[..<mark.damages] where damage.partition.index == partition.slot {
+      guard let ranges = damage.touched else {
+        isVague = true
+        continue
+      }
+      touched += ranges
+    }
+    damaged = touched
+    possibleEnd = (look.before ?? look.after)?.logStartOffset.rawValue ?? 0
+    var unplaced: Int64 = 0
+    for (place, duty) in duties.enumerated() {
+      let operation = operation(place)
+      let end = duty.base &+ Int64(operation.count)
+      if duty.base < 0 {
+        if duty.kind == .optional { unplaced &+= Int64(operation.count) }
+        continue
+      }
+      if duty.isDamaged { damaged.append(OffsetRange(from: Offset(duty.base), to: Offset(end))) }
+      if duty.kind == .required && !duty.isDamaged { requiredEnd = max(requiredEnd, end) }
+      if duty.kind == .required || duty.kind == .optional { possibleEnd = max(possibleEnd, end) }
+    }
+    possibleEnd = max(possibleEnd, partition.trimmedBefore.rawValue) &+ unplaced
+    damaged = OffsetRange.union(damaged)
+    if contract.recovery == .skipCorrupted { excused = damaged }
+  }
+
+  private mutating func noteProbes() {
+    guard look.exactProbes.count > 0 else { return }
+    probed = [Bool](repeating: false, count: partition.operationOfSequence.count)
+    for run in look.exactProbes.runs where run.sequence >= 0 {
+      for i in 0..<Int64(run.count) where run.sequence + i < probed.count { probed[Int(run.sequence + i)] = true }
+    }
+  }
+
+  private mutating func judgeServed(_ ledger: inout Ledger) {
+    let some = look.served.count > 0
+    for name in [CheckName.noDuplicates, .noReordering, .noPhantoms, .contentIntact, .offsetsStable] {
+      ledger.apply(name, exercised: some)
+    }
+    ledger.apply(.noGaps, exercised: some || partition.attempted > 0)
+    ledger.apply(.recoveredWithinAttempted, exercised: some)
+    var walk = served
+    walk.walk(look.served.runs, partition, duties, history) { finding in report(finding, &ledger) }
+    served = walk
+    counts.duplicated = served.duplicated
+    counts.phantom = served.phantom
+    counts.reordered = served.reordered
+    counts.corruptServed = served.corruptCount
+    counts.recovered = served.intact
+    if served.distinctOffsets + look.overflow > partition.attempted {
+      violate(&ledger, .recoveredWithinAttempted, at: Int64(partition.attempted)) {
+        "at most the \(partition.attempted) messages attempted can be served, found "
+          + "\(served.distinctOffsets + look.overflow)"
+      }
+    }
+  }
+
+  private func report(_ finding: ServedLog.Finding, _ ledger: inout Ledger) {
+    switch finding {
+    case .corrupt(let offset):
+      violate(&ledger, .contentIntact, at: offset) { "offset \(offset) is served with bytes that were never sent" }
+    case .phantom(let offset, let sequence, let kind):
+      violate(&ledger, .noPhantoms, at: offset) {
+        switch kind {
+        case .failed: "offset \(offset) holds message \(sequence), whose sending had failed for certain"
+        case .settled(let restart): "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
+        default: "offset \(offset) holds message \(sequence), which was never sent"
+        }
+      }
+    case .duplicate(let offset, let sequence, let first):
+      violate(&ledger, .noDuplicates, at: offset) { "message \(sequence) stands at \(first) and again at \(offset)" }
+    case .moved(let offset, let sequence, let expected):
+      violate(&ledger, .offsetsStable, at: min(offset, expected)) {
+        "message \(sequence) must stand at offset \(expected), found at \(offset)"
+      }
+    case .replaced(let offset, let sequence):
+      violate(&ledger, .offsetsStable, at: offset) {
+        "offset \(offset) was served before with another message than \(sequence)"
+      }
+    case .reordered(let offset, let sequence):
+      violate(&ledger, .noReordering, at: offset) {
+        "message \(sequence) at offset \(offset) stands behind a later one of its producer"
+      }
+    case .gap(let gap):
+      let from = max(gap.from.rawValue, 0)
+      guard let at = excused.firstUncovered(from, gap.to.rawValue) else { return }
+      lose(&ledger, .noGaps, at: at) { "offset \(at) must be served after \(at - 1), found \(gap.to)" }
+    }
+  }
+}

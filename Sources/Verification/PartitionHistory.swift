@@ -1,0 +1,192 @@
+import LogModel
+
+/// What was tried on one partition up to a mark, indexed for the walk over what it served.
+struct PartitionHistory {
+  let slot: Int
+  let name: TopicPartition
+  /// Numbers in `History.operations`, in the order of submission.
+  var operations: [Int] = []
+  /// For each sequence number the place in `operations`, or -1.
+  var operationOfSequence: [Int32] = []
+  /// Messages of each operation.
+  private var counts: [Int] = []
+  var attempted = 0
+  var producers = 0
+  /// Messages below this were deleted on request.
+  var trimmedBefore = Offset(0)
+  /// Why the history itself cannot be judged.
+  var flaw: String?
+
+  /// Sequence numbers are an index: they have to be dense.
+  private static let maximumSequence = 1 << 28
+
+  static func all(_ history: History, _ mark: HistoryMark) -> [PartitionHistory] {
+    var partitions = history.creations[..<mark.creations].enumerated().map {
+      PartitionHistory(slot: $0.offset, name: $0.element.partition)
+    }
+    for index in 0..<mark.operations {
+      let p = history.operations[index].partition.index
+      if p < partitions.count { partitions[p].operations.append(index) }
+    }
+    for trim in history.trims[..<mark.trims] where trim.partition.index < partitions.count {
+      let p = trim.partition.index
+      partitions[p].trimmedBefore = max(partitions[p].trimmedBefore, trim.before)
+    }
+    for p in partitions.indices { partitions[p].index(history) }
+    return partitions
+  }
+
+  private init(slot: Int, name: TopicPartition) {
+    self.slot = slot
+    self.name = name
+  }
+
+  private mutating func index(_ history: History) {
+    let end = operations.lazy.map { history.operations[$0].firstSequence + history.operations[$0].count }.max() ?? 0
+    guard end <= Self.maximumSequence else {
+      flaw = "sequence numbers of \(name) must be dense from 0, found \(end - 1)"
+      return
+    }
+    operationOfSequence = [Int32](repeating: -1, count: end)
+    for (place, index) in operations.enumerated() {
+      let operation = history.operations[index]
+      attempted += operation.count
+      counts.append(operation.count)
+      producers = max(producers, operation.producer + 1)
+      for sequence in operation.firstSequence..<(operation.firstSequence + operation.count) {
+        if operationOfSequence[sequence] >= 0 { flaw = "sequence \(sequence) of \(name) was sent twice" }
+        operationOfSequence[sequence] = Int32(place)
+      }
+    }
+    if producers > 1 << 22 { flaw = "producers of \(name) must be numbered densely from 0, found \(producers - 1)" }
+  }
+}
+
+/// Where each operation stood in an earlier look, to be compared with a later one.
+struct EarlierLook {
+  let restart: Int
+  let operations: Int
+  let isFinished: Bool
+  let reached: Bool
+  let highWatermark: Offset?
+  /// For each place in `PartitionHistory.operations` the offset of the first message, or -1 where it was not served.
+  var base: [Int64]
+
+  init(_ observation: Observation, _ partition: PartitionHistory, _ history: History) {
+    let look = partition.slot < observation.partitions.count ? observation.partitions[partition.slot] : nil
+    restart = observation.restart
+    operations = observation.mark.operations
+    isFinished = observation.isFinished
+    reached = look?.end == .reached
+    highWatermark = (look?.after ?? look?.before)?.highWatermark
+    base = [Int64](repeating: -1, count: partition.operations.count)
+    for run in look?.served.runs ?? [] where run.sequence >= 0 {
+      var at = run.sequence
+      let end = run.sequence &+ Int64(run.count)
+      while at < end, at < partition.operationOfSequence.count {
+        let place = Int(partition.operationOfSequence[Int(at)])
+        guard place >= 0 else {
+          at += 1
+          continue
+        }
+        let operation = history.operations[partition.operations[place]]
+        let first = Int64(operation.firstSequence)
+        if base[place] < 0 { base[place] = run.offset &+ (at - run.sequence) &- (at - first) }
+        at = first + Int64(operation.count)
+      }
+    }
+  }
+}
+
+/// What is owed to, and excused for, one operation in the look that is judged.
+struct Duty {
+  enum Kind: Equatable {
+    /// Must be served whole.
+    case required
+    /// May be there, wholly.
+    case optional
+    /// Must not be there: refused for certain.
+    case failed
+    /// Must not be there: the look after this restart found it gone.
+    case settled(restart: Int)
+  }
+
+  var kind: Kind
+  /// A fault may have destroyed it: its loss is excused.
+  var isDamaged = false
+  /// The loss is owed a report.
+  var isReportOwed = false
+  /// The first crash that was allowed to take it.
+  var allowedLossAt: Int?
+  /// Where it stood when it was last seen, or by its acknowledgement; -1 where nobody knows.
+  var base: Int64 = -1
+}
+
+extension PartitionHistory {
+  /// What each operation is owed at `mark`; see the table in Contract.swift.
+  func duties(_ history: History, _ mark: HistoryMark, _ contract: Contract, _ earlier: [EarlierLook]) -> [Duty] {
+    let rules = PromiseRules(contract, history)
+    var duties: [Duty] = []
+    duties.reserveCapacity(operations.count)
+    for place in operations.indices {
+      duties.append(duty(place, history, mark, rules, earlier))
+    }
+    for damage in history.damages[..<mark.damages] where damage.partition.index == slot {
+      excuse(damage, &duties, contract.recovery)
+    }
+    return duties
+  }
+
+  private func duty(
+    _ place: Int, _ history: History, _ mark: HistoryMark, _ rules: PromiseRules, _ earlier: [EarlierLook]
+  ) -> Duty {
+    let operation = history.operations[operations[place]]
+    if operation.outcome == .failed { return Duty(kind: .failed) }
+    var duty = Duty(kind: .optional, base: operation.baseOffset?.rawValue ?? -1)
+    var promise = Promise.none
+    if operation.outcome == .acknowledged {
+      promise = rules.acknowledged(at: operation.answeredAt ?? operation.submittedAt)
+    }
+    var settled: Int?
+    var restart = operation.incarnation
+    while restart < mark.crashes {
+      promise = rules.after(promise, crash: restart)
+      if promise == .none && duty.allowedLossAt == nil { duty.allowedLossAt = restart }
+      restart += 1
+      for look in earlier where look.restart == restart && look.operations > operations[place] {
+        if look.base[place] >= 0 {
+          promise = rules.served(promise, writtenIn: operation.incarnation, restart: restart)
+          (duty.allowedLossAt, settled) = (nil, nil)
+          if duty.base < 0 { duty.base = look.base[place] }
+        } else if look.isFinished && look.reached && promise == .none && settled == nil {
+          settled = restart
+        }
+      }
+    }
+    if operation.outcome == .acknowledged && operation.incarnation == mark.crashes { promise = .durable }
+    if let settled {
+      duty.kind = .settled(restart: settled)
+    } else {
+      duty.kind = promise == .none ? .optional : .required
+    }
+    return duty
+  }
+
+  private func excuse(_ damage: Damage, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
+    guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
+    var first = Int64.max
+    for place in duties.indices where operations[place] < damage.operationsBefore && duties[place].base >= 0 {
+      let base = duties[place].base
+      guard ranges.overlaps(base, base &+ Int64(counts[place])) else { continue }
+      first = min(first, base)
+    }
+    first = min(first, ranges[0].from.rawValue)
+    for place in duties.indices where operations[place] < damage.operationsBefore && duties[place].base >= 0 {
+      let base = duties[place].base
+      let isTouched = ranges.overlaps(base, base &+ Int64(counts[place]))
+      guard isTouched || (recovery == .truncateAtCorruption && base >= first) else { continue }
+      duties[place].isDamaged = true
+      if damage.isDetectable { duties[place].isReportOwed = true }
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import Benchmarks
+import Foundation
+import Trials
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure appends and recovery against raw loops on the same file system, in the same run.",
+    discussion: """
+      Every figure is a ratio to a raw loop that ran just before and just after it. Exits with 1 where a target is missed.
+      """)
+
+  @Option(help: "The directory whose file system is measured.")
+  var dir = "."
+  @Flag(help: "Only the rows that carry a target, in short slices.")
+  var quick = false
+  @Option(help: "Only `append` or only `scan`.")
+  var only: String?
+  @Option(help: "Rounds of subject and references for each row.")
+  var rounds: Int?
+  @Option(help: "terminal, json or json=PATH; repeatable.")
+  var report: [String] = ["terminal"]
+
+  func run() throws {
+    do {
+      var part: BenchOptions.Part?
+      if let only {
+        part = BenchOptions.Part(rawValue: only)
+        if part == nil { throw BenchError.invalidOption("--only", value: only, expected: "append or scan") }
+      }
+      let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
+      let reports = try report.map { try BenchOptions.Report($0) }
+      var bench = Bench(options, append: [EngineAppendSubject()], scan: [EngineScanSubject()])
+      bench.isCancelled = { Interruption.isRequested }
+      bench.onProgress = { progress in
+        FileHandle.standardError.write(Data("[\(progress.done + 1)/\(progress.total)] \(progress.title)\n".utf8))
+      }
+      let table = try bench.run()
+      for report in reports {
+        switch report {
+        case .terminal: print(table.renderText())
+        case .json(let path?): try Data(try table.renderJSON().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        case .json(nil): print(try table.renderJSON())
+        }
+      }
+      if table.exitCode != 0 { throw ExitCode(table.exitCode) }
+    } catch let error as BenchError {
+      Failure(message: "\(error)", code: error.exitCode).end()
+    } catch let error as RawReferenceError {
+      Failure(message: "\(error)", code: 69).end()
+    }
+  }
+}

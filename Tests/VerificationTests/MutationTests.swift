@@ -1,0 +1,290 @@
+import LogModel
+import Testing
+import Verification
+
+/// Each mutation is a lie or a loss that one check must find, and no check but its companions.
+enum Mutation: String, CaseIterable, Sendable {
+  case lostRequest, lostMessageInRequest, lostTail, lostEverything
+  case skippedWhileConsuming, servedTwice, doubledLog, swappedOfOneProducer, swappedUnanswered, swappedOfTwoProducers
+  case neverSent, certainlyFailed, flippedBit, splitUnanswered, renumbered
+  case watermarkTooLow, watermarkZero, watermarkGuessedFromBytes, watermarkWentBack, endCountsTornRecord
+  case startOffOnAnother, startAnswersEmpty, startServesBehind, stuckAtOffset, stuckAtClaim, fetchFails
+  case partitionForgotten, partitionInvented, commitForgotten, commitBehind, commitInvented
+  case reportedUndamaged, reportedBeyondEnd, lostAfterRestart, foreignMessages
+
+  var check: CheckName {
+    switch self {
+    case .lostRequest, .lostMessageInRequest, .lostTail, .lostEverything: .noAcknowledgedLoss
+    case .skippedWhileConsuming: .noGaps
+    case .servedTwice: .noDuplicates
+    case .doubledLog: .recoveredWithinAttempted
+    case .swappedOfOneProducer, .swappedUnanswered: .noReordering
+    case .swappedOfTwoProducers, .renumbered: .offsetsStable
+    case .neverSent, .certainlyFailed: .noPhantoms
+    case .flippedBit, .splitUnanswered, .foreignMessages: .contentIntact
+    case .watermarkTooLow, .watermarkZero, .watermarkGuessedFromBytes: .highWatermark
+    case .watermarkWentBack: .watermarkNeverBack
+    case .endCountsTornRecord: .logEndOffset
+    case .startOffOnAnother, .startAnswersEmpty, .startServesBehind: .everyStartOffset
+    case .stuckAtOffset, .stuckAtClaim, .fetchFails: .consumptionEnds
+    case .partitionForgotten, .partitionInvented: .partitionsRegistered
+    case .commitForgotten, .commitBehind, .commitInvented: .consumerOffsets
+    case .reportedUndamaged, .reportedBeyondEnd: .damageReported
+    case .lostAfterRestart: .appendAfterRecovery
+    }
+  }
+
+  var companions: Set<CheckName> {
+    switch self {
+    case .lostRequest: [.noGaps, .appendAfterRecovery, .everyStartOffset]
+    case .lostMessageInRequest: [.noGaps, .contentIntact, .appendAfterRecovery, .everyStartOffset]
+    case .lostTail, .lostEverything: [.highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery]
+    case .lostAfterRestart: [.noAcknowledgedLoss, .highWatermark, .logEndOffset, .watermarkNeverBack]
+    case .doubledLog: [.noDuplicates]
+    case .swappedOfOneProducer: [.offsetsStable]
+    case .neverSent: [.recoveredWithinAttempted]
+    case .flippedBit, .foreignMessages: [.noAcknowledgedLoss, .appendAfterRecovery]
+    case .splitUnanswered: [.noGaps, .everyStartOffset, .noAcknowledgedLoss]
+    case .renumbered: [.noAcknowledgedLoss, .highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery,
+      .contentIntact]
+    case .watermarkZero: [.watermarkNeverBack]
+    case .watermarkTooLow, .watermarkGuessedFromBytes: [.watermarkNeverBack]
+    case .watermarkWentBack: [.highWatermark]
+    case .stuckAtOffset, .fetchFails: [.noAcknowledgedLoss, .appendAfterRecovery]
+    default: []
+    }
+  }
+
+  func apply(to a: inout Answers, _ story: inout Story) {
+    let p = Int.random(in: 0..<3, using: &story.random)
+    let ops = story.acknowledged(p)
+    let op = ops[Int.random(in: 0..<ops.count - 1, using: &story.random)]
+    let last = ops[ops.count - 1]
+    let count = a.partitions[p].served.count
+    func mark(_ hw: Int, _ leo: Int) -> Watermarks {
+      Watermarks(logStartOffset: 0, highWatermark: Offset(hw), logEndOffset: Offset(leo))
+    }
+    func claim(_ hw: Int, _ leo: Int) { (a.partitions[p].before, a.partitions[p].after) = (mark(hw, leo), mark(hw, leo)) }
+    func cut(to end: Int) {
+      a.partitions[p].served.removeLast(count - end)
+      claim(end, end)
+      a.partitions[p].probes.removeAll()
+    }
+    func remove(_ offsets: Range<Int>) {
+      a.partitions[p].served.removeAll { offsets.contains($0.offset) }
+      for i in a.partitions[p].probes.indices {
+        let start = a.partitions[p].probes[i].start
+        a.partitions[p].probes[i].first = a.partitions[p].served.first { $0.offset >= start }
+      }
+    }
+    func add(_ sequence: Int?) {
+      a.partitions[p].served.append(Answers.Served(offset: a.partitions[p].served.count, sequence: sequence))
+      claim(a.partitions[p].served.count, a.partitions[p].served.count)
+      a.partitions[p].probes.removeLast()
+    }
+    func swap(_ i: Int, _ j: Int) {
+      let (x, y) = (a.partitions[p].served[i].sequence, a.partitions[p].served[j].sequence)
+      (a.partitions[p].served[i].sequence, a.partitions[p].served[j].sequence) = (y, x)
+      a.partitions[p].probes.removeAll()
+    }
+    switch self {
+    case .lostRequest: remove(op.offsets)
+    case .lostMessageInRequest:
+      let wide = ops.dropLast().first { $0.count > 1 }!
+      remove(wide.offsets.lowerBound..<wide.offsets.lowerBound + 1)
+    case .lostTail: cut(to: last.offsets.lowerBound)
+    case .lostEverything: cut(to: 0)
+    case .lostAfterRestart: cut(to: last.offsets.lowerBound)
+    case .skippedWhileConsuming: a.partitions[p].served.removeAll { op.offsets.contains($0.offset) }
+    case .servedTwice: add(op.firstSequence)
+    case .doubledLog: for s in a.partitions[p].served { add(s.sequence) }
+    case .swappedOfOneProducer:
+      for i in ops.indices {
+        guard let j = ops.indices.first(where: { $0 > i && ops[$0].producer == ops[i].producer }) else { continue }
+        return swap(ops[i].offsets.lowerBound, ops[j].offsets.lowerBound)
+      }
+    case .swappedOfTwoProducers:
+      for i in ops.indices.dropLast() where ops[i].producer != ops[i + 1].producer {
+        // Neighbours of one message each keep the order of every producer.
+        guard ops[i].count == 1, ops[i + 1].count == 1, ops[i].offsets.upperBound == ops[i + 1].offsets.lowerBound
+        else { continue }
+        return swap(ops[i].offsets.lowerBound, ops[i + 1].offsets.lowerBound)
+      }
+    case .swappedUnanswered: swap(count - 1, count - 2)
+    case .splitUnanswered:
+      a.partitions[p].served.removeLast(2)
+      claim(count - 2, count - 2)
+      a.partitions[p].probes.removeAll()
+    case .neverSent: add(1_000_000)
+    case .certainlyFailed:
+      add(story.history.operations.first { $0.partition.index == p && $0.outcome == .failed }!.firstSequence)
+    case .flippedBit: a.partitions[p].served[op.offsets.lowerBound].sequence = nil
+    case .foreignMessages:
+      for offset in op.offsets { a.partitions[p].served[offset].sequence = nil }
+    case .renumbered:
+      remove(op.offsets)
+      for i in a.partitions[p].served.indices { a.partitions[p].served[i].offset = i }
+      let end = a.partitions[p].served.count
+      claim(end, end)
+      a.partitions[p].probes.removeAll()
+    case .watermarkTooLow: claim(count - 1, count)
+    case .watermarkZero: claim(0, count)
+    case .watermarkGuessedFromBytes: claim(count * 10 + 1, count)
+    case .watermarkWentBack:
+      a.partitions[p].before = mark(count + 1, count)
+    case .endCountsTornRecord: claim(count, count + 1)
+    case .startOffOnAnother:
+      a.partitions[p].probes[1].first = a.partitions[p].served[2]
+    case .startAnswersEmpty: a.partitions[p].probes[op.offsets.lowerBound].first = nil
+    case .startServesBehind: a.partitions[p].probes[count / 2].first = a.partitions[p].served[0]
+    case .stuckAtOffset, .fetchFails:
+      let at = op.offsets.lowerBound
+      a.partitions[p].served.removeLast(count - at)
+      a.partitions[p].probes.removeAll()
+      a.partitions[p].end = self == .fetchFails
+        ? .failed(at: Offset(at), "EIO") : .stuck(at: Offset(at), emptyAnswers: 5)
+    case .stuckAtClaim: a.partitions[p].end = .stuck(at: Offset(count), emptyAnswers: 5)
+    case .partitionForgotten: a.registered!.remove(at: p)
+    case .partitionInvented: a.registered!.append(TopicPartition("orders-0", 5))
+    case .commitForgotten: a.commits[p].offset = nil
+    case .commitBehind: a.commits[p].offset = 1
+    case .commitInvented: a.commits[p].offset = 77_777
+    case .reportedUndamaged:
+      a.reported.append(
+        ReportedDamage(partition: PartitionSlot(p), offsets: OffsetRange(from: 2, to: 3), reason: "checksum"))
+    case .reportedBeyondEnd:
+      let tail = OffsetRange(from: Offset(count), to: Offset(count + 3))
+      a.reported.append(ReportedDamage(partition: PartitionSlot(p), offsets: tail, reason: "checksum"))
+    }
+  }
+}
+
+struct MutationTests {
+  /// Three incarnations under `always`; the last look is the one that lies.
+  static func story(_ seed: UInt64, for mutation: Mutation? = nil) -> (Story, [Observation]) {
+    var story = Story(seed: seed)
+    if mutation == .reportedBeyondEnd {
+      for p in 0..<3 { for _ in 0..<6 { story.append(p, count: 2) } }
+    } else {
+      for p in 0..<3 {
+        story.append(p, count: 1, producer: 0)
+        story.append(p, count: 1, producer: 1)
+        story.append(p, count: 4, producer: 2)
+      }
+      story.fillAll()
+    }
+    for p in 0..<3 {
+      story.commit(p, 1)
+      story.commit(p, 3)
+    }
+    var looks = [story.look()]
+    story.crash(.processKill)
+    looks.append(story.look())
+    for p in 0..<3 { for _ in 0..<4 { story.append(p, count: 2) } }
+    story.crash(.powerLoss)
+    looks.append(story.look())
+    return (story, looks)
+  }
+
+  @Test(arguments: 0..<100 as Range<UInt64>)
+  func soundEngineIsHeld(seed: UInt64) {
+    let (story, looks) = Self.story(seed)
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, looks)
+    #expect(judgement.verdict == .held, "\(judgement.text)")
+    #expect(judgement.counts.lost == 0 && judgement.counts.recovered > 0)
+    #expect(judgement.countedRestart == 1)
+  }
+
+  @Test(arguments: Mutation.allCases)
+  func eachMutationIsFoundByItsCheckAlone(mutation: Mutation) {
+    for seed in 0..<40 as Range<UInt64> {
+      var (story, looks) = Self.story(seed, for: mutation)
+      if mutation == .swappedUnanswered {
+        for p in 0..<3 { for _ in 0..<2 { story.append(p, count: 1, producer: 5, .indeterminate, lands: true) } }
+      } else if mutation == .splitUnanswered {
+        for p in 0..<3 { story.append(p, count: 4, producer: 5, .indeterminate, lands: true) }
+      }
+      if mutation == .swappedUnanswered || mutation == .splitUnanswered {
+        story.crash(.processKill)
+      } else {
+        looks.removeLast()
+      }
+      var answers = story.answers()
+      mutation.apply(to: &answers, &story)
+      looks.append(answers.observed(by: story.history))
+      let judgement = Oracle(Contract(sync: .always)).judge(story.history, looks)
+      #expect(judgement.verdict == .violated)
+      #expect(judgement.violated.contains(mutation.check), "seed \(seed): \(judgement.text)")
+      let others = judgement.violated.subtracting(mutation.companions).subtracting([mutation.check])
+      #expect(others.isEmpty, "seed \(seed): \(judgement.text)")
+      let found = judgement[mutation.check]!
+      #expect(!found.detail.isEmpty && found.divergence?.restart == story.history.crashes.count)
+    }
+  }
+
+  /// Every check that the oracle judges can fail: this and `ContractTests` name a way for each.
+  @Test func everyCheckHasAMutation() {
+    let elsewhere: Set<CheckName> = [.lossIsSuffix, .lossWindow, .recoveryCompletes, .noHang, .engineSurvives]
+    let here = Set(Mutation.allCases.map(\.check))
+    #expect(here.union(elsewhere) == Set(CheckName.allCases))
+  }
+
+  @Test func neverHeldWhenAProtectedMessageIsGone() {
+    var random = SeededGenerator(seed: 7, stream: "drops")
+    for round in 0..<1000 as Range<UInt64> {
+      var (story, looks) = Self.story(round % 50)
+      let k = Int.random(in: 0..<3, using: &random)
+      // Drop from any look what was acknowledged before it, in any of the ways an engine can hide it.
+      let past = Self.prefix(story, restart: k)
+      let p = Int.random(in: 0..<3, using: &random)
+      let ops = story.acknowledged(p).filter { $0.incarnation < max(k, 1) }
+      let op = ops.randomElement(using: &random)!
+      var answers = past
+      let victim = op.offsets.randomElement(using: &random)!
+      answers.partitions[p].served.removeAll { $0.offset == victim }
+      if random.chance(1, in: 2) {
+        for i in answers.partitions[p].served.indices { answers.partitions[p].served[i].offset = i }
+        let end = Offset(answers.partitions[p].served.count)
+        let marks = Watermarks(logStartOffset: 0, highWatermark: end, logEndOffset: end)
+        (answers.partitions[p].before, answers.partitions[p].after) = (marks, marks)
+      }
+      answers.partitions[p].probes.removeAll()
+      looks[k] = answers.observed(by: Self.history(story.history, restart: k))
+      let judgement = Oracle(Contract(sync: .always)).judge(story.history, looks)
+      #expect(judgement.verdict == .violated)
+      #expect(judgement[.noAcknowledgedLoss]?.verdict == .violated)
+      #expect(judgement.counts.lost >= 1)
+      story.wait(.zero)
+    }
+  }
+
+  /// The sound answers of the look after `restart`.
+  static func prefix(_ story: Story, restart: Int) -> Answers {
+    var past = story
+    if restart < 2 {
+      for p in 0..<3 {
+        let appended = story.acknowledged(p, incarnation: 1).map(\.count).reduce(0, +)
+        past.logs[p].removeLast(appended)
+      }
+    }
+    return past.answers()
+  }
+
+  /// The history as it stood when the look after `restart` began.
+  static func history(_ whole: History, restart: Int) -> History {
+    var history = History(seed: whole.seed)
+    for creation in whole.creations { history.create(creation.partition, at: creation.answeredAt) }
+    for operation in whole.operations where operation.incarnation < max(restart, 1) {
+      while history.incarnation < operation.incarnation { history.crash(.processKill, at: operation.submittedAt) }
+      let n = history.submit(
+        operation.partition, producer: operation.producer, firstSequence: operation.firstSequence,
+        count: operation.count, at: operation.submittedAt)
+      if let base = operation.baseOffset { history.acknowledge(n, baseOffset: base, at: operation.answeredAt!) }
+    }
+    for commit in whole.commits {
+      history.commit(group: commit.group, commit.partition, offset: commit.offset, commit.outcome, at: commit.answeredAt)
+    }
+    while history.incarnation < restart { history.crash(.processKill, at: Instant(nanoseconds: 0)) }
+    return history
+  }
+}
