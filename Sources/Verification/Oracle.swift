@@ -30,7 +30,7 @@ public struct Oracle: Sendable {
     let reports = look.reported + earlier.flatMap(\.reported)
     for partition in partitions {
       var examination = PartitionExamination(
-        history, look, contract, partition, earlier.map { EarlierLook($0, partition, history) }, reports: reports)
+        history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
       examination.run(&ledger)
       counts.add(examination.counts)
       if let claims = examination.claims {
@@ -57,7 +57,8 @@ public struct Oracle: Sendable {
     for (i, crash) in history.crashes.enumerated().dropFirst() where crash.instant < history.crashes[i - 1].instant {
       return "crash \(i) happened before crash \(i - 1)"
     }
-    return history.crashes.count < (history.operations.last?.incarnation ?? 0) ? "operations outlive the last crash" : nil
+    let last = history.operations.last?.incarnation ?? 0
+    return history.crashes.count < last ? "operations outlive the last crash" : nil
   }
 
   private static func unjudged(_ flaw: String, _ restart: Int) -> Judgement {

@@ -102,11 +102,15 @@ extension PartitionExamination {
 
   private func judgeExactProbe(_ start: Int64, _ sequence: Int64, _ ledger: inout Ledger) {
     if sequence < 0 {
-      return violate(&ledger, .contentIntact, at: start) { "a fetch at \(start) begins with bytes that were never sent" }
+      return violate(&ledger, .contentIntact, at: start) {
+        "a fetch at \(start) begins with bytes that were never sent"
+      }
     }
     let place = sequence < partition.operationOfSequence.count ? Int(partition.operationOfSequence[Int(sequence)]) : -1
     guard place >= 0, duties[place].kind != .failed else {
-      return violate(&ledger, .noPhantoms, at: start) { "a fetch at \(start) begins with message \(sequence), never sent" }
+      return violate(&ledger, .noPhantoms, at: start) {
+        "a fetch at \(start) begins with message \(sequence), never sent"
+      }
     }
     let consumedAt = served.offsetOf[Int(sequence)]
     let expected = consumedAt >= 0 ? consumedAt
@@ -123,7 +127,9 @@ extension PartitionExamination {
     guard let found = probe.offset else {
       let below = max(served.end, requiredEnd)
       guard start < below, !excused.contains(start), start >= partition.trimmedBefore.rawValue else { return }
-      return lose(&ledger, .everyStartOffset, at: start) { "a fetch at \(start) must begin there, found an empty answer" }
+      return lose(&ledger, .everyStartOffset, at: start) {
+        "a fetch at \(start) must begin there, found an empty answer"
+      }
     }
     if found > start, excused.covers(start, found) || found <= partition.trimmedBefore.rawValue { return }
     lose(&ledger, .everyStartOffset, at: start) { "a fetch at \(start) must begin there, found \(found)" }
@@ -154,13 +160,16 @@ extension PartitionExamination {
     ledger.apply(.damageReported, exercised: !damaged.isEmpty || !ownReports.isEmpty || isVague)
     if !isEnded { ledger.doubt(.damageReported, "\(partition.name): the look did not come to its end") }
     var somethingIsMissing = false
-    for (place, duty) in duties.enumerated() where isEnded && duty.kind == .required {
+    let mustReport = isEnded && (isVague || !damaged.isEmpty)
+    for (place, duty) in duties.enumerated() where mustReport && duty.kind == .required {
       guard let missing = firstMissing(place) else { continue }
       somethingIsMissing = true
       guard duty.isDamaged, duty.isReportOwed else { continue }
       let from = duty.base &+ Int64(missing)
       guard let at = reports.firstUncovered(from, duty.base &+ Int64(operation(place).count)) else { continue }
-      violate(&ledger, .damageReported, at: at) { "offset \(at), destroyed by a fault, must be reported, found no report" }
+      violate(&ledger, .damageReported, at: at) {
+        "offset \(at), destroyed by a fault, must be reported, found no report"
+      }
     }
     if isVague && somethingIsMissing && reports.isEmpty {
       violate(&ledger, .damageReported, at: served.end) { "a fault destroyed messages, found no report of any" }

@@ -70,7 +70,7 @@ extension PartitionExamination {
     }
   }
 
-  private mutating func count(_ operation: Operation) {
+  private mutating func count(_ operation: PartitionOperation) {
     guard operation.incarnation == 0 else { return }
     counts.attempted += operation.count
     switch operation.outcome {
@@ -80,7 +80,7 @@ extension PartitionExamination {
     }
   }
 
-  private func countMissing(_ operation: Operation, from missing: Int) -> Int {
+  private func countMissing(_ operation: PartitionOperation, from missing: Int) -> Int {
     (missing..<operation.count).count { !isServed(operation.firstSequence + $0) }
   }
 
@@ -90,6 +90,7 @@ extension PartitionExamination {
 
   /// For each incarnation the highest base offset at which an operation of it, or of one before it, is served.
   private func survivorsByIncarnation() -> [Int64] {
+    guard hasPowerLoss else { return [] }
     var highest = [Int64](repeating: -1, count: restart + 1)
     for place in partition.operations.indices where served.servedOf[place] > 0 {
       let incarnation = operation(place).incarnation
@@ -106,14 +107,16 @@ extension PartitionExamination {
       guard !places.isEmpty else { continue }
       ledger.apply(.appendAfterRecovery, exercised: true)
       let acknowledged = places.filter { operation($0).outcome == .acknowledged }
-      let answered = places.count { operation($0).answeredAt != nil }
+      let answered = places.count { operation($0).isAnswered }
       if answered > 0 && acknowledged.isEmpty && !contract.refusingIncarnations.contains(incarnation) {
         violate(&ledger, .appendAfterRecovery, at: served.end) {
           "an append after restart \(incarnation) must be accepted, found all \(answered) refused"
         }
       }
-      let recoveredEnd = earlier.filter { $0.restart == incarnation && $0.operations <= partition.operations[places[0]] }
-        .compactMap(\.highWatermark).max()
+      let recovered = earlier.filter {
+        $0.restart == incarnation && $0.operations <= operation(places[0]).number
+      }
+      let recoveredEnd = recovered.compactMap(\.highWatermark).max()
       for place in acknowledged {
         let base = duties[place].base
         if let recoveredEnd, base < recoveredEnd.rawValue {

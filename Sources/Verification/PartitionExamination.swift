@@ -69,7 +69,7 @@ struct PartitionExamination {
     judgeAppends(&ledger)
   }
 
-  func operation(_ place: Int) -> Operation { history.operations[partition.operations[place]] }
+  func operation(_ place: Int) -> PartitionOperation { partition.operations[place] }
 
   func divergence(_ offset: Int64) -> Divergence {
     Divergence(
@@ -133,7 +133,7 @@ struct PartitionExamination {
     ledger.apply(.noGaps, exercised: some || partition.attempted > 0)
     ledger.apply(.recoveredWithinAttempted, exercised: some)
     var walk = served
-    walk.walk(look.served.runs, partition, duties, history) { finding in report(finding, &ledger) }
+    walk.walk(look.served.runs, partition, duties) { finding in report(finding, &ledger) }
     served = walk
     counts.duplicated = served.duplicated
     counts.phantom = served.phantom
@@ -156,7 +156,8 @@ struct PartitionExamination {
       violate(&ledger, .noPhantoms, at: offset) {
         switch kind {
         case .failed: "offset \(offset) holds message \(sequence), whose sending had failed for certain"
-        case .settled(let restart): "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
+        case .settled(let restart):
+          "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
         default: "offset \(offset) holds message \(sequence), which was never sent"
         }
       }

@@ -1,15 +1,47 @@
 import LogModel
 
+/// What the oracle needs of an `Operation`, close together: the judgement of single-message requests is bound by
+/// memory, and the operations of one partition lie far apart in the history.
+struct PartitionOperation {
+  /// In `History.operations`.
+  let number: Int
+  /// Of the acknowledgement, or -1.
+  let base: Int64
+  /// The submission where there was no answer.
+  let answeredAt: Instant
+  private let first: Int32
+  private let messages: Int32
+  private let sender: Int32
+  private let age: Int32
+  let outcome: Outcome
+  let isAnswered: Bool
+
+  var firstSequence: Int { Int(first) }
+  var count: Int { Int(messages) }
+  var producer: Int { Int(sender) }
+  var incarnation: Int { Int(age) }
+
+  init(_ number: Int, _ operation: Operation) {
+    self.number = number
+    base = operation.outcome == .acknowledged ? operation.baseOffset?.rawValue ?? -1 : -1
+    answeredAt = operation.answeredAt ?? operation.submittedAt
+    first = Int32(clamping: operation.firstSequence)
+    messages = Int32(clamping: operation.count)
+    sender = Int32(clamping: operation.producer)
+    age = Int32(clamping: operation.incarnation)
+    outcome = operation.outcome
+    isAnswered = operation.answeredAt != nil
+  }
+}
+
 /// What was tried on one partition up to a mark, indexed for the walk over what it served.
 struct PartitionHistory {
   let slot: Int
   let name: TopicPartition
-  /// Numbers in `History.operations`, in the order of submission.
-  var operations: [Int] = []
+  /// In the order of submission.
+  var operations: [PartitionOperation] = []
   /// For each sequence number the place in `operations`, or -1.
   var operationOfSequence: [Int32] = []
-  /// Messages of each operation.
-  private var counts: [Int] = []
   var attempted = 0
   var producers = 0
   /// Messages below this were deleted on request.
@@ -26,13 +58,13 @@ struct PartitionHistory {
     }
     for index in 0..<mark.operations {
       let p = history.operations[index].partition.index
-      if p < partitions.count { partitions[p].operations.append(index) }
+      if p < partitions.count { partitions[p].operations.append(PartitionOperation(index, history.operations[index])) }
     }
     for trim in history.trims[..<mark.trims] where trim.partition.index < partitions.count {
       let p = trim.partition.index
       partitions[p].trimmedBefore = max(partitions[p].trimmedBefore, trim.before)
     }
-    for p in partitions.indices { partitions[p].index(history) }
+    for p in partitions.indices { partitions[p].index() }
     return partitions
   }
 
@@ -41,17 +73,15 @@ struct PartitionHistory {
     self.name = name
   }
 
-  private mutating func index(_ history: History) {
-    let end = operations.lazy.map { history.operations[$0].firstSequence + history.operations[$0].count }.max() ?? 0
+  private mutating func index() {
+    let end = operations.lazy.map { $0.firstSequence + $0.count }.max() ?? 0
     guard end <= Self.maximumSequence else {
       flaw = "sequence numbers of \(name) must be dense from 0, found \(end - 1)"
       return
     }
     operationOfSequence = [Int32](repeating: -1, count: end)
-    for (place, index) in operations.enumerated() {
-      let operation = history.operations[index]
+    for (place, operation) in operations.enumerated() {
       attempted += operation.count
-      counts.append(operation.count)
       producers = max(producers, operation.producer + 1)
       for sequence in operation.firstSequence..<(operation.firstSequence + operation.count) {
         if operationOfSequence[sequence] >= 0 { flaw = "sequence \(sequence) of \(name) was sent twice" }
@@ -72,7 +102,7 @@ struct EarlierLook {
   /// For each place in `PartitionHistory.operations` the offset of the first message, or -1 where it was not served.
   var base: [Int64]
 
-  init(_ observation: Observation, _ partition: PartitionHistory, _ history: History) {
+  init(_ observation: Observation, _ partition: PartitionHistory) {
     let look = partition.slot < observation.partitions.count ? observation.partitions[partition.slot] : nil
     restart = observation.restart
     operations = observation.mark.operations
@@ -89,7 +119,7 @@ struct EarlierLook {
           at += 1
           continue
         }
-        let operation = history.operations[partition.operations[place]]
+        let operation = partition.operations[place]
         let first = Int64(operation.firstSequence)
         if base[place] < 0 { base[place] = run.offset &+ (at - run.sequence) &- (at - first) }
         at = first + Int64(operation.count)
@@ -129,7 +159,7 @@ extension PartitionHistory {
     var duties: [Duty] = []
     duties.reserveCapacity(operations.count)
     for place in operations.indices {
-      duties.append(duty(place, history, mark, rules, earlier))
+      duties.append(duty(place, mark, rules, earlier))
     }
     for damage in history.damages[..<mark.damages] where damage.partition.index == slot {
       excuse(damage, &duties, contract.recovery)
@@ -138,14 +168,14 @@ extension PartitionHistory {
   }
 
   private func duty(
-    _ place: Int, _ history: History, _ mark: HistoryMark, _ rules: PromiseRules, _ earlier: [EarlierLook]
+    _ place: Int, _ mark: HistoryMark, _ rules: PromiseRules, _ earlier: [EarlierLook]
   ) -> Duty {
-    let operation = history.operations[operations[place]]
+    let operation = operations[place]
     if operation.outcome == .failed { return Duty(kind: .failed) }
-    var duty = Duty(kind: .optional, base: operation.baseOffset?.rawValue ?? -1)
+    var duty = Duty(kind: .optional, base: operation.base)
     var promise = Promise.none
     if operation.outcome == .acknowledged {
-      promise = rules.acknowledged(at: operation.answeredAt ?? operation.submittedAt)
+      promise = rules.acknowledged(at: operation.answeredAt)
     }
     var settled: Int?
     var restart = operation.incarnation
@@ -153,7 +183,7 @@ extension PartitionHistory {
       promise = rules.after(promise, crash: restart)
       if promise == .none && duty.allowedLossAt == nil { duty.allowedLossAt = restart }
       restart += 1
-      for look in earlier where look.restart == restart && look.operations > operations[place] {
+      for look in earlier where look.restart == restart && look.operations > operation.number {
         if look.base[place] >= 0 {
           promise = rules.served(promise, writtenIn: operation.incarnation, restart: restart)
           (duty.allowedLossAt, settled) = (nil, nil)
@@ -175,15 +205,15 @@ extension PartitionHistory {
   private func excuse(_ damage: Damage, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
     guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
     var first = Int64.max
-    for place in duties.indices where operations[place] < damage.operationsBefore && duties[place].base >= 0 {
+    for place in duties.indices where operations[place].number < damage.operationsBefore && duties[place].base >= 0 {
       let base = duties[place].base
-      guard ranges.overlaps(base, base &+ Int64(counts[place])) else { continue }
+      guard ranges.overlaps(base, base &+ Int64(operations[place].count)) else { continue }
       first = min(first, base)
     }
     first = min(first, ranges[0].from.rawValue)
-    for place in duties.indices where operations[place] < damage.operationsBefore && duties[place].base >= 0 {
+    for place in duties.indices where operations[place].number < damage.operationsBefore && duties[place].base >= 0 {
       let base = duties[place].base
-      let isTouched = ranges.overlaps(base, base &+ Int64(counts[place]))
+      let isTouched = ranges.overlaps(base, base &+ Int64(operations[place].count))
       guard isTouched || (recovery == .truncateAtCorruption && base >= first) else { continue }
       duties[place].isDamaged = true
       if damage.isDetectable { duties[place].isReportOwed = true }

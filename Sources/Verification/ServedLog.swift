@@ -41,8 +41,7 @@ struct ServedLog {
   }
 
   mutating func walk(
-    _ runs: [ServedRun], _ partition: PartitionHistory, _ duties: [Duty], _ history: History,
-    _ find: (Finding) -> Void
+    _ runs: [ServedRun], _ partition: PartitionHistory, _ duties: [Duty], _ find: (Finding) -> Void
   ) {
     var lastOfProducer = [Int64](repeating: -1, count: partition.producers)
     var place = -1
@@ -73,7 +72,7 @@ struct ServedLog {
             find(.phantom(offset, sequence: sequence, nil))
             continue
           }
-          let operation = history.operations[partition.operations[place]]
+          let operation = partition.operations[place]
           (first, count) = (Int64(operation.firstSequence), Int64(operation.count))
           producer = operation.producer
           base = duties[place].base
@@ -95,6 +94,7 @@ struct ServedLog {
           if case .settled = duties[place].kind, duties[place].isDamaged { break }
           phantom &+= 1
           find(.phantom(offset, sequence: sequence, duties[place].kind))
+          continue
         case .required, .optional:
           let expected = (base >= 0 ? base : baseOf[place]) &+ (sequence &- first)
           if offset != expected { find(.moved(offset, sequence: sequence, expected: expected)) }

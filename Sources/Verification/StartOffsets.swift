@@ -17,10 +17,10 @@ public enum StartOffsets {
     var chosen: Set<Int64> = [lso.rawValue]
     if limit > 1 { chosen.insert(hw.rawValue - 1) }
     for edges in [segmentEdges, batchEdges] {
-      let inside = Set(edges.lazy.map(\.rawValue).filter(range.contains)).sorted()
-      let near = Set(inside.flatMap { [$0 &- 1, $0, $0 &+ 1] }.filter(range.contains)).sorted()
+      let inside = edges.lazy.map(\.rawValue).filter(range.contains).sorted()
       let room = max(0, limit - limit / 4 - chosen.count)
-      chosen.formUnion(near.count <= room ? near : thinned(inside, to: room))
+      let near = 3 * inside.count <= room ? inside.flatMap { [$0 - 1, $0, $0 + 1] }.filter(range.contains) : inside
+      chosen.formUnion(thinned(near, to: room))
     }
     while chosen.count < limit { chosen.insert(Int64.random(in: range, using: &generator)) }
     return chosen.sorted().map { Offset($0) }

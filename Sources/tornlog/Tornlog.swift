@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import Foundation
 import Trials
 
 @main
@@ -31,7 +31,7 @@ struct Failure: Error {
   var code: Int32
 
   func end() -> Never {
-    fputs("tornlog: \(message)\n", stderr)
+    FileHandle.standardError.write(Data("tornlog: \(message)\n".utf8))
     exit(code)
   }
 }

@@ -64,7 +64,9 @@ enum Mutation: String, CaseIterable, Sendable {
     func mark(_ hw: Int, _ leo: Int) -> Watermarks {
       Watermarks(logStartOffset: 0, highWatermark: Offset(hw), logEndOffset: Offset(leo))
     }
-    func claim(_ hw: Int, _ leo: Int) { (a.partitions[p].before, a.partitions[p].after) = (mark(hw, leo), mark(hw, leo)) }
+    func claim(_ hw: Int, _ leo: Int) {
+      (a.partitions[p].before, a.partitions[p].after) = (mark(hw, leo), mark(hw, leo))
+    }
     func cut(to end: Int) {
       a.partitions[p].served.removeLast(count - end)
       claim(end, end)
@@ -199,6 +201,9 @@ struct MutationTests {
   func eachMutationIsFoundByItsCheckAlone(mutation: Mutation) {
     for seed in 0..<40 as Range<UInt64> {
       var (story, looks) = Self.story(seed, for: mutation)
+      if mutation == .swappedUnanswered || mutation == .splitUnanswered {
+        for p in 0..<3 { story.append(p, count: 1) }
+      }
       if mutation == .swappedUnanswered {
         for p in 0..<3 { for _ in 0..<2 { story.append(p, count: 1, producer: 5, .indeterminate, lands: true) } }
       } else if mutation == .splitUnanswered {
@@ -282,7 +287,8 @@ struct MutationTests {
       if let base = operation.baseOffset { history.acknowledge(n, baseOffset: base, at: operation.answeredAt!) }
     }
     for commit in whole.commits {
-      history.commit(group: commit.group, commit.partition, offset: commit.offset, commit.outcome, at: commit.answeredAt)
+      history.commit(
+        group: commit.group, commit.partition, offset: commit.offset, commit.outcome, at: commit.answeredAt)
     }
     while history.incarnation < restart { history.crash(.processKill, at: Instant(nanoseconds: 0)) }
     return history
