@@ -26,7 +26,9 @@ indirect enum JSONText {
     case .number(let d): text += d.isFinite ? d.description : "null"
     case .string(let s): Self.quote(s, into: &text)
     case .array(let items):
-      Self.list(items, "[", "]", into: &text, levels, indent) { $0.write(into: &$1, levels: levels - 1, indent: indent + 1) }
+      Self.list(items, "[", "]", into: &text, levels, indent) {
+        $0.write(into: &$1, levels: levels - 1, indent: indent + 1)
+      }
     case .object(let entries):
       Self.list(entries, "{", "}", into: &text, levels, indent) { entry, text in
         Self.quote(entry.0, into: &text)

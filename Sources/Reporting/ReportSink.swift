@@ -25,7 +25,7 @@ extension ReportError: CustomStringConvertible {
     switch self {
     case .cannotWrite(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
     case .unknownFormat(let name, let supported):
-      "there is no report '\(name)'; there are \(supported.joined(separator: ", ")), each with =PATH or to standard output"
+      "there is no report '\(name)'; there are \(supported.joined(separator: ", ")), each as NAME or NAME=PATH"
     case .emptyPath(let format): "report '\(format)=' names no path; without '=' it goes to standard output"
     }
   }

@@ -19,7 +19,11 @@ public struct TerminalStyle: Hashable, Sendable {
   }
 
   enum Paint: String {
-    case good = "32", bad = "1;31", doubtful = "33", strong = "1", faint = "2"
+    case good = "32"
+    case bad = "1;31"
+    case doubtful = "33"
+    case strong = "1"
+    case faint = "2"
   }
 
   func paint(_ text: String, _ paint: Paint) -> String {
@@ -106,7 +110,8 @@ public final class TerminalRecorder: RunRecorder {
       }
     let cut = summary.interrupted ? style.paint("interrupted: ", .doubtful) : ""
     let time = durationText(summary.seconds)
-    var text = "\(cut)\(summary.trials)\(planned) trials: \(facts.joined(separator: ", ")); "
+    let trials = planned.isEmpty ? counted(summary.trials, "trial") : "\(summary.trials)\(planned) trials"
+    var text = "\(cut)\(trials): \(facts.joined(separator: ", ")); "
     text += "\(style.paint(word, paint)), \(time)\n"
     if let first = results.first(where: { !$0.isExpected }) { text += "next: \(first.reproduce.printable)\n" }
     return text

@@ -102,7 +102,9 @@ struct Ladder {
       return "\(defect) does not show up to \(rungs.last.map(recovered) ?? "")"
     }
     // The last that held and differs in the number of messages only, if there is one.
-    let last = rungs[..<broken].last { $0.verdict == .held && $0.numbers.dropFirst() == rungs[broken].numbers.dropFirst() }
+    let last = rungs[..<broken].last {
+      $0.verdict == .held && $0.numbers.dropFirst() == rungs[broken].numbers.dropFirst()
+    }
     return (last.map { recovered($0) + ", " } ?? "") + recovered(rungs[broken])
   }
 

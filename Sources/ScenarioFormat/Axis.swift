@@ -95,7 +95,9 @@ extension Axis {
     case .producers: return .integer(try number(text, 1...10_000))
     case .batch: return .integer(try number(text, 1...1_000_000))
     case .messageSize:
-      guard let bytes = byteCount(text) else { throw .malformed(text, of: rawValue, expected: "a size like 100B, 1KB or 1KiB") }
+      guard let bytes = byteCount(text) else {
+        throw .malformed(text, of: rawValue, expected: "a size like 100B, 1KB or 1KiB")
+      }
       let allowed = MessageContent.minimumSize...(64 << 20)
       guard allowed.contains(bytes) else { throw .outOfRange(bytes, of: "message-size", allowed: allowed) }
       return .integer(bytes)
@@ -108,7 +110,9 @@ extension Axis {
     case .storage: return try word("storage", StorageName.allCases.map(\.rawValue))
     case .defect: return try word("defect", ["none"] + vocabulary.defects)
     case .crashAt:
-      guard let point = CrashPoint(text) else { throw .malformed(text, of: rawValue, expected: "end, a share like 50%, or a number of messages") }
+      guard let point = CrashPoint(text) else {
+        throw .malformed(text, of: rawValue, expected: "end, a share like 50%, or a number of messages")
+      }
       return .text(point.description)
     }
   }

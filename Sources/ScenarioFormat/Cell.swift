@@ -82,7 +82,9 @@ public struct Cell: Hashable, Sendable {
       return n
     }
     func word<Word>(_ axis: Axis, _ read: (String) -> Word?) -> Word {
-      guard let text = values[axis]?.description, let word = read(text) else { preconditionFailure("\(axis) has no value") }
+      guard let text = values[axis]?.description, let word = read(text) else {
+        preconditionFailure("\(axis) has no value")
+      }
       return word
     }
     self.scenario = scenario.name

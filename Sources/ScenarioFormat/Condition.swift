@@ -29,7 +29,11 @@ enum ConditionSubject: Hashable, Sendable {
 public struct Condition: Hashable, Sendable {
   enum Comparison: String, Hashable, Sendable, CaseIterable {
     // The longer first: they are tried in this order.
-    case atMost = "<=", atLeast = ">=", differs = "!=", below = "<", above = ">"
+    case atMost = "<="
+    case atLeast = ">="
+    case differs = "!="
+    case below = "<"
+    case above = ">"
 
     func holds(_ a: AxisValue, _ b: AxisValue) -> Bool {
       guard self != .differs else { return a != b }

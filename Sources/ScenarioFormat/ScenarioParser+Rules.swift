@@ -45,7 +45,9 @@ extension SourceReader {
     let bound = String(text.dropFirst(comparison.rawValue.count).drop { $0 == " " })
     guard let value = literal(bound, node, name, subject) else { return nil }
     if case .text = value, comparison != .differs {
-      note(node.position, .malformed(text, of: name, expected: "a word, a list of words, or \"!= word\": words have no order"))
+      note(
+        node.position,
+        .malformed(text, of: name, expected: "a word, a list of words, or \"!= word\": words have no order"))
       return nil
     }
     return .compares(comparison, value)

@@ -8,15 +8,15 @@ import LogModel
 // | `title` | one line | required |
 // | `story` | free text with its source | none |
 // | `seed` | the seed where the command line gives none | command line's |
-// | `workload` | `topic` (orders), `append-between` (10; messages a partition between the two restarts, 0 for none), and any of the number axes below as a fixed value | |
+// | `workload` | `topic`, `append-between` (messages a partition between the restarts), number axes | orders, 10 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
 // | `crash` | `kind` and `at`, as fixed values of the axes `crash` and `crash-at` | process-kill, end |
 // | `exclude` | list of conditions: cells that are no trials | none |
 // | `faults` | list of faults, `- kind: { parameter: value }` or `- kind` | none |
-// | `overrides` | list of `when` + any of `faults`, `append-between`, `crash-at`, `trial-seconds`; first match changes the cell | none |
+// | `overrides` | list of `when` + `faults`, `append-between`, `crash-at`, `trial-seconds`; first match | none |
 // | `expect` | list of `when` + one of `caught-by: CHECK`, `outcome: held`; first match decides | held |
 // | `must-catch` | `{ DEFECT: CHECK }`: short for an `expect` of that defect, after all others | none |
-// | `suites` | name: a condition or a list of them; the cells that any of them matches have the suite as tag | all cells are `quick` and `full` |
+// | `suites` | name: a condition or a list; a cell that any matches has the tag | all are `quick` and `full` |
 // | `limits` | `trial-seconds` | 60 |
 //
 // | axis | values | default |

@@ -25,7 +25,8 @@ public struct ScenarioSelection: Hashable, Sendable {
     var known = ["quick", "full"]
     for name in scenarios.flatMap(\.suiteNames) where !known.contains(name) { known.append(name) }
     for tag in tags where !known.contains(tag) {
-      throw SelectionError(source: tag, column: 1, message: "\(ScenarioProblem.unknownWord(tag, of: "tag", known: known))")
+      throw SelectionError(
+        source: tag, column: 1, message: "\(ScenarioProblem.unknownWord(tag, of: "tag", known: known))")
     }
   }
 }

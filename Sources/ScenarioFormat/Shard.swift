@@ -12,7 +12,8 @@ public enum Shard: Hashable, Sendable, CustomStringConvertible {
   public init(_ text: String) throws(SelectionError) {
     let expected = "expected slice:M/N, hash:M/N or auto:N, with M from 1 to N"
     let halves = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    let numbers = (halves.count == 2 ? halves[1] : "").split(separator: "/", omittingEmptySubsequences: false).map { part in
+    let numbers = (halves.count == 2 ? halves[1] : "").split(separator: "/", omittingEmptySubsequences: false).map {
+      part in
       part.utf8.allSatisfy { (48...57).contains($0) } ? Int(part) : nil
     }
     switch (halves[0], numbers.first ?? nil, numbers.count > 1 ? numbers[1] : nil, numbers.count) {

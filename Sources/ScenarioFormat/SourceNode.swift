@@ -123,7 +123,9 @@ private struct DuplicateKeyMask {
   /// False where the key is not written as its plain text there, or there are too many.
   mutating func hide(_ name: String, at mark: Mark) -> Bool {
     let key = Array(name.unicodeScalars)
-    guard names.count < limit, !key.isEmpty, let standIn = Unicode.Scalar(0xE000 + UInt32(names.count)) else { return false }
+    guard names.count < limit, !key.isEmpty, let standIn = Unicode.Scalar(0xE000 + UInt32(names.count)) else {
+      return false
+    }
     var scalars = Array(text.unicodeScalars)
     var start = 0
     for _ in 1..<max(1, mark.line) {

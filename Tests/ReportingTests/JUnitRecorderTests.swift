@@ -3,11 +3,11 @@ import LogModel
 import Testing
 import Verification
 
+@testable import Reporting
+
 #if canImport(FoundationXML)
   import FoundationXML
 #endif
-
-@testable import Reporting
 
 /// The elements of a document in order, as a real parser sees them.
 private final class Elements: NSObject, XMLParserDelegate {

@@ -35,8 +35,9 @@ import Verification
     #expect((-1.05).fixed(1) == "-1.1" || (-1.05).fixed(1) == "-1.0")
     #expect(12.0.fixed(0) == "12")
     #expect(Double.nan.fixed(2) == "-")
-    #expect([0.04, 9.97, 59.4, 59.6, 185, 7800].map(durationText) == [
-      "0.0 s", "10 s", "59 s", "1 min 00 s", "3 min 05 s", "2 h 10 min",
-    ])
+    #expect(
+      [0.04, 9.97, 59.4, 59.6, 185, 7800].map(durationText) == [
+        "0.0 s", "10 s", "59 s", "1 min 00 s", "3 min 05 s", "2 h 10 min",
+      ])
   }
 }

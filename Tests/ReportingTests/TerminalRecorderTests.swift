@@ -5,7 +5,9 @@ import Verification
 @testable import Reporting
 
 @Suite struct TerminalRecorderTests {
-  func text(_ results: [TrialResult], _ style: TerminalStyle = TerminalStyle(), interrupted: Bool = false) throws -> String {
+  func text(_ results: [TrialResult], _ style: TerminalStyle = TerminalStyle(), interrupted: Bool = false) throws
+    -> String
+  {
     let sink = TextSink()
     try run(TerminalRecorder(sink, style: style), results, interrupted: interrupted)
     return sink.text
@@ -23,7 +25,7 @@ import Verification
         "  check      no-acknowledged-loss: offset 4 is returned by no fetch",
         "  fault      process-kill fired 1x: pid 7",
         "  reproduce  tornlog reproduce t1none-100",
-        "1 trials: 0 held, 1 violated, 0 unknown; 1 trial not as expected, 1.5 s",
+        "1 trial: 0 held, 1 violated, 0 unknown; 1 trial not as expected, 1.5 s",
         "next: tornlog reproduce t1none-100",
       ])
   }
@@ -77,7 +79,8 @@ import Verification
     let normal = try text([trial(), trial(messages: 10)])
     #expect(!normal.contains("messages=100 partitions=3 sync=always"))
     let verbose = try text([trial(), trial(messages: 10)], TerminalStyle(verbosity: .verbose))
-    #expect(verbose.contains("held     ten-vs-hundred messages=100 partitions=3 sync=always defect=none  100/100  0.3 s"))
+    #expect(
+      verbose.contains("held     ten-vs-hundred messages=100 partitions=3 sync=always defect=none  100/100  0.3 s"))
     let quiet = try text([trial(), trial(messages: 10)], TerminalStyle(verbosity: .quiet))
     #expect(quiet == "2 trials: 2 held, 0 violated, 0 unknown; all as expected, 1.5 s\n")
   }

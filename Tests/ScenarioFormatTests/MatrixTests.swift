@@ -109,7 +109,7 @@ import Testing
 
   @Test func theMatrixOfTenVersusHundred() throws {
     let cells = try shipped("chronik/ten-vs-hundred.yaml").cells()
-    // 8 volumes * 3 partitions * (sound: 3 policies * 2 crashes; each of 8 defects: 3 after a kill + always after a cut)
+    // 8 volumes * 3 partitions * (sound: 3 policies * 2 crashes; 8 defects: 3 after a kill + always after a cut)
     #expect(cells.count == 8 * 3 * (6 + 8 * 4))
     let quick = cells.filter { $0.tags.contains("quick") }
     #expect((120...180).contains(quick.count), "\(quick.count)")

@@ -128,9 +128,10 @@ import Testing
     #expect(errors(head + "23 }") == ["a.yaml:3:39: message-size is 23; it must be from 24 to 67108864"])
     #expect(errors(head + "1kb }") == ["a.yaml:3:39: message-size is '1kb'; expected a size like 100B, 1KB or 1KiB"])
     #expect(try parse(head + "[100B, 1KB, 1KiB] }").cells().map(\.messageSize) == [100, 1000, 1024])
-    #expect(errors("name: a\ntitle: t\nmatrix: { messages: 0 }") == [
-      "a.yaml:3:21: messages is 0; it must be from 1 to 1000000000"
-    ])
+    #expect(
+      errors("name: a\ntitle: t\nmatrix: { messages: 0 }") == [
+        "a.yaml:3:21: messages is 0; it must be from 1 to 1000000000"
+      ])
   }
 
   @Test func hostileFilesEndInAnError() {

@@ -86,7 +86,10 @@ import Testing
   @Test func shardNotation() throws {
     #expect(try Shard("slice:1/1") == .slice(1, of: 1))
     #expect(try Shard("auto:4") == .auto(of: 4))
-    for text in ["", "slice", "slice:", "slice:0/3", "slice:4/3", "slice:1/0", "slice:1/3/5", "hash:a/b", "auto:0", "auto:1/2", "slice:+1/3"] {
+    for text in [
+      "", "slice", "slice:", "slice:0/3", "slice:4/3", "slice:1/0", "slice:1/3/5", "hash:a/b", "auto:0", "auto:1/2",
+      "slice:+1/3",
+    ] {
       #expect(throws: SelectionError.self, "\(text)") { try Shard(text) }
     }
   }
