@@ -49,15 +49,19 @@ public final class Trace: @unchecked Sendable {
 
   public private(set) var entries: [TraceEntry] = []
   public let keepsPayloads: Bool
+  private let observer: ((TraceEntry) -> Void)?
 
-  public init(keepsPayloads: Bool = false) {
+  /// - Parameter observer: is told each entry as it is made, so that a trace outlives the process that makes it.
+  public init(keepsPayloads: Bool = false, observer: ((TraceEntry) -> Void)? = nil) {
     self.keepsPayloads = keepsPayloads
+    self.observer = observer
   }
 
   @discardableResult
   func append(_ event: TraceEvent, at time: Instant) -> UInt64 {
     let sequence = UInt64(entries.count)
     entries.append(TraceEntry(sequence: sequence, time: time, event: event))
+    observer?(entries[entries.count - 1])
     return sequence
   }
 }

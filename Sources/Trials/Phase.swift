@@ -33,6 +33,8 @@ struct PhaseReply: Codable {
   var judgement: Judgement?
   /// The harness itself failed: the trial is unknown.
   var failure: String?
+  /// The machine failed, not the engine and not the harness: a full disk, a missing permission.
+  var machineFailure: String?
   /// The crash that this life was to end in did not come.
   var crashMissed = false
   var storageName: String?

@@ -42,9 +42,10 @@ struct RealTrial {
       throw .directory(error)
     }
     let seam = SeamMeter(files, journal)
-    guard spec.crash == .powerLoss else { return Rig(loop: loop, storage: seam, power: nil, seam: seam) }
-    let power = PowerLossStorage(seam, boot: UInt32(life))
-    return Rig(loop: loop, storage: power, power: power, seam: seam)
+    let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life)) : nil
+    var top: any Storage = power ?? seam
+    if let path = spec.traceTo { top = TracingStorage(top, trace: try TraceFile.open(path, life: life)) }
+    return Rig(loop: loop, storage: top, power: power, seam: seam)
   }
 
   func produce() throws(TrialError) -> PhaseReply {
@@ -114,7 +115,7 @@ struct RealTrial {
             return
           }
         }
-        if notes.reply.crashMissed { return }
+        if notes.reply.crashMissed || rig.seam.machineFailure != nil { return }
         if spec.crash == .none || life.number == 2 {
           journal.stage = .closing
           do throws(EngineError) { try await engine.close() } catch { notes.reply.notices.append("close: \(error)") }
@@ -125,6 +126,7 @@ struct RealTrial {
         }
       }
     }.ending
+    if let failure = rig.seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
     // The signal is on its way: a life that is over waits for it.
     if notes.isDying, notes.reply.failure == nil { while true { pause() } }
     if ending != .finished { notes.reply.hang = "life \(life.number) \(ending)" }

@@ -1,8 +1,10 @@
+import Glibc
 import LogModel
 import Storage
 import Synchronization
 
-/// Sees every operation of a life on real files: how many are in flight, and how long the slowest took.
+/// Sees every operation of a life on real files, below every fault: how many are in flight, how long the slowest took,
+/// and whether the machine itself failed.
 final class SeamMeter: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop; `inFlight` may be read anywhere.
 
@@ -28,6 +30,19 @@ final class SeamMeter: StorageWrapper, @unchecked Sendable {
         if took > journal.slowestSync { journal.slowestSync = took }
       }
     }
-    return try await operation()
+    do throws(StorageError) {
+      return try await operation()
+    } catch {
+      if Self.isMachineFailure(error), machineFailure == nil { machineFailure = error }
+      throw error
+    }
+  }
+
+  /// The first error that no trial asks for: no fault stands below this wrapper.
+  private(set) var machineFailure: StorageError?
+
+  private static func isMachineFailure(_ error: StorageError) -> Bool {
+    guard case .errno(let code) = error.code else { return false }
+    return [ENOSPC, EDQUOT, EIO, EROFS, EACCES, EPERM, EMFILE, ENFILE, ENOMEM].contains(code)
   }
 }

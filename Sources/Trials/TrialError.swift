@@ -16,12 +16,32 @@ public enum TrialError: Error, Hashable, Sendable {
   /// The directory for the trials' files cannot be used.
   case directory(StorageError)
   case unknownDefect(String)
+  /// `--storage ring`, and the kernel says no.
+  case ringRefused(StorageError)
+  /// The trials that run at the same time do not fit; bytes.
+  case noRoom(String, needed: Int64, free: Int64)
+  /// The machine failed under a trial, and no fault of the trial's had asked for it.
+  case machine(String)
+
+  /// Whether the environment is to blame and not the harness.
+  public var isEnvironment: Bool {
+    switch self {
+    case .system, .directory, .ringRefused, .noRoom, .machine: true
+    case .worker, .unknownFault, .faultMissed, .unknownDefect: false
+    }
+  }
 }
 
 extension TrialError: CustomStringConvertible {
   public var description: String {
     switch self {
-    case .system(let what, let path, let code): "cannot \(what) \(path): \(String(cString: strerror(code)))"
+    case .system(let what, let path, let code):
+      "cannot \(what) \(path): \(String(cString: strerror(code)))\(code == ENOSPC ? " (free space there, or choose another place with --dir)" : "")"
+    case .ringRefused(let error):
+      "io_uring is refused here: \(error). `tornlog doctor` says why; --storage posix does without it"
+    case .noRoom(let path, let needed, let free):
+      "\(path) has \(free >> 20) MiB free and the trials need up to \(needed >> 20) MiB at a time; free space, choose another place with --dir, or lower --jobs"
+    case .machine(let text): text
     case .worker(let text): "worker process: \(text)"
     case .unknownFault(let kind): "there is no fault `\(kind)`"
     case .faultMissed(let text): "the fault did not fire: \(text)"

@@ -102,7 +102,9 @@ final class TrialRunner: @unchecked Sendable {
     }
     let request = PhaseRequest(phase: phase, spec: spec, folder: place.path)
     switch try worker.perform(request, seconds: spec.phaseSeconds + 5) {
-    case .replied(let reply): return reply
+    case .replied(let reply):
+      if let failure = reply.machineFailure { throw .machine(failure) }
+      return reply
     case .interrupted: findings.interrupted = true
     case .timedOut:
       let stage = try? Journal(path: place.journal, capacity: 0).stage

@@ -29,6 +29,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var faults: [FaultSpec]
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
+  /// A file that the persistence trace is written to, line by line; nil for none.
+  public var traceTo: String? = nil
 
   public var syncPolicy: SyncPolicy { SyncPolicy(sync) ?? .always }
 

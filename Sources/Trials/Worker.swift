@@ -42,10 +42,13 @@ public enum Worker {
       case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
       case .recover(let restart): return try RealTrial(request.spec, folder, life: restart).recover()
       case .judge: return PhaseReply(judgement: try Judging.judge(request.spec, folder))
-      case .model: return try ModelTrial(request.spec, folder).run()
+      case .model:
+        let trace = try request.spec.traceTo.map { (path) throws(TrialError) in try TraceFile.open(path, life: 0) }
+        return try ModelTrial(request.spec, folder).run(trace: trace)
       }
     } catch {
-      return PhaseReply(failure: "\(error)", crashMissed: error.isMissedFault)
+      return error.isEnvironment
+        ? PhaseReply(machineFailure: "\(error)") : PhaseReply(failure: "\(error)", crashMissed: error.isMissedFault)
     }
   }
 }

@@ -8,31 +8,174 @@ import Trials
 import Verification
 
 struct RunCommand: ParsableCommand {
-  static let configuration = CommandConfiguration(commandName: "run", abstract: "Run scenarios.")
-  @Argument var paths: [String] = ["Scenarios"]
-  @Option(name: .customShort("k")) var expression: String?
-  @Option(name: .customShort("t")) var tags: [String] = []
-  @Option var storage = "auto"
-  @Option var jobs = 2
-  @Option var dir = "/tmp"
+  static let configuration = CommandConfiguration(
+    commandName: "run", abstract: "Run scenarios: one trial for each cell of their matrices.",
+    discussion: "Without -t the cells of the suite `quick` run.")
+
+  @OptionGroup var scenarios: ScenarioOptions
+  @OptionGroup var output: OutputOptions
+  @OptionGroup var execution: ExecutionOptions
+
+  @Flag(name: [.customShort("x"), .customLong("fail-fast")], help: "Stop at the first trial that does not come out as expected.")
+  var failFast = false
+  @Flag(help: "Only the trials that did not come out as expected the last time.")
+  var lastFailed = false
+  @Option(help: "Seeds to run each trial with, counted up from the first.")
+  var seeds = 1
+  @Option(help: "Times to run each trial with the same seed.")
+  var `repeat` = 1
+  @Option(help: ArgumentHelp("Stop starting trials after this long: 10m.", valueName: "duration"))
+  var deadline: String?
+
+  func validate() throws {
+    guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): from 1 to 1000000") }
+    guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
+    if let deadline, DurationText.parse(deadline) == nil {
+      throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
+    }
+  }
 
   func run() throws {
-    let scenarios = try ScenarioFiles.load(paths, vocabulary: Planning.vocabulary)
-    let selection = ScenarioSelection(
-      tags: tags, expression: try expression.map { try SelectionExpression($0, vocabulary: Planning.vocabulary) })
-    let cells = selection.cells(of: scenarios)
-    let trials = try cells.map {
-      try Planning.trial($0, storage: StorageChoice(rawValue: storage)!, seed: nil, phaseSeconds: nil, expectsSound: false)
-    }
-    let plan = RunPlan(
-      trials: trials, jobs: jobs, directory: dir, keep: .never, failFast: false, deadline: nil,
-      executable: "/proc/self/exe")
-    let summary = try Run(plan) { event in
-      if case .trialFinished(_, let r) = event {
-        let bad = r.checks.filter { $0.verdict != .held }
-        print("\(r.isExpected ? "ok  " : "BAD ") \(r.verdict) \(r.axes) lost=\(r.counts.lost) rec=\(r.counts.recovered)/\(r.counts.attempted) \(String(format: "%.2f", r.seconds))s \(r.isExpected ? "" : "expected \(r.expectation) \(bad.map { "\($0.name.rawValue): \($0.detail)" }) \(r.notices) \(r.faults)\n   \(r.reproduce)")")
+    let loaded = scenarios.load()
+    let cells = scenarios.cells(of: loaded)
+    var trials: [PlannedTrial] = []
+    for cell in cells {
+      for n in 0..<UInt64(seeds) {
+        let planned = plan(cell, seedStep: n)
+        for _ in 0..<self.repeat { trials.append(planned) }
       }
-    }.execute(RunDescription(seed: 42, storage: storage, filesystem: "", trials: trials.count, jobs: jobs))
-    print(summary)
+    }
+    let memory = FailureMemory()
+    if lastFailed {
+      let tokens = memory.tokens
+      trials = trials.filter { tokens.contains(Token.encode($0.spec)) }
+    }
+    guard !trials.isEmpty else {
+      let hint = lastFailed ? "no trial of this selection failed the last time" : "no cell matches; `tornlog list -v` shows them all"
+      fail("nothing selected: \(hint)", ExitStatus.nothingSelected)
+    }
+    let summary = execution.execute(
+      trials, recorders: output.recorders(), failFast: failFast,
+      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory)
+    throw ExitCode(summary)
+  }
+
+  private func plan(_ cell: Cell, seedStep: UInt64) -> PlannedTrial {
+    do {
+      let base = execution.seed ?? cell.seed ?? Planning.defaultSeed
+      return try Planning.trial(
+        cell, storage: execution.storageChoice, seed: base &+ seedStep, phaseSeconds: execution.phaseSeconds,
+        expectsSound: !scenarios.defect.isEmpty)
+    } catch {
+      fail("\(error)", ExitStatus.internalError)
+    }
+  }
+}
+
+/// Where and how trials run.
+struct ExecutionOptions: ParsableArguments {
+  @Option(help: "The first seed; without it the scenario's, or 42.")
+  var seed: UInt64?
+  @Option(help: ArgumentHelp("Trials at once; without it one for each processor.", valueName: "n"))
+  var jobs: Int?
+  @Option(help: ArgumentHelp("How long one phase of a trial may take: 30s. Without it the scenario's limit.", valueName: "duration"))
+  var timeout: String?
+  @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
+  var dir: String?
+  @Option(help: "auto, ring, posix or memory.")
+  var storage = "auto"
+  @Option(help: "Keep the trials' files: never, on-failure or always.")
+  var keep = "never"
+
+  func validate() throws {
+    guard StorageChoice(rawValue: storage) != nil else { throw ValidationError("--storage \(storage): auto, ring, posix or memory") }
+    guard RunPlan.Keep(rawValue: keep) != nil else { throw ValidationError("--keep \(keep): never, on-failure or always") }
+    if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs \(jobs): from 1 to 256") }
+    if let timeout, DurationText.parse(timeout).map({ $0 <= .zero }) ?? true {
+      throw ValidationError("--timeout \(timeout): a duration like 30s")
+    }
+  }
+
+  var storageChoice: StorageChoice { StorageChoice(rawValue: storage) ?? .auto }
+  var phaseSeconds: Double? { timeout.flatMap(DurationText.parse)?.inSeconds }
+  var directory: String { dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp" }
+
+  /// Runs the trials and returns the exit code.
+  func execute(
+    _ trials: [PlannedTrial], recorders: [any RunRecorder], failFast: Bool, deadline: Double?, memory: FailureMemory?
+  ) -> Int32 {
+    let plan = RunPlan(
+      trials: trials, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, directory: directory,
+      keep: RunPlan.Keep(rawValue: keep) ?? .never, failFast: failFast, deadline: deadline,
+      executable: "/proc/self/exe")
+    do {
+      let description = try Preflight.examine(plan, seed: seed ?? trials[0].spec.seed)
+      for notice in description.notices { note(notice) }
+      var outcome = ExitDecision()
+      let run = Run(plan) { event in
+        for recorder in recorders { try recorder.record(event) }
+        if case .trialFinished(_, let result) = event {
+          outcome.take(result)
+          memory?.take(result)
+        }
+      }
+      let summary = try run.execute(description.run)
+      do { try memory?.save() } catch { note("the list for --last-failed could not be written: \(error)") }
+      if Interruption.isRequested { return ExitStatus.interrupted }
+      if summary.trials < trials.count, !failFast {
+        note("stopped at the deadline after \(summary.trials) of \(trials.count) trials")
+        return outcome.code == 0 ? ExitStatus.unknown : outcome.code
+      }
+      return outcome.code
+    } catch let error as TrialError {
+      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
+    } catch let error as ReportError {
+      fail("\(error)", ExitStatus.unavailable)
+    } catch {
+      fail("internal error: \(error)", ExitStatus.internalError)
+    }
+  }
+}
+
+/// From results to an exit code: a violation that nobody expected weighs more than a doubt.
+struct ExitDecision {
+  private(set) var code: Int32 = 0
+
+  mutating func take(_ result: TrialResult) {
+    guard !result.isExpected else { return }
+    let own = result.verdict == .unknown ? ExitStatus.unknown : ExitStatus.violated
+    if code != ExitStatus.violated { code = own }
+  }
+}
+
+/// The trials of the last run that did not come out as expected, for `--last-failed`: one token a line.
+final class FailureMemory {
+  private let path: String
+  private var failed: [String] = []
+
+  init() {
+    let environment = ProcessInfo.processInfo.environment
+    let cache = environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.cache"
+    path = cache + "/tornlog/last-failed"
+  }
+
+  var tokens: Set<String> {
+    guard FileManager.default.fileExists(atPath: path) else { return [] }
+    do {
+      return Set(try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init))
+    } catch {
+      fail("\(path) cannot be read: \(error.localizedDescription)", ExitStatus.unavailable)
+    }
+  }
+
+  func take(_ result: TrialResult) {
+    if !result.isExpected, let token = result.reproduce.split(separator: " ").last { failed.append(String(token)) }
+  }
+
+  func save() throws {
+    if failed.isEmpty, !FileManager.default.fileExists(atPath: path) { return }
+    try FileManager.default.createDirectory(
+      atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
+    try failed.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
   }
 }

@@ -17,21 +17,34 @@ struct Tornlog: ParsableCommand {
     commandName: "tornlog",
     abstract: "Breaks write-ahead logs on purpose, and says, offset by offset, what was lost that had been promised.",
     discussion: """
-      Exit codes: 0 every expectation held; 1 durability violated or a threshold missed; 2 unknown (a fault never fired,
-      a time-out, a checker crashed); 3 nothing selected; 64 usage; 65 invalid scenario; 69 the environment cannot run
-      it; 70 internal error; 130 interrupted, with partial reports written.
+      Exit codes: 0 every expectation held; 1 durability violated or a threshold missed; 2 unknown (a fault never \
+      fired, a time-out, a checker crashed); 3 nothing selected; 64 usage; 65 invalid scenario; 69 the environment \
+      cannot run it; 70 internal error; 130 interrupted, with partial reports written.
       """,
-    version: "1.0.0",
-    subcommands: [RunCommand.self, BenchCommand.self])
+    version: "tornlog 0.1.0",
+    subcommands: [
+      RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self,
+    ])
 }
 
-/// Ends the program with a message and one of the exit codes of the contract.
-struct Failure: Error {
-  var message: String
-  var code: Int32
+/// The exit codes of the contract.
+enum ExitStatus {
+  static let violated: Int32 = 1
+  static let unknown: Int32 = 2
+  static let nothingSelected: Int32 = 3
+  static let usage: Int32 = 64
+  static let invalidScenario: Int32 = 65
+  static let unavailable: Int32 = 69
+  static let internalError: Int32 = 70
+  static let interrupted: Int32 = 130
+}
 
-  func end() -> Never {
-    FileHandle.standardError.write(Data("tornlog: \(message)\n".utf8))
-    exit(code)
-  }
+/// Ends the program with a message on standard error and one of the exit codes.
+func fail(_ message: String, _ code: Int32) -> Never {
+  FileHandle.standardError.write(Data("tornlog: \(message)\n".utf8))
+  exit(code)
+}
+
+func note(_ message: String) {
+  FileHandle.standardError.write(Data("tornlog: \(message)\n".utf8))
 }

@@ -1,0 +1,66 @@
+import Foundation
+import Glibc
+import LogModel
+import Reporting
+import Storage
+
+/// The persistence trace in a file, written line by line, so that a SIGKILL takes nothing of it.
+enum TraceFile {
+  static func open(_ path: String, life: Int) throws(TrialError) -> Trace {
+    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .system("write the trace to", path, errno) }
+    write("==== life \(life)\n", to: descriptor)
+    // The descriptor stays open as long as the process lives: the trace may be written to until its last moment.
+    return Trace { entry in write("\(entry)\n", to: descriptor) }
+  }
+
+  private static func write(_ line: String, to descriptor: Int32) {
+    let bytes = Array(line.utf8)
+    _ = Glibc.write(descriptor, bytes, bytes.count)
+  }
+}
+
+/// What `reproduce` prints around the result.
+public enum Timeline {
+  /// Lines of each life that are shown unless all are asked for.
+  static let head = 12
+  static let tail = 28
+
+  public static func header(_ spec: TrialSpec) -> String {
+    """
+    \(spec.scenario), seed \(spec.seed), storage \(spec.storage.rawValue)
+      \(spec.messages) messages of \(spec.messageSize) bytes in batches of \(spec.batch), \(spec.partitions) partitions, \(spec.producers) producers
+      sync \(spec.sync), recovery \(spec.recovery.rawValue), crash \(spec.crash.rawValue), defect \(spec.defect)
+    """
+  }
+
+  /// The trace, or of each life its beginning and its end. Nil where there is none.
+  public static func excerpt(of path: String, whole: Bool) -> String? {
+    guard let data = FileManager.default.contents(atPath: path), !data.isEmpty else { return nil }
+    var out = "timeline (> submitted, < completed, ACK acknowledged by the engine)\n"
+    for life in String(decoding: data, as: UTF8.self).components(separatedBy: "==== ").dropFirst() {
+      let lines = life.split(separator: "\n")
+      guard let title = lines.first else { continue }
+      out += "\(title)\n"
+      let body = lines.dropFirst()
+      if whole || body.count <= head + tail {
+        for line in body { out += "  \(line)\n" }
+      } else {
+        for line in body.prefix(head) { out += "  \(line)\n" }
+        out += "  ... \(body.count - head - tail) lines more; --trace PATH writes all, -v shows all\n"
+        for line in body.suffix(tail) { out += "  \(line)\n" }
+      }
+    }
+    return out
+  }
+}
+
+extension TrialSpec {
+  /// What decides the trial, as axes for a report.
+  public var axes: Axes {
+    Axes([
+      ("messages", .integer(messages)), ("partitions", .integer(partitions)), ("sync", .text(sync)),
+      ("recovery", .text(recovery.rawValue)), ("crash", .text(crash.rawValue)), ("defect", .text(defect)),
+    ])
+  }
+}

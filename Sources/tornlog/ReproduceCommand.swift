@@ -1,0 +1,77 @@
+import ArgumentParser
+import Foundation
+import LogModel
+import Reporting
+import Storage
+import Trials
+import Verification
+
+struct ReproduceCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "reproduce", abstract: "Run one trial again, from the token that a report names, as a timeline.",
+    discussion: """
+      Exits with 0 where every check holds, 1 where one is violated, 2 where there is no verdict. The timeline is the \
+      persistence trace: every operation that passed the seam, with the engine's acknowledgements in the same sequence.
+      """)
+
+  @Argument(help: "The word after `tornlog reproduce` in a report: t1....")
+  var token: String
+  @OptionGroup var output: OutputOptions
+  @Option(help: ArgumentHelp("Where the trial's files go while it runs.", valueName: "dir"), completion: .directory)
+  var dir: String?
+  @Option(help: "auto, ring, posix or memory, in place of the token's.")
+  var storage: String?
+  @Option(help: ArgumentHelp("Write the whole persistence trace to this file.", valueName: "path"))
+  var trace: String?
+  @Option(help: "Keep the trial's files: never, on-failure or always.")
+  var keep = "never"
+  @Option(help: ArgumentHelp("How long one phase may take.", valueName: "duration"))
+  var timeout: String?
+
+  func run() throws {
+    var spec: TrialSpec
+    do {
+      spec = try Token.decode(token)
+    } catch {
+      fail("\(error)", ExitStatus.usage)
+    }
+    if let storage {
+      guard let choice = StorageChoice(rawValue: storage) else {
+        throw ValidationError("--storage \(storage): auto, ring, posix or memory")
+      }
+      spec.storage = choice
+    }
+    guard RunPlan.Keep(rawValue: keep) != nil else { throw ValidationError("--keep \(keep): never, on-failure or always") }
+    if let timeout {
+      guard let limit = DurationText.parse(timeout), limit > .zero else {
+        throw ValidationError("--timeout \(timeout): a duration like 30s")
+      }
+      spec.phaseSeconds = limit.inSeconds
+    }
+    let traceFile = trace ?? NSTemporaryDirectory() + "/tornlog-trace-\(getpid())"
+    spec.traceTo = traceFile.hasPrefix("/") ? traceFile : FileManager.default.currentDirectoryPath + "/" + traceFile
+    defer { if trace == nil { unlink(traceFile) } }
+    if FileManager.default.fileExists(atPath: traceFile) { unlink(traceFile) }
+    print(Timeline.header(spec))
+    var execution = ExecutionOptions.parseOrExit([])
+    execution.dir = dir
+    execution.jobs = 1
+    execution.keep = keep
+    execution.seed = spec.seed
+    let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
+    let results = Results()
+    let code = execution.execute(
+      [planned], recorders: [results] + output.recorders(alwaysVerbose: true), failFast: false, deadline: nil, memory: nil)
+    if let text = Timeline.excerpt(of: traceFile, whole: output.verbose) { print(text) }
+    if let trace { print("the whole trace: \(trace)") }
+    throw ExitCode(code)
+  }
+
+  /// Keeps the result, for the timeline.
+  private final class Results: RunRecorder {
+    private(set) var last: TrialResult?
+    func record(_ event: RunEvent) throws {
+      if case .trialFinished(_, let result) = event { last = result }
+    }
+  }
+}
