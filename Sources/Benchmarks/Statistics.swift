@@ -43,14 +43,20 @@ public struct Ratio: Hashable, Sendable {
   /// The reference's own rate, units a second.
   public var referenceRate: Sample
 
-  /// The reference is measured once more than the subject, before and after each of its rounds. A round's ratio is
-  /// the subject's rate over the mean of the two references beside it, so that a machine that slows down or speeds
-  /// up during the run slows both.
-  public init(reference: String, subject: [Measure], around references: [Measure]) {
-    precondition(references.count == subject.count + 1, "a reference before and after each round")
+  /// A round's ratio is the subject's rate over the mean of the reference's rates before and after it, so that a
+  /// machine that slows down or speeds up during the run slows both.
+  public init(reference: String, subject: [Measure], before: [Measure], after: [Measure]) {
+    precondition(before.count == subject.count && after.count == subject.count, "a reference on both sides of a round")
     self.reference = reference
-    sample = Sample(
-      subject.indices.map { i in subject[i].rate / ((references[i].rate + references[i + 1].rate) / 2) })
+    sample = Sample(subject.indices.map { i in subject[i].rate / ((before[i].rate + after[i].rate) / 2) })
+    referenceRate = Sample((before + after).map(\.rate))
+  }
+
+  /// A reference that is measured once more than the subject: each of its slices is the end of one round and the
+  /// beginning of the next.
+  public init(reference: String, subject: [Measure], around references: [Measure]) {
+    self.init(
+      reference: reference, subject: subject, before: Array(references.dropLast()), after: Array(references.dropFirst()))
     referenceRate = Sample(references.map(\.rate))
   }
 

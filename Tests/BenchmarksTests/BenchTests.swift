@@ -150,9 +150,11 @@ private struct FixedScan: ScanSubject {
     #expect(folder.names == [])
   }
 
-  @Test func `subjects and references alternate, and a reference stands at both ends`() throws {
-    let table = try bench([subject("instant", nanoseconds: 1)]).run()
-    for ratio in table.rows[0].ratios { #expect(ratio.referenceRate.rounds == ratio.sample.rounds + 1) }
+  @Test func `the main reference stands on both sides of each round, the others around it`() throws {
+    let ratios = try bench([subject("instant", nanoseconds: 1)]).run().rows[0].ratios
+    #expect(ratios[0].reference == "REF")
+    #expect(ratios[0].referenceRate.rounds == 2 * ratios[0].sample.rounds)
+    for ratio in ratios.dropFirst() { #expect(ratio.referenceRate.rounds == ratio.sample.rounds + 1) }
   }
 
   @Test func `only and an empty list of subjects`() throws {
