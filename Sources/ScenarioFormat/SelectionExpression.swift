@@ -4,6 +4,12 @@ public struct SelectionError: Error, Hashable, Sendable, CustomStringConvertible
   public var column: Int
   public var message: String
 
+  public init(source: String, column: Int, message: String) {
+    self.source = source
+    self.column = column
+    self.message = message
+  }
+
   /// The message, what was typed, and a caret below the place.
   public var description: String {
     "column \(column): \(message)\n  \(source)\n  \(String(repeating: " ", count: column - 1))^"

@@ -46,9 +46,9 @@ struct BenchCommand: ParsableCommand {
       }
       if table.exitCode != 0 { throw ExitCode(table.exitCode) }
     } catch let error as BenchError {
-      Failure(message: "\(error)", code: error.exitCode).end()
+      fail("\(error)", error.exitCode)
     } catch let error as RawReferenceError {
-      Failure(message: "\(error)", code: 69).end()
+      fail("\(error)", ExitStatus.unavailable)
     }
   }
 }
