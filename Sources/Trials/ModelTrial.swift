@@ -57,7 +57,10 @@ struct ModelTrial {
       if notes.reply.hang != nil || notes.reply.refusal != nil { break }
     }
     journal.stage = .judging
-    notes.reply.judgement = Judging.judge(spec, journal, notes.faults, notes.looks)
+    var judgement = Judging.judge(spec, journal, notes.faults, notes.looks)
+    judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults)).complete(
+      judgement.checks, on: disk)
+    notes.reply.judgement = judgement
     return notes.reply
   }
 

@@ -73,11 +73,16 @@ enum Judging {
       if let look = try JSONFile.read(Observation.self, from: folder.look(restart)) { looks.append(look) }
     }
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
-    return judge(spec, journal, faults, looks)
+    var judgement = judge(spec, journal, faults, looks)
+    judgement.checks = Whereabouts(spec: spec, history: history(spec, journal, faults)).complete(
+      judgement.checks, on: FilesAtRest(folder: folder.data, topic: spec.topic))
+    return judgement
   }
 
   static func judge(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ looks: [Observation]) -> Judgement {
-    Oracle(contract(spec, slowest: journal.slowestSync)).judge(history(spec, journal, faults), looks)
+    let history = history(spec, journal, faults)
+    return Oracle(contract(spec, slowest: journal.slowestSync)).judge(history, looks)
+      .adding(.sendsAccepted(history))
   }
 
   /// `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync

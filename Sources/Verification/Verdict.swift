@@ -59,6 +59,9 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case recoveryCompletes = "recovery-completes"
   /// No phase exceeds its time-out.
   case noHang = "no-hang"
+  /// A request that no crash and no fault cut off is answered with success: an engine that refuses everything loses
+  /// nothing, and is no log.
+  case sendsAccepted = "sends-accepted"
   /// An append after recovery is accepted, and survives like any other.
   case appendAfterRecovery = "append-after-recovery"
   /// The process of the engine ends only when the trial ends it.

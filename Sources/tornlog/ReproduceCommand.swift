@@ -52,26 +52,20 @@ struct ReproduceCommand: ParsableCommand {
     spec.traceTo = traceFile.hasPrefix("/") ? traceFile : FileManager.default.currentDirectoryPath + "/" + traceFile
     defer { if trace == nil { unlink(traceFile) } }
     if FileManager.default.fileExists(atPath: traceFile) { unlink(traceFile) }
-    print(Timeline.header(spec))
+    show(Timeline.header(spec))
     var execution = ExecutionOptions.parseOrExit([])
     execution.dir = dir
     execution.jobs = 1
     execution.keep = keep
     execution.seed = spec.seed
     let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
-    let results = Results()
     let code = execution.execute(
-      [planned], recorders: [results] + output.recorders(alwaysVerbose: true), failFast: false, deadline: nil, memory: nil)
-    if let text = Timeline.excerpt(of: traceFile, whole: output.verbose) { print(text) }
-    if let trace { print("the whole trace: \(trace)") }
+      [planned], recorders: output.recorders(alwaysVerbose: true), failFast: false, deadline: nil, memory: nil)
+    if let text = Timeline.excerpt(of: traceFile, whole: output.verbose) { show(text) }
+    if let trace { show("the whole trace: \(trace)") }
     throw ExitCode(code)
   }
 
-  /// Keeps the result, for the timeline.
-  private final class Results: RunRecorder {
-    private(set) var last: TrialResult?
-    func record(_ event: RunEvent) throws {
-      if case .trialFinished(_, let result) = event { last = result }
-    }
-  }
+  /// In order with what the recorders write, which is not buffered.
+  private func show(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
 }
