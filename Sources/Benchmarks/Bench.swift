@@ -26,6 +26,11 @@ public struct Bench {
     appendCases = options.quick ? AppendCase.quick : AppendCase.all
   }
 
+  /// Leaves only the append rows that `keeps` chooses.
+  public mutating func filterAppends(_ keeps: (AppendLoad) -> Bool) {
+    appendCases.removeAll { !keeps($0.load) }
+  }
+
   /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
   public func run() throws -> BenchTable {
     let total = appendSubjects.count * appendCases.count + scanSubjects.count

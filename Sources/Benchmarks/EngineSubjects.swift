@@ -29,12 +29,14 @@ public struct EngineAppendSubject: AppendSubject {
   }
 
   private static func append(_ load: AppendLoad, count: Int, on storage: any Storage) async throws(EngineError) -> Int64 {
-    let bytes = Int64(count * (load.recordSize + 8) + count / load.batch * 1024)
-    // Zero-filled ahead like the references' file, which is not part of the time either.
-    let room = min(max(bytes * 2, 1 << 20), 512 << 20) / 4096 * 4096
+    // Room for every message with its share of headers and padding, zero-filled ahead like the references' file, which
+    // is not part of the time either: a segment that is filled to its end starts no zero-fill while the clock runs.
+    let requests = count / load.batch + 1
+    let bytes = Int64(count * (load.recordSize + 8) + requests * 576)
+    let room = min(max(bytes, 1 << 20) + (1 << 20), 512 << 20) / 4096 * 4096
     let configuration = EngineConfiguration(
       log: LogConfiguration(
-        syncPolicy: load.policy, segmentBytes: max(room, 64 << 20), commitBytes: 512 << 10, firstPreallocation: room,
+        syncPolicy: load.policy, segmentBytes: room, commitBytes: 512 << 10, firstPreallocation: room,
         largestPreallocation: room))
     let (engine, _) = try await PartitionEngine.open(storage, configuration)
     try await engine.createTopic("bench", partitions: 1)
@@ -44,12 +46,12 @@ public struct EngineAppendSubject: AppendSubject {
     let loop = storage.loop
     let start = loop.now
     let failures = Failures()
-    let requests = max(1, count / load.producers / load.batch)
+    let each = max(1, count / load.producers / load.batch)
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<load.producers {
         group.addTask(executorPreference: loop) {
           do throws(EngineError) {
-            for _ in 0..<requests { try await send(load, load.batch, engine, payload) }
+            for _ in 0..<each { try await send(load, load.batch, engine, payload) }
           } catch {
             failures.first = failures.first ?? error
           }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Foundation
+import LogModel
 import Trials
 
 struct BenchCommand: ParsableCommand {
@@ -19,6 +20,10 @@ struct BenchCommand: ParsableCommand {
   var only: String?
   @Option(help: "Rounds of subject and references for each row.")
   var rounds: Int?
+  @Option(help: "Only append rows with so many producers: 1, 4, 16 or 64.")
+  var producers: Int?
+  @Option(help: "Only append rows with this sync policy.")
+  var sync: String?
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
@@ -32,6 +37,13 @@ struct BenchCommand: ParsableCommand {
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
       let reports = try report.map { try BenchOptions.Report($0) }
       var bench = Bench(options, append: [EngineAppendSubject()], scan: [EngineScanSubject()])
+      let policy = sync.map { SyncPolicy($0) }
+      if policy == .some(nil) {
+        throw BenchError.invalidOption("--sync", value: sync ?? "", expected: "always, interval(100ms) or never")
+      }
+      bench.filterAppends { load in
+        (producers.map { $0 == load.producers } ?? true) && (policy.map { $0 == load.policy } ?? true)
+      }
       bench.isCancelled = { Interruption.isRequested }
       bench.onProgress = { progress in
         FileHandle.standardError.write(Data("[\(progress.done + 1)/\(progress.total)] \(progress.title)\n".utf8))
