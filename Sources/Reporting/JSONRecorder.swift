@@ -78,6 +78,7 @@ extension TrialResult {
         .object([
           ("seconds", .number(recovery.seconds)), ("bytesScanned", .integer(recovery.bytesScanned)),
           ("batchesSkipped", .integer(recovery.batchesSkipped)),
+          ("peakMemoryBytes", .integer(recovery.peakMemoryBytes)),
         ])
       ),
       ("notices", .array(notices.map(JSONText.string))),

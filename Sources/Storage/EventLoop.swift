@@ -35,6 +35,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private var ready: [UnownedJob] = []
   private var running: [UnownedJob] = []
   private var idle: [UnsafeContinuation<Void, Never>] = []
+  private var turns: [UnsafeContinuation<Void, Never>] = []
   private var timers: [Timer] = []
   private var timerOrder: UInt64 = 0
   private let outside = Mutex<[UnownedJob]>([])
@@ -97,6 +98,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   /// Suspends until no other job is ready; in a simulation the seed may end the wait earlier.
   public func nextIdleTurn() async {
     await withUnsafeContinuation { idle.append($0) }
+  }
+
+  /// Suspends until everybody else who is ready, and every timer that is due, has had a turn: for operations that
+  /// complete in place, so that a task which only makes such operations cannot keep the loop to itself.
+  public func nextTurn() async {
+    await withUnsafeContinuation { turns.append($0) }
   }
 
   /// Resumes `continuation` at the next idle turn: for a task that already waits for something else.
@@ -175,6 +182,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   private func realStep(deadline: Instant?, hasEnded: () -> Bool) -> Bool {
     takeOutsideJobs()
+    if !turns.isEmpty { releaseTurns() }
     runReadyJobs()
     if !idle.isEmpty {
       releaseIdle()
@@ -182,7 +190,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
     if hasEnded() { return true }
     if !timers.isEmpty { fireTimers(at: now) }
-    if !ready.isEmpty || !idle.isEmpty || hasOutside.load(ordering: .acquiring) {
+    if !ready.isEmpty || !idle.isEmpty || !turns.isEmpty || hasOutside.load(ordering: .acquiring) {
       source?.poll()
       return true
     }
@@ -200,6 +208,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     return true
   }
 
+  private func releaseTurns() {
+    let waiting = turns
+    turns.removeAll(keepingCapacity: true)
+    for continuation in waiting { continuation.resume() }
+  }
+
   private func releaseIdle() {
     let waiting = idle
     idle.removeAll(keepingCapacity: true)
@@ -215,6 +229,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   private func simulateStep() -> Bool {
     takeOutsideJobs()
+    if !turns.isEmpty { releaseTurns() }
     if !ready.isEmpty {
       // Sometimes the commit loops run before every producer is through: a schedule that real threads allow.
       if !idle.isEmpty, simulation!.random.chance(1, in: 16) { releaseIdle() }

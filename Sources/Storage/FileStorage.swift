@@ -188,11 +188,31 @@ public enum DirectIO {
   }
 }
 
-/// Real files by `pwrite`, `pread` and `fdatasync`, one at a time: the fallback where io_uring is refused.
+/// Real files by `pwrite`, `pread` and `fdatasync`, one at a time: the fallback where io_uring is refused. Everybody
+/// else gets a turn before each operation.
 public final class PosixStorage: FileStorage, @unchecked Sendable {
   // Owned by `loop`.
 
   public init(root: String, loop: EventLoop, notices: [String] = []) throws(StorageError) {
     try super.init(root: root, loop: loop, name: "posix", notices: notices)
+  }
+
+  public override func read(
+    _ id: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    await loop.nextTurn()
+    return try await super.read(id, at: offset, into: buffer, range)
+  }
+
+  public override func write(
+    _ id: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    await loop.nextTurn()
+    return try await super.write(id, at: offset, from: buffer, range, durability)
+  }
+
+  public override func sync(_ id: FileID, _ scope: SyncScope) async throws(StorageError) {
+    await loop.nextTurn()
+    try await super.sync(id, scope)
   }
 }

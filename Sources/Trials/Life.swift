@@ -41,18 +41,21 @@ struct Life: Sendable {
   }
 
   enum Outcome: Sendable {
-    case opened(PartitionEngine, EngineRecovery, seconds: Double)
+    /// - Parameter memory: bytes resident at the most while it opened, above what was resident before.
+    case opened(PartitionEngine, EngineRecovery, seconds: Double, memory: Int)
     case refused(String)
   }
 
   func open() async -> Outcome {
     journal.stage = .opening
+    PeakMemory.reset()
+    let before = PeakMemory.read().resident
     let start = ContinuousClock.now
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
       let seconds = (ContinuousClock.now - start).inSeconds
       journal.opened(at: loop.now)
-      return .opened(engine, recovery, seconds: seconds)
+      return .opened(engine, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before))
     } catch {
       return .refused("\(error)")
     }

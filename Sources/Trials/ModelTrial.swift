@@ -68,7 +68,7 @@ struct ModelTrial {
     let journal = life.journal
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = "restart \(life.number): \(why)"
-    case .opened(let engine, let recovery, let seconds):
+    case .opened(let engine, let recovery, let seconds, _):
       if life.number == 1 {
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds

@@ -58,5 +58,7 @@ struct TrialFolder {
   var journal: String { path + "/journal" }
   func look(_ restart: Int) -> String { "\(path)/look-\(restart).json" }
   func receipt(_ life: Int) -> String { "\(path)/crash-\(life).json" }
+  /// What the first recovery cost, written before anything can kill the process.
+  var recovery: String { "\(path)/recovery.json" }
   var faults: String { path + "/faults.json" }
 }

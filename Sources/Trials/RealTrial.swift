@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LogModel
 import PartitionEngine
+import Reporting
 import Storage
 import Verification
 
@@ -103,9 +104,20 @@ struct RealTrial {
     let ending = rig.loop.run(limit: .seconds(Int64(spec.phaseSeconds))) {
       switch await life.open() {
       case .refused(let why): notes.reply.refusal = "restart \(life.number): \(why)"
-      case .opened(let engine, let recovery, let seconds):
+      case .opened(let engine, let recovery, let seconds, let memory):
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
+        if life.number == 1 {
+          let figures = RecoveryFigures(
+            seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
+            peakMemoryBytes: memory)
+          do throws(TrialError) {
+            try JSONFile.write(figures, to: folder.recovery)
+          } catch {
+            notes.reply.failure = "\(error)"
+            return
+          }
+        }
         await body(life, engine, recovery, notes) { inFlight in crash(rig, journal, notes, inFlight: inFlight) }
         if let look = notes.look {
           do throws(TrialError) {

@@ -39,6 +39,7 @@ final class TrialRunner: @unchecked Sendable {
         let phase: Phase = life == 0 ? .produce : .recover(restart: life)
         guard try live(phase, life, spec, place, &findings) else { break }
       }
+      if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
       if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { findings.judgement = reply.judgement }
     }
     if findings.judgement == nil, !findings.interrupted { findings.doubts.append("the oracle gave no judgement") }
