@@ -36,7 +36,7 @@ public struct EngineAppendSubject: AppendSubject {
     let room = min(max(bytes, 1 << 20) + (1 << 20), 512 << 20) / 4096 * 4096
     let configuration = EngineConfiguration(
       log: LogConfiguration(
-        syncPolicy: load.policy, segmentBytes: room, commitBytes: 512 << 10, firstPreallocation: room,
+        syncPolicy: load.policy, segmentBytes: room, firstPreallocation: room,
         largestPreallocation: room))
     let (engine, _) = try await PartitionEngine.open(storage, configuration)
     try await engine.createTopic("bench", partitions: 1)

@@ -35,13 +35,15 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private var ready: [UnownedJob] = []
   private var running: [UnownedJob] = []
   private var idle: [UnsafeContinuation<Void, Never>] = []
+  private var released: [UnsafeContinuation<Void, Never>] = []
   private var turns: [UnsafeContinuation<Void, Never>] = []
   private var timers: [Timer] = []
   private var timerOrder: UInt64 = 0
   private let outside = Mutex<[UnownedJob]>([])
   private let hasOutside = Atomic<Bool>(false)
   private let owner = Atomic<UInt>(0)
-  private weak var source: (any CompletionSource)?
+  /// Holds this loop; takes itself away when it goes.
+  private unowned(unsafe) var source: (any CompletionSource)?
   private var simulation: Simulation?
 
   private struct Simulation {
@@ -67,6 +69,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   }
 
   func attach(_ source: any CompletionSource) { self.source = source }
+  func detach() { source = nil }
 
   public var isSimulated: Bool { simulation != nil }
 
@@ -195,7 +198,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       return true
     }
     if (source?.inFlight ?? 0) == 0 && timers.isEmpty { return false }
-    let next = [timers.last?.due, deadline].compactMap { $0 }.min()
+    let next = timers.last?.due
     if let source {
       source.wait(timeout: next.map { max($0 - now, .zero) })
     } else if let next {
@@ -215,9 +218,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   }
 
   private func releaseIdle() {
-    let waiting = idle
-    idle.removeAll(keepingCapacity: true)
-    for continuation in waiting { continuation.resume() }
+    // Two arrays that change places: none is allocated for a turn.
+    swap(&idle, &released)
+    for continuation in released { continuation.resume() }
+    released.removeAll(keepingCapacity: true)
   }
 
   private func fireTimers(at moment: Instant) {

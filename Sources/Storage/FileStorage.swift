@@ -62,6 +62,19 @@ public class FileStorage: Storage, @unchecked Sendable {
     return file
   }
 
+  /// The same for the hot path: no text is touched.
+  final func descriptor(_ id: FileID, _ kind: OperationKind) throws(StorageError) -> Int32 {
+    let index = Int(id.rawValue)
+    guard files.indices.contains(index), let descriptor = files[index]?.descriptor else {
+      throw StorageError(errno: EBADF, kind, "file #\(id.rawValue)")
+    }
+    return descriptor
+  }
+
+  final func isDirect(_ id: FileID) -> Bool { files[Int(id.rawValue)]?.direct ?? false }
+
+  final func path(of id: FileID) -> String { files[Int(id.rawValue)]?.path ?? "file #\(id.rawValue)" }
+
   public func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
     var flags = O_CLOEXEC | (mode.contains(.write) ? O_RDWR : O_RDONLY)
     if mode.contains(.create) { flags |= O_CREAT }

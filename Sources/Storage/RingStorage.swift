@@ -58,6 +58,7 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   }
 
   deinit {
+    loop.detach()
     tl_ring_close(ring)
     Glibc.close(wakeDescriptor)
     completions.deallocate()
@@ -72,29 +73,29 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   public override func read(
     _ id: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
-    let file = try file(id, .read)
+    let descriptor = try descriptor(id, .read)
     let result = await perform(buffer) { ring, tag in
       tl_ring_prepare_read(
-        ring, file.descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset),
+        ring, descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset),
         buffer.registration, tag)
     }
-    guard result >= 0 else { throw StorageError(errno: -result, .read, file.path, offset: offset) }
+    guard result >= 0 else { throw StorageError(errno: -result, .read, path(of: id), offset: offset) }
     return Int(result)
   }
 
   public override func write(
     _ id: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
-    let file = try file(id, .write)
-    if !file.direct, durability == .volatile, range.count < Self.inPlaceLimit {
+    let descriptor = try descriptor(id, .write)
+    if durability == .volatile, range.count < Self.inPlaceLimit, !isDirect(id) {
       return try await super.write(id, at: offset, from: buffer, range, durability)
     }
     let result = await perform(buffer) { ring, tag in
       tl_ring_prepare_write(
-        ring, file.descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset),
+        ring, descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset),
         durability == .durable ? 1 : 0, buffer.registration, tag)
     }
-    guard result >= 0 else { throw StorageError(errno: -result, .write, file.path, offset: offset) }
+    guard result >= 0 else { throw StorageError(errno: -result, .write, path(of: id), offset: offset) }
     return Int(result)
   }
 

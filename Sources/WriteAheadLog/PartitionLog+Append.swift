@@ -34,15 +34,13 @@ extension PartitionLog {
     memset(base + written, 0, length - written)
     commit.used += length
     let time = loop.now
-    let outcome: AppendOutcome = await withUnsafeContinuation { waiter in
+    let offset = await withUnsafeContinuation { waiter in
       commit.batches.append(
         Commit.Pending(start: start, length: length, recordCount: recordCount, time: time, header: nil, waiter: waiter))
       wakeCommitter()
     }
-    switch outcome {
-    case .acknowledged(let offset): return offset
-    case .failed(let error): throw error
-    }
+    guard offset != Commit.refusal else { throw appendFailure ?? .closed }
+    return Offset(offset)
   }
 
   /// Puts a batch that recovery found into the next commit, without anybody waiting for it.

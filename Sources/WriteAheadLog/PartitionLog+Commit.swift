@@ -58,7 +58,8 @@ extension PartitionLog {
       startPreallocation(segment)
     } catch {
       assignedOffset = first
-      for batch in commit.batches { batch.waiter?.resume(returning: .failed(error)) }
+      appendFailure = error
+      for batch in commit.batches { batch.waiter?.resume(returning: Commit.refusal) }
     }
   }
 
@@ -91,7 +92,7 @@ extension PartitionLog {
     }
     storage.note(.acknowledged(source, upTo: highWatermark))
     for batch in commit.batches {
-      if let header = batch.header { batch.waiter?.resume(returning: .acknowledged(header.baseOffset)) }
+      if let header = batch.header { batch.waiter?.resume(returning: header.baseOffset.rawValue) }
     }
   }
 

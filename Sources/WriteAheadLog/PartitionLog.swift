@@ -30,6 +30,8 @@ public final class PartitionLog: @unchecked Sendable {
   /// In the order of their base offsets; the last one takes the appends.
   var segments: [Segment]
   var lifecycle = Lifecycle.open
+  /// Why the last commit that failed did; its producers read it when they are resumed.
+  var appendFailure: LogError?
   /// What poisoned the last segment, until a new one is made.
   var failure: StorageError?
 

@@ -50,8 +50,11 @@ final class Commit: @unchecked Sendable {
     var recordCount: Int
     var time: Instant
     var header: BatchHeader?
-    var waiter: UnsafeContinuation<AppendOutcome, Never>?
+    /// Answered with the base offset, or with `refusal` and the reason in the log's `appendFailure`.
+    var waiter: UnsafeContinuation<Int64, Never>?
   }
+
+  static let refusal: Int64 = -1
 
   let buffer: IOBuffer
   var used = 0
@@ -66,9 +69,4 @@ final class Commit: @unchecked Sendable {
     used = 0
     batches.removeAll(keepingCapacity: true)
   }
-}
-
-enum AppendOutcome {
-  case acknowledged(Offset)
-  case failed(LogError)
 }
