@@ -37,6 +37,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private var idle: [UnsafeContinuation<Void, Never>] = []
   private var released: [UnsafeContinuation<Void, Never>] = []
   private var turns: [UnsafeContinuation<Void, Never>] = []
+  private var leisure: [() -> Void] = []
   private var timers: [Timer] = []
   private var timerOrder: UInt64 = 0
   private let outside = Mutex<[UnownedJob]>([])
@@ -101,6 +102,16 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   /// Suspends until no other job is ready; in a simulation the seed may end the wait earlier.
   public func nextIdleTurn() async {
     await withUnsafeContinuation { idle.append($0) }
+  }
+
+  /// Runs `work` once everything that is ready has been submitted and the loop would only wait: what need not delay
+  /// an operation is done while the device is at it. No promise when; whoever needs it done earlier does it himself.
+  public func atLeisure(_ work: @escaping () -> Void) { leisure.append(work) }
+
+  private func enjoyLeisure() {
+    let works = leisure
+    leisure.removeAll(keepingCapacity: true)
+    for work in works { work() }
   }
 
   /// Suspends until everybody else who is ready, and every timer that is due, has had a turn: for operations that
@@ -197,6 +208,11 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       source?.poll()
       return true
     }
+    if !leisure.isEmpty {
+      source?.poll()
+      enjoyLeisure()
+      return true
+    }
     if (source?.inFlight ?? 0) == 0 && timers.isEmpty { return false }
     let next = timers.last?.due
     if let source {
@@ -246,6 +262,10 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
     if !idle.isEmpty {
       releaseIdle()
+      return true
+    }
+    if !leisure.isEmpty {
+      enjoyLeisure()
       return true
     }
     guard let due = timers.last?.due else { return false }

@@ -42,6 +42,7 @@ extension PartitionLog {
       let bytes = paddedLength(commit.used)
       if bytes > commit.used { memset(commit.buffer.base + commit.used, 0, bytes - commit.used) }
       try await preallocate(segment, upTo: position + Int64(bytes))
+      loop.atLeisure { [self] in keepRecent(commit) }
       do throws(LogError) {
         try await writeFully(commit, bytes, to: segment, at: position)
       } catch {
@@ -59,12 +60,14 @@ extension PartitionLog {
     } catch {
       assignedOffset = first
       appendFailure = error
+      if commit.isRecent { recent.removeAll() }
       for batch in commit.batches { batch.waiter?.resume(returning: Commit.refusal) }
     }
   }
 
   /// Gives the batches their offsets and headers.
   private func seal(_ commit: Commit, in segment: Segment, at position: Int64, first: Offset) {
+    commit.isRecent = false
     for index in commit.batches.indices {
       let batch = commit.batches[index]
       let header = BatchHeader(
@@ -81,8 +84,8 @@ extension PartitionLog {
     for batch in commit.batches {
       guard let header = batch.header else { continue }
       segment.index.note(batchAt: header.position, baseOffset: header.baseOffset)
-      recent.append(header, commit.buffer.base + batch.start)
     }
+    keepRecent(commit)
     highWatermark = assignedOffset
     if isSynchronous {
       durableOffset = assignedOffset
@@ -93,6 +96,16 @@ extension PartitionLog {
     storage.note(.acknowledged(source, upTo: highWatermark))
     for batch in commit.batches {
       if let header = batch.header { batch.waiter?.resume(returning: header.baseOffset.rawValue) }
+    }
+  }
+
+  /// Copies the commit to the newest batches, normally while it is being written. Nobody sees them before they are
+  /// acknowledged: a fetch ends at the high watermark.
+  private func keepRecent(_ commit: Commit) {
+    guard !commit.isRecent else { return }
+    commit.isRecent = true
+    for batch in commit.batches {
+      if let header = batch.header { recent.append(header, commit.buffer.base + batch.start) }
     }
   }
 

@@ -59,6 +59,8 @@ final class Commit: @unchecked Sendable {
   let buffer: IOBuffer
   var used = 0
   var batches: [Pending] = []
+  /// Whether it has been copied to the newest batches.
+  var isRecent = true
 
   init(buffer: IOBuffer) {
     self.buffer = buffer
@@ -67,6 +69,7 @@ final class Commit: @unchecked Sendable {
 
   func reset() {
     used = 0
+    isRecent = true
     batches.removeAll(keepingCapacity: true)
   }
 }
