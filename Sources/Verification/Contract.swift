@@ -32,7 +32,7 @@ import LogModel
 //
 // Process kill therefore never loses anything acknowledged, under any policy. A loss that is allowed is a suffix
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
-// Acknowledged topics and committed consumer offsets are under the same promise as messages.
+// Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
 // Damage by a fault may lose, whatever the promise, and only if the engine reports it:
 //

@@ -73,7 +73,7 @@ public struct Oracle: Sendable {
     }
     let found = Set(registered)
     for (slot, creation) in history.creations[..<look.mark.creations].enumerated() {
-      let promise = promise(creation.outcome, creation.answeredAt, creation.incarnation, history, look)
+      let promise = promise(creation.outcome, creation.incarnation, history, look)
       let isThere = found.contains(creation.partition)
       if !isThere && promise != .none {
         let vague = history.damages[..<look.mark.damages].contains {
@@ -115,7 +115,7 @@ public struct Oracle: Sendable {
         ledger.doubt(.consumerOffsets, "the committed offset of \(key.group) was not asked for")
         continue
       }
-      let last = own.lastIndex { promise($0.outcome, $0.answeredAt, $0.incarnation, history, look) != .none }
+      let last = own.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
       let allowed = own[(last ?? own.startIndex)...].filter { $0.outcome != .failed }.map(\.offset)
       if let answer, allowed.contains(answer) { continue }
       if answer == nil && last == nil { continue }
@@ -129,11 +129,12 @@ public struct Oracle: Sendable {
 
   /// The promise of a single acknowledged fact at the time of the look.
   private func promise(
-    _ outcome: Outcome, _ instant: Instant, _ incarnation: Int, _ history: History, _ look: Observation
+    _ outcome: Outcome, _ incarnation: Int, _ history: History, _ look: Observation
   ) -> Promise {
     guard outcome == .acknowledged else { return .none }
+    // Registrations and committed offsets are durable when they are acknowledged, whatever the policy for messages.
     let rules = PromiseRules(contract, history)
-    let initial = rules.acknowledged(at: instant)
+    let initial = Promise.durable
     return stride(from: incarnation, to: look.restart, by: 1).reduce(initial) { rules.after($0, crash: $1) }
   }
 

@@ -2,9 +2,9 @@ import LogModel
 
 /// The offsets from which a look asks for a fetch.
 public enum StartOffsets {
-  /// Every offset of `lso ..< hw` where these are at most `limit`, else a sample of at most `limit`, ascending:
-  /// the first and the last, then the neighbourhood (-1, 0, +1) of segment edges, then that of batch edges (each
-  /// evenly thinned to what room there is), and, for a quarter of the limit at least, offsets drawn at random.
+  /// Every offset of `lso ..< hw` where these are at most `limit`. Otherwise, ascending and each once: the first and
+  /// the last, *every* batch edge, every segment edge with its neighbours, the neighbours of batch edges while `limit`
+  /// has room for them, and offsets drawn at random: a quarter of `limit` at least.
   public static func sample(
     from lso: Offset, to hw: Offset, batchEdges: [Offset], segmentEdges: [Offset] = [], limit: Int = 10_000,
     using generator: inout SeededGenerator
@@ -14,20 +14,19 @@ public enum StartOffsets {
     let (span, overflow) = hw.rawValue.subtractingReportingOverflow(lso.rawValue)
     if !overflow && span <= limit { return range.map { Offset($0) } }
 
-    var chosen: Set<Int64> = [lso.rawValue]
-    if limit > 1 { chosen.insert(hw.rawValue - 1) }
-    for edges in [segmentEdges, batchEdges] {
-      let inside = edges.lazy.map(\.rawValue).filter(range.contains).sorted()
-      let room = max(0, limit - limit / 4 - chosen.count)
-      let near = 3 * inside.count <= room ? inside.flatMap { [$0 - 1, $0, $0 + 1] }.filter(range.contains) : inside
-      chosen.formUnion(thinned(near, to: room))
-    }
-    while chosen.count < limit { chosen.insert(Int64.random(in: range, using: &generator)) }
-    return chosen.sorted().map { Offset($0) }
+    var chosen = [range.lowerBound, range.upperBound - 1]
+    chosen += batchEdges.lazy.map(\.rawValue).filter(range.contains)
+    chosen += near(segmentEdges, in: range)
+    if 3 * batchEdges.count <= limit { chosen += near(batchEdges, in: range) }
+    for _ in 0..<max(limit / 4, limit - chosen.count) { chosen.append(Int64.random(in: range, using: &generator)) }
+    chosen.sort()
+    var sample: [Offset] = []
+    sample.reserveCapacity(chosen.count)
+    for offset in chosen where sample.last?.rawValue != offset { sample.append(Offset(offset)) }
+    return sample
   }
 
-  private static func thinned(_ offsets: [Int64], to count: Int) -> [Int64] {
-    guard offsets.count > count else { return offsets }
-    return (0..<count).map { offsets[$0 * offsets.count / count] }
+  private static func near(_ edges: [Offset], in range: Range<Int64>) -> [Int64] {
+    edges.flatMap { [$0.rawValue - 1, $0.rawValue, $0.rawValue + 1] }.filter(range.contains)
   }
 }

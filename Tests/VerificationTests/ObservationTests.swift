@@ -121,12 +121,11 @@ struct ObservationTests {
     let sample = StartOffsets.sample(
       from: 100, to: 100_000, batchEdges: batches, segmentEdges: segments, using: &random)
     let chosen = Set(sample)
-    #expect(sample.count == 10_000 && sample.first == 100 && sample.last == 99_999 && sample == chosen.sorted())
+    #expect(sample.count > 9_000 && sample.first == 100 && sample.last == 99_999 && sample == chosen.sorted())
     #expect((batches + segments).allSatisfy { $0 < 100 || $0 >= 100_000 || chosen.contains($0) })
-    let many = StartOffsets.sample(
-      from: 0, to: 500_000, batchEdges: stride(from: 0, to: 500_000, by: 25).map { Offset($0) },
-      segmentEdges: segments, using: &random)
-    #expect(many.count == 10_000 && Set(many).isSuperset(of: segments))
+    let edges = stride(from: 0, to: 500_000, by: 25).map { Offset($0) }
+    let many = StartOffsets.sample(from: 0, to: 500_000, batchEdges: edges, segmentEdges: segments, using: &random)
+    #expect(Set(many).isSuperset(of: segments + edges) && many.count > edges.count + 2_000)
     #expect(StartOffsets.sample(from: 3, to: 3, batchEdges: [3], using: &random).isEmpty)
   }
 
