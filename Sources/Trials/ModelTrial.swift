@@ -44,6 +44,8 @@ struct ModelTrial {
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = MemoryStorage(disk: disk, loop: loop)
       let storage: any Storage = trace.map { TracingStorage(machine, trace: $0) } ?? machine
+      storage.note(.phase("life \(number)"))
+      if number == 1 { for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) } }
       let life = try Life(spec, number: number, on: storage, journal)
       notes.crashed = false
       journal.thaw()
@@ -108,6 +110,7 @@ struct ModelTrial {
     let receipt =
       spec.crash == .powerLoss
       ? disk.powerLoss(seed: seed, profile: spec.profile(life: life.number)) : disk.processKill(seed: seed)
+    life.storage.note(.fault("\(receipt)"))
     notes.reply.receipts.append(Receipt(receipt))
   }
 }

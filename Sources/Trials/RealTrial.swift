@@ -45,7 +45,7 @@ struct RealTrial {
     let seam = SeamMeter(files, journal)
     let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life)) : nil
     var top: any Storage = power ?? seam
-    if let path = spec.traceTo { top = TracingStorage(top, trace: try TraceFile.open(path, life: life)) }
+    if let path = spec.traceTo { top = TracingStorage(top, trace: try TraceFile.open(path)) }
     return Rig(loop: loop, storage: top, power: power, seam: seam)
   }
 
@@ -97,6 +97,8 @@ struct RealTrial {
   ) throws(TrialError) -> PhaseReply {
     let rig = try makeRig(journal)
     let life = try Life(spec, number: life, on: rig.storage, journal)
+    rig.storage.note(.phase("life \(life.number)"))
+    for receipt in receipts { rig.storage.note(.fault("\(receipt.kind): \(receipt.places.first ?? "")")) }
     let notes = Notes()
     notes.reply.receipts = receipts
     notes.reply.storageName = rig.storage.properties.name
@@ -147,6 +149,7 @@ struct RealTrial {
 
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
+    rig.storage.note(.fault("\(spec.crash.rawValue)"))
     if let power = rig.power {
       power.freeze()
       journal.freeze(spec.crash, at: rig.loop.now)

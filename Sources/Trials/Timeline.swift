@@ -6,10 +6,9 @@ import Storage
 
 /// The persistence trace in a file, written line by line, so that a SIGKILL takes nothing of it.
 enum TraceFile {
-  static func open(_ path: String, life: Int) throws(TrialError) -> Trace {
+  static func open(_ path: String) throws(TrialError) -> Trace {
     let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .system("write the trace to", path, errno) }
-    write("==== life \(life)\n", to: descriptor)
     // The descriptor stays open as long as the process lives: the trace may be written to until its last moment.
     return Trace { entry in write("\(entry)\n", to: descriptor) }
   }
@@ -38,11 +37,10 @@ public enum Timeline {
   public static func excerpt(of path: String, whole: Bool) -> String? {
     guard let data = FileManager.default.contents(atPath: path), !data.isEmpty else { return nil }
     var out = "timeline (> submitted, < completed, ACK acknowledged by the engine)\n"
-    for life in String(decoding: data, as: UTF8.self).components(separatedBy: "==== ").dropFirst() {
-      let lines = life.split(separator: "\n")
-      guard let title = lines.first else { continue }
-      out += "\(title)\n"
-      let body = lines.dropFirst()
+    let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
+    let starts = lines.indices.filter { lines[$0].contains(" -- life ") } + [lines.endIndex]
+    for (start, end) in zip(starts, starts.dropFirst()) {
+      let body = lines[start..<end]
       if whole || body.count <= head + tail {
         for line in body { out += "  \(line)\n" }
       } else {

@@ -43,7 +43,7 @@ public enum Worker {
       case .recover(let restart): return try RealTrial(request.spec, folder, life: restart).recover()
       case .judge: return PhaseReply(judgement: try Judging.judge(request.spec, folder))
       case .model:
-        let trace = try request.spec.traceTo.map { (path) throws(TrialError) in try TraceFile.open(path, life: 0) }
+        let trace = try request.spec.traceTo.map { (path) throws(TrialError) in try TraceFile.open(path) }
         return try ModelTrial(request.spec, folder).run(trace: trace)
       }
     } catch {
