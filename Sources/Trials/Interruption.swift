@@ -9,6 +9,9 @@ public enum Interruption {
   public static var signal: Int32 { requested.load(ordering: .relaxed) }
   public static var isRequested: Bool { signal != 0 }
 
+  /// Asks everything to end in order, as if `signal` had come.
+  public static func request(_ signal: Int32) { requested.store(signal, ordering: .relaxed) }
+
   /// Takes over SIGINT, SIGTERM and SIGHUP.
   public static func install() {
     var action = sigaction()
