@@ -40,6 +40,17 @@ extension CommandLineTests {
       #expect(ended.out.contains("interrupted: "))
     }
 
+    @Test func `a run under nohup outlives its terminal`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        "nohup", Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "20", "--dir", try scratch.folder(),
+      ])
+      try await Task.sleep(for: .milliseconds(500))
+      running.signal(SIGHUP)
+      let ended = try await running.end()
+      #expect(ended.code == 0 && ended.out.contains("20 held"), "\(ended)")
+    }
+
     @Test func `workers do not survive their parent`() async throws {
       let scratch = try Scratch()
       let running = try longRun(scratch)
