@@ -68,6 +68,8 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    .executableTarget(name: "SeccompLauncher", path: "Tests/SeccompLauncher", cSettings: [.define("_GNU_SOURCE")]),
+    tests("CommandLine", ["tornlog", "SeccompLauncher"]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// One `--report FORMAT[=PATH]`.
 public struct ReportRequest: Hashable, Sendable {
   public enum Format: String, Hashable, Sendable, CaseIterable {
@@ -16,6 +18,15 @@ public struct ReportRequest: Hashable, Sendable {
     if parts.count == 2, parts[1].isEmpty { throw .emptyPath(format: parts[0]) }
     self.format = format
     path = parts.count == 2 ? parts[1] : nil
+  }
+
+  /// Finds out before the run what would otherwise cost its report afterwards: that the path cannot be written.
+  public func checkPath() throws(ReportError) {
+    guard let path else { return }
+    var status = stat()
+    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { throw .cannotWrite(path: path, errno: EISDIR) }
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    guard access(folder, W_OK | X_OK) == 0 else { throw .cannotWrite(path: path, errno: errno) }
   }
 
   /// The recorder that serves it. `style` is for the terminal's format; into a file it goes without colour unless

@@ -20,6 +20,18 @@ public enum ReportError: Error, Hashable, Sendable {
   case emptyPath(format: String)
 }
 
+extension ReportError {
+  /// The reader of a pipe has gone: `| head -1`.
+  public var isBrokenPipe: Bool { if case .cannotWrite(_, EPIPE) = self { true } else { false } }
+
+  public var isStandardError: Bool {
+    if case .cannotWrite(DescriptorSink.standardErrorName, _) = self { true } else { false }
+  }
+
+  /// Whether the machine is to blame and not the command line.
+  public var isEnvironment: Bool { if case .cannotWrite = self { true } else { false } }
+}
+
 extension ReportError: CustomStringConvertible {
   public var description: String {
     switch self {
@@ -41,8 +53,10 @@ public final class DescriptorSink: ReportSink {
     self.name = name
   }
 
+  static let standardErrorName = "standard error"
+
   public static var standardOutput: DescriptorSink { DescriptorSink(STDOUT_FILENO, name: "standard output") }
-  public static var standardError: DescriptorSink { DescriptorSink(STDERR_FILENO, name: "standard error") }
+  public static var standardError: DescriptorSink { DescriptorSink(STDERR_FILENO, name: standardErrorName) }
 
   public var isTerminal: Bool { isatty(descriptor) == 1 }
 

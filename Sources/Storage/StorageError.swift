@@ -50,7 +50,9 @@ extension StorageError: CustomStringConvertible {
   }
 
   private func remedy(_ number: Int32) -> String {
-    switch number {
+    // What helps here depends on who refuses: `tornlog doctor` finds that out.
+    if path == "io_uring" { return "" }
+    return switch number {
     case ENOSPC: " (free space there, or choose another place with --dir)"
     case EACCES, EPERM: " (give this user access, or choose another place with --dir)"
     case ENOTDIR: " (a part of the path is a file; name a directory)"

@@ -9,15 +9,33 @@ public enum Interruption {
   public static var signal: Int32 { requested.load(ordering: .relaxed) }
   public static var isRequested: Bool { signal != 0 }
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP.
+  /// Asks everything to end in order, as if `signal` had come.
+  public static func request(_ signal: Int32) { requested.store(signal, ordering: .relaxed) }
+
+  /// Takes over SIGINT, SIGTERM and SIGHUP: also where the parent has blocked them by accident, as threads of some
+  /// libraries do for the processes they start. SIGHUP stays ignored under `nohup`.
   public static func install() {
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { number in
       if Interruption.requested.load(ordering: .relaxed) != 0 { _exit(130) }
       Interruption.requested.store(number, ordering: .relaxed)
     }
-    for number in [SIGINT, SIGTERM, SIGHUP] { sigaction(number, &action, nil) }
+    var taken = sigset_t()
+    sigemptyset(&taken)
+    for number in [SIGINT, SIGTERM, SIGHUP] {
+      var inherited = sigaction()
+      sigaction(number, nil, &inherited)
+      if number == SIGHUP, isIgnored(inherited) { continue }
+      sigaction(number, &action, nil)
+      sigaddset(&taken, number)
+    }
+    sigprocmask(SIG_UNBLOCK, &taken, nil)
     // A worker that has died must be an error of the write, not the end of this process.
     Glibc.signal(SIGPIPE, SIG_IGN)
+  }
+
+  private static func isIgnored(_ action: sigaction) -> Bool {
+    // SIG_IGN is the address 1.
+    unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1
   }
 }

@@ -1,12 +1,38 @@
 import Foundation
+import Glibc
 
 /// Codable values in files, replaced whole or not at all.
 enum JSONFile {
   static func write(_ value: some Encodable, to path: String) throws(TrialError) {
+    let bytes: Data
     do {
-      try JSONEncoder().encode(value).write(to: URL(fileURLWithPath: path), options: .atomic)
+      bytes = try JSONEncoder().encode(value)
     } catch {
-      throw .worker("cannot write \(path): \(error.localizedDescription)")
+      throw .worker("cannot encode \(path): \(error)")
+    }
+    let temporary = path + ".tmp"
+    let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .system("write", path, errno) }
+    let written = writeAll(bytes, to: descriptor)
+    close(descriptor)
+    guard written == 0, rename(temporary, path) == 0 else {
+      let code = written == 0 ? errno : written
+      unlink(temporary)
+      throw .system("write", path, code)
+    }
+  }
+
+  /// - Returns: 0 or the errno.
+  private static func writeAll(_ bytes: Data, to descriptor: Int32) -> Int32 {
+    bytes.withUnsafeBytes { bytes in
+      var done = 0
+      while done < bytes.count {
+        let count = Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done)
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { return count < 0 ? errno : EIO }
+        done += count
+      }
+      return 0
     }
   }
 

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import LogModel
 import Verification
@@ -38,6 +39,8 @@ final class Journal: @unchecked Sendable {
     var stage: Int64 = 0
     /// Longest operation that the seam has seen to complete, in nanoseconds.
     var slowestSync: Int64 = 0
+    /// When the engine last answered, or its storage last completed an operation; on the machine's monotonic clock.
+    var progressAt: UInt64 = 0
   }
 
   /// Who is at work: decides whose fault a death is.
@@ -90,6 +93,15 @@ final class Journal: @unchecked Sendable {
     set { head.pointee.slowestSync = newValue.nanoseconds }
   }
 
+  /// The engine is getting on.
+  func progressed() { head.pointee.progressAt = DispatchTime.now().uptimeNanoseconds }
+
+  /// Seconds since the engine's last progress; nil where there was none yet.
+  var secondsWithoutProgress: Double? {
+    guard head.pointee.progressAt > 0 else { return nil }
+    return Double(DispatchTime.now().uptimeNanoseconds - head.pointee.progressAt) / 1e9
+  }
+
   /// In this process only: the life that was frozen takes no more rows; the next one's journal begins open.
   private var frozen = false
 
@@ -124,6 +136,7 @@ final class Journal: @unchecked Sendable {
     rows[row].baseOffset = baseOffset.rawValue
     rows[row].answeredAt = time.nanoseconds
     rows[row].outcome = UInt32(outcome.rawValue) + 1
+    progressed()
   }
 
   func opened(at time: Instant) { _ = add(.opened, Row(submittedAt: time.nanoseconds)) }

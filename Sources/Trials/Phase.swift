@@ -22,8 +22,10 @@ struct PhaseRequest: Codable {
 }
 
 struct PhaseReply: Codable {
-  /// How the loop ended, where it did not finish: `stalled` or `timedOut`.
+  /// How the engine came to hang, where it did.
   var hang: String?
+  /// The life's time ran out; whether the engine hung follows from its last progress.
+  var isTimedOut = false
   /// Why the engine did not open.
   var refusal: String?
   var recovery: EngineRecovery?

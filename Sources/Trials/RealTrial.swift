@@ -25,6 +25,11 @@ struct RealTrial {
     var look: Observation?
     var crashed = false
     var isDying = false
+
+    /// Whose failure it is decides what becomes of it: the machine's ends the run, the harness's this trial.
+    func fail(_ error: TrialError) {
+      if error.isEnvironment { reply.machineFailure = "\(error)" } else { reply.failure = "\(error)" }
+    }
   }
 
   private struct Rig {
@@ -103,7 +108,7 @@ struct RealTrial {
     notes.reply.receipts = receipts
     notes.reply.storageName = rig.storage.properties.name
     notes.reply.notices = rig.storage.properties.notices
-    let ending = rig.loop.run(limit: .seconds(Int64(spec.phaseSeconds))) {
+    let ending = rig.loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       switch await life.open() {
       case .refused(let why): notes.reply.refusal = "restart \(life.number): \(why)"
       case .opened(let engine, let recovery, let seconds, let memory):
@@ -125,8 +130,7 @@ struct RealTrial {
           do throws(TrialError) {
             try JSONFile.write(look, to: folder.look(life.number))
           } catch {
-            notes.reply.failure = "\(error)"
-            return
+            return notes.fail(error)
           }
         }
         if notes.reply.crashMissed || rig.seam.machineFailure != nil { return }
@@ -142,13 +146,19 @@ struct RealTrial {
     }.ending
     if let failure = rig.seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
     // The signal is on its way: a life that is over waits for it.
-    if notes.isDying, notes.reply.failure == nil { while true { pause() } }
-    if ending != .finished { notes.reply.hang = "life \(life.number) \(ending)" }
+    if notes.isDying { while true { pause() } }
+    switch ending {
+    case .finished: break
+    case .stalled: notes.reply.hang = "life \(life.number) stalled while \(journal.stage): nothing was ready, in flight or due"
+    case .timedOut: notes.reply.isTimedOut = true
+    }
     return notes.reply
   }
 
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
+    // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
+    guard rig.seam.machineFailure == nil else { return }
     rig.storage.note(.fault("\(spec.crash.rawValue)"))
     if let power = rig.power {
       power.freeze()
@@ -168,14 +178,13 @@ struct RealTrial {
     var random = SeededGenerator(seed: spec.seed, stream: "kill-\(life)")
     let delay = inFlight ? UInt32.random(in: 0...200, using: &random) : 0
     let seam = rig.seam
-    notes.isDying = true
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     do throws(TrialError) {
       try JSONFile.write(receipt, to: folder.receipt(life))
     } catch {
-      notes.reply.failure = "\(error)"
-      return
+      return notes.fail(error)
     }
+    notes.isDying = true
     guard inFlight else {
       kill(getpid(), SIGKILL)
       return
@@ -192,7 +201,7 @@ struct RealTrial {
       try JSONFile.write(receipt, to: folder.receipt(life))
       kill(getpid(), SIGKILL)
     } catch {
-      notes.reply.failure = "\(error)"
+      notes.fail(error)
     }
   }
 }

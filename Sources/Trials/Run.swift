@@ -85,10 +85,15 @@ public final class Run: @unchecked Sendable {
     }
     for thread in threads { thread.join() }
     try reportStragglers()
-    if let failure = shared.failure { throw failure }
     shared.summary.seconds = (ContinuousClock.now - started).inSeconds
     shared.summary.interrupted = Interruption.isRequested || shared.stopped
-    try emit(.finished(shared.summary))
+    do {
+      try emit(.finished(shared.summary))
+    } catch {
+      shared.failure = shared.failure ?? error
+    }
+    // What has run until a failure is reported all the same.
+    if let failure = shared.failure { throw failure }
     return shared.summary
   }
 
@@ -125,7 +130,13 @@ public final class Run: @unchecked Sendable {
     }
     let start = ContinuousClock.now
     let folder = try workspace.makeTrialFolder(index)
-    var findings = try runner.run(trial.spec, in: folder)
+    var findings: TrialRunner.Findings
+    do throws(TrialError) {
+      findings = try runner.run(trial.spec, in: folder)
+    } catch {
+      if plan.keep != .always { try Workspace.remove(folder) }
+      throw error
+    }
     if findings.interrupted {
       try Workspace.remove(folder)
       return nil

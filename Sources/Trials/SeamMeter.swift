@@ -25,6 +25,7 @@ final class SeamMeter: StorageWrapper, @unchecked Sendable {
     let start = loop.now
     defer {
       started.subtract(1, ordering: .relaxed)
+      journal.progressed()
       if call.kind == .sync || call.kind == .write {
         let took = loop.now - start
         if took > journal.slowestSync { journal.slowestSync = took }

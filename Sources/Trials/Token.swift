@@ -1,3 +1,4 @@
+import Defects
 import LogModel
 import Storage
 
@@ -71,13 +72,15 @@ public enum Token {
     let sync = SyncPolicy(syncText.hasPrefix("interval(") ? syncText + ")" : syncText)
     guard let sync else { throw .badField("s=\(try value("s"))") }
     guard let recovery = RecoveryPolicy(rawValue: try value("r")) else { throw .badField("r=\(try value("r"))") }
+    let defect = try value("d")
+    guard defect == "none" || Defect(id: defect) != nil else { throw .badField("d=\(defect)") }
     guard let crash = CrashKind(rawValue: try value("c")) else { throw .badField("c=\(try value("c"))") }
     guard let storage = StorageChoice(rawValue: try value("st")) else { throw .badField("st=\(try value("st"))") }
     guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
     return TrialSpec(
       scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
       messages: try number("m", 0...100_000_000), partitions: try number("p", 1...10_000), sync: sync.description,
-      recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: try value("d"),
+      recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: try number("b", 1...100_000), producers: try number("n", 1...10_000),
       messageSize: try number("z", MessageContent.minimumSize...(1 << 20)), appendBetween: try number("a", 0...1_000_000),
       faults: faults, phaseSeconds: 120)

@@ -45,6 +45,7 @@ extension TrialError: CustomStringConvertible {
     case .worker(let text): "worker process: \(text)"
     case .unknownFault(let kind): "there is no fault `\(kind)`"
     case .faultMissed(let text): "the fault did not fire: \(text)"
+    case .directory(let error) where error.isNotFound: "\(error) (create it, or choose another place with --dir)"
     case .directory(let error): "\(error)"
     case .unknownDefect(let id): "there is no defect `\(id)`; `tornlog list --defects` names them"
     }

@@ -56,7 +56,8 @@ final class TrialRunner: @unchecked Sendable {
       return try collectCrash(life, place, &findings) && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
     }
     take(reply, &findings)
-    return !crashes && reply.hang == nil && reply.refusal == nil && reply.failure == nil && !reply.crashMissed
+    if reply.isTimedOut { timedOut(phase, spec, place, &findings) }
+    return !crashes && reply.hang == nil && !reply.isTimedOut && reply.refusal == nil && reply.failure == nil && !reply.crashMissed
   }
 
   private func collectCrash(_ life: Int, _ place: TrialFolder, _ findings: inout Findings) throws(TrialError) -> Bool {
@@ -84,7 +85,7 @@ final class TrialRunner: @unchecked Sendable {
     if let refusal = reply.refusal { findings.runnerChecks.append(.recoveryCompletes(restart: 1, refusal: refusal)) }
     if let hang = reply.hang {
       findings.runnerChecks.append(
-        CheckResult(.noHang, .violated, "\(hang): nothing was ready, in flight or due, or its time ran out"))
+        CheckResult(.noHang, .violated, hang))
     }
   }
 
@@ -107,27 +108,37 @@ final class TrialRunner: @unchecked Sendable {
       if let failure = reply.machineFailure { throw .machine(failure) }
       return reply
     case .interrupted: findings.interrupted = true
-    case .timedOut:
-      let stage = try? Journal(path: place.journal, capacity: 0).stage
-      if stage?.isEngine ?? false {
-        let limit = Duration.milliseconds(Int64(spec.phaseSeconds * 1000))
-        findings.runnerChecks.append(.noHang(phase: "\(phase) (\(stage!))", limit: limit))
-      } else {
-        findings.doubts.append("\(phase) took longer than \(spec.phaseSeconds) s; raise --timeout, or look at the machine")
-      }
+    case .timedOut: timedOut(phase, spec, place, &findings)
     case .died(let signal, let status, let errorOutput):
       let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
       if signal == SIGKILL, planned { return nil }
       let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
-      let words = errorOutput.split(separator: "\n").first { $0.contains("Fatal error") || $0.contains("rror") }.map { ": \($0)" } ?? ""
+      let lines = errorOutput.split(separator: "\n")
+      let words = (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
       let stage = try? Journal(path: place.journal, capacity: 0).stage
       if stage?.isEngine ?? false {
         findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage!)\(words)"))
       } else {
-        findings.doubts.append("the worker ended by itself (\(how))\(words)")
+        let death = "the worker ended by itself (\(how))\(words)"
+        if !findings.doubts.contains(death) { findings.doubts.append(death) }
       }
     }
     return nil
+  }
+
+  /// An engine that got nowhere for half of its time hangs. One that was still at work is slow, or the limit is too
+  /// small for the machine: no verdict.
+  private func timedOut(_ phase: Phase, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings) {
+    let limit = DurationText.render(.milliseconds(Int64(spec.phaseSeconds * 1000)))
+    let journal = try? Journal(path: place.journal, capacity: 0)
+    let idle = journal?.secondsWithoutProgress ?? 0
+    if let journal, journal.stage.isEngine, idle >= max(1, spec.phaseSeconds / 2) {
+      findings.runnerChecks.append(
+        CheckResult(.noHang, .violated, "\(phase) (\(journal.stage)): no progress for the last \(Int(idle)) s of \(limit)"))
+    } else {
+      let stage = journal.map { " while \($0.stage)" } ?? ""
+      findings.doubts.append("the \(phase) phase ran out of time (\(limit))\(stage); raise --timeout, or look at the machine")
+    }
   }
 
   func end() {

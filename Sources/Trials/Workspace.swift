@@ -29,7 +29,7 @@ public final class Workspace: Sendable {
     do {
       try FileManager.default.removeItem(atPath: folder)
     } catch {
-      throw .system("remove", folder, EIO)
+      throw .system("remove", folder, ((error as? CocoaError)?.underlying as? POSIXError)?.code.rawValue ?? EIO)
     }
   }
 

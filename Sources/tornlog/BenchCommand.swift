@@ -46,7 +46,7 @@ struct BenchCommand: ParsableCommand {
       }
       bench.isCancelled = { Interruption.isRequested }
       bench.onProgress = { progress in
-        FileHandle.standardError.write(Data("[\(progress.done + 1)/\(progress.total)] \(progress.title)\n".utf8))
+        note("[\(progress.done + 1)/\(progress.total)] \(progress.title)")
       }
       let table = try bench.run()
       for report in reports {

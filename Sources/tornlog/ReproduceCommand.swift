@@ -66,6 +66,12 @@ struct ReproduceCommand: ParsableCommand {
     throw ExitCode(code)
   }
 
-  /// In order with what the recorders write, which is not buffered.
-  private func show(_ text: String) { FileHandle.standardOutput.write(Data((text + "\n").utf8)) }
+  private func show(_ text: String) {
+    guard output.isForPeople else { return }
+    do throws(ReportError) {
+      try Console.result(text)
+    } catch {
+      fail("\(error)", ExitStatus.unavailable)
+    }
+  }
 }

@@ -27,6 +27,9 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Stop starting trials after this long: 10m.", valueName: "duration"))
   var deadline: String?
 
+  /// Trials of one run; each is held in memory.
+  private static let trialLimit = 1_000_000
+
   func validate() throws {
     guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): from 1 to 1000000") }
     guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
@@ -38,6 +41,10 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let loaded = scenarios.load()
     let cells = scenarios.cells(of: loaded)
+    let count = cells.count * seeds * self.repeat
+    guard count <= Self.trialLimit else {
+      fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat, or use --shard", ExitStatus.usage)
+    }
     var trials: [PlannedTrial] = []
     for cell in cells {
       for n in 0..<UInt64(seeds) {
@@ -112,8 +119,9 @@ struct ExecutionOptions: ParsableArguments {
       let description = try Preflight.examine(plan, seed: seed ?? trials[0].spec.seed)
       for notice in description.notices { note(notice) }
       var outcome = ExitDecision()
+      let recorders = Recorders(recorders)
       let run = Run(plan) { event in
-        for recorder in recorders { try recorder.record(event) }
+        try recorders.record(event)
         if case .trialFinished(_, let result) = event {
           outcome.take(result)
           memory?.take(result)
@@ -122,7 +130,8 @@ struct ExecutionOptions: ParsableArguments {
       let summary = try run.execute(description.run)
       do { try memory?.save() } catch { note("the list for --last-failed could not be written: \(error)") }
       if Interruption.isRequested { return ExitStatus.interrupted }
-      if summary.trials < trials.count, !failFast {
+      // With --fail-fast a run that ended early has failed, or has met its deadline like any other.
+      if summary.trials < trials.count, !failFast || outcome.code == 0 {
         note("stopped at the deadline after \(summary.trials) of \(trials.count) trials")
         return outcome.code == 0 ? ExitStatus.unknown : outcome.code
       }

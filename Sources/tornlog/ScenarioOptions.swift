@@ -89,8 +89,11 @@ struct OutputOptions: ParsableArguments {
   @Flag(name: .customShort("v"), help: "A line for each trial.")
   var verbose = false
 
+  /// Whether standard output is for a person: a document that a program reads must stand there alone.
+  var isForPeople: Bool { !report.contains("json") && !report.contains("junit") }
+
   func recorders(alwaysVerbose: Bool = false) -> [any RunRecorder] {
-    do {
+    do throws(ReportError) {
       guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
       guard let showing = Presence(rawValue: progress) else {
         fail("--progress \(progress): auto, always or never", ExitStatus.usage)
@@ -110,11 +113,13 @@ struct OutputOptions: ParsableArguments {
             now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }))
       }
       for request in report.isEmpty ? ["terminal"] : report {
-        recorders.append(try ReportRequest(request).recorder(style: style))
+        let request = try ReportRequest(request)
+        try request.checkPath()
+        recorders.append(request.recorder(style: style))
       }
       return recorders
     } catch {
-      fail("\(error)", ExitStatus.usage)
+      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.usage)
     }
   }
 }

@@ -7,6 +7,7 @@ struct Main {
   static func main() {
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
+    Console.occupyClosedStreams()
     Interruption.install()
     Tornlog.main()
   }
@@ -41,10 +42,8 @@ enum ExitStatus {
 
 /// Ends the program with a message on standard error and one of the exit codes.
 func fail(_ message: String, _ code: Int32) -> Never {
-  FileHandle.standardError.write(Data("tornlog: \(message)\n".utf8))
+  Console.complain(message)
   exit(code)
 }
 
-func note(_ message: String) {
-  FileHandle.standardError.write(Data("tornlog: \(message)\n".utf8))
-}
+func note(_ message: String) { Console.complain(message) }

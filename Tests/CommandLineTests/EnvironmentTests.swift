@@ -1,0 +1,169 @@
+import Foundation
+import Glibc
+import Testing
+
+private let isRoot = geteuid() == 0
+
+extension CommandLineTests {
+  /// What the machine refuses: 69, with a remedy, and nothing left behind.
+  @Suite struct Environment {
+    @Test(arguments: [
+      ("/etc/passwd", "Not a directory"), ("/etc/passwd/below", "Not a directory"),
+      ("/nonexistent/dir", "No such file or directory (create it"),
+    ])
+    func directoriesThatAreNone(path: String, message: String) async throws {
+      for storage in ["auto", "memory"] {
+        let ended = try await tornlog("run", "-k", Cells.tiny, "--storage", storage, "--dir", path)
+        #expect(ended.code == 69, "\(ended)")
+        #expect(ended.err.contains(path) && ended.err.contains(message), "\(ended)")
+        #expect(ended.out == "")
+      }
+    }
+
+    /// Permissions do not bind root: as root it runs as nobody.
+    @Test func `a directory without permission`() async throws {
+      let scratch = try Scratch()
+      let folder = try scratch.folder()
+      chmod(folder, 0o555)
+      let own = URL(fileURLWithPath: Program.tornlog)
+      // The build folder may be closed to others; a copy is not.
+      let copy = scratch.path("tornlog")
+      try FileManager.default.copyItem(atPath: own.path, toPath: copy)
+      chmod(copy, 0o755)
+      let scenarios = scratch.path("Scenarios")
+      try FileManager.default.copyItem(atPath: Program.root + "/Scenarios", toPath: scenarios)
+      let user = isRoot ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : []
+      for storage in ["auto", "memory"] {
+        let ended = try await Running(
+          user + [copy, "run", scenarios, "-k", Cells.tiny, "--storage", storage, "--dir", folder], in: "/"
+        ).end()
+        #expect(ended.code == 69, "\(ended)")
+        #expect(ended.err.contains("Permission denied (give this user access"), "\(ended)")
+      }
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test(arguments: [("json=/nonexistent/report", "No such file"), ("junit=/tmp", "Is a directory")])
+    func reportsThatCannotBeWrittenAreFoundBeforeTheRun(report: String, message: String) async throws {
+      let ended = try await tornlog("run", "--report", report)
+      #expect(ended.code == 69 && ended.err.contains(message), "\(ended)")
+      #expect(ended.seconds < 10, "not after the whole suite")
+    }
+
+    @Test func `a trace that cannot be written`() async throws {
+      let scratch = try Scratch()
+      let ended = try await tornlog("reproduce", Cells.token(), "--trace", "/nonexistent/trace", "--dir", scratch.folder())
+      #expect(ended.code == 69 && ended.err.contains("cannot write the trace to /nonexistent/trace"), "\(ended)")
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test func `io_uring refused by the switch`() async throws { try await refused([], ["TORNLOG_REFUSE_IO_URING": "1"]) }
+
+    @Test func `io_uring refused by a seccomp filter`() async throws { try await refused([Program.seccompLauncher], [:]) }
+
+    private func refused(_ launcher: [String], _ environment: [String: String?]) async throws {
+      let scratch = try Scratch()
+      let command = launcher + [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()]
+      let ring = try await Running(command + ["--storage", "ring"], environment: environment).end()
+      #expect(ring.code == 69, "\(ring)")
+      #expect(ring.err.contains("io_uring is refused here") && ring.err.contains("--storage posix"), "\(ring)")
+      #expect(!ring.err.contains("give this user access"), "the directory is not to blame")
+      #expect(try scratch.entries() == [])
+      let auto = try await Running(command + ["--report", "json"], environment: environment).end()
+      #expect(auto.code == 0, "\(auto)")
+      #expect(auto.err.contains("io_uring is refused") && auto.err.contains("using pwrite and fdatasync"), "\(auto)")
+      #expect(auto.out.contains(#""storage": "posix""#), "\(auto)")
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test(.enabled(if: isRoot, "only root may mount a tmpfs"))
+    func `a disk that is too small is refused before the run`() async throws {
+      let disk = try Tmpfs(megabytes: 2)
+      let ended = try await tornlog("run", "-k", Cells.tiny, "--dir", disk.path)
+      #expect(ended.code == 69, "\(ended)")
+      #expect(ended.err.contains("MiB free") && ended.err.contains("--dir"), "\(ended)")
+      #expect(try disk.entries == [])
+    }
+
+    /// Sixteen megabytes are enough for the estimate; what another program writes meanwhile nobody can foresee.
+    @Test(.enabled(if: isRoot, "only root may mount a tmpfs"), arguments: ["ring", "posix"])
+    func aDiskThatFillsUpUnderTheRun(storage: String) async throws {
+      let disk = try Tmpfs(megabytes: 48)
+      let scratch = try Scratch()
+      let running = try Running([
+        Program.tornlog, "run", "-t", "full", "-k", "ten-vs-hundred and messages=5000 and defect=none and partitions=3", "--jobs", "1",
+        "--repeat", "50", "--storage", storage, "--dir", disk.path, "--report", "terminal", "--report",
+        "json=\(scratch.path("j"))", "--progress", "never",
+      ])
+      try await Task.sleep(for: .milliseconds(700))
+      disk.fill()
+      let ended = try await running.end()
+      #expect(ended.code == 69, "\(ended)")
+      #expect(ended.err.contains("No space left on device (free space there"), "\(ended)")
+      #expect(try disk.entries == ["filler"])
+      // What had run until then is reported, and no trial is blamed for the disk.
+      for trial in try scratch.trials("j") { #expect(trial["verdict"] as? String == "held") }
+    }
+
+    @Test func `a worker that dies at its start is no verdict`() async throws {
+      let scratch = try Scratch()
+      // A library that ends every process that is a worker, before its first instruction.
+      let source = try scratch.write(
+        "die.c",
+        """
+        #include <fcntl.h>
+        #include <string.h>
+        #include <unistd.h>
+        __attribute__((constructor)) static void die(void) {
+          char text[4096] = {0};
+          long n = read(open("/proc/self/cmdline", O_RDONLY), text, 4095);
+          for (long i = 0; i < n; i++)
+            if (strcmp(text + i, "__worker") == 0) { write(2, "no memory for me\\n", 17); _exit(9); }
+        }
+        """)
+      let library = scratch.path("die.so")
+      let built = try await Running(["clang", "-shared", "-fPIC", "-w", "-o", library, source]).end()
+      try #require(built.code == 0, "\(built)")
+      let ended = try await Running(
+        [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()], environment: ["LD_PRELOAD": library]
+      ).end()
+      #expect(ended.code == 2, "\(ended)")
+      #expect(ended.out.contains("the worker ended by itself (exit status 9): no memory for me"), "\(ended)")
+      #expect(try scratch.entries() == [])
+    }
+  }
+}
+
+/// A small file system of its own, unmounted with its owner.
+final class Tmpfs {
+  private let scratch: Scratch
+  let path: String
+
+  init(megabytes: Int) throws {
+    scratch = try Scratch()
+    path = try scratch.folder("disk")
+    guard mount("tmpfs", path, "tmpfs", 0, "size=\(megabytes)m") == 0 else {
+      throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO)
+    }
+  }
+
+  deinit { umount2(path, Int32(MNT_DETACH)) }
+
+  var entries: [String] { get throws { try FileManager.default.contentsOfDirectory(atPath: path) } }
+
+  /// Takes what is free, in a file, until nothing more can be had.
+  func fill() {
+    let descriptor = open(path + "/filler", O_WRONLY | O_CREAT | O_APPEND, 0o600)
+    defer { close(descriptor) }
+    let block = [UInt8](repeating: 1, count: 1 << 16)
+    for size in [block.count, 4096] {
+      var refusals = 0
+      while refusals < 50 {
+        if write(descriptor, block, size) <= 0 {
+          refusals += 1
+          usleep(1000)
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import Foundation
+import Glibc
+import Testing
+
+extension CommandLineTests {
+  /// A run that is ended from outside.
+  @Suite struct Interruptions {
+    private func longRun(_ scratch: Scratch, _ more: [String] = []) throws -> Running {
+      try Running(
+        [
+          Program.tornlog, "run", "-t", "full", "-k", "messages=10000 or messages=50000", "--storage", "ring", "--dir",
+          try scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report",
+          "junit=\(scratch.path("x"))",
+        ] + more)
+    }
+
+    @Test(arguments: [SIGINT, SIGTERM, SIGHUP])
+    func aSignalEndsTheRunInOrder(signal: Int32) async throws {
+      let scratch = try Scratch()
+      let running = try longRun(scratch)
+      try await Task.sleep(for: .seconds(1))
+      let workers = running.children
+      let underWay = try scratch.entries()
+      #expect(!workers.isEmpty && underWay.count == 1)
+      let asked = ContinuousClock.now
+      running.signal(signal)
+      let ended = try await running.end()
+      #expect(ended.code == 130, "\(ended)")
+      #expect(ContinuousClock.now - asked < .seconds(5))
+      #expect(processes { workers.contains($0.pid) } == [])
+      #expect(try scratch.entries() == [])
+      let mounts = try String(contentsOfFile: "/proc/mounts", encoding: .utf8)
+      #expect(!mounts.contains(scratch.root))
+      let summary = try #require(try scratch.json("j")["summary"] as? [String: Any])
+      #expect(summary["interrupted"] as? Bool == true)
+      let trials = try scratch.trials("j")
+      #expect(summary["trials"] as? Int == trials.count)
+      for trial in trials { #expect(trial["asExpected"] as? Bool == true, "no trial is blamed for the interruption") }
+      #expect(try JUnit(scratch.text("x")).cases == trials.count)
+      #expect(ended.out.contains("interrupted: "))
+    }
+
+    @Test func `a run under nohup outlives its terminal`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        "nohup", Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "20", "--dir", try scratch.folder(),
+      ])
+      try await Task.sleep(for: .milliseconds(500))
+      running.signal(SIGHUP)
+      let ended = try await running.end()
+      #expect(ended.code == 0 && ended.out.contains("20 held"), "\(ended)")
+    }
+
+    @Test func `workers do not survive their parent`() async throws {
+      let scratch = try Scratch()
+      let running = try longRun(scratch)
+      try await Task.sleep(for: .milliseconds(700))
+      let workers = running.children
+      #expect(!workers.isEmpty)
+      running.signal(SIGKILL)
+      #expect(try await running.end().code == 128 + SIGKILL)
+      for _ in 0..<100 where !processes({ workers.contains($0.pid) }).isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+      #expect(processes { workers.contains($0.pid) } == [])
+    }
+
+    @Test(arguments: ["list -v -t full", "check", "list --defects", "--help"])
+    func aReaderThatGoesAwayIsNoError(command: String) async throws {
+      let ended = try await shell("\(Program.tornlog) \(command) | head -1; echo ${PIPESTATUS[0]}")
+      #expect(ended.err == "" && ended.out.split(separator: "\n").count == 2 && ended.out.hasSuffix("\n0\n"), "\(ended)")
+    }
+
+    @Test func `a reader that goes away ends a run in order`() async throws {
+      let scratch = try Scratch()
+      let ended = try await shell(
+        "\(Program.tornlog) run -v --dir \(scratch.folder()) --report terminal --report json=\(scratch.path("j")) | head -1; "
+          + "echo ${PIPESTATUS[0]}")
+      #expect(ended.err == "" && ended.out.hasSuffix("\n130\n"), "\(ended)")
+      #expect(try scratch.entries() == [])
+      #expect((try scratch.json("j")["summary"] as? [String: Any])?["interrupted"] as? Bool == true)
+      let timeline = try await shell(
+        "\(Program.tornlog) reproduce \(Cells.token()) --dir \(scratch.folder()) | head -1; echo ${PIPESTATUS[0]}")
+      #expect(timeline.err == "" && timeline.out.hasPrefix("ten-vs-hundred, seed 42"), "\(timeline)")
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test func `closed standard streams`() async throws {
+      let scratch = try Scratch()
+      let command = [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()]
+      let silent = try await Running(command, closing: [2]).end()
+      #expect(silent.code == 0 && silent.out.contains("all as expected"), "\(silent)")
+      let mistaken = try await Running([Program.tornlog, "run", "-k", "messages=77"], closing: [0, 2]).end()
+      #expect(mistaken.code == 3, "\(mistaken)")
+      let deaf = try await Running(command, closing: [1]).end()
+      #expect(deaf.code == 69 && deaf.err.contains("cannot write standard output"), "\(deaf)")
+      #expect(try scratch.entries() == [])
+    }
+
+    private func shell(_ text: String) async throws -> Ended { try await Running(["bash", "-c", text]).end() }
+  }
+}

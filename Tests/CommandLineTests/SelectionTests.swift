@@ -1,0 +1,166 @@
+import Foundation
+import Testing
+
+extension CommandLineTests {
+  /// Which trials run, how many, where, and how long.
+  @Suite struct Selections {
+    private func names(_ text: String) -> [String] {
+      text.split(separator: "\n").filter { $0.hasPrefix("    ") }.map(String.init)
+    }
+
+    @Test(arguments: ["slice", "hash"])
+    func shardsAreThePartsOfTheWhole(kind: String) async throws {
+      let whole = names(try await tornlog("list", "-v").out)
+      let first = names(try await tornlog("list", "-v", "--shard", "\(kind):1/2").out)
+      let second = names(try await tornlog("list", "-v", "--shard", "\(kind):2/2").out)
+      #expect(!first.isEmpty && !second.isEmpty)
+      #expect((first + second).sorted() == whole.sorted())
+      let auto = try await tornlog("list", "-v", "--shard", "auto:2", environment: ["CI_NODE_INDEX": "2"])
+      if kind == "hash" { #expect(names(auto.out) == second) }
+    }
+
+    @Test func `seeds count up and repetitions do not`() async throws {
+      let scratch = try Scratch()
+      let ended = try await tornlog(
+        "run", "-k", Cells.tiny, "--storage", "memory", "--seed", "7", "--seeds", "3", "--repeat", "2", "--jobs", "4",
+        "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
+      #expect(ended.code == 0 && ended.out == "", "\(ended)")
+      #expect(try scratch.trials("j").compactMap { $0["seed"] as? Int } == [7, 7, 8, 8, 9, 9])
+    }
+
+    @Test func `the trials that failed run again`() async throws {
+      let scratch = try Scratch()
+      let cache = ["XDG_CACHE_HOME": String?.some(scratch.path("cache"))]
+      // A crash that must come after the workload has ended: no verdict, whatever the machine.
+      let base = [
+        Program.tornlog, "run", "--storage", "memory", "--dir", try scratch.folder(), "--defect", "C2b", "-k",
+        "ten-vs-hundred and partitions=3 and sync=always and crash=process-kill and (messages=10 or messages=100)",
+      ]
+      let first = try await Running(base, environment: cache).end()
+      #expect(first.code == 1, "\(first)")
+      let again = try await Running(
+        base + ["--last-failed", "--report", "json=\(scratch.path("j"))"], environment: cache
+      ).end()
+      #expect(again.code == 1, "\(again)")
+      #expect(try scratch.trials("j").count == 1)
+      let sound = try await Running(
+        [Program.tornlog, "run", "--storage", "memory", "-k", Cells.tiny], environment: cache
+      ).end()
+      #expect(sound.code == 0)
+      #expect(try await Running(base + ["--last-failed"], environment: cache).end().code == 3)
+    }
+
+    @Test func `fail-fast stops, and says how far it came`() async throws {
+      let scratch = try Scratch()
+      let ended = try await tornlog(
+        "run", "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--repeat", "50", "--jobs", "1", "--storage",
+        "memory", "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
+      #expect(ended.code == 1, "\(ended)")
+      #expect(try scratch.trials("j").count == 1)
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test(arguments: [[], ["-x"]])
+    func aDeadlineLeavesARunWithoutVerdict(more: [String]) async throws {
+      let scratch = try Scratch()
+      let ended = try await Running(
+        [
+          Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "10000", "--deadline", "1s", "--dir", try scratch.folder(),
+          "--report", "json=\(scratch.path("j"))",
+        ] + more
+      ).end()
+      #expect(ended.code == 2, "\(ended)")
+      #expect(ended.err.contains("stopped at the deadline after "), "\(ended)")
+      #expect(ended.seconds < 5)
+      #expect((try scratch.json("j")["summary"] as? [String: Any])?["interrupted"] as? Bool == true)
+      #expect(try scratch.entries() == [])
+    }
+
+    /// A limit that no machine keeps is the limit's fault, not the engine's.
+    @Test(arguments: ["1ns", "1ms"])
+    func aTimeLimitThatIsTooSmall(limit: String) async throws {
+      let scratch = try Scratch()
+      for storage in ["ring", "posix"] {
+        let ended = try await tornlog(
+          "run", "-k", Cells.volume(1000), "--timeout", limit, "--storage", storage, "--dir", scratch.folder())
+        #expect(ended.code == 2, "\(ended)")
+        #expect(ended.out.contains("raise --timeout"), "\(ended)")
+        #expect(try scratch.entries() == [])
+      }
+    }
+
+    @Test func `directories with spaces and relative ones`() async throws {
+      let scratch = try Scratch()
+      _ = try scratch.folder("a b")
+      for directory in ["a b", "./a b/", scratch.path("a b")] {
+        for storage in ["ring", "memory"] {
+          let ended = try await tornlog(
+            "run", Program.root + "/Scenarios", "-k", Cells.tiny, "--storage", storage, "--dir", directory, "--report",
+            "json=a b/report", in: scratch.root)
+          #expect(ended.code == 0, "\(ended)")
+          #expect(try scratch.entries("a b") == ["report"])
+        }
+      }
+    }
+
+    @Test func `what is kept`() async throws {
+      let scratch = try Scratch()
+      func run(_ keep: String, _ defect: String) async throws -> [String] {
+        let folder = try scratch.folder("\(keep)-\(defect)")
+        let ended = try await tornlog(
+          "run", "--defect", defect, "-k", Cells.volume(100, defect: defect), "--dir", folder, "--keep", keep)
+        #expect(ended.code == (defect == "none" ? 0 : 1), "\(ended)")
+        let entries = try scratch.entries("\(keep)-\(defect)")
+        if let kept = entries.first { #expect(ended.out.contains("\(folder)/\(kept)/trial-0")) }
+        return entries
+      }
+      #expect(try await run("never", "C2b") == [])
+      #expect(try await run("on-failure", "none") == [])
+      #expect(try await run("on-failure", "C2b").count == 1)
+      #expect(try await run("always", "none").count == 1)
+    }
+
+    @Test func `results and progress keep apart`() async throws {
+      let scratch = try Scratch()
+      let ended = try await tornlog(
+        "run", "-v", "-k", Cells.tiny, "--dir", scratch.folder(), "--progress", "always", "--color", "always")
+      #expect(ended.code == 0 && ended.out.contains("\u{1B}["), "\(ended)")
+      #expect(!ended.out.contains("about "))
+      let quiet = try await tornlog("run", "-q", "-k", Cells.tiny, "--dir", scratch.folder())
+      #expect(quiet.err == "" && quiet.out.split(separator: "\n").count == 1, "\(quiet)")
+      // A terminal of its own shows colours, unless NO_COLOR forbids them.
+      let command = "\(Program.tornlog) run -q -k '\(Cells.tiny)' --report terminal -v"
+      for (value, coloured) in [("", true), ("1", false)] {
+        let shown = try await Running(
+          ["script", "-qec", command, "/dev/null"], environment: ["NO_COLOR": value, "TERM": "xterm"]
+        ).end()
+        #expect(shown.out.contains("\u{1B}[3") == coloured, "\(shown)")
+      }
+    }
+
+    @Test func `a seed decides a trial to the last byte`() async throws {
+      let scratch = try Scratch()
+      func trace(_ seed: Int, _ name: String) async throws -> String {
+        let ended = try await tornlog(
+          "reproduce", Cells.token(seed: seed, messages: 100), "--storage", "memory", "--trace", scratch.path(name), "--dir",
+          scratch.folder())
+        #expect(ended.code == 0, "\(ended)")
+        return try scratch.text(name)
+      }
+      let first = try await trace(42, "first")
+      #expect(first.contains("==== life 0") && first.contains("ACK orders/0"))
+      #expect(try await trace(42, "second") == first)
+      #expect(try await trace(43, "third") != first)
+    }
+
+    @Test(arguments: ["ring", "posix", "memory"])
+    func aTokenGivesTheSameVerdictOnEveryStorage(storage: String) async throws {
+      let scratch = try Scratch()
+      for (token, code) in [(Cells.token(), 0), (Cells.token(messages: 100, defect: "C2b"), 1)] {
+        let ended = try await tornlog("reproduce", token, "--storage", storage, "--dir", scratch.folder())
+        #expect(ended.code == Int32(code), "\(ended)")
+        #expect(try scratch.entries() == [])
+      }
+    }
+  }
+}
