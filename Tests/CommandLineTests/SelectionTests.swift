@@ -148,7 +148,7 @@ extension CommandLineTests {
         return try scratch.text(name)
       }
       let first = try await trace(42, "first")
-      #expect(first.contains("==== life 0") && first.contains("ACK orders/0"))
+      #expect(first.contains("-- life 0") && first.contains("ACK orders/0"))
       #expect(try await trace(42, "second") == first)
       #expect(try await trace(43, "third") != first)
     }
