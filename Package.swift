@@ -73,6 +73,7 @@ let package = Package(
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 
+    tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests("Trials", ["Trials", "Storage", "LogModel"]),
