@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LogModel
 import PartitionEngine
 import Reporting
@@ -115,10 +116,14 @@ final class TrialRunner: @unchecked Sendable {
       let lines = errorOutput.split(separator: "\n")
       let words = (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
       let stage = try? Journal(path: place.journal, capacity: 0).stage
-      if stage?.isEngine ?? false {
+      // No engine kills itself: a SIGKILL that no trial planned came from outside.
+      if stage?.isEngine ?? false, signal != SIGKILL {
         findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage!)\(words)"))
       } else {
-        let death = "the worker ended by itself (\(how))\(words)"
+        let death =
+          signal == SIGKILL
+          ? "the worker was killed from outside; `dmesg` says whether the kernel ran out of memory"
+          : "the worker ended by itself (\(how))\(words)"
         if !findings.doubts.contains(death) { findings.doubts.append(death) }
       }
     }

@@ -137,11 +137,14 @@ struct ExecutionOptions: ParsableArguments {
       }
       return outcome.code
     } catch let error as TrialError {
-      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
+      note("\(error)")
+      return error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError
     } catch let error as ReportError {
-      fail("\(error)", ExitStatus.unavailable)
+      note("\(error)")
+      return ExitStatus.unavailable
     } catch {
-      fail("internal error: \(error)", ExitStatus.internalError)
+      note("internal error: \(error)")
+      return ExitStatus.internalError
     }
   }
 }

@@ -85,7 +85,7 @@ extension CommandLineTests {
       #expect(try disk.entries == [])
     }
 
-    /// Sixteen megabytes are enough for the estimate; what another program writes meanwhile nobody can foresee.
+    /// The estimate finds room enough; what another program writes meanwhile nobody can foresee.
     @Test(.enabled(if: isRoot, "only root may mount a tmpfs"), arguments: ["ring", "posix"])
     func aDiskThatFillsUpUnderTheRun(storage: String) async throws {
       let disk = try Tmpfs(megabytes: 48)

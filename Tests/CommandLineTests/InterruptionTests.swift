@@ -51,6 +51,40 @@ extension CommandLineTests {
       #expect(ended.code == 0 && ended.out.contains("20 held"), "\(ended)")
     }
 
+    /// The kernel does that when memory runs out: no verdict on the engine, and the run goes on.
+    @Test func `a worker that is killed from outside`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        Program.tornlog, "run", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "posix", "--repeat", "2",
+        "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
+      ])
+      try await Task.sleep(for: .milliseconds(500))
+      let worker = try #require(running.children.first)
+      kill(worker, SIGKILL)
+      let ended = try await running.end()
+      #expect(ended.code == 2, "\(ended)")
+      let trials = try scratch.trials("j")
+      #expect(trials.map { $0["verdict"] as? String } == ["unknown", "held"])
+      let notices = try #require(trials[0]["notices"] as? [String])
+      #expect(notices.contains { $0.contains("killed from outside") }, "\(notices)")
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test func `a worker that does not go on never holds the run up`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        Program.tornlog, "run", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "ring", "--timeout", "1s",
+        "--dir", try scratch.folder(),
+      ])
+      try await Task.sleep(for: .milliseconds(500))
+      let worker = try #require(running.children.first)
+      kill(worker, SIGSTOP)
+      let ended = try await running.end(within: 15)
+      #expect(ended.code == 1 && ended.out.contains("no-hang: "), "\(ended)")
+      #expect(processes { $0.pid == worker } == [])
+      #expect(try scratch.entries() == [])
+    }
+
     @Test func `workers do not survive their parent`() async throws {
       let scratch = try Scratch()
       let running = try longRun(scratch)
