@@ -43,7 +43,7 @@ struct RunCommand: ParsableCommand {
     let cells = scenarios.cells(of: loaded)
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {
-      fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat, or use --shard", ExitStatus.usage)
+      fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat", ExitStatus.usage)
     }
     var trials: [PlannedTrial] = []
     for cell in cells {
