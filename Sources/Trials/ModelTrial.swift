@@ -51,7 +51,8 @@ struct ModelTrial {
       journal.thaw()
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
       if ending != .finished && !notes.crashed {
-        notes.reply.hang = "life \(number) \(ending == .stalled ? "stalled" : "took more than a day of virtual time") while \(journal.stage)"
+        let how = ending == .stalled ? "stalled" : "took more than a day of virtual time"
+        notes.reply.hang = "life \(number) \(how) while \(journal.stage)"
         _ = disk.processKill(seed: spec.seed)
       }
       // Everything of the dead machine ends with an error now: let it.

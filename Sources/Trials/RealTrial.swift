@@ -149,7 +149,8 @@ struct RealTrial {
     if notes.isDying { while true { pause() } }
     switch ending {
     case .finished: break
-    case .stalled: notes.reply.hang = "life \(life.number) stalled while \(journal.stage): nothing was ready, in flight or due"
+    case .stalled:
+      notes.reply.hang = "life \(life.number) stalled while \(journal.stage): nothing was ready, in flight or due"
     case .timedOut: notes.reply.isTimedOut = true
     }
     return notes.reply

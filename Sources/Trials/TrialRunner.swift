@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import LogModel
 import PartitionEngine
 import Reporting
@@ -57,7 +58,8 @@ final class TrialRunner: @unchecked Sendable {
     }
     take(reply, &findings)
     if reply.isTimedOut { timedOut(phase, spec, place, &findings) }
-    return !crashes && reply.hang == nil && !reply.isTimedOut && reply.refusal == nil && reply.failure == nil && !reply.crashMissed
+    return !crashes && reply.hang == nil && !reply.isTimedOut
+      && reply.refusal == nil && reply.failure == nil && !reply.crashMissed
   }
 
   private func collectCrash(_ life: Int, _ place: TrialFolder, _ findings: inout Findings) throws(TrialError) -> Bool {
@@ -114,12 +116,17 @@ final class TrialRunner: @unchecked Sendable {
       if signal == SIGKILL, planned { return nil }
       let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
       let lines = errorOutput.split(separator: "\n")
-      let words = (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
+      let telling = lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last
+      let words = telling.map { ": \($0)" } ?? ""
       let stage = try? Journal(path: place.journal, capacity: 0).stage
-      if stage?.isEngine ?? false {
+      // No engine kills itself: a SIGKILL that no trial planned came from outside.
+      if stage?.isEngine ?? false, signal != SIGKILL {
         findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage!)\(words)"))
       } else {
-        let death = "the worker ended by itself (\(how))\(words)"
+        let death =
+          signal == SIGKILL
+          ? "the worker was killed from outside; `dmesg` says whether the kernel ran out of memory"
+          : "the worker ended by itself (\(how))\(words)"
         if !findings.doubts.contains(death) { findings.doubts.append(death) }
       }
     }
@@ -133,11 +140,12 @@ final class TrialRunner: @unchecked Sendable {
     let journal = try? Journal(path: place.journal, capacity: 0)
     let idle = journal?.secondsWithoutProgress ?? 0
     if let journal, journal.stage.isEngine, idle >= max(1, spec.phaseSeconds / 2) {
-      findings.runnerChecks.append(
-        CheckResult(.noHang, .violated, "\(phase) (\(journal.stage)): no progress for the last \(Int(idle)) s of \(limit)"))
+      let detail = "\(phase) (\(journal.stage)): no progress for the last \(Int(idle)) s of \(limit)"
+      findings.runnerChecks.append(CheckResult(.noHang, .violated, detail))
     } else {
       let stage = journal.map { " while \($0.stage)" } ?? ""
-      findings.doubts.append("the \(phase) phase ran out of time (\(limit))\(stage); raise --timeout, or look at the machine")
+      findings.doubts.append(
+        "the \(phase) phase ran out of time (\(limit))\(stage); raise --timeout, or look at the machine")
     }
   }
 

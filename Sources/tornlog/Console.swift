@@ -28,7 +28,8 @@ enum Console {
   }
 }
 
-/// Hands the events of a run to its recorders. One that can no longer write does not keep the others from their reports.
+/// Hands the events of a run to its recorders. One that can no longer write does not keep the others from their
+/// reports.
 final class Recorders {
   private var recorders: [any RunRecorder]
 

@@ -43,7 +43,7 @@ struct RunCommand: ParsableCommand {
     let cells = scenarios.cells(of: loaded)
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {
-      fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat, or use --shard", ExitStatus.usage)
+      fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat", ExitStatus.usage)
     }
     var trials: [PlannedTrial] = []
     for cell in cells {
@@ -137,11 +137,14 @@ struct ExecutionOptions: ParsableArguments {
       }
       return outcome.code
     } catch let error as TrialError {
-      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
+      note("\(error)")
+      return error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError
     } catch let error as ReportError {
-      fail("\(error)", ExitStatus.unavailable)
+      note("\(error)")
+      return ExitStatus.unavailable
     } catch {
-      fail("internal error: \(error)", ExitStatus.internalError)
+      note("internal error: \(error)")
+      return ExitStatus.internalError
     }
   }
 }

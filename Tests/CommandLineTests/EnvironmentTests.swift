@@ -25,17 +25,19 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let folder = try scratch.folder()
       chmod(folder, 0o555)
-      let own = URL(fileURLWithPath: Program.tornlog)
-      // The build folder may be closed to others; a copy is not.
-      let copy = scratch.path("tornlog")
-      try FileManager.default.copyItem(atPath: own.path, toPath: copy)
-      chmod(copy, 0o755)
-      let scenarios = scratch.path("Scenarios")
-      try FileManager.default.copyItem(atPath: Program.root + "/Scenarios", toPath: scenarios)
+      var (program, scenarios) = (Program.tornlog, Program.root + "/Scenarios")
+      if isRoot {
+        // The package may be closed to others; a copy is not.
+        for path in [program, scenarios] {
+          let copied = try await Running(["cp", "-r", path, scratch.root]).end()
+          try #require(copied.code == 0, "\(copied)")
+        }
+        (program, scenarios) = (scratch.path("tornlog"), scratch.path("Scenarios"))
+      }
       let user = isRoot ? ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] : []
       for storage in ["auto", "memory"] {
         let ended = try await Running(
-          user + [copy, "run", scenarios, "-k", Cells.tiny, "--storage", storage, "--dir", folder], in: "/"
+          user + [program, "run", scenarios, "-k", Cells.tiny, "--storage", storage, "--dir", folder], in: "/"
         ).end()
         #expect(ended.code == 69, "\(ended)")
         #expect(ended.err.contains("Permission denied (give this user access"), "\(ended)")
@@ -52,14 +54,19 @@ extension CommandLineTests {
 
     @Test func `a trace that cannot be written`() async throws {
       let scratch = try Scratch()
-      let ended = try await tornlog("reproduce", Cells.token(), "--trace", "/nonexistent/trace", "--dir", scratch.folder())
+      let ended = try await tornlog(
+        "reproduce", Cells.token(), "--trace", "/nonexistent/trace", "--dir", scratch.folder())
       #expect(ended.code == 69 && ended.err.contains("cannot write the trace to /nonexistent/trace"), "\(ended)")
       #expect(try scratch.entries() == [])
     }
 
-    @Test func `io_uring refused by the switch`() async throws { try await refused([], ["TORNLOG_REFUSE_IO_URING": "1"]) }
+    @Test func `io_uring refused by the switch`() async throws {
+      try await refused([], ["TORNLOG_REFUSE_IO_URING": "1"])
+    }
 
-    @Test func `io_uring refused by a seccomp filter`() async throws { try await refused([Program.seccompLauncher], [:]) }
+    @Test func `io_uring refused by a seccomp filter`() async throws {
+      try await refused([Program.seccompLauncher], [:])
+    }
 
     private func refused(_ launcher: [String], _ environment: [String: String?]) async throws {
       let scratch = try Scratch()
@@ -85,13 +92,14 @@ extension CommandLineTests {
       #expect(try disk.entries == [])
     }
 
-    /// Sixteen megabytes are enough for the estimate; what another program writes meanwhile nobody can foresee.
+    /// The estimate finds room enough; what another program writes meanwhile nobody can foresee.
     @Test(.enabled(if: isRoot, "only root may mount a tmpfs"), arguments: ["ring", "posix"])
     func aDiskThatFillsUpUnderTheRun(storage: String) async throws {
       let disk = try Tmpfs(megabytes: 48)
       let scratch = try Scratch()
       let running = try Running([
-        Program.tornlog, "run", "-t", "full", "-k", "ten-vs-hundred and messages=5000 and defect=none and partitions=3", "--jobs", "1",
+        Program.tornlog, "run", "-t", "full", "-k", "ten-vs-hundred and messages=5000 and defect=none and partitions=3",
+        "--jobs", "1",
         "--repeat", "50", "--storage", storage, "--dir", disk.path, "--report", "terminal", "--report",
         "json=\(scratch.path("j"))", "--progress", "never",
       ])

@@ -51,6 +51,42 @@ extension CommandLineTests {
       #expect(ended.code == 0 && ended.out.contains("20 held"), "\(ended)")
     }
 
+    /// The kernel does that when memory runs out: no verdict on the engine, and the run goes on.
+    @Test func `a worker that is killed from outside`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        Program.tornlog, "run", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "posix",
+        "--repeat", "2",
+        "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
+      ])
+      try await Task.sleep(for: .milliseconds(500))
+      let worker = try #require(running.children.first)
+      kill(worker, SIGKILL)
+      let ended = try await running.end()
+      #expect(ended.code == 2, "\(ended)")
+      let trials = try scratch.trials("j")
+      #expect(trials.map { $0["verdict"] as? String } == ["unknown", "held"])
+      let notices = try #require(trials[0]["notices"] as? [String])
+      #expect(notices.contains { $0.contains("killed from outside") }, "\(notices)")
+      #expect(try scratch.entries() == [])
+    }
+
+    @Test func `a worker that does not go on never holds the run up`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        Program.tornlog, "run", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "ring",
+        "--timeout", "1s",
+        "--dir", try scratch.folder(),
+      ])
+      try await Task.sleep(for: .milliseconds(500))
+      let worker = try #require(running.children.first)
+      kill(worker, SIGSTOP)
+      let ended = try await running.end(within: 15)
+      #expect(ended.code == 1 && ended.out.contains("no-hang: "), "\(ended)")
+      #expect(processes { $0.pid == worker } == [])
+      #expect(try scratch.entries() == [])
+    }
+
     @Test func `workers do not survive their parent`() async throws {
       let scratch = try Scratch()
       let running = try longRun(scratch)
@@ -59,14 +95,17 @@ extension CommandLineTests {
       #expect(!workers.isEmpty)
       running.signal(SIGKILL)
       #expect(try await running.end().code == 128 + SIGKILL)
-      for _ in 0..<100 where !processes({ workers.contains($0.pid) }).isEmpty { try await Task.sleep(for: .milliseconds(20)) }
+      for _ in 0..<100 where !processes({ workers.contains($0.pid) }).isEmpty {
+        try await Task.sleep(for: .milliseconds(20))
+      }
       #expect(processes { workers.contains($0.pid) } == [])
     }
 
     @Test(arguments: ["list -v -t full", "check", "list --defects", "--help"])
     func aReaderThatGoesAwayIsNoError(command: String) async throws {
       let ended = try await shell("\(Program.tornlog) \(command) | head -1; echo ${PIPESTATUS[0]}")
-      #expect(ended.err == "" && ended.out.split(separator: "\n").count == 2 && ended.out.hasSuffix("\n0\n"), "\(ended)")
+      #expect(
+        ended.err == "" && ended.out.split(separator: "\n").count == 2 && ended.out.hasSuffix("\n0\n"), "\(ended)")
     }
 
     @Test func `a reader that goes away ends a run in order`() async throws {

@@ -48,7 +48,10 @@ struct Ended: CustomStringConvertible {
 final class Running: @unchecked Sendable {
   // Used by one test.
 
-  enum Failure: Error { case spawn(String, Int32), tooLong(String) }
+  enum Failure: Error {
+    case spawn(String, Int32)
+    case tooLong(String)
+  }
 
   let process: pid_t
   private let scratch: Scratch

@@ -31,7 +31,6 @@ extension CommandLineTests {
     @Test func `the trials that failed run again`() async throws {
       let scratch = try Scratch()
       let cache = ["XDG_CACHE_HOME": String?.some(scratch.path("cache"))]
-      // A crash that must come after the workload has ended: no verdict, whatever the machine.
       let base = [
         Program.tornlog, "run", "--storage", "memory", "--dir", try scratch.folder(), "--defect", "C2b", "-k",
         "ten-vs-hundred and partitions=3 and sync=always and crash=process-kill and (messages=10 or messages=100)",
@@ -53,7 +52,8 @@ extension CommandLineTests {
     @Test func `fail-fast stops, and says how far it came`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--repeat", "50", "--jobs", "1", "--storage",
+        "run", "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--repeat", "50", "--jobs", "1",
+        "--storage",
         "memory", "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
       #expect(ended.code == 1, "\(ended)")
       #expect(try scratch.trials("j").count == 1)
@@ -65,7 +65,8 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let ended = try await Running(
         [
-          Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "10000", "--deadline", "1s", "--dir", try scratch.folder(),
+          Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "10000", "--deadline", "1s", "--dir",
+          try scratch.folder(),
           "--report", "json=\(scratch.path("j"))",
         ] + more
       ).end()
@@ -142,7 +143,8 @@ extension CommandLineTests {
       let scratch = try Scratch()
       func trace(_ seed: Int, _ name: String) async throws -> String {
         let ended = try await tornlog(
-          "reproduce", Cells.token(seed: seed, messages: 100), "--storage", "memory", "--trace", scratch.path(name), "--dir",
+          "reproduce", Cells.token(seed: seed, messages: 100), "--storage", "memory", "--trace", scratch.path(name),
+          "--dir",
           scratch.folder())
         #expect(ended.code == 0, "\(ended)")
         return try scratch.text(name)

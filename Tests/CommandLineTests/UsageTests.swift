@@ -48,7 +48,10 @@ extension CommandLineTests {
 
     @Test(arguments: [
       ("name: a\ntitle: b\nmatrix: [1", "bad.yaml:4:1:", "not YAML"),
-      ("name: a\ntitle: b\nmatrix:\n  mesages: [10]\n", "bad.yaml:4:3:", "unknown key 'mesages' in matrix; did you mean 'messages'?"),
+      (
+        "name: a\ntitle: b\nmatrix:\n  mesages: [10]\n", "bad.yaml:4:3:",
+        "unknown key 'mesages' in matrix; did you mean 'messages'?"
+      ),
       ("name: a\ntitle: b\nmatrix:\n  messages: []\n", "bad.yaml:4:", "gives no trial"),
       ("name: a\ntitle: b\nmatrix:\n  messages: [10]\nexclude:\n  - { messages: 10 }\n", "bad.yaml:", "gives no trial"),
       ("name: a\ntitle: b\nmatrix:\n  messages: twelve\n", "bad.yaml:4:13:", "expected a whole number"),

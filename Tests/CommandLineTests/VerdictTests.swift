@@ -8,7 +8,8 @@ extension CommandLineTests {
     func aSoundEngineHolds(storage: String) async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-k", Cells.tiny, "--storage", storage, "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
+        "run", "-k", Cells.tiny, "--storage", storage, "--dir", scratch.folder(), "--report",
+        "json=\(scratch.path("j"))")
       #expect(ended.code == 0, "\(ended)")
       #expect(try scratch.entries() == [])
       let run = try scratch.json("j")["run"] as? [String: Any]
@@ -29,7 +30,8 @@ extension CommandLineTests {
     @Test func `none of a hundred comes back, and the reports say where`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--dir", scratch.folder(), "--report", "terminal",
+        "run", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--dir", scratch.folder(), "--report",
+        "terminal",
         "--report", "json=\(scratch.path("j"))", "--report", "junit=\(scratch.path("x"))")
       #expect(ended.code == 1, "\(ended)")
       #expect(ended.out.contains("100 acknowledged messages lost") && ended.out.contains("tornlog reproduce t1."))
@@ -76,7 +78,9 @@ extension CommandLineTests {
     @Test func `every listed defect is caught by its check`() async throws {
       let scratch = try Scratch()
       let listed = try await tornlog("list", "--defects")
-      let defects = listed.out.split(separator: "\n").filter { !$0.hasPrefix(" ") }.compactMap { $0.split(separator: " ").first }
+      let defects = listed.out.split(separator: "\n").filter { !$0.hasPrefix(" ") }.compactMap {
+        $0.split(separator: " ").first
+      }
       let smallest: [(defect: String, messages: Int, partitions: Int, check: String)] = [
         ("C1", 100, 3, "no-acknowledged-loss"), ("C2", 10, 3, "no-acknowledged-loss"),
         ("C2b", 100, 3, "no-acknowledged-loss"), ("C3", 10, 3, "high-watermark"), ("C4", 5000, 3, "no-gaps"),
@@ -87,7 +91,8 @@ extension CommandLineTests {
         "defect=\($0.defect) and messages=\($0.messages) and partitions=\($0.partitions)"
       }.map { "(\($0))" }.joined(separator: " or ")
       let ended = try await tornlog(
-        "run", "-k", "ten-vs-hundred and sync=always and crash=process-kill and (\(cells))", "--dir", scratch.folder(), "--report",
+        "run", "-k", "ten-vs-hundred and sync=always and crash=process-kill and (\(cells))", "--dir", scratch.folder(),
+        "--report",
         "json=\(scratch.path("j"))")
       #expect(ended.code == 0, "\(ended)")
       let trials = try scratch.trials("j")
