@@ -81,8 +81,14 @@ enum Judging {
 
   static func judge(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ looks: [Observation]) -> Judgement {
     let history = history(spec, journal, faults)
-    return Oracle(contract(spec, slowest: journal.slowestSync)).judge(history, looks)
+    var judgement = Oracle(contract(spec, slowest: journal.slowestSync)).judge(history, looks)
       .adding(.sendsAccepted(history))
+    // A look that was never made is no evidence of anything: what it would have found is not known.
+    for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
+      judgement = judgement.adding(
+        .unknown(.consumptionEnds, because: "nobody looked \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
+    }
+    return judgement
   }
 
   /// `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
