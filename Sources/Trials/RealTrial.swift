@@ -48,7 +48,7 @@ struct RealTrial {
       throw .directory(error)
     }
     let seam = SeamMeter(files, journal)
-    let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life)) : nil
+    let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
     var top: any Storage = power ?? seam
     if let path = spec.traceTo { top = TracingStorage(top, trace: try TraceFile.open(path)) }
     return Rig(loop: loop, storage: top, power: power, seam: seam)

@@ -56,7 +56,7 @@ extension PartitionLog {
       try await storage.truncate(writer, to: 0)
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
       header.write(into: block.mutableBytes(0..<SegmentHeader.size))
-      let written = try await storage.write(writer, at: 0, from: block, 0..<SegmentHeader.size, .volatile)
+      let written = try await storage.writeRetrying(writer, at: 0, from: block, 0..<SegmentHeader.size)
       guard written == SegmentHeader.size else { throw StorageError(errno: ENOSPC, .write, path, offset: Int64(written)) }
       if configuration.syncPolicy != .never {
         try await storage.sync(writer, .all)

@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 
@@ -123,13 +124,26 @@ extension Storage {
   func readRetrying(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
+    try await retrying { () async throws(StorageError) in try await read(file, at: offset, into: buffer, range) }
+  }
+
+  /// A volatile write that carries on after EINTR and EAGAIN, a bounded number of times.
+  func writeRetrying(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    try await retrying { () async throws(StorageError) in
+      try await write(file, at: offset, from: buffer, range, .volatile)
+    }
+  }
+
+  private func retrying(_ operation: () async throws(StorageError) -> Int) async throws(StorageError) -> Int {
     var attempts = 0
     while true {
       do throws(StorageError) {
-        return try await read(file, at: offset, into: buffer, range)
+        return try await operation()
       } catch {
         attempts += 1
-        guard error.isErrno(4) || error.isErrno(11), attempts < 100 else { throw error }
+        guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < 100 else { throw error }
         await loop.sleep(until: loop.now + .microseconds(100))
       }
     }
