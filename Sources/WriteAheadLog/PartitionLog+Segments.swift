@@ -26,7 +26,16 @@ extension PartitionLog {
   func roll() async throws(StorageError) -> Segment {
     if let last = segments.last, let writer = last.writer {
       await preallocationIdle.wait()
-      if case .interval = configuration.syncPolicy, !last.isPoisoned { try await syncActive(last) }
+      if case .interval = configuration.syncPolicy, !last.isPoisoned {
+        do throws(StorageError) {
+          try await syncActive(last)
+        } catch {
+          // Never synced again: a second sync of the same pages may succeed without having written them.
+          last.isPoisoned = true
+          failure = error
+          throw error
+        }
+      }
       await syncIdle.wait()
       await storage.close(writer)
       last.writer = nil

@@ -57,7 +57,11 @@ public final class RecentBatches: @unchecked Sendable {
     if let next = nextOffset, next != header.baseOffset { removeAll() }
     if memory == nil { memory = malloc(byteLimit) }
     guard let memory else { return }
-    if writeAt + header.length > byteLimit { writeAt = 0 }
+    if writeAt + header.length > byteLimit {
+      // What still stands behind the writer is older than what stands at the front: it goes first.
+      while count > 0, entries[head].start >= writeAt { head += 1 }
+      writeAt = 0
+    }
     while count > 0, count >= batchLimit || overlaps(entries[head], writeAt..<(writeAt + header.length)) { head += 1 }
     (memory + writeAt).copyMemory(from: bytes, byteCount: header.length)
     entries.append(Entry(header: header, start: writeAt))
