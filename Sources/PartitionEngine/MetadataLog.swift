@@ -48,7 +48,7 @@ final class MetadataLog: @unchecked Sendable {
       if records > state.records.count * 2 + tolerance { try await metadata.compact() }
       return metadata
     } catch {
-      await opened.log.close()
+      do throws(StorageError) { try await opened.log.close() } catch {}  // the failure that led here says more
       throw error
     }
   }

@@ -10,7 +10,8 @@ enum MetadataRecord: Hashable {
   case consumerOffset(group: String, TopicPartition, Offset)
   /// `start topic partition offset`: everything before `offset` may be removed.
   case logStart(TopicPartition, Offset)
-  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it.
+  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it; a recovery that has
+  /// cut the log below it takes it back.
   case durableEnd(TopicPartition, Offset)
   /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
   case snapshot(count: Int)
@@ -91,7 +92,7 @@ struct Metadata {
     case .consumerOffset(let group, let partition, let offset):
       consumerOffsets[ConsumerPosition(group: group, partition: partition)] = offset
     case .logStart(let partition, let offset): logStarts[partition] = max(offset, logStarts[partition] ?? 0)
-    case .durableEnd(let partition, let offset): durableEnds[partition] = max(offset, durableEnds[partition] ?? 0)
+    case .durableEnd(let partition, let offset): durableEnds[partition] = offset
     case .snapshot: self = Metadata()
     }
   }

@@ -49,6 +49,8 @@ public final class PartitionEngine: @unchecked Sendable {
   private let metadata: MetadataLog
   private var logs: [String: [PartitionLog]] = [:]
   private var isOpen = true
+  /// Topics that are being created.
+  private var creating: [String: Gate] = [:]
 
   private init(_ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ metadata: MetadataLog) {
     self.storage = storage
@@ -69,8 +71,9 @@ public final class PartitionEngine: @unchecked Sendable {
     var reports: [RecoveryReport] = []
     do throws(EngineError) {
       for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
+      try await engine.lowerEnds()
     } catch {
-      await engine.closeLogs()
+      _ = await engine.closeLogs(recordingEnds: false)  // the failure that led here says more
       throw error
     }
     return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
@@ -97,6 +100,12 @@ public final class PartitionEngine: @unchecked Sendable {
     return reports
   }
 
+  /// Takes back what an earlier shutdown said of the end of a log that recovery has cut since: what is appended now must
+  /// not be taken for the end of that.
+  private func lowerEnds() async throws(EngineError) {
+    try await recordEnds { log, recorded in log.logEndOffset < recorded ? log.logEndOffset : nil }
+  }
+
   /// The registered topics, in the order of their creation.
   public var topics: [Topic] { metadata.state.topics }
 
@@ -105,8 +114,17 @@ public final class PartitionEngine: @unchecked Sendable {
     guard isOpen else { throw .closed }
     guard Topic.isValid(name) else { throw .invalidName(name) }
     guard Topic.partitionCounts.contains(partitions) else { throw .invalidPartitionCount(partitions) }
+    // Of several calls for one name, one creates it; the others wait for what comes of that.
+    while let gate = creating[name] { await gate.wait() }
+    guard isOpen else { throw .closed }
     if let existing = topics.first(where: { $0.name == name }) {
       throw .topicExists(name, partitions: existing.partitions)
+    }
+    let gate = Gate()
+    creating[name] = gate
+    defer {
+      creating[name] = nil
+      gate.open()
     }
     // Directories first, then the registration: a topic that is registered always has its directories.
     do throws(StorageError) {
@@ -219,23 +237,43 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// Commits what is pending and, unless the policy is `never`, makes it durable and records where the logs end.
+  /// - Throws: the first failure. Everything is closed all the same; what a failed sync covered may be gone after a
+  ///   power loss.
   public func close() async throws(EngineError) {
     guard isOpen else { return }
     isOpen = false
-    for topic in topics { for log in logs[topic.name] ?? [] { await log.close() } }
-    if configuration.log.syncPolicy != .never {
-      let ends = topics.flatMap { topic in (logs[topic.name] ?? []).map { ($0.source, $0.durableOffset) } }
-      let changed = ends.filter { $0.1 > metadata.state.durableEnds[$0.0] ?? 0 }
-      for start in stride(from: 0, to: changed.count, by: 500) {
-        try await metadata.record(changed[start..<min(start + 500, changed.count)].map { .durableEnd($0.0, $0.1) })
-      }
-    }
-    await metadata.log.close()
+    while let gate = creating.values.first { await gate.wait() }
+    if let failure = await closeLogs(recordingEnds: configuration.log.syncPolicy != .never) { throw failure }
   }
 
-  private func closeLogs() async {
-    isOpen = false
-    for topic in topics { for log in logs[topic.name] ?? [] { await log.close() } }
-    await metadata.log.close()
+  /// - Returns: the first failure.
+  private func closeLogs(recordingEnds: Bool) async -> EngineError? {
+    var failure: EngineError?
+    for topic in topics {
+      for log in logs[topic.name] ?? [] {
+        do throws(StorageError) { try await log.close() } catch { failure = failure ?? .storage(error) }
+      }
+    }
+    if recordingEnds {
+      do throws(EngineError) {
+        try await recordEnds { log, recorded in log.durableOffset > recorded ? log.durableOffset : nil }
+      } catch {
+        failure = failure ?? error
+      }
+    }
+    do throws(StorageError) { try await metadata.log.close() } catch { failure = failure ?? .storage(error) }
+    return failure
+  }
+
+  /// - Parameter end: what to record for a log; nil for nothing.
+  private func recordEnds(_ end: (PartitionLog, _ recorded: Offset) -> Offset?) async throws(EngineError) {
+    let ends = topics.flatMap { topic in
+      (logs[topic.name] ?? []).compactMap { log in
+        end(log, metadata.state.durableEnds[log.source] ?? 0).map { MetadataRecord.durableEnd(log.source, $0) }
+      }
+    }
+    for start in stride(from: 0, to: ends.count, by: 500) {
+      try await metadata.record(Array(ends[start..<min(start + 500, ends.count)]))
+    }
   }
 }

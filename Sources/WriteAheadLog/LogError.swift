@@ -19,14 +19,12 @@ public enum LogError: Error, Hashable, Sendable {
   case offsetOutOfRange(Offset, start: Offset, end: Offset)
   /// Acknowledged data at this offset is damaged; it is reported and not served.
   case damaged(DamagedRange)
-  /// A batch in the log failed its check while it was being read: damage since recovery.
-  case invalidBatch(path: String, at: Int64, offset: Offset)
 
   /// Whether the append certainly left nothing behind. Otherwise its outcome is indeterminate.
   public var isCertainFailure: Bool {
     switch self {
     case .batchTooLarge, .emptyBatch, .closed, .poisoned, .offsetOutOfRange: true
-    case .storage, .shortWrite, .damaged, .invalidBatch: false
+    case .storage, .shortWrite, .damaged: false
     }
   }
 }
@@ -65,7 +63,6 @@ extension LogError: CustomStringConvertible {
     case .offsetOutOfRange(let offset, let start, let end): "offset \(offset) is outside the log, \(start) ..< \(end)"
     case .damaged(let range):
       "offsets \(range.from) ..< \(range.to) are damaged (\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo))"
-    case .invalidBatch(let path, let at, let offset): "\(path): the batch of offset \(offset) at byte \(at) is damaged"
     }
   }
 }

@@ -47,7 +47,9 @@ public struct RecoveryHints: Hashable, Sendable {
 /// The scan changes nothing. It reads each segment once and lists the *gaps*: places where offsets are missing. The
 /// decision is `RecoveryCase`'s, once all testimony is in. The repair removes what was never acknowledged, the newest
 /// file first, and syncs before anything is served, so that what a consumer has seen once cannot vanish in the next
-/// crash. A crash at any operation of the repair leaves a log with the same testimony, hence the same decisions.
+/// crash. A crash at any operation of the repair leaves a log with the same contents, hence the same end.
+///
+/// One file is open at a time, whatever the number of segments.
 struct LogRecovery {
   let storage: any Storage
   let directory: String
@@ -57,33 +59,45 @@ struct LogRecovery {
   let hints: RecoveryHints
   var report: RecoveryReport
 
-  private struct Scanned {
+  struct Scanned {
     var segment: Segment
     var size: Int64
     /// The last segment's remainder after `dataEnd` holds something other than zeroes.
     var hasGarbage = false
   }
 
-  private struct Gap {
+  /// A file with the name of a segment and no valid head.
+  struct Headless {
+    var base: Offset
+    var path: String
+    var size: Int64
+    /// The offset after the last batch that seems to stand in it, by headers that nothing vouches for; `base` where
+    /// there is none: then it is a creation that a crash cut short.
+    var end: Offset
+  }
+
+  struct Gap {
     var from: Offset
     var to: Offset
-    /// Index of the segment in which the gap begins, and where; the log is cut there if it is cut.
+    /// Index of the segment in which the gap begins, and where; the log is cut there if it is cut. -1: before the first.
     var segment: Int
     var position: Int64
-    /// Where the next valid batch stands, in the same segment or a later one.
+    /// What is damaged: the rest of that segment up to the next valid batch, or a whole file.
     var path: String
-    var end: Int64
+    var bytes: Range<Int64>
     var finding: Finding
   }
 
-  private var scanned: [Scanned] = []
-  private var gaps: [Gap] = []
-  private var expected: Offset
-  private var logStart: Offset = 0
-  private var durable: Offset = 0
-  private var written: Offset = 0
-  private var epoch: Epoch
+  var scanned: [Scanned] = []
+  var headless: [Headless] = []
+  var gaps: [Gap] = []
+  var expected: Offset
+  var logStart: Offset = 0
+  var durable: Offset = 0
+  var written: Offset = 0
+  var epoch: Epoch
   private var batches = 0
+  private var window: IOBuffer
 
   init(
     storage: any Storage, directory: String, source: TopicPartition, configuration: LogConfiguration,
@@ -98,250 +112,165 @@ struct LogRecovery {
     report = RecoveryReport(source: source)
     expected = hints.logStartOffset ?? 0
     epoch = hints.epoch
+    window = storage.makeBuffer(capacity: SegmentScanner.windowSize)
   }
 
   mutating func run() async throws(StorageError) -> RecoveredLog {
+    try await scan()
+    let end = try await decideAndRepair()
     do throws(StorageError) {
-      try await scan()
-      let end = try await decideAndRepair()
       try await prepareForAppend()
-      report.batches = batches
-      var summary = ScanSummary(logStartOffset: logStart, logEndOffset: end)
-      summary.batches = batches
-      summary.bytes = report.bytesScanned
-      return RecoveredLog(
-        epoch: Epoch(epoch.rawValue + 1), summary: summary,
-        durableOffset: configuration.syncPolicy == .never ? min(durable, end) : end, damage: report.damage,
-        segments: scanned.map(\.segment))
     } catch {
-      for entry in scanned {
-        await storage.close(entry.segment.reader)
-        if let writer = entry.segment.writer { await storage.close(writer) }
-      }
+      for case let writer? in scanned.map(\.segment.writer) { await storage.close(writer) }
       throw error
     }
+    report.batches = batches
+    var summary = ScanSummary(logStartOffset: logStart, logEndOffset: end)
+    summary.batches = batches
+    summary.bytes = report.bytesScanned
+    return RecoveredLog(
+      epoch: Epoch(epoch.rawValue + 1), summary: summary,
+      durableOffset: configuration.syncPolicy == .never ? min(durable, end) : end, damage: report.damage,
+      segments: scanned.map(\.segment))
   }
 
   // MARK: Scan
 
+  private struct Head {
+    var base: Offset
+    var path: String
+    var header: SegmentHeader?
+    var size: Int64
+    /// For a file without a valid header; see `Headless`.
+    var end: Offset
+  }
+
   private mutating func scan() async throws(StorageError) {
     let names = try await storage.list(directory).filter { !$0.isDirectory }.map(\.name)
     let bases = names.compactMap { SegmentHeader.baseOffset(fileName: $0) }.sorted()
-    var window = storage.makeBuffer(capacity: SegmentScanner.windowSize)
-    var heads: [(base: Offset, path: String, header: SegmentHeader?, file: FileID, size: Int64)] = []
-    for base in bases {
-      let path = directory + "/" + SegmentHeader.fileName(base: base)
-      let file = try await storage.open(path, [])
-      let size = try await storage.size(of: file)
-      let got = try await storage.readRetrying(file, at: 0, into: window, 0..<SegmentHeader.size)
-      let header = SegmentHeader.copyPositions.lazy.compactMap {
-        SegmentHeader(copyAt: $0, of: window[0..<got])
-      }.first { $0.baseOffset == base && $0.source == source }
-      heads.append((base, path, header, file, size))
-    }
+    var heads: [Head] = []
+    for base in bases { heads.append(try await readHead(base)) }
     if hints.logStartOffset == nil { expected = heads.first { $0.header != nil }?.base ?? 0 }
     logStart = expected
     for (index, head) in heads.enumerated() {
+      // Offsets from the next segment's base on are that segment's: what stands here is a leftover.
+      let limit = heads[(index + 1)...].first { $0.header != nil || $0.end > $0.base }?.base
       guard let header = head.header else {
-        await storage.close(head.file)
-        try await setAsideHeadless(head.path, size: head.size)
+        let end = limit ?? head.end
+        headless.append(Headless(base: head.base, path: head.path, size: head.size, end: end))
+        if head.end > head.base, end > expected { noteLostHead(head, end: end) }
         continue
       }
       epoch = max(epoch, header.epoch)
       durable = max(durable, header.durableOffset)
-      if header.baseOffset > expected { noteGap(to: header.baseOffset, path: head.path, end: 0) }
-      // Offsets from the next segment's base on are that segment's: what stands here is a leftover.
-      let limit = heads[(index + 1)...].first { $0.header != nil }?.base
-      try await scan(head.path, head.file, header, size: head.size, limit: limit, window: &window)
+      if header.baseOffset > expected { noteGap(to: header.baseOffset, .gap, in: nil) }
+      try await scan(head, header, limit: limit)
     }
   }
 
-  private mutating func scan(
-    _ path: String, _ file: FileID, _ header: SegmentHeader, size: Int64, limit: Offset?, window: inout IOBuffer
-  ) async throws(StorageError) {
-    let start = Int64(SegmentHeader.size)
-    let segment = Segment(
-      header: header, path: path, reader: file, writer: nil, dataEnd: start, nextOffset: max(expected, header.baseOffset))
-    expected = max(expected, header.baseOffset)
-    var entry = Scanned(segment: segment, size: size)
-    scanned.append(entry)
-    var scanner = SegmentScanner(
-      storage: storage, file: file, size: size, salt: header.salt, parts: parts, window: window)
-    var at = start
-    reading: while true {
-      switch try await scanner.next(from: at) {
-      case .end(let blank):
-        entry.hasGarbage = !blank
-        break reading
-      case .batch(let batch):
-        at = parts.stepper.position(after: batch)
-        if batch.baseOffset < expected { continue }
-        if let limit, batch.nextOffset > limit { continue }
-        if batch.baseOffset > expected { noteGap(to: batch.baseOffset, path: path, end: batch.position) }
-        epoch = max(epoch, batch.epoch)
-        durable = max(durable, batch.durableOffset)
-        if batch.bootID == storage.properties.bootID { written = max(written, batch.commitBase) }
-        segment.index.note(batchAt: batch.position, baseOffset: batch.baseOffset)
-        segment.dataEnd = batch.position + Int64(batch.length)
-        expected = batch.nextOffset
-        segment.nextOffset = expected
-        batches += 1
-      }
+  private mutating func readHead(_ base: Offset) async throws(StorageError) -> Head {
+    let path = directory + "/" + SegmentHeader.fileName(base: base)
+    var head = Head(base: base, path: path, size: 0, end: base)
+    let file = try await storage.open(path, [])
+    do throws(StorageError) {
+      head.size = try await storage.size(of: file)
+      let got = try await storage.readRetrying(file, at: 0, into: window, 0..<SegmentHeader.size)
+      head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
+        SegmentHeader(copyAt: $0, of: window[0..<got])
+      }.first { $0.baseOffset == base && $0.source == source }
+      if head.header == nil { head.end = try await estimateEnd(file, base, size: head.size) }
+    } catch {
+      await storage.close(file)
+      throw error
     }
-    report.bytesScanned += scanner.bytesRead
+    await storage.close(file)
+    return head
+  }
+
+  /// Without a head nothing in a segment can be checked: the salt is gone. Its batch headers, unverified, still say how
+  /// far it went, as long as they follow one another.
+  private mutating func estimateEnd(_ file: FileID, _ base: Offset, size: Int64) async throws(StorageError) -> Offset {
+    var parts = parts
+    parts.validator = UnsaltedValidator()
+    var scanner = SegmentScanner(storage: storage, file: file, size: size, salt: 0, parts: parts, window: window)
+    var end = base
+    var at = Int64(SegmentHeader.size)
+    while case .batch(let header) = try await scanner.next(from: at) {
+      at = header.position + Int64(header.length)
+      guard header.baseOffset == end else { continue }
+      // Under `never` a power loss may take a head and leave what was written after it; in the same boot none was.
+      if configuration.syncPolicy == .never && header.bootID != storage.properties.bootID { break }
+      end = header.nextOffset
+    }
     window = scanner.window
-    scanned[scanned.count - 1] = entry
-  }
-
-  private mutating func noteGap(to end: Offset, path: String, end position: Int64) {
-    let index = scanned.count - 1
-    gaps.append(
-      Gap(
-        from: expected, to: end, segment: index, position: index < 0 ? 0 : scanned[index].segment.dataEnd, path: path,
-        end: position, finding: .gap))
-  }
-
-  /// A file with the name of a segment and no valid head: a creation that a crash cut short, or damage.
-  private mutating func setAsideHeadless(_ path: String, size: Int64) async throws(StorageError) {
-    if size > SegmentHeader.size {
-      let quarantine = path + ".damaged"
-      try await storage.rename(path, to: quarantine)
-      report.quarantined.append(quarantine)
-    } else {
-      try await storage.unlink(path)
-    }
-  }
-
-  // MARK: Decide and repair
-
-  /// - Returns: the log end offset.
-  private mutating func decideAndRepair() async throws(StorageError) -> Offset {
-    var end = expected
-    for gap in gaps {
-      switch RecoveryCase.action(for: gap.finding, testimony(at: gap.from), configuration.recoveryPolicy) {
-      case .skipAndReport:
-        reportDamage(from: gap.from, to: gap.to, gap)
-      case .truncateAndReport:
-        reportDamage(from: gap.from, to: max(end, hints.cleanEnd ?? 0), gap)
-        try await quarantine(from: gap)
-        try await cut(at: gap)
-        return gap.from
-      case .cutTail:
-        try await cut(at: gap)
-        return gap.from
-      case .accept, .ignore, .end:
-        preconditionFailure("a gap is neither accepted nor an end")
-      }
-    }
-    let finding: Finding = scanned.last?.hasGarbage == true ? .garbageEnd : .blankEnd
-    switch RecoveryCase.action(for: finding, testimony(at: end), configuration.recoveryPolicy) {
-    case .skipAndReport, .truncateAndReport:
-      let last = scanned.last
-      let proven = max(durable, hints.cleanEnd ?? 0, written)
-      report.damage.append(
-        DamagedRange(
-          from: end, to: proven, path: last?.segment.path ?? directory, byteFrom: last?.segment.dataEnd ?? 0,
-          byteTo: last?.size ?? 0))
-      report.batchesSkipped += 1
-      end = proven
-      if let last, last.hasGarbage { report.quarantined.append(contentsOf: try await copyAside(last.segment.path)) }
-    case .cutTail:
-      if let last = scanned.last { report.tornBytes += last.size - last.segment.dataEnd }
-    case .end, .accept, .ignore: break
-    }
     return end
   }
 
-  private func testimony(at offset: Offset) -> Testimony {
-    max(durable, written, hints.cleanEnd ?? 0) > offset ? .durable : .none
-  }
-
-  private mutating func reportDamage(from: Offset, to: Offset, _ gap: Gap) {
-    report.batchesSkipped += 1
-    let sameFile = gap.segment >= 0 && scanned[gap.segment].segment.path == gap.path
-    report.damage.append(
-      DamagedRange(
-        from: from, to: to, path: gap.segment < 0 ? gap.path : scanned[gap.segment].segment.path,
-        byteFrom: gap.position, byteTo: sameFile ? gap.end : gap.segment < 0 ? 0 : scanned[gap.segment].size))
-  }
-
-  /// Removes everything from the gap on, the newest file first.
-  private mutating func cut(at gap: Gap) async throws(StorageError) {
-    while scanned.count > gap.segment + 1 {
-      let entry = scanned.removeLast()
-      report.tornBytes += entry.size
-      await storage.close(entry.segment.reader)
-      try await storage.unlink(entry.segment.path)
-    }
-    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
-    guard let last = scanned.indices.last else { return }
-    let segment = scanned[last].segment
-    segment.dataEnd = gap.position
-    segment.nextOffset = gap.from
-    segment.index.truncate(at: gap.position)
-    scanned[last].hasGarbage = true
-  }
-
-  /// Copies what `truncate-at-corruption` is about to cut.
-  private mutating func quarantine(from gap: Gap) async throws(StorageError) {
-    for entry in scanned[max(0, gap.segment)...] {
-      report.quarantined.append(contentsOf: try await copyAside(entry.segment.path))
-    }
-  }
-
-  /// Copies a file to `NAME.damaged`, unless an earlier recovery already has.
-  private func copyAside(_ path: String) async throws(StorageError) -> [String] {
-    let target = path + ".damaged"
-    let temporary = target + ".partial"
-    let source = try await storage.open(path, [])
-    let size = try await storage.size(of: source)
-    let copy = try await storage.open(temporary, [.write, .create])
-    let buffer = storage.makeBuffer(capacity: 256 << 10)
-    var at: Int64 = 0
+  private mutating func scan(_ head: Head, _ header: SegmentHeader, limit: Offset?) async throws(StorageError) {
+    let start = Int64(SegmentHeader.size)
+    expected = max(expected, header.baseOffset)
+    let segment = Segment(header: header, path: head.path, writer: nil, dataEnd: start, nextOffset: expected)
+    scanned.append(Scanned(segment: segment, size: head.size))
+    let file = try await storage.open(head.path, [])
+    var scanner = SegmentScanner(
+      storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)
+    var at = start
     do throws(StorageError) {
-      while at < size {
-        let got = try await storage.readRetrying(source, at: at, into: buffer, 0..<Int(min(Int64(buffer.capacity), size - at)))
-        if got == 0 { break }
-        let written = try await storage.write(copy, at: at, from: buffer, 0..<got, .volatile)
-        if written == 0 { throw StorageError(errno: 28, .write, temporary, offset: at) }
-        at += Int64(written)
+      reading: while true {
+        switch try await scanner.next(from: at) {
+        case .end(let blank):
+          scanned[scanned.count - 1].hasGarbage = !blank
+          break reading
+        case .batch(let batch):
+          at = parts.stepper.position(after: batch)
+          if batch.baseOffset < expected { continue }
+          if let limit, batch.nextOffset > limit { continue }
+          if batch.baseOffset > expected { noteGap(to: batch.baseOffset, .gap, in: batch.position) }
+          epoch = max(epoch, batch.epoch)
+          durable = max(durable, batch.durableOffset)
+          if batch.bootID == storage.properties.bootID { written = max(written, batch.commitBase) }
+          segment.index.note(batchAt: batch.position, baseOffset: batch.baseOffset)
+          segment.dataEnd = batch.position + Int64(batch.length)
+          expected = batch.nextOffset
+          segment.nextOffset = expected
+          batches += 1
+        }
       }
-      try await storage.sync(copy, .all)
-      await storage.close(source)
-      await storage.close(copy)
     } catch {
-      await storage.close(source)
-      await storage.close(copy)
+      await storage.close(file)
       throw error
     }
-    try await storage.rename(temporary, to: target)
-    try await storage.syncDirectory(directory)
-    return [target]
+    await storage.close(file)
+    report.bytesScanned += scanner.bytesRead
+    window = scanner.window
   }
 
-  /// Opens the last segment for append, with everything after its data gone and everything in it durable.
-  ///
-  /// The cut is made even where only zeroes follow: a direct write of the process before may still be in flight, and
-  /// `man 2 ftruncate` on the file waits for it (`inode_dio_wait`), so that it cannot land on what is appended next.
-  private mutating func prepareForAppend() async throws(StorageError) {
-    guard let last = scanned.last else { return }
-    let segment = last.segment
-    let synchronous = configuration.syncPolicy == .always
-    let writer = try await storage.open(segment.path, synchronous ? [.write, .direct] : [.write])
-    segment.writer = writer
-    let block = Int64(storage.properties.blockSize)
-    let aligned = (segment.dataEnd + block - 1) / block * block
-    let end = configuration.syncPolicy == .never ? segment.dataEnd : aligned
-    if last.size != end { try await storage.truncate(writer, to: end) }
-    if configuration.syncPolicy != .never { try await storage.sync(writer, .all) }
-    segment.writePosition = end
-    segment.zeroedEnd = end
-    if last.hasGarbage, end != segment.dataEnd {
-      // The last block holds acknowledged batches and the beginning of a torn one. It is not written again to clear
-      // it: the next commit begins a new segment.
-      segment.writer = nil
-      await storage.close(writer)
+  /// - Parameter position: of the next valid batch, where that stands in the same segment.
+  private mutating func noteGap(to end: Offset, _ finding: Finding, in position: Int64?) {
+    let last = scanned.last
+    let start = last?.segment.dataEnd ?? 0
+    gaps.append(
+      Gap(
+        from: expected, to: end, segment: scanned.count - 1, position: start, path: last?.segment.path ?? directory,
+        bytes: start..<max(start, position ?? last?.size ?? 0), finding: finding))
+  }
+
+  private mutating func noteLostHead(_ head: Head, end: Offset) {
+    if head.base > expected {
+      noteGap(to: head.base, .gap, in: nil)
+      expected = head.base
     }
+    noteGap(to: end, .lostHead, in: nil)
+    gaps[gaps.count - 1].path = head.path
+    gaps[gaps.count - 1].bytes = 0..<head.size
+    expected = end
+  }
+}
+
+/// Takes every batch whose header makes sense.
+private struct UnsaltedValidator: BatchValidating {
+  func isIntact(_ header: BatchHeader, at base: UnsafeRawPointer, salt: UInt64) -> Bool {
+    header.recordCount <= (header.length - BatchHeader.size) / RecordFormat.headerSize
   }
 }
 

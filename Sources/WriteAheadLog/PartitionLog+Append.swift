@@ -19,7 +19,12 @@ extension PartitionLog {
       throw .batchTooLarge(bytes: length, limit: configuration.largestBatch)
     }
     if !roomWaiters.isEmpty || filling.used + length > configuration.commitBytes {
-      repeat { await withUnsafeContinuation { roomWaiters.append($0) } }
+      repeat {
+        await withUnsafeContinuation {
+          roomWaiters.append($0)
+          wakeCommitter()
+        }
+      }
       while lifecycle == .open && filling.used + length > configuration.commitBytes
     }
     guard lifecycle == .open else { throw .closed }

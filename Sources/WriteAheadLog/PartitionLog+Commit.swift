@@ -9,13 +9,19 @@ import Storage
 /// 2. Offsets are given at sealing. A commit that fails gives its offsets back: nothing after it has any yet.
 /// 3. Under `always` the write itself is durable (`RWF_DSYNC`). Except under `never`, a commit begins at a block boundary
 ///    and is padded to one, so that no block which holds something durable is ever written again.
-/// 4. A write that fails poisons its segment: the next commit goes to a new one. No write or sync is tried again on
-///    the same pages after a failure (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
+/// 4. A write that fails seals its segment: the next commit goes to a new one. Under `interval` what had been
+///    acknowledged before is synced all the same; a failed sync is never tried again (see `PartitionLog+Sync`).
 extension PartitionLog {
   func runCommitLoop() async {
     while true {
-      if filling.batches.isEmpty || filling.batches.allSatisfy({ $0.waiter == nil }) {
+      if roomWaiters.isEmpty, filling.batches.allSatisfy({ $0.waiter == nil }) {
         if lifecycle != .open { break }
+        if let last = segments.last, last.isPoisoned {
+          // The head of a new segment testifies to what the failed sync covered: if a power loss takes it, recovery
+          // reports it. Where that fails too, the next commit tries again, and says so.
+          do throws(StorageError) { _ = try await roll() } catch {}
+          if !filling.batches.isEmpty { continue }
+        }
         await withUnsafeContinuation { committer = $0 }
       } else {
         // Those who have just been answered may have more to say.
@@ -46,10 +52,11 @@ extension PartitionLog {
       do throws(LogError) {
         try await writeFully(commit, bytes, to: segment, at: position)
       } catch {
-        segment.isPoisoned = true
-        failure = error.storageError
+        segment.isSealed = true
         throw error
       }
+      // A sync of this file failed meanwhile: it cannot be made durable any more, so nothing in it is acknowledged.
+      if segment.isPoisoned, let syncFailure { throw LogError.storage(syncFailure) }
       segment.dataEnd = position + Int64(commit.used)
       segment.writePosition = position + Int64(bytes)
       segment.zeroedEnd = max(segment.zeroedEnd, segment.writePosition)
@@ -141,8 +148,4 @@ extension PartitionLog {
 
   /// Attempts without progress before a device is given up.
   static var patience: Int { 100 }
-}
-
-extension LogError {
-  var storageError: StorageError? { if case .storage(let error) = self { error } else { nil } }
 }

@@ -5,7 +5,8 @@ extension PartitionLog {
   /// Fetches from `offset` on: at least one batch where there is one, more up to `maxBytes`. Empty at the high watermark.
   ///
   /// - Throws: `LogError.offsetOutOfRange` below the log start offset and above the high watermark;
-  ///   `LogError.damaged` where the offset is among what recovery reported: go on at the range's end.
+  ///   `LogError.damaged` where the offset is among what recovery reported, or its batch cannot be read any more: go on
+  ///   at the range's end.
   public func fetch(from offset: Offset, maxBytes: Int, into response: FetchResponse) async throws(LogError) {
     loop.assertOwned()
     guard lifecycle != .closed else { throw .closed }
@@ -49,85 +50,131 @@ extension PartitionLog {
   func readLog(
     from offset: Offset, below end: Offset, maxBytes: Int, batchLimit: Int?, into response: FetchResponse
   ) async throws(LogError) {
-    response.reset(first: offset, end: end)
     if let range = damage.first(where: { $0.from <= offset && offset < $0.to }) { throw .damaged(range) }
-    var index = batchLimit == nil ? segments.lastIndex { $0.baseOffset <= offset } ?? 0 : 0
-    var budget = batchLimit
-    while segments.indices.contains(index), response.isEmpty, budget != 0 {
-      let segment = segments[index]
-      let start = budget == nil ? segment.index.position(atOrBefore: offset) : nil
-      try await read(
-        segment, from: start ?? Int64(SegmentHeader.size), offset: offset, below: end, maxBytes: maxBytes,
-        budget: &budget, into: response)
-      index += 1
+    var cursor = ReadCursor(offset: offset, end: end, maxBytes: maxBytes, budget: batchLimit)
+    // What is visible and undamaged must be there. If it is not, it may have been misread: once more.
+    for _ in 0..<2 {
+      cursor.budget = batchLimit
+      cursor.found = nil
+      response.reset(first: offset, end: end)
+      try await read(&cursor, into: response)
+      if !response.isEmpty || batchLimit != nil { return }
     }
-    keepContiguous(response)
-    // What is visible and undamaged must be there; if it is not, it was damaged after recovery.
-    guard batchLimit == nil, response.batches.first.map({ $0.header.baseOffset > offset }) ?? true else { return }
+    guard offset >= logStartOffset else { throw .offsetOutOfRange(offset, start: logStartOffset, end: highWatermark) }
+    // Nor is it there now: it was damaged after recovery. The next batch that can be read ends the damage.
     let segment = segments.last { $0.baseOffset <= offset }
-    throw .invalidBatch(path: segment?.path ?? directory, at: segment?.index.position(atOrBefore: offset) ?? 0, offset: offset)
+    throw .damaged(
+      DamagedRange(
+        from: offset, to: min(cursor.found ?? end, end), path: segment?.path ?? directory,
+        byteFrom: segment?.index.position(atOrBefore: offset) ?? 0, byteTo: segment?.dataEnd ?? 0))
   }
 
+  /// A fetch on its way through the segments.
+  private struct ReadCursor {
+    let offset: Offset
+    let end: Offset
+    let maxBytes: Int
+    /// Batches still to read, where only their number counts.
+    var budget: Int?
+    /// Base offset of the first valid batch after `offset`, where that one's own was passed without being found.
+    var found: Offset?
+  }
+
+  private func read(_ cursor: inout ReadCursor, into response: FetchResponse) async throws(LogError) {
+    // Segments may come and go while this fetch waits for one of them.
+    let segments = self.segments
+    let offset = cursor.offset
+    var index = cursor.budget == nil ? segments.lastIndex { $0.baseOffset <= offset } ?? 0 : 0
+    while segments.indices.contains(index), response.isEmpty, cursor.found == nil, cursor.budget != 0 {
+      let segment = segments[index]
+      let start = cursor.budget == nil ? segment.index.position(atOrBefore: offset) : nil
+      // Offsets from the next segment's base on are that segment's: what stands here is a leftover.
+      let limit = segments.indices.contains(index + 1) ? segments[index + 1].baseOffset : nil
+      let failure: LogError?
+      do throws(StorageError) {
+        let file = try await acquire(segment)
+        do throws(LogError) {
+          try await read(segment, file, from: start ?? Int64(SegmentHeader.size), limit: limit, &cursor, into: response)
+          failure = nil
+        } catch {
+          failure = error
+        }
+        await release(segment)
+      } catch {
+        failure = offset < logStartOffset ? nil : .storage(error)
+      }
+      if let failure { throw failure }
+      index += 1
+    }
+  }
+
+  /// Reads one segment from `start`. Bytes that are no valid batch are passed over, as recovery does: it is a batch's own
+  /// bytes that decide whether it is served, not its neighbours'.
   private func read(
-    _ segment: Segment, from start: Int64, offset: Offset, below end: Offset, maxBytes: Int, budget: inout Int?,
+    _ segment: Segment, _ file: FileID, from start: Int64, limit: Offset?, _ cursor: inout ReadCursor,
     into response: FetchResponse
   ) async throws(LogError) {
     var at = start
-    var wanted = max(min(maxBytes, 256 << 10), 4096)
-    reading: while at < segment.dataEnd {
+    var wanted = max(min(cursor.maxBytes, 256 << 10), 4096)
+    var due = segment.baseOffset
+    while at + Int64(BatchHeader.size) <= segment.dataEnd {
       let count = Int(min(Int64(wanted), segment.dataEnd - at))
       response.reserve(count)
       let got: Int
       do throws(StorageError) {
-        got = try await storage.readRetrying(segment.reader, at: at, into: response.memory, 0..<count)
+        got = try await storage.readRetrying(file, at: at, into: response.memory, 0..<count)
       } catch {
         throw .storage(error)
       }
       let base = UnsafeRawPointer(response.memory.base)
       var here = 0
-      while here < got {
-        guard let header = BatchHeader(at: base + here, position: at + Int64(here), available: got - here) else {
-          // Padding runs to a block boundary; anything else before the end of the data is damage.
-          let boundary = (at + Int64(here) + 512) / 512 * 512
-          if got - here < BatchHeader.size, at + Int64(got) < segment.dataEnd {
-            break  // cut off by the end of this read
-          }
-          if boundary >= segment.dataEnd { break reading }
-          here = Int(boundary - at)
+      var cutOff: Int?
+      while here + BatchHeader.size <= got {
+        let position = at + Int64(here)
+        guard let header = BatchHeader(at: base + here, position: position, available: got - here),
+          header.length <= LogConfiguration.largestCommit, position + Int64(header.length) <= segment.dataEnd
+        else {
+          here += BatchHeader.alignment
           continue
         }
-        if header.length > got - here {
-          guard header.length <= LogConfiguration.largestCommit, at + Int64(here + header.length) <= segment.dataEnd else {
-            throw .invalidBatch(path: segment.path, at: header.position, offset: header.baseOffset)
-          }
-          if response.isEmpty { wanted = max(wanted, header.length + 4096) }
+        if header.length > got - here, got == count {
+          cutOff = header.length
           break
         }
-        if header.baseOffset >= end { break reading }
-        guard parts.validator.isIntact(header, at: base + here, salt: segment.header.salt) else {
-          throw .invalidBatch(path: segment.path, at: header.position, offset: header.baseOffset)
+        guard header.length <= got - here, parts.validator.isIntact(header, at: base + here, salt: segment.header.salt)
+        else {
+          here += BatchHeader.alignment
+          continue
         }
-        if header.nextOffset > offset {
+        if cursor.budget == nil, header.baseOffset < due || limit.map({ header.nextOffset > $0 }) ?? false {
+          here += header.length
+          continue
+        }
+        if header.baseOffset >= cursor.end { return }
+        due = header.nextOffset
+        if header.nextOffset > cursor.offset {
+          if let last = response.batches.last {
+            // A gap ends the answer: the next fetch meets it by its offset.
+            if header.baseOffset != last.header.nextOffset { return }
+          } else if header.baseOffset > cursor.offset, cursor.budget == nil {
+            cursor.found = header.baseOffset
+            return
+          }
           response.batches.append(FetchResponse.Batch(header: header, start: here))
         }
         here += header.length
-        if budget != nil {
-          budget! -= 1
-          if budget == 0 { break reading }
+        if cursor.budget != nil {
+          cursor.budget! -= 1
+          if cursor.budget == 0 { return }
         }
       }
-      if !response.isEmpty { break }
-      if here == 0 && got < count { break }
+      if !response.isEmpty { return }
+      if let cutOff {
+        wanted = max(wanted, cutOff + 4096)
+      } else if here == 0 {
+        return
+      }
       at += Int64(here)
-    }
-  }
-
-  /// Leaves only the batches up to the first gap or leftover: the next fetch then meets it by its offset.
-  private func keepContiguous(_ response: FetchResponse) {
-    for index in response.batches.indices.dropFirst()
-    where response.batches[index].header.baseOffset != response.batches[index - 1].header.nextOffset {
-      response.batches.removeSubrange(index...)
-      return
     }
   }
 }

@@ -26,29 +26,19 @@ extension PartitionLog {
   func roll() async throws(StorageError) -> Segment {
     if let last = segments.last, let writer = last.writer {
       await preallocationIdle.wait()
-      if case .interval = configuration.syncPolicy, !last.isPoisoned {
-        do throws(StorageError) {
-          try await syncActive(last)
-        } catch {
-          // Never synced again: a second sync of the same pages may succeed without having written them.
-          last.isPoisoned = true
-          failure = error
-          throw error
-        }
-      }
+      if case .interval = configuration.syncPolicy { await syncTail() }
       await syncIdle.wait()
-      await storage.close(writer)
       last.writer = nil
+      await storage.close(writer)
     }
     if let last = segments.last, last.baseOffset == assignedOffset {
       // A segment in which nothing was ever acknowledged: its name is needed again.
-      await storage.close(last.reader)
       segments.removeLast()
+      await retire(last)
       try await storage.unlink(last.path)
     }
     let segment = try await createSegment()
     segments.append(segment)
-    failure = nil
     return segment
   }
 
@@ -57,10 +47,10 @@ extension PartitionLog {
       baseOffset: assignedOffset, epoch: epoch,
       salt: mix64(
         configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
-          ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source)
+          ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source,
+      isNeverSynced: configuration.syncPolicy == .never)
     let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset)
     let writer = try await storage.open(path, isSynchronous ? [.write, .create, .direct] : [.write, .create])
-    var reader: FileID?
     do throws(StorageError) {
       try await storage.truncate(writer, to: 0)
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
@@ -71,14 +61,12 @@ extension PartitionLog {
         try await storage.sync(writer, .all)
         try await storage.syncDirectory(directory)
       }
-      reader = try await storage.open(path, [])
     } catch {
       await storage.close(writer)
       throw error
     }
     let start = Int64(SegmentHeader.size)
-    return Segment(
-      header: header, path: path, reader: reader!, writer: writer, dataEnd: start, nextOffset: header.baseOffset)
+    return Segment(header: header, path: path, writer: writer, dataEnd: start, nextOffset: header.baseOffset)
   }
 
   // MARK: Zero-filling ahead
@@ -89,7 +77,7 @@ extension PartitionLog {
     while end > segment.zeroedEnd, segment.zeroedEnd < configuration.segmentBytes {
       if preallocationIdle.isOpen, !startPreallocation(segment, force: true) { return }
       await preallocationIdle.wait()
-      if segment.isPoisoned { return }
+      if segment.isSealed { return }
     }
   }
 
@@ -98,7 +86,7 @@ extension PartitionLog {
   @discardableResult
   func startPreallocation(_ segment: Segment, force: Bool = false) -> Bool {
     guard preallocationIdle.isOpen else { return true }
-    guard isSynchronous, preallocation > 0, let writer = segment.writer, !segment.isPoisoned,
+    guard isSynchronous, preallocation > 0, let writer = segment.writer, !segment.isSealed,
       force || lifecycle == .open, segment.zeroedEnd < configuration.segmentBytes,
       force || segment.zeroedEnd - segment.writePosition < preallocation / 2
     else { return false }
@@ -157,7 +145,7 @@ extension PartitionLog {
     logStartOffset = max(logStartOffset, offset)
     while segments.count > 1, segments[1].baseOffset <= offset {
       let segment = segments.removeFirst()
-      await storage.close(segment.reader)
+      await retire(segment)
       try await storage.unlink(segment.path)
     }
     if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }

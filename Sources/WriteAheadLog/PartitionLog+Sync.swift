@@ -14,46 +14,57 @@ extension PartitionLog {
   func runSyncLoop(limit: Duration) async {
     let delay = limit / 4
     while true {
-      if unsyncedSince == nil {
+      guard unsyncedSince != nil, let segment = segments.last else {
         if lifecycle != .open { break }
         await withUnsafeContinuation { syncer = $0 }
         continue
       }
-      guard let segment = active else {
-        unsyncedSince = nil  // poisoned: what was acknowledged there cannot be made durable any more
-        continue
-      }
-      while lifecycle == .open, let since = unsyncedSince, segment.unsyncedBytes < Self.eagerBytes,
+      while lifecycle == .open, let since = unsyncedSince, segment.unsyncedBytes < Self.eagerBytes, !segment.isSealed,
         loop.now < since + delay
       {
         await loop.sleep(until: min(since + delay, loop.now + delay / 4))
       }
-      do {
-        try await syncActive(segment)
-      } catch {
-        segment.isPoisoned = true
-        failure = error
-      }
+      await syncTail()
     }
     syncerEnded.open()
   }
 
-  /// Syncs what has been written to the segment so far.
-  func syncActive(_ segment: Segment) async throws(StorageError) {
+  /// Syncs what has been acknowledged so far; all of it is in the last segment, or had been synced when that was made.
+  ///
+  /// A sync that fails poisons the segment. It is not tried again: `atRisk` says what it covered, and the next commit
+  /// goes to a new segment.
+  func syncTail() async {
     await syncIdle.wait()
-    guard let writer = segment.writer, unsyncedSince != nil else { return }
-    syncIdle.shut()
-    defer { syncIdle.open() }
-    let covered = highWatermark
-    let since = unsyncedSince
+    guard unsyncedSince != nil else { return }
     unsyncedSince = nil
-    segment.unsyncedBytes = 0
-    do throws(StorageError) {
-      try await storage.sync(writer, .data)
-      durableOffset = max(durableOffset, covered)
-    } catch {
-      unsyncedSince = since
-      throw error
+    guard let segment = segments.last, let writer = segment.writer else { return }
+    let covered = highWatermark
+    if !segment.isPoisoned {
+      syncIdle.shut()
+      segment.unsyncedBytes = 0
+      do throws(StorageError) {
+        try await storage.sync(writer, .data)
+      } catch {
+        segment.isPoisoned = true
+        syncFailure = syncFailure ?? error
+        wakeCommitter()
+      }
+      syncIdle.open()
+    }
+    if segment.isPoisoned { noteRisk(segment, upTo: covered) }
+    durableOffset = max(durableOffset, covered)
+  }
+
+  private func noteRisk(_ segment: Segment, upTo end: Offset) {
+    guard end > durableOffset else { return }
+    if let last = atRisk.last, last.path == segment.path, last.to == durableOffset {
+      atRisk[atRisk.count - 1].to = end
+      atRisk[atRisk.count - 1].byteTo = segment.dataEnd
+    } else {
+      atRisk.append(
+        DamagedRange(
+          from: durableOffset, to: end, path: segment.path,
+          byteFrom: segment.index.position(atOrBefore: durableOffset) ?? Int64(SegmentHeader.size), byteTo: segment.dataEnd))
     }
   }
 

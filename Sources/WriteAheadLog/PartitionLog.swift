@@ -22,8 +22,11 @@ public final class PartitionLog: @unchecked Sendable {
   var assignedOffset: Offset
   /// What consumers may see: everything before it has been acknowledged.
   public internal(set) var highWatermark: Offset
-  /// Everything before it is on the medium.
+  /// Everything before it is on the medium, but for what `atRisk` names.
   public internal(set) var durableOffset: Offset
+  /// Acknowledged messages whose sync failed, by file: they can be read, and a power loss may take them. Only under
+  /// `interval`, in the order of their offsets.
+  public internal(set) var atRisk: [DamagedRange] = []
   /// Acknowledged messages that recovery found damaged, in the order of their offsets.
   public internal(set) var damage: [DamagedRange]
 
@@ -32,8 +35,8 @@ public final class PartitionLog: @unchecked Sendable {
   var lifecycle = Lifecycle.open
   /// Why the last commit that failed did; its producers read it when they are resumed.
   var appendFailure: LogError?
-  /// What poisoned the last segment, until a new one is made.
-  var failure: StorageError?
+  /// Why a sync first failed; closing throws it.
+  var syncFailure: StorageError?
 
   enum Lifecycle {
     case open
@@ -60,7 +63,9 @@ public final class PartitionLog: @unchecked Sendable {
   let preallocationIdle = Gate(isOpen: true)
   let closed = Gate()
   var zeroes: IOBuffer?
-  var fetchWindow: IOBuffer?
+  // Reading.
+  var openReaders = 0
+  var reads = 0
 
   /// The offset after the last message that is acknowledged or being written.
   public var logEndOffset: Offset { assignedOffset }
@@ -92,7 +97,7 @@ public final class PartitionLog: @unchecked Sendable {
 
   /// Segment that takes appends, if one can.
   var active: Segment? {
-    guard let last = segments.last, last.writer != nil, !last.isPoisoned else { return nil }
+    guard let last = segments.last, last.writer != nil, !last.isSealed, !last.isPoisoned else { return nil }
     return last
   }
 
@@ -107,20 +112,27 @@ public final class PartitionLog: @unchecked Sendable {
 
   /// Commits what is pending, makes it as durable as the policy says, and releases the files. Appends that come later
   /// fail with `LogError.closed`.
-  public func close() async {
-    guard lifecycle == .open else { return await closed.wait() }
-    lifecycle = .closing
-    wakeRoomWaiters()
-    wakeCommitter()
-    await committerEnded.wait()
-    wakeSyncer()
-    await syncerEnded.wait()
-    await preallocationIdle.wait()
-    for segment in segments {
-      await storage.close(segment.reader)
-      if let writer = segment.writer { await storage.close(writer) }
+  /// - Throws: the first sync that failed in the log's life: what `atRisk` names may not survive a power loss. The log
+  ///   is closed all the same.
+  public func close() async throws(StorageError) {
+    if lifecycle == .open {
+      lifecycle = .closing
+      wakeRoomWaiters()
+      wakeCommitter()
+      await committerEnded.wait()
+      wakeSyncer()
+      await syncerEnded.wait()
+      await preallocationIdle.wait()
+      for segment in segments {
+        await retire(segment)
+        if let writer = segment.writer { await storage.close(writer) }
+        segment.writer = nil
+      }
+      lifecycle = .closed
+      closed.open()
+    } else {
+      await closed.wait()
     }
-    lifecycle = .closed
-    closed.open()
+    if let syncFailure { throw syncFailure }
   }
 }

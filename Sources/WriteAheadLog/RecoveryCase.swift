@@ -8,6 +8,9 @@ public enum Finding: String, Hashable, Sendable, CaseIterable {
   case staleBatch
   /// No valid batch here, but one further on with a later offset than is due: offsets are missing in between.
   case gap
+  /// A file whose head is gone, with batches behind it. A head is synced before the first batch is written, so no crash
+  /// leaves this: it is damage.
+  case lostHead
   /// No valid batch from here to the end of the log, and nothing but zeroes.
   case blankEnd
   /// No valid batch from here to the end of the log, but bytes that are not zero.
@@ -60,6 +63,8 @@ public struct RecoveryCase: Sendable {
     RecoveryCase("torn tail", [.gap, .garbageEnd], [.none], both, .cutTail),
     RecoveryCase("damage, skip", [.gap, .blankEnd, .garbageEnd], [.durable], [.skipCorrupted], .skipAndReport),
     RecoveryCase("damage, truncate", [.gap, .blankEnd, .garbageEnd], [.durable], [.truncateAtCorruption], .truncateAndReport),
+    RecoveryCase("head lost, skip", [.lostHead], any, [.skipCorrupted], .skipAndReport),
+    RecoveryCase("head lost, truncate", [.lostHead], any, [.truncateAtCorruption], .truncateAndReport),
   ]
 
   private static let any = Set(Testimony.allCases)

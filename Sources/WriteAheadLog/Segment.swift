@@ -7,9 +7,15 @@ final class Segment: @unchecked Sendable {
 
   let header: SegmentHeader
   let path: String
-  /// For reading, through the page cache.
-  let reader: FileID
-  /// For writing; nil once the segment is sealed.
+  /// For reading, through the page cache; opened by the first fetch that needs it (see `PartitionLog+Readers`).
+  var reader: FileID?
+  /// Fetches that read from it now.
+  var readers = 0
+  /// When it was last read from, on a count of the log's reads.
+  var lastRead = 0
+  /// It has left the log: the last fetch that reads from it closes it.
+  var isRetired = false
+  /// For writing; nil once nothing is written or synced here any more.
   var writer: FileID?
   /// Position after the last batch, padding left out.
   var dataEnd: Int64
@@ -20,7 +26,10 @@ final class Segment: @unchecked Sendable {
   /// The offset after the last batch.
   var nextOffset: Offset
   var index = SparseIndex()
-  /// A failed sync or write: nothing more is written here.
+  /// A write failed: nothing more is written here. What had been acknowledged before is synced all the same.
+  var isSealed = false
+  /// A sync failed: nothing more is written or synced here, since a second sync of the same pages may succeed without
+  /// having written them (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
   var isPoisoned = false
   /// Written since the last sync was submitted; the size in bytes.
   var unsyncedBytes = 0
@@ -28,10 +37,9 @@ final class Segment: @unchecked Sendable {
   var baseOffset: Offset { header.baseOffset }
   var isEmpty: Bool { nextOffset == baseOffset }
 
-  init(header: SegmentHeader, path: String, reader: FileID, writer: FileID?, dataEnd: Int64, nextOffset: Offset) {
+  init(header: SegmentHeader, path: String, writer: FileID?, dataEnd: Int64, nextOffset: Offset) {
     self.header = header
     self.path = path
-    self.reader = reader
     self.writer = writer
     self.dataEnd = dataEnd
     self.nextOffset = nextOffset

@@ -11,11 +11,12 @@ import LogModel
 /// | 16..<24 | base offset: offset of the first message of the segment |
 /// | 24..<32 | epoch of the writer that created it |
 /// | 32..<40 | salt: seeds the checksum of every batch of this segment |
-/// | 40..<48 | durable offset when it was created |
+/// | 40..<48 | durable offset when it was created: everything before it had been synced, or its sync had failed |
 /// | 48..<52 | boot of the machine |
 /// | 52..<56 | partition |
 /// | 56..<58 | length of the topic's name in bytes, at most 249 |
 /// | 58..<307 | topic, UTF-8, zero-padded |
+/// | 307 | 1 if it is written under the policy `never`, which syncs nothing |
 ///
 /// The head is written twice, at byte 0 and at byte 2048, so that one damaged sector does not cost the salt and
 /// with it the segment. Batches begin at byte 4096.
@@ -32,6 +33,7 @@ struct SegmentHeader: Hashable, Sendable {
   var durableOffset: Offset
   var bootID: UInt32
   var source: TopicPartition
+  var isNeverSynced: Bool
 
   func write(into bytes: UnsafeMutableRawBufferPointer) {
     precondition(bytes.count >= Self.size)
@@ -50,6 +52,7 @@ struct SegmentHeader: Hashable, Sendable {
       precondition(topic.count <= Self.longestTopic)
       base.storeBytes(of: UInt16(topic.count).littleEndian, toByteOffset: 56, as: UInt16.self)
       topic.withUnsafeBytes { (base + 58).copyMemory(from: $0.baseAddress!, byteCount: topic.count) }
+      base.storeBytes(of: isNeverSynced ? 1 : 0, toByteOffset: 307, as: UInt8.self)
       base.storeBytes(of: tl_crc32(0, base + 12, Self.copySize - 12).littleEndian, toByteOffset: 8, as: UInt32.self)
     }
   }
@@ -73,10 +76,12 @@ struct SegmentHeader: Hashable, Sendable {
     guard length <= Self.longestTopic, partition >= 0 else { return nil }
     let topic = String(decoding: UnsafeRawBufferPointer(start: base + 58, count: length), as: UTF8.self)
     source = TopicPartition(topic, PartitionID(Int(partition)))
+    isNeverSynced = base.load(fromByteOffset: 307, as: UInt8.self) == 1
   }
 
   init(
-    baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition
+    baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition,
+    isNeverSynced: Bool
   ) {
     self.baseOffset = baseOffset
     self.epoch = epoch
@@ -84,6 +89,7 @@ struct SegmentHeader: Hashable, Sendable {
     self.durableOffset = durableOffset
     self.bootID = bootID
     self.source = source
+    self.isNeverSynced = isNeverSynced
   }
 
   /// `00000000000000004711.log`: the base offset in twenty digits, so that names sort as offsets do.

@@ -80,7 +80,7 @@ import Testing
 
   @Test func aSegmentHeadSurvivesTheLossOfOneCopy() {
     let header = SegmentHeader(
-      baseOffset: 17, epoch: Epoch(2), salt: 99, durableOffset: 5, bootID: 1, source: TopicPartition("orders", 3))
+      baseOffset: 17, epoch: Epoch(2), salt: 99, durableOffset: 5, bootID: 1, source: TopicPartition("orders", 3), isNeverSynced: false)
     var bytes = [UInt8](repeating: 0, count: SegmentHeader.size)
     bytes.withUnsafeMutableBytes { header.write(into: $0) }
     for copy in SegmentHeader.copyPositions {

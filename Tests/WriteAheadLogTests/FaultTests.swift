@@ -15,7 +15,7 @@ import Testing
     let count = 24
     try harness.live { log, _, _ in
       for n in 0..<count { _ = try await log.append(message: n, size: 6000) }
-      if ending == .none { await log.close() }
+      if ending == .none { try await log.close() }
     }
     _ = harness.disk.processKill(seed: 1)
     var cases = 0
@@ -41,7 +41,7 @@ import Testing
           }
           let next = try await log.append(message: 100)
           #expect(next >= Offset(count - 1))
-          await log.close()
+          try await log.close()
         }
       }
     }
@@ -73,7 +73,7 @@ import Testing
               refused.attempted += 1  // refused or indeterminate: either is an answer
             }
           }
-          await log.close()
+          try await log.close()
         }
       } catch let error as StorageError {
         #expect(hits.attempted == 1 && error.isErrno(code))  // it was the opening that failed
@@ -84,7 +84,7 @@ import Testing
       _ = harness.disk.powerLoss(seed: UInt64(n), profile: .posixMinimal)
       let found = try harness.live(seed: 99, startingAt: Instant(nanoseconds: 1 << 40)) { log, _, _ in
         let found = try await log.consume()
-        await log.close()
+        try await log.close()
         return found.map { ($0.offset, $0.message) }
       }
       for (message, offset) in answers.acknowledged {
@@ -141,7 +141,7 @@ import Testing
         Issue.record("a batch over the limit was taken")
       } catch { #expect(error.isCertainFailure) }
       #expect(log.logEndOffset == 0)
-      await log.close()
+      try await log.close()
       do throws(LogError) {
         _ = try await log.append(message: 0)
         Issue.record("a closed log took a batch")

@@ -1,0 +1,202 @@
+import Glibc
+import LogModel
+import Storage
+
+/// What becomes of what the scan has found.
+extension LogRecovery {
+  /// - Returns: the log end offset.
+  mutating func decideAndRepair() async throws(StorageError) -> Offset {
+    for gap in gaps {
+      switch RecoveryCase.action(for: gap.finding, testimony(at: gap.from), configuration.recoveryPolicy) {
+      case .skipAndReport: reportDamage(gap, to: gap.to)
+      case .truncateAndReport:
+        reportDamage(gap, to: max(expected, hints.cleanEnd ?? 0))
+        try await cut(at: gap, keepingCopies: true)
+        return gap.from
+      case .cutTail:
+        try await cut(at: gap, keepingCopies: false)
+        return gap.from
+      case .accept, .ignore, .end:
+        preconditionFailure("a gap is neither accepted nor an end")
+      }
+    }
+    let end = try await decideTail()
+    try await removeHeadless()
+    return end
+  }
+
+  private mutating func decideTail() async throws(StorageError) -> Offset {
+    let finding: Finding = scanned.last?.hasGarbage == true ? .garbageEnd : .blankEnd
+    let action = RecoveryCase.action(for: finding, testimony(at: expected), configuration.recoveryPolicy)
+    switch action {
+    case .skipAndReport, .truncateAndReport:
+      let proven = max(durable, hints.cleanEnd ?? 0, written)
+      let last = scanned.last
+      let start = last?.segment.dataEnd ?? 0
+      reportDamage(
+        Gap(
+          from: expected, to: proven, segment: scanned.count - 1, position: start, path: last?.segment.path ?? directory,
+          bytes: start..<max(start, last?.size ?? 0), finding: finding), to: proven)
+      if let last, last.hasGarbage { try await copyAside(last.segment.path) }
+      // What is skipped stays reserved; after a cut its offsets are given again.
+      return action == .skipAndReport ? proven : expected
+    case .cutTail:
+      if let last = scanned.last { report.tornBytes += last.size - last.segment.dataEnd }
+    case .end, .accept, .ignore: break
+    }
+    return expected
+  }
+
+  private func testimony(at offset: Offset) -> Testimony {
+    max(durable, written, hints.cleanEnd ?? 0) > offset ? .durable : .none
+  }
+
+  private mutating func reportDamage(_ gap: Gap, to end: Offset) {
+    report.batchesSkipped += 1
+    report.damage.append(
+      DamagedRange(from: gap.from, to: end, path: gap.path, byteFrom: gap.bytes.lowerBound, byteTo: gap.bytes.upperBound))
+  }
+
+  /// Removes everything from the gap on, the newest file first.
+  private mutating func cut(at gap: Gap, keepingCopies: Bool) async throws(StorageError) {
+    var files = headless.filter { $0.base >= gap.from }.map { (base: $0.base, path: $0.path, size: $0.size) }
+    headless.removeAll { $0.base >= gap.from }
+    while scanned.count > gap.segment + 1 {
+      let entry = scanned.removeLast()
+      files.append((entry.segment.baseOffset, entry.segment.path, entry.size))
+    }
+    for file in files.sorted(by: { $0.base > $1.base }) {
+      if keepingCopies {
+        try await setAside(file.path)
+      } else {
+        report.tornBytes += file.size
+        try await storage.unlink(file.path)
+      }
+    }
+    if let last = scanned.indices.last {
+      if keepingCopies { try await copyAside(scanned[last].segment.path) }
+      let segment = scanned[last].segment
+      segment.dataEnd = gap.position
+      segment.nextOffset = min(segment.nextOffset, gap.from)
+      segment.index.truncate(at: gap.position)
+      scanned[last].hasGarbage = true
+    }
+    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+    try await removeHeadless()
+  }
+
+  /// Files without a head that are in the way: of no use before the log start offset; where no batch ever stood in them,
+  /// their name will be needed. All others stay where they are, for whoever can read more from them.
+  private mutating func removeHeadless() async throws(StorageError) {
+    var changed = false
+    for file in headless.reversed() {
+      if file.size <= SegmentHeader.size || file.end <= logStart && file.end > file.base {
+        try await storage.unlink(file.path)
+      } else if file.end == file.base {
+        try await setAside(file.path)
+      } else {
+        continue
+      }
+      changed = true
+    }
+    if changed, configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+  }
+
+  // MARK: Quarantine
+
+  /// Where what is cut from `path` goes. The epoch rises with every segment that is made, so that what one recovery has
+  /// set aside is never replaced by a later one.
+  private func quarantine(of path: String) -> String { "\(path).damaged-\(epoch)" }
+
+  private mutating func setAside(_ path: String) async throws(StorageError) {
+    let target = quarantine(of: path)
+    try await storage.rename(path, to: target)
+    report.quarantined.append(target)
+  }
+
+  /// Copies a file of which something is about to be cut.
+  private mutating func copyAside(_ path: String) async throws(StorageError) {
+    let target = quarantine(of: path)
+    let temporary = target + ".partial"
+    let source = try await storage.open(path, [])
+    do throws(StorageError) {
+      let copy = try await storage.open(temporary, [.write, .create])
+      do throws(StorageError) {
+        try await copyAll(from: source, to: copy, temporary)
+      } catch {
+        await storage.close(copy)
+        throw error
+      }
+      await storage.close(copy)
+    } catch {
+      await storage.close(source)
+      throw error
+    }
+    await storage.close(source)
+    try await storage.rename(temporary, to: target)
+    try await storage.syncDirectory(directory)
+    report.quarantined.append(target)
+  }
+
+  private func copyAll(from source: FileID, to copy: FileID, _ path: String) async throws(StorageError) {
+    let size = try await storage.size(of: source)
+    try await storage.truncate(copy, to: 0)
+    let buffer = storage.makeBuffer(capacity: 256 << 10)
+    var at: Int64 = 0
+    while at < size {
+      let wanted = Int(min(Int64(buffer.capacity), size - at))
+      let got = try await storage.readRetrying(source, at: at, into: buffer, 0..<wanted)
+      if got == 0 { break }
+      let written = try await storage.writeRetrying(copy, at: at, from: buffer, 0..<got)
+      if written == 0 { throw StorageError(errno: ENOSPC, .write, path, offset: at) }
+      at += Int64(written)
+    }
+    try await storage.sync(copy, .all)
+  }
+
+  // MARK: Append
+
+  /// Opens the last segment for append, with everything after its data gone and everything in it durable.
+  ///
+  /// The cut is made even where only zeroes follow: a direct write of the process before may still be in flight, and
+  /// `man 2 ftruncate` on the file waits for it (`inode_dio_wait`), so that it cannot land on what is appended next.
+  mutating func prepareForAppend() async throws(StorageError) {
+    let policy = configuration.syncPolicy
+    if policy != .never {
+      // What an engine without syncs has left in the page cache.
+      for entry in scanned.dropLast() where entry.segment.header.isNeverSynced { try await sync(entry.segment.path) }
+    }
+    guard let last = scanned.last else { return }
+    let segment = last.segment
+    let writer = try await storage.open(segment.path, policy == .always ? [.write, .direct] : [.write])
+    segment.writer = writer
+    let block = Int64(storage.properties.blockSize)
+    let aligned = (segment.dataEnd + block - 1) / block * block
+    let end = policy == .never ? segment.dataEnd : aligned
+    if last.size != end { try await storage.truncate(writer, to: end) }
+    if policy != .never { try await storage.sync(writer, .all) }
+    segment.writePosition = end
+    segment.zeroedEnd = end
+    // In some cases the next commit begins a new segment:
+    // - The last block holds acknowledged batches and the beginning of a torn one, and is not written again to clear it.
+    // - A file without a head stands behind this segment.
+    // - The segment was written under another promise.
+    if last.hasGarbage && end != segment.dataEnd || headless.contains(where: { $0.base >= segment.nextOffset })
+      || segment.header.isNeverSynced != (policy == .never)
+    {
+      segment.writer = nil
+      await storage.close(writer)
+    }
+  }
+
+  private func sync(_ path: String) async throws(StorageError) {
+    let file = try await storage.open(path, [])
+    do throws(StorageError) {
+      try await storage.sync(file, .all)
+    } catch {
+      await storage.close(file)
+      throw error
+    }
+    await storage.close(file)
+  }
+}

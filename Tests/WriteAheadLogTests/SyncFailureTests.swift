@@ -1,0 +1,180 @@
+import Glibc
+import LogModel
+import Storage
+import Synchronization
+import Testing
+
+@testable import WriteAheadLog
+
+/// Fails chosen operations below the log and keeps account of what is done to a file after that.
+final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
+  var failingSyncs: Set<Int> = []
+  var failingWrites: Set<Int> = []
+  private(set) var syncs = 0
+  private(set) var writes = 0
+  private(set) var failed: Set<String> = []
+  /// Syncs and writes of a file after a sync of it had failed: each may report success without having done anything.
+  private(set) var retries: [String] = []
+  private(set) var handles: Set<FileID> = []
+  private(set) var mostHandles = 0
+
+  override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
+    let file = try await super.open(path, mode)
+    handles.insert(file)
+    mostHandles = max(mostHandles, handles.count)
+    return file
+  }
+
+  override func close(_ file: FileID) async {
+    handles.remove(file)
+    await super.close(file)
+  }
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    syncs += 1
+    if failed.contains(paths[file]) { retries.append(paths[file]) }
+    if failingSyncs.contains(syncs) {
+      failed.insert(paths[file])
+      throw StorageError(errno: EIO, .sync, paths[file])
+    }
+    try await super.sync(file, scope)
+  }
+
+  override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
+    try await super.truncate(file, to: size)
+    if size == 0 { failed.remove(paths[file]) }  // the pages are gone; what is written now is on others
+  }
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    writes += 1
+    if failed.contains(paths[file]) { retries.append(paths[file]) }
+    if failingWrites.contains(writes) { throw StorageError(errno: ENOSPC, .write, paths[file]) }
+    return try await super.write(file, at: offset, from: buffer, range, durability)
+  }
+}
+
+@Suite struct SyncFailureTests {
+  static let interval = SyncPolicy.interval(.milliseconds(100))
+
+  /// Runs `body` on a log over an unreliable storage.
+  static func live<Value: Sendable>(
+    _ harness: LogHarness, at start: Int64 = 0,
+    _ body: @escaping @Sendable (PartitionLog, UnreliableStorage) async throws -> Value
+  ) throws -> Value {
+    let loop = EventLoop(simulatedWithSeed: 1, startingAt: Instant(nanoseconds: start))
+    let storage = UnreliableStorage(MemoryStorage(disk: harness.disk, loop: loop, latency: .disk))
+    let configuration = harness.configuration
+    let result = loop.run(limit: .seconds(3600)) { () async -> Result<Value, any Error> in
+      do {
+        try await storage.makeDirectory("log")
+        try await storage.syncDirectory("")
+        let (log, _) = try await PartitionLog.open(LogHarness.source, in: "log", of: storage, configuration)
+        return .success(try await body(log, storage))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try #require(result.value).get()
+  }
+
+  /// "Can Applications Recover from fsync Failures?": after a sync that failed, no other sync of the same file may be
+  /// taken for one of the same pages, wherever the sync stands: in the sync loop, in rolling, in closing.
+  @Test(arguments: 2...30)
+  func aFailedSyncIsNeverTriedAgain(_ n: Int) throws {
+    let harness = LogHarness(policy: Self.interval)
+    try Self.live(harness) { log, storage in
+      storage.failingSyncs = [n]
+      for m in 0..<120 {
+        do throws(LogError) { _ = try await log.append(message: m, size: 3000) } catch {}
+        if m % 40 == 20 { await storage.loop.sleep(until: storage.loop.now + .milliseconds(300)) }
+      }
+      do throws(StorageError) { try await log.close() } catch {}
+      #expect(storage.retries == [], "sync \(n) failed")
+    }
+  }
+
+  /// A write that finds the disk full once ends its segment; what had been acknowledged there is synced all the same.
+  @Test(arguments: 1...30)
+  func aFullDiskCostsNothingThatWasAcknowledged(_ n: Int) throws {
+    let harness = LogHarness(policy: Self.interval)
+    let acknowledged = try Self.live(harness) { log, storage in
+      storage.failingWrites = [n]
+      var acknowledged: [Int: Offset] = [:]
+      for m in 0..<60 {
+        do throws(LogError) { acknowledged[m] = try await log.append(message: m, size: 1000) } catch {}
+      }
+      #expect(acknowledged.count >= 59)
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(300))
+      #expect(log.durableOffset == log.highWatermark)
+      return acknowledged
+    }
+    _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+    try Self.live(harness, at: 1 << 40) { log, _ in
+      let found = try await log.consume()
+      for (message, offset) in acknowledged {
+        #expect(found.contains { $0.message == message && $0.offset == offset }, "write \(n): message \(message) is lost")
+      }
+    }
+  }
+
+  /// A sync that failed has destroyed what it covered; what was acknowledged later, and synced, stays, and the hole is
+  /// reported.
+  @Test(arguments: [RecoveryPolicy.skipCorrupted])
+  func whatAFailedSyncDestroysIsReportedAndNoMore(_ policy: RecoveryPolicy) throws {
+    for n in 3...12 {
+      let harness = LogHarness(policy: Self.interval, recovery: policy)
+      let (acknowledged, atRisk) = try Self.live(harness) { log, storage in
+        storage.failingSyncs = [n]
+        var acknowledged: [Int: Offset] = [:]
+        for m in 0..<60 {
+          do throws(LogError) { acknowledged[m] = try await log.append(message: m, size: 1000) } catch {}
+          if m % 10 == 9 { await storage.loop.sleep(until: storage.loop.now + .milliseconds(300)) }
+        }
+        await storage.loop.sleep(until: storage.loop.now + .milliseconds(300))
+        return (acknowledged, log.atRisk)
+      }
+      _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+      try Self.live(harness, at: 1 << 40) { log, _ in
+        let found = try await log.consume()
+        for (message, offset) in acknowledged where !found.contains(where: { $0.message == message && $0.offset == offset }) {
+          #expect(atRisk.contains { $0.from <= offset && offset < $0.to }, "sync \(n): \(message) at \(offset) is lost")
+          #expect(log.damage.contains { $0.from <= offset && offset < $0.to }, "sync \(n): \(offset) is not reported")
+        }
+      }
+    }
+  }
+
+  /// Closing promises that the tail is durable. If it is not, closing says so.
+  @Test func aFailedLastSyncIsTold() throws {
+    try Self.live(LogHarness(policy: Self.interval)) { log, storage in
+      _ = try await log.append(message: 0)
+      storage.failingSyncs = [storage.syncs + 1]
+      do throws(StorageError) {
+        try await log.close()
+        Issue.record("closed as if everything were durable")
+      } catch { #expect(error.isErrno(EIO)) }
+      #expect(storage.handles.isEmpty)
+    }
+  }
+
+  /// However many segments a log has, few of its files are open; and none once it is closed.
+  @Test func fewFilesAreOpen() throws {
+    let harness = LogHarness()
+    try Self.live(harness) { log, storage in
+      for n in 0..<300 { _ = try await log.append(message: n, size: 6000) }
+      #expect(log.segmentBases.count > 30)
+      #expect(try await log.consume().count == 300)
+      #expect(storage.mostHandles <= 16)
+      try await log.close()
+      #expect(storage.handles.isEmpty)
+    }
+    try Self.live(harness, at: 1 << 40) { log, storage in
+      #expect(try await log.consume().count == 300)
+      #expect(storage.mostHandles <= 16)
+      try await log.close()
+      #expect(storage.handles.isEmpty)
+    }
+  }
+}
