@@ -1,7 +1,9 @@
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include "curing.h"
 
@@ -12,6 +14,11 @@ int64_t tl_pwrite(int fd, const void *data, size_t length, int64_t offset, int d
 }
 
 const int32_t tl_o_direct = O_DIRECT;
+
+int tl_lock(int fd) {
+  struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  return fcntl(fd, F_OFD_SETLK, &whole) == 0 ? 0 : errno;
+}
 
 int tl_eventfd(void) {
   int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

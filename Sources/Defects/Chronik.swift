@@ -1,4 +1,5 @@
 import LogModel
+import PartitionEngine
 import WriteAheadLog
 
 /// chronik, a Kafka-compatible log: seed document 002 and the history of its repair.
@@ -8,39 +9,39 @@ extension Defect {
       "C1", origin: "chronik",
       "The reader advances by header + a length that already includes the header, so it jumps over records.",
       showsWhen: "two batches or more in one partition's log, after a restart"
-    ) { $0.stepper = StepperCountingTheHeaderTwice() },
+    ) { $0.log.stepper = StepperCountingTheHeaderTwice() },
     Defect(
       "C2", origin: "chronik", "recover() registers partitions but never restores the high watermark.",
       showsWhen: "any restart"
-    ) { $0.watermarks = WatermarksNeverRestored() },
+    ) { $0.log.watermarks = WatermarksNeverRestored() },
     Defect(
       "C2b", origin: "chronik",
       "The high watermark is restored only where a partition's log holds exactly one batch.",
       showsWhen: "a restart with two batches or more in a partition: 10 of 10 messages, then 0 of 100"
-    ) { $0.watermarks = WatermarksOfSingleBatchLogs() },
+    ) { $0.log.watermarks = WatermarksOfSingleBatchLogs() },
     Defect(
       "C3", origin: "chronik", "The last offset is guessed as file bytes / 100.",
       showsWhen: "a restart with any message size other than about 100 bytes"
-    ) { $0.watermarks = WatermarksFromFileSize() },
+    ) { $0.log.watermarks = WatermarksFromFileSize() },
     Defect(
       "C4", origin: "chronik",
       "The fetch buffer keeps the newest 100 batches; fetch returns the first batch with last >= wanted and jumps over "
         + "the trimmed ones in place of reading the log.",
       showsWhen: "more than 100 batches in a partition, no restart needed: 4164 of 5000"
-    ) { $0.planner = PlannerThatNeverLeavesTheBuffer() },
+    ) { $0.log.planner = PlannerThatNeverLeavesTheBuffer() },
     Defect(
       "C5", origin: "chronik",
       "read_from(offset, max) starts at byte 0 every time and returns the first `max` batches.",
       showsWhen: "an offset beyond the first 8 batches is asked of the log: an endless retry"
-    ) { $0.planner = PlannerThatAlwaysStartsAtTheHead() },
+    ) { $0.log.planner = PlannerThatAlwaysStartsAtTheHead() },
     Defect(
       "C8", origin: "chronik",
       "Recovery loads the file into the write buffer; the next flush appends it again.",
       showsWhen: "two restarts with an append in between: the log doubles"
-    ) { $0.handover = TailLoadedIntoTheWriteBuffer() },
+    ) { $0.log.handover = TailLoadedIntoTheWriteBuffer() },
     Defect(
       "C12b", origin: "chronik", "The CRC is stored but never verified on read.", showsWhen: "any bit flip"
-    ) { $0.validator = ValidatorThatBelievesEverything() },
+    ) { $0.log.validator = ValidatorThatBelievesEverything() },
   ]
 }
 

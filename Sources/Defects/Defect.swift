@@ -1,5 +1,5 @@
 import LogModel
-import WriteAheadLog
+import PartitionEngine
 
 /// A historical bug, put into an engine as a substitute for one of its parts. The engine's own source holds none.
 public struct Defect: Sendable {
@@ -12,11 +12,11 @@ public struct Defect: Sendable {
   /// The smallest condition under which it does harm.
   public var showsWhen: String
   /// What the trial must know of the configuration to put it in place.
-  let install: @Sendable (inout LogParts) -> Void
+  let install: @Sendable (inout EngineParts) -> Void
 
   /// The parts of an engine with this defect.
-  public func parts() -> LogParts {
-    var parts = LogParts()
+  public func parts() -> EngineParts {
+    var parts = EngineParts()
     install(&parts)
     return parts
   }
@@ -32,7 +32,7 @@ public struct Defect: Sendable {
 
   init(
     _ id: String, origin: String, _ summary: String, showsWhen: String,
-    _ install: @escaping @Sendable (inout LogParts) -> Void
+    _ install: @escaping @Sendable (inout EngineParts) -> Void
   ) {
     self.id = id
     self.origin = origin

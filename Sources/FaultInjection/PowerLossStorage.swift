@@ -255,6 +255,12 @@ public final class PowerLossStorage: StorageWrapper, @unchecked Sendable {
     }
   }
 
+  /// A file whose removal is not durable yet lies in the undo folder; for everybody else it is gone.
+  public override func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    let count = try await super.linkCount(of: file)
+    return byHandle[file].map { $0.path.hasPrefix(Self.undoFolder) } ?? false ? 0 : count
+  }
+
   // MARK: Names
 
   public override func makeDirectory(_ path: String) async throws(StorageError) {

@@ -15,13 +15,15 @@ public enum EngineError: Error, Hashable, Sendable {
   /// The engine's own metadata cannot be read: what it says about topics is not to be trusted.
   case damagedMetadata(String)
   case closed
+  /// Another engine has the directory open for writing; the text says how that is known.
+  case inUse(String)
 
   /// Whether the operation certainly did nothing. Otherwise its outcome is indeterminate.
   public var isCertainFailure: Bool {
     switch self {
     case .storage, .damagedMetadata: false
     case .log(_, let error): error.isCertainFailure
-    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed: true
+    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse: true
     }
   }
 }
@@ -38,6 +40,7 @@ extension EngineError: CustomStringConvertible {
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
     case .closed: "the engine is closed"
+    case .inUse(let how): "another engine writes here (\(how)); close it first, or choose another directory"
     }
   }
 }

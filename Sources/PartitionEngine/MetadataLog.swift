@@ -14,6 +14,8 @@ final class MetadataLog: @unchecked Sendable {
   static let source = TopicPartition("__metadata", 0)
   /// Records that a replay may waste before the log is compacted.
   static let tolerance = 4096
+  /// Segments from which on it is compacted too.
+  static let mostSegments = 16
 
   let log: PartitionLog
   private(set) var state: Metadata
@@ -26,7 +28,7 @@ final class MetadataLog: @unchecked Sendable {
   }
 
   static func open(
-    _ storage: any Storage, _ configuration: LogConfiguration, parts: LogParts
+    _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim
   ) async throws(EngineError) -> MetadataLog {
     var configuration = configuration
     configuration.syncPolicy = .always
@@ -37,15 +39,19 @@ final class MetadataLog: @unchecked Sendable {
     do throws(StorageError) {
       try await storage.makeDirectory(directory)
       try await storage.syncDirectory("")
-      opened = try await PartitionLog.open(source, in: directory, of: storage, configuration, parts: parts,
-        hints: RecoveryHints(logStartOffset: nil))
+      opened = try await PartitionLog.open(
+        source, in: directory, of: storage, configuration,
+        hints: RecoveryHints(logStartOffset: nil, epoch: Epoch(max(1, claim.epoch.rawValue) - 1)), fence: claim)
     } catch {
       throw .storage(error)
     }
     do throws(EngineError) {
       let (state, records) = try await replay(opened.log, opened.report)
       let metadata = MetadataLog(log: opened.log, state: state, recovery: opened.report)
-      if records > state.records.count * 2 + tolerance { try await metadata.compact() }
+      // Every writer begins a segment of its own, so that restarts without number would leave as many files.
+      if records > state.records.count * 2 + tolerance || opened.log.segmentBases.count > mostSegments {
+        try await metadata.compact()
+      }
       return metadata
     } catch {
       do throws(StorageError) { try await opened.log.close() } catch {}  // the failure that led here says more

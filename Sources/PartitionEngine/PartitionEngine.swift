@@ -9,6 +9,17 @@ public struct EngineConfiguration: Hashable, Sendable {
   public init(log: LogConfiguration = LogConfiguration()) { self.log = log }
 }
 
+/// The parts of an engine that history got wrong, replaceable by construction. The defaults are the sound ones.
+public struct EngineParts: Sendable {
+  public var log: LogParts
+  public var exclusion: any WriterExclusion
+
+  public init(log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion()) {
+    self.log = log
+    self.exclusion = exclusion
+  }
+}
+
 /// What opening an engine came to.
 public struct EngineRecovery: Hashable, Sendable, Codable {
   public var partitions: [RecoveryReport]
@@ -38,36 +49,49 @@ public struct Watermarks: Hashable, Sendable, Codable {
 /// Topics, partitions and committed offsets are registered in a metadata log before their creation is acknowledged;
 /// nothing is inferred from file names. Layout below the storage's root:
 ///
-///     metadata/                          the metadata log
-///     topics/TOPIC/PARTITION/BASE.log    segments, BASE in twenty digits
+///     lock, writers/EPOCH                      see `DirectoryExclusion`
+///     metadata/                                the metadata log
+///     topics/TOPIC/PARTITION/BASE-EPOCH.log    segments, base offset and epoch of the writer in decimal digits
 public final class PartitionEngine: @unchecked Sendable {
   // Owned by `storage.loop`: every call is made there.
 
   let storage: any Storage
   let configuration: EngineConfiguration
   let parts: LogParts
+  private let claim: any WriterClaim
   private let metadata: MetadataLog
   private var logs: [String: [PartitionLog]] = [:]
   private var isOpen = true
   /// Topics that are being created.
   private var creating: [String: Gate] = [:]
 
-  private init(_ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ metadata: MetadataLog) {
+  private init(
+    _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ claim: any WriterClaim,
+    _ metadata: MetadataLog
+  ) {
     self.storage = storage
     self.configuration = configuration
     self.parts = parts
+    self.claim = claim
     self.metadata = metadata
   }
 
   /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
-  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where the topics cannot be known.
-  ///   A damaged partition is no error: it stands in the recovery's report.
+  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where the topics cannot be known,
+  ///   `.inUse` where another engine may write. A damaged partition is no error: it stands in the recovery's report.
   public static func open(
-    _ storage: any Storage, _ configuration: EngineConfiguration, parts: LogParts = LogParts()
+    _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
-    // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
-    let metadata = try await MetadataLog.open(storage, configuration.log, parts: LogParts())
-    let engine = PartitionEngine(storage, configuration, parts, metadata)
+    let claim = try await parts.exclusion.claim(storage)
+    let metadata: MetadataLog
+    do throws(EngineError) {
+      // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
+      metadata = try await MetadataLog.open(storage, configuration.log, claim)
+    } catch {
+      await claim.release()
+      throw error
+    }
+    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata)
     var reports: [RecoveryReport] = []
     do throws(EngineError) {
       for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
@@ -86,11 +110,12 @@ public final class PartitionEngine: @unchecked Sendable {
       let source = TopicPartition(topic.name, PartitionID(number))
       let directory = "topics/\(topic.name)/\(number)"
       let hints = RecoveryHints(
-        logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source])
+        logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source],
+        epoch: Epoch(max(1, claim.epoch.rawValue) - 1))
       do throws(StorageError) {
         try await storage.makeDirectory(directory)
         let (log, report) = try await PartitionLog.open(
-          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints)
+          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim)
         logs[topic.name]!.append(log)
         reports.append(report)
       } catch {
@@ -262,6 +287,7 @@ public final class PartitionEngine: @unchecked Sendable {
       }
     }
     do throws(StorageError) { try await metadata.log.close() } catch { failure = failure ?? .storage(error) }
+    await claim.release()
     return failure
   }
 

@@ -138,6 +138,19 @@ public class FileStorage: Storage, @unchecked Sendable {
     }
   }
 
+  public func lock(_ id: FileID) async throws(StorageError) {
+    let file = try file(id, .lock)
+    let code = tl_lock(file.descriptor)
+    guard code == 0 else { throw StorageError(errno: code, .lock, file.path) }
+  }
+
+  public func linkCount(of id: FileID) async throws(StorageError) -> Int {
+    let descriptor = try descriptor(id, .linkCount)
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw StorageError(errno: errno, .linkCount, path(of: id)) }
+    return Int(status.st_nlink)
+  }
+
   public func makeDirectory(_ path: String) async throws(StorageError) {
     var made = ""
     for part in path.split(separator: "/") {

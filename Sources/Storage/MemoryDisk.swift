@@ -30,6 +30,14 @@ public final class MemoryDisk: @unchecked Sendable {
   var pending: [PendingOperation] = []
   var nextOperation: UInt64 = 1
   var mayHaveGarbage = false
+  /// Advisory locks by file index; those of an earlier life are void.
+  var locks: [Int: Lock] = [:]
+  struct Lock: Equatable {
+    var life: Int
+    var handle: UInt64
+  }
+  /// Numbers handles of all machines of this disk.
+  var nextHandle: UInt64 = 1
   /// Counts crashes: a machine belongs to one life.
   var life = 0
   /// The clock of the machine on this disk, or the moment at which a snapshot was taken.

@@ -12,6 +12,8 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
     var file: Int
     var mode: OpenMode
     var path: String
+    /// For locks, which belong to the handle.
+    var number: UInt64
   }
 
   public let disk: MemoryDisk
@@ -103,7 +105,8 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
     // Somebody else may have created or removed it meanwhile.
     let file: Int = if let found = try disk.file(at: path, mode) { found } else { try disk.create(path) }
     disk.ownedFile(file)?.openCount += 1
-    handles.append(Handle(file: file, mode: mode, path: path))
+    handles.append(Handle(file: file, mode: mode, path: path, number: disk.nextHandle))
+    disk.nextHandle += 1
     return FileID(Int32(handles.count - 1))
   }
 
@@ -112,6 +115,7 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
     guard !isDead, handles.indices.contains(i), let handle = handles[i] else { return }
     handles[i] = nil
     disk.ownedFile(handle.file)?.openCount -= 1
+    if disk.locks[handle.file]?.handle == handle.number { disk.locks[handle.file] = nil }
     disk.collectGarbage()
   }
 
@@ -208,6 +212,20 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
       try await inFlight(until: due, .truncate(file: handle.file, size: size), .truncate, handle.path)
     }
     disk.ownedFile(handle.file)?.truncate(to: size)
+  }
+
+  public func lock(_ file: FileID) async throws(StorageError) {
+    let handle = try handle(file, .lock)
+    let own = MemoryDisk.Lock(life: life, handle: handle.number)
+    if let holder = disk.locks[handle.file], holder.life == life, holder != own {
+      throw StorageError(errno: EAGAIN, .lock, handle.path)
+    }
+    disk.locks[handle.file] = own
+  }
+
+  public func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    let handle = try handle(file, .linkCount)
+    return disk.files[handle.file]?.isLinked ?? false ? 1 : 0
   }
 
   // MARK: Names

@@ -30,6 +30,13 @@ public protocol Storage: AnyObject, Sendable {
   /// Makes every write to `file` that *completed before this call was submitted* durable. `man 2 fsync`: the
   /// directory entry is not covered.
   func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError)
+  /// Takes an exclusive advisory lock on the file, held until the handle is closed or its process ends. An
+  /// open-file-description lock (`man 2 fcntl`, F_OFD_SETLK): other handles of the same process are shut out too, and
+  /// closing one of them does not release it.
+  /// - Throws: EAGAIN where another handle holds it.
+  func lock(_ file: FileID) async throws(StorageError)
+  /// How many directory entries name the file: 0 once it has been removed, though it is still open (`man 2 fstat`).
+  func linkCount(of file: FileID) async throws(StorageError) -> Int
   /// Cuts or extends the file to `size`.
   func truncate(_ file: FileID, to size: Int64) async throws(StorageError)
 

@@ -3,6 +3,7 @@ import Glibc
 
 public enum OperationKind: String, Hashable, Sendable, Codable, CaseIterable {
   case open, close, size, read, write, sync, truncate, makeDirectory, syncDirectory, rename, unlink, list
+  case lock, linkCount
 }
 
 /// What went wrong, on which file, where.

@@ -105,6 +105,18 @@ open class StorageWrapper: Storage, @unchecked Sendable {
     }
   }
 
+  open func lock(_ file: FileID) async throws(StorageError) {
+    try await pass(StorageCall(.lock, paths[file], file: file), traced: { 0 }) {
+      () async throws(StorageError) in try await base.lock(file)
+    }
+  }
+
+  open func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    try await pass(StorageCall(.linkCount, paths[file], file: file), traced: { Int64($0) }) {
+      () async throws(StorageError) -> Int in try await base.linkCount(of: file)
+    }
+  }
+
   open func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
     try await pass(StorageCall(.truncate, paths[file], file: file, offset: size), traced: { 0 }) {
       () async throws(StorageError) in try await base.truncate(file, to: size)

@@ -13,7 +13,7 @@ struct Life: Sendable {
   let number: Int
   let storage: any Storage
   let journal: Journal
-  let parts: LogParts
+  let parts: EngineParts
 
   init(_ spec: TrialSpec, number: Int, on storage: any Storage, _ journal: Journal) throws(TrialError) {
     self.spec = spec
@@ -21,7 +21,7 @@ struct Life: Sendable {
     self.storage = storage
     self.journal = journal
     if spec.defect == "none" {
-      parts = LogParts()
+      parts = EngineParts()
     } else {
       guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
       parts = defect.parts()

@@ -15,6 +15,10 @@ public enum LogError: Error, Hashable, Sendable {
   case closed
   /// An earlier failure has poisoned the log and a new segment could not be made. Nothing was appended.
   case poisoned(by: StorageError)
+  /// A newer writer has taken the log over from this one, of the epoch named. Nothing was appended.
+  case fenced(Epoch)
+  /// The same, found out after the batch had been written: the newer writer may have found it, or not.
+  case fencedInCommit(Epoch)
   /// A fetch below the log start offset or above the log end offset.
   case offsetOutOfRange(Offset, start: Offset, end: Offset)
   /// Acknowledged data at this offset is damaged; it is reported and not served.
@@ -23,8 +27,8 @@ public enum LogError: Error, Hashable, Sendable {
   /// Whether the append certainly left nothing behind. Otherwise its outcome is indeterminate.
   public var isCertainFailure: Bool {
     switch self {
-    case .batchTooLarge, .emptyBatch, .closed, .poisoned, .offsetOutOfRange: true
-    case .storage, .shortWrite, .damaged: false
+    case .batchTooLarge, .emptyBatch, .closed, .poisoned, .fenced, .offsetOutOfRange: true
+    case .storage, .fencedInCommit, .shortWrite, .damaged: false
     }
   }
 }
@@ -60,6 +64,8 @@ extension LogError: CustomStringConvertible {
     case .emptyBatch: "a batch needs at least one message"
     case .closed: "the log is closed"
     case .poisoned(let error): "the log takes no appends after a failure of its device: \(error)"
+    case .fenced(let epoch), .fencedInCommit(let epoch):
+      "another writer has taken over from epoch \(epoch); close this engine and send to the one that runs now"
     case .offsetOutOfRange(let offset, let start, let end): "offset \(offset) is outside the log, \(start) ..< \(end)"
     case .damaged(let range):
       "offsets \(range.from) ..< \(range.to) are damaged (\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo))"

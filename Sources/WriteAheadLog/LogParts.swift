@@ -1,4 +1,5 @@
 import LogModel
+import Storage
 
 /// The parts of a log that history got wrong, replaceable by construction. The defaults are the sound ones; the
 /// module `Defects` brings the others.
@@ -8,17 +9,19 @@ public struct LogParts: Sendable {
   public var watermarks: any WatermarkRestoring
   public var planner: any FetchPlanning
   public var handover: any RecoveredTailHandling
+  public var fencing: any CommitFencing
 
   public init(
     validator: any BatchValidating = ChecksumValidator(), stepper: any BatchStepping = LengthStepper(),
     watermarks: any WatermarkRestoring = ScannedWatermarks(), planner: any FetchPlanning = IndexedFetchPlanner(),
-    handover: any RecoveredTailHandling = LeaveTailInPlace()
+    handover: any RecoveredTailHandling = LeaveTailInPlace(), fencing: any CommitFencing = FenceChecked()
   ) {
     self.validator = validator
     self.stepper = stepper
     self.watermarks = watermarks
     self.planner = planner
     self.handover = handover
+    self.fencing = fencing
   }
 }
 
@@ -114,4 +117,23 @@ public protocol RecoveredTailHandling: Sendable {
 public struct LeaveTailInPlace: RecoveredTailHandling {
   public init() {}
   public var requeuesRecoveredBatches: Bool { false }
+}
+
+/// Who may write a log: one writer at a time, each with an epoch of its own.
+public protocol WriterFence: Sendable {
+  /// Above the epoch of every writer before.
+  var epoch: Epoch { get }
+  /// Whether no newer writer has taken over.
+  /// - Throws: `StorageError` where that cannot be found out; nothing may be acknowledged then.
+  func isCurrent() async throws(StorageError) -> Bool
+}
+
+/// Decides whether a commit that has been written may be acknowledged.
+public protocol CommitFencing: Sendable {
+  func mayAcknowledge(_ fence: any WriterFence) async throws(StorageError) -> Bool
+}
+
+public struct FenceChecked: CommitFencing {
+  public init() {}
+  public func mayAcknowledge(_ fence: any WriterFence) async throws(StorageError) -> Bool { try await fence.isCurrent() }
 }

@@ -85,10 +85,14 @@ extension LogRecovery {
     try await removeHeadless()
   }
 
-  /// Files without a head that are in the way: of no use before the log start offset; where no batch ever stood in them,
+  /// Files of older writers go, with a copy kept. So do files without a head that are in the way: of no use before the log start offset; where no batch ever stood in them,
   /// their name will be needed. All others stay where they are, for whoever can read more from them.
   private mutating func removeHeadless() async throws(StorageError) {
-    var changed = false
+    var changed = !superseded.isEmpty
+    for file in superseded.reversed() {
+      if file.size > SegmentHeader.size { try await setAside(file.path) } else { try await storage.unlink(file.path) }
+    }
+    superseded = []
     for file in headless.reversed() {
       if file.size <= SegmentHeader.size || file.end <= logStart && file.end > file.base {
         try await storage.unlink(file.path)
@@ -104,7 +108,7 @@ extension LogRecovery {
 
   // MARK: Quarantine
 
-  /// Where what is cut from `path` goes. The epoch rises with every segment that is made, so that what one recovery has
+  /// Where what is cut from `path` goes. The epoch rises with every writer that appends, so that what one recovery has
   /// set aside is never replaced by a later one.
   private func quarantine(of path: String) -> String { "\(path).damaged-\(epoch)" }
 
@@ -154,39 +158,29 @@ extension LogRecovery {
     try await storage.sync(copy, .all)
   }
 
-  // MARK: Append
+  // MARK: Durability
 
-  /// Opens the last segment for append, with everything after its data gone and everything in it durable.
+  /// Cuts what follows the data of the last segment, and makes what will be served as durable as the policy says.
   ///
-  /// The cut is made even where only zeroes follow: a direct write of the process before may still be in flight, and
-  /// `man 2 ftruncate` on the file waits for it (`inode_dio_wait`), so that it cannot land on what is appended next.
-  mutating func prepareForAppend() async throws(StorageError) {
+  /// Nothing is appended to a segment that was found: the next commit begins a new one. A write that the process before
+  /// has left in flight, or that a fenced writer sends yet, may land behind the data here at any time; there it is
+  /// harmless.
+  mutating func settle() async throws(StorageError) {
     let policy = configuration.syncPolicy
     if policy != .never {
       // What an engine without syncs has left in the page cache.
       for entry in scanned.dropLast() where entry.segment.header.isNeverSynced { try await sync(entry.segment.path) }
     }
     guard let last = scanned.last else { return }
-    let segment = last.segment
-    let writer = try await storage.open(segment.path, policy == .always ? [.write, .direct] : [.write])
-    segment.writer = writer
-    let block = Int64(storage.properties.blockSize)
-    let aligned = (segment.dataEnd + block - 1) / block * block
-    let end = policy == .never ? segment.dataEnd : aligned
-    if last.size != end { try await storage.truncate(writer, to: end) }
-    if policy != .never { try await storage.sync(writer, .all) }
-    segment.writePosition = end
-    segment.zeroedEnd = end
-    // In some cases the next commit begins a new segment:
-    // - The last block holds acknowledged batches and the beginning of a torn one, and is not written again to clear it.
-    // - A file without a head stands behind this segment.
-    // - The segment was written under another promise.
-    if last.hasGarbage && end != segment.dataEnd || headless.contains(where: { $0.base >= segment.nextOffset })
-      || segment.header.isNeverSynced != (policy == .never)
-    {
-      segment.writer = nil
-      await storage.close(writer)
+    let file = try await storage.open(last.segment.path, [.write])
+    do throws(StorageError) {
+      if last.size != last.segment.dataEnd { try await storage.truncate(file, to: last.segment.dataEnd) }
+      if policy != .never { try await storage.sync(file, .all) }
+    } catch {
+      await storage.close(file)
+      throw error
     }
+    await storage.close(file)
   }
 
   private func sync(_ path: String) async throws(StorageError) {

@@ -90,6 +90,8 @@ struct LogRecovery {
 
   var scanned: [Scanned] = []
   var headless: [Headless] = []
+  /// Files of older writers in the place of a newer one's.
+  var superseded: [(path: String, size: Int64)] = []
   var gaps: [Gap] = []
   var expected: Offset
   var logStart: Offset = 0
@@ -118,12 +120,7 @@ struct LogRecovery {
   mutating func run() async throws(StorageError) -> RecoveredLog {
     try await scan()
     let end = try await decideAndRepair()
-    do throws(StorageError) {
-      try await prepareForAppend()
-    } catch {
-      for case let writer? in scanned.map(\.segment.writer) { await storage.close(writer) }
-      throw error
-    }
+    try await settle()
     report.batches = batches
     var summary = ScanSummary(logStartOffset: logStart, logEndOffset: end)
     summary.batches = batches
@@ -138,18 +135,23 @@ struct LogRecovery {
 
   private struct Head {
     var base: Offset
+    var epoch: Epoch
     var path: String
     var header: SegmentHeader?
     var size: Int64
     /// For a file without a valid header; see `Headless`.
     var end: Offset
+    var isSuperseded = false
   }
 
   private mutating func scan() async throws(StorageError) {
     let names = try await storage.list(directory).filter { !$0.isDirectory }.map(\.name)
-    let bases = names.compactMap { SegmentHeader.baseOffset(fileName: $0) }.sorted()
     var heads: [Head] = []
-    for base in bases { heads.append(try await readHead(base)) }
+    for name in names.sorted() {
+      guard let (base, epoch) = SegmentHeader.identity(fileName: name) else { continue }
+      heads.append(try await readHead(base, epoch, directory + "/" + name))
+    }
+    removeSuperseded(&heads)
     if hints.logStartOffset == nil { expected = heads.first { $0.header != nil }?.base ?? 0 }
     logStart = expected
     for (index, head) in heads.enumerated() {
@@ -168,16 +170,31 @@ struct LogRecovery {
     }
   }
 
-  private mutating func readHead(_ base: Offset) async throws(StorageError) -> Head {
-    let path = directory + "/" + SegmentHeader.fileName(base: base)
-    var head = Head(base: base, path: path, size: 0, end: base)
+  /// A writer that takes over reads the segments that there are, and names the last of them in its own. Whatever older
+  /// writers have put after that one was never acknowledged: they had been fenced before the segments were read.
+  private mutating func removeSuperseded(_ heads: inout [Head]) {
+    let claims = heads.compactMap { head in head.header.map { (epoch: head.epoch, previous: $0.previousBase) } }
+    for index in heads.indices {
+      let head = heads[index]
+      epoch = max(epoch, head.epoch)
+      guard claims.contains(where: { $0.epoch > head.epoch && head.base > $0.previous }) else { continue }
+      superseded.append((head.path, head.size))
+      heads[index].isSuperseded = true
+    }
+    heads.removeAll { $0.isSuperseded }
+  }
+
+  private mutating func readHead(
+    _ base: Offset, _ epoch: Epoch, _ path: String
+  ) async throws(StorageError) -> Head {
+    var head = Head(base: base, epoch: epoch, path: path, size: 0, end: base)
     let file = try await storage.open(path, [])
     do throws(StorageError) {
       head.size = try await storage.size(of: file)
       let got = try await storage.readRetrying(file, at: 0, into: window, 0..<SegmentHeader.size)
       head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
         SegmentHeader(copyAt: $0, of: window[0..<got])
-      }.first { $0.baseOffset == base && $0.source == source }
+      }.first { $0.baseOffset == base && $0.epoch == epoch && $0.source == source }
       if head.header == nil { head.end = try await estimateEnd(file, base, size: head.size) }
     } catch {
       await storage.close(file)
@@ -279,14 +296,14 @@ extension PartitionLog {
   /// - Throws: `StorageError` where the device fails; damaged contents are no error but stand in the report.
   public static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
-    parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints()
+    parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints(), fence: (any WriterFence)? = nil
   ) async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
     var recovery = LogRecovery(
       storage: storage, directory: directory, source: source, configuration: configuration, parts: parts, hints: hints)
     let recovered = try await recovery.run()
     let log = PartitionLog(
       source: source, directory: directory, configuration: configuration, storage: storage, parts: parts,
-      recovered: recovered)
+      fence: fence, recovered: recovered)
     if parts.handover.requeuesRecoveredBatches { try await log.requeueActiveSegment() }
     log.start()
     return (log, recovery.report)

@@ -28,6 +28,7 @@ extension PartitionLog {
       while lifecycle == .open && filling.used + length > configuration.commitBytes
     }
     guard lifecycle == .open else { throw .closed }
+    if isFenced { throw .fenced(epoch) }
     let commit = filling
     let start = commit.used
     let base = commit.buffer.base + start
@@ -44,7 +45,7 @@ extension PartitionLog {
         Commit.Pending(start: start, length: length, recordCount: recordCount, time: time, header: nil, waiter: waiter))
       wakeCommitter()
     }
-    guard offset != Commit.refusal else { throw appendFailure ?? .closed }
+    guard offset != Commit.refusal else { throw commit.failure ?? .closed }
     return Offset(offset)
   }
 

@@ -9,7 +9,9 @@ import Storage
 /// 2. Offsets are given at sealing. A commit that fails gives its offsets back: nothing after it has any yet.
 /// 3. Under `always` the write itself is durable (`RWF_DSYNC`). Except under `never`, a commit begins at a block boundary
 ///    and is padded to one, so that no block which holds something durable is ever written again.
-/// 4. A write that fails seals its segment: the next commit goes to a new one. Under `interval` what had been
+/// 4. A commit is acknowledged only if no newer writer had taken the log over when it had been written. The newer one
+///    fences first and reads then: what it has not read is never acknowledged.
+/// 5. A write that fails seals its segment: the next commit goes to a new one. Under `interval` what had been
 ///    acknowledged before is synced all the same; a failed sync is never tried again (see `PartitionLog+Sync`).
 extension PartitionLog {
   func runCommitLoop() async {
@@ -33,8 +35,11 @@ extension PartitionLog {
       spare = nil
       wakeRoomWaiters()
       await perform(commit)
-      commit.reset()
-      spare = commit
+      // Of one that failed its producers have yet to read why.
+      if commit.failure == nil {
+        commit.reset()
+        spare = commit
+      }
     }
     committerEnded.open()
   }
@@ -42,6 +47,7 @@ extension PartitionLog {
   private func perform(_ commit: Commit) async {
     let first = assignedOffset
     do throws(LogError) {
+      if isFenced { throw .fenced(epoch) }
       let segment = try await segmentWithRoom(for: commit.used)
       let position = segment.writePosition
       seal(commit, in: segment, at: position, first: first)
@@ -57,6 +63,7 @@ extension PartitionLog {
       }
       // A sync of this file failed meanwhile: it cannot be made durable any more, so nothing in it is acknowledged.
       if segment.isPoisoned, let syncFailure { throw LogError.storage(syncFailure) }
+      if let fence { try await assertCurrent(fence, segment) }
       segment.dataEnd = position + Int64(commit.used)
       segment.writePosition = position + Int64(bytes)
       segment.zeroedEnd = max(segment.zeroedEnd, segment.writePosition)
@@ -66,10 +73,23 @@ extension PartitionLog {
       startPreallocation(segment)
     } catch {
       assignedOffset = first
-      appendFailure = error
+      commit.failure = error
       if commit.isRecent { recent.removeAll() }
       for batch in commit.batches { batch.waiter?.resume(returning: Commit.refusal) }
     }
+  }
+
+  /// Nothing is acknowledged once a newer writer may have read the log without it.
+  private func assertCurrent(_ fence: any WriterFence, _ segment: Segment) async throws(LogError) {
+    do throws(StorageError) {
+      if try await parts.fencing.mayAcknowledge(fence) { return }
+    } catch {
+      segment.isSealed = true
+      throw .storage(error)
+    }
+    segment.isSealed = true
+    isFenced = true
+    throw .fencedInCommit(epoch)
   }
 
   /// Gives the batches their offsets and headers.

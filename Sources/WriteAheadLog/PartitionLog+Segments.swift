@@ -48,11 +48,10 @@ extension PartitionLog {
       salt: mix64(
         configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
           ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source,
-      isNeverSynced: configuration.syncPolicy == .never)
-    let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset)
-    let writer = try await storage.open(path, isSynchronous ? [.write, .create, .direct] : [.write, .create])
+      isNeverSynced: configuration.syncPolicy == .never, previousBase: segments.last?.baseOffset ?? -1)
+    let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset, epoch: epoch)
+    let writer = try await create(path)
     do throws(StorageError) {
-      try await storage.truncate(writer, to: 0)
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
       header.write(into: block.mutableBytes(0..<SegmentHeader.size))
       let written = try await storage.writeRetrying(writer, at: 0, from: block, 0..<SegmentHeader.size)
@@ -67,6 +66,18 @@ extension PartitionLog {
     }
     let start = Int64(SegmentHeader.size)
     return Segment(header: header, path: path, writer: writer, dataEnd: start, nextOffset: header.baseOffset)
+  }
+
+  private func create(_ path: String) async throws(StorageError) -> FileID {
+    let mode: OpenMode = isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive]
+    do throws(StorageError) {
+      return try await storage.open(path, mode)
+    } catch {
+      guard error.isErrno(EEXIST) else { throw error }
+    }
+    // This writer's own, since the name holds its epoch: an earlier attempt that failed.
+    try await storage.unlink(path)
+    return try await storage.open(path, mode)
   }
 
   // MARK: Zero-filling ahead

@@ -15,6 +15,10 @@ public final class PartitionLog: @unchecked Sendable {
   let parts: LogParts
   let loop: EventLoop
   let recent: RecentBatches
+  /// Nil where nobody else can write.
+  let fence: (any WriterFence)?
+  /// A newer writer has taken over.
+  public internal(set) var isFenced = false
 
   public internal(set) var epoch: Epoch
   public internal(set) var logStartOffset: Offset
@@ -33,8 +37,6 @@ public final class PartitionLog: @unchecked Sendable {
   /// In the order of their base offsets; the last one takes the appends.
   var segments: [Segment]
   var lifecycle = Lifecycle.open
-  /// Why the last commit that failed did; its producers read it when they are resumed.
-  var appendFailure: LogError?
   /// Why a sync first failed; closing throws it.
   var syncFailure: StorageError?
 
@@ -72,13 +74,14 @@ public final class PartitionLog: @unchecked Sendable {
 
   init(
     source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,
-    parts: LogParts, recovered: RecoveredLog
+    parts: LogParts, fence: (any WriterFence)?, recovered: RecoveredLog
   ) {
     self.source = source
     self.directory = directory
     self.configuration = configuration
     self.storage = storage
     self.parts = parts
+    self.fence = fence
     loop = storage.loop
     recent = RecentBatches(byteLimit: configuration.recentBytes, batchLimit: configuration.recentBatches)
     epoch = recovered.epoch

@@ -58,7 +58,7 @@ final class Commit: @unchecked Sendable {
     var recordCount: Int
     var time: Instant
     var header: BatchHeader?
-    /// Answered with the base offset, or with `refusal` and the reason in the log's `appendFailure`.
+    /// Answered with the base offset, or with `refusal`; the reason is the commit's `failure`.
     var waiter: UnsafeContinuation<Int64, Never>?
   }
 
@@ -69,6 +69,8 @@ final class Commit: @unchecked Sendable {
   var batches: [Pending] = []
   /// Whether it has been copied to the newest batches.
   var isRecent = true
+  /// Why it was not acknowledged.
+  var failure: LogError?
 
   init(buffer: IOBuffer) {
     self.buffer = buffer

@@ -17,6 +17,7 @@ import LogModel
 /// | 56..<58 | length of the topic's name in bytes, at most 249 |
 /// | 58..<307 | topic, UTF-8, zero-padded |
 /// | 307 | 1 if it is written under the policy `never`, which syncs nothing |
+/// | 308..<316 | base offset of the segment before it, -1 where there was none |
 ///
 /// The head is written twice, at byte 0 and at byte 2048, so that one damaged sector does not cost the salt and
 /// with it the segment. Batches begin at byte 4096.
@@ -34,6 +35,9 @@ struct SegmentHeader: Hashable, Sendable {
   var bootID: UInt32
   var source: TopicPartition
   var isNeverSynced: Bool
+  /// Base offset of the segment that its writer had before it; -1 for none. Segments of older writers after that one were
+  /// made when they had been replaced.
+  var previousBase: Offset
 
   func write(into bytes: UnsafeMutableRawBufferPointer) {
     precondition(bytes.count >= Self.size)
@@ -52,6 +56,7 @@ struct SegmentHeader: Hashable, Sendable {
       precondition(topic.count <= Self.longestTopic)
       base.storeBytes(of: UInt16(topic.count).littleEndian, toByteOffset: 56, as: UInt16.self)
       topic.withUnsafeBytes { (base + 58).copyMemory(from: $0.baseAddress!, byteCount: topic.count) }
+      base.storeBytes(of: previousBase.rawValue.littleEndian, toByteOffset: 308, as: Int64.self)
       base.storeBytes(of: isNeverSynced ? 1 : 0, toByteOffset: 307, as: UInt8.self)
       base.storeBytes(of: tl_crc32(0, base + 12, Self.copySize - 12).littleEndian, toByteOffset: 8, as: UInt32.self)
     }
@@ -76,12 +81,13 @@ struct SegmentHeader: Hashable, Sendable {
     guard length <= Self.longestTopic, partition >= 0 else { return nil }
     let topic = String(decoding: UnsafeRawBufferPointer(start: base + 58, count: length), as: UTF8.self)
     source = TopicPartition(topic, PartitionID(Int(partition)))
+    previousBase = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 308, as: Int64.self)))
     isNeverSynced = base.load(fromByteOffset: 307, as: UInt8.self) == 1
   }
 
   init(
     baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition,
-    isNeverSynced: Bool
+    isNeverSynced: Bool, previousBase: Offset
   ) {
     self.baseOffset = baseOffset
     self.epoch = epoch
@@ -90,19 +96,27 @@ struct SegmentHeader: Hashable, Sendable {
     self.bootID = bootID
     self.source = source
     self.isNeverSynced = isNeverSynced
+    self.previousBase = previousBase
   }
 
-  /// `00000000000000004711.log`: the base offset in twenty digits, so that names sort as offsets do.
-  static func fileName(base: Offset) -> String {
-    let digits = String(base.rawValue)
-    return String(repeating: "0", count: max(0, 20 - digits.count)) + digits + ".log"
+  /// `00000000000000004711-0000000012.log`: base offset and epoch, padded so that names sort as they do. No two writers
+  /// share an epoch, so none can create, replace or remove a file of another's.
+  static func fileName(base: Offset, epoch: Epoch) -> String {
+    padded("\(base)", 20) + "-" + padded("\(epoch)", 10) + ".log"
   }
 
-  /// The base offset in a segment's name; nil for any other name.
-  static func baseOffset(fileName: String) -> Offset? {
+  private static func padded(_ digits: String, _ width: Int) -> String {
+    String(repeating: "0", count: max(0, width - digits.count)) + digits
+  }
+
+  /// Base offset and epoch in a segment's name; nil for any other name.
+  static func identity(fileName: String) -> (base: Offset, epoch: Epoch)? {
     guard fileName.hasSuffix(".log") else { return nil }
-    let digits = fileName.dropLast(4)
-    guard digits.count == 20, digits.allSatisfy({ $0.isASCII && $0.isNumber }), let n = Int64(digits) else { return nil }
-    return Offset(n)
+    let parts = fileName.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
+    guard parts.count == 2, parts[0].count == 20, parts[1].count >= 10,
+      parts.allSatisfy({ $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } }),
+      let base = Int64(parts[0]), let epoch = UInt64(parts[1])
+    else { return nil }
+    return (Offset(base), Epoch(epoch))
   }
 }

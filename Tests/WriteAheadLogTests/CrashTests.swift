@@ -158,7 +158,7 @@ import Testing
         #expect(try contents(harness) == reference, "crash at \(n), then at \(m) of recovery")
       }
     }
-    #expect(nested > 80)
+    #expect(nested > 60)
     print("\(c): \(nested) nested crash points")
   }
 }

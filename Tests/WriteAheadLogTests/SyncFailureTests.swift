@@ -40,9 +40,9 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
     try await super.sync(file, scope)
   }
 
-  override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
-    try await super.truncate(file, to: size)
-    if size == 0 { failed.remove(paths[file]) }  // the pages are gone; what is written now is on others
+  override func unlink(_ path: String) async throws(StorageError) {
+    try await super.unlink(path)
+    failed.remove(path)  // a file of the same name is another one
   }
 
   override func write(

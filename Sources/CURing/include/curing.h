@@ -41,6 +41,9 @@ unsigned tl_ring_reap(tl_ring *ring, tl_completion *into, unsigned capacity);
 /// `pwritev2` of one buffer, with RWF_DSYNC where `dsync`; bytes written, or a negative errno.
 int64_t tl_pwrite(int fd, const void *data, size_t length, int64_t offset, int dsync);
 
+/// An exclusive open-file-description lock on the whole file, without waiting; 0, or an errno (EAGAIN: somebody has it).
+int tl_lock(int fd);
+
 /// O_DIRECT, which Glibc's headers hide from Swift.
 extern const int32_t tl_o_direct;
 /// A non-blocking eventfd, or a negative errno.

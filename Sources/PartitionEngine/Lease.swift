@@ -1,0 +1,98 @@
+import Glibc
+import LogModel
+import Storage
+import WriteAheadLog
+
+/// The time of day, in nanoseconds since 1970; clocks of two machines differ.
+public struct WallClock: Sendable {
+  public var now: @Sendable () -> Instant
+
+  public init(now: @escaping @Sendable () -> Instant) { self.now = now }
+
+  /// `man 2 clock_gettime`, CLOCK_REALTIME.
+  public static let system = WallClock {
+    var time = timespec()
+    clock_gettime(CLOCK_REALTIME, &time)
+    return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+  }
+
+  /// A clock that goes with `loop`'s, `skew` ahead of it: virtual in a simulation.
+  public static func following(_ loop: EventLoop, ahead skew: Duration = .zero) -> WallClock {
+    WallClock { loop.now + skew }
+  }
+}
+
+struct LeaseTerm: Sendable {
+  /// Bytes of a claim: decimal digits, the instant at which it runs out, then spaces.
+  static let size = 512
+
+  var duration: Duration
+  var clock: WallClock
+}
+
+/// One writer at a time without a lock, for storage that several machines reach: the claim runs out unless its holder
+/// renews it, and another engine may take over then.
+///
+/// A lease by itself protects nothing: a holder that was paused, or whose clock is slow, writes on after its lease has
+/// run out. What protects is the epoch (see `DirectoryExclusion`): the taker fences the holder before it reads.
+public struct LeaseExclusion: WriterExclusion {
+  public var duration: Duration
+  public var clock: WallClock
+
+  /// - Parameter duration: how long a claim stands without being renewed; renewed after a third of it.
+  public init(duration: Duration = .seconds(10), clock: WallClock = .system) {
+    self.duration = duration
+    self.clock = clock
+  }
+
+  public func claim(_ storage: any Storage) async throws(EngineError) -> any WriterClaim {
+    do throws(StorageError) {
+      try await storage.makeDirectory(DirectoryExclusion.claims)
+      if let end = try await runningUntil(storage), end > clock.now() {
+        let left = end - clock.now()
+        throw StorageError(errno: EAGAIN, .lock, "its lease runs for another \(left.nanoseconds / 1_000_000) ms")
+      }
+      let claim = try await DirectoryExclusion.claimEpoch(
+        storage, lock: nil, lease: LeaseTerm(duration: duration, clock: clock))
+      storage.loop.spawn { await claim.renew() }
+      return claim
+    } catch {
+      if error.operation == .lock, error.isErrno(EAGAIN) { throw .inUse(error.path) }
+      throw .storage(error)
+    }
+  }
+
+  /// When the newest claim runs out; nil where there is none, or where it says nothing.
+  private func runningUntil(_ storage: any Storage) async throws(StorageError) -> Instant? {
+    guard let newest = try await storage.list(DirectoryExclusion.claims).compactMap({ UInt64($0.name) }).max() else {
+      return nil
+    }
+    let path = "\(DirectoryExclusion.claims)/\(newest)"
+    let file: FileID
+    do throws(StorageError) { file = try await storage.open(path, []) } catch {
+      if error.isNotFound { return nil }
+      throw error
+    }
+    let block = storage.makeBuffer(capacity: LeaseTerm.size)
+    let got: Int
+    do throws(StorageError) { got = try await storage.read(file, at: 0, into: block, 0..<LeaseTerm.size) } catch {
+      await storage.close(file)
+      throw error
+    }
+    await storage.close(file)
+    let digits = block[0..<got].prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    return Int64(String(decoding: digits, as: UTF8.self)).map { Instant(nanoseconds: $0) }
+  }
+}
+
+/// No protection at all: for a directory that nothing else can reach, and for showing what happens where something can.
+public struct NoExclusion: WriterExclusion {
+  public init() {}
+  public func claim(_ storage: any Storage) async throws(EngineError) -> any WriterClaim { UnguardedClaim() }
+}
+
+private struct UnguardedClaim: WriterClaim {
+  var epoch: Epoch { Epoch(0) }
+  func isCurrent() async throws(StorageError) -> Bool { true }
+  func release() async {}
+}
