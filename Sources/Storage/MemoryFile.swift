@@ -12,6 +12,9 @@ final class MemoryFile {
     var settled: MemoryPage?
     var durable: MemoryPage?
     var listed = false
+    /// The page counts as written back although it was not: no sync covers it until it is written again. Says nothing
+    /// where the images agree.
+    var isAbandoned = false
     var isClean: Bool { settled === durable }
   }
 
@@ -74,6 +77,7 @@ final class MemoryFile {
     switch image {
     case .settled:
       if slots[i].isClean { list(i) }
+      slots[i].isAbandoned = false
       Self.put(source, inPage, n, into: &slots[i].settled)
     case .both where slots[i].isClean:
       // The one reference is moved out of both images, so that a page of its own is written in place.
@@ -116,12 +120,14 @@ final class MemoryFile {
       let kept = (Int(size) + MemoryPage.size - 1) >> MemoryPage.shift
       for i in min(kept, slots.count)..<slots.count where slots[i].settled != nil {
         if slots[i].isClean { list(i) }
+        slots[i].isAbandoned = false
         slots[i].settled = nil
         settledPages -= 1
       }
       let inPage = Int(size) & (MemoryPage.size - 1)
       if inPage > 0, kept <= slots.count, slots[kept - 1].settled != nil {
         if slots[kept - 1].isClean { list(kept - 1) }
+        slots[kept - 1].isAbandoned = false
         Self.zeroTail(from: inPage, of: &slots[kept - 1].settled)
       }
     }
@@ -205,8 +211,17 @@ final class MemoryFile {
   func capture() -> Capture {
     var pages: [(index: Int, page: MemoryPage?)] = []
     pages.reserveCapacity(dirty.count)
-    for i in dirty where !slots[i].isClean { pages.append((i, slots[i].settled)) }
+    for i in dirty where !slots[i].isClean && !slots[i].isAbandoned { pages.append((i, slots[i].settled)) }
     return Capture(pages: pages, size: settledSize)
+  }
+
+  /// Volatile pages that `range` touches are not covered by any sync that is submitted from now on, until they are
+  /// written again.
+  func abandon(_ range: Range<Int64>) {
+    for i in dirty where !slots[i].isClean {
+      let start = Int64(i << MemoryPage.shift)
+      if range.overlaps(start..<start + Int64(MemoryPage.size)) { slots[i].isAbandoned = true }
+    }
   }
 
   /// The sync that captured is complete. A page whose images agree by now is newer than the captured one.
@@ -267,7 +282,7 @@ final class MemoryFile {
         let n = PersistenceProfile.sectorSize
         if MemoryPage.equal(settled, durable, at: start, count: n) { continue }
         let position = Int64(i << MemoryPage.shift + start)
-        if keepsNew() && position < size {
+        if keepsNew() && position < size && !slots[i].isAbandoned {
           if let settled { Self.put(settled.bytes + start, start, n, into: &slots[i].durable) } else {
             withUnsafeTemporaryAllocation(byteCount: n, alignment: 8) { zeros in
               memset(zeros.baseAddress!, 0, n)
