@@ -140,6 +140,16 @@ final class MemoryFile {
     memset(page!.bytes + inPage, 0, MemoryPage.size - inPage)
   }
 
+  /// Cuts or extends both images.
+  func truncateBoth(to size: Int64) {
+    truncate(to: size)
+    let kept = (Int(size) + MemoryPage.size - 1) >> MemoryPage.shift
+    for i in min(kept, slots.count)..<slots.count { slots[i].durable = nil }
+    let inPage = Int(size) & (MemoryPage.size - 1)
+    if inPage > 0, kept <= slots.count { Self.zeroTail(from: inPage, of: &slots[kept - 1].durable) }
+    durableSize = size
+  }
+
   // MARK: Reading
 
   func page(_ i: Int) -> MemoryPage? { i < slots.count ? slots[i].settled : nil }
