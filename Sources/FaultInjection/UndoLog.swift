@@ -65,7 +65,7 @@ struct UndoLog {
   }
 
   mutating func completeTruncate(_ entries: [Entry], to size: Int64) {
-    redirty(min(size, self.size)..<max(size, self.size))
+    if size < self.size { redirty(size..<self.size) }
     for entry in entries { layers[layers.count - 1].insert(entry) }
     self.size = size
   }

@@ -117,17 +117,17 @@ final class MemoryFile {
   /// Cuts or extends the settled image.
   func truncate(to size: Int64) {
     if size < settledSize {
+      let end = min(Int(settledSize - 1) >> MemoryPage.shift + 1, slots.count)
+      for i in stride(from: Int(size) >> MemoryPage.shift, to: end, by: 1) { slots[i].isAbandoned = false }
       let kept = (Int(size) + MemoryPage.size - 1) >> MemoryPage.shift
       for i in min(kept, slots.count)..<slots.count where slots[i].settled != nil {
         if slots[i].isClean { list(i) }
-        slots[i].isAbandoned = false
         slots[i].settled = nil
         settledPages -= 1
       }
       let inPage = Int(size) & (MemoryPage.size - 1)
       if inPage > 0, kept <= slots.count, slots[kept - 1].settled != nil {
         if slots[kept - 1].isClean { list(kept - 1) }
-        slots[kept - 1].isAbandoned = false
         Self.zeroTail(from: inPage, of: &slots[kept - 1].settled)
       }
     }

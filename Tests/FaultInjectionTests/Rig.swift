@@ -27,8 +27,10 @@ final class Rig: @unchecked Sendable {
   let medium: any RestingMedium
   private let disk: MemoryDisk?
   private let root: String?
+  let losesPower: Bool
 
   init(_ base: Base, seed: UInt64 = 1) throws {
+    losesPower = Base.losingPower.contains(base)
     switch base {
     case .memory, .memoryInPlace, .powerLossOverMemory:
       loop = EventLoop(simulatedWithSeed: seed)
@@ -72,13 +74,13 @@ final class Rig: @unchecked Sendable {
     do throws(StorageError) { return try medium.read(path, 0..<Int64.max) } catch { return nil }
   }
 
-  /// A durable file.
+  /// A file, durable where that means anything.
   func fill(_ path: String, _ content: [UInt8]) async throws(StorageError) {
     let file = try await storage.open(path, [.write, .create])
-    try await storage.write(file, content, at: 0, .durable)
-    try await storage.sync(file, .all)
+    try await storage.write(file, content, at: 0, losesPower ? .durable : .volatile)
+    if losesPower { try await storage.sync(file, .all) }
     await storage.close(file)
-    try await storage.syncDirectory(parentOf(path))
+    if losesPower { try await storage.syncDirectory(parentOf(path)) }
   }
 
   private func parentOf(_ path: String) -> String { path.lastIndex(of: "/").map { String(path[..<$0]) } ?? "" }
