@@ -43,6 +43,8 @@ struct NameJournal {
   }
 
   private(set) var lines: [Line] = []
+  /// Numbers of lines that no sync of a directory covers any more, unless a later line stands on them.
+  private(set) var abandoned: Set<Int> = []
   private var nextNumber = 0
 
   mutating func append(_ change: Change) {
@@ -57,17 +59,32 @@ struct NameJournal {
     var paths: Set<String> = []
     for line in lines.reversed() {
       let touched = line.change.paths
-      guard touched.contains(where: { parent(of: $0) == directory || paths.contains($0) }) else { continue }
+      guard touched.contains(where: {
+        parent(of: $0) == directory && !abandoned.contains(line.number) || paths.contains($0)
+      }) else { continue }
       numbers.insert(line.number)
       paths.formUnion(touched)
     }
     return numbers
   }
 
+  /// The changes that a sync of `directory` would cover are not covered by any from now on.
+  /// - Returns: the entries.
+  mutating func abandon(in directory: String) -> [String] {
+    let numbers = covered(by: directory)
+    abandoned.formUnion(numbers)
+    var found: Set<String> = []
+    for line in lines where numbers.contains(line.number) {
+      found.formUnion(line.change.paths.filter { parent(of: $0) == directory })
+    }
+    return found.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
   /// - Returns: where files are kept that need not be any longer.
   mutating func makeDurable(_ numbers: Set<Int>) -> [String] {
     let kept = lines.filter { numbers.contains($0.number) }.compactMap(\.change.kept)
     lines.removeAll { numbers.contains($0.number) }
+    abandoned.subtract(numbers)
     return kept
   }
 }

@@ -86,6 +86,7 @@ extension PowerLossStorage {
       }
       receipt.unfinished.append(.init(kind: .write, path: record.path, kept: kept, of: total))
     }
+    for entry in record.log.abandoned.entries.reversed() { try await undo(entry) { _ in false } }
     let covered = record.log.pendingSyncs.map(\.number).max() ?? 0
     for layer in record.log.layers.reversed() {
       for entry in layer.entries.reversed() {
@@ -107,7 +108,7 @@ extension PowerLossStorage {
       if operation.range.lowerBound < torn { record.log.completeDurableWrite(operation.range.lowerBound..<torn) }
     }
     return record.log.size != record.log.durableSize || !record.inFlight.isEmpty || !record.log.pendingSyncs.isEmpty
-      || record.log.layers.contains { !$0.entries.isEmpty }
+      || record.log.layers.contains { !$0.entries.isEmpty } || !record.log.abandoned.entries.isEmpty
   }
 
   private func finalSize(
@@ -147,7 +148,8 @@ extension PowerLossStorage {
     for line in lines.reversed() {
       let change = line.change
       receipt.volatile += change.paths.count
-      let mayStay = profile.entries == .oldOrNew || covered.contains(line.number)
+      let mayStay =
+        covered.contains(line.number) || profile.entries == .oldOrNew && !journal.abandoned.contains(line.number)
       let stays = mayStay && choice.keepsNext() || change.paths.contains { pinned.contains($0) }
       guard !stays else {
         for path in change.paths {

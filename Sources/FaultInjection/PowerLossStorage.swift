@@ -285,6 +285,14 @@ public final class PowerLossStorage: StorageWrapper, @unchecked Sendable {
   }
 }
 
+extension PowerLossStorage: WriteBackLoss {
+  public func loseWriteBack(of file: FileID, in range: Range<Int64>) throws(StorageError) {
+    try record(file, .sync).log.abandon(range)
+  }
+
+  public func loseEntries(of directory: String) throws(StorageError) -> [String] { journal.abandon(in: directory) }
+}
+
 extension UnsafeRawBufferPointer {
   var allSatisfyZero: Bool {
     guard let base = baseAddress, count > 0 else { return true }

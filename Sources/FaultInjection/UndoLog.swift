@@ -34,6 +34,8 @@ struct UndoLog {
   }
 
   private(set) var layers: [Layer] = [Layer(number: 0)]
+  /// What was there before writes that no sync covers any more; newer layers touch no page of it, older ones may.
+  private(set) var abandoned = Layer(number: -1)
   private(set) var pendingSyncs: [PendingSync] = []
   private(set) var durableSize: Int64
   /// The size that completed operations have given the file.
@@ -49,18 +51,21 @@ struct UndoLog {
   // MARK: Completions
 
   mutating func completeWrite(_ entries: [Entry], end: Int64) {
+    for entry in entries { redirty(entry.range) }
     for entry in entries { layers[layers.count - 1].insert(entry) }
     size = max(size, end)
   }
 
   mutating func completeDurableWrite(_ range: Range<Int64>) {
     for i in layers.indices { layers[i].subtract(range) }
+    abandoned.subtract(range)
     size = max(size, range.upperBound)
     durableSize = max(durableSize, range.upperBound)
     for i in pendingSyncs.indices { pendingSyncs[i].size = max(pendingSyncs[i].size, range.upperBound) }
   }
 
   mutating func completeTruncate(_ entries: [Entry], to size: Int64) {
+    if size < self.size { redirty(size..<self.size) }
     for entry in entries { layers[layers.count - 1].insert(entry) }
     self.size = size
   }
@@ -81,6 +86,29 @@ struct UndoLog {
       lastSync = number
       durableSize = sync.size
     }
+  }
+
+  /// What no sync in flight has captured in the pages that `range` touches is not covered by any sync from now on, until
+  /// the page is written again. `man 2 fsync`; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020:
+  /// the page cache marks such pages clean.
+  mutating func abandon(_ range: Range<Int64>) {
+    let captured = pendingSyncs.map(\.number).max() ?? 0
+    let pages = Self.pages(of: range)
+    for i in layers.indices where layers[i].number >= captured {
+      for entry in layers[i].take(pages) { abandoned.insert(entry) }
+    }
+  }
+
+  /// The pages of `range` are dirty again.
+  private mutating func redirty(_ range: Range<Int64>) {
+    guard !abandoned.entries.isEmpty, !range.isEmpty else { return }
+    for entry in abandoned.take(Self.pages(of: range)) { layers[layers.count - 1].insert(entry) }
+  }
+
+  private static func pages(of range: Range<Int64>) -> Range<Int64> {
+    let page: Int64 = 4096
+    let end = range.upperBound > .max - page ? .max : (range.upperBound + page - 1) / page * page
+    return range.lowerBound / page * page..<end
   }
 
   /// Nothing has become durable: the layer that the sync opened is joined with the one before.
@@ -136,10 +164,15 @@ extension UndoLog.Layer {
     return i + 1
   }
 
-  mutating func subtract(_ range: Range<Int64>) {
+  mutating func subtract(_ range: Range<Int64>) { _ = take(range) }
+
+  /// Removes what lies in `range`.
+  mutating func take(_ range: Range<Int64>) -> [UndoLog.Entry] {
+    var taken: [UndoLog.Entry] = []
     var i = index(after: range.lowerBound)
     while i < entries.count, entries[i].range.lowerBound < range.upperBound {
       let entry = entries.remove(at: i)
+      taken.append(entry.cut(to: entry.range.clamped(to: range)))
       if entry.range.lowerBound < range.lowerBound {
         entries.insert(entry.cut(to: entry.range.lowerBound..<range.lowerBound), at: i)
         i += 1
@@ -149,5 +182,6 @@ extension UndoLog.Layer {
         i += 1
       }
     }
+    return taken
   }
 }

@@ -10,11 +10,14 @@ enum MemoryNode: Hashable {
 final class MemoryDirectory {
   var visible: [String: MemoryNode] = [:]
   var durable: [String: MemoryNode] = [:]
+  /// Changes that no sync covers any more: what the name stands for. A name that changes again is covered again.
+  private var abandoned: [String: MemoryNode?] = [:]
 
   func clone() -> MemoryDirectory {
     let directory = MemoryDirectory()
     directory.visible = visible
     directory.durable = durable
+    directory.abandoned = abandoned
     return directory
   }
 
@@ -37,6 +40,18 @@ final class MemoryDirectory {
       found.append(Change(name: name, old: node, new: nil))
     }
     return found.sorted { precedes($0.name, $1.name) }
+  }
+
+  func isAbandoned(_ change: Change) -> Bool { abandoned[change.name] == .some(change.new) }
+
+  func capture() -> Capture { Capture(changes.filter { !isAbandoned($0) }) }
+
+  /// - Returns: the names whose changes are lost to every sync from now on.
+  func abandonChanges() -> [String] {
+    let lost = changes.filter { !isAbandoned($0) }
+    abandoned = [:]
+    for change in changes { abandoned.updateValue(change.new, forKey: change.name) }
+    return lost.map(\.name)
   }
 
   /// A sync of the directory: the changes as they were when it was submitted.

@@ -155,7 +155,7 @@ extension MemoryDisk {
       var choice = SeededChoice(parts: changes.count, from: &random)
       for change in changes {
         receipt.volatile += 1
-        if profile.entries == .oldOrNew, choice.keepsNext() {
+        if profile.entries == .oldOrNew, choice.keepsNext(), !directory.isAbandoned(change) {
           directory.apply(change)
         } else {
           receipt.losses.append(.entry(path: joined(path, change.name), change.kind))

@@ -34,7 +34,7 @@ extension MemoryDisk {
   }
 
   /// The directory that holds `path`, and the last name. `man 7 path_resolution`.
-  private func place(
+  func place(
     of path: String, _ kind: OperationKind
   ) throws(StorageError) -> (directory: Int, name: String) {
     let names = path.split(separator: "/")

@@ -12,6 +12,9 @@ final class MemoryFile {
     var settled: MemoryPage?
     var durable: MemoryPage?
     var listed = false
+    /// The page counts as written back although it was not: no sync covers it until it is written again. Says nothing
+    /// where the images agree.
+    var isAbandoned = false
     var isClean: Bool { settled === durable }
   }
 
@@ -74,6 +77,7 @@ final class MemoryFile {
     switch image {
     case .settled:
       if slots[i].isClean { list(i) }
+      slots[i].isAbandoned = false
       Self.put(source, inPage, n, into: &slots[i].settled)
     case .both where slots[i].isClean:
       // The one reference is moved out of both images, so that a page of its own is written in place.
@@ -113,6 +117,8 @@ final class MemoryFile {
   /// Cuts or extends the settled image.
   func truncate(to size: Int64) {
     if size < settledSize {
+      let end = min(Int(settledSize - 1) >> MemoryPage.shift + 1, slots.count)
+      for i in stride(from: Int(size) >> MemoryPage.shift, to: end, by: 1) { slots[i].isAbandoned = false }
       let kept = (Int(size) + MemoryPage.size - 1) >> MemoryPage.shift
       for i in min(kept, slots.count)..<slots.count where slots[i].settled != nil {
         if slots[i].isClean { list(i) }
@@ -132,6 +138,16 @@ final class MemoryFile {
     guard page != nil else { return }
     if !isKnownUniquelyReferenced(&page) { page = page!.copy() }
     memset(page!.bytes + inPage, 0, MemoryPage.size - inPage)
+  }
+
+  /// Cuts or extends both images.
+  func truncateBoth(to size: Int64) {
+    truncate(to: size)
+    let kept = (Int(size) + MemoryPage.size - 1) >> MemoryPage.shift
+    for i in min(kept, slots.count)..<slots.count { slots[i].durable = nil }
+    let inPage = Int(size) & (MemoryPage.size - 1)
+    if inPage > 0, kept <= slots.count { Self.zeroTail(from: inPage, of: &slots[kept - 1].durable) }
+    durableSize = size
   }
 
   // MARK: Reading
@@ -205,8 +221,17 @@ final class MemoryFile {
   func capture() -> Capture {
     var pages: [(index: Int, page: MemoryPage?)] = []
     pages.reserveCapacity(dirty.count)
-    for i in dirty where !slots[i].isClean { pages.append((i, slots[i].settled)) }
+    for i in dirty where !slots[i].isClean && !slots[i].isAbandoned { pages.append((i, slots[i].settled)) }
     return Capture(pages: pages, size: settledSize)
+  }
+
+  /// Volatile pages that `range` touches are not covered by any sync that is submitted from now on, until they are
+  /// written again.
+  func abandon(_ range: Range<Int64>) {
+    for i in dirty where !slots[i].isClean {
+      let start = Int64(i << MemoryPage.shift)
+      if range.overlaps(start..<start + Int64(MemoryPage.size)) { slots[i].isAbandoned = true }
+    }
   }
 
   /// The sync that captured is complete. A page whose images agree by now is newer than the captured one.
@@ -267,7 +292,7 @@ final class MemoryFile {
         let n = PersistenceProfile.sectorSize
         if MemoryPage.equal(settled, durable, at: start, count: n) { continue }
         let position = Int64(i << MemoryPage.shift + start)
-        if keepsNew() && position < size {
+        if keepsNew() && position < size && !slots[i].isAbandoned {
           if let settled { Self.put(settled.bytes + start, start, n, into: &slots[i].durable) } else {
             withUnsafeTemporaryAllocation(byteCount: n, alignment: 8) { zeros in
               memset(zeros.baseAddress!, 0, n)

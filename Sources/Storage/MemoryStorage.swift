@@ -92,6 +92,9 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
     return handle
   }
 
+  /// The disk's number of an open file.
+  func fileIndex(of file: FileID, _ kind: OperationKind) throws(StorageError) -> Int { try handle(file, kind).file }
+
   // MARK: Files
 
   public func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
@@ -239,7 +242,7 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
   public func syncDirectory(_ path: String) async throws(StorageError) {
     try alive(.syncDirectory, path)
     let index = try disk.directory(at: path, .syncDirectory)
-    let capture = MemoryDirectory.Capture(disk.directories[index]?.changes ?? [])
+    let capture = disk.directories[index]?.capture() ?? MemoryDirectory.Capture([])
     var number = disk.nextOperation
     if let due = due(latency.sync) {
       number = try await inFlight(until: due, .syncDirectory(index, capture), .syncDirectory, path)

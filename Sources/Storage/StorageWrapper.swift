@@ -17,7 +17,7 @@ public struct StorageCall {
   /// What a write writes; valid until the operation has completed.
   public var content: UnsafeRawBufferPointer?
 
-  init(
+  public init(
     _ kind: OperationKind, _ path: String, file: FileID? = nil, offset: Int64 = 0, length: Int = 0, flags: UInt8 = 0,
     destination: String? = nil, content: UnsafeRawBufferPointer? = nil
   ) {

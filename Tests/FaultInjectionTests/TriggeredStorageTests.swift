@@ -4,16 +4,16 @@ import LogModel
 import Storage
 import Testing
 
-@Suite struct CrashTriggerTests {
+@Suite struct TriggeredStorageTests {
   /// What is in the file when a trigger has cut the model's power at the third write.
   private func contentAfterCut(
-    _ moment: CrashTrigger.Moment, seed: UInt64
+    _ moment: FaultTrigger.Moment, seed: UInt64
   ) throws -> (content: [UInt8]?, unfinished: Int) {
     try simulate(seed: seed) { loop in
       let disk = MemoryDisk(seed: seed)
       let receipt = Shared<CrashReceipt?>(nil)
       let s = TriggeredStorage(MemoryStorage(disk: disk, loop: loop))
-      s.arm(CrashTrigger([.write], pathContains: "log", .occurrence(3), moment)) { pass in
+      s.arm(FaultTrigger([.write], pathContains: "log", .occurrence(3), moment)) { pass in
         #expect(pass.occurrence == 3)
         receipt.value = disk.powerLoss(seed: seed, profile: .dropUnsynced)
       }
@@ -57,12 +57,12 @@ import Testing
     try simulate { loop in
       let s = TriggeredStorage(MemoryStorage(disk: MemoryDisk(), loop: loop, latency: .zero))
       let fired = Shared<[String: Int64]>([:])
-      s.arm(CrashTrigger([.write], .bytes(2500))) { fired.value["bytes"] = $0.offset }
-      s.arm(CrashTrigger([.write], phase: "later")) { fired.value["phase"] = $0.offset }
-      s.arm(CrashTrigger([.write], .elapsed(.milliseconds(5)))) { fired.value["elapsed"] = $0.offset }
-      s.arm(CrashTrigger([.rename], pathContains: "target")) { fired.value["rename"] = $0.offset }
-      s.arm(CrashTrigger([.sync])) { fired.value["sync"] = $0.offset }
-      s.arm(CrashTrigger([.write], .chance(perMillion: 500_000, seed: 3))) { fired.value["chance"] = $0.offset }
+      s.arm(FaultTrigger([.write], .bytes(2500))) { fired.value["bytes"] = $0.offset }
+      s.arm(FaultTrigger([.write], phase: "later")) { fired.value["phase"] = $0.offset }
+      s.arm(FaultTrigger([.write], .elapsed(.milliseconds(5)))) { fired.value["elapsed"] = $0.offset }
+      s.arm(FaultTrigger([.rename], pathContains: "target")) { fired.value["rename"] = $0.offset }
+      s.arm(FaultTrigger([.sync])) { fired.value["sync"] = $0.offset }
+      s.arm(FaultTrigger([.write], .chance(perMillion: 500_000, seed: 3))) { fired.value["chance"] = $0.offset }
       let f = try await s.open("f", [.write, .create])
       for i in 0..<10 {
         if i == 4 { s.note(.phase("later")) }
@@ -84,7 +84,7 @@ import Testing
     try simulate { loop in
       let disk = MemoryDisk()
       let s = TriggeredStorage(MemoryStorage(disk: disk, loop: loop))
-      s.arm(CrashTrigger([.write])) { pass throws(StorageError) in
+      s.arm(FaultTrigger([.write])) { pass throws(StorageError) in
         throw StorageError(errno: ENOSPC, pass.kind, pass.path, offset: pass.offset)
       }
       let f = try await s.open("f", [.write, .create])
@@ -92,31 +92,5 @@ import Testing
       #expect(disk.read("f") == [])
       #expect(try await s.write(f, [1], at: 0) == 1)
     }
-  }
-
-  @Test func aBitIsFlippedOnARealFile() throws {
-    var template = Array("/tmp/tornlog-flip-XXXXXX".utf8CString)
-    let root = try #require(mkdtemp(&template).map { String(cString: $0) })
-    defer { _ = rmdir(root) }
-    let path = "\(root)/f"
-    let descriptor = Glibc.open(path, O_RDWR | O_CREAT, 0o600)
-    #expect(Glibc.write(descriptor, [1, 2, 3] as [UInt8], 3) == 3)
-    defer {
-      _ = Glibc.close(descriptor)
-      _ = Glibc.unlink(path)
-    }
-    let receipt = try BitFlip(path: "f", byte: 1, bit: 2).apply(under: root)
-    #expect(receipt.before == 2)
-    #expect(receipt.after == 6)
-    #expect("\(receipt)" == "bit 2 of byte 1 of f flipped at rest: 0x2 is 0x6")
-    var value: UInt8 = 0
-    #expect(pread(descriptor, &value, 1, 1) == 1)
-    #expect(value == 6)
-    #expect(throws: StorageError(errno: ERANGE, .read, "f", offset: 3)) {
-      _ = try BitFlip(path: "f", byte: 3, bit: 0).apply(under: root)
-    }
-    let chosen = BitFlip.chosen(in: 100..<200, of: "f", seed: 1)
-    #expect((100..<200).contains(chosen.byte))
-    #expect(chosen == BitFlip.chosen(in: 100..<200, of: "f", seed: 1))
   }
 }

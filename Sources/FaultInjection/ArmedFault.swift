@@ -1,0 +1,100 @@
+import LogModel
+import Storage
+
+/// A planned fault in the course of a life.
+final class ArmedFault: @unchecked Sendable {
+  // Owned by the loop of its storage.
+
+  let planned: PlannedFault
+  /// In the plan.
+  let index: Int
+  private let kinds: Set<OperationKind>
+  private var counter: TriggerCounter
+  /// Claims included.
+  private(set) var firings = 0
+  private var since: Instant?
+  /// Space has been freed.
+  var isOver = false
+  /// A write was cut short for want of space: the next one is refused.
+  var refusesNext = false
+  /// For the fault's own choices.
+  var random: SeededGenerator
+
+  init(_ planned: PlannedFault, index: Int, seed: UInt64, at start: Instant) {
+    self.planned = planned
+    self.index = index
+    kinds = planned.trigger.kinds.isEmpty ? planned.fault.defaultKinds : planned.trigger.kinds
+    counter = TriggerCounter(planned.trigger, at: start)
+    random = SeededGenerator(seed: mix64(seed &+ UInt64(index)), stream: "fault")
+  }
+
+  func isArmed(at now: Instant) -> Bool {
+    switch planned.lasting {
+    case .once: firings < 1
+    case .times(let n): firings < n
+    case .sticky: true
+    case .untilSpaceFreed: !isOver
+    case .duration(let duration): since.map { now - $0 < duration } ?? true
+    }
+  }
+
+  func matches(_ call: StorageCall, phase: String) -> Bool {
+    kinds.contains(call.kind) && planned.fault.applies(to: call) && planned.trigger.matches(call, phase: phase)
+  }
+
+  func count(_ call: StorageCall, in surroundings: TriggerCounter.Surroundings) -> TriggerCounter.Hit? {
+    let hit = counter.count(call, in: surroundings)
+    guard refusesNext, call.kind == .write else { return hit }
+    return .init(occurrence: hit?.occurrence ?? 0, byte: 0)
+  }
+
+  func claim(at now: Instant) {
+    firings += 1
+    if since == nil { since = now }
+  }
+
+  /// It was claimed and has not fired, or this firing is to be counted with the next.
+  func release() { firings -= 1 }
+}
+
+/// What a file's completed writes have left volatile, for the receipts of failed syncs.
+struct UnsyncedRanges {
+  private var entries: [(sync: Int, range: Range<Int64>)] = []
+  private var submitted = 0
+
+  mutating func add(_ range: Range<Int64>) {
+    guard !range.isEmpty else { return }
+    if let last = entries.last, last.sync == submitted, last.range.upperBound == range.lowerBound {
+      entries[entries.count - 1].range = last.range.lowerBound..<range.upperBound
+    } else {
+      entries.append((submitted, range))
+    }
+  }
+
+  /// - Returns: the sync's number.
+  mutating func submitSync() -> Int {
+    submitted += 1
+    return submitted
+  }
+
+  mutating func completeSync(_ number: Int) { entries.removeAll { $0.sync < number } }
+
+  /// Removes what lies in `range`.
+  /// - Returns: it, sorted and disjoint.
+  mutating func take(_ range: Range<Int64>) -> [Range<Int64>] {
+    var taken = RangeList()
+    var left: [(sync: Int, range: Range<Int64>)] = []
+    for entry in entries {
+      let cut = entry.range.clamped(to: range)
+      if cut.isEmpty {
+        left.append(entry)
+        continue
+      }
+      taken.add(cut)
+      if entry.range.lowerBound < cut.lowerBound { left.append((entry.sync, entry.range.lowerBound..<cut.lowerBound)) }
+      if cut.upperBound < entry.range.upperBound { left.append((entry.sync, cut.upperBound..<entry.range.upperBound)) }
+    }
+    entries = left
+    return taken.ranges
+  }
+}
