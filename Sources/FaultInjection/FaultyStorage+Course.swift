@@ -196,7 +196,7 @@ extension StorageCall {
     switch kind {
     case .write, .truncate, .makeDirectory, .rename, .unlink: true
     case .open: !OpenMode(rawValue: flags).isDisjoint(with: [.write, .create])
-    case .close, .size, .read, .sync, .syncDirectory, .list: false
+    case .close, .size, .read, .sync, .syncDirectory, .list, .lock, .linkCount: false
     }
   }
 }

@@ -157,7 +157,11 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   ) -> (ending: Ending, value: Value?) {
     precondition(owner.load(ordering: .relaxed) == 0, "the loop is already running")
     owner.store(UInt(pthread_self()), ordering: .relaxed)
-    defer { owner.store(0, ordering: .relaxed) }
+    defer {
+      // Kept, it would keep this loop and everything on it alive for ever.
+      enjoyLeisure()
+      owner.store(0, ordering: .relaxed)
+    }
     let box = ResultBox<Value>()
     Task(executorPreference: self) { box.value = await body() }
     let deadline = limit.map { now + $0 }

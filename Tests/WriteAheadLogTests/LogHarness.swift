@@ -31,18 +31,18 @@ struct LogHarness: Sendable {
   @discardableResult
   func live<Value: Sendable>(
     seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0),
-    arm: (TriggeredStorage) -> Void = { _ in },
+    hints: RecoveryHints = RecoveryHints(), plan: FaultPlan = FaultPlan(), arm: (TriggeredStorage) -> Void = { _ in },
     _ body: @escaping @Sendable (PartitionLog, RecoveryReport, any Storage) async throws -> Value
   ) throws -> Value {
     let loop = EventLoop(simulatedWithSeed: seed, startingAt: start)
-    let storage = TriggeredStorage(MemoryStorage(disk: disk, loop: loop, latency: latency))
+    let storage = TriggeredStorage(FaultyStorage(MemoryStorage(disk: disk, loop: loop, latency: latency), plan: plan))
     arm(storage)
     let configuration = configuration
     let result = loop.run(limit: .seconds(3600)) { () async -> Result<Value, any Error> in
       do {
         try await storage.makeDirectory("log")
         try await storage.syncDirectory("")
-        let (log, report) = try await PartitionLog.open(Self.source, in: "log", of: storage, configuration)
+        let (log, report) = try await PartitionLog.open(Self.source, in: "log", of: storage, configuration, hints: hints)
         return .success(try await body(log, report, storage))
       } catch {
         return .failure(error)
