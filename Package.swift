@@ -76,7 +76,7 @@ let package = Package(
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
-    tests("Trials", ["Trials", "Storage", "LogModel"]),
+    tests("Trials", ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

@@ -10,10 +10,12 @@ import Verification
 /// | `trials[].expected` | `{"verdict", "check"?}`: what the scenario expects |
 /// | `trials[].asExpected` | whether it came so; the exit code follows from this |
 /// | `trials[].seconds`, `notices`, `keptAt` | as in `TrialResult`; `keptAt` is null where nothing was kept |
-/// | `checks[].detail`, `divergence` | only where the check did not hold |
+/// | `checks[].detail` | where there is something to say; of a check that held: a remark, or that it was vacuous |
+/// | `checks[].divergence` | only where the check did not hold |
 /// | `faults[].places` | receipts |
 /// | `notices` | what the user should know that belongs to no trial |
-/// | `summary.unexpected`, `interrupted` | as in `RunSummary` |
+/// | `summary.unexpected`, `interrupted` | as in `RunSummary`; `interrupted` is true for a signal only |
+/// | `summary.stoppedBy` | `signal`, `deadline`, `fail-fast` or `failure`; null where everything ran |
 public final class JSONRecorder: RunRecorder {
   public static let version = 1
 
@@ -58,7 +60,7 @@ extension RunSummary {
     .object([
       ("trials", .integer(trials)), ("held", .integer(held)), ("violated", .integer(violated)),
       ("unknown", .integer(unknown)), ("seconds", .number(seconds)), ("unexpected", .integer(unexpected)),
-      ("interrupted", .bool(interrupted)),
+      ("interrupted", .bool(interrupted)), ("stoppedBy", stoppedBy.map { .string($0.rawValue) } ?? .null),
     ])
   }
 }

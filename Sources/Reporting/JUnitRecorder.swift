@@ -6,13 +6,15 @@ public final class JUnitRecorder: RunRecorder {
   private let sink: any ReportSink
   private var run: RunDescription?
   private var trials: [(index: Int, result: TrialResult)] = []
+  private var notices: [String] = []
 
   public init(_ sink: any ReportSink) { self.sink = sink }
 
   public func record(_ event: RunEvent) throws {
     switch event {
     case .started(let description): run = description
-    case .trialStarted, .notice: break
+    case .trialStarted: break
+    case .notice(let text): notices.append(text)
     case .trialFinished(let index, let result): trials.append((index, result))
     case .finished(let summary): try sink.write(report(summary))
     }
@@ -53,6 +55,8 @@ public final class JUnitRecorder: RunRecorder {
       xml.empty("property", [("name", "filesystem"), ("value", run.filesystem)])
     }
     if summary.interrupted { xml.empty("property", [("name", "interrupted"), ("value", "true")]) }
+    if let stop = summary.stoppedBy { xml.empty("property", [("name", "stopped-by"), ("value", stop.rawValue)]) }
+    for notice in notices { xml.empty("property", [("name", "notice"), ("value", notice)]) }
     xml.close("properties")
   }
 

@@ -37,12 +37,24 @@ public struct RunSummary: Hashable, Sendable {
   /// Trials that did not come out as their scenario expects.
   public var unexpected = 0
   public var seconds = 0.0
-  /// The run was cut short by a signal, a deadline or --fail-fast; what ran is reported.
-  public var interrupted = false
+  /// What cut the run short, if anything did; what ran is reported.
+  public var stoppedBy: Stop?
+
+  public enum Stop: String, Hashable, Sendable {
+    /// Ctrl-C and its like, or a reader that has gone away.
+    case signal
+    case deadline
+    case failFast = "fail-fast"
+    /// The machine, or a report that could not be written.
+    case failure
+  }
+
+  /// Whether a signal cut it short.
+  public var interrupted: Bool { stoppedBy == .signal }
 
   public init() {}
 
-  /// Takes one more trial into account; `seconds` and `interrupted` are the runner's.
+  /// Takes one more trial into account; `seconds` and `stoppedBy` are the runner's.
   public mutating func count(_ result: TrialResult) {
     trials += 1
     switch result.verdict {

@@ -103,12 +103,20 @@ public final class TerminalRecorder: RunRecorder {
     let (word, paint): (String, TerminalStyle.Paint) =
       if summary.unexpected > 0 {
         ("\(counted(summary.unexpected, "trial")) not as expected", .bad)
-      } else if summary.interrupted {
+      } else if summary.stoppedBy != nil {
         ("as expected so far", .doubtful)
       } else {
         ("all as expected", .good)
       }
-    let cut = summary.interrupted ? style.paint("interrupted: ", .doubtful) : ""
+    let reason: String? =
+      switch summary.stoppedBy {
+      case nil: nil
+      case .signal: "interrupted: "
+      case .deadline: "stopped at the deadline: "
+      case .failFast: "stopped by --fail-fast: "
+      case .failure: "stopped by an error: "
+      }
+    let cut = reason.map { style.paint($0, .doubtful) } ?? ""
     let time = durationText(summary.seconds)
     let trials = planned.isEmpty ? counted(summary.trials, "trial") : "\(summary.trials)\(planned) trials"
     var text = "\(cut)\(trials): \(facts.joined(separator: ", ")); "

@@ -83,6 +83,17 @@ public enum CrashPoint: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Axis {
+  /// The numbers that an axis of numbers takes, sizes in bytes; of other axes none.
+  public var numbers: ClosedRange<Int> {
+    switch self {
+    case .messages: 1...1_000_000_000
+    case .partitions, .producers: 1...10_000
+    case .batch: 1...1_000_000
+    case .messageSize: MessageContent.minimumSize...(64 << 20)
+    case .sync, .recovery, .crash, .crashAt, .storage, .defect: 0...0
+    }
+  }
+
   /// Reads one value as it stands in a scenario, in `-k` or after an option of the command line.
   public func parse(_ text: String, vocabulary: Vocabulary) throws(ScenarioProblem) -> AxisValue {
     func word(_ noun: String, _ known: [String]) throws(ScenarioProblem) -> AxisValue {
@@ -90,16 +101,12 @@ extension Axis {
       return .text(text)
     }
     switch self {
-    case .messages: return .integer(try number(text, 1...1_000_000_000))
-    case .partitions: return .integer(try number(text, 1...10_000))
-    case .producers: return .integer(try number(text, 1...10_000))
-    case .batch: return .integer(try number(text, 1...1_000_000))
+    case .messages, .partitions, .producers, .batch: return .integer(try number(text, numbers))
     case .messageSize:
       guard let bytes = byteCount(text) else {
         throw .malformed(text, of: rawValue, expected: "a size like 100B, 1KB or 1KiB")
       }
-      let allowed = MessageContent.minimumSize...(64 << 20)
-      guard allowed.contains(bytes) else { throw .outOfRange(bytes, of: "message-size", allowed: allowed) }
+      guard numbers.contains(bytes) else { throw .outOfRange(bytes, of: "message-size", allowed: numbers) }
       return .integer(bytes)
     case .sync:
       if let policy = SyncPolicy(text) { return .text(policy.description) }

@@ -4,12 +4,39 @@ public struct Vocabulary: Hashable, Sendable {
   public var checks: [String]
   public var defects: [String]
   public var faults: [FaultGrammar]
+  /// Nil: any batch will do.
+  public var batchLimit: BatchLimit?
 
-  public init(checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip]) {
+  public init(
+    checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip], batchLimit: BatchLimit? = nil
+  ) {
     self.checks = checks
     self.defects = defects
     self.faults = faults
+    self.batchLimit = batchLimit
   }
+}
+
+/// How large a batch, the messages of one produce request, the engine takes. All in bytes.
+public struct BatchLimit: Hashable, Sendable {
+  public var bytes: Int
+  /// What the engine adds to a batch, and to each of its messages.
+  public var overhead: Int
+  public var messageOverhead: Int
+
+  public init(bytes: Int, overhead: Int, messageOverhead: Int) {
+    self.bytes = bytes
+    self.overhead = overhead
+    self.messageOverhead = messageOverhead
+  }
+
+  /// Bytes of a batch as the engine counts them, or `Int.max`.
+  public func size(messages: Int, of messageSize: Int) -> Int {
+    let (bytes, overflow) = messages.multipliedReportingOverflow(by: messageSize + messageOverhead)
+    return overflow || bytes > Int.max - overhead ? Int.max : bytes + overhead
+  }
+
+  public func allows(messages: Int, of messageSize: Int) -> Bool { size(messages: messages, of: messageSize) <= bytes }
 }
 
 /// How one kind of fault is written: `- bit-flip: { target: batch-payload, occurrence: 1, at: rest }`.

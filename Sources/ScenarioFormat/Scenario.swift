@@ -5,7 +5,9 @@ public struct Scenario: Hashable, Sendable {
   struct Dimension: Hashable, Sendable {
     var axis: Axis
     var values: [AxisValue]
+    /// Of the axis, and of each value.
     var position: SourcePosition
+    var valuePositions: [SourcePosition] = []
   }
 
   struct Override: Hashable, Sendable {

@@ -57,6 +57,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   case malformed(String, of: String, expected: String)
   case wrongShape(of: String, expected: String, found: String)
   case outOfRange(Int, of: String, allowed: ClosedRange<Int>)
+  /// `batch` messages of `message-size` bytes are more than the engine takes in one request; bytes.
+  case batchTooLarge(messages: Int, of: Int, bytes: Int, limit: Int)
   case emptyList(of: String)
   case repeatedValue(String, of: String)
   /// Given both under `workload` and under `matrix`, say.
@@ -94,6 +96,9 @@ extension ScenarioProblem: CustomStringConvertible {
       allowed.upperBound == Int.max
         ? "\(noun) is \(n); it must be at least \(allowed.lowerBound)"
         : "\(noun) is \(n); it must be from \(allowed.lowerBound) to \(allowed.upperBound)"
+    case .batchTooLarge(let messages, let size, let bytes, let limit):
+      "a batch of \(messages) messages of \(size) bytes has \(bytes) bytes; the engine takes \(limit) at most: "
+        + "lower batch or message-size"
     case .emptyList(let noun): "\(noun) is empty: this gives no trial"
     case .repeatedValue(let value, let noun): "\(noun) lists '\(value)' twice"
     case .givenTwice(let key, let places): "'\(key)' is given in \(places)"

@@ -24,7 +24,7 @@ import LogModel
 // | `messages` | in all partitions together, 1... | required |
 // | `partitions` | 1... | 1 |
 // | `producers` | concurrent ones, 1... | 4 |
-// | `batch` | messages for each produce request, 1... | 10 |
+// | `batch` | messages for each produce request, 1...; times `message-size` no more than the engine takes | 10 |
 // | `message-size` | `100B`, `1KB` (1000), `1KiB` (1024); 24 bytes at least | 1KB |
 // | `sync` | `always`, `interval(100ms)`, `never` | always |
 // | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
@@ -100,6 +100,8 @@ extension SourceReader {
       appendBetween: workload.appendBetween, fixed: fixed, dimensions: dimensions, exclusions: exclusions,
       faults: faults, overrides: overrides, rules: rules, suites: suites, limits: limits)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
+    noteLargeBatches(of: scenario, workload.positions)
+    guard errors.isEmpty else { return nil }
     return scenario
   }
 
@@ -122,6 +124,28 @@ extension SourceReader {
     }
   }
 
+  /// Every value of `message-size`, or of `batch` where the size is not given, that makes a batch which the engine does
+  /// not take: once each, with the largest batch that a cell makes of it.
+  private mutating func noteLargeBatches(of scenario: Scenario, _ given: [Axis: SourcePosition]) {
+    guard let limit = vocabulary.batchLimit else { return }
+    func place(_ axis: Axis, _ value: Int) -> SourcePosition? {
+      guard let dimension = scenario.dimensions.first(where: { $0.axis == axis }) else { return given[axis] }
+      return dimension.values.firstIndex(of: .integer(value)).map { dimension.valuePositions[$0] }
+    }
+    var largest: [SourcePosition: (messages: Int, size: Int)] = [:]
+    for cell in scenario.cells() where !limit.allows(messages: cell.batch, of: cell.messageSize) {
+      guard let position = place(.messageSize, cell.messageSize) ?? place(.batch, cell.batch) else { continue }
+      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, cell.messageSize) }
+    }
+    for (position, batch) in largest.sorted(by: { $0.key < $1.key }) {
+      note(
+        position,
+        .batchTooLarge(
+          messages: batch.messages, of: batch.size, bytes: limit.size(messages: batch.messages, of: batch.size),
+          limit: limit.bytes))
+    }
+  }
+
   private mutating func seed(_ node: SourceNode) -> UInt64? {
     guard let text = text(node, "seed") else { return nil }
     guard let seed = UInt64(text), text.first != "+" else {
@@ -135,6 +159,8 @@ extension SourceReader {
     var topic = "orders"
     var appendBetween = 10
     var fixed: [Axis: AxisValue] = [:]
+    /// Of the values in `fixed`.
+    var positions: [Axis: SourcePosition] = [:]
   }
 
   private mutating func workload(_ node: SourceNode) -> Workload {
@@ -149,6 +175,7 @@ extension SourceReader {
     }
     for axis in axes {
       workload.fixed[axis] = keys[axis.rawValue].flatMap { axisValue($0.value, axis) }
+      workload.positions[axis] = keys[axis.rawValue]?.value.position
     }
     return workload
   }
@@ -173,12 +200,15 @@ extension SourceReader {
       if case .list(let items) = entry.value.content { nodes = items }
       if nodes.isEmpty { note(entry.value.position, .emptyList(of: "axis '\(axis.rawValue)'")) }
       var values: [AxisValue] = []
+      var positions: [SourcePosition] = []
       for node in nodes {
         guard let value = axisValue(node, axis) else { continue }
         if values.contains(value) { note(node.position, .repeatedValue(value.description, of: axis.rawValue)) }
         values.append(value)
+        positions.append(node.position)
       }
-      return Scenario.Dimension(axis: axis, values: values, position: entry.keyPosition)
+      return Scenario.Dimension(
+        axis: axis, values: values, position: entry.keyPosition, valuePositions: positions)
     }
   }
 

@@ -1,13 +1,15 @@
 import Dispatch
 import Glibc
 import LogModel
+import Synchronization
 import Verification
 
 /// The history of calls and answers, kept where a SIGKILL cannot take it: a file mapped into memory, whose pages belong
 /// to the kernel. What a producer was told before the kill is there after it.
 ///
 /// A row is complete once its kind is stored, and an answer once its outcome is: both are the last store of their
-/// row, and a killed process never gets half-way through a store.
+/// row, and a killed process never gets half-way through a store. They are releasing stores, and acquiring loads where
+/// they are read: neither the compiler nor the processor may move them before the data that they stand for.
 final class Journal: @unchecked Sendable {
   // Owned by the loop of the trial's storage. Between processes: one at a time, the next after the last one's death.
 
@@ -33,20 +35,39 @@ final class Journal: @unchecked Sendable {
   struct Head {
     var rows: Int64 = 0
     var capacity: Int64 = 0
-    /// Operations in flight at the seam when the process was killed.
-    var inFlightAtCrash: Int64 = 0
+    /// Operations in flight at the seam, kept up to date here: after a kill it says how many it cut off.
+    var inFlight: Int64 = 0
+    /// Of these, those that the device has ended and the seam holds back from the engine; see `AimedKill`.
+    var held: Int64 = 0
     /// What the worker was doing, for the case that it dies on its own; see `Stage`.
     var stage: Int64 = 0
-    /// Longest operation that the seam has seen to complete, in nanoseconds.
-    var slowestSync: Int64 = 0
-    /// When the engine last answered, or its storage last completed an operation; on the machine's monotonic clock.
+    /// The longest that the device kept one operation of this life from completing, in nanoseconds; see `SeamMeter`.
+    var deviceDelay: Int64 = 0
+    /// When the engine last answered, or its storage last completed an operation; nanoseconds on the machine's
+    /// monotonic clock.
     var progressAt: UInt64 = 0
+    /// When the engine last answered or opened, on the same clock.
+    var answerAt: UInt64 = 0
+    /// Operations of its storage that completed since it last answered or opened.
+    var operationsSinceAnswer: Int64 = 0
+    /// When the process was killed, on the loop's clock; 0: not known.
+    var killedAt: Int64 = 0
+    /// The errno of the first line of the trace that could not be written; 0: all were.
+    var traceFailure: Int64 = 0
   }
 
   /// Who is at work: decides whose fault a death is.
   enum Stage: Int64 {
     case idle, opening, producing, consuming, closing, judging
-    var isEngine: Bool { self != .idle && self != .judging }
+    /// The harness itself, in the course of a life: it applies faults, keeps its books, makes a crash.
+    case harness
+
+    var isEngine: Bool {
+      switch self {
+      case .opening, .producing, .consuming, .closing: true
+      case .idle, .judging, .harness: false
+      }
+    }
   }
 
   private let memory: UnsafeMutableRawPointer
@@ -78,41 +99,119 @@ final class Journal: @unchecked Sendable {
 
   deinit { munmap(memory, size) }
 
+  /// The journal of a trial that has begun; nil where there is none: the worker ended before it made one.
+  static func existing(_ path: String) throws(TrialError) -> Journal? {
+    access(path, F_OK) == 0 ? try Journal(path: path, capacity: 0) : nil
+  }
+
+  /// A word of the mapped memory that other processes, or other threads, read while it is written. `Atomic` has no
+  /// other layout than the number in it.
+  private static func word<Word: AtomicRepresentable>(
+    _ base: UnsafeMutableRawPointer, _ offset: Int, _ type: Word.Type
+  ) -> UnsafeMutablePointer<Atomic<Word>> {
+    (base + offset).assumingMemoryBound(to: Atomic<Word>.self)
+  }
+
+  private static let rowsOffset = MemoryLayout<Head>.offset(of: \.rows)!
+  private static let inFlightOffset = MemoryLayout<Head>.offset(of: \.inFlight)!
+  private static let killedOffset = MemoryLayout<Head>.offset(of: \.killedAt)!
+  private static let kindOffset = MemoryLayout<Row>.offset(of: \.kind)!
+  private static let outcomeOffset = MemoryLayout<Row>.offset(of: \.outcome)!
+
+  private var rowsWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.rowsOffset, Int64.self) }
+  private var inFlightWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.inFlightOffset, Int64.self) }
+  private var killedWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.killedOffset, Int64.self) }
+  private func kindWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+    Self.word(UnsafeMutableRawPointer(rows + row), Self.kindOffset, UInt32.self)
+  }
+  private func outcomeWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+    Self.word(UnsafeMutableRawPointer(rows + row), Self.outcomeOffset, UInt32.self)
+  }
+
   var stage: Stage {
     get { Stage(rawValue: head.pointee.stage) ?? .idle }
     set { head.pointee.stage = newValue.rawValue }
   }
 
-  var inFlightAtCrash: Int {
-    get { Int(head.pointee.inFlightAtCrash) }
-    set { head.pointee.inFlightAtCrash = Int64(newValue) }
+  /// Runs harness code in the middle of the engine's: a trap in it is not the engine's.
+  func harness<Value>(_ body: () -> Value) -> Value {
+    let interrupted = stage
+    stage = .harness
+    defer { stage = interrupted }
+    return body()
   }
 
-  var slowestSync: Duration {
-    get { .nanoseconds(head.pointee.slowestSync) }
-    set { head.pointee.slowestSync = newValue.nanoseconds }
+  // MARK: The seam
+
+  var inFlight: Int { Int(inFlightWord.pointee.load(ordering: .acquiring)) }
+  func startedOperation() { inFlightWord.pointee.add(1, ordering: .acquiringAndReleasing) }
+
+  func completedOperation() {
+    inFlightWord.pointee.subtract(1, ordering: .acquiringAndReleasing)
+    head.pointee.operationsSinceAnswer += 1
+    progressed()
+  }
+
+  var held: Int { Int(head.pointee.held) }
+  func heldOperation() { head.pointee.held += 1 }
+
+  var deviceDelay: Duration {
+    get { .nanoseconds(head.pointee.deviceDelay) }
+    set { head.pointee.deviceDelay = newValue.nanoseconds }
+  }
+
+  var traceFailure: Int32? {
+    get { head.pointee.traceFailure == 0 ? nil : Int32(head.pointee.traceFailure) }
+    set { head.pointee.traceFailure = Int64(newValue ?? 0) }
+  }
+
+  // MARK: Progress
+
+  /// A new life: nothing is in flight, and what its device does is no business of the lives before it.
+  func beginLife() {
+    head.pointee.inFlight = 0
+    head.pointee.held = 0
+    head.pointee.deviceDelay = 0
+    head.pointee.killedAt = 0
+    answered()
   }
 
   /// The engine is getting on.
   func progressed() { head.pointee.progressAt = DispatchTime.now().uptimeNanoseconds }
 
-  /// Seconds since the engine's last progress; nil where there was none yet.
-  var secondsWithoutProgress: Double? {
-    guard head.pointee.progressAt > 0 else { return nil }
-    return Double(DispatchTime.now().uptimeNanoseconds - head.pointee.progressAt) / 1e9
+  /// The engine has answered a request, or has opened.
+  func answered() {
+    progressed()
+    head.pointee.answerAt = head.pointee.progressAt
+    head.pointee.operationsSinceAnswer = 0
   }
+
+  /// Seconds since the engine's last progress; nil where there was none yet.
+  var secondsWithoutProgress: Double? { Self.seconds(since: head.pointee.progressAt) }
+  /// Seconds since the engine last answered or opened; nil where it has not begun.
+  var secondsWithoutAnswer: Double? { Self.seconds(since: head.pointee.answerAt) }
+  var operationsSinceAnswer: Int { Int(head.pointee.operationsSinceAnswer) }
+
+  private static func seconds(since moment: UInt64) -> Double? {
+    let now = DispatchTime.now().uptimeNanoseconds
+    return moment == 0 ? nil : now < moment ? 0 : Double(now - moment) / 1e9
+  }
+
+  // MARK: Rows
 
   /// In this process only: the life that was frozen takes no more rows; the next one's journal begins open.
   private var frozen = false
 
   private func add(_ kind: Kind, _ row: Row) -> Int {
     if frozen { return -1 }
-    let index = Int(head.pointee.rows)
-    precondition(index < Int(head.pointee.capacity), "the journal has no room for another row")
-    rows[index] = row
-    rows[index].kind = kind.rawValue
-    head.pointee.rows += 1
-    return index
+    return harness {
+      let index = Int(head.pointee.rows)
+      precondition(index < Int(head.pointee.capacity), "the journal has no room for another row")
+      rows[index] = row
+      kindWord(index).pointee.store(kind.rawValue, ordering: .releasing)
+      rowsWord.pointee.store(Int64(index + 1), ordering: .releasing)
+      return index
+    }
   }
 
   func create(_ partition: PartitionID, at time: Instant) -> Int {
@@ -135,14 +234,35 @@ final class Journal: @unchecked Sendable {
     if frozen || row < 0 { return }
     rows[row].baseOffset = baseOffset.rawValue
     rows[row].answeredAt = time.nanoseconds
-    rows[row].outcome = UInt32(outcome.rawValue) + 1
-    progressed()
+    outcomeWord(row).pointee.store(UInt32(outcome.rawValue) + 1, ordering: .releasing)
+    answered()
   }
 
-  func opened(at time: Instant) { _ = add(.opened, Row(submittedAt: time.nanoseconds)) }
+  func opened(at time: Instant) {
+    _ = add(.opened, Row(submittedAt: time.nanoseconds))
+    answered()
+  }
 
+  /// Ends a life, with what its device delayed.
   func crash(_ kind: CrashKind, at time: Instant) {
-    _ = add(.crash, Row(value: Int64(CrashKind.allCases.firstIndex(of: kind) ?? 0), submittedAt: time.nanoseconds))
+    _ = add(
+      .crash,
+      Row(
+        count: head.pointee.deviceDelay, value: Int64(CrashKind.allCases.firstIndex(of: kind) ?? 0),
+        submittedAt: time.nanoseconds))
+  }
+
+  /// The process is killed now: what `crashKilled` will write down. From any thread, just before the kill.
+  func markKill(at time: Instant) {
+    killedWord.pointee.store(time.nanoseconds, ordering: .releasing)
+  }
+
+  /// Writes down, in the next life, the kill that ended the one before: at the moment of the kill, not of the new
+  /// life's start. The engine may have answered between `markKill` and its death: then the last answer counts, as it
+  /// does where the kill came from outside.
+  func crashKilled() {
+    let killed = Instant(nanoseconds: killedWord.pointee.load(ordering: .acquiring))
+    crash(.processKill, at: max(killed, lastInstant))
   }
 
   /// The power is off: the crash is the last row, and no answer after it was ever given.
@@ -160,7 +280,7 @@ final class Journal: @unchecked Sendable {
     return requests(spec.messages) + requests(spec.appendBetween * spec.partitions) + 4 * spec.partitions + 32
   }
 
-  var rowCount: Int { Int(head.pointee.rows) }
+  var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
 
   /// The latest moment in the journal: virtual time goes on from here in the next life.
   var lastInstant: Instant {
@@ -170,23 +290,26 @@ final class Journal: @unchecked Sendable {
 
   /// Whether the last life's crash is written down.
   var endsInCrash: Bool {
-    head.pointee.rows > 0 && rows[Int(head.pointee.rows) - 1].kind == Kind.crash.rawValue
+    rowCount > 0 && rows[rowCount - 1].kind == Kind.crash.rawValue
   }
 
   /// Everything so far, as the oracle reads it.
   /// - Parameter damages: each with the row that it came before.
   func history(seed: UInt64, topic: String, group: String, damages: [(row: Int, damage: Damage)]) -> History {
     var history = History(seed: seed)
-    let count = Int(head.pointee.rows)
+    let count = rowCount
     history.reserveOperations(count)
     for index in 0..<count {
       for (at, damage) in damages where at == index { history.damage(damage) }
+      // The two words that make the rest of the row valid, before the rest.
+      let kind = kindWord(index).pointee.load(ordering: .acquiring)
+      let answer = outcomeWord(index).pointee.load(ordering: .acquiring)
       let row = rows[index]
       let submitted = Instant(nanoseconds: row.submittedAt)
       let answered = Instant(nanoseconds: row.answeredAt)
-      let outcome = row.outcome == 0 ? Outcome.indeterminate : Outcome(rawValue: UInt8(row.outcome - 1)) ?? .indeterminate
+      let outcome = answer == 0 ? Outcome.indeterminate : Outcome(rawValue: UInt8(answer - 1)) ?? .indeterminate
       let slot = PartitionSlot(Int(row.partition))
-      switch Kind(rawValue: row.kind) {
+      switch Kind(rawValue: kind) {
       case .create:
         history.create(TopicPartition(topic, PartitionID(Int(row.partition))), outcome, at: max(submitted, answered))
       case .produce:
@@ -195,12 +318,13 @@ final class Journal: @unchecked Sendable {
         switch outcome {
         case .acknowledged: history.acknowledge(operation, baseOffset: Offset(row.baseOffset), at: answered)
         case .failed: history.fail(operation, certainly: true, at: answered)
-        case .indeterminate: if row.outcome != 0 { history.fail(operation, certainly: false, at: answered) }
+        case .indeterminate: if answer != 0 { history.fail(operation, certainly: false, at: answered) }
         }
       case .commit:
         history.commit(group: group, slot, offset: Offset(row.value), outcome, at: max(submitted, answered))
       case .opened: history.opened(at: submitted)
-      case .crash: history.crash(CrashKind.allCases[Int(row.value)], at: submitted)
+      case .crash: 
+        history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))
       case .unused, nil: break
       }
     }

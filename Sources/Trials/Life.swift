@@ -20,6 +20,8 @@ struct Life: Sendable {
     self.number = number
     self.storage = storage
     self.journal = journal
+    journal.stage = .harness
+    journal.beginLife()
     if spec.defect == "none" {
       parts = EngineParts()
     } else {
@@ -37,7 +39,7 @@ struct Life: Sendable {
     return EngineConfiguration(
       log: LogConfiguration(
         syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: segment,
-        commitBytes: max(256 << 10, spec.batch * (spec.messageSize + 8) + 8192), saltSeed: spec.seed))
+        commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed))
   }
 
   enum Outcome: Sendable {
@@ -47,12 +49,15 @@ struct Life: Sendable {
   }
 
   func open() async -> Outcome {
-    journal.stage = .opening
+    journal.stage = .harness
     PeakMemory.reset()
     let before = PeakMemory.read().resident
+    let configuration = configuration
     let start = ContinuousClock.now
+    journal.stage = .opening
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
+      journal.stage = .harness
       let seconds = (ContinuousClock.now - start).inSeconds
       journal.opened(at: loop.now)
       return .opened(engine, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before))
@@ -63,9 +68,10 @@ struct Life: Sendable {
 
   /// Creates the topic. An error is the engine's: the trial goes on without one.
   func createTopic(_ engine: PartitionEngine) async {
-    journal.stage = .producing
+    journal.stage = .harness
     let rows = (0..<spec.partitions).map { journal.create(PartitionID($0), at: loop.now) }
     var outcome = Verification.Outcome.acknowledged
+    journal.stage = .producing
     do throws(EngineError) {
       try await engine.createTopic(spec.topic, partitions: spec.partitions)
     } catch {
@@ -83,8 +89,13 @@ struct Life: Sendable {
   func commitOffsets(_ engine: PartitionEngine) async {
     for number in 0..<spec.partitions {
       let partition = PartitionID(number)
-      guard let marks = try? engine.watermarks(spec.topic, partition) else { continue }
-      let offset = Offset(marks.highWatermark.rawValue / 2)
+      let offset: Offset
+      do throws(EngineError) {
+        offset = Offset(try engine.watermarks(spec.topic, partition).highWatermark.rawValue / 2)
+      } catch {
+        // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+        continue
+      }
       let row = journal.commit(partition, offset, at: loop.now)
       do throws(EngineError) {
         try await engine.commitOffset(group: Self.group, spec.topic, partition, offset)
@@ -95,12 +106,26 @@ struct Life: Sendable {
     }
   }
 
-  func look(_ engine: PartitionEngine, _ history: History, _ recovery: EngineRecovery?) async -> Observation {
-    journal.stage = .consuming
+  /// - Parameter faults: those that have fired.
+  func look(_ engine: PartitionEngine, _ faults: [Receipt], _ recovery: EngineRecovery?) async -> Observation {
+    journal.stage = .harness
     let look = Look(
-      engine: engine, topic: spec.topic, group: Self.group,
+      engine: engine, topic: spec.topic, group: Self.group, journal: journal,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
-    return await look.take(history, recovery: recovery)
+    return await look.take(Judging.history(spec, journal, faults), recovery: recovery)
+  }
+
+  /// Ends the life in order.
+  /// - Returns: what the reader should know of a close that failed.
+  func close(_ engine: PartitionEngine) async -> [String] {
+    journal.stage = .closing
+    defer { journal.stage = .harness }
+    do throws(EngineError) {
+      try await engine.close()
+      return []
+    } catch {
+      return ["close: \(error)"]
+    }
   }
 
   /// The number of answered messages at which the crash comes; nil for the end of the workload.

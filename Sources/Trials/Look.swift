@@ -14,12 +14,16 @@ struct Look {
   let engine: PartitionEngine
   let topic: String
   let group: String
+  /// Told who is at work: the engine, asked something, or this look's own bookkeeping.
+  let journal: Journal
   let random: SeededGenerator
 
   func take(_ history: History, recovery: EngineRecovery?) async -> Observation {
+    journal.stage = .harness
     var observer = Observer(history)
+    let topics = asking { engine.topics }
     observer.registered(
-      engine.topics.flatMap { topic in
+      topics.flatMap { topic in
         (0..<topic.partitions).map { TopicPartition(topic.name, PartitionID($0)) }
       })
     for report in recovery?.partitions ?? [] where report.source.topic == topic {
@@ -40,8 +44,7 @@ struct Look {
       let partition = history.creations[slot].partition.partition
       await consume(partition, PartitionSlot(slot), response, &observer)
       await probe(partition, PartitionSlot(slot), edges[slot], response, &observer, &random)
-      observer.committed(
-        group: group, PartitionSlot(slot), (try? engine.committedOffset(group: group, topic, partition)) ?? nil)
+      observer.committed(group: group, PartitionSlot(slot), committedOffset(partition))
     }
     return observer.finish()
   }
@@ -62,7 +65,7 @@ struct Look {
           at = max(damaged.to, at + 1)  // told that these are damaged: a consumer goes on after them
           continue
         }
-        response.forEachRecord { observer.observe(slot, $0.offset, $0.value) }
+        asking { response.forEachRecord { record in journal.harness { observer.observe(slot, record.offset, record.value) } } }
         if response.nextOffset > at {
           at = response.nextOffset
           fruitless = 0
@@ -83,17 +86,26 @@ struct Look {
     _ partition: PartitionID, _ slot: PartitionSlot, _ edges: [Offset], _ response: FetchResponse,
     _ observer: inout Observer, _ random: inout SeededGenerator
   ) async {
-    guard let marks = try? claims(partition) else { return }
-    let segments = (try? engine.segmentBases(topic, partition)) ?? []
+    let marks: Verification.Watermarks
+    let segments: [Offset]
+    do throws(EngineError) {
+      marks = try claims(partition)
+      segments = try asking { () throws(EngineError) in try engine.segmentBases(topic, partition) }
+    } catch {
+      // Consumption has asked the same before, and has told the oracle of the error.
+      return
+    }
     let starts = StartOffsets.sample(
       from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random)
     for start in starts {
       do throws(EngineError) {
         if try await fetch(partition, start, Self.probeBytes, response) != nil { continue }
         var seen = false
-        response.forEachRecord { record in
-          if !seen { observer.probe(slot, start: start, first: (record.offset, record.value)) }
-          seen = true
+        asking {
+          response.forEachRecord { record in
+            if !seen { journal.harness { observer.probe(slot, start: start, first: (record.offset, record.value)) } }
+            seen = true
+          }
         }
         if !seen { observer.probe(slot, start: start, first: nil) }
       } catch {
@@ -106,6 +118,11 @@ struct Look {
   private func fetch(
     _ partition: PartitionID, _ offset: Offset, _ maxBytes: Int, _ response: FetchResponse
   ) async throws(EngineError) -> DamagedRange? {
+    journal.stage = .consuming
+    defer {
+      journal.answered()
+      journal.stage = .harness
+    }
     do throws(EngineError) {
       try await engine.fetch(topic, partition, from: offset, maxBytes: maxBytes, into: response)
       return nil
@@ -116,8 +133,24 @@ struct Look {
     }
   }
 
+  /// Nil also where the engine answers with an error: a consumer that is told no offset begins anew, as with none.
+  private func committedOffset(_ partition: PartitionID) -> Offset? {
+    do throws(EngineError) {
+      return try asking { () throws(EngineError) in try engine.committedOffset(group: group, topic, partition) }
+    } catch {
+      return nil
+    }
+  }
+
+  /// A question that the engine answers at once.
+  private func asking<Value, Failure: Error>(_ question: () throws(Failure) -> Value) throws(Failure) -> Value {
+    journal.stage = .consuming
+    defer { journal.stage = .harness }
+    return try question()
+  }
+
   private func claims(_ partition: PartitionID) throws(EngineError) -> Verification.Watermarks {
-    let marks = try engine.watermarks(topic, partition)
+    let marks = try asking { () throws(EngineError) in try engine.watermarks(topic, partition) }
     return Verification.Watermarks(
       logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
   }

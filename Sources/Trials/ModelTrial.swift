@@ -11,10 +11,13 @@ struct ModelTrial {
 
   let spec: TrialSpec
   let folder: TrialFolder
+  let between: StorageLayer
 
-  init(_ spec: TrialSpec, _ folder: TrialFolder) {
+  /// - Parameter between: what stands between the engine and everything else: nothing, but in tests.
+  init(_ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }) {
     self.spec = spec
     self.folder = folder
+    self.between = between
   }
 
   /// Written by tasks of one life after another, on one thread.
@@ -25,25 +28,27 @@ struct ModelTrial {
     var crashed = false
   }
 
-  func run(trace: Trace? = nil) throws(TrialError) -> PhaseReply {
+  func run() throws(TrialError) -> PhaseReply {
     let disk = MemoryDisk(seed: spec.seed)
     let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
+    let trace = try spec.traceTo.map { (path) throws(TrialError) in
+      try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 }
+    }
     let notes = Notes()
     for number in 0...2 {
-      if number > 0 {
-        let history = Judging.history(spec, journal, notes.faults)
-        if number == 1 {
-          for (index, fault) in spec.faults.enumerated() {
-            var receipt = try RestingDamage(spec: spec, history: history).apply(fault, number: index, to: disk)
-            receipt.row = journal.rowCount
-            notes.faults.append(receipt)
-            notes.reply.receipts.append(receipt)
-          }
+      journal.stage = .harness
+      if number == 1 {
+        let history = Judging.history(spec, journal, [])
+        for (index, fault) in spec.faults.enumerated() {
+          var receipt = try RestingDamage(spec: spec, history: history).apply(fault, number: index, to: disk)
+          receipt.row = journal.rowCount
+          notes.faults.append(receipt)
+          notes.reply.receipts.append(receipt)
         }
       }
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
-      let machine = MemoryStorage(disk: disk, loop: loop)
-      let storage: any Storage = trace.map { TracingStorage(machine, trace: $0) } ?? machine
+      let machine = SeamMeter(MemoryStorage(disk: disk, loop: loop), journal, spec)
+      let storage = between(trace.map { TracingStorage(machine, trace: $0) } ?? machine)
       storage.note(.phase("life \(number)"))
       if number == 1 { for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) } }
       let life = try Life(spec, number: number, on: storage, journal)
@@ -55,6 +60,7 @@ struct ModelTrial {
         notes.reply.hang = "life \(number) \(how) while \(journal.stage)"
         _ = disk.processKill(seed: spec.seed)
       }
+      journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it.
       _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
       if notes.reply.hang != nil || notes.reply.refusal != nil { break }
@@ -70,7 +76,7 @@ struct ModelTrial {
   private func live(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) async {
     let journal = life.journal
     switch await life.open() {
-    case .refused(let why): notes.reply.refusal = "restart \(life.number): \(why)"
+    case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
     case .opened(let engine, let recovery, let seconds, _):
       if life.number == 1 {
         notes.reply.recovery = recovery
@@ -87,16 +93,15 @@ struct ModelTrial {
         } else {
           await life.produce(Workload(spec), engine) { _ in }
           await life.commitOffsets(engine)
-          notes.looks.append(await life.look(engine, Judging.history(spec, journal, notes.faults), nil))
+          notes.looks.append(await life.look(engine, notes.faults, nil))
         }
       } else {
-        notes.looks.append(await life.look(engine, Judging.history(spec, journal, notes.faults), recovery))
+        notes.looks.append(await life.look(engine, notes.faults, recovery))
         if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
       }
       if notes.crashed { return }
       if spec.crash == .none || life.number == 2 {
-        journal.stage = .closing
-        do throws(EngineError) { try await engine.close() } catch { notes.reply.notices.append("close: \(error)") }
+        notes.reply.notices += await life.close(engine)
         journal.crash(.none, at: life.storage.loop.now)
       } else {
         crash(life, disk, notes)
@@ -105,6 +110,10 @@ struct ModelTrial {
   }
 
   private func crash(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
+    life.journal.harness { carryOut(life, disk, notes) }
+  }
+
+  private func carryOut(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
     notes.crashed = true
     life.journal.freeze(spec.crash, at: life.storage.loop.now)
     let seed = mix64(spec.seed &+ UInt64(life.number))
@@ -130,10 +139,13 @@ extension Receipt {
 }
 
 extension MemoryDisk: RestingDamage.Medium {
-  func files(of partition: PartitionID) throws(TrialError) -> [(path: String, bytes: [UInt8])] {
-    paths.filter { $0.hasSuffix(".log") && $0.contains("/\(partition)/") }.compactMap { path in
-      read(path).map { (path, $0) }
-    }
+  func files(of partition: PartitionID) throws(TrialError) -> [String] {
+    paths.filter { $0.hasSuffix(".log") && $0.contains("/\(partition)/") }.sorted()
+  }
+
+  func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value {
+    guard let bytes: [UInt8] = read(path) else { throw .faultMissed("\(path) is not on the medium") }
+    return bytes.withUnsafeBytes(body)
   }
 
   func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError) {

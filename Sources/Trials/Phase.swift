@@ -14,6 +14,17 @@ public enum Phase: Hashable, Sendable, Codable {
   case judge
 }
 
+extension Phase: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .model: "model"
+    case .produce: "produce"
+    case .recover(let restart): "restart \(restart)"
+    case .judge: "judge"
+    }
+  }
+}
+
 struct PhaseRequest: Codable {
   var phase: Phase
   var spec: TrialSpec
@@ -26,8 +37,7 @@ struct PhaseReply: Codable {
   var hang: String?
   /// The life's time ran out; whether the engine hung follows from its last progress.
   var isTimedOut = false
-  /// Why the engine did not open.
-  var refusal: String?
+  var refusal: Refusal?
   var recovery: EngineRecovery?
   var recoverySeconds: Double?
   var receipts: [Receipt] = []
@@ -39,7 +49,20 @@ struct PhaseReply: Codable {
   var machineFailure: String?
   /// The crash that this life was to end in did not come.
   var crashMissed = false
+  /// A fault at rest found nothing to hit: why.
+  var faultMissed: String?
+  /// Descriptors or memory ran out, and nobody knows by whom: whatever the checks say, there is no verdict.
+  var shortage: String?
   var storageName: String?
+  /// What the user should know of the storage, about its choice: of the run more than of the trial.
+  var storageNotices: [String] = []
+}
+
+/// The engine did not open.
+struct Refusal: Codable, Hashable {
+  /// 0: not even on an empty directory.
+  var restart: Int
+  var reason: String
 }
 
 /// What a fault did, as a worker writes it down before it goes.
@@ -55,6 +78,9 @@ struct Receipt: Codable, Hashable {
 
 /// The files of a trial beside the engine's.
 struct TrialFolder {
+  /// In notices that hold for every trial of a run, in the place of the one trial's folder.
+  static let anywhere = "the trials' directory"
+
   let path: String
   var data: String { path + "/data" }
   var journal: String { path + "/journal" }

@@ -4,12 +4,25 @@ import Reporting
 import ScenarioFormat
 import Storage
 import Verification
+import WriteAheadLog
 
 /// From the cells of scenarios to trials.
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id))
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), batchLimit: batchLimit)
+
+  /// The engine's own limit, for a log with the largest commits that there can be.
+  static let batchLimit = BatchLimit(
+    bytes: LogConfiguration(commitBytes: LogConfiguration.largestCommit).largestBatch,
+    // Padded to the alignment; a record has two lengths of four bytes before its value, see BatchFormat.swift.
+    overhead: BatchHeader.size + BatchHeader.alignment, messageOverhead: 8)
+
+  /// Bytes of the largest commit: a batch of the workload fits, and smaller ones share a commit.
+  static func commitBytes(_ spec: TrialSpec) -> Int {
+    let batch = batchLimit.size(messages: spec.batch, of: spec.messageSize)
+    return min(LogConfiguration.largestCommit, max(256 << 10, batch + 8192))
+  }
 
   /// - Parameters:
   ///   - storage: for cells that leave the storage to the command line.

@@ -40,11 +40,15 @@ public enum Preflight {
   /// Bytes that a trial has on disk at its largest.
   static func footprint(_ spec: TrialSpec) -> Int64 {
     let journal = Int64(Journal.rowsNeeded(spec)) * 64
-    guard spec.storage != .memory else { return journal }
+    return spec.storage == .memory ? journal : journal + dataBytes(spec)
+  }
+
+  /// Bytes of the engine's own files at their largest.
+  static func dataBytes(_ spec: TrialSpec) -> Int64 {
     let messages = Int64(spec.messages + spec.appendBetween * spec.partitions)
     let batches = messages / Int64(spec.batch) + Int64(spec.partitions)
     // Each segment may be zero-filled ahead, and each batch padded to a block.
-    return journal + messages * Int64(spec.messageSize + 8) + batches * 576 + Int64(spec.partitions) * (1 << 20) + (2 << 20)
+    return messages * Int64(spec.messageSize + 8) + batches * 576 + Int64(spec.partitions) * (1 << 20) + (2 << 20)
   }
 
   private static func checkRoom(_ plan: RunPlan) throws(TrialError) {

@@ -12,11 +12,14 @@ struct RealTrial {
   let spec: TrialSpec
   let folder: TrialFolder
   let life: Int
+  let between: StorageLayer
 
-  init(_ spec: TrialSpec, _ folder: TrialFolder, life: Int) {
+  /// - Parameter between: what stands between the engine and everything else: nothing, but in tests.
+  init(_ spec: TrialSpec, _ folder: TrialFolder, life: Int, between: @escaping StorageLayer = { $0 }) {
     self.spec = spec
     self.folder = folder
     self.life = life
+    self.between = between
   }
 
   /// Written by the tasks of one loop and read after it.
@@ -47,11 +50,13 @@ struct RealTrial {
     } catch {
       throw .directory(error)
     }
-    let seam = SeamMeter(files, journal)
+    let seam = SeamMeter(files, journal, spec)
     let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
     var top: any Storage = power ?? seam
-    if let path = spec.traceTo { top = TracingStorage(top, trace: try TraceFile.open(path)) }
-    return Rig(loop: loop, storage: top, power: power, seam: seam)
+    if let path = spec.traceTo {
+      top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
+    }
+    return Rig(loop: loop, storage: between(top), power: power, seam: seam)
   }
 
   func produce() throws(TrialError) -> PhaseReply {
@@ -68,14 +73,15 @@ struct RealTrial {
       } else {
         await life.produce(Workload(spec), engine) { _ in }
         await life.commitOffsets(engine)
-        notes.look = await life.look(engine, Judging.history(spec, journal, []), nil)
+        notes.look = await life.look(engine, [], nil)
       }
     }
   }
 
   func recover() throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: 0)
-    if !journal.endsInCrash { journal.crash(spec.crash, at: EventLoop().now) }
+    journal.stage = .harness
+    if !journal.endsInCrash { journal.crashKilled() }
     var faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     var fresh: [Receipt] = []
     if life == 1 {
@@ -90,7 +96,7 @@ struct RealTrial {
       if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
     }
     return try live(journal, fresh) { [faults] life, engine, recovery, notes, _ in
-      notes.look = await life.look(engine, Judging.history(spec, journal, faults), recovery)
+      notes.look = await life.look(engine, faults, recovery)
       if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
     }
   }
@@ -107,10 +113,10 @@ struct RealTrial {
     let notes = Notes()
     notes.reply.receipts = receipts
     notes.reply.storageName = rig.storage.properties.name
-    notes.reply.notices = rig.storage.properties.notices
+    notes.reply.storageNotices = rig.storage.properties.notices.map { $0.replacing(folder.data, with: TrialFolder.anywhere) }
     let ending = rig.loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       switch await life.open() {
-      case .refused(let why): notes.reply.refusal = "restart \(life.number): \(why)"
+      case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
       case .opened(let engine, let recovery, let seconds, let memory):
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
@@ -135,8 +141,7 @@ struct RealTrial {
         }
         if notes.reply.crashMissed || rig.seam.machineFailure != nil { return }
         if spec.crash == .none || life.number == 2 {
-          journal.stage = .closing
-          do throws(EngineError) { try await engine.close() } catch { notes.reply.notices.append("close: \(error)") }
+          notes.reply.notices += await life.close(engine)
           journal.crash(.none, at: rig.loop.now)
         } else {
           crash(rig, journal, notes, inFlight: false)
@@ -145,8 +150,13 @@ struct RealTrial {
       }
     }.ending
     if let failure = rig.seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
+    if let shortage = rig.seam.shortage {
+      notes.reply.shortage = "the trial ran out of what it shares with others, and by whose doing is not known: \(shortage)"
+    }
     // The signal is on its way: a life that is over waits for it.
     if notes.isDying { while true { pause() } }
+    // A crash that the harness could not make leaves everybody waiting for it: no hang of the engine's.
+    if notes.reply.failure != nil { return notes.reply }
     switch ending {
     case .finished: break
     case .stalled:
@@ -161,76 +171,50 @@ struct RealTrial {
     // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
     guard rig.seam.machineFailure == nil else { return }
     rig.storage.note(.fault("\(spec.crash.rawValue)"))
+    rig.seam.noteInFlight()
     if let power = rig.power {
       power.freeze()
       journal.freeze(spec.crash, at: rig.loop.now)
       rig.loop.spawn {
+        journal.stage = .harness
         do throws(StorageError) {
           let receipt = try await power.cutPower(
             seed: mix64(spec.seed &+ UInt64(life)), profile: spec.profile(life: life))
-          die(Receipt(receipt), notes)
+          die(Receipt(receipt), journal, notes)
         } catch {
           notes.reply.failure = "the power cut could not be carried out: \(error)"
         }
       }
       return
     }
-    // The process dies while the ring is at work: the signal comes from another thread, a seeded moment later.
-    var random = SeededGenerator(seed: spec.seed, stream: "kill-\(life)")
-    let delay = inFlight ? UInt32.random(in: 0...200, using: &random) : 0
-    let seam = rig.seam
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
+    guard inFlight else { return die(receipt, journal, notes) }
+    // The process dies while its storage is at work: the signal comes from another thread.
+    var random = SeededGenerator(seed: spec.seed, stream: "kill-\(life)")
+    // From 1 to 256 microseconds, short ones as often as long ones: a write to the page cache is over in 20, a sync takes
+    // a thousand.
+    let delay = UInt64.random(in: 500...1000, using: &random) << UInt64.random(in: 1...8, using: &random)
+    let killer = AimedKill(journal, delay: delay)
     do throws(TrialError) {
       try JSONFile.write(receipt, to: folder.receipt(life))
+      notes.isDying = true
+      rig.seam.holdsCompletions = true
+      killer.release()
     } catch {
-      return notes.fail(error)
-    }
-    notes.isDying = true
-    guard inFlight else {
-      kill(getpid(), SIGKILL)
-      return
-    }
-    Thread.detachNewThread {
-      usleep(delay)
-      journal.inFlightAtCrash = seam.inFlight
-      kill(getpid(), SIGKILL)
+      notes.fail(error)
     }
   }
 
-  private func die(_ receipt: Receipt, _ notes: Notes) {
+  private func die(_ receipt: Receipt, _ journal: Journal, _ notes: Notes) {
     do throws(TrialError) {
       try JSONFile.write(receipt, to: folder.receipt(life))
-      kill(getpid(), SIGKILL)
+      notes.isDying = true
+      AimedKill.kill(journal)
     } catch {
       notes.fail(error)
     }
   }
 }
 
-/// The engine's files while no engine runs.
-struct FilesAtRest: RestingDamage.Medium {
-  let folder: String
-  let topic: String
-
-  func files(of partition: PartitionID) throws(TrialError) -> [(path: String, bytes: [UInt8])] {
-    let directory = "topics/\(topic)/\(partition)"
-    do {
-      return try FileManager.default.contentsOfDirectory(atPath: folder + "/" + directory).filter { $0.hasSuffix(".log") }
-        .sorted().map { ("\(directory)/\($0)", [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(directory)/\($0)")))) }
-    } catch {
-      throw .faultMissed("cannot read \(directory): \(error.localizedDescription)")
-    }
-  }
-
-  func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError) {
-    let descriptor = Glibc.open(folder + "/" + path, O_RDWR | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .system("open", path, errno) }
-    defer { close(descriptor) }
-    var value: UInt8 = 0
-    guard pread(descriptor, &value, 1, off_t(byte)) == 1 else { throw .faultMissed("\(path) has no byte \(byte)") }
-    value ^= 1 << bit
-    guard pwrite(descriptor, &value, 1, off_t(byte)) == 1, fsync(descriptor) == 0 else {
-      throw .system("flip a bit of", path, errno)
-    }
-  }
-}
+/// Wraps the storage that an engine is given.
+typealias StorageLayer = @Sendable (any Storage) -> any Storage

@@ -55,7 +55,8 @@ public final class Run: @unchecked Sendable {
     var waiting: [Int: TrialResult] = [:]
     var reported = 0
     var summary = RunSummary()
-    var stopped = false
+    /// Why no further trial is started.
+    var stoppedBy: RunSummary.Stop?
     var failure: (any Error)?
     var notices: Set<String> = []
   }
@@ -71,8 +72,9 @@ public final class Run: @unchecked Sendable {
     self.emit = emit
   }
 
+  /// - Parameter notices: what the user should know before anything runs.
   /// - Throws: `TrialError` where the directory cannot be used, and whatever a recorder throws.
-  public func execute(_ description: RunDescription) throws -> RunSummary {
+  public func execute(_ description: RunDescription, notices: [String] = []) throws -> RunSummary {
     let workspace = try Workspace(in: plan.directory)
     defer {
       do {
@@ -80,13 +82,17 @@ public final class Run: @unchecked Sendable {
       } catch { FileHandle.standardError.write(Data("tornlog: \(error)\n".utf8)) }
     }
     try emit(.started(description))
+    for notice in notices { try announce(notice) }
     let threads = (0..<max(1, min(plan.jobs, plan.trials.count))).map { _ in
       JobThread { [self] in job(workspace) }
     }
     for thread in threads { thread.join() }
     try reportStragglers()
     shared.summary.seconds = (ContinuousClock.now - started).inSeconds
-    shared.summary.interrupted = Interruption.isRequested || shared.stopped
+    // A signal, or a limit, that came when everything had run has cut nothing short.
+    if shared.summary.trials < plan.trials.count {
+      shared.summary.stoppedBy = Interruption.isRequested ? .signal : shared.stoppedBy ?? .failure
+    }
     do {
       try emit(.finished(shared.summary))
     } catch {
@@ -107,7 +113,7 @@ public final class Run: @unchecked Sendable {
       } catch {
         state.withLock {
           shared.failure = shared.failure ?? error
-          shared.stopped = true
+          shared.stoppedBy = .failure
         }
       }
     }
@@ -115,9 +121,11 @@ public final class Run: @unchecked Sendable {
 
   private func take() -> Int? {
     state.withLock {
-      let late = plan.deadline.map { (ContinuousClock.now - started).inSeconds > $0 } ?? false
-      if late { shared.stopped = true }
-      guard !shared.stopped, !Interruption.isRequested, shared.next < plan.trials.count else { return nil }
+      guard shared.next < plan.trials.count, shared.stoppedBy == nil, !Interruption.isRequested else { return nil }
+      if let deadline = plan.deadline, (ContinuousClock.now - started).inSeconds > deadline {
+        shared.stoppedBy = .deadline
+        return nil
+      }
       shared.next += 1
       return shared.next - 1
     }
@@ -144,11 +152,15 @@ public final class Run: @unchecked Sendable {
     let seconds = (ContinuousClock.now - start).inSeconds
     var judgement = findings.judgement ?? Judgement(checks: [])
     for check in findings.runnerChecks { judgement = judgement.adding(check) }
-    if let journal = try? Journal(path: TrialFolder(path: folder).journal, capacity: 0) {
-      findings.notices += Judging.notices(trial.spec, journal)
+    for notice in findings.storageNotices {
+      try announce(notice.replacing(TrialFolder.anywhere, with: plan.directory))
+    }
+    for check in judgement.checks {
+      if let remark = check.remark { findings.notices.append("\(check.name.rawValue) held: \(remark)") }
     }
     var verdict = judgement.checks.contains { $0.verdict == .violated } ? Verdict.violated : judgement.verdict
     if verdict == .held, !findings.doubts.isEmpty { verdict = .unknown }
+    if !findings.voids.isEmpty { verdict = .unknown }
     let expected = trial.expectation.isMet(by: verdict, checks: judgement.checks)
     let kept = plan.keep == .always || (plan.keep == .onFailure && !expected)
     if !kept { try Workspace.remove(folder) }
@@ -163,8 +175,16 @@ public final class Run: @unchecked Sendable {
         } else {
           list.append(FaultReceipt(kind: receipt.kind, fired: receipt.fired, places: receipt.places))
         }
-      }, recovery: findings.recovery, notices: findings.doubts + findings.notices,
+      }, recovery: findings.recovery, 
+      notices: findings.voids + findings.doubts + findings.notices,
       reproduce: "tornlog reproduce \(Token.encode(trial.spec))", seconds: seconds, keptAt: kept ? folder : nil)
+  }
+
+  /// Tells the user something of the run, once.
+  private func announce(_ notice: String) throws {
+    try state.withLock {
+      if shared.notices.insert(notice).inserted { try emit(.notice(notice)) }
+    }
   }
 
   /// Hands results on in the order of the trials.
@@ -176,7 +196,7 @@ public final class Run: @unchecked Sendable {
         try emit(.trialFinished(index: shared.reported, ready))
         shared.reported += 1
       }
-      if plan.failFast, !result.isExpected { shared.stopped = true }
+      if plan.failFast, !result.isExpected { shared.stoppedBy = shared.stoppedBy ?? .failFast }
     }
   }
 

@@ -6,16 +6,30 @@ import Storage
 
 /// The persistence trace in a file, written line by line, so that a SIGKILL takes nothing of it.
 enum TraceFile {
-  static func open(_ path: String) throws(TrialError) -> Trace {
+  /// - Parameter failed: told the errno of the first line that could not be written; nothing is written after it.
+  static func open(_ path: String, failed: @escaping (Int32) -> Void) throws(TrialError) -> Trace {
     let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .system("write the trace to", path, errno) }
     // The descriptor stays open as long as the process lives: the trace may be written to until its last moment.
-    return Trace { entry in write("\(entry)\n", to: descriptor) }
+    var isBroken = false
+    return Trace { entry in
+      guard !isBroken, let code = write("\(entry)\n", to: descriptor) else { return }
+      isBroken = true
+      failed(code)
+    }
   }
 
-  private static func write(_ line: String, to descriptor: Int32) {
+  /// - Returns: the errno; nil where all of it was written.
+  private static func write(_ line: String, to descriptor: Int32) -> Int32? {
     let bytes = Array(line.utf8)
-    _ = Glibc.write(descriptor, bytes, bytes.count)
+    var done = 0
+    while done < bytes.count {
+      let count = bytes[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return count < 0 ? errno : EIO }
+      done += count
+    }
+    return nil
   }
 }
 

@@ -1,5 +1,6 @@
 import Defects
 import LogModel
+import ScenarioFormat
 import Storage
 
 /// A trial in one word that a shell leaves alone: all of `TrialSpec` that decides the outcome, so that it can be
@@ -39,11 +40,18 @@ public enum Token {
     case notAToken(String)
     case badField(String)
     case missing(String)
+    case unknownFault(String, known: [String])
+    /// A batch that the engine does not take; bytes.
+    case batchTooLarge(bytes: Int, limit: Int)
 
     public var description: String {
       switch self {
       case .notAToken(let text): "`\(text.prefix(40))` is no token; copy the whole word after `tornlog reproduce`"
       case .badField(let field): "the token's field `\(field)` cannot be read"
+      case .unknownFault(let kind, let known):
+        "the token names a fault `\(kind)` that there is not; there are \(known.joined(separator: ", "))"
+      case .batchTooLarge(let bytes, let limit):
+        "the token's batch (`b` messages of `z` bytes) has \(bytes) bytes; the engine takes \(limit) at most"
       case .missing(let name): "the token has no field `\(name)`; copy the whole word"
       }
     }
@@ -77,21 +85,33 @@ public enum Token {
     guard let crash = CrashKind(rawValue: try value("c")) else { throw .badField("c=\(try value("c"))") }
     guard let storage = StorageChoice(rawValue: try value("st")) else { throw .badField("st=\(try value("st"))") }
     guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
+    let batch = try number("b", Axis.batch.numbers)
+    let messageSize = try number("z", Axis.messageSize.numbers)
+    let limit = Planning.batchLimit
+    guard limit.allows(messages: batch, of: messageSize) else {
+      throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
+    }
     return TrialSpec(
       scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
-      messages: try number("m", 0...100_000_000), partitions: try number("p", 1...10_000), sync: sync.description,
+      messages: try number("m", 0...Axis.messages.numbers.upperBound),
+      partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
-      batch: try number("b", 1...100_000), producers: try number("n", 1...10_000),
-      messageSize: try number("z", MessageContent.minimumSize...(1 << 20)), appendBetween: try number("a", 0...1_000_000),
+      batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
       faults: faults, phaseSeconds: 120)
   }
 
   private static func fault(_ value: String, _ field: String) throws(Failure) -> FaultSpec {
     let parts = value.split(separator: "/").map(String.init)
     guard let kind = parts.first else { throw .badField(field) }
+    let known = Planning.vocabulary.faults
+    guard let grammar = known.first(where: { $0.kind == kind }) else {
+      throw .unknownFault(kind, known: known.map(\.kind))
+    }
     var parameters: [String: String] = [:]
     for part in parts.dropFirst() {
-      guard let dash = part.firstIndex(of: "-") else { throw .badField(field) }
+      guard let dash = part.firstIndex(of: "-"), grammar.parameters.contains(where: { $0.name == part[..<dash] }) else {
+        throw .badField(field)
+      }
       parameters[String(part[..<dash])] = String(part[part.index(after: dash)...])
     }
     return FaultSpec(kind: kind, parameters: parameters)

@@ -25,8 +25,12 @@ final class TrialRunner: @unchecked Sendable {
     var notices: [String] = []
     var recovery = RecoveryFigures()
     var storageName = ""
-    /// Why there is no verdict, whatever the checks say.
+    /// What the storage says of itself: once for the run, not for each trial.
+    var storageNotices: [String] = []
+    /// Why there is no verdict unless a check is violated.
     var doubts: [String] = []
+    /// Why there is no verdict, whatever the checks say.
+    var voids: [String] = []
     var interrupted = false
   }
 
@@ -43,6 +47,12 @@ final class TrialRunner: @unchecked Sendable {
       if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
       if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { findings.judgement = reply.judgement }
     }
+    if let journal = try Journal.existing(place.journal) {
+      findings.notices += Judging.notices(spec, journal)
+      if let code = journal.traceFailure, let path = spec.traceTo {
+        findings.notices.append("\(TrialError.system("write the whole trace to", path, code)); it is incomplete")
+      }
+    }
     if findings.judgement == nil, !findings.interrupted { findings.doubts.append("the oracle gave no judgement") }
     return findings
   }
@@ -54,26 +64,33 @@ final class TrialRunner: @unchecked Sendable {
     let crashes = spec.crash != .none && life < 2
     guard let reply = try perform(phase, spec, place, &findings, crashOf: crashes ? life : nil) else {
       // The life ended in its crash, or badly.
-      return try collectCrash(life, place, &findings) && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
+      return try collectCrash(life, spec, place, &findings) && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
     }
     take(reply, &findings)
-    if reply.isTimedOut { timedOut(phase, spec, place, &findings) }
-    return !crashes && reply.hang == nil && !reply.isTimedOut
-      && reply.refusal == nil && reply.failure == nil && !reply.crashMissed
+    if reply.isTimedOut { try timedOut(phase, spec, place, &findings, limit: spec.phaseSeconds) }
+    return !crashes && reply.hang == nil && !reply.isTimedOut && reply.refusal == nil && reply.failure == nil
+      && !reply.crashMissed && reply.faultMissed == nil && reply.shortage == nil
   }
 
-  private func collectCrash(_ life: Int, _ place: TrialFolder, _ findings: inout Findings) throws(TrialError) -> Bool {
+  private func collectCrash(
+    _ life: Int, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings
+  ) throws(TrialError) -> Bool {
     if life == 1, let faults = try JSONFile.read([Receipt].self, from: place.faults) { findings.receipts += faults }
     guard var receipt = try JSONFile.read(Receipt.self, from: place.receipt(life)) else { return false }
     if receipt.kind == CrashKind.processKill.rawValue {
-      let journal = try Journal(path: place.journal, capacity: 0)
-      receipt.places.append("\(journal.inFlightAtCrash) operations in flight at the seam")
+      let journal = try Journal.existing(place.journal)
+      let (inFlight, held) = (journal?.inFlight ?? 0, journal?.held ?? 0)
+      let ended = held > 0 ? ", \(held) of them ended by the device and not yet seen by the engine" : ""
+      receipt.places.append("\(inFlight) operations in flight at the seam\(ended)")
+      if life == 0, spec.crashAt != .end, inFlight == 0 {
+        findings.doubts.append("the kill was to find operations in flight at the seam, and found none")
+      }
     }
     findings.receipts.append(receipt)
     return true
   }
 
-  private func take(_ reply: PhaseReply, _ findings: inout Findings) {
+  func take(_ reply: PhaseReply, _ findings: inout Findings) {
     findings.receipts += reply.receipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let judgement = reply.judgement { findings.judgement = judgement }
@@ -82,12 +99,17 @@ final class TrialRunner: @unchecked Sendable {
         seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped)
     }
     if let name = reply.storageName { findings.storageName = name }
+    findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
     if let failure = reply.failure { findings.doubts.append(failure) }
+    if let missed = reply.faultMissed { findings.doubts.append(missed) }
+    if let shortage = reply.shortage { findings.voids.append(shortage) }
     if reply.crashMissed { findings.doubts.append("the crash never fired: the workload ended before its point") }
-    if let refusal = reply.refusal { findings.runnerChecks.append(.recoveryCompletes(restart: 1, refusal: refusal)) }
-    if let hang = reply.hang {
-      findings.runnerChecks.append(
-        CheckResult(.noHang, .violated, hang))
+    if let refusal = reply.refusal {
+      findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, refusal: refusal.reason))
+    }
+    // What the harness could not do leaves the engine waiting: that is no hang of the engine's.
+    if let hang = reply.hang, reply.failure == nil {
+      findings.runnerChecks.append(CheckResult(.noHang, .violated, hang))
     }
   }
 
@@ -105,12 +127,13 @@ final class TrialRunner: @unchecked Sendable {
       self.worker = worker
     }
     let request = PhaseRequest(phase: phase, spec: spec, folder: place.path)
-    switch try worker.perform(request, seconds: spec.phaseSeconds + 5) {
+    let limit = spec.phaseSeconds + 5
+    switch try worker.perform(request, seconds: limit) {
     case .replied(let reply):
       if let failure = reply.machineFailure { throw .machine(failure) }
       return reply
     case .interrupted: findings.interrupted = true
-    case .timedOut: timedOut(phase, spec, place, &findings)
+    case .timedOut: try timedOut(phase, spec, place, &findings, limit: limit)
     case .died(let signal, let status, let errorOutput):
       let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
       if signal == SIGKILL, planned { return nil }
@@ -118,10 +141,10 @@ final class TrialRunner: @unchecked Sendable {
       let lines = errorOutput.split(separator: "\n")
       let telling = lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last
       let words = telling.map { ": \($0)" } ?? ""
-      let stage = try? Journal(path: place.journal, capacity: 0).stage
+      let stage = try Journal.existing(place.journal)?.stage
       // No engine kills itself: a SIGKILL that no trial planned came from outside.
-      if stage?.isEngine ?? false, signal != SIGKILL {
-        findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage!)\(words)"))
+      if let stage, stage.isEngine, signal != SIGKILL {
+        findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage)\(words)"))
       } else {
         let death =
           signal == SIGKILL
@@ -133,19 +156,12 @@ final class TrialRunner: @unchecked Sendable {
     return nil
   }
 
-  /// An engine that got nowhere for half of its time hangs. One that was still at work is slow, or the limit is too
-  /// small for the machine: no verdict.
-  private func timedOut(_ phase: Phase, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings) {
-    let limit = DurationText.render(.milliseconds(Int64(spec.phaseSeconds * 1000)))
-    let journal = try? Journal(path: place.journal, capacity: 0)
-    let idle = journal?.secondsWithoutProgress ?? 0
-    if let journal, journal.stage.isEngine, idle >= max(1, spec.phaseSeconds / 2) {
-      let detail = "\(phase) (\(journal.stage)): no progress for the last \(Int(idle)) s of \(limit)"
-      findings.runnerChecks.append(CheckResult(.noHang, .violated, detail))
-    } else {
-      let stage = journal.map { " while \($0.stage)" } ?? ""
-      findings.doubts.append(
-        "the \(phase) phase ran out of time (\(limit))\(stage); raise --timeout, or look at the machine")
+  private func timedOut(
+    _ phase: Phase, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings, limit: Double
+  ) throws(TrialError) {
+    switch Timeout.judge(phase, spec, try Journal.existing(place.journal), limit: limit) {
+    case .hang(let detail): findings.runnerChecks.append(CheckResult(.noHang, .violated, detail))
+    case .noVerdict(let doubt): findings.doubts.append(doubt)
     }
   }
 

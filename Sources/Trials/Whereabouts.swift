@@ -4,9 +4,6 @@ import Verification
 /// Tells where on the medium the message of a divergence stands, found by its bytes: "there, but not served" and
 /// "not there any more" are different bugs.
 struct Whereabouts {
-  /// Files beyond this many bytes are not searched.
-  private static let searchLimit = 128 << 20
-
   let spec: TrialSpec
   let history: History
 
@@ -34,17 +31,38 @@ struct Whereabouts {
       return base <= place.offset && place.offset < base + operation.count
     }
     guard let operation, let base = operation.baseOffset else { return nil }
-    let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: place.partition)
-    var needle = [UInt8](repeating: 0, count: spec.messageSize)
-    needle.withUnsafeMutableBytes {
-      content.write(sequence: UInt64(operation.firstSequence + (place.offset - base)), into: $0)
+    let wanted = UInt64(operation.firstSequence + (place.offset - base))
+    do throws(TrialError) {
+      guard let found = try search(wanted, place.partition, medium) else { return nil }
+      return (found.path, Int64(found.byte))
+    } catch {
+      // It only adds to a violation that is certain: files that cannot be read leave the place unnamed.
+      return nil
     }
-    // The first bytes name the message; the rest may be what is wrong with it.
-    let head = Array(needle.prefix(MessageContent.minimumSize))
-    guard let files = try? medium.files(of: place.partition) else { return nil }
-    for (path, bytes) in files where bytes.count <= Self.searchLimit {
-      if let at = RestingDamage.find(head, in: bytes) { return (path, Int64(at)) }
+  }
+
+  /// The first bytes name the message; the rest may be what is wrong with it.
+  private func search(
+    _ sequence: UInt64, _ partition: PartitionID, _ medium: some RestingDamage.Medium
+  ) throws(TrialError) -> (path: String, byte: Int)? {
+    let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: partition)
+    var message = [UInt8](repeating: 0, count: spec.messageSize)
+    message.withUnsafeMutableBytes { content.write(sequence: sequence, into: $0) }
+    let head = Array(message.prefix(MessageContent.minimumSize))
+    for path in try medium.files(of: partition) {
+      if let at = try medium.read(path, { Self.find(head, in: $0) }) { return (path, at) }
     }
     return nil
+  }
+
+  /// - Parameter needle: at least 8 bytes.
+  private static func find(_ needle: [UInt8], in hay: UnsafeRawBufferPointer) -> Int? {
+    guard hay.count >= needle.count else { return nil }
+    return needle.withUnsafeBytes { pin in
+      let first = pin.loadUnaligned(as: UInt64.self)
+      return (0...(hay.count - pin.count)).first { at in
+        hay.loadUnaligned(fromByteOffset: at, as: UInt64.self) == first && hay[at..<(at + pin.count)].elementsEqual(pin)
+      }
+    }
   }
 }

@@ -16,6 +16,8 @@ public enum Worker {
   public static func main() -> Never {
     // Nobody is left to read the answers of a worker whose parent has died.
     _ = tl_die_with_parent()
+    // A trace may go to a pipe whose reader has gone: an error of the write, not the end of this process.
+    signal(SIGPIPE, SIG_IGN)
     while let line = readLine(strippingNewline: true) {
       let reply: PhaseReply
       do {
@@ -35,7 +37,7 @@ public enum Worker {
     exit(0)
   }
 
-  private static func run(_ request: PhaseRequest) -> PhaseReply {
+  static func run(_ request: PhaseRequest) -> PhaseReply {
     do throws(TrialError) {
       let folder = TrialFolder(path: request.folder)
       switch request.phase {
@@ -43,18 +45,13 @@ public enum Worker {
       case .recover(let restart): return try RealTrial(request.spec, folder, life: restart).recover()
       case .judge: return PhaseReply(judgement: try Judging.judge(request.spec, folder))
       case .model:
-        let trace = try request.spec.traceTo.map { (path) throws(TrialError) in try TraceFile.open(path) }
-        return try ModelTrial(request.spec, folder).run(trace: trace)
+        return try ModelTrial(request.spec, folder).run()
       }
     } catch {
-      return error.isEnvironment
-        ? PhaseReply(machineFailure: "\(error)") : PhaseReply(failure: "\(error)", crashMissed: error.isMissedFault)
+      if case .faultMissed = error { return PhaseReply(faultMissed: "\(error)") }
+      return error.isEnvironment ? PhaseReply(machineFailure: "\(error)") : PhaseReply(failure: "\(error)")
     }
   }
-}
-
-extension TrialError {
-  var isMissedFault: Bool { if case .faultMissed = self { true } else { false } }
 }
 
 /// The oracle over what the lives of a trial left behind.
@@ -81,7 +78,7 @@ enum Judging {
 
   static func judge(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ looks: [Observation]) -> Judgement {
     let history = history(spec, journal, faults)
-    var judgement = Oracle(contract(spec, slowest: journal.slowestSync)).judge(history, looks)
+    var judgement = Oracle(Contract(sync: spec.syncPolicy, recovery: spec.recovery)).judge(history, looks)
       .adding(.sendsAccepted(history))
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
@@ -91,20 +88,12 @@ enum Judging {
     return judgement
   }
 
-  /// `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
-  /// once more. What a slower one delays is not the engine's: the window grows by the delay that the seam measured.
-  private static func contract(_ spec: TrialSpec, slowest: Duration) -> Contract {
-    var sync = spec.syncPolicy
-    if case .interval(let window) = sync, slowest > window / 2 { sync = .interval(window + slowest - window / 2) }
-    return Contract(sync: sync, recovery: spec.recovery)
-  }
-
   /// What the reader of a report must know of the measurement.
   static func notices(_ spec: TrialSpec, _ journal: Journal) -> [String] {
-    guard case .interval(let window) = spec.syncPolicy, spec.crash == .powerLoss, journal.slowestSync > window / 2 else {
-      return []
-    }
-    let milliseconds = Int(journal.slowestSync.inSeconds * 1000)
+    guard case .interval(let window) = spec.syncPolicy, spec.crash == .powerLoss,
+      let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(), slowest > window / 2
+    else { return [] }
+    let milliseconds = Int(slowest.inSeconds * 1000)
     return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by what exceeds \(DurationText.render(window / 2))"]
   }
 }

@@ -64,8 +64,10 @@ struct Workload: Sendable {
             await send(
               request.partition, request.first, request.count, contents[request.partition.index], producer, engine,
               loop, journal)
-            progress.messages += request.count
-            answered(progress.messages)
+            journal.harness {
+              progress.messages += request.count
+              answered(progress.messages)
+            }
           }
         }
       }
@@ -87,7 +89,9 @@ struct Workload: Sendable {
         to: topic, partition, recordCount: count, payloadBytes: count * messageSize
       ) { writer in
         for n in 0..<count {
-          writer.append(valueSize: messageSize) { content.write(sequence: UInt64(first + n), into: $0) }
+          writer.append(valueSize: messageSize) { bytes in
+            journal.harness { content.write(sequence: UInt64(first + n), into: bytes) }
+          }
         }
       }
       journal.answer(row, .acknowledged, baseOffset: receipt.baseOffset, at: loop.now)

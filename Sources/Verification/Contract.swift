@@ -21,7 +21,8 @@ import LogModel
 // | missing from a look, none      | settled: it must not come back (note 4)                              |
 //
 // "Ran d": crash.instant - since >= d, so an operation acknowledged exactly d before the crash is protected and
-// one acknowledged a nanosecond later is not.
+// one acknowledged a nanosecond later is not (but see note 5). A process kill's instant is that of the kill: the time
+// until the engine was opened again is not the engine's.
 //
 // 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync.
 // 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
@@ -29,17 +30,35 @@ import LogModel
 //    volatile, so it has to sync what it keeps before it serves it. Under `interval` it has d from the reopening on
 //    (the dead time is not the engine's: a kill restarts the clock, unless d had already run); under `never` nothing.
 // 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again.
+// 5. `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
+//    once more. Where the device took longer for one operation of the incarnation that the crash ended, d is longer by
+//    the excess. Only what the device took counts, not what the engine's own computing added, and not what it took in
+//    other incarnations.
 //
 // Process kill therefore never loses anything acknowledged, under any policy. A loss that is allowed is a suffix
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
 // Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
-// Damage by a fault may lose, whatever the promise, and only if the engine reports it:
+// Damage by a fault may lose, whatever the promise, and, where a report is owed, only if the engine reports it:
 //
 // | policy                | what may go                                            | offsets of what is gone          |
 // |-----------------------|--------------------------------------------------------|----------------------------------|
 // | skip-corrupted        | the operations touched, whole                          | stay reserved: an excused gap    |
 // | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
+//
+// A report is owed only where something on the medium testifies that the damaged operation was acknowledged. Its last
+// commit, damaged, looks to every log like a commit that a crash tore and nobody was told of.
+//
+// | testifies for an operation, before the damage                     | always  | interval(d) | never   |
+// |-------------------------------------------------------------------|---------|-------------|---------|
+// | another operation of the partition: submitted after the damaged   |         |             |         |
+// |   one's acknowledgement had been received (or in a later          |         |             |         |
+// |   incarnation), itself acknowledged, untouched by any damage, and | yes     | yes         | yes     |
+// |   owed to the look or served by it                                |         |             |         |
+// | an orderly close after the acknowledgement                        | yes     | yes         | no      |
+//
+// Where nothing testifies the loss of what was touched is excused without a report, and the check says so. Under
+// truncate-at-corruption the same goes for what stands behind it; under skip-corrupted nothing else may go.
 //
 // Damage whose offsets are not known makes a loss in its partition `unknown` instead of `violated`. A fault that
 // nobody can notice (a sync that lies) is recorded as not detectable: no report is owed.
@@ -92,12 +111,19 @@ struct PromiseRules {
   func after(_ promise: Promise, crash index: Int) -> Promise {
     guard case .volatile(let since) = promise else { return promise }
     let crash = crashes[index]
-    if case .interval(let window) = sync, since <= crash.instant - window { return .durable }
+    if let window = window(of: index), since <= crash.instant - window { return .durable }
     switch crash.kind {
     case .powerLoss: return .none
     case .none: return if case .interval = sync { .durable } else { promise }
     case .processKill: return if case .interval = sync { reopened(index + 1) } else { promise }
     }
+  }
+
+  /// What crash `index` may take under `interval`, counted back from it: d, and the device's excess over d/2 (note 5).
+  /// Nil under the other policies.
+  func window(of index: Int) -> Duration? {
+    guard case .interval(let window) = sync else { return nil }
+    return window + max(.zero, crashes[index].deviceDelay - window / 2)
   }
 
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.

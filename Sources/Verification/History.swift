@@ -42,6 +42,9 @@ public struct Crash: Hashable, Sendable, Codable {
   public var kind: CrashKind
   /// Not before the last answer that the incarnation gave.
   public var instant: Instant
+  /// The longest that the device alone kept one operation of the incarnation from completing; see Contract.swift,
+  /// note 5.
+  public var deviceDelay = Duration.zero
 }
 
 /// What a fault itself destroyed, by its receipt.
@@ -57,6 +60,8 @@ public struct Damage: Hashable, Sendable, Codable {
   public var isDetectable: Bool
   /// Operations that had been submitted when it happened: later ones are not excused.
   public internal(set) var operationsBefore = 0
+  /// Crashes, orderly closes among them, that had happened by then.
+  public internal(set) var crashesBefore = 0
 
   public init(
     partition: PartitionSlot, kind: String, touched: [OffsetRange]?, description: String, isDetectable: Bool = true
@@ -159,14 +164,15 @@ public struct History: Sendable {
   }
 
   /// Ends the running incarnation.
-  public mutating func crash(_ kind: CrashKind, at instant: Instant) {
-    crashes.append(Crash(kind: kind, instant: instant))
+  public mutating func crash(_ kind: CrashKind, at instant: Instant, deviceDelay: Duration = .zero) {
+    crashes.append(Crash(kind: kind, instant: instant, deviceDelay: deviceDelay))
   }
 
   /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next look.
   public mutating func damage(_ damage: Damage) {
     var damage = damage
     damage.operationsBefore = operations.count
+    damage.crashesBefore = crashes.count
     damages.append(damage)
   }
 

@@ -62,7 +62,8 @@ public struct Judgement: Hashable, Sendable, Codable {
     let verdict = a.verdict.combined(with: b.verdict)
     switch (a.verdict == verdict, b.verdict == verdict) {
     case (true, true):
-      if verdict == .held { return a.detail.isEmpty ? a : b }
+      // A remark counts more than a check that had something to find, and that more than a vacuous one.
+      if verdict == .held { return a.remark != nil || (b.remark == nil && a.detail.isEmpty) ? a : b }
       return (a.divergence?.restart ?? 0) <= (b.divergence?.restart ?? 0) ? a : b
     case (true, false): return a
     default: return b
@@ -74,20 +75,24 @@ public struct Judgement: Hashable, Sendable, Codable {
   }
 }
 
+extension CheckResult {
+  /// The detail of a check that held because there was nothing that could have been wrong.
+  static let vacuous = "vacuous: the trial gave it nothing to find"
+
+  /// What the reader must know of a check that held; nil for most.
+  public var remark: String? { verdict == .held && !detail.isEmpty && detail != Self.vacuous ? detail : nil }
+}
+
 /// The checks that only the runner can judge.
 extension CheckResult {
-  /// - Parameter refusal: why the engine did not open after a crash; nil where it opened.
+  /// - Parameters:
+  ///   - restart: 0 for the first opening, of an empty directory.
+  ///   - refusal: why the engine did not open; nil where it opened.
   public static func recoveryCompletes(restart: Int, refusal: String?) -> CheckResult {
-    CheckResult(
+    let moment = restart == 0 ? "on an empty directory" : "after restart \(restart)"
+    return CheckResult(
       .recoveryCompletes, refusal == nil ? .held : .violated,
-      refusal.map { "the engine must open after restart \(restart), found: \($0)" } ?? "")
-  }
-
-  /// - Parameter phase: the phase that took longer than `limit`; nil where none did.
-  public static func noHang(phase: String?, limit: Duration) -> CheckResult {
-    CheckResult(
-      .noHang, phase == nil ? .held : .violated,
-      phase.map { "\($0) must end within \(DurationText.render(limit)), and has not" } ?? "")
+      refusal.map { "the engine must open \(moment), found: \($0)" } ?? "")
   }
 
   /// - Parameter death: how the engine's process ended by itself (`signal 11`); nil where it lived.

@@ -10,6 +10,7 @@ struct Ledger {
     var firstSlot = Int.max
     var detail = ""
     var doubt: String?
+    var remark: String?
   }
 
   private var entries: [CheckName: Entry] = [:]
@@ -38,6 +39,13 @@ struct Ledger {
     entries[name] = entry
   }
 
+  /// What the reader of a check that held must know all the same; the first one is kept.
+  mutating func remark(_ name: CheckName, _ text: () -> String) {
+    var entry = entries[name] ?? Entry()
+    if entry.remark == nil { entry.remark = text() }
+    entries[name] = entry
+  }
+
   var results: [CheckResult] {
     CheckName.allCases.compactMap { name in
       guard let entry = entries[name] else { return nil }
@@ -46,7 +54,7 @@ struct Ledger {
         return CheckResult(name, .violated, entry.detail + others, divergence: entry.first)
       }
       if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt) }
-      return CheckResult(name, .held, entry.exercised ? "" : "vacuous: the trial gave it nothing to find")
+      return CheckResult(name, .held, entry.remark ?? (entry.exercised ? "" : CheckResult.vacuous))
     }
   }
 }

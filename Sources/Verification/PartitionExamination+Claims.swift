@@ -163,10 +163,18 @@ extension PartitionExamination {
     let mustReport = isEnded && (isVague || !damaged.isEmpty)
     for (place, duty) in duties.enumerated() where mustReport && duty.kind == .required {
       guard let missing = firstMissing(place) else { continue }
-      somethingIsMissing = true
-      guard duty.isDamaged, duty.isReportOwed else { continue }
+      // Of damage that touched nobody knows what, only what is served behind it testifies.
+      if duty.base < served.end { somethingIsMissing = true }
+      guard duty.isDamaged, duty.reportableDamage >= 0 else { continue }
       let from = duty.base &+ Int64(missing)
       guard let at = reports.firstUncovered(from, duty.base &+ Int64(operation(place).count)) else { continue }
+      guard isReportOwed(place) else {
+        ledger.remark(.damageReported) {
+          "\(partition.name): offset \(at), destroyed by a fault, is gone without a report; none is owed, for nothing "
+            + "on the medium testified that it had been acknowledged"
+        }
+        continue
+      }
       violate(&ledger, .damageReported, at: at) {
         "offset \(at), destroyed by a fault, must be reported, found no report"
       }

@@ -3,7 +3,7 @@ import LogModel
 /// Loss: what is owed and was not served.
 extension PartitionExamination {
   private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind == .powerLoss } }
-  private var window: Duration? { if case .interval(let d) = contract.sync { d } else { nil } }
+  private var hasWindow: Bool { if case .interval = contract.sync { true } else { false } }
 
   func isServed(_ sequence: Int) -> Bool {
     served.offsetOf[sequence] >= 0 || (!probed.isEmpty && probed[sequence])
@@ -19,7 +19,7 @@ extension PartitionExamination {
   mutating func judgeOperations(_ ledger: inout Ledger) {
     let some = partition.attempted > 0
     let applied: [CheckName] =
-      [.noAcknowledgedLoss, .lossIsSuffix] + (window != nil && hasPowerLoss ? [.lossWindow] : [])
+      [.noAcknowledgedLoss, .lossIsSuffix] + (hasWindow && hasPowerLoss ? [.lossWindow] : [])
     for name in applied { ledger.apply(name, exercised: some) }
     if !isEnded {
       for name in applied + [.noGaps] { ledger.doubt(name, "\(partition.name): the look did not come to its end") }
@@ -55,7 +55,9 @@ extension PartitionExamination {
         return "message \(operation.firstSequence + missing) \(owed) offset \(at) and must be served, found nothing"
       }
       let passed = history.crashes[min(operation.incarnation, restart)..<restart]
-      if let window, passed.contains(where: { $0.kind == .powerLoss }) {
+      if let last = passed.lastIndex(where: { $0.kind == .powerLoss }),
+        let window = PromiseRules(contract, history).window(of: last)
+      {
         lose(&ledger, .lossWindow, at: at) {
           "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may go, "
             + "found offset \(at) gone"

@@ -29,6 +29,10 @@ struct PartitionExamination {
   var possibleEnd: Int64 = 0
   /// Some damage touched nobody knows what: a loss here cannot be judged.
   var isVague = false
+  /// For each damage the last operation that can testify, and whether a truncation is owed a report; see
+  /// `isReportOwed`.
+  var lastWitnesses: [Int: Int?] = [:]
+  var truncationsOwed: [Int: Bool] = [:]
   /// Messages that a start-offset probe returned.
   var probed: [Bool] = []
 

@@ -144,8 +144,10 @@ struct Duty {
   var kind: Kind
   /// A fault may have destroyed it: its loss is excused.
   var isDamaged = false
-  /// The loss is owed a report.
-  var isReportOwed = false
+  /// Bytes of its own were touched; otherwise it is damaged only as something that stands behind what was.
+  var isTouched = false
+  /// The last damage, as a number in the history, that a report is owed for if anything testifies; -1 for none.
+  var reportableDamage: Int32 = -1
   /// The first crash that was allowed to take it.
   var allowedLossAt: Int?
   /// Where it stood when it was last seen, or by its acknowledgement; -1 where nobody knows.
@@ -161,8 +163,8 @@ extension PartitionHistory {
     for place in operations.indices {
       duties.append(duty(place, mark, rules, earlier))
     }
-    for damage in history.damages[..<mark.damages] where damage.partition.index == slot {
-      excuse(damage, &duties, contract.recovery)
+    for (number, damage) in history.damages[..<mark.damages].enumerated() where damage.partition.index == slot {
+      excuse(damage, number, &duties, contract.recovery)
     }
     return duties
   }
@@ -202,7 +204,7 @@ extension PartitionHistory {
     return duty
   }
 
-  private func excuse(_ damage: Damage, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
+  private func excuse(_ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
     guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
     var first = Int64.max
     for place in duties.indices where operations[place].number < damage.operationsBefore && duties[place].base >= 0 {
@@ -216,7 +218,8 @@ extension PartitionHistory {
       let isTouched = ranges.overlaps(base, base &+ Int64(operations[place].count))
       guard isTouched || (recovery == .truncateAtCorruption && base >= first) else { continue }
       duties[place].isDamaged = true
-      if damage.isDetectable { duties[place].isReportOwed = true }
+      if isTouched { duties[place].isTouched = true }
+      if damage.isDetectable { duties[place].reportableDamage = Int32(number) }
     }
   }
 }

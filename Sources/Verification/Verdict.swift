@@ -99,8 +99,8 @@ public struct Divergence: Hashable, Sendable, Codable {
 public struct CheckResult: Hashable, Sendable, Codable {
   public var name: CheckName
   public var verdict: Verdict
-  /// One sentence with the facts: what was expected, what was found. Where the check held: empty, or
-  /// `vacuous: ...` where the trial gave it nothing to find.
+  /// One sentence with the facts: what was expected, what was found. Where the check held: empty,
+  /// `vacuous: ...` where the trial gave it nothing to find, or a remark.
   public var detail: String
   public var divergence: Divergence?
 

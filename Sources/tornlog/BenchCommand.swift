@@ -51,9 +51,9 @@ struct BenchCommand: ParsableCommand {
       let table = try bench.run()
       for report in reports {
         switch report {
-        case .terminal: print(table.renderText())
+        case .terminal: Console.print([table.renderText()])
         case .json(let path?): try Data(try table.renderJSON().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        case .json(nil): print(try table.renderJSON())
+        case .json(nil): Console.print([try table.renderJSON()])
         }
       }
       if table.exitCode != 0 { throw ExitCode(table.exitCode) }

@@ -13,18 +13,31 @@ enum Console {
   }
 
   /// Results, in order with what the recorders write. A reader that has gone (`| head -1`) ends the command in order.
-  static func result(_ text: String) throws(ReportError) {
+  static func result(_ text: String, terminator: String = "\n") throws(ReportError) {
     do throws(ReportError) {
-      try DescriptorSink.standardOutput.write(text + "\n")
+      try DescriptorSink.standardOutput.write(text + terminator)
     } catch {
       guard error.isBrokenPipe else { throw error }
       Interruption.request(SIGPIPE)
     }
   }
 
+  /// Lines of a command whose result is text. Where standard output cannot be written the command ends with 69.
+  static func print(_ lines: [String], terminator: String = "\n") {
+    guard !lines.isEmpty else { return }
+    do throws(ReportError) {
+      try result(lines.joined(separator: "\n"), terminator: terminator)
+    } catch {
+      fail("\(error)", ExitStatus.unavailable)
+    }
+  }
+
   /// Progress and complaints. Where standard error is closed there is nobody to complain to.
-  static func complain(_ text: String) {
-    do throws(ReportError) { try DescriptorSink.standardError.write("tornlog: \(text)\n") } catch { return }
+  static func complain(_ text: String) { say("tornlog: \(text)") }
+
+  /// A line on standard error as it is.
+  static func say(_ text: String) {
+    do throws(ReportError) { try DescriptorSink.standardError.write(text + "\n") } catch { return }
   }
 }
 

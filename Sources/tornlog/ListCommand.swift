@@ -19,28 +19,27 @@ struct ListCommand: ParsableCommand {
   var verbose = false
 
   func run() throws {
+    var lines: [String] = []
     if defects {
       for defect in Defect.all {
-        print("\(defect.id.padding(toLength: 5, withPad: " ", startingAt: 0)) \(defect.origin): \(defect.summary)")
-        print("      shows when: \(defect.showsWhen)")
+        lines.append("\(defect.id.padding(toLength: 5, withPad: " ", startingAt: 0)) \(defect.origin): \(defect.summary)")
+        lines.append("      shows when: \(defect.showsWhen)")
       }
-      return
+      return Console.print(lines)
     }
-    if checks {
-      for check in CheckName.allCases { print(check.rawValue) }
-      return
-    }
+    if checks { return Console.print(CheckName.allCases.map(\.rawValue)) }
     let loaded = scenarios.load()
     let cells = scenarios.cells(of: loaded)
     for scenario in loaded {
       let all = scenario.cells()
       let chosen = cells.filter { $0.file == scenario.file && $0.scenario == scenario.name }
-      print("\(scenario.name)  \(chosen.count) of \(all.count) cells selected  \(scenario.file)")
-      print("  \(scenario.title)")
+      lines.append("\(scenario.name)  \(chosen.count) of \(all.count) cells selected  \(scenario.file)")
+      lines.append("  \(scenario.title)")
       let suites = scenario.suiteNames.map { name in "\(name) (\(all.filter { $0.tags.contains(name) }.count))" }
-      if !suites.isEmpty { print("  suites: \(suites.joined(separator: ", "))") }
-      if verbose { for cell in chosen { print("    \(cell.description)") } }
+      if !suites.isEmpty { lines.append("  suites: \(suites.joined(separator: ", "))") }
+      if verbose { for cell in chosen { lines.append("    \(cell.description)") } }
     }
+    Console.print(lines)
     if cells.isEmpty { fail("nothing selected", ExitStatus.nothingSelected) }
   }
 }
@@ -55,10 +54,10 @@ struct CheckCommand: ParsableCommand {
   func run() throws {
     do {
       let loaded = try ScenarioFiles.load(paths, vocabulary: Planning.vocabulary)
-      for scenario in loaded { print("ok  \(scenario.file): \(scenario.name), \(scenario.cells().count) cells") }
+      Console.print(loaded.map { "ok  \($0.file): \($0.name), \($0.cells().count) cells" })
     } catch {
       // The mistakes are this command's result.
-      for mistake in error.errors { print("\(mistake)") }
+      Console.print(error.errors.map { "\($0)" })
       throw ExitCode(ExitStatus.invalidScenario)
     }
   }
@@ -76,8 +75,8 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     let findings = Doctor.examine(directory: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp")
     switch report {
-    case "terminal": print(Doctor.renderText(findings), terminator: "")
-    case "json": print(try Doctor.renderJSON(findings))
+    case "terminal": Console.print([Doctor.renderText(findings)], terminator: "")
+    case "json": Console.print([try Doctor.renderJSON(findings)])
     default: throw ValidationError("--report \(report): terminal or json")
     }
     throw ExitCode(Doctor.exitCode(findings))

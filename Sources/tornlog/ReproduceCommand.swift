@@ -51,7 +51,9 @@ struct ReproduceCommand: ParsableCommand {
     let traceFile = trace ?? NSTemporaryDirectory() + "/tornlog-trace-\(getpid())"
     spec.traceTo = traceFile.hasPrefix("/") ? traceFile : FileManager.default.currentDirectoryPath + "/" + traceFile
     defer { if trace == nil { unlink(traceFile) } }
-    if FileManager.default.fileExists(atPath: traceFile) { unlink(traceFile) }
+    // An older trace is replaced; a device, a pipe or a link is written to and never taken away.
+    var status = stat()
+    if lstat(traceFile, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(traceFile) }
     show(Timeline.header(spec))
     var execution = ExecutionOptions.parseOrExit([])
     execution.dir = dir
@@ -60,7 +62,8 @@ struct ReproduceCommand: ParsableCommand {
     execution.seed = spec.seed
     let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
     let code = execution.execute(
-      [planned], recorders: output.recorders(alwaysVerbose: true), failFast: false, deadline: nil, memory: nil)
+      [planned], recorders: output.recorders(alwaysVerbose: true), failFast: false, deadline: nil, memory: nil,
+      showsNotices: output.showsNotices)
     if let text = Timeline.excerpt(of: traceFile, whole: output.verbose) { show(text) }
     if let trace { show("the whole trace: \(trace)") }
     throw ExitCode(code)

@@ -63,7 +63,7 @@ struct RunCommand: ParsableCommand {
     }
     let summary = execution.execute(
       trials, recorders: output.recorders(), failFast: failFast,
-      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory)
+      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, showsNotices: output.showsNotices)
     throw ExitCode(summary)
   }
 
@@ -108,8 +108,10 @@ struct ExecutionOptions: ParsableArguments {
   var directory: String { dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp" }
 
   /// Runs the trials and returns the exit code.
+  /// - Parameter showsNotices: whether a recorder shows notices to a person; otherwise they go to standard error.
   func execute(
-    _ trials: [PlannedTrial], recorders: [any RunRecorder], failFast: Bool, deadline: Double?, memory: FailureMemory?
+    _ trials: [PlannedTrial], recorders: [any RunRecorder], failFast: Bool, deadline: Double?, memory: FailureMemory?,
+    showsNotices: Bool
   ) -> Int32 {
     let plan = RunPlan(
       trials: trials, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, directory: directory,
@@ -117,7 +119,7 @@ struct ExecutionOptions: ParsableArguments {
       executable: "/proc/self/exe")
     do {
       let description = try Preflight.examine(plan, seed: seed ?? trials[0].spec.seed)
-      for notice in description.notices { note(notice) }
+      if !showsNotices { for notice in description.notices { note(notice) } }
       var outcome = ExitDecision()
       let recorders = Recorders(recorders)
       let run = Run(plan) { event in
@@ -127,11 +129,10 @@ struct ExecutionOptions: ParsableArguments {
           memory?.take(result)
         }
       }
-      let summary = try run.execute(description.run)
+      let summary = try run.execute(description.run, notices: description.notices)
       do { try memory?.save() } catch { note("the list for --last-failed could not be written: \(error)") }
       if Interruption.isRequested { return ExitStatus.interrupted }
-      // With --fail-fast a run that ended early has failed, or has met its deadline like any other.
-      if summary.trials < trials.count, !failFast || outcome.code == 0 {
+      if summary.stoppedBy == .deadline {
         note("stopped at the deadline after \(summary.trials) of \(trials.count) trials")
         return outcome.code == 0 ? ExitStatus.unknown : outcome.code
       }

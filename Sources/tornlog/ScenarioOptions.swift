@@ -92,6 +92,9 @@ struct OutputOptions: ParsableArguments {
   /// Whether standard output is for a person: a document that a program reads must stand there alone.
   var isForPeople: Bool { !report.contains("json") && !report.contains("junit") }
 
+  /// Whether the terminal's report, which shows notices, goes to standard output.
+  var showsNotices: Bool { report.isEmpty || report.contains("terminal") }
+
   func recorders(alwaysVerbose: Bool = false) -> [any RunRecorder] {
     do throws(ReportError) {
       guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }

@@ -9,7 +9,24 @@ struct Main {
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     Console.occupyClosedStreams()
     Interruption.install()
-    Tornlog.main()
+    do {
+      var command = try Tornlog.parseAsRoot()
+      try command.run()
+    } catch {
+      end(error)
+    }
+  }
+
+  /// As `ParsableCommand.exit(withError:)`, with an eye on what becomes of the text: help and version are results.
+  private static func end(_ error: any Error) -> Never {
+    let code = Tornlog.exitCode(for: error)
+    let text = Tornlog.fullMessage(for: error)
+    if code.isSuccess {
+      if !text.isEmpty { Console.print([text]) }
+    } else if !text.isEmpty {
+      Console.say(text)
+    }
+    exit(code.rawValue)
   }
 }
 

@@ -80,7 +80,42 @@ extension CommandLineTests {
       #expect(auto.code == 0, "\(auto)")
       #expect(auto.err.contains("io_uring is refused") && auto.err.contains("using pwrite and fdatasync"), "\(auto)")
       #expect(auto.out.contains(#""storage": "posix""#), "\(auto)")
+      // Finding 28: no report ever showed it. Once, though every trial meets it.
+      let reported = try await Running(
+        command + ["--repeat", "2", "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report", "junit=\(scratch.path("x"))"],
+        environment: environment
+      ).end()
+      #expect(reported.out.components(separatedBy: "note: io_uring is refused").count == 2, "\(reported)")
+      #expect(!reported.err.contains("io_uring"), "\(reported)")
+      let notices = try #require(try scratch.json("j")["notices"] as? [String])
+      #expect(notices.count { $0.contains("io_uring is refused") } == 1)
+      for trial in try scratch.trials("j") { #expect((trial["notices"] as? [String])?.isEmpty == true) }
+      #expect(try scratch.text("x").contains(#"<property name="notice" value="io_uring is refused"#))
       #expect(try scratch.entries() == [])
+    }
+
+    /// Finding 25: `list >/dev/full` ended with 0.
+    @Test(arguments: ["list", "list -v", "list --defects", "list --checks", "check", "--help", "--version", "doctor", "doctor --report json"])
+    func resultsThatCannotBeWritten(command: String) async throws {
+      let ended = try await Running(["bash", "-c", "\(Program.tornlog) \(command) >/dev/full"]).end()
+      #expect(ended.code == 69 && ended.err.contains("cannot write standard output: No space left"), "\(ended)")
+    }
+
+    /// A device of our own with the numbers of /dev/full: it is told that the trace broke off, and the device stays.
+    @Test(.enabled(if: isRoot, "only root may make a device node"))
+    func `a trace onto a full device`() async throws {
+      let scratch = try Scratch()
+      let node = scratch.path("full")
+      try #require(mknod(node, S_IFCHR | 0o600, 1 << 8 | 7) == 0)
+      for storage in ["memory", "posix"] {
+        let ended = try await tornlog(
+          "reproduce", Cells.token(), "--storage", storage, "--trace", node, "--dir", scratch.folder())
+        #expect(ended.code == 0, "\(ended)")
+        #expect(
+          ended.out.components(separatedBy: "cannot write the whole trace to \(node): No space left").count == 2, "\(ended)")
+        var status = stat()
+        #expect(lstat(node, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR)
+      }
     }
 
     @Test(.enabled(if: isRoot, "only root may mount a tmpfs"))

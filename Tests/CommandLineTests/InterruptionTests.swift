@@ -18,7 +18,7 @@ extension CommandLineTests {
     func aSignalEndsTheRunInOrder(signal: Int32) async throws {
       let scratch = try Scratch()
       let running = try longRun(scratch)
-      try await Task.sleep(for: .seconds(1))
+      _ = try await worker(of: running)
       let workers = running.children
       let underWay = try scratch.entries()
       #expect(!workers.isEmpty && underWay.count == 1)
@@ -32,7 +32,7 @@ extension CommandLineTests {
       let mounts = try String(contentsOfFile: "/proc/mounts", encoding: .utf8)
       #expect(!mounts.contains(scratch.root))
       let summary = try #require(try scratch.json("j")["summary"] as? [String: Any])
-      #expect(summary["interrupted"] as? Bool == true)
+      #expect(summary["interrupted"] as? Bool == true && summary["stoppedBy"] as? String == "signal")
       let trials = try scratch.trials("j")
       #expect(summary["trials"] as? Int == trials.count)
       for trial in trials { #expect(trial["asExpected"] as? Bool == true, "no trial is blamed for the interruption") }
@@ -51,6 +51,18 @@ extension CommandLineTests {
       #expect(ended.code == 0 && ended.out.contains("20 held"), "\(ended)")
     }
 
+    /// The first worker, a while after it has been started: on a busy machine that takes its time.
+    private func worker(of running: Running) async throws -> pid_t {
+      for _ in 0..<500 {
+        if let worker = running.children.first {
+          try await Task.sleep(for: .milliseconds(300))
+          return worker
+        }
+        try await Task.sleep(for: .milliseconds(20))
+      }
+      throw Running.Failure.tooLong("no worker was started")
+    }
+
     /// The kernel does that when memory runs out: no verdict on the engine, and the run goes on.
     @Test func `a worker that is killed from outside`() async throws {
       let scratch = try Scratch()
@@ -59,8 +71,7 @@ extension CommandLineTests {
         "--repeat", "2",
         "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
       ])
-      try await Task.sleep(for: .milliseconds(500))
-      let worker = try #require(running.children.first)
+      let worker = try await worker(of: running)
       kill(worker, SIGKILL)
       let ended = try await running.end()
       #expect(ended.code == 2, "\(ended)")
@@ -78,11 +89,13 @@ extension CommandLineTests {
         "--timeout", "1s",
         "--dir", try scratch.folder(),
       ])
-      try await Task.sleep(for: .milliseconds(500))
-      let worker = try #require(running.children.first)
+      let worker = try await worker(of: running)
       kill(worker, SIGSTOP)
       let ended = try await running.end(within: 15)
-      #expect(ended.code == 1 && ended.out.contains("no-hang: "), "\(ended)")
+      // Which of the two follows from who was at work when it was stopped: the engine, or the harness.
+      let isHang = ended.code == 1 && ended.out.contains("no-hang: ")
+      let hasNoVerdict = ended.code == 2 && ended.out.contains("ran out of time")
+      #expect(isHang || hasNoVerdict, "\(ended)")
       #expect(processes { $0.pid == worker } == [])
       #expect(try scratch.entries() == [])
     }
@@ -90,7 +103,7 @@ extension CommandLineTests {
     @Test func `workers do not survive their parent`() async throws {
       let scratch = try Scratch()
       let running = try longRun(scratch)
-      try await Task.sleep(for: .milliseconds(700))
+      _ = try await worker(of: running)
       let workers = running.children
       #expect(!workers.isEmpty)
       running.signal(SIGKILL)

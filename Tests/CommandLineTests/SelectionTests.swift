@@ -57,7 +57,14 @@ extension CommandLineTests {
         "memory", "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
       #expect(ended.code == 1, "\(ended)")
       #expect(try scratch.trials("j").count == 1)
+      let summary = try #require(try scratch.json("j")["summary"] as? [String: Any])
+      #expect(summary["interrupted"] as? Bool == false && summary["stoppedBy"] as? String == "fail-fast")
       #expect(try scratch.entries() == [])
+      // Nothing was left to be stopped.
+      let last = try await tornlog(
+        "run", "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--jobs", "1", "--storage", "memory",
+        "--dir", scratch.folder())
+      #expect(last.code == 1 && !last.out.contains("stopped") && !last.out.contains("interrupted"), "\(last)")
     }
 
     @Test(arguments: [[], ["-x"]])
@@ -73,7 +80,9 @@ extension CommandLineTests {
       #expect(ended.code == 2, "\(ended)")
       #expect(ended.err.contains("stopped at the deadline after "), "\(ended)")
       #expect(ended.seconds < 5)
-      #expect((try scratch.json("j")["summary"] as? [String: Any])?["interrupted"] as? Bool == true)
+      // Finding 26: it was said to be interrupted, as if by a signal.
+      let summary = try #require(try scratch.json("j")["summary"] as? [String: Any])
+      #expect(summary["interrupted"] as? Bool == false && summary["stoppedBy"] as? String == "deadline")
       #expect(try scratch.entries() == [])
     }
 

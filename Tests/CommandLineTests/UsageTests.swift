@@ -28,6 +28,8 @@ extension CommandLineTests {
       (["reproduce", "t2.m=10"], "is no token"),
       (["reproduce", "t1.sc=a.m=ten"], "token"),
       (["reproduce", Cells.token(defect: "C99")], "d=C99"),
+      (["reproduce", Cells.token() + ".f=meteor/at-rest"], "a fault `meteor` that there is not"),
+      (["reproduce", Cells.token().replacing(".b=10.", with: ".b=20000.")], "the engine takes 16773120 at most"),
       (["frobnicate"], "frobnicate"),
     ])
     func usageErrorsEndWith64(arguments: [String], message: String) async throws {
@@ -57,6 +59,10 @@ extension CommandLineTests {
       ("name: a\ntitle: b\nmatrix:\n  messages: twelve\n", "bad.yaml:4:13:", "expected a whole number"),
       ("name: a\ntitle: b\nmatrix: 7\n", "bad.yaml:3:9:", "matrix is"),
       ("", "bad.yaml:", "empty"),
+      (
+        "name: a\ntitle: b\nworkload: { message-size: 1MB }\nmatrix:\n  messages: [10]\n  batch: [1, 17]\n",
+        "bad.yaml:3:27:", "a batch of 17 messages of 1000000 bytes has 17000208 bytes"
+      ),
     ])
     func invalidScenariosEndWith65(text: String, place: String, message: String) async throws {
       let scratch = try Scratch()

@@ -74,6 +74,28 @@ extension CommandLineTests {
       #expect(timeline is [String: Any])
     }
 
+    /// Finding 16: a third of the kills that were to come in mid-flight found nothing in flight, and counted.
+    @Test(arguments: ["ring", "posix"])
+    func aKillInMidFlightFindsOperationsInFlight(storage: String) async throws {
+      let scratch = try Scratch()
+      let ended = try await tornlog(
+        "run", "-k", "kill-mid-flight and messages=1000 and partitions=3 and crash=process-kill and crash-at=50%",
+        "--seeds", "6", "--storage", storage, "--jobs", "1", "--dir", scratch.folder(), "--report",
+        "json=\(scratch.path("j"))")
+      #expect(ended.code == 0 || ended.code == 2, "\(ended)")
+      let trials = try scratch.trials("j")
+      #expect(trials.count == 18)
+      var hits = 0
+      for trial in trials {
+        let faults = try #require(trial["faults"] as? [[String: Any]])
+        let places = try #require(faults.first { $0["kind"] as? String == "process-kill" }?["places"] as? [String])
+        let count = try #require(places[1].split(separator: " ").first.flatMap { Int($0) })
+        if count > 0 { hits += 1 }
+        #expect(trial["verdict"] as? String == (count > 0 ? "held" : "unknown"), "\(places)")
+      }
+      #expect(hits >= 16, "\(hits) of 18")
+    }
+
     /// Each at the smallest cell of the scenario at which it must show.
     @Test func `every listed defect is caught by its check`() async throws {
       let scratch = try Scratch()

@@ -60,6 +60,6 @@ func run(_ recorder: any RunRecorder, _ results: [TrialResult], interrupted: Boo
   var summary = RunSummary()
   for result in results { summary.count(result) }
   summary.seconds = 1.5
-  summary.interrupted = interrupted
+  summary.stoppedBy = interrupted ? .signal : nil
   try recorder.record(.finished(summary))
 }

@@ -34,6 +34,29 @@ struct ContractTests {
     }
   }
 
+  /// Note 5: the excess of a slow device over d/2, in the incarnation that the crash ended, and in no other (finding
+  /// 14 of the review: one slow operation widened the windows of all crashes).
+  @Test func aSlowDeviceWidensTheWindowOfItsOwnCrashOnly() {
+    func judge(first: Duration, second: Duration, age: Duration) -> Verdict {
+      var story = Story(seed: 13, partitions: 1)
+      story.append(0, count: 3)
+      story.wait(.seconds(1))
+      story.history.crash(.powerLoss, at: story.now, deviceDelay: first)
+      story.history.opened(at: story.now)
+      let before = story.look()
+      let lost = story.append(0, count: 2)
+      story.wait(age)
+      story.history.crash(.powerLoss, at: story.now, deviceDelay: second)
+      story.history.opened(at: story.now)
+      Self.cut(&story, 0, to: lost)
+      return Oracle(Self.interval).judge(story.history, [before, story.look()]).verdict
+    }
+    #expect(judge(first: .zero, second: .zero, age: .milliseconds(120)) == .violated)
+    #expect(judge(first: .zero, second: .milliseconds(80), age: .milliseconds(120)) == .held)
+    #expect(judge(first: .zero, second: .milliseconds(80), age: .milliseconds(130)) == .violated)
+    #expect(judge(first: .seconds(9), second: .zero, age: .milliseconds(120)) == .violated)
+  }
+
   @Test func aKillOrACloseLosesNothingUnderAnyPolicy() {
     for policy in [SyncPolicy.always, .interval(Self.window), .never] {
       for kind in [CrashKind.processKill, .none] {

@@ -56,7 +56,7 @@ struct ObservationTests {
       merged = try copy(merged).merged(with: copy(oracle.judge(history, copies[i], earlier: Array(copies[..<i]))))
     }
     #expect(merged == oracle.judge(story.history, looks))
-    let hung = merged.adding(.noHang(phase: "recovery", limit: .seconds(30)))
+    let hung = merged.adding(CheckResult(.noHang, .violated, "recovery"))
     #expect(hung.verdict == .violated && hung.counts == merged.counts)
     #expect(merged.adding(.recoveryCompletes(restart: 1, refusal: "bad magic")).verdict == .violated)
     #expect(merged.adding(.engineSurvives(death: "signal 11")).verdict == .violated)

@@ -1,0 +1,50 @@
+import LogModel
+import Verification
+
+/// What a phase that ran out of wall-clock time says of the engine: from what it got done, not from the time that it
+/// took. A slow machine, a limit that is too small and a harness at work are no hang.
+///
+/// | the engine was at work, and for half of the limit              | verdict             |
+/// |----------------------------------------------------------------|---------------------|
+/// | completed no operation of its storage, and gave no answer      | `no-hang` violated  |
+/// | gave no answer, and completed more operations than `allowance` | `no-hang` violated  |
+/// | anything else, or the harness was at work                      | none: unknown       |
+///
+/// In the model a life that waits for ever, or for more than a day of virtual time, never gets here: the loop itself
+/// says so. Here it is only whether an endless job keeps the loop to itself.
+enum Timeout: Equatable {
+  case hang(String)
+  case noVerdict(String)
+
+  /// Operations that are completed between two answers for each partition, however little there is to write: opening
+  /// and rolling segments, directories, headers.
+  static let operationsAPartition = 1000
+
+  /// The most operations that an engine can need from one answer to the next, or to open: all that a trial can have
+  /// written, read and written again twice over, a sector of 512 bytes at a time, and `operationsAPartition`. Engines
+  /// move hundreds of sectors at a time, so the margin is wide; a loop that never ends passes it in seconds.
+  static func allowance(_ spec: TrialSpec) -> Int {
+    Int(Preflight.dataBytes(spec)) / 512 * 4 + (spec.partitions + 1) * operationsAPartition
+  }
+
+  /// - Parameters:
+  ///   - journal: nil where the phase ended before there was one.
+  ///   - limit: seconds, the one that has passed.
+  static func judge(_ phase: Phase, _ spec: TrialSpec, _ journal: Journal?, limit: Double) -> Timeout {
+    let time = DurationText.render(.milliseconds(Int64(limit * 1000)))
+    if let journal, journal.stage.isEngine {
+      let long = max(1, limit / 2)
+      if let idle = journal.secondsWithoutProgress, idle >= long {
+        return .hang("\(phase) (\(journal.stage)): no progress for the last \(Int(idle)) s of \(time)")
+      }
+      let (done, allowed) = (journal.operationsSinceAnswer, allowance(spec))
+      if let silent = journal.secondsWithoutAnswer, silent >= long, done > allowed {
+        return .hang(
+          "\(phase) (\(journal.stage)): no answer for the last \(Int(silent)) s of \(time), in which its storage completed "
+            + "\(done) operations; at most \(allowed) can be accounted for")
+      }
+    }
+    let stage = journal.map { " while \($0.stage)" } ?? ""
+    return .noVerdict("the \(phase) phase ran out of time (\(time))\(stage); raise --timeout, or look at the machine")
+  }
+}

@@ -1,0 +1,55 @@
+import LogModel
+
+/// Which damage is owed a report: that of operations for whose acknowledgement something on the medium testifies. The
+/// rules stand in Contract.swift.
+extension PartitionExamination {
+  /// - Parameter place: a damaged operation, under `truncate-at-corruption` also one that stands behind it.
+  mutating func isReportOwed(_ place: Int) -> Bool {
+    let number = Int(duties[place].reportableDamage)
+    guard number >= 0 else { return false }
+    guard contract.recovery == .truncateAtCorruption else { return isTestified(place, number) }
+    // What stands behind the first operation touched goes with it, reported or not.
+    if let known = truncationsOwed[number] { return known }
+    let first = duties.indices.filter { duties[$0].isTouched && duties[$0].reportableDamage == Int32(number) }
+      .min { duties[$0].base < duties[$1].base }
+    let isOwed = isTestified(first ?? place, number)
+    truncationsOwed[number] = isOwed
+    return isOwed
+  }
+
+  private mutating func isTestified(_ place: Int, _ damage: Int) -> Bool {
+    let damaged = operation(place)
+    let (operations, crashes) = (history.damages[damage].operationsBefore, history.damages[damage].crashesBefore)
+    if contract.sync != .never, damaged.incarnation < crashes,
+      history.crashes[damaged.incarnation..<crashes].contains(where: { $0.kind == .none })
+    {
+      return true
+    }
+    // Operations stand in the order of submission: the last one that can testify is the best one.
+    guard let last = lastWitness(before: operations, damage) else { return false }
+    if operation(last).incarnation > damaged.incarnation { return true }
+    guard damaged.outcome == .acknowledged else { return false }
+    let submitted = submittedAt(last)
+    guard submitted == damaged.answeredAt else { return submitted > damaged.answeredAt }
+    // In one moment of virtual time: a producer submits once it has its answer; of two producers nothing is known.
+    for witness in stride(from: last, to: place, by: -1) where canTestify(witness) {
+      if submittedAt(witness) < damaged.answeredAt { return false }
+      if operation(witness).producer == damaged.producer { return true }
+    }
+    return false
+  }
+
+  private mutating func lastWitness(before operations: Int, _ damage: Int) -> Int? {
+    if let known = lastWitnesses[damage] { return known }
+    let last = duties.indices.last { operation($0).number < operations && canTestify($0) }
+    lastWitnesses[damage] = .some(last)
+    return last
+  }
+
+  private func canTestify(_ place: Int) -> Bool {
+    guard operation(place).outcome == .acknowledged, !duties[place].isTouched else { return false }
+    return duties[place].kind == .required || Int(served.servedOf[place]) == operation(place).count
+  }
+
+  private func submittedAt(_ place: Int) -> Instant { history.operations[operation(place).number].submittedAt }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import Glibc
+import LogModel
+import Storage
+import Verification
+
+@testable import Trials
+
+/// A trial's folder, which goes with its owner.
+final class TrialScratch: Sendable {
+  let folder: TrialFolder
+
+  init() throws {
+    var template = Array("/tmp/tornlog-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw POSIXError(.EIO) }
+    folder = TrialFolder(path: String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self))
+    mkdir(folder.data, 0o755)
+  }
+
+  deinit {
+    do { try FileManager.default.removeItem(atPath: folder.path) } catch { print("left behind: \(error)") }
+  }
+}
+
+func spec(
+  messages: Int = 20, partitions: Int = 1, sync: String = "always", crash: CrashKind = .none,
+  crashAt: Trials.CrashPoint = .end, storage: StorageChoice = .posix, seed: UInt64 = 42, seconds: Double = 30,
+  faults: [FaultSpec] = []
+) -> TrialSpec {
+  TrialSpec(
+    scenario: "test", file: "", seed: seed, storage: storage, messages: messages, partitions: partitions, sync: sync,
+    recovery: .skipCorrupted, crash: crash, crashAt: crashAt, defect: "none", batch: 5, producers: 2, messageSize: 100,
+    appendBetween: 5, faults: faults, phaseSeconds: seconds)
+}
+
+let bitFlip = FaultSpec(kind: "bit-flip", parameters: ["target": "batch-payload"])
+
+/// A layer that a test tells what to do at each pass and each note.
+final class Meddling: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop.
+
+  var onPass: (StorageCall, any Storage) async throws(StorageError) -> Void = { (_, _) async throws(StorageError) in }
+  var onNote: (TraceNote) -> Void = { _ in }
+  private(set) var phase = ""
+
+  override func pass<Value>(
+    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    try await onPass(call, base)
+    return try await operation()
+  }
+
+  override func note(_ note: TraceNote) {
+    if case .phase(let name) = note { phase = name }
+    onNote(note)
+    super.note(note)
+  }
+}

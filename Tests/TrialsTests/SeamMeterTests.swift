@@ -1,0 +1,105 @@
+import Glibc
+import LogModel
+import Storage
+import Testing
+
+@testable import Trials
+
+/// Whose time, and whose failure, an operation on real files is.
+@Suite(.serialized) struct SeamMeterTests {
+  /// Below the meter: the device.
+  private func measure(
+    _ device: @escaping (EventLoop) async -> Void
+  ) throws -> (delay: Duration, wall: Duration) {
+    let scratch = try TrialScratch()
+    let journal = try Journal(path: scratch.folder.journal, capacity: 1)
+    journal.beginLife()
+    let loop = EventLoop()
+    let base = Meddling(try StorageChoice.posix.openFiles(root: scratch.folder.data, loop: loop))
+    nonisolated(unsafe) let device = device
+    base.onPass = { (call, _) async throws(StorageError) in
+      if call.kind == .write { await device(loop) }
+    }
+    let meter = SeamMeter(base, journal, spec())
+    let wall = loop.run { () -> Duration in
+      do {
+        let file = try await meter.open("file", [.write, .create])
+        let start = loop.now
+        _ = try await meter.write(file, at: 0, from: meter.makeBuffer(capacity: 512), 0..<512, .volatile)
+        return loop.now - start
+      } catch {
+        Issue.record(error)
+        return .zero
+      }
+    }.value
+    return (journal.deviceDelay, try #require(wall))
+  }
+
+  private static func processorTime() -> Duration {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return .nanoseconds(Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
+  }
+
+  /// Finding 14: an engine that computed while a write was in flight earned itself a wider loss window.
+  @Test func `an engine that computes does not slow the device`() throws {
+    let burned = Duration.milliseconds(300)
+    let (delay, wall) = try measure { loop in
+      // The engine, on the loop that would notice the completion.
+      loop.spawn {
+        let start = Self.processorTime()
+        while Self.processorTime() - start < burned {}
+      }
+      await loop.nextTurn()
+      await loop.nextTurn()
+    }
+    // Others may have had the processor meanwhile: that is no computing of the engine's.
+    #expect(wall >= burned && delay <= wall - burned + .milliseconds(1), "\(delay) of \(wall)")
+  }
+
+  @Test func `a device that stalls is slow`() throws {
+    let (delay, wall) = try measure { loop in await loop.sleep(until: loop.now + .milliseconds(120)) }
+    #expect(delay >= .milliseconds(110) && delay <= wall, "\(delay) of \(wall)")
+  }
+
+  @Test func `an operation that the crash finds in flight counts`() throws {
+    let scratch = try TrialScratch()
+    let journal = try Journal(path: scratch.folder.journal, capacity: 1)
+    journal.beginLife()
+    let loop = EventLoop()
+    let base = Meddling(try StorageChoice.posix.openFiles(root: scratch.folder.data, loop: loop))
+    base.onPass = { (call, _) async throws(StorageError) in
+      if call.kind == .sync { await loop.sleep(until: loop.now + .seconds(60)) }
+    }
+    let meter = SeamMeter(base, journal, spec())
+    _ = loop.run { () async -> Void in
+      do {
+        let file = try await meter.open("file", [.write, .create])
+        loop.spawn { do { try await meter.sync(file, .data) } catch { Issue.record(error) } }
+        await loop.sleep(until: loop.now + .milliseconds(80))
+        #expect(journal.inFlight == 1)
+        meter.noteInFlight()
+      } catch { Issue.record(error) }
+    }
+    #expect(journal.deviceDelay >= .milliseconds(60))
+  }
+
+  /// Finding 17: a leak of descriptors ended the whole run as a failure of the machine.
+  @Test(arguments: [
+    (ENOSPC, false, 1, SeamMeter.Blame.machine), (ENOSPC, true, 1, .machine), (EDQUOT, false, 1, .machine),
+    (EROFS, false, 1, .machine), (EACCES, false, 1, .machine), (EPERM, false, 1, .machine),
+    (EIO, false, 1, .machine), (EIO, true, 1, .engine),
+    (EMFILE, false, 10, .shortage), (EMFILE, false, 1000, .engine),
+    (ENFILE, false, 1, .shortage), (ENOMEM, false, 1, .shortage),
+    (ENOENT, false, 1, .engine), (EBADF, false, 1, .engine),
+  ])
+  func whoseFailureItIs(code: Int32, hasFaults: Bool, openFiles: Int, blame: SeamMeter.Blame) {
+    let error = StorageError(errno: code, .open, "file")
+    #expect(SeamMeter.blame(error, hasFaults: hasFaults, openFiles: openFiles, partitions: 3) == blame)
+  }
+
+  @Test func `power that a trial cuts is nobody's failure`() {
+    let error = StorageError(.powerLost, .write, "file")
+    #expect(SeamMeter.blame(error, hasFaults: false, openFiles: 1, partitions: 1) == .engine)
+  }
+}
