@@ -14,7 +14,7 @@ final class ArmedFault: @unchecked Sendable {
   private(set) var firings = 0
   private var since: Instant?
   /// Space has been freed.
-  var isOver = false
+  private var isOver = false
   /// A write was cut short for want of space: the next one is refused.
   var refusesNext = false
   /// For the fault's own choices.
@@ -54,7 +54,17 @@ final class ArmedFault: @unchecked Sendable {
   }
 
   /// It was claimed and has not fired, or this firing is to be counted with the next.
-  func release() { firings -= 1 }
+  func release() {
+    firings -= 1
+    if firings == 0, !refusesNext { since = nil }
+  }
+
+  /// Ends what has begun.
+  func freeSpace() {
+    if firings == 0 && !refusesNext { return }
+    isOver = true
+    refusesNext = false
+  }
 }
 
 /// What a file's completed writes have left volatile, for the receipts of failed syncs.

@@ -84,7 +84,7 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
 
   /// Space has been freed past the seam: ends faults that last until then.
   public func freeSpace() {
-    for one in armed where one.planned.lasting == .untilSpaceFreed && one.firings > 0 { one.isOver = true }
+    for one in armed where one.planned.lasting == .untilSpaceFreed { one.freeSpace() }
   }
 
   /// From here on nothing passes; what is stalled for ever ends with `powerLost`.

@@ -51,6 +51,7 @@ public enum RestingFault: Hashable, Sendable, Codable {
     return .flipBits(path, places)
   }
 
+  /// The file that is edited.
   public var path: String {
     switch self {
     case .flipBits(let path, _), .zero(let path, _), .garbage(let path, _, seed: _), .stale(let path, at: _, _),
@@ -61,9 +62,9 @@ public enum RestingFault: Hashable, Sendable, Codable {
 
 /// The evidence of a `RestingFault`: which bytes are not what they were.
 public struct RestingFaultReceipt: Hashable, Sendable, Codable, CustomStringConvertible {
-  /// The medium is none the wiser where `destroyed` is empty: zeros over zeros, a duplicate.
   public var fault: RestingFault
-  /// Bytes whose content is another or gone, ascending; no others were changed.
+  /// Bytes whose content is another or gone, ascending; no others were changed. Empty for zeros over zeros, and for a
+  /// duplicate.
   public var destroyed: [FileRange]
   public var description: String
 }

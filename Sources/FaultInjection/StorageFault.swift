@@ -140,10 +140,11 @@ public struct TornWrite: Hashable, Sendable, Codable {
 public enum SyncFailure: String, Hashable, Sendable, Codable, CaseIterable {
   /// EIO; the pages stay dirty, a later sync makes them durable.
   case leavesDirty = "leaves-dirty"
-  /// EIO; the pages count as clean: a later sync succeeds and does not make them durable ("fsyncgate").
+  /// EIO; the pages count as clean: they stay readable, a later sync succeeds and does not make them durable
+  /// ("fsyncgate"; Rebello et al.: file systems always mark them clean, ext4 and XFS keep the new content readable).
   case marksClean = "marks-clean"
   /// Success, although the pages are marked clean like that; the next sync of the file, or directory, says EIO and
-  /// leaves its own pages dirty. Rebello et al., section 3.3: ext4 in data mode.
+  /// leaves its own pages dirty. Rebello et al.: when a failure is reported differs by file system and mode.
   case reportedLate = "reported-late"
 }
 
