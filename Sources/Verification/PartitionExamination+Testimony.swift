@@ -17,6 +17,28 @@ extension PartitionExamination {
     return isOwed
   }
 
+  /// Under `skip-corrupted`: a damaged operation that nothing testifies for looks like the torn part of a commit, and a
+  /// log ends where that begins. What stands behind it, and is not testified for either, may have been in the same
+  /// commit: it goes with it.
+  mutating func excuseWhatStandsBehindTheUntestified() {
+    guard contract.recovery == .skipCorrupted else { return }
+    var first: (base: Int64, damage: Int)?
+    for place in duties.indices where duties[place].isTouched && duties[place].reportableDamage >= 0 {
+      let damage = Int(duties[place].reportableDamage)
+      guard duties[place].base < first?.base ?? .max, !isTestified(place, damage) else { continue }
+      first = (duties[place].base, damage)
+    }
+    guard let first else { return }
+    for place in duties.indices
+    where duties[place].kind == .required && duties[place].base > first.base && served.servedOf[place] == 0
+      && operation(place).number < history.damages[first.damage].operationsBefore && !isTestified(place, first.damage)
+    {
+      duties[place].isDamaged = true
+    }
+    requiredEnd = 0
+    summarizeDuties()
+  }
+
   private mutating func isTestified(_ place: Int, _ damage: Int) -> Bool {
     let damaged = operation(place)
     let (operations, crashes) = (history.damages[damage].operationsBefore, history.damages[damage].crashesBefore)

@@ -13,7 +13,7 @@ struct PartitionExamination {
   /// This look's own reports for this partition, and those of all looks so far.
   let ownReports: [OffsetRange]
   let reports: [OffsetRange]
-  let duties: [Duty]
+  var duties: [Duty]
 
   var served: ServedLog
   var counts = MessageCounts()
@@ -65,6 +65,7 @@ struct PartitionExamination {
     summarizeDuties()
     noteProbes()
     judgeServed(&ledger)
+    excuseWhatStandsBehindTheUntestified()
     judgeOperations(&ledger)
     judgeWatermarks(&ledger)
     judgeProbes(&ledger)
@@ -93,7 +94,7 @@ struct PartitionExamination {
     }
   }
 
-  private mutating func summarizeDuties() {
+  mutating func summarizeDuties() {
     var touched: [OffsetRange] = []
     for damage in history.damages[..<mark.damages] where damage.partition.index == partition.slot {
       guard let ranges = damage.touched else {

@@ -74,10 +74,29 @@ struct TestimonyTests {
     Self.damage(&story, damaged)
     for offset in damaged..<(damaged + 3) { story.logs[0][offset] = nil }
     #expect(Self.judge(story).verdict == .held, "\(Self.judge(story).text)")
-    // What was not touched may not go with it.
+    // A torn commit ends where the tear begins: the other one may go with it, in this restart and the next.
+    story.logs[0].removeLast(6)
+    let first = story.look()
+    #expect(Self.judge(story).verdict == .held, "\(Self.judge(story).text)")
+    #expect(Self.judge(story, .always, .truncateAtCorruption).verdict == .held)
+    story.append(0, count: 4)
+    story.crash(.processKill)
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.look()])
+    #expect(judgement.verdict == .held, "\(judgement.text)")
+    // What stands before it may not.
+    story.logs[0].removeFirst(1)
+    #expect(Self.judge(story).verdict == .violated)
+  }
+
+  /// The one behind was sent when the damaged one had been answered: another commit, which must stay.
+  @Test func whatStandsBehindATestifiedOneStays() {
+    var story = Self.story()
+    story.wait(.milliseconds(1))
+    story.append(0, count: 3)
+    story.crash(.processKill)
+    Self.damage(&story, 10)
     story.logs[0].removeLast(6)
     #expect(Self.judge(story).violated.contains(.noAcknowledgedLoss))
-    #expect(Self.judge(story, .always, .truncateAtCorruption).verdict == .held)
   }
 
   /// In one moment of virtual time only the producer's own order tells.
