@@ -15,6 +15,7 @@ final class ArmedFault: @unchecked Sendable {
   private var since: Instant?
   /// Space has been freed.
   private var isOver = false
+  private var isLifted = false
   /// A write was cut short for want of space: the next one is refused.
   var refusesNext = false
   /// For the fault's own choices.
@@ -29,7 +30,8 @@ final class ArmedFault: @unchecked Sendable {
   }
 
   func isArmed(at now: Instant) -> Bool {
-    switch planned.lasting {
+    if isLifted { return false }
+    return switch planned.lasting {
     case .once: firings < 1
     case .times(let n): firings < n
     case .sticky: true
@@ -57,6 +59,12 @@ final class ArmedFault: @unchecked Sendable {
   func release() {
     firings -= 1
     if firings == 0, !refusesNext { since = nil }
+  }
+
+  /// Ends it, begun or not.
+  func lift() {
+    isLifted = true
+    refusesNext = false
   }
 
   /// Ends what has begun.

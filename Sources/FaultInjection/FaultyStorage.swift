@@ -87,6 +87,15 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     for one in armed where one.planned.lasting == .untilSpaceFreed { one.freeSpace() }
   }
 
+  /// All faults are over, and every sector can be read again: the device has been replaced, say.
+  public func lift() {
+    for one in armed { one.lift() }
+    readOnly = nil
+    unreadable = [:]
+    lateReports = [:]
+    lateDirectoryReports = [:]
+  }
+
   /// From here on nothing passes; what is stalled for ever ends with `powerLost`.
   public func cut() {
     isCut = true

@@ -4,7 +4,7 @@ import LogModel
 public enum Axis: String, Hashable, Sendable, CaseIterable {
   case messages, partitions, sync, recovery, crash
   case crashAt = "crash-at"
-  case storage, defect, producers, batch
+  case storage, defect, fault, producers, batch
   case messageSize = "message-size"
 
   static let names = allCases.map(\.rawValue)
@@ -90,7 +90,7 @@ extension Axis {
     case .partitions, .producers: 1...10_000
     case .batch: 1...1_000_000
     case .messageSize: MessageContent.minimumSize...(64 << 20)
-    case .sync, .recovery, .crash, .crashAt, .storage, .defect: 0...0
+    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault: 0...0
     }
   }
 
@@ -116,6 +116,8 @@ extension Axis {
     case .crash: return try word("crash kind", CrashKind.allCases.map(\.rawValue))
     case .storage: return try word("storage", StorageName.allCases.map(\.rawValue))
     case .defect: return try word("defect", ["none"] + vocabulary.defects)
+    // One of the scenario's own `fault-cases`: its parser checks the name.
+    case .fault: return .text(text)
     case .crashAt:
       guard let point = CrashPoint(text) else {
         throw .malformed(text, of: rawValue, expected: "end, a share like 50%, or a number of messages")

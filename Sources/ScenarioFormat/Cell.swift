@@ -44,6 +44,8 @@ public struct Cell: Hashable, Sendable {
   public let storage: StorageName?
   /// Nil for the sound engine.
   public let defect: String?
+  /// The fault case, where the matrix has several.
+  public let fault: String?
   public internal(set) var faults: [FaultSpecification]
   public internal(set) var expectation = CellExpectation.held
   /// The suites that it belongs to.
@@ -72,6 +74,7 @@ public struct Cell: Hashable, Sendable {
     case .crashAt: .text(crashAt.description)
     case .storage: .text(storage?.rawValue ?? "auto")
     case .defect: .text(defect ?? "none")
+    case .fault: .text(fault ?? "none")
     }
   }
 
@@ -107,7 +110,9 @@ public struct Cell: Hashable, Sendable {
     self.storage = values[.storage].flatMap { StorageName(rawValue: $0.description) }
     let defect = word(.defect) { $0 }
     self.defect = defect == "none" ? nil : defect
-    self.faults = scenario.faults
+    let fault = word(.fault) { $0 }
+    self.fault = fault == "none" ? nil : fault
+    self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])
     self.limits = scenario.limits
   }
 }

@@ -46,6 +46,7 @@ public struct FaultGrammar: Hashable, Sendable {
       case word([String])
       case integer(ClosedRange<Int>)
       case size
+      case duration
       case anyText
     }
 

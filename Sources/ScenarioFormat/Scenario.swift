@@ -50,6 +50,8 @@ public struct Scenario: Hashable, Sendable {
   let dimensions: [Dimension]
   let exclusions: [Condition]
   let faults: [FaultSpecification]
+  /// What each value of the axis `fault` adds to them; `none` adds nothing.
+  let faultCases: [String: [FaultSpecification]]
   let overrides: [Override]
   let rules: [ExpectationRule]
   let suites: [Suite]

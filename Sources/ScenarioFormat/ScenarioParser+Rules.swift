@@ -1,3 +1,5 @@
+import LogModel
+
 /// The values that the cells of a scenario have on each axis: what a condition may name.
 struct Choices {
   var fixed: [Axis: AxisValue]
@@ -134,6 +136,19 @@ extension SourceReader {
     }
   }
 
+  /// `fault-cases: { torn: [torn-write: { target: batch }] }`: what the values of the axis `fault` stand for.
+  mutating func faultCases(_ node: SourceNode) -> [String: [FaultSpecification]] {
+    var cases: [String: [FaultSpecification]] = [:]
+    for entry in entries(node, "fault-cases") ?? [] {
+      guard isSlug(entry.key), entry.key != "none" else {
+        _ = malformedSlug(entry.key, "fault case", entry.keyPosition)
+        continue
+      }
+      cases[entry.key] = faults(entry.value)
+    }
+    return cases
+  }
+
   mutating func faults(_ node: SourceNode) -> [FaultSpecification] {
     (list(node, "faults") ?? []).compactMap { item in
       switch item.content {
@@ -183,6 +198,8 @@ extension FaultGrammar.Parameter {
     case .word(let known): if !known.contains(text) { throw .unknownWord(text, of: name, known: known) }
     case .integer(let allowed): _ = try integer(text, of: name, allowed: allowed)
     case .size: if byteCount(text) == nil { throw .malformed(text, of: name, expected: "a size like 4KiB") }
+    case .duration:
+      if DurationText.parse(text) == nil { throw .malformed(text, of: name, expected: "a duration like 100ms") }
     case .anyText: break
     }
   }

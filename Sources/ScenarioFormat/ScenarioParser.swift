@@ -55,7 +55,7 @@ public enum ScenarioParser {
 
 extension SourceReader {
   private static let keys = [
-    "name", "title", "story", "seed", "workload", "matrix", "crash", "exclude", "faults", "overrides", "expect",
+    "name", "title", "story", "seed", "workload", "matrix", "crash", "exclude", "faults", "fault-cases", "overrides", "expect",
     "must-catch", "suites", "limits",
   ]
 
@@ -84,6 +84,13 @@ extension SourceReader {
     let choices = Choices(fixed: fixed, dimensions: dimensions)
     let exclusions = keys["exclude"].map { self.conditions($0.value, "exclude", choices) } ?? []
     let faults = keys["faults"].map { self.faults($0.value) } ?? []
+    let cases = keys["fault-cases"].map { self.faultCases($0.value) } ?? [:]
+    for dimension in dimensions where dimension.axis == .fault {
+      let known = ["none"] + cases.keys.sorted()
+      for (value, position) in zip(dimension.values, dimension.valuePositions) where !known.contains(value.description) {
+        note(position, .unknownWord(value.description, of: "fault case", known: known))
+      }
+    }
     let overrides = keys["overrides"].map { self.overrides($0.value, choices) } ?? []
     var rules = keys["expect"].map { self.rules($0.value, choices) } ?? []
     rules += keys["must-catch"].map { mustCatch($0.value, choices) } ?? []
@@ -98,7 +105,7 @@ extension SourceReader {
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", file: file, seed: seed, topic: workload.topic,
       appendBetween: workload.appendBetween, fixed: fixed, dimensions: dimensions, exclusions: exclusions,
-      faults: faults, overrides: overrides, rules: rules, suites: suites, limits: limits)
+      faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
     noteLargeBatches(of: scenario, workload.positions)
     guard errors.isEmpty else { return nil }
@@ -108,7 +115,7 @@ extension SourceReader {
   private static let defaults: [Axis: AxisValue] = [
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
-    .crashAt: .text("end"), .defect: .text("none"),
+    .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {

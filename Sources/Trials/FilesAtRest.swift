@@ -1,6 +1,8 @@
+import FaultInjection
 import Foundation
 import Glibc
 import LogModel
+import Storage
 
 /// The engine's files while no engine runs.
 struct FilesAtRest: RestingDamage.Medium {
@@ -34,15 +36,7 @@ struct FilesAtRest: RestingDamage.Medium {
     return body(UnsafeRawBufferPointer(start: memory, count: size))
   }
 
-  func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError) {
-    let descriptor = Glibc.open(folder + "/" + path, O_RDWR | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .system("open", path, errno) }
-    defer { close(descriptor) }
-    var value: UInt8 = 0
-    guard pread(descriptor, &value, 1, off_t(byte)) == 1 else { throw .faultMissed("\(path) has no byte \(byte)") }
-    value ^= 1 << bit
-    guard pwrite(descriptor, &value, 1, off_t(byte)) == 1, fsync(descriptor) == 0 else {
-      throw .system("flip a bit of", path, errno)
-    }
+  func apply(_ fault: RestingFault) throws(TrialError) -> RestingFaultReceipt {
+    do throws(StorageError) { return try fault.apply(to: RestingFolder(folder)) } catch { throw .faultMissed("\(error)") }
   }
 }

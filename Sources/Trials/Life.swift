@@ -7,6 +7,11 @@ import WriteAheadLog
 
 /// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
 struct Life: Sendable {
+  /// What a life is doing, for triggers and in the trace.
+  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close"]
+  /// Times that an engine is opened again where a fault has kept it from opening, before the fault is lifted.
+  static let openings = 3
+
   static let group = "tornlog"
 
   let spec: TrialSpec
@@ -14,11 +19,14 @@ struct Life: Sendable {
   let storage: any Storage
   let journal: Journal
   let parts: EngineParts
+  let faults: SeamFaults
 
-  init(_ spec: TrialSpec, number: Int, on storage: any Storage, _ journal: Journal) throws(TrialError) {
+  /// - Parameter faults: their storage is what the engine gets.
+  init(_ spec: TrialSpec, number: Int, _ faults: SeamFaults, _ journal: Journal) throws(TrialError) {
     self.spec = spec
     self.number = number
-    self.storage = storage
+    self.faults = faults
+    storage = faults.storage
     self.journal = journal
     journal.stage = .harness
     journal.beginLife()
@@ -48,7 +56,22 @@ struct Life: Sendable {
     case refused(String)
   }
 
+  /// Opens the engine. Where a fault at the seam has kept it from opening, it is opened again, as its operator would, and
+  /// the fault is lifted if that does not help: a fault that has gone must not keep it closed.
   func open() async -> Outcome {
+    begin(number == 0 ? "open" : "recover")
+    for attempt in 1... {
+      let fired = faults.receipts.count
+      let outcome = await openOnce()
+      guard case .refused = outcome, faults.receipts.count > fired else { return outcome }
+      if attempt >= Self.openings { faults.lift() }
+    }
+    preconditionFailure("an endless loop has ended")
+  }
+
+  private func begin(_ phase: String) { storage.note(.phase(phase)) }
+
+  private func openOnce() async -> Outcome {
     journal.stage = .harness
     PeakMemory.reset()
     let before = PeakMemory.read().resident
@@ -68,6 +91,7 @@ struct Life: Sendable {
 
   /// Creates the topic. An error is the engine's: the trial goes on without one.
   func createTopic(_ engine: PartitionEngine) async {
+    begin("create")
     journal.stage = .harness
     let rows = (0..<spec.partitions).map { journal.create(PartitionID($0), at: loop.now) }
     var outcome = Verification.Outcome.acknowledged
@@ -81,12 +105,18 @@ struct Life: Sendable {
   }
 
   func produce(_ workload: Workload, _ engine: PartitionEngine, answered: @escaping @Sendable (Int) -> Void) async {
+    begin(number == 0 ? "produce" : "append")
     journal.stage = .producing
-    await workload.run(on: engine, loop: loop, journal: journal, answered: answered)
+    let total = Double(max(1, workload.messages))
+    await workload.run(on: engine, loop: loop, journal: journal) { [faults] messages in
+      faults.progress(Double(messages) / total * 100)
+      answered(messages)
+    }
   }
 
   /// Commits an offset of a consumer group in each partition: half of what may be consumed.
   func commitOffsets(_ engine: PartitionEngine) async {
+    begin("commit")
     for number in 0..<spec.partitions {
       let partition = PartitionID(number)
       let offset: Offset
@@ -106,18 +136,24 @@ struct Life: Sendable {
     }
   }
 
-  /// - Parameter faults: those that have fired.
-  func look(_ engine: PartitionEngine, _ faults: [Receipt], _ recovery: EngineRecovery?) async -> Observation {
+  /// - Parameters:
+  ///   - faults: those at rest that have been done.
+  ///   - earlier: receipts of the lives before.
+  func look(
+    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [SeamReceipt], _ recovery: EngineRecovery?
+  ) async -> Observation {
+    begin("look")
     journal.stage = .harness
     let look = Look(
-      engine: engine, topic: spec.topic, group: Self.group, journal: journal,
+      engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
-    return await look.take(Judging.history(spec, journal, faults), recovery: recovery)
+    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery)
   }
 
   /// Ends the life in order.
   /// - Returns: what the reader should know of a close that failed.
   func close(_ engine: PartitionEngine) async -> [String] {
+    begin("close")
     journal.stage = .closing
     defer { journal.stage = .harness }
     do throws(EngineError) {

@@ -16,6 +16,7 @@ struct Look {
   let group: String
   /// Told who is at work: the engine, asked something, or this look's own bookkeeping.
   let journal: Journal
+  let faults: SeamFaults
   let random: SeededGenerator
 
   func take(_ history: History, recovery: EngineRecovery?) async -> Observation {
@@ -123,13 +124,17 @@ struct Look {
       journal.answered()
       journal.stage = .harness
     }
-    do throws(EngineError) {
-      try await engine.fetch(topic, partition, from: offset, maxBytes: maxBytes, into: response)
-      return nil
-    } catch .log(_, .damaged(let range)) {
-      return range
-    } catch {
-      throw error
+    // A consumer asks again where a fault has cut its question off; an error without a fault is an answer.
+    while true {
+      let fired = faults.receipts.count
+      do throws(EngineError) {
+        try await engine.fetch(topic, partition, from: offset, maxBytes: maxBytes, into: response)
+        return nil
+      } catch .log(_, .damaged(let range)) {
+        return range
+      } catch {
+        guard faults.receipts.count > fired, faults.receipts.count < Self.patience else { throw error }
+      }
     }
   }
 

@@ -25,6 +25,7 @@ struct ModelTrial {
     var reply = PhaseReply(storageName: "memory")
     var looks: [Observation] = []
     var faults: [Receipt] = []
+    var seam: [SeamReceipt] = []
     var crashed = false
   }
 
@@ -39,7 +40,7 @@ struct ModelTrial {
       journal.stage = .harness
       if number == 1 {
         let history = Judging.history(spec, journal, [])
-        for (index, fault) in spec.faults.enumerated() {
+        for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
           var receipt = try RestingDamage(spec: spec, history: history).apply(fault, number: index, to: disk)
           receipt.row = journal.rowCount
           notes.faults.append(receipt)
@@ -48,10 +49,16 @@ struct ModelTrial {
       }
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = SeamMeter(MemoryStorage(disk: disk, loop: loop), journal, spec)
-      let storage = between(trace.map { TracingStorage(machine, trace: $0) } ?? machine)
+      let seam = try SeamFaults(
+        spec, life: number, on: between(trace.map { TracingStorage(machine, trace: $0) } ?? machine), journal,
+        earlier: notes.seam, keep: { _ in })
+      if spec.hasSeamFaults {
+        for path in disk.paths { if let bytes = disk.read(path) { bytes.withUnsafeBytes { seam.note(path, $0) } } }
+      }
+      let storage = seam.storage
       storage.note(.phase("life \(number)"))
       if number == 1 { for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) } }
-      let life = try Life(spec, number: number, on: storage, journal)
+      let life = try Life(spec, number: number, seam, journal)
       notes.crashed = false
       journal.thaw()
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
@@ -60,16 +67,18 @@ struct ModelTrial {
         notes.reply.hang = "life \(number) \(how) while \(journal.stage)"
         _ = disk.processKill(seed: spec.seed)
       }
+      notes.seam += seam.receipts
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it.
       _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
       if notes.reply.hang != nil || notes.reply.refusal != nil { break }
     }
     journal.stage = .judging
-    var judgement = Judging.judge(spec, journal, notes.faults, notes.looks)
-    judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults)).complete(
+    var judgement = Judging.judge(spec, journal, notes.faults, notes.seam, notes.looks)
+    judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
       judgement.checks, on: disk)
     notes.reply.judgement = judgement
+    notes.reply.seamReceipts = notes.seam
     return notes.reply
   }
 
@@ -93,10 +102,10 @@ struct ModelTrial {
         } else {
           await life.produce(Workload(spec), engine) { _ in }
           await life.commitOffsets(engine)
-          notes.looks.append(await life.look(engine, notes.faults, nil))
+          notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
         }
       } else {
-        notes.looks.append(await life.look(engine, notes.faults, recovery))
+        notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
         if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
       }
       if notes.crashed { return }
@@ -148,7 +157,7 @@ extension MemoryDisk: RestingDamage.Medium {
     return bytes.withUnsafeBytes(body)
   }
 
-  func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError) {
-    guard flipBit(path, byte: Int64(byte), bit: bit) else { throw .faultMissed("\(path) has no byte \(byte)") }
+  func apply(_ fault: RestingFault) throws(TrialError) -> RestingFaultReceipt {
+    do throws(StorageError) { return try fault.apply(to: self) } catch { throw .faultMissed("\(error)") }
   }
 }

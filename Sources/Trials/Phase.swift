@@ -41,6 +41,8 @@ struct PhaseReply: Codable {
   var recovery: EngineRecovery?
   var recoverySeconds: Double?
   var receipts: [Receipt] = []
+  /// Of faults at the seam, where no file keeps them.
+  var seamReceipts: [SeamReceipt] = []
   var notices: [String] = []
   var judgement: Judgement?
   /// The harness itself failed: the trial is unknown.
@@ -70,8 +72,8 @@ struct Receipt: Codable, Hashable {
   var kind: String
   var fired: Int
   var places: [String]
-  /// Offsets whose bytes were touched at rest, for the oracle.
-  var damage: [Damage] = []
+  /// Messages of which bytes were touched at rest.
+  var touched: [TouchedMessage] = []
   /// The journal's length when it happened.
   var row: Int = 0
 }
@@ -89,4 +91,6 @@ struct TrialFolder {
   /// What the first recovery cost, written before anything can kill the process.
   var recovery: String { "\(path)/recovery.json" }
   var faults: String { path + "/faults.json" }
+  /// Of faults at the seam.
+  var seamFaults: SeamReceiptFile { SeamReceiptFile(path: path + "/seam-faults.jsonl") }
 }

@@ -10,7 +10,8 @@ import WriteAheadLog
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), batchLimit: batchLimit)
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars,
+    batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
   static let batchLimit = BatchLimit(

@@ -40,9 +40,10 @@ struct RealTrial {
     var storage: any Storage
     var power: PowerLossStorage?
     var seam: SeamMeter
+    var faults: SeamFaults
   }
 
-  private func makeRig(_ journal: Journal) throws(TrialError) -> Rig {
+  private func makeRig(_ journal: Journal, _ notes: Notes) throws(TrialError) -> Rig {
     let loop = EventLoop()
     let files: FileStorage
     do throws(StorageError) {
@@ -56,7 +57,19 @@ struct RealTrial {
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
     }
-    return Rig(loop: loop, storage: between(top), power: power, seam: seam)
+    let file = folder.seamFaults
+    let faults = try SeamFaults(
+      spec, life: life, on: between(top), journal, earlier: try file.read(),
+      keep: { receipt in
+        do throws(TrialError) { try file.append(receipt) } catch { notes.fail(error) }
+      })
+    if spec.hasSeamFaults, life > 0 {
+      let medium = FilesAtRest(folder: folder.data, topic: spec.topic)
+      for partition in 0..<spec.partitions {
+        for path in try medium.files(of: PartitionID(partition)) { try medium.read(path) { faults.note(path, $0) } }
+      }
+    }
+    return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
   }
 
   func produce() throws(TrialError) -> PhaseReply {
@@ -73,7 +86,7 @@ struct RealTrial {
       } else {
         await life.produce(Workload(spec), engine) { _ in }
         await life.commitOffsets(engine)
-        notes.look = await life.look(engine, [], nil)
+        notes.look = await life.look(engine, [], [], nil)
       }
     }
   }
@@ -86,7 +99,7 @@ struct RealTrial {
     var fresh: [Receipt] = []
     if life == 1 {
       let history = Judging.history(spec, journal, faults)
-      for (index, fault) in spec.faults.enumerated() {
+      for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
         var receipt = try RestingDamage(spec: spec, history: history).apply(
           fault, number: index, to: FilesAtRest(folder: folder.data, topic: spec.topic))
         receipt.row = journal.rowCount
@@ -95,8 +108,9 @@ struct RealTrial {
       faults += fresh
       if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
     }
+    let earlier = try folder.seamFaults.read()
     return try live(journal, fresh) { [faults] life, engine, recovery, notes, _ in
-      notes.look = await life.look(engine, faults, recovery)
+      notes.look = await life.look(engine, faults, earlier, recovery)
       if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
     }
   }
@@ -106,11 +120,11 @@ struct RealTrial {
     _ journal: Journal, _ receipts: [Receipt],
     _ body: @escaping @Sendable (Life, PartitionEngine, EngineRecovery, Notes, @escaping @Sendable (Bool) -> Void) async -> Void
   ) throws(TrialError) -> PhaseReply {
-    let rig = try makeRig(journal)
-    let life = try Life(spec, number: life, on: rig.storage, journal)
+    let notes = Notes()
+    let rig = try makeRig(journal, notes)
+    let life = try Life(spec, number: life, rig.faults, journal)
     rig.storage.note(.phase("life \(life.number)"))
     for receipt in receipts { rig.storage.note(.fault("\(receipt.kind): \(receipt.places.first ?? "")")) }
-    let notes = Notes()
     notes.reply.receipts = receipts
     notes.reply.storageName = rig.storage.properties.name
     notes.reply.storageNotices = rig.storage.properties.notices.map { $0.replacing(folder.data, with: TrialFolder.anywhere) }

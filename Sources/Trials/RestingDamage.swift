@@ -1,5 +1,7 @@
+import FaultInjection
 import LogModel
 import Verification
+import WriteAheadLog
 
 /// Damage at rest, placed without the engine's help: the victim is a message that was acknowledged and is on the
 /// medium, found by its content, and what was touched follows from the history.
@@ -13,12 +15,11 @@ struct RestingDamage {
     func files(of partition: PartitionID) throws(TrialError) -> [String]
     /// The bytes of one file, for as long as `body` runs.
     func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value
-    func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError)
+    func apply(_ fault: RestingFault) throws(TrialError) -> RestingFaultReceipt
   }
 
-  /// - Throws: `TrialError.faultMissed` where nothing that was acknowledged is on the medium.
+  /// - Throws: `TrialError.faultMissed` where nothing that was acknowledged is on the medium, or nothing of the kind.
   func apply(_ fault: FaultSpec, number: Int, to medium: some Medium) throws(TrialError) -> Receipt {
-    guard fault.kind == "bit-flip" else { throw .unknownFault(fault.kind) }
     var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number)")
     let candidates = try requestsOnMedium(medium)
     guard let chosen = candidates.randomElement(using: &random) else {
@@ -26,27 +27,31 @@ struct RestingDamage {
         history.operations.contains { $0.outcome == .acknowledged }
           ? "nothing that was acknowledged is on the medium" : "nothing was acknowledged")
     }
-    let victim = history.operations[chosen]
-    let index = Int.random(in: 0..<victim.count, using: &random)
-    let partition = history.creations[victim.partition.index].partition.partition
-    guard let base = victim.baseOffset,
-      let place = try Self.find(
-        UInt64(victim.firstSequence + index), MessagesAtRest(spec, partition), partition, medium)
-    else { throw .faultMissed("message \(victim.firstSequence + index) of partition \(partition) is not on the medium") }
-    // Past the message's head, so that it is a wrong byte of this message and not another message.
-    let head = min(MessageContent.minimumSize, place.bytes.count - 1)
-    let byte = Int.random(in: (place.bytes.lowerBound + head)..<place.bytes.upperBound, using: &random)
-    let bit = Int.random(in: 0..<8, using: &random)
-    try medium.flipBit(place.path, byte: byte, bit: bit)
-    let offset = base + index
-    let text = "bit \(bit) of byte \(byte) of \(place.path): payload of offset \(offset) of partition \(partition)"
-    return Receipt(
-      kind: fault.kind, fired: 1, places: [text],
-      damage: [
-        Damage(
-          partition: victim.partition, kind: fault.kind, touched: [OffsetRange(from: offset, to: offset + 1)],
-          description: text)
-      ])
+    let operation = history.operations[chosen]
+    let partition = history.creations[operation.partition.index].partition.partition
+    let messages = MessagesAtRest(spec, partition)
+    func place(_ index: Int) throws(TrialError) -> (path: String, bytes: Range<Int>) {
+      let sequence = UInt64(operation.firstSequence + index)
+      guard let place = try Self.find(sequence, messages, partition, medium) else {
+        throw .faultMissed("message \(sequence) of partition \(partition) is not on the medium")
+      }
+      return place
+    }
+    let first = try place(0)
+    let victim = try RestingWords.Victim(
+      path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
+      last: place(operation.count - 1).bytes, size: try medium.read(first.path) { $0.count },
+      files: try medium.files(of: partition))
+    var places = MessagePlaces(spec)
+    for path in victim.files { try medium.read(path) { places.note(path, $0, at: 0) } }
+    var (texts, destroyed): ([String], [FileRange]) = ([], [])
+    for edit in try RestingWords.edits(fault, victim, &random) {
+      let receipt = try medium.apply(edit)
+      texts.append(receipt.description)
+      destroyed += receipt.destroyed
+    }
+    guard !destroyed.isEmpty else { throw .faultMissed("\(fault.kind) changed nothing: \(texts.joined(separator: "; "))") }
+    return Receipt(kind: fault.kind, fired: 1, places: texts, touched: places.messages(in: destroyed))
   }
 
   /// The acknowledged requests of which every message is on the medium, as numbers in the history: what a power cut

@@ -109,10 +109,10 @@ public enum Token {
     }
     var parameters: [String: String] = [:]
     for part in parts.dropFirst() {
-      guard let dash = part.firstIndex(of: "-"), grammar.parameters.contains(where: { $0.name == part[..<dash] }) else {
-        throw .badField(field)
-      }
-      parameters[String(part[..<dash])] = String(part[part.index(after: dash)...])
+      // Names may hold a dash themselves: the longest that fits.
+      let names = grammar.parameters.map(\.name).filter { part.hasPrefix($0 + "-") }
+      guard let name = names.max(by: { $0.count < $1.count }) else { throw .badField(field) }
+      parameters[name] = String(part.dropFirst(name.count + 1))
     }
     return FaultSpec(kind: kind, parameters: parameters)
   }

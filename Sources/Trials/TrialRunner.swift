@@ -22,6 +22,7 @@ final class TrialRunner: @unchecked Sendable {
     var judgement: Judgement?
     var runnerChecks: [CheckResult] = []
     var receipts: [Receipt] = []
+    var seamReceipts: [SeamReceipt] = []
     var notices: [String] = []
     var recovery = RecoveryFigures()
     var storageName = ""
@@ -46,6 +47,11 @@ final class TrialRunner: @unchecked Sendable {
       }
       if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
       if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { findings.judgement = reply.judgement }
+    }
+    if spec.hasSeamFaults {
+      let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
+      findings.receipts += seam.summaries
+      findings.doubts += spec.unfired(seam)
     }
     if let journal = try Journal.existing(place.journal) {
       findings.notices += Judging.notices(spec, journal)
@@ -92,6 +98,7 @@ final class TrialRunner: @unchecked Sendable {
 
   func take(_ reply: PhaseReply, _ findings: inout Findings) {
     findings.receipts += reply.receipts
+    findings.seamReceipts += reply.seamReceipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let judgement = reply.judgement { findings.judgement = judgement }
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {

@@ -56,10 +56,19 @@ public enum Worker {
 
 /// The oracle over what the lives of a trial left behind.
 enum Judging {
-  static func history(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt]) -> History {
-    journal.history(
-      seed: spec.seed, topic: spec.topic, group: Life.group,
-      damages: faults.flatMap { receipt in receipt.damage.map { (receipt.row, $0) } })
+  static func history(
+    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [SeamReceipt] = []
+  ) -> History {
+    var damages: [(row: Int, damage: Damage)] = []
+    if !faults.isEmpty || seam.contains(where: { !$0.touched.isEmpty }) {
+      let plain = journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: [])
+      damages = faults.flatMap { receipt in
+        receipt.touched.damage(kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, in: plain)
+          .map { (receipt.row, $0) }
+      }
+      damages = (damages + seam.damages(in: plain)).sorted { $0.row < $1.row }
+    }
+    return journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: damages)
   }
 
   static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> Judgement {
@@ -70,16 +79,21 @@ enum Judging {
       if let look = try JSONFile.read(Observation.self, from: folder.look(restart)) { looks.append(look) }
     }
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
-    var judgement = judge(spec, journal, faults, looks)
-    judgement.checks = Whereabouts(spec: spec, history: history(spec, journal, faults)).complete(
+    let seam = try folder.seamFaults.read()
+    var judgement = judge(spec, journal, faults, seam, looks)
+    judgement.checks = Whereabouts(spec: spec, history: history(spec, journal, faults, seam)).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data, topic: spec.topic))
     return judgement
   }
 
-  static func judge(_ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ looks: [Observation]) -> Judgement {
-    let history = history(spec, journal, faults)
-    var judgement = Oracle(Contract(sync: spec.syncPolicy, recovery: spec.recovery)).judge(history, looks)
-      .adding(.sendsAccepted(history))
+  static func judge(
+    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [SeamReceipt], _ looks: [Observation]
+  ) -> Judgement {
+    let history = history(spec, journal, faults, seam)
+    let contract = Contract(
+      sync: spec.syncPolicy, recovery: spec.recovery, refusingIncarnations: seam.refusingLives)
+    var judgement = Oracle(contract).judge(history, looks)
+      .adding(.sendsAccepted(history, refusing: contract.refusingIncarnations))
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(

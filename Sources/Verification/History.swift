@@ -58,19 +58,24 @@ public struct Damage: Hashable, Sendable, Codable {
   public var description: String
   /// False where no engine could notice, a sync that lies for one: then no report is owed.
   public var isDetectable: Bool
+  /// It happened to a running engine, at the seam, and not to files at rest: what the engine appends afterwards in that
+  /// life stands behind it.
+  public var isInLife: Bool
   /// Operations that had been submitted when it happened: later ones are not excused.
   public internal(set) var operationsBefore = 0
   /// Crashes, orderly closes among them, that had happened by then.
   public internal(set) var crashesBefore = 0
 
   public init(
-    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, description: String, isDetectable: Bool = true
+    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, description: String, isDetectable: Bool = true,
+    isInLife: Bool = false
   ) {
     self.partition = partition
     self.kind = kind
     self.touched = touched
     self.description = description
     self.isDetectable = isDetectable
+    self.isInLife = isInLife
   }
 }
 

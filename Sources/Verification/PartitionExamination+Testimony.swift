@@ -31,7 +31,7 @@ extension PartitionExamination {
     guard let first else { return }
     for place in duties.indices
     where duties[place].kind == .required && duties[place].base > first.base && served.servedOf[place] == 0
-      && operation(place).number < history.damages[first.damage].operationsBefore && !isTestified(place, first.damage)
+      && history.damages[first.damage].concerns(operation(place)) && !isTestified(place, first.damage)
     {
       duties[place].isDamaged = true
     }
@@ -41,14 +41,16 @@ extension PartitionExamination {
 
   private mutating func isTestified(_ place: Int, _ damage: Int) -> Bool {
     let damaged = operation(place)
-    let (operations, crashes) = (history.damages[damage].operationsBefore, history.damages[damage].crashesBefore)
+    // An orderly close after it testifies too, where the damage came to a running engine.
+    let done = history.damages[damage].crashesBefore + (history.damages[damage].isInLife ? 1 : 0)
+    let crashes = min(done, restart)
     if contract.sync != .never, damaged.incarnation < crashes,
       history.crashes[damaged.incarnation..<crashes].contains(where: { $0.kind == .none })
     {
       return true
     }
     // Operations stand in the order of submission: the last one that can testify is the best one.
-    guard let last = lastWitness(before: operations, damage) else { return false }
+    guard let last = lastWitness(of: damage) else { return false }
     if operation(last).incarnation > damaged.incarnation { return true }
     guard damaged.outcome == .acknowledged else { return false }
     let submitted = submittedAt(last)
@@ -61,9 +63,9 @@ extension PartitionExamination {
     return false
   }
 
-  private mutating func lastWitness(before operations: Int, _ damage: Int) -> Int? {
+  private mutating func lastWitness(of damage: Int) -> Int? {
     if let known = lastWitnesses[damage] { return known }
-    let last = duties.indices.last { operation($0).number < operations && canTestify($0) }
+    let last = duties.indices.last { history.damages[damage].concerns(operation($0)) && canTestify($0) }
     lastWitnesses[damage] = .some(last)
     return last
   }

@@ -119,7 +119,21 @@ struct PartitionExamination {
     }
     possibleEnd = max(possibleEnd, partition.trimmedBefore.rawValue) &+ unplaced
     damaged = OffsetRange.union(damaged)
-    if contract.recovery == .skipCorrupted { excused = damaged }
+    if contract.recovery == .skipCorrupted {
+      excused = damaged
+    } else {
+      // Before any recovery nothing is cut: what a running engine cannot read, it skips.
+      let fresh = history.damages[..<mark.damages].filter {
+        $0.partition.index == partition.slot && $0.isInLife && $0.crashesBefore == restart
+      }
+      let ranges = OffsetRange.union(fresh.flatMap { $0.touched ?? [] })
+      excused = OffsetRange.union(
+        duties.indices.compactMap { place in
+          let (base, count) = (duties[place].base, operation(place).count)
+          guard base >= 0, ranges.overlaps(base, base &+ Int64(count)) else { return nil }
+          return OffsetRange(from: Offset(base), to: Offset(base &+ Int64(count)))
+        })
+    }
   }
 
   private mutating func noteProbes() {

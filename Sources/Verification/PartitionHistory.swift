@@ -207,13 +207,13 @@ extension PartitionHistory {
   private func excuse(_ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
     guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
     var first = Int64.max
-    for place in duties.indices where operations[place].number < damage.operationsBefore && duties[place].base >= 0 {
+    for place in duties.indices where damage.concerns(operations[place]) && duties[place].base >= 0 {
       let base = duties[place].base
       guard ranges.overlaps(base, base &+ Int64(operations[place].count)) else { continue }
       first = min(first, base)
     }
     first = min(first, ranges[0].from.rawValue)
-    for place in duties.indices where operations[place].number < damage.operationsBefore && duties[place].base >= 0 {
+    for place in duties.indices where damage.concerns(operations[place]) && duties[place].base >= 0 {
       let base = duties[place].base
       let isTouched = ranges.overlaps(base, base &+ Int64(operations[place].count))
       guard isTouched || (recovery == .truncateAtCorruption && base >= first) else { continue }
@@ -221,5 +221,13 @@ extension PartitionHistory {
       if isTouched { duties[place].isTouched = true }
       if damage.isDetectable { duties[place].reportableDamage = Int32(number) }
     }
+  }
+}
+
+extension Damage {
+  /// Whether the operation may have been where the damage was done, or behind it: what was sent before it, and what the
+  /// same life sent after it, where the engine was running.
+  func concerns(_ operation: PartitionOperation) -> Bool {
+    operation.number < operationsBefore || (isInLife && operation.incarnation == crashesBefore)
   }
 }

@@ -75,6 +75,7 @@ extension PartitionLog {
       assignedOffset = first
       commit.failure = error
       if commit.isRecent { recent.removeAll() }
+      commit.isRecent = true  // and never will be, though the loop may not have had the leisure yet
       for batch in commit.batches { batch.waiter?.resume(returning: Commit.refusal) }
     }
   }

@@ -1,3 +1,4 @@
+@testable import FaultInjection
 import Foundation
 import Glibc
 import LogModel
@@ -111,7 +112,12 @@ import Verification
       contents[path]!.withUnsafeBytes(body)
     }
 
-    func flipBit(_ path: String, byte: Int, bit: Int) throws(TrialError) { flips.append((path, byte)) }
+    func apply(_ fault: RestingFault) throws(TrialError) -> RestingFaultReceipt {
+      guard case .flipBits(let path, let places) = fault else { throw .faultMissed("no bit flip") }
+      flips += places.map { (path, Int($0.byte)) }
+      return RestingFaultReceipt(
+        fault: fault, destroyed: places.map { FileRange(path, $0.byte..<$0.byte + 1) }, description: "flipped")
+    }
   }
 
   private func message(_ spec: TrialSpec, _ sequence: Int) -> [UInt8] {
@@ -136,13 +142,14 @@ import Verification
       let spec = spec(seed: seed)
       let shelf = Shelf()
       // Requests 3 and 4 are whole, of request 5 a part is there, request 9 was never acknowledged; at odd places.
-      shelf.contents["a"] = [1, 2, 3] + (15..<20).flatMap { [7] + message(spec, $0) }
-      shelf.contents["b"] = (20..<28).flatMap { message(spec, $0) + [9, 9] } + (45..<50).flatMap { message(spec, $0) }
+      let head = [UInt8](repeating: 0, count: 4096)
+      shelf.contents["topics/orders/0/a"] = head + [1, 2, 3] + (15..<20).flatMap { [7] + message(spec, $0) }
+      shelf.contents["topics/orders/0/b"] = head + (20..<28).flatMap { message(spec, $0) + [9, 9] } + (45..<50).flatMap { message(spec, $0) }
       let receipt = try RestingDamage(spec: spec, history: history(spec)).apply(bitFlip, number: 0, to: shelf)
-      let offset = try #require(receipt.damage.first?.touched?.first?.from.rawValue)
+      let offset = Int64(try #require(receipt.touched.first).sequence)
       #expect((15..<25).contains(offset), "\(receipt)")
       let flip = try #require(shelf.flips.first)
-      let start = flip.path == "a" ? 3 + 1 + Int(offset - 15) * 101 : Int(offset - 20) * 102
+      let start = 4096 + (flip.path.hasSuffix("a") ? 3 + 1 + Int(offset - 15) * 101 : Int(offset - 20) * 102)
       #expect((start + 24..<start + 100).contains(flip.byte))
     }
   }
@@ -151,7 +158,7 @@ import Verification
     let spec = spec()
     let damage = RestingDamage(spec: spec, history: history(spec))
     let shelf = Shelf()
-    shelf.contents["a"] = []
+    shelf.contents["topics/orders/0/a"] = []
     #expect(throws: TrialError.faultMissed("nothing that was acknowledged is on the medium")) {
       try damage.apply(bitFlip, number: 0, to: shelf)
     }

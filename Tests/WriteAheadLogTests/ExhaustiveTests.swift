@@ -149,6 +149,10 @@ import Testing
         }
         #expect(acknowledged[11] != nil, "\(policy), byte \(byte): no append is taken after the space came back")
         await storage.loop.sleep(until: storage.loop.now + .milliseconds(20))
+        let served = try await log.consume()
+        for (message, offset) in acknowledged {
+          #expect(served.contains { $0.message == message && $0.offset == offset }, "\(policy), byte \(byte): \(message) is not served")
+        }
         return acknowledged
       }
       if policy == .never { _ = harness.disk.processKill(seed: 1) } else { _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced) }

@@ -1,0 +1,135 @@
+import FaultInjection
+import LogModel
+import Storage
+import Verification
+
+/// Where the messages of the workload stand in the engine's files, found by their content: what a fault destroys, in bytes,
+/// becomes what it destroys in messages, without asking the engine.
+///
+/// The bytes between two messages belong to the second one's: headers stand before what they head.
+struct MessagePlaces {
+  struct Place: Hashable {
+    var bytes: Range<Int64>
+    var message: TouchedMessage
+  }
+
+  /// A segment's head: all of the segment's messages depend on it.
+  static let headBytes: Int64 = 4096
+
+  private let contents: [PartitionID: MessagesAtRest]
+  private var places: [String: [Place]] = [:]
+
+  init(_ spec: TrialSpec) {
+    contents = Dictionary(
+      uniqueKeysWithValues: (0..<spec.partitions).map { (PartitionID($0), MessagesAtRest(spec, PartitionID($0))) })
+  }
+
+  /// The partition whose files lie where `path` does: `topics/TOPIC/PARTITION/...`.
+  static func partition(of path: String) -> PartitionID? {
+    let parts = path.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+    guard parts.count == 4, parts[0] == "topics", let number = Int(parts[2]) else { return nil }
+    return PartitionID(number)
+  }
+
+  /// Notes the messages in `bytes`, which stand at `offset` of the file.
+  mutating func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
+    guard let partition = Self.partition(of: path), let messages = contents[partition] else { return }
+    var found: [Place] = []
+    messages.forEach(in: bytes) { place, sequence in
+      found.append(
+        Place(
+          bytes: offset + Int64(place.lowerBound)..<offset + Int64(place.upperBound),
+          message: TouchedMessage(partition: partition, sequence: sequence)))
+      return true
+    }
+    places[path, default: []] += found
+  }
+
+  /// The messages that `range` of `path` belongs to; all of them where it reaches into the segment's head.
+  func messages(in range: Range<Int64>, of path: String) -> [TouchedMessage] {
+    let all = (places[path] ?? []).sorted { $0.bytes.lowerBound < $1.bytes.lowerBound }
+    if range.lowerBound < Self.headBytes { return all.map(\.message) }
+    var found: [TouchedMessage] = []
+    var before = Self.headBytes
+    for place in all {
+      if range.overlaps(before..<place.bytes.upperBound) { found.append(place.message) }
+      before = max(before, place.bytes.upperBound)
+    }
+    return found
+  }
+
+  /// Those of all ranges, each once.
+  func messages(in ranges: [FileRange]) -> [TouchedMessage] {
+    Set(ranges.flatMap { messages(in: $0.range, of: $0.path) }).sorted()
+  }
+}
+
+/// Notes messages as they pass the seam. Stands above the faults and sees what the engine meant to write.
+final class MessageMap: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop.
+
+  private(set) var places: MessagePlaces
+  /// Segments whose head is not what it should be: what is written to them is lost with it.
+  var lostHeads: Set<String> = []
+  var onWriteBehindLostHead: ((_ path: String, _ bytes: Range<Int64>) -> Void)?
+
+  init(_ base: any Storage, _ spec: TrialSpec) {
+    places = MessagePlaces(spec)
+    super.init(base)
+  }
+
+  func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) { places.note(path, bytes, at: offset) }
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    places.note(paths[file], buffer[range], at: offset)
+    if !lostHeads.isEmpty, lostHeads.contains(paths[file]), offset >= MessagePlaces.headBytes {
+      onWriteBehindLostHead?(paths[file], offset..<offset + Int64(range.count))
+    }
+    return try await super.write(file, at: offset, from: buffer, range, durability)
+  }
+}
+
+/// A message that a fault has destroyed a part of, by its number in its partition's workload: what its offset is may
+/// not be known yet, or never.
+struct TouchedMessage: Hashable, Comparable, Codable {
+  var partition: PartitionID
+  var sequence: UInt64
+
+  static func < (a: Self, b: Self) -> Bool { (a.partition, a.sequence) < (b.partition, b.sequence) }
+}
+
+extension [TouchedMessage] {
+  /// What was destroyed of what had been acknowledged, in offsets.
+  func damage(
+    kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, in history: History
+  ) -> [Damage] {
+    var ranges: [PartitionSlot: [OffsetRange]] = [:]
+    var operations: [PartitionSlot: [Operation]] = [:]
+    for message in self {
+      guard let index = history.creations.firstIndex(where: { $0.partition.partition == message.partition }) else { continue }
+      let slot = PartitionSlot(index)
+      if operations[slot] == nil {
+        operations[slot] = history.operations.filter { $0.partition == slot }.sorted { $0.firstSequence < $1.firstSequence }
+      }
+      let sequence = Int(message.sequence)
+      let own = operations[slot] ?? []
+      // The last that begins at or before it.
+      var (low, high) = (0, own.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if own[middle].firstSequence <= sequence { low = middle + 1 } else { high = middle }
+      }
+      // What was never acknowledged is owed nothing, destroyed or not.
+      guard low > 0, sequence < own[low - 1].firstSequence + own[low - 1].count, let base = own[low - 1].baseOffset else {
+        continue
+      }
+      let offset = base + (sequence - own[low - 1].firstSequence)
+      ranges[slot, default: []].append(OffsetRange(from: offset, to: offset + 1))
+    }
+    return ranges.sorted { $0.key < $1.key }.map { slot, ranges in
+      Damage(partition: slot, kind: kind, touched: ranges, description: description, isDetectable: isDetectable, isInLife: isInLife)
+    }
+  }
+}
