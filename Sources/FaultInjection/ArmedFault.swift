@@ -16,8 +16,6 @@ final class ArmedFault: @unchecked Sendable {
   /// Space has been freed.
   private var isOver = false
   private var isLifted = false
-  /// A write was cut short for want of space: the next one is refused.
-  var refusesNext = false
   /// For the fault's own choices.
   var random: SeededGenerator
 
@@ -45,9 +43,7 @@ final class ArmedFault: @unchecked Sendable {
   }
 
   func count(_ call: StorageCall, in surroundings: TriggerCounter.Surroundings) -> TriggerCounter.Hit? {
-    let hit = counter.count(call, in: surroundings)
-    guard refusesNext, call.kind == .write else { return hit }
-    return .init(occurrence: hit?.occurrence ?? 0, byte: 0)
+    counter.count(call, in: surroundings)
   }
 
   func claim(at now: Instant) {
@@ -55,24 +51,25 @@ final class ArmedFault: @unchecked Sendable {
     if since == nil { since = now }
   }
 
-  /// It was claimed and has not fired, or this firing is to be counted with the next.
+  /// It was claimed and has not fired.
   func release() {
     firings -= 1
-    if firings == 0, !refusesNext { since = nil }
+    if firings == 0 { since = nil }
+  }
+
+  /// This firing is not of those that the plan counts.
+  func releaseIfCounted() {
+    switch planned.lasting {
+    case .once, .times: release()
+    case .sticky, .untilSpaceFreed, .duration: break
+    }
   }
 
   /// Ends it, begun or not.
-  func lift() {
-    isLifted = true
-    refusesNext = false
-  }
+  func lift() { isLifted = true }
 
   /// Ends what has begun.
-  func freeSpace() {
-    if firings == 0 && !refusesNext { return }
-    isOver = true
-    refusesNext = false
-  }
+  func freeSpace() { if firings > 0 { isOver = true } }
 }
 
 /// What a file's completed writes have left volatile, for the receipts of failed syncs.

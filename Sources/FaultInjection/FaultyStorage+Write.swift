@@ -135,11 +135,10 @@ extension FaultyStorage {
     let fits = room(store, hit)
     if fits > 0 {
       record(hit.armed, store.course, answer: .short(fits), .reported, detail: "the write that fills the disk")
-      hit.armed.refusesNext = true
-      hit.armed.release()
+      // The condition stays met: what follows is refused, and that is what counts.
+      hit.armed.releaseIfCounted()
       return try await put(store, part: 0..<fits)
     }
-    hit.armed.refusesNext = false
     let number = hit.armed.planned.fault.errno ?? ENOSPC
     record(hit.armed, store.course, answer: .error(number), .reported)
     try await pause(store.course.call)

@@ -138,7 +138,9 @@ extension CommandLineTests {
         "--repeat", "50", "--storage", storage, "--dir", disk.path, "--report", "terminal", "--report",
         "json=\(scratch.path("j"))", "--progress", "never",
       ])
-      try await Task.sleep(for: .milliseconds(700))
+      // The first trials are at work.
+      for _ in 0..<600 where try disk.entries == [] { try await Task.sleep(for: .milliseconds(50)) }
+      try await Task.sleep(for: .milliseconds(300))
       disk.fill()
       let ended = try await running.end()
       #expect(ended.code == 69, "\(ended)")

@@ -214,13 +214,16 @@ import Testing
       let f = try await s.open("f", [.write])
       try await s.write(f, bytes(10, 0x22), at: 0)
       #expect(crashes.value.isEmpty)
-      let told = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(10, 0x33), at: 0, .durable) }
+      let answer = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(10, 0x33), at: 0, .durable) }
       // A base that completes in place has answered before anybody can be in the middle of it.
-      if moment == .inFlight { for _ in 0..<4 { await s.loop.nextIdleTurn() } } else { #expect(told == .powerLost) }
+      if moment == .inFlight { for _ in 0..<4 { await s.loop.nextIdleTurn() } } else { #expect(answer == .powerLost) }
       #expect(crashes.value.count == 1)
       #expect(crashes.value == s.receipts)
       #expect(rig.content("f")?[0] == (moment == .submission ? 0x22 : 0x33))
       #expect(await toldRead(s, f, 0..<1) == .powerLost)
+      let late = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(10, 0x44), at: 0) }
+      #expect(late == .powerLost)
+      #expect(rig.content("f")?[0] == (moment == .submission ? 0x22 : 0x33), "a write after the crash was stored")
     }
   }
 }

@@ -254,6 +254,20 @@ import Testing
     }
   }
 
+  @Test(arguments: Base.available) func spaceThatIsFreedAfterTheShortWriteIsThere(_ base: Base) throws {
+    for isFreed in [true, false] {
+      let rig = try Rig(base)
+      try rig.run {
+        try await rig.fill("f", [])
+        let s = FaultyStorage(
+          rig.storage, plan: FaultPlan([PlannedFault(.noSpace, FaultTrigger([.write], .bytes(501)), .untilSpaceFreed)]))
+        #expect(try await Self.write(s, 0, count: 1000) == .bytes(500))
+        if isFreed { s.freeSpace() }
+        #expect(try await Self.write(s, 500, count: 500) == (isFreed ? .bytes(500) : .error(ENOSPC)))
+      }
+    }
+  }
+
   @Test(arguments: Base.losingPower) func aTornWriteCutsThePowerAtThatPoint(_ base: Base) throws {
     for isOn in [true, false] {
       let rig = try Rig(base)

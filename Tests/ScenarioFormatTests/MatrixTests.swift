@@ -99,14 +99,6 @@ import Testing
 }
 
 @Suite struct ShippedScenarioTests {
-  @Test func allOfThemParseAndHaveAQuickSuite() throws {
-    let scenarios = try ScenarioFiles.load([root + "/Scenarios"], vocabulary: vocabulary)
-    #expect(Set(scenarios.map(\.name)).isSuperset(of: ["ten-vs-hundred", "kill-mid-flight", "sync-policies"]))
-    for scenario in scenarios {
-      #expect(scenario.cells().contains { $0.tags.contains("quick") }, "\(scenario.name)")
-    }
-  }
-
   @Test func theMatrixOfTenVersusHundred() throws {
     let cells = try shipped("chronik/ten-vs-hundred.yaml").cells()
     // 8 volumes * 3 partitions * (sound: 3 policies * 2 crashes; 8 defects: 3 after a kill + always after a cut)

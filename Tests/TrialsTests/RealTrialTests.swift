@@ -42,8 +42,10 @@ import Verification
     let scratch = try TrialScratch()
     let reply = try ModelTrial(spec(crash: .processKill, storage: .memory), scratch.folder) { base in
       let layer = Meddling(base)
-      layer.onPass = { [unowned layer] (call, _) async throws(StorageError) in
-        if layer.phase == "life 2" { throw StorageError(errno: EIO, call.kind, call.path) }
+      nonisolated(unsafe) var isLast = false
+      layer.onNote = { if case .phase("life 2") = $0 { isLast = true } }
+      layer.onPass = { (call, _) async throws(StorageError) in
+        if isLast { throw StorageError(errno: EIO, call.kind, call.path) }
       }
       return layer
     }.run()

@@ -19,7 +19,7 @@ import Verification
     let trial = ModelTrial(spec, scratch.folder) { base in
       let layer = Meddling(base)
       layer.onNote = { note in
-        guard case .phase = note else { return }
+        guard case .phase(let name) = note, name.hasPrefix("life") else { return }
         usleep(1_100_000)
         do {
           judged.append(Timeout.judge(.model, spec, try Journal.existing(scratch.folder.journal), limit: 1))

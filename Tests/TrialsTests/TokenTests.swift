@@ -50,7 +50,7 @@ import Verification
   }
 
   @Test func `a fault that there is not is a mistake in the token`() throws {
-    #expect(throws: Token.Failure.unknownFault("meteor", known: ["bit-flip"])) {
+    #expect(throws: Token.Failure.unknownFault("meteor", known: Planning.vocabulary.faults.map(\.kind))) {
       try Token.decode(token(batch: 1, size: 100, fault: ".f=meteor/at-rest"))
     }
     #expect(throws: Token.Failure.badField("f=bit-flip/colour-red")) {

@@ -60,11 +60,11 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
 
   /// Runs `body` on a log over an unreliable storage.
   static func live<Value: Sendable>(
-    _ harness: LogHarness, at start: Int64 = 0,
+    _ harness: LogHarness, at start: Int64 = 0, latency: MemoryLatency = .disk,
     _ body: @escaping @Sendable (PartitionLog, UnreliableStorage) async throws -> Value
   ) throws -> Value {
     let loop = EventLoop(simulatedWithSeed: 1, startingAt: Instant(nanoseconds: start))
-    let storage = UnreliableStorage(MemoryStorage(disk: harness.disk, loop: loop, latency: .disk))
+    let storage = UnreliableStorage(MemoryStorage(disk: harness.disk, loop: loop, latency: latency))
     let configuration = harness.configuration
     let result = loop.run(limit: .seconds(3600)) { () async -> Result<Value, any Error> in
       do {
@@ -164,7 +164,7 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
   @Test func aFailedCommitIsNeverServed() throws {
     for policy in [Self.interval, .never] {
       let harness = LogHarness(policy: policy)
-      try Self.live(harness) { log, storage in
+      try Self.live(harness, latency: .zero) { log, storage in
         _ = try await log.append(message: 0)
         storage.failingWrites = [storage.writes + 1]
         do throws(LogError) {

@@ -1,0 +1,37 @@
+import Foundation
+import ScenarioFormat
+import Storage
+import Testing
+
+@testable import Trials
+
+@Suite struct ShippedScenarioTests {
+  static let scenarios: [Scenario] = {
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../Scenarios").path
+    do {
+      return try ScenarioFiles.load([root], vocabulary: Planning.vocabulary)
+    } catch {
+      Issue.record(error)
+      return []
+    }
+  }()
+
+  @Test func allOfThemParseAndHaveAQuickSuite() {
+    #expect(Set(Self.scenarios.map(\.name)).isSuperset(of: ["ten-vs-hundred", "kill-mid-flight", "sync-policies", "fault-kinds"]))
+    for scenario in Self.scenarios {
+      #expect(scenario.cells().contains { $0.tags.contains("quick") }, "\(scenario.name)")
+    }
+  }
+
+  /// Every kind of fault has a scenario, and every fault of a scenario crosses a token and back, and means something.
+  @Test func everyKindOfFaultIsUsed() throws {
+    var used: Set<String> = []
+    for cell in Self.scenarios.flatMap({ $0.cells() }) where used.isSuperset(of: cell.faults.map(\.kind)) == false || cell.messages < 300 {
+      let planned = try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: true)
+      #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
+      for fault in planned.spec.faults where !FaultWords.isResting(fault) { _ = try FaultWords.planned(fault, seed: 1) }
+      used.formUnion(cell.faults.map(\.kind))
+    }
+    #expect(used == Set(Planning.vocabulary.faults.map(\.kind)))
+  }
+}
