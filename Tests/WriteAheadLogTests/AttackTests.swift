@@ -8,6 +8,8 @@ import Testing
 /// Calls a hook before every operation but `close`.
 final class HookedStorage: StorageWrapper, @unchecked Sendable {
   var hook: ((StorageCall) async throws(StorageError) -> Void)?
+  /// After the operation took effect.
+  var afterHook: ((StorageCall) async throws(StorageError) -> Void)?
   private(set) var open = 0
 
   override func pass<Value>(
@@ -16,6 +18,7 @@ final class HookedStorage: StorageWrapper, @unchecked Sendable {
     if let hook { try await hook(call) }
     let value = try await operation()
     if call.kind == .open { open += 1 }
+    if let afterHook { try await afterHook(call) }
     return value
   }
 
