@@ -289,4 +289,80 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
       do { _ = try await EngineTests.produce(engine, "orders", 1, "x") } catch { Issue.record("\(error)") }
     }
   }
+
+  /// 3. On real files: a write that fails once, and the message that takes its offset.
+  @Test(arguments: [StorageChoice.posix, .ring], [true, false])
+  func aRefusedMessageIsNotServedFromRealFiles(_ choice: StorageChoice, _ isBusy: Bool) throws {
+    let machine = try Machine(choice)
+    defer { machine.remove() }
+    try machine.boot { storage in
+      let hooked = HookedStorage(storage)
+      let (engine, _) = try await PartitionEngine.open(hooked, Self.configuration)
+      try await engine.createTopic("orders", partitions: 2)
+      // Another partition has something to do all the time.
+      let busy = Task(executorPreference: storage.loop) {
+        while isBusy, !Task.isCancelled { await storage.loop.nextTurn() }
+      }
+      for n in 0..<20 {
+        _ = try await EngineTests.produce(engine, "orders", 0, "good-\(n)-a")
+        hooked.hook = { call throws(StorageError) in
+          guard call.kind == .write, call.flags == WriteDurability.durable.rawValue, call.path.hasPrefix("topics/orders/0/") else { return }
+          hooked.hook = nil
+          throw StorageError(errno: EIO, .write, call.path)
+        }
+        do {
+          _ = try await EngineTests.produce(engine, "orders", 0, "refused-\(n)")
+          Issue.record("acknowledged")
+        } catch {}
+        _ = try await EngineTests.produce(engine, "orders", 0, "good-\(n)-b")
+      }
+      busy.cancel()
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(5))
+      let texts = try await EngineTests.texts(engine, "orders", 0)
+      #expect(texts.filter { $0.hasPrefix("refused") } == [])
+      try await engine.close()
+    }
+  }
+
+  /// 19. A renewal that meets the release writes its term over the released one.
+  @Test func aReleasedLeaseIsFreeAtOnce() throws {
+    var refused = 0
+    for k in 0..<200 {
+      let machine = try Machine(.memory, seed: UInt64(k))
+      refused += try machine.boot(seed: UInt64(k)) { storage in
+        let lease = LeaseExclusion(duration: .milliseconds(30), clock: .following(storage.loop))
+        let claim = try await lease.claim(storage)
+        await storage.loop.sleep(until: storage.loop.now + .microseconds(9_700 + Int64(k) * 2))
+        await claim.release()
+        do throws(EngineError) {
+          let next = try await lease.claim(storage)
+          await next.release()
+          return 0
+        } catch { return 1 }
+      }
+    }
+    #expect(refused == 0, "\(refused) of 200 releases left a lease that runs")
+  }
+
+  /// 20. A group's committed offset is synced, what it has consumed is not: after a power loss it stands above the log,
+  /// and what is appended there is never consumed.
+  @Test func aCommittedOffsetDoesNotStandAboveTheLog() throws {
+    let machine = try Machine(.memory)
+    var configuration = Self.configuration
+    configuration.log.syncPolicy = .interval(.seconds(10))
+    let own = configuration
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, own)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<10 { _ = try await EngineTests.produce(engine, "orders", 0, "\(n)") }
+      try await engine.commitOffset(group: "g", "orders", 0, 10)
+    }
+    _ = machine.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+    try machine.boot(seed: 2) { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, own)
+      let end = try engine.watermarks("orders", 0).logEndOffset
+      let committed = try engine.committedOffset(group: "g", "orders", 0) ?? 0
+      #expect(committed <= end)
+    }
+  }
 }

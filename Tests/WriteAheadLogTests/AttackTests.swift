@@ -318,4 +318,26 @@ private final class Count: @unchecked Sendable { var opens = 0 }
       }
     }
   }
+
+  /// 21. interval, never, always, with kills between: what the first wrote and had not synced is synced by no one.
+  @Test func whatAnEarlierPolicyLeftUnsyncedIsSynced() throws {
+    var harness = LogHarness(policy: .interval(.seconds(10)))
+    try Self.live(harness) { log, _, _ in for n in 0..<20 { _ = try await log.append(message: n) } }
+    _ = harness.disk.processKill(seed: 1)
+    harness.configuration.syncPolicy = .never
+    try Self.live(harness, at: 1 << 40) { log, _, _ in for n in 20..<25 { _ = try await log.append(message: n) } }
+    _ = harness.disk.processKill(seed: 2)
+    harness.configuration.syncPolicy = .always
+    try Self.live(harness, at: 2 << 40) { log, _, _ in
+      #expect(log.durableOffset == 25)
+      _ = try await log.append(message: 25)
+      try await log.close()
+    }
+    _ = harness.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    try Self.live(harness, at: 3 << 40) { log, report, _ in
+      let found = try await log.consume().map(\.message)
+      #expect(report.damage.isEmpty)
+      #expect(found == Array(0..<26))
+    }
+  }
 }
