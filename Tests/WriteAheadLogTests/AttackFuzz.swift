@@ -1,0 +1,168 @@
+import Glibc
+import LogModel
+import Storage
+import Testing
+
+@testable import WriteAheadLog
+
+/// Random I/O errors (before or after the operation took effect), crashes, policy changes and deletions.
+@Suite struct AttackFuzz {
+  final class State: @unchecked Sendable {
+    var acked: [Int64: Int] = [:]  // offset: message
+    var refused: Set<Int> = []
+    var next = 0
+    var start: Offset = 0
+    var flaws: [String] = []
+  }
+
+  static func check(_ log: PartitionLog, _ state: State, _ label: String) async {
+    let content = MessageContent(seed: 1, topic: "orders", partition: 0)
+    let response = FetchResponse()
+    var seen: [Int: Int64] = [:]
+    var at = log.logStartOffset
+    while at < log.highWatermark {
+      do throws(LogError) {
+        try await log.fetch(from: at, maxBytes: 4096, into: response)
+        var first: Offset?
+        response.forEachRecord { record in
+          first = first ?? record.offset
+          guard case .intact(let n) = content.read(record.value) else { state.flaws.append("\(label): wrong bytes at \(record.offset)"); return }
+          let m = Int(n)
+          if let other = seen[m] { state.flaws.append("\(label): \(m) at \(other) and \(record.offset)") }
+          seen[m] = record.offset.rawValue
+          if state.refused.contains(m) { state.flaws.append("\(label): refused \(m) is served at \(record.offset)") }
+          if let own = state.acked[record.offset.rawValue], own != m { state.flaws.append("\(label): \(m) at \(record.offset) instead of \(own)") }
+        }
+        if first != at { state.flaws.append("\(label): fetch from \(at) begins at \(String(describing: first))") }
+        guard response.nextOffset > at else { state.flaws.append("\(label): no progress at \(at)"); return }
+        at = response.nextOffset
+      } catch {
+        state.flaws.append("\(label): fetch \(at): \(error)")
+        return
+      }
+    }
+    for (offset, m) in state.acked where Offset(offset) >= max(state.start, log.logStartOffset) && seen[m] != offset {
+      state.flaws.append("\(label): acked \(m) at \(offset) is at \(String(describing: seen[m])), log \(log.logStartOffset)..<\(log.highWatermark)")
+    }
+  }
+
+  @Test(arguments: 0..<8)
+  func everythingAcknowledgedSurvives(_ block: UInt64) throws {
+    for seed in block * 150..<block * 150 + 150 {
+      var random = SeededGenerator(seed: seed, stream: "attack")
+      let always = random.chance(1, in: 2)
+      var harness = LogHarness(seed: seed)
+      let state = State()
+      let mode = Int(seed % 3)  // 0: no recent batches; 1: recent, latencies of a disk; 2: recent, some lives without latency
+      if mode == 0 { harness.configuration.recentBytes = 0 }
+      for life in 0..<4 {
+        let policies: [SyncPolicy] = always ? [.always] : [.always, .interval(.milliseconds(5)), .never]
+        harness.configuration.syncPolicy = policies[Int.random(in: 0..<policies.count, using: &random)]
+        let rate = [0, 15, 40, 150][Int.random(in: 0..<4, using: &random)]
+        let zero = random.chance(1, in: 3) && mode != 1
+        let ops = Int.random(in: 5...80, using: &random)
+        let inner = random.next()
+        let hints = RecoveryHints(logStartOffset: state.start)
+        var faulting = false
+        _ = faulting
+        faulting = true
+        let closes = random.chance(1, in: 3)
+        func run(faults: Bool) throws {
+          let h = harness
+          try AttackLogTests.live(h, at: Int64(life * 2 + (faults ? 0 : 1)) << 40, latency: zero ? .zero : .disk, hints: hints, arm: { _ in }) { log, report, storage in
+            if !report.damage.isEmpty { state.flaws.append("\(seed)/\(life): damage \(report.damage)") }
+            await Self.check(log, state, "\(seed)/\(life) open")
+            let box = Box(inner)
+            if rate > 0 {
+              storage.hook = { call throws(StorageError) in
+                switch call.kind {
+                case .write, .sync, .syncDirectory, .open, .unlink, .linkCount:
+                  if call.kind == .open, call.flags == 0 { return }
+                  if box.random.chance(1, in: rate) {
+                    throw StorageError(errno: [EIO, ENOSPC, EAGAIN, EINTR][Int.random(in: 0..<4, using: &box.random)], call.kind, call.path)
+                  }
+                default: break
+                }
+              }
+              storage.afterHook = { call throws(StorageError) in
+                switch call.kind {
+                case .write, .unlink, .syncDirectory:
+                  if box.random.chance(1, in: rate) { throw StorageError(errno: EIO, call.kind, call.path) }
+                default: break
+                }
+              }
+            }
+            await withTaskGroup(of: Void.self) { group in
+              for producer in 0..<3 {
+                group.addTask(executorPreference: storage.loop) {
+                  let own = Box(inner &+ UInt64(producer) &+ 77)
+                  for _ in 0..<ops / 3 {
+                    let count = Int.random(in: 1...4, using: &own.random)
+                    let first = state.next
+                    state.next += count
+                    let size = [40, 200, 1000, 2900][Int.random(in: 0..<4, using: &own.random)]
+                    do throws(LogError) {
+                      let bytes = (first..<(first + count)).map { LogHarness.payload($0, size: size) }
+                      let base = try await log.append(recordCount: count, payloadBytes: count * size) { writer in
+                        for one in bytes { one.withUnsafeBytes { writer.append(value: $0) } }
+                      }
+                      for k in 0..<count { state.acked[base.rawValue + Int64(k)] = first + k }
+                      if own.random.chance(1, in: 40) {
+                        state.start = max(state.start, base)
+                        do throws(StorageError) { try await log.removeSegments(before: base) } catch {}
+                      }
+                    } catch {
+                      if error.isCertainFailure { for k in 0..<count { state.refused.insert(first + k) } }
+                    }
+                    if own.random.chance(1, in: 8) { await storage.loop.sleep(until: storage.loop.now + .milliseconds(Int64.random(in: 1...8, using: &own.random))) }
+                  }
+                }
+              }
+              group.addTask(executorPreference: storage.loop) {
+                for _ in 0..<6 {
+                  await storage.loop.sleep(until: storage.loop.now + .microseconds(700))
+                  await Self.check2(log, state, "\(seed)/\(life) live")
+                }
+              }
+            }
+            await Self.check2(log, state, "\(seed)/\(life) end")
+            if closes { do throws(StorageError) { try await log.close() } catch {} ; if storage.open != 0 { state.flaws.append("\(seed)/\(life): \(storage.open) handles") } }
+          }
+        }
+        do { try run(faults: true) } catch { state.flaws.append("\(seed)/\(life): \(error)") }
+        if always && random.chance(1, in: 2) {
+          _ = harness.disk.powerLoss(seed: seed, profile: random.chance(1, in: 2) ? .dropUnsynced : .posixMinimal)
+        } else {
+          _ = harness.disk.processKill(seed: seed)
+        }
+        if !state.flaws.isEmpty { break }
+      }
+      #expect(state.flaws.isEmpty, "mode \(mode) \(always) \(state.flaws.prefix(3))")
+    }
+  }
+
+  final class Box: @unchecked Sendable {
+    var random: SeededGenerator
+    init(_ seed: UInt64) { random = SeededGenerator(seed: seed, stream: "box") }
+  }
+
+  /// One fetch from each of a few acknowledged offsets.
+  static func check2(_ log: PartitionLog, _ state: State, _ label: String) async {
+    let content = MessageContent(seed: 1, topic: "orders", partition: 0)
+    let response = FetchResponse()
+    for (offset, m) in state.acked.sorted(by: { $0.key < $1.key }) where offset % 3 == 0 && Offset(offset) >= log.logStartOffset {
+      do throws(LogError) {
+        try await log.fetch(from: Offset(offset), maxBytes: 1, into: response)
+        var first: Int?
+        response.forEachRecord { record in
+          if first == nil, record.offset == Offset(offset), case .intact(let n) = content.read(record.value) { first = Int(n) }
+        }
+        if first != m { state.flaws.append("\(label): at \(offset) \(String(describing: first)), not \(m)") }
+      } catch {
+        if case .offsetOutOfRange = error { continue }
+        if case .storage = error { continue }
+        state.flaws.append("\(label): at \(offset) \(error)")
+      }
+    }
+  }
+}
