@@ -44,3 +44,13 @@ extension EngineError: CustomStringConvertible {
     }
   }
 }
+
+extension EngineError {
+  /// What the device said, where it was the device.
+  var storageError: StorageError? {
+    switch self {
+    case .storage(let error), .log(_, .storage(let error)), .log(_, .poisoned(let error)): error
+    default: nil
+    }
+  }
+}

@@ -45,7 +45,7 @@ public struct LeaseExclusion: WriterExclusion {
     self.clock = clock
   }
 
-  public func claim(_ storage: any Storage) async throws(EngineError) -> any WriterClaim {
+  public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
     do throws(StorageError) {
       try await storage.makeDirectory(DirectoryExclusion.claims)
       if let end = try await runningUntil(storage), end > clock.now() {
@@ -53,7 +53,7 @@ public struct LeaseExclusion: WriterExclusion {
         throw StorageError(errno: EAGAIN, .lock, "its lease runs for another \(left.nanoseconds / 1_000_000) ms")
       }
       let claim = try await DirectoryExclusion.claimEpoch(
-        storage, lock: nil, lease: LeaseTerm(duration: duration, clock: clock))
+        storage, above: floor, lock: nil, lease: LeaseTerm(duration: duration, clock: clock))
       storage.loop.spawn { await claim.renew() }
       return claim
     } catch {
@@ -88,7 +88,7 @@ public struct LeaseExclusion: WriterExclusion {
 /// No protection at all: for a directory that nothing else can reach, and for showing what happens where something can.
 public struct NoExclusion: WriterExclusion {
   public init() {}
-  public func claim(_ storage: any Storage) async throws(EngineError) -> any WriterClaim { UnguardedClaim() }
+  public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim { UnguardedClaim() }
 }
 
 private struct UnguardedClaim: WriterClaim {

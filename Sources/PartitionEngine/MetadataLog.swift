@@ -18,13 +18,19 @@ final class MetadataLog: @unchecked Sendable {
   static let mostSegments = 16
 
   let log: PartitionLog
+  private let loop: EventLoop
   private(set) var state: Metadata
   let recovery: RecoveryReport
+  /// Changes that are durable and not yet taken up, by their offset; everything before `applied` has been.
+  private var waiting: [Offset: [MetadataRecord]] = [:]
+  private var applied: Offset
 
-  private init(log: PartitionLog, state: Metadata, recovery: RecoveryReport) {
+  private init(log: PartitionLog, state: Metadata, recovery: RecoveryReport, loop: EventLoop) {
     self.log = log
+    self.loop = loop
     self.state = state
     self.recovery = recovery
+    applied = log.logEndOffset
   }
 
   static func open(
@@ -47,10 +53,14 @@ final class MetadataLog: @unchecked Sendable {
     }
     do throws(EngineError) {
       let (state, records) = try await replay(opened.log, opened.report)
-      let metadata = MetadataLog(log: opened.log, state: state, recovery: opened.report)
+      let metadata = MetadataLog(log: opened.log, state: state, recovery: opened.report, loop: storage.loop)
       // Every writer begins a segment of its own, so that restarts without number would leave as many files.
       if records > state.records.count * 2 + tolerance || opened.log.segmentBases.count > mostSegments {
-        try await metadata.compact()
+        // Where that fails the log stays as long as it is, and the next opening tries again.
+        do throws(EngineError) { try await metadata.compact() } catch .log(let source, .fenced(let epoch)) {
+          throw .log(source, .fenced(epoch))
+        } catch {}
+        metadata.applied = opened.log.logEndOffset
       }
       return metadata
     } catch {
@@ -67,43 +77,60 @@ final class MetadataLog: @unchecked Sendable {
     var invalid: String?
     let response = FetchResponse()
     var at = log.firstRetainedOffset
-    let begin = at
+    // What came before a snapshot is void: nothing may be missing after the last one.
+    var known: Offset? = at == 0 ? 0 : nil
+    var missing: Offset = report.damage.map(\.to).max() ?? 0
     while at < log.highWatermark {
       do throws(LogError) {
         try await log.fetch(from: at, maxBytes: 256 << 10, into: response)
+      } catch .damaged(let range) {
+        missing = max(missing, range.to)
+        at = max(range.to, at + 1)
+        continue
       } catch {
         throw .damagedMetadata("\(error)")
       }
-      var first: MetadataRecord?
       response.forEachRecord { record in
         let text = String(decoding: record.value, as: UTF8.self)
         guard let change = MetadataRecord(text: text) else {
           invalid = invalid ?? "record \(record.offset) is `\(text.prefix(60))`"
           return
         }
-        if first == nil { first = change }
+        if case .snapshot = change { known = record.offset }
         state.apply(change)
         count += 1
       }
       if let invalid { throw .damagedMetadata(invalid) }
-      if at == begin, begin > 0 {
-        guard case .snapshot = first else { throw .damagedMetadata("the records before \(begin) are missing") }
-      }
       at = response.nextOffset
     }
+    guard let known, missing <= known else { throw .damagedMetadata("the records before \(max(missing, log.firstRetainedOffset)) are missing") }
     return (state, count)
   }
 
   /// Makes the changes durable, then takes them up.
   func record(_ changes: [MetadataRecord]) async throws(EngineError) {
-    try await append(changes)
-    for change in changes { state.apply(change) }
+    let offset = try await append(changes)
+    waiting[offset] = changes
+    applyInOrder()
+    // Of an earlier change that is durable too the task has yet to be resumed.
+    while applied <= offset {
+      await loop.nextTurn()
+      applyInOrder()
+    }
   }
 
-  private func append(_ changes: [MetadataRecord]) async throws(EngineError) {
+  private func applyInOrder() {
+    while let next = waiting.removeValue(forKey: applied) {
+      for change in next { state.apply(change) }
+      applied = applied + next.count
+    }
+  }
+
+  @discardableResult
+  private func append(_ changes: [MetadataRecord]) async throws(EngineError) -> Offset {
     let texts = changes.map { Array($0.text.utf8) }
     do throws(LogError) {
-      _ = try await log.append(recordCount: texts.count, payloadBytes: texts.reduce(0) { $0 + $1.count }) { writer in
+      return try await log.append(recordCount: texts.count, payloadBytes: texts.reduce(0) { $0 + $1.count }) { writer in
         for text in texts { text.withUnsafeBytes { writer.append(value: $0) } }
       }
     } catch {

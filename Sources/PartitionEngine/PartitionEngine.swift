@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 import WriteAheadLog
@@ -82,7 +83,7 @@ public final class PartitionEngine: @unchecked Sendable {
   public static func open(
     _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
-    let claim = try await parts.exclusion.claim(storage)
+    let claim = try await parts.exclusion.claim(storage, above: try await newestEpoch(storage))
     let metadata: MetadataLog
     do throws(EngineError) {
       // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
@@ -103,9 +104,37 @@ public final class PartitionEngine: @unchecked Sendable {
     return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
   }
 
+  /// The highest epoch in the name of any segment. Every claim is above it, also where the claims themselves are gone.
+  private static func newestEpoch(_ storage: any Storage) async throws(EngineError) -> Epoch {
+    var newest = Epoch(0)
+    do throws(StorageError) {
+      var directories = [MetadataLog.directory]
+      for topic in try await names(in: "topics", storage) where topic.isDirectory {
+        for partition in try await names(in: "topics/\(topic.name)", storage) where partition.isDirectory {
+          directories.append("topics/\(topic.name)/\(partition.name)")
+        }
+      }
+      for directory in directories {
+        for file in try await names(in: directory, storage) {
+          newest = max(newest, PartitionLog.epoch(ofSegment: file.name) ?? newest)
+        }
+      }
+    } catch {
+      throw .storage(error)
+    }
+    return newest
+  }
+
+  private static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry] {
+    do throws(StorageError) { return try await storage.list(directory) } catch {
+      if error.isNotFound { return [] }
+      throw error
+    }
+  }
+
   private func openPartitions(of topic: Topic) async throws(EngineError) -> [RecoveryReport] {
     var reports: [RecoveryReport] = []
-    logs[topic.name] = []
+    var opened: [PartitionLog] = []
     for number in 0..<topic.partitions {
       let source = TopicPartition(topic.name, PartitionID(number))
       let directory = "topics/\(topic.name)/\(number)"
@@ -115,13 +144,21 @@ public final class PartitionEngine: @unchecked Sendable {
       do throws(StorageError) {
         try await storage.makeDirectory(directory)
         let (log, report) = try await PartitionLog.open(
-          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim)
-        logs[topic.name]!.append(log)
+          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
+          beforeCut: { [metadata] proven throws(StorageError) in
+            do throws(EngineError) { try await metadata.record([.durableEnd(source, proven)]) } catch {
+              throw error.storageError ?? StorageError(errno: EIO, .write, MetadataLog.directory)
+            }
+          })
+        opened.append(log)
         reports.append(report)
       } catch {
+        // Half a topic is of no use: what failed here is tried again by the next call, or the next opening.
+        for log in opened { do throws(StorageError) { try await log.close() } catch {} }
         throw .storage(error)
       }
     }
+    logs[topic.name] = opened
     return reports
   }
 
@@ -142,14 +179,16 @@ public final class PartitionEngine: @unchecked Sendable {
     // Of several calls for one name, one creates it; the others wait for what comes of that.
     while let gate = creating[name] { await gate.wait() }
     guard isOpen else { throw .closed }
-    if let existing = topics.first(where: { $0.name == name }) {
-      throw .topicExists(name, partitions: existing.partitions)
-    }
     let gate = Gate()
     creating[name] = gate
     defer {
       creating[name] = nil
       gate.open()
+    }
+    if let existing = topics.first(where: { $0.name == name }) {
+      // It has been registered, and its partitions could not be opened then.
+      if logs[name] == nil { _ = try await openPartitions(of: existing) }
+      throw .topicExists(name, partitions: existing.partitions)
     }
     // Directories first, then the registration: a topic that is registered always has its directories.
     do throws(StorageError) {
@@ -239,6 +278,8 @@ public final class PartitionEngine: @unchecked Sendable {
     guard offset >= 0, offset <= log.highWatermark else {
       throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
     }
+    // What a group has processed must not be given to other messages after a power loss.
+    if offset > log.durableOffset, configuration.log.syncPolicy != .never { await log.sync() }
     try await metadata.record([.consumerOffset(group: group, log.source, offset)])
   }
 
@@ -298,8 +339,16 @@ public final class PartitionEngine: @unchecked Sendable {
         end(log, metadata.state.durableEnds[log.source] ?? 0).map { MetadataRecord.durableEnd(log.source, $0) }
       }
     }
-    for start in stride(from: 0, to: ends.count, by: 500) {
-      try await metadata.record(Array(ends[start..<min(start + 500, ends.count)]))
+    var pending: [MetadataRecord] = []
+    var bytes = 0
+    for end in ends {
+      bytes += end.text.utf8.count + 16
+      if bytes > metadata.log.configuration.largestBatch - 128 {
+        try await metadata.record(pending)
+        (pending, bytes) = ([], end.text.utf8.count + 16)
+      }
+      pending.append(end)
     }
+    if !pending.isEmpty { try await metadata.record(pending) }
   }
 }

@@ -6,8 +6,9 @@ import WriteAheadLog
 /// How an engine makes sure that it is the only one that writes.
 public protocol WriterExclusion: Sendable {
   /// Called before anything is read: what a writer before this one acknowledges later, this one would not find.
+  /// - Parameter floor: the claim's epoch is above this one.
   /// - Throws: `EngineError.inUse` where another engine may write.
-  func claim(_ storage: any Storage) async throws(EngineError) -> any WriterClaim
+  func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim
 }
 
 /// The right to write, from opening to closing.
@@ -33,12 +34,12 @@ public struct DirectoryExclusion: WriterExclusion {
 
   public init() {}
 
-  public func claim(_ storage: any Storage) async throws(EngineError) -> any WriterClaim {
+  public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
     do throws(StorageError) {
       let lock = try await storage.open(Self.lockPath, [.write, .create])
       do throws(StorageError) {
         try await storage.lock(lock)
-        return try await Self.claimEpoch(storage, lock: lock, lease: nil)
+        return try await Self.claimEpoch(storage, above: floor, lock: lock, lease: nil)
       } catch {
         await storage.close(lock)
         throw error
@@ -51,12 +52,12 @@ public struct DirectoryExclusion: WriterExclusion {
 
   /// Claims the next epoch and fences all writers before.
   static func claimEpoch(
-    _ storage: any Storage, lock: FileID?, lease: LeaseTerm?
+    _ storage: any Storage, above floor: Epoch, lock: FileID?, lease: LeaseTerm?
   ) async throws(StorageError) -> EpochClaim {
     try await storage.makeDirectory(claims)
     while true {
       let older = try await storage.list(claims).compactMap { UInt64($0.name) }.sorted()
-      let epoch = Epoch((older.last ?? 0) + 1)
+      let epoch = Epoch(max(older.last ?? 0, floor.rawValue) + 1)
       let path = "\(claims)/\(epoch)"
       let file: FileID
       do throws(StorageError) {
@@ -96,6 +97,8 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
   private let lock: FileID?
   private let lease: LeaseTerm?
   private var isReleased = false
+  /// Shut while the term is being written.
+  private let renewal = Gate(isOpen: true)
 
   init(_ storage: any Storage, epoch: Epoch, file: FileID, lock: FileID?, lease: LeaseTerm?) {
     self.storage = storage
@@ -133,21 +136,24 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
     while !isReleased {
       await loop.sleep(until: loop.now + lease.duration / 3)
       if isReleased { return }
+      renewal.shut()
+      defer { renewal.open() }
       do throws(StorageError) {
         guard try await isCurrent() else { return }
         try await writeTerm()
-      } catch { return }  // the lease runs out, and commits meet the same device
+      } catch {}  // tried again while the term lasts, and commits meet the same device
     }
   }
 
   /// The claim's file stays: it says which epochs have been given.
   func release() async {
     guard !isReleased else { return }
+    isReleased = true
+    await renewal.wait()
     if lease != nil {
       // For the next one not to wait; where that fails, the lease runs out by itself.
       do throws(StorageError) { try await write(term: Instant(nanoseconds: 0)) } catch {}
     }
-    isReleased = true
     await storage.close(file)
     if let lock { await storage.close(lock) }
   }

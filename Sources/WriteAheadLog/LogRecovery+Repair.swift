@@ -10,7 +10,9 @@ extension LogRecovery {
       switch RecoveryCase.action(for: gap.finding, testimony(at: gap.from), configuration.recoveryPolicy) {
       case .skipAndReport: reportDamage(gap, to: gap.to)
       case .truncateAndReport:
-        reportDamage(gap, to: max(expected, hints.cleanEnd ?? 0))
+        let proven = max(expected, hints.cleanEnd ?? 0)
+        reportDamage(gap, to: proven)
+        if let beforeCut { try await beforeCut(proven) }
         try await cut(at: gap, keepingCopies: true)
         return gap.from
       case .cutTail:
@@ -57,7 +59,8 @@ extension LogRecovery {
       DamagedRange(from: gap.from, to: end, path: gap.path, byteFrom: gap.bytes.lowerBound, byteTo: gap.bytes.upperBound))
   }
 
-  /// Removes everything from the gap on, the newest file first.
+  /// Removes everything from the gap on. What was never acknowledged goes the newest file first, so that a crash leaves no
+  /// gap; what was goes the oldest first, so that the newest testifies to the damage until the last moment.
   private mutating func cut(at gap: Gap, keepingCopies: Bool) async throws(StorageError) {
     var files = headless.filter { $0.base >= gap.from }.map { (base: $0.base, path: $0.path, size: $0.size) }
     headless.removeAll { $0.base >= gap.from }
@@ -65,7 +68,8 @@ extension LogRecovery {
       let entry = scanned.removeLast()
       files.append((entry.segment.baseOffset, entry.segment.path, entry.size))
     }
-    for file in files.sorted(by: { $0.base > $1.base }) {
+    if keepingCopies, let last = scanned.last { try await copyAside(last.segment.path) }
+    for file in files.sorted(by: { keepingCopies ? $0.base < $1.base : $0.base > $1.base }) {
       if keepingCopies {
         try await setAside(file.path)
       } else {
@@ -74,7 +78,6 @@ extension LogRecovery {
       }
     }
     if let last = scanned.indices.last {
-      if keepingCopies { try await copyAside(scanned[last].segment.path) }
       let segment = scanned[last].segment
       segment.dataEnd = gap.position
       segment.nextOffset = min(segment.nextOffset, gap.from)
@@ -94,9 +97,9 @@ extension LogRecovery {
     }
     superseded = []
     for file in headless.reversed() {
-      if file.size <= SegmentHeader.size || file.end <= logStart && file.end > file.base {
+      if file.size <= SegmentHeader.size {
         try await storage.unlink(file.path)
-      } else if file.end == file.base {
+      } else if file.end == file.base || file.end <= logStart {
         try await setAside(file.path)
       } else {
         continue
@@ -169,18 +172,49 @@ extension LogRecovery {
     let policy = configuration.syncPolicy
     if policy != .never {
       // What an engine without syncs has left in the page cache.
-      for entry in scanned.dropLast() where entry.segment.header.isNeverSynced { try await sync(entry.segment.path) }
+      var names = false
+      for entry in scanned where entry.segment.header.isNeverSynced {
+        names = true
+        if entry.segment !== scanned.last?.segment { try await sync(entry.segment.path) }
+      }
+      if names { try await storage.syncDirectory(directory) }
     }
     guard let last = scanned.last else { return }
     let file = try await storage.open(last.segment.path, [.write])
     do throws(StorageError) {
       if last.size != last.segment.dataEnd { try await storage.truncate(file, to: last.segment.dataEnd) }
-      if policy != .never { try await storage.sync(file, .all) }
+      // Under `never` what an earlier policy has promised is kept too.
+      if policy != .never || !last.segment.header.isNeverSynced {
+        do throws(StorageError) { try await storage.sync(file, .all) } catch {
+          // The next sync of these pages may succeed without having written them: they go to others.
+          try await rewrite(last.segment.path)
+        }
+      }
     } catch {
       await storage.close(file)
       throw error
     }
     await storage.close(file)
+  }
+
+  /// Puts a synced copy in the place of a file that cannot be synced itself.
+  private func rewrite(_ path: String) async throws(StorageError) {
+    let temporary = path + ".rewritten"
+    let source = try await storage.open(path, [])
+    do throws(StorageError) {
+      let copy = try await storage.open(temporary, [.write, .create])
+      do throws(StorageError) { try await copyAll(from: source, to: copy, temporary) } catch {
+        await storage.close(copy)
+        throw error
+      }
+      await storage.close(copy)
+      try await storage.rename(temporary, to: path)
+      try await storage.syncDirectory(directory)
+    } catch {
+      await storage.close(source)
+      throw error
+    }
+    await storage.close(source)
   }
 
   private func sync(_ path: String) async throws(StorageError) {

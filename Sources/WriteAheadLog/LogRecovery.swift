@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 
@@ -17,6 +18,9 @@ public struct RecoveryReport: Hashable, Sendable, Codable {
 
   public init(source: TopicPartition) { self.source = source }
 }
+
+/// Makes durable that everything before the offset had been acknowledged.
+public typealias BeforeCut = @Sendable (_ provenEnd: Offset) async throws(StorageError) -> Void
 
 struct RecoveredLog {
   var epoch: Epoch
@@ -57,6 +61,11 @@ struct LogRecovery {
   let configuration: LogConfiguration
   let parts: LogParts
   let hints: RecoveryHints
+  /// Each writer has an epoch above every one on the medium: `hints.epoch` is below it by one.
+  let isFenced: Bool
+  /// Told the end of what is proven before anything of it is cut, so that a recovery which finishes the cut can report it
+  /// too: what is cut last is the last that testifies.
+  let beforeCut: BeforeCut?
   var report: RecoveryReport
 
   struct Scanned {
@@ -103,7 +112,8 @@ struct LogRecovery {
 
   init(
     storage: any Storage, directory: String, source: TopicPartition, configuration: LogConfiguration,
-    parts: LogParts, hints: RecoveryHints
+    parts: LogParts, hints: RecoveryHints, isFenced: Bool,
+    beforeCut: BeforeCut?
   ) {
     self.storage = storage
     self.directory = directory
@@ -111,6 +121,8 @@ struct LogRecovery {
     self.configuration = configuration
     self.parts = parts
     self.hints = hints
+    self.isFenced = isFenced
+    self.beforeCut = beforeCut
     report = RecoveryReport(source: source)
     expected = hints.logStartOffset ?? 0
     epoch = hints.epoch
@@ -127,7 +139,14 @@ struct LogRecovery {
     summary.bytes = report.bytesScanned
     return RecoveredLog(
       epoch: Epoch(epoch.rawValue + 1), summary: summary,
-      durableOffset: configuration.syncPolicy == .never ? min(durable, end) : end, damage: report.damage,
+      durableOffset: configuration.syncPolicy == .never ? min(durable, end) : end,
+      // What was cut is given again: it is in the report, and no fetch is refused for it.
+      damage: report.damage.compactMap { range in
+        guard range.from < end else { return nil }
+        var kept = range
+        kept.to = min(range.to, end)
+        return kept
+      },
       segments: scanned.map(\.segment))
   }
 
@@ -149,10 +168,12 @@ struct LogRecovery {
     var heads: [Head] = []
     for name in names.sorted() {
       guard let (base, epoch) = SegmentHeader.identity(fileName: name) else { continue }
+      // A newer writer has been here: what it does must not be undone.
+      if isFenced, epoch > hints.epoch { throw StorageError(errno: ESTALE, .open, directory + "/" + name) }
       heads.append(try await readHead(base, epoch, directory + "/" + name))
     }
     removeSuperseded(&heads)
-    if hints.logStartOffset == nil { expected = heads.first { $0.header != nil }?.base ?? 0 }
+    if hints.logStartOffset == nil { expected = heads.first { $0.header != nil || $0.end > $0.base }?.base ?? 0 }
     logStart = expected
     for (index, head) in heads.enumerated() {
       // Offsets from the next segment's base on are that segment's: what stands here is a leftover.
@@ -240,7 +261,9 @@ struct LogRecovery {
           break reading
         case .batch(let batch):
           at = parts.stepper.position(after: batch)
-          if batch.baseOffset < expected { continue }
+          if batch.nextOffset <= expected { continue }
+          // The log may start in the middle of a batch: its first records have been deleted.
+          if batch.baseOffset < expected, expected != logStart || batches > 0 { continue }
           if let limit, batch.nextOffset > limit { continue }
           if batch.baseOffset > expected { noteGap(to: batch.baseOffset, .gap, in: batch.position) }
           epoch = max(epoch, batch.epoch)
@@ -296,10 +319,12 @@ extension PartitionLog {
   /// - Throws: `StorageError` where the device fails; damaged contents are no error but stand in the report.
   public static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
-    parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints(), fence: (any WriterFence)? = nil
+    parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints(), fence: (any WriterFence)? = nil,
+    beforeCut: BeforeCut? = nil
   ) async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
     var recovery = LogRecovery(
-      storage: storage, directory: directory, source: source, configuration: configuration, parts: parts, hints: hints)
+      storage: storage, directory: directory, source: source, configuration: configuration, parts: parts, hints: hints,
+      isFenced: fence.map { $0.epoch > Epoch(0) } ?? false, beforeCut: beforeCut)
     let recovered = try await recovery.run()
     let log = PartitionLog(
       source: source, directory: directory, configuration: configuration, storage: storage, parts: parts,

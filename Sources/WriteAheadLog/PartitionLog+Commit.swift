@@ -15,14 +15,17 @@ import Storage
 ///    acknowledged before is synced all the same; a failed sync is never tried again (see `PartitionLog+Sync`).
 extension PartitionLog {
   func runCommitLoop() async {
+    /// A poisoned segment that it has been tried to replace.
+    var replaced: Segment?
     while true {
       if roomWaiters.isEmpty, filling.batches.allSatisfy({ $0.waiter == nil }) {
         if lifecycle != .open { break }
-        if let last = segments.last, last.isPoisoned {
+        if let last = segments.last, last.isPoisoned, replaced !== last {
           // The head of a new segment testifies to what the failed sync covered: if a power loss takes it, recovery
           // reports it. Where that fails too, the next commit tries again, and says so.
+          replaced = last
           do throws(StorageError) { _ = try await roll() } catch {}
-          if !filling.batches.isEmpty { continue }
+          continue
         }
         await withUnsafeContinuation { committer = $0 }
       } else {
@@ -48,12 +51,14 @@ extension PartitionLog {
     let first = assignedOffset
     do throws(LogError) {
       if isFenced { throw .fenced(epoch) }
-      let segment = try await segmentWithRoom(for: commit.used)
+      let bytes = paddedLength(commit.used)
+      var segment = try await segmentWithRoom(for: commit.used)
+      try await preallocate(segment, upTo: segment.writePosition + Int64(bytes))
+      // Its zero-fill has failed meanwhile: another one.
+      if segment.isSealed { segment = try await segmentWithRoom(for: commit.used) }
       let position = segment.writePosition
       seal(commit, in: segment, at: position, first: first)
-      let bytes = paddedLength(commit.used)
       if bytes > commit.used { memset(commit.buffer.base + commit.used, 0, bytes - commit.used) }
-      try await preallocate(segment, upTo: position + Int64(bytes))
       loop.atLeisure { [self] in keepRecent(commit) }
       do throws(LogError) {
         try await writeFully(commit, bytes, to: segment, at: position)

@@ -19,7 +19,7 @@ extension PartitionLog {
     do throws(StorageError) {
       opened = try await storage.open(segment.path, [])
     } catch {
-      segment.readers -= 1
+      await release(segment)
       throw error
     }
     guard let other = segment.reader else {

@@ -62,6 +62,8 @@ extension PartitionLog {
       }
     } catch {
       await storage.close(writer)
+      // Its name is needed by the next attempt. It is this writer's own: it did not exist before.
+      do throws(StorageError) { try await storage.unlink(path) } catch {}
       throw error
     }
     let start = Int64(SegmentHeader.size)
@@ -69,15 +71,7 @@ extension PartitionLog {
   }
 
   private func create(_ path: String) async throws(StorageError) -> FileID {
-    let mode: OpenMode = isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive]
-    do throws(StorageError) {
-      return try await storage.open(path, mode)
-    } catch {
-      guard error.isErrno(EEXIST) else { throw error }
-    }
-    // This writer's own, since the name holds its epoch: an earlier attempt that failed.
-    try await storage.unlink(path)
-    return try await storage.open(path, mode)
+    try await storage.open(path, isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive])
   }
 
   // MARK: Zero-filling ahead
@@ -125,7 +119,10 @@ extension PartitionLog {
         at += Int64(written) / 512 * 512
         if written < 512 { break }
       }
-      try await storage.sync(writer, .data)
+      do throws(StorageError) { try await storage.sync(writer, .data) } catch {
+        segment.isSealed = true  // nothing is built on pages whose sync has failed
+        throw error
+      }
       segment.zeroedEnd = max(segment.zeroedEnd, at)
       if at < end { preallocation = 0 }
     } catch {
@@ -133,6 +130,13 @@ extension PartitionLog {
       preallocation = 0
     }
   }
+}
+
+// MARK: Names
+
+extension PartitionLog {
+  /// The epoch in the name of a segment's file; nil for any other name.
+  public static func epoch(ofSegment name: String) -> Epoch? { SegmentHeader.identity(fileName: name)?.epoch }
 }
 
 // MARK: Retention

@@ -55,6 +55,9 @@ extension PartitionLog {
     durableOffset = max(durableOffset, covered)
   }
 
+  /// Syncs what has been acknowledged so far, before the policy would. A failure stands in `atRisk`.
+  public func sync() async { await syncTail() }
+
   private func noteRisk(_ segment: Segment, upTo end: Offset) {
     guard end > durableOffset else { return }
     if let last = atRisk.last, last.path == segment.path, last.to == durableOffset {

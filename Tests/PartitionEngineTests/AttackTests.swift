@@ -331,11 +331,11 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
       let machine = try Machine(.memory, seed: UInt64(k))
       refused += try machine.boot(seed: UInt64(k)) { storage in
         let lease = LeaseExclusion(duration: .milliseconds(30), clock: .following(storage.loop))
-        let claim = try await lease.claim(storage)
+        let claim = try await lease.claim(storage, above: Epoch(0))
         await storage.loop.sleep(until: storage.loop.now + .microseconds(9_700 + Int64(k) * 2))
         await claim.release()
         do throws(EngineError) {
-          let next = try await lease.claim(storage)
+          let next = try await lease.claim(storage, above: Epoch(0))
           await next.release()
           return 0
         } catch { return 1 }

@@ -40,6 +40,11 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
     try await super.sync(file, scope)
   }
 
+  override func rename(_ path: String, to newPath: String) async throws(StorageError) {
+    try await super.rename(path, to: newPath)
+    failed.remove(newPath)
+  }
+
   override func unlink(_ path: String) async throws(StorageError) {
     try await super.unlink(path)
     failed.remove(path)  // a file of the same name is another one
