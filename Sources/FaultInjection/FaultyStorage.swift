@@ -35,7 +35,7 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   var lateReports: [String: Int] = [:]
   var lateDirectoryReports: [String: Int] = [:]
   private var operations: UInt64 = 0
-  private(set) var phase = ""
+  public private(set) var phase = ""
   /// Opens when nothing passes any more.
   let end = Gate()
   private let onFired: Observer?

@@ -52,8 +52,10 @@ struct MessagePlaces {
     var found: [TouchedMessage] = []
     var before = Self.headBytes
     for place in all {
-      if range.overlaps(before..<place.bytes.upperBound) { found.append(place.message) }
-      before = max(before, place.bytes.upperBound)
+      // A batch is padded to eight bytes, which its checksum covers.
+      let end = (place.bytes.upperBound + 7) & ~7
+      if range.overlaps(before..<end) { found.append(place.message) }
+      before = max(before, end)
     }
     return found
   }

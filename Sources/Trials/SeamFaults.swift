@@ -54,6 +54,7 @@ final class SeamFaults: @unchecked Sendable {
           fault: fault, life: life, kind: receipt.kind.rawValue, row: journal.rowCount,
           isDetectable: receipt.isDetectable, refuses: receipt.refuses, touched: map.places.messages(in: receipt.destroyed),
           unreadable: receipt.kind == .latentSectorError ? receipt.destroyed : [],
+          isDuringLook: owner.faulty?.phase == "look" && !receipt.destroyed.isEmpty,
           description: isFirst ? receipt.description : nil)
         owner.receipts.append(seam)
         keep(seam)
@@ -108,6 +109,8 @@ struct SeamReceipt: Codable, Hashable {
   var refuses: Bool
   var touched: [TouchedMessage]
   var unreadable: [FileRange]
+  /// It destroyed messages while they were being looked at: what the look should have found is not known.
+  var isDuringLook: Bool
   /// Of the first firing of the fault in a life.
   var description: String?
 }

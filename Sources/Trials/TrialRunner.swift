@@ -52,6 +52,9 @@ final class TrialRunner: @unchecked Sendable {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
       findings.doubts += spec.unfired(seam)
+      if let unfair = seam.first(where: \.isDuringLook) {
+        findings.voids.append("\(unfair.kind) destroyed messages while they were being looked at; give the fault another phase")
+      }
     }
     if let journal = try Journal.existing(place.journal) {
       findings.notices += Judging.notices(spec, journal)

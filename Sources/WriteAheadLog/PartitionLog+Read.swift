@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 
@@ -108,6 +109,33 @@ extension PartitionLog {
     }
   }
 
+  /// As a plain read, but that a sector which the device cannot read costs the batches in it and no others: it reads as
+  /// zeros, which no batch survives.
+  private func readAround(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ count: Int
+  ) async throws(StorageError) -> Int {
+    do throws(StorageError) {
+      return try await storage.readRetrying(file, at: offset, into: buffer, 0..<count)
+    } catch {
+      guard error.isErrno(EIO) else { throw error }
+    }
+    var done = 0
+    while done < count {
+      // Up to the next boundary of a sector.
+      let end = min(count, done + 512 - Int((offset + Int64(done)) % 512))
+      do throws(StorageError) {
+        let got = try await storage.readRetrying(file, at: offset + Int64(done), into: buffer, done..<end)
+        if got == 0 { return done }
+        done += got
+      } catch {
+        guard error.isErrno(EIO) else { throw error }
+        memset(buffer.base + done, 0, end - done)
+        done = end
+      }
+    }
+    return done
+  }
+
   /// Reads one segment from `start`. Bytes that are no valid batch are passed over, as recovery does: it is a batch's own
   /// bytes that decide whether it is served, not its neighbours'.
   private func read(
@@ -122,7 +150,7 @@ extension PartitionLog {
       response.reserve(count)
       let got: Int
       do throws(StorageError) {
-        got = try await storage.readRetrying(file, at: at, into: response.memory, 0..<count)
+        got = try await readAround(file, at: at, into: response.memory, count)
       } catch {
         throw .storage(error)
       }
