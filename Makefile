@@ -6,10 +6,10 @@ TORNLOG := .build/$(BUILD)/tornlog
 RUN_ARGS = $(if $(strip $(ARGS)),$(ARGS),-t quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test bench doctor clean
+.PHONY: help setup build run test exhaustive bench doctor clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo
 	@echo '  Extra arguments: make run ARGS="--seed 7 Scenarios/chronik"'
 
@@ -24,6 +24,9 @@ run: build ## set up, build, run the quick suite of scenarios
 
 test: setup ## set up, run the tests
 	swift test $(ARGS)
+
+exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
+	TORNLOG_EXHAUSTIVE=1 swift test -c release -Xswiftc -enable-testing --scratch-path .build/exhaustive --filter ExhaustiveTests
 
 bench: build ## figures as ratios to raw loops, measured in the same run
 	$(TORNLOG) bench $(ARGS)

@@ -13,6 +13,12 @@ int64_t tl_pwrite(int fd, const void *data, size_t length, int64_t offset, int d
   return result < 0 ? -errno : result;
 }
 
+int64_t tl_pread_cached(int fd, void *into, size_t length, int64_t offset) {
+  struct iovec piece = {.iov_base = into, .iov_len = length};
+  ssize_t result = preadv2(fd, &piece, 1, offset, RWF_NOWAIT);
+  return result < 0 ? -errno : result;
+}
+
 const int32_t tl_o_direct = O_DIRECT;
 
 int tl_lock(int fd) {

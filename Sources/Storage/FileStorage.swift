@@ -20,8 +20,9 @@ public class FileStorage: Storage, @unchecked Sendable {
     var direct: Bool
   }
 
-  private var files: [OpenFile?] = []
-  private var free: [Int32] = []
+  /// By `FileID`, whose numbers are never used twice: a late operation on a closed file meets no other file.
+  private var files: [Int32: OpenFile] = [:]
+  private var opened: Int32 = 0
 
   /// - Throws: `StorageError` where `root` is not a directory that this user can write.
   init(root: String, loop: EventLoop, name: String, notices: [String]) throws(StorageError) {
@@ -39,7 +40,7 @@ public class FileStorage: Storage, @unchecked Sendable {
   }
 
   deinit {
-    for case let file? in files { Glibc.close(file.descriptor) }
+    for file in files.values { Glibc.close(file.descriptor) }
   }
 
   func addNotice(_ text: String) { properties.notices.append(text) }
@@ -56,7 +57,7 @@ public class FileStorage: Storage, @unchecked Sendable {
   final func absolute(_ path: String) -> String { path.isEmpty ? root : root + "/" + path }
 
   final func file(_ id: FileID, _ kind: OperationKind) throws(StorageError) -> OpenFile {
-    guard files.indices.contains(Int(id.rawValue)), let file = files[Int(id.rawValue)] else {
+    guard let file = files[id.rawValue] else {
       throw StorageError(errno: EBADF, kind, "file #\(id.rawValue)")
     }
     return file
@@ -64,16 +65,15 @@ public class FileStorage: Storage, @unchecked Sendable {
 
   /// The same for the hot path: no text is touched.
   final func descriptor(_ id: FileID, _ kind: OperationKind) throws(StorageError) -> Int32 {
-    let index = Int(id.rawValue)
-    guard files.indices.contains(index), let descriptor = files[index]?.descriptor else {
+    guard let descriptor = files[id.rawValue]?.descriptor else {
       throw StorageError(errno: EBADF, kind, "file #\(id.rawValue)")
     }
     return descriptor
   }
 
-  final func isDirect(_ id: FileID) -> Bool { files[Int(id.rawValue)]?.direct ?? false }
+  final func isDirect(_ id: FileID) -> Bool { files[id.rawValue]?.direct ?? false }
 
-  final func path(of id: FileID) -> String { files[Int(id.rawValue)]?.path ?? "file #\(id.rawValue)" }
+  final func path(of id: FileID) -> String { files[id.rawValue]?.path ?? "file #\(id.rawValue)" }
 
   public func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
     var flags = O_CLOEXEC | (mode.contains(.write) ? O_RDWR : O_RDONLY)
@@ -83,19 +83,14 @@ public class FileStorage: Storage, @unchecked Sendable {
     if direct { flags |= tl_o_direct }
     let descriptor = Glibc.open(absolute(path), flags, 0o644)
     guard descriptor >= 0 else { throw StorageError(errno: errno, .open, path) }
-    let opened = OpenFile(descriptor: descriptor, path: path, direct: direct)
-    if let slot = free.popLast() {
-      files[Int(slot)] = opened
-      return FileID(slot)
-    }
-    files.append(opened)
-    return FileID(Int32(files.count - 1))
+    let id = FileID(opened)
+    opened += 1
+    files[id.rawValue] = OpenFile(descriptor: descriptor, path: path, direct: direct)
+    return id
   }
 
   public func close(_ id: FileID) async {
-    guard files.indices.contains(Int(id.rawValue)), let file = files[Int(id.rawValue)] else { return }
-    files[Int(id.rawValue)] = nil
-    free.append(id.rawValue)
+    guard let file = files.removeValue(forKey: id.rawValue) else { return }
     Glibc.close(file.descriptor)
   }
 

@@ -8,11 +8,12 @@ import LogModel
 ///   they are started and submitted together, once, when the loop has nothing else to do.
 /// - Small buffered writes are copied to the page cache in place: the ring would hand them to a kernel worker at
 ///   several times the cost of the copy (../shared/design/PERFORMANCE.md), and nothing would be gained, since they
-///   are done when they are copied.
+///   are done when they are copied. Small reads of what the page cache holds likewise; what it does not hold, the ring
+///   reads.
 public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendable {
   // Owned by `loop`; `wake` only writes to an eventfd.
 
-  /// Buffered writes of fewer bytes are done in place.
+  /// Buffered writes, and reads, of fewer bytes are done in place.
   static let inPlaceLimit = 256 * 1024
   private static let wakeTag = UInt64.max
   private static let queueDepth: UInt32 = 256
@@ -74,6 +75,12 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
     _ id: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     let descriptor = try descriptor(id, .read)
+    if range.count < Self.inPlaceLimit, !isDirect(id),
+      tl_pread_cached(descriptor, buffer.base + range.lowerBound, range.count, offset) == range.count
+    {
+      await loop.nextTurn()
+      return range.count
+    }
     let result = await perform(buffer) { ring, tag in
       tl_ring_prepare_read(
         ring, descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset),

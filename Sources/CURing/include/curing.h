@@ -41,6 +41,10 @@ unsigned tl_ring_reap(tl_ring *ring, tl_completion *into, unsigned capacity);
 /// `pwritev2` of one buffer, with RWF_DSYNC where `dsync`; bytes written, or a negative errno.
 int64_t tl_pwrite(int fd, const void *data, size_t length, int64_t offset, int dsync);
 
+/// `preadv2` with RWF_NOWAIT: only what the page cache holds. Bytes read, fewer than `length` where the rest is not cached
+/// or the file ends, or a negative errno (-EAGAIN: nothing is cached; -EOPNOTSUPP: the file system cannot tell).
+int64_t tl_pread_cached(int fd, void *into, size_t length, int64_t offset);
+
 /// An exclusive open-file-description lock on the whole file, without waiting; 0, or an errno (EAGAIN: somebody has it).
 int tl_lock(int fd);
 
