@@ -13,6 +13,9 @@ import Verification
 /// | `checks[].detail` | where there is something to say; of a check that held: a remark, or that it was vacuous |
 /// | `checks[].divergence` | only where the check did not hold |
 /// | `faults[].places` | receipts |
+/// | `trials[].losses` | of each partition, after the first restart: `acknowledged`, `lost`, `reported`, what was to be `expected` (`least`, `most`), whether a fault `touched` it |
+/// | `trials[].claims` | of documents: `source`, `says`, `outcome`, `figures` |
+/// | `trials[].append` | `p50`, `p99` in seconds; null in virtual time |
 /// | `notices` | what the user should know that belongs to no trial |
 /// | `summary.unexpected`, `interrupted` | as in `RunSummary`; `interrupted` is true for a signal only |
 /// | `summary.stoppedBy` | `signal`, `deadline`, `fail-fast` or `failure`; null where everything ran |
@@ -83,10 +86,41 @@ extension TrialResult {
           ("peakMemoryBytes", .integer(recovery.peakMemoryBytes)),
         ])
       ),
+      ("losses", .array(losses.map(\.json))),
+      ("claims", .array(claims.map(\.json))),
+      ("append", append.map { .object([("p50", .number($0.p50)), ("p99", .number($0.p99))]) } ?? .null),
       ("notices", .array(notices.map(JSONText.string))),
       ("reproduce", .string(reproduce)),
       ("seconds", .number(seconds)),
       ("keptAt", keptAt.map(JSONText.string) ?? .null),
+    ])
+  }
+}
+
+extension PartitionLoss {
+  fileprivate var json: JSONText {
+    .object([
+      ("partition", .integer(partition.index)), ("acknowledged", .integer(acknowledged)), ("lost", .integer(lost)),
+      ("reported", .integer(reported)),
+      ("expected", .object([("least", .integer(least)), ("most", .integer(most))])), ("touched", .bool(isTouched)),
+    ])
+  }
+}
+
+extension ClaimResult {
+  fileprivate var json: JSONText {
+    .object([
+      ("source", .string(source)), ("says", .string(says)), ("outcome", .string(outcome.rawValue)),
+      (
+        "figures",
+        .array(
+          figures.map {
+            .object([
+              ("name", .string($0.name)), ("unit", .string($0.unit.rawValue)), ("claimed", .string($0.claimed)),
+              ("measured", $0.measured.map(JSONText.number) ?? .null),
+            ])
+          })
+      ),
     ])
   }
 }

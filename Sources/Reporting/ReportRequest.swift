@@ -4,6 +4,8 @@ import Glibc
 public struct ReportRequest: Hashable, Sendable {
   public enum Format: String, Hashable, Sendable, CaseIterable {
     case terminal, json, junit
+    case dataLoss = "data-loss"
+    case recoveryTime = "recovery-time"
   }
 
   public var format: Format
@@ -36,6 +38,8 @@ public struct ReportRequest: Hashable, Sendable {
     switch format {
     case .json: return JSONRecorder(sink)
     case .junit: return JUnitRecorder(sink)
+    case .dataLoss: return DataLossRecorder(sink)
+    case .recoveryTime: return RecoveryTimeRecorder(sink)
     case .terminal:
       guard path != nil else { return TerminalRecorder(sink, style: style) }
       return TerminalRecorder(CollectingSink(into: sink), style: style)

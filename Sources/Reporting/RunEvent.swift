@@ -19,13 +19,18 @@ public struct RunDescription: Hashable, Sendable {
   public var filesystem: String
   public var trials: Int
   public var jobs: Int
+  /// The scenarios that take part, in order.
+  public var cases: [CaseDescription]
 
-  public init(seed: UInt64, storage: String, filesystem: String, trials: Int, jobs: Int) {
+  public init(
+    seed: UInt64, storage: String, filesystem: String, trials: Int, jobs: Int, cases: [CaseDescription] = []
+  ) {
     self.seed = seed
     self.storage = storage
     self.filesystem = filesystem
     self.trials = trials
     self.jobs = jobs
+    self.cases = cases
   }
 }
 

@@ -149,8 +149,3 @@ extension Axes.Value {
   fileprivate var isInteger: Bool { if case .integer = self { true } else { false } }
 }
 
-/// Without repetitions, in the order of first appearance.
-private func unique(_ words: [String]) -> [String] {
-  var seen: Set<String> = []
-  return words.filter { seen.insert($0).inserted }
-}

@@ -17,6 +17,14 @@ public struct TrialResult: Hashable, Sendable, Codable {
   public var checks: [CheckResult]
   public var faults: [FaultReceipt]
   public var recovery: RecoveryFigures
+  /// What each partition lost and had to lose, after the first restart.
+  public var losses: [PartitionLoss]
+  /// Distinct messages consumed before any crash; nil where nobody looked then.
+  public var consumedLive: Int?
+  /// What documents claim of this cell.
+  public var claims: [ClaimResult]
+  /// Nil where the clock is a virtual one, or nothing was acknowledged.
+  public var append: AppendFigures?
   /// Why the verdict is `unknown`, or what else the reader must know; one sentence each.
   public var notices: [String]
   /// The command that runs this trial again.
@@ -28,7 +36,8 @@ public struct TrialResult: Hashable, Sendable, Codable {
   public init(
     scenario: String, file: String, seed: UInt64, verdict: Verdict, expectation: Expectation, axes: Axes,
     counts: MessageCounts, partitions: [PartitionState], checks: [CheckResult], faults: [FaultReceipt],
-    recovery: RecoveryFigures, notices: [String], reproduce: String, seconds: Double, keptAt: String? = nil
+    recovery: RecoveryFigures, losses: [PartitionLoss] = [], claims: [ClaimResult] = [], append: AppendFigures? = nil,
+    notices: [String], reproduce: String, seconds: Double, keptAt: String? = nil
   ) {
     self.scenario = scenario
     self.file = file
@@ -41,6 +50,9 @@ public struct TrialResult: Hashable, Sendable, Codable {
     self.checks = checks
     self.faults = faults
     self.recovery = recovery
+    self.losses = losses
+    self.claims = claims
+    self.append = append
     self.notices = notices
     self.reproduce = reproduce
     self.seconds = seconds

@@ -48,6 +48,8 @@ public struct Cell: Hashable, Sendable {
   public let fault: String?
   public internal(set) var faults: [FaultSpecification]
   public internal(set) var expectation = CellExpectation.held
+  /// What documents promise of it.
+  public internal(set) var claims: [Claim] = []
   /// The suites that it belongs to.
   public internal(set) var tags: [String] = []
   public internal(set) var limits: TrialLimits

@@ -39,6 +39,10 @@ public struct Scenario: Hashable, Sendable {
   public let title: String
   /// Where the scenario comes from: the history behind it, with its source.
   public let story: String
+  /// What an operator should do about it; one line.
+  public let remedy: String
+  /// What documents promise of it.
+  public let claims: [Claim]
   public let file: String
   /// The seed to use where the command line gives none.
   public let seed: UInt64?
@@ -94,6 +98,7 @@ public struct Scenario: Hashable, Sendable {
       cell.limits.trialSeconds = change.trialSeconds ?? cell.limits.trialSeconds
     }
     cell.expectation = rules.first { $0.condition.matches(cell) }?.expectation ?? .held
+    cell.claims = claims.filter { $0.isMeasured && $0.condition.matches(cell) }
     cell.tags = suites.isEmpty ? ["quick", "full"] : suites.filter { $0.holds(cell) }.map(\.name)
     return cell
   }

@@ -7,6 +7,8 @@ import LogModel
 // | `name` | lower-case letters, digits, hyphens; unique among all files of a run | required |
 // | `title` | one line | required |
 // | `story` | free text with its source | none |
+// | `remedy` | what an operator should do about it | none |
+// | `claims` | list of `source`, `says`, `when` + what of it can be measured; see Claim.swift | none |
 // | `seed` | the seed where the command line gives none | command line's |
 // | `workload` | `topic`, `append-between` (messages a partition between the restarts), number axes | orders, 10 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
@@ -55,7 +57,7 @@ public enum ScenarioParser {
 
 extension SourceReader {
   private static let keys = [
-    "name", "title", "story", "seed", "workload", "matrix", "crash", "exclude", "faults", "fault-cases", "overrides", "expect",
+    "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "exclude", "faults", "fault-cases", "overrides", "expect",
     "must-catch", "suites", "limits",
   ]
 
@@ -67,6 +69,7 @@ extension SourceReader {
     let name = keys["name"].flatMap { slug($0.value, "name") }
     let title = keys["title"].flatMap { text($0.value, "title") }
     let story = keys["story"].flatMap { text($0.value, "story") }
+    let remedy = keys["remedy"].flatMap { text($0.value, "remedy") }
     let seed = keys["seed"].flatMap { self.seed($0.value) }
     let dimensions = keys["matrix"].map { self.dimensions($0.value) } ?? []
     let workload = keys["workload"].map { self.workload($0.value) } ?? Workload()
@@ -95,6 +98,7 @@ extension SourceReader {
     var rules = keys["expect"].map { self.rules($0.value, choices) } ?? []
     rules += keys["must-catch"].map { mustCatch($0.value, choices) } ?? []
     let suites = keys["suites"].map { self.suites($0.value, choices) } ?? []
+    let claims = keys["claims"].map { self.claims($0.value, choices) } ?? []
     let limits = keys["limits"].flatMap { self.limits($0.value) } ?? TrialLimits(trialSeconds: 60)
 
     let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1.values.count).partialValue }
@@ -103,7 +107,7 @@ extension SourceReader {
     }
     guard errors.isEmpty, let name, let title else { return nil }
     let scenario = Scenario(
-      name: name, title: title, story: story ?? "", file: file, seed: seed, topic: workload.topic,
+      name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
       appendBetween: workload.appendBetween, fixed: fixed, dimensions: dimensions, exclusions: exclusions,
       faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])

@@ -45,6 +45,9 @@ struct MessagePlaces {
     places[path, default: []] += found
   }
 
+  /// Where the last message of a file ends; its head's end where it has none.
+  func end(of path: String) -> Int { Int(places[path]?.map(\.bytes.upperBound).max() ?? Self.headBytes) }
+
   /// The messages that `range` of `path` belongs to; all of them where it reaches into the segment's head.
   func messages(in range: Range<Int64>, of path: String) -> [TouchedMessage] {
     let all = (places[path] ?? []).sorted { $0.bytes.lowerBound < $1.bytes.lowerBound }

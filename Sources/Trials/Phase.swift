@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import Reporting
 import Verification
 
 /// A part of a trial that one process runs.
@@ -45,6 +46,8 @@ struct PhaseReply: Codable {
   var seamReceipts: [SeamReceipt] = []
   var notices: [String] = []
   var judgement: Judgement?
+  /// What appending cost, on the machine's clock.
+  var append: AppendFigures?
   /// The harness itself failed: the trial is unknown.
   var failure: String?
   /// The machine failed, not the engine and not the harness: a full disk, a missing permission.

@@ -54,7 +54,7 @@ public enum Planning {
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
       }, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
-    return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell))
+    return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
 
   public static let defaultSeed: UInt64 = 42

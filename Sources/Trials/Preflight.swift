@@ -34,7 +34,7 @@ public enum Preflight {
     return Findings(
       run: RunDescription(
         seed: seed, storage: names.joined(separator: "+"), filesystem: onDisk ? FileSystemKind.of(plan.directory).name : "memory",
-        trials: plan.trials.count, jobs: plan.jobs), notices: notices)
+        trials: plan.trials.count, jobs: plan.jobs, cases: plan.cases), notices: notices)
   }
 
   /// Bytes that a trial has on disk at its largest.

@@ -20,7 +20,7 @@ struct RestingDamage {
 
   /// - Throws: `TrialError.faultMissed` where nothing that was acknowledged is on the medium, or nothing of the kind.
   func apply(_ fault: FaultSpec, number: Int, to medium: some Medium) throws(TrialError) -> Receipt {
-    var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number)")
+    var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number) of \(spec.cell)")
     let candidates = try requestsOnMedium(medium)
     guard let chosen = candidates.randomElement(using: &random) else {
       throw .faultMissed(
@@ -38,12 +38,13 @@ struct RestingDamage {
       return place
     }
     let first = try place(0)
+    let files = try medium.files(of: partition)
+    var places = MessagePlaces(spec)
+    for path in files { try medium.read(path) { places.note(path, $0, at: 0) } }
     let victim = try RestingWords.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
-      last: place(operation.count - 1).bytes, size: try medium.read(first.path) { $0.count },
-      files: try medium.files(of: partition))
-    var places = MessagePlaces(spec)
-    for path in victim.files { try medium.read(path) { places.note(path, $0, at: 0) } }
+      last: place(operation.count - 1).bytes, end: places.end(of: first.path),
+      size: try medium.read(first.path) { $0.count }, files: files)
     var (texts, destroyed): ([String], [FileRange]) = ([], [])
     for edit in try RestingWords.edits(fault, victim, &random) {
       let receipt = try medium.apply(edit)

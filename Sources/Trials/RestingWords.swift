@@ -42,6 +42,8 @@ enum RestingWords {
     var first: Range<Int>
     var any: Range<Int>
     var last: Range<Int>
+    /// Where the last message of the file ends.
+    var end: Int
     /// Of the file.
     var size: Int
     /// All segment files of its partition.
@@ -79,9 +81,10 @@ enum RestingWords {
       default: return [.delete(victim.path)]
       }
     case "zero-sectors", "garbage":
-      let share = words.integer("share") ?? 1
-      let count = max(512, (victim.size - Int(MessagePlaces.headBytes)) * share / 100)
-      let start = Int64(victim.start / 512 * 512)
+      // Of the bytes that hold messages, wherever the victim stands among them.
+      let (head, end) = (Int(MessagePlaces.headBytes), (victim.end + 511) / 512 * 512)
+      let count = max(512, (end - head) * (words.integer("share") ?? 1) / 100 / 512 * 512)
+      let start = Int64(max(head, min(victim.start / 512 * 512, end - count)))
       let range = start..<min(start + Int64(count), Int64(victim.size))
       if fault.kind == "zero-sectors" { return [.zero(victim.path, range)] }
       return [.garbage(victim.path, range, seed: UInt64.random(in: 0...UInt64.max, using: &random))]

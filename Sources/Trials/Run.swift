@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import LogModel
 import Reporting
+import ScenarioFormat
 import Storage
 import Synchronization
 import Verification
@@ -19,10 +20,12 @@ public struct RunPlan: Sendable {
   /// Seconds for the whole run; nil for none.
   public var deadline: Double?
   public var executable: String
+  /// For reports: the scenarios that the trials are of.
+  public var cases: [CaseDescription]
 
   public init(
     trials: [PlannedTrial], jobs: Int, directory: String, keep: Keep, failFast: Bool, deadline: Double?,
-    executable: String
+    executable: String, cases: [CaseDescription] = []
   ) {
     self.trials = trials
     self.jobs = jobs
@@ -31,6 +34,7 @@ public struct RunPlan: Sendable {
     self.failFast = failFast
     self.deadline = deadline
     self.executable = executable
+    self.cases = cases
   }
 }
 
@@ -38,11 +42,13 @@ public struct PlannedTrial: Sendable {
   public var spec: TrialSpec
   public var expectation: Expectation
   public var axes: Axes
+  public var claims: [Claim]
 
-  public init(spec: TrialSpec, expectation: Expectation, axes: Axes) {
+  public init(spec: TrialSpec, expectation: Expectation, axes: Axes, claims: [Claim] = []) {
     self.spec = spec
     self.expectation = expectation
     self.axes = axes
+    self.claims = claims
   }
 }
 
@@ -164,7 +170,7 @@ public final class Run: @unchecked Sendable {
     let expected = trial.expectation.isMet(by: verdict, checks: judgement.checks)
     let kept = plan.keep == .always || (plan.keep == .onFailure && !expected)
     if !kept { try Workspace.remove(folder) }
-    return TrialResult(
+    var result = TrialResult(
       scenario: trial.spec.scenario, file: trial.spec.file, seed: trial.spec.seed, verdict: verdict,
       expectation: trial.expectation, axes: trial.axes, counts: judgement.counts, partitions: judgement.partitions,
       checks: judgement.checks,
@@ -175,9 +181,12 @@ public final class Run: @unchecked Sendable {
         } else {
           list.append(FaultReceipt(kind: receipt.kind, fired: receipt.fired, places: receipt.places))
         }
-      }, recovery: findings.recovery, 
+      }, recovery: findings.recovery, losses: judgement.losses, append: findings.append,
       notices: findings.voids + findings.doubts + findings.notices,
       reproduce: "tornlog reproduce \(Token.encode(trial.spec))", seconds: seconds, keptAt: kept ? folder : nil)
+    result.consumedLive = judgement.consumedLive
+    result.claims = trial.claims.map { $0.judged(by: result, isVirtual: trial.spec.storage == .memory) }
+    return result
   }
 
   /// Tells the user something of the run, once.

@@ -25,6 +25,7 @@ final class TrialRunner: @unchecked Sendable {
     var seamReceipts: [SeamReceipt] = []
     var notices: [String] = []
     var recovery = RecoveryFigures()
+    var append: AppendFigures?
     var storageName = ""
     /// What the storage says of itself: once for the run, not for each trial.
     var storageNotices: [String] = []
@@ -46,7 +47,9 @@ final class TrialRunner: @unchecked Sendable {
         guard try live(phase, life, spec, place, &findings) else { break }
       }
       if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
-      if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { findings.judgement = reply.judgement }
+      if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { 
+        (findings.judgement, findings.append) = (reply.judgement, reply.append)
+      }
     }
     if spec.hasSeamFaults {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()

@@ -34,6 +34,9 @@ public struct TrialSpec: Hashable, Sendable, Codable {
 
   public var syncPolicy: SyncPolicy { SyncPolicy(sync) ?? .always }
 
+  /// What tells this trial from others of its seed: what is drawn for one cell says nothing of another's.
+  var cell: String { "\(messages) \(partitions) \(sync) \(recovery.rawValue) \(crash.rawValue) \(batch) \(messageSize)" }
+
   /// Messages of partition `number`: as even as can be, the first ones taking the remainder.
   public func messages(ofPartition number: Int) -> Int {
     messages / partitions + (number < messages % partitions ? 1 : 0)

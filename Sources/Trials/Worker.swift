@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import LogModel
 import PartitionEngine
+import Reporting
 import Storage
 import Verification
 import WriteAheadLog
@@ -43,7 +44,7 @@ public enum Worker {
       switch request.phase {
       case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
       case .recover(let restart): return try RealTrial(request.spec, folder, life: restart).recover()
-      case .judge: return PhaseReply(judgement: try Judging.judge(request.spec, folder))
+      case .judge: return try Judging.judge(request.spec, folder)
       case .model:
         return try ModelTrial(request.spec, folder).run()
       }
@@ -71,7 +72,7 @@ enum Judging {
     return journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: damages)
   }
 
-  static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> Judgement {
+  static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: 0)
     journal.stage = .judging
     var looks: [Observation] = []
@@ -81,9 +82,10 @@ enum Judging {
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     let seam = try folder.seamFaults.read()
     var judgement = judge(spec, journal, faults, seam, looks)
-    judgement.checks = Whereabouts(spec: spec, history: history(spec, journal, faults, seam)).complete(
+    let history = history(spec, journal, faults, seam)
+    judgement.checks = Whereabouts(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data, topic: spec.topic))
-    return judgement
+    return PhaseReply(judgement: judgement, append: AppendFigures(history))
   }
 
   static func judge(

@@ -10,16 +10,21 @@ public struct Judgement: Hashable, Sendable, Codable {
   public var counts: MessageCounts
   /// As found by the look that `counts` are of.
   public var partitions: [PartitionState]
-  /// The restart that `counts` and `partitions` are of.
+  /// Distinct messages consumed intact before any crash; nil where nobody looked then.
+  public var consumedLive: Int?
+  /// Of the same look, unlike `counts.lost`.
+  public var losses: [PartitionLoss]
+  /// The restart that `counts`, `partitions` and `losses` are of.
   public var countedRestart: Int
 
   public init(
     checks: [CheckResult], counts: MessageCounts = MessageCounts(), partitions: [PartitionState] = [],
-    countedRestart: Int = 0
+    losses: [PartitionLoss] = [], countedRestart: Int = 0
   ) {
     self.checks = checks
     self.counts = counts
     self.partitions = partitions
+    self.losses = losses
     self.countedRestart = countedRestart
     verdict = Judgement.verdict(of: checks)
   }
@@ -37,7 +42,8 @@ public struct Judgement: Hashable, Sendable, Codable {
         case (nil, let b): b
         }
       },
-      counts: base.counts, partitions: base.partitions, countedRestart: base.countedRestart)
+      counts: base.counts, partitions: base.partitions, losses: base.losses, countedRestart: base.countedRestart)
+    merged.consumedLive = consumedLive ?? other.consumedLive
     merged.counts.lost = max(counts.lost, other.counts.lost)
     merged.counts.duplicated = max(counts.duplicated, other.counts.duplicated)
     merged.counts.reordered = max(counts.reordered, other.counts.reordered)

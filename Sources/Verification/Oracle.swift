@@ -27,12 +27,14 @@ public struct Oracle: Sendable {
     var ledger = Ledger()
     var counts = MessageCounts()
     var states: [PartitionState] = []
+    var losses: [PartitionLoss] = []
     let reports = look.reported + earlier.flatMap(\.reported)
     for partition in partitions {
       var examination = PartitionExamination(
         history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
       examination.run(&ledger)
       counts.add(examination.counts)
+      losses.append(examination.loss)
       if let claims = examination.claims {
         states.append(
           PartitionState(
@@ -43,7 +45,9 @@ public struct Oracle: Sendable {
     judgeRegistration(history, look, &ledger)
     judgeCommits(history, look, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
-    return Judgement(checks: ledger.results, counts: counts, partitions: states, countedRestart: look.restart)
+    var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
+    if look.restart == 0 { judgement.consumedLive = counts.recovered }
+    return judgement
   }
 
   private static func flaw(_ history: History, _ look: Observation, _ earlier: [Observation]) -> String? {

@@ -9,6 +9,8 @@ extension PartitionExamination {
     guard number >= 0 else { return false }
     guard contract.recovery == .truncateAtCorruption else { return isTestified(place, number) }
     // What stands behind the first operation touched goes with it, reported or not.
+    // But what was destroyed itself, behind it, shows no log how far it reached: that takes a witness of its own.
+    if duties[place].isTouched, !isTestified(place, number) { return false }
     if let known = truncationsOwed[number] { return known }
     let first = duties.indices.filter { duties[$0].isTouched && duties[$0].reportableDamage == Int32(number) }
       .min { duties[$0].base < duties[$1].base }

@@ -63,7 +63,8 @@ struct RunCommand: ParsableCommand {
     }
     let summary = execution.execute(
       trials, recorders: output.recorders(), failFast: failFast,
-      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, showsNotices: output.showsNotices)
+      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, showsNotices: output.showsNotices,
+      cases: loaded.filter { scenario in cells.contains { $0.scenario == scenario.name } }.map(CaseDescription.init))
     throw ExitCode(summary)
   }
 
@@ -111,12 +112,12 @@ struct ExecutionOptions: ParsableArguments {
   /// - Parameter showsNotices: whether a recorder shows notices to a person; otherwise they go to standard error.
   func execute(
     _ trials: [PlannedTrial], recorders: [any RunRecorder], failFast: Bool, deadline: Double?, memory: FailureMemory?,
-    showsNotices: Bool
+    showsNotices: Bool, cases: [CaseDescription] = []
   ) -> Int32 {
     let plan = RunPlan(
       trials: trials, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, directory: directory,
       keep: RunPlan.Keep(rawValue: keep) ?? .never, failFast: failFast, deadline: deadline,
-      executable: "/proc/self/exe")
+      executable: "/proc/self/exe", cases: cases)
     do {
       let description = try Preflight.examine(plan, seed: seed ?? trials[0].spec.seed)
       if !showsNotices { for notice in description.notices { note(notice) } }

@@ -74,7 +74,7 @@ extension Shard {
 
 /// How a run is shown.
 struct OutputOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("terminal, json or junit, each with =PATH or to standard output; repeatable.", valueName: "format[=path]"))
+  @Option(help: ArgumentHelp("terminal, json, junit, data-loss or recovery-time, each with =PATH or to standard output; repeatable.", valueName: "format[=path]"))
   var report: [String] = []
 
   @Option(help: "Colours: auto, always or never (NO_COLOR).")

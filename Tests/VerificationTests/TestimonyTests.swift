@@ -173,4 +173,62 @@ struct TestimonyTests {
     let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.look()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
+
+  /// Under truncation everything behind the damage goes and is reported, as far as a log can see that it was there: what is
+  /// destroyed as well, and followed by nothing, shows no log how far the partition reached.
+  @Test(arguments: [(9, Verdict.held), (6, .violated)])
+  func aDestroyedLastRequestBehindATruncation(reportedTo: Int, expected: Verdict) {
+    var story = Self.story()
+    story.crash(.processKill)
+    Self.damage(&story, 10)
+    Self.damage(&story, 4)
+    story.logs[0].removeLast(9)
+    var answers = story.answers()
+    answers.reported = [
+      ReportedDamage(partition: Self.slot, offsets: OffsetRange(from: 3, to: Offset(reportedTo)), reason: "checksum")
+    ]
+    let judgement = Oracle(Contract(sync: .always, recovery: .truncateAtCorruption))
+      .judge(story.history, [answers.observed(by: story.history)])
+    #expect(judgement.verdict == expected, "\(judgement.text)")
+    if expected == .violated { #expect(judgement.violated == [.damageReported]) }
+  }
+}
+
+/// What a loss table expects follows from receipts and policies, never from what was served.
+struct PartitionLossTests {
+  static func loss(
+    _ sync: SyncPolicy, _ recovery: RecoveryPolicy, _ crash: CrashKind, damaged: [Int], removing: Range<Int>
+  ) -> PartitionLoss {
+    var story = TestimonyTests.story()
+    story.crash(crash)
+    for offset in damaged { TestimonyTests.damage(&story, offset) }
+    for offset in removing { story.logs[0][offset] = nil }
+    return TestimonyTests.judge(story, sync, recovery).losses[0]
+  }
+
+  @Test func aTouchedRequestIsLostWhole() {
+    let loss = Self.loss(.always, .skipCorrupted, .processKill, damaged: [4], removing: 3..<6)
+    #expect(loss.acknowledged == 12 && loss.lost == 3 && loss.isTouched)
+    #expect(loss.least == 3 && loss.most == 3 && loss.isAsExpected)
+  }
+
+  @Test func truncationTakesWhatStandsBehind() {
+    let loss = Self.loss(.always, .truncateAtCorruption, .processKill, damaged: [4], removing: 3..<12)
+    #expect(loss.least == 9 && loss.most == 9 && loss.lost == 9 && loss.isAsExpected)
+  }
+
+  /// Fewer lost than destroyed is as wrong as more: then the receipt is wrong, or what is served was never sent.
+  @Test(arguments: [(3..<5, false), (3..<6, true), (3..<9, false), (0..<0, false)])
+  func measuredAgainstExpected(removing: Range<Int>, isAsExpected: Bool) {
+    #expect(
+      Self.loss(.always, .skipCorrupted, .processKill, damaged: [4], removing: removing).isAsExpected == isAsExpected)
+  }
+
+  @Test func whatThePolicyLetsACrashTakeMayGoOrStay() {
+    for removing in [0..<0, 0..<12, 6..<12] {
+      let loss = Self.loss(.never, .skipCorrupted, .powerLoss, damaged: [], removing: removing)
+      #expect(loss.least == 0 && loss.most == 12 && loss.lost == removing.count && loss.isAsExpected && !loss.isTouched)
+    }
+    #expect(!Self.loss(.always, .skipCorrupted, .powerLoss, damaged: [], removing: 6..<12).isAsExpected)
+  }
 }

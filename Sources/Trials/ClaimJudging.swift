@@ -1,0 +1,87 @@
+import LogModel
+import Reporting
+import ScenarioFormat
+import Verification
+
+extension Claim {
+  /// What the trial says of the claim.
+  /// - Parameter isVirtual: whether the trial's clock is the model's, which times nothing.
+  func judged(by result: TrialResult, isVirtual: Bool) -> ClaimResult {
+    guard case .measures(let measures) = test else { return general ?? ClaimResult(source: source, says: says, outcome: .notMeasured) }
+    var outcome = ClaimResult.Outcome.holds
+    let figures = measures.map { measure in
+      let value = result.verdict == .unknown ? nil : measure.figure.value(of: result, isVirtual: isVirtual)
+      if let value, !measure.bounds.contains(value) { outcome = .contradicted }
+      return ClaimResult.Figure(
+        name: measure.figure.rawValue, unit: measure.figure.unit.reported, claimed: measure.bounds.text, measured: value)
+    }
+    if outcome == .holds, figures.contains(where: { $0.measured == nil }) { outcome = .notMeasured }
+    return ClaimResult(source: source, says: says, outcome: outcome, figures: figures)
+  }
+
+  /// What it comes to without any trial; nil where trials decide.
+  public var general: ClaimResult? {
+    switch test {
+    case .measures: nil
+    case .beyondReach(let reason): ClaimResult(source: source, says: says, outcome: .beyondReach, reason: reason)
+    case .arithmetic(let sum):
+      ClaimResult(
+        source: source, says: says, outcome: sum.isRight ? .holds : .contradicted,
+        reason: "\(sum.part) of \(sum.whole) is \((sum.share * 100).rounded() / 100) %, not \(sum.percent) %")
+    }
+  }
+}
+
+extension ClaimFigure.Unit {
+  fileprivate var reported: ClaimResult.Unit {
+    switch self {
+    case .count: .count
+    case .percent: .percent
+    case .seconds: .seconds
+    }
+  }
+}
+
+extension ClaimFigure {
+  /// Nil where the trial has no such figure.
+  fileprivate func value(of result: TrialResult, isVirtual: Bool) -> Double? {
+    let (lost, acknowledged) = result.lossClaimed
+    switch self {
+    case .lost: return Double(lost)
+    case .lostShare: return acknowledged == 0 ? nil : Double(lost) / Double(acknowledged) * 100
+    case .lostElsewhere:
+      let others = result.losses.filter { !$0.isTouched }
+      guard others.count < result.losses.count, !others.isEmpty else { return nil }
+      return Double(others.reduce(0) { $0 + $1.lost })
+    case .lostBeyondPolicy: return Double(result.losses.reduce(0) { $0 + max(0, $1.lost - $1.most) })
+    case .unreported: return Double(result.losses.reduce(0) { $0 + $1.lost - $1.reported })
+    case .consumed: return result.consumedLive.map(Double.init)
+    case .recovered: return Double(result.counts.recovered)
+    case .refused: return Double(result.counts.attempted - result.counts.acknowledged)
+    case .gaps: return Double(result.partitions.reduce(0) { $0 + $1.gaps.count })
+    case .recoveryTime: return isVirtual ? nil : result.recovery.seconds
+    case .appendP99: return isVirtual ? nil : result.append?.p99
+    }
+  }
+}
+
+extension AppendFigures {
+  /// Of the first life; nil where nothing was acknowledged.
+  init?(_ history: History) {
+    var times = history.operations.compactMap { operation -> Int64? in
+      guard operation.incarnation == 0, operation.outcome == .acknowledged, let answered = operation.answeredAt else { return nil }
+      return (answered - operation.submittedAt).nanoseconds
+    }
+    guard !times.isEmpty else { return nil }
+    times.sort()
+    func percentile(_ share: Int) -> Double { Double(times[min(times.count - 1, times.count * share / 100)]) / 1e9 }
+    self.init(p50: percentile(50), p99: percentile(99))
+  }
+}
+
+extension CaseDescription {
+  public init(_ scenario: Scenario) {
+    self.init(
+      scenario: scenario.name, title: scenario.title, remedy: scenario.remedy, claims: scenario.claims.compactMap(\.general))
+  }
+}

@@ -1,0 +1,73 @@
+import LogModel
+
+/// One partition's line of a data-loss table: what the first restart lost, beside what it was bound to lose and what it
+/// was allowed to lose, both from the faults' receipts and the policies alone.
+///
+/// | an acknowledged message                                                         | least | most |
+/// |---------------------------------------------------------------------------------|-------|------|
+/// | of a request whose own bytes a fault destroyed at rest or on their way, noticeably | yes | yes  |
+/// | `truncate-at-corruption`: behind the first such request                          | yes   | yes  |
+/// | of a request that a lying device destroyed (no report is owed)                   |       | yes  |
+/// | that the sync policy lets the crash take                                         |       | yes  |
+/// | behind damage that nothing on the medium testifies for (Contract.swift)          |       | yes  |
+/// | any other                                                                        |       |      |
+///
+/// A request is lost whole: its batch has one checksum.
+public struct PartitionLoss: Hashable, Sendable, Codable {
+  /// Which topic's partition, where a trial has several topics.
+  public var topic: String?
+  public var partition: PartitionID
+  /// Messages acknowledged before the look.
+  public var acknowledged: Int
+  /// Of these, what no fetch returned.
+  public var lost: Int
+  /// Of what was lost, what the engine had reported as damaged.
+  public var reported: Int
+  public var least: Int
+  public var most: Int
+  /// Whether a fault touched any of its messages.
+  public var isTouched: Bool
+
+  public init(
+    topic: String? = nil, partition: PartitionID, acknowledged: Int, lost: Int, reported: Int, least: Int, most: Int,
+    isTouched: Bool
+  ) {
+    self.topic = topic
+    self.partition = partition
+    self.acknowledged = acknowledged
+    self.lost = lost
+    self.reported = reported
+    self.least = least
+    self.most = most
+    self.isTouched = isTouched
+  }
+
+  /// Whether what was measured is what had to be expected.
+  public var isAsExpected: Bool { least <= lost && lost <= most }
+}
+
+extension PartitionExamination {
+  /// To be asked when everything else has been judged: what nothing testifies for is known by then.
+  var loss: PartitionLoss {
+    var loss = PartitionLoss(
+      topic: partition.name.topic, partition: partition.name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0,
+      most: 0, isTouched: false)
+    for place in partition.operations.indices {
+      let operation = operation(place)
+      let duty = duties[place]
+      guard operation.outcome == .acknowledged, operation.base >= partition.trimmedBefore.rawValue else { continue }
+      loss.acknowledged += operation.count
+      if duty.isTouched { loss.isTouched = true }
+      if duty.isDamaged || duty.kind != .required { loss.most += operation.count }
+      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not.
+      if duty.kind == .required, duty.reportableDamage >= 0 { loss.least += operation.count }
+      guard let missing = firstMissing(place) else { continue }
+      for index in missing..<operation.count where !isServed(operation.firstSequence + index) {
+        loss.lost += 1
+        let at = operation.base &+ Int64(index)
+        if reports.firstUncovered(at, at &+ 1) == nil { loss.reported += 1 }
+      }
+    }
+    return loss
+  }
+}
