@@ -45,27 +45,54 @@ struct MessagePlaces {
     places[path, default: []] += found
   }
 
+  func forEach(in path: String, _ body: (TouchedMessage) -> Void) {
+    for place in places[path] ?? [] { body(place.message) }
+  }
+
+  /// Where a message stands first.
+  func first(of message: TouchedMessage, in paths: [String]) -> (path: String, bytes: Range<Int>)? {
+    for path in paths {
+      guard let place = places[path]?.first(where: { $0.message == message }) else { continue }
+      return (path, Int(place.bytes.lowerBound)..<Int(place.bytes.upperBound))
+    }
+    return nil
+  }
+
   /// Where the last message of a file ends; its head's end where it has none.
   func end(of path: String) -> Int { Int(places[path]?.map(\.bytes.upperBound).max() ?? Self.headBytes) }
 
-  /// The messages that `range` of `path` belongs to; all of them where it reaches into the segment's head.
-  func messages(in range: Range<Int64>, of path: String) -> [TouchedMessage] {
-    let all = (places[path] ?? []).sorted { $0.bytes.lowerBound < $1.bytes.lowerBound }
-    if range.lowerBound < Self.headBytes { return all.map(\.message) }
-    var found: [TouchedMessage] = []
-    var before = Self.headBytes
-    for place in all {
-      // A batch is padded to eight bytes, which its checksum covers.
-      let end = (place.bytes.upperBound + 7) & ~7
-      if range.overlaps(before..<end) { found.append(place.message) }
-      before = max(before, end)
-    }
-    return found
-  }
-
-  /// Those of all ranges, each once.
+  /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head.
   func messages(in ranges: [FileRange]) -> [TouchedMessage] {
-    Set(ranges.flatMap { messages(in: $0.range, of: $0.path) }).sorted()
+    var found: Set<TouchedMessage> = []
+    for (path, own) in Dictionary(grouping: ranges, by: \.path) {
+      // Written twice at one place, the later one stands there.
+      let all = (places[path] ?? []).enumerated().sorted {
+        ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
+      }.map(\.element)
+      if own.contains(where: { $0.range.lowerBound < Self.headBytes && !$0.range.isEmpty }) {
+        found.formUnion(all.map(\.message))
+        continue
+      }
+      let ranges = own.map(\.range).filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
+      var next = 0
+      var before = Self.headBytes
+      for (index, place) in all.enumerated() {
+        if index + 1 < all.count, all[index + 1].bytes.lowerBound == place.bytes.lowerBound { continue }
+        // A batch is padded to eight bytes, which its checksum covers.
+        let end = (place.bytes.upperBound + 7) & ~7
+        while next < ranges.count, ranges[next].upperBound <= before { next += 1 }
+        var candidate = next
+        while candidate < ranges.count, ranges[candidate].lowerBound < end {
+          if ranges[candidate].upperBound > before {
+            found.insert(place.message)
+            break
+          }
+          candidate += 1
+        }
+        before = max(before, end)
+      }
+    }
+    return found.sorted()
   }
 }
 

@@ -39,9 +39,9 @@ struct ModelTrial {
     for number in 0...2 {
       journal.stage = .harness
       if number == 1 {
-        let history = Judging.history(spec, journal, [])
+        let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, []))
         for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
-          var receipt = try RestingDamage(spec: spec, history: history).apply(fault, number: index, to: disk)
+          var receipt = try damage.apply(fault, number: index, to: disk)
           receipt.row = journal.rowCount
           notes.faults.append(receipt)
           notes.reply.receipts.append(receipt)

@@ -98,9 +98,9 @@ struct RealTrial {
     var faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     var fresh: [Receipt] = []
     if life == 1 {
-      let history = Judging.history(spec, journal, faults)
+      let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, faults))
       for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
-        var receipt = try RestingDamage(spec: spec, history: history).apply(
+        var receipt = try damage.apply(
           fault, number: index, to: FilesAtRest(folder: folder.data, topic: spec.topic))
         receipt.row = journal.rowCount
         fresh.append(receipt)
@@ -146,17 +146,14 @@ struct RealTrial {
           }
         }
         await body(life, engine, recovery, notes) { inFlight in crash(rig, journal, notes, inFlight: inFlight) }
-        if let look = notes.look {
-          do throws(TrialError) {
-            try JSONFile.write(look, to: folder.look(life.number))
-          } catch {
-            return notes.fail(error)
-          }
+        if notes.reply.crashMissed || rig.seam.machineFailure != nil { 
+          keep(notes.look, notes)
+          return
         }
-        if notes.reply.crashMissed || rig.seam.machineFailure != nil { return }
         if spec.crash == .none || life.number == 2 {
           notes.reply.notices += await life.close(engine)
           journal.crash(.none, at: rig.loop.now)
+          keep(notes.look, notes)
         } else {
           crash(rig, journal, notes, inFlight: false)
           await Gate().wait()
@@ -180,6 +177,18 @@ struct RealTrial {
     return notes.reply
   }
 
+  /// Writes a look down, which may take a while in which the engine cannot run: not before its life has ended.
+  /// - Returns: whether it is kept, or there was none.
+  @discardableResult
+  private func keep(_ look: Observation?, _ notes: Notes) -> Bool {
+    guard let look else { return true }
+    do throws(TrialError) { try JSONFile.write(look, to: folder.look(life)) } catch {
+      notes.fail(error)
+      return false
+    }
+    return true
+  }
+
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
     // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
@@ -189,6 +198,7 @@ struct RealTrial {
     if let power = rig.power {
       power.freeze()
       journal.freeze(spec.crash, at: rig.loop.now)
+      guard keep(notes.look, notes) else { return }
       rig.loop.spawn {
         journal.stage = .harness
         do throws(StorageError) {
@@ -202,7 +212,10 @@ struct RealTrial {
       return
     }
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
-    guard inFlight else { return die(receipt, journal, notes) }
+    guard inFlight else {
+      if keep(notes.look, notes) { die(receipt, journal, notes) }
+      return
+    }
     // The process dies while its storage is at work: the signal comes from another thread.
     var random = SeededGenerator(seed: spec.seed, stream: "kill-\(life)")
     // From 1 to 256 microseconds, short ones as often as long ones: a write to the page cache is over in 20, a sync takes

@@ -58,8 +58,10 @@ import LogModel
 // | an orderly close after the acknowledgement                        | yes     | yes         | no      |
 //
 // Where nothing testifies the loss of what was touched is excused without a report, and the check says so. Under
-// truncate-at-corruption the same goes for what stands behind it; under skip-corrupted only for what stands behind it
-// and is not testified for either: it may have been in the same commit, and a torn commit ends where the tear begins.
+// truncate-at-corruption the same goes for what stands behind it, and where something testifies for the first operation
+// touched, what stands behind is owed a report unless it was destroyed as well and nothing testifies for it: no log sees
+// how far it reached. Under skip-corrupted the loss of what stands behind is excused only where that is not testified for
+// either: it may have been in the same commit, and a torn commit ends where the tear begins.
 //
 // Damage whose offsets are not known makes a loss in its partition `unknown` instead of `violated`. A fault that
 // nobody can notice (a sync that lies) is recorded as not detectable: no report is owed.

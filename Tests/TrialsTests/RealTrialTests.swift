@@ -156,6 +156,24 @@ import Verification
     }
   }
 
+  @Test func `what one fault destroyed is no victim of the next`() throws {
+    for seed in 0..<20 as Range<UInt64> {
+      let spec = spec(seed: seed)
+      let shelf = Shelf()
+      shelf.contents["topics/orders/0/a"] = [UInt8](repeating: 0, count: 4096) + (15..<25).flatMap { message(spec, $0) }
+      let damage = RestingDamage(spec: spec, history: history(spec))
+      var requests: Set<Int> = []
+      for number in 0..<2 {
+        let receipt = try damage.apply(bitFlip, number: number, to: shelf)
+        requests.insert(Int(try #require(receipt.touched.first).sequence) / 5)
+      }
+      #expect(requests == [3, 4])
+      #expect(throws: TrialError.faultMissed("nothing that was acknowledged is on the medium")) {
+        try damage.apply(bitFlip, number: 2, to: shelf)
+      }
+    }
+  }
+
   @Test func `an empty medium has no victim`() throws {
     let spec = spec()
     let damage = RestingDamage(spec: spec, history: history(spec))
