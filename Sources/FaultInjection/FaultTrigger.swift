@@ -102,6 +102,9 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   case segmentHead = "segment-head"
   /// Reads and writes from byte 4096 on of a file `topics/**.log`: behind the segment's header block.
   case batch
+  /// The making of a file `topics/**.log` that does not begin at offset 0: opening it, and what is done to its header
+  /// block and to the file as such.
+  case rotation
   /// `metadata` and everything in it.
   case metadata
   /// Operations on a directory as such: makeDirectory, syncDirectory, list.
@@ -114,12 +117,19 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     case .segment: Self.isSegment(call.path)
     case .segmentHead: isTransfer && call.offset == 0 && call.path.hasSuffix(".log")
     case .batch: isTransfer && call.offset >= 4096 && Self.isSegment(call.path)
+    case .rotation: Self.isLaterSegment(call.path) && call.kind != .read && (call.kind != .write || call.offset < 4096)
     case .metadata: call.path == "metadata" || call.path.hasPrefix("metadata/")
     case .directory: [.makeDirectory, .syncDirectory, .list].contains(call.kind)
     }
   }
 
   private static func isSegment(_ path: String) -> Bool { path.hasPrefix("topics/") && path.hasSuffix(".log") }
+
+  /// `.../BASE-EPOCH.log`, BASE not 0.
+  private static func isLaterSegment(_ path: String) -> Bool {
+    guard isSegment(path), let name = path.split(separator: "/").last else { return false }
+    return name.prefix { $0 != "-" && $0 != "." }.contains { $0 != "0" }
+  }
 }
 
 /// Counts the passes that match one trigger, and tells which of them meet its condition.

@@ -13,12 +13,14 @@ import Testing
 
   /// Writes at 0 and at 4096, a read at 0 and a sync of each file, a sync of its directory.
   /// - Returns: of each firing, the kind, the file and the offset.
-  private func fired(_ trigger: FaultTrigger, _ lasting: FaultLasting = .sticky) throws -> [String] {
+  private func fired(
+    _ trigger: FaultTrigger, _ lasting: FaultLasting = .sticky, files: [String] = Self.files
+  ) throws -> [String] {
     let rig = try Rig(.memoryInPlace)
     return try rig.run {
-      for path in Self.files { try await rig.storage.makeDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])) }
+      for path in files { try await rig.storage.makeDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])) }
       let s = FaultyStorage(rig.storage, plan: FaultPlan([PlannedFault(.stall(.nanoseconds(1)), trigger, lasting)]))
-      for path in Self.files {
+      for path in files {
         let f = try await s.open(path, [.write, .create])
         try await s.write(f, bytes(100, 1), at: 0)
         try await s.write(f, bytes(100, 1), at: 4096)
@@ -46,6 +48,12 @@ import Testing
     #expect(try fired(FaultTrigger(target: .directory)).allSatisfy { $0.hasPrefix("syncDirectory") })
     #expect(try fired(FaultTrigger([.write])).count == 10)
     #expect(try fired(FaultTrigger([.unlink])) == [])
+  }
+
+  @Test func rotationIsTheMakingOfALaterSegment() throws {
+    let (first, later) = ("topics/o/0/00000000000000000000-0000000001.log", "topics/o/0/00000000000000000040-0000000001.log")
+    let hits = try fired(FaultTrigger(target: .rotation), files: [first, later, "metadata/00000000000000000009-0000000001.log"])
+    #expect(hits == ["open \(later) 0", "write \(later) 0", "sync \(later) 0"])
   }
 
   @Test func aPartitionIsPartOfThePath() throws {
