@@ -21,6 +21,7 @@ enum FaultWords {
     Parameter("chance", .integer(1...1_000_000)),
     Parameter("moment", .word(FaultTrigger.Moment.allCases.map(\.rawValue))),
     Parameter("lasting", .word(["once", "sticky", "until-freed"])),
+    Parameter("freed-at", .integer(1...100)),
     Parameter("times", .integer(1...1_000_000_000)),
     Parameter("for", .duration),
   ]

@@ -18,6 +18,8 @@ final class SeamFaults: @unchecked Sendable {
   private let map: MessageMap?
   /// Of this life, in order.
   private(set) var receipts: [SeamReceipt] = []
+  /// The share of the workload, in percent, at which space is freed; nil when it has been, or never is.
+  private var freedAt: Double?
 
   /// - Parameters:
   ///   - earlier: receipts of the lives before.
@@ -27,7 +29,7 @@ final class SeamFaults: @unchecked Sendable {
     keep: @escaping @Sendable (SeamReceipt) -> Void
   ) throws(TrialError) {
     guard spec.hasSeamFaults else {
-      (storage, faulty, map) = (base, nil, nil)
+      (storage, faulty, map, freedAt) = (base, nil, nil, nil)
       return
     }
     let fired = Set(earlier.map(\.fault))
@@ -71,6 +73,7 @@ final class SeamFaults: @unchecked Sendable {
           }
         }
       })
+    freedAt = spec.faults.compactMap { FaultWords.Words($0).integer("freed-at") }.min().map(Double.init)
     let map = MessageMap(faulty, spec)
     (self.faulty, self.map, storage) = (faulty, map, map)
     box.owner = self
@@ -79,8 +82,14 @@ final class SeamFaults: @unchecked Sendable {
   /// Notes what earlier lives have left in the files: a fault may destroy that too.
   func note(_ path: String, _ bytes: UnsafeRawBufferPointer) { map?.note(path, bytes, at: 0) }
 
-  /// How much of the workload has been answered, for triggers by share.
-  func progress(_ percent: Double) { faulty?.progress = percent }
+  /// How much of the workload has been answered, for triggers by share and for space that is freed at one.
+  func progress(_ percent: Double) {
+    faulty?.progress = percent
+    guard let freedAt, percent >= freedAt else { return }
+    self.freedAt = nil
+    faulty?.freeSpace()
+    faulty?.note(.fault("space has been freed"))
+  }
 
   /// What has gone wrong is put right: space is made, the device replaced, the file system mounted anew.
   func lift() { faulty?.lift() }
