@@ -8,6 +8,8 @@ public enum Phase: Hashable, Sendable, Codable {
   case model
   /// The first life: produce, look, crash.
   case produce
+  /// The second writer of the first life, while the first is at work.
+  case secondWriter
   /// Life `restart` (1, 2): recover, look; after the first restart append and crash again.
   case recover(restart: Int)
   /// The oracle, over the journal and the looks.
@@ -19,6 +21,7 @@ extension Phase: CustomStringConvertible {
     switch self {
     case .model: "model"
     case .produce: "produce"
+    case .secondWriter: "second writer"
     case .recover(let restart): "restart \(restart)"
     case .judge: "judge"
     }
@@ -44,6 +47,8 @@ struct PhaseReply: Codable {
   /// Of faults at the seam, where no file keeps them.
   var seamReceipts: [SeamReceipt] = []
   var notices: [String] = []
+  /// What became of the second writer, where no file keeps it.
+  var writer: WriterReceipt?
   var judgement: Judgement?
   /// The harness itself failed: the trial is unknown.
   var failure: String?
@@ -86,6 +91,10 @@ struct TrialFolder {
   let path: String
   var data: String { path + "/data" }
   var journal: String { path + "/journal" }
+  /// Of a second writer in a process of its own.
+  var secondJournal: String { path + "/second-journal" }
+  /// What became of the second writer.
+  var writer: String { path + "/second-writer.json" }
   func look(_ restart: Int) -> String { "\(path)/look-\(restart).json" }
   func receipt(_ life: Int) -> String { "\(path)/crash-\(life).json" }
   /// What the first recovery cost, written before anything can kill the process.
