@@ -60,12 +60,15 @@ extension WriterReceipt {
 
   /// Why there is no verdict: there were no two writers.
   func doubts(_ spec: TrialSpec, _ history: History) -> [String] {
-    let (_, after, second) = shares(spec, history)
+    let (before, after, second) = shares(spec, history)
     if let refusal {
       return setup.getsPastExclusion ? ["\(setup.rawValue): the second writer did not get in: \(refusal)"] : []
     }
     var doubts: [String] = []
     if second.sent == 0 { doubts.append("\(setup.rawValue): the second writer opened and sent nothing") }
+    if before.acknowledged == 0, SecondWriter.hold(spec) > 0 {
+      doubts.append("\(setup.rawValue): nothing of the first writer was acknowledged before the second was open")
+    }
     if after.sent == 0 { doubts.append("\(setup.rawValue): the first writer sent nothing once the second was open") }
     return doubts
   }
@@ -79,8 +82,9 @@ extension WriterReceipt {
 /// Brings a second writer to the files of a life while the first is at work, and sees to it that both really write.
 ///
 /// The first writer's requests go on until `hold`; there they wait until the second has been refused or has its first
-/// answer. The second begins when `start` requests of the first are answered, which the seed chooses from none to all
-/// that come before `hold`. At least one request of each partition comes after `hold`.
+/// answer. The second begins when `start` requests of the first are answered, which the seed chooses from 1 to all
+/// that come before `hold`; where there are none, the two writers begin together. At least one request of each partition
+/// comes after `hold`.
 final class SecondWriter: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
@@ -103,11 +107,18 @@ final class SecondWriter: @unchecked Sendable {
     self.spec = spec
     self.loop = loop
     let workload = Workload(spec)
-    let last = (0..<workload.requests).filter { workload.request($0) != nil }.suffix(spec.partitions)
-    hold = min(last.first ?? 0, workload.requests * 3 / 4)
+    hold = Self.hold(spec)
     var random = SeededGenerator(seed: spec.seed, stream: "second-writer")
-    start = Int.random(in: 0...(0..<hold).count { workload.request($0) != nil }, using: &random)
+    let most = (0..<hold).count { workload.request($0) != nil }
+    start = Int.random(in: min(1, most)...most, using: &random)
     if start == 0 { begin.open() }
+  }
+
+  /// The request from which on the first writer waits for the second: 0 where the partitions have one request each.
+  static func hold(_ spec: TrialSpec) -> Int {
+    let workload = Workload(spec)
+    let last = (0..<workload.requests).filter { workload.request($0) != nil }.suffix(spec.partitions)
+    return min(last.first ?? 0, workload.requests * 3 / 4)
   }
 
   /// Whether the writers hold a lease in the place of the lock.
