@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import Storage
 import WriteAheadLog
 
 /// chronik, a Kafka-compatible log: seed document 002 and the history of its repair.
@@ -39,6 +40,11 @@ extension Defect {
       "Recovery loads the file into the write buffer; the next flush appends it again.",
       showsWhen: "two restarts with an append in between: the log doubles"
     ) { $0.log.handover = TailLoadedIntoTheWriteBuffer() },
+    Defect(
+      "C11", origin: "chronik", "Two writers open the same first segment.",
+      showsWhen: "a second writer opens while the first still writes: 20 consumed of 10 produced, 7000 of 5000",
+      edit: { SegmentsOpenToAll($0) }
+    ) { $0.exclusion = NoExclusion() },
     Defect(
       "C12b", origin: "chronik", "The CRC is stored but never verified on read.", showsWhen: "any bit flip"
     ) { $0.log.validator = ValidatorThatBelievesEverything() },
@@ -98,4 +104,13 @@ struct TailLoadedIntoTheWriteBuffer: RecoveredTailHandling {
 /// C12b.
 struct ValidatorThatBelievesEverything: BatchValidating {
   func isIntact(_ header: BatchHeader, at base: UnsafeRawPointer, salt: UInt64) -> Bool { true }
+}
+
+/// C11. The file of a new segment is opened whether or not another writer has made it already; with `NoExclusion`, which
+/// gives every writer the same epoch, two writers that begin at one time use one file.
+final class SegmentsOpenToAll: StorageWrapper, @unchecked Sendable {
+  override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
+    let isSegment = path.hasPrefix("topics/") && path.hasSuffix(".log")
+    return try await super.open(path, isSegment ? mode.subtracting(.exclusive) : mode)
+  }
 }

@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import Storage
 
 /// A historical bug, put into an engine as a substitute for one of its parts. The engine's own source holds none.
 public struct Defect: Sendable {
@@ -13,6 +14,8 @@ public struct Defect: Sendable {
   public var showsWhen: String
   /// What the trial must know of the configuration to put it in place.
   let install: @Sendable (inout EngineParts) -> Void
+  /// Edits the operations of the engine at the seam.
+  let edit: @Sendable (any Storage) -> any Storage
 
   /// The parts of an engine with this defect.
   public func parts() -> EngineParts {
@@ -21,8 +24,11 @@ public struct Defect: Sendable {
     return parts
   }
 
+  /// The storage that an engine with this defect works on: `base`, or a layer above it.
+  public func layer(on base: any Storage) -> any Storage { edit(base) }
+
   /// In the order of DEFECTS.md.
-  public static let all: [Defect] = chronik
+  public static let all: [Defect] = chronik + streamhouse
 
   /// Nil for an id that there is not, `none` among them.
   public init?(id: String) {
@@ -32,6 +38,7 @@ public struct Defect: Sendable {
 
   init(
     _ id: String, origin: String, _ summary: String, showsWhen: String,
+    edit: @escaping @Sendable (any Storage) -> any Storage = { $0 },
     _ install: @escaping @Sendable (inout EngineParts) -> Void
   ) {
     self.id = id
@@ -39,5 +46,6 @@ public struct Defect: Sendable {
     self.summary = summary
     self.showsWhen = showsWhen
     self.install = install
+    self.edit = edit
   }
 }

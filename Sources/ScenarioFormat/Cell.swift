@@ -46,6 +46,7 @@ public struct Cell: Hashable, Sendable {
   public let defect: String?
   /// The fault case, where the matrix has several.
   public let fault: String?
+  public let writers: WriterSetup
   public internal(set) var faults: [FaultSpecification]
   public internal(set) var expectation = CellExpectation.held
   /// What documents promise of it.
@@ -77,6 +78,7 @@ public struct Cell: Hashable, Sendable {
     case .storage: .text(storage?.rawValue ?? "auto")
     case .defect: .text(defect ?? "none")
     case .fault: .text(fault ?? "none")
+    case .writers: .text(writers.rawValue)
     }
   }
 
@@ -114,6 +116,7 @@ public struct Cell: Hashable, Sendable {
     self.defect = defect == "none" ? nil : defect
     let fault = word(.fault) { $0 }
     self.fault = fault == "none" ? nil : fault
+    self.writers = word(.writers, WriterSetup.init)
     self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])
     self.limits = scenario.limits
   }

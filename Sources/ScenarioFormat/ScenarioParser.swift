@@ -34,6 +34,7 @@ import LogModel
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
+// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew` | one |
 //
 // A condition is a mapping from an axis, `messages-per-partition` or `batches-per-partition` (of the largest
 // partition) to a value, a comparison (`"> 100"`, `"<= 5"`, `"!= none"`) or a list of which any must hold. Every
@@ -120,6 +121,7 @@ extension SourceReader {
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
+    .writers: .text("one"),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {

@@ -19,6 +19,8 @@ struct Life: Sendable {
   let storage: any Storage
   let journal: Journal
   let parts: EngineParts
+  /// Nil where one engine writes alone.
+  let second: SecondWriter?
   let faults: SeamFaults
 
   /// - Parameter faults: their storage is what the engine gets.
@@ -26,16 +28,21 @@ struct Life: Sendable {
     self.spec = spec
     self.number = number
     self.faults = faults
-    storage = faults.storage
     self.journal = journal
     journal.stage = .harness
     journal.beginLife()
     if spec.defect == "none" {
       parts = EngineParts()
+      storage = faults.storage
     } else {
       guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
       parts = defect.parts()
+      storage = defect.layer(on: faults.storage)
     }
+    guard spec.writers == .one || spec.crashAt == .end else {
+      throw .worker("two writers need a crash at the end of the workload")
+    }
+    second = spec.writers == .one || number > 0 ? nil : SecondWriter(spec, storage.loop)
   }
 
   private var loop: EventLoop { storage.loop }
@@ -79,7 +86,8 @@ struct Life: Sendable {
     let start = ContinuousClock.now
     journal.stage = .opening
     do throws(EngineError) {
-      let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
+      let (engine, recovery) = try await PartitionEngine.open(
+        storage, configuration, parts: second?.partsOfFirst(parts) ?? parts)
       journal.stage = .harness
       let seconds = (ContinuousClock.now - start).inSeconds
       journal.opened(at: loop.now)
@@ -108,7 +116,9 @@ struct Life: Sendable {
     begin(number == 0 ? "produce" : "append")
     journal.stage = .producing
     let total = Double(max(1, workload.messages))
-    await workload.run(on: engine, loop: loop, journal: journal) { [faults] messages in
+    let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
+    await workload.run(on: engine, loop: loop, journal: journal, turn: turn) { [faults, second] messages in
+      second?.firstAnswered()
       faults.progress(Double(messages) / total * 100)
       answered(messages)
     }

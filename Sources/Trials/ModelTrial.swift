@@ -74,7 +74,7 @@ struct ModelTrial {
       if notes.reply.hang != nil || notes.reply.refusal != nil { break }
     }
     journal.stage = .judging
-    var judgement = Judging.judge(spec, journal, notes.faults, notes.seam, notes.looks)
+    var judgement = Judging.judge(spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer)
     judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
       judgement.checks, on: disk)
     notes.reply.judgement = judgement
@@ -86,7 +86,8 @@ struct ModelTrial {
     let journal = life.journal
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
-    case .opened(let engine, let recovery, let seconds, _):
+    case .opened(let first, let recovery, let seconds, _):
+      var engine = first
       if life.number == 1 {
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
@@ -99,6 +100,16 @@ struct ModelTrial {
             crash(life, disk, notes)
           }
           if !notes.crashed && spec.crash != .none { notes.reply.crashMissed = true }
+        } else if spec.writers != .one {
+          do throws(TrialError) {
+            let (newest, recovery, receipt) = try await life.produceBesideSecond(engine, nil)
+            notes.reply.writer = receipt
+            engine = newest
+            await life.commitOffsets(engine)
+            notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
+          } catch {
+            notes.reply.failure = "\(error)"
+          }
         } else {
           await life.produce(Workload(spec), engine) { _ in }
           await life.commitOffsets(engine)

@@ -9,6 +9,8 @@ public enum Phase: Hashable, Sendable, Codable {
   case model
   /// The first life: produce, look, crash.
   case produce
+  /// The second writer of the first life, while the first is at work.
+  case secondWriter
   /// Life `restart` (1, 2): recover, look; after the first restart append and crash again.
   case recover(restart: Int)
   /// The oracle, over the journal and the looks.
@@ -20,6 +22,7 @@ extension Phase: CustomStringConvertible {
     switch self {
     case .model: "model"
     case .produce: "produce"
+    case .secondWriter: "second writer"
     case .recover(let restart): "restart \(restart)"
     case .judge: "judge"
     }
@@ -45,6 +48,8 @@ struct PhaseReply: Codable {
   /// Of faults at the seam, where no file keeps them.
   var seamReceipts: [SeamReceipt] = []
   var notices: [String] = []
+  /// What became of the second writer, where no file keeps it.
+  var writer: WriterReceipt?
   var judgement: Judgement?
   /// What appending cost, on the machine's clock.
   var append: AppendFigures?
@@ -89,6 +94,10 @@ struct TrialFolder {
   let path: String
   var data: String { path + "/data" }
   var journal: String { path + "/journal" }
+  /// Of a second writer in a process of its own.
+  var secondJournal: String { path + "/second-journal" }
+  /// What became of the second writer.
+  var writer: String { path + "/second-writer.json" }
   func look(_ restart: Int) -> String { "\(path)/look-\(restart).json" }
   func receipt(_ life: Int) -> String { "\(path)/crash-\(life).json" }
   /// What the first recovery cost, written before anything can kill the process.

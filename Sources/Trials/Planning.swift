@@ -25,6 +25,12 @@ public enum Planning {
     return min(LogConfiguration.largestCommit, max(256 << 10, batch + 8192))
   }
 
+  /// Whether the cell is a trial on its storage: a second process needs files that it can reach.
+  /// - Parameter storage: for cells that leave the storage to the command line.
+  public static func isPossible(_ cell: Cell, on storage: StorageChoice) -> Bool {
+    cell.writers != .secondProcess || (cell.storage?.rawValue ?? storage.rawValue) != StorageChoice.memory.rawValue
+  }
+
   /// - Parameters:
   ///   - storage: for cells that leave the storage to the command line.
   ///   - seed: of the command line; wins over the scenario's. Each repetition has the next one.
@@ -53,7 +59,7 @@ public enum Planning {
       messageSize: cell.messageSize, appendBetween: cell.appendBetween,
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
-      }, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+      }, writers: cell.writers, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
 

@@ -84,10 +84,25 @@ struct RealTrial {
         }
         if !notes.crashed { notes.reply.crashMissed = true } else { await Gate().wait() }
       } else {
-        await life.produce(Workload(spec), engine) { _ in }
-        await life.commitOffsets(engine)
-        notes.look = await life.look(engine, [], [], nil)
+        guard spec.writers != .one else {
+          await life.produce(Workload(spec), engine) { _ in }
+          await life.commitOffsets(engine)
+          notes.look = await life.look(engine, [], [], nil)
+          return engine
+        }
+        do throws(TrialError) {
+          let process = SecondProcess(spec: spec, folder: folder)
+          let (newest, recovery, receipt) = try await life.produceBesideSecond(engine, process)
+          try JSONFile.write(receipt, to: folder.writer)
+          await life.commitOffsets(newest)
+          notes.look = await life.look(newest, [], [], recovery)
+          return newest
+        } catch {
+          notes.fail(error)
+          return nil
+        }
       }
+      return engine
     }
   }
 
@@ -112,13 +127,15 @@ struct RealTrial {
     return try live(journal, fresh) { [faults] life, engine, recovery, notes, _ in
       notes.look = await life.look(engine, faults, earlier, recovery)
       if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+      return engine
     }
   }
 
   /// Opens the engine, runs `body`, and ends the life: in order, or by the trial's crash, from which nothing returns.
+  /// - Parameter body: answers the engine that serves in the end; nil where the harness has failed.
   private func live(
     _ journal: Journal, _ receipts: [Receipt],
-    _ body: @escaping @Sendable (Life, PartitionEngine, EngineRecovery, Notes, @escaping @Sendable (Bool) -> Void) async -> Void
+    _ body: @escaping @Sendable (Life, PartitionEngine, EngineRecovery, Notes, @escaping @Sendable (Bool) -> Void) async -> PartitionEngine?
   ) throws(TrialError) -> PhaseReply {
     let notes = Notes()
     let rig = try makeRig(journal, notes)
@@ -145,13 +162,14 @@ struct RealTrial {
             return
           }
         }
-        await body(life, engine, recovery, notes) { inFlight in crash(rig, journal, notes, inFlight: inFlight) }
-        if notes.reply.crashMissed || rig.seam.machineFailure != nil { 
+        let serving = await body(life, engine, recovery, notes) { inFlight in crash(rig, journal, notes, inFlight: inFlight) }
+        guard let serving else { return }
+        if notes.reply.crashMissed || rig.seam.machineFailure != nil {
           keep(notes.look, notes)
           return
         }
         if spec.crash == .none || life.number == 2 {
-          notes.reply.notices += await life.close(engine)
+          notes.reply.notices += await life.close(serving)
           journal.crash(.none, at: rig.loop.now)
           keep(notes.look, notes)
         } else {

@@ -28,6 +28,7 @@ public enum Token {
       "c=\(spec.crash.rawValue)", "at=\(at)", "d=\(spec.defect)", "b=\(spec.batch)", "n=\(spec.producers)",
       "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topic)", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
     ]
+    if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
     for fault in spec.faults {
       let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
       fields.append("f=" + ([fault.kind] + parameters).joined(separator: "/"))
@@ -84,6 +85,8 @@ public enum Token {
     guard defect == "none" || Defect(id: defect) != nil else { throw .badField("d=\(defect)") }
     guard let crash = CrashKind(rawValue: try value("c")) else { throw .badField("c=\(try value("c"))") }
     guard let storage = StorageChoice(rawValue: try value("st")) else { throw .badField("st=\(try value("st"))") }
+    let writers = values["w"] ?? WriterSetup.one.rawValue
+    guard let writers = WriterSetup(rawValue: writers) else { throw .badField("w=\(writers)") }
     guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
     let batch = try number("b", Axis.batch.numbers)
     let messageSize = try number("z", Axis.messageSize.numbers)
@@ -97,7 +100,7 @@ public enum Token {
       partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
-      faults: faults, phaseSeconds: 120)
+      faults: faults, writers: writers, phaseSeconds: 120)
   }
 
   private static func fault(_ value: String, _ field: String) throws(Failure) -> FaultSpec {

@@ -23,6 +23,8 @@ final class TrialRunner: @unchecked Sendable {
     var runnerChecks: [CheckResult] = []
     var receipts: [Receipt] = []
     var seamReceipts: [SeamReceipt] = []
+    /// Where no file keeps it.
+    var writer: WriterReceipt?
     var notices: [String] = []
     var recovery = RecoveryFigures()
     var append: AppendFigures?
@@ -60,6 +62,16 @@ final class TrialRunner: @unchecked Sendable {
       }
     }
     if let journal = try Journal.existing(place.journal) {
+      if spec.writers != .one {
+        let file = try JSONFile.read(WriterReceipt.self, from: place.writer)
+        if let receipt = findings.writer ?? file {
+          let history = Judging.history(spec, journal, [])
+          findings.receipts.append(receipt.summary(spec, history))
+          findings.doubts += receipt.doubts(spec, history)
+        } else {
+          findings.doubts.append("\(spec.writers.rawValue): no second writer ever tried to open")
+        }
+      }
       findings.notices += Judging.notices(spec, journal)
       if let code = journal.traceFailure, let path = spec.traceTo {
         findings.notices.append("\(TrialError.system("write the whole trace to", path, code)); it is incomplete")
@@ -106,6 +118,7 @@ final class TrialRunner: @unchecked Sendable {
     findings.receipts += reply.receipts
     findings.seamReceipts += reply.seamReceipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
+    if let writer = reply.writer { findings.writer = writer }
     if let judgement = reply.judgement { findings.judgement = judgement }
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
       findings.recovery = RecoveryFigures(

@@ -27,6 +27,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   /// Messages appended to each partition between the two restarts.
   public var appendBetween: Int
   public var faults: [FaultSpec]
+  /// Two writers take a crash at the end of the workload.
+  public var writers = WriterSetup.one
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
   /// A file that the persistence trace is written to, line by line; nil for none.

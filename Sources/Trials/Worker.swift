@@ -43,6 +43,7 @@ public enum Worker {
       let folder = TrialFolder(path: request.folder)
       switch request.phase {
       case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
+      case .secondWriter: return try SecondProcess(spec: request.spec, folder: folder).run()
       case .recover(let restart): return try RealTrial(request.spec, folder, life: restart).recover()
       case .judge: return try Judging.judge(request.spec, folder)
       case .model:
@@ -81,7 +82,8 @@ enum Judging {
     }
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     let seam = try folder.seamFaults.read()
-    var judgement = judge(spec, journal, faults, seam, looks)
+    let writer = try JSONFile.read(WriterReceipt.self, from: folder.writer)
+    var judgement = judge(spec, journal, faults, seam, looks, writer)
     let history = history(spec, journal, faults, seam)
     judgement.checks = Whereabouts(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data, topic: spec.topic))
@@ -89,13 +91,14 @@ enum Judging {
   }
 
   static func judge(
-    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [SeamReceipt], _ looks: [Observation]
+    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [SeamReceipt], _ looks: [Observation],
+    _ writer: WriterReceipt?
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
       sync: spec.syncPolicy, recovery: spec.recovery, refusingIncarnations: seam.refusingLives)
     var judgement = Oracle(contract).judge(history, looks)
-      .adding(.sendsAccepted(history, refusing: contract.refusingIncarnations))
+      .adding(.sendsAccepted(history, refusing: contract.refusingIncarnations, takeover: writer?.takeover(spec)))
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(

@@ -14,6 +14,8 @@ struct Workload: Sendable {
   var seed: UInt64
   var batch: Int
   var producers: Int
+  /// The number of the first producer in the history.
+  var firstProducer = 0
   var messageSize: Int
   /// Messages of each partition, and the sequence number of the first.
   var counts: [Int]
@@ -37,6 +39,13 @@ struct Workload: Sendable {
     producers = min(producers, spec.partitions)
   }
 
+  /// What a second writer sends: as much as the first.
+  init(secondWriterOf spec: TrialSpec) {
+    self.init(spec)
+    firstProducer = producers
+    firsts = counts.map { $0 + spec.appendBetween }
+  }
+
   var messages: Int { counts.reduce(0, +) }
   /// Requests, those that find their partition complete included.
   var requests: Int { counts.count * (((counts.max() ?? 0) + batch - 1) / batch) }
@@ -50,9 +59,12 @@ struct Workload: Sendable {
   }
 
   /// Sends everything; returns when every request is answered.
-  /// - Parameter answered: called after each answer with the number of messages answered so far.
+  /// - Parameters:
+  ///   - turn: awaited before each request.
+  ///   - answered: called after each answer with the number of messages answered so far.
   func run(
-    on engine: PartitionEngine, loop: EventLoop, journal: Journal, answered: @escaping @Sendable (Int) -> Void
+    on engine: PartitionEngine, loop: EventLoop, journal: Journal,
+    turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in }, answered: @escaping @Sendable (Int) -> Void
   ) async {
     let contents = counts.indices.map { MessageContent(seed: seed, topic: topic, partition: PartitionID($0)) }
     let progress = Progress()
@@ -61,9 +73,10 @@ struct Workload: Sendable {
         group.addTask(executorPreference: loop) {
           for k in stride(from: producer, to: requests, by: max(1, producers)) {
             guard let request = request(k) else { continue }
+            await turn(k)
             await send(
-              request.partition, request.first, request.count, contents[request.partition.index], producer, engine,
-              loop, journal)
+              request.partition, request.first, request.count, contents[request.partition.index],
+              firstProducer + producer, engine, loop, journal)
             journal.harness {
               progress.messages += request.count
               answered(progress.messages)

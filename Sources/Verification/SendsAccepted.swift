@@ -1,11 +1,37 @@
 import LogModel
 
+/// A newer writer has taken over in the first incarnation: those that it replaced are refused, and lose nothing by it
+/// that they were ever promised.
+public struct Takeover: Hashable, Sendable {
+  /// The producers of the writer that was replaced.
+  public var replaced: Range<Int>
+  /// When the newer one began to take over: an answer from then on may be a refusal.
+  public var from: Instant
+
+  public init(replaced: Range<Int>, from: Instant) {
+    self.replaced = replaced
+    self.from = from
+  }
+
+  func excuses(_ operation: Operation) -> Bool {
+    guard let answeredAt = operation.answeredAt else { return false }
+    return operation.incarnation == 0 && operation.outcome != .acknowledged && replaced.contains(operation.producer)
+      && answeredAt >= from
+  }
+}
+
 extension CheckResult {
   /// Whether every request that was answered was answered with success. A request that a crash cut off has no answer and
   /// is not judged.
-  /// - Parameter refusing: incarnations in which a fault stood in the engine's way: nothing is said of them.
-  public static func sendsAccepted(_ history: History, refusing: Set<Int> = []) -> CheckResult {
-    let judged = history.operations.filter { !refusing.contains($0.incarnation) }
+  /// - Parameters:
+  ///   - refusing: incarnations in which a fault stood in the engine's way: nothing is said of them.
+  ///   - takeover: whom a newer writer has replaced.
+  public static func sendsAccepted(
+    _ history: History, refusing: Set<Int> = [], takeover: Takeover? = nil
+  ) -> CheckResult {
+    let judged = history.operations.filter { operation in
+      !refusing.contains(operation.incarnation) && takeover.map { !$0.excuses(operation) } ?? true
+    }
     let refused = judged.filter { $0.outcome != .acknowledged && $0.answeredAt != nil }
     let answered = judged.count { $0.answeredAt != nil }
     guard let first = refused.first else {

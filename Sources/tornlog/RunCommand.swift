@@ -40,7 +40,11 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let loaded = scenarios.load()
-    let cells = scenarios.cells(of: loaded)
+    let selected = scenarios.cells(of: loaded)
+    let cells = selected.filter { Planning.isPossible($0, on: execution.storageChoice) }
+    if cells.count < selected.count {
+      note("left out, as the model has no processes: \(selected.count - cells.count) cells with writers=second-process")
+    }
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {
       fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat", ExitStatus.usage)

@@ -1,0 +1,23 @@
+/// Who writes a log in the first life of a trial, by the names of scenarios: one engine, or a second one that gets, or
+/// tries to get, at the same files while the first is at work.
+public enum WriterSetup: String, Hashable, Sendable, CaseIterable, Codable {
+  case one
+  /// A second engine in the same process.
+  case secondEngine = "second-engine"
+  /// A second engine in a process of its own; on real files only.
+  case secondProcess = "second-process"
+  /// The lock's file is removed while the first engine has it locked; then a second one opens.
+  case lockRemoved = "lock-removed"
+  /// The first engine stands still until its lease has run out; a second one takes over, and the first goes on.
+  case leaseExpired = "lease-expired"
+  /// A second engine takes a lease that runs for one that has run out: its clock is an hour ahead.
+  case clockSkew = "clock-skew"
+
+  /// Whether the second writer gets past the lock or the lease of a sound engine, so that the epoch must protect.
+  public var getsPastExclusion: Bool {
+    switch self {
+    case .one, .secondEngine, .secondProcess: false
+    case .lockRemoved, .leaseExpired, .clockSkew: true
+    }
+  }
+}
