@@ -102,7 +102,7 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   case segmentHead = "segment-head"
   /// Reads and writes from byte 4096 on of a file `topics/**.log`: behind the segment's header block.
   case batch
-  /// `metadata` and everything in it.
+  /// Both copies of the metadata, `metadata` and `metadata-mirror`, and everything in them.
   case metadata
   /// Operations on a directory as such: makeDirectory, syncDirectory, list.
   case directory
@@ -114,7 +114,8 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     case .segment: Self.isSegment(call.path)
     case .segmentHead: isTransfer && call.offset == 0 && call.path.hasSuffix(".log")
     case .batch: isTransfer && call.offset >= 4096 && Self.isSegment(call.path)
-    case .metadata: call.path == "metadata" || call.path.hasPrefix("metadata/")
+    case .metadata:
+      ["metadata", "metadata-mirror"].contains { call.path == $0 || call.path.hasPrefix($0 + "/") }
     case .directory: [.makeDirectory, .syncDirectory, .list].contains(call.kind)
     }
   }
