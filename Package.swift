@@ -69,6 +69,14 @@ let package = Package(
       swiftSettings: strict),
 
     .executableTarget(name: "SeccompLauncher", path: "Tests/SeccompLauncher", cSettings: [.define("_GNU_SOURCE")]),
+    .target(
+      name: "FaultWorkload", dependencies: ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"],
+      path: "Tests/FaultWorkload", swiftSettings: strict),
+    .executableTarget(
+      name: "FaultWorker", dependencies: ["FaultWorkload", "Storage", "CProcess"], path: "Tests/FaultWorker",
+      swiftSettings: strict),
+    tests(
+      "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
     tests("CommandLine", ["tornlog", "SeccompLauncher"]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),

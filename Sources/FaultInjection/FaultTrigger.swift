@@ -105,7 +105,7 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   /// The making of a file `topics/**.log` that does not begin at offset 0: opening it, and what is done to its header
   /// block and to the file as such.
   case rotation
-  /// `metadata` and everything in it.
+  /// Both copies of the metadata, `metadata` and `metadata-mirror`, and everything in them.
   case metadata
   /// Operations on a directory as such: makeDirectory, syncDirectory, list.
   case directory
@@ -118,7 +118,8 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     case .segmentHead: isTransfer && call.offset == 0 && call.path.hasSuffix(".log")
     case .batch: isTransfer && call.offset >= 4096 && Self.isSegment(call.path)
     case .rotation: Self.isLaterSegment(call.path) && call.kind != .read && (call.kind != .write || call.offset < 4096)
-    case .metadata: call.path == "metadata" || call.path.hasPrefix("metadata/")
+    case .metadata:
+      ["metadata", "metadata-mirror"].contains { call.path == $0 || call.path.hasPrefix($0 + "/") }
     case .directory: [.makeDirectory, .syncDirectory, .list].contains(call.kind)
     }
   }

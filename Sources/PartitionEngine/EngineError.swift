@@ -12,7 +12,7 @@ public enum EngineError: Error, Hashable, Sendable {
   case invalidName(String)
   /// 1 to 10 000.
   case invalidPartitionCount(Int)
-  /// The engine's own metadata cannot be read: what it says about topics is not to be trusted.
+  /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
   case damagedMetadata(String)
   case closed
   /// Another engine has the directory open for writing; the text says how that is known.

@@ -1,150 +1,275 @@
+import Glibc
 import LogModel
 import Storage
 import WriteAheadLog
 
 /// The engine's own log: topics, consumer offsets, log start offsets, durable ends. Always synced, with the codec and the
-/// recovery of every other log.
+/// recovery of every other log, and kept twice, so that no damage to one place closes the engine.
 ///
-/// When replay has read many more records than are needed, the log is compacted: a snapshot is appended as one batch,
-/// which is there wholly or not at all, at the head of a new segment, and only then are the segments before it removed.
+/// 1. A change is written to both copies, at the same offset, and acknowledged once it is on the medium in both.
+/// 2. At opening each record is replayed from whichever copy has it. Where both have one and they differ, a crash or a
+///    failure came between the two, and neither was acknowledged: the one that was written later holds.
+/// 3. Copies that are not the same (one is damaged, gone or behind, a write failed in one) are made the same before
+///    anything else is written: a snapshot of the state goes to both, at one offset above all that either holds. Only
+///    once both have it is removed what came before, so that a crash at any point leaves at least what there was.
+/// 4. A record that neither copy has, and that no later snapshot makes void, keeps the engine from opening.
+///
+/// A log that has become long is compacted by the same snapshot.
 final class MetadataLog: @unchecked Sendable {
   // Owned by the loop of its storage.
 
-  static let directory = "metadata"
+  /// One for each copy. They do not share one, so that a directory which goes takes one copy only.
+  static let directories = ["metadata", "metadata-mirror"]
   static let source = TopicPartition("__metadata", 0)
   /// Records that a replay may waste before the log is compacted.
   static let tolerance = 4096
   /// Segments from which on it is compacted too.
   static let mostSegments = 16
 
-  let log: PartitionLog
+  private let copies: [PartitionLog]
+  private let claim: any WriterClaim
   private let loop: EventLoop
   private(set) var state: Metadata
-  let recovery: RecoveryReport
-  /// Changes that are durable and not yet taken up, by their offset; everything before `applied` has been.
-  private var waiting: [Offset: [MetadataRecord]] = [:]
-  private var applied: Offset
+  let recovery: MetadataRecovery
+  /// The copies may not be the same. Nothing is appended before they are.
+  private var isUneven: Bool
+  /// Index of the copy that failed last: it is tried first, and the other is left alone while it fails.
+  private var suspect = 0
+  /// Changes that wait for those before them to be written.
+  private var queue: [Request] = []
+  /// Shut while changes are being written.
+  private let idle = Gate(isOpen: true)
 
-  private init(log: PartitionLog, state: Metadata, recovery: RecoveryReport, loop: EventLoop) {
-    self.log = log
-    self.loop = loop
-    self.state = state
-    self.recovery = recovery
-    applied = log.logEndOffset
+  private final class Request {
+    let changes: [MetadataRecord]
+    let bytes: Int
+    let done = Gate()
+    var failure: EngineError?
+
+    init(_ changes: [MetadataRecord]) {
+      self.changes = changes
+      bytes = changes.reduce(0) { $0 + $1.size }
+    }
   }
+
+  /// The mirror's part of an append.
+  private final class Mirrored: @unchecked Sendable {
+    // Owned by the loop of the log.
+    let done = Gate()
+    var failure: LogError?
+
+    func wait() async -> LogError? {
+      await done.wait()
+      return failure
+    }
+  }
+
+  private init(
+    _ copies: [PartitionLog], _ claim: any WriterClaim, _ loop: EventLoop, _ replay: MetadataReplay,
+    _ recovery: MetadataRecovery
+  ) {
+    self.copies = copies
+    self.claim = claim
+    self.loop = loop
+    self.recovery = recovery
+    state = replay.state
+    isUneven = replay.isUneven
+  }
+
+  // MARK: Opening
 
   static func open(
     _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim
   ) async throws(EngineError) -> MetadataLog {
-    var configuration = configuration
-    configuration.syncPolicy = .always
-    configuration.recoveryPolicy = .skipCorrupted
-    configuration.firstPreallocation = min(configuration.firstPreallocation, 64 << 10)
-    configuration.recentBytes = 64 << 10
-    let opened: (log: PartitionLog, report: RecoveryReport)
-    do throws(StorageError) {
-      try await storage.makeDirectory(directory)
-      try await storage.syncDirectory("")
-      opened = try await PartitionLog.open(
-        source, in: directory, of: storage, configuration,
-        hints: RecoveryHints(logStartOffset: nil, epoch: Epoch(max(1, claim.epoch.rawValue) - 1)), fence: claim)
-    } catch {
-      throw .storage(error)
-    }
+    var opening = MetadataOpening(storage, configuration, claim)
     do throws(EngineError) {
-      let (state, records) = try await replay(opened.log, opened.report)
-      let metadata = MetadataLog(log: opened.log, state: state, recovery: opened.report, loop: storage.loop)
-      // Every writer begins a segment of its own, so that restarts without number would leave as many files.
-      if records > state.records.count * 2 + tolerance || opened.log.segmentBases.count > mostSegments {
-        // Where that fails the log stays as long as it is, and the next opening tries again.
-        do throws(EngineError) { try await metadata.compact() } catch .log(let source, .fenced(let epoch)) {
-          throw .log(source, .fenced(epoch))
-        } catch {}
-        metadata.applied = opened.log.logEndOffset
-      }
+      let replay = try await opening.run()
+      let copies = opening.copies.compactMap { $0?.log }
+      var reports = opening.copies.compactMap { $0?.report }
+      for index in reports.indices { reports[index].damage.removeAll { $0.to <= replay.known ?? 0 } }
+      let recovery = MetadataRecovery(copies: reports, isRebuilt: replay.isUneven)
+      let metadata = MetadataLog(copies, claim, storage.loop, replay, recovery)
+      try await metadata.compactIfNeeded(replay)
       return metadata
     } catch {
-      do throws(StorageError) { try await opened.log.close() } catch {}  // the failure that led here says more
+      await opening.close()
       throw error
     }
   }
 
-  private static func replay(
-    _ log: PartitionLog, _ report: RecoveryReport
-  ) async throws(EngineError) -> (state: Metadata, records: Int) {
-    var state = Metadata()
-    var count = 0
-    var invalid: String?
-    let response = FetchResponse()
-    var at = log.firstRetainedOffset
-    // What came before a snapshot is void: nothing may be missing after the last one.
-    var known: Offset? = at == 0 ? 0 : nil
-    var missing: Offset = report.damage.map(\.to).max() ?? 0
-    while at < log.highWatermark {
-      do throws(LogError) {
-        try await log.fetch(from: at, maxBytes: 256 << 10, into: response)
-      } catch .damaged(let range) {
-        missing = max(missing, range.to)
-        at = max(range.to, at + 1)
-        continue
-      } catch {
-        throw .damagedMetadata("\(error)")
-      }
-      response.forEachRecord { record in
-        let text = String(decoding: record.value, as: UTF8.self)
-        guard let change = MetadataRecord(text: text) else {
-          invalid = invalid ?? "record \(record.offset) is `\(text.prefix(60))`"
-          return
-        }
-        if case .snapshot = change { known = record.offset }
-        state.apply(change)
+  private func compactIfNeeded(_ replay: MetadataReplay) async throws(EngineError) {
+    // Every writer begins a segment of its own, so that restarts without number would leave as many files.
+    let isLong =
+      replay.records > state.records.count * 2 + Self.tolerance
+      || copies.contains { $0.segmentBases.count > Self.mostSegments }
+    guard replay.isUneven || isLong else { return }
+    do throws(EngineError) { try await makeEven() } catch {
+      // What only one copy has is not served: it may never have been acknowledged, and would be from now on.
+      if replay.isUneven || error.isFenced { throw error }
+      // A log that is too long can wait for the next opening.
+    }
+  }
+
+  // MARK: Recording
+
+  /// The most bytes of changes that one call may record.
+  var largestRecord: Int { copies[0].configuration.largestBatch - 128 }
+
+  /// Makes the changes durable in both copies, then takes them up.
+  func record(_ changes: [MetadataRecord]) async throws(EngineError) {
+    let request = Request(changes)
+    queue.append(request)
+    if idle.isOpen {
+      idle.shut()
+      loop.spawn { await self.writeQueue() }
+    }
+    await request.done.wait()
+    if let failure = request.failure { throw failure }
+  }
+
+  /// Writes what has gathered, as many changes at a time as a batch holds: so both copies see them in one order.
+  private func writeQueue() async {
+    while let first = queue.first {
+      var bytes = first.bytes
+      var count = 1
+      while count < queue.count, bytes + queue[count].bytes <= largestRecord {
+        bytes += queue[count].bytes
         count += 1
       }
-      if let invalid { throw .damagedMetadata(invalid) }
-      at = response.nextOffset
+      let group = Array(queue[..<count])
+      queue.removeFirst(count)
+      let changes = group.flatMap(\.changes)
+      var failure: EngineError?
+      do throws(EngineError) {
+        if isUneven { try await makeEven() }
+        try await append(changes)
+        for change in changes { state.apply(change) }
+      } catch {
+        failure = error
+      }
+      for request in group {
+        request.failure = failure
+        request.done.open()
+      }
     }
-    guard let known, missing <= known else { throw .damagedMetadata("the records before \(max(missing, log.firstRetainedOffset)) are missing") }
-    return (state, count)
+    idle.open()
   }
 
-  /// Makes the changes durable, then takes them up.
-  func record(_ changes: [MetadataRecord]) async throws(EngineError) {
-    let offset = try await append(changes)
-    waiting[offset] = changes
-    applyInOrder()
-    // Of an earlier change that is durable too the task has yet to be resumed.
-    while applied <= offset {
-      await loop.nextTurn()
-      applyInOrder()
+  /// Appends to both copies at once.
+  private func append(_ changes: [MetadataRecord]) async throws(EngineError) {
+    let mirror = Mirrored()
+    loop.spawn { [copies] in
+      mirror.failure = await Self.append(changes, to: copies[1])
+      mirror.done.open()
     }
+    let failures = [await Self.append(changes, to: copies[0]), await mirror.wait()]
+    guard let index = failures.firstIndex(where: { $0 != nil }), let failure = failures[index] else { return }
+    suspect = index
+    if failures.allSatisfy({ $0?.isCertainFailure ?? false }) { throw .log(Self.source, failure) }
+    isUneven = true
+    throw .log(Self.source, failure.whereItMayBeThere)
   }
 
-  private func applyInOrder() {
-    while let next = waiting.removeValue(forKey: applied) {
-      for change in next { state.apply(change) }
-      applied = applied + next.count
-    }
-  }
-
-  @discardableResult
-  private func append(_ changes: [MetadataRecord]) async throws(EngineError) -> Offset {
+  private static func append(_ changes: [MetadataRecord], to log: PartitionLog) async -> LogError? {
     let texts = changes.map { Array($0.text.utf8) }
     do throws(LogError) {
-      return try await log.append(recordCount: texts.count, payloadBytes: texts.reduce(0) { $0 + $1.count }) { writer in
+      _ = try await log.append(recordCount: texts.count, payloadBytes: texts.reduce(0) { $0 + $1.count }) { writer in
         for text in texts { text.withUnsafeBytes { writer.append(value: $0) } }
       }
+      return nil
     } catch {
-      throw .log(Self.source, error)
+      return error
     }
   }
 
-  private func compact() async throws(EngineError) {
+  /// Makes the copies the same, and short: a snapshot in both, and nothing before it.
+  private func makeEven() async throws(EngineError) {
+    isUneven = true
+    let base = copies.map(\.logEndOffset).max() ?? 0
+    let batches = snapshot()
+    for index in [suspect, 1 - suspect] {
+      do throws(LogError) {
+        try await copies[index].beginSegment(at: base)
+        for batch in batches {
+          if let failure = await Self.append(batch, to: copies[index]) { throw failure }
+        }
+      } catch {
+        suspect = index
+        throw .log(Self.source, error)
+      }
+    }
+    isUneven = false
+    for copy in copies {
+      // What cannot be removed now is void all the same; the next snapshot takes it along.
+      do throws(StorageError) {
+        guard try await claim.isCurrent() else { return }
+        try await copy.removeSegments(before: base)
+        try await copy.setAsideStrangers()
+      } catch {}
+    }
+  }
+
+  /// The state, in batches: it counts once its last record is there.
+  private func snapshot() -> [[MetadataRecord]] {
     let records = state.records
-    let bytes = records.reduce(0) { $0 + $1.text.utf8.count + 8 } + 64
-    guard bytes < log.configuration.largestBatch else { return }  // too much for one batch: the log stays as it is
-    let base = log.logEndOffset
-    do throws(LogError) { try await log.rollSegment() } catch { throw .log(Self.source, error) }
-    try await append([.snapshot(count: records.count)] + records)
-    do throws(StorageError) { try await log.removeSegments(before: base) } catch { throw .storage(error) }
+    var batches: [[MetadataRecord]] = [[.snapshot(count: records.count)]]
+    var bytes = batches[0][0].size
+    for record in records {
+      bytes += record.size
+      if bytes > largestRecord {
+        batches.append([])
+        bytes = record.size
+      }
+      batches[batches.count - 1].append(record)
+    }
+    return batches
+  }
+
+  /// Commits what is pending and releases the files.
+  /// - Throws: the first failure. Everything is closed all the same.
+  func close() async throws(StorageError) {
+    await idle.wait()
+    var failure: StorageError?
+    for copy in copies {
+      do throws(StorageError) { try await copy.close() } catch { failure = failure ?? error }
+    }
+    if let failure { throw failure }
+  }
+}
+
+/// What the opening of the metadata came to.
+public struct MetadataRecovery: Hashable, Sendable, Codable {
+  /// One for each copy, the mirror last. What a later snapshot has made void is not counted as damaged: its removal may
+  /// have become durable in part.
+  public var copies: [RecoveryReport]
+  /// The copies were not the same, for one was damaged, gone or behind. They are again.
+  public var isRebuilt: Bool
+
+  /// What was damaged in either copy. Nothing of it is lost: the other one had it.
+  public var damage: [DamagedRange] { copies.flatMap(\.damage) }
+}
+
+extension MetadataRecord {
+  /// Bytes in a batch.
+  fileprivate var size: Int { text.utf8.count + 16 }
+}
+
+extension LogError {
+  /// The same failure of one copy, where the other has taken the records.
+  fileprivate var whereItMayBeThere: LogError {
+    switch self {
+    case .poisoned(let error): .storage(error)
+    case .fenced(let epoch): .fencedInCommit(epoch)
+    default: self
+    }
+  }
+}
+
+extension EngineError {
+  fileprivate var isFenced: Bool {
+    switch self {
+    case .log(_, .fenced), .log(_, .fencedInCommit): true
+    default: false
+    }
   }
 }

@@ -93,7 +93,7 @@ struct Metadata {
       consumerOffsets[ConsumerPosition(group: group, partition: partition)] = offset
     case .logStart(let partition, let offset): logStarts[partition] = max(offset, logStarts[partition] ?? 0)
     case .durableEnd(let partition, let offset): durableEnds[partition] = offset
-    case .snapshot: self = Metadata()
+    case .snapshot: break  // what it voids is `MetadataReplay`'s to say
     }
   }
 

@@ -24,10 +24,12 @@ public struct EngineParts: Sendable {
 /// What opening an engine came to.
 public struct EngineRecovery: Hashable, Sendable, Codable {
   public var partitions: [RecoveryReport]
-  public var metadata: RecoveryReport
+  public var metadata: MetadataRecovery
 
-  public var bytesScanned: Int { partitions.reduce(metadata.bytesScanned) { $0 + $1.bytesScanned } }
-  public var batchesSkipped: Int { partitions.reduce(metadata.batchesSkipped) { $0 + $1.batchesSkipped } }
+  public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
+  public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }
+
+  private var all: [RecoveryReport] { metadata.copies + partitions }
 }
 
 /// Where a produce request ended up.
@@ -51,7 +53,7 @@ public struct Watermarks: Hashable, Sendable, Codable {
 /// nothing is inferred from file names. Layout below the storage's root:
 ///
 ///     lock, writers/EPOCH                      see `DirectoryExclusion`
-///     metadata/                                the metadata log
+///     metadata/, metadata-mirror/              the metadata log, twice
 ///     topics/TOPIC/PARTITION/BASE-EPOCH.log    segments, base offset and epoch of the writer in decimal digits
 public final class PartitionEngine: @unchecked Sendable {
   // Owned by `storage.loop`: every call is made there.
@@ -63,6 +65,8 @@ public final class PartitionEngine: @unchecked Sendable {
   private let metadata: MetadataLog
   private var logs: [String: [PartitionLog]] = [:]
   private var isOpen = true
+  private let closed = Gate()
+  private var closingFailure: EngineError?
   /// Topics that are being created.
   private var creating: [String: Gate] = [:]
 
@@ -78,12 +82,13 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
-  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where the topics cannot be known,
+  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where neither copy of the metadata knows the topics,
   ///   `.inUse` where another engine may write. A damaged partition is no error: it stands in the recovery's report.
   public static func open(
     _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
-    let claim = try await parts.exclusion.claim(storage, above: try await newestEpoch(storage))
+    let survey = try await survey(storage)
+    let claim = try await parts.exclusion.claim(storage, above: survey.newestEpoch)
     let metadata: MetadataLog
     do throws(EngineError) {
       // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
@@ -95,6 +100,7 @@ public final class PartitionEngine: @unchecked Sendable {
     let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata)
     var reports: [RecoveryReport] = []
     do throws(EngineError) {
+      try engine.assertRegistered(survey.inhabited)
       for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
       try await engine.lowerEnds()
     } catch {
@@ -104,28 +110,46 @@ public final class PartitionEngine: @unchecked Sendable {
     return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
   }
 
-  /// The highest epoch in the name of any segment. Every claim is above it, also where the claims themselves are gone.
-  private static func newestEpoch(_ storage: any Storage) async throws(EngineError) -> Epoch {
-    var newest = Epoch(0)
+  /// What file names say before anything is read.
+  fileprivate struct Survey {
+    /// The highest epoch in the name of any segment. Every claim is above it, also where the claims themselves are gone.
+    var newestEpoch = Epoch(0)
+    /// Partitions that have segments.
+    var inhabited: [TopicPartition] = []
+  }
+
+  private static func survey(_ storage: any Storage) async throws(EngineError) -> Survey {
+    var survey = Survey()
     do throws(StorageError) {
-      var directories = [MetadataLog.directory]
-      for topic in try await names(in: "topics", storage) where topic.isDirectory {
-        for partition in try await names(in: "topics/\(topic.name)", storage) where partition.isDirectory {
-          directories.append("topics/\(topic.name)/\(partition.name)")
+      for directory in MetadataLog.directories {
+        do throws(StorageError) { try await survey.note(segmentsIn: directory, storage) } catch {
+          guard error.isErrno(EIO) else { throw error }  // the other copy, and the claims, know the epochs too
         }
       }
-      for directory in directories {
-        for file in try await names(in: directory, storage) {
-          newest = max(newest, PartitionLog.epoch(ofSegment: file.name) ?? newest)
+      for topic in try await names(in: "topics", storage) where topic.isDirectory {
+        for partition in try await names(in: "topics/\(topic.name)", storage) where partition.isDirectory {
+          let hasSegments = try await survey.note(segmentsIn: "topics/\(topic.name)/\(partition.name)", storage)
+          guard hasSegments, let number = Int32(partition.name), number >= 0 else { continue }
+          survey.inhabited.append(TopicPartition(topic.name, PartitionID(Int(number))))
         }
       }
     } catch {
       throw .storage(error)
     }
-    return newest
+    return survey
   }
 
-  private static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry] {
+  /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.
+  private func assertRegistered(_ partitions: [TopicPartition]) throws(EngineError) {
+    for partition in partitions {
+      if topics.contains(where: { $0.name == partition.topic && partition.partition.index < $0.partitions }) { continue }
+      throw .damagedMetadata(
+        "topics/\(partition.topic)/\(partition.partition) holds messages, and neither copy knows it; "
+          + "put one of them back from a backup, or move that folder elsewhere")
+    }
+  }
+
+  fileprivate static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry] {
     do throws(StorageError) { return try await storage.list(directory) } catch {
       if error.isNotFound { return [] }
       throw error
@@ -147,7 +171,7 @@ public final class PartitionEngine: @unchecked Sendable {
           source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
           beforeCut: { [metadata] proven throws(StorageError) in
             do throws(EngineError) { try await metadata.record([.durableEnd(source, proven)]) } catch {
-              throw error.storageError ?? StorageError(errno: EIO, .write, MetadataLog.directory)
+              throw error.storageError ?? StorageError(errno: EIO, .write, MetadataLog.directories[0])
             }
           })
         opened.append(log)
@@ -303,13 +327,20 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// Commits what is pending and, unless the policy is `never`, makes it durable and records where the logs end.
+  ///
+  /// Whoever calls it again waits for the first call's end, and is told the same.
   /// - Throws: the first failure. Everything is closed all the same; what a failed sync covered may be gone after a
   ///   power loss.
   public func close() async throws(EngineError) {
-    guard isOpen else { return }
-    isOpen = false
-    while let gate = creating.values.first { await gate.wait() }
-    if let failure = await closeLogs(recordingEnds: configuration.log.syncPolicy != .never) { throw failure }
+    if isOpen {
+      isOpen = false
+      while let gate = creating.values.first { await gate.wait() }
+      closingFailure = await closeLogs(recordingEnds: configuration.log.syncPolicy != .never)
+      closed.open()
+    } else {
+      await closed.wait()
+    }
+    if let closingFailure { throw closingFailure }
   }
 
   /// - Returns: the first failure.
@@ -327,7 +358,7 @@ public final class PartitionEngine: @unchecked Sendable {
         failure = failure ?? error
       }
     }
-    do throws(StorageError) { try await metadata.log.close() } catch { failure = failure ?? .storage(error) }
+    do throws(StorageError) { try await metadata.close() } catch { failure = failure ?? .storage(error) }
     await claim.release()
     return failure
   }
@@ -343,12 +374,26 @@ public final class PartitionEngine: @unchecked Sendable {
     var bytes = 0
     for end in ends {
       bytes += end.text.utf8.count + 16
-      if bytes > metadata.log.configuration.largestBatch - 128 {
+      if bytes > metadata.largestRecord {
         try await metadata.record(pending)
         (pending, bytes) = ([], end.text.utf8.count + 16)
       }
       pending.append(end)
     }
     if !pending.isEmpty { try await metadata.record(pending) }
+  }
+}
+
+extension PartitionEngine.Survey {
+  /// - Returns: whether there are any.
+  @discardableResult
+  fileprivate mutating func note(segmentsIn directory: String, _ storage: any Storage) async throws(StorageError) -> Bool {
+    var found = false
+    for file in try await PartitionEngine.names(in: directory, storage) {
+      guard let epoch = PartitionLog.epoch(ofSegment: file.name) else { continue }
+      newestEpoch = max(newestEpoch, epoch)
+      found = true
+    }
+    return found
   }
 }

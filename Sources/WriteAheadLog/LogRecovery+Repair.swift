@@ -39,7 +39,7 @@ extension LogRecovery {
         Gap(
           from: expected, to: proven, segment: scanned.count - 1, position: start, path: last?.segment.path ?? directory,
           bytes: start..<max(start, last?.size ?? 0), finding: finding), to: proven)
-      if let last, last.hasGarbage { try await copyAside(last.segment.path) }
+      if let last, last.hasGarbage, !last.isUnreadable(from: start) { try await copyAside(last.segment.path) }
       // What is skipped stays reserved; after a cut its offsets are given again.
       return action == .skipAndReport ? proven : expected
     case .cutTail:
@@ -62,15 +62,19 @@ extension LogRecovery {
   /// Removes everything from the gap on. What was never acknowledged goes the newest file first, so that a crash leaves no
   /// gap; what was goes the oldest first, so that the newest testifies to the damage until the last moment.
   private mutating func cut(at gap: Gap, keepingCopies: Bool) async throws(StorageError) {
-    var files = headless.filter { $0.base >= gap.from }.map { (base: $0.base, path: $0.path, size: $0.size) }
+    var files = headless.filter { $0.base >= gap.from }.map {
+      (base: $0.base, path: $0.path, size: $0.size, isUnreadable: isUnreadable($0.path))
+    }
     headless.removeAll { $0.base >= gap.from }
     while scanned.count > gap.segment + 1 {
       let entry = scanned.removeLast()
-      files.append((entry.segment.baseOffset, entry.segment.path, entry.size))
+      files.append((entry.segment.baseOffset, entry.segment.path, entry.size, isUnreadable(entry.segment.path)))
     }
-    if keepingCopies, let last = scanned.last { try await copyAside(last.segment.path) }
+    if keepingCopies, let last = scanned.last, !last.isUnreadable(from: gap.position) {
+      try await copyAside(last.segment.path)
+    }
     for file in files.sorted(by: { keepingCopies ? $0.base < $1.base : $0.base > $1.base }) {
-      if keepingCopies {
+      if keepingCopies || file.isUnreadable {
         try await setAside(file.path)
       } else {
         report.tornBytes += file.size
@@ -87,6 +91,8 @@ extension LogRecovery {
     if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
     try await removeHeadless()
   }
+
+  private func isUnreadable(_ path: String) -> Bool { report.unreadable.contains { $0.path == path } }
 
   /// Files of older writers go, with a copy kept. So do files without a head that are in the way: of no use before the log start offset; where no batch ever stood in them,
   /// their name will be needed. All others stay where they are, for whoever can read more from them.
@@ -182,7 +188,9 @@ extension LogRecovery {
     guard let last = scanned.last else { return }
     let file = try await storage.open(last.segment.path, [.write])
     do throws(StorageError) {
-      if last.size != last.segment.dataEnd { try await storage.truncate(file, to: last.segment.dataEnd) }
+      if last.size != last.segment.dataEnd, !last.isUnreadable(from: last.segment.dataEnd) {
+        try await storage.truncate(file, to: last.segment.dataEnd)
+      }
       // Under `never` what an earlier policy has promised is kept too.
       if policy != .never || !last.segment.header.isNeverSynced {
         do throws(StorageError) { try await storage.sync(file, .all) } catch {

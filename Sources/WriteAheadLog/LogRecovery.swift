@@ -15,8 +15,19 @@ public struct RecoveryReport: Hashable, Sendable, Codable {
   public var tornBytes: Int64 = 0
   /// Files that were set aside with what could not be served.
   public var quarantined: [String] = []
+  /// What the device could not read. Batches in it are lost for as long as it cannot, and stand in `damage` where anything
+  /// testifies that they were acknowledged; nothing is cut that lies behind it.
+  public var unreadable: [UnreadableBytes] = []
 
   public init(source: TopicPartition) { self.source = source }
+}
+
+/// Bytes of a segment file that the device could not read, `from ..< to`.
+public struct UnreadableBytes: Hashable, Sendable, Codable {
+  /// Relative to the storage's root.
+  public var path: String
+  public var from: Int64
+  public var to: Int64
 }
 
 /// Makes durable that everything before the offset had been acknowledged.
@@ -54,6 +65,15 @@ public struct RecoveryHints: Hashable, Sendable {
 /// crash. A crash at any operation of the repair leaves a log with the same contents, hence the same end.
 ///
 /// One file is open at a time, whatever the number of segments.
+///
+/// A sector that cannot be read is tried again, and then counts as damaged. But a read error says what the device can do
+/// now, not what is on the medium: the sector, or a cable, may be well again tomorrow. So nothing is destroyed on its word,
+/// under either policy: a segment is not cut where the cut would take unreadable bytes with it, and a file that holds some
+/// is set aside, never removed. The log ends before them all the same: nothing is appended to a segment that was found,
+/// and the next one's base offset voids whatever stands behind the end. (A copy set aside of what is cut, as for other
+/// damage, would keep everything but the bytes that matter; refusing to open would close all partitions for one sector.)
+/// A file whose head cannot be read, with nothing behind it that can, is the exception: nothing at all is known of it, and
+/// recovery refuses.
 struct LogRecovery {
   let storage: any Storage
   let directory: String
@@ -73,6 +93,11 @@ struct LogRecovery {
     var size: Int64
     /// The last segment's remainder after `dataEnd` holds something other than zeroes.
     var hasGarbage = false
+    /// What of it could not be read.
+    var unreadable: [Range<Int64>] = []
+
+    /// Whether a cut there would destroy what is not known.
+    func isUnreadable(from position: Int64) -> Bool { unreadable.contains { $0.upperBound > position } }
   }
 
   /// A file with the name of a segment and no valid head.
@@ -186,7 +211,8 @@ struct LogRecovery {
       }
       epoch = max(epoch, header.epoch)
       durable = max(durable, header.durableOffset)
-      if header.baseOffset > expected { noteGap(to: header.baseOffset, .gap, in: nil) }
+      let end = header.baseOffset + -header.passedOver
+      if end > expected { noteGap(to: end, .gap, in: nil) }
       try await scan(head, header, limit: limit)
     }
   }
@@ -212,11 +238,19 @@ struct LogRecovery {
     let file = try await storage.open(path, [])
     do throws(StorageError) {
       head.size = try await storage.size(of: file)
-      let got = try await storage.readRetrying(file, at: 0, into: window, 0..<SegmentHeader.size)
+      var unreadable: [Range<Int64>] = []
+      let got = try await storage.readAround(file, at: 0, into: window, 0..<SegmentHeader.size, .recovery, &unreadable)
       head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
         SegmentHeader(copyAt: $0, of: window[0..<got])
       }.first { $0.baseOffset == base && $0.epoch == epoch && $0.source == source }
-      if head.header == nil { head.end = try await estimateEnd(file, base, size: head.size) }
+      if head.header == nil { head.end = try await estimateEnd(file, base, size: head.size, &unreadable) }
+      let isKnown = head.header != nil || head.end > base
+      for bytes in unreadable {
+        guard isKnown || bytes.lowerBound >= SegmentHeader.size else {
+          throw StorageError(errno: EIO, .read, path, offset: bytes.lowerBound)
+        }
+        report.unreadable.append(UnreadableBytes(path: path, from: bytes.lowerBound, to: bytes.upperBound))
+      }
     } catch {
       await storage.close(file)
       throw error
@@ -227,7 +261,9 @@ struct LogRecovery {
 
   /// Without a head nothing in a segment can be checked: the salt is gone. Its batch headers, unverified, still say how
   /// far it went, as long as they follow one another.
-  private mutating func estimateEnd(_ file: FileID, _ base: Offset, size: Int64) async throws(StorageError) -> Offset {
+  private mutating func estimateEnd(
+    _ file: FileID, _ base: Offset, size: Int64, _ unreadable: inout [Range<Int64>]
+  ) async throws(StorageError) -> Offset {
     var parts = parts
     parts.validator = UnsaltedValidator()
     var scanner = SegmentScanner(storage: storage, file: file, size: size, salt: 0, parts: parts, window: window)
@@ -241,6 +277,7 @@ struct LogRecovery {
       end = header.nextOffset
     }
     window = scanner.window
+    unreadable += scanner.unreadable
     return end
   }
 
@@ -283,6 +320,8 @@ struct LogRecovery {
     await storage.close(file)
     report.bytesScanned += scanner.bytesRead
     window = scanner.window
+    scanned[scanned.count - 1].unreadable = scanner.unreadable
+    report.unreadable += scanner.unreadable.map { UnreadableBytes(path: head.path, from: $0.lowerBound, to: $0.upperBound) }
   }
 
   /// - Parameter position: of the next valid batch, where that stands in the same segment.

@@ -109,33 +109,6 @@ extension PartitionLog {
     }
   }
 
-  /// As a plain read, but that a sector which the device cannot read costs the batches in it and no others: it reads as
-  /// zeros, which no batch survives.
-  private func readAround(
-    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ count: Int
-  ) async throws(StorageError) -> Int {
-    do throws(StorageError) {
-      return try await storage.readRetrying(file, at: offset, into: buffer, 0..<count)
-    } catch {
-      guard error.isErrno(EIO) else { throw error }
-    }
-    var done = 0
-    while done < count {
-      // Up to the next boundary of a sector.
-      let end = min(count, done + 512 - Int((offset + Int64(done)) % 512))
-      do throws(StorageError) {
-        let got = try await storage.readRetrying(file, at: offset + Int64(done), into: buffer, done..<end)
-        if got == 0 { return done }
-        done += got
-      } catch {
-        guard error.isErrno(EIO) else { throw error }
-        memset(buffer.base + done, 0, end - done)
-        done = end
-      }
-    }
-    return done
-  }
-
   /// Reads one segment from `start`. Bytes that are no valid batch are passed over, as recovery does: it is a batch's own
   /// bytes that decide whether it is served, not its neighbours'.
   private func read(
@@ -145,12 +118,13 @@ extension PartitionLog {
     var at = start
     var wanted = max(min(cursor.maxBytes, 256 << 10), 4096)
     var due = segment.baseOffset
+    var unreadable: [Range<Int64>] = []
     while at + Int64(BatchHeader.size) <= segment.dataEnd {
       let count = Int(min(Int64(wanted), segment.dataEnd - at))
       response.reserve(count)
       let got: Int
       do throws(StorageError) {
-        got = try await readAround(file, at: at, into: response.memory, count)
+        got = try await storage.readAround(file, at: at, into: response.memory, 0..<count, .serving, &unreadable)
       } catch {
         throw .storage(error)
       }

@@ -48,7 +48,8 @@ extension PartitionLog {
       salt: mix64(
         configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
           ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source,
-      isNeverSynced: configuration.syncPolicy == .never, previousBase: segments.last?.baseOffset ?? -1)
+      isNeverSynced: configuration.syncPolicy == .never, previousBase: segments.last?.baseOffset ?? -1,
+      passedOver: passedOver.map { $0.upperBound == assignedOffset ? $0.upperBound - $0.lowerBound : 0 } ?? 0)
     let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset, epoch: epoch)
     let writer = try await create(path)
     do throws(StorageError) {
@@ -148,20 +149,49 @@ extension PartitionLog {
   /// Where segment files begin, in order.
   public var segmentBases: [Offset] { segments.map(\.baseOffset) }
 
-  /// Begins a new segment with the next batch.
-  public func rollSegment() async throws(LogError) {
-    guard segments.last.map({ !$0.isEmpty }) ?? false else { return }
-    do throws(StorageError) { _ = try await roll() } catch { throw .storage(error) }
+  /// Begins a new segment, whose first batch gets `offset`: the log end offset or one above it. The offsets in between are
+  /// nobody's, and no recovery misses them.
+  ///
+  /// No append may be under way.
+  public func beginSegment(at offset: Offset) async throws(LogError) {
+    loop.assertOwned()
+    precondition(offset >= assignedOffset && filling.batches.isEmpty, "offsets are given once")
+    guard lifecycle == .open else { throw .closed }
+    if isFenced { throw .fenced(epoch) }
+    if offset > assignedOffset {
+      let start = passedOver?.upperBound == assignedOffset ? passedOver?.lowerBound : nil
+      passedOver = (start ?? assignedOffset)..<offset
+      (assignedOffset, highWatermark, durableOffset) = (offset, offset, offset)
+      recent.removeAll()
+    }
+    do throws(StorageError) { _ = try await roll() } catch { throw .poisoned(by: error) }
+  }
+
+  /// Renames the segment files in the directory that are not this log's: those whose heads recovery could not read, and
+  /// left where they were.
+  public func setAsideStrangers() async throws(StorageError) {
+    let own = Set(segments.map(\.path))
+    for entry in try await storage.list(directory) where Self.epoch(ofSegment: entry.name) != nil {
+      let path = directory + "/" + entry.name
+      if !own.contains(path) { try await storage.rename(path, to: "\(path).damaged-\(epoch)") }
+    }
+    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
   }
 
   /// Moves the log start offset to `offset` and removes the files that hold nothing from there on, the oldest first, so
-  /// that a crash in between leaves no gap.
+  /// that a crash in between leaves no gap. Nor does a removal that fails: no younger file goes before it has been made up for.
   public func removeSegments(before offset: Offset) async throws(StorageError) {
     logStartOffset = max(logStartOffset, offset)
     while segments.count > 1, segments[1].baseOffset <= offset {
       let segment = segments.removeFirst()
       await retire(segment)
-      try await storage.unlink(segment.path)
+      unremoved.append(segment.path)
+    }
+    while let path = unremoved.first {
+      do throws(StorageError) { try await storage.unlink(path) } catch {
+        if !error.isNotFound { throw error }
+      }
+      if unremoved.first == path { unremoved.removeFirst() }
     }
     if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
   }

@@ -24,6 +24,8 @@ public final class PartitionLog: @unchecked Sendable {
   public internal(set) var logStartOffset: Offset
   /// The offset that the next batch gets. Batches below it have been written, or are being written now.
   var assignedOffset: Offset
+  /// Offsets before a segment's first that were given to nobody; see `beginSegment`.
+  var passedOver: Range<Offset>?
   /// What consumers may see: everything before it has been acknowledged.
   public internal(set) var highWatermark: Offset
   /// Everything before it is on the medium, but for what `atRisk` names.
@@ -36,6 +38,8 @@ public final class PartitionLog: @unchecked Sendable {
 
   /// In the order of their base offsets; the last one takes the appends.
   var segments: [Segment]
+  /// Files that have left the log and are still to be removed, the oldest first.
+  var unremoved: [String] = []
   var lifecycle = Lifecycle.open
   /// Why a sync first failed; closing throws it.
   var syncFailure: StorageError?
@@ -91,6 +95,7 @@ public final class PartitionLog: @unchecked Sendable {
     durableOffset = recovered.durableOffset
     damage = recovered.damage
     segments = recovered.segments
+    if let last = segments.last?.header { passedOver = last.baseOffset + -last.passedOver..<last.baseOffset }
     preallocation = configuration.firstPreallocation
     filling = Commit(buffer: storage.makeBuffer(capacity: configuration.commitBytes + IOBuffer.alignment))
   }

@@ -18,6 +18,7 @@ import LogModel
 /// | 58..<307 | topic, UTF-8, zero-padded |
 /// | 307 | 1 if it is written under the policy `never`, which syncs nothing |
 /// | 308..<316 | base offset of the segment before it, -1 where there was none |
+/// | 316..<324 | how many offsets before the base offset were passed over, and are nobody's |
 ///
 /// The head is written twice, at byte 0 and at byte 2048, so that one damaged sector does not cost the salt and
 /// with it the segment. Batches begin at byte 4096.
@@ -38,6 +39,7 @@ struct SegmentHeader: Hashable, Sendable {
   /// Base offset of the segment that its writer had before it; -1 for none. Segments of older writers after that one were
   /// made when they had been replaced.
   var previousBase: Offset
+  var passedOver: Int
 
   func write(into bytes: UnsafeMutableRawBufferPointer) {
     precondition(bytes.count >= Self.size)
@@ -57,6 +59,7 @@ struct SegmentHeader: Hashable, Sendable {
       base.storeBytes(of: UInt16(topic.count).littleEndian, toByteOffset: 56, as: UInt16.self)
       topic.withUnsafeBytes { (base + 58).copyMemory(from: $0.baseAddress!, byteCount: topic.count) }
       base.storeBytes(of: previousBase.rawValue.littleEndian, toByteOffset: 308, as: Int64.self)
+      base.storeBytes(of: Int64(passedOver).littleEndian, toByteOffset: 316, as: Int64.self)
       base.storeBytes(of: isNeverSynced ? 1 : 0, toByteOffset: 307, as: UInt8.self)
       base.storeBytes(of: tl_crc32(0, base + 12, Self.copySize - 12).littleEndian, toByteOffset: 8, as: UInt32.self)
     }
@@ -82,12 +85,13 @@ struct SegmentHeader: Hashable, Sendable {
     let topic = String(decoding: UnsafeRawBufferPointer(start: base + 58, count: length), as: UTF8.self)
     source = TopicPartition(topic, PartitionID(Int(partition)))
     previousBase = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 308, as: Int64.self)))
+    passedOver = Int(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 316, as: Int64.self)))
     isNeverSynced = base.load(fromByteOffset: 307, as: UInt8.self) == 1
   }
 
   init(
     baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition,
-    isNeverSynced: Bool, previousBase: Offset
+    isNeverSynced: Bool, previousBase: Offset, passedOver: Int = 0
   ) {
     self.baseOffset = baseOffset
     self.epoch = epoch
@@ -97,6 +101,7 @@ struct SegmentHeader: Hashable, Sendable {
     self.source = source
     self.isNeverSynced = isNeverSynced
     self.previousBase = previousBase
+    self.passedOver = passedOver
   }
 
   /// `00000000000000004711-0000000012.log`: base offset and epoch, padded so that names sort as they do. No two writers

@@ -3,7 +3,8 @@ import LogModel
 import Storage
 
 /// Reads one segment from front to back in pieces, and reports each valid batch. Where there is none, it looks for the
-/// next one at every multiple of 8 bytes: damage costs the batches it touches and no more.
+/// next one at every multiple of 8 bytes: damage costs the batches it touches and no more. So does a sector that cannot be
+/// read.
 ///
 /// Memory: one window of 512 KiB, which grows to the largest batch that a log may hold and no further, whatever a
 /// damaged length field claims.
@@ -21,6 +22,8 @@ struct SegmentScanner {
   private var start: Int64 = 0
   private var filled = 0
   private(set) var bytesRead = 0
+  /// Bytes that the device could not read: they count as zeros.
+  private(set) var unreadable: [Range<Int64>] = []
 
   init(storage: any Storage, file: FileID, size: Int64, salt: UInt64, parts: LogParts, window: IOBuffer) {
     self.storage = storage
@@ -111,7 +114,8 @@ struct SegmentScanner {
       let target = start + Int64(filled)
       let wanted = min(Self.readSize, window.capacity - filled, Int(size - target))
       guard wanted > 0 else { return }
-      let got = try await storage.readRetrying(file, at: target, into: window, filled..<(filled + wanted))
+      let got = try await storage.readAround(
+        file, at: target, into: window, filled..<(filled + wanted), .recovery, &unreadable)
       bytesRead += got
       filled += got
       if got == 0 { return }
@@ -125,6 +129,57 @@ extension Storage {
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     try await retrying { () async throws(StorageError) in try await read(file, at: offset, into: buffer, range) }
+  }
+
+  /// As `readRetrying`, but that a sector which the device cannot read costs its own bytes and no others: they read as
+  /// zeros, which no batch survives, and are noted in `unreadable`.
+  /// - Throws: EIO where more than `patience.mostUnreadable` bytes in a row cannot be read.
+  func readAround(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadPatience,
+    _ unreadable: inout [Range<Int64>]
+  ) async throws(StorageError) -> Int {
+    do throws(StorageError) {
+      return try await readRetrying(file, at: offset, into: buffer, range)
+    } catch {
+      guard error.isErrno(EIO) else { throw error }
+    }
+    var at = range.lowerBound
+    while at < range.upperBound {
+      let position = offset + Int64(at - range.lowerBound)
+      // Up to the next boundary of a sector.
+      let end = min(range.upperBound, at + 512 - Int(position % 512))
+      do throws(StorageError) {
+        let got = try await readPatiently(file, at: position, into: buffer, at..<end, patience)
+        if got == 0 { break }
+        at += got
+      } catch {
+        guard error.isErrno(EIO) else { throw error }
+        memset(buffer.base + at, 0, end - at)
+        var bad = position..<position + Int64(end - at)
+        if let last = unreadable.last, last.lowerBound <= bad.lowerBound, bad.lowerBound <= last.upperBound {
+          unreadable.removeLast()
+          bad = last.lowerBound..<max(last.upperBound, bad.upperBound)
+        }
+        unreadable.append(bad)
+        if bad.count > patience.mostUnreadable { throw error }
+        at = end
+      }
+    }
+    return at - range.lowerBound
+  }
+
+  private func readPatiently(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadPatience
+  ) async throws(StorageError) -> Int {
+    for _ in 1..<patience.attempts {
+      do throws(StorageError) {
+        return try await readRetrying(file, at: offset, into: buffer, range)
+      } catch {
+        guard error.isErrno(EIO) else { throw error }
+      }
+      if patience.pause > .zero { await loop.sleep(until: loop.now + patience.pause) }
+    }
+    return try await readRetrying(file, at: offset, into: buffer, range)
   }
 
   /// A volatile write that carries on after EINTR and EAGAIN, a bounded number of times.
@@ -148,4 +203,18 @@ extension Storage {
       }
     }
   }
+}
+
+/// How a sector is read that the device says it cannot read.
+struct ReadPatience {
+  /// Reads of a sector before it is given up.
+  var attempts: Int
+  var pause: Duration
+  var mostUnreadable: Int64
+
+  /// A fetch costs nobody anything but its answer, and can be made again.
+  static let serving = ReadPatience(attempts: 2, pause: .zero, mostUnreadable: .max)
+  /// What recovery cannot read it counts as lost, so it does not believe it at once. And a device that fails 64 KiB in a
+  /// row fails altogether: its word is no ground for deciding anything.
+  static let recovery = ReadPatience(attempts: 6, pause: .milliseconds(1), mostUnreadable: 64 << 10)
 }

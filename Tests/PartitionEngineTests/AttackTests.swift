@@ -150,7 +150,7 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
     #expect(harmed == 0, "\(harmed) of 40 interleavings lost what the newer engine had acknowledged")
   }
 
-  /// 7. The only metadata segment has lost both copies of its head: the topics cannot be known.
+  /// 7. The only metadata segment has lost both copies of its head, in both copies of the log: the topics cannot be known.
   @Test func metadataWithoutAHeadIsNotAnEmptyEngine() throws {
     let machine = try Machine(.memory)
     try machine.boot { storage in
@@ -160,8 +160,10 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
       try await engine.commitOffset(group: "g", "orders", 0, 5)
       try await engine.close()
     }
-    let path = machine.disk.paths.first { $0.hasPrefix("metadata/") }!
-    for copy in [0, 2048] as [Int64] { #expect(machine.disk.flipBit(path, byte: copy + 20, bit: 1)) }
+    for log in MirrorTests.copies {
+      let path = machine.disk.paths.first { $0.hasPrefix(log) }!
+      for copy in [0, 2048] as [Int64] { #expect(machine.disk.flipBit(path, byte: copy + 20, bit: 1)) }
+    }
     try machine.boot(seed: 2) { storage in
       do throws(EngineError) {
         let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
@@ -175,8 +177,8 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
     }
   }
 
-  /// 8. Of two metadata segments the first has lost its head: opening refuses, and must leave the file for whoever can
-  /// still read it.
+  /// 8. Of two metadata segments the first has lost its head, in both copies: opening refuses, and must leave the files for
+  /// whoever can still read them.
   @Test func damagedMetadataIsKept() throws {
     let machine = try Machine(.memory)
     for life in 0..<2 {
@@ -187,14 +189,24 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
         try await engine.close()
       }
     }
-    let paths = machine.disk.paths.filter { $0.hasPrefix("metadata/") }
-    #expect(paths.count >= 2)
-    for copy in [0, 2048] as [Int64] { #expect(machine.disk.flipBit(paths[0], byte: copy + 20, bit: 1)) }
-    let before = machine.disk.read(paths[0])
-    try machine.boot(seed: 9) { storage in
-      do { _ = try await PartitionEngine.open(storage, Self.configuration) } catch {}
+    var before: [[UInt8]?] = []
+    for log in MirrorTests.copies {
+      let paths = machine.disk.paths.filter { $0.hasPrefix(log) }
+      #expect(paths.count >= 2)
+      for copy in [0, 2048] as [Int64] { #expect(machine.disk.flipBit(paths[0], byte: copy + 20, bit: 1)) }
+      before.append(machine.disk.read(paths[0]))
     }
-    #expect(machine.disk.paths.contains { machine.disk.read($0) == before }, "the file that registers the topics is gone")
+    try machine.boot(seed: 9) { storage in
+      do throws(EngineError) {
+        _ = try await PartitionEngine.open(storage, Self.configuration)
+        Issue.record("opened")
+      } catch {
+        guard case .damagedMetadata = error else { throw error }
+      }
+    }
+    for bytes in before {
+      #expect(machine.disk.paths.contains { machine.disk.read($0) == bytes }, "a file that registers the topics is gone")
+    }
   }
 
   /// 10. The logs know of higher epochs than the claims do (an engine without exclusion wrote here, or `writers` was not

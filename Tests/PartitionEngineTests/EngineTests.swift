@@ -116,6 +116,28 @@ import WriteAheadLog
     }
   }
 
+  /// Whoever calls `close` second may rely on it as well: when it returns, the directory is free.
+  @Test func aSecondCloseWaitsForTheFirst() throws {
+    let machine = try Machine(.memory)
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
+      try await engine.createTopic("orders", partitions: 3)
+      for p in 0..<3 { _ = try await Self.produce(engine, "orders", PartitionID(p), "x") }
+      let first = Gate()
+      storage.loop.spawn {
+        do throws(EngineError) { try await engine.close() } catch { Issue.record("\(error)") }
+        first.open()
+      }
+      await storage.loop.sleep(until: storage.loop.now + .microseconds(10))
+      #expect(!first.isOpen)
+      try await engine.close()
+      let (next, _) = try await PartitionEngine.open(storage, Self.configuration)
+      #expect(try await Self.texts(next, "orders", 2) == ["x"])
+      try await next.close()
+      await first.wait()
+    }
+  }
+
   /// The metadata log is compacted when replay has read much more than it needed, and says the same afterwards.
   @Test func manyOffsetCommitsAreCompacted() throws {
     let machine = try Machine(.memory)

@@ -12,6 +12,11 @@ struct Machine: Sendable {
   let folder: String
   let disk: MemoryDisk
 
+  /// The same machine on another disk.
+  init(_ choice: StorageChoice, disk: MemoryDisk) throws {
+    (self.choice, self.disk, folder) = (choice, disk, "")
+  }
+
   init(_ choice: StorageChoice, seed: UInt64 = 1) throws {
     self.choice = choice
     folder = FileManager.default.temporaryDirectory.path + "/tornlog-test-\(UUID().uuidString)"

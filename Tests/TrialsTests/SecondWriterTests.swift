@@ -124,7 +124,7 @@ import Verification
     let first = try RealTrial(spec, scratch.folder, life: 0).produce()
     #expect(first.failure == nil && first.hang == nil, "\(first)")
     for life in 1...2 { _ = try RealTrial(spec, scratch.folder, life: life).recover() }
-    let judgement = try Judging.judge(spec, scratch.folder)
+    let judgement = try #require(try Judging.judge(spec, scratch.folder).judgement)
     #expect(judgement.verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
     let receipt = try #require(try JSONFile.read(WriterReceipt.self, from: scratch.folder.writer))
     let journal = try #require(try Journal.existing(scratch.folder.journal))

@@ -21,7 +21,7 @@ import Testing
     let harness = LogHarness(recovery: recovery)
     try harness.live(latency: .zero) { log, _, _ in
       for n in 0..<count {
-        if n > 0, n % 3 == 0 { try await log.rollSegment() }
+        if n > 0, n % 3 == 0 { try await log.beginSegment(at: log.logEndOffset) }
         _ = try await log.append(message: n, size: size)
       }
       try await log.close()
