@@ -108,7 +108,7 @@ extension CommandLineTests {
         ("C2b", 100, 3, "no-acknowledged-loss"), ("C3", 10, 3, "high-watermark"), ("C4", 5000, 3, "no-gaps"),
         ("C5", 100, 1, "consumption-ends"), ("C8", 10, 3, "no-duplicates"), ("C12b", 10, 3, "content-intact"),
       ]
-      let smallest =
+      let smallest: [(defect: String, cell: String, check: String)] =
         investigated.map { defect, messages, partitions, check in
           (defect: defect, cell: "ten-vs-hundred and messages=\(messages) and partitions=\(partitions)", check: check)
         } + [
