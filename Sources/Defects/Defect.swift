@@ -1,7 +1,9 @@
 import LogModel
 import PartitionEngine
+import Storage
 
-/// A historical bug, put into an engine as a substitute for one of its parts. The engine's own source holds none.
+/// A historical bug, put into an engine as a substitute for one of its parts, or as an edit of what passes between it and
+/// its storage. The engine's own source holds none.
 public struct Defect: Sendable {
   /// As in ../shared/design/DEFECTS.md: `C2b`.
   public var id: String
@@ -13,6 +15,7 @@ public struct Defect: Sendable {
   public var showsWhen: String
   /// What the trial must know of the configuration to put it in place.
   let install: @Sendable (inout EngineParts) -> Void
+  private let wrap: @Sendable (any Storage) -> any Storage
 
   /// The parts of an engine with this defect.
   public func parts() -> EngineParts {
@@ -21,8 +24,11 @@ public struct Defect: Sendable {
     return parts
   }
 
+  /// The storage that an engine with this defect is given in place of `storage`.
+  public func layer(_ storage: any Storage) -> any Storage { wrap(storage) }
+
   /// In the order of DEFECTS.md.
-  public static let all: [Defect] = chronik
+  public static let all: [Defect] = chronik + seam
 
   /// Nil for an id that there is not, `none` among them.
   public init?(id: String) {
@@ -34,10 +40,27 @@ public struct Defect: Sendable {
     _ id: String, origin: String, _ summary: String, showsWhen: String,
     _ install: @escaping @Sendable (inout EngineParts) -> Void
   ) {
+    self.init(id, origin, summary, showsWhen, install) { $0 }
+  }
+
+  /// - Parameter layer: puts the defect between the engine and its storage.
+  init(
+    _ id: String, origin: String, _ summary: String, showsWhen: String,
+    layer: @escaping @Sendable (any Storage) -> any Storage
+  ) {
+    self.init(id, origin, summary, showsWhen, { _ in }, layer)
+  }
+
+  private init(
+    _ id: String, _ origin: String, _ summary: String, _ showsWhen: String,
+    _ install: @escaping @Sendable (inout EngineParts) -> Void,
+    _ wrap: @escaping @Sendable (any Storage) -> any Storage
+  ) {
     self.id = id
     self.origin = origin
     self.summary = summary
     self.showsWhen = showsWhen
     self.install = install
+    self.wrap = wrap
   }
 }

@@ -26,15 +26,16 @@ struct Life: Sendable {
     self.spec = spec
     self.number = number
     self.faults = faults
-    storage = faults.storage
     self.journal = journal
     journal.stage = .harness
     journal.beginLife()
     if spec.defect == "none" {
       parts = EngineParts()
+      storage = faults.storage
     } else {
       guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
       parts = defect.parts()
+      storage = defect.layer(faults.storage)
     }
   }
 

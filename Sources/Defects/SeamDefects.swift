@@ -1,0 +1,89 @@
+import Glibc
+import LogModel
+import Storage
+
+/// Bugs that are an edit of the operations between the engine and its storage: a call that is never made, made again, or
+/// whose answer is misread. The parts of the engine are the sound ones.
+extension Defect {
+  static let seam: [Defect] = [
+    Defect(
+      "A4", origin: "airunner", "A crash between creating a segment and writing its header: the log can never be reopened.",
+      showsWhen: "power loss at the first operations on a new segment", layer: { HeaderDemanded($0) }),
+    Defect(
+      "R1", origin: "replay buffer", "The caller is told \"durable\" at once, and the sync comes later.",
+      showsWhen: "power loss inside the window", layer: { DurableWritesPostponed($0) }),
+    Defect(
+      "P1", origin: "planted", "The directory is not synced after a segment is created.",
+      showsWhen: "power loss after a rotation", layer: { SegmentDirectoriesNeverSynced($0) }),
+    Defect(
+      "P2", origin: "planted", "An fsync that failed is called again, and its success believed (\"fsyncgate\").",
+      showsWhen: "fsync EIO once, then power loss", layer: { FailedSyncsRepeated($0) }),
+    Defect(
+      "P8", origin: "planted", "A short write is taken for a full one.",
+      showsWhen: "a short completion", layer: { ShortWritesBelieved($0) }),
+  ]
+}
+
+/// A4. A file that is too short for a header is an error of its own, which nobody handles.
+private final class HeaderDemanded: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  static let headerSize = 4096
+
+  override func read(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    let got = try await super.read(file, at: offset, into: buffer, range)
+    if offset == 0, range.count == Self.headerSize, got < range.count, paths[file].hasSuffix(".log") {
+      throw StorageError(errno: ENODATA, .read, paths[file], offset: offset)
+    }
+    return got
+  }
+}
+
+/// R1. Nothing ever syncs what has been written: the window is as long as the log.
+private final class DurableWritesPostponed: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    try await super.write(file, at: offset, from: buffer, range, .volatile)
+  }
+}
+
+/// P1. `man 2 fsync`: "Calling fsync() does not necessarily ensure that the entry in the directory containing the file has
+/// also reached disk. For that an explicit fsync() on a file descriptor for the directory is also needed."
+private final class SegmentDirectoriesNeverSynced: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  override func syncDirectory(_ path: String) async throws(StorageError) {
+    // topics/TOPIC/PARTITION
+    if path.hasPrefix("topics/"), path.utf8.count(where: { $0 == UInt8(ascii: "/") }) == 2 { return }
+    try await super.syncDirectory(path)
+  }
+}
+
+/// P2.
+private final class FailedSyncsRepeated: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    do throws(StorageError) { try await super.sync(file, scope) } catch {
+      if error.isPowerLost { throw error }
+      try await super.sync(file, scope)
+    }
+  }
+}
+
+/// P8.
+private final class ShortWritesBelieved: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    _ = try await super.write(file, at: offset, from: buffer, range, durability)
+    return range.count
+  }
+}
