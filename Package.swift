@@ -60,7 +60,8 @@ let package = Package(
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
-      "Exploration", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification"]),
+      "Exploration",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification", "CProcess"]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
