@@ -28,7 +28,7 @@ public struct Defect: Sendable {
   public func layer(_ storage: any Storage) -> any Storage { wrap(storage) }
 
   /// In the order of DEFECTS.md.
-  public static let all: [Defect] = chronik + seam
+  public static let all: [Defect] = chronik + seam + planted
 
   /// Nil for an id that there is not, `none` among them.
   public init?(id: String) {

@@ -18,6 +18,8 @@ public struct ExplorationOptions: Sendable {
   /// 1: crashes of the workload; 2: crashes of the recoveries that follow too.
   public var depth = 1
   public var defect: Defect?
+  /// States that are run once more without any reduction, drawn by the seed; see `Calibration`.
+  public var calibration = 0
 
   public init() {}
 }
@@ -41,8 +43,8 @@ public struct Exploration: Sendable {
     self.options = options
     let defect = options.defect
     subject = EngineUnderTest(
-      options.workload, parts: defect?.parts() ?? EngineParts(), layer: { defect?.layer($0) ?? $0 })
-    var recording = try options.workload.record(parts: subject.parts, layer: subject.layer)
+      options.workload, parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer($0) ?? $0 })
+    var recording = try options.workload.record(parts: subject.parts(), layer: subject.layer)
     // Paths of the lives to come are the same in all of them.
     for name in ["lock", "writers"] { _ = recording.table.intern(name) }
     self.recording = recording

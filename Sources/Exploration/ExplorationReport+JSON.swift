@@ -18,6 +18,7 @@ extension ExplorationReport {
     var violations, unknown, crashPoints, depth: Int
     var verdict: String
     var nested: Nested?
+    var calibration: Calibrated?
     var findings: [Found]?
     var profiles: [Part]?
   }
@@ -34,6 +35,10 @@ extension ExplorationReport {
     var crashPoints, statesVisited, statesJudged, groups: Int
   }
 
+  private struct Calibrated: Encodable {
+    var states, violated, missed, differing: Int
+  }
+
   private func part(_ result: ProfileResult) -> Part {
     Part(
       profile: result.profile.name, bound: result.bound == Int.max ? nil : result.bound, statesVisited: result.visited,
@@ -43,7 +48,10 @@ extension ExplorationReport {
       verdict: result.verdict.rawValue,
       nested: result.nested.visited == 0 ? nil : Nested(
         crashPoints: result.nested.crashPoints, statesVisited: result.nested.visited,
-        statesJudged: result.nested.unique, groups: result.nested.groups))
+        statesJudged: result.nested.unique, groups: result.nested.groups),
+      calibration: result.calibration.map {
+        Calibrated(states: $0.states, violated: $0.violated, missed: $0.missed, differing: $0.differing)
+      })
   }
 
   /// With several profiles a total, the parts under `profiles`.

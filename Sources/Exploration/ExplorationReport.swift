@@ -36,6 +36,8 @@ public struct ProfileResult: Sendable {
   public var violations: [StateViolation] = []
   /// All zero at depth 1.
   public var nested = NestedCounts()
+  /// Nil where none was asked for.
+  public var calibration: Calibration?
   /// Enumerating and hashing; recovering; everything.
   public var enumerationSeconds = 0.0
   public var judgingSeconds = 0.0
@@ -43,7 +45,11 @@ public struct ProfileResult: Sendable {
 
   init(profile: CrashProfile) { self.profile = profile }
 
-  public var verdict: Verdict { violatedStates > 0 ? .violated : unknown > 0 ? .unknown : .held }
+  /// A reduction that misses anything leaves no verdict.
+  public var verdict: Verdict {
+    if violatedStates > 0 { return .violated }
+    return unknown > 0 || (calibration?.differing ?? 0) > 0 ? .unknown : .held
+  }
 }
 
 /// What an exploration came to.
@@ -104,6 +110,12 @@ extension ExplorationReport {
       lines.append(
         "\(result.profile.name), inside recoveries: \(n.crashPoints) crash points, \(n.visited) states visited, "
           + "\(n.unique) recovered and judged, \(n.groups) groups")
+    }
+    for result in profiles {
+      guard let c = result.calibration else { continue }
+      lines.append(
+        "\(result.profile.name), calibration: \(c.states) states without reduction, \(c.violated) violated, "
+          + "\(c.missed) of them missed with it, \(c.differing) verdicts differ")
     }
     for finding in findings {
       lines.append("")

@@ -7,11 +7,15 @@ import WriteAheadLog
 /// How the engine under test is put together.
 struct EngineUnderTest: Sendable {
   var workload: ReferenceWorkload
-  var parts: EngineParts
+  /// For each life its own: parts may remember.
+  var parts: @Sendable () -> EngineParts
   /// What stands between the engine and its storage: a defect that edits operations.
   var layer: @Sendable (any Storage) -> any Storage
 
-  init(_ workload: ReferenceWorkload, parts: EngineParts, layer: @escaping @Sendable (any Storage) -> any Storage = { $0 }) {
+  init(
+    _ workload: ReferenceWorkload, parts: @escaping @Sendable () -> EngineParts,
+    layer: @escaping @Sendable (any Storage) -> any Storage
+  ) {
     self.workload = workload
     self.parts = parts
     self.layer = layer
@@ -92,7 +96,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     let recovery: EngineRecovery
     do throws(EngineError) {
       (engine, recovery) = try await PartitionEngine.open(
-        subject.layer(storage), subject.workload.configuration(preallocates: false), parts: subject.parts)
+        subject.layer(storage), subject.workload.configuration(preallocates: false), parts: subject.parts())
     } catch {
       transcript.refused(restart, "\(error)")
       return false
@@ -120,7 +124,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     _ = loop.run(limit: .seconds(3600)) { [self] in
       do throws(EngineError) {
         let (engine, _) = try await PartitionEngine.open(
-          subject.layer(recorder), subject.workload.configuration(preallocates: false), parts: subject.parts)
+          subject.layer(recorder), subject.workload.configuration(preallocates: false), parts: subject.parts())
         storage.kill()
         recorder.stop()
         do throws(EngineError) { try await engine.close() } catch {}

@@ -122,7 +122,10 @@ struct ProfileRun: Sendable {
       return KeptTranscript(worker.run(points[unique.point].image(unique.choice), keeping: true))
     }
     let judge = StateJudge(exploration)
-    self.judge(&result, uniques, contents, groups, transcripts, judge)
+    let reduced = self.judge(&result, uniques, contents, groups, transcripts, judge)
+    if options.calibration > 0 {
+      result.calibration = calibrate(visits.map(\.choices), contents, groups, reduced, judge)
+    }
     if options.depth > 1 {
       runNested(&result, representatives.map { uniques[$0] }, moments(of: representatives, contents), judge, progress)
     }
@@ -171,7 +174,7 @@ struct ProfileRun: Sendable {
   private func judge(
     _ result: inout ProfileResult, _ uniques: [Unique], _ contents: [[Int32]], _ groups: [Int32],
     _ transcripts: [KeptTranscript], _ judge: StateJudge
-  ) {
+  ) -> Verdicts {
     var cases: [Case] = []
     for (moment, point) in pointOfMoment.enumerated() {
       var places: [Int32: Int] = [:]
@@ -204,6 +207,18 @@ struct ProfileRun: Sendable {
       }
     }
     result.violations.sort { $0.moment < $1.moment }
+    var byCase: Verdicts = [:]
+    for (index, verdict) in verdicts.enumerated() {
+      byCase[CaseKey(moment: cases[index].moment, group: cases[index].group)] = verdict
+    }
+    return byCase
+  }
+
+  /// What the oracle said of each group at each moment.
+  typealias Verdicts = [CaseKey: StateJudgement]
+  struct CaseKey: Hashable, Sendable {
+    var moment: Int
+    var group: Int32
   }
 
   /// A state that violates a check, reduced.

@@ -33,6 +33,8 @@ struct ExploreCommand: ParsableCommand {
   var mishaps = false
   @Option(help: "A historical defect, by its id.")
   var defect: String?
+  @Option(help: "So many states of each profile are run again without any reduction, and the verdicts compared.")
+  var calibrate = 0
   @Option(help: "Where every choice begins.")
   var seed: UInt64 = 1
   @Option(help: "Threads.")
@@ -52,6 +54,7 @@ struct ExploreCommand: ParsableCommand {
     options.workload.mishaps = mishaps
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
+    options.calibration = max(0, calibrate)
     if let defect {
       guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
       options.defect = found
