@@ -11,8 +11,8 @@ extension ExplorationReport {
 
   private struct Part: Encodable {
     var profile: String
-    /// Null where every state was visited.
-    var bound: Int?
+    /// The most pieces that a crash point has, where every state was visited.
+    var bound: Int
     var statesVisited, statesUnique, statesJudged, groups, sampled: Int
     var judgedPerSecond: Double
     var violations, unknown, crashPoints, depth: Int
@@ -41,7 +41,7 @@ extension ExplorationReport {
 
   private func part(_ result: ProfileResult) -> Part {
     Part(
-      profile: result.profile.name, bound: result.bound == Int.max ? nil : result.bound, statesVisited: result.visited,
+      profile: result.profile.name, bound: min(result.bound, result.mostPieces), statesVisited: result.visited,
       statesUnique: result.unique, statesJudged: result.judged, groups: result.groups, sampled: result.sampled,
       judgedPerSecond: result.judgingSeconds > 0 ? Double(result.judged) / result.judgingSeconds : 0,
       violations: result.violatedStates, unknown: result.unknown, crashPoints: result.crashPoints, depth: depth,
@@ -59,7 +59,7 @@ extension ExplorationReport {
     let parts = profiles.map(part)
     func sum(_ key: KeyPath<Part, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
     var total = parts.count == 1 ? parts[0] : Part(
-      profile: "all", bound: parts.compactMap(\.bound).min(), statesVisited: sum(\.statesVisited),
+      profile: "all", bound: parts.map(\.bound).min() ?? 0, statesVisited: sum(\.statesVisited),
       statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), groups: sum(\.groups), sampled: sum(\.sampled),
       judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
       crashPoints: sum(\.crashPoints), depth: depth, verdict: verdict.rawValue, profiles: parts)

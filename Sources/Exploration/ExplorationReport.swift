@@ -31,6 +31,8 @@ public struct ProfileResult: Sendable {
   public var oracleJudgements = 0
   /// The smallest k for which some crash point was exhausted; `Int.max` where all were exhausted altogether.
   public var bound = Int.max
+  /// The most pieces that a crash point has.
+  public var mostPieces = 0
   public var violatedStates = 0
   public var unknown = 0
   public var violations: [StateViolation] = []

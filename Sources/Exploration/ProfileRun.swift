@@ -67,6 +67,7 @@ struct ProfileRun: Sendable {
   func run(_ known: inout [UInt64: UInt64], _ progress: (String) -> Void) -> ProfileResult {
     var result = ProfileResult(profile: profile)
     result.crashPoints = pointOfMoment.count
+    result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
     let begun = Date()
     let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 4, worker: {}) { _, index in visit(points[index]) }
     var uniques: [Unique] = []
@@ -252,6 +253,8 @@ struct ProfileRun: Sendable {
 struct StateJudge: Sendable {
   private let histories: [History]
   private let instants: [Instant]
+  /// At each moment the longest that the device had kept one operation by then; see Verification/Contract.swift, note 5.
+  private let delays: [Duration]
   private let start: Instant
   private let contract: Contract
 
@@ -260,14 +263,31 @@ struct StateJudge: Sendable {
     let workload = exploration.subject.workload
     histories = (0...recording.events.count).map { recording.history(workload, upTo: $0) }
     instants = (0...recording.events.count).map { $0 == 0 ? Instant(nanoseconds: 0) : recording.events[$0 - 1].time }
+    delays = Self.delays(recording)
     start = exploration.start
     contract = Contract(sync: workload.syncPolicy)
+  }
+
+  private static func delays(_ recording: Recording) -> [Duration] {
+    var submitted: [Int: Instant] = [:]
+    var longest = Duration.zero
+    var delays = [Duration.zero]
+    for event in recording.events {
+      switch event.what {
+      case .fact: break
+      case .submitted(let number): submitted[number] = event.time
+      case .completed(let number, _, _):
+        if let time = submitted.removeValue(forKey: number) { longest = max(longest, event.time - time) }
+      }
+      delays.append(submitted.values.reduce(longest) { max($0, event.time - $1) })
+    }
+    return delays
   }
 
   /// - Parameter interrupted: whether a recovery came before those in the transcript, and was cut off.
   func judge(_ transcript: Transcript, at moment: Int, interrupted: Bool = false) -> StateJudgement {
     var history = histories[moment]
-    history.crash(.powerLoss, at: instants[moment])
+    history.crash(.powerLoss, at: instants[moment], deviceDelay: delays[moment])
     if interrupted { history.crash(.powerLoss, at: start + .seconds(5)) }
     return transcript.judge(
       history, clock: { start + .seconds($0 * 10) }, contract)

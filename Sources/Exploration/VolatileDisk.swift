@@ -121,12 +121,17 @@ struct VolatileDisk: Sendable {
   private mutating func cover(
     namesBefore submission: Int, _ recording: Recording, _ isCovered: (DiskOperation) -> Bool
   ) {
-    var left: [PendingName] = []
-    for change in pendingNames {
+    // What was done to the same names before goes with it: a name is never taken back to an earlier state.
+    var paths: Set<Int32> = []
+    var covered = Set<Int>()
+    for change in pendingNames.reversed() {
       let operation = recording.operations[change.operation]
-      if change.at < submission, isCovered(operation) { names.apply(operation) } else { left.append(change) }
+      guard change.at < submission, isCovered(operation) || !paths.isDisjoint(with: operation.paths) else { continue }
+      paths.formUnion(operation.paths)
+      covered.insert(change.operation)
     }
-    pendingNames = left
+    for change in pendingNames where covered.contains(change.operation) { names.apply(recording.operations[change.operation]) }
+    pendingNames.removeAll { covered.contains($0.operation) }
   }
 }
 

@@ -104,6 +104,18 @@ import Testing
     #expect(disk.states(.posixMinimal) == ["f=11/1024", "f=1/512", "f=11/1024 g=/0", "f=1/512 g=/0"])
   }
 
+  /// Found as a false accusation under `btrfs`: a segment whose first fsync failed is removed and created again.
+  @Test func aNameThatIsGivenAgainIsNotTakenBackToItsFirstFile() {
+    var disk = HandMade()
+    let first = disk.create("f")
+    disk.run(disk.write(first, 1, at: 0, 512))
+    disk.run(.unlink(path: disk.recording.table.intern("f")))
+    let second = disk.create("f")
+    disk.run(disk.write(second, 2, at: 0, 512))
+    disk.run(.sync(file: second, isFull: true))
+    for profile in [CrashProfile.btrfs, .xfs, .ext4Ordered] { #expect(disk.states(profile) == ["f=2/512"]) }
+  }
+
   @Test func whatHasLostItsDirectoryIsGone() {
     var disk = HandMade()
     disk.run(.makeDirectory(path: disk.recording.table.intern("d")))
