@@ -38,8 +38,6 @@ struct CrashPoint: Sendable {
   private let parents: [Int32]
   private let pathHashes: [UInt64]
   private let store: SectorStore
-  /// Of each file without freedom, the hash of its sectors.
-  private var sectorSums: [UInt64] = []
   /// Sectors that have never been durable and show that a size came without its data.
   private var newSectors: [Int: [(piece: Int, first: Int)]] = [:]
 
@@ -76,7 +74,6 @@ struct CrashPoint: Sendable {
       }
     }
     files = ended
-    sectorSums = ended.map { Self.sum($0.durable, store) }
     var named = Set<Int>()
     for case .file(let file)? in disk.names { named.insert(Int(file)) }
     for case .create(_, let file) in changes + independent { named.insert(Int(file)) }
@@ -141,12 +138,6 @@ struct CrashPoint: Sendable {
       for group in groups { pieces.append(.names(group.changes, truncations: [])) }
     }
   }
-
-  private static func sum(_ sectors: [SectorID], _ store: SectorStore) -> UInt64 {
-    var sum: UInt64 = 0
-    for (index, id) in sectors.enumerated() { sum &+= DiskHash.sector(store.hashes[Int(id)], at: index) }
-    return sum
-  }
 }
 
 // MARK: States
@@ -158,7 +149,8 @@ extension CrashPoint {
 
   /// The disk that the next machine finds.
   func image(_ choice: [UInt8]) -> DiskImage {
-    var (files, names, sizes) = resolved(choice)
+    let (files, standing, sizes) = resolved(choice)
+    var names = standing
     var image = DiskImage(files: [DiskImage.File](repeating: DiskImage.File(), count: files.count))
     image.names = reachable(&names).map { ($0, names[Int($0)]!) }
     for case (_, .file(let file)) in image.names {
@@ -169,13 +161,13 @@ extension CrashPoint {
       while sectors.count < count { sectors.append(SectorStore.zero) }
       image.files[f] = DiskImage.File(sectors: sectors, size: sizes[f])
     }
-    files.removeAll()
     return image
   }
 
   /// A hash of `image(choice)`: of what can be reached, by path and content.
   func contentHash(_ choice: [UInt8]) -> UInt64 {
-    var (files, names, sizes) = resolved(choice)
+    let (files, standing, sizes) = resolved(choice)
+    var names = standing
     var hash: UInt64 = 0
     for path in reachable(&names) {
       switch names[Int(path)]! {
@@ -186,7 +178,6 @@ extension CrashPoint {
         hash &+= DiskHash.file(pathHashes[Int(path)], size: sizes[f], sectors: sum(of: f, files[f].durable, count))
       }
     }
-    files.removeAll()
     return hash
   }
 

@@ -55,7 +55,7 @@ extension ExplorationReport {
   }
 
   /// With several profiles a total, the parts under `profiles`.
-  public var json: String {
+  public func json() throws -> String {
     let parts = profiles.map(part)
     func sum(_ key: KeyPath<Part, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
     var total = parts.count == 1 ? parts[0] : Part(
@@ -70,8 +70,6 @@ extension ExplorationReport {
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    // Numbers and text only: there is nothing that cannot be encoded.
-    guard let data = try? encoder.encode(Document(exploration: total)) else { return "{}" }
-    return String(decoding: data, as: UTF8.self)
+    return String(decoding: try encoder.encode(Document(exploration: total)), as: UTF8.self)
   }
 }

@@ -97,13 +97,13 @@ extension ProfileRun {
     let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
       [uniques, inner, representatives] worker, index in
       let state = uniques[representatives[index]]
-      return KeptTranscript(worker.run(inner[state.point].image(state.choice), keeping: true))
+      return worker.run(inner[state.point].image(state.choice), keeping: true)
     }
     var judged: Set<UInt64> = []
     for pair in pairs {
       guard let group = groupOf[hashes[pair.content]] else { continue }
       for moment in moments[pair.outer] where judged.insert(UInt64(group) << 32 | UInt64(moment)).inserted {
-        let verdict = judge.judge(transcripts[group].transcript, at: moment, interrupted: true)
+        let verdict = judge.judge(transcripts[group], at: moment, interrupted: true)
         result.oracleJudgements += 1
         if verdict.verdict == .unknown { result.unknown += 1 }
         guard verdict.verdict == .violated, let check = verdict.check else { continue }

@@ -120,23 +120,19 @@ struct ProfileRun: Sendable {
       representatives.count, jobs: options.jobs, chunk: 8, worker: { exploration.worker(profile) }
     ) { [uniques, representatives, points] worker, index in
       let unique = uniques[representatives[index]]
-      return KeptTranscript(worker.run(points[unique.point].image(unique.choice), keeping: true))
+      return worker.run(points[unique.point].image(unique.choice), keeping: true)
     }
     let judge = StateJudge(exploration)
-    let reduced = self.judge(&result, uniques, contents, groups, transcripts, judge)
+    let choices = visits.map(\.choices)
+    let reduced = self.judge(&result, choices, contents, groups, transcripts, judge)
     if options.calibration > 0 {
-      result.calibration = calibrate(visits.map(\.choices), contents, groups, reduced, judge)
+      result.calibration = calibrate(choices, contents, groups, reduced, judge)
     }
     if options.depth > 1 {
       runNested(&result, representatives.map { uniques[$0] }, moments(of: representatives, contents), judge, progress)
     }
     result.seconds = Date().timeIntervalSince(begun)
     return result
-  }
-
-  struct KeptTranscript: Sendable {
-    var transcript: Transcript
-    init(_ transcript: Transcript) { self.transcript = transcript }
   }
 
   private func recoverAll(_ states: [Unique]) -> [UInt64] {
@@ -173,8 +169,8 @@ struct ProfileRun: Sendable {
   }
 
   private func judge(
-    _ result: inout ProfileResult, _ uniques: [Unique], _ contents: [[Int32]], _ groups: [Int32],
-    _ transcripts: [KeptTranscript], _ judge: StateJudge
+    _ result: inout ProfileResult, _ choices: [[[UInt8]]], _ contents: [[Int32]], _ groups: [Int32],
+    _ transcripts: [Transcript], _ judge: StateJudge
   ) -> Verdicts {
     var cases: [Case] = []
     for (moment, point) in pointOfMoment.enumerated() {
@@ -188,9 +184,11 @@ struct ProfileRun: Sendable {
       }
     }
     let verdicts = Parallel.map(cases.count, jobs: options.jobs, chunk: 16, worker: {}) { [cases] _, index in
-      judge.judge(transcripts[Int(cases[index].group)].transcript, at: cases[index].moment)
+      judge.judge(transcripts[Int(cases[index].group)], at: cases[index].moment)
     }
     result.oracleJudgements = cases.count
+    // The story is of the first state in which the first recovery shows the harm; of the second's, if there is none.
+    var shown: [CheckName: (index: Int, restart: Int, states: Int)] = [:]
     for (index, verdict) in verdicts.enumerated() {
       switch verdict.verdict {
       case .held: break
@@ -198,14 +196,21 @@ struct ProfileRun: Sendable {
       case .violated:
         result.violatedStates += cases[index].states
         guard let check = verdict.check else { continue }
-        if let place = result.violations.firstIndex(where: { $0.check == check.name }) {
-          result.violations[place].states += cases[index].states
-        } else {
-          let unique = uniques[Int(cases[index].content)]
-          let minimal = minimize(unique, at: cases[index].moment, check.name, judge)
-          result.violations.append(minimal.violation(states: cases[index].states, self, cases[index].moment))
-        }
+        let restart = check.divergence?.restart ?? 1
+        var best = shown[check.name] ?? (index, restart, 0)
+        if restart < best.restart { (best.index, best.restart) = (index, restart) }
+        best.states += cases[index].states
+        shown[check.name] = best
       }
+    }
+    for name in CheckName.allCases {
+      guard let best = shown[name] else { continue }
+      // A content may be met at several points, at each by another choice: the story is of this one.
+      let worst = cases[best.index]
+      let point = pointOfMoment[worst.moment]
+      guard let state = contents[point].firstIndex(of: worst.content) else { continue }
+      let minimal = minimize(points[point], choices[point][state], at: worst.moment, name, best.restart, judge)
+      result.violations.append(minimal.violation(states: best.states, self, cases[best.index].moment))
     }
     result.violations.sort { $0.moment < $1.moment }
     var byCase: Verdicts = [:]
@@ -229,16 +234,19 @@ struct ProfileRun: Sendable {
     var check: CheckResult
   }
 
-  /// Gives back one deviation from *everything kept* after the other, as long as the same check is violated.
-  private func minimize(_ unique: Unique, at moment: Int, _ check: CheckName, _ judge: StateJudge) -> Finding {
-    let point = points[unique.point]
+  /// Gives back one deviation from *everything kept* after the other, as long as the same check is violated after the same restart.
+  private func minimize(
+    _ point: CrashPoint, _ start: [UInt8], at moment: Int, _ check: CheckName, _ restart: Int, _ judge: StateJudge
+  ) -> Finding {
     let worker = exploration.worker(profile)
     func violation(_ choice: [UInt8]) -> CheckResult? {
       let verdict = judge.judge(worker.run(point.image(choice), keeping: true), at: moment)
-      return verdict.check?.name == check && verdict.verdict == .violated ? verdict.check : nil
+      guard verdict.verdict == .violated, let found = verdict.check, found.name == check,
+        found.divergence?.restart ?? 1 <= restart
+      else { return nil }
+      return found
     }
-    // The state was met at another moment with the same content; the choice that leads to it there is as good.
-    var choice = unique.choice
+    var choice = start
     var found = violation(choice) ?? CheckResult(check, .violated)
     for index in choice.indices where Int(choice[index]) != point.pieces[index].newest {
       var calmer = choice

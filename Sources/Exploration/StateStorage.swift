@@ -137,20 +137,6 @@ final class StateStorage: Storage, @unchecked Sendable {
     id < Self.firstOwn ? store.hashes[Int(id)] : SectorStore.hash(bytes(id))
   }
 
-  /// The disk as it is now, with sectors written here taken into `store`.
-  func image(into store: SectorStore) -> DiskImage {
-    var image = DiskImage(files: files.map { DiskImage.File(sectors: $0.sectors, size: $0.size) })
-    for f in image.files.indices {
-      for s in image.files[f].sectors.indices where image.files[f].sectors[s] >= Self.firstOwn {
-        image.files[f].sectors[s] = store.intern(bytes(image.files[f].sectors[s]))
-      }
-    }
-    for path in visible.indices.dropFirst() where visible[path] != Self.absent {
-      image.names.append((Int32(path), visible[path] == Self.isDirectory ? .directory : .file(visible[path])))
-    }
-    return image
-  }
-
   // MARK: Sectors
 
   @inline(__always)

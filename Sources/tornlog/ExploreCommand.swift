@@ -64,7 +64,7 @@ struct ExploreCommand: ParsableCommand {
       let exploration = try Exploration(options)
       note("\(exploration.events) events recorded")
       let result = exploration.run { note($0) }
-      try write(result)
+      write(result)
       switch result.verdict {
       case .held: return
       case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
@@ -84,16 +84,20 @@ struct ExploreCommand: ParsableCommand {
     return CrashProfile.all.filter { names.contains($0.name) }
   }
 
-  private func write(_ result: ExplorationReport) throws(ExplorationError) {
+  private func text(_ result: ExplorationReport) -> String {
+    do { return try result.json() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
+  }
+
+  private func write(_ result: ExplorationReport) {
     for target in report {
       switch target {
       case "terminal": Console.print(result.text)
-      case "json": Console.print([result.json])
+      case "json": Console.print([text(result)])
       default:
         guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else {
           fail("--report \(target): terminal, json or json=PATH", ExitStatus.usage)
         }
-        do { try Data((result.json + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+        do { try Data((text(result) + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
           fail("\(path): \(error)", ExitStatus.unavailable)
         }
       }

@@ -39,6 +39,7 @@ private func options(batches: Int = 9, _ profiles: CrashProfile..., jobs: Int = 
   @Test func aDirectoryThatIsNeverSyncedHarmsWhereNamesAreFreeAndNowhereElse() throws {
     let report = try Exploration(options(.raw512, .btrfs, .xfs, .ext4Ordered, .posixMinimal, defect: "P1")).run()
     #expect(report.findings.map(\.profile) == [.posixMinimal])
+    #expect(report.findings[0].violation.story.last?.hasPrefix("*never durable: create topics/orders/") == true)
   }
 
   @Test(arguments: ["P2", "P8"]) func aDefectIsFoundWhereTheDeviceMisbehaves(id: String) throws {
@@ -86,7 +87,7 @@ private func options(batches: Int = 9, _ profiles: CrashProfile..., jobs: Int = 
   }
 
   @Test func theReportHasTheKeysOfTheContract() throws {
-    let json = try Exploration(options(.raw4k, .raw512)).run().json
+    let json = try Exploration(options(.raw4k, .raw512)).run().json()
     let keys = [
       "exploration", "profile", "bound", "statesVisited", "statesUnique", "statesJudged", "groups", "sampled",
       "judgedPerSecond", "violations", "crashPoints", "depth", "profiles",
