@@ -58,12 +58,16 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "CProcess",
       ]),
+    // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
+    fastRoom(
+      "Exploration",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification", "CProcess"]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "Trials", "Benchmarks",
+        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -84,6 +88,7 @@ let package = Package(
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
+    tests("Exploration", ["Exploration", "LogModel", "Storage", "PartitionEngine", "Defects", "Verification"]),
     tests("Trials", ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),

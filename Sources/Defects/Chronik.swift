@@ -43,7 +43,7 @@ extension Defect {
     Defect(
       "C11", origin: "chronik", "Two writers open the same first segment.",
       showsWhen: "a second writer opens while the first still writes: 20 consumed of 10 produced, 7000 of 5000",
-      edit: { SegmentsOpenToAll($0) }
+      layer: { SegmentsOpenToAll($0) }
     ) { $0.exclusion = NoExclusion() },
     Defect(
       "C12b", origin: "chronik", "The CRC is stored but never verified on read.", showsWhen: "any bit flip"

@@ -2,7 +2,8 @@ import LogModel
 import PartitionEngine
 import Storage
 
-/// A historical bug, put into an engine as a substitute for one of its parts. The engine's own source holds none.
+/// A historical bug, put into an engine as a substitute for one of its parts, or as an edit of what passes between it and
+/// its storage. The engine's own source holds none.
 public struct Defect: Sendable {
   /// As in ../shared/design/DEFECTS.md: `C2b`.
   public var id: String
@@ -14,8 +15,7 @@ public struct Defect: Sendable {
   public var showsWhen: String
   /// What the trial must know of the configuration to put it in place.
   let install: @Sendable (inout EngineParts) -> Void
-  /// Edits the operations of the engine at the seam.
-  let edit: @Sendable (any Storage) -> any Storage
+  private let wrap: @Sendable (any Storage) -> any Storage
 
   /// The parts of an engine with this defect.
   public func parts() -> EngineParts {
@@ -25,10 +25,18 @@ public struct Defect: Sendable {
   }
 
   /// The storage that an engine with this defect works on: `base`, or a layer above it.
-  public func layer(on base: any Storage) -> any Storage { edit(base) }
+  public func layer(on base: any Storage) -> any Storage { wrap(base) }
 
   /// In the order of DEFECTS.md.
-  public static let all: [Defect] = chronik + streamhouse
+  public static let all: [Defect] = chronik + streamhouse + seam + planted
+
+  /// A defect that is nothing but a layer.
+  init(
+    _ id: String, origin: String, _ summary: String, showsWhen: String,
+    onlyLayer layer: @escaping @Sendable (any Storage) -> any Storage
+  ) {
+    self.init(id, origin: origin, summary, showsWhen: showsWhen, layer: layer) { _ in }
+  }
 
   /// Nil for an id that there is not, `none` among them.
   public init?(id: String) {
@@ -36,9 +44,10 @@ public struct Defect: Sendable {
     self = defect
   }
 
+  /// - Parameter layer: puts the defect, or a part of it, between the engine and its storage.
   init(
     _ id: String, origin: String, _ summary: String, showsWhen: String,
-    edit: @escaping @Sendable (any Storage) -> any Storage = { $0 },
+    layer: @escaping @Sendable (any Storage) -> any Storage = { $0 },
     _ install: @escaping @Sendable (inout EngineParts) -> Void
   ) {
     self.id = id
@@ -46,6 +55,6 @@ public struct Defect: Sendable {
     self.summary = summary
     self.showsWhen = showsWhen
     self.install = install
-    self.edit = edit
+    self.wrap = layer
   }
 }

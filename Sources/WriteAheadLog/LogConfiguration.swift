@@ -4,7 +4,7 @@ import LogModel
 public struct LogConfiguration: Hashable, Sendable {
   public var syncPolicy: SyncPolicy
   public var recoveryPolicy: RecoveryPolicy
-  /// A segment is closed before the commit that would take it past this size; at least 64 KiB, at most 4 GiB.
+  /// A segment is closed before the commit that would take it past this size; at least 16 KiB, at most 4 GiB.
   public var segmentBytes: Int64
   /// The most bytes of batches that one commit carries; a batch is limited to it less one block.
   public var commitBytes: Int
@@ -25,7 +25,7 @@ public struct LogConfiguration: Hashable, Sendable {
     saltSeed: UInt64 = 0
   ) {
     precondition((8 << 10)...(LogConfiguration.largestCommit) ~= commitBytes, "a commit has 8 KiB to 16 MiB")
-    precondition((64 << 10)...(4 << 30) ~= segmentBytes, "a segment has 64 KiB to 4 GiB")
+    precondition((16 << 10)...(4 << 30) ~= segmentBytes, "a segment has 16 KiB to 4 GiB")
     self.syncPolicy = syncPolicy
     self.recoveryPolicy = recoveryPolicy
     self.segmentBytes = segmentBytes

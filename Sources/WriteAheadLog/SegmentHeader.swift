@@ -116,12 +116,27 @@ struct SegmentHeader: Hashable, Sendable {
 
   /// Base offset and epoch in a segment's name; nil for any other name.
   static func identity(fileName: String) -> (base: Offset, epoch: Epoch)? {
-    guard fileName.hasSuffix(".log") else { return nil }
-    let parts = fileName.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
-    guard parts.count == 2, parts[0].count == 20, parts[1].count >= 10,
-      parts.allSatisfy({ $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } }),
-      let base = Int64(parts[0]), let epoch = UInt64(parts[1])
-    else { return nil }
-    return (Offset(base), Epoch(epoch))
+    // By bytes: a recovery asks this of every name, and strings that are split cost more than the rest of the listing.
+    var fileName = fileName
+    return fileName.withUTF8 { name in
+      let end = name.count - 4
+      guard end >= 20 + 1 + 10, name[20] == UInt8(ascii: "-"), name[end...].elementsEqual(".log".utf8),
+        let base = number(name[..<20]), base <= UInt64(Int64.max), let epoch = number(name[21..<end])
+      else { return nil }
+      return (Offset(Int64(base)), Epoch(epoch))
+    }
+  }
+
+  /// Nil for anything but decimal digits, and for more than 64 bits.
+  private static func number(_ digits: Slice<UnsafeBufferPointer<UInt8>>) -> UInt64? {
+    var value: UInt64 = 0
+    for digit in digits {
+      guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return nil }
+      let (tens, overflow) = value.multipliedReportingOverflow(by: 10)
+      let (sum, carry) = tens.addingReportingOverflow(UInt64(digit - UInt8(ascii: "0")))
+      if overflow || carry { return nil }
+      value = sum
+    }
+    return value
   }
 }

@@ -6,5 +6,7 @@
 int tl_pipe(int descriptors[2]);
 /// Has the kernel kill this process when its parent dies (`man 2 prctl`, PR_SET_PDEATHSIG). 0, or an errno.
 int tl_die_with_parent(void);
+/// Keeps memory that is freed in this process: nothing goes back to the kernel (`man 3 mallopt`).
+void tl_keep_freed_memory(void);
 
 #endif

@@ -1,0 +1,115 @@
+import LogModel
+import Storage
+
+/// What a power cut may leave behind on one kind of storage: the freedom that exploration uses up, state by state.
+///
+/// `Storage.PersistenceProfile` resolves a crash of a running model by dice, with the freedom of POSIX. This one is a set
+/// of rules from which *every* legal state follows. What holds in all profiles:
+///
+/// 1. A sector of 512 bytes is never torn.
+/// 2. What a completed durable write, or a completed sync, covers is kept. A sync covers what had completed when it was
+///    submitted (`man 2 fsync`); a durable write covers its own bytes and the size that makes them reachable
+///    (`RWF_DSYNC`, `man 2 pwritev2`).
+/// 3. An operation in flight has happened, or not, or in part: a write by `unit`.
+/// 4. Of several writes to one unit that are not covered, any may be the one that stands: submission is no order of
+///    persistence (`man 2 io_uring_enter`).
+/// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that splits
+///    it would accuse sound engines).
+/// 6. Bytes beyond the size that was kept are gone.
+///
+/// | profile        | unit | not-synced data in new space reads as | size                | names           | a full sync also covers      |
+/// |----------------|------|---------------------------------------|---------------------|-----------------|------------------------------|
+/// | `raw-4k`       | 4096 | what stood there                      | at once             | at once         | -                            |
+/// | `raw-512`      | 512  | what stood there                      | at once             | at once         | -                            |
+/// | `btrfs`        | 4096 | not reached by the size               | after its data      | in order        | the file's own names         |
+/// | `xfs`          | 512  | not reached by the size               | after its data      | in order        | every name change before it  |
+/// | `ext4-ordered` | 512  | not reached by the size               | after its data      | in order        | every name change before it  |
+/// | `ext4-writeback`| 512 | zeros or foreign bytes                | independent         | in order        | every name change before it  |
+/// | `posix-minimal`| 512  | zeros or foreign bytes                | independent         | each by itself  | -                            |
+public struct CrashProfile: Hashable, Sendable {
+  /// How the size of a file that has grown stands to the bytes that made it grow.
+  public enum SizeRule: String, Hashable, Sendable {
+    /// A new size is there when the operation has completed, whatever became of its data.
+    case immediate
+    /// The new size is only there where all the new data below it are.
+    case afterData
+    /// Size and data persist without regard to each other.
+    case independent
+  }
+
+  /// How changes of the name space persist that no sync covers.
+  public enum NameRule: String, Hashable, Sendable {
+    /// There when the operation has completed.
+    case immediate
+    /// As a prefix of the order of completion; truncations are in the same order.
+    case ordered
+    /// Each name by itself.
+    case independent
+  }
+
+  /// What `fsync` of a file makes durable beside the file.
+  public enum SyncReach: String, Hashable, Sendable {
+    /// Nothing: the directory entry needs a sync of its own.
+    case file
+    /// The changes of the file's own names.
+    case ownNames
+    /// All changes of names that had completed before.
+    case everyName
+  }
+
+  public var name: String
+  /// The unit of atomic persistence in bytes.
+  public var unit: Int
+  /// Whether space that was never made durable may show foreign bytes where its data was lost and its size was not.
+  public var showsForeignBytes: Bool
+  public var sizes: SizeRule
+  public var names: NameRule
+  public var syncReach: SyncReach
+  /// Whose word the rules are.
+  public var source: String
+
+  /// A drive without a file system's freedom: only the drive's volatile cache. 4096-byte physical sectors are written
+  /// whole; the read-modify-write of a 512-byte emulation that spoils neighbours is a broken drive and is not modelled.
+  public static let raw4k = CrashProfile(
+    name: "raw-4k", unit: 4096, showsForeignBytes: false, sizes: .immediate, names: .immediate, syncReach: .file,
+    source: "NVMe Base Specification 2.0, 6.4 (AWUPF: atomic write unit power fail); T13 ACS-4, FLUSH CACHE EXT")
+  /// The same drive with 512-byte sectors.
+  public static let raw512 = CrashProfile(
+    name: "raw-512", unit: 512, showsForeignBytes: false, sizes: .immediate, names: .immediate, syncReach: .file,
+    source: "T13 ACS-4, FLUSH CACHE EXT: only flushed sectors are promised, in no order")
+  /// Copy on write: a block of 4096 bytes is the old or the new one, its checksum says which; metadata by transaction.
+  /// A file's fsync writes the log tree: the inode and the names that point to it.
+  public static let btrfs = CrashProfile(
+    name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .ownNames,
+    source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent); Documentation/filesystems/btrfs")
+  /// Metadata logged in order; the on-disk size grows when the data write has ended; fsync forces the log up to the
+  /// inode's last change, and everything logged before.
+  public static let xfs = CrashProfile(
+    name: "xfs", unit: 512, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .everyName,
+    source: "kernel fs/xfs/xfs_aops.c (xfs_setfilesize), Documentation/filesystems/xfs/xfs-delayed-logging-design.rst")
+  /// data=ordered: "all data are forced directly out to the main file system prior to its metadata being committed to
+  /// the journal"; fsync commits the running transaction.
+  public static let ext4Ordered = CrashProfile(
+    name: "ext4-ordered", unit: 512, showsForeignBytes: false, sizes: .afterData, names: .ordered,
+    syncReach: .everyName, source: "kernel Documentation/admin-guide/ext4.rst, data=ordered; fs/ext4/fsync.c")
+  /// data=writeback: "data ordering is not preserved, data may be written into the main file system after its metadata
+  /// has been committed to the journal": blocks show what stood there before.
+  public static let ext4Writeback = CrashProfile(
+    name: "ext4-writeback", unit: 512, showsForeignBytes: true, sizes: .independent, names: .ordered,
+    syncReach: .everyName, source: "kernel Documentation/admin-guide/ext4.rst, data=writeback")
+  /// Everything that POSIX does not forbid, short of tearing a sector: the most freedom that there is here.
+  public static let posixMinimal = CrashProfile(
+    name: "posix-minimal", unit: 512, showsForeignBytes: true, sizes: .independent, names: .independent,
+    syncReach: .file,
+    source: "POSIX.1-2024 fsync; man 2 fsync; Pillai et al., All File Systems Are Not Created Equal, OSDI 2014")
+
+  /// What the lives after a crash, in which nothing is ever in flight, can tell of the profile.
+  var promises: UInt64 { stableHash("\(names) \(syncReach) \(sizes == .immediate)") }
+
+  /// From the least freedom to the most: a finding is named after the first that permits it, which no user of that
+  /// storage can explain away.
+  public static let all: [CrashProfile] = [raw4k, raw512, btrfs, xfs, ext4Ordered, ext4Writeback, posixMinimal]
+
+  /// Nil for a name that there is not.
+  public static func named(_ name: String) -> CrashProfile? { all.first { $0.name == name } }
+}

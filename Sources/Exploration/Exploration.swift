@@ -1,0 +1,74 @@
+import CProcess
+import Defects
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+
+/// What to explore, and how far.
+public struct ExplorationOptions: Sendable {
+  public var workload = ReferenceWorkload()
+  public var profiles = CrashProfile.all
+  /// Most pieces in which an exhaustively visited state differs from everything kept, or from nothing kept.
+  public var bound = 3
+  public var statesPerPoint = 4096
+  public var samples = 64
+  public var seed: UInt64 = 1
+  public var jobs = 2
+  /// 1: crashes of the workload; 2: crashes of the recoveries that follow too.
+  public var depth = 1
+  public var defect: Defect?
+  /// States that are run once more without any reduction, drawn by the seed; see `Calibration`.
+  public var calibration = 0
+
+  public init() {}
+}
+
+/// A systematic exploration of crash states.
+///
+/// 1. The workload runs once, in virtual time, and is recorded: every operation with its content, every acknowledgement.
+/// 2. At every moment of the recording the states that a profile permits are enumerated (`StateEnumeration`).
+/// 3. States with equal content are one. The engine recovers on each, is looked at, appended to, cut off, recovered and
+///    looked at again (`LifeAfterCrash`).
+/// 4. States whose two lives look the same are one behaviour group. Of each group one state is run again with a fetch from
+///    every start offset, and the oracle judges what was seen by what had been acknowledged, once for every crash point
+///    at which the group occurs.
+public struct Exploration: Sendable {
+  let options: ExplorationOptions
+  let subject: EngineUnderTest
+  let recording: Recording
+
+  /// Records the workload.
+  public init(_ options: ExplorationOptions) throws(ExplorationError) {
+    self.options = options
+    let defect = options.defect
+    subject = EngineUnderTest(
+      options.workload, parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
+    var recording = try options.workload.record(parts: subject.parts(), layer: subject.layer)
+    // Paths of the lives to come are the same in all of them.
+    for name in ["lock", "writers"] { _ = recording.table.intern(name) }
+    self.recording = recording
+  }
+
+  /// Moments of the recording.
+  public var events: Int { recording.events.count }
+
+  /// After everything that was recorded.
+  var start: Instant { (recording.events.last?.time ?? Instant(nanoseconds: 0)) + .seconds(1) }
+
+  /// Explores one profile after the other. What was found for a content under one is not found out again under another.
+  /// - Parameter progress: told a line of text now and then.
+  public func run(progress: (String) -> Void = { _ in }) -> ExplorationReport {
+    // Every life gives back what it had: memory that goes to the kernel and comes back costs a fifth of a state.
+    tl_keep_freed_memory()
+    var known: [UInt64: UInt64] = [:]
+    var results: [ProfileResult] = []
+    for profile in options.profiles {
+      let run = ProfileRun(self, profile)
+      results.append(run.run(&known, progress))
+    }
+    return ExplorationReport(profiles: results, depth: options.depth)
+  }
+
+  func worker(_ profile: CrashProfile) -> LifeAfterCrash { LifeAfterCrash(recording, subject, profile, start: start) }
+}

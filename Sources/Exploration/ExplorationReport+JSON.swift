@@ -1,0 +1,75 @@
+import Foundation
+import Verification
+
+/// The key `exploration` of the JSON report, version 1: keys are added, never renamed.
+extension ExplorationReport {
+  private struct Document: Encodable {
+    var version = 1
+    var tool = "tornlog"
+    var exploration: Part
+  }
+
+  private struct Part: Encodable {
+    var profile: String
+    /// The most pieces that a crash point has, where every state was visited.
+    var bound: Int
+    var statesVisited, statesUnique, statesJudged, groups, sampled: Int
+    var judgedPerSecond: Double
+    var violations, unknown, crashPoints, depth: Int
+    var verdict: String
+    var nested: Nested?
+    var calibration: Calibrated?
+    var findings: [Found]?
+    var profiles: [Part]?
+  }
+
+  private struct Found: Encodable {
+    var check, detail, profile: String
+    var permittedBy: [String]
+    var states: Int
+    var story: [String]
+  }
+
+  /// At depth 2: states of crashes inside recoveries, beside the ones above.
+  private struct Nested: Encodable {
+    var crashPoints, statesVisited, statesJudged, groups: Int
+  }
+
+  private struct Calibrated: Encodable {
+    var states, violated, missed, differing: Int
+  }
+
+  private func part(_ result: ProfileResult) -> Part {
+    Part(
+      profile: result.profile.name, bound: min(result.bound, result.mostPieces), statesVisited: result.visited,
+      statesUnique: result.unique, statesJudged: result.judged, groups: result.groups, sampled: result.sampled,
+      judgedPerSecond: result.judgingSeconds > 0 ? Double(result.judged) / result.judgingSeconds : 0,
+      violations: result.violatedStates, unknown: result.unknown, crashPoints: result.crashPoints, depth: depth,
+      verdict: result.verdict.rawValue,
+      nested: result.nested.visited == 0 ? nil : Nested(
+        crashPoints: result.nested.crashPoints, statesVisited: result.nested.visited,
+        statesJudged: result.nested.unique, groups: result.nested.groups),
+      calibration: result.calibration.map {
+        Calibrated(states: $0.states, violated: $0.violated, missed: $0.missed, differing: $0.differing)
+      })
+  }
+
+  /// With several profiles a total, the parts under `profiles`.
+  public func json() throws -> String {
+    let parts = profiles.map(part)
+    func sum(_ key: KeyPath<Part, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
+    var total = parts.count == 1 ? parts[0] : Part(
+      profile: "all", bound: parts.map(\.bound).min() ?? 0, statesVisited: sum(\.statesVisited),
+      statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), groups: sum(\.groups), sampled: sum(\.sampled),
+      judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
+      crashPoints: sum(\.crashPoints), depth: depth, verdict: verdict.rawValue, profiles: parts)
+    total.findings = findings.map {
+      Found(
+        check: $0.violation.check.rawValue, detail: $0.violation.detail, profile: $0.profile.name,
+        permittedBy: $0.permittedBy, states: $0.violation.states, story: $0.violation.story)
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(Document(exploration: total)), as: UTF8.self)
+  }
+}

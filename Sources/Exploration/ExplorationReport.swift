@@ -1,0 +1,136 @@
+import Foundation
+import LogModel
+import Verification
+
+/// A promise that was broken, by the smallest state that was found to break it.
+public struct StateViolation: Hashable, Sendable {
+  public var check: CheckName
+  public var detail: String
+  /// States in which this check was the first that was violated, over all crash points.
+  public var states: Int
+  /// Events of the recording before the power cut.
+  public var moment: Int
+  /// At most ten lines.
+  public var story: [String]
+}
+
+/// What came of one profile.
+public struct ProfileResult: Sendable {
+  public var profile: CrashProfile
+  public var crashPoints = 0
+  /// Choices that were made, over all crash points.
+  public var visited = 0
+  public var sampled = 0
+  /// Different contents of the disk.
+  public var unique = 0
+  /// Contents on which the engine was recovered, looked at and appended to under this profile; the others had been met
+  /// under an earlier one.
+  public var judged = 0
+  public var groups = 0
+  /// Pairs of a group and a crash point, each judged by the oracle.
+  public var oracleJudgements = 0
+  /// The smallest k for which some crash point was exhausted; `Int.max` where all were exhausted altogether.
+  public var bound = Int.max
+  /// The most pieces that a crash point has.
+  public var mostPieces = 0
+  public var violatedStates = 0
+  public var unknown = 0
+  public var violations: [StateViolation] = []
+  /// All zero at depth 1.
+  public var nested = NestedCounts()
+  /// Nil where none was asked for.
+  public var calibration: Calibration?
+  /// Enumerating and hashing; recovering; everything.
+  public var enumerationSeconds = 0.0
+  public var judgingSeconds = 0.0
+  public var seconds = 0.0
+
+  init(profile: CrashProfile) { self.profile = profile }
+
+  /// A reduction that misses anything leaves no verdict.
+  public var verdict: Verdict {
+    if violatedStates > 0 { return .violated }
+    return unknown > 0 || (calibration?.differing ?? 0) > 0 ? .unknown : .held
+  }
+}
+
+/// What an exploration came to.
+public struct ExplorationReport: Sendable {
+  public var profiles: [ProfileResult]
+  public var depth: Int
+
+  public var verdict: Verdict { profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
+  public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.unique } }
+  public var visited: Int { profiles.reduce(0) { $0 + $1.visited + $1.nested.visited } }
+  public var judgedPerSecond: Double {
+    let seconds = profiles.reduce(0) { $0 + $1.judgingSeconds + $1.nested.judgingSeconds }
+    return seconds > 0 ? Double(judged) / seconds : 0
+  }
+
+  /// For each check that was violated, the profile with the least freedom that permits it, and that one's finding.
+  public var findings: [(profile: CrashProfile, permittedBy: [String], violation: StateViolation)] {
+    var found: [(profile: CrashProfile, permittedBy: [String], violation: StateViolation)] = []
+    for result in profiles {
+      for violation in result.violations {
+        if let at = found.firstIndex(where: { $0.violation.check == violation.check }) {
+          found[at].permittedBy.append(result.profile.name)
+        } else {
+          found.append((result.profile, [result.profile.name], violation))
+        }
+      }
+    }
+    return found
+  }
+}
+
+// MARK: Text
+
+extension ProfileResult {
+  /// `exhaustive`, or to which k.
+  public var boundText: String { bound == Int.max ? "exhaustive" : "exhaustive to k=\(bound)" }
+
+  var line: String {
+    func cell(_ value: Int) -> String {
+      let text = "\(value)"
+      return String(repeating: " ", count: max(0, 10 - text.count)) + text
+    }
+    let name = profile.name.padding(toLength: 15, withPad: " ", startingAt: 0)
+    return "\(name)\(cell(crashPoints))\(cell(visited))\(cell(unique))\(cell(judged))\(cell(groups))\(cell(sampled))"
+      + "  \(verdict.rawValue)  \(boundText)"
+  }
+}
+
+extension ExplorationReport {
+  /// The table, the findings with their stories, and the speed.
+  public var text: [String] {
+    var lines = ["profile        " + ["points", "visited", "unique", "judged", "groups", "sampled"].map {
+      String(repeating: " ", count: 10 - $0.count) + $0
+    }.joined()]
+    lines += profiles.map(\.line)
+    for result in profiles where result.nested.visited > 0 {
+      let n = result.nested
+      lines.append(
+        "\(result.profile.name), inside recoveries: \(n.crashPoints) crash points, \(n.visited) states visited, "
+          + "\(n.unique) recovered and judged, \(n.groups) groups")
+    }
+    for result in profiles {
+      guard let c = result.calibration else { continue }
+      lines.append(
+        "\(result.profile.name), calibration: \(c.states) states without reduction, \(c.violated) violated, "
+          + "\(c.missed) of them missed with it, \(c.differing) verdicts differ")
+    }
+    for finding in findings {
+      lines.append("")
+      lines.append(
+        "VIOLATED \(finding.violation.check.rawValue), weakest profile \(finding.profile.name) (permitted by "
+          + "\(finding.permittedBy.joined(separator: ", "))), \(finding.violation.states) states")
+      lines.append("  \(finding.violation.detail)")
+      lines += finding.violation.story.map { "  \($0)" }
+    }
+    let rate = String(format: "%.0f", judgedPerSecond)
+    lines.append("")
+    lines.append(
+      "\(verdict.rawValue): \(visited) states visited, \(judged) recovered and judged, \(rate) a second")
+    return lines
+  }
+}

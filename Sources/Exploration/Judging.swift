@@ -1,0 +1,77 @@
+import LogModel
+import Verification
+
+/// What the oracle says of one transcript at one crash point.
+struct StateJudgement: Sendable {
+  var verdict: Verdict
+  /// Of a violation, the first check that was violated, by the order of `CheckName.allCases`.
+  var check: CheckResult?
+}
+
+extension Transcript {
+  /// Judges what was seen after `history`, which ends with a power cut.
+  func judge(_ history: History, clock: (Int) -> Instant, _ contract: Contract) -> StateJudgement {
+    var history = history
+    var looks: [Observation] = []
+    var observer: Observer?
+    var restart = 0
+    var seen: Set<Int> = []
+    var refusals: [CheckResult] = []
+    let slots = history.partitionCount
+    for entry in entries {
+      switch entry {
+      case .refused(let restart, let text): refusals.append(.recoveryCompletes(restart: restart, refusal: text))
+      case .hung(let restart, let text):
+        refusals.append(CheckResult(.noHang, .violated, "after restart \(restart) the engine never ends: \(text)"))
+      case .opened(let number):
+        // The first life ends with its appends: no time passes on a machine that answers at once.
+        if number == 2 { history.crash(.powerLoss, at: clock(1)) }
+        restart = number
+        history.opened(at: clock(number))
+        observer = Observer(history)
+        seen = []
+      case .registered(let partitions): observer?.registered(partitions)
+      case .reported(let slot, let range, let reason):
+        if slot < slots { observer?.reported(ReportedDamage(partition: PartitionSlot(slot), offsets: range, reason: reason)) }
+      case .before(let slot, let marks):
+        seen.insert(slot)
+        if slot < slots { observer?.claimedBefore(PartitionSlot(slot), marks) }
+      case .asked(let slot, let offset): if slot < slots { observer?.asked(PartitionSlot(slot), offset) }
+      case .message(let slot, let offset, let sequence):
+        if slot < slots { observer?.observe(PartitionSlot(slot), offset, sequence.map { .intact(sequence: $0) } ?? .corrupt) }
+      case .after(let slot, let marks): if slot < slots { observer?.claimedAfter(PartitionSlot(slot), marks) }
+      case .ended(let slot, let end): if slot < slots { observer?.ended(PartitionSlot(slot), end) }
+      case .probed(let slot, let start, let first, let sequence):
+        guard slot < slots else { continue }
+        let reading = sequence.map { MessageContent.Reading.intact(sequence: $0) } ?? .corrupt
+        observer?.probe(PartitionSlot(slot), start: start, reading: first.map { ($0, reading) })
+      case .committed(let slot, let offset):
+        if slot < slots { observer?.committed(group: ReferenceWorkload.group, PartitionSlot(slot), offset) }
+      case .looked:
+        // A partition that is not registered is missed, if it must be there, by that check.
+        for slot in 0..<slots where !seen.contains(slot) {
+          observer?.committed(group: ReferenceWorkload.group, PartitionSlot(slot), nil)
+        }
+        if let look = observer?.finish() { looks.append(look) }
+        observer = nil
+      case .appended(let slot, let outcome, let base):
+        guard slot < slots else { continue }
+        let number = history.submit(
+          PartitionSlot(slot), firstSequence: ReferenceWorkload.appendedSequence, count: 1, at: clock(restart))
+        switch outcome {
+        case .acknowledged: history.acknowledge(number, baseOffset: base, at: clock(restart))
+        case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: clock(restart))
+        }
+      }
+    }
+    var checks = refusals
+    if !looks.isEmpty { checks += Oracle(contract).judge(history, looks).checks }
+    let order = CheckName.allCases
+    let violated = checks.filter { $0.verdict == .violated }.min {
+      (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
+    }
+    if let violated { return StateJudgement(verdict: .violated, check: violated) }
+    if let doubt = checks.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
+    return StateJudgement(verdict: .held, check: nil)
+  }
+}

@@ -1,0 +1,260 @@
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// How the engine under test is put together.
+struct EngineUnderTest: Sendable {
+  var workload: ReferenceWorkload
+  /// For each life its own: parts may remember.
+  var parts: @Sendable () -> EngineParts
+  /// What stands between the engine and its storage: a defect that edits operations.
+  var layer: @Sendable (any Storage) -> any Storage
+
+  init(
+    _ workload: ReferenceWorkload, parts: @escaping @Sendable () -> EngineParts,
+    layer: @escaping @Sendable (any Storage) -> any Storage
+  ) {
+    self.workload = workload
+    self.parts = parts
+    self.layer = layer
+  }
+}
+
+/// Recovers the engine on one state after the other: two lives each, a look in both, an append to every partition in the
+/// first. Between them the power goes once more, and takes everything that was not made durable.
+final class LifeAfterCrash: @unchecked Sendable {
+  // Owned by one worker.
+
+  /// Empty answers below the high watermark before consumption counts as stuck. Nothing else is running that could make
+  /// the next answer another one.
+  static let patience = 16
+  private static let consumeBytes = 64 << 10
+
+  let storage: StateStorage
+  private let subject: EngineUnderTest
+  private let start: Instant
+  private let boots: Int
+  private let response = FetchResponse(capacity: 64 << 10)
+  private let contents: [MessageContent]
+  private var transcript = Transcript(isKept: false)
+  /// Transcripts of second lives by the content that they found: the engine is a function of its disk.
+  private var secondLives: [UInt64: UInt64] = [:]
+
+  /// - Parameters:
+  ///   - start: the clock of the first life, after everything that was recorded.
+  ///   - boots: of the machine, before this one.
+  init(_ recording: Recording, _ subject: EngineUnderTest, _ profile: CrashProfile, start: Instant, boots: Int = 1) {
+    self.subject = subject
+    self.start = start
+    self.boots = boots
+    storage = StateStorage(recording, profile)
+    contents = (0..<subject.workload.partitions).map {
+      MessageContent(seed: subject.workload.seed, topic: subject.workload.topic, partition: PartitionID($0))
+    }
+  }
+
+  /// When life `restart` begins.
+  func clock(_ restart: Int) -> Instant { start + .seconds(restart * 10) }
+
+  /// - Parameter keeping: whether the transcript is written out, with every start offset probed.
+  func run(_ image: DiskImage, keeping: Bool) -> Transcript {
+    transcript = Transcript(isKept: keeping)
+    storage.load(image)
+    guard live(1) else { return transcript }
+    storage.dropVolatile()
+    let content = storage.contentHash
+    let first = transcript
+    if !keeping, let known = secondLives[content] {
+      transcript.append(hashOnly: known)
+      return transcript
+    }
+    // The second life has a hash of its own, so that it can be kept.
+    transcript = Transcript(isKept: keeping)
+    _ = live(2)
+    secondLives[content] = transcript.hash
+    return first.followed(by: transcript)
+  }
+
+  /// - Returns: false where the engine did not open.
+  private func live(_ restart: Int) -> Bool {
+    let loop = EventLoop(
+      simulatedWithSeed: mix64(subject.workload.seed &+ UInt64(restart)), startingAt: clock(restart))
+    storage.boot(loop, bootID: UInt32(restart + boots))
+    let (ending, opened) = loop.run(limit: .seconds(3600)) { [self] in await body(restart) }
+    storage.kill()
+    if ending != .finished || storage.isExhausted {
+      transcript.hung(restart, ending == .finished ? "operations without end" : "\(ending)")
+      return false
+    }
+    return opened ?? false
+  }
+
+  private func body(_ restart: Int) async -> Bool {
+    let engine: PartitionEngine
+    let recovery: EngineRecovery
+    do throws(EngineError) {
+      (engine, recovery) = try await PartitionEngine.open(
+        subject.layer(storage), subject.workload.configuration(preallocates: false), parts: subject.parts())
+    } catch {
+      transcript.refused(restart, "\(error)")
+      return false
+    }
+    transcript.opened(restart)
+    await look(engine, recovery)
+    if restart == 1 { await append(engine) }
+    storage.kill()
+    // Ends the engine's tasks: the machine is dead, and nothing reaches the disk.
+    do throws(EngineError) { try await engine.close() } catch {}
+    return true
+  }
+
+  /// Opens the engine on a state and does nothing else.
+  /// - Returns: everything that recovery did to the disk.
+  func recordRecovery(_ image: DiskImage, _ store: SectorStore, _ table: PathTable) -> Recording {
+    storage.load(image)
+    let loop = EventLoop(simulatedWithSeed: subject.workload.seed, startingAt: clock(0))
+    storage.boot(loop, bootID: UInt32(boots))
+    var recording = Recording(store: store, table: table)
+    recording.initial = image
+    recording.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
+    for case (let path, .file(let file)) in image.names { recording.filePaths[Int(file)] = path }
+    let recorder = DiskRecorder(storage, recording)
+    _ = loop.run(limit: .seconds(3600)) { [self] in
+      do throws(EngineError) {
+        let (engine, _) = try await PartitionEngine.open(
+          subject.layer(recorder), subject.workload.configuration(preallocates: false), parts: subject.parts())
+        storage.kill()
+        recorder.stop()
+        do throws(EngineError) { try await engine.close() } catch {}
+      } catch {}  // whoever cannot open is found out by the state itself
+    }
+    storage.kill()
+    return recorder.recording
+  }
+
+  // MARK: The look
+
+  private func look(_ engine: PartitionEngine, _ recovery: EngineRecovery) async {
+    let workload = subject.workload
+    var partitions = 0
+    var registered: [TopicPartition] = []
+    for topic in engine.topics {
+      for number in 0..<topic.partitions { registered.append(TopicPartition(topic.name, PartitionID(number))) }
+      if topic.name == workload.topic { partitions = min(topic.partitions, contents.count) }
+    }
+    transcript.registered(registered)
+    for report in recovery.partitions where report.source.topic == workload.topic {
+      for range in report.damage {
+        transcript.reported(
+          report.source.partition.index, OffsetRange(from: range.from, to: range.to),
+          "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)")
+      }
+    }
+    for slot in 0..<partitions {
+      await consume(engine, slot)
+      if transcript.isKept { await probe(engine, slot) }
+      transcript.committed(slot, committedOffset(engine, slot))
+    }
+    transcript.looked()
+  }
+
+  private func claims(_ engine: PartitionEngine, _ slot: Int) throws(EngineError) -> Verification.Watermarks {
+    let marks = try engine.watermarks(subject.workload.topic, PartitionID(slot))
+    return Verification.Watermarks(
+      logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
+  }
+
+  private func consume(_ engine: PartitionEngine, _ slot: Int) async {
+    var at: Offset = 0
+    do throws(EngineError) {
+      let marks = try claims(engine, slot)
+      transcript.claimed(slot, marks, after: false)
+      at = marks.logStartOffset
+      var end = marks.highWatermark
+      var fruitless = 0
+      while at < end {
+        transcript.asked(slot, at)
+        if let damaged = try await fetch(engine, slot, at, Self.consumeBytes) {
+          at = max(damaged.to, at + 1)
+          continue
+        }
+        response.forEachRecord { transcript.message(slot, $0.offset, contents[slot].read($0.value)) }
+        if response.nextOffset > at {
+          at = response.nextOffset
+          fruitless = 0
+        } else {
+          fruitless += 1
+          if fruitless >= Self.patience { return transcript.ended(slot, .stuck(at: at, emptyAnswers: fruitless)) }
+        }
+        end = try claims(engine, slot).highWatermark
+      }
+      transcript.claimed(slot, try claims(engine, slot), after: true)
+      transcript.ended(slot, .reached)
+    } catch {
+      transcript.ended(slot, .failed(at: at, "\(error)"))
+    }
+  }
+
+  private func probe(_ engine: PartitionEngine, _ slot: Int) async {
+    var marks = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
+    do throws(EngineError) { marks = try claims(engine, slot) } catch { return }
+    var start = marks.logStartOffset
+    while start < marks.highWatermark {
+      do throws(EngineError) {
+        if try await fetch(engine, slot, start, 1) == nil {
+          var first: (offset: Offset, reading: MessageContent.Reading)?
+          response.forEachRecord { if first == nil { first = ($0.offset, contents[slot].read($0.value)) } }
+          transcript.probed(slot, start, first: first?.offset, first?.reading)
+        }
+      } catch {
+        transcript.probed(slot, start, first: nil, nil)
+      }
+      start = start + 1
+    }
+  }
+
+  /// - Returns: the damaged range where the engine says that the offset is in one.
+  private func fetch(
+    _ engine: PartitionEngine, _ slot: Int, _ offset: Offset, _ maxBytes: Int
+  ) async throws(EngineError) -> DamagedRange? {
+    do throws(EngineError) {
+      try await engine.fetch(subject.workload.topic, PartitionID(slot), from: offset, maxBytes: maxBytes, into: response)
+      return nil
+    } catch {
+      if case .log(_, .damaged(let range)) = error { return range }
+      throw error
+    }
+  }
+
+  private func committedOffset(_ engine: PartitionEngine, _ slot: Int) -> Offset? {
+    do throws(EngineError) {
+      return try engine.committedOffset(group: ReferenceWorkload.group, subject.workload.topic, PartitionID(slot))
+    } catch {
+      return nil
+    }
+  }
+
+  private func append(_ engine: PartitionEngine) async {
+    guard let topic = engine.topics.first(where: { $0.name == subject.workload.topic }) else { return }
+    for slot in 0..<min(topic.partitions, contents.count) {
+      do throws(EngineError) {
+        let receipt = try await subject.workload.append(
+          engine, slot, first: ReferenceWorkload.appendedSequence, count: 1)
+        transcript.appended(slot, .acknowledged, receipt.baseOffset)
+      } catch {
+        transcript.appended(slot, error.isCertainFailure ? .failed : .indeterminate, 0)
+      }
+    }
+  }
+}
+
+extension Transcript {
+  func followed(by second: Transcript) -> Transcript {
+    var whole = self
+    whole.append(hashOnly: second.hash)
+    whole.takeEntries(of: second)
+    return whole
+  }
+}

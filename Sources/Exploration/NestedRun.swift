@@ -1,0 +1,146 @@
+import Foundation
+import LogModel
+import Verification
+
+/// Depth 2: the recoveries that follow a crash are cut off too, at every operation that they make.
+///
+/// Of each behaviour group of the first depth one state is taken. Its recovery is recorded as the workload was, and every
+/// state that a power cut during it may leave is recovered from and judged as any other.
+extension ProfileRun {
+  /// A state of a crash inside the recovery of a state.
+  private struct Inner: Sendable {
+    var outer: Int
+    var point: Int
+    var choice: [UInt8]
+    var hash: UInt64
+  }
+
+  /// - Parameters:
+  ///   - outer: one state of each group.
+  ///   - moments: for each of them the moments of the recording at which it may be judged.
+  func runNested(
+    _ result: inout ProfileResult, _ outer: [Unique], _ moments: [[Int]], _ judge: StateJudge,
+    _ progress: (String) -> Void
+  ) {
+    let begun = Date()
+    let exploration = exploration
+    let options = exploration.options
+    let store = exploration.recording.store
+    var table = exploration.recording.table
+    let recorder = LifeAfterCrash(
+      exploration.recording, exploration.subject, profile, start: exploration.start, boots: 2)
+    var inner: [CrashPoint] = []
+    var owners: [Int] = []
+    // One after the other: what recovery writes is taken into the store, which the workers share.
+    for (number, state) in outer.enumerated() {
+      let recording = recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+      table = recording.table
+      let foreign = ForeignBytes(recording, seed: options.seed)
+      var disk = VolatileDisk(recording, profile)
+      for index in recording.events.indices {
+        disk.apply(index, of: recording)
+        inner.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
+        owners.append(number)
+      }
+    }
+    let limits = StateEnumeration.Limits(
+      bound: min(2, options.bound), statesPerPoint: min(16, options.statesPerPoint), samples: min(4, options.samples))
+    let visits = Parallel.map(inner.count, jobs: options.jobs, chunk: 16, worker: {}) { [inner, owners] _, index in
+      var visited = 0
+      var states: [Inner] = []
+      var seen: Set<UInt64> = []
+      StateEnumeration(inner[index], limits).forEach(seed: options.seed) { choice, _ in
+        visited += 1
+        let hash = inner[index].contentHash(choice)
+        if seen.insert(hash).inserted {
+          states.append(Inner(outer: owners[index], point: index, choice: choice, hash: hash))
+        }
+      }
+      return InnerVisit(visited: visited, states: states)
+    }
+    var uniques: [Inner] = []
+    var numbers: [UInt64: Int] = [:]
+    // Contents and the recoveries they were met in, once each.
+    var pairs: [(content: Int, outer: Int)] = []
+    var seen: Set<UInt64> = []
+    for visit in visits {
+      result.nested.visited += visit.visited
+      for state in visit.states {
+        let number = numbers[state.hash] ?? uniques.count
+        if number == uniques.count {
+          numbers[state.hash] = number
+          uniques.append(state)
+        }
+        if seen.insert(UInt64(number) << 32 | UInt64(state.outer)).inserted { pairs.append((number, state.outer)) }
+      }
+    }
+    result.nested.crashPoints = inner.count
+    result.nested.unique = uniques.count
+    var base = exploration.recording
+    base.table = table
+    let worker: @Sendable () -> LifeAfterCrash = { [base, profile] in
+      LifeAfterCrash(base, exploration.subject, profile, start: exploration.start, boots: 2)
+    }
+    let started = Date()
+    let hashes = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
+      [uniques, inner] worker, index in
+      worker.run(inner[uniques[index].point].image(uniques[index].choice), keeping: false).hash
+    }
+    result.nested.judgingSeconds = Date().timeIntervalSince(started)
+    var groupOf: [UInt64: Int] = [:]
+    var representatives: [Int] = []
+    for (index, hash) in hashes.enumerated() where groupOf[hash] == nil {
+      groupOf[hash] = representatives.count
+      representatives.append(index)
+    }
+    result.nested.groups = representatives.count
+    let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
+      [uniques, inner, representatives] worker, index in
+      let state = uniques[representatives[index]]
+      return worker.run(inner[state.point].image(state.choice), keeping: true)
+    }
+    var judged: Set<UInt64> = []
+    for pair in pairs {
+      guard let group = groupOf[hashes[pair.content]] else { continue }
+      for moment in moments[pair.outer] where judged.insert(UInt64(group) << 32 | UInt64(moment)).inserted {
+        let verdict = judge.judge(transcripts[group], at: moment, interrupted: true)
+        result.oracleJudgements += 1
+        if verdict.verdict == .unknown { result.unknown += 1 }
+        guard verdict.verdict == .violated, let check = verdict.check else { continue }
+        result.violatedStates += 1
+        if let place = result.violations.firstIndex(where: { $0.check == check.name }) {
+          result.violations[place].states += 1
+          continue
+        }
+        let state = uniques[pair.content]
+        let first = Finding(point: points[outer[pair.outer].point], choice: outer[pair.outer].choice, check: check)
+        var violation = first.violation(states: 1, self, moment)
+        violation.story = Array(violation.story.prefix(8)) + [
+          "recovery, cut off by power after its event \(inner[state.point].event)", "recovery",
+        ]
+        result.violations.append(violation)
+      }
+    }
+    result.nested.seconds = Date().timeIntervalSince(begun)
+    progress(
+      "\(profile.name), depth 2: \(result.nested.visited) states of \(outer.count) recoveries visited, "
+        + "\(uniques.count) recovered")
+  }
+
+  private struct InnerVisit: Sendable {
+    var visited: Int
+    var states: [Inner]
+  }
+}
+
+/// What was done at the second depth.
+public struct NestedCounts: Hashable, Sendable {
+  /// Moments inside recoveries.
+  public var crashPoints = 0
+  public var visited = 0
+  /// Different contents; each was recovered from.
+  public var unique = 0
+  public var groups = 0
+  public var judgingSeconds = 0.0
+  public var seconds = 0.0
+}

@@ -1,0 +1,303 @@
+import Foundation
+import LogModel
+import Verification
+
+/// The exploration of one profile.
+struct ProfileRun: Sendable {
+  let exploration: Exploration
+  let profile: CrashProfile
+  let points: [CrashPoint]
+  /// For each moment of the recording the crash point with its disk: moments that change nothing on it share one.
+  let pointOfMoment: [Int]
+
+  private var options: ExplorationOptions { exploration.options }
+
+  init(_ exploration: Exploration, _ profile: CrashProfile) {
+    self.exploration = exploration
+    self.profile = profile
+    let recording = exploration.recording
+    let foreign = ForeignBytes(recording, seed: exploration.options.seed)
+    var disk = VolatileDisk(recording, profile)
+    var points = [CrashPoint(disk, recording, at: 0, foreign: foreign)]
+    var pointOfMoment = [0]
+    for index in recording.events.indices {
+      disk.apply(index, of: recording)
+      if case .fact = recording.events[index].what {} else {
+        points.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
+      }
+      pointOfMoment.append(points.count - 1)
+    }
+    self.points = points
+    self.pointOfMoment = pointOfMoment
+  }
+
+  /// States of one crash point: each content once, with the first choice that leads to it.
+  private struct Visit: Sendable {
+    var visited = 0
+    var sampled = 0
+    var bound = Int.max
+    var hashes: [UInt64] = []
+    var choices: [[UInt8]] = []
+  }
+
+  private func visit(_ point: CrashPoint) -> Visit {
+    var visit = Visit()
+    let enumeration = StateEnumeration(
+      point, StateEnumeration.Limits(bound: options.bound, statesPerPoint: options.statesPerPoint, samples: options.samples))
+    visit.bound = enumeration.bound
+    var seen: Set<UInt64> = []
+    enumeration.forEach(seed: options.seed) { choice, isSample in
+      visit.visited += 1
+      if isSample { visit.sampled += 1 }
+      let hash = point.contentHash(choice)
+      guard seen.insert(hash).inserted else { return }
+      visit.hashes.append(hash)
+      visit.choices.append(choice)
+    }
+    return visit
+  }
+
+  /// A distinct content, and where it was first met.
+  struct Unique: Sendable {
+    var hash: UInt64
+    var point: Int
+    var choice: [UInt8]
+  }
+
+  func run(_ known: inout [UInt64: UInt64], _ progress: (String) -> Void) -> ProfileResult {
+    var result = ProfileResult(profile: profile)
+    result.crashPoints = pointOfMoment.count
+    result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
+    let begun = Date()
+    let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 4, worker: {}) { _, index in visit(points[index]) }
+    var uniques: [Unique] = []
+    var numbers: [UInt64: Int32] = [:]
+    // For each point the distinct contents, by number.
+    var contents: [[Int32]] = []
+    for (index, visit) in visits.enumerated() {
+      contents.append(
+        visit.hashes.indices.map { k in
+          if let number = numbers[visit.hashes[k]] { return number }
+          let number = Int32(uniques.count)
+          numbers[visit.hashes[k]] = number
+          uniques.append(Unique(hash: visit.hashes[k], point: index, choice: visit.choices[k]))
+          return number
+        })
+    }
+    for point in pointOfMoment {
+      result.visited += visits[point].visited
+      result.sampled += visits[point].sampled
+      result.bound = min(result.bound, visits[point].bound)
+    }
+    result.unique = uniques.count
+    result.enumerationSeconds = Date().timeIntervalSince(begun)
+    progress("\(profile.name): \(result.visited) states visited, \(uniques.count) contents")
+
+    // The states that have to be recovered: what a profile with the same promises has met is known.
+    let promises = profile.promises
+    func key(_ hash: UInt64) -> UInt64 { mix64(hash ^ promises) }
+    let started = Date()
+    let fresh = uniques.indices.filter { known[key(uniques[$0].hash)] == nil }
+    let found = recoverAll(fresh.map { uniques[$0] })
+    for (index, hash) in zip(fresh, found) { known[key(uniques[index].hash)] = hash }
+    result.judged = fresh.count
+    result.judgingSeconds = Date().timeIntervalSince(started)
+    progress("\(profile.name): \(fresh.count) recovered in \(String(format: "%.1f", result.judgingSeconds)) s")
+
+    // Behaviour groups, in the order of their first content.
+    var groupOfHash: [UInt64: Int32] = [:]
+    var representatives: [Int] = []
+    let groups = uniques.indices.map { index -> Int32 in
+      let hash = known[key(uniques[index].hash)]!
+      if let group = groupOfHash[hash] { return group }
+      groupOfHash[hash] = Int32(representatives.count)
+      representatives.append(index)
+      return Int32(representatives.count - 1)
+    }
+    result.groups = representatives.count
+    let exploration = exploration
+    let transcripts = Parallel.map(
+      representatives.count, jobs: options.jobs, chunk: 8, worker: { exploration.worker(profile) }
+    ) { [uniques, representatives, points] worker, index in
+      let unique = uniques[representatives[index]]
+      return worker.run(points[unique.point].image(unique.choice), keeping: true)
+    }
+    let judge = StateJudge(exploration)
+    let choices = visits.map(\.choices)
+    let reduced = self.judge(&result, choices, contents, groups, transcripts, judge)
+    if options.calibration > 0 {
+      result.calibration = calibrate(choices, contents, groups, reduced, judge)
+    }
+    if options.depth > 1 {
+      runNested(&result, representatives.map { uniques[$0] }, moments(of: representatives, contents), judge, progress)
+    }
+    result.seconds = Date().timeIntervalSince(begun)
+    return result
+  }
+
+  private func recoverAll(_ states: [Unique]) -> [UInt64] {
+    let exploration = exploration
+    return Parallel.map(states.count, jobs: options.jobs, chunk: 32, worker: { exploration.worker(profile) }) {
+      [points] worker, index in
+      worker.run(points[states[index].point].image(states[index].choice), keeping: false).hash
+    }
+  }
+
+  /// The first and the last moment at which each of the contents may be found: the least and the most that callers had
+  /// been promised.
+  private func moments(of numbers: [Int], _ contents: [[Int32]]) -> [[Int]] {
+    var places: [Int32: Int] = [:]
+    for (place, number) in numbers.enumerated() { places[Int32(number)] = place }
+    var moments = [[Int]](repeating: [], count: numbers.count)
+    for (moment, point) in pointOfMoment.enumerated() {
+      for content in contents[point] {
+        guard let place = places[content] else { continue }
+        if moments[place].count == 2 { moments[place][1] = moment } else { moments[place].append(moment) }
+      }
+    }
+    return moments
+  }
+
+  // MARK: Judging
+
+  private struct Case: Sendable {
+    var moment: Int
+    var group: Int32
+    /// The first content of the group at that moment.
+    var content: Int32
+    var states: Int
+  }
+
+  private func judge(
+    _ result: inout ProfileResult, _ choices: [[[UInt8]]], _ contents: [[Int32]], _ groups: [Int32],
+    _ transcripts: [Transcript], _ judge: StateJudge
+  ) -> Verdicts {
+    var cases: [Case] = []
+    for (moment, point) in pointOfMoment.enumerated() {
+      var places: [Int32: Int] = [:]
+      for content in contents[point] {
+        let group = groups[Int(content)]
+        if let place = places[group] { cases[place].states += 1 } else {
+          places[group] = cases.count
+          cases.append(Case(moment: moment, group: group, content: content, states: 1))
+        }
+      }
+    }
+    let verdicts = Parallel.map(cases.count, jobs: options.jobs, chunk: 16, worker: {}) { [cases] _, index in
+      judge.judge(transcripts[Int(cases[index].group)], at: cases[index].moment)
+    }
+    result.oracleJudgements = cases.count
+    // The story is of the first state in which the first recovery shows the harm; of the second's, if there is none.
+    var shown: [CheckName: (index: Int, restart: Int, states: Int)] = [:]
+    for (index, verdict) in verdicts.enumerated() {
+      switch verdict.verdict {
+      case .held: break
+      case .unknown: result.unknown += cases[index].states
+      case .violated:
+        result.violatedStates += cases[index].states
+        guard let check = verdict.check else { continue }
+        let restart = check.divergence?.restart ?? 1
+        var best = shown[check.name] ?? (index, restart, 0)
+        if restart < best.restart { (best.index, best.restart) = (index, restart) }
+        best.states += cases[index].states
+        shown[check.name] = best
+      }
+    }
+    for name in CheckName.allCases {
+      guard let best = shown[name] else { continue }
+      // A content may be met at several points, at each by another choice: the story is of this one.
+      let worst = cases[best.index]
+      let point = pointOfMoment[worst.moment]
+      guard let state = contents[point].firstIndex(of: worst.content) else { continue }
+      let minimal = minimize(points[point], choices[point][state], at: worst.moment, name, best.restart, judge)
+      result.violations.append(minimal.violation(states: best.states, self, cases[best.index].moment))
+    }
+    result.violations.sort { $0.moment < $1.moment }
+    var byCase: Verdicts = [:]
+    for (index, verdict) in verdicts.enumerated() {
+      byCase[CaseKey(moment: cases[index].moment, group: cases[index].group)] = verdict
+    }
+    return byCase
+  }
+
+  /// What the oracle said of each group at each moment.
+  typealias Verdicts = [CaseKey: StateJudgement]
+  struct CaseKey: Hashable, Sendable {
+    var moment: Int
+    var group: Int32
+  }
+
+  /// A state that violates a check, reduced.
+  struct Finding {
+    var point: CrashPoint
+    var choice: [UInt8]
+    var check: CheckResult
+  }
+
+  /// Gives back one deviation from *everything kept* after the other, as long as the same check is violated after the same restart.
+  private func minimize(
+    _ point: CrashPoint, _ start: [UInt8], at moment: Int, _ check: CheckName, _ restart: Int, _ judge: StateJudge
+  ) -> Finding {
+    let worker = exploration.worker(profile)
+    func violation(_ choice: [UInt8]) -> CheckResult? {
+      let verdict = judge.judge(worker.run(point.image(choice), keeping: true), at: moment)
+      guard verdict.verdict == .violated, let found = verdict.check, found.name == check,
+        found.divergence?.restart ?? 1 <= restart
+      else { return nil }
+      return found
+    }
+    var choice = start
+    var found = violation(choice) ?? CheckResult(check, .violated)
+    for index in choice.indices where Int(choice[index]) != point.pieces[index].newest {
+      var calmer = choice
+      calmer[index] = UInt8(point.pieces[index].newest)
+      if let still = violation(calmer) { (choice, found) = (calmer, still) }
+    }
+    return Finding(point: point, choice: choice, check: found)
+  }
+}
+
+/// Judges transcripts by what callers knew at a moment.
+struct StateJudge: Sendable {
+  private let histories: [History]
+  private let instants: [Instant]
+  /// At each moment the longest that the device had kept one operation by then; see Verification/Contract.swift, note 5.
+  private let delays: [Duration]
+  private let start: Instant
+  private let contract: Contract
+
+  init(_ exploration: Exploration) {
+    let recording = exploration.recording
+    let workload = exploration.subject.workload
+    histories = (0...recording.events.count).map { recording.history(workload, upTo: $0) }
+    instants = (0...recording.events.count).map { $0 == 0 ? Instant(nanoseconds: 0) : recording.events[$0 - 1].time }
+    delays = Self.delays(recording)
+    start = exploration.start
+    contract = Contract(sync: workload.syncPolicy)
+  }
+
+  private static func delays(_ recording: Recording) -> [Duration] {
+    var submitted: [Int: Instant] = [:]
+    var longest = Duration.zero
+    var delays = [Duration.zero]
+    for event in recording.events {
+      switch event.what {
+      case .fact: break
+      case .submitted(let number): submitted[number] = event.time
+      case .completed(let number, _, _):
+        if let time = submitted.removeValue(forKey: number) { longest = max(longest, event.time - time) }
+      }
+      delays.append(submitted.values.reduce(longest) { max($0, event.time - $1) })
+    }
+    return delays
+  }
+
+  /// - Parameter interrupted: whether a recovery came before those in the transcript, and was cut off.
+  func judge(_ transcript: Transcript, at moment: Int, interrupted: Bool = false) -> StateJudgement {
+    var history = histories[moment]
+    history.crash(.powerLoss, at: instants[moment], deviceDelay: delays[moment])
+    if interrupted { history.crash(.powerLoss, at: start + .seconds(5)) }
+    return transcript.judge(
+      history, clock: { start + .seconds($0 * 10) }, contract)
+  }
+}

@@ -1,0 +1,259 @@
+import LogModel
+import Storage
+import Verification
+
+/// An operation that changes the disk or what is durable on it; reads are not recorded.
+enum DiskOperation: Sendable {
+  case create(path: Int32, file: Int32)
+  case makeDirectory(path: Int32)
+  case rename(from: Int32, to: Int32)
+  case unlink(path: Int32)
+  case write(file: Int32, offset: Int, bytes: [UInt8], durable: Bool)
+  case truncate(file: Int32, size: Int)
+  case sync(file: Int32, isFull: Bool)
+  case syncDirectory(path: Int32)
+}
+
+/// Something between the engine and its callers: what promises follow from.
+enum RecordedFact: Hashable, Sendable {
+  case opened
+  case topicRequested
+  case topicAnswered(Outcome)
+  /// By its number in `Recording.requests`.
+  case requested(Int)
+  case answered(Int, Outcome, base: Offset)
+  /// By its number in `Recording.commits`.
+  case commitRequested(Int)
+  case commitAnswered(Int, Outcome)
+}
+
+/// A moment of the recorded life, in the one order of everything that happened.
+struct RecordedEvent: Sendable {
+  enum What: Sendable {
+    case submitted(Int)
+    /// - Parameter taken: bytes of a write; 0 where it failed, or changed nothing.
+    case completed(Int, succeeded: Bool, taken: Int)
+    case fact(RecordedFact)
+  }
+
+  var time: Instant
+  var what: What
+}
+
+/// A life of the engine as the disk and its callers saw it: operations with their content, in the order in which they
+/// were submitted and completed, with acknowledgements in the same sequence.
+struct Recording: Sendable {
+  struct Request: Sendable {
+    var partition: Int
+    var producer: Int
+    var first: Int
+    var count: Int
+  }
+
+  var store: SectorStore
+  var table: PathTable
+  /// What the disk held before.
+  var initial = DiskImage()
+  var operations: [DiskOperation] = []
+  var events: [RecordedEvent] = []
+  var requests: [Request] = []
+  var commits: [(partition: Int, offset: Offset)] = []
+  /// The path that each file was created under.
+  var filePaths: [Int32] = []
+}
+
+/// Writes down what passes the seam, and changes nothing.
+final class DiskRecorder: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  private(set) var recording: Recording
+  private var isStopped = false
+  private var visible: [Int32: PathNode] = [:]
+  private var fileOf: [FileID: Int32] = [:]
+
+  init(_ base: any Storage, _ recording: Recording) {
+    self.recording = recording
+    for (path, node) in recording.initial.names { visible[path] = node }
+    super.init(base)
+  }
+
+  /// Adds to what the recording knows beside events.
+  func add<Value>(_ body: (inout Recording) -> Value) -> Value { body(&recording) }
+
+  func note(_ fact: RecordedFact) { recording.events.append(RecordedEvent(time: loop.now, what: .fact(fact))) }
+
+  /// What passes from now on is not recorded: the machine is dead.
+  func stop() { isStopped = true }
+
+  private func submit(_ operation: DiskOperation) -> Int {
+    if isStopped { return -1 }
+    recording.operations.append(operation)
+    let number = recording.operations.count - 1
+    recording.events.append(RecordedEvent(time: loop.now, what: .submitted(number)))
+    return number
+  }
+
+  private func complete(_ number: Int, succeeded: Bool = true, taken: Int = 0) {
+    if number < 0 || isStopped { return }
+    recording.events.append(
+      RecordedEvent(time: loop.now, what: .completed(number, succeeded: succeeded, taken: taken)))
+  }
+
+  override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
+    let place = recording.table.intern(path)
+    var creation: (number: Int, file: Int32)?
+    if mode.contains(.create), visible[place] == nil {
+      let file = Int32(recording.filePaths.count)
+      recording.filePaths.append(place)
+      creation = (submit(.create(path: place, file: file)), file)
+    }
+    do throws(StorageError) {
+      let handle = try await super.open(path, mode)
+      if let creation {
+        // Somebody else may have created it meanwhile.
+        let isNew = visible[place] == nil
+        if isNew { visible[place] = .file(creation.file) }
+        complete(creation.number, succeeded: isNew)
+      }
+      if case .file(let file)? = visible[place] { fileOf[handle] = file }
+      return handle
+    } catch {
+      if let creation { complete(creation.number, succeeded: false) }
+      throw error
+    }
+  }
+
+  /// Passes an operation on between its two events.
+  private func around<Value>(
+    _ operation: DiskOperation, taken: (Value) -> Int = { _ in 0 }, then: () -> Void = {},
+    _ body: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    let number = submit(operation)
+    do throws(StorageError) {
+      let value = try await body()
+      then()
+      complete(number, taken: taken(value))
+      return value
+    } catch {
+      complete(number, succeeded: false)
+      throw error
+    }
+  }
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    guard let number = fileOf[file] else { return try await super.write(file, at: offset, from: buffer, range, durability) }
+    let operation = DiskOperation.write(
+      file: number, offset: Int(offset), bytes: Array(buffer[range]), durable: durability == .durable)
+    return try await around(operation, taken: { $0 }) { () async throws(StorageError) in
+      try await super.write(file, at: offset, from: buffer, range, durability)
+    }
+  }
+
+  override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
+    guard let number = fileOf[file] else { return try await super.truncate(file, to: size) }
+    try await around(.truncate(file: number, size: Int(size))) { () async throws(StorageError) in
+      try await super.truncate(file, to: size)
+    }
+  }
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    guard let number = fileOf[file] else { return try await super.sync(file, scope) }
+    try await around(.sync(file: number, isFull: scope == .all)) { () async throws(StorageError) in
+      try await super.sync(file, scope)
+    }
+  }
+
+  override func syncDirectory(_ path: String) async throws(StorageError) {
+    let place = recording.table.intern(path)
+    try await around(.syncDirectory(path: place)) { () async throws(StorageError) in try await super.syncDirectory(path) }
+  }
+
+  override func makeDirectory(_ path: String) async throws(StorageError) {
+    // Each missing part of the path is a change of its own.
+    var missing: [Int32] = []
+    var place = recording.table.intern(path)
+    while place != PathTable.root, visible[place] == nil {
+      missing.insert(place, at: 0)
+      place = recording.table.parents[Int(place)]
+    }
+    let numbers = missing.map { submit(.makeDirectory(path: $0)) }
+    do throws(StorageError) {
+      try await super.makeDirectory(path)
+    } catch {
+      for number in numbers { complete(number, succeeded: false) }
+      throw error
+    }
+    for (place, number) in zip(missing, numbers) {
+      let isNew = visible[place] == nil
+      visible[place] = visible[place] ?? .directory
+      complete(number, succeeded: isNew)
+    }
+  }
+
+  override func rename(_ path: String, to newPath: String) async throws(StorageError) {
+    let (from, to) = (recording.table.intern(path), recording.table.intern(newPath))
+    try await around(.rename(from: from, to: to), then: {
+      visible[to] = visible[from]
+      visible[from] = nil
+    }) { () async throws(StorageError) in try await super.rename(path, to: newPath) }
+  }
+
+  override func unlink(_ path: String) async throws(StorageError) {
+    let place = recording.table.intern(path)
+    try await around(.unlink(path: place), then: { visible[place] = nil }) { () async throws(StorageError) in
+      try await super.unlink(path)
+    }
+  }
+}
+
+extension Recording {
+  /// What callers knew when `events[..<end]` had happened, as the oracle reads it.
+  func history(_ workload: ReferenceWorkload, upTo end: Int) -> History {
+    var history = History(seed: workload.seed)
+    var numbers: [Int: Int] = [:]
+    var topic: (requested: Instant, outcome: Outcome)?
+    var committed: [Int: Outcome] = [:]
+    var commitOrder: [(number: Int, time: Instant)] = []
+    // Creations first: every partition is recorded before its first use.
+    for event in events[..<end] {
+      switch event.what {
+      case .fact(.topicRequested): topic = (event.time, .indeterminate)
+      case .fact(.topicAnswered(let outcome)): topic?.outcome = outcome
+      default: break
+      }
+    }
+    if let topic {
+      for number in 0..<workload.partitions {
+        history.create(TopicPartition(workload.topic, PartitionID(number)), topic.outcome, at: topic.requested)
+      }
+    }
+    for event in events[..<end] {
+      guard case .fact(let fact) = event.what else { continue }
+      switch fact {
+      case .opened: history.opened(at: event.time)
+      case .topicRequested, .topicAnswered: break
+      case .requested(let n):
+        let request = requests[n]
+        numbers[n] = history.submit(
+          PartitionSlot(request.partition), producer: request.producer, firstSequence: request.first,
+          count: request.count, at: event.time)
+      case .answered(let n, let outcome, let base):
+        guard let number = numbers[n] else { continue }
+        switch outcome {
+        case .acknowledged: history.acknowledge(number, baseOffset: base, at: event.time)
+        case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: event.time)
+        }
+      case .commitRequested(let n): commitOrder.append((n, event.time))
+      case .commitAnswered(let n, let outcome): committed[n] = outcome
+      }
+    }
+    for (n, time) in commitOrder {
+      history.commit(
+        group: ReferenceWorkload.group, PartitionSlot(commits[n].partition), offset: commits[n].offset,
+        committed[n] ?? .indeterminate, at: time)
+    }
+    return history
+  }
+}

@@ -1,0 +1,152 @@
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// The workload that exploration is measured with: 3 partitions, 60 batches from concurrent producers, segments so small
+/// that each partition rotates, and consumer offsets that are committed in the middle and at the end.
+///
+/// Requests are numbered as in a trial: request *k* goes to partition *k mod partitions*; producer *i* sends requests
+/// *i*, *i + producers* and so on, each once the one before it is answered.
+public struct ReferenceWorkload: Hashable, Sendable {
+  public var partitions = 3
+  public var batches = 60
+  public var messagesPerBatch = 2
+  public var messageSize = 300
+  public var producers = 6
+  public var syncPolicy = SyncPolicy.always
+  public var seed: UInt64 = 1
+  /// Whether the device does to it what devices may do: short writes, and one fsync that fails.
+  public var mishaps = false
+
+  static let group = "explore"
+  /// No batch of the workload has so high a number: what is appended after a recovery.
+  static let appendedSequence = 1 << 16
+
+  public init() {}
+
+  var topic: String { "orders" }
+
+  /// - Parameter preallocates: false for the lives after the crash, in which two batches are appended at the most.
+  func configuration(preallocates: Bool) -> EngineConfiguration {
+    EngineConfiguration(
+      log: LogConfiguration(
+        syncPolicy: syncPolicy, segmentBytes: 16 << 10, commitBytes: 8 << 10, recentBatches: 8, recentBytes: 16 << 10,
+        firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10, saltSeed: seed))
+  }
+
+  private func content(_ partition: Int) -> MessageContent {
+    MessageContent(seed: seed, topic: topic, partition: PartitionID(partition))
+  }
+
+  /// Runs the workload on a disk of its own in virtual time.
+  /// - Throws: `ExplorationError.recordingFailed` where the engine does not get through it.
+  func record(parts: EngineParts, layer: (any Storage) -> any Storage) throws(ExplorationError) -> Recording {
+    let loop = EventLoop(simulatedWithSeed: seed)
+    let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
+    let recorder = DiskRecorder(mishaps ? DeviceMishaps(machine) : machine, Recording(store: SectorStore(), table: PathTable()))
+    // What edits the operations stands above the recorder: recorded is what reaches the disk.
+    let storage = layer(recorder)
+    let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
+    guard ending == .finished else { throw .recordingFailed("the workload \(ending)") }
+    if let text = failure?.text { throw .recordingFailed(text) }
+    return recorder.recording
+  }
+
+  private struct Failure: Sendable { var text: String? }
+
+  private func live(_ storage: any Storage, _ recorder: DiskRecorder, _ parts: EngineParts) async -> Failure {
+    do throws(EngineError) {
+      let (engine, _) = try await PartitionEngine.open(storage, configuration(preallocates: true), parts: parts)
+      recorder.note(.opened)
+      recorder.note(.topicRequested)
+      try await engine.createTopic(topic, partitions: partitions)
+      recorder.note(.topicAnswered(.acknowledged))
+      for part in 0..<2 {
+        await produce(engine, part * batches / 2..<(part + 1) * batches / 2, recorder)
+        for partition in 0..<partitions { try await commit(engine, partition, recorder) }
+      }
+      return Failure()
+    } catch {
+      return Failure(text: "\(error)")
+    }
+  }
+
+  private func produce(_ engine: PartitionEngine, _ requests: Range<Int>, _ recorder: DiskRecorder) async {
+    let loop = recorder.loop
+    let producers = producers
+    await withTaskGroup(of: Void.self) { group in
+      for producer in 0..<producers {
+        group.addTask(executorPreference: loop) { [self] in
+          for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: producers) {
+            await send(k, producer, engine, recorder)
+          }
+        }
+      }
+    }
+  }
+
+  private func send(_ k: Int, _ producer: Int, _ engine: PartitionEngine, _ recorder: DiskRecorder) async {
+    let partition = k % partitions
+    let first = k / partitions * messagesPerBatch
+    let n = recorder.addRequest(
+      Recording.Request(partition: partition, producer: producer, first: first, count: messagesPerBatch))
+    recorder.note(.requested(n))
+    do throws(EngineError) {
+      let receipt = try await append(engine, partition, first: first, count: messagesPerBatch)
+      recorder.note(.answered(n, .acknowledged, base: receipt.baseOffset))
+    } catch {
+      recorder.note(.answered(n, error.isCertainFailure ? .failed : .indeterminate, base: 0))
+    }
+  }
+
+  func append(
+    _ engine: PartitionEngine, _ partition: Int, first: Int, count: Int
+  ) async throws(EngineError) -> ProduceReceipt {
+    let content = content(partition)
+    return try await engine.produce(
+      to: topic, PartitionID(partition), recordCount: count, payloadBytes: count * messageSize
+    ) { writer in
+      for n in 0..<count {
+        writer.append(valueSize: messageSize) { content.write(sequence: UInt64(first + n), into: $0) }
+      }
+    }
+  }
+
+  private func commit(
+    _ engine: PartitionEngine, _ partition: Int, _ recorder: DiskRecorder
+  ) async throws(EngineError) {
+    let offset = Offset(try engine.watermarks(topic, PartitionID(partition)).highWatermark.rawValue / 2)
+    let n = recorder.addCommit(partition, offset)
+    recorder.note(.commitRequested(n))
+    do throws(EngineError) {
+      try await engine.commitOffset(group: Self.group, topic, PartitionID(partition), offset)
+      recorder.note(.commitAnswered(n, .acknowledged))
+    } catch {
+      recorder.note(.commitAnswered(n, error.isCertainFailure ? .failed : .indeterminate))
+    }
+  }
+}
+
+extension DiskRecorder {
+  func addRequest(_ request: Recording.Request) -> Int { add { $0.requests.append(request); return $0.requests.count - 1 } }
+
+  func addCommit(_ partition: Int, _ offset: Offset) -> Int {
+    add { $0.commits.append((partition, offset)); return $0.commits.count - 1 }
+  }
+}
+
+/// Why there is nothing to explore, or no verdict.
+public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible {
+  case recordingFailed(String)
+  case unknownProfile(String)
+
+  public var description: String {
+    switch self {
+    case .recordingFailed(let text): "the reference workload cannot be recorded: \(text)"
+    case .unknownProfile(let name):
+      "there is no persistence profile `\(name)`; one of \(CrashProfile.all.map(\.name).joined(separator: ", ")), all"
+    }
+  }
+}

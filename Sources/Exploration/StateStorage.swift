@@ -1,0 +1,383 @@
+import Glibc
+import LogModel
+import Storage
+
+/// A machine on one state of the recorded disk: operations complete in place, reads share the recorded sectors, writes
+/// stay here. Made to be loaded with one state after the other, thousands a second.
+///
+/// It keeps the promises of its profile, and no more: every file and every name has two images, and what a sync covers is
+/// the profile's. Nothing is ever in flight.
+final class StateStorage: Storage, @unchecked Sendable {
+  // Owned by one worker, and by the loop of the life that runs on it.
+
+  private struct File {
+    var sectors: [SectorID]
+    var size: Int
+    var durable: [SectorID]
+    var durableSize: Int
+    /// Names that it has.
+    var links = 0
+  }
+
+  private struct Handle {
+    var file: Int
+    var mode: OpenMode
+    var path: Int32
+  }
+
+  /// From here on numbers are of sectors that this state's lives have written.
+  private static let firstOwn: SectorID = 1 << 31
+  private static let absent: Int32 = -1
+  private static let isDirectory: Int32 = -2
+
+  private let store: SectorStore
+  private let profile: CrashProfile
+  private(set) var table: PathTable
+  private(set) var loop: EventLoop
+  private(set) var properties: StorageProperties
+  /// Every operation fails from now on: the machine is dead.
+  private(set) var isDead = false
+  /// Operations that the running life may still start before it counts as one that never ends.
+  private var patience = 0
+  private var files: [File] = []
+  /// By path number: a file, or one of the two words above.
+  private var visible: [Int32] = []
+  private var durable: [Int32] = []
+  private var handles: [Handle?] = []
+  private var buffers: [Int: [IOBuffer]] = [:]
+  private var own: UnsafeMutableRawPointer
+  private var ownCapacity = 256
+  private var ownCount = 0
+
+  /// No life of the workload needs so many.
+  static let operationsALife = 100_000
+
+  init(_ recording: Recording, _ profile: CrashProfile) {
+    store = recording.store
+    self.profile = profile
+    table = recording.table
+    loop = EventLoop(simulatedWithSeed: 0)
+    properties = StorageProperties(name: "memory", directIO: true, blockSize: 512, bootID: 0)
+    own = .allocate(byteCount: ownCapacity * SectorStore.size, alignment: 4096)
+  }
+
+  deinit { own.deallocate() }
+
+  // MARK: Lives
+
+  /// Puts the disk of a state in place.
+  func load(_ image: DiskImage) {
+    ownCount = 0
+    files.removeAll(keepingCapacity: true)
+    for file in image.files {
+      files.append(File(sectors: file.sectors, size: file.size, durable: file.sectors, durableSize: file.size))
+    }
+    resetNames()
+    for (path, node) in image.names {
+      switch node {
+      case .directory: visible[Int(path)] = Self.isDirectory
+      case .file(let file):
+        visible[Int(path)] = file
+        files[Int(file)].links += 1
+      }
+    }
+    durable = visible
+  }
+
+  private func resetNames() {
+    visible.removeAll(keepingCapacity: true)
+    for _ in 0..<table.count { visible.append(Self.absent) }
+    visible[0] = Self.isDirectory
+  }
+
+  /// Starts a machine on the disk.
+  func boot(_ loop: EventLoop, bootID: UInt32) {
+    self.loop = loop
+    properties.bootID = bootID
+    handles.removeAll(keepingCapacity: true)
+    patience = Self.operationsALife
+    isDead = false
+  }
+
+  /// Ends the machine; operations that come later fail.
+  func kill() { isDead = true }
+
+  /// Takes away everything that the profile allows to be taken.
+  func dropVolatile() {
+    for f in files.indices {
+      files[f].sectors = files[f].durable
+      if profile.sizes != .immediate { files[f].size = files[f].durableSize }
+      files[f].links = 0
+    }
+    if profile.names != .immediate { for path in visible.indices { visible[path] = durable[path] } }
+    for path in visible.indices.dropFirst() where visible[path] != Self.absent {
+      if visible[Int(table.parents[path])] != Self.isDirectory { visible[path] = Self.absent }
+      if visible[path] >= 0 { files[Int(visible[path])].links += 1 }
+    }
+    durable = visible
+  }
+
+  /// A hash of what can be reached.
+  var contentHash: UInt64 {
+    var hash: UInt64 = 0
+    for path in visible.indices.dropFirst() where visible[path] != Self.absent {
+      if visible[path] == Self.isDirectory {
+        hash &+= DiskHash.directory(table.hashes[path])
+        continue
+      }
+      let file = files[Int(visible[path])]
+      var sum: UInt64 = 0
+      for (index, id) in file.sectors.enumerated() { sum &+= DiskHash.sector(hashOf(id), at: index) }
+      hash &+= DiskHash.file(table.hashes[path], size: file.size, sectors: sum)
+    }
+    return hash
+  }
+
+  private func hashOf(_ id: SectorID) -> UInt64 {
+    id < Self.firstOwn ? store.hashes[Int(id)] : SectorStore.hash(bytes(id))
+  }
+
+  // MARK: Sectors
+
+  @inline(__always)
+  private func bytes(_ id: SectorID) -> UnsafeRawPointer {
+    id < Self.firstOwn
+      ? store.bytes(id) : UnsafeRawPointer(own + Int(id - Self.firstOwn) * SectorStore.size)
+  }
+
+  /// A sector of this state's own, a copy of `id`.
+  private func newSector(_ id: SectorID, copying: Bool) -> (id: SectorID, bytes: UnsafeMutableRawPointer) {
+    if ownCount == ownCapacity {
+      let larger = UnsafeMutableRawPointer.allocate(byteCount: ownCapacity * 2 * SectorStore.size, alignment: 4096)
+      memcpy(larger, own, ownCount * SectorStore.size)
+      own.deallocate()
+      own = larger
+      ownCapacity *= 2
+    }
+    let target = own + ownCount * SectorStore.size
+    if copying { memcpy(target, bytes(id), SectorStore.size) }
+    ownCount += 1
+    return (Self.firstOwn + SectorID(ownCount - 1), target)
+  }
+
+  private func put(_ source: UnsafeRawPointer, _ count: Int, at offset: Int, in f: Int) {
+    var at = 0
+    while at < count {
+      let sector = (offset + at) / SectorStore.size
+      let start = (offset + at) % SectorStore.size
+      let n = min(SectorStore.size - start, count - at)
+      while files[f].sectors.count <= sector { files[f].sectors.append(SectorStore.zero) }
+      let isWhole = n == SectorStore.size
+      let new = newSector(files[f].sectors[sector], copying: !isWhole)
+      memcpy(new.bytes + start, source + at, n)
+      files[f].sectors[sector] = new.id
+      at += n
+    }
+  }
+
+  // MARK: Operations
+
+  private func begin(_ kind: OperationKind, _ path: @autoclosure () -> String) throws(StorageError) {
+    patience -= 1
+    if isDead || patience < 0 { throw StorageError(.powerLost, kind, path()) }
+  }
+
+  /// Whether the life has made more operations than any life needs.
+  var isExhausted: Bool { patience < 0 }
+
+  private func number(_ path: String) -> Int {
+    let number = Int(table.intern(path))
+    while visible.count < table.count {
+      visible.append(Self.absent)
+      durable.append(Self.absent)
+    }
+    return number
+  }
+
+  private func checkParent(_ place: Int, _ kind: OperationKind, _ path: String) throws(StorageError) {
+    switch visible[Int(table.parents[place])] {
+    case Self.isDirectory: return
+    case Self.absent: throw StorageError(errno: ENOENT, kind, path)
+    default: throw StorageError(errno: ENOTDIR, kind, path)
+    }
+  }
+
+  private func handle(_ file: FileID, _ kind: OperationKind) throws(StorageError) -> Handle {
+    let i = Int(file.rawValue)
+    patience -= 1
+    if isDead || patience < 0 { throw StorageError(.powerLost, kind, "file #\(i)") }
+    guard handles.indices.contains(i), let handle = handles[i] else { throw StorageError(errno: EBADF, kind, "file #\(i)") }
+    return handle
+  }
+
+  func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
+    try begin(.open, path)
+    let place = number(path)
+    try checkParent(place, .open, path)
+    switch visible[place] {
+    case Self.isDirectory: throw StorageError(errno: EISDIR, .open, path)
+    case Self.absent:
+      guard mode.contains(.create) else { throw StorageError(errno: ENOENT, .open, path) }
+      files.append(File(sectors: [], size: 0, durable: [], durableSize: 0, links: 1))
+      visible[place] = Int32(files.count - 1)
+    default:
+      if mode.isSuperset(of: [.create, .exclusive]) { throw StorageError(errno: EEXIST, .open, path) }
+    }
+    handles.append(Handle(file: Int(visible[place]), mode: mode, path: Int32(place)))
+    return FileID(Int32(handles.count - 1))
+  }
+
+  func close(_ file: FileID) async {
+    if !isDead, handles.indices.contains(Int(file.rawValue)) { handles[Int(file.rawValue)] = nil }
+  }
+
+  func size(of file: FileID) async throws(StorageError) -> Int64 { Int64(files[try handle(file, .size).file].size) }
+
+  func read(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    let f = try handle(file, .read).file
+    let count = max(0, min(range.count, files[f].size - Int(offset)))
+    var at = 0
+    let target = buffer.base + range.lowerBound
+    files[f].sectors.withUnsafeBufferPointer { sectors in
+      while at < count {
+        let position = Int(offset) + at
+        let start = position % SectorStore.size
+        let n = min(SectorStore.size - start, count - at)
+        let index = position / SectorStore.size
+        if index < sectors.count { memcpy(target + at, bytes(sectors[index]) + start, n) } else { memset(target + at, 0, n) }
+        at += n
+      }
+    }
+    return count
+  }
+
+  func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    let handle = try handle(file, .write)
+    let f = handle.file
+    guard handle.mode.contains(.write) else { throw StorageError(errno: EBADF, .write, table.paths[Int(handle.path)]) }
+    let end = Int(offset) + range.count
+    clearGap(f, before: Int(offset))
+    put(buffer.base + range.lowerBound, range.count, at: Int(offset), in: f)
+    files[f].size = max(files[f].size, end)
+    if durability == .durable, !range.isEmpty {
+      for sector in Int(offset) / SectorStore.size...(end - 1) / SectorStore.size {
+        while files[f].durable.count <= sector { files[f].durable.append(SectorStore.zero) }
+        files[f].durable[sector] = files[f].sectors[sector]
+      }
+      files[f].durableSize = max(files[f].durableSize, end)
+    }
+    return range.count
+  }
+
+  /// Bytes between the end of the file and a write beyond it are zero, whatever a truncation has left there.
+  private func clearGap(_ f: Int, before offset: Int) {
+    let size = files[f].size
+    guard offset > size else { return }
+    withUnsafeTemporaryAllocation(byteCount: SectorStore.size, alignment: 8) { zeros in
+      memset(zeros.baseAddress!, 0, SectorStore.size)
+      let rest = min(offset - size, (SectorStore.size - size % SectorStore.size) % SectorStore.size)
+      if rest > 0 { put(zeros.baseAddress!, rest, at: size, in: f) }
+    }
+    let first = (size + SectorStore.size - 1) / SectorStore.size
+    for sector in first..<max(first, files[f].sectors.count) { files[f].sectors[sector] = SectorStore.zero }
+  }
+
+  func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    let f = try handle(file, .sync).file
+    files[f].durable = files[f].sectors
+    files[f].durableSize = files[f].size
+    guard scope == .all else { return }
+    switch profile.syncReach {
+    case .file: break
+    case .ownNames: for path in visible.indices where visible[path] == Int32(f) { durable[path] = visible[path] }
+    case .everyName: durable = visible
+    }
+  }
+
+  func lock(_ file: FileID) async throws(StorageError) { _ = try handle(file, .lock) }
+  func linkCount(of file: FileID) async throws(StorageError) -> Int { files[try handle(file, .linkCount).file].links }
+
+  func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
+    let f = try handle(file, .truncate).file
+    if Int(size) > files[f].size { clearGap(f, before: Int(size)) }
+    files[f].size = Int(size)
+    let kept = (Int(size) + SectorStore.size - 1) / SectorStore.size
+    if files[f].sectors.count > kept { files[f].sectors.removeSubrange(kept...) }
+  }
+
+  func makeDirectory(_ path: String) async throws(StorageError) {
+    try begin(.makeDirectory, path)
+    try make(number(path), path)
+  }
+
+  private func make(_ place: Int, _ path: String) throws(StorageError) {
+    switch visible[place] {
+    case Self.isDirectory: return
+    case Self.absent: break
+    default: throw StorageError(errno: EEXIST, .makeDirectory, path)
+    }
+    try make(Int(table.parents[place]), path)
+    visible[place] = Self.isDirectory
+  }
+
+  func syncDirectory(_ path: String) async throws(StorageError) {
+    try begin(.syncDirectory, path)
+    let place = number(path)
+    guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
+    if profile.names == .ordered { durable = visible } else {
+      for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
+    }
+  }
+
+  func rename(_ path: String, to newPath: String) async throws(StorageError) {
+    try begin(.rename, path)
+    let (from, to) = (number(path), number(newPath))
+    try checkParent(from, .rename, path)
+    try checkParent(to, .rename, newPath)
+    guard visible[from] != Self.absent else { throw StorageError(errno: ENOENT, .rename, path) }
+    // The engine renames files only.
+    guard visible[from] >= 0, visible[to] != Self.isDirectory else { throw StorageError(errno: EISDIR, .rename, newPath) }
+    if visible[to] >= 0 { files[Int(visible[to])].links -= 1 }
+    visible[to] = visible[from]
+    visible[from] = Self.absent
+  }
+
+  func unlink(_ path: String) async throws(StorageError) {
+    try begin(.unlink, path)
+    let place = number(path)
+    guard visible[place] != Self.absent else { throw StorageError(errno: ENOENT, .unlink, path) }
+    guard visible[place] >= 0 else { throw StorageError(errno: EISDIR, .unlink, path) }
+    files[Int(visible[place])].links -= 1
+    visible[place] = Self.absent
+  }
+
+  func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
+    try begin(.list, path)
+    let place = number(path)
+    switch visible[place] {
+    case Self.isDirectory: break
+    case Self.absent: throw StorageError(errno: ENOENT, .list, path)
+    default: throw StorageError(errno: ENOTDIR, .list, path)
+    }
+    var entries: [DirectoryEntry] = []
+    for child in table.children[place] where visible[Int(child)] != Self.absent {
+      entries.append(DirectoryEntry(name: table.names[Int(child)], isDirectory: visible[Int(child)] == Self.isDirectory))
+    }
+    return entries
+  }
+
+  /// Buffers go from life to life: a new one of 512 KiB costs more than a recovery.
+  func makeBuffer(capacity: Int) -> IOBuffer {
+    var free = buffers[capacity] ?? []
+    buffers[capacity] = []
+    defer { buffers[capacity] = free }
+    for index in free.indices where isKnownUniquelyReferenced(&free[index]) { return free[index] }
+    let buffer = IOBuffer(capacity: capacity)
+    free.append(buffer)
+    return buffer
+  }
+}

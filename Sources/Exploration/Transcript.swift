@@ -1,0 +1,136 @@
+import LogModel
+import Verification
+
+/// What callers saw of the lives after a crash: a running hash of it, and, where it is kept, all of it for the oracle.
+///
+/// Two states whose transcripts are equal behave alike: they are one behaviour group, and the oracle, which sees nothing
+/// else, judges them alike.
+struct Transcript {
+  enum Entry: Hashable {
+    case refused(restart: Int, String)
+    /// The life waited for ever, or made operations without end.
+    case hung(restart: Int, String)
+    case opened(restart: Int)
+    case registered([TopicPartition])
+    case reported(slot: Int, OffsetRange, String)
+    case before(slot: Int, Watermarks)
+    case asked(slot: Int, Offset)
+    case message(slot: Int, Offset, sequence: UInt64?)
+    case after(slot: Int, Watermarks)
+    case ended(slot: Int, ConsumptionEnd)
+    case probed(slot: Int, Offset, first: Offset?, sequence: UInt64?)
+    case committed(slot: Int, Offset?)
+    case looked
+    case appended(slot: Int, Outcome, Offset)
+  }
+
+  private(set) var hash: UInt64 = 0x6A09_E667_F3BC_C908
+  let isKept: Bool
+  private(set) var entries: [Entry] = []
+
+  init(isKept: Bool) { self.isKept = isKept }
+
+  @inline(__always)
+  mutating func mix(_ word: UInt64) { hash = mix64(hash ^ word) &+ 0x9E37_79B9_7F4A_7C15 }
+
+  /// Takes in the transcript of a later life by its hash.
+  mutating func append(hashOnly other: UInt64) { mix(other) }
+
+  mutating func takeEntries(of later: Transcript) { entries += later.entries }
+
+  mutating func refused(_ restart: Int, _ text: String) {
+    mix(1)
+    mix(stableHash(text))
+    keep(.refused(restart: restart, text))
+  }
+
+  mutating func hung(_ restart: Int, _ text: String) {
+    mix(2)
+    mix(stableHash(text))
+    keep(.hung(restart: restart, text))
+  }
+
+  mutating func opened(_ restart: Int) {
+    mix(3)
+    keep(.opened(restart: restart))
+  }
+
+  mutating func registered(_ partitions: [TopicPartition]) {
+    mix(4)
+    for partition in partitions {
+      mix(stableHash(partition.topic))
+      mix(UInt64(partition.partition.index))
+    }
+    keep(.registered(partitions))
+  }
+
+  mutating func reported(_ slot: Int, _ range: OffsetRange, _ reason: String) {
+    mix(5)
+    mix(UInt64(slot))
+    mix(UInt64(bitPattern: range.from.rawValue))
+    mix(UInt64(bitPattern: range.to.rawValue))
+    keep(.reported(slot: slot, range, reason))
+  }
+
+  mutating func claimed(_ slot: Int, _ marks: Watermarks, after: Bool) {
+    mix(after ? 7 : 6)
+    mix(UInt64(bitPattern: marks.logStartOffset.rawValue))
+    mix(UInt64(bitPattern: marks.highWatermark.rawValue))
+    mix(UInt64(bitPattern: marks.logEndOffset.rawValue))
+    keep(after ? .after(slot: slot, marks) : .before(slot: slot, marks))
+  }
+
+  mutating func asked(_ slot: Int, _ offset: Offset) {
+    if isKept { keep(.asked(slot: slot, offset)) }
+  }
+
+  @inline(__always)
+  mutating func message(_ slot: Int, _ offset: Offset, _ reading: MessageContent.Reading) {
+    var sequence: UInt64?
+    if case .intact(let intact) = reading { sequence = intact }
+    mix(UInt64(bitPattern: offset.rawValue) << 20 ^ (sequence ?? UInt64.max))
+    if isKept { keep(.message(slot: slot, offset, sequence: sequence)) }
+  }
+
+  mutating func ended(_ slot: Int, _ end: ConsumptionEnd) {
+    switch end {
+    case .reached: mix(8)
+    case .stuck(let at, let answers):
+      mix(9)
+      mix(UInt64(bitPattern: at.rawValue) ^ UInt64(answers) << 32)
+    case .failed(let at, let text):
+      mix(10)
+      mix(UInt64(bitPattern: at.rawValue) ^ stableHash(text))
+    }
+    keep(.ended(slot: slot, end))
+  }
+
+  /// Start offsets are probed where the transcript is kept; they are no part of the hash.
+  mutating func probed(_ slot: Int, _ start: Offset, first: Offset?, _ reading: MessageContent.Reading?) {
+    var sequence: UInt64?
+    if case .intact(let intact)? = reading { sequence = intact }
+    keep(.probed(slot: slot, start, first: first, sequence: sequence))
+  }
+
+  mutating func committed(_ slot: Int, _ offset: Offset?) {
+    mix(11)
+    mix(UInt64(bitPattern: offset?.rawValue ?? -1))
+    keep(.committed(slot: slot, offset))
+  }
+
+  mutating func looked() {
+    mix(12)
+    keep(.looked)
+  }
+
+  mutating func appended(_ slot: Int, _ outcome: Outcome, _ base: Offset) {
+    mix(13)
+    mix(UInt64(outcome.rawValue) << 32 ^ UInt64(bitPattern: base.rawValue))
+    keep(.appended(slot: slot, outcome, base))
+  }
+
+  @inline(__always)
+  private mutating func keep(_ entry: @autoclosure () -> Entry) {
+    if isKept { entries.append(entry()) }
+  }
+}

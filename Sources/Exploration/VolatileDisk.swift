@@ -1,0 +1,230 @@
+import LogModel
+
+/// The recorded disk at one moment: what is durable under a profile, and everything newer that a power cut may keep.
+///
+/// Independent of `Storage.MemoryDisk`, which ran the workload: that one knows two images of every page, this one every
+/// version of every sector.
+struct VolatileDisk: Sendable {
+  struct Version: Sendable {
+    /// Place of the completion in the recording.
+    var at: Int
+    var content: SectorID
+    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again.
+    var isAbandoned = false
+  }
+
+  struct SizeChange: Sendable {
+    var at: Int
+    var size: Int
+    var isTruncation: Bool
+  }
+
+  struct File: Sendable {
+    var durable: [SectorID] = []
+    var durableSize = 0
+    /// Sectors from here on were never durable: new space.
+    var extent = 0
+    /// Completed and not covered, oldest first, by sector.
+    var newer: [Int: [Version]] = [:]
+    var sizes: [SizeChange] = []
+
+    var settledSize: Int { sizes.last?.size ?? durableSize }
+    func durable(_ sector: Int) -> SectorID { sector < durable.count ? durable[sector] : SectorStore.zero }
+    func settled(_ sector: Int) -> SectorID { newer[sector]?.last?.content ?? durable(sector) }
+  }
+
+  struct PendingName: Sendable {
+    var at: Int
+    var operation: Int
+  }
+
+  let profile: CrashProfile
+  var files: [File]
+  /// By path number.
+  var names: [PathNode?]
+  /// Changes of names, completed and not covered, in the order of completion.
+  var pendingNames: [PendingName] = []
+  /// Operations by number, in the order of submission, with the place of that in the recording.
+  var inFlight: [(operation: Int, submittedAt: Int)] = []
+
+  init(_ recording: Recording, _ profile: CrashProfile) {
+    self.profile = profile
+    names = [PathNode?](repeating: nil, count: recording.table.count)
+    names[Int(PathTable.root)] = .directory
+    for (path, node) in recording.initial.names { names[Int(path)] = node }
+    files = recording.initial.files.map {
+      File(durable: $0.sectors, durableSize: $0.size, extent: $0.sectors.count)
+    }
+    while files.count < recording.filePaths.count { files.append(File()) }
+  }
+
+  /// Takes in `recording.events[index]`.
+  mutating func apply(_ index: Int, of recording: Recording) {
+    switch recording.events[index].what {
+    case .fact: break
+    case .submitted(let number): inFlight.append((number, index))
+    case .completed(let number, let succeeded, let taken):
+      guard let place = inFlight.firstIndex(where: { $0.operation == number }) else { return }
+      let submittedAt = inFlight.remove(at: place).submittedAt
+      if succeeded { complete(recording, number, submittedAt: submittedAt, at: index, taken: taken) } else {
+        if case .sync(let file, _) = recording.operations[number] { files[Int(file)].abandon(upTo: submittedAt) }
+      }
+    }
+  }
+
+  private mutating func complete(_ recording: Recording, _ number: Int, submittedAt: Int, at index: Int, taken: Int) {
+    switch recording.operations[number] {
+    case .write(let file, let offset, let bytes, let durable):
+      let f = Int(file)
+      files[f].lay(recording.store, bytes, taken, at: offset) { file, sector, content in
+        if durable { file.makeDurable(sector, content) } else {
+          file.newer[sector, default: []].append(Version(at: index, content: content))
+        }
+        file.takeUpPage(of: sector)
+      }
+      let end = offset + taken
+      if durable {
+        files[f].durableSize = max(files[f].durableSize, end)
+        files[f].sizes.removeAll { !$0.isTruncation && $0.size <= end }
+      } else if end > files[f].settledSize {
+        change(size: end, of: f, at: index, isTruncation: false)
+      }
+    case .truncate(let file, let size): change(size: size, of: Int(file), at: index, isTruncation: true)
+    case .sync(let file, let isFull):
+      files[Int(file)].cover(upTo: submittedAt)
+      guard isFull else { return }
+      switch profile.syncReach {
+      case .file: break
+      case .everyName: cover(namesBefore: submittedAt, recording) { _ in true }
+      case .ownNames:
+        let names = names
+        cover(namesBefore: submittedAt, recording) { $0.concerns(file, names) }
+      }
+    case .syncDirectory(let path):
+      if profile.names == .ordered { cover(namesBefore: submittedAt, recording) { _ in true } } else {
+        let parents = recording.table.parents
+        cover(namesBefore: submittedAt, recording) { $0.paths.contains { parents[Int($0)] == path } }
+      }
+    case .create, .makeDirectory, .rename, .unlink:
+      if profile.names == .immediate { names.apply(recording.operations[number]) } else {
+        pendingNames.append(PendingName(at: index, operation: number))
+      }
+    }
+  }
+
+  private mutating func change(size: Int, of f: Int, at index: Int, isTruncation: Bool) {
+    if profile.sizes == .immediate { files[f].durableSize = size } else {
+      files[f].sizes.append(SizeChange(at: index, size: size, isTruncation: isTruncation))
+    }
+  }
+
+  private mutating func cover(
+    namesBefore submission: Int, _ recording: Recording, _ isCovered: (DiskOperation) -> Bool
+  ) {
+    // What was done to the same names before goes with it: a name is never taken back to an earlier state.
+    var paths: Set<Int32> = []
+    var covered = Set<Int>()
+    for change in pendingNames.reversed() {
+      let operation = recording.operations[change.operation]
+      guard change.at < submission, isCovered(operation) || !paths.isDisjoint(with: operation.paths) else { continue }
+      paths.formUnion(operation.paths)
+      covered.insert(change.operation)
+    }
+    for change in pendingNames where covered.contains(change.operation) { names.apply(recording.operations[change.operation]) }
+    pendingNames.removeAll { covered.contains($0.operation) }
+  }
+}
+
+extension VolatileDisk.File {
+  /// Calls `put` with each sector that the bytes touch and what it holds with them.
+  mutating func lay(
+    _ store: SectorStore, _ bytes: [UInt8], _ count: Int, at offset: Int,
+    _ put: (inout Self, Int, SectorID) -> Void
+  ) {
+    bytes.withUnsafeBytes { source in
+      var at = 0
+      while at < count {
+        let sector = (offset + at) / SectorStore.size
+        let start = (offset + at) % SectorStore.size
+        let n = min(SectorStore.size - start, count - at)
+        put(&self, sector, store.overlay(settled(sector), source.baseAddress! + at, at: start, n))
+        at += n
+      }
+    }
+  }
+
+  mutating func makeDurable(_ sector: Int, _ content: SectorID) {
+    while durable.count <= sector { durable.append(SectorStore.zero) }
+    durable[sector] = content
+    extent = max(extent, sector + 1)
+    newer[sector] = nil
+  }
+
+  /// A sync that was submitted at `submission` has failed. `man 2 fsync`; Storage/WriteBack.swift.
+  mutating func abandon(upTo submission: Int) {
+    for sector in newer.keys {
+      for index in newer[sector]!.indices where newer[sector]![index].at < submission {
+        newer[sector]![index].isAbandoned = true
+      }
+    }
+  }
+
+  /// A page of 4096 bytes of which a sector is written is dirty again, all of it.
+  mutating func takeUpPage(of sector: Int) {
+    let perPage = 4096 / SectorStore.size
+    for neighbour in sector / perPage * perPage..<(sector / perPage + 1) * perPage where newer[neighbour] != nil {
+      for index in newer[neighbour]!.indices { newer[neighbour]![index].isAbandoned = false }
+    }
+  }
+
+  /// A sync that was submitted at `submission` has completed.
+  mutating func cover(upTo submission: Int) {
+    for sector in newer.keys.sorted() {
+      guard let versions = newer[sector], let last = versions.last(where: { $0.at < submission && !$0.isAbandoned })
+      else { continue }
+      makeDurable(sector, last.content)
+      let rest = versions.filter { $0.at > last.at }
+      if !rest.isEmpty { newer[sector] = rest }
+    }
+    if let last = sizes.last(where: { $0.at < submission }) {
+      durableSize = last.size
+      sizes.removeAll { $0.at < submission }
+    }
+  }
+}
+
+extension DiskOperation {
+  /// The paths whose names it changes.
+  var paths: [Int32] {
+    switch self {
+    case .create(let path, _), .makeDirectory(let path), .unlink(let path): [path]
+    case .rename(let from, let to): [from, to]
+    case .write, .truncate, .sync, .syncDirectory: []
+    }
+  }
+
+  /// Whether it gives or takes a name of `file`.
+  func concerns(_ file: Int32, _ names: [PathNode?]) -> Bool {
+    switch self {
+    case .create(_, let created): created == file
+    case .rename(let from, _): names[Int(from)] == .file(file)
+    default: false
+    }
+  }
+}
+
+extension [PathNode?] {
+  /// A change of names takes effect; one that has lost its ground changes nothing.
+  mutating func apply(_ operation: DiskOperation) {
+    switch operation {
+    case .create(let path, let file): self[Int(path)] = .file(file)
+    case .makeDirectory(let path): self[Int(path)] = .directory
+    case .unlink(let path): self[Int(path)] = nil
+    case .rename(let from, let to):
+      guard let node = self[Int(from)] else { return }
+      self[Int(to)] = node
+      self[Int(from)] = nil
+    case .write, .truncate, .sync, .syncDirectory: break
+    }
+  }
+}

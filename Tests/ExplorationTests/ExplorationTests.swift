@@ -1,0 +1,97 @@
+import Defects
+import LogModel
+import Verification
+import Testing
+
+@testable import Exploration
+
+private func options(batches: Int = 9, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil) -> ExplorationOptions {
+  var options = ExplorationOptions()
+  options.workload.batches = batches
+  options.profiles = profiles
+  (options.statesPerPoint, options.samples, options.bound) = (64, 8, 2)
+  options.jobs = jobs
+  options.defect = defect.flatMap { Defect(id: $0) }
+  return options
+}
+
+@Suite struct ExplorationTests {
+  @Test(arguments: CrashProfile.all) func theSoundEngineHolds(profile: CrashProfile) throws {
+    let report = try Exploration(options(profile)).run()
+    #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
+    #expect(report.judged > 50)
+  }
+
+  @Test func theNumberOfThreadsShowsInNothingButTheTime() throws {
+    func summary(_ jobs: Int) throws -> [String] {
+      let report = try Exploration(options(.raw512, .posixMinimal, jobs: jobs, defect: "C8")).run()
+      return report.text.dropLast().map { $0 }
+    }
+    #expect(try summary(1) == summary(2))
+  }
+
+  @Test(arguments: ["C1", "C2", "C2b", "C3", "C8"]) func aDefectIsFound(id: String) throws {
+    let report = try Exploration(options(.raw512, defect: id)).run()
+    #expect(report.verdict == .violated)
+    #expect(report.findings.allSatisfy { $0.violation.story.count <= 10 })
+  }
+
+  @Test func aDirectoryThatIsNeverSyncedHarmsWhereNamesAreFreeAndNowhereElse() throws {
+    let report = try Exploration(options(.raw512, .btrfs, .xfs, .ext4Ordered, .posixMinimal, defect: "P1")).run()
+    #expect(report.findings.map(\.profile) == [.posixMinimal])
+    #expect(report.findings[0].violation.story.last?.hasPrefix("*never durable: create topics/orders/") == true)
+  }
+
+  @Test(arguments: ["P2", "P8"]) func aDefectIsFoundWhereTheDeviceMisbehaves(id: String) throws {
+    var own = options(batches: 18, .raw512, .btrfs)
+    own.workload.mishaps = true
+    #expect(try Exploration(own).run().verdict == .held)
+    own.defect = Defect(id: id)
+    #expect(try Exploration(own).run().verdict == .violated)
+  }
+
+  @Test(arguments: ["A4", "H3", "R1"]) func aDefectAtTheSeamIsFound(id: String) throws {
+    #expect(try Exploration(options(.raw512, defect: id)).run().verdict == .violated)
+  }
+
+  @Test func staleRecordsAreFoundWhereForeignBytesCanBeSeen() throws {
+    let report = try Exploration(options(batches: 30, .ext4Ordered, .ext4Writeback, defect: "P3")).run()
+    #expect(!report.findings.isEmpty)
+    #expect(report.findings.allSatisfy { $0.profile == .ext4Writeback })
+  }
+
+  @Test func aRecoveryThatIsNotRepeatableIsFoundAtDepthTwoOnly() throws {
+    var own = options(.raw512, defect: "P7")
+    #expect(try Exploration(own).run().verdict == .held)
+    own.depth = 2
+    #expect(try Exploration(own).run().verdict == .violated)
+    own.defect = nil
+    #expect(try Exploration(own).run().verdict == .held)
+  }
+
+  @Test(arguments: [SyncPolicy.interval(.milliseconds(1)), .never])
+  func theSoundEngineHoldsUnderThePoliciesThatPromiseLess(policy: SyncPolicy) throws {
+    var own = options(.raw512, .posixMinimal)
+    own.workload.syncPolicy = policy
+    let report = try Exploration(own).run()
+    #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
+  }
+
+  @Test(arguments: ["C8", "P1", "P3"]) func theReductionMissesNothing(id: String) throws {
+    var own = options(.ext4Writeback, .posixMinimal, defect: id)
+    own.calibration = 200
+    for result in try Exploration(own).run().profiles {
+      #expect(result.calibration?.states == 200)
+      #expect(result.calibration?.differing == 0)
+    }
+  }
+
+  @Test func theReportHasTheKeysOfTheContract() throws {
+    let json = try Exploration(options(.raw4k, .raw512)).run().json()
+    let keys = [
+      "exploration", "profile", "bound", "statesVisited", "statesUnique", "statesJudged", "groups", "sampled",
+      "judgedPerSecond", "violations", "crashPoints", "depth", "profiles",
+    ]
+    for key in keys { #expect(json.contains("\"\(key)\" :"), "\(key)") }
+  }
+}
