@@ -61,7 +61,9 @@ let package = Package(
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification", "CProcess"]),
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification", "CProcess",
+      ]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
@@ -88,7 +90,9 @@ let package = Package(
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
-    tests("Exploration", ["Exploration", "LogModel", "Storage", "PartitionEngine", "Defects", "Verification"]),
+    tests(
+      "Exploration",
+      ["Exploration", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification"]),
     tests("Trials", ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),

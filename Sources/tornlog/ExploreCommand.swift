@@ -39,6 +39,7 @@ struct ExploreCommand: ParsableCommand {
   var seed: UInt64 = 1
   @Option(help: "Threads.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
+  @OptionGroup var searches: ExploreSearches
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
@@ -59,22 +60,40 @@ struct ExploreCommand: ParsableCommand {
       guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
       options.defect = found
     }
+    do {
+      let found = try searches.run(defect: options.defect, jobs: jobs, seed: seed) { note($0) }
+      if let found {
+        write(found.text, json: found.json)
+        return finish(found.verdict)
+      }
+    } catch let error as ExplorationError {
+      giveUp(error)
+    }
     do throws(ExplorationError) {
       options.profiles = try Self.profiles(profiles)
       let exploration = try Exploration(options)
       note("\(exploration.events) events recorded")
       let result = exploration.run { note($0) }
-      write(result)
-      switch result.verdict {
-      case .held: return
-      case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
-      case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
-      }
+      write(result.text, json: text(result))
+      finish(result.verdict)
     } catch {
-      switch error {
-      case .unknownProfile: fail("\(error)", ExitStatus.usage)
-      case .recordingFailed: fail("\(error)", ExitStatus.internalError)
-      }
+      giveUp(error)
+    }
+  }
+
+  private func finish(_ verdict: Verdict) {
+    switch verdict {
+    case .held: return
+    case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
+    case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
+    }
+  }
+
+  private func giveUp(_ error: ExplorationError) -> Never {
+    switch error {
+    case .unknownProfile, .unknownCase: fail("\(error)", ExitStatus.usage)
+    case .noSources: fail("\(error)", ExitStatus.unavailable)
+    case .recordingFailed: fail("\(error)", ExitStatus.internalError)
     }
   }
 
@@ -88,16 +107,16 @@ struct ExploreCommand: ParsableCommand {
     do { return try result.json() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
   }
 
-  private func write(_ result: ExplorationReport) {
+  private func write(_ lines: [String], json: String) {
     for target in report {
       switch target {
-      case "terminal": Console.print(result.text)
-      case "json": Console.print([text(result)])
+      case "terminal": Console.print(lines)
+      case "json": Console.print([json])
       default:
         guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else {
           fail("--report \(target): terminal, json or json=PATH", ExitStatus.usage)
         }
-        do { try Data((text(result) + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+        do { try Data((json + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
           fail("\(path): \(error)", ExitStatus.unavailable)
         }
       }
