@@ -27,11 +27,13 @@ public struct ErrorMatrix: Sendable {
   let options: ErrorMatrixOptions
   let grounds: [ErrorGround]
   let source: EngineSource
+  private let probe: CallSiteProbe
 
   /// - Throws: `ExplorationError` where a scenario's disk cannot be made, or the engine's source cannot be read.
   public init(_ options: ErrorMatrixOptions) throws(ExplorationError) {
     self.options = options
     source = try EngineSource()
+    probe = CallSiteProbe(source)
     let defect = options.defect
     let subject = EngineUnderTest(
       ReferenceWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
@@ -48,7 +50,7 @@ public struct ErrorMatrix: Sendable {
       throw .unknownCase(name)
     }
     var row = ErrorRow(scenario: found.scenario, cell: found.cells[0].cell)
-    row.note(found, ErrorStory(ground, CallSiteProbe()).run(found.faults))
+    row.note(found, ErrorStory(ground, probe).run(found.faults))
     return ErrorMatrixReport(rows: [row], sites: [], impossible: [], isWhole: true)
   }
 
@@ -57,8 +59,8 @@ public struct ErrorMatrix: Sendable {
     let cells = options.cells.filter { $0.impossible == nil }
     let count = grounds.count * cells.count
     let meter = MatrixProgress(count, progress)
-    var rows = Parallel.map(count, jobs: options.jobs, chunk: 1, worker: { CallSiteProbe() }) { probe, index in
-      let row = runCell(grounds[index / cells.count], cells[index % cells.count], probe)
+    var rows = Parallel.map(count, jobs: options.jobs, chunk: 1, worker: {}) { _, index in
+      let row = runCell(grounds[index / cells.count], cells[index % cells.count])
       meter.done(row)
       return row
     }
@@ -71,7 +73,7 @@ public struct ErrorMatrix: Sendable {
 
   private var isLate: Bool { options.deadline.map { Date() > $0 } ?? false }
 
-  private func runCell(_ ground: ErrorGround, _ cell: ErrorCell, _ probe: CallSiteProbe) -> ErrorRow {
+  private func runCell(_ ground: ErrorGround, _ cell: ErrorCell) -> ErrorRow {
     var row = ErrorRow(scenario: ground.scenario.name, cell: cell)
     // Where an error of any kind is followed by operations that nothing else leads to, they are noted here.
     let watches = cell == ErrorCell(kind: nil, error: .eio, lasting: .once)
@@ -95,7 +97,6 @@ public struct ErrorMatrix: Sendable {
     var visited = Set(rows.flatMap(\.sites))
     var leads: [ErrorLead] = rows.flatMap(\.leads)
     var found: [ErrorRow] = []
-    let probe = CallSiteProbe()
     let any = ErrorCell(kind: nil, error: .eio, lasting: .once)
     while let at = leads.firstIndex(where: { !visited.contains($0.site) }), !isLate {
       let lead = leads.remove(at: at)

@@ -64,7 +64,8 @@ final class LifeBook: @unchecked Sendable {
   @discardableResult
   func createTopic(_ engine: PartitionEngine, attempts: Int) async -> Bool {
     let life = life
-    if topicOutcome == nil { topicOutcome = .indeterminate }
+    let isFirst = topicOutcome == nil
+    if isFirst { topicOutcome = .indeterminate }
     for attempt in 0..<attempts {
       do throws(EngineError) {
         try await engine.createTopic(workload.topic, partitions: workload.partitions)
@@ -72,7 +73,7 @@ final class LifeBook: @unchecked Sendable {
         topicOutcome = .acknowledged
       } catch {
         if !isRunning || life != self.life { return false }
-        if attempt == 0, history.creations.isEmpty, error.isCertainFailure { topicOutcome = .failed }
+        if attempt == 0, isFirst, error.isCertainFailure { topicOutcome = .failed }
         if case .topicExists = error { topicOutcome = .acknowledged } else if !error.isCertainFailure { topicOutcome = .indeterminate }
       }
       guard topicOutcome != .acknowledged else { break }
