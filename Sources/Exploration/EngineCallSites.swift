@@ -143,6 +143,7 @@ final class CallSiteProbe: Sendable {
   private let images = ImageMap.capture()
   /// By the address at which a function goes on; nil for what is not the engine's.
   private let known = Mutex<[UInt64: Place?]>([:])
+  private let resolved = Mutex<[EngineCallSite: EngineCallSite]>([:])
 
   init(_ source: EngineSource) { self.source = source }
 
@@ -152,7 +153,11 @@ final class CallSiteProbe: Sendable {
     guard let trace = try? Backtrace.capture(algorithm: .auto, limit: 48, top: 0, images: images) else { return nil }
     for frame in trace.frames {
       guard let address = Self.address(frame), let place = place(address) else { continue }
-      return source.resolve(EngineCallSite(file: place.file, line: place.line, kind: kind))
+      let site = EngineCallSite(file: place.file, line: place.line, kind: kind)
+      if let found = resolved.withLock({ $0[site] }) { return found }
+      let found = source.resolve(site)
+      resolved.withLock { $0[site] = found }
+      return found
     }
     return nil
   }

@@ -20,11 +20,16 @@ final class Restarts: @unchecked Sendable {
     self.book = book
   }
 
-  /// Ends the life that runs; what no sync has covered is gone after a power loss.
-  func crash(_ kind: CrashKind, deviceDelay: Duration) {
+  /// Ends the life that runs.
+  /// - Parameters:
+  ///   - profile: what becomes of what no sync has covered, after a power loss.
+  ///   - seed: for the profile's choices, and for what was in flight.
+  func crash(
+    _ kind: CrashKind, deviceDelay: Duration, profile: PersistenceProfile = .dropUnsynced, seed: UInt64 = 0
+  ) {
     book.crash(kind, at: book.now, deviceDelay: deviceDelay)
-    let seed = mix64(UInt64(book.history.crashes.count))
-    _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: .dropUnsynced) : disk.processKill(seed: seed)
+    let seed = mix64(seed &+ UInt64(book.history.crashes.count))
+    _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
   }
 
   /// Everything of the machine that died ends with an error now: lets it.

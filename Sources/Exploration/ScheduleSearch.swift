@@ -25,22 +25,25 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
   public var name: String
   public var summary: String
   var ground: ErrorScenario
-  var hasSecondWriter = false
+  var second = SecondEngine.none
 
   public var description: String { "\(name): \(summary)" }
 
-  private init(_ name: String, _ summary: String, _ ground: ErrorScenario, secondWriter: Bool = false) {
-    (self.name, self.summary, hasSecondWriter) = (name, summary, secondWriter)
+  private init(_ name: String, _ summary: String, _ ground: ErrorScenario, _ second: SecondEngine = .none, batches: Int = 12) {
+    (self.name, self.summary, self.second) = (name, summary, second)
     var ground = ground
-    (ground.workload.batches, ground.workload.messageSize, ground.workload.producers) = (12, 600, 3)
+    (ground.workload.batches, ground.workload.messageSize, ground.workload.producers) = (batches, 600, 3)
     self.ground = ground
   }
 
   public static let all: [ScheduleScenario] = [
     ScheduleScenario("always", "three producers and a consumer that commits", ErrorScenario("always", "")),
     ScheduleScenario(
-      "interval", "the same, interval(2ms)", ErrorScenario("interval", "", .interval(.milliseconds(2)))),
-    ScheduleScenario("writers", "a second engine on the same disk", ErrorScenario("writers", ""), secondWriter: true),
+      "interval", "the same, interval(2ms)", ErrorScenario("interval", "", .interval(.milliseconds(2))), batches: 36),
+    ScheduleScenario("writers", "a second engine on the same disk", ErrorScenario("writers", ""), .competes),
+    ScheduleScenario(
+      "takeover", "a second engine that holds the first's lease for expired", ErrorScenario("takeover", "", leases: true),
+      .takesOver),
   ]
 }
 
@@ -100,7 +103,7 @@ public struct ScheduleSearch: Sendable {
   }
 
   private func story(_ place: Int, _ schedule: Schedule) -> ScheduleResult {
-    ScheduleStory(grounds[place], secondWriter: options.scenarios[place].hasSecondWriter).run(schedule)
+    ScheduleStory(grounds[place], options.scenarios[place].second).run(schedule)
   }
 
   /// - Parameter possibilities: at the decisions of the default order.

@@ -84,7 +84,9 @@ final class ScheduleStory: @unchecked Sendable {
   // Owned by one worker.
 
   private let ground: ErrorGround
-  private let hasSecondWriter: Bool
+  private let second: SecondEngine
+  private var secondHasOpened = false
+  private var seed: UInt64 = 0
   private let disk: MemoryDisk
   private let book: LifeBook
   private let restarts: Restarts
@@ -92,9 +94,9 @@ final class ScheduleStory: @unchecked Sendable {
   private var isCut = false
   private var meter: SeamWatch?
 
-  init(_ ground: ErrorGround, secondWriter: Bool) {
+  init(_ ground: ErrorGround, _ second: SecondEngine) {
     self.ground = ground
-    hasSecondWriter = secondWriter
+    self.second = second
     disk = ground.disk.snapshot()
     book = LifeBook(copying: ground.book)
     restarts = Restarts(ground, disk, book)
@@ -102,6 +104,7 @@ final class ScheduleStory: @unchecked Sendable {
 
   func run(_ schedule: Schedule) -> ScheduleResult {
     var result = ScheduleResult()
+    seed = stableHash("\(schedule)")
     let follower = ScheduleFollower(schedule) { [self] in cut() }
     let loop = EventLoop(scheduledBy: follower)
     book.begin(loop)
@@ -131,7 +134,7 @@ final class ScheduleStory: @unchecked Sendable {
   private func cut() {
     guard !isCut else { return }
     isCut = true
-    restarts.crash(.powerLoss, deviceDelay: meter?.longest ?? .zero)
+    restarts.crash(.powerLoss, deviceDelay: meter?.longest ?? .zero, profile: .posixMinimal, seed: seed)
   }
 
   private func body(_ storage: any Storage) async {
@@ -158,21 +161,37 @@ final class ScheduleStory: @unchecked Sendable {
       group.addTask(executorPreference: loop) { [book] in
         for partition in 0..<workload.partitions { await book.commit(engine, partition) }
       }
-      if hasSecondWriter { group.addTask(executorPreference: loop) { [self] in await second(storage) } }
+      if second != .none { group.addTask(executorPreference: loop) { [self] in await work(storage, loop) } }
     }
-    if !isCut { book.note(await book.look(engine, recovery)) }
+    // What another writer has appended the first does not know.
+    if !isCut, !secondHasOpened { book.note(await book.look(engine, recovery)) }
   }
 
-  /// Another engine on the same disk while the first is at work: a sound one is refused.
-  private func second(_ storage: any Storage) async {
+  /// Another engine on the same disk while the first is at work: a sound one is refused, or the first is fenced.
+  private func work(_ storage: any Storage, _ loop: EventLoop) async {
+    var parts = ground.parts()
+    if second == .takesOver {
+      // Its clock is an hour ahead: every lease has run out.
+      parts.exclusion = LeaseExclusion(duration: .milliseconds(2), clock: .following(loop, ahead: .seconds(3600)))
+    }
     do throws(EngineError) {
-      let (engine, _) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
+      let (engine, _) = try await PartitionEngine.open(storage, ground.configuration, parts: parts)
+      secondHasOpened = true
       let workload = ground.scenario.workload
       for k in 0..<workload.partitions * 2 {
         await book.produce(engine, k % workload.partitions, producer: workload.producers, count: workload.messagesPerBatch)
       }
-    } catch {}  // in use: refused for certain
+    } catch {}  // in use, or the power is gone: refused for certain
   }
+}
+
+/// Who else is at work on the disk.
+enum SecondEngine: Hashable, Sendable {
+  case none
+  /// With the same exclusion as the first.
+  case competes
+  /// It holds the first's lease for expired.
+  case takesOver
 }
 
 /// Tells a hash of every operation when it is submitted and when it has ended.
