@@ -54,6 +54,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   }
 
   public var description: String { "\(name): \(summary)" }
+  /// Old messages are deleted in it. Not where others are damaged: of what is both no report is owed, and none excluded.
+  var trims: Bool { past.allSatisfy(\.harm.isEmpty) }
 
   init(
     _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,

@@ -16,6 +16,8 @@ struct ErrorStoryResult: Sendable {
   var placed = 0
   /// By planned fault.
   var unfired: [Int] = []
+  /// The same on a device that never answers again.
+  static let stuckLimit = Duration.seconds(5)
   /// Operations after the first firing: their numbers from 1, and where they came from.
   var after: [(number: Int, site: EngineCallSite)] = []
   var judgement = StateJudgement(verdict: .unknown, check: nil)
@@ -94,12 +96,13 @@ final class ErrorStory: @unchecked Sendable {
     self.faulty = faulty
     let meter = SeamWatch(faulty, limit: Self.mostOperations) { [self] call, number in ended(call, number) }
     let storage = subject.layer(meter)
-    let ending = loop.run(limit: Self.limit) { [self] in await body(storage) }.ending
+    // Of a device that never answers nobody expects the end of anything.
+    let isStuck = faults.contains { $0.fault == .stall(nil) }
+    let ending = loop.run(limit: isStuck ? Self.stuckLimit : Self.limit) { [self] in await body(storage) }.ending
     deviceDelay = meter.longest
     result.unfired = faulty.unfired
     if meter.isExhausted { hang("more than \(Self.mostOperations) operations") }
-    // What waits for a device that never answers is not the engine's fault; everything else is.
-    else if ending != .finished, !faults.contains(where: { $0.fault == .stall(nil) }) { hang("\(ending)") }
+    else if ending != .finished, !isStuck { hang("\(ending)") }
   }
 
   private func hang(_ how: String) {
@@ -139,7 +142,7 @@ final class ErrorStory: @unchecked Sendable {
       faulty?.freeSpace()
       await produce(engine, scenario.workload.batches / 2..<scenario.workload.batches)
       await readThrough(engine)
-      await book.trim(engine, 0)
+      if scenario.trims { await book.trim(engine, 0) }
     }
     switch scenario.course {
     case .work:

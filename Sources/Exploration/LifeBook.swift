@@ -82,9 +82,14 @@ final class LifeBook: @unchecked Sendable {
     return topicOutcome == .acknowledged
   }
 
-  /// Once and for all: what was not acknowledged by now may be there or not.
+  /// Once and for all: what was not acknowledged by now may be there or not. What was refused for certain was never asked
+  /// for: if it is there, it is a stranger.
   private func recordTopic() {
     guard history.creations.isEmpty, let topicOutcome else { return }
+    if topicOutcome == .failed {
+      self.topicOutcome = nil
+      return
+    }
     for number in 0..<workload.partitions {
       history.create(TopicPartition(workload.topic, PartitionID(number)), topicOutcome, at: now)
     }
@@ -307,7 +312,10 @@ extension LifeBook {
 
   /// What a fault at the seam has destroyed, in messages.
   func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk) -> [Damage] {
-    receipt.destroyed.compactMap { place in
+    var places = receipt.destroyed
+    // A sync that fails, for whatever reason, has covered nothing, and no engine may believe a second one.
+    if receipt.operation == .sync, case .error = receipt.answer { places = Self.volatile(receipt.path, on: disk) }
+    return places.compactMap { place in
       guard let partition = Self.partition(of: place.path), let bytes: [UInt8] = disk.read(place.path) else { return nil }
       let range = place.range.clamped(to: 0..<Int64(bytes.count))
       let touched = touched(partition, bytes, in: Int(range.lowerBound)..<Int(range.upperBound))
@@ -315,6 +323,17 @@ extension LifeBook {
       return Damage(
         partition: PartitionSlot(partition), kind: receipt.kind.rawValue, touched: touched,
         description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true)
+    }
+  }
+
+  /// What of a file is not durable, by sectors.
+  private static func volatile(_ path: String, on disk: MemoryDisk) -> [FileRange] {
+    guard let seen: [UInt8] = disk.read(path) else { return [] }
+    let durable: [UInt8] = disk.readDurable(path) ?? []
+    return stride(from: 0, to: seen.count, by: PersistenceProfile.sectorSize).compactMap { at in
+      let sector = at..<min(at + PersistenceProfile.sectorSize, seen.count)
+      if sector.upperBound <= durable.count, seen[sector] == durable[sector] { return nil }
+      return FileRange(path, Int64(sector.lowerBound)..<Int64(sector.upperBound))
     }
   }
 

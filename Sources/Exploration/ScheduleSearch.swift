@@ -10,7 +10,7 @@ public struct ScheduleOptions: Sendable {
   public var scenarios = ScheduleScenario.all
   public var defect: Defect?
   /// Schedules of all scenarios together.
-  public var schedules = 12_000
+  public var schedules = 16_000
   /// Most pre-emptions of one schedule.
   public var bound = 3
   public var seed: UInt64 = 1
@@ -53,8 +53,7 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
 ///
 /// 1. the default order; with the power cut at the end, then at each of its decisions;
 /// 2. every schedule with one pre-emption;
-/// 3. schedules with two pre-emptions and more up to the bound, sampled by the seed, every other one with a power cut
-///    somewhere.
+/// 3. schedules with one pre-emption and a power cut, or with more up to the bound, sampled by the seed.
 public struct ScheduleSearch: Sendable {
   let options: ScheduleOptions
   let grounds: [ErrorGround]
@@ -121,8 +120,8 @@ public struct ScheduleSearch: Sendable {
     var idle = 0
     while schedules.count < count, options.bound >= 1, idle < 1000 {
       var schedule = Schedule(scenario: name)
-      // Fewer is likelier to be what matters, so that half of the samples have as few as there can be.
-      let number = random.chance(1, in: 2) ? min(2, options.bound) : Int.random(in: 1...options.bound, using: &random)
+      // Fewer are likelier to be what matters.
+      let number = random.chance(1, in: 2) ? 1 : Int.random(in: 1...options.bound, using: &random)
       var decisions: Set<Int> = []
       while decisions.count < min(number, possibilities.count) {
         decisions.insert(Int.random(in: 1...possibilities.count, using: &random))
@@ -130,7 +129,12 @@ public struct ScheduleSearch: Sendable {
       for decision in decisions.sorted() {
         schedule.preemptions.append(.init(decision: decision, choice: Int.random(in: 1...6, using: &random)))
       }
-      if random.chance(1, in: 2) { schedule.cut = Int.random(in: 1...possibilities.count, using: &random) }
+      // A race is a window: most cuts come soon after the last pre-emption.
+      if let last = schedule.preemptions.last?.decision, random.chance(1, in: 2) {
+        schedule.cut = last + Int.random(in: 1...24, using: &random)
+      } else if random.chance(1, in: 3) {
+        schedule.cut = Int.random(in: 1...possibilities.count, using: &random)
+      }
       if known.insert(schedule).inserted { schedules.append(schedule) } else { idle += 1 }
     }
     return schedules

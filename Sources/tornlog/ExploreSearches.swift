@@ -19,7 +19,7 @@ struct ExploreSearches: ParsableArguments {
   @Option(name: .customLong("schedule"), help: "With --schedules: one schedule again, as the report prints it.")
   var one: String?
   @Option(help: "With --schedules: how many, over all scenarios.")
-  var count = 12_000
+  var count = 16_000
   @Option(help: "With --schedules: pre-emptions of one schedule at the most.")
   var preemptions = 3
   @Option(help: "10m, 30s: what has not been begun by then is left out, and the verdict is unknown.")
