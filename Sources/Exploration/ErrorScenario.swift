@@ -54,7 +54,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   }
 
   public var description: String { "\(name): \(summary)" }
-  /// Old messages are deleted in it. Not where others are damaged: of what is both no report is owed, and none excluded.
+  /// Old messages are deleted in it; not where others are damaged, so that the look finds these.
   var trims: Bool { past.allSatisfy(\.harm.isEmpty) }
 
   init(

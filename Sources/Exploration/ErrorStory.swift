@@ -16,8 +16,6 @@ struct ErrorStoryResult: Sendable {
   var placed = 0
   /// By planned fault.
   var unfired: [Int] = []
-  /// The same on a device that never answers again.
-  static let stuckLimit = Duration.seconds(5)
   /// Operations after the first firing: their numbers from 1, and where they came from.
   var after: [(number: Int, site: EngineCallSite)] = []
   var judgement = StateJudgement(verdict: .unknown, check: nil)
@@ -38,6 +36,8 @@ final class ErrorStory: @unchecked Sendable {
   static let mostOperations = 60_000
   /// Virtual time of one life.
   static let limit = Duration.seconds(120)
+  /// The same on a device that never answers again.
+  static let stuckLimit = Duration.seconds(5)
   /// Operations after the first firing of which the call sites are noted.
   static let watched = 48
   /// Operations of one life whose call sites are looked up.
@@ -136,6 +136,11 @@ final class ErrorStory: @unchecked Sendable {
     } catch { return }  // refused, with a reason: after the fault it must open
     result.opened = true
     book.opened()
+    if scenario.recovery == .truncateAtCorruption {
+      // What recovery has cut is reported before its offsets are given again.
+      faulty?.lift()
+      book.note(await book.look(engine, recovery))
+    }
     if await book.createTopic(engine, attempts: 3) {
       await produce(engine, 0..<scenario.workload.batches / 2)
       for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
@@ -153,7 +158,7 @@ final class ErrorStory: @unchecked Sendable {
         for partition in 0..<scenario.workload.partitions { await book.produce(engine, partition, producer: 0, count: 1) }
         result.wentOn = book.history.operations[before...].allSatisfy { $0.outcome == .acknowledged }
       }
-      book.note(await book.look(engine, recovery))
+      if scenario.recovery == .skipCorrupted { book.note(await book.look(engine, recovery)) }
       // An idle tail is synced too.
       await book.loop?.sleep(until: book.now + .seconds(1))
     case .close:
