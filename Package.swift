@@ -61,13 +61,7 @@ let package = Package(
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
-<<<<<<< HEAD
-      [
-        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification", "CProcess",
-      ]),
-=======
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification"]),
->>>>>>> main
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification"]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",

@@ -106,9 +106,14 @@ struct EngineSource: Sendable {
     lines.flatMap { file, lines in
       lines.indices.compactMap { index -> (String, ClosedRange<Int>)? in
         guard lines[index].contains("func \(name)(") else { return nil }
+        if lines[index].contains("{"), lines[index].hasSuffix("}") { return (file, index + 1...index + 1) }
         let indent = lines[index].prefix { $0 == " " }
-        let end = lines[index...].firstIndex { $0 == indent + "}" || ($0 == lines[index] && $0.hasSuffix("}")) }
-        return end.map { (file, index + 1...$0 + 1) }
+        // A requirement of a protocol has no body: what comes first is another declaration, or the end of the protocol.
+        let opening = lines[index...].firstIndex {
+          $0.hasSuffix("{") || $0.isEmpty || $0.hasSuffix("}") || ($0.startIndex != lines[index].startIndex && $0.contains("func "))
+        }
+        guard let opening, lines[opening].hasSuffix("{") else { return nil }
+        return lines[opening...].firstIndex { $0 == indent + "}" }.map { (file, index + 1...$0 + 1) }
       }
     }
   }

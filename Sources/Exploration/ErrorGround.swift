@@ -107,6 +107,9 @@ final class ErrorGround: @unchecked Sendable {
     case .metadata(let copy):
       guard let path = segments(metadata[copy]).first else { throw StorageError(errno: 2, .open, metadata[copy]) }
       _ = disk.flipBit(path, byte: 4096 + 70, bit: 3)
+    case .metadataHead(let copy):
+      guard let path = segments(metadata[copy]).first else { throw StorageError(errno: 2, .open, metadata[copy]) }
+      try disk.putAtRest(path, [UInt8](repeating: 0, count: 4096), at: 0)
     case .unreadableMetadata(let copy):
       guard let path = segments(metadata[copy]).first else { throw StorageError(errno: 2, .open, metadata[copy]) }
       unreadable[path] = Array(0..<1024)

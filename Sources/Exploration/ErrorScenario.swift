@@ -49,6 +49,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     case blankMetadata(bytes: Int, epoch: Int)
     /// A bit of one metadata copy's first record turns over.
     case metadata(copy: Int)
+    /// The head of one metadata copy's first segment is gone.
+    case metadataHead(copy: Int)
     /// The first sectors of one metadata copy cannot be read.
     case unreadableMetadata(copy: Int)
   }
@@ -107,6 +109,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario(
       "metadata-damage", "one copy of the metadata damaged",
       past: [PastLife(ending: .none, batches: 12, harm: [.metadata(copy: 0), .blankMetadata(bytes: 5000, epoch: 9)])]),
+    ErrorScenario(
+      "metadata-head", "one copy of the metadata without the head of its segment",
+      past: [PastLife(ending: .none, batches: 4, harm: [.metadataHead(copy: 1)])]),
     ErrorScenario(
       "metadata-unreadable", "one copy of the metadata cannot be read",
       past: [PastLife(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
