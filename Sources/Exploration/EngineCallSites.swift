@@ -137,7 +137,8 @@ struct EngineSource: Sendable {
 }
 
 /// Finds out from which line of the engine an operation was started: from the chain of functions that await it, and the
-/// program's debug information. Shared by all workers: an address is looked up once.
+/// program's debug information. An address is looked up once in the life of the program: in a large one that takes
+/// milliseconds.
 final class CallSiteProbe: Sendable {
   private struct Place {
     var file: String
@@ -147,7 +148,7 @@ final class CallSiteProbe: Sendable {
   private let source: EngineSource
   private let images = ImageMap.capture()
   /// By the address at which a function goes on; nil for what is not the engine's.
-  private let known = Mutex<[UInt64: Place?]>([:])
+  private static let known = Mutex<[UInt64: Place?]>([:])
   private let resolved = Mutex<[EngineCallSite: EngineCallSite]>([:])
 
   init(_ source: EngineSource) { self.source = source }
@@ -175,14 +176,14 @@ final class CallSiteProbe: Sendable {
   }
 
   private func place(_ address: UInt64) -> Place? {
-    if let found = known.withLock({ $0[address] }) { return found }
+    if let found = Self.known.withLock({ $0[address] }) { return found }
     let found = lookUp(address)
-    known.withLock { $0[address] = .some(found) }
+    Self.known.withLock { $0[address] = .some(found) }
     return found
   }
 
   private func lookUp(_ address: UInt64) -> Place? {
-    // One frame at a time: to look up a place in a large program takes milliseconds.
+    // One frame at a time, for the same reason.
     for offset in 0..<64 {
       guard
         let trace = try? Backtrace.capture(algorithm: .auto, limit: 2, offset: offset, top: 0, images: images),

@@ -65,7 +65,7 @@ private func options(
 
   @Test(arguments: ["produce", "recover", "skip-damage", "lease"]) func theSoundEngineHolds(scenario: String) throws {
     let cells = ErrorCell.all.filter { $0.impossible == nil && $0.lasting == .once && $0.kind != nil }
-    let report = try ErrorMatrix(options([scenario], cells, stride: 37, jobs: 2)).run()
+    let report = try ErrorMatrix(options([scenario], cells, stride: 61, jobs: 2)).run()
     #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
     #expect(report.fired > 10 && report.unlisted.isEmpty)
   }
@@ -76,9 +76,9 @@ private func options(
     ("C16", "produce", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
     ("A3", "close", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
   ]) func aDefectIsFoundByItsError(id: String, scenario: String, cell: ErrorCell) throws {
-    let found = try ErrorMatrix(options([scenario], [cell], jobs: 2, defect: id)).run()
+    let found = try ErrorMatrix(options([scenario], [cell], stride: 3, jobs: 2, defect: id)).run()
     #expect(found.verdict == .violated)
-    let sound = try ErrorMatrix(options([scenario], [cell], stride: 3, jobs: 2)).run()
+    let sound = try ErrorMatrix(options([scenario], [cell], stride: 9, jobs: 2)).run()
     #expect(sound.verdict == .held, "\(sound.text.joined(separator: "\n"))")
     // The line that the report prints repeats it.
     let story = try #require(found.violations.first)

@@ -15,14 +15,14 @@ private func options(_ scenarios: [String], _ count: Int, jobs: Int = 2, defect:
 
 @Suite struct ScheduleSearchTests {
   @Test func theSoundEngineHoldsInEveryOrder() throws {
-    let report = try ScheduleSearch(options(["always", "interval", "writers", "takeover"], 240)).run()
+    let report = try ScheduleSearch(options(["always", "interval", "writers", "takeover"], 120)).run()
     #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
-    #expect(report.schedules == 240 && report.unique > 100)
+    #expect(report.schedules == 120 && report.unique > 60)
   }
 
   @Test(arguments: [("C7", "always"), ("C11", "writers"), ("P6", "always")])
   func aRaceIsFound(id: String, scenario: String) throws {
-    let report = try ScheduleSearch(options([scenario], 90, defect: id)).run()
+    let report = try ScheduleSearch(options([scenario], 66, defect: id)).run()
     let first = try #require(report.violations.first)
     #expect(first.check == .noAcknowledgedLoss)
     let again = try ScheduleSearch(options([scenario], 1, defect: id)).run(schedule: first.schedule)
@@ -31,17 +31,17 @@ private func options(_ scenarios: [String], _ count: Int, jobs: Int = 2, defect:
 
   /// No power cut in the default order shows it: it takes a pre-emption, which the search finds.
   @Test func aRaceThatTheDefaultOrderHidesIsFound() throws {
-    let report = try ScheduleSearch(options(["takeover"], 400, defect: "H11")).run()
+    let report = try ScheduleSearch(options(["takeover"], 290, defect: "H11")).run()
     let first = try #require(report.violations.first)
     #expect(!first.isInDefaultOrder && first.within > 1)
-    var plain = options(["takeover"], 400, defect: "H11")
+    var plain = options(["takeover"], 200, defect: "H11")
     plain.bound = 0
     #expect(try ScheduleSearch(plain).run().verdict == .held)
   }
 
   @Test func theNumberOfThreadsShowsInNothingButTheTime() throws {
     func text(_ jobs: Int) throws -> [String] {
-      try ScheduleSearch(options(["always", "takeover"], 120, jobs: jobs, defect: "P6")).run().text
+      try ScheduleSearch(options(["always", "takeover"], 60, jobs: jobs, defect: "P6")).run().text
     }
     #expect(try text(1) == text(2))
   }
