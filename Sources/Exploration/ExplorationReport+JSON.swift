@@ -28,6 +28,7 @@ extension ExplorationReport {
     var permittedBy: [String]
     var states: Int
     var story: [String]
+    var reproduce: String
   }
 
   /// At depth 2: states of crashes inside recoveries, beside the ones above.
@@ -66,7 +67,8 @@ extension ExplorationReport {
     total.findings = findings.map {
       Found(
         check: $0.violation.check.rawValue, detail: $0.violation.detail, profile: $0.profile.name,
-        permittedBy: $0.permittedBy, states: $0.violation.states, story: $0.violation.story)
+        permittedBy: $0.permittedBy, states: $0.violation.states, story: $0.violation.story,
+        reproduce: $0.violation.reproduce)
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]

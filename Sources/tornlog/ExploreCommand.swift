@@ -73,6 +73,7 @@ struct ExploreCommand: ParsableCommand {
     } catch {
       switch error {
       case .unknownProfile: fail("\(error)", ExitStatus.usage)
+      case .workloadTooLarge, .stateDoesNotFit: fail("\(error)", ExitStatus.invalidScenario)
       case .recordingFailed: fail("\(error)", ExitStatus.internalError)
       }
     }
