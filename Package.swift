@@ -56,7 +56,7 @@ let package = Package(
       "Trials",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "CProcess",
+        "ScenarioFormat", "Reporting", "Exploration", "CProcess",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(

@@ -3,7 +3,7 @@ import LogModel
 
 /// A crash state in one word that a shell leaves alone.
 ///
-/// `x1.m=2.p=1.b=1.z=24.n=1.s=always.g=16384.o=0.i=0.d=P1.seed=7.pr=posix-minimal.e=61.k=all_3-0.re=12.rk=none.h=01ab23cd`
+/// `x1.m=2.p=1.b=1.z=24.n=1.s=always.g=16384.o=0.i=0-0.d=P1.seed=7.pr=posix-minimal.e=61.k=all_3-0.re=12.rk=none.h=01ab23cd`
 ///
 /// | field | of the workload | | field | of the crash |
 /// |---|---|---|---|---|
@@ -11,7 +11,7 @@ import LogModel
 /// | `b` `z` | messages a batch, bytes a message | | `e` | events of the recording before the power cut |
 /// | `s` | sync policy | | `k` | the pieces that were kept, see `KeptPieces` |
 /// | `g` | bytes of a segment | | `re` `rk` | the same of a second power cut, inside recovery |
-/// | `o` `i` | 1 with commits of consumer offsets; with mishaps of the device | | `h` | fingerprint |
+/// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync | | `h` | fingerprint |
 /// | `d` `seed` | defect or `none`, seed | | | |
 public enum CrashStateToken {
   public static let version = "x1"
@@ -23,7 +23,7 @@ public enum CrashStateToken {
     let sync = w.syncPolicy.description.replacing("(", with: "-").replacing(")", with: "")
     var fields = [
       version, "m=\(w.messages)", "p=\(w.partitions)", "n=\(w.producers)", "b=\(w.messagesPerBatch)", "z=\(w.messageSize)",
-      "s=\(sync)", "g=\(w.segmentBytes)", "o=\(w.commitsOffsets ? 1 : 0)", "i=\(w.mishaps ? 1 : 0)",
+      "s=\(sync)", "g=\(w.segmentBytes)", "o=\(w.commitsOffsets ? 1 : 0)", "i=\(w.mishaps.shortWriteEvery)-\(w.mishaps.failingSync)",
       "d=\(state.defect ?? "none")", "seed=\(w.seed)", "pr=\(state.profile.name)", "e=\(state.cut.event)",
       "k=\(state.cut.kept)",
     ]
@@ -78,7 +78,11 @@ public enum CrashStateToken {
     }
     workload.segmentBytes = try number("g")
     workload.commitsOffsets = try flag("o")
-    workload.mishaps = try flag("i")
+    workload.mishaps = try read("i") { text in
+      let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
+      guard numbers.count == 2, let every = numbers[0], let sync = numbers[1] else { return nil }
+      return Mishaps(shortWriteEvery: every, failingSync: sync)
+    }
     workload.seed = try read("seed") { UInt64($0) }
     if let limit = workload.exceeded { throw .tooLarge(limit) }
     let defect = try value("d")

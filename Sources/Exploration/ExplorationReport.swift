@@ -69,6 +69,16 @@ public struct ExplorationReport: Sendable {
   public var profiles: [ProfileResult]
   public var depth: Int
 
+  init(profiles: [ProfileResult], depth: Int) {
+    self.profiles = profiles
+    self.depth = depth
+  }
+
+  /// Those of several explorations as one.
+  public init(merging reports: [ExplorationReport]) {
+    self.init(profiles: reports.flatMap(\.profiles), depth: reports.map(\.depth).max() ?? 1)
+  }
+
   public var verdict: Verdict { profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
   public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.unique } }
   public var visited: Int { profiles.reduce(0) { $0 + $1.visited + $1.nested.visited } }

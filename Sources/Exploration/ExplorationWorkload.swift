@@ -25,8 +25,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   public var commitsOffsets = true
   /// Of message contents, salts and the order in which things complete.
   public var seed: UInt64 = 1
-  /// Whether the device does to it what devices may do: short writes, and one fsync that fails.
-  public var mishaps = false
+  /// What the device does to it.
+  public var mishaps = Mishaps.none
 
   /// What exploration is measured with: 3 partitions, 60 batches from concurrent producers, segments so small that each
   /// partition rotates, and consumer offsets that are committed in the middle and at the end.
@@ -74,7 +74,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
   func record(parts: EngineParts, layer: (any Storage) -> any Storage) throws(ExplorationError) -> Recording {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
-    let recorder = DiskRecorder(mishaps ? DeviceMishaps(machine) : machine, Recording(store: SectorStore(), table: PathTable()))
+    let recorder = DiskRecorder(mishaps == .none ? machine : DeviceMishaps(machine, mishaps), Recording(store: SectorStore(), table: PathTable()))
     // What edits the operations stands above the recorder: recorded is what reaches the disk.
     let storage = layer(recorder)
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
@@ -173,6 +173,8 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case workloadTooLarge(WorkloadLimit)
   /// A state that was found in another recording: of another engine, or told wrongly.
   case stateDoesNotFit(String)
+  /// A state that violates nothing, or leaves no verdict.
+  case nothingToShrink(Verdict)
 
   public var description: String {
     switch self {
@@ -180,6 +182,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     case .stateDoesNotFit(let text):
       "the crash state does not fit its recording any more: \(text). The engine, the workload or the model has changed since "
         + "it was found; explore again, and take the token that is printed then"
+    case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.all.map(\.name).joined(separator: ", ")), all"

@@ -36,6 +36,26 @@ public struct StateReplay: Sendable {
   }
 }
 
+extension StateReplay {
+  /// The report of an exploration of this state and no other.
+  public var report: ExplorationReport {
+    var result = ProfileResult(profile: state.profile)
+    (result.crashPoints, result.visited, result.unique, result.judged, result.groups) = (1, 1, 1, 1, 1)
+    result.oracleJudgements = 1
+    result.bound = 0
+    if verdict == .unknown { result.unknown = 1 }
+    if verdict == .violated, let check {
+      result.violatedStates = 1
+      result.violations = [
+        StateViolation(
+          check: check.name, detail: check.detail, divergence: check.divergence, states: 1, moment: state.cut.event,
+          story: story, storyOperations: storyOperations, storyIsWhole: storyIsWhole, state: state)
+      ]
+    }
+    return ExplorationReport(profiles: [result], depth: state.depth)
+  }
+}
+
 extension ExplorationOptions {
   /// As far as the state decides them.
   public init(_ state: CrashState) {

@@ -4,15 +4,19 @@ public struct Vocabulary: Hashable, Sendable {
   public var checks: [String]
   public var defects: [String]
   public var faults: [FaultGrammar]
+  /// Persistence profiles of the exploration.
+  public var profiles: [String]
   /// Nil: any batch will do.
   public var batchLimit: BatchLimit?
 
   public init(
-    checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip], batchLimit: BatchLimit? = nil
+    checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip], profiles: [String] = [],
+    batchLimit: BatchLimit? = nil
   ) {
     self.checks = checks
     self.defects = defects
     self.faults = faults
+    self.profiles = profiles
     self.batchLimit = batchLimit
   }
 }

@@ -182,7 +182,7 @@ extension SourceReader {
     return fault
   }
 
-  private mutating func word(_ node: SourceNode, _ noun: String, _ known: [String]) -> String? {
+  mutating func word(_ node: SourceNode, _ noun: String, _ known: [String]) -> String? {
     guard let text = text(node, noun) else { return nil }
     guard known.contains(text) else {
       note(node.position, .unknownWord(text, of: noun, known: known))

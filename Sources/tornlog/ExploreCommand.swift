@@ -10,39 +10,68 @@ struct ExploreCommand: ParsableCommand {
     commandName: "explore",
     abstract: "Visit every crash state that a storage permits, recover from each, and judge what is left.",
     discussion: """
-      The reference workload (3 partitions, 60 batches, rotation, commits of consumer offsets) runs once in virtual time. \
-      At each of its moments the states that a power cut may leave are enumerated, as the profile permits. \
-      Exits with 1 where a promise was broken in any of them.
+      A workload runs once in virtual time: each cell of the scenarios, or the reference workload (3 partitions, 60 \
+      batches, rotation, commits of consumer offsets). At each of its moments the states that a power cut may leave are \
+      enumerated, as the profile permits. Exits with 1 where a promise was broken that no scenario expects to be.
       """)
 
-  @Flag(help: "The reference workload; what is explored where nothing else is named.")
+  @Argument(help: "Scenario files and folders; without any, Scenarios/exploration.", completion: .file())
+  var paths: [String] = []
+  @Flag(help: "The reference workload in place of scenarios.")
   var reference = false
-  @Option(name: .customLong("profile"), help: "A persistence profile, or `all`; repeatable.")
-  var profiles: [String] = ["all"]
-  @Option(help: "Every state that differs in at most so many pieces is visited.")
-  var bound = 3
-  @Option(help: "States that the exhaustive part visits at one crash point at the most; the bound is lowered to fit.")
-  var statesPerPoint = 4096
-  @Option(help: "States drawn by the seed at each crash point that was not exhausted.")
-  var samples = 64
-  @Option(help: "always, interval(100ms) or never.")
-  var sync = "always"
-  @Option(help: "2: the recoveries are cut off too.")
-  var depth = 1
-  @Flag(help: "The device makes short writes, and one fsync fails.")
+  @Option(name: .customShort("k"), help: ArgumentHelp("Of scenarios the cells that match: `P1 and messages=100`.", valueName: "expr"))
+  var expression: String?
+  @Option(name: .customShort("t"), help: ArgumentHelp("Of scenarios the cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
+  var tags: [String] = []
+  @Option(name: .customLong("profile"), help: "A persistence profile, or `all`, in place of the scenarios'; repeatable.")
+  var profiles: [String] = []
+  @Option(help: "With --reference: every state that differs in at most so many pieces is visited (3).")
+  var bound: Int?
+  @Option(help: "With --reference: states that the exhaustive part visits at one crash point at the most (4096); the bound is lowered to fit.")
+  var statesPerPoint: Int?
+  @Option(help: "With --reference: states drawn by the seed at each crash point that was not exhausted (64).")
+  var samples: Int?
+  @Option(help: "With --reference: always (default), interval(100ms) or never.")
+  var sync: String?
+  @Option(help: "With --reference: 2: the recoveries are cut off too.")
+  var depth: Int?
+  @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
-  @Option(help: "A historical defect, by its id.")
+  @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
   var defect: String?
-  @Option(help: "So many states of each profile are run again without any reduction, and the verdicts compared.")
-  var calibrate = 0
-  @Option(help: "Where every choice begins.")
-  var seed: UInt64 = 1
+  @Option(help: "With --reference: so many states of each profile are run again without any reduction, and the verdicts compared.")
+  var calibrate: Int?
+  @Option(help: "Where every choice begins; without it the scenario's, or 42; of the reference workload 1.")
+  var seed: UInt64?
   @Option(help: "Threads.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
+  @Flag(name: .customShort("v"), help: "Of scenarios the whole report of each cell.")
+  var verbose = false
+
   func run() throws {
+    if reference {
+      guard paths.isEmpty, expression == nil, tags.isEmpty else {
+        throw ValidationError("--reference and scenarios: one or the other; PATH, -k and -t are of scenarios")
+      }
+      return try exploreReference()
+    }
+    let given = [
+      ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
+      ("--sync", sync != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+    ].filter(\.1).map(\.0)
+    guard given.isEmpty else {
+      throw ValidationError(
+        "\(given.joined(separator: ", ")): of --reference only; a scenario says it in its matrix or under `exploration`")
+    }
+    try exploreScenarios()
+  }
+
+  private func exploreReference() throws {
+    let (bound, statesPerPoint, samples) = (bound ?? 3, statesPerPoint ?? 4096, samples ?? 64)
+    let (sync, depth, seed) = (sync ?? "always", depth ?? 1, seed ?? 1)
     var options = ExplorationOptions()
     guard let policy = SyncPolicy(sync) else { throw ValidationError("--sync \(sync): always, interval(100ms) or never") }
     guard (1...8).contains(bound), statesPerPoint > 0, samples >= 0, jobs > 0 else {
@@ -51,10 +80,10 @@ struct ExploreCommand: ParsableCommand {
     guard (1...2).contains(depth) else { throw ValidationError("--depth \(depth): 1 or 2") }
     options.workload.syncPolicy = policy
     options.workload.seed = seed
-    options.workload.mishaps = mishaps
+    options.workload.mishaps = mishaps ? .usual : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
-    options.calibration = max(0, calibrate)
+    options.calibration = max(0, calibrate ?? 0)
     if let defect {
       guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
       options.defect = found
@@ -71,34 +100,33 @@ struct ExploreCommand: ParsableCommand {
       case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
       }
     } catch {
-      switch error {
-      case .unknownProfile: fail("\(error)", ExitStatus.usage)
-      case .workloadTooLarge, .stateDoesNotFit: fail("\(error)", ExitStatus.invalidScenario)
-      case .recordingFailed: fail("\(error)", ExitStatus.internalError)
-      }
+      fail("\(error)", error.exitCode)
     }
   }
 
-  private static func profiles(_ names: [String]) throws(ExplorationError) -> [CrashProfile] {
-    if names.contains("all") { return CrashProfile.all }
+  static func profiles(_ names: [String]) throws(ExplorationError) -> [CrashProfile] {
+    if names.isEmpty || names.contains("all") { return CrashProfile.all }
     for name in names where CrashProfile.named(name) == nil { throw .unknownProfile(name) }
     return CrashProfile.all.filter { names.contains($0.name) }
   }
 
-  private func text(_ result: ExplorationReport) -> String {
-    do { return try result.json() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
+  private static func json(_ figures: ExplorationReport.Figures) -> String {
+    do { return try ExplorationDocument(figures).text() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
   }
 
-  private func write(_ result: ExplorationReport) {
+  func write(_ result: ExplorationReport) { write(lines: result.text, result.figures) }
+
+  /// To each of the reports that were asked for.
+  func write(lines: [String], _ figures: ExplorationReport.Figures) {
     for target in report {
       switch target {
-      case "terminal": Console.print(result.text)
-      case "json": Console.print([text(result)])
+      case "terminal": Console.print(lines)
+      case "json": Console.print([Self.json(figures)])
       default:
         guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else {
           fail("--report \(target): terminal, json or json=PATH", ExitStatus.usage)
         }
-        do { try Data((text(result) + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
+        do { try Data((Self.json(figures) + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
           fail("\(path): \(error)", ExitStatus.unavailable)
         }
       }

@@ -44,7 +44,7 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
 
   @Test(arguments: ["P2", "P8"]) func aDefectIsFoundWhereTheDeviceMisbehaves(id: String) throws {
     var own = options(messages: 36, .raw512, .btrfs)
-    own.workload.mishaps = true
+    own.workload.mishaps = .usual
     #expect(try Exploration(own).run().verdict == .held)
     own.defect = Defect(id: id)
     #expect(try Exploration(own).run().verdict == .violated)
