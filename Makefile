@@ -17,7 +17,7 @@ setup: ## check Swift, install liburing and zlib headers where they are missing
 	@Scripts/setup.sh
 
 build: setup ## build the release binary, .build/release/tornlog
-	swift build -c $(BUILD) --product tornlog
+	swift build -c $(BUILD) --product tornlog --static-swift-stdlib
 
 run: build ## set up, build, run the quick suite of scenarios
 	$(TORNLOG) run $(RUN_ARGS)

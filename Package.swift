@@ -61,13 +61,13 @@ let package = Package(
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification", "CProcess"]),
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Verification"]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration",
+        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration", "CProcess",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

@@ -1,4 +1,3 @@
-import CProcess
 import Defects
 import LogModel
 import PartitionEngine
@@ -61,8 +60,6 @@ public struct Exploration: Sendable {
   /// Explores one profile after the other. What was found for a content under one is not found out again under another.
   /// - Parameter progress: told a line of text now and then.
   public func run(progress: (String) -> Void = { _ in }) -> ExplorationReport {
-    // Every life gives back what it had: memory that goes to the kernel and comes back costs a fifth of a state.
-    tl_keep_freed_memory()
     var known: [UInt64: UInt64] = [:]
     var results: [ProfileResult] = []
     for profile in options.profiles {

@@ -38,6 +38,7 @@ final class LifeAfterCrash: @unchecked Sendable {
   private let boots: Int
   private let response = FetchResponse(capacity: 64 << 10)
   private let contents: [MessageContent]
+  private var loop = EventLoop(simulatedWithSeed: 0)
   private var transcript = Transcript(isKept: false)
   /// Transcripts of second lives by the content that they found: the engine is a function of its disk.
   private var secondLives: [UInt64: UInt64] = [:]
@@ -79,8 +80,10 @@ final class LifeAfterCrash: @unchecked Sendable {
 
   /// - Returns: false where the engine did not open.
   private func live(_ restart: Int) -> Bool {
-    let loop = EventLoop(
-      simulatedWithSeed: mix64(subject.workload.seed &+ UInt64(restart)), startingAt: clock(restart))
+    let seed = mix64(subject.workload.seed &+ UInt64(restart))
+    if !loop.restart(simulatedWithSeed: seed, startingAt: clock(restart)) {
+      loop = EventLoop(simulatedWithSeed: seed, startingAt: clock(restart))
+    }
     storage.boot(loop, bootID: UInt32(restart + boots))
     let (ending, opened) = loop.run(limit: .seconds(3600)) { [self] in await body(restart) }
     storage.kill()

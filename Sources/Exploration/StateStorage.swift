@@ -177,9 +177,10 @@ final class StateStorage: Storage, @unchecked Sendable {
 
   // MARK: Operations
 
-  private func begin(_ kind: OperationKind, _ path: @autoclosure () -> String) throws(StorageError) {
+  /// - Throws: `powerLost`, without a path: whoever hears of it is dead.
+  private func begin(_ kind: OperationKind) throws(StorageError) {
     patience -= 1
-    if isDead || patience < 0 { throw StorageError(.powerLost, kind, path()) }
+    if isDead || patience < 0 { throw StorageError(.powerLost, kind, "") }
   }
 
   /// Whether the life has made more operations than any life needs.
@@ -205,13 +206,13 @@ final class StateStorage: Storage, @unchecked Sendable {
   private func handle(_ file: FileID, _ kind: OperationKind) throws(StorageError) -> Handle {
     let i = Int(file.rawValue)
     patience -= 1
-    if isDead || patience < 0 { throw StorageError(.powerLost, kind, "file #\(i)") }
+    if isDead || patience < 0 { throw StorageError(.powerLost, kind, "") }
     guard handles.indices.contains(i), let handle = handles[i] else { throw StorageError(errno: EBADF, kind, "file #\(i)") }
     return handle
   }
 
   func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
-    try begin(.open, path)
+    try begin(.open)
     let place = number(path)
     try checkParent(place, .open, path)
     switch visible[place] {
@@ -310,7 +311,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   func makeDirectory(_ path: String) async throws(StorageError) {
-    try begin(.makeDirectory, path)
+    try begin(.makeDirectory)
     try make(number(path), path)
   }
 
@@ -325,7 +326,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   func syncDirectory(_ path: String) async throws(StorageError) {
-    try begin(.syncDirectory, path)
+    try begin(.syncDirectory)
     let place = number(path)
     guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
     if profile.names == .ordered { durable = visible } else {
@@ -334,7 +335,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   func rename(_ path: String, to newPath: String) async throws(StorageError) {
-    try begin(.rename, path)
+    try begin(.rename)
     let (from, to) = (number(path), number(newPath))
     try checkParent(from, .rename, path)
     try checkParent(to, .rename, newPath)
@@ -347,7 +348,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   func unlink(_ path: String) async throws(StorageError) {
-    try begin(.unlink, path)
+    try begin(.unlink)
     let place = number(path)
     guard visible[place] != Self.absent else { throw StorageError(errno: ENOENT, .unlink, path) }
     guard visible[place] >= 0 else { throw StorageError(errno: EISDIR, .unlink, path) }
@@ -356,7 +357,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
-    try begin(.list, path)
+    try begin(.list)
     let place = number(path)
     switch visible[place] {
     case Self.isDirectory: break

@@ -27,24 +27,32 @@ enum MetadataRecord: Hashable {
   }
 
   init?(text: String) {
-    let fields = text.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
-    func partition(_ at: Int) -> TopicPartition? { Int32(fields[at + 1]).map { TopicPartition(fields[at], PartitionID(Int($0))) } }
-    func offset(_ at: Int) -> Offset? { Int64(fields[at]).map { Offset($0) } }
-    switch (fields[0], fields.count) {
-    case ("topic", 3):
-      guard let count = Int(fields[2]), Topic.partitionCounts.contains(count) else { return nil }
-      self = .topic(fields[1], partitions: count)
-    case ("offset", 5):
-      guard let p = partition(2), let o = offset(4) else { return nil }
-      self = .consumerOffset(group: fields[1], p, o)
-    case ("start", 4):
-      guard let p = partition(1), let o = offset(3) else { return nil }
+    let fields = text.utf8.split(separator: UInt8(ascii: "\t"), maxSplits: 5, omittingEmptySubsequences: false)
+    func name(_ at: Int) -> String { String(Substring(fields[at])) }
+    func number<Number: FixedWidthInteger>(_ at: Int) -> Number? { Number(Substring(fields[at])) }
+    func partition(_ at: Int) -> TopicPartition? {
+      let index: Int32? = number(at + 1)
+      return index.map { TopicPartition(name(at), PartitionID(Int($0))) }
+    }
+    func offset(_ at: Int) -> Offset? {
+      let value: Int64? = number(at)
+      return value.map { Offset($0) }
+    }
+    switch (fields[0].first, fields.count) {
+    case (UInt8(ascii: "t"), 3):
+      guard fields[0].elementsEqual("topic".utf8), let count: Int = number(2), Topic.partitionCounts.contains(count) else { return nil }
+      self = .topic(name(1), partitions: count)
+    case (UInt8(ascii: "o"), 5):
+      guard fields[0].elementsEqual("offset".utf8), let p = partition(2), let o = offset(4) else { return nil }
+      self = .consumerOffset(group: name(1), p, o)
+    case (UInt8(ascii: "s"), 4):
+      guard fields[0].elementsEqual("start".utf8), let p = partition(1), let o = offset(3) else { return nil }
       self = .logStart(p, o)
-    case ("end", 4):
-      guard let p = partition(1), let o = offset(3) else { return nil }
+    case (UInt8(ascii: "e"), 4):
+      guard fields[0].elementsEqual("end".utf8), let p = partition(1), let o = offset(3) else { return nil }
       self = .durableEnd(p, o)
-    case ("snapshot", 2):
-      guard let count = Int(fields[1]), count >= 0 else { return nil }
+    case (UInt8(ascii: "s"), 2):
+      guard fields[0].elementsEqual("snapshot".utf8), let count: Int = number(1), count >= 0 else { return nil }
       self = .snapshot(count: count)
     default: return nil
     }

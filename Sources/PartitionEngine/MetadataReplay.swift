@@ -19,7 +19,8 @@ struct MetadataReplay {
   ///   `.storage` where that may be for a device that fails.
   static func run(_ copies: [PartitionLog]) async throws(EngineError) -> MetadataReplay {
     var replay = MetadataReplay()
-    let readers = copies.map(CopyReader.init)
+    let response = FetchResponse(capacity: 16 << 10)
+    let readers = copies.map { CopyReader($0, response) }
     var at = copies.map(\.firstRetainedOffset).min() ?? 0
     let end = copies.map(\.highWatermark).max() ?? 0
     if at == 0 { replay.known = 0 }
@@ -99,14 +100,18 @@ private final class CopyReader {
   }
 
   private let log: PartitionLog
-  private let response = FetchResponse()
+  /// Shared by the readers: nothing is left in it between two loads.
+  private let response: FetchResponse
   private var first: Offset = 0
   private var records: [Record] = []
   private var damagedEnd: Offset = 0
   /// Why no more could be read.
   private(set) var failure: StorageError?
 
-  init(_ log: PartitionLog) { self.log = log }
+  init(_ log: PartitionLog, _ response: FetchResponse) {
+    self.log = log
+    self.response = response
+  }
 
   /// - Parameter offset: not below that of the last call.
   func record(at offset: Offset) async -> Found {

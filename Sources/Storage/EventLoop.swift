@@ -63,6 +63,17 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     reserve()
   }
 
+  /// Begins a simulation anew, as a loop just made would, but for its memory.
+  /// - Returns: false where something still waits on this loop, which is left as it was.
+  public func restart(simulatedWithSeed seed: UInt64, startingAt start: Instant) -> Bool {
+    guard simulation != nil, ready.isEmpty, idle.isEmpty, turns.isEmpty, leisure.isEmpty, timers.isEmpty,
+      !hasOutside.load(ordering: .acquiring)
+    else { return false }
+    simulation = Simulation(random: SeededGenerator(seed: seed, stream: "schedule"), now: start)
+    timerOrder = 0
+    return true
+  }
+
   private func reserve() {
     ready.reserveCapacity(1024)
     running.reserveCapacity(1024)

@@ -86,9 +86,18 @@ public struct RecoveryCase: Sendable {
   }
 
   public static func action(for finding: Finding, _ testimony: Testimony, _ policy: RecoveryPolicy) -> RecoveryAction {
-    guard let row = table.first(where: { $0.matches(finding, testimony, policy) }) else {
-      preconditionFailure("no recovery case for \(finding), \(testimony), \(policy)")
+    for entry in actions where entry.finding == finding && entry.testimony == testimony && entry.policy == policy {
+      return entry.action
     }
-    return row.action
+    preconditionFailure("no recovery case for \(finding), \(testimony), \(policy)")
+  }
+
+  /// The table, spread out: sets of words are slow to ask. Of the rows that match, the first counts.
+  private static let actions = table.flatMap { row in
+    row.findings.flatMap { finding in
+      row.testimonies.flatMap { testimony in
+        row.policies.map { (finding: finding, testimony: testimony, policy: $0, action: row.action) }
+      }
+    }
   }
 }

@@ -107,11 +107,34 @@ struct SegmentHeader: Hashable, Sendable {
   /// `00000000000000004711-0000000012.log`: base offset and epoch, padded so that names sort as they do. No two writers
   /// share an epoch, so none can create, replace or remove a file of another's.
   static func fileName(base: Offset, epoch: Epoch) -> String {
-    padded("\(base)", 20) + "-" + padded("\(epoch)", 10) + ".log"
+    String(unsafeUninitializedCapacity: 20 + 1 + 20 + 4) { name in
+      var end = pad(UInt64(base.rawValue), 20, name, at: 0)
+      name[end] = UInt8(ascii: "-")
+      end = pad(epoch.rawValue, 10, name, at: end + 1)
+      for byte in ".log".utf8 {
+        name[end] = byte
+        end += 1
+      }
+      return end
+    }
   }
 
-  private static func padded(_ digits: String, _ width: Int) -> String {
-    String(repeating: "0", count: max(0, width - digits.count)) + digits
+  /// Writes the decimal digits of `value`, with zeros before them up to `width`.
+  /// - Returns: where they end.
+  private static func pad(_ value: UInt64, _ width: Int, _ name: UnsafeMutableBufferPointer<UInt8>, at start: Int) -> Int {
+    var digits = 1
+    var rest = value / 10
+    while rest > 0 {
+      digits += 1
+      rest /= 10
+    }
+    let end = start + max(width, digits)
+    rest = value
+    for place in stride(from: end - 1, through: start, by: -1) {
+      name[place] = UInt8(ascii: "0") + UInt8(rest % 10)
+      rest /= 10
+    }
+    return end
   }
 
   /// Base offset and epoch in a segment's name; nil for any other name.
