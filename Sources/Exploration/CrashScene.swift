@@ -14,6 +14,8 @@ struct CrashScene {
   }
 
   let recording: Recording
+  /// Of the workload.
+  let seed: UInt64
   /// Events of the recording before the power cut.
   var moment: Int
   var point: CrashPoint
@@ -22,6 +24,12 @@ struct CrashScene {
 
   /// The disk that the machine finds which is looked at.
   var image: DiskImage { inner.map { $0.point.image($0.choice) } ?? point.image(choice) }
+
+  var flying: FlyingOperations { FlyingOperations(point, recording, seed: seed, at: moment) }
+
+  func flyingInside(_ inner: RecoveryCut) -> FlyingOperations {
+    FlyingOperations(inner.point, inner.recovery.recording, seed: seed, at: inner.event)
+  }
 
   /// 32 bits of what leads here: the kind and the time of every event before the power cut, and every byte of the disk
   /// after it. An engine that does something else, or the same at other times, has another one.

@@ -124,7 +124,7 @@ extension ProfileRun {
       let outerPoint = points[pointOfMoment[best.moment]]
       guard let outerChoice = choice(of: outer[best.outer].hash, at: outerPoint) else { continue }
       var scene = CrashScene(
-        recording: exploration.recording, moment: best.moment, point: outerPoint, choice: outerChoice)
+        recording: exploration.recording, seed: options.workload.seed, moment: best.moment, point: outerPoint, choice: outerChoice)
       scene.inner = innerCut(uniques[best.content].hash, examiner.recovery(outerPoint, outerChoice), limits)
       guard scene.inner != nil else { continue }
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: best.check))

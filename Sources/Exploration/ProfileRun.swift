@@ -217,7 +217,7 @@ struct ProfileRun: Sendable {
         continue
       }
       let scene = CrashScene(
-        recording: exploration.recording, moment: worst.moment, point: points[point], choice: choices[point][state])
+        recording: exploration.recording, seed: options.workload.seed, moment: worst.moment, point: points[point], choice: choices[point][state])
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: check))
       result.violations.append(smallest.described(exploration, profile, states: best.states))
     }

@@ -55,7 +55,8 @@ final class StateExaminer {
     guard let choice = state.cut.kept.choice(of: point) else {
       throw .stateDoesNotFit("it keeps `\(state.cut.kept)`, and the power cut decides over \(point.pieces.count) pieces")
     }
-    var scene = CrashScene(recording: recording, moment: state.cut.event, point: point, choice: choice)
+    var scene = CrashScene(
+      recording: recording, seed: state.workload.seed, moment: state.cut.event, point: point, choice: choice)
     if let cut = state.recoveryCut {
       let recovery = recovery(point, choice)
       guard (1...max(1, recovery.points.count)).contains(cut.event), !recovery.points.isEmpty else {
@@ -95,30 +96,31 @@ extension StateExaminer {
     return found.restart <= wanted.restart ? found : nil
   }
 
-  /// Gives back one deviation from *everything kept* after the other, as long as the same check is violated after the same
-  /// restart: first of the power cut inside recovery, then of the one before it, whose recovery is another one then.
+  /// Gives back what the violation does not need (`FlyingOperations.calmed`), as long as the same check is violated after
+  /// the same restart: first of the power cut inside recovery, then of the one before it, whose recovery is another one
+  /// then.
   func minimize(_ start: Violation) -> Violation {
     var found = calmedInside(start)
-    for index in found.scene.choice.indices where Int(found.scene.choice[index]) != found.scene.point.pieces[index].newest {
+    let scene = found.scene
+    _ = scene.flying.calmed(scene.choice) { choice in
       var calmer = found.scene
-      calmer.choice[index] = UInt8(calmer.point.pieces[index].newest)
-      if calmer.inner == nil {
-        found = violation(calmer, like: found) ?? found
-      } else if let other = firstViolation(insideRecoveryOf: calmer, like: found) {
-        found = calmedInside(other)
-      }
+      calmer.choice = choice
+      let other = calmer.inner == nil ? violation(calmer, like: found) : firstViolation(insideRecoveryOf: calmer, like: found)
+      if let other { found = other }
+      return other != nil
     }
-    return found
+    return calmedInside(found)
   }
 
   private func calmedInside(_ start: Violation) -> Violation {
     guard let inner = start.scene.inner else { return start }
-    let pieces = inner.point.pieces
     var found = start
-    for index in inner.choice.indices where Int(inner.choice[index]) != pieces[index].newest {
+    _ = start.scene.flyingInside(inner).calmed(inner.choice) { choice in
       var calmer = found.scene
-      calmer.inner?.choice[index] = UInt8(pieces[index].newest)
-      found = violation(calmer, like: found) ?? found
+      calmer.inner?.choice = choice
+      let other = violation(calmer, like: found)
+      if let other { found = other }
+      return other != nil
     }
     return found
   }

@@ -11,50 +11,64 @@ struct CrashStory {
 
   /// Operations in the lines.
   private(set) var operations = 0
-  /// Operations and acknowledgements that did not fit.
+  /// Lines that did not fit.
   private(set) var leftOut = 0
   private(set) var lines: [String] = []
 
   init(_ scene: CrashScene, _ check: CheckResult) {
-    var ending = Self.losses(scene.point, scene.choice, scene.recording, limit: scene.inner == nil ? 3 : 2)
-    ending.insert("power cut", at: 0)
-    let matter = Matter(scene.point, scene.choice, scene.recording, check)
-    var first = matter.steps(of: scene.recording, upTo: scene.moment)
+    let outer = scene.flying.view(scene.choice)
+    let matter = Matter(outer, scene.recording, check)
+    var first = Self.merged(matter.steps(of: scene.recording, upTo: scene.moment, without: outer.dropped))
+    let losses = Self.losses(outer.point, outer.choice, scene.recording, limit: scene.inner == nil ? 3 : 1)
     var second: [Step] = []
+    var last: [String] = []
     if let inner = scene.inner {
+      let view = scene.flyingInside(inner).view(inner.choice)
       let recording = inner.recovery.recording
-      second = Matter(inner.point, inner.choice, recording, check).steps(of: recording, upTo: inner.event)
-    }
-    var last = [String]()
-    if let inner = scene.inner {
-      last = ["power cut inside the recovery"]
-        + Self.losses(inner.point, inner.choice, inner.recovery.recording, limit: 1)
+      second = Self.merged(
+        Matter(view, recording, check).steps(of: recording, upTo: inner.event, without: view.dropped))
+      second.insert(Step(text: "recovery:"), at: 0)
+      last = ["power cut inside the recovery"] + Self.losses(view.point, view.choice, recording, limit: 1)
     }
     last.append(Self.outcome(check, isInterrupted: scene.inner != nil))
-    let heading = scene.inner == nil ? 0 : 1
-    let room = Self.lineLimit - ending.count - last.count - heading
-    // The recovery needs the lines that it needs, but for one.
-    let forSecond = min(second.count, max(0, room - min(first.count, 2)))
-    second = shortened(second, to: forSecond)
+    let room = Self.lineLimit - 1 - losses.count - last.count
+    let forSecond = min(second.count, max(1, room - min(first.count, 3)))
+    second = shortened(second, to: second.isEmpty ? 0 : forSecond)
     first = shortened(first, to: room - second.count)
-    operations = (first + second).count(where: \.isOperation)
-    lines = first.map(\.text) + ending + (scene.inner == nil ? [] : ["recovery:"]) + second.map(\.text) + last
+    operations = (first + second).reduce(0) { $0 + $1.operations }
+    lines = first.map(\.text) + ["power cut"] + losses + second.map(\.text) + last
   }
 
   private struct Step {
     var text: String
-    var isOperation: Bool
+    var operations = 0
+    /// The file that it works on, and what it does there.
+    var file: Int32?
+    var verb = ""
+  }
+
+  /// Operations on one file that follow each other in one line, three at the most.
+  private static func merged(_ steps: [Step]) -> [Step] {
+    var lines: [Step] = []
+    for step in steps {
+      if let last = lines.last, let file = step.file, last.file == file, last.operations < 3 {
+        lines[lines.count - 1].text += "; \(step.verb)"
+        lines[lines.count - 1].operations += 1
+      } else {
+        lines.append(step)
+      }
+    }
+    return lines
   }
 
   private mutating func shortened(_ steps: [Step], to room: Int) -> [Step] {
     guard steps.count > room else { return steps }
     let kept = max(0, room - 1)
     leftOut += steps.count - kept
-    let note = Step(text: "... \(steps.count - kept) steps before", isOperation: false)
+    let note = Step(text: "... \(steps.count - kept) steps before")
     return (room > 0 ? [note] : []) + steps.suffix(kept)
   }
 
-  /// - Parameter isInterrupted: whether a recovery came before that was cut off, and counts as a restart.
   private static func outcome(_ check: CheckResult, isInterrupted: Bool) -> String {
     guard let at = check.divergence else { return "after recovery: \(check.name.rawValue)" }
     let when = at.restart == (isInterrupted ? 3 : 2) ? "after an append, a power cut and a second recovery" : "after recovery"
@@ -86,25 +100,25 @@ struct CrashStory {
     private var directories: Set<Int32> = []
     private var partition: Int?
 
-    init(_ point: CrashPoint, _ choice: [UInt8], _ recording: Recording, _ check: CheckResult) {
-      for (index, piece) in point.pieces.enumerated() where Int(choice[index]) != piece.newest {
+    init(_ view: FlyingOperations.View, _ recording: Recording, _ check: CheckResult) {
+      for (index, piece) in view.point.pieces.enumerated() where Int(view.choice[index]) != piece.newest {
         switch piece {
         case .sectors(let file, _, _, _), .size(let file, _): files.insert(Int32(file))
         case .names(let changes, _):
-          for change in changes.dropFirst(Int(choice[index])) { note(change, recording) }
+          for change in changes.dropFirst(Int(view.choice[index])) { note(change, recording) }
         }
       }
       partition = check.divergence?.partition.index
-      for file in recording.filePaths.indices where recording.partition(ofFile: Int32(file)) != nil {
-        let own = recording.partition(ofFile: Int32(file))
-        if partition == nil ? files.isEmpty : own == partition { files.insert(Int32(file)) }
-      }
+      let all = recording.filePaths.indices.map { Int32($0) }
+      if let partition { files.formUnion(all.filter { recording.partition(ofFile: $0) == partition }) }
+      // The engine says itself what keeps it from opening.
+      if files.isEmpty { files = Set(all.filter { check.detail.contains(recording.name($0)) }) }
+      if files.isEmpty { files = Set(all) }
       for file in files { directories.insert(recording.table.parents[Int(recording.filePaths[Int(file)])]) }
     }
 
     private mutating func note(_ change: DiskOperation, _ recording: Recording) {
       if case .create(_, let file) = change { files.insert(file) }
-      directories.formUnion(change.paths)
       for path in change.paths {
         for file in recording.filePaths.indices where recording.filePaths[file] == path { files.insert(Int32(file)) }
       }
@@ -113,34 +127,49 @@ struct CrashStory {
     private func concerns(_ operation: DiskOperation, _ recording: Recording) -> Bool {
       switch operation {
       case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _): files.contains(file)
-      case .makeDirectory(let path), .syncDirectory(let path): directories.contains(path)
+      case .syncDirectory(let path): directories.contains(path)
       case .rename, .unlink:
         operation.paths.contains { path in files.contains { recording.filePaths[Int($0)] == path } }
+      case .makeDirectory: false
       }
     }
 
-    /// What was done before the power cut, in the order of completion; last what was still in flight.
-    func steps(of recording: Recording, upTo end: Int) -> [Step] {
+    /// What was done before the power cut, in the order of completion; last what was still in flight and happened.
+    func steps(of recording: Recording, upTo end: Int, without dropped: Set<Int>) -> [Step] {
       var steps: [Step] = []
       var flying: [Int] = []
+      func step(_ number: Int, _ ending: String) -> Step {
+        let operation = recording.operations[number]
+        return Step(
+          text: recording.text(operation) + ending, operations: 1, file: operation.file,
+          verb: recording.verb(operation) + ending)
+      }
       for event in recording.events[..<end] {
         switch event.what {
         case .submitted(let number): if concerns(recording.operations[number], recording) { flying.append(number) }
         case .completed(let number, let succeeded, let taken):
           guard let place = flying.firstIndex(of: number) else { continue }
           flying.remove(at: place)
-          let ending = recording.ending(of: number, succeeded, taken)
-          steps.append(Step(text: recording.text(recording.operations[number]) + ending, isOperation: true))
+          steps.append(step(number, recording.ending(of: number, succeeded, taken)))
         case .fact(.answered(let n, .acknowledged, let base)):
           let request = recording.requests[n]
           guard partition == nil || partition == request.partition else { continue }
           let offsets = request.count == 1 ? "offset \(base)" : "offsets \(base) ..< \(base + request.count)"
-          steps.append(Step(text: "ACK partition \(request.partition), \(offsets)", isOperation: false))
+          steps.append(Step(text: "ACK partition \(request.partition), \(offsets)"))
         case .fact: break
         }
       }
-      return steps
-        + flying.map { Step(text: recording.text(recording.operations[$0]) + " (in flight)", isOperation: true) }
+      return steps + flying.filter { !dropped.contains($0) }.map { step($0, " (in flight)") }
+    }
+  }
+}
+
+extension DiskOperation {
+  /// The file that it works on; nil for directories and names.
+  fileprivate var file: Int32? {
+    switch self {
+    case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _): file
+    case .makeDirectory, .rename, .unlink, .syncDirectory: nil
     }
   }
 }
@@ -177,6 +206,16 @@ extension Recording {
     if !succeeded { return ": failed" }
     if case .write(_, _, let bytes, _) = operations[number], taken < bytes.count { return ": \(taken) bytes taken" }
     return ""
+  }
+
+  /// What an operation does to the file that was named before.
+  fileprivate func verb(_ operation: DiskOperation) -> String {
+    switch operation {
+    case .write(_, let offset, let bytes, let durable): "write @\(offset)+\(bytes.count)\(durable ? " durable" : "")"
+    case .truncate(_, let size): "truncate to \(size)"
+    case .sync(_, let isFull): isFull ? "fsync" : "fdatasync"
+    default: text(operation)
+    }
   }
 
   func text(_ operation: DiskOperation) -> String {
