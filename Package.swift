@@ -89,7 +89,9 @@ let package = Package(
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests("Exploration", ["Exploration", "LogModel", "Storage", "PartitionEngine", "Defects", "Verification"]),
-    tests("Trials", ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat"]),
+    tests(
+      "Trials",
+      ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

@@ -8,6 +8,11 @@ struct StateJudgement: Sendable {
   var check: CheckResult?
 }
 
+extension CheckResult {
+  /// After which restart it was seen; checks that are of no place say it in their sentence.
+  var restart: Int { divergence?.restart ?? (detail.contains("after restart 2") ? 2 : 1) }
+}
+
 extension Transcript {
   /// Judges what was seen after `history`, which ends with a power cut.
   func judge(_ history: History, clock: (Int) -> Instant, _ contract: Contract) -> StateJudgement {

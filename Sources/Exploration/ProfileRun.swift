@@ -200,7 +200,7 @@ struct ProfileRun: Sendable {
       case .violated:
         result.violatedStates += cases[index].states
         guard let check = verdict.check else { continue }
-        let restart = check.divergence?.restart ?? 1
+        let restart = check.restart
         var best = shown[check.name] ?? (index, restart, 0)
         if restart < best.restart { (best.index, best.restart) = (index, restart) }
         best.states += cases[index].states

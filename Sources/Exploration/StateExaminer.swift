@@ -85,7 +85,7 @@ extension StateExaminer {
     var scene: CrashScene
     var check: CheckResult
 
-    var restart: Int { check.divergence?.restart ?? 1 }
+    var restart: Int { check.restart }
   }
 
   /// - Returns: nil where another check is violated, or the same only after a later restart, or none.

@@ -17,7 +17,7 @@ struct CrashStory {
 
   init(_ scene: CrashScene, _ check: CheckResult) {
     let outer = scene.flying.view(scene.choice)
-    let matter = Matter(outer, scene.recording, check)
+    let matter = Matter(outer, scene.recording, check, upTo: scene.moment)
     var first = Self.merged(matter.steps(of: scene.recording, upTo: scene.moment, without: outer.dropped))
     let losses = Self.losses(outer.point, outer.choice, scene.recording, limit: scene.inner == nil ? 3 : 1)
     var second: [Step] = []
@@ -26,7 +26,7 @@ struct CrashStory {
       let view = scene.flyingInside(inner).view(inner.choice)
       let recording = inner.recovery.recording
       second = Self.merged(
-        Matter(view, recording, check).steps(of: recording, upTo: inner.event, without: view.dropped))
+        Matter(view, recording, check, upTo: inner.event).steps(of: recording, upTo: inner.event, without: view.dropped))
       second.insert(Step(text: "recovery:"), at: 0)
       last = ["power cut inside the recovery"] + Self.losses(view.point, view.choice, recording, limit: 1)
     }
@@ -70,8 +70,10 @@ struct CrashStory {
   }
 
   private static func outcome(_ check: CheckResult, isInterrupted: Bool) -> String {
-    guard let at = check.divergence else { return "after recovery: \(check.name.rawValue)" }
-    let when = at.restart == (isInterrupted ? 3 : 2) ? "after an append, a power cut and a second recovery" : "after recovery"
+    // The look counts restarts by the crashes before it; a refusal by the recoveries that were not cut off.
+    let isSecond = check.restart == (isInterrupted && check.divergence != nil ? 3 : 2)
+    let when = isSecond ? "after an append, a power cut and a second recovery" : "after recovery"
+    guard let at = check.divergence else { return "\(when): \(check.name.rawValue)" }
     return "\(when): \(check.name.rawValue), partition \(at.partition.index), offset \(at.offset)"
   }
 
@@ -100,7 +102,7 @@ struct CrashStory {
     private var directories: Set<Int32> = []
     private var partition: Int?
 
-    init(_ view: FlyingOperations.View, _ recording: Recording, _ check: CheckResult) {
+    init(_ view: FlyingOperations.View, _ recording: Recording, _ check: CheckResult, upTo end: Int) {
       for (index, piece) in view.point.pieces.enumerated() where Int(view.choice[index]) != piece.newest {
         switch piece {
         case .sectors(let file, _, _, _), .size(let file, _): files.insert(Int32(file))
@@ -113,7 +115,7 @@ struct CrashStory {
       if let partition { files.formUnion(all.filter { recording.partition(ofFile: $0) == partition }) }
       // The engine says itself what keeps it from opening.
       if files.isEmpty { files = Set(all.filter { check.detail.contains(recording.name($0)) }) }
-      if files.isEmpty { files = Set(all) }
+      if files.isEmpty, let last = recording.lastFile(upTo: end, without: view.dropped) { files = [last] }
       for file in files { directories.insert(recording.table.parents[Int(recording.filePaths[Int(file)])]) }
     }
 
@@ -161,6 +163,16 @@ struct CrashStory {
       }
       return steps + flying.filter { !dropped.contains($0) }.map { step($0, " (in flight)") }
     }
+  }
+}
+
+extension Recording {
+  /// The file of the last operation that was submitted and happened: one in flight is there because it is needed.
+  fileprivate func lastFile(upTo end: Int, without dropped: Set<Int>) -> Int32? {
+    for event in events[..<end].reversed() {
+      if case .submitted(let number) = event.what, !dropped.contains(number), let file = operations[number].file { return file }
+    }
+    return nil
   }
 }
 

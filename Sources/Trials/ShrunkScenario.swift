@@ -1,5 +1,6 @@
 import Exploration
 import LogModel
+import Storage
 import Verification
 
 /// The scenario file that `shrink` writes: one that `run` or `explore` repeats the violation from.
@@ -35,6 +36,41 @@ public struct ShrunkScenario: Sendable {
     lines += ["    fingerprint: \(CrashStateToken.fingerprint(state.fingerprint))", ""]
     lines += Self.expectation(defect, check)
     text = lines.joined(separator: "\n") + "\n"
+  }
+
+  /// A trial; beside it the sound engine, where that held.
+  public init(_ result: TrialShrinker.Result, story: [String]) {
+    let spec = result.spec
+    name = Self.slug("shrunk-\(spec.defect)-\(result.check.name.rawValue)")
+    let culprit = spec.defect == "none" ? "The sound engine" : "Defect \(spec.defect)"
+    var lines = Self.head(name, "\(culprit): \(result.check.name.rawValue) is violated", story)
+    let defects = spec.defect != "none" && result.soundVerdict == .held ? "\(spec.defect), none" : spec.defect
+    lines += [
+      "seed: \(spec.seed)", "",
+      "workload:", "  topic: \(Self.quoted(spec.topic))", "  producers: \(spec.producers)", "  batch: \(spec.batch)",
+      "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",
+      "matrix:", "  messages: [\(spec.messages)]", "  partitions: [\(spec.partitions)]", "  sync: [\(spec.sync)]",
+      "  recovery: [\(spec.recovery.rawValue)]", "  crash: [\(spec.crash.rawValue)]", "  crash-at: [\(Self.text(spec.crashAt))]",
+    ]
+    // Without a storage of its own the command line decides.
+    if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
+    if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
+    lines += ["  defect: [\(defects)]", ""]
+    if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }
+    text = (lines + Self.expectation(spec.defect, result.check)).joined(separator: "\n") + "\n"
+  }
+
+  private static func text(_ crash: CrashPoint) -> String {
+    switch crash {
+    case .end: "end"
+    case .percent(let n): "\(n)%"
+    case .messages(let n): "\(n)"
+    }
+  }
+
+  private static func text(_ fault: FaultSpec) -> String {
+    let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+    return "  - \(fault.kind)" + (parameters.isEmpty ? "" : ": { \(parameters.joined(separator: ", ")) }")
   }
 
   private static func head(_ name: String, _ title: String, _ story: [String]) -> [String] {

@@ -24,7 +24,9 @@ struct ShrinkCommand: ParsableCommand {
   var overwrite = false
   @Option(help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
   var deadline = "5m"
-  @Option(help: "Threads.")
+  @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
+  var dir: String?
+  @Option(help: "Threads, of crash states.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
   func validate() throws {
@@ -90,7 +92,51 @@ struct ShrinkCommand: ParsableCommand {
   }
 
   private func trial() -> Shrunk {
-    fail("trials are shrunk by the next commit", ExitStatus.internalError)
+    let spec: TrialSpec
+    do throws(Token.Failure) { spec = try Token.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
+    let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
+    let trace = NSTemporaryDirectory() + "/tornlog-shrink-\(getpid())"
+    defer { unlink(trace) }
+    do {
+      let result = try TrialShrinker.shrink(
+        spec, run: { try single($0) }, shouldStop: stopper(), progress: { progress.say($0) })
+      if Interruption.isRequested { throw TrialShrinkError.interrupted }
+      var traced = result.spec
+      traced.traceTo = trace
+      _ = try single(traced)
+      let story = TrialStory.lines(result, trace: trace)
+      return Shrunk(
+        scenario: ShrunkScenario(result, story: story), lines: lines(result, story), command: "run",
+        isSmallest: result.isSmallest)
+    } catch TrialShrinkError.interrupted {
+      fail("interrupted; nothing written", ExitStatus.interrupted)
+    } catch let error as TrialShrinkError {
+      fail("\(error)", ExitStatus.unknown)
+    } catch let error as TrialError {
+      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
+    } catch {
+      fail("internal error: \(error)", ExitStatus.internalError)
+    }
+  }
+
+  /// One trial in a worker of its own.
+  private func single(_ spec: TrialSpec) throws -> TrialResult {
+    let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
+    let plan = RunPlan(
+      trials: [planned], jobs: 1, directory: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp", keep: .never,
+      failFast: false, deadline: nil, executable: "/proc/self/exe")
+    let description = try Preflight.examine(plan, seed: spec.seed)
+    var found: TrialResult?
+    _ = try Run(plan) { event in if case .trialFinished(_, let result) = event { found = result } }
+      .execute(description.run, notices: description.notices)
+    guard let found else { throw TrialShrinkError.interrupted }
+    return found
+  }
+
+  private func lines(_ result: TrialShrinker.Result, _ story: [String]) -> [String] {
+    var lines = ["VIOLATED \(result.check.name.rawValue), after \(result.runs) trials", "  \(result.check.detail)"]
+    if let sound = result.soundVerdict { lines.append("  with the defect switched off: \(sound.rawValue)") }
+    return lines + [""] + story.map { "  \($0)" } + ["", "reproduce: tornlog reproduce \(Token.encode(result.spec))"]
   }
 }
 
