@@ -44,6 +44,7 @@ public struct CrashStateShrinker {
     guard replay.verdict == .violated, let check = replay.check?.name else { throw .nothingToShrink(replay.verdict) }
     var shrinker = CrashStateShrinker(
       shouldStop: shouldStop, progress: progress, jobs: jobs, check: check, state: state)
+    shrinker.startSmall()
     shrinker.reduceAll()
     shrinker.weaken()
     let sound = shrinker.soundVerdict()
@@ -63,6 +64,19 @@ public struct CrashStateShrinker {
   }
 
   // MARK: The search
+
+  /// Most violations show in a handful of messages: the smallest workloads of all come first, since a large one that shows
+  /// nothing costs more than all of these.
+  private mutating func startSmall() {
+    let tiny = WorkloadSize.tiny(state.workload)
+    let depths = state.depth > 1 ? [1, state.depth] : [1]
+    for (index, workload) in tiny.enumerated() {
+      for depth in depths {
+        let label = "\(workload.messages) messages, \(workload.partitions) partitions, mishaps \(workload.mishaps)"
+        if attempt(workload, depth: depth, label, left: (tiny.count - index) * depths.count) { return }
+      }
+    }
+  }
 
   /// Until a whole pass has found nothing smaller.
   private mutating func reduceAll() {
@@ -157,14 +171,7 @@ struct WorkloadSize: Sendable {
     number("partitions", \.partitions, [1, 2, 3, 6, 12]), number("producers", \.producers, [1, 2, 3, 6, 12, 24]),
     WorkloadSize(
       name: "mishaps", text: { "\($0.mishaps)" },
-      smaller: { workload in
-        // One kind of them, as early as it can be.
-        let m = workload.mishaps
-        var simpler = m == .none ? [] : [Mishaps.none]
-        if m.failingSync > 0 { simpler += (1...m.failingSync).map { Mishaps(failingSync: $0) } }
-        if m.shortWriteEvery > 0 { simpler += (1...m.shortWriteEvery).map { Mishaps(shortWriteEvery: $0) } }
-        return simpler.prefix { $0 != m }.map { workload.with(\.mishaps, $0) }
-      }),
+      smaller: { workload in simplerMishaps(workload.mishaps).map { workload.with(\.mishaps, $0) } }),
     flag("commits of consumer offsets", \.commitsOffsets),
     number("messages", \.messages, [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 256, 512, 1024]),
     number("messages a batch", \.messagesPerBatch, [1, 2, 3, 4, 8, 16, 32]),
@@ -176,6 +183,31 @@ struct WorkloadSize: Sendable {
         [1 << 20, 64 << 10, 32 << 10].filter { $0 > workload.segmentBytes }.map { workload.with(\.segmentBytes, $0) }
       }),
   ]
+
+  /// One producer and up to twelve messages; batches and messages as large as they are.
+  static func tiny(_ workload: ExplorationWorkload) -> [ExplorationWorkload] {
+    var tiny: [ExplorationWorkload] = []
+    for messages in [1, 2, 3, 4, 6, 8, 12] where messages < workload.messages {
+      for partitions in [1, 2] where partitions <= min(messages, workload.partitions) {
+        for mishaps in simplerMishaps(workload.mishaps) + [workload.mishaps] {
+          var other = workload
+          (other.messages, other.partitions, other.producers, other.mishaps) = (messages, partitions, 1, mishaps)
+          other.commitsOffsets = false
+          tiny.append(other)
+        }
+      }
+    }
+    return tiny
+  }
+
+  /// None, then one kind of them, as early as it can be.
+  private static func simplerMishaps(_ mishaps: Mishaps) -> [Mishaps] {
+    if mishaps == .none { return [] }
+    var simpler = [Mishaps.none]
+    if mishaps.failingSync > 0 { simpler += (1...mishaps.failingSync).map { Mishaps(failingSync: $0) } }
+    if mishaps.shortWriteEvery > 0 { simpler += (1...mishaps.shortWriteEvery).map { Mishaps(shortWriteEvery: $0) } }
+    return Array(simpler.prefix { $0 != mishaps })
+  }
 
   private static func number(
     _ name: String, _ path: any WritableKeyPath<ExplorationWorkload, Int> & Sendable, _ steps: [Int]

@@ -8,29 +8,38 @@ import Verification
 /// A defect, and where it shows in a small workload.
 struct Specimen: CustomTestStringConvertible, Sendable {
   var id: String
+  var check: CheckName
   var profile = CrashProfile.raw512
-  var mishaps = false
-  var messages = 18
+  var mishaps = Mishaps.none
   var depth = 1
 
   var testDescription: String { id }
 
   static let all = [
-    Specimen(id: "A4"), Specimen(id: "H3"), Specimen(id: "R1"), Specimen(id: "P1", profile: .posixMinimal),
-    Specimen(id: "P2", mishaps: true, messages: 36), Specimen(id: "P3", profile: .ext4Writeback, messages: 60),
-    Specimen(id: "P7", depth: 2), Specimen(id: "P8", mishaps: true, messages: 36), Specimen(id: "C8"),
+    Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H3", check: .recoveryCompletes),
+    Specimen(id: "R1", check: .noAcknowledgedLoss), Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
+    Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
+    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
+    Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 2)),
+    Specimen(id: "C8", check: .noDuplicates),
   ]
 
   func options(seed: UInt64) -> ExplorationOptions {
     var options = ExplorationOptions()
-    options.workload.messages = messages
-    options.workload.mishaps = mishaps ? .usual : .none
+    (options.workload.messages, options.workload.partitions, options.workload.producers) = (6, 2, 2)
+    options.workload.mishaps = mishaps
     options.workload.seed = seed
     options.profiles = [profile]
-    (options.statesPerPoint, options.samples, options.bound) = (64, 8, 2)
+    (options.statesPerPoint, options.samples, options.bound) = (32, 4, 2)
     (options.seed, options.jobs, options.depth) = (seed, 2, depth)
     options.defect = Defect(id: id)
     return options
+  }
+
+  /// What exploration finds of the check.
+  func found(seed: UInt64) throws -> CrashState {
+    let findings = try Exploration(options(seed: seed)).run().findings
+    return try #require(findings.first { $0.violation.check == check }?.violation.state)
   }
 }
 
@@ -38,10 +47,9 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   @Test(arguments: Specimen.all) func twoSeedsShrinkToTheSameStoryOfTenOperationsAtMost(specimen: Specimen) throws {
     var stories: [[String]] = []
     for seed: UInt64 in [1, 7] {
-      let found = try #require(Exploration(specimen.options(seed: seed)).run().findings.first)
-      let result = try CrashStateShrinker.shrink(found.violation.state, jobs: 2)
+      let result = try CrashStateShrinker.shrink(try specimen.found(seed: seed), jobs: 2)
       #expect(result.isSmallest)
-      #expect(result.replay.check?.name == found.violation.check)
+      #expect(result.replay.check?.name == specimen.check)
       #expect(result.state.workload.seed == seed)
       #expect(result.replay.story.count <= 10)
       #expect(result.replay.storyIsWhole && (1...10).contains(result.replay.storyOperations), "\(result.replay.story)")
@@ -55,7 +63,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   /// put before it.
   @Test(arguments: ["A4", "C8", "H3"]) func withTheDefectSwitchedOffTheSameStateIsHeld(id: String) throws {
     let specimen = try #require(Specimen.all.first { $0.id == id })
-    var state = try #require(Exploration(specimen.options(seed: 1)).run().findings.first).violation.state
+    var state = try specimen.found(seed: 1)
     #expect(try StateReplay(state).verdict == .violated)
     state.defect = nil
     #expect(try StateReplay(state).verdict == .held)
@@ -63,14 +71,14 @@ struct Specimen: CustomTestStringConvertible, Sendable {
 
   @Test func theSoundEngineHasNothingToShrink() throws {
     let specimen = try #require(Specimen.all.first { $0.id == "C8" })
-    var state = try #require(Exploration(specimen.options(seed: 1)).run().findings.first).violation.state
+    var state = try specimen.found(seed: 1)
     state.defect = nil
     #expect(throws: ExplorationError.nothingToShrink(.held)) { try CrashStateShrinker.shrink(state, jobs: 1) }
   }
 
   @Test func aSearchThatIsStoppedSaysSo() throws {
     let specimen = try #require(Specimen.all.first { $0.id == "C8" })
-    let state = try #require(Exploration(specimen.options(seed: 1)).run().findings.first).violation.state
+    let state = try specimen.found(seed: 1)
     var asked = 0
     let result = try CrashStateShrinker.shrink(state, jobs: 1, shouldStop: { asked += 1; return asked > 2 })
     #expect(!result.isSmallest && result.candidates == 2)
