@@ -20,7 +20,7 @@ extension CommandLineTests {
       let token = try await finding(scratch)
       let again = try await tornlog("reproduce", token)
       #expect(again.code == 1 && again.out.contains("violated no-duplicates"), "\(again)")
-      #expect(again.out.contains("first divergent offset: partition") && again.out.contains("ACK request"), "\(again)")
+      #expect(again.out.contains("first divergent offset: partition") && again.out.contains("timeline"), "\(again)")
 
       let file = scratch.path("small.yaml")
       let shrunk = try await tornlog("shrink", token, "--output", file)

@@ -12,6 +12,9 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   var profile = CrashProfile.raw512
   var mishaps = Mishaps.none
   var depth = 1
+  var producers = 2
+  /// Of each crash point.
+  var states = 32
 
   var testDescription: String { id }
 
@@ -19,18 +22,19 @@ struct Specimen: CustomTestStringConvertible, Sendable {
     Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H3", check: .recoveryCompletes),
     Specimen(id: "R1", check: .noAcknowledgedLoss), Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
     Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
-    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
-    Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 2)),
+    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
+    Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 1)),
     Specimen(id: "C8", check: .noDuplicates),
   ]
 
   func options(seed: UInt64) -> ExplorationOptions {
     var options = ExplorationOptions()
-    (options.workload.messages, options.workload.partitions, options.workload.producers) = (6, 2, 2)
+    (options.workload.messages, options.workload.partitions, options.workload.producers) = (6, 2, producers)
+    if producers == 1 { options.workload.messagesPerBatch = 1 }
     options.workload.mishaps = mishaps
     options.workload.seed = seed
     options.profiles = [profile]
-    (options.statesPerPoint, options.samples, options.bound) = (32, 4, 2)
+    (options.statesPerPoint, options.samples, options.bound) = (states, 4, 2)
     (options.seed, options.jobs, options.depth) = (seed, 2, depth)
     options.defect = Defect(id: id)
     return options
