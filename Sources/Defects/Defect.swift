@@ -28,7 +28,7 @@ public struct Defect: Sendable {
   public func layer(on base: any Storage) -> any Storage { wrap(base) }
 
   /// In the order of DEFECTS.md.
-  public static let all: [Defect] = chronik + streamhouse + seam + planted
+  public static let all: [Defect] = chronik + streamhouse + seam + commits + planted
 
   /// A defect that is nothing but a layer.
   init(

@@ -175,6 +175,10 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case stateDoesNotFit(String)
   /// A state that violates nothing, or leaves no verdict.
   case nothingToShrink(Verdict)
+  /// The engine's source is not where this program was built from.
+  case noSources(String)
+  /// A case of the error matrix, or a schedule, that cannot be read.
+  case unknownCase(String)
 
   public var description: String {
     switch self {
@@ -186,6 +190,9 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.all.map(\.name).joined(separator: ", ")), all"
+    case .noSources(let folder):
+      "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
+    case .unknownCase(let text): "`\(text)` is no case: copy the line that the report prints"
     }
   }
 }

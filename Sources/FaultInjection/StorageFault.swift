@@ -187,7 +187,8 @@ extension StorageFault {
     switch self {
     case .tornWrite, .shortWrite, .silentNoSpace, .lostWrite, .misdirectedWrite: [.write]
     case .bitFlip, .latentSectorError: [.read, .write]
-    case .noSpace, .quotaExceeded: [.write, .open, .makeDirectory, .rename]
+    // `man 2 fsync`: where blocks are allocated late, it is the sync that finds none.
+    case .noSpace, .quotaExceeded: [.write, .open, .makeDirectory, .rename, .sync, .syncDirectory]
     case .syncFailure: [.sync, .syncDirectory, .write]
     case .staleRead: [.read]
     case .interrupted, .tryAgain, .ioError, .permissionDenied, .stall, .readOnly, .crash:

@@ -21,8 +21,8 @@ protocol CompletionSource: AnyObject {
 /// there, so that every producer that is ready puts its batch into the commit first. When the queue is dry again,
 /// all that was prepared is submitted in one call.
 ///
-/// In a simulation the same loop is drained by hand: the seed picks the next job, and time is virtual, moving on
-/// only when nothing is left to do at the present moment.
+/// In a simulation the same loop is drained by hand: the seed, or a `ScheduleChooser`, picks the next job, and time is
+/// virtual, moving on only when nothing is left to do at the present moment.
 public final class EventLoop: TaskExecutor, @unchecked Sendable {
   // All state but `outside` belongs to the thread inside `run`; `enqueue` tells that thread by `owner`.
 
@@ -50,6 +50,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private struct Simulation {
     var random: SeededGenerator
     var now: Instant
+    var chooser: (any ScheduleChooser)?
   }
 
   /// A loop on the machine's clock.
@@ -60,6 +61,12 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   /// A loop in virtual time, whose schedule follows from `seed`, and whose clock begins at `start`.
   public init(simulatedWithSeed seed: UInt64, startingAt start: Instant = Instant(nanoseconds: 0)) {
     simulation = Simulation(random: SeededGenerator(seed: seed, stream: "schedule"), now: start)
+    reserve()
+  }
+
+  /// A loop in virtual time, whose schedule `chooser` decides.
+  public init(scheduledBy chooser: any ScheduleChooser, startingAt start: Instant = Instant(nanoseconds: 0)) {
+    simulation = Simulation(random: SeededGenerator(seed: 0), now: start, chooser: chooser)
     reserve()
   }
 
@@ -265,6 +272,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private func simulateStep() -> Bool {
     takeOutsideJobs()
     if !turns.isEmpty { releaseTurns() }
+    if let chooser = simulation?.chooser { return chosenStep(chooser) }
     if !ready.isEmpty {
       // Sometimes the commit loops run before every producer is through: a schedule that real threads allow.
       if !idle.isEmpty, simulation!.random.chance(1, in: 16) { releaseIdle() }
@@ -288,4 +296,43 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     fireTimers(at: simulation!.now)
     return true
   }
+
+  // MARK: Chosen schedules
+
+  /// How far apart two timers may be due for a chooser to change their order.
+  private static let timerWindow = Duration.milliseconds(5)
+  private static let mostTimers = 4
+
+  /// The default order is that of arrival, and of time. Every other one could have happened: jobs of different tasks know no
+  /// order; a timer may fire late, and a device may take longer.
+  private func chosenStep(_ chooser: any ScheduleChooser) -> Bool {
+    if !ready.isEmpty {
+      // The last possibility: commit loops run before every producer is through.
+      let count = ready.count + (idle.isEmpty ? 0 : 1)
+      let pick = count == 1 ? 0 : chooser.choose(count)
+      if pick == ready.count { releaseIdle() } else { ready.remove(at: pick).runSynchronously(on: asUnownedTaskExecutor()) }
+      return true
+    }
+    if !idle.isEmpty {
+      releaseIdle()
+      return true
+    }
+    if !leisure.isEmpty {
+      enjoyLeisure()
+      return true
+    }
+    guard let first = timers.last?.due else { return false }
+    let near = timers.suffix(Self.mostTimers).count { $0.due - first <= Self.timerWindow }
+    let timer = timers.remove(at: timers.count - 1 - (near == 1 ? 0 : chooser.choose(near)))
+    simulation!.now = max(simulation!.now, timer.due)
+    timer.action.resume()
+    return true
+  }
+}
+
+/// Decides what happens next in a simulation, wherever several things may.
+public protocol ScheduleChooser: AnyObject {
+  /// - Parameter count: how many possibilities there are, at least 2.
+  /// - Returns: one of them, from 0, which is the default order.
+  func choose(_ count: Int) -> Int
 }

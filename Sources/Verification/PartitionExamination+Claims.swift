@@ -166,7 +166,8 @@ extension PartitionExamination {
       // Of damage that touched nobody knows what, only what is served behind it testifies.
       if duty.base < served.end { somethingIsMissing = true }
       guard duty.isDamaged, duty.reportableDamage >= 0 else { continue }
-      let from = duty.base &+ Int64(missing)
+      // What was deleted on request is nobody's loss, damaged or not.
+      let from = max(duty.base &+ Int64(missing), partition.trimmedBefore.rawValue)
       guard let at = reports.firstUncovered(from, duty.base &+ Int64(operation(place).count)) else { continue }
       guard isReportOwed(place) else {
         ledger.remark(.damageReported) {

@@ -8,6 +8,7 @@ public struct Refusals: Hashable, Sendable {
   /// Interruptions (EINTR, EAGAIN: nothing has happened, try again) within one request that count as a refusal.
   static let patience = 32
 
+  private var whole: Set<Int> = []
   private var refused: [Int: [Instant]] = [:]
   private var interrupted: [Int: [Instant]] = [:]
 
@@ -21,6 +22,9 @@ public struct Refusals: Hashable, Sendable {
     }
     if isInterruption { insert(&interrupted) } else { insert(&refused) }
   }
+
+  /// In all of `incarnation` refusing is as good as going on: for searches that let any operation fail.
+  public mutating func note(wholeOf incarnation: Int) { whole.insert(incarnation) }
 
   private static func firstIndex(_ instants: [Instant], from instant: Instant) -> Int {
     var (low, high) = (0, instants.count)
@@ -37,6 +41,7 @@ public struct Refusals: Hashable, Sendable {
   }
 
   func excuses(_ operation: Operation, createdBy creation: Creation) -> Bool {
+    if whole.contains(operation.incarnation) { return true }
     if refused.isEmpty && interrupted.isEmpty { return false }
     if creation.outcome != .acknowledged,
       Self.count(refused[creation.incarnation], Instant(nanoseconds: .min), creation.answeredAt) > 0

@@ -10,11 +10,16 @@ public struct LogParts: Sendable {
   public var planner: any FetchPlanning
   public var handover: any RecoveredTailHandling
   public var fencing: any CommitFencing
+  public var failedCommits: any FailedCommitHandling
+  public var answering: any CommitAnswering
+  public var coverage: any SyncCoverage
 
   public init(
     validator: any BatchValidating = ChecksumValidator(), stepper: any BatchStepping = LengthStepper(),
     watermarks: any WatermarkRestoring = ScannedWatermarks(), planner: any FetchPlanning = IndexedFetchPlanner(),
-    handover: any RecoveredTailHandling = LeaveTailInPlace(), fencing: any CommitFencing = FenceChecked()
+    handover: any RecoveredTailHandling = LeaveTailInPlace(), fencing: any CommitFencing = FenceChecked(),
+    failedCommits: any FailedCommitHandling = SealAndTell(), answering: any CommitAnswering = AnswerWhatWasWritten(),
+    coverage: any SyncCoverage = CoveredAtSubmission()
   ) {
     self.validator = validator
     self.stepper = stepper
@@ -22,6 +27,9 @@ public struct LogParts: Sendable {
     self.planner = planner
     self.handover = handover
     self.fencing = fencing
+    self.failedCommits = failedCommits
+    self.answering = answering
+    self.coverage = coverage
   }
 }
 
@@ -136,4 +144,45 @@ public protocol CommitFencing: Sendable {
 public struct FenceChecked: CommitFencing {
   public init() {}
   public func mayAcknowledge(_ fence: any WriterFence) async throws(StorageError) -> Bool { try await fence.isCurrent() }
+}
+
+/// Decides what becomes of a segment, and of the producers, when a commit has failed.
+public protocol FailedCommitHandling: Sendable {
+  /// Whether nothing more is written to a segment in which a write has failed: what that left there, nobody knows.
+  var sealsSegment: Bool { get }
+  /// What the producers of the commit are told.
+  func answer(to failure: LogError) -> LogError
+}
+
+public struct SealAndTell: FailedCommitHandling {
+  public init() {}
+  public var sealsSegment: Bool { true }
+  public func answer(to failure: LogError) -> LogError { failure }
+}
+
+/// Told when a commit has been written and its producers have been answered.
+public protocol CommitAnswering: Sendable {
+  /// - Parameters:
+  ///   - queued: the appends that were encoded after the commit had been sealed.
+  ///   - end: the offset after the commit's last message.
+  func written(_ queued: QueuedAppends, end: Offset)
+}
+
+public struct AnswerWhatWasWritten: CommitAnswering {
+  public init() {}
+  public func written(_ queued: QueuedAppends, end: Offset) {}
+}
+
+/// Decides what a sync that has succeeded has made durable.
+public protocol SyncCoverage: Sendable {
+  /// - Parameters:
+  ///   - submitted: the high watermark when the sync was submitted.
+  ///   - completed: the high watermark when it had completed.
+  func durableEnd(submitted: Offset, completed: Offset) -> Offset
+}
+
+/// `man 2 fsync` speaks of what had been written when it was called.
+public struct CoveredAtSubmission: SyncCoverage {
+  public init() {}
+  public func durableEnd(submitted: Offset, completed: Offset) -> Offset { submitted }
 }

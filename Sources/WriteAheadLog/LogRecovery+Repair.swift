@@ -88,7 +88,8 @@ extension LogRecovery {
       segment.index.truncate(at: gap.position)
       scanned[last].hasGarbage = true
     }
-    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+    // Under `never` too: what a consumer has missed once must not come back.
+    try await storage.syncDirectory(directory)
     try await removeHeadless()
   }
 
@@ -188,11 +189,10 @@ extension LogRecovery {
     guard let last = scanned.last else { return }
     let file = try await storage.open(last.segment.path, [.write])
     do throws(StorageError) {
-      if last.size != last.segment.dataEnd, !last.isUnreadable(from: last.segment.dataEnd) {
-        try await storage.truncate(file, to: last.segment.dataEnd)
-      }
-      // Under `never` what an earlier policy has promised is kept too.
-      if policy != .never || !last.segment.header.isNeverSynced {
+      let isCut = last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
+      if isCut { try await storage.truncate(file, to: last.segment.dataEnd) }
+      // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
+      if policy != .never || !last.segment.header.isNeverSynced || isCut {
         do throws(StorageError) { try await storage.sync(file, .all) } catch {
           // The next sync of these pages may succeed without having written them: they go to others.
           try await rewrite(last.segment.path)

@@ -56,7 +56,7 @@ extension PartitionLog {
     filling.batches.append(
       Commit.Pending(
         start: filling.used, length: header.length, recordCount: header.recordCount, time: header.time, header: nil,
-        waiter: nil))
+        waiter: nil, isRequeued: true))
     filling.used += header.length
   }
 

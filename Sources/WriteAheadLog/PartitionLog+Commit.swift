@@ -18,7 +18,7 @@ extension PartitionLog {
     /// A poisoned segment that it has been tried to replace.
     var replaced: Segment?
     while true {
-      if roomWaiters.isEmpty, filling.batches.allSatisfy({ $0.waiter == nil }) {
+      if roomWaiters.isEmpty, filling.batches.allSatisfy(\.isRequeued) {
         if lifecycle != .open { break }
         if let last = segments.last, last.isPoisoned, replaced !== last {
           // The head of a new segment testifies to what the failed sync covered: if a power loss takes it, recovery
@@ -63,7 +63,7 @@ extension PartitionLog {
       do throws(LogError) {
         try await writeFully(commit, bytes, to: segment, at: position)
       } catch {
-        segment.isSealed = true
+        if parts.failedCommits.sealsSegment { segment.isSealed = true } else { segment.writePosition = position + Int64(bytes) }
         throw error
       }
       // A sync of this file failed meanwhile: it cannot be made durable any more, so nothing in it is acknowledged.
@@ -78,7 +78,7 @@ extension PartitionLog {
       startPreallocation(segment)
     } catch {
       assignedOffset = first
-      commit.failure = error
+      commit.failure = parts.failedCommits.answer(to: error)
       if commit.isRecent { recent.removeAll() }
       commit.isRecent = true  // and never will be, though the loop may not have had the leisure yet
       for batch in commit.batches { batch.waiter?.resume(returning: Commit.refusal) }
@@ -130,6 +130,7 @@ extension PartitionLog {
     for batch in commit.batches {
       if let header = batch.header { batch.waiter?.resume(returning: header.baseOffset.rawValue) }
     }
+    parts.answering.written(QueuedAppends(commit: filling), end: assignedOffset)
   }
 
   /// Copies the commit to the newest batches, normally while it is being written. Nobody sees them before they are

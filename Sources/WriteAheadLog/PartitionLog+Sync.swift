@@ -38,12 +38,13 @@ extension PartitionLog {
     guard unsyncedSince != nil else { return }
     unsyncedSince = nil
     guard let segment = segments.last, let writer = segment.writer else { return }
-    let covered = highWatermark
+    var covered = highWatermark
     if !segment.isPoisoned {
       syncIdle.shut()
       segment.unsyncedBytes = 0
       do throws(StorageError) {
         try await storage.sync(writer, .data)
+        covered = parts.coverage.durableEnd(submitted: covered, completed: highWatermark)
       } catch {
         segment.isPoisoned = true
         syncFailure = syncFailure ?? error

@@ -60,6 +60,8 @@ final class Commit: @unchecked Sendable {
     var header: BatchHeader?
     /// Answered with the base offset, or with `refusal`; the reason is the commit's `failure`.
     var waiter: UnsafeContinuation<Int64, Never>?
+    /// Recovery has put it here: no reason to commit by itself.
+    var isRequeued = false
   }
 
   static let refusal: Int64 = -1
@@ -82,4 +84,21 @@ final class Commit: @unchecked Sendable {
     isRecent = true
     batches.removeAll(keepingCapacity: true)
   }
+}
+
+/// Appends that wait for the next commit, as `CommitAnswering` sees them.
+public struct QueuedAppends {
+  let commit: Commit
+
+  /// Messages of each append, in the order of their offsets.
+  public var recordCounts: [Int] { commit.batches.map(\.recordCount) }
+
+  /// Answers append `index` with `offset`; it stays in the queue.
+  public func answer(_ index: Int, with offset: Offset) {
+    commit.batches[index].waiter?.resume(returning: offset.rawValue)
+    commit.batches[index].waiter = nil
+  }
+
+  /// Takes all of them out of the queue.
+  public func clear() { commit.reset() }
 }

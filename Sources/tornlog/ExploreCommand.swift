@@ -4,6 +4,7 @@ import Defects
 import Exploration
 import Foundation
 import LogModel
+import Reporting
 import Verification
 
 struct ExploreCommand: ParsableCommand {
@@ -46,6 +47,7 @@ struct ExploreCommand: ParsableCommand {
   var seed: UInt64?
   @Option(help: "Threads.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
+  @OptionGroup var searches: ExploreSearches
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
@@ -53,6 +55,12 @@ struct ExploreCommand: ParsableCommand {
   var verbose = false
 
   func run() throws {
+    if searches.errors || searches.schedules {
+      guard paths.isEmpty, expression == nil, tags.isEmpty else {
+        throw ValidationError("--errors and --schedules bring scenarios of their own (--scenario NAME): no PATH, -k or -t")
+      }
+      return try search()
+    }
     if reference {
       guard paths.isEmpty, expression == nil, tags.isEmpty else {
         throw ValidationError("--reference and scenarios: one or the other; PATH, -k and -t are of scenarios")
@@ -96,14 +104,35 @@ struct ExploreCommand: ParsableCommand {
       // Every life gives back what it had: memory that goes to the kernel and comes back costs a fifth of a state.
       tl_keep_freed_memory()
       let result = exploration.run { note($0) }
-      write(result)
-      switch result.verdict {
-      case .held: return
-      case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
-      case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
-      }
+      write(lines: result.text, result.figures)
+      finish(result.verdict)
     } catch {
       fail("\(error)", error.exitCode)
+    }
+  }
+
+  /// The searches that are not over crash states.
+  private func search() throws {
+    guard jobs > 0 else { throw ValidationError("--jobs \(jobs): 1 or more") }
+    var wrong: Defect?
+    if let defect {
+      guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
+      wrong = found
+    }
+    do {
+      guard let found = try searches.run(defect: wrong, jobs: jobs, seed: seed ?? 1, note: { note($0) }) else { return }
+      write(found.text, json: found.json)
+      finish(found.verdict)
+    } catch let error as ExplorationError {
+      fail("\(error)", error.exitCode)
+    }
+  }
+
+  private func finish(_ verdict: Verdict) {
+    switch verdict {
+    case .held: return
+    case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
+    case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
     }
   }
 
@@ -117,20 +146,20 @@ struct ExploreCommand: ParsableCommand {
     do { return try ExplorationDocument(figures).text() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
   }
 
-  func write(_ result: ExplorationReport) { write(lines: result.text, result.figures) }
-
   /// To each of the reports that were asked for.
-  func write(lines: [String], _ figures: ExplorationReport.Figures) {
+  func write(lines: [String], _ figures: ExplorationReport.Figures) { write(lines, json: Self.json(figures)) }
+
+  private func write(_ lines: [String], json: String) {
     for target in report {
       switch target {
       case "terminal": Console.print(lines)
-      case "json": Console.print([Self.json(figures)])
+      case "json": Console.print([json])
       default:
         guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else {
           fail("--report \(target): terminal, json or json=PATH", ExitStatus.usage)
         }
-        do { try Data((Self.json(figures) + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-          fail("\(path): \(error)", ExitStatus.unavailable)
+        do throws(ReportError) { try AtomicFileSink(path: path).write(json + "\n") } catch {
+          fail("\(error)", ExitStatus.unavailable)
         }
       }
     }

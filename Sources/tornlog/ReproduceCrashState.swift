@@ -2,6 +2,7 @@ import ArgumentParser
 import Exploration
 import Foundation
 import LogModel
+import Reporting
 import Verification
 
 /// `reproduce` for tokens of crash states.
@@ -18,8 +19,8 @@ enum ReproduceCrashState {
     Console.print(lines(replay, isVerbose: isVerbose))
     if let trace {
       let text = replay.timeline.joined(separator: "\n") + "\n"
-      do { try Data(text.utf8).write(to: URL(fileURLWithPath: trace), options: .atomic) } catch {
-        fail("\(trace) cannot be written: \(error.localizedDescription)", ExitStatus.unavailable)
+      do throws(ReportError) { try AtomicFileSink(path: trace).write(text) } catch {
+        fail("\(error)", ExitStatus.unavailable)
       }
       Console.print(["the whole timeline: \(trace)"])
     }

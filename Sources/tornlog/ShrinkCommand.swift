@@ -146,6 +146,8 @@ extension ExplorationError {
     case .unknownProfile: ExitStatus.usage
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
     case .nothingToShrink: ExitStatus.unknown
+    case .unknownCase: ExitStatus.usage
+    case .noSources: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
     }
   }
@@ -177,8 +179,8 @@ struct ShrunkFile {
   }
 
   func write(_ scenario: ShrunkScenario) {
-    do { try Data(scenario.text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-      fail("\(path) cannot be written: \(error.localizedDescription)", ExitStatus.unavailable)
+    do throws(ReportError) { try AtomicFileSink(path: path).write(scenario.text) } catch {
+      fail("\(error)", ExitStatus.unavailable)
     }
   }
 }

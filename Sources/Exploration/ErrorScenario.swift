@@ -1,0 +1,120 @@
+import FaultInjection
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// A situation in which operations are made to fail: what is on the disk, and how the engine is set up.
+public struct ErrorScenario: Sendable, CustomStringConvertible {
+  /// How the life under errors goes on once the engine has opened.
+  enum Course: Sendable {
+    /// Requests, fetches, retention; then the fault is lifted, everything is looked at, and the power goes.
+    case work
+    /// The engine is closed while the fault lasts, and the power goes.
+    case close
+  }
+
+  public var name: String
+  /// What is on the disk when the engine is opened under errors.
+  public var summary: String
+  var workload: ExplorationWorkload
+  var recovery: RecoveryPolicy
+  var course: Course
+  /// A lease in place of the lock.
+  var leases: Bool
+  /// Sync policy of the life before, where that is another.
+  var earlierPolicy: SyncPolicy?
+  /// Lives before the one under errors, and what happened to the disk after them.
+  var past: [PastLife]
+
+  /// An earlier life without errors.
+  struct PastLife: Sendable {
+    var ending: CrashKind
+    /// What no sync had covered had been written back by itself before the power went.
+    var isWrittenBack = false
+    /// Nil: it only opens and closes again.
+    var batches: Int?
+    var harm: [Harm] = []
+  }
+
+  /// What happened to files at rest.
+  enum Harm: Hashable, Sendable {
+    /// A bit of the partition's message turns over.
+    case flip(partition: Int, message: Int)
+    /// A crash has left a segment that was just being created: a name behind all others with so many bytes of nothing. Of an
+    /// older epoch than the newest segment it is a fenced writer's.
+    case blankSegment(partition: Int, bytes: Int, epoch: Int)
+    /// The same among the metadata.
+    case blankMetadata(bytes: Int, epoch: Int)
+    /// A bit of one metadata copy's first record turns over.
+    case metadata(copy: Int)
+    /// The head of one metadata copy's first segment is gone.
+    case metadataHead(copy: Int)
+    /// The first sectors of one metadata copy cannot be read.
+    case unreadableMetadata(copy: Int)
+  }
+
+  public var description: String { "\(name): \(summary)" }
+  /// Old messages are deleted in it; not where others are damaged, so that the look finds these.
+  var trims: Bool { past.allSatisfy(\.harm.isEmpty) }
+
+  init(
+    _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,
+    _ course: Course = .work, leases: Bool = false, earlierPolicy: SyncPolicy? = nil, past: [PastLife] = []
+  ) {
+    var workload = ExplorationWorkload()
+    (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
+    (workload.messageSize, workload.producers, workload.syncPolicy) = (1200, 3, sync)
+    (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
+    (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)
+  }
+
+  private static let crashed = PastLife(ending: .powerLoss, batches: 12)
+  private static let closed = PastLife(ending: .none, batches: 12)
+
+  public static let all: [ErrorScenario] = [
+    ErrorScenario("produce", "an empty disk"),
+    ErrorScenario("close", "an empty disk; the engine is closed under the error", .always, .close),
+    ErrorScenario("recover", "a log that a power loss has cut off", past: [crashed]),
+    ErrorScenario("recover-close", "the same; closed under the error", .always, .close, past: [crashed]),
+    ErrorScenario("interval", "an empty disk, interval(20ms)", .interval(.milliseconds(20))),
+    ErrorScenario(
+      "interval-close", "a log that a power loss has cut off, interval(20ms); closed under the error",
+      .interval(.milliseconds(20)), .close, past: [crashed]),
+    ErrorScenario("never", "a log without syncs that was killed", .never, past: [PastLife(ending: .processKill, batches: 12)]),
+    ErrorScenario(
+      "never-then-always", "a log without syncs, opened under always", .always, earlierPolicy: .never,
+      past: [PastLife(ending: .processKill, batches: 12)]),
+    ErrorScenario(
+      "skip-damage", "acknowledged messages damaged in the middle and at the end", .always,
+      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])]),
+    ErrorScenario(
+      "truncate-damage", "acknowledged messages damaged in the middle, truncate-at-corruption", .always,
+      recovery: .truncateAtCorruption, past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+    ErrorScenario(
+      "leftover-segments", "segments that a crash left without heads, and those of a writer that had been fenced",
+      past: [
+        crashed, closed,
+        PastLife(
+          ending: .none, batches: nil,
+          harm: [
+            .blankSegment(partition: 0, bytes: 100, epoch: 9), .blankSegment(partition: 1, bytes: 5000, epoch: 9),
+            .blankSegment(partition: 0, bytes: 200, epoch: 1), .blankSegment(partition: 1, bytes: 6000, epoch: 1),
+          ]),
+      ]),
+    ErrorScenario(
+      "unacknowledged-tail", "a hole behind which nothing was ever promised, never", .never,
+      past: [PastLife(ending: .powerLoss, isWrittenBack: true, batches: 12, harm: [.flip(partition: 0, message: 1)])]),
+    ErrorScenario(
+      "metadata-damage", "one copy of the metadata damaged",
+      past: [PastLife(ending: .none, batches: 12, harm: [.metadata(copy: 0), .blankMetadata(bytes: 5000, epoch: 9)])]),
+    ErrorScenario(
+      "metadata-head", "one copy of the metadata without the head of its segment",
+      past: [PastLife(ending: .none, batches: 4, harm: [.metadataHead(copy: 1)])]),
+    ErrorScenario(
+      "metadata-unreadable", "one copy of the metadata cannot be read",
+      past: [PastLife(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
+    ErrorScenario("lease", "a lease in place of the lock", leases: true, past: [closed]),
+  ]
+}

@@ -1,0 +1,248 @@
+import FaultInjection
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// What one case of the matrix came to.
+struct ErrorStoryResult: Sendable {
+  /// The call sites that a fault hit, in that order, each once; nil for one that could not be found out.
+  var sites: [EngineCallSite] = []
+  /// Firings whose call site nobody could tell.
+  var unknownSites = 0
+  var firings = 0
+  /// Operations whose call sites were looked up.
+  var placed = 0
+  /// By planned fault.
+  var unfired: [Int] = []
+  /// Operations after the first firing: their numbers from 1, and where they came from.
+  var after: [(number: Int, site: EngineCallSite)] = []
+  var judgement = StateJudgement(verdict: .unknown, check: nil)
+  /// The engine opened under the error, and an append was accepted once it was over.
+  var opened = false
+  var wentOn = false
+}
+
+/// One story: a life under errors on a given disk, then a life without, then another; the power goes in between. The
+/// oracle judges the looks of all of them.
+///
+/// Expected is that nothing acknowledged is lost and nothing wrong served; that the life under errors comes to an end,
+/// whether the engine goes on or refuses; that the next one opens, and that what it appends survives.
+final class ErrorStory: @unchecked Sendable {
+  // Owned by one worker.
+
+  /// Operations of one life: no sound engine needs so many here, those that wait for a device retry 100 times.
+  static let mostOperations = 60_000
+  /// Virtual time of one life.
+  static let limit = Duration.seconds(120)
+  /// The same on a device that never answers again.
+  static let stuckLimit = Duration.seconds(5)
+  /// Operations after the first firing of which the call sites are noted.
+  static let watched = 48
+  /// Operations of one life whose call sites are looked up.
+  static let mostPlaced = 200
+
+  private let scenario: ErrorScenario
+  private let restarts: Restarts
+  private let ground: ErrorGround
+  private let subject: EngineUnderTest
+  private let probe: CallSiteProbe
+  private let watches: Bool
+  private let disk: MemoryDisk
+  private let book: LifeBook
+  private var result = ErrorStoryResult()
+  private var deviceDelay = Duration.zero
+  private var faulty: FaultyStorage?
+  /// Numbers of the operations that a fault has hit and that have not ended.
+  private var hit: Set<Int> = []
+
+  /// - Parameter watches: whether to note where the operations after the first firing come from.
+  init(_ ground: ErrorGround, _ probe: CallSiteProbe, watches: Bool = false) {
+    self.ground = ground
+    scenario = ground.scenario
+    subject = ground.subject
+    self.probe = probe
+    self.watches = watches
+    disk = ground.disk.snapshot()
+    book = LifeBook(copying: ground.book)
+    restarts = Restarts(ground, disk, book)
+  }
+
+  func run(_ faults: [PlannedFault]) -> ErrorStoryResult {
+    let incarnation = book.history.crashes.count
+    live(faults)
+    // What an earlier policy has left volatile is lost by a power cut as long as nobody has opened it without errors.
+    restarts.crash(scenario.earlierPolicy == nil ? .powerLoss : .processKill, deviceDelay: deviceDelay)
+    faulty?.cut()
+    restarts.drain()
+    faulty = nil
+    restarts.run()
+    var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery)
+    contract.refusals.note(wholeOf: incarnation)
+    result.judgement = book.judge(contract)
+    return result
+  }
+
+  // MARK: The life under errors
+
+  private func live(_ faults: [PlannedFault]) {
+    let loop = EventLoop(simulatedWithSeed: scenario.workload.seed, startingAt: book.end + .seconds(1))
+    book.begin(loop)
+    let machine = MemoryStorage(disk: disk, loop: loop)
+    let faulty = FaultyStorage(
+      machine, plan: FaultPlan(faults, seed: scenario.workload.seed), unreadable: ground.unreadable,
+      onFired: { [self] in fired($0) })
+    self.faulty = faulty
+    let meter = SeamWatch(faulty, limit: Self.mostOperations) { [self] call, number in ended(call, number) }
+    let storage = subject.layer(meter)
+    // Of a device that never answers nobody expects the end of anything.
+    let isStuck = faults.contains { $0.fault == .stall(nil) }
+    let ending = loop.run(limit: isStuck ? Self.stuckLimit : Self.limit) { [self] in await body(storage) }.ending
+    deviceDelay = meter.longest
+    result.unfired = faulty.unfired
+    if meter.isExhausted { hang("more than \(Self.mostOperations) operations") }
+    else if ending != .finished, !isStuck { hang("\(ending)") }
+  }
+
+  private func hang(_ how: String) {
+    book.checks.append(CheckResult(.noHang, .violated, "the life under the error never ends: \(how)"))
+  }
+
+  private func fired(_ receipt: StorageFaultReceipt) {
+    result.firings += 1
+    hit.insert(Int(receipt.operationNumber))
+    for damage in book.damages(of: receipt, on: disk) { book.damage(damage) }
+  }
+
+  private func ended(_ call: StorageCall, _ number: Int) {
+    guard result.firings > 0, result.placed < Self.mostPlaced else { return }
+    let wasHit = hit.remove(number) != nil
+    let isLead = watches && result.after.count < Self.watched
+    guard wasHit || isLead else { return }
+    result.placed += 1
+    guard let site = probe.site(of: call.kind) else {
+      if wasHit { result.unknownSites += 1 }
+      return
+    }
+    if !wasHit { result.after.append((number, site)) } else if !result.sites.contains(site) { result.sites.append(site) }
+  }
+
+  private func body(_ storage: any Storage) async {
+    let engine: PartitionEngine
+    let recovery: EngineRecovery
+    do throws(EngineError) {
+      (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
+    } catch { return }  // refused, with a reason: after the fault it must open
+    result.opened = true
+    book.opened()
+    if scenario.recovery == .truncateAtCorruption {
+      // What recovery has cut is reported before its offsets are given again.
+      faulty?.lift()
+      book.note(await book.look(engine, recovery))
+    }
+    if await book.createTopic(engine, attempts: 3) {
+      await produce(engine, 0..<scenario.workload.requests / 2)
+      for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
+      faulty?.freeSpace()
+      await produce(engine, scenario.workload.requests / 2..<scenario.workload.requests)
+      await readThrough(engine)
+      if scenario.trims { await book.trim(engine, 0) }
+    }
+    switch scenario.course {
+    case .work:
+      faulty?.lift()
+      await book.createTopic(engine, attempts: 1)
+      if !book.history.creations.isEmpty, book.history.creations[0].outcome == .acknowledged {
+        let before = book.history.operations.count
+        for partition in 0..<scenario.workload.partitions { await book.produce(engine, partition, producer: 0, count: 1) }
+        result.wentOn = book.history.operations[before...].allSatisfy { $0.outcome == .acknowledged }
+      }
+      if scenario.recovery == .skipCorrupted { book.note(await book.look(engine, recovery)) }
+      // An idle tail is synced too.
+      await book.loop?.sleep(until: book.now + .seconds(1))
+    case .close:
+      // What it throws is an answer; what it was to make durable is owed by the policy all the same.
+      do throws(EngineError) { try await engine.close() } catch {}
+    }
+  }
+
+  private func produce(_ engine: PartitionEngine, _ requests: Range<Int>) async {
+    guard let loop = book.loop else { return }
+    let workload = scenario.workload
+    await withTaskGroup(of: Void.self) { group in
+      for producer in 0..<workload.producers {
+        group.addTask(executorPreference: loop) { [book] in
+          for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: workload.producers) {
+            await book.produce(engine, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
+          }
+        }
+      }
+    }
+  }
+
+  /// A consumer at work while the fault lasts: its errors are answers, wrong bytes are not.
+  private func readThrough(_ engine: PartitionEngine) async {
+    let response = FetchResponse(capacity: 64 << 10)
+    for partition in 0..<scenario.workload.partitions {
+      let content = book.content(partition)
+      var at: Offset = 0
+      for _ in 0..<64 {
+        do throws(EngineError) {
+          let damaged = try await book.fetch(engine, partition, at, 4096, response)
+          guard damaged != nil || response.nextOffset > at else { break }
+          response.forEachRecord { record in
+            guard case .corrupt = content.read(record.value) else { return }
+            book.checks.append(
+              CheckResult(.contentIntact, .violated, "while the error lasts offset \(record.offset) is served with other bytes"))
+          }
+          at = damaged.map { max($0.to, at + 1) } ?? response.nextOffset
+        } catch {
+          at = at + 1
+        }
+      }
+    }
+  }
+}
+
+/// Counts what passes, and cuts off a life that makes operations without end.
+final class SeamWatch: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  private let limit: Int
+  private let ended: (StorageCall, Int) -> Void
+  private(set) var count = 0
+  private var longestEnded = Duration.zero
+  private var running: [Int: Instant] = [:]
+  /// The longest that one operation has taken so far, those that have not ended among them.
+  var longest: Duration { running.values.reduce(longestEnded) { max($0, loop.now - $1) } }
+  var isExhausted: Bool { count > limit }
+
+  /// - Parameter ended: is told each operation that has ended, with its number from 1; closing is none.
+  init(_ base: any Storage, limit: Int, _ ended: @escaping (StorageCall, Int) -> Void = { _, _ in }) {
+    self.limit = limit
+    self.ended = ended
+    super.init(base)
+  }
+
+  override func pass<Value>(
+    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    count += 1
+    if isExhausted { throw StorageError(.powerLost, call.kind, call.path) }
+    let (number, start) = (count, loop.now)
+    running[number] = start
+    defer {
+      running[number] = nil
+      longestEnded = max(longestEnded, loop.now - start)
+    }
+    do throws(StorageError) {
+      let value = try await operation()
+      ended(call, number)
+      return value
+    } catch {
+      ended(call, number)
+      throw error
+    }
+  }
+}

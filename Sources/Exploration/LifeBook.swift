@@ -1,0 +1,345 @@
+import FaultInjection
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// The calls that one story made of the engine, with their answers, over several lives; and the looks in between.
+final class LifeBook: @unchecked Sendable {
+  // Owned by the thread that runs the story: its loops run there one after the other.
+
+  let workload: ExplorationWorkload
+  private(set) var history: History
+  private(set) var looks: [Observation] = []
+  /// Of checks that no look can judge: openings that failed, lives that never ended.
+  var checks: [CheckResult] = []
+  private var nextSequence: [Int]
+  private var openCommits: [Int: (partition: Int, offset: Offset)] = [:]
+  private var commitNumber = 0
+  /// Nil until it is asked for.
+  private var topicOutcome: Outcome?
+  /// Of the life that runs, or of the last one.
+  private(set) var loop: EventLoop?
+  /// Counts lives: what a task of an ended one does is nobody's business.
+  private var life = 0
+  private var isRunning = false
+  var now: Instant { loop?.now ?? Instant(nanoseconds: 0) }
+
+  init(_ workload: ExplorationWorkload) {
+    self.workload = workload
+    history = History(seed: workload.seed)
+    nextSequence = [Int](repeating: 0, count: workload.partitions)
+  }
+
+  /// The same story so far, to be told on.
+  init(copying book: LifeBook) {
+    workload = book.workload
+    history = book.history
+    nextSequence = book.nextSequence
+    commitNumber = book.commitNumber
+    topicOutcome = book.topicOutcome
+  }
+
+  /// The end of the story so far.
+  var end: Instant { history.crashes.last?.instant ?? Instant(nanoseconds: 0) }
+
+  func content(_ partition: Int) -> MessageContent {
+    MessageContent(seed: workload.seed, topic: workload.topic, partition: PartitionID(partition))
+  }
+
+  // MARK: Calls
+
+  /// A new life begins.
+  func begin(_ loop: EventLoop) {
+    self.loop = loop
+    life += 1
+    isRunning = true
+  }
+
+  func opened() { history.opened(at: now) }
+
+  /// Creates the topic; tried again where it fails.
+  /// - Returns: whether it is there.
+  @discardableResult
+  func createTopic(_ engine: PartitionEngine, attempts: Int) async -> Bool {
+    let life = life
+    let isFirst = topicOutcome == nil
+    if isFirst { topicOutcome = .indeterminate }
+    for attempt in 0..<attempts {
+      do throws(EngineError) {
+        try await engine.createTopic(workload.topic, partitions: workload.partitions)
+        if !isRunning || life != self.life { return false }
+        topicOutcome = .acknowledged
+      } catch {
+        if !isRunning || life != self.life { return false }
+        if attempt == 0, isFirst, error.isCertainFailure { topicOutcome = .failed }
+        if case .topicExists = error { topicOutcome = .acknowledged } else if !error.isCertainFailure { topicOutcome = .indeterminate }
+      }
+      guard topicOutcome != .acknowledged else { break }
+    }
+    if topicOutcome == .acknowledged { recordTopic() }
+    return topicOutcome == .acknowledged
+  }
+
+  /// Once and for all: what was not acknowledged by now may be there or not. What was refused for certain was never asked
+  /// for: if it is there, it is a stranger.
+  private func recordTopic() {
+    guard history.creations.isEmpty, let topicOutcome else { return }
+    if topicOutcome == .failed {
+      self.topicOutcome = nil
+      return
+    }
+    for number in 0..<workload.partitions {
+      history.create(TopicPartition(workload.topic, PartitionID(number)), topicOutcome, at: now)
+    }
+  }
+
+  /// Appends one batch and writes down what became of it.
+  func produce(_ engine: PartitionEngine, _ partition: Int, producer: Int, count: Int) async {
+    guard isRunning else { return }
+    let life = life
+    let first = nextSequence[partition]
+    nextSequence[partition] += count
+    let number = history.submit(
+      PartitionSlot(partition), producer: producer, firstSequence: first, count: count, at: now)
+    do throws(EngineError) {
+      let receipt = try await workload.append(engine, partition, first: first, count: count)
+      guard isRunning, life == self.life else { return }
+      history.acknowledge(number, baseOffset: receipt.baseOffset, at: now)
+    } catch {
+      guard isRunning, life == self.life else { return }
+      history.fail(number, certainly: error.isCertainFailure, at: now)
+    }
+  }
+
+  /// Commits half of what can be consumed for the group.
+  func commit(_ engine: PartitionEngine, _ partition: Int) async {
+    guard isRunning else { return }
+    let number = commitNumber
+    commitNumber += 1
+    do throws(EngineError) {
+      let marks = try engine.watermarks(workload.topic, PartitionID(partition))
+      let offset = Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2)
+      openCommits[number] = (partition, offset)
+      try await engine.commitOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(partition), offset)
+      record(commit: number, .acknowledged, at: now)
+    } catch {
+      record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
+    }
+  }
+
+  private func record(commit number: Int, _ outcome: Outcome, at time: Instant) {
+    guard let commit = openCommits.removeValue(forKey: number) else { return }
+    history.commit(
+      group: ExplorationWorkload.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time)
+  }
+
+  /// Deletes the older half of a partition's messages.
+  func trim(_ engine: PartitionEngine, _ partition: Int) async {
+    do throws(EngineError) {
+      let marks = try engine.watermarks(workload.topic, PartitionID(partition))
+      let offset = Offset((marks.logStartOffset.rawValue + marks.highWatermark.rawValue) * 3 / 4)
+      guard isRunning, offset > marks.logStartOffset, offset <= marks.highWatermark else { return }
+      history.trim(PartitionSlot(partition), before: offset)
+      try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
+    } catch {}  // whether or not it happened, they may be gone
+  }
+
+  /// Ends the life.
+  func crash(_ kind: CrashKind, at time: Instant, deviceDelay: Duration) {
+    isRunning = false
+    for number in openCommits.keys.sorted() { record(commit: number, .indeterminate, at: time) }
+    recordTopic()
+    history.crash(kind, at: time, deviceDelay: deviceDelay)
+  }
+
+  func damage(_ damage: Damage) { history.damage(damage) }
+
+  func note(_ look: Observation) { if isRunning { looks.append(look) } }
+
+  // MARK: Judging
+
+  /// The verdict over all looks, and the first check that decided it.
+  func judge(_ contract: Contract) -> StateJudgement {
+    var all = checks
+    if !looks.isEmpty { all += Oracle(contract).judge(history, looks).checks }
+    let order = CheckName.allCases
+    let violated = all.filter { $0.verdict == .violated }.min {
+      (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
+    }
+    if let violated { return StateJudgement(verdict: .violated, check: violated) }
+    if looks.isEmpty { return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "nobody looked")) }
+    if let doubt = all.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
+    return StateJudgement(verdict: .held, check: nil)
+  }
+}
+
+extension LifeBook {
+  /// Everything that a consumer can find out.
+  func look(_ engine: PartitionEngine, _ recovery: EngineRecovery?) async -> Observation {
+    recordTopic()
+    var observer = Observer(history)
+    observer.registered(
+      engine.topics.flatMap { topic in (0..<topic.partitions).map { TopicPartition(topic.name, PartitionID($0)) } })
+    for report in recovery?.partitions ?? [] where report.source.topic == workload.topic {
+      for range in report.damage {
+        observer.reported(
+          ReportedDamage(
+            partition: PartitionSlot(report.source.partition.index), offsets: OffsetRange(from: range.from, to: range.to),
+            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)"))
+      }
+    }
+    let response = FetchResponse(capacity: 64 << 10)
+    for slot in history.creations.indices {
+      await consume(engine, slot, response, &observer)
+      await probe(engine, slot, response, &observer)
+      var committed: Offset?
+      do throws(EngineError) {
+        committed = try engine.committedOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(slot))
+      } catch {}  // an error is no offset
+      observer.committed(group: ExplorationWorkload.group, PartitionSlot(slot), committed)
+    }
+    return observer.finish()
+  }
+
+  private func claims(_ engine: PartitionEngine, _ slot: Int) throws(EngineError) -> Verification.Watermarks {
+    let marks = try engine.watermarks(workload.topic, PartitionID(slot))
+    return Verification.Watermarks(
+      logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
+  }
+
+  private func consume(
+    _ engine: PartitionEngine, _ slot: Int, _ response: FetchResponse, _ observer: inout Observer
+  ) async {
+    var at: Offset = 0
+    // A topic that is not registered is judged by that; here it has nothing to be consumed.
+    guard engine.topics.contains(where: { $0.name == workload.topic }) else { return }
+    do throws(EngineError) {
+      let marks = try claims(engine, slot)
+      observer.claimedBefore(PartitionSlot(slot), marks)
+      at = marks.logStartOffset
+      var fruitless = 0
+      while at < marks.highWatermark {
+        observer.asked(PartitionSlot(slot), at)
+        if let damaged = try await fetch(engine, slot, at, 16 << 10, response) {
+          at = max(damaged.to, at + 1)
+          continue
+        }
+        response.forEachRecord { observer.observe(PartitionSlot(slot), $0.offset, $0.value) }
+        fruitless = response.nextOffset > at ? 0 : fruitless + 1
+        if fruitless >= LifeAfterCrash.patience {
+          return observer.ended(PartitionSlot(slot), .stuck(at: at, emptyAnswers: fruitless))
+        }
+        at = response.nextOffset
+      }
+      observer.claimedAfter(PartitionSlot(slot), try claims(engine, slot))
+      observer.ended(PartitionSlot(slot), .reached)
+    } catch {
+      observer.ended(PartitionSlot(slot), .failed(at: at, "\(error)"))
+    }
+  }
+
+  private func probe(
+    _ engine: PartitionEngine, _ slot: Int, _ response: FetchResponse, _ observer: inout Observer
+  ) async {
+    var marks = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
+    do throws(EngineError) { marks = try claims(engine, slot) } catch { return }  // consumption has met the same
+    var start = marks.logStartOffset
+    while start < marks.highWatermark {
+      do throws(EngineError) {
+        if try await fetch(engine, slot, start, 1, response) == nil {
+          var isFirst = true
+          response.forEachRecord {
+            if isFirst { observer.probe(PartitionSlot(slot), start: start, first: ($0.offset, $0.value)) }
+            isFirst = false
+          }
+          if isFirst { observer.probe(PartitionSlot(slot), start: start, first: nil) }
+        }
+      } catch {
+        observer.probe(PartitionSlot(slot), start: start, first: nil)
+      }
+      start = start + 1
+    }
+  }
+
+  /// - Returns: the damaged range where the engine says that the offset is in one.
+  func fetch(
+    _ engine: PartitionEngine, _ slot: Int, _ offset: Offset, _ maxBytes: Int, _ response: FetchResponse
+  ) async throws(EngineError) -> DamagedRange? {
+    do throws(EngineError) {
+      try await engine.fetch(workload.topic, PartitionID(slot), from: offset, maxBytes: maxBytes, into: response)
+      return nil
+    } catch {
+      if case .log(_, .damaged(let range)) = error { return range }
+      throw error
+    }
+  }
+}
+
+// MARK: Damage
+
+extension LifeBook {
+  /// The offsets of messages that stand in `bytes` of a segment of `partition`, by their content; of those only that were
+  /// acknowledged, since nothing is owed of others.
+  func touched(_ partition: Int, _ content: [UInt8], in range: Range<Int>) -> [OffsetRange] {
+    let reader = self.content(partition)
+    let size = workload.messageSize
+    var found: [OffsetRange] = []
+    content.withUnsafeBytes { bytes in
+      // Messages stand at multiples of 8 bytes.
+      for at in stride(from: max(0, range.lowerBound - size) & ~7, to: min(range.upperBound, bytes.count - size + 1), by: 8) {
+        guard at + size > range.lowerBound,
+          case .intact(let sequence) = reader.read(UnsafeRawBufferPointer(rebasing: bytes[at..<at + size])),
+          let offset = offset(of: Int(sequence), partition)
+        else { continue }
+        found.append(OffsetRange(from: offset, to: offset + 1))
+      }
+    }
+    return found
+  }
+
+  /// Where the acknowledgement of a message says that it stands.
+  private func offset(of sequence: Int, _ partition: Int) -> Offset? {
+    for operation in history.operations where operation.partition.index == partition {
+      guard let base = operation.baseOffset, operation.firstSequence <= sequence,
+        sequence < operation.firstSequence + operation.count
+      else { continue }
+      return base + (sequence - operation.firstSequence)
+    }
+    return nil
+  }
+
+  /// What a fault at the seam has destroyed, in messages.
+  func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk) -> [Damage] {
+    var places = receipt.destroyed
+    // A sync that fails, for whatever reason, has covered nothing, and no engine may believe a second one.
+    if receipt.operation == .sync, case .error = receipt.answer { places = Self.volatile(receipt.path, on: disk) }
+    return places.compactMap { place in
+      guard let partition = Self.partition(of: place.path), let bytes: [UInt8] = disk.read(place.path) else { return nil }
+      let range = place.range.clamped(to: 0..<Int64(bytes.count))
+      let touched = touched(partition, bytes, in: Int(range.lowerBound)..<Int(range.upperBound))
+      if touched.isEmpty { return nil }
+      return Damage(
+        partition: PartitionSlot(partition), kind: receipt.kind.rawValue, touched: touched,
+        description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true)
+    }
+  }
+
+  /// What of a file is not durable, by sectors.
+  private static func volatile(_ path: String, on disk: MemoryDisk) -> [FileRange] {
+    guard let seen: [UInt8] = disk.read(path) else { return [] }
+    let durable: [UInt8] = disk.readDurable(path) ?? []
+    return stride(from: 0, to: seen.count, by: PersistenceProfile.sectorSize).compactMap { at in
+      let sector = at..<min(at + PersistenceProfile.sectorSize, seen.count)
+      if sector.upperBound <= durable.count, seen[sector] == durable[sector] { return nil }
+      return FileRange(path, Int64(sector.lowerBound)..<Int64(sector.upperBound))
+    }
+  }
+
+  /// Of `topics/TOPIC/PARTITION/SEGMENT.log`.
+  private static func partition(of path: String) -> Int? {
+    let parts = path.split(separator: "/")
+    return parts.count == 4 && parts[0] == "topics" && path.hasSuffix(".log") ? Int(parts[2]) : nil
+  }
+}

@@ -1,0 +1,87 @@
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// What follows a life that is over: a crash, and two restarts without errors, each with a look at everything, and an
+/// append to every partition after the first.
+final class Restarts: @unchecked Sendable {
+  // Owned by one worker.
+
+  private let ground: ErrorGround
+  private let disk: MemoryDisk
+  private let book: LifeBook
+  private var hasEnded = false
+
+  init(_ ground: ErrorGround, _ disk: MemoryDisk, _ book: LifeBook) {
+    self.ground = ground
+    self.disk = disk
+    self.book = book
+  }
+
+  /// Ends the life that runs.
+  /// - Parameters:
+  ///   - profile: what becomes of what no sync has covered, after a power loss.
+  ///   - seed: for the profile's choices, and for what was in flight.
+  func crash(
+    _ kind: CrashKind, deviceDelay: Duration, profile: PersistenceProfile = .dropUnsynced, seed: UInt64 = 0
+  ) {
+    book.crash(kind, at: book.now, deviceDelay: deviceDelay)
+    let seed = mix64(seed &+ UInt64(book.history.crashes.count))
+    _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
+  }
+
+  /// Everything of the machine that died ends with an error now: lets it.
+  func drain() {
+    _ = book.loop?.run(limit: .seconds(3600)) { [loop = book.loop] in for _ in 0..<64 { await loop?.nextIdleTurn() } }
+  }
+
+  func run() {
+    for number in 1...2 {
+      let delay = restart(number)
+      guard hasEnded else { break }
+      crash(.powerLoss, deviceDelay: delay)
+      drain()
+    }
+  }
+
+  /// - Returns: what the device delayed at the most.
+  private func restart(_ number: Int) -> Duration {
+    let loop = EventLoop(
+      simulatedWithSeed: ground.scenario.workload.seed &+ UInt64(number), startingAt: book.end + .seconds(10))
+    book.begin(loop)
+    let meter = SeamWatch(MemoryStorage(disk: disk, loop: loop), limit: ErrorStory.mostOperations)
+    let storage = ground.subject.layer(meter)
+    hasEnded = false
+    let ending = loop.run(limit: ErrorStory.limit) { [self] in await life(storage, number) }.ending
+    if meter.isExhausted || ending != .finished {
+      book.checks.append(CheckResult(.noHang, .violated, "restart \(number) never ends: \(ending)"))
+    }
+    return meter.longest
+  }
+
+  private func life(_ storage: any Storage, _ number: Int) async {
+    let engine: PartitionEngine
+    let recovery: EngineRecovery
+    do throws(EngineError) {
+      (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
+    } catch {
+      book.checks.append(
+        CheckResult(.recoveryCompletes, .violated, "the engine must open at restart \(number), found: \(error)"))
+      return
+    }
+    book.opened()
+    book.note(await book.look(engine, recovery))
+    if number == 1 {
+      if await book.createTopic(engine, attempts: 1) {
+        for partition in 0..<book.workload.partitions { await book.produce(engine, partition, producer: 0, count: 1) }
+      } else {
+        book.checks.append(CheckResult(.appendAfterRecovery, .violated, "the topic cannot be created after the restart"))
+      }
+      // An idle tail is synced too.
+      await book.loop?.sleep(until: book.now + .seconds(1))
+    }
+    hasEnded = true
+  }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import Defects
+import Exploration
+import Foundation
+import Verification
+
+/// The searches of `explore` that are not over crash states: failing operations, and orders of execution.
+struct ExploreSearches: ParsableArguments {
+  @Flag(help: "The error matrix: the Nth operation of each kind fails with each error, recovery included.")
+  var errors = false
+  @Option(name: .customLong("case"), help: "With --errors: one case again, as the report prints it.")
+  var errorCase: String?
+  @Option(help: "A scenario of the search by its name, or `all`; repeatable.")
+  var scenario: [String] = ["all"]
+  @Option(help: "With --errors: every so many-th N only; 1 is the whole matrix.")
+  var stride = 1
+  @Flag(help: "Orders of execution: completions and tasks run in chosen orders, with a few pre-emptions each.")
+  var schedules = false
+  @Option(name: .customLong("schedule"), help: "With --schedules: one schedule again, as the report prints it.")
+  var one: String?
+  @Option(help: "With --schedules: how many, over all scenarios.")
+  var count = 16_000
+  @Option(help: "With --schedules: pre-emptions of one schedule at the most.")
+  var preemptions = 3
+  @Option(help: "10m, 30s: what has not been begun by then is left out, and the verdict is unknown.")
+  var deadline: String?
+
+  private func moment() throws -> Date? {
+    guard let deadline else { return nil }
+    let units: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+    guard let unit = deadline.last.flatMap({ units[$0] }), let number = Double(deadline.dropLast()), number > 0 else {
+      throw ValidationError("--deadline \(deadline): a number with s, m or h")
+    }
+    return Date().addingTimeInterval(number * unit)
+  }
+
+  /// - Returns: nil where none of the searches is asked for.
+  func run(
+    defect: Defect?, jobs: Int, seed: UInt64, note: @escaping @Sendable (String) -> Void
+  ) throws -> SearchResult? {
+    if errors { return try matrix(defect, jobs, note) }
+    return schedules ? try search(defect, jobs, seed, note) : nil
+  }
+
+  private func search(
+    _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ note: @escaping @Sendable (String) -> Void
+  ) throws -> SearchResult {
+    var options = ScheduleOptions()
+    guard count > 0, (0...8).contains(preemptions) else { throw ValidationError("--count 1 or more, --preemptions 0 to 8") }
+    (options.defect, options.jobs, options.seed) = (defect, jobs, seed)
+    (options.schedules, options.bound, options.deadline) = (count, preemptions, try moment())
+    if !scenario.contains("all") {
+      options.scenarios = ScheduleScenario.all.filter { scenario.contains($0.name) }
+      guard options.scenarios.count == Set(scenario).count else {
+        throw ValidationError("--scenario: one of \(ScheduleScenario.all.map(\.name).joined(separator: ", ")), all")
+      }
+    }
+    let search = try ScheduleSearch(options)
+    let report = try one.map { (name) throws(ExplorationError) in try search.run(schedule: name) } ?? search.run(progress: note)
+    return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())
+  }
+
+  private func matrix(_ defect: Defect?, _ jobs: Int, _ note: @escaping @Sendable (String) -> Void) throws -> SearchResult {
+    var options = ErrorMatrixOptions()
+    (options.defect, options.jobs, options.stride) = (defect, jobs, stride)
+    options.deadline = try moment()
+    guard stride > 0 else { throw ValidationError("--stride \(stride): 1 or more") }
+    if !scenario.contains("all") {
+      options.scenarios = ErrorScenario.all.filter { scenario.contains($0.name) }
+      guard options.scenarios.count == Set(scenario).count else {
+        throw ValidationError("--scenario: one of \(ErrorScenario.all.map(\.name).joined(separator: ", ")), all")
+      }
+    }
+    let matrix = try ErrorMatrix(options)
+    let report = try errorCase.map { (name) throws(ExplorationError) in try matrix.run(case: name) } ?? matrix.run(progress: note)
+    return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())
+  }
+}
+
+/// What a search came to, in both forms of the report.
+struct SearchResult {
+  var verdict: Verdict
+  var text: [String]
+  var json: String
+}

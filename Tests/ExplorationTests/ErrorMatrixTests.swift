@@ -1,0 +1,101 @@
+import Defects
+import LogModel
+import Storage
+import Testing
+import Verification
+
+@testable import Exploration
+
+private func options(
+  _ scenarios: [String], _ cells: [ErrorCell], stride: Int = 1, jobs: Int = 1, defect: String? = nil
+) -> ErrorMatrixOptions {
+  var options = ErrorMatrixOptions()
+  options.scenarios = ErrorScenario.all.filter { scenarios.contains($0.name) }
+  (options.cells, options.stride, options.jobs) = (cells, stride, jobs)
+  options.defect = defect.flatMap { Defect(id: $0) }
+  return options
+}
+
+@Suite struct ErrorMatrixTests {
+  @Test func everyCombinationIsThereAndAnImpossibleOneSaysWhy() {
+    #expect(ErrorCell.all.count == (OperationKind.allCases.count - 1 + 1) * 9 * 3)
+    #expect(Set(ErrorCell.all).count == ErrorCell.all.count)
+    for kind in EngineSource.kinds {
+      for error in [InjectedError.eio, .stall] {
+        #expect(ErrorCell(kind: kind, error: error, lasting: .once).impossible == nil)
+        #expect(ErrorCell(kind: kind, error: error, lasting: .sticky).impossible == nil)
+      }
+    }
+    #expect(ErrorCell.all.allSatisfy { $0.impossible?.isEmpty != true })
+  }
+
+  @Test func theListOfCallSitesComesFromTheSource() throws {
+    let sites = try EngineSource().sites
+    #expect(sites.count > 60)
+    for kind in EngineSource.kinds { #expect(sites.contains { $0.kind == kind }, "\(kind)") }
+    let text = "extension Storage {\n  func f() async {\n    await read(1)  // storage.write(\n  }\n}\nstruct S {\n  try await storage.sync(2)\n  await read(3)\n}"
+    let found = EngineSource(texts: ["A/a.swift": text]).sites
+    #expect(found.map { "\($0)" } == ["A/a.swift:3 read", "A/a.swift:7 sync"])
+  }
+
+  @Test func aPlaceThatTheOptimizerLeavesIsFollowedToItsOnlyCall() {
+    let text = "struct S {\n  func outer() async {\n    await inner()\n  }\n  func inner() async {\n    await storage.sync(1)\n  }\n}"
+    let source = EngineSource(texts: ["A/a.swift": text])
+    let expected = EngineCallSite(file: "A/a.swift", line: 6, kind: .sync)
+    #expect(source.resolve(EngineCallSite(file: "A/a.swift", line: 3, kind: .sync)) == expected)
+    #expect(source.resolve(EngineCallSite(file: "A/a.swift", line: 2, kind: .sync)) == expected)
+    let other = EngineCallSite(file: "A/a.swift", line: 3, kind: .open)
+    #expect(source.resolve(other) == other)
+  }
+
+  @Test func aCallSiteThatNoErrorHasHitLeavesNoVerdict() throws {
+    let cells = [ErrorCell(kind: .lock, error: .eio, lasting: .once)]
+    var report = try ErrorMatrix(options(["produce"], cells)).run()
+    let locks = report.sites.filter { $0.kind == .lock }
+    #expect(report.verdict == .held && locks.count == 1 && report.rows.contains { $0.sites == Set(locks) })
+    // The same, as if these cells were to cover everything.
+    report.isWhole = true
+    #expect(report.verdict == .unknown && report.unvisited.count == report.sites.count - locks.count)
+    report.sites = locks
+    #expect(report.verdict == .held)
+    report.sites.append(EngineCallSite(file: "PartitionEngine/New.swift", line: 7, kind: .unlink))
+    #expect(report.verdict == .unknown)
+    #expect(report.text.contains("NOT VISITED PartitionEngine/New.swift:7 unlink"))
+  }
+
+  @Test(arguments: ["produce", "recover", "skip-damage", "lease"]) func theSoundEngineHolds(scenario: String) throws {
+    let cells = ErrorCell.all.filter { $0.impossible == nil && $0.lasting == .once && $0.kind != nil }
+    let report = try ErrorMatrix(options([scenario], cells, stride: 37, jobs: 2)).run()
+    #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
+    #expect(report.fired > 10 && report.unlisted.isEmpty)
+  }
+
+  @Test(arguments: [
+    ("P8", "produce", ErrorCell(kind: .write, error: .short, lasting: .once)),
+    ("P2", "interval", ErrorCell(kind: .sync, error: .eio, lasting: .once)),
+    ("C16", "produce", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
+    ("A3", "produce", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
+  ]) func aDefectIsFoundByItsError(id: String, scenario: String, cell: ErrorCell) throws {
+    let found = try ErrorMatrix(options([scenario], [cell], jobs: 2, defect: id)).run()
+    #expect(found.verdict == .violated)
+    let sound = try ErrorMatrix(options([scenario], [cell], stride: 3, jobs: 2)).run()
+    #expect(sound.verdict == .held, "\(sound.text.joined(separator: "\n"))")
+    // The line that the report prints repeats it.
+    let story = try #require(found.violations.first)
+    let again = try ErrorMatrix(options([scenario], [cell], defect: id)).run(case: story.story)
+    #expect(again.violations.map(\.check) == [story.check])
+  }
+
+  @Test func theNumberOfThreadsShowsInNothingButTheTime() throws {
+    let cells = ErrorCell.all.filter { $0.impossible == nil && $0.kind == .write && $0.lasting == .once }
+    func text(_ jobs: Int) throws -> [String] { try ErrorMatrix(options(["produce"], cells, stride: 9, jobs: jobs, defect: "P8")).run().text }
+    #expect(try text(1) == text(2))
+  }
+
+  @Test func whatIsNoCaseIsRefused() throws {
+    let matrix = try ErrorMatrix(options(["produce"], []))
+    for text in ["", "produce", "produce/write EIO once/0", "nowhere/write EIO once/1", "produce/lock short once/1"] {
+      #expect(throws: ExplorationError.unknownCase(text)) { try matrix.run(case: text) }
+    }
+  }
+}
