@@ -172,6 +172,16 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     return try await perform(course) { () async throws(StorageError) -> Int64 in try await base.size(of: file) }
   }
 
+  public override func lock(_ file: FileID) async throws(StorageError) {
+    let course = try begin(StorageCall(.lock, path(of: file), file: file))
+    try await perform(course) { () async throws(StorageError) in try await base.lock(file) }
+  }
+
+  public override func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    let course = try begin(StorageCall(.linkCount, path(of: file), file: file))
+    return try await perform(course) { () async throws(StorageError) -> Int in try await base.linkCount(of: file) }
+  }
+
   public override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
     let path = path(of: file)
     let course = try begin(StorageCall(.truncate, path, file: file, offset: size))
