@@ -36,6 +36,8 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   var lateDirectoryReports: [String: Int] = [:]
   private var operations: UInt64 = 0
   public private(set) var phase = ""
+  /// Tells where batches stand, for faults that are aimed at them.
+  public weak var batches: (any BatchLocator)?
   /// Opens when nothing passes any more.
   let end = Gate()
   private let onFired: Observer?

@@ -54,14 +54,14 @@ final class SeamFaults: @unchecked Sendable {
         let isFirst = !owner.receipts.contains { $0.fault == fault }
         let seam = SeamReceipt(
           fault: fault, life: life, kind: receipt.kind.rawValue, row: journal.rowCount,
-          isDetectable: receipt.isDetectable, refuses: receipt.refuses, touched: map.places.messages(in: receipt.destroyed),
+          isDetectable: receipt.isDetectable, refuses: receipt.refuses, touched: map.destroy(receipt.destroyed),
           unreadable: receipt.kind == .latentSectorError ? receipt.destroyed : [],
           isDuringLook: owner.faulty?.phase == "look" && !receipt.destroyed.isEmpty,
+          missed: receipt.planned >= 0 && receipt.missesBatches(spec.faults[fault], map.places),
           description: isFirst ? receipt.description : nil)
         owner.receipts.append(seam)
         keep(seam)
-        for place in receipt.destroyed where place.range.lowerBound < MessagePlaces.headBytes && place.path.hasSuffix(".log") {
-          map.lostHeads.insert(place.path)
+        if receipt.destroyed.contains(where: { map.lostHeads.contains($0.path) }) {
           map.onWriteBehindLostHead = { [weak owner, weak map] path, bytes in
             guard let owner, let map else { return }
             var behind = seam
@@ -76,6 +76,7 @@ final class SeamFaults: @unchecked Sendable {
     freedAt = spec.faults.compactMap { FaultWords.Words($0).integer("freed-at") }.min().map(Double.init)
     let map = MessageMap(faulty, spec)
     (self.faulty, self.map, storage) = (faulty, map, map)
+    faulty.batches = map
     box.owner = self
   }
 
@@ -120,11 +121,18 @@ struct SeamReceipt: Codable, Hashable {
   var unreadable: [FileRange]
   /// It destroyed messages while they were being looked at: what the look should have found is not known.
   var isDuringLook: Bool
+  /// It was aimed at batches and destroyed what belongs to none: nothing has been put to the test by that.
+  var missed = false
   /// Of the first firing of the fault in a life.
   var description: String?
 }
 
 extension StorageFaultReceipt {
+  /// Whether it was to destroy batches, and the bytes that it destroyed are of no message.
+  fileprivate func missesBatches(_ fault: FaultSpec, _ places: MessagePlaces) -> Bool {
+    FaultWords.aimsAtBatches(fault) && !destroyed.isEmpty && places.messages(in: destroyed).isEmpty
+  }
+
   fileprivate var refuses: Bool {
     switch answer {
     case .asUsual, .falseSuccess: false
@@ -159,9 +167,13 @@ extension TrialSpec {
 
   /// Why there is no verdict: faults at the seam of which there is no receipt.
   func unfired(_ receipts: [SeamReceipt]) -> [String] {
-    let fired = Set(receipts.map(\.fault))
+    let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
-      .map { "the fault \(faults[$0].kind) never fired" }
+      .map { number in
+        receipts.contains { $0.fault == number }
+          ? "the fault \(faults[number].kind) is aimed at batches and touched no message"
+          : "the fault \(faults[number].kind) never fired"
+      }
   }
 }
 
