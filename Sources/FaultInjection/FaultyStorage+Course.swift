@@ -182,9 +182,14 @@ extension FaultyStorage {
     follows: Int? = nil, detail: String = ""
   ) -> StorageFaultReceipt {
     let call = course.call
+    var atRisk: [FileRange] = []
+    if call.kind == .sync, case .error(let number) = answer, number != EINTR, number != EAGAIN {
+      atRisk = unsynced[call.path]?.ranges.map { FileRange(call.path, $0) } ?? []
+    }
     let receipt = StorageFaultReceipt(
       number: receipts.count, planned: planned, kind: kind, operation: call.kind, path: call.path, offset: call.offset,
-      length: call.length, operationNumber: course.number, instant: loop.now, destroyed: destroyed, misread: misread,
+      length: call.length, operationNumber: course.number, instant: loop.now, destroyed: destroyed, atRisk: atRisk,
+      misread: misread,
       entries: entries, answer: answer, detection: detection, follows: follows, detail: detail)
     keep(receipt)
     return receipt

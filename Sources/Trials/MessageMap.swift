@@ -113,6 +113,11 @@ struct MessagePlaces {
   /// Where the last message of a file ends; its head's end where it has none.
   func end(of path: String) -> Int { Int(places[path]?.map(\.bytes.upperBound).max() ?? Self.headBytes) }
 
+  /// The messages in the file at `path`, or in files below it.
+  func messages(at path: String) -> [TouchedMessage] {
+    Set(places.lazy.filter { $0.key == path || $0.key.hasPrefix(path + "/") }.flatMap { $0.value.map(\.message) }).sorted()
+  }
+
   /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head, and no
   /// copy of that is left.
   func messages(in ranges: [FileRange]) -> [TouchedMessage] {
@@ -122,7 +127,8 @@ struct MessagePlaces {
       let all = (places[path] ?? []).enumerated().sorted {
         ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
       }.map(\.element)
-      if isHeadLost(path), own.contains(where: { $0.range.lowerBound < Self.headBytes && !$0.range.isEmpty }) {
+      let copies = Self.headCopies.indices.filter { copy in own.contains { $0.range.overlaps(Self.headCopies[copy]) } }
+      if !copies.isEmpty, Set(copies).union(lostCopies[path] ?? []).count >= Self.headCopies.count {
         found.formUnion(all.map(\.message))
         continue
       }
@@ -155,30 +161,50 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop.
 
   private(set) var places: MessagePlaces
-  /// Segments whose head is not what it should be: what is written to them is lost with it.
-  private(set) var lostHeads: Set<String> = []
-  var onWriteBehindLostHead: ((_ path: String, _ bytes: Range<Int64>) -> Void)?
+  /// Files whose head, or name, is lost: what is written to them goes with it. By a file's path, or that of a folder above.
+  private var lost: [(path: String, receipt: SeamReceipt)] = []
+  private let onLost: (SeamReceipt, [TouchedMessage]) -> Void
+  private let onError: (StorageError) -> Void
 
-  init(_ base: any Storage, _ spec: TrialSpec) {
+  /// - Parameters:
+  ///   - onLost: is told of each write to a lost file: what it was lost by, and what stood in it.
+  ///   - onError: is told each error when the engine is.
+  init(
+    _ base: any Storage, _ spec: TrialSpec, onLost: @escaping (SeamReceipt, [TouchedMessage]) -> Void,
+    onError: @escaping (StorageError) -> Void
+  ) {
     places = MessagePlaces(spec)
+    self.onLost = onLost
+    self.onError = onError
     super.init(base)
   }
 
+  override func pass<Value>(
+    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    do throws(StorageError) { return try await operation() } catch {
+      onError(error)
+      throw error
+    }
+  }
+
+  /// From now on what is written to the file at `path`, or to files below it, is lost by what `receipt` says.
+  func lose(_ path: String, by receipt: SeamReceipt) { lost.append((path, receipt)) }
+
   func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) { places.note(path, bytes, at: offset) }
 
-  /// As `MessagePlaces.destroy`; what is written to a segment that has no head any more is lost with it from here on.
-  func destroy(_ ranges: [FileRange]) -> [TouchedMessage] {
-    let touched = places.destroy(ranges)
-    lostHeads.formUnion(ranges.lazy.map(\.path).filter { $0.hasSuffix(".log") && self.places.isHeadLost($0) })
-    return touched
-  }
+  /// As `MessagePlaces.destroy`.
+  func destroy(_ ranges: [FileRange]) -> [TouchedMessage] { places.destroy(ranges) }
 
   override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
     places.note(paths[file], buffer[range], at: offset)
-    if !lostHeads.isEmpty, lostHeads.contains(paths[file]), offset >= MessagePlaces.headBytes {
-      onWriteBehindLostHead?(paths[file], offset..<offset + Int64(range.count))
+    if !lost.isEmpty, offset >= MessagePlaces.headBytes {
+      let path = paths[file]
+      for (place, receipt) in lost where path == place || path.hasPrefix(place + "/") {
+        onLost(receipt, places.messages(in: [FileRange(path, offset..<offset + Int64(range.count))]))
+      }
     }
     return try await super.write(file, at: offset, from: buffer, range, durability)
   }
@@ -205,8 +231,10 @@ struct TouchedMessage: Hashable, Comparable, Codable {
 
 extension [TouchedMessage] {
   /// What was destroyed of what had been acknowledged, in offsets.
+  /// - Parameter toldAt: when the engine was told; nil where it was not.
   func damage(
-    kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, in history: History
+    kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, toldAt: Instant? = nil,
+    in history: History
   ) -> [Damage] {
     var ranges: [PartitionSlot: [OffsetRange]] = [:]
     var operations: [PartitionSlot: [Operation]] = [:]
@@ -228,6 +256,8 @@ extension [TouchedMessage] {
       guard low > 0, sequence < own[low - 1].firstSequence + own[low - 1].count, let base = own[low - 1].baseOffset else {
         continue
       }
+      // Nor may anything be acknowledged on the strength of an operation that is known to have failed.
+      if let toldAt, let answeredAt = own[low - 1].answeredAt, answeredAt > toldAt { continue }
       let offset = base + (sequence - own[low - 1].firstSequence)
       ranges[slot, default: []].append(OffsetRange(from: offset, to: offset + 1))
     }

@@ -61,8 +61,15 @@ public struct UnreportedLoss: Hashable, Sendable, Codable {
 }
 
 extension PartitionExamination {
-  /// To be asked when everything else has been judged: what nothing testifies for is known by then.
+  /// Least and most follow from the history and the receipts; what was served is in `lost` and `reported` only.
   var loss: PartitionLoss {
+    var copy = self
+    copy.duties = dutiesByReceipt
+    for place in copy.behindTheUntestified(byReceipt: true) { copy.duties[place].isDamaged = true }
+    return copy.lossByDuties
+  }
+
+  private var lossByDuties: PartitionLoss {
     var loss = PartitionLoss(
       topic: partition.name.topic, partition: partition.name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0,
       most: 0, isTouched: false)
