@@ -36,6 +36,8 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   var lateDirectoryReports: [String: Int] = [:]
   private var operations: UInt64 = 0
   public private(set) var phase = ""
+  /// Tells where batches stand, for faults that are aimed at them.
+  public weak var batches: (any BatchLocator)?
   /// Opens when nothing passes any more.
   let end = Gate()
   private let onFired: Observer?
@@ -170,6 +172,16 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   public override func size(of file: FileID) async throws(StorageError) -> Int64 {
     let course = try begin(StorageCall(.size, path(of: file), file: file))
     return try await perform(course) { () async throws(StorageError) -> Int64 in try await base.size(of: file) }
+  }
+
+  public override func lock(_ file: FileID) async throws(StorageError) {
+    let course = try begin(StorageCall(.lock, path(of: file), file: file))
+    try await perform(course) { () async throws(StorageError) in try await base.lock(file) }
+  }
+
+  public override func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    let course = try begin(StorageCall(.linkCount, path(of: file), file: file))
+    return try await perform(course) { () async throws(StorageError) -> Int in try await base.linkCount(of: file) }
   }
 
   public override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {

@@ -54,9 +54,11 @@ final class SeamFaults: @unchecked Sendable {
         // What follows from a fault of an earlier life is that one's.
         let fault = receipt.planned >= 0 ? numbers[receipt.planned] : earlier.first { $0.kind == receipt.kind.rawValue }?.fault ?? 0
         let isFirst = !owner.receipts.contains { $0.fault == fault }
+        let missed = receipt.planned >= 0 && receipt.missesBatches(spec.faults[fault], map.places)
         for seam in SeamReceipt.all(receipt, fault, life, journal.rowCount, map, duringLook: owner.faulty?.phase == "look") {
           var seam = seam
           if !isFirst { seam.description = nil }
+          seam.missed = missed
           owner.receipts.append(seam)
           keep(seam)
           for place in seam.lost { map.lose(place, by: seam) }
@@ -83,6 +85,7 @@ final class SeamFaults: @unchecked Sendable {
         keep(told)
       })
     (self.faulty, self.map, storage) = (faulty, map, map)
+    faulty.batches = map
     box.owner = self
   }
 
@@ -150,6 +153,8 @@ struct SeamReceipt: Codable, Hashable {
   var unreadable: [FileRange] = []
   /// It destroyed, or showed wrong, what was being looked at: what the look should have found is not known.
   var isDuringLook = false
+  /// It was aimed at batches and destroyed what belongs to none: nothing has been put to the test by that.
+  var missed = false
   /// Of the first firing of the fault in a life.
   var description: String?
   /// False for what follows from a firing.
@@ -174,14 +179,14 @@ extension SeamReceipt {
       fault: fault, life: life, kind: receipt.kind.rawValue, row: row, instant: receipt.instant,
       isDetectable: receipt.isDetectable, isTold: receipt.isTold, refusal: receipt.refusal)
     first.description = receipt.description
-    first.touched = map.places.messages(in: receipt.destroyed)
+    first.touched = map.destroy(receipt.destroyed)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
     first.unreadable = receipt.kind == .latentSectorError ? receipt.destroyed : []
     first.isDuringLook = duringLook && !(isSync || receipt.destroyed.isEmpty) || duringLook && !receipt.misread.isEmpty
     // A failed sync leaves the pages as they are, for as long as the machine runs.
     if isSync { first.strike = .nextPowerLoss }
     first.lost = receipt.destroyed.filter {
-      $0.range.lowerBound < MessagePlaces.headBytes && $0.path.hasSuffix(".log")
+      $0.range.lowerBound < MessagePlaces.headBytes && $0.path.hasSuffix(".log") && map.places.isHeadLost($0.path)
     }.map(\.path)
     var all = [first]
     if !receipt.entries.isEmpty {
@@ -209,6 +214,11 @@ extension SeamReceipt {
 }
 
 extension StorageFaultReceipt {
+  /// Whether it was to destroy batches, and the bytes that it destroyed are of no message.
+  fileprivate func missesBatches(_ fault: FaultSpec, _ places: MessagePlaces) -> Bool {
+    FaultWords.aimsAtBatches(fault) && !destroyed.isEmpty && places.messages(in: destroyed).isEmpty
+  }
+
   fileprivate var refusal: SeamReceipt.Refusal? {
     switch answer {
     case .error(EINTR), .error(EAGAIN): .interrupted
@@ -273,9 +283,13 @@ extension TrialSpec {
 
   /// Why there is no verdict: faults at the seam of which there is no receipt.
   func unfired(_ receipts: [SeamReceipt]) -> [String] {
-    let fired = Set(receipts.map(\.fault))
+    let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
-      .map { "the fault \(faults[$0].kind) never fired" }
+      .map { number in
+        receipts.contains { $0.fault == number }
+          ? "the fault \(faults[number].kind) is aimed at batches and touched no message"
+          : "the fault \(faults[number].kind) never fired"
+      }
   }
 }
 
