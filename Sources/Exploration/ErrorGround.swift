@@ -69,14 +69,14 @@ final class ErrorGround: @unchecked Sendable {
     } catch {
       throw .recordingFailed("\(scenario.name): \(error)")
     }
-    _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
+    book.drain()
   }
 
   private func body(_ life: ErrorScenario.PastLife, _ storage: any Storage) async -> Failure {
     do throws(EngineError) {
       let policy = scenario.earlierPolicy ?? scenario.workload.syncPolicy
       let (engine, _) = try await PartitionEngine.open(storage, configuration(policy), parts: parts())
-      book.opened()
+      book.opened(engine)
       guard await book.createTopic(engine, attempts: 1) else { return Failure(text: "the topic cannot be created") }
       for k in 0..<(life.batches ?? 0) {
         await book.produce(engine, k % scenario.workload.partitions, producer: 0, count: scenario.workload.messagesPerBatch)

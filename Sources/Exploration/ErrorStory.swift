@@ -75,7 +75,7 @@ final class ErrorStory: @unchecked Sendable {
     // What an earlier policy has left volatile is lost by a power cut as long as nobody has opened it without errors.
     restarts.crash(scenario.earlierPolicy == nil ? .powerLoss : .processKill, deviceDelay: deviceDelay)
     faulty?.cut()
-    restarts.drain()
+    book.drain()
     faulty = nil
     restarts.run()
     var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery)
@@ -135,7 +135,7 @@ final class ErrorStory: @unchecked Sendable {
       (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
     } catch { return }  // refused, with a reason: after the fault it must open
     result.opened = true
-    book.opened()
+    book.opened(engine)
     if scenario.recovery == .truncateAtCorruption {
       // What recovery has cut is reported before its offsets are given again.
       faulty?.lift()

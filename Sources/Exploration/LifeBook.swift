@@ -24,6 +24,8 @@ final class LifeBook: @unchecked Sendable {
   /// Counts lives: what a task of an ended one does is nobody's business.
   private var life = 0
   private var isRunning = false
+  /// That have opened in it.
+  private var engines: [PartitionEngine] = []
   var now: Instant { loop?.now ?? Instant(nanoseconds: 0) }
 
   init(_ workload: ExplorationWorkload) {
@@ -57,7 +59,26 @@ final class LifeBook: @unchecked Sendable {
     isRunning = true
   }
 
-  func opened() { history.opened(at: now) }
+  func opened(_ engine: PartitionEngine) {
+    history.opened(at: now)
+    engines.append(engine)
+  }
+
+  /// One more engine in the same life.
+  func joined(_ engine: PartitionEngine) { engines.append(engine) }
+
+  /// Ends what the engines of a life that is over have left waiting: their machine is dead, and nothing reaches the disk.
+  /// Kept waiting it would keep its memory for ever.
+  func drain() {
+    guard let loop else { return }
+    _ = loop.run(limit: .seconds(3600)) { [self] in
+      // What was in flight ends now, an opening among it.
+      await loop.sleep(until: loop.now + .milliseconds(200))
+      for engine in engines { do throws(EngineError) { try await engine.close() } catch {} }
+      await loop.sleep(until: loop.now + .seconds(1))
+    }
+    engines = []
+  }
 
   /// Creates the topic; tried again where it fails.
   /// - Returns: whether it is there.

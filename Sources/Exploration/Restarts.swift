@@ -32,17 +32,12 @@ final class Restarts: @unchecked Sendable {
     _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
   }
 
-  /// Everything of the machine that died ends with an error now: lets it.
-  func drain() {
-    _ = book.loop?.run(limit: .seconds(3600)) { [loop = book.loop] in for _ in 0..<64 { await loop?.nextIdleTurn() } }
-  }
-
   func run() {
     for number in 1...2 {
       let delay = restart(number)
       guard hasEnded else { break }
       crash(.powerLoss, deviceDelay: delay)
-      drain()
+      book.drain()
     }
   }
 
@@ -71,7 +66,7 @@ final class Restarts: @unchecked Sendable {
         CheckResult(.recoveryCompletes, .violated, "the engine must open at restart \(number), found: \(error)"))
       return
     }
-    book.opened()
+    book.opened(engine)
     book.note(await book.look(engine, recovery))
     if number == 1 {
       if await book.createTopic(engine, attempts: 1) {

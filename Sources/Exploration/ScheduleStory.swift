@@ -52,7 +52,7 @@ struct Schedule: Hashable, Sendable, CustomStringConvertible {
 final class ScheduleFollower: ScheduleChooser {
   private var preemptions: [Int: Int] = [:]
   private let cut: Int?
-  private let onCut: () -> Void
+  private var onCut: (() -> Void)?
   /// By decision.
   private(set) var possibilities: [Int] = []
 
@@ -62,9 +62,12 @@ final class ScheduleFollower: ScheduleChooser {
     self.onCut = onCut
   }
 
+  /// Lets go of whoever follows: the loop keeps this.
+  func end() { onCut = nil }
+
   func choose(_ count: Int) -> Int {
     possibilities.append(count)
-    if possibilities.count == cut { onCut() }
+    if possibilities.count == cut { onCut?() }
     return preemptions[possibilities.count].map { 1 + ($0 - 1) % (count - 1) } ?? 0
   }
 }
@@ -120,7 +123,8 @@ final class ScheduleStory: @unchecked Sendable {
       result.wasCut = schedule.cut == nil
       cut()
     }
-    restarts.drain()
+    book.drain()
+    follower.end()
     self.meter = nil
     restarts.run()
     result.trace = trace
@@ -146,8 +150,8 @@ final class ScheduleStory: @unchecked Sendable {
       if !isCut { book.checks.append(CheckResult(.recoveryCompletes, .violated, "an empty disk must open, found: \(error)")) }
       return
     }
-    if isCut { return }
-    book.opened()
+    if isCut { return book.joined(engine) }
+    book.opened(engine)
     guard await book.createTopic(engine, attempts: 1), !isCut, let loop = book.loop else { return }
     let workload = ground.scenario.workload
     await withTaskGroup(of: Void.self) { group in
@@ -177,6 +181,7 @@ final class ScheduleStory: @unchecked Sendable {
     do throws(EngineError) {
       let (engine, _) = try await PartitionEngine.open(storage, ground.configuration, parts: parts)
       secondHasOpened = true
+      book.joined(engine)
       let workload = ground.scenario.workload
       for k in 0..<workload.partitions * 2 {
         await book.produce(engine, k % workload.partitions, producer: workload.producers, count: workload.messagesPerBatch)

@@ -196,16 +196,6 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     }
   }
 
-  public override func lock(_ file: FileID) async throws(StorageError) {
-    let course = try begin(StorageCall(.lock, path(of: file), file: file))
-    try await perform(course) { () async throws(StorageError) in try await base.lock(file) }
-  }
-
-  public override func linkCount(of file: FileID) async throws(StorageError) -> Int {
-    let course = try begin(StorageCall(.linkCount, path(of: file), file: file))
-    return try await perform(course) { () async throws(StorageError) -> Int in try await base.linkCount(of: file) }
-  }
-
   public override func makeDirectory(_ path: String) async throws(StorageError) {
     let course = try begin(StorageCall(.makeDirectory, path))
     try await perform(course) { () async throws(StorageError) in try await base.makeDirectory(path) }

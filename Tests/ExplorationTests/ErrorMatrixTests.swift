@@ -74,7 +74,7 @@ private func options(
     ("P8", "produce", ErrorCell(kind: .write, error: .short, lasting: .once)),
     ("P2", "interval", ErrorCell(kind: .sync, error: .eio, lasting: .once)),
     ("C16", "produce", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
-    ("A3", "produce", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
+    ("A3", "close", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
   ]) func aDefectIsFoundByItsError(id: String, scenario: String, cell: ErrorCell) throws {
     let found = try ErrorMatrix(options([scenario], [cell], jobs: 2, defect: id)).run()
     #expect(found.verdict == .violated)
