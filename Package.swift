@@ -56,7 +56,7 @@ let package = Package(
       "Trials",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "CProcess",
+        "ScenarioFormat", "Reporting", "Exploration", "CProcess",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
@@ -86,12 +86,15 @@ let package = Package(
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
-    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
+    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",
       ["Exploration", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification"]),
-    tests("Trials", ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat"]),
+    tests(
+      "Trials",
+      ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects",
+        "FaultInjection"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

@@ -6,18 +6,41 @@ import Storage
 /// writes (`man 2 pwrite`: fewer bytes than asked, without an error), and one `fsync` that fails with EIO, after which the
 /// pages count as clean and no later sync writes them (Rebello et al., "Can Applications Recover from fsync Failures?",
 /// USENIX ATC 2020).
-///
-/// Stands below the recorder: what is recorded is what the device did.
+public struct Mishaps: Hashable, Sendable, CustomStringConvertible {
+  /// Every so many writes of more than one sector to a partition's log the device takes all but the last sector; 0: never.
+  public var shortWriteEvery: Int
+  /// The full sync of a segment that fails, counted from 1 over all partitions; 0: none.
+  public var failingSync: Int
+
+  public init(shortWriteEvery: Int = 0, failingSync: Int = 0) {
+    self.shortWriteEvery = shortWriteEvery
+    self.failingSync = failingSync
+  }
+
+  public var description: String {
+    let kinds = [
+      shortWriteEvery > 0 ? "a short write every \(shortWriteEvery)" : nil, failingSync > 0 ? "sync \(failingSync) fails" : nil,
+    ].compactMap { $0 }
+    return kinds.isEmpty ? "none" : kinds.joined(separator: ", ")
+  }
+
+  public static let none = Mishaps()
+  /// What the reference workload is put to the test with.
+  public static let usual = Mishaps(shortWriteEvery: 5, failingSync: 3)
+}
+
+/// Does them. Stands below the recorder: what is recorded is what the device did.
 final class DeviceMishaps: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
-  /// Every so many writes of more than one sector the device takes all but the last sector.
-  static let shortEvery = 5
-  /// The full sync of a segment that fails, counted from 1.
-  static let failingSync = 3
-
+  private let plan: Mishaps
   private var writes = 0
   private var syncs = 0
+
+  init(_ base: any Storage, _ plan: Mishaps) {
+    self.plan = plan
+    super.init(base)
+  }
 
   override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
@@ -25,7 +48,7 @@ final class DeviceMishaps: StorageWrapper, @unchecked Sendable {
     var range = range
     if paths[file].hasPrefix("topics/"), range.count > SectorStore.size, range.count % SectorStore.size == 0 {
       writes += 1
-      if writes % Self.shortEvery == 0 { range = range.lowerBound..<range.upperBound - SectorStore.size }
+      if plan.shortWriteEvery > 0, writes % plan.shortWriteEvery == 0 { range = range.lowerBound..<range.upperBound - SectorStore.size }
     }
     return try await super.write(file, at: offset, from: buffer, range, durability)
   }
@@ -33,7 +56,7 @@ final class DeviceMishaps: StorageWrapper, @unchecked Sendable {
   override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     if scope == .all, paths[file].hasPrefix("topics/") {
       syncs += 1
-      if syncs == Self.failingSync { throw StorageError(errno: EIO, .sync, paths[file]) }
+      if syncs == plan.failingSync { throw StorageError(errno: EIO, .sync, paths[file]) }
     }
     try await super.sync(file, scope)
   }

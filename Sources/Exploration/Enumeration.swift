@@ -66,6 +66,15 @@ struct StateEnumeration {
     }
   }
 
+  /// The first choice that is visited and leads to this content; nil where none does.
+  func choice(of hash: UInt64, seed: UInt64) -> [UInt8]? {
+    var found: [UInt8]?
+    forEach(seed: seed) { choice, _ in
+      if found == nil, point.contentHash(choice) == hash { found = choice }
+    }
+    return found
+  }
+
   private func visitAll(_ choice: inout [UInt8], _ index: Int, _ visit: ([UInt8]) -> Void) {
     guard index < choice.count else { return visit(choice) }
     for alternative in 0..<point.pieces[index].count {

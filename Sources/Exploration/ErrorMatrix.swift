@@ -36,7 +36,7 @@ public struct ErrorMatrix: Sendable {
     probe = CallSiteProbe(source)
     let defect = options.defect
     let subject = EngineUnderTest(
-      ReferenceWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
+      ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
     var grounds: [ErrorGround] = []
     for scenario in options.scenarios { grounds.append(try ErrorGround(scenario, subject)) }
     self.grounds = grounds

@@ -18,7 +18,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   public var name: String
   /// What is on the disk when the engine is opened under errors.
   public var summary: String
-  var workload: ReferenceWorkload
+  var workload: ExplorationWorkload
   var recovery: RecoveryPolicy
   var course: Course
   /// A lease in place of the lock.
@@ -63,8 +63,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,
     _ course: Course = .work, leases: Bool = false, earlierPolicy: SyncPolicy? = nil, past: [PastLife] = []
   ) {
-    var workload = ReferenceWorkload()
-    (workload.partitions, workload.batches, workload.messagesPerBatch) = (2, 12, 2)
+    var workload = ExplorationWorkload()
+    (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
     (workload.messageSize, workload.producers, workload.syncPolicy) = (1200, 3, sync)
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
     (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)

@@ -79,7 +79,7 @@ final class ErrorStory: @unchecked Sendable {
     faulty = nil
     restarts.run()
     var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery)
-    contract.refusingIncarnations = [incarnation]
+    contract.refusals.note(wholeOf: incarnation)
     result.judgement = book.judge(contract)
     return result
   }
@@ -142,10 +142,10 @@ final class ErrorStory: @unchecked Sendable {
       book.note(await book.look(engine, recovery))
     }
     if await book.createTopic(engine, attempts: 3) {
-      await produce(engine, 0..<scenario.workload.batches / 2)
+      await produce(engine, 0..<scenario.workload.requests / 2)
       for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
       faulty?.freeSpace()
-      await produce(engine, scenario.workload.batches / 2..<scenario.workload.batches)
+      await produce(engine, scenario.workload.requests / 2..<scenario.workload.requests)
       await readThrough(engine)
       if scenario.trims { await book.trim(engine, 0) }
     }

@@ -6,7 +6,7 @@ import Verification
 
 /// What to explore, and how far.
 public struct ExplorationOptions: Sendable {
-  public var workload = ReferenceWorkload()
+  public var workload = ExplorationWorkload.reference
   public var profiles = CrashProfile.all
   /// Most pieces in which an exhaustively visited state differs from everything kept, or from nothing kept.
   public var bound = 3
@@ -38,7 +38,9 @@ public struct Exploration: Sendable {
   let recording: Recording
 
   /// Records the workload.
+  /// - Throws: `workloadTooLarge`, and `recordingFailed` where the engine does not get through the workload.
   public init(_ options: ExplorationOptions) throws(ExplorationError) {
+    if let limit = options.workload.exceeded { throw .workloadTooLarge(limit) }
     self.options = options
     let defect = options.defect
     subject = EngineUnderTest(
@@ -67,5 +69,10 @@ public struct Exploration: Sendable {
     return ExplorationReport(profiles: results, depth: options.depth)
   }
 
-  func worker(_ profile: CrashProfile) -> LifeAfterCrash { LifeAfterCrash(recording, subject, profile, start: start) }
+  /// - Parameters:
+  ///   - base: a recording with the sectors and the paths of the states to come; without it the workload's own.
+  ///   - boots: of the machine, before the first that is looked at.
+  func worker(_ profile: CrashProfile, on base: Recording? = nil, boots: Int = 1) -> LifeAfterCrash {
+    LifeAfterCrash(base ?? recording, subject, profile, start: start, boots: boots)
+  }
 }

@@ -2,14 +2,22 @@ import Foundation
 import Verification
 
 /// The key `exploration` of the JSON report, version 1: keys are added, never renamed.
-extension ExplorationReport {
-  private struct Document: Encodable {
-    var version = 1
-    var tool = "tornlog"
-    var exploration: Part
-  }
+public struct ExplorationDocument: Encodable {
+  var version = 1
+  var tool = "tornlog"
+  var exploration: ExplorationReport.Figures
 
-  private struct Part: Encodable {
+  public init(_ figures: ExplorationReport.Figures) { exploration = figures }
+
+  public func text() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(self), as: UTF8.self)
+  }
+}
+
+extension ExplorationReport {
+  public struct Figures: Encodable, Sendable {
     var profile: String
     /// The most pieces that a crash point has, where every state was visited.
     var bound: Int
@@ -20,27 +28,51 @@ extension ExplorationReport {
     var nested: Nested?
     var calibration: Calibrated?
     var findings: [Found]?
-    var profiles: [Part]?
+    var profiles: [Figures]?
+    /// Of scenarios.
+    public var cells: [Cell]?
   }
 
-  private struct Found: Encodable {
+  /// What came of one cell of a scenario.
+  public struct Cell: Encodable, Sendable {
+    var scenario, file: String
+    /// As the scenario's matrix has them: numbers as text.
+    var axes: [String: String]
+    var expectation: String
+    public var isExpected: Bool
+    var exploration: Figures
+
+    public init(
+      scenario: String, file: String, axes: [String: String], expectation: String, isExpected: Bool, exploration: Figures
+    ) {
+      self.scenario = scenario
+      self.file = file
+      self.axes = axes
+      self.expectation = expectation
+      self.isExpected = isExpected
+      self.exploration = exploration
+    }
+  }
+
+  struct Found: Encodable, Sendable {
     var check, detail, profile: String
     var permittedBy: [String]
     var states: Int
     var story: [String]
+    var reproduce: String
   }
 
   /// At depth 2: states of crashes inside recoveries, beside the ones above.
-  private struct Nested: Encodable {
+  struct Nested: Encodable, Sendable {
     var crashPoints, statesVisited, statesJudged, groups: Int
   }
 
-  private struct Calibrated: Encodable {
+  struct Calibrated: Encodable, Sendable {
     var states, violated, missed, differing: Int
   }
 
-  private func part(_ result: ProfileResult) -> Part {
-    Part(
+  private func part(_ result: ProfileResult) -> Figures {
+    Figures(
       profile: result.profile.name, bound: min(result.bound, result.mostPieces), statesVisited: result.visited,
       statesUnique: result.unique, statesJudged: result.judged, groups: result.groups, sampled: result.sampled,
       judgedPerSecond: result.judgingSeconds > 0 ? Double(result.judged) / result.judgingSeconds : 0,
@@ -55,10 +87,12 @@ extension ExplorationReport {
   }
 
   /// With several profiles a total, the parts under `profiles`.
-  public func json() throws -> String {
+  public func json() throws -> String { try ExplorationDocument(figures).text() }
+
+  public var figures: Figures {
     let parts = profiles.map(part)
-    func sum(_ key: KeyPath<Part, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
-    var total = parts.count == 1 ? parts[0] : Part(
+    func sum(_ key: KeyPath<Figures, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
+    var total = parts.count == 1 ? parts[0] : Figures(
       profile: "all", bound: parts.map(\.bound).min() ?? 0, statesVisited: sum(\.statesVisited),
       statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), groups: sum(\.groups), sampled: sum(\.sampled),
       judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
@@ -66,10 +100,9 @@ extension ExplorationReport {
     total.findings = findings.map {
       Found(
         check: $0.violation.check.rawValue, detail: $0.violation.detail, profile: $0.profile.name,
-        permittedBy: $0.permittedBy, states: $0.violation.states, story: $0.violation.story)
+        permittedBy: $0.permittedBy, states: $0.violation.states, story: $0.violation.story,
+        reproduce: $0.violation.reproduce)
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(Document(exploration: total)), as: UTF8.self)
+    return total
   }
 }

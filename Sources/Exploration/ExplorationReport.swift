@@ -6,12 +6,22 @@ import Verification
 public struct StateViolation: Hashable, Sendable {
   public var check: CheckName
   public var detail: String
+  /// Where it was seen first; nil for checks that are of no place.
+  public var divergence: Divergence?
   /// States in which this check was the first that was violated, over all crash points.
   public var states: Int
   /// Events of the recording before the power cut.
   public var moment: Int
   /// At most ten lines.
   public var story: [String]
+  /// Operations of the disk in the story, and whether nothing had to be left out of it.
+  public var storyOperations: Int
+  public var storyIsWhole: Bool
+  /// The state, for a token.
+  public var state: CrashState
+
+  /// The command that shows it again.
+  public var reproduce: String { "tornlog reproduce \(CrashStateToken.encode(state))" }
 }
 
 /// What came of one profile.
@@ -58,6 +68,16 @@ public struct ProfileResult: Sendable {
 public struct ExplorationReport: Sendable {
   public var profiles: [ProfileResult]
   public var depth: Int
+
+  init(profiles: [ProfileResult], depth: Int) {
+    self.profiles = profiles
+    self.depth = depth
+  }
+
+  /// Those of several explorations as one.
+  public init(merging reports: [ExplorationReport]) {
+    self.init(profiles: reports.flatMap(\.profiles), depth: reports.map(\.depth).max() ?? 1)
+  }
 
   public var verdict: Verdict { profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
   public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.unique } }
@@ -126,6 +146,7 @@ extension ExplorationReport {
           + "\(finding.permittedBy.joined(separator: ", "))), \(finding.violation.states) states")
       lines.append("  \(finding.violation.detail)")
       lines += finding.violation.story.map { "  \($0)" }
+      lines.append("  reproduce: \(finding.violation.reproduce)")
     }
     let rate = String(format: "%.0f", judgedPerSecond)
     lines.append("")

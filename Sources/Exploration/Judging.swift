@@ -8,6 +8,11 @@ struct StateJudgement: Sendable {
   var check: CheckResult?
 }
 
+extension CheckResult {
+  /// After which restart it was seen; checks that are of no place say it in their sentence.
+  var restart: Int { divergence?.restart ?? (detail.contains("after restart 2") ? 2 : 1) }
+}
+
 extension Transcript {
   /// Judges what was seen after `history`, which ends with a power cut.
   func judge(_ history: History, clock: (Int) -> Instant, _ contract: Contract) -> StateJudgement {
@@ -46,18 +51,18 @@ extension Transcript {
         let reading = sequence.map { MessageContent.Reading.intact(sequence: $0) } ?? .corrupt
         observer?.probe(PartitionSlot(slot), start: start, reading: first.map { ($0, reading) })
       case .committed(let slot, let offset):
-        if slot < slots { observer?.committed(group: ReferenceWorkload.group, PartitionSlot(slot), offset) }
+        if slot < slots { observer?.committed(group: ExplorationWorkload.group, PartitionSlot(slot), offset) }
       case .looked:
         // A partition that is not registered is missed, if it must be there, by that check.
         for slot in 0..<slots where !seen.contains(slot) {
-          observer?.committed(group: ReferenceWorkload.group, PartitionSlot(slot), nil)
+          observer?.committed(group: ExplorationWorkload.group, PartitionSlot(slot), nil)
         }
         if let look = observer?.finish() { looks.append(look) }
         observer = nil
       case .appended(let slot, let outcome, let base):
         guard slot < slots else { continue }
         let number = history.submit(
-          PartitionSlot(slot), firstSequence: ReferenceWorkload.appendedSequence, count: 1, at: clock(restart))
+          PartitionSlot(slot), firstSequence: ExplorationWorkload.appendedSequence, count: 1, at: clock(restart))
         switch outcome {
         case .acknowledged: history.acknowledge(number, baseOffset: base, at: clock(restart))
         case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: clock(restart))

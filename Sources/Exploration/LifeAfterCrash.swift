@@ -6,14 +6,14 @@ import WriteAheadLog
 
 /// How the engine under test is put together.
 struct EngineUnderTest: Sendable {
-  var workload: ReferenceWorkload
+  var workload: ExplorationWorkload
   /// For each life its own: parts may remember.
   var parts: @Sendable () -> EngineParts
   /// What stands between the engine and its storage: a defect that edits operations.
   var layer: @Sendable (any Storage) -> any Storage
 
   init(
-    _ workload: ReferenceWorkload, parts: @escaping @Sendable () -> EngineParts,
+    _ workload: ExplorationWorkload, parts: @escaping @Sendable () -> EngineParts,
     layer: @escaping @Sendable (any Storage) -> any Storage
   ) {
     self.workload = workload
@@ -233,7 +233,7 @@ final class LifeAfterCrash: @unchecked Sendable {
 
   private func committedOffset(_ engine: PartitionEngine, _ slot: Int) -> Offset? {
     do throws(EngineError) {
-      return try engine.committedOffset(group: ReferenceWorkload.group, subject.workload.topic, PartitionID(slot))
+      return try engine.committedOffset(group: ExplorationWorkload.group, subject.workload.topic, PartitionID(slot))
     } catch {
       return nil
     }
@@ -244,7 +244,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     for slot in 0..<min(topic.partitions, contents.count) {
       do throws(EngineError) {
         let receipt = try await subject.workload.append(
-          engine, slot, first: ReferenceWorkload.appendedSequence, count: 1)
+          engine, slot, first: ExplorationWorkload.appendedSequence, count: 1)
         transcript.appended(slot, .acknowledged, receipt.baseOffset)
       } catch {
         transcript.appended(slot, error.isCertainFailure ? .failed : .indeterminate, 0)

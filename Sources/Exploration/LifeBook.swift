@@ -9,7 +9,7 @@ import WriteAheadLog
 final class LifeBook: @unchecked Sendable {
   // Owned by the thread that runs the story: its loops run there one after the other.
 
-  let workload: ReferenceWorkload
+  let workload: ExplorationWorkload
   private(set) var history: History
   private(set) var looks: [Observation] = []
   /// Of checks that no look can judge: openings that failed, lives that never ended.
@@ -28,7 +28,7 @@ final class LifeBook: @unchecked Sendable {
   private var engines: [PartitionEngine] = []
   var now: Instant { loop?.now ?? Instant(nanoseconds: 0) }
 
-  init(_ workload: ReferenceWorkload) {
+  init(_ workload: ExplorationWorkload) {
     self.workload = workload
     history = History(seed: workload.seed)
     nextSequence = [Int](repeating: 0, count: workload.partitions)
@@ -143,7 +143,7 @@ final class LifeBook: @unchecked Sendable {
       let marks = try engine.watermarks(workload.topic, PartitionID(partition))
       let offset = Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2)
       openCommits[number] = (partition, offset)
-      try await engine.commitOffset(group: ReferenceWorkload.group, workload.topic, PartitionID(partition), offset)
+      try await engine.commitOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(partition), offset)
       record(commit: number, .acknowledged, at: now)
     } catch {
       record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
@@ -153,7 +153,7 @@ final class LifeBook: @unchecked Sendable {
   private func record(commit number: Int, _ outcome: Outcome, at time: Instant) {
     guard let commit = openCommits.removeValue(forKey: number) else { return }
     history.commit(
-      group: ReferenceWorkload.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time)
+      group: ExplorationWorkload.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time)
   }
 
   /// Deletes the older half of a partition's messages.
@@ -217,9 +217,9 @@ extension LifeBook {
       await probe(engine, slot, response, &observer)
       var committed: Offset?
       do throws(EngineError) {
-        committed = try engine.committedOffset(group: ReferenceWorkload.group, workload.topic, PartitionID(slot))
+        committed = try engine.committedOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(slot))
       } catch {}  // an error is no offset
-      observer.committed(group: ReferenceWorkload.group, PartitionSlot(slot), committed)
+      observer.committed(group: ExplorationWorkload.group, PartitionSlot(slot), committed)
     }
     return observer.finish()
   }

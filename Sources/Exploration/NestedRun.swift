@@ -27,24 +27,18 @@ extension ProfileRun {
     let options = exploration.options
     let store = exploration.recording.store
     var table = exploration.recording.table
-    let recorder = LifeAfterCrash(
-      exploration.recording, exploration.subject, profile, start: exploration.start, boots: 2)
+    let recorder = exploration.worker(profile, boots: 2)
     var inner: [CrashPoint] = []
     var owners: [Int] = []
     // One after the other: what recovery writes is taken into the store, which the workers share.
     for (number, state) in outer.enumerated() {
       let recording = recorder.recordRecovery(points[state.point].image(state.choice), store, table)
       table = recording.table
-      let foreign = ForeignBytes(recording, seed: options.seed)
-      var disk = VolatileDisk(recording, profile)
-      for index in recording.events.indices {
-        disk.apply(index, of: recording)
-        inner.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
-        owners.append(number)
-      }
+      let recovery = RecordedRecovery(recording, profile, seed: options.workload.seed)
+      inner += recovery.points
+      owners += recovery.points.map { _ in number }
     }
-    let limits = StateEnumeration.Limits(
-      bound: min(2, options.bound), statesPerPoint: min(16, options.statesPerPoint), samples: min(4, options.samples))
+    let limits = RecordedRecovery.limits(options)
     let visits = Parallel.map(inner.count, jobs: options.jobs, chunk: 16, worker: {}) { [inner, owners] _, index in
       var visited = 0
       var states: [Inner] = []
@@ -79,7 +73,7 @@ extension ProfileRun {
     var base = exploration.recording
     base.table = table
     let worker: @Sendable () -> LifeAfterCrash = { [base, profile] in
-      LifeAfterCrash(base, exploration.subject, profile, start: exploration.start, boots: 2)
+      exploration.worker(profile, on: base, boots: 2)
     }
     let started = Date()
     let hashes = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
@@ -100,6 +94,7 @@ extension ProfileRun {
       return worker.run(inner[state.point].image(state.choice), keeping: true)
     }
     var judged: Set<UInt64> = []
+    var shown: [CheckName: Shown] = [:]
     for pair in pairs {
       guard let group = groupOf[hashes[pair.content]] else { continue }
       for moment in moments[pair.outer] where judged.insert(UInt64(group) << 32 | UInt64(moment)).inserted {
@@ -108,23 +103,60 @@ extension ProfileRun {
         if verdict.verdict == .unknown { result.unknown += 1 }
         guard verdict.verdict == .violated, let check = verdict.check else { continue }
         result.violatedStates += 1
-        if let place = result.violations.firstIndex(where: { $0.check == check.name }) {
-          result.violations[place].states += 1
-          continue
+        let restart = check.restart
+        var best = shown[check.name] ?? Shown(content: pair.content, outer: pair.outer, moment: moment, check: check)
+        if restart < best.check.restart {
+          (best.content, best.outer, best.moment, best.check) = (pair.content, pair.outer, moment, check)
         }
-        let state = uniques[pair.content]
-        let first = Finding(point: points[outer[pair.outer].point], choice: outer[pair.outer].choice, check: check)
-        var violation = first.violation(states: 1, self, moment)
-        violation.story = Array(violation.story.prefix(8)) + [
-          "recovery, cut off by power after its event \(inner[state.point].event)", "recovery",
-        ]
-        result.violations.append(violation)
+        best.states += 1
+        shown[check.name] = best
       }
+    }
+    let examiner = StateExaminer(exploration, profile, judge)
+    for name in CheckName.allCases {
+      guard let best = shown[name] else { continue }
+      if let place = result.violations.firstIndex(where: { $0.check == name }) {
+        // It needs no second power cut.
+        result.violations[place].states += best.states
+        continue
+      }
+      // Both contents may have been met first elsewhere: the choices are looked up where they are shown.
+      let outerPoint = points[pointOfMoment[best.moment]]
+      guard let outerChoice = choice(of: outer[best.outer].hash, at: outerPoint) else { continue }
+      var scene = CrashScene(
+        recording: exploration.recording, seed: options.workload.seed, moment: best.moment, point: outerPoint, choice: outerChoice)
+      scene.inner = innerCut(uniques[best.content].hash, examiner.recovery(outerPoint, outerChoice), limits)
+      guard scene.inner != nil else { continue }
+      let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: best.check))
+      result.violations.append(smallest.described(exploration, profile, states: best.states))
     }
     result.nested.seconds = Date().timeIntervalSince(begun)
     progress(
       "\(profile.name), depth 2: \(result.nested.visited) states of \(outer.count) recoveries visited, "
         + "\(uniques.count) recovered")
+  }
+
+  private func innerCut(
+    _ hash: UInt64, _ recovery: RecordedRecovery, _ limits: StateEnumeration.Limits
+  ) -> CrashScene.RecoveryCut? {
+    for (index, point) in recovery.points.enumerated() {
+      guard let choice = StateEnumeration(point, limits).choice(of: hash, seed: exploration.options.seed) else { continue }
+      return CrashScene.RecoveryCut(recovery: recovery, event: index + 1, choice: choice)
+    }
+    return nil
+  }
+
+  private func choice(of hash: UInt64, at point: CrashPoint) -> [UInt8]? {
+    StateEnumeration(point, limits).choice(of: hash, seed: exploration.options.seed)
+  }
+
+  /// The first violation of a check whose harm is shown soonest.
+  private struct Shown {
+    var content: Int
+    var outer: Int
+    var moment: Int
+    var check: CheckResult
+    var states = 0
   }
 
   private struct InnerVisit: Sendable {

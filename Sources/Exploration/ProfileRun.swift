@@ -16,7 +16,7 @@ struct ProfileRun: Sendable {
     self.exploration = exploration
     self.profile = profile
     let recording = exploration.recording
-    let foreign = ForeignBytes(recording, seed: exploration.options.seed)
+    let foreign = ForeignBytes(recording, seed: exploration.options.workload.seed)
     var disk = VolatileDisk(recording, profile)
     var points = [CrashPoint(disk, recording, at: 0, foreign: foreign)]
     var pointOfMoment = [0]
@@ -40,10 +40,14 @@ struct ProfileRun: Sendable {
     var choices: [[UInt8]] = []
   }
 
+  /// How far the states of one crash point are enumerated.
+  var limits: StateEnumeration.Limits {
+    StateEnumeration.Limits(bound: options.bound, statesPerPoint: options.statesPerPoint, samples: options.samples)
+  }
+
   private func visit(_ point: CrashPoint) -> Visit {
     var visit = Visit()
-    let enumeration = StateEnumeration(
-      point, StateEnumeration.Limits(bound: options.bound, statesPerPoint: options.statesPerPoint, samples: options.samples))
+    let enumeration = StateEnumeration(point, limits)
     visit.bound = enumeration.bound
     var seen: Set<UInt64> = []
     enumeration.forEach(seed: options.seed) { choice, isSample in
@@ -196,21 +200,26 @@ struct ProfileRun: Sendable {
       case .violated:
         result.violatedStates += cases[index].states
         guard let check = verdict.check else { continue }
-        let restart = check.divergence?.restart ?? 1
+        let restart = check.restart
         var best = shown[check.name] ?? (index, restart, 0)
         if restart < best.restart { (best.index, best.restart) = (index, restart) }
         best.states += cases[index].states
         shown[check.name] = best
       }
     }
+    let examiner = StateExaminer(exploration, profile, judge)
     for name in CheckName.allCases {
       guard let best = shown[name] else { continue }
       // A content may be met at several points, at each by another choice: the story is of this one.
       let worst = cases[best.index]
       let point = pointOfMoment[worst.moment]
-      guard let state = contents[point].firstIndex(of: worst.content) else { continue }
-      let minimal = minimize(points[point], choices[point][state], at: worst.moment, name, best.restart, judge)
-      result.violations.append(minimal.violation(states: best.states, self, cases[best.index].moment))
+      guard let state = contents[point].firstIndex(of: worst.content), let check = verdicts[best.index].check else {
+        continue
+      }
+      let scene = CrashScene(
+        recording: exploration.recording, seed: options.workload.seed, moment: worst.moment, point: points[point], choice: choices[point][state])
+      let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: check))
+      result.violations.append(smallest.described(exploration, profile, states: best.states))
     }
     result.violations.sort { $0.moment < $1.moment }
     var byCase: Verdicts = [:]
@@ -225,35 +234,6 @@ struct ProfileRun: Sendable {
   struct CaseKey: Hashable, Sendable {
     var moment: Int
     var group: Int32
-  }
-
-  /// A state that violates a check, reduced.
-  struct Finding {
-    var point: CrashPoint
-    var choice: [UInt8]
-    var check: CheckResult
-  }
-
-  /// Gives back one deviation from *everything kept* after the other, as long as the same check is violated after the same restart.
-  private func minimize(
-    _ point: CrashPoint, _ start: [UInt8], at moment: Int, _ check: CheckName, _ restart: Int, _ judge: StateJudge
-  ) -> Finding {
-    let worker = exploration.worker(profile)
-    func violation(_ choice: [UInt8]) -> CheckResult? {
-      let verdict = judge.judge(worker.run(point.image(choice), keeping: true), at: moment)
-      guard verdict.verdict == .violated, let found = verdict.check, found.name == check,
-        found.divergence?.restart ?? 1 <= restart
-      else { return nil }
-      return found
-    }
-    var choice = start
-    var found = violation(choice) ?? CheckResult(check, .violated)
-    for index in choice.indices where Int(choice[index]) != point.pieces[index].newest {
-      var calmer = choice
-      calmer[index] = UInt8(point.pieces[index].newest)
-      if let still = violation(calmer) { (choice, found) = (calmer, still) }
-    }
-    return Finding(point: point, choice: choice, check: found)
   }
 }
 

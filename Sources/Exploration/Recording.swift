@@ -210,7 +210,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
 extension Recording {
   /// What callers knew when `events[..<end]` had happened, as the oracle reads it.
-  func history(_ workload: ReferenceWorkload, upTo end: Int) -> History {
+  func history(_ workload: ExplorationWorkload, upTo end: Int) -> History {
     var history = History(seed: workload.seed)
     var numbers: [Int: Int] = [:]
     var topic: (requested: Instant, outcome: Outcome)?
@@ -251,7 +251,7 @@ extension Recording {
     }
     for (n, time) in commitOrder {
       history.commit(
-        group: ReferenceWorkload.group, PartitionSlot(commits[n].partition), offset: commits[n].offset,
+        group: ExplorationWorkload.group, PartitionSlot(commits[n].partition), offset: commits[n].offset,
         committed[n] ?? .indeterminate, at: time)
     }
     return history

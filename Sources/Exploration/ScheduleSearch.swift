@@ -32,7 +32,8 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
   private init(_ name: String, _ summary: String, _ ground: ErrorScenario, _ second: SecondEngine = .none, batches: Int = 12, size: Int = 600) {
     (self.name, self.summary, self.second) = (name, summary, second)
     var ground = ground
-    (ground.workload.batches, ground.workload.messageSize, ground.workload.producers) = (batches, size, 3)
+    ground.workload.messages = batches * ground.workload.messagesPerBatch
+    (ground.workload.messageSize, ground.workload.producers) = (size, 3)
     self.ground = ground
   }
 
@@ -64,7 +65,7 @@ public struct ScheduleSearch: Sendable {
     self.options = options
     let defect = options.defect
     let subject = EngineUnderTest(
-      ReferenceWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
+      ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
     var grounds: [ErrorGround] = []
     for scenario in options.scenarios {
       var ground = scenario.ground

@@ -157,7 +157,7 @@ final class ScheduleStory: @unchecked Sendable {
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<workload.producers {
         group.addTask(executorPreference: loop) { [book] in
-          for k in stride(from: producer, to: workload.batches, by: workload.producers) {
+          for k in stride(from: producer, to: workload.requests, by: workload.producers) {
             await book.produce(engine, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
           }
         }

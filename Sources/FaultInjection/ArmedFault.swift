@@ -86,6 +86,13 @@ struct UnsyncedRanges {
     }
   }
 
+  /// Sorted and disjoint.
+  var ranges: [Range<Int64>] {
+    var list = RangeList()
+    for entry in entries { list.add(entry.range) }
+    return list.ranges
+  }
+
   /// - Returns: the sync's number.
   mutating func submitSync() -> Int {
     submitted += 1

@@ -4,22 +4,28 @@ import Storage
 /// What faults leave to chance, drawn from the generator of the planned fault.
 extension TornWrite.Kept {
   /// The parts that are kept, from the start of the write at `target`: ascending, joined, and not all of it.
-  func parts(of target: Range<Int64>, triggerByte: Int?, _ random: inout SeededGenerator) -> [Range<Int>] {
+  /// - Parameter meant: bytes of it, from its start, of which the seed's choice loses some: what follows is padding, which
+  ///   is kept with the part before it.
+  func parts(
+    of target: Range<Int64>, meant: Int, triggerByte: Int?, _ random: inout SeededGenerator
+  ) -> [Range<Int>] {
     let count = target.count
+    let core = target.lowerBound..<target.lowerBound + Int64(meant)
     func prefix(_ n: Int) -> [Range<Int>] { n > 0 ? [0..<min(n, count - 1)].filter { !$0.isEmpty } : [] }
     switch self {
     case .prefix(let n): return prefix(n)
     case .suffix(let n): return n > 0 ? [count - min(n, count - 1)..<count].filter { !$0.isEmpty } : []
     case .upToTriggerByte: return prefix(triggerByte ?? 0)
-    case .prefixTo(.byte): return prefix(Int.random(in: 0..<count, using: &random))
+    case .prefixTo(.byte): return prefix(Int.random(in: 0..<meant, using: &random))
     case .suffixFrom(.byte): return Self.suffix(of: count, from: Int.random(in: 1...count, using: &random))
-    case .prefixTo(let unit): return prefix(unit.parts(of: target).randomElement(using: &random)?.lowerBound ?? 0)
+    case .prefixTo(let unit): return prefix(unit.parts(of: core).randomElement(using: &random)?.lowerBound ?? 0)
     case .suffixFrom(let unit):
       return Self.suffix(of: count, from: unit.parts(of: target).randomElement(using: &random)?.upperBound ?? count)
     case .sectors(let numbers):
       return Self.join(TearUnit.sector.parts(of: target), lostWhenAllKept: nil) { numbers.contains($0) }
     case .anyOf(let unit):
-      let parts = unit.parts(of: target)
+      var parts = unit.parts(of: core)
+      if let last = parts.popLast() { parts.append(last.lowerBound..<count) }
       let lost = Int.random(in: parts.indices, using: &random)
       var choice = SeededChoice(parts: parts.count, from: &random)
       return Self.join(parts, lostWhenAllKept: lost) { _ in choice.keepsNext() }
@@ -61,11 +67,11 @@ extension TearUnit {
 
 extension ArmedFault {
   /// Turns over the bits of a `bitFlip`, each another one.
-  /// - Returns: the bytes that were hit, ascending; none where the pass has none of those that were to be.
-  func flip(_ bytes: UnsafeMutableRawBufferPointer, _ triggerByte: Int?) -> (places: [Int], detail: String) {
-    guard case .bitFlip(let count, let place) = planned.fault,
-      let range = place.choose(in: bytes.count, triggerByte: triggerByte)
-    else { return ([], "") }
+  /// - Parameter candidates: ranges of `bytes`, of which one is hit.
+  /// - Returns: the bytes that were hit, ascending; none where there is no candidate.
+  func flip(_ bytes: UnsafeMutableRawBufferPointer, in candidates: [Range<Int>]) -> (places: [Int], detail: String) {
+    guard case .bitFlip(let count, _) = planned.fault, let first = candidates.first else { return ([], "") }
+    let range = candidates.count == 1 ? first : candidates.randomElement(using: &random) ?? first
     let all = range.count * 8
     var bits: Set<Int> = []
     if count > all / 2 {

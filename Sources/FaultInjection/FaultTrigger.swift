@@ -100,7 +100,9 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   case segment
   /// Reads and writes at byte 0 of a file `*.log`.
   case segmentHead = "segment-head"
-  /// Reads and writes from byte 4096 on of a file `topics/**.log`: behind the segment's header block.
+  /// Reads and writes of batches: behind the header block of a file `topics/**.log`, from byte 4096 on, and of a write what
+  /// carries anything but zeros, with which a log is filled ahead. Where the storage knows a `BatchLocator`, a pass in
+  /// which no message stands is none of them.
   case batch
   /// The making of a file `topics/**.log` that does not begin at offset 0: opening it, and what is done to its header
   /// block and to the file as such.
@@ -116,7 +118,7 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     case .any: true
     case .segment: Self.isSegment(call.path)
     case .segmentHead: isTransfer && call.offset == 0 && call.path.hasSuffix(".log")
-    case .batch: isTransfer && call.offset >= 4096 && Self.isSegment(call.path)
+    case .batch: isTransfer && call.offset >= 4096 && Self.isSegment(call.path) && call.carriesData
     case .rotation: Self.isLaterSegment(call.path) && call.kind != .read && (call.kind != .write || call.offset < 4096)
     case .metadata:
       ["metadata", "metadata-mirror"].contains { call.path == $0 || call.path.hasPrefix($0 + "/") }

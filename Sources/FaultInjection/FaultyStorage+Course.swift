@@ -31,7 +31,7 @@ extension FaultyStorage {
     var course = Course(call: call, number: nextOperation())
     course.isReadOnly = readOnly.map { $0.until.map { now < $0 } ?? true } == true && call.isChange
     let surroundings = TriggerCounter.Surroundings(now: now, phase: phase, percent: progress)
-    for one in armed where one.isArmed(at: now) && one.matches(call, phase: phase) && canHit(call, one.planned.fault) {
+    for one in armed where one.isArmed(at: now) && one.matches(call, phase: phase) && canHit(call, one.planned) {
       let hit = one.count(call, in: surroundings)
       guard let hit, !one.planned.fault.decidesOutcome || course.outcome == nil && !course.isReadOnly else { continue }
       one.claim(at: now)
@@ -49,12 +49,13 @@ extension FaultyStorage {
   }
 
   /// What depends on the state of the file.
-  func canHit(_ call: StorageCall, _ fault: StorageFault) -> Bool {
-    switch fault {
+  func canHit(_ call: StorageCall, _ planned: PlannedFault) -> Bool {
+    switch planned.fault {
     case .staleRead:
-      older[call.path]?.entries.contains { $0.range.overlaps(call.offset..<call.offset + Int64(call.length)) } ?? false
-    case .shortWrite: !isDirect(call.file) || call.length > properties.blockSize
-    default: true
+      (older[call.path]?.entries.contains { $0.range.overlaps(call.offset..<call.offset + Int64(call.length)) } ?? false)
+        && carriesItsAim(call, planned)
+    case .shortWrite where isDirect(call.file) && call.length <= properties.blockSize: false
+    default: carriesItsAim(call, planned)
     }
   }
 
@@ -181,9 +182,14 @@ extension FaultyStorage {
     follows: Int? = nil, detail: String = ""
   ) -> StorageFaultReceipt {
     let call = course.call
+    var atRisk: [FileRange] = []
+    if call.kind == .sync, case .error(let number) = answer, number != EINTR, number != EAGAIN {
+      atRisk = unsynced[call.path]?.ranges.map { FileRange(call.path, $0) } ?? []
+    }
     let receipt = StorageFaultReceipt(
       number: receipts.count, planned: planned, kind: kind, operation: call.kind, path: call.path, offset: call.offset,
-      length: call.length, operationNumber: course.number, instant: loop.now, destroyed: destroyed, misread: misread,
+      length: call.length, operationNumber: course.number, instant: loop.now, destroyed: destroyed, atRisk: atRisk,
+      misread: misread,
       entries: entries, answer: answer, detection: detection, follows: follows, detail: detail)
     keep(receipt)
     return receipt

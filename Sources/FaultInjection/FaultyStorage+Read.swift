@@ -27,7 +27,9 @@ extension FaultyStorage {
   }
 
   private func flip(_ bytes: UnsafeMutableRawBufferPointer, _ hit: Course.Hit, _ course: Course) {
-    let flipped = hit.armed.flip(bytes, hit.byte)
+    let candidates = candidates(
+      hit.armed.planned.fault.place, UnsafeRawBufferPointer(bytes), at: course.call.offset, triggerByte: hit.byte)
+    let flipped = hit.armed.flip(bytes, in: candidates)
     guard !flipped.places.isEmpty else { return hit.armed.release() }
     let offset = course.call.offset
     let places = flipped.places.map { FileRange(course.call.path, offset + Int64($0)..<offset + Int64($0) + 1) }
@@ -57,7 +59,12 @@ extension FaultyStorage {
   ) {
     let call = course.call
     guard let bytes = place.choose(in: call.length, triggerByte: hit.byte) else { return hit.armed.release() }
-    let sector = (call.offset + Int64(Int.random(in: bytes, using: &hit.armed.random))) / 512
+    var places = [call.offset + Int64(bytes.lowerBound)..<call.offset + Int64(bytes.upperBound)]
+    if hit.armed.planned.trigger.target == .batch, let batches {
+      places = batches.messages(in: FileRange(call.path, places[0]))
+    }
+    guard let place = places.randomElement(using: &hit.armed.random) else { return hit.armed.release() }
+    let sector = Int64.random(in: place, using: &hit.armed.random) / 512
     let receipt = record(
       hit.armed, course, destroyed: [FileRange(call.path, sector * 512..<(sector + 1) * 512)], answer: answer, .reported,
       detail: "sector \(sector)")

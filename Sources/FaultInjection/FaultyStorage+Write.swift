@@ -42,7 +42,14 @@ extension FaultyStorage {
   func flip(_ store: inout Store) {
     store.payload = store.payload.copy()
     for hit in store.course.flips {
-      let bits = hit.armed.flip(store.payload.buffer.mutableBytes(store.payload.range), hit.byte)
+      let bytes = store.payload.buffer.mutableBytes(store.payload.range)
+      let places = candidates(
+        hit.armed.planned.fault.place, UnsafeRawBufferPointer(bytes), at: store.offset, triggerByte: hit.byte)
+      let bits = hit.armed.flip(bytes, in: places)
+      guard !bits.places.isEmpty else {
+        hit.armed.release()
+        continue
+      }
       record(
         hit.armed, store.course, destroyed: bits.places.map { store.place($0..<$0 + 1) }, answer: .falseSuccess, .evident,
         detail: bits.detail)
@@ -80,7 +87,8 @@ extension FaultyStorage {
   // MARK: Faults
 
   private func tear(_ store: Store, _ hit: Course.Hit, _ torn: TornWrite) async throws(StorageError) -> Int {
-    let kept = torn.kept.parts(of: store.target, triggerByte: hit.byte, &hit.armed.random)
+    let kept = torn.kept.parts(
+      of: store.target, meant: meantBytes(store, hit.armed.planned), triggerByte: hit.byte, &hit.armed.random)
     let rest = complement(of: kept, in: store.payload.count)
     let answer: StorageFaultReceipt.Answer =
       switch torn.answer {

@@ -36,6 +36,8 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   var lateDirectoryReports: [String: Int] = [:]
   private var operations: UInt64 = 0
   public private(set) var phase = ""
+  /// Tells where batches stand, for faults that are aimed at them.
+  public weak var batches: (any BatchLocator)?
   /// Opens when nothing passes any more.
   let end = Gate()
   private let onFired: Observer?
@@ -67,7 +69,7 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     let start = base.loop.now
     armed = plan.faults.enumerated().map { ArmedFault($1, index: $0, seed: plan.seed, at: start) }
     remembersOlder = plan.faults.contains { $0.fault.kind == .staleRead }
-    tracksUnsynced = plan.faults.contains { $0.fault.kind == .syncFailure }
+    tracksUnsynced = plan.faults.contains { $0.fault.kind == .syncFailure || $0.fault.errno != nil }
     super.init(base)
     for (path, sectors) in unreadable {
       self.unreadable[path] = Dictionary(sectors.map { ($0, -1) }, uniquingKeysWith: { a, _ in a })
@@ -172,6 +174,16 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     return try await perform(course) { () async throws(StorageError) -> Int64 in try await base.size(of: file) }
   }
 
+  public override func lock(_ file: FileID) async throws(StorageError) {
+    let course = try begin(StorageCall(.lock, path(of: file), file: file))
+    try await perform(course) { () async throws(StorageError) in try await base.lock(file) }
+  }
+
+  public override func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    let course = try begin(StorageCall(.linkCount, path(of: file), file: file))
+    return try await perform(course) { () async throws(StorageError) -> Int in try await base.linkCount(of: file) }
+  }
+
   public override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
     let path = path(of: file)
     let course = try begin(StorageCall(.truncate, path, file: file, offset: size))
@@ -182,16 +194,6 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
       cutKnowledge(path, to: size)
       freeSpace()
     }
-  }
-
-  public override func lock(_ file: FileID) async throws(StorageError) {
-    let course = try begin(StorageCall(.lock, path(of: file), file: file))
-    try await perform(course) { () async throws(StorageError) in try await base.lock(file) }
-  }
-
-  public override func linkCount(of file: FileID) async throws(StorageError) -> Int {
-    let course = try begin(StorageCall(.linkCount, path(of: file), file: file))
-    return try await perform(course) { () async throws(StorageError) -> Int in try await base.linkCount(of: file) }
   }
 
   public override func makeDirectory(_ path: String) async throws(StorageError) {

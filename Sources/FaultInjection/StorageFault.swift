@@ -79,6 +79,8 @@ public enum BytePlace: Hashable, Sendable, Codable {
   case range(Range<Int>)
   /// The byte that the trigger's condition `bytes` counts; elsewhere the first.
   case atTriggerByte
+  /// This part of one of the pass's batches, of the seed's choice; a write that has none is not hit.
+  case part(BatchPart)
 }
 
 /// Boundaries are those of the file, in bytes: 1, 512, 4096.
@@ -249,12 +251,12 @@ extension StorageFault {
 }
 
 extension BytePlace {
-  /// The bytes to choose from in a pass of `length` bytes; nil where there are none.
+  /// The bytes to choose from in a pass of `length` bytes, as far as its length tells; nil where there are none.
   func choose(in length: Int, triggerByte: Int? = nil) -> Range<Int>? {
     let all = 0..<length
     let chosen: Range<Int> =
       switch self {
-      case .anywhere: all
+      case .anywhere, .part: all
       case .range(let range): range.clamped(to: all)
       case .atTriggerByte: min(triggerByte ?? 0, max(length - 1, 0))..<min((triggerByte ?? 0) + 1, length)
       }

@@ -57,9 +57,12 @@ public struct StorageFaultReceipt: Hashable, Sendable, Codable {
   public var instant: Instant
   /// Content that is not, or after a power loss need not be, what callers wrote last or were told that they did.
   public var destroyed: [FileRange]
+  /// Content that a refused sync was to make durable: it stands in the page cache, and goes with the next power loss unless
+  /// another sync writes it.
+  public var atRisk: [FileRange] = []
   /// Content that a read brought wrong and that is unharmed on the medium.
   public var misread: [FileRange] = []
-  /// Directory entries that no sync covers any more.
+  /// Directory entries that no sync covers any more: they go with the next power loss, and what is below them.
   public var entries: [String] = []
   public var answer: Answer
   public var detection: Detection
@@ -67,6 +70,17 @@ public struct StorageFaultReceipt: Hashable, Sendable, Codable {
   public var follows: Int?
   /// What the kind alone does not tell.
   public var detail: String
+
+  /// Whether the caller was told, then and there, that a change had not been made, or was not durable: nothing may be
+  /// acknowledged on the strength of it from then on.
+  public var isTold: Bool {
+    switch (answer, operation) {
+    case (.error, .write), (.error, .sync), (.error, .syncDirectory), (.error, .truncate), (.error, .rename),
+      (.error, .unlink), (.error, .makeDirectory), (.short, .write):
+      kind != .latentSectorError
+    default: false
+    }
+  }
 
   /// Whether the caller, or a checksum over the bytes, can tell.
   public var isDetectable: Bool { detection != .hidden }
@@ -88,7 +102,8 @@ extension StorageFaultReceipt: CustomStringConvertible {
     case .error(let number): text += "; told \(errnoName(number))"
     case .none: text += "; told nothing"
     }
-    if let follows { text += "; follows receipt \(follows)" }
+    for place in atRisk.prefix(4) { text += "; not synced: \(place)" }
+    if let follows { text += follows < 0 ? "; follows from an earlier life" : "; follows receipt \(follows)" }
     return text
   }
 }

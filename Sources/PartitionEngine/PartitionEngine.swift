@@ -87,6 +87,7 @@ public final class PartitionEngine: @unchecked Sendable {
   public static func open(
     _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
+    let storage = PatientStorage(storage)
     let survey = try await survey(storage)
     let claim = try await parts.exclusion.claim(storage, above: survey.newestEpoch)
     let metadata: MetadataLog

@@ -125,8 +125,7 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
     let bytes = block.mutableBytes(0..<LeaseTerm.size)
     bytes.initializeMemory(as: UInt8.self, repeating: UInt8(ascii: " "))
     bytes.copyBytes(from: text)
-    let written = try await storage.write(file, at: 0, from: block, 0..<LeaseTerm.size, .volatile)
-    guard written == LeaseTerm.size else { throw StorageError(errno: ENOSPC, .write, DirectoryExclusion.claims) }
+    try await storage.writeWhole(file, DirectoryExclusion.claims, at: 0, from: block, 0..<LeaseTerm.size)
   }
 
   /// Keeps the lease from running out, until the claim is released or lost.

@@ -73,14 +73,14 @@ public final class DataLossRecorder: RunRecorder {
     return text
   }
 
-  /// What the check itself remarks, or the policy.
+  /// Why no report was owed, as the oracle found it for each message.
   private func reasons(_ cells: [TrialResult]) -> String {
-    let untestified = cells.contains { $0.checks.contains { $0.name == .damageReported && $0.remark != nil } }
-    let allowed = cells.contains { $0.losses.contains { $0.most > $0.least } }
+    func has(_ count: (UnreportedLoss) -> Int) -> Bool { cells.contains { $0.losses.contains { count($0.unreported) > 0 } } }
     var reasons: [String] = []
-    if untestified { reasons.append("nothing on the medium testified that the last commit had been acknowledged") }
-    if allowed { reasons.append("the sync policy lets a crash take it") }
-    return reasons.isEmpty ? "see the cells" : reasons.joined(separator: "; ")
+    if has(\.hidden) { reasons.append("the device said that it had stored it, and nothing that it left there is wrong by itself") }
+    if has(\.untestified) { reasons.append("nothing on the medium testified that the last commit had been acknowledged") }
+    if has(\.crash) { reasons.append("the sync policy lets a crash take it") }
+    return reasons.isEmpty ? "**no reason is known: see the cells**" : reasons.joined(separator: "; ")
   }
 
   private func sentence(_ cells: [TrialResult], _ holds: (TrialResult) -> Bool) -> String {

@@ -54,6 +54,8 @@ public struct Cell: Hashable, Sendable {
   /// The suites that it belongs to.
   public internal(set) var tags: [String] = []
   public internal(set) var limits: TrialLimits
+  /// Not nil: for `explore` only.
+  public let exploration: ExplorationSettings?
 
   /// Of the partition with the most.
   public var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
@@ -119,5 +121,6 @@ public struct Cell: Hashable, Sendable {
     self.writers = word(.writers, WriterSetup.init)
     self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])
     self.limits = scenario.limits
+    self.exploration = scenario.exploration
   }
 }

@@ -1,18 +1,22 @@
 /// The words that scenarios may use and this module cannot know: it sees neither the checks, nor the defects, nor
 /// the faults.
-public struct Vocabulary: Hashable, Sendable {
+public struct Vocabulary: Sendable {
   public var checks: [String]
   public var defects: [String]
   public var faults: [FaultGrammar]
+  /// Persistence profiles of the exploration.
+  public var profiles: [String]
   /// Nil: any batch will do.
   public var batchLimit: BatchLimit?
 
   public init(
-    checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip], batchLimit: BatchLimit? = nil
+    checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip], profiles: [String] = [],
+    batchLimit: BatchLimit? = nil
   ) {
     self.checks = checks
     self.defects = defects
     self.faults = faults
+    self.profiles = profiles
     self.batchLimit = batchLimit
   }
 }
@@ -39,14 +43,16 @@ public struct BatchLimit: Hashable, Sendable {
   public func allows(messages: Int, of messageSize: Int) -> Bool { size(messages: messages, of: messageSize) <= bytes }
 }
 
-/// How one kind of fault is written: `- bit-flip: { target: batch-payload, occurrence: 1, at: rest }`.
-public struct FaultGrammar: Hashable, Sendable {
+/// How one kind of fault is written: `- bit-flip: { target: batch-payload, at: rest }`.
+public struct FaultGrammar: Sendable {
   public struct Parameter: Hashable, Sendable {
     public enum Form: Hashable, Sendable {
       case word([String])
       case integer(ClosedRange<Int>)
       case size
       case duration
+      /// Whole numbers from 0, separated by commas: `0,2,5`.
+      case numbers
       case anyText
     }
 
@@ -63,10 +69,29 @@ public struct FaultGrammar: Hashable, Sendable {
 
   public var kind: String
   public var parameters: [Parameter]
+  /// What is wrong with parameters, by name, that are each in order and do not go together.
+  public var contradictions: @Sendable ([String: String]) -> [FaultContradiction]
 
-  public init(_ kind: String, _ parameters: [Parameter]) {
+  public init(
+    _ kind: String, _ parameters: [Parameter],
+    contradictions: @escaping @Sendable ([String: String]) -> [FaultContradiction] = { _ in [] }
+  ) {
     self.kind = kind
     self.parameters = parameters
+    self.contradictions = contradictions
+  }
+
+  /// Everything that is wrong with parameters that did not pass the parser: those of a token.
+  public func problems(in given: [String: String]) -> [ScenarioProblem] {
+    var found: [ScenarioProblem] = []
+    for parameter in parameters {
+      guard let text = given[parameter.name] else {
+        if parameter.isRequired { found.append(.missingKey(parameter.name, in: kind)) }
+        continue
+      }
+      do throws(ScenarioProblem) { try parameter.check(text) } catch { found.append(error) }
+    }
+    return found + contradictions(given).map { .contradiction(of: kind, $0) }
   }
 
   /// One bit of what a partition's log holds turns over while no engine has it open.
@@ -77,6 +102,21 @@ public struct FaultGrammar: Hashable, Sendable {
       Parameter("occurrence", .integer(1...1_000_000)),
       Parameter("at", .word(["rest"])),
     ])
+}
+
+/// A fault that would never fire, or of whose words some would be passed over.
+public struct FaultContradiction: Hashable, Sendable {
+  /// The parameter at whose place it is shown.
+  public var parameter: String
+  public var because: String
+  /// What to do.
+  public var remedy: String
+
+  public init(_ parameter: String, because: String, remedy: String) {
+    self.parameter = parameter
+    self.because = because
+    self.remedy = remedy
+  }
 }
 
 /// One fault of a cell, checked against its grammar; what it does is `FaultInjection`'s business.

@@ -60,6 +60,8 @@ public struct Scenario: Hashable, Sendable {
   let rules: [ExpectationRule]
   let suites: [Suite]
   let limits: TrialLimits
+  /// Not nil: for `explore` only.
+  public let exploration: ExplorationSettings?
 
   /// The axes of the matrix, in its order.
   public var axes: [Axis] { dimensions.map(\.axis) }

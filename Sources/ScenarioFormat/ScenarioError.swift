@@ -55,6 +55,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   case unknownWord(String, of: String, known: [String])
   /// A value of the wrong form: `12 apples` for a number.
   case malformed(String, of: String, expected: String)
+  /// Parameters of a fault that do not go together.
+  case contradiction(of: String, FaultContradiction)
   case wrongShape(of: String, expected: String, found: String)
   case outOfRange(Int, of: String, allowed: ClosedRange<Int>)
   /// `batch` messages of `message-size` bytes are more than the engine takes in one request; bytes.
@@ -91,6 +93,7 @@ extension ScenarioProblem: CustomStringConvertible {
     case .unknownWord(let word, let noun, let known):
       "unknown \(noun) '\(word)'\(Self.suggestion(for: word, among: known))"
     case .malformed(let text, let noun, let expected): "\(noun) is '\(text)'; expected \(expected)"
+    case .contradiction(let kind, let found): "\(kind): \(found.because): \(found.remedy)"
     case .wrongShape(let noun, let expected, let found): "\(noun) is \(found); expected \(expected)"
     case .outOfRange(let n, let noun, let allowed):
       allowed.upperBound == Int.max

@@ -169,6 +169,7 @@ extension SourceReader {
       let given = mapping(parameters, name, known: grammar.parameters.map(\.name))
     else { return nil }
     var fault = FaultSpecification(kind: name, parameters: [], position: kind.position)
+    let before = errors.count
     for parameter in grammar.parameters {
       guard let entry = given[parameter.name] else {
         if parameter.isRequired { note(kind.position, .missingKey(parameter.name, in: name)) }
@@ -179,10 +180,15 @@ extension SourceReader {
       else { continue }
       fault.parameters.append(.init(name: parameter.name, value: text, position: entry.value.position))
     }
+    guard errors.count == before else { return nil }
+    let parameters = Dictionary(fault.parameters.map { ($0.name, $0.value) }) { first, _ in first }
+    for found in grammar.contradictions(parameters) {
+      note(given[found.parameter]?.keyPosition ?? kind.position, .contradiction(of: name, found))
+    }
     return fault
   }
 
-  private mutating func word(_ node: SourceNode, _ noun: String, _ known: [String]) -> String? {
+  mutating func word(_ node: SourceNode, _ noun: String, _ known: [String]) -> String? {
     guard let text = text(node, noun) else { return nil }
     guard known.contains(text) else {
       note(node.position, .unknownWord(text, of: noun, known: known))
@@ -193,13 +199,18 @@ extension SourceReader {
 }
 
 extension FaultGrammar.Parameter {
-  fileprivate func check(_ text: String) throws(ScenarioProblem) {
+  func check(_ text: String) throws(ScenarioProblem) {
     switch form {
     case .word(let known): if !known.contains(text) { throw .unknownWord(text, of: name, known: known) }
     case .integer(let allowed): _ = try integer(text, of: name, allowed: allowed)
     case .size: if byteCount(text) == nil { throw .malformed(text, of: name, expected: "a size like 4KiB") }
     case .duration:
       if DurationText.parse(text) == nil { throw .malformed(text, of: name, expected: "a duration like 100ms") }
+    case .numbers:
+      let numbers = text.split(separator: ",", omittingEmptySubsequences: false)
+      guard numbers.allSatisfy({ Int($0).map { (0...1_000_000).contains($0) } == true }) else {
+        throw .malformed(text, of: name, expected: "numbers from 0, separated by commas, like 0,2,5")
+      }
     case .anyText: break
     }
   }

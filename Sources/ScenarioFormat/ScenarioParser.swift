@@ -20,6 +20,7 @@ import LogModel
 // | `must-catch` | `{ DEFECT: CHECK }`: short for an `expect` of that defect, after all others | none |
 // | `suites` | name: a condition or a list; a cell that any matches has the tag | all are `quick` and `full` |
 // | `limits` | `trial-seconds` | 60 |
+// | `exploration` | how crash states are explored, or which; see ScenarioParser+Exploration.swift | none |
 //
 // | axis | values | default |
 // |---|---|---|
@@ -59,7 +60,7 @@ public enum ScenarioParser {
 extension SourceReader {
   private static let keys = [
     "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "exclude", "faults", "fault-cases", "overrides", "expect",
-    "must-catch", "suites", "limits",
+    "must-catch", "suites", "limits", "exploration",
   ]
 
   fileprivate mutating func scenario(_ root: SourceNode, file: String) -> Scenario? {
@@ -100,6 +101,7 @@ extension SourceReader {
     rules += keys["must-catch"].map { mustCatch($0.value, choices) } ?? []
     let suites = keys["suites"].map { self.suites($0.value, choices) } ?? []
     let claims = keys["claims"].map { self.claims($0.value, choices) } ?? []
+    let exploration = keys["exploration"].flatMap { self.exploration($0.value, choices) }
     let limits = keys["limits"].flatMap { self.limits($0.value) } ?? TrialLimits(trialSeconds: 60)
 
     let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1.values.count).partialValue }
@@ -110,7 +112,7 @@ extension SourceReader {
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
       appendBetween: workload.appendBetween, fixed: fixed, dimensions: dimensions, exclusions: exclusions,
-      faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits)
+      faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
     noteLargeBatches(of: scenario, workload.positions)
     guard errors.isEmpty else { return nil }

@@ -7,9 +7,8 @@ import Storage
 enum FaultWords {
   private typealias Parameter = FaultGrammar.Parameter
 
-  /// When a fault fires; every kind at the seam takes these.
-  private static let trigger: [Parameter] = [
-    Parameter("target", .word(FaultTarget.allCases.map(\.rawValue))),
+  /// When a fault fires; every kind at the seam takes these, and the target.
+  static let trigger: [FaultGrammar.Parameter] = [
     Parameter("on", .word(OperationKind.allCases.map(\.rawValue))),
     Parameter("partition", .integer(0...9_999)),
     Parameter("phase", .word(Life.phases)),
@@ -19,7 +18,7 @@ enum FaultWords {
     Parameter("share", .integer(0...100)),
     Parameter("after", .duration),
     Parameter("chance", .integer(1...1_000_000)),
-    Parameter("moment", .word(FaultTrigger.Moment.allCases.map(\.rawValue))),
+    Parameter("moment", .word([FaultTrigger.Moment.submission, .completion].map(\.rawValue))),
     Parameter("lasting", .word(["once", "sticky", "until-freed"])),
     Parameter("freed-at", .integer(1...100)),
     Parameter("times", .integer(1...1_000_000_000)),
@@ -28,24 +27,26 @@ enum FaultWords {
 
   /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key.
   static let grammars: [FaultGrammar] = FaultKind.allCases.filter { $0 != .crash && $0 != .bitFlip }.map { kind in
-    FaultGrammar(kind.rawValue, trigger + parameters(of: kind))
+    FaultGrammar(
+      kind.rawValue, [Parameter("target", .word(FaultTarget.allCases.map(\.rawValue)))] + trigger + parameters(of: kind)
+    ) { FaultRules(kind: kind, words: Words($0)).contradictions }
   }
 
   private static func parameters(of kind: FaultKind) -> [Parameter] {
     switch kind {
     case .tornWrite:
       [
-        Parameter("kept", .word(["prefix", "suffix", "any"])), Parameter("unit", .word(["byte", "sector", "page"])),
+        Parameter("kept", .word(["prefix", "suffix", "any", "sectors"])), Parameter("sectors", .numbers),
+        Parameter("unit", .word(["byte", "sector", "page"])),
         Parameter("bytes", .size), Parameter("rest", .word(TornWrite.Rest.allCases.map(\.rawValue))),
         Parameter("answer", .word(["success", "error"])),
       ]
-    case .bitFlip: [Parameter("bits", .integer(1...1_000_000))]
     case .shortWrite: [Parameter("bytes", .size)]
     case .syncFailure: [Parameter("how", .word(SyncFailure.allCases.map(\.rawValue)))]
     case .misdirectedWrite: [Parameter("by", .size)]
-    case .stall: [Parameter("delay", .duration)]
+    case .stall: [Parameter("delay", .duration, isRequired: true)]
     case .interrupted, .tryAgain, .ioError, .permissionDenied, .noSpace, .silentNoSpace, .quotaExceeded, .lostWrite,
-      .staleRead, .latentSectorError, .readOnly, .crash:
+      .staleRead, .latentSectorError, .readOnly, .crash, .bitFlip:
       []
     }
   }
@@ -69,13 +70,36 @@ enum FaultWords {
     if let n = words.integer("times") { lasting = .times(n) }
     if let duration = words.duration("for") { lasting = .duration(duration) }
     let kinds = words["on"].flatMap { OperationKind(rawValue: $0) }.map { Set([$0]) } ?? []
-    let target = words["target"].flatMap { FaultTarget(rawValue: $0) } ?? .any
+    let target = try target(words)
     let moment = words["moment"].flatMap { FaultTrigger.Moment(rawValue: $0) } ?? .submission
     return PlannedFault(
       action,
       FaultTrigger(
         kinds, target: target, partition: words.integer("partition"), phase: words["phase"],
         condition(words, seed: seed), moment), lasting)
+  }
+
+  /// Of a part of a batch, the batch; see `place`.
+  private static func target(_ words: Words) throws(TrialError) -> FaultTarget {
+    guard let word = words["target"] else { return .any }
+    if let target = FaultTarget(rawValue: word) { return target }
+    guard BatchPart(rawValue: word) != nil else { throw .unknownFault(word) }
+    return .batch
+  }
+
+  /// Where in a pass a flip hits: in a batch itself where batches are the target, not in the padding behind them, and in
+  /// the first copy of a segment's head, not in the zeros behind it.
+  private static func place(_ words: Words) -> BytePlace {
+    switch words["target"] {
+    case FaultTarget.segmentHead.rawValue?: .range(0..<512)
+    case let word?: BatchPart(rawValue: word).map { .part($0) } ?? .anywhere
+    case nil: .anywhere
+    }
+  }
+
+  /// Whether it is to hit messages: padding is nobody's.
+  static func aimsAtBatches(_ fault: FaultSpec) -> Bool {
+    fault.parameters["target"].flatMap { BatchPart(rawValue: $0) }.map { $0 != .padding } ?? false
   }
 
   private static func condition(_ words: Words, seed: UInt64) -> FaultTrigger.Condition {
@@ -102,6 +126,7 @@ enum FaultWords {
         case ("suffix", let n?): .suffix(n)
         case ("suffix", nil): .suffixFrom(unit)
         case ("any", _): .anyOf(unit)
+        case ("sectors", _): .sectors(words.numbers("sectors"))
         case (_, let n?): .prefix(n)
         default: .prefixTo(unit)
         }
@@ -109,7 +134,7 @@ enum FaultWords {
         TornWrite(
           kept: kept, rest: words["rest"].flatMap { TornWrite.Rest(rawValue: $0) } ?? .old,
           answer: words["answer"].flatMap { TornWrite.Answer(rawValue: $0) } ?? .error))
-    case .bitFlip: return .bitFlip(bits: words.integer("bits") ?? 1)
+    case .bitFlip: return .bitFlip(bits: words.integer("bits") ?? 1, place(words))
     case .shortWrite: return .shortWrite(taking: words.integer("bytes"))
     case .interrupted: return .interrupted
     case .tryAgain: return .tryAgain
@@ -132,8 +157,10 @@ enum FaultWords {
   struct Words {
     private let parameters: [String: String]
     init(_ fault: FaultSpec) { parameters = fault.parameters }
+    init(_ parameters: [String: String]) { self.parameters = parameters }
     subscript(name: String) -> String? { parameters[name] }
     func integer(_ name: String) -> Int? { parameters[name].flatMap { byteCount($0) ?? Int($0) } }
+    func numbers(_ name: String) -> [Int] { parameters[name]?.split(separator: ",").compactMap { Int($0) } ?? [] }
     func duration(_ name: String) -> Duration? { parameters[name].flatMap { DurationText.parse($0) } }
   }
 }

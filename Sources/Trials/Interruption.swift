@@ -1,9 +1,13 @@
 import Glibc
 import Synchronization
 
-/// Ctrl-C and its like: the first asks everything to end in order; the second ends the process at once.
+/// Ctrl-C and its like: the first asks everything to end in order; one that comes a second later or more ends the process
+/// at once. What comes sooner is the same request again: `timeout` signals its child and then the child's group.
 public enum Interruption {
   private static let requested = Atomic<Int32>(0)
+  /// When, on the monotonic clock; nanoseconds.
+  private static let requestedAt = Atomic<Int64>(0)
+  private static let patience: Int64 = 1_000_000_000
 
   /// The signal that asked, or 0.
   public static var signal: Int32 { requested.load(ordering: .relaxed) }
@@ -17,8 +21,16 @@ public enum Interruption {
   public static func install() {
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { number in
-      if Interruption.requested.load(ordering: .relaxed) != 0 { _exit(130) }
-      Interruption.requested.store(number, ordering: .relaxed)
+      // Nothing here but what a handler may call; see `man 7 signal-safety`.
+      var time = timespec()
+      clock_gettime(CLOCK_MONOTONIC, &time)
+      let now = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
+      if Interruption.requested.load(ordering: .relaxed) == 0 {
+        Interruption.requestedAt.store(now, ordering: .relaxed)
+        Interruption.requested.store(number, ordering: .relaxed)
+      } else if now - Interruption.requestedAt.load(ordering: .relaxed) >= Interruption.patience {
+        _exit(130)
+      }
     }
     var taken = sigset_t()
     sigemptyset(&taken)

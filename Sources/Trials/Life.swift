@@ -68,9 +68,9 @@ struct Life: Sendable {
   func open() async -> Outcome {
     begin(number == 0 ? "open" : "recover")
     for attempt in 1... {
-      let fired = faults.receipts.count
+      let fired = faults.firings
       let outcome = await openOnce()
-      guard case .refused = outcome, faults.receipts.count > fired else { return outcome }
+      guard case .refused = outcome, faults.firings > fired else { return outcome }
       if attempt >= Self.openings { faults.lift() }
     }
     preconditionFailure("an endless loop has ended")

@@ -126,14 +126,14 @@ struct Look {
     }
     // A consumer asks again where a fault has cut its question off; an error without a fault is an answer.
     while true {
-      let fired = faults.receipts.count
+      let fired = faults.firings
       do throws(EngineError) {
         try await engine.fetch(topic, partition, from: offset, maxBytes: maxBytes, into: response)
         return nil
       } catch .log(_, .damaged(let range)) {
         return range
       } catch {
-        guard faults.receipts.count > fired, faults.receipts.count < Self.patience else { throw error }
+        guard faults.firings > fired, faults.firings < Self.patience else { throw error }
       }
     }
   }

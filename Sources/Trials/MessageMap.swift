@@ -2,21 +2,30 @@ import FaultInjection
 import LogModel
 import Storage
 import Verification
+import WriteAheadLog
 
 /// Where the messages of the workload stand in the engine's files, found by their content: what a fault destroys, in bytes,
 /// becomes what it destroys in messages, without asking the engine.
 ///
-/// The bytes between two messages belong to the second one's: headers stand before what they head.
+/// The bytes before a message belong to it as far as headers reach: they stand before what they head. What is left between
+/// two messages is the padding of a commit, and nobody's.
 struct MessagePlaces {
   struct Place: Hashable {
     var bytes: Range<Int64>
     var message: TouchedMessage
   }
 
-  /// A segment's head: all of the segment's messages depend on it.
+  /// Of a segment, before its first batch.
   static let headBytes: Int64 = 4096
+  /// A batch's header and, before each message, its two lengths; see BatchFormat.swift.
+  static let headerBytes = Int64(BatchHeader.size) + 8
+
+  /// Where a head stands twice, for recovery to make one copy from the other; see SegmentHeader.swift.
+  static let headCopies: [Range<Int64>] = [0..<512, 2048..<2560]
 
   private let contents: [PartitionID: MessagesAtRest]
+  /// Copies of a segment's head that have been destroyed and not been written again.
+  private var lostCopies: [String: Set<Int>] = [:]
   private var places: [String: [Place]] = [:]
 
   init(_ spec: TrialSpec) {
@@ -33,6 +42,7 @@ struct MessagePlaces {
 
   /// Notes the messages in `bytes`, which stand at `offset` of the file.
   mutating func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
+    noteHead(path, bytes, at: offset)
     guard let partition = Self.partition(of: path), let messages = contents[partition] else { return }
     var found: [Place] = []
     messages.forEach(in: bytes) { place, sequence in
@@ -43,6 +53,48 @@ struct MessagePlaces {
       return true
     }
     places[path, default: []] += found
+  }
+
+  /// What is written is whole again. Two copies that differ in a file that has been found say that one is gone.
+  private mutating func noteHead(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
+    guard offset < Self.headBytes, !bytes.isEmpty else { return }
+    let range = offset..<offset + Int64(bytes.count)
+    let inside = Self.headCopies.indices.filter { range.contains(Self.headCopies[$0].lowerBound) && range.contains(Self.headCopies[$0].upperBound - 1) }
+    for copy in inside { lostCopies[path]?.remove(copy) }
+    let copies = inside.map { copy in
+      bytes[Int(Self.headCopies[copy].lowerBound - offset)..<Int(Self.headCopies[copy].upperBound - offset)]
+    }
+    if let first = copies.first, copies.contains(where: { !$0.elementsEqual(first) }) {
+      // Which of them, its checksum would tell: whatever is destroyed next may be the other.
+      lostCopies[path, default: []].insert(-1)
+    } else if copies.count == Self.headCopies.count {
+      lostCopies[path] = nil
+    }
+  }
+
+  /// Whether no copy of the segment's head is left: all of its messages depend on it.
+  func isHeadLost(_ path: String) -> Bool { lostCopies[path].map { $0.count >= Self.headCopies.count } ?? false }
+
+  /// Notes what has been destroyed.
+  /// - Returns: the messages that it belongs to.
+  mutating func destroy(_ ranges: [FileRange]) -> [TouchedMessage] {
+    for place in ranges {
+      for (copy, bytes) in Self.headCopies.enumerated() where bytes.overlaps(place.range) {
+        lostCopies[place.path, default: []].insert(copy)
+      }
+    }
+    return messages(in: ranges)
+  }
+
+  /// Whether a message of `path`, as far as has been noted, reaches into `range`. The latest notes come first: what is
+  /// asked for has mostly just been written.
+  func holdsMessages(_ path: String, _ range: Range<Int64>) -> Bool {
+    places[path]?.reversed().contains { $0.bytes.overlaps(range) } ?? false
+  }
+
+  /// What of `range` messages stand in, as noted, once for each time that they have been.
+  func messages(_ path: String, in range: Range<Int64>) -> [Range<Int64>] {
+    (places[path] ?? []).filter { $0.bytes.overlaps(range) }.map { $0.bytes.clamped(to: range) }
   }
 
   func forEach(in path: String, _ body: (TouchedMessage) -> Void) {
@@ -61,7 +113,13 @@ struct MessagePlaces {
   /// Where the last message of a file ends; its head's end where it has none.
   func end(of path: String) -> Int { Int(places[path]?.map(\.bytes.upperBound).max() ?? Self.headBytes) }
 
-  /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head.
+  /// The messages in the file at `path`, or in files below it.
+  func messages(at path: String) -> [TouchedMessage] {
+    Set(places.lazy.filter { $0.key == path || $0.key.hasPrefix(path + "/") }.flatMap { $0.value.map(\.message) }).sorted()
+  }
+
+  /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head, and no
+  /// copy of that is left.
   func messages(in ranges: [FileRange]) -> [TouchedMessage] {
     var found: Set<TouchedMessage> = []
     for (path, own) in Dictionary(grouping: ranges, by: \.path) {
@@ -69,7 +127,8 @@ struct MessagePlaces {
       let all = (places[path] ?? []).enumerated().sorted {
         ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
       }.map(\.element)
-      if own.contains(where: { $0.range.lowerBound < Self.headBytes && !$0.range.isEmpty }) {
+      let copies = Self.headCopies.indices.filter { copy in own.contains { $0.range.overlaps(Self.headCopies[copy]) } }
+      if !copies.isEmpty, Set(copies).union(lostCopies[path] ?? []).count >= Self.headCopies.count {
         found.formUnion(all.map(\.message))
         continue
       }
@@ -80,10 +139,11 @@ struct MessagePlaces {
         if index + 1 < all.count, all[index + 1].bytes.lowerBound == place.bytes.lowerBound { continue }
         // A batch is padded to eight bytes, which its checksum covers.
         let end = (place.bytes.upperBound + 7) & ~7
-        while next < ranges.count, ranges[next].upperBound <= before { next += 1 }
+        let start = max(before, place.bytes.lowerBound - Self.headerBytes)
+        while next < ranges.count, ranges[next].upperBound <= start { next += 1 }
         var candidate = next
         while candidate < ranges.count, ranges[candidate].lowerBound < end {
-          if ranges[candidate].upperBound > before {
+          if ranges[candidate].upperBound > start {
             found.insert(place.message)
             break
           }
@@ -101,25 +161,62 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop.
 
   private(set) var places: MessagePlaces
-  /// Segments whose head is not what it should be: what is written to them is lost with it.
-  var lostHeads: Set<String> = []
-  var onWriteBehindLostHead: ((_ path: String, _ bytes: Range<Int64>) -> Void)?
+  /// Files whose head, or name, is lost: what is written to them goes with it. By a file's path, or that of a folder above.
+  private var lost: [(path: String, receipt: SeamReceipt)] = []
+  private let onLost: (SeamReceipt, [TouchedMessage]) -> Void
+  private let onError: (StorageError) -> Void
 
-  init(_ base: any Storage, _ spec: TrialSpec) {
+  /// - Parameters:
+  ///   - onLost: is told of each write to a lost file: what it was lost by, and what stood in it.
+  ///   - onError: is told each error when the engine is.
+  init(
+    _ base: any Storage, _ spec: TrialSpec, onLost: @escaping (SeamReceipt, [TouchedMessage]) -> Void,
+    onError: @escaping (StorageError) -> Void
+  ) {
     places = MessagePlaces(spec)
+    self.onLost = onLost
+    self.onError = onError
     super.init(base)
   }
 
+  override func pass<Value>(
+    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    do throws(StorageError) { return try await operation() } catch {
+      onError(error)
+      throw error
+    }
+  }
+
+  /// From now on what is written to the file at `path`, or to files below it, is lost by what `receipt` says.
+  func lose(_ path: String, by receipt: SeamReceipt) { lost.append((path, receipt)) }
+
   func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) { places.note(path, bytes, at: offset) }
+
+  /// As `MessagePlaces.destroy`.
+  func destroy(_ ranges: [FileRange]) -> [TouchedMessage] { places.destroy(ranges) }
 
   override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
     places.note(paths[file], buffer[range], at: offset)
-    if !lostHeads.isEmpty, lostHeads.contains(paths[file]), offset >= MessagePlaces.headBytes {
-      onWriteBehindLostHead?(paths[file], offset..<offset + Int64(range.count))
+    if !lost.isEmpty, offset >= MessagePlaces.headBytes {
+      let path = paths[file]
+      for (place, receipt) in lost where path == place || path.hasPrefix(place + "/") {
+        onLost(receipt, places.messages(in: [FileRange(path, offset..<offset + Int64(range.count))]))
+      }
     }
     return try await super.write(file, at: offset, from: buffer, range, durability)
+  }
+}
+
+extension MessageMap: BatchLocator {
+  func holdsMessages(_ place: FileRange) -> Bool { places.holdsMessages(place.path, place.range) }
+
+  func messages(in place: FileRange) -> [Range<Int64>] { places.messages(place.path, in: place.range) }
+
+  func places(of part: BatchPart, in bytes: UnsafeRawBufferPointer, at offset: Int64) -> [Range<Int>] {
+    BatchAnatomy.places(of: part, in: bytes, at: offset)
   }
 }
 
@@ -134,8 +231,10 @@ struct TouchedMessage: Hashable, Comparable, Codable {
 
 extension [TouchedMessage] {
   /// What was destroyed of what had been acknowledged, in offsets.
+  /// - Parameter toldAt: when the engine was told; nil where it was not.
   func damage(
-    kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, in history: History
+    kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, toldAt: Instant? = nil,
+    in history: History
   ) -> [Damage] {
     var ranges: [PartitionSlot: [OffsetRange]] = [:]
     var operations: [PartitionSlot: [Operation]] = [:]
@@ -157,6 +256,8 @@ extension [TouchedMessage] {
       guard low > 0, sequence < own[low - 1].firstSequence + own[low - 1].count, let base = own[low - 1].baseOffset else {
         continue
       }
+      // Nor may anything be acknowledged on the strength of an operation that is known to have failed.
+      if let toldAt, let answeredAt = own[low - 1].answeredAt, answeredAt > toldAt { continue }
       let offset = base + (sequence - own[low - 1].firstSequence)
       ranges[slot, default: []].append(OffsetRange(from: offset, to: offset + 1))
     }

@@ -1,4 +1,5 @@
 import Defects
+import Exploration
 import LogModel
 import Reporting
 import ScenarioFormat
@@ -11,7 +12,7 @@ public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
     checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars,
-    batchLimit: batchLimit)
+    profiles: CrashProfile.all.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
   static let batchLimit = BatchLimit(
@@ -65,7 +66,7 @@ public enum Planning {
 
   public static let defaultSeed: UInt64 = 42
 
-  private static func axes(of cell: Cell) -> Axes {
+  static func axes(of cell: Cell) -> Axes {
     Axes(
       cell.axes.map { setting in
         switch setting.value {

@@ -33,6 +33,9 @@ final class RestingDamage {
   func apply(_ fault: FaultSpec, number: Int, to medium: some Medium) throws(TrialError) -> Receipt {
     var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number) of \(spec.cell)")
     let files = try readFiles(of: medium)
+    if fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.padding.rawValue {
+      return try flipPadding(fault, files, medium, &random)
+    }
     guard let chosen = requestsOnMedium(files).randomElement(using: &random) else {
       throw .faultMissed(
         history.operations.contains { $0.outcome == .acknowledged }
@@ -53,14 +56,35 @@ final class RestingDamage {
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
       files: medium.files(of: partition))
+    return try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
+  }
+
+  /// What follows the last batch of a commit is nobody's: no victim is chosen, and nothing is excused.
+  private func flipPadding(
+    _ fault: FaultSpec, _ files: [PartitionID: [String]], _ medium: some Medium, _ random: inout SeededGenerator
+  ) throws(TrialError) -> Receipt {
+    var paddings: [(path: String, bytes: Range<Int>)] = []
+    for path in files.sorted(by: { $0.key < $1.key }).flatMap(\.value) {
+      let found = try medium.read(path) { BatchAnatomy.places(of: .padding, in: $0, at: 0) }
+      paddings += found.map { (path, $0) }
+    }
+    guard let chosen = paddings.randomElement(using: &random) else {
+      throw .faultMissed("no commit on the medium is padded (under the sync policy `never` none is)")
+    }
+    return try apply([RestingWords.flip(fault, in: chosen.bytes, of: chosen.path, &random)], of: fault, to: medium)
+  }
+
+  private func apply(
+    _ edits: [RestingFault], of fault: FaultSpec, to medium: some Medium
+  ) throws(TrialError) -> Receipt {
     var (texts, ranges): ([String], [FileRange]) = ([], [])
-    for edit in try RestingWords.edits(fault, victim, &random) {
+    for edit in edits {
       let receipt = try medium.apply(edit)
       texts.append(receipt.description)
       ranges += receipt.destroyed
     }
     guard !ranges.isEmpty else { throw .faultMissed("\(fault.kind) changed nothing: \(texts.joined(separator: "; "))") }
-    let touched = places.messages(in: ranges)
+    let touched = places.destroy(ranges)
     destroyed.formUnion(touched)
     return Receipt(kind: fault.kind, fired: 1, places: texts, touched: touched)
   }

@@ -8,11 +8,6 @@ enum RestingWords {
   /// Kinds that no operation shows; a bit flip is one unless it is said to be in flight.
   static let kinds: Set<String> = ["truncate-file", "delete-file", "zero-sectors", "garbage"]
 
-  /// Parts of a request's batch that a bit flip can be aimed at. Byte ranges of its header are those of BatchFormat.swift.
-  private static let parts: [String: Range<Int>] = [
-    "batch-header": 0..<64, "batch-checksum": 4..<8, "batch-length": 8..<12, "batch-offset": 16..<24,
-  ]
-
   private typealias Parameter = FaultGrammar.Parameter
 
   static let grammars: [FaultGrammar] = [
@@ -20,20 +15,33 @@ enum RestingWords {
       "bit-flip",
       [
         Parameter(
-          "target", .word(["batch-payload"] + parts.keys.sorted() + ["padding", "segment-head"] + seamTargets),
+          "target", .word(BatchPart.allCases.map(\.rawValue) + [FaultTarget.segmentHead, .metadata].map(\.rawValue)),
           isRequired: true),
         Parameter("bits", .integer(1...64)), Parameter("at", .word(["rest", "flight"])),
-        Parameter("occurrence", .integer(1...1_000_000)), Parameter("phase", .word(Life.phases)),
-        Parameter("partition", .integer(0...9_999)),
-      ]),
+      ] + FaultWords.trigger
+    ) { contradictions(ofFlip: $0) },
     FaultGrammar("truncate-file", [Parameter("cut", .word(["boundary", "mid-record", "mid-header", "zero"]), isRequired: true)]),
     FaultGrammar("delete-file", [Parameter("files", .word(["one", "last", "all"]))]),
     FaultGrammar("zero-sectors", [Parameter("share", .integer(1...100))]),
     FaultGrammar("garbage", [Parameter("share", .integer(1...100))]),
   ]
 
-  /// Of a bit flip in flight.
-  private static let seamTargets = ["batch", "metadata"]
+  /// At rest nothing passes: what says when a flip fires says nothing there.
+  private static func contradictions(ofFlip parameters: [String: String]) -> [FaultContradiction] {
+    let words = FaultWords.Words(parameters)
+    if words["at"] == "flight" { return FaultRules(kind: .bitFlip, words: words).contradictions }
+    var found = FaultWords.trigger.map(\.name).filter { words[$0] != nil }.map { name in
+      FaultContradiction(
+        name, because: "a flip at rest happens once, between crash and recovery", remedy: "say at: flight, or remove \(name)")
+    }
+    if words["target"] == FaultTarget.metadata.rawValue {
+      found.append(
+        FaultContradiction(
+          "target", because: "at rest only logs are hit, where messages tell what has been destroyed",
+          remedy: "say at: flight, or choose another target"))
+    }
+    return found
+  }
 
   /// A request that was acknowledged and is whole on the medium.
   struct Victim {
@@ -59,12 +67,7 @@ enum RestingWords {
     let words = FaultWords.Words(fault)
     switch fault.kind {
     case "bit-flip":
-      let range = try bytes(of: words["target"] ?? "batch-payload", victim)
-      return [
-        .flipChosen(
-          min(words.integer("bits") ?? 1, range.count * 8), in: Int64(range.lowerBound)..<Int64(range.upperBound),
-          of: victim.path, seed: UInt64.random(in: 0...UInt64.max, using: &random))
-      ]
+      return [flip(fault, in: try bytes(of: words["target"] ?? BatchPart.payload.rawValue, victim), of: victim.path, &random)]
     case "truncate-file":
       let cut =
         switch words["cut"] {
@@ -92,20 +95,26 @@ enum RestingWords {
     }
   }
 
+  /// As many bits of `range` as the fault says, or all of them.
+  static func flip(
+    _ fault: FaultSpec, in range: Range<Int>, of path: String, _ random: inout SeededGenerator
+  ) -> RestingFault {
+    .flipChosen(
+      min(FaultWords.Words(fault).integer("bits") ?? 1, range.count * 8),
+      in: Int64(range.lowerBound)..<Int64(range.upperBound), of: path, seed: UInt64.random(in: 0...UInt64.max, using: &random))
+  }
+
+  /// Padding belongs to no request; see `RestingDamage`.
   private static func bytes(of target: String, _ victim: Victim) throws(TrialError) -> Range<Int> {
-    if let part = parts[target] { return victim.start + part.lowerBound..<victim.start + part.upperBound }
-    switch target {
-    case "segment-head": return 0..<512
-    case "padding":
-      // Behind the last message of a commit the bytes to the next block are padding.
-      let end = (victim.last.upperBound + 7) / 8 * 8
-      let block = min((end + 511) / 512 * 512, victim.size)
-      guard block > end else { throw .faultMissed("there is no padding behind the request at byte \(victim.start)") }
-      return end..<block
-    default:
+    if target == FaultTarget.segmentHead.rawValue { return 0..<512 }
+    guard let part = BatchPart(rawValue: target), part != .padding else { throw .unknownFault("bit-flip of \(target) at rest") }
+    if part == .payload {
       // Past the message's head, so that it is a wrong byte of this message and not another message.
       let head = min(MessageContent.minimumSize, victim.any.count - 1)
       return victim.any.lowerBound + head..<victim.any.upperBound
     }
+    let alignment = BatchHeader.alignment
+    let end = (victim.last.upperBound + alignment - 1) / alignment * alignment
+    return BatchAnatomy.place(of: part, in: victim.start..<end)
   }
 }

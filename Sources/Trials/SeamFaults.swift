@@ -18,6 +18,8 @@ final class SeamFaults: @unchecked Sendable {
   private let map: MessageMap?
   /// Of this life, in order.
   private(set) var receipts: [SeamReceipt] = []
+  /// How often any of them has fired in this life.
+  var firings: Int { receipts.count(where: \.isFiring) }
   /// The share of the workload, in percent, at which space is freed; nil when it has been, or never is.
   private var freedAt: Double?
 
@@ -52,30 +54,38 @@ final class SeamFaults: @unchecked Sendable {
         // What follows from a fault of an earlier life is that one's.
         let fault = receipt.planned >= 0 ? numbers[receipt.planned] : earlier.first { $0.kind == receipt.kind.rawValue }?.fault ?? 0
         let isFirst = !owner.receipts.contains { $0.fault == fault }
-        let seam = SeamReceipt(
-          fault: fault, life: life, kind: receipt.kind.rawValue, row: journal.rowCount,
-          isDetectable: receipt.isDetectable, refuses: receipt.refuses, touched: map.places.messages(in: receipt.destroyed),
-          unreadable: receipt.kind == .latentSectorError ? receipt.destroyed : [],
-          isDuringLook: owner.faulty?.phase == "look" && !receipt.destroyed.isEmpty,
-          description: isFirst ? receipt.description : nil)
-        owner.receipts.append(seam)
-        keep(seam)
-        for place in receipt.destroyed where place.range.lowerBound < MessagePlaces.headBytes && place.path.hasSuffix(".log") {
-          map.lostHeads.insert(place.path)
-          map.onWriteBehindLostHead = { [weak owner, weak map] path, bytes in
-            guard let owner, let map else { return }
-            var behind = seam
-            behind.row = journal.rowCount
-            behind.touched = map.places.messages(in: [FileRange(path, bytes)])
-            behind.description = nil
-            owner.receipts.append(behind)
-            keep(behind)
-          }
+        let missed = receipt.planned >= 0 && receipt.missesBatches(spec.faults[fault], map.places)
+        for seam in SeamReceipt.all(receipt, fault, life, journal.rowCount, map, duringLook: owner.faulty?.phase == "look") {
+          var seam = seam
+          if !isFirst { seam.description = nil }
+          seam.missed = missed
+          owner.receipts.append(seam)
+          keep(seam)
+          for place in seam.lost { map.lose(place, by: seam) }
         }
       })
     freedAt = spec.faults.compactMap { FaultWords.Words($0).integer("freed-at") }.min().map(Double.init)
-    let map = MessageMap(faulty, spec)
+    let loop = base.loop
+    let map = MessageMap(
+      faulty, spec,
+      onLost: { [box] receipt, messages in
+        guard let owner = box.owner, !messages.isEmpty else { return }
+        let behind = receipt.echo(row: journal.rowCount, touched: messages)
+        owner.receipts.append(behind)
+        keep(behind)
+      },
+      onError: { [box] error in
+        // The fault fired when the operation began to fail; what the engine was asked in between may be refused too.
+        guard !error.isNotFound, let owner = box.owner,
+          let last = owner.receipts.last(where: { $0.refusal != nil && $0.isFiring })
+        else { return }
+        var told = last.echo(row: journal.rowCount, touched: [])
+        told.instant = loop.now
+        owner.receipts.append(told)
+        keep(told)
+      })
     (self.faulty, self.map, storage) = (faulty, map, map)
+    faulty.batches = map
     box.owner = self
   }
 
@@ -105,53 +115,167 @@ final class SeamFaults: @unchecked Sendable {
   }
 }
 
-/// A fault at the seam that has fired, as a worker writes it down.
+/// What a fault at the seam did by one firing, as a worker writes it down.
 struct SeamReceipt: Codable, Hashable {
+  /// When what it took is gone.
+  enum Strike: String, Codable {
+    case atOnce
+    /// With the power loss that ends the same life, if one does.
+    case ownPowerLoss
+    /// With the first power loss after it.
+    case nextPowerLoss
+  }
+
+  enum Refusal: String, Codable {
+    case refused
+    /// Nothing has happened: EINTR, EAGAIN.
+    case interrupted
+  }
+
   /// Its place among the trial's faults.
   var fault: Int
   var life: Int
   var kind: String
   /// The journal's length when it fired.
   var row: Int
+  var instant: Instant
   var isDetectable: Bool
-  /// Whether the caller got less than it had asked for.
-  var refuses: Bool
-  var touched: [TouchedMessage]
-  var unreadable: [FileRange]
-  /// It destroyed messages while they were being looked at: what the look should have found is not known.
-  var isDuringLook: Bool
+  /// The engine was told then and there.
+  var isTold: Bool
+  /// Nil where the engine got what it had asked for, or believes so.
+  var refusal: Refusal?
+  var strike = Strike.atOnce
+  var touched: [TouchedMessage] = []
+  /// Files, and folders, that it made void: what is written to them later is lost too.
+  var lost: [String] = []
+  /// Folders of the metadata's copies that it destroyed a part of.
+  var metadata: [String] = []
+  var unreadable: [FileRange] = []
+  /// It destroyed, or showed wrong, what was being looked at: what the look should have found is not known.
+  var isDuringLook = false
+  /// It was aimed at batches and destroyed what belongs to none: nothing has been put to the test by that.
+  var missed = false
   /// Of the first firing of the fault in a life.
   var description: String?
+  /// False for what follows from a firing.
+  var isFiring = true
+
+  /// What follows from it later.
+  func echo(row: Int, touched: [TouchedMessage]) -> SeamReceipt {
+    var echo = self
+    (echo.row, echo.touched, echo.lost, echo.metadata, echo.unreadable) = (row, touched, [], [], [])
+    (echo.description, echo.isFiring, echo.isDuringLook) = (nil, false, false)
+    return echo
+  }
+}
+
+extension SeamReceipt {
+  /// One receipt for each kind of harm that was done; at least one.
+  static func all(
+    _ receipt: StorageFaultReceipt, _ fault: Int, _ life: Int, _ row: Int, _ map: MessageMap, duringLook: Bool
+  ) -> [SeamReceipt] {
+    let isSync = receipt.kind == .syncFailure
+    var first = SeamReceipt(
+      fault: fault, life: life, kind: receipt.kind.rawValue, row: row, instant: receipt.instant,
+      isDetectable: receipt.isDetectable, isTold: receipt.isTold, refusal: receipt.refusal)
+    first.description = receipt.description
+    first.touched = map.destroy(receipt.destroyed)
+    if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
+    first.unreadable = receipt.kind == .latentSectorError ? receipt.destroyed : []
+    first.isDuringLook = duringLook && !(isSync || receipt.destroyed.isEmpty) || duringLook && !receipt.misread.isEmpty
+    // A failed sync leaves the pages as they are, for as long as the machine runs.
+    if isSync { first.strike = .nextPowerLoss }
+    first.lost = receipt.destroyed.filter {
+      $0.range.lowerBound < MessagePlaces.headBytes && $0.path.hasSuffix(".log") && map.places.isHeadLost($0.path)
+    }.map(\.path)
+    var all = [first]
+    if !receipt.entries.isEmpty {
+      var names = first
+      (names.strike, names.unreadable, names.description, names.isFiring) = (.nextPowerLoss, [], nil, false)
+      names.touched = receipt.entries.flatMap { map.places.messages(at: $0) }
+      names.lost = receipt.entries
+      all.append(names)
+    }
+    let atRisk = map.places.messages(in: receipt.atRisk)
+    if !atRisk.isEmpty {
+      var risk = first
+      (risk.strike, risk.unreadable, risk.lost, risk.metadata, risk.description) = (.ownPowerLoss, [], [], [], nil)
+      (risk.touched, risk.isDetectable, risk.isFiring) = (atRisk, true, false)
+      all.append(risk)
+    }
+    return all
+  }
+
+  private static func metadataCopies(_ paths: [String]) -> [String] {
+    Set(paths.compactMap { path in
+      MetadataPlaces.directories.first { path == $0 || path.hasPrefix($0 + "/") }
+    }).sorted()
+  }
 }
 
 extension StorageFaultReceipt {
-  fileprivate var refuses: Bool {
+  /// Whether it was to destroy batches, and the bytes that it destroyed are of no message.
+  fileprivate func missesBatches(_ fault: FaultSpec, _ places: MessagePlaces) -> Bool {
+    FaultWords.aimsAtBatches(fault) && !destroyed.isEmpty && places.messages(in: destroyed).isEmpty
+  }
+
+  fileprivate var refusal: SeamReceipt.Refusal? {
     switch answer {
-    case .asUsual, .falseSuccess: false
-    case .short, .error, .none: true
+    case .error(EINTR), .error(EAGAIN): .interrupted
+    case .error: .refused
+    case .asUsual, .falseSuccess, .short, .none: nil
     }
   }
 }
 
 extension [SeamReceipt] {
-  func damages(in history: History) -> [(row: Int, damage: Damage)] {
-    flatMap { receipt in
-      receipt.touched.damage(
-        kind: receipt.kind, receipt.description ?? receipt.kind, isDetectable: receipt.isDetectable, isInLife: true,
-        in: history
-      ).map { (receipt.row, $0) }
+  /// - Parameter crashRows: of the journal, by life.
+  func damages(in history: History, crashRows: [Int]) -> [(row: Int, damage: Damage)] {
+    flatMap { receipt -> [(row: Int, damage: Damage)] in
+      guard let row = receipt.rowOfStrike(history, crashRows) else { return [] }
+      return receipt.touched.damage(
+        kind: receipt.kind, receipt.description ?? receipt.kind, isDetectable: receipt.isDetectable,
+        isInLife: receipt.strike == .atOnce, toldAt: receipt.isTold ? receipt.instant : nil, in: history
+      ).map { (row, $0) }
     }
   }
 
-  /// Lives in which the engine had reason to refuse.
-  var refusingLives: Set<Int> { Set(filter(\.refuses).map(\.life)) }
+  /// When they stood in the engine's way.
+  var refusals: Refusals {
+    var refusals = Refusals()
+    for receipt in self {
+      guard let refusal = receipt.refusal else { continue }
+      refusals.note(incarnation: receipt.life, at: receipt.instant, isInterruption: refusal == .interrupted)
+    }
+    return refusals
+  }
+
+  /// Whether parts of both copies of the metadata were destroyed: what the engine forgets then is not its fault.
+  var destroyedBothMetadata: Bool { Set(flatMap(\.metadata)).count == MetadataPlaces.directories.count }
 
   /// One line of a report for each fault that has fired.
   var summaries: [Receipt] {
     Dictionary(grouping: self, by: \.fault).sorted { $0.key < $1.key }.map { _, fired in
-      Receipt(kind: fired[0].kind, fired: fired.count, places: fired.compactMap(\.description))
+      Receipt(kind: fired[0].kind, fired: fired.count(where: \.isFiring), places: fired.compactMap(\.description))
     }
   }
+}
+
+extension SeamReceipt {
+  /// The row of the journal before which what it took is gone; nil where it never goes.
+  fileprivate func rowOfStrike(_ history: History, _ crashRows: [Int]) -> Int? {
+    if strike == .atOnce { return row }
+    let lives = strike == .ownPowerLoss ? life..<life + 1 : life..<Swift.max(life, crashRows.count)
+    for crash in lives where crash < crashRows.count && history.crashes[crash].kind == .powerLoss {
+      return crashRows[crash] + 1
+    }
+    return nil
+  }
+}
+
+/// Where the engine keeps its metadata, as its documentation says: twice.
+enum MetadataPlaces {
+  static let directories = ["metadata", "metadata-mirror"]
 }
 
 extension TrialSpec {
@@ -159,9 +283,13 @@ extension TrialSpec {
 
   /// Why there is no verdict: faults at the seam of which there is no receipt.
   func unfired(_ receipts: [SeamReceipt]) -> [String] {
-    let fired = Set(receipts.map(\.fault))
+    let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
-      .map { "the fault \(faults[$0].kind) never fired" }
+      .map { number in
+        receipts.contains { $0.fault == number }
+          ? "the fault \(faults[number].kind) is aimed at batches and touched no message"
+          : "the fault \(faults[number].kind) never fired"
+      }
   }
 }
 

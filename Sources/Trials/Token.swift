@@ -42,6 +42,8 @@ public enum Token {
     case badField(String)
     case missing(String)
     case unknownFault(String, known: [String])
+    /// Of a field `f=...`: what a scenario could not hold either.
+    case badFault(String, ScenarioProblem)
     /// A batch that the engine does not take; bytes.
     case batchTooLarge(bytes: Int, limit: Int)
 
@@ -51,6 +53,7 @@ public enum Token {
       case .badField(let field): "the token's field `\(field)` cannot be read"
       case .unknownFault(let kind, let known):
         "the token names a fault `\(kind)` that there is not; there are \(known.joined(separator: ", "))"
+      case .badFault(let field, let problem): "the token's field `\(field)` asks for a fault that there is not: \(problem)"
       case .batchTooLarge(let bytes, let limit):
         "the token's batch (`b` messages of `z` bytes) has \(bytes) bytes; the engine takes \(limit) at most"
       case .missing(let name): "the token has no field `\(name)`; copy the whole word"
@@ -117,6 +120,7 @@ public enum Token {
       guard let name = names.max(by: { $0.count < $1.count }) else { throw .badField(field) }
       parameters[name] = String(part.dropFirst(name.count + 1))
     }
+    if let problem = grammar.problems(in: parameters).first { throw .badFault(field, problem) }
     return FaultSpec(kind: kind, parameters: parameters)
   }
 

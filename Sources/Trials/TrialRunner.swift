@@ -57,6 +57,7 @@ final class TrialRunner: @unchecked Sendable {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
       findings.doubts += spec.unfired(seam)
+      if seam.destroyedBothMetadata { findings.forgiveForgetting() }
       if let unfair = seam.first(where: \.isDuringLook) {
         findings.voids.append("\(unfair.kind) destroyed messages while they were being looked at; give the fault another phase")
       }
@@ -194,5 +195,18 @@ final class TrialRunner: @unchecked Sendable {
   func end() {
     worker?.end()
     worker = nil
+  }
+}
+
+extension TrialRunner.Findings {
+  /// Both copies of the metadata were destroyed by faults: nobody can say what the engine may still know.
+  fileprivate mutating func forgiveForgetting() {
+    func forgiven(_ check: CheckResult) -> CheckResult {
+      let ofMetadata: Set<CheckName> = [.recoveryCompletes, .partitionsRegistered, .consumerOffsets]
+      guard check.verdict == .violated, ofMetadata.contains(check.name) else { return check }
+      return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata, and \(check.detail)")
+    }
+    runnerChecks = runnerChecks.map(forgiven)
+    judgement = judgement?.with(forgiven)
   }
 }

@@ -68,7 +68,7 @@ enum Judging {
         receipt.touched.damage(kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, in: plain)
           .map { (receipt.row, $0) }
       }
-      damages = (damages + seam.damages(in: plain)).sorted { $0.row < $1.row }
+      damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows)).sorted { $0.row < $1.row }
     }
     return journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: damages)
   }
@@ -95,10 +95,9 @@ enum Judging {
     _ writer: WriterReceipt?
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
-    let contract = Contract(
-      sync: spec.syncPolicy, recovery: spec.recovery, refusingIncarnations: seam.refusingLives)
+    let contract = Contract(sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals)
     var judgement = Oracle(contract).judge(history, looks)
-      .adding(.sendsAccepted(history, refusing: contract.refusingIncarnations, takeover: writer?.takeover(spec)))
+      .adding(.sendsAccepted(history, contract.refusals, takeover: writer?.takeover(spec)))
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(

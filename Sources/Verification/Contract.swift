@@ -46,6 +46,17 @@ import LogModel
 // | skip-corrupted        | the operations touched, whole                          | stay reserved: an excused gap    |
 // | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
 //
+// What a fault took is excused only where the engine could not know of it in time:
+//
+// - Told then and there (an error of a write or a sync), it may not acknowledge anything on the strength of that
+//   operation, nor of a retry: what was acknowledged later than it was told is not excused. Under truncate-at-corruption
+//   it may go with what it stands behind, as always.
+// - A refused sync (EIO, ENOSPC ...) leaves what it covered in the page cache, to be taken by the power loss that ends the
+//   same incarnation, with a report; a process kill takes none of it, and the engine that opens the log then syncs what it
+//   keeps.
+// - Pages that a failed sync has marked clean, and names that a sync of their directory has lost, go with the first power
+//   loss after it. Where the sync said that it had succeeded nobody could know, and no report is owed.
+//
 // A report is owed only where something on the medium testifies that the damaged operation was acknowledged. Its last
 // commit, damaged, looks to every log like a commit that a crash tore and nobody was told of.
 //
@@ -70,14 +81,14 @@ import LogModel
 public struct Contract: Hashable, Sendable {
   public var sync: SyncPolicy
   public var recovery: RecoveryPolicy
-  /// Incarnations in which a fault that is still active may refuse appends. Elsewhere after a restart a partition
-  /// must accept at least one append, if any was tried.
-  public var refusingIncarnations: Set<Int>
+  /// Requests that faults give reason to refuse. Of the others that are tried after a restart a partition must accept at
+  /// least one.
+  public var refusals: Refusals
 
-  public init(sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusingIncarnations: Set<Int> = []) {
+  public init(sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusals: Refusals = Refusals()) {
     self.sync = sync
     self.recovery = recovery
-    self.refusingIncarnations = refusingIncarnations
+    self.refusals = refusals
   }
 }
 

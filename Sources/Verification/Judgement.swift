@@ -53,6 +53,14 @@ public struct Judgement: Hashable, Sendable, Codable {
     return merged
   }
 
+  /// The same with each check as `change` leaves it.
+  public func with(_ change: (CheckResult) -> CheckResult) -> Judgement {
+    var changed = self
+    changed.checks = checks.map(change)
+    changed.verdict = Judgement.verdict(of: changed.checks)
+    return changed
+  }
+
   /// Adds a check that the runner judges itself.
   public func adding(_ check: CheckResult) -> Judgement {
     merged(with: Judgement(checks: [check], countedRestart: .max))

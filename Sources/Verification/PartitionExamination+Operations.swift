@@ -102,6 +102,10 @@ extension PartitionExamination {
     return highest
   }
 
+  private func mayBeRefused(_ place: Int) -> Bool {
+    contract.refusals.excuses(history.operations[operation(place).number], createdBy: history.creations[partition.slot])
+  }
+
   /// Appends after a restart are accepted, get offsets of their own, and survive.
   func judgeAppends(_ ledger: inout Ledger) {
     for incarnation in stride(from: 1, through: restart, by: 1) {
@@ -109,8 +113,8 @@ extension PartitionExamination {
       guard !places.isEmpty else { continue }
       ledger.apply(.appendAfterRecovery, exercised: true)
       let acknowledged = places.filter { operation($0).outcome == .acknowledged }
-      let answered = places.count { operation($0).isAnswered }
-      if answered > 0 && acknowledged.isEmpty && !contract.refusingIncarnations.contains(incarnation) {
+      let answered = places.count { operation($0).isAnswered && !mayBeRefused($0) }
+      if answered > 0 && acknowledged.isEmpty {
         violate(&ledger, .appendAfterRecovery, at: served.end) {
           "an append after restart \(incarnation) must be accepted, found all \(answered) refused"
         }

@@ -23,25 +23,33 @@ extension PartitionExamination {
   /// log ends where that begins. What stands behind it, and is not testified for either, may have been in the same
   /// commit: it goes with it.
   mutating func excuseWhatStandsBehindTheUntestified() {
-    guard contract.recovery == .skipCorrupted else { return }
-    var first: (base: Int64, damage: Int)?
-    for place in duties.indices where duties[place].isTouched && duties[place].reportableDamage >= 0 {
-      let damage = Int(duties[place].reportableDamage)
-      guard duties[place].base < first?.base ?? .max, !isTestified(place, damage) else { continue }
-      first = (duties[place].base, damage)
-    }
-    guard let first else { return }
-    for place in duties.indices
-    where duties[place].kind == .required && duties[place].base > first.base && served.servedOf[place] == 0
-      && history.damages[first.damage].concerns(operation(place)) && !isTestified(place, first.damage)
-    {
-      duties[place].isDamaged = true
-    }
+    for place in behindTheUntestified(byReceipt: false) where served.servedOf[place] == 0 { duties[place].isDamaged = true }
     requiredEnd = 0
     summarizeDuties()
   }
 
-  private mutating func isTestified(_ place: Int, _ damage: Int) -> Bool {
+  /// What stands behind the first damaged operation that nothing testifies for, and is not testified for either.
+  /// - Parameter byReceipt: only what is owed may testify, not what happens to have been served.
+  mutating func behindTheUntestified(byReceipt: Bool) -> [Int] {
+    guard contract.recovery == .skipCorrupted else { return [] }
+    var first: (base: Int64, damage: Int)?
+    for place in duties.indices where duties[place].isTouched && duties[place].reportableDamage >= 0 {
+      let damage = Int(duties[place].reportableDamage)
+      guard duties[place].base < first?.base ?? .max, !isTestified(place, damage, byReceipt) else { continue }
+      first = (duties[place].base, damage)
+    }
+    guard let first else { return [] }
+    var behind: [Int] = []
+    for place in duties.indices
+    where duties[place].kind == .required && duties[place].base > first.base
+      && history.damages[first.damage].concerns(operation(place)) && !isTestified(place, first.damage, byReceipt)
+    {
+      behind.append(place)
+    }
+    return behind
+  }
+
+  private mutating func isTestified(_ place: Int, _ damage: Int, _ byReceipt: Bool = false) -> Bool {
     let damaged = operation(place)
     // An orderly close after it testifies too, where the damage came to a running engine.
     let done = history.damages[damage].crashesBefore + (history.damages[damage].isInLife ? 1 : 0)
@@ -52,29 +60,29 @@ extension PartitionExamination {
       return true
     }
     // Operations stand in the order of submission: the last one that can testify is the best one.
-    guard let last = lastWitness(of: damage) else { return false }
+    guard let last = lastWitness(of: damage, byReceipt) else { return false }
     if operation(last).incarnation > damaged.incarnation { return true }
     guard damaged.outcome == .acknowledged else { return false }
     let submitted = submittedAt(last)
     guard submitted == damaged.answeredAt else { return submitted > damaged.answeredAt }
     // In one moment of virtual time: a producer submits once it has its answer; of two producers nothing is known.
-    for witness in stride(from: last, to: place, by: -1) where canTestify(witness) {
+    for witness in stride(from: last, to: place, by: -1) where canTestify(witness, byReceipt) {
       if submittedAt(witness) < damaged.answeredAt { return false }
       if operation(witness).producer == damaged.producer { return true }
     }
     return false
   }
 
-  private mutating func lastWitness(of damage: Int) -> Int? {
-    if let known = lastWitnesses[damage] { return known }
-    let last = duties.indices.last { history.damages[damage].concerns(operation($0)) && canTestify($0) }
-    lastWitnesses[damage] = .some(last)
+  private mutating func lastWitness(of damage: Int, _ byReceipt: Bool) -> Int? {
+    if let known = byReceipt ? lastWitnessesByReceipt[damage] : lastWitnesses[damage] { return known }
+    let last = duties.indices.last { history.damages[damage].concerns(operation($0)) && canTestify($0, byReceipt) }
+    if byReceipt { lastWitnessesByReceipt[damage] = .some(last) } else { lastWitnesses[damage] = .some(last) }
     return last
   }
 
-  private func canTestify(_ place: Int) -> Bool {
+  private func canTestify(_ place: Int, _ byReceipt: Bool) -> Bool {
     guard operation(place).outcome == .acknowledged, !duties[place].isTouched else { return false }
-    return duties[place].kind == .required || Int(served.servedOf[place]) == operation(place).count
+    return duties[place].kind == .required || (!byReceipt && Int(served.servedOf[place]) == operation(place).count)
   }
 
   private func submittedAt(_ place: Int) -> Instant { history.operations[operation(place).number].submittedAt }

@@ -29,9 +29,13 @@ struct PartitionExamination {
   var possibleEnd: Int64 = 0
   /// Some damage touched nobody knows what: a loss here cannot be judged.
   var isVague = false
+  /// What faults touched, by their receipts alone; see `loss`.
+  let dutiesByReceipt: [Duty]
   /// For each damage the last operation that can testify, and whether a truncation is owed a report; see
   /// `isReportOwed`.
   var lastWitnesses: [Int: Int?] = [:]
+  /// The same of those alone that are owed to the look, whatever it has served.
+  var lastWitnessesByReceipt: [Int: Int?] = [:]
   var truncationsOwed: [Int: Bool] = [:]
   /// Messages that a start-offset probe returned.
   var probed: [Bool] = []
@@ -57,6 +61,7 @@ struct PartitionExamination {
       observation.reported.filter { $0.partition.index == partition.slot }.map(\.offsets))
     self.reports = OffsetRange.union(reports.filter { $0.partition.index == partition.slot }.map(\.offsets))
     duties = partition.duties(history, mark, contract, earlier)
+    dutiesByReceipt = duties
     let start = (look.before ?? look.after)?.logStartOffset ?? 0
     served = ServedLog(start: start.rawValue, partition)
   }

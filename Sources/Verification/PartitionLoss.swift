@@ -25,6 +25,8 @@ public struct PartitionLoss: Hashable, Sendable, Codable {
   public var reported: Int
   public var least: Int
   public var most: Int
+  /// Of what was lost and not reported, why no report was owed.
+  public var unreported = UnreportedLoss()
   /// Whether a fault touched any of its messages.
   public var isTouched: Bool
 
@@ -46,9 +48,28 @@ public struct PartitionLoss: Hashable, Sendable, Codable {
   public var isAsExpected: Bool { least <= lost && lost <= most }
 }
 
+/// Messages that were lost without a report, by the reason for which none was owed.
+public struct UnreportedLoss: Hashable, Sendable, Codable {
+  /// The device said that it had stored them, and what stands there is whole by itself: nothing can tell.
+  public var hidden = 0
+  /// Nothing on the medium testified that they had been acknowledged; Contract.swift says when something does.
+  public var untestified = 0
+  /// The sync policy lets the crash take them.
+  public var crash = 0
+
+  public init() {}
+}
+
 extension PartitionExamination {
-  /// To be asked when everything else has been judged: what nothing testifies for is known by then.
+  /// Least and most follow from the history and the receipts; what was served is in `lost` and `reported` only.
   var loss: PartitionLoss {
+    var copy = self
+    copy.duties = dutiesByReceipt
+    for place in copy.behindTheUntestified(byReceipt: true) { copy.duties[place].isDamaged = true }
+    return copy.lossByDuties
+  }
+
+  private var lossByDuties: PartitionLoss {
     var loss = PartitionLoss(
       topic: partition.name.topic, partition: partition.name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0,
       most: 0, isTouched: false)
@@ -65,7 +86,13 @@ extension PartitionExamination {
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {
         loss.lost += 1
         let at = operation.base &+ Int64(index)
-        if reports.firstUncovered(at, at &+ 1) == nil { loss.reported += 1 }
+        if reports.firstUncovered(at, at &+ 1) == nil {
+          loss.reported += 1
+        } else if duty.isDamaged {
+          if duty.reportableDamage < 0, duty.isTouched { loss.unreported.hidden += 1 } else { loss.unreported.untestified += 1 }
+        } else if duty.kind != .required {
+          loss.unreported.crash += 1
+        }
       }
     }
     return loss

@@ -24,18 +24,20 @@ extension CheckResult {
   /// Whether every request that was answered was answered with success. A request that a crash cut off has no answer and
   /// is not judged.
   /// - Parameters:
-  ///   - refusing: incarnations in which a fault stood in the engine's way: nothing is said of them.
+  ///   - refusals: when faults stood in the engine's way.
   ///   - takeover: whom a newer writer has replaced.
   public static func sendsAccepted(
-    _ history: History, refusing: Set<Int> = [], takeover: Takeover? = nil
+    _ history: History, _ refusals: Refusals = Refusals(), takeover: Takeover? = nil
   ) -> CheckResult {
     let judged = history.operations.filter { operation in
-      !refusing.contains(operation.incarnation) && takeover.map { !$0.excuses(operation) } ?? true
+      operation.outcome == .acknowledged
+        || !refusals.excuses(operation, createdBy: history.creations[operation.partition.index])
+          && takeover.map { !$0.excuses(operation) } ?? true
     }
     let refused = judged.filter { $0.outcome != .acknowledged && $0.answeredAt != nil }
     let answered = judged.count { $0.answeredAt != nil }
     guard let first = refused.first else {
-      if answered == 0, !history.operations.isEmpty, !judged.isEmpty || refusing.isEmpty {
+      if answered == 0, !judged.isEmpty {
         return CheckResult(.sendsAccepted, .unknown, "no request was answered before the crash")
       }
       return CheckResult(.sendsAccepted, .held)

@@ -180,8 +180,8 @@ extension LogRecovery {
     if policy != .never {
       // What an engine without syncs has left in the page cache.
       var names = false
-      for entry in scanned where entry.segment.header.isNeverSynced {
-        names = true
+      for entry in scanned where entry.segment.header.isNeverSynced || mayBeUnsynced(entry.segment) {
+        if entry.segment.header.isNeverSynced { names = true }
         if entry.segment !== scanned.last?.segment { try await sync(entry.segment.path) }
       }
       if names { try await storage.syncDirectory(directory) }
@@ -203,6 +203,13 @@ extension LogRecovery {
       throw error
     }
     await storage.close(file)
+  }
+
+  /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
+  /// page cache, and is served from now on.
+  private func mayBeUnsynced(_ segment: Segment) -> Bool {
+    if case .interval = configuration.syncPolicy { return segment.nextOffset > hints.cleanEnd ?? 0 }
+    return false
   }
 
   /// Puts a synced copy in the place of a file that cannot be synced itself.

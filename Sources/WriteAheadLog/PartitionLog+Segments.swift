@@ -55,8 +55,7 @@ extension PartitionLog {
     do throws(StorageError) {
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
       header.write(into: block.mutableBytes(0..<SegmentHeader.size))
-      let written = try await storage.writeRetrying(writer, at: 0, from: block, 0..<SegmentHeader.size)
-      guard written == SegmentHeader.size else { throw StorageError(errno: ENOSPC, .write, path, offset: Int64(written)) }
+      try await storage.writeWhole(writer, path, at: 0, from: block, 0..<SegmentHeader.size)
       if configuration.syncPolicy != .never {
         try await storage.sync(writer, .all)
         try await storage.syncDirectory(directory)

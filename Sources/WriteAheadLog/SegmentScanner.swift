@@ -191,6 +191,22 @@ extension Storage {
     }
   }
 
+  /// A volatile write of all of `range`: short ones are carried on from the last whole block.
+  /// - Throws: ENOSPC where the device takes no more.
+  public func writeWhole(
+    _ file: FileID, _ path: String, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) {
+    let block = properties.blockSize
+    var done = 0
+    while done < range.count {
+      let written = try await writeRetrying(
+        file, at: offset + Int64(done), from: buffer, range.lowerBound + done..<range.upperBound)
+      if done + written == range.count { return }
+      guard written >= block else { throw StorageError(errno: ENOSPC, .write, path, offset: offset + Int64(done + written)) }
+      done += written / block * block
+    }
+  }
+
   private func retrying(_ operation: () async throws(StorageError) -> Int) async throws(StorageError) -> Int {
     var attempts = 0
     while true {

@@ -4,6 +4,7 @@ import Defects
 import Exploration
 import Foundation
 import LogModel
+import Reporting
 import Verification
 
 struct ExploreCommand: ParsableCommand {
@@ -11,40 +12,75 @@ struct ExploreCommand: ParsableCommand {
     commandName: "explore",
     abstract: "Visit every crash state that a storage permits, recover from each, and judge what is left.",
     discussion: """
-      The reference workload (3 partitions, 60 batches, rotation, commits of consumer offsets) runs once in virtual time. \
-      At each of its moments the states that a power cut may leave are enumerated, as the profile permits. \
-      Exits with 1 where a promise was broken in any of them.
+      A workload runs once in virtual time: each cell of the scenarios, or the reference workload (3 partitions, 60 \
+      batches, rotation, commits of consumer offsets). At each of its moments the states that a power cut may leave are \
+      enumerated, as the profile permits. Exits with 1 where a promise was broken that no scenario expects to be.
       """)
 
-  @Flag(help: "The reference workload; what is explored where nothing else is named.")
+  @Argument(help: "Scenario files and folders; without any, Scenarios/exploration.", completion: .file())
+  var paths: [String] = []
+  @Flag(help: "The reference workload in place of scenarios.")
   var reference = false
-  @Option(name: .customLong("profile"), help: "A persistence profile, or `all`; repeatable.")
-  var profiles: [String] = ["all"]
-  @Option(help: "Every state that differs in at most so many pieces is visited.")
-  var bound = 3
-  @Option(help: "States that the exhaustive part visits at one crash point at the most; the bound is lowered to fit.")
-  var statesPerPoint = 4096
-  @Option(help: "States drawn by the seed at each crash point that was not exhausted.")
-  var samples = 64
-  @Option(help: "always, interval(100ms) or never.")
-  var sync = "always"
-  @Option(help: "2: the recoveries are cut off too.")
-  var depth = 1
-  @Flag(help: "The device makes short writes, and one fsync fails.")
+  @Option(name: .customShort("k"), help: ArgumentHelp("Of scenarios the cells that match: `P1 and messages=100`.", valueName: "expr"))
+  var expression: String?
+  @Option(name: .customShort("t"), help: ArgumentHelp("Of scenarios the cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
+  var tags: [String] = []
+  @Option(name: .customLong("profile"), help: "A persistence profile, or `all`, in place of the scenarios'; repeatable.")
+  var profiles: [String] = []
+  @Option(help: "With --reference: every state that differs in at most so many pieces is visited (3).")
+  var bound: Int?
+  @Option(help: "With --reference: states that the exhaustive part visits at one crash point at the most (4096); the bound is lowered to fit.")
+  var statesPerPoint: Int?
+  @Option(help: "With --reference: states drawn by the seed at each crash point that was not exhausted (64).")
+  var samples: Int?
+  @Option(help: "With --reference: always (default), interval(100ms) or never.")
+  var sync: String?
+  @Option(help: "With --reference: 2: the recoveries are cut off too.")
+  var depth: Int?
+  @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
-  @Option(help: "A historical defect, by its id.")
+  @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
   var defect: String?
-  @Option(help: "So many states of each profile are run again without any reduction, and the verdicts compared.")
-  var calibrate = 0
-  @Option(help: "Where every choice begins.")
-  var seed: UInt64 = 1
+  @Option(help: "With --reference: so many states of each profile are run again without any reduction, and the verdicts compared.")
+  var calibrate: Int?
+  @Option(help: "Where every choice begins; without it the scenario's, or 42; of the reference workload 1.")
+  var seed: UInt64?
   @Option(help: "Threads.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
   @OptionGroup var searches: ExploreSearches
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
+  @Flag(name: .customShort("v"), help: "Of scenarios the whole report of each cell.")
+  var verbose = false
+
   func run() throws {
+    if searches.errors || searches.schedules {
+      guard paths.isEmpty, expression == nil, tags.isEmpty else {
+        throw ValidationError("--errors and --schedules bring scenarios of their own (--scenario NAME): no PATH, -k or -t")
+      }
+      return try search()
+    }
+    if reference {
+      guard paths.isEmpty, expression == nil, tags.isEmpty else {
+        throw ValidationError("--reference and scenarios: one or the other; PATH, -k and -t are of scenarios")
+      }
+      return try exploreReference()
+    }
+    let given = [
+      ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
+      ("--sync", sync != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+    ].filter(\.1).map(\.0)
+    guard given.isEmpty else {
+      throw ValidationError(
+        "\(given.joined(separator: ", ")): of --reference only; a scenario says it in its matrix or under `exploration`")
+    }
+    try exploreScenarios()
+  }
+
+  private func exploreReference() throws {
+    let (bound, statesPerPoint, samples) = (bound ?? 3, statesPerPoint ?? 4096, samples ?? 64)
+    let (sync, depth, seed) = (sync ?? "always", depth ?? 1, seed ?? 1)
     var options = ExplorationOptions()
     guard let policy = SyncPolicy(sync) else { throw ValidationError("--sync \(sync): always, interval(100ms) or never") }
     guard (1...8).contains(bound), statesPerPoint > 0, samples >= 0, jobs > 0 else {
@@ -53,22 +89,13 @@ struct ExploreCommand: ParsableCommand {
     guard (1...2).contains(depth) else { throw ValidationError("--depth \(depth): 1 or 2") }
     options.workload.syncPolicy = policy
     options.workload.seed = seed
-    options.workload.mishaps = mishaps
+    options.workload.mishaps = mishaps ? .usual : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
-    options.calibration = max(0, calibrate)
+    options.calibration = max(0, calibrate ?? 0)
     if let defect {
       guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
       options.defect = found
-    }
-    do {
-      let found = try searches.run(defect: options.defect, jobs: jobs, seed: seed) { note($0) }
-      if let found {
-        write(found.text, json: found.json)
-        return finish(found.verdict)
-      }
-    } catch let error as ExplorationError {
-      giveUp(error)
     }
     do throws(ExplorationError) {
       options.profiles = try Self.profiles(profiles)
@@ -77,10 +104,27 @@ struct ExploreCommand: ParsableCommand {
       // Every life gives back what it had: memory that goes to the kernel and comes back costs a fifth of a state.
       tl_keep_freed_memory()
       let result = exploration.run { note($0) }
-      write(result.text, json: text(result))
+      write(lines: result.text, result.figures)
       finish(result.verdict)
     } catch {
-      giveUp(error)
+      fail("\(error)", error.exitCode)
+    }
+  }
+
+  /// The searches that are not over crash states.
+  private func search() throws {
+    guard jobs > 0 else { throw ValidationError("--jobs \(jobs): 1 or more") }
+    var wrong: Defect?
+    if let defect {
+      guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
+      wrong = found
+    }
+    do {
+      guard let found = try searches.run(defect: wrong, jobs: jobs, seed: seed ?? 1, note: { note($0) }) else { return }
+      write(found.text, json: found.json)
+      finish(found.verdict)
+    } catch let error as ExplorationError {
+      fail("\(error)", error.exitCode)
     }
   }
 
@@ -92,23 +136,18 @@ struct ExploreCommand: ParsableCommand {
     }
   }
 
-  private func giveUp(_ error: ExplorationError) -> Never {
-    switch error {
-    case .unknownProfile, .unknownCase: fail("\(error)", ExitStatus.usage)
-    case .noSources: fail("\(error)", ExitStatus.unavailable)
-    case .recordingFailed: fail("\(error)", ExitStatus.internalError)
-    }
-  }
-
-  private static func profiles(_ names: [String]) throws(ExplorationError) -> [CrashProfile] {
-    if names.contains("all") { return CrashProfile.all }
+  static func profiles(_ names: [String]) throws(ExplorationError) -> [CrashProfile] {
+    if names.isEmpty || names.contains("all") { return CrashProfile.all }
     for name in names where CrashProfile.named(name) == nil { throw .unknownProfile(name) }
     return CrashProfile.all.filter { names.contains($0.name) }
   }
 
-  private func text(_ result: ExplorationReport) -> String {
-    do { return try result.json() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
+  private static func json(_ figures: ExplorationReport.Figures) -> String {
+    do { return try ExplorationDocument(figures).text() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
   }
+
+  /// To each of the reports that were asked for.
+  func write(lines: [String], _ figures: ExplorationReport.Figures) { write(lines, json: Self.json(figures)) }
 
   private func write(_ lines: [String], json: String) {
     for target in report {
@@ -119,8 +158,8 @@ struct ExploreCommand: ParsableCommand {
         guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else {
           fail("--report \(target): terminal, json or json=PATH", ExitStatus.usage)
         }
-        do { try Data((json + "\n").utf8).write(to: URL(fileURLWithPath: path), options: .atomic) } catch {
-          fail("\(path): \(error)", ExitStatus.unavailable)
+        do throws(ReportError) { try AtomicFileSink(path: path).write(json + "\n") } catch {
+          fail("\(error)", ExitStatus.unavailable)
         }
       }
     }

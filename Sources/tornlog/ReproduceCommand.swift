@@ -1,4 +1,5 @@
 import ArgumentParser
+import Exploration
 import Foundation
 import LogModel
 import Reporting
@@ -8,13 +9,13 @@ import Verification
 
 struct ReproduceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "reproduce", abstract: "Run one trial again, from the token that a report names, as a timeline.",
+    commandName: "reproduce", abstract: "Run one trial or build one crash state again, from the token that a report names, as a timeline.",
     discussion: """
       Exits with 0 where every check holds, 1 where one is violated, 2 where there is no verdict. The timeline is the \
       persistence trace: every operation that passed the seam, with the engine's acknowledgements in the same sequence.
       """)
 
-  @Argument(help: "The word after `tornlog reproduce` in a report: t1....")
+  @Argument(help: "The word after `tornlog reproduce` in a report: t1... of a trial, x1... of a crash state.")
   var token: String
   @OptionGroup var output: OutputOptions
   @Option(help: ArgumentHelp("Where the trial's files go while it runs.", valueName: "dir"), completion: .directory)
@@ -29,6 +30,9 @@ struct ReproduceCommand: ParsableCommand {
   var timeout: String?
 
   func run() throws {
+    if token.hasPrefix(CrashStateToken.version + ".") {
+      try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace)
+    }
     var spec: TrialSpec
     do {
       spec = try Token.decode(token)

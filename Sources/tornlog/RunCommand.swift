@@ -41,9 +41,13 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     let loaded = scenarios.load()
     let selected = scenarios.cells(of: loaded)
-    let cells = selected.filter { Planning.isPossible($0, on: execution.storageChoice) }
-    if cells.count < selected.count {
-      note("left out, as the model has no processes: \(selected.count - cells.count) cells with writers=second-process")
+    let trialCells = selected.filter { $0.exploration == nil }
+    if trialCells.count < selected.count {
+      note("left out, as they are no trials: \(selected.count - trialCells.count) cells of crash states; `tornlog explore` takes them")
+    }
+    let cells = trialCells.filter { Planning.isPossible($0, on: execution.storageChoice) }
+    if cells.count < trialCells.count {
+      note("left out, as the model has no processes: \(trialCells.count - cells.count) cells with writers=second-process")
     }
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {

@@ -41,7 +41,7 @@ struct Tornlog: ParsableCommand {
       """,
     version: "tornlog 0.1.0",
     subcommands: [
-      RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self, ExploreCommand.self,
+      RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self, ExploreCommand.self, ShrinkCommand.self,
     ])
 }
 

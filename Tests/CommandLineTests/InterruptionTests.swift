@@ -40,6 +40,34 @@ extension CommandLineTests {
       #expect(ended.out.contains("interrupted: "))
     }
 
+    /// `timeout` signals its child and then the child's group, so that the child is told twice.
+    @Test func `a run under timeout ends in order`() async throws {
+      let scratch = try Scratch()
+      let running = try Running([
+        "timeout", "2", Program.tornlog, "run", "-t", "full", "-k", "messages=10000 or messages=50000", "--storage", "ring",
+        "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
+      ])
+      let ended = try await running.end()
+      #expect(ended.code == 124, "\(ended)")
+      #expect(try scratch.entries() == [])
+      let summary = try #require(try scratch.json("j")["summary"] as? [String: Any])
+      #expect(summary["interrupted"] as? Bool == true && summary["stoppedBy"] as? String == "signal")
+    }
+
+    /// What blocks for good is ended by a second signal, but not by one that comes with the first.
+    @Test func aSecondSignalIsAnOrderAfterASecond() async throws {
+      let scratch = try Scratch()
+      let pipe = scratch.path("pipe")
+      // A pipe that is held open and never read.
+      let ended = try await shell(
+        """
+        mkfifo \(pipe); exec 3<>\(pipe); \(Program.tornlog) list -v -t full >\(pipe) & p=$!; sleep 1
+        kill -TERM $p; sleep 0.1; kill -TERM $p; sleep 0.2; kill -0 $p && echo alive
+        sleep 1.2; kill -TERM $p; wait $p; echo $?
+        """)
+      #expect(ended.out == "alive\n130\n", "\(ended)")
+    }
+
     @Test func `a run under nohup outlives its terminal`() async throws {
       let scratch = try Scratch()
       let running = try Running([

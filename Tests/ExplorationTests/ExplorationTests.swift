@@ -5,9 +5,9 @@ import Testing
 
 @testable import Exploration
 
-private func options(batches: Int = 9, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil) -> ExplorationOptions {
+private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil) -> ExplorationOptions {
   var options = ExplorationOptions()
-  options.workload.batches = batches
+  options.workload.messages = messages
   options.profiles = profiles
   (options.statesPerPoint, options.samples, options.bound) = (64, 8, 2)
   options.jobs = jobs
@@ -39,12 +39,12 @@ private func options(batches: Int = 9, _ profiles: CrashProfile..., jobs: Int = 
   @Test func aDirectoryThatIsNeverSyncedHarmsWhereNamesAreFreeAndNowhereElse() throws {
     let report = try Exploration(options(.raw512, .btrfs, .xfs, .ext4Ordered, .posixMinimal, defect: "P1")).run()
     #expect(report.findings.map(\.profile) == [.posixMinimal])
-    #expect(report.findings[0].violation.story.last?.hasPrefix("*never durable: create topics/orders/") == true)
+    #expect(report.findings[0].violation.story.contains { $0.hasPrefix("*never durable: create topics/orders/") })
   }
 
   @Test(arguments: ["P2", "P8"]) func aDefectIsFoundWhereTheDeviceMisbehaves(id: String) throws {
-    var own = options(batches: 18, .raw512, .btrfs)
-    own.workload.mishaps = true
+    var own = options(messages: 36, .raw512, .btrfs)
+    own.workload.mishaps = .usual
     #expect(try Exploration(own).run().verdict == .held)
     own.defect = Defect(id: id)
     #expect(try Exploration(own).run().verdict == .violated)
@@ -55,7 +55,7 @@ private func options(batches: Int = 9, _ profiles: CrashProfile..., jobs: Int = 
   }
 
   @Test func staleRecordsAreFoundWhereForeignBytesCanBeSeen() throws {
-    let report = try Exploration(options(batches: 30, .ext4Ordered, .ext4Writeback, defect: "P3")).run()
+    let report = try Exploration(options(messages: 60, .ext4Ordered, .ext4Writeback, defect: "P3")).run()
     #expect(!report.findings.isEmpty)
     #expect(report.findings.allSatisfy { $0.profile == .ext4Writeback })
   }

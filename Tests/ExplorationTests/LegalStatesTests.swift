@@ -126,8 +126,8 @@ import Testing
   }
 
   @Test(arguments: CrashProfile.all) func hashesFollowFromContent(profile: CrashProfile) throws {
-    var workload = ReferenceWorkload()
-    workload.batches = 6
+    var workload = ExplorationWorkload()
+    workload.messages = 12
     let recording = try workload.record(parts: EngineParts()) { $0 }
     let foreign = ForeignBytes(recording, seed: 1)
     var disk = VolatileDisk(recording, profile)

@@ -119,6 +119,36 @@ import Testing
     #expect(try hits(FaultTrigger([.write], pathContains: "g")) == [])
   }
 
+  /// A log is filled ahead with zeros: that carries no batch, whatever its place.
+  @Test func aWriteOfZerosIsNoBatch() throws {
+    try simulate { loop in
+      let plan = FaultPlan([PlannedFault(.lostWrite, FaultTrigger(target: .batch))])
+      let s = FaultyStorage(MemoryStorage(disk: MemoryDisk(), loop: loop, latency: .zero), plan: plan)
+      try await s.makeDirectory("topics/t/3")
+      let f = try await s.open("topics/t/3/0.log", [.write, .create])
+      try await s.write(f, bytes(8192, 0), at: 4096)
+      #expect(s.receipts.isEmpty)
+      try await s.write(f, bytes(511, 0) + [1], at: 4096)
+      #expect(s.receipts.map(\.length) == [512])
+    }
+  }
+
+  /// What a fence and a lock ask can fail like everything else.
+  @Test func aLockAndALinkCountCanFail() throws {
+    try simulate { loop in
+      let plan = FaultPlan([
+        PlannedFault(.ioError, FaultTrigger([.lock])), PlannedFault(.ioError, FaultTrigger([.linkCount], .occurrence(2))),
+      ])
+      let s = FaultyStorage(MemoryStorage(disk: MemoryDisk(), loop: loop, latency: .zero), plan: plan)
+      let f = try await s.open("f", [.write, .create])
+      #expect(await toldOf { () async throws(StorageError) in try await s.lock(f) } == .error(EIO))
+      #expect(await told { () async throws(StorageError) in try await s.linkCount(of: f) } == .bytes(1))
+      #expect(await told { () async throws(StorageError) in try await s.linkCount(of: f) } == .error(EIO))
+      #expect(await toldOf { () async throws(StorageError) in try await s.lock(f) } == .bytes(0))
+      #expect(s.unfired == [])
+    }
+  }
+
   @Test func aCrashCanWaitForAShareOfTheWorkload() throws {
     try simulate { loop in
       let s = TriggeredStorage(MemoryStorage(disk: MemoryDisk(), loop: loop, latency: .zero))

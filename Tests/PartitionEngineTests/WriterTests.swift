@@ -1,3 +1,4 @@
+import FaultInjection
 import Glibc
 import LogModel
 import Storage
@@ -74,6 +75,44 @@ import WriteAheadLog
   func withoutFencingTwoWritersDoHarm(_ intrusion: Intrusion) throws {
     let harmed = try (0..<60).filter { try !Self.intrude(intrusion, seed: $0, sound: false).flaws.isEmpty }.count
     #expect(harmed == 60, "\(harmed) of 60 interleavings did harm")
+  }
+
+  /// A writer that has been replaced, and is told EIO when it asks whether it has been: it must not take that for a no.
+  @Test(arguments: [true, false])
+  func aFenceThatCannotBeReadAcknowledgesNothing(_ isSound: Bool) throws {
+    let machine = try Machine(.memory)
+    try machine.boot { storage in
+      let unreadable = FaultyStorage(
+        storage, plan: FaultPlan([PlannedFault(.ioError, FaultTrigger([.linkCount], phase: "replaced"), .sticky)]))
+      var parts = EngineParts()
+      if !isSound { parts.log.fencing = Credulous() }
+      let (first, _) = try await PartitionEngine.open(unreadable, EngineTests.configuration, parts: parts)
+      try await first.createTopic("orders", partitions: 1)
+      _ = try await EngineTests.produce(first, "orders", 0, "a")
+      try await storage.unlink(DirectoryExclusion.lockPath)
+      let (second, _) = try await PartitionEngine.open(storage, EngineTests.configuration)
+      unreadable.note(.phase("replaced"))
+      let error = await Self.refusal { () async throws(EngineError) in
+        _ = try await first.produce(to: "orders", 0, recordCount: 1, payloadBytes: 1) { writer in
+          [UInt8(ascii: "b")].withUnsafeBytes { writer.append(value: $0) }
+        }
+      }
+      #expect(unreadable.unfired == [])
+      if isSound {
+        #expect(error.map { !$0.isCertainFailure } == true, "\(String(describing: error))")
+      } else {
+        #expect(error == nil, "the control acknowledges what the second never sees")
+      }
+      #expect(try await EngineTests.texts(second, "orders", 0) == ["a"])
+      try await second.close()
+    }
+  }
+
+  /// Takes an error for consent.
+  struct Credulous: CommitFencing {
+    func mayAcknowledge(_ fence: any WriterFence) async throws(StorageError) -> Bool {
+      do throws(StorageError) { return try await fence.isCurrent() } catch { return true }
+    }
   }
 
   struct Unfenced: CommitFencing {

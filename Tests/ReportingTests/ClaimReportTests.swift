@@ -54,6 +54,26 @@ struct ClaimReportTests {
     #expect(text.contains("in 2 of 2 cells with a loss the engine named every lost offset"))
   }
 
+  /// A process kill takes nothing that was written: where a device lied, that is the reason, and not the crash.
+  @Test(arguments: [
+    (10, 0, 0, "the device said that it had stored it"), (0, 10, 0, "nothing on the medium testified"),
+    (0, 0, 10, "the sync policy lets a crash take it"),
+  ])
+  func theReasonForNoReportIsTheOraclesOwn(hidden: Int, untestified: Int, crash: Int, reason: String) throws {
+    var cell = Self.cell(10, lost: 10, least: 0, most: 10, reported: 0, outcome: .contradicted)
+    cell.losses[0].unreported.hidden = hidden
+    cell.losses[0].unreported.untestified = untestified
+    cell.losses[0].unreported.crash = crash
+    let text = try Self.text(DataLossRecorder.init, [cell])
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("- Reported: ") })
+    #expect(line.contains(": \(reason)") && !line.contains(";"), "\(line)")
+  }
+
+  @Test func aLossWithoutAReasonIsNotExplainedAway() throws {
+    let cell = Self.cell(10, lost: 10, least: 0, most: 10, reported: 0, outcome: .contradicted)
+    #expect(try Self.text(DataLossRecorder.init, [cell]).contains("**no reason is known: see the cells**"))
+  }
+
   @Test(arguments: [5, 11])
   func whatIsNotAsExpectedStandsOut(lost: Int) throws {
     let text = try Self.text(DataLossRecorder.init, [

@@ -56,6 +56,6 @@ import Verification
     #expect(throws: Token.Failure.badField("f=bit-flip/colour-red")) {
       try Token.decode(token(batch: 1, size: 100, fault: ".f=bit-flip/colour-red"))
     }
-    #expect(try Token.decode(token(batch: 1, size: 100, fault: ".f=bit-flip/at-rest")).faults.count == 1)
+    #expect(try Token.decode(token(batch: 1, size: 100, fault: ".f=bit-flip/at-rest/target-padding")).faults.count == 1)
   }
 }

@@ -232,7 +232,7 @@ struct ContractTests {
     #expect(judgement.verdict == .unknown, "\(judgement.text)")
   }
 
-  @Test func anAppendAfterRecoveryMustBeAcceptedAndStandBehindWhatWasRecovered() {
+  @Test func anAppendAfterRecoveryMustBeAcceptedAndStandBehindWhatWasRecovered() throws {
     var story = Story(seed: 11, partitions: 1)
     story.append(0, count: 5)
     story.crash(.processKill)
@@ -241,7 +241,13 @@ struct ContractTests {
     let oracle = Oracle(Contract(sync: .always))
     let refused = oracle.judge(story.history, [recovered, story.look()])
     #expect(refused.violated == [.appendAfterRecovery], "\(refused.text)")
-    let excused = Contract(sync: .always, refusingIncarnations: [1])
+    var refusals = Refusals()
+    let answeredAt = try #require(story.history.operations.last?.answeredAt)
+    refusals.note(incarnation: 1, at: answeredAt + .nanoseconds(1))
+    let late = Contract(sync: .always, refusals: refusals)
+    #expect(Oracle(late).judge(story.history, [recovered, story.look()]).violated == [.appendAfterRecovery])
+    refusals.note(incarnation: 1, at: answeredAt)
+    let excused = Contract(sync: .always, refusals: refusals)
     #expect(Oracle(excused).judge(story.history, [recovered, story.look()]).verdict == .held)
     story.logs[0].removeLast(2)
     story.append(0, count: 2)

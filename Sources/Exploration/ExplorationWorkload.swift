@@ -4,22 +4,36 @@ import Storage
 import Verification
 import WriteAheadLog
 
-/// The workload that exploration is measured with: 3 partitions, 60 batches from concurrent producers, segments so small
-/// that each partition rotates, and consumer offsets that are committed in the middle and at the end.
+/// What is recorded and then crashed: a life of the engine with concurrent producers, in virtual time.
 ///
-/// Requests are numbered as in a trial: request *k* goes to partition *k mod partitions*; producer *i* sends requests
-/// *i*, *i + producers* and so on, each once the one before it is answered.
-public struct ReferenceWorkload: Hashable, Sendable {
+/// Requests are numbered as in a trial: request *k* goes to partition *k mod partitions* and carries that partition's next
+/// `messagesPerBatch` messages; producer *i* sends requests *i*, *i + producers* and so on, each once the one before it is
+/// answered. After the first half of the requests and after the last the consumer offset of each partition is committed.
+public struct ExplorationWorkload: Hashable, Sendable {
+  /// In all partitions together; as even as can be, the first partitions take the remainder.
+  public var messages = 120
   public var partitions = 3
-  public var batches = 60
+  /// Messages of a produce request; the last one of a partition may have fewer.
   public var messagesPerBatch = 2
+  /// Bytes of one message.
   public var messageSize = 300
+  /// Concurrent ones.
   public var producers = 6
   public var syncPolicy = SyncPolicy.always
+  /// Bytes after which a partition begins a new segment.
+  public var segmentBytes = 16 << 10
+  public var commitsOffsets = true
+  /// Of message contents, salts and the order in which things complete.
   public var seed: UInt64 = 1
-  /// Whether the device does to it what devices may do: short writes, and one fsync that fails.
-  public var mishaps = false
+  /// What the device does to it.
+  public var mishaps = Mishaps.none
 
+  /// What exploration is measured with: 3 partitions, 60 batches from concurrent producers, segments so small that each
+  /// partition rotates, and consumer offsets that are committed in the middle and at the end.
+  public static let reference = ExplorationWorkload()
+
+  /// The most bytes of one commit of the workload, and so of a batch with its header and one block.
+  static let commitBytes = 8 << 10
   static let group = "explore"
   /// No batch of the workload has so high a number: what is appended after a recovery.
   static let appendedSequence = 1 << 16
@@ -28,12 +42,27 @@ public struct ReferenceWorkload: Hashable, Sendable {
 
   var topic: String { "orders" }
 
+  /// Of the partition with the most.
+  private var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
+
+  /// Produce requests, those that find their partition complete included.
+  public var requests: Int { partitions * ((messagesPerPartition + messagesPerBatch - 1) / messagesPerBatch) }
+
+  /// Request `k`; nil where its partition is complete.
+  private func request(_ k: Int) -> (partition: Int, first: Int, count: Int)? {
+    let partition = k % partitions
+    let first = k / partitions * messagesPerBatch
+    let all = messages / partitions + (partition < messages % partitions ? 1 : 0)
+    return first < all ? (partition, first, min(messagesPerBatch, all - first)) : nil
+  }
+
   /// - Parameter preallocates: false for the lives after the crash, in which two batches are appended at the most.
   func configuration(preallocates: Bool) -> EngineConfiguration {
     EngineConfiguration(
       log: LogConfiguration(
-        syncPolicy: syncPolicy, segmentBytes: 16 << 10, commitBytes: 8 << 10, recentBatches: 8, recentBytes: 16 << 10,
-        firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10, saltSeed: seed))
+        syncPolicy: syncPolicy, segmentBytes: Int64(segmentBytes), commitBytes: Self.commitBytes, recentBatches: 8,
+        recentBytes: 16 << 10, firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10,
+        saltSeed: seed))
   }
 
   private func content(_ partition: Int) -> MessageContent {
@@ -45,7 +74,7 @@ public struct ReferenceWorkload: Hashable, Sendable {
   func record(parts: EngineParts, layer: (any Storage) -> any Storage) throws(ExplorationError) -> Recording {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
-    let recorder = DiskRecorder(mishaps ? DeviceMishaps(machine) : machine, Recording(store: SectorStore(), table: PathTable()))
+    let recorder = DiskRecorder(mishaps == .none ? machine : DeviceMishaps(machine, mishaps), Recording(store: SectorStore(), table: PathTable()))
     // What edits the operations stands above the recorder: recorded is what reaches the disk.
     let storage = layer(recorder)
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
@@ -64,7 +93,8 @@ public struct ReferenceWorkload: Hashable, Sendable {
       try await engine.createTopic(topic, partitions: partitions)
       recorder.note(.topicAnswered(.acknowledged))
       for part in 0..<2 {
-        await produce(engine, part * batches / 2..<(part + 1) * batches / 2, recorder)
+        await produce(engine, part * requests / 2..<(part + 1) * requests / 2, recorder)
+        guard commitsOffsets else { continue }
         for partition in 0..<partitions { try await commit(engine, partition, recorder) }
       }
       return Failure()
@@ -88,13 +118,12 @@ public struct ReferenceWorkload: Hashable, Sendable {
   }
 
   private func send(_ k: Int, _ producer: Int, _ engine: PartitionEngine, _ recorder: DiskRecorder) async {
-    let partition = k % partitions
-    let first = k / partitions * messagesPerBatch
+    guard let (partition, first, count) = request(k) else { return }
     let n = recorder.addRequest(
-      Recording.Request(partition: partition, producer: producer, first: first, count: messagesPerBatch))
+      Recording.Request(partition: partition, producer: producer, first: first, count: count))
     recorder.note(.requested(n))
     do throws(EngineError) {
-      let receipt = try await append(engine, partition, first: first, count: messagesPerBatch)
+      let receipt = try await append(engine, partition, first: first, count: count)
       recorder.note(.answered(n, .acknowledged, base: receipt.baseOffset))
     } catch {
       recorder.note(.answered(n, error.isCertainFailure ? .failed : .indeterminate, base: 0))
@@ -141,6 +170,11 @@ extension DiskRecorder {
 public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible {
   case recordingFailed(String)
   case unknownProfile(String)
+  case workloadTooLarge(WorkloadLimit)
+  /// A state that was found in another recording: of another engine, or told wrongly.
+  case stateDoesNotFit(String)
+  /// A state that violates nothing, or leaves no verdict.
+  case nothingToShrink(Verdict)
   /// The engine's source is not where this program was built from.
   case noSources(String)
   /// A case of the error matrix, or a schedule, that cannot be read.
@@ -148,7 +182,12 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
 
   public var description: String {
     switch self {
-    case .recordingFailed(let text): "the reference workload cannot be recorded: \(text)"
+    case .workloadTooLarge(let limit): "\(limit)"
+    case .stateDoesNotFit(let text):
+      "the crash state does not fit its recording any more: \(text). The engine, the workload or the model has changed since "
+        + "it was found; explore again, and take the token that is printed then"
+    case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
+    case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.all.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):

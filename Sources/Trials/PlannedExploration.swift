@@ -1,0 +1,165 @@
+import Defects
+import Exploration
+import LogModel
+import Reporting
+import ScenarioFormat
+import Verification
+
+/// A cell of a scenario as an exploration of crash states.
+public struct PlannedExploration: Sendable {
+  public var scenario: String
+  public var file: String
+  /// Those that decide the exploration.
+  public var axes: Axes
+  public var options: ExplorationOptions
+  /// Nil: every state is visited.
+  public var state: CrashState?
+  public var expectation: Expectation
+}
+
+/// Why a cell is no exploration.
+public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+  case faults
+  case writers(WriterSetup)
+  case recovery(RecoveryPolicy)
+  case limit(WorkloadLimit)
+
+  public var description: String {
+    switch self {
+    case .faults: "faults of trials: the device of an exploration has `mishaps`"
+    case .writers(let setup): "writers=\(setup.rawValue): an exploration has one writer"
+    case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
+    case .limit(let limit): "\(limit)"
+    }
+  }
+}
+
+/// The explorations of scenarios.
+public struct ExplorationPlan: Sendable {
+  public var explorations: [PlannedExploration] = []
+  /// Cells that are none, by reason, in the order in which they were met.
+  public var refused: [(reason: ExplorationRefusal, cells: Int)] = []
+  /// Axes whose values were not looked at.
+  public var ignored: [Axis] = []
+
+  /// The crash is always a power cut, at every moment; the storage is the model.
+  private static let unused: Set<Axis> = [.crash, .crashAt, .storage]
+
+  /// - Parameters:
+  ///   - seed: of the command line; wins over the scenario's.
+  ///   - profiles: of the command line; win over the scenario's. Nil for none.
+  ///   - expectsSound: a defect that the user switched on is expected to be caught by nothing.
+  /// - Throws: `TrialError` where the cell names a check or a profile that there is not.
+  public init(
+    _ cells: [ScenarioFormat.Cell], seed: UInt64?, profiles: [CrashProfile]?, expectsSound: Bool
+  ) throws(TrialError) {
+    for cell in cells {
+      for setting in cell.axes where Self.unused.contains(setting.axis) && !ignored.contains(setting.axis) {
+        ignored.append(setting.axis)
+      }
+      do throws(ExplorationRefusal) {
+        try Self.check(cell)
+      } catch {
+        if let place = refused.firstIndex(where: { $0.reason == error }) { refused[place].cells += 1 } else {
+          refused.append((error, 1))
+        }
+        continue
+      }
+      let planned = try Self.plan(cell, seed: seed, profiles: profiles, expectsSound: expectsSound)
+      // Cells that differ in nothing that counts here are one.
+      let isKnown = explorations.contains {
+        $0.scenario == planned.scenario && $0.axes == planned.axes && $0.expectation == planned.expectation
+      }
+      if !isKnown { explorations.append(planned) }
+    }
+  }
+
+  private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
+    guard cell.faults.isEmpty else { throw .faults }
+    guard cell.writers == .one else { throw .writers(cell.writers) }
+    guard cell.recovery == .skipCorrupted else { throw .recovery(cell.recovery) }
+    if let limit = workload(cell, seed: 1).exceeded { throw .limit(limit) }
+  }
+
+  private static func workload(_ cell: ScenarioFormat.Cell, seed: UInt64) -> ExplorationWorkload {
+    let settings = cell.exploration ?? ExplorationSettings()
+    var workload = ExplorationWorkload()
+    workload.messages = cell.messages
+    workload.partitions = cell.partitions
+    workload.messagesPerBatch = cell.batch
+    workload.messageSize = cell.messageSize
+    workload.producers = cell.producers
+    workload.syncPolicy = cell.sync
+    workload.segmentBytes = settings.segmentSize
+    workload.commitsOffsets = settings.commitsOffsets
+    workload.mishaps = Mishaps(shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync)
+    workload.seed = seed
+    return workload
+  }
+
+  private static func plan(
+    _ cell: ScenarioFormat.Cell, seed: UInt64?, profiles: [CrashProfile]?, expectsSound: Bool
+  ) throws(TrialError) -> PlannedExploration {
+    let settings = cell.exploration ?? ExplorationSettings()
+    let seed = seed ?? cell.seed ?? Planning.defaultSeed
+    var options = ExplorationOptions()
+    options.workload = workload(cell, seed: seed)
+    options.seed = seed
+    options.defect = cell.defect.flatMap { Defect(id: $0) }
+    (options.depth, options.bound, options.statesPerPoint) = (settings.depth, settings.bound, settings.statesPerPoint)
+    options.samples = settings.samples
+    let own = settings.profiles.compactMap(CrashProfile.named)
+    options.profiles = profiles ?? (own.isEmpty ? CrashProfile.all : CrashProfile.all.filter(own.contains))
+    var expectation = Expectation.held
+    if case .caught(let name) = cell.expectation, !expectsSound {
+      guard let check = CheckName(rawValue: name) else { throw .worker("there is no check `\(name)`") }
+      expectation = .caught(by: check)
+    }
+    let axes = Planning.axes(of: cell).entries.filter { entry in !unused.contains { $0.rawValue == entry.name } }
+    return PlannedExploration(
+      scenario: cell.scenario, file: cell.file, axes: Axes(axes), options: options,
+      state: try state(cell, options, isReplaced: profiles != nil), expectation: expectation)
+  }
+
+  /// - Parameter isReplaced: whether other profiles than the state's were asked for: then every state is visited.
+  private static func state(
+    _ cell: ScenarioFormat.Cell, _ options: ExplorationOptions, isReplaced: Bool
+  ) throws(TrialError) -> CrashState? {
+    guard !isReplaced, let pinned = cell.exploration?.state, pinned.defect == cell.defect ?? "none" else { return nil }
+    func cut(_ cut: ExplorationSettings.Cut) -> CrashState.Cut? {
+      KeptPieces(cut.kept).map { CrashState.Cut(event: cut.event, kept: $0) }
+    }
+    guard let outer = cut(pinned.cut), let fingerprint = CrashStateToken.readFingerprint(pinned.fingerprint) else {
+      throw .worker("\(pinned.position): the state cannot be read")
+    }
+    return CrashState(
+      workload: options.workload, defect: cell.defect, profile: options.profiles[0], cut: outer,
+      recoveryCut: pinned.recoveryCut.flatMap(cut), fingerprint: fingerprint)
+  }
+}
+
+extension PlannedExploration {
+  /// What came of it.
+  public struct Outcome: Sendable {
+    public var report: ExplorationReport
+    public var isExpected: Bool
+  }
+
+  /// Explores the cell, or judges its one state.
+  /// - Throws: `ExplorationError`.
+  public func run(jobs: Int, progress: (String) -> Void) throws(ExplorationError) -> Outcome {
+    if let state {
+      let report = try StateReplay(state).report
+      return Outcome(report: report, isExpected: isMet(by: report))
+    }
+    var options = options
+    options.jobs = jobs
+    let report = try Exploration(options).run(progress: progress)
+    return Outcome(report: report, isExpected: isMet(by: report))
+  }
+
+  private func isMet(by report: ExplorationReport) -> Bool {
+    let checks = report.findings.map { CheckResult($0.violation.check, .violated, $0.violation.detail) }
+    return expectation.isMet(by: report.verdict, checks: checks)
+  }
+}

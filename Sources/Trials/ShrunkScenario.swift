@@ -1,0 +1,91 @@
+import Exploration
+import LogModel
+import Storage
+import Verification
+
+/// The scenario file that `shrink` writes: one that `run` or `explore` repeats the violation from.
+public struct ShrunkScenario: Sendable {
+  /// The first line of each file that `shrink` writes: what has it may be written over by another `shrink`.
+  public static let mark = "# Written by `tornlog shrink`."
+
+  public var name: String
+  public var text: String
+
+  /// A crash state: judged alone for its defect, and beside it the sound engine in every state of the same workload.
+  public init(_ result: CrashStateShrinker.Result, check: CheckResult) {
+    let (state, workload) = (result.state, result.state.workload)
+    let defect = state.defect ?? "none"
+    name = Self.slug("shrunk-\(defect)-\(check.name.rawValue)")
+    var lines = Self.head(name, "\(defect == "none" ? "The sound engine" : "Defect \(defect)"): \(check.name.rawValue) is violated after a power cut", result.replay.story)
+    lines += [
+      "seed: \(workload.seed)", "",
+      "workload:", "  producers: \(workload.producers)", "  batch: \(workload.messagesPerBatch)",
+      "  message-size: \(workload.messageSize)B", "",
+      "matrix:", "  messages: [\(workload.messages)]", "  partitions: [\(workload.partitions)]",
+      "  sync: [\(workload.syncPolicy)]", "  defect: [\(defect)\(defect == "none" ? "" : ", none")]", "",
+      "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
+      "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
+    ]
+    let mishaps = [
+      workload.mishaps.shortWriteEvery > 0 ? "short-writes: \(workload.mishaps.shortWriteEvery)" : nil,
+      workload.mishaps.failingSync > 0 ? "failing-sync: \(workload.mishaps.failingSync)" : nil,
+    ].compactMap { $0 }
+    if !mishaps.isEmpty { lines.append("  mishaps: { \(mishaps.joined(separator: ", ")) }") }
+    lines += ["  state:", "    defect: \(defect)", "    event: \(state.cut.event)", "    kept: \(state.cut.kept)"]
+    if let inner = state.recoveryCut { lines.append("    in-recovery: { event: \(inner.event), kept: \(inner.kept) }") }
+    lines += ["    fingerprint: \(CrashStateToken.fingerprint(state.fingerprint))", ""]
+    lines += Self.expectation(defect, check)
+    text = lines.joined(separator: "\n") + "\n"
+  }
+
+  /// A trial; beside it the sound engine, where that held.
+  public init(_ result: TrialShrinker.Result, story: [String]) {
+    let spec = result.spec
+    name = Self.slug("shrunk-\(spec.defect)-\(result.check.name.rawValue)")
+    let culprit = spec.defect == "none" ? "The sound engine" : "Defect \(spec.defect)"
+    var lines = Self.head(name, "\(culprit): \(result.check.name.rawValue) is violated", story)
+    let defects = spec.defect != "none" && result.soundVerdict == .held ? "\(spec.defect), none" : spec.defect
+    lines += [
+      "seed: \(spec.seed)", "",
+      "workload:", "  topic: \(Self.quoted(spec.topic))", "  producers: \(spec.producers)", "  batch: \(spec.batch)",
+      "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",
+      "matrix:", "  messages: [\(spec.messages)]", "  partitions: [\(spec.partitions)]", "  sync: [\(spec.sync)]",
+      "  recovery: [\(spec.recovery.rawValue)]", "  crash: [\(spec.crash.rawValue)]", "  crash-at: [\(Self.text(spec.crashAt))]",
+    ]
+    // Without a storage of its own the command line decides.
+    if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
+    if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
+    lines += ["  defect: [\(defects)]", ""]
+    if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }
+    text = (lines + Self.expectation(spec.defect, result.check)).joined(separator: "\n") + "\n"
+  }
+
+  private static func text(_ crash: CrashPoint) -> String {
+    switch crash {
+    case .end: "end"
+    case .percent(let n): "\(n)%"
+    case .messages(let n): "\(n)"
+    }
+  }
+
+  private static func text(_ fault: FaultSpec) -> String {
+    let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+    return "  - \(fault.kind)" + (parameters.isEmpty ? "" : ": { \(parameters.joined(separator: ", ")) }")
+  }
+
+  private static func head(_ name: String, _ title: String, _ story: [String]) -> [String] {
+    [mark, "name: \(name)", "title: \(quoted(title))", "story: |"] + story.map { "  \($0)" } + [""]
+  }
+
+  private static func expectation(_ defect: String, _ check: CheckResult) -> [String] {
+    defect == "none"
+      ? ["expect:", "  - caught-by: \(check.name.rawValue)"] : ["must-catch:", "  \(defect): \(check.name.rawValue)"]
+  }
+
+  /// In YAML's double quotes.
+  static func quoted(_ text: String) -> String {
+    "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+  }
+
+  static func slug(_ text: String) -> String { text.lowercased() }
+}

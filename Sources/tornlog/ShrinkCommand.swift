@@ -1,0 +1,186 @@
+import ArgumentParser
+import Exploration
+import Foundation
+import LogModel
+import Reporting
+import Trials
+import Verification
+
+struct ShrinkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "shrink", abstract: "The smallest scenario that still fails the same check.",
+    discussion: """
+      Takes the token that a report names, t1... of `run` or x1... of `explore`, and makes workload, faults and what was \
+      kept smaller as long as the same check is violated. Writes a scenario, which `run` or `explore` repeats the violation \
+      from, and prints the story. Exits with 0 where the scenario was written, with 2 where nothing is violated, or where \
+      the deadline came before nothing smaller was left (what was reached until then is written).
+      """)
+
+  @Argument(help: "The word after `tornlog reproduce` in a report: t1... or x1....")
+  var token: String
+  @Option(help: ArgumentHelp("Where the scenario goes; without it a file named after it in the current folder.", valueName: "path"))
+  var output: String?
+  @Flag(help: "Write over a file that is there, whatever it is.")
+  var overwrite = false
+  @Option(help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
+  var deadline = "5m"
+  @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
+  var dir: String?
+  @Option(help: "Threads, of crash states.")
+  var jobs = ProcessInfo.processInfo.activeProcessorCount
+
+  func validate() throws {
+    guard let limit = DurationText.parse(deadline), limit > .zero else {
+      throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
+    }
+    guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 256") }
+  }
+
+  func run() throws {
+    if let output { ShrunkFile(path: output).check(overwrite: overwrite) }
+    let shrunk = token.hasPrefix(CrashStateToken.version + ".") ? crashState() : trial()
+    let file = ShrunkFile(path: output ?? shrunk.scenario.name + ".yaml")
+    file.check(overwrite: overwrite)
+    file.write(shrunk.scenario)
+    Console.print(shrunk.lines + ["", "scenario: \(file.path)", "repeat it: tornlog \(shrunk.command) \(file.path)"])
+    if !shrunk.isSmallest { note("stopped before nothing smaller was left; --deadline gives more time") }
+    throw ExitCode(shrunk.isSmallest ? 0 : ExitStatus.unknown)
+  }
+
+  struct Shrunk {
+    var scenario: ShrunkScenario
+    var lines: [String]
+    var command: String
+    var isSmallest: Bool
+  }
+
+  /// When to stop: asked between candidates.
+  func stopper() -> () -> Bool {
+    let start = ContinuousClock.now
+    let limit = DurationText.parse(deadline) ?? .seconds(300)
+    return { ContinuousClock.now - start > limit || Interruption.isRequested }
+  }
+
+  private func crashState() -> Shrunk {
+    let state: CrashState
+    do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
+    let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
+    do throws(ExplorationError) {
+      let result = try CrashStateShrinker.shrink(
+        state, jobs: jobs, shouldStop: stopper(), progress: { progress.say($0) })
+      if Interruption.isRequested { fail("interrupted; nothing written", ExitStatus.interrupted) }
+      guard let check = result.replay.check else { fail("the smallest state leaves no verdict", ExitStatus.internalError) }
+      return Shrunk(
+        scenario: ShrunkScenario(result, check: check), lines: lines(result, check), command: "explore",
+        isSmallest: result.isSmallest)
+    } catch {
+      fail("\(error)", error.exitCode)
+    }
+  }
+
+  private func lines(_ result: CrashStateShrinker.Result, _ check: CheckResult) -> [String] {
+    let w = result.state.workload
+    var lines = [
+      "VIOLATED \(check.name.rawValue), weakest profile \(result.state.profile.name), after \(result.candidates) candidates",
+      "  \(check.detail)",
+      "  \(w.messages) messages of \(w.messageSize) bytes, \(w.partitions) partitions, \(w.producers) producers, "
+        + "defect \(result.state.defect ?? "none"), seed \(w.seed), mishaps: \(w.mishaps)",
+    ]
+    if let sound = result.soundVerdict { lines.append("  with the defect switched off, in every state of this workload: \(sound.rawValue)") }
+    lines += [""] + result.replay.story.map { "  \($0)" }
+    return lines + ["", "reproduce: tornlog reproduce \(CrashStateToken.encode(result.state))"]
+  }
+
+  private func trial() -> Shrunk {
+    let spec: TrialSpec
+    do throws(Token.Failure) { spec = try Token.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
+    let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
+    let trace = NSTemporaryDirectory() + "/tornlog-shrink-\(getpid())"
+    defer { unlink(trace) }
+    do {
+      let result = try TrialShrinker.shrink(
+        spec, run: { try single($0) }, shouldStop: stopper(), progress: { progress.say($0) })
+      if Interruption.isRequested { throw TrialShrinkError.interrupted }
+      var traced = result.spec
+      traced.traceTo = trace
+      _ = try single(traced)
+      let story = TrialStory.lines(result, trace: trace)
+      return Shrunk(
+        scenario: ShrunkScenario(result, story: story), lines: lines(result, story), command: "run",
+        isSmallest: result.isSmallest)
+    } catch TrialShrinkError.interrupted {
+      fail("interrupted; nothing written", ExitStatus.interrupted)
+    } catch let error as TrialShrinkError {
+      fail("\(error)", ExitStatus.unknown)
+    } catch let error as TrialError {
+      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
+    } catch {
+      fail("internal error: \(error)", ExitStatus.internalError)
+    }
+  }
+
+  /// One trial in a worker of its own.
+  private func single(_ spec: TrialSpec) throws -> TrialResult {
+    let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
+    let plan = RunPlan(
+      trials: [planned], jobs: 1, directory: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp", keep: .never,
+      failFast: false, deadline: nil, executable: "/proc/self/exe")
+    let description = try Preflight.examine(plan, seed: spec.seed)
+    var found: TrialResult?
+    _ = try Run(plan) { event in if case .trialFinished(_, let result) = event { found = result } }
+      .execute(description.run, notices: description.notices)
+    guard let found else { throw TrialShrinkError.interrupted }
+    return found
+  }
+
+  private func lines(_ result: TrialShrinker.Result, _ story: [String]) -> [String] {
+    var lines = ["VIOLATED \(result.check.name.rawValue), after \(result.runs) trials", "  \(result.check.detail)"]
+    if let sound = result.soundVerdict { lines.append("  with the defect switched off: \(sound.rawValue)") }
+    return lines + [""] + story.map { "  \($0)" } + ["", "reproduce: tornlog reproduce \(Token.encode(result.spec))"]
+  }
+}
+
+extension ExplorationError {
+  var exitCode: Int32 {
+    switch self {
+    case .unknownProfile: ExitStatus.usage
+    case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
+    case .nothingToShrink: ExitStatus.unknown
+    case .unknownCase: ExitStatus.usage
+    case .noSources: ExitStatus.unavailable
+    case .recordingFailed: ExitStatus.internalError
+    }
+  }
+}
+
+/// A line for each candidate on standard error, with the time that is gone and the time that is left.
+final class SearchProgress {
+  private let start = ContinuousClock.now
+  private let stop: Duration
+
+  init(stop: Duration) { self.stop = stop }
+
+  func say(_ text: String) {
+    let gone = (ContinuousClock.now - start).inSeconds
+    note("\(text); \(String(format: "%.1f", gone)) s, at most \(String(format: "%.0f", max(0, stop.inSeconds - gone))) s more")
+  }
+}
+
+/// Where the scenario goes. What is there and was not written by `shrink` is left alone.
+struct ShrunkFile {
+  let path: String
+
+  func check(overwrite: Bool) {
+    guard !overwrite, FileManager.default.fileExists(atPath: path) else { return }
+    let text = FileManager.default.contents(atPath: path).map { String(decoding: $0.prefix(200), as: UTF8.self) }
+    guard let text, text.hasPrefix(ShrunkScenario.mark) else {
+      fail("\(path) is there, and was not written by `tornlog shrink`: name another file with --output, or say --overwrite", ExitStatus.usage)
+    }
+  }
+
+  func write(_ scenario: ShrunkScenario) {
+    do throws(ReportError) { try AtomicFileSink(path: path).write(scenario.text) } catch {
+      fail("\(error)", ExitStatus.unavailable)
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import ScenarioFormat
+import Storage
+import Testing
+
+@testable import Trials
+
+/// Faults that would never fire, or of whose words some would be passed over: refused, with a place and what to do.
+@Suite struct FaultRulesTests {
+  private func errors(_ fault: String) -> [String] {
+    let text = "name: a\ntitle: t\nmatrix: { messages: 20 }\nfaults: [\(fault)]"
+    do throws(InvalidScenarios) {
+      _ = try ScenarioParser.parse(text, file: "a.yaml", vocabulary: Planning.vocabulary)
+      return []
+    } catch { return error.errors.map(\.description) }
+  }
+
+  @Test(arguments: [
+    ("no-space: { at-byte: 100, share: 50 }", 36, "no-space: at-byte and share each say when it fires: keep one of"),
+    ("no-space: { every: 3, after: 1ms }", 32, "no-space: every and after each say when it fires: keep one of"),
+    ("no-space: { chance: 3, share: 5 }", 22, "no-space: share and chance each say when it fires: keep one of"),
+    ("no-space: { share: 5, occurrence: 2 }", 32, "no-space: share says when it fires, and no occurrence is counted"),
+    ("no-space: { freed-at: 20 }", 22, "no-space: it does not last until space is freed: add lasting: until-freed"),
+    ("io-error: { lasting: sticky, times: 3 }", 39, "io-error: lasting and times each say how long it lasts: keep one"),
+    ("io-error: { for: 1s, times: 3 }", 22, "io-error: times and for each say how long it lasts: keep one"),
+    ("read-only: { times: 3 }", 23, "read-only: a file system that has been mounted read-only stays so: remove it"),
+    ("io-error: { target: directory }", 22, "io-error: it would never fire on read, sync, write with target directory: say on: one of list, makeDirectory"),
+    ("lost-write: { on: read }", 24, "lost-write: it would never fire on read with target any: it can be on write"),
+    ("lost-write: { target: directory }", 24, "lost-write: it would never fire, for it hits nothing of target directory"),
+    ("io-error: { on: lock, target: segment }", 22, "io-error: it would never fire on lock with target segment"),
+    ("io-error: { on: linkCount, partition: 1 }", 37, "io-error: it would never fire, for what it hits belongs to no partition"),
+    ("lost-write: { moment: completion }", 24, "lost-write: it is an edit of the operation and has no moment of its own"),
+    ("io-error: { moment: in-flight }", 30, "unknown moment 'in-flight'"),
+    ("stall: { target: batch }", 10, "stall has no 'delay'"),
+    ("torn-write: { kept: sectors }", 24, "torn-write: it does not say which sectors: add sectors"),
+    ("torn-write: { sectors: \"1\" }", 24, "torn-write: kept is prefix: say kept: sectors, or remove sectors"),
+    ("torn-write: { kept: any, bytes: 5 }", 35, "torn-write: kept is any: say kept: prefix or kept: suffix"),
+    ("torn-write: { unit: page, bytes: 5 }", 24, "torn-write: where it is torn has been said to the byte: remove unit"),
+    ("torn-write: { kept: sectors, sectors: \"1,x\" }", 48, "sectors is '1,x'; expected numbers from 0"),
+    ("stale-read: { phase: recover }", 24, "stale-read: it would never fire, for what stood below the writes of earlier lives is not known"),
+    ("bit-flip: { target: metadata, at: rest }", 22, "bit-flip: at rest only logs are hit"),
+    ("bit-flip: { target: batch, phase: produce }", 37, "bit-flip: a flip at rest happens once, between crash and recovery: say at: flight"),
+    ("bit-flip: { target: batch, at: flight, moment: completion }", 49, "bit-flip: it is an edit of the operation"),
+    ("bit-flip: { target: rotation, at: flight }", 30, "unknown target 'rotation'"),
+  ])
+  func whatCannotBeIsRefusedAtItsPlace(fault: String, column: Int, text: String) {
+    let found = errors(fault)
+    #expect(found.count == 1 && found.first?.hasPrefix("a.yaml:4:\(column): \(text)") == true, "\(found)")
+  }
+
+  @Test(arguments: [
+    "no-space: { target: batch, every: 3, occurrence: 2, times: 6 }", "no-space: { at-byte: 20KiB, times: 3 }",
+    "no-space: { share: 30, lasting: until-freed, freed-at: 70 }", "io-error: { target: directory, on: list }",
+    "io-error: { on: linkCount, phase: produce }", "io-error: { on: lock }", "io-error: { moment: completion, target: batch }",
+    "read-only: { share: 50, for: 10ms }", "torn-write: { kept: sectors, sectors: \"0,2\" }",
+    "bit-flip: { target: batch-length, at: flight, on: write, chance: 10 }", "bit-flip: { target: metadata, at: flight }",
+    "stale-read: { phase: look }", "stall: { delay: 1ms }", "bit-flip: { target: padding, at: rest, bits: 3 }",
+  ])
+  func whatCanBeIsTaken(fault: String) { #expect(errors(fault) == []) }
+
+  @Test func aTokenThatWasEditedByHandIsHeldToTheSameRules() throws {
+    let token = Token.encode(spec(storage: .memory))
+    #expect(throws: Token.Failure.self) { try Token.decode(token + ".f=stall/target-batch") }
+    #expect(throws: Token.Failure.self) { try Token.decode(token + ".f=no-space/share-5/at-byte-7") }
+    let fault = FaultSpec(kind: "torn-write", parameters: ["kept": "sectors", "sectors": "0,2", "target": "batch"])
+    #expect(try Token.decode(Token.encode(spec(storage: .memory, faults: [fault]))).faults == [fault])
+  }
+}
