@@ -76,7 +76,7 @@ private func options(
     ("C16", "produce", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
     ("A3", "close", ErrorCell(kind: .write, error: .eioAfterwards, lasting: .once)),
   ]) func aDefectIsFoundByItsError(id: String, scenario: String, cell: ErrorCell) throws {
-    let found = try ErrorMatrix(options([scenario], [cell], stride: 3, jobs: 2, defect: id)).run()
+    let found = try ErrorMatrix(options([scenario], [cell], jobs: 2, defect: id)).run()
     #expect(found.verdict == .violated)
     let sound = try ErrorMatrix(options([scenario], [cell], stride: 9, jobs: 2)).run()
     #expect(sound.verdict == .held, "\(sound.text.joined(separator: "\n"))")

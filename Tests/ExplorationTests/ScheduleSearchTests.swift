@@ -31,7 +31,7 @@ private func options(_ scenarios: [String], _ count: Int, jobs: Int = 2, defect:
 
   /// No power cut in the default order shows it: it takes a pre-emption, which the search finds.
   @Test func aRaceThatTheDefaultOrderHidesIsFound() throws {
-    let report = try ScheduleSearch(options(["takeover"], 290, defect: "H11")).run()
+    let report = try ScheduleSearch(options(["takeover"], 800, defect: "H11")).run()
     let first = try #require(report.violations.first)
     #expect(!first.isInDefaultOrder && first.within > 1)
     var plain = options(["takeover"], 200, defect: "H11")
