@@ -189,8 +189,6 @@ extension ErrorMatrixReport {
       findings: violations.map {
         Found(check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore --errors --case '\($0.story)'")
       })
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(Document(errorMatrix: body)), as: UTF8.self)
+    return try ReportText.json(Document(errorMatrix: body))
   }
 }

@@ -10,9 +10,7 @@ public struct ExplorationDocument: Encodable {
   public init(_ figures: ExplorationReport.Figures) { exploration = figures }
 
   public func text() throws -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(self), as: UTF8.self)
+    try ReportText.json(self)
   }
 }
 

@@ -130,6 +130,7 @@ final class LifeAfterCrash: @unchecked Sendable {
           subject.layer(recorder), subject.workload.configuration(preallocates: false), parts: subject.parts())
         storage.kill()
         recorder.stop()
+        // Ends its tasks, as after a look.
         do throws(EngineError) { try await engine.close() } catch {}
       } catch {}  // whoever cannot open is found out by the state itself
     }

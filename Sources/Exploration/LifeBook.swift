@@ -74,6 +74,7 @@ final class LifeBook: @unchecked Sendable {
     _ = loop.run(limit: .seconds(3600)) { [self] in
       // What was in flight ends now, an opening among it.
       await loop.sleep(until: loop.now + .milliseconds(200))
+      // What it throws is that the power is gone.
       for engine in engines { do throws(EngineError) { try await engine.close() } catch {} }
       await loop.sleep(until: loop.now + .seconds(1))
     }

@@ -115,8 +115,6 @@ extension ScheduleReport {
           check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore --schedules --schedule '\($0.schedule)'",
           within: $0.within, schedules: $0.schedules, isInDefaultOrder: $0.isInDefaultOrder)
       })
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(Document(schedules: body)), as: UTF8.self)
+    return try ReportText.json(Document(schedules: body))
   }
 }

@@ -186,7 +186,11 @@ final class ScheduleStory: @unchecked Sendable {
       for k in 0..<workload.partitions * 2 {
         await book.produce(engine, k % workload.partitions, producer: workload.producers, count: workload.messagesPerBatch)
       }
-    } catch {}  // in use, or the power is gone: refused for certain
+    } catch {
+      // Without power nothing opens, and a sound first engine keeps the second out. Nothing else keeps it from opening.
+      if isCut || error.isInUse { return }
+      book.checks.append(CheckResult(.recoveryCompletes, .violated, "a second engine must open, or find the first, found: \(error)"))
+    }
   }
 }
 
@@ -231,4 +235,8 @@ private final class ScheduleTrace: StorageWrapper, @unchecked Sendable {
     if case .acknowledged(let partition, let upTo) = note { tell(stableHash("\(partition) \(upTo)")) }
     super.note(note)
   }
+}
+
+extension EngineError {
+  fileprivate var isInUse: Bool { if case .inUse = self { true } else { false } }
 }

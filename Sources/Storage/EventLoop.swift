@@ -269,6 +269,13 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
   }
 
+  /// - Returns: whether anybody waited for the queue of jobs to run dry.
+  private func serveTheWaiting() -> Bool {
+    if idle.isEmpty && leisure.isEmpty { return false }
+    if !idle.isEmpty { releaseIdle() } else { enjoyLeisure() }
+    return true
+  }
+
   private func simulateStep() -> Bool {
     takeOutsideJobs()
     if !turns.isEmpty { releaseTurns() }
@@ -283,14 +290,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       job.runSynchronously(on: asUnownedTaskExecutor())
       return true
     }
-    if !idle.isEmpty {
-      releaseIdle()
-      return true
-    }
-    if !leisure.isEmpty {
-      enjoyLeisure()
-      return true
-    }
+    if serveTheWaiting() { return true }
     guard let due = timers.last?.due else { return false }
     simulation!.now = max(simulation!.now, due)
     fireTimers(at: simulation!.now)
@@ -313,14 +313,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
       if pick == ready.count { releaseIdle() } else { ready.remove(at: pick).runSynchronously(on: asUnownedTaskExecutor()) }
       return true
     }
-    if !idle.isEmpty {
-      releaseIdle()
-      return true
-    }
-    if !leisure.isEmpty {
-      enjoyLeisure()
-      return true
-    }
+    if serveTheWaiting() { return true }
     guard let first = timers.last?.due else { return false }
     let near = timers.suffix(Self.mostTimers).count { $0.due - first <= Self.timerWindow }
     let timer = timers.remove(at: timers.count - 1 - (near == 1 ? 0 : chooser.choose(near)))

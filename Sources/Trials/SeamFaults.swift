@@ -18,6 +18,8 @@ final class SeamFaults: @unchecked Sendable {
   private let map: MessageMap?
   /// Of this life, in order.
   private(set) var receipts: [SeamReceipt] = []
+  /// Firings whose error the engine has not got yet.
+  private var untold: [SeamReceipt] = []
   /// How often any of them has fired in this life.
   var firings: Int { receipts.count(where: \.isFiring) }
   /// The share of the workload, in percent, at which space is freed; nil when it has been, or never is.
@@ -60,6 +62,7 @@ final class SeamFaults: @unchecked Sendable {
           if !isFirst { seam.description = nil }
           seam.missed = missed
           owner.receipts.append(seam)
+          if seam.refusal != nil, seam.isFiring { owner.untold.append(seam) }
           keep(seam)
           for place in seam.lost { map.lose(place, by: seam) }
         }
@@ -75,11 +78,10 @@ final class SeamFaults: @unchecked Sendable {
         keep(behind)
       },
       onError: { [box] error in
-        // The fault fired when the operation began to fail; what the engine was asked in between may be refused too.
-        guard !error.isNotFound, let owner = box.owner,
-          let last = owner.receipts.last(where: { $0.refusal != nil && $0.isFiring })
-        else { return }
-        var told = last.echo(row: journal.rowCount, touched: [])
+        // The fault fired when the operation began to fail; what the engine was asked in between may be refused too. Each
+        // firing has one such error: any other is not the fault's.
+        guard !error.isNotFound, let owner = box.owner, !owner.untold.isEmpty else { return }
+        var told = owner.untold.removeFirst().echo(row: journal.rowCount, touched: [])
         told.instant = loop.now
         owner.receipts.append(told)
         keep(told)

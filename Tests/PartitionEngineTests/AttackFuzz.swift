@@ -6,19 +6,6 @@ import WriteAheadLog
 
 @testable import PartitionEngine
 
-private final class HookedStorage: StorageWrapper, @unchecked Sendable {
-  var before: ((StorageCall) async throws(StorageError) -> Void)?
-  var after: ((StorageCall) async throws(StorageError) -> Void)?
-  override func pass<Value>(
-    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
-  ) async throws(StorageError) -> Value {
-    if let before { try await before(call) }
-    let value = try await operation()
-    if let after { try await after(call) }
-    return value
-  }
-}
-
 @Suite struct AttackEngineFuzz {
   final class Box: @unchecked Sendable {
     var random: SeededGenerator

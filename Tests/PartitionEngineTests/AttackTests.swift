@@ -6,18 +6,6 @@ import WriteAheadLog
 
 @testable import PartitionEngine
 
-/// Calls a hook before every operation but `close`.
-private final class HookedStorage: StorageWrapper, @unchecked Sendable {
-  var hook: ((StorageCall) async throws(StorageError) -> Void)?
-
-  override func pass<Value>(
-    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
-  ) async throws(StorageError) -> Value {
-    if let hook { try await hook(call) }
-    return try await operation()
-  }
-}
-
 /// Findings of the adversarial review: every test here fails on the code of 69f0f92.
 @Suite struct AttackEngineTests {
   static let configuration = EngineTests.configuration
@@ -64,7 +52,7 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
     let cut = try machine.boot(seed: 100) { storage in
       let hooked = HookedStorage(storage)
       var unlinks = 0
-      hooked.hook = { call throws(StorageError) in
+      hooked.before = { call throws(StorageError) in
         guard call.kind == .unlink, call.path.hasPrefix("metadata/") else { return }
         unlinks += 1
         if unlinks == n + 1 {
@@ -106,7 +94,7 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
         let slow = HookedStorage(storage)
         let gate = Gate()
         // The first of the two stands still once it has claimed its epoch (a paused process, whose lease runs out).
-        slow.hook = { call throws(StorageError) in if call.kind == .makeDirectory, call.path == "metadata" { await gate.wait() } }
+        slow.before = { call throws(StorageError) in if call.kind == .makeDirectory, call.path == "metadata" { await gate.wait() } }
         await withTaskGroup(of: Void.self) { group in
           group.addTask(executorPreference: storage.loop) {
             do { _ = try await PartitionEngine.open(slow, Self.configuration, parts: parts) } catch {}
@@ -285,9 +273,9 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
     try machine.boot { storage in
       let hooked = HookedStorage(storage)
       let (engine, _) = try await PartitionEngine.open(hooked, Self.configuration)
-      hooked.hook = { call throws(StorageError) in
+      hooked.before = { call throws(StorageError) in
         if call.kind == .list, call.path == "topics/orders/1" {
-          hooked.hook = nil
+          hooked.before = nil
           throw StorageError(errno: EIO, .list, call.path)
         }
       }
@@ -317,9 +305,9 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
       }
       for n in 0..<20 {
         _ = try await EngineTests.produce(engine, "orders", 0, "good-\(n)-a")
-        hooked.hook = { call throws(StorageError) in
+        hooked.before = { call throws(StorageError) in
           guard call.kind == .write, call.flags == WriteDurability.durable.rawValue, call.path.hasPrefix("topics/orders/0/") else { return }
-          hooked.hook = nil
+          hooked.before = nil
           throw StorageError(errno: EIO, .write, call.path)
         }
         do {

@@ -6,18 +6,6 @@ import WriteAheadLog
 
 @testable import PartitionEngine
 
-/// Calls a hook before every operation but `close`.
-private final class HookedStorage: StorageWrapper, @unchecked Sendable {
-  var hook: ((StorageCall) async throws(StorageError) -> Void)?
-
-  override func pass<Value>(
-    _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
-  ) async throws(StorageError) -> Value {
-    if let hook { try await hook(call) }
-    return try await operation()
-  }
-}
-
 /// The metadata log is kept twice: what damages one copy closes nothing and loses nothing.
 @Suite struct MirrorTests {
   static let copies = ["metadata/", "metadata-mirror/"]
@@ -148,7 +136,7 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
       let told = Told(known)
       let end = try machine.boot(seed: UInt64(n)) { storage in
         let hooked = HookedStorage(storage)
-        hooked.hook = { call throws(StorageError) in
+        hooked.before = { call throws(StorageError) in
           guard call.path.hasPrefix("metadata") else { return }
           told.operations += 1
           guard told.operations == n else { return }
@@ -217,7 +205,7 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
           let hooked = HookedStorage(storage)
           let (engine, _) = try await PartitionEngine.open(hooked, Self.configuration)
           var left = n
-          hooked.hook = { call throws(StorageError) in
+          hooked.before = { call throws(StorageError) in
             guard call.kind == kind, (call.path + "/").hasPrefix(copy) else { return }
             left -= 1
             if left == 0 { throw StorageError(errno: code, call.kind, call.path) }
@@ -261,7 +249,7 @@ private final class HookedStorage: StorageWrapper, @unchecked Sendable {
       try machine.boot(seed: life) { storage in
         let hooked = HookedStorage(storage)
         var bad = Set(machine.disk.paths.filter { $0.hasPrefix(copy) } + [String(copy.dropLast())])
-        hooked.hook = { call throws(StorageError) in
+        hooked.before = { call throws(StorageError) in
           if call.kind == .rename { bad.remove(call.path) }  // under that name there is another directory now
           if life == 0, call.kind == kind, bad.contains(call.path) { throw StorageError(errno: EIO, kind, call.path) }
         }
