@@ -4,45 +4,102 @@ import Verification
 /// What the reductions cost: states drawn by the seed are run once more without any, each with both lives, a fetch from
 /// every start offset and an oracle of its own, and the verdicts are compared.
 public struct Calibration: Hashable, Sendable {
-  /// States that were run again.
-  public var states = 0
-  /// Violated without reduction.
-  public var violated = 0
-  /// Violated without reduction, and not found with it.
-  public var missed = 0
-  /// Another verdict, or another check.
-  public var differing = 0
+  public struct Comparison: Hashable, Sendable {
+    /// States that were run again.
+    public var states = 0
+    /// Violated without reduction.
+    public var violated = 0
+    /// Violated without reduction, and not found with it.
+    public var missed = 0
+    /// Another verdict, or another check.
+    public var differing = 0
+    /// Other transcripts than the state's group.
+    public var straying = 0
+
+    var isClean: Bool { differing == 0 && straying == 0 }
+  }
+
+  /// Of all states at all moments.
+  public var all = Comparison()
+  /// Of the states that were counted off by their read set and nothing else; nil where that is not done.
+  public var readAlike: Comparison?
+
+  var isClean: Bool { all.isClean && readAlike?.isClean ?? true }
+
+  func text(_ profile: String) -> [String] {
+    func line(_ states: String, _ c: Comparison) -> String {
+      "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them missed "
+        + "with it, \(c.differing) verdicts differ, \(c.straying) do not behave as their group"
+    }
+    guard let readAlike else { return [line("states", all)] }
+    return [line("states", all), line("states counted off by their read set", readAlike)]
+  }
+}
+
+/// A state at one moment of the recording.
+struct StatePlace: Sendable {
+  var moment: Int
+  /// Among the contents of its crash point.
+  var state: Int
+
+  init(moment: Int, state: Int) { (self.moment, self.state) = (moment, state) }
+
+  /// Where a content was first met.
+  init(_ point: Int, _ content: Int32, of run: ProfileRun, _ contents: [[Int32]]) {
+    moment = run.pointOfMoment.firstIndex(of: point) ?? 0
+    state = contents[point].firstIndex(of: content) ?? 0
+  }
+}
+
+/// What a reduced exploration says of each state.
+struct Reduction {
+  /// Of each point the choices that lead to its contents.
+  var choices: [[[UInt8]]]
+  /// Of each point their numbers.
+  var contents: [[Int32]]
+  /// Of each content.
+  var groups: [Int32]
+  /// Of each group the hash of its transcript.
+  var behaviours: [UInt64]
+  var verdicts: ProfileRun.Verdicts
 }
 
 extension ProfileRun {
-  /// - Parameters:
-  ///   - choices: of each point the choices that lead to its contents.
-  ///   - contents: of each point their numbers.
-  ///   - groups: of each content.
-  func calibrate(
-    _ choices: [[[UInt8]]], _ contents: [[Int32]], _ groups: [Int32], _ reduced: Verdicts, _ judge: StateJudge
-  ) -> Calibration {
-    let exploration = exploration
+  /// - Parameter alike: the states that were counted off by their read set; nil where that is not done.
+  func calibrate(_ reduction: Reduction, alike: [StatePlace]?, _ judge: StateJudge) -> Calibration {
     var random = SeededGenerator(seed: exploration.options.seed, stream: "calibration")
-    let drawn = (0..<exploration.options.calibration).map { _ in
+    let count = exploration.options.calibration
+    let drawn = (0..<count).map { _ in
       let moment = Int.random(in: pointOfMoment.indices, using: &random)
-      return (moment: moment, state: Int.random(in: contents[pointOfMoment[moment]].indices, using: &random))
+      let states = reduction.contents[pointOfMoment[moment]].indices
+      return StatePlace(moment: moment, state: Int.random(in: states, using: &random))
     }
-    let verdicts = Parallel.map(
-      drawn.count, jobs: exploration.options.jobs, chunk: 16, worker: { exploration.worker(profile) }
-    ) { [points, pointOfMoment] worker, index in
-      let (moment, state) = drawn[index]
-      let point = pointOfMoment[moment]
-      return judge.judge(worker.run(points[point].image(choices[point][state]), keeping: true), at: moment)
-    }
-    var calibration = Calibration(states: drawn.count)
-    for ((moment, state), verdict) in zip(drawn, verdicts) {
-      let group = groups[Int(contents[pointOfMoment[moment]][state])]
-      let with = reduced[CaseKey(moment: moment, group: group)]
-      if verdict.verdict == .violated { calibration.violated += 1 }
-      if verdict.verdict == .violated, with?.verdict != .violated { calibration.missed += 1 }
-      if verdict.verdict != with?.verdict || verdict.check?.name != with?.check?.name { calibration.differing += 1 }
+    var calibration = Calibration(all: compare(drawn, reduction, judge))
+    if let alike {
+      calibration.readAlike = compare(Array(alike.shuffled(using: &random).prefix(count)), reduction, judge)
     }
     return calibration
+  }
+
+  private func compare(_ places: [StatePlace], _ reduction: Reduction, _ judge: StateJudge) -> Calibration.Comparison {
+    let exploration = exploration
+    let (choices, contents) = (reduction.choices, reduction.contents)
+    let unreduced = Parallel.map(
+      places.count, jobs: exploration.options.jobs, chunk: 16, worker: { exploration.worker(profile) }
+    ) { [points, pointOfMoment] worker, index in
+      let point = pointOfMoment[places[index].moment]
+      let transcript = worker.run(points[point].image(choices[point][places[index].state]), keeping: true)
+      return (hash: transcript.hash, verdict: judge.judge(transcript, at: places[index].moment))
+    }
+    var comparison = Calibration.Comparison(states: places.count)
+    for (place, (hash, verdict)) in zip(places, unreduced) {
+      let group = reduction.groups[Int(contents[pointOfMoment[place.moment]][place.state])]
+      let with = reduction.verdicts[CaseKey(moment: place.moment, group: group)]
+      if verdict.verdict == .violated { comparison.violated += 1 }
+      if verdict.verdict == .violated, with?.verdict != .violated { comparison.missed += 1 }
+      if verdict.verdict != with?.verdict || verdict.check?.name != with?.check?.name { comparison.differing += 1 }
+      if hash != reduction.behaviours[Int(group)] { comparison.straying += 1 }
+    }
+    return comparison
   }
 }

@@ -17,6 +17,10 @@ public struct ExplorationOptions: Sendable {
   /// 1: crashes of the workload; 2: crashes of the recoveries that follow too.
   public var depth = 1
   public var defect: Defect?
+  /// Whether states from which the engine reads the same are one; see `ReadSetTree`.
+  public var comparesReadSets = true
+  /// Questions that read sets leave out: for the test that this is found.
+  var omittedQuestions: DiskQuestion.Kind?
   /// States that are run once more without any reduction, drawn by the seed; see `Calibration`.
   public var calibration = 0
 
@@ -29,7 +33,9 @@ public struct ExplorationOptions: Sendable {
 /// 2. At every moment of the recording the states that a profile permits are enumerated (`StateEnumeration`).
 /// 3. States with equal content are one. The engine recovers on each, is looked at, appended to, cut off, recovered and
 ///    looked at again (`LifeAfterCrash`).
-/// 4. States whose two lives look the same are one behaviour group. Of each group one state is run again with a fetch from
+/// 4. States from which both lives read the same are one: they differ in bytes, names or sizes that nobody asks for
+///    (`ReadSetTree`).
+/// 5. States whose two lives look the same are one behaviour group. Of each group one state is run again with a fetch from
 ///    every start offset, and the oracle judges what was seen by what had been acknowledged, once for every crash point
 ///    at which the group occurs.
 public struct Exploration: Sendable {
@@ -60,7 +66,7 @@ public struct Exploration: Sendable {
   /// Explores one profile after the other. What was found for a content under one is not found out again under another.
   /// - Parameter progress: told a line of text now and then.
   public func run(progress: (String) -> Void = { _ in }) -> ExplorationReport {
-    var known: [UInt64: UInt64] = [:]
+    var known = KnownStates()
     var results: [ProfileResult] = []
     for profile in options.profiles {
       let run = ProfileRun(self, profile)

@@ -19,7 +19,10 @@ extension ExplorationReport {
     var profile: String
     /// The most pieces that a crash point has, where every state was visited.
     var bound: Int
-    var statesVisited, statesUnique, statesJudged, groups, sampled: Int
+    var statesVisited, statesUnique, statesJudged: Int
+    /// Counted off by their read set.
+    var statesReadAlike: Int
+    var groups, sampled: Int
     var judgedPerSecond: Double
     var violations, unknown, crashPoints, depth: Int
     var verdict: String
@@ -62,26 +65,40 @@ extension ExplorationReport {
 
   /// At depth 2: states of crashes inside recoveries, beside the ones above.
   struct Nested: Encodable, Sendable {
-    var crashPoints, statesVisited, statesJudged, groups: Int
+    var crashPoints, statesVisited, statesUnique, statesJudged, statesReadAlike, groups: Int
   }
 
   struct Calibrated: Encodable, Sendable {
-    var states, violated, missed, differing: Int
+    var states, violated, missed, differing, straying: Int
+    /// Of the states that were counted off by their read set.
+    var readAlike: [String: Int]?
+
+    init(_ calibration: Calibration) {
+      let all = calibration.all
+      (states, violated, missed, differing, straying) =
+        (all.states, all.violated, all.missed, all.differing, all.straying)
+      readAlike = calibration.readAlike.map {
+        [
+          "states": $0.states, "violated": $0.violated, "missed": $0.missed, "differing": $0.differing,
+          "straying": $0.straying,
+        ]
+      }
+    }
   }
 
   private func part(_ result: ProfileResult) -> Figures {
     Figures(
       profile: result.profile.name, bound: min(result.bound, result.mostPieces), statesVisited: result.visited,
-      statesUnique: result.unique, statesJudged: result.judged, groups: result.groups, sampled: result.sampled,
+      statesUnique: result.unique, statesJudged: result.judged, statesReadAlike: result.readAlike, groups: result.groups,
+      sampled: result.sampled,
       judgedPerSecond: result.judgingSeconds > 0 ? Double(result.judged) / result.judgingSeconds : 0,
       violations: result.violatedStates, unknown: result.unknown, crashPoints: result.crashPoints, depth: depth,
       verdict: result.verdict.rawValue,
       nested: result.nested.visited == 0 ? nil : Nested(
         crashPoints: result.nested.crashPoints, statesVisited: result.nested.visited,
-        statesJudged: result.nested.unique, groups: result.nested.groups),
-      calibration: result.calibration.map {
-        Calibrated(states: $0.states, violated: $0.violated, missed: $0.missed, differing: $0.differing)
-      })
+        statesUnique: result.nested.unique, statesJudged: result.nested.judged,
+        statesReadAlike: result.nested.readAlike, groups: result.nested.groups),
+      calibration: result.calibration.map { Calibrated($0) })
   }
 
   /// With several profiles a total, the parts under `profiles`.
@@ -92,7 +109,8 @@ extension ExplorationReport {
     func sum(_ key: KeyPath<Figures, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
     var total = parts.count == 1 ? parts[0] : Figures(
       profile: "all", bound: parts.map(\.bound).min() ?? 0, statesVisited: sum(\.statesVisited),
-      statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), groups: sum(\.groups), sampled: sum(\.sampled),
+      statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), statesReadAlike: sum(\.statesReadAlike),
+      groups: sum(\.groups), sampled: sum(\.sampled),
       judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
       crashPoints: sum(\.crashPoints), depth: depth, verdict: verdict.rawValue, profiles: parts)
     total.findings = findings.map {

@@ -34,8 +34,14 @@ public struct ProfileResult: Sendable {
   /// Different contents of the disk.
   public var unique = 0
   /// Contents on which the engine was recovered, looked at and appended to under this profile; the others had been met
-  /// under an earlier one.
+  /// under an earlier one, or read alike.
   public var judged = 0
+  /// Contents counted off because recovery reads the same from them as from one that was judged, here or under an earlier
+  /// profile.
+  public var readAlike = 0
+  /// Lives that asked other things of their disk after the same answers, or behaved otherwise: no reduction by read set
+  /// can be trusted then.
+  public var contradictions = 0
   public var groups = 0
   /// Pairs of a group and a crash point, each judged by the oracle.
   public var oracleJudgements = 0
@@ -60,7 +66,7 @@ public struct ProfileResult: Sendable {
   /// A reduction that misses anything leaves no verdict.
   public var verdict: Verdict {
     if violatedStates > 0 { return .violated }
-    return unknown > 0 || (calibration?.differing ?? 0) > 0 ? .unknown : .held
+    return unknown > 0 || contradictions > 0 || !(calibration?.isClean ?? true) ? .unknown : .held
   }
 }
 
@@ -80,7 +86,7 @@ public struct ExplorationReport: Sendable {
   }
 
   public var verdict: Verdict { profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
-  public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.unique } }
+  public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.judged } }
   public var visited: Int { profiles.reduce(0) { $0 + $1.visited + $1.nested.visited } }
   public var judgedPerSecond: Double {
     let seconds = profiles.reduce(0) { $0 + $1.judgingSeconds + $1.nested.judgingSeconds }
@@ -115,7 +121,7 @@ extension ProfileResult {
       return String(repeating: " ", count: max(0, 10 - text.count)) + text
     }
     let name = profile.name.padding(toLength: 15, withPad: " ", startingAt: 0)
-    return "\(name)\(cell(crashPoints))\(cell(visited))\(cell(unique))\(cell(judged))\(cell(groups))\(cell(sampled))"
+    return "\(name)\(cell(crashPoints))\(cell(visited))\(cell(unique))\(cell(judged))\(cell(readAlike))\(cell(groups))\(cell(sampled))"
       + "  \(verdict.rawValue)  \(boundText)"
   }
 }
@@ -123,7 +129,7 @@ extension ProfileResult {
 extension ExplorationReport {
   /// The table, the findings with their stories, and the speed.
   public var text: [String] {
-    var lines = ["profile        " + ["points", "visited", "unique", "judged", "groups", "sampled"].map {
+    var lines = ["profile        " + ["points", "visited", "unique", "judged", "alike", "groups", "sampled"].map {
       String(repeating: " ", count: 10 - $0.count) + $0
     }.joined()]
     lines += profiles.map(\.line)
@@ -131,13 +137,16 @@ extension ExplorationReport {
       let n = result.nested
       lines.append(
         "\(result.profile.name), inside recoveries: \(n.crashPoints) crash points, \(n.visited) states visited, "
-          + "\(n.unique) recovered and judged, \(n.groups) groups")
+          + "\(n.judged) recovered and judged, \(n.readAlike) read like one of them, \(n.groups) groups")
+    }
+    for result in profiles where result.contradictions > 0 {
+      lines.append(
+        "\(result.profile.name): after the same answers \(result.contradictions) lives did something else: the engine is no "
+          + "function of its disk; explore with --no-read-sets, and look for what else it depends on")
     }
     for result in profiles {
       guard let c = result.calibration else { continue }
-      lines.append(
-        "\(result.profile.name), calibration: \(c.states) states without reduction, \(c.violated) violated, "
-          + "\(c.missed) of them missed with it, \(c.differing) verdicts differ")
+      lines += c.text(result.profile.name)
     }
     for finding in findings {
       lines.append("")

@@ -35,8 +35,6 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// The most bytes of one commit of the workload, and so of a batch with its header and one block.
   static let commitBytes = 8 << 10
   static let group = "explore"
-  /// No batch of the workload has so high a number: what is appended after a recovery.
-  static let appendedSequence = 1 << 16
 
   public init() {}
 
@@ -44,6 +42,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// Of the partition with the most.
   private var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
+
+  /// What is appended to each partition after a recovery: the first number that no message of the workload has.
+  var appendedSequence: Int { messagesPerPartition }
 
   /// Produce requests, those that find their partition complete included.
   public var requests: Int { partitions * ((messagesPerPartition + messagesPerBatch - 1) / messagesPerBatch) }

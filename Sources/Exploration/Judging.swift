@@ -15,7 +15,10 @@ extension CheckResult {
 
 extension Transcript {
   /// Judges what was seen after `history`, which ends with a power cut.
-  func judge(_ history: History, clock: (Int) -> Instant, _ contract: Contract) -> StateJudgement {
+  /// - Parameter appendedSequence: the number of the message that the first life has appended to each partition.
+  func judge(
+    _ history: History, appendedSequence: Int, clock: (Int) -> Instant, _ contract: Contract
+  ) -> StateJudgement {
     var history = history
     var looks: [Observation] = []
     var observer: Observer?
@@ -62,7 +65,7 @@ extension Transcript {
       case .appended(let slot, let outcome, let base):
         guard slot < slots else { continue }
         let number = history.submit(
-          PartitionSlot(slot), firstSequence: ExplorationWorkload.appendedSequence, count: 1, at: clock(restart))
+          PartitionSlot(slot), firstSequence: appendedSequence, count: 1, at: clock(restart))
         switch outcome {
         case .acknowledged: history.acknowledge(number, baseOffset: base, at: clock(restart))
         case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: clock(restart))

@@ -40,8 +40,8 @@ final class LifeAfterCrash: @unchecked Sendable {
   private let contents: [MessageContent]
   private var loop = EventLoop(simulatedWithSeed: 0)
   private var transcript = Transcript(isKept: false)
-  /// Transcripts of second lives by the content that they found: the engine is a function of its disk.
-  private var secondLives: [UInt64: UInt64] = [:]
+  /// Second lives by the content that they found: the engine is a function of its disk.
+  private var secondLives: [UInt64: SecondLife] = [:]
 
   /// - Parameters:
   ///   - start: the clock of the first life, after everything that was recorded.
@@ -59,23 +59,65 @@ final class LifeAfterCrash: @unchecked Sendable {
   /// When life `restart` begins.
   func clock(_ restart: Int) -> Instant { start + .seconds(restart * 10) }
 
+  /// Both lives, with nothing left out.
   /// - Parameter keeping: whether the transcript is written out, with every start offset probed.
   func run(_ image: DiskImage, keeping: Bool) -> Transcript {
     transcript = Transcript(isKept: keeping)
     storage.load(image)
     guard live(1) else { return transcript }
     storage.dropVolatile()
-    let content = storage.contentHash
-    let first = transcript
-    if !keeping, let known = secondLives[content] {
-      transcript.append(hashOnly: known)
-      return transcript
-    }
-    // The second life has a hash of its own, so that it can be kept.
+    return transcript.followed(by: secondLife(keeping: keeping))
+  }
+
+  /// The second life has a transcript of its own, so that its hash can be kept.
+  private func secondLife(keeping: Bool) -> Transcript {
     transcript = Transcript(isKept: keeping)
     _ = live(2)
-    secondLives[content] = transcript.hash
-    return first.followed(by: transcript)
+    return transcript
+  }
+
+  // MARK: What is known already
+
+  /// The hash of the transcript, where nothing that has been found out before is found out again: of disks from which both
+  /// lives read the same it is the same.
+  func behaviour(of image: DiskImage, knowing known: KnownBehaviours) -> ReadSetTree.Found {
+    storage.load(image)
+    if storage.reads.hasHardLinks {
+      let content = storage.contentHash
+      return ReadSetTree.Found(behaviour: run(image, keeping: false).hash, readSet: content)
+    }
+    if let found = find(in: known) { return found }
+    transcript = Transcript(isKept: false)
+    guard live(1) else { return add(storage.reads, transcript.hash, to: known) }
+    storage.dropVolatile()
+    storage.beginSecondReads()
+    var whole = transcript
+    whole.append(hashOnly: knownSecondLife())
+    return add(storage.firstReads, whole.hash, to: known)
+  }
+
+  private func find(in known: KnownBehaviours) -> ReadSetTree.Found? {
+    let disk = storage.reads
+    return known.find { storage.answer($0, of: disk) }
+  }
+
+  private func add(_ disk: ReadSet, _ behaviour: UInt64, to known: KnownBehaviours) -> ReadSetTree.Found {
+    known.add(disk.questions, { storage.answer($0, of: disk) }, behaviour)
+  }
+
+  private struct SecondLife {
+    var hash: UInt64
+    /// What it asked of the disk that it found.
+    var questions: [DiskQuestion]
+  }
+
+  private func knownSecondLife() -> UInt64 {
+    let content = storage.contentHash
+    let life =
+      secondLives[content] ?? SecondLife(hash: secondLife(keeping: false).hash, questions: storage.reads.questions)
+    secondLives[content] = life
+    storage.followSecondReads(life.questions)
+    return life.hash
   }
 
   /// - Returns: false where the engine did not open.
@@ -245,7 +287,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     for slot in 0..<min(topic.partitions, contents.count) {
       do throws(EngineError) {
         let receipt = try await subject.workload.append(
-          engine, slot, first: ExplorationWorkload.appendedSequence, count: 1)
+          engine, slot, first: subject.workload.appendedSequence, count: 1)
         transcript.appended(slot, .acknowledged, receipt.baseOffset)
       } catch {
         transcript.appended(slot, error.isCertainFailure ? .failed : .indeterminate, 0)

@@ -76,10 +76,17 @@ extension ProfileRun {
       exploration.worker(profile, on: base, boots: 2)
     }
     let started = Date()
-    let hashes = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
+    let known = options.comparesReadSets ? KnownBehaviours(omitting: options.omittedQuestions) : nil
+    let found = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
       [uniques, inner] worker, index in
-      worker.run(inner[uniques[index].point].image(uniques[index].choice), keeping: false).hash
+      let image = inner[uniques[index].point].image(uniques[index].choice)
+      if let known { return worker.behaviour(of: image, knowing: known) }
+      return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
     }
+    let hashes = found.map(\.behaviour)
+    result.nested.judged = known == nil ? uniques.count : Set(found.map(\.readSet)).count
+    result.nested.readAlike = uniques.count - result.nested.judged
+    result.contradictions += known?.contradictions ?? 0
     result.nested.judgingSeconds = Date().timeIntervalSince(started)
     var groupOf: [UInt64: Int] = [:]
     var representatives: [Int] = []
@@ -133,7 +140,7 @@ extension ProfileRun {
     result.nested.seconds = Date().timeIntervalSince(begun)
     progress(
       "\(profile.name), depth 2: \(result.nested.visited) states of \(outer.count) recoveries visited, "
-        + "\(uniques.count) recovered")
+        + "\(result.nested.judged) recovered, \(result.nested.readAlike) read like one of them")
   }
 
   private func innerCut(
@@ -170,8 +177,11 @@ public struct NestedCounts: Hashable, Sendable {
   /// Moments inside recoveries.
   public var crashPoints = 0
   public var visited = 0
-  /// Different contents; each was recovered from.
+  /// Different contents.
   public var unique = 0
+  /// Contents that were recovered from; from the others recovery reads the same as from one of them.
+  public var judged = 0
+  public var readAlike = 0
   public var groups = 0
   public var judgingSeconds = 0.0
   public var seconds = 0.0

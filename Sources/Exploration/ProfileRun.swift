@@ -68,7 +68,7 @@ struct ProfileRun: Sendable {
     var choice: [UInt8]
   }
 
-  func run(_ known: inout [UInt64: UInt64], _ progress: (String) -> Void) -> ProfileResult {
+  func run(_ known: inout KnownStates, _ progress: (String) -> Void) -> ProfileResult {
     var result = ProfileResult(profile: profile)
     result.crashPoints = pointOfMoment.count
     result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
@@ -101,18 +101,27 @@ struct ProfileRun: Sendable {
     let promises = profile.promises
     func key(_ hash: UInt64) -> UInt64 { mix64(hash ^ promises) }
     let started = Date()
-    let fresh = uniques.indices.filter { known[key(uniques[$0].hash)] == nil }
-    let found = recoverAll(fresh.map { uniques[$0] })
-    for (index, hash) in zip(fresh, found) { known[key(uniques[index].hash)] = hash }
-    result.judged = fresh.count
+    let fresh = uniques.indices.filter { known.byContent[key(uniques[$0].hash)] == nil }
+    let behaviours = known.behaviours(promises, options)
+    let found = recoverAll(fresh.map { uniques[$0] }, behaviours)
+    var alike: [Int] = []
+    for (index, found) in zip(fresh, found) {
+      known.byContent[key(uniques[index].hash)] = found.behaviour
+      if behaviours != nil, !known.isFirst(found.readSet, promises) { alike.append(index) }
+    }
+    result.judged = fresh.count - alike.count
+    result.readAlike = alike.count
+    result.contradictions = behaviours?.contradictions ?? 0
     result.judgingSeconds = Date().timeIntervalSince(started)
-    progress("\(profile.name): \(fresh.count) recovered in \(String(format: "%.1f", result.judgingSeconds)) s")
+    progress(
+      "\(profile.name): \(result.judged) recovered in \(String(format: "%.1f", result.judgingSeconds)) s, "
+        + "\(result.readAlike) read like one of them")
 
     // Behaviour groups, in the order of their first content.
     var groupOfHash: [UInt64: Int32] = [:]
     var representatives: [Int] = []
     let groups = uniques.indices.map { index -> Int32 in
-      let hash = known[key(uniques[index].hash)]!
+      let hash = known.byContent[key(uniques[index].hash)]!
       if let group = groupOfHash[hash] { return group }
       groupOfHash[hash] = Int32(representatives.count)
       representatives.append(index)
@@ -130,7 +139,10 @@ struct ProfileRun: Sendable {
     let choices = visits.map(\.choices)
     let reduced = self.judge(&result, choices, contents, groups, transcripts, judge)
     if options.calibration > 0 {
-      result.calibration = calibrate(choices, contents, groups, reduced, judge)
+      let reduction = Reduction(
+        choices: choices, contents: contents, groups: groups, behaviours: transcripts.map(\.hash), verdicts: reduced)
+      let places = behaviours == nil ? nil : alike.map { StatePlace(uniques[$0].point, Int32($0), of: self, contents) }
+      result.calibration = calibrate(reduction, alike: places, judge)
     }
     if options.depth > 1 {
       runNested(&result, representatives.map { uniques[$0] }, moments(of: representatives, contents), judge, progress)
@@ -139,11 +151,13 @@ struct ProfileRun: Sendable {
     return result
   }
 
-  private func recoverAll(_ states: [Unique]) -> [UInt64] {
+  private func recoverAll(_ states: [Unique], _ known: KnownBehaviours?) -> [ReadSetTree.Found] {
     let exploration = exploration
     return Parallel.map(states.count, jobs: options.jobs, chunk: 32, worker: { exploration.worker(profile) }) {
       [points] worker, index in
-      worker.run(points[states[index].point].image(states[index].choice), keeping: false).hash
+      let image = points[states[index].point].image(states[index].choice)
+      if let known { return worker.behaviour(of: image, knowing: known) }
+      return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
     }
   }
 
@@ -245,6 +259,7 @@ struct StateJudge: Sendable {
   private let delays: [Duration]
   private let start: Instant
   private let contract: Contract
+  private let appendedSequence: Int
 
   init(_ exploration: Exploration) {
     let recording = exploration.recording
@@ -254,6 +269,7 @@ struct StateJudge: Sendable {
     delays = Self.delays(recording)
     start = exploration.start
     contract = Contract(sync: workload.syncPolicy)
+    appendedSequence = workload.appendedSequence
   }
 
   private static func delays(_ recording: Recording) -> [Duration] {
@@ -278,6 +294,6 @@ struct StateJudge: Sendable {
     history.crash(.powerLoss, at: instants[moment], deviceDelay: delays[moment])
     if interrupted { history.crash(.powerLoss, at: start + .seconds(5)) }
     return transcript.judge(
-      history, clock: { start + .seconds($0 * 10) }, contract)
+      history, appendedSequence: appendedSequence, clock: { start + .seconds($0 * 10) }, contract)
   }
 }

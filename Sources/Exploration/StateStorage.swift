@@ -45,6 +45,11 @@ final class StateStorage: Storage, @unchecked Sendable {
   private var durable: [Int32] = []
   private var handles: [Handle?] = []
   private var buffers: [Int: [IOBuffer]] = [:]
+  /// What the running life has asked of the disk that it began on, and what the first one has.
+  private(set) var reads = ReadSet()
+  private(set) var firstReads = ReadSet()
+  /// Paths of the recording; no state has others.
+  private let recordedPaths: Int
   private var own: UnsafeMutableRawPointer
   private var ownCapacity = 256
   private var ownCount = 0
@@ -56,6 +61,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     store = recording.store
     self.profile = profile
     table = recording.table
+    recordedPaths = recording.table.count
     loop = EventLoop(simulatedWithSeed: 0)
     properties = StorageProperties(name: "memory", directIO: true, blockSize: 512, bootID: 0)
     own = .allocate(byteCount: ownCapacity * SectorStore.size, alignment: 4096)
@@ -82,6 +88,25 @@ final class StateStorage: Storage, @unchecked Sendable {
       }
     }
     durable = visible
+    reads.begin(visible, pathLimit: recordedPaths)
+    beginReads()
+  }
+
+  /// The second life begins, on what the first has left.
+  func beginSecondReads() {
+    swap(&reads, &firstReads)
+    reads.begin(visible, pathLimit: .max)
+    beginReads()
+  }
+
+  /// What the second life has asked, asked of the first one's disk.
+  func followSecondReads(_ questions: [DiskQuestion]) {
+    for question in questions { firstReads.follow(question, of: reads) }
+  }
+
+  private func beginReads() {
+    for file in files { reads.add(file.sectors, size: file.size) }
+    reads.findHomes()
   }
 
   private func resetNames() {
@@ -117,7 +142,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     durable = visible
   }
 
-  /// A hash of what can be reached.
+  /// A hash of what can be reached; equal to `CrashPoint.contentHash` of the state that was loaded.
   var contentHash: UInt64 {
     var hash: UInt64 = 0
     for path in visible.indices.dropFirst() where visible[path] != Self.absent {
@@ -131,6 +156,31 @@ final class StateStorage: Storage, @unchecked Sendable {
       hash &+= DiskHash.file(table.hashes[path], size: file.size, sectors: sum)
     }
     return hash
+  }
+
+  /// What `disk` says to a life that begins on it, in 64 bits.
+  func answer(_ question: DiskQuestion, of disk: ReadSet) -> UInt64 {
+    let file = question.home.flatMap { disk.file(at: $0) }
+    switch question {
+    case .node(let path):
+      let node = disk.node(at: path)
+      return node < 0 ? UInt64(UInt32(bitPattern: node)) : 1 << 32 | UInt64(disk.files[Int(node)].home)
+    case .names(let path):
+      var hash: UInt64 = 0
+      for child in table.children[Int(path)] where disk.node(at: child) != Self.absent {
+        hash = mix64(hash ^ UInt64(child) << 1 ^ (disk.node(at: child) == Self.isDirectory ? 1 : 0))
+      }
+      return hash
+    case .size: return file.map { UInt64($0.size) } ?? .max
+    case .links: return file.map { UInt64($0.links) } ?? .max
+    case .sectors(_, let first, let count):
+      guard let sectors = file?.sectors else { return .max }
+      var hash: UInt64 = 0
+      for sector in Int(first)..<Int(first + count) {
+        hash = mix64(hash ^ (sector < sectors.count ? hashOf(sectors[sector]) : 0)) &+ 1
+      }
+      return hash
+    }
   }
 
   private func hashOf(_ id: SectorID) -> UInt64 {
@@ -168,6 +218,7 @@ final class StateStorage: Storage, @unchecked Sendable {
       let n = min(SectorStore.size - start, count - at)
       while files[f].sectors.count <= sector { files[f].sectors.append(SectorStore.zero) }
       let isWhole = n == SectorStore.size
+      if !isWhole { reads.sectors(f, sector..<sector + 1, now: files[f].sectors) }
       let new = newSector(files[f].sectors[sector], copying: !isWhole)
       memcpy(new.bytes + start, source + at, n)
       files[f].sectors[sector] = new.id
@@ -176,6 +227,8 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   // MARK: Operations
+
+  // Inlined, each becomes its own witness: a call in between costs as much as the operation.
 
   /// - Throws: `powerLost`, without a path: whoever hears of it is dead.
   private func begin(_ kind: OperationKind) throws(StorageError) {
@@ -196,6 +249,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   private func checkParent(_ place: Int, _ kind: OperationKind, _ path: String) throws(StorageError) {
+    reads.node(Int(table.parents[place]))
     switch visible[Int(table.parents[place])] {
     case Self.isDirectory: return
     case Self.absent: throw StorageError(errno: ENOENT, kind, path)
@@ -211,10 +265,12 @@ final class StateStorage: Storage, @unchecked Sendable {
     return handle
   }
 
+  @inline(__always)
   func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
     try begin(.open)
     let place = number(path)
     try checkParent(place, .open, path)
+    reads.node(place)
     switch visible[place] {
     case Self.isDirectory: throw StorageError(errno: EISDIR, .open, path)
     case Self.absent:
@@ -228,32 +284,54 @@ final class StateStorage: Storage, @unchecked Sendable {
     return FileID(Int32(handles.count - 1))
   }
 
+  @inline(__always)
   func close(_ file: FileID) async {
     if !isDead, handles.indices.contains(Int(file.rawValue)) { handles[Int(file.rawValue)] = nil }
   }
 
-  func size(of file: FileID) async throws(StorageError) -> Int64 { Int64(files[try handle(file, .size).file].size) }
+  @inline(__always)
+  func size(of file: FileID) async throws(StorageError) -> Int64 {
+    let f = try handle(file, .size).file
+    reads.size(f)
+    return Int64(files[f].size)
+  }
 
+  @inline(__always)
   func read(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     let f = try handle(file, .read).file
+    reads.size(f)
     let count = max(0, min(range.count, files[f].size - Int(offset)))
-    var at = 0
-    let target = buffer.base + range.lowerBound
-    files[f].sectors.withUnsafeBufferPointer { sectors in
-      while at < count {
-        let position = Int(offset) + at
-        let start = position % SectorStore.size
-        let n = min(SectorStore.size - start, count - at)
-        let index = position / SectorStore.size
-        if index < sectors.count { memcpy(target + at, bytes(sectors[index]) + start, n) } else { memset(target + at, 0, n) }
-        at += n
-      }
-    }
+    guard count > 0 else { return 0 }
+    let first = Int(offset) / SectorStore.size
+    reads.sectors(f, first..<(Int(offset) + count - 1) / SectorStore.size + 1, now: files[f].sectors)
+    files[f].sectors.withUnsafeBufferPointer { copy(of: $0, from: Int(offset), count, to: buffer.base + range.lowerBound) }
     return count
   }
 
+  private func copy(
+    of sectors: UnsafeBufferPointer<SectorID>, from offset: Int, _ count: Int, to target: UnsafeMutableRawPointer
+  ) {
+    var at = 0
+    while at < count {
+      let start = (offset + at) % SectorStore.size
+      let index = (offset + at) / SectorStore.size
+      var n = SectorStore.size - start
+      guard index < sectors.count else { return _ = memset(target + at, 0, count - at) }
+      let source = bytes(sectors[index])
+      // Sectors that were written together lie together.
+      var next = index + 1
+      while n < count - at, next < sectors.count, bytes(sectors[next]) == source + (next - index) * SectorStore.size {
+        n += SectorStore.size
+        next += 1
+      }
+      memcpy(target + at, source + start, min(n, count - at))
+      at += n
+    }
+  }
+
+  @inline(__always)
   func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
@@ -261,6 +339,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     let f = handle.file
     guard handle.mode.contains(.write) else { throw StorageError(errno: EBADF, .write, table.paths[Int(handle.path)]) }
     let end = Int(offset) + range.count
+    reads.size(f)
     clearGap(f, before: Int(offset))
     put(buffer.base + range.lowerBound, range.count, at: Int(offset), in: f)
     files[f].size = max(files[f].size, end)
@@ -287,6 +366,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     for sector in first..<max(first, files[f].sectors.count) { files[f].sectors[sector] = SectorStore.zero }
   }
 
+  @inline(__always)
   func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     let f = try handle(file, .sync).file
     files[f].durable = files[f].sectors
@@ -299,23 +379,34 @@ final class StateStorage: Storage, @unchecked Sendable {
     }
   }
 
+  @inline(__always)
   func lock(_ file: FileID) async throws(StorageError) { _ = try handle(file, .lock) }
-  func linkCount(of file: FileID) async throws(StorageError) -> Int { files[try handle(file, .linkCount).file].links }
 
+  @inline(__always)
+  func linkCount(of file: FileID) async throws(StorageError) -> Int {
+    let f = try handle(file, .linkCount).file
+    reads.links(f)
+    return files[f].links
+  }
+
+  @inline(__always)
   func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
     let f = try handle(file, .truncate).file
+    reads.size(f)
     if Int(size) > files[f].size { clearGap(f, before: Int(size)) }
     files[f].size = Int(size)
     let kept = (Int(size) + SectorStore.size - 1) / SectorStore.size
     if files[f].sectors.count > kept { files[f].sectors.removeSubrange(kept...) }
   }
 
+  @inline(__always)
   func makeDirectory(_ path: String) async throws(StorageError) {
     try begin(.makeDirectory)
     try make(number(path), path)
   }
 
   private func make(_ place: Int, _ path: String) throws(StorageError) {
+    reads.node(place)
     switch visible[place] {
     case Self.isDirectory: return
     case Self.absent: break
@@ -325,20 +416,25 @@ final class StateStorage: Storage, @unchecked Sendable {
     visible[place] = Self.isDirectory
   }
 
+  @inline(__always)
   func syncDirectory(_ path: String) async throws(StorageError) {
     try begin(.syncDirectory)
     let place = number(path)
+    reads.node(place)
     guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
     if profile.names == .ordered { durable = visible } else {
       for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
     }
   }
 
+  @inline(__always)
   func rename(_ path: String, to newPath: String) async throws(StorageError) {
     try begin(.rename)
     let (from, to) = (number(path), number(newPath))
     try checkParent(from, .rename, path)
     try checkParent(to, .rename, newPath)
+    reads.node(from)
+    reads.node(to)
     guard visible[from] != Self.absent else { throw StorageError(errno: ENOENT, .rename, path) }
     // The engine renames files only.
     guard visible[from] >= 0, visible[to] != Self.isDirectory else { throw StorageError(errno: EISDIR, .rename, newPath) }
@@ -347,24 +443,30 @@ final class StateStorage: Storage, @unchecked Sendable {
     visible[from] = Self.absent
   }
 
+  @inline(__always)
   func unlink(_ path: String) async throws(StorageError) {
     try begin(.unlink)
     let place = number(path)
+    reads.node(place)
     guard visible[place] != Self.absent else { throw StorageError(errno: ENOENT, .unlink, path) }
     guard visible[place] >= 0 else { throw StorageError(errno: EISDIR, .unlink, path) }
     files[Int(visible[place])].links -= 1
     visible[place] = Self.absent
   }
 
+  @inline(__always)
   func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
     try begin(.list)
     let place = number(path)
+    reads.node(place)
     switch visible[place] {
     case Self.isDirectory: break
     case Self.absent: throw StorageError(errno: ENOENT, .list, path)
     default: throw StorageError(errno: ENOTDIR, .list, path)
     }
+    reads.names(place)
     var entries: [DirectoryEntry] = []
+    entries.reserveCapacity(table.children[place].count)
     for child in table.children[place] where visible[Int(child)] != Self.absent {
       entries.append(DirectoryEntry(name: table.names[Int(child)], isDirectory: visible[Int(child)] == Self.isDirectory))
     }

@@ -46,7 +46,7 @@ struct MetadataOpening {
     }
     let logs = copies.compactMap { $0?.log }
     if let failure, logs.allSatisfy({ $0.logEndOffset == 0 }) { throw .storage(failure) }
-    let replay = try await MetadataReplay.run(logs)
+    let replay = try await MetadataReplay.run(logs, on: storage)
     do throws(StorageError) {
       for (index, directory) in MetadataLog.directories.enumerated() where copies[index] == nil {
         try await storage.rename(directory, to: "\(directory).unreadable-\(claim.epoch)")

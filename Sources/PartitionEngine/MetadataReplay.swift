@@ -17,9 +17,9 @@ struct MetadataReplay {
   /// Reads all that any of the copies has.
   /// - Throws: `EngineError.damagedMetadata` where something that is not void is in none of them, or means nothing;
   ///   `.storage` where that may be for a device that fails.
-  static func run(_ copies: [PartitionLog]) async throws(EngineError) -> MetadataReplay {
+  static func run(_ copies: [PartitionLog], on storage: any Storage) async throws(EngineError) -> MetadataReplay {
     var replay = MetadataReplay()
-    let response = FetchResponse(capacity: 16 << 10)
+    let response = FetchResponse(in: storage.makeBuffer(capacity: 16 << 10))
     let readers = copies.map { CopyReader($0, response) }
     var at = copies.map(\.firstRetainedOffset).min() ?? 0
     let end = copies.map(\.highWatermark).max() ?? 0

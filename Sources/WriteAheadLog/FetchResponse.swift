@@ -21,6 +21,9 @@ public final class FetchResponse: @unchecked Sendable {
     memory = IOBuffer(capacity: capacity)
   }
 
+  /// With memory that somebody lends to it: a response that is needed once.
+  public init(in memory: IOBuffer) { self.memory = memory }
+
   public var isEmpty: Bool { batches.isEmpty }
 
   /// The offset to ask for next.

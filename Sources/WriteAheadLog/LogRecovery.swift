@@ -290,6 +290,7 @@ struct LogRecovery {
     var scanner = SegmentScanner(
       storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)
     var at = start
+    let bootID = storage.properties.bootID
     do throws(StorageError) {
       reading: while true {
         switch try await scanner.next(from: at) {
@@ -305,7 +306,7 @@ struct LogRecovery {
           if batch.baseOffset > expected { noteGap(to: batch.baseOffset, .gap, in: batch.position) }
           epoch = max(epoch, batch.epoch)
           durable = max(durable, batch.durableOffset)
-          if batch.bootID == storage.properties.bootID { written = max(written, batch.commitBase) }
+          if batch.bootID == bootID { written = max(written, batch.commitBase) }
           segment.index.note(batchAt: batch.position, baseOffset: batch.baseOffset)
           segment.dataEnd = batch.position + Int64(batch.length)
           expected = batch.nextOffset

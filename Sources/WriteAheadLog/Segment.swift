@@ -76,7 +76,6 @@ final class Commit: @unchecked Sendable {
 
   init(buffer: IOBuffer) {
     self.buffer = buffer
-    batches.reserveCapacity(256)
   }
 
   func reset() {

@@ -46,8 +46,11 @@ struct SegmentScanner {
     var at = (position + 7) & ~7
     var blank = true
     while at + Int64(BatchHeader.size) <= size {
-      try await load(at, BatchHeader.size)
-      if let header = header(at: at), try await isValid(header, at: at) { return .batch(header) }
+      if !isLoaded(at, BatchHeader.size) { try await load(at, BatchHeader.size) }
+      if let header = header(at: at), header.length <= LogConfiguration.largestCommit, at + Int64(header.length) <= size {
+        if !isLoaded(at, header.length) { try await load(at, header.length) }
+        if isValid(header, at: at) { return .batch(header) }
+      }
       // Look for the next magic within what is loaded.
       let begin = Int(at - start)
       let last = filled - BatchHeader.size
@@ -82,16 +85,19 @@ struct SegmentScanner {
       available: filled - Int(position - start))
   }
 
-  private mutating func isValid(_ header: BatchHeader, at position: Int64) async throws(StorageError) -> Bool {
-    guard header.length <= LogConfiguration.largestCommit, position + Int64(header.length) <= size else { return false }
-    try await load(position, header.length)
-    guard filled - Int(position - start) >= header.length else { return false }
-    return parts.validator.isIntact(header, at: bytes(of: header), salt: salt)
+  /// Of a batch that is loaded, as far as the file has it.
+  private func isValid(_ header: BatchHeader, at position: Int64) -> Bool {
+    filled - Int(position - start) >= header.length
+      && parts.validator.isIntact(header, at: bytes(of: header), salt: salt)
+  }
+
+  private func isLoaded(_ position: Int64, _ count: Int) -> Bool {
+    position >= start && position + Int64(count) <= start + Int64(filled)
   }
 
   /// Makes `count` bytes from `position` present in the window, or as many as the file has.
   private mutating func load(_ position: Int64, _ count: Int) async throws(StorageError) {
-    if position >= start, position + Int64(count) <= start + Int64(filled) { return }
+    if isLoaded(position, count) { return }
     if position < start || position > start + Int64(filled) {
       start = position & ~7
       filled = 0
@@ -128,7 +134,12 @@ extension Storage {
   func readRetrying(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
-    try await retrying { () async throws(StorageError) in try await read(file, at: offset, into: buffer, range) }
+    var attempts = 0
+    while true {
+      do throws(StorageError) { return try await read(file, at: offset, into: buffer, range) } catch {
+        try await pause(after: error, &attempts)
+      }
+    }
   }
 
   /// As `readRetrying`, but that a sector which the device cannot read costs its own bytes and no others: they read as
@@ -138,10 +149,13 @@ extension Storage {
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadPatience,
     _ unreadable: inout [Range<Int64>]
   ) async throws(StorageError) -> Int {
-    do throws(StorageError) {
-      return try await readRetrying(file, at: offset, into: buffer, range)
-    } catch {
-      guard error.isErrno(EIO) else { throw error }
+    // `readRetrying`, with nothing between it and the storage: recovery is made of reads.
+    var attempts = 0
+    while true {
+      do throws(StorageError) { return try await read(file, at: offset, into: buffer, range) } catch {
+        if error.isErrno(EIO) { break }
+        try await pause(after: error, &attempts)
+      }
     }
     var at = range.lowerBound
     while at < range.upperBound {
@@ -186,8 +200,11 @@ extension Storage {
   func writeRetrying(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
-    try await retrying { () async throws(StorageError) in
-      try await write(file, at: offset, from: buffer, range, .volatile)
+    var attempts = 0
+    while true {
+      do throws(StorageError) { return try await write(file, at: offset, from: buffer, range, .volatile) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -207,18 +224,17 @@ extension Storage {
     }
   }
 
-  private func retrying(_ operation: () async throws(StorageError) -> Int) async throws(StorageError) -> Int {
-    var attempts = 0
-    while true {
-      do throws(StorageError) {
-        return try await operation()
-      } catch {
-        attempts += 1
-        guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < 100 else { throw error }
-        await loop.sleep(until: loop.now + .microseconds(100))
-      }
-    }
+  /// - Throws: `error`, where there is no point in trying again.
+  private func pause(after error: StorageError, _ attempts: inout Int) async throws(StorageError) {
+    attempts += 1
+    guard error.isPassing, attempts < 100 else { throw error }
+    await loop.sleep(until: loop.now + .microseconds(100))
   }
+}
+
+extension StorageError {
+  /// Says that nothing has happened.
+  fileprivate var isPassing: Bool { isErrno(EINTR) || isErrno(EAGAIN) }
 }
 
 /// How a sector is read that the device says it cannot read.

@@ -43,6 +43,8 @@ struct ExploreCommand: ParsableCommand {
   var defect: String?
   @Option(help: "With --reference: so many states of each profile are run again without any reduction, and the verdicts compared.")
   var calibrate: Int?
+  @Flag(help: "With --reference: states from which the engine reads the same are each recovered from.")
+  var noReadSets = false
   @Option(help: "Where every choice begins; without it the scenario's, or 42; of the reference workload 1.")
   var seed: UInt64?
   @Option(help: "Threads.")
@@ -70,6 +72,7 @@ struct ExploreCommand: ParsableCommand {
     let given = [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+      ("--no-read-sets", noReadSets),
     ].filter(\.1).map(\.0)
     guard given.isEmpty else {
       throw ValidationError(
@@ -93,6 +96,7 @@ struct ExploreCommand: ParsableCommand {
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
     options.calibration = max(0, calibrate ?? 0)
+    options.comparesReadSets = !noReadSets
     if let defect {
       guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
       options.defect = found

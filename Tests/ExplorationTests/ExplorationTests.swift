@@ -81,8 +81,10 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     var own = options(.ext4Writeback, .posixMinimal, defect: id)
     own.calibration = 200
     for result in try Exploration(own).run().profiles {
-      #expect(result.calibration?.states == 200)
-      #expect(result.calibration?.differing == 0)
+      #expect(result.calibration?.all.states == 200)
+      #expect(result.calibration?.all.differing == 0 && result.calibration?.all.straying == 0)
+      #expect(result.calibration?.readAlike?.isClean == true)
+      #expect(result.contradictions == 0)
     }
   }
 
