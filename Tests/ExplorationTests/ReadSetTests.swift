@@ -1,6 +1,7 @@
 import Defects
 import LogModel
 import Testing
+import Verification
 
 @testable import Exploration
 
