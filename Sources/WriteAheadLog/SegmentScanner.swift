@@ -58,6 +58,10 @@ struct SegmentScanner {
       let base = UnsafeRawPointer(window.base)
       if blank { blank = base.load(fromByteOffset: begin, as: UInt64.self) == 0 }
       while here <= last {
+        if Self.isBlank(base + here, atMost: last - here) {
+          here &+= 64
+          continue
+        }
         let word = base.load(fromByteOffset: here, as: UInt64.self)
         if word != 0 {
           blank = false
@@ -72,6 +76,15 @@ struct SegmentScanner {
       for index in Int(at - start)..<filled where window.base.load(fromByteOffset: index, as: UInt8.self) != 0 { blank = false }
     }
     return .end(blank: blank)
+  }
+
+  /// Whether the next 64 bytes are there and zero: a segment that was filled ahead ends with nothing else.
+  @inline(__always)
+  private static func isBlank(_ base: UnsafeRawPointer, atMost count: Int) -> Bool {
+    guard count >= 64 else { return false }
+    var any: UInt64 = 0
+    for at in stride(from: 0, to: 64, by: 8) { any |= base.load(fromByteOffset: at, as: UInt64.self) }
+    return any == 0
   }
 
   /// The bytes of a batch that `next` has just returned.
