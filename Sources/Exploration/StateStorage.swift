@@ -436,11 +436,28 @@ final class StateStorage: Storage, @unchecked Sendable {
     reads.node(from)
     reads.node(to)
     guard visible[from] != Self.absent else { throw StorageError(errno: ENOENT, .rename, path) }
-    // The engine renames files only.
-    guard visible[from] >= 0, visible[to] != Self.isDirectory else { throw StorageError(errno: EISDIR, .rename, newPath) }
+    if visible[from] == Self.isDirectory { return try renameDirectory(from, to, newPath) }
+    guard visible[to] != Self.isDirectory else { throw StorageError(errno: EISDIR, .rename, newPath) }
     if visible[to] >= 0 { files[Int(visible[to])].links -= 1 }
     visible[to] = visible[from]
     visible[from] = Self.absent
+  }
+
+  /// The engine renames no directory that holds something, but for one that the device cannot read; here it reads all.
+  private func renameDirectory(_ from: Int, _ to: Int, _ newPath: String) throws(StorageError) {
+    guard isEmpty(from) else { throw StorageError(errno: ENOTEMPTY, .rename, newPath) }
+    switch visible[to] {
+    case Self.absent: break
+    case Self.isDirectory: if !isEmpty(to) { throw StorageError(errno: ENOTEMPTY, .rename, newPath) }
+    default: throw StorageError(errno: ENOTDIR, .rename, newPath)
+    }
+    visible[to] = Self.isDirectory
+    visible[from] = Self.absent
+  }
+
+  private func isEmpty(_ directory: Int) -> Bool {
+    reads.names(directory)
+    return table.children[directory].allSatisfy { visible[Int($0)] == Self.absent }
   }
 
   @inline(__always)
