@@ -10,7 +10,7 @@ import Storage
 final class StateStorage: Storage, @unchecked Sendable {
   // Owned by one worker, and by the loop of the life that runs on it.
 
-  private struct File {
+  struct File {
     var sectors: [SectorID]
     var size: Int
     var durable: [SectorID]
@@ -27,11 +27,11 @@ final class StateStorage: Storage, @unchecked Sendable {
 
   /// From here on numbers are of sectors that this state's lives have written.
   private static let firstOwn: SectorID = 1 << 31
-  private static let absent: Int32 = -1
-  private static let isDirectory: Int32 = -2
+  static let absent: Int32 = -1
+  static let isDirectory: Int32 = -2
 
   private let store: SectorStore
-  private let profile: CrashProfile
+  let profile: CrashProfile
   private(set) var table: PathTable
   private(set) var loop: EventLoop
   private(set) var properties: StorageProperties
@@ -39,14 +39,14 @@ final class StateStorage: Storage, @unchecked Sendable {
   private(set) var isDead = false
   /// Operations that the running life may still start before it counts as one that never ends.
   private var patience = 0
-  private var files: [File] = []
+  var files: [File] = []
   /// By path number: a file, or one of the two words above.
-  private var visible: [Int32] = []
-  private var durable: [Int32] = []
+  var visible: [Int32] = []
+  var durable: [Int32] = []
   private var handles: [Handle?] = []
   private var buffers: [Int: [IOBuffer]] = [:]
   /// What the running life has asked of the disk that it began on, and what the first one has.
-  private(set) var reads = ReadSet()
+  var reads = ReadSet()
   private(set) var firstReads = ReadSet()
   /// Paths of the recording; no state has others.
   private let recordedPaths: Int
@@ -158,32 +158,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     return hash
   }
 
-  /// What `disk` says to a life that begins on it, in 64 bits.
-  func answer(_ question: DiskQuestion, of disk: ReadSet) -> UInt64 {
-    let file = question.home.flatMap { disk.file(at: $0) }
-    switch question {
-    case .node(let path):
-      let node = disk.node(at: path)
-      return node < 0 ? UInt64(UInt32(bitPattern: node)) : 1 << 32 | UInt64(disk.files[Int(node)].home)
-    case .names(let path):
-      var hash: UInt64 = 0
-      for child in table.children[Int(path)] where disk.node(at: child) != Self.absent {
-        hash = mix64(hash ^ UInt64(child) << 1 ^ (disk.node(at: child) == Self.isDirectory ? 1 : 0))
-      }
-      return hash
-    case .size: return file.map { UInt64($0.size) } ?? .max
-    case .links: return file.map { UInt64($0.links) } ?? .max
-    case .sectors(_, let first, let count):
-      guard let sectors = file?.sectors else { return .max }
-      var hash: UInt64 = 0
-      for sector in Int(first)..<Int(first + count) {
-        hash = mix64(hash ^ (sector < sectors.count ? hashOf(sectors[sector]) : 0)) &+ 1
-      }
-      return hash
-    }
-  }
-
-  private func hashOf(_ id: SectorID) -> UInt64 {
+  func hashOf(_ id: SectorID) -> UInt64 {
     id < Self.firstOwn ? store.hashes[Int(id)] : SectorStore.hash(bytes(id))
   }
 
@@ -231,7 +206,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   // Inlined, each becomes its own witness: a call in between costs as much as the operation.
 
   /// - Throws: `powerLost`, without a path: whoever hears of it is dead.
-  private func begin(_ kind: OperationKind) throws(StorageError) {
+  func begin(_ kind: OperationKind) throws(StorageError) {
     patience -= 1
     if isDead || patience < 0 { throw StorageError(.powerLost, kind, "") }
   }
@@ -239,7 +214,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   /// Whether the life has made more operations than any life needs.
   var isExhausted: Bool { patience < 0 }
 
-  private func number(_ path: String) -> Int {
+  func number(_ path: String) -> Int {
     let number = Int(table.intern(path))
     while visible.count < table.count {
       visible.append(Self.absent)
@@ -248,7 +223,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     return number
   }
 
-  private func checkParent(_ place: Int, _ kind: OperationKind, _ path: String) throws(StorageError) {
+  func checkParent(_ place: Int, _ kind: OperationKind, _ path: String) throws(StorageError) {
     reads.node(Int(table.parents[place]))
     switch visible[Int(table.parents[place])] {
     case Self.isDirectory: return
@@ -397,97 +372,6 @@ final class StateStorage: Storage, @unchecked Sendable {
     files[f].size = Int(size)
     let kept = (Int(size) + SectorStore.size - 1) / SectorStore.size
     if files[f].sectors.count > kept { files[f].sectors.removeSubrange(kept...) }
-  }
-
-  @inline(__always)
-  func makeDirectory(_ path: String) async throws(StorageError) {
-    try begin(.makeDirectory)
-    try make(number(path), path)
-  }
-
-  private func make(_ place: Int, _ path: String) throws(StorageError) {
-    reads.node(place)
-    switch visible[place] {
-    case Self.isDirectory: return
-    case Self.absent: break
-    default: throw StorageError(errno: EEXIST, .makeDirectory, path)
-    }
-    try make(Int(table.parents[place]), path)
-    visible[place] = Self.isDirectory
-  }
-
-  @inline(__always)
-  func syncDirectory(_ path: String) async throws(StorageError) {
-    try begin(.syncDirectory)
-    let place = number(path)
-    reads.node(place)
-    guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
-    if profile.names == .ordered { durable = visible } else {
-      for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
-    }
-  }
-
-  @inline(__always)
-  func rename(_ path: String, to newPath: String) async throws(StorageError) {
-    try begin(.rename)
-    let (from, to) = (number(path), number(newPath))
-    try checkParent(from, .rename, path)
-    try checkParent(to, .rename, newPath)
-    reads.node(from)
-    reads.node(to)
-    guard visible[from] != Self.absent else { throw StorageError(errno: ENOENT, .rename, path) }
-    if visible[from] == Self.isDirectory { return try renameDirectory(from, to, newPath) }
-    guard visible[to] != Self.isDirectory else { throw StorageError(errno: EISDIR, .rename, newPath) }
-    if visible[to] >= 0 { files[Int(visible[to])].links -= 1 }
-    visible[to] = visible[from]
-    visible[from] = Self.absent
-  }
-
-  /// The engine renames no directory that holds something, but for one that the device cannot read; here it reads all.
-  private func renameDirectory(_ from: Int, _ to: Int, _ newPath: String) throws(StorageError) {
-    guard isEmpty(from) else { throw StorageError(errno: ENOTEMPTY, .rename, newPath) }
-    switch visible[to] {
-    case Self.absent: break
-    case Self.isDirectory: if !isEmpty(to) { throw StorageError(errno: ENOTEMPTY, .rename, newPath) }
-    default: throw StorageError(errno: ENOTDIR, .rename, newPath)
-    }
-    visible[to] = Self.isDirectory
-    visible[from] = Self.absent
-  }
-
-  private func isEmpty(_ directory: Int) -> Bool {
-    reads.names(directory)
-    return table.children[directory].allSatisfy { visible[Int($0)] == Self.absent }
-  }
-
-  @inline(__always)
-  func unlink(_ path: String) async throws(StorageError) {
-    try begin(.unlink)
-    let place = number(path)
-    reads.node(place)
-    guard visible[place] != Self.absent else { throw StorageError(errno: ENOENT, .unlink, path) }
-    guard visible[place] >= 0 else { throw StorageError(errno: EISDIR, .unlink, path) }
-    files[Int(visible[place])].links -= 1
-    visible[place] = Self.absent
-  }
-
-  @inline(__always)
-  func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
-    try begin(.list)
-    let place = number(path)
-    reads.node(place)
-    switch visible[place] {
-    case Self.isDirectory: break
-    case Self.absent: throw StorageError(errno: ENOENT, .list, path)
-    default: throw StorageError(errno: ENOTDIR, .list, path)
-    }
-    reads.names(place)
-    var entries: [DirectoryEntry] = []
-    entries.reserveCapacity(table.children[place].count)
-    for child in table.children[place] where visible[Int(child)] != Self.absent {
-      entries.append(DirectoryEntry(name: table.names[Int(child)], isDirectory: visible[Int(child)] == Self.isDirectory))
-    }
-    return entries
   }
 
   /// Buffers go from life to life: a new one of 512 KiB costs more than a recovery.
