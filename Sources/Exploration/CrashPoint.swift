@@ -33,13 +33,13 @@ struct CrashPoint: Sendable {
   let event: Int
   let profile: CrashProfile
   private(set) var pieces: [Piece] = []
-  private let files: [VolatileDisk.File]
+  let files: [VolatileDisk.File]
   private let names: [PathNode?]
-  private let parents: [Int32]
+  let parents: [Int32]
   private let pathHashes: [UInt64]
-  private let store: SectorStore
+  let store: SectorStore
   /// Sectors that have never been durable and show that a size came without its data.
-  private var newSectors: [Int: [(piece: Int, first: Int)]] = [:]
+  private(set) var newSectors: [Int: [(piece: Int, first: Int)]] = [:]
 
   init(_ disk: VolatileDisk, _ recording: Recording, at event: Int, foreign: ForeignBytes) {
     self.event = event
@@ -191,7 +191,7 @@ extension CrashPoint {
     return sum
   }
 
-  private func resolved(_ choice: [UInt8]) -> (files: [VolatileDisk.File], names: [PathNode?], sizes: [Int]) {
+  func resolved(_ choice: [UInt8]) -> (files: [VolatileDisk.File], names: [PathNode?], sizes: [Int]) {
     var files = files
     var names = names
     var sizes = files.map(\.durableSize)
@@ -244,7 +244,7 @@ extension CrashPoint {
   }
 
   /// Paths that stand, parents first; what has lost its directory is gone with it.
-  private func reachable(_ names: inout [PathNode?]) -> [Int32] {
+  func reachable(_ names: inout [PathNode?]) -> [Int32] {
     var found: [Int32] = []
     for path in 1..<max(1, names.count) where names[path] != nil {
       let parent = Int(parents[path])

@@ -256,7 +256,7 @@ struct StateJudge: Sendable {
     contract = Contract(sync: workload.syncPolicy)
   }
 
-  private static func delays(_ recording: Recording) -> [Duration] {
+  static func delays(_ recording: Recording) -> [Duration] {
     var submitted: [Int: Instant] = [:]
     var longest = Duration.zero
     var delays = [Duration.zero]
