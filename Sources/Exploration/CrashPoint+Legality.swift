@@ -107,7 +107,7 @@ extension CrashPoint {
 
   /// Whether a profile lets the sectors of a piece show bytes of anybody, which no list of contents can name.
   private func showsAnything(_ f: Int, _ piece: Int) -> Bool {
-    profile.showsForeignBytes && newSectors[f]?.contains { $0.piece == piece } ?? false
+    profile.showsForeignBytes && newUnits[f]?.contains { $0.piece == piece } ?? false
   }
 
   /// Whether `contents` stands in the file from sector `first` on, as far as the file reaches.
@@ -131,7 +131,7 @@ extension CrashPoint {
       let (f, bytes) = (Int(file), found.files[name] ?? [])
       guard image.files[f].size == bytes.count else { return "\(name): the sizes differ" }
       var free = Set<Int>()
-      for new in newSectors[f] ?? [] where showsAnything(f, new.piece) {
+      for new in newUnits[f] ?? [] where showsAnything(f, new.piece) {
         free.formUnion(new.first..<new.first + profile.unit / SectorStore.size)
       }
       for (sector, content) in image.files[f].sectors.enumerated() where !free.contains(sector) {

@@ -31,7 +31,8 @@ public struct CrashProfile: Hashable, Sendable {
   public enum SizeRule: String, Hashable, Sendable {
     /// A new size is there when the operation has completed, whatever became of its data.
     case immediate
-    /// The new size is only there where all the new data below it are.
+    /// The new size is only there where the new data below it are, at least as new as they were when it became the size:
+    /// what was written over them since may be missing. (Until real file systems said otherwise, it had to be there.)
     case afterData
     /// Size and data persist without regard to each other.
     case independent
