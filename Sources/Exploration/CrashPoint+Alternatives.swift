@@ -52,20 +52,28 @@ struct NewUnit: Sendable {
   var piece: Int
   /// Its first sector.
   var first: Int
-  /// By alternative; see `UnitAlternatives.moments`.
-  var moments: [Set<Int>]
-  /// Of all writes to it.
+  /// Moments of all writes to it.
   private let all: [Int]
+  /// By alternative, for each of these whether it is in it.
+  private let holds: [[Bool]]
+  /// By alternative, whether all of them are.
+  private let holdsAll: [Bool]
 
+  /// - Parameter moments: by alternative; see `UnitAlternatives.moments`.
   init(piece: Int, first: Int, moments: [Set<Int>]) {
-    (self.piece, self.first, self.moments) = (piece, first, moments)
-    all = moments.reduce(into: Set<Int>()) { $0.formUnion($1) }.sorted()
+    (self.piece, self.first) = (piece, first)
+    let all = moments.reduce(into: Set<Int>()) { $0.formUnion($1) }.sorted()
+    self.all = all
+    holds = moments.map { own in all.map { own.contains($0) } }
+    holdsAll = holds.map { own in own.allSatisfy { $0 } }
   }
 
   /// Whether alternative `picked` has what had been written when a write at `moment` made the file grow. What was written
   /// over it since may be there or not: write-back takes the page as it finds it, and again when it is dirty again.
+  @inline(__always)
   func isComplete(_ picked: Int, for moment: Int) -> Bool {
-    guard let last = all.last(where: { $0 <= moment }) else { return true }
-    return moments[picked].contains(last)
+    if holdsAll[picked] { return true }
+    guard let last = all.lastIndex(where: { $0 <= moment }) else { return true }
+    return holds[picked][last]
   }
 }

@@ -75,6 +75,33 @@ import Testing
     #expect(disk.states(.raw512) == Set(["00", "01", "10", "11"].map { whole + "f=\($0)/1024" }))
   }
 
+  /// Found on real ext4, xfs and btrfs (`explore --real`): zeros that the engine had written ahead are there, with the size
+  /// that came with them, and what was being written over them is not. The profiles had forbidden it.
+  @Test func aSizeComesWithTheDataOfItsTimeWhateverWasWrittenOverThemSince() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    disk.run(disk.write(f, 1, at: 0, 512))
+    disk.run(disk.write(f, 2, at: 0, 512))
+    disk.run(disk.write(f, 3, at: 512, 512))
+    for profile in [CrashProfile.ext4Ordered, .xfs] {
+      // 1/1024 is not there: when the size became 1024, 2 had been written.
+      #expect(disk.states(profile) == ["f=/0", "f=1/512", "f=2/512", "f=23/1024"])
+    }
+  }
+
+  /// Found on real btrfs, whose unit holds more than one write.
+  @Test func writesInFlightToOneUnitHappenEachByItself() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    disk.run(disk.write(f, 1, at: 0, 4096, durable: true))
+    _ = disk.start(disk.write(f, 2, at: 0, 512, durable: true))
+    _ = disk.start(disk.write(f, 3, at: 512, 512, durable: true))
+    let states = ["11", "21", "13", "23"].map { "f=\($0)111111/4096" }
+    for profile in CrashProfile.all { #expect(disk.states(profile) == Set(states)) }
+  }
+
   @Test func namesPersistInOrderOrEachByItself() {
     var disk = HandMade()
     _ = disk.create("a")
