@@ -10,12 +10,16 @@ import Storage
 /// 2. What a completed durable write, or a completed sync, covers is kept. A sync covers what had completed when it was
 ///    submitted (`man 2 fsync`); a durable write covers its own bytes and the size that makes them reachable
 ///    (`RWF_DSYNC`, `man 2 pwritev2`).
-/// 3. An operation in flight has happened, or not, or in part: a write by `unit`.
+/// 3. An operation in flight has happened, or not, or in part: a write by `unit`; and each of several whatever became of
+///    the others.
 /// 4. Of several writes to one unit that are not covered, any may be the one that stands: submission is no order of
 ///    persistence (`man 2 io_uring_enter`).
 /// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that splits
 ///    it would accuse sound engines).
 /// 6. Bytes beyond the size that was kept are gone.
+///
+/// `explore --real` holds those of ext4, xfs and btrfs against the file systems themselves (`RealComparison`): what a
+/// profile forbids and the storage does is found; what it permits and the storage never does is not.
 ///
 /// | profile        | unit | not-synced data in new space reads as | size                | names           | a full sync also covers      |
 /// |----------------|------|---------------------------------------|---------------------|-----------------|------------------------------|
@@ -32,7 +36,8 @@ public struct CrashProfile: Hashable, Sendable {
     /// A new size is there when the operation has completed, whatever became of its data.
     case immediate
     /// The new size is only there where the new data below it are, at least as new as they were when it became the size:
-    /// what was written over them since may be missing. (Until real file systems said otherwise, it had to be there.)
+    /// what was written over them since may be missing, since pages are written back as they are found, and again when
+    /// they are dirty again.
     case afterData
     /// Size and data persist without regard to each other.
     case independent

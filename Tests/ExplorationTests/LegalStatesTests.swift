@@ -75,8 +75,9 @@ import Testing
     #expect(disk.states(.raw512) == Set(["00", "01", "10", "11"].map { whole + "f=\($0)/1024" }))
   }
 
-  /// Found on real ext4, xfs and btrfs (`explore --real`): zeros that the engine had written ahead are there, with the size
-  /// that came with them, and what was being written over them is not. The profiles had forbidden it.
+  /// Found by `explore --real` on ext4, xfs and btrfs: zeros that the engine had written ahead were there, with the size that
+  /// came with them, at an instant of which only that is known that what was written over them may have begun. The
+  /// profiles demanded everything that had been asked for below a new size, as no write-back between two writes does.
   @Test func aSizeComesWithTheDataOfItsTimeWhateverWasWrittenOverThemSince() {
     var disk = HandMade()
     let f = disk.create("f")
@@ -90,7 +91,8 @@ import Testing
     }
   }
 
-  /// Found on real btrfs, whose unit holds more than one write.
+  /// Found by `explore --real` on btrfs, whose unit holds more than one commit: both were in flight as far as is known, the
+  /// first was there, and both or neither was all that was permitted.
   @Test func writesInFlightToOneUnitHappenEachByItself() {
     var disk = HandMade()
     let f = disk.create("f")
