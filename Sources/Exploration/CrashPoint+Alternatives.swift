@@ -28,6 +28,13 @@ struct UnitAlternatives {
     newest = content { _ in true }
   }
 
+  /// Zeros that do not keep a size from reaching them, beside the content that was never written and does.
+  mutating func addUnwritten() {
+    guard contents.count > 1 else { return }
+    contents.append(contents[0].map { _ in SectorStore.zero })
+    moments.append(moments.reduce(into: []) { $0.formUnion($1) })
+  }
+
   mutating func add(_ content: [SectorID], _ writes: Set<Int>) {
     if let known = contents.firstIndex(of: content) { moments[known].formUnion(writes) } else {
       contents.append(content)

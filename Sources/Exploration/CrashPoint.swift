@@ -93,6 +93,7 @@ struct CrashPoint: Sendable {
       var unit = UnitAlternatives(of: sectors, in: file, at: event)
       let isNew = first >= file.extent
       if isNew && profile.showsForeignBytes { unit.add(sectors.map { foreign.content(file: f, sector: $0) }, []) }
+      if isNew && profile.showsUnwrittenSpace { unit.addUnwritten() }
       guard unit.contents.count > 1, let newest = unit.contents.firstIndex(of: unit.newest) else { continue }
       if isNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
       pieces.append(.sectors(file: f, first: first, contents: unit.contents, newest: newest))

@@ -329,7 +329,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     try begin(.syncDirectory)
     let place = number(path)
     guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
-    if profile.names == .ordered { durable = visible } else {
+    if profile.ordersDirectorySyncs { durable = visible } else {
       for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
     }
   }
