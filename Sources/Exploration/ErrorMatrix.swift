@@ -3,6 +3,7 @@ import FaultInjection
 import Foundation
 import LogModel
 import PartitionEngine
+import Storage
 import Synchronization
 import Verification
 
@@ -12,7 +13,7 @@ public struct ErrorMatrixOptions: Sendable {
   public var cells = ErrorCell.all
   public var defect: Defect?
   public var jobs = 2
-  /// Of the cells' cases each so many-th is run; 1 for all. The cases of any kind with EIO once are always all run.
+  /// Of the cells' cases each so many-th is run; 1 for all. Those that lead to second errors are always all run.
   public var stride = 1
   /// No new cell is begun after it; what was left out makes the verdict unknown.
   public var deadline: Date?
@@ -73,10 +74,15 @@ public struct ErrorMatrix: Sendable {
 
   private var isLate: Bool { options.deadline.map { Date() > $0 } ?? false }
 
+  private static let leading = [
+    ErrorCell(kind: nil, error: .eio, lasting: .once), ErrorCell(kind: .write, error: .enospc, lasting: .once),
+  ]
+
   private func runCell(_ ground: ErrorGround, _ cell: ErrorCell) -> ErrorRow {
     var row = ErrorRow(scenario: ground.scenario.name, cell: cell)
-    // Where an error of any kind is followed by operations that nothing else leads to, they are noted here.
-    let watches = cell == ErrorCell(kind: nil, error: .eio, lasting: .once)
+    // Where an error, of a device that fails or is full, is followed by operations that nothing else leads to, they are
+    // noted here.
+    let watches = Self.leading.contains(cell)
     let step = watches ? 1 : options.stride
     var n = 1
     while true {

@@ -79,9 +79,9 @@ final class MetadataLog: @unchecked Sendable {
   // MARK: Opening
 
   static func open(
-    _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim
+    _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim, _ directories: DurableDirectories
   ) async throws(EngineError) -> MetadataLog {
-    var opening = MetadataOpening(storage, configuration, claim)
+    var opening = MetadataOpening(storage, configuration, claim, directories)
     do throws(EngineError) {
       let replay = try await opening.run()
       let copies = opening.copies.compactMap { $0?.log }

@@ -13,6 +13,7 @@ struct MetadataOpening {
   let storage: any Storage
   let configuration: LogConfiguration
   let claim: any WriterClaim
+  let folders: DurableDirectories
   /// By their directories; nil for one that cannot be opened.
   private(set) var copies: [Copy?] = MetadataLog.directories.map { _ in nil }
 
@@ -21,9 +22,12 @@ struct MetadataOpening {
     var report: RecoveryReport
   }
 
-  init(_ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim) {
+  init(
+    _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim, _ folders: DurableDirectories
+  ) {
     self.storage = storage
     self.claim = claim
+    self.folders = folders
     var configuration = configuration
     configuration.syncPolicy = .always
     configuration.recoveryPolicy = .skipCorrupted
@@ -76,8 +80,7 @@ struct MetadataOpening {
     var configuration = configuration
     // Bytes of one copy never pass for the other's.
     configuration.saltSeed = mix64(configuration.saltSeed &+ UInt64(index))
-    try await storage.makeDirectory(directory)
-    try await storage.syncDirectory("")
+    try await folders.make(directory)
     let (log, report) = try await PartitionLog.open(
       MetadataLog.source, in: directory, of: storage, configuration,
       hints: RecoveryHints(logStartOffset: nil, epoch: Epoch(max(1, claim.epoch.rawValue) - 1)), fence: claim)

@@ -10,9 +10,12 @@ enum MetadataRecord: Hashable {
   case consumerOffset(group: String, TopicPartition, Offset)
   /// `start topic partition offset`: everything before `offset` may be removed.
   case logStart(TopicPartition, Offset)
-  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it; a recovery that has
-  /// cut the log below it takes it back.
+  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it, and a recovery that
+  /// is about to cut what it can prove.
   case durableEnd(TopicPartition, Offset)
+  /// `cut topic partition offset was`: a recovery has cut the log at `offset`, though everything before `was` had been
+  /// durable.
+  case cutEnd(TopicPartition, Offset, was: Offset)
   /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
   case snapshot(count: Int)
 
@@ -22,6 +25,7 @@ enum MetadataRecord: Hashable {
     case .consumerOffset(let group, let p, let offset): "offset\t\(group)\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .logStart(let p, let offset): "start\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .durableEnd(let p, let offset): "end\t\(p.topic)\t\(p.partition)\t\(offset)"
+    case .cutEnd(let p, let offset, let was): "cut\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
     case .snapshot(let count): "snapshot\t\(count)"
     }
   }
@@ -51,6 +55,9 @@ enum MetadataRecord: Hashable {
     case (UInt8(ascii: "e"), 4):
       guard fields[0].elementsEqual("end".utf8), let p = partition(1), let o = offset(3) else { return nil }
       self = .durableEnd(p, o)
+    case (UInt8(ascii: "c"), 5):
+      guard fields[0].elementsEqual("cut".utf8), let p = partition(1), let o = offset(3), let was = offset(4) else { return nil }
+      self = .cutEnd(p, o, was: was)
     case (UInt8(ascii: "s"), 2):
       guard fields[0].elementsEqual("snapshot".utf8), let count: Int = number(1), count >= 0 else { return nil }
       self = .snapshot(count: count)
@@ -86,6 +93,14 @@ struct Metadata {
   var consumerOffsets: [ConsumerPosition: Offset] = [:]
   var logStarts: [TopicPartition: Offset] = [:]
   var durableEnds: [TopicPartition: Offset] = [:]
+  /// Where logs ended before a recovery cut them at their `durableEnds`.
+  private var endsBeforeCut: [TopicPartition: Offset] = [:]
+
+  /// The offsets that a recovery has cut from the end of the log, as long as nobody has recorded a later end.
+  func cut(of log: TopicPartition) -> Range<Offset>? {
+    guard let end = durableEnds[log], let was = endsBeforeCut[log], was > end else { return nil }
+    return end..<was
+  }
 
   struct ConsumerPosition: Hashable, Comparable {
     var group: String
@@ -100,7 +115,10 @@ struct Metadata {
     case .consumerOffset(let group, let partition, let offset):
       consumerOffsets[ConsumerPosition(group: group, partition: partition)] = offset
     case .logStart(let partition, let offset): logStarts[partition] = max(offset, logStarts[partition] ?? 0)
-    case .durableEnd(let partition, let offset): durableEnds[partition] = offset
+    case .durableEnd(let partition, let offset):
+      if offset > durableEnds[partition] ?? 0 { endsBeforeCut[partition] = nil }
+      durableEnds[partition] = offset
+    case .cutEnd(let partition, let offset, let was): (durableEnds[partition], endsBeforeCut[partition]) = (offset, was)
     case .snapshot: break  // what it voids is `MetadataReplay`'s to say
     }
   }
@@ -110,6 +128,8 @@ struct Metadata {
     topics.map { .topic($0.name, partitions: $0.partitions) }
       + consumerOffsets.sorted { $0.key < $1.key }.map { .consumerOffset(group: $0.key.group, $0.key.partition, $0.value) }
       + logStarts.sorted { $0.key < $1.key }.map { .logStart($0.key, $0.value) }
-      + durableEnds.sorted { $0.key < $1.key }.map { .durableEnd($0.key, $0.value) }
+      + durableEnds.sorted { $0.key < $1.key }.map { log, end in
+        cut(of: log).map { .cutEnd(log, end, was: $0.upperBound) } ?? .durableEnd(log, end)
+      }
   }
 }

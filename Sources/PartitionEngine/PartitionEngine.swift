@@ -63,6 +63,7 @@ public final class PartitionEngine: @unchecked Sendable {
   let parts: LogParts
   private let claim: any WriterClaim
   private let metadata: MetadataLog
+  private let directories: DurableDirectories
   private var logs: [String: [PartitionLog]] = [:]
   private var isOpen = true
   private let closed = Gate()
@@ -72,13 +73,14 @@ public final class PartitionEngine: @unchecked Sendable {
 
   private init(
     _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ claim: any WriterClaim,
-    _ metadata: MetadataLog
+    _ metadata: MetadataLog, _ directories: DurableDirectories
   ) {
     self.storage = storage
     self.configuration = configuration
     self.parts = parts
     self.claim = claim
     self.metadata = metadata
+    self.directories = directories
   }
 
   /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
@@ -90,15 +92,16 @@ public final class PartitionEngine: @unchecked Sendable {
     let storage = PatientStorage(storage)
     let survey = try await survey(storage)
     let claim = try await parts.exclusion.claim(storage, above: survey.newestEpoch)
+    let directories = DurableDirectories(storage)
     let metadata: MetadataLog
     do throws(EngineError) {
       // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, claim)
+      metadata = try await MetadataLog.open(storage, configuration.log, claim, directories)
     } catch {
       await claim.release()
       throw error
     }
-    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata)
+    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories)
     var reports: [RecoveryReport] = []
     do throws(EngineError) {
       try engine.assertRegistered(survey.inhabited)
@@ -166,17 +169,26 @@ public final class PartitionEngine: @unchecked Sendable {
       let hints = RecoveryHints(
         logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source],
         epoch: Epoch(max(1, claim.epoch.rawValue) - 1))
-      do throws(StorageError) {
-        try await storage.makeDirectory(directory)
-        let (log, report) = try await PartitionLog.open(
+      func open() async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
+        try await PartitionLog.open(
           source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
           beforeCut: { [metadata] proven throws(StorageError) in
             do throws(EngineError) { try await metadata.record([.durableEnd(source, proven)]) } catch {
               throw error.storageError ?? StorageError(errno: EIO, .write, MetadataLog.directories[0])
             }
           })
-        opened.append(log)
-        reports.append(report)
+      }
+      do throws(StorageError) {
+        var found: (log: PartitionLog, report: RecoveryReport)
+        do throws(StorageError) { found = try await open() } catch {
+          guard error.operation == .list, error.isNotFound else { throw error }
+          // Somebody has removed it, and all that was in it.
+          try await directories.make(for: topic.name, number..<number + 1)
+          found = try await open()
+        }
+        if let cut = metadata.state.cut(of: source) { found.report.repeat(cut, of: found.log, in: directory) }
+        opened.append(found.log)
+        reports.append(found.report)
       } catch {
         // Half a topic is of no use: what failed here is tried again by the next call, or the next opening.
         for log in opened { do throws(StorageError) { try await log.close() } catch {} }
@@ -188,9 +200,13 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// Takes back what an earlier shutdown said of the end of a log that recovery has cut since: what is appended now must
-  /// not be taken for the end of that.
+  /// not be taken for the end of that. How far it went before is kept, for whoever opens it next, should this opening fail.
   private func lowerEnds() async throws(EngineError) {
-    try await recordEnds { log, recorded in log.logEndOffset < recorded ? log.logEndOffset : nil }
+    try await recordEnds { log, recorded in
+      guard log.logEndOffset < recorded else { return nil }
+      let before = metadata.state.cut(of: log.source)?.upperBound ?? 0
+      return .cutEnd(log.source, log.logEndOffset, was: max(recorded, before))
+    }
   }
 
   /// The registered topics, in the order of their creation.
@@ -216,16 +232,7 @@ public final class PartitionEngine: @unchecked Sendable {
       throw .topicExists(name, partitions: existing.partitions)
     }
     // Directories first, then the registration: a topic that is registered always has its directories.
-    do throws(StorageError) {
-      try await storage.makeDirectory("topics")
-      try await storage.syncDirectory("")
-      try await storage.makeDirectory("topics/\(name)")
-      try await storage.syncDirectory("topics")
-      for number in 0..<partitions { try await storage.makeDirectory("topics/\(name)/\(number)") }
-      try await storage.syncDirectory("topics/\(name)")
-    } catch {
-      throw .storage(error)
-    }
+    do throws(StorageError) { try await directories.make(for: name, 0..<partitions) } catch { throw .storage(error) }
     try await metadata.record([.topic(name, partitions: partitions)])
     _ = try await openPartitions(of: Topic(name: name, partitions: partitions))
   }
@@ -354,7 +361,9 @@ public final class PartitionEngine: @unchecked Sendable {
     }
     if recordingEnds {
       do throws(EngineError) {
-        try await recordEnds { log, recorded in log.durableOffset > recorded ? log.durableOffset : nil }
+        try await recordEnds { log, recorded in
+          log.durableOffset > recorded ? .durableEnd(log.source, log.durableOffset) : nil
+        }
       } catch {
         failure = failure ?? error
       }
@@ -365,11 +374,9 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// - Parameter end: what to record for a log; nil for nothing.
-  private func recordEnds(_ end: (PartitionLog, _ recorded: Offset) -> Offset?) async throws(EngineError) {
+  private func recordEnds(_ end: (PartitionLog, _ recorded: Offset) -> MetadataRecord?) async throws(EngineError) {
     let ends = topics.flatMap { topic in
-      (logs[topic.name] ?? []).compactMap { log in
-        end(log, metadata.state.durableEnds[log.source] ?? 0).map { MetadataRecord.durableEnd(log.source, $0) }
-      }
+      (logs[topic.name] ?? []).compactMap { end($0, metadata.state.durableEnds[$0.source] ?? 0) }
     }
     var pending: [MetadataRecord] = []
     var bytes = 0
@@ -396,5 +403,15 @@ extension PartitionEngine.Survey {
       found = true
     }
     return found
+  }
+}
+
+extension RecoveryReport {
+  /// A log that was cut stays cut, and its report may have reached nobody: so each opening repeats it, until something is
+  /// appended in the place of what was lost.
+  fileprivate mutating func `repeat`(_ cut: Range<Offset>, of log: PartitionLog, in directory: String) {
+    guard log.logEndOffset == cut.lowerBound, !damage.contains(where: { $0.to >= cut.upperBound }) else { return }
+    batchesSkipped += 1
+    damage.append(DamagedRange(from: cut.lowerBound, to: cut.upperBound, path: directory, byteFrom: 0, byteTo: 0))
   }
 }

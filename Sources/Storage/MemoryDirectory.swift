@@ -8,7 +8,7 @@ enum MemoryNode: Hashable {
 
 /// The entries of one directory, as they are seen and as they survive a power cut.
 final class MemoryDirectory {
-  var visible: [String: MemoryNode] = [:]
+  private(set) var visible: [String: MemoryNode] = [:]
   var durable: [String: MemoryNode] = [:]
   /// Changes that no sync covers any more: what the name stands for. A name that changes again is covered again.
   private var abandoned: [String: MemoryNode?] = [:]
@@ -19,6 +19,19 @@ final class MemoryDirectory {
     directory.durable = durable
     directory.abandoned = abandoned
     return directory
+  }
+
+  /// The name stands for `node` from now on; nil: for nothing. What any sync before this one has failed to write, the next
+  /// one writes: the name has changed since, be it there and back.
+  func set(_ name: String, to node: MemoryNode?) {
+    visible[name] = node
+    abandoned[name] = nil
+  }
+
+  /// Nothing but what is durable is left.
+  func revert() {
+    visible = durable
+    abandoned = [:]
   }
 
   /// One name whose two images differ.

@@ -165,7 +165,7 @@ extension MemoryDisk {
     // Directories that only the durable tree reaches, such as a removed one that is back, are as durable.
     for i in directories.indices {
       guard let directory = directories[i], directory.visible != directory.durable else { continue }
-      ownedDirectory(i)?.visible = directory.durable
+      ownedDirectory(i)?.revert()
     }
   }
 

@@ -88,7 +88,7 @@ extension MemoryDisk {
     let file = MemoryFile()
     file.isLinked = true
     files.append(file)
-    ownedDirectory(parent)?.visible[name] = .file(files.count - 1)
+    ownedDirectory(parent)?.set(name, to: .file(files.count - 1))
     return files.count - 1
   }
 
@@ -101,7 +101,7 @@ extension MemoryDisk {
       case .file: throw StorageError(errno: k == names.count - 1 ? EEXIST : ENOTDIR, .makeDirectory, path)
       case nil:
         directories.append(MemoryDirectory())
-        ownedDirectory(at)?.visible[String(name)] = .directory(directories.count - 1)
+        ownedDirectory(at)?.set(String(name), to: .directory(directories.count - 1))
         at = directories.count - 1
       }
     }
@@ -126,8 +126,8 @@ extension MemoryDisk {
     default: break
     }
     mayHaveGarbage = true
-    ownedDirectory(from.directory)?.visible[from.name] = nil
-    ownedDirectory(to.directory)?.visible[to.name] = node
+    ownedDirectory(from.directory)?.set(from.name, to: nil)
+    ownedDirectory(to.directory)?.set(to.name, to: node)
   }
 
   /// `man 2 unlink`.
@@ -139,7 +139,7 @@ extension MemoryDisk {
     case .file(let i):
       ownedFile(i)?.isLinked = false
       mayHaveGarbage = true
-      ownedDirectory(parent)?.visible[name] = nil
+      ownedDirectory(parent)?.set(name, to: nil)
     }
   }
 

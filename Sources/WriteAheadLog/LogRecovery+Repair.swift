@@ -10,12 +10,14 @@ extension LogRecovery {
       switch RecoveryCase.action(for: gap.finding, testimony(at: gap.from), configuration.recoveryPolicy) {
       case .skipAndReport: reportDamage(gap, to: gap.to)
       case .truncateAndReport:
+        try assertSomethingIsKnown(ofSegment: gap.segment)
         let proven = max(expected, hints.cleanEnd ?? 0)
         reportDamage(gap, to: proven)
         if let beforeCut { try await beforeCut(proven) }
         try await cut(at: gap, keepingCopies: true)
         return gap.from
       case .cutTail:
+        try assertSomethingIsKnown(ofSegment: gap.segment)
         try await cut(at: gap, keepingCopies: false)
         return gap.from
       case .accept, .ignore, .end:
@@ -28,6 +30,7 @@ extension LogRecovery {
   }
 
   private mutating func decideTail() async throws(StorageError) -> Offset {
+    try assertSomethingIsKnown(ofSegment: scanned.count - 1)
     let finding: Finding = scanned.last?.hasGarbage == true ? .garbageEnd : .blankEnd
     let action = RecoveryCase.action(for: finding, testimony(at: expected), configuration.recoveryPolicy)
     switch action {
@@ -47,6 +50,18 @@ extension LogRecovery {
     case .end, .accept, .ignore: break
     }
     return expected
+  }
+
+  /// The log is about to end in that segment.
+  /// - Throws: EIO where nothing behind its head can be read: anything may have been promised there.
+  private func assertSomethingIsKnown(ofSegment index: Int) throws(StorageError) {
+    guard scanned.indices.contains(index) else { return }
+    let found = scanned[index]
+    let start = Int64(SegmentHeader.size)
+    guard found.segment.dataEnd == start, found.size > start,
+      found.unreadable.contains(where: { $0.lowerBound <= start && $0.upperBound >= found.size })
+    else { return }
+    throw StorageError(errno: EIO, .read, found.segment.path, offset: start)
   }
 
   private func testimony(at offset: Offset) -> Testimony {
@@ -136,7 +151,8 @@ extension LogRecovery {
     do throws(StorageError) {
       let copy = try await storage.open(temporary, [.write, .create])
       do throws(StorageError) {
-        try await copyAll(from: source, to: copy, temporary)
+        try await self.copy(source, to: copy, temporary, upTo: try await storage.size(of: source))
+        try await storage.sync(copy, .all)
       } catch {
         await storage.close(copy)
         throw error
@@ -152,8 +168,9 @@ extension LogRecovery {
     report.quarantined.append(target)
   }
 
-  private func copyAll(from source: FileID, to copy: FileID, _ path: String) async throws(StorageError) {
-    let size = try await storage.size(of: source)
+  func copy(
+    _ source: FileID, to copy: FileID, _ path: String, upTo size: Int64
+  ) async throws(StorageError) {
     try await storage.truncate(copy, to: 0)
     let buffer = storage.makeBuffer(capacity: 256 << 10)
     var at: Int64 = 0
@@ -161,86 +178,8 @@ extension LogRecovery {
       let wanted = Int(min(Int64(buffer.capacity), size - at))
       let got = try await storage.readRetrying(source, at: at, into: buffer, 0..<wanted)
       if got == 0 { break }
-      let written = try await storage.writeRetrying(copy, at: at, from: buffer, 0..<got)
-      if written == 0 { throw StorageError(errno: ENOSPC, .write, path, offset: at) }
-      at += Int64(written)
+      try await storage.writeWhole(copy, path, at: at, from: buffer, 0..<got)
+      at += Int64(got)
     }
-    try await storage.sync(copy, .all)
-  }
-
-  // MARK: Durability
-
-  /// Cuts what follows the data of the last segment, and makes what will be served as durable as the policy says.
-  ///
-  /// Nothing is appended to a segment that was found: the next commit begins a new one. A write that the process before
-  /// has left in flight, or that a fenced writer sends yet, may land behind the data here at any time; there it is
-  /// harmless.
-  mutating func settle() async throws(StorageError) {
-    let policy = configuration.syncPolicy
-    if policy != .never {
-      // What an engine without syncs has left in the page cache.
-      var names = false
-      for entry in scanned where entry.segment.header.isNeverSynced || mayBeUnsynced(entry.segment) {
-        if entry.segment.header.isNeverSynced { names = true }
-        if entry.segment !== scanned.last?.segment { try await sync(entry.segment.path) }
-      }
-      if names { try await storage.syncDirectory(directory) }
-    }
-    guard let last = scanned.last else { return }
-    let file = try await storage.open(last.segment.path, [.write])
-    do throws(StorageError) {
-      let isCut =
-        parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
-      if isCut { try await storage.truncate(file, to: last.segment.dataEnd) }
-      // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
-      if policy != .never || !last.segment.header.isNeverSynced || isCut {
-        do throws(StorageError) { try await storage.sync(file, .all) } catch {
-          // The next sync of these pages may succeed without having written them: they go to others.
-          try await rewrite(last.segment.path)
-        }
-      }
-    } catch {
-      await storage.close(file)
-      throw error
-    }
-    await storage.close(file)
-  }
-
-  /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
-  /// page cache, and is served from now on.
-  private func mayBeUnsynced(_ segment: Segment) -> Bool {
-    if case .interval = configuration.syncPolicy { return segment.nextOffset > hints.cleanEnd ?? 0 }
-    return false
-  }
-
-  /// Puts a synced copy in the place of a file that cannot be synced itself.
-  private func rewrite(_ path: String) async throws(StorageError) {
-    let temporary = path + ".rewritten"
-    let source = try await storage.open(path, [])
-    do throws(StorageError) {
-      let copy = try await storage.open(temporary, [.write, .create])
-      do throws(StorageError) { try await copyAll(from: source, to: copy, temporary) } catch {
-        await storage.close(copy)
-        throw error
-      }
-      await storage.close(copy)
-      try await storage.rename(temporary, to: path)
-      try await storage.syncDirectory(directory)
-    } catch {
-      await storage.close(source)
-      throw error
-    }
-    await storage.close(source)
-  }
-
-  private func sync(_ path: String) async throws(StorageError) {
-    let file = try await storage.open(path, [])
-    do throws(StorageError) {
-      try await storage.sync(file, .all)
-    } catch {
-      await storage.close(file)
-      throw error
-    }
-    await storage.close(file)
   }
 }

@@ -72,8 +72,8 @@ public struct RecoveryHints: Hashable, Sendable {
 /// is set aside, never removed. The log ends before them all the same: nothing is appended to a segment that was found,
 /// and the next one's base offset voids whatever stands behind the end. (A copy set aside of what is cut, as for other
 /// damage, would keep everything but the bytes that matter; refusing to open would close all partitions for one sector.)
-/// A file whose head cannot be read, with nothing behind it that can, is the exception: nothing at all is known of it, and
-/// recovery refuses.
+/// A file whose head cannot be read, with nothing behind it that can, is the exception, and so is a segment of which nothing
+/// but the head can, where the log would end in it: nothing is known of what was promised there, and recovery refuses.
 struct LogRecovery {
   let storage: any Storage
   let directory: String
@@ -354,7 +354,7 @@ private struct UnsaltedValidator: BatchValidating {
 }
 
 extension PartitionLog {
-  /// Opens the log of `source` in `directory`, creating the directory where there is none, and recovers it.
+  /// Opens the log of `source` in `directory`, which is there, and recovers it.
   /// - Throws: `StorageError` where the device fails; damaged contents are no error but stand in the report.
   public static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,

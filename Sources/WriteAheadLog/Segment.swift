@@ -5,7 +5,7 @@ import Storage
 final class Segment: @unchecked Sendable {
   // Owned by the loop of its log.
 
-  let header: SegmentHeader
+  var header: SegmentHeader
   let path: String
   /// For reading, through the page cache; opened by the first fetch that needs it (see `PartitionLog+Readers`).
   var reader: FileID?

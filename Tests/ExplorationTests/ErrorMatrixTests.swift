@@ -70,6 +70,20 @@ private func options(
     #expect(report.fired > 10 && report.unlisted.isEmpty)
   }
 
+  /// Rows in which the engine was found wrong once: directories whose sync had failed were believed the next time; a log of
+  /// which nothing but the head could be read began anew; a cut was reported by an opening that failed, and by none after it.
+  @Test(arguments: [
+    ("produce", ErrorCell(kind: .syncDirectory, error: .eio, lasting: .once)),
+    ("interval", ErrorCell(kind: .syncDirectory, error: .eio, lasting: .sticky)),
+    ("never-then-always", ErrorCell(kind: .syncDirectory, error: .eio, lasting: .once)),
+    ("never", ErrorCell(kind: .read, error: .eio, lasting: .sticky)),
+    ("truncate-damage", ErrorCell(kind: .read, error: .eio, lasting: .sticky)),
+    ("truncate-damage", ErrorCell(kind: .write, error: .eio, lasting: .once)),
+  ]) func whatWasFoundStaysMended(scenario: String, cell: ErrorCell) throws {
+    let report = try ErrorMatrix(options([scenario], [cell], jobs: 2)).run()
+    #expect(report.verdict == .held && report.fired > 3, "\(report.text.joined(separator: "\n"))")
+  }
+
   @Test(arguments: [
     ("P8", "produce", ErrorCell(kind: .write, error: .short, lasting: .once)),
     ("P2", "interval", ErrorCell(kind: .sync, error: .eio, lasting: .once)),

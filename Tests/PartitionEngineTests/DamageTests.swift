@@ -56,6 +56,31 @@ import WriteAheadLog
     }
   }
 
+  /// The report of a cut may have reached nobody: each opening repeats it, over a compaction of the metadata too, until
+  /// something stands in the place of what was lost.
+  @Test(arguments: [false, true]) func aCutIsReportedUntilSomethingIsAppended(_ rebuilds: Bool) throws {
+    let machine = try Machine(.memory)
+    let configuration = Self.configuration(.truncateAtCorruption)
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<10 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)-end") }
+      try await engine.close()
+    }
+    #expect(Self.flip("message-5-end", on: machine.disk))
+    for life in 0..<4 {
+      if rebuilds, life > 0 { try MirrorTests.harm(MirrorTests.copies[life % 2], .filesDeleted, on: machine.disk) }
+      try machine.boot(seed: UInt64(life + 2)) { storage in
+        let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+        let damage = recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] }
+        #expect(damage == (life < 3 ? [[5, 10]] : []), "life \(life)")
+        if life == 2 { #expect(try await EngineTests.produce(engine, "orders", 0, "new") == 5) }
+        if life == 1 { try await engine.close() }
+      }
+      _ = machine.disk.powerLoss(seed: UInt64(life), profile: .dropUnsynced)
+    }
+  }
+
   /// Under `skip-corrupted` the damaged offsets stay reserved, in every later life.
   @Test(arguments: [5, 9], [true, false])
   func aSkippedMessageStaysReserved(_ victim: Int, _ closes: Bool) throws {

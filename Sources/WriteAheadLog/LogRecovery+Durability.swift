@@ -1,0 +1,129 @@
+import Glibc
+import LogModel
+import Storage
+
+/// Making durable what is about to be served.
+extension LogRecovery {
+  /// Cuts what follows the data of the last segment, and makes what will be served as durable as the policy says.
+  ///
+  /// Nothing is appended to a segment that was found: the next commit begins a new one. A write that the process before
+  /// has left in flight, or that a fenced writer sends yet, may land behind the data here at any time; there it is
+  /// harmless.
+  mutating func settle() async throws(StorageError) {
+    let policy = configuration.syncPolicy
+    if policy != .never {
+      for entry in scanned.dropLast() where !entry.segment.header.isNeverSynced && mayBeUnsynced(entry.segment) {
+        try await sync(entry.segment.path)
+      }
+      try await adoptNeverSynced()
+    }
+    guard let last = scanned.last else { return }
+    let file = try await storage.open(last.segment.path, [.write])
+    do throws(StorageError) {
+      let isCut =
+        parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
+      if isCut { try await storage.truncate(file, to: last.segment.dataEnd) }
+      // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
+      if policy != .never || !last.segment.header.isNeverSynced || isCut {
+        do throws(StorageError) { try await storage.sync(file, .all) } catch {
+          // The next sync of these pages may succeed without having written them: they go to others.
+          guard !last.isUnreadable(from: last.segment.dataEnd) else { throw error }
+          try await rewrite(last.segment)
+          try await storage.syncDirectory(directory)
+        }
+      }
+    } catch {
+      await storage.close(file)
+      throw error
+    }
+    await storage.close(file)
+  }
+
+  /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
+  /// page cache, and is served from now on.
+  private func mayBeUnsynced(_ segment: Segment) -> Bool {
+    if case .interval = configuration.syncPolicy { return segment.nextOffset > hints.cleanEnd ?? 0 }
+    return false
+  }
+
+  /// Makes durable what an engine without syncs has left in the page cache, names included.
+  ///
+  /// A sync of it may have failed in a recovery before this one, of which nobody knows, and then the next one may succeed
+  /// without having written anything. So copies take the place of the files. Their heads say that they have been synced
+  /// only once their names have been, too.
+  private mutating func adoptNeverSynced() async throws(StorageError) {
+    let indices = scanned.indices.filter { scanned[$0].segment.header.isNeverSynced }
+    if indices.isEmpty { return }
+    for index in indices { try await adopt(index) }
+    try await storage.syncDirectory(directory)
+    for index in indices {
+      let segment = scanned[index].segment
+      segment.header.isNeverSynced = false
+      try await writeHead(of: segment)
+    }
+  }
+
+  /// Where there is no room for a copy, or a part cannot be read, the file is synced as it is.
+  private mutating func adopt(_ index: Int) async throws(StorageError) {
+    let segment = scanned[index].segment
+    guard scanned[index].unreadable.isEmpty else { return try await sync(segment.path) }
+    do throws(StorageError) {
+      try await rewrite(segment)
+      scanned[index].size = segment.dataEnd
+    } catch {
+      guard error.isNoSpace else { throw error }
+      do throws(StorageError) { try await storage.unlink(temporary(of: segment)) } catch {}  // nobody reads it
+      try await sync(segment.path)
+    }
+  }
+
+  /// Each of its two copies lies in a sector of its own: a crash leaves either as it was or as it will be.
+  private func writeHead(of segment: Segment) async throws(StorageError) {
+    let head = storage.makeBuffer(capacity: SegmentHeader.size)
+    segment.header.write(into: head.mutableBytes(0..<SegmentHeader.size))
+    let file = try await storage.open(segment.path, [.write])
+    do throws(StorageError) {
+      try await storage.writeWhole(file, segment.path, at: 0, from: head, 0..<SegmentHeader.size)
+      try await storage.sync(file, .all)
+    } catch {
+      await storage.close(file)
+      throw error
+    }
+    await storage.close(file)
+  }
+
+  private func temporary(of segment: Segment) -> String { segment.path + ".rewritten" }
+
+  /// Puts a synced copy of the head and the batches in the place of a segment's file.
+  private func rewrite(_ segment: Segment) async throws(StorageError) {
+    let path = temporary(of: segment)
+    let source = try await storage.open(segment.path, [])
+    do throws(StorageError) {
+      let copy = try await storage.open(path, [.write, .create])
+      do throws(StorageError) {
+        try await self.copy(source, to: copy, path, upTo: segment.dataEnd)
+        try await storage.sync(copy, .all)
+      } catch {
+        await storage.close(copy)
+        throw error
+      }
+      await storage.close(copy)
+      try await storage.rename(path, to: segment.path)
+    } catch {
+      await storage.close(source)
+      throw error
+    }
+    await storage.close(source)
+  }
+
+  private func sync(_ path: String) async throws(StorageError) {
+    let file = try await storage.open(path, [])
+    do throws(StorageError) {
+      try await storage.sync(file, .all)
+    } catch {
+      await storage.close(file)
+      throw error
+    }
+    await storage.close(file)
+  }
+}
