@@ -38,6 +38,7 @@ let package = Package(
   targets: [
     .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
     .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
+    .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
     .target(
       name: "CRawLoops", cSettings: [.define("_GNU_SOURCE")],
@@ -48,6 +49,8 @@ let package = Package(
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
     fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
     room("FaultInjection", ["LogModel", "Storage"]),
+    // Real file systems on loop devices; knows nothing of logs.
+    room("LoopDisks", ["CLoopDisks"]),
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
     room("Verification", ["LogModel"]),
     room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
@@ -61,13 +64,13 @@ let package = Package(
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification"]),
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification", "LoopDisks"]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration", "CProcess",
+        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration", "LoopDisks", "CProcess",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -90,7 +93,8 @@ let package = Package(
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",
-      ["Exploration", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification"]),
+      ["Exploration", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
+        "LoopDisks"]),
     tests(
       "Trials",
       ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects",

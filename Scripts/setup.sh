@@ -53,6 +53,21 @@ install() {
     fail "apt could not install ${packages[*]}; its message stands above."
 }
 
+# What `explore --real` makes its file systems with. Only root may mount, and without them it says what is missing: nothing
+# else needs them, so that a failure is no reason to stop.
+install_mkfs() {
+  local packages=()
+  PATH=$PATH:/usr/sbin:/sbin
+  command -v mkfs.xfs >/dev/null || packages+=(xfsprogs)
+  command -v mkfs.btrfs >/dev/null || packages+=(btrfs-progs)
+  [ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null || return 0
+  say "installing ${packages[*]} by apt: tornlog explore --real, and its tests, compare with real file systems"
+  local run=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends install)
+  "${run[@]}" "${packages[@]}" </dev/null >/dev/null 2>&1 && return
+  { apt-get -qq update && "${run[@]}" "${packages[@]}"; } </dev/null >/dev/null 2>&1 ||
+    say "they could not be installed: those tests are skipped"
+}
+
 check_swift
 cc=$(command -v clang || command -v cc) || fail "no C compiler: a Swift toolchain brings clang; is its usr/bin on the PATH?"
 mapfile -t packages < <(missing_packages)
@@ -61,3 +76,4 @@ if [ "${#packages[@]}" -gt 0 ]; then
   mapfile -t packages < <(missing_packages)
   [ "${#packages[@]}" -eq 0 ] || fail "still missing after the installation: ${packages[*]}"
 fi
+install_mkfs

@@ -6,6 +6,14 @@ import WriteAheadLog
 extension Defect {
   static let streamhouse: [Defect] = [
     Defect(
+      "H2", origin: "Streamhouse",
+      "A torn tail is not cut before the log is reopened for append; the next records are swallowed by the torn one.",
+      showsWhen: "torn tail, restart, append, restart"
+    ) {
+      $0.log.resuming = LastSegmentReopened()
+      $0.log.resynchronizing = LengthsBelieved()
+    },
+    Defect(
       "H11", origin: "Streamhouse",
       "No epoch check at append or at segment commit; the high watermark may go back.",
       showsWhen: "a second writer has taken over and the first goes on: its lease expired, or its lock was removed"

@@ -33,13 +33,13 @@ struct CrashPoint: Sendable {
   let event: Int
   let profile: CrashProfile
   private(set) var pieces: [Piece] = []
-  private let files: [VolatileDisk.File]
+  let files: [VolatileDisk.File]
   private let names: [PathNode?]
-  private let parents: [Int32]
+  let parents: [Int32]
   private let pathHashes: [UInt64]
-  private let store: SectorStore
-  /// Sectors that have never been durable and show that a size came without its data.
-  private var newSectors: [Int: [(piece: Int, first: Int)]] = [:]
+  let store: SectorStore
+  /// By file the units that have never been durable and show that a size came without its data.
+  private(set) var newUnits: [Int: [NewUnit]] = [:]
 
   init(_ disk: VolatileDisk, _ recording: Recording, at event: Int, foreign: ForeignBytes) {
     self.event = event
@@ -53,15 +53,17 @@ struct CrashPoint: Sendable {
     var changes = disk.pendingNames.map { recording.operations[$0.operation] }
     var independent: [DiskOperation] = []
     var order = disk.pendingNames.map(\.at)
-    for flying in disk.inFlight {
+    for (number, flying) in disk.inFlight.enumerated() {
+      // Each at a moment of its own: one may have happened without the other.
+      let moment = event + number
       switch recording.operations[flying.operation] {
       case .write(let file, let offset, let bytes, _):
         let f = Int(file)
         ended[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
-          file.newer[sector, default: []].append(VolatileDisk.Version(at: event, content: content))
+          file.newer[sector, default: []].append(VolatileDisk.Version(at: moment, content: content))
         }
         if offset + bytes.count > ended[f].settledSize {
-          ended[f].sizes.append(VolatileDisk.SizeChange(at: event, size: offset + bytes.count, isTruncation: false))
+          ended[f].sizes.append(VolatileDisk.SizeChange(at: moment, size: offset + bytes.count, isTruncation: false))
         }
       case .truncate(let file, let size):
         ended[Int(file)].sizes.append(VolatileDisk.SizeChange(at: event, size: size, isTruncation: true))
@@ -88,19 +90,13 @@ struct CrashPoint: Sendable {
     for unit in Set(file.newer.keys.map { $0 / perUnit }).sorted() {
       let first = unit * perUnit
       let sectors = first..<first + perUnit
-      var contents = [sectors.map { file.durable($0) }]
-      let moments = Set(sectors.flatMap { (file.newer[$0] ?? []).map(\.at) }).sorted()
-      for moment in moments {
-        contents.append(sectors.map { s in (file.newer[s] ?? []).last { $0.at <= moment }?.content ?? file.durable(s) })
-      }
-      let last = contents[contents.count - 1]
+      var unit = UnitAlternatives(of: sectors, in: file, at: event)
       let isNew = first >= file.extent
-      if isNew && profile.showsForeignBytes { contents.append(sectors.map { foreign.content(file: f, sector: $0) }) }
-      var distinct: [[SectorID]] = []
-      for content in contents where !distinct.contains(content) { distinct.append(content) }
-      guard distinct.count > 1, let newest = distinct.firstIndex(of: last) else { continue }
-      if isNew { newSectors[f, default: []].append((pieces.count, first)) }
-      pieces.append(.sectors(file: f, first: first, contents: distinct, newest: newest))
+      if isNew && profile.showsForeignBytes { unit.add(sectors.map { foreign.content(file: f, sector: $0) }, []) }
+      if isNew && profile.showsUnwrittenSpace { unit.addUnwritten() }
+      guard unit.contents.count > 1, let newest = unit.contents.firstIndex(of: unit.newest) else { continue }
+      if isNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
+      pieces.append(.sectors(file: f, first: first, contents: unit.contents, newest: newest))
     }
   }
 
@@ -191,7 +187,7 @@ extension CrashPoint {
     return sum
   }
 
-  private func resolved(_ choice: [UInt8]) -> (files: [VolatileDisk.File], names: [PathNode?], sizes: [Int]) {
+  func resolved(_ choice: [UInt8]) -> (files: [VolatileDisk.File], names: [PathNode?], sizes: [Int]) {
     var files = files
     var names = names
     var sizes = files.map(\.durableSize)
@@ -237,14 +233,15 @@ extension CrashPoint {
     }
     var size = picked == 0 ? files[f].durableSize : changes[picked - 1].size
     guard profile.sizes == .afterData, size > files[f].durableSize else { return size }
-    for (piece, first) in newSectors[f] ?? [] where Int(choice[piece]) != pieces[piece].newest {
-      size = min(size, max(files[f].durableSize, first * SectorStore.size))
+    let moment = changes[picked - 1].at
+    for unit in newUnits[f] ?? [] where !unit.isComplete(Int(choice[unit.piece]), for: moment) {
+      size = min(size, max(files[f].durableSize, unit.first * SectorStore.size))
     }
     return size
   }
 
   /// Paths that stand, parents first; what has lost its directory is gone with it.
-  private func reachable(_ names: inout [PathNode?]) -> [Int32] {
+  func reachable(_ names: inout [PathNode?]) -> [Int32] {
     var found: [Int32] = []
     for path in 1..<max(1, names.count) where names[path] != nil {
       let parent = Int(parents[path])

@@ -10,12 +10,16 @@ import Storage
 /// 2. What a completed durable write, or a completed sync, covers is kept. A sync covers what had completed when it was
 ///    submitted (`man 2 fsync`); a durable write covers its own bytes and the size that makes them reachable
 ///    (`RWF_DSYNC`, `man 2 pwritev2`).
-/// 3. An operation in flight has happened, or not, or in part: a write by `unit`.
+/// 3. An operation in flight has happened, or not, or in part: a write by `unit`; and each of several whatever became of
+///    the others.
 /// 4. Of several writes to one unit that are not covered, any may be the one that stands: submission is no order of
 ///    persistence (`man 2 io_uring_enter`).
 /// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that splits
 ///    it would accuse sound engines).
 /// 6. Bytes beyond the size that was kept are gone.
+///
+/// `explore --real` holds those of ext4, xfs and btrfs against the file systems themselves (`RealComparison`): what a
+/// profile forbids and the storage does is found; what it permits and the storage never does is not.
 ///
 /// | profile        | unit | not-synced data in new space reads as | size                | names           | a full sync also covers      |
 /// |----------------|------|---------------------------------------|---------------------|-----------------|------------------------------|
@@ -23,7 +27,7 @@ import Storage
 /// | `raw-512`      | 512  | what stood there                      | at once             | at once         | -                            |
 /// | `btrfs`        | 4096 | not reached by the size               | after its data      | in order        | the file's own names         |
 /// | `xfs`          | 512  | not reached by the size               | after its data      | in order        | every name change before it  |
-/// | `ext4-ordered` | 512  | not reached by the size               | after its data      | in order        | every name change before it  |
+/// | `ext4-ordered` | 512  | not reached by the size, or zeros     | after its data      | in order        | every name change before it  |
 /// | `ext4-writeback`| 512 | zeros or foreign bytes                | independent         | in order        | every name change before it  |
 /// | `posix-minimal`| 512  | zeros or foreign bytes                | independent         | each by itself  | -                            |
 public struct CrashProfile: Hashable, Sendable {
@@ -31,7 +35,9 @@ public struct CrashProfile: Hashable, Sendable {
   public enum SizeRule: String, Hashable, Sendable {
     /// A new size is there when the operation has completed, whatever became of its data.
     case immediate
-    /// The new size is only there where all the new data below it are.
+    /// The new size is only there where the new data below it are, at least as new as they were when it became the size:
+    /// what was written over them since may be missing, since pages are written back as they are found, and again when
+    /// they are dirty again.
     case afterData
     /// Size and data persist without regard to each other.
     case independent
@@ -62,6 +68,9 @@ public struct CrashProfile: Hashable, Sendable {
   public var unit: Int
   /// Whether space that was never made durable may show foreign bytes where its data was lost and its size was not.
   public var showsForeignBytes: Bool
+  /// Whether new space may be there that is allocated and not written yet, and reads as zeros below a size that comes
+  /// after its data otherwise.
+  public var showsUnwrittenSpace = false
   public var sizes: SizeRule
   public var names: NameRule
   public var syncReach: SyncReach
@@ -78,7 +87,8 @@ public struct CrashProfile: Hashable, Sendable {
     name: "raw-512", unit: 512, showsForeignBytes: false, sizes: .immediate, names: .immediate, syncReach: .file,
     source: "T13 ACS-4, FLUSH CACHE EXT: only flushed sectors are promised, in no order")
   /// Copy on write: a block of 4096 bytes is the old or the new one, its checksum says which; metadata by transaction.
-  /// A file's fsync writes the log tree: the inode and the names that point to it.
+  /// A file's fsync writes the log tree: the inode and the names that point to it; a directory's, the names in it. That
+  /// it does not reach those of another directory, `explore --real` has shown.
   public static let btrfs = CrashProfile(
     name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .ownNames,
     source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent); Documentation/filesystems/btrfs")
@@ -88,9 +98,12 @@ public struct CrashProfile: Hashable, Sendable {
     name: "xfs", unit: 512, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .everyName,
     source: "kernel fs/xfs/xfs_aops.c (xfs_setfilesize), Documentation/filesystems/xfs/xfs-delayed-logging-design.rst")
   /// data=ordered: "all data are forced directly out to the main file system prior to its metadata being committed to
-  /// the journal"; fsync commits the running transaction.
+  /// the journal"; fsync commits the running transaction. But blocks that delayed allocation gives out are *unwritten* at
+  /// first (dioread_nolock, the default since Linux 5.6), the size grows when they are given out (mpage_map_and_submit_extent
+  /// in fs/ext4/inode.c), and the journal does not wait for their data: until these have been written they read as zeros.
+  /// `explore --real` has shown it.
   public static let ext4Ordered = CrashProfile(
-    name: "ext4-ordered", unit: 512, showsForeignBytes: false, sizes: .afterData, names: .ordered,
+    name: "ext4-ordered", unit: 512, showsForeignBytes: false, showsUnwrittenSpace: true, sizes: .afterData, names: .ordered,
     syncReach: .everyName, source: "kernel Documentation/admin-guide/ext4.rst, data=ordered; fs/ext4/fsync.c")
   /// data=writeback: "data ordering is not preserved, data may be written into the main file system after its metadata
   /// has been committed to the journal": blocks show what stood there before.
@@ -102,6 +115,9 @@ public struct CrashProfile: Hashable, Sendable {
     name: "posix-minimal", unit: 512, showsForeignBytes: true, sizes: .independent, names: .independent,
     syncReach: .file,
     source: "POSIX.1-2024 fsync; man 2 fsync; Pillai et al., All File Systems Are Not Created Equal, OSDI 2014")
+
+  /// Whether a sync of one directory makes all changes of names durable that came before it, in other directories too.
+  var ordersDirectorySyncs: Bool { names == .ordered && syncReach == .everyName }
 
   /// What the lives after a crash, in which nothing is ever in flight, can tell of the profile.
   var promises: UInt64 { stableHash("\(names) \(syncReach) \(sizes == .immediate)") }

@@ -1,4 +1,5 @@
 import LogModel
+import LoopDisks
 import PartitionEngine
 import Storage
 import Verification
@@ -84,9 +85,13 @@ public struct ExplorationWorkload: Hashable, Sendable {
     return recorder.recording
   }
 
-  private struct Failure: Sendable { var text: String? }
+  struct Failure: Sendable { var text: String? }
 
-  private func live(_ storage: any Storage, _ recorder: DiskRecorder, _ parts: EngineParts) async -> Failure {
+  /// - Parameter atEnd: called when the last answer has come; after it the engine is closed. Without it the machine is
+  ///   left as it is.
+  func live(
+    _ storage: any Storage, _ recorder: DiskRecorder, _ parts: EngineParts, atEnd: (@Sendable () -> Void)? = nil
+  ) async -> Failure {
     do throws(EngineError) {
       let (engine, _) = try await PartitionEngine.open(storage, configuration(preallocates: true), parts: parts)
       recorder.note(.opened)
@@ -97,6 +102,11 @@ public struct ExplorationWorkload: Hashable, Sendable {
         await produce(engine, part * requests / 2..<(part + 1) * requests / 2, recorder)
         guard commitsOffsets else { continue }
         for partition in 0..<partitions { try await commit(engine, partition, recorder) }
+      }
+      if let atEnd {
+        recorder.stop()
+        atEnd()
+        try await engine.close()
       }
       return Failure()
     } catch {
@@ -180,6 +190,8 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case noSources(String)
   /// A case of the error matrix, or a schedule, that cannot be read.
   case unknownCase(String)
+  /// There is no real disk to compare with.
+  case disk(LoopDiskError)
 
   public var description: String {
     switch self {
@@ -193,6 +205,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
       "there is no persistence profile `\(name)`; one of \(CrashProfile.all.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):
       "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
+    case .disk(let error): "\(error)"
     case .unknownCase(let text): "`\(text)` is no case: copy the line that the report prints"
     }
   }

@@ -39,7 +39,7 @@ final class LifeAfterCrash: @unchecked Sendable {
   private let response = FetchResponse(capacity: 64 << 10)
   private let contents: [MessageContent]
   private var loop = EventLoop(simulatedWithSeed: 0)
-  private var transcript = Transcript(isKept: false)
+  private(set) var transcript = Transcript(isKept: false)
   /// Second lives by the content that they found: the engine is a function of its disk.
   private var secondLives: [UInt64: SecondLife] = [:]
 
@@ -127,7 +127,9 @@ final class LifeAfterCrash: @unchecked Sendable {
       loop = EventLoop(simulatedWithSeed: seed, startingAt: clock(restart))
     }
     storage.boot(loop, bootID: UInt32(restart + boots))
-    let (ending, opened) = loop.run(limit: .seconds(3600)) { [self] in await body(restart) }
+    let (ending, opened) = loop.run(limit: .seconds(3600)) { [self] in
+      await body(restart, on: storage) { storage.kill() }
+    }
     storage.kill()
     if ending != .finished || storage.isExhausted {
       transcript.hung(restart, ending == .finished ? "operations without end" : "\(ending)")
@@ -136,12 +138,26 @@ final class LifeAfterCrash: @unchecked Sendable {
     return opened ?? false
   }
 
-  private func body(_ restart: Int) async -> Bool {
+  /// Begins a transcript with everything in it, for lives on machines that are not `storage`.
+  func keepTranscript() { transcript = Transcript(isKept: true) }
+
+  /// A life on a machine that is not `storage`, with a loop on the machine's clock.
+  /// - Parameters:
+  ///   - limit: of the time that it may take.
+  ///   - crash: the power goes; what the engine does to the machine afterwards nobody sees.
+  /// - Returns: false where the engine did not open.
+  func live(_ restart: Int, on machine: any Storage, limit: Duration, crash: @escaping @Sendable () -> Void) -> Bool {
+    let (ending, opened) = machine.loop.run(limit: limit) { [self] in await body(restart, on: machine, crash: crash) }
+    if ending != .finished { transcript.hung(restart, "\(ending)") }
+    return opened ?? false
+  }
+
+  private func body(_ restart: Int, on machine: any Storage, crash: @Sendable () -> Void) async -> Bool {
     let engine: PartitionEngine
     let recovery: EngineRecovery
     do throws(EngineError) {
       (engine, recovery) = try await PartitionEngine.open(
-        subject.layer(storage), subject.workload.configuration(preallocates: false), parts: subject.parts())
+        subject.layer(machine), subject.workload.configuration(preallocates: false), parts: subject.parts())
     } catch {
       transcript.refused(restart, "\(error)")
       return false
@@ -149,7 +165,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     transcript.opened(restart)
     await look(engine, recovery)
     if restart == 1 { await append(engine) }
-    storage.kill()
+    crash()
     // Ends the engine's tasks: the machine is dead, and nothing reaches the disk.
     do throws(EngineError) { try await engine.close() } catch {}
     return true

@@ -272,7 +272,7 @@ struct StateJudge: Sendable {
     appendedSequence = workload.appendedSequence
   }
 
-  private static func delays(_ recording: Recording) -> [Duration] {
+  static func delays(_ recording: Recording) -> [Duration] {
     var submitted: [Int: Instant] = [:]
     var longest = Duration.zero
     var delays = [Duration.zero]

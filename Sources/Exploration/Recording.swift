@@ -68,6 +68,9 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   private(set) var recording: Recording
   private var isStopped = false
+  /// Told how many events there are, at each of them: of a submission before the operation goes on, of a completion when
+  /// it has come back.
+  var onEvent: ((Int) -> Void)?
   private var visible: [Int32: PathNode] = [:]
   private var fileOf: [FileID: Int32] = [:]
 
@@ -80,7 +83,12 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   /// Adds to what the recording knows beside events.
   func add<Value>(_ body: (inout Recording) -> Value) -> Value { body(&recording) }
 
-  func note(_ fact: RecordedFact) { recording.events.append(RecordedEvent(time: loop.now, what: .fact(fact))) }
+  func note(_ fact: RecordedFact) { add(.fact(fact)) }
+
+  private func add(_ what: RecordedEvent.What) {
+    recording.events.append(RecordedEvent(time: loop.now, what: what))
+    onEvent?(recording.events.count)
+  }
 
   /// What passes from now on is not recorded: the machine is dead.
   func stop() { isStopped = true }
@@ -89,14 +97,13 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
     if isStopped { return -1 }
     recording.operations.append(operation)
     let number = recording.operations.count - 1
-    recording.events.append(RecordedEvent(time: loop.now, what: .submitted(number)))
+    add(.submitted(number))
     return number
   }
 
   private func complete(_ number: Int, succeeded: Bool = true, taken: Int = 0) {
     if number < 0 || isStopped { return }
-    recording.events.append(
-      RecordedEvent(time: loop.now, what: .completed(number, succeeded: succeeded, taken: taken)))
+    add(.completed(number, succeeded: succeeded, taken: taken))
   }
 
   override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {

@@ -26,7 +26,7 @@ extension StateStorage {
     let place = number(path)
     reads.node(place)
     guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
-    if profile.names == .ordered { durable = visible } else {
+    if profile.ordersDirectorySyncs { durable = visible } else {
       for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
     }
   }

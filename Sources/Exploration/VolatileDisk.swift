@@ -101,7 +101,7 @@ struct VolatileDisk: Sendable {
         cover(namesBefore: submittedAt, recording) { $0.concerns(file, names) }
       }
     case .syncDirectory(let path):
-      if profile.names == .ordered { cover(namesBefore: submittedAt, recording) { _ in true } } else {
+      if profile.ordersDirectorySyncs { cover(namesBefore: submittedAt, recording) { _ in true } } else {
         let parents = recording.table.parents
         cover(namesBefore: submittedAt, recording) { $0.paths.contains { parents[Int($0)] == path } }
       }

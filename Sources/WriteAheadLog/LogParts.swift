@@ -9,6 +9,8 @@ public struct LogParts: Sendable {
   public var watermarks: any WatermarkRestoring
   public var planner: any FetchPlanning
   public var handover: any RecoveredTailHandling
+  public var resynchronizing: any BatchResynchronizing
+  public var resuming: any AppendResuming
   public var fencing: any CommitFencing
   public var failedCommits: any FailedCommitHandling
   public var answering: any CommitAnswering
@@ -17,7 +19,9 @@ public struct LogParts: Sendable {
   public init(
     validator: any BatchValidating = ChecksumValidator(), stepper: any BatchStepping = LengthStepper(),
     watermarks: any WatermarkRestoring = ScannedWatermarks(), planner: any FetchPlanning = IndexedFetchPlanner(),
-    handover: any RecoveredTailHandling = LeaveTailInPlace(), fencing: any CommitFencing = FenceChecked(),
+    handover: any RecoveredTailHandling = LeaveTailInPlace(),
+    resynchronizing: any BatchResynchronizing = NextAlignedPosition(), resuming: any AppendResuming = ResumeInNewSegment(),
+    fencing: any CommitFencing = FenceChecked(),
     failedCommits: any FailedCommitHandling = SealAndTell(), answering: any CommitAnswering = AnswerWhatWasWritten(),
     coverage: any SyncCoverage = CoveredAtSubmission()
   ) {
@@ -26,6 +30,8 @@ public struct LogParts: Sendable {
     self.watermarks = watermarks
     self.planner = planner
     self.handover = handover
+    self.resynchronizing = resynchronizing
+    self.resuming = resuming
     self.fencing = fencing
     self.failedCommits = failedCommits
     self.answering = answering

@@ -20,7 +20,8 @@ extension LogRecovery {
     guard let last = scanned.last else { return }
     let file = try await storage.open(last.segment.path, [.write])
     do throws(StorageError) {
-      let isCut = last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
+      let isCut =
+        parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
       if isCut { try await storage.truncate(file, to: last.segment.dataEnd) }
       // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
       if policy != .never || !last.segment.header.isNeverSynced || isCut {

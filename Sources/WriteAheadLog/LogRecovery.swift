@@ -369,6 +369,7 @@ extension PartitionLog {
     let log = PartitionLog(
       source: source, directory: directory, configuration: configuration, storage: storage, parts: parts,
       fence: fence, recovered: recovered)
+    try await log.resumeAppends()
     if parts.handover.requeuesRecoveredBatches { try await log.requeueActiveSegment() }
     log.start()
     return (log, recovery.report)

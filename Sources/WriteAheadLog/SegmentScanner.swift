@@ -54,7 +54,7 @@ struct SegmentScanner {
       // Look for the next magic within what is loaded.
       let begin = Int(at - start)
       let last = filled - BatchHeader.size
-      var here = begin + 8
+      var here = begin + parts.resynchronizing.distance(past: header(at: at))
       let base = UnsafeRawPointer(window.base)
       if blank { blank = base.load(fromByteOffset: begin, as: UInt64.self) == 0 }
       while here <= last {

@@ -50,6 +50,7 @@ struct ExploreCommand: ParsableCommand {
   @Option(help: "Threads.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
   @OptionGroup var searches: ExploreSearches
+  @OptionGroup var real: ExploreReal
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
@@ -57,6 +58,8 @@ struct ExploreCommand: ParsableCommand {
   var verbose = false
 
   func run() throws {
+    if real.isAsked { return try compareWithReal() }
+    guard real.strays.isEmpty else { throw ValidationError("\(real.strays.joined(separator: ", ")): of --real only") }
     if searches.errors || searches.schedules {
       guard paths.isEmpty, expression == nil, tags.isEmpty else {
         throw ValidationError("--errors and --schedules bring scenarios of their own (--scenario NAME): no PATH, -k or -t")
@@ -83,9 +86,9 @@ struct ExploreCommand: ParsableCommand {
 
   private func exploreReference() throws {
     let (bound, statesPerPoint, samples) = (bound ?? 3, statesPerPoint ?? 4096, samples ?? 64)
-    let (sync, depth, seed) = (sync ?? "always", depth ?? 1, seed ?? 1)
+    let (depth, seed) = (depth ?? 1, seed ?? 1)
     var options = ExplorationOptions()
-    guard let policy = SyncPolicy(sync) else { throw ValidationError("--sync \(sync): always, interval(100ms) or never") }
+    let policy = try chosenPolicy()
     guard (1...8).contains(bound), statesPerPoint > 0, samples >= 0, jobs > 0 else {
       throw ValidationError("--bound 1 to 8, --states-per-point, --samples and --jobs positive")
     }
@@ -97,10 +100,7 @@ struct ExploreCommand: ParsableCommand {
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
     options.calibration = max(0, calibrate ?? 0)
     options.comparesReadSets = !noReadSets
-    if let defect {
-      guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
-      options.defect = found
-    }
+    options.defect = try chosenDefect()
     do throws(ExplorationError) {
       options.profiles = try Self.profiles(profiles)
       let exploration = try Exploration(options)
@@ -115,14 +115,46 @@ struct ExploreCommand: ParsableCommand {
     }
   }
 
+  private func chosenDefect() throws -> Defect? {
+    guard let defect else { return nil }
+    guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
+    return found
+  }
+
+  private func chosenPolicy() throws -> SyncPolicy {
+    let sync = sync ?? "always"
+    guard let policy = SyncPolicy(sync) else { throw ValidationError("--sync \(sync): always, interval(100ms) or never") }
+    return policy
+  }
+
+  /// The profiles against the file systems that they speak of.
+  private func compareWithReal() throws {
+    let strays = [
+      ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference),
+      ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
+      ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
+      ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+    ].filter(\.1).map(\.0)
+    guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }
+    guard profiles.count < 2, profiles != ["all"] else { throw ValidationError("--real: one --profile, or none") }
+    var workload = ExplorationWorkload.reference
+    workload.syncPolicy = try chosenPolicy()
+    do {
+      let profile = profiles.isEmpty ? nil : try Self.profiles(profiles).first
+      let found = try real.run(
+        workload: workload, profile: profile, defect: try chosenDefect(), seed: seed ?? 1, note: { note($0) })
+      write(found.result.text, json: found.result.json)
+      if found.isInterrupted { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
+      finish(found.result.verdict)
+    } catch let error as ExplorationError {
+      fail("\(error)", error.exitCode)
+    }
+  }
+
   /// The searches that are not over crash states.
   private func search() throws {
     guard jobs > 0 else { throw ValidationError("--jobs \(jobs): 1 or more") }
-    var wrong: Defect?
-    if let defect {
-      guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
-      wrong = found
-    }
+    let wrong = try chosenDefect()
     do {
       guard let found = try searches.run(defect: wrong, jobs: jobs, seed: seed ?? 1, note: { note($0) }) else { return }
       write(found.text, json: found.json)

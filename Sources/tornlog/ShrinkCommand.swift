@@ -147,7 +147,7 @@ extension ExplorationError {
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
     case .nothingToShrink: ExitStatus.unknown
     case .unknownCase: ExitStatus.usage
-    case .noSources: ExitStatus.unavailable
+    case .noSources, .disk: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
     }
   }

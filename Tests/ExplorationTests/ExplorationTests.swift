@@ -54,6 +54,14 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     #expect(try Exploration(options(.raw512, defect: id)).run().verdict == .violated)
   }
 
+  /// A torn record needs a sector that is there and one that is not; where a unit holds all of it, nothing is ever torn.
+  @Test func aTornRecordThatSwallowsTheNextIsFoundWhereRecordsAreTorn() throws {
+    let report = try Exploration(options(.raw4k, .raw512, defect: "H2")).run()
+    #expect(report.findings.allSatisfy { $0.profile == .raw512 })
+    let loss = try #require(report.findings.first { $0.violation.check == .noAcknowledgedLoss })
+    #expect(loss.violation.detail.contains("65536"), "what is lost was appended after the first restart: \(loss.violation.detail)")
+  }
+
   @Test func staleRecordsAreFoundWhereForeignBytesCanBeSeen() throws {
     let report = try Exploration(options(messages: 60, .ext4Ordered, .ext4Writeback, defect: "P3")).run()
     #expect(!report.findings.isEmpty)

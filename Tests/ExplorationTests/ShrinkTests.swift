@@ -19,7 +19,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   var testDescription: String { id }
 
   static let all = [
-    Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H3", check: .recoveryCompletes),
+    Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H2", check: .noAcknowledgedLoss), Specimen(id: "H3", check: .recoveryCompletes),
     Specimen(id: "R1", check: .noAcknowledgedLoss), Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
     Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
     Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
@@ -65,7 +65,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
 
   /// Where the defect changes nothing but the recovery, the recording is the sound engine's, and the same state can be
   /// put before it.
-  @Test(arguments: ["A4", "C8", "H3"]) func withTheDefectSwitchedOffTheSameStateIsHeld(id: String) throws {
+  @Test(arguments: ["A4", "C8", "H2", "H3"]) func withTheDefectSwitchedOffTheSameStateIsHeld(id: String) throws {
     let specimen = try #require(Specimen.all.first { $0.id == id })
     var state = try specimen.found(seed: 1)
     #expect(try StateReplay(state).verdict == .violated)

@@ -1,0 +1,61 @@
+#include "cloopdisks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+int tl_private_mounts(void) {
+  if (unshare(CLONE_NEWNS) != 0) return -errno;
+  return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? 0 : -errno;
+}
+
+int tl_memory_file(const char *name) {
+  int file = memfd_create(name, MFD_CLOEXEC);
+  return file >= 0 ? file : -errno;
+}
+
+int tl_loop_attach(int file, char *path, int capacity) {
+  int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+  if (control < 0) return -errno;
+  int result = -EBUSY;
+  // Somebody else may take the free device first.
+  for (int tries = 0; tries < 64 && result == -EBUSY; tries++) {
+    int number = ioctl(control, LOOP_CTL_GET_FREE);
+    if (number < 0) {
+      result = -errno;
+      break;
+    }
+    snprintf(path, capacity, "/dev/loop%d", number);
+    int device = open(path, O_RDWR | O_CLOEXEC);
+    if (device < 0) {
+      result = -errno;
+      break;
+    }
+    struct loop_config config;
+    memset(&config, 0, sizeof config);
+    config.fd = file;
+    config.info.lo_flags = LO_FLAGS_AUTOCLEAR;
+    if (ioctl(device, LOOP_CONFIGURE, &config) == 0) {
+      result = device;
+    } else {
+      result = -errno;
+      close(device);
+    }
+  }
+  close(control);
+  return result;
+}
+
+int tl_clone(int from, int to) { return ioctl(to, FICLONE, from) == 0 ? 0 : -errno; }
+
+int tl_commit(int file) { return syncfs(file) == 0 ? 0 : -errno; }
+
+int tl_start_writeback(int file) { return sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE) == 0 ? 0 : -errno; }
