@@ -315,7 +315,8 @@ final class Journal: @unchecked Sendable {
       let slot = PartitionSlot(Int(row.partition))
       switch Kind(rawValue: kind) {
       case .create:
-        history.create(TopicPartition(topic, PartitionID(Int(row.partition))), outcome, at: max(submitted, answered))
+        history.create(
+          TopicPartition(topic, PartitionID(Int(row.partition))), outcome, submittedAt: submitted, at: max(submitted, answered))
       case .produce:
         let operation = history.submit(
           slot, producer: Int(row.producer), firstSequence: Int(row.value), count: Int(row.count), at: submitted)

@@ -9,7 +9,8 @@ import WriteAheadLog
 struct Life: Sendable {
   /// What a life is doing, for triggers and in the trace.
   static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close"]
-  /// Times that an engine is opened again where a fault has kept it from opening, before the fault is lifted.
+  /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
+  /// lifted.
   static let openings = 3
 
   static let group = "tornlog"
@@ -97,19 +98,36 @@ struct Life: Sendable {
     }
   }
 
-  /// Creates the topic. An error is the engine's: the trial goes on without one.
+  /// Creates the topic. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
+  /// fault is lifted in the end. Any other error is the engine's: the trial goes on without a topic.
   func createTopic(_ engine: PartitionEngine) async {
     begin("create")
     journal.stage = .harness
     let rows = (0..<spec.partitions).map { journal.create(PartitionID($0), at: loop.now) }
-    var outcome = Verification.Outcome.acknowledged
     journal.stage = .producing
-    do throws(EngineError) {
-      try await engine.createTopic(spec.topic, partitions: spec.partitions)
-    } catch {
-      outcome = error.isCertainFailure ? .failed : .indeterminate
+    var outcome = Verification.Outcome.failed
+    for attempt in 1... {
+      let fired = faults.firings
+      outcome = await createOnce(engine, after: outcome)
+      guard outcome != .acknowledged, faults.firings > fired else { break }
+      if attempt >= Self.openings { faults.lift() }
     }
     for row in rows { journal.answer(row, outcome, at: loop.now) }
+  }
+
+  /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then may
+  ///   have happened, however this one ends.
+  private func createOnce(
+    _ engine: PartitionEngine, after earlier: Verification.Outcome
+  ) async -> Verification.Outcome {
+    do throws(EngineError) {
+      try await engine.createTopic(spec.topic, partitions: spec.partitions)
+      return .acknowledged
+    } catch {
+      // It says that what may have happened has happened.
+      if case .topicExists(_, spec.partitions) = error, earlier == .indeterminate { return .acknowledged }
+      return error.isCertainFailure ? earlier : .indeterminate
+    }
   }
 
   func produce(_ workload: Workload, _ engine: PartitionEngine, answered: @escaping @Sendable (Int) -> Void) async {

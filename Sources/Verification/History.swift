@@ -83,6 +83,8 @@ public struct Damage: Hashable, Sendable, Codable {
 public struct Creation: Hashable, Sendable, Codable {
   public var partition: TopicPartition
   public var outcome: Outcome
+  /// Nil where nobody said: then it may have been asked for at any time of its incarnation.
+  public var submittedAt: Instant?
   public var answeredAt: Instant
   public var incarnation: Int
 }
@@ -127,11 +129,12 @@ public struct History: Sendable {
   /// Records that a partition was asked for; every partition once, before its first use.
   @discardableResult
   public mutating func create(
-    _ partition: TopicPartition, _ outcome: Outcome = .acknowledged, at instant: Instant
+    _ partition: TopicPartition, _ outcome: Outcome = .acknowledged, submittedAt: Instant? = nil, at instant: Instant
   ) -> PartitionSlot {
     precondition(!creations.contains { $0.partition == partition }, "\(partition) is recorded twice")
     creations.append(
-      Creation(partition: partition, outcome: outcome, answeredAt: instant, incarnation: incarnation))
+      Creation(
+        partition: partition, outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
     return PartitionSlot(creations.count - 1)
   }
 

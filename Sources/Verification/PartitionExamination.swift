@@ -44,6 +44,9 @@ struct PartitionExamination {
   var claims: Watermarks? { look.after ?? look.before }
   /// Consumption came to some end: what it has not returned, it does not return.
   var isEnded: Bool { isFinished && (look.end != nil || !isRegistered) }
+  /// It was never created, as far as anybody was told, and is not there: nobody can consume it. Whether it had to be
+  /// created is another check's business.
+  var isNoPartition: Bool { !isRegistered && history.creations[partition.slot].outcome != .acknowledged }
 
   init(
     _ history: History, _ observation: Observation, _ contract: Contract, _ partition: PartitionHistory,
