@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash
+    case create, produce, commit, opened, crash, close
   }
 
   struct Row {
@@ -243,6 +243,8 @@ final class Journal: @unchecked Sendable {
     answered()
   }
 
+  func close(at time: Instant) -> Int { add(.close, Row(submittedAt: time.nanoseconds)) }
+
   /// Ends a life, with what its device delayed.
   func crash(_ kind: CrashKind, at time: Instant) {
     _ = add(
@@ -328,6 +330,8 @@ final class Journal: @unchecked Sendable {
       case .commit:
         history.commit(group: group, slot, offset: Offset(row.value), outcome, at: max(submitted, answered))
       case .opened: history.opened(at: submitted)
+      // Without an answer it was cut off, by what is written down elsewhere.
+      case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }
       case .crash: 
         history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))
       case .unused, nil: break

@@ -178,7 +178,17 @@ struct Life: Sendable {
     return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery)
   }
 
-  /// Ends the life in order.
+  /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from an
+  /// orderly close is owed.
+  /// - Returns: what the reader should know of a close that failed.
+  func end(_ engine: PartitionEngine) async -> [String] {
+    let row = journal.close(at: loop.now)
+    let failures = await close(engine)
+    journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
+    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
+    return failures
+  }
+
   /// - Returns: what the reader should know of a close that failed.
   func close(_ engine: PartitionEngine) async -> [String] {
     begin("close")

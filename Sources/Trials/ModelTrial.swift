@@ -83,7 +83,6 @@ struct ModelTrial {
   }
 
   private func live(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) async {
-    let journal = life.journal
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
     case .opened(let first, let recovery, let seconds, _):
@@ -121,8 +120,7 @@ struct ModelTrial {
       }
       if notes.crashed { return }
       if spec.crash == .none || life.number == 2 {
-        notes.reply.notices += await life.close(engine)
-        journal.crash(.none, at: life.storage.loop.now)
+        notes.reply.notices += await life.end(engine)
       } else {
         crash(life, disk, notes)
       }

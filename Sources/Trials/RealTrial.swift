@@ -169,8 +169,7 @@ struct RealTrial {
           return
         }
         if spec.crash == .none || life.number == 2 {
-          notes.reply.notices += await life.close(serving)
-          journal.crash(.none, at: rig.loop.now)
+          notes.reply.notices += await life.end(serving)
           keep(notes.look, notes)
         } else {
           crash(rig, journal, notes, inFlight: false)

@@ -89,6 +89,15 @@ public struct Creation: Hashable, Sendable, Codable {
   public var incarnation: Int
 }
 
+/// An engine that was asked to close.
+public struct Closing: Hashable, Sendable, Codable {
+  /// Refused, it has not closed in order: what the crash that follows is, the recorder says.
+  public var outcome: Outcome
+  public var submittedAt: Instant
+  public var answeredAt: Instant
+  public var incarnation: Int
+}
+
 /// An offset that a consumer group committed.
 public struct OffsetCommit: Hashable, Sendable, Codable {
   public var group: String
@@ -111,6 +120,7 @@ public struct History: Sendable {
   public private(set) var creations: [Creation] = []
   public private(set) var commits: [OffsetCommit] = []
   public private(set) var trims: [Trim] = []
+  public private(set) var closings: [Closing] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
 
@@ -191,6 +201,12 @@ public struct History: Sendable {
       OffsetCommit(
         group: group, partition: partition, offset: offset, outcome: outcome, answeredAt: instant,
         incarnation: incarnation))
+  }
+
+  /// Records what the running incarnation's engine answered when it was asked to close.
+  public mutating func close(_ outcome: Outcome, submittedAt: Instant, at instant: Instant) {
+    closings.append(
+      Closing(outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
   }
 
   public mutating func trim(_ partition: PartitionSlot, before offset: Offset) {

@@ -54,6 +54,13 @@ public struct Refusals: Hashable, Sendable {
       || excuses(creation.incarnation, creation.submittedAt ?? Instant(nanoseconds: .min), creation.answeredAt)
   }
 
+  /// Whether the engine had reason not to close in order: what was refused at any time of the same incarnation may have left
+  /// it with what it can no longer make durable.
+  func excuses(_ closing: Closing) -> Bool {
+    whole.contains(closing.incarnation)
+      || excuses(closing.incarnation, Instant(nanoseconds: .min), closing.answeredAt)
+  }
+
   private func excuses(_ incarnation: Int, _ from: Instant, _ to: Instant) -> Bool {
     Self.count(refused[incarnation], from, to) > 0 || Self.count(interrupted[incarnation], from, to) >= Self.patience
   }

@@ -58,4 +58,59 @@ import Verification
       #expect(Self.violated(reply).contains(.sendsAccepted) == (messages > 0))
     }
   }
+
+  // MARK: Closing
+
+  /// A close that a fault refused counted as an orderly one: it testified for what had been acknowledged, and a report was
+  /// demanded that no log can give.
+  @Test func aCloseThatAFaultHasRefusedIsNoOrderlyClose() throws {
+    let (reply, history) = try run(
+      [FaultSpec(kind: "read-only", parameters: ["phase": "close"]), bitFlip], messages: 10)
+    #expect(history.closings.map(\.outcome) == [.indeterminate, .acknowledged, .acknowledged])
+    #expect(history.crashes.map(\.kind) == [.processKill, .none, .none])
+    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+    #expect(reply.judgement?[.closesInOrder]?.verdict == .held)
+  }
+
+  /// The last batch is owed a report after an orderly close, and is owed one still.
+  @Test func anOrderlyCloseTestifiesAsEver() throws {
+    let (reply, history) = try run([bitFlip], messages: 10)
+    #expect(history.closings.map(\.outcome) == [.acknowledged, .acknowledged, .acknowledged])
+    #expect(history.crashes.map(\.kind) == [.none, .none, .none])
+    #expect(reply.judgement?.verdict == .held)
+  }
+
+  @Test func aCloseThatNoFaultHasRefusedIsTheEngines() throws {
+    for faults in [[], [bitFlip]] {
+      let (reply, history) = try run(faults) { phase, call in phase == "close" && call.kind != .read }
+      #expect(history.closings.first?.outcome == .indeterminate)
+      #expect(Self.violated(reply) == [.closesInOrder], "\(String(describing: reply.judgement?.checks))")
+    }
+  }
+
+  /// What was acknowledged is owed after a refused close as after a kill.
+  @Test(arguments: ["always", "interval(100ms)", "never"])
+  func aRefusedCloseLosesNothing(sync: String) throws {
+    var history = History(seed: 1)
+    let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
+    history.opened(at: Instant(nanoseconds: 1))
+    let number = history.submit(slot, firstSequence: 0, count: 1, at: Instant(nanoseconds: 2))
+    history.acknowledge(number, baseOffset: 0, at: Instant(nanoseconds: 3))
+    history.close(.indeterminate, submittedAt: Instant(nanoseconds: 4), at: Instant(nanoseconds: 5))
+    history.crash(.processKill, at: Instant(nanoseconds: 5))
+    history.opened(at: Instant(nanoseconds: 6))
+    var observer = Observer(history)
+    observer.registered([TopicPartition("orders", 0)])
+    let nothing = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
+    observer.claimedBefore(slot, nothing)
+    observer.claimedAfter(slot, nothing)
+    observer.ended(slot, .reached)
+    var refusals = Refusals()
+    refusals.note(incarnation: 0, at: Instant(nanoseconds: 4))
+    let contract = Contract(sync: try #require(SyncPolicy(sync)), refusals: refusals)
+    let judgement = Oracle(contract).judge(history, [observer.finish()])
+    #expect(judgement[.noAcknowledgedLoss]?.verdict == .violated)
+    #expect(CheckResult.closesInOrder(history, refusals)?.verdict == .held)
+    #expect(CheckResult.closesInOrder(history)?.verdict == .violated)
+  }
 }
