@@ -133,6 +133,7 @@ struct ModelTrial {
 
   private func carryOut(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
     notes.crashed = true
+    life.faults.delays.noteInFlight()
     life.journal.freeze(spec.crash, at: life.storage.loop.now)
     let seed = mix64(spec.seed &+ UInt64(life.number))
     let receipt =

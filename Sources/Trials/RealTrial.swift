@@ -211,7 +211,7 @@ struct RealTrial {
     // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
     guard rig.seam.machineFailure == nil else { return }
     rig.storage.note(.fault("\(spec.crash.rawValue)"))
-    rig.seam.noteInFlight()
+    rig.faults.delays.noteInFlight()
     if let power = rig.power {
       power.freeze()
       journal.freeze(spec.crash, at: rig.loop.now)

@@ -113,6 +113,6 @@ enum Judging {
       let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(), slowest > window / 2
     else { return [] }
     let milliseconds = Int(slowest.inSeconds * 1000)
-    return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by what exceeds \(DurationText.render(window / 2))"]
+    return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by twice what exceeds \(DurationText.render(window / 2))"]
   }
 }
