@@ -299,6 +299,9 @@ final class Journal: @unchecked Sendable {
   /// The rows of the crashes so far, orderly closes among them.
   var crashRows: [Int] { (0..<rowCount).filter { rows[$0].kind == Kind.crash.rawValue } }
 
+  /// Produce requests so far: operations of the history.
+  var operationCount: Int { (0..<rowCount).count { rows[$0].kind == Kind.produce.rawValue } }
+
   /// Everything so far, as the oracle reads it.
   /// - Parameter damages: each with the row that it came before.
   func history(seed: UInt64, topic: String, group: String, damages: [(row: Int, damage: Damage)]) -> History {

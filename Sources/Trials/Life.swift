@@ -167,15 +167,18 @@ struct Life: Sendable {
   /// - Parameters:
   ///   - faults: those at rest that have been done.
   ///   - earlier: receipts of the lives before.
+  ///   - operationsBefore: that had been submitted when `recovery` was reported; nil for all.
   func look(
-    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [SeamReceipt], _ recovery: EngineRecovery?
+    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [SeamReceipt], _ recovery: EngineRecovery?,
+    operationsBefore: Int? = nil
   ) async -> Observation {
     begin("look")
     journal.stage = .harness
     let look = Look(
       engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
-    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery)
+    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
+      operationsBefore: operationsBefore)
   }
 
   /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from an

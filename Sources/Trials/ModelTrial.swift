@@ -101,11 +101,13 @@ struct ModelTrial {
           if !notes.crashed && spec.crash != .none { notes.reply.crashMissed = true }
         } else if spec.writers != .one {
           do throws(TrialError) {
-            let (newest, recovery, receipt) = try await life.produceBesideSecond(engine, nil)
+            let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
             notes.reply.writer = receipt
-            engine = newest
+            engine = newest.engine
             await life.commitOffsets(engine)
-            notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
+            notes.looks.append(
+              await life.look(
+                engine, notes.faults, notes.seam, newest.recovery, operationsBefore: newest.operationsBefore))
           } catch {
             notes.reply.failure = "\(error)"
           }

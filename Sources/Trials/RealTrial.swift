@@ -92,11 +92,12 @@ struct RealTrial {
         }
         do throws(TrialError) {
           let process = SecondProcess(spec: spec, folder: folder)
-          let (newest, recovery, receipt) = try await life.produceBesideSecond(engine, process)
+          let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
-          await life.commitOffsets(newest)
-          notes.look = await life.look(newest, [], [], recovery)
-          return newest
+          await life.commitOffsets(newest.engine)
+          notes.look = await life.look(
+            newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
+          return newest.engine
         } catch {
           notes.fail(error)
           return nil

@@ -12,6 +12,8 @@ struct PartitionExamination {
   let earlier: [EarlierLook]
   /// This look's own reports for this partition, and those of all looks so far.
   let ownReports: [OffsetRange]
+  /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
+  let operationsBeforeReports: Int
   let reports: [OffsetRange]
   var duties: [Duty]
 
@@ -60,8 +62,9 @@ struct PartitionExamination {
     look = observation.partitions[partition.slot]
     isFinished = observation.isFinished
     isRegistered = observation.registered?.contains(partition.name) ?? true
-    ownReports = OffsetRange.union(
-      observation.reported.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    let own = observation.reported.filter { $0.partition.index == partition.slot }
+    ownReports = OffsetRange.union(own.map(\.offsets))
+    operationsBeforeReports = own.compactMap(\.operationsBefore).min() ?? .max
     self.reports = OffsetRange.union(reports.filter { $0.partition.index == partition.slot }.map(\.offsets))
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
