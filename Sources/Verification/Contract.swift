@@ -74,6 +74,9 @@ import LogModel
 // how far it reached. Under skip-corrupted the loss of what stands behind is excused only where that is not testified for
 // either: it may have been in the same commit, and a torn commit ends where the tear begins.
 //
+// What was destroyed before anybody was told its offset may have taken offsets all the same. So many of them as it has
+// messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's.
+//
 // Damage whose offsets are not known makes a loss in its partition `unknown` instead of `violated`. A fault that
 // nobody can notice (a sync that lies) is recorded as not detectable: no report is owed.
 

@@ -55,6 +55,9 @@ public struct Damage: Hashable, Sendable, Codable {
   /// The offsets of messages of whose bytes it touched any. Empty: it touched none. Nil: not known, which makes
   /// a loss in the partition `unknown`.
   public var touched: [OffsetRange]?
+  /// Operations of the history of whose messages it touched any, and of which nobody was told an offset: they may have taken
+  /// offsets all the same.
+  public var unplaced: [Int]
   public var description: String
   /// False where no engine could notice, a sync that lies for one: then no report is owed.
   public var isDetectable: Bool
@@ -67,12 +70,13 @@ public struct Damage: Hashable, Sendable, Codable {
   public internal(set) var crashesBefore = 0
 
   public init(
-    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, description: String, isDetectable: Bool = true,
-    isInLife: Bool = false
+    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, unplaced: [Int] = [], description: String,
+    isDetectable: Bool = true, isInLife: Bool = false
   ) {
     self.partition = partition
     self.kind = kind
     self.touched = touched
+    self.unplaced = unplaced
     self.description = description
     self.isDetectable = isDetectable
     self.isInLife = isInLife

@@ -129,6 +129,7 @@ struct PartitionExamination {
       if duty.kind == .required || duty.kind == .optional { possibleEnd = max(possibleEnd, end) }
     }
     possibleEnd = max(possibleEnd, partition.trimmedBefore.rawValue) &+ unplaced
+    damaged += takenByUnplaced(damaged)
     damaged = OffsetRange.union(damaged)
     if contract.recovery == .skipCorrupted {
       excused = damaged
@@ -145,6 +146,29 @@ struct PartitionExamination {
           return OffsetRange(from: Offset(base), to: Offset(base &+ Int64(count)))
         })
     }
+  }
+
+  /// Offsets that messages may have taken which a fault destroyed and of which nobody was told one: as many as there are of
+  /// them at the most, reported as damaged, and nobody else's.
+  private func takenByUnplaced(_ damaged: [OffsetRange]) -> [OffsetRange] {
+    var most: Int64 = 0
+    var others = damaged
+    for (place, duty) in duties.enumerated() {
+      let count = Int64(operation(place).count)
+      let base = duty.base >= 0 ? duty.base : served.baseOf[place]
+      if base >= 0 {
+        others.append(OffsetRange(from: Offset(base), to: Offset(base &+ count)))
+      } else if duty.isTouchedUnplaced {
+        most += count
+      }
+    }
+    guard most > 0, let claims else { return [] }
+    let own = ownReports.compactMap { report -> OffsetRange? in
+      let (from, to) = (max(report.from, claims.logStartOffset), min(report.to, claims.logEndOffset))
+      return from < to ? OffsetRange(from: from, to: to) : nil
+    }
+    let taken = OffsetRange.subtracting(OffsetRange.union(others), from: own)
+    return taken.reduce(0) { $0 + ($1.to.rawValue - $1.from.rawValue) } <= most ? taken : []
   }
 
   private mutating func noteProbes() {
