@@ -113,4 +113,22 @@ import Verification
     #expect(CheckResult.closesInOrder(history, refusals)?.verdict == .held)
     #expect(CheckResult.closesInOrder(history)?.verdict == .violated)
   }
+
+  // MARK: Trials that accused a sound log, as they were found
+
+  private static let cutOffBehindALostHead =
+    "t1.sc=headkill.m=60.p=3.s=always.r=skip-corrupted.c=process-kill.at=10pc.d=none.b=10.n=4.z=500.a=1.t=orders.seed=43"
+    + ".st=memory.f=lost-write/occurrence-2/on-write/phase-produce/target-segment-head"
+  private static let takeoverThatTruncates =
+    "t1.sc=takeover.m=200.p=1.s=always.r=truncate-at-corruption.c=none.at=end.d=none.b=5.n=4.z=500.a=10.t=orders.seed=42"
+    + ".st=memory.w=lock-removed.f=bit-flip/at-flight/occurrence-2/on-write/phase-produce/target-batch-payload"
+
+  @Test(arguments: [cutOffBehindALostHead, takeoverThatTruncates])
+  func aSoundLogIsHeld(token: String) throws {
+    let scratch = try TrialScratch()
+    let spec = try Token.decode(token)
+    let reply = try ModelTrial(spec, scratch.folder).run()
+    #expect(spec.unfired(reply.seamReceipts) == [])
+    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+  }
 }
