@@ -7,7 +7,7 @@ struct FaultRules {
   let kind: FaultKind
   let words: FaultWords.Words
 
-  var contradictions: [FaultContradiction] { conditions + lasting + passes + moment + tear + staleness }
+  var contradictions: [FaultContradiction] { conditions + lasting + passes + moment + tear + staleness + delay }
 
   // MARK: When
 
@@ -129,6 +129,12 @@ struct FaultRules {
         because: "it would never fire, for what stood below the writes of earlier lives is not known, and phase \(phase) reads no other",
         remedy: "choose produce, look or append")
     ]
+  }
+
+  /// A stall of nothing would count as fired and hinder nobody.
+  private var delay: [FaultContradiction] {
+    guard kind == .stall, words.duration("delay") == .zero else { return [] }
+    return [FaultContradiction("delay", because: "a delay of nothing is no stall", remedy: "say how long, like 10ms")]
   }
 
   /// A fault of the kind, for what all of its kind can hit.

@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash
+    case create, produce, commit, opened, crash, close
   }
 
   struct Row {
@@ -243,6 +243,8 @@ final class Journal: @unchecked Sendable {
     answered()
   }
 
+  func close(at time: Instant) -> Int { add(.close, Row(submittedAt: time.nanoseconds)) }
+
   /// Ends a life, with what its device delayed.
   func crash(_ kind: CrashKind, at time: Instant) {
     _ = add(
@@ -297,6 +299,9 @@ final class Journal: @unchecked Sendable {
   /// The rows of the crashes so far, orderly closes among them.
   var crashRows: [Int] { (0..<rowCount).filter { rows[$0].kind == Kind.crash.rawValue } }
 
+  /// Produce requests so far: operations of the history.
+  var operationCount: Int { (0..<rowCount).count { rows[$0].kind == Kind.produce.rawValue } }
+
   /// Everything so far, as the oracle reads it.
   /// - Parameter damages: each with the row that it came before.
   func history(seed: UInt64, topic: String, group: String, damages: [(row: Int, damage: Damage)]) -> History {
@@ -315,7 +320,8 @@ final class Journal: @unchecked Sendable {
       let slot = PartitionSlot(Int(row.partition))
       switch Kind(rawValue: kind) {
       case .create:
-        history.create(TopicPartition(topic, PartitionID(Int(row.partition))), outcome, at: max(submitted, answered))
+        history.create(
+          TopicPartition(topic, PartitionID(Int(row.partition))), outcome, submittedAt: submitted, at: max(submitted, answered))
       case .produce:
         let operation = history.submit(
           slot, producer: Int(row.producer), firstSequence: Int(row.value), count: Int(row.count), at: submitted)
@@ -327,6 +333,8 @@ final class Journal: @unchecked Sendable {
       case .commit:
         history.commit(group: group, slot, offset: Offset(row.value), outcome, at: max(submitted, answered))
       case .opened: history.opened(at: submitted)
+      // Without an answer it was cut off, by what is written down elsewhere.
+      case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }
       case .crash: 
         history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))
       case .unused, nil: break

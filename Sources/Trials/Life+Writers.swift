@@ -3,22 +3,30 @@ import PartitionEngine
 import Storage
 import Verification
 
+/// The engine that serves once two writers have written.
+struct NewestWriter: Sendable {
+  var engine: PartitionEngine
+  /// Nil where it is the first writer's, which found nothing to recover.
+  var recovery: EngineRecovery?
+  /// That had been submitted when it reported its recovery; nil for all.
+  var operationsBefore: Int?
+}
+
 /// The first life with two writers.
 extension Life {
   /// Written by the tasks of one loop, read after them.
   private final class Course: @unchecked Sendable {
     var receipt: WriterReceipt?
-    var newest: (engine: PartitionEngine, recovery: EngineRecovery)?
+    var newest: NewestWriter?
     var failure: TrialError?
   }
 
   /// Sends the workload by `engine`, and a second one's by a second writer that comes while it is at work.
   /// - Parameter process: for a second writer in a process of its own; nil where there can be none.
-  /// - Returns: the engine that serves now, with its recovery if that is not `engine`, and what became of the second
-  ///   writer.
+  /// - Returns: the engine that serves now, and what became of the second writer.
   func produceBesideSecond(
     _ engine: PartitionEngine, _ process: SecondProcess?
-  ) async throws(TrialError) -> (engine: PartitionEngine, recovery: EngineRecovery?, receipt: WriterReceipt) {
+  ) async throws(TrialError) -> (newest: NewestWriter, receipt: WriterReceipt) {
     guard let second else { throw .worker("there is no second writer in this life") }
     let course = Course()
     let loop = storage.loop
@@ -40,14 +48,14 @@ extension Life {
     }
     if let failure = course.failure { throw failure }
     guard let receipt = course.receipt else { throw .worker("the second writer left no receipt") }
-    guard receipt.openedAt != nil else { return (engine, nil, receipt) }
+    guard receipt.openedAt != nil else { return (NewestWriter(engine: engine), receipt) }
     // A writer that has been replaced may well close in order, or go down with the machine.
     let closes = spec.writers == .secondProcess || spec.crash == .none || spec.seed % 2 == 0
     if closes { _ = await close(engine) }  // refused, as it has been replaced
-    if let newest = course.newest { return (newest.engine, newest.recovery, receipt) }
+    if let newest = course.newest { return (newest, receipt) }
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
-      return (engine, recovery, receipt)
+      return (NewestWriter(engine: engine, recovery: recovery), receipt)
     } catch {
       throw .worker("no engine opens once both writers have closed: \(error)")
     }
@@ -64,11 +72,12 @@ extension Life {
     }
     course.receipt = WriterReceipt(setup: spec.writers, triedAt: began)
     do throws(EngineError) {
-      let newest = try await PartitionEngine.open(storage, configuration, parts: second.partsOfSecond(parts))
-      course.newest = newest
+      let (engine, recovery) = try await PartitionEngine.open(
+        storage, configuration, parts: second.partsOfSecond(parts))
+      course.newest = NewestWriter(engine: engine, recovery: recovery, operationsBefore: journal.operationCount)
       course.receipt?.openedAt = storage.loop.now
       second.goOn()
-      await Workload(secondWriterOf: spec).run(on: newest.engine, loop: storage.loop, journal: journal) { _ in second.settle() }
+      await Workload(secondWriterOf: spec).run(on: engine, loop: storage.loop, journal: journal) { _ in second.settle() }
     } catch {
       course.receipt?.refusal = "\(error)"
     }

@@ -9,7 +9,8 @@ import WriteAheadLog
 struct Life: Sendable {
   /// What a life is doing, for triggers and in the trace.
   static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close"]
-  /// Times that an engine is opened again where a fault has kept it from opening, before the fault is lifted.
+  /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
+  /// lifted.
   static let openings = 3
 
   static let group = "tornlog"
@@ -97,19 +98,36 @@ struct Life: Sendable {
     }
   }
 
-  /// Creates the topic. An error is the engine's: the trial goes on without one.
+  /// Creates the topic. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
+  /// fault is lifted in the end. Any other error is the engine's: the trial goes on without a topic.
   func createTopic(_ engine: PartitionEngine) async {
     begin("create")
     journal.stage = .harness
     let rows = (0..<spec.partitions).map { journal.create(PartitionID($0), at: loop.now) }
-    var outcome = Verification.Outcome.acknowledged
     journal.stage = .producing
-    do throws(EngineError) {
-      try await engine.createTopic(spec.topic, partitions: spec.partitions)
-    } catch {
-      outcome = error.isCertainFailure ? .failed : .indeterminate
+    var outcome = Verification.Outcome.failed
+    for attempt in 1... {
+      let fired = faults.firings
+      outcome = await createOnce(engine, after: outcome)
+      guard outcome != .acknowledged, faults.firings > fired else { break }
+      if attempt >= Self.openings { faults.lift() }
     }
     for row in rows { journal.answer(row, outcome, at: loop.now) }
+  }
+
+  /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then may
+  ///   have happened, however this one ends.
+  private func createOnce(
+    _ engine: PartitionEngine, after earlier: Verification.Outcome
+  ) async -> Verification.Outcome {
+    do throws(EngineError) {
+      try await engine.createTopic(spec.topic, partitions: spec.partitions)
+      return .acknowledged
+    } catch {
+      // It says that what may have happened has happened.
+      if case .topicExists(_, spec.partitions) = error, earlier == .indeterminate { return .acknowledged }
+      return error.isCertainFailure ? earlier : .indeterminate
+    }
   }
 
   func produce(_ workload: Workload, _ engine: PartitionEngine, answered: @escaping @Sendable (Int) -> Void) async {
@@ -149,18 +167,31 @@ struct Life: Sendable {
   /// - Parameters:
   ///   - faults: those at rest that have been done.
   ///   - earlier: receipts of the lives before.
+  ///   - operationsBefore: that had been submitted when `recovery` was reported; nil for all.
   func look(
-    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [SeamReceipt], _ recovery: EngineRecovery?
+    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [SeamReceipt], _ recovery: EngineRecovery?,
+    operationsBefore: Int? = nil
   ) async -> Observation {
     begin("look")
     journal.stage = .harness
     let look = Look(
       engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
-    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery)
+    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
+      operationsBefore: operationsBefore)
   }
 
-  /// Ends the life in order.
+  /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from an
+  /// orderly close is owed.
+  /// - Returns: what the reader should know of a close that failed.
+  func end(_ engine: PartitionEngine) async -> [String] {
+    let row = journal.close(at: loop.now)
+    let failures = await close(engine)
+    journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
+    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
+    return failures
+  }
+
   /// - Returns: what the reader should know of a close that failed.
   func close(_ engine: PartitionEngine) async -> [String] {
     begin("close")

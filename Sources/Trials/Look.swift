@@ -19,7 +19,8 @@ struct Look {
   let faults: SeamFaults
   let random: SeededGenerator
 
-  func take(_ history: History, recovery: EngineRecovery?) async -> Observation {
+  /// - Parameter operationsBefore: that had been submitted when `recovery` was reported; nil for all.
+  func take(_ history: History, recovery: EngineRecovery?, operationsBefore: Int? = nil) async -> Observation {
     journal.stage = .harness
     var observer = Observer(history)
     let topics = asking { engine.topics }
@@ -32,7 +33,7 @@ struct Look {
         observer.reported(
           ReportedDamage(
             partition: PartitionSlot(report.source.partition.index), offsets: OffsetRange(from: range.from, to: range.to),
-            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)"))
+            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)", operationsBefore: operationsBefore))
       }
     }
     var edges = history.creations.map { _ in [Offset]() }

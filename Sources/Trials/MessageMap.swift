@@ -262,12 +262,14 @@ extension [TouchedMessage] {
     in history: History
   ) -> [Damage] {
     var ranges: [PartitionSlot: [OffsetRange]] = [:]
-    var operations: [PartitionSlot: [Operation]] = [:]
+    var unplaced: [PartitionSlot: Set<Int>] = [:]
+    var operations: [PartitionSlot: [(number: Int, operation: Operation)]] = [:]
     for message in self {
       guard let index = history.creations.firstIndex(where: { $0.partition.partition == message.partition }) else { continue }
       let slot = PartitionSlot(index)
       if operations[slot] == nil {
-        operations[slot] = history.operations.filter { $0.partition == slot }.sorted { $0.firstSequence < $1.firstSequence }
+        operations[slot] = history.operations.enumerated().filter { $0.element.partition == slot }
+          .sorted { $0.element.firstSequence < $1.element.firstSequence }.map { ($0.offset, $0.element) }
       }
       let sequence = Int(message.sequence)
       let own = operations[slot] ?? []
@@ -275,19 +277,25 @@ extension [TouchedMessage] {
       var (low, high) = (0, own.count)
       while low < high {
         let middle = (low + high) / 2
-        if own[middle].firstSequence <= sequence { low = middle + 1 } else { high = middle }
+        if own[middle].operation.firstSequence <= sequence { low = middle + 1 } else { high = middle }
       }
-      // What was never acknowledged is owed nothing, destroyed or not.
-      guard low > 0, sequence < own[low - 1].firstSequence + own[low - 1].count, let base = own[low - 1].baseOffset else {
+      guard low > 0, case let (number, operation) = own[low - 1], sequence < operation.firstSequence + operation.count else {
+        continue
+      }
+      // What was never acknowledged is owed nothing, destroyed or not: it may have taken offsets, for all that is known.
+      guard let base = operation.baseOffset else {
+        if operation.outcome == .indeterminate, toldAt == nil { unplaced[slot, default: []].insert(number) }
         continue
       }
       // Nor may anything be acknowledged on the strength of an operation that is known to have failed.
-      if let toldAt, let answeredAt = own[low - 1].answeredAt, answeredAt > toldAt { continue }
-      let offset = base + (sequence - own[low - 1].firstSequence)
+      if let toldAt, let answeredAt = operation.answeredAt, answeredAt > toldAt { continue }
+      let offset = base + (sequence - operation.firstSequence)
       ranges[slot, default: []].append(OffsetRange(from: offset, to: offset + 1))
     }
-    return ranges.sorted { $0.key < $1.key }.map { slot, ranges in
-      Damage(partition: slot, kind: kind, touched: ranges, description: description, isDetectable: isDetectable, isInLife: isInLife)
+    return Set(ranges.keys).union(unplaced.keys).sorted().map { slot in
+      Damage(
+        partition: slot, kind: kind, touched: ranges[slot] ?? [], unplaced: unplaced[slot]?.sorted() ?? [],
+        description: description, isDetectable: isDetectable, isInLife: isInLife)
     }
   }
 }

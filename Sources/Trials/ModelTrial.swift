@@ -83,7 +83,6 @@ struct ModelTrial {
   }
 
   private func live(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) async {
-    let journal = life.journal
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
     case .opened(let first, let recovery, let seconds, _):
@@ -102,11 +101,13 @@ struct ModelTrial {
           if !notes.crashed && spec.crash != .none { notes.reply.crashMissed = true }
         } else if spec.writers != .one {
           do throws(TrialError) {
-            let (newest, recovery, receipt) = try await life.produceBesideSecond(engine, nil)
+            let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
             notes.reply.writer = receipt
-            engine = newest
+            engine = newest.engine
             await life.commitOffsets(engine)
-            notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
+            notes.looks.append(
+              await life.look(
+                engine, notes.faults, notes.seam, newest.recovery, operationsBefore: newest.operationsBefore))
           } catch {
             notes.reply.failure = "\(error)"
           }
@@ -121,8 +122,7 @@ struct ModelTrial {
       }
       if notes.crashed { return }
       if spec.crash == .none || life.number == 2 {
-        notes.reply.notices += await life.close(engine)
-        journal.crash(.none, at: life.storage.loop.now)
+        notes.reply.notices += await life.end(engine)
       } else {
         crash(life, disk, notes)
       }
@@ -135,6 +135,7 @@ struct ModelTrial {
 
   private func carryOut(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
     notes.crashed = true
+    life.faults.delays.noteInFlight()
     life.journal.freeze(spec.crash, at: life.storage.loop.now)
     let seed = mix64(spec.seed &+ UInt64(life.number))
     let receipt =

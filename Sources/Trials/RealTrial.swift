@@ -92,11 +92,12 @@ struct RealTrial {
         }
         do throws(TrialError) {
           let process = SecondProcess(spec: spec, folder: folder)
-          let (newest, recovery, receipt) = try await life.produceBesideSecond(engine, process)
+          let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
-          await life.commitOffsets(newest)
-          notes.look = await life.look(newest, [], [], recovery)
-          return newest
+          await life.commitOffsets(newest.engine)
+          notes.look = await life.look(
+            newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
+          return newest.engine
         } catch {
           notes.fail(error)
           return nil
@@ -169,8 +170,7 @@ struct RealTrial {
           return
         }
         if spec.crash == .none || life.number == 2 {
-          notes.reply.notices += await life.close(serving)
-          journal.crash(.none, at: rig.loop.now)
+          notes.reply.notices += await life.end(serving)
           keep(notes.look, notes)
         } else {
           crash(rig, journal, notes, inFlight: false)
@@ -212,7 +212,7 @@ struct RealTrial {
     // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
     guard rig.seam.machineFailure == nil else { return }
     rig.storage.note(.fault("\(spec.crash.rawValue)"))
-    rig.seam.noteInFlight()
+    rig.faults.delays.noteInFlight()
     if let power = rig.power {
       power.freeze()
       journal.freeze(spec.crash, at: rig.loop.now)

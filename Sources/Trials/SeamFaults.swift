@@ -13,7 +13,9 @@ final class SeamFaults: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
   /// What the engine is given.
-  let storage: any Storage
+  var storage: any Storage { delays }
+  /// Above them.
+  let delays: DelayMeter
   private let faulty: FaultyStorage?
   private let map: MessageMap?
   /// Of this life, in order.
@@ -33,7 +35,7 @@ final class SeamFaults: @unchecked Sendable {
     keep: @escaping @Sendable (SeamReceipt) -> Void
   ) throws(TrialError) {
     guard spec.hasSeamFaults else {
-      (storage, faulty, map, freedAt) = (base, nil, nil, nil)
+      (delays, faulty, map, freedAt) = (DelayMeter(base, journal), nil, nil, nil)
       return
     }
     let fired = Set(earlier.map(\.fault))
@@ -87,7 +89,7 @@ final class SeamFaults: @unchecked Sendable {
         owner.receipts.append(told)
         keep(told)
       })
-    (self.faulty, self.map, storage) = (faulty, map, map)
+    (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal))
     faulty.batches = map
     box.owner = self
     faulty.onSectors = { [box] faulty, written in

@@ -2,24 +2,14 @@ import Glibc
 import LogModel
 import Storage
 
-/// Sees every operation of a life, below every fault: how many are in flight and how many have completed, what the
-/// device delayed, and whether the machine itself failed.
-///
-/// What the device delayed is, for one write or sync, the time from its submission to its completion, less the
-/// processor time that the loop's thread used meanwhile. A completion is noticed when the loop comes to it: an engine
-/// that computes while its operation is in flight comes to it late, and may not earn a wider loss window by that. What
-/// remains is the time in which the thread waited, for the device or for a processor that others had: neither is the
-/// engine's doing. An operation that the crash finds in flight counts with the time that it has taken.
-///
-/// In the model, whose device takes virtual time, nothing is measured: there the contract holds to the letter.
+/// Sees every operation of a life, below every fault: how many are in flight and how many have completed, and whether the
+/// machine itself failed.
 final class SeamMeter: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop.
 
   private let journal: Journal
   private let hasFaults: Bool
   private let partitions: Int
-  private var waiting: [UInt64: Reading] = [:]
-  private var numbers: UInt64 = 0
   private var openFiles = 0
   /// From now on the engine learns of no end of an operation: a kill is on its way that must find some in flight.
   var holdsCompletions = false
@@ -35,28 +25,11 @@ final class SeamMeter: StorageWrapper, @unchecked Sendable {
     super.init(base)
   }
 
-  /// Of the loop's clock and of its thread's processor time, in nanoseconds.
-  private struct Reading {
-    var wall: Int64
-    var processor: Int64
-
-    init(_ loop: EventLoop) {
-      wall = loop.now.nanoseconds
-      var time = timespec()
-      clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-      processor = Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
-    }
-  }
-
   override func pass<Value>(
     _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     journal.startedOperation()
-    let number = begin(call)
-    defer {
-      if let number { end(number) }
-      journal.completedOperation()
-    }
+    defer { journal.completedOperation() }
     do throws(StorageError) {
       let value = try await operation()
       if call.kind == .open { openFiles += 1 }
@@ -79,31 +52,6 @@ final class SeamMeter: StorageWrapper, @unchecked Sendable {
   private func hold() async {
     journal.heldOperation()
     await Gate().wait()
-  }
-
-  // MARK: Delay
-
-  private func begin(_ call: StorageCall) -> UInt64? {
-    guard call.kind == .sync || call.kind == .write, !loop.isSimulated else { return nil }
-    numbers += 1
-    waiting[numbers] = Reading(loop)
-    return numbers
-  }
-
-  private func end(_ number: UInt64) {
-    if let start = waiting.removeValue(forKey: number) { note(start, Reading(loop)) }
-  }
-
-  private func note(_ start: Reading, _ now: Reading) {
-    let delay = Duration.nanoseconds((now.wall - start.wall) - (now.processor - start.processor))
-    if delay > journal.deviceDelay { journal.deviceDelay = delay }
-  }
-
-  /// Takes operations into account that the crash, which comes now, finds in flight. On the loop.
-  func noteInFlight() {
-    guard !loop.isSimulated else { return }
-    let now = Reading(loop)
-    for start in waiting.values { note(start, now) }
   }
 
   // MARK: Failures

@@ -98,6 +98,7 @@ enum Judging {
     let contract = Contract(sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals)
     var judgement = Oracle(contract).judge(history, looks)
       .adding(.sendsAccepted(history, contract.refusals, takeover: writer?.takeover(spec)))
+    if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
@@ -112,6 +113,6 @@ enum Judging {
       let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(), slowest > window / 2
     else { return [] }
     let milliseconds = Int(slowest.inSeconds * 1000)
-    return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by what exceeds \(DurationText.render(window / 2))"]
+    return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by twice what exceeds \(DurationText.render(window / 2))"]
   }
 }

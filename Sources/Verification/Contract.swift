@@ -32,8 +32,8 @@ import LogModel
 // 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again.
 // 5. `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
 //    once more. Where the device took longer for one operation of the incarnation that the crash ended, d is longer by
-//    the excess. Only what the device took counts, not what the engine's own computing added, and not what it took in
-//    other incarnations.
+//    twice the excess: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
+//    the device took counts, not what the engine's own computing added, and not what it took in other incarnations.
 //
 // Process kill therefore never loses anything acknowledged, under any policy. A loss that is allowed is a suffix
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
@@ -73,6 +73,9 @@ import LogModel
 // touched, what stands behind is owed a report unless it was destroyed as well and nothing testifies for it: no log sees
 // how far it reached. Under skip-corrupted the loss of what stands behind is excused only where that is not testified for
 // either: it may have been in the same commit, and a torn commit ends where the tear begins.
+//
+// What was destroyed before anybody was told its offset may have taken offsets all the same. So many of them as it has
+// messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's.
 //
 // Damage whose offsets are not known makes a loss in its partition `unknown` instead of `violated`. A fault that
 // nobody can notice (a sync that lies) is recorded as not detectable: no report is owed.
@@ -133,11 +136,11 @@ struct PromiseRules {
     }
   }
 
-  /// What crash `index` may take under `interval`, counted back from it: d, and the device's excess over d/2 (note 5).
+  /// What crash `index` may take under `interval`, counted back from it: d, and twice the device's excess over d/2 (note 5).
   /// Nil under the other policies.
   func window(of index: Int) -> Duration? {
     guard case .interval(let window) = sync else { return nil }
-    return window + max(.zero, crashes[index].deviceDelay - window / 2)
+    return window + max(.zero, crashes[index].deviceDelay - window / 2) * 2
   }
 
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.

@@ -55,6 +55,9 @@ public struct Damage: Hashable, Sendable, Codable {
   /// The offsets of messages of whose bytes it touched any. Empty: it touched none. Nil: not known, which makes
   /// a loss in the partition `unknown`.
   public var touched: [OffsetRange]?
+  /// Operations of the history of whose messages it touched any, and of which nobody was told an offset: they may have taken
+  /// offsets all the same.
+  public var unplaced: [Int]
   public var description: String
   /// False where no engine could notice, a sync that lies for one: then no report is owed.
   public var isDetectable: Bool
@@ -67,12 +70,13 @@ public struct Damage: Hashable, Sendable, Codable {
   public internal(set) var crashesBefore = 0
 
   public init(
-    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, description: String, isDetectable: Bool = true,
-    isInLife: Bool = false
+    partition: PartitionSlot, kind: String, touched: [OffsetRange]?, unplaced: [Int] = [], description: String,
+    isDetectable: Bool = true, isInLife: Bool = false
   ) {
     self.partition = partition
     self.kind = kind
     self.touched = touched
+    self.unplaced = unplaced
     self.description = description
     self.isDetectable = isDetectable
     self.isInLife = isInLife
@@ -83,6 +87,17 @@ public struct Damage: Hashable, Sendable, Codable {
 public struct Creation: Hashable, Sendable, Codable {
   public var partition: TopicPartition
   public var outcome: Outcome
+  /// Nil where nobody said: then it may have been asked for at any time of its incarnation.
+  public var submittedAt: Instant?
+  public var answeredAt: Instant
+  public var incarnation: Int
+}
+
+/// An engine that was asked to close.
+public struct Closing: Hashable, Sendable, Codable {
+  /// Refused, it has not closed in order: what the crash that follows is, the recorder says.
+  public var outcome: Outcome
+  public var submittedAt: Instant
   public var answeredAt: Instant
   public var incarnation: Int
 }
@@ -109,6 +124,7 @@ public struct History: Sendable {
   public private(set) var creations: [Creation] = []
   public private(set) var commits: [OffsetCommit] = []
   public private(set) var trims: [Trim] = []
+  public private(set) var closings: [Closing] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
 
@@ -127,11 +143,12 @@ public struct History: Sendable {
   /// Records that a partition was asked for; every partition once, before its first use.
   @discardableResult
   public mutating func create(
-    _ partition: TopicPartition, _ outcome: Outcome = .acknowledged, at instant: Instant
+    _ partition: TopicPartition, _ outcome: Outcome = .acknowledged, submittedAt: Instant? = nil, at instant: Instant
   ) -> PartitionSlot {
     precondition(!creations.contains { $0.partition == partition }, "\(partition) is recorded twice")
     creations.append(
-      Creation(partition: partition, outcome: outcome, answeredAt: instant, incarnation: incarnation))
+      Creation(
+        partition: partition, outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
     return PartitionSlot(creations.count - 1)
   }
 
@@ -188,6 +205,12 @@ public struct History: Sendable {
       OffsetCommit(
         group: group, partition: partition, offset: offset, outcome: outcome, answeredAt: instant,
         incarnation: incarnation))
+  }
+
+  /// Records what the running incarnation's engine answered when it was asked to close.
+  public mutating func close(_ outcome: Outcome, submittedAt: Instant, at instant: Instant) {
+    closings.append(
+      Closing(outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
   }
 
   public mutating func trim(_ partition: PartitionSlot, before offset: Offset) {

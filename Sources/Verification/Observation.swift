@@ -29,11 +29,15 @@ public struct ReportedDamage: Hashable, Sendable, Codable {
   /// Offsets that the engine says it does not serve; `to` may lie beyond the log's end where that is unknown.
   public var offsets: OffsetRange
   public var reason: String
+  /// Operations of the history that had been submitted when it was given; nil where no later one has been. What is
+  /// submitted later may get the offsets that recovery has cut off.
+  public var operationsBefore: Int?
 
-  public init(partition: PartitionSlot, offsets: OffsetRange, reason: String) {
+  public init(partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil) {
     self.partition = partition
     self.offsets = offsets
     self.reason = reason
+    self.operationsBefore = operationsBefore
   }
 }
 

@@ -15,6 +15,20 @@ extension OffsetRange {
     }
     return result
   }
+
+  /// What of `ranges` no one of `others` holds; both as `union` makes them.
+  static func subtracting(_ others: [OffsetRange], from ranges: [OffsetRange]) -> [OffsetRange] {
+    var rest: [OffsetRange] = []
+    for range in ranges {
+      var from = range.from
+      for other in others where other.to > from && other.from < range.to {
+        if other.from > from { rest.append(OffsetRange(from: from, to: other.from)) }
+        from = other.to
+      }
+      if from < range.to { rest.append(OffsetRange(from: from, to: range.to)) }
+    }
+    return rest
+  }
 }
 
 /// On the result of `OffsetRange.union`.

@@ -87,6 +87,13 @@ public struct Oracle: Sendable {
         if vague { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
           ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
         }
+      } else if !isThere, creation.outcome != .acknowledged, creation.incarnation == look.restart,
+        !contract.refusals.excuses(creation)
+      {
+        // A look comes after the answer.
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
+          "\(creation.partition) was asked for, no fault stood in the way, and it must be registered, found it refused"
+        }
       } else if isThere && creation.outcome == .failed {
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
           "\(creation.partition) was refused, found it registered"

@@ -144,6 +144,7 @@ extension PartitionExamination {
         "consumption must reach the high watermark \(claims?.highWatermark.description ?? "unknown"), "
           + "found no progress at \(at) in \(answers) answers"
       }
+    case .failed where isNoPartition: break
     case .failed(let at, let text):
       violate(&ledger, .consumptionEnds, at: at.rawValue) { "consumption must go on at \(at), found an error: \(text)" }
     case nil:
@@ -190,11 +191,13 @@ extension PartitionExamination {
   private static let maximumReports = 64
 
   /// False where it names a message that was served, one that no fault touched and that must be there, or a place
-  /// outside all damage where nothing can be missing.
+  /// outside all damage where nothing can be missing. As it was when the report was given: what recovery has cut off is
+  /// given again to what is sent afterwards. What it has skipped is not.
   private func judgeFalseReport(_ report: OffsetRange, _ ledger: inout Ledger) {
     var mayBeMissing = damaged.overlaps(report.from.rawValue, report.to.rawValue)
     for (place, duty) in duties.enumerated() {
       let operation = operation(place)
+      if contract.recovery == .truncateAtCorruption, operation.number >= operationsBeforeReports { continue }
       let isThere = served.servedOf[place] > 0
       let base = isThere ? served.baseOf[place] : duty.base
       if !isThere && duty.kind == .optional { mayBeMissing = true }

@@ -12,6 +12,8 @@ struct PartitionExamination {
   let earlier: [EarlierLook]
   /// This look's own reports for this partition, and those of all looks so far.
   let ownReports: [OffsetRange]
+  /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
+  let operationsBeforeReports: Int
   let reports: [OffsetRange]
   var duties: [Duty]
 
@@ -44,6 +46,9 @@ struct PartitionExamination {
   var claims: Watermarks? { look.after ?? look.before }
   /// Consumption came to some end: what it has not returned, it does not return.
   var isEnded: Bool { isFinished && (look.end != nil || !isRegistered) }
+  /// It was never created, as far as anybody was told, and is not there: nobody can consume it. Whether it had to be
+  /// created is another check's business.
+  var isNoPartition: Bool { !isRegistered && history.creations[partition.slot].outcome != .acknowledged }
 
   init(
     _ history: History, _ observation: Observation, _ contract: Contract, _ partition: PartitionHistory,
@@ -57,8 +62,9 @@ struct PartitionExamination {
     look = observation.partitions[partition.slot]
     isFinished = observation.isFinished
     isRegistered = observation.registered?.contains(partition.name) ?? true
-    ownReports = OffsetRange.union(
-      observation.reported.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    let own = observation.reported.filter { $0.partition.index == partition.slot }
+    ownReports = OffsetRange.union(own.map(\.offsets))
+    operationsBeforeReports = own.compactMap(\.operationsBefore).min() ?? .max
     self.reports = OffsetRange.union(reports.filter { $0.partition.index == partition.slot }.map(\.offsets))
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
@@ -123,6 +129,7 @@ struct PartitionExamination {
       if duty.kind == .required || duty.kind == .optional { possibleEnd = max(possibleEnd, end) }
     }
     possibleEnd = max(possibleEnd, partition.trimmedBefore.rawValue) &+ unplaced
+    damaged += takenByUnplaced(damaged)
     damaged = OffsetRange.union(damaged)
     if contract.recovery == .skipCorrupted {
       excused = damaged
@@ -139,6 +146,29 @@ struct PartitionExamination {
           return OffsetRange(from: Offset(base), to: Offset(base &+ Int64(count)))
         })
     }
+  }
+
+  /// Offsets that messages may have taken which a fault destroyed and of which nobody was told one: as many as there are of
+  /// them at the most, reported as damaged, and nobody else's.
+  private func takenByUnplaced(_ damaged: [OffsetRange]) -> [OffsetRange] {
+    var most: Int64 = 0
+    var others = damaged
+    for (place, duty) in duties.enumerated() {
+      let count = Int64(operation(place).count)
+      let base = duty.base >= 0 ? duty.base : served.baseOf[place]
+      if base >= 0 {
+        others.append(OffsetRange(from: Offset(base), to: Offset(base &+ count)))
+      } else if duty.isTouchedUnplaced {
+        most += count
+      }
+    }
+    guard most > 0, let claims else { return [] }
+    let own = ownReports.compactMap { report -> OffsetRange? in
+      let (from, to) = (max(report.from, claims.logStartOffset), min(report.to, claims.logEndOffset))
+      return from < to ? OffsetRange(from: from, to: to) : nil
+    }
+    let taken = OffsetRange.subtracting(OffsetRange.union(others), from: own)
+    return taken.reduce(0) { $0 + ($1.to.rawValue - $1.from.rawValue) } <= most ? taken : []
   }
 
   private mutating func noteProbes() {

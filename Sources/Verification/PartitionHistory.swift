@@ -146,6 +146,8 @@ struct Duty {
   var isDamaged = false
   /// Bytes of its own were touched; otherwise it is damaged only as something that stands behind what was.
   var isTouched = false
+  /// The same of one whose offsets nobody was told; see Contract.swift.
+  var isTouchedUnplaced = false
   /// The last damage, as a number in the history, that a report is owed for if anything testifies; -1 for none.
   var reportableDamage: Int32 = -1
   /// The first crash that was allowed to take it.
@@ -205,6 +207,10 @@ extension PartitionHistory {
   }
 
   private func excuse(_ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
+    if !damage.unplaced.isEmpty {
+      let unplaced = Set(damage.unplaced)
+      for place in duties.indices where unplaced.contains(operations[place].number) { duties[place].isTouchedUnplaced = true }
+    }
     guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
     var first = Int64.max
     for place in duties.indices where damage.concerns(operations[place]) && duties[place].base >= 0 {

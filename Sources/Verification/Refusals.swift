@@ -43,13 +43,25 @@ public struct Refusals: Hashable, Sendable {
   func excuses(_ operation: Operation, createdBy creation: Creation) -> Bool {
     if whole.contains(operation.incarnation) { return true }
     if refused.isEmpty && interrupted.isEmpty { return false }
-    if creation.outcome != .acknowledged,
-      Self.count(refused[creation.incarnation], Instant(nanoseconds: .min), creation.answeredAt) > 0
-    {
-      return true
-    }
+    if creation.outcome != .acknowledged, excuses(creation) { return true }
     guard let answeredAt = operation.answeredAt else { return false }
-    return Self.count(refused[operation.incarnation], operation.submittedAt, answeredAt) > 0
-      || Self.count(interrupted[operation.incarnation], operation.submittedAt, answeredAt) >= Self.patience
+    return excuses(operation.incarnation, operation.submittedAt, answeredAt)
+  }
+
+  /// Whether the engine had reason not to create the partition.
+  func excuses(_ creation: Creation) -> Bool {
+    whole.contains(creation.incarnation)
+      || excuses(creation.incarnation, creation.submittedAt ?? Instant(nanoseconds: .min), creation.answeredAt)
+  }
+
+  /// Whether the engine had reason not to close in order: what was refused at any time of the same incarnation may have left
+  /// it with what it can no longer make durable.
+  func excuses(_ closing: Closing) -> Bool {
+    whole.contains(closing.incarnation)
+      || excuses(closing.incarnation, Instant(nanoseconds: .min), closing.answeredAt)
+  }
+
+  private func excuses(_ incarnation: Int, _ from: Instant, _ to: Instant) -> Bool {
+    Self.count(refused[incarnation], from, to) > 0 || Self.count(interrupted[incarnation], from, to) >= Self.patience
   }
 }

@@ -22,7 +22,7 @@ public struct Takeover: Hashable, Sendable {
 
 extension CheckResult {
   /// Whether every request that was answered was answered with success. A request that a crash cut off has no answer and
-  /// is not judged.
+  /// is not judged. Where nothing of the first incarnation was acknowledged, rightly or not, there was no log to judge.
   /// - Parameters:
   ///   - refusals: when faults stood in the engine's way.
   ///   - takeover: whom a newer writer has replaced.
@@ -39,6 +39,13 @@ extension CheckResult {
     guard let first = refused.first else {
       if answered == 0, !judged.isEmpty {
         return CheckResult(.sendsAccepted, .unknown, "no request was answered before the crash")
+      }
+      let sent = history.operations.filter { $0.incarnation == 0 }
+      if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
+        return CheckResult(
+          .sendsAccepted, .unknown,
+          "faults had all \(sent.count) requests refused, and nothing was acknowledged that could be lost; let a fault come "
+            + "later, or end")
       }
       return CheckResult(.sendsAccepted, .held)
     }

@@ -31,6 +31,7 @@ import Testing
     ("lost-write: { moment: completion }", 24, "lost-write: it is an edit of the operation and has no moment of its own"),
     ("io-error: { moment: in-flight }", 30, "unknown moment 'in-flight'"),
     ("stall: { target: batch }", 10, "stall has no 'delay'"),
+    ("stall: { delay: 0ms, target: batch }", 19, "stall: a delay of nothing is no stall: say how long, like 10ms"),
     ("torn-write: { kept: sectors }", 24, "torn-write: it does not say which sectors: add sectors"),
     ("torn-write: { sectors: \"1\" }", 24, "torn-write: kept is prefix: say kept: sectors, or remove sectors"),
     ("torn-write: { kept: any, bytes: 5 }", 35, "torn-write: kept is any: say kept: prefix or kept: suffix"),

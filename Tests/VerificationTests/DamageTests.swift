@@ -136,4 +136,53 @@ struct DamageTests {
     for offset in 24..<27 { story.logs[0][offset] = nil }
     #expect(Self.judge(story, report: 24...27).violated.contains(.noAcknowledgedLoss))
   }
+
+  /// Three messages acknowledged, then five that a crash cut off and a fault destroyed: what the engine has found of them it
+  /// may report, and reserve. It was accused of a gap, a watermark and a false report.
+  private func cutOff(
+    reserved: Int, reported: Range<Int64>?, _ recovery: RecoveryPolicy = .skipCorrupted, touches: Bool = true,
+    also acknowledged: Int = 0
+  ) -> Judgement {
+    var story = Story(seed: 5, partitions: 1)
+    story.append(0, count: 3)
+    let lost = story.append(0, count: 5, .indeterminate, lands: false)
+    if acknowledged > 0 { story.append(0, count: acknowledged) }
+    story.history.damage(
+      Damage(
+        partition: PartitionSlot(0), kind: "lost-write", touched: [], unplaced: touches ? [lost] : [],
+        description: "the head of segment 0", isDetectable: false, isInLife: true))
+    story.crash(.processKill)
+    story.logs[0].removeLast(acknowledged)
+    story.logs[0] += [Int?](repeating: nil, count: reserved)
+    // The next restart finds it as it is: what was missing once stays missing, and is reported again.
+    var looks: [Observation] = []
+    for _ in 0..<2 {
+      var answers = story.answers()
+      if let reported {
+        answers.reported = [
+          ReportedDamage(
+            partition: PartitionSlot(0),
+            offsets: OffsetRange(from: Offset(reported.lowerBound), to: Offset(reported.upperBound)), reason: "head")
+        ]
+      }
+      looks.append(answers.observed(by: story.history))
+      story.crash(.processKill)
+    }
+    return Oracle(Contract(sync: .always, recovery: recovery)).judge(story.history, looks)
+  }
+
+  @Test func whatWasCutOffAndDestroyedMayKeepOffsets() {
+    for judgement in [cutOff(reserved: 5, reported: 3..<8), cutOff(reserved: 0, reported: nil), cutOff(reserved: 3, reported: 3..<6)] {
+      #expect(judgement.verdict == .held, "\(judgement.text)")
+    }
+  }
+
+  @Test func butNoMoreThanItHadAndOnlyIfReported() {
+    #expect(cutOff(reserved: 5, reported: 3..<8, touches: false).violated.isSuperset(of: [.highWatermark, .damageReported]))
+    #expect(cutOff(reserved: 5, reported: nil).violated.contains(.highWatermark))
+    #expect(cutOff(reserved: 6, reported: 3..<9).violated.contains(.highWatermark))
+    #expect(cutOff(reserved: 5, reported: 3..<8, .truncateAtCorruption).violated.contains(.highWatermark))
+    #expect(cutOff(reserved: 5, reported: 2..<8).violated.contains(.damageReported))
+    #expect(cutOff(reserved: 5, reported: 3..<8, also: 2).violated.contains(.noAcknowledgedLoss))
+  }
 }

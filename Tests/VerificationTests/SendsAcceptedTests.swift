@@ -32,4 +32,27 @@ import Verification
   @Test func nothingAnsweredAtAllIsNoEvidence() {
     #expect(CheckResult.sendsAccepted(history([(false, false)])).verdict == .unknown)
   }
+
+  /// A trial in which faults had every request refused was `held`: 0 of 60 acknowledged, and nothing judged.
+  @Test func nothingAcknowledgedAtAllIsNoEvidence() {
+    var refusals = Refusals()
+    for n in 0..<3 { refusals.note(incarnation: 0, at: Instant(nanoseconds: Int64(n))) }
+    let result = CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)]), refusals)
+    #expect(result.verdict == .unknown && result.detail.contains("all 3 requests"), "\(result)")
+    #expect(CheckResult.sendsAccepted(history([(true, false), (true, false), (true, true)]), refusals).verdict == .held)
+    // What faults had no part in is the engine's.
+    #expect(CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)])).verdict == .violated)
+  }
+
+  /// After the restart a fault may refuse all: what had been acknowledged before is judged.
+  @Test func whatIsRefusedAfterTheRestartLeavesSomethingToJudge() {
+    var history = history([(true, true)])
+    history.crash(.processKill, at: Instant(nanoseconds: 9))
+    let number = history.submit(PartitionSlot(0), firstSequence: 1, count: 1, at: Instant(nanoseconds: 10))
+    history.fail(number, certainly: true, at: Instant(nanoseconds: 11))
+    var refusals = Refusals()
+    refusals.note(incarnation: 1, at: Instant(nanoseconds: 10))
+    #expect(CheckResult.sendsAccepted(history, refusals).verdict == .held)
+    #expect(CheckResult.sendsAccepted(history).verdict == .violated)
+  }
 }

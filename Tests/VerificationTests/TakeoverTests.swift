@@ -25,4 +25,46 @@ import Testing
     #expect(verdict(producer: 2, answeredAt: 10, takeover) == .violated)
     #expect(verdict(producer: 0, answeredAt: 10, incarnation: 1, takeover) == .violated)
   }
+
+  /// The second writer's recovery cuts three messages off and says so; what it sends then gets their offsets. It was said
+  /// that it had reported what no fault had touched.
+  private func judge(
+    _ recovery: RecoveryPolicy = .truncateAtCorruption, reported: Range<Int64> = 3..<6, operationsBefore: Int? = 2
+  ) -> Judgement {
+    var history = History(seed: 1)
+    let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
+    func send(_ first: Int, at offset: Offset) {
+      let number = history.submit(slot, firstSequence: first, count: 3, at: Instant(nanoseconds: 1))
+      history.acknowledge(number, baseOffset: offset, at: Instant(nanoseconds: 2))
+    }
+    send(0, at: 0)
+    send(3, at: 3)
+    history.damage(
+      Damage(
+        partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true))
+    send(6, at: 3)
+    var observer = Observer(history)
+    let marks = Watermarks(logStartOffset: 0, highWatermark: 6, logEndOffset: 6)
+    observer.registered([TopicPartition("orders", 0)])
+    observer.claimedBefore(slot, marks)
+    for (offset, sequence) in [0, 1, 2, 6, 7, 8].enumerated() {
+      observer.observe(slot, Offset(offset), .intact(sequence: UInt64(sequence)))
+    }
+    observer.claimedAfter(slot, marks)
+    observer.ended(slot, .reached)
+    observer.reported(
+      ReportedDamage(
+        partition: slot, offsets: OffsetRange(from: Offset(reported.lowerBound), to: Offset(reported.upperBound)),
+        reason: "checksum", operationsBefore: operationsBefore))
+    return Oracle(Contract(sync: .always, recovery: recovery)).judge(history, [observer.finish()])
+  }
+
+  @Test func aReportIsJudgedByWhatThereWasWhenItWasGiven() {
+    #expect(judge().verdict == .held, "\(judge().checks.filter { $0.verdict != .held })")
+    let falsely = judge(reported: 2..<6)
+    #expect(falsely[.damageReported]?.divergence?.offset == 2, "what was there before is there")
+    #expect(judge(operationsBefore: 3)[.damageReported]?.verdict == .violated, "what had been sent by then counts")
+    #expect(judge(operationsBefore: nil)[.damageReported]?.verdict == .violated)
+    #expect(judge(.skipCorrupted)[.damageReported]?.verdict == .violated, "offsets that are skipped stay reserved")
+  }
 }

@@ -1,0 +1,16 @@
+import LogModel
+
+extension CheckResult {
+  /// Whether every engine that was asked to close did so, but where a fault stood in its way.
+  /// - Parameter refusals: when faults stood in the engine's way.
+  /// - Returns: nil where none was asked.
+  public static func closesInOrder(_ history: History, _ refusals: Refusals = Refusals()) -> CheckResult? {
+    guard !history.closings.isEmpty else { return nil }
+    guard let refused = history.closings.first(where: { $0.outcome != .acknowledged && !refusals.excuses($0) }) else {
+      return CheckResult(.closesInOrder, .held)
+    }
+    return CheckResult(
+      .closesInOrder, .violated,
+      "the engine must close in life \(refused.incarnation), in which no fault stood in its way, found an error")
+  }
+}
