@@ -88,13 +88,15 @@ extension FaultyStorage {
     older[path] = layer
   }
 
-  /// A sector that is written whole, as far as the file goes, can be read again.
+  /// A sector that is written whole, as far as the file goes, can be read again; what is written into a part of one cannot.
   private func heal(_ path: String, _ file: FileID, _ target: Range<Int64>) async throws(StorageError) {
     let size = try await base.size(of: file)
     for sector in unreadable[path]?.keys.sorted() ?? [] {
       let bytes = (sector * 512..<(sector + 1) * 512).clamped(to: 0..<max(size, 0))
       if bytes.isEmpty || target.lowerBound <= bytes.lowerBound && bytes.upperBound <= target.upperBound {
         unreadable[path]?[sector] = nil
+      } else if bytes.overlaps(target) {
+        onSectors?(self, FileRange(path, bytes.clamped(to: target)))
       }
     }
   }

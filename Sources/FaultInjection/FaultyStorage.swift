@@ -25,7 +25,11 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   var handles: [FileID: Handle] = [:]
   var readOnly: ReadOnly?
   /// By path: sectors that cannot be read, with the receipt that says why.
-  var unreadable: [String: [Int64: Int]] = [:]
+  var unreadable: [String: [Int64: Int]] = [:] {
+    didSet { if !oldValue.isEmpty || !unreadable.isEmpty { onSectors?(self, nil) } }
+  }
+  /// Is told when other sectors than before cannot be read, and of bytes that were written into one that still cannot.
+  public var onSectors: ((FaultyStorage, _ written: FileRange?) -> Void)?
   /// By path: what stood there before the last write.
   var older: [String: UndoLog.Layer] = [:]
   let remembersOlder: Bool

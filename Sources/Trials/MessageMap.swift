@@ -79,6 +79,15 @@ struct MessagePlaces {
     }
   }
 
+  /// What is known of a file goes with its name.
+  mutating func move(_ path: String, to newPath: String) {
+    places[newPath] = places.removeValue(forKey: path)
+    lostCopies[newPath] = lostCopies.removeValue(forKey: path)
+  }
+
+  /// Whether the log is in that file: not in a copy that is being made of it, nor in what has been set aside.
+  static func isLog(_ path: String) -> Bool { path.hasSuffix(".log") }
+
   /// Whether no copy of the segment's head is left: all of its messages depend on it.
   func isHeadLost(_ path: String) -> Bool { lostCopies[path].map { $0.count >= Self.headCopies.count } ?? false }
 
@@ -122,14 +131,14 @@ struct MessagePlaces {
 
   /// The messages in the file at `path`, or in files below it.
   func messages(at path: String) -> [TouchedMessage] {
-    Set(places.lazy.filter { $0.key == path || $0.key.hasPrefix(path + "/") }.flatMap { $0.value.map(\.message) }).sorted()
+    Set(places.lazy.filter { Self.isLog($0.key) && ($0.key == path || $0.key.hasPrefix(path + "/")) }.flatMap { $0.value.map(\.message) }).sorted()
   }
 
   /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head, and no
   /// copy of that is left.
   func messages(in ranges: [FileRange]) -> [TouchedMessage] {
     var found: Set<TouchedMessage> = []
-    for (path, own) in Dictionary(grouping: ranges, by: \.path) {
+    for (path, own) in Dictionary(grouping: ranges, by: \.path) where Self.isLog(path) {
       // Written twice at one place, the later one stands there.
       let all = (places[path] ?? []).enumerated().sorted {
         ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
@@ -170,6 +179,8 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
   private(set) var places: MessagePlaces
   /// Files whose head, or name, is lost: what is written to them goes with it. By a file's path, or that of a folder above.
   private var lost: [(path: String, receipt: SeamReceipt)] = []
+  /// What has been destroyed of copies: it counts once one of them takes the place of a log.
+  private var spoiled: [(place: FileRange, receipt: SeamReceipt)] = []
   private let onLost: (SeamReceipt, [TouchedMessage]) -> Void
   private let onError: (StorageError) -> Void
 
@@ -202,6 +213,20 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
 
   /// As `MessagePlaces.destroy`.
   func destroy(_ ranges: [FileRange]) -> [TouchedMessage] { places.destroy(ranges) }
+
+  /// `receipt` says what was destroyed in those places.
+  func spoil(_ destroyed: [FileRange], by receipt: SeamReceipt) {
+    spoiled += destroyed.lazy.filter { !MessagePlaces.isLog($0.path) }.map { ($0, receipt) }
+  }
+
+  override func rename(_ path: String, to newPath: String) async throws(StorageError) {
+    try await super.rename(path, to: newPath)
+    places.move(path, to: newPath)
+    for index in spoiled.indices where spoiled[index].place.path == path {
+      spoiled[index].place.path = newPath
+      if MessagePlaces.isLog(newPath) { onLost(spoiled[index].receipt, places.destroy([spoiled[index].place])) }
+    }
+  }
 
   override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability

@@ -50,7 +50,7 @@ final class SeamFaults: @unchecked Sendable {
       weak var owner: SeamFaults?
     }
     let box = Box()
-    let sectors = Self.unreadable(earlier)
+    let sectors = earlier.last { $0.unreadable != nil }?.unreadable ?? [:]
     let faulty = FaultyStorage(
       base, plan: FaultPlan(planned, seed: mix64(spec.seed &+ UInt64(life) &+ 77)), unreadable: sectors,
       onFired: { [numbers] receipt in
@@ -67,6 +67,7 @@ final class SeamFaults: @unchecked Sendable {
           if seam.refusal != nil, seam.isFiring { owner.untold.append(seam) }
           keep(seam)
           for place in seam.lost { map.lose(place, by: seam) }
+          map.spoil(receipt.destroyed, by: seam)
         }
       })
     freedAt = spec.faults.compactMap { FaultWords.Words($0).integer("freed-at") }.min().map(Double.init)
@@ -94,6 +95,16 @@ final class SeamFaults: @unchecked Sendable {
     (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal))
     faulty.batches = map
     box.owner = self
+    faulty.onSectors = { [box] faulty, written in
+      guard let owner = box.owner,
+        let cause = (earlier + owner.receipts).last(where: { $0.kind == FaultKind.latentSectorError.rawValue })
+      else { return }
+      var sectors = cause.echo(row: journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [])
+      sectors.life = life
+      if written == nil { sectors.unreadable = faulty.unreadableSectors }
+      owner.receipts.append(sectors)
+      keep(sectors)
+    }
   }
 
   /// Notes what earlier lives have left in the files: a fault may destroy that too.
@@ -111,15 +122,6 @@ final class SeamFaults: @unchecked Sendable {
   /// What has gone wrong is put right: space is made, the device replaced, the file system mounted anew.
   func lift() { faulty?.lift() }
 
-  private static func unreadable(_ receipts: [SeamReceipt]) -> [String: [Int64]] {
-    var sectors: [String: Set<Int64>] = [:]
-    for range in receipts.flatMap(\.unreadable) where !range.range.isEmpty {
-      for sector in range.range.lowerBound / 512...(range.range.upperBound - 1) / 512 {
-        sectors[range.path, default: []].insert(sector)
-      }
-    }
-    return sectors.mapValues { $0.sorted() }
-  }
 }
 
 /// What a fault at the seam did by one firing, as a worker writes it down.
@@ -159,7 +161,8 @@ struct SeamReceipt: Codable, Hashable {
   var lost: [String] = []
   /// Folders of the metadata's copies that it destroyed a part of.
   var metadata: [String] = []
-  var unreadable: [FileRange] = []
+  /// All sectors of 512 bytes that cannot be read from here on, by path; nil where that has not changed.
+  var unreadable: [String: [Int64]]?
   /// It destroyed, or showed wrong, what was being looked at: what the look should have found is not known.
   var isDuringLook = false
   /// It was aimed at batches and destroyed what belongs to none: nothing has been put to the test by that.
@@ -172,7 +175,7 @@ struct SeamReceipt: Codable, Hashable {
   /// What follows from it later.
   func echo(row: Int, touched: [TouchedMessage]) -> SeamReceipt {
     var echo = self
-    (echo.row, echo.touched, echo.lost, echo.metadata, echo.unreadable) = (row, touched, [], [], [])
+    (echo.row, echo.touched, echo.lost, echo.metadata, echo.unreadable) = (row, touched, [], [], nil)
     (echo.description, echo.isFiring, echo.isDuringLook) = (nil, false, false)
     return echo
   }
@@ -191,7 +194,6 @@ extension SeamReceipt {
     first.description = receipt.description
     first.touched = map.destroy(receipt.destroyed)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
-    first.unreadable = receipt.kind == .latentSectorError ? receipt.destroyed : []
     first.isDuringLook = duringLook && !(isSync || receipt.destroyed.isEmpty) || duringLook && !receipt.misread.isEmpty
     // A failed sync leaves the pages as they are, for as long as the machine runs.
     if isSync { first.strike = .nextPowerLoss }
@@ -201,7 +203,7 @@ extension SeamReceipt {
     var all = [first]
     if !receipt.entries.isEmpty {
       var names = first
-      (names.strike, names.unreadable, names.description, names.isFiring) = (.nextPowerLoss, [], nil, false)
+      (names.strike, names.description, names.isFiring) = (.nextPowerLoss, nil, false)
       names.touched = receipt.entries.flatMap { map.places.messages(at: $0) }
       names.lost = receipt.entries
       all.append(names)
@@ -209,7 +211,7 @@ extension SeamReceipt {
     let atRisk = map.places.messages(in: receipt.atRisk)
     if !atRisk.isEmpty {
       var risk = first
-      (risk.strike, risk.unreadable, risk.lost, risk.metadata, risk.description) = (.ownPowerLoss, [], [], [], nil)
+      (risk.strike, risk.lost, risk.metadata, risk.description) = (.ownPowerLoss, [], [], nil)
       (risk.touched, risk.isDetectable, risk.isFiring) = (atRisk, true, false)
       all.append(risk)
     }

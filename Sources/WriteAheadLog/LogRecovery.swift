@@ -291,9 +291,17 @@ struct LogRecovery {
       storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)
     var at = start
     let bootID = storage.properties.bootID
+    var isReadTwice = false
     do throws(StorageError) {
       reading: while true {
-        switch try await scanner.next(from: at) {
+        let step = try await scanner.next(from: at)
+        // Damage is not believed at once: the device, or the way from it, may have given other bytes than it holds.
+        if !isReadTwice, step.isDamage(from: expected, to: limit), scanner.forget(from: at) {
+          isReadTwice = true
+          continue
+        }
+        isReadTwice = false
+        switch step {
         case .end(let blank):
           scanned[scanned.count - 1].hasGarbage = !blank
           break reading
@@ -344,6 +352,16 @@ struct LogRecovery {
     gaps[gaps.count - 1].path = head.path
     gaps[gaps.count - 1].bytes = 0..<head.size
     expected = end
+  }
+}
+
+extension SegmentScanner.Step {
+  /// Whether it says that something is damaged at offset `expected`. What goes past `limit` is another segment's.
+  fileprivate func isDamage(from expected: Offset, to limit: Offset?) -> Bool {
+    switch self {
+    case .batch(let batch): batch.baseOffset > expected && limit.map { batch.nextOffset <= $0 } ?? true
+    case .end(let blank): !blank
+    }
   }
 }
 

@@ -78,6 +78,14 @@ struct SegmentScanner {
     return .end(blank: blank)
   }
 
+  /// Has everything from `position` on read again: what was read once may not be what is on the medium.
+  /// - Returns: false where that has been tried already, for the device could not read a part of it.
+  mutating func forget(from position: Int64) -> Bool {
+    if unreadable.contains(where: { $0.upperBound > position }) { return false }
+    (start, filled) = (position & ~7, 0)
+    return true
+  }
+
   /// Whether the next 64 bytes are there and zero: a segment that was filled ahead ends with nothing else.
   @inline(__always)
   private static func isBlank(_ base: UnsafeRawPointer, atMost count: Int) -> Bool {
@@ -222,18 +230,20 @@ extension Storage {
   }
 
   /// A volatile write of all of `range`: short ones are carried on from the last whole block.
-  /// - Throws: ENOSPC where the device takes no more.
+  /// - Throws: ENOSPC where the device takes no block, several times over.
   public func writeWhole(
     _ file: FileID, _ path: String, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) {
     let block = properties.blockSize
     var done = 0
+    var fruitless = 0
     while done < range.count {
       let written = try await writeRetrying(
         file, at: offset + Int64(done), from: buffer, range.lowerBound + done..<range.upperBound)
       if done + written == range.count { return }
-      guard written >= block else { throw StorageError(errno: ENOSPC, .write, path, offset: offset + Int64(done + written)) }
       done += written / block * block
+      fruitless = written >= block ? 0 : fruitless + 1
+      if fruitless == 3 { throw StorageError(errno: ENOSPC, .write, path, offset: offset + Int64(done + written)) }
     }
   }
 

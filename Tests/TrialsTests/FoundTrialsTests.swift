@@ -1,0 +1,55 @@
+import Testing
+import Verification
+
+@testable import Trials
+
+/// Trials in which a review found a sound engine accused, or a broken one excused, by their tokens.
+@Suite struct FoundTrialsTests {
+  static let common = "s=always.c=none.at=end.d=none.t=orders.seed=42.st=memory"
+
+  private func losses(_ token: String) throws -> PartitionLoss {
+    let scratch = try TrialScratch()
+    let spec = try Token.decode(token)
+    let reply = try ModelTrial(spec, scratch.folder).run()
+    #expect(spec.unfired(reply.seamReceipts) == [])
+    let judgement = try #require(reply.judgement)
+    #expect(judgement.verdict == .held, "\(judgement)")
+    return try #require(judgement.losses.first)
+  }
+
+  /// One read gives other bytes than the medium holds: recovery reads again before it believes that, and cuts nothing.
+  @Test(arguments: ["skip-corrupted", "truncate-at-corruption"]) func aWrongReadCostsNothing(policy: String) throws {
+    let loss = try losses(
+      "t1.sc=x.m=200.p=1.r=\(policy).b=5.n=4.z=500.a=10.\(Self.common).f=bit-flip/at-flight/on-read/phase-recover/target-batch-payload")
+    #expect(loss.lost == 0 && loss.reported == 0)
+  }
+
+  /// A write of less than a block is not yet a full disk.
+  @Test func aShortWriteOfAHeadIsTriedAgain() throws {
+    let loss = try losses(
+      "t1.sc=x.m=200.p=3.s=interval-100ms.r=skip-corrupted.c=none.at=end.d=none.b=5.n=4.z=500.a=1.t=orders.seed=42.st=memory"
+        + ".f=short-write/bytes-113B/phase-append/target-segment-head")
+    #expect(loss.lost == 0)
+  }
+
+  /// A bad sector that has been written since is well in the next life too; one that has been written in part is not, and
+  /// takes what was written.
+  @Test(arguments: [
+    "t1.sc=x.m=60.p=1.s=always.r=skip-corrupted.c=none.at=end.d=none.b=3.n=4.z=4000.a=10.t=orders.seed=42.st=memory"
+      + ".f=latent-sector-error/occurrence-2/on-write/phase-produce/target-segment",
+    "t1.sc=x.m=200.p=1.s=never.r=skip-corrupted.c=none.at=end.d=none.b=1.n=4.z=100.a=10.t=orders.seed=44.st=memory"
+      + ".f=latent-sector-error/occurrence-2/on-write/phase-produce/target-batch",
+  ]) func aBadSectorIsBadUntilItIsWritten(token: String) throws {
+    let loss = try losses(token)
+    #expect((loss.least...loss.most).contains(loss.lost), "\(loss)")
+  }
+
+  /// What befalls a copy that recovery makes excuses nothing of the log: 130 of 200 messages lie behind the flipped bit.
+  @Test func aCopyIsNoLog() throws {
+    let loss = try losses(
+      "t1.sc=x.m=200.p=1.s=always.r=truncate-at-corruption.c=process-kill.at=end.d=none.b=5.n=4.z=500.a=10.t=orders.seed=42"
+        + ".st=memory.f=bit-flip/at-rest/target-batch-payload"
+        + ".f=torn-write/answer-success/bytes-5000B/kept-prefix/on-write/partition-0/phase-recover/rest-zero/target-any")
+    #expect(loss.lost == 130 && loss.least == 130 && loss.most == 130, "\(loss)")
+  }
+}
