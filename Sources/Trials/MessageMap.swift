@@ -40,6 +40,13 @@ struct MessagePlaces {
     return PartitionID(number)
   }
 
+  /// The partition that `path` belongs to, be it its folder or what lies in that; nil where it is nobody's.
+  static func owner(of path: String) -> PartitionID? {
+    let parts = path.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
+    guard parts.count >= 3, parts[0] == "topics", let number = Int(parts[2]) else { return nil }
+    return PartitionID(number)
+  }
+
   /// Notes the messages in `bytes`, which stand at `offset` of the file.
   mutating func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
     noteHead(path, bytes, at: offset)

@@ -83,8 +83,11 @@ final class SeamFaults: @unchecked Sendable {
       onError: { [box] error in
         // The fault fired when the operation began to fail; what the engine was asked in between may be refused too. Each
         // firing has one such error: any other is not the fault's.
-        guard !error.isNotFound, let owner = box.owner, !owner.untold.isEmpty else { return }
-        var told = owner.untold.removeFirst().echo(row: journal.rowCount, touched: [])
+        let partition = MessagePlaces.owner(of: error.path)
+        guard !error.isNotFound, let owner = box.owner,
+          let index = owner.untold.firstIndex(where: { $0.partition == partition })
+        else { return }
+        var told = owner.untold.remove(at: index).echo(row: journal.rowCount, touched: [])
         told.instant = loop.now
         owner.receipts.append(told)
         keep(told)
@@ -150,6 +153,8 @@ struct SeamReceipt: Codable, Hashable {
   var isTold: Bool
   /// Nil where the engine got what it had asked for, or believes so.
   var refusal: Refusal?
+  /// Whose files the operation was on; nil for nobody's.
+  var partition: PartitionID?
   var strike = Strike.atOnce
   var touched: [TouchedMessage] = []
   /// Files, and folders, that it made void: what is written to them later is lost too.
@@ -184,7 +189,8 @@ extension SeamReceipt {
     let isSync = receipt.kind == .syncFailure
     var first = SeamReceipt(
       fault: fault, life: life, kind: receipt.kind.rawValue, row: row, instant: receipt.instant,
-      isDetectable: receipt.isDetectable, isTold: receipt.isTold, refusal: receipt.refusal)
+      isDetectable: receipt.isDetectable, isTold: receipt.isTold, refusal: receipt.refusal,
+      partition: MessagePlaces.owner(of: receipt.path))
     first.description = receipt.description
     first.touched = map.destroy(receipt.destroyed)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
@@ -251,7 +257,9 @@ extension [SeamReceipt] {
     var refusals = Refusals()
     for receipt in self {
       guard let refusal = receipt.refusal else { continue }
-      refusals.note(incarnation: receipt.life, at: receipt.instant, isInterruption: refusal == .interrupted)
+      refusals.note(
+        incarnation: receipt.life, at: receipt.instant, partition: receipt.partition,
+        isInterruption: refusal == .interrupted)
     }
     return refusals
   }

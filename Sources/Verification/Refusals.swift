@@ -3,22 +3,32 @@ import LogModel
 /// When faults stood in the engine's way: which requests it had reason to refuse.
 ///
 /// A request may be refused if, between its submission and its answer, an operation of the engine was refused, or so many
-/// were interrupted that nobody would have tried again; or if its topic could not be created for such a reason.
+/// were interrupted that nobody would have tried again; or if its topic could not be created for such a reason. An operation
+/// on the files of one partition gives reason to refuse that one's requests; any other, on metadata or the lock say, all.
 public struct Refusals: Hashable, Sendable {
   /// Interruptions (EINTR, EAGAIN: nothing has happened, try again) within one request that count as a refusal.
   static let patience = 32
 
   private var whole: Set<Int> = []
-  private var refused: [Int: [Instant]] = [:]
-  private var interrupted: [Int: [Instant]] = [:]
+  private var refused: [Place: [Instant]] = [:]
+  private var interrupted: [Place: [Instant]] = [:]
+
+  private struct Place: Hashable {
+    var incarnation: Int
+    /// Nil for what belongs to no partition.
+    var partition: PartitionID?
+  }
 
   public init() {}
 
   /// An operation was refused in `incarnation`.
-  public mutating func note(incarnation: Int, at instant: Instant, isInterruption: Bool = false) {
-    func insert(_ table: inout [Int: [Instant]]) {
-      let place = Self.firstIndex(table[incarnation] ?? [], from: instant)
-      table[incarnation, default: []].insert(instant, at: place)
+  /// - Parameter partition: whose files it was on; nil where they are nobody's, or it is not known.
+  public mutating func note(
+    incarnation: Int, at instant: Instant, partition: PartitionID? = nil, isInterruption: Bool = false
+  ) {
+    let place = Place(incarnation: incarnation, partition: partition)
+    func insert(_ table: inout [Place: [Instant]]) {
+      table[place, default: []].insert(instant, at: Self.firstIndex(table[place] ?? [], from: instant))
     }
     if isInterruption { insert(&interrupted) } else { insert(&refused) }
   }
@@ -45,23 +55,29 @@ public struct Refusals: Hashable, Sendable {
     if refused.isEmpty && interrupted.isEmpty { return false }
     if creation.outcome != .acknowledged, excuses(creation) { return true }
     guard let answeredAt = operation.answeredAt else { return false }
-    return excuses(operation.incarnation, operation.submittedAt, answeredAt)
+    let places = [nil, creation.partition.partition].map { Place(incarnation: operation.incarnation, partition: $0) }
+    return excuses(places, operation.submittedAt, answeredAt)
   }
 
-  /// Whether the engine had reason not to create the partition.
+  /// Whether the engine had reason not to create the partition: its topic is created as a whole.
   func excuses(_ creation: Creation) -> Bool {
     whole.contains(creation.incarnation)
-      || excuses(creation.incarnation, creation.submittedAt ?? Instant(nanoseconds: .min), creation.answeredAt)
+      || excuses(places(of: creation.incarnation), creation.submittedAt ?? Instant(nanoseconds: .min), creation.answeredAt)
   }
 
   /// Whether the engine had reason not to close in order: what was refused at any time of the same incarnation may have left
   /// it with what it can no longer make durable.
   func excuses(_ closing: Closing) -> Bool {
     whole.contains(closing.incarnation)
-      || excuses(closing.incarnation, Instant(nanoseconds: .min), closing.answeredAt)
+      || excuses(places(of: closing.incarnation), Instant(nanoseconds: .min), closing.answeredAt)
   }
 
-  private func excuses(_ incarnation: Int, _ from: Instant, _ to: Instant) -> Bool {
-    Self.count(refused[incarnation], from, to) > 0 || Self.count(interrupted[incarnation], from, to) >= Self.patience
+  private func places(of incarnation: Int) -> [Place] {
+    Set(refused.keys).union(interrupted.keys).filter { $0.incarnation == incarnation }
+  }
+
+  private func excuses(_ places: [Place], _ from: Instant, _ to: Instant) -> Bool {
+    places.contains { Self.count(refused[$0], from, to) > 0 }
+      || places.reduce(0) { $0 + Self.count(interrupted[$1], from, to) } >= Self.patience
   }
 }

@@ -119,10 +119,12 @@ import Verification
     }
   }
 
-  /// Syncs nothing, and says that it has.
+  /// Syncs no log, and says that it has.
   private final class Unsynced: StorageWrapper, @unchecked Sendable {
     // Owned by the base's loop.
-    override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {}
+    override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+      if !paths[file].hasPrefix("topics/") { try await super.sync(file, scope) }
+    }
   }
 
   /// The window is wider by what the device takes, and no more: an idle tail that is never synced stands outside of it.

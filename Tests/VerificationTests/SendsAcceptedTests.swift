@@ -55,4 +55,46 @@ import Verification
     #expect(CheckResult.sendsAccepted(history, refusals).verdict == .held)
     #expect(CheckResult.sendsAccepted(history).verdict == .violated)
   }
+
+  /// An error on the files of partition 0 excused what partition 1 refused in that time.
+  @Test func aFaultOfOnePartitionExcusesThatOneOnly() {
+    var history = History(seed: 1)
+    let slots = (0..<2).map { history.create(TopicPartition("orders", PartitionID($0)), at: Instant(nanoseconds: 0)) }
+    let good = history.submit(slots[0], firstSequence: 0, count: 1, at: Instant(nanoseconds: 1))
+    history.acknowledge(good, baseOffset: 0, at: Instant(nanoseconds: 2))
+    let refused = history.submit(slots[1], firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
+    history.fail(refused, certainly: true, at: Instant(nanoseconds: 20))
+    func verdict(_ partition: PartitionID?, times: Int = 1, interrupted: Bool = false) -> Verdict {
+      var refusals = Refusals()
+      for n in 0..<times {
+        refusals.note(
+          incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8), partition: partition, isInterruption: interrupted)
+      }
+      return CheckResult.sendsAccepted(history, refusals).verdict
+    }
+    #expect(verdict(0) == .violated && verdict(1) == .held)
+    #expect(verdict(nil) == .held, "metadata and the lock are everybody's")
+    #expect(verdict(0, times: 40, interrupted: true) == .violated && verdict(1, times: 40, interrupted: true) == .held)
+    #expect(verdict(1, times: 9, interrupted: true) == .violated)
+  }
+
+  @Test func aTopicIsCreatedAndClosedAsAWhole() {
+    var history = History(seed: 1)
+    for number in 0..<2 as Range<Int> {
+      history.create(
+        TopicPartition("orders", PartitionID(number)), .failed, submittedAt: Instant(nanoseconds: 5), at: Instant(nanoseconds: 9))
+    }
+    let refused = history.submit(PartitionSlot(0), firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
+    history.fail(refused, certainly: true, at: Instant(nanoseconds: 11))
+    history.close(.indeterminate, submittedAt: Instant(nanoseconds: 12), at: Instant(nanoseconds: 13))
+    func refusals(at instant: Int64) -> Refusals {
+      var refusals = Refusals()
+      refusals.note(incarnation: 0, at: Instant(nanoseconds: instant), partition: 1)
+      return refusals
+    }
+    #expect(CheckResult.sendsAccepted(history, refusals(at: 6)).verdict == .unknown, "nothing is left to judge")
+    #expect(CheckResult.sendsAccepted(history, refusals(at: 4)).verdict == .violated, "before anybody asked for it")
+    #expect(CheckResult.closesInOrder(history, refusals(at: 4))?.verdict == .held)
+    #expect(CheckResult.closesInOrder(history)?.verdict == .violated)
+  }
 }
