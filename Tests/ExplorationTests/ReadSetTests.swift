@@ -17,7 +17,7 @@ import Verification
     return options
   }
 
-  @Test(arguments: [CrashProfile.raw512, .ext4Writeback])
+  @Test(arguments: [CrashProfile.raw512])
   func whatIsCountedOffIsNotLost(profile: CrashProfile) throws {
     for defect in [nil, "C8"] {
       var own = options(profile, defect: defect)

@@ -145,13 +145,13 @@ import Verification
       let shelf = Shelf()
       // Requests 3 and 4 are whole, of request 5 a part is there, request 9 was never acknowledged; at odd places.
       let head = [UInt8](repeating: 0, count: 4096)
-      shelf.contents["topics/orders/0/a"] = head + [1, 2, 3] + (15..<20).flatMap { [7] + message(spec, $0) }
-      shelf.contents["topics/orders/0/b"] = head + (20..<28).flatMap { message(spec, $0) + [9, 9] } + (45..<50).flatMap { message(spec, $0) }
+      shelf.contents["topics/orders/0/a.log"] = head + [1, 2, 3] + (15..<20).flatMap { [7] + message(spec, $0) }
+      shelf.contents["topics/orders/0/b.log"] = head + (20..<28).flatMap { message(spec, $0) + [9, 9] } + (45..<50).flatMap { message(spec, $0) }
       let receipt = try RestingDamage(spec: spec, history: history(spec)).apply(bitFlip, number: 0, to: shelf)
       let offset = Int64(try #require(receipt.touched.first).sequence)
       #expect((15..<25).contains(offset), "\(receipt)")
       let flip = try #require(shelf.flips.first)
-      let start = 4096 + (flip.path.hasSuffix("a") ? 3 + 1 + Int(offset - 15) * 101 : Int(offset - 20) * 102)
+      let start = 4096 + (flip.path.hasSuffix("a.log") ? 3 + 1 + Int(offset - 15) * 101 : Int(offset - 20) * 102)
       #expect((start + 24..<start + 100).contains(flip.byte))
     }
   }
@@ -160,7 +160,7 @@ import Verification
     for seed in 0..<20 as Range<UInt64> {
       let spec = spec(seed: seed)
       let shelf = Shelf()
-      shelf.contents["topics/orders/0/a"] = [UInt8](repeating: 0, count: 4096) + (15..<25).flatMap { message(spec, $0) }
+      shelf.contents["topics/orders/0/a.log"] = [UInt8](repeating: 0, count: 4096) + (15..<25).flatMap { message(spec, $0) }
       let damage = RestingDamage(spec: spec, history: history(spec))
       var requests: Set<Int> = []
       for number in 0..<2 {
@@ -178,7 +178,7 @@ import Verification
     let spec = spec()
     let damage = RestingDamage(spec: spec, history: history(spec))
     let shelf = Shelf()
-    shelf.contents["topics/orders/0/a"] = []
+    shelf.contents["topics/orders/0/a.log"] = []
     #expect(throws: TrialError.faultMissed("nothing that was acknowledged is on the medium")) {
       try damage.apply(bitFlip, number: 0, to: shelf)
     }

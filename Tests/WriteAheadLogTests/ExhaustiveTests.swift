@@ -10,7 +10,7 @@ import Testing
 /// it; an ordinary test run one case in `step`, and says so.
 @Suite struct ExhaustiveTests {
   static let isWhole = getenv("TORNLOG_EXHAUSTIVE") != nil
-  static let step = isWhole ? 1 : 67
+  static let step = isWhole ? 1 : 163
   static let scope = isWhole ? "all" : "one in \(step)"
 
   static let count = 9
@@ -126,7 +126,7 @@ import Testing
     let paths = harness.disk.paths.filter { $0.hasSuffix(".log") }
     var cases = 0
     for path in paths {
-      for length in stride(from: 0, to: harness.disk.read(path)!.count, by: Self.isWhole ? 1 : 31) {
+      for length in stride(from: 0, to: harness.disk.read(path)!.count, by: Self.isWhole ? 1 : 61) {
         let disk = harness.disk.snapshot()
         try disk.truncate(path, to: Int64(length))
         let gone = Self.touched(length, of: path, paths).union(Self.messages(of: path, paths).filter { $0 >= Self.touched(length, of: path, paths).min()! })
@@ -138,7 +138,7 @@ import Testing
       Self.check(try Self.recover(harness, disk), recovery, excused: Self.messages(of: path, paths), "\(path) deleted")
       cases += 1
     }
-    print("every length, \(recovery.rawValue), \(Self.isWhole ? "all" : "one in 31"): \(cases) cases")
+    print("every length, \(recovery.rawValue), \(Self.isWhole ? "all" : "one in 61"): \(cases) cases")
   }
 
   /// The disk is full at byte n of a commit, for every n, and room is made after some refusals: nothing that was
