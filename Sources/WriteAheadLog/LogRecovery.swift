@@ -126,6 +126,10 @@ struct LogRecovery {
   var headless: [Headless] = []
   /// Files of older writers in the place of a newer one's.
   var superseded: [(path: String, size: Int64)] = []
+  /// Segments of which a recovery before this one could not say whether its sync had written them, by path.
+  var suspects: Set<String> = []
+  /// Added to the name of such a segment in the name of its mark.
+  static let suspectSuffix = ".unsynced"
   var gaps: [Gap] = []
   var expected: Offset
   var logStart: Offset = 0
@@ -192,6 +196,7 @@ struct LogRecovery {
     let names = try await storage.list(directory).filter { !$0.isDirectory }.map(\.name)
     var heads: [Head] = []
     for name in names.sorted() {
+      if name.hasSuffix(Self.suspectSuffix) { suspects.insert(directory + "/" + name.dropLast(Self.suspectSuffix.count)) }
       guard let (base, epoch) = SegmentHeader.identity(fileName: name) else { continue }
       // A newer writer has been here: what it does must not be undone.
       if isFenced, epoch > hints.epoch { throw StorageError(errno: ESTALE, .open, directory + "/" + name) }
