@@ -3,7 +3,7 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// The engine's own log: topics, consumer offsets, log start offsets, durable ends. Always synced, with the codec and the
+/// The engine's own log: topics, consumer offsets, log start offsets, durable ends, newest segments. Always synced, with the codec and the
 /// recovery of every other log, and kept twice, so that no damage to one place closes the engine.
 ///
 /// 1. A change is written to both copies, at the same offset, and acknowledged once it is on the medium in both.
