@@ -13,6 +13,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   var mishaps = Mishaps.none
   var depth = 1
   var producers = 2
+  var messages = 6
   /// Of each crash point.
   var states = 32
 
@@ -22,14 +23,14 @@ struct Specimen: CustomTestStringConvertible, Sendable {
     Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H2", check: .noAcknowledgedLoss), Specimen(id: "H3", check: .recoveryCompletes),
     Specimen(id: "R1", check: .noAcknowledgedLoss), Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
     Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
-    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
+    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, messages: 12, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
     Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 1)),
     Specimen(id: "C8", check: .noDuplicates),
   ]
 
   func options(seed: UInt64) -> ExplorationOptions {
     var options = ExplorationOptions()
-    (options.workload.messages, options.workload.partitions, options.workload.producers) = (6, 2, producers)
+    (options.workload.messages, options.workload.partitions, options.workload.producers) = (messages, 2, producers)
     if producers == 1 { options.workload.messagesPerBatch = 1 }
     options.workload.mishaps = mishaps
     options.workload.seed = seed
