@@ -54,7 +54,7 @@ struct StatePlace: Sendable {
 /// What a reduced exploration says of each state.
 struct Reduction {
   /// Of each point the choices that lead to its contents.
-  var choices: [[[UInt8]]]
+  var choices: [[[Alternative]]]
   /// Of each point their numbers.
   var contents: [[Int32]]
   /// Of each content.

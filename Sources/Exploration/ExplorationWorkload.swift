@@ -82,6 +82,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
     guard ending == .finished else { throw .recordingFailed("the workload \(ending)") }
     if let text = failure?.text { throw .recordingFailed(text) }
+    guard !recorder.isFull else {
+      throw .recordingFailed("it makes more than \(Recording.mostOperations) operations; explore fewer messages, or larger batches")
+    }
     return recorder.recording
   }
 

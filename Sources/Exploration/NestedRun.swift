@@ -11,7 +11,7 @@ extension ProfileRun {
   private struct Inner: Sendable {
     var outer: Int
     var point: Int
-    var choice: [UInt8]
+    var choice: [Alternative]
     var hash: UInt64
   }
 
@@ -153,7 +153,7 @@ extension ProfileRun {
     return nil
   }
 
-  private func choice(of hash: UInt64, at point: CrashPoint) -> [UInt8]? {
+  private func choice(of hash: UInt64, at point: CrashPoint) -> [Alternative]? {
     StateEnumeration(point, limits).choice(of: hash, seed: exploration.options.seed)
   }
 

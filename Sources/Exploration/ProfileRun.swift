@@ -37,7 +37,7 @@ struct ProfileRun: Sendable {
     var sampled = 0
     var bound = Int.max
     var hashes: [UInt64] = []
-    var choices: [[UInt8]] = []
+    var choices: [[Alternative]] = []
   }
 
   /// How far the states of one crash point are enumerated.
@@ -65,7 +65,7 @@ struct ProfileRun: Sendable {
   struct Unique: Sendable {
     var hash: UInt64
     var point: Int
-    var choice: [UInt8]
+    var choice: [Alternative]
   }
 
   func run(_ known: inout KnownStates, _ progress: (String) -> Void) -> ProfileResult {
@@ -187,7 +187,7 @@ struct ProfileRun: Sendable {
   }
 
   private func judge(
-    _ result: inout ProfileResult, _ choices: [[[UInt8]]], _ contents: [[Int32]], _ groups: [Int32],
+    _ result: inout ProfileResult, _ choices: [[[Alternative]]], _ contents: [[Int32]], _ groups: [Int32],
     _ transcripts: [Transcript], _ judge: StateJudge
   ) -> Verdicts {
     var cases: [Case] = []
@@ -278,7 +278,7 @@ struct StateJudge: Sendable {
     var delays = [Duration.zero]
     for event in recording.events {
       switch event.what {
-      case .fact: break
+      case .fact, .changed: break
       case .submitted(let number): submitted[number] = event.time
       case .completed(let number, _, _):
         if let time = submitted.removeValue(forKey: number) { longest = max(longest, event.time - time) }

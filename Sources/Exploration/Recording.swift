@@ -31,6 +31,8 @@ enum RecordedFact: Hashable, Sendable {
 struct RecordedEvent: Sendable {
   enum What: Sendable {
     case submitted(Int)
+    /// A write in flight is of other bytes by now: whoever started it has touched its buffer before it had completed.
+    case changed(Int, bytes: [UInt8])
     /// - Parameter taken: bytes of a write; 0 where it failed, or changed nothing.
     case completed(Int, succeeded: Bool, taken: Int)
     case fact(RecordedFact)
@@ -43,6 +45,10 @@ struct RecordedEvent: Sendable {
 /// A life of the engine as the disk and its callers saw it: operations with their content, in the order in which they
 /// were submitted and completed, with acknowledgements in the same sequence.
 struct Recording: Sendable {
+  /// Operations that a recording takes. No piece of a crash point has more than four alternatives for each of them, and
+  /// `Alternative` holds as many.
+  static let mostOperations = 15_000
+
   struct Request: Sendable {
     var partition: Int
     var producer: Int
@@ -68,14 +74,28 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   private(set) var recording: Recording
   private var isStopped = false
+  private let limit: Int
+  /// Whether there were more operations than it takes: those after them are not recorded.
+  private(set) var isFull = false
+  /// Writes in flight, with the bytes that they were of when they were looked at last.
+  private var flying: [Flying] = []
+  private struct Flying {
+    var number: Int
+    var buffer: IOBuffer
+    var range: Range<Int>
+    var bytes: [UInt8]
+
+    var isChanged: Bool { !bytes.withUnsafeBytes { $0.elementsEqual(buffer[range]) } }
+  }
   /// Told how many events there are, at each of them: of a submission before the operation goes on, of a completion when
   /// it has come back.
   var onEvent: ((Int) -> Void)?
   private var visible: [Int32: PathNode] = [:]
   private var fileOf: [FileID: Int32] = [:]
 
-  init(_ base: any Storage, _ recording: Recording) {
+  init(_ base: any Storage, _ recording: Recording, limit: Int = Recording.mostOperations) {
     self.recording = recording
+    self.limit = limit
     for (path, node) in recording.initial.names { visible[path] = node }
     super.init(base)
   }
@@ -86,6 +106,19 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   func note(_ fact: RecordedFact) { add(.fact(fact)) }
 
   private func add(_ what: RecordedEvent.What) {
+    noteChanges()
+    append(what)
+  }
+
+  /// Buffers are looked at whenever something is recorded: what was there in between nobody could have crashed into.
+  private func noteChanges() {
+    for index in flying.indices where !isStopped && flying[index].isChanged {
+      flying[index].bytes = Array(flying[index].buffer[flying[index].range])
+      append(.changed(flying[index].number, bytes: flying[index].bytes))
+    }
+  }
+
+  private func append(_ what: RecordedEvent.What) {
     recording.events.append(RecordedEvent(time: loop.now, what: what))
     onEvent?(recording.events.count)
   }
@@ -94,6 +127,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   func stop() { isStopped = true }
 
   private func submit(_ operation: DiskOperation) -> Int {
+    if recording.operations.count == limit { (isFull, isStopped) = (true, true) }
     if isStopped { return -1 }
     recording.operations.append(operation)
     let number = recording.operations.count - 1
@@ -104,6 +138,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   private func complete(_ number: Int, succeeded: Bool = true, taken: Int = 0) {
     if number < 0 || isStopped { return }
     add(.completed(number, succeeded: succeeded, taken: taken))
+    flying.removeAll { $0.number == number }
   }
 
   override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
@@ -132,10 +167,13 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   /// Passes an operation on between its two events.
   private func around<Value>(
-    _ operation: DiskOperation, taken: (Value) -> Int = { _ in 0 }, then: () -> Void = {},
-    _ body: () async throws(StorageError) -> Value
+    _ operation: DiskOperation, of buffer: (IOBuffer, Range<Int>)? = nil, taken: (Value) -> Int = { _ in 0 },
+    then: () -> Void = {}, _ body: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     let number = submit(operation)
+    if number >= 0, let (buffer, range) = buffer, case .write(_, _, let bytes, _) = operation {
+      flying.append(Flying(number: number, buffer: buffer, range: range, bytes: bytes))
+    }
     do throws(StorageError) {
       let value = try await body()
       then()
@@ -153,7 +191,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
     guard let number = fileOf[file] else { return try await super.write(file, at: offset, from: buffer, range, durability) }
     let operation = DiskOperation.write(
       file: number, offset: Int(offset), bytes: Array(buffer[range]), durable: durability == .durable)
-    return try await around(operation, taken: { $0 }) { () async throws(StorageError) in
+    return try await around(operation, of: (buffer, range), taken: { $0 }) { () async throws(StorageError) in
       try await super.write(file, at: offset, from: buffer, range, durability)
     }
   }

@@ -29,7 +29,7 @@ final class StateExaminer {
   }
 
   /// Records the recovery from a state.
-  func recovery(_ point: CrashPoint, _ choice: [UInt8]) -> RecordedRecovery {
+  func recovery(_ point: CrashPoint, _ choice: [Alternative]) -> RecordedRecovery {
     let recording = recoverer.recordRecovery(
       point.image(choice), exploration.recording.store, exploration.recording.table)
     return RecordedRecovery(recording, profile, seed: exploration.options.workload.seed)

@@ -88,6 +88,7 @@ extension Recording {
     events[..<end].enumerated().map { number, event in
       let text: String =
         switch event.what {
+        case .changed(let n, _): "~ #\(n) its buffer has been changed"
         case .submitted(let n): "> #\(n) \(self.text(operations[n]))"
         case .completed(let n, let succeeded, let taken): "< #\(n)\(ending(of: n, succeeded, taken))"
         case .fact(let fact): self.text(fact)
