@@ -30,6 +30,9 @@ extension Defect {
     Defect(
       "P11", origin: "planted", "One buffer serves the commits of all partitions: it is filled again before the write of it has ended.",
       showsWhen: "commits of two partitions in flight at once", onlyLayer: { CommitsShareABuffer($0) }),
+    Defect(
+      "P12", origin: "planted", "A record of length zero moves the reader nowhere: recovery keeps the processor for ever.",
+      showsWhen: "a crash with a zero-filled tail: a hang, not an error", onlyLayer: { ZeroLengthsBelieved($0) }),
   ]
 }
 
@@ -66,6 +69,25 @@ private final class ZeroFilledTailRefused: StorageWrapper, @unchecked Sendable {
       buffer[tail].allSatisfy({ $0 == 0 })
     {
       throw StorageError(errno: EBADMSG, .read, paths[file], offset: offset)
+    }
+    return got
+  }
+}
+
+/// P12. The position after a record is the position before it and its length.
+private final class ZeroLengthsBelieved: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  override func read(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    let got = try await super.read(file, at: offset, into: buffer, range)
+    var at = range.lowerBound
+    let end = range.lowerBound + got / 512 * 512
+    guard offset >= HeaderDemanded.headerSize, paths[file].hasPrefix("topics/") else { return got }
+    while at < end {
+      let isZero = buffer[at..<at + 512].allSatisfy { $0 == 0 }
+      at += isZero ? 0 : 512
     }
     return got
   }

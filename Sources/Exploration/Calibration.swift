@@ -86,9 +86,12 @@ extension ProfileRun {
     let (choices, contents) = (reduction.choices, reduction.contents)
     let unreduced = Parallel.map(
       places.count, jobs: exploration.options.jobs, chunk: 16, worker: { exploration.worker(profile) }
-    ) { [points, pointOfMoment] worker, index in
+    ) { [self] worker, index in
       let point = pointOfMoment[places[index].moment]
-      let transcript = worker.run(points[point].image(choices[point][places[index].state]), keeping: true)
+      let state = Unique(hash: 0, point: point, choice: choices[point][places[index].state])
+      let transcript = exploration.watching(profile, { scene(state) }) {
+        worker.run(points[point].image(state.choice), keeping: true)
+      }
       return (hash: transcript.hash, verdict: judge.judge(transcript, at: places[index].moment))
     }
     var comparison = Calibration.Comparison(states: places.count)

@@ -104,7 +104,7 @@ struct CrashPoint: Sendable {
       let isNew = first >= file.extent
       if isNew && profile.showsForeignBytes { unit.add(sectors.map { foreign.content(file: f, sector: $0) }, []) }
       if isNew && profile.showsUnwrittenSpace { unit.addUnwritten() }
-      if profile.leavesUnreadable { unit.add(sectors.map { _ in SectorStore.unreadable }, []) }
+      if profile.mostUnreadable > 0 { unit.add(sectors.map { _ in SectorStore.unreadable }, []) }
       guard unit.contents.count > 1, let newest = unit.contents.firstIndex(of: unit.newest) else { continue }
       if isNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
       pieces.append(.sectors(file: f, first: first, contents: unit.contents, newest: newest))
@@ -153,6 +153,20 @@ extension CrashPoint {
   /// The choice that keeps everything, and the one that keeps nothing.
   var everything: [Alternative] { pieces.map { Alternative($0.newest) } }
   var nothing: [Alternative] { pieces.map { _ in 0 } }
+
+  /// Whether the profile permits what the choice makes of all pieces together; of each by itself it permits every
+  /// alternative.
+  func permits(_ choice: [Alternative]) -> Bool {
+    if profile.mostUnreadable == 0 || profile.mostUnreadable == .max { return true }
+    var unreadable = 0
+    for index in choice.indices where choice[index] > 0 && isUnreadable(index, choice[index]) { unreadable += 1 }
+    return unreadable <= profile.mostUnreadable
+  }
+
+  func isUnreadable(_ piece: Int, _ alternative: Alternative) -> Bool {
+    guard case .sectors(_, _, let contents, _) = pieces[piece] else { return false }
+    return contents[Int(alternative)].contains(SectorStore.unreadable)
+  }
 
   /// The disk that the next machine finds.
   func image(_ choice: [Alternative]) -> DiskImage {

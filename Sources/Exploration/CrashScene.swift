@@ -76,6 +76,10 @@ extension RecordedEvent {
 
 /// The recovery of one state as it was recorded, with the moments at which it may be cut off itself.
 struct RecordedRecovery {
+  /// Operations of a recovery at which it is cut off; a hundred times what one makes. What it does after them is not seen,
+  /// and the report says so.
+  static let mostOperations = 2000
+
   let recording: Recording
   /// After each of its events.
   let points: [CrashPoint]

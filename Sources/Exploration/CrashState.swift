@@ -83,7 +83,7 @@ public struct KeptPieces: Hashable, Sendable, CustomStringConvertible {
     exceptions = keepsAll ? fromAll : fromNone
   }
 
-  /// Nil where the crash point has no such pieces or alternatives.
+  /// Nil where the crash point has no such pieces or alternatives, or the profile does not permit them together.
   func choice(of point: CrashPoint) -> [Alternative]? {
     var choice = keepsAll ? point.everything : point.nothing
     for exception in exceptions {
@@ -92,6 +92,6 @@ public struct KeptPieces: Hashable, Sendable, CustomStringConvertible {
       }
       choice[exception.piece] = Alternative(exception.alternative)
     }
-    return choice
+    return point.permits(choice) ? choice : nil
   }
 }

@@ -43,16 +43,19 @@ struct StateEnumeration {
     return Int(min(ways.reduce(0, +), 1e15))
   }
 
-  /// Calls `visit` with each choice, some more than once.
+  /// Calls `visit` with each choice that the profile permits, some more than once.
   func forEach(seed: UInt64, _ visit: (_ choice: [Alternative], _ isSample: Bool) -> Void) {
+    func visitPermitted(_ choice: [Alternative], _ isSample: Bool) {
+      if point.permits(choice) { visit(choice, isSample) }
+    }
     if isComplete {
       var choice = point.nothing
-      visitAll(&choice, 0) { visit($0, false) }
+      visitAll(&choice, 0) { visitPermitted($0, false) }
       return
     }
     for base in [point.everything, point.nothing] {
       var choice = base
-      visitNear(&choice, from: 0, left: bound) { visit($0, false) }
+      visitNear(&choice, from: 0, left: bound) { visitPermitted($0, false) }
     }
     var random = SeededGenerator(seed: mix64(seed &+ UInt64(point.event)), stream: "states")
     for _ in 0..<limits.samples {
@@ -61,8 +64,10 @@ struct StateEnumeration {
       let share = Int.random(in: 1...7, using: &random)
       for index in choice.indices where random.chance(share, in: 8) {
         choice[index] = Alternative(Int.random(in: 0..<point.pieces[index].count, using: &random))
+        // Drawn without regard to the others, nearly every sample would have too many.
+        if !point.permits(choice) { choice[index] = 0 }
       }
-      visit(choice, true)
+      visitPermitted(choice, true)
     }
   }
 

@@ -32,8 +32,11 @@ extension ProfileRun {
     var owners: [Int] = []
     // One after the other: what recovery writes is taken into the store, which the workers share.
     for (number, state) in outer.enumerated() {
-      let recording = recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+      let recording = exploration.watching(profile, { [self] in scene(state) }) { [table] in
+        recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+      }
       table = recording.table
+      if recording.isCutShort { result.nested.cutShort += 1 }
       let recovery = RecordedRecovery(recording, profile, seed: options.workload.seed)
       inner += recovery.points
       owners += recovery.points.map { _ in number }
@@ -78,10 +81,13 @@ extension ProfileRun {
     let started = Date()
     let known = options.comparesReadSets ? KnownBehaviours(omitting: options.omittedQuestions) : nil
     let found = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
-      [uniques, inner] worker, index in
-      let image = inner[uniques[index].point].image(uniques[index].choice)
-      if let known { return worker.behaviour(of: image, knowing: known) }
-      return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      [self, uniques, inner, owners] worker, index in
+      let state = uniques[index]
+      let image = inner[state.point].image(state.choice)
+      return exploration.watching(profile, { scene(state, in: outer[state.outer], owners) }) {
+        if let known { return worker.behaviour(of: image, knowing: known) }
+        return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      }
     }
     let hashes = found.map(\.behaviour)
     result.nested.judged = known == nil ? uniques.count : Set(found.map(\.readSet)).count
@@ -96,9 +102,11 @@ extension ProfileRun {
     }
     result.nested.groups = representatives.count
     let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
-      [uniques, inner, representatives] worker, index in
+      [self, uniques, inner, representatives, owners] worker, index in
       let state = uniques[representatives[index]]
-      return worker.run(inner[state.point].image(state.choice), keeping: true)
+      return exploration.watching(profile, { scene(state, in: outer[state.outer], owners) }) {
+        worker.run(inner[state.point].image(state.choice), keeping: true)
+      }
     }
     var judged: Set<UInt64> = []
     var shown: [CheckName: Shown] = [:]
@@ -143,6 +151,15 @@ extension ProfileRun {
         + "\(result.nested.judged) recovered, \(result.nested.readAlike) read like one of them")
   }
 
+  /// For a watch: the recovery is recorded again.
+  private func scene(_ inner: Inner, in outer: Unique, _ owners: [Int]) -> CrashScene {
+    var scene = scene(outer)
+    let recovery = StateExaminer(exploration, profile).recovery(scene.point, scene.choice)
+    let event = inner.point - (owners.firstIndex(of: inner.outer) ?? 0) + 1
+    scene.inner = CrashScene.RecoveryCut(recovery: recovery, event: event, choice: inner.choice)
+    return scene
+  }
+
   private func innerCut(
     _ hash: UInt64, _ recovery: RecordedRecovery, _ limits: StateEnumeration.Limits
   ) -> CrashScene.RecoveryCut? {
@@ -183,6 +200,8 @@ public struct NestedCounts: Hashable, Sendable {
   public var judged = 0
   public var readAlike = 0
   public var groups = 0
+  /// Recoveries that made more operations than are looked at.
+  public var cutShort = 0
   public var judgingSeconds = 0.0
   public var seconds = 0.0
 }

@@ -68,6 +68,13 @@ struct ProfileRun: Sendable {
     var choice: [Alternative]
   }
 
+  /// The state in which a content was first met, at the first moment of its crash point.
+  func scene(_ unique: Unique) -> CrashScene {
+    CrashScene(
+      recording: exploration.recording, seed: options.workload.seed, moment: pointOfMoment.firstIndex(of: unique.point) ?? 0,
+      point: points[unique.point], choice: unique.choice)
+  }
+
   func run(_ known: inout KnownStates, _ progress: (String) -> Void) -> ProfileResult {
     var result = ProfileResult(profile: profile)
     result.crashPoints = pointOfMoment.count
@@ -131,9 +138,11 @@ struct ProfileRun: Sendable {
     let exploration = exploration
     let transcripts = Parallel.map(
       representatives.count, jobs: options.jobs, chunk: 8, worker: { exploration.worker(profile) }
-    ) { [uniques, representatives, points] worker, index in
+    ) { [self, uniques, representatives] worker, index in
       let unique = uniques[representatives[index]]
-      return worker.run(points[unique.point].image(unique.choice), keeping: true)
+      return exploration.watching(profile, { scene(unique) }) {
+        worker.run(points[unique.point].image(unique.choice), keeping: true)
+      }
     }
     let judge = StateJudge(exploration)
     let choices = visits.map(\.choices)
@@ -154,10 +163,13 @@ struct ProfileRun: Sendable {
   private func recoverAll(_ states: [Unique], _ known: KnownBehaviours?) -> [ReadSetTree.Found] {
     let exploration = exploration
     return Parallel.map(states.count, jobs: options.jobs, chunk: 32, worker: { exploration.worker(profile) }) {
-      [points] worker, index in
-      let image = points[states[index].point].image(states[index].choice)
-      if let known { return worker.behaviour(of: image, knowing: known) }
-      return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      [self] worker, index in
+      let state = states[index]
+      let image = points[state.point].image(state.choice)
+      return exploration.watching(profile, { scene(state) }) {
+        if let known { return worker.behaviour(of: image, knowing: known) }
+        return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      }
     }
   }
 

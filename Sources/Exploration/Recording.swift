@@ -66,6 +66,8 @@ struct Recording: Sendable {
   var commits: [(partition: Int, offset: Offset)] = []
   /// The path that each file was created under.
   var filePaths: [Int32] = []
+  /// There were more operations than the recorder takes: those after them are not recorded.
+  var isCutShort = false
 }
 
 /// Writes down what passes the seam, and changes nothing.
@@ -75,8 +77,6 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   private(set) var recording: Recording
   private var isStopped = false
   private let limit: Int
-  /// Whether there were more operations than it takes: those after them are not recorded.
-  private(set) var isFull = false
   /// Writes in flight, with the bytes that they were of when they were looked at last.
   private var flying: [Flying] = []
   private struct Flying {
@@ -127,8 +127,11 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   func stop() { isStopped = true }
 
   private func submit(_ operation: DiskOperation) -> Int {
-    if recording.operations.count == limit { (isFull, isStopped) = (true, true) }
     if isStopped { return -1 }
+    if recording.operations.count == limit {
+      (recording.isCutShort, isStopped) = (true, true)
+      return -1
+    }
     recording.operations.append(operation)
     let number = recording.operations.count - 1
     add(.submitted(number))

@@ -294,7 +294,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     let first = Int(offset) / SectorStore.size
     let sectors = first..<(Int(offset) + count - 1) / SectorStore.size + 1
     reads.sectors(f, sectors, now: files[f].sectors)
-    if profile.leavesUnreadable, files[f].isUnreadable(sectors) {
+    if profile.mostUnreadable > 0, files[f].isUnreadable(sectors) {
       throw StorageError(errno: EIO, .read, table.paths[Int(handle.path)], offset: offset)
     }
     files[f].sectors.withUnsafeBufferPointer { copy(of: $0, from: Int(offset), count, to: buffer.base + range.lowerBound) }
@@ -331,7 +331,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     guard handle.mode.contains(.write) else { throw StorageError(errno: EBADF, .write, table.paths[Int(handle.path)]) }
     let end = Int(offset) + range.count
     reads.size(f)
-    if profile.leavesUnreadable, files[f].hasUnreadableEdge(Int(offset)..<end) {
+    if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(Int(offset)..<end) {
       throw StorageError(errno: EIO, .write, table.paths[Int(handle.path)], offset: offset)
     }
     clearGap(f, before: Int(offset))
@@ -389,7 +389,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     let f = handle.file
     reads.size(f)
     if Int(size) > files[f].size {
-      if profile.leavesUnreadable, files[f].hasUnreadableEdge(files[f].size..<Int(size)) {
+      if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(files[f].size..<Int(size)) {
         throw StorageError(errno: EIO, .truncate, table.paths[Int(handle.path)], offset: size)
       }
       clearGap(f, before: Int(size))

@@ -84,7 +84,7 @@ struct CrashStory {
       case .sectors(let file, let first, let contents, _):
         let bytes = first * SectorStore.size..<(first + contents[0].count) * SectorStore.size
         let fate =
-          contents[Int(choice[index])].contains(SectorStore.unreadable)
+          point.isUnreadable(index, choice[index])
           ? "cannot be read" : choice[index] == 0 ? "as before" : point.showsForeign(index, choice[index]) ? "what somebody else had left there" : "an older version"
         losses.append("*\(recording.name(Int32(file))) bytes \(bytes.lowerBound)..<\(bytes.upperBound): \(fate)*")
       case .size(let file, _): losses.append("*\(recording.name(Int32(file))): an older size*")

@@ -134,7 +134,7 @@ private func isKept(_ text: String) -> Bool {
   var last = -1
   for word in words.dropFirst() {
     let numbers = word.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-    guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1], piece > last, alternative <= 255,
+    guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1], piece > last, alternative <= Int(UInt16.max),
       "\(piece)-\(alternative)" == word
     else { return false }
     last = piece

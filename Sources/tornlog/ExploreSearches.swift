@@ -36,19 +36,20 @@ struct ExploreSearches: ParsableArguments {
 
   /// - Returns: nil where none of the searches is asked for.
   func run(
-    defect: Defect?, jobs: Int, seed: UInt64, note: @escaping @Sendable (String) -> Void
+    defect: Defect?, jobs: Int, seed: UInt64, watch: HangWatch, note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult? {
-    if errors { return try matrix(defect, jobs, note) }
-    return schedules ? try search(defect, jobs, seed, note) : nil
+    if errors { return try matrix(defect, jobs, watch, note) }
+    return schedules ? try search(defect, jobs, seed, watch, note) : nil
   }
 
   private func search(
-    _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ note: @escaping @Sendable (String) -> Void
+    _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult {
     var options = ScheduleOptions()
     guard count > 0, (0...8).contains(preemptions) else { throw ValidationError("--count 1 or more, --preemptions 0 to 8") }
     (options.defect, options.jobs, options.seed) = (defect, jobs, seed)
     (options.schedules, options.bound, options.deadline) = (count, preemptions, try moment())
+    options.watch = watch
     if !scenario.contains("all") {
       options.scenarios = ScheduleScenario.all.filter { scenario.contains($0.name) }
       guard options.scenarios.count == Set(scenario).count else {
@@ -60,10 +61,13 @@ struct ExploreSearches: ParsableArguments {
     return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())
   }
 
-  private func matrix(_ defect: Defect?, _ jobs: Int, _ note: @escaping @Sendable (String) -> Void) throws -> SearchResult {
+  private func matrix(
+    _ defect: Defect?, _ jobs: Int, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
+  ) throws -> SearchResult {
     var options = ErrorMatrixOptions()
     (options.defect, options.jobs, options.stride) = (defect, jobs, stride)
     options.deadline = try moment()
+    options.watch = watch
     guard stride > 0 else { throw ValidationError("--stride \(stride): 1 or more") }
     if !scenario.contains("all") {
       options.scenarios = ErrorScenario.all.filter { scenario.contains($0.name) }
