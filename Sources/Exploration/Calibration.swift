@@ -89,7 +89,7 @@ extension ProfileRun {
     ) { [self] worker, index in
       let point = pointOfMoment[places[index].moment]
       let state = Unique(hash: 0, point: point, choice: choices[point][places[index].state])
-      let transcript = exploration.watching(profile, { scene(state) }) {
+      let transcript = exploration.watching(profile, order: index, { scene(state) }) {
         worker.run(points[point].image(state.choice), keeping: true)
       }
       return (hash: transcript.hash, verdict: judge.judge(transcript, at: places[index].moment))

@@ -27,6 +27,7 @@ public struct Hang: Sendable {
 public final class HangWatch: Sendable {
   private struct Post {
     var work: String
+    var order: Int
     var finding: @Sendable (CheckResult) -> StateViolation?
     /// Wakings that it has seen.
     var age = 0
@@ -67,14 +68,15 @@ public final class HangWatch: Sendable {
   /// Runs `body`, with somebody who looks at how long it takes.
   /// - Parameters:
   ///   - work: what it is.
+  ///   - order: of several that hang at the same time the lowest is told, so that threads show in nothing.
   ///   - finding: describes it where it hangs; called from the watch's thread, and only then.
   public func during<Value, Failure: Error>(
-    _ work: String, finding: @escaping @Sendable (CheckResult) -> StateViolation? = { _ in nil },
+    _ work: String, order: Int = 0, finding: @escaping @Sendable (CheckResult) -> StateViolation? = { _ in nil },
     _ body: () throws(Failure) -> Value
   ) throws(Failure) -> Value {
     let number = state.withLock { state in
       state.next += 1
-      state.posts[state.next] = Post(work: work, finding: finding)
+      state.posts[state.next] = Post(work: work, order: order, finding: finding)
       return state.next
     }
     defer { state.withLock { _ = $0.posts.removeValue(forKey: number) } }
@@ -82,12 +84,12 @@ public final class HangWatch: Sendable {
   }
 
   private func wake() -> Hang? {
-    let oldest: Post? = state.withLock { state in
+    let first: Post? = state.withLock { state in
       for number in state.posts.keys { state.posts[number]!.age += 1 }
-      // Of several the one that began first.
-      return state.posts.filter { $0.value.age > Self.wakings }.min { $0.key < $1.key }?.value
+      guard state.posts.values.contains(where: { $0.age > Self.wakings }) else { return nil }
+      return state.posts.values.filter { $0.age > Self.wakings / 2 }.min { $0.order < $1.order }
     }
-    return oldest.map { Hang(work: $0.work, seconds: seconds, finding: $0.finding) }
+    return first.map { Hang(work: $0.work, seconds: seconds, finding: $0.finding) }
   }
 }
 
@@ -118,10 +120,12 @@ extension Hang {
 
 extension Exploration {
   /// Runs a life on a state that `scene` builds again.
-  func watching<Value>(_ profile: CrashProfile, _ scene: @escaping @Sendable () -> CrashScene, _ body: () -> Value) -> Value {
+  func watching<Value>(
+    _ profile: CrashProfile, order: Int = 0, _ scene: @escaping @Sendable () -> CrashScene, _ body: () -> Value
+  ) -> Value {
     guard let watch = options.watch else { return body() }
     return watch.during(
-      "the engine, on what a power cut has left,",
+      "the engine, on what a power cut has left,", order: order,
       finding: { StateExaminer.Violation(scene: scene(), check: $0).described(self, profile, states: 1) }, body)
   }
 }
@@ -129,9 +133,9 @@ extension Exploration {
 extension HangWatch? {
   /// Without a watch nobody looks.
   func during<Value, Failure: Error>(
-    _ work: @autoclosure () -> String, _ body: () throws(Failure) -> Value
+    _ work: @autoclosure () -> String, order: Int = 0, _ body: () throws(Failure) -> Value
   ) throws(Failure) -> Value {
     guard let self else { return try body() }
-    return try self.during(work(), body)
+    return try self.during(work(), order: order, finding: { _ in nil }, body)
   }
 }

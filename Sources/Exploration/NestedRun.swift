@@ -84,7 +84,7 @@ extension ProfileRun {
       [self, uniques, inner, owners] worker, index in
       let state = uniques[index]
       let image = inner[state.point].image(state.choice)
-      return exploration.watching(profile, { scene(state, in: outer[state.outer], owners) }) {
+      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], owners) }) {
         if let known { return worker.behaviour(of: image, knowing: known) }
         return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
       }
@@ -104,7 +104,7 @@ extension ProfileRun {
     let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
       [self, uniques, inner, representatives, owners] worker, index in
       let state = uniques[representatives[index]]
-      return exploration.watching(profile, { scene(state, in: outer[state.outer], owners) }) {
+      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], owners) }) {
         worker.run(inner[state.point].image(state.choice), keeping: true)
       }
     }

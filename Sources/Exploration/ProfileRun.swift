@@ -140,7 +140,7 @@ struct ProfileRun: Sendable {
       representatives.count, jobs: options.jobs, chunk: 8, worker: { exploration.worker(profile) }
     ) { [self, uniques, representatives] worker, index in
       let unique = uniques[representatives[index]]
-      return exploration.watching(profile, { scene(unique) }) {
+      return exploration.watching(profile, order: index, { scene(unique) }) {
         worker.run(points[unique.point].image(unique.choice), keeping: true)
       }
     }
@@ -166,7 +166,7 @@ struct ProfileRun: Sendable {
       [self] worker, index in
       let state = states[index]
       let image = points[state.point].image(state.choice)
-      return exploration.watching(profile, { scene(state) }) {
+      return exploration.watching(profile, order: index, { scene(state) }) {
         if let known { return worker.behaviour(of: image, knowing: known) }
         return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
       }
