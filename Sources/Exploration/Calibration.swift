@@ -17,6 +17,14 @@ public struct Calibration: Hashable, Sendable {
     public var straying = 0
 
     var isClean: Bool { differing == 0 && straying == 0 }
+
+    /// - Parameter with: what the reduced exploration says.
+    mutating func note(_ verdict: StateJudgement, with: StateJudgement?, isStraying: Bool) {
+      if verdict.verdict == .violated { violated += 1 }
+      if verdict.verdict == .violated, with?.verdict != .violated { missed += 1 }
+      if verdict.verdict != with?.verdict || verdict.check?.name != with?.check?.name { differing += 1 }
+      if isStraying { straying += 1 }
+    }
   }
 
   /// Of all states at all moments.
@@ -27,12 +35,13 @@ public struct Calibration: Hashable, Sendable {
   var isClean: Bool { all.isClean && readAlike?.isClean ?? true }
 
   func text(_ profile: String) -> [String] {
-    func line(_ states: String, _ c: Comparison) -> String {
-      "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them missed "
-        + "with it, \(c.differing) verdicts differ, \(c.straying) do not behave as their group"
-    }
-    guard let readAlike else { return [line("states", all)] }
-    return [line("states", all), line("states counted off by their read set", readAlike)]
+    guard let readAlike else { return [Self.line(profile, "states", all)] }
+    return [Self.line(profile, "states", all), Self.line(profile, "states counted off by their read set", readAlike)]
+  }
+
+  static func line(_ profile: String, _ states: String, _ c: Comparison) -> String {
+    "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them missed "
+      + "with it, \(c.differing) verdicts differ, \(c.straying) do not behave as their group"
   }
 }
 
@@ -98,10 +107,7 @@ extension ProfileRun {
     for (place, (hash, verdict)) in zip(places, unreduced) {
       let group = reduction.groups[Int(contents[pointOfMoment[place.moment]][place.state])]
       let with = reduction.verdicts[CaseKey(moment: place.moment, group: group)]
-      if verdict.verdict == .violated { comparison.violated += 1 }
-      if verdict.verdict == .violated, with?.verdict != .violated { comparison.missed += 1 }
-      if verdict.verdict != with?.verdict || verdict.check?.name != with?.check?.name { comparison.differing += 1 }
-      if hash != reduction.behaviours[Int(group)] { comparison.straying += 1 }
+      comparison.note(verdict, with: with, isStraying: hash != reduction.behaviours[Int(group)])
     }
     return comparison
   }

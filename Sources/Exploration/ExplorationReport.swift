@@ -66,7 +66,7 @@ public struct ProfileResult: Sendable {
   /// A reduction that misses anything leaves no verdict.
   public var verdict: Verdict {
     if violatedStates > 0 { return .violated }
-    return unknown > 0 || contradictions > 0 || !(calibration?.isClean ?? true) ? .unknown : .held
+    return unknown > 0 || contradictions > 0 || !(calibration?.isClean ?? true) || !nested.isClean ? .unknown : .held
   }
 }
 
@@ -152,6 +152,12 @@ extension ExplorationReport {
     for result in profiles {
       guard let c = result.calibration else { continue }
       lines += c.text(result.profile.name)
+      if let c = result.nested.calibration { lines.append(Calibration.line(result.profile.name, "states inside recoveries", c)) }
+      if let c = result.nested.others {
+        lines.append(
+          "\(result.profile.name), calibration: \(c.states) states inside recoveries that were counted off, \(c.violated) violated, "
+            + "\(c.missed) of them a check that was not found")
+      }
     }
     for finding in findings {
       lines.append("")

@@ -8,7 +8,7 @@ import Verification
 /// state that a power cut during it may leave is recovered from and judged as any other.
 extension ProfileRun {
   /// A state of a crash inside the recovery of a state.
-  private struct Inner: Sendable {
+  struct Inner: Sendable {
     var outer: Int
     var point: Int
     var choice: [Alternative]
@@ -18,9 +18,10 @@ extension ProfileRun {
   /// - Parameters:
   ///   - outer: one state of each group.
   ///   - moments: for each of them the moments of the recording at which it may be judged.
+  ///   - all: the states of the first depth, and the numbers of those of each crash point: for calibration.
   func runNested(
-    _ result: inout ProfileResult, _ outer: [Unique], _ moments: [[Int]], _ judge: StateJudge,
-    _ progress: (String) -> Void
+    _ result: inout ProfileResult, _ outer: [Unique], _ moments: [[Int]], of all: [Unique], _ contents: [[Int32]],
+    _ judge: StateJudge, _ progress: (String) -> Void
   ) {
     let begun = Date()
     let exploration = exploration
@@ -108,6 +109,12 @@ extension ProfileRun {
         worker.run(inner[state.point].image(state.choice), keeping: true)
       }
     }
+    if options.calibration > 0 {
+      let reduction = NestedReduction(
+        points: inner, owners: owners, uniques: uniques, pairs: pairs, moments: moments,
+        groups: hashes.map { groupOf[$0] ?? 0 }, transcripts: transcripts)
+      result.nested.calibration = calibrateInside(reduction, judge, worker)
+    }
     var judged: Set<UInt64> = []
     var shown: [CheckName: Shown] = [:]
     for pair in pairs {
@@ -144,6 +151,10 @@ extension ProfileRun {
       guard scene.inner != nil else { continue }
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: best.check))
       result.violations.append(smallest.described(exploration, profile, states: best.states))
+    }
+    if options.calibration > 0 {
+      let found = Set(result.violations.map(\.check))
+      result.nested.others = calibrateOthers(than: Set(outer.map(\.hash)), all, contents, found, judge)
     }
     result.nested.seconds = Date().timeIntervalSince(begun)
     progress(
@@ -202,6 +213,12 @@ public struct NestedCounts: Hashable, Sendable {
   public var groups = 0
   /// Recoveries that made more operations than are looked at.
   public var cutShort = 0
+  /// States inside recoveries, run again without any reduction; nil where none was asked for.
+  public var calibration: Calibration.Comparison?
+  /// The same of recoveries that were counted off, since the states before them behave as one whose recovery was cut off.
+  public var others: Calibration.Comparison?
   public var judgingSeconds = 0.0
   public var seconds = 0.0
+
+  var isClean: Bool { (calibration?.isClean ?? true) && (others?.missed ?? 0) == 0 }
 }

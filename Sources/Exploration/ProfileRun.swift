@@ -154,7 +154,8 @@ struct ProfileRun: Sendable {
       result.calibration = calibrate(reduction, alike: places, judge)
     }
     if options.depth > 1 {
-      runNested(&result, representatives.map { uniques[$0] }, moments(of: representatives, contents), judge, progress)
+      runNested(
+        &result, representatives.map { uniques[$0] }, moments(of: representatives, contents), of: uniques, contents, judge, progress)
     }
     result.seconds = Date().timeIntervalSince(begun)
     return result
@@ -175,7 +176,7 @@ struct ProfileRun: Sendable {
 
   /// The first and the last moment at which each of the contents may be found: the least and the most that callers had
   /// been promised.
-  private func moments(of numbers: [Int], _ contents: [[Int32]]) -> [[Int]] {
+  func moments(of numbers: [Int], _ contents: [[Int32]]) -> [[Int]] {
     var places: [Int32: Int] = [:]
     for (place, number) in numbers.enumerated() { places[Int32(number)] = place }
     var moments = [[Int]](repeating: [], count: numbers.count)

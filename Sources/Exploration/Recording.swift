@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 import Verification
@@ -33,7 +34,7 @@ struct RecordedEvent: Sendable {
     case submitted(Int)
     /// A write in flight is of other bytes by now: whoever started it has touched its buffer before it had completed.
     case changed(Int, bytes: [UInt8])
-    /// - Parameter taken: bytes of a write; 0 where it failed, or changed nothing.
+    /// - Parameter taken: bytes of a write; 0 where it failed, or changed nothing, -1 where nobody knows how many.
     case completed(Int, succeeded: Bool, taken: Int)
     case fact(RecordedFact)
   }
@@ -183,7 +184,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
       complete(number, taken: taken(value))
       return value
     } catch {
-      complete(number, succeeded: false)
+      complete(number, succeeded: false, taken: buffer != nil && error.isErrno(EIO) ? -1 : 0)
       throw error
     }
   }

@@ -77,12 +77,26 @@ struct VolatileDisk: Sendable {
     case .changed(let number, let bytes):
       if let place = inFlight.firstIndex(where: { $0.operation == number }) { inFlight[place].changes.append(bytes) }
     case .completed(let number, let succeeded, let taken):
+      let isUncertain = taken < 0
       guard let place = inFlight.firstIndex(where: { $0.operation == number }) else { return }
       let flying = inFlight.remove(at: place)
       if succeeded { complete(recording, flying, at: index, taken: taken) } else {
-        if case .sync(let file, _) = recording.operations[number] { files[Int(file)].abandon(upTo: flying.submittedAt) }
+        switch recording.operations[number] {
+        case .sync(let file, _): files[Int(file)].abandon(upTo: flying.submittedAt)
+        case .write(let file, let offset, let bytes, _) where isUncertain: fail(recording, Int(file), bytes, at: offset, index)
+        default: break
+        }
       }
     }
+  }
+
+  /// A write has given EIO: nobody knows what of it has happened. As for one that nothing has made durable.
+  private mutating func fail(_ recording: Recording, _ f: Int, _ bytes: [UInt8], at offset: Int, _ index: Int) {
+    files[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
+      file.newer[sector, default: []].append(Version(at: index, content: content))
+    }
+    let end = offset + bytes.count
+    if end > files[f].settledSize { change(size: end, of: f, at: index, isTruncation: false) }
   }
 
   private mutating func complete(_ recording: Recording, _ flying: Flying, at index: Int, taken: Int) {

@@ -92,7 +92,8 @@ public struct ExplorationPlan: Sendable {
     workload.syncPolicy = cell.sync
     workload.segmentBytes = settings.segmentSize
     workload.commitsOffsets = settings.commitsOffsets
-    workload.mishaps = Mishaps(shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync)
+    workload.mishaps = Mishaps(
+      shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWrite: settings.failingWrite)
     workload.seed = seed
     return workload
   }
