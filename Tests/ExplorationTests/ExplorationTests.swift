@@ -117,15 +117,6 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     #expect(try Exploration(own).run().verdict == .violated)
   }
 
-  /// What was appended during the last sync, and nothing after it.
-  @Test func aWatermarkOfTheWrongMomentIsFoundAtAnIdleTail() throws {
-    var own = options(messages: 36, .raw512)
-    own.workload.syncPolicy = .interval(.milliseconds(1))
-    #expect(try Exploration(own).run().verdict == .held)
-    own.defect = Defect(id: "P5")
-    #expect(try Exploration(own).run().verdict == .violated)
-  }
-
   @Test func theReportHasTheKeysOfTheContract() throws {
     let json = try Exploration(options(.raw4k, .raw512)).run().json()
     let keys = [

@@ -24,7 +24,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
     Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
     Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
     Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 1)),
-    Specimen(id: "C8", check: .noDuplicates), Specimen(id: "P11", check: .noAcknowledgedLoss),
+    Specimen(id: "C8", check: .noDuplicates),
   ]
 
   func options(seed: UInt64) -> ExplorationOptions {
