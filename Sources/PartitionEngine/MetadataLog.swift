@@ -3,7 +3,7 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// The engine's own log: topics, consumer offsets, log start offsets, durable ends. Always synced, with the codec and the
+/// The engine's own log: topics, consumer offsets, log start offsets, durable ends, newest segments. Always synced, with the codec and the
 /// recovery of every other log, and kept twice, so that no damage to one place closes the engine.
 ///
 /// 1. A change is written to both copies, at the same offset, and acknowledged once it is on the medium in both.
@@ -125,6 +125,13 @@ final class MetadataLog: @unchecked Sendable {
     }
     await request.done.wait()
     if let failure = request.failure { throw failure }
+  }
+
+  /// The same of one change, for a log that knows of storage only.
+  func note(_ change: MetadataRecord) async throws(StorageError) {
+    do throws(EngineError) { try await record([change]) } catch {
+      throw error.storageError ?? StorageError(errno: EIO, .write, Self.directories[0])
+    }
   }
 
   /// Writes what has gathered, as many changes at a time as a batch holds: so both copies see them in one order.

@@ -62,9 +62,9 @@ public final class PartitionEngine: @unchecked Sendable {
   let configuration: EngineConfiguration
   let parts: LogParts
   private let claim: any WriterClaim
-  private let metadata: MetadataLog
+  let metadata: MetadataLog
   private let directories: DurableDirectories
-  private var logs: [String: [PartitionLog]] = [:]
+  private(set) var logs: [String: [PartitionLog]] = [:]
   private var isOpen = true
   private let closed = Gate()
   private var closingFailure: EngineError?
@@ -90,7 +90,7 @@ public final class PartitionEngine: @unchecked Sendable {
     _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
     let storage = PatientStorage(storage)
-    let survey = try await survey(storage)
+    let survey = try await EngineSurvey(of: storage)
     let claim = try await parts.exclusion.claim(storage, above: survey.newestEpoch)
     let directories = DurableDirectories(storage)
     let metadata: MetadataLog
@@ -114,35 +114,6 @@ public final class PartitionEngine: @unchecked Sendable {
     return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
   }
 
-  /// What file names say before anything is read.
-  fileprivate struct Survey {
-    /// The highest epoch in the name of any segment. Every claim is above it, also where the claims themselves are gone.
-    var newestEpoch = Epoch(0)
-    /// Partitions that have segments.
-    var inhabited: [TopicPartition] = []
-  }
-
-  private static func survey(_ storage: any Storage) async throws(EngineError) -> Survey {
-    var survey = Survey()
-    do throws(StorageError) {
-      for directory in MetadataLog.directories {
-        do throws(StorageError) { try await survey.note(segmentsIn: directory, storage) } catch {
-          guard error.isErrno(EIO) else { throw error }  // the other copy, and the claims, know the epochs too
-        }
-      }
-      for topic in try await names(in: "topics", storage) where topic.isDirectory {
-        for partition in try await names(in: "topics/\(topic.name)", storage) where partition.isDirectory {
-          let hasSegments = try await survey.note(segmentsIn: "topics/\(topic.name)/\(partition.name)", storage)
-          guard hasSegments, let number = Int32(partition.name), number >= 0 else { continue }
-          survey.inhabited.append(TopicPartition(topic.name, PartitionID(Int(number))))
-        }
-      }
-    } catch {
-      throw .storage(error)
-    }
-    return survey
-  }
-
   /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.
   private func assertRegistered(_ partitions: [TopicPartition]) throws(EngineError) {
     for partition in partitions {
@@ -150,13 +121,6 @@ public final class PartitionEngine: @unchecked Sendable {
       throw .damagedMetadata(
         "topics/\(partition.topic)/\(partition.partition) holds messages, and neither copy knows it; "
           + "put one of them back from a backup, or move that folder elsewhere")
-    }
-  }
-
-  fileprivate static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry] {
-    do throws(StorageError) { return try await storage.list(directory) } catch {
-      if error.isNotFound { return [] }
-      throw error
     }
   }
 
@@ -168,15 +132,12 @@ public final class PartitionEngine: @unchecked Sendable {
       let directory = "topics/\(topic.name)/\(number)"
       let hints = RecoveryHints(
         logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source],
-        epoch: Epoch(max(1, claim.epoch.rawValue) - 1))
+        epoch: Epoch(max(1, claim.epoch.rawValue) - 1), newest: metadata.state.newestSegments[source])
       func open() async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
         try await PartitionLog.open(
           source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
-          beforeCut: { [metadata] proven throws(StorageError) in
-            do throws(EngineError) { try await metadata.record([.durableEnd(source, proven)]) } catch {
-              throw error.storageError ?? StorageError(errno: EIO, .write, MetadataLog.directories[0])
-            }
-          })
+          beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
+          witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) })
       }
       do throws(StorageError) {
         var found: (log: PartitionLog, report: RecoveryReport)
@@ -197,16 +158,6 @@ public final class PartitionEngine: @unchecked Sendable {
     }
     logs[topic.name] = opened
     return reports
-  }
-
-  /// Takes back what an earlier shutdown said of the end of a log that recovery has cut since: what is appended now must
-  /// not be taken for the end of that. How far it went before is kept, for whoever opens it next, should this opening fail.
-  private func lowerEnds() async throws(EngineError) {
-    try await recordEnds { log, recorded in
-      guard log.logEndOffset < recorded else { return nil }
-      let before = metadata.state.cut(of: log.source)?.upperBound ?? 0
-      return .cutEnd(log.source, log.logEndOffset, was: max(recorded, before))
-    }
   }
 
   /// The registered topics, in the order of their creation.
@@ -371,47 +322,5 @@ public final class PartitionEngine: @unchecked Sendable {
     do throws(StorageError) { try await metadata.close() } catch { failure = failure ?? .storage(error) }
     await claim.release()
     return failure
-  }
-
-  /// - Parameter end: what to record for a log; nil for nothing.
-  private func recordEnds(_ end: (PartitionLog, _ recorded: Offset) -> MetadataRecord?) async throws(EngineError) {
-    let ends = topics.flatMap { topic in
-      (logs[topic.name] ?? []).compactMap { end($0, metadata.state.durableEnds[$0.source] ?? 0) }
-    }
-    var pending: [MetadataRecord] = []
-    var bytes = 0
-    for end in ends {
-      bytes += end.text.utf8.count + 16
-      if bytes > metadata.largestRecord {
-        try await metadata.record(pending)
-        (pending, bytes) = ([], end.text.utf8.count + 16)
-      }
-      pending.append(end)
-    }
-    if !pending.isEmpty { try await metadata.record(pending) }
-  }
-}
-
-extension PartitionEngine.Survey {
-  /// - Returns: whether there are any.
-  @discardableResult
-  fileprivate mutating func note(segmentsIn directory: String, _ storage: any Storage) async throws(StorageError) -> Bool {
-    var found = false
-    for file in try await PartitionEngine.names(in: directory, storage) {
-      guard let epoch = PartitionLog.epoch(ofSegment: file.name) else { continue }
-      newestEpoch = max(newestEpoch, epoch)
-      found = true
-    }
-    return found
-  }
-}
-
-extension RecoveryReport {
-  /// A log that was cut stays cut, and its report may have reached nobody: so each opening repeats it, until something is
-  /// appended in the place of what was lost.
-  fileprivate mutating func `repeat`(_ cut: Range<Offset>, of log: PartitionLog, in directory: String) {
-    guard log.logEndOffset == cut.lowerBound, !damage.contains(where: { $0.to >= cut.upperBound }) else { return }
-    batchesSkipped += 1
-    damage.append(DamagedRange(from: cut.lowerBound, to: cut.upperBound, path: directory, byteFrom: 0, byteTo: 0))
   }
 }

@@ -42,6 +42,16 @@ struct ExploreSearches: ParsableArguments {
     return schedules ? try search(defect, jobs, seed, watch, note) : nil
   }
 
+  /// The scenarios that the user has named.
+  private func chosen<Scenario>(among all: [Scenario], _ name: KeyPath<Scenario, String>) throws -> [Scenario] {
+    if scenario.contains("all") { return all }
+    let chosen = all.filter { scenario.contains($0[keyPath: name]) }
+    guard chosen.count == Set(scenario).count else {
+      throw ValidationError("--scenario: one of \(all.map { $0[keyPath: name] }.joined(separator: ", ")), all")
+    }
+    return chosen
+  }
+
   private func search(
     _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult {
@@ -50,12 +60,7 @@ struct ExploreSearches: ParsableArguments {
     (options.defect, options.jobs, options.seed) = (defect, jobs, seed)
     (options.schedules, options.bound, options.deadline) = (count, preemptions, try moment())
     options.watch = watch
-    if !scenario.contains("all") {
-      options.scenarios = ScheduleScenario.all.filter { scenario.contains($0.name) }
-      guard options.scenarios.count == Set(scenario).count else {
-        throw ValidationError("--scenario: one of \(ScheduleScenario.all.map(\.name).joined(separator: ", ")), all")
-      }
-    }
+    options.scenarios = try chosen(among: ScheduleScenario.all, \.name)
     let search = try ScheduleSearch(options)
     let report = try one.map { (name) throws(ExplorationError) in try search.run(schedule: name) } ?? search.run(progress: note)
     return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())
@@ -69,12 +74,7 @@ struct ExploreSearches: ParsableArguments {
     options.deadline = try moment()
     options.watch = watch
     guard stride > 0 else { throw ValidationError("--stride \(stride): 1 or more") }
-    if !scenario.contains("all") {
-      options.scenarios = ErrorScenario.all.filter { scenario.contains($0.name) }
-      guard options.scenarios.count == Set(scenario).count else {
-        throw ValidationError("--scenario: one of \(ErrorScenario.all.map(\.name).joined(separator: ", ")), all")
-      }
-    }
+    options.scenarios = try chosen(among: ErrorScenario.all, \.name)
     let matrix = try ErrorMatrix(options)
     let report = try errorCase.map { (name) throws(ExplorationError) in try matrix.run(case: name) } ?? matrix.run(progress: note)
     return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())

@@ -24,18 +24,24 @@ import WriteAheadLog
     return false
   }
 
-  /// Under `truncate-at-corruption` the log ends where the damage begins, also at the tail; the offsets from there on are
-  /// given again, and what stands there then is not cut by the next recovery, nor is a hole believed in.
-  @Test(arguments: [5, 9], [true, false])
-  func aTruncatedLogGoesOnFromTheCut(_ victim: Int, _ closes: Bool) throws {
+  /// `message-0-end` to `message-9-end` in partition 0 of `orders`, closed in order.
+  private static func tenMessages(_ configuration: EngineConfiguration) throws -> Machine {
     let machine = try Machine(.memory)
-    let configuration = Self.configuration(.truncateAtCorruption)
     try machine.boot { storage in
       let (engine, _) = try await PartitionEngine.open(storage, configuration)
       try await engine.createTopic("orders", partitions: 1)
       for n in 0..<10 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)-end") }
       try await engine.close()
     }
+    return machine
+  }
+
+  /// Under `truncate-at-corruption` the log ends where the damage begins, also at the tail; the offsets from there on are
+  /// given again, and what stands there then is not cut by the next recovery, nor is a hole believed in.
+  @Test(arguments: [5, 9], [true, false])
+  func aTruncatedLogGoesOnFromTheCut(_ victim: Int, _ closes: Bool) throws {
+    let configuration = Self.configuration(.truncateAtCorruption)
+    let machine = try Self.tenMessages(configuration)
     #expect(Self.flip("message-\(victim)-end", on: machine.disk))
     var expected = (0..<victim).map { "message-\($0)-end" }
     for life in 0..<3 {
@@ -59,14 +65,8 @@ import WriteAheadLog
   /// The report of a cut may have reached nobody: each opening repeats it, over a compaction of the metadata too, until
   /// something stands in the place of what was lost.
   @Test(arguments: [false, true]) func aCutIsReportedUntilSomethingIsAppended(_ rebuilds: Bool) throws {
-    let machine = try Machine(.memory)
     let configuration = Self.configuration(.truncateAtCorruption)
-    try machine.boot { storage in
-      let (engine, _) = try await PartitionEngine.open(storage, configuration)
-      try await engine.createTopic("orders", partitions: 1)
-      for n in 0..<10 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)-end") }
-      try await engine.close()
-    }
+    let machine = try Self.tenMessages(configuration)
     #expect(Self.flip("message-5-end", on: machine.disk))
     for life in 0..<4 {
       if rebuilds, life > 0 { try MirrorTests.harm(MirrorTests.copies[life % 2], .filesDeleted, on: machine.disk) }
@@ -84,14 +84,8 @@ import WriteAheadLog
   /// Under `skip-corrupted` the damaged offsets stay reserved, in every later life.
   @Test(arguments: [5, 9], [true, false])
   func aSkippedMessageStaysReserved(_ victim: Int, _ closes: Bool) throws {
-    let machine = try Machine(.memory)
     let configuration = Self.configuration(.skipCorrupted)
-    try machine.boot { storage in
-      let (engine, _) = try await PartitionEngine.open(storage, configuration)
-      try await engine.createTopic("orders", partitions: 1)
-      for n in 0..<10 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)-end") }
-      try await engine.close()
-    }
+    let machine = try Self.tenMessages(configuration)
     #expect(Self.flip("message-\(victim)-end", on: machine.disk))
     for life in 0..<3 {
       try machine.boot(seed: UInt64(life + 2)) { storage in

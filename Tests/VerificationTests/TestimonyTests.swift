@@ -55,6 +55,29 @@ struct TestimonyTests {
     #expect(again[.damageReported]?.remark == check.remark)
   }
 
+  /// Where a writer has begun is recorded away from the log: the first request of each incarnation is missed.
+  @Test(arguments: [RecoveryPolicy.skipCorrupted, .truncateAtCorruption], [0, 1])
+  func whatAWriterBeganWithIsTestifiedFor(recovery: RecoveryPolicy, incarnation: Int) throws {
+    var story = Story(seed: 31, partitions: 1)
+    if incarnation > 0 {
+      story.append(0, count: 3)
+      story.crash(.processKill)
+    }
+    story.append(0, count: 3)
+    story.crash(.processKill)
+    Self.damage(&story, incarnation * 3)
+    story.logs[0].removeLast(3)
+    #expect(Self.judge(story, .always, recovery).violated == [.damageReported])
+    for policy in [SyncPolicy.interval(.seconds(1)), .never] {
+      #expect(Self.judge(story, policy, recovery).verdict == .held, "\(policy)")
+    }
+    // Unless the engine was kept from it.
+    var refusals = Refusals()
+    refusals.note(incarnation: incarnation, at: try #require(story.history.operations.last?.answeredAt))
+    let contract = Contract(sync: .always, recovery: recovery, refusals: refusals)
+    #expect(Oracle(contract).judge(story.history, [story.look()]).verdict == .held)
+  }
+
   @Test func aRequestThatFollowedTheAcknowledgementTestifies() {
     var story = Self.story()
     story.crash(.processKill)

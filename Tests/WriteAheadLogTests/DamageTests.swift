@@ -109,4 +109,25 @@ import Testing
     try harness.live { log, _, _ in try await log.close() }
     #expect(harness.disk.paths.contains { harness.disk.read($0) == before })
   }
+
+  /// A writer has taken over at offset 20, and its file is gone: what the older one wrote from there on was refused, and
+  /// does not come back in its place.
+  @Test(arguments: RecoveryPolicy.allCases)
+  func whatAFencedWriterWroteDoesNotComeBack(_ policy: RecoveryPolicy) throws {
+    let harness = LogHarness(recovery: policy)
+    try harness.live { log, _, _ in
+      for n in 0..<60 { _ = try await log.append(message: n, size: n < 25 ? 200 : 4000) }
+      #expect(log.segmentBases.count > 1)
+    }
+    _ = harness.disk.processKill(seed: 1)
+    let newest = SegmentRecord(baseOffset: 20, epoch: Epoch(7), previousBase: 0, end: 26)
+    try harness.live(startingAt: Instant(nanoseconds: 1 << 40), hints: RecoveryHints(newest: newest)) { log, report, _ in
+      #expect(report.damage.map { [$0.from, $0.to] } == [[20, 26]])
+      #expect(report.damage.first?.path == "log/00000000000000000020-0000000007.log")
+      let found = try await log.consume().map(\.message)
+      #expect(found == Array(0..<20))
+      let next = try await log.append(message: 99)
+      #expect(next == (policy == .skipCorrupted ? 26 : 20))
+    }
+  }
 }

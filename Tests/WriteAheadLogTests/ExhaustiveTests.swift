@@ -18,7 +18,9 @@ import Testing
 
   /// Three segments of three commits; with `closing`, as a clean shutdown leaves them, whose end is known.
   static func makeLog(_ recovery: RecoveryPolicy) throws -> LogHarness {
-    let harness = LogHarness(recovery: recovery)
+    var harness = LogHarness(recovery: recovery)
+    // Of the zeros ahead a little is enough: each byte of them is as good as another.
+    (harness.configuration.firstPreallocation, harness.configuration.largestPreallocation) = (1024, 1024)
     try harness.live(latency: .zero) { log, _, _ in
       for n in 0..<count {
         if n > 0, n % 3 == 0 { try await log.beginSegment(at: log.logEndOffset) }

@@ -1,0 +1,120 @@
+import LogModel
+import Storage
+import Testing
+import WriteAheadLog
+
+@testable import PartitionEngine
+
+/// Nothing in a log testifies to its newest file. The metadata does.
+@Suite struct NewestSegmentTests {
+  enum Harm: CaseIterable { case removed, emptied, cutInItsHead, headOnly, flipped }
+
+  private static func inflict(_ harm: Harm, _ path: String, _ disk: MemoryDisk) throws {
+    switch harm {
+    case .removed: try disk.removeAtRest(path)
+    case .emptied: try disk.truncateAtRest(path, to: 0)
+    case .cutInItsHead: try disk.truncateAtRest(path, to: 100)
+    case .headOnly: try disk.truncateAtRest(path, to: 4096)
+    case .flipped: #expect(disk.flipBit(path, byte: 4096 + 70, bit: 1))
+    }
+  }
+
+  /// All that is served; what is damaged is passed over.
+  private static func texts(_ engine: PartitionEngine) async throws -> [String] {
+    let response = FetchResponse()
+    var texts: [String] = []
+    var at: Offset = 0
+    while at < (try engine.watermarks("orders", 0).highWatermark) {
+      do throws(EngineError) {
+        try await engine.fetch("orders", 0, from: at, maxBytes: 4096, into: response)
+        response.forEachRecord { texts.append(String(decoding: $0.value, as: UTF8.self)) }
+        at = response.nextOffset
+      } catch {
+        guard case .log(_, .damaged(let range)) = error else { throw error }
+        at = range.to
+      }
+    }
+    return texts
+  }
+
+  private static func newest(_ disk: MemoryDisk) throws -> String {
+    try #require(disk.paths.filter { $0.hasPrefix("topics/orders/0/") && $0.hasSuffix(".log") }.max())
+  }
+
+  /// The first message of a writer is missed and reported, by every opening until something is appended. Without the
+  /// record none of these was.
+  @Test(arguments: Harm.allCases, RecoveryPolicy.allCases)
+  func whatAWriterBeganWithIsMissed(_ harm: Harm, _ policy: RecoveryPolicy) throws {
+    for earlier in [0, 3] {
+      let machine = try Machine(.memory)
+      let configuration = EngineDamageTests.configuration(policy)
+      try machine.boot { storage in
+        let (engine, _) = try await PartitionEngine.open(storage, configuration)
+        try await engine.createTopic("orders", partitions: 1)
+        for n in 0..<earlier { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)") }
+        try await engine.close()
+      }
+      try machine.boot(seed: 2) { storage in
+        let (engine, _) = try await PartitionEngine.open(storage, configuration)
+        _ = try await EngineTests.produce(engine, "orders", 0, "message-\(earlier)")
+      }
+      _ = machine.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+      try Self.inflict(harm, Self.newest(machine.disk), machine.disk)
+      let kept = (0..<earlier).map { "message-\($0)" }
+      let next = policy == .skipCorrupted ? earlier + 1 : earlier
+      for life in 0..<2 {
+        try machine.boot(seed: UInt64(4 + life)) { storage in
+          let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+          let damage = recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] }
+          #expect(damage == [[Offset(earlier), Offset(earlier + 1)]], "life \(life)")
+          #expect(try await Self.texts(engine) == kept)
+          #expect(try engine.watermarks("orders", 0).logEndOffset == Offset(next))
+          if life == 1 { #expect(try await EngineTests.produce(engine, "orders", 0, "new") == Offset(next)) }
+        }
+        _ = machine.disk.powerLoss(seed: UInt64(life), profile: .dropUnsynced)
+      }
+      try machine.boot(seed: 9) { storage in
+        let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+        #expect(try await Self.texts(engine) == kept + ["new"])
+        let expected: [[Offset]] = policy == .skipCorrupted ? [[Offset(earlier), Offset(earlier + 1)]] : []
+        #expect(recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] } == expected)
+        try await engine.close()
+      }
+    }
+  }
+
+  /// Deleted on request, or never promised: neither is missed.
+  @Test func whatNobodyLostIsNotMissed() throws {
+    let machine = try Machine(.memory)
+    let configuration = EngineDamageTests.configuration(.skipCorrupted)
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<3 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)") }
+      try await engine.deleteRecords("orders", 0, before: 3)
+    }
+    _ = machine.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    try machine.disk.removeAtRest(Self.newest(machine.disk))
+    try machine.boot(seed: 2) { storage in
+      let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+      #expect(recovery.partitions.flatMap(\.damage) == [])
+      #expect(try await EngineTests.produce(engine, "orders", 0, "new") == 3)
+      try await engine.close()
+    }
+    // What `never` leaves behind may go with the power, and nobody is told of it.
+    var never = configuration
+    never.log.syncPolicy = .never
+    let bare = try Machine(.memory)
+    for life in 0..<2 {
+      let isFirst = life == 0
+      let unsynced = never
+      try bare.boot(seed: UInt64(life + 1)) { storage in
+        let (engine, recovery) = try await PartitionEngine.open(storage, unsynced)
+        #expect(recovery.partitions.flatMap(\.damage) == [])
+        if isFirst { try await engine.createTopic("orders", partitions: 1) }
+        _ = try await EngineTests.produce(engine, "orders", 0, "message")
+      }
+      _ = bare.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    }
+  }
+}
