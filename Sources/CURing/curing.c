@@ -80,6 +80,16 @@ int tl_ring_prepare_fsync(tl_ring *self, int fd, int data_only, uint64_t tag) {
   return 0;
 }
 
+int tl_ring_prepare_write_then_fsync(tl_ring *self, int fd, const void *data, unsigned length, uint64_t offset,
+                                     int buffer_index, int data_only, uint64_t write_tag, uint64_t sync_tag) {
+  // A chain ends with the batch that it is submitted in.
+  if (io_uring_sq_space_left(&self->ring) < 2) return -EBUSY;
+  int result = tl_ring_prepare_write(self, fd, data, length, offset, 0, buffer_index, write_tag);
+  if (result) return result;
+  self->ring.sq.sqes[(self->ring.sq.sqe_tail - 1) & *self->ring.sq.kring_mask].flags |= IOSQE_IO_LINK;
+  return tl_ring_prepare_fsync(self, fd, data_only, sync_tag);
+}
+
 int tl_ring_prepare_poll(tl_ring *self, int fd, uint64_t tag) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
   if (!sqe) return -EBUSY;

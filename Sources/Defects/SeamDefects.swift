@@ -27,6 +27,12 @@ extension Defect {
     Defect(
       "P8", origin: "planted", "A short write is taken for a full one.",
       showsWhen: "a short completion", onlyLayer: { ShortWritesBelieved($0) }),
+    Defect(
+      "P11", origin: "planted", "One buffer serves the commits of all partitions: it is filled again before the write of it has ended.",
+      showsWhen: "commits of two partitions in flight at once", onlyLayer: { CommitsShareABuffer($0) }),
+    Defect(
+      "P12", origin: "planted", "A record of length zero moves the reader nowhere: recovery keeps the processor for ever.",
+      showsWhen: "a crash with a zero-filled tail: a hang, not an error", onlyLayer: { ZeroLengthsBelieved($0) }),
   ]
 }
 
@@ -63,6 +69,25 @@ private final class ZeroFilledTailRefused: StorageWrapper, @unchecked Sendable {
       buffer[tail].allSatisfy({ $0 == 0 })
     {
       throw StorageError(errno: EBADMSG, .read, paths[file], offset: offset)
+    }
+    return got
+  }
+}
+
+/// P12. The position after a record is the position before it and its length.
+private final class ZeroLengthsBelieved: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  override func read(
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
+  ) async throws(StorageError) -> Int {
+    let got = try await super.read(file, at: offset, into: buffer, range)
+    var at = range.lowerBound
+    let end = range.lowerBound + got / 512 * 512
+    guard offset >= HeaderDemanded.headerSize, paths[file].hasPrefix("topics/") else { return got }
+    while at < end {
+      let isZero = buffer[at..<at + 512].allSatisfy { $0 == 0 }
+      at += isZero ? 0 : 512
     }
     return got
   }
@@ -131,5 +156,22 @@ private final class ShortWritesBelieved: StorageWrapper, @unchecked Sendable {
   ) async throws(StorageError) -> Int {
     _ = try await super.write(file, at: offset, from: buffer, range, durability)
     return range.count
+  }
+}
+
+/// P11. `man 2 io_uring_enter`: until a request has completed its buffer belongs to the kernel, which may read it at any moment.
+private final class CommitsShareABuffer: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  private lazy var shared = makeBuffer(capacity: 256 << 10)
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    guard paths[file].hasPrefix("topics/"), range.count <= shared.capacity else {
+      return try await super.write(file, at: offset, from: buffer, range, durability)
+    }
+    memcpy(shared.base, buffer.base + range.lowerBound, range.count)
+    return try await super.write(file, at: offset, from: shared, 0..<range.count, durability)
   }
 }

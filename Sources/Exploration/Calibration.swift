@@ -17,6 +17,14 @@ public struct Calibration: Hashable, Sendable {
     public var straying = 0
 
     var isClean: Bool { differing == 0 && straying == 0 }
+
+    /// - Parameter with: what the reduced exploration says.
+    mutating func note(_ verdict: StateJudgement, with: StateJudgement?, isStraying: Bool) {
+      if verdict.verdict == .violated { violated += 1 }
+      if verdict.verdict == .violated, with?.verdict != .violated { missed += 1 }
+      if verdict.verdict != with?.verdict || verdict.check?.name != with?.check?.name { differing += 1 }
+      if isStraying { straying += 1 }
+    }
   }
 
   /// Of all states at all moments.
@@ -27,12 +35,13 @@ public struct Calibration: Hashable, Sendable {
   var isClean: Bool { all.isClean && readAlike?.isClean ?? true }
 
   func text(_ profile: String) -> [String] {
-    func line(_ states: String, _ c: Comparison) -> String {
-      "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them missed "
-        + "with it, \(c.differing) verdicts differ, \(c.straying) do not behave as their group"
-    }
-    guard let readAlike else { return [line("states", all)] }
-    return [line("states", all), line("states counted off by their read set", readAlike)]
+    guard let readAlike else { return [Self.line(profile, "states", all)] }
+    return [Self.line(profile, "states", all), Self.line(profile, "states counted off by their read set", readAlike)]
+  }
+
+  static func line(_ profile: String, _ states: String, _ c: Comparison) -> String {
+    "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them missed "
+      + "with it, \(c.differing) verdicts differ, \(c.straying) do not behave as their group"
   }
 }
 
@@ -54,7 +63,7 @@ struct StatePlace: Sendable {
 /// What a reduced exploration says of each state.
 struct Reduction {
   /// Of each point the choices that lead to its contents.
-  var choices: [[[UInt8]]]
+  var choices: [[[Alternative]]]
   /// Of each point their numbers.
   var contents: [[Int32]]
   /// Of each content.
@@ -86,19 +95,19 @@ extension ProfileRun {
     let (choices, contents) = (reduction.choices, reduction.contents)
     let unreduced = Parallel.map(
       places.count, jobs: exploration.options.jobs, chunk: 16, worker: { exploration.worker(profile) }
-    ) { [points, pointOfMoment] worker, index in
+    ) { [self] worker, index in
       let point = pointOfMoment[places[index].moment]
-      let transcript = worker.run(points[point].image(choices[point][places[index].state]), keeping: true)
+      let state = Unique(hash: 0, point: point, choice: choices[point][places[index].state])
+      let transcript = exploration.watching(profile, order: index, { scene(state) }) {
+        worker.run(points[point].image(state.choice), keeping: true)
+      }
       return (hash: transcript.hash, verdict: judge.judge(transcript, at: places[index].moment))
     }
     var comparison = Calibration.Comparison(states: places.count)
     for (place, (hash, verdict)) in zip(places, unreduced) {
       let group = reduction.groups[Int(contents[pointOfMoment[place.moment]][place.state])]
       let with = reduction.verdicts[CaseKey(moment: place.moment, group: group)]
-      if verdict.verdict == .violated { comparison.violated += 1 }
-      if verdict.verdict == .violated, with?.verdict != .violated { comparison.missed += 1 }
-      if verdict.verdict != with?.verdict || verdict.check?.name != with?.check?.name { comparison.differing += 1 }
-      if hash != reduction.behaviours[Int(group)] { comparison.straying += 1 }
+      comparison.note(verdict, with: with, isStraying: hash != reduction.behaviours[Int(group)])
     }
     return comparison
   }

@@ -152,7 +152,7 @@ extension Recording {
     cut.events = Array(events[..<known])
     for event in events[known..<max(known, begun)] {
       switch event.what {
-      case .submitted, .fact(.opened), .fact(.topicRequested), .fact(.requested), .fact(.commitRequested):
+      case .submitted, .changed, .fact(.opened), .fact(.topicRequested), .fact(.requested), .fact(.commitRequested):
         cut.events.append(event)
       case .completed, .fact(.topicAnswered), .fact(.answered), .fact(.commitAnswered): break
       }

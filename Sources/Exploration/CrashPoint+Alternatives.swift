@@ -20,8 +20,19 @@ struct UnitAlternatives {
     func content(_ isThere: (Int) -> Bool) -> [SectorID] {
       sectors.map { s in (file.newer[s] ?? []).last { isThere($0.at) }?.content ?? file.durable(s) }
     }
+    /// The same, but of the versions of the last moment the first: the buffer as it was submitted.
+    func unchanged(_ moment: Int) -> [SectorID] {
+      sectors.map { s in
+        let versions = (file.newer[s] ?? []).prefix { $0.at <= moment }
+        return versions.first { $0.at == moment }?.content ?? versions.last?.content ?? file.durable(s)
+      }
+    }
     add(content { _ in false }, [])
-    for moment in completed { add(content { $0 <= moment }, Set(completed.filter { $0 <= moment })) }
+    for moment in completed {
+      let there = Set(completed.filter { $0 <= moment })
+      if file.hasChangedBuffers { add(unchanged(moment), there) }
+      add(content { $0 <= moment }, there)
+    }
     for chosen in Self.combinations(of: flying) {
       add(content { $0 < event || chosen.contains($0) }, Set(completed).union(chosen))
     }

@@ -7,22 +7,22 @@ import Storage
 extension CrashPoint {
   /// The choice of this crash point that leads to the same disk as `choice` does at `other`, a crash point of the same
   /// moment with more operations in flight, or fewer; nil where there is none.
-  func choice(like choice: [UInt8], of other: CrashPoint) -> [UInt8]? {
+  func choice(like choice: [Alternative], of other: CrashPoint) -> [Alternative]? {
     var own = nothing
     for (index, piece) in pieces.enumerated() {
       // A piece that the other has not got is only of operations that had not happened.
       guard let place = other.pieces.firstIndex(where: { $0.isSame(as: piece) }) else { continue }
       guard let picked = piece.alternative(like: Int(choice[place]), of: other.pieces[place]) else { return nil }
-      own[index] = UInt8(picked)
+      own[index] = Alternative(picked)
     }
     return contentHash(own) == other.contentHash(choice) ? own : nil
   }
 
   /// The choice that keeps what `choice` keeps at `other`, where there is such a thing here, and otherwise the newest.
-  func choice(near choice: [UInt8], of other: CrashPoint) -> [UInt8] {
+  func choice(near choice: [Alternative], of other: CrashPoint) -> [Alternative] {
     pieces.map { piece in
-      guard let place = other.pieces.firstIndex(where: { $0.isSame(as: piece) }) else { return UInt8(piece.newest) }
-      return UInt8(piece.alternative(like: Int(choice[place]), of: other.pieces[place]) ?? piece.newest)
+      guard let place = other.pieces.firstIndex(where: { $0.isSame(as: piece) }) else { return Alternative(piece.newest) }
+      return Alternative(piece.alternative(like: Int(choice[place]), of: other.pieces[place]) ?? piece.newest)
     }
   }
 }
@@ -58,7 +58,7 @@ struct FlyingOperations {
     /// Numbers of operations.
     var dropped: Set<Int>
     var point: CrashPoint
-    var choice: [UInt8]
+    var choice: [Alternative]
   }
 
   private let full: CrashPoint
@@ -82,7 +82,7 @@ struct FlyingOperations {
   }
 
   /// The state without the operations that had not happened in it.
-  func view(_ choice: [UInt8]) -> View {
+  func view(_ choice: [Alternative]) -> View {
     var view = View(dropped: [], point: full, choice: choice)
     for flying in disk.inFlight {
       let dropped = view.dropped.union([flying.operation])
@@ -95,7 +95,7 @@ struct FlyingOperations {
 
   /// Takes away one operation in flight after the other, and gives back one deviation from *everything kept* after the
   /// other, as long as the state still fails.
-  func calmed(_ start: [UInt8], _ stillFails: ([UInt8]) -> Bool) -> [UInt8] {
+  func calmed(_ start: [Alternative], _ stillFails: ([Alternative]) -> Bool) -> [Alternative] {
     var view = view(start)
     func fails(_ other: View) -> Bool {
       full.choice(like: other.choice, of: other.point).map(stillFails) ?? false
@@ -108,7 +108,7 @@ struct FlyingOperations {
     }
     for index in view.choice.indices where Int(view.choice[index]) != view.point.pieces[index].newest {
       var other = view
-      other.choice[index] = UInt8(view.point.pieces[index].newest)
+      other.choice[index] = Alternative(view.point.pieces[index].newest)
       if fails(other) { view = other }
     }
     return full.choice(like: view.choice, of: view.point) ?? start

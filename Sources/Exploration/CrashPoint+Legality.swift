@@ -8,7 +8,7 @@ import LogModel
 /// Whether a disk is a state that a profile permits.
 enum Legality: Hashable, Sendable {
   /// By this choice of alternatives.
-  case legal([UInt8])
+  case legal([Alternative])
   /// What contradicts the state that comes closest, one line each.
   case illegal([String])
   /// There are more combinations of names than can be tried.
@@ -29,7 +29,7 @@ extension CrashPoint {
     var closest: [String]?
     for combination in combinations {
       var choice = nothing
-      for (piece, picked) in combination { choice[piece] = UInt8(picked) }
+      for (piece, picked) in combination { choice[piece] = Alternative(picked) }
       let objections = objections(to: found, &choice, own, table)
       if objections.isEmpty { return .legal(choice) }
       if objections.count < closest?.count ?? Int.max { closest = objections }
@@ -39,7 +39,7 @@ extension CrashPoint {
 
   /// Makes `choice`, of which the names are given, agree with what is there, as far as it can.
   private func objections(
-    to found: FoundDisk, _ choice: inout [UInt8], _ own: PiecesByFile, _ table: PathTable
+    to found: FoundDisk, _ choice: inout [Alternative], _ own: PiecesByFile, _ table: PathTable
   ) -> [String] {
     var names = resolved(choice).names
     let standing = reachable(&names)
@@ -62,7 +62,7 @@ extension CrashPoint {
 
   /// Finds the alternatives of a file's pieces that agree with its bytes.
   /// - Returns: what contradicts all of them.
-  private func fit(_ f: Int, to bytes: [UInt8], _ choice: inout [UInt8], _ own: PiecesByFile) -> String? {
+  private func fit(_ f: Int, to bytes: [UInt8], _ choice: inout [Alternative], _ own: PiecesByFile) -> String? {
     var hidden: [Int] = []
     var decided = Set<Int>()
     for piece in own.sectors[f] ?? [] {
@@ -78,7 +78,7 @@ extension CrashPoint {
         return "bytes \(first * SectorStore.size) ..< \(first * SectorStore.size + profile.unit) hold none of the \(contents.count) "
           + "contents that \(profile.name) permits there"
       }
-      choice[piece] = UInt8(agreeing.contains(newest) ? newest : last)
+      choice[piece] = Alternative(agreeing.contains(newest) ? newest : last)
     }
     for sector in 0..<(bytes.count + SectorStore.size - 1) / SectorStore.size where !decided.contains(sector) {
       guard agrees([files[f].durable(sector)], at: sector, bytes) else {
@@ -89,14 +89,14 @@ extension CrashPoint {
   }
 
   /// Finds the alternative of the size, and of pieces beyond it, that leads to `size`.
-  private func fitSize(_ f: Int, _ size: Int, _ hidden: [Int], _ choice: inout [UInt8], _ own: PiecesByFile) -> String? {
+  private func fitSize(_ f: Int, _ size: Int, _ hidden: [Int], _ choice: inout [Alternative], _ own: PiecesByFile) -> String? {
     let alternatives = own.size[f].map { pieces[$0].count } ?? 1
     var permitted: Set<Int> = []
     for picked in (0..<alternatives).reversed() {
-      if let piece = own.size[f] { choice[piece] = UInt8(picked) }
+      if let piece = own.size[f] { choice[piece] = Alternative(picked) }
       for isComplete in [true, false] {
-        for piece in hidden { choice[piece] = UInt8(pieces[piece].newest == 0 ? 1 : 0) }
-        if isComplete { for piece in hidden { choice[piece] = UInt8(pieces[piece].newest) } }
+        for piece in hidden { choice[piece] = Alternative(pieces[piece].newest == 0 ? 1 : 0) }
+        if isComplete { for piece in hidden { choice[piece] = Alternative(pieces[piece].newest) } }
         let reached = resolved(choice).sizes[f]
         if reached == size { return nil }
         permitted.insert(reached)
@@ -122,7 +122,7 @@ extension CrashPoint {
   }
 
   /// How the disk of `choice` differs from what is there: the answer to a mistake of the search above.
-  private func difference(_ choice: [UInt8], _ found: FoundDisk, _ table: PathTable) -> String? {
+  private func difference(_ choice: [Alternative], _ found: FoundDisk, _ table: PathTable) -> String? {
     let image = image(choice)
     guard Set(image.names.map { table.paths[Int($0.path)] }) == found.paths else { return "the names differ" }
     for (path, node) in image.names {
@@ -150,7 +150,7 @@ extension CrashPoint {
       let touched = Set(changes.flatMap(\.paths))
       let agreeing = (0...changes.count).filter { picked in
         var choice = nothing
-        choice[index] = UInt8(picked)
+        choice[index] = Alternative(picked)
         let names = resolved(choice).names
         return touched.allSatisfy { path in
           let name = table.paths[Int(path)]

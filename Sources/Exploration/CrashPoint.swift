@@ -1,5 +1,9 @@
 import LogModel
 
+/// A number of an alternative of a piece. Every alternative comes of an operation, of which `Recording.mostOperations`
+/// is far below what this holds.
+typealias Alternative = UInt16
+
 /// A moment at which power may go, with everything that a power cut is free to decide there.
 ///
 /// The freedom is a list of *pieces*. Each has alternatives, of which the first is the durable one and `newest` the one
@@ -53,17 +57,23 @@ struct CrashPoint: Sendable {
     var changes = disk.pendingNames.map { recording.operations[$0.operation] }
     var independent: [DiskOperation] = []
     var order = disk.pendingNames.map(\.at)
-    for (number, flying) in disk.inFlight.enumerated() {
+    var moment = event - 1
+    for flying in disk.inFlight {
       // Each at a moment of its own: one may have happened without the other.
-      let moment = event + number
+      moment += 1
       switch recording.operations[flying.operation] {
       case .write(let file, let offset, let bytes, _):
         let f = Int(file)
-        ended[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
-          file.newer[sector, default: []].append(VolatileDisk.Version(at: moment, content: content))
+        let submitted = moment
+        for (n, bytes) in ([bytes] + flying.changes).enumerated() {
+          // Whichever of its contents the device has taken: one of them, or the other, or of each some sectors.
+          if n > 0 { moment += 1 }
+          ended[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
+            file.newer[sector, default: []].append(VolatileDisk.Version(at: moment, content: content))
+          }
         }
         if offset + bytes.count > ended[f].settledSize {
-          ended[f].sizes.append(VolatileDisk.SizeChange(at: moment, size: offset + bytes.count, isTruncation: false))
+          ended[f].sizes.append(VolatileDisk.SizeChange(at: submitted, size: offset + bytes.count, isTruncation: false))
         }
       case .truncate(let file, let size):
         ended[Int(file)].sizes.append(VolatileDisk.SizeChange(at: event, size: size, isTruncation: true))
@@ -94,6 +104,7 @@ struct CrashPoint: Sendable {
       let isNew = first >= file.extent
       if isNew && profile.showsForeignBytes { unit.add(sectors.map { foreign.content(file: f, sector: $0) }, []) }
       if isNew && profile.showsUnwrittenSpace { unit.addUnwritten() }
+      if profile.mostUnreadable > 0 { unit.add(sectors.map { _ in SectorStore.unreadable }, []) }
       guard unit.contents.count > 1, let newest = unit.contents.firstIndex(of: unit.newest) else { continue }
       if isNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
       pieces.append(.sectors(file: f, first: first, contents: unit.contents, newest: newest))
@@ -140,11 +151,25 @@ struct CrashPoint: Sendable {
 
 extension CrashPoint {
   /// The choice that keeps everything, and the one that keeps nothing.
-  var everything: [UInt8] { pieces.map { UInt8($0.newest) } }
-  var nothing: [UInt8] { pieces.map { _ in 0 } }
+  var everything: [Alternative] { pieces.map { Alternative($0.newest) } }
+  var nothing: [Alternative] { pieces.map { _ in 0 } }
+
+  /// Whether the profile permits what the choice makes of all pieces together; of each by itself it permits every
+  /// alternative.
+  func permits(_ choice: [Alternative]) -> Bool {
+    if profile.mostUnreadable == 0 || profile.mostUnreadable == .max { return true }
+    var unreadable = 0
+    for index in choice.indices where choice[index] > 0 && isUnreadable(index, choice[index]) { unreadable += 1 }
+    return unreadable <= profile.mostUnreadable
+  }
+
+  func isUnreadable(_ piece: Int, _ alternative: Alternative) -> Bool {
+    guard case .sectors(_, _, let contents, _) = pieces[piece] else { return false }
+    return contents[Int(alternative)].contains(SectorStore.unreadable)
+  }
 
   /// The disk that the next machine finds.
-  func image(_ choice: [UInt8]) -> DiskImage {
+  func image(_ choice: [Alternative]) -> DiskImage {
     let (files, standing, sizes) = resolved(choice)
     var names = standing
     var image = DiskImage(files: [DiskImage.File](repeating: DiskImage.File(), count: files.count))
@@ -161,7 +186,7 @@ extension CrashPoint {
   }
 
   /// A hash of `image(choice)`: of what can be reached, by path and content.
-  func contentHash(_ choice: [UInt8]) -> UInt64 {
+  func contentHash(_ choice: [Alternative]) -> UInt64 {
     let (files, standing, sizes) = resolved(choice)
     var names = standing
     var hash: UInt64 = 0
@@ -187,7 +212,7 @@ extension CrashPoint {
     return sum
   }
 
-  func resolved(_ choice: [UInt8]) -> (files: [VolatileDisk.File], names: [PathNode?], sizes: [Int]) {
+  func resolved(_ choice: [Alternative]) -> (files: [VolatileDisk.File], names: [PathNode?], sizes: [Int]) {
     var files = files
     var names = names
     var sizes = files.map(\.durableSize)
@@ -223,7 +248,7 @@ extension CrashPoint {
     var forbidden: [Int: Int] = [:]
   }
 
-  private func size(of f: Int, _ picked: Int, _ prefix: Prefix, _ choice: [UInt8]) -> Int {
+  private func size(of f: Int, _ picked: Int, _ prefix: Prefix, _ choice: [Alternative]) -> Int {
     let changes = files[f].sizes
     var picked = picked
     if !prefix.forced.isEmpty || !prefix.forbidden.isEmpty {

@@ -17,6 +17,10 @@ import Storage
 /// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that splits
 ///    it would accuse sound engines).
 /// 6. Bytes beyond the size that was kept are gone.
+/// 7. Of a write whose buffer was changed while it was in flight, each sector is of the bytes at its submission, at its
+///    completion, or at a moment between (`man 2 io_uring_enter`: until then the buffer belongs to the kernel).
+/// 8. Only where the profile says so, sectors that were not synced may be unreadable: EIO, until they are written again. In
+///    the profiles of `all` it is one sector at most of each power cut, the one under the head.
 ///
 /// `explore --real` holds those of ext4, xfs and btrfs against the file systems themselves (`RealComparison`): what a
 /// profile forbids and the storage does is found; what it permits and the storage never does is not.
@@ -25,11 +29,13 @@ import Storage
 /// |----------------|------|---------------------------------------|---------------------|-----------------|------------------------------|
 /// | `raw-4k`       | 4096 | what stood there                      | at once             | at once         | -                            |
 /// | `raw-512`      | 512  | what stood there                      | at once             | at once         | -                            |
+/// | `raw-512-eio`  | 512  | what stood there, or EIO              | at once             | at once         | -                            |
 /// | `btrfs`        | 4096 | not reached by the size               | after its data      | in order        | the file's own names         |
 /// | `xfs`          | 512  | not reached by the size               | after its data      | in order        | every name change before it  |
 /// | `ext4-ordered` | 512  | not reached by the size, or zeros     | after its data      | in order        | every name change before it  |
 /// | `ext4-writeback`| 512 | zeros or foreign bytes                | independent         | in order        | every name change before it  |
 /// | `posix-minimal`| 512  | zeros or foreign bytes                | independent         | each by itself  | -                            |
+/// | `posix-minimal-eio` | 512 | zeros, foreign bytes or EIO      | independent         | each by itself  | -                            |
 public struct CrashProfile: Hashable, Sendable {
   /// How the size of a file that has grown stands to the bytes that made it grow.
   public enum SizeRule: String, Hashable, Sendable {
@@ -71,6 +77,9 @@ public struct CrashProfile: Hashable, Sendable {
   /// Whether new space may be there that is allocated and not written yet, and reads as zeros below a size that comes
   /// after its data otherwise.
   public var showsUnwrittenSpace = false
+  /// Sectors that were not synced, old space as new, of which so many may give EIO until they are written again: the drive was
+  /// writing there when the power went, and the error-correcting code does not match.
+  public var mostUnreadable = 0
   public var sizes: SizeRule
   public var names: NameRule
   public var syncReach: SyncReach
@@ -86,6 +95,16 @@ public struct CrashProfile: Hashable, Sendable {
   public static let raw512 = CrashProfile(
     name: "raw-512", unit: 512, showsForeignBytes: false, sizes: .immediate, names: .immediate, syncReach: .file,
     source: "T13 ACS-4, FLUSH CACHE EXT: only flushed sectors are promised, in no order")
+  /// A drive that leaves the sector which it was writing unreadable: it has one head, and writes one sector at a time. Any
+  /// that was not flushed may be the one: the drive writes its cache back in its own order. Sectors that were flushed are
+  /// never hurt: that is a drive whose physical sectors are no larger than 512 bytes. (Flash writes to another place, and
+  /// what it was told before stands until that has succeeded.)
+  public static let raw512Unreadable = raw512.leavingUnreadable(
+    1, "raw-512-eio",
+    source: "SQLite, Powersafe Overwrite (sqlite.org/psow.html): an interrupted sector write is found out by the sector's "
+      + "error-correcting code on the next read; NVMe Base Specification 2.0, 6.4: of a write larger than AWUPF nothing is "
+      + "promised of the data after a power fail; Bairavasundaram et al., An Analysis of Latent Sector Errors in Disk Drives, "
+      + "SIGMETRICS 2007 (unreadable until written again)")
   /// Copy on write: a block of 4096 bytes is the old or the new one, its checksum says which; metadata by transaction.
   /// A file's fsync writes the log tree: the inode and the names that point to it; a directory's, the names in it. That
   /// it does not reach those of another directory, `explore --real` has shown.
@@ -116,6 +135,21 @@ public struct CrashProfile: Hashable, Sendable {
     syncReach: .file,
     source: "POSIX.1-2024 fsync; man 2 fsync; Pillai et al., All File Systems Are Not Created Equal, OSDI 2014")
 
+  /// The freedom of `posix-minimal` on such a drive: POSIX says nothing of what reading gives that was not synced.
+  public static let posixMinimalUnreadable = posixMinimal.leavingUnreadable(
+    1, "posix-minimal-eio", source: "as posix-minimal and raw-512-eio")
+  /// A drive that leaves any number of sectors unreadable. No contract covers it here: a segment of which nothing but the
+  /// head can be read might hold acknowledged batches, as far as recovery can know, and it refuses to open. To see that, and
+  /// what else becomes of it, the profile is there for whoever asks for it by name.
+  public static let raw512AllUnreadable = raw512.leavingUnreadable(
+    .max, "raw-512-eio-any", source: "no drive that we know of; the worst that `man 2 read`, EIO, leaves room for")
+
+  private func leavingUnreadable(_ count: Int, _ name: String, source: String) -> CrashProfile {
+    var other = self
+    (other.name, other.mostUnreadable, other.source) = (name, count, source)
+    return other
+  }
+
   /// Whether a sync of one directory makes all changes of names durable that came before it, in other directories too.
   var ordersDirectorySyncs: Bool { names == .ordered && syncReach == .everyName }
 
@@ -124,8 +158,15 @@ public struct CrashProfile: Hashable, Sendable {
 
   /// From the least freedom to the most: a finding is named after the first that permits it, which no user of that
   /// storage can explain away.
-  public static let all: [CrashProfile] = [raw4k, raw512, btrfs, xfs, ext4Ordered, ext4Writeback, posixMinimal]
+  public static let all: [CrashProfile] = [
+    raw4k, raw512, raw512Unreadable, btrfs, xfs, ext4Ordered, ext4Writeback, posixMinimal, posixMinimalUnreadable,
+  ]
+
+  /// Those that the engine's contract does not cover: they are not among all, and found by their names only.
+  public static let uncovered: [CrashProfile] = [raw512AllUnreadable]
+
+  public static let known = all + uncovered
 
   /// Nil for a name that there is not.
-  public static func named(_ name: String) -> CrashProfile? { all.first { $0.name == name } }
+  public static func named(_ name: String) -> CrashProfile? { known.first { $0.name == name } }
 }

@@ -8,7 +8,7 @@ struct CrashScene {
   struct RecoveryCut {
     var recovery: RecordedRecovery
     var event: Int
-    var choice: [UInt8]
+    var choice: [Alternative]
 
     var point: CrashPoint { recovery.point(at: event) }
   }
@@ -19,7 +19,7 @@ struct CrashScene {
   /// Events of the recording before the power cut.
   var moment: Int
   var point: CrashPoint
-  var choice: [UInt8]
+  var choice: [Alternative]
   var inner: RecoveryCut?
 
   /// The disk that the machine finds which is looked at.
@@ -61,6 +61,7 @@ extension RecordedEvent {
   fileprivate var kind: UInt64 {
     switch what {
     case .submitted(let number): UInt64(number) << 4
+    case .changed(let number, _): UInt64(number) << 4 | 12
     case .completed(let number, let succeeded, _): UInt64(number) << 4 | (succeeded ? 1 : 2)
     case .fact(.opened): 3
     case .fact(.topicRequested): 4
@@ -75,6 +76,10 @@ extension RecordedEvent {
 
 /// The recovery of one state as it was recorded, with the moments at which it may be cut off itself.
 struct RecordedRecovery {
+  /// Operations of a recovery at which it is cut off; a hundred times what one makes. What it does after them is not seen,
+  /// and the report says so.
+  static let mostOperations = 2000
+
   let recording: Recording
   /// After each of its events.
   let points: [CrashPoint]

@@ -68,14 +68,14 @@ public struct KeptPieces: Hashable, Sendable, CustomStringConvertible {
     for word in words.dropFirst() {
       let numbers = word.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
       guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1], piece > exceptions.last?.piece ?? -1,
-        (0...255).contains(alternative), "\(piece)-\(alternative)" == word
+        (0...Int(Alternative.max)).contains(alternative), "\(piece)-\(alternative)" == word
       else { return nil }
       exceptions.append(Exception(piece: piece, alternative: alternative))
     }
   }
 
-  init(_ choice: [UInt8], of point: CrashPoint) {
-    func differing(_ base: [UInt8]) -> [Exception] {
+  init(_ choice: [Alternative], of point: CrashPoint) {
+    func differing(_ base: [Alternative]) -> [Exception] {
       choice.indices.filter { choice[$0] != base[$0] }.map { Exception(piece: $0, alternative: Int(choice[$0])) }
     }
     let (fromAll, fromNone) = (differing(point.everything), differing(point.nothing))
@@ -83,15 +83,15 @@ public struct KeptPieces: Hashable, Sendable, CustomStringConvertible {
     exceptions = keepsAll ? fromAll : fromNone
   }
 
-  /// Nil where the crash point has no such pieces or alternatives.
-  func choice(of point: CrashPoint) -> [UInt8]? {
+  /// Nil where the crash point has no such pieces or alternatives, or the profile does not permit them together.
+  func choice(of point: CrashPoint) -> [Alternative]? {
     var choice = keepsAll ? point.everything : point.nothing
     for exception in exceptions {
       guard choice.indices.contains(exception.piece), exception.alternative < point.pieces[exception.piece].count else {
         return nil
       }
-      choice[exception.piece] = UInt8(exception.alternative)
+      choice[exception.piece] = Alternative(exception.alternative)
     }
-    return choice
+    return point.permits(choice) ? choice : nil
   }
 }

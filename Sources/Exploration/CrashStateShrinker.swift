@@ -23,6 +23,7 @@ public struct CrashStateShrinker {
     public var soundVerdict: Verdict?
   }
 
+  private let watch: HangWatch?
   private let shouldStop: () -> Bool
   private let progress: (String) -> Void
   private let jobs: Int
@@ -34,28 +35,31 @@ public struct CrashStateShrinker {
   /// - Parameters:
   ///   - shouldStop: asked before each candidate: at the deadline, or when the user has had enough.
   ///   - progress: told a line of text before each candidate.
+  ///   - watch: ends a command whose engine keeps the processor to itself.
   /// - Throws: `ExplorationError`: `nothingToShrink` where the state violates nothing, `stateDoesNotFit` where it cannot be
   ///   built.
   public static func shrink(
-    _ state: CrashState, jobs: Int, shouldStop: @escaping () -> Bool = { false },
+    _ state: CrashState, jobs: Int, watch: HangWatch? = nil, shouldStop: @escaping () -> Bool = { false },
     progress: @escaping (String) -> Void = { _ in }
   ) throws(ExplorationError) -> Result {
-    let replay = try StateReplay(state)
+    let replay = try StateReplay(state, watch: watch)
     guard replay.verdict == .violated, let check = replay.check?.name else { throw .nothingToShrink(replay.verdict) }
     var shrinker = CrashStateShrinker(
-      shouldStop: shouldStop, progress: progress, jobs: jobs, check: check, state: state)
+      watch: watch, shouldStop: shouldStop, progress: progress, jobs: jobs, check: check, state: state)
     shrinker.startSmall()
     shrinker.reduceAll()
     shrinker.weaken()
     let sound = shrinker.soundVerdict()
     return Result(
-      state: shrinker.state, replay: try StateReplay(shrinker.state), candidates: shrinker.candidates,
+      state: shrinker.state, replay: try StateReplay(shrinker.state, watch: watch), candidates: shrinker.candidates,
       isSmallest: !shrinker.isStopped, soundVerdict: sound)
   }
 
   private init(
-    shouldStop: @escaping () -> Bool, progress: @escaping (String) -> Void, jobs: Int, check: CheckName, state: CrashState
+    watch: HangWatch?, shouldStop: @escaping () -> Bool, progress: @escaping (String) -> Void, jobs: Int, check: CheckName,
+    state: CrashState
   ) {
+    self.watch = watch
     self.shouldStop = shouldStop
     self.progress = progress
     self.jobs = jobs
@@ -133,6 +137,7 @@ public struct CrashStateShrinker {
     options.profiles = [profile]
     options.depth = depth
     options.jobs = jobs
+    options.watch = watch
     (options.statesPerPoint, options.samples, options.bound) = (64, 8, 2)
     return options
   }
@@ -204,6 +209,7 @@ struct WorkloadSize: Sendable {
   private static func simplerMishaps(_ mishaps: Mishaps) -> [Mishaps] {
     if mishaps == .none { return [] }
     var simpler = [Mishaps.none]
+    if mishaps.failingWrite > 0 { simpler += (1...mishaps.failingWrite).map { Mishaps(failingWrite: $0) } }
     if mishaps.failingSync > 0 { simpler += (1...mishaps.failingSync).map { Mishaps(failingSync: $0) } }
     if mishaps.shortWriteEvery > 0 { simpler += (1...mishaps.shortWriteEvery).map { Mishaps(shortWriteEvery: $0) } }
     return Array(simpler.prefix { $0 != mishaps })

@@ -11,7 +11,7 @@ import LogModel
 /// | `b` `z` | messages a batch, bytes a message | | `e` | events of the recording before the power cut |
 /// | `s` | sync policy | | `k` | the pieces that were kept, see `KeptPieces` |
 /// | `g` | bytes of a segment | | `re` `rk` | the same of a second power cut, inside recovery |
-/// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync | | `h` | fingerprint |
+/// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync, failing write | | `h` | fingerprint |
 /// | `d` `seed` | defect or `none`, seed | | | |
 public enum CrashStateToken {
   public static let version = "x1"
@@ -23,12 +23,18 @@ public enum CrashStateToken {
     let sync = w.syncPolicy.description.replacing("(", with: "-").replacing(")", with: "")
     var fields = [
       version, "m=\(w.messages)", "p=\(w.partitions)", "n=\(w.producers)", "b=\(w.messagesPerBatch)", "z=\(w.messageSize)",
-      "s=\(sync)", "g=\(w.segmentBytes)", "o=\(w.commitsOffsets ? 1 : 0)", "i=\(w.mishaps.shortWriteEvery)-\(w.mishaps.failingSync)",
+      "s=\(sync)", "g=\(w.segmentBytes)", "o=\(w.commitsOffsets ? 1 : 0)", "i=\(mishaps(w.mishaps))",
       "d=\(state.defect ?? "none")", "seed=\(w.seed)", "pr=\(state.profile.name)", "e=\(state.cut.event)",
       "k=\(state.cut.kept)",
     ]
     if let inner = state.recoveryCut { fields += ["re=\(inner.event)", "rk=\(inner.kept)"] }
     return (fields + ["h=\(fingerprint(state.fingerprint))"]).joined(separator: ".")
+  }
+
+  /// Two numbers, or three: tokens of before there was a failing write hold.
+  private static func mishaps(_ mishaps: Mishaps) -> String {
+    let two = "\(mishaps.shortWriteEvery)-\(mishaps.failingSync)"
+    return mishaps.failingWrite > 0 ? "\(two)-\(mishaps.failingWrite)" : two
   }
 
   /// Eight hexadecimal digits.
@@ -80,8 +86,9 @@ public enum CrashStateToken {
     workload.commitsOffsets = try flag("o")
     workload.mishaps = try read("i") { text in
       let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
-      guard numbers.count == 2, let every = numbers[0], let sync = numbers[1] else { return nil }
-      return Mishaps(shortWriteEvery: every, failingSync: sync)
+      guard (2...3).contains(numbers.count), let every = numbers[0], let sync = numbers[1] else { return nil }
+      guard let write = numbers.count == 2 ? 0 : numbers[2], numbers.count == 2 || write > 0 else { return nil }
+      return Mishaps(shortWriteEvery: every, failingSync: sync, failingWrite: write)
     }
     workload.seed = try read("seed") { UInt64($0) }
     if let limit = workload.exceeded { throw .tooLarge(limit) }

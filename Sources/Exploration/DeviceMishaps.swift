@@ -3,7 +3,8 @@ import LogModel
 import Storage
 
 /// What a device may do to a workload that is still within its promises, and that an engine must cope with: short
-/// writes (`man 2 pwrite`: fewer bytes than asked, without an error), and one `fsync` that fails with EIO, after which the
+/// writes (`man 2 pwrite`: fewer bytes than asked, without an error), one write that gives EIO, of which any part may be on
+/// the medium (`man 2 write`: "the amount of data written is unspecified"), and one `fsync` that fails with EIO, after which the
 /// pages count as clean and no later sync writes them (Rebello et al., "Can Applications Recover from fsync Failures?",
 /// USENIX ATC 2020).
 public struct Mishaps: Hashable, Sendable, CustomStringConvertible {
@@ -11,22 +12,26 @@ public struct Mishaps: Hashable, Sendable, CustomStringConvertible {
   public var shortWriteEvery: Int
   /// The full sync of a segment that fails, counted from 1 over all partitions; 0: none.
   public var failingSync: Int
+  /// The durable write to a partition's log that fails, counted from 1 over all partitions; 0: none.
+  public var failingWrite: Int
 
-  public init(shortWriteEvery: Int = 0, failingSync: Int = 0) {
+  public init(shortWriteEvery: Int = 0, failingSync: Int = 0, failingWrite: Int = 0) {
     self.shortWriteEvery = shortWriteEvery
     self.failingSync = failingSync
+    self.failingWrite = failingWrite
   }
 
   public var description: String {
     let kinds = [
       shortWriteEvery > 0 ? "a short write every \(shortWriteEvery)" : nil, failingSync > 0 ? "sync \(failingSync) fails" : nil,
+      failingWrite > 0 ? "durable write \(failingWrite) fails" : nil,
     ].compactMap { $0 }
     return kinds.isEmpty ? "none" : kinds.joined(separator: ", ")
   }
 
   public static let none = Mishaps()
   /// What the reference workload is put to the test with.
-  public static let usual = Mishaps(shortWriteEvery: 5, failingSync: 3)
+  public static let usual = Mishaps(shortWriteEvery: 5, failingSync: 3, failingWrite: 9)
 }
 
 /// Does them. Stands below the recorder: what is recorded is what the device did.
@@ -36,6 +41,7 @@ final class DeviceMishaps: StorageWrapper, @unchecked Sendable {
   private let plan: Mishaps
   private var writes = 0
   private var syncs = 0
+  private var durableWrites = 0
 
   init(_ base: any Storage, _ plan: Mishaps) {
     self.plan = plan
@@ -50,7 +56,12 @@ final class DeviceMishaps: StorageWrapper, @unchecked Sendable {
       writes += 1
       if plan.shortWriteEvery > 0, writes % plan.shortWriteEvery == 0 { range = range.lowerBound..<range.upperBound - SectorStore.size }
     }
-    return try await super.write(file, at: offset, from: buffer, range, durability)
+    let taken = try await super.write(file, at: offset, from: buffer, range, durability)
+    if durability == .durable, paths[file].hasPrefix("topics/") {
+      durableWrites += 1
+      if durableWrites == plan.failingWrite { throw StorageError(errno: EIO, .write, paths[file], offset: offset) }
+    }
+    return taken
   }
 
   override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {

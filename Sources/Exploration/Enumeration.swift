@@ -43,16 +43,19 @@ struct StateEnumeration {
     return Int(min(ways.reduce(0, +), 1e15))
   }
 
-  /// Calls `visit` with each choice, some more than once.
-  func forEach(seed: UInt64, _ visit: (_ choice: [UInt8], _ isSample: Bool) -> Void) {
+  /// Calls `visit` with each choice that the profile permits, some more than once.
+  func forEach(seed: UInt64, _ visit: (_ choice: [Alternative], _ isSample: Bool) -> Void) {
+    func visitPermitted(_ choice: [Alternative], _ isSample: Bool) {
+      if point.permits(choice) { visit(choice, isSample) }
+    }
     if isComplete {
       var choice = point.nothing
-      visitAll(&choice, 0) { visit($0, false) }
+      visitAll(&choice, 0) { visitPermitted($0, false) }
       return
     }
     for base in [point.everything, point.nothing] {
       var choice = base
-      visitNear(&choice, from: 0, left: bound) { visit($0, false) }
+      visitNear(&choice, from: 0, left: bound) { visitPermitted($0, false) }
     }
     var random = SeededGenerator(seed: mix64(seed &+ UInt64(point.event)), stream: "states")
     for _ in 0..<limits.samples {
@@ -60,36 +63,38 @@ struct StateEnumeration {
       // Between hardly anything and hardly nothing.
       let share = Int.random(in: 1...7, using: &random)
       for index in choice.indices where random.chance(share, in: 8) {
-        choice[index] = UInt8(Int.random(in: 0..<point.pieces[index].count, using: &random))
+        choice[index] = Alternative(Int.random(in: 0..<point.pieces[index].count, using: &random))
+        // Drawn without regard to the others, nearly every sample would have too many.
+        if !point.permits(choice) { choice[index] = 0 }
       }
-      visit(choice, true)
+      visitPermitted(choice, true)
     }
   }
 
   /// The first choice that is visited and leads to this content; nil where none does.
-  func choice(of hash: UInt64, seed: UInt64) -> [UInt8]? {
-    var found: [UInt8]?
+  func choice(of hash: UInt64, seed: UInt64) -> [Alternative]? {
+    var found: [Alternative]?
     forEach(seed: seed) { choice, _ in
       if found == nil, point.contentHash(choice) == hash { found = choice }
     }
     return found
   }
 
-  private func visitAll(_ choice: inout [UInt8], _ index: Int, _ visit: ([UInt8]) -> Void) {
+  private func visitAll(_ choice: inout [Alternative], _ index: Int, _ visit: ([Alternative]) -> Void) {
     guard index < choice.count else { return visit(choice) }
     for alternative in 0..<point.pieces[index].count {
-      choice[index] = UInt8(alternative)
+      choice[index] = Alternative(alternative)
       visitAll(&choice, index + 1, visit)
     }
   }
 
-  private func visitNear(_ choice: inout [UInt8], from start: Int, left: Int, _ visit: ([UInt8]) -> Void) {
+  private func visitNear(_ choice: inout [Alternative], from start: Int, left: Int, _ visit: ([Alternative]) -> Void) {
     visit(choice)
     guard left > 0, start < choice.count else { return }
     for index in start..<choice.count {
       let own = choice[index]
-      for alternative in 0..<point.pieces[index].count where UInt8(alternative) != own {
-        choice[index] = UInt8(alternative)
+      for alternative in 0..<point.pieces[index].count where Alternative(alternative) != own {
+        choice[index] = Alternative(alternative)
         visitNear(&choice, from: index + 1, left: left - 1, visit)
       }
       choice[index] = own

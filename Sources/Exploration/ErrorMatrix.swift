@@ -17,6 +17,8 @@ public struct ErrorMatrixOptions: Sendable {
   public var stride = 1
   /// No new cell is begun after it; what was left out makes the verdict unknown.
   public var deadline: Date?
+  /// Ends a command whose engine keeps the processor to itself; nil for none.
+  public var watch: HangWatch?
 
   public init() {}
 }
@@ -39,7 +41,11 @@ public struct ErrorMatrix: Sendable {
     let subject = EngineUnderTest(
       ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
     var grounds: [ErrorGround] = []
-    for scenario in options.scenarios { grounds.append(try ErrorGround(scenario, subject)) }
+    for scenario in options.scenarios {
+      let work = "explore --errors, the lives before scenario \(scenario.name),"
+      let made = try options.watch.during(work) { () throws(ExplorationError) in try ErrorGround(scenario, subject) }
+      grounds.append(made)
+    }
     self.grounds = grounds
   }
 
@@ -51,7 +57,7 @@ public struct ErrorMatrix: Sendable {
       throw .unknownCase(name)
     }
     var row = ErrorRow(scenario: found.scenario, cell: found.cells[0].cell)
-    row.note(found, ErrorStory(ground, probe).run(found.faults))
+    row.note(found, run(found, ErrorStory(ground, probe)))
     return ErrorMatrixReport(rows: [row], sites: [], impossible: [], isWhole: true)
   }
 
@@ -91,11 +97,15 @@ public struct ErrorMatrix: Sendable {
         return row
       }
       let found = ErrorCase(scenario: ground.scenario.name, cells: [(cell, n)])
-      let result = ErrorStory(ground, probe, watches: watches).run(found.faults)
+      let result = run(found, ErrorStory(ground, probe, watches: watches))
       row.note(found, result)
       if !result.unfired.isEmpty { return row }
       n += step
     }
+  }
+
+  private func run(_ own: ErrorCase, _ story: ErrorStory) -> ErrorStoryResult {
+    options.watch.during("explore --errors --case '\(own)'") { story.run(own.faults) }
   }
 
   /// Errors behind errors, until no story comes to a call site that no fault has hit.
@@ -109,7 +119,7 @@ public struct ErrorMatrix: Sendable {
       guard let ground = grounds.first(where: { $0.scenario.name == lead.story.scenario }), lead.story.cells.count < 4 else { continue }
       let deeper = ErrorCase(scenario: lead.story.scenario, cells: lead.story.cells + [(any, lead.number)])
       var row = ErrorRow(scenario: lead.story.scenario, cell: any)
-      let result = ErrorStory(ground, probe, watches: true).run(deeper.faults)
+      let result = run(deeper, ErrorStory(ground, probe, watches: true))
       row.isSecond = true
       row.note(deeper, result)
       visited.formUnion(row.sites)

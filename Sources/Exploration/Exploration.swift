@@ -23,6 +23,8 @@ public struct ExplorationOptions: Sendable {
   var omittedQuestions: DiskQuestion.Kind?
   /// States that are run once more without any reduction, drawn by the seed; see `Calibration`.
   public var calibration = 0
+  /// Ends a command whose engine keeps the processor to itself; nil for none.
+  public var watch: HangWatch?
 
   public init() {}
 }
@@ -51,7 +53,10 @@ public struct Exploration: Sendable {
     let defect = options.defect
     subject = EngineUnderTest(
       options.workload, parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
-    var recording = try options.workload.record(parts: subject.parts(), layer: subject.layer)
+    let subject = subject
+    var recording = try options.watch.during("the workload, before any power cut,") { () throws(ExplorationError) in
+      try options.workload.record(parts: subject.parts(), layer: subject.layer)
+    }
     // Paths of the lives to come are the same in all of them.
     for name in ["lock", "writers"] { _ = recording.table.intern(name) }
     self.recording = recording

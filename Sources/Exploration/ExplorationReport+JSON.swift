@@ -65,7 +65,10 @@ extension ExplorationReport {
 
   /// At depth 2: states of crashes inside recoveries, beside the ones above.
   struct Nested: Encodable, Sendable {
-    var crashPoints, statesVisited, statesUnique, statesJudged, statesReadAlike, groups: Int
+    var crashPoints, statesVisited, statesUnique, statesJudged, statesReadAlike, groups, cutShort: Int
+    var calibration: [String: Int]?
+    /// Of recoveries that were counted off.
+    var others: [String: Int]?
   }
 
   struct Calibrated: Encodable, Sendable {
@@ -77,12 +80,7 @@ extension ExplorationReport {
       let all = calibration.all
       (states, violated, missed, differing, straying) =
         (all.states, all.violated, all.missed, all.differing, all.straying)
-      readAlike = calibration.readAlike.map {
-        [
-          "states": $0.states, "violated": $0.violated, "missed": $0.missed, "differing": $0.differing,
-          "straying": $0.straying,
-        ]
-      }
+      readAlike = calibration.readAlike?.json
     }
   }
 
@@ -97,7 +95,8 @@ extension ExplorationReport {
       nested: result.nested.visited == 0 ? nil : Nested(
         crashPoints: result.nested.crashPoints, statesVisited: result.nested.visited,
         statesUnique: result.nested.unique, statesJudged: result.nested.judged,
-        statesReadAlike: result.nested.readAlike, groups: result.nested.groups),
+        statesReadAlike: result.nested.readAlike, groups: result.nested.groups, cutShort: result.nested.cutShort,
+        calibration: result.nested.calibration?.json, others: result.nested.others?.json),
       calibration: result.calibration.map { Calibrated($0) })
   }
 
@@ -120,5 +119,11 @@ extension ExplorationReport {
         reproduce: $0.violation.reproduce)
     }
     return total
+  }
+}
+
+extension Calibration.Comparison {
+  fileprivate var json: [String: Int] {
+    ["states": states, "violated": violated, "missed": missed, "differing": differing, "straying": straying]
   }
 }

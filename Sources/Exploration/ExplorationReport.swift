@@ -66,7 +66,7 @@ public struct ProfileResult: Sendable {
   /// A reduction that misses anything leaves no verdict.
   public var verdict: Verdict {
     if violatedStates > 0 { return .violated }
-    return unknown > 0 || contradictions > 0 || !(calibration?.isClean ?? true) ? .unknown : .held
+    return unknown > 0 || contradictions > 0 || !(calibration?.isClean ?? true) || !nested.isClean ? .unknown : .held
   }
 }
 
@@ -120,7 +120,7 @@ extension ProfileResult {
       let text = "\(value)"
       return String(repeating: " ", count: max(0, 10 - text.count)) + text
     }
-    let name = profile.name.padding(toLength: 15, withPad: " ", startingAt: 0)
+    let name = profile.name.padding(toLength: 18, withPad: " ", startingAt: 0)
     return "\(name)\(cell(crashPoints))\(cell(visited))\(cell(unique))\(cell(judged))\(cell(readAlike))\(cell(groups))\(cell(sampled))"
       + "  \(verdict.rawValue)  \(boundText)"
   }
@@ -129,7 +129,7 @@ extension ProfileResult {
 extension ExplorationReport {
   /// The table, the findings with their stories, and the speed.
   public var text: [String] {
-    var lines = ["profile        " + ["points", "visited", "unique", "judged", "alike", "groups", "sampled"].map {
+    var lines = ["profile           " + ["points", "visited", "unique", "judged", "alike", "groups", "sampled"].map {
       String(repeating: " ", count: 10 - $0.count) + $0
     }.joined()]
     lines += profiles.map(\.line)
@@ -138,6 +138,11 @@ extension ExplorationReport {
       lines.append(
         "\(result.profile.name), inside recoveries: \(n.crashPoints) crash points, \(n.visited) states visited, "
           + "\(n.judged) recovered and judged, \(n.readAlike) read like one of them, \(n.groups) groups")
+      if n.cutShort > 0 {
+        lines.append(
+          "\(result.profile.name), inside recoveries: \(n.cutShort) made more than \(RecordedRecovery.mostOperations) operations; "
+            + "no power cut came after these")
+      }
     }
     for result in profiles where result.contradictions > 0 {
       lines.append(
@@ -147,6 +152,12 @@ extension ExplorationReport {
     for result in profiles {
       guard let c = result.calibration else { continue }
       lines += c.text(result.profile.name)
+      if let c = result.nested.calibration { lines.append(Calibration.line(result.profile.name, "states inside recoveries", c)) }
+      if let c = result.nested.others {
+        lines.append(
+          "\(result.profile.name), calibration: \(c.states) states inside recoveries that were counted off, \(c.violated) violated, "
+            + "\(c.missed) of them a check that was not found")
+      }
     }
     for finding in findings {
       lines.append("")

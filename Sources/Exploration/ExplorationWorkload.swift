@@ -82,6 +82,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
     guard ending == .finished else { throw .recordingFailed("the workload \(ending)") }
     if let text = failure?.text { throw .recordingFailed(text) }
+    guard !recorder.recording.isCutShort else {
+      throw .recordingFailed("it makes more than \(Recording.mostOperations) operations; explore fewer messages, or larger batches")
+    }
     return recorder.recording
   }
 
@@ -101,6 +104,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
       for part in 0..<2 {
         await produce(engine, part * requests / 2..<(part + 1) * requests / 2, recorder)
         guard commitsOffsets else { continue }
+        // The window of what may be lost closes before the last crash points: an idle tail is synced too.
+        if case .interval(let window) = syncPolicy { await recorder.loop.sleep(until: recorder.loop.now + window * 3) }
         for partition in 0..<partitions { try await commit(engine, partition, recorder) }
       }
       if let atEnd {
@@ -202,7 +207,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
     case .unknownProfile(let name):
-      "there is no persistence profile `\(name)`; one of \(CrashProfile.all.map(\.name).joined(separator: ", ")), all"
+      "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):
       "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
     case .disk(let error): "\(error)"

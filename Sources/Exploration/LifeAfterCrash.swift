@@ -181,7 +181,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     recording.initial = image
     recording.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
     for case (let path, .file(let file)) in image.names { recording.filePaths[Int(file)] = path }
-    let recorder = DiskRecorder(storage, recording)
+    let recorder = DiskRecorder(storage, recording, limit: RecordedRecovery.mostOperations)
     _ = loop.run(limit: .seconds(3600)) { [self] in
       do throws(EngineError) {
         let (engine, _) = try await PartitionEngine.open(

@@ -8,19 +8,20 @@ import Verification
 /// state that a power cut during it may leave is recovered from and judged as any other.
 extension ProfileRun {
   /// A state of a crash inside the recovery of a state.
-  private struct Inner: Sendable {
+  struct Inner: Sendable {
     var outer: Int
     var point: Int
-    var choice: [UInt8]
+    var choice: [Alternative]
     var hash: UInt64
   }
 
   /// - Parameters:
   ///   - outer: one state of each group.
   ///   - moments: for each of them the moments of the recording at which it may be judged.
+  ///   - all: the states of the first depth, and the numbers of those of each crash point: for calibration.
   func runNested(
-    _ result: inout ProfileResult, _ outer: [Unique], _ moments: [[Int]], _ judge: StateJudge,
-    _ progress: (String) -> Void
+    _ result: inout ProfileResult, _ outer: [Unique], _ moments: [[Int]], of all: [Unique], _ contents: [[Int32]],
+    _ judge: StateJudge, _ progress: (String) -> Void
   ) {
     let begun = Date()
     let exploration = exploration
@@ -32,8 +33,11 @@ extension ProfileRun {
     var owners: [Int] = []
     // One after the other: what recovery writes is taken into the store, which the workers share.
     for (number, state) in outer.enumerated() {
-      let recording = recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+      let recording = exploration.watching(profile, { [self] in scene(state) }) { [table] in
+        recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+      }
       table = recording.table
+      if recording.isCutShort { result.nested.cutShort += 1 }
       let recovery = RecordedRecovery(recording, profile, seed: options.workload.seed)
       inner += recovery.points
       owners += recovery.points.map { _ in number }
@@ -78,10 +82,13 @@ extension ProfileRun {
     let started = Date()
     let known = options.comparesReadSets ? KnownBehaviours(omitting: options.omittedQuestions) : nil
     let found = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
-      [uniques, inner] worker, index in
-      let image = inner[uniques[index].point].image(uniques[index].choice)
-      if let known { return worker.behaviour(of: image, knowing: known) }
-      return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      [self, uniques, inner, owners] worker, index in
+      let state = uniques[index]
+      let image = inner[state.point].image(state.choice)
+      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], owners) }) {
+        if let known { return worker.behaviour(of: image, knowing: known) }
+        return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      }
     }
     let hashes = found.map(\.behaviour)
     result.nested.judged = known == nil ? uniques.count : Set(found.map(\.readSet)).count
@@ -96,9 +103,17 @@ extension ProfileRun {
     }
     result.nested.groups = representatives.count
     let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
-      [uniques, inner, representatives] worker, index in
+      [self, uniques, inner, representatives, owners] worker, index in
       let state = uniques[representatives[index]]
-      return worker.run(inner[state.point].image(state.choice), keeping: true)
+      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], owners) }) {
+        worker.run(inner[state.point].image(state.choice), keeping: true)
+      }
+    }
+    if options.calibration > 0 {
+      let reduction = NestedReduction(
+        points: inner, owners: owners, uniques: uniques, pairs: pairs, moments: moments,
+        groups: hashes.map { groupOf[$0] ?? 0 }, transcripts: transcripts)
+      result.nested.calibration = calibrateInside(reduction, judge, worker)
     }
     var judged: Set<UInt64> = []
     var shown: [CheckName: Shown] = [:]
@@ -137,10 +152,23 @@ extension ProfileRun {
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: best.check))
       result.violations.append(smallest.described(exploration, profile, states: best.states))
     }
+    if options.calibration > 0 {
+      let found = Set(result.violations.map(\.check))
+      result.nested.others = calibrateOthers(than: Set(outer.map(\.hash)), all, contents, found, judge)
+    }
     result.nested.seconds = Date().timeIntervalSince(begun)
     progress(
       "\(profile.name), depth 2: \(result.nested.visited) states of \(outer.count) recoveries visited, "
         + "\(result.nested.judged) recovered, \(result.nested.readAlike) read like one of them")
+  }
+
+  /// For a watch: the recovery is recorded again.
+  private func scene(_ inner: Inner, in outer: Unique, _ owners: [Int]) -> CrashScene {
+    var scene = scene(outer)
+    let recovery = StateExaminer(exploration, profile).recovery(scene.point, scene.choice)
+    let event = inner.point - (owners.firstIndex(of: inner.outer) ?? 0) + 1
+    scene.inner = CrashScene.RecoveryCut(recovery: recovery, event: event, choice: inner.choice)
+    return scene
   }
 
   private func innerCut(
@@ -153,7 +181,7 @@ extension ProfileRun {
     return nil
   }
 
-  private func choice(of hash: UInt64, at point: CrashPoint) -> [UInt8]? {
+  private func choice(of hash: UInt64, at point: CrashPoint) -> [Alternative]? {
     StateEnumeration(point, limits).choice(of: hash, seed: exploration.options.seed)
   }
 
@@ -183,6 +211,14 @@ public struct NestedCounts: Hashable, Sendable {
   public var judged = 0
   public var readAlike = 0
   public var groups = 0
+  /// Recoveries that made more operations than are looked at.
+  public var cutShort = 0
+  /// States inside recoveries, run again without any reduction; nil where none was asked for.
+  public var calibration: Calibration.Comparison?
+  /// The same of recoveries that were counted off, since the states before them behave as one whose recovery was cut off.
+  public var others: Calibration.Comparison?
   public var judgingSeconds = 0.0
   public var seconds = 0.0
+
+  var isClean: Bool { (calibration?.isClean ?? true) && (others?.missed ?? 0) == 0 }
 }

@@ -37,7 +37,7 @@ struct ProfileRun: Sendable {
     var sampled = 0
     var bound = Int.max
     var hashes: [UInt64] = []
-    var choices: [[UInt8]] = []
+    var choices: [[Alternative]] = []
   }
 
   /// How far the states of one crash point are enumerated.
@@ -65,7 +65,14 @@ struct ProfileRun: Sendable {
   struct Unique: Sendable {
     var hash: UInt64
     var point: Int
-    var choice: [UInt8]
+    var choice: [Alternative]
+  }
+
+  /// The state in which a content was first met, at the first moment of its crash point.
+  func scene(_ unique: Unique) -> CrashScene {
+    CrashScene(
+      recording: exploration.recording, seed: options.workload.seed, moment: pointOfMoment.firstIndex(of: unique.point) ?? 0,
+      point: points[unique.point], choice: unique.choice)
   }
 
   func run(_ known: inout KnownStates, _ progress: (String) -> Void) -> ProfileResult {
@@ -131,9 +138,11 @@ struct ProfileRun: Sendable {
     let exploration = exploration
     let transcripts = Parallel.map(
       representatives.count, jobs: options.jobs, chunk: 8, worker: { exploration.worker(profile) }
-    ) { [uniques, representatives, points] worker, index in
+    ) { [self, uniques, representatives] worker, index in
       let unique = uniques[representatives[index]]
-      return worker.run(points[unique.point].image(unique.choice), keeping: true)
+      return exploration.watching(profile, order: index, { scene(unique) }) {
+        worker.run(points[unique.point].image(unique.choice), keeping: true)
+      }
     }
     let judge = StateJudge(exploration)
     let choices = visits.map(\.choices)
@@ -145,7 +154,8 @@ struct ProfileRun: Sendable {
       result.calibration = calibrate(reduction, alike: places, judge)
     }
     if options.depth > 1 {
-      runNested(&result, representatives.map { uniques[$0] }, moments(of: representatives, contents), judge, progress)
+      runNested(
+        &result, representatives.map { uniques[$0] }, moments(of: representatives, contents), of: uniques, contents, judge, progress)
     }
     result.seconds = Date().timeIntervalSince(begun)
     return result
@@ -154,16 +164,19 @@ struct ProfileRun: Sendable {
   private func recoverAll(_ states: [Unique], _ known: KnownBehaviours?) -> [ReadSetTree.Found] {
     let exploration = exploration
     return Parallel.map(states.count, jobs: options.jobs, chunk: 32, worker: { exploration.worker(profile) }) {
-      [points] worker, index in
-      let image = points[states[index].point].image(states[index].choice)
-      if let known { return worker.behaviour(of: image, knowing: known) }
-      return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      [self] worker, index in
+      let state = states[index]
+      let image = points[state.point].image(state.choice)
+      return exploration.watching(profile, order: index, { scene(state) }) {
+        if let known { return worker.behaviour(of: image, knowing: known) }
+        return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
+      }
     }
   }
 
   /// The first and the last moment at which each of the contents may be found: the least and the most that callers had
   /// been promised.
-  private func moments(of numbers: [Int], _ contents: [[Int32]]) -> [[Int]] {
+  func moments(of numbers: [Int], _ contents: [[Int32]]) -> [[Int]] {
     var places: [Int32: Int] = [:]
     for (place, number) in numbers.enumerated() { places[Int32(number)] = place }
     var moments = [[Int]](repeating: [], count: numbers.count)
@@ -187,7 +200,7 @@ struct ProfileRun: Sendable {
   }
 
   private func judge(
-    _ result: inout ProfileResult, _ choices: [[[UInt8]]], _ contents: [[Int32]], _ groups: [Int32],
+    _ result: inout ProfileResult, _ choices: [[[Alternative]]], _ contents: [[Int32]], _ groups: [Int32],
     _ transcripts: [Transcript], _ judge: StateJudge
   ) -> Verdicts {
     var cases: [Case] = []
@@ -278,7 +291,7 @@ struct StateJudge: Sendable {
     var delays = [Duration.zero]
     for event in recording.events {
       switch event.what {
-      case .fact: break
+      case .fact, .changed: break
       case .submitted(let number): submitted[number] = event.time
       case .completed(let number, _, _):
         if let time = submitted.removeValue(forKey: number) { longest = max(longest, event.time - time) }

@@ -34,7 +34,7 @@ public struct RealResult: Sendable {
 
   init(fileSystem: String, profile: CrashProfile) { (self.fileSystem, self.profile) = (fileSystem, profile) }
 
-  mutating func legal(_ point: CrashPoint, _ choice: [UInt8]) {
+  mutating func legal(_ point: CrashPoint, _ choice: [Alternative]) {
     legal += 1
     let content = point.contentHash(choice)
     if content != point.contentHash(point.everything) { lacking += 1 }

@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 import Verification
@@ -31,7 +32,9 @@ enum RecordedFact: Hashable, Sendable {
 struct RecordedEvent: Sendable {
   enum What: Sendable {
     case submitted(Int)
-    /// - Parameter taken: bytes of a write; 0 where it failed, or changed nothing.
+    /// A write in flight is of other bytes by now: whoever started it has touched its buffer before it had completed.
+    case changed(Int, bytes: [UInt8])
+    /// - Parameter taken: bytes of a write; 0 where it failed, or changed nothing, -1 where nobody knows how many.
     case completed(Int, succeeded: Bool, taken: Int)
     case fact(RecordedFact)
   }
@@ -43,6 +46,10 @@ struct RecordedEvent: Sendable {
 /// A life of the engine as the disk and its callers saw it: operations with their content, in the order in which they
 /// were submitted and completed, with acknowledgements in the same sequence.
 struct Recording: Sendable {
+  /// Operations that a recording takes. No piece of a crash point has more than four alternatives for each of them, and
+  /// `Alternative` holds as many.
+  static let mostOperations = 15_000
+
   struct Request: Sendable {
     var partition: Int
     var producer: Int
@@ -60,6 +67,8 @@ struct Recording: Sendable {
   var commits: [(partition: Int, offset: Offset)] = []
   /// The path that each file was created under.
   var filePaths: [Int32] = []
+  /// There were more operations than the recorder takes: those after them are not recorded.
+  var isCutShort = false
 }
 
 /// Writes down what passes the seam, and changes nothing.
@@ -68,14 +77,26 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   private(set) var recording: Recording
   private var isStopped = false
+  private let limit: Int
+  /// Writes in flight, with the bytes that they were of when they were looked at last.
+  private var flying: [Flying] = []
+  private struct Flying {
+    var number: Int
+    var buffer: IOBuffer
+    var range: Range<Int>
+    var bytes: [UInt8]
+
+    var isChanged: Bool { !bytes.withUnsafeBytes { $0.elementsEqual(buffer[range]) } }
+  }
   /// Told how many events there are, at each of them: of a submission before the operation goes on, of a completion when
   /// it has come back.
   var onEvent: ((Int) -> Void)?
   private var visible: [Int32: PathNode] = [:]
   private var fileOf: [FileID: Int32] = [:]
 
-  init(_ base: any Storage, _ recording: Recording) {
+  init(_ base: any Storage, _ recording: Recording, limit: Int = Recording.mostOperations) {
     self.recording = recording
+    self.limit = limit
     for (path, node) in recording.initial.names { visible[path] = node }
     super.init(base)
   }
@@ -86,6 +107,19 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   func note(_ fact: RecordedFact) { add(.fact(fact)) }
 
   private func add(_ what: RecordedEvent.What) {
+    noteChanges()
+    append(what)
+  }
+
+  /// Buffers are looked at whenever something is recorded: what was there in between nobody could have crashed into.
+  private func noteChanges() {
+    for index in flying.indices where !isStopped && flying[index].isChanged {
+      flying[index].bytes = Array(flying[index].buffer[flying[index].range])
+      append(.changed(flying[index].number, bytes: flying[index].bytes))
+    }
+  }
+
+  private func append(_ what: RecordedEvent.What) {
     recording.events.append(RecordedEvent(time: loop.now, what: what))
     onEvent?(recording.events.count)
   }
@@ -95,6 +129,10 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   private func submit(_ operation: DiskOperation) -> Int {
     if isStopped { return -1 }
+    if recording.operations.count == limit {
+      (recording.isCutShort, isStopped) = (true, true)
+      return -1
+    }
     recording.operations.append(operation)
     let number = recording.operations.count - 1
     add(.submitted(number))
@@ -104,6 +142,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   private func complete(_ number: Int, succeeded: Bool = true, taken: Int = 0) {
     if number < 0 || isStopped { return }
     add(.completed(number, succeeded: succeeded, taken: taken))
+    flying.removeAll { $0.number == number }
   }
 
   override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
@@ -132,17 +171,20 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   /// Passes an operation on between its two events.
   private func around<Value>(
-    _ operation: DiskOperation, taken: (Value) -> Int = { _ in 0 }, then: () -> Void = {},
-    _ body: () async throws(StorageError) -> Value
+    _ operation: DiskOperation, of buffer: (IOBuffer, Range<Int>)? = nil, taken: (Value) -> Int = { _ in 0 },
+    then: () -> Void = {}, _ body: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     let number = submit(operation)
+    if number >= 0, let (buffer, range) = buffer, case .write(_, _, let bytes, _) = operation {
+      flying.append(Flying(number: number, buffer: buffer, range: range, bytes: bytes))
+    }
     do throws(StorageError) {
       let value = try await body()
       then()
       complete(number, taken: taken(value))
       return value
     } catch {
-      complete(number, succeeded: false)
+      complete(number, succeeded: false, taken: buffer != nil && error.isErrno(EIO) ? -1 : 0)
       throw error
     }
   }
@@ -153,7 +195,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
     guard let number = fileOf[file] else { return try await super.write(file, at: offset, from: buffer, range, durability) }
     let operation = DiskOperation.write(
       file: number, offset: Int(offset), bytes: Array(buffer[range]), durable: durability == .durable)
-    return try await around(operation, taken: { $0 }) { () async throws(StorageError) in
+    return try await around(operation, of: (buffer, range), taken: { $0 }) { () async throws(StorageError) in
       try await super.write(file, at: offset, from: buffer, range, durability)
     }
   }

@@ -16,6 +16,8 @@ public struct ScheduleOptions: Sendable {
   public var seed: UInt64 = 1
   public var jobs = 2
   public var deadline: Date?
+  /// Ends a command whose engine keeps the processor to itself; nil for none.
+  public var watch: HangWatch?
 
   public init() {}
 }
@@ -70,7 +72,9 @@ public struct ScheduleSearch: Sendable {
     for scenario in options.scenarios {
       var ground = scenario.ground
       ground.workload.seed = options.seed
-      grounds.append(try ErrorGround(ground, subject))
+      let work = "explore --schedules, the lives before scenario \(scenario.name),"
+      let made = try options.watch.during(work) { () throws(ExplorationError) in try ErrorGround(ground, subject) }
+      grounds.append(made)
     }
     self.grounds = grounds
   }
@@ -104,7 +108,8 @@ public struct ScheduleSearch: Sendable {
   }
 
   private func story(_ place: Int, _ schedule: Schedule) -> ScheduleResult {
-    ScheduleStory(grounds[place], options.scenarios[place].second).run(schedule)
+    let story = ScheduleStory(grounds[place], options.scenarios[place].second)
+    return options.watch.during("explore --schedules --schedule '\(schedule)'") { story.run(schedule) }
   }
 
   /// - Parameter possibilities: at the decisions of the default order.

@@ -11,6 +11,9 @@ final class SectorStore: @unchecked Sendable {
   static let size = 512
   /// 512 zeros: a hole.
   static let zero: SectorID = 0
+  /// A sector that gives an error to whoever reads it, until it is written again. Its bytes are nobody's: they only give it
+  /// a hash of its own.
+  static let unreadable: SectorID = 1
   private static let perChunk = 1024
 
   private var chunks: [UnsafeMutableRawPointer] = []
@@ -20,6 +23,8 @@ final class SectorStore: @unchecked Sendable {
   init() {
     withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { bytes in
       memset(bytes.baseAddress!, 0, Self.size)
+      _ = intern(bytes.baseAddress!)
+      memset(bytes.baseAddress!, 0xE1, Self.size)
       _ = intern(bytes.baseAddress!)
     }
   }
@@ -48,9 +53,11 @@ final class SectorStore: @unchecked Sendable {
     return id
   }
 
-  /// The content of `id` with `count` bytes of `source` laid over it at `start`.
+  /// The content of `id` with `count` bytes of `source` laid over it at `start`. A part of what cannot be read cannot be
+  /// written either: it would have to be read first.
   func overlay(_ id: SectorID, _ source: UnsafeRawPointer, at start: Int, _ count: Int) -> SectorID {
     if start == 0 && count == Self.size { return intern(source) }
+    if id == Self.unreadable { return id }
     return withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { sector in
       memcpy(sector.baseAddress!, bytes(id), Self.size)
       memcpy(sector.baseAddress! + start, source, count)

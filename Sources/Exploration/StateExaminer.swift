@@ -29,20 +29,26 @@ final class StateExaminer {
   }
 
   /// Records the recovery from a state.
-  func recovery(_ point: CrashPoint, _ choice: [UInt8]) -> RecordedRecovery {
-    let recording = recoverer.recordRecovery(
-      point.image(choice), exploration.recording.store, exploration.recording.table)
+  func recovery(_ point: CrashPoint, _ choice: [Alternative]) -> RecordedRecovery {
+    let scene = CrashScene(
+      recording: exploration.recording, seed: exploration.options.workload.seed, moment: point.event, point: point,
+      choice: choice)
+    let recording = exploration.watching(profile, { scene }) {
+      recoverer.recordRecovery(point.image(choice), exploration.recording.store, exploration.recording.table)
+    }
     return RecordedRecovery(recording, profile, seed: exploration.options.workload.seed)
   }
 
   func judge(_ scene: CrashScene) -> StateJudgement {
     guard let inner = scene.inner else {
-      return judge.judge(worker.run(scene.image, keeping: true), at: scene.moment)
+      let transcript = exploration.watching(profile, { scene }) { worker.run(scene.image, keeping: true) }
+      return judge.judge(transcript, at: scene.moment)
     }
     var base = exploration.recording
     base.table = inner.recovery.recording.table
     let machine = exploration.worker(profile, on: base, boots: 2)
-    return judge.judge(machine.run(scene.image, keeping: true), at: scene.moment, interrupted: true)
+    let transcript = exploration.watching(profile, { scene }) { machine.run(scene.image, keeping: true) }
+    return judge.judge(transcript, at: scene.moment, interrupted: true)
   }
 
   /// - Throws: `ExplorationError.stateDoesNotFit` where the recording has no such state any more.

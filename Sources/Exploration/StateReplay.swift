@@ -17,9 +17,12 @@ public struct StateReplay: Sendable {
   public var timeline: [String]
 
   /// Records the workload again, builds the state, recovers and judges.
+  /// - Parameter watch: ends a command whose engine keeps the processor to itself.
   /// - Throws: `ExplorationError`; `stateDoesNotFit` where the recording has no such state any more.
-  public init(_ state: CrashState) throws(ExplorationError) {
-    let exploration = try Exploration(ExplorationOptions(state))
+  public init(_ state: CrashState, watch: HangWatch? = nil) throws(ExplorationError) {
+    var options = ExplorationOptions(state)
+    options.watch = watch
+    let exploration = try Exploration(options)
     let examiner = StateExaminer(exploration, state.profile)
     let scene = try examiner.scene(of: state)
     let judgement = examiner.judge(scene)
@@ -88,6 +91,7 @@ extension Recording {
     events[..<end].enumerated().map { number, event in
       let text: String =
         switch event.what {
+        case .changed(let n, _): "~ #\(n) its buffer has been changed"
         case .submitted(let n): "> #\(n) \(self.text(operations[n]))"
         case .completed(let n, let succeeded, let taken): "< #\(n)\(ending(of: n, succeeded, taken))"
         case .fact(let fact): self.text(fact)

@@ -17,6 +17,17 @@ final class StateStorage: Storage, @unchecked Sendable {
     var durableSize: Int
     /// Names that it has.
     var links = 0
+
+    func isUnreadable(_ range: Range<Int>) -> Bool {
+      sectors[range.clamped(to: 0..<sectors.count)].contains(SectorStore.unreadable)
+    }
+
+    /// Whether the bytes begin or end inside a sector that would have to be read first; or the file did.
+    func hasUnreadableEdge(_ bytes: Range<Int>) -> Bool {
+      var edges = [bytes.lowerBound, bytes.upperBound]
+      if bytes.lowerBound > size { edges.append(size) }
+      return edges.contains { $0 % SectorStore.size != 0 && isUnreadable($0 / SectorStore.size..<$0 / SectorStore.size + 1) }
+    }
   }
 
   private struct Handle {
@@ -275,12 +286,17 @@ final class StateStorage: Storage, @unchecked Sendable {
   func read(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
-    let f = try handle(file, .read).file
+    let handle = try handle(file, .read)
+    let f = handle.file
     reads.size(f)
     let count = max(0, min(range.count, files[f].size - Int(offset)))
     guard count > 0 else { return 0 }
     let first = Int(offset) / SectorStore.size
-    reads.sectors(f, first..<(Int(offset) + count - 1) / SectorStore.size + 1, now: files[f].sectors)
+    let sectors = first..<(Int(offset) + count - 1) / SectorStore.size + 1
+    reads.sectors(f, sectors, now: files[f].sectors)
+    if profile.mostUnreadable > 0, files[f].isUnreadable(sectors) {
+      throw StorageError(errno: EIO, .read, table.paths[Int(handle.path)], offset: offset)
+    }
     files[f].sectors.withUnsafeBufferPointer { copy(of: $0, from: Int(offset), count, to: buffer.base + range.lowerBound) }
     return count
   }
@@ -315,6 +331,9 @@ final class StateStorage: Storage, @unchecked Sendable {
     guard handle.mode.contains(.write) else { throw StorageError(errno: EBADF, .write, table.paths[Int(handle.path)]) }
     let end = Int(offset) + range.count
     reads.size(f)
+    if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(Int(offset)..<end) {
+      throw StorageError(errno: EIO, .write, table.paths[Int(handle.path)], offset: offset)
+    }
     clearGap(f, before: Int(offset))
     put(buffer.base + range.lowerBound, range.count, at: Int(offset), in: f)
     files[f].size = max(files[f].size, end)
@@ -366,9 +385,15 @@ final class StateStorage: Storage, @unchecked Sendable {
 
   @inline(__always)
   func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
-    let f = try handle(file, .truncate).file
+    let handle = try handle(file, .truncate)
+    let f = handle.file
     reads.size(f)
-    if Int(size) > files[f].size { clearGap(f, before: Int(size)) }
+    if Int(size) > files[f].size {
+      if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(files[f].size..<Int(size)) {
+        throw StorageError(errno: EIO, .truncate, table.paths[Int(handle.path)], offset: size)
+      }
+      clearGap(f, before: Int(size))
+    }
     files[f].size = Int(size)
     let kept = (Int(size) + SectorStore.size - 1) / SectorStore.size
     if files[f].sectors.count > kept { files[f].sectors.removeSubrange(kept...) }

@@ -77,15 +77,15 @@ struct CrashStory {
     return "\(when): \(check.name.rawValue), partition \(at.partition.index), offset \(at.offset)"
   }
 
-  static func losses(_ point: CrashPoint, _ choice: [UInt8], _ recording: Recording, limit: Int) -> [String] {
+  static func losses(_ point: CrashPoint, _ choice: [Alternative], _ recording: Recording, limit: Int) -> [String] {
     var losses: [String] = []
     for (index, piece) in point.pieces.enumerated() where Int(choice[index]) != piece.newest {
       switch piece {
       case .sectors(let file, let first, let contents, _):
         let bytes = first * SectorStore.size..<(first + contents[0].count) * SectorStore.size
         let fate =
-          choice[index] == 0
-          ? "as before" : point.showsForeign(index, choice[index]) ? "what somebody else had left there" : "an older version"
+          point.isUnreadable(index, choice[index])
+          ? "cannot be read" : choice[index] == 0 ? "as before" : point.showsForeign(index, choice[index]) ? "what somebody else had left there" : "an older version"
         losses.append("*\(recording.name(Int32(file))) bytes \(bytes.lowerBound)..<\(bytes.upperBound): \(fate)*")
       case .size(let file, _): losses.append("*\(recording.name(Int32(file))): an older size*")
       case .names(let changes, _):
@@ -148,6 +148,9 @@ struct CrashStory {
       }
       for event in recording.events[..<end] {
         switch event.what {
+        case .changed(let number, _):
+          guard flying.contains(number) else { continue }
+          steps.append(Step(text: "its buffer changes in flight: \(recording.text(recording.operations[number]))"))
         case .submitted(let number): if concerns(recording.operations[number], recording) { flying.append(number) }
         case .completed(let number, let succeeded, let taken):
           guard let place = flying.firstIndex(of: number) else { continue }
@@ -198,9 +201,10 @@ extension StateExaminer.Violation {
 
 extension CrashPoint {
   /// Whether the alternative is of bytes that were never written there.
-  fileprivate func showsForeign(_ piece: Int, _ alternative: UInt8) -> Bool {
+  fileprivate func showsForeign(_ piece: Int, _ alternative: Alternative) -> Bool {
     guard profile.showsForeignBytes, case .sectors(_, _, let contents, let newest) = pieces[piece] else { return false }
-    return Int(alternative) > newest && Int(alternative) == contents.count - 1
+    let last = contents.lastIndex { !$0.contains(SectorStore.unreadable) }
+    return Int(alternative) > newest && Int(alternative) == last
   }
 }
 

@@ -27,6 +27,8 @@ struct VolatileDisk: Sendable {
     /// Completed and not covered, oldest first, by sector.
     var newer: [Int: [Version]] = [:]
     var sizes: [SizeChange] = []
+    /// Whether two versions of a sector may be of one moment.
+    var hasChangedBuffers = false
 
     var settledSize: Int { sizes.last?.size ?? durableSize }
     func durable(_ sector: Int) -> SectorID { sector < durable.count ? durable[sector] : SectorStore.zero }
@@ -44,8 +46,17 @@ struct VolatileDisk: Sendable {
   var names: [PathNode?]
   /// Changes of names, completed and not covered, in the order of completion.
   var pendingNames: [PendingName] = []
-  /// Operations by number, in the order of submission, with the place of that in the recording.
-  var inFlight: [(operation: Int, submittedAt: Int)] = []
+  /// In the order of submission.
+  var inFlight: [Flying] = []
+
+  struct Flying: Sendable {
+    /// By its number.
+    var operation: Int
+    /// Place of the submission in the recording.
+    var submittedAt: Int
+    /// Of a write whose buffer was changed meanwhile the bytes that it held then, oldest first.
+    var changes: [[UInt8]] = []
+  }
 
   init(_ recording: Recording, _ profile: CrashProfile) {
     self.profile = profile
@@ -62,17 +73,34 @@ struct VolatileDisk: Sendable {
   mutating func apply(_ index: Int, of recording: Recording) {
     switch recording.events[index].what {
     case .fact: break
-    case .submitted(let number): inFlight.append((number, index))
+    case .submitted(let number): inFlight.append(Flying(operation: number, submittedAt: index))
+    case .changed(let number, let bytes):
+      if let place = inFlight.firstIndex(where: { $0.operation == number }) { inFlight[place].changes.append(bytes) }
     case .completed(let number, let succeeded, let taken):
+      let isUncertain = taken < 0
       guard let place = inFlight.firstIndex(where: { $0.operation == number }) else { return }
-      let submittedAt = inFlight.remove(at: place).submittedAt
-      if succeeded { complete(recording, number, submittedAt: submittedAt, at: index, taken: taken) } else {
-        if case .sync(let file, _) = recording.operations[number] { files[Int(file)].abandon(upTo: submittedAt) }
+      let flying = inFlight.remove(at: place)
+      if succeeded { complete(recording, flying, at: index, taken: taken) } else {
+        switch recording.operations[number] {
+        case .sync(let file, _): files[Int(file)].abandon(upTo: flying.submittedAt)
+        case .write(let file, let offset, let bytes, _) where isUncertain: fail(recording, Int(file), bytes, at: offset, index)
+        default: break
+        }
       }
     }
   }
 
-  private mutating func complete(_ recording: Recording, _ number: Int, submittedAt: Int, at index: Int, taken: Int) {
+  /// A write has given EIO: nobody knows what of it has happened. As for one that nothing has made durable.
+  private mutating func fail(_ recording: Recording, _ f: Int, _ bytes: [UInt8], at offset: Int, _ index: Int) {
+    files[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
+      file.newer[sector, default: []].append(Version(at: index, content: content))
+    }
+    let end = offset + bytes.count
+    if end > files[f].settledSize { change(size: end, of: f, at: index, isTruncation: false) }
+  }
+
+  private mutating func complete(_ recording: Recording, _ flying: Flying, at index: Int, taken: Int) {
+    let (number, submittedAt) = (flying.operation, flying.submittedAt)
     switch recording.operations[number] {
     case .write(let file, let offset, let bytes, let durable):
       let f = Int(file)
@@ -82,6 +110,8 @@ struct VolatileDisk: Sendable {
         }
         file.takeUpPage(of: sector)
       }
+      // The first stands there, or the last: those between are left out.
+      if let last = flying.changes.last { files[f].change(recording.store, to: last, taken, at: offset, index) }
       let end = offset + taken
       if durable {
         files[f].durableSize = max(files[f].durableSize, end)
@@ -150,6 +180,15 @@ extension VolatileDisk.File {
         put(&self, sector, store.overlay(settled(sector), source.baseAddress! + at, at: start, n))
         at += n
       }
+    }
+  }
+
+  /// A write has completed whose buffer was changed while it was in flight: each sector may be of the bytes that it had
+  /// been submitted with or, as a newer version, of those that stood there at last.
+  mutating func change(_ store: SectorStore, to bytes: [UInt8], _ count: Int, at offset: Int, _ index: Int) {
+    hasChangedBuffers = true
+    lay(store, bytes, count, at: offset) { file, sector, content in
+      if content != file.settled(sector) { file.newer[sector, default: []].append(VolatileDisk.Version(at: index, content: content)) }
     }
   }
 

@@ -10,7 +10,7 @@ import Glibc
 /// freeze, which would sync it, and nothing has to hold still.
 ///
 /// All mounts are in a name space of the calling thread's own (`enterPrivateMounts`), and all bytes are in memory: a
-/// SIGKILL leaves an empty folder behind, and nothing else.
+/// SIGKILL leaves an empty folder behind, and nothing else. The next start removes it.
 public final class ImageStore {
   /// Room for the images of some hundred copies; what is not written takes none.
   private static let capacity = 4 << 30
@@ -100,15 +100,19 @@ public final class ImageFile: Sendable {
 
 /// A folder with a tmpfs on it, in which other mounts have their places.
 private final class MountedScratch {
+  private static let prefix = "tornlog-real-"
+
   let path: String
+  /// The folder below the mount, locked as long as its owner lives.
+  private let lock: Int32
 
   init(in parent: String) throws(LoopDiskError) {
-    var template = Array("\(parent)/tornlog-real-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw .refused("mkdtemp", parent, errno: errno) }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    Self.removeAbandoned(in: parent)
+    (path, lock) = try Self.make(in: parent)
     guard mount("tornlog", path, "tmpfs", 0, "size=1m,mode=700") == 0 else {
       let code = errno
       rmdir(path)
+      close(lock)
       if code == EPERM { throw .notPermitted }
       throw .refused("mount tmpfs at", path, errno: code)
     }
@@ -117,5 +121,45 @@ private final class MountedScratch {
   deinit {
     if umount2(path, 0) != 0 { umount2(path, Int32(MNT_DETACH)) }
     rmdir(path)
+    close(lock)
+  }
+
+  private static func make(in parent: String) throws(LoopDiskError) -> (path: String, lock: Int32) {
+    while true {
+      var template = Array("\(parent)/\(prefix)XXXXXX".utf8CString)
+      guard mkdtemp(&template) != nil else { throw .refused("mkdtemp", parent, errno: errno) }
+      let path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+      if let lock = lockIfFree(path) { return (path, lock) }
+      // Somebody has taken it for abandoned, before it was locked.
+      rmdir(path)
+    }
+  }
+
+  /// Folders that a killed process has left. Mounts of others cannot be seen from here, and removing a folder would take
+  /// away the mount on it (`man 7 mount_namespaces`): the lock says whether there may be one.
+  private static func removeAbandoned(in parent: String) {
+    guard let directory = opendir(parent) else { return }
+    defer { closedir(directory) }
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard name.hasPrefix(prefix), name.count == prefix.count + 6, let lock = lockIfFree("\(parent)/\(name)") else { continue }
+      // Only if it is empty.
+      rmdir("\(parent)/\(name)")
+      close(lock)
+    }
+  }
+
+  /// - Returns: the locked folder; nil where somebody else has locked it, or it is gone.
+  private static func lockIfFree(_ path: String) -> Int32? {
+    let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else { return nil }
+    var status = stat()
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &status) == 0, status.st_nlink > 0 else {
+      close(descriptor)
+      return nil
+    }
+    return descriptor
   }
 }

@@ -126,6 +126,14 @@ public class FileStorage: Storage, @unchecked Sendable {
     guard result == 0 else { throw StorageError(errno: errno, .sync, file.path) }
   }
 
+  public func writeThenSync(
+    _ id: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ scope: SyncScope
+  ) async throws(StorageError) -> Int {
+    let taken = try await write(id, at: offset, from: buffer, range, .volatile)
+    if taken == range.count { try await sync(id, scope) }
+    return taken
+  }
+
   public func truncate(_ id: FileID, to size: Int64) async throws(StorageError) {
     let file = try file(id, .truncate)
     guard ftruncate(file.descriptor, off_t(size)) == 0 else {

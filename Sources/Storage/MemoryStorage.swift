@@ -179,9 +179,15 @@ public final class MemoryStorage: Storage, @unchecked Sendable {
       throw StorageError(errno: EINVAL, .write, handle.path, offset: offset)
     }
     let durable = durability == .durable
+    var (buffer, range) = (buffer, range)
     if let due = due(durable ? latency.durableWrite : latency.write) {
       let now = loop.now
       let visible = now + .nanoseconds(Int64.random(in: 0...max(0, (due - now).nanoseconds), using: &random))
+      if disk.takesAtSubmission(disk.nextOperation) {
+        let taken = IOBuffer(capacity: max(1, range.count))
+        memcpy(taken.base, buffer.base + range.lowerBound, range.count)
+        (buffer, range) = (taken, 0..<range.count)
+      }
       let write = PendingWrite(
         file: handle.file, offset: offset, buffer: buffer, range: range, durable: durable, visibleFrom: visible,
         due: due)

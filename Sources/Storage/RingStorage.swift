@@ -23,6 +23,23 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   private struct Slot {
     var continuation: UnsafeContinuation<Int32, Never>?
     var buffer: IOBuffer?
+    var chain: Chain?
+  }
+
+  /// A write and the sync that is linked to it.
+  private final class Chain {
+    let writeSlot: Int
+    var write: Int32?
+    var sync: Int32?
+    var continuation: UnsafeContinuation<(write: Int32, sync: Int32), Never>?
+
+    init(writeSlot: Int) { self.writeSlot = writeSlot }
+
+    func end(_ slot: Int, _ result: Int32) {
+      if slot == writeSlot { write = result } else { sync = result }
+      guard let write, let sync else { return }
+      continuation?.resume(returning: (write, sync))
+    }
   }
 
   private let ring: OpaquePointer
@@ -114,6 +131,27 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
     guard result >= 0 else { throw StorageError(errno: -result, .sync, file.path) }
   }
 
+  /// One submission: the kernel starts the sync itself.
+  public override func writeThenSync(
+    _ id: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ scope: SyncScope
+  ) async throws(StorageError) -> Int {
+    let file = try file(id, .write)
+    let (write, sync) = await withUnsafeContinuation { (continuation: UnsafeContinuation<(write: Int32, sync: Int32), Never>) in
+      let slot = takeSlot(Slot(buffer: buffer))
+      let chain = Chain(writeSlot: slot)
+      let syncSlot = takeSlot(Slot(chain: chain))
+      chain.continuation = continuation
+      slots[slot].chain = chain
+      while tl_ring_prepare_write_then_fsync(
+        ring, file.descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset), buffer.registration,
+        scope == .data ? 1 : 0, UInt64(slot), UInt64(syncSlot)) != 0
+      { tl_ring_submit(ring) }
+    }
+    guard write >= 0 else { throw StorageError(errno: -write, .write, file.path, offset: offset) }
+    if write == range.count, sync < 0 { throw StorageError(errno: -sync, .sync, file.path) }
+    return Int(write)
+  }
+
   private func perform(_ buffer: IOBuffer?, _ prepare: (OpaquePointer, UInt64) -> Int32) async -> Int32 {
     await withUnsafeContinuation { continuation in
       let slot = takeSlot(Slot(continuation: continuation, buffer: buffer))
@@ -154,11 +192,12 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
           continue
         }
         let index = Int(completion.tag)
-        let continuation = slots[index].continuation
+        let (continuation, chain) = (slots[index].continuation, slots[index].chain)
         slots[index] = Slot()
         freeSlots.append(index)
         inFlight -= 1
         continuation?.resume(returning: completion.result)
+        chain?.end(index, completion.result)
       }
       if count < 256 { return }
     }

@@ -30,6 +30,18 @@ public protocol Storage: AnyObject, Sendable {
   /// Makes every write to `file` that *completed before this call was submitted* durable. `man 2 fsync`: the
   /// directory entry is not covered.
   func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError)
+  /// Writes, then syncs, as one chain: the sync starts once the write has taken all bytes. Where it took fewer the chain is
+  /// broken: nothing has been synced, and the number of bytes says so (`man 2 io_uring_enter`, IOSQE_IO_LINK).
+  ///
+  /// For what survives a power cut this is `write` and, once it has returned, `sync`, and no more: a link orders execution,
+  /// so that the sync is submitted, in the sense above, when the write has completed. A wrapper that does not say otherwise
+  /// sees these two operations. Two calls that are started together are another thing: that sync covers nothing of that
+  /// write. The same goes for a drained sync (IOSQE_IO_DRAIN), which starts when everything before it has completed: whoever
+  /// wants one waits for its operations, and syncs. Neither flag promises anything of the medium.
+  /// - Throws: the error of the write, or that of the sync.
+  func writeThenSync(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ scope: SyncScope
+  ) async throws(StorageError) -> Int
   /// Takes an exclusive advisory lock on the file, held until the handle is closed or its process ends. An
   /// open-file-description lock (`man 2 fcntl`, F_OFD_SETLK): other handles of the same process are shut out too, and
   /// closing one of them does not release it.
@@ -56,6 +68,14 @@ public protocol Storage: AnyObject, Sendable {
 }
 
 extension Storage {
+  public func writeThenSync(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ scope: SyncScope
+  ) async throws(StorageError) -> Int {
+    let taken = try await write(file, at: offset, from: buffer, range, .volatile)
+    if taken == range.count { try await sync(file, scope) }
+    return taken
+  }
+
   public func note(_ note: TraceNote) {}
 }
 

@@ -92,7 +92,8 @@ public struct ExplorationPlan: Sendable {
     workload.syncPolicy = cell.sync
     workload.segmentBytes = settings.segmentSize
     workload.commitsOffsets = settings.commitsOffsets
-    workload.mishaps = Mishaps(shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync)
+    workload.mishaps = Mishaps(
+      shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWrite: settings.failingWrite)
     workload.seed = seed
     return workload
   }
@@ -109,7 +110,7 @@ public struct ExplorationPlan: Sendable {
     (options.depth, options.bound, options.statesPerPoint) = (settings.depth, settings.bound, settings.statesPerPoint)
     options.samples = settings.samples
     let own = settings.profiles.compactMap(CrashProfile.named)
-    options.profiles = profiles ?? (own.isEmpty ? CrashProfile.all : CrashProfile.all.filter(own.contains))
+    options.profiles = profiles ?? (own.isEmpty ? CrashProfile.all : CrashProfile.known.filter(own.contains))
     var expectation = Expectation.held
     if case .caught(let name) = cell.expectation, !expectsSound {
       guard let check = CheckName(rawValue: name) else { throw .worker("there is no check `\(name)`") }
@@ -147,13 +148,14 @@ extension PlannedExploration {
 
   /// Explores the cell, or judges its one state.
   /// - Throws: `ExplorationError`.
-  public func run(jobs: Int, progress: (String) -> Void) throws(ExplorationError) -> Outcome {
+  /// - Parameter watch: ends a command whose engine keeps the processor to itself.
+  public func run(jobs: Int, watch: HangWatch? = nil, progress: (String) -> Void) throws(ExplorationError) -> Outcome {
     if let state {
-      let report = try StateReplay(state).report
+      let report = try StateReplay(state, watch: watch).report
       return Outcome(report: report, isExpected: isMet(by: report))
     }
     var options = options
-    options.jobs = jobs
+    (options.jobs, options.watch) = (jobs, watch)
     let report = try Exploration(options).run(progress: progress)
     return Outcome(report: report, isExpected: isMet(by: report))
   }

@@ -12,7 +12,7 @@ public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
     checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars,
-    profiles: CrashProfile.all.map(\.name), batchLimit: batchLimit)
+    profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
   static let batchLimit = BatchLimit(

@@ -119,9 +119,9 @@ extension LogRecovery {
     }
     superseded = []
     for file in headless.reversed() {
-      if file.size <= SegmentHeader.size {
+      if file.size <= SegmentHeader.size, !isUnreadable(file.path) {
         try await storage.unlink(file.path)
-      } else if file.end == file.base || file.end <= logStart {
+      } else if file.end == file.base || file.end <= logStart || file.size <= SegmentHeader.size {
         try await setAside(file.path)
       } else {
         continue

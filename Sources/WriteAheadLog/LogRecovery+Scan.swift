@@ -88,8 +88,10 @@ extension LogRecovery {
       head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
         SegmentHeader(copyAt: $0, of: window[0..<got])
       }.first { $0.baseOffset == base && $0.epoch == epoch && $0.source == source }
-      if head.header == nil { head.end = try await estimateEnd(file, base, size: head.size, &unreadable) }
-      let isKnown = head.header != nil || head.end > base
+      var isBlank = false
+      if head.header == nil { (head.end, isBlank) = try await estimateEnd(file, base, size: head.size, &unreadable) }
+      isBlank = isBlank && unreadable.allSatisfy { $0.upperBound <= SegmentHeader.size }
+      let isKnown = head.header != nil || head.end > base || isBlank
       for bytes in unreadable {
         guard isKnown || bytes.lowerBound >= SegmentHeader.size else {
           throw StorageError(errno: EIO, .read, path, offset: bytes.lowerBound)
@@ -106,15 +108,22 @@ extension LogRecovery {
 
   /// Without a head nothing in a segment can be checked: the salt is gone. Its batch headers, unverified, still say how
   /// far it went, as long as they follow one another.
+  /// - Returns: the end, and whether nothing but zeros stands behind that.
   private mutating func estimateEnd(
     _ file: FileID, _ base: Offset, size: Int64, _ unreadable: inout [Range<Int64>]
-  ) async throws(StorageError) -> Offset {
+  ) async throws(StorageError) -> (end: Offset, isBlank: Bool) {
     var parts = parts
     parts.validator = UnsaltedValidator()
     var scanner = SegmentScanner(storage: storage, file: file, size: size, salt: 0, parts: parts, window: window)
     var end = base
     var at = Int64(SegmentHeader.size)
-    while case .batch(let header) = try await scanner.next(from: at) {
+    var isBlank = false
+    reading: while true {
+      let step = try await scanner.next(from: at)
+      guard case .batch(let header) = step else {
+        if case .end(let blank) = step { isBlank = blank }
+        break reading
+      }
       at = header.position + Int64(header.length)
       guard header.baseOffset == end else { continue }
       // Under `never` a power loss may take a head and leave what was written after it; in the same boot none was.
@@ -123,7 +132,7 @@ extension LogRecovery {
     }
     window = scanner.window
     unreadable += scanner.unreadable
-    return end
+    return (end, isBlank)
   }
 
   private mutating func scan(_ head: Head, _ header: SegmentHeader, limit: Offset?) async throws(StorageError) {

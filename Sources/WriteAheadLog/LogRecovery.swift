@@ -16,8 +16,10 @@ import Storage
 /// is set aside, never removed. The log ends before them all the same: nothing is appended to a segment that was found,
 /// and the next one's base offset voids whatever stands behind the end. (A copy set aside of what is cut, as for other
 /// damage, would keep everything but the bytes that matter; refusing to open would close all partitions for one sector.)
-/// A file whose head cannot be read, with nothing behind it that can, is the exception, and so is a segment of which nothing
-/// but the head can, where the log would end in it: nothing is known of what was promised there, and recovery refuses.
+/// A file whose head cannot be read, with something behind it that cannot either or means nothing, is the exception, and so
+/// is a segment of which nothing but the head can, where the log would end in it: nothing is known of what was promised
+/// there, and recovery refuses. Where nothing but zeros stands behind such a head nothing was ever promised: a power cut
+/// has come into its creation, and the file is set aside.
 struct LogRecovery {
   let storage: any Storage
   let directory: String

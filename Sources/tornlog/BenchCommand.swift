@@ -1,7 +1,7 @@
 import ArgumentParser
 import Benchmarks
-import Foundation
 import LogModel
+import Reporting
 import Trials
 
 struct BenchCommand: ParsableCommand {
@@ -52,13 +52,15 @@ struct BenchCommand: ParsableCommand {
       for report in reports {
         switch report {
         case .terminal: Console.print([table.renderText()])
-        case .json(let path?): try Data(try table.renderJSON().utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
+        case .json(let path?): try AtomicFileSink(path: path).write(try table.renderJSON() + "\n")
         case .json(nil): Console.print([try table.renderJSON()])
         }
       }
       if table.exitCode != 0 { throw ExitCode(table.exitCode) }
     } catch let error as BenchError {
       fail("\(error)", error.exitCode)
+    } catch let error as ReportError {
+      fail("\(error)", ExitStatus.unavailable)
     } catch let error as RawReferenceError {
       fail("\(error)", ExitStatus.unavailable)
     }

@@ -54,8 +54,16 @@ struct ExploreCommand: ParsableCommand {
   @Option(help: "terminal, json or json=PATH; repeatable.")
   var report: [String] = ["terminal"]
 
+  @Option(help: ArgumentHelp("An engine that keeps the processor for so long with one state, case or schedule hangs (60s).", valueName: "duration"))
+  var timeout = "60s"
+
   @Flag(name: .customShort("v"), help: "Of scenarios the whole report of each cell.")
   var verbose = false
+
+  func validate() throws { try HangExit.validate(timeout) }
+
+  /// For whatever runs the engine on this command's behalf.
+  var watch: HangWatch { HangExit.watch(timeout, report: report) }
 
   func run() throws {
     if real.isAsked { return try compareWithReal() }
@@ -101,6 +109,7 @@ struct ExploreCommand: ParsableCommand {
     options.calibration = max(0, calibrate ?? 0)
     options.comparesReadSets = !noReadSets
     options.defect = try chosenDefect()
+    options.watch = watch
     do throws(ExplorationError) {
       options.profiles = try Self.profiles(profiles)
       let exploration = try Exploration(options)
@@ -156,7 +165,7 @@ struct ExploreCommand: ParsableCommand {
     guard jobs > 0 else { throw ValidationError("--jobs \(jobs): 1 or more") }
     let wrong = try chosenDefect()
     do {
-      guard let found = try searches.run(defect: wrong, jobs: jobs, seed: seed ?? 1, note: { note($0) }) else { return }
+      guard let found = try searches.run(defect: wrong, jobs: jobs, seed: seed ?? 1, watch: watch, note: { note($0) }) else { return }
       write(found.text, json: found.json)
       finish(found.verdict)
     } catch let error as ExplorationError {
@@ -175,7 +184,7 @@ struct ExploreCommand: ParsableCommand {
   static func profiles(_ names: [String]) throws(ExplorationError) -> [CrashProfile] {
     if names.isEmpty || names.contains("all") { return CrashProfile.all }
     for name in names where CrashProfile.named(name) == nil { throw .unknownProfile(name) }
-    return CrashProfile.all.filter { names.contains($0.name) }
+    return CrashProfile.known.filter { names.contains($0.name) }
   }
 
   private static func json(_ figures: ExplorationReport.Figures) -> String {
@@ -185,8 +194,10 @@ struct ExploreCommand: ParsableCommand {
   /// To each of the reports that were asked for.
   func write(lines: [String], _ figures: ExplorationReport.Figures) { write(lines, json: Self.json(figures)) }
 
-  private func write(_ lines: [String], json: String) {
-    for target in report {
+  private func write(_ lines: [String], json: String) { Self.write(lines, json: json, to: report) }
+
+  static func write(_ lines: [String], json: String, to targets: [String]) {
+    for target in targets {
       switch target {
       case "terminal": Console.print(lines)
       case "json": Console.print([json])

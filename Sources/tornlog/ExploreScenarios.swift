@@ -28,12 +28,13 @@ extension ExploreCommand {
     var reports: [ExplorationReport] = []
     var code: Int32 = 0
     let started = ContinuousClock.now
+    let watch = watch
     for (index, planned) in plan.explorations.enumerated() {
       if Interruption.isRequested { break }
       let gone = (ContinuousClock.now - started).inSeconds
       let left = index == 0 ? "" : ", about \(Int(gone / Double(index) * Double(plan.explorations.count - index))) s left"
       note("cell \(index + 1) of \(plan.explorations.count): \(planned.scenario) \(planned.axes)\(left)")
-      let outcome = outcome(of: planned)
+      let outcome = outcome(of: planned, watch)
       reports.append(outcome.report)
       cells.append(Self.cell(planned, outcome))
       lines += self.lines(planned, outcome)
@@ -48,8 +49,8 @@ extension ExploreCommand {
     throw ExitCode(Interruption.isRequested ? ExitStatus.interrupted : code)
   }
 
-  private func outcome(of planned: PlannedExploration) -> PlannedExploration.Outcome {
-    do throws(ExplorationError) { return try planned.run(jobs: jobs) { note("  \($0)") } } catch {
+  private func outcome(of planned: PlannedExploration, _ watch: HangWatch) -> PlannedExploration.Outcome {
+    do throws(ExplorationError) { return try planned.run(jobs: jobs, watch: watch) { note("  \($0)") } } catch {
       fail("\(planned.file): \(error)", error.exitCode)
     }
   }

@@ -36,10 +36,10 @@ struct ExploreSearches: ParsableArguments {
 
   /// - Returns: nil where none of the searches is asked for.
   func run(
-    defect: Defect?, jobs: Int, seed: UInt64, note: @escaping @Sendable (String) -> Void
+    defect: Defect?, jobs: Int, seed: UInt64, watch: HangWatch, note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult? {
-    if errors { return try matrix(defect, jobs, note) }
-    return schedules ? try search(defect, jobs, seed, note) : nil
+    if errors { return try matrix(defect, jobs, watch, note) }
+    return schedules ? try search(defect, jobs, seed, watch, note) : nil
   }
 
   /// The scenarios that the user has named.
@@ -53,22 +53,26 @@ struct ExploreSearches: ParsableArguments {
   }
 
   private func search(
-    _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ note: @escaping @Sendable (String) -> Void
+    _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult {
     var options = ScheduleOptions()
     guard count > 0, (0...8).contains(preemptions) else { throw ValidationError("--count 1 or more, --preemptions 0 to 8") }
     (options.defect, options.jobs, options.seed) = (defect, jobs, seed)
     (options.schedules, options.bound, options.deadline) = (count, preemptions, try moment())
+    options.watch = watch
     options.scenarios = try chosen(among: ScheduleScenario.all, \.name)
     let search = try ScheduleSearch(options)
     let report = try one.map { (name) throws(ExplorationError) in try search.run(schedule: name) } ?? search.run(progress: note)
     return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())
   }
 
-  private func matrix(_ defect: Defect?, _ jobs: Int, _ note: @escaping @Sendable (String) -> Void) throws -> SearchResult {
+  private func matrix(
+    _ defect: Defect?, _ jobs: Int, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
+  ) throws -> SearchResult {
     var options = ErrorMatrixOptions()
     (options.defect, options.jobs, options.stride) = (defect, jobs, stride)
     options.deadline = try moment()
+    options.watch = watch
     guard stride > 0 else { throw ValidationError("--stride \(stride): 1 or more") }
     options.scenarios = try chosen(among: ErrorScenario.all, \.name)
     let matrix = try ErrorMatrix(options)

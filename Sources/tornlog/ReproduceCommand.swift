@@ -31,7 +31,7 @@ struct ReproduceCommand: ParsableCommand {
 
   func run() throws {
     if token.hasPrefix(CrashStateToken.version + ".") {
-      try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace)
+      try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? "60s")
     }
     var spec: TrialSpec
     do {

@@ -11,11 +11,12 @@ enum ReproduceCrashState {
   private static let tail = 40
 
   /// Prints verdict, check, first divergent offset, story and timeline.
-  static func run(_ token: String, isVerbose: Bool, trace: String?) throws -> Never {
+  static func run(_ token: String, isVerbose: Bool, trace: String?, timeout: String) throws -> Never {
+    try HangExit.validate(timeout)
     let state: CrashState
     do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
     let replay: StateReplay
-    do throws(ExplorationError) { replay = try StateReplay(state) } catch { fail("\(error)", error.exitCode) }
+    do throws(ExplorationError) { replay = try StateReplay(state, watch: HangExit.watch(timeout, report: ["terminal"])) } catch { fail("\(error)", error.exitCode) }
     Console.print(lines(replay, isVerbose: isVerbose))
     if let trace {
       let text = replay.timeline.joined(separator: "\n") + "\n"

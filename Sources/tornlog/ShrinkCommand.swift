@@ -67,7 +67,7 @@ struct ShrinkCommand: ParsableCommand {
     let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
     do throws(ExplorationError) {
       let result = try CrashStateShrinker.shrink(
-        state, jobs: jobs, shouldStop: stopper(), progress: { progress.say($0) })
+        state, jobs: jobs, watch: HangExit.watch("60s", report: ["terminal"]), shouldStop: stopper(), progress: { progress.say($0) })
       if Interruption.isRequested { fail("interrupted; nothing written", ExitStatus.interrupted) }
       guard let check = result.replay.check else { fail("the smallest state leaves no verdict", ExitStatus.internalError) }
       return Shrunk(

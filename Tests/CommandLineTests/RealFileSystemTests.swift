@@ -39,6 +39,25 @@ import Testing
     #expect(try leftovers() == before)
   }
 
+  /// A SIGKILL leaves an empty folder, which the next start removes. What is not empty, or somebody's, is left alone.
+  @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"))
+  func whatAKilledRunHasLeftIsRemovedByTheNext() async throws {
+    let scratch = try Scratch()
+    let folder = try scratch.folder()
+    for name in ["tornlog-real-aaaaaa", "tornlog-real-bbbbbb", "tornlog-real-cccccc", "other"] {
+      try #require(mkdir("\(folder)/\(name)", 0o700) == 0)
+    }
+    try #require(FileManager.default.createFile(atPath: "\(folder)/tornlog-real-bbbbbb/mine", contents: nil))
+    let lock = open("\(folder)/tornlog-real-cccccc", O_RDONLY | O_DIRECTORY)
+    defer { close(lock) }
+    try #require(flock(lock, LOCK_EX | LOCK_NB) == 0)
+    let ended = try await explore("--real", "xfs", "--images", "1", "--dir", folder)
+    #expect(ended.code == 0, "\(ended)")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        == ["other", "tornlog-real-bbbbbb", "tornlog-real-cccccc"])
+  }
+
   /// Under a profile for which names and sizes are durable at once, real disks are illegal: the comparison can fail.
   @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"))
   func aProfileThatForbidsWhatTheDiskDoesIsFoundWrong() async throws {

@@ -13,7 +13,7 @@ import Verification
     (workload.messages, workload.partitions, workload.producers) = (7, 2, 3)
     (workload.messagesPerBatch, workload.messageSize, workload.segmentBytes) = (4, 24, 1 << 20)
     (workload.syncPolicy, workload.commitsOffsets, workload.seed) = (.interval(.milliseconds(3)), false, .max)
-    workload.mishaps = Mishaps(shortWriteEvery: 4, failingSync: 9)
+    workload.mishaps = Mishaps(shortWriteEvery: 4, failingSync: 9, failingWrite: 2)
     let none = KeptPieces("none")!
     return [
       CrashState(
@@ -21,7 +21,7 @@ import Verification
         fingerprint: 0),
       CrashState(
         workload: workload, defect: "P7", profile: .ext4Writeback,
-        cut: CrashState.Cut(event: 12, kept: KeptPieces("all_0-1_12-255")!),
+        cut: CrashState.Cut(event: 12, kept: KeptPieces("all_0-1_12-65535")!),
         recoveryCut: CrashState.Cut(event: 3, kept: none), fingerprint: .max),
     ]
   }()
@@ -35,9 +35,9 @@ import Verification
 
   @Test(arguments: [
     ("x1.", "x2."), ("m=18", "m=0"), ("m=18", "m=+18"), ("m=18", "m=1000000"), (".m=18", ""), ("p=3", "p=3.p=3"), ("p=3", "q=3"),
-    ("s=always", "s=sometimes"), ("o=1", "o=2"), ("i=0-0", "i=0"), ("d=P1", "d=P99"), ("seed=7", "seed=-7"),
+    ("s=always", "s=sometimes"), ("o=1", "o=2"), ("i=0-0", "i=0"), ("i=0-0", "i=0-0-0"), ("i=0-0", "i=0-0-1-1"), ("d=P1", "d=P99"), ("seed=7", "seed=-7"),
     ("pr=posix-minimal", "pr=fat32"), ("e=61", "e="), ("k=all_3-0_7-2", "k=some"), ("k=all_3-0_7-2", "k=all_7-2_3-0"),
-    ("k=all_3-0_7-2", "k=all_3-256"), ("h=01ab23cd", "h=1ab23cd"), ("h=01ab23cd", "h=01AB23CD"), (".h=01ab23cd", ""),
+    ("k=all_3-0_7-2", "k=all_3-65536"), ("h=01ab23cd", "h=1ab23cd"), ("h=01ab23cd", "h=01AB23CD"), (".h=01ab23cd", ""),
     ("k=all", "re=4.k=all"), ("z=300", "z=9000"), ("g=16384", "g=1"), ("h=01ab23cd", "h=01ab23cd."),
   ])
   func aTokenThatDoesNotParseIsRefused(part: String, other: String) throws {

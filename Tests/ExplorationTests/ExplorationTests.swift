@@ -97,6 +97,26 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     }
   }
 
+  /// P7 shows inside recoveries only: there the reduction is calibrated too.
+  @Test func theReductionMissesNothingInsideRecoveries() throws {
+    var own = options(.raw512, defect: "P7")
+    (own.depth, own.calibration) = (2, 100)
+    let result = try #require(try Exploration(own).run().profiles.first)
+    let inside = try #require(result.nested.calibration)
+    #expect(inside.states == 100 && inside.violated > 0 && inside.isClean)
+    let others = try #require(result.nested.others)
+    #expect(others.states > 0 && others.missed == 0)
+  }
+
+  /// A write that gives EIO, and is there all the same.
+  @Test(arguments: ["C16", "A3"]) func aDefectIsFoundWhereAWriteFails(id: String) throws {
+    var own = options(messages: 36, .raw512)
+    own.workload.mishaps = Mishaps(failingWrite: 4)
+    #expect(try Exploration(own).run().verdict == .held)
+    own.defect = Defect(id: id)
+    #expect(try Exploration(own).run().verdict == .violated)
+  }
+
   @Test func theReportHasTheKeysOfTheContract() throws {
     let json = try Exploration(options(.raw4k, .raw512)).run().json()
     let keys = [

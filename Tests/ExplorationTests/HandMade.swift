@@ -23,6 +23,12 @@ struct HandMade {
     event(.completed(number, succeeded: true, taken: taken))
   }
 
+  /// The buffer of a write in flight is filled with another value.
+  mutating func change(_ number: Int, to value: UInt8) {
+    guard case .write(_, _, let bytes, _) = recording.operations[number] else { return }
+    event(.changed(number, bytes: [UInt8](repeating: value, count: bytes.count)))
+  }
+
   private mutating func event(_ what: RecordedEvent.What) {
     recording.events.append(RecordedEvent(time: Instant(nanoseconds: Int64(recording.events.count)), what: what))
   }
@@ -63,6 +69,7 @@ struct HandMade {
     image.names.map { path, node in
       guard case .file(let file) = node else { return recording.table.paths[Int(path)] + "/" }
       let sectors = image.files[Int(file)].sectors.map { id -> String in
+        if id == SectorStore.unreadable { return "!" }
         let byte = recording.store.bytes(id).load(as: UInt8.self)
         return byte < 10 ? "\(byte)" : "?"
       }

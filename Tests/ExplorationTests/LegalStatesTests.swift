@@ -102,7 +102,7 @@ import Testing
     _ = disk.start(disk.write(f, 2, at: 0, 512, durable: true))
     _ = disk.start(disk.write(f, 3, at: 512, 512, durable: true))
     let states = ["11", "21", "13", "23"].map { "f=\($0)111111/4096" }
-    for profile in CrashProfile.all { #expect(disk.states(profile) == Set(states)) }
+    for profile in CrashProfile.all where profile.mostUnreadable == 0 { #expect(disk.states(profile) == Set(states)) }
   }
 
   @Test func namesPersistInOrderOrEachByItself() {

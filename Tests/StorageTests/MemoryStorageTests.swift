@@ -90,6 +90,29 @@ import Testing
     }
   }
 
+  /// The bytes are taken at the submission or at the completion, by the seed; of a buffer that is left alone nobody can tell.
+  @Test func aBufferThatChangesInFlightIsWrittenAsItWasOrAsItIs() throws {
+    var found: Set<[UInt8]> = []
+    for seed in UInt64(1)...40 {
+      let content = try simulate(seed: seed) { loop in
+        let disk = MemoryDisk(seed: seed)
+        let s = MemoryStorage(disk: disk, loop: loop)
+        let f = try await s.open("f", [.write, .create])
+        let buffer = s.makeBuffer(capacity: 512)
+        memset(buffer.base, 1, 512)
+        loop.spawn {
+          do { _ = try await s.write(f, at: 0, from: buffer, 0..<512, .durable) } catch { Issue.record(error) }
+        }
+        await loop.sleep(until: loop.now + .nanoseconds(1))
+        memset(buffer.base, 2, 512)
+        await loop.sleep(until: loop.now + .milliseconds(10))
+        return disk.readDurable("f") ?? []
+      }
+      found.insert(content)
+    }
+    #expect(found == [bytes(512, 1), bytes(512, 2)])
+  }
+
   @Test func anEarlierSyncThatCompletesLaterUndoesNothing() throws {
     try simulate { loop in
       let disk = MemoryDisk()

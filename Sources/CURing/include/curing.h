@@ -29,6 +29,10 @@ int tl_ring_prepare_write(tl_ring *ring, int fd, const void *data, unsigned leng
 int tl_ring_prepare_read(tl_ring *ring, int fd, void *data, unsigned length, uint64_t offset, int buffer_index,
                          uint64_t tag);
 int tl_ring_prepare_fsync(tl_ring *ring, int fd, int data_only, uint64_t tag);
+/// Two submissions, of which the second starts once the first has written all of its bytes, and is cancelled (-ECANCELED)
+/// where it has not (IOSQE_IO_LINK).
+int tl_ring_prepare_write_then_fsync(tl_ring *ring, int fd, const void *data, unsigned length, uint64_t offset,
+                                     int buffer_index, int data_only, uint64_t write_tag, uint64_t sync_tag);
 int tl_ring_prepare_poll(tl_ring *ring, int fd, uint64_t tag);
 
 /// Submits what is prepared, without waiting. Number submitted, or a negative errno.

@@ -1,0 +1,183 @@
+import Defects
+import LogModel
+import Storage
+import Testing
+import Verification
+
+@testable import Exploration
+
+/// What a power cut may make of operations that it comes into.
+@Suite struct InFlightTests {
+  /// A file of two sectors of ones, and a durable write of twos in flight.
+  private func begun() -> (disk: HandMade, write: Int) {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    disk.run(disk.write(f, 1, at: 0, 1024, durable: true))
+    let write = disk.start(disk.write(f, 2, at: 0, 1024, durable: true))
+    return (disk, write)
+  }
+
+  private func pairs(_ values: String) -> Set<String> {
+    Set(values.flatMap { first in values.map { "f=\(first)\($0)/1024" } })
+  }
+
+  // MARK: Buffers
+
+  @Test func aSectorIsOfAnyContentThatTheBufferHadInFlight() {
+    var (disk, write) = begun()
+    disk.change(write, to: 3)
+    #expect(disk.states(.raw512) == pairs("123"))
+    #expect(disk.states(.raw4k) == ["f=11/1024", "f=22/1024", "f=33/1024"])
+    disk.finish(write)
+    // Which of the two the device has taken the completion does not say.
+    #expect(disk.states(.raw512) == pairs("23"))
+    #expect(disk.states(.raw4k) == ["f=22/1024", "f=33/1024"])
+    disk.run(disk.write(0, 4, at: 0, 1024, durable: true))
+    #expect(disk.states(.posixMinimal) == ["f=44/1024"])
+  }
+
+  @Test func aVolatileWriteWhoseBufferChangedIsOneOrTheOtherUntilItIsSynced() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    disk.run(disk.write(f, 1, at: 0, 512, durable: true))
+    let write = disk.start(disk.write(f, 2, at: 0, 512))
+    disk.change(write, to: 3)
+    disk.finish(write)
+    #expect(disk.states(.ext4Ordered) == ["f=1/512", "f=2/512", "f=3/512"])
+    disk.run(.sync(file: f, isFull: false))
+    #expect(disk.states(.ext4Ordered) == ["f=3/512"])
+  }
+
+  @Test func aWriteThatFailedMayBeThereInPart() {
+    var (disk, write) = begun()
+    disk.recording.events.append(
+      RecordedEvent(time: Instant(nanoseconds: 99), what: .completed(write, succeeded: false, taken: -1)))
+    #expect(disk.states(.raw512) == pairs("12"))
+  }
+
+  /// P11: one buffer for the commits of all partitions.
+  @Test func anEngineThatFillsABufferInFlightIsFound() throws {
+    func options(_ defect: String?) -> ExplorationOptions {
+      var options = ExplorationOptions()
+      options.workload.messages = 18
+      options.profiles = [.raw512]
+      (options.statesPerPoint, options.samples, options.bound) = (64, 8, 2)
+      options.defect = defect.flatMap { Defect(id: $0) }
+      return options
+    }
+    func changes(_ exploration: Exploration) -> Int {
+      exploration.recording.events.count { if case .changed = $0.what { true } else { false } }
+    }
+    let sound = try Exploration(options(nil))
+    #expect(changes(sound) == 0)
+    #expect(sound.run().verdict == .held)
+    let wrong = try Exploration(options("P11"))
+    #expect(changes(wrong) > 3)
+    let report = wrong.run()
+    #expect(report.findings.contains { $0.violation.check == .noAcknowledgedLoss }, "\(report.text)")
+    #expect(report.findings.contains { $0.violation.story.contains { $0.hasPrefix("its buffer changes in flight") } })
+  }
+
+  // MARK: Unreadable sectors
+
+  @Test func oneSectorThatWasInFlightMayBeUnreadable() {
+    let (disk, _) = begun()
+    let readable = pairs("12")
+    let one = ["!1", "!2", "1!", "2!"].map { "f=\($0)/1024" }
+    #expect(disk.states(.raw512Unreadable) == readable.union(one))
+    #expect(disk.states(.raw512AllUnreadable) == readable.union(one).union(["f=!!/1024"]))
+    #expect(disk.states(.raw512) == readable)
+  }
+
+  @Test func whatWasMadeDurableIsNeverUnreadable() {
+    var (disk, write) = begun()
+    disk.finish(write)
+    for profile in CrashProfile.known { #expect(disk.states(profile) == ["f=22/1024"]) }
+  }
+
+  @Test func aStateWithMoreUnreadableSectorsThanTheProfilePermitsIsNone() throws {
+    let point = begun().disk.point(.raw512Unreadable)
+    #expect(point.pieces.count == 2 && point.pieces.allSatisfy { $0.count == 3 })
+    #expect(try #require(KeptPieces("all_0-2")).choice(of: point) != nil)
+    #expect(try #require(KeptPieces("all_0-2_1-2")).choice(of: point) == nil)
+  }
+
+  @Test func anUnreadableSectorGivesEIOUntilAllOfItIsWrittenAgain() throws {
+    let disk = begun().disk
+    let point = disk.point(.raw512Unreadable)
+    let machine = StateStorage(disk.recording, .raw512Unreadable)
+    machine.load(point.image([2, 1]))
+    func life(_ body: @escaping @Sendable (FileID, IOBuffer) async throws -> Void) throws {
+      let loop = EventLoop(simulatedWithSeed: 1)
+      machine.boot(loop, bootID: 1)
+      let result = loop.run { () async -> Result<Void, any Error> in
+        do { return .success(try await body(try await machine.open("f", [.write]), machine.makeBuffer(capacity: 1024))) } catch {
+          return .failure(error)
+        }
+      }
+      try #require(result.value).get()
+      machine.kill()
+    }
+    try life { file, buffer in
+      await #expect(throws: StorageError.self) { _ = try await machine.read(file, at: 0, into: buffer, 0..<1024) }
+      await #expect(throws: StorageError.self) { _ = try await machine.read(file, at: 511, into: buffer, 0..<1) }
+      let value1 = try await machine.read(file, at: 512, into: buffer, 0..<512)
+      #expect(value1 == 512)
+      // A part of it would have to be read first.
+      await #expect(throws: StorageError.self) { _ = try await machine.write(file, at: 0, from: buffer, 0..<100, .durable) }
+      let value2 = try await machine.write(file, at: 0, from: buffer, 0..<512, .volatile)
+      #expect(value2 == 512)
+      let value3 = try await machine.read(file, at: 0, into: buffer, 0..<1024)
+      #expect(value3 == 1024)
+    }
+    machine.dropVolatile()
+    try life { file, buffer in
+      await #expect(throws: StorageError.self) { _ = try await machine.read(file, at: 0, into: buffer, 0..<1024) }
+      let value4 = try await machine.write(file, at: 0, from: buffer, 0..<512, .durable)
+      #expect(value4 == 512)
+    }
+    machine.dropVolatile()
+    try life { file, buffer in
+      let got = try await machine.read(file, at: 0, into: buffer, 0..<1024)
+      #expect(got == 1024)
+    }
+  }
+
+  // MARK: Bounds
+
+  @Test func aPieceWithMoreAlternativesThanAByteCountsIsSampledAndSaysSo() throws {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    for n in 0..<600 {
+      let bytes = (0..<512).map { UInt8(truncatingIfNeeded: $0 < 2 ? n >> ($0 * 8) : 7) }
+      disk.run(.write(file: f, offset: 0, bytes: bytes, durable: false))
+    }
+    let point = disk.point(.raw512)
+    #expect(point.pieces.map(\.count) == [601])
+    let enumeration = StateEnumeration(point, StateEnumeration.Limits(bound: 2, statesPerPoint: 100, samples: 50))
+    #expect(enumeration.bound == 0)
+    var found = Set<UInt64>()
+    enumeration.forEach(seed: 1) { choice, _ in found.insert(point.contentHash(choice)) }
+    #expect(found.count > 2)
+    let kept = try #require(KeptPieces("all_0-300"))
+    #expect(kept.choice(of: point) == [300] && KeptPieces([300], of: point).description == "all_0-300")
+  }
+
+  @Test func aRecordingEndsWhereItIsFull() throws {
+    let loop = EventLoop(simulatedWithSeed: 1)
+    let recorder = DiskRecorder(
+      MemoryStorage(disk: MemoryDisk(), loop: loop), Recording(store: SectorStore(), table: PathTable()), limit: 3)
+    let ended = loop.run { () async -> Bool in
+      do {
+        for name in ["a", "b", "c"] { _ = try await recorder.open(name, [.write, .create]) }
+        #expect(!recorder.recording.isCutShort)
+        _ = try await recorder.open("d", [.write, .create])
+        return true
+      } catch { return false }
+    }
+    #expect(ended.value == true && recorder.recording.isCutShort && recorder.recording.operations.count == 3)
+  }
+}
