@@ -60,29 +60,39 @@ public struct UnreportedLoss: Hashable, Sendable, Codable {
   public init() {}
 }
 
+/// A partition's line, and where it goes wrong.
+struct LossAccount {
+  var loss: PartitionLoss
+  /// The first offset that is gone and that neither a receipt nor the policy explains.
+  var firstUnexplained: Int64?
+}
+
 extension PartitionExamination {
   /// Least and most follow from the history and the receipts; what was served is in `lost` and `reported` only.
-  var loss: PartitionLoss {
+  var lossAccount: LossAccount {
     var copy = self
     copy.duties = dutiesByReceipt
     for place in copy.behindTheUntestified(byReceipt: true) { copy.duties[place].isDamaged = true }
     return copy.lossByDuties
   }
 
-  private var lossByDuties: PartitionLoss {
+  private var lossByDuties: LossAccount {
     var loss = PartitionLoss(
       topic: partition.name.topic, partition: partition.name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0,
       most: 0, isTouched: false)
+    var firstUnexplained: Int64?
     for place in partition.operations.indices {
       let operation = operation(place)
       let duty = duties[place]
       guard operation.outcome == .acknowledged, operation.base >= partition.trimmedBefore.rawValue else { continue }
       loss.acknowledged += operation.count
       if duty.isTouched { loss.isTouched = true }
-      if duty.isDamaged || duty.kind != .required { loss.most += operation.count }
+      let isExplained = duty.isDamaged || duty.kind != .required
+      if isExplained { loss.most += operation.count }
       // What the crash was allowed to take before the fault came is perhaps gone, damaged or not.
       if duty.kind == .required, duty.reportableDamage >= 0 { loss.least += operation.count }
       guard let missing = firstMissing(place) else { continue }
+      if !isExplained { firstUnexplained = min(firstUnexplained ?? .max, operation.base &+ Int64(missing)) }
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {
         loss.lost += 1
         let at = operation.base &+ Int64(index)
@@ -95,6 +105,26 @@ extension PartitionExamination {
         }
       }
     }
-    return loss
+    return LossAccount(loss: loss, firstUnexplained: firstUnexplained)
+  }
+
+  /// Measured against expected. Before the first restart what a fault destroyed on its way may still be served from memory:
+  /// there only the most is judged.
+  func judge(_ account: LossAccount, _ ledger: inout Ledger) {
+    let loss = account.loss
+    ledger.apply(.lossWithinExpected, exercised: loss.acknowledged > 0)
+    if !isEnded { ledger.doubt(.lossWithinExpected, "\(partition.name): the look did not come to its end") }
+    guard isEnded, !loss.isAsExpected else { return }
+    if loss.lost > loss.most {
+      let at = account.firstUnexplained ?? 0
+      lose(&ledger, .lossWithinExpected, at: at) {
+        "receipts and policy explain a loss of \(loss.most) messages at the most, found \(loss.lost) lost, unexplained from "
+          + "offset \(at) on"
+      }
+    } else if restart > 0 {
+      ledger.doubt(
+        .lossWithinExpected,
+        "\(partition.name): by the receipts at least \(loss.least) messages are gone, found \(loss.lost): a receipt is wrong")
+    }
   }
 }
