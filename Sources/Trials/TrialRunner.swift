@@ -22,6 +22,8 @@ final class TrialRunner: @unchecked Sendable {
     var judgement: Judgement?
     var runnerChecks: [CheckResult] = []
     var receipts: [Receipt] = []
+    /// Where no file keeps it.
+    var excusedRefusal: Refusal?
     var seamReceipts: [SeamReceipt] = []
     /// Where no file keeps it.
     var writer: WriterReceipt?
@@ -53,11 +55,16 @@ final class TrialRunner: @unchecked Sendable {
         (findings.judgement, findings.append) = (reply.judgement, reply.append)
       }
     }
+    let refusalFile = try JSONFile.read(Refusal.self, from: place.refusal)
+    if let refusal = findings.excusedRefusal ?? refusalFile {
+      findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, oncePutBack: refusal.reason))
+    }
     if spec.hasSeamFaults {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
       findings.doubts += spec.unfired(seam)
-      if seam.destroyedBothMetadata { findings.forgiveForgetting() }
+      let atRest = Set(findings.receipts.flatMap(\.metadata))
+      if seam.destroyedMetadata(beside: atRest) { findings.forgiveForgetting() }
       if let unfair = seam.first(where: \.isDuringLook) {
         findings.voids.append("\(unfair.kind) destroyed messages while they were being looked at; give the fault another phase")
       }
@@ -120,6 +127,7 @@ final class TrialRunner: @unchecked Sendable {
     findings.seamReceipts += reply.seamReceipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }
+    if let refusal = reply.excusedRefusal { findings.excusedRefusal = refusal }
     if let judgement = reply.judgement { findings.judgement = judgement }
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
       findings.recovery = RecoveryFigures(
