@@ -264,14 +264,6 @@ extension [SeamReceipt] {
     return refusals
   }
 
-  /// Whether parts of both copies of the metadata were destroyed, at the seam or with the help of it: what the engine
-  /// forgets then is not its fault.
-  /// - Parameter atRest: copies that were damaged at rest.
-  func destroyedMetadata(beside atRest: Set<String>) -> Bool {
-    let own = Set(flatMap(\.metadata))
-    return !own.isEmpty && own.union(atRest).count == MetadataPlaces.directories.count
-  }
-
   /// One line of a report for each fault that has fired.
   var summaries: [Receipt] {
     Dictionary(grouping: self, by: \.fault).sorted { $0.key < $1.key }.map { _, fired in
