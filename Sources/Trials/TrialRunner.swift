@@ -211,7 +211,7 @@ final class TrialRunner: @unchecked Sendable {
 extension TrialRunner.Findings {
   /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both testifies
   /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
-  fileprivate mutating func forgiveForgetting() {
+  mutating func forgiveForgetting() {
     // Damage to both at one record leaves a later one behind it: that must not be passed over; see `MetadataDamage`.
     if receipts.contains(where: { $0.metadata.count == MetadataPlaces.directories.count }) { return }
     guard lostMetadata.union(receipts.flatMap(\.metadata)).count == MetadataPlaces.directories.count else { return }

@@ -39,6 +39,11 @@ import LogModel
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
 // Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
+// An engine keeps them twice, and damage to one copy excuses nothing. Where a fault has damaged both copies of one record, and
+// a later one in both testifies that it was no torn end, nobody can know what it said: the engine may refuse to open, and must
+// open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,
+// what it has forgotten is `unknown`.
+//
 // Damage by a fault may lose, whatever the promise, and, where a report is owed, only if the engine reports it:
 //
 // | policy                | what may go                                            | offsets of what is gone          |
