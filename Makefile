@@ -22,8 +22,8 @@ build: setup ## build the release binary, .build/release/tornlog
 run: build ## set up, build, run the quick suite of scenarios
 	$(TORNLOG) run $(RUN_ARGS)
 
-test: setup ## set up, run the tests
-	swift test $(ARGS)
+test: setup ## set up, run the tests; failures are shown again at the end
+	@Scripts/test.sh $(ARGS)
 
 # Every scenario that puts a document's claim to the test, on every volume.
 reports: build ## run the data-loss tables whole (20 minutes) and write Reports/*.md

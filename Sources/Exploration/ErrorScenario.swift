@@ -82,6 +82,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario(
       "interval-close", "a log that a power loss has cut off, interval(20ms); closed under the error",
       .interval(.milliseconds(20)), .close, past: [crashed]),
+    ErrorScenario(
+      "interval-kill", "a log that a process kill has left in the page cache, interval(20ms)", .interval(.milliseconds(20)),
+      past: [PastLife(ending: .processKill, batches: 12)]),
     ErrorScenario("never", "a log without syncs that was killed", .never, past: [PastLife(ending: .processKill, batches: 12)]),
     ErrorScenario(
       "never-then-always", "a log without syncs, opened under always", .always, earlierPolicy: .never,

@@ -127,6 +127,13 @@ final class MetadataLog: @unchecked Sendable {
     if let failure = request.failure { throw failure }
   }
 
+  /// The same of one change, for a log that knows of storage only.
+  func note(_ change: MetadataRecord) async throws(StorageError) {
+    do throws(EngineError) { try await record([change]) } catch {
+      throw error.storageError ?? StorageError(errno: EIO, .write, Self.directories[0])
+    }
+  }
+
   /// Writes what has gathered, as many changes at a time as a batch holds: so both copies see them in one order.
   private func writeQueue() async {
     while let first = queue.first {

@@ -1,4 +1,5 @@
 import LogModel
+import WriteAheadLog
 
 /// One change of the engine's metadata, a record of the metadata log.
 ///
@@ -16,6 +17,8 @@ enum MetadataRecord: Hashable {
   /// `cut topic partition offset was`: a recovery has cut the log at `offset`, though everything before `was` had been
   /// durable.
   case cutEnd(TopicPartition, Offset, was: Offset)
+  /// `segment topic partition base epoch previous end`: a segment has begun, and the messages before `end` are durable.
+  case segment(TopicPartition, SegmentRecord)
   /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
   case snapshot(count: Int)
 
@@ -26,12 +29,14 @@ enum MetadataRecord: Hashable {
     case .logStart(let p, let offset): "start\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .durableEnd(let p, let offset): "end\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .cutEnd(let p, let offset, let was): "cut\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
+    case .segment(let p, let segment):
+      "segment\t\(p.topic)\t\(p.partition)\t\(segment.baseOffset)\t\(segment.epoch)\t\(segment.previousBase)\t\(segment.end)"
     case .snapshot(let count): "snapshot\t\(count)"
     }
   }
 
   init?(text: String) {
-    let fields = text.utf8.split(separator: UInt8(ascii: "\t"), maxSplits: 5, omittingEmptySubsequences: false)
+    let fields = text.utf8.split(separator: UInt8(ascii: "\t"), maxSplits: 6, omittingEmptySubsequences: false)
     func name(_ at: Int) -> String { String(Substring(fields[at])) }
     func number<Number: FixedWidthInteger>(_ at: Int) -> Number? { Number(Substring(fields[at])) }
     func partition(_ at: Int) -> TopicPartition? {
@@ -58,6 +63,11 @@ enum MetadataRecord: Hashable {
     case (UInt8(ascii: "c"), 5):
       guard fields[0].elementsEqual("cut".utf8), let p = partition(1), let o = offset(3), let was = offset(4) else { return nil }
       self = .cutEnd(p, o, was: was)
+    case (UInt8(ascii: "s"), 7):
+      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3), let epoch: UInt64 = number(4),
+        let previous = offset(5), let end = offset(6)
+      else { return nil }
+      self = .segment(p, SegmentRecord(baseOffset: base, epoch: Epoch(epoch), previousBase: previous, end: end))
     case (UInt8(ascii: "s"), 2):
       guard fields[0].elementsEqual("snapshot".utf8), let count: Int = number(1), count >= 0 else { return nil }
       self = .snapshot(count: count)
@@ -93,6 +103,8 @@ struct Metadata {
   var consumerOffsets: [ConsumerPosition: Offset] = [:]
   var logStarts: [TopicPartition: Offset] = [:]
   var durableEnds: [TopicPartition: Offset] = [:]
+  /// The newest segments, and how far they had certainly come.
+  var newestSegments: [TopicPartition: SegmentRecord] = [:]
   /// Where logs ended before a recovery cut them at their `durableEnds`.
   private var endsBeforeCut: [TopicPartition: Offset] = [:]
 
@@ -118,7 +130,13 @@ struct Metadata {
     case .durableEnd(let partition, let offset):
       if offset > durableEnds[partition] ?? 0 { endsBeforeCut[partition] = nil }
       durableEnds[partition] = offset
-    case .cutEnd(let partition, let offset, let was): (durableEnds[partition], endsBeforeCut[partition]) = (offset, was)
+    case .cutEnd(let partition, let offset, let was):
+      (durableEnds[partition], endsBeforeCut[partition]) = (offset, was)
+      if let newest = newestSegments[partition] {
+        newestSegments[partition]?.end = min(newest.end, offset)
+        if newest.baseOffset >= offset { newestSegments[partition] = nil }
+      }
+    case .segment(let partition, let segment): newestSegments[partition] = segment
     case .snapshot: break  // what it voids is `MetadataReplay`'s to say
     }
   }
@@ -131,5 +149,6 @@ struct Metadata {
       + durableEnds.sorted { $0.key < $1.key }.map { log, end in
         cut(of: log).map { .cutEnd(log, end, was: $0.upperBound) } ?? .durableEnd(log, end)
       }
+      + newestSegments.sorted { $0.key < $1.key }.map { .segment($0.key, $0.value) }
   }
 }

@@ -168,15 +168,12 @@ public final class PartitionEngine: @unchecked Sendable {
       let directory = "topics/\(topic.name)/\(number)"
       let hints = RecoveryHints(
         logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source],
-        epoch: Epoch(max(1, claim.epoch.rawValue) - 1))
+        epoch: Epoch(max(1, claim.epoch.rawValue) - 1), newest: metadata.state.newestSegments[source])
       func open() async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
         try await PartitionLog.open(
           source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
-          beforeCut: { [metadata] proven throws(StorageError) in
-            do throws(EngineError) { try await metadata.record([.durableEnd(source, proven)]) } catch {
-              throw error.storageError ?? StorageError(errno: EIO, .write, MetadataLog.directories[0])
-            }
-          })
+          beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
+          witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) })
       }
       do throws(StorageError) {
         var found: (log: PartitionLog, report: RecoveryReport)

@@ -72,6 +72,9 @@ import LogModel
 // |   incarnation), itself acknowledged, untouched by any damage, and | yes     | yes         | yes     |
 // |   owed to the look or served by it                                |         |             |         |
 // | an orderly close after the acknowledgement                        | yes     | yes         | no      |
+// | it is the first operation that its incarnation acknowledged in    |         |             |         |
+// |   the partition: the engine keeps account, away from the log, of  | yes     | no          | no      |
+// |   where each writer began, unless a fault refused it that         |         |             |         |
 //
 // Where nothing testifies the loss of what was touched is excused without a report, and the check says so. Under
 // truncate-at-corruption the same goes for what stands behind it, and where something testifies for the first operation

@@ -167,9 +167,7 @@ extension PartitionExamination {
       // Of damage that touched nobody knows what, only what is served behind it testifies.
       if duty.base < served.end { somethingIsMissing = true }
       guard duty.isDamaged, duty.reportableDamage >= 0 else { continue }
-      // What was deleted on request is nobody's loss, damaged or not.
-      let from = max(duty.base &+ Int64(missing), partition.trimmedBefore.rawValue)
-      guard let at = reports.firstUncovered(from, duty.base &+ Int64(operation(place).count)) else { continue }
+      guard let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation(place).count)) else { continue }
       guard isReportOwed(place) else {
         ledger.remark(.damageReported) {
           "\(partition.name): offset \(at), destroyed by a fault, is gone without a report; none is owed, for nothing "

@@ -9,12 +9,18 @@ extension PartitionExamination {
     served.offsetOf[sequence] >= 0 || (!probed.isEmpty && probed[sequence])
   }
 
-  /// The first message of the operation that no fetch returned, as a number within it.
+  /// The first message of the operation that no fetch returned and nobody deleted, as a number within it.
   func firstMissing(_ place: Int) -> Int? {
     let operation = operation(place)
     if Int(served.servedOf[place]) == operation.count { return nil }
-    return (0..<operation.count).first { !isServed(operation.firstSequence + $0) }
+    let base = base(of: place)
+    // Of a batch that a deletion has cut through the rest is owed like any other.
+    let deleted = base < 0 ? 0 : min(max(0, partition.trimmedBefore.rawValue &- base), Int64(operation.count))
+    return (Int(deleted)..<operation.count).first { !isServed(operation.firstSequence + $0) }
   }
+
+  /// The offset of its first message; negative where nobody knows it.
+  private func base(of place: Int) -> Int64 { duties[place].base >= 0 ? duties[place].base : served.baseOf[place] }
 
   mutating func judgeOperations(_ ledger: inout Ledger) {
     let some = partition.attempted > 0
@@ -33,9 +39,8 @@ extension PartitionExamination {
     let duty = duties[place]
     count(operation)
     guard operation.outcome != .failed, let missing = firstMissing(place) else { return }
-    let base = duty.base >= 0 ? duty.base : served.baseOf[place]
+    let base = base(of: place)
     let end = base &+ Int64(operation.count)
-    if base >= 0 && end <= partition.trimmedBefore.rawValue { return }
     let straddlesTrim = base >= 0 && base < partition.trimmedBefore.rawValue
     guard isEnded || (base >= 0 && end <= served.end) else { return }
     let at = base &+ Int64(missing)
@@ -47,7 +52,7 @@ extension PartitionExamination {
         "the \(operation.count) messages sent as one batch must be there together, found \(served.servedOf[place])"
       }
     }
-    guard !duty.isDamaged, !straddlesTrim else { return }
+    guard !duty.isDamaged else { return }
     switch duty.kind {
     case .required:
       lose(&ledger, .noAcknowledgedLoss, at: at) {
@@ -131,8 +136,7 @@ extension PartitionExamination {
               + "found it acknowledged at \(base)"
           }
         }
-        guard isEnded, duties[place].kind == .required, !duties[place].isDamaged, let missing = firstMissing(place),
-          base &+ Int64(missing) >= partition.trimmedBefore.rawValue
+        guard isEnded, duties[place].kind == .required, !duties[place].isDamaged, let missing = firstMissing(place)
         else { continue }
         lose(&ledger, .appendAfterRecovery, at: base &+ Int64(missing)) {
           "offset \(base &+ Int64(missing)), appended after restart \(incarnation), must be served, found nothing"

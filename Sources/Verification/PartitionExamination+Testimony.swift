@@ -59,6 +59,7 @@ extension PartitionExamination {
     {
       return true
     }
+    if isRecordedElsewhere(place) { return true }
     // Operations stand in the order of submission: the last one that can testify is the best one.
     guard let last = lastWitness(of: damage, byReceipt) else { return false }
     if operation(last).incarnation > damaged.incarnation { return true }
@@ -71,6 +72,22 @@ extension PartitionExamination {
       if operation(witness).producer == damaged.producer { return true }
     }
     return false
+  }
+
+  /// Under `always` the engine keeps account, away from the log, of where a writer has begun, unless it was hindered.
+  private mutating func isRecordedElsewhere(_ place: Int) -> Bool {
+    let operation = operation(place)
+    guard contract.sync == .always, operation.outcome == .acknowledged else { return false }
+    let first: Int?
+    if let known = firstAcknowledged[operation.incarnation] { first = known } else {
+      first = partition.operations.indices
+        .filter { self.operation($0).outcome == .acknowledged && self.operation($0).incarnation == operation.incarnation }
+        .min { self.operation($0).base < self.operation($1).base }
+      firstAcknowledged[operation.incarnation] = first
+    }
+    guard first == place else { return false }
+    let creation = history.creations[partition.slot]
+    return !contract.refusals.excuses(history.operations[operation.number], createdBy: creation)
   }
 
   private mutating func lastWitness(of damage: Int, _ byReceipt: Bool) -> Int? {

@@ -34,6 +34,8 @@ struct PartitionExamination {
   var isVague = false
   /// What faults touched, by their receipts alone; see `loss`.
   let dutiesByReceipt: [Duty]
+  /// For each incarnation the acknowledged operation with the lowest offset.
+  var firstAcknowledged: [Int: Int] = [:]
   /// For each damage the last operation that can testify, and whether a truncation is owed a report; see
   /// `isReportOwed`.
   var lastWitnesses: [Int: Int?] = [:]

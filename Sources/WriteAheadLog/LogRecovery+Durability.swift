@@ -13,25 +13,56 @@ extension LogRecovery {
     let policy = configuration.syncPolicy
     if policy != .never {
       for entry in scanned.dropLast() where !entry.segment.header.isNeverSynced && mayBeUnsynced(entry.segment) {
-        try await sync(entry.segment.path)
+        try await makeDurable(entry)
       }
       try await adoptNeverSynced()
     }
     guard let last = scanned.last else { return }
-    let file = try await storage.open(last.segment.path, [.write])
+    let isCut =
+      parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
+    if isCut { try await truncate(last.segment) }
+    // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
+    if policy != .never || !last.segment.header.isNeverSynced || isCut { try await makeDurable(last) }
+  }
+
+  /// Syncs a segment. Where that fails, or has failed in a recovery before this one, the next sync of its pages may succeed
+  /// without having written them (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020): a copy takes
+  /// its place. Where that fails too, a mark is left for the next recovery. The mark need not be durable: a boot after this
+  /// one finds in the file what is on the medium.
+  private func makeDurable(_ entry: Scanned) async throws(StorageError) {
+    let segment = entry.segment
+    let isSuspect = suspects.contains(segment.path)
+    let canBeCopied = !entry.isUnreadable(from: 0)
     do throws(StorageError) {
-      let isCut =
-        parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
-      if isCut { try await storage.truncate(file, to: last.segment.dataEnd) }
-      // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
-      if policy != .never || !last.segment.header.isNeverSynced || isCut {
-        do throws(StorageError) { try await storage.sync(file, .all) } catch {
-          // The next sync of these pages may succeed without having written them: they go to others.
-          guard !last.isUnreadable(from: last.segment.dataEnd) else { throw error }
-          try await rewrite(last.segment)
-          try await storage.syncDirectory(directory)
+      if isSuspect && canBeCopied {
+        try await replace(segment)
+      } else {
+        do throws(StorageError) { try await sync(segment.path) } catch {
+          guard canBeCopied else { throw error }
+          try await replace(segment)
         }
       }
+    } catch {
+      if !isSuspect { await markSuspect(segment) }
+      throw error
+    }
+    if isSuspect {
+      // One that stays costs the next recovery a copy.
+      do throws(StorageError) { try await storage.unlink(mark(of: segment)) } catch {}
+    }
+  }
+
+  private func mark(of segment: Segment) -> String { segment.path + Self.suspectSuffix }
+
+  /// Where that fails as well, the opening fails with what led here, and nobody can say more.
+  private func markSuspect(_ segment: Segment) async {
+    do throws(StorageError) { await storage.close(try await storage.open(mark(of: segment), [.write, .create])) } catch {}
+  }
+
+  private func truncate(_ segment: Segment) async throws(StorageError) {
+    let file = try await storage.open(segment.path, [.write])
+    do throws(StorageError) {
+      try await storage.truncate(file, to: segment.dataEnd)
     } catch {
       await storage.close(file)
       throw error
@@ -66,14 +97,14 @@ extension LogRecovery {
   /// Where there is no room for a copy, or a part cannot be read, the file is synced as it is.
   private mutating func adopt(_ index: Int) async throws(StorageError) {
     let segment = scanned[index].segment
-    guard scanned[index].unreadable.isEmpty else { return try await sync(segment.path) }
+    guard scanned[index].unreadable.isEmpty else { return try await makeDurable(scanned[index]) }
     do throws(StorageError) {
       try await rewrite(segment)
       scanned[index].size = segment.dataEnd
     } catch {
       guard error.isNoSpace else { throw error }
       do throws(StorageError) { try await storage.unlink(temporary(of: segment)) } catch {}  // nobody reads it
-      try await sync(segment.path)
+      try await makeDurable(scanned[index])
     }
   }
 
@@ -93,6 +124,11 @@ extension LogRecovery {
   }
 
   private func temporary(of segment: Segment) -> String { segment.path + ".rewritten" }
+
+  private func replace(_ segment: Segment) async throws(StorageError) {
+    try await rewrite(segment)
+    try await storage.syncDirectory(directory)
+  }
 
   /// Puts a synced copy of the head and the batches in the place of a segment's file.
   private func rewrite(_ segment: Segment) async throws(StorageError) {

@@ -11,7 +11,7 @@ extension LogRecovery {
       case .skipAndReport: reportDamage(gap, to: gap.to)
       case .truncateAndReport:
         try assertSomethingIsKnown(ofSegment: gap.segment)
-        let proven = max(expected, hints.cleanEnd ?? 0)
+        let proven = max(expected, hints.provenEnd)
         reportDamage(gap, to: proven)
         if let beforeCut { try await beforeCut(proven) }
         try await cut(at: gap, keepingCopies: true)
@@ -35,7 +35,7 @@ extension LogRecovery {
     let action = RecoveryCase.action(for: finding, testimony(at: expected), configuration.recoveryPolicy)
     switch action {
     case .skipAndReport, .truncateAndReport:
-      let proven = max(durable, hints.cleanEnd ?? 0, written)
+      let proven = max(durable, hints.provenEnd, written)
       let last = scanned.last
       let start = last?.segment.dataEnd ?? 0
       reportDamage(
@@ -65,7 +65,7 @@ extension LogRecovery {
   }
 
   private func testimony(at offset: Offset) -> Testimony {
-    max(durable, written, hints.cleanEnd ?? 0) > offset ? .durable : .none
+    max(durable, written, hints.provenEnd) > offset ? .durable : .none
   }
 
   private mutating func reportDamage(_ gap: Gap, to end: Offset) {

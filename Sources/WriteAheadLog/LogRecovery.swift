@@ -33,6 +33,24 @@ public struct UnreadableBytes: Hashable, Sendable, Codable {
 /// Makes durable that everything before the offset had been acknowledged.
 public typealias BeforeCut = @Sendable (_ provenEnd: Offset) async throws(StorageError) -> Void
 
+/// A segment as somebody else remembers it. With it recovery knows of a file that is gone, or has lost its head, what its
+/// head and its first batches would have said.
+public struct SegmentRecord: Hashable, Sendable {
+  public var baseOffset: Offset
+  public var epoch: Epoch
+  /// Base offset of the segment before it; -1 for none.
+  public var previousBase: Offset
+  /// The messages before it were durable.
+  public var end: Offset
+
+  public init(baseOffset: Offset, epoch: Epoch, previousBase: Offset, end: Offset) {
+    (self.baseOffset, self.epoch, self.previousBase, self.end) = (baseOffset, epoch, previousBase, end)
+  }
+}
+
+/// Makes durable, away from the log, that a segment has begun.
+public typealias SegmentWitness = @Sendable (SegmentRecord) async throws(StorageError) -> Void
+
 struct RecoveredLog {
   var epoch: Epoch
   var summary: ScanSummary
@@ -49,12 +67,20 @@ public struct RecoveryHints: Hashable, Sendable {
   public var cleanEnd: Offset?
   /// The highest epoch that is known to have been given out.
   public var epoch = Epoch(0)
+  /// The newest segment that a `SegmentWitness` has been told of.
+  public var newest: SegmentRecord?
 
-  public init(logStartOffset: Offset? = 0, cleanEnd: Offset? = nil, epoch: Epoch = Epoch(0)) {
+  public init(
+    logStartOffset: Offset? = 0, cleanEnd: Offset? = nil, epoch: Epoch = Epoch(0), newest: SegmentRecord? = nil
+  ) {
     self.logStartOffset = logStartOffset
     self.cleanEnd = cleanEnd
     self.epoch = epoch
+    self.newest = newest
   }
+
+  /// Everything before it had been durable.
+  var provenEnd: Offset { max(cleanEnd ?? 0, newest?.end ?? 0) }
 }
 
 /// Recovery of one log: scan, decide, repair.
@@ -126,6 +152,10 @@ struct LogRecovery {
   var headless: [Headless] = []
   /// Files of older writers in the place of a newer one's.
   var superseded: [(path: String, size: Int64)] = []
+  /// Segments of which a recovery before this one could not say whether its sync had written them, by path.
+  var suspects: Set<String> = []
+  /// Added to the name of such a segment in the name of its mark.
+  static let suspectSuffix = ".unsynced"
   var gaps: [Gap] = []
   var expected: Offset
   var logStart: Offset = 0
@@ -186,17 +216,21 @@ struct LogRecovery {
     /// For a file without a valid header; see `Headless`.
     var end: Offset
     var isSuperseded = false
+    /// There is no such file any more: it is `RecoveryHints.newest`.
+    var isMissing = false
   }
 
   private mutating func scan() async throws(StorageError) {
     let names = try await storage.list(directory).filter { !$0.isDirectory }.map(\.name)
     var heads: [Head] = []
     for name in names.sorted() {
+      if name.hasSuffix(Self.suspectSuffix) { suspects.insert(directory + "/" + name.dropLast(Self.suspectSuffix.count)) }
       guard let (base, epoch) = SegmentHeader.identity(fileName: name) else { continue }
       // A newer writer has been here: what it does must not be undone.
       if isFenced, epoch > hints.epoch { throw StorageError(errno: ESTALE, .open, directory + "/" + name) }
       heads.append(try await readHead(base, epoch, directory + "/" + name))
     }
+    recallNewest(&heads)
     removeSuperseded(&heads)
     if hints.logStartOffset == nil { expected = heads.first { $0.header != nil || $0.end > $0.base }?.base ?? 0 }
     logStart = expected
@@ -205,7 +239,7 @@ struct LogRecovery {
       let limit = heads[(index + 1)...].first { $0.header != nil || $0.end > $0.base }?.base
       guard let header = head.header else {
         let end = limit ?? head.end
-        headless.append(Headless(base: head.base, path: head.path, size: head.size, end: end))
+        if !head.isMissing { headless.append(Headless(base: head.base, path: head.path, size: head.size, end: end)) }
         if head.end > head.base, end > expected { noteLostHead(head, end: end) }
         continue
       }
@@ -217,15 +251,28 @@ struct LogRecovery {
     }
   }
 
+  /// Puts the newest segment that is known of in its place where its file, or its head, is gone.
+  private func recallNewest(_ heads: inout [Head]) {
+    guard let newest = hints.newest else { return }
+    if let index = heads.firstIndex(where: { $0.base == newest.baseOffset && $0.epoch == newest.epoch }) {
+      if heads[index].header == nil { heads[index].end = max(heads[index].end, newest.end) }
+      return
+    }
+    let path = directory + "/" + SegmentHeader.fileName(base: newest.baseOffset, epoch: newest.epoch)
+    let head = Head(base: newest.baseOffset, epoch: newest.epoch, path: path, size: 0, end: newest.end, isMissing: true)
+    heads.insert(head, at: heads.firstIndex { ($0.base, $0.epoch) > (head.base, head.epoch) } ?? heads.count)
+  }
+
   /// A writer that takes over reads the segments that there are, and names the last of them in its own. Whatever older
   /// writers have put after that one was never acknowledged: they had been fenced before the segments were read.
   private mutating func removeSuperseded(_ heads: inout [Head]) {
-    let claims = heads.compactMap { head in head.header.map { (epoch: head.epoch, previous: $0.previousBase) } }
+    var claims = heads.compactMap { head in head.header.map { (epoch: head.epoch, previous: $0.previousBase) } }
+    if let newest = hints.newest { claims.append((newest.epoch, newest.previousBase)) }
     for index in heads.indices {
       let head = heads[index]
       epoch = max(epoch, head.epoch)
       guard claims.contains(where: { $0.epoch > head.epoch && head.base > $0.previous }) else { continue }
-      superseded.append((head.path, head.size))
+      if !head.isMissing { superseded.append((head.path, head.size)) }
       heads[index].isSuperseded = true
     }
     heads.removeAll { $0.isSuperseded }
@@ -378,7 +425,7 @@ extension PartitionLog {
   public static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
     parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints(), fence: (any WriterFence)? = nil,
-    beforeCut: BeforeCut? = nil
+    beforeCut: BeforeCut? = nil, witness: SegmentWitness? = nil
   ) async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
     var recovery = LogRecovery(
       storage: storage, directory: directory, source: source, configuration: configuration, parts: parts, hints: hints,
@@ -386,7 +433,7 @@ extension PartitionLog {
     let recovered = try await recovery.run()
     let log = PartitionLog(
       source: source, directory: directory, configuration: configuration, storage: storage, parts: parts,
-      fence: fence, recovered: recovered)
+      fence: fence, witness: witness, recovered: recovered)
     try await log.resumeAppends()
     if parts.handover.requeuesRecoveredBatches { try await log.requeueActiveSegment() }
     log.start()

@@ -69,6 +69,8 @@ extension PartitionLog {
       // A sync of this file failed meanwhile: it cannot be made durable any more, so nothing in it is acknowledged.
       if segment.isPoisoned, let syncFailure { throw LogError.storage(syncFailure) }
       if let fence { try await assertCurrent(fence, segment) }
+      // It will be acknowledged now, whatever becomes of the record. A newer writer has to read it: it is on the medium.
+      if isSynchronous { await bearWitness(of: segment, end: assignedOffset) }
       segment.dataEnd = position + Int64(commit.used)
       segment.writePosition = position + Int64(bytes)
       segment.zeroedEnd = max(segment.zeroedEnd, segment.writePosition)
@@ -83,6 +85,18 @@ extension PartitionLog {
       commit.isRecent = true  // and never will be, though the loop may not have had the leisure yet
       for batch in commit.batches { batch.waiter?.resume(returning: Commit.refusal) }
     }
+  }
+
+  /// Has it recorded, away from the log, that a segment holds something durable: otherwise nothing would testify to the
+  /// newest file of a log, if somebody removed it. Where that fails nobody is refused for it; the next commit tries again.
+  func bearWitness(of segment: Segment, end: Offset) async {
+    guard let witness, !segment.isWitnessed else { return }
+    let record = SegmentRecord(
+      baseOffset: segment.baseOffset, epoch: segment.header.epoch, previousBase: segment.header.previousBase, end: end)
+    do throws(StorageError) {
+      try await witness(record)
+      segment.isWitnessed = true
+    } catch {}
   }
 
   /// Nothing is acknowledged once a newer writer may have read the log without it.

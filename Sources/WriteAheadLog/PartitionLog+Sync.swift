@@ -54,6 +54,7 @@ extension PartitionLog {
     }
     if segment.isPoisoned { noteRisk(segment, upTo: covered) }
     durableOffset = max(durableOffset, covered)
+    if !segment.isPoisoned { await bearWitness(of: segment, end: covered) }
   }
 
   /// Syncs what has been acknowledged so far, before the policy would. A failure stands in `atRisk`.

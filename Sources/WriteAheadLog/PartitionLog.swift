@@ -17,6 +17,8 @@ public final class PartitionLog: @unchecked Sendable {
   let recent: RecentBatches
   /// Nil where nobody else can write.
   let fence: (any WriterFence)?
+  /// Told of each segment that begins; nil where nobody keeps account of them.
+  let witness: SegmentWitness?
   /// A newer writer has taken over.
   public internal(set) var isFenced = false
 
@@ -78,7 +80,7 @@ public final class PartitionLog: @unchecked Sendable {
 
   init(
     source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,
-    parts: LogParts, fence: (any WriterFence)?, recovered: RecoveredLog
+    parts: LogParts, fence: (any WriterFence)?, witness: SegmentWitness?, recovered: RecoveredLog
   ) {
     self.source = source
     self.directory = directory
@@ -86,6 +88,7 @@ public final class PartitionLog: @unchecked Sendable {
     self.storage = storage
     self.parts = parts
     self.fence = fence
+    self.witness = witness
     loop = storage.loop
     recent = RecentBatches(byteLimit: configuration.recentBytes, batchLimit: configuration.recentBatches)
     epoch = recovered.epoch

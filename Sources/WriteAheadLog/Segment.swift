@@ -31,6 +31,8 @@ final class Segment: @unchecked Sendable {
   /// A sync failed: nothing more is written or synced here, since a second sync of the same pages may succeed without
   /// having written them (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020).
   var isPoisoned = false
+  /// The log's witness knows of it.
+  var isWitnessed = false
   /// Written since the last sync was submitted; the size in bytes.
   var unsyncedBytes = 0
 

@@ -49,6 +49,31 @@ struct DamageTests {
     #expect(wide.violated == [.damageReported] && wide[.damageReported]?.divergence?.offset == 9)
   }
 
+  /// A deletion may cut through a request, and a fault may touch it, while all that is left of it is served.
+  @Test func whatIsLeftOfADeletedRequestIsOwed() {
+    let whole = Self.judge(Self.damaged(), servedFrom: 7)
+    #expect(whole.verdict == .held, "\(whole.text)")
+    let lost = Self.judge(Self.damaged(), servedFrom: 8)
+    #expect(lost.violated.contains(.damageReported) && lost[.damageReported]?.divergence?.offset == 7, "\(lost.text)")
+    var sound = Story(seed: 21, partitions: 1)
+    for _ in 0..<8 { sound.append(0, count: 3) }
+    #expect(Self.judge(sound, servedFrom: 7).verdict == .held)
+    let cut = Self.judge(sound, servedFrom: 8)
+    #expect(cut.violated.contains(.noAcknowledgedLoss) && cut.counts.lost == 1, "\(cut.text)")
+  }
+
+  /// Everything before offset 7 has been deleted, and nothing before `offset` is served.
+  private static func judge(_ story: Story, servedFrom offset: Int) -> Judgement {
+    var story = story
+    story.history.trim(PartitionSlot(0), before: 7)
+    var answers = story.answers()
+    answers.partitions[0].served.removeFirst(offset)
+    answers.partitions[0].probes.removeFirst(offset)
+    answers.partitions[0].before!.logStartOffset = 7
+    answers.partitions[0].after!.logStartOffset = 7
+    return Oracle(Contract(sync: .always)).judge(story.history, [answers.observed(by: story.history)])
+  }
+
   @Test func aTouchedLastRequestKeepsItsOffsetsOrNot() {
     var story = Self.damaged([OffsetRange(from: 22, to: 24)])
     for offset in 21..<24 { story.logs[0][offset] = nil }

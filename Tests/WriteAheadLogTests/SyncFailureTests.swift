@@ -1,3 +1,4 @@
+import FaultInjection
 import Glibc
 import LogModel
 import Storage
@@ -184,6 +185,36 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
         }
       }
     }
+  }
+
+  /// A sync fails in recovery and marks its pages clean, and so does the copy that should help. Whoever opens the log again
+  /// before the machine goes down serves what is in the page cache: so it must be on the medium after that, though a sync
+  /// of the same pages succeeds without having written them.
+  @Test(arguments: [
+    PlannedFault(.ioError, FaultTrigger([.open], pathContains: ".rewritten"), .sticky),
+    PlannedFault(.ioError, FaultTrigger([.write], pathContains: ".rewritten"), .sticky),
+    PlannedFault(.ioError, FaultTrigger([.sync], pathContains: ".rewritten"), .sticky),
+    PlannedFault(.ioError, FaultTrigger([.syncDirectory], pathContains: "log"), .sticky),
+  ])
+  func whatARecoveryCouldNotSyncIsNotBelieved(_ second: PlannedFault) throws {
+    let harness = LogHarness(policy: Self.interval)
+    try harness.live { log, _, _ in for n in 0..<20 { _ = try await log.append(message: n) } }
+    _ = harness.disk.processKill(seed: 1)
+    let failing = FaultPlan([PlannedFault(.syncFailure(.marksClean), FaultTrigger([.sync], pathContains: ".log")), second])
+    #expect(throws: StorageError.self) {
+      try harness.live(startingAt: Instant(nanoseconds: 1 << 40), plan: failing) { _, _, _ in }
+    }
+    let served = try harness.live(startingAt: Instant(nanoseconds: 1 << 41)) { log, _, storage in
+      let served = try await log.consume().map(\.message)
+      await storage.loop.sleep(until: storage.loop.now + .seconds(1))
+      let left = try await storage.list("log").filter { $0.name.hasSuffix(".unsynced") }
+      #expect(left.isEmpty, "the mark stays no longer than it must")
+      return served
+    }
+    #expect(served == Array(0..<20))
+    _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+    let kept = try harness.live(startingAt: Instant(nanoseconds: 1 << 42)) { log, _, _ in try await log.consume().map(\.message) }
+    #expect(kept == served)
   }
 
   /// However many segments a log has, few of its files are open; and none once it is closed.

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs `swift test` with the arguments given. A failure stands somewhere in thousands of lines: it is shown again at the
+# end, and what was skipped is counted there. Ends with the exit code of `swift test`.
+set -uo pipefail
+
+log=$(mktemp "${TMPDIR:-/tmp}/tornlog-tests-XXXXXX")
+trap 'rm -f "$log"' EXIT
+swift test "$@" 2>&1 | tee "$log"
+code=${PIPESTATUS[0]}
+
+skipped=$(grep -cE '➜ .* skipped' "$log")
+echo "tests: $skipped skipped"
+grep -E '➜ .* skipped' "$log" | head -n 40
+if [ "$code" -ne 0 ]; then
+  echo "tests: FAILED with exit code $code; what failed, once more:"
+  grep -A 3 -E '✘ .* recorded an issue|error:|Fatal error|Exited with|crashed' "$log" | grep -vE '◇|✔' | head -n 80
+fi
+exit "$code"
