@@ -5,14 +5,17 @@ import Storage
 /// | phase | passes that are in it |
 /// |---|---|
 /// | `rotate` | of a log that makes a later segment, `topics/**.log` not from offset 0 on: of its folder and all files in it, from the creation of the new file to the sync of its folder. It ends too where the file cannot be made or is removed again, and before the first batch is written to it: a log that is never synced does not sync its folder |
-/// | `checkpoint` | that change or sync a copy of the metadata, while `commit` (of consumer offsets) or `close` is announced; in any phase from the creation of a later segment of that copy on: a snapshot, or ends of logs that are recorded before they are cut |
+/// | `checkpoint` | that change or sync a copy of the metadata, while `commit` (of consumer offsets) or `close` is announced; while `recover` is, from the creation of a later segment of that copy on: a snapshot, or ends of logs that are recorded before they are cut |
 ///
-/// What registers a topic is no checkpoint; nor is the repair of a copy that has not yet begun a new segment.
+/// What registers a topic, or a log's new segment, is no checkpoint; nor is the repair of a copy that has not yet begun a new
+/// segment.
 struct PassPhases {
   static let rotate = "rotate"
   static let checkpoint = "checkpoint"
   /// Announced phases in which changes of the metadata are checkpoints.
   static let checkpointing: Set<String> = ["commit", "close"]
+  /// The one in which they are once a copy has begun a later segment.
+  static let recovering = "recover"
 
   /// Those of one pass.
   struct OfPass {
@@ -28,7 +31,7 @@ struct PassPhases {
   var announced = ""
   /// The file that a log makes, by the log's folder.
   private var made: [String: String] = [:]
-  /// Copies of the metadata that have begun a later segment.
+  /// Copies of the metadata that have begun a later segment in this life.
   private var begun: Set<String> = []
 
   /// Takes a pass up before it is passed on.
@@ -39,7 +42,8 @@ struct PassPhases {
     } else if let copy = FaultTarget.metadataCopy(call.path) {
       if Self.makesLaterSegment(call) { begun.insert(copy) }
       phases.isCheckpoint =
-        call.changesOrSyncs && (begun.contains(copy) || Self.checkpointing.contains(announced))
+        call.changesOrSyncs
+        && (Self.checkpointing.contains(announced) || announced == Self.recovering && begun.contains(copy))
     }
     return phases
   }

@@ -12,7 +12,7 @@ import LogModel
 /// | behind damage that nothing on the medium testifies for (Contract.swift)          |       | yes  |
 /// | any other                                                                        |       |      |
 ///
-/// A request is lost whole: its batch has one checksum.
+/// A request is lost whole, as far as nobody has deleted it: its batch has one checksum.
 public struct PartitionLoss: Hashable, Sendable, Codable {
   /// Which topic's partition, where a trial has several topics.
   public var topic: String?
@@ -84,13 +84,15 @@ extension PartitionExamination {
     for place in partition.operations.indices {
       let operation = operation(place)
       let duty = duties[place]
-      guard operation.outcome == .acknowledged, operation.base >= partition.trimmedBefore.rawValue else { continue }
-      loss.acknowledged += operation.count
+      let deleted = Int(min(max(0, partition.trimmedBefore.rawValue &- operation.base), Int64(operation.count)))
+      let owed = operation.count - deleted
+      guard operation.outcome == .acknowledged, owed > 0 else { continue }
+      loss.acknowledged += owed
       if duty.isTouched { loss.isTouched = true }
       let isExplained = duty.isDamaged || duty.kind != .required
-      if isExplained { loss.most += operation.count }
+      if isExplained { loss.most += owed }
       // What the crash was allowed to take before the fault came is perhaps gone, damaged or not.
-      if duty.kind == .required, duty.reportableDamage >= 0 { loss.least += operation.count }
+      if duty.kind == .required, duty.reportableDamage >= 0 { loss.least += owed }
       guard let missing = firstMissing(place) else { continue }
       if !isExplained { firstUnexplained = min(firstUnexplained ?? .max, operation.base &+ Int64(missing)) }
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {

@@ -133,6 +133,8 @@ import Testing
       try await s.write(unready, bytes(100, 1), at: 4096)
       _ = try await s.read(new, 100, at: 0)
       try await s.unlink(Self.copy)
+      s.note(.phase("append"))
+      try await s.write(new, bytes(100, 1), at: 4096)
     }
     #expect(
       found == ["open \(snapshot)", "write \(snapshot)", "sync \(snapshot)", "syncDirectory metadata", "unlink \(Self.copy)"])

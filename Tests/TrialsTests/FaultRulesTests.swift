@@ -80,7 +80,7 @@ import Testing
 
   /// What is derived from the words that a life announces must be among them.
   @Test func aLifeAnnouncesWhatCheckpointsDependOn() {
-    #expect(Set(["commit", "close"]).isSubset(of: Life.phases))
+    #expect(Set(["commit", "close", "recover"]).isSubset(of: Life.phases))
     #expect(Set(Life.phases).isDisjoint(with: FaultTrigger.derivedPhases))
   }
 
