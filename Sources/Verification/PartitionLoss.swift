@@ -8,6 +8,7 @@ import LogModel
 /// | of a request whose own bytes a fault destroyed at rest or on their way, noticeably | yes | yes  |
 /// | `truncate-at-corruption`: behind the first such request                          | yes   | yes  |
 /// | of a request that a lying device destroyed (no report is owed)                   |       | yes  |
+/// | of a request of which a deletion has left a part, touched by a fault              |       | yes  |
 /// | that the sync policy lets the crash take                                         |       | yes  |
 /// | behind damage that nothing on the medium testifies for (Contract.swift)          |       | yes  |
 /// | any other                                                                        |       |      |
@@ -91,8 +92,9 @@ extension PartitionExamination {
       if duty.isTouched { loss.isTouched = true }
       let isExplained = duty.isDamaged || duty.kind != .required
       if isExplained { loss.most += owed }
-      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not.
-      if duty.kind == .required, duty.reportableDamage >= 0 { loss.least += owed }
+      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not; and what a deletion has left
+      // of a request may be whole without the part that was touched.
+      if duty.kind == .required, duty.reportableDamage >= 0, deleted == 0 { loss.least += owed }
       guard let missing = firstMissing(place) else { continue }
       if !isExplained { firstUnexplained = min(firstUnexplained ?? .max, operation.base &+ Int64(missing)) }
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {
