@@ -38,8 +38,8 @@ final class ArmedFault: @unchecked Sendable {
     }
   }
 
-  func matches(_ call: StorageCall, phase: String) -> Bool {
-    kinds.contains(call.kind) && planned.fault.applies(to: call) && planned.trigger.matches(call, phase: phase)
+  func matches(_ call: StorageCall, in phases: PassPhases.OfPass) -> Bool {
+    kinds.contains(call.kind) && planned.fault.applies(to: call) && planned.trigger.matches(call, in: phases)
   }
 
   func count(_ call: StorageCall, in surroundings: TriggerCounter.Surroundings) -> TriggerCounter.Hit? {

@@ -40,7 +40,7 @@ public struct FaultTrigger: Hashable, Sendable, Codable {
   public var target: FaultTarget
   /// `topics/TOPIC/N/`; nil for any, and for files that belong to none.
   public var partition: Int?
-  /// The phase that a note has announced; nil for any.
+  /// The phase that a note has announced, or one of `derivedPhases`; nil for any.
   public var phase: String?
   public var condition: Condition
   public var moment: Moment
@@ -70,9 +70,9 @@ public struct FaultTrigger: Hashable, Sendable, Codable {
     try container.encode(moment, forKey: .moment)
   }
 
-  func matches(_ call: StorageCall, phase current: String) -> Bool {
+  func matches(_ call: StorageCall, in phases: PassPhases.OfPass) -> Bool {
     (kinds.isEmpty || kinds.contains(call.kind))
-      && (phase == nil || phase == current)
+      && (phase.map { phases.contains($0) } ?? true)
       && (pathContains.isEmpty || contains(call.path) || contains(call.destination ?? ""))
       && target.matches(call)
       && (partition == nil || partition == Self.partition(of: call.path))
@@ -118,19 +118,29 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     case .any: true
     case .segment: Self.isSegment(call.path)
     case .segmentHead: isTransfer && call.offset == 0 && call.path.hasSuffix(".log")
-    case .batch: isTransfer && call.offset >= 4096 && Self.isSegment(call.path) && call.carriesData
-    case .rotation: Self.isLaterSegment(call.path) && call.kind != .read && (call.kind != .write || call.offset < 4096)
-    case .metadata:
-      ["metadata", "metadata-mirror"].contains { call.path == $0 || call.path.hasPrefix($0 + "/") }
+    case .batch: isTransfer && call.offset >= Self.headBytes && Self.isSegment(call.path) && call.carriesData
+    case .rotation:
+      Self.isSegment(call.path) && Self.isLaterLog(call.path) && call.kind != .read
+        && (call.kind != .write || call.offset < Self.headBytes)
+    case .metadata: Self.metadataCopy(call.path) != nil
     case .directory: [.makeDirectory, .syncDirectory, .list].contains(call.kind)
     }
   }
 
   private static func isSegment(_ path: String) -> Bool { path.hasPrefix("topics/") && path.hasSuffix(".log") }
 
+  /// Of a segment, before its first batch.
+  static let headBytes: Int64 = 4096
+
+  /// The copy of the metadata that `path` is, or lies in.
+  static func metadataCopy(_ path: String) -> String? {
+    guard path.hasPrefix("metadata") else { return nil }
+    return ["metadata", "metadata-mirror"].first { path == $0 || path.hasPrefix($0 + "/") }
+  }
+
   /// `.../BASE-EPOCH.log`, BASE not 0.
-  private static func isLaterSegment(_ path: String) -> Bool {
-    guard isSegment(path), let name = path.split(separator: "/").last else { return false }
+  static func isLaterLog(_ path: String) -> Bool {
+    guard path.hasSuffix(".log"), let name = path.split(separator: "/").last else { return false }
     return name.prefix { $0 != "-" && $0 != "." }.contains { $0 != "0" }
   }
 }
@@ -140,7 +150,6 @@ struct TriggerCounter {
   /// What a condition may depend on beside the pass.
   struct Surroundings {
     var now: Instant
-    var phase = ""
     /// Of the workload that has been done.
     var percent = 0.0
   }

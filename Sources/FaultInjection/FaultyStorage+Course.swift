@@ -30,8 +30,9 @@ extension FaultyStorage {
     let now = loop.now
     var course = Course(call: call, number: nextOperation())
     course.isReadOnly = readOnly.map { $0.until.map { now < $0 } ?? true } == true && call.isChange
-    let surroundings = TriggerCounter.Surroundings(now: now, phase: phase, percent: progress)
-    for one in armed where one.isArmed(at: now) && one.matches(call, phase: phase) && canHit(call, one.planned) {
+    let surroundings = TriggerCounter.Surroundings(now: now, percent: progress)
+    let phases = self.phases.begin(call)
+    for one in armed where one.isArmed(at: now) && one.matches(call, in: phases) && canHit(call, one.planned) {
       let hit = one.count(call, in: surroundings)
       guard let hit, !one.planned.fault.decidesOutcome || course.outcome == nil && !course.isReadOnly else { continue }
       one.claim(at: now)
@@ -85,6 +86,19 @@ extension FaultyStorage {
 
   /// Runs `operation` with the faults that any operation can have; it sees to the others itself.
   func perform<Value>(
+    _ course: Course, _ operation: () async throws(StorageError) -> Value
+  ) async throws(StorageError) -> Value {
+    do throws(StorageError) {
+      let value = try await run(course, operation)
+      phases.end(course.call, isRefused: false)
+      return value
+    } catch {
+      phases.end(course.call, isRefused: true)
+      throw error
+    }
+  }
+
+  private func run<Value>(
     _ course: Course, _ operation: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     let call = course.call

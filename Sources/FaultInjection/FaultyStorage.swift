@@ -39,7 +39,9 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   var lateReports: [String: Int] = [:]
   var lateDirectoryReports: [String: Int] = [:]
   private var operations: UInt64 = 0
-  public private(set) var phase = ""
+  var phases = PassPhases()
+  /// The one that has been announced.
+  public var phase: String { phases.announced }
   /// Tells where batches stand, for faults that are aimed at them.
   public weak var batches: (any BatchLocator)?
   /// Opens when nothing passes any more.
@@ -122,7 +124,7 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
   }
 
   public override func note(_ note: TraceNote) {
-    if case .phase(let name) = note { phase = name }
+    if case .phase(let name) = note { phases.announced = name }
     super.note(note)
   }
 

@@ -35,7 +35,7 @@ public final class TriggeredStorage: StorageWrapper, @unchecked Sendable {
   }
 
   private var armed: [Armed] = []
-  private var phase = ""
+  private var phases = PassPhases()
   /// How much of the workload has been done, in percent, as whoever runs it says.
   public var progress = 0.0
   /// Passes by kind, matched or not.
@@ -55,8 +55,9 @@ public final class TriggeredStorage: StorageWrapper, @unchecked Sendable {
   private func met(_ call: StorageCall) -> [(armed: Armed, pass: TriggeredPass)] {
     passes[call.kind, default: 0] += 1
     var found: [(armed: Armed, pass: TriggeredPass)] = []
-    let surroundings = TriggerCounter.Surroundings(now: loop.now, phase: phase, percent: progress)
-    for one in armed where !one.hasFired && one.trigger.matches(call, phase: phase) {
+    let surroundings = TriggerCounter.Surroundings(now: loop.now, percent: progress)
+    let phases = self.phases.begin(call)
+    for one in armed where !one.hasFired && one.trigger.matches(call, in: phases) {
       guard let hit = one.counter.count(call, in: surroundings) else { continue }
       one.hasFired = true
       let pass = TriggeredPass(
@@ -87,11 +88,16 @@ public final class TriggeredStorage: StorageWrapper, @unchecked Sendable {
     _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
     let met = met(call)
-    if met.isEmpty { return try await operation() }
-    try begin(met)
-    let value = try await operation()
-    for (one, pass) in met where one.trigger.moment == .completion { try one.handler(pass) }
-    return value
+    do throws(StorageError) {
+      if !met.isEmpty { try begin(met) }
+      let value = try await operation()
+      for (one, pass) in met where one.trigger.moment == .completion { try one.handler(pass) }
+      phases.end(call, isRefused: false)
+      return value
+    } catch {
+      phases.end(call, isRefused: true)
+      throw error
+    }
   }
 
   public override func passClose(_ call: StorageCall, _ operation: () async -> Void) async {
@@ -105,7 +111,7 @@ public final class TriggeredStorage: StorageWrapper, @unchecked Sendable {
   }
 
   public override func note(_ note: TraceNote) {
-    if case .phase(let name) = note { phase = name }
+    if case .phase(let name) = note { phases.announced = name }
     super.note(note)
   }
 }

@@ -59,11 +59,14 @@ public struct FaultGrammar: Sendable {
     public var name: String
     public var form: Form
     public var isRequired: Bool
+    /// Words that somebody may well expect and that mean nothing here, each with the reason: `it has none, so that ...`.
+    public var impossible: [String: String]
 
-    public init(_ name: String, _ form: Form, isRequired: Bool = false) {
+    public init(_ name: String, _ form: Form, isRequired: Bool = false, impossible: [String: String] = [:]) {
       self.name = name
       self.form = form
       self.isRequired = isRequired
+      self.impossible = impossible
     }
   }
 

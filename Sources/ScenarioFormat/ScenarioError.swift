@@ -53,6 +53,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   case missingKey(String, in: String)
   /// A word that must be one of a list: a defect, a check, a crash kind.
   case unknownWord(String, of: String, known: [String])
+  /// A word that means nothing here, for a reason.
+  case impossibleWord(String, of: String, because: String)
   /// A value of the wrong form: `12 apples` for a number.
   case malformed(String, of: String, expected: String)
   /// Parameters of a fault that do not go together.
@@ -92,6 +94,7 @@ extension ScenarioProblem: CustomStringConvertible {
     case .missingKey(let key, let place): "\(place) has no '\(key)'"
     case .unknownWord(let word, let noun, let known):
       "unknown \(noun) '\(word)'\(Self.suggestion(for: word, among: known))"
+    case .impossibleWord(let word, let noun, let reason): "\(noun) '\(word)' cannot be: \(reason)"
     case .malformed(let text, let noun, let expected): "\(noun) is '\(text)'; expected \(expected)"
     case .contradiction(let kind, let found): "\(kind): \(found.because): \(found.remedy)"
     case .wrongShape(let noun, let expected, let found): "\(noun) is \(found); expected \(expected)"

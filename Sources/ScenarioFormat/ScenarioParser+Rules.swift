@@ -200,6 +200,7 @@ extension SourceReader {
 
 extension FaultGrammar.Parameter {
   func check(_ text: String) throws(ScenarioProblem) {
+    if let reason = impossible[text] { throw .impossibleWord(text, of: name, because: reason) }
     switch form {
     case .word(let known): if !known.contains(text) { throw .unknownWord(text, of: name, known: known) }
     case .integer(let allowed): _ = try integer(text, of: name, allowed: allowed)

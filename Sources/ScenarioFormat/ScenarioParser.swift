@@ -37,6 +37,23 @@ import LogModel
 // | `defect` | `none` or a historical defect | none |
 // | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew` | one |
 //
+// A fault says when with `phase`, one of
+//
+// | phase | while |
+// |---|---|
+// | `open`, `create`, `produce`, `commit`, `look`, `close` | the first life's engine opens, creates the topic, takes messages, commits consumer offsets, is looked at, closes |
+// | `recover`, `look`, `append`, `close` | the same of the second life, after the crash |
+// | `rotate` | a log goes over to its next segment: what is done to that log's folder and its files, from the creation of the new segment (one that does not begin at offset 0) to the sync of the folder |
+// | `checkpoint` | a copy of the metadata is changed or synced while consumer offsets are committed or the engine closes, and, in `recover`, from the moment on in which the copy begins a new segment: a snapshot that makes two copies the same, or the ends of logs that are about to be cut; not the registration of topics and segments |
+//
+// The last two are told from what passes between engine and disk (PassPhases.swift), whatever other phase it is. A phase that
+// never comes has not fired its fault, and the trial is `unknown`. An engine that commits no offsets, for the crash comes
+// before, has no checkpoint in its first life.
+//
+// At rest, between crash and recovery: `bit-flip` (unless `at: flight`), `truncate-file`, `delete-file`, `zero-sectors` and
+// `garbage` hit a log, of `partition` where that is said, or with `target: metadata` a `copy` of the metadata: `metadata`,
+// `metadata-mirror`, either if nothing is said, or, with flips, `both` at the same record.
+//
 // A condition is a mapping from an axis, `messages-per-partition` or `batches-per-partition` (of the largest
 // partition) to a value, a comparison (`"> 100"`, `"<= 5"`, `"!= none"`) or a list of which any must hold. Every
 // term must hold; `{}` matches every cell. A value that no cell has is an error: such a rule would be dead.

@@ -75,13 +75,37 @@ struct FaultRules {
           remedy: on == nil ? "say on: one of \(names)" : "it can be on \(names)")
       ]
     }
-    if words["partition"] != nil, chosen.intersection(possible).isSubset(of: [.lock, .linkCount]) || target == .metadata {
+    let isCheckpoint = words["phase"] == "checkpoint"
+    if words["partition"] != nil,
+      chosen.intersection(possible).isSubset(of: [.lock, .linkCount]) || target == .metadata || isCheckpoint
+    {
       return [
         FaultContradiction(
           "partition", because: "it would never fire, for what it hits belongs to no partition", remedy: "remove partition")
       ]
     }
-    return []
+    return phase(chosen.intersection(possible), target)
+  }
+
+  /// Two phases are of certain files and of certain operations; see `FaultTrigger.derivedPhases`.
+  private func phase(_ kinds: Set<OperationKind>, _ target: FaultTarget) -> [FaultContradiction] {
+    guard let phase = words["phase"], let inPhase = FaultTrigger.kinds(inPhase: phase) else { return [] }
+    let isOfMetadata = phase == "checkpoint"
+    let others: Set<FaultTarget> = isOfMetadata ? [.segment, .batch, .rotation] : [.metadata]
+    if others.contains(target) {
+      let own = isOfMetadata ? "the metadata" : "the log that makes a segment"
+      return [
+        FaultContradiction(
+          "phase", because: "it would never fire, for what passes in phase \(phase) is of \(own), and not target \(target.rawValue)",
+          remedy: "choose another phase, or another target")
+      ]
+    }
+    guard kinds.isDisjoint(with: inPhase) else { return [] }
+    return [
+      FaultContradiction(
+        "phase", because: "it would never fire on \(kinds.map(\.rawValue).sorted().joined(separator: ", ")) in phase \(phase)",
+        remedy: "choose another phase, or say on: one of \(inPhase.map(\.rawValue).sorted().joined(separator: ", "))")
+    ]
   }
 
   /// The moment is that of an answer; other faults are edits of the operation itself.

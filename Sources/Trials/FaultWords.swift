@@ -11,7 +11,7 @@ enum FaultWords {
   static let trigger: [FaultGrammar.Parameter] = [
     Parameter("on", .word(OperationKind.allCases.map(\.rawValue))),
     Parameter("partition", .integer(0...9_999)),
-    Parameter("phase", .word(Life.phases)),
+    Parameter("phase", .word(Life.phases + FaultTrigger.derivedPhases)),
     Parameter("occurrence", .integer(1...1_000_000_000)),
     Parameter("every", .integer(1...1_000_000_000)),
     Parameter("at-byte", .size),
@@ -25,10 +25,16 @@ enum FaultWords {
     Parameter("for", .duration),
   ]
 
+  /// What somebody who knows other logs may ask for.
+  static let impossibleTargets = [
+    "index": "the engine keeps its sparse index in memory only, and nothing of it is ever written or read that a fault could hit; "
+      + "choose segment, batch, segment-head, rotation, metadata or directory"
+  ]
+
   /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key.
   static let grammars: [FaultGrammar] = FaultKind.allCases.filter { $0 != .crash && $0 != .bitFlip }.map { kind in
     FaultGrammar(
-      kind.rawValue, [Parameter("target", .word(FaultTarget.allCases.map(\.rawValue)))] + trigger + parameters(of: kind)
+      kind.rawValue, [Parameter("target", .word(FaultTarget.allCases.map(\.rawValue)), impossible: impossibleTargets)] + trigger + parameters(of: kind)
     ) { FaultRules(kind: kind, words: Words($0)).contradictions }
   }
 

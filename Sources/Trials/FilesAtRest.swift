@@ -10,7 +10,12 @@ struct FilesAtRest: RestingDamage.Medium {
   let topic: String
 
   func files(of partition: PartitionID) throws(TrialError) -> [String] {
-    let directory = "topics/\(topic)/\(partition)"
+    try files(in: "topics/\(topic)/\(partition)")
+  }
+
+  func files(ofMetadata copy: String) throws(TrialError) -> [String] { try files(in: copy) }
+
+  private func files(in directory: String) throws(TrialError) -> [String] {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: folder + "/" + directory)
         .filter { $0.hasSuffix(".log") }.sorted().map { "\(directory)/\($0)" }

@@ -23,11 +23,18 @@ struct Life: Sendable {
   /// Nil where one engine writes alone.
   let second: SecondWriter?
   let faults: SeamFaults
+  /// Not nil where both copies of the metadata were damaged before this life.
+  private let backup: MetadataBackup?
 
-  /// - Parameter faults: their storage is what the engine gets.
-  init(_ spec: TrialSpec, number: Int, _ faults: SeamFaults, _ journal: Journal) throws(TrialError) {
+  /// - Parameters:
+  ///   - faults: their storage is what the engine gets.
+  ///   - backup: of a copy of the metadata, where faults at rest have damaged both.
+  init(
+    _ spec: TrialSpec, number: Int, _ faults: SeamFaults, _ journal: Journal, _ backup: MetadataBackup? = nil
+  ) throws(TrialError) {
     self.spec = spec
     self.number = number
+    self.backup = backup
     self.faults = faults
     self.journal = journal
     journal.stage = .harness
@@ -59,15 +66,33 @@ struct Life: Sendable {
   }
 
   enum Outcome: Sendable {
-    /// - Parameter memory: bytes resident at the most while it opened, above what was resident before.
-    case opened(PartitionEngine, EngineRecovery, seconds: Double, memory: Int)
+    /// - Parameters:
+    ///   - memory: bytes resident at the most while it opened, above what was resident before.
+    ///   - refusal: why it had refused to before a copy of its metadata was put back.
+    case opened(PartitionEngine, EngineRecovery, seconds: Double, memory: Int, refusal: String?)
     case refused(String)
+    /// The harness could not do its part.
+    case failed(String)
   }
 
   /// Opens the engine. Where a fault at the seam has kept it from opening, it is opened again, as its operator would, and
   /// the fault is lifted if that does not help: a fault that has gone must not keep it closed.
+  ///
+  /// Where it refuses because both copies of its metadata were damaged at rest, one is put back, once; see `MetadataDamage`.
   func open() async -> Outcome {
     begin(number == 0 ? "open" : "recover")
+    let outcome = await openHindered()
+    guard case .refused(let why) = outcome, let backup else { return outcome }
+    journal.stage = .harness
+    do throws(StorageError) { try await backup.putBack(on: storage) } catch {
+      return .failed("\(backup.copy) could not be put back as it was before the damage: \(error)")
+    }
+    storage.note(.fault("\(backup.copy) has been put back as it was before the damage"))
+    guard case .opened(let engine, let recovery, let seconds, let memory, _) = await openHindered() else { return .refused(why) }
+    return .opened(engine, recovery, seconds: seconds, memory: memory, refusal: why)
+  }
+
+  private func openHindered() async -> Outcome {
     for attempt in 1... {
       let fired = faults.firings
       let outcome = await openOnce()
@@ -92,7 +117,7 @@ struct Life: Sendable {
       journal.stage = .harness
       let seconds = (ContinuousClock.now - start).inSeconds
       journal.opened(at: loop.now)
-      return .opened(engine, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before))
+      return .opened(engine, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before), refusal: nil)
     } catch {
       return .refused("\(error)")
     }

@@ -38,6 +38,7 @@ struct ModelTrial {
     let notes = Notes()
     for number in 0...2 {
       journal.stage = .harness
+      var backup: MetadataBackup?
       if number == 1 {
         let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, []))
         for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
@@ -46,6 +47,7 @@ struct ModelTrial {
           notes.faults.append(receipt)
           notes.reply.receipts.append(receipt)
         }
+        backup = damage.metadataBackup
       }
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = SeamMeter(MemoryStorage(disk: disk, loop: loop), journal, spec)
@@ -58,7 +60,7 @@ struct ModelTrial {
       let storage = seam.storage
       storage.note(.phase("life \(number)"))
       if number == 1 { for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) } }
-      let life = try Life(spec, number: number, seam, journal)
+      let life = try Life(spec, number: number, seam, journal, backup)
       notes.crashed = false
       journal.thaw()
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
@@ -71,7 +73,7 @@ struct ModelTrial {
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it.
       _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
-      if notes.reply.hang != nil || notes.reply.refusal != nil { break }
+      if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     journal.stage = .judging
     var judgement = Judging.judge(spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer)
@@ -85,8 +87,10 @@ struct ModelTrial {
   private func live(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) async {
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
-    case .opened(let first, let recovery, let seconds, _):
+    case .failed(let why): notes.reply.failure = why
+    case .opened(let first, let recovery, let seconds, _, let refusal):
       var engine = first
+      if let refusal { notes.reply.excusedRefusal = Refusal(restart: life.number, reason: refusal) }
       if life.number == 1 {
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
@@ -162,6 +166,10 @@ extension Receipt {
 extension MemoryDisk: RestingDamage.Medium {
   func files(of partition: PartitionID) throws(TrialError) -> [String] {
     paths.filter { $0.hasSuffix(".log") && $0.contains("/\(partition)/") }.sorted()
+  }
+
+  func files(ofMetadata copy: String) throws(TrialError) -> [String] {
+    paths.filter { $0.hasSuffix(".log") && $0.hasPrefix(copy + "/") }.sorted()
   }
 
   func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value {

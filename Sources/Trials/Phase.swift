@@ -42,6 +42,9 @@ struct PhaseReply: Codable {
   /// The life's time ran out; whether the engine hung follows from its last progress.
   var isTimedOut = false
   var refusal: Refusal?
+  /// It did not open, as it may where both copies of its metadata were damaged, and did once one had been put back; where
+  /// no file keeps it.
+  var excusedRefusal: Refusal?
   var recovery: EngineRecovery?
   var recoverySeconds: Double?
   var receipts: [Receipt] = []
@@ -82,6 +85,8 @@ struct Receipt: Codable, Hashable {
   var places: [String]
   /// Messages of which bytes were touched at rest.
   var touched: [TouchedMessage] = []
+  /// Folders of the metadata's copies that were damaged at rest.
+  var metadata: [String] = []
   /// The journal's length when it happened.
   var row: Int = 0
 }
@@ -103,6 +108,8 @@ struct TrialFolder {
   /// What the first recovery cost, written before anything can kill the process.
   var recovery: String { "\(path)/recovery.json" }
   var faults: String { path + "/faults.json" }
+  /// An `excusedRefusal`, written before anything can kill the process.
+  var refusal: String { path + "/refusal.json" }
   /// Of faults at the seam.
   var seamFaults: SeamReceiptFile { SeamReceiptFile(path: path + "/seam-faults.jsonl") }
 }

@@ -113,6 +113,7 @@ struct RealTrial {
     if !journal.endsInCrash { journal.crashKilled() }
     var faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     var fresh: [Receipt] = []
+    var backup: MetadataBackup?
     if life == 1 {
       let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, faults))
       for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
@@ -121,11 +122,12 @@ struct RealTrial {
         receipt.row = journal.rowCount
         fresh.append(receipt)
       }
+      backup = damage.metadataBackup
       faults += fresh
       if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
     }
     let earlier = try folder.seamFaults.read()
-    return try live(journal, fresh) { [faults] life, engine, recovery, notes, _ in
+    return try live(journal, fresh, backup) { [faults] life, engine, recovery, notes, _ in
       notes.look = await life.look(engine, faults, earlier, recovery)
       if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
       return engine
@@ -135,12 +137,12 @@ struct RealTrial {
   /// Opens the engine, runs `body`, and ends the life: in order, or by the trial's crash, from which nothing returns.
   /// - Parameter body: answers the engine that serves in the end; nil where the harness has failed.
   private func live(
-    _ journal: Journal, _ receipts: [Receipt],
+    _ journal: Journal, _ receipts: [Receipt], _ backup: MetadataBackup? = nil,
     _ body: @escaping @Sendable (Life, PartitionEngine, EngineRecovery, Notes, @escaping @Sendable (Bool) -> Void) async -> PartitionEngine?
   ) throws(TrialError) -> PhaseReply {
     let notes = Notes()
     let rig = try makeRig(journal, notes)
-    let life = try Life(spec, number: life, rig.faults, journal)
+    let life = try Life(spec, number: life, rig.faults, journal, backup)
     rig.storage.note(.phase("life \(life.number)"))
     for receipt in receipts { rig.storage.note(.fault("\(receipt.kind): \(receipt.places.first ?? "")")) }
     notes.reply.receipts = receipts
@@ -149,7 +151,9 @@ struct RealTrial {
     let ending = rig.loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       switch await life.open() {
       case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
-      case .opened(let engine, let recovery, let seconds, let memory):
+      case .failed(let why): notes.reply.failure = why
+      case .opened(let engine, let recovery, let seconds, let memory, let refusal):
+        if let refusal, !keep(refusal: refusal, notes) { return }
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
         if life.number == 1 {
@@ -201,6 +205,15 @@ struct RealTrial {
   private func keep(_ look: Observation?, _ notes: Notes) -> Bool {
     guard let look else { return true }
     do throws(TrialError) { try JSONFile.write(look, to: folder.look(life)) } catch {
+      notes.fail(error)
+      return false
+    }
+    return true
+  }
+
+  /// - Returns: whether it is written down.
+  private func keep(refusal: String, _ notes: Notes) -> Bool {
+    do throws(TrialError) { try JSONFile.write(Refusal(restart: life, reason: refusal), to: folder.refusal) } catch {
       notes.fail(error)
       return false
     }

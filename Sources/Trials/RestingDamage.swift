@@ -13,6 +13,10 @@ final class RestingDamage {
   /// Segment files of each partition as they were before the first fault, sorted; nil until then.
   private var files: [PartitionID: [String]]?
   private var destroyed: Set<TouchedMessage> = []
+  private var metadata = MetadataDamage()
+
+  /// Not nil where both copies of the metadata have been damaged: one of them as it was before.
+  var metadataBackup: MetadataBackup? { metadata.backupOfBoth }
 
   init(spec: TrialSpec, history: History) {
     self.spec = spec
@@ -24,6 +28,8 @@ final class RestingDamage {
   protocol Medium {
     /// Segment files of a partition, sorted.
     func files(of partition: PartitionID) throws(TrialError) -> [String]
+    /// Segment files of one copy of the metadata, sorted; see `MetadataPlaces`.
+    func files(ofMetadata copy: String) throws(TrialError) -> [String]
     /// The bytes of one file, for as long as `body` runs.
     func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value
     func apply(_ fault: RestingFault) throws(TrialError) -> RestingFaultReceipt
@@ -32,14 +38,22 @@ final class RestingDamage {
   /// - Throws: `TrialError.faultMissed` where nothing that was acknowledged is on the medium, or nothing of the kind.
   func apply(_ fault: FaultSpec, number: Int, to medium: some Medium) throws(TrialError) -> Receipt {
     var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number) of \(spec.cell)")
-    let files = try readFiles(of: medium)
+    if MetadataDamage.isAimedAt(fault) {
+      let (edits, copies) = try metadata.edits(fault, on: medium, &random)
+      var receipt = try apply(edits, of: fault, to: medium)
+      receipt.metadata = copies
+      return receipt
+    }
+    let wanted = FaultWords.Words(fault).integer("partition").map { PartitionID($0) }
+    let files = try readFiles(of: medium).filter { wanted == nil || $0.key == wanted }
     if fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.padding.rawValue {
       return try flipPadding(fault, files, medium, &random)
     }
     guard let chosen = requestsOnMedium(files).randomElement(using: &random) else {
+      let place = wanted.map { " of partition \($0)" } ?? ""
       throw .faultMissed(
-        history.operations.contains { $0.outcome == .acknowledged }
-          ? "nothing that was acknowledged is on the medium" : "nothing was acknowledged")
+        history.operations.contains { $0.outcome == .acknowledged && (wanted == nil || self.partition(of: $0) == wanted) }
+          ? "nothing that was acknowledged\(place) is on the medium" : "nothing\(place) was acknowledged")
     }
     let operation = history.operations[chosen]
     let partition = partition(of: operation)

@@ -10,40 +10,79 @@ enum RestingWords {
 
   private typealias Parameter = FaultGrammar.Parameter
 
+  private static let targets = [FaultTarget.segment, .metadata].map(\.rawValue)
+  private static let copy = Parameter("copy", .word(MetadataPlaces.directories + ["both"]))
+
   static let grammars: [FaultGrammar] = [
     FaultGrammar(
       "bit-flip",
       [
         Parameter(
           "target", .word(BatchPart.allCases.map(\.rawValue) + [FaultTarget.segmentHead, .metadata].map(\.rawValue)),
-          isRequired: true),
-        Parameter("bits", .integer(1...64)), Parameter("at", .word(["rest", "flight"])),
+          isRequired: true, impossible: FaultWords.impossibleTargets),
+        Parameter("bits", .integer(1...64)), Parameter("at", .word(["rest", "flight"])), copy,
       ] + FaultWords.trigger
     ) { contradictions(ofFlip: $0) },
-    FaultGrammar("truncate-file", [Parameter("cut", .word(["boundary", "mid-record", "mid-header", "zero"]), isRequired: true)]),
-    FaultGrammar("delete-file", [Parameter("files", .word(["one", "last", "all"]))]),
-    FaultGrammar("zero-sectors", [Parameter("share", .integer(1...100))]),
-    FaultGrammar("garbage", [Parameter("share", .integer(1...100))]),
+    file("truncate-file", Parameter("cut", .word(["boundary", "mid-record", "mid-header", "zero"]), isRequired: true)),
+    file("delete-file", Parameter("files", .word(["one", "last", "all"]))),
+    file("zero-sectors", Parameter("share", .integer(1...100))),
+    file("garbage", Parameter("share", .integer(1...100))),
   ]
+
+  /// A fault of whole files, or of much of one.
+  private static func file(_ kind: String, _ parameter: FaultGrammar.Parameter) -> FaultGrammar {
+    FaultGrammar(
+      kind,
+      [
+        Parameter("target", .word(targets), impossible: FaultWords.impossibleTargets), Parameter("partition", .integer(0...9_999)),
+        copy, parameter,
+      ]
+    ) { words in
+      var found = contradictions(ofPlace: FaultWords.Words(words))
+      if words["copy"] == "both" {
+        found.append(
+          FaultContradiction(
+            "copy",
+            because: "both copies that end at one place are a log that ended there, and nothing is left that says more",
+            remedy: "choose one copy, or flip bits of both"))
+      }
+      return found
+    }
+  }
+
+  /// Where at rest: in the log of a partition, or in a copy of the metadata.
+  private static func contradictions(ofPlace words: FaultWords.Words) -> [FaultContradiction] {
+    let isMetadata = words["target"] == FaultTarget.metadata.rawValue
+    if isMetadata, words["partition"] != nil {
+      return [
+        FaultContradiction("partition", because: "the metadata belongs to no partition", remedy: "remove partition, or say copy")
+      ]
+    }
+    if !isMetadata, words["copy"] != nil {
+      return [
+        FaultContradiction("copy", because: "only the metadata is kept twice", remedy: "say target: metadata, or remove copy")
+      ]
+    }
+    return []
+  }
 
   /// At rest nothing passes: what says when a flip fires says nothing there.
   private static func contradictions(ofFlip parameters: [String: String]) -> [FaultContradiction] {
     let words = FaultWords.Words(parameters)
-    if words["at"] == "flight" { return FaultRules(kind: .bitFlip, words: words).contradictions }
-    var found = FaultWords.trigger.map(\.name).filter { words[$0] != nil }.map { name in
+    if words["at"] == "flight" {
+      let copy = FaultContradiction(
+        "copy", because: "which copy a flip in flight hits, occurrence says: each record passes once for each",
+        remedy: "remove copy, or say at: rest")
+      return FaultRules(kind: .bitFlip, words: words).contradictions + (words["copy"] == nil ? [] : [copy])
+    }
+    let found = FaultWords.trigger.map(\.name).filter { $0 != "partition" && words[$0] != nil }.map { name in
       FaultContradiction(
         name, because: "a flip at rest happens once, between crash and recovery", remedy: "say at: flight, or remove \(name)")
     }
-    if words["target"] == FaultTarget.metadata.rawValue {
-      found.append(
-        FaultContradiction(
-          "target", because: "at rest only logs are hit, where messages tell what has been destroyed",
-          remedy: "say at: flight, or choose another target"))
-    }
-    return found
+    return found + contradictions(ofPlace: words)
   }
 
-  /// A request that was acknowledged and is whole on the medium.
+  /// A request that was acknowledged and is whole on the medium, or a batch of the metadata.
   struct Victim {
     var path: String
     /// Bytes of its first message, of one of the seed's choice, and of its last.
@@ -107,6 +146,7 @@ enum RestingWords {
   /// Padding belongs to no request; see `RestingDamage`.
   private static func bytes(of target: String, _ victim: Victim) throws(TrialError) -> Range<Int> {
     if target == FaultTarget.segmentHead.rawValue { return 0..<512 }
+    if target == FaultTarget.metadata.rawValue { return victim.start..<victim.last.upperBound }
     guard let part = BatchPart(rawValue: target), part != .padding else { throw .unknownFault("bit-flip of \(target) at rest") }
     if part == .payload {
       // Past the message's head, so that it is a wrong byte of this message and not another message.

@@ -264,9 +264,6 @@ extension [SeamReceipt] {
     return refusals
   }
 
-  /// Whether parts of both copies of the metadata were destroyed: what the engine forgets then is not its fault.
-  var destroyedBothMetadata: Bool { Set(flatMap(\.metadata)).count == MetadataPlaces.directories.count }
-
   /// One line of a report for each fault that has fired.
   var summaries: [Receipt] {
     Dictionary(grouping: self, by: \.fault).sorted { $0.key < $1.key }.map { _, fired in

@@ -22,6 +22,10 @@ final class TrialRunner: @unchecked Sendable {
     var judgement: Judgement?
     var runnerChecks: [CheckResult] = []
     var receipts: [Receipt] = []
+    /// Where no file keeps it.
+    var excusedRefusal: Refusal?
+    /// Copies of the metadata that faults at the seam have destroyed a part of.
+    var lostMetadata: Set<String> = []
     var seamReceipts: [SeamReceipt] = []
     /// Where no file keeps it.
     var writer: WriterReceipt?
@@ -53,15 +57,20 @@ final class TrialRunner: @unchecked Sendable {
         (findings.judgement, findings.append) = (reply.judgement, reply.append)
       }
     }
+    let refusalFile = try JSONFile.read(Refusal.self, from: place.refusal)
+    if let refusal = findings.excusedRefusal ?? refusalFile {
+      findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, oncePutBack: refusal.reason))
+    }
     if spec.hasSeamFaults {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
       findings.doubts += spec.unfired(seam)
-      if seam.destroyedBothMetadata { findings.forgiveForgetting() }
+      findings.lostMetadata.formUnion(seam.flatMap(\.metadata))
       if let unfair = seam.first(where: \.isDuringLook) {
         findings.voids.append("\(unfair.kind) destroyed messages while they were being looked at; give the fault another phase")
       }
     }
+    findings.forgiveForgetting()
     if let journal = try Journal.existing(place.journal) {
       if spec.writers != .one {
         let file = try JSONFile.read(WriterReceipt.self, from: place.writer)
@@ -120,6 +129,7 @@ final class TrialRunner: @unchecked Sendable {
     findings.seamReceipts += reply.seamReceipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }
+    if let refusal = reply.excusedRefusal { findings.excusedRefusal = refusal }
     if let judgement = reply.judgement { findings.judgement = judgement }
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
       findings.recovery = RecoveryFigures(
@@ -199,11 +209,18 @@ final class TrialRunner: @unchecked Sendable {
 }
 
 extension TrialRunner.Findings {
-  /// Both copies of the metadata were destroyed by faults: nobody can say what the engine may still know.
-  fileprivate mutating func forgiveForgetting() {
+  /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both testifies
+  /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
+  mutating func forgiveForgetting() {
+    // Damage to both at one record leaves a later one behind it: that must not be passed over; see `MetadataDamage`.
+    if receipts.contains(where: { $0.metadata.count == MetadataPlaces.directories.count }) { return }
+    guard lostMetadata.union(receipts.flatMap(\.metadata)).count == MetadataPlaces.directories.count else { return }
+    let all = runnerChecks + (judgement?.checks ?? [])
+    // Without a topic nothing is served, accepted or found: every other check goes with it.
+    let isTopicGone = all.contains { $0.name == .partitionsRegistered && $0.verdict == .violated }
     func forgiven(_ check: CheckResult) -> CheckResult {
       let ofMetadata: Set<CheckName> = [.recoveryCompletes, .partitionsRegistered, .consumerOffsets]
-      guard check.verdict == .violated, ofMetadata.contains(check.name) else { return check }
+      guard check.verdict == .violated, isTopicGone || ofMetadata.contains(check.name) else { return check }
       return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata, and \(check.detail)")
     }
     runnerChecks = runnerChecks.map(forgiven)

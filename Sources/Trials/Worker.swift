@@ -95,9 +95,10 @@ enum Judging {
     _ writer: WriterReceipt?
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
-    let contract = Contract(sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals)
+    let contract = Contract(
+      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
-      .adding(.sendsAccepted(history, contract.refusals, takeover: writer?.takeover(spec)))
+      .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {

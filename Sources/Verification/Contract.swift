@@ -39,6 +39,11 @@ import LogModel
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
 // Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
+// An engine keeps them twice, and damage to one copy excuses nothing. Where a fault has damaged both copies of one record, and
+// a later one in both testifies that it was no torn end, nobody can know what it said: the engine may refuse to open, and must
+// open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,
+// what it has forgotten is `unknown`.
+//
 // Damage by a fault may lose, whatever the promise, and, where a report is owed, only if the engine reports it:
 //
 // | policy                | what may go                                            | offsets of what is gone          |
@@ -80,6 +85,9 @@ import LogModel
 // What was destroyed before anybody was told its offset may have taken offsets all the same. So many of them as it has
 // messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's.
 //
+// A newer writer that takes over in the middle of a life recovers the log: what it sends afterwards stands behind no damage
+// that was done before, whatever offsets it gets, and testifies for nothing that was lost by it.
+//
 // Damage whose offsets are not known makes a loss in its partition `unknown` instead of `violated`. A fault that
 // nobody can notice (a sync that lies) is recorded as not detectable: no report is owed.
 
@@ -90,11 +98,16 @@ public struct Contract: Hashable, Sendable {
   /// Requests that faults give reason to refuse. Of the others that are tried after a restart a partition must accept at
   /// least one.
   public var refusals: Refusals
+  /// Whom a newer writer has replaced in the first incarnation; nil where nobody was.
+  public var takeover: Takeover?
 
-  public init(sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusals: Refusals = Refusals()) {
+  public init(
+    sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusals: Refusals = Refusals(), takeover: Takeover? = nil
+  ) {
     self.sync = sync
     self.recovery = recovery
     self.refusals = refusals
+    self.takeover = takeover
   }
 }
 

@@ -109,6 +109,16 @@ extension CheckResult {
       refusal.map { "the engine must open \(moment), found: \($0)" } ?? "")
   }
 
+  /// Of an engine that refused to open while both copies of its metadata were damaged at one place, as it must where nobody
+  /// can know what stood there, and that opened once one of them had been put back.
+  /// - Parameter refusal: why it had not opened.
+  public static func recoveryCompletes(restart: Int, oncePutBack refusal: String) -> CheckResult {
+    CheckResult(
+      .recoveryCompletes, .held,
+      "with both copies of the metadata damaged at one record the engine refused to open after restart \(restart) (\(refusal)), "
+        + "and opened once one of them had been put back")
+  }
+
   /// - Parameter death: how the engine's process ended by itself (`signal 11`); nil where it lived.
   public static func engineSurvives(death: String?) -> CheckResult {
     CheckResult(

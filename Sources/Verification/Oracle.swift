@@ -34,7 +34,9 @@ public struct Oracle: Sendable {
         history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
       examination.run(&ledger)
       counts.add(examination.counts)
-      losses.append(examination.loss)
+      let account = examination.lossAccount
+      examination.judge(account, &ledger)
+      losses.append(account.loss)
       if let claims = examination.claims {
         states.append(
           PartitionState(

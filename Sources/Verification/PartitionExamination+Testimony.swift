@@ -42,7 +42,7 @@ extension PartitionExamination {
     var behind: [Int] = []
     for place in duties.indices
     where duties[place].kind == .required && duties[place].base > first.base
-      && history.damages[first.damage].concerns(operation(place)) && !isTestified(place, first.damage, byReceipt)
+      && reach.concerns(history.damages[first.damage], operation(place)) && !isTestified(place, first.damage, byReceipt)
     {
       behind.append(place)
     }
@@ -92,7 +92,7 @@ extension PartitionExamination {
 
   private mutating func lastWitness(of damage: Int, _ byReceipt: Bool) -> Int? {
     if let known = byReceipt ? lastWitnessesByReceipt[damage] : lastWitnesses[damage] { return known }
-    let last = duties.indices.last { history.damages[damage].concerns(operation($0)) && canTestify($0, byReceipt) }
+    let last = duties.indices.last { reach.concerns(history.damages[damage], operation($0)) && canTestify($0, byReceipt) }
     if byReceipt { lastWitnessesByReceipt[damage] = .some(last) } else { lastWitnesses[damage] = .some(last) }
     return last
   }

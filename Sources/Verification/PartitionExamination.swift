@@ -5,6 +5,7 @@ struct PartitionExamination {
   let history: History
   let mark: HistoryMark
   let contract: Contract
+  let reach: DamageReach
   let partition: PartitionHistory
   let look: PartitionLook
   let isFinished: Bool
@@ -58,6 +59,7 @@ struct PartitionExamination {
   ) {
     self.history = history
     self.contract = contract
+    reach = DamageReach(history, contract)
     self.partition = partition
     self.earlier = earlier
     mark = observation.mark

@@ -165,8 +165,9 @@ extension PartitionHistory {
     for place in operations.indices {
       duties.append(duty(place, mark, rules, earlier))
     }
+    let reach = DamageReach(history, contract)
     for (number, damage) in history.damages[..<mark.damages].enumerated() where damage.partition.index == slot {
-      excuse(damage, number, &duties, contract.recovery)
+      excuse(damage, number, &duties, contract.recovery, reach)
     }
     return duties
   }
@@ -206,20 +207,20 @@ extension PartitionHistory {
     return duty
   }
 
-  private func excuse(_ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy) {
+  private func excuse(_ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy, _ reach: DamageReach) {
     if !damage.unplaced.isEmpty {
       let unplaced = Set(damage.unplaced)
       for place in duties.indices where unplaced.contains(operations[place].number) { duties[place].isTouchedUnplaced = true }
     }
     guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
     var first = Int64.max
-    for place in duties.indices where damage.concerns(operations[place]) && duties[place].base >= 0 {
+    for place in duties.indices where reach.concerns(damage, operations[place]) && duties[place].base >= 0 {
       let base = duties[place].base
       guard ranges.overlaps(base, base &+ Int64(operations[place].count)) else { continue }
       first = min(first, base)
     }
     first = min(first, ranges[0].from.rawValue)
-    for place in duties.indices where damage.concerns(operations[place]) && duties[place].base >= 0 {
+    for place in duties.indices where reach.concerns(damage, operations[place]) && duties[place].base >= 0 {
       let base = duties[place].base
       let isTouched = ranges.overlaps(base, base &+ Int64(operations[place].count))
       guard isTouched || (recovery == .truncateAtCorruption && base >= first) else { continue }
@@ -230,10 +231,26 @@ extension PartitionHistory {
   }
 }
 
-extension Damage {
+/// Which operations a damage can have to do with.
+struct DamageReach {
+  private let replaced: Range<Int>
+  /// The first operation, as a number in the history, of a newer writer; nil where there is none.
+  private let newer: Int?
+
+  init(_ history: History, _ contract: Contract) {
+    let replaced = contract.takeover?.replaced ?? 0..<0
+    self.replaced = replaced
+    newer = contract.takeover.flatMap { _ in
+      history.operations.firstIndex { $0.incarnation == 0 && !replaced.contains($0.producer) }
+    }
+  }
+
   /// Whether the operation may have been where the damage was done, or behind it: what was sent before it, and what the
-  /// same life sent after it, where the engine was running.
-  func concerns(_ operation: PartitionOperation) -> Bool {
-    operation.number < operationsBefore || (isInLife && operation.incarnation == crashesBefore)
+  /// same life sent after it, where the engine was running, and no newer writer had recovered the log in between.
+  func concerns(_ damage: Damage, _ operation: PartitionOperation) -> Bool {
+    if operation.number < damage.operationsBefore { return true }
+    guard damage.isInLife, operation.incarnation == damage.crashesBefore else { return false }
+    guard let newer, operation.incarnation == 0, damage.operationsBefore <= newer else { return true }
+    return replaced.contains(operation.producer)
   }
 }

@@ -8,11 +8,12 @@ import LogModel
 /// | of a request whose own bytes a fault destroyed at rest or on their way, noticeably | yes | yes  |
 /// | `truncate-at-corruption`: behind the first such request                          | yes   | yes  |
 /// | of a request that a lying device destroyed (no report is owed)                   |       | yes  |
+/// | of a request of which a deletion has left a part, touched by a fault              |       | yes  |
 /// | that the sync policy lets the crash take                                         |       | yes  |
 /// | behind damage that nothing on the medium testifies for (Contract.swift)          |       | yes  |
 /// | any other                                                                        |       |      |
 ///
-/// A request is lost whole: its batch has one checksum.
+/// A request is lost whole, as far as nobody has deleted it: its batch has one checksum.
 public struct PartitionLoss: Hashable, Sendable, Codable {
   /// Which topic's partition, where a trial has several topics.
   public var topic: String?
@@ -60,29 +61,42 @@ public struct UnreportedLoss: Hashable, Sendable, Codable {
   public init() {}
 }
 
+/// A partition's line, and where it goes wrong.
+struct LossAccount {
+  var loss: PartitionLoss
+  /// The first offset that is gone and that neither a receipt nor the policy explains.
+  var firstUnexplained: Int64?
+}
+
 extension PartitionExamination {
   /// Least and most follow from the history and the receipts; what was served is in `lost` and `reported` only.
-  var loss: PartitionLoss {
+  var lossAccount: LossAccount {
     var copy = self
     copy.duties = dutiesByReceipt
     for place in copy.behindTheUntestified(byReceipt: true) { copy.duties[place].isDamaged = true }
     return copy.lossByDuties
   }
 
-  private var lossByDuties: PartitionLoss {
+  private var lossByDuties: LossAccount {
     var loss = PartitionLoss(
       topic: partition.name.topic, partition: partition.name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0,
       most: 0, isTouched: false)
+    var firstUnexplained: Int64?
     for place in partition.operations.indices {
       let operation = operation(place)
       let duty = duties[place]
-      guard operation.outcome == .acknowledged, operation.base >= partition.trimmedBefore.rawValue else { continue }
-      loss.acknowledged += operation.count
+      let deleted = Int(min(max(0, partition.trimmedBefore.rawValue &- operation.base), Int64(operation.count)))
+      let owed = operation.count - deleted
+      guard operation.outcome == .acknowledged, owed > 0 else { continue }
+      loss.acknowledged += owed
       if duty.isTouched { loss.isTouched = true }
-      if duty.isDamaged || duty.kind != .required { loss.most += operation.count }
-      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not.
-      if duty.kind == .required, duty.reportableDamage >= 0 { loss.least += operation.count }
+      let isExplained = duty.isDamaged || duty.kind != .required
+      if isExplained { loss.most += owed }
+      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not; and what a deletion has left
+      // of a request may be whole without the part that was touched.
+      if duty.kind == .required, duty.reportableDamage >= 0, deleted == 0 { loss.least += owed }
       guard let missing = firstMissing(place) else { continue }
+      if !isExplained { firstUnexplained = min(firstUnexplained ?? .max, operation.base &+ Int64(missing)) }
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {
         loss.lost += 1
         let at = operation.base &+ Int64(index)
@@ -95,6 +109,26 @@ extension PartitionExamination {
         }
       }
     }
-    return loss
+    return LossAccount(loss: loss, firstUnexplained: firstUnexplained)
+  }
+
+  /// Measured against expected. Before the first restart what a fault destroyed on its way may still be served from memory:
+  /// there only the most is judged.
+  func judge(_ account: LossAccount, _ ledger: inout Ledger) {
+    let loss = account.loss
+    ledger.apply(.lossWithinExpected, exercised: loss.acknowledged > 0)
+    if !isEnded { ledger.doubt(.lossWithinExpected, "\(partition.name): the look did not come to its end") }
+    guard isEnded, !loss.isAsExpected else { return }
+    if loss.lost > loss.most {
+      let at = account.firstUnexplained ?? 0
+      lose(&ledger, .lossWithinExpected, at: at) {
+        "receipts and policy explain a loss of \(loss.most) messages at the most, found \(loss.lost) lost, unexplained from "
+          + "offset \(at) on"
+      }
+    } else if restart > 0 {
+      ledger.doubt(
+        .lossWithinExpected,
+        "\(partition.name): by the receipts at least \(loss.least) messages are gone, found \(loss.lost): a receipt is wrong")
+    }
   }
 }

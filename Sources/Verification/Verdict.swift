@@ -68,6 +68,9 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case closesInOrder = "closes-in-order"
   /// The process of the engine ends only when the trial ends it.
   case engineSurvives = "engine-survives"
+  /// A partition has lost, in messages, no more than what receipts and policy explain; `unknown` where it has lost less
+  /// than what they say is certainly gone: then a receipt is wrong, and with it what the other checks excuse.
+  case lossWithinExpected = "loss-within-expected"
 }
 
 /// Where a check first saw that something was wrong.

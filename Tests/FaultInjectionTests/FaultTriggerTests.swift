@@ -73,7 +73,7 @@ import Testing
       let f = try await s.open("f", [.write, .create])
       var hits: [Int] = []
       for i in 1...10 {
-        if i == 4 { s.note(.phase("rotate")) }
+        if i == 4 { s.note(.phase("append")) }
         if i == 6 { s.note(.phase("close")) }
         s.progress = Double(i) * 10
         await s.loop.sleep(until: s.loop.now + pause)
@@ -105,8 +105,8 @@ import Testing
     #expect(try hits(on(.share(percent: 101))) == [])
     #expect(try hits(on(.elapsed(.milliseconds(7))), pause: .milliseconds(1)) == [7])
     #expect(try hits(on(.elapsed(.milliseconds(70))), pause: .milliseconds(1)) == [])
-    #expect(try hits(on(.occurrence(1), phase: "rotate"), .sticky) == [4, 5])
-    #expect(try hits(on(.occurrence(2), phase: "rotate")) == [5])
+    #expect(try hits(on(.occurrence(1), phase: "append"), .sticky) == [4, 5])
+    #expect(try hits(on(.occurrence(2), phase: "append")) == [5])
     #expect(try hits(on(.occurrence(1), phase: "look")) == [])
     #expect(try hits(on(.occurrence(2)), .duration(.milliseconds(3)), pause: .milliseconds(1)) == [2, 3, 4])
     #expect(try hits(on(.chance(perMillion: 0, seed: 1)), .sticky) == [])

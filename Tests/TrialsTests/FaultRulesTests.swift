@@ -1,3 +1,4 @@
+import FaultInjection
 import ScenarioFormat
 import Storage
 import Testing
@@ -38,7 +39,6 @@ import Testing
     ("torn-write: { unit: page, bytes: 5 }", 24, "torn-write: where it is torn has been said to the byte: remove unit"),
     ("torn-write: { kept: sectors, sectors: \"1,x\" }", 48, "sectors is '1,x'; expected numbers from 0"),
     ("stale-read: { phase: recover }", 24, "stale-read: it would never fire, for what stood below the writes of earlier lives is not known"),
-    ("bit-flip: { target: metadata, at: rest }", 22, "bit-flip: at rest only logs are hit"),
     ("bit-flip: { target: batch, phase: produce }", 37, "bit-flip: a flip at rest happens once, between crash and recovery: say at: flight"),
     ("bit-flip: { target: batch, at: flight, moment: completion }", 49, "bit-flip: it is an edit of the operation"),
     ("bit-flip: { target: rotation, at: flight }", 30, "unknown target 'rotation'"),
@@ -46,6 +46,42 @@ import Testing
   func whatCannotBeIsRefusedAtItsPlace(fault: String, column: Int, text: String) {
     let found = errors(fault)
     #expect(found.count == 1 && found.first?.hasPrefix("a.yaml:4:\(column): \(text)") == true, "\(found)")
+  }
+
+  @Test(arguments: [
+    ("io-error: { target: index }", 30, "target 'index' cannot be: the engine keeps its sparse index in memory only, and nothing of it is ever written"),
+    ("bit-flip: { target: index }", 30, "target 'index' cannot be: the engine keeps its sparse index in memory only"),
+    ("delete-file: { target: index }", 33, "target 'index' cannot be: the engine keeps its sparse index in memory only"),
+    ("io-error: { phase: rotate, target: metadata }", 22, "io-error: it would never fire, for what passes in phase rotate is of the log that makes a segment, and not target metadata: choose another phase"),
+    ("io-error: { phase: checkpoint, target: batch }", 22, "io-error: it would never fire, for what passes in phase checkpoint is of the metadata, and not target batch"),
+    ("io-error: { phase: checkpoint, partition: 1 }", 41, "io-error: it would never fire, for what it hits belongs to no partition"),
+    ("io-error: { phase: checkpoint, on: read }", 22, "io-error: it would never fire on read in phase checkpoint: choose another phase, or say on: one of"),
+    ("stale-read: { phase: checkpoint }", 24, "stale-read: it would never fire on read in phase checkpoint"),
+    ("io-error: { on: linkCount, phase: rotate }", 37, "io-error: it would never fire on linkCount in phase rotate"),
+    ("io-error: { phase: rotation }", 29, "unknown phase 'rotation'"),
+    ("delete-file: { target: metadata, partition: 1 }", 43, "delete-file: the metadata belongs to no partition: remove partition, or say copy"),
+    ("delete-file: { copy: metadata }", 25, "delete-file: only the metadata is kept twice: say target: metadata, or remove copy"),
+    ("truncate-file: { target: metadata, copy: both, cut: zero }", 45, "truncate-file: both copies that end at one place are a log that ended there, and nothing is left that says more: choose one copy"),
+    ("bit-flip: { target: metadata, at: flight, copy: both }", 52, "bit-flip: which copy a flip in flight hits, occurrence says"),
+    ("bit-flip: { target: batch, copy: both }", 37, "bit-flip: only the metadata is kept twice"),
+    ("garbage: { target: batch }", 29, "unknown target 'batch'"),
+  ])
+  func aPhaseACopyOrAPartitionThatCannotBeIsRefusedAtItsPlace(fault: String, column: Int, text: String) {
+    whatCannotBeIsRefusedAtItsPlace(fault: fault, column: column, text: text)
+  }
+
+  @Test(arguments: [
+    "io-error: { phase: rotate, on: syncDirectory, partition: 2 }", "no-space: { phase: checkpoint, target: metadata }",
+    "bit-flip: { target: segment-head, at: flight, phase: rotate }", "bit-flip: { target: metadata, at: rest, copy: both }",
+    "io-error: { on: unlink, phase: checkpoint }", "bit-flip: { target: batch-length, partition: 1 }",
+    "delete-file: { partition: 1, files: all }", "garbage: { target: metadata, copy: metadata-mirror }", "zero-sectors",
+  ])
+  func phasesCopiesAndPartitionsAreTaken(fault: String) { #expect(errors(fault) == []) }
+
+  /// What is derived from the words that a life announces must be among them.
+  @Test func aLifeAnnouncesWhatCheckpointsDependOn() {
+    #expect(Set(["commit", "close", "recover"]).isSubset(of: Life.phases))
+    #expect(Set(Life.phases).isDisjoint(with: FaultTrigger.derivedPhases))
   }
 
   @Test(arguments: [

@@ -110,6 +110,8 @@ import Verification
 
     func files(of partition: PartitionID) throws(TrialError) -> [String] { contents.keys.sorted() }
 
+    func files(ofMetadata copy: String) throws(TrialError) -> [String] { contents.keys.filter { $0.hasPrefix(copy + "/") }.sorted() }
+
     func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value {
       contents[path]!.withUnsafeBytes(body)
     }

@@ -34,4 +34,10 @@ import Testing
     }
     #expect(used == Set(Planning.vocabulary.faults.map(\.kind)))
   }
+
+  /// The phases of issue 3: each has faults that name it.
+  @Test func everyPhaseIsUsed() {
+    let used = Set(Self.scenarios.flatMap { $0.cells().flatMap(\.faults) }.compactMap { $0["phase"] })
+    #expect(used.isSuperset(of: ["produce", "rotate", "checkpoint", "recover"]), "\(used)")
+  }
 }

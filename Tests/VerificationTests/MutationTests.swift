@@ -10,7 +10,7 @@ enum Mutation: String, CaseIterable, Sendable {
   case watermarkTooLow, watermarkZero, watermarkGuessedFromBytes, watermarkWentBack, endCountsTornRecord
   case startOffOnAnother, startAnswersEmpty, startServesBehind, stuckAtOffset, stuckAtClaim, fetchFails
   case partitionForgotten, partitionInvented, commitForgotten, commitBehind, commitInvented
-  case reportedUndamaged, reportedBeyondEnd, lostAfterRestart, foreignMessages
+  case reportedUndamaged, reportedBeyondEnd, lostAfterRestart, foreignMessages, lostBeyondReceipts
 
   var check: CheckName {
     switch self {
@@ -31,11 +31,19 @@ enum Mutation: String, CaseIterable, Sendable {
     case .commitForgotten, .commitBehind, .commitInvented: .consumerOffsets
     case .reportedUndamaged, .reportedBeyondEnd: .damageReported
     case .lostAfterRestart: .appendAfterRecovery
+    case .lostBeyondReceipts: .lossWithinExpected
     }
   }
 
+  /// What is protected and lost is lost beyond what is expected, too.
   var companions: Set<CheckName> {
+    let losing = check == .noAcknowledgedLoss || others.contains(.noAcknowledgedLoss)
+    return others.union(losing && self != .splitUnanswered ? [.lossWithinExpected] : [])
+  }
+
+  private var others: Set<CheckName> {
     switch self {
+    case .lostBeyondReceipts: [.noAcknowledgedLoss, .noGaps, .appendAfterRecovery, .everyStartOffset]
     case .lostRequest: [.noGaps, .appendAfterRecovery, .everyStartOffset]
     case .lostMessageInRequest: [.noGaps, .contentIntact, .appendAfterRecovery, .everyStartOffset]
     case .lostTail, .lostEverything: [.highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery]
@@ -90,7 +98,7 @@ enum Mutation: String, CaseIterable, Sendable {
       a.partitions[p].probes.removeAll()
     }
     switch self {
-    case .lostRequest: remove(op.offsets)
+    case .lostRequest, .lostBeyondReceipts: remove(op.offsets)
     case .lostMessageInRequest:
       let wide = ops.dropLast().first { $0.count > 1 }!
       remove(wide.offsets.lowerBound..<wide.offsets.lowerBound + 1)

@@ -67,4 +67,46 @@ import Testing
     #expect(judge(operationsBefore: nil)[.damageReported]?.verdict == .violated)
     #expect(judge(.skipCorrupted)[.damageReported]?.verdict == .violated, "offsets that are skipped stay reserved")
   }
+
+  /// Six messages of the first writer, of which a fault destroys the second three; the second writer's recovery cuts them off,
+  /// and it sends three more at their offsets, and three behind them.
+  private func secondLook(serving served: [Int], _ takeover: Takeover?) -> Judgement {
+    var history = History(seed: 1)
+    let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
+    func send(_ first: Int, at offset: Offset, producer: Int) {
+      let number = history.submit(slot, producer: producer, firstSequence: first, count: 3, at: Instant(nanoseconds: 1))
+      history.acknowledge(number, baseOffset: offset, at: Instant(nanoseconds: 2))
+    }
+    send(0, at: 0, producer: 0)
+    send(3, at: 3, producer: 1)
+    history.damage(
+      Damage(
+        partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true))
+    send(6, at: 3, producer: 2)
+    send(9, at: 6, producer: 3)
+    history.crash(.processKill, at: Instant(nanoseconds: 3))
+    var observer = Observer(history)
+    let marks = Watermarks(logStartOffset: 0, highWatermark: Offset(served.count), logEndOffset: Offset(served.count))
+    observer.registered([TopicPartition("orders", 0)])
+    observer.claimedBefore(slot, marks)
+    for (offset, sequence) in served.enumerated() {
+      observer.observe(slot, Offset(offset), .intact(sequence: UInt64(sequence)))
+    }
+    observer.claimedAfter(slot, marks)
+    observer.ended(slot, .reached)
+    observer.reported(
+      ReportedDamage(
+        partition: slot, offsets: OffsetRange(from: 3, to: 6), reason: "checksum", operationsBefore: 2))
+    return Oracle(Contract(sync: .always, recovery: .truncateAtCorruption, takeover: takeover)).judge(history, [observer.finish()])
+  }
+
+  /// It counted as cut off what was sent after the cut: expected to be lost, and excused where it really was.
+  @Test func whatANewerWriterSendsStandsBehindNoOlderDamage() {
+    let (whole, short) = ([0, 1, 2, 6, 7, 8, 9, 10, 11], [0, 1, 2, 6, 7, 8])
+    let held = secondLook(serving: whole, takeover)
+    #expect(held.verdict == .held, "\(held.checks.filter { $0.verdict != .held })")
+    #expect(held.losses[0].least == 3 && held.losses[0].most == 3 && held.losses[0].lost == 3)
+    #expect(secondLook(serving: short, takeover).violated.isSuperset(of: [.noAcknowledgedLoss, .lossWithinExpected]))
+    #expect(secondLook(serving: whole, nil)[.lossWithinExpected]?.verdict == .unknown)
+  }
 }

@@ -1,0 +1,126 @@
+import FaultInjection
+import LogModel
+import Storage
+import WriteAheadLog
+
+/// Damage at rest of the metadata, which the engine keeps twice (`MetadataPlaces`). No message stands there, so nothing is
+/// excused by it: with one copy damaged everything must be back.
+///
+/// Where both are damaged at one record nobody can know what it was, and the engine has to say so: it may refuse to open.
+/// Then one copy is put back as it was, as by an operator who has a backup, and everything must be back. An engine that
+/// opens all the same is judged by what it serves.
+struct MetadataDamage {
+  /// A batch in a copy, by the codec's rules.
+  private struct Batch {
+    var path: String
+    var bytes: Range<Int>
+    var first: Offset
+  }
+
+  /// What the copy that was damaged first held before.
+  private var backup: MetadataBackup?
+  private(set) var damaged: Set<String> = []
+
+  /// Nil as long as one copy is whole.
+  var backupOfBoth: MetadataBackup? { damaged.count == MetadataPlaces.directories.count ? backup : nil }
+
+  static func isAimedAt(_ fault: FaultSpec) -> Bool {
+    fault.parameters["target"] == FaultTarget.metadata.rawValue && FaultWords.isResting(fault)
+  }
+
+  /// The edits that the fault comes to, in all the copies that it hits.
+  /// - Throws: `TrialError.faultMissed` where nothing stands there that it could hit.
+  mutating func edits(
+    _ fault: FaultSpec, on medium: some RestingDamage.Medium, _ random: inout SeededGenerator
+  ) throws(TrialError) -> (edits: [RestingFault], copies: [String]) {
+    let all = MetadataPlaces.directories
+    let word = fault.parameters["copy"]
+    if word == "both" {
+      let (first, second) = (try batches(of: all[0], on: medium), try batches(of: all[1], on: medium))
+      // What ends a copy may have been torn by the crash, for all that the engine can see.
+      let places = first.dropLast().compactMap { one in second.dropLast().first { $0.first == one.first }.map { (one, $0) } }
+      guard let place = places.randomElement(using: &random) else {
+        throw .faultMissed("no record of the metadata stands in both copies with another one behind it")
+      }
+      try note(all[0], on: medium)
+      try note(all[1], on: medium)
+      var edits: [RestingFault] = []
+      for batch in [place.0, place.1] { edits += try RestingWords.edits(fault, victim(batch, [], on: medium), &random) }
+      return (edits, all)
+    }
+    let copy = word ?? all[Int.random(in: 0..<all.count, using: &random)]
+    let found = try batches(of: copy, on: medium)
+    guard let batch = found.randomElement(using: &random) else { throw .faultMissed("\(copy) holds no record") }
+    try note(copy, on: medium)
+    return (try RestingWords.edits(fault, victim(batch, found, on: medium), &random), [copy])
+  }
+
+  /// In the order of their offsets.
+  private func batches(of copy: String, on medium: some RestingDamage.Medium) throws(TrialError) -> [Batch] {
+    var found: [Batch] = []
+    for path in try medium.files(ofMetadata: copy) {
+      found += try medium.read(path) { bytes in
+        BatchAnatomy.batches(in: bytes, at: 0).compactMap { place in
+          guard let base = bytes.baseAddress else { return nil }
+          let header = BatchHeader(at: base + place.lowerBound, position: Int64(place.lowerBound), available: place.count)
+          return header.map { Batch(path: path, bytes: place, first: $0.baseOffset) }
+        }
+      }
+    }
+    return found.sorted { $0.first < $1.first }
+  }
+
+  private func victim(
+    _ batch: Batch, _ all: [Batch], on medium: some RestingDamage.Medium
+  ) throws(TrialError) -> RestingWords.Victim {
+    let start = min(batch.bytes.lowerBound + Int(MessagePlaces.headerBytes), batch.bytes.upperBound)
+    let records = start..<batch.bytes.upperBound
+    let end = all.lazy.filter { $0.path == batch.path }.map(\.bytes.upperBound).max() ?? batch.bytes.upperBound
+    return RestingWords.Victim(
+      path: batch.path, first: records, any: records, last: records, end: end, size: try medium.read(batch.path) { $0.count },
+      files: Array(Set(all.map(\.path))).sorted())
+  }
+
+  private mutating func note(_ copy: String, on medium: some RestingDamage.Medium) throws(TrialError) {
+    if backup == nil {
+      var files: [MetadataBackup.File] = []
+      for path in try medium.files(ofMetadata: copy) {
+        files.append(MetadataBackup.File(path: path, bytes: try medium.read(path) { Array($0) }))
+      }
+      backup = MetadataBackup(copy: copy, files: files)
+    }
+    damaged.insert(copy)
+  }
+}
+
+/// A copy of the metadata as it was.
+struct MetadataBackup: Sendable {
+  struct File: Sendable {
+    var path: String
+    var bytes: [UInt8]
+  }
+
+  /// Its folder.
+  var copy: String
+  var files: [File]
+
+  /// Puts it back in the place of what is there; no engine may be open. Passes the seam, as what an operator copies passes
+  /// the file system, and is durable when it returns.
+  func putBack(on storage: any Storage) async throws(StorageError) {
+    for entry in try await storage.list(copy) { try await storage.unlink("\(copy)/\(entry.name)") }
+    for file in files {
+      let handle = try await storage.open(file.path, [.write, .create, .exclusive])
+      do throws(StorageError) {
+        let buffer = storage.makeBuffer(capacity: max(1, file.bytes.count))
+        buffer.mutableBytes(0..<file.bytes.count).copyBytes(from: file.bytes)
+        try await storage.writeWhole(handle, file.path, at: 0, from: buffer, 0..<file.bytes.count)
+        try await storage.sync(handle, .all)
+      } catch {
+        await storage.close(handle)
+        throw error
+      }
+      await storage.close(handle)
+    }
+    try await storage.syncDirectory(copy)
+  }
+}

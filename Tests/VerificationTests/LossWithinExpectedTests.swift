@@ -1,0 +1,100 @@
+import LogModel
+import Testing
+import Verification
+
+/// Measured loss against what receipts and policy explain: more is a violation, less a receipt that is wrong.
+struct LossWithinExpectedTests {
+  /// Twelve messages in four requests; a fault has touched offset 4.
+  private static func judge(
+    removing: Range<Int>, damaged: [Int] = [4], _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted,
+    _ crash: CrashKind = .processKill, reported: Range<Int>? = nil
+  ) -> Judgement {
+    var story = TestimonyTests.story()
+    story.crash(crash)
+    for offset in damaged { TestimonyTests.damage(&story, offset) }
+    for offset in removing { story.logs[0][offset] = nil }
+    var answers = story.answers()
+    if let reported {
+      let range = OffsetRange(from: Offset(reported.lowerBound), to: Offset(reported.upperBound))
+      answers.reported = [ReportedDamage(partition: PartitionSlot(0), offsets: range, reason: "checksum")]
+    }
+    return Oracle(Contract(sync: sync, recovery: recovery)).judge(story.history, [answers.observed(by: story.history)])
+  }
+
+  @Test func whatTheReceiptExplainsIsHeld() {
+    let judgement = Self.judge(removing: 3..<6, reported: 3..<6)
+    #expect(judgement.verdict == .held && judgement[.lossWithinExpected]?.verdict == .held, "\(judgement.text)")
+    #expect(judgement[.lossWithinExpected]?.detail == "", "it had something to find")
+  }
+
+  @Test func moreThanThatIsViolatedWhereItBegins() throws {
+    let check = try #require(Self.judge(removing: 3..<9, reported: 3..<9)[.lossWithinExpected])
+    #expect(check.verdict == .violated && check.divergence?.offset == 6 && check.divergence?.restart == 1, "\(check)")
+    #expect(check.detail.contains("explain a loss of 3 messages at the most, found 6 lost"))
+  }
+
+  @Test func withoutAReceiptNothingMayGo() {
+    #expect(Self.judge(removing: 0..<3, damaged: [])[.lossWithinExpected]?.verdict == .violated)
+  }
+
+  /// What was destroyed cannot be served. An excuse that nobody needed hides the next loss: no verdict.
+  @Test func lessThanThatSaysThatAReceiptIsWrong() throws {
+    let judgement = Self.judge(removing: 0..<0)
+    let check = try #require(judgement[.lossWithinExpected])
+    #expect(judgement.verdict == .unknown && judgement.violated.isEmpty, "\(judgement.text)")
+    #expect(check.detail.contains("at least 3 messages are gone, found 0: a receipt is wrong"), "\(check)")
+  }
+
+  @Test func aTruncationTakesExactlyWhatStandsBehind() {
+    for (removing, expected) in [(3..<12, Verdict.held), (0..<12, .violated), (3..<9, .unknown)] {
+      let judgement = Self.judge(removing: removing, .always, .truncateAtCorruption, reported: 3..<12)
+      #expect(judgement[.lossWithinExpected]?.verdict == expected, "\(judgement.text)")
+    }
+  }
+
+  @Test func whatThePolicyLetsGoIsExplained() {
+    for removing in [0..<0, 0..<12, 6..<12] {
+      let judgement = Self.judge(removing: removing, damaged: [], .never, .skipCorrupted, .powerLoss)
+      #expect(judgement[.lossWithinExpected]?.verdict == .held, "\(judgement.text)")
+    }
+    #expect(Self.judge(removing: 6..<12, damaged: [], .never)[.lossWithinExpected]?.verdict == .violated, "a kill takes nothing")
+  }
+
+  /// It counts; which message it is, another check knows.
+  @Test func oneLostForAnotherIsAnotherChecksBusiness() {
+    let judgement = Self.judge(removing: 6..<9, reported: 6..<9)
+    #expect(judgement[.lossWithinExpected]?.verdict == .held)
+    #expect(judgement.violated.contains(.noAcknowledgedLoss))
+  }
+
+  /// On its way to the medium it was destroyed; the engine that sent it has it in memory still.
+  @Test func aRunningEngineMayServeWhatWasDestroyedOnItsWay() {
+    var story = TestimonyTests.story()
+    story.history.damage(
+      Damage(
+        partition: PartitionSlot(0), kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "in flight",
+        isInLife: true))
+    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.look()]).verdict == .held)
+    story.crash(.processKill)
+    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.look()]).verdict == .unknown)
+  }
+
+  @Test func damageAtUnknownOffsetsMakesItUnknown() {
+    var story = TestimonyTests.story()
+    story.crash(.processKill)
+    story.history.damage(Damage(partition: PartitionSlot(0), kind: "garbage", touched: nil, description: "somewhere"))
+    for offset in 3..<6 { story.logs[0][offset] = nil }
+    let check = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])[.lossWithinExpected]
+    #expect(check?.verdict == .unknown)
+  }
+
+  @Test func anUnfinishedLookSaysNothing() {
+    var story = TestimonyTests.story()
+    story.crash(.processKill)
+    var answers = story.answers()
+    answers.partitions[0].end = nil
+    answers.isFinished = false
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [answers.observed(by: story.history)])
+    #expect(judgement[.lossWithinExpected]?.verdict == .unknown)
+  }
+}
