@@ -13,6 +13,6 @@ echo "tests: $skipped skipped"
 grep -E '➜ .* skipped' "$log" | head -n 40
 if [ "$code" -ne 0 ]; then
   echo "tests: FAILED with exit code $code; what failed, once more:"
-  grep -A 3 -E '✘ .* recorded an issue|error:|Fatal error|Exited with|crashed' "$log" | grep -vE '◇|✔' | head -n 80
+  grep -aE -A 2 '^✘ .* recorded an issue|^error: |Fatal error|unexpected signal' "$log" | grep -avE '^(◇|✔|--)' | head -n 80
 fi
 exit "$code"

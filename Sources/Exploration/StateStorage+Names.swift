@@ -47,16 +47,25 @@ extension StateStorage {
     visible[from] = Self.absent
   }
 
-  /// The engine renames no directory that holds something, but for one that the device cannot read; here it reads all.
+  /// The engine renames no directory that holds something, but for one of which the device cannot read a part: it is set
+  /// aside with everything in it, durably and at once, and nobody looks into it again.
   private func renameDirectory(_ from: Int, _ to: Int, _ newPath: String) throws(StorageError) {
-    guard isEmpty(from) else { throw StorageError(errno: ENOTEMPTY, .rename, newPath) }
     switch visible[to] {
     case Self.absent: break
     case Self.isDirectory: if !isEmpty(to) { throw StorageError(errno: ENOTEMPTY, .rename, newPath) }
     default: throw StorageError(errno: ENOTDIR, .rename, newPath)
     }
-    visible[to] = Self.isDirectory
-    visible[from] = Self.absent
+    _ = isEmpty(from)
+    for child in table.children[from] where visible[Int(child)] != Self.absent || durable[Int(child)] != Self.absent {
+      let name = table.paths[Int(child)].split(separator: "/").last ?? ""
+      move(Int(child), to: number("\(newPath)/\(name)"))
+    }
+    move(from, to: to)
+  }
+
+  private func move(_ from: Int, to: Int) {
+    (visible[to], durable[to]) = (visible[from], durable[from])
+    (visible[from], durable[from]) = (Self.absent, Self.absent)
   }
 
   private func isEmpty(_ directory: Int) -> Bool {

@@ -116,7 +116,7 @@ extension CommandLineTests {
           ("H11", "two-writers and writers=lease-expired", "no-acknowledged-loss"),
         ]
       // Crash states, errors at single operations, or the order of tasks show these: ExplorationTests finds each.
-      let explored: Set = ["A3", "A4", "C7", "C16", "H2", "H3", "R1", "P1", "P2", "P3", "P5", "P6", "P7", "P8"]
+      let explored: Set = ["A3", "A4", "C7", "C16", "H2", "H3", "R1", "P1", "P2", "P3", "P5", "P6", "P7", "P8", "P11", "P12"]
       #expect(Set(defects.map(String.init)) == Set(smallest.map(\.defect)).union(explored))
       let cells = smallest.map { "(defect=\($0.defect) and \($0.cell))" }.joined(separator: " or ")
       let ended = try await tornlog(
