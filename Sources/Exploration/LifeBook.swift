@@ -335,8 +335,11 @@ extension LifeBook {
   /// What a fault at the seam has destroyed, in messages.
   func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk) -> [Damage] {
     var places = receipt.destroyed
+    var isCertain = true
     // A sync that fails, for whatever reason, has covered nothing, and no engine may believe a second one.
-    if receipt.operation == .sync, case .error = receipt.answer { places = Self.volatile(receipt.path, on: disk) }
+    if receipt.operation == .sync, case .error = receipt.answer {
+      (places, isCertain) = (Self.volatile(receipt.path, on: disk), false)
+    }
     return places.compactMap { place in
       guard let partition = Self.partition(of: place.path), let bytes: [UInt8] = disk.read(place.path) else { return nil }
       let range = place.range.clamped(to: 0..<Int64(bytes.count))
@@ -344,7 +347,7 @@ extension LifeBook {
       if touched.isEmpty { return nil }
       return Damage(
         partition: PartitionSlot(partition), kind: receipt.kind.rawValue, touched: touched,
-        description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true)
+        description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true, isCertain: isCertain)
     }
   }
 

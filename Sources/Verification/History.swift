@@ -64,6 +64,8 @@ public struct Damage: Hashable, Sendable, Codable {
   /// It happened to a running engine, at the seam, and not to files at rest: what the engine appends afterwards in that
   /// life stands behind it.
   public var isInLife: Bool
+  /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it again.
+  public var isCertain: Bool
   /// Operations that had been submitted when it happened: later ones are not excused.
   public internal(set) var operationsBefore = 0
   /// Crashes, orderly closes among them, that had happened by then.
@@ -71,7 +73,7 @@ public struct Damage: Hashable, Sendable, Codable {
 
   public init(
     partition: PartitionSlot, kind: String, touched: [OffsetRange]?, unplaced: [Int] = [], description: String,
-    isDetectable: Bool = true, isInLife: Bool = false
+    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true
   ) {
     self.partition = partition
     self.kind = kind
@@ -80,6 +82,7 @@ public struct Damage: Hashable, Sendable, Codable {
     self.description = description
     self.isDetectable = isDetectable
     self.isInLife = isInLife
+    self.isCertain = isCertain
   }
 }
 

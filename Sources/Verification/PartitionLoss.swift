@@ -94,7 +94,9 @@ extension PartitionExamination {
       if isExplained { loss.most += owed }
       // What the crash was allowed to take before the fault came is perhaps gone, damaged or not; and what a deletion has left
       // of a request may be whole without the part that was touched.
-      if duty.kind == .required, duty.reportableDamage >= 0, deleted == 0 { loss.least += owed }
+      if duty.kind == .required, duty.reportableDamage >= 0, history.damages[Int(duty.reportableDamage)].isCertain, deleted == 0 {
+        loss.least += owed
+      }
       guard let missing = firstMissing(place) else { continue }
       if !isExplained { firstUnexplained = min(firstUnexplained ?? .max, operation.base &+ Int64(missing)) }
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {

@@ -45,6 +45,22 @@ struct LossWithinExpectedTests {
     #expect(check.detail.contains("at least 3 messages are gone, found 0: a receipt is wrong"), "\(check)")
   }
 
+  /// What a failed sync has left to the next power loss may have been written again: the error matrix had 94 trials without
+  /// a verdict for it.
+  @Test func whatIsPerhapsGoneMayBeThere() {
+    for (removing, verdict) in [(0..<0, Verdict.held), (3..<6, .held), (0..<6, .violated)] {
+      var story = TestimonyTests.story()
+      story.crash(.processKill)
+      story.history.damage(
+        Damage(
+          partition: PartitionSlot(0), kind: "sync-failure", touched: [OffsetRange(from: 4, to: 5)], description: "a sync",
+          isCertain: false))
+      for offset in removing { story.logs[0][offset] = nil }
+      let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])
+      #expect(judgement[.lossWithinExpected]?.verdict == verdict, "\(judgement.text)")
+    }
+  }
+
   @Test func aTruncationTakesExactlyWhatStandsBehind() {
     for (removing, expected) in [(3..<12, Verdict.held), (0..<12, .violated), (3..<9, .unknown)] {
       let judgement = Self.judge(removing: removing, .always, .truncateAtCorruption, reported: 3..<12)
