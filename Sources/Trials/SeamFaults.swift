@@ -163,8 +163,10 @@ struct SeamReceipt: Codable, Hashable {
   var metadata: [String] = []
   /// All sectors of 512 bytes that cannot be read from here on, by path; nil where that has not changed.
   var unreadable: [String: [Int64]]?
-  /// It destroyed, or showed wrong, what was being looked at: what the look should have found is not known.
+  /// It destroyed what was being looked at: what the look should have found is not known.
   var isDuringLook = false
+  /// It showed wrong what was being looked at, and destroyed nothing: whoever reads once more finds it.
+  var isMisreadDuringLook = false
   /// It was aimed at batches and destroyed what belongs to none: nothing has been put to the test by that.
   var missed = false
   /// Of the first firing of the fault in a life.
@@ -176,7 +178,7 @@ struct SeamReceipt: Codable, Hashable {
   func echo(row: Int, touched: [TouchedMessage]) -> SeamReceipt {
     var echo = self
     (echo.row, echo.touched, echo.lost, echo.metadata, echo.unreadable) = (row, touched, [], [], nil)
-    (echo.description, echo.isFiring, echo.isDuringLook) = (nil, false, false)
+    (echo.description, echo.isFiring, echo.isDuringLook, echo.isMisreadDuringLook) = (nil, false, false, false)
     return echo
   }
 }
@@ -194,7 +196,8 @@ extension SeamReceipt {
     first.description = receipt.description
     first.touched = map.destroy(receipt.destroyed)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
-    first.isDuringLook = duringLook && !(isSync || receipt.destroyed.isEmpty) || duringLook && !receipt.misread.isEmpty
+    first.isDuringLook = duringLook && !isSync && !receipt.destroyed.isEmpty
+    first.isMisreadDuringLook = duringLook && !receipt.misread.isEmpty
     // A failed sync leaves the pages as they are, for as long as the machine runs.
     if isSync { first.strike = .nextPowerLoss }
     first.lost = receipt.destroyed.filter {
@@ -203,7 +206,7 @@ extension SeamReceipt {
     var all = [first]
     if !receipt.entries.isEmpty {
       var names = first
-      (names.strike, names.description, names.isFiring) = (.nextPowerLoss, nil, false)
+      (names.strike, names.description, names.isFiring, names.isMisreadDuringLook) = (.nextPowerLoss, nil, false, false)
       names.touched = receipt.entries.flatMap { map.places.messages(at: $0) }
       names.lost = receipt.entries
       all.append(names)
@@ -212,7 +215,7 @@ extension SeamReceipt {
     if !atRisk.isEmpty {
       var risk = first
       (risk.strike, risk.lost, risk.metadata, risk.description) = (.ownPowerLoss, [], [], nil)
-      (risk.touched, risk.isDetectable, risk.isFiring) = (atRisk, true, false)
+      (risk.touched, risk.isDetectable, risk.isFiring, risk.isMisreadDuringLook) = (atRisk, true, false, false)
       all.append(risk)
     }
     return all
@@ -241,6 +244,15 @@ extension StorageFaultReceipt {
 }
 
 extension [SeamReceipt] {
+  /// A fault that makes a look unfair: what that should have found is not known. An engine is expected to read once more
+  /// what it has read wrong, and no more often.
+  var unfairToALook: SeamReceipt? {
+    first { receipt in
+      receipt.isDuringLook
+        || receipt.isMisreadDuringLook && count { $0.isMisreadDuringLook && $0.life == receipt.life } > 1
+    }
+  }
+
   /// - Parameter crashRows: of the journal, by life.
   func damages(in history: History, crashRows: [Int]) -> [(row: Int, damage: Damage)] {
     flatMap { receipt -> [(row: Int, damage: Damage)] in

@@ -66,8 +66,10 @@ final class TrialRunner: @unchecked Sendable {
       findings.receipts += seam.summaries
       findings.doubts += spec.unfired(seam)
       findings.lostMetadata.formUnion(seam.flatMap(\.metadata))
-      if let unfair = seam.first(where: \.isDuringLook) {
-        findings.voids.append("\(unfair.kind) destroyed messages while they were being looked at; give the fault another phase")
+      if let unfair = seam.unfairToALook {
+        findings.voids.append(
+          "\(unfair.kind) destroyed messages, or hid them more than once, while they were being looked at; give the fault "
+            + "another phase")
       }
     }
     findings.forgiveForgetting()
