@@ -3,13 +3,14 @@ import WriteAheadLog
 
 /// What the metadata knows of where the logs end.
 extension PartitionEngine {
-  /// Takes back what an earlier shutdown said of the end of a log that recovery has cut since: what is appended now must
+  /// Takes back what an earlier shutdown, or the record of a segment, said of the end of a log that recovery has cut since: what is appended now must
   /// not be taken for the end of that. How far it went before is kept, for whoever opens it next, should this opening fail.
   func lowerEnds() async throws(EngineError) {
     try await recordEnds { log, recorded in
-      guard log.logEndOffset < recorded else { return nil }
+      let proven = max(recorded, metadata.state.newestSegments[log.source]?.end ?? 0)
+      guard log.logEndOffset < proven else { return nil }
       let before = metadata.state.cut(of: log.source)?.upperBound ?? 0
-      return .cutEnd(log.source, log.logEndOffset, was: max(recorded, before))
+      return .cutEnd(log.source, log.logEndOffset, was: max(proven, before))
     }
   }
 

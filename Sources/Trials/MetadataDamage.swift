@@ -21,8 +21,11 @@ struct MetadataDamage {
   private var backup: MetadataBackup?
   private(set) var damaged: Set<String> = []
 
-  /// Nil as long as one copy is whole.
-  var backupOfBoth: MetadataBackup? { damaged.count == MetadataPlaces.directories.count ? backup : nil }
+  /// Both are damaged at one record, by one fault.
+  private var isAtOneRecord = false
+
+  /// Nil as long as each record is whole in one copy, for all that the faults know.
+  var backupOfBoth: MetadataBackup? { isAtOneRecord ? backup : nil }
 
   static func isAimedAt(_ fault: FaultSpec) -> Bool {
     fault.parameters["target"] == FaultTarget.metadata.rawValue && FaultWords.isResting(fault)
@@ -44,6 +47,7 @@ struct MetadataDamage {
       }
       try note(all[0], on: medium)
       try note(all[1], on: medium)
+      isAtOneRecord = true
       var edits: [RestingFault] = []
       for batch in [place.0, place.1] { edits += try RestingWords.edits(fault, victim(batch, [], on: medium), &random) }
       return (edits, all)

@@ -46,7 +46,8 @@ extension LogRecovery {
       if !isSuspect { await markSuspect(segment) }
       throw error
     }
-    if isSuspect {
+    // What could not be copied stays marked: whoever can read it copies it.
+    if isSuspect, canBeCopied {
       // One that stays costs the next recovery a copy.
       do throws(StorageError) { try await storage.unlink(mark(of: segment)) } catch {}
     }
@@ -73,6 +74,7 @@ extension LogRecovery {
   /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
   /// page cache, and is served from now on.
   private func mayBeUnsynced(_ segment: Segment) -> Bool {
+    if suspects.contains(segment.path) { return true }
     if case .interval = configuration.syncPolicy { return segment.nextOffset > hints.cleanEnd ?? 0 }
     return false
   }

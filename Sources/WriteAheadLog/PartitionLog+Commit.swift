@@ -88,16 +88,23 @@ extension PartitionLog {
   }
 
   /// Has it recorded, away from the log, that a segment holds something durable: otherwise nothing would testify to the
-  /// newest file of a log, if somebody removed it. Where that fails nobody is refused for it; the next commit tries again.
+  /// newest file of a log, if somebody removed it. Where that fails nobody is refused for it; a commit tries again, later.
   func bearWitness(of segment: Segment, end: Offset) async {
-    guard let witness, !segment.isWitnessed else { return }
+    guard let witness, !segment.isWitnessed, loop.now >= segment.nextWitness, witnessIdle.isOpen else { return }
+    witnessIdle.shut()
     let record = SegmentRecord(
       baseOffset: segment.baseOffset, epoch: segment.header.epoch, previousBase: segment.header.previousBase, end: end)
     do throws(StorageError) {
       try await witness(record)
       segment.isWitnessed = true
-    } catch {}
+    } catch {
+      segment.nextWitness = loop.now + Self.witnessPause
+    }
+    witnessIdle.open()
   }
+
+  /// Between attempts: the failing device is another's, and has work enough.
+  static var witnessPause: Duration { .seconds(1) }
 
   /// Nothing is acknowledged once a newer writer may have read the log without it.
   private func assertCurrent(_ fence: any WriterFence, _ segment: Segment) async throws(LogError) {

@@ -54,7 +54,9 @@ extension PartitionLog {
     }
     if segment.isPoisoned { noteRisk(segment, upTo: covered) }
     durableOffset = max(durableOffset, covered)
-    if !segment.isPoisoned { await bearWitness(of: segment, end: covered) }
+    // Beside the syncs: what is promised for them leaves no time for another device.
+    let end = covered
+    if !segment.isPoisoned, !segment.isWitnessed { loop.spawn { await self.bearWitness(of: segment, end: end) } }
   }
 
   /// Syncs what has been acknowledged so far, before the policy would. A failure stands in `atRisk`.

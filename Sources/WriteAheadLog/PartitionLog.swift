@@ -65,6 +65,8 @@ public final class PartitionLog: @unchecked Sendable {
   let syncerEnded = Gate(isOpen: true)
   /// Shut while a sync is in flight.
   let syncIdle = Gate(isOpen: true)
+  /// Shut while the witness is told of a segment.
+  let witnessIdle = Gate(isOpen: true)
   // Zero-filling ahead of the commits.
   var preallocation: Int64
   /// Shut while a zero-fill is in flight.
@@ -134,6 +136,7 @@ public final class PartitionLog: @unchecked Sendable {
       wakeSyncer()
       await syncerEnded.wait()
       await preallocationIdle.wait()
+      await witnessIdle.wait()
       for segment in segments {
         await retire(segment)
         if let writer = segment.writer { await storage.close(writer) }

@@ -24,7 +24,8 @@ public enum Finding: String, Hashable, Sendable, CaseIterable {
 /// - A later valid batch of the same boot whose commit began past the place: everything before it had been written, and
 ///   no power was lost since.
 /// - A clean shutdown that recorded a log end offset past the place.
-/// - The record that was made of the newest segment's first commit (`SegmentWitness`), if that ended past the place.
+/// - The record that was made of the newest segment's first commit, under `interval` of its first sync (`SegmentWitness`),
+///   if that ended past the place.
 ///
 /// A commit that power cut short cannot testify against itself: all its batches carry the durable offset, and the commit
 /// base, from before it. That is what tells a torn tail, which was never acknowledged, from damage.

@@ -33,6 +33,8 @@ final class Segment: @unchecked Sendable {
   var isPoisoned = false
   /// The log's witness knows of it.
   var isWitnessed = false
+  /// When the witness may be told next, after it could not be.
+  var nextWitness = Instant(nanoseconds: .min)
   /// Written since the last sync was submitted; the size in bytes.
   var unsyncedBytes = 0
 

@@ -83,6 +83,33 @@ import WriteAheadLog
     }
   }
 
+  /// Under `interval` a log that was cut, and appended to, has not been recorded again when it is killed: what was cut is
+  /// reported once more, as long as nothing stands in its place, and then no more.
+  @Test func aCutLowersTheRecord() throws {
+    let machine = try Machine(.memory)
+    var base = EngineDamageTests.configuration(.truncateAtCorruption)
+    base.log.syncPolicy = .interval(.milliseconds(20))
+    let configuration = base
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<10 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)") }
+      await storage.loop.sleep(until: storage.loop.now + .seconds(1))
+    }
+    _ = machine.disk.processKill(seed: 1)
+    try machine.disk.truncateAtRest(Self.newest(machine.disk), to: 4096 + 40)
+    for life in 0..<3 {
+      try machine.boot(seed: UInt64(2 + life)) { storage in
+        let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+        let damage = recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] }
+        #expect(damage == (life == 0 ? [[0, 10]] : []), "life \(life)")
+        #expect(try await Self.texts(engine) == Array(repeating: "new", count: life))
+        #expect(try await EngineTests.produce(engine, "orders", 0, "new") == Offset(life))
+      }
+      _ = machine.disk.processKill(seed: UInt64(life))
+    }
+  }
+
   /// Deleted on request, or never promised: neither is missed.
   @Test func whatNobodyLostIsNotMissed() throws {
     let machine = try Machine(.memory)

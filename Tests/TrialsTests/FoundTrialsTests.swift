@@ -52,4 +52,29 @@ import Verification
         + ".f=torn-write/answer-success/bytes-5000B/kept-prefix/on-write/partition-0/phase-recover/rest-zero/target-any")
     #expect(loss.lost == 130 && loss.least == 130 && loss.most == 130, "\(loss)")
   }
+
+  /// A slow device for the metadata takes no time from the syncs of the messages: with the record of a segment awaited in the
+  /// sync loop, messages were lost that had been acknowledged d before the cut.
+  @Test func slowMetadataDelaysNoSync() throws {
+    _ = try losses(
+      "t1.sc=x.m=580.p=3.s=interval-200ms.r=skip-corrupted.c=power-loss.at=98pc.d=none.b=5.n=6.z=500.a=10.t=orders.seed=42.st=memory"
+        + ".f=stall/delay-20ms/on-write/phase-produce/target-batch/times-1000000"
+        + ".f=stall/delay-94ms/on-sync/phase-produce/target-segment/times-1000000"
+        + ".f=stall/delay-94ms/on-write/phase-produce/target-metadata/times-1000000")
+  }
+
+  /// What the metadata said of a segment is destroyed in both copies, and the segment with it: nobody can know of it.
+  @Test(arguments: 42...45) func whatBothCopiesForgotIsNobodysFault(seed: Int) throws {
+    let spec = try Token.decode(
+      "t1.sc=x.m=40.p=1.s=always.r=skip-corrupted.c=process-kill.at=50pc.d=none.b=5.n=1.z=500.a=10.t=orders.seed=\(seed).st=memory"
+        + ".f=lost-write/phase-produce/target-metadata/times-2.f=delete-file/files-all")
+    let scratch = try TrialScratch()
+    let reply = try ModelTrial(spec, scratch.folder).run()
+    #expect(reply.judgement?.verdict == .violated, "the oracle alone does not know of the metadata")
+    var findings = TrialRunner.Findings()
+    findings.judgement = reply.judgement
+    findings.lostMetadata.formUnion(reply.seamReceipts.flatMap(\.metadata))
+    findings.forgiveForgetting()
+    #expect(findings.judgement?.verdict == .unknown, "\(String(describing: findings.judgement))")
+  }
 }
