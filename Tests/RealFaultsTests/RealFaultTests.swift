@@ -152,9 +152,11 @@ struct Verdict: Equatable {
     let folder = try scratch.folder("data")
     var (program, user) = (WorkerLife.program, [String]())
     if isRoot {
-      // The package may be closed to others; a copy is not.
+      // The package may be closed to others; a copy is not. Another process makes it: a child that some other test starts
+      // meanwhile would inherit the copy's open file, and while one is open for writing nobody can run it (ETXTBSY).
       program = scratch.path + "/FaultWorker"
-      try FileManager.default.copyItem(atPath: WorkerLife.program, toPath: program)
+      let copied = try command("cp", WorkerLife.program, program)
+      try #require(copied.code == 0, "\(copied.output)")
       chmod(program, 0o755)
       chown(folder, 65534, 65534)
       user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
