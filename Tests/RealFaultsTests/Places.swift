@@ -9,7 +9,7 @@ final class Scratch {
   let path: String
 
   init() throws {
-    var template = Array("/tmp/tornlog-real-XXXXXX".utf8CString)
+    var template = Array("/tmp/tornlog-faults-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw POSIXError(POSIXErrorCode(rawValue: errno) ?? .EIO) }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     chmod(path, 0o755)
