@@ -223,7 +223,7 @@ extension SeamReceipt {
 
   private static func metadataCopies(_ paths: [String]) -> [String] {
     Set(paths.compactMap { path in
-      MetadataPlaces.directories.first { path == $0 || path.hasPrefix($0 + "/") }
+      FaultTarget.metadataCopies.first { path == $0 || path.hasPrefix($0 + "/") }
     }).sorted()
   }
 }
@@ -294,11 +294,6 @@ extension SeamReceipt {
     }
     return nil
   }
-}
-
-/// Where the engine keeps its metadata, as its documentation says: twice.
-enum MetadataPlaces {
-  static let directories = ["metadata", "metadata-mirror"]
 }
 
 extension TrialSpec {
