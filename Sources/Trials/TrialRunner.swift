@@ -57,6 +57,11 @@ final class TrialRunner: @unchecked Sendable {
         (findings.judgement, findings.append) = (reply.judgement, reply.append)
       }
     }
+    if let limit = spec.recoveryMemory(scanning: findings.recovery.bytesScanned) {
+      findings.runnerChecks.append(
+        .boundedMemory(
+          used: findings.recovery.peakMemoryBytes, limit: limit, log: findings.recovery.bytesScanned))
+    }
     let refusalFile = try JSONFile.read(Refusal.self, from: place.refusal)
     if let refusal = findings.excusedRefusal ?? refusalFile {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, oncePutBack: refusal.reason))
@@ -135,7 +140,8 @@ final class TrialRunner: @unchecked Sendable {
     if let judgement = reply.judgement { findings.judgement = judgement }
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
       findings.recovery = RecoveryFigures(
-        seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped)
+        seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
+        peakMemoryBytes: reply.recoveryMemory ?? 0)
     }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
