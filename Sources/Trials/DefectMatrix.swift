@@ -1,5 +1,6 @@
 import Defects
 import Foundation
+import LogModel
 import Reporting
 import ScenarioFormat
 import Storage

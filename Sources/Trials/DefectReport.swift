@@ -44,7 +44,8 @@ public struct DefectReport: Sendable {
     }
     func line(_ first: String, _ cells: [String]) -> String {
       let padded = zip(cells, columns).map { pad($0, $1) }.joined(separator: "  ")
-      return "\(pad(first, 6))\(padded)".replacing(/ +$/, with: "")
+      let line = "\(pad(first, 6))\(padded)"
+      return String(line[..<(line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.endIndex)])
     }
     var lines = [line("", names)]
     lines += rows.map { line($0.id, $0.cells.map(Self.short)) }

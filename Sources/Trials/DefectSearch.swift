@@ -6,6 +6,7 @@ import Glibc
 import LogModel
 import Reporting
 import ScenarioFormat
+import Storage
 import Verification
 
 /// One search for one defect, in a process of its own: an engine that keeps the processor, or ends its process, costs no

@@ -2,6 +2,7 @@ import ArgumentParser
 import Defects
 import Exploration
 import Foundation
+import LogModel
 import Reporting
 import ScenarioFormat
 import Trials

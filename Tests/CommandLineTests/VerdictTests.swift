@@ -107,7 +107,7 @@ extension CommandLineTests {
       let explored: Set = ["A4", "P3", "P7"]
       let ended = try await tornlog(
         "run", "Scenarios/defects", "-t", "full", "--storage", "memory", "--dir", scratch.folder(),
-        "--report", "json=\(scratch.path("j"))")
+        "--report", "json=\(scratch.path("j"))", within: 300)
       #expect(ended.code == 0, "\(ended)")
       let trials = try scratch.trials("j")
       var caught: Set<String> = []

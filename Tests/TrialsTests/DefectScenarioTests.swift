@@ -1,4 +1,5 @@
 import Defects
+import Exploration
 import Foundation
 import Reporting
 import ScenarioFormat
