@@ -133,8 +133,9 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     guard let kind = cell.kind, cell.impossible == nil, cell.lasting == .once else { return false }
     switch cell.error {
     case .eio, .short: return true
-    case .eioPartly, .eioAfterwards, .enospc, .eintr: return kind == .write
-    case .edquot, .eagain, .stall: return false
+    case .eioPartly, .eioAfterwards, .eintr: return kind == .write
+    // ENOSPC of a write leads to second errors, which are another search's.
+    case .enospc, .edquot, .eagain, .stall: return false
     }
   }
 
