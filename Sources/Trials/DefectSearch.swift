@@ -145,7 +145,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     for name in Self.situations.prefix(effort.errorScenarios) {
       var options = ErrorMatrixOptions()
       options.scenarios = ErrorScenario.all.filter { $0.name == name }
-      options.cells = Self.errors
+      (options.cells, options.findsCallSites) = (Self.errors, false)
       (options.defect, options.jobs, options.stride, options.watch) = (engine, 1, effort.stride, watch)
       let report = try ErrorMatrix(options).run()
       reply.trials += report.runs

@@ -13,7 +13,7 @@ extension DefectsCommand {
     else { return [] }
     note("the story of \(row.id)")
     let started = ContinuousClock.now
-    let isLate = { ContinuousClock.now - started > .seconds(60) || Interruption.isRequested }
+    let isLate = { ContinuousClock.now - started > .seconds(20) || Interruption.isRequested }
     let trace = NSTemporaryDirectory() + "/tornlog-defects-\(getpid())"
     defer { unlink(trace) }
     do {
