@@ -47,7 +47,8 @@ final class ErrorStory: @unchecked Sendable {
   private let restarts: Restarts
   private let ground: ErrorGround
   private let subject: EngineUnderTest
-  private let probe: CallSiteProbe
+  /// Nil: nobody asks where a fault has hit.
+  private let probe: CallSiteProbe?
   private let watches: Bool
   private let disk: MemoryDisk
   private let book: LifeBook
@@ -59,7 +60,7 @@ final class ErrorStory: @unchecked Sendable {
   private var hit: Set<Int> = []
 
   /// - Parameter watches: whether to note where the operations after the first firing come from.
-  init(_ ground: ErrorGround, _ probe: CallSiteProbe, watches: Bool = false) {
+  init(_ ground: ErrorGround, _ probe: CallSiteProbe?, watches: Bool = false) {
     self.ground = ground
     scenario = ground.scenario
     subject = ground.subject
@@ -126,7 +127,7 @@ final class ErrorStory: @unchecked Sendable {
   }
 
   private func ended(_ call: StorageCall, _ number: Int) {
-    guard result.firings > 0, result.placed < Self.mostPlaced else { return }
+    guard let probe, result.firings > 0, result.placed < Self.mostPlaced else { return }
     let wasHit = hit.remove(number) != nil
     let isLead = watches && result.after.count < Self.watched
     guard wasHit || isLead else { return }
