@@ -52,6 +52,8 @@ let package = Package(
     fastRoom("Storage", ["LogModel", "CURing"]),
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
     fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
+    // Logs of single records in the formats of real systems. Knows nothing of partitions.
+    fastRoom("RecordLogs", ["LogModel", "Storage", "CZlib"]),
     room("FaultInjection", ["LogModel", "Storage"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
@@ -93,6 +95,7 @@ let package = Package(
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
+    tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "FaultInjection", "CZlib"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
