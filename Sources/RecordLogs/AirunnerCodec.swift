@@ -48,6 +48,7 @@ public enum AirunnerCodec: RecordCodec {
   public static let fileHeader: [UInt8] = Array("ARWAL001".utf8) + [1, 0, 0, 0, 0, 0, 0, 0]
   public static var prefixSize: Int { 4 }
   public static var lengths: ClosedRange<Int> { 32...10 << 20 }
+  public static var confirmsLength: Bool { false }
 
   public static func length(at prefix: UnsafeRawPointer) throws(RecordFault) -> Int {
     let length = Int(prefix.little(0, UInt32.self))

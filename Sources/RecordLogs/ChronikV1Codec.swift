@@ -20,7 +20,7 @@ import CZlib
 ///
 /// Bytes are a valid record if and only if
 /// 1. the magic and version 1 stand at their head;
-/// 2. the length is 40 to 64 MiB, and all of it is there;
+/// 2. the length is 40 to 16 MiB, and all of it is there;
 /// 3. key, value and headers have lengths of at least 0 (the key -1) and end where the record ends;
 /// 4. the CRC is right.
 ///
@@ -58,7 +58,8 @@ public enum ChronikV1Codec: RecordCodec {
   static let magic: UInt16 = 0xCA7E
   public static var fileHeader: [UInt8] { [] }
   public static var prefixSize: Int { 8 }
-  public static var lengths: ClosedRange<Int> { 40...64 << 20 }
+  public static var lengths: ClosedRange<Int> { 40...16 << 20 }
+  public static var confirmsLength: Bool { true }
 
   public static func length(at prefix: UnsafeRawPointer) throws(RecordFault) -> Int {
     try checkMagic(prefix, version: 1)

@@ -20,7 +20,7 @@ import CZlib
 ///
 /// Bytes are a valid batch if and only if
 /// 1. the magic and version 2 stand at their head;
-/// 2. the length is 30 to 64 MiB - 12, and all of it is there;
+/// 2. the length is 30 to 16 MiB - 12, and all of it is there;
 /// 3. 30 + topic + data is the length;
 /// 4. the CRC is right.
 ///
@@ -55,7 +55,8 @@ public enum ChronikV2Codec: RecordCodec {
 
   public static var fileHeader: [UInt8] { [] }
   public static var prefixSize: Int { 8 }
-  public static var lengths: ClosedRange<Int> { 42...64 << 20 }
+  public static var lengths: ClosedRange<Int> { 42...16 << 20 }
+  public static var confirmsLength: Bool { true }
 
   public static func length(at prefix: UnsafeRawPointer) throws(RecordFault) -> Int {
     try ChronikV1Codec.checkMagic(prefix, version: 2)

@@ -13,6 +13,10 @@ public protocol RecordCodec: Sendable {
   /// The lengths in bytes that a record of this format may have, everything counted.
   static var lengths: ClosedRange<Int> { get }
 
+  /// Whether a wrong length is noticed before the checksum is looked at, by lengths inside the record: where only the checksum
+  /// is wrong, the length may then be believed.
+  static var confirmsLength: Bool { get }
+
   /// The length in bytes, everything counted, that `prefixSize` bytes claim for their record.
   /// - Throws: where no record begins like this. What is returned lies within `lengths`, and is no more than a claim.
   static func length(at prefix: UnsafeRawPointer) throws(RecordFault) -> Int

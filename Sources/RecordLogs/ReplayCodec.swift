@@ -35,7 +35,7 @@ public enum ReplayCodec: RecordCodec {
     case checkpoint = 4
     /// The buffer has been replayed.
     case commit = 5
-    /// The replay has failed; the buffer is dropped.
+    /// The replay has failed; the buffer is dropped. Without a user: the number is in use, and no more.
     case rollback = 6
   }
 
@@ -65,6 +65,7 @@ public enum ReplayCodec: RecordCodec {
   public static var fileHeader: [UInt8] { [] }
   public static var prefixSize: Int { 8 }
   public static var lengths: ClosedRange<Int> { overhead...16 << 20 }
+  public static var confirmsLength: Bool { true }
 
   public static func length(at prefix: UnsafeRawPointer) throws(RecordFault) -> Int {
     let found = prefix.little(0, UInt32.self)

@@ -13,7 +13,7 @@ import CZlib
 /// | ... | value, to the end |
 ///
 /// Bytes are a valid record if and only if
-/// 1. the size is 20 to 64 MiB - 4, and all of it is there;
+/// 1. the size is 20 to 16 MiB - 4, and all of it is there;
 /// 2. 20 + key length + value length is the size;
 /// 3. the CRC is right.
 ///
@@ -35,7 +35,8 @@ public enum StreamhouseCodec: RecordCodec {
 
   public static var fileHeader: [UInt8] { [] }
   public static var prefixSize: Int { 4 }
-  public static var lengths: ClosedRange<Int> { 24...64 << 20 }
+  public static var lengths: ClosedRange<Int> { 24...16 << 20 }
+  public static var confirmsLength: Bool { true }
 
   public static func length(at prefix: UnsafeRawPointer) throws(RecordFault) -> Int {
     let size = Int(prefix.little(0, UInt32.self))
