@@ -54,6 +54,7 @@ final class ErrorStory: @unchecked Sendable {
   private let book: LifeBook
   private var result = ErrorStoryResult()
   private var meter: SeamWatch?
+  private var planned: [PlannedFault] = []
   private var deviceDelay = Duration.zero
   private var faulty: FaultyStorage?
   /// Numbers of the operations that a fault has hit and that have not ended.
@@ -89,6 +90,7 @@ final class ErrorStory: @unchecked Sendable {
   // MARK: The life under errors
 
   private func live(_ faults: [PlannedFault]) {
+    planned = faults
     let loop = EventLoop(simulatedWithSeed: scenario.workload.seed, startingAt: book.end + .seconds(1))
     book.begin(loop)
     let machine = MemoryStorage(disk: disk, loop: loop)
@@ -119,11 +121,15 @@ final class ErrorStory: @unchecked Sendable {
     book.checks.append(CheckResult(.noHang, .violated, "the life under the error never ends: \(how)"))
   }
 
+  private func lasts(_ receipt: StorageFaultReceipt) -> Bool {
+    planned.indices.contains(receipt.planned) && planned[receipt.planned].lasting != .once
+  }
+
   private func fired(_ receipt: StorageFaultReceipt) {
     result.firings += 1
     // A short or a late answer is no error: the call site has coped with none.
     if case .error = receipt.answer { hit.insert(Int(receipt.operationNumber)) }
-    for damage in book.damages(of: receipt, on: disk) { book.damage(damage) }
+    for damage in book.damages(of: receipt, on: disk, givesUp: lasts(receipt)) { book.damage(damage) }
   }
 
   private func ended(_ call: StorageCall, _ number: Int) {
