@@ -81,10 +81,10 @@ extension Storage {
   /// - Returns: nil where the header is not one of those, or its own checksum does not hold.
   func compressedTime(_ path: String) async throws(StorageError) -> UInt32? {
     let file = try await open(path, [])
-    let buffer = makeBuffer(capacity: 12)
+    let buffer = makeBuffer(capacity: GzipSource.headerSize)
     let count: Int
     do throws(StorageError) {
-      count = try await readPatiently(file, at: 0, into: buffer, 0..<12)
+      count = try await readPatiently(file, at: 0, into: buffer, 0..<GzipSource.headerSize)
       await close(file)
     } catch {
       await close(file)
@@ -92,7 +92,7 @@ extension Storage {
     }
     // RFC 1952, section 2.3: ID1, ID2, CM, FLG (bit 1: FHCRC), MTIME, XFL, OS, then the low half of the CRC-32 of these.
     let head = UnsafeRawPointer(buffer.base)
-    guard count == 12, buffer[0..<4].elementsEqual([0x1F, 0x8B, 8, 2]),
+    guard count == GzipSource.headerSize, buffer[0..<4].elementsEqual(GzipSource.headerStart),
       head.little(10, UInt16.self) == UInt16(truncatingIfNeeded: tl_crc32(0, head, 10))
     else { return nil }
     return head.little(4, UInt32.self)

@@ -62,7 +62,9 @@ public struct JobLogReport: Hashable, Sendable {
 /// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status *pending*; what
 /// becomes of it is another record of the same sequence number, *sent* or *failed*.
 ///
-/// The log numbers its events itself, from 1 on; a number is used once (A6).
+/// The log numbers its events itself, and uses a number once (A6): from 1 on in a new log; each later opening begins with the
+/// time of day, in milliseconds times 2^20. For recovery may have cut events off that the receiver has, whatever tells their
+/// numbers: events that got the same numbers again it would take for known, and they would be lost.
 public final class JobLog: @unchecked Sendable {
   // Owned by the storage's loop.
 
@@ -109,7 +111,8 @@ public final class JobLog: @unchecked Sendable {
       report.events = events.count
       let jobLog = JobLog(job, log, clock, metrics)
       jobLog.unsettled = unsettled
-      jobLog.nextSequence = last + 1
+      let isNew = recovery.records == 0 && recovery.damageCount == 0 && recovery.tornTail == nil
+      jobLog.nextSequence = isNew ? 1 : max(last + 1, clock.milliseconds() << 20)
       metrics.pendingEvents += unsettled.count
       return (jobLog, report)
     } catch { throw .log(error) }

@@ -234,6 +234,45 @@ import Testing
     }
   }
 
+  /// Every byte of a compressed file, damaged: never a wrong measurement, always a report; and what stands before the damage
+  /// is there.
+  @Test func damageInACompressedFile() throws {
+    let worker = Worker()
+    try worker.live(latency: .zero) { storage, clock in
+      let (buffer, _) = try await Self.open(storage, clock)
+      let number = try await buffer.start(user: "u")
+      for n in 0..<30 { try await buffer.add(Self.measurement(number, n), to: number) }
+      let maintenance = try await buffer.maintain()
+      #expect(maintenance.compressed == [0])
+      try await buffer.close()
+    }
+    _ = worker.disk.processKill(seed: 1)
+    let path = "wal/replay.wal.gz"
+    let size = worker.disk.read(path)?.count ?? 0
+    for byte in 0..<size {
+      let damaged = Worker(disk: worker.disk.snapshot())
+      _ = damaged.disk.processKill(seed: 1)
+      #expect(damaged.disk.flipBit(path, byte: Int64(byte), bit: byte % 8))
+      try damaged.live(latency: .zero) { storage, clock in
+        let (buffer, report) = try await Self.open(storage, clock)
+        #expect(report.recovery.damageCount > 0, "byte \(byte) of \(size)")
+        try await buffer.recover { transaction in
+          let numbers = transaction.measurements.map { Self.number($0) }
+          #expect(numbers == numbers.sorted() && Set(numbers).count == numbers.count && !numbers.contains(-1), "byte \(byte)")
+          if byte < 12 || byte >= size - 8 { #expect(numbers == Array(0..<30), "byte \(byte): the records are whole") }
+          return true
+        }
+        try await buffer.close()
+      }
+    }
+    #expect(size > 100)
+  }
+
+  private static func number(_ measurement: [UInt8]) -> Int {
+    for n in 0..<30 where measurement == Self.measurement(1, n) { return n }
+    return -1
+  }
+
   /// A damaged entry costs itself: its transaction is replayed without it, and says that it is missing.
   @Test func aDamagedEntryIsMissedInItsTransaction() throws {
     let worker = Worker()
