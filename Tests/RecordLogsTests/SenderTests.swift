@@ -68,6 +68,29 @@ import Testing
     Self.check(receiver, acknowledged, "seed \(seed)")
   }
 
+  /// Events that are appended in one commit with the marks of others: the sender may find one in the log before whoever
+  /// appended it has been told.
+  @Test(arguments: 1...40)
+  func appendsAndMarksInOneCommit(_ seed: Int) throws {
+    let (worker, receiver) = (Worker(seed: UInt64(seed)), ModelReceiver())
+    let unsent = try worker.live(seed: UInt64(seed), receiver: receiver) { storage, clock in
+      let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
+      let sender = Sender(log, over: receiver, SenderPolicy(batchEvents: 3), seed: 1)
+      sender.start()
+      await withTaskGroup(of: Void.self) { group in
+        for _ in 0..<3 {
+          group.addTask(executorPreference: storage.loop) {
+            for _ in 0..<40 { _ = try? await log.append([1]) }
+          }
+        }
+      }
+      let unsent = await sender.stop(within: .seconds(100))
+      try await log.close()
+      return unsent
+    }
+    #expect(unsent == 0 && receiver.taken[Self.job]?.map(\.sequence) == Array(1...120), "seed \(seed): \(unsent) left")
+  }
+
   /// 1 s, 2 s, 4 s ... 60 s, each with its jitter, and never outside of 1 s to 60 s.
   @Test func backOffDoublesFromASecondToAMinute() {
     var firsts: Set<Duration> = []
