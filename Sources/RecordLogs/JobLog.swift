@@ -62,7 +62,9 @@ public struct JobLogReport: Hashable, Sendable {
 /// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status *pending*; what
 /// becomes of it is another record of the same sequence number, *sent* or *failed*.
 ///
-/// The log numbers its events itself, from 1 on; a number is used once (A6).
+/// The log numbers its events itself, and uses a number once (A6): from 1 on in a new log; each later opening begins with the
+/// time of day, in milliseconds times 2^20. For recovery may have cut events off that the receiver has, whatever tells their
+/// numbers: events that got the same numbers again it would take for known, and they would be lost.
 public final class JobLog: @unchecked Sendable {
   // Owned by the storage's loop.
 
@@ -72,7 +74,8 @@ public final class JobLog: @unchecked Sendable {
   let loop: EventLoop
   private let clock: TimeOfDay
   private var nextSequence: Int64 = 1
-  /// Numbers of the events that are acknowledged and neither sent nor failed.
+  /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
+  /// one in the log before whoever appends it has been told.
   private(set) var unsettled = SequenceRanges()
   /// A sender that has nothing to do; rings when there is something to send.
   var sender: Alarm?
@@ -109,13 +112,14 @@ public final class JobLog: @unchecked Sendable {
       report.events = events.count
       let jobLog = JobLog(job, log, clock, metrics)
       jobLog.unsettled = unsettled
-      jobLog.nextSequence = last + 1
+      let isNew = recovery.records == 0 && recovery.damageCount == 0 && recovery.tornTail == nil
+      jobLog.nextSequence = isNew ? 1 : max(last + 1, clock.milliseconds() << 20)
       metrics.pendingEvents += unsettled.count
       return (jobLog, report)
     } catch { throw .log(error) }
   }
 
-  /// Events that the receiver has not acknowledged.
+  /// Events that the receiver has not acknowledged, those that are just being appended among them.
   public var pendingCount: Int { unsettled.count }
 
   /// Appends an event and returns its sequence number once it is acknowledged under the sync policy.
@@ -125,8 +129,6 @@ public final class JobLog: @unchecked Sendable {
     let begun = loop.now
     let sequence = try await write(payload, .pending, of: nil)
     metrics.noteAppend(loop.now - begun)
-    unsettled.insert(sequence)
-    metrics.pendingEvents += 1
     sender?.ring()
     return sequence
   }
@@ -157,25 +159,33 @@ public final class JobLog: @unchecked Sendable {
     var first: JobLogError?
   }
 
+  /// - Parameter settled: the event that a record of status sent or failed speaks of; nil for a new event.
   private func write(
     _ payload: [UInt8], _ status: AirunnerCodec.Status, of settled: Int64?
   ) async throws(JobLogError) -> Int64 {
     var sequence = settled ?? 0
     do throws(RecordLogError) {
       _ = try await log.append(length: AirunnerCodec.lengths.lowerBound + payload.count) { target in
-        // Numbered as it is written, so that the numbers ascend in the log.
-        if settled == nil {
-          sequence = nextSequence
-          nextSequence += 1
-        }
+        if settled == nil { sequence = takeNumber() }
         payload.withUnsafeBytes { bytes in
           let record = AirunnerCodec.Record(
             sequence: sequence, status: status, timestamp: clock.milliseconds(), payload: bytes)
           AirunnerCodec.write(record, to: target)
         }
       }
-    } catch { throw .log(error) }
+    } catch {
+      if settled == nil, unsettled.remove(sequence) { metrics.pendingEvents -= 1 }
+      throw .log(error)
+    }
     return sequence
+  }
+
+  /// The number of an event that is being written, so that the numbers ascend in the log.
+  private func takeNumber() -> Int64 {
+    defer { nextSequence += 1 }
+    unsettled.insert(nextSequence)
+    metrics.pendingEvents += 1
+    return nextSequence
   }
 
   /// Closes the log; events that were not sent are there when it is opened again.

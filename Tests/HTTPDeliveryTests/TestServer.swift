@@ -155,7 +155,11 @@ final class TestServer: Sendable {
     guard let head else { return nil }
     let first = String(decoding: bytes[..<head], as: UTF8.self).split(separator: "\r\n").first ?? ""
     let words = first.split(separator: " ")
-    guard words.count == 3, words[0] == "POST" else { return nil }
+    guard words.count == 3, words[0] == "POST" else {
+      // As a web page would: whoever follows a redirection takes it for an acceptance.
+      write(connection, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+      return nil
+    }
     return (String(words[1]), Array(bytes[head..<head + length]))
   }
 

@@ -176,6 +176,44 @@ import Testing
     }
   }
 
+  /// However large the log, however much a damaged length claims: one window, and no more than two records of the format's
+  /// longest kind.
+  @Test func recoveryNeedsOneWindow() throws {
+    let harness = RecordHarness<AirunnerCodec>()
+    let positions = try harness.live(latency: .zero) { log, _, _ in
+      var positions: [RecordPosition] = []
+      for n in 0..<600 { positions.append(try await log.append(message: n, size: 16_000)) }
+      try await log.close()
+      return positions
+    }
+    for (claim, most) in [(0, 256 << 10), (9 << 20, (10 << 20) + (256 << 10))] {
+      _ = harness.disk.processKill(seed: 1)
+      if claim > 0 {
+        let bytes = withUnsafeBytes(of: UInt32(claim).littleEndian) { Array($0) }
+        try harness.disk.putAtRest("log/jobs.wal", bytes, at: positions[10].offset)
+      }
+      let loop = EventLoop(simulatedWithSeed: 1)
+      let storage = BufferMeter(MemoryStorage(disk: harness.disk, loop: loop, latency: .zero))
+      let policy = harness.policy
+      let report = loop.run { () async -> RecordRecoveryReport? in
+        guard let (log, report) = try? await RecordLog<AirunnerCodec>.open("jobs", in: "log", of: storage, policy) else { return nil }
+        try? await log.close()
+        return report
+      }.value ?? nil
+      #expect(report?.records == (claim == 0 ? 600 : 599) && storage.largest <= most, "\(storage.largest) bytes")
+    }
+  }
+
+  /// The largest buffer that was asked for.
+  private final class BufferMeter: StorageWrapper, @unchecked Sendable {
+    // Touched on one loop.
+    var largest = 0
+    override func makeBuffer(capacity: Int) -> IOBuffer {
+      largest = max(largest, capacity)
+      return super.makeBuffer(capacity: capacity)
+    }
+  }
+
   /// A file without a head of any format is somebody else's unless it can be a torn commit: it is kept under another name.
   @Test func aForeignFileIsNotDestroyed() throws {
     let text = Array("this is no log, and nobody may throw it away\n".utf8)
