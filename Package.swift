@@ -52,6 +52,10 @@ let package = Package(
     fastRoom("Storage", ["LogModel", "CURing"]),
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
     fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
+    // Logs of single records in the formats of real systems. Knows nothing of partitions.
+    fastRoom("RecordLogs", ["LogModel", "Storage", "CZlib"]),
+    // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
+    room("HTTPDelivery", ["RecordLogs"]),
     room("FaultInjection", ["LogModel", "Storage"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
@@ -93,6 +97,8 @@ let package = Package(
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
+    tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "FaultInjection", "CZlib"]),
+    tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

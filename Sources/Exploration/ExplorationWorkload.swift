@@ -187,10 +187,10 @@ extension DiskRecorder {
 /// Why there is nothing to explore, or no verdict.
 public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible {
   case recordingFailed(String)
-  /// What is to be recorded stalls, or takes more than an hour of virtual time: a hang of the engine.
-  case neverEnds(String)
   /// What the device was to do wrong the workload gave it no occasion for: nothing has been put to the test.
   case mishapNeverHappened(String)
+  /// What is to be recorded stalls, or takes more than an hour of virtual time: a hang of the engine.
+  case neverEnds(String)
   case unknownProfile(String)
   case workloadTooLarge(WorkloadLimit)
   /// A state that was found in another recording: of another engine, or told wrongly.
@@ -212,8 +212,8 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
         + "it was found; explore again, and take the token that is printed then"
     case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
-    case .neverEnds(let text): "VIOLATED no-hang: \(text), before any power cut or error"
     case .mishapNeverHappened(let text): "there is no verdict: the workload never came to the device's \(text); ask for less, or for more messages"
+    case .neverEnds(let text): "VIOLATED no-hang: \(text), before any power cut or error"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):
