@@ -87,10 +87,9 @@ final class EveryRecordLoaded: BatchValidating, BatchStepping, WatermarkRestorin
     return LengthStepper().position(after: header)
   }
 
+  /// What it finds is right: of the records that are loaded, those behind the end have been cut.
   func highWatermark(after scan: ScanSummary) -> Offset {
-    lock.withLock { _ in
-      defer { loaded = Loaded() }
-      return max(loaded.batches.last?.header.nextOffset ?? 0, scan.logEndOffset)
-    }
+    lock.withLock { _ in loaded = Loaded() }
+    return scan.logEndOffset
   }
 }

@@ -45,5 +45,5 @@ public struct DefectEffort: Hashable, Sendable, Codable {
     trials: 100, statesPerPoint: 64, samples: 8, stride: 24, errorScenarios: 6, schedules: 1200, patience: 10)
   /// For a minute on two processors, all defects together.
   public static let smoke = DefectEffort(
-    trials: 12, statesPerPoint: 2, samples: 1, stride: 60, errorScenarios: 2, schedules: 48, patience: 3)
+    trials: 12, statesPerPoint: 2, samples: 0, stride: 60, errorScenarios: 1, schedules: 48, patience: 3)
 }
