@@ -33,19 +33,15 @@ tl_zstream *tl_gzip_begin(uint32_t mtime, int level) {
   return stream;
 }
 
-static tl_zstream *begin_inflate(int window) {
+tl_zstream *tl_gunzip_begin(void) {
   tl_zstream *stream = calloc(1, sizeof *stream);
   if (!stream) return NULL;
-  if (inflateInit2(&stream->z, window) != Z_OK) {
+  if (inflateInit2(&stream->z, gzip_window) != Z_OK) {
     free(stream);
     return NULL;
   }
   return stream;
 }
-
-tl_zstream *tl_gunzip_begin(void) { return begin_inflate(gzip_window); }
-
-tl_zstream *tl_inflate_begin(void) { return begin_inflate(-15); }
 
 int tl_zstream_run(tl_zstream *stream, const void *in, size_t *in_length, void *out, size_t *out_length, int finish) {
   z_stream *z = &stream->z;

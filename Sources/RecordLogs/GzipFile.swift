@@ -11,6 +11,8 @@ struct GzipSummary: Hashable {
 
 extension Storage {
   private var pieceSize: Int { 128 << 10 }
+  /// RFC 1952, section 2.3: ten bytes and the header's checksum.
+  private var headerSize: Int { 12 }
 
   /// Writes all that `source` has to a new file, compressed (RFC 1952); the file is synced, its entry is not.
   /// - Parameter time: seconds since 1970, for the header.
@@ -81,18 +83,18 @@ extension Storage {
   /// - Returns: nil where the header is not one of those, or its own checksum does not hold.
   func compressedTime(_ path: String) async throws(StorageError) -> UInt32? {
     let file = try await open(path, [])
-    let buffer = makeBuffer(capacity: GzipSource.headerSize)
+    let buffer = makeBuffer(capacity: headerSize)
     let count: Int
     do throws(StorageError) {
-      count = try await readPatiently(file, at: 0, into: buffer, 0..<GzipSource.headerSize)
+      count = try await readPatiently(file, at: 0, into: buffer, 0..<headerSize)
       await close(file)
     } catch {
       await close(file)
       throw error
     }
-    // RFC 1952, section 2.3: ID1, ID2, CM, FLG (bit 1: FHCRC), MTIME, XFL, OS, then the low half of the CRC-32 of these.
+    // ID1, ID2, CM, FLG (bit 1: FHCRC), MTIME, XFL, OS, then the low half of the CRC-32 of these.
     let head = UnsafeRawPointer(buffer.base)
-    guard count == GzipSource.headerSize, buffer[0..<4].elementsEqual(GzipSource.headerStart),
+    guard count == headerSize, buffer[0..<4].elementsEqual([0x1F, 0x8B, 8, 2]),
       head.little(10, UInt16.self) == UInt16(truncatingIfNeeded: tl_crc32(0, head, 10))
     else { return nil }
     return head.little(4, UInt32.self)

@@ -48,6 +48,8 @@ public enum RecordFault: Error, Hashable, Sendable {
   case wrongFileHeader
   /// A file that stood between two others is gone.
   case missingFile
+  /// A compressed file is cut off or damaged: nothing in it can be believed.
+  case damagedCompression
 }
 
 extension RecordFault: CustomStringConvertible {
@@ -63,6 +65,7 @@ extension RecordFault: CustomStringConvertible {
       "checksum mismatch: stored 0x\(String(stored, radix: 16)), computed 0x\(String(computed, radix: 16))"
     case .wrongFileHeader: "the head of the file is not this format's"
     case .missingFile: "the file is gone"
+    case .damagedCompression: "the compressed file is damaged, and none of it can be believed"
     }
   }
 }

@@ -14,6 +14,7 @@ import Storage
 /// | no record to the end | an earlier file | damage: it had been synced before the next one was begun |
 /// | no record, then a record | any | damage |
 /// | a missing file between two | | damage |
+/// | a compressed file whose checksum does not hold | | damage: none of its records is taken |
 /// | a wrong head, then a record | any | damage; the head of the last file is written anew |
 /// | a wrong head, or none | an earlier file | damage |
 /// | a head of right bytes and zeros, then nothing or zeros | the last file | a file that was being made: made anew |
@@ -158,6 +159,10 @@ struct RecordRecovery<Codec: RecordCodec> {
   ) async throws(RecordLogError) -> RecordOutcome {
     let path = entry.isCompressed ? files.compressedPath(entry.number) : files.path(entry.number)
     do throws(StorageError) {
+      if entry.isCompressed, try await storage.readCompressed(path) == nil {
+        report.note(path, 0..<0, .damagedCompression)
+        return RecordOutcome(size: 0)
+      }
       let file = try await storage.open(path, [])
       do throws(StorageError) {
         let outcome = try await scan(file, entry, path, isLast: isLast, visit)
@@ -194,7 +199,6 @@ struct RecordRecovery<Codec: RecordCodec> {
         break reading
       case .end(let tail, let fault, let isBlank):
         (outcome.tail, outcome.tailFault, outcome.tailIsBlank) = (tail, fault, isBlank && source.unreadableBytes == 0)
-        if let gzip = source as? GzipSource, gzip.isDamaged { outcome.tailFault = fault ?? .fieldsDisagree }
         break reading
       }
     }

@@ -201,12 +201,13 @@ public final class ReplayBuffer: @unchecked Sendable {
   public struct Maintenance: Hashable, Sendable {
     public var compressed: [Int] = []
     public var removed: [Int] = []
-    /// Old enough to go, and kept for a transaction that is not finished.
+    /// Left as they are for a transaction that is not finished.
     public var kept: [Int] = []
   }
 
-  /// Compresses the files that the log has gone on from, and removes those whose completion is older than the retention: only
-  /// once what an earlier process has left has been replayed (R3), and none that holds an entry of an unfinished transaction.
+  /// Compresses the files that the log has gone on from, and removes those whose compression is older than the retention: only
+  /// once what an earlier process has left has been replayed (R3), and none in which or before which an unfinished transaction
+  /// begins. One bit can cost a compressed file all of its entries: those are entries that nobody waits for.
   ///
   /// The oldest go first, one after the other for good: where a commit is gone, so is what it committed. Before that the
   /// highest number in use is marked in the log, by a ROLLBACK without a user, so that it is not used again.
@@ -220,6 +221,11 @@ public final class ReplayBuffer: @unchecked Sendable {
       let (storage, files) = (log.storage, log.files)
       var isOldest = true
       for entry in try await files.present(in: storage) where entry.number < log.fileNumber {
+        if live.values.contains(where: { $0.firstFile <= entry.number }) {
+          maintenance.kept.append(entry.number)
+          isOldest = false
+          continue
+        }
         var isCompressed = entry.isCompressed
         if !isCompressed {
           isCompressed = try await compress(entry.number, UInt32(clamping: now))
@@ -231,11 +237,7 @@ public final class ReplayBuffer: @unchecked Sendable {
           isOldest = false
           continue
         }
-        if live.values.contains(where: { $0.firstFile <= entry.number }) {
-          maintenance.kept.append(entry.number)
-        } else {
-          expired.append(entry.number)
-        }
+        expired.append(entry.number)
       }
     } catch { throw .log(.storage(error)) }
     if expired.isEmpty { return maintenance }

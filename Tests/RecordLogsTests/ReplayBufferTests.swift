@@ -106,6 +106,7 @@ import Testing
       let (disk, hits) = (worker.disk, Box(0))
       let added = Box<[UInt64: Int]>([:])
       let (finished, finishing) = (Box<Set<UInt64>>([]), Box<Set<UInt64>>([]))
+      let compressed = Box(0)
       do {
         try worker.live(seed: UInt64(n), wrap: { base in
           let storage = TriggeredStorage(base)
@@ -116,6 +117,7 @@ import Testing
           return storage
         }) { storage, clock in
           let (buffer, _) = try await Self.open(storage, clock)
+          var previous: UInt64?
           for round in 0..<4 {
             let pair = [try await buffer.start(user: "a"), try await buffer.start(user: "b")]
             for number in pair { added.value[number] = 0 }
@@ -130,12 +132,24 @@ import Testing
             finishing.value.insert(pair[0])
             if round % 2 == 0 { try await buffer.commit(pair[0]) } else { try await buffer.rollback(pair[0]) }
             finished.value.insert(pair[0])
-            _ = try await buffer.maintain()
+            // The other one of the round before: files get free of unfinished transactions.
+            if let previous {
+              try await buffer.end(previous)
+              try await buffer.checkpoint(previous)
+              finishing.value.insert(previous)
+              try await buffer.commit(previous)
+              finished.value.insert(previous)
+            }
+            previous = pair[1]
+            compressed.value += try await buffer.maintain().compressed.count
           }
           try await buffer.close()
         }
       } catch let hung as Worker.Hung { throw hung } catch {}  // the machine died
-      guard hits.value == 1 else { break }
+      guard hits.value == 1 else {
+        #expect(compressed.value > 0, "nothing was compressed")
+        break
+      }
       points += 1
       let unfinished = try worker.live(seed: 70, startingAt: Instant(nanoseconds: 1 << 41)) { storage, clock in
         let (buffer, report) = try await Self.open(storage, clock)
@@ -180,6 +194,22 @@ import Testing
         try await buffer.checkpoint(number)
         try await buffer.commit(number)
       }
+      let maintenance = try await buffer.maintain()
+      #expect(maintenance.compressed.isEmpty && maintenance.kept.count >= 3, "in all of them may be something of the first")
+      try await buffer.add(Self.measurement(held, 0), to: held)
+      try await buffer.close()
+    }
+    _ = worker.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+    try worker.live(startingAt: Instant(nanoseconds: 1 << 40)) { storage, clock in
+      let (buffer, report) = try await Self.open(storage, clock)
+      #expect(report.committed == 6 && report.unfinished == 1 && report.recovery.damageCount == 0)
+      let before = worker.disk.paths
+      do throws(ReplayBufferError) {
+        _ = try await buffer.maintain()
+        Issue.record("touched before the recovery (R3)")
+      } catch { #expect(error == .recoveryPending) }
+      #expect(worker.disk.paths == before)
+      try await buffer.recover { $0.measurements == [Self.measurement(1, 0)] }
       let first = try await buffer.maintain()
       #expect(first.compressed.count >= 3 && first.removed.isEmpty && first.kept.isEmpty)
       #expect(worker.disk.paths.count { $0.hasSuffix(".gz") } == first.compressed.count)
@@ -188,24 +218,7 @@ import Testing
       #expect(early == ReplayBuffer.Maintenance())
       await storage.loop.sleep(until: storage.loop.now + .seconds(120))
       let late = try await buffer.maintain()
-      #expect(late.removed.isEmpty && late.kept == first.compressed)
-      try await buffer.add(Self.measurement(held, 0), to: held)
-      try await buffer.close()
-    }
-    _ = worker.disk.powerLoss(seed: 1, profile: .dropUnsynced)
-    try worker.live(startingAt: Instant(nanoseconds: 1 << 60)) { storage, clock in
-      let (buffer, report) = try await Self.open(storage, clock)
-      #expect(report.committed == 6 && report.unfinished == 1 && report.recovery.damageCount == 0)
-      let before = worker.disk.paths
-      do throws(ReplayBufferError) {
-        _ = try await buffer.maintain()
-        Issue.record("removed before the recovery (R3)")
-      } catch { #expect(error == .recoveryPending) }
-      #expect(worker.disk.paths == before)
-      try await buffer.recover { $0.measurements == [Self.measurement(1, 0)] }
-      let maintenance = try await buffer.maintain()
-      #expect(!maintenance.removed.isEmpty && maintenance.kept.isEmpty)
-      #expect(worker.disk.paths.count { $0.hasSuffix(".gz") } == 0)
+      #expect(late.removed == first.compressed && worker.disk.paths.count { $0.hasSuffix(".gz") } == 0)
       try await buffer.close()
     }
   }
@@ -234,43 +247,46 @@ import Testing
     }
   }
 
-  /// Every byte of a compressed file, damaged: never a wrong measurement, always a report; and what stands before the damage
-  /// is there.
+  /// Every byte of a compressed file, damaged: none of its entries is taken, for a flipped bit can bring entries a second time,
+  /// whole. Or the bit was one of those that mean nothing.
   @Test func damageInACompressedFile() throws {
     let worker = Worker()
     try worker.live(latency: .zero) { storage, clock in
       let (buffer, _) = try await Self.open(storage, clock)
-      let number = try await buffer.start(user: "u")
-      for n in 0..<30 { try await buffer.add(Self.measurement(number, n), to: number) }
+      let old = try await buffer.start(user: "u")
+      for n in 0..<30 { try await buffer.add(Self.measurement(old, n), to: old) }
+      try await buffer.end(old)
+      try await buffer.checkpoint(old)
+      try await buffer.commit(old)
+      let new = try await buffer.start(user: "u")
+      for n in 0..<5 { try await buffer.add(Self.measurement(new, n), to: new) }
       let maintenance = try await buffer.maintain()
-      #expect(maintenance.compressed == [0])
+      #expect(maintenance.compressed == [0] && maintenance.kept.isEmpty)
       try await buffer.close()
     }
     _ = worker.disk.processKill(seed: 1)
     let path = "wal/replay.wal.gz"
     let size = worker.disk.read(path)?.count ?? 0
+    var reported = 0
     for byte in 0..<size {
       let damaged = Worker(disk: worker.disk.snapshot())
       _ = damaged.disk.processKill(seed: 1)
       #expect(damaged.disk.flipBit(path, byte: Int64(byte), bit: byte % 8))
-      try damaged.live(latency: .zero) { storage, clock in
+      let report = try damaged.live(latency: .zero) { storage, clock in
         let (buffer, report) = try await Self.open(storage, clock)
-        #expect(report.recovery.damageCount > 0, "byte \(byte) of \(size)")
-        try await buffer.recover { transaction in
-          let numbers = transaction.measurements.map { Self.number($0) }
-          #expect(numbers == numbers.sorted() && Set(numbers).count == numbers.count && !numbers.contains(-1), "byte \(byte)")
-          if byte < 12 || byte >= size - 8 { #expect(numbers == Array(0..<30), "byte \(byte): the records are whole") }
-          return true
-        }
+        let seen = Box<[ReplayTransaction]>([])
+        try await buffer.recover { seen.value.append($0); return true }
+        #expect(seen.value.map(\.number) == [2], "byte \(byte)")
+        #expect(seen.value.first?.measurements == (0..<5).map { Self.measurement(2, $0) }, "byte \(byte)")
         try await buffer.close()
+        return report
       }
+      // START, 30 ADD, END, CHECKPOINT, COMMIT; START, 5 ADD.
+      let isWhole = report.recovery.damageCount == 0 && report.recovery.records == 40
+      #expect(isWhole || report.recovery.damage.map(\.fault) == [.damagedCompression], "byte \(byte): \(report.recovery)")
+      if !isWhole { reported += 1 }
     }
-    #expect(size > 100)
-  }
-
-  private static func number(_ measurement: [UInt8]) -> Int {
-    for n in 0..<30 where measurement == Self.measurement(1, n) { return n }
-    return -1
+    #expect(size > 100 && reported > size - 3)
   }
 
   /// A damaged entry costs itself: its transaction is replayed without it, and says that it is missing.

@@ -73,14 +73,17 @@ import Testing
   @Test(arguments: 1...40)
   func appendsAndMarksInOneCommit(_ seed: Int) throws {
     let (worker, receiver) = (Worker(seed: UInt64(seed)), ModelReceiver())
-    let unsent = try worker.live(seed: UInt64(seed), receiver: receiver) { storage, clock in
+    let unsent = try worker.live(seed: UInt64(seed), latency: .zero, receiver: receiver) { storage, clock in
       let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
       let sender = Sender(log, over: receiver, SenderPolicy(batchEvents: 3), seed: 1)
       sender.start()
       await withTaskGroup(of: Void.self) { group in
         for _ in 0..<3 {
           group.addTask(executorPreference: storage.loop) {
-            for _ in 0..<40 { _ = try? await log.append([1]) }
+            for _ in 0..<40 {
+              _ = try? await log.append([1])
+              await storage.loop.sleep(until: storage.loop.now + .milliseconds(1))
+            }
           }
         }
       }

@@ -28,9 +28,6 @@ tl_zstream *tl_gzip_begin(uint32_t mtime, int level);
 /// Begins to decompress. NULL where there is no memory.
 tl_zstream *tl_gunzip_begin(void);
 
-/// Begins to decompress what stands behind a header: nothing of the header or of the checksums at the end is looked at.
-tl_zstream *tl_inflate_begin(void);
-
 /// Moves on. `in_length` and `out_length` say how much there is, and then how much was taken and made. With `finish`
 /// nothing follows `in`: call it until TL_Z_END.
 int tl_zstream_run(tl_zstream *stream, const void *in, size_t *in_length, void *out, size_t *out_length, int finish);
