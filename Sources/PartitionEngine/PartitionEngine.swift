@@ -14,10 +14,15 @@ public struct EngineConfiguration: Hashable, Sendable {
 public struct EngineParts: Sendable {
   public var log: LogParts
   public var exclusion: any WriterExclusion
+  public var metadata: any MetadataReading
 
-  public init(log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion()) {
+  public init(
+    log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(),
+    metadata: any MetadataReading = EveryRecord()
+  ) {
     self.log = log
     self.exclusion = exclusion
+    self.metadata = metadata
   }
 }
 
@@ -95,8 +100,8 @@ public final class PartitionEngine: @unchecked Sendable {
     let directories = DurableDirectories(storage)
     let metadata: MetadataLog
     do throws(EngineError) {
-      // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, claim, directories)
+      // The metadata's own logs always have the sound parts: a defect of a log is one of the partitions' logs.
+      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, claim, directories)
     } catch {
       await claim.release()
       throw error
