@@ -51,9 +51,9 @@ let package = Package(
     room("LogModel", []),
     fastRoom("Storage", ["LogModel", "CURing"]),
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
-    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
     fastRoom("RecordLogs", ["LogModel", "Storage", "CZlib"]),
+    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "RecordLogs"]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     room("HTTPDelivery", ["RecordLogs"]),
     room("FaultInjection", ["LogModel", "Storage"]),

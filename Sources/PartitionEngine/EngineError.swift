@@ -14,6 +14,8 @@ public enum EngineError: Error, Hashable, Sendable {
   case invalidPartitionCount(Int)
   /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
   case damagedMetadata(String)
+  /// The file, in the place of a partition's log, is none of the engine's format. It was left alone.
+  case otherFormat(path: String, expected: LogSystem)
   case closed
   /// Another engine has the directory open for writing; the text says how that is known.
   case inUse(String)
@@ -23,7 +25,7 @@ public enum EngineError: Error, Hashable, Sendable {
     switch self {
     case .storage, .damagedMetadata: false
     case .log(_, let error): error.isCertainFailure
-    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse: true
+    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse, .otherFormat: true
     }
   }
 }
@@ -39,6 +41,8 @@ extension EngineError: CustomStringConvertible {
     case .invalidName(let name): "`\(name)` is no valid name: 1 to 249 of A-Z a-z 0-9 . _ -"
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
+    case .otherFormat(let path, let expected):
+      "\(path) is no log of \(expected.rawValue), and was left alone; open it as the system that wrote it, or move it away"
     case .closed: "the engine is closed"
     case .inUse(let how): "another engine writes here (\(how)); close it first, or choose another directory"
     }
