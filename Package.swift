@@ -51,8 +51,10 @@ let package = Package(
     room("LogModel", []),
     fastRoom("Storage", ["LogModel", "CURing"]),
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
-    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
-    room("FaultInjection", ["LogModel", "Storage"]),
+    // What sealed segments go to; knows objects and their names, and nothing of logs.
+    room("ObjectStore", ["LogModel", "Storage", "CZlib"]),
+    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore"]),
+    room("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
@@ -91,9 +93,10 @@ let package = Package(
     tests("CommandLine", ["tornlog", "SeccompLauncher"]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
+    tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "CZlib"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
-    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
+    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",

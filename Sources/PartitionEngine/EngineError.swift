@@ -1,4 +1,5 @@
 import LogModel
+import ObjectStore
 import Storage
 import WriteAheadLog
 
@@ -15,6 +16,12 @@ public enum EngineError: Error, Hashable, Sendable {
   /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
   case damagedMetadata(String)
   case closed
+  /// The object store failed. Of a fetch: what was asked for has left the log, and may be asked for again.
+  case store(ObjectStoreError)
+  /// So many bytes of this partition wait for the object store, which does not take them. Nothing was appended.
+  case archiveBehind(TopicPartition, bytes: Int64, limit: Int64)
+  /// The engine has been opened without an object store, and what it holds says that a part of it is in one.
+  case storeNeeded(TopicPartition, before: Offset)
   /// Another engine has the directory open for writing; the text says how that is known.
   case inUse(String)
 
@@ -23,7 +30,9 @@ public enum EngineError: Error, Hashable, Sendable {
     switch self {
     case .storage, .damagedMetadata: false
     case .log(_, let error): error.isCertainFailure
-    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse: true
+    case .store(let error): error.isCertainFailure
+    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse, .archiveBehind,
+      .storeNeeded: true
     }
   }
 }
@@ -39,6 +48,11 @@ extension EngineError: CustomStringConvertible {
     case .invalidName(let name): "`\(name)` is no valid name: 1 to 249 of A-Z a-z 0-9 . _ -"
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
+    case .store(let error): "\(error)"
+    case .archiveBehind(let partition, let bytes, let limit):
+      "\(partition): \(bytes) bytes wait for the object store, and at most \(limit) may; send again once it takes them"
+    case .storeNeeded(let partition, let offset):
+      "\(partition): everything before offset \(offset) is in an object store; open this directory with that store"
     case .closed: "the engine is closed"
     case .inUse(let how): "another engine writes here (\(how)); close it first, or choose another directory"
     }

@@ -1,23 +1,37 @@
 import Glibc
 import LogModel
+import ObjectStore
 import Storage
 import WriteAheadLog
 
 /// How an engine is set up. Storage, clock (the storage's loop) and randomness (`log.saltSeed`) come from outside.
 public struct EngineConfiguration: Hashable, Sendable {
   public var log: LogConfiguration
+  /// Where there is an object store; see `EngineParts`.
+  public var checkpoints: CheckpointPolicy
 
-  public init(log: LogConfiguration = LogConfiguration()) { self.log = log }
+  public init(log: LogConfiguration = LogConfiguration(), checkpoints: CheckpointPolicy = CheckpointPolicy()) {
+    self.log = log
+    self.checkpoints = checkpoints
+  }
 }
 
 /// The parts of an engine that history got wrong, replaceable by construction. The defaults are the sound ones.
 public struct EngineParts: Sendable {
   public var log: LogParts
   public var exclusion: any WriterExclusion
+  /// Where the logs go, piece by piece; nil for nowhere. An engine that has had one cannot be opened without it.
+  public var store: (any ObjectStore)?
+  public var checkpoints: CheckpointParts
 
-  public init(log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion()) {
+  public init(
+    log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
+    checkpoints: CheckpointParts = CheckpointParts()
+  ) {
     self.log = log
     self.exclusion = exclusion
+    self.store = store
+    self.checkpoints = checkpoints
   }
 }
 
@@ -25,6 +39,8 @@ public struct EngineParts: Sendable {
 public struct EngineRecovery: Hashable, Sendable, Codable {
   public var partitions: [RecoveryReport]
   public var metadata: MetadataRecovery
+  /// Nil where there is no object store.
+  public var archive: ArchiveRecovery?
 
   public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
   public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }
@@ -61,11 +77,15 @@ public final class PartitionEngine: @unchecked Sendable {
   let storage: any Storage
   let configuration: EngineConfiguration
   let parts: LogParts
-  private let claim: any WriterClaim
+  let claim: any WriterClaim
   let metadata: MetadataLog
-  private let directories: DurableDirectories
+  let directories: DurableDirectories
   private(set) var logs: [String: [PartitionLog]] = [:]
+  /// Of the same partitions as `logs`, where there is an object store.
+  private(set) var archives: [String: [PartitionArchive]] = [:]
+  let archiving: EngineArchiving?
   private var isOpen = true
+  var isServing: Bool { isOpen }
   private let closed = Gate()
   private var closingFailure: EngineError?
   /// Topics that are being created.
@@ -73,7 +93,7 @@ public final class PartitionEngine: @unchecked Sendable {
 
   private init(
     _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ claim: any WriterClaim,
-    _ metadata: MetadataLog, _ directories: DurableDirectories
+    _ metadata: MetadataLog, _ directories: DurableDirectories, _ archiving: EngineArchiving?
   ) {
     self.storage = storage
     self.configuration = configuration
@@ -81,6 +101,7 @@ public final class PartitionEngine: @unchecked Sendable {
     self.claim = claim
     self.metadata = metadata
     self.directories = directories
+    self.archiving = archiving
   }
 
   /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
@@ -91,7 +112,9 @@ public final class PartitionEngine: @unchecked Sendable {
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
     let storage = PatientStorage(storage)
     let survey = try await EngineSurvey(of: storage)
-    let claim = try await parts.exclusion.claim(storage, above: survey.newestEpoch)
+    let client = parts.store.map { StoreClient($0, storage.loop, timeout: configuration.checkpoints.timeout) }
+    let floor = try await survey.epochFloor(with: client)
+    let claim = try await parts.exclusion.claim(storage, above: floor)
     let directories = DurableDirectories(storage)
     let metadata: MetadataLog
     do throws(EngineError) {
@@ -101,17 +124,20 @@ public final class PartitionEngine: @unchecked Sendable {
       await claim.release()
       throw error
     }
-    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories)
+    let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, storage.loop) }
+    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories, archiving)
     var reports: [RecoveryReport] = []
     do throws(EngineError) {
       try engine.assertRegistered(survey.inhabited)
+      try await engine.adoptArchive()
       for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
       try await engine.lowerEnds()
     } catch {
       _ = await engine.closeLogs(recordingEnds: false)  // the failure that led here says more
       throw error
     }
-    return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
+    archiving?.checkpointer.start()
+    return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery, archive: archiving?.recovery))
   }
 
   /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.
@@ -127,11 +153,14 @@ public final class PartitionEngine: @unchecked Sendable {
   private func openPartitions(of topic: Topic) async throws(EngineError) -> [RecoveryReport] {
     var reports: [RecoveryReport] = []
     var opened: [PartitionLog] = []
+    var archives: [PartitionArchive] = []
     for number in 0..<topic.partitions {
       let source = TopicPartition(topic.name, PartitionID(number))
       let directory = "topics/\(topic.name)/\(number)"
+      let archivedEnd = metadata.state.archivedEnds[source] ?? 0
+      let replays = archiving?.services.parts.leftovers.replays ?? false
       let hints = RecoveryHints(
-        logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source],
+        logStartOffset: replays ? nil : max(metadata.state.logStarts[source] ?? 0, archivedEnd), cleanEnd: metadata.state.durableEnds[source],
         epoch: Epoch(max(1, claim.epoch.rawValue) - 1), newest: metadata.state.newestSegments[source])
       func open() async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
         try await PartitionLog.open(
@@ -148,6 +177,12 @@ public final class PartitionEngine: @unchecked Sendable {
           found = try await open()
         }
         if let cut = metadata.state.cut(of: source) { found.report.repeat(cut, of: found.log, in: directory) }
+        if replays { try await replayLeftovers(found.log, before: archivedEnd) }
+        if let archiving {
+          let archive = archiving.archive(found.log, partitionCount: topic.partitions, archivedEnd: archivedEnd)
+          found.report.note(missingIn: archive)
+          archives.append(archive)
+        }
         opened.append(found.log)
         reports.append(found.report)
       } catch {
@@ -157,6 +192,10 @@ public final class PartitionEngine: @unchecked Sendable {
       }
     }
     logs[topic.name] = opened
+    if let archiving {
+      self.archives[topic.name] = archives
+      for archive in archives { archiving.checkpointer.add(archive) }
+    }
     return reports
   }
 
@@ -211,8 +250,11 @@ public final class PartitionEngine: @unchecked Sendable {
     _ write: (inout RecordWriter) -> Void
   ) async throws(EngineError) -> ProduceReceipt {
     let log = try log(topic, partition)
+    let archive = archives[topic]?[partition.index]
+    if let archive { try await archive.admit(payloadBytes) }
     do throws(LogError) {
       let offset = try await log.append(recordCount: recordCount, payloadBytes: payloadBytes, write)
+      archive?.noteAppend()
       return ProduceReceipt(partition: partition, baseOffset: offset)
     } catch {
       throw .log(log.source, error)
@@ -229,7 +271,7 @@ public final class PartitionEngine: @unchecked Sendable {
     }
   }
 
-  /// Fetches from any offset; see `PartitionLog.fetch`.
+  /// Fetches from any offset, out of memory, the log's files or the object store; see `PartitionLog.fetch`.
   public func fetch(
     _ topic: String, _ partition: PartitionID, from offset: Offset, maxBytes: Int, into response: FetchResponse
   ) async throws(EngineError) {
@@ -237,14 +279,18 @@ public final class PartitionEngine: @unchecked Sendable {
     do throws(LogError) {
       try await log.fetch(from: offset, maxBytes: maxBytes, into: response)
     } catch {
-      throw .log(log.source, error)
+      // Before the first file, or in one that was removed a moment ago.
+      guard let archive = archives[topic]?[partition.index], offset < log.logStartOffset, log.canBeRead else {
+        throw .log(log.source, error)
+      }
+      try await archive.fetch(from: offset, maxBytes: maxBytes, into: response)
     }
   }
 
   public func watermarks(_ topic: String, _ partition: PartitionID) throws(EngineError) -> Watermarks {
     let log = try log(topic, partition)
     return Watermarks(
-      logStartOffset: log.logStartOffset, highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
+      logStartOffset: archives[topic]?[partition.index].logStartOffset ?? log.logStartOffset, highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
   }
 
   /// The base offsets of a partition's segments: where files begin.
@@ -278,10 +324,13 @@ public final class PartitionEngine: @unchecked Sendable {
     _ topic: String, _ partition: PartitionID, before offset: Offset
   ) async throws(EngineError) {
     let log = try log(topic, partition)
-    guard offset >= log.logStartOffset, offset <= log.highWatermark else {
-      throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
+    let archive = archives[topic]?[partition.index]
+    let start = archive?.logStartOffset ?? log.logStartOffset
+    guard offset >= start, offset <= log.highWatermark else {
+      throw .log(log.source, .offsetOutOfRange(offset, start: start, end: log.highWatermark))
     }
     try await metadata.record([.logStart(log.source, offset)])
+    guard archive == nil || offset > log.logStartOffset else { return }
     do throws(StorageError) { try await log.removeSegments(before: offset) } catch { throw .storage(error) }
   }
 
@@ -305,6 +354,7 @@ public final class PartitionEngine: @unchecked Sendable {
   /// - Returns: the first failure.
   private func closeLogs(recordingEnds: Bool) async -> EngineError? {
     var failure: EngineError?
+    await archiving?.checkpointer.stop()
     for topic in topics {
       for log in logs[topic.name] ?? [] {
         do throws(StorageError) { try await log.close() } catch { failure = failure ?? .storage(error) }
