@@ -38,6 +38,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
     .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
@@ -54,6 +55,10 @@ let package = Package(
     // What sealed segments go to; knows objects and their names, and nothing of logs.
     room("ObjectStore", ["LogModel", "Storage", "CZlib"]),
     fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore"]),
+    // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
+    room(
+      "LeaseDatabase",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", .product(name: "GRDB", package: "GRDB.swift")]),
     room("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
@@ -96,7 +101,8 @@ let package = Package(
     tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "CZlib"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
-    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore"]),
+    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore", "Defects"]),
+    tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",

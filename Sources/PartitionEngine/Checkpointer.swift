@@ -27,7 +27,8 @@ final class Checkpointer: @unchecked Sendable {
   /// After a failure nothing is tried before.
   private var pausedUntil = Instant(nanoseconds: .min)
   private var isStopping = false
-  private let ended = Gate()
+  /// Shut while it runs.
+  private let ended = Gate(isOpen: true)
   /// Shut while a piece is on its way.
   private let idle = Gate(isOpen: true)
 
@@ -35,7 +36,10 @@ final class Checkpointer: @unchecked Sendable {
     (self.loop, self.policy, self.alarm) = (loop, policy, alarm)
   }
 
-  func start() { loop.spawn { await self.run() } }
+  func start() {
+    ended.shut()
+    loop.spawn { await self.run() }
+  }
 
   func add(_ archive: PartitionArchive) {
     archives.append(archive)

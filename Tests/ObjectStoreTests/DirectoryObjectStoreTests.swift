@@ -119,7 +119,7 @@ import Testing
         var flaws: [String] = []
         let listing = try await store.list(Self.source)
         for object in listing where object.isMissing { flaws.append("\(n): \(object.name) is missed") }
-        let there = Set(listing.map { Int($0.name.base.rawValue) })
+        let there = Set(listing.filter { !$0.isMissing }.map { Int($0.name.base.rawValue) })
         for put in done.put.subtracting(done.removing) where !there.contains(put) { flaws.append("\(n): \(put) is lost") }
         for gone in done.removed where there.contains(gone) { flaws.append("\(n): \(gone) is back") }
         for one in there where try await store.get(Self.name(one)) != Self.content(one) { flaws.append("\(n): \(one) is torn") }
@@ -148,10 +148,11 @@ import Testing
   /// Each operation of a put fails once: the put says so, and the next one of the same object mends it.
   @Test func anErrorAtEveryOperationIsTold() throws {
     var points = 0
+    let kinds = Set(OperationKind.allCases).subtracting([.close])
     for n in 1... {
       let hit = try Self.boot(MemoryDisk(seed: 1)) { machine in
         let faulty = FaultyStorage(
-          machine, plan: FaultPlan([PlannedFault(.ioError, FaultTrigger([], .occurrence(n)), .once)]))
+          machine, plan: FaultPlan([PlannedFault(.ioError, FaultTrigger(kinds, .occurrence(n)), .once)]))
         let store = DirectoryObjectStore(faulty)
         var failures = 0
         for attempt in 0..<3 {
@@ -159,6 +160,7 @@ import Testing
           failures = attempt + 1
         }
         let fired = faulty.receipts.count
+        faulty.lift()
         let listing = try await store.list(Self.source)
         #expect(listing == [ListedObject(Self.name(0))], "error at \(n)")
         #expect(try await store.get(Self.name(0)) == Self.content(0))

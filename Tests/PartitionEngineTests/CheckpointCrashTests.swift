@@ -1,3 +1,4 @@
+import Defects
 import FaultInjection
 import LogModel
 import ObjectStore
@@ -166,8 +167,7 @@ import WriteAheadLog
     case cutFirst
     /// What failed to get there counts as there.
     case errorSwallowed
-    /// H5, H8.
-    case boundAtTheEnd, leftoversReplayed
+    case H5, H8
   }
 
   static func assembly(_ mistake: Mistake) -> Assembly {
@@ -179,8 +179,8 @@ import WriteAheadLog
       assembly.store = { store, loop in
         Deferring(FaultyObjectStore(store, plan: [PlannedObjectFault(.refusal, on: .put, occurrence: 3)], loop: loop), loop, swallows: true)
       }
-    case .boundAtTheEnd: assembly.parts.bounding = CutAtTheEnd()
-    case .leftoversReplayed: assembly.parts.leftovers = Replayed()
+    case .H5, .H8:
+      assembly.parts = Defect.checkpoints.first { $0.id == mistake.rawValue }?.parts().checkpoints ?? assembly.parts
     }
     return assembly
   }
@@ -200,14 +200,6 @@ import WriteAheadLog
     }
     #expect(noticed > 0, "none of \(points) crash points shows it")
     print("mistake \(mistake.rawValue): noticed at \(noticed) of \(points) crash points")
-  }
-
-  struct CutAtTheEnd: ArchiveBounding {
-    func archivedEnd(uploaded: Offset, acknowledged: Offset) -> Offset { acknowledged }
-  }
-
-  struct Replayed: ArchivedLeftoverHandling {
-    var replays: Bool { true }
   }
 
   final class Unsynced: StorageWrapper, @unchecked Sendable {
