@@ -30,7 +30,7 @@ reports: build ## run the data-loss tables whole (20 minutes) and write Reports/
 	$(TORNLOG) run -t claims --report data-loss=Reports/data-loss.md --report recovery-time=Reports/recovery-time.md --report terminal -q $(ARGS)
 
 exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
-	TORNLOG_EXHAUSTIVE=1 swift test -c release -Xswiftc -enable-testing --scratch-path .build/exhaustive --filter ExhaustiveTests
+	TORNLOG_EXHAUSTIVE=1 swift test --filter ExhaustiveTests
 
 bench: build ## figures as ratios to raw loops, measured in the same run
 	$(TORNLOG) bench $(ARGS)

@@ -8,9 +8,9 @@ trap 'rm -f "$log"' EXIT
 swift test "$@" 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
 
-skipped=$(grep -cE '➜ .* skipped' "$log")
-echo "tests: $skipped skipped"
-grep -E '➜ .* skipped' "$log" | head -n 40
+skips='^[^ ]+ Test .* (skipped|cancelled)\b'
+echo "tests: $(grep -caE "$skips" "$log") skipped"
+grep -aE "$skips" "$log" | head -n 40
 if [ "$code" -ne 0 ]; then
   echo "tests: FAILED with exit code $code; what failed, once more:"
   grep -aE -A 2 '^✘ .* recorded an issue|^error: |Fatal error|unexpected signal' "$log" | grep -avE '^(◇|✔|--)' | head -n 80

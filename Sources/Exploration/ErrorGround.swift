@@ -98,7 +98,7 @@ final class ErrorGround: @unchecked Sendable {
   }
 
   private func inflict(_ harm: ErrorScenario.Harm) throws(StorageError) {
-    let metadata = ["metadata", "metadata-mirror"]
+    let metadata = FaultTarget.metadataCopies
     switch harm {
     case .flip(let partition, let message): try flip(partition, message)
     case .blankSegment(let partition, let bytes, let epoch):

@@ -65,6 +65,9 @@ public final class HangWatch: Sendable {
     thread.start()
   }
 
+  /// What hangs at the same time as the first is given a quarter of the limit more to be seen.
+  private static let grace = wakings / 4
+
   /// Runs `body`, with somebody who looks at how long it takes.
   /// - Parameters:
   ///   - work: what it is.
@@ -86,8 +89,8 @@ public final class HangWatch: Sendable {
   private func wake() -> Hang? {
     let first: Post? = state.withLock { state in
       for number in state.posts.keys { state.posts[number]!.age += 1 }
-      guard state.posts.values.contains(where: { $0.age > Self.wakings }) else { return nil }
-      return state.posts.values.filter { $0.age > Self.wakings / 2 }.min { $0.order < $1.order }
+      guard state.posts.values.contains(where: { $0.age > Self.wakings + Self.grace }) else { return nil }
+      return state.posts.values.filter { $0.age > Self.wakings }.min { $0.order < $1.order }
     }
     return first.map { Hang(work: $0.work, seconds: seconds, finding: $0.finding) }
   }

@@ -30,40 +30,40 @@ final class StateStorage: Storage, @unchecked Sendable {
     }
   }
 
-  private struct Handle {
+  struct Handle {
     var file: Int
     var mode: OpenMode
     var path: Int32
   }
 
   /// From here on numbers are of sectors that this state's lives have written.
-  private static let firstOwn: SectorID = 1 << 31
+  static let firstOwn: SectorID = 1 << 31
   static let absent: Int32 = -1
   static let isDirectory: Int32 = -2
 
-  private let store: SectorStore
+  let store: SectorStore
   let profile: CrashProfile
   private(set) var table: PathTable
-  private(set) var loop: EventLoop
-  private(set) var properties: StorageProperties
+  var loop: EventLoop
+  var properties: StorageProperties
   /// Every operation fails from now on: the machine is dead.
-  private(set) var isDead = false
+  var isDead = false
   /// Operations that the running life may still start before it counts as one that never ends.
-  private var patience = 0
+  var patience = 0
   var files: [File] = []
   /// By path number: a file, or one of the two words above.
   var visible: [Int32] = []
   var durable: [Int32] = []
-  private var handles: [Handle?] = []
+  var handles: [Handle?] = []
   private var buffers: [Int: [IOBuffer]] = [:]
   /// What the running life has asked of the disk that it began on, and what the first one has.
   var reads = ReadSet()
-  private(set) var firstReads = ReadSet()
+  var firstReads = ReadSet()
   /// Paths of the recording; no state has others.
-  private let recordedPaths: Int
+  let recordedPaths: Int
   private var own: UnsafeMutableRawPointer
   private var ownCapacity = 256
-  private var ownCount = 0
+  var ownCount = 0
 
   /// No life of the workload needs so many.
   static let operationsALife = 100_000
@@ -80,103 +80,10 @@ final class StateStorage: Storage, @unchecked Sendable {
 
   deinit { own.deallocate() }
 
-  // MARK: Lives
-
-  /// Puts the disk of a state in place.
-  func load(_ image: DiskImage) {
-    ownCount = 0
-    files.removeAll(keepingCapacity: true)
-    for file in image.files {
-      files.append(File(sectors: file.sectors, size: file.size, durable: file.sectors, durableSize: file.size))
-    }
-    resetNames()
-    for (path, node) in image.names {
-      switch node {
-      case .directory: visible[Int(path)] = Self.isDirectory
-      case .file(let file):
-        visible[Int(path)] = file
-        files[Int(file)].links += 1
-      }
-    }
-    durable = visible
-    reads.begin(visible, pathLimit: recordedPaths)
-    beginReads()
-  }
-
-  /// The second life begins, on what the first has left.
-  func beginSecondReads() {
-    swap(&reads, &firstReads)
-    reads.begin(visible, pathLimit: .max)
-    beginReads()
-  }
-
-  /// What the second life has asked, asked of the first one's disk.
-  func followSecondReads(_ questions: [DiskQuestion]) {
-    for question in questions { firstReads.follow(question, of: reads) }
-  }
-
-  private func beginReads() {
-    for file in files { reads.add(file.sectors, size: file.size) }
-    reads.findHomes()
-  }
-
-  private func resetNames() {
-    visible.removeAll(keepingCapacity: true)
-    for _ in 0..<table.count { visible.append(Self.absent) }
-    visible[0] = Self.isDirectory
-  }
-
-  /// Starts a machine on the disk.
-  func boot(_ loop: EventLoop, bootID: UInt32) {
-    self.loop = loop
-    properties.bootID = bootID
-    handles.removeAll(keepingCapacity: true)
-    patience = Self.operationsALife
-    isDead = false
-  }
-
-  /// Ends the machine; operations that come later fail.
-  func kill() { isDead = true }
-
-  /// Takes away everything that the profile allows to be taken.
-  func dropVolatile() {
-    for f in files.indices {
-      files[f].sectors = files[f].durable
-      if profile.sizes != .immediate { files[f].size = files[f].durableSize }
-      files[f].links = 0
-    }
-    if profile.names != .immediate { for path in visible.indices { visible[path] = durable[path] } }
-    for path in visible.indices.dropFirst() where visible[path] != Self.absent {
-      if visible[Int(table.parents[path])] != Self.isDirectory { visible[path] = Self.absent }
-      if visible[path] >= 0 { files[Int(visible[path])].links += 1 }
-    }
-    durable = visible
-  }
-
-  /// A hash of what can be reached; equal to `CrashPoint.contentHash` of the state that was loaded.
-  var contentHash: UInt64 {
-    var hash: UInt64 = 0
-    for path in visible.indices.dropFirst() where visible[path] != Self.absent {
-      if visible[path] == Self.isDirectory {
-        hash &+= DiskHash.directory(table.hashes[path])
-        continue
-      }
-      let file = files[Int(visible[path])]
-      var sum: UInt64 = 0
-      for (index, id) in file.sectors.enumerated() { sum &+= DiskHash.sector(hashOf(id), at: index) }
-      hash &+= DiskHash.file(table.hashes[path], size: file.size, sectors: sum)
-    }
-    return hash
-  }
-
-  func hashOf(_ id: SectorID) -> UInt64 {
-    id < Self.firstOwn ? store.hashes[Int(id)] : SectorStore.hash(bytes(id))
-  }
-
   // MARK: Sectors
 
   @inline(__always)
-  private func bytes(_ id: SectorID) -> UnsafeRawPointer {
+  func bytes(_ id: SectorID) -> UnsafeRawPointer {
     id < Self.firstOwn
       ? store.bytes(id) : UnsafeRawPointer(own + Int(id - Self.firstOwn) * SectorStore.size)
   }

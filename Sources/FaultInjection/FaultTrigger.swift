@@ -132,10 +132,13 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   /// Of a segment, before its first batch.
   static let headBytes: Int64 = 4096
 
+  /// The engine keeps its metadata twice, in these folders.
+  public static let metadataCopies = ["metadata", "metadata-mirror"]
+
   /// The copy of the metadata that `path` is, or lies in.
   static func metadataCopy(_ path: String) -> String? {
     guard path.hasPrefix("metadata") else { return nil }
-    return ["metadata", "metadata-mirror"].first { path == $0 || path.hasPrefix($0 + "/") }
+    return metadataCopies.first { path == $0 || path.hasPrefix($0 + "/") }
   }
 
   /// `.../BASE-EPOCH.log`, BASE not 0.

@@ -3,7 +3,7 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// Damage at rest of the metadata, which the engine keeps twice (`MetadataPlaces`). No message stands there, so nothing is
+/// Damage at rest of the metadata, which the engine keeps twice (`FaultTarget.metadataCopies`). No message stands there, so nothing is
 /// excused by it: with one copy damaged everything must be back.
 ///
 /// Where both are damaged at one record nobody can know what it was, and the engine has to say so: it may refuse to open.
@@ -19,7 +19,6 @@ struct MetadataDamage {
 
   /// What the copy that was damaged first held before.
   private var backup: MetadataBackup?
-  private(set) var damaged: Set<String> = []
 
   /// Both are damaged at one record, by one fault.
   private var isAtOneRecord = false
@@ -36,7 +35,7 @@ struct MetadataDamage {
   mutating func edits(
     _ fault: FaultSpec, on medium: some RestingDamage.Medium, _ random: inout SeededGenerator
   ) throws(TrialError) -> (edits: [RestingFault], copies: [String]) {
-    let all = MetadataPlaces.directories
+    let all = FaultTarget.metadataCopies
     let word = fault.parameters["copy"]
     if word == "both" {
       let (first, second) = (try batches(of: all[0], on: medium), try batches(of: all[1], on: medium))
@@ -93,7 +92,6 @@ struct MetadataDamage {
       }
       backup = MetadataBackup(copy: copy, files: files)
     }
-    damaged.insert(copy)
   }
 }
 

@@ -15,7 +15,7 @@ final class RestingDamage {
   private var destroyed: Set<TouchedMessage> = []
   private var metadata = MetadataDamage()
 
-  /// Not nil where both copies of the metadata have been damaged: one of them as it was before.
+  /// Not nil where one fault has damaged both copies of the metadata at one record: one of them as it was before.
   var metadataBackup: MetadataBackup? { metadata.backupOfBoth }
 
   init(spec: TrialSpec, history: History) {
@@ -28,7 +28,7 @@ final class RestingDamage {
   protocol Medium {
     /// Segment files of a partition, sorted.
     func files(of partition: PartitionID) throws(TrialError) -> [String]
-    /// Segment files of one copy of the metadata, sorted; see `MetadataPlaces`.
+    /// Segment files of one copy of the metadata, sorted; see `FaultTarget.metadataCopies`.
     func files(ofMetadata copy: String) throws(TrialError) -> [String]
     /// The bytes of one file, for as long as `body` runs.
     func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value

@@ -11,7 +11,7 @@ enum RestingWords {
   private typealias Parameter = FaultGrammar.Parameter
 
   private static let targets = [FaultTarget.segment, .metadata].map(\.rawValue)
-  private static let copy = Parameter("copy", .word(MetadataPlaces.directories + ["both"]))
+  private static let copy = Parameter("copy", .word(FaultTarget.metadataCopies + ["both"]))
 
   static let grammars: [FaultGrammar] = [
     FaultGrammar(

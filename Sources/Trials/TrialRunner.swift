@@ -1,3 +1,4 @@
+import FaultInjection
 import Foundation
 import Glibc
 import LogModel
@@ -215,8 +216,8 @@ extension TrialRunner.Findings {
   /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
   mutating func forgiveForgetting() {
     // Damage to both at one record leaves a later one behind it: that must not be passed over; see `MetadataDamage`.
-    if receipts.contains(where: { $0.metadata.count == MetadataPlaces.directories.count }) { return }
-    guard lostMetadata.union(receipts.flatMap(\.metadata)).count == MetadataPlaces.directories.count else { return }
+    if receipts.contains(where: { $0.metadata.count == FaultTarget.metadataCopies.count }) { return }
+    guard lostMetadata.union(receipts.flatMap(\.metadata)).count == FaultTarget.metadataCopies.count else { return }
     let all = runnerChecks + (judgement?.checks ?? [])
     // Without a topic nothing is served, accepted or found: every other check goes with it.
     let isTopicGone = all.contains { $0.name == .partitionsRegistered && $0.verdict == .violated }

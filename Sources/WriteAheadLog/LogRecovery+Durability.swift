@@ -11,12 +11,10 @@ extension LogRecovery {
   /// harmless.
   mutating func settle() async throws(StorageError) {
     let policy = configuration.syncPolicy
-    if policy != .never {
-      for entry in scanned.dropLast() where !entry.segment.header.isNeverSynced && mayBeUnsynced(entry.segment) {
-        try await makeDurable(entry)
-      }
-      try await adoptNeverSynced()
+    for entry in scanned.dropLast() where !entry.segment.header.isNeverSynced && mayBeUnsynced(entry.segment) {
+      try await makeDurable(entry)
     }
+    if policy != .never { try await adoptNeverSynced() }
     guard let last = scanned.last else { return }
     let isCut =
       parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
@@ -47,10 +45,13 @@ extension LogRecovery {
       throw error
     }
     // What could not be copied stays marked: whoever can read it copies it.
-    if isSuspect, canBeCopied {
-      // One that stays costs the next recovery a copy.
-      do throws(StorageError) { try await storage.unlink(mark(of: segment)) } catch {}
-    }
+    if canBeCopied { await unmark(segment) }
+  }
+
+  private func unmark(_ segment: Segment) async {
+    guard suspects.contains(segment.path) else { return }
+    // One that stays costs the next recovery a copy.
+    do throws(StorageError) { try await storage.unlink(mark(of: segment)) } catch {}
   }
 
   private func mark(of segment: Segment) -> String { segment.path + Self.suspectSuffix }
@@ -103,6 +104,7 @@ extension LogRecovery {
     do throws(StorageError) {
       try await rewrite(segment)
       scanned[index].size = segment.dataEnd
+      await unmark(segment)
     } catch {
       guard error.isNoSpace else { throw error }
       do throws(StorageError) { try await storage.unlink(temporary(of: segment)) } catch {}  // nobody reads it

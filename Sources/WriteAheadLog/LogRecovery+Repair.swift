@@ -118,12 +118,15 @@ extension LogRecovery {
       if file.size > SegmentHeader.size { try await setAside(file.path) } else { try await storage.unlink(file.path) }
     }
     superseded = []
-    for file in headless.reversed() {
+    let found = headless
+    headless = []
+    for file in found.reversed() {
       if file.size <= SegmentHeader.size, !isUnreadable(file.path) {
         try await storage.unlink(file.path)
       } else if file.end == file.base || file.end <= logStart || file.size <= SegmentHeader.size {
         try await setAside(file.path)
       } else {
+        headless.append(file)
         continue
       }
       changed = true

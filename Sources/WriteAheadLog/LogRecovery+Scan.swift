@@ -49,13 +49,10 @@ extension LogRecovery {
     }
   }
 
-  /// Puts the newest segment that is known of in its place where its file, or its head, is gone.
+  /// Puts the newest segment that is known of in its place where its file is gone.
   private func recallNewest(_ heads: inout [Head]) {
     guard let newest = hints.newest else { return }
-    if let index = heads.firstIndex(where: { $0.base == newest.baseOffset && $0.epoch == newest.epoch }) {
-      if heads[index].header == nil { heads[index].end = max(heads[index].end, newest.end) }
-      return
-    }
+    if heads.contains(where: { $0.base == newest.baseOffset && $0.epoch == newest.epoch }) { return }
     let path = directory + "/" + SegmentHeader.fileName(base: newest.baseOffset, epoch: newest.epoch)
     let head = Head(base: newest.baseOffset, epoch: newest.epoch, path: path, size: 0, end: newest.end, isMissing: true)
     heads.insert(head, at: heads.firstIndex { ($0.base, $0.epoch) > (head.base, head.epoch) } ?? heads.count)
@@ -89,9 +86,14 @@ extension LogRecovery {
         SegmentHeader(copyAt: $0, of: window[0..<got])
       }.first { $0.baseOffset == base && $0.epoch == epoch && $0.source == source }
       var isBlank = false
-      if head.header == nil { (head.end, isBlank) = try await estimateEnd(file, base, size: head.size, &unreadable) }
+      if head.header == nil {
+        let recorded = hints.newest.flatMap { $0.baseOffset == base && $0.epoch == epoch ? $0.end : nil }
+        (head.end, isBlank) = try await estimateEnd(file, base, recorded ?? base, size: head.size, &unreadable)
+      }
       isBlank = isBlank && unreadable.allSatisfy { $0.upperBound <= SegmentHeader.size }
-      let isKnown = head.header != nil || head.end > base || isBlank
+      // Where not one byte can be read, a record of what the file began with says too little.
+      let isAllUnreadable = unreadable.reduce(0) { $0 + $1.upperBound - $1.lowerBound } >= head.size
+      let isKnown = head.header != nil || (head.end > base && !isAllUnreadable) || isBlank
       for bytes in unreadable {
         guard isKnown || bytes.lowerBound >= SegmentHeader.size else {
           throw StorageError(errno: EIO, .read, path, offset: bytes.lowerBound)
@@ -108,14 +110,15 @@ extension LogRecovery {
 
   /// Without a head nothing in a segment can be checked: the salt is gone. Its batch headers, unverified, still say how
   /// far it went, as long as they follow one another.
+  /// - Parameter recorded: the offset after the first commit, where the metadata knows it.
   /// - Returns: the end, and whether nothing but zeros stands behind that.
   private mutating func estimateEnd(
-    _ file: FileID, _ base: Offset, size: Int64, _ unreadable: inout [Range<Int64>]
+    _ file: FileID, _ base: Offset, _ recorded: Offset, size: Int64, _ unreadable: inout [Range<Int64>]
   ) async throws(StorageError) -> (end: Offset, isBlank: Bool) {
     var parts = parts
     parts.validator = UnsaltedValidator()
     var scanner = SegmentScanner(storage: storage, file: file, size: size, salt: 0, parts: parts, window: window)
-    var end = base
+    var end = recorded
     var at = Int64(SegmentHeader.size)
     var isBlank = false
     reading: while true {

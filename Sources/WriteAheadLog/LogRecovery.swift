@@ -122,6 +122,6 @@ struct LogRecovery {
         kept.to = min(range.to, end)
         return kept
       },
-      segments: scanned.map(\.segment))
+      segments: scanned.map(\.segment), unreadableBase: headless.map(\.base).max())
   }
 }

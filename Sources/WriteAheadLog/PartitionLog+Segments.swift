@@ -50,7 +50,7 @@ extension PartitionLog {
       salt: mix64(
         configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
           ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source,
-      isNeverSynced: configuration.syncPolicy == .never, previousBase: segments.last?.baseOffset ?? -1,
+      isNeverSynced: configuration.syncPolicy == .never, previousBase: max(segments.last?.baseOffset ?? -1, unreadableBase ?? -1),
       passedOver: passedOver.map { $0.upperBound == assignedOffset ? $0.upperBound - $0.lowerBound : 0 } ?? 0)
     let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset, epoch: epoch)
     let writer = try await create(path)

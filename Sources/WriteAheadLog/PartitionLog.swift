@@ -40,6 +40,8 @@ public final class PartitionLog: @unchecked Sendable {
 
   /// In the order of their base offsets; the last one takes the appends.
   var segments: [Segment]
+  /// See `RecoveredLog.unreadableBase`.
+  let unreadableBase: Offset?
   /// Files that have left the log and are still to be removed, the oldest first.
   var unremoved: [String] = []
   /// Bytes of batches that this writer has acknowledged.
@@ -106,6 +108,7 @@ public final class PartitionLog: @unchecked Sendable {
     durableOffset = recovered.durableOffset
     damage = recovered.damage
     segments = recovered.segments
+    unreadableBase = recovered.unreadableBase
     if let last = segments.last?.header { passedOver = last.baseOffset + -last.passedOver..<last.baseOffset }
     preallocation = configuration.firstPreallocation
     filling = Commit(buffer: storage.makeBuffer(capacity: configuration.commitBytes + IOBuffer.alignment))

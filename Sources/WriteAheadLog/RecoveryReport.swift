@@ -56,6 +56,9 @@ struct RecoveredLog {
   var durableOffset: Offset
   var damage: [DamagedRange]
   var segments: [Segment]
+  /// Base offset of the last file that stays in its place although its head says nothing; nil for none. Whoever can read it
+  /// one day must not take it for a replaced writer's.
+  var unreadableBase: Offset?
 }
 
 /// What else is known of a log that is opened.

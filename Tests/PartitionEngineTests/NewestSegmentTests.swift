@@ -1,3 +1,4 @@
+import FaultInjection
 import LogModel
 import Storage
 import Testing
@@ -81,6 +82,56 @@ import WriteAheadLog
         try await engine.close()
       }
     }
+  }
+
+  /// Its head and its first commit cannot be read: the metadata says what stood there, and the log goes on behind it. Nothing
+  /// is destroyed: all is back once it can be read again.
+  @Test(arguments: [1, 3]) func whatCannotBeReadIsKnownOf(_ messages: Int) throws {
+    let machine = try Machine(.memory)
+    let configuration = EngineDamageTests.configuration(.skipCorrupted)
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<messages { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)") }
+    }
+    _ = machine.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    let newest = try Self.newest(machine.disk)
+    // Both copies of the head, and the first batch, which lies in one sector.
+    let sectors = [newest: Array(Int64(0)...8)]
+    try machine.boot(seed: 2) { storage in
+      let faulty = FaultyStorage(storage, plan: FaultPlan(), unreadable: sectors)
+      let (engine, recovery) = try await PartitionEngine.open(faulty, configuration)
+      #expect(recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] } == [[0, Offset(messages)]])
+      #expect(try await EngineTests.produce(engine, "orders", 0, "new") == Offset(messages))
+    }
+    _ = machine.disk.powerLoss(seed: 4, profile: .dropUnsynced)
+    try machine.boot(seed: 5) { storage in
+      let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+      #expect(recovery.partitions.flatMap(\.damage) == [])
+      #expect(try await Self.texts(engine) == (0..<messages).map { "message-\($0)" } + ["new"])
+    }
+  }
+
+  /// Not one byte of it can be read: more may have been promised than what is known of, and the engine says so.
+  @Test func whatIsAltogetherUnreadableIsRefused() throws {
+    let machine = try Machine(.memory)
+    let configuration = EngineDamageTests.configuration(.skipCorrupted)
+    try machine.boot { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      _ = try await EngineTests.produce(engine, "orders", 0, "message-0")
+    }
+    _ = machine.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    let newest = try Self.newest(machine.disk)
+    let size = Int64(machine.disk.read(newest)?.count ?? 0)
+    let sectors = [newest: Array(0...size / 512)]
+    let refusal = try machine.boot(seed: 2) { storage in
+      do throws(EngineError) {
+        _ = try await PartitionEngine.open(FaultyStorage(storage, plan: FaultPlan(), unreadable: sectors), configuration)
+        return "opened"
+      } catch { return "\(error)" }
+    }
+    #expect(refusal.contains(newest), "\(refusal)")
   }
 
   /// Under `interval` a log that was cut, and appended to, has not been recorded again when it is killed: what was cut is

@@ -1,3 +1,4 @@
+import FaultInjection
 import Glibc
 import LogModel
 import Storage
@@ -79,7 +80,7 @@ import Verification
         layer.onPass = { (call, base) async throws(StorageError) in
           guard layer.phase == "recover", call.path.hasPrefix("metadata"), !isDone else { return }
           isDone = true
-          for copy in MetadataPlaces.directories { try await Self.cutBehindTheFirstRecord(copy, base) }
+          for copy in FaultTarget.metadataCopies { try await Self.cutBehindTheFirstRecord(copy, base) }
         }
         return layer
       }
@@ -100,26 +101,15 @@ import Verification
     }
   }
 
-  /// Only what was damaged twice excuses a refusal.
-  @Test func refusingWithOneCopyDamagedIsCaught() throws {
-    let reply = try run([Self.fault("bit-flip", ["copy": "metadata"])]) { base in
+  /// Only what was damaged twice excuses a refusal; nor does a copy that has been put back excuse a second one.
+  @Test(arguments: [
+    (fault("bit-flip", ["copy": "metadata"]), "metadata-mirror/"), (both, "topics/"),
+  ])
+  func aRefusalThatNothingExcusesIsCaught(_ fault: FaultSpec, refused: String) throws {
+    let reply = try run([fault]) { base in
       let layer = Meddling(base)
       layer.onPass = { (call, _) async throws(StorageError) in
-        if layer.phase == "recover", call.kind == .open, call.path.hasPrefix("metadata-mirror/") {
-          throw StorageError(errno: EACCES, .open, call.path)
-        }
-      }
-      return layer
-    }
-    #expect(reply.refusal?.restart == 1 && reply.excusedRefusal == nil, "\(reply)")
-  }
-
-  /// Nor does a copy that has been put back excuse a second one.
-  @Test func refusingOnceOneIsPutBackIsCaught() throws {
-    let reply = try run([Self.both]) { base in
-      let layer = Meddling(base)
-      layer.onPass = { (call, _) async throws(StorageError) in
-        if layer.phase == "recover", call.kind == .open, call.path.hasPrefix("topics/") {
+        if layer.phase == "recover", call.kind == .open, call.path.hasPrefix(refused) {
           throw StorageError(errno: EACCES, .open, call.path)
         }
       }

@@ -1,0 +1,107 @@
+import LogModel
+import PartitionEngine
+import Verification
+import WriteAheadLog
+
+/// Looks.
+extension LifeBook {
+  /// Everything that a consumer can find out.
+  func look(_ engine: PartitionEngine, _ recovery: EngineRecovery?) async -> Observation {
+    recordTopic()
+    var observer = Observer(history)
+    observer.registered(
+      engine.topics.flatMap { topic in (0..<topic.partitions).map { TopicPartition(topic.name, PartitionID($0)) } })
+    for report in recovery?.partitions ?? [] where report.source.topic == workload.topic {
+      for range in report.damage {
+        observer.reported(
+          ReportedDamage(
+            partition: PartitionSlot(report.source.partition.index), offsets: OffsetRange(from: range.from, to: range.to),
+            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)"))
+      }
+    }
+    let response = FetchResponse(capacity: 64 << 10)
+    for slot in history.creations.indices {
+      await consume(engine, slot, response, &observer)
+      await probe(engine, slot, response, &observer)
+      var committed: Offset?
+      do throws(EngineError) {
+        committed = try engine.committedOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(slot))
+      } catch {}  // an error is no offset
+      observer.committed(group: ExplorationWorkload.group, PartitionSlot(slot), committed)
+    }
+    return observer.finish()
+  }
+
+  private func claims(_ engine: PartitionEngine, _ slot: Int) throws(EngineError) -> Verification.Watermarks {
+    let marks = try engine.watermarks(workload.topic, PartitionID(slot))
+    return Verification.Watermarks(
+      logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
+  }
+
+  private func consume(
+    _ engine: PartitionEngine, _ slot: Int, _ response: FetchResponse, _ observer: inout Observer
+  ) async {
+    var at: Offset = 0
+    // A topic that is not registered is judged by that; here it has nothing to be consumed.
+    guard engine.topics.contains(where: { $0.name == workload.topic }) else { return }
+    do throws(EngineError) {
+      let marks = try claims(engine, slot)
+      observer.claimedBefore(PartitionSlot(slot), marks)
+      at = marks.logStartOffset
+      var fruitless = 0
+      while at < marks.highWatermark {
+        observer.asked(PartitionSlot(slot), at)
+        if let damaged = try await fetch(engine, slot, at, 16 << 10, response) {
+          at = max(damaged.to, at + 1)
+          continue
+        }
+        response.forEachRecord { observer.observe(PartitionSlot(slot), $0.offset, $0.value) }
+        fruitless = response.nextOffset > at ? 0 : fruitless + 1
+        if fruitless >= LifeAfterCrash.patience {
+          return observer.ended(PartitionSlot(slot), .stuck(at: at, emptyAnswers: fruitless))
+        }
+        at = response.nextOffset
+      }
+      observer.claimedAfter(PartitionSlot(slot), try claims(engine, slot))
+      observer.ended(PartitionSlot(slot), .reached)
+    } catch {
+      observer.ended(PartitionSlot(slot), .failed(at: at, "\(error)"))
+    }
+  }
+
+  private func probe(
+    _ engine: PartitionEngine, _ slot: Int, _ response: FetchResponse, _ observer: inout Observer
+  ) async {
+    var marks = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
+    do throws(EngineError) { marks = try claims(engine, slot) } catch { return }  // consumption has met the same
+    var start = marks.logStartOffset
+    while start < marks.highWatermark {
+      do throws(EngineError) {
+        if try await fetch(engine, slot, start, 1, response) == nil {
+          var isFirst = true
+          response.forEachRecord {
+            if isFirst { observer.probe(PartitionSlot(slot), start: start, first: ($0.offset, $0.value)) }
+            isFirst = false
+          }
+          if isFirst { observer.probe(PartitionSlot(slot), start: start, first: nil) }
+        }
+      } catch {
+        observer.probe(PartitionSlot(slot), start: start, first: nil)
+      }
+      start = start + 1
+    }
+  }
+
+  /// - Returns: the damaged range where the engine says that the offset is in one.
+  func fetch(
+    _ engine: PartitionEngine, _ slot: Int, _ offset: Offset, _ maxBytes: Int, _ response: FetchResponse
+  ) async throws(EngineError) -> DamagedRange? {
+    do throws(EngineError) {
+      try await engine.fetch(workload.topic, PartitionID(slot), from: offset, maxBytes: maxBytes, into: response)
+      return nil
+    } catch {
+      if case .log(_, .damaged(let range)) = error { return range }
+      throw error
+    }
+  }
+}
