@@ -4,8 +4,8 @@ import Storage
 
 /// Asks the object store, and waits for an answer no longer than it has to.
 ///
-/// A call that was given up goes on, and may yet do what it was asked: all of them can be done twice. Of these no more than
-/// `mostAbandoned` are waited for beside the one at hand, so that a store which never answers costs bounded memory.
+/// A call that was given up goes on, and may yet do what it was asked: all of them can be done twice. While `mostAbandoned`
+/// of them go on nothing more is asked, so that a store which never answers costs bounded memory.
 final class StoreClient: @unchecked Sendable {
   // Owned by `loop`.
 

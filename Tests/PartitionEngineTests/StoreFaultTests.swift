@@ -105,7 +105,8 @@ import WriteAheadLog
         let configuration = H.configured { $0.checkpoints.bytes = 5000 }
         let store = FaultyObjectStore(
           DirectoryObjectStore(storage), plan: [PlannedObjectFault(fault, on: .put, times: .max)], loop: loop)
-        let (engine, _) = try await H.open(storage, configuration, store: store)
+        let gauge = Gauge(store)
+        let (engine, _) = try await H.open(storage, configuration, store: gauge)
         try await engine.createTopic("orders", partitions: 1)
         var flaws: [String] = []
         for n in 0..<120 {
@@ -119,6 +120,8 @@ import WriteAheadLog
         if attempts < 2 || attempts > 1900 { flaws.append("\(attempts) attempts") }
         flaws += await H.flawsOfEveryOffset(engine, count: 120)
         if try engine.archivedEnd("orders", 0) != 0 { flaws.append("archived") }
+        // Two that were given up and have not ended: until they do nothing more is sent.
+        if gauge.peak != (fault == .hang ? 2 : 1) { flaws.append("\(gauge.peak) objects on their way at once") }
         store.lift()
         await loop.sleep(until: loop.now + .seconds(60))
         if try engine.archivedEnd("orders", 0).map({ $0 < 115 }) ?? true { flaws.append("not archived afterwards") }
@@ -130,6 +133,27 @@ import WriteAheadLog
     }
     #expect(result.ending == .finished)
     #expect(result.value == [])
+  }
+
+  /// Knows how many objects are on their way at most.
+  final class Gauge: ObjectStore, @unchecked Sendable {
+    // Owned by the loop of its engine.
+    private let base: any ObjectStore
+    private var underway = 0
+    private(set) var peak = 0
+
+    init(_ base: any ObjectStore) { self.base = base }
+
+    func put(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
+      underway += 1
+      peak = max(peak, underway)
+      defer { underway -= 1 }
+      try await base.put(name, bytes)
+    }
+
+    func get(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] { try await base.get(name) }
+    func list(_ source: TopicPartition?) async throws(ObjectStoreError) -> [ListedObject] { try await base.list(source) }
+    func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await base.delete(name) }
   }
 
   /// Back-pressure: so many bytes may wait, then appends do, and are refused in the end, for certain.
