@@ -46,8 +46,24 @@ public final class LeaseDatabase: Sendable {
     var configuration = Configuration()
     configuration.label = "leases"
     configuration.prepareDatabase { try $0.execute(sql: "PRAGMA synchronous = EXTRA") }
+    var attempts = 0
+    while true {
+      do throws(StorageError) {
+        queue = try Self.open(path, configuration)
+        break
+      } catch {
+        // Another process is at it.
+        attempts += 1
+        guard error.isErrno(EBUSY), attempts < 1000 else { throw error }
+        usleep(1000)
+      }
+    }
+    file = path.flatMap { FileIdentity($0) }
+  }
+
+  private static func open(_ path: String?, _ configuration: Configuration) throws(StorageError) -> DatabaseQueue {
     do {
-      queue = try path.map { try DatabaseQueue(path: $0, configuration: configuration) } ?? DatabaseQueue(configuration: configuration)
+      let queue = try path.map { try DatabaseQueue(path: $0, configuration: configuration) } ?? DatabaseQueue(configuration: configuration)
       try queue.write {
         try $0.execute(
           sql: """
@@ -55,10 +71,10 @@ public final class LeaseDatabase: Sendable {
               resource TEXT PRIMARY KEY NOT NULL, epoch INTEGER NOT NULL, holder TEXT NOT NULL, expires INTEGER NOT NULL)
             """)
       }
+      return queue
     } catch {
-      throw Self.storageError(error, path ?? "")
+      throw storageError(error, path ?? "")
     }
-    file = path.flatMap { FileIdentity($0) }
   }
 
   /// Takes the lease over, if nobody has it at `now`.

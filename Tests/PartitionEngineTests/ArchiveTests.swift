@@ -147,10 +147,13 @@ import WriteAheadLog
     let second = bySize.disk
     try bySize.boot { storage in
       let configuration = H.configured { $0.checkpoints.retention = LocalRetention(bytes: 40 << 10) }
-      let (engine, _) = try await H.open(storage, configuration)
+      let store = FaultyObjectStore(
+        DirectoryObjectStore(storage), plan: [PlannedObjectFault(.refusal, on: .put, times: .max)], loop: storage.loop)
+      let (engine, _) = try await H.open(storage, configuration, store: store)
       try await engine.createTopic("orders", partitions: 1)
       try await H.produce(engine, 0..<100)
       #expect(H.logFiles(second).count >= 6, "nothing is archived, so nothing goes")
+      store.lift()
       try await engine.checkpoint()
       #expect((2...3).contains(H.logFiles(second).count))
       #expect(await H.flawsOfEveryOffset(engine, count: 100) == [])
