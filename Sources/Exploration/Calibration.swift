@@ -36,7 +36,10 @@ public struct Calibration: Hashable, Sendable {
 
   func text(_ profile: String) -> [String] {
     guard let readAlike else { return [Self.line(profile, "states", all)] }
-    return [Self.line(profile, "states", all), Self.line(profile, "states counted off by their read set", readAlike)]
+    let alike = readAlike.states == 0
+      ? "\(profile), calibration: no state was counted off by its read set: nothing to compare"
+      : Self.line(profile, "states counted off by their read set", readAlike)
+    return [Self.line(profile, "states", all), alike]
   }
 
   static func line(_ profile: String, _ states: String, _ c: Comparison) -> String {
@@ -48,24 +51,14 @@ public struct Calibration: Hashable, Sendable {
 /// A state at one moment of the recording.
 struct StatePlace: Sendable {
   var moment: Int
-  /// Among the contents of its crash point.
-  var state: Int
-
-  init(moment: Int, state: Int) { (self.moment, self.state) = (moment, state) }
-
-  /// Where a content was first met.
-  init(_ point: Int, _ content: Int32, of run: ProfileRun, _ contents: [[Int32]]) {
-    moment = run.pointOfMoment.firstIndex(of: point) ?? 0
-    state = contents[point].firstIndex(of: content) ?? 0
-  }
+  /// As it was enumerated: before anything has been taken for equal to anything.
+  var choice: [Alternative]
 }
 
 /// What a reduced exploration says of each state.
 struct Reduction {
-  /// Of each point the choices that lead to its contents.
-  var choices: [[[Alternative]]]
-  /// Of each point their numbers.
-  var contents: [[Int32]]
+  /// Contents by their hash.
+  var numbers: [UInt64: Int32]
   /// Of each content.
   var groups: [Int32]
   /// Of each group the hash of its transcript.
@@ -80,8 +73,7 @@ extension ProfileRun {
     let count = exploration.options.calibration
     let drawn = (0..<count).map { _ in
       let moment = Int.random(in: pointOfMoment.indices, using: &random)
-      let states = reduction.contents[pointOfMoment[moment]].indices
-      return StatePlace(moment: moment, state: Int.random(in: states, using: &random))
+      return StatePlace(moment: moment, choice: drawChoice(at: points[pointOfMoment[moment]], &random))
     }
     var calibration = Calibration(all: compare(drawn, reduction, judge))
     if let alike {
@@ -90,14 +82,24 @@ extension ProfileRun {
     return calibration
   }
 
+  /// One of the choices that are visited at a crash point, each as likely.
+  private func drawChoice(at point: CrashPoint, _ random: inout SeededGenerator) -> [Alternative] {
+    var drawn = point.nothing
+    var met = 0
+    StateEnumeration(point, limits).forEach(seed: exploration.options.seed) { choice, _ in
+      met += 1
+      if Int.random(in: 0..<met, using: &random) == 0 { drawn = choice }
+    }
+    return drawn
+  }
+
   private func compare(_ places: [StatePlace], _ reduction: Reduction, _ judge: StateJudge) -> Calibration.Comparison {
     let exploration = exploration
-    let (choices, contents) = (reduction.choices, reduction.contents)
     let unreduced = Parallel.map(
       places.count, jobs: exploration.options.jobs, chunk: 16, worker: { exploration.worker(profile) }
     ) { [self] worker, index in
       let point = pointOfMoment[places[index].moment]
-      let state = Unique(hash: 0, point: point, choice: choices[point][places[index].state])
+      let state = Unique(hash: 0, point: point, choice: places[index].choice)
       let transcript = exploration.watching(profile, order: index, { scene(state) }) {
         worker.run(points[point].image(state.choice), keeping: true)
       }
@@ -105,7 +107,13 @@ extension ProfileRun {
     }
     var comparison = Calibration.Comparison(states: places.count)
     for (place, (hash, verdict)) in zip(places, unreduced) {
-      let group = reduction.groups[Int(contents[pointOfMoment[place.moment]][place.state])]
+      // By the hash of its content, as the reduction finds it.
+      let content = points[pointOfMoment[place.moment]].contentHash(place.choice)
+      guard let number = reduction.numbers[content] else {
+        comparison.note(verdict, with: nil, isStraying: true)
+        continue
+      }
+      let group = reduction.groups[Int(number)]
       let with = reduction.verdicts[CaseKey(moment: place.moment, group: group)]
       comparison.note(verdict, with: with, isStraying: hash != reduction.behaviours[Int(group)])
     }

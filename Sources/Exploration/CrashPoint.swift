@@ -102,11 +102,13 @@ struct CrashPoint: Sendable {
       let sectors = first..<first + perUnit
       var unit = UnitAlternatives(of: sectors, in: file, at: event)
       let isNew = first >= file.extent
+      // A part of it may be new too: then a size that comes after its data does not reach that part without them.
+      let isPartlyNew = sectors.upperBound > file.extent
       if isNew && profile.showsForeignBytes { unit.add(sectors.map { foreign.content(file: f, sector: $0) }, []) }
       if isNew && profile.showsUnwrittenSpace { unit.addUnwritten() }
       if profile.mostUnreadable > 0 { unit.add(sectors.map { _ in SectorStore.unreadable }, []) }
       guard unit.contents.count > 1, let newest = unit.contents.firstIndex(of: unit.newest) else { continue }
-      if isNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
+      if isPartlyNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
       pieces.append(.sectors(file: f, first: first, contents: unit.contents, newest: newest))
     }
   }

@@ -209,7 +209,7 @@ struct WorkloadSize: Sendable {
   private static func simplerMishaps(_ mishaps: Mishaps) -> [Mishaps] {
     if mishaps == .none { return [] }
     var simpler = [Mishaps.none]
-    if mishaps.failingWrite > 0 { simpler += (1...mishaps.failingWrite).map { Mishaps(failingWrite: $0) } }
+    if mishaps.failingWriteEvery > 0 { simpler += (1...mishaps.failingWriteEvery).map { Mishaps(failingWriteEvery: $0) } }
     if mishaps.failingSync > 0 { simpler += (1...mishaps.failingSync).map { Mishaps(failingSync: $0) } }
     if mishaps.shortWriteEvery > 0 { simpler += (1...mishaps.shortWriteEvery).map { Mishaps(shortWriteEvery: $0) } }
     return Array(simpler.prefix { $0 != mishaps })

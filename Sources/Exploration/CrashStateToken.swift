@@ -34,7 +34,7 @@ public enum CrashStateToken {
   /// Two numbers, or three: tokens of before there was a failing write hold.
   private static func mishaps(_ mishaps: Mishaps) -> String {
     let two = "\(mishaps.shortWriteEvery)-\(mishaps.failingSync)"
-    return mishaps.failingWrite > 0 ? "\(two)-\(mishaps.failingWrite)" : two
+    return mishaps.failingWriteEvery > 0 ? "\(two)-\(mishaps.failingWriteEvery)" : two
   }
 
   /// Eight hexadecimal digits.
@@ -88,7 +88,7 @@ public enum CrashStateToken {
       let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
       guard (2...3).contains(numbers.count), let every = numbers[0], let sync = numbers[1] else { return nil }
       guard let write = numbers.count == 2 ? 0 : numbers[2], numbers.count == 2 || write > 0 else { return nil }
-      return Mishaps(shortWriteEvery: every, failingSync: sync, failingWrite: write)
+      return Mishaps(shortWriteEvery: every, failingSync: sync, failingWriteEvery: write)
     }
     workload.seed = try read("seed") { UInt64($0) }
     if let limit = workload.exceeded { throw .tooLarge(limit) }

@@ -47,7 +47,7 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
 
   /// Why no storage behaves so; nil where one may.
   public var impossible: String? {
-    if lasting == .untilSpaceFreed, error != .enospc, error != .edquot { return "room does not end it" }
+    if lasting == .untilSpaceFreed, error != .enospc, error != .edquot, error != .short { return "room does not end it" }
     guard let kind else { return error == .eio || error == .stall ? nil : "the kinds have rows of their own" }
     switch error {
     case .eio, .stall: return nil
@@ -56,7 +56,7 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
       return Self.changes.contains(kind) ? nil : "nothing is left behind that could have happened or not"
     case .enospc, .edquot:
       return Self.allocates.contains(kind) ? nil : "its page of the manual (section 2) has no ENOSPC or EDQUOT"
-    case .short: return kind == .write ? nil : "only writes are short at the seam: `Storage.read` ends early at the file's end only"
+    case .short: return kind == .write ? nil : "`Storage.read` carries on until the file's end, `FileStorage` and `RingStorage` below it too"
     case .eintr: return Self.interruptible.contains(kind) ? nil : "its page of the manual (section 2) has no EINTR"
     case .eagain:
       return kind == .read || kind == .write || kind == .lock

@@ -17,6 +17,8 @@ public struct ErrorMatrixOptions: Sendable {
   public var stride = 1
   /// No new cell is begun after it; what was left out makes the verdict unknown.
   public var deadline: Date?
+  /// The user has had enough: as the deadline.
+  public var isCancelled: @Sendable () -> Bool = { false }
   /// Ends a command whose engine keeps the processor to itself; nil for none.
   public var watch: HangWatch?
 
@@ -78,7 +80,7 @@ public struct ErrorMatrix: Sendable {
         && options.cells.count == ErrorCell.all.count)
   }
 
-  private var isLate: Bool { options.deadline.map { Date() > $0 } ?? false }
+  private var isLate: Bool { options.isCancelled() || options.deadline.map { Date() > $0 } ?? false }
 
   private static let leading = [
     ErrorCell(kind: nil, error: .eio, lasting: .once), ErrorCell(kind: .write, error: .enospc, lasting: .once),
@@ -128,6 +130,7 @@ public struct ErrorMatrix: Sendable {
       found.append(row)
       meter.done(row)
     }
+    if isLate, leads.contains(where: { !visited.contains($0.site) }), !rows.isEmpty { rows[rows.count - 1].isCutOff = true }
     return found
   }
 }

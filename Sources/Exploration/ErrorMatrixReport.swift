@@ -136,7 +136,7 @@ public struct ErrorMatrixReport: Sendable {
     if let doubt = rows.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
     let unplaced = rows.reduce(0) { $0 + $1.unknownSites }
     if unplaced > 0 { lines.append("UNKNOWN of \(unplaced) operations that an error hit the call site could not be found out") }
-    if isCutOff { lines.append("UNKNOWN the deadline came before the end of the matrix") }
+    if isCutOff { lines.append("UNKNOWN the deadline, or an interruption, came before the end of the matrix") }
     let coverage = sites.isEmpty ? "" : "\(sites.count - unvisited.count) of \(sites.count) call sites visited, "
     lines.append(
       "\(verdict.rawValue): \(coverage)\(cells) cells, \(runs) runs, \(fired) fired, \(violated) violated, \(unknown) unknown")

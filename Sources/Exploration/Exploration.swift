@@ -25,6 +25,8 @@ public struct ExplorationOptions: Sendable {
   public var calibration = 0
   /// Ends a command whose engine keeps the processor to itself; nil for none.
   public var watch: HangWatch?
+  /// Asked before each profile, and while one is explored, which is then left out of the report.
+  public var isCancelled: @Sendable () -> Bool = { false }
 
   public init() {}
 }
@@ -73,9 +75,11 @@ public struct Exploration: Sendable {
   public func run(progress: (String) -> Void = { _ in }) -> ExplorationReport {
     var known = KnownStates()
     var results: [ProfileResult] = []
-    for profile in options.profiles {
+    for profile in options.profiles where !options.isCancelled() {
       let run = ProfileRun(self, profile)
-      results.append(run.run(&known, progress))
+      let result = run.run(&known, progress)
+      // Half a profile is none.
+      if !options.isCancelled() { results.append(result) }
     }
     return ExplorationReport(profiles: results, depth: options.depth)
   }

@@ -65,7 +65,8 @@ extension ExplorationReport {
 
   /// At depth 2: states of crashes inside recoveries, beside the ones above.
   struct Nested: Encodable, Sendable {
-    var crashPoints, statesVisited, statesUnique, statesJudged, statesReadAlike, groups, cutShort: Int
+    /// Recoveries that were cut off; the bound and the samples inside these.
+    var crashPoints, recoveries, bound, sampled, statesVisited, statesUnique, statesJudged, statesReadAlike, groups, cutShort: Int
     var calibration: [String: Int]?
     /// Of recoveries that were counted off.
     var others: [String: Int]?
@@ -93,7 +94,8 @@ extension ExplorationReport {
       violations: result.violatedStates, unknown: result.unknown, crashPoints: result.crashPoints, depth: depth,
       verdict: result.verdict.rawValue,
       nested: result.nested.visited == 0 ? nil : Nested(
-        crashPoints: result.nested.crashPoints, statesVisited: result.nested.visited,
+        crashPoints: result.nested.crashPoints, recoveries: result.nested.recoveries, bound: min(result.nested.bound, result.nested.mostPieces),
+        sampled: result.nested.sampled, statesVisited: result.nested.visited,
         statesUnique: result.nested.unique, statesJudged: result.nested.judged,
         statesReadAlike: result.nested.readAlike, groups: result.nested.groups, cutShort: result.nested.cutShort,
         calibration: result.nested.calibration?.json, others: result.nested.others?.json),

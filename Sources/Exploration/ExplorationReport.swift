@@ -56,8 +56,7 @@ public struct ProfileResult: Sendable {
   public var nested = NestedCounts()
   /// Nil where none was asked for.
   public var calibration: Calibration?
-  /// Enumerating and hashing; recovering; everything.
-  public var enumerationSeconds = 0.0
+  /// Recovering; everything.
   public var judgingSeconds = 0.0
   public var seconds = 0.0
 
@@ -87,6 +86,8 @@ public struct ExplorationReport: Sendable {
 
   public var verdict: Verdict { profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
   public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.judged } }
+  /// Whether the weakest profile of a finding is the weakest that there is.
+  var isOfAllProfiles: Bool { Set(profiles.map(\.profile.name)).isSuperset(of: CrashProfile.all.map(\.name)) }
   public var visited: Int { profiles.reduce(0) { $0 + $1.visited + $1.nested.visited } }
   public var judgedPerSecond: Double {
     let seconds = profiles.reduce(0) { $0 + $1.judgingSeconds + $1.nested.judgingSeconds }
@@ -137,7 +138,8 @@ extension ExplorationReport {
       let n = result.nested
       lines.append(
         "\(result.profile.name), inside recoveries: \(n.crashPoints) crash points, \(n.visited) states visited, "
-          + "\(n.judged) recovered and judged, \(n.readAlike) read like one of them, \(n.groups) groups")
+          + "\(n.judged) recovered and judged, \(n.readAlike) read like one of them, \(n.groups) groups; "
+          + "\(n.recoveries) recoveries cut off, of \(result.unique) contents; \(n.boundText), \(n.sampled) sampled")
       if n.cutShort > 0 {
         lines.append(
           "\(result.profile.name), inside recoveries: \(n.cutShort) made more than \(RecordedRecovery.mostOperations) operations; "
@@ -162,7 +164,7 @@ extension ExplorationReport {
     for finding in findings {
       lines.append("")
       lines.append(
-        "VIOLATED \(finding.violation.check.rawValue), weakest profile \(finding.profile.name) (permitted by "
+        "VIOLATED \(finding.violation.check.rawValue), weakest profile \(isOfAllProfiles ? "" : "explored ")\(finding.profile.name) (permitted by "
           + "\(finding.permittedBy.joined(separator: ", "))), \(finding.violation.states) states")
       lines.append("  \(finding.violation.detail)")
       lines += finding.violation.story.map { "  \($0)" }

@@ -24,7 +24,7 @@ extension ExplorationWorkload {
       WorkloadLimit(name: "segment-size", value: segmentBytes, allowed: 16 << 10...64 << 20),
       WorkloadLimit(name: "short-writes", value: mishaps.shortWriteEvery, allowed: 0...1_000_000),
       WorkloadLimit(name: "failing-sync", value: mishaps.failingSync, allowed: 0...1_000_000),
-      WorkloadLimit(name: "failing-write", value: mishaps.failingWrite, allowed: 0...1_000_000),
+      WorkloadLimit(name: "failing-writes", value: mishaps.failingWriteEvery, allowed: 0...1_000_000),
     ]
     if let limit = limits.first(where: { !$0.allowed.contains($0.value) }) { return limit }
     limits = [

@@ -76,7 +76,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   func record(parts: EngineParts, layer: (any Storage) -> any Storage) throws(ExplorationError) -> Recording {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
-    let recorder = DiskRecorder(mishaps == .none ? machine : DeviceMishaps(machine, mishaps), Recording(store: SectorStore(), table: PathTable()))
+    let device = mishaps == .none ? nil : DeviceMishaps(machine, mishaps)
+    let recorder = DiskRecorder(device ?? machine, Recording(store: SectorStore(), table: PathTable()))
     // What edits the operations stands above the recorder: recorded is what reaches the disk.
     let storage = layer(recorder)
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
@@ -85,6 +86,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
     guard !recorder.recording.isCutShort else {
       throw .recordingFailed("it makes more than \(Recording.mostOperations) operations; explore fewer messages, or larger batches")
     }
+    if let unfired = device?.unfired { throw .mishapNeverHappened(unfired) }
     return recorder.recording
   }
 
@@ -185,6 +187,8 @@ extension DiskRecorder {
 /// Why there is nothing to explore, or no verdict.
 public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible {
   case recordingFailed(String)
+  /// What the device was to do wrong the workload gave it no occasion for: nothing has been put to the test.
+  case mishapNeverHappened(String)
   case unknownProfile(String)
   case workloadTooLarge(WorkloadLimit)
   /// A state that was found in another recording: of another engine, or told wrongly.
@@ -206,6 +210,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
         + "it was found; explore again, and take the token that is printed then"
     case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
+    case .mishapNeverHappened(let text): "there is no verdict: the workload never came to the device's \(text); ask for less, or for more messages"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):

@@ -269,6 +269,8 @@ final class LifeAfterCrash: @unchecked Sendable {
           var first: (offset: Offset, reading: MessageContent.Reading)?
           response.forEachRecord { if first == nil { first = ($0.offset, contents[slot].read($0.value)) } }
           transcript.probed(slot, start, first: first?.offset, first?.reading)
+        } else {
+          transcript.probed(slot, start, first: nil, nil)
         }
       } catch {
         transcript.probed(slot, start, first: nil, nil)

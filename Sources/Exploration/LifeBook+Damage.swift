@@ -1,4 +1,5 @@
 import FaultInjection
+import Glibc
 import LogModel
 import Storage
 import Verification
@@ -39,8 +40,8 @@ extension LifeBook {
   func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk) -> [Damage] {
     var places = receipt.destroyed
     var isCertain = true
-    // A sync that fails, for whatever reason, has covered nothing, and no engine may believe a second one.
-    if receipt.operation == .sync, case .error = receipt.answer {
+    // A sync that fails has covered nothing, and no engine may believe a second one; what was interrupted has not begun.
+    if receipt.operation == .sync, case .error(let number) = receipt.answer, number != EINTR, number != EAGAIN {
       (places, isCertain) = (Self.volatile(receipt.path, on: disk), false)
     }
     return places.compactMap { place in

@@ -84,6 +84,8 @@ extension LifeBook {
             isFirst = false
           }
           if isFirst { observer.probe(PartitionSlot(slot), start: start, first: nil) }
+        } else {
+          observer.probe(PartitionSlot(slot), start: start, first: nil)
         }
       } catch {
         observer.probe(PartitionSlot(slot), start: start, first: nil)

@@ -4,7 +4,7 @@ import Verification
 
 /// Depth 2: the recoveries that follow a crash are cut off too, at every operation that they make.
 ///
-/// Of each behaviour group of the first depth one state is taken. Its recovery is recorded as the workload was, and every
+/// Of each behaviour group of the first depth one state is taken for each stage of what had been promised. Its recovery is recorded as the workload was, and every
 /// state that a power cut during it may leave is recovered from and judged as any other.
 extension ProfileRun {
   /// A state of a crash inside the recovery of a state.
@@ -45,16 +45,19 @@ extension ProfileRun {
     let limits = RecordedRecovery.limits(options)
     let visits = Parallel.map(inner.count, jobs: options.jobs, chunk: 16, worker: {}) { [inner, owners] _, index in
       var visited = 0
+      var sampled = 0
       var states: [Inner] = []
       var seen: Set<UInt64> = []
-      StateEnumeration(inner[index], limits).forEach(seed: options.seed) { choice, _ in
+      let enumeration = StateEnumeration(inner[index], limits)
+      enumeration.forEach(seed: options.seed) { choice, isSample in
         visited += 1
+        if isSample { sampled += 1 }
         let hash = inner[index].contentHash(choice)
         if seen.insert(hash).inserted {
           states.append(Inner(outer: owners[index], point: index, choice: choice, hash: hash))
         }
       }
-      return InnerVisit(visited: visited, states: states)
+      return InnerVisit(visited: visited, sampled: sampled, bound: enumeration.bound, states: states)
     }
     var uniques: [Inner] = []
     var numbers: [UInt64: Int] = [:]
@@ -63,6 +66,8 @@ extension ProfileRun {
     var seen: Set<UInt64> = []
     for visit in visits {
       result.nested.visited += visit.visited
+      result.nested.sampled += visit.sampled
+      result.nested.bound = min(result.nested.bound, visit.bound)
       for state in visit.states {
         let number = numbers[state.hash] ?? uniques.count
         if number == uniques.count {
@@ -73,6 +78,8 @@ extension ProfileRun {
       }
     }
     result.nested.crashPoints = inner.count
+    result.nested.recoveries = outer.count
+    result.nested.mostPieces = inner.reduce(0) { max($0, $1.pieces.count) }
     result.nested.unique = uniques.count
     var base = exploration.recording
     base.table = table
@@ -196,6 +203,8 @@ extension ProfileRun {
 
   private struct InnerVisit: Sendable {
     var visited: Int
+    var sampled: Int
+    var bound: Int
     var states: [Inner]
   }
 }
@@ -204,7 +213,15 @@ extension ProfileRun {
 public struct NestedCounts: Hashable, Sendable {
   /// Moments inside recoveries.
   public var crashPoints = 0
+  /// Recoveries that were cut off: of each behaviour group, and all that had been promised by then, one.
+  public var recoveries = 0
   public var visited = 0
+  public var sampled = 0
+  /// As `ProfileResult.bound`, inside recoveries.
+  public var bound = Int.max
+  /// The most pieces that a crash point inside a recovery has.
+  public var mostPieces = 0
+  public var boundText: String { bound == Int.max ? "exhaustive in these" : "exhaustive in these to k=\(bound)" }
   /// Different contents.
   public var unique = 0
   /// Contents that were recovered from; from the others recovery reads the same as from one of them.

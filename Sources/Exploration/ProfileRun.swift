@@ -1,5 +1,6 @@
 import Foundation
 import LogModel
+import Synchronization
 import Verification
 
 /// The exploration of one profile.
@@ -101,7 +102,6 @@ struct ProfileRun: Sendable {
       result.bound = min(result.bound, visits[point].bound)
     }
     result.unique = uniques.count
-    result.enumerationSeconds = Date().timeIntervalSince(begun)
     progress("\(profile.name): \(result.visited) states visited, \(uniques.count) contents")
 
     // The states that have to be recovered: what a profile with the same promises has met is known.
@@ -148,14 +148,15 @@ struct ProfileRun: Sendable {
     let choices = visits.map(\.choices)
     let reduced = self.judge(&result, choices, contents, groups, transcripts, judge)
     if options.calibration > 0 {
-      let reduction = Reduction(
-        choices: choices, contents: contents, groups: groups, behaviours: transcripts.map(\.hash), verdicts: reduced)
-      let places = behaviours == nil ? nil : alike.map { StatePlace(uniques[$0].point, Int32($0), of: self, contents) }
+      let reduction = Reduction(numbers: numbers, groups: groups, behaviours: transcripts.map(\.hash), verdicts: reduced)
+      let places = behaviours == nil ? nil : alike.map {
+        StatePlace(moment: pointOfMoment.firstIndex(of: uniques[$0].point) ?? 0, choice: uniques[$0].choice)
+      }
       result.calibration = calibrate(reduction, alike: places, judge)
     }
     if options.depth > 1 {
-      runNested(
-        &result, representatives.map { uniques[$0] }, moments(of: representatives, contents), of: uniques, contents, judge, progress)
+      let outer = outerStates(representatives, groups, contents)
+      runNested(&result, outer.map { uniques[$0] }, moments(of: outer, contents), of: uniques, contents, judge, progress)
     }
     result.seconds = Date().timeIntervalSince(begun)
     return result
@@ -163,15 +164,36 @@ struct ProfileRun: Sendable {
 
   private func recoverAll(_ states: [Unique], _ known: KnownBehaviours?) -> [ReadSetTree.Found] {
     let exploration = exploration
+    let isCancelled = Atomic<Bool>(false)
     return Parallel.map(states.count, jobs: options.jobs, chunk: 32, worker: { exploration.worker(profile) }) {
       [self] worker, index in
       let state = states[index]
+      if index % 64 == 0, exploration.options.isCancelled() { isCancelled.store(true, ordering: .relaxed) }
+      if isCancelled.load(ordering: .relaxed) { return ReadSetTree.Found(behaviour: 0, readSet: 0) }
       let image = points[state.point].image(state.choice)
       return exploration.watching(profile, order: index, { scene(state) }) {
         if let known { return worker.behaviour(of: image, knowing: known) }
         return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
       }
     }
+  }
+
+  /// The contents whose recoveries are cut off: of each group, for everything that callers may have been promised when it is
+  /// found, one that may be found then. Of a group that is met before and after an acknowledgement the disk holds more after
+  /// it, and recovery has more to lose.
+  private func outerStates(_ representatives: [Int], _ groups: [Int32], _ contents: [[Int32]]) -> [Int] {
+    var chosen = Set(representatives.map { Int32($0) })
+    var covered: Set<UInt64> = []
+    let answers = exploration.recording.answersBefore
+    for isChoosing in [false, true] {
+      for (moment, point) in pointOfMoment.enumerated() {
+        for content in contents[point] {
+          let key = UInt64(UInt32(bitPattern: groups[Int(content)])) << 32 | UInt64(answers[moment])
+          if chosen.contains(content) { covered.insert(key) } else if isChoosing, covered.insert(key).inserted { chosen.insert(content) }
+        }
+      }
+    }
+    return chosen.map { Int($0) }.sorted()
   }
 
   /// The first and the last moment at which each of the contents may be found: the least and the most that callers had

@@ -19,6 +19,8 @@ public struct RealOptions: Sendable {
   /// An existing directory, for a folder in which nothing but mounts is.
   public var directory = "/tmp"
   public var isCancelled: @Sendable () -> Bool = { false }
+  /// Ends a command whose engine keeps the processor to itself; nil for none.
+  public var watch: HangWatch?
 
   public init() {}
 }
@@ -59,6 +61,7 @@ public struct RealComparison {
     usual.workload = options.workload
     usual.workload.seed = options.seed
     usual.defect = options.defect
+    usual.watch = options.watch
     exploration = try Exploration(usual)
   }
 
@@ -89,7 +92,10 @@ public struct RealComparison {
       let count = min(Self.imagesALife, options.images - result.images)
       let seed = mix64(options.seed &+ UInt64(result.lives) &* 0x9E37_79B9_7F4A_7C15)
       let exposures = Exposure.drawn(count, events: exploration.events, seed: seed)
-      let (recording, shots) = try machine.record(on: blank, exposures)
+      let life = "the engine, at its workload on \(fileSystem.rawValue),"
+      let (recording, shots) = try options.watch.during(life) { () throws(ExplorationError) in
+        try machine.record(on: blank, exposures)
+      }
       for shot in shots where !options.isCancelled() {
         try judge(shot, recording, machine, &result)
         if Date().timeIntervalSince(said) > 2 {
@@ -112,7 +118,10 @@ public struct RealComparison {
     let looker = LifeAfterCrash(recording, exploration.subject, result.profile, start: start)
     result.images += 1
     let place = "image \(result.images) (life \(result.lives), after event \(shot.known), before \(shot.begun + 1))"
-    switch try machine.examine(shot, looker) {
+    let looked = try options.watch.during("the engine, on a copy of \(result.fileSystem): \(place),") { () throws(ExplorationError) in
+      try machine.examine(shot, looker)
+    }
+    switch looked {
     case .unreadable(let text): result.illegal.append(RealFinding(place: place, lines: [text]))
     case .looked(let found, let transcript):
       result.contents.insert(found.contentHash)

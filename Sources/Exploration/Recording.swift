@@ -258,6 +258,20 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 }
 
 extension Recording {
+  /// For each moment how many answers callers had been given.
+  var answersBefore: [Int] {
+    var answers = [0]
+    for event in events {
+      var isAnswer = false
+      switch event.what {
+      case .fact(.answered), .fact(.topicAnswered), .fact(.commitAnswered): isAnswer = true
+      case .fact, .submitted, .changed, .completed: break
+      }
+      answers.append(answers[answers.count - 1] + (isAnswer ? 1 : 0))
+    }
+    return answers
+  }
+
   /// What callers knew when `events[..<end]` had happened, as the oracle reads it.
   func history(_ workload: ExplorationWorkload, upTo end: Int) -> History {
     var history = History(seed: workload.seed)

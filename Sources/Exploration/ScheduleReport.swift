@@ -21,8 +21,10 @@ public struct ScheduleSummary: Sendable {
   /// Places in the default order at which several things could have happened.
   public var decisions = 0
   public var schedules = 0
-  /// Schedules with exactly one pre-emption: where these are all, the search is exhaustive to bound 1.
+  /// Schedules with exactly one pre-emption and no power cut before the end; where these are all that there are, the search is
+  /// exhaustive to bound 1.
   public var singles = 0
+  public var possibleSingles = 0
   /// Different persistence traces.
   public var unique = 0
   /// Schedules whose power cut was to come later than the life lasted; it came at its end.
@@ -54,12 +56,13 @@ public struct ScheduleReport: Sendable {
   }
 
   public var text: [String] {
-    var lines = ["scenario     decisions schedules  unique violated unknown"]
+    var lines = ["scenario     decisions schedules  unique violated unknown  with one pre-emption"]
     for one in scenarios {
       func cell(_ value: Int, _ width: Int) -> String { let text = "\(value)"; return String(repeating: " ", count: max(0, width - text.count)) + text }
       lines.append(
         one.name.padding(toLength: 12, withPad: " ", startingAt: 0) + cell(one.decisions, 10) + cell(one.schedules, 10)
-          + cell(one.unique, 8) + cell(one.violated, 9) + cell(one.unknown, 8))
+          + cell(one.unique, 8) + cell(one.violated, 9) + cell(one.unknown, 8)
+          + "  \(one.singles) of \(one.possibleSingles)\(one.singles == one.possibleSingles ? ", all" : "")")
     }
     for violation in violations {
       let order = violation.isInDefaultOrder ? ", already in the default order" : ""
@@ -68,7 +71,7 @@ public struct ScheduleReport: Sendable {
       lines.append("  tornlog explore --schedules --schedule '\(violation.schedule)'")
     }
     if let doubt = scenarios.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
-    if scenarios.contains(where: \.isCutOff) { lines.append("UNKNOWN the deadline came before the end of the search") }
+    if scenarios.contains(where: \.isCutOff) { lines.append("UNKNOWN the deadline, or an interruption, came before the end of the search") }
     lines.append(
       "\(verdict.rawValue): \(schedules) schedules, at most \(bound) pre-emptions, \(unique) different traces, "
         + "\(violated) violated, \(unknown) unknown")
@@ -93,7 +96,7 @@ extension ScheduleReport {
 
   private struct Scenario: Encodable {
     var name: String
-    var decisions, schedules, singles, unique, violations, unknown, uncut: Int
+    var decisions, schedules, singles, possibleSingles, unique, violations, unknown, uncut: Int
   }
 
   private struct Found: Encodable {
@@ -107,7 +110,7 @@ extension ScheduleReport {
       verdict: verdict.rawValue, bound: bound, schedules: schedules, unique: unique, violations: violated, unknown: unknown,
       scenarios: scenarios.map {
         Scenario(
-          name: $0.name, decisions: $0.decisions, schedules: $0.schedules, singles: $0.singles, unique: $0.unique,
+          name: $0.name, decisions: $0.decisions, schedules: $0.schedules, singles: $0.singles, possibleSingles: $0.possibleSingles, unique: $0.unique,
           violations: $0.violated, unknown: $0.unknown, uncut: $0.uncut)
       },
       findings: violations.map {

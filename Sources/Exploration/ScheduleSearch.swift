@@ -16,6 +16,8 @@ public struct ScheduleOptions: Sendable {
   public var seed: UInt64 = 1
   public var jobs = 2
   public var deadline: Date?
+  /// The user has had enough: as the deadline.
+  public var isCancelled: @Sendable () -> Bool = { false }
   /// Ends a command whose engine keeps the processor to itself; nil for none.
   public var watch: HangWatch?
 
@@ -98,7 +100,7 @@ public struct ScheduleSearch: Sendable {
       let schedules = [plain] + chosen(name, first.possibilities, share - 1)
       let meter = MatrixProgress(schedules.count) { [unit = "schedules of `\(name)`"] in progress("\(unit): \($0)") }
       let results = Parallel.map(schedules.count, jobs: options.jobs, chunk: 8, worker: {}) { _, index -> ScheduleResult? in
-        if options.deadline.map({ Date() > $0 }) ?? false { return nil }
+        if options.isCancelled() || options.deadline.map({ Date() > $0 }) ?? false { return nil }
         meter.done(1)
         return index == 0 ? first : story(place, schedules[index])
       }
@@ -162,8 +164,15 @@ public struct ScheduleSearch: Sendable {
       }
       summary.schedules += 1
       traces.insert(result.trace)
-      if index == 0 { summary.decisions = result.possibilities.count }
-      if schedules[index].preemptions.count == 1, schedules[index].cut == nil { summary.singles += 1 }
+      if index == 0 {
+        summary.decisions = result.possibilities.count
+        summary.possibleSingles = result.possibilities.reduce(0) { $0 + $1 - 1 }
+      }
+      // Samples of more than there is to choose from are no such.
+      let possibilities = results[0]?.possibilities ?? []
+      if let only = schedules[index].preemptions.first, schedules[index].preemptions.count == 1, schedules[index].cut == nil,
+        possibilities.indices.contains(only.decision - 1), only.choice < possibilities[only.decision - 1]
+      { summary.singles += 1 }
       if !result.wasCut { summary.uncut += 1 }
       switch result.judgement.verdict {
       case .held: break

@@ -81,6 +81,7 @@ struct Transcript {
   }
 
   mutating func asked(_ slot: Int, _ offset: Offset) {
+    mix(UInt64(bitPattern: offset.rawValue) << 8 ^ 13)
     if isKept { keep(.asked(slot: slot, offset)) }
   }
 

@@ -9,8 +9,12 @@ struct VolatileDisk: Sendable {
     /// Place of the completion in the recording.
     var at: Int
     var content: SectorID
-    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again.
+    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again. Or its write
+    /// has, past every page: nobody knows what of it is on the medium, and no sync changes that.
     var isAbandoned = false
+    /// The device may have taken this in place of what counts as durable, and has it by now for good: the buffer was changed
+    /// while it was in flight. No sync decides between the two.
+    var isEither = false
   }
 
   struct SizeChange: Sendable {
@@ -90,13 +94,14 @@ struct VolatileDisk: Sendable {
     }
   }
 
-  /// A write has given EIO: nobody knows what of it has happened. As for one that nothing has made durable.
+  /// A durable write has given EIO: nobody knows what of it has happened, and no later sync makes it so.
   private mutating func fail(_ recording: Recording, _ f: Int, _ bytes: [UInt8], at offset: Int, _ index: Int) {
     files[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
-      file.newer[sector, default: []].append(Version(at: index, content: content))
+      file.newer[sector, default: []].append(Version(at: index, content: content, isAbandoned: true))
     }
     let end = offset + bytes.count
-    if end > files[f].settledSize { change(size: end, of: f, at: index, isTruncation: false) }
+    // Whatever the profile: the size is as uncertain as the write.
+    if end > files[f].settledSize { files[f].sizes.append(SizeChange(at: index, size: end, isTruncation: false)) }
   }
 
   private mutating func complete(_ recording: Recording, _ flying: Flying, at index: Int, taken: Int) {
@@ -104,14 +109,18 @@ struct VolatileDisk: Sendable {
     switch recording.operations[number] {
     case .write(let file, let offset, let bytes, let durable):
       let f = Int(file)
+      // It will be found again, so what was cut before it stays cut.
+      if durable, let cut = files[f].sizes.last(where: { $0.isTruncation && $0.size < offset + taken }) {
+        files[f].coverSizes(upTo: cut.at + 1)
+      }
       files[f].lay(recording.store, bytes, taken, at: offset) { file, sector, content in
         if durable { file.makeDurable(sector, content) } else {
           file.newer[sector, default: []].append(Version(at: index, content: content))
+          file.takeUpPage(of: sector)
         }
-        file.takeUpPage(of: sector)
       }
       // The first stands there, or the last: those between are left out.
-      if let last = flying.changes.last { files[f].change(recording.store, to: last, taken, at: offset, index) }
+      if let last = flying.changes.last { files[f].change(recording.store, to: last, taken, at: offset, index, isDurable: durable) }
       let end = offset + taken
       if durable {
         files[f].durableSize = max(files[f].durableSize, end)
@@ -185,10 +194,13 @@ extension VolatileDisk.File {
 
   /// A write has completed whose buffer was changed while it was in flight: each sector may be of the bytes that it had
   /// been submitted with or, as a newer version, of those that stood there at last.
-  mutating func change(_ store: SectorStore, to bytes: [UInt8], _ count: Int, at offset: Int, _ index: Int) {
+  mutating func change(
+    _ store: SectorStore, to bytes: [UInt8], _ count: Int, at offset: Int, _ index: Int, isDurable: Bool
+  ) {
     hasChangedBuffers = true
     lay(store, bytes, count, at: offset) { file, sector, content in
-      if content != file.settled(sector) { file.newer[sector, default: []].append(VolatileDisk.Version(at: index, content: content)) }
+      guard content != file.settled(sector) else { return }
+      file.newer[sector, default: []].append(VolatileDisk.Version(at: index, content: content, isEither: isDurable))
     }
   }
 
@@ -218,17 +230,37 @@ extension VolatileDisk.File {
 
   /// A sync that was submitted at `submission` has completed.
   mutating func cover(upTo submission: Int) {
+    coverSizes(upTo: submission)
     for sector in newer.keys.sorted() {
-      guard let versions = newer[sector], let last = versions.last(where: { $0.at < submission && !$0.isAbandoned })
+      guard let versions = newer[sector],
+        let last = versions.last(where: { $0.at < submission && !$0.isAbandoned && !$0.isEither })
       else { continue }
-      makeDurable(sector, last.content)
-      let rest = versions.filter { $0.at > last.at }
+      // Of a write whose buffer was changed the first content, or one of the others.
+      let same = versions.filter { $0.at == last.at && !$0.isEither }
+      makeDurable(sector, same[0].content)
+      var rest = Array(same.dropFirst())
+      for index in rest.indices { rest[index].isEither = true }
+      rest += versions.filter { $0.at > last.at }
       if !rest.isEmpty { newer[sector] = rest }
     }
-    if let last = sizes.last(where: { $0.at < submission }) {
-      durableSize = last.size
-      sizes.removeAll { $0.at < submission }
+  }
+
+  /// Changes of the size that came before `submission` are durable. What was cut is gone: what is written there afterwards is
+  /// new space. (Of the sector that the cut goes through the rest is kept: no size that shows it comes without a write.)
+  mutating func coverSizes(upTo submission: Int) {
+    let covered = sizes.prefix { $0.at < submission }
+    guard let last = covered.last else { return }
+    for cut in covered where cut.isTruncation {
+      let kept = (cut.size + SectorStore.size - 1) / SectorStore.size
+      if durable.count > kept { durable.removeSubrange(kept...) }
+      extent = min(extent, kept)
+      for sector in newer.keys where sector >= kept {
+        newer[sector]!.removeAll { $0.at < cut.at }
+        if newer[sector]!.isEmpty { newer[sector] = nil }
+      }
     }
+    durableSize = last.size
+    sizes.removeAll { $0.at < submission }
   }
 }
 

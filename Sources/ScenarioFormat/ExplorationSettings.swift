@@ -15,8 +15,8 @@ public struct ExplorationSettings: Hashable, Sendable {
   public var shortWrites = 0
   /// The sync of a segment that fails, from 1; 0: none.
   public var failingSync = 0
-  /// The durable write to a segment that fails with EIO, from 1; 0: none.
-  public var failingWrite = 0
+  /// Every so many durable writes to a segment one fails with EIO, and is there all the same; 0: never.
+  public var failingWrites = 0
   /// Nil: every state.
   public var state: PinnedState?
 

@@ -9,7 +9,7 @@
 // | `samples` | states of each other crash point that the seed draws | 64 |
 // | `segment-size` | bytes of a segment; 16KiB at least | 16KiB |
 // | `offset-commits` | `true` or `false`: consumer offsets are committed in the middle and at the end | true |
-// | `mishaps` | `short-writes`: every so manyth write is short; `failing-sync`, `failing-write`: the sync of a segment, the durable write to one, that fails | none |
+// | `mishaps` | `short-writes`, `failing-writes`: every so manyth write is short, or fails; `failing-sync`: the sync of a segment that fails | none |
 // | `state` | one crash state, as `shrink` writes it | every state |
 //
 // `state` has `defect` (whose recording it is of; `none`), `event` (the power goes after so many), `kept` (`all`, `none`,
@@ -36,10 +36,10 @@ extension SourceReader {
     if let entry = keys["offset-commits"], let word = word(entry.value, "offset-commits", ["true", "false"]) {
       settings.commitsOffsets = word == "true"
     }
-    if let entry = keys["mishaps"], let mishaps = mapping(entry.value, "mishaps", known: ["short-writes", "failing-sync", "failing-write"]) {
+    if let entry = keys["mishaps"], let mishaps = mapping(entry.value, "mishaps", known: ["short-writes", "failing-sync", "failing-writes"]) {
       if let n = mishaps["short-writes"].flatMap({ number($0.value, "short-writes", 1...1_000_000) }) { settings.shortWrites = n }
       if let n = mishaps["failing-sync"].flatMap({ number($0.value, "failing-sync", 1...1_000_000) }) { settings.failingSync = n }
-      if let n = mishaps["failing-write"].flatMap({ number($0.value, "failing-write", 1...1_000_000) }) { settings.failingWrite = n }
+      if let n = mishaps["failing-writes"].flatMap({ number($0.value, "failing-writes", 1...1_000_000) }) { settings.failingWrites = n }
     }
     if let entry = keys["state"] { settings.state = state(entry.value, settings, choices) }
     return errors.count == before ? settings : nil

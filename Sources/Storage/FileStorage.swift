@@ -105,9 +105,15 @@ public class FileStorage: Storage, @unchecked Sendable {
     _ id: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     let file = try file(id, .read)
-    let count = pread(file.descriptor, buffer.base + range.lowerBound, range.count, off_t(offset))
-    guard count >= 0 else { throw StorageError(errno: errno, .read, file.path, offset: offset) }
-    return count
+    var got = 0
+    // A short read need not be the end of the file (`man 2 read`). One past every page that ends off a sector is.
+    repeat {
+      let count = pread(file.descriptor, buffer.base + range.lowerBound + got, range.count - got, off_t(offset) + off_t(got))
+      guard count >= 0 else { throw StorageError(errno: errno, .read, file.path, offset: offset + Int64(got)) }
+      if count == 0 { break }
+      got += count
+    } while got < range.count && (got % 512 == 0 || !isDirect(id))
+    return got
   }
 
   public func write(

@@ -4,7 +4,7 @@ import LogModel
 /// Carries on after EINTR and EAGAIN, which say that nothing has happened, a bounded number of times (`man 7 signal`;
 /// `man 2 fsync` and `man 2 open` name EINTR).
 ///
-/// Reads and writes pass as they are: whoever makes them has to carry on after short ones too. So do locks, whose EAGAIN
+/// Reads and writes pass as they are: whoever makes them has to carry on after errors that say where. So do locks, whose EAGAIN
 /// means that somebody else holds them (`man 2 fcntl`).
 public final class PatientStorage: Storage, @unchecked Sendable {
   // Owned by the base's loop, as every storage.

@@ -98,13 +98,20 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
       await loop.nextTurn()
       return range.count
     }
-    let result = await perform(buffer) { ring, tag in
-      tl_ring_prepare_read(
-        ring, descriptor, buffer.base + range.lowerBound, UInt32(range.count), UInt64(offset),
-        buffer.registration, tag)
-    }
-    guard result >= 0 else { throw StorageError(errno: -result, .read, path(of: id), offset: offset) }
-    return Int(result)
+    var got = 0
+    // A short read need not be the end of the file (`man 2 read`). One past every page that ends off a sector is.
+    repeat {
+      let done = got
+      let result = await perform(buffer) { ring, tag in
+        tl_ring_prepare_read(
+          ring, descriptor, buffer.base + range.lowerBound + done, UInt32(range.count - done), UInt64(offset) + UInt64(done),
+          buffer.registration, tag)
+      }
+      guard result >= 0 else { throw StorageError(errno: -result, .read, path(of: id), offset: offset + Int64(got)) }
+      if result == 0 { break }
+      got += Int(result)
+    } while got < range.count && (got % 512 == 0 || !isDirect(id))
+    return got
   }
 
   public override func write(

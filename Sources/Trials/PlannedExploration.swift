@@ -93,7 +93,7 @@ public struct ExplorationPlan: Sendable {
     workload.segmentBytes = settings.segmentSize
     workload.commitsOffsets = settings.commitsOffsets
     workload.mishaps = Mishaps(
-      shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWrite: settings.failingWrite)
+      shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
     workload.seed = seed
     return workload
   }

@@ -29,7 +29,7 @@ public struct ShrunkScenario: Sendable {
     let mishaps = [
       workload.mishaps.shortWriteEvery > 0 ? "short-writes: \(workload.mishaps.shortWriteEvery)" : nil,
       workload.mishaps.failingSync > 0 ? "failing-sync: \(workload.mishaps.failingSync)" : nil,
-      workload.mishaps.failingWrite > 0 ? "failing-write: \(workload.mishaps.failingWrite)" : nil,
+      workload.mishaps.failingWriteEvery > 0 ? "failing-writes: \(workload.mishaps.failingWriteEvery)" : nil,
     ].compactMap { $0 }
     if !mishaps.isEmpty { lines.append("  mishaps: { \(mishaps.joined(separator: ", ")) }") }
     lines += ["  state:", "    defect: \(defect)", "    event: \(state.cut.event)", "    kept: \(state.cut.kept)"]

@@ -5,6 +5,7 @@ import Exploration
 import Foundation
 import LogModel
 import Reporting
+import Trials
 import Verification
 
 struct ExploreCommand: ParsableCommand {
@@ -67,10 +68,16 @@ struct ExploreCommand: ParsableCommand {
 
   func run() throws {
     if real.isAsked { return try compareWithReal() }
+    if let stray = searches.stray { throw ValidationError(stray) }
     guard real.strays.isEmpty else { throw ValidationError("\(real.strays.joined(separator: ", ")): of --real only") }
     if searches.errors || searches.schedules {
       guard paths.isEmpty, expression == nil, tags.isEmpty else {
         throw ValidationError("--errors and --schedules bring scenarios of their own (--scenario NAME): no PATH, -k or -t")
+      }
+      guard !reference, profiles.isEmpty, ofReference.isEmpty, !searches.errors || seed == nil else {
+        throw ValidationError(
+          "\(((reference ? ["--reference"] : []) + (profiles.isEmpty ? [] : ["--profile"]) + ofReference + (seed == nil ? [] : ["--seed"])).joined(separator: ", ")): "
+            + "not of --errors or --schedules, which bring workloads of their own")
       }
       return try search()
     }
@@ -80,16 +87,20 @@ struct ExploreCommand: ParsableCommand {
       }
       return try exploreReference()
     }
-    let given = [
+    guard ofReference.isEmpty else {
+      throw ValidationError(
+        "\(ofReference.joined(separator: ", ")): of --reference only; a scenario says it in its matrix or under `exploration`")
+    }
+    try exploreScenarios()
+  }
+
+  /// Options of the reference workload that were given.
+  private var ofReference: [String] {
+    [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
       ("--no-read-sets", noReadSets),
     ].filter(\.1).map(\.0)
-    guard given.isEmpty else {
-      throw ValidationError(
-        "\(given.joined(separator: ", ")): of --reference only; a scenario says it in its matrix or under `exploration`")
-    }
-    try exploreScenarios()
   }
 
   private func exploreReference() throws {
@@ -103,13 +114,14 @@ struct ExploreCommand: ParsableCommand {
     guard (1...2).contains(depth) else { throw ValidationError("--depth \(depth): 1 or 2") }
     options.workload.syncPolicy = policy
     options.workload.seed = seed
-    options.workload.mishaps = mishaps ? .usual : .none
+    options.workload.mishaps = mishaps ? .usual(policy) : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
     options.calibration = max(0, calibrate ?? 0)
     options.comparesReadSets = !noReadSets
     options.defect = try chosenDefect()
     options.watch = watch
+    options.isCancelled = { Interruption.isRequested }
     do throws(ExplorationError) {
       options.profiles = try Self.profiles(profiles)
       let exploration = try Exploration(options)
@@ -118,6 +130,7 @@ struct ExploreCommand: ParsableCommand {
       tl_keep_freed_memory()
       let result = exploration.run { note($0) }
       write(lines: result.text, result.figures)
+      if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       finish(result.verdict)
     } catch {
       fail("\(error)", error.exitCode)
@@ -142,7 +155,8 @@ struct ExploreCommand: ParsableCommand {
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference),
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
-      ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+      ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets),
+      ("--deadline", searches.deadline != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }
     guard profiles.count < 2, profiles != ["all"] else { throw ValidationError("--real: one --profile, or none") }
@@ -151,7 +165,7 @@ struct ExploreCommand: ParsableCommand {
     do {
       let profile = profiles.isEmpty ? nil : try Self.profiles(profiles).first
       let found = try real.run(
-        workload: workload, profile: profile, defect: try chosenDefect(), seed: seed ?? 1, note: { note($0) })
+        workload: workload, profile: profile, defect: try chosenDefect(), seed: seed ?? 1, watch: watch, note: { note($0) })
       write(found.result.text, json: found.result.json)
       if found.isInterrupted { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       finish(found.result.verdict)
@@ -167,6 +181,7 @@ struct ExploreCommand: ParsableCommand {
     do {
       guard let found = try searches.run(defect: wrong, jobs: jobs, seed: seed ?? 1, watch: watch, note: { note($0) }) else { return }
       write(found.text, json: found.json)
+      if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       finish(found.verdict)
     } catch let error as ExplorationError {
       fail("\(error)", error.exitCode)

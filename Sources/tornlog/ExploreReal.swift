@@ -32,7 +32,7 @@ struct ExploreReal: ParsableArguments {
 
   /// - Parameter profile: judges in place of the file system's own.
   func run(
-    workload: ExplorationWorkload, profile: CrashProfile?, defect: Defect?, seed: UInt64, note: (String) -> Void
+    workload: ExplorationWorkload, profile: CrashProfile?, defect: Defect?, seed: UInt64, watch: HangWatch, note: (String) -> Void
   ) throws -> (result: SearchResult, isInterrupted: Bool) {
     var options = RealOptions()
     options.workload = workload
@@ -53,6 +53,7 @@ struct ExploreReal: ParsableArguments {
       options.fileSystems = LoopFileSystem.allCases.filter { fileSystems.contains($0.rawValue) }
     }
     options.isCancelled = { Interruption.isRequested }
+    options.watch = watch
     // Before anything else starts a thread.
     do throws(LoopDiskError) { try ImageStore.enterPrivateMounts() } catch { throw ExplorationError.disk(error) }
     let report = try RealComparison(options).run(progress: note)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Defects
 import Exploration
 import Foundation
+import Trials
 import Verification
 
 /// The searches of `explore` that are not over crash states: failing operations, and orders of execution.
@@ -11,19 +12,33 @@ struct ExploreSearches: ParsableArguments {
   @Option(name: .customLong("case"), help: "With --errors: one case again, as the report prints it.")
   var errorCase: String?
   @Option(help: "A scenario of the search by its name, or `all`; repeatable.")
-  var scenario: [String] = ["all"]
+  var scenario: [String] = []
   @Option(help: "With --errors: every so many-th N only; 1 is the whole matrix.")
-  var stride = 1
+  var stride: Int?
   @Flag(help: "Orders of execution: completions and tasks run in chosen orders, with a few pre-emptions each.")
   var schedules = false
   @Option(name: .customLong("schedule"), help: "With --schedules: one schedule again, as the report prints it.")
   var one: String?
-  @Option(help: "With --schedules: how many, over all scenarios.")
-  var count = 16_000
-  @Option(help: "With --schedules: pre-emptions of one schedule at the most.")
-  var preemptions = 3
+  @Option(help: "With --schedules: how many, over all scenarios (16000).")
+  var count: Int?
+  @Option(help: "With --schedules: pre-emptions of one schedule at the most (3).")
+  var preemptions: Int?
   @Option(help: "10m, 30s: what has not been begun by then is left out, and the verdict is unknown.")
   var deadline: String?
+
+  /// Options of another search than the one that is asked for, or of none; nil where there are none.
+  var stray: String? {
+    let ofErrors = [("--case", errorCase != nil), ("--stride", stride != nil)]
+    let ofSchedules = [("--schedule", one != nil), ("--count", count != nil), ("--preemptions", preemptions != nil)]
+    let ofBoth = [("--scenario", !scenario.isEmpty), ("--deadline", deadline != nil)]
+    var given = errors ? [] : ofErrors
+    if !schedules { given += ofSchedules }
+    if !errors, !schedules { given += ofBoth }
+    if errors, schedules { return "--errors and --schedules: one or the other" }
+    let names = given.filter(\.1).map(\.0)
+    if names.isEmpty { return nil }
+    return "\(names.joined(separator: ", ")): of \(errors || schedules ? "the other search" : "--errors and --schedules") only"
+  }
 
   private func moment() throws -> Date? {
     guard let deadline else { return nil }
@@ -44,7 +59,7 @@ struct ExploreSearches: ParsableArguments {
 
   /// The scenarios that the user has named.
   private func chosen<Scenario>(among all: [Scenario], _ name: KeyPath<Scenario, String>) throws -> [Scenario] {
-    if scenario.contains("all") { return all }
+    if scenario.isEmpty || scenario.contains("all") { return all }
     let chosen = all.filter { scenario.contains($0[keyPath: name]) }
     guard chosen.count == Set(scenario).count else {
       throw ValidationError("--scenario: one of \(all.map { $0[keyPath: name] }.joined(separator: ", ")), all")
@@ -56,10 +71,12 @@ struct ExploreSearches: ParsableArguments {
     _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult {
     var options = ScheduleOptions()
+    let (count, preemptions) = (count ?? 16_000, preemptions ?? 3)
     guard count > 0, (0...8).contains(preemptions) else { throw ValidationError("--count 1 or more, --preemptions 0 to 8") }
     (options.defect, options.jobs, options.seed) = (defect, jobs, seed)
     (options.schedules, options.bound, options.deadline) = (count, preemptions, try moment())
     options.watch = watch
+    options.isCancelled = { Interruption.isRequested }
     options.scenarios = try chosen(among: ScheduleScenario.all, \.name)
     let search = try ScheduleSearch(options)
     let report = try one.map { (name) throws(ExplorationError) in try search.run(schedule: name) } ?? search.run(progress: note)
@@ -69,10 +86,12 @@ struct ExploreSearches: ParsableArguments {
   private func matrix(
     _ defect: Defect?, _ jobs: Int, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult {
+    let stride = stride ?? 1
     var options = ErrorMatrixOptions()
     (options.defect, options.jobs, options.stride) = (defect, jobs, stride)
     options.deadline = try moment()
     options.watch = watch
+    options.isCancelled = { Interruption.isRequested }
     guard stride > 0 else { throw ValidationError("--stride \(stride): 1 or more") }
     options.scenarios = try chosen(among: ErrorScenario.all, \.name)
     let matrix = try ErrorMatrix(options)

@@ -145,7 +145,7 @@ extension ExplorationError {
     switch self {
     case .unknownProfile: ExitStatus.usage
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
-    case .nothingToShrink: ExitStatus.unknown
+    case .nothingToShrink, .mishapNeverHappened: ExitStatus.unknown
     case .unknownCase: ExitStatus.usage
     case .noSources, .disk: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError

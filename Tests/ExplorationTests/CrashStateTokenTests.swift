@@ -13,7 +13,7 @@ import Verification
     (workload.messages, workload.partitions, workload.producers) = (7, 2, 3)
     (workload.messagesPerBatch, workload.messageSize, workload.segmentBytes) = (4, 24, 1 << 20)
     (workload.syncPolicy, workload.commitsOffsets, workload.seed) = (.interval(.milliseconds(3)), false, .max)
-    workload.mishaps = Mishaps(shortWriteEvery: 4, failingSync: 9, failingWrite: 2)
+    workload.mishaps = Mishaps(shortWriteEvery: 4, failingSync: 9, failingWriteEvery: 2)
     let none = KeptPieces("none")!
     return [
       CrashState(

@@ -44,7 +44,7 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
 
   @Test(arguments: ["P2", "P8"]) func aDefectIsFoundWhereTheDeviceMisbehaves(id: String) throws {
     var own = options(messages: 36, .raw512, .btrfs)
-    own.workload.mishaps = .usual
+    own.workload.mishaps = .usual(.always)
     #expect(try Exploration(own).run().verdict == .held)
     own.defect = Defect(id: id)
     #expect(try Exploration(own).run().verdict == .violated)
@@ -76,6 +76,24 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     #expect(try Exploration(own).run().verdict == .violated)
     own.defect = nil
     #expect(try Exploration(own).run().verdict == .held)
+  }
+
+  /// Recovery has more to lose of a message that was acknowledged than of one that was not, and both look alike.
+  @Test func aRecoveryIsCutOffBeforeAndAfterAnAcknowledgement() throws {
+    var own = options(messages: 1, .raw512, defect: "P7")
+    (own.workload.partitions, own.workload.producers, own.workload.messagesPerBatch) = (1, 1, 1)
+    (own.depth, own.workload.messageSize, own.statesPerPoint) = (2, 600, 4096)
+    let report = try Exploration(own).run()
+    #expect(report.findings.contains { $0.violation.check == .noAcknowledgedLoss }, "\(report.text)")
+    #expect(report.text.contains { $0.contains("recoveries cut off, of") })
+  }
+
+  @Test func aMishapThatNeverHappensLeavesNoVerdict() throws {
+    var own = options(.raw512)
+    own.workload.mishaps = Mishaps(failingSync: 1_000_000)
+    #expect { _ = try Exploration(own) } throws: { error in
+      if case ExplorationError.mishapNeverHappened = error { true } else { false }
+    }
   }
 
   @Test(arguments: [SyncPolicy.interval(.milliseconds(1)), .never])
@@ -111,7 +129,7 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
   /// A write that gives EIO, and is there all the same.
   @Test(arguments: ["C16", "A3"]) func aDefectIsFoundWhereAWriteFails(id: String) throws {
     var own = options(messages: 36, .raw512)
-    own.workload.mishaps = Mishaps(failingWrite: 4)
+    own.workload.mishaps = Mishaps(failingWriteEvery: 5)
     #expect(try Exploration(own).run().verdict == .held)
     own.defect = Defect(id: id)
     #expect(try Exploration(own).run().verdict == .violated)

@@ -37,7 +37,7 @@ import Verification
     #expect(disk.states(.posixMinimal) == ["f=44/1024"])
   }
 
-  @Test func aVolatileWriteWhoseBufferChangedIsOneOrTheOtherUntilItIsSynced() {
+  @Test func aWriteWhoseBufferChangedIsOneOrTheOtherForGood() {
     var disk = HandMade()
     let f = disk.create("f")
     disk.run(.syncDirectory(path: PathTable.root))
@@ -46,8 +46,61 @@ import Verification
     disk.change(write, to: 3)
     disk.finish(write)
     #expect(disk.states(.ext4Ordered) == ["f=1/512", "f=2/512", "f=3/512"])
+    // A sync writes what the system has taken, and does not say what that is.
     disk.run(.sync(file: f, isFull: false))
-    #expect(disk.states(.ext4Ordered) == ["f=3/512"])
+    #expect(disk.states(.ext4Ordered) == ["f=2/512", "f=3/512"])
+    disk.run(.sync(file: f, isFull: true))
+    #expect(disk.states(.ext4Ordered) == ["f=2/512", "f=3/512"])
+    disk.run(disk.write(f, 4, at: 0, 512))
+    disk.run(.sync(file: f, isFull: false))
+    #expect(disk.states(.ext4Ordered) == ["f=4/512"])
+  }
+
+  @Test func aSyncDoesNotDecideWhatADirectWriteHasTaken() {
+    var (disk, write) = begun()
+    disk.change(write, to: 3)
+    disk.finish(write)
+    disk.run(.sync(file: 0, isFull: true))
+    #expect(disk.states(.raw512) == pairs("23"))
+  }
+
+  /// A durable write that has given EIO: the sync after it says nothing of it.
+  @Test func whatFailedIsNotMadeDurableByASync() {
+    var (disk, write) = begun()
+    disk.recording.events.append(
+      RecordedEvent(time: Instant(nanoseconds: 99), what: .completed(write, succeeded: false, taken: -1)))
+    disk.run(.sync(file: 0, isFull: true))
+    #expect(disk.states(.raw512) == pairs("12"))
+  }
+
+  /// What a synced truncation has cut is new space to what is written there next.
+  @Test func whatWasCutIsNewSpace() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    disk.run(disk.write(f, 1, at: 0, 512, durable: true))
+    disk.run(.truncate(file: f, size: 0))
+    disk.run(.sync(file: f, isFull: true))
+    #expect(disk.states(.ext4Ordered) == ["f=/0"])
+    disk.run(disk.write(f, 2, at: 0, 512))
+    // Nothing of what stood there before, and with posix-minimal a size without its data.
+    for profile in [CrashProfile.ext4Ordered, .xfs, .btrfs] { #expect(!disk.states(profile).contains("f=1/512"), "\(profile.name)") }
+    #expect(disk.states(.xfs) == ["f=/0", "f=2/512"])
+    #expect(disk.states(.posixMinimal).isSuperset(of: ["f=/0", "f=0/512", "f=2/512"]))
+    var other = disk
+    other.run(other.write(f, 3, at: 0, 512, durable: true))
+    #expect(other.states(.xfs) == ["f=3/512"])
+  }
+
+  /// Of a block that is durable in part the rest is new: a size that comes after its data does not show it without them.
+  @Test func aBlockThatIsDurableInPartGrowsWithItsData() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncDirectory(path: PathTable.root))
+    disk.run(disk.write(f, 1, at: 0, 512))
+    disk.run(.sync(file: f, isFull: true))
+    disk.run(disk.write(f, 2, at: 512, 512))
+    for profile in [CrashProfile.btrfs, .xfs] { #expect(disk.states(profile) == ["f=1/512", "f=12/1024"], "\(profile.name)") }
   }
 
   @Test func aWriteThatFailedMayBeThereInPart() {
