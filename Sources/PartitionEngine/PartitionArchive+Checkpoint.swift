@@ -39,6 +39,10 @@ extension PartitionArchive {
   /// Removes files that are archived, and objects that nobody needs. What cannot be removed now is tried again.
   func clean() async throws(EngineError) {
     try await assertCurrent()
+    if log.firstRetainedOffset < archivedEnd {
+      // The store may have lost what it had, or be another one.
+      for gap in try await loadChain().gaps { log.keepAside(filesHolding: gap) }
+    }
     do throws(StorageError) {
       try await log.removeSegments(archivedBefore: archivedEnd, keeping: services.policy.retention)
     } catch {

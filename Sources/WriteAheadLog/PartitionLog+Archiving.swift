@@ -64,6 +64,14 @@ extension PartitionLog {
   /// The file is not removed, but set aside, when the rest of it has been archived.
   public func keepAside(_ path: String) { damagedPaths.insert(path) }
 
+  /// The same of the files whose offsets meet `range`.
+  public func keepAside(filesHolding range: Range<Offset>) {
+    for (index, segment) in segments.enumerated() where segment.baseOffset < range.upperBound {
+      let end = segments.indices.contains(index + 1) ? segments[index + 1].baseOffset : logEndOffset
+      if end > range.lowerBound { keepAside(segment.path) }
+    }
+  }
+
   /// Puts what the files hold before `offset` into the next commits, as if somebody had sent it again.
   public func requeueBatches(before offset: Offset) async throws(LogError) {
     let response = FetchResponse()

@@ -181,6 +181,33 @@ import WriteAheadLog
     }
   }
 
+  /// Files that should have been removed are still there, and the store has lost an object: the file that holds what that
+  /// held is set aside, the others go.
+  @Test func aFileThatHoldsWhatTheStoreHasLostIsNotRemoved() throws {
+    let machine = try Machine(.memory)
+    let disk = machine.disk
+    try machine.boot { storage in
+      let (engine, _) = try await H.open(storage, H.configured { $0.checkpoints.retention = LocalRetention() })
+      try await engine.createTopic("orders", partitions: 1)
+      try await H.produce(engine, 0..<50)
+      try await engine.checkpoint()
+      try await engine.close()
+    }
+    let files = H.logFiles(disk)
+    try #require(files.count >= 4)
+    try disk.removeAtRest(try #require(H.objects(disk).first))
+    try machine.boot(seed: 2) { storage in
+      let (engine, recovery) = try await H.open(storage)
+      #expect(recovery.partitions.flatMap(\.damage).map(\.from) == [0])
+      try await H.produce(engine, 50..<52)
+      try await engine.checkpoint()
+      #expect(H.logFiles(disk).count == 1)
+      let kept = disk.paths.filter { $0.contains(".log.damaged-") }
+      #expect(kept.count == 1 && kept[0].hasPrefix(files[0]), "\(kept)")
+      try await engine.close()
+    }
+  }
+
   /// Damage in the log does not keep the rest from being archived, and is not archived as if it were whole. The file that
   /// it stands in is set aside, not removed.
   @Test func damageInTheLogIsPassedOver() throws {
