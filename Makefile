@@ -6,7 +6,7 @@ TORNLOG := .build/$(BUILD)/tornlog
 RUN_ARGS = $(if $(strip $(ARGS)),$(ARGS),-t quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test reports exhaustive bench doctor clean
+.PHONY: help setup build run test reports defects exhaustive bench doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ test: setup ## set up, run the tests; failures are shown again at the end
 # Every scenario that puts a document's claim to the test, on every volume.
 reports: build ## run the data-loss tables whole (20 minutes) and write Reports/*.md
 	$(TORNLOG) run -t claims --report data-loss=Reports/data-loss.md --report recovery-time=Reports/recovery-time.md --report terminal -q $(ARGS)
+
+defects: build ## every historical defect in every way of looking (20 minutes), and write Reports/defects.md
+	$(TORNLOG) defects --stories --report markdown=Reports/defects.md --report terminal $(ARGS)
 
 exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
 	TORNLOG_EXHAUSTIVE=1 swift test --filter ExhaustiveTests

@@ -16,3 +16,5 @@ void tl_keep_freed_memory(void) {
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
   mallopt(M_TOP_PAD, 16 << 20);
 }
+
+void tl_return_freed_memory(void) { malloc_trim(0); }

@@ -1,6 +1,6 @@
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -29,4 +29,10 @@ int tl_lock(int fd) {
 int tl_eventfd(void) {
   int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   return descriptor < 0 ? -errno : descriptor;
+}
+
+int tl_wait_readable(int descriptor, int64_t nanoseconds) {
+  struct pollfd watched = {.fd = descriptor, .events = POLLIN};
+  struct timespec limit = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  return ppoll(&watched, 1, &limit, NULL) == 1;
 }

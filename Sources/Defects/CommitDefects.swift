@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import Synchronization
 import WriteAheadLog
 
 /// Bugs of group commit: what is answered, and what counts as durable, while an operation is under way.
@@ -10,6 +11,10 @@ extension Defect {
       "Flush race: the buffer is copied, written and synced, then cleared; appends that came during the sync are lost.",
       showsWhen: "concurrent producers: 9000 of 10000, 46000 of 50000"
     ) { $0.log.answering = BufferClearedAfterTheFlush() },
+    Defect(
+      "C15", origin: "chronik", "A retry stores the high watermark in place of taking the maximum.",
+      showsWhen: "a write that is interrupted and tried again, and others after it: 430 goes back to 215"
+    ) { $0.log.advancing = RetriesStoredLate() },
     Defect(
       "C16", origin: "chronik",
       "A failed write drops the batch but leaves its bytes; later acknowledged records stand behind them.",
@@ -35,6 +40,20 @@ struct BufferClearedAfterTheFlush: CommitAnswering {
   func written(_ queued: QueuedAppends, end: Offset) {
     QueueAnsweredToo().written(queued, end: end)
     queued.clear()
+  }
+}
+
+/// C15. chronik's retries ran beside the requests that came after them. Here a commit that had to be tried again stores its end
+/// once more when the next commit of its log has been acknowledged.
+final class RetriesStoredLate: WatermarkAdvancing {
+  private let late = Mutex<[TopicPartition: Offset]>([:])
+
+  func highWatermark(of source: TopicPartition, after end: Offset, wasRetried: Bool) -> Offset {
+    late.withLock { late in
+      let stored = late.removeValue(forKey: source) ?? end
+      if wasRetried { late[source] = end }
+      return stored
+    }
   }
 }
 

@@ -28,7 +28,17 @@ public struct Defect: Sendable {
   public func layer(on base: any Storage) -> any Storage { wrap(base) }
 
   /// In the order of DEFECTS.md.
-  public static let all: [Defect] = chronik + streamhouse + seam + commits + planted
+  public static let all: [Defect] = [
+    chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes, airunner,
+    seam, commits, planted,
+  ].flatMap(\.self).sorted { $0.place < $1.place }
+
+  /// Projects in the order of the list, then numbers, then what follows them.
+  private var place: (Int, Int, String) {
+    let letter = id.first.flatMap { "CHARP".firstIndex(of: $0)?.utf16Offset(in: "CHARP") } ?? 0
+    let digits = id.dropFirst().prefix(while: \.isNumber)
+    return (letter, Int(digits) ?? 0, String(id.dropFirst(1 + digits.count)))
+  }
 
   /// A defect that is nothing but a layer.
   init(

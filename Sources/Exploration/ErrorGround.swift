@@ -16,7 +16,8 @@ final class ErrorGround: @unchecked Sendable {
   let book: LifeBook
   private(set) var unreadable: [String: [Int64]] = [:]
 
-  /// - Throws: `ExplorationError.recordingFailed` where the lives before do not get through, or a harm finds no place.
+  /// - Throws: `ExplorationError.recordingFailed` where the lives before do not get through, or a harm finds no place;
+  ///   `.neverEnds` where one of them hangs.
   init(_ scenario: ErrorScenario, _ subject: EngineUnderTest) throws(ExplorationError) {
     self.scenario = scenario
     var own = subject
@@ -56,7 +57,7 @@ final class ErrorGround: @unchecked Sendable {
     book.begin(loop)
     let storage = subject.layer(MemoryStorage(disk: disk, loop: loop))
     let (ending, failure) = loop.run(limit: .seconds(600)) { [self] in await body(life, storage) }
-    if ending != .finished { throw .recordingFailed("\(scenario.name), life \(number): \(ending)") }
+    if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
     if let text = failure?.text { throw .recordingFailed("\(scenario.name), life \(number): \(text)") }
     book.crash(life.ending, at: loop.now, deviceDelay: .zero)
     if life.ending != .powerLoss || life.isWrittenBack { _ = disk.processKill(seed: number) }

@@ -15,6 +15,8 @@ public struct ErrorMatrixOptions: Sendable {
   public var jobs = 2
   /// Of the cells' cases each so many-th is run; 1 for all. Those that lead to second errors are always all run.
   public var stride = 1
+  /// Whether the call sites that errors hit are looked up in the engine's source, which takes seconds for the first.
+  public var findsCallSites = true
   /// No new cell is begun after it; what was left out makes the verdict unknown.
   public var deadline: Date?
   /// The user has had enough: as the deadline.
@@ -32,13 +34,13 @@ public struct ErrorMatrix: Sendable {
   let options: ErrorMatrixOptions
   let grounds: [ErrorGround]
   let source: EngineSource
-  private let probe: CallSiteProbe
+  private let probe: CallSiteProbe?
 
   /// - Throws: `ExplorationError` where a scenario's disk cannot be made, or the engine's source cannot be read.
   public init(_ options: ErrorMatrixOptions) throws(ExplorationError) {
     self.options = options
-    source = try EngineSource()
-    probe = CallSiteProbe(source)
+    source = options.findsCallSites ? try EngineSource() : EngineSource(texts: [:])
+    probe = options.findsCallSites ? CallSiteProbe(source) : nil
     let defect = options.defect
     let subject = EngineUnderTest(
       ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })

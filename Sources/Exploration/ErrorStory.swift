@@ -47,19 +47,21 @@ final class ErrorStory: @unchecked Sendable {
   private let restarts: Restarts
   private let ground: ErrorGround
   private let subject: EngineUnderTest
-  private let probe: CallSiteProbe
+  /// Nil: nobody asks where a fault has hit.
+  private let probe: CallSiteProbe?
   private let watches: Bool
   private let disk: MemoryDisk
   private let book: LifeBook
   private var result = ErrorStoryResult()
   private var meter: SeamWatch?
+  private var planned: [PlannedFault] = []
   private var deviceDelay = Duration.zero
   private var faulty: FaultyStorage?
   /// Numbers of the operations that a fault has hit and that have not ended.
   private var hit: Set<Int> = []
 
   /// - Parameter watches: whether to note where the operations after the first firing come from.
-  init(_ ground: ErrorGround, _ probe: CallSiteProbe, watches: Bool = false) {
+  init(_ ground: ErrorGround, _ probe: CallSiteProbe?, watches: Bool = false) {
     self.ground = ground
     scenario = ground.scenario
     subject = ground.subject
@@ -88,6 +90,7 @@ final class ErrorStory: @unchecked Sendable {
   // MARK: The life under errors
 
   private func live(_ faults: [PlannedFault]) {
+    planned = faults
     let loop = EventLoop(simulatedWithSeed: scenario.workload.seed, startingAt: book.end + .seconds(1))
     book.begin(loop)
     let machine = MemoryStorage(disk: disk, loop: loop)
@@ -118,15 +121,19 @@ final class ErrorStory: @unchecked Sendable {
     book.checks.append(CheckResult(.noHang, .violated, "the life under the error never ends: \(how)"))
   }
 
+  private func lasts(_ receipt: StorageFaultReceipt) -> Bool {
+    planned.indices.contains(receipt.planned) && planned[receipt.planned].lasting != .once
+  }
+
   private func fired(_ receipt: StorageFaultReceipt) {
     result.firings += 1
     // A short or a late answer is no error: the call site has coped with none.
     if case .error = receipt.answer { hit.insert(Int(receipt.operationNumber)) }
-    for damage in book.damages(of: receipt, on: disk) { book.damage(damage) }
+    for damage in book.damages(of: receipt, on: disk, givesUp: lasts(receipt)) { book.damage(damage) }
   }
 
   private func ended(_ call: StorageCall, _ number: Int) {
-    guard result.firings > 0, result.placed < Self.mostPlaced else { return }
+    guard let probe, result.firings > 0, result.placed < Self.mostPlaced else { return }
     let wasHit = hit.remove(number) != nil
     let isLead = watches && result.after.count < Self.watched
     guard wasHit || isLead else { return }

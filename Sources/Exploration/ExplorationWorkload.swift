@@ -72,7 +72,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
   }
 
   /// Runs the workload on a disk of its own in virtual time.
-  /// - Throws: `ExplorationError.recordingFailed` where the engine does not get through it.
+  /// - Throws: `ExplorationError.recordingFailed` where the engine does not get through it, `.neverEnds` where it hangs.
   func record(parts: EngineParts, layer: (any Storage) -> any Storage) throws(ExplorationError) -> Recording {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
@@ -81,7 +81,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
     // What edits the operations stands above the recorder: recorded is what reaches the disk.
     let storage = layer(recorder)
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
-    guard ending == .finished else { throw .recordingFailed("the workload \(ending)") }
+    guard ending == .finished else { throw .neverEnds("the workload \(ending)") }
     if let text = failure?.text { throw .recordingFailed(text) }
     guard !recorder.recording.isCutShort else {
       throw .recordingFailed("it makes more than \(Recording.mostOperations) operations; explore fewer messages, or larger batches")
@@ -189,6 +189,8 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case recordingFailed(String)
   /// What the device was to do wrong the workload gave it no occasion for: nothing has been put to the test.
   case mishapNeverHappened(String)
+  /// What is to be recorded stalls, or takes more than an hour of virtual time: a hang of the engine.
+  case neverEnds(String)
   case unknownProfile(String)
   case workloadTooLarge(WorkloadLimit)
   /// A state that was found in another recording: of another engine, or told wrongly.
@@ -211,6 +213,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
     case .mishapNeverHappened(let text): "there is no verdict: the workload never came to the device's \(text); ask for less, or for more messages"
+    case .neverEnds(let text): "VIOLATED no-hang: \(text), before any power cut or error"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):

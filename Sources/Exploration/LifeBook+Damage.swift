@@ -37,11 +37,13 @@ extension LifeBook {
   }
 
   /// What a fault at the seam has destroyed, in messages.
-  func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk) -> [Damage] {
+  /// - Parameter givesUp: whether an engine that is interrupted has to give up in the end. One interruption is none of its
+  ///   excuses: the sync has not begun, and is made again.
+  func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk, givesUp: Bool) -> [Damage] {
     var places = receipt.destroyed
     var isCertain = true
-    // A sync that fails has covered nothing, and no engine may believe a second one; what was interrupted has not begun.
-    if receipt.operation == .sync, case .error(let number) = receipt.answer, number != EINTR, number != EAGAIN {
+    // A sync that fails has covered nothing, and no engine may believe a second one.
+    if receipt.operation == .sync, case .error(let number) = receipt.answer, givesUp || (number != EINTR && number != EAGAIN) {
       (places, isCertain) = (Self.volatile(receipt.path, on: disk), false)
     }
     return places.compactMap { place in

@@ -79,9 +79,10 @@ final class MetadataLog: @unchecked Sendable {
   // MARK: Opening
 
   static func open(
-    _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim, _ directories: DurableDirectories
+    _ storage: any Storage, _ configuration: LogConfiguration, _ reading: any MetadataReading, _ claim: any WriterClaim,
+    _ directories: DurableDirectories
   ) async throws(EngineError) -> MetadataLog {
-    var opening = MetadataOpening(storage, configuration, claim, directories)
+    var opening = MetadataOpening(storage, configuration, reading, claim, directories)
     do throws(EngineError) {
       let replay = try await opening.run()
       let copies = opening.copies.compactMap { $0?.log }

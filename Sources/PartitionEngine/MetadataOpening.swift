@@ -12,6 +12,7 @@ import WriteAheadLog
 struct MetadataOpening {
   let storage: any Storage
   let configuration: LogConfiguration
+  let reading: any MetadataReading
   let claim: any WriterClaim
   let folders: DurableDirectories
   /// By their directories; nil for one that cannot be opened.
@@ -23,9 +24,11 @@ struct MetadataOpening {
   }
 
   init(
-    _ storage: any Storage, _ configuration: LogConfiguration, _ claim: any WriterClaim, _ folders: DurableDirectories
+    _ storage: any Storage, _ configuration: LogConfiguration, _ reading: any MetadataReading, _ claim: any WriterClaim,
+    _ folders: DurableDirectories
   ) {
     self.storage = storage
+    self.reading = reading
     self.claim = claim
     self.folders = folders
     var configuration = configuration
@@ -50,7 +53,7 @@ struct MetadataOpening {
     }
     let logs = copies.compactMap { $0?.log }
     if let failure, logs.allSatisfy({ $0.logEndOffset == 0 }) { throw .storage(failure) }
-    let replay = try await MetadataReplay.run(logs, on: storage)
+    let replay = try await MetadataReplay.run(logs, reading, on: storage)
     do throws(StorageError) {
       for (index, directory) in MetadataLog.directories.enumerated() where copies[index] == nil {
         try await storage.rename(directory, to: "\(directory).unreadable-\(claim.epoch)")

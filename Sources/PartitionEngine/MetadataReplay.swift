@@ -3,6 +3,18 @@ import LogModel
 import Storage
 import WriteAheadLog
 
+/// Decides how far the metadata is read when an engine opens.
+public protocol MetadataReading: Sendable {
+  /// - Parameter records: those that there are, from the oldest on.
+  /// - Returns: the offset after the last one to read.
+  func end(of records: Range<Offset>) -> Offset
+}
+
+public struct EveryRecord: MetadataReading {
+  public init() {}
+  public func end(of records: Range<Offset>) -> Offset { records.upperBound }
+}
+
 /// What the records of the metadata log add up to, taken in the order of their offsets.
 struct MetadataReplay {
   private(set) var state = Metadata()
@@ -17,12 +29,14 @@ struct MetadataReplay {
   /// Reads all that any of the copies has.
   /// - Throws: `EngineError.damagedMetadata` where something that is not void is in none of them, or means nothing;
   ///   `.storage` where that may be for a device that fails.
-  static func run(_ copies: [PartitionLog], on storage: any Storage) async throws(EngineError) -> MetadataReplay {
+  static func run(
+    _ copies: [PartitionLog], _ reading: any MetadataReading, on storage: any Storage
+  ) async throws(EngineError) -> MetadataReplay {
     var replay = MetadataReplay()
     let response = FetchResponse(in: storage.makeBuffer(capacity: 16 << 10))
     let readers = copies.map { CopyReader($0, response) }
     var at = copies.map(\.firstRetainedOffset).min() ?? 0
-    let end = copies.map(\.highWatermark).max() ?? 0
+    let end = reading.end(of: at..<max(at, copies.map(\.highWatermark).max() ?? 0))
     if at == 0 { replay.known = 0 }
     var missing: Offset = 0
     while at < end {

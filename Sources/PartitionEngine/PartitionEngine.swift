@@ -23,15 +23,17 @@ public struct EngineParts: Sendable {
   /// Where the logs go, piece by piece; nil for nowhere. An engine that has had one cannot be opened without it.
   public var store: (any ObjectStore)?
   public var checkpoints: CheckpointParts
+  public var metadata: any MetadataReading
 
   public init(
     log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
-    checkpoints: CheckpointParts = CheckpointParts()
+    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord()
   ) {
     self.log = log
     self.exclusion = exclusion
     self.store = store
     self.checkpoints = checkpoints
+    self.metadata = metadata
   }
 }
 
@@ -118,8 +120,8 @@ public final class PartitionEngine: @unchecked Sendable {
     let directories = DurableDirectories(storage)
     let metadata: MetadataLog
     do throws(EngineError) {
-      // The metadata log always has the sound parts: a defect under test is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, claim, directories)
+      // The metadata's own logs always have the sound parts: a defect of a log is one of the partitions' logs.
+      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, claim, directories)
     } catch {
       await claim.release()
       throw error

@@ -165,7 +165,7 @@ public struct RecoveryFigures: Hashable, Sendable, Codable {
   public var seconds: Double
   public var bytesScanned: Int
   public var batchesSkipped: Int
-  /// Memory resident at the most while the engine opened, above what was resident before, in bytes; 0 in the model.
+  /// Memory resident at the most while the engine opened, above what was resident before, in bytes.
   public var peakMemoryBytes: Int
 
   public init(seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0) {

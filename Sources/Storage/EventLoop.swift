@@ -43,6 +43,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private let outside = Mutex<[UnownedJob]>([])
   private let hasOutside = Atomic<Bool>(false)
   private let owner = Atomic<UInt>(0)
+  /// Ends a wait of the loop where no source does; a simulation waits for nobody.
+  private let doorbell: Doorbell?
   /// Holds this loop; takes itself away when it goes.
   private unowned(unsafe) var source: (any CompletionSource)?
   private var simulation: Simulation?
@@ -55,17 +57,20 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   /// A loop on the machine's clock.
   public init() {
+    doorbell = Doorbell()
     reserve()
   }
 
   /// A loop in virtual time, whose schedule follows from `seed`, and whose clock begins at `start`.
   public init(simulatedWithSeed seed: UInt64, startingAt start: Instant = Instant(nanoseconds: 0)) {
+    doorbell = nil
     simulation = Simulation(random: SeededGenerator(seed: seed, stream: "schedule"), now: start)
     reserve()
   }
 
   /// A loop in virtual time, whose schedule `chooser` decides.
   public init(scheduledBy chooser: any ScheduleChooser, startingAt start: Instant = Instant(nanoseconds: 0)) {
+    doorbell = nil
     simulation = Simulation(random: SeededGenerator(seed: 0), now: start, chooser: chooser)
     reserve()
   }
@@ -114,7 +119,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     }
     outside.withLock { $0.append(job) }
     hasOutside.store(true, ordering: .releasing)
-    source?.wake()
+    if let source { source.wake() } else { doorbell?.ring() }
   }
 
   /// Suspends until no other job is ready; in a simulation the seed may end the wait earlier.
@@ -240,11 +245,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     if let source {
       source.wait(timeout: next.map { max($0 - now, .zero) })
     } else if let next {
-      var pause = timespec()
-      let n = max(0, (next - now).nanoseconds)
-      pause.tv_sec = Int(n / 1_000_000_000)
-      pause.tv_nsec = Int(n % 1_000_000_000)
-      nanosleep(&pause, nil)
+      doorbell?.wait(timeout: max(next - now, .zero))
     }
     return true
   }

@@ -106,7 +106,7 @@ struct Life: Sendable {
 
   private func openOnce() async -> Outcome {
     journal.stage = .harness
-    PeakMemory.reset()
+    PeakMemory.reset(trimming: spec.mayJudgeMemory)
     let before = PeakMemory.read().resident
     let configuration = configuration
     let start = ContinuousClock.now

@@ -88,12 +88,13 @@ struct ModelTrial {
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
     case .failed(let why): notes.reply.failure = why
-    case .opened(let first, let recovery, let seconds, _, let refusal):
+    case .opened(let first, let recovery, let seconds, let memory, let refusal):
       var engine = first
       if let refusal { notes.reply.excusedRefusal = Refusal(restart: life.number, reason: refusal) }
       if life.number == 1 {
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
+        notes.reply.recoveryMemory = memory
       }
       if life.number == 0 {
         await life.createTopic(engine)

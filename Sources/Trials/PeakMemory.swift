@@ -1,3 +1,4 @@
+import CProcess
 import Glibc
 
 /// The most memory that this process had resident while something ran.
@@ -15,7 +16,9 @@ enum PeakMemory {
   }
 
   /// Makes the peak begin again at what is resident now (`man 5 proc`: 5 into clear_refs).
-  static func reset() {
+  /// - Parameter trimming: whether memory that was freed goes back to the kernel first: what is taken from it would not show.
+  static func reset(trimming: Bool) {
+    if trimming { tl_return_freed_memory() }
     let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     _ = write(descriptor, "5", 1)
@@ -30,4 +33,19 @@ enum PeakMemory {
     let count = Glibc.read(descriptor, &bytes, bytes.count)
     return count > 0 ? String(decoding: bytes[..<count], as: UTF8.self) : nil
   }
+}
+
+extension TrialSpec {
+  /// Bytes that the opening of an engine may take: what it is configured with for each partition, windows to read through, an
+  /// index of 16 bytes for 4 KiB of log in arrays that double, and an allowance for everything that does not grow.
+  /// - Parameter bytes: that it reads.
+  /// - Returns: nil where the log is not larger than that.
+  func recoveryMemory(scanning bytes: Int) -> Int? {
+    let commit = Planning.commitBytes(self)
+    let limit = (partitions + 3) * commit + 3 * (commit + (512 << 10)) + (8 << 20) + bytes / 64
+    return bytes > limit ? limit : nil
+  }
+
+  /// Whether its messages alone make a log of which recovery's memory is judged.
+  var mayJudgeMemory: Bool { recoveryMemory(scanning: 2 * messages * messageSize) != nil }
 }

@@ -47,6 +47,8 @@ struct PhaseReply: Codable {
   var excusedRefusal: Refusal?
   var recovery: EngineRecovery?
   var recoverySeconds: Double?
+  /// In the first restart; see `RecoveryFigures`.
+  var recoveryMemory: Int?
   var receipts: [Receipt] = []
   /// Of faults at the seam, where no file keeps them.
   var seamReceipts: [SeamReceipt] = []

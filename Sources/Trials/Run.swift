@@ -156,17 +156,13 @@ public final class Run: @unchecked Sendable {
       return nil
     }
     let seconds = (ContinuousClock.now - start).inSeconds
-    var judgement = findings.judgement ?? Judgement(checks: [])
-    for check in findings.runnerChecks { judgement = judgement.adding(check) }
+    let (judgement, verdict) = findings.judged()
     for notice in findings.storageNotices {
       try announce(notice.replacing(TrialFolder.anywhere, with: plan.directory))
     }
     for check in judgement.checks {
       if let remark = check.remark { findings.notices.append("\(check.name.rawValue) held: \(remark)") }
     }
-    var verdict = judgement.checks.contains { $0.verdict == .violated } ? Verdict.violated : judgement.verdict
-    if verdict == .held, !findings.doubts.isEmpty { verdict = .unknown }
-    if !findings.voids.isEmpty { verdict = .unknown }
     let expected = trial.expectation.isMet(by: verdict, checks: judgement.checks)
     let kept = plan.keep == .always || (plan.keep == .onFailure && !expected)
     if !kept { try Workspace.remove(folder) }
@@ -230,7 +226,7 @@ public final class Run: @unchecked Sendable {
 }
 
 /// A thread that can be waited for.
-private final class JobThread: @unchecked Sendable {
+final class JobThread: @unchecked Sendable {
   // The semaphore orders the two threads.
   private let done = DispatchSemaphore(value: 0)
 

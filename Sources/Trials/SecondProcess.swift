@@ -61,7 +61,7 @@ struct SecondProcess: Sendable {
     let worker = try WorkerProcess(executable: "/proc/self/exe", arguments: [Worker.argument])
     defer { worker.end() }
     let request = PhaseRequest(phase: .secondWriter, spec: spec, folder: folder.path)
-    switch try worker.perform(request, seconds: spec.phaseSeconds) {
+    switch try worker.perform(request, replying: PhaseReply.self, seconds: spec.phaseSeconds) {
     case .replied(let reply): return reply
     case .died(let signal, let status, let errorOutput):
       throw .worker("the second process died (\(signal.map { "signal \($0)" } ?? "exit status \(status)")): \(errorOutput)")

@@ -58,6 +58,11 @@ final class TrialRunner: @unchecked Sendable {
         (findings.judgement, findings.append) = (reply.judgement, reply.append)
       }
     }
+    if let limit = spec.recoveryMemory(scanning: findings.recovery.bytesScanned) {
+      findings.runnerChecks.append(
+        .boundedMemory(
+          used: findings.recovery.peakMemoryBytes, limit: limit, log: findings.recovery.bytesScanned))
+    }
     let refusalFile = try JSONFile.read(Refusal.self, from: place.refusal)
     if let refusal = findings.excusedRefusal ?? refusalFile {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, oncePutBack: refusal.reason))
@@ -136,7 +141,8 @@ final class TrialRunner: @unchecked Sendable {
     if let judgement = reply.judgement { findings.judgement = judgement }
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
       findings.recovery = RecoveryFigures(
-        seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped)
+        seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
+        peakMemoryBytes: reply.recoveryMemory ?? 0)
     }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
@@ -167,8 +173,9 @@ final class TrialRunner: @unchecked Sendable {
       self.worker = worker
     }
     let request = PhaseRequest(phase: phase, spec: spec, folder: place.path)
-    let limit = spec.phaseSeconds + 5
-    switch try worker.perform(request, seconds: limit) {
+    // A life on real files ends itself at its limit, and has to say so.
+    let limit = spec.phaseSeconds + (phase == .model ? 0 : 5)
+    switch try worker.perform(request, replying: PhaseReply.self, seconds: limit) {
     case .replied(let reply):
       if let failure = reply.machineFailure { throw .machine(failure) }
       return reply
@@ -212,6 +219,14 @@ final class TrialRunner: @unchecked Sendable {
 }
 
 extension TrialRunner.Findings {
+  /// All checks, those that the runner judges among them, and what the trial came to.
+  func judged() -> (judgement: Judgement, verdict: Verdict) {
+    let judgement = runnerChecks.reduce(judgement ?? Judgement(checks: [])) { $0.adding($1) }
+    var verdict = judgement.checks.contains { $0.verdict == .violated } ? Verdict.violated : judgement.verdict
+    if verdict == .held, !doubts.isEmpty { verdict = .unknown }
+    return (judgement, voids.isEmpty ? verdict : .unknown)
+  }
+
   /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both testifies
   /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
   mutating func forgiveForgetting() {

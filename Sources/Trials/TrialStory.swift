@@ -8,8 +8,20 @@ import Verification
 public enum TrialStory {
   static let lineLimit = 10
 
+  /// - Parameters:
+  ///   - trace: a path for a file, which the caller removes.
+  ///   - run: runs one trial.
+  public static func lines(
+    _ result: TrialShrinker.Result, trace: String, run: (TrialSpec) throws -> TrialResult
+  ) throws -> [String] {
+    var traced = result.spec
+    traced.traceTo = trace
+    _ = try run(traced)
+    return lines(result, trace: trace)
+  }
+
   /// - Parameter trace: a file that `TraceFile` has written.
-  public static func lines(_ result: TrialShrinker.Result, trace: String) -> [String] {
+  static func lines(_ result: TrialShrinker.Result, trace: String) -> [String] {
     let spec = result.spec
     let first =
       "\(spec.messages) messages of \(spec.messageSize) bytes to \(spec.partitions) partitions in batches of \(spec.batch), "

@@ -2,13 +2,13 @@ import CProcess
 import Foundation
 import Glibc
 
-/// A child process that runs phases of trials, one at a time. It dies with its parent.
+/// A child process that is asked one thing at a time, a line of JSON each, and answers with another. It dies with its parent.
 final class WorkerProcess: @unchecked Sendable {
   // Owned by the thread of the job that started it.
 
-  /// How a phase came back.
-  enum Ending {
-    case replied(PhaseReply)
+  /// How a request came back.
+  enum Ending<Reply> {
+    case replied(Reply)
     /// The process ended; by `signal`, or with an exit `status`.
     case died(signal: Int32?, status: Int32, errorOutput: String)
     case timedOut
@@ -79,8 +79,10 @@ final class WorkerProcess: @unchecked Sendable {
     return status
   }
 
-  /// Has the worker run one phase.
-  func perform(_ request: PhaseRequest, seconds: Double) throws(TrialError) -> Ending {
+  /// Has the worker do one thing.
+  func perform<Reply: Decodable>(
+    _ request: some Encodable, replying: Reply.Type, seconds: Double
+  ) throws(TrialError) -> Ending<Reply> {
     errorText.removeAll()
     do {
       var line = try JSONEncoder().encode(request)
@@ -103,13 +105,13 @@ final class WorkerProcess: @unchecked Sendable {
     return try receive(until: DispatchTime.now().uptimeNanoseconds + UInt64(seconds * 1e9))
   }
 
-  private func receive(until deadline: UInt64) throws(TrialError) -> Ending {
+  private func receive<Reply: Decodable>(until deadline: UInt64) throws(TrialError) -> Ending<Reply> {
     while true {
       if let newline = buffer.firstIndex(of: UInt8(ascii: "\n")) {
         let line = Data(buffer[..<newline])
         buffer.removeSubrange(...newline)
         do {
-          return .replied(try JSONDecoder().decode(PhaseReply.self, from: line))
+          return .replied(try JSONDecoder().decode(Reply.self, from: line))
         } catch {
           throw .worker("its answer cannot be read: \(error)")
         }
@@ -145,7 +147,7 @@ final class WorkerProcess: @unchecked Sendable {
     if errorText.count > 65536 { errorText.removeFirst(errorText.count - 65536) }
   }
 
-  private func death() -> Ending {
+  private func death<Reply>() -> Ending<Reply> {
     var polled = [pollfd(fd: errors, events: Int16(POLLIN), revents: 0)]
     while poll(&polled, 1, 0) > 0, polled[0].revents & Int16(POLLIN) != 0 {
       let before = errorText.count

@@ -119,6 +119,17 @@ extension CheckResult {
         + "and opened once one of them had been put back")
   }
 
+  /// Of a log that is larger than what a recovery may take; a smaller one says nothing.
+  /// - Parameters:
+  ///   - used: bytes, the most while the engine opened, above what there was before.
+  ///   - limit: what it may take.
+  ///   - log: bytes that it has read.
+  public static func boundedMemory(used: Int, limit: Int, log: Int) -> CheckResult {
+    CheckResult(
+      .boundedMemory, used <= limit ? .held : .violated,
+      used <= limit ? "" : "recovery of \(log) bytes of log may take \(limit) bytes of memory, found: \(used)")
+  }
+
   /// - Parameter death: how the engine's process ended by itself (`signal 11`); nil where it lived.
   public static func engineSurvives(death: String?) -> CheckResult {
     CheckResult(

@@ -57,6 +57,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case damageReported = "damage-reported"
   /// The engine opens after the crash: no crash, no refusal.
   case recoveryCompletes = "recovery-completes"
+  /// Recovery takes no more memory than its buffers and its index, whatever the size of the log.
+  case boundedMemory = "bounded-memory"
   /// No phase exceeds its time-out.
   case noHang = "no-hang"
   /// A request that no crash and no fault cut off is answered with success: an engine that refuses everything loses

@@ -95,7 +95,7 @@ public struct BatchHeader: Hashable, Sendable {
   }
 
   /// Writes the header in front of records that are already in place, and the checksum over both.
-  func seal(at base: UnsafeMutableRawPointer, salt: UInt64) {
+  public func seal(at base: UnsafeMutableRawPointer, salt: UInt64) {
     base.storeBytes(of: Self.magic.littleEndian, as: UInt32.self)
     base.storeBytes(of: UInt32(length).littleEndian, toByteOffset: 8, as: UInt32.self)
     base.storeBytes(of: Self.version, toByteOffset: 12, as: UInt8.self)

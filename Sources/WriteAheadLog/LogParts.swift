@@ -4,39 +4,26 @@ import Storage
 /// The parts of a log that history got wrong, replaceable by construction. The defaults are the sound ones; the
 /// module `Defects` brings the others.
 public struct LogParts: Sendable {
-  public var validator: any BatchValidating
-  public var stepper: any BatchStepping
-  public var watermarks: any WatermarkRestoring
-  public var planner: any FetchPlanning
-  public var handover: any RecoveredTailHandling
-  public var resynchronizing: any BatchResynchronizing
-  public var resuming: any AppendResuming
-  public var fencing: any CommitFencing
-  public var failedCommits: any FailedCommitHandling
-  public var answering: any CommitAnswering
-  public var coverage: any SyncCoverage
+  public var validator: any BatchValidating = ChecksumValidator()
+  public var sealing: any BatchSealing = ChecksumSealing()
+  public var stepper: any BatchStepping = LengthStepper()
+  public var reading: any BatchReading = BatchesAsWritten()
+  public var ordering: any SegmentOrdering = OldestFirst()
+  public var watermarks: any WatermarkRestoring = ScannedWatermarks()
+  public var planner: any FetchPlanning = IndexedFetchPlanner()
+  public var lookup: any IndexLookup = LastEntryBefore()
+  public var handover: any RecoveredTailHandling = LeaveTailInPlace()
+  public var resynchronizing: any BatchResynchronizing = NextAlignedPosition()
+  public var resuming: any AppendResuming = ResumeInNewSegment()
+  public var rotation: any RotationGuarding = RotateAtOnce()
+  public var fencing: any CommitFencing = FenceChecked()
+  public var failedCommits: any FailedCommitHandling = SealAndTell()
+  public var answering: any CommitAnswering = AnswerWhatWasWritten()
+  public var advancing: any WatermarkAdvancing = AdvanceWithEachCommit()
+  public var coverage: any SyncCoverage = CoveredAtSubmission()
+  public var timing: any SyncTiming = SyncOnTime()
 
-  public init(
-    validator: any BatchValidating = ChecksumValidator(), stepper: any BatchStepping = LengthStepper(),
-    watermarks: any WatermarkRestoring = ScannedWatermarks(), planner: any FetchPlanning = IndexedFetchPlanner(),
-    handover: any RecoveredTailHandling = LeaveTailInPlace(),
-    resynchronizing: any BatchResynchronizing = NextAlignedPosition(), resuming: any AppendResuming = ResumeInNewSegment(),
-    fencing: any CommitFencing = FenceChecked(),
-    failedCommits: any FailedCommitHandling = SealAndTell(), answering: any CommitAnswering = AnswerWhatWasWritten(),
-    coverage: any SyncCoverage = CoveredAtSubmission()
-  ) {
-    self.validator = validator
-    self.stepper = stepper
-    self.watermarks = watermarks
-    self.planner = planner
-    self.handover = handover
-    self.resynchronizing = resynchronizing
-    self.resuming = resuming
-    self.fencing = fencing
-    self.failedCommits = failedCommits
-    self.answering = answering
-    self.coverage = coverage
-  }
+  public init() {}
 }
 
 /// Decides whether the bytes of a batch are the bytes that were written.
@@ -68,6 +55,12 @@ public struct LengthStepper: BatchStepping {
 public protocol WatermarkRestoring: Sendable {
   /// - Returns: the high watermark to start with.
   func highWatermark(after scan: ScanSummary) -> Offset
+  /// - Returns: the offset that the next batch gets.
+  func logEndOffset(after scan: ScanSummary) -> Offset
+}
+
+extension WatermarkRestoring {
+  public func logEndOffset(after scan: ScanSummary) -> Offset { scan.logEndOffset }
 }
 
 /// What recovery's scan of one partition found.

@@ -21,7 +21,7 @@ extension LogRecovery {
   mutating func scan() async throws(StorageError) {
     let names = try await storage.list(directory).filter { !$0.isDirectory }.map(\.name)
     var heads: [Head] = []
-    for name in names.sorted() {
+    for name in parts.ordering.order(names) {
       if name.hasSuffix(Self.suspectSuffix) { suspects.insert(directory + "/" + name.dropLast(Self.suspectSuffix.count)) }
       guard let (base, epoch) = SegmentHeader.identity(fileName: name) else { continue }
       // A newer writer has been here: what it does must not be undone.
@@ -162,8 +162,9 @@ extension LogRecovery {
         case .end(let blank):
           scanned[scanned.count - 1].hasGarbage = !blank
           break reading
-        case .batch(let batch):
+        case .batch(var batch):
           at = parts.stepper.position(after: batch)
+          batch.baseOffset = parts.reading.baseOffset(ofScanned: batch, expected: expected, salt: header.salt)
           if batch.nextOffset <= expected { continue }
           // The log may start in the middle of a batch: its first records have been deleted.
           if batch.baseOffset < expected, expected != logStart || batches > 0 { continue }

@@ -56,16 +56,17 @@ extension PartitionLog {
     do throws(LogError) {
       if isFenced { throw .fenced(epoch) }
       let bytes = paddedLength(commit.used)
-      var segment = try await segmentWithRoom(for: commit.used)
+      var segment = try await segmentWithRoom(for: commit)
       try await preallocate(segment, upTo: segment.writePosition + Int64(bytes))
       // Its zero-fill has failed meanwhile: another one.
-      if segment.isSealed { segment = try await segmentWithRoom(for: commit.used) }
+      if segment.isSealed { segment = try await segmentWithRoom(for: commit) }
       let position = segment.writePosition
       seal(commit, in: segment, at: position, first: first)
       if bytes > commit.used { memset(commit.buffer.base + commit.used, 0, bytes - commit.used) }
       loop.atLeisure { [self] in keepRecent(commit) }
+      let wasRetried: Bool
       do throws(LogError) {
-        try await writeFully(commit, bytes, to: segment, at: position)
+        wasRetried = try await writeFully(commit, bytes, to: segment, at: position)
       } catch {
         if parts.failedCommits.sealsSegment { segment.isSealed = true } else { segment.writePosition = position + Int64(bytes) }
         throw error
@@ -80,7 +81,7 @@ extension PartitionLog {
       segment.zeroedEnd = max(segment.zeroedEnd, segment.writePosition)
       segment.nextOffset = assignedOffset
       if !isSynchronous { segment.unsyncedBytes += bytes }
-      acknowledge(commit, in: segment)
+      acknowledge(commit, in: segment, wasRetried: wasRetried)
       startPreallocation(segment)
     } catch {
       assignedOffset = first
@@ -132,24 +133,25 @@ extension PartitionLog {
         length: batch.length, baseOffset: assignedOffset, recordCount: batch.recordCount,
         position: position + Int64(batch.start), epoch: epoch, time: batch.time, durableOffset: durableOffset,
         bootID: storage.properties.bootID, commitDelta: assignedOffset - first)
-      header.seal(at: commit.buffer.base + batch.start, salt: segment.header.salt)
+      parts.sealing.seal(header, at: commit.buffer.base + batch.start, salt: segment.header.salt)
       commit.batches[index].header = header
       assignedOffset = header.nextOffset
     }
   }
 
-  private func acknowledge(_ commit: Commit, in segment: Segment) {
+  private func acknowledge(_ commit: Commit, in segment: Segment, wasRetried: Bool) {
     for batch in commit.batches {
       guard let header = batch.header else { continue }
       segment.index.note(batchAt: header.position, baseOffset: header.baseOffset)
     }
     keepRecent(commit)
     appendedBytes += Int64(commit.used)
-    highWatermark = assignedOffset
+    highWatermark = parts.advancing.highWatermark(of: source, after: assignedOffset, wasRetried: wasRetried)
+    lastCommit = loop.now
     if isSynchronous {
       durableOffset = assignedOffset
     } else if unsyncedSince == nil {
-      unsyncedSince = loop.now
+      unsyncedSince = lastCommit
       wakeSyncer()
     }
     storage.note(.acknowledged(source, upTo: highWatermark))
@@ -176,11 +178,16 @@ extension PartitionLog {
   }
 
   /// Writes all of the commit; carries on after a short write from the last whole block.
-  private func writeFully(_ commit: Commit, _ bytes: Int, to segment: Segment, at position: Int64) async throws(LogError) {
+  /// - Returns: whether one write was not enough.
+  private func writeFully(
+    _ commit: Commit, _ bytes: Int, to segment: Segment, at position: Int64
+  ) async throws(LogError) -> Bool {
     guard let writer = segment.writer else { throw .closed }
     var done = 0
+    var attempts = 0
     var fruitless = 0
     while done < bytes {
+      attempts += 1
       do {
         let written = try await storage.write(
           writer, at: position + Int64(done), from: commit.buffer, done..<bytes, isSynchronous ? .durable : .volatile)
@@ -197,6 +204,7 @@ extension PartitionLog {
         throw .shortWrite(path: segment.path, at: position + Int64(done), written: done, of: bytes)
       }
     }
+    return attempts > 1
   }
 
   /// Attempts without progress before a device is given up.

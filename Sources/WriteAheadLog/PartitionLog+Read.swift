@@ -88,7 +88,8 @@ extension PartitionLog {
     var index = cursor.budget == nil ? segments.lastIndex { $0.baseOffset <= offset } ?? 0 : 0
     while segments.indices.contains(index), response.isEmpty, cursor.found == nil, cursor.budget != 0 {
       let segment = segments[index]
-      let start = cursor.budget == nil ? segment.index.position(atOrBefore: offset) : nil
+      let entry = cursor.budget == nil ? parts.lookup.entry(for: offset, in: segment.index) : nil
+      let start = entry.map(segment.index.position(of:))
       // Offsets from the next segment's base on are that segment's: what stands here is a leftover.
       let limit = segments.indices.contains(index + 1) ? segments[index + 1].baseOffset : nil
       let failure: LogError?
@@ -133,7 +134,7 @@ extension PartitionLog {
       var cutOff: Int?
       while here + BatchHeader.size <= got {
         let position = at + Int64(here)
-        guard let header = BatchHeader(at: base + here, position: position, available: got - here),
+        guard var header = BatchHeader(at: base + here, position: position, available: got - here),
           header.length <= LogConfiguration.largestCommit, position + Int64(header.length) <= segment.dataEnd
         else {
           here += BatchHeader.alignment
@@ -148,6 +149,11 @@ extension PartitionLog {
           here += BatchHeader.alignment
           continue
         }
+        guard let first = parts.reading.baseOffset(ofFetched: header, at: base + here, salt: segment.header.salt) else {
+          here += header.length
+          continue
+        }
+        header.baseOffset = first
         if cursor.budget == nil, header.baseOffset < due || limit.map({ header.nextOffset > $0 }) ?? false {
           here += header.length
           continue

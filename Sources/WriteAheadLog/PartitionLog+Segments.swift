@@ -8,12 +8,13 @@ import Storage
 /// used (`man 2 fsync`: syncing a file does not sync its directory entry). A crash in between leaves a segment
 /// without a valid head or without batches, which recovery removes.
 extension PartitionLog {
-  /// The segment that takes the next commit of `bytes`: the active one, or a new one.
-  func segmentWithRoom(for bytes: Int) async throws(LogError) -> Segment {
+  /// The segment that takes the next commit: the active one, or a new one.
+  func segmentWithRoom(for commit: Commit) async throws(LogError) -> Segment {
     if let segment = active, !isRotationDue(segment) {
-      if segment.isEmpty || segment.writePosition + Int64(bytes + IOBuffer.alignment) <= configuration.segmentBytes {
+      if segment.isEmpty || segment.writePosition + Int64(commit.used + IOBuffer.alignment) <= configuration.segmentBytes {
         return segment
       }
+      await parts.rotation.begin(appends: commit.batches.count)
     }
     do throws(StorageError) {
       return try await roll()

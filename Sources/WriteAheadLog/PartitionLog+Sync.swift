@@ -20,9 +20,10 @@ extension PartitionLog {
         continue
       }
       while lifecycle == .open, let since = unsyncedSince, segment.unsyncedBytes < Self.eagerBytes, !segment.isSealed,
-        loop.now < since + delay
+        !parts.timing.isDue(since + delay, lastCommit: lastCommit, now: loop.now)
       {
-        await loop.sleep(until: min(since + delay, loop.now + delay / 4))
+        let soon = loop.now + delay / 4
+        await loop.sleep(until: since + delay > loop.now ? min(since + delay, soon) : soon)
       }
       await syncTail()
     }

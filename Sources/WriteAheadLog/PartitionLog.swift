@@ -69,6 +69,8 @@ public final class PartitionLog: @unchecked Sendable {
   let committerEnded = Gate()
   // Syncing, under `interval`.
   var unsyncedSince: Instant?
+  /// When a commit was acknowledged last.
+  var lastCommit = Instant(nanoseconds: .min)
   var syncer: UnsafeContinuation<Void, Never>?
   let syncerEnded = Gate(isOpen: true)
   /// Shut while a sync is in flight.
@@ -103,7 +105,7 @@ public final class PartitionLog: @unchecked Sendable {
     recent = RecentBatches(byteLimit: configuration.recentBytes, batchLimit: configuration.recentBatches)
     epoch = recovered.epoch
     logStartOffset = recovered.summary.logStartOffset
-    assignedOffset = recovered.summary.logEndOffset
+    assignedOffset = parts.watermarks.logEndOffset(after: recovered.summary)
     highWatermark = parts.watermarks.highWatermark(after: recovered.summary)
     durableOffset = recovered.durableOffset
     damage = recovered.damage

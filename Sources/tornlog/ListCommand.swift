@@ -21,11 +21,7 @@ struct ListCommand: ParsableCommand {
   func run() throws {
     var lines: [String] = []
     if defects {
-      for defect in Defect.all {
-        lines.append("\(defect.id.padding(toLength: 5, withPad: " ", startingAt: 0)) \(defect.origin): \(defect.summary)")
-        lines.append("      shows when: \(defect.showsWhen)")
-      }
-      return Console.print(lines)
+      return Console.print(Self.lines(of: Defect.all))
     }
     if checks { return Console.print(CheckName.allCases.map(\.rawValue)) }
     let loaded = scenarios.load()
@@ -41,6 +37,17 @@ struct ListCommand: ParsableCommand {
     }
     Console.print(lines)
     if cells.isEmpty { fail("nothing selected", ExitStatus.nothingSelected) }
+  }
+}
+
+extension ListCommand {
+  static func lines(of defects: [Defect]) -> [String] {
+    defects.flatMap { defect in
+      [
+        "\(defect.id.padding(toLength: 5, withPad: " ", startingAt: 0)) \(defect.origin): \(defect.summary)",
+        "      shows when: \(defect.showsWhen)",
+      ]
+    }
   }
 }
 

@@ -101,10 +101,7 @@ struct ShrinkCommand: ParsableCommand {
       let result = try TrialShrinker.shrink(
         spec, run: { try single($0) }, shouldStop: stopper(), progress: { progress.say($0) })
       if Interruption.isRequested { throw TrialShrinkError.interrupted }
-      var traced = result.spec
-      traced.traceTo = trace
-      _ = try single(traced)
-      let story = TrialStory.lines(result, trace: trace)
+      let story = try TrialStory.lines(result, trace: trace) { try single($0) }
       return Shrunk(
         scenario: ShrunkScenario(result, story: story), lines: lines(result, story), command: "run",
         isSmallest: result.isSmallest)
@@ -119,18 +116,8 @@ struct ShrinkCommand: ParsableCommand {
     }
   }
 
-  /// One trial in a worker of its own.
   private func single(_ spec: TrialSpec) throws -> TrialResult {
-    let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
-    let plan = RunPlan(
-      trials: [planned], jobs: 1, directory: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp", keep: .never,
-      failFast: false, deadline: nil, executable: "/proc/self/exe")
-    let description = try Preflight.examine(plan, seed: spec.seed)
-    var found: TrialResult?
-    _ = try Run(plan) { event in if case .trialFinished(_, let result) = event { found = result } }
-      .execute(description.run, notices: description.notices)
-    guard let found else { throw TrialShrinkError.interrupted }
-    return found
+    try SingleTrial.run(spec, in: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp")
   }
 
   private func lines(_ result: TrialShrinker.Result, _ story: [String]) -> [String] {
@@ -149,6 +136,7 @@ extension ExplorationError {
     case .unknownCase: ExitStatus.usage
     case .noSources, .disk: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
+    case .neverEnds: ExitStatus.violated
     }
   }
 }

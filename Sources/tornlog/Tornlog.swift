@@ -7,6 +7,7 @@ struct Main {
   static func main() {
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
+    if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
     Console.occupyClosedStreams()
     Interruption.install()
     do {
@@ -41,7 +42,7 @@ struct Tornlog: ParsableCommand {
       """,
     version: "tornlog 0.1.0",
     subcommands: [
-      RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self, ExploreCommand.self, ShrinkCommand.self,
+      RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self, ExploreCommand.self, DefectsCommand.self, ShrinkCommand.self,
     ])
 }
 

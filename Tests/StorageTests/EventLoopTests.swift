@@ -3,6 +3,23 @@ import Storage
 import Testing
 
 @Suite struct EventLoopTests {
+  /// A loop on the machine's clock without a ring, which waits for a far timer: what another thread resumes runs at once.
+  @Test func anotherThreadEndsAWaitWithoutARing() {
+    let loop = EventLoop()
+    let result = loop.run(limit: .seconds(30)) { () async -> Duration in
+      loop.spawn { await loop.sleep(until: loop.now + .seconds(20)) }
+      let begun = loop.now
+      await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+        Task.detached {
+          try? await Task.sleep(for: .milliseconds(50))
+          continuation.resume()
+        }
+      }
+      return loop.now - begun
+    }
+    #expect(result.ending == .finished && result.value.map { $0 < .seconds(10) } == true, "\(String(describing: result.value))")
+  }
+
   @Test func aBodyThatWaitsForEverIsStalled() {
     let loop = EventLoop(simulatedWithSeed: 1)
     let parked = Shared<UnsafeContinuation<Void, Never>?>(nil)

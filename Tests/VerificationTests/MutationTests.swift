@@ -238,7 +238,7 @@ struct MutationTests {
   /// Every check that the oracle judges can fail: this and `ContractTests` name a way for each.
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
-      .lossIsSuffix, .lossWindow, .recoveryCompletes, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
+      .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
     ]
     let here = Set(Mutation.allCases.map(\.check))
     #expect(here.union(elsewhere) == Set(CheckName.allCases))

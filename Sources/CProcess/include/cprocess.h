@@ -8,5 +8,7 @@ int tl_pipe(int descriptors[2]);
 int tl_die_with_parent(void);
 /// Keeps memory that is freed in this process: nothing goes back to the kernel (`man 3 mallopt`).
 void tl_keep_freed_memory(void);
+/// Gives memory that is free in this process back to the kernel (`man 3 malloc_trim`).
+void tl_return_freed_memory(void);
 
 #endif

@@ -57,6 +57,9 @@ extern const int32_t tl_o_direct;
 /// A non-blocking eventfd, or a negative errno.
 int tl_eventfd(void);
 
+/// Waits until `descriptor` can be read or `nanoseconds` have passed (`man 2 ppoll`). 1 where it can be read.
+int tl_wait_readable(int descriptor, int64_t nanoseconds);
+
 /// The XSI `strerror_r`, which Glibc's headers hide under _GNU_SOURCE. 0, or an errno.
 int tl_strerror(int error, char *into, size_t capacity);
 

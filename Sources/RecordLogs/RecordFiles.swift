@@ -1,0 +1,43 @@
+import Storage
+
+/// The files of one log in its directory: `<name>.wal`, then `<name>.wal.1`, `<name>.wal.2` and so on as it is rotated (seed
+/// 000, "Enable WAL Rotation"); `.gz` after that for one that has been compressed; `<name>.lock` for the writer's lock.
+struct RecordFiles: Hashable, Sendable {
+  let directory: String
+  let name: String
+
+  func path(_ number: Int) -> String { inDirectory(number == 0 ? "\(name).wal" : "\(name).wal.\(number)") }
+  func compressedPath(_ number: Int) -> String { path(number) + ".gz" }
+  var lockPath: String { inDirectory("\(name).lock") }
+
+  private func inDirectory(_ file: String) -> String { directory.isEmpty ? file : "\(directory)/\(file)" }
+
+  struct Entry: Hashable {
+    var number: Int
+    var isCompressed: Bool
+  }
+
+  /// The file that a name in the directory stands for; nil for names that `path` and `compressedPath` do not make. Another
+  /// log's name never matches, however alike the two are (H9).
+  func entry(_ file: String) -> Entry? {
+    let isCompressed = file.hasSuffix(".gz")
+    let plain = isCompressed ? file.dropLast(3) : file[...]
+    guard plain.hasPrefix(name + ".wal") else { return nil }
+    let rest = plain.dropFirst(name.count + 4)
+    if rest.isEmpty { return Entry(number: 0, isCompressed: isCompressed) }
+    guard rest.first == ".", let number = Int(rest.dropFirst()), number > 0, rest == ".\(number)" else { return nil }
+    return Entry(number: number, isCompressed: isCompressed)
+  }
+
+  /// The files of the log by their numbers. One that is there both plain and compressed counts as plain: its removal was
+  /// what came next.
+  func present(in storage: any Storage) async throws(StorageError) -> [Entry] {
+    var byNumber: [Int: Entry] = [:]
+    for file in try await storage.list(directory) where !file.isDirectory {
+      guard let entry = entry(file.name) else { continue }
+      if entry.isCompressed, byNumber[entry.number] != nil { continue }
+      byNumber[entry.number] = entry
+    }
+    return byNumber.values.sorted { $0.number < $1.number }
+  }
+}

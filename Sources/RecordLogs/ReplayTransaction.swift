@@ -1,0 +1,100 @@
+import Storage
+
+/// Why the replay buffer refused or failed.
+public enum ReplayBufferError: Error, Hashable, Sendable {
+  case log(RecordLogError)
+  /// What an earlier process has left unfinished has not been replayed yet; `recover` comes first.
+  case recoveryPending
+  /// There is no such transaction, or it is finished.
+  case unknownTransaction(UInt64)
+  /// The transaction is not where this operation belongs.
+  case outOfOrder(UInt64, ReplayCodec.Operation, after: ReplayTransaction.Stage)
+  /// A user's name has 1 to 65535 bytes.
+  case badUser(bytes: Int)
+}
+
+extension ReplayBufferError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .log(let error): "\(error)"
+    case .recoveryPending: "buffers of an earlier process wait for their replay; call recover first"
+    case .unknownTransaction(let number): "there is no transaction \(number) that is not finished"
+    case .outOfOrder(let number, let operation, let stage): "transaction \(number) is \(stage): \(operation) does not follow"
+    case .badUser(let bytes): "a user's name has 1 to 65535 bytes, not \(bytes)"
+    }
+  }
+}
+
+/// One user's buffer from its start to its commit or its rollback, as the log tells it.
+///
+/// | stage | what was last | what recovery does |
+/// |---|---|---|
+/// | `filling` | START_BUFFER or ADD_MEASUREMENT | replays it |
+/// | `ended` | END_BUFFER | replays it |
+/// | `replaying` | CHECKPOINT | replays it again: whoever replays knows the transaction's number |
+/// | finished | COMMIT or ROLLBACK | nothing |
+public struct ReplayTransaction: Hashable, Sendable {
+  public enum Stage: String, Hashable, Sendable {
+    case filling, ended, replaying
+  }
+
+  /// From 1, used once in a log.
+  public let number: UInt64
+  public let user: String
+  public internal(set) var stage = Stage.filling
+  /// In the order in which they were added.
+  public internal(set) var measurements: [[UInt8]] = []
+  /// Measurements that END_BUFFER counts and the log has no more; their loss is among the recovery's damage.
+  public internal(set) var missing = 0
+  /// The file of the log where it begins.
+  var firstFile: Int
+
+  init(number: UInt64, user: String, firstFile: Int) {
+    self.number = number
+    self.user = user
+    self.firstFile = firstFile
+  }
+}
+
+/// Follows the entries of a log to the transactions that are not finished. Memory: their measurements, which were in memory
+/// before the crash too.
+struct ReplayTable {
+  private(set) var open: [UInt64: ReplayTransaction] = [:]
+  private(set) var last: UInt64 = 0
+  private(set) var committed = 0
+  private(set) var rolledBack = 0
+
+  /// Unfinished transactions in their order.
+  var unfinished: [ReplayTransaction] { open.values.sorted { $0.number < $1.number } }
+
+  /// One that begins with another entry than START_BUFFER has lost it: every entry names its user.
+  mutating func take(_ entry: ReplayCodec.Record, in file: Int) {
+    let number = entry.transaction
+    last = max(last, number)
+    // The mark of a number that was used: see `ReplayBuffer.maintain`.
+    if entry.user.isEmpty { return }
+    switch entry.operation {
+    case .commit, .rollback:
+      if entry.operation == .commit { committed += 1 } else { rolledBack += 1 }
+      open[number] = nil
+    case .startBuffer: update(entry, file) { _ in }
+    case .addMeasurement: update(entry, file) { $0.measurements.append(Array(entry.payload)) }
+    case .endBuffer:
+      update(entry, file) { transaction in
+        transaction.stage = .ended
+        guard entry.payload.count == 8, let base = entry.payload.baseAddress else { return }
+        transaction.missing = max(0, Int(clamping: base.little(0, UInt64.self)) - transaction.measurements.count)
+      }
+    case .checkpoint: update(entry, file) { $0.stage = .replaying }
+    }
+  }
+
+  private mutating func update(_ entry: ReplayCodec.Record, _ file: Int, _ change: (inout ReplayTransaction) -> Void) {
+    let number = entry.transaction
+    var transaction =
+      open[number]
+      ?? ReplayTransaction(number: number, user: String(decoding: entry.user, as: UTF8.self), firstFile: file)
+    change(&transaction)
+    open[number] = transaction
+  }
+}

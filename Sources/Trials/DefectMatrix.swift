@@ -1,0 +1,254 @@
+import Defects
+import Foundation
+import LogModel
+import Reporting
+import ScenarioFormat
+import Storage
+import Synchronization
+import Verification
+
+/// What one way of looking came to for one defect.
+public struct DefectCell: Hashable, Sendable, Codable {
+  public var way: WayOfLooking
+  /// Nil where it was not caught: the check that the defect's scenario names, where that is among them, or the first.
+  public var check: CheckName?
+  /// Every check that was violated.
+  public var checks: [CheckName]
+  /// Trials, states, runs or schedules until it was caught, or all of them. A search is counted by its steps.
+  public var trials: Int
+  /// Of the machine's clock.
+  public var seconds: Double
+  /// The command that shows it again.
+  public var reproduce: String?
+  /// Why there is less than there should be.
+  public var remark: String?
+  /// Of them without a verdict: their fault never fired, say.
+  public var unknown: Int
+}
+
+/// One defect in every way, or the sound engine.
+public struct DefectRow: Sendable {
+  /// Nil for the sound engine, which nothing may catch.
+  public var defect: Defect?
+  /// Those that the scenarios name; empty where none does.
+  public var expected: [CheckName]
+  public var cells: [DefectCell]
+  /// The smallest story, where it was asked for.
+  public var story: [String] = []
+
+  public var id: String { defect?.id ?? "none" }
+  /// The first way that has caught it, by the check that was named where any has.
+  public var catching: DefectCell? {
+    cells.first { $0.check.map(expected.contains) ?? false } ?? cells.first { $0.check != nil }
+  }
+  /// Whether what must be caught was, by a check that was named for it, and nothing else.
+  public var isExpected: Bool {
+    guard defect != nil else { return cells.allSatisfy { $0.check == nil } }
+    return catching?.check.map(expected.contains) ?? false
+  }
+}
+
+/// Looks for every defect in every way, each cell in worker processes of its own.
+public final class DefectMatrix: @unchecked Sendable {
+  // `shared` is the only thing that threads share.
+
+  public struct Options: Sendable {
+    /// Nil stands for the sound engine.
+    public var defects: [Defect?] = [nil] + Defect.all.map(Optional.some)
+    public var ways = WayOfLooking.allCases
+    public var effort = DefectEffort.usual
+    public var seed = Planning.defaultSeed
+    public var jobs = 2
+    /// Parent of the folder of the trials.
+    public var directory = "/tmp"
+    public var executable = "/proc/self/exe"
+    public var scenarios: [Scenario] = []
+
+    public init() {}
+  }
+
+  private let options: Options
+  private let progress: @Sendable (String) -> Void
+  private let started = ContinuousClock.now
+
+  private struct Shared {
+    var next = 0
+    var done = 0
+    var cells: [DefectCell?]
+    var failure: TrialError?
+    var told = ContinuousClock.now
+  }
+
+  private let shared: Mutex<Shared>
+  private let folders = Atomic<Int>(0)
+
+  /// - Parameter progress: told a line of text now and then.
+  public init(_ options: Options, progress: @escaping @Sendable (String) -> Void = { _ in }) {
+    self.options = options
+    self.progress = progress
+    shared = Mutex(Shared(cells: Array(repeating: nil, count: options.defects.count * options.ways.count)))
+  }
+
+  /// - Returns: a row for each defect; nil where a signal came first.
+  /// - Throws: `TrialError` where the machine cannot run it.
+  public func run() throws(TrialError) -> [DefectRow]? {
+    let workspace = try Workspace(in: options.directory)
+    let threads = (0..<max(1, options.jobs)).map { job in JobThread { [self] in work(job, workspace) } }
+    for thread in threads { thread.join() }
+    try workspace.removeAll()
+    let (cells, failure) = shared.withLock { ($0.cells, $0.failure) }
+    if let failure { throw failure }
+    if Interruption.isRequested { return nil }
+    return options.defects.enumerated().map { index, defect in
+      let own = cells[index * options.ways.count..<(index + 1) * options.ways.count]
+      return DefectRow(defect: defect, expected: expected(of: defect), cells: own.compactMap(\.self))
+    }
+  }
+
+  private func work(_ job: Int, _ workspace: Workspace) {
+    let trials = TrialRunner(executable: options.executable)
+    let searches = SearchRunner(executable: options.executable)
+    defer {
+      trials.end()
+      searches.end()
+    }
+    do throws(TrialError) {
+      while let index = take() {
+        let (defect, way) = (options.defects[index / options.ways.count], options.ways[index % options.ways.count])
+        let start = ContinuousClock.now
+        var cell = DefectCell(way: way, checks: [], trials: 0, seconds: 0, unknown: 0)
+        if way.isTrials {
+          try runTrials(of: defect, &cell, trials, workspace)
+        }
+        if cell.trials == 0, let search = search(for: defect, way) { try searches.run(search, &cell) }
+        cell.seconds = (ContinuousClock.now - start).inSeconds
+        let expected = expected(of: defect)
+        cell.check = cell.checks.first(where: expected.contains) ?? cell.checks.first
+        finish(index, cell)
+      }
+    } catch {
+      shared.withLock { $0.failure = $0.failure ?? error }
+    }
+  }
+
+  private func take() -> Int? {
+    shared.withLock { shared in
+      guard shared.next < shared.cells.count, shared.failure == nil, !Interruption.isRequested else { return nil }
+      shared.next += 1
+      return shared.next - 1
+    }
+  }
+
+  private func finish(_ index: Int, _ cell: DefectCell) {
+    let text: String? = shared.withLock { shared in
+      shared.cells[index] = cell
+      shared.done += 1
+      let now = ContinuousClock.now
+      guard now - shared.told > .seconds(2) else { return nil }
+      shared.told = now
+      let gone = (now - started).inSeconds
+      let left = gone / Double(shared.done) * Double(shared.cells.count - shared.done)
+      return "\(shared.done) of \(shared.cells.count) cells done, about \(Int(left)) s left"
+    }
+    if let text { progress(text) }
+  }
+
+  /// Nil where the way is made of trials, and the defect's own scenario too.
+  private func search(for defect: Defect?, _ way: WayOfLooking) -> DefectSearch? {
+    var search = DefectSearch(defect: defect?.id ?? "none", way: way, seed: options.seed, effort: options.effort)
+    guard way.isTrials else { return search }
+    guard way == .ownScenario, let defect else { return nil }
+    let own = options.scenarios.first { scenario in
+      scenario.exploration != nil && scenario.cells().contains { $0.defect == defect.id && $0.expectation != .held }
+    }
+    search.file = own?.file
+    return own == nil ? nil : search
+  }
+
+  // MARK: Trials
+
+  /// Checks by which scenarios want it caught; a trial's scenario before an exploration's.
+  private func expected(of defect: Defect?) -> [CheckName] {
+    guard let defect else { return [] }
+    var checks: [CheckName] = []
+    for scenario in options.scenarios {
+      for cell in scenario.cells() where cell.defect == defect.id {
+        guard case .caught(let name) = cell.expectation, let check = CheckName(rawValue: name) else { continue }
+        if !checks.contains(check) { checks.append(check) }
+      }
+    }
+    return checks
+  }
+
+  /// The trials that one way makes for a defect.
+  private func specs(_ way: WayOfLooking, _ defect: Defect?) throws(TrialError) -> [TrialSpec] {
+    guard way == .ownScenario else {
+      let drawn = DrawnTrials(way: way, seed: options.seed, effort: options.effort)
+      return (0..<options.effort.trials).map { n in
+        var spec = drawn.trial(n)
+        spec.defect = defect?.id ?? "none"
+        return spec
+      }
+    }
+    // Of the sound engine those of all defects.
+    var specs: [TrialSpec] = []
+    for cell in options.scenarios.flatMap({ $0.cells() }) where cell.exploration == nil && cell.defect == defect?.id {
+      if defect != nil, cell.expectation == .held { continue }
+      specs.append(
+        try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: false).spec)
+    }
+    return specs
+  }
+
+  private func runTrials(
+    of defect: Defect?, _ cell: inout DefectCell, _ runner: TrialRunner, _ workspace: Workspace
+  ) throws(TrialError) {
+    for spec in try specs(cell.way, defect) {
+      if Interruption.isRequested { return }
+      let folder = try workspace.makeTrialFolder(folders.add(1, ordering: .relaxed).newValue)
+      let (judgement, verdict) = try runner.run(spec, in: folder).judged()
+      try Workspace.remove(folder)
+      cell.trials += 1
+      if verdict == .unknown { cell.unknown += 1 }
+      guard verdict == .violated else { continue }
+      cell.checks = judgement.checks.filter { $0.verdict == .violated }.map(\.name)
+      cell.reproduce = "tornlog reproduce \(Token.encode(spec))"
+      return
+    }
+  }
+}
+
+/// Has searches run in a process of their own, one after the other.
+private final class SearchRunner {
+  private let executable: String
+  private var worker: WorkerProcess?
+  /// Of one search, whatever it does: a life that hangs is told long before.
+  private static let limit = 600.0
+
+  init(executable: String) { self.executable = executable }
+
+  func end() {
+    worker?.end()
+    worker = nil
+  }
+
+  func run(_ search: DefectSearch, _ cell: inout DefectCell) throws(TrialError) {
+    let worker: WorkerProcess
+    if let running = self.worker, running.isAlive { worker = running } else {
+      worker = try WorkerProcess(executable: executable, arguments: [DefectSearch.argument])
+      self.worker = worker
+    }
+    switch try worker.perform(search, replying: DefectSearch.Reply.self, seconds: Self.limit) {
+    case .replied(let reply):
+      (cell.checks, cell.trials, cell.reproduce, cell.remark) = (reply.checks, reply.trials, reply.reproduce, reply.reason)
+      // After a hang the process is ending, and takes no further request.
+      if reply.checks == [.noHang] { end() }
+    case .died(let signal, let status, let text):
+      let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
+      let line = text.split(separator: "\n").first { $0.contains("rror") } ?? ""
+      cell.remark = "the process of the search ended (\(how)) \(line)"
+    case .timedOut: cell.remark = "stopped after \(Int(Self.limit)) s"
+    case .interrupted: return
+    }
+  }
+}

@@ -1,0 +1,99 @@
+import Defects
+import Foundation
+import LogModel
+import Storage
+import Testing
+import Verification
+
+@testable import Trials
+
+/// What the matrix is made of: the trials that it draws, and what it makes of what they came to.
+@Suite struct DefectMatrixTests {
+  static let drawn: [WayOfLooking] = [.plainRestart, .processKill, .powerLoss, .oneFault]
+
+  /// A way that accuses the sound engine says nothing of a defect.
+  @Test(arguments: drawn) func theSoundEngineIsNotAccused(way: WayOfLooking) throws {
+    let trials = DrawnTrials(way: way, seed: 42, effort: .usual)
+    var verdicts: [Verdict: Int] = [:]
+    for n in 0..<40 {
+      let spec = trials.trial(n)
+      #expect(spec == trials.trial(n) && spec.defect == "none")
+      for fault in spec.faults where !FaultWords.isResting(fault) { _ = try FaultWords.planned(fault, seed: 1) }
+      let scratch = try TrialScratch()
+      let reply = try ModelTrial(spec, scratch.folder).run()
+      var findings = TrialRunner.Findings()
+      TrialRunner(executable: "").take(reply, &findings)
+      findings.doubts += spec.unfired(reply.seamReceipts)
+      let (judgement, verdict) = findings.judged()
+      #expect(verdict != .violated, "\(Token.encode(spec)): \(judgement.checks.filter { $0.verdict == .violated })")
+      verdicts[verdict, default: 0] += 1
+    }
+    #expect(verdicts[.held, default: 0] >= 25, "\(verdicts)")
+  }
+
+  @Test func aFewTrialsOfEachKindAreDrawn() {
+    let faults = (0..<200).flatMap { DrawnTrials(way: .oneFault, seed: 1, effort: .usual).trial($0).faults.map(\.kind) }
+    #expect(Set(faults).count >= 8 && faults.count == 200)
+    let writers = (0..<200).map { DrawnTrials(way: .processKill, seed: 1, effort: .usual).trial($0).writers }
+    #expect(Set(writers).count == 5)
+  }
+
+  // MARK: What comes of it
+
+  private func row(_ id: String?, expected: [CheckName], _ checks: [CheckName]...) -> DefectRow {
+    let cells = zip(WayOfLooking.allCases, checks).map { way, checks in
+      DefectCell(
+        way: way, check: checks.first(where: expected.contains) ?? checks.first, checks: checks, trials: 7, seconds: 1,
+        reproduce: checks.isEmpty ? nil : "tornlog reproduce t1.x", unknown: 0)
+    }
+    return DefectRow(defect: id.flatMap { Defect(id: $0) }, expected: expected, cells: cells)
+  }
+
+  @Test func itIsCaughtByTheCheckThatIsNamedOrNotAtAll() {
+    #expect(row("C4", expected: [.noGaps], [.noAcknowledgedLoss, .noGaps], []).isExpected)
+    #expect(row("C4", expected: [.noGaps], [], [.noGaps]).catching?.way == .plainRestart)
+    #expect(row("C4", expected: [.noGaps], [.highWatermark], [.noGaps]).catching?.way == .plainRestart)
+    #expect(!row("C4", expected: [.noGaps], [.noAcknowledgedLoss], []).isExpected)
+    #expect(!row("C4", expected: [.noGaps], [], []).isExpected)
+    #expect(!row("C4", expected: [], [.noGaps]).isExpected, "no scenario wants it")
+  }
+
+  @Test func theSoundEngineMustBeCaughtByNothing() {
+    #expect(row(nil, expected: [], [], []).isExpected)
+    #expect(!row(nil, expected: [], [], [.noGaps]).isExpected)
+  }
+
+  @Test func theReportSaysWhatFailed() throws {
+    let ways = Array(WayOfLooking.allCases.prefix(2))
+    let report = DefectReport(
+      rows: [
+        row(nil, expected: [], [], [.noGaps]), row("C4", expected: [.noGaps], [.noGaps], []),
+        row("P2", expected: [.noAcknowledgedLoss], [], []),
+      ], ways: ways, seconds: 3, effort: .smoke, seed: 1)
+    #expect(!report.isExpected)
+    let text = report.text.joined(separator: "\n")
+    #expect(text.contains("ACCUSED the sound engine, plain-restart: no-gaps; tornlog reproduce t1.x"))
+    #expect(text.contains("NOT CAUGHT P2: by nothing, wanted no-acknowledged-loss"))
+    #expect(text.contains("1 of 2 defects caught by the check that is named for them"))
+    let json = try #require(try JSONSerialization.jsonObject(with: Data(report.json().utf8)) as? [String: Any])
+    let defects = try #require(json["defects"] as? [[String: Any]])
+    #expect(defects.map { $0["id"] as? String } == ["none", "C4", "P2"])
+    #expect(defects[1]["caught"] as? Bool == true && defects[1]["check"] as? String == "no-gaps")
+    #expect(defects[1]["by"] as? String == "own-scenario" && defects[1]["trials"] as? Int == 7)
+    #expect(defects[2]["caught"] as? Bool == false && defects[2]["check"] == nil && defects[2]["story"] is [Any])
+    let page = report.markdown(command: "tornlog defects")
+    #expect(page.contains("| C4 | **no-gaps** 7, 1.0 s | - 7 |") && page.contains("**Not caught.**"))
+  }
+
+  // MARK: Memory
+
+  @Test func memoryIsJudgedWhereTheLogIsLargerThanWhatMayBeTaken() throws {
+    let small = spec(messages: 100)
+    #expect(small.recoveryMemory(scanning: 10_000) == nil && !small.mayJudgeMemory)
+    let limit = try #require(small.recoveryMemory(scanning: 100 << 20))
+    #expect(limit > 8 << 20 && limit < 20 << 20)
+    #expect(CheckResult.boundedMemory(used: limit, limit: limit, log: 100 << 20).verdict == .held)
+    let found = CheckResult.boundedMemory(used: limit + 1, limit: limit, log: 100 << 20)
+    #expect(found.verdict == .violated && found.name == .boundedMemory && found.detail.contains("\(limit + 1)"))
+  }
+}
