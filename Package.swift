@@ -38,6 +38,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
     .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
@@ -51,12 +52,18 @@ let package = Package(
     room("LogModel", []),
     fastRoom("Storage", ["LogModel", "CURing"]),
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
+    // What sealed segments go to; knows objects and their names, and nothing of logs.
+    room("ObjectStore", ["LogModel", "Storage", "CZlib"]),
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
     fastRoom("RecordLogs", ["LogModel", "Storage", "CZlib"]),
-    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "RecordLogs"]),
+    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs"]),
+    // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
+    room(
+      "LeaseDatabase",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", .product(name: "GRDB", package: "GRDB.swift")]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     room("HTTPDelivery", ["RecordLogs"]),
-    room("FaultInjection", ["LogModel", "Storage"]),
+    room("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
@@ -95,11 +102,13 @@ let package = Package(
     tests("CommandLine", ["tornlog", "SeccompLauncher"]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
+    tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "CZlib"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "FaultInjection", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs"]),
-    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
+    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore", "Defects"]),
+    tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",

@@ -11,6 +11,8 @@ protocol EngineLog: AnyObject, Sendable {
   var logEndOffset: Offset { get }
   /// Everything before it is on the medium.
   var durableOffset: Offset { get }
+  /// It has not been closed.
+  var canBeRead: Bool { get }
   /// Where files begin, in order.
   var segmentBases: [Offset] { get }
   /// As `PartitionLog.append`.

@@ -5,7 +5,7 @@ import WriteAheadLog
 
 extension RecordPartitionLog {
   func fetch(from offset: Offset, maxBytes: Int, into response: FetchResponse) async throws(LogError) {
-    guard isServing else { throw .closed }
+    guard canBeRead else { throw .closed }
     let visible = highWatermark
     guard offset >= logStartOffset, offset <= visible else {
       throw .offsetOutOfRange(offset, start: logStartOffset, end: visible)

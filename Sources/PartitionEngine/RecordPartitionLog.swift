@@ -51,7 +51,7 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
     log.numbering = self
   }
 
-  var isServing: Bool { isOpen }
+  var canBeRead: Bool { isOpen }
   var logEndOffset: Offset { assigned }
   var durableOffset: Offset { log.durableEnd >= log.end ? highWatermark : durable }
   var segmentBases: [Offset] { index.files.map(\.offset) }
