@@ -35,6 +35,7 @@ import LogModel
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
+// | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
 // | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew` | one |
 //
 // A fault says when with `phase`, one of
@@ -97,6 +98,7 @@ extension SourceReader {
       let place = dimension.axis == .crash || dimension.axis == .crashAt ? "crash" : "workload"
       note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
     }
+    fixed.merge(Self.policies(of: fixed[.system] ?? dimensions.first { $0.axis == .system }.flatMap { $0.values.count == 1 ? $0.values[0] : nil })) { given, _ in given }
     fixed.merge(Self.defaults) { given, _ in given }
     guard !dimensions.isEmpty else { return nil }
     if let matrix = keys["matrix"], fixed[.messages] == nil, !dimensions.contains(where: { $0.axis == .messages }) {
@@ -136,11 +138,17 @@ extension SourceReader {
     return scenario
   }
 
+  /// Where a scenario has one system, what its document says is the default.
+  private static func policies(of system: AxisValue?) -> [Axis: AxisValue] {
+    guard let system = system.flatMap({ LogSystem(rawValue: $0.description) }) else { return [:] }
+    return [.sync: .text(system.syncPolicy.description), .recovery: .text(system.recoveryPolicy.rawValue)]
+  }
+
   private static let defaults: [Axis: AxisValue] = [
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
-    .writers: .text("one"),
+    .writers: .text("one"), .system: .text(LogSystem.tornlog.rawValue),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {

@@ -60,6 +60,7 @@ struct Life: Sendable {
     let bytes = Int64(spec.messages / max(1, spec.partitions) * spec.messageSize)
     let segment = min(64 << 20, max(256 << 10, bytes / 4))
     return EngineConfiguration(
+      system: spec.system,
       log: LogConfiguration(
         syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: segment,
         commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed))

@@ -76,7 +76,7 @@ struct MetadataDamage {
   private func victim(
     _ batch: Batch, _ all: [Batch], on medium: some RestingDamage.Medium
   ) throws(TrialError) -> RestingWords.Victim {
-    let start = min(batch.bytes.lowerBound + Int(MessagePlaces.headerBytes), batch.bytes.upperBound)
+    let start = min(batch.bytes.lowerBound + BatchHeader.size + 8, batch.bytes.upperBound)
     let records = start..<batch.bytes.upperBound
     let end = all.lazy.filter { $0.path == batch.path }.map(\.bytes.upperBound).max() ?? batch.bytes.upperBound
     return RestingWords.Victim(

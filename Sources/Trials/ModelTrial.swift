@@ -166,7 +166,7 @@ extension Receipt {
 
 extension MemoryDisk: RestingDamage.Medium {
   func files(of partition: PartitionID) throws(TrialError) -> [String] {
-    paths.filter { $0.hasSuffix(".log") && $0.contains("/\(partition)/") }.sorted()
+    paths.filter { FaultTarget.isLog($0) && $0.contains("/\(partition)/") }.sorted()
   }
 
   func files(ofMetadata copy: String) throws(TrialError) -> [String] {

@@ -1,5 +1,6 @@
 import Defects
 import Exploration
+import FaultInjection
 import LogModel
 import Reporting
 import ScenarioFormat
@@ -60,7 +61,8 @@ public enum Planning {
       messageSize: cell.messageSize, appendBetween: cell.appendBetween,
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
-      }, writers: cell.writers, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+      }, writers: cell.writers, system: cell.system, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+    if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
 
@@ -74,5 +76,26 @@ public enum Planning {
         case .text(let text): (setting.axis.rawValue, .text(text))
         }
       })
+  }
+}
+
+extension TrialSpec {
+  /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
+  var systemProblem: String? {
+    guard system != .tornlog else { return nil }
+    if defect != "none" {
+      return "defect \(defect) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"
+    }
+    if writers != .one {
+      return "writers \(writers.rawValue) take over through the engine's own log; leave out system \(system.rawValue) or the writers"
+    }
+    for fault in faults {
+      guard let word = fault.parameters["target"], let part = BatchPart(rawValue: word), !FileLayout.foreignParts.contains(part) else {
+        continue
+      }
+      let known = FileLayout.foreignParts.map(\.rawValue).sorted().joined(separator: ", ")
+      return "\(fault.kind) of \(word) is a part of the engine's own batches; with system \(system.rawValue) aim at \(known)"
+    }
+    return nil
   }
 }

@@ -55,6 +55,7 @@ public struct ShrunkScenario: Sendable {
     ]
     // Without a storage of its own the command line decides.
     if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
+    if spec.system != .tornlog { lines.append("  system: [\(spec.system.rawValue)]") }
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
     if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }
