@@ -12,10 +12,10 @@ import LogModel
 /// | `s` | sync policy | | `k` | the pieces that were kept, see `KeptPieces` |
 /// | `g` | bytes of a segment | | `re` `rk` | the same of a second power cut, inside recovery |
 /// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync, failing write | | `h` | fingerprint |
-/// | `d` `seed` | defect or `none`, seed | | | |
+/// | `d` `seed` | defect or `none`, seed | | `y` `r` | system and recovery policy, where it is not `tornlog` |
 public enum CrashStateToken {
   public static let version = "x1"
-  private static let names = ["m", "p", "n", "b", "z", "s", "g", "o", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h"]
+  private static let names = ["m", "p", "n", "b", "z", "s", "g", "o", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r"]
 
   public static func encode(_ state: CrashState) -> String {
     let w = state.workload
@@ -27,6 +27,7 @@ public enum CrashStateToken {
       "d=\(state.defect ?? "none")", "seed=\(w.seed)", "pr=\(state.profile.name)", "e=\(state.cut.event)",
       "k=\(state.cut.kept)",
     ]
+    if w.system != .tornlog { fields += ["y=\(w.system.rawValue)", "r=\(w.recoveryPolicy.rawValue)"] }
     if let inner = state.recoveryCut { fields += ["re=\(inner.event)", "rk=\(inner.kept)"] }
     return (fields + ["h=\(fingerprint(state.fingerprint))"]).joined(separator: ".")
   }
@@ -91,6 +92,10 @@ public enum CrashStateToken {
       return Mishaps(shortWriteEvery: every, failingSync: sync, failingWriteEvery: write)
     }
     workload.seed = try read("seed") { UInt64($0) }
+    if values["y"] != nil {
+      workload.system = try read("y") { LogSystem(rawValue: $0) }
+      workload.recoveryPolicy = try read("r") { RecoveryPolicy(rawValue: $0) }
+    }
     if let limit = workload.exceeded { throw .tooLarge(limit) }
     let defect = try value("d")
     guard defect == "none" || Defect(id: defect) != nil else { throw .badField("d=\(defect)") }

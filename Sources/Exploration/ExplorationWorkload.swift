@@ -21,6 +21,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// Concurrent ones.
   public var producers = 6
   public var syncPolicy = SyncPolicy.always
+  /// In whose format the engine keeps its logs.
+  public var system = LogSystem.tornlog
+  public var recoveryPolicy = RecoveryPolicy.skipCorrupted
   /// Bytes after which a partition begins a new segment.
   public var segmentBytes = 16 << 10
   public var commitsOffsets = true
@@ -61,8 +64,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// - Parameter preallocates: false for the lives after the crash, in which two batches are appended at the most.
   func configuration(preallocates: Bool) -> EngineConfiguration {
     EngineConfiguration(
+      system: system,
       log: LogConfiguration(
-        syncPolicy: syncPolicy, segmentBytes: Int64(segmentBytes), commitBytes: Self.commitBytes, recentBatches: 8,
+        syncPolicy: syncPolicy, recoveryPolicy: recoveryPolicy, segmentBytes: Int64(segmentBytes), commitBytes: Self.commitBytes, recentBatches: 8,
         recentBytes: 16 << 10, firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10,
         saltSeed: seed))
   }

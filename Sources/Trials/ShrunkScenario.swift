@@ -22,7 +22,8 @@ public struct ShrunkScenario: Sendable {
       "workload:", "  producers: \(workload.producers)", "  batch: \(workload.messagesPerBatch)",
       "  message-size: \(workload.messageSize)B", "",
       "matrix:", "  messages: [\(workload.messages)]", "  partitions: [\(workload.partitions)]",
-      "  sync: [\(workload.syncPolicy)]", "  defect: [\(defect)\(defect == "none" ? "" : ", none")]", "",
+      "  sync: [\(workload.syncPolicy)]", "  defect: [\(defect)\(defect == "none" ? "" : ", none")]",
+      "  system: [\(workload.system.rawValue)]", "  recovery: [\(workload.recoveryPolicy.rawValue)]", "",
       "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
       "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
     ]
