@@ -88,7 +88,7 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
 
   private var milliseconds: Int64 {
     let loop = storage.loop
-    return loop.isSimulated ? loop.now.nanoseconds / 1_000_000 : TimeOfDay.system.milliseconds()
+    return loop.isSimulated ? loop.now.nanoseconds / 1_000_000 : WallClock.system.milliseconds
   }
 
   func sync() async {

@@ -78,7 +78,7 @@ extension RecordCodec {
     var at = 0
     while at < bytes.count, let base = bytes.baseAddress {
       let length: Int
-      do throws(RecordFault) { length = try length(at: base + at) } catch { preconditionFailure("\(error): these are no records") }
+      do throws(RecordFault) { length = try Self.length(at: base + at) } catch { preconditionFailure("\(error): these are no records") }
       body(UnsafeMutableRawBufferPointer(start: base + at, count: length))
       at += length
     }

@@ -68,6 +68,10 @@ public struct DamagedBytes: Hashable, Sendable {
   public var range: Range<Int64>
   /// Why the first record in it is none.
   public var fault: RecordFault
+
+  package init(path: String, range: Range<Int64>, fault: RecordFault) {
+    (self.path, self.range, self.fault) = (path, range, fault)
+  }
 }
 
 /// What the recovery of a log of single records came to.

@@ -49,6 +49,10 @@ public struct RecordView {
   public var offset: Offset
   public var key: UnsafeRawBufferPointer?
   public var value: UnsafeRawBufferPointer
+
+  package init(offset: Offset, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer) {
+    (self.offset, self.key, self.value) = (offset, key, value)
+  }
 }
 
 /// Walks the records of a batch that has been validated.
