@@ -85,6 +85,8 @@ public enum LogSystem: String, Hashable, Sendable, Codable, CaseIterable {
   /// What the system's document says, or decides where the user does not.
   public var syncPolicy: SyncPolicy { self == .streamhouse ? .interval(.milliseconds(100)) : .always }
   public var recoveryPolicy: RecoveryPolicy { self == .airunner ? .truncateAtCorruption : .skipCorrupted }
+  /// Whether a request is one record, with a checksum over all of its messages.
+  public var requestsAreAtomic: Bool { self == .tornlog || self == .chronik }
 }
 
 /// How a trial ends the life of an engine.

@@ -96,7 +96,8 @@ enum Judging {
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
-      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec))
+      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec),
+      requestsAreAtomic: spec.system.requestsAreAtomic)
     var judgement = Oracle(contract).judge(history, looks)
       .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
