@@ -1,69 +1,6 @@
-import Glibc
 import LogModel
-import ObjectStore
 import Storage
 import WriteAheadLog
-
-/// How an engine is set up. Storage, clock (the storage's loop) and randomness (`log.saltSeed`) come from outside.
-public struct EngineConfiguration: Hashable, Sendable {
-  public var log: LogConfiguration
-  /// Where there is an object store; see `EngineParts`.
-  public var checkpoints: CheckpointPolicy
-
-  public init(log: LogConfiguration = LogConfiguration(), checkpoints: CheckpointPolicy = CheckpointPolicy()) {
-    self.log = log
-    self.checkpoints = checkpoints
-  }
-}
-
-/// The parts of an engine that history got wrong, replaceable by construction. The defaults are the sound ones.
-public struct EngineParts: Sendable {
-  public var log: LogParts
-  public var exclusion: any WriterExclusion
-  /// Where the logs go, piece by piece; nil for nowhere. An engine that has had one cannot be opened without it.
-  public var store: (any ObjectStore)?
-  public var checkpoints: CheckpointParts
-  public var metadata: any MetadataReading
-
-  public init(
-    log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
-    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord()
-  ) {
-    self.log = log
-    self.exclusion = exclusion
-    self.store = store
-    self.checkpoints = checkpoints
-    self.metadata = metadata
-  }
-}
-
-/// What opening an engine came to.
-public struct EngineRecovery: Hashable, Sendable, Codable {
-  public var partitions: [RecoveryReport]
-  public var metadata: MetadataRecovery
-  /// Nil where there is no object store.
-  public var archive: ArchiveRecovery?
-
-  public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
-  public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }
-
-  private var all: [RecoveryReport] { metadata.copies + partitions }
-}
-
-/// Where a produce request ended up.
-public struct ProduceReceipt: Hashable, Sendable {
-  public var partition: PartitionID
-  /// The offset of the request's first message; the others follow it.
-  public var baseOffset: Offset
-}
-
-/// The offsets of one partition. All are half-open: the end offsets name the next message.
-public struct Watermarks: Hashable, Sendable, Codable {
-  public var logStartOffset: Offset
-  /// Everything before it is acknowledged and may be consumed.
-  public var highWatermark: Offset
-  public var logEndOffset: Offset
-}
 
 /// Topics with partitions, each with a log of its own.
 ///
@@ -82,9 +19,9 @@ public final class PartitionEngine: @unchecked Sendable {
   let claim: any WriterClaim
   let metadata: MetadataLog
   let directories: DurableDirectories
-  private(set) var logs: [String: [PartitionLog]] = [:]
+  var logs: [String: [PartitionLog]] = [:]
   /// Of the same partitions as `logs`, where there is an object store.
-  private(set) var archives: [String: [PartitionArchive]] = [:]
+  var archives: [String: [PartitionArchive]] = [:]
   let archiving: EngineArchiving?
   private var isOpen = true
   var isServing: Bool { isOpen }
@@ -93,7 +30,7 @@ public final class PartitionEngine: @unchecked Sendable {
   /// Topics that are being created.
   private var creating: [String: Gate] = [:]
 
-  private init(
+  init(
     _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ claim: any WriterClaim,
     _ metadata: MetadataLog, _ directories: DurableDirectories, _ archiving: EngineArchiving?
   ) {
@@ -104,101 +41,6 @@ public final class PartitionEngine: @unchecked Sendable {
     self.metadata = metadata
     self.directories = directories
     self.archiving = archiving
-  }
-
-  /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
-  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where neither copy of the metadata knows the topics,
-  ///   `.inUse` where another engine may write. A damaged partition is no error: it stands in the recovery's report.
-  public static func open(
-    _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
-  ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
-    let storage = PatientStorage(storage)
-    let survey = try await EngineSurvey(of: storage)
-    let client = parts.store.map { StoreClient($0, storage.loop, timeout: configuration.checkpoints.timeout) }
-    let floor = try await survey.epochFloor(with: client)
-    let claim = try await parts.exclusion.claim(storage, above: floor)
-    let directories = DurableDirectories(storage)
-    let metadata: MetadataLog
-    do throws(EngineError) {
-      // The metadata's own logs always have the sound parts: a defect of a log is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, claim, directories)
-    } catch {
-      await claim.release()
-      throw error
-    }
-    let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, storage.loop) }
-    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories, archiving)
-    var reports: [RecoveryReport] = []
-    do throws(EngineError) {
-      try engine.assertRegistered(survey.inhabited)
-      try await engine.adoptArchive()
-      for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
-      try await engine.lowerEnds()
-    } catch {
-      _ = await engine.closeLogs(recordingEnds: false)  // the failure that led here says more
-      throw error
-    }
-    archiving?.checkpointer.start()
-    return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery, archive: archiving?.recovery))
-  }
-
-  /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.
-  private func assertRegistered(_ partitions: [TopicPartition]) throws(EngineError) {
-    for partition in partitions {
-      if topics.contains(where: { $0.name == partition.topic && partition.partition.index < $0.partitions }) { continue }
-      throw .damagedMetadata(
-        "topics/\(partition.topic)/\(partition.partition) holds messages, and neither copy knows it; "
-          + "put one of them back from a backup, or move that folder elsewhere")
-    }
-  }
-
-  private func openPartitions(of topic: Topic) async throws(EngineError) -> [RecoveryReport] {
-    var reports: [RecoveryReport] = []
-    var opened: [PartitionLog] = []
-    var archives: [PartitionArchive] = []
-    for number in 0..<topic.partitions {
-      let source = TopicPartition(topic.name, PartitionID(number))
-      let directory = "topics/\(topic.name)/\(number)"
-      let archivedEnd = metadata.state.archivedEnds[source] ?? 0
-      let replays = archiving?.services.parts.leftovers.replays ?? false
-      let hints = RecoveryHints(
-        logStartOffset: replays ? nil : max(metadata.state.logStarts[source] ?? 0, archivedEnd), cleanEnd: metadata.state.durableEnds[source],
-        epoch: Epoch(max(1, claim.epoch.rawValue) - 1), newest: metadata.state.newestSegments[source])
-      func open() async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
-        try await PartitionLog.open(
-          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
-          beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
-          witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) })
-      }
-      do throws(StorageError) {
-        var found: (log: PartitionLog, report: RecoveryReport)
-        do throws(StorageError) { found = try await open() } catch {
-          guard error.operation == .list, error.isNotFound else { throw error }
-          // Somebody has removed it, and all that was in it.
-          try await directories.make(for: topic.name, number..<number + 1)
-          found = try await open()
-        }
-        if let cut = metadata.state.cut(of: source) { found.report.repeat(cut, of: found.log, in: directory) }
-        if replays { try await replayLeftovers(found.log, before: archivedEnd) }
-        if let archiving {
-          let archive = archiving.archive(found.log, partitionCount: topic.partitions, archivedEnd: archivedEnd)
-          found.report.note(missingIn: archive)
-          archives.append(archive)
-        }
-        opened.append(found.log)
-        reports.append(found.report)
-      } catch {
-        // Half a topic is of no use: what failed here is tried again by the next call, or the next opening.
-        for log in opened { do throws(StorageError) { try await log.close() } catch {} }
-        throw .storage(error)
-      }
-    }
-    logs[topic.name] = opened
-    if let archiving {
-      self.archives[topic.name] = archives
-      for archive in archives { archiving.checkpointer.add(archive) }
-    }
-    return reports
   }
 
   /// The registered topics, in the order of their creation.
@@ -354,7 +196,7 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// - Returns: the first failure.
-  private func closeLogs(recordingEnds: Bool) async -> EngineError? {
+  func closeLogs(recordingEnds: Bool) async -> EngineError? {
     var failure: EngineError?
     await archiving?.checkpointer.stop()
     for topic in topics {

@@ -72,7 +72,7 @@ public final class JobLog: @unchecked Sendable {
   public let metrics: DeliveryMetrics
   let log: RecordLog<AirunnerCodec>
   let loop: EventLoop
-  private let clock: TimeOfDay
+  private let clock: WallClock
   private var nextSequence: Int64 = 1
   /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
   /// one in the log before whoever appends it has been told.
@@ -80,7 +80,7 @@ public final class JobLog: @unchecked Sendable {
   /// A sender that has nothing to do; rings when there is something to send.
   var sender: Alarm?
 
-  private init(_ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: TimeOfDay, _ metrics: DeliveryMetrics) {
+  private init(_ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics) {
     self.job = job
     self.log = log
     self.clock = clock
@@ -92,7 +92,7 @@ public final class JobLog: @unchecked Sendable {
   /// - Throws: `log`.
   public static func open(
     _ job: JobID, in directory: String, of storage: any Storage, policy: RecordLogPolicy = .airunner,
-    clock: TimeOfDay = .system, metrics: DeliveryMetrics = DeliveryMetrics()
+    clock: WallClock = .system, metrics: DeliveryMetrics = DeliveryMetrics()
   ) async throws(JobLogError) -> (log: JobLog, report: JobLogReport) {
     var report = JobLogReport()
     var events = SequenceRanges()
@@ -113,7 +113,7 @@ public final class JobLog: @unchecked Sendable {
       let jobLog = JobLog(job, log, clock, metrics)
       jobLog.unsettled = unsettled
       let isNew = recovery.records == 0 && recovery.damageCount == 0 && recovery.tornTail == nil
-      jobLog.nextSequence = isNew ? 1 : max(last + 1, clock.milliseconds() << 20)
+      jobLog.nextSequence = isNew ? 1 : max(last + 1, clock.milliseconds << 20)
       metrics.pendingEvents += unsettled.count
       return (jobLog, report)
     } catch { throw .log(error) }
@@ -169,7 +169,7 @@ public final class JobLog: @unchecked Sendable {
         if settled == nil { sequence = takeNumber() }
         payload.withUnsafeBytes { bytes in
           let record = AirunnerCodec.Record(
-            sequence: sequence, status: status, timestamp: clock.milliseconds(), payload: bytes)
+            sequence: sequence, status: status, timestamp: clock.milliseconds, payload: bytes)
           AirunnerCodec.write(record, to: target)
         }
       }

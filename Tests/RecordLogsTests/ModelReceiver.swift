@@ -90,7 +90,7 @@ struct Worker: Sendable {
   func live<Value: Sendable>(
     seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0),
     receiver: ModelReceiver? = nil, wrap: (any Storage) -> any Storage = { $0 },
-    _ body: @escaping @Sendable (any Storage, TimeOfDay) async throws -> Value
+    _ body: @escaping @Sendable (any Storage, WallClock) async throws -> Value
   ) throws -> Value {
     let loop = EventLoop(simulatedWithSeed: seed, startingAt: start)
     let storage = wrap(MemoryStorage(disk: disk, loop: loop, latency: latency))
@@ -99,7 +99,7 @@ struct Worker: Sendable {
       do {
         for folder in ["wal", "archive"] { try await storage.makeDirectory(folder) }
         try await storage.syncDirectory("")
-        return .success(try await body(storage, .following(loop)))
+        return .success(try await body(storage, .following(loop, ahead: .seconds(1_700_000_000))))
       } catch { return .failure(error) }
     }
     guard result.ending == .finished, let value = result.value else { throw Hung(ending: result.ending) }
