@@ -226,6 +226,7 @@ struct Life: Sendable {
     operationsBefore: Int? = nil
   ) async -> Observation {
     begin("look")
+    archive.note(engine)
     journal.stage = .harness
     let look = Look(
       engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,
