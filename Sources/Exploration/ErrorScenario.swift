@@ -61,11 +61,13 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
 
   init(
     _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,
-    _ course: Course = .work, leases: Bool = false, earlierPolicy: SyncPolicy? = nil, past: [PastLife] = []
+    _ course: Course = .work, leases: Bool = false, earlierPolicy: SyncPolicy? = nil, checkpoints: Bool = false,
+    past: [PastLife] = []
   ) {
     var workload = ExplorationWorkload()
     (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
     (workload.messageSize, workload.producers, workload.syncPolicy) = (1200, 3, sync)
+    workload.checkpoints = checkpoints
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
     (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)
   }
@@ -119,5 +121,11 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       "metadata-unreadable", "one copy of the metadata cannot be read",
       past: [PastLife(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
     ErrorScenario("lease", "a lease in place of the lock", leases: true, past: [closed]),
+    ErrorScenario("checkpoint", "an empty disk, and an object store on it", checkpoints: true),
+    ErrorScenario(
+      "checkpoint-recover", "a log whose older half is in an object store, cut off by a power loss", checkpoints: true,
+      past: [crashed]),
+    ErrorScenario(
+      "checkpoint-takeover", "the same, taken over by a writer with a lease", leases: true, checkpoints: true, past: [closed]),
   ]
 }

@@ -22,6 +22,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   case faults
   case writers(WriterSetup)
   case recovery(RecoveryPolicy)
+  case flush
   case limit(WorkloadLimit)
 
   public var description: String {
@@ -29,6 +30,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case .faults: "faults of trials: the device of an exploration has `mishaps`"
     case .writers(let setup): "writers=\(setup.rawValue): an exploration has one writer"
     case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
+    case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
     case .limit(let limit): "\(limit)"
     }
   }
@@ -78,6 +80,7 @@ public struct ExplorationPlan: Sendable {
     guard cell.faults.isEmpty else { throw .faults }
     guard cell.writers == .one else { throw .writers(cell.writers) }
     guard cell.recovery == .skipCorrupted else { throw .recovery(cell.recovery) }
+    guard cell.checkpoint != .flushed else { throw .flush }
     if let limit = workload(cell, seed: 1).exceeded { throw .limit(limit) }
   }
 
@@ -94,6 +97,7 @@ public struct ExplorationPlan: Sendable {
     workload.commitsOffsets = settings.commitsOffsets
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
+    workload.checkpoints = cell.checkpoint == .background
     workload.seed = seed
     return workload
   }

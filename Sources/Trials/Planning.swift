@@ -11,7 +11,7 @@ import WriteAheadLog
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars,
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars,
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
@@ -53,7 +53,7 @@ public enum Planning {
       case .percent(let n): .percent(n)
       case .messages(let n): .messages(n)
       }
-    let spec = TrialSpec(
+    var spec = TrialSpec(
       scenario: cell.scenario, file: cell.file, seed: seed ?? cell.seed ?? defaultSeed, storage: chosen, topic: cell.topic,
       messages: cell.messages, partitions: cell.partitions, sync: cell.sync.description, recovery: cell.recovery,
       crash: cell.crash, crashAt: crashAt, defect: cell.defect ?? "none", batch: cell.batch, producers: cell.producers,
@@ -61,6 +61,7 @@ public enum Planning {
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
       }, writers: cell.writers, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+    (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
 

@@ -86,6 +86,7 @@ struct RealTrial {
       } else {
         guard spec.writers != .one else {
           await life.produce(Workload(spec), engine) { _ in }
+          await life.flush(engine)
           await life.commitOffsets(engine)
           notes.look = await life.look(engine, [], [], nil)
           return engine
@@ -94,6 +95,7 @@ struct RealTrial {
           let process = SecondProcess(spec: spec, folder: folder)
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
+          await life.flush(newest.engine)
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)

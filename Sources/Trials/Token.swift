@@ -28,6 +28,7 @@ public enum Token {
       "c=\(spec.crash.rawValue)", "at=\(at)", "d=\(spec.defect)", "b=\(spec.batch)", "n=\(spec.producers)",
       "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topic)", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
     ]
+    if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
     for fault in spec.faults {
       let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
@@ -97,13 +98,18 @@ public enum Token {
     guard limit.allows(messages: batch, of: messageSize) else {
       throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
     }
-    return TrialSpec(
+    var spec = TrialSpec(
       scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
       messages: try number("m", 0...Axis.messages.numbers.upperBound),
       partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
       faults: faults, writers: writers, phaseSeconds: 120)
+    if let field = values["ck"] {
+      guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
+      (spec.checkpoint, spec.checkpointTerms) = checkpoint
+    }
+    return spec
   }
 
   private static func fault(_ value: String, _ field: String) throws(Failure) -> FaultSpec {

@@ -29,6 +29,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var faults: [FaultSpec]
   /// Two writers take a crash at the end of the workload.
   public var writers = WriterSetup.one
+  public var checkpoint = CheckpointSetup.none
+  public var checkpointTerms = CheckpointTerms()
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
   /// A file that the persistence trace is written to, line by line; nil for none.

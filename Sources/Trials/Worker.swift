@@ -99,6 +99,7 @@ enum Judging {
       sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
       .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
+    if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {

@@ -38,6 +38,8 @@ struct ExploreCommand: ParsableCommand {
   var sync: String?
   @Option(help: "With --reference: 2: the recoveries are cut off too.")
   var depth: Int?
+  @Flag(help: "With --reference: the log goes to an object store while the workload runs, and so does what is appended after the crash.")
+  var checkpoint = false
   @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
   @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
@@ -99,7 +101,7 @@ struct ExploreCommand: ParsableCommand {
     [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
-      ("--no-read-sets", noReadSets),
+      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint),
     ].filter(\.1).map(\.0)
   }
 
@@ -114,6 +116,7 @@ struct ExploreCommand: ParsableCommand {
     guard (1...2).contains(depth) else { throw ValidationError("--depth \(depth): 1 or 2") }
     options.workload.syncPolicy = policy
     options.workload.seed = seed
+    options.workload.checkpoints = checkpoint
     options.workload.mishaps = mishaps ? .usual(policy) : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
@@ -155,7 +158,7 @@ struct ExploreCommand: ParsableCommand {
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference),
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
-      ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets),
+      ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint),
       ("--deadline", searches.deadline != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }
