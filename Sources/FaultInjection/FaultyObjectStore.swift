@@ -17,6 +17,8 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
   private var firings: [Int]
   /// Calls by operation, hit or not.
   public private(set) var calls: [ObjectOperation: Int] = [:]
+  /// Calls that have had no answer, and get none until the faults are lifted.
+  public private(set) var hanging = 0
   private var isLifted = false
   /// Opens when hanging calls may go on.
   private let released = Gate()
@@ -81,6 +83,8 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
       await loop.sleep(until: loop.now + delay)
       return try await body()
     case .hang:
+      hanging += 1
+      defer { hanging -= 1 }
       await released.wait()
       throw .failed("injected: the connection was cut")
     case .partialUpload(let percent, let isTold):

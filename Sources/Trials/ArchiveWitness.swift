@@ -12,13 +12,20 @@ final class ArchiveWitness: @unchecked Sendable {
   private let loop: EventLoop
   /// By partition, as it is written down; empty where there is no object store.
   private var ends: [Offset]
+  private var engine: PartitionEngine?
 
   init(_ spec: TrialSpec, _ journal: Journal, _ loop: EventLoop) {
     (topic, self.journal, self.loop) = (spec.topic, journal, loop)
     ends = Array(repeating: 0, count: spec.checkpoint == .none ? 0 : spec.partitions)
   }
 
+  /// Once more what the engine says that was asked last: its machine dies now.
+  func noteLast() {
+    if let engine { note(engine) }
+  }
+
   func note(_ engine: PartitionEngine) {
+    self.engine = engine
     for index in ends.indices {
       let partition = PartitionID(index)
       do throws(EngineError) {

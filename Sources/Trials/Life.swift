@@ -211,7 +211,7 @@ struct Life: Sendable {
         archive.note(engine)
         return journal.answer(row, .acknowledged, at: loop.now)
       } catch {
-        guard faults.firings > fired else { return journal.answer(row, .failed, at: loop.now) }
+        guard faults.stoodInTheWay(since: fired) else { return journal.answer(row, .failed, at: loop.now) }
       }
       if attempt >= Self.openings { faults.lift() }
     }

@@ -137,7 +137,10 @@ struct ModelTrial {
   }
 
   private func crash(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
-    life.journal.harness { carryOut(life, disk, notes) }
+    life.journal.harness {
+      life.archive.noteLast()
+      carryOut(life, disk, notes)
+    }
   }
 
   private func carryOut(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {

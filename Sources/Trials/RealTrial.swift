@@ -169,7 +169,10 @@ struct RealTrial {
             return
           }
         }
-        let serving = await body(life, engine, recovery, notes) { inFlight in crash(rig, journal, notes, inFlight: inFlight) }
+        let serving = await body(life, engine, recovery, notes) { inFlight in
+          life.archive.noteLast()
+          crash(rig, journal, notes, inFlight: inFlight)
+        }
         guard let serving else { return }
         if notes.reply.crashMissed || rig.seam.machineFailure != nil {
           keep(notes.look, notes)
@@ -179,6 +182,7 @@ struct RealTrial {
           notes.reply.notices += await life.end(serving)
           keep(notes.look, notes)
         } else {
+          life.archive.noteLast()
           crash(rig, journal, notes, inFlight: false)
           await Gate().wait()
         }

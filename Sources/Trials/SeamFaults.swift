@@ -131,6 +131,9 @@ final class SeamFaults: @unchecked Sendable {
     faulty?.note(.fault("space has been freed"))
   }
 
+  /// Whether a fault has kept the engine from what it was asked to do when `firings` was as given.
+  func stoodInTheWay(since firings: Int) -> Bool { self.firings > firings || objects?.isHanging ?? false }
+
   /// What has gone wrong is put right: space is made, the device replaced, the file system mounted anew.
   func lift() {
     faulty?.lift()

@@ -51,16 +51,21 @@ final class TrialStore: @unchecked Sendable {
     (store, self.faulty) = (faulty, faulty)
   }
 
+  /// Whether calls still wait for an answer that a fault keeps from them.
+  var isHanging: Bool { faulty.map { $0.hanging > 0 } ?? false }
+
   /// The store is in order again.
   func lift() { faulty?.lift() }
 }
 
 extension CheckpointPolicy {
-  /// Pauses after a failure are short: a trial has no minute to wait.
+  /// Pauses after a failure are short: a trial has no minute to wait. Within the patience of an append the store is tried at
+  /// least once: whoever is refused was refused by a store that is full now.
   init(_ terms: CheckpointTerms) {
+    let pause = max(.milliseconds(1), min(.milliseconds(100), terms.patience / 2))
     self.init(
       interval: terms.every, bytes: Int64(terms.bytes), objectBytes: terms.objectBytes, timeout: terms.timeout,
-      firstPause: .milliseconds(5), longestPause: .milliseconds(100), mostWaiting: terms.mostWaiting.map(Int64.init),
+      firstPause: min(.milliseconds(5), pause), longestPause: pause, mostWaiting: terms.mostWaiting.map(Int64.init),
       patience: terms.patience)
   }
 }

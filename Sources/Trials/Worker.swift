@@ -69,6 +69,8 @@ enum Judging {
           .map { (receipt.row, $0) }
       }
       damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows)).sorted { $0.row < $1.row }
+      // What was touched in the log may be in the object store without anybody having been told so.
+      if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
     return journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: damages)
   }
