@@ -73,13 +73,16 @@ let package = Package(
     room(
       "Trials",
       [
-        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Exploration", "CProcess",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification", "LoopDisks"]),
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
+        "LoopDisks",
+      ]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",

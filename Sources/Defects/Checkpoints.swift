@@ -2,11 +2,8 @@ import LogModel
 import PartitionEngine
 
 /// Streamhouse's bugs around a checkpoint: seed documents 000 and 004. They show only where an engine has an object store.
-///
-/// Not among `Defect.all`: no scenario has an object store yet, and a list of defects that nothing can catch would be no
-/// list. `CheckpointCrashTests` and `StoreFaultTests` catch each.
 extension Defect {
-  public static let checkpoints: [Defect] = [
+  static let checkpoints: [Defect] = [
     Defect(
       "H1", origin: "Streamhouse",
       "A segment is swapped out before its upload; the upload fails, the segment is dropped, and the next one that succeeds cuts the whole log.",

@@ -8,6 +8,7 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
 
   private let base: any ObjectStore
   private let loop: EventLoop
+  private let onFired: @Sendable (ObjectFaultReceipt) -> Void
   public let plan: [PlannedObjectFault]
   /// Everything that has fired, in order.
   public private(set) var receipts: [ObjectFaultReceipt] = []
@@ -16,12 +17,18 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
   private var firings: [Int]
   /// Calls by operation, hit or not.
   public private(set) var calls: [ObjectOperation: Int] = [:]
+  /// Calls that have had no answer, and get none until the faults are lifted.
+  public private(set) var hanging = 0
   private var isLifted = false
   /// Opens when hanging calls may go on.
   private let released = Gate()
 
-  public init(_ base: any ObjectStore, plan: [PlannedObjectFault], loop: EventLoop) {
-    (self.base, self.plan, self.loop) = (base, plan, loop)
+  /// - Parameter onFired: given each receipt before the call that was hit goes on.
+  public init(
+    _ base: any ObjectStore, plan: [PlannedObjectFault], loop: EventLoop,
+    onFired: @escaping @Sendable (ObjectFaultReceipt) -> Void = { _ in }
+  ) {
+    (self.base, self.plan, self.loop, self.onFired) = (base, plan, loop, onFired)
     counts = Array(repeating: 0, count: plan.count)
     firings = counts
   }
@@ -48,10 +55,11 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
       guard found == nil, counts[index] >= planned.occurrence, firings[index] < planned.times else { continue }
       firings[index] += 1
       found = planned.fault
-      receipts.append(
-        ObjectFaultReceipt(
-          number: receipts.count, planned: index, fault: planned.fault, operation: operation, path: path,
-          occurrence: counts[index], instant: loop.now))
+      let receipt = ObjectFaultReceipt(
+        number: receipts.count, planned: index, fault: planned.fault, operation: operation, path: path,
+        occurrence: counts[index], instant: loop.now, isFirst: firings[index] == 1)
+      receipts.append(receipt)
+      onFired(receipt)
     }
     return found
   }
@@ -75,6 +83,8 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
       await loop.sleep(until: loop.now + delay)
       return try await body()
     case .hang:
+      hanging += 1
+      defer { hanging -= 1 }
       await released.wait()
       throw .failed("injected: the connection was cut")
     case .partialUpload(let percent, let isTold):

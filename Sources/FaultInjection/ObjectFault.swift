@@ -67,6 +67,8 @@ public struct ObjectFaultReceipt: Hashable, Sendable, Codable {
   /// The call's number among those that matched, from 1.
   public var occurrence: Int
   public var instant: Instant
+  /// Of this fault.
+  public var isFirst: Bool
 }
 
 extension ObjectFaultReceipt: CustomStringConvertible {

@@ -174,6 +174,16 @@ extension PartitionEngine {
   }
 }
 
+extension LogError {
+  /// Whether the log holds what was asked for, and cannot give it.
+  var isOfReading: Bool {
+    switch self {
+    case .damaged, .storage: true
+    case .shortWrite, .batchTooLarge, .emptyBatch, .closed, .poisoned, .fenced, .fencedInCommit, .offsetOutOfRange: false
+    }
+  }
+}
+
 extension RecoveryReport {
   /// What the log gave up for the store has it, and the store has it not.
   mutating func note(missingIn archive: PartitionArchive) {

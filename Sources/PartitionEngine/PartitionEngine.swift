@@ -123,8 +123,10 @@ public final class PartitionEngine: @unchecked Sendable {
     do throws(LogError) {
       try await log.fetch(from: offset, maxBytes: maxBytes, into: response)
     } catch {
-      // Before the first file, or in one that was removed a moment ago.
-      guard let archive = archives[topic]?[partition.index], offset < log.logStartOffset, log.canBeRead else {
+      // Before the first file, in one that was removed a moment ago, or damaged in one that waits to be removed.
+      guard let archive = archives[topic]?[partition.index], log.canBeRead,
+        offset < log.logStartOffset || error.isOfReading && offset < archive.archivedEnd
+      else {
         throw .log(log.source, error)
       }
       try await archive.fetch(from: offset, maxBytes: maxBytes, into: response)

@@ -49,6 +49,8 @@ public struct Cell: Hashable, Sendable {
   public let writers: WriterSetup
   /// In whose format the engine keeps its logs.
   public let system: LogSystem
+  public let checkpoint: CheckpointSetup
+  public let checkpointTerms: CheckpointTerms
   public internal(set) var faults: [FaultSpecification]
   public internal(set) var expectation = CellExpectation.held
   /// What documents promise of it.
@@ -84,6 +86,7 @@ public struct Cell: Hashable, Sendable {
     case .fault: .text(fault ?? "none")
     case .writers: .text(writers.rawValue)
     case .system: .text(system.rawValue)
+    case .checkpoint: .text(checkpoint.rawValue)
     }
   }
 
@@ -123,6 +126,8 @@ public struct Cell: Hashable, Sendable {
     self.fault = fault == "none" ? nil : fault
     self.writers = word(.writers, WriterSetup.init)
     self.system = word(.system, LogSystem.init)
+    self.checkpoint = word(.checkpoint, CheckpointSetup.init)
+    self.checkpointTerms = scenario.checkpointTerms
     self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])
     self.limits = scenario.limits
     self.exploration = scenario.exploration

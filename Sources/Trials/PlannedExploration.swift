@@ -23,6 +23,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   case writers(WriterSetup)
   case recovery(RecoveryPolicy)
   case system(String)
+  case flush
   case limit(WorkloadLimit)
 
   public var description: String {
@@ -31,6 +32,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case .writers(let setup): "writers=\(setup.rawValue): an exploration has one writer"
     case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
     case .system(let text): text
+    case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
     case .limit(let limit): "\(limit)"
     }
   }
@@ -82,7 +84,11 @@ public struct ExplorationPlan: Sendable {
     if cell.system != .tornlog, let defect = cell.defect {
       throw .system("defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
     }
+    if cell.system != .tornlog, cell.checkpoint != .none {
+      throw .system("checkpoint: only the engine's own log goes to an object store, and system=\(cell.system.rawValue) has another")
+    }
     guard cell.recovery == .skipCorrupted || cell.system != .tornlog else { throw .recovery(cell.recovery) }
+    guard cell.checkpoint != .flushed else { throw .flush }
     if let limit = workload(cell, seed: 1).exceeded { throw .limit(limit) }
   }
 
@@ -100,6 +106,7 @@ public struct ExplorationPlan: Sendable {
     workload.commitsOffsets = settings.commitsOffsets
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
+    workload.checkpoints = cell.checkpoint == .background
     workload.seed = seed
     return workload
   }

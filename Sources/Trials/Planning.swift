@@ -12,7 +12,7 @@ import WriteAheadLog
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars,
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars,
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
@@ -54,7 +54,7 @@ public enum Planning {
       case .percent(let n): .percent(n)
       case .messages(let n): .messages(n)
       }
-    let spec = TrialSpec(
+    var spec = TrialSpec(
       scenario: cell.scenario, file: cell.file, seed: seed ?? cell.seed ?? defaultSeed, storage: chosen, topic: cell.topic,
       messages: cell.messages, partitions: cell.partitions, sync: cell.sync.description, recovery: cell.recovery,
       crash: cell.crash, crashAt: crashAt, defect: cell.defect ?? "none", batch: cell.batch, producers: cell.producers,
@@ -62,6 +62,7 @@ public enum Planning {
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
       }, writers: cell.writers, system: cell.system, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+    (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
@@ -88,6 +89,9 @@ extension TrialSpec {
     }
     if writers != .one {
       return "writers \(writers.rawValue) take over through the engine's own log; leave out system \(system.rawValue) or the writers"
+    }
+    if checkpoint != .none {
+      return "only the engine's own log goes to an object store; leave out system \(system.rawValue) or the checkpoint"
     }
     for fault in faults {
       guard let word = fault.parameters["target"], let part = BatchPart(rawValue: word), !FileLayout.foreignParts.contains(part) else {

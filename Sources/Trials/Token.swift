@@ -29,6 +29,7 @@ public enum Token {
       "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topic)", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
     ]
     if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
+    if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
     for fault in spec.faults {
       let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
@@ -103,13 +104,17 @@ public enum Token {
     guard limit.allows(messages: batch, of: messageSize) else {
       throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
     }
-    let spec = TrialSpec(
+    var spec = TrialSpec(
       scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
       messages: try number("m", 0...Axis.messages.numbers.upperBound),
       partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
       faults: faults, writers: writers, system: system, phaseSeconds: 120)
+    if let field = values["ck"] {
+      guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
+      (spec.checkpoint, spec.checkpointTerms) = checkpoint
+    }
     if let problem = spec.systemProblem { throw .notOfSystem(problem) }
     return spec
   }

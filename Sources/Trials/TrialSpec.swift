@@ -31,6 +31,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var writers = WriterSetup.one
   /// In whose format the engine keeps its logs.
   public var system = LogSystem.tornlog
+  public var checkpoint = CheckpointSetup.none
+  public var checkpointTerms = CheckpointTerms()
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
   /// A file that the persistence trace is written to, line by line; nil for none.

@@ -41,6 +41,8 @@ struct ExploreCommand: ParsableCommand {
   @Option(help: "With --reference: in whose format the engine keeps its logs: tornlog (default), streamhouse, airunner, chronik, chronik-v1, replay-buffer.")
   var system: String?
 
+  @Flag(help: "With --reference: the log goes to an object store while the workload runs, and so does what is appended after the crash.")
+  var checkpoint = false
   @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
   @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
@@ -102,7 +104,7 @@ struct ExploreCommand: ParsableCommand {
     [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--system", system != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
-      ("--no-read-sets", noReadSets),
+      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint),
     ].filter(\.1).map(\.0)
   }
 
@@ -118,10 +120,11 @@ struct ExploreCommand: ParsableCommand {
     options.workload.syncPolicy = policy
     let system = try chosenSystem()
     (options.workload.system, options.workload.recoveryPolicy) = (system, system.recoveryPolicy)
-    if system != .tornlog, defect != nil {
-      throw ValidationError("--defect and --system: the defects are those of the engine's own log")
+    if system != .tornlog, defect != nil || checkpoint {
+      throw ValidationError("--system with --defect or --checkpoint: both are of the engine's own log")
     }
     options.workload.seed = seed
+    options.workload.checkpoints = checkpoint
     options.workload.mishaps = mishaps ? .usual(policy) : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
@@ -172,6 +175,7 @@ struct ExploreCommand: ParsableCommand {
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
       ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets), ("--system", system != nil),
+      ("--checkpoint", checkpoint),
       ("--deadline", searches.deadline != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }

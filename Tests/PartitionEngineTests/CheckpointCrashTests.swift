@@ -180,7 +180,7 @@ import WriteAheadLog
         Deferring(FaultyObjectStore(store, plan: [PlannedObjectFault(.refusal, on: .put, occurrence: 3)], loop: loop), loop, swallows: true)
       }
     case .H5, .H8:
-      assembly.parts = Defect.checkpoints.first { $0.id == mistake.rawValue }?.parts().checkpoints ?? assembly.parts
+      assembly.parts = Defect(id: mistake.rawValue)?.parts().checkpoints ?? assembly.parts
     }
     return assembly
   }

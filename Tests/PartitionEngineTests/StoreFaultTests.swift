@@ -87,7 +87,7 @@ import WriteAheadLog
 
   /// The control, H1: what failed to get there is given up, and the log is cut behind it.
   @Test func H1IsNoticed() throws {
-    let parts = try #require(Defect.checkpoints.first { $0.id == "H1" }).parts().checkpoints
+    let parts = try #require(Defect(id: "H1")).parts().checkpoints
     let noticed = try (1...20).filter { try !Self.life(.refusal, at: $0, parts).flaws.isEmpty }.count
     #expect(noticed > 0)
     print("H1: noticed at \(noticed) of 20 calls")

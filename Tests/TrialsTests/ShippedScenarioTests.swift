@@ -29,7 +29,8 @@ import Testing
     for cell in Self.scenarios.flatMap({ $0.cells() }) where used.isSuperset(of: cell.faults.map(\.kind)) == false || cell.messages < 300 {
       let planned = try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: true)
       #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
-      for fault in planned.spec.faults where !FaultWords.isResting(fault) { _ = try FaultWords.planned(fault, seed: 1) }
+      for fault in planned.spec.faults where fault.isAtSeam { _ = try FaultWords.planned(fault, seed: 1) }
+      for fault in planned.spec.faults where StoreWords.isOfStore(fault) { _ = try StoreWords.planned(fault, topic: "orders") }
       used.formUnion(cell.faults.map(\.kind))
     }
     #expect(used == Set(Planning.vocabulary.faults.map(\.kind)))
