@@ -179,7 +179,8 @@ extension LogError {
   var isOfReading: Bool {
     switch self {
     case .damaged, .storage: true
-    case .shortWrite, .batchTooLarge, .emptyBatch, .closed, .poisoned, .fenced, .fencedInCommit, .offsetOutOfRange: false
+    case .shortWrite, .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .fencedInCommit,
+      .offsetOutOfRange: false
     }
   }
 }
