@@ -68,6 +68,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
     (workload.messageSize, workload.producers, workload.syncPolicy) = (1200, 3, sync)
     (workload.system, workload.recoveryPolicy) = (system, recovery)
+    if !system.requestsAreAtomic { workload.messagesPerBatch = 1 }
     workload.checkpoints = checkpoints
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
     (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)
@@ -123,8 +124,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       past: [PastLife(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
     ErrorScenario("lease", "a lease in place of the lock", leases: true, past: [closed]),
     ErrorScenario(
-      "streamhouse", "logs of streamhouse's format that a power loss has cut off, interval(20ms)", .interval(.milliseconds(20)),
-      system: .streamhouse, past: [crashed]),
+      "streamhouse", "logs of streamhouse's format that a kill has left, interval(20ms), truncate-at-corruption",
+      .interval(.milliseconds(20)), recovery: .truncateAtCorruption, system: .streamhouse,
+      past: [PastLife(ending: .processKill, batches: 12)]),
     ErrorScenario(
       "airunner", "logs of airunner's format that a power loss has cut off; closed under the error", .always,
       recovery: .truncateAtCorruption, .close, system: .airunner, past: [crashed]),

@@ -81,7 +81,7 @@ final class ErrorStory: @unchecked Sendable {
     book.drain()
     faulty = nil
     restarts.run()
-    var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery, requestsAreAtomic: scenario.workload.system.requestsAreAtomic)
+    var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery)
     contract.refusals.note(wholeOf: incarnation)
     result.judgement = book.judge(contract)
     return result

@@ -85,7 +85,8 @@ public enum LogSystem: String, Hashable, Sendable, Codable, CaseIterable {
   /// What the system's document says, or decides where the user does not.
   public var syncPolicy: SyncPolicy { self == .streamhouse ? .interval(.milliseconds(100)) : .always }
   public var recoveryPolicy: RecoveryPolicy { self == .airunner ? .truncateAtCorruption : .skipCorrupted }
-  /// Whether a request is one record, with a checksum over all of its messages.
+  /// Whether a request is one record, with a checksum over all of its messages: they are there together or not at all. Where it
+  /// is not, each message is on its own.
   public var requestsAreAtomic: Bool { self == .tornlog || self == .chronik }
 }
 

@@ -286,7 +286,8 @@ final class Journal: @unchecked Sendable {
 
   /// Rows that one trial can need.
   static func rowsNeeded(_ spec: TrialSpec) -> Int {
-    func requests(_ messages: Int) -> Int { messages / spec.batch + spec.partitions }
+    let share = spec.system.requestsAreAtomic ? spec.batch : 1
+    func requests(_ messages: Int) -> Int { messages / share + spec.partitions }
     let second = spec.writers == .one ? 0 : requests(spec.messages) + spec.partitions
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.

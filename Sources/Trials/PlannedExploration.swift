@@ -84,6 +84,9 @@ public struct ExplorationPlan: Sendable {
     if cell.system != .tornlog, let defect = cell.defect {
       throw .system("defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
     }
+    if !cell.system.requestsAreAtomic, cell.batch > 1 {
+      throw .system("batch=\(cell.batch): requests of system=\(cell.system.rawValue) are not there as a whole; explore it with batch: 1")
+    }
     if cell.system != .tornlog, cell.checkpoint != .none {
       throw .system("checkpoint: only the engine's own log goes to an object store, and system=\(cell.system.rawValue) has another")
     }

@@ -98,8 +98,7 @@ enum Judging {
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
-      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec),
-      requestsAreAtomic: spec.system.requestsAreAtomic)
+      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
       .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
     if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }

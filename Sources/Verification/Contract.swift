@@ -104,16 +104,11 @@ public struct Contract: Hashable, Sendable {
   public var refusals: Refusals
   /// Whom a newer writer has replaced in the first incarnation; nil where nobody was.
   public var takeover: Takeover?
-  /// Whether the messages of a request are there together or not at all. A format in which each message is a record of its
-  /// own does not promise that.
-  public var requestsAreAtomic: Bool
 
   public init(
-    sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusals: Refusals = Refusals(), takeover: Takeover? = nil,
-    requestsAreAtomic: Bool = true
+    sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusals: Refusals = Refusals(), takeover: Takeover? = nil
   ) {
     self.sync = sync
-    self.requestsAreAtomic = requestsAreAtomic
     self.recovery = recovery
     self.refusals = refusals
     self.takeover = takeover

@@ -47,7 +47,7 @@ extension PartitionExamination {
     let isWhole = served.servedOf[place] == 0
 
     if operation.outcome == .acknowledged { counts.lost += countMissing(operation, from: missing) }
-    if contract.requestsAreAtomic && !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
+    if !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
       violate(&ledger, .contentIntact, at: at) {
         "the \(operation.count) messages sent as one batch must be there together, found \(served.servedOf[place])"
       }
@@ -68,7 +68,7 @@ extension PartitionExamination {
             + "found offset \(at) gone"
         }
       }
-    case .optional where operation.outcome == .acknowledged && (isWhole || !contract.requestsAreAtomic):
+    case .optional where operation.outcome == .acknowledged && isWhole:
       guard let crash = duty.allowedLossAt, crash < survivors.count, survivors[crash] > base else { return }
       lose(&ledger, .lossIsSuffix, at: at) {
         "with offset \(at) everything behind it must be gone, found offset \(survivors[crash]) still served"

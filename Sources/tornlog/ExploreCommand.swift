@@ -123,6 +123,7 @@ struct ExploreCommand: ParsableCommand {
     if system != .tornlog, defect != nil || checkpoint {
       throw ValidationError("--system with --defect or --checkpoint: both are of the engine's own log")
     }
+    if !system.requestsAreAtomic { (options.workload.messages, options.workload.messagesPerBatch) = (60, 1) }
     options.workload.seed = seed
     options.workload.checkpoints = checkpoint
     options.workload.mishaps = mishaps ? .usual(policy) : .none
