@@ -110,7 +110,9 @@ let package = Package(
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "FaultInjection", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs"]),
-    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore", "Defects"]),
+    tests(
+      "PartitionEngine",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore", "Defects", "RecordLogs"]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
