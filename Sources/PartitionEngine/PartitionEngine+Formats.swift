@@ -44,7 +44,8 @@ extension PartitionEngine {
     do throws(RecordLogError) {
       return try await RecordPartitionLog<Format>.open(
         source, in: directory, of: storage, configuration.log, hints: hints(of: source), fence: claim,
-        beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) })
+        beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
+        witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) })
     } catch {
       switch error {
       case .storage(let failure): throw .storage(failure)

@@ -43,10 +43,6 @@ struct MessageNumbering {
   private(set) var next: Offset
   /// Offsets that are missing before the record that was read last; empty where none are.
   private(set) var missing: Range<Offset> = 0..<0
-  /// Between the first and the last record of a request, where it has several.
-  var isInRequest = false
-  /// What follows in the request cannot be numbered.
-  var isLost = false
 
   init(from next: Offset) { self.next = next }
 
@@ -62,6 +58,13 @@ struct MessageNumbering {
     return known
   }
 
+  /// What follows has the offsets from `offset` on, as somebody else knows.
+  /// - Returns: the offsets that are missing before it.
+  mutating func anchor(at offset: Offset) -> Range<Offset> {
+    defer { next = max(next, offset) }
+    return next..<max(next, offset)
+  }
+
   /// The next message is where it belongs.
   mutating func takeNext() -> Offset {
     missing = next..<next
@@ -73,7 +76,6 @@ struct MessageNumbering {
   /// - Returns: the offsets that are missing by that: one, as far as can be told where nothing is numbered. Nil where the next
   ///   number will say.
   mutating func passOver(isNumbered: Bool) -> Range<Offset>? {
-    isLost = true
     if isNumbered { return nil }
     defer { next = next + 1 }
     return next..<next + 1

@@ -9,14 +9,14 @@ extension RecordPartitionLog {
   /// Under `truncate-at-corruption` what has been set aside is read once more, to say how many acknowledged messages were in it.
   static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
-    hints: RecoveryHints, fence: any WriterFence, beforeCut: BeforeCut
+    hints: RecoveryHints, fence: any WriterFence, beforeCut: BeforeCut, witness: @escaping SegmentWitness
   ) async throws(RecordLogError) -> (log: RecordPartitionLog, report: RecoveryReport) {
-    var recovery = RecordPartitionRecovery<Format>(startingAt: hints.logStartOffset ?? 0)
+    let name = "\(source.topic)-\(source.partition)"
+    var recovery = RecordPartitionRecovery<Format>(hints, lastFile: try await RecordLog<Codec>.lastFile(name, in: directory, of: storage))
     let policy = RecordLogPolicy(
       syncPolicy: configuration.syncPolicy, recoveryPolicy: configuration.recoveryPolicy,
       largestRecord: configuration.largestBatch, commitBytes: configuration.commitBytes,
       rotation: RecordLogPolicy.Rotation(bytes: configuration.segmentBytes))
-    let name = "\(source.topic)-\(source.partition)"
     let (log, found) = try await RecordLog<Codec>.open(name, in: directory, of: storage, policy) { recovery.take($0) }
     do throws(StorageError) {
       if configuration.recoveryPolicy == .truncateAtCorruption {
@@ -35,7 +35,7 @@ extension RecordPartitionLog {
     report.damage = recovery.damage
     report.tornBytes = Int64(found.tornTail?.range.count ?? 0)
     report.quarantined = found.setAside
-    return (RecordPartitionLog(source, in: directory, of: storage, log, fence, recovery), report)
+    return (RecordPartitionLog(source, in: directory, of: storage, log, fence, recovery, witness), report)
   }
 }
 
@@ -48,22 +48,37 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
   private var numbering: MessageNumbering
   private var lastDamage: DamagedBytes?
 
-  init(startingAt start: Offset) {
+  private let newest: SegmentRecord?
+  private let lastFile: Int?
+
+  /// - Parameter lastFile: the number of the newest file that is there.
+  init(_ hints: RecoveryHints, lastFile: Int?) {
+    let start = hints.logStartOffset ?? 0
     logStartOffset = start
     logEndOffset = start
+    newest = hints.newest
+    self.lastFile = lastFile
     numbering = MessageNumbering(from: Format.carriesOffsets ? start : 0)
+  }
+
+  /// Where a format counts its messages, the newest file's first one is known from elsewhere: what is missing before it moves
+  /// nothing behind it.
+  private mutating func anchor(_ position: RecordPosition) {
+    guard !Format.carriesOffsets, let newest, position.file == lastFile, index.files.last?.position.file != position.file else { return }
+    let missing = numbering.anchor(at: newest.baseOffset)
+    if !missing.isEmpty { note(missing, position) }
   }
 
   mutating func take(_ finding: RecordFinding<Format.Codec>) {
     switch finding {
     case .damage(let bytes): pass(over: bytes)
     case .record(let position, let record):
-      let isBeginning = !numbering.isInRequest
+      anchor(position)
       var first: Offset?
       numbering.beginRecord()
       Format.read(record, &numbering) { first = first ?? $0.offset }
       if !numbering.missing.isEmpty { note(numbering.missing, position) }
-      if isBeginning { index.note(first ?? numbering.next, at: position) }
+      index.note(first ?? numbering.next, at: position)
     }
   }
 
@@ -90,7 +105,8 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
   /// What has been found is all that there is.
   mutating func end(_ hints: RecoveryHints, _ policy: RecordLogPolicy) {
     logEndOffset = max(numbering.next, logStartOffset)
-    let proven = hints.provenEnd
+    // Of the newest file at least one message had been acknowledged.
+    let proven = max(hints.provenEnd, newest.map { $0.baseOffset + 1 } ?? 0)
     guard proven > logEndOffset else { return }
     if (damage.last?.to ?? 0) < proven {
       damage.append(DamagedRange(from: max(logEndOffset, damage.last?.to ?? 0), to: proven, path: "", byteFrom: 0, byteTo: 0))

@@ -17,6 +17,10 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
   let log: RecordLog<Codec>
   private let storage: any Storage
   private let fence: any WriterFence
+  /// Told of each file that begins.
+  private let witness: SegmentWitness
+  /// The newest file that it has been told of.
+  private var witnessed: Int
   private var isOpen = true
   private var isFenced = false
 
@@ -35,13 +39,15 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
 
   init(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ log: RecordLog<Codec>, _ fence: any WriterFence,
-    _ recovered: RecordPartitionRecovery<Format>
+    _ recovered: RecordPartitionRecovery<Format>, _ witness: @escaping SegmentWitness
   ) {
     self.source = source
     self.directory = directory
     self.storage = storage
     self.log = log
     self.fence = fence
+    self.witness = witness
+    witnessed = recovered.index.entries.last?.position.file ?? -1
     logStartOffset = recovered.logStartOffset
     assigned = recovered.logEndOffset
     highWatermark = recovered.logEndOffset
@@ -135,10 +141,27 @@ extension RecordPartitionLog: CommitNumbering {
 
   func confirm() async throws(RecordLogError) {
     do throws(StorageError) {
-      if try await fence.isCurrent() { return }
+      isFenced = try await !fence.isCurrent()
+      if !isFenced { try await tellWitness() }
     } catch { throw .storage(error) }
-    isFenced = true
-    throw .superseded("a claim of a newer epoch")
+    if isFenced { throw .superseded("a claim of a newer epoch") }
+  }
+
+  /// Before anything of a new file is acknowledged, or, where that does not say that it is durable, after its first sync: without
+  /// that nobody would miss the file.
+  private func tellWitness() async throws(StorageError) {
+    let first: RecordIndex.Entry?
+    switch log.policy.syncPolicy {
+    case .always: first = numbered.first
+    case .interval: first = index.files.last.flatMap { $0.position.file == log.fileNumber && log.durableEnd > $0.position.offset ? $0 : nil }
+    case .never: first = nil
+    }
+    guard let first, first.position.file != witnessed else { return }
+    let previous = index.files.last { $0.position.file < first.position.file }
+    try await witness(
+      SegmentRecord(
+        baseOffset: first.offset, epoch: fence.epoch, previousBase: previous?.offset ?? Offset(-1), end: min(durableOffset, first.offset)))
+    witnessed = first.position.file
   }
 
   func ended(isAcknowledged: Bool) {

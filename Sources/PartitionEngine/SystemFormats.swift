@@ -134,18 +134,20 @@ enum ChronikV2Format: PartitionFormat {
   }
 }
 
-/// A request is a transaction, whose number is the offset of its first message: START_BUFFER, an ADD_MEASUREMENT for each
-/// message, END_BUFFER, which counts them. What a transaction lacks costs those of its messages that stand behind the gap.
+/// A message is a transaction of its own, whose number is its offset: START_BUFFER, ADD_MEASUREMENT, END_BUFFER. One whose
+/// ADD_MEASUREMENT is there counts: an incomplete buffer is replayed.
 enum ReplayFormat: PartitionFormat {
   typealias Codec = ReplayCodec
   static var carriesOffsets: Bool { true }
   static var carriesKeys: Bool { false }
 
   private static let user = Array("engine".utf8)
-  private static var overhead: Int { ReplayCodec.lengths.lowerBound + user.count }
+  private static let entries = 3
   private static let countBytes = 8
 
-  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int { (messages + 2) * overhead + countBytes + payload }
+  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int {
+    messages * (entries * (ReplayCodec.lengths.lowerBound + user.count) + countBytes) + payload
+  }
 
   static func write(_ request: MessageRequest, to target: UnsafeMutableRawPointer) {
     var target = target
@@ -156,33 +158,26 @@ enum ReplayFormat: PartitionFormat {
         Codec.writeUnsealed(record, to: target)
         target += Codec.length(of: record)
       }
-      put(.startBuffer, UnsafeRawBufferPointer(start: nil, count: 0))
-      request.forEach { put(.addMeasurement, $0.value) }
-      withUnsafeBytes(of: UInt64(request.count).littleEndian) { put(.endBuffer, $0) }
+      request.forEach { message in
+        put(.startBuffer, UnsafeRawBufferPointer(start: nil, count: 0))
+        put(.addMeasurement, message.value)
+        withUnsafeBytes(of: UInt64(1).littleEndian) { put(.endBuffer, $0) }
+      }
     }
   }
 
   static func number(_ request: UnsafeMutableRawBufferPointer, from first: Offset) -> Int {
-    var entries = 0
+    var count = 0
     Codec.forEachRecord(in: request) {
-      Codec.seal($0, transaction: UInt64(first.rawValue))
-      entries += 1
+      Codec.seal($0, transaction: UInt64(first.rawValue) + UInt64(count / entries))
+      count += 1
     }
-    return entries - 2
+    return count / entries
   }
 
   static func read(_ record: Codec.Record, _ numbering: inout MessageNumbering, _ found: (RecordView) -> Void) {
-    switch record.operation {
-    case .startBuffer:
-      guard let first = Int64(exactly: record.transaction) else { return }
-      // One that begins before what has been read is known already.
-      (numbering.isInRequest, numbering.isLost) = (true, first < numbering.next.rawValue)
-      _ = numbering.take(Offset(first), count: 0)
-    case .addMeasurement:
-      guard numbering.isInRequest, !numbering.isLost else { return }
-      found(RecordView(offset: numbering.takeNext(), key: nil, value: record.payload))
-    case .endBuffer: numbering.isInRequest = false
-    case .checkpoint, .commit, .rollback: break
-    }
+    guard record.operation == .addMeasurement, let number = Int64(exactly: record.transaction) else { return }
+    let offset = Offset(number)
+    if numbering.take(offset, count: 1) == 0 { found(RecordView(offset: offset, key: nil, value: record.payload)) }
   }
 }

@@ -73,6 +73,15 @@ package final class RecordRangeReader<Codec: RecordCodec> {
 }
 
 extension RecordLog {
+  /// The number of the newest file of a log; nil where there is none.
+  package static func lastFile(
+    _ name: String, in directory: String, of storage: any Storage
+  ) async throws(RecordLogError) -> Int? {
+    do throws(StorageError) {
+      return try await RecordFiles(directory: directory, name: name).present(in: storage).last?.number
+    } catch { throw .storage(error) }
+  }
+
   package func path(ofFile number: Int) -> String { files.path(number) }
 
   /// Reads what recovery has taken out of a log, from its first byte on.
