@@ -13,10 +13,14 @@ struct RecordIndex {
 
   /// In the order of the log; the first record of each file is among them.
   private(set) var entries: [Entry] = []
+  /// Where the newest file begins.
+  private(set) var newestFile: Entry?
 
   mutating func note(_ offset: Offset, at position: RecordPosition) {
     if let last = entries.last, last.position.file == position.file, position.offset - last.position.offset < Self.spacing { return }
-    entries.append(Entry(offset: offset, position: position))
+    let entry = Entry(offset: offset, position: position)
+    if newestFile?.position.file != position.file { newestFile = entry }
+    entries.append(entry)
   }
 
   func entry(atOrBefore offset: Offset) -> Entry? {

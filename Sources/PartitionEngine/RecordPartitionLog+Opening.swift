@@ -64,7 +64,7 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
   /// Where a format counts its messages, the newest file's first one is known from elsewhere: what is missing before it moves
   /// nothing behind it.
   private mutating func anchor(_ position: RecordPosition) {
-    guard !Format.carriesOffsets, let newest, position.file == lastFile, index.files.last?.position.file != position.file else { return }
+    guard !Format.carriesOffsets, let newest, position.file == lastFile, index.newestFile?.position.file != position.file else { return }
     let missing = numbering.anchor(at: newest.baseOffset)
     if !missing.isEmpty { note(missing, position) }
   }

@@ -153,7 +153,7 @@ extension RecordPartitionLog: CommitNumbering {
     let first: RecordIndex.Entry?
     switch log.policy.syncPolicy {
     case .always: first = numbered.first
-    case .interval: first = index.files.last.flatMap { $0.position.file == log.fileNumber && log.durableEnd > $0.position.offset ? $0 : nil }
+    case .interval: first = index.newestFile.flatMap { $0.position.file == log.fileNumber && log.durableEnd > $0.position.offset ? $0 : nil }
     case .never: first = nil
     }
     guard let first, first.position.file != witnessed else { return }

@@ -185,7 +185,7 @@ import WriteAheadLog
           _ = try await PartitionEngine.open(storage, Self.configuration(second))
           Issue.record("\(second) has opened the files of \(first)")
         } catch {
-          guard case .otherFormat = error else { return Issue.record("\(error)") }
+          if case .otherFormat = error {} else { Issue.record("\(error)") }
         }
       }
       #expect(machine.disk.paths.count >= before)
@@ -204,7 +204,7 @@ import WriteAheadLog
         }
         Issue.record("it was taken")
       } catch {
-        guard case .log(_, .keyNotRepresentable) = error else { return Issue.record("\(error)") }
+        if case .log(_, .keyNotRepresentable) = error {} else { Issue.record("\(error)") }
       }
       #expect(try engine.watermarks("orders", 0).logEndOffset == 0)
       try await engine.close()
