@@ -53,13 +53,19 @@ let package = Package(
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
     fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
-    fastRoom("RecordLogs", ["LogModel", "Storage", "CZlib"]),
+    fastRoom("RecordLogs", ["LogModel", "Storage", "Metrics", "CZlib"]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     room("HTTPDelivery", ["RecordLogs"]),
+    // Counters, gauges, histograms and their text. Knows nothing of what is counted.
+    fastRoom("Metrics", ["LogModel"]),
+    // A small HTTP server: metrics to whoever scrapes them, and what a receiver of events stands on.
+    room("HTTPServing", ["LogModel", "Metrics", "CProcess"]),
+    // Receivers of events that misbehave on demand, in virtual time and behind a socket.
+    room("EventReceivers", ["LogModel", "Storage", "RecordLogs", "HTTPServing"]),
     room("FaultInjection", ["LogModel", "Storage"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
-    room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
+    room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     room("Verification", ["LogModel"]),
     room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
     room("Reporting", ["LogModel", "Verification"]),
@@ -97,8 +103,9 @@ let package = Package(
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
-    tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "FaultInjection", "CZlib"]),
-    tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs"]),
+    tests("Metrics", ["Metrics", "HTTPServing"]),
+    tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "CZlib"]),
+    tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
