@@ -73,7 +73,8 @@ let package = Package(
       "Trials",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "Exploration", "CProcess",
+        "ScenarioFormat", "Reporting", "Exploration", "CProcess", "Metrics", "RecordLogs", "HTTPDelivery", "HTTPServing",
+        "EventReceivers",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(

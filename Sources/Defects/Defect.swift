@@ -84,9 +84,9 @@ public struct Defect: Sendable {
 
   /// A defect of a job's log, its sender or its archive.
   init(
-    _ id: String, origin: String, _ summary: String, showsWhen: String,
+    ofDelivery id: String, origin: String, _ summary: String, showsWhen: String,
     layer: @escaping @Sendable (any Storage) -> any Storage = { $0 },
-    ofDelivery install: @escaping @Sendable (inout DeliveryParts) -> Void
+    _ install: @escaping @Sendable (inout DeliveryParts) -> Void
   ) {
     self.id = id
     self.origin = origin

@@ -6,23 +6,20 @@ import Storage
 extension Defect {
   static let delivery: [Defect] = [
     Defect(
-      "A1", origin: "airunner", "An append goes to the current position of a handle that the sender also seeks.",
-      showsWhen: "appends while events are sent: the next record overwrites another", layer: { OnePositionForAll($0) }, ofDelivery: { _ in }),
+      ofDelivery: "A1", origin: "airunner", "An append goes to the current position of a handle that the sender also seeks.",
+      showsWhen: "appends while events are sent: the next record overwrites another", layer: { OnePositionForAll($0) }) { _ in },
     Defect(
-      "A6", origin: "airunner", "Sequence numbers begin anew with each opening: of two events with one number only one is settled.",
-      showsWhen: "a restart, and appends after it", ofDelivery: { $0.numbering = NumbersBegunAnew() }),
+      ofDelivery: "A6", origin: "airunner", "Sequence numbers begin anew with each opening: of two events with one number only one is settled.",
+      showsWhen: "a restart, and appends after it") { $0.numbering = NumbersBegunAnew() },
     Defect(
-      "A7", origin: "airunner", "Stop holds the lock that the final flush needs.", showsWhen: "stop with pending events: they are not sent",
-      ofDelivery: { $0.flushing = NoFlushAtStop() }),
+      ofDelivery: "A7", origin: "airunner", "Stop holds the lock that the final flush needs.",
+      showsWhen: "stop with pending events: they are not sent") { $0.flushing = NoFlushAtStop() },
     Defect(
-      "A8", origin: "airunner", "A log is keyed by its job alone: a retry mixes two executions.", showsWhen: "the same job twice",
-      ofDelivery: { $0.naming = ALogForEachJob() }),
+      ofDelivery: "A8", origin: "airunner", "A log is keyed by its job alone: a retry mixes two executions.",
+      showsWhen: "the same job twice") { $0.naming = ALogForEachJob() },
     Defect(
-      "A9", origin: "airunner", "\"Sent\" means that the write to the connection returned, not that the server acknowledged.",
-      showsWhen: "the server crashes after the write", ofDelivery: { $0.acceptance = TheWriteReturned() }),
-    Defect(
-      "A10", origin: "airunner", "The archive is not synced before the log is deleted.", showsWhen: "power loss after an archiving",
-      layer: { ArchivesNeverSynced($0) }, ofDelivery: { _ in }),
+      ofDelivery: "A9", origin: "airunner", "\"Sent\" means that the write to the connection returned, not that the server acknowledged.",
+      showsWhen: "the server crashes after the write") { $0.acceptance = TheWriteReturned() },
   ]
 }
 
@@ -74,28 +71,5 @@ struct TheWriteReturned: AcceptanceReading {
     case .notConnected: delivery
     case .accepted, .tooManyRequests, .unavailable, .refused: .accepted
     }
-  }
-}
-
-/// A10.
-private final class ArchivesNeverSynced: StorageWrapper, @unchecked Sendable {
-  // Owned by the base's loop, as every storage.
-
-  private func isArchive(_ path: String) -> Bool { path == "archive" || path.hasPrefix("archive/") }
-
-  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
-    if isArchive(paths[file]) { return }
-    try await super.sync(file, scope)
-  }
-
-  override func syncDirectory(_ path: String) async throws(StorageError) {
-    if isArchive(path) { return }
-    try await super.syncDirectory(path)
-  }
-
-  override func write(
-    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
-  ) async throws(StorageError) -> Int {
-    try await super.write(file, at: offset, from: buffer, range, isArchive(paths[file]) ? .volatile : durability)
   }
 }

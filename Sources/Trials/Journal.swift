@@ -279,6 +279,10 @@ final class Journal: @unchecked Sendable {
   /// Rows that one trial can need.
   static func rowsNeeded(_ spec: TrialSpec) -> Int {
     func requests(_ messages: Int) -> Int { messages / spec.batch + spec.partitions }
+    if spec.delivery != nil {
+      // Each event is a request.
+      return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32
+    }
     let second = spec.writers == .one ? 0 : requests(spec.messages) + spec.partitions
     return second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions) + 4 * spec.partitions + 32
   }

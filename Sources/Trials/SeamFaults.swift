@@ -124,10 +124,11 @@ final class SeamFaults: @unchecked Sendable {
 }
 
 extension TrialSpec {
-  var hasSeamFaults: Bool { faults.contains { !FaultWords.isResting($0) } }
+  var hasSeamFaults: Bool { delivery == nil && faults.contains { !FaultWords.isResting($0) } }
 
   /// Why there is no verdict: faults at the seam of which there is no receipt.
   func unfired(_ receipts: [SeamReceipt]) -> [String] {
+    guard hasSeamFaults else { return [] }
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
       .map { number in

@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 import Storage
 
 /// One trial, fully decided: everything that its outcome may depend on. Crosses to worker processes as JSON.
@@ -29,6 +30,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var faults: [FaultSpec]
   /// Two writers take a crash at the end of the workload.
   public var writers = WriterSetup.one
+  /// Not nil: a trial of the job log and its sender. A partition is a job then, and a message an event.
+  public var delivery: DeliverySettings? = nil
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
   /// A file that the persistence trace is written to, line by line; nil for none.

@@ -1,6 +1,7 @@
 import EventReceivers
 import Foundation
 import LogModel
+import Metrics
 import RecordLogs
 import Storage
 import Testing

@@ -1,6 +1,7 @@
 import EventReceivers
 import FaultInjection
 import LogModel
+import Metrics
 import Storage
 import Testing
 
