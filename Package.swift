@@ -105,6 +105,9 @@ let package = Package(
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("Metrics", ["Metrics", "HTTPServing"]),
+    .testTarget(
+      name: "AlertsTests", dependencies: ["Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel"],
+      exclude: ["as-documented.rules.yml"], swiftSettings: strict),
     tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
@@ -116,7 +119,7 @@ let package = Package(
     tests(
       "Trials",
       ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects",
-        "FaultInjection"]),
+        "FaultInjection", "EventReceivers"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

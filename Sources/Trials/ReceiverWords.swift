@@ -67,9 +67,6 @@ struct ReceiverSchedule: Sendable {
 
   func mood(at moment: Duration) -> ReceiverMood { faults.first { $0.window.contains(moment) }?.mood ?? .accepts }
 
-  /// When the mood changes, ascending.
-  var changes: [Duration] { Set(faults.flatMap { [$0.window.lowerBound, $0.window.upperBound] }).sorted() }
-
   /// From when on it is well for good.
   var end: Duration { faults.map(\.window.upperBound).max() ?? .zero }
 
@@ -79,7 +76,7 @@ struct ReceiverSchedule: Sendable {
       let met = attempts.filter { fault.window.contains($0.begun) && $0.became != DeliveryAttempt.accepted }
       return Receipt(
         kind: fault.kind, fired: met.count,
-        places: met.prefix(3).map { "\(DurationText.render($0.begun)) after the start, \($0.events) events: \($0.became ?? "never ended")" })
+        places: met.prefix(3).map { "\($0.begun.nanoseconds / 1_000_000) ms after the start, \($0.events) events: \($0.became ?? "never ended")" })
     }
   }
 
