@@ -55,7 +55,7 @@ let package = Package(
     // What sealed segments go to; knows objects and their names, and nothing of logs.
     room("ObjectStore", ["LogModel", "Storage", "CZlib"]),
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
-    fastRoom("RecordLogs", ["LogModel", "Storage", "CZlib"]),
+    fastRoom("RecordLogs", ["LogModel", "Storage", "Metrics", "CZlib"]),
     fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs"]),
     // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
     room(
@@ -63,10 +63,16 @@ let package = Package(
       ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", .product(name: "GRDB", package: "GRDB.swift")]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     room("HTTPDelivery", ["RecordLogs"]),
+    // Counters, gauges, histograms and their text. Knows nothing of what is counted.
+    fastRoom("Metrics", ["LogModel"]),
+    // A small HTTP server: metrics to whoever scrapes them, and what a receiver of events stands on.
+    room("HTTPServing", ["LogModel", "Metrics", "CProcess"]),
+    // Receivers of events that misbehave on demand, in virtual time and behind a socket.
+    room("EventReceivers", ["LogModel", "Storage", "RecordLogs", "HTTPServing"]),
     room("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
-    room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"]),
+    room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     room("Verification", ["LogModel"]),
     room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
     room("Reporting", ["LogModel", "Verification"]),
@@ -74,7 +80,8 @@ let package = Package(
       "Trials",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "Exploration", "CProcess",
+        "ScenarioFormat", "Reporting", "Exploration", "CProcess", "Metrics", "RecordLogs", "HTTPDelivery", "HTTPServing",
+        "EventReceivers",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
@@ -108,8 +115,12 @@ let package = Package(
     tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "CZlib"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
-    tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "FaultInjection", "CZlib"]),
-    tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs"]),
+    tests("Metrics", ["Metrics", "HTTPServing"]),
+    .testTarget(
+      name: "AlertsTests", dependencies: ["Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel"],
+      exclude: ["as-documented.rules.yml"], swiftSettings: strict),
+    tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "CZlib"]),
+    tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests(
       "PartitionEngine",
       ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore", "Defects", "RecordLogs"]),
@@ -122,7 +133,7 @@ let package = Package(
     tests(
       "Trials",
       ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects",
-        "FaultInjection"]),
+        "FaultInjection", "EventReceivers"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

@@ -69,6 +69,24 @@ install_mkfs() {
     say "they could not be installed: those tests are skipped"
 }
 
+# What checks the alert rules. Only tests need it; where it cannot be had they are skipped, and say so. The package is
+# unpacked, not installed: installed, it would start a server.
+fetch_promtool() {
+  local tools folder
+  tools=$(cd "$(dirname "$0")/.." && pwd)/.build/tools
+  if [ -x "$tools/promtool" ] || command -v promtool >/dev/null; then return; fi
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+  say "fetching promtool (of Debian's package prometheus, unpacked below .build/tools): it checks the alert rules in the tests"
+  folder=$(mktemp -d)
+  mkdir -p "$tools"
+  (
+    cd "$folder" || exit 1
+    apt-get -qq download prometheus || { [ "$(id -u)" -eq 0 ] && apt-get -qq update && apt-get -qq download prometheus; } || exit 1
+    dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && mv usr/bin/promtool "$tools/promtool"
+  ) </dev/null >/dev/null 2>&1 || say "it could not be fetched: those tests are skipped"
+  rm -rf "$folder"
+}
+
 check_swift
 cc=$(command -v clang || command -v cc) || fail "no C compiler: a Swift toolchain brings clang; is its usr/bin on the PATH?"
 mapfile -t packages < <(missing_packages)
@@ -78,3 +96,4 @@ if [ "${#packages[@]}" -gt 0 ]; then
   [ "${#packages[@]}" -eq 0 ] || fail "still missing after the installation: ${packages[*]}"
 fi
 install_mkfs
+fetch_promtool

@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import RecordLogs
 import Storage
 
 /// A historical bug, put into an engine as a substitute for one of its parts, or as an edit of what passes between it and
@@ -16,11 +17,22 @@ public struct Defect: Sendable {
   /// What the trial must know of the configuration to put it in place.
   let install: @Sendable (inout EngineParts) -> Void
   private let wrap: @Sendable (any Storage) -> any Storage
+  /// Of a job's log and its sender.
+  private let installDelivery: @Sendable (inout DeliveryParts) -> Void
+  /// Whether it is one of a job's log, its sender or its archive, and of nothing else.
+  public let isOfDelivery: Bool
 
   /// The parts of an engine with this defect.
   public func parts() -> EngineParts {
     var parts = EngineParts()
     install(&parts)
+    return parts
+  }
+
+  /// The parts of a job's log and its sender with this defect.
+  public func deliveryParts() -> DeliveryParts {
+    var parts = DeliveryParts()
+    installDelivery(&parts)
     return parts
   }
 
@@ -30,7 +42,7 @@ public struct Defect: Sendable {
   /// In the order of DEFECTS.md.
   public static let all: [Defect] = [
     chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes, airunner,
-    checkpoints, seam, commits, planted,
+    checkpoints, delivery, seam, commits, planted,
   ].flatMap(\.self).sorted { $0.place < $1.place }
 
   /// Projects in the order of the list, then numbers, then what follows them.
@@ -66,5 +78,23 @@ public struct Defect: Sendable {
     self.showsWhen = showsWhen
     self.install = install
     self.wrap = layer
+    installDelivery = { _ in }
+    isOfDelivery = false
+  }
+
+  /// A defect of a job's log, its sender or its archive.
+  init(
+    ofDelivery id: String, origin: String, _ summary: String, showsWhen: String,
+    layer: @escaping @Sendable (any Storage) -> any Storage = { $0 },
+    _ install: @escaping @Sendable (inout DeliveryParts) -> Void
+  ) {
+    self.id = id
+    self.origin = origin
+    self.summary = summary
+    self.showsWhen = showsWhen
+    self.install = { _ in }
+    wrap = layer
+    installDelivery = install
+    isOfDelivery = true
   }
 }

@@ -45,7 +45,8 @@ public final class HTTPTransport: Transport {
       guard let answer = response as? HTTPURLResponse else { return .unavailable("no HTTP answer") }
       return Self.meaning(of: answer.statusCode, retryAfter: answer.value(forHTTPHeaderField: "Retry-After"), now: Date())
     } catch {
-      return .unavailable("\(base.absoluteString): \(error.localizedDescription)")
+      let why = "\(base.absoluteString): \(error.localizedDescription)"
+      return (error as? URLError)?.code == .cannotConnectToHost ? .notConnected(why) : .unavailable(why)
     }
   }
 

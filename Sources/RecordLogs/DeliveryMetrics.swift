@@ -1,42 +1,40 @@
 import LogModel
+import Metrics
 
-/// The metrics `wal.*` of seed 001, over all jobs of a process.
-public final class DeliveryMetrics: @unchecked Sendable {
-  // Owned by the loop of the logs that it counts for.
-
+/// The metrics `wal.*` of seed 001, over all jobs of a process. A dot of the seed is an underscore in the exposition, and a
+/// duration is in seconds there.
+public final class DeliveryMetrics: Sendable {
   /// `wal.appends.total`
-  public private(set) var appends = 0
-  /// `wal.append.duration`: upper limits of the buckets, and the appends in each; the last bucket has no limit.
-  public private(set) var appendDurations = [Int](repeating: 0, count: buckets.count + 1)
-  public private(set) var appendDurationSum = Duration.zero
-  /// `wal.pending.events`
-  public internal(set) var pendingEvents = 0
+  public let appends: Counter
+  /// `wal.append.duration`
+  public let appendDuration: Histogram
+  /// `wal.pending.events`: what the receiver has not acknowledged.
+  public let pendingEvents: Gauge
   /// `wal.retries.total`
-  public internal(set) var retries = 0
+  public let retries: Counter
   /// `wal.failures.total`: events that the receiver has refused for good.
-  public internal(set) var failures = 0
+  public let failures: Counter
   /// `wal.archive.size.bytes`
-  public internal(set) var archiveBytes: Int64 = 0
+  public let archiveBytes: Gauge
 
-  /// The seed's limits, 10 ms (alert) and 20 ms (red), are among them.
-  public static let buckets: [Duration] = [1, 2, 5, 10, 20, 50, 100, 1000].map { .milliseconds($0) }
+  /// Seconds. The seed's limits, 10 ms (alert) and 20 ms (red), are among them.
+  public static let limits = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1]
 
-  public init() {}
-
-  func noteAppend(_ duration: Duration) {
-    appends += 1
-    appendDurationSum += duration
-    appendDurations[Self.buckets.firstIndex { duration <= $0 } ?? Self.buckets.count] += 1
+  public init(in registry: MetricRegistry = MetricRegistry()) {
+    appends = registry.counter(MetricFamilyName("wal_appends"), help: "Events that were appended to a job's log and acknowledged.")
+    appendDuration = registry.histogram(
+      MetricFamilyName("wal_append_duration_seconds", unit: "seconds"),
+      help: "From the call of an append to its acknowledgement.", limits: Self.limits)
+    pendingEvents = registry.gauge(
+      MetricFamilyName("wal_pending_events"), help: "Events that the receiver has neither acknowledged nor refused for good.")
+    retries = registry.counter(MetricFamilyName("wal_retries"), help: "Attempts to send a batch that are followed by another.")
+    failures = registry.counter(MetricFamilyName("wal_failures"), help: "Events that the receiver has refused for good.")
+    archiveBytes = registry.gauge(
+      MetricFamilyName("wal_archive_size_bytes", unit: "bytes"), help: "Compressed logs of finished jobs.")
   }
 
-  /// The smallest limit of a bucket below or at which this share of the appends was, 0 ... 1; nil beyond the last limit, and
-  /// where there was no append.
-  public func appendDuration(quantile: Double) -> Duration? {
-    var seen = 0
-    for (limit, count) in zip(Self.buckets, appendDurations) {
-      seen += count
-      if appends > 0, Double(seen) >= quantile * Double(appends) { return limit }
-    }
-    return nil
+  func noteAppend(_ duration: Duration) {
+    appends.add()
+    appendDuration.note(duration)
   }
 }

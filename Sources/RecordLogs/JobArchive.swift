@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import Storage
 
 /// The folder of finished jobs: each log compressed as `<job>.wal.gz`, removed after the retention.
@@ -72,7 +73,7 @@ public final class JobArchive: @unchecked Sendable {
     else { return false }
     try await storage.rename(temporary, to: path)
     try await storage.syncDirectory(directory)
-    metrics.archiveBytes += bytes
+    metrics.archiveBytes.add(bytes)
     return true
   }
 
@@ -111,7 +112,7 @@ public final class JobArchive: @unchecked Sendable {
         await storage.close(file)
       }
       if !removal.removed.isEmpty { try await storage.syncDirectory(directory) }
-      metrics.archiveBytes = removal.bytes
+      metrics.archiveBytes.set(removal.bytes)
       return removal
     } catch { throw .log(.storage(error)) }
   }

@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import Storage
 
 /// One execution of one job. A job that is run again is another execution with a log of its own, so that the events of the two
@@ -62,9 +63,7 @@ public struct JobLogReport: Hashable, Sendable {
 /// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status *pending*; what
 /// becomes of it is another record of the same sequence number, *sent* or *failed*.
 ///
-/// The log numbers its events itself, and uses a number once (A6): from 1 on in a new log; each later opening begins with the
-/// time of day, in milliseconds times 2^20. For recovery may have cut events off that the receiver has, whatever tells their
-/// numbers: events that got the same numbers again it would take for known, and they would be lost.
+/// The log numbers its events itself, and uses a number once (`NumbersUsedOnce`).
 public final class JobLog: @unchecked Sendable {
   // Owned by the storage's loop.
 
@@ -72,6 +71,7 @@ public final class JobLog: @unchecked Sendable {
   public let metrics: DeliveryMetrics
   let log: RecordLog<AirunnerCodec>
   let loop: EventLoop
+  let parts: DeliveryParts
   private let clock: WallClock
   private var nextSequence: Int64 = 1
   /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
@@ -80,9 +80,12 @@ public final class JobLog: @unchecked Sendable {
   /// A sender that has nothing to do; rings when there is something to send.
   var sender: Alarm?
 
-  private init(_ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics) {
+  private init(
+    _ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics, _ parts: DeliveryParts
+  ) {
     self.job = job
     self.log = log
+    self.parts = parts
     self.clock = clock
     self.metrics = metrics
     loop = log.loop
@@ -92,14 +95,15 @@ public final class JobLog: @unchecked Sendable {
   /// - Throws: `log`.
   public static func open(
     _ job: JobID, in directory: String, of storage: any Storage, policy: RecordLogPolicy = .airunner,
-    clock: WallClock = .system, metrics: DeliveryMetrics = DeliveryMetrics()
+    clock: WallClock = .system, metrics: DeliveryMetrics = DeliveryMetrics(), parts: DeliveryParts = DeliveryParts()
   ) async throws(JobLogError) -> (log: JobLog, report: JobLogReport) {
     var report = JobLogReport()
     var events = SequenceRanges()
     var unsettled = SequenceRanges()
     var last: Int64 = 0
     do throws(RecordLogError) {
-      let (log, recovery) = try await RecordLog<AirunnerCodec>.open("\(job)", in: directory, of: storage, policy) { _, record in
+      let name = parts.naming.name(of: job)
+      let (log, recovery) = try await RecordLog<AirunnerCodec>.open(name, in: directory, of: storage, policy) { _, record in
         last = max(last, record.sequence)
         switch record.status {
         case .pending:
@@ -110,11 +114,11 @@ public final class JobLog: @unchecked Sendable {
       }
       report.recovery = recovery
       report.events = events.count
-      let jobLog = JobLog(job, log, clock, metrics)
+      let jobLog = JobLog(job, log, clock, metrics, parts)
       jobLog.unsettled = unsettled
       let isNew = recovery.records == 0 && recovery.damageCount == 0 && recovery.tornTail == nil
-      jobLog.nextSequence = isNew ? 1 : max(last + 1, clock.milliseconds << 20)
-      metrics.pendingEvents += unsettled.count
+      jobLog.nextSequence = parts.numbering.first(isNew: isNew, last: last, milliseconds: clock.milliseconds)
+      metrics.pendingEvents.add(unsettled.count)
       return (jobLog, report)
     } catch { throw .log(error) }
   }
@@ -139,7 +143,7 @@ public final class JobLog: @unchecked Sendable {
   func settle(_ sequences: some Sequence<Int64>, as status: AirunnerCodec.Status) async throws(JobLogError) {
     var settled: [Int64] = []
     for sequence in sequences where unsettled.remove(sequence) { settled.append(sequence) }
-    metrics.pendingEvents -= settled.count
+    metrics.pendingEvents.add(-settled.count)
     let failure = Failure()
     // All at once, so that they go with one commit.
     await withTaskGroup(of: Void.self) { group in
@@ -174,7 +178,7 @@ public final class JobLog: @unchecked Sendable {
         }
       }
     } catch {
-      if settled == nil, unsettled.remove(sequence) { metrics.pendingEvents -= 1 }
+      if settled == nil, unsettled.remove(sequence) { metrics.pendingEvents.add(-1) }
       throw .log(error)
     }
     return sequence
@@ -184,14 +188,14 @@ public final class JobLog: @unchecked Sendable {
   private func takeNumber() -> Int64 {
     defer { nextSequence += 1 }
     unsettled.insert(nextSequence)
-    metrics.pendingEvents += 1
+    metrics.pendingEvents.add(1)
     return nextSequence
   }
 
   /// Closes the log; events that were not sent are there when it is opened again.
   /// - Throws: `log`.
   public func close() async throws(JobLogError) {
-    metrics.pendingEvents -= unsettled.count
+    metrics.pendingEvents.add(-unsettled.count)
     unsettled = SequenceRanges()
     do throws(RecordLogError) { try await log.close() } catch { throw .log(error) }
   }

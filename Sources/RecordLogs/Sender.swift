@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import Storage
 
 /// How events are sent. Seed 001: back-off from 1 s to 60 s, doubling.
@@ -97,7 +98,7 @@ public final class Sender: @unchecked Sendable {
   @discardableResult
   public func stop(within limit: Duration) async -> Int {
     guard hasStarted else { return log.pendingCount }
-    deadline = deadline ?? loop.now + limit
+    deadline = deadline ?? log.parts.flushing.deadline(stoppedAt: loop.now, within: limit)
     alarm.ring()
     await ended.wait()
     return log.pendingCount
@@ -163,7 +164,7 @@ public final class Sender: @unchecked Sendable {
     var most = rest.count
     while !rest.isEmpty, !isOver {
       let part = EventBatch(job: batch.job, events: Array(rest.prefix(most)))
-      switch await attempt(part) {
+      switch log.parts.acceptance.meaning(of: await attempt(part)) {
       case .accepted:
         backOff.reset()
         await settle(part, .sent)
@@ -174,14 +175,14 @@ public final class Sender: @unchecked Sendable {
           continue
         }
         backOff.reset()
-        log.metrics.failures += 1
+        log.metrics.failures.add()
         await settle(part, .failed)
         rest.removeFirst()
-      case .unavailable:
-        log.metrics.retries += 1
+      case .notConnected, .unavailable:
+        log.metrics.retries.add()
         await pause(backOff.next(), asked: .zero)
       case .tooManyRequests(let retryAfter):
-        log.metrics.retries += 1
+        log.metrics.retries.add()
         await pause(backOff.next(), asked: min(retryAfter ?? .zero, policy.longestRetryAfter))
       }
     }

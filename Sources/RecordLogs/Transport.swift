@@ -32,7 +32,9 @@ public enum Delivery: Hashable, Sendable {
   case accepted
   /// HTTP 429, or 503 with Retry-After: the receiver asks for a pause. Nothing is known of the events.
   case tooManyRequests(retryAfter: Duration?)
-  /// No connection, no answer, or one that says nothing of the events: they may have been taken.
+  /// No connection came about: nothing was sent.
+  case notConnected(String)
+  /// No answer, or one that says nothing of the events: they may have been taken.
   case unavailable(String)
   /// The receiver will never take this batch: one of its events, at least.
   case refused(status: Int)

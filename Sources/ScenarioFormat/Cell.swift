@@ -60,6 +60,8 @@ public struct Cell: Hashable, Sendable {
   public internal(set) var limits: TrialLimits
   /// Not nil: for `explore` only.
   public let exploration: ExplorationSettings?
+  /// Not nil: a trial of the job log and its sender.
+  public let delivery: DeliverySettings?
 
   /// Of the partition with the most.
   public var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
@@ -131,5 +133,6 @@ public struct Cell: Hashable, Sendable {
     self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])
     self.limits = scenario.limits
     self.exploration = scenario.exploration
+    self.delivery = scenario.delivery
   }
 }

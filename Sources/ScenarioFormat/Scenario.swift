@@ -63,6 +63,13 @@ public struct Scenario: Hashable, Sendable {
   let limits: TrialLimits
   /// Not nil: for `explore` only.
   public let exploration: ExplorationSettings?
+  /// Not nil: its trials are of the job log and its sender.
+  public let delivery: DeliverySettings?
+
+  /// Of all cases and overrides.
+  var allFaults: [FaultSpecification] {
+    faults + faultCases.sorted { $0.key < $1.key }.flatMap(\.value) + overrides.flatMap { $0.faults ?? [] }
+  }
 
   /// The axes of the matrix, in its order.
   public var axes: [Axis] { dimensions.map(\.axis) }

@@ -22,6 +22,7 @@ import LogModel
 // | `suites` | name: a condition or a list; a cell that any matches has the tag | all are `quick` and `full` |
 // | `limits` | `trial-seconds` | 60 |
 // | `exploration` | how crash states are explored, or which; see ScenarioParser+Exploration.swift | none |
+// | `delivery` | a trial of the job log and its sender in place of one of partitions; see ScenarioParser+Delivery.swift | none |
 //
 // | axis | values | default |
 // |---|---|---|
@@ -83,7 +84,7 @@ public enum ScenarioParser {
 extension SourceReader {
   private static let keys = [
     "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "checkpoint", "exclude", "faults", "fault-cases", "overrides", "expect",
-    "must-catch", "suites", "limits", "exploration",
+    "must-catch", "suites", "limits", "exploration", "delivery",
   ]
 
   fileprivate mutating func scenario(_ root: SourceNode, file: String) -> Scenario? {
@@ -128,6 +129,7 @@ extension SourceReader {
     let suites = keys["suites"].map { self.suites($0.value, choices) } ?? []
     let claims = keys["claims"].map { self.claims($0.value, choices) } ?? []
     let exploration = keys["exploration"].flatMap { self.exploration($0.value, choices) }
+    let delivery = keys["delivery"].flatMap { self.delivery($0.value) }
     let limits = keys["limits"].flatMap { self.limits($0.value) } ?? TrialLimits(trialSeconds: 60)
 
     let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1.values.count).partialValue }
@@ -138,9 +140,11 @@ extension SourceReader {
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
       appendBetween: workload.appendBetween, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
-      faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration)
+      faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration,
+      delivery: delivery)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
     noteLargeBatches(of: scenario, workload.positions)
+    noteDeliveryContradictions(of: scenario, keys["delivery"])
     guard errors.isEmpty else { return nil }
     return scenario
   }

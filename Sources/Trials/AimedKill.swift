@@ -55,6 +55,13 @@ final class AimedKill: @unchecked Sendable {
     Self.kill(journal)
   }
 
+  /// From 1 to 256 microseconds, short ones as often as long ones: a write to the page cache is over in 20, a sync takes a
+  /// thousand.
+  static func delay(_ seed: UInt64, life: Int) -> UInt64 {
+    var random = SeededGenerator(seed: seed, stream: "kill-\(life)")
+    return UInt64.random(in: 500...1000, using: &random) << UInt64.random(in: 1...8, using: &random)
+  }
+
   /// Kills this process now; the moment is in the journal.
   static func kill(_ journal: Journal) {
     journal.markKill(at: EventLoop().now)

@@ -288,6 +288,10 @@ final class Journal: @unchecked Sendable {
   static func rowsNeeded(_ spec: TrialSpec) -> Int {
     let share = spec.system.requestsAreAtomic ? spec.batch : 1
     func requests(_ messages: Int) -> Int { messages / share + spec.partitions }
+    if spec.delivery != nil {
+      // Each event is a request.
+      return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32
+    }
     let second = spec.writers == .one ? 0 : requests(spec.messages) + spec.partitions
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.

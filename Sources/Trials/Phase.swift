@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import PartitionEngine
 import Reporting
 import Verification
@@ -47,6 +48,8 @@ struct PhaseReply: Codable {
   var excusedRefusal: Refusal?
   var recovery: EngineRecovery?
   var recoverySeconds: Double?
+  /// Of the first restart, where it is no engine's that has a report of its own.
+  var recoveryFigures: RecoveryFigures?
   /// In the first restart; see `RecoveryFigures`.
   var recoveryMemory: Int?
   var receipts: [Receipt] = []
@@ -113,5 +116,19 @@ struct TrialFolder {
   /// An `excusedRefusal`, written before anything can kill the process.
   var refusal: String { path + "/refusal.json" }
   /// Of faults at the seam.
-  var seamFaults: SeamReceiptFile { SeamReceiptFile(path: path + "/seam-faults.jsonl") }
+  var seamFaults: LineFile<SeamReceipt> { LineFile(path: path + "/seam-faults.jsonl") }
+
+  // Of a trial of delivery: where the receiver is, what it has in the end, what the sender tried, how it was stopped.
+  var receiver: String { path + "/receiver.json" }
+  var received: String { path + "/received.json" }
+  var attempts: LineFile<DeliveryAttemptLine> { LineFile(path: path + "/attempts.jsonl") }
+  var stops: LineFile<DeliveryStop> { LineFile(path: path + "/stops.jsonl") }
+
+  /// The metrics of a life that ended in order, in OpenMetrics text.
+  func write(_ metrics: MetricRegistry, life: Int) throws(TrialError) {
+    let file = "\(path)/metrics-\(life).openmetrics"
+    do throws(ReportError) { try AtomicFileSink(path: file).write(OpenMetricsText.render(metrics.snapshot)) } catch {
+      throw .machine("\(error)")
+    }
+  }
 }

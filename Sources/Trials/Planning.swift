@@ -12,7 +12,7 @@ import WriteAheadLog
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars,
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars,
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
@@ -27,10 +27,12 @@ public enum Planning {
     return min(LogConfiguration.largestCommit, max(256 << 10, batch + 8192))
   }
 
-  /// Whether the cell is a trial on its storage: a second process needs files that it can reach.
+  /// Whether the cell is a trial on its storage: a second process needs files that it can reach, and job logs lose power in the
+  /// model.
   /// - Parameter storage: for cells that leave the storage to the command line.
   public static func isPossible(_ cell: Cell, on storage: StorageChoice) -> Bool {
-    cell.writers != .secondProcess || (cell.storage?.rawValue ?? storage.rawValue) != StorageChoice.memory.rawValue
+    let isModel = (cell.storage?.rawValue ?? storage.rawValue) == StorageChoice.memory.rawValue
+    return isModel ? cell.writers != .secondProcess : cell.delivery == nil || cell.crash != .powerLoss
   }
 
   /// - Parameters:
@@ -61,7 +63,7 @@ public enum Planning {
       messageSize: cell.messageSize, appendBetween: cell.appendBetween,
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
-      }, writers: cell.writers, system: cell.system, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+      }, writers: cell.writers, system: cell.system, delivery: cell.delivery, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)

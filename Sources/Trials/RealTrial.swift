@@ -254,11 +254,7 @@ struct RealTrial {
       return
     }
     // The process dies while its storage is at work: the signal comes from another thread.
-    var random = SeededGenerator(seed: spec.seed, stream: "kill-\(life)")
-    // From 1 to 256 microseconds, short ones as often as long ones: a write to the page cache is over in 20, a sync takes
-    // a thousand.
-    let delay = UInt64.random(in: 500...1000, using: &random) << UInt64.random(in: 1...8, using: &random)
-    let killer = AimedKill(journal, delay: delay)
+    let killer = AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
     do throws(TrialError) {
       try JSONFile.write(receipt, to: folder.receipt(life))
       notes.isDying = true

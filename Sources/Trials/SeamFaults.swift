@@ -142,12 +142,13 @@ final class SeamFaults: @unchecked Sendable {
 }
 
 extension TrialSpec {
-  var hasSeamFaults: Bool { faults.contains(where: \.isAtSeam) }
+  var hasSeamFaults: Bool { delivery == nil && faults.contains(where: \.isAtSeam) }
   /// At the seam, or between engine and object store: they leave receipts when they fire.
-  var hasFaultsInLife: Bool { faults.contains { !FaultWords.isResting($0) } }
+  var hasFaultsInLife: Bool { delivery == nil && faults.contains { !FaultWords.isResting($0) } }
 
   /// Why there is no verdict: faults of a running engine of which there is no receipt.
   func unfired(_ receipts: [SeamReceipt]) -> [String] {
+    guard hasFaultsInLife else { return [] }
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
       .map { number in

@@ -1,5 +1,4 @@
 import FaultInjection
-import Foundation
 import Glibc
 import LogModel
 import Storage
@@ -174,32 +173,5 @@ extension SeamReceipt {
       return crashRows[crash] + 1
     }
     return nil
-  }
-}
-
-/// Receipts in a file, a line each, appended when a fault fires: a SIGKILL takes none.
-struct SeamReceiptFile {
-  let path: String
-
-  func append(_ receipt: SeamReceipt) throws(TrialError) {
-    let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
-    guard descriptor >= 0 else { throw .system("write", path, errno) }
-    defer { close(descriptor) }
-    let line: [UInt8]
-    do {
-      line = Array(try JSONEncoder().encode(receipt)) + [UInt8(ascii: "\n")]
-    } catch {
-      throw .worker("a receipt cannot be written down: \(error)")
-    }
-    guard Glibc.write(descriptor, line, line.count) == line.count else { throw .system("write", path, errno) }
-  }
-
-  func read() throws(TrialError) -> [SeamReceipt] {
-    guard let data = FileManager.default.contents(atPath: path) else { return [] }
-    do {
-      return try data.split(separator: UInt8(ascii: "\n")).map { try JSONDecoder().decode(SeamReceipt.self, from: Data($0)) }
-    } catch {
-      throw .worker("\(path) cannot be read: \(error)")
-    }
   }
 }

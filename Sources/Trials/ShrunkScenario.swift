@@ -1,5 +1,6 @@
 import Exploration
 import LogModel
+import ScenarioFormat
 import Storage
 import Verification
 
@@ -65,8 +66,17 @@ public struct ShrunkScenario: Sendable {
     lines += checkpoint.axis
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
+    if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }
     if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }
     text = (lines + Self.expectation(spec.defect, result.check)).joined(separator: "\n") + "\n"
+  }
+
+  private static func lines(_ delivery: DeliverySettings) -> [String] {
+    [
+      "  events-for: \(DurationText.render(delivery.eventsFor))", "  first-back-off: \(DurationText.render(delivery.firstBackOff))",
+      "  longest-back-off: \(DurationText.render(delivery.longestBackOff))", "  timeout: \(DurationText.render(delivery.timeout))",
+      "  stop-within: \(DurationText.render(delivery.stopWithin))", "  executions: \(delivery.isRetried ? "each-life" : "one")",
+    ]
   }
 
   private static func text(_ crash: CrashPoint) -> String {

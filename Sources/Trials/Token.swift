@@ -31,6 +31,7 @@ public enum Token {
     if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
     if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
+    if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
     for fault in spec.faults {
       let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
       fields.append("f=" + ([fault.kind] + parameters).joined(separator: "/"))
@@ -110,13 +111,42 @@ public enum Token {
       partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
-      faults: faults, writers: writers, system: system, phaseSeconds: 120)
+      faults: faults, writers: writers, system: system, delivery: try values["dl"].map(delivery), phaseSeconds: 120)
     if let field = values["ck"] {
       guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
       (spec.checkpoint, spec.checkpointTerms) = checkpoint
     }
     if let problem = spec.systemProblem { throw .notOfSystem(problem) }
     return spec
+  }
+
+  private static let durations: [(key: String, path: any WritableKeyPath<DeliverySettings, Duration> & Sendable)] = [
+    ("ef", \.eventsFor), ("fb", \.firstBackOff), ("lb", \.longestBackOff), ("to", \.timeout), ("sw", \.stopWithin),
+  ]
+
+  /// `ef-40s/fb-1s/lb-1m/to-10s/sw-10m/ex-one`
+  private static func encode(_ delivery: DeliverySettings) -> String {
+    let words = durations.map { "\($0.key)-\(DurationText.render(delivery[keyPath: $0.path]))" }
+    return (words + ["ex-\(delivery.isRetried ? "each" : "one")"]).joined(separator: "/")
+  }
+
+  private static func delivery(_ text: String) throws(Failure) -> DeliverySettings {
+    var settings = DeliverySettings()
+    for word in text.split(separator: "/") {
+      let parts = word.split(separator: "-", maxSplits: 1).map(String.init)
+      guard parts.count == 2 else { throw .badField("dl=\(text)") }
+      if parts[0] == "ex", ["one", "each"].contains(parts[1]) {
+        settings.isRetried = parts[1] == "each"
+      } else if let path = durations.first(where: { $0.key == parts[0] })?.path, let duration = DurationText.parse(parts[1]) {
+        settings[keyPath: path] = duration
+      } else {
+        throw .badField("dl=\(text)")
+      }
+    }
+    guard settings.firstBackOff > .zero, settings.longestBackOff >= settings.firstBackOff, settings.timeout > .zero else {
+      throw .badField("dl=\(text)")
+    }
+    return settings
   }
 
   private static func fault(_ value: String, _ field: String) throws(Failure) -> FaultSpec {

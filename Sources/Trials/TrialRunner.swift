@@ -49,13 +49,17 @@ final class TrialRunner: @unchecked Sendable {
     if spec.storage == .memory {
       if let reply = try perform(.model, spec, place, &findings) { take(reply, &findings) }
     } else {
+      let receiver = spec.delivery == nil ? nil : try ReceiverBeside(spec, place)
+      defer { receiver?.close() }
       for life in 0...2 {
         let phase: Phase = life == 0 ? .produce : .recover(restart: life)
         guard try live(phase, life, spec, place, &findings) else { break }
       }
+      try receiver?.writeDown(place)
       if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
       if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { 
-        (findings.judgement, findings.append) = (reply.judgement, reply.append)
+        take(reply, &findings)
+        findings.append = reply.append
       }
     }
     if let limit = spec.recoveryMemory(scanning: findings.recovery.bytesScanned) {
@@ -144,6 +148,7 @@ final class TrialRunner: @unchecked Sendable {
         seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
         peakMemoryBytes: reply.recoveryMemory ?? 0)
     }
+    if let figures = reply.recoveryFigures { findings.recovery = figures }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
     if let failure = reply.failure { findings.doubts.append(failure) }

@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 import Storage
 
 /// One trial, fully decided: everything that its outcome may depend on. Crosses to worker processes as JSON.
@@ -33,6 +34,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var system = LogSystem.tornlog
   public var checkpoint = CheckpointSetup.none
   public var checkpointTerms = CheckpointTerms()
+  /// Not nil: a trial of the job log and its sender. A partition is a job then, and a message an event.
+  public var delivery: DeliverySettings? = nil
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
   /// A file that the persistence trace is written to, line by line; nil for none.

@@ -41,6 +41,7 @@ public enum Worker {
   static func run(_ request: PhaseRequest) -> PhaseReply {
     do throws(TrialError) {
       let folder = TrialFolder(path: request.folder)
+      if request.spec.delivery != nil { return try delivery(request, folder) }
       switch request.phase {
       case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
       case .secondWriter: return try SecondProcess(spec: request.spec, folder: folder).run()
@@ -52,6 +53,19 @@ public enum Worker {
     } catch {
       if case .faultMissed = error { return PhaseReply(faultMissed: "\(error)") }
       return error.isEnvironment ? PhaseReply(machineFailure: "\(error)") : PhaseReply(failure: "\(error)")
+    }
+  }
+}
+
+extension Worker {
+  /// A phase of a trial of the job log and its sender.
+  private static func delivery(_ request: PhaseRequest, _ folder: TrialFolder) throws(TrialError) -> PhaseReply {
+    switch request.phase {
+    case .model: return try ModelDelivery(request.spec, folder).run()
+    case .produce: return try RealDelivery(request.spec, folder, life: 0).run()
+    case .recover(let restart): return try RealDelivery(request.spec, folder, life: restart).run()
+    case .judge: return try DeliveryJudging.judge(request.spec, folder)
+    case .secondWriter: throw .worker("a trial of delivery has one writer")
     }
   }
 }

@@ -66,6 +66,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case sendsAccepted = "sends-accepted"
   /// An append after recovery is accepted, and survives like any other.
   case appendAfterRecovery = "append-after-recovery"
+  /// A sender of events that is stopped in order has sent what was pending, where the receiver took it.
+  case deliveredAtStop = "delivered-at-stop"
   /// An engine in whose way no fault has stood closes without an error.
   case closesInOrder = "closes-in-order"
   /// What is acknowledged gets to an object store in whose way no fault stands.

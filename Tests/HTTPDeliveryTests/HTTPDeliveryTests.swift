@@ -1,5 +1,7 @@
+import EventReceivers
 import Foundation
 import LogModel
+import Metrics
 import RecordLogs
 import Storage
 import Testing
@@ -31,56 +33,55 @@ import Testing
 
   static func payload(_ n: Int64) -> [UInt8] { Array("event \(n)".utf8) }
 
-  static func check(_ state: TestServer.State, _ count: Int64) {
-    #expect(state.taken.map(\.event.sequence) == Array(1...count), "\(state.taken.count) events")
-    #expect(state.taken.allSatisfy { $0.event.payload == payload($0.event.sequence) })
-    #expect(Set(state.taken.map(\.job)) == ["/jobs/build-17/executions/1/events"] && state.damaged == 0)
+  static func check(_ received: ReceivedEvents, _ count: Int64) throws {
+    let taken = received.taken[try JobID("build-17"), default: []]
+    #expect(taken.map(\.sequence) == Array(1...count), "\(taken.count) events")
+    #expect(taken.allSatisfy { $0.payload == payload($0.sequence) })
+    #expect(received.taken.count == 1 && received.damaged == 0)
   }
 
   /// The connection is refused, stalls, is cut, the receiver crashes, asks for a pause, errs; then all is well. Each event is
   /// there once, in order.
   @Test(arguments: [StorageChoice.auto, .posix])
   func everyEventArrivesOnceWhateverTheReceiverDoes(_ choice: StorageChoice) throws {
-    let servers = Mutexed(TestServer())
-    let port = servers.value.port
+    let receiver = try HTTPReceiver()
+    defer { receiver.stop() }
     let metrics = DeliveryMetrics()
     let unsent = try Self.withLoop(choice) { storage in
       let loop = storage.loop
       let (log, _) = try await JobLog.open(try JobID("build-17"), in: "wal", of: storage, metrics: metrics)
-      let sender = Sender(log, over: HTTPTransport(URL(string: "http://127.0.0.1:\(port)")!), Self.policy, seed: 1)
+      let sender = Sender(log, over: HTTPTransport(URL(string: "http://\(receiver.address)")!), Self.policy, seed: 1)
       sender.start()
       var n: Int64 = 0
       for mood in [
-        TestServer.Mood.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls, .answers("202 Accepted"),
-        .answers("302 Found\r\nLocation: /elsewhere"), .answers("429 Too Many Requests\r\nRetry-After: 1"), .accepts,
+        ReceiverMood.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls, .answers("202 Accepted"),
+        .answers("302 Found\r\nLocation: /elsewhere"), .asksForAPause(.seconds(1)), .accepts,
       ] {
-        servers.value.set(mood)
+        try receiver.set(mood)
         for _ in 0..<30 {
           n += 1
           try await log.append(Self.payload(n))
           await loop.sleep(until: loop.now + .milliseconds(20))
         }
       }
-      // Nobody listens for two seconds; then somebody does who knows what the first one knew.
-      servers.value.stop()
+      // Nobody listens for two seconds.
+      try receiver.set(.refuses)
       for _ in 0..<30 {
         n += 1
         try await log.append(Self.payload(n))
       }
-      let before = metrics.retries
+      let before = metrics.retries.value
       await loop.sleep(until: loop.now + .seconds(2))
-      #expect(metrics.retries > before + 2, "the connection was not refused")
-      servers.value = TestServer(heirTo: servers.value)
+      #expect(metrics.retries.value > before + 2, "the connection was not refused")
+      try receiver.set(.accepts)
       let unsent = await sender.stop(within: .seconds(30))
       #expect(sender.failure == nil)
       try await log.close()
       return unsent
     }
-    servers.value.stop()
     #expect(unsent == 0)
-    let state = servers.value.snapshot()
-    Self.check(state, 300)
-    #expect(state.repeats > 0, "nothing came twice: the answers were not cut")
+    try Self.check(receiver.received, 300)
+    #expect(receiver.received.repeats > 0, "nothing came twice: the answers were not cut")
   }
 
   /// What answers mean, and Retry-After in both its forms.
@@ -119,10 +120,4 @@ import Testing
       #expect((try? EventBatch(job: job, decoding: damaged)) == nil, "bit \(bit)")
     }
   }
-}
-
-/// Touched on the loop's thread, and after it.
-private final class Mutexed<Value>: @unchecked Sendable {
-  var value: Value
-  init(_ value: Value) { self.value = value }
 }

@@ -1,5 +1,7 @@
+import EventReceivers
 import FaultInjection
 import LogModel
+import Metrics
 import Storage
 import Testing
 
@@ -27,22 +29,22 @@ import Testing
       let archive = JobArchive("archive", of: storage, clock: clock, metrics: metrics)
       let path = try await archive.archive(log)
       #expect(path == "archive/build-17.wal.gz" && worker.disk.paths == [path])
-      #expect(metrics.archiveBytes == Int64(worker.disk.read(path)?.count ?? 0) && metrics.archiveBytes > 0)
+      #expect(metrics.archiveBytes.value == Double(worker.disk.read(path)?.count ?? 0) && metrics.archiveBytes.value > 0)
       let summary = try await storage.readCompressed(path)
       #expect(summary?.bytes == Int64(before.count))
       // Restored, it is the log that it was ("Disaster Recovery": decompress, replay).
-      let source = GzipSource(storage, FileSource(storage, try await storage.open(path, []), limit: metrics.archiveBytes))
+      let source = GzipSource(storage, FileSource(storage, try await storage.open(path, []), limit: Int64(metrics.archiveBytes.value)))
       let buffer = storage.makeBuffer(capacity: 1 << 16)
       let count = try await source.read(into: buffer, 0..<buffer.capacity)
       #expect(Array(buffer[0..<count]) == before)
       // 29 days, 23 hours and some: it stays. 30 days: it goes.
       await storage.loop.sleep(until: storage.loop.now + .seconds(30 * 86_400 - 60))
       let early = try await archive.removeExpired()
-      #expect(early == .init(bytes: metrics.archiveBytes) && early.bytes > 0)
+      #expect(early == .init(bytes: Int64(metrics.archiveBytes.value)) && early.bytes > 0)
       await storage.loop.sleep(until: storage.loop.now + .seconds(61))
       let late = try await archive.removeExpired()
       #expect(late.removed == [path])
-      #expect(worker.disk.paths.isEmpty && metrics.archiveBytes == 0)
+      #expect(worker.disk.paths.isEmpty && metrics.archiveBytes.value == 0)
     }
   }
 

@@ -69,7 +69,7 @@ import Verification
   private func run(_ spec: TrialSpec) throws -> (Verdict, [CheckResult]) {
     #expect(spec.storage == .memory)
     let scratch = try TrialScratch()
-    let reply = try ModelTrial(spec, scratch.folder).run()
+    let reply = spec.delivery == nil ? try ModelTrial(spec, scratch.folder).run() : try ModelDelivery(spec, scratch.folder).run()
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
     if findings.runnerChecks.isEmpty {

@@ -235,11 +235,12 @@ struct MutationTests {
     }
   }
 
-  /// Every check that the oracle judges can fail: this and `ContractTests` name a way for each.
+  /// Every check that the oracle judges can fail: this, `ContractTests` and `DeliveryOracleTests` name a way for each.
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
       .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
       .checkpointCompletes,
+      .deliveredAtStop,
     ]
     let here = Set(Mutation.allCases.map(\.check))
     #expect(here.union(elsewhere) == Set(CheckName.allCases))

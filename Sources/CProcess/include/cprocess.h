@@ -4,6 +4,8 @@
 
 /// `pipe2` with O_CLOEXEC: a pipe that no other child inherits. 0, or an errno.
 int tl_pipe(int descriptors[2]);
+/// `accept4` with SOCK_CLOEXEC: a connection that no child inherits. Its descriptor, or -1 and errno.
+int tl_accept(int listener);
 /// Has the kernel kill this process when its parent dies (`man 2 prctl`, PR_SET_PDEATHSIG). 0, or an errno.
 int tl_die_with_parent(void);
 /// Keeps memory that is freed in this process: nothing goes back to the kernel (`man 3 mallopt`).

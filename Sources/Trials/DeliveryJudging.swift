@@ -1,0 +1,87 @@
+import EventReceivers
+import LogModel
+import RecordLogs
+import Reporting
+import ScenarioFormat
+import Verification
+
+/// What a trial of delivery left behind, and what the oracle says of it.
+struct DeliveryEvidence: Codable {
+  /// What the receiver has in the end.
+  var delivered: [Delivered]
+  var foreign: Int
+  var repeats: Int
+
+  init(_ received: ReceivedEvents, _ spec: TrialSpec) throws(TrialError) {
+    var slots: [JobID: Int] = [:]
+    do throws(JobLogError) {
+      for slot in 0..<spec.partitions * DeliveryLife.executions(spec) { slots[try DeliveryLife.job(slot, of: spec)] = slot }
+    } catch { throw .worker("\(error)") }
+    (delivered, foreign, repeats) = ([], 0, received.repeats)
+    for (job, events) in received.taken {
+      guard let slot = slots[job] else {
+        foreign += events.count
+        continue
+      }
+      let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
+      delivered.append(
+        Delivered(
+          slot: PartitionSlot(slot),
+          messages: events.map { event in
+            event.payload.withUnsafeBytes { bytes in if case .intact(let n) = content.read(bytes) { Int(n) } else { -1 } }
+          }, numbers: events.map(\.sequence)))
+    }
+    delivered.sort { $0.slot < $1.slot }
+  }
+}
+
+/// How a life ended that was stopped in order, as it is written down.
+struct DeliveryStop: Codable {
+  var life: Int
+  var left: Int
+  /// Until when the senders might have sent, since the beginning of the first life.
+  var deadline: Duration
+}
+
+enum DeliveryJudging {
+  static func judge(
+    _ spec: TrialSpec, _ journal: Journal, _ evidence: DeliveryEvidence, _ attempts: [DeliveryAttempt], _ stops: [DeliveryStop]
+  ) throws(TrialError) -> PhaseReply {
+    let schedule = try ReceiverWords.schedule(spec)
+    let history = journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: [])
+    let patience = (spec.delivery?.longestBackOff ?? .zero) * 2 + (spec.delivery?.timeout ?? .zero)
+    let stopped = stops.map { stop in
+      StoppedSender(life: stop.life, left: stop.left, couldSend: schedule.end + patience < stop.deadline)
+    }
+    let judgement = DeliveryOracle.judge(history, evidence.delivered, foreign: evidence.foreign, stops: stopped)
+      .adding(.sendsAccepted(history))
+    var reply = PhaseReply(judgement: judgement)
+    reply.receipts = schedule.receipts(attempts)
+    reply.faultMissed = schedule.unfired(reply.receipts)
+    reply.notices = [
+      "the sender made \(attempts.count) attempts; \(evidence.repeats) events came to the receiver again, which knew them"
+    ]
+    return reply
+  }
+
+  /// The judgement over the files that the lives on a real file system have left.
+  static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> PhaseReply {
+    let journal = try Journal(path: folder.journal, capacity: 0)
+    journal.stage = .judging
+    guard let evidence = try JSONFile.read(DeliveryEvidence.self, from: folder.received) else {
+      throw .worker("nobody wrote down what the receiver had")
+    }
+    var attempts: [[Int]: DeliveryAttempt] = [:]
+    for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
+    var reply = try judge(spec, journal, evidence, attempts.values.sorted { $0.begun < $1.begun }, try folder.stops.read())
+    reply.append = AppendFigures(journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: []))
+    return reply
+  }
+}
+
+/// An attempt with its place, as a line of a file.
+struct DeliveryAttemptLine: Codable {
+  var life: Int
+  var index: Int
+  var attempt: DeliveryAttempt
+}

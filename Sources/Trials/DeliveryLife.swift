@@ -1,0 +1,196 @@
+import Defects
+import EventReceivers
+import LogModel
+import Metrics
+import RecordLogs
+import ScenarioFormat
+import Storage
+import Verification
+
+/// One life of a worker with job logs and their senders, from opening to crash, on whatever storage: what real files and the
+/// model share.
+struct DeliveryLife: Sendable {
+  let spec: TrialSpec
+  let settings: DeliverySettings
+  let number: Int
+  let storage: any Storage
+  let journal: Journal
+  let transport: any Transport
+  let parts: DeliveryParts
+  let registry = MetricRegistry()
+  private let clock: WallClock
+
+  /// - Parameter seam: what the logs get, unless the defect has a layer of its own.
+  init(
+    _ spec: TrialSpec, number: Int, on seam: any Storage, _ transport: any Transport, _ journal: Journal
+  ) throws(TrialError) {
+    guard let settings = spec.delivery else { throw .worker("\(spec.scenario) is no trial of delivery") }
+    self.spec = spec
+    self.settings = settings
+    self.number = number
+    self.journal = journal
+    self.transport = transport
+    journal.stage = .harness
+    journal.beginLife()
+    if spec.defect == "none" {
+      (parts, storage) = (DeliveryParts(), seam)
+    } else {
+      guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
+      (parts, storage) = (defect.deliveryParts(), defect.layer(on: seam))
+    }
+    clock = storage.loop.isSimulated ? .following(storage.loop) : .system
+  }
+
+  private var loop: EventLoop { storage.loop }
+
+  /// A job's execution that is open.
+  struct OpenJob: Sendable {
+    var slot: Int
+    var log: JobLog
+    var sender: Sender
+  }
+
+  enum Opening: Sendable {
+    /// - Parameter bytesScanned: by the recovery of all logs.
+    case opened([OpenJob], bytesScanned: Int)
+    case refused(String)
+  }
+
+  /// How many executions the trial has.
+  static func executions(_ spec: TrialSpec) -> Int { spec.delivery?.isRetried == true ? 2 : 1 }
+
+  /// The execution of which events are appended in this life.
+  private var execution: Int { min(number, Self.executions(spec) - 1) }
+
+  static func job(_ slot: Int, of spec: TrialSpec) throws(JobLogError) -> JobID {
+    try JobID("\(spec.topic)-\(slot % spec.partitions)", execution: slot / spec.partitions + 1)
+  }
+
+  /// Opens the logs of this life's execution, then those that earlier ones have left behind, and starts their senders.
+  func open() async -> Opening {
+    storage.note(.phase(number == 0 ? "open" : "recover"))
+    let metrics = DeliveryMetrics(in: registry)
+    var policy = RecordLogPolicy.airunner
+    (policy.syncPolicy, policy.recoveryPolicy) = (spec.syncPolicy, spec.recovery)
+    var names: Set<String> = []
+    var jobs: [OpenJob] = []
+    var bytesScanned: Int64 = 0
+    journal.stage = .opening
+    defer { journal.stage = .harness }
+    do throws(JobLogError) {
+      do throws(StorageError) {
+        try await storage.makeDirectory("wal")
+        try await storage.syncDirectory("")
+      } catch { throw .log(.storage(error)) }
+      let slots = (0..<spec.partitions * (execution + 1)).reversed().sorted { $0 / spec.partitions > $1 / spec.partitions }
+      for slot in slots {
+        let job = try Self.job(slot, of: spec)
+        guard names.insert(parts.naming.name(of: job)).inserted else { continue }
+        let (log, report) = try await JobLog.open(
+          job, in: "wal", of: storage, policy: policy, clock: clock, metrics: metrics, parts: parts)
+        bytesScanned += report.recovery.bytesScanned
+        let sender = Sender(log, over: transport, senderPolicy, seed: mix64(spec.seed &+ UInt64(slot) << 8 &+ UInt64(number)))
+        sender.start()
+        jobs.append(OpenJob(slot: slot, log: log, sender: sender))
+      }
+    } catch { return .refused("\(error)") }
+    if number == 0 {
+      for slot in 0..<spec.partitions * Self.executions(spec) {
+        journal.answer(journal.create(PartitionID(slot), at: loop.now), .acknowledged, at: loop.now)
+      }
+    }
+    journal.opened(at: loop.now)
+    return .opened(jobs, bytesScanned: Int(bytesScanned))
+  }
+
+  private var senderPolicy: SenderPolicy {
+    SenderPolicy(
+      firstBackOff: settings.firstBackOff, longestBackOff: settings.longestBackOff, timeout: settings.timeout,
+      batchEvents: spec.batch)
+  }
+
+  /// As soon as so many events were answered the life ends; nil: when all were.
+  var crashThreshold: Int? {
+    guard number == 0, spec.crash != .none else { return nil }
+    switch spec.crashAt {
+    case .end: return nil
+    case .percent(let n): return spec.messages * n / 100
+    case .messages(let n): return min(n, spec.messages)
+    }
+  }
+
+  /// Appends this life's events, each a request of its own.
+  /// - Parameter answered: called after each answer with the number of events answered so far.
+  func append(to jobs: [OpenJob], answered: @escaping @Sendable (Int) -> Void) async {
+    storage.note(.phase(number == 0 ? "produce" : "append"))
+    var work = number == 0 ? Workload(spec) : Workload(betweenRestartsOf: spec)
+    work.batch = 1
+    if execution > 0 { work.firsts = work.firsts.map { _ in 0 } }
+    let first = execution * spec.partitions
+    let logs = Dictionary(uniqueKeysWithValues: jobs.map { ($0.slot, $0.log) })
+    let pace = number == 0 ? settings.eventsFor / max(1, work.requests) : .zero
+    let (begun, workload, progress) = (loop.now, work, Progress())
+    journal.stage = .producing
+    await withTaskGroup(of: Void.self) { group in
+      for producer in 0..<max(1, workload.producers) {
+        group.addTask(executorPreference: loop) {
+          for k in stride(from: producer, to: workload.requests, by: max(1, workload.producers)) {
+            guard let request = workload.request(k) else { continue }
+            if pace > .zero { await loop.sleep(until: begun + pace * k) }
+            let slot = first + request.partition.index
+            guard let log = logs[slot] else { continue }
+            await append(request.first, of: slot, to: log, producer)
+            progress.events += 1
+            answered(progress.events)
+          }
+        }
+      }
+    }
+    journal.stage = .harness
+  }
+
+  /// Touched on the loop only.
+  private final class Progress: @unchecked Sendable {
+    var events = 0
+  }
+
+  private func append(_ message: Int, of slot: Int, to log: JobLog, _ producer: Int) async {
+    var bytes = [UInt8](repeating: 0, count: spec.messageSize)
+    let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
+    bytes.withUnsafeMutableBytes { content.write(sequence: UInt64(message), into: $0) }
+    let row = journal.produce(PartitionID(slot), producer: producer, first: message, count: 1, at: loop.now)
+    do throws(JobLogError) {
+      let number = try await log.append(bytes)
+      journal.answer(row, .acknowledged, baseOffset: Offset(number), at: loop.now)
+    } catch {
+      var isCertain = false
+      if case .log(let error) = error { isCertain = error.isCertainFailure }
+      journal.answer(row, isCertain ? .failed : .indeterminate, at: loop.now)
+    }
+  }
+
+  /// Stops all senders in order, each with `stop-within`, and closes the logs.
+  /// - Returns: the events that were left, and the first thing that went wrong.
+  func stop(_ jobs: [OpenJob]) async -> (left: Int, failure: String?) {
+    storage.note(.phase("close"))
+    journal.stage = .closing
+    let found = Found()
+    await withTaskGroup(of: Void.self) { group in
+      for job in jobs {
+        group.addTask(executorPreference: loop) {
+          found.left += await job.sender.stop(within: settings.stopWithin)
+          if let failure = job.sender.failure { found.failure = found.failure ?? "\(failure)" }
+          do throws(JobLogError) { try await job.log.close() } catch { found.failure = found.failure ?? "\(error)" }
+        }
+      }
+    }
+    journal.stage = .harness
+    return (found.left, found.failure)
+  }
+
+  /// Touched on the loop only.
+  private final class Found: @unchecked Sendable {
+    var left = 0
+    var failure: String?
+  }
+}

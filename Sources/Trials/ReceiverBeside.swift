@@ -1,0 +1,56 @@
+import EventReceivers
+import Foundation
+import HTTPServing
+import LogModel
+import Storage
+
+/// The receiver of a trial on real files: behind a socket in the runner's process, so that it lives on when the worker is
+/// killed, and with a thread that changes its mood at the times that the scenario says.
+final class ReceiverBeside: @unchecked Sendable {
+  // `lock` guards `isOver`; `failure` is read once the thread has been joined.
+
+  private let spec: TrialSpec
+  private let receiver: HTTPReceiver
+  private let lock = NSLock()
+  private var isOver = false
+  private var failure: HTTPListenerError?
+  private var thread: JobThread?
+
+  /// Listens, and writes down where.
+  init(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) {
+    self.spec = spec
+    let schedule = try ReceiverWords.schedule(spec)
+    do throws(HTTPListenerError) { receiver = try HTTPReceiver() } catch { throw .machine("\(error)") }
+    let clock = EventLoop()
+    let start = clock.now
+    try JSONFile.write(ReceiverAddress(url: "http://\(receiver.address)", start: start), to: folder.receiver)
+    thread = JobThread { [self] in
+      var last = ReceiverMood.accepts
+      while lock.withLock({ !isOver }) {
+        let mood = schedule.mood(at: clock.now - start)
+        if mood != last {
+          do throws(HTTPListenerError) { try receiver.set(mood) } catch { lock.withLock { failure = failure ?? error } }
+          last = mood
+        }
+        usleep(2000)
+      }
+    }
+  }
+
+  /// Closes it, once.
+  func close() {
+    guard let thread else { return }
+    lock.withLock { isOver = true }
+    thread.join()
+    self.thread = nil
+    receiver.stop()
+  }
+
+  /// Closes it, and writes down what it has.
+  func writeDown(_ folder: TrialFolder) throws(TrialError) {
+    close()
+    if let failure { throw .machine("\(failure)") }
+    try JSONFile.write(try DeliveryEvidence(receiver.received, spec), to: folder.received)
+  }
+}
+

@@ -1,0 +1,90 @@
+import EventReceivers
+import LogModel
+import ScenarioFormat
+
+/// From the words of a scenario to what a receiver of events does, and when.
+///
+/// | fault | the receiver |
+/// |---|---|
+/// | `receiver-refuses` | refuses connections |
+/// | `receiver-stalls` | takes the batch and never answers |
+/// | `receiver-cuts` | takes the batch and cuts the connection in its answer |
+/// | `receiver-crashes` | closes the connection without an answer, and has lost the batch |
+/// | `receiver-asks-for-a-pause` | answers 429, with Retry-After where `retry-after` is given |
+/// | `receiver-answers` | answers with `status`, and takes nothing |
+///
+/// Each `after` a time from the beginning of the first life (0s), and `for` a time; where two overlap the first counts.
+enum ReceiverWords {
+  private typealias Parameter = FaultGrammar.Parameter
+
+  private static let window = [Parameter("after", .duration), Parameter("for", .duration, isRequired: true)]
+
+  private static let statuses = ["202": "202 Accepted", "404": "404 Not Found", "500": "500 Internal Server Error", "503": "503 Service Unavailable"]
+
+  static let grammars: [FaultGrammar] = [
+    ("receiver-refuses", []), ("receiver-stalls", []), ("receiver-cuts", []), ("receiver-crashes", []),
+    ("receiver-asks-for-a-pause", [Parameter("retry-after", .duration)]),
+    ("receiver-answers", [Parameter("status", .word(statuses.keys.sorted()), isRequired: true)]),
+  ].map { kind, own in FaultGrammar(kind, window + own, isOfReceiver: true) }
+
+  /// - Throws: `TrialError.unknownFault` for words that no scenario can hold.
+  static func schedule(_ spec: TrialSpec) throws(TrialError) -> ReceiverSchedule {
+    var faults: [ReceiverSchedule.Fault] = []
+    for fault in spec.faults {
+      let words = FaultWords.Words(fault)
+      guard let length = words.duration("for") else { throw .unknownFault(fault.kind) }
+      let after = words.duration("after") ?? .zero
+      faults.append(.init(kind: fault.kind, mood: try mood(fault.kind, words), window: after..<after + length))
+    }
+    return ReceiverSchedule(faults: faults)
+  }
+
+  private static func mood(_ kind: String, _ words: FaultWords.Words) throws(TrialError) -> ReceiverMood {
+    switch kind {
+    case "receiver-refuses": return .refuses
+    case "receiver-stalls": return .stalls
+    case "receiver-cuts": return .cuts
+    case "receiver-crashes": return .crashes
+    case "receiver-asks-for-a-pause": return .asksForAPause(words.duration("retry-after"))
+    case "receiver-answers":
+      guard let status = words["status"].flatMap({ statuses[$0] }) else { throw .unknownFault(kind) }
+      return .answers(status)
+    default: throw .unknownFault(kind)
+    }
+  }
+}
+
+/// What a receiver does in the course of a trial.
+struct ReceiverSchedule: Sendable {
+  struct Fault: Sendable {
+    var kind: String
+    var mood: ReceiverMood
+    /// Since the beginning of the first life.
+    var window: Range<Duration>
+  }
+
+  var faults: [Fault]
+
+  func mood(at moment: Duration) -> ReceiverMood { faults.first { $0.window.contains(moment) }?.mood ?? .accepts }
+
+  /// From when on it is well for good.
+  var end: Duration { faults.map(\.window.upperBound).max() ?? .zero }
+
+  /// What became of each fault, by the attempts that the sender made.
+  func receipts(_ attempts: [DeliveryAttempt]) -> [Receipt] {
+    faults.map { fault in
+      let met = attempts.filter { fault.window.contains($0.begun) && $0.became != DeliveryAttempt.accepted }
+      return Receipt(
+        kind: fault.kind, fired: met.count,
+        places: met.prefix(3).map { "\($0.begun.nanoseconds / 1_000_000) ms after the start, \($0.events) events: \($0.became ?? "never ended")" })
+    }
+  }
+
+  /// Why there is no verdict: faults that nobody met.
+  func unfired(_ receipts: [Receipt]) -> String? {
+    zip(faults, receipts).first { $1.fired == 0 }.map { fault, _ in
+      "\(fault.kind): no attempt to send was made \(DurationText.render(fault.window.lowerBound)) to "
+        + "\(DurationText.render(fault.window.upperBound)) after the start"
+    }
+  }
+}

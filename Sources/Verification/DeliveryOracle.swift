@@ -1,0 +1,157 @@
+import LogModel
+
+/// What a receiver has of one execution of a job, in the order in which it arrived first.
+public struct Delivered: Hashable, Sendable, Codable {
+  /// The job's number in the history.
+  public var slot: PartitionSlot
+  /// The message of each event; -1 where its bytes are no message of this job.
+  public var messages: [Int]
+  /// The number under which the receiver knows each event.
+  public var numbers: [Int64]
+
+  public init(slot: PartitionSlot, messages: [Int], numbers: [Int64]) {
+    self.slot = slot
+    self.messages = messages
+    self.numbers = numbers
+  }
+}
+
+/// A sender that was stopped in order.
+public struct StoppedSender: Hashable, Sendable, Codable {
+  /// The life in which it was.
+  public var life: Int
+  /// Events that it left unsent.
+  public var left: Int
+  /// Whether the receiver had been well for so long before the sender's time was over that it could have sent them.
+  public var couldSend: Bool
+
+  public init(life: Int, left: Int, couldSend: Bool) {
+    self.life = life
+    self.left = left
+    self.couldSend = couldSend
+  }
+}
+
+/// Judges what arrived at the receiver by what was promised to whoever appended: every acknowledged event, once, in order.
+/// It asks neither the log nor the sender.
+public enum DeliveryOracle {
+  /// - Parameters:
+  ///   - delivered: what the receiver had in the end, each job once; a job that is missing has nothing.
+  ///   - foreign: events that it took for jobs which nobody runs.
+  ///   - stops: senders that were stopped in order.
+  public static func judge(
+    _ history: History, _ delivered: [Delivered], foreign: Int = 0, stops: [StoppedSender]
+  ) -> Judgement {
+    var ledger = Ledger()
+    var counts = MessageCounts()
+    let sent = Dictionary(grouping: history.operations, by: \.partition)
+    for slot in 0..<history.partitionCount {
+      let job = DeliveredJob(
+        slot: PartitionSlot(slot), name: history.creations[slot].partition, operations: sent[PartitionSlot(slot)] ?? [])
+      job.judge(delivered.first { $0.slot.index == slot }, &ledger, &counts)
+    }
+    ledger.apply(.noPhantoms, exercised: !delivered.isEmpty)
+    if foreign > 0 {
+      counts.phantom += foreign
+      ledger.violate(.noPhantoms, slot: .max, at: nil) { "\(foreign) events were taken for jobs that nobody runs" }
+    }
+    judge(stops, &ledger)
+    return Judgement(checks: ledger.results, counts: counts, countedRestart: 1)
+  }
+
+  private static func judge(_ stops: [StoppedSender], _ ledger: inout Ledger) {
+    ledger.apply(.deliveredAtStop, exercised: !stops.isEmpty)
+    if stops.isEmpty { ledger.doubt(.deliveredAtStop, "no sender was ever stopped in order") }
+    for stop in stops where stop.left > 0 {
+      if stop.couldSend {
+        ledger.violate(.deliveredAtStop, slot: stop.life, at: nil) {
+          "a sender that is stopped must send what is pending, and the receiver was well: found \(stop.left) events left in life \(stop.life)"
+        }
+      } else {
+        ledger.doubt(.deliveredAtStop, "the receiver was not well for long enough before the end of life \(stop.life); give it more time")
+      }
+    }
+  }
+}
+
+/// One execution of a job.
+private struct DeliveredJob {
+  let slot: PartitionSlot
+  let name: TopicPartition
+  let operations: [Operation]
+
+  func judge(_ delivered: Delivered?, _ ledger: inout Ledger, _ counts: inout MessageCounts) {
+    var operation: [Int: Int] = [:]
+    for (index, sent) in operations.enumerated() {
+      for message in sent.firstSequence..<sent.firstSequence + sent.count { operation[message] = index }
+      if sent.incarnation == 0 { counts.attempted += sent.count }
+      switch sent.outcome {
+      case .acknowledged: counts.acknowledged += sent.count
+      case .indeterminate: counts.indeterminate += sent.count
+      case .failed: break
+      }
+    }
+    let hasArrivals = !(delivered?.messages.isEmpty ?? true)
+    for check in [CheckName.contentIntact, .noPhantoms, .noDuplicates, .noReordering] {
+      ledger.apply(check, exercised: hasArrivals)
+    }
+    let arrived = judgeArrivals(delivered, operation, &ledger, &counts)
+    counts.recovered += arrived.count
+    ledger.apply(.noAcknowledgedLoss, exercised: operations.contains { $0.outcome == .acknowledged })
+    for sent in operations where sent.outcome == .acknowledged {
+      for message in sent.firstSequence..<sent.firstSequence + sent.count where !arrived.contains(message) {
+        counts.lost += 1
+        ledger.violate(.noAcknowledgedLoss, slot: slot.index, at: divergence(sent.baseOffset?.rawValue)) {
+          "\(name): message \(message) was acknowledged and must arrive at the receiver, found it missing there"
+        }
+      }
+    }
+  }
+
+  /// - Returns: the messages that arrived intact.
+  private func judgeArrivals(
+    _ delivered: Delivered?, _ operation: [Int: Int], _ ledger: inout Ledger, _ counts: inout MessageCounts
+  ) -> Set<Int> {
+    var arrived: Set<Int> = []
+    var newest: [Int: Int] = [:]
+    var highest = Int64.min
+    for (message, number) in zip(delivered?.messages ?? [], delivered?.numbers ?? []) {
+      let place = divergence(number)
+      if number <= highest {
+        counts.reordered += 1
+        ledger.violate(.noReordering, slot: slot.index, at: place) { "\(name): event \(number) arrived behind event \(highest)" }
+      }
+      highest = max(highest, number)
+      guard message >= 0 else {
+        counts.corruptServed += 1
+        ledger.violate(.contentIntact, slot: slot.index, at: place) { "\(name): event \(number) is no message of this job" }
+        continue
+      }
+      guard let index = operation[message], operations[index].outcome != .failed else {
+        counts.phantom += 1
+        ledger.violate(.noPhantoms, slot: slot.index, at: place) {
+          "\(name): message \(message) arrived, and was never sent, or its sending had failed for certain"
+        }
+        continue
+      }
+      guard arrived.insert(message).inserted else {
+        counts.duplicated += 1
+        ledger.violate(.noDuplicates, slot: slot.index, at: place) { "\(name): message \(message) arrived twice, again as event \(number)" }
+        continue
+      }
+      let producer = operations[index].producer
+      if let before = newest[producer], before > message {
+        counts.reordered += 1
+        ledger.violate(.noReordering, slot: slot.index, at: place) {
+          "\(name): message \(message) of producer \(producer) arrived behind its message \(before)"
+        }
+      }
+      newest[producer] = max(newest[producer] ?? message, message)
+    }
+    return arrived
+  }
+
+  private func divergence(_ number: Int64?) -> Divergence {
+    Divergence(topic: name.topic, partition: name.partition, offset: Offset(number ?? 0), restart: 2)
+  }
+}
