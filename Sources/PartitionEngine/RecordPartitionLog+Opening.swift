@@ -17,7 +17,10 @@ extension RecordPartitionLog {
       syncPolicy: configuration.syncPolicy, recoveryPolicy: configuration.recoveryPolicy,
       largestRecord: configuration.largestBatch, commitBytes: configuration.commitBytes,
       rotation: RecordLogPolicy.Rotation(bytes: configuration.segmentBytes))
-    let (log, found) = try await RecordLog<Codec>.open(name, in: directory, of: storage, policy) { recovery.take($0) }
+    let keepsFirstFile = !Format.carriesOffsets || (hints.logStartOffset ?? 0) == 0
+    let (log, found) = try await RecordLog<Codec>.open(
+      name, in: directory, of: storage, policy, keepsFirstFile: keepsFirstFile
+    ) { recovery.take($0) }
     do throws(StorageError) {
       if configuration.recoveryPolicy == .truncateAtCorruption {
         for path in found.setAside { try await recovery.takeSetAside(path, of: log) }

@@ -158,9 +158,10 @@ extension RecordPartitionLog: CommitNumbering {
     }
     guard let first, first.position.file != witnessed else { return }
     let previous = index.files.last { $0.position.file < first.position.file }
+    // The commit that is about to be acknowledged has been synced, where that is what an acknowledgement says.
+    let end = log.policy.syncPolicy == .always ? assigned : durableOffset
     try await witness(
-      SegmentRecord(
-        baseOffset: first.offset, epoch: fence.epoch, previousBase: previous?.offset ?? Offset(-1), end: min(durableOffset, first.offset)))
+      SegmentRecord(baseOffset: first.offset, epoch: fence.epoch, previousBase: previous?.offset ?? Offset(-1), end: end))
     witnessed = first.position.file
   }
 

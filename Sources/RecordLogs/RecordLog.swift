@@ -87,12 +87,13 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   }
 
   /// As the other one, for whoever has to know where between the records something is missing.
+  /// - Parameter keepsFirstFile: false where old files may have been removed.
   package static func open(
-    _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy,
+    _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy, keepsFirstFile: Bool = false,
     finding found: (RecordFinding<Codec>) -> Void
   ) async throws(RecordLogError) -> (log: RecordLog, report: RecordRecoveryReport) {
     let storage = PatientStorage(storage)
-    var recovery = RecordRecovery<Codec>(storage, policy, RecordFiles(directory: directory, name: name))
+    var recovery = RecordRecovery<Codec>(storage, policy, RecordFiles(directory: directory, name: name), keepsFirstFile: keepsFirstFile)
     let found = try await recovery.run(found)
     let log = RecordLog(storage, policy, found)
     log.loop.spawn { await log.runCommitLoop() }

@@ -45,9 +45,12 @@ struct RecordRecovery<Codec: RecordCodec> {
   private let storage: any Storage
   private let policy: RecordLogPolicy
   private let files: RecordFiles
+  /// Whether a log whose files do not begin with the first one lacks it. Where old files are removed it does not.
+  private let keepsFirstFile: Bool
   private(set) var report = RecordRecoveryReport()
 
-  init(_ storage: any Storage, _ policy: RecordLogPolicy, _ files: RecordFiles) {
+  init(_ storage: any Storage, _ policy: RecordLogPolicy, _ files: RecordFiles, keepsFirstFile: Bool = false) {
+    self.keepsFirstFile = keepsFirstFile
     self.storage = storage
     self.policy = policy
     self.files = files
@@ -92,11 +95,9 @@ struct RecordRecovery<Codec: RecordCodec> {
     var last = RecordOutcome(size: 0)
     var index = 0
     while index < entries.count {
-      if index > 0, entries[index].number > entries[index - 1].number + 1 {
-        let gone = DamagedBytes(path: files.path(entries[index - 1].number + 1), range: 0..<0, fault: .missingFile)
+      if let gone = missingFile(before: index, entries) {
         report.note(gone.path, gone.range, gone.fault)
-        if !truncates { visit(.damage(gone)) }
-        if truncates { try await setAside(&entries, from: index) }
+        if truncates { try await setAside(&entries, from: index) } else { visit(.damage(gone)) }
         if index == entries.count { break }
       }
       last = try await scan(entries[index], isLast: index == entries.count - 1, visit)
@@ -120,6 +121,12 @@ struct RecordRecovery<Codec: RecordCodec> {
       throw .storage(error)
     }
     return try await begin(repair, entry.number, lock)
+  }
+
+  private func missingFile(before index: Int, _ entries: [RecordFiles.Entry]) -> DamagedBytes? {
+    let expected = index > 0 ? entries[index - 1].number + 1 : keepsFirstFile ? 0 : entries[0].number
+    guard entries[index].number > expected else { return nil }
+    return DamagedBytes(path: files.path(expected), range: 0..<0, fault: .missingFile)
   }
 
   private func begin(_ repair: RecordRepair<Codec>, _ number: Int, _ lock: FileID) async throws(RecordLogError) -> Found {

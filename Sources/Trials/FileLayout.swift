@@ -30,7 +30,7 @@ struct FileLayout: Hashable {
     case .airunner: (headBytes, requestHeader, messageHeader, trailer) = (16, 24, 24, 8)
     case .chronik: (requestHeader, messageHeader, trailer) = (30 + Int64(topic.utf8.count), 8, 20)
     case .chronikV1: (requestHeader, messageHeader, trailer) = (36, 36, 4)
-    case .replayBuffer: (requestHeader, messageHeader, trailer) = (45 + 41, 45 + 41, 4 + 53)
+    case .replayBuffer: (requestHeader, messageHeader, trailer) = (41, 41, 4)
     }
   }
 
