@@ -39,8 +39,8 @@ final class ErrorGround: @unchecked Sendable {
 
   /// For each life its own: parts may remember.
   /// - Parameter machine: what an object store lies on: no defect of the engine edits what it does.
-  func parts(on machine: any Storage) -> EngineParts {
-    var parts = subject.workload.equipped(subject.parts(), on: machine)
+  func parts(on machine: any Storage, hasStore: Bool = true) -> EngineParts {
+    var parts = hasStore ? subject.workload.equipped(subject.parts(), on: machine) : subject.parts()
     if scenario.leases, let loop = book.loop {
       parts.exclusion = LeaseExclusion(duration: .milliseconds(2), clock: .following(loop))
     }
@@ -78,7 +78,7 @@ final class ErrorGround: @unchecked Sendable {
   private func body(_ life: ErrorScenario.PastLife, _ storage: any Storage, _ machine: any Storage) async -> Failure {
     do throws(EngineError) {
       let policy = scenario.earlierPolicy ?? scenario.workload.syncPolicy
-      let (engine, _) = try await PartitionEngine.open(storage, configuration(policy), parts: parts(on: machine))
+      let (engine, _) = try await PartitionEngine.open(storage, configuration(policy), parts: parts(on: machine, hasStore: life.hasStore))
       book.opened(engine)
       guard await book.createTopic(engine, attempts: 1) else { return Failure(text: "the topic cannot be created") }
       for k in 0..<(life.batches ?? 0) {
@@ -87,7 +87,7 @@ final class ErrorGround: @unchecked Sendable {
       if life.batches != nil {
         for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
       }
-      if scenario.workload.checkpoints { try await engine.checkpoint() }
+      if life.hasStore, scenario.workload.checkpoints { try await engine.checkpoint() }
       if life.ending == .none { try await engine.close() }
       return Failure(text: nil)
     } catch {

@@ -36,6 +36,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     /// Nil: it only opens and closes again.
     var batches: Int?
     var harm: [Harm] = []
+    /// It has the object store that the scenario is about.
+    var hasStore = true
   }
 
   /// What happened to files at rest.
@@ -69,7 +71,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     (workload.messageSize, workload.producers, workload.syncPolicy) = (1200, 3, sync)
     (workload.system, workload.recoveryPolicy) = (system, recovery)
     if !system.requestsAreAtomic { workload.messagesPerBatch = 1 }
-    workload.checkpoints = checkpoints
+    // Each piece on its way to the store is thirty operations more.
+    if checkpoints { (workload.checkpoints, workload.messages) = (true, 8) }
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
     (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)
   }
@@ -143,6 +146,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario(
       "checkpoint-recover", "a log whose older half is in an object store, cut off by a power loss", checkpoints: true,
       past: [crashed]),
+    ErrorScenario(
+      "checkpoint-damage", "a log with a damaged message in it, opened with an object store for the first time", checkpoints: true,
+      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)], hasStore: false)]),
     ErrorScenario(
       "checkpoint-takeover", "the same, taken over by a writer with a lease", leases: true, checkpoints: true, past: [closed]),
   ]

@@ -163,6 +163,7 @@ final class ErrorStory: @unchecked Sendable {
       await book.tryFlush(engine)
       await readThrough(engine)
       if scenario.trims { await book.trim(engine, 0) }
+      await book.tryFlush(engine)
     }
     switch scenario.course {
     case .work:

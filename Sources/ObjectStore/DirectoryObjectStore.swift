@@ -45,7 +45,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       return try await self.manifest(in: folder, of: name.source)
     }
     if let newer = manifest.newerWriter(than: name.epoch) {
-      try await onMedium { () async throws(StorageError) in try await storage.unlink(temporary) }
+      _ = try await onMedium { () async throws(StorageError) in try await removeIfThere(temporary) }
       throw .superseded(by: newer)
     }
     try await onMedium { () async throws(StorageError) in
@@ -87,11 +87,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       let folder = path(of: name.source)
       // The manifest first: what it names must have been removed by somebody else.
       try await changeManifest(for: name) { $0.remove(name) }
-      do throws(StorageError) { try await storage.unlink("\(folder)/\(name.fileName)") } catch {
-        if error.isNotFound { return }
-        throw error
-      }
-      try await storage.syncDirectory(folder)
+      if try await removeIfThere("\(folder)/\(name.fileName)") { try await storage.syncDirectory(folder) }
     }
   }
 
@@ -112,6 +108,8 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     }
   }
 
+  // Not put into its callers: a backtrace of an error is to name the line.
+  @inline(never)
   private func changeManifest(
     for name: ObjectName, _ change: (inout ObjectManifest) -> Void
   ) async throws(StorageError) {
@@ -166,18 +164,28 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     guard !prepared.contains(folder) else { return }
     try await directories.make(folder)
     for entry in try await names(in: folder) where entry.name.hasSuffix(".partial") {
-      do throws(StorageError) { try await storage.unlink("\(folder)/\(entry.name)") } catch {
-        if !error.isNotFound { throw error }
-      }
+      try await removeIfThere("\(folder)/\(entry.name)")
     }
     prepared.insert(folder)
   }
 
   // MARK: Files
 
+  /// - Returns: whether it was there.
+  @discardableResult
+  private func removeIfThere(_ path: String) async throws(StorageError) -> Bool {
+    do throws(StorageError) {
+      try await storage.unlink(path)
+      return true
+    } catch {
+      if error.isNotFound { return false }
+      throw error
+    }
+  }
+
   private func write(_ bytes: [UInt8], to path: String) async throws(StorageError) {
     // Of a file that is there, a sync may have failed: its pages are not to be synced again.
-    do throws(StorageError) { try await storage.unlink(path) } catch { if !error.isNotFound { throw error } }
+    try await removeIfThere(path)
     let file = try await storage.open(path, [.write, .create])
     do throws(StorageError) {
       let buffer = storage.makeBuffer(capacity: min(Self.pieceSize, bytes.count))

@@ -110,15 +110,20 @@ final class Checkpointer: @unchecked Sendable {
       try await archive.clean()
       return isArchived
     } catch {
-      note(error)
+      note(error, of: archive)
       throw error
     }
   }
 
-  private func note(_ failure: EngineError) {
+  private func note(_ failure: EngineError, of archive: PartitionArchive) {
     status.failures += 1
     status.lastFailure = failure
     status.isStopped = failure.isReplaced
+    if case .log(_, .storage) = failure {
+      // Its own log's trouble: the others go on.
+      archive.notBefore = loop.now + policy.longestPause
+      return
+    }
     var pause = policy.firstPause
     for _ in 1..<min(status.failures, 32) where pause < policy.longestPause { pause = pause * 2 }
     pausedUntil = loop.now + min(pause, policy.longestPause)

@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import ObjectStore
 import Storage
@@ -79,8 +80,12 @@ extension PartitionArchive {
       } catch {
         // What is damaged stays damaged, and a fetch says so. What stands before it is a piece of its own.
         guard case .damaged(let range) = error else { throw .log(source, error) }
-        log.keepAside(range.path)
         if count > 0 { break }
+        // What the device does not read now it may read one day: that is not passed over, and nothing behind it is cut.
+        if log.mayBeReadYet(range) {
+          throw .log(source, .storage(StorageError(errno: EIO, .read, range.path, offset: range.byteFrom)))
+        }
+        log.keepAside(range.path)
         at = min(max(range.to, at + 1), end)
         continue
       }

@@ -16,6 +16,9 @@ import WriteAheadLog
 /// A crash after 2 leaves an object that nobody knows; the piece is put again, by a writer of a higher epoch, and counts in
 /// the first one's place. A crash after 3 leaves files whose contents recovery passes over. Their offsets are their own in
 /// the log and in the store: nothing is appended again.
+///
+/// Batches whose checksum is wrong are passed over, and the file that they stand in is set aside, not removed. At bytes that the
+/// device cannot read the archive of that partition stands still, with the failure in the status: they may be whole.
 final class PartitionArchive: @unchecked Sendable {
   // Owned by the loop of the log.
 

@@ -231,7 +231,8 @@ struct Life: Sendable {
     journal.stage = .harness
     let look = Look(
       engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,
-      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
+      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"),
+      operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
     return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
       operationsBefore: operationsBefore)
   }

@@ -18,6 +18,8 @@ struct Look {
   let journal: Journal
   let faults: SeamFaults
   let random: SeededGenerator
+  /// Of requests that are several operations of the history, one in so many begins a request.
+  var operationsARequest = 1
 
   /// - Parameter operationsBefore: that had been submitted when `recovery` was reported; nil for all.
   func take(_ history: History, recovery: EngineRecovery?, operationsBefore: Int? = nil) async -> Observation {
@@ -38,6 +40,7 @@ struct Look {
     }
     var edges = history.creations.map { _ in [Offset]() }
     for operation in history.operations {
+      guard operation.firstSequence % operationsARequest == 0 else { continue }
       if let base = operation.baseOffset { edges[operation.partition.index].append(base) }
     }
     let response = FetchResponse(capacity: 512 << 10)

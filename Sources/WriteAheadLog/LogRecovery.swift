@@ -122,6 +122,7 @@ struct LogRecovery {
         kept.to = min(range.to, end)
         return kept
       },
-      segments: scanned.map(\.segment), unreadableBase: headless.map(\.base).max())
+      segments: scanned.map(\.segment), unreadableBase: headless.map(\.base).max(),
+      unreadable: report.unreadable)
   }
 }

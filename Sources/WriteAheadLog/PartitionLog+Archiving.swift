@@ -61,6 +61,12 @@ extension PartitionLog {
     return sealed + age
   }
 
+  /// Whether it counts as damaged perhaps only because the device could not read it: it may be whole, and there when the
+  /// device is well again.
+  public func mayBeReadYet(_ range: DamagedRange) -> Bool {
+    unreadablePaths.contains(range.path) || unreadableBase != nil
+  }
+
   /// The file is not removed, but set aside, when the rest of it has been archived.
   public func keepAside(_ path: String) { damagedPaths.insert(path) }
 

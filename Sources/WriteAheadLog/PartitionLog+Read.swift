@@ -129,6 +129,7 @@ extension PartitionLog {
       } catch {
         throw .storage(error)
       }
+      if !unreadable.isEmpty { unreadablePaths.insert(segment.path) }
       let base = UnsafeRawPointer(response.memory.base)
       var here = 0
       var cutOff: Int?

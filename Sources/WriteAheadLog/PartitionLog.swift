@@ -42,6 +42,8 @@ public final class PartitionLog: @unchecked Sendable {
   var segments: [Segment]
   /// See `RecoveredLog.unreadableBase`.
   let unreadableBase: Offset?
+  /// Files of which the device could not read some bytes, to this log's knowledge.
+  var unreadablePaths: Set<String>
   /// Files that have left the log and are still to be removed, the oldest first.
   var unremoved: [String] = []
   /// Bytes of batches that this writer has acknowledged.
@@ -111,6 +113,7 @@ public final class PartitionLog: @unchecked Sendable {
     damage = recovered.damage
     segments = recovered.segments
     unreadableBase = recovered.unreadableBase
+    unreadablePaths = Set(recovered.unreadable.map(\.path))
     if let last = segments.last?.header { passedOver = last.baseOffset + -last.passedOver..<last.baseOffset }
     preallocation = configuration.firstPreallocation
     filling = Commit(buffer: storage.makeBuffer(capacity: configuration.commitBytes + IOBuffer.alignment))

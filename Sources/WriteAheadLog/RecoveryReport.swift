@@ -59,6 +59,8 @@ struct RecoveredLog {
   /// Base offset of the last file that stays in its place although its head says nothing; nil for none. Whoever can read it
   /// one day must not take it for a replaced writer's.
   var unreadableBase: Offset?
+  /// As in the report.
+  var unreadable: [UnreadableBytes]
 }
 
 /// What else is known of a log that is opened.

@@ -51,7 +51,8 @@ private func options(
   @Test func aCallSiteThatNoErrorHasHitLeavesNoVerdict() throws {
     let cells = [ErrorCell(kind: .lock, error: .eio, lasting: .once)]
     var report = try ErrorMatrix(options(["produce"], cells)).run()
-    let locks = report.sites.filter { $0.kind == .lock }
+    // The other one is in the logs of single records.
+    let locks = report.sites.filter { $0.kind == .lock && $0.file.hasPrefix("PartitionEngine/") }
     #expect(report.verdict == .held && locks.count == 1 && report.rows.contains { $0.sites == Set(locks) })
     // The same, as if these cells were to cover everything.
     report.isWhole = true
