@@ -38,6 +38,7 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
   ],
   targets: [
     .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
@@ -51,9 +52,15 @@ let package = Package(
     room("LogModel", []),
     fastRoom("Storage", ["LogModel", "CURing"]),
     fastRoom("WriteAheadLog", ["LogModel", "Storage", "CZlib"]),
-    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog"]),
+    // What sealed segments go to; knows objects and their names, and nothing of logs.
+    room("ObjectStore", ["LogModel", "Storage", "CZlib"]),
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
     fastRoom("RecordLogs", ["LogModel", "Storage", "Metrics", "CZlib"]),
+    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs"]),
+    // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
+    room(
+      "LeaseDatabase",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", .product(name: "GRDB", package: "GRDB.swift")]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     room("HTTPDelivery", ["RecordLogs"]),
     // Counters, gauges, histograms and their text. Knows nothing of what is counted.
@@ -62,7 +69,7 @@ let package = Package(
     room("HTTPServing", ["LogModel", "Metrics", "CProcess"]),
     // Receivers of events that misbehave on demand, in virtual time and behind a socket.
     room("EventReceivers", ["LogModel", "Storage", "RecordLogs", "HTTPServing"]),
-    room("FaultInjection", ["LogModel", "Storage"]),
+    room("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     room("LoopDisks", ["CLoopDisks"]),
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
@@ -72,14 +79,17 @@ let package = Package(
     room(
       "Trials",
       [
-        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Exploration", "CProcess", "Metrics", "RecordLogs", "HTTPDelivery", "HTTPServing",
         "EventReceivers",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification", "LoopDisks"]),
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
+        "LoopDisks",
+      ]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
@@ -102,6 +112,7 @@ let package = Package(
     tests("CommandLine", ["tornlog", "SeccompLauncher"]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection"]),
+    tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "CZlib"]),
 
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("Metrics", ["Metrics", "HTTPServing"]),
@@ -110,7 +121,10 @@ let package = Package(
       exclude: ["as-documented.rules.yml"], swiftSettings: strict),
     tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
-    tests("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection"]),
+    tests(
+      "PartitionEngine",
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "ObjectStore", "Defects", "RecordLogs"]),
+    tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",

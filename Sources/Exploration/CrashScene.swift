@@ -70,6 +70,7 @@ extension RecordedEvent {
     case .fact(.answered(let n, let outcome, _)): UInt64(n) << 4 | (outcome == .acknowledged ? 7 : 8)
     case .fact(.commitRequested(let n)): UInt64(n) << 4 | 9
     case .fact(.commitAnswered(let n, let outcome)): UInt64(n) << 4 | (outcome == .acknowledged ? 10 : 11)
+    case .fact(.archived(let partition, let end)): UInt64(partition) << 40 ^ UInt64(end.rawValue) << 4 | 13
     }
   }
 }

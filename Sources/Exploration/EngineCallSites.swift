@@ -24,8 +24,14 @@ public struct EngineCallSite: Hashable, Comparable, Sendable, CustomStringConver
 /// time, so that a call which somebody adds is missed by the coverage until a fault has hit it; a call in a form that this
 /// does not know is found out by the first fault that hits it: its site is in no list.
 struct EngineSource: Sendable {
-  /// Modules of the engine.
-  static let modules = ["WriteAheadLog", "PartitionEngine"]
+  /// Folders of the engine's source, and single files of others.
+  static let modules = ["WriteAheadLog", "PartitionEngine", "RecordLogs", "ObjectStore"]
+  static let files = ["Storage/DurableDirectories.swift"]
+  /// Files in those folders that no engine reaches: what a sender and a replay buffer do with logs of their own.
+  static let elsewhere: Set<String> = [
+    "RecordLogs/JobArchive.swift", "RecordLogs/JobLog.swift", "RecordLogs/Sender.swift", "RecordLogs/ReplayBuffer.swift",
+    "RecordLogs/GzipFile.swift", "RecordLogs/GzipSource.swift", "RecordLogs/RecordReader.swift",
+  ]
   /// Operations that can fail. `man 2 close`: the handle is gone whatever it says.
   static let kinds = OperationKind.allCases.filter { $0 != .close }
 
@@ -40,12 +46,16 @@ struct EngineSource: Sendable {
     for module in Self.modules {
       let folder = URL(fileURLWithPath: root).appendingPathComponent(module)
       do {
-        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasSuffix(".swift") {
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasSuffix(".swift") && !Self.elsewhere.contains("\(module)/\(file)") {
           texts["\(module)/\(file)"] = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
         }
       } catch {
         throw .noSources(folder.path)
       }
+    }
+    for file in Self.files {
+      let path = URL(fileURLWithPath: root).appendingPathComponent(file)
+      do { texts[file] = try String(contentsOf: path, encoding: .utf8) } catch { throw .noSources(path.path) }
     }
     self.init(texts: texts)
   }
@@ -58,6 +68,13 @@ struct EngineSource: Sendable {
       }
     }
     sites = lines.flatMap { file, lines in Self.sites(in: lines, file: file) }.sorted()
+  }
+
+  /// The name of an engine's source file below `Sources/`; nil for any other file.
+  static func file(_ path: String) -> String? {
+    guard let range = path.range(of: "/Sources/") else { return nil }
+    let file = String(path[range.upperBound...])
+    return files.contains(file) || modules.contains { file.hasPrefix($0 + "/") } ? file : nil
   }
 
   /// `Sources/`, as the compiler saw it.
@@ -194,10 +211,7 @@ final class CallSiteProbe: Sendable {
       // Of functions that were put into one another the innermost comes first.
       for frame in symbols.frames where Self.address(frame.captured) == address {
         guard let place = frame.symbol?.sourceLocation else { continue }
-        for module in EngineSource.modules {
-          guard let range = place.path.range(of: "/Sources/\(module)/") else { continue }
-          return Place(file: module + "/" + place.path[range.upperBound...], line: place.line)
-        }
+        if let file = EngineSource.file(place.path) { return Place(file: file, line: place.line) }
       }
       return nil
     }

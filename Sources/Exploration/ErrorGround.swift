@@ -38,8 +38,9 @@ final class ErrorGround: @unchecked Sendable {
   }
 
   /// For each life its own: parts may remember.
-  func parts() -> EngineParts {
-    var parts = subject.parts()
+  /// - Parameter machine: what an object store lies on: no defect of the engine edits what it does.
+  func parts(on machine: any Storage) -> EngineParts {
+    var parts = subject.workload.equipped(subject.parts(), on: machine)
     if scenario.leases, let loop = book.loop {
       parts.exclusion = LeaseExclusion(duration: .milliseconds(2), clock: .following(loop))
     }
@@ -55,8 +56,9 @@ final class ErrorGround: @unchecked Sendable {
     let loop = EventLoop(
       simulatedWithSeed: scenario.workload.seed &+ 100 &+ number, startingAt: book.end + .seconds(1))
     book.begin(loop)
-    let storage = subject.layer(MemoryStorage(disk: disk, loop: loop))
-    let (ending, failure) = loop.run(limit: .seconds(600)) { [self] in await body(life, storage) }
+    let machine = MemoryStorage(disk: disk, loop: loop)
+    let storage = subject.layer(machine)
+    let (ending, failure) = loop.run(limit: .seconds(600)) { [self] in await body(life, storage, machine) }
     if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
     if let text = failure?.text { throw .recordingFailed("\(scenario.name), life \(number): \(text)") }
     book.crash(life.ending, at: loop.now, deviceDelay: .zero)
@@ -73,10 +75,10 @@ final class ErrorGround: @unchecked Sendable {
     book.drain()
   }
 
-  private func body(_ life: ErrorScenario.PastLife, _ storage: any Storage) async -> Failure {
+  private func body(_ life: ErrorScenario.PastLife, _ storage: any Storage, _ machine: any Storage) async -> Failure {
     do throws(EngineError) {
       let policy = scenario.earlierPolicy ?? scenario.workload.syncPolicy
-      let (engine, _) = try await PartitionEngine.open(storage, configuration(policy), parts: parts())
+      let (engine, _) = try await PartitionEngine.open(storage, configuration(policy), parts: parts(on: machine))
       book.opened(engine)
       guard await book.createTopic(engine, attempts: 1) else { return Failure(text: "the topic cannot be created") }
       for k in 0..<(life.batches ?? 0) {
@@ -85,6 +87,7 @@ final class ErrorGround: @unchecked Sendable {
       if life.batches != nil {
         for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
       }
+      if scenario.workload.checkpoints { try await engine.checkpoint() }
       if life.ending == .none { try await engine.close() }
       return Failure(text: nil)
     } catch {

@@ -61,11 +61,15 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
 
   init(
     _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,
-    _ course: Course = .work, leases: Bool = false, earlierPolicy: SyncPolicy? = nil, past: [PastLife] = []
+    _ course: Course = .work, system: LogSystem = .tornlog, leases: Bool = false, earlierPolicy: SyncPolicy? = nil,
+    checkpoints: Bool = false, past: [PastLife] = []
   ) {
     var workload = ExplorationWorkload()
     (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
     (workload.messageSize, workload.producers, workload.syncPolicy) = (1200, 3, sync)
+    (workload.system, workload.recoveryPolicy) = (system, recovery)
+    if !system.requestsAreAtomic { workload.messagesPerBatch = 1 }
+    workload.checkpoints = checkpoints
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
     (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)
   }
@@ -119,5 +123,27 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       "metadata-unreadable", "one copy of the metadata cannot be read",
       past: [PastLife(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
     ErrorScenario("lease", "a lease in place of the lock", leases: true, past: [closed]),
+    ErrorScenario(
+      "streamhouse", "logs of streamhouse's format that a kill has left, interval(20ms), truncate-at-corruption",
+      .interval(.milliseconds(20)), recovery: .truncateAtCorruption, system: .streamhouse,
+      past: [PastLife(ending: .processKill, batches: 12)]),
+    ErrorScenario(
+      "airunner", "logs of airunner's format that a power loss has cut off; closed under the error", .always,
+      recovery: .truncateAtCorruption, .close, system: .airunner, past: [crashed]),
+    ErrorScenario(
+      "airunner-damage", "logs of airunner's format, acknowledged messages damaged in the middle", .always,
+      recovery: .truncateAtCorruption, system: .airunner,
+      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+    ErrorScenario(
+      "chronik", "logs of chronik's format that a kill has left, acknowledged messages damaged in the middle", .always, system: .chronik,
+      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+    ErrorScenario("chronik-v1", "logs of chronik's first format, never", .never, system: .chronikV1, past: [closed]),
+    ErrorScenario("replay-buffer", "logs of the replay buffer's format that a power loss has cut off", system: .replayBuffer, past: [crashed]),
+    ErrorScenario("checkpoint", "an empty disk, and an object store on it", checkpoints: true),
+    ErrorScenario(
+      "checkpoint-recover", "a log whose older half is in an object store, cut off by a power loss", checkpoints: true,
+      past: [crashed]),
+    ErrorScenario(
+      "checkpoint-takeover", "the same, taken over by a writer with a lease", leases: true, checkpoints: true, past: [closed]),
   ]
 }

@@ -157,8 +157,10 @@ final class ErrorStory: @unchecked Sendable {
     if await book.createTopic(engine, attempts: 3) {
       await produce(engine, 0..<scenario.workload.requests / 2)
       for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
+      await book.tryFlush(engine)
       faulty?.freeSpace()
       await produce(engine, scenario.workload.requests / 2..<scenario.workload.requests)
+      await book.tryFlush(engine)
       await readThrough(engine)
       if scenario.trims { await book.trim(engine, 0) }
     }
@@ -185,7 +187,7 @@ final class ErrorStory: @unchecked Sendable {
   private func open(_ storage: any Storage) async -> (engine: PartitionEngine, recovery: EngineRecovery)? {
     for _ in 0..<2 {
       do throws(EngineError) {
-        return try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
+        return try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts(on: meter ?? storage))
       } catch {}  // an answer
     }
     return nil

@@ -1,5 +1,6 @@
 import LogModel
 import LoopDisks
+import ObjectStore
 import PartitionEngine
 import Storage
 import Verification
@@ -21,9 +22,14 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// Concurrent ones.
   public var producers = 6
   public var syncPolicy = SyncPolicy.always
+  /// In whose format the engine keeps its logs.
+  public var system = LogSystem.tornlog
+  public var recoveryPolicy = RecoveryPolicy.skipCorrupted
   /// Bytes after which a partition begins a new segment.
   public var segmentBytes = 16 << 10
   public var commitsOffsets = true
+  /// The engine has an object store, on the same disk, and its logs go there while the workload runs.
+  public var checkpoints = false
   /// Of message contents, salts and the order in which things complete.
   public var seed: UInt64 = 1
   /// What the device does to it.
@@ -36,6 +42,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// The most bytes of one commit of the workload, and so of a batch with its header and one block.
   static let commitBytes = 8 << 10
   static let group = "explore"
+  static let storeFolder = "store"
 
   public init() {}
 
@@ -61,10 +68,21 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// - Parameter preallocates: false for the lives after the crash, in which two batches are appended at the most.
   func configuration(preallocates: Bool) -> EngineConfiguration {
     EngineConfiguration(
+      system: system,
       log: LogConfiguration(
-        syncPolicy: syncPolicy, segmentBytes: Int64(segmentBytes), commitBytes: Self.commitBytes, recentBatches: 8,
+        syncPolicy: syncPolicy, recoveryPolicy: recoveryPolicy, segmentBytes: Int64(segmentBytes), commitBytes: Self.commitBytes, recentBatches: 8,
         recentBytes: 16 << 10, firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10,
-        saltSeed: seed))
+        saltSeed: seed),
+      checkpoints: CheckpointPolicy(
+        interval: .seconds(3600), bytes: 3 << 10, objectBytes: 3 << 10, firstPause: .milliseconds(1), longestPause: .milliseconds(8)))
+  }
+
+  /// The same with an object store on `storage`, where the workload has one.
+  func equipped(_ parts: EngineParts, on storage: any Storage) -> EngineParts {
+    guard checkpoints else { return parts }
+    var parts = parts
+    parts.store = DirectoryObjectStore(storage, root: Self.storeFolder)
+    return parts
   }
 
   private func content(_ partition: Int) -> MessageContent {
@@ -98,13 +116,18 @@ public struct ExplorationWorkload: Hashable, Sendable {
     _ storage: any Storage, _ recorder: DiskRecorder, _ parts: EngineParts, atEnd: (@Sendable () -> Void)? = nil
   ) async -> Failure {
     do throws(EngineError) {
-      let (engine, _) = try await PartitionEngine.open(storage, configuration(preallocates: true), parts: parts)
+      let (engine, _) = try await PartitionEngine.open(
+        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder))
       recorder.note(.opened)
       recorder.note(.topicRequested)
       try await engine.createTopic(topic, partitions: partitions)
       recorder.note(.topicAnswered(.acknowledged))
       for part in 0..<2 {
         await produce(engine, part * requests / 2..<(part + 1) * requests / 2, recorder)
+        if checkpoints {
+          try await engine.checkpoint()
+          noteArchived(engine, recorder)
+        }
         guard commitsOffsets else { continue }
         // The window of what may be lost closes before the last crash points: an idle tail is synced too.
         if case .interval(let window) = syncPolicy { await recorder.loop.sleep(until: recorder.loop.now + window * 3) }
@@ -143,8 +166,25 @@ public struct ExplorationWorkload: Hashable, Sendable {
     do throws(EngineError) {
       let receipt = try await append(engine, partition, first: first, count: count)
       recorder.note(.answered(n, .acknowledged, base: receipt.baseOffset))
+      noteArchived(engine, recorder)
     } catch {
       recorder.note(.answered(n, error.isCertainFailure ? .failed : .indeterminate, base: 0))
+    }
+  }
+
+  private func noteArchived(_ engine: PartitionEngine, _ recorder: DiskRecorder) {
+    for (partition, end) in archivedEnds(engine) { recorder.noteArchived(partition, before: end) }
+  }
+
+  /// How far the engine says that it has archived each partition; none without an object store.
+  func archivedEnds(_ engine: PartitionEngine) -> [(partition: Int, end: Offset)] {
+    guard checkpoints else { return [] }
+    return (0..<partitions).compactMap { partition in
+      do throws(EngineError) {
+        return try engine.archivedEnd(topic, PartitionID(partition)).map { (partition, $0) }
+      } catch {
+        return nil  // it knows no such partition, which a look finds too
+      }
     }
   }
 

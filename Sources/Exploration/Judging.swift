@@ -70,10 +70,12 @@ extension Transcript {
         case .acknowledged: history.acknowledge(number, baseOffset: base, at: clock(restart))
         case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: clock(restart))
         }
+      case .flushed(let outcome): history.flush(outcome, at: clock(restart))
       }
     }
     var checks = refusals
     if !looks.isEmpty { checks += Oracle(contract).judge(history, looks).checks }
+    if let checkpoint = CheckResult.checkpointCompletes(history) { checks.append(checkpoint) }
     let order = CheckName.allCases
     let violated = checks.filter { $0.verdict == .violated }.min {
       (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)

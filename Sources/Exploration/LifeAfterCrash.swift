@@ -157,7 +157,8 @@ final class LifeAfterCrash: @unchecked Sendable {
     let recovery: EngineRecovery
     do throws(EngineError) {
       (engine, recovery) = try await PartitionEngine.open(
-        subject.layer(machine), subject.workload.configuration(preallocates: false), parts: subject.parts())
+        subject.layer(machine), subject.workload.configuration(preallocates: false),
+        parts: subject.workload.equipped(subject.parts(), on: machine))
     } catch {
       transcript.refused(restart, "\(error)")
       return false
@@ -185,7 +186,8 @@ final class LifeAfterCrash: @unchecked Sendable {
     _ = loop.run(limit: .seconds(3600)) { [self] in
       do throws(EngineError) {
         let (engine, _) = try await PartitionEngine.open(
-          subject.layer(recorder), subject.workload.configuration(preallocates: false), parts: subject.parts())
+          subject.layer(recorder), subject.workload.configuration(preallocates: false),
+          parts: subject.workload.equipped(subject.parts(), on: recorder))
         storage.kill()
         recorder.stop()
         // Ends its tasks, as after a look.
@@ -310,6 +312,13 @@ final class LifeAfterCrash: @unchecked Sendable {
       } catch {
         transcript.appended(slot, error.isCertainFailure ? .failed : .indeterminate, 0)
       }
+    }
+    guard subject.workload.checkpoints else { return }
+    do throws(EngineError) {
+      try await engine.checkpoint()
+      transcript.flushed(.acknowledged)
+    } catch {
+      transcript.flushed(.failed)
     }
   }
 }

@@ -71,6 +71,6 @@ extension LifeBook {
   /// Of `topics/TOPIC/PARTITION/SEGMENT.log`.
   private static func partition(of path: String) -> Int? {
     let parts = path.split(separator: "/")
-    return parts.count == 4 && parts[0] == "topics" && path.hasSuffix(".log") ? Int(parts[2]) : nil
+    return parts.count == 4 && parts[0] == "topics" && FaultTarget.isLog(path) ? Int(parts[2]) : nil
   }
 }

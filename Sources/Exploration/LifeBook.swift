@@ -15,6 +15,8 @@ final class LifeBook: @unchecked Sendable {
   /// Of checks that no look can judge: openings that failed, lives that never ended.
   var checks: [CheckResult] = []
   private var nextSequence: [Int]
+  /// By partition, as the engines have said.
+  private var archivedEnds: [Int: Offset] = [:]
   private var openCommits: [Int: (partition: Int, offset: Offset)] = [:]
   private var commitNumber = 0
   /// Nil until it is asked for.
@@ -39,6 +41,7 @@ final class LifeBook: @unchecked Sendable {
     workload = book.workload
     history = book.history
     nextSequence = book.nextSequence
+    archivedEnds = book.archivedEnds
     commitNumber = book.commitNumber
     topicOutcome = book.topicOutcome
   }
@@ -129,9 +132,40 @@ final class LifeBook: @unchecked Sendable {
       let receipt = try await workload.append(engine, partition, first: first, count: count)
       guard isRunning, life == self.life else { return }
       history.acknowledge(number, baseOffset: receipt.baseOffset, at: now)
+      noteArchived(engine)
     } catch {
       guard isRunning, life == self.life else { return }
       history.fail(number, certainly: error.isCertainFailure, at: now)
+    }
+  }
+
+  /// What the engine says that it has brought to its object store is owed from then on.
+  private func noteArchived(_ engine: PartitionEngine) {
+    for (partition, end) in workload.archivedEnds(engine) where end > archivedEnds[partition] ?? 0 {
+      archivedEnds[partition] = end
+      history.archived(PartitionSlot(partition), before: end)
+    }
+  }
+
+  /// Everything goes to the object store, where there is one; an error is an answer.
+  func tryFlush(_ engine: PartitionEngine) async {
+    guard workload.checkpoints, isRunning else { return }
+    let life = life
+    do throws(EngineError) {
+      try await engine.checkpoint()
+      if isRunning, life == self.life { noteArchived(engine) }
+    } catch {}
+  }
+
+  /// The same of an engine that nothing hinders: it must get there.
+  func flush(_ engine: PartitionEngine) async {
+    guard workload.checkpoints, isRunning else { return }
+    do throws(EngineError) {
+      try await engine.checkpoint()
+      history.flush(.acknowledged, at: now)
+      noteArchived(engine)
+    } catch {
+      history.flush(.failed, at: now)
     }
   }
 
@@ -186,6 +220,7 @@ final class LifeBook: @unchecked Sendable {
   func judge(_ contract: Contract) -> StateJudgement {
     var all = checks
     if !looks.isEmpty { all += Oracle(contract).judge(history, looks).checks }
+    if let checkpoint = CheckResult.checkpointCompletes(history) { all.append(checkpoint) }
     let order = CheckName.allCases
     let violated = all.filter { $0.verdict == .violated }.min {
       (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)

@@ -303,7 +303,7 @@ struct StateJudge: Sendable {
     instants = (0...recording.events.count).map { $0 == 0 ? Instant(nanoseconds: 0) : recording.events[$0 - 1].time }
     delays = Self.delays(recording)
     start = exploration.start
-    contract = Contract(sync: workload.syncPolicy)
+    contract = Contract(sync: workload.syncPolicy, recovery: workload.recoveryPolicy)
     appendedSequence = workload.appendedSequence
   }
 

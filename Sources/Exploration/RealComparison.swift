@@ -146,7 +146,7 @@ public struct RealComparison {
     var history = cut.history(workload, upTo: cut.events.count)
     history.crash(.powerLoss, at: shot.time, deviceDelay: StateJudge.delays(cut).last ?? .zero)
     let judgement = transcript.judge(
-      history, appendedSequence: workload.appendedSequence, clock: clock, Contract(sync: workload.syncPolicy))
+      history, appendedSequence: workload.appendedSequence, clock: clock, Contract(sync: workload.syncPolicy, recovery: workload.recoveryPolicy))
     switch judgement.verdict {
     case .held: result.held += 1
     case .violated:

@@ -26,6 +26,8 @@ enum RecordedFact: Hashable, Sendable {
   /// By its number in `Recording.commits`.
   case commitRequested(Int)
   case commitAnswered(Int, Outcome)
+  /// The engine has said that everything of the partition before an offset is in the object store.
+  case archived(Int, before: Offset)
 }
 
 /// A moment of the recorded life, in the one order of everything that happened.
@@ -76,6 +78,7 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
   private(set) var recording: Recording
+  private var archivedEnds: [Int: Offset] = [:]
   private var isStopped = false
   private let limit: Int
   /// Writes in flight, with the bytes that they were of when they were looked at last.
@@ -105,6 +108,13 @@ final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   func add<Value>(_ body: (inout Recording) -> Value) -> Value { body(&recording) }
 
   func note(_ fact: RecordedFact) { add(.fact(fact)) }
+
+  /// Each end once.
+  func noteArchived(_ partition: Int, before end: Offset) {
+    guard end > archivedEnds[partition] ?? 0 else { return }
+    archivedEnds[partition] = end
+    note(.archived(partition, before: end))
+  }
 
   private func add(_ what: RecordedEvent.What) {
     noteChanges()
@@ -264,7 +274,7 @@ extension Recording {
     for event in events {
       var isAnswer = false
       switch event.what {
-      case .fact(.answered), .fact(.topicAnswered), .fact(.commitAnswered): isAnswer = true
+      case .fact(.answered), .fact(.topicAnswered), .fact(.commitAnswered), .fact(.archived): isAnswer = true
       case .fact, .submitted, .changed, .completed: break
       }
       answers.append(answers[answers.count - 1] + (isAnswer ? 1 : 0))
@@ -310,6 +320,7 @@ extension Recording {
         }
       case .commitRequested(let n): commitOrder.append((n, event.time))
       case .commitAnswered(let n, let outcome): committed[n] = outcome
+      case .archived(let partition, let end): history.archived(PartitionSlot(partition), before: end)
       }
     }
     for (n, time) in commitOrder {

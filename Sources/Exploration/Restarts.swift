@@ -49,18 +49,18 @@ final class Restarts: @unchecked Sendable {
     let meter = SeamWatch(MemoryStorage(disk: disk, loop: loop), limit: ErrorStory.mostOperations)
     let storage = ground.subject.layer(meter)
     hasEnded = false
-    let ending = loop.run(limit: ErrorStory.limit) { [self] in await life(storage, number) }.ending
+    let ending = loop.run(limit: ErrorStory.limit) { [self] in await life(storage, meter, number) }.ending
     if meter.isExhausted || ending != .finished {
       book.checks.append(CheckResult(.noHang, .violated, "restart \(number) never ends: \(ending)"))
     }
     return meter.longest
   }
 
-  private func life(_ storage: any Storage, _ number: Int) async {
+  private func life(_ storage: any Storage, _ machine: any Storage, _ number: Int) async {
     let engine: PartitionEngine
     let recovery: EngineRecovery
     do throws(EngineError) {
-      (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
+      (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts(on: machine))
     } catch {
       book.checks.append(
         CheckResult(.recoveryCompletes, .violated, "the engine must open at restart \(number), found: \(error)"))
@@ -74,6 +74,7 @@ final class Restarts: @unchecked Sendable {
       } else {
         book.checks.append(CheckResult(.appendAfterRecovery, .violated, "the topic cannot be created after the restart"))
       }
+      await book.flush(engine)
       // An idle tail is synced too.
       await book.loop?.sleep(until: book.now + .seconds(1))
     }

@@ -50,6 +50,9 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
     ScheduleScenario(
       "takeover", "a second engine that holds the first's lease for expired", ErrorScenario("takeover", "", leases: true),
       .takesOver),
+    ScheduleScenario(
+      "checkpoint", "the same, while the log goes to an object store",
+      ErrorScenario("checkpoint", "", leases: true, checkpoints: true), .takesOver),
   ]
 }
 

@@ -145,7 +145,8 @@ final class ScheduleStory: @unchecked Sendable {
     let engine: PartitionEngine
     let recovery: EngineRecovery
     do throws(EngineError) {
-      (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts())
+      (engine, recovery) = try await PartitionEngine.open(
+        storage, ground.configuration, parts: ground.parts(on: meter ?? storage))
     } catch {
       if !isCut { book.checks.append(CheckResult(.recoveryCompletes, .violated, "an empty disk must open, found: \(error)")) }
       return
@@ -165,6 +166,7 @@ final class ScheduleStory: @unchecked Sendable {
       group.addTask(executorPreference: loop) { [book] in
         for partition in 0..<workload.partitions { await book.commit(engine, partition) }
       }
+      group.addTask(executorPreference: loop) { [book] in await book.tryFlush(engine) }
       if second != .none { group.addTask(executorPreference: loop) { [self] in await work(storage, loop) } }
     }
     // What another writer has appended the first does not know.
@@ -173,7 +175,7 @@ final class ScheduleStory: @unchecked Sendable {
 
   /// Another engine on the same disk while the first is at work: a sound one is refused, or the first is fenced.
   private func work(_ storage: any Storage, _ loop: EventLoop) async {
-    var parts = ground.parts()
+    var parts = ground.parts(on: meter ?? storage)
     if second == .takesOver {
       // Its clock is an hour ahead: every lease has run out.
       parts.exclusion = LeaseExclusion(duration: .milliseconds(2), clock: .following(loop, ahead: .seconds(3600)))

@@ -112,6 +112,7 @@ extension Recording {
       "ACK request \(n): partition \(requests[n].partition), offsets \(base) ..< \(base + requests[n].count)"
     case .answered(let n, let outcome, _): "-- request \(n): \(outcome)"
     case .commitRequested(let n): "-- commit offset \(commits[n].offset) of partition \(commits[n].partition)"
+    case .archived(let partition, let end): "ACK partition \(partition): everything before offset \(end) is in the object store"
     case .commitAnswered(let n, let outcome): "\(outcome == .acknowledged ? "ACK" : "--") commit \(n): \(outcome)"
     }
   }

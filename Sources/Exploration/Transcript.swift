@@ -22,6 +22,8 @@ struct Transcript {
     case committed(slot: Int, Offset?)
     case looked
     case appended(slot: Int, Outcome, Offset)
+    /// Everything was to go to the object store.
+    case flushed(Outcome)
   }
 
   private(set) var hash: UInt64 = 0x6A09_E667_F3BC_C908
@@ -128,6 +130,12 @@ struct Transcript {
     mix(13)
     mix(UInt64(outcome.rawValue) << 32 ^ UInt64(bitPattern: base.rawValue))
     keep(.appended(slot: slot, outcome, base))
+  }
+
+  mutating func flushed(_ outcome: Outcome) {
+    mix(14)
+    mix(UInt64(outcome.rawValue))
+    keep(.flushed(outcome))
   }
 
   @inline(__always)

@@ -96,7 +96,7 @@ public typealias CrashTrigger = FaultTrigger
 /// What a pass is aimed at, as far as its path and position tell: the fault layer does not know the engine.
 public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   case any
-  /// A file `topics/**.log`.
+  /// A file of a log below `topics`; see `isLog`.
   case segment
   /// Reads and writes at byte 0 of a file `*.log`.
   case segmentHead = "segment-head"
@@ -117,20 +117,30 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     return switch self {
     case .any: true
     case .segment: Self.isSegment(call.path)
-    case .segmentHead: isTransfer && call.offset == 0 && call.path.hasSuffix(".log")
-    case .batch: isTransfer && call.offset >= Self.headBytes && Self.isSegment(call.path) && call.carriesData
+    case .segmentHead: isTransfer && call.offset == 0 && Self.isLog(call.path)
+    case .batch: isTransfer && call.offset >= Self.headBytes(of: call.path) && Self.isSegment(call.path) && call.carriesData
     case .rotation:
       Self.isSegment(call.path) && Self.isLaterLog(call.path) && call.kind != .read
-        && (call.kind != .write || call.offset < Self.headBytes)
+        && (call.kind != .write || call.offset < max(1, Self.headBytes(of: call.path)))
     case .metadata: Self.metadataCopy(call.path) != nil
     case .directory: [.makeDirectory, .syncDirectory, .list].contains(call.kind)
     }
   }
 
-  private static func isSegment(_ path: String) -> Bool { path.hasPrefix("topics/") && path.hasSuffix(".log") }
+  private static func isSegment(_ path: String) -> Bool { path.hasPrefix("topics/") && isLog(path) }
 
-  /// Of a segment, before its first batch.
-  static let headBytes: Int64 = 4096
+  /// Whether a file of that name holds a log: `*.log`, and of the formats of other systems `*.wal` and `*.wal.NUMBER`.
+  public static func isLog(_ path: String) -> Bool {
+    path.hasSuffix(".log") || path.hasSuffix(".wal") || isRotated(path)
+  }
+
+  private static func isRotated(_ path: String) -> Bool {
+    let digits = path.utf8.reversed().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }.count
+    return digits > 0 && path.dropLast(digits).hasSuffix(".wal.")
+  }
+
+  /// Of a segment, before its first batch; files of other formats have no block for it.
+  static func headBytes(of path: String) -> Int64 { path.hasSuffix(".log") ? 4096 : 0 }
 
   /// The engine keeps its metadata twice, in these folders.
   public static let metadataCopies = ["metadata", "metadata-mirror"]
@@ -141,8 +151,9 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     return metadataCopies.first { path == $0 || path.hasPrefix($0 + "/") }
   }
 
-  /// `.../BASE-EPOCH.log`, BASE not 0.
+  /// `.../BASE-EPOCH.log`, BASE not 0; `*.wal.NUMBER`.
   static func isLaterLog(_ path: String) -> Bool {
+    if isRotated(path) { return true }
     guard path.hasSuffix(".log"), let name = path.split(separator: "/").last else { return false }
     return name.prefix { $0 != "-" && $0 != "." }.contains { $0 != "0" }
   }

@@ -55,7 +55,7 @@ struct PassPhases {
     }
     if made.isEmpty { return false }
     if let file = made[call.path] ?? made[Self.folder(of: call.path)] {
-      guard call.kind == .write, call.path == file, call.offset >= FaultTarget.headBytes else { return true }
+      guard call.kind == .write, call.path == file, call.offset >= FaultTarget.headBytes(of: file) else { return true }
       made[Self.folder(of: file)] = nil
     }
     return false

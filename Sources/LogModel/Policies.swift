@@ -67,6 +67,29 @@ public enum RecoveryPolicy: String, Hashable, Sendable, Codable, CaseIterable {
   case truncateAtCorruption = "truncate-at-corruption"
 }
 
+/// The format in which an engine keeps the logs of its partitions: its own, or that of a system of the seed documents.
+public enum LogSystem: String, Hashable, Sendable, Codable, CaseIterable {
+  /// Batches in segments, with what recovery needs to tell a torn tail from damage.
+  case tornlog
+  /// Seed 000: a file of records without offsets.
+  case streamhouse
+  /// Seed 001: a job's log; an event's sequence number is its offset + 1.
+  case airunner
+  /// Seed 002, version 2 of the format: a batch a record.
+  case chronik
+  /// Seed 002, version 1: a message a record.
+  case chronikV1 = "chronik-v1"
+  /// Seed 003: a transaction a request.
+  case replayBuffer = "replay-buffer"
+
+  /// What the system's document says, or decides where the user does not.
+  public var syncPolicy: SyncPolicy { self == .streamhouse ? .interval(.milliseconds(100)) : .always }
+  public var recoveryPolicy: RecoveryPolicy { self == .airunner ? .truncateAtCorruption : .skipCorrupted }
+  /// Whether a request is one record, with a checksum over all of its messages: they are there together or not at all. Where it
+  /// is not, each message is on its own.
+  public var requestsAreAtomic: Bool { self == .tornlog || self == .chronik }
+}
+
 /// How a trial ends the life of an engine.
 public enum CrashKind: String, Hashable, Sendable, Codable, CaseIterable {
   /// The engine is closed in order.

@@ -1,4 +1,5 @@
 import LogModel
+import ObjectStore
 import Storage
 import WriteAheadLog
 
@@ -14,7 +15,17 @@ public enum EngineError: Error, Hashable, Sendable {
   case invalidPartitionCount(Int)
   /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
   case damagedMetadata(String)
+  /// The file, in the place of a partition's log, is none of the engine's format. It was left alone.
+  case otherFormat(path: String, expected: LogSystem)
+  /// Only logs of the engine's own format go to an object store.
+  case formatHasNoStore(LogSystem)
   case closed
+  /// The object store failed. Of a fetch: what was asked for has left the log, and may be asked for again.
+  case store(ObjectStoreError)
+  /// So many bytes of this partition wait for the object store, which does not take them. Nothing was appended.
+  case archiveBehind(TopicPartition, bytes: Int64, limit: Int64)
+  /// The engine has been opened without an object store, and what it holds says that a part of it is in one.
+  case storeNeeded(TopicPartition, before: Offset)
   /// Another engine has the directory open for writing; the text says how that is known.
   case inUse(String)
 
@@ -23,7 +34,9 @@ public enum EngineError: Error, Hashable, Sendable {
     switch self {
     case .storage, .damagedMetadata: false
     case .log(_, let error): error.isCertainFailure
-    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse: true
+    case .store(let error): error.isCertainFailure
+    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse, .archiveBehind,
+      .storeNeeded, .otherFormat, .formatHasNoStore: true
     }
   }
 }
@@ -39,6 +52,15 @@ extension EngineError: CustomStringConvertible {
     case .invalidName(let name): "`\(name)` is no valid name: 1 to 249 of A-Z a-z 0-9 . _ -"
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
+    case .otherFormat(let path, let expected):
+      "\(path) is no log of \(expected.rawValue), and was left alone; open it as the system that wrote it, or move it away"
+    case .store(let error): "\(error)"
+    case .archiveBehind(let partition, let bytes, let limit):
+      "\(partition): \(bytes) bytes wait for the object store, and at most \(limit) may; send again once it takes them"
+    case .storeNeeded(let partition, let offset):
+      "\(partition): everything before offset \(offset) is in an object store; open this directory with that store"
+    case .formatHasNoStore(let system):
+      "logs of \(system.rawValue) cannot go to an object store; open the engine without one, or with its own format"
     case .closed: "the engine is closed"
     case .inUse(let how): "another engine writes here (\(how)); close it first, or choose another directory"
     }

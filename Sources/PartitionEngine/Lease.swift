@@ -3,25 +3,6 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// The time of day, in nanoseconds since 1970; clocks of two machines differ.
-public struct WallClock: Sendable {
-  public var now: @Sendable () -> Instant
-
-  public init(now: @escaping @Sendable () -> Instant) { self.now = now }
-
-  /// `man 2 clock_gettime`, CLOCK_REALTIME.
-  public static let system = WallClock {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-  }
-
-  /// A clock that goes with `loop`'s, `skew` ahead of it: virtual in a simulation.
-  public static func following(_ loop: EventLoop, ahead skew: Duration = .zero) -> WallClock {
-    WallClock { loop.now + skew }
-  }
-}
-
 struct LeaseTerm: Sendable {
   /// Bytes of a claim: decimal digits, the instant at which it runs out, then spaces.
   static let size = 512

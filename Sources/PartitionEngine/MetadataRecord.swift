@@ -19,6 +19,8 @@ enum MetadataRecord: Hashable {
   case cutEnd(TopicPartition, Offset, was: Offset)
   /// `segment topic partition base epoch previous end`: a segment has begun, and the messages before `end` are durable.
   case segment(TopicPartition, SegmentRecord)
+  /// `archive topic partition offset`: everything before `offset` is in the object store, and need not be in the log.
+  case archived(TopicPartition, Offset)
   /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
   case snapshot(count: Int)
 
@@ -31,6 +33,7 @@ enum MetadataRecord: Hashable {
     case .cutEnd(let p, let offset, let was): "cut\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
     case .segment(let p, let segment):
       "segment\t\(p.topic)\t\(p.partition)\t\(segment.baseOffset)\t\(segment.epoch)\t\(segment.previousBase)\t\(segment.end)"
+    case .archived(let p, let offset): "archive\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .snapshot(let count): "snapshot\t\(count)"
     }
   }
@@ -57,6 +60,9 @@ enum MetadataRecord: Hashable {
     case (UInt8(ascii: "s"), 4):
       guard fields[0].elementsEqual("start".utf8), let p = partition(1), let o = offset(3) else { return nil }
       self = .logStart(p, o)
+    case (UInt8(ascii: "a"), 4):
+      guard fields[0].elementsEqual("archive".utf8), let p = partition(1), let o = offset(3) else { return nil }
+      self = .archived(p, o)
     case (UInt8(ascii: "e"), 4):
       guard fields[0].elementsEqual("end".utf8), let p = partition(1), let o = offset(3) else { return nil }
       self = .durableEnd(p, o)
@@ -103,6 +109,8 @@ struct Metadata {
   var consumerOffsets: [ConsumerPosition: Offset] = [:]
   var logStarts: [TopicPartition: Offset] = [:]
   var durableEnds: [TopicPartition: Offset] = [:]
+  /// Everything before these is in the object store.
+  var archivedEnds: [TopicPartition: Offset] = [:]
   /// The newest segments, and how far they had certainly come.
   var newestSegments: [TopicPartition: SegmentRecord] = [:]
   /// Where logs ended before a recovery cut them at their `durableEnds`.
@@ -136,6 +144,7 @@ struct Metadata {
         newestSegments[partition]?.end = min(newest.end, offset)
         if newest.baseOffset >= offset { newestSegments[partition] = nil }
       }
+    case .archived(let partition, let offset): archivedEnds[partition] = max(offset, archivedEnds[partition] ?? 0)
     case .segment(let partition, let segment): newestSegments[partition] = segment
     case .snapshot: break  // what it voids is `MetadataReplay`'s to say
     }
@@ -149,6 +158,7 @@ struct Metadata {
       + durableEnds.sorted { $0.key < $1.key }.map { log, end in
         cut(of: log).map { .cutEnd(log, end, was: $0.upperBound) } ?? .durableEnd(log, end)
       }
+      + archivedEnds.sorted { $0.key < $1.key }.map { .archived($0.key, $0.value) }
       + newestSegments.sorted { $0.key < $1.key }.map { .segment($0.key, $0.value) }
   }
 }

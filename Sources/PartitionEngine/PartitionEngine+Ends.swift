@@ -15,7 +15,7 @@ extension PartitionEngine {
   }
 
   /// - Parameter end: what to record for a log; nil for nothing.
-  func recordEnds(_ end: (PartitionLog, _ recorded: Offset) -> MetadataRecord?) async throws(EngineError) {
+  func recordEnds(_ end: (any EngineLog, _ recorded: Offset) -> MetadataRecord?) async throws(EngineError) {
     let ends = topics.flatMap { topic in
       (logs[topic.name] ?? []).compactMap { end($0, metadata.state.durableEnds[$0.source] ?? 0) }
     }
@@ -36,7 +36,7 @@ extension PartitionEngine {
 extension RecoveryReport {
   /// A log that was cut stays cut, and its report may have reached nobody: so each opening repeats it, until something is
   /// appended in the place of what was lost.
-  mutating func `repeat`(_ cut: Range<Offset>, of log: PartitionLog, in directory: String) {
+  mutating func `repeat`(_ cut: Range<Offset>, of log: any EngineLog, in directory: String) {
     guard log.logEndOffset == cut.lowerBound, !damage.contains(where: { $0.to >= cut.upperBound }) else { return }
     batchesSkipped += 1
     damage.append(DamagedRange(from: cut.lowerBound, to: cut.upperBound, path: directory, byteFrom: 0, byteTo: 0))

@@ -1,56 +1,6 @@
-import Glibc
 import LogModel
 import Storage
 import WriteAheadLog
-
-/// How an engine is set up. Storage, clock (the storage's loop) and randomness (`log.saltSeed`) come from outside.
-public struct EngineConfiguration: Hashable, Sendable {
-  public var log: LogConfiguration
-
-  public init(log: LogConfiguration = LogConfiguration()) { self.log = log }
-}
-
-/// The parts of an engine that history got wrong, replaceable by construction. The defaults are the sound ones.
-public struct EngineParts: Sendable {
-  public var log: LogParts
-  public var exclusion: any WriterExclusion
-  public var metadata: any MetadataReading
-
-  public init(
-    log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(),
-    metadata: any MetadataReading = EveryRecord()
-  ) {
-    self.log = log
-    self.exclusion = exclusion
-    self.metadata = metadata
-  }
-}
-
-/// What opening an engine came to.
-public struct EngineRecovery: Hashable, Sendable, Codable {
-  public var partitions: [RecoveryReport]
-  public var metadata: MetadataRecovery
-
-  public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
-  public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }
-
-  private var all: [RecoveryReport] { metadata.copies + partitions }
-}
-
-/// Where a produce request ended up.
-public struct ProduceReceipt: Hashable, Sendable {
-  public var partition: PartitionID
-  /// The offset of the request's first message; the others follow it.
-  public var baseOffset: Offset
-}
-
-/// The offsets of one partition. All are half-open: the end offsets name the next message.
-public struct Watermarks: Hashable, Sendable, Codable {
-  public var logStartOffset: Offset
-  /// Everything before it is acknowledged and may be consumed.
-  public var highWatermark: Offset
-  public var logEndOffset: Offset
-}
 
 /// Topics with partitions, each with a log of its own.
 ///
@@ -66,19 +16,23 @@ public final class PartitionEngine: @unchecked Sendable {
   let storage: any Storage
   let configuration: EngineConfiguration
   let parts: LogParts
-  private let claim: any WriterClaim
+  let claim: any WriterClaim
   let metadata: MetadataLog
-  private let directories: DurableDirectories
-  private(set) var logs: [String: [PartitionLog]] = [:]
+  let directories: DurableDirectories
+  var logs: [String: [any EngineLog]] = [:]
+  /// Of the same partitions as `logs`, where there is an object store.
+  var archives: [String: [PartitionArchive]] = [:]
+  let archiving: EngineArchiving?
   private var isOpen = true
+  var isServing: Bool { isOpen }
   private let closed = Gate()
   private var closingFailure: EngineError?
   /// Topics that are being created.
   private var creating: [String: Gate] = [:]
 
-  private init(
+  init(
     _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ claim: any WriterClaim,
-    _ metadata: MetadataLog, _ directories: DurableDirectories
+    _ metadata: MetadataLog, _ directories: DurableDirectories, _ archiving: EngineArchiving?
   ) {
     self.storage = storage
     self.configuration = configuration
@@ -86,83 +40,7 @@ public final class PartitionEngine: @unchecked Sendable {
     self.claim = claim
     self.metadata = metadata
     self.directories = directories
-  }
-
-  /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
-  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where neither copy of the metadata knows the topics,
-  ///   `.inUse` where another engine may write. A damaged partition is no error: it stands in the recovery's report.
-  public static func open(
-    _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
-  ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
-    let storage = PatientStorage(storage)
-    let survey = try await EngineSurvey(of: storage)
-    let claim = try await parts.exclusion.claim(storage, above: survey.newestEpoch)
-    let directories = DurableDirectories(storage)
-    let metadata: MetadataLog
-    do throws(EngineError) {
-      // The metadata's own logs always have the sound parts: a defect of a log is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, claim, directories)
-    } catch {
-      await claim.release()
-      throw error
-    }
-    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories)
-    var reports: [RecoveryReport] = []
-    do throws(EngineError) {
-      try engine.assertRegistered(survey.inhabited)
-      for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
-      try await engine.lowerEnds()
-    } catch {
-      _ = await engine.closeLogs(recordingEnds: false)  // the failure that led here says more
-      throw error
-    }
-    return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery))
-  }
-
-  /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.
-  private func assertRegistered(_ partitions: [TopicPartition]) throws(EngineError) {
-    for partition in partitions {
-      if topics.contains(where: { $0.name == partition.topic && partition.partition.index < $0.partitions }) { continue }
-      throw .damagedMetadata(
-        "topics/\(partition.topic)/\(partition.partition) holds messages, and neither copy knows it; "
-          + "put one of them back from a backup, or move that folder elsewhere")
-    }
-  }
-
-  private func openPartitions(of topic: Topic) async throws(EngineError) -> [RecoveryReport] {
-    var reports: [RecoveryReport] = []
-    var opened: [PartitionLog] = []
-    for number in 0..<topic.partitions {
-      let source = TopicPartition(topic.name, PartitionID(number))
-      let directory = "topics/\(topic.name)/\(number)"
-      let hints = RecoveryHints(
-        logStartOffset: metadata.state.logStarts[source] ?? 0, cleanEnd: metadata.state.durableEnds[source],
-        epoch: Epoch(max(1, claim.epoch.rawValue) - 1), newest: metadata.state.newestSegments[source])
-      func open() async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
-        try await PartitionLog.open(
-          source, in: directory, of: storage, configuration.log, parts: parts, hints: hints, fence: claim,
-          beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
-          witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) })
-      }
-      do throws(StorageError) {
-        var found: (log: PartitionLog, report: RecoveryReport)
-        do throws(StorageError) { found = try await open() } catch {
-          guard error.operation == .list, error.isNotFound else { throw error }
-          // Somebody has removed it, and all that was in it.
-          try await directories.make(for: topic.name, number..<number + 1)
-          found = try await open()
-        }
-        if let cut = metadata.state.cut(of: source) { found.report.repeat(cut, of: found.log, in: directory) }
-        opened.append(found.log)
-        reports.append(found.report)
-      } catch {
-        // Half a topic is of no use: what failed here is tried again by the next call, or the next opening.
-        for log in opened { do throws(StorageError) { try await log.close() } catch {} }
-        throw .storage(error)
-      }
-    }
-    logs[topic.name] = opened
-    return reports
+    self.archiving = archiving
   }
 
   /// The registered topics, in the order of their creation.
@@ -193,7 +71,7 @@ public final class PartitionEngine: @unchecked Sendable {
     _ = try await openPartitions(of: Topic(name: name, partitions: partitions))
   }
 
-  private func log(_ topic: String, _ partition: PartitionID) throws(EngineError) -> PartitionLog {
+  private func log(_ topic: String, _ partition: PartitionID) throws(EngineError) -> any EngineLog {
     guard let logs = logs[topic] else { throw .unknownTopic(topic) }
     guard logs.indices.contains(partition.index) else {
       throw .unknownPartition(TopicPartition(topic, partition), count: logs.count)
@@ -216,8 +94,11 @@ public final class PartitionEngine: @unchecked Sendable {
     _ write: (inout RecordWriter) -> Void
   ) async throws(EngineError) -> ProduceReceipt {
     let log = try log(topic, partition)
+    let archive = archives[topic]?[partition.index]
+    if let archive { try await archive.admit(payloadBytes) }
     do throws(LogError) {
       let offset = try await log.append(recordCount: recordCount, payloadBytes: payloadBytes, write)
+      archive?.noteAppend()
       return ProduceReceipt(partition: partition, baseOffset: offset)
     } catch {
       throw .log(log.source, error)
@@ -234,7 +115,7 @@ public final class PartitionEngine: @unchecked Sendable {
     }
   }
 
-  /// Fetches from any offset; see `PartitionLog.fetch`.
+  /// Fetches from any offset, out of memory, the log's files or the object store; see `PartitionLog.fetch`.
   public func fetch(
     _ topic: String, _ partition: PartitionID, from offset: Offset, maxBytes: Int, into response: FetchResponse
   ) async throws(EngineError) {
@@ -242,14 +123,20 @@ public final class PartitionEngine: @unchecked Sendable {
     do throws(LogError) {
       try await log.fetch(from: offset, maxBytes: maxBytes, into: response)
     } catch {
-      throw .log(log.source, error)
+      // Before the first file, in one that was removed a moment ago, or damaged in one that waits to be removed.
+      guard let archive = archives[topic]?[partition.index], log.canBeRead,
+        offset < log.logStartOffset || error.isOfReading && offset < archive.archivedEnd
+      else {
+        throw .log(log.source, error)
+      }
+      try await archive.fetch(from: offset, maxBytes: maxBytes, into: response)
     }
   }
 
   public func watermarks(_ topic: String, _ partition: PartitionID) throws(EngineError) -> Watermarks {
     let log = try log(topic, partition)
     return Watermarks(
-      logStartOffset: log.logStartOffset, highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
+      logStartOffset: archives[topic]?[partition.index].logStartOffset ?? log.logStartOffset, highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
   }
 
   /// The base offsets of a partition's segments: where files begin.
@@ -283,10 +170,13 @@ public final class PartitionEngine: @unchecked Sendable {
     _ topic: String, _ partition: PartitionID, before offset: Offset
   ) async throws(EngineError) {
     let log = try log(topic, partition)
-    guard offset >= log.logStartOffset, offset <= log.highWatermark else {
-      throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
+    let archive = archives[topic]?[partition.index]
+    let start = archive?.logStartOffset ?? log.logStartOffset
+    guard offset >= start, offset <= log.highWatermark else {
+      throw .log(log.source, .offsetOutOfRange(offset, start: start, end: log.highWatermark))
     }
     try await metadata.record([.logStart(log.source, offset)])
+    guard archive == nil || offset > log.logStartOffset else { return }
     do throws(StorageError) { try await log.removeSegments(before: offset) } catch { throw .storage(error) }
   }
 
@@ -308,8 +198,9 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// - Returns: the first failure.
-  private func closeLogs(recordingEnds: Bool) async -> EngineError? {
+  func closeLogs(recordingEnds: Bool) async -> EngineError? {
     var failure: EngineError?
+    await archiving?.checkpointer.stop()
     for topic in topics {
       for log in logs[topic.name] ?? [] {
         do throws(StorageError) { try await log.close() } catch { failure = failure ?? .storage(error) }

@@ -77,12 +77,27 @@ public enum AirunnerCodec: RecordCodec {
   public static func length(of record: Record) -> Int { 32 + record.payload.count }
 
   public static func write(_ record: Record, to target: UnsafeMutableRawPointer) {
+    writeUnsealed(record, to: target)
+    seal(target, length(of: record))
+  }
+
+  /// All but the checksum, which comes with `seal`.
+  package static func writeUnsealed(_ record: Record, to target: UnsafeMutableRawPointer) {
     let length = length(of: record)
     target.put(UInt32(length), at: 0)
     target.put(record.sequence, at: 4)
     target.put(UInt32(record.status.rawValue), at: 12)
     target.put(record.timestamp, at: 16)
     target.put(record.payload, at: 24)
+  }
+
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) {
     target.put(CRC64.checksum(UnsafeRawBufferPointer(start: target + 4, count: length - 12)), at: length - 8)
+  }
+
+  package static func seal(_ record: UnsafeMutableRawBufferPointer, sequence: Int64) {
+    guard let base = record.baseAddress else { return }
+    base.put(sequence, at: 4)
+    seal(base, record.count)
   }
 }

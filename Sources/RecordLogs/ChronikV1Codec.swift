@@ -135,6 +135,12 @@ public enum ChronikV1Codec: RecordCodec {
   }
 
   public static func write(_ record: Record, to target: UnsafeMutableRawPointer) {
+    writeUnsealed(record, to: target)
+    seal(target, length(of: record))
+  }
+
+  /// All but the checksum, which comes with `seal`.
+  package static func writeUnsealed(_ record: Record, to target: UnsafeMutableRawPointer) {
     let length = length(of: record)
     target.put(magic, at: 0)
     target.put(1 as UInt8, at: 2)
@@ -153,7 +159,14 @@ public enum ChronikV1Codec: RecordCodec {
     at += 4 + record.value.count
     target.put(Int32(record.headerCount), at: at)
     target.put(record.headers, at: at + 4)
-    target.put(checksum(target, length), at: 24)
+  }
+
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) { target.put(checksum(target, length), at: 24) }
+
+  package static func seal(_ record: UnsafeMutableRawBufferPointer, offset: Int64) {
+    guard let base = record.baseAddress else { return }
+    base.put(offset, at: 8)
+    seal(base, record.count)
   }
 }
 

@@ -92,6 +92,12 @@ public enum ChronikV2Codec: RecordCodec {
   public static func length(of record: Record) -> Int { 42 + record.topic.count + record.data.count }
 
   public static func write(_ record: Record, to target: UnsafeMutableRawPointer) {
+    writeUnsealed(record, to: target)
+    seal(target, length(of: record))
+  }
+
+  /// All but the checksum, which comes with `seal`.
+  package static func writeUnsealed(_ record: Record, to target: UnsafeMutableRawPointer) {
     let length = length(of: record)
     target.put(ChronikV1Codec.magic, at: 0)
     target.put(2 as UInt8, at: 2)
@@ -107,6 +113,18 @@ public enum ChronikV2Codec: RecordCodec {
     target.put(record.baseOffset, at: at)
     target.put(record.lastOffset, at: at + 8)
     target.put(record.recordCount, at: at + 16)
-    target.put(checksum(target, length), at: 8)
+  }
+
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) { target.put(checksum(target, length), at: 8) }
+
+  /// The last offset follows from the number of records.
+  /// - Returns: that number.
+  package static func seal(_ batch: UnsafeMutableRawBufferPointer, baseOffset: Int64) -> Int {
+    guard let base = batch.baseAddress else { return 0 }
+    let count = UnsafeRawPointer(base).little(batch.count - 4, Int32.self)
+    base.put(baseOffset, at: batch.count - 20)
+    base.put(baseOffset + Int64(count) - 1, at: batch.count - 12)
+    seal(base, batch.count)
+    return Int(count)
   }
 }

@@ -18,14 +18,14 @@ public final class JobArchive: @unchecked Sendable {
   let storage: any Storage
   let directory: String
   private let retention: Duration
-  private let clock: TimeOfDay
+  private let clock: WallClock
   private let metrics: DeliveryMetrics
 
   /// - Parameters:
   ///   - directory: exists, and its entry is durable.
   ///   - retention: seed 001 keeps archives for 30 days.
   public init(
-    _ directory: String, of storage: any Storage, retention: Duration = .seconds(30 * 86_400), clock: TimeOfDay = .system,
+    _ directory: String, of storage: any Storage, retention: Duration = .seconds(30 * 86_400), clock: WallClock = .system,
     metrics: DeliveryMetrics = DeliveryMetrics()
   ) {
     self.storage = PatientStorage(storage)
@@ -67,7 +67,7 @@ public final class JobArchive: @unchecked Sendable {
   private func write(_ records: RecordLog<AirunnerCodec>, to path: String) async throws(StorageError) -> Bool {
     let temporary = path + ".tmp"
     let source = FileSource(storage, records.file, limit: records.end)
-    let time = UInt32(clamping: clock.milliseconds() / 1000)
+    let time = UInt32(clamping: clock.milliseconds / 1000)
     let (summary, bytes) = try await storage.writeCompressed(source, to: temporary, time: time)
     guard try await storage.readCompressed(temporary) == summary, summary.bytes == records.end, source.unreadableBytes == 0
     else { return false }
@@ -97,7 +97,7 @@ public final class JobArchive: @unchecked Sendable {
   public func removeExpired() async throws(JobLogError) -> Removal {
     do throws(StorageError) {
       var removal = Removal()
-      let now = clock.milliseconds() / 1000
+      let now = clock.milliseconds / 1000
       for entry in try await storage.list(directory) where !entry.isDirectory && entry.name.hasSuffix(".wal.gz") {
         let path = "\(directory)/\(entry.name)"
         let time = try await storage.compressedTime(path)

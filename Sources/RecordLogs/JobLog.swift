@@ -72,7 +72,7 @@ public final class JobLog: @unchecked Sendable {
   let log: RecordLog<AirunnerCodec>
   let loop: EventLoop
   let parts: DeliveryParts
-  private let clock: TimeOfDay
+  private let clock: WallClock
   private var nextSequence: Int64 = 1
   /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
   /// one in the log before whoever appends it has been told.
@@ -81,7 +81,7 @@ public final class JobLog: @unchecked Sendable {
   var sender: Alarm?
 
   private init(
-    _ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: TimeOfDay, _ metrics: DeliveryMetrics, _ parts: DeliveryParts
+    _ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics, _ parts: DeliveryParts
   ) {
     self.job = job
     self.log = log
@@ -95,7 +95,7 @@ public final class JobLog: @unchecked Sendable {
   /// - Throws: `log`.
   public static func open(
     _ job: JobID, in directory: String, of storage: any Storage, policy: RecordLogPolicy = .airunner,
-    clock: TimeOfDay = .system, metrics: DeliveryMetrics = DeliveryMetrics(), parts: DeliveryParts = DeliveryParts()
+    clock: WallClock = .system, metrics: DeliveryMetrics = DeliveryMetrics(), parts: DeliveryParts = DeliveryParts()
   ) async throws(JobLogError) -> (log: JobLog, report: JobLogReport) {
     var report = JobLogReport()
     var events = SequenceRanges()
@@ -117,7 +117,7 @@ public final class JobLog: @unchecked Sendable {
       let jobLog = JobLog(job, log, clock, metrics, parts)
       jobLog.unsettled = unsettled
       let isNew = recovery.records == 0 && recovery.damageCount == 0 && recovery.tornTail == nil
-      jobLog.nextSequence = parts.numbering.first(isNew: isNew, last: last, milliseconds: clock.milliseconds())
+      jobLog.nextSequence = parts.numbering.first(isNew: isNew, last: last, milliseconds: clock.milliseconds)
       metrics.pendingEvents.add(unsettled.count)
       return (jobLog, report)
     } catch { throw .log(error) }
@@ -173,7 +173,7 @@ public final class JobLog: @unchecked Sendable {
         if settled == nil { sequence = takeNumber() }
         payload.withUnsafeBytes { bytes in
           let record = AirunnerCodec.Record(
-            sequence: sequence, status: status, timestamp: clock.milliseconds(), payload: bytes)
+            sequence: sequence, status: status, timestamp: clock.milliseconds, payload: bytes)
           AirunnerCodec.write(record, to: target)
         }
       }

@@ -70,6 +70,21 @@ extension RecordFault: CustomStringConvertible {
   }
 }
 
+extension RecordCodec {
+  /// Calls `body` with each of the records that `bytes` have been filled with, sealed or not.
+  package static func forEachRecord(
+    in bytes: UnsafeMutableRawBufferPointer, _ body: (UnsafeMutableRawBufferPointer) -> Void
+  ) {
+    var at = 0
+    while at < bytes.count, let base = bytes.baseAddress {
+      let length: Int
+      do throws(RecordFault) { length = try Self.length(at: base + at) } catch { preconditionFailure("\(error): these are no records") }
+      body(UnsafeMutableRawBufferPointer(start: base + at, count: length))
+      at += length
+    }
+  }
+}
+
 extension UnsafeRawPointer {
   /// A little-endian integer at `offset`, aligned or not.
   @inline(__always)

@@ -7,7 +7,9 @@ final class RecordCommit {
 
   struct Pending {
     var start: Int
-    var waiter: UnsafeContinuation<RecordPosition?, Never>
+    /// What `CommitNumbering` has given it.
+    var number: Int64 = 0
+    var waiter: UnsafeContinuation<AppendedRecord?, Never>
   }
 
   private(set) var buffer: IOBuffer
@@ -31,12 +33,25 @@ final class RecordCommit {
     return (used, buffer.base + used)
   }
 
-  func add(_ start: Int, _ waiter: UnsafeContinuation<RecordPosition?, Never>) {
+  func add(_ start: Int, _ waiter: UnsafeContinuation<AppendedRecord?, Never>) {
     pending.append(Pending(start: start, waiter: waiter))
   }
 
+  /// Has the appends numbered, in order; the first one's bytes will stand at `at`.
+  func number(by numbering: any CommitNumbering, file: Int, at: Int64) {
+    for index in pending.indices {
+      let start = pending[index].start
+      let end = index + 1 < pending.count ? pending[index + 1].start : used
+      pending[index].number = numbering.number(
+        buffer.mutableBytes(start..<end), at: RecordPosition(file: file, offset: at + Int64(start)))
+    }
+  }
+
   func succeed(file: Int, at offset: Int64) {
-    for record in pending { record.waiter.resume(returning: RecordPosition(file: file, offset: offset + Int64(record.start))) }
+    for record in pending {
+      let position = RecordPosition(file: file, offset: offset + Int64(record.start))
+      record.waiter.resume(returning: AppendedRecord(position: position, number: record.number))
+    }
     used = 0
     pending.removeAll(keepingCapacity: true)
   }

@@ -2,7 +2,7 @@ import Storage
 
 /// The files of one log in its directory: `<name>.wal`, then `<name>.wal.1`, `<name>.wal.2` and so on as it is rotated (seed
 /// 000, "Enable WAL Rotation"); `.gz` after that for one that has been compressed; `<name>.lock` for the writer's lock.
-struct RecordFiles: Hashable, Sendable {
+package struct RecordFiles: Hashable, Sendable {
   let directory: String
   let name: String
 
@@ -11,6 +11,12 @@ struct RecordFiles: Hashable, Sendable {
   var lockPath: String { inDirectory("\(name).lock") }
 
   private func inDirectory(_ file: String) -> String { directory.isEmpty ? file : "\(directory)/\(file)" }
+
+  /// Whether a file of that name holds records of some log.
+  package static func isLog(_ name: String) -> Bool {
+    let digits = name.utf8.reversed().prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
+    return name.hasSuffix(".wal") || !digits.isEmpty && name.dropLast(digits.count).hasSuffix(".wal.")
+  }
 
   struct Entry: Hashable {
     var number: Int

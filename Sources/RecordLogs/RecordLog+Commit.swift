@@ -51,6 +51,7 @@ extension RecordLog {
   private func perform(_ commit: RecordCommit) async {
     do throws(RecordLogError) {
       if let poison { throw .poisoned(by: poison) }
+      if let refusal = numbering?.refusal { throw refusal }
       if isTorn { try await mend() }
       if policy.syncPolicy != .never, end - durableEnd >= Int64(RecordLogPolicy.eagerBytes) {
         await syncTail()
@@ -63,12 +64,15 @@ extension RecordLog {
       }
       // Until all of it is there, and synced where that is promised.
       isTorn = true
+      if let numbering { commit.number(by: numbering, file: fileNumber, at: end) }
       try await storage.writeAll(file, files.path(fileNumber), at: end, from: commit.buffer, 0..<commit.used)
       if isSynchronous { try await syncOrPoison() }
       // A sync of this file failed meanwhile: what is in it cannot be made durable any more.
       if let poison { throw .storage(poison) }
+      try await numbering?.confirm()
       isTorn = false
     } catch {
+      numbering?.ended(isAcknowledged: false)
       commit.fail(error)
       return
     }
@@ -80,7 +84,11 @@ extension RecordLog {
       unsyncedSince = loop.now
       syncer.ring()
     }
-    storage.note(.acknowledged(TopicPartition(name, PartitionID(fileNumber)), upTo: Offset(end)))
+    if let numbering {
+      numbering.ended(isAcknowledged: true)
+    } else {
+      storage.note(.acknowledged(TopicPartition(name, PartitionID(fileNumber)), upTo: Offset(end)))
+    }
     commit.succeed(file: fileNumber, at: at)
   }
 

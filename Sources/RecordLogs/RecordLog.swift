@@ -46,6 +46,9 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   var isLingering = false
   let committerEnded = Gate()
 
+  /// Nil where records carry nothing that only a commit decides.
+  package weak var numbering: (any CommitNumbering)?
+
   var unsyncedSince: Instant?
   let syncer: Alarm
   let syncerEnded = Gate()
@@ -78,9 +81,19 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
     _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy,
     visiting visit: (RecordPosition, Codec.Record) -> Void = { _, _ in }
   ) async throws(RecordLogError) -> (log: RecordLog, report: RecordRecoveryReport) {
+    try await open(name, in: directory, of: storage, policy) { finding in
+      if case .record(let position, let record) = finding { visit(position, record) }
+    }
+  }
+
+  /// As the other one, for whoever has to know where between the records something is missing.
+  package static func open(
+    _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy,
+    finding found: (RecordFinding<Codec>) -> Void
+  ) async throws(RecordLogError) -> (log: RecordLog, report: RecordRecoveryReport) {
     let storage = PatientStorage(storage)
     var recovery = RecordRecovery<Codec>(storage, policy, RecordFiles(directory: directory, name: name))
-    let found = try await recovery.run(visit)
+    let found = try await recovery.run(found)
     let log = RecordLog(storage, policy, found)
     log.loop.spawn { await log.runCommitLoop() }
     log.loop.spawn { await log.runSyncLoop() }
@@ -98,6 +111,13 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   public func append(
     length: Int, _ write: (UnsafeMutableRawPointer) -> Void
   ) async throws(RecordLogError) -> RecordPosition {
+    try await appendNumbered(length: length, write).position
+  }
+
+  /// As `append`; the bytes may be several records, which stand together, in one file.
+  package func appendNumbered(
+    length: Int, _ write: (UnsafeMutableRawPointer) -> Void
+  ) async throws(RecordLogError) -> AppendedRecord {
     loop.assertOwned()
     guard length <= largestRecord else { throw .recordTooLarge(bytes: length, limit: largestRecord) }
     if !roomWaiters.isEmpty || !filling.hasRoom(for: length, limit: policy.commitBytes) {
@@ -114,12 +134,12 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
     let (start, target) = commit.reserve(length, storage, limit: policy.commitBytes)
     write(target)
     if fillingSince == nil { fillingSince = loop.now }
-    let position = await withUnsafeContinuation { waiter in
+    let appended = await withUnsafeContinuation { waiter in
       commit.add(start, waiter)
       wakeCommitter()
     }
-    guard let position else { throw commit.failure ?? .closed }
-    return position
+    guard let appended else { throw commit.failure ?? .closed }
+    return appended
   }
 
   /// Where the acknowledged records end.

@@ -13,6 +13,8 @@ public enum RecordLogError: Error, Hashable, Sendable {
   case closed
   /// A sync failed earlier; nothing more can be made durable through this file. Nothing was appended.
   case poisoned(by: StorageError)
+  /// A newer writer has taken the log over; the text says how that is known. What has been written may be there.
+  case superseded(String)
   /// Somebody else has the log open.
   case inUse(path: String)
   /// The file has neither this format's head nor a record of it. It was left alone.
@@ -22,7 +24,7 @@ public enum RecordLogError: Error, Hashable, Sendable {
   public var isCertainFailure: Bool {
     switch self {
     case .recordTooLarge, .closed, .poisoned, .inUse, .notALog: true
-    case .storage, .shortWrite: false
+    case .storage, .shortWrite, .superseded: false
     }
   }
 }
@@ -37,6 +39,7 @@ extension RecordLogError: CustomStringConvertible {
       "a record of \(bytes) bytes is over the limit of \(limit); send smaller ones"
     case .closed: "the log is closed"
     case .poisoned(let error): "the log takes no records after a failed sync; close it and open it again: \(error)"
+    case .superseded(let how): "another writer has taken the log over (\(how)); close this one"
     case .inUse(let path): "\(path) is held by another writer; close that one first"
     case .notALog(let path): "\(path) is no log of this format, and was left alone; move it away or name another log"
     }
@@ -65,6 +68,10 @@ public struct DamagedBytes: Hashable, Sendable {
   public var range: Range<Int64>
   /// Why the first record in it is none.
   public var fault: RecordFault
+
+  package init(path: String, range: Range<Int64>, fault: RecordFault) {
+    (self.path, self.range, self.fault) = (path, range, fault)
+  }
 }
 
 /// What the recovery of a log of single records came to.

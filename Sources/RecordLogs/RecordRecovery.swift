@@ -53,7 +53,7 @@ struct RecordRecovery<Codec: RecordCodec> {
     self.files = files
   }
 
-  mutating func run(_ visit: (RecordPosition, Codec.Record) -> Void) async throws(RecordLogError) -> Found {
+  mutating func run(_ visit: (RecordFinding<Codec>) -> Void) async throws(RecordLogError) -> Found {
     let lock = try await takeLock()
     do throws(RecordLogError) {
       return try await recover(lock, visit)
@@ -85,7 +85,7 @@ struct RecordRecovery<Codec: RecordCodec> {
   private var headSize: Int64 { Int64(Codec.fileHeader.count) }
 
   private mutating func recover(
-    _ lock: FileID, _ visit: (RecordPosition, Codec.Record) -> Void
+    _ lock: FileID, _ visit: (RecordFinding<Codec>) -> Void
   ) async throws(RecordLogError) -> Found {
     var entries: [RecordFiles.Entry]
     do throws(StorageError) { entries = try await files.present(in: storage) } catch { throw .storage(error) }
@@ -93,7 +93,9 @@ struct RecordRecovery<Codec: RecordCodec> {
     var index = 0
     while index < entries.count {
       if index > 0, entries[index].number > entries[index - 1].number + 1 {
-        report.note(files.path(entries[index - 1].number + 1), 0..<0, .missingFile)
+        let gone = DamagedBytes(path: files.path(entries[index - 1].number + 1), range: 0..<0, fault: .missingFile)
+        report.note(gone.path, gone.range, gone.fault)
+        if !truncates { visit(.damage(gone)) }
         if truncates { try await setAside(&entries, from: index) }
         if index == entries.count { break }
       }
@@ -155,12 +157,13 @@ struct RecordRecovery<Codec: RecordCodec> {
   // MARK: Scanning
 
   private mutating func scan(
-    _ entry: RecordFiles.Entry, isLast: Bool, _ visit: (RecordPosition, Codec.Record) -> Void
+    _ entry: RecordFiles.Entry, isLast: Bool, _ visit: (RecordFinding<Codec>) -> Void
   ) async throws(RecordLogError) -> RecordOutcome {
     let path = entry.isCompressed ? files.compressedPath(entry.number) : files.path(entry.number)
     do throws(StorageError) {
       if entry.isCompressed, try await storage.readCompressed(path) == nil {
         report.note(path, 0..<0, .damagedCompression)
+        visit(.damage(DamagedBytes(path: path, range: 0..<0, fault: .damagedCompression)))
         return RecordOutcome(size: 0)
       }
       let file = try await storage.open(path, [])
@@ -177,7 +180,7 @@ struct RecordRecovery<Codec: RecordCodec> {
 
   private mutating func scan(
     _ file: FileID, _ entry: RecordFiles.Entry, _ path: String, isLast: Bool,
-    _ visit: (RecordPosition, Codec.Record) -> Void
+    _ visit: (RecordFinding<Codec>) -> Void
   ) async throws(StorageError) -> RecordOutcome {
     let size = try await storage.size(of: file)
     let plain = FileSource(storage, file, limit: size)
@@ -190,9 +193,10 @@ struct RecordRecovery<Codec: RecordCodec> {
       case .record(let at, let length):
         outcome.records += 1
         outcome.end = at + Int64(length)
-        visit(RecordPosition(file: entry.number, offset: at), Codec.record(in: scanner.bytes(at: at, length)))
+        visit(.record(RecordPosition(file: entry.number, offset: at), Codec.record(in: scanner.bytes(at: at, length))))
       case .damage(let range, let fault):
         report.note(path, range, fault)
+        if !truncates || entry.isCompressed { visit(.damage(DamagedBytes(path: path, range: range, fault: fault))) }
         // A compressed file cannot be cut; whoever compresses files skips what is damaged in them.
         guard truncates, !entry.isCompressed else { continue }
         (outcome.cutAt, outcome.tail, outcome.tailFault, outcome.tailIsBlank) = (range.lowerBound, range.lowerBound..<size, fault, false)
@@ -209,7 +213,11 @@ struct RecordRecovery<Codec: RecordCodec> {
     if outcome.head != .right, outcome.records > 0 || !isLast { report.note(path, 0..<headSize, .wrongFileHeader) }
     if !isLast, outcome.cutAt == nil, let fault = outcome.tailFault {
       report.note(path, outcome.tail, fault)
-      if truncates, !entry.isCompressed { outcome.cutAt = outcome.tail.lowerBound }
+      if truncates, !entry.isCompressed {
+        outcome.cutAt = outcome.tail.lowerBound
+      } else {
+        visit(.damage(DamagedBytes(path: path, range: outcome.tail, fault: fault)))
+      }
     }
     return outcome
   }
@@ -222,6 +230,14 @@ struct RecordRecovery<Codec: RecordCodec> {
     if found != right { outcome.head = zip(found, right).allSatisfy { $0 == 0 || $0 == $1 } ? .torn : .wrong }
     scanner.skip(to: Int64(found.count))
   }
+}
+
+/// What recovery finds on its way through a log, in the order of the log.
+package enum RecordFinding<Codec: RecordCodec> {
+  /// The pointers are valid for the call.
+  case record(RecordPosition, Codec.Record)
+  /// Bytes that are no record, behind which the log goes on.
+  case damage(DamagedBytes)
 }
 
 /// What the bytes of one file came to.

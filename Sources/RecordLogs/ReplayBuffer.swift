@@ -22,7 +22,7 @@ public final class ReplayBuffer: @unchecked Sendable {
 
   private let log: RecordLog<ReplayCodec>
   private let retention: Duration
-  private let clock: TimeOfDay
+  private let clock: WallClock
   private var nextNumber: UInt64
   /// What an earlier process has left.
   private var inherited: [ReplayTransaction]
@@ -36,7 +36,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   }
 
   private init(
-    _ log: RecordLog<ReplayCodec>, _ table: ReplayTable, retention: Duration, clock: TimeOfDay
+    _ log: RecordLog<ReplayCodec>, _ table: ReplayTable, retention: Duration, clock: WallClock
   ) {
     self.log = log
     self.retention = retention
@@ -50,7 +50,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   /// - Throws: `log`.
   public static func open(
     in directory: String, of storage: any Storage, policy: RecordLogPolicy = .replayBuffer,
-    retention: Duration = .seconds(7 * 86_400), clock: TimeOfDay = .system
+    retention: Duration = .seconds(7 * 86_400), clock: WallClock = .system
   ) async throws(ReplayBufferError) -> (buffer: ReplayBuffer, report: ReplayBufferReport) {
     precondition(policy.recoveryPolicy == .skipCorrupted, "a compressed file cannot be cut at its damage")
     do throws(RecordLogError) {
@@ -175,7 +175,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   private func write(
     _ operation: ReplayCodec.Operation, of number: UInt64, _ user: [UInt8], _ payload: [UInt8] = []
   ) async throws(ReplayBufferError) {
-    let timestamp = clock.milliseconds()
+    let timestamp = clock.milliseconds
     do throws(RecordLogError) {
       _ = try await log.append(length: ReplayCodec.lengths.lowerBound + user.count + payload.count) { target in
         user.withUnsafeBytes { user in
@@ -215,7 +215,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   public func maintain() async throws(ReplayBufferError) -> Maintenance {
     guard inherited.isEmpty else { throw .recoveryPending }
     var maintenance = Maintenance()
-    let now = clock.milliseconds() / 1000
+    let now = clock.milliseconds / 1000
     var expired: [Int] = []
     do throws(StorageError) {
       let (storage, files) = (log.storage, log.files)

@@ -105,6 +105,12 @@ public enum ReplayCodec: RecordCodec {
   public static func length(of record: Record) -> Int { overhead + record.user.count + record.payload.count }
 
   public static func write(_ record: Record, to target: UnsafeMutableRawPointer) {
+    writeUnsealed(record, to: target)
+    seal(target, length(of: record))
+  }
+
+  /// All but the checksum, which comes with `seal`.
+  package static func writeUnsealed(_ record: Record, to target: UnsafeMutableRawPointer) {
     let length = length(of: record)
     target.put(magic, at: 0)
     target.put(UInt32(length), at: 4)
@@ -117,6 +123,13 @@ public enum ReplayCodec: RecordCodec {
     target.put(UInt32(record.payload.count), at: at + 1)
     target.put(record.payload, at: at + 5)
     target.put(UInt32(length), at: length - 4)
-    target.put(checksum(target, length), at: 16)
+  }
+
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) { target.put(checksum(target, length), at: 16) }
+
+  package static func seal(_ entry: UnsafeMutableRawBufferPointer, transaction: UInt64) {
+    guard let base = entry.baseAddress else { return }
+    base.put(transaction, at: 8)
+    seal(base, entry.count)
   }
 }

@@ -4,8 +4,9 @@ import LogModel
 public enum Axis: String, Hashable, Sendable, CaseIterable {
   case messages, partitions, sync, recovery, crash
   case crashAt = "crash-at"
-  case storage, defect, fault, writers, producers, batch
+  case storage, defect, fault, writers, checkpoint, producers, batch
   case messageSize = "message-size"
+  case system
 
   static let names = allCases.map(\.rawValue)
 }
@@ -90,7 +91,7 @@ extension Axis {
     case .partitions, .producers: 1...10_000
     case .batch: 1...1_000_000
     case .messageSize: MessageContent.minimumSize...(64 << 20)
-    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers: 0...0
+    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers, .checkpoint, .system: 0...0
     }
   }
 
@@ -116,6 +117,8 @@ extension Axis {
     case .crash: return try word("crash kind", CrashKind.allCases.map(\.rawValue))
     case .storage: return try word("storage", StorageName.allCases.map(\.rawValue))
     case .writers: return try word("writers", WriterSetup.allCases.map(\.rawValue))
+    case .system: return try word("system", LogSystem.allCases.map(\.rawValue))
+    case .checkpoint: return try word("checkpoint", CheckpointSetup.allCases.map(\.rawValue))
     case .defect: return try word("defect", ["none"] + vocabulary.defects)
     // One of the scenario's own `fault-cases`: its parser checks the name.
     case .fault: return .text(text)

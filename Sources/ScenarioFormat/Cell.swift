@@ -47,6 +47,10 @@ public struct Cell: Hashable, Sendable {
   /// The fault case, where the matrix has several.
   public let fault: String?
   public let writers: WriterSetup
+  /// In whose format the engine keeps its logs.
+  public let system: LogSystem
+  public let checkpoint: CheckpointSetup
+  public let checkpointTerms: CheckpointTerms
   public internal(set) var faults: [FaultSpecification]
   public internal(set) var expectation = CellExpectation.held
   /// What documents promise of it.
@@ -83,6 +87,8 @@ public struct Cell: Hashable, Sendable {
     case .defect: .text(defect ?? "none")
     case .fault: .text(fault ?? "none")
     case .writers: .text(writers.rawValue)
+    case .system: .text(system.rawValue)
+    case .checkpoint: .text(checkpoint.rawValue)
     }
   }
 
@@ -121,6 +127,9 @@ public struct Cell: Hashable, Sendable {
     let fault = word(.fault) { $0 }
     self.fault = fault == "none" ? nil : fault
     self.writers = word(.writers, WriterSetup.init)
+    self.system = word(.system, LogSystem.init)
+    self.checkpoint = word(.checkpoint, CheckpointSetup.init)
+    self.checkpointTerms = scenario.checkpointTerms
     self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])
     self.limits = scenario.limits
     self.exploration = scenario.exploration

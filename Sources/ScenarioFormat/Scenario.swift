@@ -49,6 +49,7 @@ public struct Scenario: Hashable, Sendable {
 
   let topic: String
   let appendBetween: Int
+  let checkpointTerms: CheckpointTerms
   /// Values of what the matrix does not vary; complete but for `storage`.
   let fixed: [Axis: AxisValue]
   let dimensions: [Dimension]

@@ -13,6 +13,7 @@ import LogModel
 // | `workload` | `topic`, `append-between` (messages a partition between the restarts), number axes | orders, 10 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
 // | `crash` | `kind` and `at`, as fixed values of the axes `crash` and `crash-at` | process-kill, end |
+// | `checkpoint` | policy where there is an object store: `every`, `bytes`, `object-bytes`, `timeout`, `waiting`, `patience` | see CheckpointTerms |
 // | `exclude` | list of conditions: cells that are no trials | none |
 // | `faults` | list of faults, `- kind: { parameter: value }` or `- kind` | none |
 // | `overrides` | list of `when` + `faults`, `append-between`, `crash-at`, `trial-seconds`; first match | none |
@@ -36,7 +37,9 @@ import LogModel
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
+// | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
 // | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew` | one |
+// | `checkpoint` | `none`, `background`, `flushed` (and everything on demand, after the workload); an object store in a folder `store` | none; background with a key `checkpoint` |
 //
 // A fault says when with `phase`, one of
 //
@@ -54,6 +57,9 @@ import LogModel
 // At rest, between crash and recovery: `bit-flip` (unless `at: flight`), `truncate-file`, `delete-file`, `zero-sectors` and
 // `garbage` hit a log, of `partition` where that is said, or with `target: metadata` a `copy` of the metadata: `metadata`,
 // `metadata-mirror`, either if nothing is said, or, with flips, `both` at the same record.
+//
+// Faults of the object store, `store-...`, say `on` which call, and hit the nth call from `occurrence` on, `times` times. They pass
+// between engine and store; those of the device pass between engine and log, and never hit the store.
 //
 // A condition is a mapping from an axis, `messages-per-partition` or `batches-per-partition` (of the largest
 // partition) to a value, a comparison (`"> 100"`, `"<= 5"`, `"!= none"`) or a list of which any must hold. Every
@@ -77,7 +83,7 @@ public enum ScenarioParser {
 
 extension SourceReader {
   private static let keys = [
-    "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "exclude", "faults", "fault-cases", "overrides", "expect",
+    "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "checkpoint", "exclude", "faults", "fault-cases", "overrides", "expect",
     "must-catch", "suites", "limits", "exploration", "delivery",
   ]
 
@@ -98,6 +104,9 @@ extension SourceReader {
       let place = dimension.axis == .crash || dimension.axis == .crashAt ? "crash" : "workload"
       note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
     }
+    fixed.merge(Self.policies(of: fixed[.system] ?? dimensions.first { $0.axis == .system }.flatMap { $0.values.count == 1 ? $0.values[0] : nil })) { given, _ in given }
+    let checkpointTerms = keys["checkpoint"].map { self.checkpointTerms($0.value) }
+    fixed[.checkpoint] = .text((checkpointTerms == nil ? CheckpointSetup.none : .background).rawValue)
     fixed.merge(Self.defaults) { given, _ in given }
     guard !dimensions.isEmpty else { return nil }
     if let matrix = keys["matrix"], fixed[.messages] == nil, !dimensions.contains(where: { $0.axis == .messages }) {
@@ -130,7 +139,7 @@ extension SourceReader {
     guard errors.isEmpty, let name, let title else { return nil }
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
-      appendBetween: workload.appendBetween, fixed: fixed, dimensions: dimensions, exclusions: exclusions,
+      appendBetween: workload.appendBetween, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
       faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration,
       delivery: delivery)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
@@ -140,11 +149,17 @@ extension SourceReader {
     return scenario
   }
 
+  /// Where a scenario has one system, what its document says is the default.
+  private static func policies(of system: AxisValue?) -> [Axis: AxisValue] {
+    guard let system = system.flatMap({ LogSystem(rawValue: $0.description) }) else { return [:] }
+    return [.sync: .text(system.syncPolicy.description), .recovery: .text(system.recoveryPolicy.rawValue)]
+  }
+
   private static let defaults: [Axis: AxisValue] = [
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
-    .writers: .text("one"),
+    .writers: .text("one"), .system: .text(LogSystem.tornlog.rawValue),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {

@@ -108,15 +108,16 @@ public struct DefectSearch: Hashable, Sendable, Codable {
 
   /// Small workloads, each on the storages that show the most with the least, until one shows something.
   private func exploreStates(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
-    typealias Step = (messages: Int, sync: SyncPolicy, depth: Int, profiles: [CrashProfile])
+    typealias Step = (messages: Int, sync: SyncPolicy, depth: Int, profiles: [CrashProfile], checkpoints: Bool)
     let steps: [Step] = [
-      (18, .always, 1, [.raw512, .posixMinimal]), (18, .interval(.milliseconds(1)), 1, [.raw512]),
-      (60, .always, 1, [.ext4Writeback]), (18, .always, 2, [.raw512]),
+      (18, .always, 1, [.raw512, .posixMinimal], false), (18, .interval(.milliseconds(1)), 1, [.raw512], false),
+      (60, .always, 1, [.ext4Writeback], false), (18, .always, 2, [.raw512], false), (36, .always, 1, [.raw512], true),
     ]
     for step in steps {
       var options = ExplorationOptions()
       options.workload.messages = step.messages
       options.workload.syncPolicy = step.sync
+      options.workload.checkpoints = step.checkpoints
       options.workload.seed = 1
       (options.bound, options.statesPerPoint, options.samples) = (2, effort.statesPerPoint, effort.samples)
       (options.seed, options.jobs, options.depth) = (seed, 1, step.depth)
@@ -139,7 +140,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     }
   }
 
-  private static let situations = ["produce", "recover", "interval", "close", "skip-damage", "metadata-damage"]
+  private static let situations = ["produce", "recover", "interval", "close", "skip-damage", "metadata-damage", "checkpoint"]
 
   private func failOperations(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
     for name in Self.situations.prefix(effort.errorScenarios) {

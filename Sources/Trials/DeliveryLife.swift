@@ -18,7 +18,7 @@ struct DeliveryLife: Sendable {
   let transport: any Transport
   let parts: DeliveryParts
   let registry = MetricRegistry()
-  private let clock: TimeOfDay
+  private let clock: WallClock
 
   /// - Parameter seam: what the logs get, unless the defect has a layer of its own.
   init(
@@ -72,7 +72,7 @@ struct DeliveryLife: Sendable {
     guard number == 1, let fault = DiskSpaceRecovery.fault(spec) else { return nil }
     storage.note(.fault("an operator recovers disk space, by the \(fault.parameters["by"] ?? "")"))
     do throws(StorageError) {
-      if fault.parameters["by"] == "document" { return try await DiskSpaceRecovery.asWritten(storage, clock.milliseconds) }
+      if fault.parameters["by"] == "document" { return try await DiskSpaceRecovery.asWritten(storage, clock) }
     } catch { throw .worker("disk space could not be recovered: \(error)") }
     do throws(JobLogError) { return try await archiveActive() } catch { throw .worker("disk space could not be recovered: \(error)") }
   }

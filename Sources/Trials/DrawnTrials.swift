@@ -25,10 +25,29 @@ struct DrawnTrials {
     case .oneFault:
       spec.crash = pick([.processKill, .powerLoss, .none], &random)
       spec.faults = [fault(&random)]
+      addStore(&spec, n, faulty: true)
     case .ownScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
     }
+    if way != .oneFault { addStore(&spec, n, faulty: false) }
     return spec
   }
+
+  /// One trial in five has an object store; one in two of these, where a fault is wanted, has the fault there.
+  private func addStore(_ spec: inout TrialSpec, _ n: Int, faulty: Bool) {
+    guard way != .plainRestart || n >= Self.volumes.count else { return }
+    var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "stores \(way.rawValue)")
+    guard random.chance(1, in: 5) else { return }
+    spec.checkpoint = pick([.background, .flushed], &random)
+    (spec.checkpointTerms.every, spec.checkpointTerms.bytes) = (.milliseconds(1), pick([4 << 10, 64 << 10], &random))
+    guard faulty, random.chance(1, in: 2) else { return }
+    let (kind, words) = pick(Self.storeFaults, &random)
+    spec.faults = [FaultSpec(kind: kind, parameters: words)]
+  }
+
+  private static let storeFaults: [(kind: String, parameters: [String: String])] = [
+    ("store-refused", ["on": "put"]), ("store-answer-lost", ["on": "put"]), ("store-silent", ["on": "put"]),
+    ("store-partial-upload", ["kept": "50", "answer": "success"]), ("store-full", [:]),
+  ]
 
   private func pick<Value>(_ values: [Value], _ random: inout SeededGenerator) -> Value {
     values[Int.random(in: 0..<values.count, using: &random)]

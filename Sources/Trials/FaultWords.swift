@@ -57,7 +57,7 @@ enum FaultWords {
     }
   }
 
-  /// Whether the fault is one of files at rest; all others pass the seam.
+  /// Whether the fault is one of files at rest; all others happen to a running engine.
   static func isResting(_ fault: FaultSpec) -> Bool {
     RestingWords.kinds.contains(fault.kind) || fault.kind == FaultKind.bitFlip.rawValue && fault.parameters["at"] != "flight"
   }

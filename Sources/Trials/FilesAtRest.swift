@@ -18,7 +18,7 @@ struct FilesAtRest: RestingDamage.Medium {
   private func files(in directory: String) throws(TrialError) -> [String] {
     do {
       return try FileManager.default.contentsOfDirectory(atPath: folder + "/" + directory)
-        .filter { $0.hasSuffix(".log") }.sorted().map { "\(directory)/\($0)" }
+        .filter { FaultTarget.isLog($0) }.sorted().map { "\(directory)/\($0)" }
     } catch {
       throw .faultMissed("cannot read \(directory): \(error.localizedDescription)")
     }

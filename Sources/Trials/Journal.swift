@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash, close
+    case create, produce, commit, opened, crash, close, archived, flush
   }
 
   struct Row {
@@ -25,7 +25,7 @@ final class Journal: @unchecked Sendable {
     var partition: Int32 = 0
     var producer: Int32 = 0
     var count: Int64 = 0
-    /// First sequence of a produce, offset of a commit, `CrashKind` of a crash.
+    /// First sequence of a produce, offset of a commit, end of what is archived, `CrashKind` of a crash.
     var value: Int64 = 0
     var baseOffset: Int64 = 0
     var submittedAt: Int64 = 0
@@ -245,6 +245,14 @@ final class Journal: @unchecked Sendable {
 
   func close(at time: Instant) -> Int { add(.close, Row(submittedAt: time.nanoseconds)) }
 
+  /// The engine says that everything before `end` is in the object store.
+  func archived(_ partition: PartitionID, before end: Offset, at time: Instant) {
+    _ = add(.archived, Row(partition: partition.rawValue, value: end.rawValue, submittedAt: time.nanoseconds))
+  }
+
+  /// It is asked to bring everything there.
+  func flush(at time: Instant) -> Int { add(.flush, Row(submittedAt: time.nanoseconds)) }
+
   /// Ends a life, with what its device delayed.
   func crash(_ kind: CrashKind, at time: Instant) {
     _ = add(
@@ -278,13 +286,17 @@ final class Journal: @unchecked Sendable {
 
   /// Rows that one trial can need.
   static func rowsNeeded(_ spec: TrialSpec) -> Int {
-    func requests(_ messages: Int) -> Int { messages / spec.batch + spec.partitions }
+    let share = spec.system.requestsAreAtomic ? spec.batch : 1
+    func requests(_ messages: Int) -> Int { messages / share + spec.partitions }
     if spec.delivery != nil {
       // Each event is a request.
       return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32
     }
     let second = spec.writers == .one ? 0 : requests(spec.messages) + spec.partitions
-    return second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions) + 4 * spec.partitions + 32
+    let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
+    // With each answer, and at the end of each life, the engine may say how far it has archived.
+    let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
+    return sent + archived + 4 * spec.partitions + 32
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
@@ -339,6 +351,9 @@ final class Journal: @unchecked Sendable {
       case .opened: history.opened(at: submitted)
       // Without an answer it was cut off, by what is written down elsewhere.
       case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }
+      case .archived: history.archived(slot, before: Offset(row.value))
+      // One that was cut off was not refused.
+      case .flush: if answer != 0 { history.flush(outcome, at: answered) }
       case .crash: 
         history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))
       case .unused, nil: break

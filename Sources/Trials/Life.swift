@@ -8,7 +8,7 @@ import WriteAheadLog
 /// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
 struct Life: Sendable {
   /// What a life is doing, for triggers and in the trace.
-  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close"]
+  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush"]
   /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
   /// lifted.
   static let openings = 3
@@ -23,6 +23,8 @@ struct Life: Sendable {
   /// Nil where one engine writes alone.
   let second: SecondWriter?
   let faults: SeamFaults
+  /// What the engine has said of its object store.
+  let archive: ArchiveWitness
   /// Not nil where both copies of the metadata were damaged before this life.
   private let backup: MetadataBackup?
 
@@ -37,16 +39,19 @@ struct Life: Sendable {
     self.backup = backup
     self.faults = faults
     self.journal = journal
+    archive = ArchiveWitness(spec, journal, faults.storage.loop)
     journal.stage = .harness
     journal.beginLife()
+    var parts = EngineParts()
     if spec.defect == "none" {
-      parts = EngineParts()
       storage = faults.storage
     } else {
       guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
       parts = defect.parts()
       storage = defect.layer(on: faults.storage)
     }
+    parts.store = faults.store
+    self.parts = parts
     guard spec.writers == .one || spec.crashAt == .end else {
       throw .worker("two writers need a crash at the end of the workload")
     }
@@ -60,9 +65,11 @@ struct Life: Sendable {
     let bytes = Int64(spec.messages / max(1, spec.partitions) * spec.messageSize)
     let segment = min(64 << 20, max(256 << 10, bytes / 4))
     return EngineConfiguration(
+      system: spec.system,
       log: LogConfiguration(
         syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: segment,
-        commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed))
+        commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed),
+      checkpoints: CheckpointPolicy(spec.checkpointTerms))
   }
 
   enum Outcome: Sendable {
@@ -162,6 +169,7 @@ struct Life: Sendable {
     let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
     await workload.run(on: engine, loop: loop, journal: journal, turn: turn) { [faults, second] messages in
       second?.firstAnswered()
+      archive.note(engine)
       faults.progress(Double(messages) / total * 100)
       answered(messages)
     }
@@ -189,6 +197,27 @@ struct Life: Sendable {
     }
   }
 
+  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it is asked
+  /// again, as `open` does, and the fault is lifted in the end.
+  func flush(_ engine: PartitionEngine) async {
+    guard spec.checkpoint == .flushed else { return }
+    begin("flush")
+    let row = journal.flush(at: loop.now)
+    journal.stage = .producing
+    defer { journal.stage = .harness }
+    for attempt in 1... {
+      let fired = faults.firings
+      do throws(EngineError) {
+        try await engine.checkpoint()
+        archive.note(engine)
+        return journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        guard faults.stoodInTheWay(since: fired) else { return journal.answer(row, .failed, at: loop.now) }
+      }
+      if attempt >= Self.openings { faults.lift() }
+    }
+  }
+
   /// - Parameters:
   ///   - faults: those at rest that have been done.
   ///   - earlier: receipts of the lives before.
@@ -198,6 +227,7 @@ struct Life: Sendable {
     operationsBefore: Int? = nil
   ) async -> Observation {
     begin("look")
+    archive.note(engine)
     journal.stage = .harness
     let look = Look(
       engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,

@@ -134,7 +134,9 @@ struct Look {
       } catch .log(_, .damaged(let range)) {
         return range
       } catch {
-        guard faults.firings > fired, faults.firings < Self.patience else { throw error }
+        guard faults.stoodInTheWay(since: fired), faults.firings < Self.patience else { throw error }
+        // Only calls to a store that never answers stand in the way: they are cut off.
+        if faults.firings == fired { faults.lift() }
       }
     }
   }

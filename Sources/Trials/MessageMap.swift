@@ -15,20 +15,14 @@ struct MessagePlaces {
     var message: TouchedMessage
   }
 
-  /// Of a segment, before its first batch.
-  static let headBytes: Int64 = 4096
-  /// A batch's header and, before each message, its two lengths; see BatchFormat.swift.
-  static let headerBytes = Int64(BatchHeader.size) + 8
-
-  /// Where a head stands twice, for recovery to make one copy from the other; see SegmentHeader.swift.
-  static let headCopies: [Range<Int64>] = [0..<512, 2048..<2560]
-
+  let layout: FileLayout
   private let contents: [PartitionID: MessagesAtRest]
   /// Copies of a segment's head that have been destroyed and not been written again.
   private var lostCopies: [String: Set<Int>] = [:]
   private var places: [String: [Place]] = [:]
 
   init(_ spec: TrialSpec) {
+    layout = FileLayout(spec)
     contents = Dictionary(
       uniqueKeysWithValues: (0..<spec.partitions).map { (PartitionID($0), MessagesAtRest(spec, PartitionID($0))) })
   }
@@ -64,17 +58,17 @@ struct MessagePlaces {
 
   /// What is written is whole again. Two copies that differ in a file that has been found say that one is gone.
   private mutating func noteHead(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
-    guard offset < Self.headBytes, !bytes.isEmpty else { return }
+    guard offset < layout.headBytes, !bytes.isEmpty else { return }
     let range = offset..<offset + Int64(bytes.count)
-    let inside = Self.headCopies.indices.filter { range.contains(Self.headCopies[$0].lowerBound) && range.contains(Self.headCopies[$0].upperBound - 1) }
+    let inside = layout.headCopies.indices.filter { range.contains(layout.headCopies[$0].lowerBound) && range.contains(layout.headCopies[$0].upperBound - 1) }
     for copy in inside { lostCopies[path]?.remove(copy) }
     let copies = inside.map { copy in
-      bytes[Int(Self.headCopies[copy].lowerBound - offset)..<Int(Self.headCopies[copy].upperBound - offset)]
+      bytes[Int(layout.headCopies[copy].lowerBound - offset)..<Int(layout.headCopies[copy].upperBound - offset)]
     }
     if let first = copies.first, copies.contains(where: { !$0.elementsEqual(first) }) {
       // Which of them, its checksum would tell: whatever is destroyed next may be the other.
       lostCopies[path, default: []].insert(-1)
-    } else if copies.count == Self.headCopies.count {
+    } else if copies.count == layout.headCopies.count {
       lostCopies[path] = nil
     }
   }
@@ -86,20 +80,34 @@ struct MessagePlaces {
   }
 
   /// Whether the log is in that file: not in a copy that is being made of it, nor in what has been set aside.
-  static func isLog(_ path: String) -> Bool { path.hasSuffix(".log") }
+  static func isLog(_ path: String) -> Bool { FaultTarget.isLog(path) }
 
   /// Whether no copy of the segment's head is left: all of its messages depend on it.
-  func isHeadLost(_ path: String) -> Bool { lostCopies[path].map { $0.count >= Self.headCopies.count } ?? false }
+  func isHeadLost(_ path: String) -> Bool {
+    !layout.headCopies.isEmpty && lostCopies[path].map { $0.count >= layout.headCopies.count } ?? false
+  }
 
   /// Notes what has been destroyed.
   /// - Returns: the messages that it belongs to.
   mutating func destroy(_ ranges: [FileRange]) -> [TouchedMessage] {
     for place in ranges {
-      for (copy, bytes) in Self.headCopies.enumerated() where bytes.overlaps(place.range) {
+      for (copy, bytes) in layout.headCopies.enumerated() where bytes.overlaps(place.range) {
         lostCopies[place.path, default: []].insert(copy)
       }
     }
     return messages(in: ranges)
+  }
+
+  /// Where messages of any partition stand in `bytes`, ascending.
+  func messages(in bytes: UnsafeRawBufferPointer) -> [Range<Int>] {
+    var found: [Range<Int>] = []
+    for messages in contents.values {
+      messages.forEach(in: bytes) { place, _ in
+        found.append(place)
+        return true
+      }
+    }
+    return found.sorted { $0.lowerBound < $1.lowerBound }
   }
 
   /// Whether a message of `path`, as far as has been noted, reaches into `range`. The latest notes come first: what is
@@ -127,7 +135,7 @@ struct MessagePlaces {
   }
 
   /// Where the last message of a file ends; its head's end where it has none.
-  func end(of path: String) -> Int { Int(places[path]?.map(\.bytes.upperBound).max() ?? Self.headBytes) }
+  func end(of path: String) -> Int { Int(places[path]?.map(\.bytes.upperBound).max() ?? layout.headBytes) }
 
   /// The messages in the file at `path`, or in files below it.
   func messages(at path: String) -> [TouchedMessage] {
@@ -143,19 +151,19 @@ struct MessagePlaces {
       let all = (places[path] ?? []).enumerated().sorted {
         ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
       }.map(\.element)
-      let copies = Self.headCopies.indices.filter { copy in own.contains { $0.range.overlaps(Self.headCopies[copy]) } }
-      if !copies.isEmpty, Set(copies).union(lostCopies[path] ?? []).count >= Self.headCopies.count {
+      let copies = layout.headCopies.indices.filter { copy in own.contains { $0.range.overlaps(layout.headCopies[copy]) } }
+      if !copies.isEmpty, Set(copies).union(lostCopies[path] ?? []).count >= layout.headCopies.count {
         found.formUnion(all.map(\.message))
         continue
       }
       let ranges = own.map(\.range).filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
       var next = 0
-      var before = Self.headBytes
+      var before = layout.headBytes
       for (index, place) in all.enumerated() {
         if index + 1 < all.count, all[index + 1].bytes.lowerBound == place.bytes.lowerBound { continue }
-        // A batch is padded to eight bytes, which its checksum covers.
-        let end = (place.bytes.upperBound + 7) & ~7
-        let start = max(before, place.bytes.lowerBound - Self.headerBytes)
+        // A request is padded, which its checksum covers.
+        let end = (place.bytes.upperBound + layout.trailer + layout.alignment - 1) / layout.alignment * layout.alignment
+        let start = max(before, place.bytes.lowerBound - layout.requestHeader)
         while next < ranges.count, ranges[next].upperBound <= start { next += 1 }
         var candidate = next
         while candidate < ranges.count, ranges[candidate].lowerBound < end {
@@ -232,7 +240,7 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
     places.note(paths[file], buffer[range], at: offset)
-    if !lost.isEmpty, offset >= MessagePlaces.headBytes {
+    if !lost.isEmpty, offset >= places.layout.headBytes {
       let path = paths[file]
       for (place, receipt) in lost where path == place || path.hasPrefix(place + "/") {
         onLost(receipt, places.messages(in: [FileRange(path, offset..<offset + Int64(range.count))]))
@@ -248,7 +256,8 @@ extension MessageMap: BatchLocator {
   func messages(in place: FileRange) -> [Range<Int64>] { places.messages(place.path, in: place.range) }
 
   func places(of part: BatchPart, in bytes: UnsafeRawBufferPointer, at offset: Int64) -> [Range<Int>] {
-    BatchAnatomy.places(of: part, in: bytes, at: offset)
+    if places.layout.isBatched { return BatchAnatomy.places(of: part, in: bytes, at: offset) }
+    return places.messages(in: bytes).compactMap { places.layout.place(of: part, around: $0, in: bytes.count) }
   }
 }
 

@@ -76,12 +76,12 @@ struct MetadataDamage {
   private func victim(
     _ batch: Batch, _ all: [Batch], on medium: some RestingDamage.Medium
   ) throws(TrialError) -> RestingWords.Victim {
-    let start = min(batch.bytes.lowerBound + Int(MessagePlaces.headerBytes), batch.bytes.upperBound)
+    let start = min(batch.bytes.lowerBound + BatchHeader.size + 8, batch.bytes.upperBound)
     let records = start..<batch.bytes.upperBound
     let end = all.lazy.filter { $0.path == batch.path }.map(\.bytes.upperBound).max() ?? batch.bytes.upperBound
     return RestingWords.Victim(
       path: batch.path, first: records, any: records, last: records, end: end, size: try medium.read(batch.path) { $0.count },
-      files: Array(Set(all.map(\.path))).sorted())
+      files: Array(Set(all.map(\.path))).sorted(), layout: FileLayout(.tornlog, topic: ""))
   }
 
   private mutating func note(_ copy: String, on medium: some RestingDamage.Medium) throws(TrialError) {

@@ -109,6 +109,7 @@ struct ModelTrial {
             let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
             notes.reply.writer = receipt
             engine = newest.engine
+            await life.flush(engine)
             await life.commitOffsets(engine)
             notes.looks.append(
               await life.look(
@@ -118,6 +119,7 @@ struct ModelTrial {
           }
         } else {
           await life.produce(Workload(spec), engine) { _ in }
+          await life.flush(engine)
           await life.commitOffsets(engine)
           notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
         }
@@ -135,7 +137,10 @@ struct ModelTrial {
   }
 
   private func crash(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
-    life.journal.harness { carryOut(life, disk, notes) }
+    life.journal.harness {
+      life.archive.noteLast()
+      carryOut(life, disk, notes)
+    }
   }
 
   private func carryOut(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
@@ -166,7 +171,7 @@ extension Receipt {
 
 extension MemoryDisk: RestingDamage.Medium {
   func files(of partition: PartitionID) throws(TrialError) -> [String] {
-    paths.filter { $0.hasSuffix(".log") && $0.contains("/\(partition)/") }.sorted()
+    paths.filter { FaultTarget.isLog($0) && $0.contains("/\(partition)/") }.sorted()
   }
 
   func files(ofMetadata copy: String) throws(TrialError) -> [String] {

@@ -22,6 +22,8 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   case faults
   case writers(WriterSetup)
   case recovery(RecoveryPolicy)
+  case system(String)
+  case flush
   case limit(WorkloadLimit)
 
   public var description: String {
@@ -29,6 +31,8 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case .faults: "faults of trials: the device of an exploration has `mishaps`"
     case .writers(let setup): "writers=\(setup.rawValue): an exploration has one writer"
     case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
+    case .system(let text): text
+    case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
     case .limit(let limit): "\(limit)"
     }
   }
@@ -77,7 +81,17 @@ public struct ExplorationPlan: Sendable {
   private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
     guard cell.faults.isEmpty else { throw .faults }
     guard cell.writers == .one else { throw .writers(cell.writers) }
-    guard cell.recovery == .skipCorrupted else { throw .recovery(cell.recovery) }
+    if cell.system != .tornlog, let defect = cell.defect {
+      throw .system("defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
+    }
+    if !cell.system.requestsAreAtomic, cell.batch > 1 {
+      throw .system("batch=\(cell.batch): requests of system=\(cell.system.rawValue) are not there as a whole; explore it with batch: 1")
+    }
+    if cell.system != .tornlog, cell.checkpoint != .none {
+      throw .system("checkpoint: only the engine's own log goes to an object store, and system=\(cell.system.rawValue) has another")
+    }
+    guard cell.recovery == .skipCorrupted || cell.system != .tornlog else { throw .recovery(cell.recovery) }
+    guard cell.checkpoint != .flushed else { throw .flush }
     if let limit = workload(cell, seed: 1).exceeded { throw .limit(limit) }
   }
 
@@ -90,10 +104,12 @@ public struct ExplorationPlan: Sendable {
     workload.messageSize = cell.messageSize
     workload.producers = cell.producers
     workload.syncPolicy = cell.sync
+    (workload.system, workload.recoveryPolicy) = (cell.system, cell.recovery)
     workload.segmentBytes = settings.segmentSize
     workload.commitsOffsets = settings.commitsOffsets
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
+    workload.checkpoints = cell.checkpoint == .background
     workload.seed = seed
     return workload
   }

@@ -1,5 +1,6 @@
 import Defects
 import Exploration
+import FaultInjection
 import LogModel
 import Reporting
 import ScenarioFormat
@@ -11,8 +12,8 @@ import WriteAheadLog
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars + ReceiverWords.grammars
-      + [DiskSpaceRecovery.grammar],
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id),
+    faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars + [DiskSpaceRecovery.grammar],
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
@@ -56,14 +57,16 @@ public enum Planning {
       case .percent(let n): .percent(n)
       case .messages(let n): .messages(n)
       }
-    let spec = TrialSpec(
+    var spec = TrialSpec(
       scenario: cell.scenario, file: cell.file, seed: seed ?? cell.seed ?? defaultSeed, storage: chosen, topic: cell.topic,
       messages: cell.messages, partitions: cell.partitions, sync: cell.sync.description, recovery: cell.recovery,
       crash: cell.crash, crashAt: crashAt, defect: cell.defect ?? "none", batch: cell.batch, producers: cell.producers,
       messageSize: cell.messageSize, appendBetween: cell.appendBetween,
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
-      }, writers: cell.writers, delivery: cell.delivery, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+      }, writers: cell.writers, system: cell.system, delivery: cell.delivery, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+    (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
+    if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
 
@@ -77,5 +80,29 @@ public enum Planning {
         case .text(let text): (setting.axis.rawValue, .text(text))
         }
       })
+  }
+}
+
+extension TrialSpec {
+  /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
+  var systemProblem: String? {
+    guard system != .tornlog else { return nil }
+    if defect != "none" {
+      return "defect \(defect) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"
+    }
+    if writers != .one {
+      return "writers \(writers.rawValue) take over through the engine's own log; leave out system \(system.rawValue) or the writers"
+    }
+    if checkpoint != .none {
+      return "only the engine's own log goes to an object store; leave out system \(system.rawValue) or the checkpoint"
+    }
+    for fault in faults {
+      guard let word = fault.parameters["target"], let part = BatchPart(rawValue: word), !FileLayout.foreignParts.contains(part) else {
+        continue
+      }
+      let known = FileLayout.foreignParts.map(\.rawValue).sorted().joined(separator: ", ")
+      return "\(fault.kind) of \(word) is a part of the engine's own batches; with system \(system.rawValue) aim at \(known)"
+    }
+    return nil
   }
 }

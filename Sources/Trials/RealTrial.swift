@@ -86,6 +86,7 @@ struct RealTrial {
       } else {
         guard spec.writers != .one else {
           await life.produce(Workload(spec), engine) { _ in }
+          await life.flush(engine)
           await life.commitOffsets(engine)
           notes.look = await life.look(engine, [], [], nil)
           return engine
@@ -94,6 +95,7 @@ struct RealTrial {
           let process = SecondProcess(spec: spec, folder: folder)
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
+          await life.flush(newest.engine)
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
@@ -167,7 +169,10 @@ struct RealTrial {
             return
           }
         }
-        let serving = await body(life, engine, recovery, notes) { inFlight in crash(rig, journal, notes, inFlight: inFlight) }
+        let serving = await body(life, engine, recovery, notes) { inFlight in
+          life.archive.noteLast()
+          crash(rig, journal, notes, inFlight: inFlight)
+        }
         guard let serving else { return }
         if notes.reply.crashMissed || rig.seam.machineFailure != nil {
           keep(notes.look, notes)
@@ -177,6 +182,7 @@ struct RealTrial {
           notes.reply.notices += await life.end(serving)
           keep(notes.look, notes)
         } else {
+          life.archive.noteLast()
           crash(rig, journal, notes, inFlight: false)
           await Gate().wait()
         }

@@ -69,7 +69,7 @@ final class RestingDamage {
     let victim = try RestingWords.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
-      files: medium.files(of: partition))
+      files: medium.files(of: partition), layout: places.layout)
     return try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
   }
 

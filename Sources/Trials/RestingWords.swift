@@ -96,8 +96,11 @@ enum RestingWords {
     /// All segment files of its partition.
     var files: [String]
 
-    /// Where its batch begins: one header, and two lengths before the first value; see BatchFormat.swift.
-    var start: Int { first.lowerBound - 8 - BatchHeader.size }
+    let layout: FileLayout
+
+    /// Where its request begins.
+    var start: Int { first.lowerBound - Int(layout.requestHeader) }
+    var requestHeader: Range<Int> { start..<first.lowerBound }
   }
 
   static func edits(
@@ -111,7 +114,7 @@ enum RestingWords {
       let cut =
         switch words["cut"] {
         case "zero": 0
-        case "mid-header": victim.start + BatchHeader.size / 2
+        case "mid-header": victim.start + victim.requestHeader.count / 2
         case "mid-record": (victim.first.lowerBound + victim.first.upperBound) / 2
         default: victim.start
         }
@@ -124,7 +127,7 @@ enum RestingWords {
       }
     case "zero-sectors", "garbage":
       // Of the bytes that hold messages, wherever the victim stands among them.
-      let (head, end) = (Int(MessagePlaces.headBytes), (victim.end + 511) / 512 * 512)
+      let (head, end) = (Int(victim.layout.headBytes), (victim.end + 511) / 512 * 512)
       let count = max(512, (end - head) * (words.integer("share") ?? 1) / 100 / 512 * 512)
       let start = Int64(max(head, min(victim.start / 512 * 512, end - count)))
       let range = start..<min(start + Int64(count), Int64(victim.size))
@@ -152,6 +155,13 @@ enum RestingWords {
       // Past the message's head, so that it is a wrong byte of this message and not another message.
       let head = min(MessageContent.minimumSize, victim.any.count - 1)
       return victim.any.lowerBound + head..<victim.any.upperBound
+    }
+    guard victim.layout.isBatched else {
+      switch part {
+      case .batch: return victim.start..<victim.last.upperBound + Int(victim.layout.trailer)
+      case .header: return victim.requestHeader
+      default: throw .unknownFault("bit-flip of \(target) in a log that is not the engine's own")
+      }
     }
     let alignment = BatchHeader.alignment
     let end = (victim.last.upperBound + alignment - 1) / alignment * alignment

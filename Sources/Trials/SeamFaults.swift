@@ -2,6 +2,7 @@ import FaultInjection
 import Foundation
 import Glibc
 import LogModel
+import ObjectStore
 import Storage
 import Verification
 
@@ -16,6 +17,9 @@ final class SeamFaults: @unchecked Sendable {
   var storage: any Storage { delays }
   /// Above them.
   let delays: DelayMeter
+  /// Nil where the engine has none.
+  var store: (any ObjectStore)? { objects?.store }
+  private var objects: TrialStore?
   private let faulty: FaultyStorage?
   private let map: MessageMap?
   /// Of this life, in order.
@@ -34,22 +38,30 @@ final class SeamFaults: @unchecked Sendable {
     _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, earlier: [SeamReceipt],
     keep: @escaping @Sendable (SeamReceipt) -> Void
   ) throws(TrialError) {
-    guard spec.hasSeamFaults else {
-      (delays, faulty, map, freedAt) = (DelayMeter(base, journal), nil, nil, nil)
-      return
-    }
     let fired = Set(earlier.map(\.fault))
-    var planned: [PlannedFault] = []
-    var numbers: [Int] = []
-    for (number, fault) in spec.faults.enumerated() where life < 2 && !FaultWords.isResting(fault) && !fired.contains(number) {
-      planned.append(try FaultWords.planned(fault, seed: mix64(spec.seed &+ UInt64(number))))
-      numbers.append(number)
-    }
     final class Box: @unchecked Sendable {
       // Set once, before anything passes.
       weak var owner: SeamFaults?
     }
     let box = Box()
+    objects =
+      spec.checkpoint == .none
+      ? nil
+      : try TrialStore(spec, life: life, on: base, journal, fired: fired) { receipt in
+        box.owner?.receipts.append(receipt)
+        keep(receipt)
+      }
+    guard spec.hasSeamFaults else {
+      (delays, faulty, map, freedAt) = (DelayMeter(base, journal), nil, nil, nil)
+      box.owner = self
+      return
+    }
+    var planned: [PlannedFault] = []
+    var numbers: [Int] = []
+    for (number, fault) in spec.faults.enumerated() where life < 2 && fault.isAtSeam && !fired.contains(number) {
+      planned.append(try FaultWords.planned(fault, seed: mix64(spec.seed &+ UInt64(number))))
+      numbers.append(number)
+    }
     let sectors = earlier.last { $0.unreadable != nil }?.unreadable ?? [:]
     let faulty = FaultyStorage(
       base, plan: FaultPlan(planned, seed: mix64(spec.seed &+ UInt64(life) &+ 77)), unreadable: sectors,
@@ -119,16 +131,24 @@ final class SeamFaults: @unchecked Sendable {
     faulty?.note(.fault("space has been freed"))
   }
 
+  /// Whether a fault has kept the engine from what it was asked to do when `firings` was as given.
+  func stoodInTheWay(since firings: Int) -> Bool { self.firings > firings || objects?.isHanging ?? false }
+
   /// What has gone wrong is put right: space is made, the device replaced, the file system mounted anew.
-  func lift() { faulty?.lift() }
+  func lift() {
+    faulty?.lift()
+    objects?.lift()
+  }
 }
 
 extension TrialSpec {
-  var hasSeamFaults: Bool { delivery == nil && faults.contains { !FaultWords.isResting($0) } }
+  var hasSeamFaults: Bool { delivery == nil && faults.contains(where: \.isAtSeam) }
+  /// At the seam, or between engine and object store: they leave receipts when they fire.
+  var hasFaultsInLife: Bool { delivery == nil && faults.contains { !FaultWords.isResting($0) } }
 
-  /// Why there is no verdict: faults at the seam of which there is no receipt.
+  /// Why there is no verdict: faults of a running engine of which there is no receipt.
   func unfired(_ receipts: [SeamReceipt]) -> [String] {
-    guard hasSeamFaults else { return [] }
+    guard hasFaultsInLife else { return [] }
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
       .map { number in
@@ -137,4 +157,9 @@ extension TrialSpec {
           : "the fault \(faults[number].kind) never fired"
       }
   }
+}
+
+extension FaultSpec {
+  /// Whether it is an edit of what passes between the engine and its files.
+  var isAtSeam: Bool { !FaultWords.isResting(self) && !StoreWords.isOfStore(self) }
 }

@@ -81,7 +81,7 @@ extension SeamReceipt {
     // A failed sync leaves the pages as they are, for as long as the machine runs.
     if isSync { first.strike = .nextPowerLoss }
     first.lost = receipt.destroyed.filter {
-      $0.range.lowerBound < MessagePlaces.headBytes && $0.path.hasSuffix(".log") && map.places.isHeadLost($0.path)
+      $0.range.lowerBound < map.places.layout.headBytes && MessagePlaces.isLog($0.path) && map.places.isHeadLost($0.path)
     }.map(\.path)
     var all = [first]
     if !receipt.entries.isEmpty {

@@ -23,8 +23,12 @@ public struct ShrunkScenario: Sendable {
       "workload:", "  producers: \(workload.producers)", "  batch: \(workload.messagesPerBatch)",
       "  message-size: \(workload.messageSize)B", "",
       "matrix:", "  messages: [\(workload.messages)]", "  partitions: [\(workload.partitions)]",
-      "  sync: [\(workload.syncPolicy)]", "  defect: [\(defect)\(defect == "none" ? "" : ", none")]", "",
-      "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
+      "  sync: [\(workload.syncPolicy)]", "  defect: [\(defect)\(defect == "none" ? "" : ", none")]",
+      "  system: [\(workload.system.rawValue)]", "  recovery: [\(workload.recoveryPolicy.rawValue)]",
+    ]
+    if workload.checkpoints { lines.append("  checkpoint: [background]") }
+    lines += [
+      "", "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
       "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
     ]
     let mishaps = [
@@ -47,15 +51,19 @@ public struct ShrunkScenario: Sendable {
     let culprit = spec.defect == "none" ? "The sound engine" : "Defect \(spec.defect)"
     var lines = Self.head(name, "\(culprit): \(result.check.name.rawValue) is violated", story)
     let defects = spec.defect != "none" && result.soundVerdict == .held ? "\(spec.defect), none" : spec.defect
+    let checkpoint = spec.checkpointLines
     lines += [
       "seed: \(spec.seed)", "",
       "workload:", "  topic: \(Self.quoted(spec.topic))", "  producers: \(spec.producers)", "  batch: \(spec.batch)",
       "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",
+    ] + checkpoint.policy + [
       "matrix:", "  messages: [\(spec.messages)]", "  partitions: [\(spec.partitions)]", "  sync: [\(spec.sync)]",
       "  recovery: [\(spec.recovery.rawValue)]", "  crash: [\(spec.crash.rawValue)]", "  crash-at: [\(Self.text(spec.crashAt))]",
     ]
     // Without a storage of its own the command line decides.
     if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
+    if spec.system != .tornlog { lines.append("  system: [\(spec.system.rawValue)]") }
+    lines += checkpoint.axis
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }

@@ -28,6 +28,8 @@ public enum Token {
       "c=\(spec.crash.rawValue)", "at=\(at)", "d=\(spec.defect)", "b=\(spec.batch)", "n=\(spec.producers)",
       "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topic)", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
     ]
+    if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
+    if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
     if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
     for fault in spec.faults {
@@ -47,6 +49,8 @@ public enum Token {
     case badFault(String, ScenarioProblem)
     /// A batch that the engine does not take; bytes.
     case batchTooLarge(bytes: Int, limit: Int)
+    /// The text says what the trial's system cannot be asked for.
+    case notOfSystem(String)
 
     public var description: String {
       switch self {
@@ -57,6 +61,7 @@ public enum Token {
       case .badFault(let field, let problem): "the token's field `\(field)` asks for a fault that there is not: \(problem)"
       case .batchTooLarge(let bytes, let limit):
         "the token's batch (`b` messages of `z` bytes) has \(bytes) bytes; the engine takes \(limit) at most"
+      case .notOfSystem(let text): "the token asks for what there is not: \(text)"
       case .missing(let name): "the token has no field `\(name)`; copy the whole word"
       }
     }
@@ -91,6 +96,8 @@ public enum Token {
     guard let storage = StorageChoice(rawValue: try value("st")) else { throw .badField("st=\(try value("st"))") }
     let writers = values["w"] ?? WriterSetup.one.rawValue
     guard let writers = WriterSetup(rawValue: writers) else { throw .badField("w=\(writers)") }
+    let system = values["y"] ?? LogSystem.tornlog.rawValue
+    guard let system = LogSystem(rawValue: system) else { throw .badField("y=\(system)") }
     guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
     let batch = try number("b", Axis.batch.numbers)
     let messageSize = try number("z", Axis.messageSize.numbers)
@@ -98,13 +105,19 @@ public enum Token {
     guard limit.allows(messages: batch, of: messageSize) else {
       throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
     }
-    return TrialSpec(
+    var spec = TrialSpec(
       scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
       messages: try number("m", 0...Axis.messages.numbers.upperBound),
       partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
-      faults: faults, writers: writers, delivery: try values["dl"].map(delivery), phaseSeconds: 120)
+      faults: faults, writers: writers, system: system, delivery: try values["dl"].map(delivery), phaseSeconds: 120)
+    if let field = values["ck"] {
+      guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
+      (spec.checkpoint, spec.checkpointTerms) = checkpoint
+    }
+    if let problem = spec.systemProblem { throw .notOfSystem(problem) }
+    return spec
   }
 
   private static let durations: [(key: String, path: any WritableKeyPath<DeliverySettings, Duration> & Sendable)] = [

@@ -16,6 +16,8 @@ public enum TrialError: Error, Hashable, Sendable {
   /// The directory for the trials' files cannot be used.
   case directory(StorageError)
   case unknownDefect(String)
+  /// What the trial's system cannot be asked for; the text says why.
+  case notOfSystem(String)
   /// `--storage ring`, and the kernel says no.
   case ringRefused(StorageError)
   /// The trials that run at the same time do not fit; bytes.
@@ -27,7 +29,7 @@ public enum TrialError: Error, Hashable, Sendable {
   public var isEnvironment: Bool {
     switch self {
     case .system, .directory, .ringRefused, .noRoom, .machine: true
-    case .worker, .unknownFault, .faultMissed, .unknownDefect: false
+    case .worker, .unknownFault, .faultMissed, .unknownDefect, .notOfSystem: false
     }
   }
 }
@@ -47,6 +49,7 @@ extension TrialError: CustomStringConvertible {
     case .faultMissed(let text): "the fault did not fire: \(text)"
     case .directory(let error) where error.isNotFound: "\(error) (create it, or choose another place with --dir)"
     case .directory(let error): "\(error)"
+    case .notOfSystem(let text): text
     case .unknownDefect(let id): "there is no defect `\(id)`; `tornlog list --defects` names them"
     }
   }

@@ -71,7 +71,7 @@ final class TrialRunner: @unchecked Sendable {
     if let refusal = findings.excusedRefusal ?? refusalFile {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, oncePutBack: refusal.reason))
     }
-    if spec.hasSeamFaults {
+    if spec.hasFaultsInLife {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
       findings.doubts += spec.unfired(seam)

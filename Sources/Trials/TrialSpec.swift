@@ -30,6 +30,10 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var faults: [FaultSpec]
   /// Two writers take a crash at the end of the workload.
   public var writers = WriterSetup.one
+  /// In whose format the engine keeps its logs.
+  public var system = LogSystem.tornlog
+  public var checkpoint = CheckpointSetup.none
+  public var checkpointTerms = CheckpointTerms()
   /// Not nil: a trial of the job log and its sender. A partition is a job then, and a message an event.
   public var delivery: DeliverySettings? = nil
   /// Real seconds that one phase may take; virtual seconds are limited separately.

@@ -83,6 +83,8 @@ enum Judging {
           .map { (receipt.row, $0) }
       }
       damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows)).sorted { $0.row < $1.row }
+      // What was touched in the log may be in the object store without anybody having been told so.
+      if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
     return journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: damages)
   }
@@ -113,6 +115,7 @@ enum Judging {
       sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
       .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
+    if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {

@@ -17,6 +17,8 @@ struct Workload: Sendable {
   /// The number of the first producer in the history.
   var firstProducer = 0
   var messageSize: Int
+  /// Whether a request is one operation of the history. Where its messages may be there without each other, each is one.
+  var requestsAreAtomic: Bool
   /// Messages of each partition, and the sequence number of the first.
   var counts: [Int]
   var firsts: [Int]
@@ -27,6 +29,7 @@ struct Workload: Sendable {
     batch = spec.batch
     producers = spec.producers
     messageSize = spec.messageSize
+    requestsAreAtomic = spec.system.requestsAreAtomic
     counts = (0..<spec.partitions).map(spec.messages(ofPartition:))
     firsts = counts.map { _ in 0 }
   }
@@ -96,7 +99,10 @@ struct Workload: Sendable {
     _ partition: PartitionID, _ first: Int, _ count: Int, _ content: MessageContent, _ producer: Int,
     _ engine: PartitionEngine, _ loop: EventLoop, _ journal: Journal
   ) async {
-    let row = journal.produce(partition, producer: producer, first: first, count: count, at: loop.now)
+    let share = requestsAreAtomic ? count : 1
+    let rows = stride(from: 0, to: count, by: share).map {
+      journal.produce(partition, producer: producer, first: first + $0, count: share, at: loop.now)
+    }
     do throws(EngineError) {
       let receipt = try await engine.produce(
         to: topic, partition, recordCount: count, payloadBytes: count * messageSize
@@ -107,9 +113,11 @@ struct Workload: Sendable {
           }
         }
       }
-      journal.answer(row, .acknowledged, baseOffset: receipt.baseOffset, at: loop.now)
+      for (index, row) in rows.enumerated() {
+        journal.answer(row, .acknowledged, baseOffset: receipt.baseOffset + index * share, at: loop.now)
+      }
     } catch {
-      journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      for row in rows { journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now) }
     }
   }
 }

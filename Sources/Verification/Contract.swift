@@ -13,6 +13,7 @@ import LogModel
 // | acknowledged at t              | durable       | volatile(t)                        | volatile(never) |
 // | incarnation ran d after since  | -             | volatile -> durable                | -               |
 // | closed in order                | unchanged     | volatile -> durable (note 1)       | unchanged       |
+// | archived                       | unchanged     | volatile -> durable (note 6)       | -> durable (6)  |
 // | process kill, reopened at o    | unchanged     | volatile(since) -> volatile(o)     | unchanged       |
 // | power loss                     | unchanged     | volatile -> none                   | volatile -> none|
 // | served by a look, power loss   |               |                                    |                 |
@@ -34,6 +35,9 @@ import LogModel
 //    once more. Where the device took longer for one operation of the incarnation that the crash ended, d is longer by
 //    twice the excess: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
 //    the device took counts, not what the engine's own computing added, and not what it took in other incarnations.
+// 6. "Archived" is the engine's own word that everything before an offset is in the object store, which a power loss does
+//    not take anything from. From then on damage to the log excuses nothing of it either: it is served from the store.
+//    What was damaged before the engine said so may be missing there, and stays excused.
 //
 // Process kill therefore never loses anything acknowledged, under any policy. A loss that is allowed is a suffix
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.

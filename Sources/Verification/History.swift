@@ -115,6 +115,21 @@ public struct OffsetCommit: Hashable, Sendable, Codable {
   public var incarnation: Int
 }
 
+/// The engine's word that everything before an offset is in the object store: a promise, like an acknowledgement.
+public struct Archival: Hashable, Sendable, Codable {
+  public var partition: PartitionSlot
+  /// Exclusive.
+  public var end: Offset
+  public var incarnation: Int
+}
+
+/// An engine that was asked to bring everything that is acknowledged to the object store.
+public struct Flush: Hashable, Sendable, Codable {
+  public var outcome: Outcome
+  public var answeredAt: Instant
+  public var incarnation: Int
+}
+
 /// Every call of a trial and its answer, in the order of submission; what the oracle judges from.
 ///
 /// Record in the order of events: what stands before a look's beginning is what the look is judged by.
@@ -128,6 +143,8 @@ public struct History: Sendable {
   public private(set) var commits: [OffsetCommit] = []
   public private(set) var trims: [Trim] = []
   public private(set) var closings: [Closing] = []
+  public private(set) var archivals: [Archival] = []
+  public private(set) var flushes: [Flush] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
 
@@ -194,8 +211,14 @@ public struct History: Sendable {
   }
 
   /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next look.
+  ///
+  /// What was in the object store by then is not lost by it: see the note on archived messages in Contract.swift.
   public mutating func damage(_ damage: Damage) {
     var damage = damage
+    let archived = OffsetRange(from: 0, to: archivedEnd(of: damage.partition))
+    if !archived.isEmpty {
+      damage.touched = damage.touched.map { OffsetRange.subtracting([archived], from: OffsetRange.union($0)) }
+    }
     damage.operationsBefore = operations.count
     damage.crashesBefore = crashes.count
     damages.append(damage)
@@ -214,6 +237,22 @@ public struct History: Sendable {
   public mutating func close(_ outcome: Outcome, submittedAt: Instant, at instant: Instant) {
     closings.append(
       Closing(outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
+  }
+
+  /// Records that the engine has said to have everything before `end` in the object store.
+  public mutating func archived(_ partition: PartitionSlot, before end: Offset) {
+    archivals.append(Archival(partition: partition, end: end, incarnation: incarnation))
+  }
+
+  /// Records what the running incarnation's engine answered when it was asked to bring everything to the object store.
+  public mutating func flush(_ outcome: Outcome, at instant: Instant) {
+    flushes.append(Flush(outcome: outcome, answeredAt: instant, incarnation: incarnation))
+  }
+
+  /// The offset before which the engine has said to have everything in the object store; 0 where it never did.
+  /// - Parameter incarnation: the last one whose word counts; nil for all so far.
+  func archivedEnd(of partition: PartitionSlot, through incarnation: Int? = nil) -> Offset {
+    archivals.lazy.filter { $0.partition == partition && $0.incarnation <= incarnation ?? .max }.map(\.end).max() ?? 0
   }
 
   public mutating func trim(_ partition: PartitionSlot, before offset: Offset) {

@@ -160,10 +160,11 @@ extension PartitionHistory {
   /// What each operation is owed at `mark`; see the table in Contract.swift.
   func duties(_ history: History, _ mark: HistoryMark, _ contract: Contract, _ earlier: [EarlierLook]) -> [Duty] {
     let rules = PromiseRules(contract, history)
+    let archived = (0..<mark.crashes).map { history.archivedEnd(of: PartitionSlot(slot), through: $0).rawValue }
     var duties: [Duty] = []
     duties.reserveCapacity(operations.count)
     for place in operations.indices {
-      duties.append(duty(place, mark, rules, earlier))
+      duties.append(duty(place, mark, rules, archived, earlier))
     }
     let reach = DamageReach(history, contract)
     for (number, damage) in history.damages[..<mark.damages].enumerated() where damage.partition.index == slot {
@@ -172,8 +173,9 @@ extension PartitionHistory {
     return duties
   }
 
+  /// - Parameter archived: by crash, the offset before which everything was in the object store.
   private func duty(
-    _ place: Int, _ mark: HistoryMark, _ rules: PromiseRules, _ earlier: [EarlierLook]
+    _ place: Int, _ mark: HistoryMark, _ rules: PromiseRules, _ archived: [Int64], _ earlier: [EarlierLook]
   ) -> Duty {
     let operation = operations[place]
     if operation.outcome == .failed { return Duty(kind: .failed) }
@@ -185,7 +187,8 @@ extension PartitionHistory {
     var settled: Int?
     var restart = operation.incarnation
     while restart < mark.crashes {
-      promise = rules.after(promise, crash: restart)
+      let isArchived = operation.base >= 0 && operation.base &+ Int64(operation.count) <= archived[restart]
+      promise = isArchived && promise != .none ? .durable : rules.after(promise, crash: restart)
       if promise == .none && duty.allowedLossAt == nil { duty.allowedLossAt = restart }
       restart += 1
       for look in earlier where look.restart == restart && look.operations > operation.number {

@@ -72,6 +72,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case archiveKept = "archive-kept"
   /// An engine in whose way no fault has stood closes without an error.
   case closesInOrder = "closes-in-order"
+  /// What is acknowledged gets to an object store in whose way no fault stands.
+  case checkpointCompletes = "checkpoint-completes"
   /// The process of the engine ends only when the trial ends it.
   case engineSurvives = "engine-survives"
   /// A partition has lost, in messages, no more than what receipts and policy explain; `unknown` where it has lost less

@@ -6,6 +6,8 @@ public struct LogConfiguration: Hashable, Sendable {
   public var recoveryPolicy: RecoveryPolicy
   /// A segment is closed before the commit that would take it past this size; at least 16 KiB, at most 4 GiB.
   public var segmentBytes: Int64
+  /// A segment in which something stands is closed at this age too, before the next commit; nil for never.
+  public var segmentAge: Duration?
   /// The most bytes of batches that one commit carries; a batch is limited to it less one block.
   public var commitBytes: Int
   /// The newest batches are kept in memory for consumers at the tail, up to both limits.
@@ -22,7 +24,7 @@ public struct LogConfiguration: Hashable, Sendable {
     syncPolicy: SyncPolicy = .always, recoveryPolicy: RecoveryPolicy = .skipCorrupted,
     segmentBytes: Int64 = 64 << 20, commitBytes: Int = 256 << 10, recentBatches: Int = 100,
     recentBytes: Int = 2 << 20, firstPreallocation: Int64 = 256 << 10, largestPreallocation: Int64 = 8 << 20,
-    saltSeed: UInt64 = 0
+    saltSeed: UInt64 = 0, segmentAge: Duration? = nil
   ) {
     precondition((8 << 10)...(LogConfiguration.largestCommit) ~= commitBytes, "a commit has 8 KiB to 16 MiB")
     precondition((16 << 10)...(4 << 30) ~= segmentBytes, "a segment has 16 KiB to 4 GiB")
@@ -35,6 +37,7 @@ public struct LogConfiguration: Hashable, Sendable {
     self.firstPreallocation = firstPreallocation
     self.largestPreallocation = largestPreallocation
     self.saltSeed = saltSeed
+    self.segmentAge = segmentAge
   }
 
   /// No batch of any log is larger: what a length field may claim before it is believed.

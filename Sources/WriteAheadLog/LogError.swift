@@ -11,6 +11,8 @@ public enum LogError: Error, Hashable, Sendable {
   case batchTooLarge(bytes: Int, limit: Int)
   /// A batch without a record has no offset. Nothing was appended.
   case emptyBatch
+  /// The log's format has no place for a key. Nothing was appended.
+  case keyNotRepresentable
   /// The log has been closed. Nothing was appended.
   case closed
   /// An earlier failure has poisoned the log and a new segment could not be made. Nothing was appended.
@@ -27,7 +29,7 @@ public enum LogError: Error, Hashable, Sendable {
   /// Whether the append certainly left nothing behind. Otherwise its outcome is indeterminate.
   public var isCertainFailure: Bool {
     switch self {
-    case .batchTooLarge, .emptyBatch, .closed, .poisoned, .fenced, .offsetOutOfRange: true
+    case .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .offsetOutOfRange: true
     case .storage, .fencedInCommit, .shortWrite, .damaged: false
     }
   }
@@ -62,6 +64,7 @@ extension LogError: CustomStringConvertible {
     case .batchTooLarge(let bytes, let limit):
       "a batch of \(bytes) bytes is over the limit of \(limit); send fewer or smaller messages a batch"
     case .emptyBatch: "a batch needs at least one message"
+    case .keyNotRepresentable: "messages of this format have no keys; send it without, or choose another format"
     case .closed: "the log is closed"
     case .poisoned(let error): "the log takes no appends after a failure of its device: \(error)"
     case .fenced(let epoch), .fencedInCommit(let epoch):

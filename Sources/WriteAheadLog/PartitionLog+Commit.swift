@@ -27,6 +27,10 @@ extension PartitionLog {
           do throws(StorageError) { _ = try await roll() } catch {}
           continue
         }
+        if isRotationRequested {
+          await rotateIfDue()
+          continue
+        }
         await withUnsafeContinuation { committer = $0 }
       } else {
         // Those who have just been answered may have more to say.
@@ -141,6 +145,7 @@ extension PartitionLog {
       segment.index.note(batchAt: header.position, baseOffset: header.baseOffset)
     }
     keepRecent(commit)
+    appendedBytes += Int64(commit.used)
     highWatermark = parts.advancing.highWatermark(of: source, after: assignedOffset, wasRetried: wasRetried)
     lastCommit = loop.now
     if isSynchronous {

@@ -10,7 +10,7 @@ import Storage
 extension PartitionLog {
   /// The segment that takes the next commit: the active one, or a new one.
   func segmentWithRoom(for commit: Commit) async throws(LogError) -> Segment {
-    if let segment = active {
+    if let segment = active, !isRotationDue(segment) {
       if segment.isEmpty || segment.writePosition + Int64(commit.used + IOBuffer.alignment) <= configuration.segmentBytes {
         return segment
       }
@@ -25,11 +25,13 @@ extension PartitionLog {
 
   /// Seals the active segment and makes a new one at the log end offset.
   func roll() async throws(StorageError) -> Segment {
+    isRotationRequested = false
     if let last = segments.last, let writer = last.writer {
       await preallocationIdle.wait()
       if case .interval = configuration.syncPolicy { await syncTail() }
       await syncIdle.wait()
       last.writer = nil
+      last.sealedAt = loop.now
       await storage.close(writer)
     }
     if let last = segments.last, last.baseOffset == assignedOffset {
@@ -68,7 +70,9 @@ extension PartitionLog {
       throw error
     }
     let start = Int64(SegmentHeader.size)
-    return Segment(header: header, path: path, writer: writer, dataEnd: start, nextOffset: header.baseOffset)
+    let segment = Segment(header: header, path: path, writer: writer, dataEnd: start, nextOffset: header.baseOffset)
+    segment.createdAt = loop.now
+    return segment
   }
 
   private func create(_ path: String) async throws(StorageError) -> FileID {

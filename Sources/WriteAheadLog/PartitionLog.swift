@@ -44,6 +44,12 @@ public final class PartitionLog: @unchecked Sendable {
   let unreadableBase: Offset?
   /// Files that have left the log and are still to be removed, the oldest first.
   var unremoved: [String] = []
+  /// Bytes of batches that this writer has acknowledged.
+  public internal(set) var appendedBytes: Int64 = 0
+  /// The active segment is to be closed though no commit calls for it.
+  var isRotationRequested = false
+  /// Files in which something damaged was met.
+  var damagedPaths: Set<String> = []
   var lifecycle = Lifecycle.open
   /// Why a sync first failed; closing throws it.
   var syncFailure: StorageError?

@@ -4,16 +4,19 @@ import LogModel
 public struct RecordWriter: ~Copyable {
   private let base: UnsafeMutableRawPointer
   private let end: Int
-  private var at = 0
-  private(set) var recordCount = 0
+  /// Bytes of a record beside its key and its value.
+  package static var recordHeader: Int { RecordFormat.headerSize }
 
-  init(base: UnsafeMutableRawPointer, capacity: Int) {
+  private var at = 0
+  package private(set) var recordCount = 0
+
+  package init(base: UnsafeMutableRawPointer, capacity: Int) {
     self.base = base
     end = capacity
   }
 
   /// Bytes written so far.
-  var byteCount: Int { at }
+  package var byteCount: Int { at }
 
   /// Adds a record with `valueSize` bytes of value, which `fill` must write in full.
   /// - Parameter key: nil for a record without a key.
@@ -46,21 +49,35 @@ public struct RecordView {
   public var offset: Offset
   public var key: UnsafeRawBufferPointer?
   public var value: UnsafeRawBufferPointer
+
+  package init(offset: Offset, key: UnsafeRawBufferPointer?, value: UnsafeRawBufferPointer) {
+    (self.offset, self.key, self.value) = (offset, key, value)
+  }
 }
 
 /// Walks the records of a batch that has been validated.
 public struct RecordCursor {
   private let base: UnsafeRawPointer
   private let end: Int
-  private var at = BatchHeader.size
+  private var at: Int
   private var offset: Offset
   private var left: Int
 
   public init(batch base: UnsafeRawPointer, header: BatchHeader) {
     self.base = base
     end = header.length
+    at = BatchHeader.size
     offset = header.baseOffset
     left = header.recordCount
+  }
+
+  /// Over records that stand alone, as `RecordWriter` writes them.
+  package init(records: UnsafeRawBufferPointer, first: Offset, count: Int) {
+    base = records.baseAddress ?? UnsafeRawPointer(bitPattern: 1)!  // of no bytes none is read
+    end = records.count
+    at = 0
+    offset = first
+    left = count
   }
 
   /// Nil after the last record, and where the lengths run out of the batch (a batch with a wrong checksum that

@@ -82,5 +82,5 @@ public struct RecoveryHints: Hashable, Sendable {
   }
 
   /// Everything before it had been durable.
-  var provenEnd: Offset { max(cleanEnd ?? 0, newest?.end ?? 0) }
+  package var provenEnd: Offset { max(cleanEnd ?? 0, newest?.end ?? 0) }
 }

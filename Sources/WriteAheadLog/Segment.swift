@@ -35,6 +35,9 @@ final class Segment: @unchecked Sendable {
   var isWitnessed = false
   /// When the witness may be told next, after it could not be.
   var nextWitness = Instant(nanoseconds: .min)
+  /// When it was made, and when the next one took its place; nil where a writer before this one did that.
+  var createdAt: Instant?
+  var sealedAt: Instant?
   /// Written since the last sync was submitted; the size in bytes.
   var unsyncedBytes = 0
 

@@ -38,6 +38,11 @@ struct ExploreCommand: ParsableCommand {
   var sync: String?
   @Option(help: "With --reference: 2: the recoveries are cut off too.")
   var depth: Int?
+  @Option(help: "With --reference: in whose format the engine keeps its logs: tornlog (default), streamhouse, airunner, chronik, chronik-v1, replay-buffer.")
+  var system: String?
+
+  @Flag(help: "With --reference: the log goes to an object store while the workload runs, and so does what is appended after the crash.")
+  var checkpoint = false
   @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
   @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
@@ -98,8 +103,8 @@ struct ExploreCommand: ParsableCommand {
   private var ofReference: [String] {
     [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
-      ("--sync", sync != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
-      ("--no-read-sets", noReadSets),
+      ("--sync", sync != nil), ("--system", system != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint),
     ].filter(\.1).map(\.0)
   }
 
@@ -113,7 +118,14 @@ struct ExploreCommand: ParsableCommand {
     }
     guard (1...2).contains(depth) else { throw ValidationError("--depth \(depth): 1 or 2") }
     options.workload.syncPolicy = policy
+    let system = try chosenSystem()
+    (options.workload.system, options.workload.recoveryPolicy) = (system, system.recoveryPolicy)
+    if system != .tornlog, defect != nil || checkpoint {
+      throw ValidationError("--system with --defect or --checkpoint: both are of the engine's own log")
+    }
+    if !system.requestsAreAtomic { (options.workload.messages, options.workload.messagesPerBatch) = (60, 1) }
     options.workload.seed = seed
+    options.workload.checkpoints = checkpoint
     options.workload.mishaps = mishaps ? .usual(policy) : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
@@ -143,8 +155,16 @@ struct ExploreCommand: ParsableCommand {
     return found
   }
 
+  private func chosenSystem() throws -> LogSystem {
+    guard let system else { return .tornlog }
+    guard let found = LogSystem(rawValue: system) else {
+      throw ValidationError("--system \(system): one of \(LogSystem.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    return found
+  }
+
   private func chosenPolicy() throws -> SyncPolicy {
-    let sync = sync ?? "always"
+    let sync = try sync ?? (system == nil ? "always" : chosenSystem().syncPolicy.description)
     guard let policy = SyncPolicy(sync) else { throw ValidationError("--sync \(sync): always, interval(100ms) or never") }
     return policy
   }
@@ -155,7 +175,8 @@ struct ExploreCommand: ParsableCommand {
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference),
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
-      ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets),
+      ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets), ("--system", system != nil),
+      ("--checkpoint", checkpoint),
       ("--deadline", searches.deadline != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }

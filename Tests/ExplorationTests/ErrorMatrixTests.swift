@@ -63,7 +63,7 @@ private func options(
     #expect(report.text.contains("NOT VISITED PartitionEngine/New.swift:7 unlink"))
   }
 
-  @Test(arguments: ["produce", "recover", "skip-damage", "lease"]) func theSoundEngineHolds(scenario: String) throws {
+  @Test(arguments: ["produce", "recover", "skip-damage", "lease", "checkpoint-takeover"]) func theSoundEngineHolds(scenario: String) throws {
     let cells = ErrorCell.all.filter { $0.impossible == nil && $0.lasting == .once && $0.kind != nil }
     let report = try ErrorMatrix(options([scenario], cells, stride: 61, jobs: 2)).run()
     #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")

@@ -27,11 +27,13 @@ struct Machine: Sendable {
   func remove() { try? FileManager.default.removeItem(atPath: folder) }
 
   /// One life of the machine.
-  func boot<Value: Sendable>(seed: UInt64 = 1, _ body: @escaping @Sendable (any Storage) async throws -> Value) throws -> Value {
+  func boot<Value: Sendable>(
+    seed: UInt64 = 1, limit: Duration = .seconds(60), _ body: @escaping @Sendable (any Storage) async throws -> Value
+  ) throws -> Value {
     let loop = choice == .memory ? EventLoop(simulatedWithSeed: seed) : EventLoop()
     let storage: any Storage =
       choice == .memory ? MemoryStorage(disk: disk, loop: loop) : try choice.openFiles(root: folder, loop: loop)
-    let result = loop.run(limit: .seconds(60)) { () async -> Result<Value, any Error> in
+    let result = loop.run(limit: limit) { () async -> Result<Value, any Error> in
       do { return .success(try await body(storage)) } catch { return .failure(error) }
     }
     try #require(result.ending == .finished)

@@ -9,7 +9,7 @@ import Testing
 
 @Suite struct JobArchiveTests {
   /// A job of twelve events, all sent, in a log that is open.
-  private static func finishedLog(_ storage: any Storage, _ clock: TimeOfDay, _ receiver: ModelReceiver) async throws -> JobLog {
+  private static func finishedLog(_ storage: any Storage, _ clock: WallClock, _ receiver: ModelReceiver) async throws -> JobLog {
     let (log, _) = try await JobLog.open(SenderTests.job, in: "wal", of: storage, clock: clock)
     if log.pendingCount == 0, receiver.taken.isEmpty {
       for n in 1...12 as ClosedRange<Int64> { try await log.append(Worker.payload(n)) }

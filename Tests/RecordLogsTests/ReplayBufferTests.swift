@@ -15,7 +15,7 @@ import Testing
   }()
 
   static func open(
-    _ storage: any Storage, _ clock: TimeOfDay, _ policy: RecordLogPolicy = small
+    _ storage: any Storage, _ clock: WallClock, _ policy: RecordLogPolicy = small
   ) async throws -> (buffer: ReplayBuffer, report: ReplayBufferReport) {
     try await ReplayBuffer.open(in: "wal", of: storage, policy: policy, clock: clock)
   }

@@ -20,7 +20,7 @@ import Testing
   /// Appends `count` events, one every 50 ms, while a sender is at work; flushes at the end.
   /// - Returns: the numbers of those that were acknowledged, and how many are not sent.
   static func work(
-    _ storage: any Storage, _ clock: TimeOfDay, _ receiver: ModelReceiver, count: Int, seed: UInt64,
+    _ storage: any Storage, _ clock: WallClock, _ receiver: ModelReceiver, count: Int, seed: UInt64,
     policy: SenderPolicy = SenderPolicy(), within limit: Duration = .seconds(600), metrics: DeliveryMetrics = DeliveryMetrics()
   ) async throws -> (acknowledged: [Int64], unsent: Int) {
     let (log, _) = try await JobLog.open(job, in: "wal", of: storage, clock: clock, metrics: metrics)

@@ -17,7 +17,7 @@ struct Worker: Sendable {
   func live<Value: Sendable>(
     seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0),
     receiver: ModelReceiver? = nil, wrap: (any Storage) -> any Storage = { $0 },
-    _ body: @escaping @Sendable (any Storage, TimeOfDay) async throws -> Value
+    _ body: @escaping @Sendable (any Storage, WallClock) async throws -> Value
   ) throws -> Value {
     let loop = EventLoop(simulatedWithSeed: seed, startingAt: start)
     let storage = wrap(MemoryStorage(disk: disk, loop: loop, latency: latency))

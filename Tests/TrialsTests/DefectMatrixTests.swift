@@ -18,7 +18,7 @@ import Verification
     for n in 0..<40 {
       let spec = trials.trial(n)
       #expect(spec == trials.trial(n) && spec.defect == "none")
-      for fault in spec.faults where !FaultWords.isResting(fault) { _ = try FaultWords.planned(fault, seed: 1) }
+      for fault in spec.faults where fault.isAtSeam { _ = try FaultWords.planned(fault, seed: 1) }
       let scratch = try TrialScratch()
       let reply = try ModelTrial(spec, scratch.folder).run()
       var findings = TrialRunner.Findings()

@@ -30,7 +30,8 @@ import Testing
       let planned = try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: true)
       #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
       if cell.delivery == nil {
-        for fault in planned.spec.faults where !FaultWords.isResting(fault) { _ = try FaultWords.planned(fault, seed: 1) }
+        for fault in planned.spec.faults where fault.isAtSeam { _ = try FaultWords.planned(fault, seed: 1) }
+        for fault in planned.spec.faults where StoreWords.isOfStore(fault) { _ = try StoreWords.planned(fault, topic: "orders") }
       } else {
         let known = try ReceiverWords.schedule(planned.spec).faults.count + (DiskSpaceRecovery.fault(planned.spec) == nil ? 0 : 1)
         #expect(known == planned.spec.faults.count)

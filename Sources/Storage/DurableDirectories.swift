@@ -1,12 +1,10 @@
-import Storage
-
 /// Makes directories whose entries are on the medium when it returns, one call at a time.
 ///
 /// A directory that is there already, and empty, may be the leftover of a call, or of a process, whose sync failed. A sync
 /// that succeeds after one that failed says nothing of what that one was to cover (`man 2 fsync`; Rebello et al., "Can
 /// Applications Recover from fsync Failures?", USENIX ATC 2020). So its entry is made anew, by renaming it there and back.
 /// The entry of one that holds something is durable: nothing is put into any before it is.
-final class DurableDirectories: @unchecked Sendable {
+public final class DurableDirectories: @unchecked Sendable {
   // Owned by the loop of its storage.
 
   /// No name of a topic: nothing is lost where a crash leaves it behind, for only an empty directory ever bears it.
@@ -15,10 +13,10 @@ final class DurableDirectories: @unchecked Sendable {
   private let storage: any Storage
   private let idle = Gate(isOpen: true)
 
-  init(_ storage: any Storage) { self.storage = storage }
+  public init(_ storage: any Storage) { self.storage = storage }
 
   /// Makes those of a topic's partitions.
-  func make(for topic: String, _ partitions: Range<Int>) async throws(StorageError) {
+  public func make(for topic: String, _ partitions: Range<Int>) async throws(StorageError) {
     try await alone { () async throws(StorageError) in
       let folder = "topics/\(topic)"
       if try await prepare("topics") { try await storage.syncDirectory("") }
@@ -28,10 +26,15 @@ final class DurableDirectories: @unchecked Sendable {
     }
   }
 
-  /// Makes one at the storage's root.
-  func make(_ name: String) async throws(StorageError) {
+  /// Makes one, and those that it lies in.
+  public func make(_ path: String) async throws(StorageError) {
     try await alone { () async throws(StorageError) in
-      if try await prepare(name) { try await storage.syncDirectory("") }
+      var parent = ""
+      for part in path.split(separator: "/") {
+        let folder = parent.isEmpty ? String(part) : "\(parent)/\(part)"
+        if try await prepare(folder) { try await storage.syncDirectory(parent) }
+        parent = folder
+      }
     }
   }
 

@@ -1,0 +1,16 @@
+import LogModel
+
+extension CheckResult {
+  /// Whether every engine that was asked to bring everything to its object store did so, once no fault stood in its way.
+  /// - Returns: nil where none was asked.
+  public static func checkpointCompletes(_ history: History) -> CheckResult? {
+    guard !history.flushes.isEmpty else { return nil }
+    guard let failed = history.flushes.first(where: { $0.outcome != .acknowledged }) else {
+      return CheckResult(.checkpointCompletes, .held)
+    }
+    return CheckResult(
+      .checkpointCompletes, .violated,
+      "the engine must bring everything to the object store in life \(failed.incarnation), in which no fault stood in its way any "
+        + "more, found an error")
+  }
+}
