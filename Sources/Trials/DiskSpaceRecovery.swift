@@ -15,12 +15,12 @@ enum DiskSpaceRecovery {
 
   /// As written: `for wal in wal/*.wal; do zstd "$wal" -o archive/...; rm "$wal"; done`, with gzip in the place of zstd.
   /// Nothing says that it is synced; here it is, so that what is lost is lost by the step itself.
-  static func asWritten(_ storage: any Storage, _ clock: @Sendable () -> Int64) async throws(StorageError) -> Receipt {
+  static func asWritten(_ storage: any Storage, _ clock: WallClock) async throws(StorageError) -> Receipt {
     var receipt = Receipt(kind: kind, fired: 0, places: [])
     try await storage.makeDirectory("archive")
     for entry in try await storage.list("wal") where !entry.isDirectory && entry.name.hasSuffix(".wal") {
       let target = "archive/\(entry.name).gz"
-      try await storage.compressFile("wal/\(entry.name)", to: target, time: UInt32(clamping: clock() / 1000))
+      try await storage.compressFile("wal/\(entry.name)", to: target, time: UInt32(clamping: clock.milliseconds / 1000))
       try await storage.unlink("wal/\(entry.name)")
       receipt.fired += 1
       receipt.places.append("wal/\(entry.name) compressed to \(target), and removed")
