@@ -75,7 +75,7 @@ let package = Package(
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     room("Verification", ["LogModel"]),
     room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
-    room("Reporting", ["LogModel", "Verification"]),
+    room("Reporting", ["LogModel", "Verification", "Metrics"]),
     room(
       "Trials",
       [
@@ -95,7 +95,7 @@ let package = Package(
       name: "tornlog",
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration", "LoopDisks", "CProcess",
+        "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration", "LoopDisks", "CProcess", "Metrics", "HTTPServing",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

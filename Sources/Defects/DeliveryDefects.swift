@@ -20,6 +20,9 @@ extension Defect {
     Defect(
       ofDelivery: "A9", origin: "airunner", "\"Sent\" means that the write to the connection returned, not that the server acknowledged.",
       showsWhen: "the server crashes after the write") { $0.acceptance = TheWriteReturned() },
+    Defect(
+      ofDelivery: "A10", origin: "airunner", "The archive is not synced before the log is deleted.",
+      showsWhen: "power loss after an archiving", layer: { ArchivesNeverSynced($0) }) { _ in },
   ]
 }
 
@@ -71,5 +74,28 @@ struct TheWriteReturned: AcceptanceReading {
     case .notConnected: delivery
     case .accepted, .tooManyRequests, .unavailable, .refused: .accepted
     }
+  }
+}
+
+/// A10.
+private final class ArchivesNeverSynced: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  private func isArchive(_ path: String) -> Bool { path == "archive" || path.hasPrefix("archive/") }
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    if isArchive(paths[file]) { return }
+    try await super.sync(file, scope)
+  }
+
+  override func syncDirectory(_ path: String) async throws(StorageError) {
+    if isArchive(path) { return }
+    try await super.syncDirectory(path)
+  }
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    try await super.write(file, at: offset, from: buffer, range, isArchive(paths[file]) ? .volatile : durability)
   }
 }

@@ -33,6 +33,18 @@ extension Storage {
     }
   }
 
+  /// Compresses a file as it is, whatever it holds. The copy is synced, its entry is not.
+  package func compressFile(_ path: String, to target: String, time: UInt32) async throws(StorageError) {
+    let file = try await open(path, [])
+    do throws(StorageError) {
+      _ = try await writeCompressed(FileSource(self, file, limit: try await size(of: file)), to: target, time: time)
+      await close(file)
+    } catch {
+      await close(file)
+      throw error
+    }
+  }
+
   private func compress(
     _ source: any RecordSource, into file: FileID, _ path: String, _ time: UInt32
   ) async throws(StorageError) -> (summary: GzipSummary, compressedBytes: Int64) {

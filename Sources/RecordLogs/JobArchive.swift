@@ -15,8 +15,8 @@ import Storage
 public final class JobArchive: @unchecked Sendable {
   // Owned by the storage's loop.
 
-  private let storage: any Storage
-  private let directory: String
+  let storage: any Storage
+  let directory: String
   private let retention: Duration
   private let clock: WallClock
   private let metrics: DeliveryMetrics
@@ -35,7 +35,7 @@ public final class JobArchive: @unchecked Sendable {
     self.metrics = metrics
   }
 
-  private func path(_ job: JobID) -> String { "\(directory)/\(job).wal.gz" }
+  func path(_ job: JobID) -> String { "\(directory)/\(job).wal.gz" }
 
   /// Archives the log of a job whose events are all sent, or refused for good, and closes it.
   /// - Returns: the path of the archive.

@@ -3,7 +3,7 @@ import Glibc
 /// One `--report FORMAT[=PATH]`.
 public struct ReportRequest: Hashable, Sendable {
   public enum Format: String, Hashable, Sendable, CaseIterable {
-    case terminal, json, junit
+    case terminal, json, junit, openmetrics
     case dataLoss = "data-loss"
     case recoveryTime = "recovery-time"
   }
@@ -38,6 +38,7 @@ public struct ReportRequest: Hashable, Sendable {
     switch format {
     case .json: return JSONRecorder(sink)
     case .junit: return JUnitRecorder(sink)
+    case .openmetrics: return OpenMetricsRecorder(sink)
     case .dataLoss: return DataLossRecorder(sink)
     case .recoveryTime: return RecoveryTimeRecorder(sink)
     case .terminal:

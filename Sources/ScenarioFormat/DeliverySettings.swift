@@ -13,6 +13,8 @@ public struct DeliverySettings: Hashable, Sendable, Codable {
   public var stopWithin = Duration.seconds(600)
   /// Each life is another execution of each job.
   public var isRetried = false
+  /// In the second life everything is sent, and the logs are archived, before the crash.
+  public var archives = false
 
   public init() {}
 }

@@ -72,18 +72,18 @@ public struct FaultGrammar: Sendable {
 
   public var kind: String
   public var parameters: [Parameter]
-  /// It is what a receiver of events does, and no fault of a disk.
-  public var isOfReceiver: Bool
+  /// It is what a receiver of events does, or an operator with job logs, and no fault of a disk.
+  public var isOfDelivery: Bool
   /// What is wrong with parameters, by name, that are each in order and do not go together.
   public var contradictions: @Sendable ([String: String]) -> [FaultContradiction]
 
   public init(
-    _ kind: String, _ parameters: [Parameter], isOfReceiver: Bool = false,
+    _ kind: String, _ parameters: [Parameter], isOfDelivery: Bool = false,
     contradictions: @escaping @Sendable ([String: String]) -> [FaultContradiction] = { _ in [] }
   ) {
     self.kind = kind
     self.parameters = parameters
-    self.isOfReceiver = isOfReceiver
+    self.isOfDelivery = isOfDelivery
     self.contradictions = contradictions
   }
 

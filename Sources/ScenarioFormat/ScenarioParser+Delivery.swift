@@ -9,13 +9,14 @@ import LogModel
 // | `timeout` | how long an answer is waited for | 10s |
 // | `stop-within` | what the sender has in the last life to send all that is left | 10m |
 // | `executions` | `one`; `each-life`: every life is another execution of each job | one |
+// | `archive` | `true`: in the second life everything is sent, and the logs are archived, before the crash | false |
 //
 // A partition is a job then, a message an event, `batch` the most events that are sent at once, `append-between` what each
-// job appends in the second life. Faults are those of the receiver (`receiver-...`) only, `writers` is one, and power is lost
-// in the model only, under `sync: always`. The receiver is another machine: no crash is one of its own, unless it is told so.
+// job appends in the second life. Faults are those of the receiver (`receiver-...`) and `recover-disk-space` only, `writers` is
+// one, and power is lost in the model only, under `sync: always`. The receiver is another machine: no crash is one of its own, unless it is told so.
 extension SourceReader {
   mutating func delivery(_ node: SourceNode) -> DeliverySettings? {
-    let known = ["events-for", "first-back-off", "longest-back-off", "timeout", "stop-within", "executions"]
+    let known = ["events-for", "first-back-off", "longest-back-off", "timeout", "stop-within", "executions", "archive"]
     guard let keys = mapping(node, "delivery", known: known) else { return nil }
     let before = errors.count
     var settings = DeliverySettings()
@@ -37,25 +38,29 @@ extension SourceReader {
     if let entry = keys["executions"], let word = word(entry.value, "executions", ["one", "each-life"]) {
       settings.isRetried = word == "each-life"
     }
+    if let entry = keys["archive"], let word = word(entry.value, "archive", ["true", "false"]) { settings.archives = word == "true" }
     return errors.count == before ? settings : nil
   }
 
   /// Everything that a trial of delivery cannot do, and faults of a receiver where there is none.
   mutating func noteDeliveryContradictions(of scenario: Scenario, _ entry: SourceNode.Entry?) {
-    let ofReceiver = Set(vocabulary.faults.filter(\.isOfReceiver).map(\.kind))
-    for fault in scenario.allFaults where ofReceiver.contains(fault.kind) != (scenario.delivery != nil) {
+    let ofDelivery = Set(vocabulary.faults.filter(\.isOfDelivery).map(\.kind))
+    for fault in scenario.allFaults where ofDelivery.contains(fault.kind) != (scenario.delivery != nil) {
       let isMissing = scenario.delivery == nil
       note(
         fault.position,
         .contradiction(
           of: fault.kind,
           FaultContradiction(
-            fault.kind, because: isMissing ? "it is a receiver's, and nothing is sent" : "a trial of delivery has faults of the receiver only",
-            remedy: isMissing ? "say delivery, or choose another fault" : "choose a fault receiver-..., or leave delivery away")))
+            fault.kind, because: isMissing ? "nothing is sent in this trial" : "a trial of delivery has no faults of the disk",
+            remedy: isMissing ? "say delivery, or choose another fault" : "choose receiver-... or recover-disk-space, or leave delivery away")))
     }
     guard scenario.delivery != nil, let entry else { return }
     for cell in scenario.cells() {
       if cell.writers != .one { return note(entry.keyPosition, .malformed(cell.writers.rawValue, of: "writers", expected: "one, in a trial of delivery")) }
+      if cell.delivery?.archives == true, cell.delivery?.isRetried == true {
+        return note(entry.keyPosition, .malformed("each-life", of: "executions", expected: "one, where logs are archived"))
+      }
       if cell.crash == .powerLoss, cell.sync != .always {
         return note(entry.keyPosition, .malformed("\(cell.sync)", of: "sync", expected: "always, in a trial of delivery with a power loss"))
       }

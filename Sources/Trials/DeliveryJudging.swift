@@ -23,15 +23,19 @@ struct DeliveryEvidence: Codable {
         foreign += events.count
         continue
       }
-      let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
-      delivered.append(
-        Delivered(
-          slot: PartitionSlot(slot),
-          messages: events.map { event in
-            event.payload.withUnsafeBytes { bytes in if case .intact(let n) = content.read(bytes) { Int(n) } else { -1 } }
-          }, numbers: events.map(\.sequence)))
+      delivered.append(Delivered(events, slot: slot, MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))))
     }
     delivered.sort { $0.slot < $1.slot }
+  }
+}
+
+extension Delivered {
+  init(_ events: [Event], slot: Int, _ content: MessageContent) {
+    self.init(
+      slot: PartitionSlot(slot),
+      messages: events.map { event in
+        event.payload.withUnsafeBytes { bytes in if case .intact(let n) = content.read(bytes) { Int(n) } else { -1 } }
+      }, numbers: events.map(\.sequence))
   }
 }
 
@@ -45,7 +49,8 @@ struct DeliveryStop: Codable {
 
 enum DeliveryJudging {
   static func judge(
-    _ spec: TrialSpec, _ journal: Journal, _ evidence: DeliveryEvidence, _ attempts: [DeliveryAttempt], _ stops: [DeliveryStop]
+    _ spec: TrialSpec, _ journal: Journal, _ evidence: DeliveryEvidence, _ attempts: [DeliveryAttempt], _ stops: [DeliveryStop],
+    _ archives: [Delivered]?
   ) throws(TrialError) -> PhaseReply {
     let schedule = try ReceiverWords.schedule(spec)
     let history = journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: [])
@@ -53,11 +58,12 @@ enum DeliveryJudging {
     let stopped = stops.map { stop in
       StoppedSender(life: stop.life, left: stop.left, couldSend: schedule.end + patience < stop.deadline)
     }
-    let judgement = DeliveryOracle.judge(history, evidence.delivered, foreign: evidence.foreign, stops: stopped)
+    let judgement = DeliveryOracle.judge(history, evidence.delivered, foreign: evidence.foreign, stops: stopped, archives: archives ?? [])
       .adding(.sendsAccepted(history))
     var reply = PhaseReply(judgement: judgement)
     reply.receipts = schedule.receipts(attempts)
     reply.faultMissed = schedule.unfired(reply.receipts)
+    if spec.delivery?.archives == true, archives == nil { reply.failure = "nobody looked at the archives" }
     reply.notices = [
       "the sender made \(attempts.count) attempts; \(evidence.repeats) events came to the receiver again, which knew them"
     ]
@@ -73,7 +79,8 @@ enum DeliveryJudging {
     }
     var attempts: [[Int]: DeliveryAttempt] = [:]
     for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
-    var reply = try judge(spec, journal, evidence, attempts.values.sorted { $0.begun < $1.begun }, try folder.stops.read())
+    var reply = try judge(spec, journal, evidence, attempts.values.sorted { $0.begun < $1.begun }, try folder.stops.read(),
+      try JSONFile.read([Delivered].self, from: folder.archives))
     reply.append = AppendFigures(journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: []))
     return reply
   }

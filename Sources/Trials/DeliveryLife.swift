@@ -66,12 +66,83 @@ struct DeliveryLife: Sendable {
     try JobID("\(spec.topic)-\(slot % spec.partitions)", execution: slot / spec.partitions + 1)
   }
 
+  /// What an operator does before this life; nil where he does nothing.
+  /// - Throws: `TrialError` where the harness could not do its part.
+  func recoverDiskSpace() async throws(TrialError) -> Receipt? {
+    guard number == 1, let fault = DiskSpaceRecovery.fault(spec) else { return nil }
+    storage.note(.fault("an operator recovers disk space, by the \(fault.parameters["by"] ?? "")"))
+    do throws(StorageError) {
+      if fault.parameters["by"] == "document" { return try await DiskSpaceRecovery.asWritten(storage, clock) }
+    } catch { throw .worker("disk space could not be recovered: \(error)") }
+    do throws(JobLogError) { return try await archiveActive() } catch { throw .worker("disk space could not be recovered: \(error)") }
+  }
+
+  /// Every log is given to `JobArchive`, which refuses those with unsent events.
+  private func archiveActive() async throws(JobLogError) -> Receipt {
+    var receipt = Receipt(kind: DiskSpaceRecovery.kind, fired: 0, places: [])
+    let archive = try await archive()
+    for slot in 0..<spec.partitions {
+      let job = try Self.job(slot, of: spec)
+      let (log, _) = try await JobLog.open(job, in: "wal", of: storage, policy: policy, clock: clock, parts: parts)
+      receipt.fired += 1
+      do throws(JobLogError) { receipt.places.append("\(job) archived as \(try await archive.archive(log))") } catch {
+        guard case .unsentEvents = error else { throw error }
+        receipt.places.append("\(job) refused: \(error)")
+        try await log.close()
+      }
+    }
+    return receipt
+  }
+
+  private func archive() async throws(JobLogError) -> JobArchive {
+    do throws(StorageError) {
+      try await storage.makeDirectory("archive")
+      try await storage.syncDirectory("")
+    } catch { throw .log(.storage(error)) }
+    return JobArchive("archive", of: storage, clock: clock)
+  }
+
+  /// Sends everything and archives all logs, in the second life of a trial that does so.
+  /// - Returns: nil where the trial does not.
+  func archiveAll(_ jobs: [OpenJob]) async throws(TrialError) -> [Int]? {
+    guard number == 1, settings.archives else { return nil }
+    storage.note(.phase("archive"))
+    journal.stage = .closing
+    defer { journal.stage = .harness }
+    do throws(JobLogError) {
+      let archive = try await archive()
+      for job in jobs {
+        _ = await job.sender.stop(within: settings.stopWithin)
+        _ = try await archive.archive(job.log)
+      }
+    } catch { throw .worker("a log could not be archived: \(error)") }
+    return jobs.map(\.slot)
+  }
+
+  /// What the archives of these jobs hold, in the last life.
+  func lookAtArchives(_ slots: [Int]) async throws(TrialError) -> [Delivered] {
+    do throws(JobLogError) {
+      let archive = try await archive()
+      var found: [Delivered] = []
+      for slot in slots.sorted() {
+        let events = try await archive.events(of: try Self.job(slot, of: spec)) ?? []
+        let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
+        found.append(Delivered(events, slot: slot, content))
+      }
+      return found
+    } catch { throw .worker("the archives could not be looked at: \(error)") }
+  }
+
+  private var policy: RecordLogPolicy {
+    var policy = RecordLogPolicy.airunner
+    (policy.syncPolicy, policy.recoveryPolicy) = (spec.syncPolicy, spec.recovery)
+    return policy
+  }
+
   /// Opens the logs of this life's execution, then those that earlier ones have left behind, and starts their senders.
   func open() async -> Opening {
     storage.note(.phase(number == 0 ? "open" : "recover"))
     let metrics = DeliveryMetrics(in: registry)
-    var policy = RecordLogPolicy.airunner
-    (policy.syncPolicy, policy.recoveryPolicy) = (spec.syncPolicy, spec.recovery)
     var names: Set<String> = []
     var jobs: [OpenJob] = []
     var bytesScanned: Int64 = 0

@@ -24,6 +24,8 @@ struct ModelDelivery {
     var reply = PhaseReply(storageName: "memory")
     var attempts: [[Int]: DeliveryAttempt] = [:]
     var stops: [DeliveryStop] = []
+    var archived: [Int]?
+    var archives: [Delivered]?
     var crashed = false
   }
 
@@ -60,16 +62,24 @@ struct ModelDelivery {
     }
     let evidence = try DeliveryEvidence(receiver.received, spec)
     let judged = try DeliveryJudging.judge(
-      spec, journal, evidence, notes.attempts.values.sorted { $0.begun < $1.begun }, notes.stops)
+      spec, journal, evidence, notes.attempts.values.sorted { $0.begun < $1.begun }, notes.stops, notes.archives)
     notes.reply.judgement = judged.judgement
     notes.reply.receipts += judged.receipts
-    notes.reply.faultMissed = judged.faultMissed
+    notes.reply.faultMissed = notes.reply.faultMissed ?? judged.faultMissed
+    notes.reply.failure = notes.reply.failure ?? judged.failure
     notes.reply.notices += judged.notices
     return notes.reply
   }
 
   private func live(_ life: DeliveryLife, _ disk: MemoryDisk, _ notes: Notes) async {
     let loop = life.storage.loop
+    do throws(TrialError) {
+      if let receipt = try await life.recoverDiskSpace() {
+        notes.reply.receipts.append(receipt)
+        if receipt.fired == 0 { notes.reply.faultMissed = "\(receipt.kind): no log was there" }
+      }
+      if life.number == 2, let slots = notes.archived { notes.archives = try await life.lookAtArchives(slots) }
+    } catch { return notes.reply.failure = "\(error)" }
     let begun = ContinuousClock.now
     switch await life.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
@@ -85,6 +95,9 @@ struct ModelDelivery {
         }
         if notes.crashed { return }
         if life.crashThreshold != nil { return notes.reply.crashMissed = true }
+        do throws(TrialError) { notes.archived = try await life.archiveAll(jobs) ?? notes.archived } catch {
+          return notes.reply.failure = "\(error)"
+        }
       }
       if spec.crash != .none, life.number < 2 { return crash(life, disk, notes) }
       let deadline = loop.now + life.settings.stopWithin - Instant(nanoseconds: 0)

@@ -122,6 +122,9 @@ struct TrialFolder {
   var receiver: String { path + "/receiver.json" }
   var received: String { path + "/received.json" }
   var attempts: LineFile<DeliveryAttemptLine> { LineFile(path: path + "/attempts.jsonl") }
+  /// The jobs whose logs have been archived, and what their archives hold in the end.
+  var archived: String { path + "/archived.json" }
+  var archives: String { path + "/archives.json" }
   var stops: LineFile<DeliveryStop> { LineFile(path: path + "/stops.jsonl") }
 
   /// The metrics of a life that ended in order, in OpenMetrics text.

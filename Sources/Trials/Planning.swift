@@ -12,7 +12,8 @@ import WriteAheadLog
 public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id), faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars,
+    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id),
+    faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars + [DiskSpaceRecovery.grammar],
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.

@@ -81,6 +81,15 @@ struct RealDelivery {
   }
 
   private func live(_ delivery: DeliveryLife, _ seam: SeamMeter, _ start: Instant, _ notes: Notes) async {
+    do throws(TrialError) {
+      if let receipt = try await delivery.recoverDiskSpace() {
+        try JSONFile.write([receipt], to: folder.faults)
+        if receipt.fired == 0 { return notes.reply.faultMissed = "\(receipt.kind): no log was there" }
+      }
+      if life == 2, let slots = try JSONFile.read([Int].self, from: folder.archived) {
+        try JSONFile.write(try await delivery.lookAtArchives(slots), to: folder.archives)
+      }
+    } catch { return notes.fail(error) }
     let begun = ContinuousClock.now
     switch await delivery.open() {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life, reason: why)
@@ -97,6 +106,9 @@ struct RealDelivery {
         }
         if notes.crashed { await Gate().wait() }
         if delivery.crashThreshold != nil { return notes.reply.crashMissed = true }
+        do throws(TrialError) {
+          if let slots = try await delivery.archiveAll(jobs) { try JSONFile.write(slots, to: folder.archived) }
+        } catch { return notes.fail(error) }
       }
       if spec.crash != .none, life < 2 {
         crash(delivery.journal, seam, notes, inFlight: false)

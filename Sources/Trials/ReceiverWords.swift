@@ -25,12 +25,12 @@ enum ReceiverWords {
     ("receiver-refuses", []), ("receiver-stalls", []), ("receiver-cuts", []), ("receiver-crashes", []),
     ("receiver-asks-for-a-pause", [Parameter("retry-after", .duration)]),
     ("receiver-answers", [Parameter("status", .word(statuses.keys.sorted()), isRequired: true)]),
-  ].map { kind, own in FaultGrammar(kind, window + own, isOfReceiver: true) }
+  ].map { kind, own in FaultGrammar(kind, window + own, isOfDelivery: true) }
 
   /// - Throws: `TrialError.unknownFault` for words that no scenario can hold.
   static func schedule(_ spec: TrialSpec) throws(TrialError) -> ReceiverSchedule {
     var faults: [ReceiverSchedule.Fault] = []
-    for fault in spec.faults {
+    for fault in spec.faults where fault.kind != DiskSpaceRecovery.kind {
       let words = FaultWords.Words(fault)
       guard let length = words.duration("for") else { throw .unknownFault(fault.kind) }
       let after = words.duration("after") ?? .zero

@@ -76,6 +76,7 @@ public struct ShrunkScenario: Sendable {
       "  events-for: \(DurationText.render(delivery.eventsFor))", "  first-back-off: \(DurationText.render(delivery.firstBackOff))",
       "  longest-back-off: \(DurationText.render(delivery.longestBackOff))", "  timeout: \(DurationText.render(delivery.timeout))",
       "  stop-within: \(DurationText.render(delivery.stopWithin))", "  executions: \(delivery.isRetried ? "each-life" : "one")",
+      "  archive: \(delivery.archives)",
     ]
   }
 

@@ -124,10 +124,10 @@ public enum Token {
     ("ef", \.eventsFor), ("fb", \.firstBackOff), ("lb", \.longestBackOff), ("to", \.timeout), ("sw", \.stopWithin),
   ]
 
-  /// `ef-40s/fb-1s/lb-1m/to-10s/sw-10m/ex-one`
+  /// `ef-40s/fb-1s/lb-1m/to-10s/sw-10m/ex-one/ar-false`
   private static func encode(_ delivery: DeliverySettings) -> String {
     let words = durations.map { "\($0.key)-\(DurationText.render(delivery[keyPath: $0.path]))" }
-    return (words + ["ex-\(delivery.isRetried ? "each" : "one")"]).joined(separator: "/")
+    return (words + ["ex-\(delivery.isRetried ? "each" : "one")", "ar-\(delivery.archives)"]).joined(separator: "/")
   }
 
   private static func delivery(_ text: String) throws(Failure) -> DeliverySettings {
@@ -137,6 +137,8 @@ public enum Token {
       guard parts.count == 2 else { throw .badField("dl=\(text)") }
       if parts[0] == "ex", ["one", "each"].contains(parts[1]) {
         settings.isRetried = parts[1] == "each"
+      } else if parts[0] == "ar", ["true", "false"].contains(parts[1]) {
+        settings.archives = parts[1] == "true"
       } else if let path = durations.first(where: { $0.key == parts[0] })?.path, let duration = DurationText.parse(parts[1]) {
         settings[keyPath: path] = duration
       } else {

@@ -39,16 +39,19 @@ public enum DeliveryOracle {
   ///   - delivered: what the receiver had in the end, each job once; a job that is missing has nothing.
   ///   - foreign: events that it took for jobs which nobody runs.
   ///   - stops: senders that were stopped in order.
+  ///   - archives: what was found in the end of each job whose log had been archived; nothing where there was no archive.
   public static func judge(
-    _ history: History, _ delivered: [Delivered], foreign: Int = 0, stops: [StoppedSender]
+    _ history: History, _ delivered: [Delivered], foreign: Int = 0, stops: [StoppedSender], archives: [Delivered] = []
   ) -> Judgement {
     var ledger = Ledger()
     var counts = MessageCounts()
     let sent = Dictionary(grouping: history.operations, by: \.partition)
+    var losses: [PartitionLoss] = []
     for slot in 0..<history.partitionCount {
       let job = DeliveredJob(
         slot: PartitionSlot(slot), name: history.creations[slot].partition, operations: sent[PartitionSlot(slot)] ?? [])
-      job.judge(delivered.first { $0.slot.index == slot }, &ledger, &counts)
+      losses.append(job.judge(delivered.first { $0.slot.index == slot }, &ledger, &counts))
+      if let archive = archives.first(where: { $0.slot.index == slot }) { job.judge(archive: archive, &ledger) }
     }
     ledger.apply(.noPhantoms, exercised: !delivered.isEmpty)
     if foreign > 0 {
@@ -56,7 +59,7 @@ public enum DeliveryOracle {
       ledger.violate(.noPhantoms, slot: .max, at: nil) { "\(foreign) events were taken for jobs that nobody runs" }
     }
     judge(stops, &ledger)
-    return Judgement(checks: ledger.results, counts: counts, countedRestart: 1)
+    return Judgement(checks: ledger.results, counts: counts, losses: losses, countedRestart: 1)
   }
 
   private static func judge(_ stops: [StoppedSender], _ ledger: inout Ledger) {
@@ -80,7 +83,8 @@ private struct DeliveredJob {
   let name: TopicPartition
   let operations: [Operation]
 
-  func judge(_ delivered: Delivered?, _ ledger: inout Ledger, _ counts: inout MessageCounts) {
+  /// Nothing excuses a loss here.
+  func judge(_ delivered: Delivered?, _ ledger: inout Ledger, _ counts: inout MessageCounts) -> PartitionLoss {
     var operation: [Int: Int] = [:]
     for (index, sent) in operations.enumerated() {
       for message in sent.firstSequence..<sent.firstSequence + sent.count { operation[message] = index }
@@ -97,12 +101,30 @@ private struct DeliveredJob {
     }
     let arrived = judgeArrivals(delivered, operation, &ledger, &counts)
     counts.recovered += arrived.count
+    var loss = PartitionLoss(
+      topic: name.topic, partition: name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0, most: 0, isTouched: false)
     ledger.apply(.noAcknowledgedLoss, exercised: operations.contains { $0.outcome == .acknowledged })
     for sent in operations where sent.outcome == .acknowledged {
+      loss.acknowledged += sent.count
       for message in sent.firstSequence..<sent.firstSequence + sent.count where !arrived.contains(message) {
         counts.lost += 1
+        loss.lost += 1
         ledger.violate(.noAcknowledgedLoss, slot: slot.index, at: divergence(sent.baseOffset?.rawValue)) {
           "\(name): message \(message) was acknowledged and must arrive at the receiver, found it missing there"
+        }
+      }
+    }
+    return loss
+  }
+
+  func judge(archive: Delivered, _ ledger: inout Ledger) {
+    let owed = operations.filter { $0.outcome == .acknowledged }
+    ledger.apply(.archiveKept, exercised: !owed.isEmpty)
+    let kept = Set(archive.messages)
+    for sent in owed {
+      for message in sent.firstSequence..<sent.firstSequence + sent.count where !kept.contains(message) {
+        ledger.violate(.archiveKept, slot: slot.index, at: divergence(sent.baseOffset?.rawValue)) {
+          "\(name): its log was archived and removed, and message \(message) must be in the archive, found it missing"
         }
       }
     }

@@ -68,6 +68,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case appendAfterRecovery = "append-after-recovery"
   /// A sender of events that is stopped in order has sent what was pending, where the receiver took it.
   case deliveredAtStop = "delivered-at-stop"
+  /// A job's log that was archived, which removes it, is in its archive with every event that was acknowledged.
+  case archiveKept = "archive-kept"
   /// An engine in whose way no fault has stood closes without an error.
   case closesInOrder = "closes-in-order"
   /// What is acknowledged gets to an object store in whose way no fault stands.

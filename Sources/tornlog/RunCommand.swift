@@ -1,6 +1,8 @@
 import ArgumentParser
 import Foundation
+import HTTPServing
 import LogModel
+import Metrics
 import Reporting
 import ScenarioFormat
 import Storage
@@ -27,6 +29,9 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Stop starting trials after this long: 10m.", valueName: "duration"))
   var deadline: String?
 
+  @Option(help: ArgumentHelp("Serve the run's metrics while it lasts, as OpenMetrics: 127.0.0.1:9464.", valueName: "address"))
+  var serveMetrics: String?
+
   /// Trials of one run; each is held in memory.
   private static let trialLimit = 1_000_000
 
@@ -35,6 +40,9 @@ struct RunCommand: ParsableCommand {
     guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
     if let deadline, DurationText.parse(deadline) == nil {
       throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
+    }
+    if let serveMetrics {
+      do throws(HTTPListenerError) { _ = try HTTPAddress(serveMetrics) } catch { throw ValidationError("--serve-metrics \(error)") }
     }
   }
 
@@ -46,9 +54,10 @@ struct RunCommand: ParsableCommand {
       note("left out, as they are no trials: \(selected.count - trialCells.count) cells of crash states; `tornlog explore` takes them")
     }
     let cells = trialCells.filter { Planning.isPossible($0, on: execution.storageChoice) }
-    if cells.count < trialCells.count {
-      note("left out, as the model has no processes: \(trialCells.count - cells.count) cells with writers=second-process")
-    }
+    let impossible = trialCells.count { $0.delivery == nil } - cells.count { $0.delivery == nil }
+    if impossible > 0 { note("left out, as the model has no processes: \(impossible) cells with writers=second-process") }
+    let powerless = trialCells.count - cells.count - impossible
+    if powerless > 0 { note("left out, as job logs lose power in the model only: \(powerless) cells with crash=power-loss") }
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {
       fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat", ExitStatus.usage)
@@ -69,11 +78,24 @@ struct RunCommand: ParsableCommand {
       let hint = lastFailed ? "no trial of this selection failed the last time" : "no cell matches; `tornlog list -v` shows them all"
       fail("nothing selected: \(hint)", ExitStatus.nothingSelected)
     }
+    let (endpoint, live) = serve()
     let summary = execution.execute(
-      trials, recorders: output.recorders(), failFast: failFast,
+      trials, recorders: output.recorders() + live, failFast: failFast,
       deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, showsNotices: output.showsNotices,
       cases: loaded.filter { scenario in cells.contains { $0.scenario == scenario.name } }.map(CaseDescription.init))
+    endpoint?.stop()
     throw ExitCode(summary)
+  }
+
+  /// What serves the run's metrics, and what counts for it.
+  private func serve() -> (endpoint: MetricsEndpoint?, recorders: [any RunRecorder]) {
+    guard let serveMetrics else { return (nil, []) }
+    do throws(HTTPListenerError) {
+      let registry = MetricRegistry()
+      let endpoint = try MetricsEndpoint(registry, at: try HTTPAddress(serveMetrics))
+      note("metrics at http://\(endpoint.address)/metrics")
+      return (endpoint, [OpenMetricsRecorder(nil, registry: registry)])
+    } catch { fail("\(error)", ExitStatus.unavailable) }
   }
 
   private func plan(_ cell: Cell, seedStep: UInt64) -> PlannedTrial {

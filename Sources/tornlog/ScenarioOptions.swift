@@ -74,7 +74,7 @@ extension Shard {
 
 /// How a run is shown.
 struct OutputOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("terminal, json, junit, data-loss or recovery-time, each with =PATH or to standard output; repeatable.", valueName: "format[=path]"))
+  @Option(help: ArgumentHelp("terminal, json, junit, openmetrics, data-loss or recovery-time, each with =PATH or to standard output; repeatable.", valueName: "format[=path]"))
   var report: [String] = []
 
   @Option(help: "Colours: auto, always or never (NO_COLOR).")
@@ -90,7 +90,7 @@ struct OutputOptions: ParsableArguments {
   var verbose = false
 
   /// Whether standard output is for a person: a document that a program reads must stand there alone.
-  var isForPeople: Bool { !report.contains("json") && !report.contains("junit") }
+  var isForPeople: Bool { !["json", "junit", "openmetrics"].contains(where: report.contains) }
 
   /// Whether the terminal's report, which shows notices, goes to standard output.
   var showsNotices: Bool { report.isEmpty || report.contains("terminal") }

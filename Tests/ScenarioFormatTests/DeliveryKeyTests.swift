@@ -6,7 +6,7 @@ import Testing
 @Suite struct DeliveryKeyTests {
   private static let vocabulary = Vocabulary(
     checks: ["no-gaps"], defects: ["A9"],
-    faults: [.bitFlip, FaultGrammar("receiver-refuses", [.init("for", .duration, isRequired: true)], isOfReceiver: true)])
+    faults: [.bitFlip, FaultGrammar("receiver-refuses", [.init("for", .duration, isRequired: true)], isOfDelivery: true)])
 
   private func parse(_ rest: String, matrix: String = "messages: 1") -> (scenario: Scenario?, errors: [String]) {
     let text = "name: n\ntitle: t\nmatrix: { \(matrix) }\n" + rest
@@ -27,6 +27,7 @@ import Testing
         timeout: 1s
         stop-within: 5m
         executions: each-life
+        archive: false
       faults: [receiver-refuses: { for: 3s }]
       """)
     let cell = try #require(found.scenario?.cells().first, "\(found.errors)")
@@ -42,6 +43,10 @@ import Testing
     ("delivery: { event-for: 1s }", "a.yaml:4:13: unknown key 'event-for' in delivery; did you mean 'events-for'?"),
     ("delivery: { timeout: 0s }", "a.yaml:4:22: timeout is '0s'; expected a duration like 30s"),
     ("delivery: { stop-within: soon }", "a.yaml:4:26: stop-within is 'soon'; expected a duration like 30s"),
+    (
+      "delivery: { executions: each-life, archive: true }",
+      "a.yaml:4:1: executions is 'each-life'; expected one, where logs are archived"
+    ),
     ("delivery: { executions: two }", "a.yaml:4:25: unknown executions 'two'; known: one, each-life"),
     (
       "delivery: { longest-back-off: 10ms }",
@@ -49,11 +54,11 @@ import Testing
     ),
     (
       "faults: [receiver-refuses: { for: 3s }]",
-      "a.yaml:4:10: receiver-refuses: it is a receiver's, and nothing is sent: say delivery, or choose another fault"
+      "a.yaml:4:10: receiver-refuses: nothing is sent in this trial: say delivery, or choose another fault"
     ),
     (
       "delivery: {}\nfaults: [bit-flip: { target: batch-payload }]",
-      "a.yaml:5:10: bit-flip: a trial of delivery has faults of the receiver only: choose a fault receiver-..., or leave delivery away"
+      "a.yaml:5:10: bit-flip: a trial of delivery has no faults of the disk: choose receiver-... or recover-disk-space, or leave delivery away"
     ),
   ])
   func mistakesAreNamedAtTheirPlace(_ text: String, _ error: String) {

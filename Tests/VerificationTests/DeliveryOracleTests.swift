@@ -25,7 +25,7 @@ import Verification
 
   static func judge(
     _ messages: [Int], numbers: [Int64]? = nil, other: [Int] = [0], foreign: Int = 0,
-    stops: [StoppedSender] = [StoppedSender(life: 2, left: 0, couldSend: true)]
+    stops: [StoppedSender] = [StoppedSender(life: 2, left: 0, couldSend: true)], archived: [Int]? = nil
   ) -> Judgement {
     DeliveryOracle.judge(
       history,
@@ -33,7 +33,8 @@ import Verification
         Delivered(
           slot: PartitionSlot(0), messages: messages, numbers: numbers ?? messages.indices.map { Int64($0 + 1) }),
         Delivered(slot: PartitionSlot(1), messages: other, numbers: other.indices.map { Int64($0 + 1) }),
-      ], foreign: foreign, stops: stops)
+      ], foreign: foreign, stops: stops,
+      archives: archived.map { [Delivered(slot: PartitionSlot(0), messages: $0, numbers: [])] } ?? [])
   }
 
   static func violated(_ judgement: Judgement) -> [CheckName] { judgement.checks.filter { $0.verdict == .violated }.map(\.name) }
@@ -68,6 +69,14 @@ import Verification
 
   @Test func jobsThatNobodyRunsArePhantoms() {
     #expect(Self.violated(Self.judge([0, 1, 2, 3, 4, 5, 6, 7], foreign: 2)) == [.noPhantoms])
+  }
+
+  @Test func anArchiveHoldsEveryEvent() {
+    let all = [0, 1, 2, 3, 4, 5, 6, 7]
+    #expect(Self.judge(all, archived: all)[.archiveKept]?.verdict == .held)
+    #expect(Self.judge(all)[.archiveKept] == nil)
+    #expect(Self.violated(Self.judge(all, archived: [0, 1, 2, 3, 5, 6, 7])) == [.archiveKept])
+    #expect(Self.violated(Self.judge(all, archived: [])) == [.archiveKept])
   }
 
   /// Events that are left at a stop count against the sender where it could have sent them, and leave no verdict elsewhere.

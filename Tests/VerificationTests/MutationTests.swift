@@ -239,8 +239,7 @@ struct MutationTests {
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
       .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
-      .checkpointCompletes,
-      .deliveredAtStop,
+      .checkpointCompletes, .deliveredAtStop, .archiveKept,
     ]
     let here = Set(Mutation.allCases.map(\.check))
     #expect(here.union(elsewhere) == Set(CheckName.allCases))

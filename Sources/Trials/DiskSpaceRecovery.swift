@@ -1,0 +1,31 @@
+import LogModel
+import RecordLogs
+import ScenarioFormat
+import Storage
+
+/// "Recover Disk Space" of seed 001, between the first crash and the restart. The document stops the worker, compresses every
+/// active log into the archive, removes it, and starts the worker again. `JobArchive` does the same for logs of which all
+/// events are sent, and for no others.
+enum DiskSpaceRecovery {
+  static let kind = "recover-disk-space"
+
+  static let grammar = FaultGrammar(kind, [.init("by", .word(["document", "job-archive"]), isRequired: true)], isOfDelivery: true)
+
+  static func fault(_ spec: TrialSpec) -> FaultSpec? { spec.faults.first { $0.kind == kind } }
+
+  /// As written: `for wal in wal/*.wal; do zstd "$wal" -o archive/...; rm "$wal"; done`, with gzip in the place of zstd.
+  /// Nothing says that it is synced; here it is, so that what is lost is lost by the step itself.
+  static func asWritten(_ storage: any Storage, _ clock: WallClock) async throws(StorageError) -> Receipt {
+    var receipt = Receipt(kind: kind, fired: 0, places: [])
+    try await storage.makeDirectory("archive")
+    for entry in try await storage.list("wal") where !entry.isDirectory && entry.name.hasSuffix(".wal") {
+      let target = "archive/\(entry.name).gz"
+      try await storage.compressFile("wal/\(entry.name)", to: target, time: UInt32(clamping: clock.milliseconds / 1000))
+      try await storage.unlink("wal/\(entry.name)")
+      receipt.fired += 1
+      receipt.places.append("wal/\(entry.name) compressed to \(target), and removed")
+    }
+    for folder in ["", "archive", "wal"] { try await storage.syncDirectory(folder) }
+    return receipt
+  }
+}
