@@ -79,7 +79,7 @@ enum DeliveryJudging {
     }
     var attempts: [[Int]: DeliveryAttempt] = [:]
     for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
-    var reply = try judge(spec, journal, evidence, attempts.values.sorted { $0.begun < $1.begun }, try folder.stops.read(),
+    var reply = try judge(spec, journal, evidence, attempts.inOrder, try folder.stops.read(),
       try JSONFile.read([Delivered].self, from: folder.archives))
     reply.append = AppendFigures(journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: []))
     return reply
@@ -91,4 +91,9 @@ struct DeliveryAttemptLine: Codable {
   var life: Int
   var index: Int
   var attempt: DeliveryAttempt
+}
+
+extension [[Int]: DeliveryAttempt] {
+  /// By life, and in each in the order in which they began.
+  var inOrder: [DeliveryAttempt] { sorted { $0.key.lexicographicallyPrecedes($1.key) }.map(\.value) }
 }

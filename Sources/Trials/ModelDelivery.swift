@@ -62,7 +62,7 @@ struct ModelDelivery {
     }
     let evidence = try DeliveryEvidence(receiver.received, spec)
     let judged = try DeliveryJudging.judge(
-      spec, journal, evidence, notes.attempts.values.sorted { $0.begun < $1.begun }, notes.stops, notes.archives)
+      spec, journal, evidence, notes.attempts.inOrder, notes.stops, notes.archives)
     notes.reply.judgement = judged.judgement
     notes.reply.receipts += judged.receipts
     notes.reply.faultMissed = notes.reply.faultMissed ?? judged.faultMissed
