@@ -74,7 +74,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
         recentBytes: 16 << 10, firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10,
         saltSeed: seed),
       checkpoints: CheckpointPolicy(
-        interval: .seconds(3600), bytes: 3 << 10, objectBytes: 3 << 10, firstPause: .milliseconds(1), longestPause: .milliseconds(8)))
+        interval: .seconds(3600), bytes: 3 << 10, objectBytes: 3 << 10, firstPause: .milliseconds(10), longestPause: .seconds(1)))
   }
 
   /// The same with an object store on `storage`, where the workload has one.

@@ -51,7 +51,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     try await onMedium { () async throws(StorageError) in
       try await storage.rename(temporary, to: "\(folder)/\(name.fileName)")
       try await storage.syncDirectory(folder)
-      try await changeManifest(for: name) { $0.add(name) }
+      try await changeManifest(.add, name)
     }
   }
 
@@ -86,7 +86,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     try await onMedium { () async throws(StorageError) in
       let folder = path(of: name.source)
       // The manifest first: what it names must have been removed by somebody else.
-      try await changeManifest(for: name) { $0.remove(name) }
+      try await changeManifest(.remove, name)
       if try await removeIfThere("\(folder)/\(name.fileName)") { try await storage.syncDirectory(folder) }
     }
   }
@@ -108,11 +108,9 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     }
   }
 
-  // Not put into its callers: a backtrace of an error is to name the line.
-  @inline(never)
-  private func changeManifest(
-    for name: ObjectName, _ change: (inout ObjectManifest) -> Void
-  ) async throws(StorageError) {
+  private enum ManifestChange { case add, remove }
+
+  private func changeManifest(_ change: ManifestChange, _ name: ObjectName) async throws(StorageError) {
     let source = name.source
     while !manifestIdle.isOpen { await manifestIdle.wait() }
     manifestIdle.shut()
@@ -122,7 +120,10 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     // Made anew from what there is, where it was lost.
     if manifest.state != .whole { manifest.adopt(try await presentObjects(in: folder, of: source)) }
     let before = manifest
-    change(&manifest)
+    switch change {
+    case .add: manifest.add(name)
+    case .remove: manifest.remove(name)
+    }
     guard manifest != before || manifest.state != .whole else { return }
     attempts += 1
     let temporary = "\(folder)/\(ObjectManifest.fileName).\(name.epoch).\(attempts).partial"
