@@ -98,7 +98,7 @@ final class ErrorGround: @unchecked Sendable {
   // MARK: Harm
 
   private func segments(_ directory: String) -> [String] {
-    disk.paths.filter { $0.hasPrefix(directory + "/") && $0.hasSuffix(".log") }.sorted()
+    disk.paths.filter { $0.hasPrefix(directory + "/") && FaultTarget.isLog($0) }.sorted()
   }
 
   private func inflict(_ harm: ErrorScenario.Harm) throws(StorageError) {
@@ -135,7 +135,7 @@ final class ErrorGround: @unchecked Sendable {
     let size = scenario.workload.messageSize
     for path in segments("topics/\(scenario.workload.topic)/\(partition)") {
       guard let bytes: [UInt8] = disk.read(path) else { continue }
-      for at in stride(from: 0, through: bytes.count - size, by: 8) {
+      for at in stride(from: 0, through: bytes.count - size, by: scenario.workload.system == .tornlog ? 8 : 1) {
         let reading = bytes.withUnsafeBytes { reader.read(UnsafeRawBufferPointer(rebasing: $0[at..<at + size])) }
         guard reading == .intact(sequence: UInt64(message)) else { continue }
         let touched = book.touched(partition, bytes, in: at + 100..<at + 101)

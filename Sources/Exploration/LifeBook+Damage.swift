@@ -13,8 +13,9 @@ extension LifeBook {
     let size = workload.messageSize
     var found: [OffsetRange] = []
     content.withUnsafeBytes { bytes in
-      // Messages stand at multiples of 8 bytes.
-      for at in stride(from: max(0, range.lowerBound - size) & ~7, to: min(range.upperBound, bytes.count - size + 1), by: 8) {
+      // In the engine's own log messages stand at multiples of 8 bytes.
+      let step = workload.system == .tornlog ? 8 : 1
+      for at in stride(from: max(0, range.lowerBound - size) / step * step, to: min(range.upperBound, bytes.count - size + 1), by: step) {
         guard at + size > range.lowerBound,
           case .intact(let sequence) = reader.read(UnsafeRawBufferPointer(rebasing: bytes[at..<at + size])),
           let offset = offset(of: Int(sequence), partition)
