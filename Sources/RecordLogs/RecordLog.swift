@@ -92,7 +92,8 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
     _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy, keepsFirstFile: Bool = false,
     finding found: (RecordFinding<Codec>) -> Void
   ) async throws(RecordLogError) -> (log: RecordLog, report: RecordRecoveryReport) {
-    let storage = PatientStorage(storage)
+    // Patience upon patience would be a hundred times a hundred attempts.
+    let storage = storage as? PatientStorage ?? PatientStorage(storage)
     var recovery = RecordRecovery<Codec>(storage, policy, RecordFiles(directory: directory, name: name), keepsFirstFile: keepsFirstFile)
     let found = try await recovery.run(found)
     let log = RecordLog(storage, policy, found)
