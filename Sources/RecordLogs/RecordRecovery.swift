@@ -101,6 +101,9 @@ struct RecordRecovery<Codec: RecordCodec> {
         if index == entries.count { break }
       }
       last = try await scan(entries[index], isLast: index == entries.count - 1, visit)
+      // What a device cannot read now it may read later: nothing is cut off for that.
+      let isCut = last.cutAt != nil || index == entries.count - 1 && (!last.tail.isEmpty || last.records == 0)
+      if last.isUnreadable, isCut { throw .storage(StorageError(errno: EIO, .read, files.path(entries[index].number))) }
       if last.cutAt != nil { try await setAside(&entries, from: index + 1) }
       index += 1
     }
