@@ -88,7 +88,7 @@ let package = Package(
       "Exploration",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
-        "LoopDisks",
+        "RecordLogs", "EventReceivers", "LoopDisks",
       ]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
     .executableTarget(

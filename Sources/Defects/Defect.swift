@@ -17,10 +17,20 @@ public struct Defect: Sendable {
   /// What the trial must know of the configuration to put it in place.
   let install: @Sendable (inout EngineParts) -> Void
   private let wrap: @Sendable (any Storage) -> any Storage
-  /// Of a job's log and its sender.
   private let installDelivery: @Sendable (inout DeliveryParts) -> Void
-  /// Whether it is one of a job's log, its sender or its archive, and of nothing else.
-  public let isOfDelivery: Bool
+  private let installReplay: @Sendable (inout ReplayParts) -> Void
+  /// What it is a defect of.
+  public let subject: Subject
+
+  /// Programs that keep logs.
+  public enum Subject: Hashable, Sendable {
+    /// The partition engine, and whatever of it the others have in common.
+    case engine
+    /// A job's log, its sender and its archive.
+    case delivery
+    /// A replay buffer's transactions.
+    case transactions
+  }
 
   /// The parts of an engine with this defect.
   public func parts() -> EngineParts {
@@ -36,13 +46,20 @@ public struct Defect: Sendable {
     return parts
   }
 
+  /// The parts of a replay buffer with this defect.
+  public func replayParts() -> ReplayParts {
+    var parts = ReplayParts()
+    installReplay(&parts)
+    return parts
+  }
+
   /// The storage that an engine with this defect works on: `base`, or a layer above it.
   public func layer(on base: any Storage) -> any Storage { wrap(base) }
 
   /// In the order of DEFECTS.md.
   public static let all: [Defect] = [
     chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes, airunner,
-    checkpoints, delivery, seam, commits, planted,
+    checkpoints, delivery, replay, seam, commits, planted,
   ].flatMap(\.self).sorted { $0.place < $1.place }
 
   /// Projects in the order of the list, then numbers, then what follows them.
@@ -72,14 +89,7 @@ public struct Defect: Sendable {
     layer: @escaping @Sendable (any Storage) -> any Storage = { $0 },
     _ install: @escaping @Sendable (inout EngineParts) -> Void
   ) {
-    self.id = id
-    self.origin = origin
-    self.summary = summary
-    self.showsWhen = showsWhen
-    self.install = install
-    self.wrap = layer
-    installDelivery = { _ in }
-    isOfDelivery = false
+    self.init(id, .engine, origin, summary, showsWhen, layer, install, { _ in }, { _ in })
   }
 
   /// A defect of a job's log, its sender or its archive.
@@ -88,13 +98,24 @@ public struct Defect: Sendable {
     layer: @escaping @Sendable (any Storage) -> any Storage = { $0 },
     _ install: @escaping @Sendable (inout DeliveryParts) -> Void
   ) {
-    self.id = id
-    self.origin = origin
-    self.summary = summary
-    self.showsWhen = showsWhen
-    self.install = { _ in }
-    wrap = layer
-    installDelivery = install
-    isOfDelivery = true
+    self.init(id, .delivery, origin, summary, showsWhen, layer, { _ in }, install, { _ in })
+  }
+
+  /// A defect of a replay buffer's transactions.
+  init(
+    ofTransactions id: String, origin: String, _ summary: String, showsWhen: String,
+    _ install: @escaping @Sendable (inout ReplayParts) -> Void
+  ) {
+    self.init(id, .transactions, origin, summary, showsWhen, { $0 }, { _ in }, { _ in }, install)
+  }
+
+  private init(
+    _ id: String, _ subject: Subject, _ origin: String, _ summary: String, _ showsWhen: String,
+    _ layer: @escaping @Sendable (any Storage) -> any Storage, _ install: @escaping @Sendable (inout EngineParts) -> Void,
+    _ installDelivery: @escaping @Sendable (inout DeliveryParts) -> Void,
+    _ installReplay: @escaping @Sendable (inout ReplayParts) -> Void
+  ) {
+    (self.id, self.subject, self.origin, self.summary, self.showsWhen) = (id, subject, origin, summary, showsWhen)
+    (wrap, self.install, self.installDelivery, self.installReplay) = (layer, install, installDelivery, installReplay)
   }
 }

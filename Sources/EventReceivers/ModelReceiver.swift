@@ -21,7 +21,8 @@ public final class ModelReceiver: Transport, @unchecked Sendable {
   public private(set) var attempts: [Attempt] = []
   public private(set) var received = ReceivedEvents()
 
-  public init() {}
+  /// - Parameter received: what it has already.
+  public init(having received: ReceivedEvents = ReceivedEvents()) { self.received = received }
 
   /// What it has taken, once each, in the order of arrival.
   public var taken: [JobID: [Event]] { received.taken }

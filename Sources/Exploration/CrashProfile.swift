@@ -165,6 +165,10 @@ public struct CrashProfile: Hashable, Sendable {
   /// Those that the engine's contract does not cover: they are not among all, and found by their names only.
   public static let uncovered: [CrashProfile] = [raw512AllUnreadable]
 
+  /// Those under which logs of records are covered: job logs, the replay buffer, the other systems' formats. None of these
+  /// carries a salt, so that what somebody else had left in space that was not written yet passes for records of the log.
+  public static let ofRecordLogs: [CrashProfile] = all.filter { !$0.showsForeignBytes }
+
   public static let known = all + uncovered
 
   /// Nil for a name that there is not.

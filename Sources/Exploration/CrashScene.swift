@@ -71,6 +71,7 @@ extension RecordedEvent {
     case .fact(.commitRequested(let n)): UInt64(n) << 4 | 9
     case .fact(.commitAnswered(let n, let outcome)): UInt64(n) << 4 | (outcome == .acknowledged ? 10 : 11)
     case .fact(.archived(let partition, let end)): UInt64(partition) << 40 ^ UInt64(end.rawValue) << 4 | 13
+    case .fact(.said): 14
     }
   }
 }

@@ -27,11 +27,6 @@ struct EngineSource: Sendable {
   /// Folders of the engine's source, and single files of others.
   static let modules = ["WriteAheadLog", "PartitionEngine", "RecordLogs", "ObjectStore"]
   static let files = ["Storage/DurableDirectories.swift"]
-  /// Files in those folders that no engine reaches: what a sender and a replay buffer do with logs of their own.
-  static let elsewhere: Set<String> = [
-    "RecordLogs/JobArchive.swift", "RecordLogs/JobLog.swift", "RecordLogs/Sender.swift", "RecordLogs/ReplayBuffer.swift",
-    "RecordLogs/GzipFile.swift", "RecordLogs/GzipSource.swift", "RecordLogs/RecordReader.swift",
-  ]
   /// Operations that can fail. `man 2 close`: the handle is gone whatever it says.
   static let kinds = OperationKind.allCases.filter { $0 != .close }
 
@@ -46,7 +41,7 @@ struct EngineSource: Sendable {
     for module in Self.modules {
       let folder = URL(fileURLWithPath: root).appendingPathComponent(module)
       do {
-        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasSuffix(".swift") && !Self.elsewhere.contains("\(module)/\(file)") {
+        for file in try FileManager.default.contentsOfDirectory(atPath: folder.path) where file.hasSuffix(".swift") {
           texts["\(module)/\(file)"] = try String(contentsOf: folder.appendingPathComponent(file), encoding: .utf8)
         }
       } catch {
@@ -72,8 +67,9 @@ struct EngineSource: Sendable {
 
   /// The name of an engine's source file below `Sources/`; nil for any other file.
   static func file(_ path: String) -> String? {
-    guard let range = path.range(of: "/Sources/") else { return nil }
-    let file = String(path[range.upperBound...])
+    // Of specialized functions the debug information has paths below the package's folder.
+    guard let range = ("/" + path).range(of: "/Sources/") else { return nil }
+    let file = String(("/" + path)[range.upperBound...])
     return files.contains(file) || modules.contains { file.hasPrefix($0 + "/") } ? file : nil
   }
 
@@ -98,24 +94,33 @@ struct EngineSource: Sendable {
 
   /// The listed site that `place` stands for. An optimizer that puts one function into another leaves the line of the call:
   /// then it is the only site of its kind in the functions of the names that are called there, or that these call.
+  /// - Parameter function: the name of the function that it is in, as far as that is known.
   /// - Returns: `place` itself where it is listed, or where that leaves none or several.
-  func resolve(_ place: EngineCallSite) -> EngineCallSite {
+  func resolve(_ place: EngineCallSite, function: String = "") -> EngineCallSite {
     if sites.contains(place) { return place }
+    let named = function.isEmpty ? [] : sites(place.kind, in: bodies(function))
+    if named.count == 1 { return named.first! }
     guard let line = lines[place.file]?.dropFirst(place.line - 1).first else { return place }
     // Of some functions only the line of the declaration is known.
     var bodies = Self.name(declaredIn: line).map { name in self.bodies(name).filter { $0.file == place.file && $0.lines.contains(place.line) } } ?? []
     var names = Self.calls(in: line)
     for _ in 0..<4 {
       if bodies.isEmpty { bodies = names.flatMap(self.bodies) }
-      let found = Set(sites.filter { site in
-        site.kind == place.kind && bodies.contains { $0.file == site.file && $0.lines.contains(site.line) }
-      })
-      if found.count == 1 { return found.first! }
+      let found = sites(place.kind, in: bodies)
+      // Mostly the optimizer puts together what is of one module.
+      let own = found.filter { $0.file.prefix { $0 != "/" } == place.file.prefix { $0 != "/" } }
+      if let site = own.count == 1 ? own.first : found.count == 1 ? found.first : nil { return site }
       if !found.isEmpty { return place }
       names = Set(bodies.flatMap { body in body.lines.flatMap { Self.calls(in: lines[body.file]?[$0 - 1] ?? "") } })
       bodies = []
     }
     return place
+  }
+
+  private func sites(_ kind: OperationKind, in bodies: [(file: String, lines: ClosedRange<Int>)]) -> Set<EngineCallSite> {
+    Set(sites.filter { site in
+      site.kind == kind && bodies.contains { $0.file == site.file && $0.lines.contains(site.line) }
+    })
   }
 
   /// The functions of a name, wherever they are.
@@ -160,6 +165,8 @@ final class CallSiteProbe: Sendable {
   private struct Place {
     var file: String
     var line: Int
+    /// The function's name, without its type and its arguments.
+    var function: String
   }
 
   private let source: EngineSource
@@ -178,11 +185,18 @@ final class CallSiteProbe: Sendable {
       guard let address = Self.address(frame), let place = place(address) else { continue }
       let site = EngineCallSite(file: place.file, line: place.line, kind: kind)
       if let found = resolved.withLock({ $0[site] }) { return found }
-      let found = source.resolve(site)
+      let found = source.resolve(site, function: place.function)
       resolved.withLock { $0[site] = found }
       return found
     }
     return nil
+  }
+
+  /// `removeUnlessDamaged` of `specialized RecordRepair.removeUnlessDamaged(_:_:)`.
+  private static func function(_ symbol: String) -> String {
+    let head = symbol.prefix { $0 != "(" }
+    let name = head.lastIndex(of: ".").map { head[head.index(after: $0)...] } ?? head
+    return String(name.prefix { $0 != "<" })
   }
 
   private static func address(_ frame: Backtrace.Frame) -> UInt64? {
@@ -211,7 +225,8 @@ final class CallSiteProbe: Sendable {
       // Of functions that were put into one another the innermost comes first.
       for frame in symbols.frames where Self.address(frame.captured) == address {
         guard let place = frame.symbol?.sourceLocation else { continue }
-        if let file = EngineSource.file(place.path) { return Place(file: file, line: place.line) }
+        guard let file = EngineSource.file(place.path) else { continue }
+        return Place(file: file, line: place.line, function: Self.function(frame.symbol?.name ?? ""))
       }
       return nil
     }

@@ -114,6 +114,16 @@ final class ErrorGround: @unchecked Sendable {
     case .metadataHead(let copy):
       guard let path = segments(metadata[copy]).first else { throw StorageError(errno: 2, .open, metadata[copy]) }
       try disk.putAtRest(path, [UInt8](repeating: 0, count: 4096), at: 0)
+    case .fileWithoutRecords(let partition, let garbage):
+      // `NAME.wal`, or `NAME.wal.NUMBER`.
+      guard let path = segments("topics/\(scenario.workload.topic)/\(partition)").last, let bytes: [UInt8] = disk.read(path) else {
+        throw StorageError(errno: 2, .open, "\(partition)")
+      }
+      let words = path.split(separator: ".")
+      let number = words.last.flatMap { Int($0) }
+      let stem = words.dropLast(number == nil ? 0 : 1).joined(separator: ".")
+      try disk.putAtRest(
+        "\(stem).\((number ?? 0) + 1)", Array(bytes.prefix(16)) + [UInt8](repeating: 0xA5, count: garbage), at: 0)
     case .unreadableMetadata(let copy):
       guard let path = segments(metadata[copy]).first else { throw StorageError(errno: 2, .open, metadata[copy]) }
       unreadable[path] = Array(0..<1024)

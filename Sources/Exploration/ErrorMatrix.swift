@@ -32,7 +32,7 @@ public struct ErrorMatrixOptions: Sendable {
 /// has come to after its error, and that no fault has hit yet, the same story with a second error there.
 public struct ErrorMatrix: Sendable {
   let options: ErrorMatrixOptions
-  let grounds: [ErrorGround]
+  let stages: [any ErrorStage]
   let source: EngineSource
   private let probe: CallSiteProbe?
 
@@ -44,34 +44,37 @@ public struct ErrorMatrix: Sendable {
     let defect = options.defect
     let subject = EngineUnderTest(
       ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
-    var grounds: [ErrorGround] = []
+    var stages: [any ErrorStage] = []
     for scenario in options.scenarios {
       let work = "explore --errors, the lives before scenario \(scenario.name),"
-      let made = try options.watch.during(work) { () throws(ExplorationError) in try ErrorGround(scenario, subject) }
-      grounds.append(made)
+      let made = try options.watch.during(work) { () throws(ExplorationError) -> any ErrorStage in
+        if let client = scenario.client { return try ClientStage(client, scenario, defect) }
+        return try ErrorGround(scenario, subject)
+      }
+      stages.append(made)
     }
-    self.grounds = grounds
+    self.stages = stages
   }
 
   /// One case again.
   /// - Parameter name: as the report prints it.
   /// - Throws: `ExplorationError.unknownCase`.
   public func run(case name: String) throws(ExplorationError) -> ErrorMatrixReport {
-    guard let found = ErrorCase(name), let ground = grounds.first(where: { $0.scenario.name == found.scenario }) else {
+    guard let found = ErrorCase(name), let stage = stages.first(where: { $0.scenario.name == found.scenario }) else {
       throw .unknownCase(name)
     }
     var row = ErrorRow(scenario: found.scenario, cell: found.cells[0].cell)
-    row.note(found, run(found, ErrorStory(ground, probe)))
+    row.note(found, run(found, stage, FiringWatch(probe)))
     return ErrorMatrixReport(rows: [row], sites: [], impossible: [], isWhole: true)
   }
 
   /// - Parameter progress: told a line of text now and then.
   public func run(progress: @escaping @Sendable (String) -> Void = { _ in }) -> ErrorMatrixReport {
     let cells = options.cells.filter { $0.impossible == nil }
-    let count = grounds.count * cells.count
+    let count = stages.count * cells.count
     let meter = MatrixProgress(count, progress)
     var rows = Parallel.map(count, jobs: options.jobs, chunk: 1, worker: {}) { _, index in
-      let row = runCell(grounds[index / cells.count], cells[index % cells.count])
+      let row = runCell(stages[index / cells.count], cells[index % cells.count])
       meter.done(row)
       return row
     }
@@ -88,8 +91,8 @@ public struct ErrorMatrix: Sendable {
     ErrorCell(kind: nil, error: .eio, lasting: .once), ErrorCell(kind: .write, error: .enospc, lasting: .once),
   ]
 
-  private func runCell(_ ground: ErrorGround, _ cell: ErrorCell) -> ErrorRow {
-    var row = ErrorRow(scenario: ground.scenario.name, cell: cell)
+  private func runCell(_ stage: any ErrorStage, _ cell: ErrorCell) -> ErrorRow {
+    var row = ErrorRow(scenario: stage.scenario.name, cell: cell)
     // Where an error, of a device that fails or is full, is followed by operations that nothing else leads to, they are
     // noted here.
     let watches = Self.leading.contains(cell)
@@ -100,16 +103,16 @@ public struct ErrorMatrix: Sendable {
         row.isCutOff = true
         return row
       }
-      let found = ErrorCase(scenario: ground.scenario.name, cells: [(cell, n)])
-      let result = run(found, ErrorStory(ground, probe, watches: watches))
+      let found = ErrorCase(scenario: stage.scenario.name, cells: [(cell, n)])
+      let result = run(found, stage, FiringWatch(probe, notesLeads: watches))
       row.note(found, result)
       if !result.unfired.isEmpty { return row }
       n += step
     }
   }
 
-  private func run(_ own: ErrorCase, _ story: ErrorStory) -> ErrorStoryResult {
-    options.watch.during("explore --errors --case '\(own)'") { story.run(own.faults) }
+  private func run(_ own: ErrorCase, _ stage: any ErrorStage, _ watch: FiringWatch) -> ErrorStoryResult {
+    options.watch.during("explore --errors --case '\(own)'") { stage.tell(own.faults, watch) }
   }
 
   /// Errors behind errors, until no story comes to a call site that no fault has hit.
@@ -120,10 +123,10 @@ public struct ErrorMatrix: Sendable {
     let any = ErrorCell(kind: nil, error: .eio, lasting: .once)
     while let at = leads.firstIndex(where: { !visited.contains($0.site) }), !isLate {
       let lead = leads.remove(at: at)
-      guard let ground = grounds.first(where: { $0.scenario.name == lead.story.scenario }), lead.story.cells.count < 4 else { continue }
+      guard let stage = stages.first(where: { $0.scenario.name == lead.story.scenario }), lead.story.cells.count < 4 else { continue }
       let deeper = ErrorCase(scenario: lead.story.scenario, cells: lead.story.cells + [(any, lead.number)])
       var row = ErrorRow(scenario: lead.story.scenario, cell: any)
-      let result = run(deeper, ErrorStory(ground, probe, watches: true))
+      let result = run(deeper, stage, FiringWatch(probe, notesLeads: true))
       row.isSecond = true
       row.note(deeper, result)
       visited.formUnion(row.sites)

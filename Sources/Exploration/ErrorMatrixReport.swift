@@ -42,12 +42,12 @@ public struct ErrorRow: Sendable {
 
   mutating func note(_ story: ErrorCase, _ result: ErrorStoryResult) {
     runs += 1
-    if result.firings > 0 { fired += 1 }
+    if result.firings.count > 0 { fired += 1 }
     if result.opened { opened += 1 }
     if result.wentOn { wentOn += 1 }
-    sites.formUnion(result.sites)
-    unknownSites += result.unknownSites
-    for (number, site) in result.after where !leads.contains(where: { $0.site == site }) {
+    sites.formUnion(result.firings.sites)
+    unknownSites += result.firings.unknownSites
+    for (number, site) in result.firings.after where !leads.contains(where: { $0.site == site }) {
       leads.append(ErrorLead(story: story, site: site, number: number))
     }
     switch result.judgement.verdict {
@@ -58,7 +58,7 @@ public struct ErrorRow: Sendable {
     case .violated:
       violated += 1
       guard let check = result.judgement.check, !violations.contains(where: { $0.check == check.name }) else { return }
-      violations.append(ErrorViolation(check: check.name, detail: check.detail, story: "\(story)", sites: result.sites))
+      violations.append(ErrorViolation(check: check.name, detail: check.detail, story: "\(story)", sites: result.firings.sites))
     }
   }
 }
@@ -124,6 +124,7 @@ public struct ErrorMatrixReport: Sendable {
             + sum(\.wentOn) + sum(\.violated))
       }
     }
+    if sites.isEmpty { lines += Set(rows.flatMap(\.sites)).sorted().map { "an error hit \($0)" } }
     for check in unique(violations.map(\.check)) {
       let own = violations.filter { $0.check == check }
       lines.append("VIOLATED \(check.rawValue), in \(own.count) cells")

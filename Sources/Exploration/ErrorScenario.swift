@@ -19,6 +19,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   /// What is on the disk when the engine is opened under errors.
   public var summary: String
   var workload: ExplorationWorkload
+  /// What is put to the test in place of the partition engine.
+  var client: LogClient?
   var recovery: RecoveryPolicy
   var course: Course
   /// A lease in place of the lock.
@@ -55,6 +57,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     case metadataHead(copy: Int)
     /// The first sectors of one metadata copy cannot be read.
     case unreadableMetadata(copy: Int)
+    /// Behind the partition's log of records a file that begins as one, and has no record: bytes of nothing, if any.
+    case fileWithoutRecords(partition: Int, garbage: Int)
   }
 
   public var description: String { "\(name): \(summary)" }
@@ -64,7 +68,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   init(
     _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,
     _ course: Course = .work, system: LogSystem = .tornlog, leases: Bool = false, earlierPolicy: SyncPolicy? = nil,
-    checkpoints: Bool = false, past: [PastLife] = []
+    checkpoints: Bool = false, client: LogClient? = nil, past: [PastLife] = []
   ) {
     var workload = ExplorationWorkload()
     (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
@@ -74,7 +78,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     // Each piece on its way to the store is thirty operations more.
     if checkpoints { (workload.checkpoints, workload.messages) = (true, 8) }
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
-    (self.leases, self.earlierPolicy, self.past) = (leases, earlierPolicy, past)
+    (self.leases, self.earlierPolicy, self.past, self.client) = (leases, earlierPolicy, past, client)
   }
 
   private static let crashed = PastLife(ending: .powerLoss, batches: 12)
@@ -142,6 +146,19 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario("chronik-v1", "logs of chronik's first format, never", .never, system: .chronikV1, past: [closed]),
     ErrorScenario("replay-buffer", "logs of the replay buffer's format that a power loss has cut off", system: .replayBuffer, past: [crashed]),
+    ErrorScenario(
+      "record-leftovers", "logs of airunner's format, behind each a file that a crash has left without records",
+      recovery: .truncateAtCorruption, system: .airunner,
+      past: [
+        closed,
+        PastLife(
+          ending: .none, batches: nil,
+          harm: [.fileWithoutRecords(partition: 0, garbage: 0), .fileWithoutRecords(partition: 1, garbage: 3000)]),
+      ]),
+    ErrorScenario("delivery", "two jobs with their senders and the archive, an empty disk", client: .delivery),
+    ErrorScenario("delivery-recover", "the same, after a life that a power loss has cut off", client: .delivery, past: [crashed]),
+    ErrorScenario("transactions", "a replay buffer's transactions, recovery and clean-up, an empty disk", client: .transactions),
+    ErrorScenario("transactions-recover", "the same, after a life that was killed", client: .transactions, past: [PastLife(ending: .processKill, batches: nil)]),
     ErrorScenario("checkpoint", "an empty disk, and an object store on it", checkpoints: true),
     ErrorScenario(
       "checkpoint-recover", "a log whose older half is in an object store, cut off by a power loss", checkpoints: true,

@@ -7,17 +7,9 @@ import WriteAheadLog
 
 /// What one case of the matrix came to.
 struct ErrorStoryResult: Sendable {
-  /// The call sites that a fault hit, in that order, each once; nil for one that could not be found out.
-  var sites: [EngineCallSite] = []
-  /// Firings whose call site nobody could tell.
-  var unknownSites = 0
-  var firings = 0
-  /// Operations whose call sites were looked up.
-  var placed = 0
+  var firings = Firings()
   /// By planned fault.
   var unfired: [Int] = []
-  /// Operations after the first firing: their numbers from 1, and where they came from.
-  var after: [(number: Int, site: EngineCallSite)] = []
   var judgement = StateJudgement(verdict: .unknown, check: nil)
   /// The engine opened under the error, and an append was accepted once it was over.
   var opened = false
@@ -38,18 +30,11 @@ final class ErrorStory: @unchecked Sendable {
   static let limit = Duration.seconds(120)
   /// The same on a device that never answers again.
   static let stuckLimit = Duration.seconds(5)
-  /// Operations after the first firing of which the call sites are noted.
-  static let watched = 48
-  /// Operations of one life whose call sites are looked up.
-  static let mostPlaced = 200
-
   private let scenario: ErrorScenario
   private let restarts: Restarts
   private let ground: ErrorGround
   private let subject: EngineUnderTest
-  /// Nil: nobody asks where a fault has hit.
-  private let probe: CallSiteProbe?
-  private let watches: Bool
+  private let watch: FiringWatch
   private let disk: MemoryDisk
   private let book: LifeBook
   private var result = ErrorStoryResult()
@@ -57,16 +42,12 @@ final class ErrorStory: @unchecked Sendable {
   private var planned: [PlannedFault] = []
   private var deviceDelay = Duration.zero
   private var faulty: FaultyStorage?
-  /// Numbers of the operations that a fault has hit and that have not ended.
-  private var hit: Set<Int> = []
 
-  /// - Parameter watches: whether to note where the operations after the first firing come from.
-  init(_ ground: ErrorGround, _ probe: CallSiteProbe?, watches: Bool = false) {
+  init(_ ground: ErrorGround, _ watch: FiringWatch) {
     self.ground = ground
     scenario = ground.scenario
     subject = ground.subject
-    self.probe = probe
-    self.watches = watches
+    self.watch = watch
     disk = ground.disk.snapshot()
     book = LifeBook(copying: ground.book)
     restarts = Restarts(ground, disk, book)
@@ -84,6 +65,7 @@ final class ErrorStory: @unchecked Sendable {
     var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery)
     contract.refusals.note(wholeOf: incarnation)
     result.judgement = book.judge(contract)
+    result.firings = watch.firings
     return result
   }
 
@@ -98,7 +80,7 @@ final class ErrorStory: @unchecked Sendable {
       machine, plan: FaultPlan(faults, seed: scenario.workload.seed), unreadable: ground.unreadable,
       onFired: { [self] in fired($0) })
     self.faulty = faulty
-    let meter = SeamWatch(faulty, limit: Self.mostOperations) { [self] call, number in ended(call, number) }
+    let meter = SeamWatch(faulty, limit: Self.mostOperations) { [watch] call, number in watch.ended(call, number) }
     self.meter = meter
     let storage = subject.layer(meter)
     // Of a device that never answers nobody expects the end of anything.
@@ -126,23 +108,8 @@ final class ErrorStory: @unchecked Sendable {
   }
 
   private func fired(_ receipt: StorageFaultReceipt) {
-    result.firings += 1
-    // A short or a late answer is no error: the call site has coped with none.
-    if case .error = receipt.answer { hit.insert(Int(receipt.operationNumber)) }
+    watch.fired(receipt)
     for damage in book.damages(of: receipt, on: disk, givesUp: lasts(receipt)) { book.damage(damage) }
-  }
-
-  private func ended(_ call: StorageCall, _ number: Int) {
-    guard let probe, result.firings > 0, result.placed < Self.mostPlaced else { return }
-    let wasHit = hit.remove(number) != nil
-    let isLead = watches && result.after.count < Self.watched
-    guard wasHit || isLead else { return }
-    result.placed += 1
-    guard let site = probe.site(of: call.kind) else {
-      if wasHit { result.unknownSites += 1 }
-      return
-    }
-    if !wasHit { result.after.append((number, site)) } else if !result.sites.contains(site) { result.sites.append(site) }
   }
 
   private func body(_ storage: any Storage) async {

@@ -17,11 +17,10 @@ public struct StateViolation: Hashable, Sendable {
   /// Operations of the disk in the story, and whether nothing had to be left out of it.
   public var storyOperations: Int
   public var storyIsWhole: Bool
-  /// The state, for a token.
-  public var state: CrashState
-
+  /// The state, for a token; nil for one of a client, which has none.
+  public var state: CrashState?
   /// The command that shows it again.
-  public var reproduce: String { "tornlog reproduce \(CrashStateToken.encode(state))" }
+  public var reproduce: String
 }
 
 /// What came of one profile.
@@ -84,7 +83,8 @@ public struct ExplorationReport: Sendable {
     self.init(profiles: reports.flatMap(\.profiles), depth: reports.map(\.depth).max() ?? 1)
   }
 
-  public var verdict: Verdict { profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
+  /// Of nothing there is none.
+  public var verdict: Verdict { profiles.isEmpty ? .unknown : profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
   public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.judged } }
   /// Whether the weakest profile of a finding is the weakest that there is.
   var isOfAllProfiles: Bool { Set(profiles.map(\.profile.name)).isSuperset(of: CrashProfile.all.map(\.name)) }

@@ -99,11 +99,11 @@ public final class HangWatch: Sendable {
 extension Hang {
   /// The report of an exploration that ended here; nil where no state is known.
   public var report: ExplorationReport? {
-    guard let finding else { return nil }
-    var result = ProfileResult(profile: finding.state.profile)
+    guard let finding, let state = finding.state else { return nil }
+    var result = ProfileResult(profile: state.profile)
     (result.crashPoints, result.visited, result.unique, result.groups, result.bound) = (1, 1, 1, 1, 0)
     (result.violatedStates, result.violations) = (1, [finding])
-    return ExplorationReport(profiles: [result], depth: finding.state.depth)
+    return ExplorationReport(profiles: [result], depth: state.depth)
   }
 
   public var text: [String] { report?.text ?? ["VIOLATED \(check.name.rawValue)", "  \(check.detail)"] }

@@ -28,6 +28,8 @@ enum RecordedFact: Hashable, Sendable {
   case commitAnswered(Int, Outcome)
   /// The engine has said that everything of the partition before an offset is in the object store.
   case archived(Int, before: Offset)
+  /// What somebody who is no partition engine has answered, in words.
+  case said(String)
 }
 
 /// A moment of the recorded life, in the one order of everything that happened.
@@ -321,6 +323,7 @@ extension Recording {
       case .commitRequested(let n): commitOrder.append((n, event.time))
       case .commitAnswered(let n, let outcome): committed[n] = outcome
       case .archived(let partition, let end): history.archived(PartitionSlot(partition), before: end)
+      case .said: break
       }
     }
     for (n, time) in commitOrder {

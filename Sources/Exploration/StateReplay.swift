@@ -52,7 +52,8 @@ extension StateReplay {
       result.violations = [
         StateViolation(
           check: check.name, detail: check.detail, divergence: check.divergence, states: 1, moment: state.cut.event,
-          story: story, storyOperations: storyOperations, storyIsWhole: storyIsWhole, state: state)
+          story: story, storyOperations: storyOperations, storyIsWhole: storyIsWhole, state: state,
+          reproduce: "tornlog reproduce \(CrashStateToken.encode(state))")
       ]
     }
     return ExplorationReport(profiles: [result], depth: state.depth)
@@ -103,6 +104,7 @@ extension Recording {
   private func text(_ fact: RecordedFact) -> String {
     switch fact {
     case .opened: "-- the engine is open"
+    case .said(let text): text
     case .topicRequested: "-- create the topic"
     case .topicAnswered(let outcome): "-- the topic: \(outcome)"
     case .requested(let n):

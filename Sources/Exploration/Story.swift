@@ -161,6 +161,7 @@ struct CrashStory {
           guard partition == nil || partition == request.partition else { continue }
           let offsets = request.count == 1 ? "offset \(base)" : "offsets \(base) ..< \(base + request.count)"
           steps.append(Step(text: "ACK partition \(request.partition), \(offsets)"))
+        case .fact(.said(let text)): steps.append(Step(text: text))
         case .fact: break
         }
       }
@@ -192,10 +193,11 @@ extension DiskOperation {
 extension StateExaminer.Violation {
   func described(_ exploration: Exploration, _ profile: CrashProfile, states: Int) -> StateViolation {
     let story = CrashStory(scene, check)
+    let state = scene.state(exploration, profile)
     return StateViolation(
       check: check.name, detail: check.detail, divergence: check.divergence, states: states, moment: scene.moment,
-      story: story.lines, storyOperations: story.operations, storyIsWhole: story.leftOut == 0,
-      state: scene.state(exploration, profile))
+      story: story.lines, storyOperations: story.operations, storyIsWhole: story.leftOut == 0, state: state,
+      reproduce: "tornlog reproduce \(CrashStateToken.encode(state))")
   }
 }
 

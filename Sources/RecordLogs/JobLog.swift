@@ -123,6 +123,16 @@ public final class JobLog: @unchecked Sendable {
     } catch { throw .log(error) }
   }
 
+  /// The names of the logs in a directory, as `JobLogNaming` gives them: what earlier processes have left is opened again, and
+  /// sent.
+  /// - Throws: `log`.
+  public static func names(in directory: String, of storage: any Storage) async throws(JobLogError) -> Set<String> {
+    do throws(StorageError) {
+      let storage = PatientStorage(storage)
+      return Set(try await storage.list(directory).map(\.name).filter { $0.hasSuffix(".wal") }.map { String($0.dropLast(4)) })
+    } catch { throw .log(.storage(error)) }
+  }
+
   /// Events that the receiver has not acknowledged, those that are just being appended among them.
   public var pendingCount: Int { unsettled.count }
 

@@ -183,6 +183,7 @@ extension RecordLog {
 extension Storage {
   /// Makes a file of a log, on the medium with its header and its entry when this returns. One that is there under this name
   /// holds nothing, and goes.
+  @inline(never)
   func createRecordFile(_ path: String, in directory: String, header: [UInt8]) async throws(StorageError) -> FileID {
     let file: FileID
     do throws(StorageError) {

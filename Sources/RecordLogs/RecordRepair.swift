@@ -45,6 +45,7 @@ struct RecordRepair<Codec: RecordCodec> {
   }
 
   /// Of a file without a record: it goes, and is kept under another name where it is more than a torn commit.
+  @inline(never)  // or its operations and `createRecordFile`'s look as if they came from one place, in a backtrace
   func removeUnlessDamaged(_ number: Int, _ outcome: RecordOutcome) async throws(StorageError) -> Tail {
     let path = files.path(number)
     let file = try await storage.open(path, [])

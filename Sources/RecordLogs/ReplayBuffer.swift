@@ -23,6 +23,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   private let log: RecordLog<ReplayCodec>
   private let retention: Duration
   private let clock: WallClock
+  private let parts: ReplayParts
   private var nextNumber: UInt64
   /// What an earlier process has left.
   private var inherited: [ReplayTransaction]
@@ -36,13 +37,14 @@ public final class ReplayBuffer: @unchecked Sendable {
   }
 
   private init(
-    _ log: RecordLog<ReplayCodec>, _ table: ReplayTable, retention: Duration, clock: WallClock
+    _ log: RecordLog<ReplayCodec>, _ table: ReplayTable, retention: Duration, clock: WallClock, parts: ReplayParts
   ) {
     self.log = log
     self.retention = retention
     self.clock = clock
+    self.parts = parts
     nextNumber = table.last + 1
-    inherited = table.unfinished
+    inherited = table.unfinished.filter { parts.selection.isReplayed($0) }
   }
 
   /// Opens the log `replay` in `directory`, which exists and whose entry is durable; compressed files are read as they are.
@@ -50,7 +52,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   /// - Throws: `log`.
   public static func open(
     in directory: String, of storage: any Storage, policy: RecordLogPolicy = .replayBuffer,
-    retention: Duration = .seconds(7 * 86_400), clock: WallClock = .system
+    retention: Duration = .seconds(7 * 86_400), clock: WallClock = .system, parts: ReplayParts = ReplayParts()
   ) async throws(ReplayBufferError) -> (buffer: ReplayBuffer, report: ReplayBufferReport) {
     precondition(policy.recoveryPolicy == .skipCorrupted, "a compressed file cannot be cut at its damage")
     do throws(RecordLogError) {
@@ -60,7 +62,7 @@ public final class ReplayBuffer: @unchecked Sendable {
       }
       let report = ReplayBufferReport(
         recovery: recovery, unfinished: table.open.count, committed: table.committed, rolledBack: table.rolledBack)
-      return (ReplayBuffer(log, table, retention: retention, clock: clock), report)
+      return (ReplayBuffer(log, table, retention: retention, clock: clock, parts: parts), report)
     } catch { throw .log(error) }
   }
 
@@ -80,7 +82,7 @@ public final class ReplayBuffer: @unchecked Sendable {
       let user = Array(transaction.user.utf8)
       try await write(.checkpoint, of: transaction.number, user)
       let isReplayed = await replay(transaction)
-      try await write(isReplayed ? .commit : .rollback, of: transaction.number, user)
+      try await writeEnd(isReplayed ? .commit : .rollback, of: transaction.number, user, replayedFrom: transaction.stage)
       if isReplayed { committed += 1 } else { rolledBack += 1 }
       inherited.removeFirst()
     }
@@ -168,8 +170,15 @@ public final class ReplayBuffer: @unchecked Sendable {
     _ number: UInt64, _ operation: ReplayCodec.Operation, in stages: [ReplayTransaction.Stage]
   ) async throws(ReplayBufferError) {
     let transaction = try await checked(number, operation, in: stages)
-    try await write(operation, of: number, transaction.user)
+    try await writeEnd(operation, of: number, transaction.user, replayedFrom: nil)
     live[number] = nil
+  }
+
+  private func writeEnd(
+    _ operation: ReplayCodec.Operation, of number: UInt64, _ user: [UInt8], replayedFrom stage: ReplayTransaction.Stage?
+  ) async throws(ReplayBufferError) {
+    guard parts.ends.isWritten(operation, replayedFrom: stage) else { return }
+    try await write(operation, of: number, user)
   }
 
   private func write(
@@ -209,11 +218,12 @@ public final class ReplayBuffer: @unchecked Sendable {
   /// once what an earlier process has left has been replayed (R3), and none in which or before which an unfinished transaction
   /// begins. One bit can cost a compressed file all of its entries: those are entries that nobody waits for.
   ///
-  /// The oldest go first, one after the other for good: where a commit is gone, so is what it committed. Before that the
-  /// highest number in use is marked in the log, by a ROLLBACK without a user, so that it is not used again.
+  /// The oldest go first, one after the other: where a commit is gone, so is what it committed. Before that the log is marked, by
+  /// a ROLLBACK without a user, with the highest number in use, so that it is not used again, and with the first file that stays: a
+  /// removal whose sync fails may be undone by the next power loss, and what comes back is finished.
   /// - Throws: `recoveryPending`, `log`.
   public func maintain() async throws(ReplayBufferError) -> Maintenance {
-    guard inherited.isEmpty else { throw .recoveryPending }
+    guard inherited.isEmpty || !parts.cleanUp.waitsForRecovery else { throw .recoveryPending }
     var maintenance = Maintenance()
     let now = clock.milliseconds / 1000
     var expired: [Int] = []
@@ -241,7 +251,8 @@ public final class ReplayBuffer: @unchecked Sendable {
       }
     } catch { throw .log(.storage(error)) }
     if expired.isEmpty { return maintenance }
-    if live[nextNumber - 1] == nil { try await write(.rollback, of: nextNumber - 1, []) }
+    let first = UInt64((expired.last ?? 0) + 1)
+    try await write(.rollback, of: nextNumber - 1, [], withUnsafeBytes(of: first.littleEndian) { Array($0) })
     do throws(StorageError) {
       for number in expired {
         try await log.storage.unlink(log.files.compressedPath(number))

@@ -71,8 +71,13 @@ struct ReplayTable {
   mutating func take(_ entry: ReplayCodec.Record, in file: Int) {
     let number = entry.transaction
     last = max(last, number)
-    // The mark of a number that was used: see `ReplayBuffer.maintain`.
-    if entry.user.isEmpty { return }
+    // A mark: see `ReplayBuffer.maintain`.
+    if entry.user.isEmpty {
+      guard entry.payload.count == 8, let base = entry.payload.baseAddress else { return }
+      let first = Int(clamping: base.little(0, UInt64.self))
+      open = open.filter { $0.value.firstFile >= first }
+      return
+    }
     switch entry.operation {
     case .commit, .rollback:
       if entry.operation == .commit { committed += 1 } else { rolledBack += 1 }

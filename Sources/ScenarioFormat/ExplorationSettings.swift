@@ -17,6 +17,8 @@ public struct ExplorationSettings: Hashable, Sendable {
   public var failingSync = 0
   /// Every so many durable writes to a segment one fails with EIO, and is there all the same; 0: never.
   public var failingWrites = 0
+  /// A program with logs of its own that is put to the test in place of the engine; nil for none.
+  public var client: String?
   /// Nil: every state.
   public var state: PinnedState?
 

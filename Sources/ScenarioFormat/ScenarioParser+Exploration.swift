@@ -10,13 +10,14 @@
 // | `segment-size` | bytes of a segment; 16KiB at least | 16KiB |
 // | `offset-commits` | `true` or `false`: consumer offsets are committed in the middle and at the end | true |
 // | `mishaps` | `short-writes`, `failing-writes`: every so manyth write is short, or fails; `failing-sync`: the sync of a segment that fails | none |
+// | `client` | what is put to the test in place of the engine: `delivery` or `transactions` | the engine |
 // | `state` | one crash state, as `shrink` writes it | every state |
 //
 // `state` has `defect` (whose recording it is of; `none`), `event` (the power goes after so many), `kept` (`all`, `none`,
 // `all_3-0`: of piece 3 alternative 0), `fingerprint`, and `in-recovery` with `event` and `kept` of a second power cut.
 extension SourceReader {
   private static let keys = [
-    "profiles", "depth", "bound", "states-per-point", "samples", "segment-size", "offset-commits", "mishaps", "state",
+    "profiles", "depth", "bound", "states-per-point", "samples", "segment-size", "offset-commits", "mishaps", "client", "state",
   ]
 
   mutating func exploration(_ node: SourceNode, _ choices: Choices) -> ExplorationSettings? {
@@ -36,6 +37,7 @@ extension SourceReader {
     if let entry = keys["offset-commits"], let word = word(entry.value, "offset-commits", ["true", "false"]) {
       settings.commitsOffsets = word == "true"
     }
+    if let entry = keys["client"] { settings.client = client(entry.value, keys) }
     if let entry = keys["mishaps"], let mishaps = mapping(entry.value, "mishaps", known: ["short-writes", "failing-sync", "failing-writes"]) {
       if let n = mishaps["short-writes"].flatMap({ number($0.value, "short-writes", 1...1_000_000) }) { settings.shortWrites = n }
       if let n = mishaps["failing-sync"].flatMap({ number($0.value, "failing-sync", 1...1_000_000) }) { settings.failingSync = n }
@@ -43,6 +45,15 @@ extension SourceReader {
     }
     if let entry = keys["state"] { settings.state = state(entry.value, settings, choices) }
     return errors.count == before ? settings : nil
+  }
+
+  /// A client brings its own log, device and workload.
+  private mutating func client(_ node: SourceNode, _ keys: [String: SourceNode.Entry]) -> String? {
+    for key in ["segment-size", "offset-commits", "mishaps", "state"] {
+      guard let entry = keys[key] else { continue }
+      note(entry.value.position, .malformed(key, of: "client", expected: "profiles, depth, bound, states-per-point and samples only"))
+    }
+    return word(node, "client", ["delivery", "transactions"])
   }
 
   private mutating func profiles(_ node: SourceNode) -> [String] {

@@ -106,8 +106,29 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     }
   }
 
+  /// Of a defect of a client its client, of all others the engine.
+  private var client: LogClient? {
+    switch engine?.subject {
+    case .delivery: .delivery
+    case .transactions: .transactions
+    case .engine, nil: nil
+    }
+  }
+
+  private func exploreClient(_ client: LogClient, _ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
+    for (profile, depth) in [(CrashProfile.raw512, 1), (.posixMinimal, 1), (.raw512, 2)] {
+      var options = ExplorationOptions()
+      (options.bound, options.statesPerPoint, options.samples) = (2, effort.statesPerPoint, effort.samples)
+      (options.seed, options.jobs, options.depth) = (seed, 1, depth)
+      (options.defect, options.watch, options.profiles) = (engine, watch, [profile])
+      note(try ClientExploration(client, options).run(), &reply)
+      if !reply.checks.isEmpty { return }
+    }
+  }
+
   /// Small workloads, each on the storages that show the most with the least, until one shows something.
   private func exploreStates(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
+    if let client { return try exploreClient(client, &reply, watch) }
     typealias Step = (messages: Int, sync: SyncPolicy, depth: Int, profiles: [CrashProfile], checkpoints: Bool)
     let steps: [Step] = [
       (18, .always, 1, [.raw512, .posixMinimal], false), (18, .interval(.milliseconds(1)), 1, [.raw512], false),
@@ -143,7 +164,8 @@ public struct DefectSearch: Hashable, Sendable, Codable {
   private static let situations = ["produce", "recover", "interval", "close", "skip-damage", "metadata-damage", "checkpoint"]
 
   private func failOperations(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
-    for name in Self.situations.prefix(effort.errorScenarios) {
+    let situations = client.map { [$0.rawValue, "\($0.rawValue)-recover"] } ?? Self.situations
+    for name in situations.prefix(effort.errorScenarios) {
       var options = ErrorMatrixOptions()
       options.scenarios = ErrorScenario.all.filter { $0.name == name }
       (options.cells, options.findsCallSites) = (Self.errors, false)

@@ -1,4 +1,5 @@
 import EventReceivers
+import Exploration
 import LogModel
 import RecordLogs
 import Reporting
@@ -26,16 +27,6 @@ struct DeliveryEvidence: Codable {
       delivered.append(Delivered(events, slot: slot, MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))))
     }
     delivered.sort { $0.slot < $1.slot }
-  }
-}
-
-extension Delivered {
-  init(_ events: [Event], slot: Int, _ content: MessageContent) {
-    self.init(
-      slot: PartitionSlot(slot),
-      messages: events.map { event in
-        event.payload.withUnsafeBytes { bytes in if case .intact(let n) = content.read(bytes) { Int(n) } else { -1 } }
-      }, numbers: events.map(\.sequence))
   }
 }
 

@@ -1,5 +1,6 @@
 import Defects
 import EventReceivers
+import Exploration
 import LogModel
 import Metrics
 import RecordLogs

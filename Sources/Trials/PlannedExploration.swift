@@ -12,6 +12,8 @@ public struct PlannedExploration: Sendable {
   /// Those that decide the exploration.
   public var axes: Axes
   public var options: ExplorationOptions
+  /// In place of the engine.
+  public var client: LogClient?
   /// Nil: every state is visited.
   public var state: CrashState?
   public var expectation: Expectation
@@ -24,6 +26,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   case recovery(RecoveryPolicy)
   case system(String)
   case flush
+  case client(String)
   case limit(WorkloadLimit)
 
   public var description: String {
@@ -32,6 +35,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case .writers(let setup): "writers=\(setup.rawValue): an exploration has one writer"
     case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
     case .system(let text): text
+    case .client(let text): text
     case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
     case .limit(let limit): "\(limit)"
     }
@@ -81,6 +85,12 @@ public struct ExplorationPlan: Sendable {
   private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
     guard cell.faults.isEmpty else { throw .faults }
     guard cell.writers == .one else { throw .writers(cell.writers) }
+    if let client = cell.exploration?.client {
+      let isUsual = cell.sync == .always && cell.system == .tornlog && cell.checkpoint == .none && cell.partitions == 1
+      guard isUsual else { throw .client("client=\(client) syncs always, and has no partitions, system or checkpoints: leave them out") }
+      guard 4...1000 ~= cell.messages else { throw .client("messages=\(cell.messages): client=\(client) takes 4 to 1000") }
+      return
+    }
     if cell.system != .tornlog, let defect = cell.defect {
       throw .system("defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
     }
@@ -135,6 +145,7 @@ public struct ExplorationPlan: Sendable {
     let axes = Planning.axes(of: cell).entries.filter { entry in !unused.contains { $0.rawValue == entry.name } }
     return PlannedExploration(
       scenario: cell.scenario, file: cell.file, axes: Axes(axes), options: options,
+      client: cell.exploration?.client.flatMap { LogClient(rawValue: $0) },
       state: try state(cell, options, isReplaced: profiles != nil), expectation: expectation)
   }
 
@@ -172,6 +183,10 @@ extension PlannedExploration {
     }
     var options = options
     (options.jobs, options.watch) = (jobs, watch)
+    if let client {
+      let report = try ClientExploration(client, messages: options.workload.messages, options).run(progress: progress)
+      return Outcome(report: report, isExpected: isMet(by: report))
+    }
     let report = try Exploration(options).run(progress: progress)
     return Outcome(report: report, isExpected: isMet(by: report))
   }

@@ -41,6 +41,12 @@ struct ExploreCommand: ParsableCommand {
   @Option(help: "With --reference: in whose format the engine keeps its logs: tornlog (default), streamhouse, airunner, chronik, chronik-v1, replay-buffer.")
   var system: String?
 
+  @Option(help: ArgumentHelp("A program with logs of its own in place of the engine: delivery (job logs, their senders and the archive) or transactions (of a replay buffer). With --profile, --bound, --states-per-point, --samples, --depth, --defect and --seed.", valueName: "client"))
+  var client: String?
+  @Option(help: "With --client: events of each execution, or measurements of each session (12).")
+  var messages: Int?
+  @Option(help: "With --client: one state again, as the report prints it.")
+  var state: String?
   @Flag(help: "With --reference: the log goes to an object store while the workload runs, and so does what is appended after the crash.")
   var checkpoint = false
   @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
@@ -86,6 +92,8 @@ struct ExploreCommand: ParsableCommand {
       }
       return try search()
     }
+    if let client { return try exploreClient(client) }
+    guard messages == nil, state == nil else { throw ValidationError("--messages, --state: of --client only") }
     if reference {
       guard paths.isEmpty, expression == nil, tags.isEmpty else {
         throw ValidationError("--reference and scenarios: one or the other; PATH, -k and -t are of scenarios")
@@ -135,12 +143,48 @@ struct ExploreCommand: ParsableCommand {
     options.watch = watch
     options.isCancelled = { Interruption.isRequested }
     do throws(ExplorationError) {
-      options.profiles = try Self.profiles(profiles)
+      options.profiles = try Self.profiles(profiles, coveringRecordLogs: system != .tornlog)
       let exploration = try Exploration(options)
       note("\(exploration.events) events recorded")
       // Every life gives back what it had: memory that goes to the kernel and comes back costs a fifth of a state.
       tl_keep_freed_memory()
       let result = exploration.run { note($0) }
+      write(lines: result.text, result.figures)
+      if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
+      finish(result.verdict)
+    } catch {
+      fail("\(error)", error.exitCode)
+    }
+  }
+
+  private func exploreClient(_ name: String) throws {
+    guard let client = LogClient(rawValue: name) else {
+      throw ValidationError("--client \(name): one of \(LogClient.allCases.map(\.rawValue).joined(separator: ", "))")
+    }
+    let strays = [
+      ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference), ("--sync", sync != nil),
+      ("--system", system != nil), ("--checkpoint", checkpoint), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+      ("--no-read-sets", noReadSets),
+    ].filter(\.1).map(\.0)
+    guard strays.isEmpty else { throw ValidationError("--client and \(strays.joined(separator: ", ")): one or the other") }
+    var options = ExplorationOptions()
+    (options.bound, options.statesPerPoint, options.samples) = (bound ?? 2, statesPerPoint ?? 64, samples ?? 4)
+    (options.seed, options.jobs, options.depth) = (seed ?? 1, jobs, depth ?? 1)
+    guard (1...8).contains(options.bound), options.statesPerPoint > 0, options.samples >= 0, jobs > 0, (1...2).contains(options.depth) else {
+      throw ValidationError("--bound 1 to 8, --depth 1 or 2, --states-per-point, --samples and --jobs positive")
+    }
+    guard state == nil || profiles.count == 1, (4...1000).contains(messages ?? 4) else {
+      throw ValidationError("--state: with the one --profile that it was found in; --messages: 4 to 1000")
+    }
+    options.defect = try chosenDefect()
+    options.watch = watch
+    options.isCancelled = { Interruption.isRequested }
+    do throws(ExplorationError) {
+      options.profiles = try Self.profiles(profiles, coveringRecordLogs: true)
+      let exploration = try ClientExploration(client, messages: messages, options)
+      note("\(exploration.events) events recorded")
+      tl_keep_freed_memory()
+      let result = try state.map { (text) throws(ExplorationError) in try exploration.run(state: text) } ?? exploration.run { note($0) }
       write(lines: result.text, result.figures)
       if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       finish(result.verdict)
@@ -217,7 +261,13 @@ struct ExploreCommand: ParsableCommand {
     }
   }
 
-  static func profiles(_ names: [String]) throws(ExplorationError) -> [CrashProfile] {
+  /// - Parameter coveringRecordLogs: where none is named, those only under which logs of records are covered.
+  static func profiles(_ names: [String], coveringRecordLogs: Bool = false) throws(ExplorationError) -> [CrashProfile] {
+    if names.isEmpty, coveringRecordLogs {
+      let left = CrashProfile.all.filter { !CrashProfile.ofRecordLogs.contains($0) }.map(\.name)
+      note("not covered by this format, which carries no salt, and left out: \(left.joined(separator: ", ")); name one to see it")
+      return CrashProfile.ofRecordLogs
+    }
     if names.isEmpty || names.contains("all") { return CrashProfile.all }
     for name in names where CrashProfile.named(name) == nil { throw .unknownProfile(name) }
     return CrashProfile.known.filter { names.contains($0.name) }

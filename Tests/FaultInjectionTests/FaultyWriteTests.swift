@@ -33,6 +33,9 @@ import Testing
       name: "torn: a suffix is kept, the rest is zero, EIO", fault: torn(.suffix(512), .zero, .error), told: .error(EIO),
       stored: new.with(2048..<5632, 0), destroyed: ranges("f", 2048..<5632), detection: .reported),
     Case(
+      name: "torn: a prefix is kept, the rest is old, EIO", fault: torn(.prefix(1000), .old, .error), told: .error(EIO),
+      stored: old.with(2048..<3048, 0x22), destroyed: [], detection: .reported),
+    Case(
       name: "torn: three sectors are kept", fault: torn(.sectors([0, 2, 3]), .old, .success), told: .bytes(4096),
       stored: old.with(2048..<2560, 0x22).with(3072..<4096, 0x22),
       destroyed: ranges("f", 2560..<3072, 4096..<6144), detection: .evident),
