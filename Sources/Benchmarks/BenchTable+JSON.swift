@@ -19,7 +19,7 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed
+    case directory, filesystem, notices, rows, missed, openings, recoveries
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -28,7 +28,9 @@ extension BenchTable: Encodable {
     try container.encode(fileSystem, forKey: .filesystem)
     try container.encode(notices, forKey: .notices)
     try container.encode(rows, forKey: .rows)
-    try container.encode(missed.count, forKey: .missed)
+    try container.encode(missed.count + openings.count(where: { !$0.isMet }), forKey: .missed)
+    try container.encode(openings, forKey: .openings)
+    try container.encode(recoveries, forKey: .recoveries)
   }
 }
 
@@ -78,5 +80,36 @@ extension Ratio: Encodable {
     try container.encode(sample.maximum, forKey: .maximum)
     try container.encode(sample.rounds, forKey: .rounds)
     try container.encode(referenceRate, forKey: .referenceRate)
+  }
+}
+
+extension OpeningRow: Encodable {
+  private enum Key: CodingKey {
+    case partitions, nanoseconds, timesRaw, met
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(partitions, forKey: .partitions)
+    try container.encode(nanoseconds, forKey: .nanoseconds)
+    try container.encode(timesRaw, forKey: .timesRaw)
+    try container.encode(isMet, forKey: .met)
+  }
+}
+
+extension RecoveryRow: Encodable {
+  private enum Key: CodingKey {
+    case kind, bytes, messages, nanoseconds, timesRead, peakBytes, emptyPeakBytes
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(kind, forKey: .kind)
+    try container.encode(bytes, forKey: .bytes)
+    try container.encode(messages, forKey: .messages)
+    try container.encode(nanoseconds, forKey: .nanoseconds)
+    try container.encode(timesRead, forKey: .timesRead)
+    try container.encode(peakBytes, forKey: .peakBytes)
+    try container.encode(emptyPeakBytes, forKey: .emptyPeakBytes)
   }
 }

@@ -6,6 +6,9 @@ public struct BenchTable: Hashable, Sendable {
   /// `ext4`, `tmpfs` ...
   public var fileSystem: String
   public var rows: [BenchRow] = []
+  public var openings: [OpeningRow] = []
+  public var recoveries: [RecoveryRow] = []
+  var count: Int { rows.count + openings.count + recoveries.count }
   /// What the reader must know about the references: what could be registered, what was left out.
   public var notices: [String] = []
 
@@ -16,7 +19,7 @@ public struct BenchTable: Hashable, Sendable {
 
   public var missed: [BenchRow] { rows.filter { $0.verdict == .missed } }
   /// 1 where a target is missed, otherwise 0 (COMMANDS).
-  public var exitCode: Int32 { missed.isEmpty ? 0 : 1 }
+  public var exitCode: Int32 { missed.isEmpty && openings.allSatisfy(\.isMet) ? 0 : 1 }
 }
 
 /// One subject under one load, against its references.
