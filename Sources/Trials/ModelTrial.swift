@@ -14,12 +14,18 @@ struct ModelTrial {
   let spec: TrialSpec
   let folder: TrialFolder
   let between: StorageLayer
+  private let tool: any LogRepairing
 
-  /// - Parameter between: what stands between the engine and everything else: nothing, but in tests.
-  init(_ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }) {
+  /// - Parameters:
+  ///   - between: what stands between the engine and everything else: nothing, but in tests.
+  ///   - tool: of an operator who repairs logs.
+  init(
+    _ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }, tool: any LogRepairing = SkipCorruptedRecords()
+  ) {
     self.spec = spec
     self.folder = folder
     self.between = between
+    self.tool = tool
   }
 
   /// Written by tasks of one life after another, on one thread.
@@ -50,7 +56,7 @@ struct ModelTrial {
           notes.reply.receipts.append(receipt)
         }
         backup = damage.metadataBackup
-        if let runbook = RecoveryRunbook(spec) {
+        if let runbook = RecoveryRunbook(spec, tool: tool) {
           let loop = EventLoop(simulatedWithSeed: spec.seed, startingAt: journal.lastInstant)
           let steps = MemoryStorage(disk: disk, loop: loop)
           var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: spec.partitions)

@@ -13,6 +13,23 @@ struct RecordExtraction: Hashable, Sendable {
   var skippedBytes: Int64 = 0
 }
 
+/// Who makes a new file of what is valid in a damaged one.
+protocol LogRepairing: Sendable {
+  /// - Throws: as `Storage.extractRecords`.
+  func repair(
+    _ input: String, into output: String, of system: LogSystem, on storage: any Storage
+  ) async throws(StorageError) -> RecordExtraction
+}
+
+/// `wal-repair --skip-corrupted`
+struct SkipCorruptedRecords: LogRepairing {
+  func repair(
+    _ input: String, into output: String, of system: LogSystem, on storage: any Storage
+  ) async throws(StorageError) -> RecordExtraction {
+    try await storage.extractRecords(of: system, from: input, to: output)
+  }
+}
+
 extension Storage {
   /// Writes the valid records of the file at `input` one behind the other into a new file at `output`, and nothing of what
   /// stands between them: `wal-repair --input ... --output ... --skip-corrupted` of seed 000, option 5, which its project never

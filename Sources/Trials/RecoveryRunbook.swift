@@ -26,6 +26,8 @@ struct RecoveryRunbook {
 
   let option: Int
   let system: LogSystem
+  /// Of option 5.
+  let tool: any LogRepairing
 
   /// What the steps came to.
   struct Course: Sendable {
@@ -35,11 +37,11 @@ struct RecoveryRunbook {
   }
 
   /// Nil where the trial has no operator.
-  init?(_ spec: TrialSpec) {
+  init?(_ spec: TrialSpec, tool: any LogRepairing = SkipCorruptedRecords()) {
     guard let fault = spec.faults.first(where: { $0.kind == Self.kind }),
       let option = FaultWords.Words(fault).integer("option")
     else { return nil }
-    (self.option, system) = (option, spec.system)
+    (self.option, system, self.tool) = (option, spec.system, tool)
   }
 
   /// Why the option cannot be followed on a log of that system; nil where it can.
@@ -93,7 +95,7 @@ struct RecoveryRunbook {
   private func repair(_ path: String, _ storage: any Storage, _ course: inout Course) async throws(StorageError) {
     let copy = try await copyAway(path, ".corrupted", storage, &course)
     let repaired = "\(Self.aside)/\(Self.name(of: path)).repaired"
-    let found = try await storage.extractRecords(of: system, from: copy, to: repaired)
+    let found = try await tool.repair(copy, into: repaired, of: system, on: storage)
     course.steps.append(
       "wal-repair --input \(copy) --output \(repaired) --skip-corrupted: \(found.records) records recovered, \(found.skipped) places "
         + "skipped, \(found.skippedBytes) bytes")
