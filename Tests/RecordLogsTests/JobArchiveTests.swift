@@ -48,6 +48,31 @@ import Testing
     }
   }
 
+  /// Seed 001, "Check compression ratio": 2000 KB come to 30 %, a reduction by 70 %. That is a matter of the events: lines of a
+  /// build's output come to less, bytes that do not repeat to all of their own.
+  @Test(arguments: [(isNoise: false, share: 0.0...0.30), (isNoise: true, share: 0.85...1.05)])
+  func whatIsSavedIsAMatterOfTheEvents(_ events: (isNoise: Bool, share: ClosedRange<Double>)) throws {
+    let (worker, receiver) = (Worker(), ModelReceiver())
+    try worker.live(receiver: receiver) { storage, clock in
+      let (log, _) = try await JobLog.open(SenderTests.job, in: "wal", of: storage, clock: clock)
+      var random = SeededGenerator(seed: 1, stream: "events")
+      for n in 0..<2000 {
+        let line = """
+          {"type":"log","stream":"stdout","step":\(n / 200),"time":"2026-01-31T11:00:\(10 + n % 50).\(Int.random(in: 100...999, using: &random))Z",\
+          "line":"[\(n % 97)/97] Compiling module\(Int.random(in: 0..<40, using: &random)) Source\(Int.random(in: 0..<900, using: &random)).swift"}
+          """
+        try await log.append(events.isNoise ? (0..<line.utf8.count).map { _ in UInt8.random(in: 0...255, using: &random) } : Array(line.utf8))
+      }
+      let sender = Sender(log, over: receiver, seed: 1)
+      sender.start()
+      #expect(await sender.stop(within: .seconds(600)) == 0)
+      let bytes = worker.disk.read("wal/build-17.wal")?.count ?? 0
+      let path = try await JobArchive("archive", of: storage, clock: clock).archive(log)
+      let share = Double(worker.disk.read(path)?.count ?? 0) / Double(max(1, bytes))
+      #expect(events.share.contains(share), "\(share) of \(bytes) bytes")
+    }
+  }
+
   /// "Recover Disk Space" of seed 001 takes active logs away; this archive does not.
   @Test func aLogWithUnsentEventsIsRefused() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
