@@ -19,7 +19,7 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed, openings, recoveries
+    case directory, filesystem, notices, rows, missed, openings, recoveries, policies
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -30,6 +30,7 @@ extension BenchTable: Encodable {
     try container.encode(rows, forKey: .rows)
     try container.encode(missed.count + openings.count(where: { !$0.isMet }), forKey: .missed)
     try container.encode(openings, forKey: .openings)
+    try container.encode(policyRatios, forKey: .policies)
     try container.encode(recoveries, forKey: .recoveries)
   }
 }
@@ -80,6 +81,21 @@ extension Ratio: Encodable {
     try container.encode(sample.maximum, forKey: .maximum)
     try container.encode(sample.rounds, forKey: .rounds)
     try container.encode(referenceRate, forKey: .referenceRate)
+  }
+}
+
+extension PolicyRatio: Encodable {
+  private enum Key: CodingKey {
+    case sync, producers, recordSize, batch, timesAlways
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(load.policy.description, forKey: .sync)
+    try container.encode(load.producers, forKey: .producers)
+    try container.encode(load.recordSize, forKey: .recordSize)
+    try container.encode(load.batch, forKey: .batch)
+    try container.encode(timesAlways, forKey: .timesAlways)
   }
 }
 

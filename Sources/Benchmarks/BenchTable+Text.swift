@@ -9,6 +9,10 @@ extension BenchTable {
       let numeric: Set<Int> = [2, 3, 4, 5, 6, 7, 8, 9]
       parts.append(alignedColumns([head] + appends.map(Self.appendCells), rightAligned: numeric))
     }
+    let ratios = policyRatios
+    if !ratios.isEmpty {
+      parts.append(ratios.map { "\($0.load): \(fixed($0.timesAlways, 1)) x always" }.joined(separator: "\n"))
+    }
     if !scans.isEmpty {
       let head = ["scan", "GB/s", "±", "ratio", "±", "target", "", "beside"]
       parts.append(alignedColumns([head] + scans.map(Self.scanCells), rightAligned: [1, 2, 3, 4, 5]))

@@ -83,3 +83,23 @@ extension AppendLoad: CustomStringConvertible {
       + (batch == 1 ? "single messages" : "batches of \(batch)")
   }
 }
+
+/// How much more a load gets through under one policy than under `always`, both measured in this run; minutes may lie between
+/// them.
+public struct PolicyRatio: Hashable, Sendable {
+  /// With the faster policy.
+  public var load: AppendLoad
+  public var timesAlways: Double
+}
+
+extension BenchTable {
+  public var policyRatios: [PolicyRatio] {
+    rows.compactMap { row in
+      guard let load = row.load, load.policy != .always else { return nil }
+      var strict = load
+      strict.policy = .always
+      guard let always = rows.first(where: { $0.load == strict && $0.subject == row.subject }) else { return nil }
+      return PolicyRatio(load: load, timesAlways: row.rate.median / always.rate.median)
+    }
+  }
+}
