@@ -56,11 +56,11 @@ let package = Package(
     room("ObjectStore", ["LogModel", "Storage", "CZlib"]),
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
     fastRoom("RecordLogs", ["LogModel", "Storage", "Metrics", "CZlib"]),
-    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs"]),
+    fastRoom("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs", "Metrics"]),
     // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
     room(
       "LeaseDatabase",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", .product(name: "GRDB", package: "GRDB.swift")]),
+      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Metrics", .product(name: "GRDB", package: "GRDB.swift")]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     room("HTTPDelivery", ["RecordLogs"]),
     // Counters, gauges, histograms and their text. Knows nothing of what is counted.
@@ -90,7 +90,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
         "RecordLogs", "EventReceivers", "LoopDisks",
       ]),
-    fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "CRawLoops"]),
+    fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops"]),
     .executableTarget(
       name: "tornlog",
       dependencies: [
@@ -117,7 +117,11 @@ let package = Package(
     tests("WriteAheadLog", ["LogModel", "Storage", "WriteAheadLog", "FaultInjection", "CZlib"]),
     tests("Metrics", ["Metrics", "HTTPServing"]),
     .testTarget(
-      name: "AlertsTests", dependencies: ["Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel"],
+      name: "AlertsTests",
+      dependencies: [
+        "Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel", "WriteAheadLog", "PartitionEngine", "ObjectStore",
+        "LeaseDatabase",
+      ],
       exclude: ["as-documented.rules.yml"], swiftSettings: strict),
     tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),

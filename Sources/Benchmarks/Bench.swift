@@ -18,11 +18,19 @@ public struct Bench {
   /// Asked before each slice; true ends the run with `BenchError.interrupted`, and the folder is removed.
   public var isCancelled: () -> Bool = { false }
   var appendCases: [AppendCase]
+  /// Recoveries of logs and stores of so many bytes.
+  public var recoveries: [(kind: RecoveryKind, bytes: Int)] = []
+  /// Rounds of each, between readings of the same files.
+  public var recoveryRounds = 3
+  /// Recovers in a process of its own; see `LargeRecovery.argument`.
+  public var recover: (RecoveryKind, _ directory: String) throws -> RecoveryReading = { try LargeRecovery.run($0, in: $1) }
+  /// Openings of engines with so many empty partitions.
+  public var openings: [Int] = []
 
   public init(_ options: BenchOptions, append: [any AppendSubject], scan: [any ScanSubject]) {
     self.options = options
-    appendSubjects = options.only == .scan ? [] : append
-    scanSubjects = options.only == .append ? [] : scan
+    appendSubjects = options.only == nil || options.only == .append ? append : []
+    scanSubjects = options.only == nil || options.only == .scan ? scan : []
     appendCases = options.quick ? AppendCase.quick : AppendCase.all
   }
 
@@ -33,7 +41,7 @@ public struct Bench {
 
   /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
   public func run() throws -> BenchTable {
-    let total = appendSubjects.count * appendCases.count + scanSubjects.count
+    let total = appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + recoveries.count
     guard total > 0 else { throw BenchError.nothingSelected }
     let scratch = try BenchScratch(in: options.directory)
     var table = BenchTable(directory: options.directory, fileSystem: FileSystemKind.of(options.directory).name)
@@ -47,6 +55,14 @@ public struct Bench {
     for subject in scanSubjects {
       onProgress(Progress(done: table.rows.count, total: total, title: "\(subject.name) scan"))
       table.rows.append(try measure(subject, scratch))
+    }
+    for partitions in openings {
+      onProgress(Progress(done: table.count, total: total, title: "opening \(partitions) empty partitions"))
+      table.openings.append(try measureOpening(of: partitions, scratch))
+    }
+    for (kind, bytes) in recoveries {
+      onProgress(Progress(done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)"))
+      table.recoveries.append(try measureRecovery(kind, bytes: bytes, scratch))
     }
     return table
   }

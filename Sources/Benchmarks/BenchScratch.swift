@@ -40,6 +40,35 @@ final class BenchScratch {
   }
 }
 
+extension BenchScratch {
+  /// The names in a directory, sorted.
+  static func names(in directory: String) throws(BenchError) -> [String] {
+    guard let stream = opendir(directory) else { throw .directory(directory, errno: errno) }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != "." && name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// Paths of all regular files below a directory.
+  static func files(below directory: String) throws(BenchError) -> [String] {
+    var found: [String] = []
+    for name in try names(in: directory) {
+      let path = "\(directory)/\(name)"
+      var status = stat()
+      guard lstat(path, &status) == 0 else { throw .directory(path, errno: errno) }
+      if status.st_mode & S_IFMT == S_IFDIR { found += try files(below: path) }
+      if status.st_mode & S_IFMT == S_IFREG { found.append(path) }
+    }
+    return found
+  }
+}
+
 /// Why a bench run ended without a table.
 public enum BenchError: Error, Hashable, Sendable {
   case directory(String, errno: Int32)
@@ -47,6 +76,10 @@ public enum BenchError: Error, Hashable, Sendable {
   case nothingSelected
   case invalidOption(String, value: String, expected: String)
   case interrupted
+  /// The process that was to recover did not.
+  case recoveryFailed(String)
+  /// Not everything was there again: its time says nothing.
+  case wrongRecovery(RecoveryKind, recovered: Int, of: Int)
 }
 
 extension BenchError: CustomStringConvertible {
@@ -54,8 +87,10 @@ extension BenchError: CustomStringConvertible {
     switch self {
     case .directory(let path, let number):
       "\(path): \(String(cString: strerror(number))) (choose a directory that exists and that you may write with --dir)"
-    case .nothingSelected: "nothing to measure (leave --only away, or give it append or scan)"
+    case .nothingSelected: "nothing to measure (leave --only away, or give it append, scan, recovery or partitions)"
     case .invalidOption(let option, let value, let expected): "\(option) \(value): expected \(expected)"
+    case .recoveryFailed(let why): "the process that was to recover ended without an answer: \(why)"
+    case .wrongRecovery(let kind, let recovered, let all): "recovery of \(kind.rawValue): \(recovered) of \(all) messages are there again"
     case .interrupted: "interrupted; nothing is left behind"
     }
   }
@@ -67,6 +102,8 @@ extension BenchError: CustomStringConvertible {
     case .nothingSelected: 3
     case .invalidOption: 64
     case .interrupted: 130
+    case .recoveryFailed: 70
+    case .wrongRecovery: 1
     }
   }
 }

@@ -19,7 +19,7 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed
+    case directory, filesystem, notices, rows, missed, openings, recoveries, policies
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -28,7 +28,10 @@ extension BenchTable: Encodable {
     try container.encode(fileSystem, forKey: .filesystem)
     try container.encode(notices, forKey: .notices)
     try container.encode(rows, forKey: .rows)
-    try container.encode(missed.count, forKey: .missed)
+    try container.encode(missed.count + openings.count(where: { !$0.isMet }), forKey: .missed)
+    try container.encode(openings, forKey: .openings)
+    try container.encode(policyRatios, forKey: .policies)
+    try container.encode(recoveries, forKey: .recoveries)
   }
 }
 
@@ -78,5 +81,51 @@ extension Ratio: Encodable {
     try container.encode(sample.maximum, forKey: .maximum)
     try container.encode(sample.rounds, forKey: .rounds)
     try container.encode(referenceRate, forKey: .referenceRate)
+  }
+}
+
+extension PolicyRatio: Encodable {
+  private enum Key: CodingKey {
+    case sync, producers, recordSize, batch, timesAlways
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(load.policy.description, forKey: .sync)
+    try container.encode(load.producers, forKey: .producers)
+    try container.encode(load.recordSize, forKey: .recordSize)
+    try container.encode(load.batch, forKey: .batch)
+    try container.encode(timesAlways, forKey: .timesAlways)
+  }
+}
+
+extension OpeningRow: Encodable {
+  private enum Key: CodingKey {
+    case partitions, nanoseconds, timesRaw, met
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(partitions, forKey: .partitions)
+    try container.encode(nanoseconds, forKey: .nanoseconds)
+    try container.encode(timesRaw, forKey: .timesRaw)
+    try container.encode(isMet, forKey: .met)
+  }
+}
+
+extension RecoveryRow: Encodable {
+  private enum Key: CodingKey {
+    case kind, bytes, messages, nanoseconds, timesRead, peakBytes, emptyPeakBytes
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(kind, forKey: .kind)
+    try container.encode(bytes, forKey: .bytes)
+    try container.encode(messages, forKey: .messages)
+    try container.encode(nanoseconds, forKey: .nanoseconds)
+    try container.encode(timesRead, forKey: .timesRead)
+    try container.encode(peakBytes, forKey: .peakBytes)
+    try container.encode(emptyPeakBytes, forKey: .emptyPeakBytes)
   }
 }

@@ -9,15 +9,48 @@ extension BenchTable {
       let numeric: Set<Int> = [2, 3, 4, 5, 6, 7, 8, 9]
       parts.append(alignedColumns([head] + appends.map(Self.appendCells), rightAligned: numeric))
     }
+    let ratios = policyRatios
+    if !ratios.isEmpty {
+      parts.append(ratios.map { "\($0.load): \(fixed($0.timesAlways, 1)) x always" }.joined(separator: "\n"))
+    }
     if !scans.isEmpty {
       let head = ["scan", "GB/s", "±", "ratio", "±", "target", "", "beside"]
       parts.append(alignedColumns([head] + scans.map(Self.scanCells), rightAligned: [1, 2, 3, 4, 5]))
     }
-    parts.append(legend())
+    if !openings.isEmpty { parts.append(openingText()) }
+    if !recoveries.isEmpty { parts.append(recoveryText()) }
+    let legend = legend()
+    if !legend.isEmpty { parts.append(legend) }
     if !missed.isEmpty {
       parts.append((["targets missed: \(missed.count)"] + missed.map(Self.missedLine)).joined(separator: "\n"))
     }
     return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private func openingText() -> String {
+    let head = ["opening", "ms", "±", "ratio", "±", "target", ""]
+    let lines = openings.map { row in
+      [
+        "\(row.partitions) empty partitions", fixed(row.nanoseconds.median / 1e6, 1), percent(row.nanoseconds.spread),
+        "\(fixed(row.timesRaw.median, 2)) x raw", percent(row.timesRaw.spread), "< \(fixed(OpeningRow.limit, 0)) s",
+        row.isMet ? "met" : "MISSED",
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4]) + "\nraw: \(OpeningRow.explanation)"
+  }
+
+  private func recoveryText() -> String {
+    let head = ["recovery", "MiB on disk", "messages", "s", "±", "GB/s", "ratio", "±", "peak MiB", "empty engine"]
+    let lines = recoveries.map { row in
+      [
+        row.kind.rawValue, grouped(Double(row.bytes >> 20)), grouped(Double(row.messages)), fixed(row.nanoseconds.median / 1e9, 2),
+        percent(row.nanoseconds.spread), fixed(Double(row.bytes) / row.nanoseconds.median, 2),
+        "\(fixed(row.timesRead.median, 2)) x reading", percent(row.timesRead.spread), fixed(Double(row.peakBytes) / 1048576, 1),
+        fixed(Double(row.emptyPeakBytes) / 1048576, 1),
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4, 5, 6, 7, 8, 9])
+      + "\nreading: every file read once in pieces of 256 KiB; peak: VmHWM of a process that does nothing else, beside that of one with an empty engine"
   }
 
   private static func appendCells(_ row: BenchRow) -> [String] {

@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Synchronization
 import Verification
 
@@ -22,8 +23,9 @@ public struct Hang: Sendable {
 /// loop of events can end and no limit on operations: a thread of its own sees it, and tells.
 ///
 /// What runs for the whole limit is a hang: a life takes less than a millisecond, a case of the error matrix less than a
-/// second. Time is counted in the watch's own wakings, not by a clock: a process that is stopped, or a machine that sleeps,
-/// does not age.
+/// second. What counts is the processor's time of the thread at work: on a machine that has too much to do, or sleeps, nobody is
+/// accused of it. What does not move and takes no processor either is a hang after ten times the limit, counted in the watch's
+/// own wakings.
 public final class HangWatch: Sendable {
   private struct Post {
     var work: String
@@ -31,6 +33,12 @@ public final class HangWatch: Sendable {
     var finding: @Sendable (CheckResult) -> StateViolation?
     /// Wakings that it has seen.
     var age = 0
+    /// Who is at work, and the processor's time that it had taken before, in seconds.
+    var thread: pthread_t
+    var before: Double
+
+    /// In ticks of the watch.
+    func ripeness(_ tick: Double) -> Int { max(Int((HangWatch.processorTime(of: thread) - before) / tick), age / 10) }
   }
 
   private struct State {
@@ -77,20 +85,30 @@ public final class HangWatch: Sendable {
     _ work: String, order: Int = 0, finding: @escaping @Sendable (CheckResult) -> StateViolation? = { _ in nil },
     _ body: () throws(Failure) -> Value
   ) throws(Failure) -> Value {
+    let thread = pthread_self()
     let number = state.withLock { state in
       state.next += 1
-      state.posts[state.next] = Post(work: work, order: order, finding: finding)
+      state.posts[state.next] = Post(
+        work: work, order: order, finding: finding, thread: thread, before: Self.processorTime(of: thread))
       return state.next
     }
     defer { state.withLock { _ = $0.posts.removeValue(forKey: number) } }
     return try body()
   }
 
+  /// Seconds; 0 where the system does not tell (`man 3 pthread_getcpuclockid`).
+  private static func processorTime(of thread: pthread_t) -> Double {
+    var (clock, time) = (clockid_t(), timespec())
+    guard pthread_getcpuclockid(thread, &clock) == 0, clock_gettime(clock, &time) == 0 else { return 0 }
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
   private func wake() -> Hang? {
     let first: Post? = state.withLock { state in
       for number in state.posts.keys { state.posts[number]!.age += 1 }
-      guard state.posts.values.contains(where: { $0.age > Self.wakings + Self.grace }) else { return nil }
-      return state.posts.values.filter { $0.age > Self.wakings }.min { $0.order < $1.order }
+      // A thread stands here as long as it is at work, and no longer.
+      guard state.posts.values.contains(where: { $0.ripeness(tick) > Self.wakings + Self.grace }) else { return nil }
+      return state.posts.values.filter { $0.ripeness(tick) > Self.wakings }.min { $0.order < $1.order }
     }
     return first.map { Hang(work: $0.work, seconds: seconds, finding: $0.finding) }
   }

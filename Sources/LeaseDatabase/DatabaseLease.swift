@@ -1,5 +1,6 @@
 import Glibc
 import LogModel
+import Metrics
 import PartitionEngine
 import Storage
 import WriteAheadLog
@@ -18,17 +19,20 @@ public struct DatabaseLease: WriterExclusion {
   public var holder: String
   public var duration: Duration
   public var clock: WallClock
+  /// Where renewals are counted; nil for nowhere.
+  public var metrics: LeaseMetrics?
 
   /// - Parameter duration: how long a claim stands without being renewed; renewed after a third of it.
   public init(
     _ database: LeaseDatabase, resource: String = "log", holder: String, duration: Duration = .seconds(10),
-    clock: WallClock = .system
+    clock: WallClock = .system, metrics: LeaseMetrics? = nil
   ) {
     self.database = database
     self.resource = resource
     self.holder = holder
     self.duration = duration
     self.clock = clock
+    self.metrics = metrics
   }
 
   public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
@@ -94,8 +98,12 @@ final class DatabaseClaim: WriterClaim, @unchecked Sendable {
     while !isReleased && !isReplaced {
       await loop.sleep(until: loop.now + lease.duration / 3)
       if isReleased || isReplaced { return }
-      do throws(StorageError) { try await extend(until: lease.clock.now() + lease.duration) } catch {
+      do throws(StorageError) {
+        try await extend(until: lease.clock.now() + lease.duration)
+        isReplaced ? lease.metrics?.lost.add() : lease.metrics?.renewed.add()
+      } catch {
         // Tried again while the lease runs; commits meet the same database.
+        lease.metrics?.renewalsFailed.add()
       }
     }
   }

@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import ObjectStore
 import Storage
 import WriteAheadLog
@@ -21,19 +22,23 @@ final class Checkpointer: @unchecked Sendable {
 
   private let loop: EventLoop
   private let policy: CheckpointPolicy
+  private let metrics: EngineMetrics?
   private let alarm: CheckpointAlarm
   private var archives: [PartitionArchive] = []
   private(set) var status = CheckpointStatus()
   /// After a failure nothing is tried before.
   private var pausedUntil = Instant(nanoseconds: .min)
+  /// Failures in a row that were not those of a partition's own log.
+  private var storeFailures = 0
+  private var isFailing: Bool { storeFailures >= EngineMetrics.failuresToOpen }
   private var isStopping = false
   /// Shut while it runs.
   private let ended = Gate(isOpen: true)
   /// Shut while a piece is on its way.
   private let idle = Gate(isOpen: true)
 
-  init(_ loop: EventLoop, _ policy: CheckpointPolicy, _ alarm: CheckpointAlarm) {
-    (self.loop, self.policy, self.alarm) = (loop, policy, alarm)
+  init(_ loop: EventLoop, _ policy: CheckpointPolicy, _ metrics: EngineMetrics?, _ alarm: CheckpointAlarm) {
+    (self.loop, self.policy, self.metrics, self.alarm) = (loop, policy, metrics, alarm)
   }
 
   func start() {
@@ -100,12 +105,18 @@ final class Checkpointer: @unchecked Sendable {
   private func archivePiece(of archive: PartitionArchive) async throws(EngineError) -> Bool {
     while !idle.isOpen { await idle.wait() }
     idle.shut()
-    defer { idle.open() }
+    metrics?.set(isFailing ? .halfOpen : .closed)
+    defer {
+      metrics?.set(isFailing && !status.isStopped ? .open : .closed)
+      idle.open()
+    }
     do throws(EngineError) {
       let isArchived = try await archive.checkpointNextPiece()
       if isArchived {
         status.pieces += 1
         status.failures = 0
+        storeFailures = 0
+        metrics?.pieces.add()
       }
       try await archive.clean()
       return isArchived
@@ -119,11 +130,14 @@ final class Checkpointer: @unchecked Sendable {
     status.failures += 1
     status.lastFailure = failure
     status.isStopped = failure.isReplaced
+    metrics?.failures.add()
+    if case .store(.superseded) = failure { metrics?.lease.noteStaleEpoch() }
     if case .log(_, .storage) = failure {
       // Its own log's trouble: the others go on.
       archive.notBefore = loop.now + policy.longestPause
       return
     }
+    storeFailures += 1
     var pause = policy.firstPause
     for _ in 1..<min(status.failures, 32) where pause < policy.longestPause { pause = pause * 2 }
     pausedUntil = loop.now + min(pause, policy.longestPause)

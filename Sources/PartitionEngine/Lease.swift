@@ -9,6 +9,7 @@ struct LeaseTerm: Sendable {
 
   var duration: Duration
   var clock: WallClock
+  var metrics: LeaseMetrics?
 }
 
 /// One writer at a time without a lock, for storage that several machines reach: the claim runs out unless its holder
@@ -19,11 +20,14 @@ struct LeaseTerm: Sendable {
 public struct LeaseExclusion: WriterExclusion {
   public var duration: Duration
   public var clock: WallClock
+  /// Where renewals are counted; nil for nowhere.
+  public var metrics: LeaseMetrics?
 
   /// - Parameter duration: how long a claim stands without being renewed; renewed after a third of it.
-  public init(duration: Duration = .seconds(10), clock: WallClock = .system) {
+  public init(duration: Duration = .seconds(10), clock: WallClock = .system, metrics: LeaseMetrics? = nil) {
     self.duration = duration
     self.clock = clock
+    self.metrics = metrics
   }
 
   public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
@@ -34,7 +38,7 @@ public struct LeaseExclusion: WriterExclusion {
         throw StorageError(errno: EAGAIN, .lock, "its lease runs for another \(left.nanoseconds / 1_000_000) ms")
       }
       let claim = try await DirectoryExclusion.claimEpoch(
-        storage, above: floor, lock: nil, lease: LeaseTerm(duration: duration, clock: clock))
+        storage, above: floor, lock: nil, lease: LeaseTerm(duration: duration, clock: clock, metrics: metrics))
       storage.loop.spawn { await claim.renew() }
       return claim
     } catch {

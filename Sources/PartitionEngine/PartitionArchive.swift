@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import ObjectStore
 import Storage
 import WriteAheadLog
@@ -42,6 +43,8 @@ final class PartitionArchive: @unchecked Sendable {
   /// Bytes of batches that are not archived, but for what has been acknowledged since `countedAt`.
   private var countedBytes: Int64 = 0
   private var countedAt: Int64 = 0
+  /// What of `waitingBytes` is in the metrics.
+  private var reportedBytes: Int64 = 0
   /// Shut while the chain is being asked for.
   private let listing = Gate(isOpen: true)
 
@@ -68,6 +71,7 @@ final class PartitionArchive: @unchecked Sendable {
   /// Something has been acknowledged.
   func noteAppend() {
     if waitingSince == nil { waitingSince = services.loop.now }
+    countWaiting()
     services.alarm.ring(at: due)
   }
 
@@ -77,6 +81,14 @@ final class PartitionArchive: @unchecked Sendable {
     waitingSince = isWaiting ? start : nil
     countedBytes = isWaiting ? log.bytes(from: cursor) : 0
     countedAt = log.appendedBytes
+    countWaiting()
+  }
+
+  private func countWaiting() {
+    guard let gauge = services.metrics?.waitingBytes else { return }
+    let waiting = waitingBytes
+    if waiting != reportedBytes { gauge.add(waiting - reportedBytes) }
+    reportedBytes = waiting
   }
 
   /// When there is something to do; nil for nothing.
@@ -95,14 +107,21 @@ final class PartitionArchive: @unchecked Sendable {
   /// Waits until the store is no more than the policy's limit behind.
   /// - Throws: `EngineError.archiveBehind` where it stays behind.
   func admit(_ bytes: Int) async throws(EngineError) {
-    guard let limit = services.policy.mostWaiting, waitingBytes + Int64(bytes) > limit, waitingBytes > 0 else { return }
+    guard let limit = services.policy.mostWaiting, waitingBytes + Int64(bytes) > limit, waitingBytes > 0 else {
+      services.metrics?.allowed.add()
+      return
+    }
     let loop = services.loop
     let end = loop.now + services.policy.patience
     services.alarm.ring(at: due)
     while waitingBytes + Int64(bytes) > limit, waitingBytes > 0 {
-      guard loop.now < end else { throw .archiveBehind(source, bytes: waitingBytes, limit: limit) }
+      guard loop.now < end else {
+        services.metrics?.limited.add()
+        throw .archiveBehind(source, bytes: waitingBytes, limit: limit)
+      }
       await loop.sleep(until: min(end, loop.now + .milliseconds(10)))
     }
+    services.metrics?.delayed.add()
   }
 
   // MARK: Reading
@@ -162,6 +181,7 @@ struct CheckpointServices: Sendable {
   var claim: any WriterClaim
   var policy: CheckpointPolicy
   var parts: CheckpointParts
+  var metrics: EngineMetrics?
   var alarm: CheckpointAlarm
   var loop: EventLoop
 }

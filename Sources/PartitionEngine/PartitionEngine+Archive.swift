@@ -25,13 +25,13 @@ final class EngineArchiving: @unchecked Sendable {
 
   init(
     _ client: StoreClient, _ metadata: MetadataLog, _ claim: any WriterClaim, _ policy: CheckpointPolicy,
-    _ parts: CheckpointParts, _ loop: EventLoop
+    _ parts: CheckpointParts, _ metrics: EngineMetrics?, _ loop: EventLoop
   ) {
     let alarm = CheckpointAlarm(loop)
     services = CheckpointServices(
       client: client, reader: ObjectReader(client), metadata: metadata, claim: claim, policy: policy, parts: parts,
-      alarm: alarm, loop: loop)
-    checkpointer = Checkpointer(loop, policy, alarm)
+      metrics: metrics, alarm: alarm, loop: loop)
+    checkpointer = Checkpointer(loop, policy, metrics, alarm)
   }
 
   func archive(_ log: PartitionLog, partitionCount: Int, archivedEnd: Offset) -> PartitionArchive {

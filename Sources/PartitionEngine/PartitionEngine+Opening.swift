@@ -14,7 +14,7 @@ extension PartitionEngine {
     let survey = try await EngineSurvey(of: storage)
     let client = parts.store.map { StoreClient($0, storage.loop, timeout: configuration.checkpoints.timeout) }
     let floor = try await survey.epochFloor(with: client)
-    let claim = try await parts.exclusion.claim(storage, above: floor)
+    let claim = try await parts.exclusion.claim(storage, above: floor, counting: parts.metrics?.lease)
     let directories = DurableDirectories(storage)
     let metadata: MetadataLog
     do throws(EngineError) {
@@ -24,7 +24,7 @@ extension PartitionEngine {
       await claim.release()
       throw error
     }
-    let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, storage.loop) }
+    let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, parts.metrics, storage.loop) }
     let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories, archiving)
     var reports: [RecoveryReport] = []
     do throws(EngineError) {

@@ -1,5 +1,6 @@
 import Glibc
 import LogModel
+import Metrics
 import Storage
 import WriteAheadLog
 
@@ -138,9 +139,16 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
       renewal.shut()
       defer { renewal.open() }
       do throws(StorageError) {
-        guard try await isCurrent() else { return }
+        guard try await isCurrent() else {
+          lease.metrics?.lost.add()
+          return
+        }
         try await writeTerm()
-      } catch {}  // tried again while the term lasts, and commits meet the same device
+        lease.metrics?.renewed.add()
+      } catch {
+        // Tried again while the term lasts, and commits meet the same device.
+        lease.metrics?.renewalsFailed.add()
+      }
     }
   }
 

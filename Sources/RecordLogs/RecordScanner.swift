@@ -13,8 +13,8 @@ import Storage
 ///
 /// Memory: one window of 256 KiB, which grows to twice the format's longest record and no further, whatever a damaged
 /// length claims.
-struct RecordScanner<Codec: RecordCodec> {
-  enum Step {
+package struct RecordScanner<Codec: RecordCodec> {
+  package enum Step {
     case record(at: Int64, length: Int)
     /// No record; one follows at the end of the range.
     case damage(Range<Int64>, RecordFault)
@@ -32,15 +32,15 @@ struct RecordScanner<Codec: RecordCodec> {
   private static var readSize: Int { 128 << 10 }
 
   private let storage: any Storage
-  let source: any RecordSource
+  package let source: any RecordSource
   private var window: IOBuffer
   /// Byte position in the file of the window's first byte, and the bytes that are valid in it.
   private var start: Int64
   private var filled = 0
   /// Where `next` looks.
-  private(set) var position: Int64
+  package private(set) var position: Int64
 
-  init(_ storage: any Storage, _ source: any RecordSource, from position: Int64 = 0) {
+  package init(_ storage: any Storage, _ source: any RecordSource, from position: Int64 = 0) {
     self.storage = storage
     self.source = source
     self.position = position
@@ -49,7 +49,7 @@ struct RecordScanner<Codec: RecordCodec> {
   }
 
   /// The next record, or what stands in its place. After `end` it may be called again: the source may have grown.
-  mutating func next() async throws(StorageError) -> Step {
+  package mutating func next() async throws(StorageError) -> Step {
     let from = position
     let fault: RecordFault
     switch try await find(at: from, keeping: from) {
@@ -100,18 +100,18 @@ struct RecordScanner<Codec: RecordCodec> {
   }
 
   /// The bytes of a record that `next` has just returned, until it is called again.
-  func bytes(at position: Int64, _ length: Int) -> UnsafeRawBufferPointer {
+  package func bytes(at position: Int64, _ length: Int) -> UnsafeRawBufferPointer {
     window[Int(position - start)..<Int(position - start) + length]
   }
 
   /// The bytes at the head of the file, as many of `count` as there are; before `next` is called.
-  mutating func head(_ count: Int) async throws(StorageError) -> [UInt8] {
+  package mutating func head(_ count: Int) async throws(StorageError) -> [UInt8] {
     _ = try await load(0, count, keeping: 0)
     return Array(window[0..<min(count, filled)])
   }
 
   /// Looks at `position` from here on.
-  mutating func skip(to position: Int64) { self.position = position }
+  package mutating func skip(to position: Int64) { self.position = position }
 
   private mutating func search(_ from: Int64, _ fault: RecordFault) async throws(StorageError) -> Step {
     var at = from

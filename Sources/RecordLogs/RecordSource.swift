@@ -3,7 +3,7 @@ import LogModel
 import Storage
 
 /// Bytes of a log from front to back, wherever they come from.
-protocol RecordSource: AnyObject {
+package protocol RecordSource: AnyObject {
   /// The next bytes, up to `range.count` of them, into `buffer[range]`; 0 at the end.
   func read(into buffer: IOBuffer, _ range: Range<Int>) async throws(StorageError) -> Int
   /// Bytes that the device could not read: they count as zeros.
@@ -12,7 +12,7 @@ protocol RecordSource: AnyObject {
 
 /// An open file, up to a limit. A sector that cannot be read costs its own bytes and no others: they read as zeros, which no
 /// record survives.
-final class FileSource: RecordSource {
+package final class FileSource: RecordSource {
   // Owned by the loop of its storage.
 
   private static let sector = 512
@@ -22,23 +22,23 @@ final class FileSource: RecordSource {
   private static let mostUnreadable = 64 << 10
 
   private let storage: any Storage
-  let file: FileID
-  private(set) var position: Int64
+  package let file: FileID
+  package private(set) var position: Int64
   /// Reading ends here; may grow.
-  var limit: Int64
-  private(set) var unreadableBytes: Int64 = 0
+  package var limit: Int64
+  package private(set) var unreadableBytes: Int64 = 0
   /// Behind the last byte that could not be read.
   private(set) var unreadableEnd: Int64 = 0
   private var unreadableInARow = 0
 
-  init(_ storage: any Storage, _ file: FileID, from position: Int64 = 0, limit: Int64) {
+  package init(_ storage: any Storage, _ file: FileID, from position: Int64 = 0, limit: Int64) {
     self.storage = storage
     self.file = file
     self.position = position
     self.limit = limit
   }
 
-  func read(into buffer: IOBuffer, _ range: Range<Int>) async throws(StorageError) -> Int {
+  package func read(into buffer: IOBuffer, _ range: Range<Int>) async throws(StorageError) -> Int {
     let count = Int(min(Int64(range.count), limit - position))
     guard count > 0 else { return 0 }
     let got: Int

@@ -84,15 +84,26 @@ extension TrialResult {
           ("seconds", .number(recovery.seconds)), ("bytesScanned", .integer(recovery.bytesScanned)),
           ("batchesSkipped", .integer(recovery.batchesSkipped)),
           ("peakMemoryBytes", .integer(recovery.peakMemoryBytes)),
+          ("outageSeconds", recovery.outageSeconds.map(JSONText.number) ?? .null),
         ])
       ),
       ("losses", .array(losses.map(\.json))),
       ("claims", .array(claims.map(\.json))),
       ("append", append.map { .object([("p50", .number($0.p50)), ("p99", .number($0.p99))]) } ?? .null),
+      ("engineCounts", .array(engineCounts.map(\.json))),
       ("notices", .array(notices.map(JSONText.string))),
       ("reproduce", .string(reproduce)),
       ("seconds", .number(seconds)),
       ("keptAt", keptAt.map(JSONText.string) ?? .null),
+    ])
+  }
+}
+
+extension EngineCount {
+  fileprivate var json: JSONText {
+    .object([
+      ("name", .string(name)), ("labels", .object(labels.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
+      ("value", .integer(value)),
     ])
   }
 }

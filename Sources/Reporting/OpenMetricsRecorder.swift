@@ -14,6 +14,7 @@ import Verification
 /// | `tornlog_checks_violated_total` | `check` | |
 /// | `tornlog_trial_duration_seconds` | | histogram |
 /// | `tornlog_recovery_duration_seconds` | | histogram, of first restarts |
+/// | `checkpoint_...`, `throttle_decisions_total`, `lease_...`, `stale_epochs_refused_total` | | as the engines of trials with an object store or a second writer count them (`PartitionEngine/EngineMetrics.swift`), all together |
 public final class OpenMetricsRecorder: RunRecorder {
   private let sink: (any ReportSink)?
   private let registry: MetricRegistry
@@ -63,6 +64,12 @@ public final class OpenMetricsRecorder: RunRecorder {
         MetricFamilyName("tornlog_checks_violated"), help: "Checks that were violated, rightly or not.",
         labels: ["check": check.name.rawValue]
       ).add()
+    }
+    for count in result.engineCounts {
+      registry.counter(
+        MetricFamilyName(count.name), help: "Of the engines of all trials.",
+        labels: MetricLabels(count.labels.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+      ).add(count.value)
     }
     trialDuration.note(max(0, result.seconds))
     recoveryDuration.note(max(0, result.recovery.seconds))

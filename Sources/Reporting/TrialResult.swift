@@ -1,4 +1,5 @@
 import LogModel
+import Metrics
 import Verification
 
 /// One finished trial, as every report shows it. Its JSON is a contract: keys are added, never renamed.
@@ -25,6 +26,8 @@ public struct TrialResult: Hashable, Sendable, Codable {
   public var claims: [ClaimResult]
   /// Nil where the clock is a virtual one, or nothing was acknowledged.
   public var append: AppendFigures?
+  /// What the engines of all lives have counted of object store and lease; empty where nothing was counted.
+  public var engineCounts: [EngineCount] = []
   /// Why the verdict is `unknown`, or what else the reader must know; one sentence each.
   public var notices: [String]
   /// The command that runs this trial again.
@@ -167,11 +170,53 @@ public struct RecoveryFigures: Hashable, Sendable, Codable {
   public var batchesSkipped: Int
   /// Memory resident at the most while the engine opened, above what was resident before, in bytes.
   public var peakMemoryBytes: Int
+  /// From the stop of the engine to the first answered fetch and the first acknowledged append of every partition: an operator's
+  /// commands, where there were any, the opening, these fetches, one after the other, where there was anything to fetch, and the
+  /// slowest of these appends. What the harness did for itself between them is not in it, nor is anybody's typing. Nil where the
+  /// clock is virtual, or nothing was acknowledged.
+  public var outageSeconds: Double?
 
   public init(seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0) {
     self.seconds = seconds
     self.bytesScanned = bytesScanned
     self.batchesSkipped = batchesSkipped
     self.peakMemoryBytes = peakMemoryBytes
+  }
+}
+
+/// The value of a counter of the engine, under the name that it has in OpenMetrics text, without `_total`.
+public struct EngineCount: Hashable, Sendable, Codable {
+  public var name: String
+  public var labels: [String: String]
+  public var value: Int
+
+  public init(name: String, labels: [String: String], value: Int) {
+    self.name = name
+    self.labels = labels
+    self.value = value
+  }
+}
+
+extension [EngineCount] {
+  /// The counters of a registry.
+  public init(_ snapshot: MetricSnapshot) {
+    self = snapshot.families.filter { $0.kind == .counter }.flatMap { family in
+      family.samples.compactMap { sample in
+        guard case .integer(let value) = sample.value else { return nil }
+        return EngineCount(
+          name: family.name.text, labels: Dictionary(uniqueKeysWithValues: sample.labels.map { ($0.name, $0.value) }), value: value)
+      }
+    }
+  }
+
+  /// Adds what another life has counted.
+  public mutating func add(_ others: [EngineCount]) {
+    for other in others {
+      if let at = firstIndex(where: { $0.name == other.name && $0.labels == other.labels }) {
+        self[at].value += other.value
+      } else {
+        append(other)
+      }
+    }
   }
 }

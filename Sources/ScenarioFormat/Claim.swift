@@ -35,6 +35,9 @@ public enum ClaimFigure: String, Hashable, Sendable, CaseIterable {
   case gaps
   /// From opening the engine to its being ready, in seconds; on real files only.
   case recoveryTime = "recovery-time"
+  /// From the stop of the engine to the first answered fetch and first acknowledged append of every partition, an operator's
+  /// commands between them included, in seconds; on real files only.
+  case outageTime = "outage-time"
   /// Of the time from sending a request to its acknowledgement, the 99th percentile; on real files only.
   case appendP99 = "append-p99"
 
@@ -44,7 +47,7 @@ public enum ClaimFigure: String, Hashable, Sendable, CaseIterable {
     switch self {
     case .lost, .lostElsewhere, .lostBeyondPolicy, .unreported, .consumed, .recovered, .refused, .gaps: .count
     case .lostShare: .percent
-    case .recoveryTime, .appendP99: .seconds
+    case .recoveryTime, .outageTime, .appendP99: .seconds
     }
   }
 }

@@ -60,6 +60,7 @@ extension ClaimFigure {
     case .refused: return Double(result.counts.attempted - result.counts.acknowledged)
     case .gaps: return Double(result.partitions.reduce(0) { $0 + $1.gaps.count })
     case .recoveryTime: return isVirtual ? nil : result.recovery.seconds
+    case .outageTime: return isVirtual ? nil : result.recovery.outageSeconds
     case .appendP99: return isVirtual ? nil : result.append?.p99
     }
   }
@@ -76,6 +77,19 @@ extension AppendFigures {
     times.sort()
     func percentile(_ share: Int) -> Double { Double(times[min(times.count - 1, times.count * share / 100)]) / 1e9 }
     self.init(p50: percentile(50), p99: percentile(99))
+  }
+}
+
+extension History {
+  /// Of the first append that was acknowledged in each partition after the first restart, the slowest: from sending it to its
+  /// answer, in seconds. Nil where nothing was acknowledged then.
+  var slowestFirstAppendAfterRestart: Double? {
+    var first: [PartitionSlot: (answered: Instant, seconds: Double)] = [:]
+    for operation in operations where operation.incarnation == 1 && operation.outcome == .acknowledged {
+      guard let answered = operation.answeredAt, first[operation.partition].map({ answered < $0.answered }) ?? true else { continue }
+      first[operation.partition] = (answered, (answered - operation.submittedAt).inSeconds)
+    }
+    return first.values.map(\.seconds).max()
   }
 }
 

@@ -57,9 +57,9 @@ enum FaultWords {
     }
   }
 
-  /// Whether the fault is one of files at rest; all others happen to a running engine.
+  /// Whether the fault is one of files at rest, or what an operator does with them; all others happen to a running engine.
   static func isResting(_ fault: FaultSpec) -> Bool {
-    RestingWords.kinds.contains(fault.kind) || fault.kind == FaultKind.bitFlip.rawValue && fault.parameters["at"] != "flight"
+    RestingWords.kinds.contains(fault.kind) || fault.kind == RecoveryRunbook.kind || fault.kind == FaultKind.bitFlip.rawValue && fault.parameters["at"] != "flight"
   }
 
   /// - Throws: `TrialError.unknownFault` for words that no scenario can hold: a token that was edited by hand.

@@ -1,5 +1,6 @@
 import Defects
 import LogModel
+import Metrics
 import PartitionEngine
 import Storage
 import Verification
@@ -25,6 +26,9 @@ struct Life: Sendable {
   let faults: SeamFaults
   /// What the engine has said of its object store.
   let archive: ArchiveWitness
+  let firstFetches = FirstFetches()
+  /// What the engine counts; nil where there is neither an object store nor a second writer.
+  let registry: MetricRegistry?
   /// Not nil where both copies of the metadata were damaged before this life.
   private let backup: MetadataBackup?
 
@@ -51,6 +55,8 @@ struct Life: Sendable {
       storage = defect.layer(on: faults.storage)
     }
     parts.store = faults.store
+    registry = spec.checkpoint == .none && spec.writers == .one ? nil : MetricRegistry()
+    parts.metrics = registry.map { EngineMetrics(in: $0) }
     self.parts = parts
     guard spec.writers == .one || spec.crashAt == .end else {
       throw .worker("two writers need a crash at the end of the workload")
@@ -230,7 +236,7 @@ struct Life: Sendable {
     archive.note(engine)
     journal.stage = .harness
     let look = Look(
-      engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults,
+      engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"),
       operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
     return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,

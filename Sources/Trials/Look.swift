@@ -17,6 +17,7 @@ struct Look {
   /// Told who is at work: the engine, asked something, or this look's own bookkeeping.
   let journal: Journal
   let faults: SeamFaults
+  let firstFetches: FirstFetches
   let random: SeededGenerator
   /// Of requests that are several operations of the history, one in so many begins a request.
   var operationsARequest = 1
@@ -132,7 +133,9 @@ struct Look {
     while true {
       let fired = faults.firings
       do throws(EngineError) {
+        let start = ContinuousClock.now
         try await engine.fetch(topic, partition, from: offset, maxBytes: maxBytes, into: response)
+        firstFetches.note(partition, ContinuousClock.now - start)
         return nil
       } catch .log(_, .damaged(let range)) {
         return range
@@ -164,5 +167,19 @@ struct Look {
     let marks = try asking { () throws(EngineError) in try engine.watermarks(topic, partition) }
     return Verification.Watermarks(
       logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
+  }
+}
+
+/// What the first fetch of each partition that was answered without an error took in a life, on the machine's clock.
+final class FirstFetches: @unchecked Sendable {
+  // Owned by the loop of the trial's storage.
+
+  private var durations: [PartitionID: Duration] = [:]
+
+  /// Of all partitions, one after the other. 0 where there was nothing to fetch.
+  var seconds: Double { durations.values.reduce(.zero, +).inSeconds }
+
+  func note(_ partition: PartitionID, _ duration: Duration) {
+    if durations[partition] == nil { durations[partition] = duration }
   }
 }

@@ -1,6 +1,8 @@
 import FaultInjection
 import LogModel
+import Metrics
 import PartitionEngine
+import Reporting
 import Storage
 import Verification
 
@@ -12,12 +14,18 @@ struct ModelTrial {
   let spec: TrialSpec
   let folder: TrialFolder
   let between: StorageLayer
+  private let tool: any LogRepairing
 
-  /// - Parameter between: what stands between the engine and everything else: nothing, but in tests.
-  init(_ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }) {
+  /// - Parameters:
+  ///   - between: what stands between the engine and everything else: nothing, but in tests.
+  ///   - tool: of an operator who repairs logs.
+  init(
+    _ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }, tool: any LogRepairing = SkipCorruptedRecords()
+  ) {
     self.spec = spec
     self.folder = folder
     self.between = between
+    self.tool = tool
   }
 
   /// Written by tasks of one life after another, on one thread.
@@ -41,13 +49,21 @@ struct ModelTrial {
       var backup: MetadataBackup?
       if number == 1 {
         let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, []))
-        for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
+        for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) && fault.kind != RecoveryRunbook.kind {
           var receipt = try damage.apply(fault, number: index, to: disk)
           receipt.row = journal.rowCount
           notes.faults.append(receipt)
           notes.reply.receipts.append(receipt)
         }
         backup = damage.metadataBackup
+        if let runbook = RecoveryRunbook(spec, tool: tool) {
+          let loop = EventLoop(simulatedWithSeed: spec.seed, startingAt: journal.lastInstant)
+          let steps = MemoryStorage(disk: disk, loop: loop)
+          var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: spec.partitions)
+          receipt.row = journal.rowCount
+          notes.faults.append(receipt)
+          notes.reply.receipts.append(receipt)
+        }
       }
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = SeamMeter(MemoryStorage(disk: disk, loop: loop), journal, spec)
@@ -70,6 +86,7 @@ struct ModelTrial {
         _ = disk.processKill(seed: spec.seed)
       }
       notes.seam += seam.receipts
+      if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it.
       _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }

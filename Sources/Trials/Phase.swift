@@ -61,6 +61,10 @@ struct PhaseReply: Codable {
   var judgement: Judgement?
   /// What appending cost, on the machine's clock.
   var append: AppendFigures?
+  /// What engines have counted, where no file keeps it.
+  var engineCounts: [EngineCount] = []
+  /// See `History.slowestFirstAppendAfterRestart`.
+  var firstAppend: Double?
   /// The harness itself failed: the trial is unknown.
   var failure: String?
   /// The machine failed, not the engine and not the harness: a full disk, a missing permission.
@@ -118,6 +122,9 @@ struct TrialFolder {
   /// Of faults at the seam.
   var seamFaults: LineFile<SeamReceipt> { LineFile(path: path + "/seam-faults.jsonl") }
 
+  /// What the engine of a life has counted, written before anything can kill the process.
+  func counts(_ life: Int) -> String { "\(path)/counts-\(life).json" }
+
   // Of a trial of delivery: where the receiver is, what it has in the end, what the sender tried, how it was stopped.
   var receiver: String { path + "/receiver.json" }
   var received: String { path + "/received.json" }
@@ -127,7 +134,7 @@ struct TrialFolder {
   var archives: String { path + "/archives.json" }
   var stops: LineFile<DeliveryStop> { LineFile(path: path + "/stops.jsonl") }
 
-  /// The metrics of a life that ended in order, in OpenMetrics text.
+  /// The metrics of a life, in OpenMetrics text.
   func write(_ metrics: MetricRegistry, life: Int) throws(TrialError) {
     let file = "\(path)/metrics-\(life).openmetrics"
     do throws(ReportError) { try AtomicFileSink(path: file).write(OpenMetricsText.render(metrics.snapshot)) } catch {

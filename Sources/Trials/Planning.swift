@@ -13,7 +13,8 @@ public enum Planning {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
     checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id),
-    faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars + [DiskSpaceRecovery.grammar],
+    faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars
+      + [DiskSpaceRecovery.grammar, RecoveryRunbook.grammar],
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
 
   /// The engine's own limit, for a log with the largest commits that there can be.
@@ -86,6 +87,7 @@ public enum Planning {
 extension TrialSpec {
   /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
   var systemProblem: String? {
+    if let problem = RecoveryRunbook.problem(of: self) { return problem }
     guard system != .tornlog else { return nil }
     if defect != "none" {
       return "defect \(defect) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"

@@ -2,6 +2,7 @@ import FaultInjection
 import Foundation
 import Glibc
 import LogModel
+import Metrics
 import PartitionEngine
 import Reporting
 import Storage
@@ -43,14 +44,13 @@ struct RealTrial {
     var faults: SeamFaults
   }
 
+  private func openFiles(_ loop: EventLoop) throws(TrialError) -> FileStorage {
+    do throws(StorageError) { return try spec.storage.openFiles(root: folder.data, loop: loop) } catch { throw .directory(error) }
+  }
+
   private func makeRig(_ journal: Journal, _ notes: Notes) throws(TrialError) -> Rig {
     let loop = EventLoop()
-    let files: FileStorage
-    do throws(StorageError) {
-      files = try spec.storage.openFiles(root: folder.data, loop: loop)
-    } catch {
-      throw .directory(error)
-    }
+    let files = try openFiles(loop)
     let seam = SeamMeter(files, journal, spec)
     let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
     var top: any Storage = power ?? seam
@@ -116,21 +116,31 @@ struct RealTrial {
     var faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     var fresh: [Receipt] = []
     var backup: MetadataBackup?
+    var operatorSeconds = 0.0
     if life == 1 {
       let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, faults))
-      for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
+      for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) && fault.kind != RecoveryRunbook.kind {
         var receipt = try damage.apply(
           fault, number: index, to: FilesAtRest(folder: folder.data, topic: spec.topic))
         receipt.row = journal.rowCount
         fresh.append(receipt)
       }
       backup = damage.metadataBackup
+      if let runbook = RecoveryRunbook(spec) {
+        let followed = try runbook.follow(
+          on: try openFiles(EventLoop()), FilesAtRest(folder: folder.data, topic: spec.topic), after: damage, partitions: spec.partitions)
+        var receipt = followed.receipt
+        receipt.row = journal.rowCount
+        fresh.append(receipt)
+        operatorSeconds = followed.seconds
+      }
       faults += fresh
       if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
     }
     let earlier = try folder.seamFaults.read()
-    return try live(journal, fresh, backup) { [faults] life, engine, recovery, notes, _ in
+    return try live(journal, fresh, backup) { [faults, operatorSeconds] life, engine, recovery, notes, _ in
       notes.look = await life.look(engine, faults, earlier, recovery)
+      if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
       if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
       return engine
     }
@@ -171,7 +181,7 @@ struct RealTrial {
         }
         let serving = await body(life, engine, recovery, notes) { inFlight in
           life.archive.noteLast()
-          crash(rig, journal, notes, inFlight: inFlight)
+          crash(life, rig, journal, notes, inFlight: inFlight)
         }
         guard let serving else { return }
         if notes.reply.crashMissed || rig.seam.machineFailure != nil {
@@ -180,10 +190,11 @@ struct RealTrial {
         }
         if spec.crash == .none || life.number == 2 {
           notes.reply.notices += await life.end(serving)
+          keepCounts(life, notes)
           keep(notes.look, notes)
         } else {
           life.archive.noteLast()
-          crash(rig, journal, notes, inFlight: false)
+          crash(life, rig, journal, notes, inFlight: false)
           await Gate().wait()
         }
       }
@@ -203,6 +214,35 @@ struct RealTrial {
     case .timedOut: notes.reply.isTimedOut = true
     }
     return notes.reply
+  }
+
+  /// Writes down what the engine has counted: in OpenMetrics text, as a scraper would have found it, and for the run's own metrics.
+  /// - Returns: whether it is written down, or there was nothing.
+  @discardableResult
+  private func keepCounts(_ life: Life, _ notes: Notes) -> Bool {
+    guard let registry = life.registry else { return true }
+    do throws(TrialError) {
+      try folder.write(registry, life: life.number)
+      try JSONFile.write([EngineCount](registry.snapshot), to: folder.counts(life.number))
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
+  }
+
+  /// Writes down how long nobody could fetch; the first append that follows is in the journal.
+  /// - Returns: whether it is written down.
+  private func noteOutage(_ life: Life, _ operatorSeconds: Double, _ notes: Notes) -> Bool {
+    do throws(TrialError) {
+      guard var figures = try JSONFile.read(RecoveryFigures.self, from: folder.recovery) else { return true }
+      figures.outageSeconds = operatorSeconds + figures.seconds + life.firstFetches.seconds
+      try JSONFile.write(figures, to: folder.recovery)
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
   }
 
   /// Writes a look down, which may take a while in which the engine cannot run: not before its life has ended.
@@ -227,9 +267,9 @@ struct RealTrial {
   }
 
   /// Ends this process. What the receipt says is on disk before.
-  private func crash(_ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
+  private func crash(_ own: Life, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
     // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
-    guard rig.seam.machineFailure == nil else { return }
+    guard rig.seam.machineFailure == nil, keepCounts(own, notes) else { return }
     rig.storage.note(.fault("\(spec.crash.rawValue)"))
     rig.faults.delays.noteInFlight()
     if let power = rig.power {

@@ -14,6 +14,8 @@ final class RestingDamage {
   private var files: [PartitionID: [String]]?
   private var destroyed: Set<TouchedMessage> = []
   private var metadata = MetadataDamage()
+  /// Partitions of which messages were destroyed, in the order of the faults.
+  private var hit: [PartitionID] = []
 
   /// Not nil where one fault has damaged both copies of the metadata at one record: one of them as it was before.
   var metadataBackup: MetadataBackup? { metadata.backupOfBoth }
@@ -98,10 +100,26 @@ final class RestingDamage {
       ranges += receipt.destroyed
     }
     guard !ranges.isEmpty else { throw .faultMissed("\(fault.kind) changed nothing: \(texts.joined(separator: "; "))") }
+    return Receipt(kind: fault.kind, fired: 1, places: texts, touched: destroy(ranges))
+  }
+
+  private func destroy(_ ranges: [FileRange]) -> [TouchedMessage] {
     let touched = places.destroy(ranges)
     destroyed.formUnion(touched)
-    return Receipt(kind: fault.kind, fired: 1, places: texts, touched: touched)
+    if let partition = touched.first?.partition { hit.append(partition) }
+    return touched
   }
+
+  /// The partition that the first fault hit.
+  /// - Throws: `TrialError.faultMissed` where none has hit any: an operator would find nothing corrupt.
+  func firstPartition() throws(TrialError) -> PartitionID {
+    guard let first = hit.first else { throw .faultMissed("no partition's log is corrupt, and the runbook has nothing to be followed for") }
+    return first
+  }
+
+  /// Somebody has taken files, or what stood in them, away on purpose.
+  /// - Returns: the messages that stood there.
+  func remove(_ ranges: [FileRange]) -> [TouchedMessage] { destroy(ranges) }
 
   private func partition(of operation: Operation) -> PartitionID {
     history.creations[operation.partition.index].partition.partition

@@ -180,6 +180,7 @@ public final class Run: @unchecked Sendable {
       }, recovery: findings.recovery, losses: judgement.losses, append: findings.append,
       notices: findings.voids + findings.doubts + findings.notices,
       reproduce: "tornlog reproduce \(Token.encode(trial.spec))", seconds: seconds, keptAt: kept ? folder : nil)
+    result.engineCounts = findings.engineCounts
     result.consumedLive = judgement.consumedLive
     result.claims = trial.claims.map { $0.judged(by: result, isVirtual: trial.spec.storage == .memory) }
     return result

@@ -33,6 +33,7 @@ final class TrialRunner: @unchecked Sendable {
     var notices: [String] = []
     var recovery = RecoveryFigures()
     var append: AppendFigures?
+    var engineCounts: [EngineCount] = []
     var storageName = ""
     /// What the storage says of itself: once for the run, not for each trial.
     var storageNotices: [String] = []
@@ -57,9 +58,13 @@ final class TrialRunner: @unchecked Sendable {
       }
       try receiver?.writeDown(place)
       if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
+      for life in 0...2 {
+        if let counts = try JSONFile.read([EngineCount].self, from: place.counts(life)) { findings.engineCounts.add(counts) }
+      }
       if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { 
         take(reply, &findings)
         findings.append = reply.append
+        findings.recovery.outageSeconds = reply.firstAppend.flatMap { first in findings.recovery.outageSeconds.map { $0 + first } }
       }
     }
     if let limit = spec.recoveryMemory(scanning: findings.recovery.bytesScanned) {
@@ -138,6 +143,7 @@ final class TrialRunner: @unchecked Sendable {
 
   func take(_ reply: PhaseReply, _ findings: inout Findings) {
     findings.receipts += reply.receipts
+    findings.engineCounts.add(reply.engineCounts)
     findings.seamReceipts += reply.seamReceipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }

@@ -103,7 +103,7 @@ enum Judging {
     let history = history(spec, journal, faults, seam)
     judgement.checks = Whereabouts(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data, topic: spec.topic))
-    return PhaseReply(judgement: judgement, append: AppendFigures(history))
+    return PhaseReply(judgement: judgement, append: AppendFigures(history), firstAppend: history.slowestFirstAppendAfterRestart)
   }
 
   static func judge(

@@ -1,7 +1,9 @@
 import ArgumentParser
 import Benchmarks
+import Foundation
 import LogModel
 import Reporting
+import ScenarioFormat
 import Trials
 
 struct BenchCommand: ParsableCommand {
@@ -10,14 +12,23 @@ struct BenchCommand: ParsableCommand {
     abstract: "Measure appends and recovery against raw loops on the same file system, in the same run.",
     discussion: """
       Every figure is a ratio to a raw loop that ran just before and just after it. Exits with 1 where a target is missed.
+
+      --recovery 4GiB writes a log of that size, one of single records, and an object store, recovers each in a process of its \
+      own, and says how much memory that took. It needs as much room in --dir, and minutes.
       """)
 
   @Option(help: "The directory whose file system is measured.")
   var dir = "."
   @Flag(help: "Only the rows that carry a target, in short slices.")
   var quick = false
-  @Option(help: "Only `append` or only `scan`.")
+  @Option(help: "Only `append`, `scan`, `partitions` or `recovery`.")
   var only: String?
+  @Option(help: "Recover logs and a store of so many bytes: 512MiB, 4GiB; repeatable.")
+  var recovery: [String] = []
+  @Option(help: "What --recovery writes: `log`, `records`, `store`; repeatable, all without it.")
+  var kind: [String] = []
+  @Option(help: "Open an engine with so many empty partitions; 0 for none.")
+  var partitions = 1000
   @Option(help: "Rounds of subject and references for each row.")
   var rounds: Int?
   @Option(help: "Only append rows with so many producers: 1, 4, 16 or 64.")
@@ -32,7 +43,7 @@ struct BenchCommand: ParsableCommand {
       var part: BenchOptions.Part?
       if let only {
         part = BenchOptions.Part(rawValue: only)
-        if part == nil { throw BenchError.invalidOption("--only", value: only, expected: "append or scan") }
+        if part == nil { throw BenchError.invalidOption("--only", value: only, expected: "append, scan, partitions or recovery") }
       }
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
       let reports = try report.map { try BenchOptions.Report($0) }
@@ -43,6 +54,14 @@ struct BenchCommand: ParsableCommand {
       }
       bench.filterAppends { load in
         (producers.map { $0 == load.producers } ?? true) && (policy.map { $0 == load.policy } ?? true)
+      }
+      if part == nil || part == .partitions, partitions > 0 { bench.openings = [partitions] }
+      if part == nil || part == .recovery {
+        bench.recoveries = try sizes(part == .recovery && recovery.isEmpty ? ["4GiB"] : recovery).flatMap { bytes in
+          try kinds().map { ($0, bytes) }
+        }
+        bench.recoveryRounds = rounds ?? 3
+        bench.recover = Self.recoverInProcess
       }
       bench.isCancelled = { Interruption.isRequested }
       bench.onProgress = { progress in
@@ -64,5 +83,41 @@ struct BenchCommand: ParsableCommand {
     } catch let error as RawReferenceError {
       fail("\(error)", ExitStatus.unavailable)
     }
+  }
+
+  private func sizes(_ texts: [String]) throws(BenchError) -> [Int] {
+    try texts.map { (text) throws(BenchError) in
+      guard let bytes = byteCount(text), (1 << 20...1 << 40).contains(bytes) else {
+        throw .invalidOption("--recovery", value: text, expected: "bytes from 1MiB to 1TiB, like 4GiB")
+      }
+      return bytes
+    }
+  }
+
+  private func kinds() throws(BenchError) -> [RecoveryKind] {
+    if kind.isEmpty { return RecoveryKind.allCases }
+    return try kind.map { (text) throws(BenchError) in
+      guard let kind = RecoveryKind(rawValue: text) else {
+        throw .invalidOption("--kind", value: text, expected: "log, records or store")
+      }
+      return kind
+    }
+  }
+
+  /// This program once more, which recovers and does nothing else.
+  private static func recoverInProcess(_ kind: RecoveryKind, in directory: String) throws -> RecoveryReading {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    process.arguments = [LargeRecovery.argument, kind.rawValue, directory]
+    let (output, errors) = (Pipe(), Pipe())
+    (process.standardOutput, process.standardError) = (output, errors)
+    do { try process.run() } catch { throw BenchError.recoveryFailed("\(error)") }
+    let data = output.fileHandleForReading.readDataToEndOfFile()
+    let complaint = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationReason == .exit, process.terminationStatus == 0 else {
+      throw BenchError.recoveryFailed(complaint.isEmpty ? "status \(process.terminationStatus)" : complaint)
+    }
+    return try JSONDecoder().decode(RecoveryReading.self, from: data)
   }
 }

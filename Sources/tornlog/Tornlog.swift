@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarks
 import Foundation
 import Trials
 
@@ -8,6 +9,7 @@ struct Main {
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
+    if CommandLine.arguments.dropFirst().first == LargeRecovery.argument { LargeRecovery.main(Array(CommandLine.arguments.dropFirst(2))) }
     Console.occupyClosedStreams()
     Interruption.install()
     do {

@@ -115,14 +115,13 @@ import Testing
     try Promtool.judge(run.series, ["WALDiskFull": moments, "DiskSpaceLow": moments])
   }
 
-  /// What the documents alert on and nothing of Tornlog's counts: the rules alone, over series that no run has made.
+  /// What the documents alert on and nothing of Tornlog's counts, and a share of limited requests that no run has: the rules alone,
+  /// over series that no run has made.
   @Test func rulesOfOthers() throws {
     let series = MetricSeries()
     // Four samples a minute: 10 minutes of each.
-    series.add("circuit_breaker_state", "0x39 1x39 2x3 0x39")
     series.add("throttle_decisions_total{decision=\"allowed\"}", "0+80x200")
     series.add("throttle_decisions_total{decision=\"rate_limited\"}", "0+1x39 40+40x39 1600+1x121")
-    series.add("lease_conflicts_total", "0x39 0+1x39 39x121")
     series.add("container_memory_usage_bytes", "50x39 90x39 50x121")
     series.add("container_spec_memory_limit_bytes", "100x201")
     series.add("schema_registry_errors_total{type=\"registration\"}", "0x39 0+1x39 39x121")
@@ -130,8 +129,7 @@ import Testing
     try Promtool.judge(
       series,
       [
-        "CircuitBreakerOpen": moments, "HighThrottlingRate": moments, "LeaseConflicts": moments, "HighMemoryUsage": moments,
-        "SchemaRegistrationFailures": moments,
+        "HighThrottlingRate": moments, "HighMemoryUsage": moments, "SchemaRegistrationFailures": moments,
       ])
     // As the document has it, a request in eighty that is limited fires for ever.
     try Promtool.judge(

@@ -43,6 +43,16 @@ import Testing
     }
   }
 
+  /// Seed 000, "Analyze WAL Contents": record 0 at byte 0 has a key of 12 bytes and a value of 128, and record 1 stands at 152.
+  /// That leaves 12 bytes for everything else; size, CRC-32, timestamp and two lengths take 24.
+  @Test func theDumpExampleDoesNotFit() {
+    let (key, value) = ([UInt8](repeating: 1, count: 12), [UInt8](repeating: 2, count: 128))
+    let length = key.withUnsafeBytes { key in
+      value.withUnsafeBytes { StreamhouseCodec.length(of: StreamhouseCodec.Record(timestamp: 0, key: key, value: $0)) }
+    }
+    #expect(length == 164)
+  }
+
   @Test func airunner() {
     let golden = Golden(
       """

@@ -48,6 +48,36 @@ import Testing
     }
   }
 
+  /// Seed 001, "Check compression ratio": 2000 KB come to 30 %, a reduction by 70 %. That is a matter of the events: lines of a
+  /// build's output come to less. Bytes that do not repeat keep their size, and only what stands around them gets smaller.
+  @Test(arguments: [false, true]) func whatIsSavedIsAMatterOfTheEvents(isNoise: Bool) throws {
+    let (worker, receiver) = (Worker(), ModelReceiver())
+    try worker.live(receiver: receiver) { storage, clock in
+      let (log, _) = try await JobLog.open(SenderTests.job, in: "wal", of: storage, clock: clock)
+      var random = SeededGenerator(seed: 1, stream: "events")
+      var payload = 0
+      for n in 0..<300 {
+        let line = """
+          {"type":"log","stream":"stdout","step":\(n / 200),"time":"2026-01-31T11:00:\(10 + n % 50).\(Int.random(in: 100...999, using: &random))Z",\
+          "line":"[\(n % 97)/97] Compiling module\(Int.random(in: 0..<40, using: &random)) Source\(Int.random(in: 0..<900, using: &random)).swift"}
+          """
+        payload += line.utf8.count
+        try await log.append(isNoise ? (0..<line.utf8.count).map { _ in UInt8.random(in: 0...255, using: &random) } : Array(line.utf8))
+      }
+      let sender = Sender(log, over: receiver, seed: 1)
+      sender.start()
+      #expect(await sender.stop(within: .seconds(600)) == 0)
+      let bytes = worker.disk.read("wal/build-17.wal")?.count ?? 0
+      let path = try await JobArchive("archive", of: storage, clock: clock).archive(log)
+      let archived = worker.disk.read(path)?.count ?? 0
+      if isNoise {
+        #expect(archived >= payload && archived < bytes, "\(archived) of \(bytes) bytes, \(payload) of events")
+      } else {
+        #expect(archived > 0 && Double(archived) <= 0.30 * Double(bytes), "\(archived) of \(bytes) bytes")
+      }
+    }
+  }
+
   /// "Recover Disk Space" of seed 001 takes active logs away; this archive does not.
   @Test func aLogWithUnsentEventsIsRefused() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
