@@ -96,10 +96,12 @@ extension FaultyStorage {
       case .error: .error(EIO)
       case .crash: .none
       }
+    // Told that it failed, and with older bytes where it did: of what anybody was promised nothing is gone.
+    let destroyed = torn.answer == .error && torn.rest == .old ? [] : rest.map(store.place)
     let isHidden = torn.answer == .success && torn.rest == .old && kept.isEmpty
     let keptBytes = kept.reduce(0) { $0 + $1.count }
     let receipt = record(
-      hit.armed, store.course, destroyed: rest.map(store.place), answer: answer,
+      hit.armed, store.course, destroyed: destroyed, answer: answer,
       torn.answer == .error ? .reported : isHidden ? .hidden : .evident,
       detail: "kept \(keptBytes) of \(store.payload.count) bytes, the rest \(torn.rest.rawValue)")
     let durability = torn.answer == .crash ? .durable : store.durability

@@ -82,6 +82,8 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
       Format.read(record, &numbering) { first = first ?? $0.offset }
       if !numbering.missing.isEmpty { note(numbering.missing, position) }
       index.note(first ?? numbering.next, at: position)
+      // Where messages carry their numbers, what is missing shows at the next record, and there only.
+      if Format.carriesOffsets { lastDamage = nil }
     }
   }
 

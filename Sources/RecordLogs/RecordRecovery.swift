@@ -19,6 +19,10 @@ import Storage
 /// | a wrong head, or none | an earlier file | damage |
 /// | a head of right bytes and zeros, then nothing or zeros | the last file | a file that was being made: made anew |
 /// | a wrong head, and no record | the last file | `notALog` |
+/// | what would be cut holds bytes that the device cannot read (`EIO`) | any | the error: nothing is cut, and the log stays closed |
+///
+/// The last row is for errors that pass: what cannot be read now may hold acknowledged records, and be read tomorrow. Where it
+/// never can, somebody has to decide that; copying the file to a healthy device, with zeros for what is lost, is that decision.
 ///
 /// Under `skipCorrupted` damage is reported and passed over. Under `truncateAtCorruption` the log ends before the first
 /// damage: what follows is set aside in files of its own, synced, before it is cut off.
@@ -216,7 +220,8 @@ struct RecordRecovery<Codec: RecordCodec> {
         break reading
       }
     }
-    outcome.isUnreadable = source.unreadableBytes > 0
+    outcome.isUnreadable = entry.isCompressed
+      ? source.unreadableBytes > 0 : plain.unreadableEnd > (outcome.records > 0 ? outcome.end : 0)
     report.records += outcome.records
     report.bytesScanned += scanner.position
     report.unreadableBytes += source.unreadableBytes
@@ -268,7 +273,7 @@ struct RecordOutcome {
   var tailFault: RecordFault?
   var tailIsBlank = true
   var head = Head.right
-  /// Some of the file could not be read.
+  /// Some of what stands behind the last record could not be read; of a file without records, or a compressed one, any.
   var isUnreadable = false
   /// The first damage, where recovery stops at it.
   var cutAt: Int64?

@@ -67,7 +67,7 @@ struct RecordRepair<Codec: RecordCodec> {
   /// so its first record begins as records do, or with zeros, or with a mixture where the beginning crosses a sector.
   private func isTorn(_ file: FileID, _ outcome: RecordOutcome) async throws(StorageError) -> Bool {
     if outcome.tailIsBlank { return true }
-    if outcome.cutAt != nil || outcome.isUnreadable { return false }
+    if outcome.cutAt != nil { return false }
     if let limit = policy.unsyncedLimit, Int64(outcome.tail.count) > limit { return false }
     switch outcome.tailFault {
     case .wrongMagic, .unknownVersion, .lengthOutOfRange: break

@@ -27,6 +27,8 @@ final class FileSource: RecordSource {
   /// Reading ends here; may grow.
   var limit: Int64
   private(set) var unreadableBytes: Int64 = 0
+  /// Behind the last byte that could not be read.
+  private(set) var unreadableEnd: Int64 = 0
   private var unreadableInARow = 0
 
   init(_ storage: any Storage, _ file: FileID, from position: Int64 = 0, limit: Int64) {
@@ -68,6 +70,7 @@ final class FileSource: RecordSource {
     memset(buffer.base + at, 0, count)
     unreadableInARow += count
     unreadableBytes += Int64(count)
+    unreadableEnd = position + Int64(count)
     return count
   }
 }
