@@ -28,16 +28,19 @@ public struct EngineParts: Sendable {
   public var store: (any ObjectStore)?
   public var checkpoints: CheckpointParts
   public var metadata: any MetadataReading
+  public var ownership: any LogFileOwnership
 
   public init(
     log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
-    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord()
+    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(),
+    ownership: any LogFileOwnership = FolderOfItsOwn()
   ) {
     self.log = log
     self.exclusion = exclusion
     self.store = store
     self.checkpoints = checkpoints
     self.metadata = metadata
+    self.ownership = ownership
   }
 }
 

@@ -64,9 +64,9 @@ struct RealTrial {
         do throws(TrialError) { try file.append(receipt) } catch { notes.fail(error) }
       })
     if spec.hasSeamFaults, life > 0 {
-      let medium = FilesAtRest(folder: folder.data, topic: spec.topic)
-      for partition in 0..<spec.partitions {
-        for path in try medium.files(of: PartitionID(partition)) { try medium.read(path) { faults.note(path, $0) } }
+      let medium = FilesAtRest(folder: folder.data)
+      for number in 0..<spec.partitions {
+        for path in try medium.files(of: spec.source(of: number)) { try medium.read(path) { faults.note(path, $0) } }
       }
     }
     return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
@@ -120,7 +120,7 @@ struct RealTrial {
       let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, faults))
       for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) {
         var receipt = try damage.apply(
-          fault, number: index, to: FilesAtRest(folder: folder.data, topic: spec.topic))
+          fault, number: index, to: FilesAtRest(folder: folder.data))
         receipt.row = journal.rowCount
         fresh.append(receipt)
       }

@@ -151,6 +151,7 @@ final class TrialRunner: @unchecked Sendable {
     if let figures = reply.recoveryFigures { findings.recovery = figures }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
+    findings.doubts += reply.doubts
     if let failure = reply.failure { findings.doubts.append(failure) }
     if let missed = reply.faultMissed { findings.doubts.append(missed) }
     if let shortage = reply.shortage { findings.voids.append(shortage) }
