@@ -6,8 +6,10 @@ import Storage
 /// A historical bug, put into an engine as a substitute for one of its parts, or as an edit of what passes between it and
 /// its storage. The engine's own source holds none.
 public struct Defect: Sendable {
-  /// As in ../shared/design/DEFECTS.md: `C2b`.
-  public var id: String
+  /// As in ../shared/design/DEFECTS.md: `C2b`; of several at once `C4+P9`.
+  public let id: String
+  /// The ids of those that it is made of; its own where it is one.
+  public let members: [String]
   /// Whose bug it was.
   public var origin: String
   /// What is wrong, in one sentence.
@@ -77,10 +79,27 @@ public struct Defect: Sendable {
     self.init(id, origin: origin, summary, showsWhen: showsWhen, layer: layer) { _ in }
   }
 
-  /// Nil for an id that there is not, `none` among them.
-  public init?(id: String) {
-    guard let defect = Self.all.first(where: { $0.id == id }) else { return nil }
-    self = defect
+  /// Both at once.
+  init(_ first: Defect, and second: Defect) {
+    id = "\(first.id)\(Self.conjunction)\(second.id)"
+    origin = first.origin == second.origin ? first.origin : "\(first.origin), \(second.origin)"
+    summary = "\(first.summary) \(second.summary)"
+    showsWhen = "\(first.showsWhen); \(second.showsWhen)"
+    subject = first.subject
+    members = first.members + second.members
+    install = { parts in
+      first.install(&parts)
+      second.install(&parts)
+    }
+    wrap = { second.wrap(first.wrap($0)) }
+    installDelivery = { parts in
+      first.installDelivery(&parts)
+      second.installDelivery(&parts)
+    }
+    installReplay = { parts in
+      first.installReplay(&parts)
+      second.installReplay(&parts)
+    }
   }
 
   /// - Parameter layer: puts the defect, or a part of it, between the engine and its storage.
@@ -115,7 +134,7 @@ public struct Defect: Sendable {
     _ installDelivery: @escaping @Sendable (inout DeliveryParts) -> Void,
     _ installReplay: @escaping @Sendable (inout ReplayParts) -> Void
   ) {
-    (self.id, self.subject, self.origin, self.summary, self.showsWhen) = (id, subject, origin, summary, showsWhen)
+    (self.id, members, self.subject, self.origin, self.summary, self.showsWhen) = (id, [id], subject, origin, summary, showsWhen)
     (wrap, self.install, self.installDelivery, self.installReplay) = (layer, install, installDelivery, installReplay)
   }
 }

@@ -30,10 +30,12 @@ public struct EngineParts: Sendable {
   public var metadata: any MetadataReading
   /// Where store and lease are counted; nil for nowhere.
   public var metrics: EngineMetrics?
+  public var ownership: any LogFileOwnership
 
   public init(
     log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
-    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(), metrics: EngineMetrics? = nil
+    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(), metrics: EngineMetrics? = nil,
+    ownership: any LogFileOwnership = FolderOfItsOwn()
   ) {
     self.log = log
     self.exclusion = exclusion
@@ -41,6 +43,7 @@ public struct EngineParts: Sendable {
     self.checkpoints = checkpoints
     self.metadata = metadata
     self.metrics = metrics
+    self.ownership = ownership
   }
 }
 

@@ -25,7 +25,7 @@ extension PartitionEngine {
       throw error
     }
     let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, parts.metrics, storage.loop) }
-    let engine = PartitionEngine(storage, configuration, parts.log, claim, metadata, directories, archiving)
+    let engine = PartitionEngine(storage, configuration, parts, claim, metadata, directories, archiving)
     var reports: [RecoveryReport] = []
     do throws(EngineError) {
       try engine.assertFormat(survey)
@@ -62,6 +62,9 @@ extension PartitionEngine {
         var (log, report) = try await openLog(of: source)
         opened.append(log)
         if let cut = metadata.state.cut(of: source) { report.repeat(cut, of: log, in: Self.directory(of: source)) }
+        if let log = log as? PartitionLog {
+          do throws(StorageError) { try await ownership.gather(into: log, on: storage) } catch { throw .storage(error) }
+        }
         if let archiving, let log = log as? PartitionLog {
           let archivedEnd = metadata.state.archivedEnds[source] ?? 0
           if archiving.services.parts.leftovers.replays {

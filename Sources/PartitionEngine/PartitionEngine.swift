@@ -16,6 +16,7 @@ public final class PartitionEngine: @unchecked Sendable {
   let storage: any Storage
   let configuration: EngineConfiguration
   let parts: LogParts
+  let ownership: any LogFileOwnership
   let claim: any WriterClaim
   let metadata: MetadataLog
   let directories: DurableDirectories
@@ -31,12 +32,13 @@ public final class PartitionEngine: @unchecked Sendable {
   private var creating: [String: Gate] = [:]
 
   init(
-    _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: LogParts, _ claim: any WriterClaim,
+    _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: EngineParts, _ claim: any WriterClaim,
     _ metadata: MetadataLog, _ directories: DurableDirectories, _ archiving: EngineArchiving?
   ) {
     self.storage = storage
     self.configuration = configuration
-    self.parts = parts
+    self.parts = parts.log
+    ownership = parts.ownership
     self.claim = claim
     self.metadata = metadata
     self.directories = directories

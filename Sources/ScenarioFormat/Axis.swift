@@ -119,7 +119,14 @@ extension Axis {
     case .writers: return try word("writers", WriterSetup.allCases.map(\.rawValue))
     case .system: return try word("system", LogSystem.allCases.map(\.rawValue))
     case .checkpoint: return try word("checkpoint", CheckpointSetup.allCases.map(\.rawValue))
-    case .defect: return try word("defect", ["none"] + vocabulary.defects)
+    case .defect:
+      // Several at once are `C4+P9`.
+      let ids = text.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
+      for id in ids where ids.count > 1 && !vocabulary.defects.contains(id) {
+        throw .unknownWord(id, of: "defect", known: vocabulary.defects)
+      }
+      if ids.count > 1, let reason = vocabulary.defectClash(text) { throw .impossibleWord(text, of: "defect", because: reason) }
+      return ids.count > 1 ? .text(text) : try word("defect", ["none"] + vocabulary.defects)
     // One of the scenario's own `fault-cases`: its parser checks the name.
     case .fault: return .text(text)
     case .crashAt:

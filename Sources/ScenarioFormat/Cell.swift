@@ -27,6 +27,8 @@ public struct Cell: Hashable, Sendable {
   public let seed: UInt64?
 
   public let topic: String
+  /// Topics beside it. The partitions are those of all topics together, dealt to them in turn.
+  public let otherTopics: [String]
   public let messages: Int
   public let partitions: Int
   public let producers: Int
@@ -62,6 +64,8 @@ public struct Cell: Hashable, Sendable {
   public let exploration: ExplorationSettings?
   /// Not nil: a trial of the job log and its sender.
   public let delivery: DeliverySettings?
+  /// What must have happened in its trial for a verdict.
+  public let onlyIf: [TrialCondition]
 
   /// Of the partition with the most.
   public var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
@@ -111,6 +115,7 @@ public struct Cell: Hashable, Sendable {
     self.axes = settings
     self.seed = scenario.seed
     self.topic = scenario.topic
+    self.otherTopics = scenario.otherTopics
     self.messages = number(.messages)
     self.partitions = number(.partitions)
     self.producers = number(.producers)
@@ -134,5 +139,6 @@ public struct Cell: Hashable, Sendable {
     self.limits = scenario.limits
     self.exploration = scenario.exploration
     self.delivery = scenario.delivery
+    self.onlyIf = scenario.onlyIf
   }
 }

@@ -8,16 +8,19 @@ public struct Vocabulary: Sendable {
   public var profiles: [String]
   /// Nil: any batch will do.
   public var batchLimit: BatchLimit?
+  /// Why defects that are all known, `C4+P9`, cannot be switched on together; nil where they can.
+  public var defectClash: @Sendable (String) -> String?
 
   public init(
     checks: [String], defects: [String], faults: [FaultGrammar] = [.bitFlip], profiles: [String] = [],
-    batchLimit: BatchLimit? = nil
+    batchLimit: BatchLimit? = nil, defectClash: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.checks = checks
     self.defects = defects
     self.faults = faults
     self.profiles = profiles
     self.batchLimit = batchLimit
+    self.defectClash = defectClash
   }
 }
 

@@ -48,6 +48,7 @@ public struct Scenario: Hashable, Sendable {
   public let seed: UInt64?
 
   let topic: String
+  let otherTopics: [String]
   let appendBetween: Int
   let checkpointTerms: CheckpointTerms
   /// Values of what the matrix does not vary; complete but for `storage`.
@@ -65,6 +66,8 @@ public struct Scenario: Hashable, Sendable {
   public let exploration: ExplorationSettings?
   /// Not nil: its trials are of the job log and its sender.
   public let delivery: DeliverySettings?
+  /// What must have happened in each of its trials.
+  public let onlyIf: [TrialCondition]
 
   /// Of all cases and overrides.
   var allFaults: [FaultSpecification] {

@@ -10,7 +10,7 @@ import LogModel
 // | `remedy` | what an operator should do about it | none |
 // | `claims` | list of `source`, `says`, `when` + what of it can be measured; see Claim.swift | none |
 // | `seed` | the seed where the command line gives none | command line's |
-// | `workload` | `topic`, `append-between` (messages a partition between the restarts), number axes | orders, 10 |
+// | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), number axes | orders, none, 10 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
 // | `crash` | `kind` and `at`, as fixed values of the axes `crash` and `crash-at` | process-kill, end |
 // | `checkpoint` | policy where there is an object store: `every`, `bytes`, `object-bytes`, `timeout`, `waiting`, `patience` | see CheckpointTerms |
@@ -19,6 +19,7 @@ import LogModel
 // | `overrides` | list of `when` + `faults`, `append-between`, `crash-at`, `trial-seconds`; first match | none |
 // | `expect` | list of `when` + one of `caught-by: CHECK`, `outcome: held`; first match decides | held |
 // | `must-catch` | `{ DEFECT: CHECK }`: short for an `expect` of that defect, after all others | none |
+// | `only-if` | list of what must have happened in a trial: it is `unknown` otherwise; see TrialCondition.swift | none |
 // | `suites` | name: a condition or a list; a cell that any matches has the tag | all are `quick` and `full` |
 // | `limits` | `trial-seconds` | 60 |
 // | `exploration` | how crash states are explored, or which; see ScenarioParser+Exploration.swift | none |
@@ -84,7 +85,7 @@ public enum ScenarioParser {
 extension SourceReader {
   private static let keys = [
     "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "checkpoint", "exclude", "faults", "fault-cases", "overrides", "expect",
-    "must-catch", "suites", "limits", "exploration", "delivery",
+    "must-catch", "only-if", "suites", "limits", "exploration", "delivery",
   ]
 
   fileprivate mutating func scenario(_ root: SourceNode, file: String) -> Scenario? {
@@ -130,6 +131,7 @@ extension SourceReader {
     let claims = keys["claims"].map { self.claims($0.value, choices) } ?? []
     let exploration = keys["exploration"].flatMap { self.exploration($0.value, choices) }
     let delivery = keys["delivery"].flatMap { self.delivery($0.value) }
+    let onlyIf = keys["only-if"].map { conditionsOfTrials($0.value) } ?? []
     let limits = keys["limits"].flatMap { self.limits($0.value) } ?? TrialLimits(trialSeconds: 60)
 
     let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1.values.count).partialValue }
@@ -139,12 +141,14 @@ extension SourceReader {
     guard errors.isEmpty, let name, let title else { return nil }
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
-      appendBetween: workload.appendBetween, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
+      otherTopics: workload.otherTopics, appendBetween: workload.appendBetween, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
       faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration,
-      delivery: delivery)
+      delivery: delivery, onlyIf: onlyIf)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
     noteLargeBatches(of: scenario, workload.positions)
     noteDeliveryContradictions(of: scenario, keys["delivery"])
+    noteTopicContradictions(of: scenario, keys["workload"])
+    noteUnseenConditions(of: scenario, keys["only-if"])
     guard errors.isEmpty else { return nil }
     return scenario
   }
@@ -208,6 +212,7 @@ extension SourceReader {
 
   private struct Workload {
     var topic = "orders"
+    var otherTopics: [String] = []
     var appendBetween = 10
     var fixed: [Axis: AxisValue] = [:]
     /// Of the values in `fixed`.
@@ -217,10 +222,11 @@ extension SourceReader {
   private mutating func workload(_ node: SourceNode) -> Workload {
     let axes: [Axis] = [.producers, .batch, .messageSize, .messages, .partitions]
     var workload = Workload()
-    guard let keys = mapping(node, "workload", known: ["topic", "append-between"] + axes.map(\.rawValue)) else {
+    guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between"] + axes.map(\.rawValue)) else {
       return workload
     }
     if let topic = keys["topic"].flatMap({ text($0.value, "topic") }) { workload.topic = topic }
+    if let entry = keys["other-topics"] { workload.otherTopics = otherTopics(entry.value, beside: workload.topic) }
     if let n = keys["append-between"].flatMap({ number($0.value, "append-between", 0...1_000_000) }) {
       workload.appendBetween = n
     }

@@ -7,7 +7,7 @@ import Storage
 final class ArchiveWitness: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
-  private let topic: String
+  private let spec: TrialSpec
   private let journal: Journal
   private let loop: EventLoop
   /// By partition, as it is written down; empty where there is no object store.
@@ -15,7 +15,7 @@ final class ArchiveWitness: @unchecked Sendable {
   private var engine: PartitionEngine?
 
   init(_ spec: TrialSpec, _ journal: Journal, _ loop: EventLoop) {
-    (topic, self.journal, self.loop) = (spec.topic, journal, loop)
+    (self.spec, self.journal, self.loop) = (spec, journal, loop)
     ends = Array(repeating: 0, count: spec.checkpoint == .none ? 0 : spec.partitions)
   }
 
@@ -27,11 +27,11 @@ final class ArchiveWitness: @unchecked Sendable {
   func note(_ engine: PartitionEngine) {
     self.engine = engine
     for index in ends.indices {
-      let partition = PartitionID(index)
+      let source = spec.source(of: index)
       do throws(EngineError) {
-        guard let end = try engine.archivedEnd(topic, partition), end > ends[index] else { continue }
+        guard let end = try engine.archivedEnd(source.topic, source.partition), end > ends[index] else { continue }
         ends[index] = end
-        journal.archived(partition, before: end, at: loop.now)
+        journal.archived(PartitionID(index), before: end, at: loop.now)
       } catch {
         // It knows no such partition, which the look finds too.
         continue

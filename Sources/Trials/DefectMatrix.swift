@@ -26,17 +26,32 @@ public struct DefectCell: Hashable, Sendable, Codable {
   public var unknown: Int
 }
 
-/// One defect in every way, or the sound engine.
+extension DefectCell {
+  /// Adds checks that were violated, and the command that shows them, where there is none yet.
+  fileprivate mutating func note(_ violated: [CheckName], _ command: String?) {
+    for check in violated where !checks.contains(check) { checks.append(check) }
+    reproduce = reproduce ?? command
+  }
+}
+
+extension ScenarioFormat.Cell {
+  /// Whether it is one of the defect's own, or of one of its members.
+  func isOf(_ defect: Defect?) -> Bool { self.defect.map { defect?.members.contains($0) ?? false } ?? (defect == nil) }
+}
+
+/// One defect in every way, several at once, or the sound engine.
 public struct DefectRow: Sendable {
   /// Nil for the sound engine, which nothing may catch.
   public var defect: Defect?
-  /// Those that the scenarios name; empty where none does.
-  public var expected: [CheckName]
+  /// For each of its members those that the scenarios name; one of them must catch it.
+  public var wanted: [[CheckName]]
   public var cells: [DefectCell]
   /// The smallest story, where it was asked for.
   public var story: [String] = []
 
   public var id: String { defect?.id ?? "none" }
+  /// Those that the scenarios name; empty where none does.
+  public var expected: [CheckName] { wanted.flatMap(\.self) }
   /// The first way that has caught it, by the check that was named where any has.
   public var catching: DefectCell? {
     cells.first { $0.check.map(expected.contains) ?? false } ?? cells.first { $0.check != nil }
@@ -44,7 +59,21 @@ public struct DefectRow: Sendable {
   /// Whether what must be caught was, by a check that was named for it, and nothing else.
   public var isExpected: Bool {
     guard defect != nil else { return cells.allSatisfy { $0.check == nil } }
-    return catching?.check.map(expected.contains) ?? false
+    return !wanted.isEmpty && missing.isEmpty
+  }
+
+  /// The members that no check has caught that was named for them.
+  public var missing: [(id: String, wanted: [CheckName])] {
+    zip(defect?.members ?? [], wanted).filter { member in
+      !cells.contains { cell in cell.checks.contains(where: member.1.contains) }
+    }.map { ($0, $1) }
+  }
+
+  /// The checks that a cell names: of several defects at once the one for each of them.
+  func named(_ cell: DefectCell) -> [CheckName] {
+    guard wanted.count > 1 else { return cell.check.map { [$0] } ?? [] }
+    let found = wanted.compactMap { names in cell.checks.first(where: names.contains) }
+    return found.isEmpty ? cell.check.map { [$0] } ?? [] : found
   }
 }
 
@@ -101,7 +130,7 @@ public final class DefectMatrix: @unchecked Sendable {
     if Interruption.isRequested { return nil }
     return options.defects.enumerated().map { index, defect in
       let own = cells[index * options.ways.count..<(index + 1) * options.ways.count]
-      return DefectRow(defect: defect, expected: expected(of: defect), cells: own.compactMap(\.self))
+      return DefectRow(defect: defect, wanted: wanted(of: defect), cells: own.compactMap(\.self))
     }
   }
 
@@ -120,9 +149,12 @@ public final class DefectMatrix: @unchecked Sendable {
         if way.isTrials {
           try runTrials(of: defect, &cell, trials, workspace)
         }
-        if cell.trials == 0, let search = search(for: defect, way) { try searches.run(search, &cell) }
+        let wanted = wanted(of: defect)
+        if cell.trials == 0 || wanted.count > 1 && !Self.isComplete(cell.checks, wanted), let search = search(for: defect, way) {
+          try searches.run(search, &cell)
+        }
         cell.seconds = (ContinuousClock.now - start).inSeconds
-        let expected = expected(of: defect)
+        let expected = wanted.flatMap(\.self)
         cell.check = cell.checks.first(where: expected.contains) ?? cell.checks.first
         finish(index, cell)
       }
@@ -159,7 +191,7 @@ public final class DefectMatrix: @unchecked Sendable {
     guard way.isTrials else { return search }
     guard way == .ownScenario, let defect else { return nil }
     let own = options.scenarios.first { scenario in
-      scenario.exploration != nil && scenario.cells().contains { $0.defect == defect.id && $0.expectation != .held }
+      scenario.exploration != nil && scenario.cells().contains { $0.isOf(defect) && $0.expectation != .held }
     }
     search.file = own?.file
     return own == nil ? nil : search
@@ -167,17 +199,23 @@ public final class DefectMatrix: @unchecked Sendable {
 
   // MARK: Trials
 
-  /// Checks by which scenarios want it caught; a trial's scenario before an exploration's.
-  private func expected(of defect: Defect?) -> [CheckName] {
-    guard let defect else { return [] }
-    var checks: [CheckName] = []
-    for scenario in options.scenarios {
-      for cell in scenario.cells() where cell.defect == defect.id {
-        guard case .caught(let name) = cell.expectation, let check = CheckName(rawValue: name) else { continue }
-        if !checks.contains(check) { checks.append(check) }
+  /// For each member the checks by which scenarios want it caught; a trial's scenario before an exploration's.
+  private func wanted(of defect: Defect?) -> [[CheckName]] {
+    (defect?.members ?? []).map { id in
+      var checks: [CheckName] = []
+      for scenario in options.scenarios {
+        for cell in scenario.cells() where cell.defect == id {
+          guard case .caught(let name) = cell.expectation, let check = CheckName(rawValue: name) else { continue }
+          if !checks.contains(check) { checks.append(check) }
+        }
       }
+      return checks
     }
-    return checks
+  }
+
+  /// Whether each member has been caught.
+  private static func isComplete(_ checks: [CheckName], _ wanted: [[CheckName]]) -> Bool {
+    wanted.allSatisfy { checks.contains(where: $0.contains) }
   }
 
   /// The trials that one way makes for a defect.
@@ -192,10 +230,11 @@ public final class DefectMatrix: @unchecked Sendable {
     }
     // Of the sound engine those of all defects.
     var specs: [TrialSpec] = []
-    for cell in options.scenarios.flatMap({ $0.cells() }) where cell.exploration == nil && cell.defect == defect?.id {
+    for cell in options.scenarios.flatMap({ $0.cells() }) where cell.exploration == nil && cell.isOf(defect) {
       if defect != nil, cell.expectation == .held { continue }
-      specs.append(
-        try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: false).spec)
+      var spec = try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: false).spec
+      spec.defect = defect?.id ?? "none"
+      specs.append(spec)
     }
     return specs
   }
@@ -203,6 +242,7 @@ public final class DefectMatrix: @unchecked Sendable {
   private func runTrials(
     of defect: Defect?, _ cell: inout DefectCell, _ runner: TrialRunner, _ workspace: Workspace
   ) throws(TrialError) {
+    let wanted = wanted(of: defect)
     for spec in try specs(cell.way, defect) {
       if Interruption.isRequested { return }
       let folder = try workspace.makeTrialFolder(folders.add(1, ordering: .relaxed).newValue)
@@ -211,9 +251,9 @@ public final class DefectMatrix: @unchecked Sendable {
       cell.trials += 1
       if verdict == .unknown { cell.unknown += 1 }
       guard verdict == .violated else { continue }
-      cell.checks = judgement.checks.filter { $0.verdict == .violated }.map(\.name)
-      cell.reproduce = "tornlog reproduce \(Token.encode(spec))"
-      return
+      cell.note(judgement.checks.filter { $0.verdict == .violated }.map(\.name), "tornlog reproduce \(Token.encode(spec))")
+      // Several defects at once are looked for until each has been caught.
+      if wanted.count <= 1 || Self.isComplete(cell.checks, wanted) { return }
     }
   }
 }
@@ -240,7 +280,8 @@ private final class SearchRunner {
     }
     switch try worker.perform(search, replying: DefectSearch.Reply.self, seconds: Self.limit) {
     case .replied(let reply):
-      (cell.checks, cell.trials, cell.reproduce, cell.remark) = (reply.checks, reply.trials, reply.reproduce, reply.reason)
+      cell.note(reply.checks, reply.reproduce)
+      (cell.trials, cell.remark) = (cell.trials + reply.trials, reply.reason)
       // After a hang the process is ending, and takes no further request.
       if reply.checks == [.noHang] { end() }
     case .died(let signal, let status, let text):

@@ -40,21 +40,24 @@ public struct DefectReport: Sendable {
     let names = ways.map(\.rawValue)
     func pad(_ text: String, _ width: Int) -> String { text.padding(toLength: max(width, text.count), withPad: " ", startingAt: 0) }
     let columns = ways.indices.map { at in
-      ([names[at]] + rows.map { Self.short($0.cells[at]) }).map(\.count).max() ?? 0
+      ([names[at]] + rows.map { Self.short($0, at) }).map(\.count).max() ?? 0
     }
-    func line(_ first: String, _ cells: [String]) -> String {
+    let first = max(6, (rows.map(\.id.count).max() ?? 0) + 1)
+    func line(_ name: String, _ cells: [String]) -> String {
       let padded = zip(cells, columns).map { pad($0, $1) }.joined(separator: "  ")
-      let line = "\(pad(first, 6))\(padded)"
+      let line = "\(pad(name, first))\(padded)"
       return String(line[..<(line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.endIndex)])
     }
     var lines = [line("", names)]
-    lines += rows.map { line($0.id, $0.cells.map(Self.short)) }
+    lines += rows.map { row in line(row.id, row.cells.indices.map { Self.short(row, $0) }) }
     for row in rows where !row.isExpected {
       if row.defect == nil {
         lines += row.cells.filter { $0.check != nil }.map { "ACCUSED the sound engine, \($0.way.rawValue): \($0.check!.rawValue); \($0.reproduce ?? "")" }
       } else {
-        let named = row.expected.map(\.rawValue).joined(separator: " or ")
-        lines.append("NOT CAUGHT \(row.id): \(row.catching.map { "only by \($0.check!.rawValue)" } ?? "by nothing"), wanted \(named)")
+        for (id, wanted) in row.missing {
+          let named = wanted.map(\.rawValue).joined(separator: " or ")
+          lines.append("NOT CAUGHT \(id): \(row.catching.map { "only by \($0.check!.rawValue)" } ?? "by nothing"), wanted \(named)")
+        }
       }
     }
     for row in rows {
@@ -64,9 +67,10 @@ public struct DefectReport: Sendable {
     return lines
   }
 
-  private static func short(_ cell: DefectCell) -> String {
-    guard let check = cell.check else { return "- \(cell.trials)" }
-    return "\(check.rawValue) \(cell.trials)"
+  private static func short(_ row: DefectRow, _ at: Int) -> String {
+    let cell = row.cells[at]
+    let named = row.named(cell).map(\.rawValue).joined(separator: "+")
+    return "\(named.isEmpty ? "-" : named) \(cell.trials)"
   }
 
   // MARK: JSON
@@ -128,7 +132,8 @@ public struct DefectReport: Sendable {
     ]
     for row in rows {
       let cells = row.cells.map { cell in
-        cell.check.map { "**\($0.rawValue)** \(cell.trials), \(Self.time(cell.seconds))" } ?? "- \(cell.trials)"
+        let named = row.named(cell).map { "**\($0.rawValue)**" }.joined(separator: " ")
+        return named.isEmpty ? "- \(cell.trials)" : "\(named) \(cell.trials), \(Self.time(cell.seconds))"
       }
       lines.append("| \(row.id) | " + cells.joined(separator: " | ") + " |")
     }
@@ -144,8 +149,9 @@ public struct DefectReport: Sendable {
   private func chapter(_ row: DefectRow) -> [String] {
     guard let defect = row.defect else { return [] }
     var lines = ["### \(defect.id), \(defect.origin)", "", defect.summary, "", "Shows when: \(defect.showsWhen)."]
-    if let cell = row.catching, let check = cell.check {
-      lines += ["", "Caught by `\(check.rawValue)` (\(cell.way.rawValue))."]
+    if let cell = row.catching {
+      let names = row.named(cell).map { "`\($0.rawValue)`" }.joined(separator: " and ")
+      lines += ["", "Caught by \(names) (\(cell.way.rawValue))."]
       if let command = cell.reproduce { lines += ["", "    \(command)"] }
     } else {
       lines += ["", "**Not caught.**"]

@@ -90,13 +90,27 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     let plan: ExplorationPlan
     do {
       let cells = try ScenarioFiles.load(file.map { [$0] } ?? [], vocabulary: Planning.vocabulary).flatMap { $0.cells() }
-      plan = try ExplorationPlan(cells.filter { $0.defect == defect }, seed: nil, profiles: nil, expectsSound: false)
+      plan = try ExplorationPlan(cells.filter { $0.isOf(engine) }, seed: nil, profiles: nil, expectsSound: false)
     } catch {
       reply.reason = "\(error)"
       return
     }
-    for planned in plan.explorations { note(try planned.run(jobs: 1, watch: watch) { _ in }.report, &reply) }
+    for planned in plan.explorations {
+      // The smallest part of it that shows the harm, and only at last the whole.
+      let whole = (planned.options.statesPerPoint, planned.options.samples)
+      for (states, samples) in Self.firstLimits + [whole] {
+        var part = planned
+        part.options.defect = engine
+        (part.options.statesPerPoint, part.options.samples) = (min(states, whole.0), min(samples, whole.1))
+        let outcome = try part.run(jobs: 1, watch: watch) { _ in }
+        note(outcome.report, &reply)
+        if outcome.isExpected { break }
+      }
+    }
   }
+
+  /// States of the exhaustive part at each crash point, and samples.
+  private static let firstLimits = [(2, 0), (2, 2)]
 
   private func note(_ report: ExplorationReport, _ reply: inout Reply) {
     reply.trials += report.judged

@@ -44,7 +44,7 @@ enum DeliveryJudging {
     _ archives: [Delivered]?
   ) throws(TrialError) -> PhaseReply {
     let schedule = try ReceiverWords.schedule(spec)
-    let history = journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: [])
+    let history = journal.history(of: spec)
     let patience = (spec.delivery?.longestBackOff ?? .zero) * 2 + (spec.delivery?.timeout ?? .zero)
     let stopped = stops.map { stop in
       StoppedSender(life: stop.life, left: stop.left, couldSend: schedule.end + patience < stop.deadline)
@@ -72,7 +72,7 @@ enum DeliveryJudging {
     for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
     var reply = try judge(spec, journal, evidence, attempts.inOrder, try folder.stops.read(),
       try JSONFile.read([Delivered].self, from: folder.archives))
-    reply.append = AppendFigures(journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: []))
+    reply.append = AppendFigures(journal.history(of: spec))
     return reply
   }
 }

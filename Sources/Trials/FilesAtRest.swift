@@ -7,10 +7,9 @@ import Storage
 /// The engine's files while no engine runs.
 struct FilesAtRest: RestingDamage.Medium {
   let folder: String
-  let topic: String
 
-  func files(of partition: PartitionID) throws(TrialError) -> [String] {
-    try files(in: "topics/\(topic)/\(partition)")
+  func files(of partition: TopicPartition) throws(TrialError) -> [String] {
+    try files(in: "topics/\(partition)")
   }
 
   func files(ofMetadata copy: String) throws(TrialError) -> [String] { try files(in: copy) }

@@ -318,9 +318,18 @@ final class Journal: @unchecked Sendable {
   /// Produce requests so far: operations of the history.
   var operationCount: Int { (0..<rowCount).count { rows[$0].kind == Kind.produce.rawValue } }
 
+  /// Everything so far of a trial, as the oracle reads it.
+  func history(of spec: TrialSpec, damages: [(row: Int, damage: Damage)] = []) -> History {
+    history(seed: spec.seed, group: Life.group, damages: damages, source: spec.source(of:))
+  }
+
   /// Everything so far, as the oracle reads it.
-  /// - Parameter damages: each with the row that it came before.
-  func history(seed: UInt64, topic: String, group: String, damages: [(row: Int, damage: Damage)]) -> History {
+  /// - Parameters:
+  ///   - damages: each with the row that it came before.
+  ///   - source: the partition of a number that rows have.
+  func history(
+    seed: UInt64, group: String, damages: [(row: Int, damage: Damage)], source: (_ number: Int) -> TopicPartition
+  ) -> History {
     var history = History(seed: seed)
     let count = rowCount
     history.reserveOperations(count)
@@ -336,8 +345,7 @@ final class Journal: @unchecked Sendable {
       let slot = PartitionSlot(Int(row.partition))
       switch Kind(rawValue: kind) {
       case .create:
-        history.create(
-          TopicPartition(topic, PartitionID(Int(row.partition))), outcome, submittedAt: submitted, at: max(submitted, answered))
+        history.create(source(Int(row.partition)), outcome, submittedAt: submitted, at: max(submitted, answered))
       case .produce:
         let operation = history.submit(
           slot, producer: Int(row.producer), firstSequence: Int(row.value), count: Int(row.count), at: submitted)

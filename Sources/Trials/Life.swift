@@ -67,13 +67,10 @@ struct Life: Sendable {
   private var loop: EventLoop { storage.loop }
 
   var configuration: EngineConfiguration {
-    // Segments small enough that a thousand messages of a partition fill several, and never more than 64 MiB.
-    let bytes = Int64(spec.messages / max(1, spec.partitions) * spec.messageSize)
-    let segment = min(64 << 20, max(256 << 10, bytes / 4))
-    return EngineConfiguration(
+    EngineConfiguration(
       system: spec.system,
       log: LogConfiguration(
-        syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: segment,
+        syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
         commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed),
       checkpoints: CheckpointPolicy(spec.checkpointTerms))
   }
@@ -136,34 +133,36 @@ struct Life: Sendable {
     }
   }
 
-  /// Creates the topic. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
+  /// Creates the topics, one after the other. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
   /// fault is lifted in the end. Any other error is the engine's: the trial goes on without a topic.
   func createTopic(_ engine: PartitionEngine) async {
     begin("create")
-    journal.stage = .harness
-    let rows = (0..<spec.partitions).map { journal.create(PartitionID($0), at: loop.now) }
-    journal.stage = .producing
-    var outcome = Verification.Outcome.failed
-    for attempt in 1... {
-      let fired = faults.firings
-      outcome = await createOnce(engine, after: outcome)
-      guard outcome != .acknowledged, faults.firings > fired else { break }
-      if attempt >= Self.openings { faults.lift() }
+    for index in spec.topics.indices {
+      journal.stage = .harness
+      let rows = spec.numbers(ofTopic: index).map { journal.create(PartitionID($0), at: loop.now) }
+      journal.stage = .producing
+      var outcome = Verification.Outcome.failed
+      for attempt in 1... {
+        let fired = faults.firings
+        outcome = await createOnce(engine, spec.topics[index], partitions: rows.count, after: outcome)
+        guard outcome != .acknowledged, faults.firings > fired else { break }
+        if attempt >= Self.openings { faults.lift() }
+      }
+      for row in rows { journal.answer(row, outcome, at: loop.now) }
     }
-    for row in rows { journal.answer(row, outcome, at: loop.now) }
   }
 
   /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then may
   ///   have happened, however this one ends.
   private func createOnce(
-    _ engine: PartitionEngine, after earlier: Verification.Outcome
+    _ engine: PartitionEngine, _ topic: String, partitions: Int, after earlier: Verification.Outcome
   ) async -> Verification.Outcome {
     do throws(EngineError) {
-      try await engine.createTopic(spec.topic, partitions: spec.partitions)
+      try await engine.createTopic(topic, partitions: partitions)
       return .acknowledged
     } catch {
       // It says that what may have happened has happened.
-      if case .topicExists(_, spec.partitions) = error, earlier == .indeterminate { return .acknowledged }
+      if case .topicExists(_, partitions) = error, earlier == .indeterminate { return .acknowledged }
       return error.isCertainFailure ? earlier : .indeterminate
     }
   }
@@ -185,17 +184,17 @@ struct Life: Sendable {
   func commitOffsets(_ engine: PartitionEngine) async {
     begin("commit")
     for number in 0..<spec.partitions {
-      let partition = PartitionID(number)
+      let source = spec.source(of: number)
       let offset: Offset
       do throws(EngineError) {
-        offset = Offset(try engine.watermarks(spec.topic, partition).highWatermark.rawValue / 2)
+        offset = Offset(try engine.watermarks(source.topic, source.partition).highWatermark.rawValue / 2)
       } catch {
         // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
         continue
       }
-      let row = journal.commit(partition, offset, at: loop.now)
+      let row = journal.commit(PartitionID(number), offset, at: loop.now)
       do throws(EngineError) {
-        try await engine.commitOffset(group: Self.group, spec.topic, partition, offset)
+        try await engine.commitOffset(group: Self.group, source.topic, source.partition, offset)
         journal.answer(row, .acknowledged, at: loop.now)
       } catch {
         journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
@@ -236,7 +235,7 @@ struct Life: Sendable {
     archive.note(engine)
     journal.stage = .harness
     let look = Look(
-      engine: engine, topic: spec.topic, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
+      engine: engine, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"),
       operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
     return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,

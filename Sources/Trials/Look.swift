@@ -12,7 +12,6 @@ struct Look {
   private static let probeBytes = 1
 
   let engine: PartitionEngine
-  let topic: String
   let group: String
   /// Told who is at work: the engine, asked something, or this look's own bookkeeping.
   let journal: Journal
@@ -31,11 +30,12 @@ struct Look {
       topics.flatMap { topic in
         (0..<topic.partitions).map { TopicPartition(topic.name, PartitionID($0)) }
       })
-    for report in recovery?.partitions ?? [] where report.source.topic == topic {
+    for report in recovery?.partitions ?? [] {
+      guard let slot = history.creations.firstIndex(where: { $0.partition == report.source }) else { continue }
       for range in report.damage {
         observer.reported(
           ReportedDamage(
-            partition: PartitionSlot(report.source.partition.index), offsets: OffsetRange(from: range.from, to: range.to),
+            partition: PartitionSlot(slot), offsets: OffsetRange(from: range.from, to: range.to),
             reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)", operationsBefore: operationsBefore))
       }
     }
@@ -47,7 +47,7 @@ struct Look {
     let response = FetchResponse(capacity: 512 << 10)
     var random = random
     for slot in history.creations.indices {
-      let partition = history.creations[slot].partition.partition
+      let partition = history.creations[slot].partition
       await consume(partition, PartitionSlot(slot), response, &observer)
       await probe(partition, PartitionSlot(slot), edges[slot], response, &observer, &random)
       observer.committed(group: group, PartitionSlot(slot), committedOffset(partition))
@@ -56,7 +56,7 @@ struct Look {
   }
 
   private func consume(
-    _ partition: PartitionID, _ slot: PartitionSlot, _ response: FetchResponse, _ observer: inout Observer
+    _ partition: TopicPartition, _ slot: PartitionSlot, _ response: FetchResponse, _ observer: inout Observer
   ) async {
     var at: Offset = 0
     do throws(EngineError) {
@@ -89,14 +89,14 @@ struct Look {
   }
 
   private func probe(
-    _ partition: PartitionID, _ slot: PartitionSlot, _ edges: [Offset], _ response: FetchResponse,
+    _ partition: TopicPartition, _ slot: PartitionSlot, _ edges: [Offset], _ response: FetchResponse,
     _ observer: inout Observer, _ random: inout SeededGenerator
   ) async {
     let marks: Verification.Watermarks
     let segments: [Offset]
     do throws(EngineError) {
       marks = try claims(partition)
-      segments = try asking { () throws(EngineError) in try engine.segmentBases(topic, partition) }
+      segments = try asking { () throws(EngineError) in try engine.segmentBases(partition.topic, partition.partition) }
     } catch {
       // Consumption has asked the same before, and has told the oracle of the error.
       return
@@ -122,7 +122,7 @@ struct Look {
 
   /// - Returns: the damaged range where the engine says that the offset is in one.
   private func fetch(
-    _ partition: PartitionID, _ offset: Offset, _ maxBytes: Int, _ response: FetchResponse
+    _ partition: TopicPartition, _ offset: Offset, _ maxBytes: Int, _ response: FetchResponse
   ) async throws(EngineError) -> DamagedRange? {
     journal.stage = .consuming
     defer {
@@ -134,7 +134,7 @@ struct Look {
       let fired = faults.firings
       do throws(EngineError) {
         let start = ContinuousClock.now
-        try await engine.fetch(topic, partition, from: offset, maxBytes: maxBytes, into: response)
+        try await engine.fetch(partition.topic, partition.partition, from: offset, maxBytes: maxBytes, into: response)
         firstFetches.note(partition, ContinuousClock.now - start)
         return nil
       } catch .log(_, .damaged(let range)) {
@@ -148,9 +148,9 @@ struct Look {
   }
 
   /// Nil also where the engine answers with an error: a consumer that is told no offset begins anew, as with none.
-  private func committedOffset(_ partition: PartitionID) -> Offset? {
+  private func committedOffset(_ partition: TopicPartition) -> Offset? {
     do throws(EngineError) {
-      return try asking { () throws(EngineError) in try engine.committedOffset(group: group, topic, partition) }
+      return try asking { () throws(EngineError) in try engine.committedOffset(group: group, partition.topic, partition.partition) }
     } catch {
       return nil
     }
@@ -163,8 +163,8 @@ struct Look {
     return try question()
   }
 
-  private func claims(_ partition: PartitionID) throws(EngineError) -> Verification.Watermarks {
-    let marks = try asking { () throws(EngineError) in try engine.watermarks(topic, partition) }
+  private func claims(_ partition: TopicPartition) throws(EngineError) -> Verification.Watermarks {
+    let marks = try asking { () throws(EngineError) in try engine.watermarks(partition.topic, partition.partition) }
     return Verification.Watermarks(
       logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
   }
@@ -174,12 +174,12 @@ struct Look {
 final class FirstFetches: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
-  private var durations: [PartitionID: Duration] = [:]
+  private var durations: [TopicPartition: Duration] = [:]
 
   /// Of all partitions, one after the other. 0 where there was nothing to fetch.
   var seconds: Double { durations.values.reduce(.zero, +).inSeconds }
 
-  func note(_ partition: PartitionID, _ duration: Duration) {
+  func note(_ partition: TopicPartition, _ duration: Duration) {
     if durations[partition] == nil { durations[partition] = duration }
   }
 }

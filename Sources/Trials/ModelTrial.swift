@@ -3,6 +3,7 @@ import LogModel
 import Metrics
 import PartitionEngine
 import Reporting
+import ScenarioFormat
 import Storage
 import Verification
 
@@ -35,6 +36,8 @@ struct ModelTrial {
     var faults: [Receipt] = []
     var seam: [SeamReceipt] = []
     var crashed = false
+    /// Writes to logs of which the first crash left a part.
+    var tornWrites = 0
   }
 
   func run() throws(TrialError) -> PhaseReply {
@@ -59,7 +62,7 @@ struct ModelTrial {
         if let runbook = RecoveryRunbook(spec, tool: tool) {
           let loop = EventLoop(simulatedWithSeed: spec.seed, startingAt: journal.lastInstant)
           let steps = MemoryStorage(disk: disk, loop: loop)
-          var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: spec.partitions)
+          var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
           receipt.row = journal.rowCount
           notes.faults.append(receipt)
           notes.reply.receipts.append(receipt)
@@ -97,6 +100,11 @@ struct ModelTrial {
     judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
       judgement.checks, on: disk)
     notes.reply.judgement = judgement
+    if !spec.onlyIf.isEmpty {
+      let evidence = try TrialEvidence(
+        spec, Judging.history(spec, journal, notes.faults, notes.seam), judgement, tornWrites: notes.tornWrites, disk)
+      notes.reply.doubts += spec.onlyIf.filter { !evidence.shows($0) }.map { "\($0.rawValue) has not happened in this trial" }
+    }
     notes.reply.seamReceipts = notes.seam
     return notes.reply
   }
@@ -168,6 +176,7 @@ struct ModelTrial {
     let receipt =
       spec.crash == .powerLoss
       ? disk.powerLoss(seed: seed, profile: spec.profile(life: life.number)) : disk.processKill(seed: seed)
+    if life.number == 0 { notes.tornWrites = receipt.unfinished.count { $0.isTornWriteToLog } }
     life.storage.note(.fault("\(receipt)"))
     notes.reply.receipts.append(Receipt(receipt))
   }
@@ -187,8 +196,8 @@ extension Receipt {
 }
 
 extension MemoryDisk: RestingDamage.Medium {
-  func files(of partition: PartitionID) throws(TrialError) -> [String] {
-    paths.filter { FaultTarget.isLog($0) && $0.contains("/\(partition)/") }.sorted()
+  func files(of partition: TopicPartition) throws(TrialError) -> [String] {
+    paths.filter { FaultTarget.isLog($0) && $0.hasPrefix("topics/\(partition)/") }.sorted()
   }
 
   func files(ofMetadata copy: String) throws(TrialError) -> [String] {

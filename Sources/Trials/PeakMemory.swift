@@ -25,7 +25,8 @@ enum PeakMemory {
     close(descriptor)
   }
 
-  private static func file(_ path: String) -> String? {
+  /// The text of a file of procfs, which tells no size before it is read.
+  static func file(_ path: String) -> String? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

@@ -59,6 +59,8 @@ struct PhaseReply: Codable {
   /// What became of the second writer, where no file keeps it.
   var writer: WriterReceipt?
   var judgement: Judgement?
+  /// Why there is no verdict unless a check is violated.
+  var doubts: [String] = []
   /// What appending cost, on the machine's clock.
   var append: AppendFigures?
   /// What engines have counted, where no file keeps it.

@@ -15,7 +15,11 @@ public enum Planning {
     checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id),
     faults: RestingWords.grammars + FaultWords.grammars + StoreWords.grammars + ReceiverWords.grammars
       + [DiskSpaceRecovery.grammar, RecoveryRunbook.grammar],
-    profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit)
+    profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit,
+    defectClash: { text in
+      do throws(DefectClash) { _ = try Defect.named(text) } catch { return "\(error)" }
+      return nil
+    })
 
   /// The engine's own limit, for a log with the largest commits that there can be.
   static let batchLimit = BatchLimit(
@@ -60,12 +64,12 @@ public enum Planning {
       }
     var spec = TrialSpec(
       scenario: cell.scenario, file: cell.file, seed: seed ?? cell.seed ?? defaultSeed, storage: chosen, topic: cell.topic,
-      messages: cell.messages, partitions: cell.partitions, sync: cell.sync.description, recovery: cell.recovery,
+      otherTopics: cell.otherTopics, messages: cell.messages, partitions: cell.partitions, sync: cell.sync.description, recovery: cell.recovery,
       crash: cell.crash, crashAt: crashAt, defect: cell.defect ?? "none", batch: cell.batch, producers: cell.producers,
       messageSize: cell.messageSize, appendBetween: cell.appendBetween,
       faults: cell.faults.map { fault in
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
-      }, writers: cell.writers, system: cell.system, delivery: cell.delivery, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
+      }, writers: cell.writers, system: cell.system, delivery: cell.delivery, onlyIf: cell.onlyIf, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
@@ -104,6 +108,17 @@ extension TrialSpec {
       }
       let known = FileLayout.foreignParts.map(\.rawValue).sorted().joined(separator: ", ")
       return "\(fault.kind) of \(word) is a part of the engine's own batches; with system \(system.rawValue) aim at \(known)"
+    }
+    return nil
+  }
+
+  /// The same for a trial with several topics, for a token: a scenario has been read with the same rules.
+  var topicProblem: String? {
+    guard !otherTopics.isEmpty else { return nil }
+    if partitions < topics.count { return "\(topics.count) topics need \(topics.count) partitions, and there are \(partitions)" }
+    if Set(topics).count < topics.count { return "a topic is named twice" }
+    if !faults.isEmpty || writers != .one || delivery != nil || system != .tornlog {
+      return "with several topics there are no faults, one writer, no delivery and the engine's own log"
     }
     return nil
   }

@@ -64,9 +64,9 @@ struct RealTrial {
         do throws(TrialError) { try file.append(receipt) } catch { notes.fail(error) }
       })
     if spec.hasSeamFaults, life > 0 {
-      let medium = FilesAtRest(folder: folder.data, topic: spec.topic)
-      for partition in 0..<spec.partitions {
-        for path in try medium.files(of: PartitionID(partition)) { try medium.read(path) { faults.note(path, $0) } }
+      let medium = FilesAtRest(folder: folder.data)
+      for number in 0..<spec.partitions {
+        for path in try medium.files(of: spec.source(of: number)) { try medium.read(path) { faults.note(path, $0) } }
       }
     }
     return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
@@ -121,14 +121,15 @@ struct RealTrial {
       let damage = RestingDamage(spec: spec, history: Judging.history(spec, journal, faults))
       for (index, fault) in spec.faults.enumerated() where FaultWords.isResting(fault) && fault.kind != RecoveryRunbook.kind {
         var receipt = try damage.apply(
-          fault, number: index, to: FilesAtRest(folder: folder.data, topic: spec.topic))
+          fault, number: index, to: FilesAtRest(folder: folder.data))
         receipt.row = journal.rowCount
         fresh.append(receipt)
       }
       backup = damage.metadataBackup
       if let runbook = RecoveryRunbook(spec) {
         let followed = try runbook.follow(
-          on: try openFiles(EventLoop()), FilesAtRest(folder: folder.data, topic: spec.topic), after: damage, partitions: spec.partitions)
+          on: try openFiles(EventLoop()), FilesAtRest(folder: folder.data), after: damage,
+          partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
         var receipt = followed.receipt
         receipt.row = journal.rowCount
         fresh.append(receipt)

@@ -148,16 +148,17 @@ extension RecoveryRunbook {
   ///   thinking is in it, nor what the harness did for its own books.
   /// - Throws: `TrialError` where the steps could not be done.
   func follow(
-    on storage: any Storage, _ medium: some RestingDamage.Medium, after damage: RestingDamage, partitions: Int
+    on storage: any Storage, _ medium: some RestingDamage.Medium, after damage: RestingDamage, partitions: [TopicPartition]
   ) throws(TrialError) -> (receipt: Receipt, seconds: Double) {
     let victim = try damage.firstPartition()
-    let corrupt = try medium.files(of: victim)
-    var healthy: [String] = []
-    for number in 0..<partitions where PartitionID(number) != victim { healthy += try medium.files(of: PartitionID(number)) }
-    let files = healthy
+    var (corrupt, healthy): ([String], [String]) = ([], [])
+    for partition in partitions {
+      if partition.partition == victim { corrupt += try medium.files(of: partition) } else { healthy += try medium.files(of: partition) }
+    }
+    let (victims, files) = (corrupt, healthy)
     let start = ContinuousClock.now
     let result = storage.loop.run(limit: .seconds(3600)) { () async -> Result<Course, StorageError> in
-      do throws(StorageError) { return .success(try await follow(on: storage, corrupt: corrupt, healthy: files)) } catch {
+      do throws(StorageError) { return .success(try await follow(on: storage, corrupt: victims, healthy: files)) } catch {
         return .failure(error)
       }
     }

@@ -29,7 +29,7 @@ final class RestingDamage {
   /// Files as the fault sees them.
   protocol Medium {
     /// Segment files of a partition, sorted.
-    func files(of partition: PartitionID) throws(TrialError) -> [String]
+    func files(of partition: TopicPartition) throws(TrialError) -> [String]
     /// Segment files of one copy of the metadata, sorted; see `FaultTarget.metadataCopies`.
     func files(ofMetadata copy: String) throws(TrialError) -> [String]
     /// The bytes of one file, for as long as `body` runs.
@@ -71,7 +71,7 @@ final class RestingDamage {
     let victim = try RestingWords.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
-      files: medium.files(of: partition), layout: places.layout)
+      files: medium.files(of: TopicPartition(spec.topic, partition)), layout: places.layout)
     return try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
   }
 
@@ -130,7 +130,7 @@ final class RestingDamage {
     var found: [PartitionID: [String]] = [:]
     for creation in history.creations {
       let partition = creation.partition.partition
-      found[partition] = try medium.files(of: partition)
+      found[partition] = try medium.files(of: creation.partition)
       for path in found[partition] ?? [] { try medium.read(path) { places.note(path, $0, at: 0) } }
     }
     files = found

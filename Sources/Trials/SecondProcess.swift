@@ -72,7 +72,7 @@ struct SecondProcess: Sendable {
 
   private func takeOver(into journal: Journal) throws(TrialError) {
     guard let second = try Journal.existing(folder.secondJournal) else { return }
-    let history = second.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: [])
+    let history = second.history(of: spec)
     for operation in history.operations {
       let row = journal.produce(
         PartitionID(operation.partition.index), producer: operation.producer, first: operation.firstSequence,

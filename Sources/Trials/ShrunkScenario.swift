@@ -54,7 +54,11 @@ public struct ShrunkScenario: Sendable {
     let checkpoint = spec.checkpointLines
     lines += [
       "seed: \(spec.seed)", "",
-      "workload:", "  topic: \(Self.quoted(spec.topic))", "  producers: \(spec.producers)", "  batch: \(spec.batch)",
+      "workload:", "  topic: \(Self.quoted(spec.topic))",
+    ]
+    if !spec.otherTopics.isEmpty { lines.append("  other-topics: [\(spec.otherTopics.map(Self.quoted).joined(separator: ", "))]") }
+    lines += [
+      "  producers: \(spec.producers)", "  batch: \(spec.batch)",
       "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",
     ] + checkpoint.policy + [
       "matrix:", "  messages: [\(spec.messages)]", "  partitions: [\(spec.partitions)]", "  sync: [\(spec.sync)]",
@@ -68,6 +72,7 @@ public struct ShrunkScenario: Sendable {
     lines += ["  defect: [\(defects)]", ""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }
     if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }
+    if !spec.onlyIf.isEmpty { lines += ["only-if: [\(spec.onlyIf.map(\.rawValue).joined(separator: ", "))]", ""] }
     text = (lines + Self.expectation(spec.defect, result.check)).joined(separator: "\n") + "\n"
   }
 

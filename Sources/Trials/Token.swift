@@ -26,12 +26,13 @@ public enum Token {
     var fields = [
       version, "sc=\(spec.scenario)", "m=\(spec.messages)", "p=\(spec.partitions)", "s=\(sync)", "r=\(spec.recovery.rawValue)",
       "c=\(spec.crash.rawValue)", "at=\(at)", "d=\(spec.defect)", "b=\(spec.batch)", "n=\(spec.producers)",
-      "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topic)", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
+      "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topics.joined(separator: "/"))", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
     ]
     if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
     if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
     if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
+    if !spec.onlyIf.isEmpty { fields.append("if=\(spec.onlyIf.map(\.rawValue).joined(separator: "/"))") }
     for fault in spec.faults {
       let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
       fields.append("f=" + ([fault.kind] + parameters).joined(separator: "/"))
@@ -105,18 +106,26 @@ public enum Token {
     guard limit.allows(messages: batch, of: messageSize) else {
       throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
     }
+    let topics = try value("t").split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     var spec = TrialSpec(
-      scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: try value("t"),
+      scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: topics[0], otherTopics: Array(topics.dropFirst()),
       messages: try number("m", 0...Axis.messages.numbers.upperBound),
       partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
       faults: faults, writers: writers, system: system, delivery: try values["dl"].map(delivery), phaseSeconds: 120)
+    if let field = values["if"] {
+      spec.onlyIf = try field.split(separator: "/").map { (name) throws(Failure) in
+        guard let condition = TrialCondition(rawValue: String(name)) else { throw .badField("if=\(field)") }
+        return condition
+      }
+      guard storage == .memory else { throw .notOfSystem("what only the model shows, `if=\(field)`, on storage \(storage.rawValue)") }
+    }
     if let field = values["ck"] {
       guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
       (spec.checkpoint, spec.checkpointTerms) = checkpoint
     }
-    if let problem = spec.systemProblem { throw .notOfSystem(problem) }
+    if let problem = spec.systemProblem ?? spec.topicProblem { throw .notOfSystem(problem) }
     return spec
   }
 

@@ -13,6 +13,9 @@ final class TrialRunner: @unchecked Sendable {
 
   private let executable: String
   private var worker: WorkerProcess?
+  /// Bytes that a worker may hold before another takes its place. The tasks of a life that a crash has ended in the model wait for
+  /// ever, and keep what they have: some megabytes a trial, and with thousands of seeds more than any machine has.
+  private static let mostResident = 256 << 20
 
   init(executable: String) {
     self.executable = executable
@@ -157,6 +160,7 @@ final class TrialRunner: @unchecked Sendable {
     if let figures = reply.recoveryFigures { findings.recovery = figures }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
+    findings.doubts += reply.doubts
     if let failure = reply.failure { findings.doubts.append(failure) }
     if let missed = reply.faultMissed { findings.doubts.append(missed) }
     if let shortage = reply.shortage { findings.voids.append(shortage) }
@@ -188,6 +192,7 @@ final class TrialRunner: @unchecked Sendable {
     let limit = spec.phaseSeconds + (phase == .model ? 0 : 5)
     switch try worker.perform(request, replying: PhaseReply.self, seconds: limit) {
     case .replied(let reply):
+      if worker.residentBytes > Self.mostResident { end() }
       if let failure = reply.machineFailure { throw .machine(failure) }
       return reply
     case .interrupted: findings.interrupted = true

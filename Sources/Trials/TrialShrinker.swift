@@ -146,7 +146,13 @@ struct TrialPart: Sendable {
     TrialPart(
       name: "faults", text: { "\($0.faults.count)" },
       smaller: { spec in spec.faults.indices.map { index in spec.with { $0.faults.remove(at: index) } } }, goesOn: true),
-    number("partitions", \.partitions, [1, 2, 3, 6]), number("producers", \.producers, [1, 2, 4, 8]),
+    TrialPart(name: "topics", text: { "\($0.topics.count)" }) { spec in
+      spec.otherTopics.isEmpty ? [] : [spec.with { $0.otherTopics = [] }]
+    },
+    TrialPart(name: "partitions", text: { "\($0.partitions)" }) { spec in
+      [1, 2, 3, 6].filter { spec.topics.count..<max(spec.partitions, spec.topics.count) ~= $0 }.map { n in spec.with { $0.partitions = n } }
+    },
+    number("producers", \.producers, [1, 2, 4, 8]),
     number("messages", \.messages, [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 101, 128, 200, 256, 303, 512, 1000, 1001, 2000, 5000, 10_000]),
     number("messages a batch", \.batch, [1, 2, 3, 4, 5, 8, 10, 100]),
     number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 1000]),

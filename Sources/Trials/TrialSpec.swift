@@ -10,7 +10,10 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var seed: UInt64
   public var storage: StorageChoice
   public var topic = "orders"
+  /// Topics beside it, in the order of their creation.
+  public var otherTopics: [String] = []
   public var messages: Int
+  /// Of all topics together; see `source(of:)`.
   public var partitions: Int
   /// In the notation of `SyncPolicy.description`.
   public var sync: String
@@ -36,6 +39,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var checkpointTerms = CheckpointTerms()
   /// Not nil: a trial of the job log and its sender. A partition is a job then, and a message an event.
   public var delivery: DeliverySettings? = nil
+  /// What must have happened for a verdict; in the model only.
+  public var onlyIf: [TrialCondition] = []
   /// Real seconds that one phase may take; virtual seconds are limited separately.
   public var phaseSeconds: Double
   /// A file that the persistence trace is written to, line by line; nil for none.
@@ -45,6 +50,23 @@ public struct TrialSpec: Hashable, Sendable, Codable {
 
   /// What tells this trial from others of its seed: what is drawn for one cell says nothing of another's.
   var cell: String { "\(messages) \(partitions) \(sync) \(recovery.rawValue) \(crash.rawValue) \(batch) \(messageSize)" }
+
+  /// Segments small enough that a thousand messages of a partition fill several, and never more than 64 MiB.
+  var segmentBytes: Int64 {
+    let bytes = Int64(messages / max(1, partitions) * messageSize)
+    return min(64 << 20, max(256 << 10, bytes / 4))
+  }
+
+  /// In the order of their creation.
+  public var topics: [String] { [topic] + otherTopics }
+
+  /// The partition of number `number`, which counts those of all topics: they are dealt to the topics in turn.
+  public func source(of number: Int) -> TopicPartition {
+    TopicPartition(topics[number % topics.count], PartitionID(number / topics.count))
+  }
+
+  /// Numbers of the partitions of the topic that stands at `index` in `topics`.
+  func numbers(ofTopic index: Int) -> StrideTo<Int> { stride(from: index, to: partitions, by: topics.count) }
 
   /// Messages of partition `number`: as even as can be, the first ones taking the remainder.
   public func messages(ofPartition number: Int) -> Int {

@@ -26,14 +26,16 @@ public enum TrialStory {
     let first =
       "\(spec.messages) messages of \(spec.messageSize) bytes to \(spec.partitions) partitions in batches of \(spec.batch), "
       + "sync \(spec.sync)"
-    let place = result.check.divergence.map { ", partition \($0.partition.index), offset \($0.offset)" } ?? ""
+    let place = result.check.divergence.map {
+      ", \(spec.otherTopics.isEmpty ? "" : "topic \($0.topic ?? spec.topic), ")partition \($0.partition.index), offset \($0.offset)"
+    } ?? ""
     let last = [
       spec.crash == .none ? "closed in order" : spec.crash.rawValue,
       "after recovery: \(result.check.name.rawValue)\(place)",
     ]
     let text = FileManager.default.contents(atPath: trace).map { String(decoding: $0, as: UTF8.self) } ?? ""
     let life = text.split(separator: "\n").drop { !$0.contains(" -- life ") }.dropFirst().prefix { !$0.contains(" -- life ") }
-    let partition = result.check.divergence.map { "\(spec.topic)/\($0.partition.index)" } ?? "\(spec.topic)/"
+    let partition = result.check.divergence.map { "\($0.topic ?? spec.topic)/\($0.partition.index)" } ?? "\(spec.topic)/"
     var steps = merged(life.compactMap { Step(String($0), partition) })
     let faults = result.trial.faults.filter { $0.kind != spec.crash.rawValue }.flatMap { $0.places.prefix(1) }.prefix(2)
     let room = lineLimit - 1 - last.count - faults.count

@@ -12,7 +12,7 @@ struct Whereabouts {
     var found: [Divergence: (path: String, byte: Int64)?] = [:]
     return checks.map { check in
       guard check.verdict == .violated, var place = check.divergence, place.segment == nil else { return check }
-      let key = Divergence(partition: place.partition, offset: place.offset, restart: 0)
+      let key = Divergence(topic: place.topic, partition: place.partition, offset: place.offset, restart: 0)
       let location = found[key] ?? locate(place, medium)
       found[key] = .some(location)
       guard let location else { return check }
@@ -25,7 +25,8 @@ struct Whereabouts {
   }
 
   private func locate(_ place: Divergence, _ medium: some RestingDamage.Medium) -> (path: String, byte: Int64)? {
-    guard let slot = history.creations.firstIndex(where: { $0.partition.partition == place.partition }) else { return nil }
+    let source = TopicPartition(place.topic ?? spec.topic, place.partition)
+    guard let slot = history.creations.firstIndex(where: { $0.partition == source }) else { return nil }
     let operation = history.operations.first { operation in
       guard operation.partition.index == slot, let base = operation.baseOffset else { return false }
       return base <= place.offset && place.offset < base + operation.count
@@ -33,7 +34,7 @@ struct Whereabouts {
     guard let operation, let base = operation.baseOffset else { return nil }
     let wanted = UInt64(operation.firstSequence + (place.offset - base))
     do throws(TrialError) {
-      guard let found = try search(wanted, place.partition, medium) else { return nil }
+      guard let found = try search(wanted, source, medium) else { return nil }
       return (found.path, Int64(found.byte))
     } catch {
       // It only adds to a violation that is certain: files that cannot be read leave the place unnamed.
@@ -43,13 +44,13 @@ struct Whereabouts {
 
   /// The first bytes name the message; the rest may be what is wrong with it.
   private func search(
-    _ sequence: UInt64, _ partition: PartitionID, _ medium: some RestingDamage.Medium
+    _ sequence: UInt64, _ source: TopicPartition, _ medium: some RestingDamage.Medium
   ) throws(TrialError) -> (path: String, byte: Int)? {
-    let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: partition)
+    let content = MessageContent(seed: spec.seed, topic: source.topic, partition: source.partition)
     var message = [UInt8](repeating: 0, count: spec.messageSize)
     message.withUnsafeMutableBytes { content.write(sequence: sequence, into: $0) }
     let head = Array(message.prefix(MessageContent.minimumSize))
-    for path in try medium.files(of: partition) {
+    for path in try medium.files(of: source) {
       if let at = try medium.read(path, { Self.find(head, in: $0) }) { return (path, at) }
     }
     return nil

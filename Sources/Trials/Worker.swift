@@ -77,7 +77,7 @@ enum Judging {
   ) -> History {
     var damages: [(row: Int, damage: Damage)] = []
     if !faults.isEmpty || seam.contains(where: { !$0.touched.isEmpty }) {
-      let plain = journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: [])
+      let plain = journal.history(of: spec)
       damages = faults.flatMap { receipt in
         receipt.touched.damage(kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, in: plain)
           .map { (receipt.row, $0) }
@@ -86,7 +86,7 @@ enum Judging {
       // What was touched in the log may be in the object store without anybody having been told so.
       if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
-    return journal.history(seed: spec.seed, topic: spec.topic, group: Life.group, damages: damages)
+    return journal.history(of: spec, damages: damages)
   }
 
   static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> PhaseReply {
@@ -102,7 +102,7 @@ enum Judging {
     var judgement = judge(spec, journal, faults, seam, looks, writer)
     let history = history(spec, journal, faults, seam)
     judgement.checks = Whereabouts(spec: spec, history: history).complete(
-      judgement.checks, on: FilesAtRest(folder: folder.data, topic: spec.topic))
+      judgement.checks, on: FilesAtRest(folder: folder.data))
     return PhaseReply(judgement: judgement, append: AppendFigures(history), firstAppend: history.slowestFirstAppendAfterRestart)
   }
 

@@ -65,6 +65,13 @@ final class WorkerProcess: @unchecked Sendable {
     for descriptor in [input, output, errors] { Glibc.close(descriptor) }
   }
 
+  /// Memory that it holds, in bytes; 0 where nobody knows (`man 5 proc`: `statm` counts pages).
+  var residentBytes: Int {
+    guard isAlive, let text = PeakMemory.file("/proc/\(process)/statm") else { return 0 }
+    let pages = text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0
+    return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+  }
+
   /// Ends the process at once and reaps it.
   func end() {
     guard isAlive else { return }

@@ -6,11 +6,12 @@ import WriteAheadLog
 
 /// The messages of a trial, and who sends them in which requests.
 ///
-/// Requests are numbered: request *k* goes to partition *k mod partitions* and carries that partition's next `batch`
+/// Partitions are numbered over all topics, and so are requests: request *k* goes to partition *k mod partitions* and carries that partition's next `batch`
 /// messages. Producer *i* sends requests *i*, *i + producers*, ..., one after the other, each once the one before it
 /// is answered.
 struct Workload: Sendable {
-  var topic: String
+  /// By number; see `TrialSpec.source(of:)`.
+  var sources: [TopicPartition]
   var seed: UInt64
   var batch: Int
   var producers: Int
@@ -24,7 +25,7 @@ struct Workload: Sendable {
   var firsts: [Int]
 
   init(_ spec: TrialSpec) {
-    topic = spec.topic
+    sources = (0..<spec.partitions).map(spec.source(of:))
     seed = spec.seed
     batch = spec.batch
     producers = spec.producers
@@ -69,7 +70,7 @@ struct Workload: Sendable {
     on engine: PartitionEngine, loop: EventLoop, journal: Journal,
     turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in }, answered: @escaping @Sendable (Int) -> Void
   ) async {
-    let contents = counts.indices.map { MessageContent(seed: seed, topic: topic, partition: PartitionID($0)) }
+    let contents = sources.map { MessageContent(seed: seed, topic: $0.topic, partition: $0.partition) }
     let progress = Progress()
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<max(1, producers) {
@@ -104,8 +105,9 @@ struct Workload: Sendable {
       journal.produce(partition, producer: producer, first: first + $0, count: share, at: loop.now)
     }
     do throws(EngineError) {
+      let source = sources[partition.index]
       let receipt = try await engine.produce(
-        to: topic, partition, recordCount: count, payloadBytes: count * messageSize
+        to: source.topic, source.partition, recordCount: count, payloadBytes: count * messageSize
       ) { writer in
         for n in 0..<count {
           writer.append(valueSize: messageSize) { bytes in

@@ -20,7 +20,7 @@ struct DefectsCommand: ParsableCommand {
 
   @Flag(name: .customLong("list"), help: "Name them, with what they are and when they show, and run nothing.")
   var lists = false
-  @Option(help: ArgumentHelp("Of the defects those; `none` is the sound engine: C4,P2. Repeatable.", valueName: "ids"))
+  @Option(help: ArgumentHelp("Of the defects those; `none` is the sound engine, C4+P9 both at once: C4,P2,C4+P9. Repeatable.", valueName: "ids"))
   var only: [String] = []
   @Option(help: ArgumentHelp("Of the ways of looking those; repeatable.", valueName: "way"))
   var way: [String] = []
@@ -64,8 +64,9 @@ struct DefectsCommand: ParsableCommand {
     if ids.isEmpty { return [nil] + Defect.all.map(Optional.some) }
     return try ids.map { id in
       if id == "none" { return nil }
-      guard let defect = Defect(id: id) else { throw ValidationError("there is no defect \(id): tornlog defects --list") }
-      return defect
+      do throws(DefectClash) { return try Defect.named(id) } catch {
+        throw ValidationError("--only \(id): \(error); tornlog defects --list names them")
+      }
     }
   }
 

@@ -15,7 +15,7 @@ struct ScenarioOptions: ParsableArguments {
   @Option(name: .customShort("t"), help: ArgumentHelp("Cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
   var tags: [String] = []
 
-  @Option(help: ArgumentHelp("Only this defect, in place of the scenario's; `none` for the sound engine. It is expected to do no harm: what it breaks ends with exit code 1.", valueName: "id"))
+  @Option(help: ArgumentHelp("Only this defect, in place of the scenario's, or several at once, C4+P9; `none` for the sound engine. It is expected to do no harm: what it breaks ends with exit code 1.", valueName: "id"))
   var defect: [String] = []
 
   @Option(help: ArgumentHelp("One part of the trials: slice:M/N, hash:M/N or auto:N.", valueName: "part"))

@@ -46,7 +46,7 @@ import Verification
         way: way, check: checks.first(where: expected.contains) ?? checks.first, checks: checks, trials: 7, seconds: 1,
         reproduce: checks.isEmpty ? nil : "tornlog reproduce t1.x", unknown: 0)
     }
-    return DefectRow(defect: id.flatMap { Defect(id: $0) }, expected: expected, cells: cells)
+    return DefectRow(defect: id.flatMap { Defect(id: $0) }, wanted: id == nil ? [] : [expected], cells: cells)
   }
 
   @Test func itIsCaughtByTheCheckThatIsNamedOrNotAtAll() {

@@ -10,7 +10,7 @@ import Verification
 
 @Suite struct JournalTests {
   private func history(_ journal: Journal) -> History {
-    journal.history(seed: 1, topic: "orders", group: "g", damages: [])
+    journal.history(seed: 1, group: "g", damages: []) { TopicPartition("orders", PartitionID($0)) }
   }
 
   /// Finding 19: the next life's start stood for the kill, and gave `interval` time that the engine never had.

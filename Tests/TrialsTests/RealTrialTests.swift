@@ -108,7 +108,7 @@ import Verification
     var contents: [String: [UInt8]] = [:]
     private(set) var flips: [(path: String, byte: Int)] = []
 
-    func files(of partition: PartitionID) throws(TrialError) -> [String] { contents.keys.sorted() }
+    func files(of partition: TopicPartition) throws(TrialError) -> [String] { contents.keys.sorted() }
 
     func files(ofMetadata copy: String) throws(TrialError) -> [String] { contents.keys.filter { $0.hasPrefix(copy + "/") }.sorted() }
 

@@ -1,3 +1,4 @@
+import FaultInjection
 import Glibc
 import LogModel
 import Storage
@@ -94,6 +95,39 @@ import Testing
         try await log.close()
       }
     }
+  }
+
+  /// Under `truncate-at-corruption` what follows damage is set aside, file by file, the newest last: a recovery that is cut off
+  /// in between leaves what says how far the log had gone, and the next one reports all of it.
+  @Test func aCutThatACrashInterruptsIsReportedWhole() throws {
+    let count = 60
+    var interrupted = 0
+    for m in 1... {
+      let harness = LogHarness(recovery: .truncateAtCorruption)
+      let disk = harness.disk
+      try harness.live { log, _, _ in
+        for n in 0..<count { _ = try await log.append(message: n, size: 6000) }
+        try await log.close()
+      }
+      _ = disk.processKill(seed: 1)
+      #expect(Self.flipPayload(of: 2, size: 6000, on: disk))
+      let before = disk.paths.count { $0.hasSuffix(".log") }
+      do {
+        try harness.live(startingAt: Instant(nanoseconds: 1 << 38), arm: { storage in
+          storage.arm(CrashTrigger([.rename], .occurrence(m), .completion)) { _ throws(StorageError) in _ = disk.processKill(seed: 1) }
+        }) { _, _, _ in }
+      } catch is LogHarness.Hung {
+        Issue.record("recovery hangs when it is cut at \(m)")
+      } catch {}
+      let left = disk.paths.count { $0.hasSuffix(".log") }
+      // Only the damaged file is left, or nothing was cut off at all.
+      guard left > 1 else { break }
+      if left < before { interrupted += 1 }
+      try harness.live(startingAt: Instant(nanoseconds: 1 << 39)) { _, report, _ in
+        #expect(report.damage.map { [$0.from, $0.to] } == [[2, Offset(count)]], "cut at rename \(m), \(left) of \(before) files left")
+      }
+    }
+    #expect(interrupted > 2)
   }
 
   /// A scan changes nothing: a file that cannot be read as a segment is still there, byte for byte, after recovery.

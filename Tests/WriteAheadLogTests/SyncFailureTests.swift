@@ -61,6 +61,30 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
   }
 }
 
+/// Once armed, holds the next write until a sync of the same file has failed, which it sees to.
+private final class WriteAcrossAFailedSync: StorageWrapper, @unchecked Sendable {
+  var isArmed = false
+  private var held: String?
+  private let failed = Gate()
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    if isArmed, held == nil {
+      held = paths[file]
+      await failed.wait()
+      await loop.sleep(until: loop.now + .milliseconds(1))
+    }
+    return try await super.write(file, at: offset, from: buffer, range, durability)
+  }
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    guard paths[file] == held, !failed.isOpen else { return try await super.sync(file, scope) }
+    failed.open()
+    throw StorageError(errno: EIO, .sync, paths[file])
+  }
+}
+
 @Suite struct SyncFailureTests {
   static let interval = SyncPolicy.interval(.milliseconds(100))
 
@@ -150,6 +174,52 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
         }
       }
     }
+  }
+
+  /// A sync failed, the log went over to another segment, and the process died. What stands in the page cache of the first is
+  /// served by whoever opens the log next: it must be on the medium then, as what stands in the last segment is.
+  @Test(arguments: 3...8) func whatIsServedOfASegmentThatCouldNotBeSyncedIsDurable(_ n: Int) throws {
+    let harness = LogHarness(policy: Self.interval)
+    let (atRisk, segments) = try Self.live(harness) { log, storage in
+      storage.failingSyncs = [n]
+      for m in 0..<60 {
+        do throws(LogError) { _ = try await log.append(message: m, size: 1000) } catch {}
+        if m % 10 == 9 { await storage.loop.sleep(until: storage.loop.now + .milliseconds(300)) }
+      }
+      return (log.atRisk, log.segmentBases)
+    }
+    _ = harness.disk.processKill(seed: 1)
+    let served = try Self.live(harness, at: 1 << 40) { log, _ in try await log.consume().map(\.message) }
+    #expect(served.count >= 50)
+    if let range = atRisk.first {
+      #expect(segments.contains { $0 > range.from }, "the segment at risk is not the last")
+    }
+    _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+    let kept = try Self.live(harness, at: 1 << 41) { log, _ in try await log.consume().map(\.message) }
+    #expect(kept == served, "sync \(n)")
+  }
+
+  /// The write was on its way when a sync of its file failed: no sync of that file will ever be believed again, so that
+  /// nobody is told that it has been taken.
+  @Test func nothingIsAcknowledgedInAFileWhoseSyncFailedMeanwhile() throws {
+    let harness = LogHarness(policy: Self.interval)
+    let loop = EventLoop(simulatedWithSeed: 1, startingAt: Instant(nanoseconds: 0))
+    let storage = WriteAcrossAFailedSync(MemoryStorage(disk: harness.disk, loop: loop, latency: .disk))
+    let result = loop.run(limit: .seconds(3600)) { () async -> Result<LogError?, any Error> in
+      do {
+        try await storage.makeDirectory("log")
+        let (log, _) = try await PartitionLog.open(LogHarness.source, in: "log", of: storage, harness.configuration)
+        _ = try await log.append(message: 0)
+        storage.isArmed = true
+        do throws(LogError) { _ = try await log.append(message: 1) } catch { return .success(error) }
+        return .success(nil)
+      } catch {
+        return .failure(error)
+      }
+    }
+    let answer = try #require(result.value)
+    let refusal = try #require(try answer.get())
+    #expect(!refusal.isCertainFailure, "it is in the file: \(refusal)")
   }
 
   /// Closing promises that the tail is durable. If it is not, closing says so.

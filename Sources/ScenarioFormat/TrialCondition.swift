@@ -1,0 +1,51 @@
+import LogModel
+
+/// What must have happened in a trial for it to have a verdict: without it, it is `unknown`, and never a pass. The key `only-if`
+/// of a scenario lists them; each of its cells runs in the model, where all of it can be seen.
+public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
+  /// The first crash found a write to a log in flight, and left a part of its sectors.
+  case tornWrite = "torn-write"
+  /// Something that had been acknowledged is gone in the last look.
+  case acknowledgedLost = "acknowledged-lost"
+  /// Something whose sender was told that nobody knows is there in the last look.
+  case indeterminateFound = "indeterminate-found"
+  /// In a partition something was sent and acknowledged once something else of it had failed.
+  case acknowledgedAfterError = "acknowledged-after-error"
+  /// In a partition messages of one producer stand before and after one of another.
+  case producersInterleaved = "producers-interleaved"
+  /// To a partition nothing was ever sent, and it has no file.
+  case partitionNeverWritten = "partition-never-written"
+  /// Something was sent to a partition, and there is no message in its files.
+  case partitionEmpty = "partition-empty"
+  /// A partition has two files at the least, and each has one request.
+  case oneRequestAFile = "one-request-a-file"
+  /// The last request of a file ends where requests must end at the latest.
+  case fileExactlyFull = "file-exactly-full"
+  /// The file that is not the last of its partition would be exactly full with one request more, were each message a byte shorter.
+  case fileOneByteOver = "file-one-byte-over"
+}
+
+extension SourceReader {
+  mutating func conditionsOfTrials(_ node: SourceNode) -> [TrialCondition] {
+    var found: [TrialCondition] = []
+    for item in list(node, "only-if") ?? [] {
+      guard let text = word(item, "condition of a trial", TrialCondition.allCases.map(\.rawValue)),
+        let condition = TrialCondition(rawValue: text)
+      else { continue }
+      if found.contains(condition) { note(item.position, .repeatedValue(text, of: "only-if")) } else { found.append(condition) }
+    }
+    return found
+  }
+
+  /// Cells in which nobody could see whether it has happened.
+  mutating func noteUnseenConditions(of scenario: Scenario, _ entry: SourceNode.Entry?) {
+    guard let entry, !scenario.onlyIf.isEmpty else { return }
+    for cell in scenario.cells() {
+      guard cell.storage == .memory, cell.delivery == nil, cell.exploration == nil, cell.system == .tornlog else {
+        return note(
+          entry.keyPosition,
+          .malformed("\(cell.storage?.rawValue ?? "auto")", of: "storage", expected: "memory, and trials of the engine's own log, with only-if"))
+      }
+    }
+  }
+}
