@@ -1,6 +1,7 @@
 import Defects
 import FaultInjection
 import LogModel
+import Storage
 import Testing
 import Verification
 

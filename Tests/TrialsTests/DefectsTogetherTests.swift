@@ -69,7 +69,7 @@ import Verification
     #expect(clash("C4+X1") == .unknown("X1") && clash("C4+") == .unknown("") && clash("none+C4") == .unknown("none"))
     #expect(clash("A9+C1") == .differentSubjects("A9", "C1"))
     #expect(clash("H1+H5") == nil && Defect(id: "H1+H5")?.members == ["H1", "H5"])
-    #expect(clash("A6+A9") == nil && Defect(id: "A6+A9")?.isOfDelivery == true)
+    #expect(clash("A6+A9") == nil && Defect(id: "A6+A9")?.subject == .delivery && clash("R4+A9") == .differentSubjects("R4", "A9"))
     #expect(Defect.all.allSatisfy { $0.members == [$0.id] && clash($0.id) == nil })
   }
 

@@ -28,7 +28,7 @@ import Verification
   @Test(arguments: [("C8", CrashProfile.raw512, 1), ("P1", .posixMinimal, 1), ("P7", .raw512, 2)])
   func aCrashStateIsShownAgainFromItsScenario(defect: String, profile: CrashProfile, depth: Int) throws {
     let found = try #require(Exploration(Self.small(defect, profile, depth: depth)).run().findings.first)
-    let result = try CrashStateShrinker.shrink(found.violation.state, jobs: 2)
+    let result = try CrashStateShrinker.shrink(try #require(found.violation.state), jobs: 2)
     let check = try #require(result.replay.check)
     let scenario = try scenario(ShrunkScenario(result, check: check).text)
     let plan = try ExplorationPlan(scenario.cells(), seed: nil, profiles: nil, expectsSound: false)
