@@ -167,10 +167,10 @@ final class DeliveryStory: ClientStory, @unchecked Sendable {
           do throws(JobLogError) { try await job.log.close() } catch {}  // an answer
         }
       }
-      if !isHindered {
-        archives = try await look(archive)
-        answers += 1
-      }
+      if isArchiving, isHindered { try await removeExpired(archive, storage.loop) }
+      let found = try await look(archive)
+      if !isHindered { archives = found }
+      answers += 1
     } catch {
       guard !isHindered else { return }
       checks.append(CheckResult(.recoveryCompletes, .violated, "session \(session) must come to its end, found: \(error)"))

@@ -94,12 +94,11 @@ struct EngineSource: Sendable {
 
   /// The listed site that `place` stands for. An optimizer that puts one function into another leaves the line of the call:
   /// then it is the only site of its kind in the functions of the names that are called there, or that these call.
-  /// - Parameter function: the name of the function that it is in, as far as that is known.
+  /// - Parameter function: that it is in, as far as that is known.
   /// - Returns: `place` itself where it is listed, or where that leaves none or several.
-  func resolve(_ place: EngineCallSite, function: String = "") -> EngineCallSite {
+  func resolve(_ place: EngineCallSite, in function: EngineFunction? = nil) -> EngineCallSite {
     if sites.contains(place) { return place }
-    let named = function.isEmpty ? [] : sites(place.kind, in: bodies(function))
-    if named.count == 1 { return named.first! }
+    if let function, let site = onlySite(place.kind, in: function) { return site }
     guard let line = lines[place.file]?.dropFirst(place.line - 1).first else { return place }
     // Of some functions only the line of the declaration is known.
     var bodies = Self.name(declaredIn: line).map { name in self.bodies(name).filter { $0.file == place.file && $0.lines.contains(place.line) } } ?? []
@@ -122,6 +121,14 @@ struct EngineSource: Sendable {
       site.kind == kind && bodies.contains { $0.file == site.file && $0.lines.contains(site.line) }
     })
   }
+
+  /// The one call of its kind in the functions of that name and type; nil where there is none, or several.
+  func onlySite(_ kind: OperationKind, in function: EngineFunction) -> EngineCallSite? {
+    let found = sites(kind, in: bodies(function.name).filter { function.mayStand(in: $0.file) })
+    return found.count == 1 ? found.first : nil
+  }
+
+  func has(_ function: EngineFunction) -> Bool { bodies(function.name).contains { function.mayStand(in: $0.file) } }
 
   /// The functions of a name, wherever they are.
   private func bodies(_ name: String) -> [(file: String, lines: ClosedRange<Int>)] {
@@ -158,17 +165,41 @@ struct EngineSource: Sendable {
   }
 }
 
+/// A function as a symbol names it: `specialized RecordRepair.removeUnlessDamaged(_:_:)`.
+struct EngineFunction: Hashable, Sendable {
+  var type: String
+  var name: String
+
+  /// Nil for thunks and whatever else is no function of a type.
+  init?(symbol: String) {
+    let head = symbol.prefix { $0 != "(" && $0 != "<" }
+    guard !head.hasPrefix("protocol witness"), let dot = head.lastIndex(of: "."), let start = head[..<dot].lastIndex(where: { $0 == " " || $0 == "." }) ?? head.indices.first else {
+      return nil
+    }
+    name = String(head[head.index(after: dot)...])
+    type = String(head[start..<dot].drop { $0 == " " || $0 == "." })
+  }
+
+  /// The files of a type are named after it; an extension of `Storage` may stand anywhere.
+  func mayStand(in file: String) -> Bool {
+    guard type != "Storage" else { return true }
+    let stem = file.drop { $0 != "/" }.dropFirst().prefix { $0 != "." && $0 != "+" }
+    return stem == type
+  }
+}
+
 /// Finds out from which line of the engine an operation was started: from the chain of functions that await it, and the
 /// program's debug information. An address is looked up once in the life of the program: in a large one that takes
 /// milliseconds.
 final class CallSiteProbe: Sendable {
   private struct Place {
-    var file: String
+    /// Nil of a function that the optimizer has made, a specialized one say, and that the debug information has no place for.
+    var file: String?
     var line: Int
-    /// The function's name, without its type and its arguments.
-    var function: String
+    var function: EngineFunction
   }
 
+  private static let noFile = "//<compiler-generated>"
   private let source: EngineSource
   private let images = ImageMap.capture()
   /// By the address at which a function goes on; nil for what is not the engine's.
@@ -183,20 +214,17 @@ final class CallSiteProbe: Sendable {
     guard let trace = try? Backtrace.capture(algorithm: .auto, limit: 48, top: 0, images: images) else { return nil }
     for frame in trace.frames {
       guard let address = Self.address(frame), let place = place(address) else { continue }
-      let site = EngineCallSite(file: place.file, line: place.line, kind: kind)
+      guard let file = place.file else {
+        if let found = source.onlySite(kind, in: place.function) { return found }
+        continue
+      }
+      let site = EngineCallSite(file: file, line: place.line, kind: kind)
       if let found = resolved.withLock({ $0[site] }) { return found }
-      let found = source.resolve(site, function: place.function)
+      let found = source.resolve(site, in: place.function)
       resolved.withLock { $0[site] = found }
       return found
     }
     return nil
-  }
-
-  /// `removeUnlessDamaged` of `specialized RecordRepair.removeUnlessDamaged(_:_:)`.
-  private static func function(_ symbol: String) -> String {
-    let head = symbol.prefix { $0 != "(" }
-    let name = head.lastIndex(of: ".").map { head[head.index(after: $0)...] } ?? head
-    return String(name.prefix { $0 != "<" })
   }
 
   private static func address(_ frame: Backtrace.Frame) -> UInt64? {
@@ -224,9 +252,12 @@ final class CallSiteProbe: Sendable {
       guard let symbols = trace.symbolicated(with: images, options: .default) else { return nil }
       // Of functions that were put into one another the innermost comes first.
       for frame in symbols.frames where Self.address(frame.captured) == address {
-        guard let place = frame.symbol?.sourceLocation else { continue }
-        guard let file = EngineSource.file(place.path) else { continue }
-        return Place(file: file, line: place.line, function: Self.function(frame.symbol?.name ?? ""))
+        guard let symbol = frame.symbol, let function = EngineFunction(symbol: symbol.name) else { continue }
+        if let place = symbol.sourceLocation, place.path != Self.noFile {
+          guard let file = EngineSource.file(place.path) else { continue }
+          return Place(file: file, line: place.line, function: function)
+        }
+        if source.has(function) { return Place(file: nil, line: 0, function: function) }
       }
       return nil
     }

@@ -89,11 +89,12 @@ public struct ErrorMatrix: Sendable {
 
   private static let leading = [
     ErrorCell(kind: nil, error: .eio, lasting: .once), ErrorCell(kind: .write, error: .enospc, lasting: .once),
+    ErrorCell(kind: .open, error: .eioAfterwards, lasting: .once),
   ]
 
   private func runCell(_ stage: any ErrorStage, _ cell: ErrorCell) -> ErrorRow {
     var row = ErrorRow(scenario: stage.scenario.name, cell: cell)
-    // Where an error, of a device that fails or is full, is followed by operations that nothing else leads to, they are
+    // Where an error, of a device that fails or is full, or of a creation that has happened all the same, is followed by operations that nothing else leads to, they are
     // noted here.
     let watches = Self.leading.contains(cell)
     let step = watches ? 1 : options.stride

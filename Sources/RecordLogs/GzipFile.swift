@@ -3,7 +3,7 @@ import Glibc
 import Storage
 
 /// What a compressed file was made of: by this it is compared with its source.
-struct GzipSummary: Hashable {
+package struct GzipSummary: Hashable {
   /// Of the uncompressed bytes.
   var bytes: Int64 = 0
   var checksum: UInt32 = 0
@@ -16,7 +16,7 @@ extension Storage {
 
   /// Writes all that `source` has to a new file, compressed (RFC 1952); the file is synced, its entry is not.
   /// - Parameter time: seconds since 1970, for the header.
-  func writeCompressed(
+  package func writeCompressed(
     _ source: any RecordSource, to path: String, time: UInt32
   ) async throws(StorageError) -> (summary: GzipSummary, compressedBytes: Int64) {
     let file = try await open(path, [.write, .create])
@@ -27,18 +27,6 @@ extension Storage {
       try await sync(file, .all)
       await close(file)
       return result
-    } catch {
-      await close(file)
-      throw error
-    }
-  }
-
-  /// Compresses a file as it is, whatever it holds. The copy is synced, its entry is not.
-  package func compressFile(_ path: String, to target: String, time: UInt32) async throws(StorageError) {
-    let file = try await open(path, [])
-    do throws(StorageError) {
-      _ = try await writeCompressed(FileSource(self, file, limit: try await size(of: file)), to: target, time: time)
-      await close(file)
     } catch {
       await close(file)
       throw error

@@ -29,3 +29,17 @@ enum DiskSpaceRecovery {
     return receipt
   }
 }
+
+extension Storage {
+  /// Compresses a file as it is, whatever it holds. The copy is synced, its entry is not.
+  fileprivate func compressFile(_ path: String, to target: String, time: UInt32) async throws(StorageError) {
+    let file = try await open(path, [])
+    do throws(StorageError) {
+      _ = try await writeCompressed(FileSource(self, file, limit: try await size(of: file)), to: target, time: time)
+      await close(file)
+    } catch {
+      await close(file)
+      throw error
+    }
+  }
+}
