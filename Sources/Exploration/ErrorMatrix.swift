@@ -94,8 +94,8 @@ public struct ErrorMatrix: Sendable {
 
   private func runCell(_ stage: any ErrorStage, _ cell: ErrorCell) -> ErrorRow {
     var row = ErrorRow(scenario: stage.scenario.name, cell: cell)
-    // Where an error, of a device that fails or is full, or of a creation that has happened all the same, is followed by operations that nothing else leads to, they are
-    // noted here.
+    // Where an error, of a device that fails or is full, or of a creation that has happened all the same, is followed by
+    // operations that nothing else leads to, they are noted here.
     let watches = Self.leading.contains(cell)
     let step = watches ? 1 : options.stride
     var n = 1

@@ -78,7 +78,8 @@ final class ErrorStory: @unchecked Sendable {
     let machine = MemoryStorage(disk: disk, loop: loop)
     let faulty = FaultyStorage(
       machine, plan: FaultPlan(faults, seed: scenario.workload.seed), unreadable: ground.unreadable,
-      onFired: { [self] in fired($0) })
+      // Held, the story and its whole disk would hold themselves for ever: it holds the storage by its meter.
+      onFired: { [weak self] in self?.fired($0) })
     self.faulty = faulty
     let meter = SeamWatch(faulty, limit: Self.mostOperations) { [watch] call, number in watch.ended(call, number) }
     self.meter = meter

@@ -11,6 +11,9 @@ import WriteAheadLog
 /// Requests are numbered as in a trial: request *k* goes to partition *k mod partitions* and carries that partition's next
 /// `messagesPerBatch` messages; producer *i* sends requests *i*, *i + producers* and so on, each once the one before it is
 /// answered. After the first half of the requests and after the last the consumer offset of each partition is committed.
+///
+/// Where another writer takes over, it opens while the first one is at the third quarter of the requests. Then both go on: the
+/// first one with the rest of its quarter, which must come to nothing, and the other one with the last quarter.
 public struct ExplorationWorkload: Hashable, Sendable {
   /// In all partitions together; as even as can be, the first partitions take the remainder.
   public var messages = 120
@@ -30,6 +33,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   public var commitsOffsets = true
   /// The engine has an object store, on the same disk, and its logs go there while the workload runs.
   public var checkpoints = false
+  /// Another engine takes the first one's lease for one that has run out, and opens while it is at work.
+  public var isTakenOver = false
   /// Of message contents, salts and the order in which things complete.
   public var seed: UInt64 = 1
   /// What the device does to it.
@@ -47,6 +52,11 @@ public struct ExplorationWorkload: Hashable, Sendable {
   public init() {}
 
   var topic: String { "orders" }
+
+  /// What there is beside one engine and its log, for a sentence.
+  public var surroundings: String {
+    (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
+  }
 
   /// Of the partition with the most.
   private var messagesPerPartition: Int { (messages + partitions - 1) / partitions }
@@ -77,11 +87,19 @@ public struct ExplorationWorkload: Hashable, Sendable {
         interval: .seconds(3600), bytes: 3 << 10, objectBytes: 3 << 10, firstPause: .milliseconds(10), longestPause: .seconds(1)))
   }
 
-  /// The same with an object store on `storage`, where the workload has one.
-  func equipped(_ parts: EngineParts, on storage: any Storage) -> EngineParts {
-    guard checkpoints else { return parts }
+  /// Who opens the log: each later one is sure that the lease of those before it has run out.
+  enum Writer: Int {
+    case first, taker, afterCrash
+  }
+
+  /// The same with an object store on `storage`, and a lease in place of the lock, where the workload has one.
+  func equipped(_ parts: EngineParts, on storage: any Storage, _ writer: Writer = .afterCrash) -> EngineParts {
     var parts = parts
-    parts.store = DirectoryObjectStore(storage, root: Self.storeFolder)
+    if checkpoints { parts.store = DirectoryObjectStore(storage, root: Self.storeFolder) }
+    if isTakenOver, parts.exclusion is DirectoryExclusion {
+      let ahead = Duration.seconds(3600 * writer.rawValue)
+      parts.exclusion = LeaseExclusion(duration: .milliseconds(2), clock: .following(storage.loop, ahead: ahead))
+    }
     return parts
   }
 
@@ -116,27 +134,28 @@ public struct ExplorationWorkload: Hashable, Sendable {
     _ storage: any Storage, _ recorder: DiskRecorder, _ parts: EngineParts, atEnd: (@Sendable () -> Void)? = nil
   ) async -> Failure {
     do throws(EngineError) {
-      let (engine, _) = try await PartitionEngine.open(
-        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder))
+      let (first, _) = try await PartitionEngine.open(
+        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder, .first))
       recorder.note(.opened)
       recorder.note(.topicRequested)
-      try await engine.createTopic(topic, partitions: partitions)
+      try await first.createTopic(topic, partitions: partitions)
       recorder.note(.topicAnswered(.acknowledged))
-      for part in 0..<2 {
-        await produce(engine, part * requests / 2..<(part + 1) * requests / 2, recorder)
-        if checkpoints {
-          try await engine.checkpoint()
-          noteArchived(engine, recorder)
-        }
-        guard commitsOffsets else { continue }
-        // The window of what may be lost closes before the last crash points: an idle tail is synced too.
-        if case .interval(let window) = syncPolicy { await recorder.loop.sleep(until: recorder.loop.now + window * 3) }
-        for partition in 0..<partitions { try await commit(engine, partition, recorder) }
+      await produce(first, 0..<requests / 2, recorder)
+      try await settle(first, recorder)
+      let last: PartitionEngine
+      if isTakenOver {
+        last = try await takeOver(storage, parts, from: first, recorder)
+      } else {
+        last = first
+        await produce(first, requests / 2..<requests, recorder)
       }
+      try await settle(last, recorder)
       if let atEnd {
         recorder.stop()
         atEnd()
-        try await engine.close()
+        // A writer that has been fenced has nothing to make durable, and says so.
+        if last !== first { do throws(EngineError) { try await first.close() } catch {} }
+        try await last.close()
       }
       return Failure()
     } catch {
@@ -144,14 +163,44 @@ public struct ExplorationWorkload: Hashable, Sendable {
     }
   }
 
-  private func produce(_ engine: PartitionEngine, _ requests: Range<Int>, _ recorder: DiskRecorder) async {
+  /// The other writer opens while the first one is at work, and both go on.
+  private func takeOver(
+    _ storage: any Storage, _ parts: EngineParts, from first: PartitionEngine, _ recorder: DiskRecorder
+  ) async throws(EngineError) -> PartitionEngine {
+    let (half, meeting, last) = (requests / 2, requests * 5 / 8, requests * 3 / 4)
+    async let meanwhile: Void = produce(first, half..<meeting, recorder)
+    let (taker, _) = try await PartitionEngine.open(
+      storage, configuration(preallocates: true), parts: equipped(parts, on: recorder, .taker))
+    await meanwhile
+    async let late: Void = produce(first, meeting..<last, recorder)
+    await produce(taker, last..<requests, recorder, as: producers)
+    await late
+    return taker
+  }
+
+  /// Everything so far goes to the object store, where there is one, and the consumer offsets are committed.
+  private func settle(_ engine: PartitionEngine, _ recorder: DiskRecorder) async throws(EngineError) {
+    if checkpoints {
+      try await engine.checkpoint()
+      noteArchived(engine, recorder)
+    }
+    guard commitsOffsets else { return }
+    // The window of what may be lost closes before the last crash points: an idle tail is synced too.
+    if case .interval(let window) = syncPolicy { await recorder.loop.sleep(until: recorder.loop.now + window * 3) }
+    for partition in 0..<partitions { try await commit(engine, partition, recorder) }
+  }
+
+  /// - Parameter number: of the first of the producers.
+  private func produce(
+    _ engine: PartitionEngine, _ requests: Range<Int>, _ recorder: DiskRecorder, as number: Int = 0
+  ) async {
     let loop = recorder.loop
     let producers = producers
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<producers {
         group.addTask(executorPreference: loop) { [self] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: producers) {
-            await send(k, producer, engine, recorder)
+            await send(k, number + producer, engine, recorder)
           }
         }
       }

@@ -79,9 +79,9 @@ final class LifeBook: @unchecked Sendable {
       await loop.sleep(until: loop.now + .milliseconds(200))
       // What it throws is that the power is gone.
       for engine in engines { do throws(EngineError) { try await engine.close() } catch {} }
-      await loop.sleep(until: loop.now + .seconds(1))
     }
     engines = []
+    loop.drain()
   }
 
   /// Creates the topic; tried again where it fails.

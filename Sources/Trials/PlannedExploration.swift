@@ -32,7 +32,8 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   public var description: String {
     switch self {
     case .faults: "faults of trials: the device of an exploration has `mishaps`"
-    case .writers(let setup): "writers=\(setup.rawValue): an exploration has one writer"
+    case .writers(let setup):
+      "writers=\(setup.rawValue): an exploration has one writer, or with writers=\(WriterSetup.clockSkew.rawValue) another that takes over"
     case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
     case .system(let text): text
     case .client(let text): text
@@ -84,7 +85,10 @@ public struct ExplorationPlan: Sendable {
 
   private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
     guard cell.faults.isEmpty else { throw .faults }
-    guard cell.writers == .one else { throw .writers(cell.writers) }
+    guard cell.writers == .one || (cell.writers == .clockSkew && cell.exploration?.client == nil) else { throw .writers(cell.writers) }
+    if cell.writers == .clockSkew, cell.system != .tornlog {
+      throw .system("writers=\(cell.writers.rawValue): only the engine's own log has epochs, and system=\(cell.system.rawValue) has another")
+    }
     if let client = cell.exploration?.client {
       let isUsual = cell.sync == .always && cell.system == .tornlog && cell.checkpoint == .none && cell.partitions == 1
       guard isUsual else { throw .client("client=\(client) syncs always, and has no partitions, system or checkpoints: leave them out") }
@@ -120,6 +124,7 @@ public struct ExplorationPlan: Sendable {
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
     workload.checkpoints = cell.checkpoint == .background
+    workload.isTakenOver = cell.writers == .clockSkew
     workload.seed = seed
     return workload
   }

@@ -27,6 +27,7 @@ public struct ShrunkScenario: Sendable {
       "  system: [\(workload.system.rawValue)]", "  recovery: [\(workload.recoveryPolicy.rawValue)]",
     ]
     if workload.checkpoints { lines.append("  checkpoint: [background]") }
+    if workload.isTakenOver { lines.append("  writers: [\(WriterSetup.clockSkew.rawValue)]") }
     lines += [
       "", "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
       "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",

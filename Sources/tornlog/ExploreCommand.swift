@@ -49,6 +49,8 @@ struct ExploreCommand: ParsableCommand {
   var state: String?
   @Flag(help: "With --reference: the log goes to an object store while the workload runs, and so does what is appended after the crash.")
   var checkpoint = false
+  @Flag(help: "With --reference: another writer takes over while the first is at work; its clock is an hour ahead, and the lease has run out.")
+  var takeover = false
   @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
   @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
@@ -72,7 +74,23 @@ struct ExploreCommand: ParsableCommand {
   @Flag(name: .customShort("v"), help: "Of scenarios the whole report of each cell.")
   var verbose = false
 
-  func validate() throws { try HangExit.validate(timeout) }
+  func validate() throws {
+    try HangExit.validate(timeout)
+    // Now, and not after minutes of work.
+    for target in report where target != "terminal" && target != "json" {
+      guard let path = Self.path(target) else { throw ValidationError("--report \(target): terminal, json or json=PATH") }
+      let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+      guard FileManager.default.fileExists(atPath: folder) else {
+        throw ValidationError("--report \(target): there is no folder \(folder)")
+      }
+    }
+  }
+
+  /// Where `json=PATH` leads to.
+  private static func path(_ target: String) -> String? {
+    guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else { return nil }
+    return path
+  }
 
   /// For whatever runs the engine on this command's behalf.
   var watch: HangWatch { HangExit.watch(timeout, report: report) }
@@ -112,7 +130,7 @@ struct ExploreCommand: ParsableCommand {
     [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--system", system != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
-      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint),
+      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint), ("--takeover", takeover),
     ].filter(\.1).map(\.0)
   }
 
@@ -128,12 +146,12 @@ struct ExploreCommand: ParsableCommand {
     options.workload.syncPolicy = policy
     let system = try chosenSystem()
     (options.workload.system, options.workload.recoveryPolicy) = (system, system.recoveryPolicy)
-    if system != .tornlog, defect != nil || checkpoint {
-      throw ValidationError("--system with --defect or --checkpoint: both are of the engine's own log")
+    if system != .tornlog, defect != nil || checkpoint || takeover {
+      throw ValidationError("--system with --defect, --checkpoint or --takeover: all are of the engine's own log")
     }
     if !system.requestsAreAtomic { (options.workload.messages, options.workload.messagesPerBatch) = (60, 1) }
     options.workload.seed = seed
-    options.workload.checkpoints = checkpoint
+    (options.workload.checkpoints, options.workload.isTakenOver) = (checkpoint, takeover)
     options.workload.mishaps = mishaps ? .usual(policy) : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
@@ -163,7 +181,7 @@ struct ExploreCommand: ParsableCommand {
     }
     let strays = [
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference), ("--sync", sync != nil),
-      ("--system", system != nil), ("--checkpoint", checkpoint), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
+      ("--system", system != nil), ("--checkpoint", checkpoint), ("--takeover", takeover), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
       ("--no-read-sets", noReadSets),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--client and \(strays.joined(separator: ", ")): one or the other") }
@@ -220,7 +238,7 @@ struct ExploreCommand: ParsableCommand {
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
       ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets), ("--system", system != nil),
-      ("--checkpoint", checkpoint),
+      ("--checkpoint", checkpoint), ("--takeover", takeover),
       ("--deadline", searches.deadline != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }
@@ -288,9 +306,7 @@ struct ExploreCommand: ParsableCommand {
       case "terminal": Console.print(lines)
       case "json": Console.print([json])
       default:
-        guard target.hasPrefix("json="), case let path = String(target.dropFirst(5)), !path.isEmpty else {
-          fail("--report \(target): terminal, json or json=PATH", ExitStatus.usage)
-        }
+        guard let path = path(target) else { continue }  // `validate` refuses it
         do throws(ReportError) { try AtomicFileSink(path: path).write(json + "\n") } catch {
           fail("\(error)", ExitStatus.unavailable)
         }

@@ -37,7 +37,7 @@ enum ReproduceCrashState {
     var lines = [
       "crash state, profile \(state.profile.name), defect \(state.defect ?? "none"), seed \(w.seed)",
       "  \(w.messages) messages of \(w.messageSize) bytes in batches of \(w.messagesPerBatch), \(w.partitions) partitions, "
-        + "\(w.producers) producers, sync \(w.syncPolicy), mishaps: \(w.mishaps)\(w.checkpoints ? ", with an object store" : "")",
+        + "\(w.producers) producers, sync \(w.syncPolicy), mishaps: \(w.mishaps)\(w.surroundings)",
       "\(replay.verdict.rawValue)\(replay.check.map { " \($0.name.rawValue): \($0.detail)" } ?? "")",
     ]
     if let at = replay.check?.divergence {

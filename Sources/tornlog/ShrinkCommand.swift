@@ -84,7 +84,7 @@ struct ShrinkCommand: ParsableCommand {
       "VIOLATED \(check.name.rawValue), weakest profile \(result.state.profile.name), after \(result.candidates) candidates",
       "  \(check.detail)",
       "  \(w.messages) messages of \(w.messageSize) bytes, \(w.partitions) partitions, \(w.producers) producers, "
-        + "defect \(result.state.defect ?? "none"), seed \(w.seed), mishaps: \(w.mishaps)\(w.checkpoints ? ", with an object store" : "")",
+        + "defect \(result.state.defect ?? "none"), seed \(w.seed), mishaps: \(w.mishaps)\(w.surroundings)",
     ]
     if let sound = result.soundVerdict { lines.append("  with the defect switched off, in every state of this workload: \(sound.rawValue)") }
     lines += [""] + result.replay.story.map { "  \($0)" }

@@ -82,7 +82,7 @@ import Verification
     #expect(report.violated == 0 && report.unknown == 0 && report.fired > 20, "\(report.text.joined(separator: "\n"))")
   }
 
-  /// The oracle sees through what a failing removal brings back only because the engine marks what is finished.
+  /// A ROLLBACK that is not written down comes back in a later session, whatever failed in between.
   @Test func theMatrixFindsADefectOfAClient() throws {
     var options = ErrorMatrixOptions()
     (options.scenarios, options.findsCallSites) = (ErrorScenario.all.filter { $0.name == "transactions" }, false)

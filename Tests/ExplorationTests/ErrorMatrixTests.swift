@@ -1,5 +1,6 @@
 import Defects
 import LogModel
+import PartitionEngine
 import Storage
 import Testing
 import Verification
@@ -46,6 +47,20 @@ private func options(
     #expect(source.resolve(EngineCallSite(file: "A/a.swift", line: 2, kind: .sync)) == expected)
     let other = EngineCallSite(file: "A/a.swift", line: 3, kind: .open)
     #expect(source.resolve(other) == other)
+  }
+
+  /// A hundred thousand of them run in one process, each with a disk of its own.
+  @Test(arguments: [ErrorCell(kind: .write, error: .eio, lasting: .once), ErrorCell(kind: .open, error: .stall, lasting: .sticky)])
+  func aStoryThatIsOverHoldsNothing(_ cell: ErrorCell) throws {
+    let scenario = try #require(ErrorScenario.all.first { $0.name == "produce" })
+    let ground = try ErrorGround(scenario, EngineUnderTest(scenario.workload, parts: { EngineParts() }, layer: { $0 }))
+    weak var story: ErrorStory?
+    do {
+      let own = ErrorStory(ground, FiringWatch(nil))
+      story = own
+      #expect(own.run(ErrorCase(scenario: scenario.name, cells: [(cell, 2)]).faults).firings.count > 0)
+    }
+    #expect(story == nil)
   }
 
   @Test func aCallSiteThatNoErrorHasHitLeavesNoVerdict() throws {
