@@ -123,12 +123,12 @@ final class ScheduleStory: @unchecked Sendable {
       result.wasCut = schedule.cut == nil
       cut()
     }
+    result.possibilities = follower.possibilities
     book.drain()
     follower.end()
     self.meter = nil
     restarts.run()
     result.trace = trace
-    result.possibilities = follower.possibilities
     result.judgement = book.judge(Contract(sync: ground.scenario.workload.syncPolicy))
     return result
   }

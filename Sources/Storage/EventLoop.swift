@@ -298,6 +298,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     return true
   }
 
+  /// What still waits on the loop of a machine that is dead, timers however long among it, comes to its end: kept waiting it
+  /// would keep its memory for ever. What goes on without end is left after a while. In a simulation only.
+  public func drain() {
+    precondition(simulation != nil, "only a simulated machine can be dead while its loop is not")
+    precondition(owner.load(ordering: .relaxed) == 0, "the loop is running")
+    owner.store(UInt(pthread_self()), ordering: .relaxed)
+    defer { owner.store(0, ordering: .relaxed) }
+    for _ in 0..<Self.mostStepsOfTheDead where !simulateStep() { return }
+  }
+
+  private static let mostStepsOfTheDead = 100_000
+
   // MARK: Chosen schedules
 
   /// How far apart two timers may be due for a chooser to change their order.

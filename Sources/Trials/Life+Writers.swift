@@ -55,6 +55,7 @@ extension Life {
     if let newest = course.newest { return (newest, receipt) }
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
+      joined(engine)
       return (NewestWriter(engine: engine, recovery: recovery), receipt)
     } catch {
       throw .worker("no engine opens once both writers have closed: \(error)")
@@ -74,6 +75,7 @@ extension Life {
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(
         storage, configuration, parts: second.partsOfSecond(parts))
+      joined(engine)
       course.newest = NewestWriter(engine: engine, recovery: recovery, operationsBefore: journal.operationCount)
       course.receipt?.openedAt = storage.loop.now
       second.goOn()

@@ -31,6 +31,8 @@ struct Life: Sendable {
   let registry: MetricRegistry?
   /// Not nil where both copies of the metadata were damaged before this life.
   private let backup: MetadataBackup?
+  /// That have opened in it.
+  private let engines = Engines()
 
   /// - Parameters:
   ///   - faults: their storage is what the engine gets.
@@ -112,6 +114,23 @@ struct Life: Sendable {
     preconditionFailure("an endless loop has ended")
   }
 
+  /// Touched on the loop.
+  private final class Engines: @unchecked Sendable {
+    var all: [PartitionEngine] = []
+  }
+
+  func joined(_ engine: PartitionEngine) { engines.all.append(engine) }
+
+  /// After the death of a simulated machine: what the engines have left waiting ends too. Waiting, it would keep its memory.
+  func bury() async {
+    faults.cut()
+    // What was in flight ends now, an opening among it.
+    await loop.sleep(until: loop.now + .milliseconds(200))
+    // What it throws is that the machine is dead.
+    for engine in engines.all { do throws(EngineError) { try await engine.close() } catch {} }
+    engines.all = []
+  }
+
   private func begin(_ phase: String) { storage.note(.phase(phase)) }
 
   private func openOnce() async -> Outcome {
@@ -124,6 +143,7 @@ struct Life: Sendable {
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(
         storage, configuration, parts: second?.partsOfFirst(parts) ?? parts)
+      joined(engine)
       journal.stage = .harness
       let seconds = (ContinuousClock.now - start).inSeconds
       journal.opened(at: loop.now)

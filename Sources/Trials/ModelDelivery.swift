@@ -57,7 +57,7 @@ struct ModelDelivery {
       receiver.loop = nil
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it.
-      _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
+      loop.drain()
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     let evidence = try DeliveryEvidence(receiver.received, spec)

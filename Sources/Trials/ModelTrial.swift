@@ -92,7 +92,8 @@ struct ModelTrial {
       if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it.
-      _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
+      _ = loop.run(limit: .seconds(3600)) { await life.bury() }
+      loop.drain()
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     journal.stage = .judging

@@ -139,6 +139,9 @@ final class SeamFaults: @unchecked Sendable {
     faulty?.lift()
     objects?.lift()
   }
+
+  /// The machine is dead: what stands still for ever ends.
+  func cut() { faulty?.cut() }
 }
 
 extension TrialSpec {
