@@ -10,6 +10,8 @@ import Verification
 /// | gave no answer, and completed more operations than `allowance` | `no-hang` violated  |
 /// | anything else, or the harness was at work                      | none: unknown       |
 ///
+/// Time for which a thread of the worker was ready to run and got no processor is the machine's and not the engine's: it is taken off.
+///
 /// In the model a life that waits for ever, or for more than a day of virtual time, never gets here: the loop itself
 /// says so. Here it is only whether an endless job keeps the loop to itself.
 enum Timeout: Equatable {
@@ -30,21 +32,23 @@ enum Timeout: Equatable {
   /// - Parameters:
   ///   - journal: nil where the phase ended before there was one.
   ///   - limit: seconds, the one that has passed.
-  static func judge(_ phase: Phase, _ spec: TrialSpec, _ journal: Journal?, limit: Double) -> Timeout {
+  ///   - starved: seconds for which the worker was kept waiting for a processor.
+  static func judge(_ phase: Phase, _ spec: TrialSpec, _ journal: Journal?, limit: Double, starved: Double = 0) -> Timeout {
     let time = DurationText.render(.milliseconds(Int64(limit * 1000)))
     if let journal, journal.stage.isEngine {
       let long = max(1, limit / 2)
-      if let idle = journal.secondsWithoutProgress, idle >= long {
+      if let idle = journal.secondsWithoutProgress, idle - starved >= long {
         return .hang("\(phase) (\(journal.stage)): no progress for the last \(Int(idle)) s of \(time)")
       }
       let (done, allowed) = (journal.operationsSinceAnswer, allowance(spec))
-      if let silent = journal.secondsWithoutAnswer, silent >= long, done > allowed {
+      if let silent = journal.secondsWithoutAnswer, silent - starved >= long, done > allowed {
         return .hang(
           "\(phase) (\(journal.stage)): no answer for the last \(Int(silent)) s of \(time), in which its storage completed "
             + "\(done) operations; at most \(allowed) can be accounted for")
       }
     }
     let stage = journal.map { " while \($0.stage)" } ?? ""
-    return .noVerdict("the \(phase) phase ran out of time (\(time))\(stage); raise --timeout, or look at the machine")
+    let hunger = starved >= 1 ? ", \(Int(starved)) s of which it had no processor" : ""
+    return .noVerdict("the \(phase) phase ran out of time (\(time)\(hunger))\(stage); raise --timeout, or look at the machine")
   }
 }

@@ -222,7 +222,8 @@ final class TrialRunner: @unchecked Sendable {
   private func timedOut(
     _ phase: Phase, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings, limit: Double
   ) throws(TrialError) {
-    switch Timeout.judge(phase, spec, try Journal.existing(place.journal), limit: limit) {
+    let journal = try Journal.existing(place.journal)
+    switch Timeout.judge(phase, spec, journal, limit: limit, starved: worker?.starvedSeconds ?? 0) {
     case .hang(let detail): findings.runnerChecks.append(CheckResult(.noHang, .violated, detail))
     case .noVerdict(let doubt): findings.doubts.append(doubt)
     }

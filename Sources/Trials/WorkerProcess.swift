@@ -22,6 +22,10 @@ final class WorkerProcess: @unchecked Sendable {
   private var buffer: [UInt8] = []
   private var errorText: [UInt8] = []
   private(set) var isAlive = true
+  /// By thread, when it was last asked something; see `starvedSeconds`.
+  private var delaysBefore: [Substring: UInt64] = [:]
+  /// Seconds for which the machine has kept its most unlucky thread waiting for a processor, since it was last asked something.
+  private(set) var starvedSeconds = 0.0
 
   /// Starts `executable` with `arguments`.
   init(executable: String, arguments: [String]) throws(TrialError) {
@@ -72,6 +76,25 @@ final class WorkerProcess: @unchecked Sendable {
     return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// By thread nanoseconds of being ready to run without a processor (the kernel's Documentation/scheduler/sched-stats: the second
+  /// number of `schedstat`); nothing where the kernel does not count them.
+  private var processorDelays: [Substring: UInt64] {
+    guard isAlive, let folder = opendir("/proc/\(process)/task") else { return [:] }
+    defer { closedir(folder) }
+    var delays: [Substring: UInt64] = [:]
+    while let entry = readdir(folder) {
+      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      guard !name.hasPrefix("."), let text = PeakMemory.file("/proc/\(process)/task/\(name)/schedstat") else { continue }
+      delays[Substring(name)] = text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
+    }
+    return delays
+  }
+
+  private func noteStarvation() {
+    let delays = processorDelays.map { thread, delay in delay - min(delay, delaysBefore[thread] ?? 0) }
+    starvedSeconds = Double(delays.max() ?? 0) / 1e9
+  }
+
   /// Ends the process at once and reaps it.
   func end() {
     guard isAlive else { return }
@@ -91,6 +114,7 @@ final class WorkerProcess: @unchecked Sendable {
     _ request: some Encodable, replying: Reply.Type, seconds: Double
   ) throws(TrialError) -> Ending<Reply> {
     errorText.removeAll()
+    delaysBefore = processorDelays
     do {
       var line = try JSONEncoder().encode(request)
       line.append(UInt8(ascii: "\n"))
@@ -117,6 +141,7 @@ final class WorkerProcess: @unchecked Sendable {
       if let newline = buffer.firstIndex(of: UInt8(ascii: "\n")) {
         let line = Data(buffer[..<newline])
         buffer.removeSubrange(...newline)
+        noteStarvation()
         do {
           return .replied(try JSONDecoder().decode(Reply.self, from: line))
         } catch {
@@ -129,6 +154,7 @@ final class WorkerProcess: @unchecked Sendable {
       }
       let now = DispatchTime.now().uptimeNanoseconds
       guard now < deadline else {
+        noteStarvation()
         end()
         return .timedOut
       }

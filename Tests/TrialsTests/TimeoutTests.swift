@@ -111,11 +111,26 @@ import Verification
     journal.startedOperation()
     journal.completedOperation()
     #expect(isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
+    // Of a time in which it was not let run nobody expects anything.
+    #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1, starved: 60)))
     journal.stage = .harness
     #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
     journal.stage = .opening
     journal.answered()
     #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
+  }
+
+  /// Three processes that want one processor.
+  @Test func `a worker that gets no processor is noticed`() throws {
+    let greedy = ["-c", "exec taskset -c 0 sh -c 'while :; do :; done'"]
+    let others = try (0..<2).map { _ in try WorkerProcess(executable: "/bin/sh", arguments: greedy) }
+    let worker = try WorkerProcess(executable: "/bin/sh", arguments: greedy)
+    guard case .timedOut = try worker.perform("", replying: String.self, seconds: 2) else {
+      Issue.record("it ended")
+      return
+    }
+    #expect(worker.starvedSeconds > 0.4, "\(worker.starvedSeconds)")
+    for other in others { other.end() }
   }
 
   @Test func `every phase is named in words`() {
