@@ -72,7 +72,7 @@ public struct ClientExploration: Sendable {
     (result.judged, result.groups, result.oracleJudgements) = (judged.count, judged.count, judged.count)
     note(judged, &result) { scene(visits.units[$0], points) }
     progress("\(profile.name): \(judged.count) judged in \(String(format: "%.1f", result.judgingSeconds)) s")
-    if options.depth > 1 { runNested(&result, visits.units, points, profile, progress) }
+    if options.depth > 1, !(options.stopsAtFirst && result.violatedStates > 0) { runNested(&result, visits.units, points, profile, progress) }
     result.seconds = Date().timeIntervalSince(begun)
     return result
   }
@@ -251,6 +251,7 @@ public struct ClientExploration: Sendable {
         violations.append(judgement)
         scenes.append(scene)
       }
+      if options.stopsAtFirst, violations.contains(where: { $0.verdict == .violated }) { break }
     }
     result.nested.judgingSeconds = Date().timeIntervalSince(begun)
     result.nested.seconds = result.nested.judgingSeconds

@@ -16,6 +16,8 @@ public struct ExplorationOptions: Sendable {
   public var jobs = 2
   /// 1: crashes of the workload; 2: crashes of the recoveries that follow too.
   public var depth = 1
+  /// Of a client no recovery is cut off once a violation is known: for whoever asks whether there is one.
+  public var stopsAtFirst = false
   public var defect: Defect?
   /// Whether states from which the engine reads the same are one; see `ReadSetTree`.
   public var comparesReadSets = true

@@ -82,8 +82,8 @@ struct Transcript {
     keep(after ? .after(slot: slot, marks) : .before(slot: slot, marks))
   }
 
+  /// No part of the hash: how much one answer holds is the engine's affair, and what it holds is in the messages.
   mutating func asked(_ slot: Int, _ offset: Offset) {
-    mix(UInt64(bitPattern: offset.rawValue) << 8 ^ 13)
     if isKept { keep(.asked(slot: slot, offset)) }
   }
 

@@ -100,7 +100,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       let whole = (planned.options.statesPerPoint, planned.options.samples)
       for (states, samples) in Self.firstLimits + [whole] {
         var part = planned
-        part.options.defect = engine
+        (part.options.defect, part.options.stopsAtFirst) = (engine, true)
         (part.options.statesPerPoint, part.options.samples) = (min(states, whole.0), min(samples, whole.1))
         let outcome = try part.run(jobs: 1, watch: watch) { _ in }
         note(outcome.report, &reply)
@@ -134,7 +134,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       var options = ExplorationOptions()
       (options.bound, options.statesPerPoint, options.samples) = (2, effort.statesPerPoint, effort.samples)
       (options.seed, options.jobs, options.depth) = (seed, 1, depth)
-      (options.defect, options.watch, options.profiles) = (engine, watch, [profile])
+      (options.defect, options.watch, options.profiles, options.stopsAtFirst) = (engine, watch, [profile], true)
       note(try ClientExploration(client, options).run(), &reply)
       if !reply.checks.isEmpty { return }
     }
