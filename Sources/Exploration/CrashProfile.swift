@@ -166,8 +166,10 @@ public struct CrashProfile: Hashable, Sendable {
   public static let uncovered: [CrashProfile] = [raw512AllUnreadable]
 
   /// Those under which logs of records are covered: job logs, the replay buffer, the other systems' formats. None of these
-  /// carries a salt, so that what somebody else had left in space that was not written yet passes for records of the log.
-  public static let ofRecordLogs: [CrashProfile] = all.filter { !$0.showsForeignBytes }
+  /// carries a salt, so that what somebody else had left in space that was not written yet passes for records of the log. And
+  /// their records follow each other byte by byte: appending writes the sector of the last acknowledged one again, and a drive
+  /// that leaves this sector unreadable takes it along.
+  public static let ofRecordLogs: [CrashProfile] = all.filter { !$0.showsForeignBytes && $0.mostUnreadable == 0 }
 
   public static let known = all + uncovered
 

@@ -283,7 +283,7 @@ struct ExploreCommand: ParsableCommand {
   static func profiles(_ names: [String], coveringRecordLogs: Bool = false) throws(ExplorationError) -> [CrashProfile] {
     if names.isEmpty, coveringRecordLogs {
       let left = CrashProfile.all.filter { !CrashProfile.ofRecordLogs.contains($0) }.map(\.name)
-      note("not covered by this format, which carries no salt, and left out: \(left.joined(separator: ", ")); name one to see it")
+      note("not covered by this format, which has no salt and whose records share sectors, and left out: \(left.joined(separator: ", ")); name one to see it")
       return CrashProfile.ofRecordLogs
     }
     if names.isEmpty || names.contains("all") { return CrashProfile.all }
