@@ -17,6 +17,8 @@ public struct ClientExploration: Sendable {
   private let recording: ToldRecording
   /// Recoveries of one profile that are cut off at depth 2, at the most.
   private static let cutRecoveries = 120
+  /// Of a recovery those before anything has been recovered.
+  private static let earlyMoments = 12
 
   /// Records the client's life.
   /// - Parameters:
@@ -223,40 +225,52 @@ public struct ClientExploration: Sendable {
   ) {
     let begun = Date()
     let step = max(1, units.count / Self.cutRecoveries)
-    let limits = RecordedRecovery.limits(options)
-    var violations = [StateJudgement]()
-    var scenes: [CrashScene] = []
-    for outer in stride(from: 0, to: units.count, by: step).map({ units[$0] }) where !options.isCancelled() {
-      guard let recovery = recordRecovery(of: outer, points[outer.moment], profile) else { continue }
-      result.nested.recoveries += 1
+    let outers = stride(from: 0, to: units.count, by: step).map { units[$0] }
+    var found: [(judgement: StateJudgement, scene: CrashScene)] = []
+    func cut(_ outer: Unit, at moments: Range<Int>) {
+      guard let recovery = recordRecovery(of: outer, points[outer.moment], profile) else { return }
       if recovery.recording.isCutShort { result.nested.cutShort += 1 }
-      let own = recovery.points(profile, seed: options.seed)
-      let visits = visit(recovery, own, limits)
-      result.nested.crashPoints += own.count
-      result.nested.visited += visits.visited
-      result.nested.sampled += visits.sampled
-      result.nested.unique += visits.contents
-      result.nested.bound = min(result.nested.bound, visits.bound)
-      result.nested.mostPieces = max(result.nested.mostPieces, own.reduce(0) { max($0, $1.pieces.count) })
-      let judged = judge(visits.units, recovery, own, profile, lives: 2, boots: 2)
-      result.nested.judged += judged.count
-      result.nested.groups += judged.count
-      let recorded = RecordedRecovery(recovery.recording, profile, seed: options.seed)
-      for (index, judgement) in judged.enumerated() where judgement.verdict != .held {
-        let unit = visits.units[index]
-        // Before the recovery's first operation the outer state is looked at, which has been judged.
-        guard unit.moment > 0 else { continue }
+      result.nested.recoveries += 1
+      for (unit, judgement) in cutOff(recovery, profile, &result.nested, at: moments) {
         var scene = scene(outer, points)
-        scene.inner = CrashScene.RecoveryCut(recovery: recorded, event: unit.moment, choice: unit.choice)
-        violations.append(judgement)
-        scenes.append(scene)
+        scene.inner = CrashScene.RecoveryCut(
+          recovery: RecordedRecovery(recovery.recording, profile, seed: options.seed), event: unit.moment, choice: unit.choice)
+        found.append((judgement, scene))
       }
-      if options.stopsAtFirst, violations.contains(where: { $0.verdict == .violated }) { break }
+    }
+    // Whoever only asks whether there is a violation looks first at recoveries that were cut off before they had recovered
+    // anything: the other cuts are twenty times as many.
+    let parts = options.stopsAtFirst ? [0..<Self.earlyMoments, Self.earlyMoments..<Int.max] : [0..<Int.max]
+    for moments in parts {
+      for outer in outers where !options.isCancelled() {
+        if options.stopsAtFirst, found.contains(where: { $0.judgement.verdict == .violated }) { break }
+        cut(outer, at: moments)
+      }
     }
     result.nested.judgingSeconds = Date().timeIntervalSince(begun)
     result.nested.seconds = result.nested.judgingSeconds
-    note(violations, &result) { scenes[$0] }
+    note(found.map(\.judgement), &result) { found[$0].scene }
     progress("\(profile.name), inside recoveries: \(result.nested.judged) judged in \(String(format: "%.1f", result.nested.seconds)) s")
+  }
+
+  /// - Returns: what did not hold of the states that a power cut inside a recovery may leave.
+  private func cutOff(
+    _ recovery: ToldRecording, _ profile: CrashProfile, _ nested: inout NestedCounts, at moments: Range<Int>
+  ) -> [(Unit, StateJudgement)] {
+    let points = recovery.points(profile, seed: options.seed)
+    let visits = visit(recovery, points, RecordedRecovery.limits(options))
+    let units = visits.units.filter { moments.contains($0.moment) }
+    nested.crashPoints += points.count
+    nested.visited += visits.visited
+    nested.sampled += visits.sampled
+    nested.unique += visits.contents
+    nested.bound = min(nested.bound, visits.bound)
+    nested.mostPieces = max(nested.mostPieces, points.reduce(0) { max($0, $1.pieces.count) })
+    let judged = judge(units, recovery, points, profile, lives: 2, boots: 2)
+    nested.judged += judged.count
+    nested.groups += judged.count
+    // Before the recovery's first operation the outer state is looked at, which has been judged.
+    return Array(zip(units, judged).filter { $0.moment > 0 && $1.verdict != .held })
   }
 
   // MARK: One state
