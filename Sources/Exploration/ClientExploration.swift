@@ -231,10 +231,12 @@ public struct ClientExploration: Sendable {
       guard let recovery = recordRecovery(of: outer, points[outer.moment], profile) else { return }
       if recovery.recording.isCutShort { result.nested.cutShort += 1 }
       result.nested.recoveries += 1
-      for (unit, judgement) in cutOff(recovery, profile, &result.nested, at: moments) {
+      let failed = cutOff(recovery, profile, &result.nested, at: moments)
+      if failed.isEmpty { return }
+      let recorded = RecordedRecovery(recovery.recording, profile, seed: options.seed)
+      for (unit, judgement) in failed {
         var scene = scene(outer, points)
-        scene.inner = CrashScene.RecoveryCut(
-          recovery: RecordedRecovery(recovery.recording, profile, seed: options.seed), event: unit.moment, choice: unit.choice)
+        scene.inner = CrashScene.RecoveryCut(recovery: recorded, event: unit.moment, choice: unit.choice)
         found.append((judgement, scene))
       }
     }

@@ -21,23 +21,25 @@ final class ClientMachine {
     _ image: DiskImage, _ story: any ClientStory, after told: ToldRecording, at moment: Int, lives: Int, boots: Int
   ) -> StateJudgement {
     storage.load(image)
-    var start = told.start
+    var (story, start) = (story, told.start)
     story.crash(at: start)
     for life in 0..<lives {
       let seed = mix64(seed &+ UInt64(boots + life))
       if !loop.restart(simulatedWithSeed: seed, startingAt: start) { loop = EventLoop(simulatedWithSeed: seed, startingAt: start) }
       storage.boot(loop, bootID: UInt32(boots + life))
       let machine = defect?.layer(on: storage) ?? storage
-      let ending = loop.run(limit: type(of: story).limit) { await story.live(.check, on: machine) }.ending
+      let ending = loop.run(limit: type(of: story).limit) { [story] in await story.live(.check, on: machine) }.ending
       storage.kill()
       let now = loop.now
+      story.crash(at: now)
+      // What the dead machine still does it does in another story.
+      story = story.copy()
       loop.drain()
       if ending != .finished || storage.isExhausted {
         story.hang("life \(boots + life) never ends: \(storage.isExhausted ? "operations without end" : "\(ending)")")
         break
       }
       start = now + type(of: story).pause
-      story.crash(at: now)
       storage.dropVolatile()
     }
     return story.judge()

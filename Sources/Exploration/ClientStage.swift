@@ -47,7 +47,8 @@ final class ClientStage: ErrorStage, @unchecked Sendable {
 
   func tell(_ faults: [PlannedFault], _ watch: FiringWatch) -> ErrorStoryResult {
     var result = ErrorStoryResult()
-    let (disk, story) = (disk.snapshot(), story.copy())
+    let disk = disk.snapshot()
+    var story = story.copy()
     let seed = scenario.workload.seed
     // Of a device that never answers nobody expects the end of anything.
     let isStuck = faults.contains { $0.fault == .stall(nil) }
@@ -61,7 +62,9 @@ final class ClientStage: ErrorStage, @unchecked Sendable {
       }
       let meter = SeamWatch(faulty ?? machine, limit: ErrorStory.mostOperations) { call, number in watch.ended(call, number) }
       let layered = defect?.layer(on: meter) ?? meter
-      let ending = loop.run(limit: type(of: story).limit) { await story.live(life == 0 ? .work : .check, on: layered) }.ending
+      let ending = loop.run(limit: type(of: story).limit) { [story] in
+        await story.live(life == 0 ? .work : .check, on: layered)
+      }.ending
       if let faulty {
         result.unfired = faulty.unfired
         (result.opened, result.wentOn) = (ending == .finished, ending == .finished)
@@ -71,6 +74,8 @@ final class ClientStage: ErrorStage, @unchecked Sendable {
       }
       now = loop.now + type(of: story).pause
       story.crash(at: loop.now)
+      // What the dead machine still does it does in another story.
+      story = story.copy()
       _ = disk.powerLoss(seed: mix64(seed &+ UInt64(life)), profile: .dropUnsynced)
       faulty?.cut()
       loop.drain()

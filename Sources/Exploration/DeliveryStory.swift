@@ -70,6 +70,8 @@ final class DeliveryStory: ClientStory, @unchecked Sendable {
 
   func crash(at time: Instant) {
     answers += 1
+    // What a sender of the dead machine still tries reaches nobody.
+    receiver.loop = nil
     history.crash(.powerLoss, at: time)
   }
 
@@ -305,7 +307,7 @@ final class DeliveryStory: ClientStory, @unchecked Sendable {
 
   /// The way to the receiver, which is another machine: what it has taken it has, whatever becomes of the worker.
   private final class StoryTransport: Transport, @unchecked Sendable {
-    private unowned let story: DeliveryStory
+    private let story: DeliveryStory
 
     init(_ story: DeliveryStory) { self.story = story }
 

@@ -131,6 +131,8 @@ final class LifeAfterCrash: @unchecked Sendable {
       await body(restart, on: storage) { storage.kill() }
     }
     storage.kill()
+    // Timers of what was closed: a loop on which they wait could not be used again.
+    if ending == .finished { loop.drain() }
     if ending != .finished || storage.isExhausted {
       transcript.hung(restart, ending == .finished ? "operations without end" : "\(ending)")
       return false
@@ -183,7 +185,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     recording.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
     for case (let path, .file(let file)) in image.names { recording.filePaths[Int(file)] = path }
     let recorder = DiskRecorder(storage, recording, limit: RecordedRecovery.mostOperations)
-    _ = loop.run(limit: .seconds(3600)) { [self] in
+    let ending = loop.run(limit: .seconds(3600)) { [self] in
       do throws(EngineError) {
         let (engine, _) = try await PartitionEngine.open(
           subject.layer(recorder), subject.workload.configuration(preallocates: false),
@@ -193,8 +195,10 @@ final class LifeAfterCrash: @unchecked Sendable {
         // Ends its tasks, as after a look.
         do throws(EngineError) { try await engine.close() } catch {}
       } catch {}  // whoever cannot open is found out by the state itself
-    }
+    }.ending
     storage.kill()
+    recorder.stop()
+    if ending == .finished { loop.drain() }
     return recorder.recording
   }
 
@@ -241,10 +245,17 @@ final class LifeAfterCrash: @unchecked Sendable {
       while at < end {
         transcript.asked(slot, at)
         if let damaged = try await fetch(engine, slot, at, Self.consumeBytes) {
-          at = max(damaged.to, at + 1)
+          let next = max(damaged.to, at + 1)
+          transcript.passedOver(slot, at, to: next)
+          at = next
           continue
         }
-        response.forEachRecord { transcript.message(slot, $0.offset, contents[slot].read($0.value)) }
+        var isFirst = true
+        response.forEachRecord { record in
+          if isFirst, record.offset < at { transcript.wentBack(slot, at, to: record.offset) }
+          isFirst = false
+          transcript.message(slot, record.offset, contents[slot].read(record.value))
+        }
         if response.nextOffset > at {
           at = response.nextOffset
           fruitless = 0

@@ -284,6 +284,14 @@ extension Recording {
     return answers
   }
 
+  /// Whether a request of these producers has been acknowledged.
+  func hasAnswered(producersFrom first: Int) -> Bool {
+    events.contains { event in
+      guard case .fact(.answered(let number, .acknowledged, _)) = event.what else { return false }
+      return requests[number].producer >= first
+    }
+  }
+
   /// What callers knew when `events[..<end]` had happened, as the oracle reads it.
   func history(_ workload: ExplorationWorkload, upTo end: Int) -> History {
     var history = History(seed: workload.seed)

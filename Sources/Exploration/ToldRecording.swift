@@ -57,6 +57,7 @@ struct ToldRecording: @unchecked Sendable {
     story.onAnswer = { recorder.note(.said($0)) }
     let storage = defect?.layer(on: recorder) ?? recorder
     let ending = recorder.loop.run(limit: type(of: story).limit) { await story.live(life, on: storage) }.ending
+    recorder.stop()
     recorder.onEvent = nil
     story.onAnswer = nil
     stories.all.append(story.copy())

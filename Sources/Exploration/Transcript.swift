@@ -87,6 +87,18 @@ struct Transcript {
     if isKept { keep(.asked(slot: slot, offset)) }
   }
 
+  /// An answer that begins before what was asked for: no start offset is served that way.
+  mutating func wentBack(_ slot: Int, _ asked: Offset, to offset: Offset) {
+    mix(14)
+    mix(UInt64(bitPattern: asked.rawValue) << 20 ^ UInt64(bitPattern: offset.rawValue))
+  }
+
+  /// The engine has answered that what stood there is damaged.
+  mutating func passedOver(_ slot: Int, _ asked: Offset, to offset: Offset) {
+    mix(15)
+    mix(UInt64(bitPattern: asked.rawValue) << 20 ^ UInt64(bitPattern: offset.rawValue))
+  }
+
   @inline(__always)
   mutating func message(_ slot: Int, _ offset: Offset, _ reading: MessageContent.Reading) {
     var sequence: UInt64?

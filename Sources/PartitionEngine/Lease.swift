@@ -47,13 +47,22 @@ public struct LeaseExclusion: WriterExclusion {
     }
   }
 
-  /// When the newest claim runs out; nil where there is none, or where it says nothing, or cannot be read: a sector that a power
-  /// cut has left unreadable must not keep everybody out for ever, and a holder that is at work after all is fenced.
+  /// When the newest claim runs out; nil where there is none, or where it says nothing, or cannot be read, not the second time
+  /// either: a sector that a power cut has left unreadable must not keep everybody out for ever, and a holder that is at work after
+  /// all is fenced.
   private func runningUntil(_ storage: any Storage) async throws(StorageError) -> Instant? {
     guard let newest = try await storage.list(DirectoryExclusion.claims).compactMap({ UInt64($0.name) }).max() else {
       return nil
     }
-    let path = "\(DirectoryExclusion.claims)/\(newest)"
+    for _ in 0..<2 {
+      do throws(StorageError) { return try await term(of: "\(DirectoryExclusion.claims)/\(newest)", storage) } catch {
+        guard error.isErrno(EIO) else { throw error }
+      }
+    }
+    return nil
+  }
+
+  private func term(of path: String, _ storage: any Storage) async throws(StorageError) -> Instant? {
     let file: FileID
     do throws(StorageError) { file = try await storage.open(path, []) } catch {
       if error.isNotFound { return nil }
@@ -63,7 +72,6 @@ public struct LeaseExclusion: WriterExclusion {
     let got: Int
     do throws(StorageError) { got = try await storage.read(file, at: 0, into: block, 0..<LeaseTerm.size) } catch {
       await storage.close(file)
-      if error.isErrno(EIO) { return nil }
       throw error
     }
     await storage.close(file)

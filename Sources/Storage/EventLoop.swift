@@ -308,7 +308,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     for _ in 0..<Self.mostStepsOfTheDead where !simulateStep() { return }
   }
 
-  private static let mostStepsOfTheDead = 100_000
+  private static let mostStepsOfTheDead = 20_000
 
   // MARK: Chosen schedules
 

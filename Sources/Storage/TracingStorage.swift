@@ -5,11 +5,15 @@ public final class TracingStorage: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
   public let trace: Trace
+  private var isStopped = false
 
   public init(_ base: any Storage, trace: Trace) {
     self.trace = trace
     super.init(base)
   }
+
+  /// What passes or ends from now on is not traced: the machine is dead.
+  public func stop() { isStopped = true }
 
   private func submitted(_ call: StorageCall) -> UInt64 {
     let traced = TracedOperation(
@@ -23,26 +27,32 @@ public final class TracingStorage: StorageWrapper, @unchecked Sendable {
   public override func pass<Value>(
     _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
   ) async throws(StorageError) -> Value {
+    if isStopped { return try await operation() }
     let number = submitted(call)
     do {
       let value = try await operation()
-      trace.append(.completed(number, result: traced(value)), at: loop.now)
+      ended(number, traced(value))
       return value
     } catch {
       let code: Int64 = if case .errno(let number) = error.code { -Int64(number) } else { Int64.min }
-      trace.append(.completed(number, result: code), at: loop.now)
+      ended(number, code)
       throw error
     }
   }
 
   public override func passClose(_ call: StorageCall, _ operation: () async -> Void) async {
+    if isStopped { return await operation() }
     let number = submitted(call)
     await operation()
-    trace.append(.completed(number, result: 0), at: loop.now)
+    ended(number, 0)
+  }
+
+  private func ended(_ number: UInt64, _ result: Int64) {
+    if !isStopped { trace.append(.completed(number, result: result), at: loop.now) }
   }
 
   public override func note(_ note: TraceNote) {
-    trace.append(.note(note), at: loop.now)
+    if !isStopped { trace.append(.note(note), at: loop.now) }
     super.note(note)
   }
 }

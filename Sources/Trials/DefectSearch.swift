@@ -98,9 +98,10 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     for planned in plan.explorations {
       // The smallest part of it that shows the harm, and only at last the whole.
       let whole = (planned.options.statesPerPoint, planned.options.samples)
-      for (states, samples) in Self.firstLimits + [whole] {
+      for (number, (states, samples)) in (Self.firstLimits + [whole]).enumerated() {
         var part = planned
-        (part.options.defect, part.options.stopsAtFirst) = (engine, true)
+        // What is found first need not be what the scenario expects.
+        (part.options.defect, part.options.stopsAtFirst) = (engine, number < Self.firstLimits.count)
         (part.options.statesPerPoint, part.options.samples) = (min(states, whole.0), min(samples, whole.1))
         let outcome = try part.run(jobs: 1, watch: watch) { _ in }
         note(outcome.report, &reply)

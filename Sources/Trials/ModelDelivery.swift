@@ -44,8 +44,8 @@ struct ModelDelivery {
       receiver.loop = loop
       let machine = SeamMeter(MemoryStorage(disk: disk, loop: loop), journal, spec)
       let transport = WatchedTransport(receiver, loop, start: Instant(nanoseconds: 0), journal) { notes.attempts[[number, $1]] = $0 }
-      let life = try DeliveryLife(
-        spec, number: number, on: between(trace.map { TracingStorage(machine, trace: $0) } ?? machine), transport, journal)
+      let tracing = trace.map { TracingStorage(machine, trace: $0) }
+      let life = try DeliveryLife(spec, number: number, on: between(tracing ?? machine), transport, journal)
       life.storage.note(.phase("life \(number)"))
       notes.crashed = false
       journal.thaw()
@@ -56,8 +56,9 @@ struct ModelDelivery {
       }
       receiver.loop = nil
       journal.stage = .harness
-      // Everything of the dead machine ends with an error now: let it.
-      loop.drain()
+      // Everything of the dead machine ends with an error now: let it; but no sender of it may go on trying for ever.
+      tracing?.stop()
+      _ = loop.run(limit: .seconds(3600)) { for _ in 0..<64 { await loop.nextIdleTurn() } }
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     let evidence = try DeliveryEvidence(receiver.received, spec)

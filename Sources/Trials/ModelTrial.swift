@@ -70,8 +70,9 @@ struct ModelTrial {
       }
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = SeamMeter(MemoryStorage(disk: disk, loop: loop), journal, spec)
+      let tracing = trace.map { TracingStorage(machine, trace: $0) }
       let seam = try SeamFaults(
-        spec, life: number, on: between(trace.map { TracingStorage(machine, trace: $0) } ?? machine), journal,
+        spec, life: number, on: between(tracing ?? machine), journal,
         earlier: notes.seam, keep: { _ in })
       if spec.hasSeamFaults {
         for path in disk.paths { if let bytes = disk.read(path) { bytes.withUnsafeBytes { seam.note(path, $0) } } }
@@ -91,9 +92,12 @@ struct ModelTrial {
       notes.seam += seam.receipts
       if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
-      // Everything of the dead machine ends with an error now: let it.
-      _ = loop.run(limit: .seconds(3600)) { await life.bury() }
-      loop.drain()
+      // Everything of the dead machine ends with an error now: let it. But a life that hung is judged as it stood.
+      tracing?.stop()
+      if notes.reply.hang == nil {
+        _ = loop.run(limit: .seconds(3600)) { await life.bury() }
+        loop.drain()
+      }
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     journal.stage = .judging

@@ -13,8 +13,8 @@ final class TrialRunner: @unchecked Sendable {
 
   private let executable: String
   private var worker: WorkerProcess?
-  /// Bytes that a worker may hold before another takes its place. The tasks of a life that a crash has ended in the model wait for
-  /// ever, and keep what they have: some megabytes a trial, and with thousands of seeds more than any machine has.
+  /// Bytes that a worker may hold before another takes its place. The tasks of a life that hangs in the model wait for ever, and keep
+  /// what they have: some megabytes a trial, and with thousands of seeds more than any machine has.
   private static let mostResident = 256 << 20
 
   init(executable: String) {
@@ -223,7 +223,7 @@ final class TrialRunner: @unchecked Sendable {
     _ phase: Phase, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings, limit: Double
   ) throws(TrialError) {
     let journal = try Journal.existing(place.journal)
-    switch Timeout.judge(phase, spec, journal, limit: limit, starved: worker?.starvedSeconds ?? 0) {
+    switch Timeout.judge(phase, spec, journal, limit: limit, use: { worker?.use(inTheLast: $0) ?? ProcessorUse() }) {
     case .hang(let detail): findings.runnerChecks.append(CheckResult(.noHang, .violated, detail))
     case .noVerdict(let doubt): findings.doubts.append(doubt)
     }

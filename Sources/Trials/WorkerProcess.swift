@@ -22,10 +22,8 @@ final class WorkerProcess: @unchecked Sendable {
   private var buffer: [UInt8] = []
   private var errorText: [UInt8] = []
   private(set) var isAlive = true
-  /// By thread, when it was last asked something; see `starvedSeconds`.
-  private var delaysBefore: [Substring: UInt64] = [:]
-  /// Seconds for which the machine has kept its most unlucky thread waiting for a processor, since it was last asked something.
-  private(set) var starvedSeconds = 0.0
+  /// Of the main thread, on which the engine's loop runs, now and then since it was last asked something.
+  private var uses: [(at: UInt64, use: ProcessorUse)] = []
 
   /// Starts `executable` with `arguments`.
   init(executable: String, arguments: [String]) throws(TrialError) {
@@ -76,23 +74,22 @@ final class WorkerProcess: @unchecked Sendable {
     return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
-  /// By thread nanoseconds of being ready to run without a processor (the kernel's Documentation/scheduler/sched-stats: the second
-  /// number of `schedstat`); nothing where the kernel does not count them.
-  private var processorDelays: [Substring: UInt64] {
-    guard isAlive, let folder = opendir("/proc/\(process)/task") else { return [:] }
-    defer { closedir(folder) }
-    var delays: [Substring: UInt64] = [:]
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      guard !name.hasPrefix("."), let text = PeakMemory.file("/proc/\(process)/task/\(name)/schedstat") else { continue }
-      delays[Substring(name)] = text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
-    }
-    return delays
+  /// Nil where the kernel does not count it (Documentation/scheduler/sched-stats: `schedstat` has nanoseconds on a processor, and
+  /// nanoseconds of being ready to run without one).
+  private func noteUse() {
+    guard isAlive, let text = PeakMemory.file("/proc/\(process)/task/\(process)/schedstat") else { return }
+    let numbers = text.split(separator: " ").compactMap { Double($0) }
+    guard numbers.count >= 2 else { return }
+    let use = ProcessorUse(ran: numbers[0] / 1e9, starved: numbers[1] / 1e9)
+    uses.append((DispatchTime.now().uptimeNanoseconds, use))
   }
 
-  private func noteStarvation() {
-    let delays = processorDelays.map { thread, delay in delay - min(delay, delaysBefore[thread] ?? 0) }
-    starvedSeconds = Double(delays.max() ?? 0) / 1e9
+  /// What its main thread has had of a processor in the last `seconds` of the time since it was asked something.
+  func use(inTheLast seconds: Double) -> ProcessorUse {
+    guard let last = uses.last else { return ProcessorUse() }
+    let since = last.at - min(last.at, UInt64(max(0, seconds) * 1e9))
+    let before = uses.last { $0.at <= since } ?? uses[0]
+    return ProcessorUse(ran: last.use.ran - before.use.ran, starved: last.use.starved - before.use.starved)
   }
 
   /// Ends the process at once and reaps it.
@@ -114,7 +111,8 @@ final class WorkerProcess: @unchecked Sendable {
     _ request: some Encodable, replying: Reply.Type, seconds: Double
   ) throws(TrialError) -> Ending<Reply> {
     errorText.removeAll()
-    delaysBefore = processorDelays
+    uses.removeAll(keepingCapacity: true)
+    noteUse()
     do {
       var line = try JSONEncoder().encode(request)
       line.append(UInt8(ascii: "\n"))
@@ -141,7 +139,7 @@ final class WorkerProcess: @unchecked Sendable {
       if let newline = buffer.firstIndex(of: UInt8(ascii: "\n")) {
         let line = Data(buffer[..<newline])
         buffer.removeSubrange(...newline)
-        noteStarvation()
+        noteUse()
         do {
           return .replied(try JSONDecoder().decode(Reply.self, from: line))
         } catch {
@@ -154,7 +152,7 @@ final class WorkerProcess: @unchecked Sendable {
       }
       let now = DispatchTime.now().uptimeNanoseconds
       guard now < deadline else {
-        noteStarvation()
+        noteUse()
         end()
         return .timedOut
       }
@@ -162,6 +160,7 @@ final class WorkerProcess: @unchecked Sendable {
         pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: errors, events: Int16(POLLIN), revents: 0),
       ]
       _ = poll(&polled, 2, Int32(min(200, (deadline - now) / 1_000_000 + 1)))
+      if let last = uses.last, DispatchTime.now().uptimeNanoseconds - last.at >= 200_000_000 { noteUse() }
       if polled[1].revents & Int16(POLLIN) != 0 { drainErrors() }
       if polled[0].revents != 0 {
         var chunk = [UInt8](repeating: 0, count: 65536)

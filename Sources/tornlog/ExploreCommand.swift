@@ -80,8 +80,12 @@ struct ExploreCommand: ParsableCommand {
     for target in report where target != "terminal" && target != "json" {
       guard let path = Self.path(target) else { throw ValidationError("--report \(target): terminal, json or json=PATH") }
       let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-      guard FileManager.default.fileExists(atPath: folder) else {
+      var isFolder: ObjCBool = false
+      guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
         throw ValidationError("--report \(target): there is no folder \(folder)")
+      }
+      guard !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue else {
+        throw ValidationError("--report \(target): \(path) is a folder")
       }
     }
   }

@@ -112,7 +112,9 @@ import Verification
     journal.completedOperation()
     #expect(isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
     // Of a time in which it was not let run nobody expects anything.
-    #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1, starved: 60)))
+    #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1) { _ in ProcessorUse(ran: 0, starved: 60) }))
+    // One that has had seconds of it and got nowhere hangs on a busy machine too.
+    #expect(isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1) { _ in ProcessorUse(ran: 6, starved: 60) }))
     journal.stage = .harness
     #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
     journal.stage = .opening
@@ -129,7 +131,8 @@ import Verification
       Issue.record("it ended")
       return
     }
-    #expect(worker.starvedSeconds > 0.4, "\(worker.starvedSeconds)")
+    let use = worker.use(inTheLast: 1.5)
+    #expect(use.starved > 0.3 && use.ran > 0.1 && use.starved + use.ran < 2.3, "\(use)")
     for other in others { other.end() }
   }
 
