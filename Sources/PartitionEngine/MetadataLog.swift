@@ -42,13 +42,16 @@ final class MetadataLog: @unchecked Sendable {
 
   private final class Request {
     let changes: [MetadataRecord]
+    /// As both copies take them.
+    let texts: [[UInt8]]
     let bytes: Int
     let done = Gate()
     var failure: EngineError?
 
     init(_ changes: [MetadataRecord]) {
       self.changes = changes
-      bytes = changes.reduce(0) { $0 + $1.size }
+      texts = changes.map(\.bytes)
+      bytes = texts.reduce(0) { $0 + $1.sizeInBatch }
     }
   }
 
@@ -146,12 +149,11 @@ final class MetadataLog: @unchecked Sendable {
       }
       let group = Array(queue[..<count])
       queue.removeFirst(count)
-      let changes = group.flatMap(\.changes)
       var failure: EngineError?
       do throws(EngineError) {
         if isUneven { try await makeEven() }
-        try await append(changes)
-        for change in changes { state.apply(change) }
+        try await append(group.count == 1 ? first.texts : group.flatMap(\.texts))
+        for request in group { for change in request.changes { state.apply(change) } }
       } catch {
         failure = error
       }
@@ -164,13 +166,13 @@ final class MetadataLog: @unchecked Sendable {
   }
 
   /// Appends to both copies at once.
-  private func append(_ changes: [MetadataRecord]) async throws(EngineError) {
+  private func append(_ texts: [[UInt8]]) async throws(EngineError) {
     let mirror = Mirrored()
     loop.spawn { [copies] in
-      mirror.failure = await Self.append(changes, to: copies[1])
+      mirror.failure = await Self.append(texts, to: copies[1])
       mirror.done.open()
     }
-    let failures = [await Self.append(changes, to: copies[0]), await mirror.wait()]
+    let failures = [await Self.append(texts, to: copies[0]), await mirror.wait()]
     guard let index = failures.firstIndex(where: { $0 != nil }), let failure = failures[index] else { return }
     suspect = index
     if failures.allSatisfy({ $0?.isCertainFailure ?? false }) { throw .log(Self.source, failure) }
@@ -178,8 +180,7 @@ final class MetadataLog: @unchecked Sendable {
     throw .log(Self.source, failure.whereItMayBeThere)
   }
 
-  private static func append(_ changes: [MetadataRecord], to log: PartitionLog) async -> LogError? {
-    let texts = changes.map { Array($0.text.utf8) }
+  private static func append(_ texts: [[UInt8]], to log: PartitionLog) async -> LogError? {
     do throws(LogError) {
       _ = try await log.append(recordCount: texts.count, payloadBytes: texts.reduce(0) { $0 + $1.count }) { writer in
         for text in texts { text.withUnsafeBytes { writer.append(value: $0) } }
@@ -218,17 +219,17 @@ final class MetadataLog: @unchecked Sendable {
   }
 
   /// The state, in batches: it counts once its last record is there.
-  private func snapshot() -> [[MetadataRecord]] {
+  private func snapshot() -> [[[UInt8]]] {
     let records = state.records
-    var batches: [[MetadataRecord]] = [[.snapshot(count: records.count)]]
-    var bytes = batches[0][0].size
-    for record in records {
-      bytes += record.size
-      if bytes > largestRecord {
+    var batches = [[MetadataRecord.snapshot(count: records.count).bytes]]
+    var size = batches[0][0].sizeInBatch
+    for text in records.lazy.map(\.bytes) {
+      size += text.sizeInBatch
+      if size > largestRecord {
         batches.append([])
-        bytes = record.size
+        size = text.sizeInBatch
       }
-      batches[batches.count - 1].append(record)
+      batches[batches.count - 1].append(text)
     }
     return batches
   }
@@ -258,8 +259,12 @@ public struct MetadataRecovery: Hashable, Sendable, Codable {
 }
 
 extension MetadataRecord {
-  /// Bytes in a batch.
-  fileprivate var size: Int { text.utf8.count + 16 }
+  fileprivate var bytes: [UInt8] { Array(text.utf8) }
+}
+
+extension [UInt8] {
+  /// The most that a record of these bytes takes in a batch.
+  fileprivate var sizeInBatch: Int { count + 16 }
 }
 
 extension LogError {

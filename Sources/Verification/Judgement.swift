@@ -21,7 +21,8 @@ public struct Judgement: Hashable, Sendable, Codable {
     checks: [CheckResult], counts: MessageCounts = MessageCounts(), partitions: [PartitionState] = [],
     losses: [PartitionLoss] = [], countedRestart: Int = 0
   ) {
-    self.checks = checks
+    let isOrdered = zip(checks, checks.dropFirst()).allSatisfy { $0.name.place < $1.name.place }
+    self.checks = isOrdered ? checks : Judgement.ordered(checks)
     self.counts = counts
     self.partitions = partitions
     self.losses = losses
@@ -31,17 +32,16 @@ public struct Judgement: Hashable, Sendable, Codable {
 
   public subscript(name: CheckName) -> CheckResult? { checks.first { $0.name == name } }
 
+  /// Several results of one check are put together.
+  private static func ordered(_ checks: [CheckResult]) -> [CheckResult] {
+    checks.reduce([]) { merged($0, [$1]) }
+  }
+
   /// Combines this with the judgement of another look. Of two violations of one check the earlier look's is kept.
   public func merged(with other: Judgement) -> Judgement {
     let base = countsAreBetter(than: other) ? self : other
     var merged = Judgement(
-      checks: CheckName.allCases.compactMap { name in
-        switch (self[name], other[name]) {
-        case (let a?, let b?): Judgement.combined(a, b)
-        case (let a?, nil): a
-        case (nil, let b): b
-        }
-      },
+      checks: Judgement.merged(checks, other.checks),
       counts: base.counts, partitions: base.partitions, losses: base.losses, countedRestart: base.countedRestart)
     merged.consumedLive = consumedLive ?? other.consumedLive
     merged.counts.lost = max(counts.lost, other.counts.lost)
@@ -64,6 +64,20 @@ public struct Judgement: Hashable, Sendable, Codable {
   /// Adds a check that the runner judges itself.
   public func adding(_ check: CheckResult) -> Judgement {
     merged(with: Judgement(checks: [check], countedRestart: .max))
+  }
+
+  /// Of two lists in the order of `CheckName.allCases` the one of both.
+  private static func merged(_ first: [CheckResult], _ second: [CheckResult]) -> [CheckResult] {
+    var all: [CheckResult] = []
+    all.reserveCapacity(max(first.count, second.count))
+    var (i, j) = (0, 0)
+    while i < first.count || j < second.count {
+      let (a, b) = (i < first.count ? first[i].name.place : .max, j < second.count ? second[j].name.place : .max)
+      all.append(a == b ? combined(first[i], second[j]) : a < b ? first[i] : second[j])
+      if a <= b { i += 1 }
+      if b <= a { j += 1 }
+    }
+    return all
   }
 
   /// The first restart is what the counts are of; then the live look, then the earliest there is.

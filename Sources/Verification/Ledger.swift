@@ -4,7 +4,6 @@ import LogModel
 /// to look at. Text is rendered for the first divergence only.
 struct Ledger {
   private struct Entry {
-    var exercised = false
     var violations = 0
     var first: Divergence?
     var firstSlot = Int.max
@@ -13,11 +12,16 @@ struct Ledger {
     var remark: String?
   }
 
+  /// Checks, a bit for each by its place.
+  private var applied: UInt64 = 0
+  private var exercised: UInt64 = 0
+  /// Of those of which there is more to say than that they held; few, in most looks none.
   private var entries: [CheckName: Entry] = [:]
 
   /// The check applies to this trial; `exercised` once it had something that could have been wrong.
   mutating func apply(_ name: CheckName, exercised: Bool) {
-    entries[name, default: Entry()].exercised = entries[name, default: Entry()].exercised || exercised
+    applied |= 1 << name.place
+    if exercised { self.exercised |= 1 << name.place }
   }
 
   /// Keeps the violation with the lowest partition, then the lowest offset.
@@ -47,14 +51,24 @@ struct Ledger {
   }
 
   var results: [CheckResult] {
-    CheckName.allCases.compactMap { name in
-      guard let entry = entries[name] else { return nil }
-      if entry.violations > 0 {
-        let others = entry.violations > 1 ? " (and \(entry.violations - 1) more)" : ""
-        return CheckResult(name, .violated, entry.detail + others, divergence: entry.first)
+    var results: [CheckResult] = []
+    results.reserveCapacity(CheckName.inOrder.count)
+    for name in CheckName.inOrder {
+      if let entry = entries.isEmpty ? nil : entries[name] {
+        results.append(result(name, entry))
+      } else if applied & 1 << name.place != 0 {
+        results.append(CheckResult(name, .held, exercised & 1 << name.place != 0 ? "" : CheckResult.vacuous))
       }
-      if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt) }
-      return CheckResult(name, .held, entry.remark ?? (entry.exercised ? "" : CheckResult.vacuous))
     }
+    return results
+  }
+
+  private func result(_ name: CheckName, _ entry: Entry) -> CheckResult {
+    if entry.violations > 0 {
+      let others = entry.violations > 1 ? " (and \(entry.violations - 1) more)" : ""
+      return CheckResult(name, .violated, entry.detail + others, divergence: entry.first)
+    }
+    if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt) }
+    return CheckResult(name, .held, entry.remark ?? (exercised & 1 << name.place != 0 ? "" : CheckResult.vacuous))
   }
 }

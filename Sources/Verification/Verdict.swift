@@ -81,6 +81,17 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case lossWithinExpected = "loss-within-expected"
 }
 
+extension CheckName {
+  /// `allCases`, which is made anew at each call.
+  static let inOrder = allCases
+
+  /// Its place in `allCases`.
+  var place: Int { Int(unsafeBitCast(self, to: UInt8.self)) }
+
+  // What Swift makes of an enumeration with strings hashes the string.
+  public func hash(into hasher: inout Hasher) { hasher.combine(place) }
+}
+
 /// Where a check first saw that something was wrong.
 public struct Divergence: Hashable, Sendable, Codable {
   /// Which topic's partition, where a trial has several topics.
