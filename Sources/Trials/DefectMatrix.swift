@@ -8,29 +8,60 @@ import Synchronization
 import Verification
 
 /// What one way of looking came to for one defect.
-public struct DefectCell: Hashable, Sendable, Codable {
+public struct DefectCell: Hashable, Sendable, Encodable {
   public var way: WayOfLooking
   /// Nil where it was not caught: the check that the defect's scenario names, where that is among them, or the first.
   public var check: CheckName?
-  /// Every check that was violated.
-  public var checks: [CheckName]
+  /// What was violated, each check once; the first found first.
+  public var findings: [DefectFinding]
   /// Trials, states, runs or schedules until it was caught, or all of them. A search is counted by its steps.
   public var trials: Int
   /// Of the machine's clock.
   public var seconds: Double
-  /// The command that shows it again.
-  public var reproduce: String?
   /// Why there is less than there should be.
   public var remark: String?
   /// Of them without a verdict: their fault never fired, say.
   public var unknown: Int
 }
 
+/// A check that was violated under a defect.
+public struct DefectFinding: Hashable, Sendable, Codable {
+  public var check: CheckName
+  /// The command that shows it again.
+  public var reproduce: String?
+  /// What led to it, as whoever found it tells it; empty where it is told by shrinking.
+  public var story: [String] = []
+}
+
 extension DefectCell {
-  /// Adds checks that were violated, and the command that shows them, where there is none yet.
-  fileprivate mutating func note(_ violated: [CheckName], _ command: String?) {
-    for check in violated where !checks.contains(check) { checks.append(check) }
-    reproduce = reproduce ?? command
+  /// Every check that was violated.
+  public var checks: [CheckName] { findings.map(\.check) }
+  /// The finding of the check by which it was caught.
+  public var catching: DefectFinding? { findings.first { $0.check == check } }
+  /// The command that shows again what it was caught by.
+  public var reproduce: String? { catching?.reproduce }
+
+  fileprivate mutating func note(_ found: [DefectFinding]) {
+    for finding in found where !checks.contains(finding.check) { findings.append(finding) }
+  }
+}
+
+/// The keys of the JSON report.
+extension DefectCell {
+  private enum CodingKeys: String, CodingKey {
+    case way, check, checks, trials, seconds, reproduce, remark, unknown
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: CodingKeys.self)
+    try container.encode(way, forKey: .way)
+    try container.encodeIfPresent(check, forKey: .check)
+    try container.encode(checks, forKey: .checks)
+    try container.encode(trials, forKey: .trials)
+    try container.encode(seconds, forKey: .seconds)
+    try container.encodeIfPresent(reproduce, forKey: .reproduce)
+    try container.encodeIfPresent(remark, forKey: .remark)
+    try container.encode(unknown, forKey: .unknown)
   }
 }
 
@@ -145,7 +176,7 @@ public final class DefectMatrix: @unchecked Sendable {
       while let index = take() {
         let (defect, way) = (options.defects[index / options.ways.count], options.ways[index % options.ways.count])
         let start = ContinuousClock.now
-        var cell = DefectCell(way: way, checks: [], trials: 0, seconds: 0, unknown: 0)
+        var cell = DefectCell(way: way, findings: [], trials: 0, seconds: 0, unknown: 0)
         if way.isTrials {
           try runTrials(of: defect, &cell, trials, workspace)
         }
@@ -251,7 +282,8 @@ public final class DefectMatrix: @unchecked Sendable {
       cell.trials += 1
       if verdict == .unknown { cell.unknown += 1 }
       guard verdict == .violated else { continue }
-      cell.note(judgement.checks.filter { $0.verdict == .violated }.map(\.name), "tornlog reproduce \(Token.encode(spec))")
+      let command = "tornlog reproduce \(Token.encode(spec))"
+      cell.note(judgement.checks.filter { $0.verdict == .violated }.map { DefectFinding(check: $0.name, reproduce: command) })
       // Several defects at once are looked for until each has been caught.
       if wanted.count <= 1 || Self.isComplete(cell.checks, wanted) { return }
     }
@@ -280,7 +312,7 @@ private final class SearchRunner {
     }
     switch try worker.perform(search, replying: DefectSearch.Reply.self, seconds: Self.limit) {
     case .replied(let reply):
-      cell.note(reply.checks, reply.reproduce)
+      cell.note(reply.findings)
       (cell.trials, cell.remark) = (cell.trials + reply.trials, reply.reason)
       // After a hang the process is ending, and takes no further request.
       if reply.checks == [.noHang] { end() }

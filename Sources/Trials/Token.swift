@@ -8,7 +8,8 @@ import Storage
 ///
 /// `t1.m=100.p=3.s=always.r=skip-corrupted.c=process-kill.at=end.d=C2b.b=10.n=4.z=1024.a=10.seed=42.st=ring.f=...`
 public enum Token {
-  private static let version = "t1"
+  /// What every token of a trial begins with, before a full stop.
+  public static let version = "t1"
 
   public static func encode(_ spec: TrialSpec) -> String {
     let sync: String =

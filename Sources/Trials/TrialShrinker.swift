@@ -9,12 +9,16 @@ import Verification
 public enum TrialShrinkError: Error, Hashable, Sendable, CustomStringConvertible {
   /// The trial violates nothing, or leaves no verdict.
   case doesNotFail(Verdict, [String])
+  /// It violates checks, but not the one that is to be kept.
+  case failsOtherwise(CheckName, violated: [CheckName])
   case interrupted
 
   public var description: String {
     switch self {
     case .doesNotFail(let verdict, let notices):
       "nothing to shrink: the trial is \(verdict.rawValue)\(notices.isEmpty ? "" : ": " + notices.joined(separator: "; "))"
+    case .failsOtherwise(let wanted, let violated):
+      "the trial does not violate \(wanted.rawValue), but \(violated.map(\.rawValue).joined(separator: ", "))"
     case .interrupted: "interrupted"
     }
   }
@@ -50,16 +54,21 @@ public struct TrialShrinker {
   private var isStopped = false
 
   /// - Parameters:
+  ///   - wanted: the check that every candidate must violate; nil for the first one that the trial violates.
   ///   - run: runs one trial.
   ///   - shouldStop: asked before each candidate.
   /// - Throws: `TrialShrinkError`, and what `run` throws.
   public static func shrink(
-    _ spec: TrialSpec, run: @escaping (TrialSpec) throws -> TrialResult, shouldStop: @escaping () -> Bool = { false },
+    _ spec: TrialSpec, keeping wanted: CheckName? = nil, run: @escaping (TrialSpec) throws -> TrialResult, shouldStop: @escaping () -> Bool = { false },
     progress: @escaping (String) -> Void = { _ in }
   ) throws -> Result {
     let first = try run(spec)
-    guard first.verdict == .violated, let check = first.checks.first(where: { $0.verdict == .violated }) else {
+    let violated = first.checks.filter { $0.verdict == .violated }
+    guard first.verdict == .violated, !violated.isEmpty else {
       throw TrialShrinkError.doesNotFail(first.verdict, first.notices)
+    }
+    guard let check = wanted.map({ name in violated.first { $0.name == name } }) ?? violated[0] else {
+      throw TrialShrinkError.failsOtherwise(wanted ?? violated[0].name, violated: violated.map(\.name))
     }
     var shrinker = TrialShrinker(
       run: run, shouldStop: shouldStop, progress: progress, check: check.name, spec: spec, trial: first)

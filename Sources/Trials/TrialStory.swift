@@ -29,10 +29,13 @@ public enum TrialStory {
     let place = result.check.divergence.map {
       ", \(spec.otherTopics.isEmpty ? "" : "topic \($0.topic ?? spec.topic), ")partition \($0.partition.index), offset \($0.offset)"
     } ?? ""
-    let last = [
-      spec.crash == .none ? "closed in order" : spec.crash.rawValue,
-      "after recovery: \(result.check.name.rawValue)\(place)",
-    ]
+    let last =
+      result.check.name == .noHang
+      ? ["\(result.check.name.rawValue): \(result.check.detail)"]
+      : [
+        spec.crash == .none ? "closed in order" : spec.crash.rawValue,
+        "after recovery: \(result.check.name.rawValue)\(place)",
+      ]
     let text = FileManager.default.contents(atPath: trace).map { String(decoding: $0, as: UTF8.self) } ?? ""
     let life = text.split(separator: "\n").drop { !$0.contains(" -- life ") }.dropFirst().prefix { !$0.contains(" -- life ") }
     let partition = result.check.divergence.map { "\($0.topic ?? spec.topic)/\($0.partition.index)" } ?? "\(spec.topic)/"

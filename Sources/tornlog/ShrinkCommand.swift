@@ -18,6 +18,8 @@ struct ShrinkCommand: ParsableCommand {
 
   @Argument(help: "The word after `tornlog reproduce` in a report: t1... or x1....")
   var token: String
+  @Option(help: ArgumentHelp("Of a trial that violates several checks the one to keep; without it the first.", valueName: "name"))
+  var check: String?
   @Option(help: ArgumentHelp("Where the scenario goes; without it a file named after it in the current folder.", valueName: "path"))
   var output: String?
   @Flag(help: "Write over a file that is there, whatever it is.")
@@ -32,6 +34,12 @@ struct ShrinkCommand: ParsableCommand {
   func validate() throws {
     guard let limit = DurationText.parse(deadline), limit > .zero else {
       throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
+    }
+    if let check {
+      guard CheckName(rawValue: check) != nil else {
+        throw ValidationError("--check \(check): no check has this name; `tornlog list --checks` names them")
+      }
+      if token.hasPrefix(CrashStateToken.version + ".") { throw ValidationError("--check: a crash state is of one check") }
     }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 256") }
   }
@@ -99,7 +107,8 @@ struct ShrinkCommand: ParsableCommand {
     defer { unlink(trace) }
     do {
       let result = try TrialShrinker.shrink(
-        spec, run: { try single($0) }, shouldStop: stopper(), progress: { progress.say($0) })
+        spec, keeping: check.flatMap { CheckName(rawValue: $0) }, run: { try single($0) }, shouldStop: stopper(),
+        progress: { progress.say($0) })
       if Interruption.isRequested { throw TrialShrinkError.interrupted }
       let story = try TrialStory.lines(result, trace: trace) { try single($0) }
       return Shrunk(

@@ -68,6 +68,11 @@ extension CommandLineTests {
         #expect(try await tornlog("shrink", word, "--output", scratch.path("f")).code == 64)
         #expect(try await tornlog("reproduce", word).code == 64)
       }
+      let token = Cells.token(messages: 100, defect: "C2b")
+      let other = try await tornlog("shrink", token, "--check", "no-hang", "--output", scratch.path("f"), "--dir", scratch.folder())
+      #expect(other.code == 2 && other.err.contains("the trial does not violate no-hang, but no-acknowledged-loss"), "\(other)")
+      let unknown = try await tornlog("shrink", token, "--check", "no-such", "--output", scratch.path("f"))
+      #expect(unknown.code == 64 && unknown.err.contains("--check no-such: no check has this name"), "\(unknown)")
       #expect(!FileManager.default.fileExists(atPath: scratch.path("f")))
       let mixed = try await tornlog("explore", "--depth", "2")
       #expect(mixed.code == 64 && mixed.err.contains("--depth: of --reference only"), "\(mixed)")

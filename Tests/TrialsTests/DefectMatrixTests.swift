@@ -43,8 +43,9 @@ import Verification
   private func row(_ id: String?, expected: [CheckName], _ checks: [CheckName]...) -> DefectRow {
     let cells = zip(WayOfLooking.allCases, checks).map { way, checks in
       DefectCell(
-        way: way, check: checks.first(where: expected.contains) ?? checks.first, checks: checks, trials: 7, seconds: 1,
-        reproduce: checks.isEmpty ? nil : "tornlog reproduce t1.x", unknown: 0)
+        way: way, check: checks.first(where: expected.contains) ?? checks.first,
+        findings: checks.map { DefectFinding(check: $0, reproduce: "tornlog reproduce t1.\($0.rawValue)") }, trials: 7,
+        seconds: 1, unknown: 0)
     }
     return DefectRow(defect: id.flatMap { Defect(id: $0) }, wanted: id == nil ? [] : [expected], cells: cells)
   }
@@ -56,6 +57,12 @@ import Verification
     #expect(!row("C4", expected: [.noGaps], [.noAcknowledgedLoss], []).isExpected)
     #expect(!row("C4", expected: [.noGaps], [], []).isExpected)
     #expect(!row("C4", expected: [], [.noGaps]).isExpected, "no scenario wants it")
+  }
+
+  /// What shows the check that caught it, and not the first that was violated.
+  @Test func theCommandIsThatOfTheCheckThatCaughtIt() {
+    let row = row("C4", expected: [.noGaps], [.noAcknowledgedLoss, .noGaps])
+    #expect(row.catching?.reproduce == "tornlog reproduce t1.no-gaps")
   }
 
   @Test func theSoundEngineMustBeCaughtByNothing() {
@@ -72,7 +79,7 @@ import Verification
       ], ways: ways, seconds: 3, effort: .smoke, seed: 1)
     #expect(!report.isExpected)
     let text = report.text.joined(separator: "\n")
-    #expect(text.contains("ACCUSED the sound engine, plain-restart: no-gaps; tornlog reproduce t1.x"))
+    #expect(text.contains("ACCUSED the sound engine, plain-restart: no-gaps; tornlog reproduce t1.no-gaps"))
     #expect(text.contains("NOT CAUGHT P2: by nothing, wanted no-acknowledged-loss"))
     #expect(text.contains("1 of 2 defects caught by the check that is named for them"))
     let json = try #require(try JSONSerialization.jsonObject(with: Data(report.json().utf8)) as? [String: Any])

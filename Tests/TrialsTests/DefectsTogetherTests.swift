@@ -78,7 +78,10 @@ import Verification
     func row(_ checks: [CheckName]...) -> DefectRow {
       DefectRow(
         defect: Defect(id: "C4+P9"), wanted: [[.noGaps], [.logEndOffset]],
-        cells: checks.map { DefectCell(way: .ownScenario, check: $0.first, checks: $0, trials: 1, seconds: 1, unknown: 0) })
+        cells: checks.map { checks in
+          DefectCell(
+            way: .ownScenario, check: checks.first, findings: checks.map { DefectFinding(check: $0) }, trials: 1, seconds: 1, unknown: 0)
+        })
     }
     #expect(row([.noGaps, .logEndOffset]).isExpected && row([.noGaps], [.logEndOffset]).isExpected)
     let one = row([.noGaps, .noDuplicates], [.highWatermark])

@@ -89,6 +89,21 @@ import Verification
     #expect(planned.expectation == .caught(by: .noGaps))
   }
 
+  /// The trial violates a second check too, and that one down to a single message.
+  @Test func theCheckThatIsNamedIsKept() throws {
+    func model(_ spec: TrialSpec) -> TrialResult {
+      var result = Self.model(spec)
+      result.checks.append(CheckResult(.highWatermark, spec.messages > 8 ? .violated : .held, ""))
+      return result
+    }
+    let spec = try #require(Self.spec)
+    let first = try TrialShrinker.shrink(spec, run: model)
+    #expect(first.check.name == .noGaps && first.spec.messages == 4)
+    let named = try TrialShrinker.shrink(spec, keeping: .highWatermark, run: model)
+    #expect(named.check.name == .highWatermark && named.spec.messages == 10)
+    #expect(throws: TrialShrinkError.self) { try TrialShrinker.shrink(spec, keeping: .noHang, run: model) }
+  }
+
   @Test func aTrialThatHoldsHasNothingToShrink() throws {
     var sound = try #require(Self.spec)
     sound.defect = "none"
