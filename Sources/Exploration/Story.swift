@@ -45,15 +45,17 @@ struct CrashStory {
     /// The file that it works on, and what it does there.
     var file: Int32?
     var verb = ""
+    /// It says what became of the operations before it, and stands in their line.
+    var isAnswer = false
   }
 
-  /// Operations on one file that follow each other in one line, three at the most.
+  /// Operations on one file that follow each other in one line, three at the most, with their acknowledgements.
   private static func merged(_ steps: [Step]) -> [Step] {
     var lines: [Step] = []
     for step in steps {
-      if let last = lines.last, let file = step.file, last.file == file, last.operations < 3 {
+      if let last = lines.last, last.file != nil, step.isAnswer || last.file == step.file && last.operations < 3 {
         lines[lines.count - 1].text += "; \(step.verb)"
-        lines[lines.count - 1].operations += 1
+        lines[lines.count - 1].operations += step.operations
       } else {
         lines.append(step)
       }
@@ -160,7 +162,8 @@ struct CrashStory {
           let request = recording.requests[n]
           guard partition == nil || partition == request.partition else { continue }
           let offsets = request.count == 1 ? "offset \(base)" : "offsets \(base) ..< \(base + request.count)"
-          steps.append(Step(text: "ACK partition \(request.partition), \(offsets)"))
+          let text = "ACK partition \(request.partition), \(offsets)"
+          steps.append(Step(text: text, verb: text, isAnswer: true))
         case .fact(.said(let text)): steps.append(Step(text: text))
         case .fact: break
         }

@@ -25,14 +25,19 @@ public struct DefectSearch: Hashable, Sendable, Codable {
 
   /// What it came to.
   struct Reply: Hashable, Codable {
-    /// That were violated, each once; the first found first.
-    var checks: [CheckName] = []
+    /// Each check once; the first found first.
+    var findings: [DefectFinding] = []
     /// States recovered from, runs or schedules.
     var trials = 0
-    /// Shows the first of them again.
-    var reproduce: String?
     /// Why it came to nothing.
     var reason: String?
+
+    var checks: [CheckName] { findings.map(\.check) }
+
+    mutating func note(_ check: CheckName, _ reproduce: String?, story: [String] = []) {
+      if checks.contains(check) { return }
+      findings.append(DefectFinding(check: check, reproduce: reproduce, story: story))
+    }
   }
 
   /// Reads one request a line, answers with one line.
@@ -63,7 +68,9 @@ public struct DefectSearch: Hashable, Sendable, Codable {
   private func run() -> Reply {
     // Nothing gives a thread back that loops for ever: it is told, and the process ends.
     let watch = HangWatch(limit: .milliseconds(Int64(effort.patience * 1000))) { hang in
-      Self.answer(Reply(checks: [hang.check.name], trials: 1, reproduce: hang.finding?.reproduce, reason: hang.check.detail))
+      let finding = DefectFinding(
+        check: hang.check.name, reproduce: hang.finding?.reproduce, story: hang.finding?.story ?? [])
+      Self.answer(Reply(findings: [finding], trials: 1, reason: hang.check.detail))
       exit(0)
     }
     var reply = Reply()
@@ -76,7 +83,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       case .plainRestart, .processKill, .powerLoss, .oneFault: reply.reason = "\(way.rawValue) is no search"
       }
     } catch {
-      if case .neverEnds = error { reply.checks = [.noHang] }
+      if case .neverEnds = error { reply.findings = [DefectFinding(check: .noHang)] }
       reply.reason = "\(error)"
     }
     return reply
@@ -115,9 +122,8 @@ public struct DefectSearch: Hashable, Sendable, Codable {
 
   private func note(_ report: ExplorationReport, _ reply: inout Reply) {
     reply.trials += report.judged
-    for finding in report.findings where !reply.checks.contains(finding.violation.check) {
-      reply.checks.append(finding.violation.check)
-      reply.reproduce = reply.reproduce ?? finding.violation.reproduce
+    for violation in report.findings.map(\.violation) {
+      reply.note(violation.check, violation.reproduce, story: violation.story)
     }
   }
 
@@ -137,29 +143,42 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       (options.seed, options.jobs, options.depth) = (seed, 1, depth)
       (options.defect, options.watch, options.profiles, options.stopsAtFirst) = (engine, watch, [profile], true)
       note(try ClientExploration(client, options).run(), &reply)
-      if !reply.checks.isEmpty { return }
+      if !reply.findings.isEmpty { return }
     }
   }
+
+  private struct Step {
+    var workload = ExplorationWorkload()
+    var depth: Int
+    var profiles: [CrashProfile]
+
+    init(messages: Int, depth: Int = 1, _ profiles: CrashProfile..., change: (inout ExplorationWorkload) -> Void = { _ in }) {
+      (self.depth, self.profiles, workload.messages) = (depth, profiles, messages)
+      change(&workload)
+    }
+  }
+
+  private static let steps = [
+    Step(messages: 18, .raw512, .posixMinimal), Step(messages: 18, .raw512) { $0.syncPolicy = .interval(.milliseconds(1)) },
+    // Batches are written while a sync is in flight.
+    Step(messages: 12, .raw512) {
+      ($0.syncPolicy, $0.partitions, $0.producers, $0.messagesPerBatch) = (.interval(.microseconds(100)), 1, 3, 1)
+    },
+    Step(messages: 60, .ext4Writeback), Step(messages: 18, depth: 2, .raw512), Step(messages: 36, .raw512) { $0.checkpoints = true },
+    Step(messages: 24, .raw512) { $0.isTakenOver = true },
+  ]
 
   /// Small workloads, each on the storages that show the most with the least, until one shows something.
   private func exploreStates(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
     if let client { return try exploreClient(client, &reply, watch) }
-    typealias Step = (messages: Int, sync: SyncPolicy, depth: Int, profiles: [CrashProfile], checkpoints: Bool)
-    let steps: [Step] = [
-      (18, .always, 1, [.raw512, .posixMinimal], false), (18, .interval(.milliseconds(1)), 1, [.raw512], false),
-      (60, .always, 1, [.ext4Writeback], false), (18, .always, 2, [.raw512], false), (36, .always, 1, [.raw512], true),
-    ]
-    for step in steps {
+    for step in Self.steps {
       var options = ExplorationOptions()
-      options.workload.messages = step.messages
-      options.workload.syncPolicy = step.sync
-      options.workload.checkpoints = step.checkpoints
-      options.workload.seed = 1
+      options.workload = step.workload
       (options.bound, options.statesPerPoint, options.samples) = (2, effort.statesPerPoint, effort.samples)
       (options.seed, options.jobs, options.depth) = (seed, 1, step.depth)
       (options.defect, options.watch, options.profiles) = (engine, watch, step.profiles)
       note(try Exploration(options).run(), &reply)
-      if !reply.checks.isEmpty { return }
+      if !reply.findings.isEmpty { return }
     }
   }
 
@@ -187,11 +206,10 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       (options.defect, options.jobs, options.stride, options.watch) = (engine, 1, effort.stride, watch)
       let report = try ErrorMatrix(options).run()
       reply.trials += report.runs
-      for violation in report.violations where !reply.checks.contains(violation.check) {
-        reply.checks.append(violation.check)
-        reply.reproduce = reply.reproduce ?? "tornlog explore --errors --defect \(defect) --case '\(violation.story)'"
+      for violation in report.violations {
+        reply.note(violation.check, "tornlog explore --errors --defect \(defect) --case '\(violation.story)'")
       }
-      if !reply.checks.isEmpty { return }
+      if !reply.findings.isEmpty { return }
     }
   }
 
@@ -206,11 +224,10 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       options.scenarios = [scenario]
       let report = try ScheduleSearch(options).run()
       reply.trials += report.scenarios.reduce(0) { $0 + $1.schedules }
-      for violation in report.scenarios.flatMap(\.violations) where !reply.checks.contains(violation.check) {
-        reply.checks.append(violation.check)
-        reply.reproduce = reply.reproduce ?? "tornlog explore --schedules --defect \(defect) --schedule '\(violation.schedule)'"
+      for violation in report.violations {
+        reply.note(violation.check, "tornlog explore --schedules --defect \(defect) --schedule '\(violation.schedule)'")
       }
-      if !reply.checks.isEmpty { return }
+      if !reply.findings.isEmpty { return }
     }
   }
 }

@@ -16,6 +16,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   var messages = 6
   /// Of each crash point.
   var states = 32
+  var sync = SyncPolicy.always
 
   var testDescription: String { id }
 
@@ -24,6 +25,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
     Specimen(id: "R1", check: .noAcknowledgedLoss), Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
     Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
     Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, messages: 12, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
+    Specimen(id: "P5", check: .lossIsSuffix, messages: 16, states: 64, sync: .interval(.microseconds(100))),
     Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 1)),
     Specimen(id: "C8", check: .noDuplicates),
   ]
@@ -31,7 +33,9 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   func options(seed: UInt64) -> ExplorationOptions {
     var options = ExplorationOptions()
     (options.workload.messages, options.workload.partitions, options.workload.producers) = (messages, 2, producers)
-    if producers == 1 { options.workload.messagesPerBatch = 1 }
+    options.workload.syncPolicy = sync
+    if producers == 1 || sync != .always { options.workload.messagesPerBatch = 1 }
+    if sync != .always { options.workload.messageSize = 100 }
     options.workload.mishaps = mishaps
     options.workload.seed = seed
     options.profiles = [profile]
