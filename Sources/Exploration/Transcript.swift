@@ -89,7 +89,7 @@ struct Transcript {
 
   /// An answer that begins before what was asked for: no start offset is served that way.
   mutating func wentBack(_ slot: Int, _ asked: Offset, to offset: Offset) {
-    mix(14)
+    mix(16)
     mix(UInt64(bitPattern: asked.rawValue) << 20 ^ UInt64(bitPattern: offset.rawValue))
   }
 

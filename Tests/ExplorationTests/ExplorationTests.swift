@@ -1,7 +1,10 @@
 import Defects
+import Glibc
 import LogModel
-import Verification
+import PartitionEngine
+import Storage
 import Testing
+import Verification
 
 @testable import Exploration
 
@@ -142,5 +145,59 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
       "judgedPerSecond", "violations", "crashPoints", "depth", "profiles",
     ]
     for key in keys { #expect(json.contains("\"\(key)\" :"), "\(key)") }
+  }
+
+  // MARK: What two lives must differ in to be told apart
+
+  /// Messages alone say neither that an answer began before what was asked for, nor that damage was passed over.
+  @Test func transcriptsDifferByEveryAnswer() {
+    let answers: [(String, (inout Transcript) -> Void)] = [
+      ("nothing", { _ in }), ("back", { $0.wentBack(0, 3, to: 2) }), ("further back", { $0.wentBack(0, 3, to: 1) }),
+      ("over", { $0.passedOver(0, 3, to: 4) }), ("further over", { $0.passedOver(0, 3, to: 5) }), ("flushed", { $0.flushed(.acknowledged) }),
+      ("not flushed", { $0.flushed(.failed) }), ("elsewhere", { $0.message(0, 3, .intact(sequence: 7)) }),
+      ("damaged", { $0.message(0, 3, .corrupt) }),
+    ]
+    var hashes: [UInt64: String] = [:]
+    for (name, answer) in answers {
+      var transcript = Transcript(isKept: false)
+      transcript.opened(1)
+      answer(&transcript)
+      transcript.message(0, 2, .intact(sequence: 9))
+      #expect(hashes.updateValue(name, forKey: transcript.hash) == nil, "\(name)")
+    }
+    // How much one answer holds is the engine's affair.
+    var (one, two) = (Transcript(isKept: false), Transcript(isKept: false))
+    for offset: Offset in [2, 3] {
+      one.message(0, offset, .intact(sequence: 9))
+      two.asked(0, offset)
+      two.message(0, offset, .intact(sequence: 9))
+    }
+    #expect(one.hash == two.hash)
+  }
+
+  /// No space in any log once the other writer has claimed its epoch.
+  private final class FullForTheTaker: StorageWrapper, @unchecked Sendable {
+    private var claims = 0
+
+    override func pass<Value>(
+      _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
+    ) async throws(StorageError) -> Value {
+      if call.kind == .open, call.path.hasPrefix("writers/") { claims += 1 }
+      if claims > 1, call.kind == .write, call.path.hasPrefix("topics/") { throw StorageError(errno: ENOSPC, .write, call.path) }
+      return try await operation()
+    }
+  }
+
+  @Test func aTakerThatAcceptsNothingIsNoRecording() throws {
+    var workload = ExplorationWorkload()
+    (workload.messages, workload.isTakenOver) = (24, true)
+    let recording = try workload.record(parts: EngineParts()) { $0 }
+    #expect(recording.hasAnswered(producersFrom: workload.producers))
+    do throws(ExplorationError) {
+      _ = try workload.record(parts: EngineParts()) { FullForTheTaker($0) }
+      Issue.record("it is recorded")
+    } catch {
+      #expect(error == .recordingFailed("the writer that has taken over accepts none of its requests"))
+    }
   }
 }
