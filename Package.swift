@@ -125,7 +125,7 @@ let package = Package(
       name: "AlertsTests",
       dependencies: [
         "Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel", "WriteAheadLog", "PartitionEngine", "ObjectStore",
-        "LeaseDatabase",
+        "LeaseDatabase", "Trials",
       ],
       exclude: ["as-documented.rules.yml"], swiftSettings: strict),
     tests("RecordLogs", ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "CZlib"]),

@@ -98,4 +98,7 @@ public enum CrashKind: String, Hashable, Sendable, Codable, CaseIterable {
   case processKill = "process-kill"
   /// The machine dies: what was not synced may be gone.
   case powerLoss = "power-loss"
+  /// The process has no memory left, and dies of its next allocation, wherever that is; on real files only. What it means for a
+  /// log is what a killed process means: in a history it is one.
+  case outOfMemory = "out-of-memory"
 }

@@ -56,6 +56,8 @@ public struct EngineRecovery: Hashable, Sendable, Codable {
 
   public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
   public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }
+  /// Of partitions: batches, or records, that are valid.
+  public var batchesRecovered: Int { partitions.reduce(0) { $0 + $1.batches } }
 
   private var all: [RecoveryReport] { metadata.copies + partitions }
 }

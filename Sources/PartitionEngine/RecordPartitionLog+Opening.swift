@@ -23,7 +23,8 @@ extension RecordPartitionLog {
     ) { recovery.take($0) }
     do throws(StorageError) {
       if configuration.recoveryPolicy == .truncateAtCorruption {
-        for path in found.setAside { try await recovery.takeSetAside(path, of: log) }
+        let stop = found.damage.last { $0.fault != .wrongFileHeader }
+        for path in found.setAside { try await recovery.takeSetAside(path, of: log, cutBy: stop) }
       }
       recovery.end(hints, policy)
       if let last = recovery.damage.last { try await beforeCut(last.to) }
@@ -93,7 +94,10 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
   }
 
   /// What was cut off counts as far as it can be read.
-  mutating func takeSetAside(_ path: String, of log: RecordLog<Format.Codec>) async throws(StorageError) {
+  /// - Parameter stop: the damage that it was cut off for.
+  mutating func takeSetAside(
+    _ path: String, of log: RecordLog<Format.Codec>, cutBy stop: DamagedBytes?
+  ) async throws(StorageError) {
     let end = numbering.next
     var rest = numbering
     try await log.readSetAside(path) { finding in
@@ -104,7 +108,7 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
         Format.read(record, &rest) { _ in }
       }
     }
-    if rest.next > end { note(end..<rest.next, DamagedBytes(path: path, range: 0..<0, fault: .fieldsDisagree)) }
+    if rest.next > end { note(end..<rest.next, stop ?? DamagedBytes(path: path, range: 0..<0, fault: .fieldsDisagree)) }
   }
 
   /// What has been found is all that there is.
@@ -128,6 +132,6 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
     damage.append(
       DamagedRange(
         from: range.lowerBound, to: range.upperBound, path: bytes.path, byteFrom: bytes.range.lowerBound,
-        byteTo: bytes.range.upperBound))
+        byteTo: bytes.range.upperBound, mismatch: bytes.mismatch))
   }
 }

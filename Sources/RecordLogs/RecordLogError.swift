@@ -72,6 +72,12 @@ public struct DamagedBytes: Hashable, Sendable {
   package init(path: String, range: Range<Int64>, fault: RecordFault) {
     (self.path, self.range, self.fault) = (path, range, fault)
   }
+
+  /// Nil where the first record in it is none for another reason.
+  public var mismatch: ChecksumMismatch? {
+    guard case .checksumMismatch(let stored, let computed) = fault else { return nil }
+    return ChecksumMismatch(at: range.lowerBound, stored: stored, computed: computed)
+  }
 }
 
 /// What the recovery of a log of single records came to.

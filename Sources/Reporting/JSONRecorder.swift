@@ -16,6 +16,8 @@ import Verification
 /// | `trials[].losses` | of each partition, after the first restart: `acknowledged`, `lost`, `reported`, what was to be `expected` (`least`, `most`), whether a fault `touched` it |
 /// | `trials[].claims` | of documents: `source`, `says`, `outcome`, `figures` |
 /// | `trials[].append` | `p50`, `p99` in seconds; null in virtual time |
+/// | `trials[].observed` | what else was measured for claims, by figure |
+/// | `recovery.batchesRecovered` | as the engine reports it; null where no engine has |
 /// | `notices` | what the user should know that belongs to no trial |
 /// | `summary.unexpected`, `interrupted` | as in `RunSummary`; `interrupted` is true for a signal only |
 /// | `summary.stoppedBy` | `signal`, `deadline`, `fail-fast` or `failure`; null where everything ran |
@@ -85,12 +87,14 @@ extension TrialResult {
           ("batchesSkipped", .integer(recovery.batchesSkipped)),
           ("peakMemoryBytes", .integer(recovery.peakMemoryBytes)),
           ("outageSeconds", recovery.outageSeconds.map(JSONText.number) ?? .null),
+          ("batchesRecovered", recovery.batchesRecovered.map(JSONText.integer) ?? .null),
         ])
       ),
       ("losses", .array(losses.map(\.json))),
       ("claims", .array(claims.map(\.json))),
       ("append", append.map { .object([("p50", .number($0.p50)), ("p99", .number($0.p99))]) } ?? .null),
       ("engineCounts", .array(engineCounts.map(\.json))),
+      ("observed", .object(observed.sorted { $0.key < $1.key }.map { ($0.key, .number($0.value)) })),
       ("notices", .array(notices.map(JSONText.string))),
       ("reproduce", .string(reproduce)),
       ("seconds", .number(seconds)),

@@ -28,6 +28,8 @@ public struct TrialResult: Hashable, Sendable, Codable {
   public var append: AppendFigures?
   /// What the engines of all lives have counted of object store and lease; empty where nothing was counted.
   public var engineCounts: [EngineCount] = []
+  /// What else was observed for claims, by the names of their figures.
+  public var observed: [String: Double] = [:]
   /// Why the verdict is `unknown`, or what else the reader must know; one sentence each.
   public var notices: [String]
   /// The command that runs this trial again.
@@ -175,12 +177,17 @@ public struct RecoveryFigures: Hashable, Sendable, Codable {
   /// slowest of these appends. What the harness did for itself between them is not in it, nor is anybody's typing. Nil where the
   /// clock is virtual, or nothing was acknowledged.
   public var outageSeconds: Double?
+  /// As the engine reports it; nil where no engine has.
+  public var batchesRecovered: Int?
 
-  public init(seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0) {
+  public init(
+    seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0, batchesRecovered: Int? = nil
+  ) {
     self.seconds = seconds
     self.bytesScanned = bytesScanned
     self.batchesSkipped = batchesSkipped
     self.peakMemoryBytes = peakMemoryBytes
+    self.batchesRecovered = batchesRecovered
   }
 }
 

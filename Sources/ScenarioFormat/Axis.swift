@@ -6,7 +6,7 @@ public enum Axis: String, Hashable, Sendable, CaseIterable {
   case crashAt = "crash-at"
   case storage, defect, fault, writers, checkpoint, producers, batch
   case messageSize = "message-size"
-  case system
+  case system, client
 
   static let names = allCases.map(\.rawValue)
 }
@@ -91,7 +91,7 @@ extension Axis {
     case .partitions, .producers: 1...10_000
     case .batch: 1...1_000_000
     case .messageSize: MessageContent.minimumSize...(64 << 20)
-    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers, .checkpoint, .system: 0...0
+    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers, .checkpoint, .system, .client: 0...0
     }
   }
 
@@ -118,6 +118,7 @@ extension Axis {
     case .storage: return try word("storage", StorageName.allCases.map(\.rawValue))
     case .writers: return try word("writers", WriterSetup.allCases.map(\.rawValue))
     case .system: return try word("system", LogSystem.allCases.map(\.rawValue))
+    case .client: return try word("client", ["none"] + TrialClient.allCases.map(\.rawValue))
     case .checkpoint: return try word("checkpoint", CheckpointSetup.allCases.map(\.rawValue))
     case .defect:
       // Several at once are `C4+P9`.

@@ -51,6 +51,8 @@ public struct Cell: Hashable, Sendable {
   public let writers: WriterSetup
   /// In whose format the engine keeps its logs.
   public let system: LogSystem
+  /// Nil for an engine with partitions, or for `delivery`.
+  public let client: TrialClient?
   public let checkpoint: CheckpointSetup
   public let checkpointTerms: CheckpointTerms
   public internal(set) var faults: [FaultSpecification]
@@ -92,6 +94,7 @@ public struct Cell: Hashable, Sendable {
     case .fault: .text(fault ?? "none")
     case .writers: .text(writers.rawValue)
     case .system: .text(system.rawValue)
+    case .client: .text(client?.rawValue ?? "none")
     case .checkpoint: .text(checkpoint.rawValue)
     }
   }
@@ -133,6 +136,7 @@ public struct Cell: Hashable, Sendable {
     self.fault = fault == "none" ? nil : fault
     self.writers = word(.writers, WriterSetup.init)
     self.system = word(.system, LogSystem.init)
+    self.client = values[.client].flatMap { TrialClient(rawValue: $0.description) }
     self.checkpoint = word(.checkpoint, CheckpointSetup.init)
     self.checkpointTerms = scenario.checkpointTerms
     self.faults = scenario.faults + (scenario.faultCases[fault] ?? [])

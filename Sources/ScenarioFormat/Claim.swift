@@ -40,14 +40,61 @@ public enum ClaimFigure: String, Hashable, Sendable, CaseIterable {
   case outageTime = "outage-time"
   /// Of the time from sending a request to its acknowledgement, the 99th percentile; on real files only.
   case appendP99 = "append-p99"
+  /// Requests, or records, that a bit flip at rest has damaged and that the recovery report does not name with the checksum that
+  /// stands on the medium and the one that the damaged bytes have.
+  case checksumsUnnamed = "checksums-unnamed"
+  /// Messages that are served after the first restart although they stand behind the first one that damage at rest has destroyed.
+  case servedBehindDamage = "served-behind-damage"
+  /// Batches, or records, that the engine says it has recovered in the first restart.
+  case recoveredByReport = "recovered-by-report"
+  /// Checks of the oracle that are violated.
+  case checksViolated = "checks-violated"
+  /// Byte of a log file at which the magic of the system's document stands; of several files the worst.
+  case magicAt = "magic-at"
+  /// The four bytes behind the magic, as a number, little-endian.
+  case fileVersion = "file-version"
+  /// Byte of a log file at which its first record begins; of several files the highest.
+  case firstRecord = "first-record"
+  // Of trials of a client; see TrialClient.
+  /// Transactions that the first restart has replayed.
+  case replayed
+  /// Entries that were answered and that the second restart has not read.
+  case entriesUnread = "entries-unread"
+  /// Completed files that are compressed once the first recovery is over.
+  case compressedFiles = "compressed-files"
+  /// Bytes of the largest file that the log has gone on from.
+  case largestFile = "largest-file"
+  /// Files that were removed before their time: before a recovery, or before the retention was over.
+  case removedEarly = "removed-early"
+  /// Files that were removed after it.
+  case removedExpired = "removed-expired"
+  /// What compression has saved, in percent.
+  case saved
+  /// Pauses between two attempts to send.
+  case pauses
+  /// Pauses that are not half of, or up to, what doubling from 1 s to 60 s makes of them, and never shorter than 1 s.
+  case pausesOffCourse = "pauses-off-course"
+  /// From the first to the last failure of the store until somebody counts the breaker as open: failures in a row.
+  case failuresBeforeOpen = "failures-before-open"
+  /// From the store's return to the first object that it was given, in virtual seconds.
+  case recoversWithin = "recovers-within"
+  /// Minutes in which Prometheus has the alert firing.
+  case alertMinutes = "alert-minutes"
+  /// Minutes in which what the alert is about had been so for long enough, and it was silent.
+  case alertSilent = "alert-silent"
+  /// Minutes in which it had not been so for long enough, and the alert was firing.
+  case alertFalse = "alert-false"
 
   public enum Unit: Hashable, Sendable { case count, percent, seconds }
 
   public var unit: Unit {
     switch self {
     case .lost, .lostElsewhere, .lostBeyondPolicy, .unreported, .consumed, .recovered, .refused, .gaps: .count
-    case .lostShare: .percent
-    case .recoveryTime, .outageTime, .appendP99: .seconds
+    case .checksumsUnnamed, .servedBehindDamage, .recoveredByReport, .checksViolated, .magicAt, .fileVersion, .firstRecord: .count
+    case .replayed, .entriesUnread, .compressedFiles, .largestFile, .removedEarly, .removedExpired, .pauses, .pausesOffCourse: .count
+    case .failuresBeforeOpen, .alertMinutes, .alertSilent, .alertFalse: .count
+    case .lostShare, .saved: .percent
+    case .recoveryTime, .outageTime, .appendP99, .recoversWithin: .seconds
     }
   }
 }

@@ -34,12 +34,13 @@ import LogModel
 // | `message-size` | `100B`, `1KB` (1000), `1KiB` (1024); 24 bytes at least | 1KB |
 // | `sync` | `always`, `interval(100ms)`, `never` | always |
 // | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
-// | `crash` | `process-kill`, `power-loss`, `none` | process-kill |
+// | `crash` | `process-kill`, `power-loss`, `none`, `out-of-memory` (on real files) | process-kill |
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
 // | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
-// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew` | one |
+// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew`, `renewal-failed`, `network-cut`, `holder-killed` | one |
+// | `client` | `none`, or a program in the place of an engine with partitions, on `storage: memory`; see TrialClient.swift | none |
 // | `checkpoint` | `none`, `background`, `flushed` (and everything on demand, after the workload); an object store in a folder `store` | none; background with a key `checkpoint` |
 //
 // A fault says when with `phase`, one of
@@ -149,6 +150,7 @@ extension SourceReader {
     noteDeliveryContradictions(of: scenario, keys["delivery"])
     noteTopicContradictions(of: scenario, keys["workload"])
     noteUnseenConditions(of: scenario, keys["only-if"])
+    noteClientContradictions(of: scenario)
     guard errors.isEmpty else { return nil }
     return scenario
   }
@@ -163,7 +165,7 @@ extension SourceReader {
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
-    .writers: .text("one"), .system: .text(LogSystem.tornlog.rawValue),
+    .writers: .text("one"), .client: .text("none"), .system: .text(LogSystem.tornlog.rawValue),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {

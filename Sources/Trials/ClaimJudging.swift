@@ -62,6 +62,9 @@ extension ClaimFigure {
     case .recoveryTime: return isVirtual ? nil : result.recovery.seconds
     case .outageTime: return isVirtual ? nil : result.recovery.outageSeconds
     case .appendP99: return isVirtual ? nil : result.append?.p99
+    case .checksViolated: return Double(result.checks.count { $0.verdict == .violated })
+    case .recoveredByReport: return result.recovery.batchesRecovered.map(Double.init)
+    default: return result.observed[rawValue]
     }
   }
 }

@@ -52,6 +52,9 @@ struct FileLayout: Hashable {
     return place.flatMap { $0.isEmpty ? nil : $0 }
   }
 
+  /// The magic that the system's document has at the head of a file; nil where it has none, or none is written down.
+  static func documentedMagic(_ system: LogSystem) -> [UInt8]? { system == .airunner ? Array("ARWAL001".utf8) : nil }
+
   /// Parts that a fault can be aimed at in formats that are not the engine's own.
   static let foreignParts: Set<BatchPart> = [.batch, .header, .payload]
 }

@@ -47,6 +47,7 @@ extension Life {
       }
     }
     if let failure = course.failure { throw failure }
+    course.receipt?.hindered = second.link?.hindered ?? 0
     guard let receipt = course.receipt else { throw .worker("the second writer left no receipt") }
     guard receipt.openedAt != nil else { return (NewestWriter(engine: engine), receipt) }
     // A writer that has been replaced may well close in order, or go down with the machine.

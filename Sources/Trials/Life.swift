@@ -142,7 +142,7 @@ struct Life: Sendable {
     journal.stage = .opening
     do throws(EngineError) {
       let (engine, recovery) = try await PartitionEngine.open(
-        storage, configuration, parts: second?.partsOfFirst(parts) ?? parts)
+        second?.storageOfFirst(storage) ?? storage, configuration, parts: second?.partsOfFirst(parts) ?? parts)
       joined(engine)
       journal.stage = .harness
       let seconds = (ContinuousClock.now - start).inSeconds

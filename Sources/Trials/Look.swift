@@ -36,7 +36,8 @@ struct Look {
         observer.reported(
           ReportedDamage(
             partition: PartitionSlot(slot), offsets: OffsetRange(from: range.from, to: range.to),
-            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)", operationsBefore: operationsBefore))
+            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)" + (range.mismatch.map { ", \($0)" } ?? ""),
+            operationsBefore: operationsBefore, mismatch: range.mismatch))
       }
     }
     var edges = history.creations.map { _ in [Offset]() }

@@ -105,6 +105,8 @@ struct ModelTrial {
     judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
       judgement.checks, on: disk)
     notes.reply.judgement = judgement
+    notes.reply.observed = try Judging.observed(
+      spec, Judging.history(spec, journal, notes.faults, notes.seam), notes.faults, notes.looks, disk)
     if !spec.onlyIf.isEmpty {
       let evidence = try TrialEvidence(
         spec, Judging.history(spec, journal, notes.faults, notes.seam), judgement, tornWrites: notes.tornWrites, disk)

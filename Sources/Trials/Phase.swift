@@ -65,6 +65,8 @@ struct PhaseReply: Codable {
   var append: AppendFigures?
   /// What engines have counted, where no file keeps it.
   var engineCounts: [EngineCount] = []
+  /// As in `TrialResult`.
+  var observed: [String: Double] = [:]
   /// See `History.slowestFirstAppendAfterRestart`.
   var firstAppend: Double?
   /// The harness itself failed: the trial is unknown.
@@ -100,6 +102,8 @@ struct Receipt: Codable, Hashable {
   var metadata: [String] = []
   /// The journal's length when it happened.
   var row: Int = 0
+  /// Of what bits were flipped in: the checksums that the recovery report should name.
+  var checksums: [ChecksumAtRest] = []
 }
 
 /// The files of a trial beside the engine's.

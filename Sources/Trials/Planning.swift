@@ -38,7 +38,8 @@ public enum Planning {
   /// - Parameter storage: for cells that leave the storage to the command line.
   public static func isPossible(_ cell: Cell, on storage: StorageChoice) -> Bool {
     let isModel = (cell.storage?.rawValue ?? storage.rawValue) == StorageChoice.memory.rawValue
-    return isModel ? cell.writers != .secondProcess : cell.delivery == nil || cell.crash != .powerLoss
+    if isModel { return cell.writers != .secondProcess && cell.crash != .outOfMemory }
+    return cell.client == nil && (cell.delivery == nil || cell.crash != .powerLoss)
   }
 
   /// - Parameters:
@@ -71,6 +72,7 @@ public enum Planning {
         FaultSpec(kind: fault.kind, parameters: Dictionary(fault.parameters.map { ($0.name, $0.value) }) { $1 })
       }, writers: cell.writers, system: cell.system, delivery: cell.delivery, onlyIf: cell.onlyIf, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
+    spec.client = cell.client
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
@@ -92,6 +94,14 @@ extension TrialSpec {
   /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
   var systemProblem: String? {
     if let problem = RecoveryRunbook.problem(of: self) { return problem }
+    if crash == .outOfMemory, storage == .memory || delivery != nil || writers != .one {
+      return "crash out-of-memory needs a process of one engine, on real files; leave out storage memory, writers and delivery"
+    }
+    if let client {
+      guard storage == .memory, faults.isEmpty, writers == .one, system == .tornlog, checkpoint == .none, delivery == nil else {
+        return "client \(client.rawValue) runs on storage memory, without faults, writers, system, checkpoint or delivery"
+      }
+    }
     guard system != .tornlog else { return nil }
     if defect != "none" {
       return "defect \(defect) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"

@@ -172,7 +172,7 @@ struct RealTrial {
         if life.number == 1 {
           let figures = RecoveryFigures(
             seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
-            peakMemoryBytes: memory)
+            peakMemoryBytes: memory, batchesRecovered: recovery.batchesRecovered)
           do throws(TrialError) {
             try JSONFile.write(figures, to: folder.recovery)
           } catch {
@@ -287,6 +287,18 @@ struct RealTrial {
           notes.reply.failure = "the power cut could not be carried out: \(error)"
         }
       }
+      return
+    }
+    if spec.crash == .outOfMemory {
+      let shortage = MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero)
+      let receipt = Receipt(
+        kind: spec.crash.rawValue, fired: 1,
+        places: ["process \(getpid()), life \(life): no more than the \(shortage.limit >> 20) MiB that it had mapped"])
+      do throws(TrialError) { try JSONFile.write(receipt, to: folder.receipt(life)) } catch { return notes.fail(error) }
+      guard inFlight || keep(notes.look, notes) else { return }
+      notes.isDying = true
+      journal.markKill(at: rig.loop.now)
+      do throws(TrialError) { try shortage.begin() } catch { notes.fail(error) }
       return
     }
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])

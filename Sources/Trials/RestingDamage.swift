@@ -72,7 +72,12 @@ final class RestingDamage {
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
       files: medium.files(of: TopicPartition(spec.topic, partition)), layout: places.layout)
-    return try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
+    var receipt = try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
+    guard fault.kind == "bit-flip" else { return receipt }
+    receipt.checksums = try medium.read(victim.path) { bytes in
+      ChecksumAtRest(spec.system, places.layout, partition, first: victim.first, message: victim.any, in: bytes)
+    }.map { [$0] } ?? []
+    return receipt
   }
 
   /// What follows the last batch of a commit is nobody's: no victim is chosen, and nothing is excused.

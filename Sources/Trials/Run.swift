@@ -181,6 +181,7 @@ public final class Run: @unchecked Sendable {
       notices: findings.voids + findings.doubts + findings.notices,
       reproduce: "tornlog reproduce \(Token.encode(trial.spec))", seconds: seconds, keptAt: kept ? folder : nil)
     result.engineCounts = findings.engineCounts
+    result.observed = findings.observed
     result.consumedLive = judgement.consumedLive
     result.claims = trial.claims.map { $0.judged(by: result, isVirtual: trial.spec.storage == .memory) }
     return result

@@ -12,6 +12,8 @@ struct WriterReceipt: Codable, Hashable {
   var openedAt: Instant?
   /// Why it never was.
   var refusal: String?
+  /// Operations of the first writer that its link to the storage has failed or kept; see `WriterLink`.
+  var hindered = 0
 }
 
 extension WriterReceipt {
@@ -55,6 +57,7 @@ extension WriterReceipt {
       ]
     }
     places.append("the first then sent another \(after.sent), \(after.acknowledged) acknowledged")
+    if hindered > 0 { places.append("\(hindered) operations of the first writer met its link to the storage cut, or failed there") }
     return Receipt(kind: setup.rawValue, fired: 1, places: places)
   }
 
@@ -65,6 +68,9 @@ extension WriterReceipt {
       return setup.getsPastExclusion ? ["\(setup.rawValue): the second writer did not get in: \(refusal)"] : []
     }
     var doubts: [String] = []
+    if WriterLink.isFor(setup), hindered == 0 {
+      doubts.append("\(setup.rawValue): no operation of the first writer met its link to the storage cut, or failed there")
+    }
     if second.sent == 0 { doubts.append("\(setup.rawValue): the second writer opened and sent nothing") }
     if before.acknowledged == 0, SecondWriter.hold(spec) > 0 {
       doubts.append("\(setup.rawValue): nothing of the first writer was acknowledged before the second was open")
@@ -102,6 +108,8 @@ final class SecondWriter: @unchecked Sendable {
   private let running = Gate(isOpen: true)
   /// Where the first writer's clock stands still.
   private var stoppedAt: Instant?
+  /// Between the first writer and the storage; nil until it opens, and where nothing is done to it.
+  private(set) var link: WriterLink?
 
   init(_ spec: TrialSpec, _ loop: EventLoop) {
     self.spec = spec
@@ -109,7 +117,8 @@ final class SecondWriter: @unchecked Sendable {
     let workload = Workload(spec)
     hold = Self.hold(spec)
     var random = SeededGenerator(seed: spec.seed, stream: "second-writer")
-    let most = (0..<hold).count { workload.request($0) != nil }
+    // A link that is cut, or fails, must have something to pass it.
+    let most = max(0, (0..<hold).count { workload.request($0) != nil } - (WriterLink.isFor(spec.writers) ? 1 : 0))
     start = Int.random(in: min(1, most)...most, using: &random)
     if start == 0 { begin.open() }
   }
@@ -121,12 +130,17 @@ final class SecondWriter: @unchecked Sendable {
     return min(last.first ?? 0, workload.requests * 3 / 4)
   }
 
-  /// Whether the writers hold a lease in the place of the lock.
-  static func takesLease(_ spec: TrialSpec) -> Bool { spec.writers == .leaseExpired || spec.writers == .clockSkew }
+  /// What the first writer reaches the storage through.
+  func storageOfFirst(_ storage: any Storage) -> any Storage {
+    guard WriterLink.isFor(spec.writers) else { return storage }
+    let link = WriterLink(storage)
+    self.link = link
+    return link
+  }
 
   /// For the first writer: a sound engine's lock becomes a lease where the trial is about one.
   func partsOfFirst(_ parts: EngineParts) -> EngineParts {
-    guard Self.takesLease(spec), parts.exclusion is DirectoryExclusion else { return parts }
+    guard spec.writers.takesLease, parts.exclusion is DirectoryExclusion else { return parts }
     var parts = parts
     parts.exclusion = LeaseExclusion(duration: Self.lease, clock: WallClock { [self] in stoppedAt ?? loop.now })
     return parts
@@ -134,7 +148,7 @@ final class SecondWriter: @unchecked Sendable {
 
   /// For the second writer.
   func partsOfSecond(_ parts: EngineParts) -> EngineParts {
-    guard Self.takesLease(spec), parts.exclusion is DirectoryExclusion else { return parts }
+    guard spec.writers.takesLease, parts.exclusion is DirectoryExclusion else { return parts }
     var parts = parts
     let ahead = spec.writers == .clockSkew ? Self.skew : .zero
     parts.exclusion = LeaseExclusion(duration: Self.lease, clock: .following(loop, ahead: ahead))
@@ -166,15 +180,21 @@ final class SecondWriter: @unchecked Sendable {
       running.shut()
       stoppedAt = loop.now
       await loop.sleep(until: loop.now + Self.lease + .milliseconds(1))
+    case .renewalFailed, .networkCut, .holderKilled:
+      link?.hinder(spec.writers == .renewalFailed ? .failingRenewals : .cut)
+      await loop.sleep(until: loop.now + Self.lease + .milliseconds(1))
     }
   }
 
   /// The second writer has opened, or was refused: a first writer that was made to stand still goes on.
   func goOn() {
     stoppedAt = nil
-    running.open()
-  }
+    running.open()  }
 
   /// The second writer has its first answer, or will never have one.
-  func settle() { settled.open() }
+  func settle() {
+    settled.open()
+    // What has waited arrives where the second has written.
+    link?.hinder(spec.writers == .holderKilled ? .dead : .open)
+  }
 }

@@ -70,6 +70,7 @@ public struct ShrunkScenario: Sendable {
     if spec.system != .tornlog { lines.append("  system: [\(spec.system.rawValue)]") }
     lines += checkpoint.axis
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
+    if let client = spec.client { lines.append("  client: [\(client.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }
     if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }

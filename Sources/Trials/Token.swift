@@ -32,6 +32,7 @@ public enum Token {
     if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
     if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
+    if let client = spec.client { fields.append("cl=\(client.rawValue)") }
     if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
     if !spec.onlyIf.isEmpty { fields.append("if=\(spec.onlyIf.map(\.rawValue).joined(separator: "/"))") }
     for fault in spec.faults {
@@ -121,6 +122,10 @@ public enum Token {
         return condition
       }
       guard storage == .memory else { throw .notOfSystem("what only the model shows, `if=\(field)`, on storage \(storage.rawValue)") }
+    }
+    if let field = values["cl"] {
+      guard let client = TrialClient(rawValue: field) else { throw .badField("cl=\(field)") }
+      spec.client = client
     }
     if let field = values["ck"] {
       guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }

@@ -37,6 +37,9 @@ final class TrialRunner: @unchecked Sendable {
     var recovery = RecoveryFigures()
     var append: AppendFigures?
     var engineCounts: [EngineCount] = []
+    var observed: [String: Double] = [:]
+    /// How a process without memory died, until the receipt of that crash is collected.
+    var deathOfMemory: String?
     var storageName = ""
     /// What the storage says of itself: once for the run, not for each trial.
     var storageNotices: [String] = []
@@ -131,6 +134,8 @@ final class TrialRunner: @unchecked Sendable {
   ) throws(TrialError) -> Bool {
     if life == 1, let faults = try JSONFile.read([Receipt].self, from: place.faults) { findings.receipts += faults }
     guard var receipt = try JSONFile.read(Receipt.self, from: place.receipt(life)) else { return false }
+    if let death = findings.deathOfMemory { receipt.places.append(death) }
+    findings.deathOfMemory = nil
     if receipt.kind == CrashKind.processKill.rawValue {
       let journal = try Journal.existing(place.journal)
       let (inFlight, held) = (journal?.inFlight ?? 0, journal?.held ?? 0)
@@ -147,6 +152,7 @@ final class TrialRunner: @unchecked Sendable {
   func take(_ reply: PhaseReply, _ findings: inout Findings) {
     findings.receipts += reply.receipts
     findings.engineCounts.add(reply.engineCounts)
+    findings.observed.merge(reply.observed) { $1 }
     findings.seamReceipts += reply.seamReceipts
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }
@@ -155,7 +161,7 @@ final class TrialRunner: @unchecked Sendable {
     if let recovery = reply.recovery, let seconds = reply.recoverySeconds {
       findings.recovery = RecoveryFigures(
         seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
-        peakMemoryBytes: reply.recoveryMemory ?? 0)
+        peakMemoryBytes: reply.recoveryMemory ?? 0, batchesRecovered: recovery.batchesRecovered)
     }
     if let figures = reply.recoveryFigures { findings.recovery = figures }
     if let name = reply.storageName { findings.storageName = name }
@@ -200,6 +206,10 @@ final class TrialRunner: @unchecked Sendable {
     case .died(let signal, let status, let errorOutput):
       let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
       if signal == SIGKILL, planned { return nil }
+      if spec.crash == .outOfMemory, planned, let signal {
+        findings.deathOfMemory = "died by signal \(signal)" + (errorOutput.contains("allocat") ? ", for an allocation had failed" : "")
+        return nil
+      }
       let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
       let lines = errorOutput.split(separator: "\n")
       let telling = lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last

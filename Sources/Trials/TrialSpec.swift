@@ -39,6 +39,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var checkpointTerms = CheckpointTerms()
   /// Not nil: a trial of the job log and its sender. A partition is a job then, and a message an event.
   public var delivery: DeliverySettings? = nil
+  /// Not nil: a trial of that program; in the model only.
+  public var client: TrialClient? = nil
   /// What must have happened for a verdict; in the model only.
   public var onlyIf: [TrialCondition] = []
   /// Real seconds that one phase may take; virtual seconds are limited separately.

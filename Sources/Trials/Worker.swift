@@ -41,6 +41,7 @@ public enum Worker {
   static func run(_ request: PhaseRequest) -> PhaseReply {
     do throws(TrialError) {
       let folder = TrialFolder(path: request.folder)
+      if let client = request.spec.client { return try ClientTrial(client, request.spec).run() }
       if request.spec.delivery != nil { return try delivery(request, folder) }
       switch request.phase {
       case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
@@ -103,7 +104,10 @@ enum Judging {
     let history = history(spec, journal, faults, seam)
     judgement.checks = Whereabouts(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data))
-    return PhaseReply(judgement: judgement, append: AppendFigures(history), firstAppend: history.slowestFirstAppendAfterRestart)
+    var reply = PhaseReply(
+      judgement: judgement, append: AppendFigures(history), firstAppend: history.slowestFirstAppendAfterRestart)
+    reply.observed = try observed(spec, history, faults, looks, FilesAtRest(folder: folder.data))
+    return reply
   }
 
   static func judge(

@@ -152,7 +152,7 @@ struct PromiseRules {
     switch crash.kind {
     case .powerLoss: return .none
     case .none: return if case .interval = sync { .durable } else { promise }
-    case .processKill: return if case .interval = sync { reopened(index + 1) } else { promise }
+    case .processKill, .outOfMemory: return if case .interval = sync { reopened(index + 1) } else { promise }
     }
   }
 

@@ -32,12 +32,17 @@ public struct ReportedDamage: Hashable, Sendable, Codable {
   /// Operations of the history that had been submitted when it was given; nil where no later one has been. What is
   /// submitted later may get the offsets that recovery has cut off.
   public var operationsBefore: Int?
+  /// The checksums that it names.
+  public var mismatch: ChecksumMismatch?
 
-  public init(partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil) {
+  public init(
+    partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil, mismatch: ChecksumMismatch? = nil
+  ) {
     self.partition = partition
     self.offsets = offsets
     self.reason = reason
     self.operationsBefore = operationsBefore
+    self.mismatch = mismatch
   }
 }
 
@@ -127,6 +132,17 @@ public struct Observation: Hashable, Sendable, Codable {
   var registered: [TopicPartition]?
   var commits: [FoundCommit] = []
   var reported: [ReportedDamage] = []
+
+  /// What the engine has reported of a partition.
+  public func reports(of partition: PartitionSlot) -> [ReportedDamage] { reported.filter { $0.partition == partition } }
+
+  /// Intact messages that consumption was served at offsets behind `offset`.
+  public func served(behind offset: Offset, of partition: PartitionSlot) -> Int {
+    guard partitions.indices.contains(partition.index) else { return 0 }
+    return partitions[partition.index].served.runs.reduce(0) { sum, run in
+      run.sequence < 0 ? sum : sum + Int(max(0, run.offset + Int64(run.count) - max(run.offset, offset.rawValue + 1)))
+    }
+  }
 
   init(_ history: History) {
     mark = history.mark

@@ -45,13 +45,16 @@ public struct DamagedRange: Hashable, Sendable, Codable {
   /// Byte range of the damage in it.
   public var byteFrom: Int64
   public var byteTo: Int64
+  /// Of the first batch or record in it whose checksum is wrong; nil where damage left none that could be checked.
+  public var mismatch: ChecksumMismatch?
 
-  public init(from: Offset, to: Offset, path: String, byteFrom: Int64, byteTo: Int64) {
+  public init(from: Offset, to: Offset, path: String, byteFrom: Int64, byteTo: Int64, mismatch: ChecksumMismatch? = nil) {
     self.from = from
     self.to = to
     self.path = path
     self.byteFrom = byteFrom
     self.byteTo = byteTo
+    self.mismatch = mismatch
   }
 }
 

@@ -41,7 +41,8 @@ extension LogRecovery {
       reportDamage(
         Gap(
           from: expected, to: proven, segment: scanned.count - 1, position: start, path: last?.segment.path ?? directory,
-          bytes: start..<max(start, last?.size ?? 0), finding: finding), to: proven)
+          bytes: start..<max(start, last?.size ?? 0), finding: finding, mismatch: last?.mismatch),
+        to: proven)
       if let last, last.hasGarbage, !last.isUnreadable(from: start) { try await copyAside(last.segment.path) }
       // What is skipped stays reserved; after a cut its offsets are given again.
       return action == .skipAndReport ? proven : expected
@@ -71,7 +72,8 @@ extension LogRecovery {
   private mutating func reportDamage(_ gap: Gap, to end: Offset) {
     report.batchesSkipped += 1
     report.damage.append(
-      DamagedRange(from: gap.from, to: end, path: gap.path, byteFrom: gap.bytes.lowerBound, byteTo: gap.bytes.upperBound))
+      DamagedRange(from: gap.from, to: end, path: gap.path, byteFrom: gap.bytes.lowerBound, byteTo: gap.bytes.upperBound,
+        mismatch: gap.mismatch))
   }
 
   /// Removes everything from the gap on. What was never acknowledged goes the newest file first, so that a crash leaves no

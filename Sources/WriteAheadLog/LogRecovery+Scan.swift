@@ -158,9 +158,11 @@ extension LogRecovery {
           continue
         }
         isReadTwice = false
+        let place = scanned.count - 1
+        scanned[place].mismatch = scanned[place].mismatch ?? scanner.mismatch
         switch step {
         case .end(let blank):
-          scanned[scanned.count - 1].hasGarbage = !blank
+          scanned[place].hasGarbage = !blank
           break reading
         case .batch(var batch):
           at = parts.stepper.position(after: batch)
@@ -170,6 +172,7 @@ extension LogRecovery {
           if batch.baseOffset < expected, expected != logStart || batches > 0 { continue }
           if let limit, batch.nextOffset > limit { continue }
           if batch.baseOffset > expected { noteGap(to: batch.baseOffset, .gap, in: batch.position) }
+          scanned[place].mismatch = nil
           epoch = max(epoch, batch.epoch)
           durable = max(durable, batch.durableOffset)
           if batch.bootID == bootID { written = max(written, batch.commitBase) }
@@ -198,7 +201,8 @@ extension LogRecovery {
     gaps.append(
       Gap(
         from: expected, to: end, segment: scanned.count - 1, position: start, path: last?.segment.path ?? directory,
-        bytes: start..<max(start, position ?? last?.size ?? 0), finding: finding))
+        bytes: start..<max(start, position ?? last?.size ?? 0), finding: finding,
+        mismatch: last?.mismatch))
   }
 
   private mutating func noteLostHead(_ head: Head, end: Offset) {
@@ -209,6 +213,7 @@ extension LogRecovery {
     noteGap(to: end, .lostHead, in: nil)
     gaps[gaps.count - 1].path = head.path
     gaps[gaps.count - 1].bytes = 0..<head.size
+    gaps[gaps.count - 1].mismatch = nil
     expected = end
   }
 }

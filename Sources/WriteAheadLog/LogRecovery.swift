@@ -41,6 +41,8 @@ struct LogRecovery {
     var hasGarbage = false
     /// What of it could not be read.
     var unreadable: [Range<Int64>] = []
+    /// Of the first batch behind the last valid one whose checksum is wrong.
+    var mismatch: ChecksumMismatch?
 
     /// Whether a cut there would destroy what is not known.
     func isUnreadable(from position: Int64) -> Bool { unreadable.contains { $0.upperBound > position } }
@@ -66,6 +68,8 @@ struct LogRecovery {
     var path: String
     var bytes: Range<Int64>
     var finding: Finding
+    /// Of the first batch in it whose checksum is wrong.
+    var mismatch: ChecksumMismatch?
   }
 
   var scanned: [Scanned] = []

@@ -24,6 +24,8 @@ struct SegmentScanner {
   private(set) var bytesRead = 0
   /// Bytes that the device could not read: they count as zeros.
   private(set) var unreadable: [Range<Int64>] = []
+  /// The first batch that `next` has passed over on its last way because its checksum is wrong.
+  private(set) var mismatch: ChecksumMismatch?
 
   init(storage: any Storage, file: FileID, size: Int64, salt: UInt64, parts: LogParts, window: IOBuffer) {
     self.storage = storage
@@ -45,11 +47,13 @@ struct SegmentScanner {
   mutating func next(from position: Int64) async throws(StorageError) -> Step {
     var at = (position + 7) & ~7
     var blank = true
+    mismatch = nil
     while at + Int64(BatchHeader.size) <= size {
       if !isLoaded(at, BatchHeader.size) { try await load(at, BatchHeader.size) }
       if let header = header(at: at), header.length <= LogConfiguration.largestCommit, at + Int64(header.length) <= size {
         if !isLoaded(at, header.length) { try await load(at, header.length) }
         if isValid(header, at: at) { return .batch(header) }
+        noteMismatch(header)
       }
       // Look for the next magic within what is loaded.
       let begin = Int(at - start)
@@ -110,6 +114,14 @@ struct SegmentScanner {
   private func isValid(_ header: BatchHeader, at position: Int64) -> Bool {
     filled - Int(position - start) >= header.length
       && parts.validator.isIntact(header, at: bytes(of: header), salt: salt)
+  }
+
+  private mutating func noteMismatch(_ header: BatchHeader) {
+    guard mismatch == nil, isLoaded(header.position, header.length) else { return }
+    let computed = BatchHeader.computeChecksum(
+      at: bytes(of: header), length: header.length, position: header.position, salt: salt)
+    guard computed != header.checksum else { return }
+    mismatch = ChecksumMismatch(at: header.position, stored: UInt64(header.checksum), computed: UInt64(computed))
   }
 
   private func isLoaded(_ position: Int64, _ count: Int) -> Bool {

@@ -4,6 +4,7 @@ import Metrics
 import RecordLogs
 import Storage
 import Testing
+import Trials
 
 /// A worker with job logs on a model disk, in virtual time, whose metrics are scraped.
 struct AlertRun: Sendable {

@@ -5,6 +5,7 @@ import Metrics
 import RecordLogs
 import Storage
 import Testing
+import Trials
 
 /// Each alert of the documents, made true by what a job log, its sender or its archive really does, and cleared again. The
 /// metrics are scraped from the run; Prometheus' own tool says whether the rule fires.

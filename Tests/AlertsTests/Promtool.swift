@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import Trials
 
 /// Prometheus' own tool, which checks rules and runs them over series. `make setup` puts it into .build/tools where the PATH
 /// has none; tests that need it are skipped without it.

@@ -5,6 +5,7 @@ import ObjectStore
 import PartitionEngine
 import Storage
 import Testing
+import Trials
 import WriteAheadLog
 
 /// The alerts of seed 004 on the object store and on leases, each made true by what a real engine does and cleared again.

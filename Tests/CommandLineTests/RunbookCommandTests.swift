@@ -45,6 +45,38 @@ extension CommandLineTests {
     }
   }
 
+  /// A process that has no memory left.
+  @Suite struct OutOfMemory {
+    private func trial(_ more: String...) async throws -> (code: Int32, trial: [String: Any]) {
+      let scratch = try Scratch()
+      let ended = try await Running(
+        [Program.tornlog, "run", Program.root + "/Scenarios/streamhouse/out-of-memory.yaml"] + [
+          "-k", "messages=1000 and partitions=3 and sync=always and crash-at=50%", "--dir", scratch.folder(), "--report",
+          "json=\(scratch.path("j"))",
+        ] + more
+      ).end()
+      return (ended.code, try #require(try scratch.trials("j").first, "\(ended)"))
+    }
+
+    @Test func whatWasAcknowledgedIsThere() async throws {
+      let (code, trial) = try await trial()
+      #expect(code == 0 && trial["verdict"] as? String == "held")
+      let faults = try #require(trial["faults"] as? [[String: Any]])
+      let places = try #require(faults.first { $0["kind"] as? String == "out-of-memory" }?["places"] as? [String])
+      #expect(places.count { $0.hasPrefix("died by signal ") } == 2, "both lives end in it: \(places)")
+      let claims = try #require(trial["claims"] as? [[String: Any]])
+      #expect(claims.map { $0["outcome"] as? String } == ["holds"])
+    }
+
+    /// C13 keeps its metadata in memory: the topic dies with the process.
+    @Test func whatWasInMemoryOnlyIsGone() async throws {
+      let (code, trial) = try await trial("--defect", "C13")
+      #expect(code == 1 && trial["verdict"] as? String == "violated")
+      let claims = try #require(trial["claims"] as? [[String: Any]])
+      #expect(claims.map { $0["outcome"] as? String } == ["contradicted"])
+    }
+  }
+
   /// `tornlog bench` beyond its rates.
   @Suite struct BenchParts {
     @Test func recoveriesAndOpenings() async throws {

@@ -3,20 +3,22 @@ import Metrics
 import Storage
 
 /// What the metrics of a run were every 15 seconds of its clock, as a scraper would have found them.
-final class MetricSeries: @unchecked Sendable {
+package final class MetricSeries: @unchecked Sendable {
   // Touched on the loop of the run, and after it.
 
-  /// Seconds.
-  static let interval = 15
+  /// Seconds between two scrapes.
+  package static let interval = 15
 
   private var names: [String] = []
   private var values: [String: [String]] = [:]
   private var scrapes = 0
   private var isOver = false
 
+  package init() {}
+
   /// Takes a snapshot at once, and then at each interval until `end`.
   /// - Parameter before: called before each snapshot, for what nobody counts as it happens.
-  func begin(_ registry: MetricRegistry, _ loop: EventLoop, before: @escaping @Sendable () -> Void = {}) {
+  package func begin(_ registry: MetricRegistry, _ loop: EventLoop, before: @escaping @Sendable () -> Void = {}) {
     let start = loop.now
     loop.spawn { [self] in
       while !isOver {
@@ -27,7 +29,8 @@ final class MetricSeries: @unchecked Sendable {
     }
   }
 
-  func end() { isOver = true }
+  /// Takes no more.
+  package func end() { isOver = true }
 
   private func take(_ snapshot: MetricSnapshot) {
     for sample in snapshot.families.flatMap(\.samples) {
@@ -46,13 +49,13 @@ final class MetricSeries: @unchecked Sendable {
   }
 
   /// A series that no run has made: for rules about what is none of Tornlog's.
-  func add(_ name: String, _ notation: String) {
+  package func add(_ name: String, _ notation: String) {
     names.append(name)
     values[name] = [notation]
   }
 
   /// As `promtool test rules` reads it.
-  var text: String {
+  package var text: String {
     names.map { name in "  - series: '\(name)'\n    values: '\((values[name] ?? []).joined(separator: " "))'\n" }.joined()
   }
 }

@@ -1,0 +1,186 @@
+import FaultInjection
+import Foundation
+import LogModel
+import Reporting
+import ScenarioFormat
+import Storage
+import Testing
+import Verification
+
+@testable import Trials
+
+/// The figures that claims are judged by: each is seen to be right, and to go wrong for the right reason.
+@Suite struct ClaimFigureTests {
+  private func reply(
+    _ system: LogSystem, faults: [FaultSpec] = [bitFlip], recovery: RecoveryPolicy = .skipCorrupted, defect: String = "none",
+    seed: UInt64 = 42
+  ) throws -> PhaseReply {
+    var spec = spec(messages: 60, partitions: 2, crash: .processKill, storage: .memory, seed: seed, faults: faults)
+    (spec.system, spec.recovery, spec.defect) = (system, recovery, defect)
+    let scratch = try TrialScratch()
+    return try ModelTrial(spec, scratch.folder).run()
+  }
+
+  // MARK: Checksums
+
+  @Test func theHarnessOwnChecksumsAreTheCatalogues() {
+    let check = Array("123456789".utf8)
+    #expect(BitwiseCRC.zlib.checksum(check) == 0xCBF4_3926)
+    #expect(BitwiseCRC.nvme.checksum(check) == 0xAE8B_1486_0A79_9888)
+  }
+
+  @Test(arguments: [LogSystem.tornlog, .streamhouse, .airunner], RecoveryPolicy.allCases)
+  func aMismatchIsReportedWithBothNumbers(_ system: LogSystem, _ policy: RecoveryPolicy) throws {
+    var judged = 0
+    defer { #expect(judged >= 6) }
+    for seed in 0..<12 as Range<UInt64> {
+      let reply = try reply(system, recovery: policy, seed: seed)
+      // The last commit of a log is taken for a torn one where nothing testifies that it was acknowledged: nothing is reported then.
+      guard reply.judgement?.losses.contains(where: { $0.reported > 0 }) == true else { continue }
+      judged += 1
+      #expect(reply.observed["checksums-unnamed"] == 0, "\(system) \(policy), seed \(seed)")
+    }
+  }
+
+  /// An engine that verifies no checksum has none to name.
+  @Test func anEngineThatVerifiesNothingNamesNothing() throws {
+    #expect(try reply(.tornlog, defect: "C12b").observed["checksums-unnamed"] == 1)
+  }
+
+  @Test func onlyTheRightNumbersCount() {
+    let checksum = ChecksumAtRest(partition: 0, stored: 7, computed: 9)
+    func report(_ mismatch: ChecksumMismatch?) -> ReportedDamage {
+      ReportedDamage(partition: PartitionSlot(0), offsets: OffsetRange(from: 0, to: 1), reason: "", mismatch: mismatch)
+    }
+    #expect(checksum.isNamed(by: report(ChecksumMismatch(at: 0, stored: 7, computed: 9))))
+    for mismatch in [nil, (8, 9), (7, 8), (7, 7)] as [(UInt64, UInt64)?] {
+      #expect(!checksum.isNamed(by: report(mismatch.map { ChecksumMismatch(at: 0, stored: $0.0, computed: $0.1) })))
+    }
+    // Where only the stored one is known to the harness, the other one must be another.
+    let half = ChecksumAtRest(partition: 0, stored: 7)
+    #expect(half.isNamed(by: report(ChecksumMismatch(at: 0, stored: 7, computed: 8))))
+    #expect(!half.isNamed(by: report(ChecksumMismatch(at: 0, stored: 7, computed: 7))))
+  }
+
+  // MARK: What stands behind damage
+
+  @Test func onlyATruncatedLogServesNothingBehindDamage() throws {
+    var skipped = 0.0
+    for seed in 0..<8 as Range<UInt64> {
+      #expect(try reply(.airunner, recovery: .truncateAtCorruption, seed: seed).observed["served-behind-damage"] == 0)
+      skipped += try #require(try reply(.airunner, seed: seed).observed["served-behind-damage"])
+    }
+    #expect(skipped > 0)
+    #expect(try reply(.airunner, faults: []).observed["served-behind-damage"] == nil)
+  }
+
+  // MARK: How files begin
+
+  @Test func anAirunnerLogBeginsAsItsDocumentSays() throws {
+    let observed = try reply(.airunner, faults: []).observed
+    #expect(observed["magic-at"] == 0 && observed["file-version"] == 1 && observed["first-record"] == 16, "\(observed)")
+    #expect(try reply(.streamhouse, faults: []).observed["magic-at"] == nil)
+  }
+
+  @Test func anotherHeadIsSeen() throws {
+    let scratch = try TrialScratch()
+    var spec = spec(messages: 10)
+    spec.system = .airunner
+    var message = [UInt8](repeating: 0, count: spec.messageSize)
+    message.withUnsafeMutableBytes { MessageContent(seed: spec.seed, topic: spec.topic, partition: 0).write(sequence: 0, into: $0) }
+    let folder = "\(scratch.folder.data)/topics/\(TopicPartition(spec.topic, 0))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    func heads(_ head: [UInt8]) throws -> FileHeads {
+      try Data(head + [UInt8](repeating: 0, count: 24) + message).write(to: URL(fileURLWithPath: folder + "/orders-0.wal"))
+      return try FileHeads(spec, Array("ARWAL001".utf8), FilesAtRest(folder: scratch.folder.data))
+    }
+    let magic = Array("ARWAL001".utf8)
+    var found = try heads(magic + [1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(found.magicAt == 0 && found.version == 1 && found.firstRecord == 16)
+    found = try heads([0, 0, 0, 0] + magic + [1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(found.magicAt == 4 && found.firstRecord == 20)
+    found = try heads(magic + [2, 0, 0, 0])
+    #expect(found.version == 2 && found.firstRecord == 12)
+    found = try heads(Array("ARWAL002".utf8) + [1, 0, 0, 0, 0, 0, 0, 0])
+    #expect(found.magicAt == -1 && found.version == nil)
+  }
+
+  // MARK: Clients
+
+  private func transactions(_ defect: String, crash: CrashKind = .powerLoss) throws -> ClientTrial.Account {
+    var spec = spec(messages: 100, crash: crash, storage: .memory)
+    (spec.defect, spec.messageSize) = (defect, 1000)
+    return try TransactionTrial(spec).run()
+  }
+
+  private static func violated(_ account: ClientTrial.Account) -> Set<CheckName> {
+    Set(account.checks.filter { $0.verdict == .violated }.map(\.name))
+  }
+
+  @Test(arguments: [CrashKind.processKill, .powerLoss, .none]) func transactionsOfASoundBuffer(_ crash: CrashKind) throws {
+    let account = try transactions("none", crash: crash)
+    #expect(Self.violated(account) == [])
+    #expect(account.figures[.replayed] == 12 && account.figures[.entriesUnread] == 0, "\(account.figures)")
+    #expect(account.figures[.compressedFiles] ?? 0 >= 2 && account.figures[.removedExpired] ?? 0 >= 2)
+    #expect(account.figures[.removedEarly] == 0)
+  }
+
+  @Test func transactionsOfDefectiveBuffers() throws {
+    #expect(Self.violated(try transactions("R2")).contains(.noDuplicates))
+    #expect(Self.violated(try transactions("R2b")).contains(.noAcknowledgedLoss))
+    #expect(Self.violated(try transactions("R4")).contains(.noDuplicates))
+    #expect(try transactions("R3").figures[.removedEarly] ?? 0 >= 1, "cleaned up before a recovery")
+  }
+
+  @Test func pausesThatDoNotDouble() {
+    let right = SenderTrial.course.map { Duration.seconds($0) }
+    #expect(SenderTrial.offCourse(right) == 0)
+    #expect(SenderTrial.offCourse(right.map { $0 / 2 }) == 1, "never shorter than a second")
+    #expect(SenderTrial.offCourse(right.map { _ in .seconds(1) }) == 7, "1 s and 2 s may be 1 s")
+    #expect(SenderTrial.offCourse(right.map { $0 * 2 }) == 9)
+  }
+
+  @Test func alertsAreHeldAgainstTheWorld() {
+    let isSo = [false, false, true, true, true, true, false, false, false]
+    func figures(_ fires: [Int]) -> [ClaimFigure: Double] {
+      AlertTrial.figures(isSo, isSo.indices.map(fires.contains), grace: 1)
+    }
+    #expect(figures([3, 4, 5]) == [.alertMinutes: 3, .alertSilent: 0, .alertFalse: 0])
+    #expect(figures([]) == [.alertMinutes: 0, .alertSilent: 3, .alertFalse: 0])
+    #expect(figures([1, 2, 3, 4, 5, 6, 7]) == [.alertMinutes: 7, .alertSilent: 0, .alertFalse: 2])
+  }
+
+  /// With another threshold the alert is silent, or fires when nothing is wrong.
+  @Test(.enabled(if: AlertRules() != nil, "promtool and the rules are needed")) func anotherThresholdIsSeen() throws {
+    let scratch = try TrialScratch()
+    func figures(_ threshold: String) throws -> [ClaimFigure: Double] {
+      let text = "groups: [{ name: a, rules: [{ alert: DiskSpaceLow, expr: '(disk_free_bytes / disk_total_bytes) < \(threshold)', for: 1m }] }]"
+      try Data(text.utf8).write(to: URL(fileURLWithPath: scratch.folder.path + "/rules.yml"))
+      let account = try AlertTrial(.diskSpaceLow, spec(storage: .memory), rules: scratch.folder.path + "/rules.yml").run()
+      #expect(Self.violated(account) == [])
+      return account.figures
+    }
+    let right = try figures("0.10")
+    #expect(right[.alertMinutes] ?? 0 >= 10 && right[.alertSilent] == 0 && right[.alertFalse] == 0, "\(right)")
+    #expect(try figures("0.001")[.alertSilent] ?? 0 >= 10)
+    #expect(try figures("1.01")[.alertFalse] ?? 0 >= 10)
+    // Without the rules nothing is measured, and the reader is told.
+    let account = try AlertTrial(.diskSpaceLow, spec(storage: .memory), rules: "/nowhere.yml").run()
+    #expect(account.figures[.alertMinutes] == nil && account.notices == [AlertRules.absence])
+  }
+
+  // MARK: Words
+
+  @Test func aTokenHasTheClient() throws {
+    var made = spec(storage: .memory)
+    made.client = .transactions
+    let read = try Token.decode(Token.encode(made))
+    #expect(read.client == .transactions)
+    made.storage = .posix
+    #expect(throws: Token.Failure.self) { try Token.decode(Token.encode(made)) }
+    var dying = spec(crash: .outOfMemory)
+    #expect(try Token.decode(Token.encode(dying)).crash == .outOfMemory)
+    dying.storage = .memory
+    #expect(throws: Token.Failure.self) { try Token.decode(Token.encode(dying)) }
+  }
+}
