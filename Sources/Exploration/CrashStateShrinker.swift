@@ -133,7 +133,7 @@ public struct CrashStateShrinker {
 
   private func options(_ workload: ExplorationWorkload, depth: Int, _ profile: CrashProfile) -> ExplorationOptions {
     var options = ExplorationOptions(state)
-    options.workload = workload
+    (options.workload, options.seed) = (workload, workload.seed)
     options.profiles = [profile]
     options.depth = depth
     options.jobs = jobs
@@ -189,20 +189,32 @@ struct WorkloadSize: Sendable {
       }),
   ]
 
-  /// One producer and up to twelve messages; batches and messages as large as they are.
+  /// One producer and up to twelve messages; batches and messages as large as they are. Where syncs come now and then, what
+  /// happens beside one is a matter of when it comes and how long everything takes: sooner ones are tried, and the first of all
+  /// seeds before the workload's own, so that one bug has one story.
   static func tiny(_ workload: ExplorationWorkload) -> [ExplorationWorkload] {
     var tiny: [ExplorationWorkload] = []
     for messages in [1, 2, 3, 4, 6, 8, 12] where messages < workload.messages {
       for partitions in [1, 2] where partitions <= min(messages, workload.partitions) {
         for mishaps in simplerMishaps(workload.mishaps) + [workload.mishaps] {
-          var other = workload
-          (other.messages, other.partitions, other.producers, other.mishaps) = (messages, partitions, 1, mishaps)
-          other.commitsOffsets = false
-          tiny.append(other)
+          for (sync, seed) in timings(workload) {
+            var other = workload
+            other.seed = seed
+            (other.messages, other.partitions, other.producers, other.mishaps) = (messages, partitions, 1, mishaps)
+            (other.syncPolicy, other.commitsOffsets) = (sync, false)
+            tiny.append(other)
+          }
         }
       }
     }
     return tiny
+  }
+
+  private static func timings(_ workload: ExplorationWorkload) -> [(SyncPolicy, seed: UInt64)] {
+    guard case .interval(let window) = workload.syncPolicy else { return [(workload.syncPolicy, workload.seed)] }
+    let shorter: [Duration] = [.microseconds(20), .microseconds(50), .microseconds(100), .microseconds(200), .milliseconds(1)]
+    let policies = shorter.filter { $0 < window }.map(SyncPolicy.interval) + [workload.syncPolicy]
+    return Set([1, workload.seed]).sorted().flatMap { seed in policies.map { ($0, seed) } }
   }
 
   /// None, then one kind of them, as early as it can be.

@@ -29,8 +29,12 @@ final class TransactionTrial: @unchecked Sendable {
   private var crashed = false
   private var account = ClientTrial.Account()
 
-  init(_ spec: TrialSpec) throws(TrialError) {
+  private let between: StorageLayer
+
+  /// - Parameter between: what stands between each life of the buffer and its disk: nothing, but in tests.
+  init(_ spec: TrialSpec, between: @escaping StorageLayer = { $0 }) throws(TrialError) {
     self.spec = spec
+    self.between = between
     disk = MemoryDisk(seed: spec.seed)
     if spec.defect == "none" {
       defect = nil
@@ -42,7 +46,7 @@ final class TransactionTrial: @unchecked Sendable {
 
   func run() throws(TrialError) -> ClientTrial.Account {
     let stage = ClientStage(disk: disk, seed: spec.seed)
-    var now = try stage.live { [self] storage in
+    var now = try stage.live(between: between) { [self] storage in
       let (buffer, _) = try await open(storage)
       try await recover(buffer)
       await fill(buffer)
@@ -51,7 +55,7 @@ final class TransactionTrial: @unchecked Sendable {
     account.figures[.largestFile] = completedSizes().max().map(Double.init)
     end()
     process = 1
-    now = try stage.live(from: now) { [self] storage in
+    now = try stage.live(from: now, between: between) { [self] storage in
       let (buffer, _) = try await open(storage)
       try await cleanUp(buffer, isDue: false)
       try await recover(buffer)
@@ -65,7 +69,7 @@ final class TransactionTrial: @unchecked Sendable {
     }
     end()
     process = 2
-    try stage.live(from: now + .seconds(2 * 86_400)) { [self] storage in
+    try stage.live(from: now + .seconds(2 * 86_400), between: between) { [self] storage in
       let (buffer, report) = try await open(storage)
       account.figures[.entriesUnread] = Double(max(0, entries - report.recovery.records))
       try await cleanUp(buffer, isDue: false)

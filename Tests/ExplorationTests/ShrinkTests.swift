@@ -59,7 +59,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
       let result = try CrashStateShrinker.shrink(try specimen.found(seed: seed), jobs: 2)
       #expect(result.isSmallest)
       #expect(result.replay.check?.name == specimen.check)
-      #expect(result.state.workload.seed == seed)
+      #expect(specimen.sync != .always || result.state.workload.seed == seed)
       #expect(result.replay.story.count <= 10)
       #expect(result.replay.storyIsWhole && (1...10).contains(result.replay.storyOperations), "\(result.replay.story)")
       #expect(result.soundVerdict == .held)

@@ -1,5 +1,6 @@
 import FaultInjection
 import Foundation
+import Glibc
 import LogModel
 import Reporting
 import ScenarioFormat
@@ -130,6 +131,37 @@ import Verification
     #expect(Self.violated(try transactions("R2b")).contains(.noAcknowledgedLoss))
     #expect(Self.violated(try transactions("R4")).contains(.noDuplicates))
     #expect(try transactions("R3").figures[.removedEarly] ?? 0 >= 1, "cleaned up before a recovery")
+  }
+
+  /// Names of compressed files that no list shows, or no room for any.
+  private final class NoCompressedFiles: StorageWrapper, @unchecked Sendable {
+    override func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
+      try await super.list(path).filter { !$0.name.hasSuffix(".gz") }
+    }
+  }
+
+  private final class NoRoomToCompress: StorageWrapper, @unchecked Sendable {
+    override func pass<Value>(
+      _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
+    ) async throws(StorageError) -> Value {
+      if call.kind == .open, call.path.hasSuffix(".gz.tmp") { throw StorageError(errno: ENOSPC, .open, call.path) }
+      return try await super.pass(call, traced: traced, operation)
+    }
+  }
+
+  @Test func compressedFilesThatAreNotReadOrNotMadeAreSeen() throws {
+    var spec = spec(messages: 100, crash: .powerLoss, storage: .memory)
+    spec.messageSize = 1000
+    let unread = try TransactionTrial(spec) { NoCompressedFiles($0) }.run()
+    #expect(unread.figures[.entriesUnread] ?? 0 > 0, "\(unread.figures)")
+    do throws(TrialError) {
+      let unmade = try TransactionTrial(spec) { NoRoomToCompress($0) }.run()
+      #expect(unmade.figures[.compressedFiles] == 0, "\(unmade.figures)")
+    } catch {
+      #expect("\(error)".contains("space"), "a life that cannot go on says so: \(error)")
+    }
+    // Files of 16 KiB are none of 100 MB.
+    #expect(unread.figures[.largestFile] ?? .infinity < 90_000_000)
   }
 
   @Test func pausesThatDoNotDouble() {
