@@ -101,9 +101,7 @@ let package = Package(
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "Exploration", "LoopDisks", "CProcess", "Metrics", "HTTPServing",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      swiftSettings: strict,
-      // Lives on crash states make and free a thousand small things each: a tenth faster than with glibc's malloc.
-      linkerSettings: [.linkedLibrary("jemalloc", .when(configuration: .release))]),
+      swiftSettings: strict),
 
     .executableTarget(name: "SeccompLauncher", path: "Tests/SeccompLauncher", cSettings: [.define("_GNU_SOURCE")]),
     .target(

@@ -74,9 +74,9 @@ public enum ClaimFigure: String, Hashable, Sendable, CaseIterable {
   case pauses
   /// Pauses that are not half of, or up to, what doubling from 1 s to 60 s makes of them, and never shorter than 1 s.
   case pausesOffCourse = "pauses-off-course"
-  /// From the first to the last failure of the store until somebody counts the breaker as open: failures in a row.
+  /// Failures in a row until the store, still away, was first left alone for 10 s; 0 where it never was.
   case failuresBeforeOpen = "failures-before-open"
-  /// From the store's return to the first object that it was given, in virtual seconds.
+  /// From the store's return until the first object begun after it was there, in virtual seconds.
   case recoversWithin = "recovers-within"
   /// Minutes in which Prometheus has the alert firing.
   case alertMinutes = "alert-minutes"

@@ -7,6 +7,10 @@ extension SourceReader {
     for cell in scenario.cells() {
       guard let client = cell.client else { continue }
       let isUsual = cell.storage == .memory && cell.writers == .one && cell.system == .tornlog && cell.checkpoint == .none
+      // Only transactions crash; a crash that nobody makes would be believed to have been survived.
+      guard client == .transactions || cell.crash == CrashKind.none && cell.crashAt == .end else {
+        return note(dimension.position, .malformed(client.rawValue, of: "client", expected: "crash: none, for it does not crash"))
+      }
       guard isUsual, cell.faults.isEmpty, cell.delivery == nil, cell.exploration == nil, cell.otherTopics.isEmpty else {
         return note(
           dimension.position,

@@ -1,3 +1,4 @@
+import CProcess
 import Foundation
 import Glibc
 
@@ -6,18 +7,24 @@ struct AlertRules {
   static let file = "Alerts/tornlog.rules.yml"
   static let absence = "promtool (`make setup` fetches it) or the rules are not here, and the alert is not judged"
 
+  /// For what the tool writes, where a trial has no folder.
+  static var folder: String { FileManager.default.temporaryDirectory.path }
+
   private let promtool: String
   private let rules: String
+  private let folder: String
 
   /// Nil where the tool or the rules are not there, seen from the working directory.
-  /// - Parameter file: of the rules.
-  init?(_ file: String = file) {
+  /// - Parameters:
+  ///   - file: of the rules.
+  ///   - folder: for what the tool reads and writes. Nothing stays in it, unless the tool is killed.
+  init?(_ file: String = file, folder: String = AlertRules.folder) {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
     let here = FileManager.default.currentDirectoryPath
     let tool = ([here + "/.build/tools"] + folders).map { "\($0)/promtool" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     let rules = file.hasPrefix("/") ? file : "\(here)/\(file)"
     guard let tool, FileManager.default.isReadableFile(atPath: rules) else { return nil }
-    (promtool, self.rules) = (tool, rules)
+    (promtool, self.rules, self.folder) = (tool, rules, folder)
   }
 
   /// Whether `alert` fires in each of the minutes from 0 to `last`, less than an hour.
@@ -51,19 +58,48 @@ struct AlertRules {
       text += "  - expr: count(ALERTS{alertname=\"\(alert)\",alertstate=\"firing\"})\n    eval_time: \(minute)m\n"
       text += "    exp_samples: [\(isFiring ? "{ labels: '{}', value: 1 }" : "")]\n"
     }
-    let file = FileManager.default.temporaryDirectory.appendingPathComponent("tornlog-alerts-\(UUID().uuidString).yml")
-    do {
-      try Data(text.utf8).write(to: file)
-      defer { unlink(file.path) }
-      let process = Process()
-      process.executableURL = URL(fileURLWithPath: promtool)
-      process.arguments = ["test", "rules", file.path]
-      let output = Pipe()
-      (process.standardOutput, process.standardError) = (output, output)
-      try process.run()
-      let said = output.fileHandleForReading.readDataToEndOfFile()
-      process.waitUntilExit()
-      return (process.terminationStatus == 0, String(decoding: said, as: UTF8.self))
-    } catch { throw .worker("promtool cannot be run: \(error)") }
+    let file = "\(folder)/alerts-\(UUID().uuidString).yml"
+    do { try Data(text.utf8).write(to: URL(fileURLWithPath: file)) } catch {
+      throw .worker("the alerts' series cannot be written: \(error)")
+    }
+    defer { unlink(file) }
+    return try run(["test", "rules", file])
+  }
+
+  /// The tool stays in the process group of this process, so that whoever ends that ends both; `Process` would give it one of its
+  /// own.
+  private func run(_ arguments: [String]) throws(TrialError) -> (passes: Bool, output: String) {
+    var ends: [Int32] = [0, 0]
+    let code = tl_pipe(&ends)
+    guard code == 0 else { throw .system("make a pipe for", promtool, code) }
+    defer { close(ends[0]) }
+    var actions = posix_spawn_file_actions_t()
+    posix_spawn_file_actions_init(&actions)
+    defer { posix_spawn_file_actions_destroy(&actions) }
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+    posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+    // It keeps the series in a database there.
+    let environment = ProcessInfo.processInfo.environment.merging(["TMPDIR": folder]) { $1 }
+    var argv: [UnsafeMutablePointer<CChar>?] = ([promtool] + arguments).map { strdup($0) }
+    var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") }
+    argv.append(nil)
+    variables.append(nil)
+    defer { for case let text? in argv + variables { free(text) } }
+    var process: pid_t = 0
+    let spawned = posix_spawn(&process, promtool, &actions, nil, argv, variables)
+    close(ends[1])
+    guard spawned == 0 else { throw .system("start", promtool, spawned) }
+    var said: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65536)
+    while true {
+      let count = read(ends[0], &chunk, chunk.count)
+      if count < 0 && errno == EINTR { continue }
+      guard count > 0 else { break }
+      said.append(contentsOf: chunk[..<count])
+    }
+    var status: Int32 = 0
+    while waitpid(process, &status, 0) < 0 && errno == EINTR {}
+    return (status == 0, String(decoding: said, as: UTF8.self))
   }
 }

@@ -43,9 +43,18 @@ extension ClaimFigure.Unit {
 }
 
 extension ClaimFigure {
+  private var isOfMessages: Bool {
+    switch self {
+    case .lost, .lostShare, .lostElsewhere, .lostBeyondPolicy, .unreported, .consumed, .recovered, .refused, .gaps: true
+    default: false
+    }
+  }
+
   /// Nil where the trial has no such figure.
   fileprivate func value(of result: TrialResult, isVirtual: Bool) -> Double? {
     let (lost, acknowledged) = result.lossClaimed
+    // Where no message was sent there is nothing to count: 0 would be a promise kept.
+    if isOfMessages, result.counts.attempted == 0 { return nil }
     switch self {
     case .lost: return Double(lost)
     case .lostShare: return acknowledged == 0 ? nil : Double(lost) / Double(acknowledged) * 100

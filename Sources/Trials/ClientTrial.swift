@@ -8,8 +8,12 @@ import Verification
 struct ClientTrial {
   let client: TrialClient
   let spec: TrialSpec
+  let folder: String
 
-  init(_ client: TrialClient, _ spec: TrialSpec) { (self.client, self.spec) = (client, spec) }
+  /// - Parameter folder: for files of tools.
+  init(_ client: TrialClient, _ spec: TrialSpec, folder: String = AlertRules.folder) {
+    (self.client, self.spec, self.folder) = (client, spec, folder)
+  }
 
   /// What a client's run came to, for its claims and its verdict.
   struct Account {
@@ -17,6 +21,8 @@ struct ClientTrial {
     var checks: [CheckResult] = []
     var receipts: [Receipt] = []
     var notices: [String] = []
+    /// The crash point was never reached.
+    var crashMissed = false
 
     /// Whatever was answered must have come to where it belongs.
     mutating func owe(_ answered: Int, found: Int, _ what: String) {
@@ -32,12 +38,12 @@ struct ClientTrial {
       case .backOff: try SenderTrial(spec).run()
       case .archives: try ArchiveTrial(spec).run()
       case .circuitBreaker, .diskSpaceLow, .pendingEvents, .retryRate, .failedEvents, .archiveFull:
-        try AlertTrial(client, spec).run()
+        try AlertTrial(client, spec, folder: folder).run()
       }
     var reply = PhaseReply(storageName: "memory")
     reply.judgement = Judgement(checks: account.checks)
     reply.observed = Dictionary(uniqueKeysWithValues: account.figures.map { ($0.key.rawValue, $0.value) })
-    (reply.receipts, reply.notices) = (account.receipts, account.notices)
+    (reply.receipts, reply.notices, reply.crashMissed) = (account.receipts, account.notices, account.crashMissed)
     return reply
   }
 }

@@ -13,6 +13,8 @@ final class MemoryExhaustion: @unchecked Sendable {
   /// Bytes that the process has mapped (`man 5 proc`: the first number of `statm` counts pages).
   let limit: Int
   private let fire = DispatchSemaphore(value: 0)
+  private var hoard: UnsafeMutableRawPointer?
+  private var slack: UnsafeMutableRawPointer?
 
   init(patience: Duration) {
     let pages = PeakMemory.file("/proc/self/statm")?.split(separator: " ").first.flatMap { Int($0) } ?? 0
@@ -30,17 +32,37 @@ final class MemoryExhaustion: @unchecked Sendable {
     limit = pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
+  /// - Parameter slack: blocks of some hundred bytes that are left: so many allocations later the process dies, wherever it is then.
   /// - Throws: `TrialError` where the process cannot be limited.
-  func begin() throws(TrialError) {
-    fire.signal()
+  func begin(slack: Int) throws(TrialError) {
+    // A core file would be left behind, as large as the process.
+    var none = rlimit(rlim_cur: 0, rlim_max: 0)
+    _ = setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
+    for _ in 0..<slack { _ = Self.take(Self.slackBytes, into: &self.slack) }
     var bounds = rlimit(rlim_cur: rlim_t(limit), rlim_max: rlim_t(limit))
     guard limit > 0, setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &bounds) == 0 else {
       throw .system("limit the memory of", "this process", errno)
     }
     var size = 1 << 20
     while size >= 16 {
-      while malloc(size) != nil {}
+      while Self.take(size, into: &hoard) {}
       size /= 2
     }
+    while let block = self.slack {
+      self.slack = block.load(as: UnsafeMutableRawPointer?.self)
+      free(block)
+    }
+    // Nobody allocates without end before there is an end.
+    fire.signal()
+  }
+
+  private static let slackBytes = 256
+
+  /// Allocates a block and puts it before a list of such: one that nobody needs the compiler may never ask for.
+  private static func take(_ size: Int, into list: inout UnsafeMutableRawPointer?) -> Bool {
+    guard let block = malloc(size) else { return false }
+    block.storeBytes(of: list, as: UnsafeMutableRawPointer?.self)
+    list = block
+    return true
   }
 }

@@ -48,7 +48,8 @@ struct FileHeads {
   private(set) var magicAt: Double?
   /// The four bytes behind the magic; nil as that.
   private(set) var version: Double?
-  /// The highest first byte of a first record; nil where no file holds a message.
+  /// The first byte of a first record, of several files one where it stands elsewhere than in the others; nil where no file
+  /// holds a message.
   private(set) var firstRecord: Double?
 
   init(_ spec: TrialSpec, _ magic: [UInt8], _ medium: some RestingDamage.Medium) throws(TrialError) {
@@ -60,7 +61,8 @@ struct FileHeads {
         try medium.read(path) { bytes in
           note(magic, in: bytes)
           messages.forEach(in: bytes) { place, _ in
-            firstRecord = max(firstRecord ?? 0, Double(place.lowerBound) - Double(layout.requestHeader))
+            let start = Double(place.lowerBound) - Double(layout.requestHeader)
+            if firstRecord == nil || firstRecord == Double(layout.headBytes) { firstRecord = start }
             return false
           }
         }

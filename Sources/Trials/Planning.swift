@@ -98,6 +98,7 @@ extension TrialSpec {
       return "crash out-of-memory needs a process of one engine, on real files; leave out storage memory, writers and delivery"
     }
     if let client {
+      if let problem = clientProblem(client) { return problem }
       guard storage == .memory, faults.isEmpty, writers == .one, system == .tornlog, checkpoint == .none, delivery == nil else {
         return "client \(client.rawValue) runs on storage memory, without faults, writers, system, checkpoint or delivery"
       }
@@ -118,6 +119,21 @@ extension TrialSpec {
       }
       let known = FileLayout.foreignParts.map(\.rawValue).sorted().joined(separator: ", ")
       return "\(fault.kind) of \(word) is a part of the engine's own batches; with system \(system.rawValue) aim at \(known)"
+    }
+    return nil
+  }
+
+  /// A word that a client pays no heed to would stand in the report as if it had.
+  private func clientProblem(_ client: TrialClient) -> String? {
+    let crashes = client == .transactions
+    if !crashes, crash != .none || crashAt != .end { return "client \(client.rawValue) does not crash; say `crash: none`" }
+    if syncPolicy != .always || recovery != .skipCorrupted {
+      return "client \(client.rawValue) has the policies of its own document; leave out sync and recovery"
+    }
+    if client == .pendingEvents, messages <= 1000 { return "client \(client.rawValue) is about more than 1000 messages" }
+    if !onlyIf.isEmpty { return "only-if is of an engine's trial; leave it out with client \(client.rawValue)" }
+    if defect != "none", !crashes || Defect(id: defect)?.subject != .transactions {
+      return "defect \(defect) is no part of client \(client.rawValue); leave one of them out"
     }
     return nil
   }

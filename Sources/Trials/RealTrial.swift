@@ -298,7 +298,8 @@ struct RealTrial {
       guard inFlight || keep(notes.look, notes) else { return }
       notes.isDying = true
       journal.markKill(at: rig.loop.now)
-      do throws(TrialError) { try shortage.begin() } catch { notes.fail(error) }
+      let slack = inFlight ? Int(mix64(spec.seed &+ UInt64(life)) % 1000) : 0
+      do throws(TrialError) { try shortage.begin(slack: slack) } catch { notes.fail(error) }
       return
     }
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])

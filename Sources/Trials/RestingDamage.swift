@@ -73,7 +73,8 @@ final class RestingDamage {
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
       files: medium.files(of: TopicPartition(spec.topic, partition)), layout: places.layout)
     var receipt = try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
-    guard fault.kind == "bit-flip" else { return receipt }
+    // Another part of a batch may be one that says where its checksum stands.
+    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue else { return receipt }
     receipt.checksums = try medium.read(victim.path) { bytes in
       ChecksumAtRest(spec.system, places.layout, partition, first: victim.first, message: victim.any, in: bytes)
     }.map { [$0] } ?? []

@@ -145,10 +145,15 @@ extension [SeamReceipt] {
   }
 
   /// When they stood in the engine's way.
-  var refusals: Refusals {
+  func refusals(_ spec: TrialSpec) -> Refusals {
     var refusals = Refusals()
+    // So many bytes may wait for the store, and then it is the store that refuses, whenever it was asked last.
+    let hasBackPressure = spec.checkpoint != .none && spec.checkpointTerms.mostWaiting != nil
     for receipt in self {
       guard let refusal = receipt.refusal else { continue }
+      if hasBackPressure, spec.faults.indices.contains(receipt.fault), StoreWords.isStanding(spec.faults[receipt.fault]) {
+        refusals.note(from: receipt.life, at: receipt.instant, partition: receipt.partition)
+      }
       refusals.note(
         incarnation: receipt.life, at: receipt.instant, partition: receipt.partition,
         isInterruption: refusal == .interrupted)

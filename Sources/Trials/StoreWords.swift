@@ -28,6 +28,13 @@ enum StoreWords {
 
   static func isOfStore(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind) != nil }
 
+  /// Whether a store that has refused refuses for good.
+  static func isStanding(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind).map { isSticky($0, FaultWords.Words(fault)) } ?? false }
+
+  private static func isSticky(_ kind: Kind, _ words: FaultWords.Words) -> Bool {
+    words["lasting"] == "sticky" || kind == .full && words["lasting"] == nil && words.integer("times") == nil
+  }
+
   private static func trigger(of kind: Kind) -> [Parameter] {
     let on = Parameter("on", .word(ObjectOperation.allCases.map(\.rawValue)))
     let count: [Parameter] = [
@@ -76,7 +83,7 @@ enum StoreWords {
       case .silent: .hang
       case .partialUpload: .partialUpload(percent: words.integer("kept") ?? 60, isTold: words["answer"] != "success")
       }
-    let isSticky = words["lasting"] == "sticky" || kind == .full && words["lasting"] == nil
+    let isSticky = isSticky(kind, words)
     return PlannedObjectFault(
       action, on: kind == .full ? .put : words["on"].flatMap { ObjectOperation(rawValue: $0) },
       pathContains: words.integer("partition").map { "\(topic)/\($0)/" } ?? "", occurrence: words.integer("occurrence") ?? 1,

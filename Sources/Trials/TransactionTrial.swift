@@ -50,6 +50,7 @@ final class TransactionTrial: @unchecked Sendable {
       let (buffer, _) = try await open(storage)
       try await recover(buffer)
       await fill(buffer)
+      account.crashMissed = spec.crash != .none && threshold != nil && !crashed
       if !crashed, spec.crash == .none { try await buffer.close() }
     }
     account.figures[.largestFile] = completedSizes().max().map(Double.init)

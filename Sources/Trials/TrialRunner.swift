@@ -136,12 +136,12 @@ final class TrialRunner: @unchecked Sendable {
     guard var receipt = try JSONFile.read(Receipt.self, from: place.receipt(life)) else { return false }
     if let death = findings.deathOfMemory { receipt.places.append(death) }
     findings.deathOfMemory = nil
-    if receipt.kind == CrashKind.processKill.rawValue {
+    if [CrashKind.processKill, .outOfMemory].contains(where: { $0.rawValue == receipt.kind }) {
       let journal = try Journal.existing(place.journal)
       let (inFlight, held) = (journal?.inFlight ?? 0, journal?.held ?? 0)
       let ended = held > 0 ? ", \(held) of them ended by the device and not yet seen by the engine" : ""
       receipt.places.append("\(inFlight) operations in flight at the seam\(ended)")
-      if life == 0, spec.crashAt != .end, inFlight == 0 {
+      if life == 0, spec.crashAt != .end, inFlight == 0, receipt.kind == CrashKind.processKill.rawValue {
         findings.doubts.append("the kill was to find operations in flight at the seam, and found none")
       }
     }
@@ -206,8 +206,13 @@ final class TrialRunner: @unchecked Sendable {
     case .died(let signal, let status, let errorOutput):
       let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
       if signal == SIGKILL, planned { return nil }
-      if spec.crash == .outOfMemory, planned, let signal {
-        findings.deathOfMemory = "died by signal \(signal)" + (errorOutput.contains("allocat") ? ", for an allocation had failed" : "")
+      // A failed allocation aborts or traps, where it is heard with the words of it; a stack that cannot grow is a SIGSEGV (`man 2
+      // setrlimit`, RLIMIT_AS). Other last words are those of the engine's own end.
+      let isHeard = errorOutput.contains("allocat")
+      if spec.crash == .outOfMemory, planned, let signal, [SIGABRT, SIGILL, SIGTRAP, SIGSEGV].contains(signal),
+        isHeard || !errorOutput.contains("Fatal error")
+      {
+        findings.deathOfMemory = "died by signal \(signal)" + (isHeard ? ", for an allocation had failed" : ", without a word")
         return nil
       }
       let how = signal.map { "signal \($0)" } ?? "exit status \(status)"

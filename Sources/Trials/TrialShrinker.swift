@@ -150,7 +150,7 @@ struct TrialPart: Sendable {
 
   static let all: [TrialPart] = [
     TrialPart(name: "storage", text: { $0.storage.rawValue }) { spec in
-      spec.storage == .memory || spec.writers == .secondProcess ? [] : [spec.with { $0.storage = .memory }]
+      spec.storage == .memory || spec.writers == .secondProcess || spec.crash == .outOfMemory ? [] : [spec.with { $0.storage = .memory }]
     },
     TrialPart(
       name: "faults", text: { "\($0.faults.count)" },

@@ -41,7 +41,7 @@ public enum Worker {
   static func run(_ request: PhaseRequest) -> PhaseReply {
     do throws(TrialError) {
       let folder = TrialFolder(path: request.folder)
-      if let client = request.spec.client { return try ClientTrial(client, request.spec).run() }
+      if let client = request.spec.client { return try ClientTrial(client, request.spec, folder: folder.path).run() }
       if request.spec.delivery != nil { return try delivery(request, folder) }
       switch request.phase {
       case .produce: return try RealTrial(request.spec, folder, life: 0).produce()
@@ -116,7 +116,7 @@ enum Judging {
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
-      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals, takeover: writer?.takeover(spec))
+      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
       .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
     if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }

@@ -95,7 +95,8 @@ final class WorkerProcess: @unchecked Sendable {
   /// Ends the process at once and reaps it.
   func end() {
     guard isAlive else { return }
-    kill(process, SIGKILL)
+    // Its whole group: a tool that it has started goes with it.
+    kill(-process, SIGKILL)
     _ = reap()
   }
 

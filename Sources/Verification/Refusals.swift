@@ -12,6 +12,18 @@ public struct Refusals: Hashable, Sendable {
   private var whole: Set<Int> = []
   private var refused: [Place: [Instant]] = [:]
   private var interrupted: [Place: [Instant]] = [:]
+  private var standing: [Standing] = []
+
+  private struct Standing: Hashable {
+    var incarnation: Int
+    var from: Instant
+    var partition: PartitionID?
+
+    func covers(_ operation: Operation, of partition: PartitionID) -> Bool {
+      guard let answeredAt = operation.answeredAt, self.partition == nil || self.partition == partition else { return false }
+      return operation.incarnation > incarnation || operation.incarnation == incarnation && answeredAt >= from
+    }
+  }
 
   private struct Place: Hashable {
     var incarnation: Int
@@ -33,6 +45,13 @@ public struct Refusals: Hashable, Sendable {
     if isInterruption { insert(&interrupted) } else { insert(&refused) }
   }
 
+  /// What is refused from this moment on may be refused for as long as the trial lasts: whoever refuses goes on refusing, and need
+  /// not be asked again each time.
+  public mutating func note(from incarnation: Int, at instant: Instant, partition: PartitionID?) {
+    if standing.contains(where: { $0.partition == partition && ($0.incarnation, $0.from) <= (incarnation, instant) }) { return }
+    standing.append(Standing(incarnation: incarnation, from: instant, partition: partition))
+  }
+
   /// In all of `incarnation` refusing is as good as going on: for searches that let any operation fail.
   public mutating func note(wholeOf incarnation: Int) { whole.insert(incarnation) }
 
@@ -52,6 +71,7 @@ public struct Refusals: Hashable, Sendable {
 
   func excuses(_ operation: Operation, createdBy creation: Creation) -> Bool {
     if whole.contains(operation.incarnation) { return true }
+    if standing.contains(where: { $0.covers(operation, of: creation.partition.partition) }) { return true }
     if refused.isEmpty && interrupted.isEmpty { return false }
     if creation.outcome != .acknowledged, excuses(creation) { return true }
     guard let answeredAt = operation.answeredAt else { return false }

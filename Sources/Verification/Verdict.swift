@@ -82,8 +82,11 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 extension CheckName {
-  /// `allCases`, which is made anew at each call.
-  static let inOrder = allCases
+  /// `allCases`, which is made anew at each call. A `Ledger` has a bit for each.
+  static let inOrder = {
+    precondition(allCases.count <= 64)
+    return allCases
+  }()
 
   /// Its place in `allCases`.
   var place: Int { Int(unsafeBitCast(self, to: UInt8.self)) }

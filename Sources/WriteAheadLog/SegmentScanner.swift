@@ -117,7 +117,11 @@ struct SegmentScanner {
   }
 
   private mutating func noteMismatch(_ header: BatchHeader) {
-    guard mismatch == nil, isLoaded(header.position, header.length) else { return }
+    let end = header.position + Int64(header.length)
+    // What could not be read is zero here: nobody has seen a checksum of it.
+    guard mismatch == nil, isLoaded(header.position, header.length),
+      !unreadable.contains(where: { $0.lowerBound < end && $0.upperBound > header.position })
+    else { return }
     let computed = BatchHeader.computeChecksum(
       at: bytes(of: header), length: header.length, position: header.position, salt: salt)
     guard computed != header.checksum else { return }

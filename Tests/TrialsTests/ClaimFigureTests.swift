@@ -174,30 +174,99 @@ import Verification
 
   @Test func alertsAreHeldAgainstTheWorld() {
     let isSo = [false, false, true, true, true, true, false, false, false]
-    func figures(_ fires: [Int]) -> [ClaimFigure: Double] {
-      AlertTrial.figures(isSo, isSo.indices.map(fires.contains), grace: 1)
+    func figures(_ fires: [Int], holds: Int = 1) -> [ClaimFigure: Double] {
+      AlertTrial.figures(isSo, isSo.indices.map(fires.contains), holds: holds, grace: 1)
     }
     #expect(figures([3, 4, 5]) == [.alertMinutes: 3, .alertSilent: 0, .alertFalse: 0])
     #expect(figures([]) == [.alertMinutes: 0, .alertSilent: 3, .alertFalse: 0])
     #expect(figures([1, 2, 3, 4, 5, 6, 7]) == [.alertMinutes: 7, .alertSilent: 0, .alertFalse: 2])
+    // It must have been so for three minutes, of which one is allowed for scrapes; and it may go on for one.
+    #expect(figures([2, 3, 4, 5, 6, 7], holds: 3) == [.alertMinutes: 6, .alertSilent: 0, .alertFalse: 3])
+    #expect(figures([4, 5, 6], holds: 3) == [.alertMinutes: 3, .alertSilent: 1, .alertFalse: 0])
+    // It never was for five.
+    #expect(figures([3, 4, 5, 6], holds: 5) == [.alertMinutes: 4, .alertSilent: 0, .alertFalse: 4])
+    #expect(figures([2], holds: 0) == [.alertMinutes: 1, .alertSilent: 3, .alertFalse: 0])
   }
 
-  /// With another threshold the alert is silent, or fires when nothing is wrong.
-  @Test(.enabled(if: AlertRules() != nil, "promtool and the rules are needed")) func anotherThresholdIsSeen() throws {
+  /// A rule of the file, and wrong ones in its place.
+  struct AlertCase: Sendable, CustomStringConvertible {
+    var client: TrialClient
+    var alert: String
+    /// What the rule waits for.
+    var wait: String?
+    var expression: String
+    /// These fire when nothing is wrong.
+    var lenient: [String]
+    /// This is silent when something is.
+    var strict: String
+    var description: String { alert }
+
+    static let all = [
+      AlertCase(
+        client: .diskSpaceLow, alert: "DiskSpaceLow", wait: "1m", expression: "disk_free_bytes / disk_total_bytes < 0.10",
+        lenient: ["disk_free_bytes / disk_total_bytes < 0.60", "disk_free_bytes / disk_total_bytes < 0.13"],
+        strict: "disk_free_bytes / disk_total_bytes < 0.05"),
+      AlertCase(
+        client: .archiveFull, alert: "WALDiskFull", wait: "1m", expression: "wal_archive_size_bytes / disk_total_bytes > 0.9",
+        lenient: ["wal_archive_size_bytes / disk_total_bytes > 0.2", "wal_archive_size_bytes / disk_total_bytes > 0.85"],
+        strict: "wal_archive_size_bytes / disk_total_bytes > 0.95"),
+      AlertCase(
+        client: .retryRate, alert: "WALRetryRate", wait: "1m", expression: "sum(rate(wal_retries_total[5m])) > 10",
+        lenient: ["sum(rate(wal_retries_total[5m])) > 1", "sum(rate(wal_retries_total[5m])) > 7"],
+        strict: "sum(rate(wal_retries_total[5m])) > 20"),
+      AlertCase(
+        client: .failedEvents, alert: "WALFailedEvents", wait: nil, expression: "increase(wal_failures_total[5m]) > 0",
+        lenient: ["increase(wal_failures_total[5m]) >= 0", "wal_failures_total > 0", "increase(wal_retries_total[5m]) > 0"],
+        strict: "increase(wal_failures_total[5m]) > 5"),
+      AlertCase(
+        client: .circuitBreaker, alert: "CircuitBreakerOpen", wait: "2m", expression: "circuit_breaker_state > 0",
+        lenient: ["circuit_breaker_state >= 0"], strict: "circuit_breaker_state > 2"),
+      AlertCase(
+        client: .pendingEvents, alert: "WALPendingEvents", wait: "5m", expression: "wal_pending_events > 1000",
+        lenient: ["wal_pending_events > 10", "wal_pending_events > 850"], strict: "wal_pending_events > 2000"),
+    ]
+  }
+
+  /// With another threshold, or without its `for`, an alert is silent, or fires when nothing is wrong.
+  @Test(.enabled(if: AlertRules() != nil, "promtool and the rules are needed"), arguments: AlertCase.all)
+  func anotherThresholdIsSeen(_ rule: AlertCase) throws {
     let scratch = try TrialScratch()
-    func figures(_ threshold: String) throws -> [ClaimFigure: Double] {
-      let text = "groups: [{ name: a, rules: [{ alert: DiskSpaceLow, expr: '(disk_free_bytes / disk_total_bytes) < \(threshold)', for: 1m }] }]"
-      try Data(text.utf8).write(to: URL(fileURLWithPath: scratch.folder.path + "/rules.yml"))
-      let account = try AlertTrial(.diskSpaceLow, spec(storage: .memory), rules: scratch.folder.path + "/rules.yml").run()
-      #expect(Self.violated(account) == [])
-      return account.figures
+    let folder = scratch.folder.path
+    let trial = AlertTrial(rule.client, spec(messages: 1500, storage: .memory), folder: folder)
+    try trial.live()
+    #expect(Self.violated(trial.account) == [])
+    func figures(_ expression: String, _ wait: String?) throws -> [ClaimFigure: Double] {
+      let waiting = wait.map { ", for: \($0)" } ?? ""
+      let text = "groups: [{ name: a, rules: [{ alert: \(rule.alert), expr: '\(expression)'\(waiting) }] }]"
+      try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/rules.yml"))
+      return try trial.figures(by: try #require(AlertRules(folder + "/rules.yml", folder: folder)))
     }
-    let right = try figures("0.10")
-    #expect(right[.alertMinutes] ?? 0 >= 10 && right[.alertSilent] == 0 && right[.alertFalse] == 0, "\(right)")
-    #expect(try figures("0.001")[.alertSilent] ?? 0 >= 10)
-    #expect(try figures("1.01")[.alertFalse] ?? 0 >= 10)
-    // Without the rules nothing is measured, and the reader is told.
-    let account = try AlertTrial(.diskSpaceLow, spec(storage: .memory), rules: "/nowhere.yml").run()
+    for right in [try figures(rule.expression, rule.wait), try trial.figures(by: try #require(AlertRules(folder: folder)))] {
+      #expect(right[.alertMinutes] ?? 0 >= 3 && right[.alertSilent] == 0 && right[.alertFalse] == 0, "\(right)")
+    }
+    for lenient in rule.lenient {
+      let wrong = try figures(lenient, rule.wait)
+      #expect(wrong[.alertFalse] ?? 0 >= 1, "\(lenient): \(wrong)")
+    }
+    let late = try figures(rule.strict, rule.wait)
+    #expect(late[.alertSilent] ?? 0 >= 1, "\(rule.strict): \(late)")
+    // Minutes are too coarse for one of a minute.
+    if let wait = rule.wait, wait != "1m" {
+      let hasty = try figures(rule.expression, nil)
+      #expect(hasty[.alertFalse] ?? 0 >= 1, "without its for: \(hasty)")
+    }
+    if rule.client == .circuitBreaker {
+      #expect(trial.account.figures[.failuresBeforeOpen] ?? 0 >= 2)
+      let recovers = try #require(trial.account.figures[.recoversWithin])
+      #expect(recovers > 0 && recovers <= 30)
+    }
+    // Nothing of the tool's stays.
+    #expect(Set(try FileManager.default.contentsOfDirectory(atPath: folder)) == ["data", "rules.yml"])
+  }
+
+  /// Without the rules nothing is measured, and the reader is told.
+  @Test func alertsWithoutRulesAreNotJudged() throws {
+    let account = try AlertTrial(.failedEvents, spec(storage: .memory), rules: "/nowhere.yml").run()
     #expect(account.figures[.alertMinutes] == nil && account.notices == [AlertRules.absence])
   }
 

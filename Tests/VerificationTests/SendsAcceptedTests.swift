@@ -56,6 +56,33 @@ import Verification
     #expect(CheckResult.sendsAccepted(history).verdict == .violated)
   }
 
+  /// A full store need not be asked again before each request that has to wait for it, in a later life either.
+  @Test func whoeverGoesOnRefusingExcusesWhatComesAfter() {
+    var history = History(seed: 1)
+    let slots = (0..<2).map { history.create(TopicPartition("orders", PartitionID($0)), at: Instant(nanoseconds: 0)) }
+    func request(_ slot: PartitionSlot, _ first: Int, _ at: Int64, isTaken: Bool) {
+      let number = history.submit(slot, firstSequence: first, count: 1, at: Instant(nanoseconds: at))
+      if isTaken {
+        history.acknowledge(number, baseOffset: Offset(Int64(first)), at: Instant(nanoseconds: at + 1))
+      } else {
+        history.fail(number, certainly: true, at: Instant(nanoseconds: at + 1))
+      }
+    }
+    request(slots[0], 0, 10, isTaken: true)
+    request(slots[0], 1, 20, isTaken: false)
+    history.crash(.processKill, at: Instant(nanoseconds: 30))
+    request(slots[0], 2, 40, isTaken: false)
+    func verdict(_ from: Int64, _ partition: PartitionID = 0, life: Int = 0) -> Verdict {
+      var refusals = Refusals()
+      refusals.note(from: life, at: Instant(nanoseconds: from), partition: partition)
+      return CheckResult.sendsAccepted(history, refusals).verdict
+    }
+    #expect(verdict(15) == .held)
+    #expect(verdict(25) == .violated, "it began after the first one was refused")
+    #expect(verdict(15, 1) == .violated && verdict(35, life: 1) == .violated)
+    #expect(CheckResult.sendsAccepted(history).verdict == .violated)
+  }
+
   /// An error on the files of partition 0 excused what partition 1 refused in that time.
   @Test func aFaultOfOnePartitionExcusesThatOneOnly() {
     var history = History(seed: 1)
