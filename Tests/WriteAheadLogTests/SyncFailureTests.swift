@@ -85,6 +85,39 @@ private final class WriteAcrossAFailedSync: StorageWrapper, @unchecked Sendable 
   }
 }
 
+/// Once armed, the first sync takes ten milliseconds, and may fail; those after it are quick.
+private final class OneSlowSync: StorageWrapper, @unchecked Sendable {
+  var isArmed = false
+  let fails: Bool
+
+  init(_ base: any Storage, fails: Bool) {
+    self.fails = fails
+    super.init(base)
+  }
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    guard isArmed else { return try await super.sync(file, scope) }
+    isArmed = false
+    await loop.sleep(until: loop.now + .milliseconds(10))
+    if fails { throw StorageError(errno: EIO, .sync, paths[file]) }
+    try await super.sync(file, scope)
+  }
+}
+
+/// Says of the first durable write that it has taken an odd number of bytes.
+private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
+  private(set) var shortened = 0
+
+  override func write(
+    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
+  ) async throws(StorageError) -> Int {
+    let written = try await super.write(file, at: offset, from: buffer, range, durability)
+    guard shortened == 0, durability == .durable, written > 700 else { return written }
+    shortened = written - 700
+    return 700
+  }
+}
+
 @Suite struct SyncFailureTests {
   static let interval = SyncPolicy.interval(.milliseconds(100))
 
@@ -220,6 +253,63 @@ private final class WriteAcrossAFailedSync: StorageWrapper, @unchecked Sendable 
     let answer = try #require(result.value)
     let refusal = try #require(try answer.get())
     #expect(!refusal.isCertainFailure, "it is in the file: \(refusal)")
+  }
+
+  /// A log on a storage of a test's own.
+  private static func run<Layer: Storage>(
+    _ policy: SyncPolicy, _ layer: (any Storage) -> Layer, _ body: @escaping @Sendable (PartitionLog, Layer) async throws -> Void
+  ) throws {
+    let harness = LogHarness(policy: policy)
+    let loop = EventLoop(simulatedWithSeed: 1, startingAt: Instant(nanoseconds: 0))
+    let storage = layer(MemoryStorage(disk: harness.disk, loop: loop, latency: .disk))
+    let result = loop.run(limit: .seconds(3600)) { () async -> Result<Void, any Error> in
+      do {
+        try await storage.makeDirectory("log")
+        let (log, _) = try await PartitionLog.open(LogHarness.source, in: "log", of: storage, harness.configuration)
+        return .success(try await body(log, storage))
+      } catch {
+        return .failure(error)
+      }
+    }
+    try #require(result.value).get()
+  }
+
+  /// A sync that succeeds beside one that fails says nothing of what that one was to cover. Nobody had noticed when a sync did
+  /// not wait for the one before it.
+  @Test func aSyncWaitsForTheOneBeforeIt() throws {
+    try Self.run(Self.interval, { OneSlowSync($0, fails: true) }) { log, storage in
+      _ = try await log.append(message: 0)
+      storage.isArmed = true
+      storage.loop.spawn { await log.sync() }
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(1))
+      _ = try await log.append(message: 1)
+      await log.sync()
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(50))
+      #expect(log.atRisk.first.map { $0.from == 0 && $0.to >= 1 } ?? false, "\(log.atRisk)")
+    }
+  }
+
+  /// A file is not closed while it is being synced. Nobody had noticed when a rotation did not wait.
+  @Test func aRotationWaitsForTheSyncInFlight() throws {
+    try Self.run(.never, { OneSlowSync($0, fails: false) }) { log, storage in
+      _ = try await log.append(message: 0)
+      storage.isArmed = true
+      storage.loop.spawn { await log.sync() }
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(1))
+      try await log.beginSegment(at: log.logEndOffset)
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(50))
+      #expect(log.atRisk.isEmpty && !storage.isArmed, "\(log.atRisk)")
+    }
+  }
+
+  /// What a direct write has taken is carried on from a whole block. Nobody had noticed when it was not: a device takes whole
+  /// blocks, and only the seam says otherwise.
+  @Test func aShortWriteIsCarriedOnFromAWholeBlock() throws {
+    try Self.run(.always, { OddShortWrite($0) }) { log, storage in
+      _ = try await log.append(message: 0, size: 3000)
+      #expect(storage.shortened > 0)
+      #expect(try await log.consume().map(\.message) == [0])
+    }
   }
 
   /// Closing promises that the tail is durable. If it is not, closing says so.
