@@ -52,11 +52,16 @@ final class MemoryExhaustion: @unchecked Sendable {
       self.slack = block.load(as: UnsafeMutableRawPointer?.self)
       free(block)
     }
+    // Whoever fails to allocate may wait for ever for a lock of somebody who has: then it is ended, as the kernel would.
+    signal(SIGALRM, SIG_DFL)
+    alarm(Self.lastSeconds)
     // Nobody allocates without end before there is an end.
     fire.signal()
   }
 
   private static let slackBytes = 256
+  /// Until the process is ended by a signal that needs no memory (`man 2 alarm`).
+  private static let lastSeconds: UInt32 = 8
 
   /// Allocates a block and puts it before a list of such: one that nobody needs the compiler may never ask for.
   private static func take(_ size: Int, into list: inout UnsafeMutableRawPointer?) -> Bool {

@@ -209,7 +209,7 @@ final class TrialRunner: @unchecked Sendable {
       // A failed allocation aborts or traps, where it is heard with the words of it; a stack that cannot grow is a SIGSEGV (`man 2
       // setrlimit`, RLIMIT_AS). Other last words are those of the engine's own end.
       let isHeard = errorOutput.contains("allocat")
-      if spec.crash == .outOfMemory, planned, let signal, [SIGABRT, SIGILL, SIGTRAP, SIGSEGV].contains(signal),
+      if spec.crash == .outOfMemory, planned, let signal, [SIGABRT, SIGILL, SIGTRAP, SIGSEGV, SIGALRM].contains(signal),
         isHeard || !errorOutput.contains("Fatal error")
       {
         findings.deathOfMemory = "died by signal \(signal)" + (isHeard ? ", for an allocation had failed" : ", without a word")
