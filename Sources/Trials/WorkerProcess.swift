@@ -47,8 +47,13 @@ final class WorkerProcess: @unchecked Sendable {
     var argv: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) }
     argv.append(nil)
     defer { for case let text? in argv { free(text) } }
+    // Swift's tool for backtraces would outlive a process that has no memory for it, and keep its pipes open.
+    let environment = ProcessInfo.processInfo.environment.merging(["SWIFT_BACKTRACE": "enable=no"]) { $1 }
+    var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") }
+    variables.append(nil)
+    defer { for case let text? in variables { free(text) } }
     var pid: pid_t = 0
-    let spawned = posix_spawn(&pid, executable, &actions, &attributes, argv, environ)
+    let spawned = posix_spawn(&pid, executable, &actions, &attributes, argv, variables)
     Glibc.close(toChild[0])
     Glibc.close(fromChild[1])
     Glibc.close(errorPipe[1])
