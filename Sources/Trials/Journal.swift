@@ -333,6 +333,8 @@ final class Journal: @unchecked Sendable {
     var history = History(seed: seed)
     let count = rowCount
     history.reserveOperations(count)
+    // Rows name partitions by their numbers. Of several topics these are not created in the order of the numbers.
+    var slots: [Int32: PartitionSlot] = [:]
     for index in 0..<count {
       for (at, damage) in damages where at == index { history.damage(damage) }
       // The two words that make the rest of the row valid, before the rest.
@@ -342,10 +344,11 @@ final class Journal: @unchecked Sendable {
       let submitted = Instant(nanoseconds: row.submittedAt)
       let answered = Instant(nanoseconds: row.answeredAt)
       let outcome = answer == 0 ? Outcome.indeterminate : Outcome(rawValue: UInt8(answer - 1)) ?? .indeterminate
-      let slot = PartitionSlot(Int(row.partition))
+      let slot = slots[row.partition] ?? PartitionSlot(Int(row.partition))
       switch Kind(rawValue: kind) {
       case .create:
-        history.create(source(Int(row.partition)), outcome, submittedAt: submitted, at: max(submitted, answered))
+        slots[row.partition] = history.create(
+          source(Int(row.partition)), outcome, submittedAt: submitted, at: max(submitted, answered))
       case .produce:
         let operation = history.submit(
           slot, producer: Int(row.producer), firstSequence: Int(row.value), count: Int(row.count), at: submitted)

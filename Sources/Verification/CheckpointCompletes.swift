@@ -8,7 +8,7 @@ extension CheckResult {
     guard let failed = history.flushes.first(where: { $0.outcome != .acknowledged }) else {
       return CheckResult(.checkpointCompletes, .held)
     }
-    return CheckResult(
+    return .found(
       .checkpointCompletes, .violated,
       "the engine must bring everything to the object store in life \(failed.incarnation), in which no fault stood in its way any "
         + "more, found an error")

@@ -94,6 +94,8 @@ public struct Creation: Hashable, Sendable, Codable {
   public var submittedAt: Instant?
   public var answeredAt: Instant
   public var incarnation: Int
+  /// Incarnations in which it was asked for once more, without anybody having written down the answer.
+  public internal(set) var repeatedIn: [Int] = []
 }
 
 /// An engine that was asked to close.
@@ -171,6 +173,9 @@ public struct History: Sendable {
         partition: partition, outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
     return PartitionSlot(creations.count - 1)
   }
+
+  /// Records that a partition was asked for once more: it may be there from now on, whatever was found before.
+  public mutating func createAgain(_ partition: PartitionSlot) { creations[partition.index].repeatedIn.append(incarnation) }
 
   public mutating func reserveOperations(_ count: Int) { operations.reserveCapacity(count) }
 

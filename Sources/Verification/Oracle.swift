@@ -11,7 +11,7 @@ public struct Oracle: Sendable {
   /// Judges all looks of a trial, in the order in which they were made, and merges.
   public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
     guard !looks.isEmpty else {
-      return Judgement(checks: [.unknown(.noAcknowledgedLoss, because: "nobody looked")])
+      return Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, "nobody looked")])
     }
     let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
     return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
@@ -28,7 +28,9 @@ public struct Oracle: Sendable {
     var counts = MessageCounts()
     var states: [PartitionState] = []
     var losses: [PartitionLoss] = []
-    let reports = look.reported + earlier.flatMap(\.reported)
+    let reports = (earlier + [look]).flatMap { given in
+      given.reported.map { (slot: $0.partition.index, operations: $0.operationsBefore ?? given.mark.operations, range: $0.offsets) }
+    }
     for partition in partitions {
       var examination = PartitionExamination(
         history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
@@ -44,10 +46,11 @@ public struct Oracle: Sendable {
             highWatermark: claims.highWatermark, logEndOffset: claims.logEndOffset, gaps: examination.served.gaps))
       }
     }
-    judgeRegistration(history, look, &ledger)
-    judgeCommits(history, look, &ledger)
+    judgeRegistration(history, look, earlier, &ledger)
+    judgeCommits(history, look, earlier, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
     var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
+    judgement.looked = LookedAt(look)
     if look.restart == 0 { judgement.consumedLive = counts.recovered }
     return judgement
   }
@@ -68,29 +71,38 @@ public struct Oracle: Sendable {
   }
 
   private static func unjudged(_ flaw: String, _ restart: Int) -> Judgement {
-    Judgement(checks: [.unknown(.noAcknowledgedLoss, because: flaw)], countedRestart: restart)
+    Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, flaw)], countedRestart: restart)
   }
 
-  private func judgeRegistration(_ history: History, _ look: Observation, _ ledger: inout Ledger) {
+  private func judgeRegistration(
+    _ history: History, _ look: Observation, _ earlier: [Observation], _ ledger: inout Ledger
+  ) {
     ledger.apply(.partitionsRegistered, exercised: look.mark.creations > 0)
     guard let registered = look.registered else {
       ledger.doubt(.partitionsRegistered, "the engine's partitions were not asked for")
       return
     }
     let found = Set(registered)
+    let known = LastKnown(look, earlier)
     for (slot, creation) in history.creations[..<look.mark.creations].enumerated() {
-      let promise = promise(creation.outcome, creation.incarnation, history, look)
       let isThere = found.contains(creation.partition)
-      if !isThere && promise != .none {
+      let wasThere = creation.outcome == .indeterminate ? known.isRegistered(creation, slot: slot) : nil
+      let isOwed = promise(creation.outcome, creation.incarnation, history, look) != .none || wasThere == true
+      if isThere, wasThere == false {
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
+          "\(creation.partition) was not registered after an earlier restart and must stay away, found it registered"
+        }
+      }
+      if !isThere && isOwed {
         let vague = history.damages[..<look.mark.damages].contains {
           $0.partition.index == slot && $0.touched == nil
         }
         let detail = "\(creation.partition) was created and must be registered, found it missing"
-        if vague { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
+        if excuses(.vague, vague) { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
           ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
         }
-      } else if !isThere, creation.outcome != .acknowledged, creation.incarnation == look.restart,
-        !contract.refusals.excuses(creation)
+      } else if !isThere, creation.outcome != .acknowledged, creation.incarnation == look.restart || creation.outcome == .failed,
+        !excuses(.creation, contract.refusals.excuses(creation))
       {
         // A look comes after the answer.
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
@@ -102,20 +114,23 @@ public struct Oracle: Sendable {
         }
       }
     }
-    let known = Set(history.creations[..<look.mark.creations].map(\.partition))
-    for stranger in registered where !known.contains(stranger) {
+    let created = Set(history.creations[..<look.mark.creations].map(\.partition))
+    for stranger in registered where !created.contains(stranger) {
       ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
         "\(stranger) was never created, found it registered"
       }
     }
   }
 
-  private func judgeCommits(_ history: History, _ look: Observation, _ ledger: inout Ledger) {
+  private func judgeCommits(
+    _ history: History, _ look: Observation, _ earlier: [Observation], _ ledger: inout Ledger
+  ) {
     struct Key: Hashable {
       var group: String
       var slot: Int
     }
     let commits = history.commits[..<look.mark.commits]
+    let known = LastKnown(look, earlier)
     guard !commits.isEmpty || !look.commits.isEmpty else { return }
     ledger.apply(.consumerOffsets, exercised: true)
     var found: [Key: Offset?] = [:]
@@ -129,11 +144,23 @@ public struct Oracle: Sendable {
         continue
       }
       let last = own.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
-      let allowed = own[(last ?? own.startIndex)...].filter { $0.outcome != .failed }.map(\.offset)
+      var allowed = own[(last ?? own.startIndex)...].filter { $0.outcome != .failed }.map(\.offset)
+      var mayBeAbsent = last == nil
+      var owed = last.map { "\(own[$0].offset)" } ?? "absent or one that was committed"
+      // What an earlier restart has answered is the last known value: only a later commit changes it.
+      if let settled = known.commit(of: key.group, key.slot) {
+        let later = history.commits[settled.commits..<max(settled.commits, look.mark.commits)].filter {
+          $0.group == key.group && $0.partition.index == key.slot
+        }
+        if !later.contains(where: { $0.outcome == .acknowledged }) {
+          allowed = later.filter { $0.outcome != .failed }.map(\.offset) + [settled.offset].compactMap { $0 }
+          mayBeAbsent = settled.offset == nil
+          owed = "\(settled.offset?.description ?? "absent"), as after an earlier restart"
+        }
+      }
       if let answer, allowed.contains(answer) { continue }
-      if answer == nil && last == nil { continue }
+      if answer == nil && mayBeAbsent { continue }
       let name = history.creations[key.slot].partition
-      let owed = last.map { "\(own[$0].offset)" } ?? "absent or one that was committed"
       ledger.violate(.consumerOffsets, slot: key.slot, at: Self.place(name, look, answer ?? 0)) {
         "\(name): the committed offset of \(key.group) must be \(owed), found \(answer?.description ?? "none")"
       }

@@ -15,7 +15,7 @@ struct PartitionExamination {
   let ownReports: [OffsetRange]
   /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
   let operationsBeforeReports: Int
-  let reports: [OffsetRange]
+  let reports: GivenReports
   var duties: [Duty]
 
   var served: ServedLog
@@ -55,7 +55,7 @@ struct PartitionExamination {
 
   init(
     _ history: History, _ observation: Observation, _ contract: Contract, _ partition: PartitionHistory,
-    _ earlier: [EarlierLook], reports: [ReportedDamage]
+    _ earlier: [EarlierLook], reports: [(slot: Int, operations: Int, range: OffsetRange)]
   ) {
     self.history = history
     self.contract = contract
@@ -69,7 +69,7 @@ struct PartitionExamination {
     let own = observation.reported.filter { $0.partition.index == partition.slot }
     ownReports = OffsetRange.union(own.map(\.offsets))
     operationsBeforeReports = own.compactMap(\.operationsBefore).min() ?? .max
-    self.reports = OffsetRange.union(reports.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    self.reports = GivenReports(reports.filter { $0.slot == partition.slot }.map { ($0.operations, $0.range) })
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
     let start = (look.before ?? look.after)?.logStartOffset ?? 0
@@ -77,6 +77,7 @@ struct PartitionExamination {
   }
 
   mutating func run(_ ledger: inout Ledger) {
+    excuseWhatStandsBehindTheUnplaced()
     summarizeDuties()
     noteProbes()
     judgeServed(&ledger)
@@ -87,6 +88,7 @@ struct PartitionExamination {
     judgeConsumption(&ledger)
     judgeReports(&ledger)
     judgeAppends(&ledger)
+    judgeAcknowledgements(&ledger)
   }
 
   func operation(_ place: Int) -> PartitionOperation { partition.operations[place] }
@@ -96,16 +98,25 @@ struct PartitionExamination {
       topic: partition.name.topic, partition: partition.name.partition, offset: Offset(offset), restart: restart)
   }
 
-  func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
-    ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(detail())" }
+  func violate(
+    _ ledger: inout Ledger, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
+    _ detail: () -> String
+  ) {
+    ledger.violate(name, slot: partition.slot, at: divergence(offset), file: file, line: line) {
+      "\(partition.name): \(detail())"
+    }
   }
 
   /// For what unknown damage may explain: then a doubt, else a violation.
-  func lose(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
-    if isVague {
-      ledger.doubt(name, "\(partition.name): a fault damaged it at unknown offsets, and \(detail())")
+  func lose(
+    _ ledger: inout Ledger, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
+    _ detail: () -> String
+  ) {
+    if excuses(.vague, isVague) {
+      let text = "\(partition.name): a fault damaged it at unknown offsets, and \(detail())"
+      ledger.doubt(name, text, file: file, line: line)
     } else {
-      violate(&ledger, name, at: offset, detail)
+      violate(&ledger, name, at: offset, file: file, line: line, detail)
     }
   }
 
@@ -143,10 +154,12 @@ struct PartitionExamination {
         $0.partition.index == partition.slot && $0.isInLife && $0.crashesBefore == restart
       }
       let ranges = OffsetRange.union(fresh.flatMap { $0.touched ?? [] })
+      let unplaced = Set(fresh.flatMap(\.unplaced))
       excused = OffsetRange.union(
         duties.indices.compactMap { place in
           let (base, count) = (duties[place].base, operation(place).count)
-          guard base >= 0, ranges.overlaps(base, base &+ Int64(count)) else { return nil }
+          let isTouched = ranges.overlaps(base, base &+ Int64(count)) || unplaced.contains(operation(place).number)
+          guard base >= 0, isTouched else { return nil }
           return OffsetRange(from: Offset(base), to: Offset(base &+ Int64(count)))
         })
     }
@@ -188,7 +201,7 @@ struct PartitionExamination {
     for name in [CheckName.noDuplicates, .noReordering, .noPhantoms, .contentIntact, .offsetsStable] {
       ledger.apply(name, exercised: some)
     }
-    ledger.apply(.noGaps, exercised: some || partition.attempted > 0)
+    ledger.apply(.noGaps, exercised: some || requiredEnd > 0)
     ledger.apply(.recoveredWithinAttempted, exercised: some)
     var walk = served
     walk.walk(look.served.runs, partition, duties) { finding in report(finding, &ledger) }
@@ -235,7 +248,8 @@ struct PartitionExamination {
       }
     case .gap(let gap):
       let from = max(gap.from.rawValue, 0)
-      guard let at = excused.firstUncovered(from, gap.to.rawValue) else { return }
+      let uncovered = excused.firstUncovered(from, gap.to.rawValue)
+      guard let at = excuses(.excusedGap, uncovered == nil) ? nil : uncovered ?? from else { return }
       lose(&ledger, .noGaps, at: at) { "offset \(at) must be served after \(at - 1), found \(gap.to)" }
     }
   }
