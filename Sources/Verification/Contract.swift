@@ -27,10 +27,12 @@ import LogModel
 //
 // 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync.
 // 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
-// 3. Under `always` what can be fetched is durable. After a process kill recovery finds pages that may still be
+// 3. Under `always` what can be fetched is durable, from the first look of its own life on, acknowledged or not; under the other
+//    policies what a look has served stays for as long as that life lasts. After a process kill recovery finds pages that may still be
 //    volatile, so it has to sync what it keeps before it serves it. Under `interval` it has d from the reopening on
 //    (the dead time is not the engine's: a kill restarts the clock, unless d had already run); under `never` nothing.
-// 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again.
+// 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again, whatever a fault does
+//    to what has their offsets by then. What was skipped as damaged may be read again.
 // 5. `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
 //    once more. Where the device took longer for one operation of the incarnation that the crash ended, d is longer by
 //    twice the excess: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
@@ -48,12 +50,22 @@ import LogModel
 // open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,
 // what it has forgotten is `unknown`.
 //
+// What nobody answered comes out one way: what a look after a restart has shown of a topic or a committed offset stays so until
+// somebody asks for it once more.
+//
+// One producer's messages stand in the order in which it sent them. Of two producers nothing is promised, whoever was answered
+// first; but no offset is acknowledged twice in one life, and none that all messages sent by then could not have reached.
+//
 // Damage by a fault may lose, whatever the promise, and, where a report is owed, only if the engine reports it:
 //
 // | policy                | what may go                                            | offsets of what is gone          |
 // |-----------------------|--------------------------------------------------------|----------------------------------|
 // | skip-corrupted        | the operations touched, whole                          | stay reserved: an excused gap    |
 // | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
+//
+// An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses no later
+// loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss shows that. A report
+// speaks of requests that had been submitted when it was given, however far its offsets reach, and of nothing that has them since.
 //
 // What a fault took is excused only where the engine could not know of it in time:
 //
@@ -87,7 +99,9 @@ import LogModel
 // either: it may have been in the same commit, and a torn commit ends where the tear begins.
 //
 // What was destroyed before anybody was told its offset may have taken offsets all the same. So many of them as it has
-// messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's.
+// messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's. Where a look has
+// placed it, it is damaged like any other. Otherwise truncate-at-corruption may cut at it what had not been acknowledged before it
+// was submitted, from the first reported offset on.
 //
 // A newer writer that takes over in the middle of a life recovers the log: what it sends afterwards stands behind no damage
 // that was done before, whatever offsets it gets, and testifies for nothing that was lost by it.
