@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash, close, archived, flush
+    case create, produce, commit, opened, crash, close, archived, flush, slow
   }
 
   struct Row {
@@ -52,6 +52,11 @@ final class Journal: @unchecked Sendable {
     var operationsSinceAnswer: Int64 = 0
     /// When the process was killed, on the loop's clock; 0: not known.
     var killedAt: Int64 = 0
+    /// The operations of this life that the device kept longest, in two banks, of which the other one is written: a kill finds
+    /// one of them whole. In each their number, and of each when it ended and how long it took, in nanoseconds.
+    var slow = InlineArray<34, Int64>(repeating: 0)
+    /// The bank that counts.
+    var slowBank: Int64 = 0
     /// The errno of the first line of the trace that could not be written; 0: all were.
     var traceFailure: Int64 = 0
   }
@@ -115,6 +120,7 @@ final class Journal: @unchecked Sendable {
   private static let rowsOffset = MemoryLayout<Head>.offset(of: \.rows)!
   private static let inFlightOffset = MemoryLayout<Head>.offset(of: \.inFlight)!
   private static let killedOffset = MemoryLayout<Head>.offset(of: \.killedAt)!
+  private static let slowBankOffset = MemoryLayout<Head>.offset(of: \.slowBank)!
   private static let kindOffset = MemoryLayout<Row>.offset(of: \.kind)!
   private static let outcomeOffset = MemoryLayout<Row>.offset(of: \.outcome)!
 
@@ -160,6 +166,28 @@ final class Journal: @unchecked Sendable {
     set { head.pointee.deviceDelay = newValue.nanoseconds }
   }
 
+  var slowOperations: SlowOperations {
+    let bank = Int(head.pointee.slowBank) * 17
+    return SlowOperations(
+      (0..<Int(head.pointee.slow[bank])).map { n in
+        SlowOperation(
+          endedAt: Instant(nanoseconds: head.pointee.slow[bank + 1 + 2 * n]), took: .nanoseconds(head.pointee.slow[bank + 2 + 2 * n]))
+      })
+  }
+
+  /// An operation of the device has ended, or goes on at the crash.
+  func note(_ operation: SlowOperation) {
+    var operations = slowOperations
+    guard operations.note(operation) else { return }
+    let bank = 1 - Int(head.pointee.slowBank)
+    head.pointee.slow[bank * 17] = Int64(operations.all.count)
+    for (n, operation) in operations.all.enumerated() {
+      head.pointee.slow[bank * 17 + 1 + 2 * n] = operation.endedAt.nanoseconds
+      head.pointee.slow[bank * 17 + 2 + 2 * n] = operation.took.nanoseconds
+    }
+    Self.word(memory, Self.slowBankOffset, Int64.self).pointee.store(Int64(bank), ordering: .releasing)
+  }
+
   var traceFailure: Int32? {
     get { head.pointee.traceFailure == 0 ? nil : Int32(head.pointee.traceFailure) }
     set { head.pointee.traceFailure = Int64(newValue ?? 0) }
@@ -172,6 +200,7 @@ final class Journal: @unchecked Sendable {
     head.pointee.inFlight = 0
     head.pointee.held = 0
     head.pointee.deviceDelay = 0
+    head.pointee.slow[Int(head.pointee.slowBank) * 17] = 0
     head.pointee.killedAt = 0
     answered()
   }
@@ -255,6 +284,9 @@ final class Journal: @unchecked Sendable {
 
   /// Ends a life, with what its device delayed.
   func crash(_ kind: CrashKind, at time: Instant) {
+    for operation in slowOperations.all {
+      _ = add(.slow, Row(count: operation.took.nanoseconds, value: operation.endedAt.nanoseconds))
+    }
     _ = add(
       .crash,
       Row(
@@ -290,13 +322,13 @@ final class Journal: @unchecked Sendable {
     func requests(_ messages: Int) -> Int { messages / share + spec.partitions }
     if spec.delivery != nil {
       // Each event is a request.
-      return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32
+      return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32 + 3 * SlowOperations.most
     }
     let second = spec.writers == .one ? 0 : requests(spec.messages) + spec.partitions
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + 4 * spec.partitions + 32
+    return sent + archived + 4 * spec.partitions + 32 + 3 * SlowOperations.most
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
@@ -335,6 +367,7 @@ final class Journal: @unchecked Sendable {
     history.reserveOperations(count)
     // Rows name partitions by their numbers. Of several topics these are not created in the order of the numbers.
     var slots: [Int32: PartitionSlot] = [:]
+    var slow: [SlowOperation] = []
     for index in 0..<count {
       for (at, damage) in damages where at == index { history.damage(damage) }
       // The two words that make the rest of the row valid, before the rest.
@@ -365,8 +398,11 @@ final class Journal: @unchecked Sendable {
       case .archived: history.archived(slot, before: Offset(row.value))
       // One that was cut off was not refused.
       case .flush: if answer != 0 { history.flush(outcome, at: answered) }
-      case .crash: 
-        history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))
+      case .slow: slow.append(SlowOperation(endedAt: Instant(nanoseconds: row.value), took: .nanoseconds(row.count)))
+      case .crash:
+        history.crash(
+          CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count), slowOperations: slow)
+        slow = []
       case .unused, nil: break
       }
     }

@@ -35,7 +35,7 @@ import LogModel
 //    to what has their offsets by then. What was skipped as damaged may be read again.
 // 5. `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
 //    once more. Where the device took longer for one operation of the incarnation that the crash ended, d is longer by
-//    twice the excess: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
+//    twice the excess, for what was acknowledged before that operation ended: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
 //    the device took counts, not what the engine's own computing added, and not what it took in other incarnations.
 // 6. "Archived" is the engine's own word that everything before an offset is in the object store, which a power loss does
 //    not take anything from. From then on damage to the log excuses nothing of it either: it is served from the store.
@@ -162,7 +162,7 @@ struct PromiseRules {
   func after(_ promise: Promise, crash index: Int) -> Promise {
     guard case .volatile(let since) = promise else { return promise }
     let crash = crashes[index]
-    if let window = window(of: index), since <= crash.instant - window { return .durable }
+    if let window = window(of: index, since: since), since <= crash.instant - window { return .durable }
     switch crash.kind {
     case .powerLoss: return .none
     case .none: return if case .interval = sync { .durable } else { promise }
@@ -172,9 +172,11 @@ struct PromiseRules {
 
   /// What crash `index` may take under `interval`, counted back from it: d, and twice the device's excess over d/2 (note 5).
   /// Nil under the other policies.
-  func window(of index: Int) -> Duration? {
+  /// - Parameter since: of what was acknowledged then; nil for the widest.
+  func window(of index: Int, since: Instant? = nil) -> Duration? {
     guard case .interval(let window) = sync else { return nil }
-    return window + max(.zero, crashes[index].deviceDelay - window / 2) * 2
+    let delay = since.map { crashes[index].delay(after: $0) } ?? crashes[index].deviceDelay
+    return window + max(.zero, delay - window / 2) * 2
   }
 
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.

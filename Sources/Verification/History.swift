@@ -45,6 +45,8 @@ public struct Crash: Hashable, Sendable, Codable {
   /// The longest that the device alone kept one operation of the incarnation from completing; see Contract.swift,
   /// note 5.
   public var deviceDelay = Duration.zero
+  /// The slowest operations of the incarnation; nil where only the longest time is known, which then counts for all of it.
+  public var slowOperations: [SlowOperation]?
 }
 
 /// What a fault itself destroyed, by its receipt.
@@ -211,8 +213,10 @@ public struct History: Sendable {
   }
 
   /// Ends the running incarnation.
-  public mutating func crash(_ kind: CrashKind, at instant: Instant, deviceDelay: Duration = .zero) {
-    crashes.append(Crash(kind: kind, instant: instant, deviceDelay: deviceDelay))
+  public mutating func crash(
+    _ kind: CrashKind, at instant: Instant, deviceDelay: Duration = .zero, slowOperations: [SlowOperation]? = nil
+  ) {
+    crashes.append(Crash(kind: kind, instant: instant, deviceDelay: deviceDelay, slowOperations: slowOperations))
   }
 
   /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next look.

@@ -74,7 +74,7 @@ import Verification
   @Test func aSampleOfStartOffsetsLeavesNothingOut() throws {
     let scratch = try TrialScratch()
     var spec = spec(messages: 24_000, crash: .none, storage: .memory)
-    (spec.batch, spec.messageSize, spec.appendBetween) = (100, 24, 5)
+    (spec.batch, spec.messageSize) = (100, 100)
     let judgement = try #require(try ModelTrial(spec, scratch.folder).run().judgement)
     #expect(judgement.verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
     let looked = judgement.looked
