@@ -70,7 +70,7 @@ extension Transcript {
         case .acknowledged: history.acknowledge(number, baseOffset: base, at: clock(restart))
         case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: clock(restart))
         }
-      case .flushed(let outcome): history.flush(outcome, at: clock(restart))
+      case .flushed(let outcome, let reason): history.flush(outcome, reason: reason, at: clock(restart))
       }
     }
     var checks = refusals

@@ -329,7 +329,7 @@ final class LifeAfterCrash: @unchecked Sendable {
       try await engine.checkpoint()
       transcript.flushed(.acknowledged)
     } catch {
-      transcript.flushed(.failed)
+      transcript.flushed(.failed, reason: "\(error)")
     }
   }
 }

@@ -165,7 +165,7 @@ final class LifeBook: @unchecked Sendable {
       history.flush(.acknowledged, at: now)
       noteArchived(engine)
     } catch {
-      history.flush(.failed, at: now)
+      history.flush(.failed, reason: "\(error)", at: now)
     }
   }
 

@@ -23,7 +23,7 @@ struct Transcript {
     case looked
     case appended(slot: Int, Outcome, Offset)
     /// Everything was to go to the object store.
-    case flushed(Outcome)
+    case flushed(Outcome, reason: String?)
   }
 
   private(set) var hash: UInt64 = 0x6A09_E667_F3BC_C908
@@ -144,10 +144,11 @@ struct Transcript {
     keep(.appended(slot: slot, outcome, base))
   }
 
-  mutating func flushed(_ outcome: Outcome) {
+  /// - Parameter reason: the error; states that differ in its words alone behave alike.
+  mutating func flushed(_ outcome: Outcome, reason: String? = nil) {
     mix(14)
     mix(UInt64(outcome.rawValue))
-    keep(.flushed(outcome))
+    keep(.flushed(outcome, reason: reason))
   }
 
   @inline(__always)

@@ -9,7 +9,7 @@ import LogModel
 /// | byte | field |
 /// |---|---|
 /// | 0..<8 | magic `TLOBJ001` |
-/// | 8..<12 | CRC-32 (zlib's polynomial) of bytes 12..<length, begun from 0 |
+/// | 8..<12 | CRC-32, as zlib's `crc32` from 0, of bytes 12..<length |
 /// | 12..<16 | version, 1 |
 /// | 16..<24 | base offset: of the first message |
 /// | 24..<32 | end offset: after the last message |

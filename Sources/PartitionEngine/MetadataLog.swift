@@ -8,7 +8,8 @@ import WriteAheadLog
 ///
 /// 1. A change is written to both copies, at the same offset, and acknowledged once it is on the medium in both.
 /// 2. At opening each record is replayed from whichever copy has it. Where both have one and they differ, a crash or a
-///    failure came between the two, and neither was acknowledged: the one that was written later holds.
+///    failure came between the two, and neither was acknowledged: the one that was written later holds, that is the one
+///    whose batch has the higher epoch or, of one epoch, the later time.
 /// 3. Copies that are not the same (one is damaged, gone or behind, a write failed in one) are made the same before
 ///    anything else is written: a snapshot of the state goes to both, at one offset above all that either holds. Only
 ///    once both have it is removed what came before, so that a crash at any point leaves at least what there was.

@@ -3,7 +3,9 @@ import WriteAheadLog
 
 /// One change of the engine's metadata, a record of the metadata log.
 ///
-/// The value is UTF-8 text, fields separated by tabs, the first naming the kind. Names hold no tab by `EngineError.invalidName`.
+/// The value is UTF-8 text, fields separated by tabs, the first naming the kind. Names hold no tab by
+/// `EngineError.invalidName`. Of several records of one thing the last counts for `offset`, `end`, `cut` and `segment`,
+/// the highest for `start` and `archive`, the first for `topic` (`Metadata.apply`).
 enum MetadataRecord: Hashable {
   /// `topic name partitions`
   case topic(String, partitions: Int)
@@ -15,13 +17,16 @@ enum MetadataRecord: Hashable {
   /// is about to cut what it can prove.
   case durableEnd(TopicPartition, Offset)
   /// `cut topic partition offset was`: a recovery has cut the log at `offset`, though everything before `was` had been
-  /// durable.
+  /// durable. It sets the end to `offset`, lowers the end of the newest segment to it, and removes a segment that
+  /// begins there or later.
   case cutEnd(TopicPartition, Offset, was: Offset)
-  /// `segment topic partition base epoch previous end`: a segment has begun, and the messages before `end` are durable.
+  /// `segment topic partition base epoch previous end`: a segment has begun, after the one that begins with `previous`
+  /// (-1: none), and the messages before `end` are durable.
   case segment(TopicPartition, SegmentRecord)
   /// `archive topic partition offset`: everything before `offset` is in the object store, and need not be in the log.
   case archived(TopicPartition, Offset)
-  /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
+  /// `snapshot count`: the `count` records after it are all that is known; what came before is void. Until all of them
+  /// are there, it is not, and the snapshot counts for nothing.
   case snapshot(count: Int)
 
   var text: String {

@@ -7,9 +7,18 @@ import WriteAheadLog
 /// Topics, partitions and committed offsets are registered in a metadata log before their creation is acknowledged;
 /// nothing is inferred from file names. Layout below the storage's root:
 ///
-///     lock, writers/EPOCH                      see `DirectoryExclusion`
-///     metadata/, metadata-mirror/              the metadata log, twice
-///     topics/TOPIC/PARTITION/BASE-EPOCH.log    segments, base offset and epoch of the writer in decimal digits
+///     lock, writers/EPOCH                            see `DirectoryExclusion`
+///     metadata/, metadata-mirror/                    the metadata log, twice; see `MetadataLog`, `MetadataRecord`
+///     metadata.unreadable-EPOCH/                     a copy of it that was set aside; see `MetadataOpening`
+///     topics/TOPIC/PARTITION/BASE-EPOCH.log          segments: base offset in 20 digits, epoch of the writer in 10
+///     topics/TOPIC/PARTITION/....log.damaged-EPOCH   set aside by a recovery; the newest epoch that it had found
+///     topics/TOPIC/PARTITION/....partial             such a copy that was not finished
+///     topics/TOPIC/PARTITION/....log.unsynced        its sync may have failed; see LogRecovery+Durability.swift
+///     topics/TOPIC/PARTITION/TOPIC-PARTITION.wal     another system's format; see `RecordFiles`
+///
+/// A log begins at the metadata's `start` or, where objects have its beginning, `archive`, and at 0 without either: not
+/// at the first file's base. After an orderly close the metadata has its end too. `docs/formats.md` has all of this on
+/// one page.
 public final class PartitionEngine: @unchecked Sendable {
   // Owned by `storage.loop`: every call is made there.
 

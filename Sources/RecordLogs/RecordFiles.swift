@@ -2,6 +2,9 @@ import Storage
 
 /// The files of one log in its directory: `<name>.wal`, then `<name>.wal.1`, `<name>.wal.2` and so on as it is rotated (seed
 /// 000, "Enable WAL Rotation"); `.gz` after that for one that has been compressed; `<name>.lock` for the writer's lock.
+///
+/// What recovery takes out of a log stands beside it: `<file>.cut-BYTE` holds what stood in a file from that byte on,
+/// `<file>.cut` is a whole file; a number follows (`.2`) where that name was taken. No log takes these for its own.
 package struct RecordFiles: Hashable, Sendable {
   let directory: String
   let name: String

@@ -91,6 +91,8 @@ public struct RecordRecoveryReport: Hashable, Sendable {
   public var damageCount = 0
   /// What a crash has left of a commit that was never acknowledged, as far as the format allows that to be told: it was cut.
   public var tornTail: DamagedBytes?
+  /// What stood behind the last record of the last file and has been cut off; zeros count. Nil where nothing did.
+  public var cutTail: DamagedBytes?
   /// Files that hold what was taken out of the log.
   public var setAside: [String] = []
   /// Bytes that the device could not read.

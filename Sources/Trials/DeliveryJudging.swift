@@ -41,7 +41,7 @@ struct DeliveryStop: Codable {
 enum DeliveryJudging {
   static func judge(
     _ spec: TrialSpec, _ journal: Journal, _ evidence: DeliveryEvidence, _ attempts: [DeliveryAttempt], _ stops: [DeliveryStop],
-    _ archives: [Delivered]?
+    _ archives: [Delivered]?, _ unarchived: [ArchiveFailure] = []
   ) throws(TrialError) -> PhaseReply {
     let schedule = try ReceiverWords.schedule(spec)
     let history = journal.history(of: spec)
@@ -49,8 +49,11 @@ enum DeliveryJudging {
     let stopped = stops.map { stop in
       StoppedSender(life: stop.life, left: stop.left, couldSend: schedule.end + patience < stop.deadline)
     }
-    let judgement = DeliveryOracle.judge(history, evidence.delivered, foreign: evidence.foreign, stops: stopped, archives: archives ?? [])
+    var judgement = DeliveryOracle.judge(history, evidence.delivered, foreign: evidence.foreign, stops: stopped, archives: archives ?? [])
       .adding(.sendsAccepted(history))
+    for failure in unarchived {
+      judgement = judgement.adding(failure.check(couldSend: schedule.end + patience < failure.deadline))
+    }
     var reply = PhaseReply(judgement: judgement)
     reply.receipts = schedule.receipts(attempts)
     reply.faultMissed = schedule.unfired(reply.receipts)
@@ -71,7 +74,7 @@ enum DeliveryJudging {
     var attempts: [[Int]: DeliveryAttempt] = [:]
     for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
     var reply = try judge(spec, journal, evidence, attempts.inOrder, try folder.stops.read(),
-      try JSONFile.read([Delivered].self, from: folder.archives))
+      try JSONFile.read([Delivered].self, from: folder.archives), try folder.archiveFailures.read())
     reply.append = AppendFigures(journal.history(of: spec))
     return reply
   }

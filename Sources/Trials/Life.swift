@@ -14,6 +14,10 @@ struct Life: Sendable {
   /// lifted.
   static let openings = 3
 
+  /// Times that an engine is asked for what needs its object store, where the machine is too slow for the time-out of
+  /// that.
+  static let slowAttempts = 50
+
   static let group = "tornlog"
 
   let spec: TrialSpec
@@ -106,10 +110,20 @@ struct Life: Sendable {
 
   private func openHindered() async -> Outcome {
     for attempt in 1... {
-      let fired = faults.firings
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
       let outcome = await openOnce()
-      guard case .refused = outcome, faults.firings > fired else { return outcome }
-      if attempt >= Self.openings { faults.lift() }
+      guard case .refused(let why) = outcome else { return outcome }
+      if faults.firings > fired {
+        if attempt >= Self.openings { faults.lift() }
+      } else if faults.slowStoreCalls > slow {
+        // No fault has made the store slow: it is the machine, of which the engine knows nothing.
+        if attempt >= Self.slowAttempts {
+          return .failed(
+            "this machine is too slow for the time-out of the object store, and the engine does not open: \(why)")
+        }
+      } else {
+        return outcome
+      }
     }
     preconditionFailure("an endless loop has ended")
   }
@@ -222,25 +236,33 @@ struct Life: Sendable {
     }
   }
 
-  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it is asked
-  /// again, as `open` does, and the fault is lifted in the end.
-  func flush(_ engine: PartitionEngine) async {
-    guard spec.checkpoint == .flushed else { return }
+  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it
+  /// is asked again, as `open` does, and the fault is lifted in the end. Where the machine is too slow for the time-out
+  /// that it has, it is asked again too: that is nobody's failure.
+  /// - Returns: why it has not got there; nil where it has.
+  func flush(_ engine: PartitionEngine) async -> FlushFailure? {
+    guard spec.checkpoint == .flushed else { return nil }
     begin("flush")
     let row = journal.flush(at: loop.now)
     journal.stage = .producing
     defer { journal.stage = .harness }
     for attempt in 1... {
-      let fired = faults.firings
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
       do throws(EngineError) {
         try await engine.checkpoint()
         archive.note(engine)
-        return journal.answer(row, .acknowledged, at: loop.now)
+        journal.answer(row, .acknowledged, at: loop.now)
+        return nil
       } catch {
-        guard faults.stoodInTheWay(since: fired) else { return journal.answer(row, .failed, at: loop.now) }
+        if !faults.stoodInTheWay(since: fired) {
+          if faults.slowStoreCalls > slow, attempt < Self.slowAttempts { continue }
+          journal.answer(row, .failed, at: loop.now)
+          return FlushFailure(life: number, reason: "\(error)")
+        }
       }
       if attempt >= Self.openings { faults.lift() }
     }
+    preconditionFailure("an endless loop has ended")
   }
 
   /// - Parameters:

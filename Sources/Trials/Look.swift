@@ -37,7 +37,8 @@ struct Look {
           ReportedDamage(
             partition: PartitionSlot(slot), offsets: OffsetRange(from: range.from, to: range.to),
             reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)" + (range.mismatch.map { ", \($0)" } ?? ""),
-            operationsBefore: operationsBefore, mismatch: range.mismatch))
+            operationsBefore: operationsBefore, mismatch: range.mismatch, path: range.path,
+            bytes: range.byteFrom..<max(range.byteFrom, range.byteTo)))
       }
     }
     var edges = history.creations.map { _ in [Offset]() }
@@ -131,8 +132,8 @@ struct Look {
       journal.stage = .harness
     }
     // A consumer asks again where a fault has cut its question off; an error without a fault is an answer.
-    while true {
-      let fired = faults.firings
+    for attempt in 1... {
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
       do throws(EngineError) {
         let start = ContinuousClock.now
         try await engine.fetch(partition.topic, partition.partition, from: offset, maxBytes: maxBytes, into: response)
@@ -141,11 +142,14 @@ struct Look {
       } catch .log(_, .damaged(let range)) {
         return range
       } catch {
+        // The machine may be too slow for the time-out of the object store: a consumer asks again then, too.
+        if faults.firings == fired, faults.slowStoreCalls > slow, attempt < Life.slowAttempts { continue }
         guard faults.stoodInTheWay(since: fired), faults.firings < Self.patience else { throw error }
         // Only calls to a store that never answers stand in the way: they are cut off.
         if faults.firings == fired { faults.lift() }
       }
     }
+    preconditionFailure("an endless loop has ended")
   }
 
   /// Nil also where the engine answers with an error: a consumer that is told no offset begins anew, as with none.

@@ -38,6 +38,7 @@ struct ModelTrial {
     var crashed = false
     /// Writes to logs of which the first crash left a part.
     var tornWrites = 0
+    var testimony = StoreTestimony()
   }
 
   func run() throws(TrialError) -> PhaseReply {
@@ -64,6 +65,8 @@ struct ModelTrial {
           let steps = MemoryStorage(disk: disk, loop: loop)
           var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
           receipt.row = journal.rowCount
+          let victim = try damage.firstPartition()
+          for index in notes.faults.indices { notes.faults[index].forgetBytes(of: victim) }
           notes.faults.append(receipt)
           notes.reply.receipts.append(receipt)
         }
@@ -101,7 +104,8 @@ struct ModelTrial {
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     journal.stage = .judging
-    var judgement = Judging.judge(spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer)
+    var judgement = Judging.judge(
+      spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer, notes.testimony)
     judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
       judgement.checks, on: disk)
     notes.reply.judgement = judgement
@@ -141,7 +145,7 @@ struct ModelTrial {
             let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
             notes.reply.writer = receipt
             engine = newest.engine
-            await life.flush(engine)
+            if let failure = await life.flush(engine) { notes.testimony.failures.append(failure) }
             await life.commitOffsets(engine)
             notes.looks.append(
               await life.look(
@@ -151,7 +155,7 @@ struct ModelTrial {
           }
         } else {
           await life.produce(Workload(spec), engine) { _ in }
-          await life.flush(engine)
+          if let failure = await life.flush(engine) { notes.testimony.failures.append(failure) }
           await life.commitOffsets(engine)
           notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
         }

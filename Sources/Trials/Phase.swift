@@ -98,6 +98,8 @@ struct Receipt: Codable, Hashable {
   var places: [String]
   /// Messages of which bytes were touched at rest.
   var touched: [TouchedMessage] = []
+  /// Where these are.
+  var touchedPlaces: [TouchedPlace] = []
   /// Folders of the metadata's copies that were damaged at rest.
   var metadata: [String] = []
   /// The journal's length when it happened.
@@ -128,6 +130,10 @@ struct TrialFolder {
   /// Of faults at the seam.
   var seamFaults: LineFile<SeamReceipt> { LineFile(path: path + "/seam-faults.jsonl") }
 
+  /// Of its object store.
+  var flushFailures: LineFile<FlushFailure> { LineFile(path: path + "/flush-failures.jsonl") }
+  var slowStoreCalls: LineFile<SlowStoreCall> { LineFile(path: path + "/slow-store-calls.jsonl") }
+
   /// What the engine of a life has counted, written before anything can kill the process.
   func counts(_ life: Int) -> String { "\(path)/counts-\(life).json" }
 
@@ -139,6 +145,7 @@ struct TrialFolder {
   var archived: String { path + "/archived.json" }
   var archives: String { path + "/archives.json" }
   var stops: LineFile<DeliveryStop> { LineFile(path: path + "/stops.jsonl") }
+  var archiveFailures: LineFile<ArchiveFailure> { LineFile(path: path + "/archive-failures.jsonl") }
 
   /// The metrics of a life, in OpenMetrics text.
   func write(_ metrics: MetricRegistry, life: Int) throws(TrialError) {

@@ -84,6 +84,7 @@ struct RealDelivery {
     do throws(TrialError) {
       if let receipt = try await delivery.recoverDiskSpace() {
         try JSONFile.write([receipt], to: folder.faults)
+        for failure in delivery.archiveFailures.all { try folder.archiveFailures.append(failure) }
         if receipt.fired == 0 { return notes.reply.faultMissed = "\(receipt.kind): no log was there" }
       }
       if life == 2, let slots = try JSONFile.read([Int].self, from: folder.archived) {
@@ -107,7 +108,11 @@ struct RealDelivery {
         if notes.crashed { await Gate().wait() }
         if delivery.crashThreshold != nil { return notes.reply.crashMissed = true }
         do throws(TrialError) {
-          if let slots = try await delivery.archiveAll(jobs) { try JSONFile.write(slots, to: folder.archived) }
+          let known = delivery.archiveFailures.all.count
+          if let slots = try await delivery.archiveAll(jobs, since: start) {
+            try JSONFile.write(slots, to: folder.archived)
+          }
+          for failure in delivery.archiveFailures.all.dropFirst(known) { try folder.archiveFailures.append(failure) }
         } catch { return notes.fail(error) }
       }
       if spec.crash != .none, life < 2 {

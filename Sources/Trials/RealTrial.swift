@@ -57,11 +57,14 @@ struct RealTrial {
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
     }
-    let file = folder.seamFaults
+    let (file, slowCalls) = (folder.seamFaults, folder.slowStoreCalls)
     let faults = try SeamFaults(
       spec, life: life, on: between(top), journal, earlier: try file.read(),
       keep: { receipt in
         do throws(TrialError) { try file.append(receipt) } catch { notes.fail(error) }
+      },
+      slow: { call in
+        do throws(TrialError) { try slowCalls.append(call) } catch { notes.fail(error) }
       })
     if spec.hasSeamFaults, life > 0 {
       let medium = FilesAtRest(folder: folder.data)
@@ -70,6 +73,12 @@ struct RealTrial {
       }
     }
     return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
+  }
+
+  /// Brings everything to the object store; why not, if not, is written down before anything can kill the process.
+  private func flush(_ life: Life, _ engine: PartitionEngine, _ notes: Notes) async {
+    guard let failure = await life.flush(engine) else { return }
+    do throws(TrialError) { try folder.flushFailures.append(failure) } catch { notes.fail(error) }
   }
 
   func produce() throws(TrialError) -> PhaseReply {
@@ -86,7 +95,7 @@ struct RealTrial {
       } else {
         guard spec.writers != .one else {
           await life.produce(Workload(spec), engine) { _ in }
-          await life.flush(engine)
+          await flush(life, engine, notes)
           await life.commitOffsets(engine)
           notes.look = await life.look(engine, [], [], nil)
           return engine
@@ -95,7 +104,7 @@ struct RealTrial {
           let process = SecondProcess(spec: spec, folder: folder)
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
-          await life.flush(newest.engine)
+          await flush(life, newest.engine, notes)
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
@@ -132,6 +141,8 @@ struct RealTrial {
           partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
         var receipt = followed.receipt
         receipt.row = journal.rowCount
+        let victim = try damage.firstPartition()
+        for index in fresh.indices { fresh[index].forgetBytes(of: victim) }
         fresh.append(receipt)
         operatorSeconds = followed.seconds
       }

@@ -106,7 +106,15 @@ final class RestingDamage {
       ranges += receipt.destroyed
     }
     guard !ranges.isEmpty else { throw .faultMissed("\(fault.kind) changed nothing: \(texts.joined(separator: "; "))") }
-    return Receipt(kind: fault.kind, fired: 1, places: texts, touched: destroy(ranges))
+    var receipt = Receipt(kind: fault.kind, fired: 1, places: texts, touched: destroy(ranges))
+    let isGone = edits.contains { edit in
+      switch edit {
+      case .truncate, .delete: true
+      case .flipBits, .zero, .garbage, .stale, .duplicate, .swapSectors: false
+      }
+    }
+    receipt.touchedPlaces = places.touchedPlaces(in: ranges, isGone ? .file : .bytes)
+    return receipt
   }
 
   private func destroy(_ ranges: [FileRange]) -> [TouchedMessage] {
@@ -124,8 +132,10 @@ final class RestingDamage {
   }
 
   /// Somebody has taken files, or what stood in them, away on purpose.
-  /// - Returns: the messages that stood there.
-  func remove(_ ranges: [FileRange]) -> [TouchedMessage] { destroy(ranges) }
+  /// - Returns: the messages that stood there, and where.
+  func remove(_ ranges: [FileRange]) -> (messages: [TouchedMessage], places: [TouchedPlace]) {
+    (destroy(ranges), places.touchedPlaces(in: ranges, .file))
+  }
 
   private func partition(of operation: Operation) -> PartitionID {
     history.creations[operation.partition.index].partition.partition

@@ -34,9 +34,10 @@ final class SeamFaults: @unchecked Sendable {
   /// - Parameters:
   ///   - earlier: receipts of the lives before.
   ///   - keep: writes a receipt down, before the operation that the fault hit ends.
+  ///   - slow: writes down a call to the object store that the machine took too long for.
   init(
     _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, earlier: [SeamReceipt],
-    keep: @escaping @Sendable (SeamReceipt) -> Void
+    keep: @escaping @Sendable (SeamReceipt) -> Void, slow: @escaping @Sendable (SlowStoreCall) -> Void = { _ in }
   ) throws(TrialError) {
     let fired = Set(earlier.map(\.fault))
     final class Box: @unchecked Sendable {
@@ -47,10 +48,12 @@ final class SeamFaults: @unchecked Sendable {
     objects =
       spec.checkpoint == .none
       ? nil
-      : try TrialStore(spec, life: life, on: base, journal, fired: fired) { receipt in
-        box.owner?.receipts.append(receipt)
-        keep(receipt)
-      }
+      : try TrialStore(
+        spec, life: life, on: base, journal, fired: fired,
+        take: { receipt in
+          box.owner?.receipts.append(receipt)
+          keep(receipt)
+        }, slow: slow)
     guard spec.hasSeamFaults else {
       (delays, faulty, map, freedAt) = (DelayMeter(base, journal), nil, nil, nil)
       box.owner = self
@@ -86,9 +89,9 @@ final class SeamFaults: @unchecked Sendable {
     let loop = base.loop
     let map = MessageMap(
       faulty, spec,
-      onLost: { [box] receipt, messages in
+      onLost: { [box] receipt, messages, places in
         guard let owner = box.owner, !messages.isEmpty else { return }
-        let behind = receipt.echo(row: journal.rowCount, touched: messages)
+        let behind = receipt.echo(row: journal.rowCount, touched: messages, places: places)
         owner.receipts.append(behind)
         keep(behind)
       },
@@ -111,7 +114,9 @@ final class SeamFaults: @unchecked Sendable {
       guard let owner = box.owner,
         let cause = (earlier + owner.receipts).last(where: { $0.kind == FaultKind.latentSectorError.rawValue })
       else { return }
-      var sectors = cause.echo(row: journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [])
+      var sectors = cause.echo(
+        row: journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [],
+        places: written.map { map.places.touchedPlaces(in: [$0], .bytes) } ?? [])
       sectors.life = life
       if written == nil { sectors.unreadable = faulty.unreadableSectors }
       owner.receipts.append(sectors)
@@ -133,6 +138,9 @@ final class SeamFaults: @unchecked Sendable {
 
   /// Whether a fault has kept the engine from what it was asked to do when `firings` was as given.
   func stoodInTheWay(since firings: Int) -> Bool { self.firings > firings || objects?.isHanging ?? false }
+
+  /// Calls to the object store that the machine took longer for than the engine waits, in this life.
+  var slowStoreCalls: Int { objects?.slowCalls ?? 0 }
 
   /// What has gone wrong is put right: space is made, the device replaced, the file system mounted anew.
   func lift() {

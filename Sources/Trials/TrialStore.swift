@@ -17,15 +17,23 @@ final class TrialStore: @unchecked Sendable {
   /// What the engine is given.
   let store: any ObjectStore
   private let faulty: FaultyObjectStore?
+  private let meter: StoreMeter?
 
   /// - Parameters:
   ///   - fired: numbers of the faults that have fired in earlier lives.
   ///   - take: given a receipt when a fault fires, before the call that it hit goes on.
+  ///   - slow: given each call that the machine took too long for.
   init(
     _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, fired: Set<Int>,
-    take: @escaping @Sendable (SeamReceipt) -> Void
+    take: @escaping @Sendable (SeamReceipt) -> Void, slow: @escaping @Sendable (SlowStoreCall) -> Void
   ) throws(TrialError) {
-    let directory = DirectoryObjectStore(base, root: Self.folder)
+    let terms = spec.checkpointTerms
+    let limit = terms.mostWaiting == nil ? terms.timeout : min(terms.timeout, terms.patience)
+    let meter = base.loop.isSimulated
+      ? nil
+      : StoreMeter(DirectoryObjectStore(base, root: Self.folder), base.loop, life: life, limit: limit, keep: slow)
+    self.meter = meter
+    let directory: any ObjectStore = meter ?? DirectoryObjectStore(base, root: Self.folder)
     var planned: [PlannedObjectFault] = []
     var numbers: [Int] = []
     for (number, fault) in spec.faults.enumerated() where life < 2 && StoreWords.isOfStore(fault) && !fired.contains(number) {
@@ -53,6 +61,9 @@ final class TrialStore: @unchecked Sendable {
 
   /// Whether calls still wait for an answer that a fault keeps from them.
   var isHanging: Bool { faulty.map { $0.hanging > 0 } ?? false }
+
+  /// Calls of this life that the machine took longer for than the engine waits.
+  var slowCalls: Int { meter?.slowCalls ?? 0 }
 
   /// The store is in order again.
   func lift() { faulty?.lift() }

@@ -80,8 +80,9 @@ enum Judging {
     if !faults.isEmpty || seam.contains(where: { !$0.touched.isEmpty }) {
       let plain = journal.history(of: spec)
       damages = faults.flatMap { receipt in
-        receipt.touched.damage(kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, in: plain)
-          .map { (receipt.row, $0) }
+        receipt.touched.damage(
+          kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, places: receipt.touchedPlaces, in: plain
+        ).map { (receipt.row, $0) }
       }
       damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows)).sorted { $0.row < $1.row }
       // What was touched in the log may be in the object store without anybody having been told so.
@@ -100,7 +101,9 @@ enum Judging {
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     let seam = try folder.seamFaults.read()
     let writer = try JSONFile.read(WriterReceipt.self, from: folder.writer)
-    var judgement = judge(spec, journal, faults, seam, looks, writer)
+    let testimony = StoreTestimony(
+      failures: try folder.flushFailures.read(), slowCalls: try folder.slowStoreCalls.read())
+    var judgement = judge(spec, journal, faults, seam, looks, writer, testimony)
     let history = history(spec, journal, faults, seam)
     judgement.checks = Whereabouts(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data))
@@ -112,14 +115,14 @@ enum Judging {
 
   static func judge(
     _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [SeamReceipt], _ looks: [Observation],
-    _ writer: WriterReceipt?
+    _ writer: WriterReceipt?, _ store: StoreTestimony = StoreTestimony()
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
       sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
-      .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
-    if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }
+      .adding(store.excused(.sendsAccepted(history, contract.refusals, takeover: contract.takeover), spec))
+    for check in store.checks(spec, history) { judgement = judgement.adding(check) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {

@@ -66,6 +66,8 @@ public struct Damage: Hashable, Sendable, Codable {
   public var isInLife: Bool
   /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it again.
   public var isCertain: Bool
+  /// Where it destroyed messages, as far as the harness knows; `damage-reported` demands that a report names the place.
+  public var places: [DamagedPlace] = []
   /// Operations that had been submitted when it happened: later ones are not excused.
   public internal(set) var operationsBefore = 0
   /// Crashes, orderly closes among them, that had happened by then.
@@ -73,7 +75,7 @@ public struct Damage: Hashable, Sendable, Codable {
 
   public init(
     partition: PartitionSlot, kind: String, touched: [OffsetRange]?, unplaced: [Int] = [], description: String,
-    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true
+    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true, places: [DamagedPlace] = []
   ) {
     self.partition = partition
     self.kind = kind
@@ -83,6 +85,7 @@ public struct Damage: Hashable, Sendable, Codable {
     self.isDetectable = isDetectable
     self.isInLife = isInLife
     self.isCertain = isCertain
+    self.places = places
   }
 }
 
@@ -126,6 +129,8 @@ public struct Archival: Hashable, Sendable, Codable {
 /// An engine that was asked to bring everything that is acknowledged to the object store.
 public struct Flush: Hashable, Sendable, Codable {
   public var outcome: Outcome
+  /// The error that it answered; nil for none, and where nobody passes it on.
+  public var reason: String?
   public var answeredAt: Instant
   public var incarnation: Int
 }
@@ -245,8 +250,8 @@ public struct History: Sendable {
   }
 
   /// Records what the running incarnation's engine answered when it was asked to bring everything to the object store.
-  public mutating func flush(_ outcome: Outcome, at instant: Instant) {
-    flushes.append(Flush(outcome: outcome, answeredAt: instant, incarnation: incarnation))
+  public mutating func flush(_ outcome: Outcome, reason: String? = nil, at instant: Instant) {
+    flushes.append(Flush(outcome: outcome, reason: reason, answeredAt: instant, incarnation: incarnation))
   }
 
   /// The offset before which the engine has said to have everything in the object store; 0 where it never did.

@@ -32,17 +32,23 @@ public struct ReportedDamage: Hashable, Sendable, Codable {
   /// Operations of the history that had been submitted when it was given; nil where no later one has been. What is
   /// submitted later may get the offsets that recovery has cut off.
   public var operationsBefore: Int?
+  /// The file that it names; nil where the caller does not pass that on.
+  public var path: String?
+  /// The bytes of that file that it names.
+  public var bytes: Range<Int64>?
   /// The checksums that it names.
   public var mismatch: ChecksumMismatch?
 
   public init(
-    partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil, mismatch: ChecksumMismatch? = nil
+    partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil,
+    mismatch: ChecksumMismatch? = nil, path: String? = nil, bytes: Range<Int64>? = nil
   ) {
     self.partition = partition
     self.offsets = offsets
     self.reason = reason
     self.operationsBefore = operationsBefore
     self.mismatch = mismatch
+    (self.path, self.bytes) = (path, bytes)
   }
 }
 

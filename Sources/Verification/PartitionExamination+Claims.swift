@@ -161,13 +161,21 @@ extension PartitionExamination {
     ledger.apply(.damageReported, exercised: !damaged.isEmpty || !ownReports.isEmpty || isVague)
     if !isEnded { ledger.doubt(.damageReported, "\(partition.name): the look did not come to its end") }
     var somethingIsMissing = false
+    var placesJudged = 0
     let mustReport = isEnded && (isVague || !damaged.isEmpty)
     for (place, duty) in duties.enumerated() where mustReport && duty.kind == .required {
       guard let missing = firstMissing(place) else { continue }
       // Of damage that touched nobody knows what, only what is served behind it testifies.
       if duty.base < served.end { somethingIsMissing = true }
       guard duty.isDamaged, duty.reportableDamage >= 0 else { continue }
-      guard let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation(place).count)) else { continue }
+      guard let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation(place).count)) else {
+        guard placesJudged < Self.mostPlacesJudged else { continue }
+        placesJudged += 1
+        if let wrong = misplacedReport(place, missing: duty.base &+ Int64(missing)) {
+          violate(&ledger, .damageReported, at: duty.base &+ Int64(missing)) { wrong }
+        }
+        continue
+      }
       guard isReportOwed(place) else {
         ledger.remark(.damageReported) {
           "\(partition.name): offset \(at), destroyed by a fault, is gone without a report; none is owed, for nothing "

@@ -16,6 +16,8 @@ struct PartitionExamination {
   /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
   let operationsBeforeReports: Int
   let reports: [OffsetRange]
+  /// The same, one by one, with the places that they name.
+  let allReports: [ReportedDamage]
   var duties: [Duty]
 
   var served: ServedLog
@@ -69,7 +71,8 @@ struct PartitionExamination {
     let own = observation.reported.filter { $0.partition.index == partition.slot }
     ownReports = OffsetRange.union(own.map(\.offsets))
     operationsBeforeReports = own.compactMap(\.operationsBefore).min() ?? .max
-    self.reports = OffsetRange.union(reports.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    allReports = reports.filter { $0.partition.index == partition.slot }
+    self.reports = OffsetRange.union(allReports.map(\.offsets))
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
     let start = (look.before ?? look.after)?.logStartOffset ?? 0

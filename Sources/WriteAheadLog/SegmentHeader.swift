@@ -1,27 +1,34 @@
 import CZlib
 import LogModel
 
-/// The head of a segment file.
+/// The head of a segment file. All integers are little-endian; offsets, the partition and the last two fields are
+/// signed.
 ///
 /// | byte | field |
 /// |---|---|
 /// | 0..<8 | magic `TORNLOG1` |
-/// | 8..<12 | CRC-32 of bytes 12..<512, begun from 0 |
+/// | 8..<12 | CRC-32 of bytes 12..<512, as zlib's `crc32` from 0 |
 /// | 12..<16 | version, 1 |
 /// | 16..<24 | base offset: offset of the first message of the segment |
 /// | 24..<32 | epoch of the writer that created it |
-/// | 32..<40 | salt: seeds the checksum of every batch of this segment |
+/// | 32..<40 | salt: seeds the checksum of every batch of this segment, see `BatchHeader` |
 /// | 40..<48 | durable offset when it was created: everything before it had been synced, or its sync had failed |
-/// | 48..<52 | boot of the machine |
+/// | 48..<52 | boot of the machine, as in `BatchHeader` |
 /// | 52..<56 | partition |
 /// | 56..<58 | length of the topic's name in bytes, at most 249 |
 /// | 58..<307 | topic, UTF-8, zero-padded |
 /// | 307 | 1 if it is written under the policy `never`, which syncs nothing |
 /// | 308..<316 | base offset of the segment before it, -1 where there was none |
-/// | 316..<324 | how many offsets before the base offset were passed over, and are nobody's |
+/// | 316..<324 | n: the offsets base - n ..< base were passed over, and are nobody's |
+/// | 324..<512 | zeros; the CRC covers them |
 ///
 /// The head is written twice, at byte 0 and at byte 2048, so that one damaged sector does not cost the salt and
-/// with it the segment. Batches begin at byte 4096.
+/// with it the segment. Bytes 512..<2048 and 2560..<4096 are zeros under no CRC. Batches begin at byte 4096.
+///
+/// A copy is valid if and only if magic, CRC and version are right, the topic's name has at most 249 bytes, the
+/// partition is at least 0, and base offset, epoch, topic and partition are those of the file's name and folder. The
+/// first valid copy counts. A segment of an older epoch whose base offset is above bytes 308..<316 of a newer one's
+/// head is void: the writer of the newer one has read the log, and had fenced the older one before.
 struct SegmentHeader: Hashable, Sendable {
   static let magic: UInt64 = 0x31_474F_4C4E_524F_54  // "TORNLOG1"
   static let size = 4096
