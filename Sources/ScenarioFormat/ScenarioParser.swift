@@ -12,7 +12,7 @@ import LogModel
 // | `seed` | the seed where the command line gives none | command line's |
 // | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), number axes | orders, none, 10 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
-// | `crash` | `kind` and `at`, as fixed values of the axes `crash` and `crash-at` | process-kill, end |
+// | `crash` | `kind`, `at` and `second`, as fixed values of the axes `crash`, `crash-at` and `second-crash` | process-kill, end, same |
 // | `checkpoint` | policy where there is an object store: `every`, `bytes`, `object-bytes`, `timeout`, `waiting`, `patience` | see CheckpointTerms |
 // | `exclude` | list of conditions: cells that are no trials | none |
 // | `faults` | list of faults, `- kind: { parameter: value }` or `- kind` | none |
@@ -34,8 +34,12 @@ import LogModel
 // | `message-size` | `100B`, `1KB` (1000), `1KiB` (1024); 24 bytes at least | 1KB |
 // | `sync` | `always`, `interval(100ms)`, `never` | always |
 // | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
-// | `crash` | `process-kill`, `power-loss`, `none`, `out-of-memory` (on real files) | process-kill |
+// | `crash` | `process-kill`, `power-loss`, `none`, `power-loss-after-close`, `out-of-memory` (on real files): how the first life ends, and the second | process-kill |
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
+// | `second-crash` | a value of `crash`, for the second life alone; `same`: as the first | same |
+// | `pace` | `none`, or how long a producer waits after each answer, like `5ms`; a power loss comes at any moment of such a pause | none |
+// | `preallocation` | size of the first zero-fill ahead of the commits, 0 or a multiple of 512 B; each later one is twice as long; under `always` | 256KiB |
+// | `first-offset` | where the log of every partition begins, like `2147483600` or `2^31-48`: what came before has been deleted | 0 |
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
 // | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
@@ -103,7 +107,7 @@ extension SourceReader {
     let workload = keys["workload"].map { self.workload($0.value) } ?? Workload()
     var fixed = workload.fixed.merging(keys["crash"].map { crash($0.value) } ?? [:]) { first, _ in first }
     for dimension in dimensions where fixed[dimension.axis] != nil {
-      let place = dimension.axis == .crash || dimension.axis == .crashAt ? "crash" : "workload"
+      let place = [.crash, .crashAt, .secondCrash].contains(dimension.axis) ? "crash" : "workload"
       note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
     }
     fixed.merge(Self.policies(of: fixed[.system] ?? dimensions.first { $0.axis == .system }.flatMap { $0.values.count == 1 ? $0.values[0] : nil })) { given, _ in given }
@@ -151,6 +155,7 @@ extension SourceReader {
     noteTopicContradictions(of: scenario, keys["workload"])
     noteUnseenConditions(of: scenario, keys["only-if"])
     noteClientContradictions(of: scenario)
+    noteLoadContradictions(of: scenario, keys["crash"] ?? keys["matrix"])
     guard errors.isEmpty else { return nil }
     return scenario
   }
@@ -165,6 +170,8 @@ extension SourceReader {
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
+    .secondCrash: .text(Axis.sameCrash), .pace: .text(Axis.text(pace: .zero)),
+    .preallocation: .integer(Axis.usualPreallocation), .firstOffset: .integer(0),
     .writers: .text("one"), .client: .text("none"), .system: .text(LogSystem.tornlog.rawValue),
   ]
 
@@ -222,7 +229,9 @@ extension SourceReader {
   }
 
   private mutating func workload(_ node: SourceNode) -> Workload {
-    let axes: [Axis] = [.producers, .batch, .messageSize, .messages, .partitions]
+    let axes: [Axis] = [
+      .producers, .batch, .messageSize, .messages, .partitions, .pace, .preallocation, .firstOffset,
+    ]
     var workload = Workload()
     guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between"] + axes.map(\.rawValue)) else {
       return workload
@@ -240,10 +249,11 @@ extension SourceReader {
   }
 
   private mutating func crash(_ node: SourceNode) -> [Axis: AxisValue] {
-    guard let keys = mapping(node, "crash", known: ["kind", "at"]) else { return [:] }
+    guard let keys = mapping(node, "crash", known: ["kind", "at", "second"]) else { return [:] }
     var fixed: [Axis: AxisValue] = [:]
     fixed[.crash] = keys["kind"].flatMap { axisValue($0.value, .crash) }
     fixed[.crashAt] = keys["at"].flatMap { axisValue($0.value, .crashAt) }
+    fixed[.secondCrash] = keys["second"].flatMap { axisValue($0.value, .secondCrash) }
     return fixed
   }
 

@@ -29,6 +29,7 @@ struct DrawnTrials {
     case .ownScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
     }
     if way != .oneFault { addStore(&spec, n, faulty: false) }
+    addLoad(&spec, n)
     return spec
   }
 
@@ -49,12 +50,12 @@ struct DrawnTrials {
     ("store-partial-upload", ["kept": "50", "answer": "success"]), ("store-full", [:]),
   ]
 
-  private func pick<Value>(_ values: [Value], _ random: inout SeededGenerator) -> Value {
+  func pick<Value>(_ values: [Value], _ random: inout SeededGenerator) -> Value {
     values[Int.random(in: 0..<values.count, using: &random)]
   }
 
   /// Volumes of a plain restart, from the smallest on; after them, and in the other ways, the seed chooses.
-  private static let volumes = [(1, 1), (20, 1), (100, 3), (1010, 1), (5000, 3)]
+  static let volumes = [(1, 1), (20, 1), (100, 3), (1010, 1), (5000, 3)]
 
   private func workload(_ n: Int, _ random: inout SeededGenerator) -> TrialSpec {
     var spec = TrialSpec(

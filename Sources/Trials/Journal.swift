@@ -258,7 +258,7 @@ final class Journal: @unchecked Sendable {
     _ = add(
       .crash,
       Row(
-        count: head.pointee.deviceDelay, value: Int64(CrashKind.allCases.firstIndex(of: kind) ?? 0),
+        count: head.pointee.deviceDelay, value: Int64(CrashKind.allCases.firstIndex(of: kind.recorded) ?? 0),
         submittedAt: time.nanoseconds))
   }
 
@@ -320,7 +320,9 @@ final class Journal: @unchecked Sendable {
 
   /// Everything so far of a trial, as the oracle reads it.
   func history(of spec: TrialSpec, damages: [(row: Int, damage: Damage)] = []) -> History {
-    history(seed: spec.seed, group: Life.group, damages: damages, source: spec.source(of:))
+    var history = history(seed: spec.seed, group: Life.group, damages: damages, source: spec.source(of:))
+    history.firstOffset = Offset(spec.firstOffset)
+    return history
   }
 
   /// Everything so far, as the oracle reads it.

@@ -77,7 +77,8 @@ struct Life: Sendable {
       system: spec.system,
       log: LogConfiguration(
         syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
-        commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed),
+        commitBytes: Planning.commitBytes(spec), firstPreallocation: Int64(spec.preallocation),
+        largestPreallocation: Int64(spec.largestPreallocation), saltSeed: spec.seed),
       checkpoints: CheckpointPolicy(spec.checkpointTerms))
   }
 
@@ -214,6 +215,30 @@ struct Life: Sendable {
     }
   }
 
+  /// The whole workload, and the commits of offsets.
+  /// - Returns: why not everything was brought to the object store, where the trial wants that.
+  func work(_ engine: PartitionEngine) async -> FlushFailure? {
+    let workload = Workload(spec)
+    guard commitsBeforeTheTail else {
+      await produce(workload, engine) { _ in }
+      let failure = await flush(engine)
+      await commitOffsets(engine)
+      return failure
+    }
+    let tail = max(0, workload.requests - spec.partitions)
+    await produce(workload.sending(0..<tail), engine) { _ in }
+    await commitOffsets(engine)
+    await produce(workload.sending(tail..<workload.requests), engine) { _ in }
+    return await flush(engine)
+  }
+
+  /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to each
+  /// partition.
+  private var commitsBeforeTheTail: Bool {
+    guard case .interval = spec.syncPolicy else { return false }
+    return !spec.ending(of: number).isAbrupt
+  }
+
   /// Commits an offset of a consumer group in each partition: half of what may be consumed.
   func commitOffsets(_ engine: PartitionEngine) async {
     begin("commit")
@@ -221,7 +246,8 @@ struct Life: Sendable {
       let source = spec.source(of: number)
       let offset: Offset
       do throws(EngineError) {
-        offset = Offset(try engine.watermarks(source.topic, source.partition).highWatermark.rawValue / 2)
+        let marks = try engine.watermarks(source.topic, source.partition)
+        offset = marks.logStartOffset + (marks.highWatermark - marks.logStartOffset) / 2
       } catch {
         // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
         continue
@@ -288,10 +314,17 @@ struct Life: Sendable {
   /// orderly close is owed.
   /// - Returns: what the reader should know of a close that failed.
   func end(_ engine: PartitionEngine) async -> [String] {
+    let failures = await closeInOrder(engine)
+    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
+    return failures
+  }
+
+  /// Has the engine closed, and its answer written down; what ends the life then is the caller's business.
+  /// - Returns: what the reader should know of a close that failed.
+  func closeInOrder(_ engine: PartitionEngine) async -> [String] {
     let row = journal.close(at: loop.now)
     let failures = await close(engine)
     journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
-    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
     return failures
   }
 
@@ -306,6 +339,17 @@ struct Life: Sendable {
     } catch {
       return ["close: \(error)"]
     }
+  }
+
+  /// How this life ends.
+  var ending: CrashKind { spec.ending(of: number) }
+
+  /// How long after the answer that it waits for a crash comes: of a load with pauses a power loss comes at any moment. A kill
+  /// must find operations in flight, and comes at once.
+  var crashDelay: Duration {
+    guard spec.pace > .zero, ending.losesPower else { return .zero }
+    var random = SeededGenerator(seed: spec.seed, stream: "crash-delay")
+    return .nanoseconds(Int64.random(in: 0...spec.pace.nanoseconds, using: &random))
   }
 
   /// The number of answered messages at which the crash comes; nil for the end of the workload.

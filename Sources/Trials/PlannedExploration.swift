@@ -51,8 +51,9 @@ public struct ExplorationPlan: Sendable {
   /// Axes whose values were not looked at.
   public var ignored: [Axis] = []
 
-  /// The crash is always a power cut, at every moment; the storage is the model.
-  private static let unused: Set<Axis> = [.crash, .crashAt, .storage]
+  /// The crash is always a power cut, at every moment; the storage is the model. Nobody waits between requests, zero-fills are
+  /// of a few blocks, and logs begin at offset 0.
+  private static let unused: Set<Axis> = [.crash, .crashAt, .secondCrash, .storage, .pace, .preallocation, .firstOffset]
 
   /// - Parameters:
   ///   - seed: of the command line; wins over the scenario's.

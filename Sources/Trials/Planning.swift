@@ -38,7 +38,7 @@ public enum Planning {
   /// - Parameter storage: for cells that leave the storage to the command line.
   public static func isPossible(_ cell: Cell, on storage: StorageChoice) -> Bool {
     let isModel = (cell.storage?.rawValue ?? storage.rawValue) == StorageChoice.memory.rawValue
-    if isModel { return cell.writers != .secondProcess && cell.crash != .outOfMemory }
+    if isModel { return cell.writers != .secondProcess && cell.crash != .outOfMemory && cell.secondCrash != .outOfMemory }
     return cell.client == nil && (cell.delivery == nil || cell.crash != .powerLoss)
   }
 
@@ -73,6 +73,8 @@ public enum Planning {
       }, writers: cell.writers, system: cell.system, delivery: cell.delivery, onlyIf: cell.onlyIf, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     spec.client = cell.client
+    (spec.secondCrash, spec.pace) = (cell.secondCrash, cell.pace)
+    (spec.preallocation, spec.firstOffset) = (cell.preallocation, cell.firstOffset)
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
@@ -94,7 +96,8 @@ extension TrialSpec {
   /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
   var systemProblem: String? {
     if let problem = RecoveryRunbook.problem(of: self) { return problem }
-    if crash == .outOfMemory, storage == .memory || delivery != nil || writers != .one {
+    if let problem = loadProblem { return problem }
+    if crash == .outOfMemory || secondCrash == .outOfMemory, storage == .memory || delivery != nil || writers != .one {
       return "crash out-of-memory needs a process of one engine, on real files; leave out storage memory, writers and delivery"
     }
     if let client {

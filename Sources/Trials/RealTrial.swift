@@ -52,7 +52,7 @@ struct RealTrial {
     let loop = EventLoop()
     let files = try openFiles(loop)
     let seam = SeamMeter(files, journal, spec)
-    let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
+    let power = spec.ending(of: life).losesPower ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
     var top: any Storage = power ?? seam
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
@@ -75,28 +75,31 @@ struct RealTrial {
     return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
   }
 
-  /// Brings everything to the object store; why not, if not, is written down before anything can kill the process.
-  private func flush(_ life: Life, _ engine: PartitionEngine, _ notes: Notes) async {
-    guard let failure = await life.flush(engine) else { return }
+  /// Writes down why not everything was brought to the object store, before the trial's crash ends this process.
+  private func keep(_ failure: FlushFailure, _ notes: Notes) {
     do throws(TrialError) { try folder.flushFailures.append(failure) } catch { notes.fail(error) }
   }
 
   func produce() throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
+    try FirstOffset(spec)?.prepare { () throws(TrialError) in try openFiles(EventLoop()) }
     return try live(journal, []) { life, engine, _, notes, crash in
       await life.createTopic(engine)
-      if let threshold = life.crashThreshold, spec.crash != .none {
+      if let threshold = life.crashThreshold, life.ending.isAbrupt {
+        let (loop, delay) = (life.storage.loop, life.crashDelay)
         await life.produce(Workload(spec), engine) { answered in
           guard answered >= threshold, !notes.crashed else { return }
           notes.crashed = true
-          crash(true)
+          if delay == .zero { return crash(true) }
+          loop.spawn {
+            await loop.sleep(until: loop.now + delay)
+            crash(true)
+          }
         }
         if !notes.crashed { notes.reply.crashMissed = true } else { await Gate().wait() }
       } else {
         guard spec.writers != .one else {
-          await life.produce(Workload(spec), engine) { _ in }
-          await flush(life, engine, notes)
-          await life.commitOffsets(engine)
+          if let failure = await life.work(engine) { keep(failure, notes) }
           notes.look = await life.look(engine, [], [], nil)
           return engine
         }
@@ -104,7 +107,7 @@ struct RealTrial {
           let process = SecondProcess(spec: spec, folder: folder)
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
-          await flush(life, newest.engine, notes)
+          if let failure = await life.flush(newest.engine) { keep(failure, notes) }
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
@@ -200,11 +203,12 @@ struct RealTrial {
           keep(notes.look, notes)
           return
         }
-        if spec.crash == .none || life.number == 2 {
+        if life.ending == .none {
           notes.reply.notices += await life.end(serving)
           keepCounts(life, notes)
           keep(notes.look, notes)
         } else {
+          if !life.ending.isAbrupt { _ = await life.closeInOrder(serving) }
           life.archive.noteLast()
           crash(life, rig, journal, notes, inFlight: false)
           await Gate().wait()
@@ -282,11 +286,11 @@ struct RealTrial {
   private func crash(_ own: Life, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
     // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
     guard rig.seam.machineFailure == nil, keepCounts(own, notes) else { return }
-    rig.storage.note(.fault("\(spec.crash.rawValue)"))
+    rig.storage.note(.fault("\(own.ending.rawValue)"))
     rig.faults.delays.noteInFlight()
     if let power = rig.power {
       power.freeze()
-      journal.freeze(spec.crash, at: rig.loop.now)
+      journal.freeze(own.ending, at: rig.loop.now)
       guard keep(notes.look, notes) else { return }
       rig.loop.spawn {
         journal.stage = .harness
@@ -300,10 +304,10 @@ struct RealTrial {
       }
       return
     }
-    if spec.crash == .outOfMemory {
+    if own.ending == .outOfMemory {
       let shortage = MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero)
       let receipt = Receipt(
-        kind: spec.crash.rawValue, fired: 1,
+        kind: own.ending.rawValue, fired: 1,
         places: ["process \(getpid()), life \(life): no more than the \(shortage.limit >> 20) MiB that it had mapped"])
       do throws(TrialError) { try JSONFile.write(receipt, to: folder.receipt(life)) } catch { return notes.fail(error) }
       guard inFlight || keep(notes.look, notes) else { return }
@@ -313,7 +317,7 @@ struct RealTrial {
       do throws(TrialError) { try shortage.begin(slack: slack) } catch { notes.fail(error) }
       return
     }
-    let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
+    let receipt = Receipt(kind: own.ending.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     guard inFlight else {
       if keep(notes.look, notes) { die(receipt, journal, notes) }
       return

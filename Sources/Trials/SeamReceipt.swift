@@ -150,10 +150,14 @@ extension [SeamReceipt] {
     }
   }
 
-  /// - Parameter crashRows: of the journal, by life.
-  func damages(in history: History, crashRows: [Int]) -> [(row: Int, damage: Damage)] {
+  /// - Parameters:
+  ///   - crashRows: of the journal, by life.
+  ///   - sync: the policy. But under `never` an engine that has been told of a failed sync, and says at its close that all is
+  ///     well, has promised that it is: the failure excuses nothing.
+  func damages(in history: History, crashRows: [Int], _ sync: SyncPolicy) -> [(row: Int, damage: Damage)] {
     flatMap { receipt -> [(row: Int, damage: Damage)] in
       guard let row = receipt.rowOfStrike(history, crashRows) else { return [] }
+      if receipt.strike != .atOnce, receipt.isTold, sync != .never, history.wasClosed(receipt.life) { return [] }
       return receipt.touched.damage(
         kind: receipt.kind, receipt.description ?? receipt.kind, isDetectable: receipt.isDetectable,
         isInLife: receipt.strike == .atOnce, toldAt: receipt.isTold ? receipt.instant : nil,

@@ -68,6 +68,7 @@ public struct ShrunkScenario: Sendable {
     // Without a storage of its own the command line decides.
     if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
     if spec.system != .tornlog { lines.append("  system: [\(spec.system.rawValue)]") }
+    lines += spec.loadLines
     lines += checkpoint.axis
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
     if let client = spec.client { lines.append("  client: [\(client.rawValue)]") }

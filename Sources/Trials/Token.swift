@@ -34,6 +34,7 @@ public enum Token {
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
     if let client = spec.client { fields.append("cl=\(client.rawValue)") }
     if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
+    fields += spec.loadFields
     if !spec.onlyIf.isEmpty { fields.append("if=\(spec.onlyIf.map(\.rawValue).joined(separator: "/"))") }
     for fault in spec.faults {
       let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
@@ -130,6 +131,10 @@ public enum Token {
     if let field = values["ck"] {
       guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
       (spec.checkpoint, spec.checkpointTerms) = checkpoint
+    }
+    for (name, path) in TrialSpec.loadReaders {
+      guard let field = values[name] else { continue }
+      guard path(&spec, field) else { throw .badField("\(name)=\(field)") }
     }
     if let problem = spec.systemProblem ?? spec.topicProblem { throw .notOfSystem(problem) }
     return spec

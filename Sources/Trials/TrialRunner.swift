@@ -118,7 +118,7 @@ final class TrialRunner: @unchecked Sendable {
   private func live(
     _ phase: Phase, _ life: Int, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings
   ) throws(TrialError) -> Bool {
-    let crashes = spec.crash != .none && life < 2
+    let crashes = spec.ending(of: life) != .none
     guard let reply = try perform(phase, spec, place, &findings, crashOf: crashes ? life : nil) else {
       // The life ended in its crash, or badly.
       return try collectCrash(life, spec, place, &findings) && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
@@ -209,7 +209,7 @@ final class TrialRunner: @unchecked Sendable {
       // A failed allocation aborts or traps, where it is heard with the words of it; a stack that cannot grow is a SIGSEGV (`man 2
       // setrlimit`, RLIMIT_AS). Other last words are those of the engine's own end.
       let isHeard = errorOutput.contains("allocat")
-      if spec.crash == .outOfMemory, planned, let signal, [SIGABRT, SIGILL, SIGTRAP, SIGSEGV, SIGALRM].contains(signal),
+      if life.map({ spec.ending(of: $0) }) == .outOfMemory, planned, let signal, [SIGABRT, SIGILL, SIGTRAP, SIGSEGV, SIGALRM].contains(signal),
         isHeard || !errorOutput.contains("Fatal error")
       {
         findings.deathOfMemory = "died by signal \(signal)" + (isHeard ? ", for an allocation had failed" : ", without a word")

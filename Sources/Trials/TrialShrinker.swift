@@ -150,7 +150,7 @@ struct TrialPart: Sendable {
 
   static let all: [TrialPart] = [
     TrialPart(name: "storage", text: { $0.storage.rawValue }) { spec in
-      spec.storage == .memory || spec.writers == .secondProcess || spec.crash == .outOfMemory ? [] : [spec.with { $0.storage = .memory }]
+      spec.storage == .memory || spec.writers == .secondProcess || spec.endsOutOfMemory ? [] : [spec.with { $0.storage = .memory }]
     },
     TrialPart(
       name: "faults", text: { "\($0.faults.count)" },
@@ -168,6 +168,16 @@ struct TrialPart: Sendable {
     number("messages between the restarts", \.appendBetween, [0, 1]),
     TrialPart(name: "checkpoint", text: { $0.checkpoint.rawValue }) { spec in
       CheckpointSetup.allCases.prefix { $0 != spec.checkpoint }.map { setup in spec.with { $0.checkpoint = setup } }
+    },
+    TrialPart(name: "second crash", text: { _ in "as the first" }) { spec in
+      spec.secondCrash == nil ? [] : [spec.with { $0.secondCrash = nil }]
+    },
+    TrialPart(name: "pace", text: { _ in "none" }) { spec in spec.pace == .zero ? [] : [spec.with { $0.pace = .zero }] },
+    TrialPart(name: "first offset", text: { "\($0.firstOffset)" }) { spec in
+      spec.firstOffset == 0 ? [] : [spec.with { $0.firstOffset = 0 }]
+    },
+    TrialPart(name: "preallocation", text: { "\($0.preallocation)" }) { spec in
+      spec.preallocation == Axis.usualPreallocation ? [] : [spec.with { $0.preallocation = Axis.usualPreallocation }]
     },
     TrialPart(name: "crash", text: { $0.crash.rawValue }) { spec in
       spec.crash == .none ? [] : [spec.with { $0.crash = .none; $0.crashAt = .end }]

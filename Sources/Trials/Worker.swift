@@ -84,7 +84,7 @@ enum Judging {
           kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, places: receipt.touchedPlaces, in: plain
         ).map { (receipt.row, $0) }
       }
-      damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows)).sorted { $0.row < $1.row }
+      damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows, spec.syncPolicy)).sorted { $0.row < $1.row }
       // What was touched in the log may be in the object store without anybody having been told so.
       if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
@@ -134,7 +134,7 @@ enum Judging {
 
   /// What the reader of a report must know of the measurement.
   static func notices(_ spec: TrialSpec, _ journal: Journal) -> [String] {
-    guard case .interval(let window) = spec.syncPolicy, spec.crash == .powerLoss,
+    guard case .interval(let window) = spec.syncPolicy, spec.losesPower,
       let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(), slowest > window / 2
     else { return [] }
     let milliseconds = Int(slowest.inSeconds * 1000)

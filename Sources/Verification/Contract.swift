@@ -16,6 +16,8 @@ import LogModel
 // | archived                       | unchanged     | volatile -> durable (note 6)       | -> durable (6)  |
 // | process kill, reopened at o    | unchanged     | volatile(since) -> volatile(o)     | unchanged       |
 // | power loss                     | unchanged     | volatile -> none                   | volatile -> none|
+// | power loss after an orderly    | unchanged     | volatile -> durable (note 1)       | volatile -> none|
+// |   close                        |               |                                    |                 |
 // | served by a look, power loss   |               |                                    |                 |
 // |   since it was written         | durable       | durable (note 2)                   | durable         |
 // | served by a look, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
@@ -25,7 +27,9 @@ import LogModel
 // one acknowledged a nanosecond later is not (but see note 5). A process kill's instant is that of the kill: the time
 // until the engine was opened again is not the engine's.
 //
-// 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync.
+// 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync: once it has
+//    returned without an error the window is empty. A close that returns an error has promised nothing, and the power loss
+//    behind it is one like any other.
 // 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
 // 3. Under `always` what can be fetched is durable. After a process kill recovery finds pages that may still be
 //    volatile, so it has to sync what it keeps before it serves it. Under `interval` it has d from the reopening on
@@ -63,6 +67,8 @@ import LogModel
 // - A refused sync (EIO, ENOSPC ...) leaves what it covered in the page cache, to be taken by the power loss that ends the
 //   same incarnation, with a report; a process kill takes none of it, and the engine that opens the log then syncs what it
 //   keeps.
+// - An engine that was told of a failed sync, and whose close has returned without an error all the same, has said that the
+//   failure cost nothing: it excuses nothing then, but under `never`.
 // - Pages that a failed sync has marked clean, and names that a sync of their directory has lost, go with the first power
 //   loss after it. Where the sync said that it had succeeded nobody could know, and no report is owed.
 //
@@ -129,11 +135,14 @@ struct PromiseRules {
   let sync: SyncPolicy
   let crashes: [Crash]
   let openings: [Instant?]
+  /// By crash: whether the engine had been closed in order before it.
+  let closed: [Bool]
 
   init(_ contract: Contract, _ history: History) {
     sync = contract.sync
     crashes = history.crashes
     openings = history.openings
+    closed = history.crashes.indices.map(history.wasClosed)
   }
 
   func acknowledged(at instant: Instant) -> Promise {
@@ -148,10 +157,11 @@ struct PromiseRules {
   func after(_ promise: Promise, crash index: Int) -> Promise {
     guard case .volatile(let since) = promise else { return promise }
     let crash = crashes[index]
+    if closed[index], case .interval = sync { return .durable }
     if let window = window(of: index), since <= crash.instant - window { return .durable }
     switch crash.kind {
-    case .powerLoss: return .none
-    case .none: return if case .interval = sync { .durable } else { promise }
+    case .powerLoss, .powerLossAfterClose: return .none
+    case .none: return promise
     case .processKill, .outOfMemory: return if case .interval = sync { reopened(index + 1) } else { promise }
     }
   }
@@ -166,7 +176,7 @@ struct PromiseRules {
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.
   func served(_ promise: Promise, writtenIn incarnation: Int, restart: Int) -> Promise {
     if promise == .durable || sync == .always { return .durable }
-    if crashes[incarnation..<restart].contains(where: { $0.kind == .powerLoss }) { return .durable }
+    if crashes[incarnation..<restart].contains(where: { $0.kind.losesPower }) { return .durable }
     guard promise == .none else { return promise }
     return if case .interval = sync { reopened(restart) } else { .unsynced }
   }

@@ -152,6 +152,9 @@ public struct History: Sendable {
   public private(set) var flushes: [Flush] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
+  /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before this
+  /// history began. They are given to nothing else.
+  public var firstOffset: Offset = 0
 
   /// Messages below `before` were deleted on request: they may be gone.
   public struct Trim: Hashable, Sendable, Codable {
@@ -252,6 +255,13 @@ public struct History: Sendable {
   /// Records what the running incarnation's engine answered when it was asked to bring everything to the object store.
   public mutating func flush(_ outcome: Outcome, reason: String? = nil, at instant: Instant) {
     flushes.append(Flush(outcome: outcome, reason: reason, answeredAt: instant, incarnation: incarnation))
+  }
+
+  /// Whether the engine of an incarnation has answered, before the crash that ended it, that it had closed in order.
+  public func wasClosed(_ incarnation: Int) -> Bool {
+    crashes.indices.contains(incarnation)
+      && (crashes[incarnation].kind == .none
+        || closings.contains { $0.incarnation == incarnation && $0.outcome == .acknowledged })
   }
 
   /// The offset before which the engine has said to have everything in the object store; 0 where it never did.

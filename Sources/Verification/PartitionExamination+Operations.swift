@@ -60,11 +60,13 @@ extension PartitionExamination {
         return "message \(operation.firstSequence + missing) \(owed) offset \(at) and must be served, found nothing"
       }
       let passed = history.crashes[min(operation.incarnation, restart)..<restart]
-      if let last = passed.lastIndex(where: { $0.kind == .powerLoss }),
-        let window = PromiseRules(contract, history).window(of: last)
-      {
+      let rules = PromiseRules(contract, history)
+      if let last = passed.lastIndex(where: { $0.kind == .powerLoss }), let window = rules.window(of: last) {
         lose(&ledger, .lossWindow, at: at) {
-          "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may go, "
+          if rules.closed[last] {
+            return "the engine had closed without an error before the power loss, and nothing may go, found offset \(at) gone"
+          }
+          return "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may go, "
             + "found offset \(at) gone"
         }
       }

@@ -201,11 +201,26 @@ struct PartitionExamination {
     counts.reordered = served.reordered
     counts.corruptServed = served.corruptCount
     counts.recovered = served.intact
+    judgeFirstOffset(&ledger)
     if served.distinctOffsets + look.overflow > partition.attempted {
       violate(&ledger, .recoveredWithinAttempted, at: Int64(partition.attempted)) {
         "at most the \(partition.attempted) messages attempted can be served, found "
           + "\(served.distinctOffsets + look.overflow)"
       }
+    }
+  }
+
+  /// Offsets before the beginning of the log are others'.
+  private func judgeFirstOffset(_ ledger: inout Ledger) {
+    let first = history.firstOffset.rawValue
+    guard first > 0 else { return }
+    if let start = claims?.logStartOffset.rawValue, start < first {
+      violate(&ledger, .offsetsStable, at: start) { "the log begins at \(first), found its log start offset at \(start)" }
+    }
+    let early = partition.operations.filter { $0.outcome == .acknowledged && $0.base < first }
+    guard let lowest = early.map(\.base).min() else { return }
+    violate(&ledger, .offsetsStable, at: lowest) {
+      "offsets before \(first) belong to deleted messages, found offset \(lowest) given again"
     }
   }
 

@@ -25,6 +25,7 @@ extension PartitionLog {
         let soon = loop.now + delay / 4
         await loop.sleep(until: since + delay > loop.now ? min(since + delay, soon) : soon)
       }
+      guard lifecycle == .open || parts.closing.syncsTail else { break }
       await syncTail()
     }
     syncerEnded.open()

@@ -161,6 +161,6 @@ public final class PartitionLog: @unchecked Sendable {
     } else {
       await closed.wait()
     }
-    if let syncFailure { throw syncFailure }
+    if let failure = parts.closing.answer(to: syncFailure) { throw failure }
   }
 }
