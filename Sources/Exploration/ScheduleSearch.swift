@@ -109,7 +109,9 @@ public struct ScheduleSearch: Sendable {
       }
       summaries.append(summary(place, schedules, results))
     }
-    return ScheduleReport(scenarios: summaries, bound: options.bound)
+    var report = ScheduleReport(scenarios: summaries, bound: options.bound)
+    if summaries.contains(where: \.isCutOff) { report.stoppedBy = options.isCancelled() ? .signal : .deadline }
+    return report
   }
 
   private func story(_ place: Int, _ schedule: Schedule) -> ScheduleResult {

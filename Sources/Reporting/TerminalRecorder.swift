@@ -18,16 +18,25 @@ public struct TerminalStyle: Hashable, Sendable {
     self.verbosity = verbosity
   }
 
-  enum Paint: String {
+  /// What this report writes to steer a terminal, and nothing else does.
+  var sequences: [String] {
+    colour ? Paint.allCases.map(\.sequence) + [Self.plain] : []
+  }
+
+  private static let plain = "\u{1B}[0m"
+
+  enum Paint: String, CaseIterable {
     case good = "32"
     case bad = "1;31"
     case doubtful = "33"
     case strong = "1"
     case faint = "2"
+
+    var sequence: String { "\u{1B}[\(rawValue)m" }
   }
 
   func paint(_ text: String, _ paint: Paint) -> String {
-    colour ? "\u{1B}[\(paint.rawValue)m\(text)\u{1B}[0m" : text
+    colour ? paint.sequence + text + Self.plain : text
   }
 }
 

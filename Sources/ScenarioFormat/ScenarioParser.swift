@@ -80,6 +80,8 @@ public enum ScenarioParser {
     _ text: String, file: String, vocabulary: Vocabulary
   ) throws(InvalidScenarios) -> Scenario {
     var reader = SourceReader(vocabulary: vocabulary)
+    // A byte order mark is no part of the text (YAML 1.2, section 5.2); some editors write one.
+    let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
     let root = SourceNode.compose(text, file: file, errors: &reader.errors)
     let scenario = root.flatMap { reader.scenario($0, file: file) }
     guard reader.errors.isEmpty, let scenario else { throw InvalidScenarios(reader.errors) }

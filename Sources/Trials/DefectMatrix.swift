@@ -149,16 +149,17 @@ public final class DefectMatrix: @unchecked Sendable {
     shared = Mutex(Shared(cells: Array(repeating: nil, count: options.defects.count * options.ways.count)))
   }
 
-  /// - Returns: a row for each defect; nil where a signal came first.
+  /// - Returns: a row for each defect. Where a signal came first, rows lack the cells that were not looked at to their
+  ///   end.
   /// - Throws: `TrialError` where the machine cannot run it.
-  public func run() throws(TrialError) -> [DefectRow]? {
+  public func run() throws(TrialError) -> [DefectRow] {
     let workspace = try Workspace(in: options.directory)
     let threads = (0..<max(1, options.jobs)).map { job in JobThread { [self] in work(job, workspace) } }
     for thread in threads { thread.join() }
     try workspace.removeAll()
     let (cells, failure) = shared.withLock { ($0.cells, $0.failure) }
-    if let failure { throw failure }
-    if Interruption.isRequested { return nil }
+    // What a worker does that the same signal has ended is no failure.
+    if let failure, !Interruption.isRequested { throw failure }
     return options.defects.enumerated().map { index, defect in
       let own = cells[index * options.ways.count..<(index + 1) * options.ways.count]
       return DefectRow(defect: defect, wanted: wanted(of: defect), cells: own.compactMap(\.self))
@@ -187,6 +188,9 @@ public final class DefectMatrix: @unchecked Sendable {
         cell.seconds = (ContinuousClock.now - start).inSeconds
         let expected = wanted.flatMap(\.self)
         cell.check = cell.checks.first(where: expected.contains) ?? cell.checks.first
+        // Half a look that has found nothing is none.
+        let isOver = wanted.isEmpty ? cell.check != nil : Self.isComplete(cell.checks, wanted)
+        if !isOver, Interruption.isRequested { return }
         finish(index, cell)
       }
     } catch {

@@ -28,6 +28,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   case flush
   case client(String)
   case limit(WorkloadLimit)
+  case defect(DefectObstacle)
 
   public var description: String {
     switch self {
@@ -39,6 +40,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case .client(let text): text
     case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
     case .limit(let limit): "\(limit)"
+    case .defect(let obstacle): "\(obstacle)"
     }
   }
 }
@@ -69,6 +71,7 @@ public struct ExplorationPlan: Sendable {
       }
       do throws(ExplorationRefusal) {
         try Self.check(cell)
+        if let obstacle = Self.defectObstacle(in: cell, ignoringNeeds: !expectsSound) { throw .defect(obstacle) }
       } catch {
         if let place = refused.firstIndex(where: { $0.reason == error }) { refused[place].cells += 1 } else {
           refused.append((error, 1))
@@ -110,7 +113,7 @@ public struct ExplorationPlan: Sendable {
     if let limit = workload(cell, seed: 1).exceeded { throw .limit(limit) }
   }
 
-  private static func workload(_ cell: ScenarioFormat.Cell, seed: UInt64) -> ExplorationWorkload {
+  static func workload(_ cell: ScenarioFormat.Cell, seed: UInt64) -> ExplorationWorkload {
     let settings = cell.exploration ?? ExplorationSettings()
     var workload = ExplorationWorkload()
     workload.messages = cell.messages

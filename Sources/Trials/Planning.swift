@@ -106,10 +106,8 @@ extension TrialSpec {
         return "client \(client.rawValue) runs on storage memory, without faults, writers, system, checkpoint or delivery"
       }
     }
+    if let problem = defectProblem { return problem }
     guard system != .tornlog else { return nil }
-    if defect != "none" {
-      return "defect \(defect) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"
-    }
     if writers != .one {
       return "writers \(writers.rawValue) take over through the engine's own log; leave out system \(system.rawValue) or the writers"
     }
@@ -135,9 +133,6 @@ extension TrialSpec {
     }
     if client == .pendingEvents, messages <= 1000 { return "client \(client.rawValue) is about more than 1000 messages" }
     if !onlyIf.isEmpty { return "only-if is of an engine's trial; leave it out with client \(client.rawValue)" }
-    if defect != "none", !crashes || Defect(id: defect)?.subject != .transactions {
-      return "defect \(defect) is no part of client \(client.rawValue); leave one of them out"
-    }
     return nil
   }
 

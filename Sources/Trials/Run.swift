@@ -85,7 +85,10 @@ public final class Run: @unchecked Sendable {
     defer {
       do {
         if plan.keep == .never { try workspace.removeAll() } else { workspace.removeIfEmpty() }
-      } catch { FileHandle.standardError.write(Data("tornlog: \(error)\n".utf8)) }
+      } catch let problem {
+        // Where nobody reads standard error there is nobody to tell.
+        do throws(ReportError) { try DescriptorSink.standardError.write("tornlog: \(problem)\n") } catch {}
+      }
     }
     try emit(.started(description))
     for notice in notices { try announce(notice) }

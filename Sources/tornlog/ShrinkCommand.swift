@@ -24,11 +24,13 @@ struct ShrinkCommand: ParsableCommand {
   var output: String?
   @Flag(help: "Write over a file that is there, whatever it is.")
   var overwrite = false
-  @Option(help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
   var deadline = "5m"
   @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
   var dir: String?
-  @Option(help: "Threads, of crash states.")
+  @Option(parsing: .unconditional, help: "Threads, of crash states.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
   func validate() throws {
@@ -45,9 +47,10 @@ struct ShrinkCommand: ParsableCommand {
   }
 
   func run() throws {
+    OutputPaths.check("--output \(output ?? ".")", output ?? "./scenario.yaml")
     if let output { ShrunkFile(path: output).check(overwrite: overwrite) }
     let shrunk = token.hasPrefix(CrashStateToken.version + ".") ? crashState() : trial()
-    let file = ShrunkFile(path: output ?? shrunk.scenario.name + ".yaml")
+    let file = output.map { ShrunkFile(path: $0) } ?? ShrunkFile(named: shrunk.scenario.name, overwrite: overwrite)
     file.check(overwrite: overwrite)
     file.write(shrunk.scenario)
     Console.print(shrunk.lines + ["", "scenario: \(file.path)", "repeat it: tornlog \(shrunk.command) \(file.path)"])
@@ -167,10 +170,25 @@ final class SearchProgress {
 struct ShrunkFile {
   let path: String
 
-  func check(overwrite: Bool) {
-    guard !overwrite, FileManager.default.fileExists(atPath: path) else { return }
+  init(path: String) { self.path = path }
+
+  /// In the current folder: the first of NAME.yaml, NAME-2.yaml ... that may be written. What was found in minutes is
+  /// not given
+  /// up for a file of that name.
+  init(named name: String, overwrite: Bool) {
+    let names = ["\(name).yaml"] + (2...99).map { "\(name)-\($0).yaml" }
+    path = names.first { overwrite || ShrunkFile(path: $0).isOurs } ?? names[0]
+  }
+
+  /// Whether it may be written: it is not there, or `shrink` has written it.
+  private var isOurs: Bool {
+    guard FileManager.default.fileExists(atPath: path) else { return true }
     let text = FileManager.default.contents(atPath: path).map { String(decoding: $0.prefix(200), as: UTF8.self) }
-    guard let text, text.hasPrefix(ShrunkScenario.mark) else {
+    return text?.hasPrefix(ShrunkScenario.mark) ?? false
+  }
+
+  func check(overwrite: Bool) {
+    guard overwrite || isOurs else {
       fail("\(path) is there, and was not written by `tornlog shrink`: name another file with --output, or say --overwrite", ExitStatus.usage)
     }
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import Foundation
+import ScenarioFormat
 import Trials
 
 @main
@@ -12,12 +13,24 @@ struct Main {
     if CommandLine.arguments.dropFirst().first == LargeRecovery.argument { LargeRecovery.main(Array(CommandLine.arguments.dropFirst(2))) }
     Console.occupyClosedStreams()
     Interruption.install()
+    refuseUnknownHelp(Array(CommandLine.arguments.dropFirst()))
     do {
       var command = try Tornlog.parseAsRoot()
       try command.run()
     } catch {
       end(error)
     }
+  }
+
+  /// `tornlog help NAME` of a command that there is not: the library shows the overview, as if all were well.
+  private static func refuseUnknownHelp(_ arguments: [String]) {
+    guard arguments.first == "help", let name = arguments.dropFirst().first, !name.hasPrefix("-") else { return }
+    let names = Tornlog.configuration.subcommands.compactMap { $0.configuration.commandName }
+    if names.contains(name) || name == "help" { return }
+    let hint =
+      nearestWord(to: name, among: names).map { "; did you mean '\($0)'?" }
+      ?? ": one of \(names.joined(separator: ", "))"
+    fail("there is no command '\(name)'\(hint)", ExitStatus.usage)
   }
 
   /// As `ParsableCommand.exit(withError:)`, with an eye on what becomes of the text: help and version are results.

@@ -89,7 +89,7 @@ import Verification
     #expect(try !text([lostAll()]).contains("\u{1B}"))
     #expect(try text([lostAll()], TerminalStyle(colour: true)).contains("\u{1B}[1;31mVIOLATED\u{1B}[0m"))
     let hostile = try text([trial(verdict: .unknown, notices: ["a\u{1B}[2Jb\nc"])])
-    #expect(hostile.contains("a\\x1b[2Jb\\x0ac"))
+    #expect(hostile.contains("a\\u001b[2Jb\\u000ac"))
     #expect(hostile.contains("UNKNOWN  ten-vs-hundred"))
   }
 
