@@ -18,6 +18,8 @@ public struct DefectReport: Sendable {
   private var defects: [DefectRow] { rows.filter { $0.defect != nil } }
   private var sound: DefectRow? { rows.first { $0.defect == nil } }
   public var isExpected: Bool { rows.allSatisfy(\.isExpected) }
+  /// Whether every row that is not as expected was cut short: there is no verdict on it.
+  public var isUndecided: Bool { !isExpected && rows.allSatisfy { $0.isExpected || $0.isUndecided } }
 
   /// One sentence.
   public var summary: String {
@@ -51,7 +53,9 @@ public struct DefectReport: Sendable {
     var lines = [line("", names)]
     lines += rows.map { row in line(row.id, row.cells.indices.map { Self.short(row, $0) }) }
     for row in rows where !row.isExpected {
-      if row.defect == nil {
+      if row.isUndecided {
+        lines += row.cells.compactMap { cell in cell.undecided.map { "UNDECIDED \(row.id), \(cell.way.rawValue): \($0)" } }
+      } else if row.defect == nil {
         lines += row.cells.filter { $0.check != nil }.map { "ACCUSED the sound engine, \($0.way.rawValue): \($0.check!.rawValue); \($0.reproduce ?? "")" }
       } else {
         for (id, wanted) in row.missing {

@@ -91,6 +91,7 @@ struct DefectsCommand: ParsableCommand {
         rows: rows, ways: options.ways, seconds: (ContinuousClock.now - started).inSeconds, effort: options.effort, seed: seed)
       write(report)
       if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
+      if report.isUndecided { Self.exit(withError: ExitCode(ExitStatus.unknown)) }
       if !report.isExpected { Self.exit(withError: ExitCode(ExitStatus.violated)) }
     } catch {
       if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
