@@ -1,12 +1,16 @@
 import Glibc
+import Storage
 
 /// The folder that a bench run works in: `tornlog-bench-<pid>` below `--dir`, removed when the run ends.
 final class BenchScratch {
   let path: String
+  /// Held as long as this process works in it.
+  private let lock: WorkFolder?
 
   init(in directory: String) throws(BenchError) {
     path = "\(directory)/tornlog-bench-\(getpid())"
     try Self.make(path)
+    lock = WorkFolder(locking: path)
   }
 
   /// An empty folder; what an earlier run left in it is gone.

@@ -294,6 +294,8 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case noSources(String)
   /// A case of the error matrix, or a schedule, that cannot be read.
   case unknownCase(String)
+  /// A limit of the machine has refused something to the engine on real files, or to the exploration itself.
+  case limitMet(String)
   /// There is no real disk to compare with.
   case disk(LoopDiskError)
 
@@ -311,6 +313,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):
       "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
+    case .limitMet(let text): "a limit of the machine was met, and there is no verdict: \(text)"
     case .disk(let error): "\(error)"
     case .unknownCase(let text): "`\(text)` is no case: copy the line that the report prints"
     }

@@ -99,9 +99,7 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
 
   public var now: Instant {
     if let simulation { return simulation.now }
-    var t = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return Instant(nanoseconds: Int64(t.tv_sec) * 1_000_000_000 + Int64(t.tv_nsec))
+    return Instant(of: CLOCK_MONOTONIC)
   }
 
   /// Traps, in debug builds, when called off the loop.

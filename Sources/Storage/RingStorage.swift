@@ -69,6 +69,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
       tl_ring_close(ring)
       throw error
     }
+    // It is let go of by `deinit`.
+    guard wakeDescriptor >= 0 else { throw StorageError(errno: -wakeDescriptor, .open, "io_uring") }
     if let refusal = pool.refusal {
       addNotice("buffers are not registered with the ring (\(errnoText(refusal))); raise ulimit -l for a little more speed")
     }
@@ -78,7 +80,7 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   deinit {
     loop.detach()
     tl_ring_close(ring)
-    Glibc.close(wakeDescriptor)
+    if wakeDescriptor >= 0 { Glibc.close(wakeDescriptor) }
     completions.deallocate()
   }
 

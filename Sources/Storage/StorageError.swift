@@ -58,7 +58,8 @@ extension StorageError: CustomStringConvertible {
     case EACCES, EPERM: " (give this user access, or choose another place with --dir)"
     case ENOTDIR: " (a part of the path is a file; name a directory)"
     case EROFS: " (the file system is read-only; choose another place with --dir)"
-    case EMFILE, ENFILE: " (raise the limit with ulimit -n)"
+    case EMFILE: " (raise the limit with ulimit -n)"
+    case ENFILE, EFBIG, ENOMEM: Shortage.remedy(number).map { " (\($0))" } ?? ""
     default: ""
     }
   }

@@ -29,8 +29,8 @@ public struct DefectReport: Sendable {
   /// is named for it. A way that was not gone to its end may still catch a defect, and may still accuse the sound
   /// engine.
   public var verdict: Verdict {
-    if rows.contains(where: { !$0.isExpected && ($0.defect == nil || isWhole($0)) }) { return .violated }
-    let isDoubtful = rows.contains { !isWhole($0) && ($0.defect == nil || !$0.isExpected) }
+    if rows.contains(where: { !$0.isExpected && !$0.isUndecided && ($0.defect == nil || isWhole($0)) }) { return .violated }
+    let isDoubtful = rows.contains { $0.isUndecided || (!isWhole($0) && ($0.defect == nil || !$0.isExpected)) }
     return isInterrupted || isDoubtful ? .unknown : .held
   }
 
@@ -72,7 +72,9 @@ public struct DefectReport: Sendable {
     var lines = [line("", names)]
     lines += rows.map { row in line(row.id, ways.indices.map { short(row, $0) }) }
     for row in rows where !row.isExpected {
-      if row.defect == nil {
+      if row.isUndecided {
+        lines += row.cells.compactMap { cell in cell.undecided.map { "UNDECIDED \(row.id), \(cell.way.rawValue): \($0)" } }
+      } else if row.defect == nil {
         lines += row.cells.filter { $0.check != nil }.map { "ACCUSED the sound engine, \($0.way.rawValue): \($0.check!.rawValue); \($0.reproduce ?? "")" }
       } else if isWhole(row) {
         for (id, wanted) in row.missing {

@@ -43,7 +43,9 @@ public struct DefectSearch: Hashable, Sendable, Codable {
   /// Reads one request a line, answers with one line.
   public static func main() -> Never {
     _ = tl_die_with_parent()
+    tl_report_deaths()
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     while let line = readLine(strippingNewline: true) {
       do {
         let search = try JSONDecoder().decode(DefectSearch.self, from: Data(line.utf8))

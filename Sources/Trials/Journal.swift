@@ -54,6 +54,12 @@ final class Journal: @unchecked Sendable {
     var killedAt: Int64 = 0
     /// The errno of the first line of the trace that could not be written; 0: all were.
     var traceFailure: Int64 = 0
+    /// The first failure that was the machine's own; see `Journal.DeviceFailure`. 0: there was none.
+    var failureCode: Int64 = 0
+    var failureOperation: Int64 = 0
+    var failureIsShortage: Int64 = 0
+    /// The process that `stage` is of.
+    var owner: Int64 = 0
   }
 
   /// Who is at work: decides whose fault a death is.
@@ -72,7 +78,7 @@ final class Journal: @unchecked Sendable {
 
   private let memory: UnsafeMutableRawPointer
   private let size: Int
-  private let head: UnsafeMutablePointer<Head>
+  let head: UnsafeMutablePointer<Head>
   private let rows: UnsafeMutablePointer<Row>
 
   /// Maps `path`, creating it with room for `capacity` rows where there is none.
@@ -130,8 +136,13 @@ final class Journal: @unchecked Sendable {
 
   var stage: Stage {
     get { Stage(rawValue: head.pointee.stage) ?? .idle }
-    set { head.pointee.stage = newValue.rawValue }
+    set {
+      head.pointee.stage = newValue.rawValue
+      head.pointee.owner = process
+    }
   }
+
+  private let process = Int64(getpid())
 
   /// Runs harness code in the middle of the engine's: a trap in it is not the engine's.
   func harness<Value>(_ body: () -> Value) -> Value {

@@ -77,11 +77,37 @@ struct PhaseReply: Codable {
   var crashMissed = false
   /// A fault at rest found nothing to hit: why.
   var faultMissed: String?
-  /// Descriptors or memory ran out, and nobody knows by whom: whatever the checks say, there is no verdict.
+  /// A limit of the machine was reached: descriptors, memory, bytes of a file, a quota. Whatever the checks say, there is no verdict.
   var shortage: String?
   var storageName: String?
   /// What the user should know of the storage, about its choice: of the run more than of the trial.
   var storageNotices: [String] = []
+}
+
+extension PhaseReply {
+  /// The words of a shortage.
+  static func shortage(_ what: String) -> String { "a limit of the machine decided this trial: \(what)" }
+
+  /// Whose failure it is decides what becomes of it: a limit of the machine's leaves this trial without a verdict, any other failure of
+  /// the machine's ends the run, and the harness's own is a doubt.
+  mutating func fail(_ error: TrialError) {
+    if error.isShortage {
+      shortage = shortage ?? Self.shortage("\(error)")
+    } else if error.isEnvironment {
+      machineFailure = "\(error)"
+    } else {
+      failure = "\(error)"
+    }
+  }
+
+  /// What the seam has met; see `SeamMeter`.
+  mutating func note(_ seam: SeamMeter) {
+    if let failure = seam.machineFailure { machineFailure = "\(failure)" }
+    if let met = seam.shortage { shortage = shortage ?? Self.shortage("\(met)") }
+  }
+
+  /// Whether the phase came to no end of its own, for a reason that is not the engine's.
+  var isHindered: Bool { failure != nil || machineFailure != nil || shortage != nil }
 }
 
 /// The engine did not open.
@@ -151,6 +177,7 @@ struct TrialFolder {
   func write(_ metrics: MetricRegistry, life: Int) throws(TrialError) {
     let file = "\(path)/metrics-\(life).openmetrics"
     do throws(ReportError) { try AtomicFileSink(path: file).write(OpenMetricsText.render(metrics.snapshot)) } catch {
+      if case .cannotWrite(let path, let code) = error { throw .system("write", path, code) }
       throw .machine("\(error)")
     }
   }

@@ -30,6 +30,7 @@ public enum Preflight {
       }
     }
     try checkRoom(plan)
+    try checkLimits(plan)
     let onDisk = choices.contains { $0 != .memory }
     return Findings(
       run: RunDescription(

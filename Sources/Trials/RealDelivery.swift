@@ -26,9 +26,7 @@ struct RealDelivery {
     var crashed = false
     var isDying = false
 
-    func fail(_ error: TrialError) {
-      if error.isEnvironment { reply.machineFailure = "\(error)" } else { reply.failure = "\(error)" }
-    }
+    func fail(_ error: TrialError) { reply.fail(error) }
 
     /// What must be on disk; where it cannot be, the harness has failed.
     func attempt(_ body: () throws(TrialError) -> Void) {
@@ -65,13 +63,10 @@ struct RealDelivery {
     let ending = loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       await live(delivery, seam, receiver.start, notes)
     }.ending
-    if let failure = seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
-    if let shortage = seam.shortage {
-      notes.reply.shortage = "the trial ran out of what it shares with others, and by whose doing is not known: \(shortage)"
-    }
-    // The signal is on its way: a life that is over waits for it.
+    notes.reply.note(seam)
+    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
     if notes.isDying { while true { pause() } }
-    if notes.reply.failure != nil { return notes.reply }
+    if notes.reply.isHindered { return notes.reply }
     switch ending {
     case .finished: break
     case .stalled: notes.reply.hang = "life \(life) stalled while \(journal.stage): nothing was ready, in flight or due"
@@ -133,14 +128,15 @@ struct RealDelivery {
 
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ journal: Journal, _ seam: SeamMeter, _ notes: Notes, inFlight: Bool) {
-    guard seam.machineFailure == nil else { return }
+    guard !seam.isHindered else { return }
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     notes.attempt { () throws(TrialError) in
       try JSONFile.write(receipt, to: folder.receipt(life))
+      let killer = inFlight ? try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life)) : nil
       notes.isDying = true
-      guard inFlight else { return AimedKill.kill(journal) }
+      guard let killer else { return AimedKill.kill(journal) }
       seam.holdsCompletions = true
-      AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life)).release()
+      killer.release()
     }
   }
 }

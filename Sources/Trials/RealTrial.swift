@@ -30,10 +30,7 @@ struct RealTrial {
     var crashed = false
     var isDying = false
 
-    /// Whose failure it is decides what becomes of it: the machine's ends the run, the harness's this trial.
-    func fail(_ error: TrialError) {
-      if error.isEnvironment { reply.machineFailure = "\(error)" } else { reply.failure = "\(error)" }
-    }
+    func fail(_ error: TrialError) { reply.fail(error) }
   }
 
   private struct Rig {
@@ -190,8 +187,7 @@ struct RealTrial {
           do throws(TrialError) {
             try JSONFile.write(figures, to: folder.recovery)
           } catch {
-            notes.reply.failure = "\(error)"
-            return
+            return notes.fail(error)
           }
         }
         let serving = await body(life, engine, recovery, notes) { inFlight in
@@ -199,7 +195,7 @@ struct RealTrial {
           crash(life, rig, journal, notes, inFlight: inFlight)
         }
         guard let serving else { return }
-        if notes.reply.crashMissed || rig.seam.machineFailure != nil {
+        if notes.reply.crashMissed || rig.seam.isHindered {
           keep(notes.look, notes)
           return
         }
@@ -215,14 +211,11 @@ struct RealTrial {
         }
       }
     }.ending
-    if let failure = rig.seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
-    if let shortage = rig.seam.shortage {
-      notes.reply.shortage = "the trial ran out of what it shares with others, and by whose doing is not known: \(shortage)"
-    }
-    // The signal is on its way: a life that is over waits for it.
+    notes.reply.note(rig.seam)
+    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
     if notes.isDying { while true { pause() } }
     // A crash that the harness could not make leaves everybody waiting for it: no hang of the engine's.
-    if notes.reply.failure != nil { return notes.reply }
+    if notes.reply.isHindered { return notes.reply }
     switch ending {
     case .finished: break
     case .stalled:
@@ -284,8 +277,8 @@ struct RealTrial {
 
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ own: Life, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
-    // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
-    guard rig.seam.machineFailure == nil, keepCounts(own, notes) else { return }
+    // After a failure of the machine, a full disk or no more descriptors, there is nothing left to learn from a crash.
+    guard !rig.seam.isHindered, keepCounts(own, notes) else { return }
     rig.storage.note(.fault("\(own.ending.rawValue)"))
     rig.faults.delays.noteInFlight()
     if let power = rig.power {
@@ -305,7 +298,10 @@ struct RealTrial {
       return
     }
     if own.ending == .outOfMemory {
-      let shortage = MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero)
+      let shortage: MemoryExhaustion
+      do throws(TrialError) { shortage = try MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero) } catch {
+        return notes.fail(error)
+      }
       let receipt = Receipt(
         kind: own.ending.rawValue, fired: 1,
         places: ["process \(getpid()), life \(life): no more than the \(shortage.limit >> 20) MiB that it had mapped"])
@@ -323,8 +319,8 @@ struct RealTrial {
       return
     }
     // The process dies while its storage is at work: the signal comes from another thread.
-    let killer = AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
     do throws(TrialError) {
+      let killer = try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
       try JSONFile.write(receipt, to: folder.receipt(life))
       notes.isDying = true
       rig.seam.holdsCompletions = true

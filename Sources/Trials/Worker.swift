@@ -17,6 +17,9 @@ public enum Worker {
   public static func main() -> Never {
     // Nobody is left to read the answers of a worker whose parent has died.
     _ = tl_die_with_parent()
+    tl_report_deaths()
+    // A file that may not grow any more is an error of the write.
+    signal(SIGXFSZ, SIG_IGN)
     // A trace may go to a pipe whose reader has gone: an error of the write, not the end of this process.
     signal(SIGPIPE, SIG_IGN)
     while let line = readLine(strippingNewline: true) {
@@ -53,7 +56,9 @@ public enum Worker {
       }
     } catch {
       if case .faultMissed = error { return PhaseReply(faultMissed: "\(error)") }
-      return error.isEnvironment ? PhaseReply(machineFailure: "\(error)") : PhaseReply(failure: "\(error)")
+      var reply = PhaseReply()
+      reply.fail(error)
+      return reply
     }
   }
 }

@@ -1,12 +1,16 @@
 import ArgumentParser
 import Benchmarks
+import CProcess
 import Foundation
 import ScenarioFormat
+import Storage
 import Trials
 
 @main
 struct Main {
   static func main() {
+    // What it starts has them too.
+    ProcessLimit.raiseAll()
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
@@ -14,6 +18,8 @@ struct Main {
     Console.occupyClosedStreams()
     Interruption.install()
     refuseUnknownHelp(Array(CommandLine.arguments.dropFirst()))
+    if let memory = ProcessLimit.memory { tl_explain_deaths(Int(memory.bytes)) }
+    if let complaint = MachineClocks.complaint() { fail(complaint, ExitStatus.unavailable) }
     do {
       var command = try Tornlog.parseAsRoot()
       try command.run()

@@ -68,6 +68,14 @@ extension CommandLineTests {
       try await refused([Program.seccompLauncher], [:])
     }
 
+    /// The ring opened, and every trial hung to its limit.
+    @Test func `io_uring that opens and takes no operation`() async throws {
+      try await refused([Program.seccompLauncher, "--enter"], [:])
+      let doctor = try await Running([Program.seccompLauncher, "--enter", Program.tornlog, "doctor"]).end()
+      #expect(doctor.code == 0, "\(doctor)")
+      #expect(doctor.out.contains("io_uring") && doctor.out.contains("refused: Operation not permitted"), "\(doctor)")
+    }
+
     private func refused(_ launcher: [String], _ environment: [String: String?]) async throws {
       let scratch = try Scratch()
       let command = launcher + [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()]

@@ -88,13 +88,6 @@ import Testing
     #expect(Doctor.softLimit("Max core file size", in: table) == nil)
   }
 
-  @Test func `only folders of processes that are gone are left-overs`() {
-    #expect(!Doctor.isLeftover("tornlog-bench-\(getpid())"))
-    #expect(Doctor.isLeftover("tornlog-bench-2147483646"))
-    #expect(!Doctor.isLeftover("tornlog-notes"))
-    #expect(!Doctor.isLeftover("other-2147483646"))
-  }
-
   @Test func `the examination leaves nothing behind`() {
     _ = Doctor.examine(directory: "/tmp")
     #expect(access("/tmp/tornlog-doctor-\(getpid())", F_OK) != 0)
