@@ -19,6 +19,9 @@ extension TrialSpec {
     return words(crash) + (secondCrash.map { ", then \(words($0))" } ?? "")
   }
 
+  /// How often the machine has died before life `number`.
+  func powerLosses(before number: Int) -> UInt32 { UInt32((0..<number).count { ending(of: $0).losesPower }) }
+
   var endsOutOfMemory: Bool { crash == .outOfMemory || secondCrash == .outOfMemory }
   var losesPower: Bool { (0...1).contains { ending(of: $0).losesPower } }
 

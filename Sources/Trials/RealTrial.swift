@@ -49,8 +49,9 @@ struct RealTrial {
     let loop = EventLoop()
     let files = try openFiles(loop)
     let seam = SeamMeter(files, journal, spec)
-    let power = spec.ending(of: life).losesPower ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
-    var top: any Storage = power ?? seam
+    let boots = spec.powerLosses(before: life)
+    let power = spec.ending(of: life).losesPower ? PowerLossStorage(seam, boot: boots, tearsDurableWrites: true) : nil
+    var top: any Storage = power ?? (boots > 0 ? RebootedStorage(seam, boots: boots) : seam)
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
     }
