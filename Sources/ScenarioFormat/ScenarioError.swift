@@ -1,3 +1,5 @@
+import LogModel
+
 /// A place in a scenario file; lines and columns count from 1, columns in Unicode scalars.
 public struct SourcePosition: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var file: String
@@ -55,6 +57,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   case unknownWord(String, of: String, known: [String])
   /// A word that means nothing here, for a reason.
   case impossibleWord(String, of: String, because: String)
+  /// A name that the engine refuses.
+  case invalidName(String, of: String, NameProblem)
   /// A value of the wrong form: `12 apples` for a number.
   case malformed(String, of: String, expected: String)
   /// Parameters of a fault that do not go together.
@@ -95,6 +99,8 @@ extension ScenarioProblem: CustomStringConvertible {
     case .unknownWord(let word, let noun, let known):
       "unknown \(noun) '\(word)'\(Self.suggestion(for: word, among: known))"
     case .impossibleWord(let word, let noun, let reason): "\(noun) '\(word)' cannot be: \(reason)"
+    case .invalidName(let name, let noun, let problem):
+      "\(noun) '\(name.count > 60 ? name.prefix(60) + "..." : name)' is no valid name: \(problem)"
     case .malformed(let text, let noun, let expected): "\(noun) is '\(text)'; expected \(expected)"
     case .contradiction(let kind, let found): "\(kind): \(found.because): \(found.remedy)"
     case .wrongShape(let noun, let expected, let found): "\(noun) is \(found); expected \(expected)"
