@@ -17,6 +17,8 @@ final class TrialStore: @unchecked Sendable {
   /// What the engine is given.
   let store: any ObjectStore
   private let faulty: FaultyObjectStore?
+  /// Of the faults that are armed, in the trial.
+  private let numbers: [Int]
 
   /// - Parameters:
   ///   - fired: numbers of the faults that have fired in earlier lives.
@@ -32,6 +34,7 @@ final class TrialStore: @unchecked Sendable {
       planned.append(try StoreWords.planned(fault, topic: spec.topic))
       numbers.append(number)
     }
+    self.numbers = numbers
     guard !planned.isEmpty else {
       (store, faulty) = (directory, nil)
       return
@@ -53,6 +56,13 @@ final class TrialStore: @unchecked Sendable {
 
   /// Whether calls still wait for an answer that a fault keeps from them.
   var isHanging: Bool { faulty.map { $0.hanging > 0 } ?? false }
+
+  /// Adds what was asked of the store, and what its faults were counted for.
+  func count(into census: inout LifeCensus) {
+    guard let faulty else { return }
+    for (operation, calls) in faulty.calls { census.storeCalls[operation.rawValue, default: 0] += calls }
+    for (number, calls) in zip(numbers, faulty.matched) { census.matched[number] = MatchedPasses(passes: calls) }
+  }
 
   /// The store is in order again.
   func lift() { faulty?.lift() }
