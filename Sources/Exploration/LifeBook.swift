@@ -226,7 +226,7 @@ final class LifeBook: @unchecked Sendable {
       (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
     }
     if let violated { return StateJudgement(verdict: .violated, check: violated) }
-    if looks.isEmpty { return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "nobody looked")) }
+    if looks.isEmpty { return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge")) }
     if let doubt = all.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
     return StateJudgement(verdict: .held, check: nil)
   }

@@ -9,8 +9,8 @@ public enum EngineError: Error, Hashable, Sendable {
   case unknownTopic(String)
   case unknownPartition(TopicPartition, count: Int)
   case topicExists(String, partitions: Int)
-  /// Names are 1 to 249 of `A-Z a-z 0-9 . _ -`, and not `.` or `..`: they become directory names.
-  case invalidName(String)
+  /// The name of a topic or a consumer group offends against `NameRule`.
+  case invalidName(String, NameProblem)
   /// 1 to 10 000.
   case invalidPartitionCount(Int)
   /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
@@ -49,7 +49,7 @@ extension EngineError: CustomStringConvertible {
     case .unknownTopic(let name): "there is no topic `\(name)`"
     case .unknownPartition(let partition, let count): "topic `\(partition.topic)` has partitions 0 ..< \(count), not \(partition.partition)"
     case .topicExists(let name, let partitions): "topic `\(name)` exists already, with \(partitions) partitions"
-    case .invalidName(let name): "`\(name)` is no valid name: 1 to 249 of A-Z a-z 0-9 . _ -"
+    case .invalidName(let name, let problem): "`\(name)` is no valid name: \(problem)"
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
     case .otherFormat(let path, let expected):

@@ -93,18 +93,6 @@ public struct Topic: Hashable, Sendable {
 
   public var name: String
   public var partitions: Int
-
-  static func isValid(_ name: String) -> Bool {
-    (1...249).contains(name.utf8.count) && name != "." && name != ".."
-      && name.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-          true
-        default: false
-        }
-      }
-  }
 }
 
 /// What the metadata log adds up to.

@@ -130,7 +130,7 @@ extension PartitionEngine {
 
   /// Registers a topic that only the store knows.
   private func register(_ name: String, _ sources: [TopicPartition], _ archiving: EngineArchiving) async throws(EngineError) {
-    guard Topic.isValid(name) else { return }
+    guard NameRule.topic.allows(name) else { return }
     var changes: [MetadataRecord] = []
     var count = 0
     for source in sources {

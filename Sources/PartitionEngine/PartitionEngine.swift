@@ -60,7 +60,7 @@ public final class PartitionEngine: @unchecked Sendable {
   /// Registers a topic and its partitions durably.
   public func createTopic(_ name: String, partitions: Int) async throws(EngineError) {
     guard isOpen else { throw .closed }
-    guard Topic.isValid(name) else { throw .invalidName(name) }
+    if let problem = NameRule.topic(of: configuration.system).problem(of: name) { throw .invalidName(name, problem) }
     guard Topic.partitionCounts.contains(partitions) else { throw .invalidPartitionCount(partitions) }
     // Of several calls for one name, one creates it; the others wait for what comes of that.
     while let gate = creating[name] { await gate.wait() }
@@ -159,7 +159,7 @@ public final class PartitionEngine: @unchecked Sendable {
   public func commitOffset(
     group: String, _ topic: String, _ partition: PartitionID, _ offset: Offset
   ) async throws(EngineError) {
-    guard Topic.isValid(group) else { throw .invalidName(group) }
+    if let problem = NameRule.topic.problem(of: group) { throw .invalidName(group, problem) }
     let log = try log(topic, partition)
     guard offset >= 0, offset <= log.highWatermark else {
       throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))

@@ -5,21 +5,14 @@ import Storage
 /// One execution of one job. A job that is run again is another execution with a log of its own, so that the events of the two
 /// never mix (A8).
 public struct JobID: Hashable, Sendable, CustomStringConvertible {
-  /// Letters, digits, `-` and `_`, 1 to 100 of them: it names a file.
+  /// By `NameRule.job`: it names a file.
   public let job: String
   /// From 1.
   public let execution: Int
 
   /// - Throws: `badJobName`.
   public init(_ job: String, execution: Int = 1) throws(JobLogError) {
-    let isNameable = job.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-        UInt8(ascii: "-"), UInt8(ascii: "_"): true
-      default: false
-      }
-    }
-    guard isNameable, 1...100 ~= job.utf8.count, execution >= 1 else { throw .badJobName("\(job), execution \(execution)") }
+    guard NameRule.job.allows(job), execution >= 1 else { throw .badJobName("\(job), execution \(execution)") }
     self.job = job
     self.execution = execution
   }
@@ -42,7 +35,7 @@ extension JobLogError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .log(let error): "\(error)"
-    case .badJobName(let name): "\(name): a job is named by 1 to 100 letters, digits, - and _, executions are counted from 1"
+    case .badJobName(let name): "\(name): a job is named by \(NameRule.job.words), executions are counted from 1"
     case .unsentEvents(let count): "\(count) events have not been sent; start the sender and let it finish first"
     case .archiveDiffers(let path): "\(path) does not hold what was archived; free or change the disk and archive again"
     }

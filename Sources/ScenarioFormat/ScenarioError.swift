@@ -67,6 +67,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   case unknownWord(String, of: String, known: [String])
   /// A word that means nothing here, for a reason.
   case impossibleWord(String, of: String, because: String)
+  /// A name that the engine refuses.
+  case invalidName(String, of: String, NameProblem)
   /// A value of the wrong form: `12 apples` for a number.
   case malformed(String, of: String, expected: String)
   /// Parameters of a fault that do not go together.
@@ -108,6 +110,8 @@ extension ScenarioProblem: CustomStringConvertible {
     case .unknownWord(let word, let noun, let known):
       "unknown \(noun) '\(word.shortened())'\(Self.suggestion(for: word, among: known))"
     case .impossibleWord(let word, let noun, let reason): "\(noun) '\(word.shortened())' cannot be: \(reason)"
+    case .invalidName(let name, let noun, let problem):
+      "\(noun) '\(name.shortened())' is no valid name: \(problem)"
     case .malformed(let text, let noun, let expected):
       "\(noun.shortened()) is '\(text.shortened())'; expected \(expected)"
     case .contradiction(let kind, let found): "\(kind): \(found.because): \(found.remedy)"

@@ -52,6 +52,7 @@ import LogModel
 // | phase | while |
 // |---|---|
 // | `open`, `create`, `produce`, `commit`, `look`, `close` | the first life's engine opens, creates the topic, takes messages, commits consumer offsets, is looked at, closes |
+// | `flush` | with an object store and `checkpoint: flushed`, everything is brought there on demand once the workload has been answered, and files that the log no longer needs are removed |
 // | `recover`, `look`, `append`, `close` | the same of the second life, after the crash |
 // | `rotate` | a log goes over to its next segment: what is done to that log's folder and its files, from the creation of the new segment (one that does not begin at offset 0) to the sync of the folder |
 // | `checkpoint` | a copy of the metadata is changed or synced while consumer offsets are committed or the engine closes, and, in `recover`, from the moment on in which the copy begins a new segment: a snapshot that makes two copies the same, or the ends of logs that are about to be cut; not the registration of topics and segments |
@@ -62,7 +63,7 @@ import LogModel
 //
 // At rest, between crash and recovery: `bit-flip` (unless `at: flight`), `truncate-file`, `delete-file`, `zero-sectors` and
 // `garbage` hit a log, of `partition` where that is said, or with `target: metadata` a `copy` of the metadata: `metadata`,
-// `metadata-mirror`, either if nothing is said, or, with flips, `both` at the same record.
+// `metadata-mirror`, either if nothing is said, or, with flips, zeros and garbage, `both` at the same records.
 //
 // Faults of the object store, `store-...`, say `on` which call, and hit the nth call from `occurrence` on, `times` times. They pass
 // between engine and store; those of the device pass between engine and log, and never hit the store.
@@ -155,6 +156,7 @@ extension SourceReader {
     noteLargeBatches(of: scenario, workload.positions)
     noteDeliveryContradictions(of: scenario, keys["delivery"])
     noteTopicContradictions(of: scenario, keys["workload"])
+    noteNarrowerNames(of: scenario, keys["workload"])
     noteUnseenConditions(of: scenario, keys["only-if"])
     noteClientContradictions(of: scenario)
     noteLoadContradictions(of: scenario, keys["crash"] ?? keys["matrix"])
@@ -238,7 +240,7 @@ extension SourceReader {
     guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between"] + axes.map(\.rawValue)) else {
       return workload
     }
-    if let topic = keys["topic"].flatMap({ text($0.value, "topic") }) { workload.topic = topic }
+    if let topic = keys["topic"].flatMap({ topicName($0.value, "topic") }) { workload.topic = topic }
     if let entry = keys["other-topics"] { workload.otherTopics = otherTopics(entry.value, beside: workload.topic) }
     if let n = keys["append-between"].flatMap({ number($0.value, "append-between", 0...1_000_000) }) {
       workload.appendBetween = n

@@ -57,7 +57,7 @@ enum DeliveryJudging {
     var reply = PhaseReply(judgement: judgement)
     reply.receipts = schedule.receipts(attempts)
     reply.faultMissed = schedule.unfired(reply.receipts)
-    if spec.delivery?.archives == true, archives == nil { reply.failure = "nobody looked at the archives" }
+    if spec.delivery?.archives == true, archives == nil { reply.failure = "the archives were not read" }
     reply.notices = [
       "the sender made \(attempts.count) attempts; \(evidence.repeats) events came to the receiver again, which knew them"
     ]

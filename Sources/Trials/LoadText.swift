@@ -25,45 +25,42 @@ extension TrialSpec {
   var endsOutOfMemory: Bool { crash == .outOfMemory || secondCrash == .outOfMemory }
   var losesPower: Bool { (0...1).contains { ending(of: $0).losesPower } }
 
-  /// Of a token, where they are not the usual ones: `c2=power-loss.pa=5ms.pr=8192.fo=2147483600`.
-  var loadFields: [String] {
-    var fields: [String] = []
-    if let secondCrash { fields.append("c2=\(secondCrash.rawValue)") }
-    if pace != .zero { fields.append("pa=\(DurationText.render(pace))") }
-    if preallocation != Axis.usualPreallocation { fields.append("pr=\(preallocation)") }
-    if firstOffset != 0 { fields.append("fo=\(firstOffset)") }
-    return fields
-  }
-
-  /// By the field's name: reads its value, and says whether a scenario could hold it.
-  static let loadReaders: [(name: String, read: @Sendable (inout TrialSpec, String) -> Bool)] = [
-    (
-      "c2",
-      { spec, text in
+  /// Their fields of a token: `c2=power-loss.pa=5ms.pr=8192.fo=2147483600`.
+  static let loadFields = [
+    TokenField(
+      "c2", write: { $0.secondCrash?.rawValue },
+      read: { text, spec in
         spec.secondCrash = CrashKind(rawValue: text)
         return spec.secondCrash != nil
-      }
-    ),
-    (
-      "pa",
-      { spec, text in
+      }),
+    TokenField(
+      "pa", write: { $0.pace == .zero ? nil : DurationText.render($0.pace) },
+      read: { text, spec in
         guard let pace = Axis.duration(ofPace: text) else { return false }
         spec.pace = pace
         return true
-      }
-    ),
-    ("pr", { spec, text in readNumber(text, .preallocation, &spec.preallocation) }),
-    ("fo", { spec, text in readNumber(text, .firstOffset, &spec.firstOffset) }),
+      }),
+    number("pr", \.preallocation, .preallocation, default: Axis.usualPreallocation),
+    number("fo", \.firstOffset, .firstOffset, default: 0),
   ]
 
-  private static func readNumber(_ text: String, _ axis: Axis, _ number: inout Int) -> Bool {
-    do throws(ScenarioProblem) {
-      guard case .integer(let found) = try axis.parse(text, vocabulary: Planning.vocabulary) else { return false }
-      number = found
-      return true
-    } catch {
-      return false
-    }
+  /// A number that a scenario could hold on `axis`.
+  private static func number(
+    _ name: String, _ path: WritableKeyPath<TrialSpec, Int>, _ axis: Axis, default usual: Int
+  ) -> TokenField {
+    nonisolated(unsafe) let path = path
+    return TokenField(
+      name, write: { $0[keyPath: path] == usual ? nil : "\($0[keyPath: path])" },
+      read: { text, spec in
+        guard TokenText.isPlainNumber(text) else { return false }
+        do throws(ScenarioProblem) {
+          guard case .integer(let found) = try axis.parse(text, vocabulary: Planning.vocabulary) else { return false }
+          spec[keyPath: path] = found
+          return true
+        } catch {
+          return false
+        }
+      })
   }
 
   /// What decides the trial on these axes, where it is not the usual.

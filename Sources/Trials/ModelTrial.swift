@@ -96,6 +96,7 @@ struct ModelTrial {
         _ = disk.processKill(seed: spec.seed)
       }
       notes.seam += seam.receipts
+      if spec.hasFaultsInLife, number < 2 { notes.reply.census = (notes.reply.census ?? LifeCensus()).adding(seam.census) }
       if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it. But a life that hung is judged as it stood.

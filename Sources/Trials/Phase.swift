@@ -55,6 +55,8 @@ struct PhaseReply: Codable {
   var receipts: [Receipt] = []
   /// Of faults at the seam, where no file keeps them.
   var seamReceipts: [SeamReceipt] = []
+  /// Of the lives in which faults at the seam are armed, where no file keeps it.
+  var census: LifeCensus?
   var notices: [String] = []
   /// What became of the second writer, where no file keeps it.
   var writer: WriterReceipt?
@@ -128,6 +130,8 @@ struct Receipt: Codable, Hashable {
   var touchedPlaces: [TouchedPlace] = []
   /// Folders of the metadata's copies that were damaged at rest.
   var metadata: [String] = []
+  /// Where both copies were damaged by one fault.
+  var testimony = MetadataDamage.Testimony.records
   /// The journal's length when it happened.
   var row: Int = 0
   /// Of what bits were flipped in: the checksums that the recovery report should name.
@@ -159,6 +163,8 @@ struct TrialFolder {
   /// Of its object store.
   var flushFailures: LineFile<FlushFailure> { LineFile(path: path + "/flush-failures.jsonl") }
   var slowStoreCalls: LineFile<SlowStoreCall> { LineFile(path: path + "/slow-store-calls.jsonl") }
+  /// What passed in a life in which faults at the seam are armed, written before anything can kill the process.
+  func census(_ life: Int) -> String { "\(path)/census-\(life).json" }
 
   /// What the engine of a life has counted, written before anything can kill the process.
   func counts(_ life: Int) -> String { "\(path)/counts-\(life).json" }

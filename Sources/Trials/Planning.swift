@@ -136,8 +136,10 @@ extension TrialSpec {
     return nil
   }
 
-  /// The same for a trial with several topics, for a token: a scenario has been read with the same rules.
+  /// The same for topics, for a token: a scenario has been read with the same rules.
   var topicProblem: String? {
+    let rule = delivery == nil ? NameRule.topic(of: system) : .topicOfJobs
+    if let problem = rule.problem(of: topic) { return "topic \(topic): \(problem)" }
     guard !otherTopics.isEmpty else { return nil }
     if partitions < topics.count { return "\(topics.count) topics need \(topics.count) partitions, and there are \(partitions)" }
     if Set(topics).count < topics.count { return "a topic is named twice" }

@@ -197,12 +197,14 @@ struct RealTrial {
         }
         guard let serving else { return }
         if notes.reply.crashMissed || rig.seam.isHindered {
+          keepCensus(rig, notes)
           keep(notes.look, notes)
           return
         }
         if life.ending == .none {
           notes.reply.notices += await life.end(serving)
           keepCounts(life, notes)
+          keepCensus(rig, notes)
           keep(notes.look, notes)
         } else {
           if !life.ending.isAbrupt { _ = await life.closeInOrder(serving) }
@@ -234,6 +236,20 @@ struct RealTrial {
     do throws(TrialError) {
       try folder.write(registry, life: life.number)
       try JSONFile.write([EngineCount](registry.snapshot), to: folder.counts(life.number))
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
+  }
+
+  /// Writes down what passed, for faults that never fire.
+  /// - Returns: whether it is written down, or nobody needs it.
+  @discardableResult
+  private func keepCensus(_ rig: Rig, _ notes: Notes) -> Bool {
+    guard spec.hasFaultsInLife, life < 2 else { return true }
+    do throws(TrialError) {
+      try JSONFile.write(rig.faults.census, to: folder.census(life))
       return true
     } catch {
       notes.fail(error)
@@ -279,7 +295,7 @@ struct RealTrial {
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ own: Life, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
     // After a failure of the machine, a full disk or no more descriptors, there is nothing left to learn from a crash.
-    guard !rig.seam.isHindered, keepCounts(own, notes) else { return }
+    guard !rig.seam.isHindered, keepCounts(own, notes), keepCensus(rig, notes) else { return }
     rig.storage.note(.fault("\(own.ending.rawValue)"))
     rig.faults.delays.noteInFlight()
     if let power = rig.power {

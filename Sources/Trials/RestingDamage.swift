@@ -41,9 +41,10 @@ final class RestingDamage {
   func apply(_ fault: FaultSpec, number: Int, to medium: some Medium) throws(TrialError) -> Receipt {
     var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number) of \(spec.cell)")
     if MetadataDamage.isAimedAt(fault) {
-      let (edits, copies) = try metadata.edits(fault, on: medium, &random)
+      let (edits, copies, isTestified) = try metadata.edits(fault, on: medium, &random)
       var receipt = try apply(edits, of: fault, to: medium)
       receipt.metadata = copies
+      if !isTestified { receipt.testimony = try leavesLogsAlone ? (requestsOnMedium(readFiles(of: medium)).isEmpty ? .none : .logs) : .none }
       return receipt
     }
     let wanted = FaultWords.Words(fault).integer("partition").map { PartitionID($0) }
@@ -79,6 +80,11 @@ final class RestingDamage {
       ChecksumAtRest(spec.system, places.layout, partition, first: victim.first, message: victim.any, in: bytes)
     }.map { [$0] } ?? []
     return receipt
+  }
+
+  /// No fault at rest of this trial hits anything but the metadata.
+  private var leavesLogsAlone: Bool {
+    spec.faults.allSatisfy { !FaultWords.isResting($0) || MetadataDamage.isAimedAt($0) }
   }
 
   /// What follows the last batch of a commit is nobody's: no victim is chosen, and nothing is excused.

@@ -29,6 +29,12 @@ enum RestingWords {
     file("garbage", Parameter("share", .integer(1...100))),
   ]
 
+  /// What is left of two copies that lose their ends says nothing of what is gone, so that such a trial would show nothing.
+  private static let endsOfBoth = [
+    "truncate-file": "both copies that end at one place are a log that ended there, and nothing is left that says more",
+    "delete-file": "both copies that are gone are an engine that never was, and nothing is left of them that says more",
+  ]
+
   /// A fault of whole files, or of much of one.
   private static func file(_ kind: String, _ parameter: FaultGrammar.Parameter) -> FaultGrammar {
     FaultGrammar(
@@ -39,12 +45,9 @@ enum RestingWords {
       ]
     ) { words in
       var found = contradictions(ofPlace: FaultWords.Words(words))
-      if words["copy"] == "both" {
+      if words["copy"] == "both", let because = endsOfBoth[kind] {
         found.append(
-          FaultContradiction(
-            "copy",
-            because: "both copies that end at one place are a log that ended there, and nothing is left that says more",
-            remedy: "choose one copy, or flip bits of both"))
+          FaultContradiction("copy", because: because, remedy: "choose one copy, or hit both with bit-flip, zero-sectors or garbage"))
       }
       return found
     }

@@ -22,6 +22,8 @@ final class SeamFaults: @unchecked Sendable {
   private var objects: TrialStore?
   private let faulty: FaultyStorage?
   private let map: MessageMap?
+  /// Of the faults at the seam that are armed, in the trial.
+  private let armed: [Int]
   /// Of this life, in order.
   private(set) var receipts: [SeamReceipt] = []
   /// Firings whose error the engine has not got yet.
@@ -55,7 +57,7 @@ final class SeamFaults: @unchecked Sendable {
           keep(receipt)
         }, slow: slow)
     guard spec.hasSeamFaults else {
-      (delays, faulty, map, freedAt) = (DelayMeter(base, journal), nil, nil, nil)
+      (delays, faulty, map, freedAt, armed) = (DelayMeter(base, journal), nil, nil, nil, [])
       box.owner = self
       return
     }
@@ -65,6 +67,7 @@ final class SeamFaults: @unchecked Sendable {
       planned.append(try FaultWords.planned(fault, seed: mix64(spec.seed &+ UInt64(number))))
       numbers.append(number)
     }
+    armed = numbers
     let sectors = earlier.last { $0.unreadable != nil }?.unreadable ?? [:]
     let faulty = FaultyStorage(
       base, plan: FaultPlan(planned, seed: mix64(spec.seed &+ UInt64(life) &+ 77)), unreadable: sectors,
@@ -109,6 +112,7 @@ final class SeamFaults: @unchecked Sendable {
       })
     (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal))
     faulty.batches = map
+    if !planned.isEmpty { faulty.beginCensus() }
     box.owner = self
     faulty.onSectors = { [box] faulty, written in
       guard let owner = box.owner,
@@ -148,6 +152,15 @@ final class SeamFaults: @unchecked Sendable {
     objects?.lift()
   }
 
+  /// What has passed, and what the faults that are armed were counted for.
+  var census: LifeCensus {
+    var census = LifeCensus()
+    if let passes = faulty?.census { census.passes = passes }
+    for (number, matched) in zip(armed, faulty?.matched ?? []) { census.matched[number] = matched }
+    objects?.count(into: &census)
+    return census
+  }
+
   /// The machine is dead: what stands still for ever ends.
   func cut() { faulty?.cut() }
 }
@@ -158,14 +171,15 @@ extension TrialSpec {
   var hasFaultsInLife: Bool { delivery == nil && faults.contains { !FaultWords.isResting($0) } }
 
   /// Why there is no verdict: faults of a running engine of which there is no receipt.
-  func unfired(_ receipts: [SeamReceipt]) -> [String] {
+  /// - Parameter census: of the lives in which faults are armed; nil where a life ended before it could be written down.
+  func unfired(_ receipts: [SeamReceipt], _ census: LifeCensus? = nil) -> [String] {
     guard hasFaultsInLife else { return [] }
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
       .map { number in
         receipts.contains { $0.fault == number }
           ? "the fault \(faults[number].kind) is aimed at batches and touched no message"
-          : "the fault \(faults[number].kind) never fired"
+          : "the fault \(faults[number].kind) never fired" + (NeverFired(self, number, census)?.reason.map { ": \($0)" } ?? "")
       }
   }
 }

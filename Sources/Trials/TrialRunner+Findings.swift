@@ -30,16 +30,19 @@ extension TrialRunner.Findings {
   /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both testifies
   /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
   mutating func forgiveForgetting() {
-    // Damage to both at one record leaves a later one behind it: that must not be passed over; see `MetadataDamage`.
-    if receipts.contains(where: { $0.metadata.count == FaultTarget.metadataCopies.count }) { return }
+    // Damage to both at one record that leaves a later one behind it must not be passed over; see `MetadataDamage`.
+    let both = receipts.filter { $0.metadata.count == FaultTarget.metadataCopies.count }
+    if both.contains(where: { $0.testimony == .records }) { return }
     guard lostMetadata.union(receipts.flatMap(\.metadata)).count == FaultTarget.metadataCopies.count else { return }
     let all = runnerChecks + (judgement?.checks ?? [])
     // Without a topic nothing is served, accepted or found: every other check goes with it.
     let isTopicGone = all.contains { $0.name == .partitionsRegistered && $0.verdict == .violated }
+    // Logs that hold messages name their topic, whatever has become of the metadata: it must not be begun anew.
+    if isTopicGone, both.contains(where: { $0.testimony == .logs }) { return }
     func forgiven(_ check: CheckResult) -> CheckResult {
       let ofMetadata: Set<CheckName> = [.recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported]
       guard check.verdict == .violated, isTopicGone || ofMetadata.contains(check.name) else { return check }
-      return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata, and \(check.detail)")
+      return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata; \(check.detail)")
     }
     runnerChecks = runnerChecks.map(forgiven)
     judgement = judgement?.with(forgiven)

@@ -32,6 +32,8 @@ final class TrialRunner: @unchecked Sendable {
     var lostMetadata: Set<String> = []
     var seamReceipts: [SeamReceipt] = []
     /// Where no file keeps it.
+    var census: LifeCensus?
+    /// Where no file keeps it.
     var writer: WriterReceipt?
     var notices: [String] = []
     var recovery = RecoveryFigures()
@@ -97,7 +99,9 @@ final class TrialRunner: @unchecked Sendable {
     if spec.hasFaultsInLife {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
-      findings.doubts += spec.unfired(seam)
+      var census = findings.census
+      if census == nil { census = try LifeCensus.read(place) }
+      findings.doubts += spec.unfired(seam, census)
       findings.lostMetadata.formUnion(seam.flatMap(\.metadata))
       if let unfair = seam.unfairToALook {
         findings.voids.append(
@@ -173,6 +177,7 @@ final class TrialRunner: @unchecked Sendable {
     findings.engineCounts.add(reply.engineCounts)
     findings.observed.merge(reply.observed) { $1 }
     findings.seamReceipts += reply.seamReceipts
+    if let census = reply.census { findings.census = census }
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }
     if let refusal = reply.excusedRefusal { findings.excusedRefusal = refusal }

@@ -18,6 +18,8 @@ final class TrialStore: @unchecked Sendable {
   let store: any ObjectStore
   private let faulty: FaultyObjectStore?
   private let meter: StoreMeter?
+  /// Of the faults that are armed, in the trial.
+  private let numbers: [Int]
 
   /// - Parameters:
   ///   - fired: numbers of the faults that have fired in earlier lives.
@@ -40,6 +42,7 @@ final class TrialStore: @unchecked Sendable {
       planned.append(try StoreWords.planned(fault, topic: spec.topic))
       numbers.append(number)
     }
+    self.numbers = numbers
     guard !planned.isEmpty else {
       (store, faulty) = (directory, nil)
       return
@@ -64,6 +67,13 @@ final class TrialStore: @unchecked Sendable {
 
   /// Calls of this life that the machine took longer for than the engine waits.
   var slowCalls: Int { meter?.slowCalls ?? 0 }
+
+  /// Adds what was asked of the store, and what its faults were counted for.
+  func count(into census: inout LifeCensus) {
+    guard let faulty else { return }
+    for (operation, calls) in faulty.calls { census.storeCalls[operation.rawValue, default: 0] += calls }
+    for (number, calls) in zip(numbers, faulty.matched) { census.matched[number] = MatchedPasses(passes: calls) }
+  }
 
   /// The store is in order again.
   func lift() { faulty?.lift() }

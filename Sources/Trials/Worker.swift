@@ -132,7 +132,7 @@ enum Judging {
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
-        .unknown(.consumptionEnds, because: "nobody looked \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
+        .unknown(.consumptionEnds, because: "the engine was not read \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
     }
     return judgement
   }

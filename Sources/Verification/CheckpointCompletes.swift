@@ -11,7 +11,7 @@ extension CheckResult {
     }
     return CheckResult(
       .checkpointCompletes, .violated,
-      "the engine must bring everything to the object store in life \(failed.incarnation), in which no fault stood in its way any "
-        + "more, found an error: \(failed.reason ?? reasons[failed.incarnation] ?? "nobody wrote down which")")
+      "no fault stood in the engine's way any more in life \(failed.incarnation + 1), and it must bring everything to the object "
+        + "store, found an error: \(failed.reason ?? reasons[failed.incarnation] ?? "nobody wrote down which")")
   }
 }

@@ -50,7 +50,8 @@ import LogModel
 // An engine keeps them twice, and damage to one copy excuses nothing. Where a fault has damaged both copies of one record, and
 // a later one in both testifies that it was no torn end, nobody can know what it said: the engine may refuse to open, and must
 // open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,
-// what it has forgotten is `unknown`.
+// zeros over all records of both copies say, what it has forgotten is `unknown`, but for topics whose logs hold messages: their
+// folders name topic and partition, and an engine that begins such a topic anew has lost it.
 //
 // Damage by a fault may lose, whatever the promise, and, where a report is owed, only if the engine reports it:
 //

@@ -108,6 +108,7 @@ private struct DeliveredJob {
       loss.acknowledged += sent.count
       for message in sent.firstSequence..<sent.firstSequence + sent.count where !arrived.contains(message) {
         counts.lost += 1
+        if sent.incarnation > 0 { counts.lostLater += 1 }
         loss.lost += 1
         ledger.violate(.noAcknowledgedLoss, slot: slot.index, at: divergence(sent.baseOffset?.rawValue)) {
           "\(name): message \(message) was acknowledged and must arrive at the receiver, found it missing there"
@@ -141,7 +142,9 @@ private struct DeliveredJob {
       let place = divergence(number)
       if number <= highest {
         counts.reordered += 1
-        ledger.violate(.noReordering, slot: slot.index, at: place) { "\(name): event \(number) arrived behind event \(highest)" }
+        ledger.violate(.noReordering, slot: slot.index, at: place) {
+          number < highest ? "\(name): event \(number) arrived behind event \(highest)" : "\(name): event \(number) arrived twice in a row"
+        }
       }
       highest = max(highest, number)
       guard message >= 0 else {

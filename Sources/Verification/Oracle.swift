@@ -11,7 +11,7 @@ public struct Oracle: Sendable {
   /// Judges all looks of a trial, in the order in which they were made, and merges.
   public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
     guard !looks.isEmpty else {
-      return Judgement(checks: [.unknown(.noAcknowledgedLoss, because: "nobody looked")])
+      return Judgement(checks: [.unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge")])
     }
     let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
     return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
@@ -85,7 +85,7 @@ public struct Oracle: Sendable {
         let vague = history.damages[..<look.mark.damages].contains {
           $0.partition.index == slot && $0.touched == nil
         }
-        let detail = "\(creation.partition) was created and must be registered, found it missing"
+        let detail = CheckFinding.notRegistered(creation.partition).description
         if vague { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
           ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
         }
@@ -94,18 +94,18 @@ public struct Oracle: Sendable {
       {
         // A look comes after the answer.
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
-          "\(creation.partition) was asked for, no fault stood in the way, and it must be registered, found it refused"
+          CheckFinding.refusedWithoutFault(creation.partition).description
         }
       } else if isThere && creation.outcome == .failed {
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
-          "\(creation.partition) was refused, found it registered"
+          CheckFinding.registeredThoughRefused(creation.partition).description
         }
       }
     }
     let known = Set(history.creations[..<look.mark.creations].map(\.partition))
     for stranger in registered where !known.contains(stranger) {
       ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
-        "\(stranger) was never created, found it registered"
+        CheckFinding.registeredByNobody(stranger).description
       }
     }
   }
@@ -133,9 +133,10 @@ public struct Oracle: Sendable {
       if let answer, allowed.contains(answer) { continue }
       if answer == nil && last == nil { continue }
       let name = history.creations[key.slot].partition
-      let owed = last.map { "\(own[$0].offset)" } ?? "absent or one that was committed"
+      let finding = CheckFinding.committedOffset(
+        group: key.group, allowed: last == nil ? [] : allowed.map(\.rawValue), found: answer?.rawValue)
       ledger.violate(.consumerOffsets, slot: key.slot, at: Self.place(name, look, answer ?? 0)) {
-        "\(name): the committed offset of \(key.group) must be \(owed), found \(answer?.description ?? "none")"
+        "\(name): \(finding)"
       }
     }
   }
@@ -163,6 +164,7 @@ extension MessageCounts {
     indeterminate += other.indeterminate
     recovered += other.recovered
     lost += other.lost
+    lostLater += other.lostLater
     duplicated += other.duplicated
     reordered += other.reordered
     phantom += other.phantom

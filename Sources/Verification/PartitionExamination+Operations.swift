@@ -28,7 +28,7 @@ extension PartitionExamination {
       [.noAcknowledgedLoss, .lossIsSuffix] + (hasWindow && hasPowerLoss ? [.lossWindow] : [])
     for name in applied { ledger.apply(name, exercised: some) }
     if !isEnded {
-      for name in applied + [.noGaps] { ledger.doubt(name, "\(partition.name): the look did not come to its end") }
+      for name in applied + [.noGaps] { doubt(&ledger, name, .lookUnfinished) }
     }
     let survivors = survivorsByIncarnation()
     for place in partition.operations.indices { judge(place, survivors, &ledger) }
@@ -46,34 +46,33 @@ extension PartitionExamination {
     let at = base &+ Int64(missing)
     let isWhole = served.servedOf[place] == 0
 
-    if operation.outcome == .acknowledged { counts.lost += countMissing(operation, from: missing) }
+    if operation.outcome == .acknowledged {
+      let lost = countMissing(operation, from: missing)
+      counts.lost += lost
+      if operation.incarnation > 0 { counts.lostLater += lost }
+    }
     if !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
       violate(&ledger, .contentIntact, at: at) {
-        "the \(operation.count) messages sent as one batch must be there together, found \(served.servedOf[place])"
+        .batchIsSplit(messages: operation.count, served: Int(served.servedOf[place]))
       }
     }
     guard !duty.isDamaged else { return }
     switch duty.kind {
     case .required:
       lose(&ledger, .noAcknowledgedLoss, at: at) {
-        let owed = operation.outcome == .acknowledged ? "was acknowledged at" : "had been recovered at"
-        return "message \(operation.firstSequence + missing) \(owed) offset \(at) and must be served, found nothing"
+        .missing(message: operation.firstSequence + missing, offset: at, isAcknowledged: operation.outcome == .acknowledged)
       }
       let passed = history.crashes[min(operation.incarnation, restart)..<restart]
       let rules = PromiseRules(contract, history)
       if let last = passed.lastIndex(where: { $0.kind == .powerLoss }), let window = rules.window(of: last) {
         lose(&ledger, .lossWindow, at: at) {
-          if rules.closed[last] {
-            return "the engine had closed without an error before the power loss, and nothing may go, found offset \(at) gone"
-          }
-          return "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may go, "
-            + "found offset \(at) gone"
+          rules.closed[last] ? .missingAfterClose(offset: at) : .missingBeforeWindow(offset: at, window: window)
         }
       }
     case .optional where operation.outcome == .acknowledged && isWhole:
       guard let crash = duty.allowedLossAt, crash < survivors.count, survivors[crash] > base else { return }
       lose(&ledger, .lossIsSuffix, at: at) {
-        "with offset \(at) everything behind it must be gone, found offset \(survivors[crash]) still served"
+        .lossIsNoSuffix(lost: at, survivor: survivors[crash])
       }
     case .optional, .failed, .settled: break
     }
@@ -123,7 +122,7 @@ extension PartitionExamination {
       let answered = places.count { operation($0).isAnswered && !mayBeRefused($0) }
       if answered > 0 && acknowledged.isEmpty {
         violate(&ledger, .appendAfterRecovery, at: served.end) {
-          "an append after restart \(incarnation) must be accepted, found all \(answered) refused"
+          .appendsRefused(restart: incarnation, count: answered)
         }
       }
       let recovered = earlier.filter {
@@ -134,14 +133,13 @@ extension PartitionExamination {
         let base = duties[place].base
         if let recoveredEnd, base < recoveredEnd.rawValue {
           violate(&ledger, .appendAfterRecovery, at: base) {
-            "an append after restart \(incarnation) must stand at \(recoveredEnd) or later, "
-              + "found it acknowledged at \(base)"
+            .appendTooLow(restart: incarnation, found: base, atLeast: recoveredEnd.rawValue)
           }
         }
         guard isEnded, duties[place].kind == .required, !duties[place].isDamaged, let missing = firstMissing(place)
         else { continue }
         lose(&ledger, .appendAfterRecovery, at: base &+ Int64(missing)) {
-          "offset \(base &+ Int64(missing)), appended after restart \(incarnation), must be served, found nothing"
+          .appendMissing(restart: incarnation, offset: base &+ Int64(missing))
         }
       }
     }

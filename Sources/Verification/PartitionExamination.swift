@@ -99,16 +99,20 @@ struct PartitionExamination {
       topic: partition.name.topic, partition: partition.name.partition, offset: Offset(offset), restart: restart)
   }
 
-  func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
-    ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(detail())" }
+  func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ finding: () -> CheckFinding) {
+    ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(finding())" }
+  }
+
+  func doubt(_ ledger: inout Ledger, _ name: CheckName, _ finding: CheckFinding) {
+    ledger.doubt(name, "\(partition.name): \(finding)")
   }
 
   /// For what unknown damage may explain: then a doubt, else a violation.
-  func lose(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
+  func lose(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ finding: () -> CheckFinding) {
     if isVague {
-      ledger.doubt(name, "\(partition.name): a fault damaged it at unknown offsets, and \(detail())")
+      ledger.doubt(name, "\(partition.name): a fault damaged it at unknown offsets; \(finding())")
     } else {
-      violate(&ledger, name, at: offset, detail)
+      violate(&ledger, name, at: offset, finding)
     }
   }
 
@@ -204,8 +208,7 @@ struct PartitionExamination {
     judgeFirstOffset(&ledger)
     if served.distinctOffsets + look.overflow > partition.attempted {
       violate(&ledger, .recoveredWithinAttempted, at: Int64(partition.attempted)) {
-        "at most the \(partition.attempted) messages attempted can be served, found "
-          + "\(served.distinctOffsets + look.overflow)"
+        .servedTooMany(served: served.distinctOffsets + look.overflow, attempted: partition.attempted)
       }
     }
   }
@@ -227,34 +230,33 @@ struct PartitionExamination {
   private func report(_ finding: ServedLog.Finding, _ ledger: inout Ledger) {
     switch finding {
     case .corrupt(let offset):
-      violate(&ledger, .contentIntact, at: offset) { "offset \(offset) is served with bytes that were never sent" }
+      violate(&ledger, .contentIntact, at: offset) { .corrupt(offset: offset) }
     case .phantom(let offset, let sequence, let kind):
       violate(&ledger, .noPhantoms, at: offset) {
         switch kind {
-        case .failed: "offset \(offset) holds message \(sequence), whose sending had failed for certain"
-        case .settled(let restart):
-          "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
-        default: "offset \(offset) holds message \(sequence), which was never sent"
+        case .failed: .failedIsThere(offset: offset, message: sequence)
+        case .settled(let restart): .goneIsBack(offset: offset, message: sequence, restart: Int(restart))
+        default: .neverSent(offset: offset, message: sequence)
         }
       }
     case .duplicate(let offset, let sequence, let first):
-      violate(&ledger, .noDuplicates, at: offset) { "message \(sequence) stands at \(first) and again at \(offset)" }
+      violate(&ledger, .noDuplicates, at: offset) { .duplicate(message: sequence, first: first, again: offset) }
     case .moved(let offset, let sequence, let expected):
       violate(&ledger, .offsetsStable, at: min(offset, expected)) {
-        "message \(sequence) must stand at offset \(expected), found at \(offset)"
+        .moved(message: sequence, from: expected, to: offset)
       }
     case .replaced(let offset, let sequence):
       violate(&ledger, .offsetsStable, at: offset) {
-        "offset \(offset) was served before with another message than \(sequence)"
+        .replaced(offset: offset, message: sequence)
       }
     case .reordered(let offset, let sequence):
       violate(&ledger, .noReordering, at: offset) {
-        "message \(sequence) at offset \(offset) stands behind a later one of its producer"
+        .reordered(offset: offset, message: sequence)
       }
     case .gap(let gap):
       let from = max(gap.from.rawValue, 0)
       guard let at = excused.firstUncovered(from, gap.to.rawValue) else { return }
-      lose(&ledger, .noGaps, at: at) { "offset \(at) must be served after \(at - 1), found \(gap.to)" }
+      lose(&ledger, .noGaps, at: at) { .gap(at: at, next: gap.to.rawValue) }
     }
   }
 }

@@ -44,15 +44,15 @@ extension CheckResult {
       if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
         return CheckResult(
           .sendsAccepted, .unknown,
-          "faults had all \(sent.count) requests refused, and nothing was acknowledged that could be lost; let a fault come "
-            + "later, or end")
+          "faults made the engine refuse all \(sent.count) requests, so that nothing was acknowledged and there is nothing to judge; "
+            + "let a fault come later, or end")
       }
       return CheckResult(.sendsAccepted, .held)
     }
     let partition = history.creations[first.partition.index].partition
     return CheckResult(
       .sendsAccepted, .violated,
-      "every request must be acknowledged, found \(refused.count) of \(answered) answered ones refused, the first in "
+      "every request that is answered must be acknowledged, found \(refused.count) of \(answered) refused, the first in "
         + "\(partition) with message \(first.firstSequence)")
   }
 }

@@ -127,7 +127,7 @@ public struct CheckResult: Hashable, Sendable, Codable {
   public var name: CheckName
   public var verdict: Verdict
   /// One sentence with the facts: what was expected, what was found. Where the check held: empty,
-  /// `vacuous: ...` where the trial gave it nothing to find, or a remark.
+  /// a fixed sentence where the trial gave it nothing to judge, or a remark.
   public var detail: String
   public var divergence: Divergence?
 
@@ -150,6 +150,8 @@ public struct MessageCounts: Hashable, Sendable, Codable {
   public var recovered = 0
   /// Acknowledged messages that no fetch returns after recovery.
   public var lost = 0
+  /// Of these, what was sent after a restart, and is not among the attempted ones.
+  public var lostLater = 0
   public var duplicated = 0
   public var reordered = 0
   public var phantom = 0

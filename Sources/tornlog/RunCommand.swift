@@ -88,8 +88,9 @@ struct RunCommand: ParsableCommand {
     }
     let (endpoint, live) = serve()
     let summary = execution.execute(
-      trials, recorders: output.recorders() + live, failFast: failFast,
-      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, showsNotices: output.showsNotices,
+      trials, recorders: output.recorders(showsShortForms: true) + live, failFast: failFast,
+      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, findings: LastFindings(),
+      showsNotices: output.showsNotices,
       cases: loaded.filter { scenario in cells.contains { $0.scenario == scenario.name } }.map(CaseDescription.init))
     endpoint?.stop()
     throw ExitCode(summary)
@@ -180,7 +181,7 @@ struct ExecutionOptions: ParsableArguments {
   /// - Parameter showsNotices: whether a recorder shows notices to a person; otherwise they go to standard error.
   func execute(
     _ trials: [PlannedTrial], recorders: [any RunRecorder], failFast: Bool, deadline: Double?, memory: FailureMemory?,
-    showsNotices: Bool, cases: [CaseDescription] = []
+    findings: LastFindings? = nil, showsNotices: Bool, cases: [CaseDescription] = []
   ) -> Int32 {
     let plan = RunPlan(
       trials: trials, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, directory: directory,
@@ -196,9 +197,11 @@ struct ExecutionOptions: ParsableArguments {
         if case .trialFinished(let index, let result) = event {
           outcome.take(result)
           memory?.take(Token.encode(trials[index].spec), result)
+          findings?.take(result)
         }
       }
       let summary = try run.execute(description.run, notices: description.notices)
+      do { try findings?.save() } catch { note("the list for `tornlog reproduce last` could not be written: \(error)") }
       do { try memory?.save() } catch { note("the list for --last-failed could not be written: \(error)") }
       if Interruption.isRequested { return ExitStatus.interrupted }
       if summary.stoppedBy == .deadline {

@@ -105,7 +105,8 @@ struct OutputOptions: ParsableArguments {
     if quiet, verbose { throw ValidationError("-q and -v: one or the other") }
   }
 
-  func recorders(alwaysVerbose: Bool = false) -> [any RunRecorder] {
+  /// - Parameter showsShortForms: whether `tornlog reproduce last:N` will mean what is shown.
+  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false) -> [any RunRecorder] {
     do throws(ReportError) {
       guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
       guard let showing = Presence(rawValue: progress) else {
@@ -114,7 +115,7 @@ struct OutputOptions: ParsableArguments {
       let isTerminal = isatty(STDOUT_FILENO) == 1
       let style = TerminalStyle(
         colour: colour.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),
-        verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal)
+        verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal, showsShortForms: showsShortForms)
       var recorders: [any RunRecorder] = []
       let onTerminal = isatty(STDERR_FILENO) == 1
       if showing == .always || (showing == .auto && !quiet) {

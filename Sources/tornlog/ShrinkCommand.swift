@@ -10,14 +10,14 @@ struct ShrinkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shrink", abstract: "The smallest scenario that still fails the same check.",
     discussion: """
-      Takes the token that a report names, t1... of `run` or x1... of `explore`, and makes workload, faults and what was \
+      Takes the token that a report names, t2... of `run` or x2... of `explore`, or a short form of it, as `reproduce` does, and makes workload, faults and what was \
       kept smaller as long as the same check is violated. Writes a scenario, which `run` or `explore` repeats the violation \
       from, and prints the story. Exits with 0 where the scenario was written, with 2 where nothing is violated, or where \
       the deadline came before nothing smaller was left (what was reached until then is written).
       """)
 
-  @Argument(help: "The word after `tornlog reproduce` in a report: t1... or x1....")
-  var token: String
+  @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
+  var word: String
   @Option(help: ArgumentHelp("Of a trial that violates several checks the one to keep; without it the first.", valueName: "name"))
   var check: String?
   @Option(help: ArgumentHelp("Where the scenario goes; without it a file named after it in the current folder.", valueName: "path"))
@@ -41,15 +41,17 @@ struct ShrinkCommand: ParsableCommand {
       guard CheckName(rawValue: check) != nil else {
         throw ValidationError("--check \(check): no check has this name; `tornlog list --checks` names them")
       }
-      if token.hasPrefix(CrashStateToken.version + ".") { throw ValidationError("--check: a crash state is of one check") }
+      if CrashStateToken.isCrashState(word) { throw ValidationError("--check: a crash state is of one check") }
     }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 256") }
   }
 
   func run() throws {
     OutputPaths.check("--output \(output ?? ".")", output ?? "./scenario.yaml")
+    let token = ShortFormError.token(meantBy: word)
+    if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
     if let output { ShrunkFile(path: output).check(overwrite: overwrite) }
-    let shrunk = token.hasPrefix(CrashStateToken.version + ".") ? crashState() : trial()
+    let shrunk = CrashStateToken.isCrashState(token) ? crashState(token) : trial(token)
     let file = output.map { ShrunkFile(path: $0) } ?? ShrunkFile(named: shrunk.scenario.name, overwrite: overwrite)
     file.check(overwrite: overwrite)
     file.write(shrunk.scenario)
@@ -72,7 +74,7 @@ struct ShrinkCommand: ParsableCommand {
     return { ContinuousClock.now - start > limit || Interruption.isRequested }
   }
 
-  private func crashState() -> Shrunk {
+  private func crashState(_ token: String) -> Shrunk {
     let state: CrashState
     do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
     let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
@@ -102,7 +104,7 @@ struct ShrinkCommand: ParsableCommand {
     return lines + ["", "reproduce: tornlog reproduce \(CrashStateToken.encode(result.state))"]
   }
 
-  private func trial() -> Shrunk {
+  private func trial(_ token: String) -> Shrunk {
     let spec: TrialSpec
     do throws(Token.Failure) { spec = try Token.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
     let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
@@ -162,7 +164,8 @@ final class SearchProgress {
 
   func say(_ text: String) {
     let gone = (ContinuousClock.now - start).inSeconds
-    note("\(text); \(String(format: "%.1f", gone)) s, at most \(String(format: "%.0f", max(0, stop.inSeconds - gone))) s more")
+    let left = String(format: "%.0f", max(0, stop.inSeconds - gone))
+    note("\(text); after \(String(format: "%.1f", gone)) s, the deadline comes in \(left) s")
   }
 }
 

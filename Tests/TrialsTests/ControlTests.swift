@@ -103,6 +103,8 @@ import Verification
   @Test func aTokenCarriesTheCondition() throws {
     let spec = try Planning.trial(cell("torn-tail-cut"), storage: .memory, seed: 1, phaseSeconds: nil, expectsSound: true).spec
     #expect(try Token.decode(Token.encode(spec)).onlyIf == [.tornWrite])
-    #expect(throws: Token.Failure.self) { try Token.decode(Token.encode(spec).replacing("st=memory", with: "st=posix")) }
+    #expect(throws: Token.Failure.notOfSystem("what only the model shows, `if=torn-write`, on storage posix")) {
+      try Token.decode(edited(Token.encode(spec), "st=memory", "st=posix"))
+    }
   }
 }

@@ -38,7 +38,7 @@ import Verification
     let token = Token.encode(spec)
     for field in ["c2=power-loss", "pa=5ms", "pr=8192", "fo=2147483600"] { #expect(token.contains(".\(field)")) }
     let decoded = try Token.decode(token)
-    #expect(decoded.loadFields == spec.loadFields && Token.encode(decoded) == token)
+    #expect(decoded.loadLines == spec.loadLines && Token.encode(decoded) == token)
     let words = "\(spec.axes)"
     for word in ["second-crash=power-loss", "pace=5ms", "preallocation=8192", "first-offset=2147483600"] {
       #expect(words.contains(word), "\(words)")
@@ -46,13 +46,13 @@ import Verification
     #expect(Timeline.header(spec).contains("second-crash power-loss, pace 5ms"))
     let again = try scenario(spec.loadLines.map { String($0.dropFirst(2)) }.joined(separator: ", ") + ", messages: 60")
     let other = try planned(#require(again.cells().first)).spec
-    #expect(other.loadFields == spec.loadFields)
+    #expect(other.loadLines == spec.loadLines)
   }
 
   /// What nobody says leaves the token as it was.
   @Test func theUsualIsNotSaid() throws {
     let spec = try planned(#require(try scenario("messages: 60").cells().first)).spec
-    #expect(spec.loadFields.isEmpty && spec.loadAxes.isEmpty && spec.loadProblem == nil)
+    #expect(TrialSpec.loadFields.allSatisfy { $0.write(spec) == nil } && spec.loadAxes.isEmpty && spec.loadProblem == nil)
     #expect(spec.preallocation == 256 << 10 && spec.ending(of: 1) == .processKill)
   }
 
