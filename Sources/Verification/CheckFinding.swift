@@ -51,6 +51,8 @@ enum CheckFinding: Hashable, Sendable {
 
   // Reports of damage.
   case unreported(offset: Int64)
+  /// The report that is there names another place than the one where the fault destroyed it.
+  case reportedElsewhere(offset: Int64, place: DamagedPlace, found: String)
   case nothingReported
   case noReportOwed(offset: Int64)
   case untouchedReported(offset: Int64)
@@ -159,6 +161,8 @@ extension CheckFinding: CustomStringConvertible {
   private var ofTheRest: String {
     switch self {
     case .unreported(let offset): "offset \(offset) was destroyed by a fault and must be reported, found no report"
+    case .reportedElsewhere(let offset, let place, let found):
+      "offset \(offset) was destroyed in \(place), and its report must name that place, found: \(found)"
     case .nothingReported: "a fault destroyed messages, found no report of any"
     case .noReportOwed(let offset):
       "offset \(offset) was destroyed by a fault and not reported; no report is owed, for nothing on the medium shows that it had "

@@ -61,7 +61,7 @@ extension PartitionExamination {
   /// at the first damage, and what stood behind it is reported with that place.
   /// - Parameter offset: the missing message, of the operation at `place`. Some report has it.
   /// - Returns: what is wrong; nil where a report has it right, and where the harness does not know the place.
-  func misplacedReport(_ place: Int, missing offset: Int64) -> String? {
+  func misplacedReport(_ place: Int, missing offset: Int64) -> CheckFinding? {
     let covering = allReports.filter { $0.offsets.from.rawValue <= offset && offset < $0.offsets.to.rawValue }
     guard !covering.isEmpty, covering.allSatisfy({ $0.path != nil && $0.bytes != nil }) else { return nil }
     var scope = [(duties[place].base, duties[place].base &+ Int64(operation(place).count))]
@@ -80,7 +80,6 @@ extension PartitionExamination {
       guard let path = report.path, let bytes = report.bytes else { continue }
       if known.contains(where: { $0.isNamed(by: path, bytes) }) { return nil }
     }
-    return "offset \(offset) was destroyed in \(first), and its report must name that place, found: "
-      + covering[0].reason
+    return .reportedElsewhere(offset: offset, place: first, found: covering[0].reason)
   }
 }

@@ -83,6 +83,7 @@ import Testing
     case .lookUnfinished: 43
     case .watermarksUnknown: 44
     case .missingAfterClose: 45
+    case .reportedElsewhere: 46
     }
   }
 
@@ -168,6 +169,11 @@ import Testing
       "an append after restart 1 must stand at offset 9 or later, found it acknowledged at 3"
     ),
     (.appendMissing(restart: 2, offset: 3), "offset 3, appended after restart 2, must be served, found nothing"),
+    (
+      .reportedElsewhere(
+        offset: 3, place: DamagedPlace(path: "a.log", bytes: 40..<50, offsets: [OffsetRange(from: 3, to: 4)]), found: "b.log, bytes 1 ..< 2"),
+      "offset 3 was destroyed in bytes 40..<50 of a.log, and its report must name that place, found: b.log, bytes 1 ..< 2"
+    ),
     (.unreported(offset: 3), "offset 3 was destroyed by a fault and must be reported, found no report"),
     (.nothingReported, "a fault destroyed messages, found no report of any"),
     (
@@ -199,7 +205,7 @@ import Testing
       #expect(finding.description == text)
       #expect(Self.contradictions(in: text, lost: 1) == [], "\(text)")
     }
-    #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...44))
+    #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...46))
   }
 
   // MARK: What the oracle gives
