@@ -6,7 +6,7 @@ public enum Axis: String, Hashable, Sendable, CaseIterable {
   case crashAt = "crash-at"
   case storage, defect, fault, writers, checkpoint, producers, batch
   case messageSize = "message-size"
-  case system, client
+  case system, client, keys, deletion
 
   static let names = allCases.map(\.rawValue)
 }
@@ -90,8 +90,8 @@ extension Axis {
     case .messages: 1...1_000_000_000
     case .partitions, .producers: 1...10_000
     case .batch: 1...1_000_000
-    case .messageSize: MessageContent.minimumSize...(64 << 20)
-    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers, .checkpoint, .system, .client: 0...0
+    case .messageSize: 0...(64 << 20)
+    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers, .checkpoint, .system, .client, .keys, .deletion: 0...0
     }
   }
 
@@ -119,6 +119,8 @@ extension Axis {
     case .writers: return try word("writers", WriterSetup.allCases.map(\.rawValue))
     case .system: return try word("system", LogSystem.allCases.map(\.rawValue))
     case .client: return try word("client", ["none"] + TrialClient.allCases.map(\.rawValue))
+    case .keys: return try word("keys", MessageKeys.allCases.map(\.rawValue))
+    case .deletion: return try word("deletion", DeletionSetup.allCases.map(\.rawValue))
     case .checkpoint: return try word("checkpoint", CheckpointSetup.allCases.map(\.rawValue))
     case .defect:
       // Several at once are `C4+P9`.

@@ -23,6 +23,12 @@ public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
   case fileExactlyFull = "file-exactly-full"
   /// The file that is not the last of its partition would be exactly full with one request more, were each message a byte shorter.
   case fileOneByteOver = "file-one-byte-over"
+  /// Records were deleted, and whoever asked for that was told so.
+  case recordsDeleted = "records-deleted"
+  /// A message without bytes is there after the first restart.
+  case emptyMessageFound = "empty-message-found"
+  /// A writer held its lease for more than three terms, and another one that wanted it was refused.
+  case leaseOutlived = "lease-outlived"
 }
 
 extension SourceReader {

@@ -142,6 +142,7 @@ struct ModelTrial {
             notes.reply.writer = receipt
             engine = newest.engine
             await life.flush(engine)
+            await life.deleteRecords(engine)
             await life.commitOffsets(engine)
             notes.looks.append(
               await life.look(
@@ -152,12 +153,16 @@ struct ModelTrial {
         } else {
           await life.produce(Workload(spec), engine) { _ in }
           await life.flush(engine)
+          await life.deleteRecords(engine)
           await life.commitOffsets(engine)
           notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
         }
       } else {
         notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
-        if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+        if life.number == 1 {
+          await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+          await life.deleteRecords(engine)
+        }
       }
       if notes.crashed { return }
       if spec.crash == .none || life.number == 2 {

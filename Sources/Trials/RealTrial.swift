@@ -87,6 +87,7 @@ struct RealTrial {
         guard spec.writers != .one else {
           await life.produce(Workload(spec), engine) { _ in }
           await life.flush(engine)
+          await life.deleteRecords(engine)
           await life.commitOffsets(engine)
           notes.look = await life.look(engine, [], [], nil)
           return engine
@@ -96,6 +97,7 @@ struct RealTrial {
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
           await life.flush(newest.engine)
+          await life.deleteRecords(newest.engine)
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
@@ -142,7 +144,10 @@ struct RealTrial {
     return try live(journal, fresh, backup) { [faults, operatorSeconds] life, engine, recovery, notes, _ in
       notes.look = await life.look(engine, faults, earlier, recovery)
       if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
-      if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+      if life.number == 1 {
+        await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+        await life.deleteRecords(engine)
+      }
       return engine
     }
   }

@@ -32,6 +32,8 @@ public enum Token {
     if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
     if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
+    if spec.keys != .none { fields.append("k=\(spec.keys.rawValue)") }
+    if spec.deletion != .none { fields.append("del=\(spec.deletion.rawValue)") }
     if let client = spec.client { fields.append("cl=\(client.rawValue)") }
     if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
     if !spec.onlyIf.isEmpty { fields.append("if=\(spec.onlyIf.map(\.rawValue).joined(separator: "/"))") }
@@ -104,9 +106,14 @@ public enum Token {
     guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
     let batch = try number("b", Axis.batch.numbers)
     let messageSize = try number("z", Axis.messageSize.numbers)
+    guard let keys = MessageKeys(rawValue: values["k"] ?? MessageKeys.none.rawValue) else { throw .badField("k=\(values["k"] ?? "")") }
+    guard let deletion = DeletionSetup(rawValue: values["del"] ?? DeletionSetup.none.rawValue) else {
+      throw .badField("del=\(values["del"] ?? "")")
+    }
     let limit = Planning.batchLimit
-    guard limit.allows(messages: batch, of: messageSize) else {
-      throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
+    let bytes = messageSize + keys.largest
+    guard limit.allows(messages: batch, of: bytes) else {
+      throw .batchTooLarge(bytes: limit.size(messages: batch, of: bytes), limit: limit.bytes)
     }
     let topics = try value("t").split(separator: "/", omittingEmptySubsequences: false).map(String.init)
     var spec = TrialSpec(
@@ -116,6 +123,7 @@ public enum Token {
       recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
       batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
       faults: faults, writers: writers, system: system, delivery: try values["dl"].map(delivery), phaseSeconds: 120)
+    (spec.keys, spec.deletion) = (keys, deletion)
     if let field = values["if"] {
       spec.onlyIf = try field.split(separator: "/").map { (name) throws(Failure) in
         guard let condition = TrialCondition(rawValue: String(name)) else { throw .badField("if=\(field)") }

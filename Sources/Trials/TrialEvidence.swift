@@ -19,6 +19,7 @@ struct TrialEvidence {
   private let spec: TrialSpec
   private let judgement: Judgement
   private let tornWrites: Int
+  private let deletesRecords: Bool
   private let layout: FileLayout
   /// Requests of each partition, in the order in which they were sent.
   private let requests: [[Verification.Operation]]
@@ -30,6 +31,7 @@ struct TrialEvidence {
     _ spec: TrialSpec, _ history: History, _ judgement: Judgement, tornWrites: Int, _ medium: some RestingDamage.Medium
   ) throws(TrialError) {
     (self.spec, self.judgement, self.tornWrites, layout) = (spec, judgement, tornWrites, FileLayout(spec))
+    deletesRecords = history.trims.contains { $0.outcome == .acknowledged && $0.before > 0 }
     requests = (0..<spec.partitions).map { number in history.operations.filter { $0.partition.index == number } }
     for number in 0..<spec.partitions {
       let source = spec.source(of: number)
@@ -65,6 +67,9 @@ struct TrialEvidence {
     case .oneRequestAFile: files.contains { $0.count > 1 && $0.allSatisfy { $0.requests == 1 } }
     case .fileExactlyFull:
       files.joined().contains { $0.requests > 0 && Self.padded($0.end, to: layout.alignment) + Self.reserve == spec.segmentBytes }
+    case .recordsDeleted: deletesRecords
+    case .emptyMessageFound: spec.messageSize == 0 && judgement.counts.recovered > 0
+    case .leaseOutlived: judgement[.leaseKept]?.verdict == .held
     case .fileOneByteOver: files.contains { $0.dropLast().contains { isOneByteOver($0) } }
     }
   }

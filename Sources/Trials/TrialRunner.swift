@@ -269,7 +269,9 @@ extension TrialRunner.Findings {
     // Without a topic nothing is served, accepted or found: every other check goes with it.
     let isTopicGone = all.contains { $0.name == .partitionsRegistered && $0.verdict == .violated }
     func forgiven(_ check: CheckResult) -> CheckResult {
-      let ofMetadata: Set<CheckName> = [.recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported]
+      let ofMetadata: Set<CheckName> = [
+        .recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported, .logStartOffset, .deletedStaysDeleted,
+      ]
       guard check.verdict == .violated, isTopicGone || ofMetadata.contains(check.name) else { return check }
       return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata, and \(check.detail)")
     }

@@ -121,6 +121,11 @@ enum Judging {
       .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
     if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
+    if spec.writers == .holderLives, let writer {
+      judgement = judgement.adding(
+        .leaseKept(
+          history, takenAt: writer.openedAt, since: writer.triedAt, refused: writer.attemptsRefused, holder: 0..<spec.producers))
+    }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(

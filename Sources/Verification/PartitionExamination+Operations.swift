@@ -41,13 +41,13 @@ extension PartitionExamination {
     guard operation.outcome != .failed, let missing = firstMissing(place) else { return }
     let base = base(of: place)
     let end = base &+ Int64(operation.count)
-    let straddlesTrim = base >= 0 && base < partition.trimmedBefore.rawValue
     guard isEnded || (base >= 0 && end <= served.end) else { return }
     let at = base &+ Int64(missing)
     let isWhole = served.servedOf[place] == 0
 
     if operation.outcome == .acknowledged { counts.lost += countMissing(operation, from: missing) }
-    if !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
+    // What a deletion may have taken is not missing.
+    if !isWhole && look.end == .reached && !holdsCorrupt(base, end) {
       violate(&ledger, .contentIntact, at: at) {
         "the \(operation.count) messages sent as one batch must be there together, found \(served.servedOf[place])"
       }

@@ -87,6 +87,9 @@ struct PartitionExamination {
     judgeConsumption(&ledger)
     judgeReports(&ledger)
     judgeAppends(&ledger)
+    judgeLogStart(&ledger)
+    judgeKeys(&ledger)
+    judgeTimes(&ledger)
   }
 
   func operation(_ place: Int) -> PartitionOperation { partition.operations[place] }
@@ -97,6 +100,9 @@ struct PartitionExamination {
   }
 
   func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ detail: () -> String) {
+    if let ambiguity = look.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
+      return ledger.doubt(name, "\(partition.name): \(ambiguity), and \(detail())")
+    }
     ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(detail())" }
   }
 
