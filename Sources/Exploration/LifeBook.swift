@@ -197,9 +197,14 @@ final class LifeBook: @unchecked Sendable {
       let marks = try engine.watermarks(workload.topic, PartitionID(partition))
       let offset = Offset((marks.logStartOffset.rawValue + marks.highWatermark.rawValue) * 3 / 4)
       guard isRunning, offset > marks.logStartOffset, offset <= marks.highWatermark else { return }
-      history.trim(PartitionSlot(partition), before: offset)
-      try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
-    } catch {}  // whether or not it happened, they may be gone
+      let (number, life) = (history.trim(PartitionSlot(partition), before: offset), self.life)
+      do throws(EngineError) {
+        try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
+        if isRunning, life == self.life { history.answer(trim: number, .acknowledged) }
+      } catch {
+        if isRunning, life == self.life, error.isCertainFailure { history.answer(trim: number, .failed) }
+      }
+    } catch {}  // it has no watermarks, which the look that follows finds too
   }
 
   /// Ends the life.

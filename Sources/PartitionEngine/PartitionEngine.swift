@@ -26,6 +26,7 @@ public final class PartitionEngine: @unchecked Sendable {
   let configuration: EngineConfiguration
   let parts: LogParts
   let ownership: any LogFileOwnership
+  let deletions: any DeletionKeeping
   let claim: any WriterClaim
   let metadata: MetadataLog
   let directories: DurableDirectories
@@ -48,6 +49,7 @@ public final class PartitionEngine: @unchecked Sendable {
     self.configuration = configuration
     self.parts = parts.log
     ownership = parts.ownership
+    deletions = parts.deletions
     self.claim = claim
     self.metadata = metadata
     self.directories = directories

@@ -7,7 +7,7 @@ public enum Axis: String, Hashable, Sendable, CaseIterable {
   case secondCrash = "second-crash"
   case storage, defect, fault, writers, checkpoint, producers, batch
   case messageSize = "message-size"
-  case system, client, pace, preallocation
+  case system, client, keys, deletion, pace, preallocation
   case firstOffset = "first-offset"
 
   static let names = allCases.map(\.rawValue)
@@ -92,10 +92,12 @@ extension Axis {
     case .messages: 1...1_000_000_000
     case .partitions, .producers: 1...10_000
     case .batch: 1...1_000_000
-    case .messageSize: MessageContent.minimumSize...(64 << 20)
+    case .messageSize: 0...(64 << 20)
     case .preallocation: 0...(64 << 20)
     case .firstOffset: 0...(1 << 62)
-    case .sync, .recovery, .crash, .crashAt, .secondCrash, .pace, .storage, .defect, .fault, .writers, .checkpoint, .system, .client: 0...0
+    case .sync, .recovery, .crash, .crashAt, .secondCrash, .pace, .storage, .defect, .fault, .writers, .checkpoint, .system, .client,
+      .keys, .deletion:
+      0...0
     }
   }
 
@@ -127,6 +129,8 @@ extension Axis {
     case .writers: return try word("writers", WriterSetup.allCases.map(\.rawValue))
     case .system: return try word("system", LogSystem.allCases.map(\.rawValue))
     case .client: return try word("client", ["none"] + TrialClient.allCases.map(\.rawValue))
+    case .keys: return try word("keys", MessageKeys.allCases.map(\.rawValue))
+    case .deletion: return try word("deletion", DeletionSetup.allCases.map(\.rawValue))
     case .checkpoint: return try word("checkpoint", CheckpointSetup.allCases.map(\.rawValue))
     case .defect:
       // Several at once are `C4+P9`.

@@ -33,8 +33,10 @@ public struct Cell: Hashable, Sendable {
   public let partitions: Int
   public let producers: Int
   public let batch: Int
-  /// Bytes of one message.
+  /// Bytes of one message's value.
   public let messageSize: Int
+  public let keys: MessageKeys
+  public let deletion: DeletionSetup
   /// Messages for each partition, appended between the two restarts.
   public internal(set) var appendBetween: Int
 
@@ -108,6 +110,8 @@ public struct Cell: Hashable, Sendable {
     case .system: .text(system.rawValue)
     case .client: .text(client?.rawValue ?? "none")
     case .checkpoint: .text(checkpoint.rawValue)
+    case .keys: .text(keys.rawValue)
+    case .deletion: .text(deletion.rawValue)
     }
   }
 
@@ -136,6 +140,8 @@ public struct Cell: Hashable, Sendable {
     self.producers = number(.producers)
     self.batch = number(.batch)
     self.messageSize = number(.messageSize)
+    self.keys = word(.keys, MessageKeys.init)
+    self.deletion = word(.deletion, DeletionSetup.init)
     self.appendBetween = scenario.appendBetween
     self.sync = word(.sync, SyncPolicy.init)
     self.recovery = word(.recovery, RecoveryPolicy.init)

@@ -30,8 +30,10 @@ import LogModel
 // | `messages` | in all partitions together, 1... | required |
 // | `partitions` | 1... | 1 |
 // | `producers` | concurrent ones, 1... | 4 |
-// | `batch` | messages for each produce request, 1...; times `message-size` no more than the engine takes | 10 |
-// | `message-size` | `100B`, `1KB` (1000), `1KiB` (1024); 24 bytes at least | 1KB |
+// | `batch` | messages for each produce request, 1...; times `message-size` and the largest of `keys` no more than the engine takes | 10 |
+// | `message-size` | `0B`, `100B`, `1KB` (1000), `1KiB` (1024); below 24 bytes see ScenarioParser+Messages.swift | 1KB |
+// | `keys` | of the messages: `none`, `empty`, `nul` (16 bytes, two of them NUL), `large` (64 KiB), `mixed`; see ScenarioParser+Messages.swift | none |
+// | `deletion` | `none`, `half`, `all`: what is deleted of each partition, three times; see ScenarioParser+Messages.swift | none |
 // | `sync` | `always`, `interval(100ms)`, `never` | always |
 // | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
 // | `crash` | `process-kill`, `power-loss`, `none`, `power-loss-after-close`, `out-of-memory` (on real files): how the first life ends, and the second | process-kill |
@@ -43,7 +45,7 @@ import LogModel
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
 // | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
-// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew`, `renewal-failed`, `network-cut`, `holder-killed` | one |
+// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew`, `renewal-failed`, `network-cut`, `holder-killed`, `holder-lives` | one |
 // | `client` | `none`, or a program in the place of an engine with partitions, on `storage: memory`; see TrialClient.swift | none |
 // | `checkpoint` | `none`, `background`, `flushed` (and everything on demand, after the workload); an object store in a folder `store` | none; background with a key `checkpoint` |
 //
@@ -53,6 +55,7 @@ import LogModel
 // |---|---|
 // | `open`, `create`, `produce`, `commit`, `look`, `close` | the first life's engine opens, creates the topic, takes messages, commits consumer offsets, is looked at, closes |
 // | `flush` | with an object store and `checkpoint: flushed`, everything is brought there on demand once the workload has been answered, and files that the log no longer needs are removed |
+// | `delete` | records are deleted once the workload has been answered, in the first life and the second |
 // | `recover`, `look`, `append`, `close` | the same of the second life, after the crash |
 // | `rotate` | a log goes over to its next segment: what is done to that log's folder and its files, from the creation of the new segment (one that does not begin at offset 0) to the sync of the folder |
 // | `checkpoint` | a copy of the metadata is changed or synced while consumer offsets are committed or the engine closes, and, in `recover`, from the moment on in which the copy begins a new segment: a snapshot that makes two copies the same, or the ends of logs that are about to be cut; not the registration of topics and segments |
@@ -160,6 +163,7 @@ extension SourceReader {
     noteUnseenConditions(of: scenario, keys["only-if"])
     noteClientContradictions(of: scenario)
     noteLoadContradictions(of: scenario, keys["crash"] ?? keys["matrix"])
+    noteMessageContradictions(of: scenario, workload.positions)
     guard errors.isEmpty else { return nil }
     return scenario
   }
@@ -176,7 +180,8 @@ extension SourceReader {
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
     .secondCrash: .text(Axis.sameCrash), .pace: .text(Axis.text(pace: .zero)),
     .preallocation: .integer(Axis.usualPreallocation), .firstOffset: .integer(0),
-    .writers: .text("one"), .client: .text("none"), .system: .text(LogSystem.tornlog.rawValue),
+    .writers: .text("one"), .client: .text("none"), .keys: .text("none"), .deletion: .text("none"),
+    .system: .text(LogSystem.tornlog.rawValue),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {
@@ -201,9 +206,9 @@ extension SourceReader {
       return dimension.values.firstIndex(of: .integer(value)).map { dimension.valuePositions[$0] }
     }
     var largest: [SourcePosition: (messages: Int, size: Int)] = [:]
-    for cell in scenario.cells() where !limit.allows(messages: cell.batch, of: cell.messageSize) {
+    for cell in scenario.cells() where !limit.allows(messages: cell.batch, of: cell.messageSize + cell.keys.largest) {
       guard let position = place(.messageSize, cell.messageSize) ?? place(.batch, cell.batch) else { continue }
-      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, cell.messageSize) }
+      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, cell.messageSize + cell.keys.largest) }
     }
     for (position, batch) in largest.sorted(by: { $0.key < $1.key }) {
       note(
@@ -234,7 +239,7 @@ extension SourceReader {
 
   private mutating func workload(_ node: SourceNode) -> Workload {
     let axes: [Axis] = [
-      .producers, .batch, .messageSize, .messages, .partitions, .pace, .preallocation, .firstOffset,
+      .producers, .batch, .messageSize, .messages, .partitions, .keys, .deletion, .pace, .preallocation, .firstOffset,
     ]
     var workload = Workload()
     guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between"] + axes.map(\.rawValue)) else {

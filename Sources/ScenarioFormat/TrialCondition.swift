@@ -35,6 +35,12 @@ public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
   case requestEndsWithZeros = "request-ends-with-zeros"
   /// Messages of a partition stand on both sides of offset 2^31, 2^32 or 2^53.
   case offsetsOutgrowIntegers = "offsets-outgrow-integers"
+  /// Records were deleted, and whoever asked for that was told so.
+  case recordsDeleted = "records-deleted"
+  /// A message without bytes is there after the first restart.
+  case emptyMessageFound = "empty-message-found"
+  /// A writer held its lease for more than three terms, and another one that wanted it was refused.
+  case leaseOutlived = "lease-outlived"
 }
 
 extension SourceReader {

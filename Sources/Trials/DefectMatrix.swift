@@ -270,8 +270,8 @@ public final class DefectMatrix: @unchecked Sendable {
   private func specs(_ way: WayOfLooking, _ defect: Defect?) throws(TrialError) -> [TrialSpec] {
     guard way == .ownScenario else {
       let drawn = DrawnTrials(way: way, seed: options.seed, effort: options.effort)
-      return (0..<options.effort.trials).map { n in
-        var spec = drawn.trial(n)
+      return drawn.all.map { trial in
+        var spec = trial
         spec.defect = defect?.id ?? "none"
         return spec
       }

@@ -7,6 +7,8 @@ import Storage
 /// One attempt of a sender, as the harness saw it pass.
 struct DeliveryAttempt: Codable, Hashable {
   static let accepted = "accepted"
+  /// By a receiver that will never take the batch as it is.
+  static let refused = "refused with 422"
 
   /// Since the beginning of the trial's first life.
   var begun: Duration

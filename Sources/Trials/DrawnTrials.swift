@@ -8,6 +8,9 @@ struct DrawnTrials {
   var seed: UInt64
   var effort: DefectEffort
 
+  /// All of them.
+  var all: [TrialSpec] { (0..<effort.trials).map(trial) + (0..<effort.odd).map(odd) }
+
   /// Number `n`, from 0, with the sound engine.
   func trial(_ n: Int) -> TrialSpec {
     var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "defects \(way.rawValue)")
@@ -57,7 +60,7 @@ struct DrawnTrials {
   /// Volumes of a plain restart, from the smallest on; after them, and in the other ways, the seed chooses.
   static let volumes = [(1, 1), (20, 1), (100, 3), (1010, 1), (5000, 3)]
 
-  private func workload(_ n: Int, _ random: inout SeededGenerator) -> TrialSpec {
+  func workload(_ n: Int, _ random: inout SeededGenerator) -> TrialSpec {
     var spec = TrialSpec(
       scenario: "defects", file: "", seed: seed &+ UInt64(n), storage: .memory,
       messages: pick([5, 20, 60, 200, 600, 1500], &random), partitions: pick([1, 1, 2, 3], &random),

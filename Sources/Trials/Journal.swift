@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash, close, archived, flush
+    case create, produce, commit, opened, crash, close, archived, flush, trim
   }
 
   struct Row {
@@ -261,6 +261,11 @@ final class Journal: @unchecked Sendable {
     _ = add(.archived, Row(partition: partition.rawValue, value: end.rawValue, submittedAt: time.nanoseconds))
   }
 
+  /// Everything before `offset` is to be deleted.
+  func trim(_ partition: PartitionID, before offset: Offset, at time: Instant) -> Int {
+    add(.trim, Row(partition: partition.rawValue, value: offset.rawValue, submittedAt: time.nanoseconds))
+  }
+
   /// It is asked to bring everything there.
   func flush(at time: Instant) -> Int { add(.flush, Row(submittedAt: time.nanoseconds)) }
 
@@ -307,7 +312,7 @@ final class Journal: @unchecked Sendable {
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + 4 * spec.partitions + 32
+    return sent + archived + 8 * spec.partitions + 32
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
@@ -331,7 +336,8 @@ final class Journal: @unchecked Sendable {
 
   /// Everything so far of a trial, as the oracle reads it.
   func history(of spec: TrialSpec, damages: [(row: Int, damage: Damage)] = []) -> History {
-    var history = history(seed: spec.seed, group: Life.group, damages: damages, source: spec.source(of:))
+    var history = history(
+      seed: spec.seed, shape: spec.shape, group: Life.group, damages: damages, source: spec.source(of:))
     history.firstOffset = Offset(spec.firstOffset)
     return history
   }
@@ -341,9 +347,10 @@ final class Journal: @unchecked Sendable {
   ///   - damages: each with the row that it came before.
   ///   - source: the partition of a number that rows have.
   func history(
-    seed: UInt64, group: String, damages: [(row: Int, damage: Damage)], source: (_ number: Int) -> TopicPartition
+    seed: UInt64, shape: MessageShape? = nil, group: String, damages: [(row: Int, damage: Damage)],
+    source: (_ number: Int) -> TopicPartition
   ) -> History {
-    var history = History(seed: seed)
+    var history = History(seed: seed, shape: shape)
     let count = rowCount
     history.reserveOperations(count)
     for index in 0..<count {
@@ -374,6 +381,7 @@ final class Journal: @unchecked Sendable {
       case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }
       case .archived: history.archived(slot, before: Offset(row.value))
       // One that was cut off was not refused.
+      case .trim: history.answer(trim: history.trim(slot, before: Offset(row.value)), outcome)
       case .flush: if answer != 0 { history.flush(outcome, at: answered) }
       case .crash: 
         history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))

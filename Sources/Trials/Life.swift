@@ -9,7 +9,7 @@ import WriteAheadLog
 /// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
 struct Life: Sendable {
   /// What a life is doing, for triggers and in the trace.
-  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush"]
+  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush", "delete"]
   /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
   /// lifted.
   static let openings = 3
@@ -207,11 +207,51 @@ struct Life: Sendable {
     journal.stage = .producing
     let total = Double(max(1, workload.messages))
     let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
-    await workload.run(on: engine, loop: loop, journal: journal, turn: turn) { [faults, second] messages in
-      second?.firstAnswered()
-      archive.note(engine)
-      faults.progress(Double(messages) / total * 100)
-      answered(messages)
+    let half = Gate()
+    await withTaskGroup(of: Void.self) { group in
+      if number == 0, spec.deletion != .none {
+        group.addTask(executorPreference: loop) {
+          await half.wait()
+          await delete(engine)
+        }
+      }
+      await workload.run(on: engine, loop: loop, journal: journal, turn: turn) { [faults, second] messages in
+        second?.firstAnswered()
+        archive.note(engine)
+        faults.progress(Double(messages) / total * 100)
+        if Double(messages) * 2 >= total { half.open() }
+        answered(messages)
+      }
+      half.open()
+    }
+  }
+
+  /// Deletes what the trial wants deleted of each partition.
+  func deleteRecords(_ engine: PartitionEngine) async {
+    guard spec.deletion != .none else { return }
+    begin("delete")
+    journal.stage = .producing
+    defer { journal.stage = .harness }
+    await delete(engine)
+  }
+
+  private func delete(_ engine: PartitionEngine) async {
+    for number in 0..<spec.partitions {
+      let source = spec.source(of: number)
+      let marks: (logStartOffset: Offset, highWatermark: Offset)
+      // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+      do throws(EngineError) {
+        let found = try engine.watermarks(source.topic, source.partition)
+        marks = (found.logStartOffset, found.highWatermark)
+      } catch { continue }
+      guard let bound = spec.deletion.bound(from: marks.logStartOffset, to: marks.highWatermark) else { continue }
+      let row = journal.trim(PartitionID(number), before: bound, at: loop.now)
+      do throws(EngineError) {
+        try await engine.deleteRecords(source.topic, source.partition, before: bound)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
     }
   }
 
@@ -222,11 +262,13 @@ struct Life: Sendable {
     guard commitsBeforeTheTail else {
       await produce(workload, engine) { _ in }
       let failure = await flush(engine)
+      await deleteRecords(engine)
       await commitOffsets(engine)
       return failure
     }
     let tail = max(0, workload.requests - spec.partitions)
     await produce(workload.sending(0..<tail), engine) { _ in }
+    await deleteRecords(engine)
     await commitOffsets(engine)
     await produce(workload.sending(tail..<workload.requests), engine) { _ in }
     return await flush(engine)
@@ -304,7 +346,7 @@ struct Life: Sendable {
     journal.stage = .harness
     let look = Look(
       engine: engine, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
-      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"),
+      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"), readsTimes: spec.system == .tornlog,
       operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
     return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
       operationsBefore: operationsBefore)

@@ -18,6 +18,8 @@ struct Look {
   let faults: SeamFaults
   let firstFetches: FirstFetches
   let random: SeededGenerator
+  /// Whether the engine's batches carry times; formats of other systems answer none.
+  var readsTimes = false
   /// Of requests that are several operations of the history, one in so many begins a request.
   var operationsARequest = 1
 
@@ -73,7 +75,12 @@ struct Look {
           at = max(damaged.to, at + 1)  // told that these are damaged: a consumer goes on after them
           continue
         }
-        asking { response.forEachRecord { record in journal.harness { observer.observe(slot, record.offset, record.value) } } }
+        asking {
+          response.forEachRecord { record in
+            journal.harness { observer.observe(slot, record.offset, record.value, key: record.key) }
+          }
+        }
+        if readsTimes { for batch in response.batches { observer.timed(slot, batch.header.baseOffset, batch.header.time) } }
         if response.nextOffset > at {
           at = response.nextOffset
           fruitless = 0
@@ -103,6 +110,7 @@ struct Look {
       // Consumption has asked the same before, and has told the oracle of the error.
       return
     }
+    await probeBelow(marks.logStartOffset, partition, slot, response, &observer)
     let starts = StartOffsets.sample(
       from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random)
     for start in starts {
@@ -119,6 +127,21 @@ struct Look {
       } catch {
         observer.probe(slot, start: start, first: nil)
       }
+    }
+  }
+
+  /// What stood before the log start offset is asked for too: nothing may come of it.
+  private func probeBelow(
+    _ start: Offset, _ partition: TopicPartition, _ slot: PartitionSlot, _ response: FetchResponse, _ observer: inout Observer
+  ) async {
+    for offset in Set([0, start + -1]) where offset >= 0 && offset < start {
+      var first: Offset?
+      do throws(EngineError) {
+        if try await fetch(partition, offset, Self.probeBytes, response) == nil {
+          asking { response.forEachRecord { record in first = first ?? record.offset } }
+        }
+      } catch {}  // an error is what is owed
+      observer.probedBelowStart(slot, offset, first: first)
     }
   }
 

@@ -12,16 +12,20 @@ struct MessagePlaces {
   struct Place: Hashable {
     var bytes: Range<Int64>
     var message: TouchedMessage
+    /// Bytes of its key, which stand before it, behind its header.
+    var keyBytes: Int64
   }
 
   let layout: FileLayout
   private let contents: [PartitionID: MessagesAtRest]
+  private let keys: MessageKeys
   /// Copies of a segment's head that have been destroyed and not been written again.
   private var lostCopies: [String: Set<Int>] = [:]
   private var places: [String: [Place]] = [:]
 
   init(_ spec: TrialSpec) {
     layout = FileLayout(spec)
+    keys = spec.keys
     contents = Dictionary(
       uniqueKeysWithValues: (0..<spec.partitions).map { (PartitionID($0), MessagesAtRest(spec, PartitionID($0))) })
   }
@@ -49,7 +53,8 @@ struct MessagePlaces {
       found.append(
         Place(
           bytes: offset + Int64(place.lowerBound)..<offset + Int64(place.upperBound),
-          message: TouchedMessage(partition: partition, sequence: sequence)))
+          message: TouchedMessage(partition: partition, sequence: sequence),
+          keyBytes: Int64(messages.content.keySize(keys, of: sequence) ?? 0)))
       return true
     }
     places[path, default: []] += found
@@ -124,6 +129,13 @@ struct MessagePlaces {
     for place in places[path] ?? [] { body(place.message) }
   }
 
+  /// The layout around a request that begins with `message`.
+  func layout(from message: TouchedMessage) -> FileLayout {
+    var layout = layout
+    layout.requestHeader += Int64(contents[message.partition]?.content.keySize(keys, of: message.sequence) ?? 0)
+    return layout
+  }
+
   /// Where a message stands first.
   func first(of message: TouchedMessage, in paths: [String]) -> (path: String, bytes: Range<Int>)? {
     for path in paths {
@@ -179,7 +191,7 @@ struct MessagePlaces {
         if index + 1 < all.count, all[index + 1].bytes.lowerBound == place.bytes.lowerBound { continue }
         // A request is padded, which its checksum covers.
         let end = (place.bytes.upperBound + layout.trailer + layout.alignment - 1) / layout.alignment * layout.alignment
-        let start = max(before, place.bytes.lowerBound - layout.requestHeader)
+        let start = max(before, place.bytes.lowerBound - place.keyBytes - layout.requestHeader)
         while next < ranges.count, ranges[next].upperBound <= start { next += 1 }
         var candidate = next
         while candidate < ranges.count, ranges[candidate].lowerBound < end {

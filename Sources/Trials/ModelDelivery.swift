@@ -65,7 +65,8 @@ struct ModelDelivery {
     }
     let evidence = try DeliveryEvidence(receiver.received, spec)
     let judged = try DeliveryJudging.judge(
-      spec, journal, evidence, notes.attempts.inOrder, notes.stops, notes.archives, notes.unarchived)
+      spec, journal, evidence, notes.attempts.inOrder, notes.stops, notes.archives,
+      settled: try SettledEvents.all(spec) { disk.read($0) }, notes.unarchived)
     notes.reply.judgement = judged.judgement
     notes.reply.receipts += judged.receipts
     notes.reply.faultMissed = notes.reply.faultMissed ?? judged.faultMissed

@@ -146,6 +146,7 @@ struct ModelTrial {
             notes.reply.writer = receipt
             engine = newest.engine
             if let failure = await life.flush(engine) { notes.testimony.failures.append(failure) }
+            await life.deleteRecords(engine)
             await life.commitOffsets(engine)
             notes.looks.append(
               await life.look(
@@ -159,7 +160,10 @@ struct ModelTrial {
         }
       } else {
         notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
-        if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+        if life.number == 1 {
+          await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+          await life.deleteRecords(engine)
+        }
       }
       if notes.crashed { return }
       switch life.ending {

@@ -89,6 +89,8 @@ public struct ExplorationPlan: Sendable {
 
   private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
     guard cell.faults.isEmpty else { throw .faults }
+    if cell.keys != .none { throw .system("keys=\(cell.keys.rawValue): messages of an exploration have no keys; leave them out") }
+    if cell.deletion != .none { throw .system("deletion=\(cell.deletion.rawValue): an exploration deletes nothing; leave it out") }
     guard cell.writers == .one || (cell.writers == .clockSkew && cell.exploration?.client == nil) else { throw .writers(cell.writers) }
     if cell.writers == .clockSkew, cell.system != .tornlog {
       throw .system("writers=\(cell.writers.rawValue): only the engine's own log has epochs, and system=\(cell.system.rawValue) has another")

@@ -29,7 +29,7 @@ public enum Planning {
 
   /// Bytes of the largest commit: a batch of the workload fits, and smaller ones share a commit.
   static func commitBytes(_ spec: TrialSpec) -> Int {
-    let batch = batchLimit.size(messages: spec.batch, of: spec.messageSize)
+    let batch = batchLimit.size(messages: spec.batch, of: spec.messageSize + spec.keys.largest)
     return min(LogConfiguration.largestCommit, max(256 << 10, batch + 8192))
   }
 
@@ -38,6 +38,8 @@ public enum Planning {
   /// - Parameter storage: for cells that leave the storage to the command line.
   public static func isPossible(_ cell: Cell, on storage: StorageChoice) -> Bool {
     let isModel = (cell.storage?.rawValue ?? storage.rawValue) == StorageChoice.memory.rawValue
+    // On files a lease that is renewed in time is the machine's business, not the engine's.
+    if cell.writers == .holderLives, !isModel { return false }
     if isModel { return cell.writers != .secondProcess && cell.crash != .outOfMemory && cell.secondCrash != .outOfMemory }
     return cell.client == nil && (cell.delivery == nil || cell.crash != .powerLoss)
   }
@@ -75,6 +77,7 @@ public enum Planning {
     spec.client = cell.client
     (spec.secondCrash, spec.pace) = (cell.secondCrash, cell.pace)
     (spec.preallocation, spec.firstOffset) = (cell.preallocation, cell.firstOffset)
+    (spec.keys, spec.deletion) = (cell.keys, cell.deletion)
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
@@ -107,6 +110,7 @@ extension TrialSpec {
       }
     }
     if let problem = defectProblem { return problem }
+    if let problem = messageProblem { return problem }
     guard system != .tornlog else { return nil }
     if writers != .one {
       return "writers \(writers.rawValue) take over through the engine's own log; leave out system \(system.rawValue) or the writers"
@@ -120,6 +124,22 @@ extension TrialSpec {
       }
       let known = FileLayout.foreignParts.map(\.rawValue).sorted().joined(separator: ", ")
       return "\(fault.kind) of \(word) is a part of the engine's own batches; with system \(system.rawValue) aim at \(known)"
+    }
+    return nil
+  }
+
+  /// As in ScenarioParser+Messages.swift.
+  private var messageProblem: String? {
+    let isOfEngine = delivery == nil && client == nil && system == .tornlog
+    let isShort = messageSize < MessageContent.minimumSize
+    if !isOfEngine, isShort || keys != .none || deletion != .none {
+      return "messages below \(MessageContent.minimumSize) bytes, keys and deletion are of an engine with its own log; leave out delivery, client and system"
+    }
+    if writers == .holderLives, storage != .memory || !faults.isEmpty {
+      return "writers holder-lives need virtual time and no faults: a renewal that comes late is no fault of the engine; say storage memory"
+    }
+    if isShort, !faults.isEmpty || writers != .one && writers != .holderLives {
+      return "messages below \(MessageContent.minimumSize) bytes do not say which they are; leave out faults and writers"
     }
     return nil
   }

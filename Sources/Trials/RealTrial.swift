@@ -106,6 +106,7 @@ struct RealTrial {
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
           if let failure = await life.flush(newest.engine) { keep(failure, notes) }
+          await life.deleteRecords(newest.engine)
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
@@ -154,7 +155,10 @@ struct RealTrial {
     return try live(journal, fresh, backup) { [faults, operatorSeconds] life, engine, recovery, notes, _ in
       notes.look = await life.look(engine, faults, earlier, recovery)
       if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
-      if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+      if life.number == 1 {
+        await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+        await life.deleteRecords(engine)
+      }
       return engine
     }
   }

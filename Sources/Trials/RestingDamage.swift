@@ -72,12 +72,15 @@ final class RestingDamage {
     let victim = try RestingWords.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
-      files: medium.files(of: TopicPartition(spec.topic, partition)), layout: places.layout)
+      files: medium.files(of: TopicPartition(spec.topic, partition)),
+      layout: places.layout(from: TouchedMessage(partition: partition, sequence: UInt64(operation.firstSequence))))
     var receipt = try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
     // Another part of a batch may be one that says where its checksum stands.
-    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue else { return receipt }
+    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue, fault.parameters["edge"] == nil else {
+      return receipt
+    }
     receipt.checksums = try medium.read(victim.path) { bytes in
-      ChecksumAtRest(spec.system, places.layout, partition, first: victim.first, message: victim.any, in: bytes)
+      ChecksumAtRest(spec.system, victim.layout, partition, first: victim.first, message: victim.any, in: bytes)
     }.map { [$0] } ?? []
     return receipt
   }

@@ -71,6 +71,8 @@ public struct ShrunkScenario: Sendable {
     lines += spec.loadLines
     lines += checkpoint.axis
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
+    if spec.keys != .none { lines.append("  keys: [\(spec.keys.rawValue)]") }
+    if spec.deletion != .none { lines.append("  deletion: [\(spec.deletion.rawValue)]") }
     if let client = spec.client { lines.append("  client: [\(client.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }

@@ -74,8 +74,9 @@ public enum Token {
   /// What fields that are each in order must not say together.
   private static func check(_ spec: TrialSpec) throws(Failure) {
     let limit = Planning.batchLimit
-    guard limit.allows(messages: spec.batch, of: spec.messageSize) else {
-      throw .batchTooLarge(bytes: limit.size(messages: spec.batch, of: spec.messageSize), limit: limit.bytes)
+    let bytes = spec.messageSize + spec.keys.largest
+    guard limit.allows(messages: spec.batch, of: bytes) else {
+      throw .batchTooLarge(bytes: limit.size(messages: spec.batch, of: bytes), limit: limit.bytes)
     }
     if !spec.onlyIf.isEmpty, spec.storage != .memory {
       let words = spec.onlyIf.map(\.rawValue).joined(separator: "/")

@@ -34,6 +34,8 @@ struct TokenField: Sendable {
     .word("y", \.system, default: .tornlog),
     checkpoint,
     .word("w", \.writers, default: .one),
+    .word("k", \.keys, default: MessageKeys.none),
+    .word("del", \.deletion, default: DeletionSetup.none),
     client,
     delivery,
     onlyIf,

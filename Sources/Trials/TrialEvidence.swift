@@ -21,6 +21,7 @@ struct TrialEvidence {
   let spec: TrialSpec
   private let judgement: Judgement
   private let tornWrites: Int
+  private let deletesRecords: Bool
   let layout: FileLayout
   /// Requests of each partition, in the order in which they were sent.
   private let requests: [[Verification.Operation]]
@@ -34,6 +35,7 @@ struct TrialEvidence {
   ) throws(TrialError) {
     (self.spec, self.judgement, self.tornWrites, layout) = (spec, judgement, tornWrites, FileLayout(spec))
     self.history = history
+    deletesRecords = history.trims.contains { $0.outcome == .acknowledged && $0.before > 0 }
     requests = (0..<spec.partitions).map { number in history.operations.filter { $0.partition.index == number } }
     for number in 0..<spec.partitions {
       let source = spec.source(of: number)
@@ -75,6 +77,9 @@ struct TrialEvidence {
     case .crashesDiffer: history.crashes.count > 1 && history.crashes[0].kind != history.crashes[1].kind
     case .requestEndsWithZeros: files.contains { $0.first.map(endsWithZeros) ?? false }
     case .offsetsOutgrowIntegers: requests.contains { Self.outgrowsIntegers($0) }
+    case .recordsDeleted: deletesRecords
+    case .emptyMessageFound: spec.messageSize == 0 && judgement.counts.recovered > 0
+    case .leaseOutlived: judgement[.leaseKept]?.verdict == .held
     case .fileOneByteOver: files.contains { $0.dropLast().contains { isOneByteOver($0) } }
     }
   }

@@ -40,7 +40,9 @@ extension TrialRunner.Findings {
     // Logs that hold messages name their topic, whatever has become of the metadata: it must not be begun anew.
     if isTopicGone, both.contains(where: { $0.testimony == .logs }) { return }
     func forgiven(_ check: CheckResult) -> CheckResult {
-      let ofMetadata: Set<CheckName> = [.recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported]
+      let ofMetadata: Set<CheckName> = [
+        .recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported, .logStartOffset, .deletedStaysDeleted,
+      ]
       guard check.verdict == .violated, isTopicGone || ofMetadata.contains(check.name) else { return check }
       return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata; \(check.detail)")
     }

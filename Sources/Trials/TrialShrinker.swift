@@ -179,6 +179,12 @@ struct TrialPart: Sendable {
     TrialPart(name: "preallocation", text: { "\($0.preallocation)" }) { spec in
       spec.preallocation == Axis.usualPreallocation ? [] : [spec.with { $0.preallocation = Axis.usualPreallocation }]
     },
+    TrialPart(name: "keys", text: { $0.keys.rawValue }) { spec in
+      MessageKeys.allCases.prefix { $0 != spec.keys }.map { keys in spec.with { $0.keys = keys } }
+    },
+    TrialPart(name: "deletion", text: { $0.deletion.rawValue }) { spec in
+      DeletionSetup.allCases.prefix { $0 != spec.deletion }.map { deletion in spec.with { $0.deletion = deletion } }
+    },
     TrialPart(name: "crash", text: { $0.crash.rawValue }) { spec in
       spec.crash == .none ? [] : [spec.with { $0.crash = .none; $0.crashAt = .end }]
     },

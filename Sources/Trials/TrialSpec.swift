@@ -49,6 +49,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var preallocation = Axis.usualPreallocation
   /// Where the log of every partition begins: what came before has been deleted.
   public var firstOffset = 0
+  public var keys = MessageKeys.none
+  public var deletion = DeletionSetup.none
   /// What must have happened for a verdict; in the model only.
   public var onlyIf: [TrialCondition] = []
   /// Real seconds that one phase may take; virtual seconds are limited separately.
@@ -58,15 +60,18 @@ public struct TrialSpec: Hashable, Sendable, Codable {
 
   public var syncPolicy: SyncPolicy { SyncPolicy(sync) ?? .always }
 
+  /// Of the messages: an engine with partitions serves what it was sent, keys and all.
+  var shape: MessageShape? { delivery == nil && client == nil ? MessageShape(valueBytes: messageSize, keys: keys) : nil }
+
   /// What tells this trial from others of its seed: what is drawn for one cell says nothing of another's.
   var cell: String {
     let words = "\(messages) \(partitions) \(sync) \(recovery.rawValue) \(crash.rawValue) \(batch) \(messageSize)"
-    return ([words] + loadFields).joined(separator: " ")
+    return ([words] + Self.loadFields.compactMap { field in field.write(self).map { "\(field.name)=\($0)" } }).joined(separator: " ")
   }
 
   /// Segments small enough that a thousand messages of a partition fill several, and never more than 64 MiB.
   var segmentBytes: Int64 {
-    let bytes = Int64(messages / max(1, partitions) * messageSize)
+    let bytes = Int64(messages / max(1, partitions) * (messageSize + keys.largest))
     return min(64 << 20, max(256 << 10, bytes / 4))
   }
 

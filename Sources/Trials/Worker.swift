@@ -129,6 +129,11 @@ enum Judging {
       .adding(store.excused(.sendsAccepted(history, contract.refusals, takeover: contract.takeover), spec))
     for check in store.checks(spec, history) { judgement = judgement.adding(check) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
+    if spec.writers == .holderLives, let writer {
+      judgement = judgement.adding(
+        .leaseKept(
+          history, takenAt: writer.openedAt, since: writer.triedAt, refused: writer.attemptsRefused, holder: 0..<spec.producers))
+    }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(

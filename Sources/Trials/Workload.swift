@@ -18,6 +18,7 @@ struct Workload: Sendable {
   /// The number of the first producer in the history.
   var firstProducer = 0
   var messageSize: Int
+  var keys: MessageKeys
   /// Whether a request is one operation of the history. Where its messages may be there without each other, each is one.
   var requestsAreAtomic: Bool
   /// Messages of each partition, and the sequence number of the first.
@@ -34,6 +35,7 @@ struct Workload: Sendable {
     batch = spec.batch
     producers = spec.producers
     messageSize = spec.messageSize
+    keys = spec.keys
     requestsAreAtomic = spec.system.requestsAreAtomic
     counts = (0..<spec.partitions).map(spec.messages(ofPartition:))
     firsts = counts.map { _ in 0 }
@@ -126,12 +128,24 @@ struct Workload: Sendable {
     }
     do throws(EngineError) {
       let source = sources[partition.index]
+      let keyBytes = keys == .none ? 0 : (0..<count).reduce(0) { $0 + (content.keySize(keys, of: UInt64(first + $1)) ?? 0) }
       let receipt = try await engine.produce(
-        to: source.topic, source.partition, recordCount: count, payloadBytes: count * messageSize
+        to: source.topic, source.partition, recordCount: count, payloadBytes: count * messageSize + keyBytes
       ) { writer in
         for n in 0..<count {
-          writer.append(valueSize: messageSize) { bytes in
-            journal.harness { content.write(sequence: UInt64(first + n), into: bytes) }
+          let sequence = UInt64(first + n)
+          guard let key = content.key(keys, of: sequence) else {
+            writer.append(valueSize: messageSize) { bytes in
+              journal.harness { content.write(sequence: sequence, into: bytes) }
+            }
+            continue
+          }
+          key.withUnsafeBytes { key in
+            // An empty array has no bytes to point at, and is no missing key.
+            let key = UnsafeRawBufferPointer(start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
+            writer.append(key: key, valueSize: messageSize) { bytes in
+              journal.harness { content.write(sequence: sequence, into: bytes) }
+            }
           }
         }
       }

@@ -37,6 +37,9 @@ enum CheckFinding: Hashable, Sendable {
   case reordered(offset: Int64, message: Int64)
   case gap(at: Int64, next: Int64)
 
+  /// Where a log begins; keys and times.
+  case reader(ReaderFinding)
+
   // Requests.
   case missing(message: Int, offset: Int64, isAcknowledged: Bool)
   case batchIsSplit(messages: Int, served: Int)
@@ -124,6 +127,7 @@ extension CheckFinding: CustomStringConvertible {
     case .moved(let message, let from, let to): "message \(message) must stand at offset \(from), found at \(to)"
     case .replaced(let offset, let message): "offset \(offset) was served before with another message than \(message)"
     case .reordered(let offset, let message): "message \(message) at offset \(offset) stands behind a later one of its producer"
+    case .reader(let finding): "\(finding)"
     case .gap(let at, let next): "offset \(at) must be served, found a gap up to offset \(next)"
     default: nil
     }

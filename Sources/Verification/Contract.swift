@@ -47,6 +47,9 @@ import LogModel
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
 // Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
+// So is a deletion: a log begins where the last one has put it, after any crash. What is deleted is owed to nobody, and must not
+// come back (PartitionExamination+LogStart.swift). Of a deletion without an answer both are possible, until a look has shown it.
+//
 // An engine keeps them twice, and damage to one copy excuses nothing. Where a fault has damaged both copies of one record, and
 // a later one in both testifies that it was no torn end, nobody can know what it said: the engine may refuse to open, and must
 // open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,

@@ -141,6 +141,8 @@ public struct Flush: Hashable, Sendable, Codable {
 public struct History: Sendable {
   /// The seed of message contents.
   public let seed: UInt64
+  /// Nil where nobody said: then a message says itself which it is, and nothing is known of its key.
+  public let shape: MessageShape?
   public private(set) var operations: [Operation] = []
   public private(set) var crashes: [Crash] = []
   public private(set) var damages: [Damage] = []
@@ -156,13 +158,19 @@ public struct History: Sendable {
   /// history began. They are given to nothing else.
   public var firstOffset: Offset = 0
 
-  /// Messages below `before` were deleted on request: they may be gone.
+  /// Messages below `before` were to be deleted: they may be gone, unless it was refused for certain, and once it was
+  /// acknowledged they are, for ever.
   public struct Trim: Hashable, Sendable, Codable {
     public var partition: PartitionSlot
     public var before: Offset
+    public internal(set) var outcome = Outcome.indeterminate
+    public internal(set) var incarnation = 0
   }
 
-  public init(seed: UInt64) { self.seed = seed }
+  public init(seed: UInt64, shape: MessageShape? = nil) {
+    self.seed = seed
+    self.shape = shape
+  }
 
   /// Crashes so far: the incarnation that runs.
   public var incarnation: Int { crashes.count }
@@ -270,9 +278,15 @@ public struct History: Sendable {
     archivals.lazy.filter { $0.partition == partition && $0.incarnation <= incarnation ?? .max }.map(\.end).max() ?? 0
   }
 
-  public mutating func trim(_ partition: PartitionSlot, before offset: Offset) {
-    trims.append(Trim(partition: partition, before: offset))
+  /// Records that messages are to be deleted, before it is asked for; indeterminate until it is answered. Returns its number.
+  @discardableResult
+  public mutating func trim(_ partition: PartitionSlot, before offset: Offset) -> Int {
+    trims.append(Trim(partition: partition, before: offset, incarnation: incarnation))
+    return trims.count - 1
   }
+
+  /// Records what the engine answered when it was asked to delete.
+  public mutating func answer(trim number: Int, _ outcome: Outcome) { trims[number].outcome = outcome }
 
   /// How much had been recorded: a look is judged by what stands before its own mark.
   public var mark: HistoryMark {

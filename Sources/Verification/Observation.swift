@@ -117,10 +117,19 @@ struct PartitionLook: Hashable, Sendable, Codable {
   var asked: Int64?
   /// The first answer that began below the offset that was asked for.
   var backward: BackwardAnswer?
+  /// What fetches at offsets below the log start offset answered.
+  var belowStart: [Probe] = []
+  var keys = ObservedKeys()
+  var times = BatchTimes()
+  /// Why short messages that were served could be others than they are taken for; nil for none.
+  var ambiguity: String?
 
   static let maximumProbes = 20_000
 
-  init(limit: Int) { self.limit = limit }
+  init(limit: Int, attempted: Int = 0) {
+    self.limit = limit
+    times = BatchTimes(attempted: attempted)
+  }
 }
 
 /// One look at everything: what consumption, start-offset probes and claims gave, in one incarnation.
@@ -154,21 +163,27 @@ public struct Observation: Hashable, Sendable, Codable {
     mark = history.mark
     var attempted = [Int](repeating: 0, count: history.partitionCount)
     for operation in history.operations { attempted[operation.partition.index] += operation.count }
-    partitions = attempted.map { PartitionLook(limit: 4 * $0 + 10_000) }
+    partitions = attempted.map { PartitionLook(limit: 4 * $0 + 10_000, attempted: $0) }
   }
 }
 
 /// Takes down one look while it is made. Messages are compared with what they must be at once and not kept.
 public struct Observer: Sendable {
-  public private(set) var observation: Observation
-  private let contents: [MessageContent]
+  public internal(set) var observation: Observation
+  let contents: [MessageContent]
+  /// Nil where each message says itself which it is.
+  var short: ShortMessages?
+  let shape: MessageShape?
 
   /// Begins a look: everything in `history` so far is what the look is judged by.
   public init(_ history: History) {
     observation = Observation(history)
-    contents = history.creations.map {
+    let contents = history.creations.map {
       MessageContent(seed: history.seed, topic: $0.partition.topic, partition: $0.partition.partition)
     }
+    self.contents = contents
+    shape = history.shape
+    short = ShortMessages(history, contents)
   }
 
   /// What a partition claims before it is consumed.
@@ -206,6 +221,7 @@ public struct Observer: Sendable {
   public mutating func probe(
     _ partition: PartitionSlot, start: Offset, first: (offset: Offset, bytes: UnsafeRawBufferPointer)?
   ) {
+    if short != nil, let first { return probeShort(partition.index, start.rawValue, first.offset.rawValue, first.bytes) }
     probe(partition, start: start, reading: first.map { ($0.offset, contents[partition.index].read($0.bytes)) })
   }
 
@@ -236,12 +252,13 @@ public struct Observer: Sendable {
 
   /// The look is whole: from now on what is not in it was not there.
   public mutating func finish() -> Observation {
+    settleShortMessages()
     observation.isFinished = true
     return observation
   }
 
   @inline(__always)
-  private static func sequence(_ reading: MessageContent.Reading) -> Int64 {
+  static func sequence(_ reading: MessageContent.Reading) -> Int64 {
     switch reading {
     case .corrupt: ServedRun.corrupt
     case .intact(let sequence): Int64(clamping: sequence)
@@ -249,13 +266,8 @@ public struct Observer: Sendable {
   }
 
   @inline(__always)
-  private mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64) {
-    if let asked = observation.partitions[p].asked {
-      observation.partitions[p].asked = nil
-      if offset < asked, observation.partitions[p].backward == nil {
-        observation.partitions[p].backward = PartitionLook.BackwardAnswer(asked: asked, served: offset)
-      }
-    }
+  mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64) {
+    noteBackward(p, offset)
     if observation.partitions[p].served.count < observation.partitions[p].limit {
       observation.partitions[p].served.append(offset: offset, sequence: sequence)
     } else {

@@ -41,7 +41,6 @@ extension PartitionExamination {
     guard operation.outcome != .failed, let missing = firstMissing(place) else { return }
     let base = base(of: place)
     let end = base &+ Int64(operation.count)
-    let straddlesTrim = base >= 0 && base < partition.trimmedBefore.rawValue
     guard isEnded || (base >= 0 && end <= served.end) else { return }
     let at = base &+ Int64(missing)
     let isWhole = served.servedOf[place] == 0
@@ -51,7 +50,8 @@ extension PartitionExamination {
       counts.lost += lost
       if operation.incarnation > 0 { counts.lostLater += lost }
     }
-    if !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
+    // What a deletion may have taken is not missing.
+    if !isWhole && look.end == .reached && !holdsCorrupt(base, end) {
       violate(&ledger, .contentIntact, at: at) {
         .batchIsSplit(messages: operation.count, served: Int(served.servedOf[place]))
       }

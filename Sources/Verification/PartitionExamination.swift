@@ -90,6 +90,9 @@ struct PartitionExamination {
     judgeConsumption(&ledger)
     judgeReports(&ledger)
     judgeAppends(&ledger)
+    judgeLogStart(&ledger)
+    judgeKeys(&ledger)
+    judgeTimes(&ledger)
   }
 
   func operation(_ place: Int) -> PartitionOperation { partition.operations[place] }
@@ -100,6 +103,9 @@ struct PartitionExamination {
   }
 
   func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ finding: () -> CheckFinding) {
+    if let ambiguity = look.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
+      return ledger.doubt(name, "\(partition.name): \(ambiguity), and \(finding())")
+    }
     ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(finding())" }
   }
 
@@ -218,12 +224,14 @@ struct PartitionExamination {
     let first = history.firstOffset.rawValue
     guard first > 0 else { return }
     if let start = claims?.logStartOffset.rawValue, start < first {
-      violate(&ledger, .offsetsStable, at: start) { "the log begins at \(first), found its log start offset at \(start)" }
+      violate(&ledger, .offsetsStable, at: start) {
+        .reader(.startBeforeFirst(first: first, found: start))
+      }
     }
     let early = partition.operations.filter { $0.outcome == .acknowledged && $0.base < first }
     guard let lowest = early.map(\.base).min() else { return }
     violate(&ledger, .offsetsStable, at: lowest) {
-      "offsets before \(first) belong to deleted messages, found offset \(lowest) given again"
+      .reader(.givenBeforeFirst(first: first, offset: lowest))
     }
   }
 

@@ -44,8 +44,12 @@ struct PartitionHistory {
   var operationOfSequence: [Int32] = []
   var attempted = 0
   var producers = 0
-  /// Messages below this were deleted on request.
+  /// Messages below this may have been deleted on request.
   var trimmedBefore = Offset(0)
+  /// Where deletions that were not refused for certain have put the beginning of the log, or may have.
+  var deletionBounds: [Int64] = [0]
+  /// Messages below this were deleted, and whoever asked was told so.
+  var deletedBefore = Offset(0)
   /// Why the history itself cannot be judged.
   var flaw: String?
 
@@ -62,7 +66,10 @@ struct PartitionHistory {
     }
     for trim in history.trims[..<mark.trims] where trim.partition.index < partitions.count {
       let p = trim.partition.index
+      if trim.outcome == .failed { continue }
       partitions[p].trimmedBefore = max(partitions[p].trimmedBefore, trim.before)
+      partitions[p].deletionBounds.append(trim.before.rawValue)
+      if trim.outcome == .acknowledged { partitions[p].deletedBefore = max(partitions[p].deletedBefore, trim.before) }
     }
     for p in partitions.indices { partitions[p].index() }
     return partitions
@@ -99,6 +106,9 @@ struct EarlierLook {
   let isFinished: Bool
   let reached: Bool
   let highWatermark: Offset?
+  let logStartOffset: Offset?
+  let times: BatchTimes
+  let ambiguity: String?
   /// For each place in `PartitionHistory.operations` the offset of the first message, or -1 where it was not served.
   var base: [Int64]
 
@@ -109,6 +119,9 @@ struct EarlierLook {
     isFinished = observation.isFinished
     reached = look?.end == .reached
     highWatermark = (look?.after ?? look?.before)?.highWatermark
+    logStartOffset = (look?.after ?? look?.before)?.logStartOffset
+    times = look?.times ?? BatchTimes()
+    ambiguity = look?.ambiguity
     base = [Int64](repeating: -1, count: partition.operations.count)
     for run in look?.served.runs ?? [] where run.sequence >= 0 {
       var at = run.sequence

@@ -79,6 +79,18 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   /// A partition has lost, in messages, no more than what receipts and policy explain; `unknown` where it has lost less
   /// than what they say is certainly gone: then a receipt is wrong, and with it what the other checks excuse.
   case lossWithinExpected = "loss-within-expected"
+  /// A message is served with the key that it was sent with: absent, empty, or byte for byte.
+  case keysIntact = "keys-intact"
+  /// A batch is served with the time of its append, between its submission and its acknowledgement, the same after every restart.
+  case timesKept = "times-kept"
+  /// A log begins where deletions have put it: not later, unless damage explains that, and never earlier than it did before.
+  case logStartOffset = "log-start-offset"
+  /// What was deleted, and acknowledged as deleted, is served never again.
+  case deletedStaysDeleted = "deleted-stays-deleted"
+  /// An engine that is well and renews its lease keeps it: nobody else takes it, and its own requests are not refused.
+  case leaseKept = "lease-kept"
+  /// What a receiver rejects for good is recorded as failed, what it has accepted as sent, and nothing else.
+  case rejectedReported = "rejected-reported"
 }
 
 extension CheckName {

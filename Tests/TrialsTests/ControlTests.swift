@@ -48,10 +48,14 @@ import Verification
     #expect(Set(Self.scenarios.flatMap(\.onlyIf)) == Set(TrialCondition.allCases))
   }
 
-  static let others = ["never-loses-a-suffix", "interval-loses-its-window", "load-outlasts-the-window", "indeterminate-and-there", "error-then-success"]
+  static let others = [
+    "edge-of-a-batch", "never-loses-a-suffix", "interval-loses-its-window", "load-outlasts-the-window", "indeterminate-and-there",
+    "error-then-success",
+  ]
   static let lossless = [
     "torn-tail-cut", "empty-partition", "interleaved-producers", "never-written", "one-record-a-segment", "segment-exactly-full",
     "segment-one-byte-over", "closed-then-power-loss", "killed-then-power-loss", "request-ends-with-zeros", "offsets-outgrow-integers",
+    "messages-of-no-bytes", "deleted-for-good", "lease-outlives-its-terms",
   ]
 
   @Test(arguments: lossless) func nothingIsLost(name: String) throws {
@@ -60,7 +64,8 @@ import Verification
     for judgement in found { #expect(judgement.counts.lost == 0 && judgement.counts.corruptReported == 0) }
   }
 
-  @Test(arguments: ["never-loses-a-suffix", "interval-loses-its-window", "load-outlasts-the-window"]) func whatMayGoGoes(name: String) throws {
+  @Test(arguments: ["never-loses-a-suffix", "interval-loses-its-window", "load-outlasts-the-window", "edge-of-a-batch"])
+  func whatMayGoGoes(name: String) throws {
     let found = try judgements(name)
     #expect(found.count >= Int(Self.seeds) / 2 && found.allSatisfy { $0.counts.lost > 0 })
   }

@@ -84,6 +84,7 @@ import Testing
     case .watermarksUnknown: 44
     case .missingAfterClose: 45
     case .reportedElsewhere: 46
+    case .reader: 47
     }
   }
 
@@ -169,6 +170,34 @@ import Testing
       "an append after restart 1 must stand at offset 9 or later, found it acknowledged at 3"
     ),
     (.appendMissing(restart: 2, offset: 3), "offset 3, appended after restart 2, must be served, found nothing"),
+    (.reader(.startMoved(from: 0, to: 3)), "the log start offset moved from 0 to 3 during one look, and nothing was deleted then"),
+    (.reader(.startBelowZero(-2)), "a log begins at 0 or later, found it to begin at -2"),
+    (.reader(.startUnexplained(bound: 0, found: 6)), "nothing was deleted, found the log to begin at 6"),
+    (
+      .reader(.startUnexplained(bound: 4, found: 6)),
+      "a deletion ended at offset 4, and none at 6, found the log to begin at 6"
+    ),
+    (.reader(.startWentBack(was: 4, restart: 0, found: 2)), "the log began at 4 before any crash, found it to begin at 2"),
+    (.reader(.startWentBack(was: 4, restart: 1, found: 2)), "the log began at 4 after restart 1, found it to begin at 2"),
+    (.reader(.deletedBegins(deleted: 4, found: 2)), "everything before offset 4 was deleted, found the log to begin at 2"),
+    (.reader(.deletedServed(deleted: 4, offset: 2)), "everything before offset 4 was deleted, found offset 2 served"),
+    (.reader(.startBeforeFirst(first: 9, found: 2)), "the log begins at 9, found its log start offset at 2"),
+    (
+      .reader(.givenBeforeFirst(first: 9, offset: 2)),
+      "offsets before 9 belong to deleted messages, found offset 2 given again"
+    ),
+    (
+      .reader(.wrongKey(WrongKey(offset: 3, sequence: 3, expected: nil, found: 0), of: 2)),
+      "message 3 was sent with no key, found an empty key; 2 messages have wrong keys"
+    ),
+    (
+      .reader(.timeOutside(message: 3, from: 10, to: 20, found: 30)),
+      "the batch of message 3 was appended between 10 and 20 ns, found the time 30"
+    ),
+    (
+      .reader(.timeChanged(message: 3, was: 10, restart: 1, found: 30)),
+      "the batch of message 3 had the time 10 ns after restart 1, found 30"
+    ),
     (
       .reportedElsewhere(
         offset: 3, place: DamagedPlace(path: "a.log", bytes: 40..<50, offsets: [OffsetRange(from: 3, to: 4)]), found: "b.log, bytes 1 ..< 2"),
@@ -205,7 +234,7 @@ import Testing
       #expect(finding.description == text)
       #expect(Self.contradictions(in: text, lost: 1) == [], "\(text)")
     }
-    #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...46))
+    #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...47))
   }
 
   // MARK: What the oracle gives

@@ -235,11 +235,13 @@ struct MutationTests {
     }
   }
 
-  /// Every check that the oracle judges can fail: this, `ContractTests` and `DeliveryOracleTests` name a way for each.
+  /// Every check that the oracle judges can fail: this, `ContractTests`, `DeliveryOracleTests`, `ShortMessageTests`, `LogStartTests`,
+  /// `LeaseKeptTests` and `SettledEventsTests` name a way for each.
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
       .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
-      .checkpointCompletes, .deliveredAtStop, .archiveKept,
+      .checkpointCompletes, .deliveredAtStop, .archiveKept, .keysIntact, .timesKept, .logStartOffset, .deletedStaysDeleted,
+      .leaseKept, .rejectedReported,
     ]
     let here = Set(Mutation.allCases.map(\.check))
     #expect(here.union(elsewhere) == Set(CheckName.allCases))
