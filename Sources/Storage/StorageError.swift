@@ -52,7 +52,7 @@ extension StorageError: CustomStringConvertible {
 
   private func remedy(_ number: Int32) -> String {
     // What helps here depends on who refuses: `tornlog doctor` finds that out.
-    if path == "io_uring" { return "" }
+    if path == "io_uring", !Shortage.isOne(number) { return "" }
     return switch number {
     case ENOSPC: " (free space there, or choose another place with --dir)"
     case EACCES, EPERM: " (give this user access, or choose another place with --dir)"

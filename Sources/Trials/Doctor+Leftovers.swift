@@ -43,7 +43,7 @@ extension Doctor {
   /// As a shell takes it for one word.
   private static func quoted(_ path: String) -> String {
     let isPlain = path.utf8.allSatisfy { $0 == 0x2F || $0 == 0x2D || $0 == 0x2E || $0 == 0x5F || isLetterOrDigit($0) }
-    return isPlain ? path : "'\(path.replacing("'", with: "'\\\\''"))'"
+    return isPlain ? path : "'\(path.replacing("'", with: "'\\''"))'"
   }
 
   fileprivate static func isLetterOrDigit(_ byte: UInt8) -> Bool {

@@ -94,7 +94,7 @@ extension Doctor {
     if limit >= 1024 { return Finding("open files", .ok, "\(limit) (RLIMIT_NOFILE)") }
     return Finding(
       "open files", .warning,
-      "\(limit) (RLIMIT_NOFILE): a trial with more than \(max(0, (limit - 12) / 2)) partitions has no verdict",
+      "\(limit) (RLIMIT_NOFILE): a trial with more than \(max(0, (limit - 18) / 2)) partitions may have no verdict",
       remedy: "ulimit -n 1024 or more, or --jobs 1")
   }
 

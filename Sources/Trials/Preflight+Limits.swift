@@ -35,12 +35,10 @@ extension Preflight {
     }
   }
 
-  /// Descriptors that a worker has open at the least: its streams and pipes, a ring with its bell, the metadata's two copies, the lock,
-  /// and of each log of the engine's own format a writer and a reader.
+  /// Descriptors that a worker has open at the least: its streams, a bell, the metadata's two copies, the lock, a file of the
+  /// harness's, and of each log a writer.
   static func descriptors(_ spec: TrialSpec) -> Int64 {
-    if spec.storage == .memory { return 8 }
-    let perLog = spec.system == .tornlog && spec.delivery == nil ? 2 : 1
-    return Int64(12 + perLog * spec.partitions)
+    spec.storage == .memory ? 8 : Int64(10 + spec.partitions)
   }
 
   /// Bytes of the largest file that it writes for certain: the journal, or the zeros ahead of the first commit.

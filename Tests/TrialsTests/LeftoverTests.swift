@@ -39,12 +39,16 @@ import Testing
   ])
   func whatIsNotTornlogs(name: String) throws {
     // A trace is a file: a folder of that name is somebody else's.
-    #expect(!Doctor.isLeftover(try make(name).path))
+    let (scratch, path) = try make(name)
+    withExtendedLifetime(scratch) { #expect(access(path, F_OK) == 0 && !Doctor.isLeftover(path)) }
   }
 
   /// A live run's number is alive, and its folder locked: each by itself is enough.
   @Test(arguments: ["tornlog-\(getpid())-HugH3A", "tornlog-bench-\(getpid())"])
-  func whatALiveProcessHas(name: String) throws { #expect(!Doctor.isLeftover(try make(name).path)) }
+  func whatALiveProcessHas(name: String) throws {
+    let (scratch, path) = try make(name)
+    withExtendedLifetime(scratch) { #expect(access(path, F_OK) == 0 && !Doctor.isLeftover(path)) }
+  }
 
   @Test(arguments: ["tornlog-\(nobody)-HugH3A", "tornlog-bench-\(nobody)", "tornlog-real-aB3dE6"])
   func whatIsLocked(name: String) throws {
@@ -59,7 +63,8 @@ import Testing
 
   /// The number of a process that is gone is given to another one.
   @Test func aNumberThatAnotherProcessHasNow() throws {
-    let (_, path) = try make("tornlog-\(getpid())-HugH3A")
+    let (scratch, path) = try make("tornlog-\(getpid())-HugH3A")
+    defer { withExtendedLifetime(scratch) {} }
     let began = try #require(Doctor.beginning(of: getpid()))
     for (age, isLeftover) in [(3600, true), (10, true), (0, false)] {
       var times = [timeval(tv_sec: began - age, tv_usec: 0), timeval(tv_sec: began - age, tv_usec: 0)]

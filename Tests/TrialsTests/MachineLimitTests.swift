@@ -161,9 +161,9 @@ import Verification
     let many = plan(spec(partitions: 600))
     var limits = Self.none
     #expect(complaint(many, limits) == nil)
-    limits.openFiles = 1024
-    #expect(complaint(many, limits)?.contains("RLIMIT_NOFILE is 1024 and a trial (test) needs 1212: raise the limit with ulimit -n") == true)
-    limits.openFiles = 1212
+    limits.openFiles = 600
+    #expect(complaint(many, limits)?.contains("RLIMIT_NOFILE is 600 and a trial (test) needs 610: raise the limit with ulimit -n") == true)
+    limits.openFiles = 610
     #expect(complaint(many, limits) == nil)
     limits = Self.none
     limits.fileSize = 64 << 10
