@@ -32,6 +32,7 @@ struct ReproduceCommand: ParsableCommand {
   var timeout: String?
 
   func run() throws {
+    output.check()
     if let trace { OutputPaths.check("cannot write the trace to \(trace)", trace) }
     let token = ShortFormError.token(meantBy: word)
     if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
