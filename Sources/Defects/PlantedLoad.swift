@@ -4,12 +4,13 @@ import Storage
 import Synchronization
 import WriteAheadLog
 
-/// Bugs of a load that lasts, of a close, of what follows a recovery, and of large offsets. None of them shows in a short life
-/// that ends with its first power loss. Those of zero-fills are in ZeroFillDefects.swift.
+/// Bugs of a load that lasts, of a close, of what follows a recovery, and of large offsets. None of them shows in a
+/// short life that ends with its first power loss. Those of zero-fills are in ZeroFillDefects.swift.
 extension Defect {
   static let plantedLoad: [Defect] = [
     Defect(
-      "P13", origin: "planted", "Each commit starts the timer of the next sync anew: under load that lasts it never fires.",
+      "P13", origin: "planted",
+      "Each commit starts the timer of the next sync anew: under load that lasts it never fires.",
       showsWhen: "commits closer together than the timer, for longer than the window, then power loss"
     ) { $0.log.timing = TimerRestartedByCommits() },
     Defect(
@@ -21,7 +22,8 @@ extension Defect {
       showsWhen: "interval; a failed sync, a close, then power loss"
     ) { $0.log.closing = FailureForgottenAtClose() },
     Defect(
-      "P16", origin: "planted", "Recovery serves what a killed process has left in the page cache, and does not sync it.",
+      "P16", origin: "planted",
+      "Recovery serves what a killed process has left in the page cache, and does not sync it.",
       showsWhen: "a kill in the middle of a commit, recovery, a read, then power loss",
       onlyLayer: { RecoveredSegmentsNeverSynced($0) }),
     Defect(
@@ -29,7 +31,8 @@ extension Defect {
       showsWhen: "a commit that ends where the zeros end", onlyLayer: { ZeroFillsBegunEarly($0) }),
     Defect(
       "P18", origin: "planted", "No commit waits for a zero-fill that is in flight, but for a segment's first.",
-      showsWhen: "a second zero-fill of a segment, and commits that follow it closely", onlyLayer: { ZeroFillsNotAwaited($0) }),
+      showsWhen: "a second zero-fill of a segment, and commits that follow it closely",
+      onlyLayer: { ZeroFillsNotAwaited($0) }),
     Defect(
       "P19", origin: "planted", "The sparse index keeps 32 bits of an offset.",
       showsWhen: "a segment that holds messages on both sides of offset 2^31"
@@ -45,7 +48,8 @@ extension Defect {
   ]
 }
 
-/// P13. How long the timer runs is told by the first question about a deadline, which comes with the commit that has set it.
+/// P13. How long the timer runs is told by the first question about a deadline, which comes with the commit that has
+/// set it.
 final class TimerRestartedByCommits: SyncTiming {
   private let delays = Mutex<[Instant: Duration]>([:])
 
@@ -102,7 +106,8 @@ struct OffsetsOf32Bits: IndexLookup {
     var high = index.count
     while low < high {
       let middle = (low + high) / 2
-      if Int32(truncatingIfNeeded: index.baseOffset(of: middle).rawValue) <= wanted { low = middle + 1 } else { high = middle }
+      let found = Int32(truncatingIfNeeded: index.baseOffset(of: middle).rawValue)
+      if found <= wanted { low = middle + 1 } else { high = middle }
     }
     return low == 0 ? nil : low - 1
   }

@@ -1,8 +1,8 @@
 import LogModel
 import Storage
 
-/// Tells the zero-fills of a log from all else that passes: zeros, not durable by themselves, behind the head of a segment. A
-/// zero-fill ends with a sync of its file.
+/// Tells the zero-fills of a log from all else that passes: zeros, not durable by themselves, behind the head of a
+/// segment. A zero-fill ends with a sync of its file.
 class ZeroFillWatch: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 

@@ -23,14 +23,16 @@ extension Axis {
 
   func readPace(_ text: String) throws(ScenarioProblem) -> String {
     guard let pace = Self.duration(ofPace: text) else {
-      throw .malformed(text, of: rawValue, expected: "none, or a duration like 5ms, at most \(DurationText.render(Self.longestPace))")
+      let longest = DurationText.render(Self.longestPace)
+      throw .malformed(text, of: rawValue, expected: "none, or a duration like 5ms, at most \(longest)")
     }
     return Self.text(pace: pace)
   }
 
   func readPreallocation(_ text: String) throws(ScenarioProblem) -> Int {
     guard let bytes = byteCount(text), bytes % Self.preallocationUnit == 0 else {
-      throw .malformed(text, of: rawValue, expected: "0, or a size that is a multiple of \(Self.preallocationUnit) bytes, like 8KiB")
+      throw .malformed(
+        text, of: rawValue, expected: "0, or a size that is a multiple of \(Self.preallocationUnit) bytes, like 8KiB")
     }
     guard numbers.contains(bytes) else { throw .outOfRange(bytes, of: rawValue, allowed: numbers) }
     return bytes
@@ -78,7 +80,8 @@ public struct LoadSettings: Hashable, Sendable {
     (self.checkpoint, self.isOfAnotherProgram) = (checkpoint, isOfAnotherProgram)
   }
 
-  /// What cannot be, and would be passed over: the axis, its value, and what is expected. Nil where there is no such thing.
+  /// What cannot be, and would be passed over: the axis, its value, and what is expected. Nil where there is no such
+  /// thing.
   public var problem: (axis: Axis, value: String, expected: String)? {
     let isClosed = crash == .powerLossAfterClose
     if isOfAnotherProgram {
@@ -90,12 +93,15 @@ public struct LoadSettings: Hashable, Sendable {
       if firstOffset != 0 { return (.firstOffset, "\(firstOffset)", expected) }
       return nil
     }
-    if isClosed, !crashAtEnd { return (.crash, crash.rawValue, "crash-at: end, for an engine is closed when its work is done") }
+    if isClosed, !crashAtEnd {
+      return (.crash, crash.rawValue, "crash-at: end, for an engine is closed when its work is done")
+    }
     if preallocation != Axis.usualPreallocation, sync != .always || system != .tornlog {
       return (.preallocation, "\(preallocation)", "sync: always and system: tornlog, for no other log is zero-filled")
     }
     if firstOffset != 0, system != .tornlog || checkpoint != .none {
-      return (.firstOffset, "\(firstOffset)", "system: tornlog and no checkpoint, for only such a log is begun by the harness")
+      let expected = "system: tornlog and no checkpoint, for only such a log is begun by the harness"
+      return (.firstOffset, "\(firstOffset)", expected)
     }
     return nil
   }
@@ -117,7 +123,8 @@ extension SourceReader {
       guard let problem = cell.load.problem else { continue }
       let dimension = scenario.dimensions.first { $0.axis == problem.axis }
       let value = dimension?.values.firstIndex { $0.description == problem.value }
-      guard let place = value.flatMap({ dimension?.valuePositions[$0] }) ?? dimension?.position ?? entry?.keyPosition else { continue }
+      let own = value.flatMap { dimension?.valuePositions[$0] } ?? dimension?.position
+      guard let place = own ?? entry?.keyPosition else { continue }
       return note(place, .malformed(problem.value, of: problem.axis.rawValue, expected: problem.expected))
     }
   }

@@ -5,9 +5,9 @@ import WriteAheadLog
 
 /// Has the log of every partition begin at another offset than 0, before the engine is opened for the first time.
 ///
-/// What a topic leaves behind whose messages were deleted: in both copies of the metadata a record `start TOPIC PARTITION OFFSET`
-/// for each partition, with tabs between the words (MetadataRecord.swift), and no segment. The engine that creates the topic
-/// begins its logs there.
+/// What a topic leaves behind whose messages were deleted: in both copies of the metadata a record `start TOPIC
+/// PARTITION OFFSET` for each partition, with tabs between the words (MetadataRecord.swift), and no segment. The engine
+/// that creates the topic begins its logs there.
 struct FirstOffset {
   /// Under which the metadata keeps its log.
   private static let source = TopicPartition("__metadata", 0)

@@ -1,7 +1,7 @@
 import Storage
 
-/// Files of a machine that has lost its power before, in a trial: their storage is of another boot than the one that wrote them,
-/// though the real machine has gone on.
+/// Files of a machine that has lost its power before, in a trial: their storage is of another boot than the one that
+/// wrote them, though the real machine has gone on.
 final class RebootedStorage: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 

@@ -2,13 +2,15 @@ import LogModel
 import ScenarioFormat
 import Verification
 
-/// Whether the load was one that lasts, what stood open when an engine was closed, and what offsets and zero-fills came to.
+/// Whether the load was one that lasts, what stood open when an engine was closed, and what offsets and zero-fills came
+/// to.
 extension TrialEvidence {
   private var window: Duration? { if case .interval(let window) = spec.syncPolicy { window } else { nil } }
 
   func outlastsWindow(_ requests: [Verification.Operation]) -> Bool {
     guard let window, let crash = history.crashes.first else { return false }
-    let answers = requests.filter { $0.incarnation == 0 && $0.outcome == .acknowledged }.compactMap(\.answeredAt).sorted()
+    let own = requests.filter { $0.incarnation == 0 && $0.outcome == .acknowledged }
+    let answers = own.compactMap(\.answeredAt).sorted()
     guard let first = answers.first, crash.instant - first >= window * 10 else { return false }
     return zip(answers, answers.dropFirst() + [crash.instant]).allSatisfy { $1 - $0 <= window / 4 }
   }

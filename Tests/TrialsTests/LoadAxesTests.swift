@@ -6,11 +6,13 @@ import Verification
 
 @testable import Trials
 
-/// The axes `second-crash`, `pace`, `preallocation` and `first-offset`, in scenarios, tokens, shrunk scenarios and reports.
+/// The axes `second-crash`, `pace`, `preallocation` and `first-offset`, in scenarios, tokens, shrunk scenarios and
+/// reports.
 @Suite struct LoadAxesTests {
   private func scenario(_ matrix: String, workload: String = "", more: String = "") throws -> Scenario {
     try ScenarioParser.parse(
-      "name: a\ntitle: t\n\(workload)\nmatrix: { \(matrix) }\n\(more)\n", file: "a.yaml", vocabulary: Planning.vocabulary)
+      "name: a\ntitle: t\n\(workload)\nmatrix: { \(matrix) }\n\(more)\n", file: "a.yaml",
+      vocabulary: Planning.vocabulary)
   }
 
   private func errors(_ matrix: String, more: String = "") -> [String] {
@@ -80,29 +82,39 @@ import Verification
   }
 
   @Test(arguments: [
-    ("messages: 9, pace: 5", "a.yaml:4:29: pace is '5'"), ("messages: 9, pace: 2m", "pace is '2m'"),
+    ("messages: 9, pace: 5", "a.yaml:4:30: pace is '5'"), ("messages: 9, pace: 2m", "pace is '2m'"),
     ("messages: 9, second-crash: storm", "unknown second crash 'storm'"),
-    ("messages: 9, preallocation: 100", "preallocation is '100'"), ("messages: 9, preallocation: 1GiB", "preallocation is 1073741824"),
-    ("messages: 9, first-offset: 2^63", "first-offset is '2^63'"), ("messages: 9, first-offset: -1", "first-offset is '-1'"),
-    ("messages: 9, first-offset: 2^0-2", "first-offset is -1"), ("messages: 9, first-offset: 2^62+1", "first-offset is"),
+    ("messages: 9, preallocation: 100", "preallocation is '100'"),
+    ("messages: 9, preallocation: 1GiB", "preallocation is 1073741824"),
+    ("messages: 9, first-offset: 2^63", "first-offset is '2^63'"),
+    ("messages: 9, first-offset: -1", "first-offset is '-1'"),
+    ("messages: 9, first-offset: 2^0-2", "first-offset is -1"),
+    ("messages: 9, first-offset: 2^62+1", "first-offset is"),
     ("messages: 9, first-offset: 2^31*2", "first-offset is '2^31*2'"),
     ("messages: 9, sync: never, preallocation: 4KiB", "preallocation is '4096'; expected sync: always"),
     ("messages: 9, checkpoint: background, first-offset: 5", "first-offset is '5'; expected system: tornlog"),
     ("messages: 9, system: airunner, first-offset: 5", "first-offset is '5'; expected system: tornlog"),
-    ("messages: 9, crash: power-loss-after-close, crash-at: 50%", "crash is 'power-loss-after-close'; expected crash-at: end"),
+    (
+      "messages: 9, crash: power-loss-after-close, crash-at: 50%",
+      "crash is 'power-loss-after-close'; expected crash-at: end"
+    ),
   ]) func aMistakeHasItsPlace(matrix: String, message: String) {
     let found = errors(matrix)
     #expect(found.count == 1 && found[0].contains(message) && found[0].hasPrefix("a.yaml:4:"), "\(found)")
   }
 
-  @Test(arguments: ["pace: 5ms", "second-crash: none", "preallocation: 0", "first-offset: 3", "crash: power-loss-after-close"])
+  @Test(arguments: [
+    "pace: 5ms", "second-crash: none", "preallocation: 0", "first-offset: 3", "crash: power-loss-after-close",
+  ])
   func anotherProgramHasNoneOfThem(axis: String) {
     #expect(errors("messages: 60, \(axis)", more: "delivery: {}").count == 1)
   }
 
-  @Test(arguments: ["c2=storm", "pa=5", "pr=100", "fo=x", "pr=4096.s=never"]) func aTokenIsHeldToTheSame(field: String) throws {
+  @Test(arguments: ["c2=storm", "pa=5", "pr=100", "fo=x", "pr=4096.s=never"])
+  func aTokenIsHeldToTheSame(field: String) throws {
     let token = Token.encode(try planned(#require(try scenario("messages: 60").cells().first)).spec)
-    let changed = field.contains(".s=") ? token.replacing("s=always", with: "s=never") + ".pr=4096" : token + "." + field
+    let never = token.replacing("s=always", with: "s=never") + ".pr=4096"
+    let changed = field.contains(".s=") ? never : token + "." + field
     #expect(throws: Token.Failure.self) { try Token.decode(changed) }
   }
 }
