@@ -37,6 +37,8 @@ public struct Cell: Hashable, Sendable {
   public let messageSize: Int
   /// Messages for each partition, appended between the two restarts.
   public internal(set) var appendBetween: Int
+  /// Consumer groups that commit offsets while messages are sent.
+  public let committers: Int
 
   public let sync: SyncPolicy
   public let recovery: RecoveryPolicy
@@ -125,6 +127,7 @@ public struct Cell: Hashable, Sendable {
     self.batch = number(.batch)
     self.messageSize = number(.messageSize)
     self.appendBetween = scenario.appendBetween
+    self.committers = scenario.committers
     self.sync = word(.sync, SyncPolicy.init)
     self.recovery = word(.recovery, RecoveryPolicy.init)
     self.crash = word(.crash, CrashKind.init)

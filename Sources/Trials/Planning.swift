@@ -73,6 +73,7 @@ public enum Planning {
       }, writers: cell.writers, system: cell.system, delivery: cell.delivery, onlyIf: cell.onlyIf, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     spec.client = cell.client
+    spec.committers = cell.committers
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }

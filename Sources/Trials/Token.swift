@@ -32,6 +32,7 @@ public enum Token {
     if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
     if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
     if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
+    if spec.committers > 0 { fields.append("cm=\(spec.committers)") }
     if let client = spec.client { fields.append("cl=\(client.rawValue)") }
     if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
     if !spec.onlyIf.isEmpty { fields.append("if=\(spec.onlyIf.map(\.rawValue).joined(separator: "/"))") }
@@ -123,6 +124,7 @@ public enum Token {
       }
       guard storage == .memory else { throw .notOfSystem("what only the model shows, `if=\(field)`, on storage \(storage.rawValue)") }
     }
+    if values["cm"] != nil { spec.committers = try number("cm", Scenario.committers) }
     if let field = values["cl"] {
       guard let client = TrialClient(rawValue: field) else { throw .badField("cl=\(field)") }
       spec.client = client

@@ -29,7 +29,8 @@ import LogModel
 /// 1. *p* is a multiple of 8 and the magic stands there;
 /// 2. its length is a multiple of 8, at least 64, and within the segment;
 /// 3. its version is 1 and its position field is *p* / 8;
-/// 4. its number of records is at least 1;
+/// 4. its number of records is at least 1, and its offsets and its epoch are no larger than any can be (`Offset.largest`,
+///    `Epoch.largest`);
 /// 5. its CRC is right. The salt and the position are in the CRC, so that bytes of another segment, of an earlier
 ///    life of a recycled one, or of another place in this one never validate.
 ///
@@ -74,7 +75,8 @@ public struct BatchHeader: Hashable, Sendable {
     let high = UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
     commitDelta = Int(high) << 32 | Int(low)
     guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == Self.version,
-      self.position == position, recordCount >= 1, baseOffset >= 0
+      self.position == position, recordCount >= 1, baseOffset >= 0, baseOffset <= Offset.largest, durableOffset <= Offset.largest,
+      epoch <= Epoch.largest
     else { return nil }
   }
 
