@@ -120,6 +120,8 @@ int tl_ring_prepare_write_then_fsync(tl_ring *self, int fd, const void *data, un
   return tl_ring_prepare_fsync(self, fd, data_only, sync_tag);
 }
 
+int tl_ring_descriptor(const tl_ring *self) { return self->ring.ring_fd; }
+
 int tl_ring_prepare_poll(tl_ring *self, int fd, uint64_t tag) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);
   if (!sqe) return -EBUSY;

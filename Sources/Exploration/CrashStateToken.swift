@@ -15,6 +15,7 @@ import LogModel
 /// | `s` | sync policy | | `k` | the pieces that were kept, see `KeptPieces` |
 /// | `g` | bytes of a segment | | `re` `rk` | the same of a second power cut, inside recovery |
 /// | `ck` `to` | 1 with an object store, with a takeover; left out without | | | |
+/// | `cm` | groups that commit beside the producers; left out for none | | | |
 /// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync, failing write | | `h` | fingerprint |
 /// | `d` `seed` | defect or `none`, seed | | `y` `r` | system and recovery policy, where it is not `tornlog` |
 public enum CrashStateToken {
@@ -30,7 +31,9 @@ public enum CrashStateToken {
   /// What the user of this token should know; nil for nothing.
   public static func warning(for word: String) -> String? { word.hasPrefix(oldVersion + ".") ? TokenSeal.Broken.missing : nil }
 
-  private static let names = ["m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r"]
+  private static let names = [
+    "m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "cm", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r",
+  ]
 
   public static func encode(_ state: CrashState) -> String {
     let w = state.workload
@@ -45,6 +48,7 @@ public enum CrashStateToken {
     if w.system != .tornlog { fields += ["y=\(w.system.rawValue)", "r=\(w.recoveryPolicy.rawValue)"] }
     if w.checkpoints { fields.append("ck=1") }
     if w.isTakenOver { fields.append("to=1") }
+    if w.committers > 0 { fields.append("cm=\(w.committers)") }
     if let inner = state.recoveryCut { fields += ["re=\(inner.event)", "rk=\(inner.kept)"] }
     return seal.sealed((fields + ["h=\(fingerprint(state.fingerprint))"]).joined(separator: "."))
   }
@@ -106,6 +110,7 @@ public enum CrashStateToken {
     workload.commitsOffsets = try flag("o")
     if values["ck"] != nil { workload.checkpoints = try flag("ck") }
     if values["to"] != nil { workload.isTakenOver = try flag("to") }
+    if values["cm"] != nil { workload.committers = try number("cm") }
     workload.mishaps = try read("i") { text in
       let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
       guard (2...3).contains(numbers.count), let every = numbers[0], let sync = numbers[1] else { return nil }

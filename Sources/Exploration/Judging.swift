@@ -26,6 +26,7 @@ extension Transcript {
     var seen: Set<Int> = []
     var refusals: [CheckResult] = []
     let slots = history.partitionCount
+    let groups = Set(history.commits.map(\.group)).union([ExplorationWorkload.group]).sorted()
     for entry in entries {
       switch entry {
       case .refused(let restart, let text): refusals.append(.recoveryCompletes(restart: restart, refusal: text))
@@ -53,12 +54,12 @@ extension Transcript {
         guard slot < slots else { continue }
         let reading = sequence.map { MessageContent.Reading.intact(sequence: $0) } ?? .corrupt
         observer?.probe(PartitionSlot(slot), start: start, reading: first.map { ($0, reading) })
-      case .committed(let slot, let offset):
-        if slot < slots { observer?.committed(group: ExplorationWorkload.group, PartitionSlot(slot), offset) }
+      case .committed(let slot, let group, let offset):
+        if slot < slots { observer?.committed(group: ExplorationWorkload.name(ofGroup: group), PartitionSlot(slot), offset) }
       case .looked:
         // A partition that is not registered is missed, if it must be there, by that check.
         for slot in 0..<slots where !seen.contains(slot) {
-          observer?.committed(group: ExplorationWorkload.group, PartitionSlot(slot), nil)
+          for group in groups { observer?.committed(group: group, PartitionSlot(slot), nil) }
         }
         if let look = observer?.finish() { looks.append(look) }
         observer = nil

@@ -223,7 +223,9 @@ final class LifeAfterCrash: @unchecked Sendable {
     for slot in 0..<partitions {
       await consume(engine, slot)
       if transcript.isKept { await probe(engine, slot) }
-      transcript.committed(slot, committedOffset(engine, slot))
+      for (number, group) in workload.groups.enumerated() {
+        transcript.committed(slot, group: number, committedOffset(engine, slot, group))
+      }
     }
     transcript.looked()
   }
@@ -305,9 +307,9 @@ final class LifeAfterCrash: @unchecked Sendable {
     }
   }
 
-  private func committedOffset(_ engine: PartitionEngine, _ slot: Int) -> Offset? {
+  private func committedOffset(_ engine: PartitionEngine, _ slot: Int, _ group: String) -> Offset? {
     do throws(EngineError) {
-      return try engine.committedOffset(group: ExplorationWorkload.group, subject.workload.topic, PartitionID(slot))
+      return try engine.committedOffset(group: group, subject.workload.topic, PartitionID(slot))
     } catch {
       return nil
     }

@@ -23,11 +23,13 @@ extension LifeBook {
     for slot in history.creations.indices {
       await consume(engine, slot, response, &observer)
       await probe(engine, slot, response, &observer)
-      var committed: Offset?
-      do throws(EngineError) {
-        committed = try engine.committedOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(slot))
-      } catch {}  // an error is no offset
-      observer.committed(group: ExplorationWorkload.group, PartitionSlot(slot), committed)
+      for group in groups {
+        var committed: Offset?
+        do throws(EngineError) {
+          committed = try engine.committedOffset(group: group, workload.topic, PartitionID(slot))
+        } catch {}  // an error is no offset
+        observer.committed(group: group, PartitionSlot(slot), committed)
+      }
     }
     return observer.finish()
   }
@@ -78,12 +80,12 @@ extension LifeBook {
     while start < marks.highWatermark {
       do throws(EngineError) {
         if try await fetch(engine, slot, start, 1, response) == nil {
-          var isFirst = true
-          response.forEachRecord {
-            if isFirst { observer.probe(PartitionSlot(slot), start: start, first: ($0.offset, $0.value)) }
-            isFirst = false
+          var isEmpty = true
+          response.withFirstRecord {
+            observer.probe(PartitionSlot(slot), start: start, first: ($0.offset, $0.value))
+            isEmpty = false
           }
-          if isFirst { observer.probe(PartitionSlot(slot), start: start, first: nil) }
+          if isEmpty { observer.probe(PartitionSlot(slot), start: start, first: nil) }
         } else {
           observer.probe(PartitionSlot(slot), start: start, first: nil)
         }

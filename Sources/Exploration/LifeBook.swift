@@ -17,7 +17,15 @@ final class LifeBook: @unchecked Sendable {
   private var nextSequence: [Int]
   /// By partition, as the engines have said.
   private var archivedEnds: [Int: Offset] = [:]
-  private var openCommits: [Int: (partition: Int, offset: Offset)] = [:]
+  private var openCommits: [Int: OpenCommit] = [:]
+  private struct OpenCommit {
+    var group: String
+    var partition: Int
+    var offset: Offset
+    var operationsBefore: Int
+  }
+  /// All that have committed.
+  private(set) var groups = [ExplorationWorkload.group]
   private var commitNumber = 0
   /// Nil until it is asked for.
   private var topicOutcome: Outcome?
@@ -43,6 +51,7 @@ final class LifeBook: @unchecked Sendable {
     nextSequence = book.nextSequence
     archivedEnds = book.archivedEnds
     commitNumber = book.commitNumber
+    groups = book.groups
     topicOutcome = book.topicOutcome
   }
 
@@ -169,16 +178,20 @@ final class LifeBook: @unchecked Sendable {
     }
   }
 
-  /// Commits half of what can be consumed for the group.
-  func commit(_ engine: PartitionEngine, _ partition: Int) async {
+  /// Commits for a group half of what can be consumed, or all.
+  /// - Parameter group: its number; see `ExplorationWorkload.name(ofGroup:)`.
+  func commit(_ engine: PartitionEngine, _ partition: Int, group: Int = 0, half: Bool = true) async {
     guard isRunning else { return }
+    let group = ExplorationWorkload.name(ofGroup: group)
+    if !groups.contains(group) { groups.append(group) }
     let number = commitNumber
     commitNumber += 1
     do throws(EngineError) {
       let marks = try engine.watermarks(workload.topic, PartitionID(partition))
-      let offset = Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2)
-      openCommits[number] = (partition, offset)
-      try await engine.commitOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(partition), offset)
+      let offset = half ? Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2) : marks.highWatermark
+      openCommits[number] = OpenCommit(
+        group: group, partition: partition, offset: offset, operationsBefore: history.operations.count)
+      try await engine.commitOffset(group: group, workload.topic, PartitionID(partition), offset)
       record(commit: number, .acknowledged, at: now)
     } catch {
       record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
@@ -188,7 +201,8 @@ final class LifeBook: @unchecked Sendable {
   private func record(commit number: Int, _ outcome: Outcome, at time: Instant) {
     guard let commit = openCommits.removeValue(forKey: number) else { return }
     history.commit(
-      group: ExplorationWorkload.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time)
+      group: commit.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time,
+      operationsBefore: commit.operationsBefore)
   }
 
   /// Deletes the older half of a partition's messages.

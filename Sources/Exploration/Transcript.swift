@@ -19,7 +19,7 @@ struct Transcript {
     case after(slot: Int, Watermarks)
     case ended(slot: Int, ConsumptionEnd)
     case probed(slot: Int, Offset, first: Offset?, sequence: UInt64?)
-    case committed(slot: Int, Offset?)
+    case committed(slot: Int, group: Int, Offset?)
     case looked
     case appended(slot: Int, Outcome, Offset)
     /// Everything was to go to the object store.
@@ -127,10 +127,11 @@ struct Transcript {
     keep(.probed(slot: slot, start, first: first, sequence: sequence))
   }
 
-  mutating func committed(_ slot: Int, _ offset: Offset?) {
-    mix(11)
+  /// - Parameter group: its number in `ExplorationWorkload.groups`.
+  mutating func committed(_ slot: Int, group: Int, _ offset: Offset?) {
+    mix(11 + UInt64(group) << 8)
     mix(UInt64(bitPattern: offset?.rawValue ?? -1))
-    keep(.committed(slot: slot, offset))
+    keep(.committed(slot: slot, group: group, offset))
   }
 
   mutating func looked() {

@@ -35,6 +35,8 @@ public struct SegmentObject: Hashable, Sendable {
   static let longestTopic = 249
   /// No object holds more bytes of batches: what a length may claim before it is believed.
   public static let largestPayload = 64 << 20
+  /// No object has more bytes, head and topic included.
+  static let largest = Int64(headSize + longestTopic + tl_zlib_bound(largestPayload))
 
   public var name: ObjectName
   /// Of the topic, for whoever has to register it anew.

@@ -55,6 +55,8 @@ public struct EngineRecovery: Hashable, Sendable, Codable {
   public var metadata: MetadataRecovery
   /// Nil where there is no object store.
   public var archive: ArchiveRecovery?
+  /// Offsets of consumer groups that lay beyond the end of their logs, by group and partition.
+  public var lowered: [LoweredOffset] = []
 
   public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
   public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }

@@ -25,6 +25,9 @@ enum MetadataRecord: Hashable {
   case segment(TopicPartition, SegmentRecord)
   /// `archive topic partition offset`: everything before `offset` is in the object store, and need not be in the log.
   case archived(TopicPartition, Offset)
+  /// `lower group topic partition offset was`: a recovery has found that the log ends at `offset`, though the group had committed
+  /// `was`.
+  case loweredOffset(group: String, TopicPartition, Offset, was: Offset)
   /// `snapshot count`: the `count` records after it are all that is known; what came before is void. Until all of them
   /// are there, it is not, and the snapshot counts for nothing.
   case snapshot(count: Int)
@@ -39,6 +42,8 @@ enum MetadataRecord: Hashable {
     case .segment(let p, let segment):
       "segment\t\(p.topic)\t\(p.partition)\t\(segment.baseOffset)\t\(segment.epoch)\t\(segment.previousBase)\t\(segment.end)"
     case .archived(let p, let offset): "archive\t\(p.topic)\t\(p.partition)\t\(offset)"
+    case .loweredOffset(let group, let p, let offset, let was):
+      "lower\t\(group)\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
     case .snapshot(let count): "snapshot\t\(count)"
     }
   }
@@ -53,7 +58,7 @@ enum MetadataRecord: Hashable {
     }
     func offset(_ at: Int) -> Offset? {
       let value: Int64? = number(at)
-      return value.map { Offset($0) }
+      return value.flatMap { $0 >= -1 && $0 <= Offset.largest.rawValue ? Offset($0) : nil }
     }
     switch (fields[0].first, fields.count) {
     case (UInt8(ascii: "t"), 3):
@@ -75,10 +80,13 @@ enum MetadataRecord: Hashable {
       guard fields[0].elementsEqual("cut".utf8), let p = partition(1), let o = offset(3), let was = offset(4) else { return nil }
       self = .cutEnd(p, o, was: was)
     case (UInt8(ascii: "s"), 7):
-      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3), let epoch: UInt64 = number(4),
+      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3), let epoch: UInt64 = number(4), epoch <= Epoch.largest.rawValue,
         let previous = offset(5), let end = offset(6)
       else { return nil }
       self = .segment(p, SegmentRecord(baseOffset: base, epoch: Epoch(epoch), previousBase: previous, end: end))
+    case (UInt8(ascii: "l"), 6):
+      guard fields[0].elementsEqual("lower".utf8), let p = partition(2), let o = offset(4), let was = offset(5) else { return nil }
+      self = .loweredOffset(group: name(1), p, o, was: was)
     case (UInt8(ascii: "s"), 2):
       guard fields[0].elementsEqual("snapshot".utf8), let count: Int = number(1), count >= 0 else { return nil }
       self = .snapshot(count: count)
@@ -106,6 +114,8 @@ struct Metadata {
   var archivedEnds: [TopicPartition: Offset] = [:]
   /// The newest segments, and how far they had certainly come.
   var newestSegments: [TopicPartition: SegmentRecord] = [:]
+  /// What groups had committed beyond the ends of their logs, as long as they have committed nothing since.
+  private(set) var offsetsBeforeLowering: [ConsumerPosition: Offset] = [:]
   /// Where logs ended before a recovery cut them at their `durableEnds`.
   private var endsBeforeCut: [TopicPartition: Offset] = [:]
 
@@ -126,7 +136,13 @@ struct Metadata {
     case .topic(let name, let partitions):
       if !topics.contains(where: { $0.name == name }) { topics.append(Topic(name: name, partitions: partitions)) }
     case .consumerOffset(let group, let partition, let offset):
-      consumerOffsets[ConsumerPosition(group: group, partition: partition)] = offset
+      let position = ConsumerPosition(group: group, partition: partition)
+      consumerOffsets[position] = offset
+      if !offsetsBeforeLowering.isEmpty { offsetsBeforeLowering[position] = nil }
+    case .loweredOffset(let group, let partition, let offset, let was):
+      let position = ConsumerPosition(group: group, partition: partition)
+      consumerOffsets[position] = offset
+      offsetsBeforeLowering[position] = was
     case .logStart(let partition, let offset): logStarts[partition] = max(offset, logStarts[partition] ?? 0)
     case .durableEnd(let partition, let offset):
       if offset > durableEnds[partition] ?? 0 { endsBeforeCut[partition] = nil }
@@ -146,7 +162,10 @@ struct Metadata {
   /// The fewest records that add up to the same.
   var records: [MetadataRecord] {
     topics.map { .topic($0.name, partitions: $0.partitions) }
-      + consumerOffsets.sorted { $0.key < $1.key }.map { .consumerOffset(group: $0.key.group, $0.key.partition, $0.value) }
+      + consumerOffsets.sorted { $0.key < $1.key }.map { position, offset in
+        offsetsBeforeLowering[position].map { .loweredOffset(group: position.group, position.partition, offset, was: $0) }
+          ?? .consumerOffset(group: position.group, position.partition, offset)
+      }
       + logStarts.sorted { $0.key < $1.key }.map { .logStart($0.key, $0.value) }
       + durableEnds.sorted { $0.key < $1.key }.map { log, end in
         cut(of: log).map { .cutEnd(log, end, was: $0.upperBound) } ?? .durableEnd(log, end)

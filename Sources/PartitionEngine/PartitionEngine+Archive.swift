@@ -179,7 +179,7 @@ extension LogError {
   var isOfReading: Bool {
     switch self {
     case .damaged, .storage: true
-    case .shortWrite, .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .fencedInCommit,
+    case .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .fencedInCommit,
       .offsetOutOfRange: false
     }
   }

@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 import WriteAheadLog
@@ -158,6 +159,11 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// Records durably that `group` has processed everything before `offset`.
+  ///
+  /// Unless the policy is `never`, what lies before `offset` is made durable first: what a group has processed must not be given
+  /// to other messages after a power loss, for the group would never get them. Under `never` nothing is synced for it: the
+  /// recovery that finds the log shorter lowers the offset to its end, and says so (`EngineRecovery.lowered`).
+  /// - Throws: `EngineError.offsetNotDurable` where that could not be made durable. Nothing was recorded then.
   public func commitOffset(
     group: String, _ topic: String, _ partition: PartitionID, _ offset: Offset
   ) async throws(EngineError) {
@@ -166,9 +172,17 @@ public final class PartitionEngine: @unchecked Sendable {
     guard offset >= 0, offset <= log.highWatermark else {
       throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
     }
-    // What a group has processed must not be given to other messages after a power loss.
-    if offset > log.durableOffset, configuration.log.syncPolicy != .never { await log.sync() }
+    if configuration.log.syncPolicy != .never, !log.isSecure(before: offset) { try await secure(log, before: offset) }
     try await metadata.record([.consumerOffset(group: group, log.source, offset)])
+  }
+
+  /// Makes durable what lies before `offset`. Where a sync fails, the log begins a segment that testifies to what that covered;
+  /// until then nothing that was in it counts as processed.
+  private func secure(_ log: any EngineLog, before offset: Offset) async throws(EngineError) {
+    await log.sync()
+    guard parts.offsets.refusesWhatIsNotDurable, !log.isSecure(before: offset) else { return }
+    let failure = log.syncFailure ?? StorageError(errno: EIO, .sync, Self.directory(of: log.source))
+    throw .offsetNotDurable(log.source, offset, failure)
   }
 
   /// What `group` has committed; nil where it never did.

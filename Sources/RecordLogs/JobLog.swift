@@ -51,6 +51,8 @@ public struct JobLogReport: Hashable, Sendable {
   public var failed = 0
   /// Events whose sequence number an earlier event has already: the receiver would take neither for new. They are not sent.
   public var duplicates = 0
+  /// Records whose number no event can have come to, whatever their checksum says: they are not of this log.
+  public var foreign = 0
 }
 
 /// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status *pending*; what
@@ -66,6 +68,8 @@ public final class JobLog: @unchecked Sendable {
   let loop: EventLoop
   let parts: DeliveryParts
   private let clock: WallClock
+  /// No log gets so far.
+  static let largestSequence = Int64(1) << 62
   private var nextSequence: Int64 = 1
   /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
   /// one in the log before whoever appends it has been told.
@@ -97,6 +101,10 @@ public final class JobLog: @unchecked Sendable {
     do throws(RecordLogError) {
       let name = parts.naming.name(of: job)
       let (log, recovery) = try await RecordLog<AirunnerCodec>.open(name, in: directory, of: storage, policy) { _, record in
+        guard record.sequence <= Self.largestSequence else {
+          report.foreign += 1
+          return
+        }
         last = max(last, record.sequence)
         switch record.status {
         case .pending:

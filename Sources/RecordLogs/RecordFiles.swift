@@ -21,6 +21,9 @@ package struct RecordFiles: Hashable, Sendable {
     return name.hasSuffix(".wal") || !digits.isEmpty && name.dropLast(digits.count).hasSuffix(".wal.")
   }
 
+  /// No log has so many files: a name with a larger number was given by nobody.
+  private static let largestNumber = 1 << 40
+
   struct Entry: Hashable {
     var number: Int
     var isCompressed: Bool
@@ -34,7 +37,7 @@ package struct RecordFiles: Hashable, Sendable {
     guard plain.hasPrefix(name + ".wal") else { return nil }
     let rest = plain.dropFirst(name.count + 4)
     if rest.isEmpty { return Entry(number: 0, isCompressed: isCompressed) }
-    guard rest.first == ".", let number = Int(rest.dropFirst()), number > 0, rest == ".\(number)" else { return nil }
+    guard rest.first == ".", let number = Int(rest.dropFirst()), (1...Self.largestNumber).contains(number), rest == ".\(number)" else { return nil }
     return Entry(number: number, isCompressed: isCompressed)
   }
 

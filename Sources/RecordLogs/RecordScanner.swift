@@ -79,10 +79,17 @@ package struct RecordScanner<Codec: RecordCodec> {
   /// there is none before.
   private func chain(after from: Int64, upTo end: Int64) -> Int64 {
     var first = from + 1
+    /// Where records begin from which none follow up to `end`: whoever comes there need not go on.
+    var dead: Set<Int64> = []
     while first < end {
       var at = first
-      while at < end, let length = loadedRecord(at: at, before: end) { at += Int64(length) }
+      var passed: [Int64] = []
+      while at < end, !dead.contains(at), let length = loadedRecord(at: at, before: end) {
+        passed.append(at)
+        at += Int64(length)
+      }
       if at == end { return first }
+      dead.formUnion(passed)
       first += 1
     }
     return end

@@ -39,6 +39,8 @@ public struct Cell: Hashable, Sendable {
   public let deletion: DeletionSetup
   /// Messages for each partition, appended between the two restarts.
   public internal(set) var appendBetween: Int
+  /// Consumer groups that commit offsets while messages are sent.
+  public let committers: Int
 
   public let sync: SyncPolicy
   public let recovery: RecoveryPolicy
@@ -143,6 +145,7 @@ public struct Cell: Hashable, Sendable {
     self.keys = word(.keys, MessageKeys.init)
     self.deletion = word(.deletion, DeletionSetup.init)
     self.appendBetween = scenario.appendBetween
+    self.committers = scenario.committers
     self.sync = word(.sync, SyncPolicy.init)
     self.recovery = word(.recovery, RecoveryPolicy.init)
     self.crash = word(.crash, CrashKind.init)

@@ -10,7 +10,7 @@ import LogModel
 // | `remedy` | what an operator should do about it | none |
 // | `claims` | list of `source`, `says`, `when` + what of it can be measured; see Claim.swift | none |
 // | `seed` | the seed where the command line gives none | command line's |
-// | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), number axes | orders, none, 10 |
+// | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), `committers` (consumer groups that commit offsets while messages are sent), number axes | orders, none, 10, 0 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
 // | `crash` | `kind`, `at` and `second`, as fixed values of the axes `crash`, `crash-at` and `second-crash` | process-kill, end, same |
 // | `checkpoint` | policy where there is an object store: `every`, `bytes`, `object-bytes`, `timeout`, `waiting`, `patience` | see CheckpointTerms |
@@ -152,7 +152,7 @@ extension SourceReader {
     guard errors.isEmpty, let name, let title else { return nil }
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
-      otherTopics: workload.otherTopics, appendBetween: workload.appendBetween, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
+      otherTopics: workload.otherTopics, appendBetween: workload.appendBetween, committers: workload.committers, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
       faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration,
       delivery: delivery, onlyIf: onlyIf)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
@@ -232,6 +232,7 @@ extension SourceReader {
     var topic = "orders"
     var otherTopics: [String] = []
     var appendBetween = 10
+    var committers = 0
     var fixed: [Axis: AxisValue] = [:]
     /// Of the values in `fixed`.
     var positions: [Axis: SourcePosition] = [:]
@@ -242,7 +243,7 @@ extension SourceReader {
       .producers, .batch, .messageSize, .messages, .partitions, .keys, .deletion, .pace, .preallocation, .firstOffset,
     ]
     var workload = Workload()
-    guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between"] + axes.map(\.rawValue)) else {
+    guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between", "committers"] + axes.map(\.rawValue)) else {
       return workload
     }
     if let topic = keys["topic"].flatMap({ topicName($0.value, "topic") }) { workload.topic = topic }
@@ -250,6 +251,7 @@ extension SourceReader {
     if let n = keys["append-between"].flatMap({ number($0.value, "append-between", 0...1_000_000) }) {
       workload.appendBetween = n
     }
+    if let n = keys["committers"].flatMap({ number($0.value, "committers", Scenario.committers) }) { workload.committers = n }
     for axis in axes {
       workload.fixed[axis] = keys[axis.rawValue].flatMap { axisValue($0.value, axis) }
       workload.positions[axis] = keys[axis.rawValue]?.value.position

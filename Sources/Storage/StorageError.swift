@@ -13,6 +13,8 @@ public struct StorageError: Error, Hashable, Sendable {
     case errno(Int32)
     /// The model or the fault layer has cut the power: nothing passes any more.
     case powerLost
+    /// The device has taken no more than so many bytes of a write, again and again, and has given no error; see `WholeWrite`.
+    case shortWrite(taken: Int, of: Int)
   }
 
   public var code: Code
@@ -46,6 +48,9 @@ extension StorageError: CustomStringConvertible {
       switch code {
       case .errno(let number): "\(errnoText(number))\(remedy(number))"
       case .powerLost: "power was cut by the trial"
+      case .shortWrite(let taken, let count):
+        "the device takes only \(taken) of \(count) bytes, \(WholeWrite.attempts) times in a row, and gives no error; "
+          + "check the device, or choose another place with --dir"
       }
     return "\(operation.rawValue) \(place)\(at): \(reason)"
   }

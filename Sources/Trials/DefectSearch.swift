@@ -168,6 +168,14 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     },
     Step(messages: 60, .ext4Writeback), Step(messages: 18, depth: 2, .raw512), Step(messages: 36, .raw512) { $0.checkpoints = true },
     Step(messages: 24, .raw512) { $0.isTakenOver = true },
+    // Several groups commit at once; then a sync under their commits fails.
+    Step(messages: 36, .raw512) {
+      ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 3)
+    },
+    Step(messages: 24, .raw512) {
+      ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 2)
+      $0.mishaps = Mishaps(failingSync: 1)
+    },
   ]
 
   /// Small workloads, each on the storages that show the most with the least, until one shows something.
@@ -197,7 +205,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     }
   }
 
-  private static let situations = ["produce", "recover", "interval", "close", "skip-damage", "metadata-damage", "checkpoint"]
+  private static let situations = ["produce", "recover", "interval", "interval-then-always", "close", "skip-damage", "metadata-damage", "checkpoint"]
 
   private func failOperations(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
     let situations = client.map { [$0.rawValue, "\($0.rawValue)-recover"] } ?? Self.situations

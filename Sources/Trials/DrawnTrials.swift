@@ -33,7 +33,15 @@ struct DrawnTrials {
     }
     if way != .oneFault { addStore(&spec, n, faulty: false) }
     addLoad(&spec, n)
+    addCommitters(&spec, n)
     return spec
+  }
+
+  /// In one trial of four several groups commit while messages are sent.
+  private func addCommitters(_ spec: inout TrialSpec, _ n: Int) {
+    guard way != .plainRestart || n >= Self.volumes.count else { return }
+    var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "committers \(way.rawValue)")
+    if random.chance(1, in: 4) { spec.committers = pick([1, 2, 3], &random) }
   }
 
   /// One trial in five has an object store; one in two of these, where a fault is wanted, has the fault there.

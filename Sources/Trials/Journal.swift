@@ -237,8 +237,11 @@ final class Journal: @unchecked Sendable {
         submittedAt: time.nanoseconds))
   }
 
-  func commit(_ partition: PartitionID, _ offset: Offset, at time: Instant) -> Int {
-    add(.commit, Row(partition: partition.rawValue, value: offset.rawValue, submittedAt: time.nanoseconds))
+  /// - Parameter group: its number; see `history`.
+  func commit(_ partition: PartitionID, _ offset: Offset, group: Int = 0, at time: Instant) -> Int {
+    add(
+      .commit,
+      Row(partition: partition.rawValue, producer: Int32(group), value: offset.rawValue, submittedAt: time.nanoseconds))
   }
 
   func answer(_ row: Int, _ outcome: Outcome, baseOffset: Offset = 0, at time: Instant) {
@@ -312,7 +315,7 @@ final class Journal: @unchecked Sendable {
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + 8 * spec.partitions + 32
+    return sent + archived + (spec.committers > 0 ? sent : 0) + 8 * spec.partitions + 32
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
@@ -344,6 +347,7 @@ final class Journal: @unchecked Sendable {
 
   /// Everything so far, as the oracle reads it.
   /// - Parameters:
+  ///   - group: of the commits of group 0; the others have their number behind it.
   ///   - damages: each with the row that it came before.
   ///   - source: the partition of a number that rows have.
   func history(
@@ -375,7 +379,9 @@ final class Journal: @unchecked Sendable {
         case .indeterminate: if answer != 0 { history.fail(operation, certainly: false, at: answered) }
         }
       case .commit:
-        history.commit(group: group, slot, offset: Offset(row.value), outcome, at: max(submitted, answered))
+        history.commit(
+          group: row.producer == 0 ? group : "\(group)-\(row.producer)", slot, offset: Offset(row.value), outcome,
+          at: max(submitted, answered))
       case .opened: history.opened(at: submitted)
       // Without an answer it was cut off, by what is written down elsewhere.
       case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }

@@ -207,6 +207,9 @@ struct Life: Sendable {
     journal.stage = .producing
     let total = Double(max(1, workload.messages))
     let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
+    let done: @Sendable (Int, PartitionID) async -> Void = { k, partition in
+      if spec.committers > 0 { await commit(after: k, partition, engine) }
+    }
     let half = Gate()
     await withTaskGroup(of: Void.self) { group in
       if number == 0, spec.deletion != .none {
@@ -215,7 +218,7 @@ struct Life: Sendable {
           await delete(engine)
         }
       }
-      await workload.run(on: engine, loop: loop, journal: journal, turn: turn) { [faults, second] messages in
+      await workload.run(on: engine, loop: loop, journal: journal, turn: turn, done: done) { [faults, second] messages in
         second?.firstAnswered()
         archive.note(engine)
         faults.progress(Double(messages) / total * 100)
@@ -303,6 +306,27 @@ struct Life: Sendable {
       }
     }
   }
+
+  /// After one request in four its producer commits all that may be consumed, for one of the groups. So several groups commit at
+  /// once, while others send, in each life that sends.
+  private func commit(after k: Int, _ partition: PartitionID, _ engine: PartitionEngine) async {
+    let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
+    guard draw & 3 == 0 else { return }
+    let group = 1 + Int(draw >> 32) % spec.committers
+    let source = spec.source(of: partition.index)
+    do throws(EngineError) {
+      let offset = try engine.watermarks(source.topic, source.partition).highWatermark
+      let row = journal.commit(partition, offset, group: group, at: loop.now)
+      do throws(EngineError) {
+        try await engine.commitOffset(group: Self.name(ofGroup: group), source.topic, source.partition, offset)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    } catch {}  // nothing was asked of it that it could forget
+  }
+
+  static func name(ofGroup number: Int) -> String { number == 0 ? group : "\(group)-\(number)" }
 
   /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it
   /// is asked again, as `open` does, and the fault is lifted in the end. Where the machine is too slow for the time-out

@@ -49,12 +49,14 @@ struct Look {
       if let base = operation.baseOffset { edges[operation.partition.index].append(base) }
     }
     let response = FetchResponse(capacity: 512 << 10)
+    var groups = [group]
+    for commit in history.commits where !groups.contains(commit.group) { groups.append(commit.group) }
     var random = random
     for slot in history.creations.indices {
       let partition = history.creations[slot].partition
       await consume(partition, PartitionSlot(slot), response, &observer)
       await probe(partition, PartitionSlot(slot), edges[slot], response, &observer, &random)
-      observer.committed(group: group, PartitionSlot(slot), committedOffset(partition))
+      for group in groups { observer.committed(group: group, PartitionSlot(slot), committedOffset(group, partition)) }
     }
     return observer.finish()
   }
@@ -111,15 +113,17 @@ struct Look {
       return
     }
     await probeBelow(marks.logStartOffset, partition, slot, response, &observer)
-    let starts = StartOffsets.sample(
-      from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random)
+    let starts = StartOffsets.thinned(
+      StartOffsets.sample(
+        from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random),
+      batchEdges: edges)
     for start in starts {
       do throws(EngineError) {
         if try await fetch(partition, start, Self.probeBytes, response) != nil { continue }
         var seen = false
         asking {
-          response.forEachRecord { record in
-            if !seen { journal.harness { observer.probe(slot, start: start, first: (record.offset, record.value)) } }
+          response.withFirstRecord { record in
+            journal.harness { observer.probe(slot, start: start, first: (record.offset, record.value)) }
             seen = true
           }
         }
@@ -176,7 +180,7 @@ struct Look {
   }
 
   /// Nil also where the engine answers with an error: a consumer that is told no offset begins anew, as with none.
-  private func committedOffset(_ partition: TopicPartition) -> Offset? {
+  private func committedOffset(_ group: String, _ partition: TopicPartition) -> Offset? {
     do throws(EngineError) {
       return try asking { () throws(EngineError) in try engine.committedOffset(group: group, partition.topic, partition.partition) }
     } catch {

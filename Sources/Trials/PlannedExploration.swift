@@ -126,7 +126,7 @@ public struct ExplorationPlan: Sendable {
     workload.syncPolicy = cell.sync
     (workload.system, workload.recoveryPolicy) = (cell.system, cell.recovery)
     workload.segmentBytes = settings.segmentSize
-    workload.commitsOffsets = settings.commitsOffsets
+    (workload.commitsOffsets, workload.committers) = (settings.commitsOffsets, settings.committers)
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
     workload.checkpoints = cell.checkpoint == .background

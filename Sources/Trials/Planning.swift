@@ -78,6 +78,7 @@ public enum Planning {
     (spec.secondCrash, spec.pace) = (cell.secondCrash, cell.pace)
     (spec.preallocation, spec.firstOffset) = (cell.preallocation, cell.firstOffset)
     (spec.keys, spec.deletion) = (cell.keys, cell.deletion)
+    spec.committers = cell.committers
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }

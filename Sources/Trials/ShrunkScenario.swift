@@ -32,6 +32,7 @@ public struct ShrunkScenario: Sendable {
       "", "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
       "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
     ]
+    if workload.committers > 0 { lines.append("  committers: \(workload.committers)") }
     let mishaps = [
       workload.mishaps.shortWriteEvery > 0 ? "short-writes: \(workload.mishaps.shortWriteEvery)" : nil,
       workload.mishaps.failingSync > 0 ? "failing-sync: \(workload.mishaps.failingSync)" : nil,
@@ -58,6 +59,7 @@ public struct ShrunkScenario: Sendable {
       "workload:", "  topic: \(Self.quoted(spec.topic))",
     ]
     if !spec.otherTopics.isEmpty { lines.append("  other-topics: [\(spec.otherTopics.map(Self.quoted).joined(separator: ", "))]") }
+    if spec.committers > 0 { lines.append("  committers: \(spec.committers)") }
     lines += [
       "  producers: \(spec.producers)", "  batch: \(spec.batch)",
       "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",

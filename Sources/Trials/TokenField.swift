@@ -34,6 +34,7 @@ struct TokenField: Sendable {
     .word("y", \.system, default: .tornlog),
     checkpoint,
     .word("w", \.writers, default: .one),
+    .number("cm", \.committers, Scenario.committers, default: 0),
     .word("k", \.keys, default: MessageKeys.none),
     .word("del", \.deletion, default: DeletionSetup.none),
     client,

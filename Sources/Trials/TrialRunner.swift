@@ -188,6 +188,7 @@ final class TrialRunner: @unchecked Sendable {
         peakMemoryBytes: reply.recoveryMemory ?? 0, batchesRecovered: recovery.batchesRecovered)
     }
     if let figures = reply.recoveryFigures { findings.recovery = figures }
+    for notice in reply.recovery?.notices ?? [] where !findings.notices.contains(notice) { findings.notices.append(notice) }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
     findings.doubts += reply.doubts

@@ -165,7 +165,7 @@ struct TrialPart: Sendable {
     number("messages", \.messages, [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 101, 128, 200, 256, 303, 512, 1000, 1001, 2000, 5000, 10_000]),
     number("messages a batch", \.batch, [1, 2, 3, 4, 5, 8, 10, 100]),
     number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 1000]),
-    number("messages between the restarts", \.appendBetween, [0, 1]),
+    number("messages between the restarts", \.appendBetween, [0, 1]), number("committers", \.committers, [0, 1]),
     TrialPart(name: "checkpoint", text: { $0.checkpoint.rawValue }) { spec in
       CheckpointSetup.allCases.prefix { $0 != spec.checkpoint }.map { setup in spec.with { $0.checkpoint = setup } }
     },

@@ -30,6 +30,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var messageSize: Int
   /// Messages appended to each partition between the two restarts.
   public var appendBetween: Int
+  /// Consumer groups that commit offsets while messages are sent; see `Life.commit(after:)`.
+  public var committers = 0
   public var faults: [FaultSpec]
   /// Two writers take a crash at the end of the workload.
   public var writers = WriterSetup.one

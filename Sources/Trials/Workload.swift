@@ -82,10 +82,12 @@ struct Workload: Sendable {
   /// Sends everything; returns when every request is answered.
   /// - Parameters:
   ///   - turn: awaited before each request.
+  ///   - done: awaited after each request, by the producer that has sent it.
   ///   - answered: called after each answer with the number of messages answered so far.
   func run(
     on engine: PartitionEngine, loop: EventLoop, journal: Journal,
-    turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in }, answered: @escaping @Sendable (Int) -> Void
+    turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in },
+    done: @escaping @Sendable (_ request: Int, _ partition: PartitionID) async -> Void = { _, _ in }, answered: @escaping @Sendable (Int) -> Void
   ) async {
     let contents = sources.map { MessageContent(seed: seed, topic: $0.topic, partition: $0.partition) }
     let part = part ?? 0..<requests
@@ -106,6 +108,7 @@ struct Workload: Sendable {
               progress.messages += request.count
               answered(progress.messages)
             }
+            await done(k, request.partition)
           }
         }
       }

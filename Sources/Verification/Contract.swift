@@ -50,6 +50,25 @@ import LogModel
 // So is a deletion: a log begins where the last one has put it, after any crash. What is deleted is owed to nobody, and must not
 // come back (PartitionExamination+LogStart.swift). Of a deletion without an answer both are possible, until a look has shown it.
 //
+// A committed offset says which messages a group has processed: none that lies before it is ever given to the group again. So it
+// must not stand where other messages can still get the offsets before it.
+//
+// | policy               | what the engine does before it records an offset, and in recovery                                     |
+// |----------------------|-------------------------------------------------------------------------------------------------------|
+// | always               | what lies before it is on the medium                                                                  |
+// | interval(d)          | syncs what lies before it; where that fails the commit is refused, and nothing is recorded            |
+// | never                | records it. A sync for it would be one that nobody has asked for                                      |
+// | any, in recovery     | an offset beyond the end of the log is lowered to that end, durably and before anything is appended,  |
+// |                      | and the recovery says so. Under `never` a power loss leads there, elsewhere damage that was cut       |
+//
+// Lowered, an offset lets the group read again from where the log was cut (at least once); left where it was, it would keep from the
+// group what gets the offsets below it. What a look is answered must therefore be the last offset committed, or the end of the log that
+// a later recovery has found. It lies within the log, and behind no message that was sent after it had been committed.
+//
+// An offset names one message, for good, wherever the message is owed: a reader who remembers offsets never finds another one there.
+// Where a message was allowed to go (a power loss under `interval` or `never`, damage under truncate-at-corruption, or damage that
+// nothing testifies for) its offset may be given again; the check says how often that has happened.
+//
 // An engine keeps them twice, and damage to one copy excuses nothing. Where a fault has damaged both copies of one record, and
 // a later one in both testifies that it was no torn end, nobody can know what it said: the engine may refuse to open, and must
 // open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,

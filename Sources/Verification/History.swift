@@ -116,6 +116,8 @@ public struct OffsetCommit: Hashable, Sendable, Codable {
   public var outcome: Outcome
   public var answeredAt: Instant
   public var incarnation: Int
+  /// Operations that had been submitted when it was asked for: none of the later ones lies before its offset.
+  public var operationsBefore: Int
 }
 
 /// The engine's word that everything before an offset is in the object store: a promise, like an acknowledgement.
@@ -240,13 +242,15 @@ public struct History: Sendable {
     damages.append(damage)
   }
 
+  /// - Parameter operationsBefore: that had been submitted when it was asked for; nil for all so far.
   public mutating func commit(
-    group: String, _ partition: PartitionSlot, offset: Offset, _ outcome: Outcome, at instant: Instant
+    group: String, _ partition: PartitionSlot, offset: Offset, _ outcome: Outcome, at instant: Instant,
+    operationsBefore: Int? = nil
   ) {
     commits.append(
       OffsetCommit(
         group: group, partition: partition, offset: offset, outcome: outcome, answeredAt: instant,
-        incarnation: incarnation))
+        incarnation: incarnation, operationsBefore: operationsBefore ?? operations.count))
   }
 
   /// Records what the running incarnation's engine answered when it was asked to close.

@@ -28,6 +28,7 @@ public struct Oracle: Sendable {
     var counts = MessageCounts()
     var states: [PartitionState] = []
     var losses: [PartitionLoss] = []
+    var served: [ServedLog] = []
     let reports = look.reported + earlier.flatMap(\.reported)
     for partition in partitions {
       var examination = PartitionExamination(
@@ -37,6 +38,7 @@ public struct Oracle: Sendable {
       let account = examination.lossAccount
       examination.judge(account, &ledger)
       losses.append(account.loss)
+      served.append(examination.served)
       if let claims = examination.claims {
         states.append(
           PartitionState(
@@ -45,7 +47,7 @@ public struct Oracle: Sendable {
       }
     }
     judgeRegistration(history, look, &ledger)
-    judgeCommits(history, look, &ledger)
+    judgeCommits(history, look, partitions, served, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
     var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
     if look.restart == 0 { judgement.consumedLive = counts.recovered }
@@ -110,39 +112,8 @@ public struct Oracle: Sendable {
     }
   }
 
-  private func judgeCommits(_ history: History, _ look: Observation, _ ledger: inout Ledger) {
-    struct Key: Hashable {
-      var group: String
-      var slot: Int
-    }
-    let commits = history.commits[..<look.mark.commits]
-    guard !commits.isEmpty || !look.commits.isEmpty else { return }
-    ledger.apply(.consumerOffsets, exercised: true)
-    var found: [Key: Offset?] = [:]
-    for commit in look.commits { found[Key(group: commit.group, slot: commit.partition.index)] = .some(commit.offset) }
-    var seen: Set<Key> = []
-    let asked = look.commits.map { Key(group: $0.group, slot: $0.partition.index) }
-    for key in commits.map({ Key(group: $0.group, slot: $0.partition.index) }) + asked where seen.insert(key).inserted {
-      let own = commits.filter { $0.group == key.group && $0.partition.index == key.slot }
-      guard let answer = found[key] else {
-        ledger.doubt(.consumerOffsets, "the committed offset of \(key.group) was not asked for")
-        continue
-      }
-      let last = own.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
-      let allowed = own[(last ?? own.startIndex)...].filter { $0.outcome != .failed }.map(\.offset)
-      if let answer, allowed.contains(answer) { continue }
-      if answer == nil && last == nil { continue }
-      let name = history.creations[key.slot].partition
-      let finding = CheckFinding.committedOffset(
-        group: key.group, allowed: last == nil ? [] : allowed.map(\.rawValue), found: answer?.rawValue)
-      ledger.violate(.consumerOffsets, slot: key.slot, at: Self.place(name, look, answer ?? 0)) {
-        "\(name): \(finding)"
-      }
-    }
-  }
-
   /// The promise of a single acknowledged fact at the time of the look.
-  private func promise(
+  func promise(
     _ outcome: Outcome, _ incarnation: Int, _ history: History, _ look: Observation
   ) -> Promise {
     guard outcome == .acknowledged else { return .none }
@@ -152,7 +123,7 @@ public struct Oracle: Sendable {
     return stride(from: incarnation, to: look.restart, by: 1).reduce(initial) { rules.after($0, crash: $1) }
   }
 
-  private static func place(_ partition: TopicPartition, _ look: Observation, _ offset: Offset = 0) -> Divergence {
+  static func place(_ partition: TopicPartition, _ look: Observation, _ offset: Offset = 0) -> Divergence {
     Divergence(topic: partition.topic, partition: partition.partition, offset: offset, restart: look.restart)
   }
 }

@@ -85,6 +85,7 @@ struct PartitionExamination {
     judgeServed(&ledger)
     excuseWhatStandsBehindTheUntestified()
     judgeOperations(&ledger)
+    judgeNames(&ledger)
     judgeWatermarks(&ledger)
     judgeProbes(&ledger)
     judgeConsumption(&ledger)

@@ -15,6 +15,12 @@ enum ReaderFinding: Hashable, Sendable {
   case startBeforeFirst(first: Int64, found: Int64)
   case givenBeforeFirst(first: Int64, offset: Int64)
 
+  // Offsets of consumer groups, and offsets as names.
+  case committedBeyondEnd(group: String, committed: Int64, end: Int64)
+  case committedOverLater(group: String, committed: Int64, offset: Int64, message: Int)
+  /// A reader was served `was` there before.
+  case nameTaken(offset: Int64, was: Int, now: Int)
+
   // Keys and times.
   case wrongKey(WrongKey, of: Int)
   /// Nanoseconds of the history's clock.
@@ -41,6 +47,13 @@ extension ReaderFinding: CustomStringConvertible {
     case .startBeforeFirst(let first, let found): "the log begins at \(first), found its log start offset at \(found)"
     case .givenBeforeFirst(let first, let offset):
       "offsets before \(first) belong to deleted messages, found offset \(offset) given again"
+    case .committedBeyondEnd(let group, let committed, let end):
+      "\(group) has committed \(committed), and the log ends at \(end): the next \(committed - end) messages would never reach it"
+    case .committedOverLater(let group, let committed, let offset, let message):
+      "\(group) has committed \(committed), and offset \(offset) holds message \(message), which was sent after that: it never reaches "
+        + "the group"
+    case .nameTaken(let offset, let was, let now):
+      "offset \(offset) held message \(was) when it was read before, which must stay, found message \(now) there"
     case .wrongKey(let key, let count): key.text + (count > 1 ? "; \(count) messages have wrong keys" : "")
     case .timeOutside(let message, let from, let to, let found):
       "the batch of message \(message) was appended between \(from) and \(to) ns, found the time \(found)"

@@ -37,6 +37,9 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case contentIntact = "content-intact"
   /// An acknowledged message stands at the offset that its acknowledgement named.
   case offsetsStable = "offsets-stable"
+  /// An offset that a reader was given never names another message, where the contract protects that one; where it does not, a
+  /// remark says so.
+  case offsetsNameOneMessage = "offsets-name-one-message"
   /// The high watermark equals what the history demands: log end offset, and not below what the contract protects.
   case highWatermark = "high-watermark"
   /// The high watermark does not go back between two looks of one incarnation, nor below protected data over a restart.
@@ -49,8 +52,12 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case consumptionEnds = "consumption-ends"
   /// Topics and partitions that were created and acknowledged are there.
   case partitionsRegistered = "partitions-registered"
-  /// Committed consumer offsets are there and not behind their last acknowledged value.
+  /// Committed consumer offsets are there and not behind their last acknowledged value, or behind the end of a log that has come
+  /// back shorter.
   case consumerOffsets = "consumer-offsets"
+  /// A committed consumer offset lies neither beyond the end of the log nor behind a message that was sent after it had been
+  /// committed: such a message would never reach the group.
+  case committedOffsetWithinLog = "committed-offset-within-log"
   /// Not more messages are recovered than were attempted.
   case recoveredWithinAttempted = "recovered-within-attempted"
   /// Damage that a fault did is reported, with its offsets, and nothing else is reported damaged.

@@ -23,6 +23,7 @@ public struct LogParts: Sendable {
   public var coverage: any SyncCoverage = CoveredAtSubmission()
   public var timing: any SyncTiming = SyncOnTime()
   public var closing: any LogClosing = SyncAndTell()
+  public var offsets: any OffsetCommitting = OffsetsWithinLog()
 
   public init() {}
 }

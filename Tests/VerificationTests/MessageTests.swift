@@ -191,6 +191,18 @@ import Testing
       "message 3 was sent with no key, found an empty key; 2 messages have wrong keys"
     ),
     (
+      .reader(.committedBeyondEnd(group: "g", committed: 9, end: 4)),
+      "g has committed 9, and the log ends at 4: the next 5 messages would never reach it"
+    ),
+    (
+      .reader(.committedOverLater(group: "g", committed: 9, offset: 4, message: 12)),
+      "g has committed 9, and offset 4 holds message 12, which was sent after that: it never reaches the group"
+    ),
+    (
+      .reader(.nameTaken(offset: 4, was: 4, now: 12)),
+      "offset 4 held message 4 when it was read before, which must stay, found message 12 there"
+    ),
+    (
       .reader(.timeOutside(message: 3, from: 10, to: 20, found: 30)),
       "the batch of message 3 was appended between 10 and 20 ns, found the time 30"
     ),
