@@ -203,7 +203,7 @@ def apply(state, fields):
     kind = fields[0]
     if kind == "topic":
         state["topics"].setdefault(fields[1], int(fields[2]))
-    elif kind == "offset":
+    elif kind in ("offset", "lower"):
         state["offsets"][(fields[1], fields[2], int(fields[3]))] = int(fields[4])
     else:
         log = (fields[1], int(fields[2]))
