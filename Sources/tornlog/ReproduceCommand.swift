@@ -30,6 +30,7 @@ struct ReproduceCommand: ParsableCommand {
   var timeout: String?
 
   func run() throws {
+    output.check()
     if let trace { OutputPaths.check("cannot write the trace to \(trace)", trace) }
     if token.hasPrefix(CrashStateToken.version + ".") {
       try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? "60s")

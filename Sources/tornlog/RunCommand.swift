@@ -50,6 +50,7 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
+    output.check()
     let loaded = scenarios.load()
     let selected = scenarios.cells(of: loaded)
     let trialCells = selected.filter { $0.exploration == nil }

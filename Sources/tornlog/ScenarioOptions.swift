@@ -105,6 +105,19 @@ struct OutputOptions: ParsableArguments {
     if quiet, verbose { throw ValidationError("-q and -v: one or the other") }
   }
 
+  private var reports: [String] { report.isEmpty ? ["terminal"] : report }
+
+  private func requests() throws(ReportError) -> [ReportRequest] {
+    try reports.map { (text) throws(ReportError) in try ReportRequest(text) }
+  }
+
+  /// Ends the program where a report cannot be written, or is none: before anything else is done.
+  func check() {
+    do throws(ReportError) { OutputPaths.check(zip(reports, try requests()).map { ($0, $1.path) }) } catch {
+      fail("\(error)", ExitStatus.usage)
+    }
+  }
+
   func recorders(alwaysVerbose: Bool = false) -> [any RunRecorder] {
     do throws(ReportError) {
       guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
@@ -126,10 +139,7 @@ struct OutputOptions: ParsableArguments {
             clearsForEveryTrial: verbose, width: width,
             now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }))
       }
-      let texts = report.isEmpty ? ["terminal"] : report
-      let requests = try texts.map { (text) throws(ReportError) in try ReportRequest(text) }
-      OutputPaths.check(zip(texts, requests).map { ($0, $1.path) })
-      recorders += requests.map { $0.recorder(style: style) }
+      recorders += try requests().map { $0.recorder(style: style) }
       return recorders
     } catch {
       fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.usage)

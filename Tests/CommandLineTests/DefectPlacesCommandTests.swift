@@ -68,7 +68,7 @@ extension CommandLineTests {
     }
 
     @Test(arguments: [
-      ["run", "Scenarios/airunner", "--defect", "C2b"], ["run", "Scenarios/chronik", "--defect", "A9"],
+      ["run", "Scenarios/airunner/receiver-misbehaves.yaml", "--defect", "C2b"], ["run", "Scenarios/chronik", "--defect", "A9"],
       ["run", "Scenarios/chronik", "--defect", "H1"],
     ])
     func whereNothingIsLeftNothingIsSelected(arguments: [String]) async throws {
