@@ -194,7 +194,8 @@ private final class LastPageDropped: StorageWrapper, @unchecked Sendable {
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     let got = try await super.read(file, at: offset, into: buffer, range)
-    guard SegmentPath(paths[file]) != nil, got < range.count else { return got }
-    return got / Self.page * Self.page
+    guard SegmentPath(paths[file]) != nil, offset + Int64(got) >= (try await super.size(of: file)) else { return got }
+    let end = (offset + Int64(got)) / Int64(Self.page) * Int64(Self.page)
+    return max(0, Int(end - offset))
   }
 }

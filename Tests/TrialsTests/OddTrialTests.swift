@@ -147,8 +147,9 @@ import Verification
 
   /// A flip hits the byte that it is aimed at, at rest as in flight, and the message that this byte belongs to.
   @Test(arguments: ["batch", "batch-header", "batch-checksum", "batch-length", "batch-offset", "batch-payload", "batch-records"],
-    ["first", "last"], ["rest", "flight"])
-  func aFlipHitsTheEdge(target: String, edge: String, at: String) throws {
+    [("first", "rest"), ("last", "rest"), ("first", "flight"), ("last", "flight")])
+  func aFlipHitsTheEdge(target: String, place: (edge: String, at: String)) throws {
+    let (edge, at) = place
     var trial = spec(messages: 12, crash: .processKill, storage: .memory)
     (trial.messageSize, trial.batch, trial.keys) = (24, 1, .nul)
     trial.faults = [FaultSpec(kind: "bit-flip", parameters: ["target": target, "edge": edge, "at": at])]
