@@ -58,11 +58,10 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// All groups that commit.
   var groups: [String] { (0...committers).map(Self.name(ofGroup:)) }
 
-  /// The group that commits once request `k` has been answered; nil for none. After one request in two, so that some commit while
-  /// others send on.
-  func committer(after k: Int) -> Int? {
-    guard committers > 0, case let draw = mix64(UInt64(k) &+ 1), draw & 1 == 0 else { return nil }
-    return 1 + Int(draw >> 32) % committers
+  /// The group that commits once request `k` of a producer has been answered; nil for none. After one request in two, so that some
+  /// commit while others send on. Each group is one producer's: its commits follow each other.
+  func committer(after k: Int, of producer: Int) -> Int? {
+    producer < committers && mix64(UInt64(k) &+ 1) & 1 == 0 ? producer + 1 : nil
   }
 
   static func name(ofGroup number: Int) -> String { number == 0 ? group : "\(group)-\(number)" }
@@ -219,7 +218,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
         group.addTask(executorPreference: loop) { [self] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: producers) {
             await send(k, number + producer, engine, recorder)
-            guard let group = committer(after: k) else { continue }
+            guard let group = committer(after: k, of: producer) else { continue }
             do throws(EngineError) {
               try await commit(engine, k % partitions, recorder, Self.name(ofGroup: group), half: false)
             } catch {}

@@ -207,8 +207,10 @@ struct Life: Sendable {
     journal.stage = .producing
     let total = Double(max(1, workload.messages))
     let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
+    let producers = max(1, workload.producers)
     let done: @Sendable (Int, PartitionID) async -> Void = { k, partition in
-      if spec.committers > 0 { await commit(after: k, partition, engine) }
+      // Each group is one producer's: its commits follow each other.
+      if k % producers < spec.committers { await commit(after: k, for: 1 + k % producers, partition, engine) }
     }
     let half = Gate()
     await withTaskGroup(of: Void.self) { group in
@@ -307,12 +309,11 @@ struct Life: Sendable {
     }
   }
 
-  /// After one request in four its producer commits all that may be consumed, for one of the groups. So several groups commit at
-  /// once, while others send, in each life that sends.
-  private func commit(after k: Int, _ partition: PartitionID, _ engine: PartitionEngine) async {
+  /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit at once,
+  /// while others send, in each life that sends.
+  private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ engine: PartitionEngine) async {
     let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
     guard draw & 3 == 0 else { return }
-    let group = 1 + Int(draw >> 32) % spec.committers
     let source = spec.source(of: partition.index)
     do throws(EngineError) {
       let offset = try engine.watermarks(source.topic, source.partition).highWatermark
