@@ -4,8 +4,7 @@ import Storage
 import WriteAheadLog
 
 extension BenchError {
-  /// Whether the machine is to blame for an error that a measurement threw, a full disk say, and neither the engine nor
-  /// this
+  /// Whether the machine is to blame for an error that a measurement threw, a full disk say, and neither the engine nor this
   /// program.
   public static func isEnvironment(_ error: any Error) -> Bool {
     switch error {
@@ -18,7 +17,7 @@ extension BenchError {
 
   private static func isDevice(_ error: EngineError) -> Bool {
     switch error {
-    case .storage, .log(_, .storage), .log(_, .poisoned), .log(_, .shortWrite), .store(.storage), .inUse: true
+    case .storage, .log(_, .storage), .log(_, .poisoned), .store(.storage), .inUse: true
     default: false
     }
   }
