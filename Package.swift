@@ -140,7 +140,7 @@ let package = Package(
     tests(
       "Trials",
       ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects",
-        "FaultInjection", "EventReceivers"]),
+        "FaultInjection", "EventReceivers", "ObjectStore", "PartitionEngine", "WriteAheadLog", "CProcess"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

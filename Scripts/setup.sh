@@ -88,6 +88,26 @@ fetch_promtool() {
   rm -rf "$folder"
 }
 
+# Prometheus' own parser of OpenMetrics text, for one test. Unpacked, not installed: Debian's Python need not be the one on the PATH.
+fetch_prometheus_client() {
+  local tools folder
+  command -v python3 >/dev/null || return 0
+  tools=$(cd "$(dirname "$0")/.." && pwd)/.build/tools/python
+  PYTHONPATH=$tools python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null && return 0
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+  say "fetching prometheus_client (of Debian's package python3-prometheus-client, unpacked below .build/tools): it reads the metrics in a test"
+  folder=$(mktemp -d)
+  mkdir -p "$tools"
+  (
+    cd "$folder" || exit 1
+    apt-get -qq download python3-prometheus-client ||
+      { [ "$(id -u)" -eq 0 ] && apt-get -qq update && apt-get -qq download python3-prometheus-client; } || exit 1
+    dpkg-deb --fsys-tarfile python3-prometheus-client_*.deb | tar -x ./usr/lib/python3/dist-packages/prometheus_client &&
+      cp -R usr/lib/python3/dist-packages/prometheus_client "$tools/"
+  ) </dev/null >/dev/null 2>&1 || say "it could not be fetched: that test is skipped"
+  rm -rf "$folder"
+}
+
 check_swift
 cc=$(command -v clang || command -v cc) || fail "no C compiler: a Swift toolchain brings clang; is its usr/bin on the PATH?"
 mapfile -t packages < <(missing_packages)
@@ -98,3 +118,4 @@ if [ "${#packages[@]}" -gt 0 ]; then
 fi
 install_mkfs
 fetch_promtool
+fetch_prometheus_client

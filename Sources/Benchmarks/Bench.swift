@@ -15,8 +15,8 @@ public struct Bench {
   public var scanSubjects: [any ScanSubject]
   /// Told before each row.
   public var onProgress: (Progress) -> Void = { _ in }
-  /// Asked before each slice; true ends the run with `BenchError.interrupted`, and the folder is removed.
-  public var isCancelled: () -> Bool = { false }
+  /// Asked before each slice; true ends the run with the rows that there are, and the folder is removed.
+  public var isCancelled: @Sendable () -> Bool = { false }
   var appendCases: [AppendCase]
   /// Recoveries of logs and stores of so many bytes.
   public var recoveries: [(kind: RecoveryKind, bytes: Int)] = []
@@ -39,32 +39,75 @@ public struct Bench {
     appendCases.removeAll { !keeps($0.load) }
   }
 
+  /// - Returns: the table; of an interrupted run what was measured until then.
   /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
   public func run() throws -> BenchTable {
     let total = appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + recoveries.count
     guard total > 0 else { throw BenchError.nothingSelected }
     let scratch = try BenchScratch(in: options.directory)
     var table = BenchTable(directory: options.directory, fileSystem: FileSystemKind.of(options.directory).name)
+    table.planned = total
+    do {
+      try measureAll(scratch, &table, total)
+    } catch {
+      // What a signal has ended fails in ways of its own.
+      guard isCancelled() else { throw error }
+      table.isInterrupted = true
+    }
+    return table
+  }
+
+  private func measureAll(_ scratch: BenchScratch, _ table: inout BenchTable, _ total: Int) throws {
     let unsupported = try probeRing(scratch, &table)
     for row in appendCases {
       for subject in appendSubjects {
-        onProgress(Progress(done: table.rows.count, total: total, title: "\(subject.name) \(row.load)"))
-        table.rows.append(try measure(subject, row, without: unsupported, scratch))
+        let progress = Progress(done: table.rows.count, total: total, title: "\(subject.name) \(row.load)")
+        let (measured, times) = try settled(progress, { $0.target == nil ? 0 : $0.primary?.sample.spread ?? 0 }) {
+          try measure(subject, row, without: unsupported, scratch)
+        }
+        table.rows.append(measured)
+        table.rows[table.rows.count - 1].measurements = times
       }
     }
     for subject in scanSubjects {
-      onProgress(Progress(done: table.rows.count, total: total, title: "\(subject.name) scan"))
-      table.rows.append(try measure(subject, scratch))
+      let progress = Progress(done: table.rows.count, total: total, title: "\(subject.name) scan")
+      let (measured, times) = try settled(progress, { $0.primary?.sample.spread ?? 0 }) {
+        try measure(subject, scratch)
+      }
+      table.rows.append(measured)
+      table.rows[table.rows.count - 1].measurements = times
     }
     for partitions in openings {
-      onProgress(Progress(done: table.count, total: total, title: "opening \(partitions) empty partitions"))
-      table.openings.append(try measureOpening(of: partitions, scratch))
+      let progress = Progress(done: table.count, total: total, title: "opening \(partitions) empty partitions")
+      let (measured, times) = try settled(progress, { $0.isMet ? 0 : $0.nanoseconds.spread }) {
+        try measureOpening(of: partitions, scratch)
+      }
+      table.openings.append(measured)
+      table.openings[table.openings.count - 1].measurements = times
     }
     for (kind, bytes) in recoveries {
       onProgress(Progress(done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)"))
       table.recoveries.append(try measureRecovery(kind, bytes: bytes, scratch))
     }
-    return table
+  }
+
+  /// Measures a row until its rounds agree, or as often as `Noise` allows.
+  /// - Parameter spread: of a measurement; 0 where no verdict hangs on it.
+  /// - Returns: the measurement that stands for the row, and how many there were.
+  private func settled<Row>(
+    _ progress: Progress, _ spread: (Row) -> Double, _ measure: () throws -> Row
+  ) throws -> (row: Row, times: Int) {
+    var rows: [Row] = []
+    var progress = progress
+    while true {
+      onProgress(progress)
+      rows.append(try measure())
+      switch Noise.decide(rows.map(spread)) {
+      case .take(let index), .noisy(calmest: let index): return (rows[index], rows.count)
+      case .measureAgain:
+        progress.title += ", again, as its rounds differ by ± \(percent(spread(rows[rows.count - 1])))"
+      }
+    }
   }
 
   /// Whether the ring loops run here at all; says so where they do not.

@@ -28,7 +28,7 @@ extension AppendCase {
     (producerCounts, 1024, 100, .never, BenchTarget(0.4, of: .checksummedBlocks(.growing))),
   ]
 
-  static let producerCounts = [1, 4, 16, 64]
+  public static let producerCounts = [1, 4, 16, 64]
 
   /// Every row of issue 2: 1, 4, 16, 64 producers x 1 KB, 100 B x three policies x single messages and batches of 100.
   public static let all: [AppendCase] = {

@@ -9,6 +9,9 @@ public struct BenchOptions: Hashable, Sendable {
     /// On standard output where `path` is nil.
     case json(path: String?)
 
+    /// Nil for standard output.
+    public var path: String? { if case .json(let path) = self { path } else { nil } }
+
     /// Reads `terminal`, `json` or `json=PATH`.
     public init(_ text: String) throws(BenchError) {
       switch text {

@@ -1,12 +1,16 @@
 import Glibc
+import Storage
 
 /// The folder that a bench run works in: `tornlog-bench-<pid>` below `--dir`, removed when the run ends.
 final class BenchScratch {
   let path: String
+  /// Held as long as this process works in it.
+  private let lock: WorkFolder?
 
   init(in directory: String) throws(BenchError) {
     path = "\(directory)/tornlog-bench-\(getpid())"
     try Self.make(path)
+    lock = WorkFolder(locking: path)
   }
 
   /// An empty folder; what an earlier run left in it is gone.
@@ -78,6 +82,8 @@ public enum BenchError: Error, Hashable, Sendable {
   case interrupted
   /// The process that was to recover did not.
   case recoveryFailed(String)
+  /// The same, for want of room, say: the machine is to blame.
+  case recoveryImpossible(String)
   /// Not everything was there again: its time says nothing.
   case wrongRecovery(RecoveryKind, recovered: Int, of: Int)
 }
@@ -89,6 +95,7 @@ extension BenchError: CustomStringConvertible {
       "\(path): \(String(cString: strerror(number))) (choose a directory that exists and that you may write with --dir)"
     case .nothingSelected: "nothing to measure (leave --only away, or give it append, scan, recovery or partitions)"
     case .invalidOption(let option, let value, let expected): "\(option) \(value): expected \(expected)"
+    case .recoveryImpossible(let why): "the process that was to recover could not: \(why)"
     case .recoveryFailed(let why): "the process that was to recover ended without an answer: \(why)"
     case .wrongRecovery(let kind, let recovered, let all): "recovery of \(kind.rawValue): \(recovered) of \(all) messages are there again"
     case .interrupted: "interrupted; nothing is left behind"
@@ -98,7 +105,7 @@ extension BenchError: CustomStringConvertible {
   /// As COMMANDS has it.
   public var exitCode: Int32 {
     switch self {
-    case .directory: 69
+    case .directory, .recoveryImpossible: 69
     case .nothingSelected: 3
     case .invalidOption: 64
     case .interrupted: 130

@@ -19,7 +19,7 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed, openings, recoveries, policies
+    case directory, filesystem, notices, rows, missed, noisy, openings, recoveries, policies, interrupted, stoppedBy
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -28,7 +28,10 @@ extension BenchTable: Encodable {
     try container.encode(fileSystem, forKey: .filesystem)
     try container.encode(notices, forKey: .notices)
     try container.encode(rows, forKey: .rows)
-    try container.encode(missed.count + openings.count(where: { !$0.isMet }), forKey: .missed)
+    try container.encode(missed.count + openings.count(where: { $0.verdict == .missed }), forKey: .missed)
+    try container.encode(noisy.count + openings.count(where: { $0.verdict == .noisy }), forKey: .noisy)
+    try container.encode(isInterrupted, forKey: .interrupted)
+    if isInterrupted { try container.encode("signal", forKey: .stoppedBy) }
     try container.encode(openings, forKey: .openings)
     try container.encode(policyRatios, forKey: .policies)
     try container.encode(recoveries, forKey: .recoveries)
@@ -37,7 +40,7 @@ extension BenchTable: Encodable {
 
 extension BenchRow: Encodable {
   private enum Key: CodingKey {
-    case kind, subject, sync, producers, recordSize, batch, unit, rate, ratios, target
+    case kind, subject, sync, producers, recordSize, batch, unit, rate, ratios, target, measurements
   }
 
   private struct TargetReport: Encodable {
@@ -60,6 +63,7 @@ extension BenchRow: Encodable {
     try container.encode(load == nil ? "bytes/s" : "messages/s", forKey: .unit)
     try container.encode(rate, forKey: .rate)
     try container.encode(ratios, forKey: .ratios)
+    try container.encode(measurements, forKey: .measurements)
     if let target, let verdict {
       let report = TargetReport(
         minimum: target.minimum, reference: target.reference, ratio: primary?.sample.median, verdict: verdict)
@@ -101,7 +105,7 @@ extension PolicyRatio: Encodable {
 
 extension OpeningRow: Encodable {
   private enum Key: CodingKey {
-    case partitions, nanoseconds, timesRaw, met
+    case partitions, nanoseconds, timesRaw, met, verdict, measurements
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -110,6 +114,8 @@ extension OpeningRow: Encodable {
     try container.encode(nanoseconds, forKey: .nanoseconds)
     try container.encode(timesRaw, forKey: .timesRaw)
     try container.encode(isMet, forKey: .met)
+    try container.encode(verdict, forKey: .verdict)
+    try container.encode(measurements, forKey: .measurements)
   }
 }
 

@@ -24,6 +24,13 @@ extension BenchTable {
     if !missed.isEmpty {
       parts.append((["targets missed: \(missed.count)"] + missed.map(Self.missedLine)).joined(separator: "\n"))
     }
+    if !noisy.isEmpty {
+      let head =
+        "no verdict, as the rounds differ by more than ± \(percent(Noise.limit)): \(noisy.count); measure again on a quieter disk, or with more --rounds"
+      parts.append(
+        ([head] + noisy.map { Self.missedLine($0) + ", measured \($0.measurements) times" }).joined(separator: "\n"))
+    }
+    if isInterrupted { parts.append("interrupted after \(count) of \(planned ?? count) rows") }
     return parts.joined(separator: "\n\n") + "\n"
   }
 
@@ -33,7 +40,7 @@ extension BenchTable {
       [
         "\(row.partitions) empty partitions", fixed(row.nanoseconds.median / 1e6, 1), percent(row.nanoseconds.spread),
         "\(fixed(row.timesRaw.median, 2)) x raw", percent(row.timesRaw.spread), "< \(fixed(OpeningRow.limit, 0)) s",
-        row.isMet ? "met" : "MISSED",
+        Self.word(row.verdict),
       ]
     }
     return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4]) + "\nraw: \(OpeningRow.explanation)"
@@ -71,9 +78,13 @@ extension BenchTable {
       row.primary.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" } ?? "not measured",
       row.primary.map { percent($0.sample.spread) } ?? "",
       row.target.map { ">= \(fixed($0.minimum, 1))" } ?? "",
-      row.verdict.map { $0 == .met ? "met" : "MISSED" } ?? "",
+      row.verdict.map(Self.word) ?? "",
       others.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" }.joined(separator: ", "),
     ]
+  }
+
+  private static func word(_ verdict: BenchRow.TargetVerdict) -> String {
+    verdict == .met ? "met" : verdict.rawValue.uppercased()
   }
 
   private static func missedLine(_ row: BenchRow) -> String {

@@ -11,6 +11,10 @@ public struct BenchTable: Hashable, Sendable {
   var count: Int { rows.count + openings.count + recoveries.count }
   /// What the reader must know about the references: what could be registered, what was left out.
   public var notices: [String] = []
+  /// Rows that there were to be.
+  public var planned: Int?
+  /// Whether the run was interrupted before all of them had been measured.
+  public var isInterrupted = false
 
   public init(directory: String, fileSystem: String) {
     self.directory = directory
@@ -18,8 +22,13 @@ public struct BenchTable: Hashable, Sendable {
   }
 
   public var missed: [BenchRow] { rows.filter { $0.verdict == .missed } }
-  /// 1 where a target is missed, otherwise 0 (COMMANDS).
-  public var exitCode: Int32 { missed.isEmpty && openings.allSatisfy(\.isMet) ? 0 : 1 }
+  public var noisy: [BenchRow] { rows.filter { $0.verdict == .noisy } }
+  /// 1 where a target is missed, 2 where the rounds of a row with one disagree too much for a verdict, 130 after an
+  /// interruption,
+  /// otherwise 0 (COMMANDS).
+  public var exitCode: Int32 {
+    isInterrupted ? 130 : Noise.exitCode(rows.compactMap(\.verdict) + openings.map(\.verdict))
+  }
 }
 
 /// One subject under one load, against its references.
@@ -37,6 +46,8 @@ public struct BenchRow: Hashable, Sendable {
 
   public enum TargetVerdict: String, Hashable, Sendable, Encodable {
     case met, missed
+    /// The rounds disagree too much; see `Noise`.
+    case noisy
   }
 
   public var subject: String
@@ -47,6 +58,8 @@ public struct BenchRow: Hashable, Sendable {
   /// The first is the one that the row is read by, unless a target names another.
   public var ratios: [Ratio]
   public var target: Target?
+  /// How often it was measured; the calmest measurement is shown.
+  public var measurements = 1
   var explanations: [RawReference]
 
   init(
@@ -67,11 +80,12 @@ public struct BenchRow: Hashable, Sendable {
     return ratios.first { $0.reference == target.reference }
   }
 
-  /// By the median. A target whose reference was not measured is missed: nothing shows that it is met.
+  /// By the median, where the rounds agree. A target whose reference was not measured is missed: nothing shows that it
+  /// is met.
   public var verdict: TargetVerdict? {
     guard let target else { return nil }
     guard let primary else { return .missed }
-    return primary.sample.median >= target.minimum ? .met : .missed
+    return Noise.verdict(spread: primary.sample.spread, isReached: primary.sample.median >= target.minimum)
   }
 }
 

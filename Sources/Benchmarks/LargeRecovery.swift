@@ -39,19 +39,28 @@ public enum LargeRecovery {
   private static let recordSize = 1024
   private static let batch = 100
   private static let objects = "objects"
+  /// Batches; 64 MiB.
+  private static let checkpointEvery = (64 << 20) / (batch * recordSize)
 
   /// Writes what is to be recovered into an empty directory.
   /// - Returns: how many messages it holds.
-  public static func prepare(_ kind: RecoveryKind, bytes: Int, in directory: String) throws -> Int {
+  /// - Parameter isCancelled: asked before each batch.
+  /// - Throws: `BenchError.interrupted`, and what the engine throws.
+  public static func prepare(
+    _ kind: RecoveryKind, bytes: Int, in directory: String, isCancelled: @escaping @Sendable () -> Bool = { false }
+  ) throws -> Int {
     let batches = max(1, bytes / (batch * recordSize))
-    try onLoop(directory) { storage async throws(EngineError) in
+    let isWhole = try onLoop(directory) { storage async throws(EngineError) in
       var parts = EngineParts()
       if kind == .store { parts.store = DirectoryObjectStore(storage, root: objects) }
       let (engine, _) = try await PartitionEngine.open(storage, configuration(kind), parts: parts)
       try await engine.createTopic(topic, partitions: 1)
       let content = noise()
       var at = 0
-      for _ in 0..<batches {
+      for number in 0..<batches {
+        if isCancelled() { return false }
+        // Piece by piece, so that an interruption is heard in between.
+        if kind == .store, number % checkpointEvery == checkpointEvery - 1 { try await engine.checkpoint() }
         _ = try await engine.produce(to: topic, 0, recordCount: batch, payloadBytes: batch * recordSize) { writer in
           for _ in 0..<batch {
             writer.append(value: content[at..<at + recordSize])
@@ -62,7 +71,9 @@ public enum LargeRecovery {
       }
       if kind == .store { try await engine.checkpoint() }
       try await engine.close()
+      return true
     }
+    guard isWhole else { throw BenchError.interrupted }
     if kind == .store { try forgetAllButObjects(in: directory) }
     return batches * batch
   }
@@ -98,7 +109,7 @@ public enum LargeRecovery {
     } catch {
       let text = Array("\(error)\n".utf8)
       _ = write(STDERR_FILENO, text, text.count)
-      exit(70)
+      exit(BenchError.isEnvironment(error) ? 69 : 70)
     }
   }
 
@@ -186,7 +197,7 @@ extension Bench {
     let empty = try recover(kind, try scratch.folder("empty"))
     _ = try scratch.folder("empty")
     let folder = try scratch.folder("subject")
-    let messages = try LargeRecovery.prepare(kind, bytes: bytes, in: folder)
+    let messages = try LargeRecovery.prepare(kind, bytes: bytes, in: folder, isCancelled: isCancelled)
     if isCancelled() { throw BenchError.interrupted }
     var before = try LargeRecovery.readAll(in: folder)
     let size = before.bytes

@@ -4,6 +4,31 @@
 #include <liburing.h>
 #include <stdlib.h>
 
+// Passes an operation through the ring that does nothing. 0, or an errno; ETIMEDOUT where it has not come back within two seconds.
+static int probe(struct io_uring *ring) {
+  struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
+  if (!sqe) return EBUSY;
+  io_uring_prep_nop(sqe);
+  sqe->user_data = 0;
+  struct __kernel_timespec limit = {.tv_sec = 2};
+  struct io_uring_cqe *cqe = NULL;
+  int result;
+  do result = io_uring_submit_and_wait_timeout(ring, &cqe, 1, &limit, NULL);
+  while (result == -EINTR);
+  if (result == -ETIME || (result >= 0 && !cqe)) return ETIMEDOUT;
+  if (result < 0) return -result;
+  result = cqe->res;
+  io_uring_cqe_seen(ring, cqe);
+  return result < 0 ? -result : 0;
+}
+
+int tl_probe_ring(void) {
+  int error = 0;
+  tl_ring *ring = tl_ring_open(8, &error);
+  tl_ring_close(ring);
+  return error;
+}
+
 #ifndef IORING_SETUP_COOP_TASKRUN
 #define IORING_SETUP_COOP_TASKRUN (1U << 8)
 #endif
@@ -24,6 +49,11 @@ tl_ring *tl_ring_open(unsigned entries, int *error) {
   if (result < 0) {
     *error = -result;
     free(self);
+    return NULL;
+  }
+  *error = probe(&self->ring);
+  if (*error) {
+    tl_ring_close(self);
     return NULL;
   }
   return self;
@@ -89,6 +119,8 @@ int tl_ring_prepare_write_then_fsync(tl_ring *self, int fd, const void *data, un
   self->ring.sq.sqes[(self->ring.sq.sqe_tail - 1) & *self->ring.sq.kring_mask].flags |= IOSQE_IO_LINK;
   return tl_ring_prepare_fsync(self, fd, data_only, sync_tag);
 }
+
+int tl_ring_descriptor(const tl_ring *self) { return self->ring.ring_fd; }
 
 int tl_ring_prepare_poll(tl_ring *self, int fd, uint64_t tag) {
   struct io_uring_sqe *sqe = io_uring_get_sqe(&self->ring);

@@ -2,18 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-int tl_probe_ring(void) {
-  struct io_uring ring;
-  int result = io_uring_queue_init(8, &ring, 0);
-  if (result < 0) return -result;
-  io_uring_queue_exit(&ring);
-  return 0;
-}
 
 int tl_probe_direct(const char *path, int *unit) {
   *unit = 0;

@@ -23,6 +23,10 @@ public struct Defect: Sendable {
   private let installReplay: @Sendable (inout ReplayParts) -> Void
   /// What it is a defect of.
   public let subject: Subject
+  /// What its code needs in order to differ from the sound code.
+  public internal(set) var needs: Set<Need> = []
+  /// Whether its layer acts between other programs and their storage too.
+  var actsOnEveryProgram = false
 
   /// Programs that keep logs.
   public enum Subject: Hashable, Sendable {
@@ -61,7 +65,7 @@ public struct Defect: Sendable {
   /// In the order of DEFECTS.md.
   public static let all: [Defect] = [
     chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes, airunner,
-    checkpoints, delivery, replay, seam, commits, planted,
+    checkpoints, delivery, replay, seam, commits, offsets, planted, plantedLoad, edges,
   ].flatMap(\.self).sorted { $0.place < $1.place }
 
   /// Projects in the order of the list, then numbers, then what follows them.
@@ -87,6 +91,7 @@ public struct Defect: Sendable {
     showsWhen = "\(first.showsWhen); \(second.showsWhen)"
     subject = first.subject
     members = first.members + second.members
+    needs = first.needs.union(second.needs)
     install = { parts in
       first.install(&parts)
       second.install(&parts)

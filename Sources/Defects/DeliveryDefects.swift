@@ -16,13 +16,13 @@ extension Defect {
       showsWhen: "stop with pending events: they are not sent") { $0.flushing = NoFlushAtStop() },
     Defect(
       ofDelivery: "A8", origin: "airunner", "A log is keyed by its job alone: a retry mixes two executions.",
-      showsWhen: "the same job twice") { $0.naming = ALogForEachJob() },
+      showsWhen: "the same job twice") { $0.naming = ALogForEachJob() }.needing(.severalExecutions),
     Defect(
       ofDelivery: "A9", origin: "airunner", "\"Sent\" means that the write to the connection returned, not that the server acknowledged.",
       showsWhen: "the server crashes after the write") { $0.acceptance = TheWriteReturned() },
     Defect(
       ofDelivery: "A10", origin: "airunner", "The archive is not synced before the log is deleted.",
-      showsWhen: "power loss after an archiving", layer: { ArchivesNeverSynced($0) }) { _ in },
+      showsWhen: "power loss after an archiving", layer: { ArchivesNeverSynced($0) }) { _ in }.needing(.archive),
   ]
 }
 

@@ -20,13 +20,13 @@ extension Defect {
       showsWhen: "power loss after a rotation", onlyLayer: { SegmentDirectoriesNeverSynced($0) }),
     Defect(
       "P2", origin: "planted", "An fsync that failed is called again, and its success believed (\"fsyncgate\").",
-      showsWhen: "fsync EIO once, then power loss", onlyLayer: { FailedSyncsRepeated($0) }),
+      showsWhen: "fsync EIO once, then power loss", onlyLayer: { FailedSyncsRepeated($0) }).ofEveryProgram(),
     Defect(
       "P7", origin: "planted", "Recovery rewrites the tail in place: cut off itself, it loses what it would have kept.",
       showsWhen: "a crash during recovery", onlyLayer: { TailRewrittenInPlace($0) }),
     Defect(
       "P8", origin: "planted", "A short write is taken for a full one.",
-      showsWhen: "a short completion", onlyLayer: { ShortWritesBelieved($0) }),
+      showsWhen: "a short completion", onlyLayer: { ShortWritesBelieved($0) }).ofEveryProgram(),
     Defect(
       "P11", origin: "planted", "One buffer serves the commits of all partitions: it is filled again before the write of it has ended.",
       showsWhen: "commits of two partitions in flight at once", onlyLayer: { CommitsShareABuffer($0) }),

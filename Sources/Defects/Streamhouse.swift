@@ -18,12 +18,12 @@ extension Defect {
       "H9", origin: "Streamhouse",
       "The log of topic `orders` partition 0 also matches `orders-0-5.wal` of topic `orders-0`: foreign data is replayed, then deleted.",
       showsWhen: "a restart with two topics of which one's name is the other's and the number of one of its partitions"
-    ) { $0.ownership = FilesMatchedByPrefix() },
+    ) { $0.ownership = FilesMatchedByPrefix() }.needing(.severalTopics),
     Defect(
       "H11", origin: "Streamhouse",
       "No epoch check at append or at segment commit; the high watermark may go back.",
       showsWhen: "a second writer has taken over and the first goes on: its lease expired, or its lock was removed"
-    ) { $0.log.fencing = CommitsOfAnyEpoch() }
+    ) { $0.log.fencing = CommitsOfAnyEpoch() }.needing(.otherWriter)
   ]
 }
 

@@ -46,7 +46,7 @@ public struct ClientExploration: Sendable {
       let result = run(profile, progress)
       if !options.isCancelled() { results.append(result) }
     }
-    return ExplorationReport(profiles: results, depth: options.depth)
+    return ExplorationReport(profiles: results, depth: options.depth, asked: options.profiles.count)
   }
 
   // MARK: One profile

@@ -3,7 +3,10 @@ import LogModel
 
 /// A crash state in one word that a shell leaves alone.
 ///
-/// `x1.m=2.p=1.b=1.z=24.n=1.s=always.g=16384.o=0.i=0-0.d=P1.seed=7.pr=posix-minimal.e=61.k=all_3-0.re=12.rk=none.h=01ab23cd`
+/// `x2.m=2.p=1.b=1.z=24.n=1.s=always.g=16384.o=0.i=0-0.d=P1.seed=7.pr=posix-minimal.e=61.k=all_3-0.re=12.rk=none.h=01ab23cd.v=...`
+///
+/// The last field, `v`, is a check sum of all before it. Tokens of before there was one begin with `x1`, and run, with `warning`: their
+/// fingerprint says that the disk is the one that was meant, and nothing of the defect.
 ///
 /// | field | of the workload | | field | of the crash |
 /// |---|---|---|---|---|
@@ -12,11 +15,25 @@ import LogModel
 /// | `s` | sync policy | | `k` | the pieces that were kept, see `KeptPieces` |
 /// | `g` | bytes of a segment | | `re` `rk` | the same of a second power cut, inside recovery |
 /// | `ck` `to` | 1 with an object store, with a takeover; left out without | | | |
+/// | `cm` | groups that commit beside the producers; left out for none | | | |
 /// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync, failing write | | `h` | fingerprint |
 /// | `d` `seed` | defect or `none`, seed | | `y` `r` | system and recovery policy, where it is not `tornlog` |
 public enum CrashStateToken {
-  public static let version = "x1"
-  private static let names = ["m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r"]
+  /// What every token of a crash state begins with, before a full stop.
+  public static let version = "x2"
+  /// The same of tokens without a check sum.
+  public static let oldVersion = "x1"
+  static let seal = TokenSeal(field: "v")
+
+  /// Whether the word begins as a token of a crash state does, of this build or of an older one.
+  public static func isCrashState(_ word: String) -> Bool { [version, oldVersion].contains { word.hasPrefix($0 + ".") } }
+
+  /// What the user of this token should know; nil for nothing.
+  public static func warning(for word: String) -> String? { word.hasPrefix(oldVersion + ".") ? TokenSeal.Broken.missing : nil }
+
+  private static let names = [
+    "m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "cm", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r",
+  ]
 
   public static func encode(_ state: CrashState) -> String {
     let w = state.workload
@@ -31,8 +48,9 @@ public enum CrashStateToken {
     if w.system != .tornlog { fields += ["y=\(w.system.rawValue)", "r=\(w.recoveryPolicy.rawValue)"] }
     if w.checkpoints { fields.append("ck=1") }
     if w.isTakenOver { fields.append("to=1") }
+    if w.committers > 0 { fields.append("cm=\(w.committers)") }
     if let inner = state.recoveryCut { fields += ["re=\(inner.event)", "rk=\(inner.kept)"] }
-    return (fields + ["h=\(fingerprint(state.fingerprint))"]).joined(separator: ".")
+    return seal.sealed((fields + ["h=\(fingerprint(state.fingerprint))"]).joined(separator: "."))
   }
 
   /// Two numbers, or three: tokens of before there was a failing write hold.
@@ -50,15 +68,17 @@ public enum CrashStateToken {
   /// Why a word is no token of a crash state.
   public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
     case notAToken(String)
+    case broken(TokenSeal.Broken)
     case badField(String)
     case missing(String)
     case tooLarge(WorkloadLimit)
 
     public var description: String {
       switch self {
-      case .notAToken(let text): "`\(text.prefix(40))` is no token; copy the whole word after `tornlog reproduce`"
-      case .badField(let field): "the token's field `\(field)` cannot be read; copy the whole word after `tornlog reproduce`"
-      case .missing(let name): "the token has no field `\(name)`; copy the whole word after `tornlog reproduce`"
+      case .notAToken(let text): "`\(text.prefix(40))` is no token; \(TokenSeal.Broken.remedy)"
+      case .broken(let how): "\(how)"
+      case .badField(let field): "the token's field `\(field.prefix(80))` cannot be read; \(TokenSeal.Broken.remedy)"
+      case .missing(let name): "the token has no field `\(name)`; \(TokenSeal.Broken.remedy)"
       case .tooLarge(let limit): "the token cannot be explored: \(limit)"
       }
     }
@@ -90,6 +110,7 @@ public enum CrashStateToken {
     workload.commitsOffsets = try flag("o")
     if values["ck"] != nil { workload.checkpoints = try flag("ck") }
     if values["to"] != nil { workload.isTakenOver = try flag("to") }
+    if values["cm"] != nil { workload.committers = try number("cm") }
     workload.mishaps = try read("i") { text in
       let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
       guard (2...3).contains(numbers.count), let every = numbers[0], let sync = numbers[1] else { return nil }
@@ -120,8 +141,12 @@ public enum CrashStateToken {
   }
 
   private static func fields(_ text: String) throws(Failure) -> [String: String] {
-    let words = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard words.first == version else { throw .notAToken(text) }
+    guard isCrashState(text) else { throw .notAToken(text) }
+    var body = text
+    if !text.hasPrefix(oldVersion + ".") {
+      do throws(TokenSeal.Broken) { body = try seal.body(of: text) } catch { throw .broken(error) }
+    }
+    let words = body.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
     var values: [String: String] = [:]
     for word in words.dropFirst() {
       guard let equals = word.firstIndex(of: "=") else { throw .badField(word) }

@@ -57,7 +57,7 @@ final class ErrorGround: @unchecked Sendable {
       simulatedWithSeed: scenario.workload.seed &+ 100 &+ number, startingAt: book.end + .seconds(1))
     book.begin(loop)
     let machine = MemoryStorage(disk: disk, loop: loop)
-    let storage = subject.layer(machine)
+    let storage = subject.layer(life.failsSync ? FirstSyncFails(machine) : machine)
     let (ending, failure) = loop.run(limit: .seconds(600)) { [self] in await body(life, storage, machine) }
     if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
     if let text = failure?.text { throw .recordingFailed("\(scenario.name), life \(number): \(text)") }
@@ -158,5 +158,20 @@ final class ErrorGround: @unchecked Sendable {
       }
     }
     throw StorageError(errno: 2, .read, "message \(message) of partition \(partition)")
+  }
+}
+
+/// The first sync of a partition's log does not happen, and says so.
+private final class FirstSyncFails: StorageWrapper, @unchecked Sendable {
+  // Owned by the base's loop, as every storage.
+
+  private var hasFailed = false
+
+  override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+    if !hasFailed, scope == .data, paths[file].hasPrefix("topics/") {
+      hasFailed = true
+      throw StorageError(errno: 5, .sync, paths[file])
+    }
+    try await super.sync(file, scope)
   }
 }

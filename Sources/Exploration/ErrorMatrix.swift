@@ -79,10 +79,12 @@ public struct ErrorMatrix: Sendable {
       return row
     }
     let second = runSecondErrors(&rows, meter)
-    return ErrorMatrixReport(
+    var report = ErrorMatrixReport(
       rows: rows + second, sites: source.sites, impossible: options.cells.filter { $0.impossible != nil },
       isWhole: options.stride == 1 && options.scenarios.count == ErrorScenario.all.count
         && options.cells.count == ErrorCell.all.count)
+    if report.isCutOff { report.stoppedBy = options.isCancelled() ? .signal : .deadline }
+    return report
   }
 
   private var isLate: Bool { options.isCancelled() || options.deadline.map { Date() > $0 } ?? false }

@@ -71,6 +71,8 @@ public struct ErrorMatrixReport: Sendable {
   public var impossible: [ErrorCell]
   /// Everything was to be covered; otherwise unvisited call sites say nothing.
   public var isWhole: Bool
+  /// Nil where every case was run.
+  public var stoppedBy: SearchStop?
 
   public var runs: Int { rows.reduce(0) { $0 + $1.runs } }
   public var fired: Int { rows.reduce(0) { $0 + $1.fired } }
@@ -137,7 +139,11 @@ public struct ErrorMatrixReport: Sendable {
     if let doubt = rows.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
     let unplaced = rows.reduce(0) { $0 + $1.unknownSites }
     if unplaced > 0 { lines.append("UNKNOWN of \(unplaced) operations that an error hit the call site could not be found out") }
-    if isCutOff { lines.append("UNKNOWN the deadline, or an interruption, came before the end of the matrix") }
+    if let stoppedBy {
+      lines.append(
+        "UNKNOWN \(stoppedBy.text) before the end of the matrix; \(rows.count(where: \.isCutOff)) cells were left out or cut off"
+      )
+    }
     let coverage = sites.isEmpty ? "" : "\(sites.count - unvisited.count) of \(sites.count) call sites visited, "
     lines.append(
       "\(verdict.rawValue): \(coverage)\(cells) cells, \(runs) runs, \(fired) fired, \(violated) violated, \(unknown) unknown")
@@ -166,6 +172,8 @@ extension ErrorMatrixReport {
 
   private struct Body: Encodable {
     var verdict: String
+    var interrupted: Bool
+    var stoppedBy: String?
     var callSites, visited, cells, runs, fired, violations, unknown: Int
     var unvisited: [String]
     var impossible: [Reason]
@@ -183,7 +191,8 @@ extension ErrorMatrixReport {
   public func json() throws -> String {
     let hits = hits
     let body = Body(
-      verdict: verdict.rawValue, callSites: sites.count, visited: sites.count - unvisited.count, cells: cells, runs: runs,
+      verdict: verdict.rawValue, interrupted: stoppedBy == .signal, stoppedBy: stoppedBy?.rawValue,
+      callSites: sites.count, visited: sites.count - unvisited.count, cells: cells, runs: runs,
       fired: fired, violations: violated, unknown: unknown, unvisited: unvisited.map { "\($0)" },
       impossible: impossible.map { Reason(cell: "\($0)", reason: $0.impossible ?? "") },
       sites: sites.map { Site(site: "\($0)", cells: hits[$0] ?? 0) },

@@ -38,6 +38,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     /// Nil: it only opens and closes again.
     var batches: Int?
     var harm: [Harm] = []
+    /// The first sync of a partition's log fails; what it covered stays in the page cache.
+    var failsSync = false
     /// It has the object store that the scenario is about.
     var hasStore = true
   }
@@ -100,6 +102,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario(
       "never-then-always", "a log without syncs, opened under always", .always, earlierPolicy: .never,
       past: [PastLife(ending: .processKill, batches: 12)]),
+    ErrorScenario(
+      "interval-then-always", "a log of interval(20ms) that was killed after a sync had failed, opened under always", .always,
+      earlierPolicy: .interval(.milliseconds(20)), past: [PastLife(ending: .processKill, batches: 12, failsSync: true)]),
     ErrorScenario(
       "skip-damage", "acknowledged messages damaged in the middle and at the end", .always,
       past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])]),

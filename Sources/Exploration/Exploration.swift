@@ -83,7 +83,7 @@ public struct Exploration: Sendable {
       // Half a profile is none.
       if !options.isCancelled() { results.append(result) }
     }
-    return ExplorationReport(profiles: results, depth: options.depth)
+    return ExplorationReport(profiles: results, depth: options.depth, asked: options.profiles.count)
   }
 
   /// - Parameters:

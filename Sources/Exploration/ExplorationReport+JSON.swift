@@ -32,6 +32,9 @@ extension ExplorationReport {
     var profiles: [Figures]?
     /// Of scenarios.
     public var cells: [Cell]?
+    /// Of a whole report: whether a signal came before its end, and what else ended it early.
+    var interrupted: Bool?
+    var stoppedBy: String?
   }
 
   /// What came of one cell of a scenario.
@@ -114,6 +117,7 @@ extension ExplorationReport {
       groups: sum(\.groups), sampled: sum(\.sampled),
       judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
       crashPoints: sum(\.crashPoints), depth: depth, verdict: verdict.rawValue, profiles: parts)
+    (total.verdict, total.interrupted, total.stoppedBy) = (verdict.rawValue, stoppedBy == .signal, stoppedBy?.rawValue)
     total.findings = findings.map {
       Found(
         check: $0.violation.check.rawValue, detail: $0.violation.detail, profile: $0.profile.name,

@@ -72,19 +72,32 @@ public struct ProfileResult: Sendable {
 public struct ExplorationReport: Sendable {
   public var profiles: [ProfileResult]
   public var depth: Int
+  /// Profiles that were asked for.
+  public var asked: Int
+  /// Nil where all of them were explored to their end.
+  public var stoppedBy: SearchStop?
 
-  init(profiles: [ProfileResult], depth: Int) {
+  /// - Parameter asked: nil where `profiles` has all of them; those that are missing were interrupted, or not begun.
+  init(profiles: [ProfileResult], depth: Int, asked: Int? = nil) {
     self.profiles = profiles
     self.depth = depth
+    self.asked = asked ?? profiles.count
+    stoppedBy = self.asked > profiles.count ? .signal : nil
   }
 
   /// Those of several explorations as one.
   public init(merging reports: [ExplorationReport]) {
-    self.init(profiles: reports.flatMap(\.profiles), depth: reports.map(\.depth).max() ?? 1)
+    self.init(
+      profiles: reports.flatMap(\.profiles), depth: reports.map(\.depth).max() ?? 1,
+      asked: reports.reduce(0) { $0 + $1.asked })
+    stoppedBy = stoppedBy ?? reports.lazy.compactMap(\.stoppedBy).first
   }
 
-  /// Of nothing there is none.
-  public var verdict: Verdict { profiles.isEmpty ? .unknown : profiles.reduce(.held) { $0.combined(with: $1.verdict) } }
+  /// Of nothing there is none. What was not visited may hold a violation.
+  public var verdict: Verdict {
+    let found = profiles.reduce(Verdict.held) { $0.combined(with: $1.verdict) }
+    return found == .held && (profiles.isEmpty || stoppedBy != nil) ? .unknown : found
+  }
   public var judged: Int { profiles.reduce(0) { $0 + $1.judged + $1.nested.judged } }
   /// Whether the weakest profile of a finding is the weakest that there is.
   var isOfAllProfiles: Bool { Set(profiles.map(\.profile.name)).isSuperset(of: CrashProfile.all.map(\.name)) }
@@ -172,6 +185,11 @@ extension ExplorationReport {
     }
     let rate = String(format: "%.0f", judgedPerSecond)
     lines.append("")
+    if let stoppedBy {
+      lines.append(
+        "UNKNOWN \(stoppedBy.text) after \(profiles.count) of \(asked) profiles; the others were not explored to their end"
+      )
+    }
     lines.append(
       "\(verdict.rawValue): \(visited) states visited, \(judged) recovered and judged, \(rate) a second")
     return lines

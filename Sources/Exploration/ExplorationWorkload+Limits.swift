@@ -19,6 +19,7 @@ extension ExplorationWorkload {
       WorkloadLimit(name: "messages", value: messages, allowed: 1...10_000),
       WorkloadLimit(name: "partitions", value: partitions, allowed: 1...64),
       WorkloadLimit(name: "producers", value: producers, allowed: 1...256),
+      WorkloadLimit(name: "committers", value: committers, allowed: 0...8),
       WorkloadLimit(name: "batch", value: messagesPerBatch, allowed: 1...1000),
       WorkloadLimit(name: "message-size", value: messageSize, allowed: MessageContent.minimumSize...Self.commitBytes),
       WorkloadLimit(name: "segment-size", value: segmentBytes, allowed: 16 << 10...64 << 20),

@@ -31,6 +31,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// Bytes after which a partition begins a new segment.
   public var segmentBytes = 16 << 10
   public var commitsOffsets = true
+  /// Consumer groups that commit what can be consumed while messages are sent.
+  public var committers = 0
   /// The engine has an object store, on the same disk, and its logs go there while the workload runs.
   public var checkpoints = false
   /// Another engine takes the first one's lease for one that has run out, and opens while it is at work.
@@ -53,9 +55,20 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   var topic: String { "orders" }
 
+  /// All groups that commit.
+  var groups: [String] { (0...committers).map(Self.name(ofGroup:)) }
+
+  /// The group that commits once request `k` of a producer has been answered; nil for none. After one request in two, so that some
+  /// commit while others send on. Each group is one producer's: its commits follow each other.
+  func committer(after k: Int, of producer: Int) -> Int? {
+    producer < committers && mix64(UInt64(k) &+ 1) & 1 == 0 ? producer + 1 : nil
+  }
+
+  static func name(ofGroup number: Int) -> String { number == 0 ? group : "\(group)-\(number)" }
+
   /// What there is beside one engine and its log, for a sentence.
   public var surroundings: String {
-    (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
+    (committers > 0 ? ", with \(committers) groups that commit offsets" : "") + (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
   }
 
   /// Of the partition with the most.
@@ -205,6 +218,10 @@ public struct ExplorationWorkload: Hashable, Sendable {
         group.addTask(executorPreference: loop) { [self] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: producers) {
             await send(k, number + producer, engine, recorder)
+            guard let group = committer(after: k, of: producer) else { continue }
+            do throws(EngineError) {
+              try await commit(engine, k % partitions, recorder, Self.name(ofGroup: group), half: false)
+            } catch {}
           }
         }
       }
@@ -255,13 +272,14 @@ public struct ExplorationWorkload: Hashable, Sendable {
   }
 
   private func commit(
-    _ engine: PartitionEngine, _ partition: Int, _ recorder: DiskRecorder
+    _ engine: PartitionEngine, _ partition: Int, _ recorder: DiskRecorder, _ group: String = Self.group, half: Bool = true
   ) async throws(EngineError) {
-    let offset = Offset(try engine.watermarks(topic, PartitionID(partition)).highWatermark.rawValue / 2)
-    let n = recorder.addCommit(partition, offset)
+    let end = try engine.watermarks(topic, PartitionID(partition)).highWatermark
+    let offset = half ? Offset(end.rawValue / 2) : end
+    let n = recorder.addCommit(partition, offset, group)
     recorder.note(.commitRequested(n))
     do throws(EngineError) {
-      try await engine.commitOffset(group: Self.group, topic, PartitionID(partition), offset)
+      try await engine.commitOffset(group: group, topic, PartitionID(partition), offset)
       recorder.note(.commitAnswered(n, .acknowledged))
     } catch {
       recorder.note(.commitAnswered(n, error.isCertainFailure ? .failed : .indeterminate))
@@ -272,8 +290,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
 extension DiskRecorder {
   func addRequest(_ request: Recording.Request) -> Int { add { $0.requests.append(request); return $0.requests.count - 1 } }
 
-  func addCommit(_ partition: Int, _ offset: Offset) -> Int {
-    add { $0.commits.append((partition, offset)); return $0.commits.count - 1 }
+  func addCommit(_ partition: Int, _ offset: Offset, _ group: String) -> Int {
+    add { $0.commits.append((partition, offset, group)); return $0.commits.count - 1 }
   }
 }
 
@@ -294,6 +312,8 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case noSources(String)
   /// A case of the error matrix, or a schedule, that cannot be read.
   case unknownCase(String)
+  /// A limit of the machine has refused something to the engine on real files, or to the exploration itself.
+  case limitMet(String)
   /// There is no real disk to compare with.
   case disk(LoopDiskError)
 
@@ -311,6 +331,7 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
     case .noSources(let folder):
       "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
+    case .limitMet(let text): "a limit of the machine was met, and there is no verdict: \(text)"
     case .disk(let error): "\(error)"
     case .unknownCase(let text): "`\(text)` is no case: copy the line that the report prints"
     }

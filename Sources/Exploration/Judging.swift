@@ -27,6 +27,7 @@ extension Transcript {
     var refusals: [CheckResult] = []
     var answer: ProbedAnswer?
     let slots = history.partitionCount
+    let groups = Set(history.commits.map(\.group)).union([ExplorationWorkload.group]).sorted()
     for entry in entries {
       switch entry {
       case .refused(let restart, let text): refusals.append(.recoveryCompletes(restart: restart, refusal: text))
@@ -59,12 +60,12 @@ extension Transcript {
       case .answered(let slot, let offset, let sequence):
         guard slot < slots, observer != nil else { continue }
         answer?.note(offset, sequence.map { MessageContent.Reading.intact(sequence: $0) } ?? .corrupt, &observer!)
-      case .committed(let slot, let offset):
-        if slot < slots { observer?.committed(group: ExplorationWorkload.group, PartitionSlot(slot), offset) }
+      case .committed(let slot, let group, let offset):
+        if slot < slots { observer?.committed(group: ExplorationWorkload.name(ofGroup: group), PartitionSlot(slot), offset) }
       case .looked:
         // A partition that is not registered is missed, if it must be there, by that check.
         for slot in 0..<slots where !seen.contains(slot) {
-          observer?.committed(group: ExplorationWorkload.group, PartitionSlot(slot), nil)
+          for group in groups { observer?.committed(group: group, PartitionSlot(slot), nil) }
         }
         if let look = observer?.finish() { looks.append(look) }
         observer = nil
@@ -76,7 +77,7 @@ extension Transcript {
         case .acknowledged: history.acknowledge(number, baseOffset: base, at: clock(restart))
         case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: clock(restart))
         }
-      case .flushed(let outcome): history.flush(outcome, at: clock(restart))
+      case .flushed(let outcome, let reason): history.flush(outcome, reason: reason, at: clock(restart))
       }
     }
     var checks = refusals
@@ -89,7 +90,7 @@ extension Transcript {
     if let violated { return StateJudgement(verdict: .violated, check: violated) }
     // Neither a look after each restart nor a reason why there is none.
     if looks.count < 2 {
-      let reason = looks.isEmpty ? "nobody looked" : "nobody looked after restart 2"
+      let reason = looks.isEmpty ? "the engine was never read: there is nothing to judge" : "the engine was not read after restart 2"
       return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: reason))
     }
     if let doubt = checks.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }

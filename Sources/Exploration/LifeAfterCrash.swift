@@ -223,7 +223,9 @@ final class LifeAfterCrash: @unchecked Sendable {
     for slot in 0..<partitions {
       await consume(engine, slot)
       if transcript.isKept { await probe(engine, slot) }
-      transcript.committed(slot, committedOffset(engine, slot))
+      for (number, group) in workload.groups.enumerated() {
+        transcript.committed(slot, group: number, committedOffset(engine, slot, group))
+      }
     }
     transcript.looked()
   }
@@ -295,7 +297,7 @@ final class LifeAfterCrash: @unchecked Sendable {
     var found: (offset: Offset, reading: MessageContent.Reading)?
     do throws(EngineError) {
       if try await fetch(engine, slot, target, 1) == nil {
-        response.forEachRecord { if found == nil { found = ($0.offset, contents[slot].read($0.value)) } }
+        response.withFirstRecord { found = ($0.offset, contents[slot].read($0.value)) }
       }
     } catch {}  // no answer is another one, too
     if found?.offset != target || found?.reading != message { transcript.differed(slot, target, found?.offset) }
@@ -342,9 +344,9 @@ final class LifeAfterCrash: @unchecked Sendable {
     }
   }
 
-  private func committedOffset(_ engine: PartitionEngine, _ slot: Int) -> Offset? {
+  private func committedOffset(_ engine: PartitionEngine, _ slot: Int, _ group: String) -> Offset? {
     do throws(EngineError) {
-      return try engine.committedOffset(group: ExplorationWorkload.group, subject.workload.topic, PartitionID(slot))
+      return try engine.committedOffset(group: group, subject.workload.topic, PartitionID(slot))
     } catch {
       return nil
     }
@@ -366,7 +368,7 @@ final class LifeAfterCrash: @unchecked Sendable {
       try await engine.checkpoint()
       transcript.flushed(.acknowledged)
     } catch {
-      transcript.flushed(.failed)
+      transcript.flushed(.failed, reason: "\(error)")
     }
   }
 }

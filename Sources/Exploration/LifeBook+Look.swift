@@ -24,11 +24,13 @@ extension LifeBook {
       if let marks = await consume(engine, slot, response, &observer) {
         await probe(engine, slot, marks, response, &observer)
       }
-      var committed: Offset?
-      do throws(EngineError) {
-        committed = try engine.committedOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(slot))
-      } catch {}  // an error is no offset
-      observer.committed(group: ExplorationWorkload.group, PartitionSlot(slot), committed)
+      for group in groups {
+        var committed: Offset?
+        do throws(EngineError) {
+          committed = try engine.committedOffset(group: group, workload.topic, PartitionID(slot))
+        } catch {}  // an error is no offset
+        observer.committed(group: group, PartitionSlot(slot), committed)
+      }
     }
     return observer.finish()
   }

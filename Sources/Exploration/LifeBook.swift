@@ -17,7 +17,15 @@ final class LifeBook: @unchecked Sendable {
   private var nextSequence: [Int]
   /// By partition, as the engines have said.
   private var archivedEnds: [Int: Offset] = [:]
-  private var openCommits: [Int: (partition: Int, offset: Offset)] = [:]
+  private var openCommits: [Int: OpenCommit] = [:]
+  private struct OpenCommit {
+    var group: String
+    var partition: Int
+    var offset: Offset
+    var operationsBefore: Int
+  }
+  /// All that have committed.
+  private(set) var groups = [ExplorationWorkload.group]
   private var commitNumber = 0
   /// Nil until it is asked for.
   private var topicOutcome: Outcome?
@@ -43,6 +51,7 @@ final class LifeBook: @unchecked Sendable {
     nextSequence = book.nextSequence
     archivedEnds = book.archivedEnds
     commitNumber = book.commitNumber
+    groups = book.groups
     topicOutcome = book.topicOutcome
   }
 
@@ -166,20 +175,24 @@ final class LifeBook: @unchecked Sendable {
       history.flush(.acknowledged, at: now)
       noteArchived(engine)
     } catch {
-      history.flush(.failed, at: now)
+      history.flush(.failed, reason: "\(error)", at: now)
     }
   }
 
-  /// Commits half of what can be consumed for the group.
-  func commit(_ engine: PartitionEngine, _ partition: Int) async {
+  /// Commits for a group half of what can be consumed, or all.
+  /// - Parameter group: its number; see `ExplorationWorkload.name(ofGroup:)`.
+  func commit(_ engine: PartitionEngine, _ partition: Int, group: Int = 0, half: Bool = true) async {
     guard isRunning else { return }
+    let group = ExplorationWorkload.name(ofGroup: group)
+    if !groups.contains(group) { groups.append(group) }
     let number = commitNumber
     commitNumber += 1
     do throws(EngineError) {
       let marks = try engine.watermarks(workload.topic, PartitionID(partition))
-      let offset = Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2)
-      openCommits[number] = (partition, offset)
-      try await engine.commitOffset(group: ExplorationWorkload.group, workload.topic, PartitionID(partition), offset)
+      let offset = half ? Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2) : marks.highWatermark
+      openCommits[number] = OpenCommit(
+        group: group, partition: partition, offset: offset, operationsBefore: history.operations.count)
+      try await engine.commitOffset(group: group, workload.topic, PartitionID(partition), offset)
       record(commit: number, .acknowledged, at: now)
     } catch {
       record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
@@ -189,7 +202,8 @@ final class LifeBook: @unchecked Sendable {
   private func record(commit number: Int, _ outcome: Outcome, at time: Instant) {
     guard let commit = openCommits.removeValue(forKey: number) else { return }
     history.commit(
-      group: ExplorationWorkload.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time)
+      group: commit.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time,
+      operationsBefore: commit.operationsBefore)
   }
 
   /// Deletes the older half of a partition's messages.
@@ -198,9 +212,14 @@ final class LifeBook: @unchecked Sendable {
       let marks = try engine.watermarks(workload.topic, PartitionID(partition))
       let offset = Offset((marks.logStartOffset.rawValue + marks.highWatermark.rawValue) * 3 / 4)
       guard isRunning, offset > marks.logStartOffset, offset <= marks.highWatermark else { return }
-      history.trim(PartitionSlot(partition), before: offset)
-      try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
-    } catch {}  // whether or not it happened, they may be gone
+      let (number, life) = (history.trim(PartitionSlot(partition), before: offset), self.life)
+      do throws(EngineError) {
+        try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
+        if isRunning, life == self.life { history.answer(trim: number, .acknowledged) }
+      } catch {
+        if isRunning, life == self.life, error.isCertainFailure { history.answer(trim: number, .failed) }
+      }
+    } catch {}  // it has no watermarks, which the look that follows finds too
   }
 
   /// Ends the life.
@@ -231,9 +250,12 @@ final class LifeBook: @unchecked Sendable {
     let crashes = history.crashes.count
     for restart in max(1, crashes - 2)..<max(1, crashes) where !looks.contains(where: { $0.restart == restart }) {
       return StateJudgement(
-        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "nobody looked after restart \(restart)"))
+        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was not read after restart \(restart)"))
     }
-    if looks.isEmpty { return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "nobody looked")) }
+    if looks.isEmpty {
+      return StateJudgement(
+        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge"))
+    }
     if let doubt = all.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
     return StateJudgement(verdict: .held, check: nil)
   }

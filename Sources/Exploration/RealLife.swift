@@ -35,8 +35,9 @@ struct RealMachine {
   let storage: StorageChoice
   let subject: EngineUnderTest
 
-  private func openFiles(_ root: String) throws(ExplorationError) -> FileStorage {
-    do throws(StorageError) { return try storage.openFiles(root: root, loop: EventLoop()) } catch {
+  private func openFiles(_ root: String) throws(ExplorationError) -> LimitWatch {
+    do throws(StorageError) { return LimitWatch(try storage.openFiles(root: root, loop: EventLoop())) } catch {
+      if case .errno(let code) = error.code, Shortage.isOne(code) { throw .limitMet("\(error)") }
       throw .recordingFailed("\(error)")
     }
   }
@@ -93,6 +94,7 @@ struct RealMachine {
     }
     // Where the engine gave up before its end.
     camera.end()
+    try base.check()
     guard ending == .finished else { throw .recordingFailed("the workload \(ending) on \(fileSystem.rawValue)") }
     if let text = failure?.text { throw .recordingFailed("on \(fileSystem.rawValue): \(text)") }
     return recorder.recording
@@ -104,13 +106,14 @@ struct RealMachine {
     let first: LoopMount
     do throws(LoopDiskError) { first = try mount(shot.image, "first") } catch {
       // It could be mounted before the workload.
-      if error.isOfMount { return .unreadable("\(error)") }
+      if error.isOfMount, !error.isShortage { return .unreadable("\(error)") }
       throw .disk(error)
     }
     let root = "\(first.path)/\(Self.folder)"
     let found: FoundDisk
     do throws(FoundDisk.Unreadable) { found = try FoundDisk(reading: root) } catch {
       try onDisk { () throws(LoopDiskError) in try first.unmount() }
+      if Shortage.isOne(error.errno) { throw .limitMet("\(error)") }
       return .unreadable("\(error)")
     }
     looker.keepTranscript()
@@ -132,7 +135,10 @@ struct RealMachine {
   private func live(
     _ restart: Int, _ root: String, _ looker: LifeAfterCrash, crash: @escaping @Sendable () -> Void
   ) throws(ExplorationError) -> Bool {
-    looker.live(restart, on: RebootedStorage(try openFiles(root), boots: restart), limit: Self.limit, crash: crash)
+    let files = try openFiles(root)
+    let opened = looker.live(restart, on: RebootedStorage(files, boots: restart), limit: Self.limit, crash: crash)
+    try files.check()
+    return opened
   }
 }
 

@@ -110,6 +110,8 @@ extension RealReport {
 
   private struct Body: Encodable {
     var verdict: String
+    var interrupted: Bool
+    var stoppedBy: String?
     var systems: [System]
   }
 
@@ -125,7 +127,8 @@ extension RealReport {
     try ReportText.json(
       Document(
         realFileSystems: Body(
-          verdict: verdict.rawValue,
+          verdict: verdict.rawValue, interrupted: isCancelled,
+          stoppedBy: isCancelled ? SearchStop.signal.rawValue : nil,
           systems: systems.map {
             System(
               fileSystem: $0.fileSystem, profile: $0.profile.name, verdict: $0.verdict(asked: asked).rawValue,

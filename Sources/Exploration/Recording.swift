@@ -68,7 +68,7 @@ struct Recording: Sendable {
   var operations: [DiskOperation] = []
   var events: [RecordedEvent] = []
   var requests: [Request] = []
-  var commits: [(partition: Int, offset: Offset)] = []
+  var commits: [(partition: Int, offset: Offset, group: String)] = []
   /// The path that each file was created under.
   var filePaths: [Int32] = []
   /// There were more operations than the recorder takes: those after them are not recorded.
@@ -298,7 +298,7 @@ extension Recording {
     var numbers: [Int: Int] = [:]
     var topic: (requested: Instant, outcome: Outcome)?
     var committed: [Int: Outcome] = [:]
-    var commitOrder: [(number: Int, time: Instant)] = []
+    var commitOrder: [(number: Int, time: Instant, operationsBefore: Int)] = []
     // Creations first: every partition is recorded before its first use.
     for event in events[..<end] {
       switch event.what {
@@ -328,16 +328,16 @@ extension Recording {
         case .acknowledged: history.acknowledge(number, baseOffset: base, at: event.time)
         case .failed, .indeterminate: history.fail(number, certainly: outcome == .failed, at: event.time)
         }
-      case .commitRequested(let n): commitOrder.append((n, event.time))
+      case .commitRequested(let n): commitOrder.append((n, event.time, history.operations.count))
       case .commitAnswered(let n, let outcome): committed[n] = outcome
       case .archived(let partition, let end): history.archived(PartitionSlot(partition), before: end)
       case .said: break
       }
     }
-    for (n, time) in commitOrder {
+    for (n, time, operationsBefore) in commitOrder {
       history.commit(
-        group: ExplorationWorkload.group, PartitionSlot(commits[n].partition), offset: commits[n].offset,
-        committed[n] ?? .indeterminate, at: time)
+        group: commits[n].group, PartitionSlot(commits[n].partition), offset: commits[n].offset,
+        committed[n] ?? .indeterminate, at: time, operationsBefore: operationsBefore)
     }
     return history
   }

@@ -43,6 +43,8 @@ public struct ScheduleReport: Sendable {
   public var scenarios: [ScheduleSummary]
   /// Most pre-emptions of a schedule.
   public var bound: Int
+  /// Nil where every schedule was run.
+  public var stoppedBy: SearchStop?
 
   public var schedules: Int { scenarios.reduce(0) { $0 + $1.schedules } }
   public var unique: Int { scenarios.reduce(0) { $0 + $1.unique } }
@@ -71,7 +73,7 @@ public struct ScheduleReport: Sendable {
       lines.append("  tornlog explore --schedules --schedule '\(violation.schedule)'")
     }
     if let doubt = scenarios.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
-    if scenarios.contains(where: \.isCutOff) { lines.append("UNKNOWN the deadline, or an interruption, came before the end of the search") }
+    if let stoppedBy { lines.append("UNKNOWN \(stoppedBy.text) before the end of the search; schedules were left out") }
     lines.append(
       "\(verdict.rawValue): \(schedules) schedules, at most \(bound) pre-emptions, \(unique) different traces, "
         + "\(violated) violated, \(unknown) unknown")
@@ -89,6 +91,8 @@ extension ScheduleReport {
 
   private struct Body: Encodable {
     var verdict: String
+    var interrupted: Bool
+    var stoppedBy: String?
     var bound, schedules, unique, violations, unknown: Int
     var scenarios: [Scenario]
     var findings: [Found]
@@ -107,7 +111,8 @@ extension ScheduleReport {
 
   public func json() throws -> String {
     let body = Body(
-      verdict: verdict.rawValue, bound: bound, schedules: schedules, unique: unique, violations: violated, unknown: unknown,
+      verdict: verdict.rawValue, interrupted: stoppedBy == .signal, stoppedBy: stoppedBy?.rawValue, bound: bound,
+      schedules: schedules, unique: unique, violations: violated, unknown: unknown,
       scenarios: scenarios.map {
         Scenario(
           name: $0.name, decisions: $0.decisions, schedules: $0.schedules, singles: $0.singles, possibleSingles: $0.possibleSingles, unique: $0.unique,

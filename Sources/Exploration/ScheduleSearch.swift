@@ -10,7 +10,7 @@ public struct ScheduleOptions: Sendable {
   public var scenarios = ScheduleScenario.all
   public var defect: Defect?
   /// Schedules of all scenarios together.
-  public var schedules = 16_000
+  public var schedules = 19_200
   /// Most pre-emptions of one schedule.
   public var bound = 3
   public var seed: UInt64 = 1
@@ -33,11 +33,13 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
 
   public var description: String { "\(name): \(summary)" }
 
-  private init(_ name: String, _ summary: String, _ ground: ErrorScenario, _ second: SecondEngine = .none, batches: Int = 12, size: Int = 600) {
+  private init(_ name: String, _ summary: String, _ ground: ErrorScenario, _ second: SecondEngine = .none, batches: Int = 12, size: Int = 600,
+    committers: Int = 0
+  ) {
     (self.name, self.summary, self.second) = (name, summary, second)
     var ground = ground
     ground.workload.messages = batches * ground.workload.messagesPerBatch
-    (ground.workload.messageSize, ground.workload.producers) = (size, 3)
+    (ground.workload.messageSize, ground.workload.producers, ground.workload.committers) = (size, 3, committers)
     self.ground = ground
   }
 
@@ -46,6 +48,9 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
     // A batch a sector: so that a power cut may keep any of them.
     ScheduleScenario(
       "interval", "the same, interval(2ms)", ErrorScenario("interval", "", .interval(.milliseconds(2))), batches: 36, size: 100),
+    ScheduleScenario(
+      "commits", "three groups that commit all that they can consume, interval(2ms)",
+      ErrorScenario("interval", "", .interval(.milliseconds(2))), batches: 24, size: 100, committers: 3),
     ScheduleScenario("writers", "a second engine on the same disk", ErrorScenario("writers", ""), .competes),
     ScheduleScenario(
       "takeover", "a second engine that holds the first's lease for expired", ErrorScenario("takeover", "", leases: true),
@@ -109,7 +114,9 @@ public struct ScheduleSearch: Sendable {
       }
       summaries.append(summary(place, schedules, results))
     }
-    return ScheduleReport(scenarios: summaries, bound: options.bound)
+    var report = ScheduleReport(scenarios: summaries, bound: options.bound)
+    if summaries.contains(where: \.isCutOff) { report.stoppedBy = options.isCancelled() ? .signal : .deadline }
+    return report
   }
 
   private func story(_ place: Int, _ schedule: Schedule) -> ScheduleResult {

@@ -160,6 +160,9 @@ final class ScheduleStory: @unchecked Sendable {
         group.addTask(executorPreference: loop) { [book] in
           for k in stride(from: producer, to: workload.requests, by: workload.producers) {
             await book.produce(engine, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
+            if let group = workload.committer(after: k, of: producer) {
+              await book.commit(engine, k % workload.partitions, group: group, half: false)
+            }
           }
         }
       }

@@ -21,11 +21,11 @@ struct Transcript {
     case probed(slot: Int, Offset, first: Offset?, sequence: UInt64?)
     /// One more message of the answer to the last of these.
     case answered(slot: Int, Offset, sequence: UInt64?)
-    case committed(slot: Int, Offset?)
+    case committed(slot: Int, group: Int, Offset?)
     case looked
     case appended(slot: Int, Outcome, Offset)
     /// Everything was to go to the object store.
-    case flushed(Outcome)
+    case flushed(Outcome, reason: String?)
   }
 
   private(set) var hash: UInt64 = 0x6A09_E667_F3BC_C908
@@ -142,10 +142,11 @@ struct Transcript {
     mix(UInt64(bitPattern: asked.rawValue) << 20 ^ UInt64(bitPattern: found?.rawValue ?? -1))
   }
 
-  mutating func committed(_ slot: Int, _ offset: Offset?) {
-    mix(11)
+  /// - Parameter group: its number in `ExplorationWorkload.groups`.
+  mutating func committed(_ slot: Int, group: Int, _ offset: Offset?) {
+    mix(11 + UInt64(group) << 8)
     mix(UInt64(bitPattern: offset?.rawValue ?? -1))
-    keep(.committed(slot: slot, offset))
+    keep(.committed(slot: slot, group: group, offset))
   }
 
   mutating func looked() {
@@ -159,10 +160,11 @@ struct Transcript {
     keep(.appended(slot: slot, outcome, base))
   }
 
-  mutating func flushed(_ outcome: Outcome) {
+  /// - Parameter reason: the error; states that differ in its words alone behave alike.
+  mutating func flushed(_ outcome: Outcome, reason: String? = nil) {
     mix(14)
     mix(UInt64(outcome.rawValue))
-    keep(.flushed(outcome))
+    keep(.flushed(outcome, reason: reason))
   }
 
   @inline(__always)

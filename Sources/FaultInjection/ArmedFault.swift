@@ -46,6 +46,8 @@ final class ArmedFault: @unchecked Sendable {
     counter.count(call, in: surroundings)
   }
 
+  var matched: MatchedPasses { MatchedPasses(passes: counter.count, bytes: counter.bytes) }
+
   func claim(at now: Instant) {
     firings += 1
     if since == nil { since = now }

@@ -20,8 +20,25 @@ public enum BatchPart: String, Hashable, Sendable, Codable, CaseIterable {
   case offset = "batch-offset"
   /// Everything behind the header.
   case payload = "batch-payload"
+  /// The records: what stands behind the header, without the zeros that make a batch's length a multiple of 8 bytes.
+  case records = "batch-records"
+  /// Those zeros, which the checksum covers too; a batch may have none.
+  case alignment = "batch-alignment"
   /// What follows the last batch of a commit up to the end of its sector, and belongs to none.
   case padding
+}
+
+/// One byte of a part: where a loop over it begins, and where it ends.
+public enum PartEdge: String, Hashable, Sendable, Codable, CaseIterable {
+  case first, last
+
+  /// That byte of a range that is not empty.
+  public func of(_ range: Range<Int>) -> Range<Int> {
+    switch self {
+    case .first: range.lowerBound..<range.lowerBound + 1
+    case .last: range.upperBound - 1..<range.upperBound
+    }
+  }
 }
 
 extension FaultyStorage {
@@ -32,7 +49,7 @@ extension FaultyStorage {
       let range = call.offset..<call.offset + Int64(call.length)
       guard batches.holdsMessages(FileRange(call.path, range)) else { return false }
     }
-    guard case .bitFlip(_, .part) = planned.fault, let content = call.content else { return true }
+    guard planned.fault.kind == .bitFlip, planned.fault.place.isPart, let content = call.content else { return true }
     return !candidates(planned.fault.place, content, at: call.offset, triggerByte: nil).isEmpty
   }
 
@@ -41,6 +58,7 @@ extension FaultyStorage {
     _ place: BytePlace, _ bytes: UnsafeRawBufferPointer, at offset: Int64, triggerByte: Int?
   ) -> [Range<Int>] {
     if case .part(let part) = place { return batches?.places(of: part, in: bytes, at: offset) ?? [] }
+    if case .edge(let part, let edge) = place { return (batches?.places(of: part, in: bytes, at: offset) ?? []).map(edge.of) }
     return place.choose(in: bytes.count, triggerByte: triggerByte).map { [$0] } ?? []
   }
 

@@ -178,8 +178,8 @@ struct TriggerCounter {
 
   let trigger: FaultTrigger
   private let start: Instant
-  private var count = 0
-  private var bytes: Int64 = 0
+  private(set) var count = 0
+  private(set) var bytes: Int64 = 0
   private var random: SeededGenerator
 
   init(_ trigger: FaultTrigger, at start: Instant) {

@@ -33,6 +33,9 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
     firings = counts
   }
 
+  /// Calls that matched each fault of the plan.
+  public var matched: [Int] { counts }
+
   /// Indices of the plan's faults that have not fired, ascending: where one should have, the trial is `unknown`.
   public var unfired: [Int] { firings.indices.filter { firings[$0] == 0 } }
 

@@ -32,6 +32,7 @@ extension FaultyStorage {
     course.isReadOnly = readOnly.map { $0.until.map { now < $0 } ?? true } == true && call.isChange
     let surroundings = TriggerCounter.Surroundings(now: now, percent: progress)
     let phases = self.phases.begin(call)
+    if census != nil { takeCensus(call, phases) }
     for one in armed where one.isArmed(at: now) && one.matches(call, in: phases) && canHit(call, one.planned) {
       let hit = one.count(call, in: surroundings)
       guard let hit, !one.planned.fault.decidesOutcome || course.outcome == nil && !course.isReadOnly else { continue }

@@ -82,6 +82,17 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     }
   }
 
+  /// What has passed; nil where nobody counts.
+  public private(set) var census: PassCensus?
+
+  /// From here on passes are counted.
+  public func beginCensus() { census = PassCensus() }
+
+  /// What each fault of the plan was counted for.
+  public var matched: [MatchedPasses] { armed.map(\.matched) }
+
+  func takeCensus(_ call: StorageCall, _ phases: PassPhases.OfPass) { census?.count(call, in: phases) }
+
   /// Indices of the plan's faults that have not fired, ascending.
   public var unfired: [Int] { plan.unfired(receipts) }
 

@@ -81,6 +81,16 @@ public enum BytePlace: Hashable, Sendable, Codable {
   case atTriggerByte
   /// This part of one of the pass's batches, of the seed's choice; a write that has none is not hit.
   case part(BatchPart)
+  /// The first or the last byte of such a part.
+  case edge(BatchPart, PartEdge)
+
+  /// Whether it is one of a batch.
+  var isPart: Bool {
+    switch self {
+    case .part, .edge: true
+    case .anywhere, .range, .atTriggerByte: false
+    }
+  }
 }
 
 /// Boundaries are those of the file, in bytes: 1, 512, 4096.
@@ -256,7 +266,7 @@ extension BytePlace {
     let all = 0..<length
     let chosen: Range<Int> =
       switch self {
-      case .anywhere, .part: all
+      case .anywhere, .part, .edge: all
       case .range(let range): range.clamped(to: all)
       case .atTriggerByte: min(triggerByte ?? 0, max(length - 1, 0))..<min((triggerByte ?? 0) + 1, length)
       }

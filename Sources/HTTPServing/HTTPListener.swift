@@ -83,8 +83,18 @@ public final class HTTPListener: Sendable {
       close(socket)
       throw .cannotListen(address: "\(address)", errno: code)
     }
-    let threads = (0..<limits.connections).map { _ in Self.start(self) }
-    state.withLock { $0.threads = threads }
+    var threads: [pthread_t] = []
+    for _ in 0..<limits.connections {
+      var thread = pthread_t()
+      let code = Self.start(self, &thread)
+      if code == 0 { threads.append(thread) }
+      // Where there can be no more threads, those that there are serve.
+      if code != 0, threads.isEmpty {
+        close(socket)
+        throw .cannotListen(address: "\(address)", errno: code)
+      }
+    }
+    state.withLock { [threads] in $0.threads = threads }
   }
 
   private static let backlog: Int32 = 64
@@ -125,18 +135,18 @@ public final class HTTPListener: Sendable {
     return (descriptor, HTTPAddress(host: address.host, port: UInt16(bigEndian: name.sin_port)))
   }
 
-  private static func start(_ listener: HTTPListener) -> pthread_t {
-    var thread = pthread_t()
-    let context = Unmanaged.passRetained(listener).toOpaque()
+  /// - Returns: 0, or the errno of `pthread_create`.
+  private static func start(_ listener: HTTPListener, _ thread: inout pthread_t) -> Int32 {
+    let context = Unmanaged.passRetained(listener)
     let code = pthread_create(
       &thread, nil,
       { context in
         guard let context else { return nil }
         Unmanaged<HTTPListener>.fromOpaque(context).takeRetainedValue().serve()
         return nil
-      }, context)
-    precondition(code == 0, "no thread for a listener: \(String(cString: strerror(code)))")
-    return thread
+      }, context.toOpaque())
+    if code != 0 { context.release() }
+    return code
   }
 
   // MARK: From outside

@@ -12,6 +12,16 @@ public struct ChecksumMismatch: Hashable, Sendable, Codable {
 
 extension ChecksumMismatch: CustomStringConvertible {
   public var description: String {
-    "checksum mismatch at byte \(at): expected 0x\(String(stored, radix: 16)), actual 0x\(String(computed, radix: 16))"
+    "checksum mismatch at byte \(at): \(Self.text(stored: stored, computed: computed))"
+  }
+
+  /// Both with all their digits: 8 of a checksum of 32 bits, 16 of one of 64.
+  public static func text(stored: UInt64, computed: UInt64) -> String {
+    let digits = max(stored, computed) > UInt64(UInt32.max) ? 16 : 8
+    func hexadecimal(_ value: UInt64) -> String {
+      let text = String(value, radix: 16)
+      return String(repeating: "0", count: digits - text.count) + text
+    }
+    return "stored 0x\(hexadecimal(stored)), computed 0x\(hexadecimal(computed))"
   }
 }

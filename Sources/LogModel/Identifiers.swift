@@ -5,6 +5,9 @@
 public struct Offset: Hashable, Comparable, Sendable, Codable, ExpressibleByIntegerLiteral, CustomStringConvertible {
   public var rawValue: Int64
 
+  /// No log gets so far: what bears a larger one was written by nobody, and nothing that is counted from here overflows.
+  @inlinable public static var largest: Offset { Offset(Int64(1) << 62) }
+
   @inlinable public init(_ rawValue: Int64) { self.rawValue = rawValue }
   @inlinable public init(_ rawValue: Int) { self.rawValue = Int64(rawValue) }
   @inlinable public init(integerLiteral value: Int64) { rawValue = value }
@@ -68,6 +71,8 @@ public struct TopicPartition: Hashable, Comparable, Sendable, Codable, CustomStr
 
 /// The incarnation of a writer: every opening of a partition for append takes a higher one.
 public struct Epoch: Hashable, Comparable, Sendable, Codable, CustomStringConvertible {
+  /// No writer is given a larger one: what bears it was made by nobody.
+  @inlinable public static var largest: Epoch { Epoch(UInt64(Int64.max)) }
   public var rawValue: UInt64
   @inlinable public init(_ rawValue: UInt64) { self.rawValue = rawValue }
   @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }

@@ -8,8 +8,11 @@
 /// | 16..<20 | partition |
 /// | 20..<24 | length of the message in bytes |
 /// | 24... | fill: word *i* is `mix(tag + i * golden)`, the last word cut to the length |
+///
+/// A message of fewer than 24 bytes has no room for these fields: its bytes follow from the tag and the length alone. Whoever
+/// reads one must know which message it may be: see `holds`.
 public struct MessageContent: Sendable {
-  /// A message of fewer bytes could not carry its identity.
+  /// A message of fewer bytes does not carry its identity.
   public static let minimumSize = 24
 
   private let key: UInt64
@@ -20,9 +23,9 @@ public struct MessageContent: Sendable {
     self.partition = partition
   }
 
-  /// Writes message `sequence` over the whole of `bytes` (at least `minimumSize`).
+  /// Writes message `sequence` over the whole of `bytes`.
   public func write(sequence: UInt64, into bytes: UnsafeMutableRawBufferPointer) {
-    precondition(bytes.count >= Self.minimumSize, "a message has at least \(Self.minimumSize) bytes")
+    guard bytes.count >= Self.minimumSize else { return writeShort(sequence, into: bytes) }
     let tag = tag(of: sequence)
     bytes.storeBytes(of: tag.littleEndian, toByteOffset: 0, as: UInt64.self)
     bytes.storeBytes(of: sequence.littleEndian, toByteOffset: 8, as: UInt64.self)
@@ -80,6 +83,25 @@ public struct MessageContent: Sendable {
     return difference == 0 ? .intact(sequence: sequence) : .corrupt
   }
 
-  private func tag(of sequence: UInt64) -> UInt64 { mix64(key &+ sequence &* 0xD134_2543_DE82_EF95) }
+  /// Whether `bytes` are message `sequence`, whatever its size; the only way to tell a message of fewer than `minimumSize` bytes.
+  public func holds(_ sequence: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+    guard bytes.count < Self.minimumSize else { return read(bytes) == .intact(sequence: sequence) }
+    return withUnsafeTemporaryAllocation(byteCount: Self.minimumSize, alignment: 8) { memory in
+      let expected = UnsafeMutableRawBufferPointer(rebasing: memory[0..<bytes.count])
+      writeShort(sequence, into: expected)
+      return bytes.elementsEqual(expected)
+    }
+  }
+
+  /// The length is in every byte: a message that was cut is no shorter message.
+  private func writeShort(_ sequence: UInt64, into bytes: UnsafeMutableRawBufferPointer) {
+    var word = tag(of: sequence) &+ UInt64(bytes.count)
+    for at in bytes.indices {
+      if at & 7 == 0 { word = mix64(word &+ 0x9E37_79B9_7F4A_7C15) }
+      bytes[at] = UInt8(truncatingIfNeeded: word >> (UInt64(at & 7) * 8))
+    }
+  }
+
+  func tag(of sequence: UInt64) -> UInt64 { mix64(key &+ sequence &* 0xD134_2543_DE82_EF95) }
   @inline(__always) private static func word(_ x: UInt64) -> UInt64 { (x ^ (x >> 29)).littleEndian }
 }

@@ -101,4 +101,20 @@ public enum CrashKind: String, Hashable, Sendable, Codable, CaseIterable {
   /// The process has no memory left, and dies of its next allocation, wherever that is; on real files only. What it means for a
   /// log is what a killed process means: in a history it is one.
   case outOfMemory = "out-of-memory"
+  /// The engine is closed in order, and then the machine dies: what the close has promised is put to the test. In a history it
+  /// is a power loss behind an answered close.
+  case powerLossAfterClose = "power-loss-after-close"
+
+  /// Whether what was not synced may be gone.
+  public var losesPower: Bool { self == .powerLoss || self == .powerLossAfterClose }
+  /// Whether it cuts the work of the engine off; otherwise the engine has been closed first.
+  public var isAbrupt: Bool { self != .none && self != .powerLossAfterClose }
+  /// What a history has of it.
+  public var recorded: CrashKind {
+    switch self {
+    case .powerLossAfterClose: .powerLoss
+    case .outOfMemory: .processKill
+    case .none, .processKill, .powerLoss: self
+    }
+  }
 }

@@ -21,11 +21,14 @@ public enum WriterSetup: String, Hashable, Sendable, CaseIterable, Codable {
   /// The first engine dies without giving its lease back. It is started again, and opens once the lease has run out; what the dead one
   /// had asked for arrives once it has had an answer, and nobody hears of it.
   case holderKilled = "holder-killed"
+  /// The first engine holds its lease for more than three terms and renews it. A second engine tries again and again to take it,
+  /// and is refused.
+  case holderLives = "holder-lives"
 
   /// Whether the second writer gets past the lock or the lease of a sound engine, so that the epoch must protect.
   public var getsPastExclusion: Bool {
     switch self {
-    case .one, .secondEngine, .secondProcess: false
+    case .one, .secondEngine, .secondProcess, .holderLives: false
     case .lockRemoved, .leaseExpired, .clockSkew, .renewalFailed, .networkCut, .holderKilled: true
     }
   }
@@ -34,7 +37,7 @@ public enum WriterSetup: String, Hashable, Sendable, CaseIterable, Codable {
   public var takesLease: Bool {
     switch self {
     case .one, .secondEngine, .secondProcess, .lockRemoved: false
-    case .leaseExpired, .clockSkew, .renewalFailed, .networkCut, .holderKilled: true
+    case .leaseExpired, .clockSkew, .renewalFailed, .networkCut, .holderKilled, .holderLives: true
     }
   }
 }

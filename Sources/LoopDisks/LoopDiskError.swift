@@ -16,6 +16,11 @@ public enum LoopDiskError: Error, Hashable, Sendable, CustomStringConvertible {
     if case .refused("mount", _, _) = self { true } else { false }
   }
 
+  /// Whether a limit of the machine was met: memory, descriptors, processes. It says nothing of the disk.
+  public var isShortage: Bool {
+    if case .refused(_, _, let code) = self { [ENOMEM, EMFILE, ENFILE, EAGAIN].contains(code) } else { false }
+  }
+
   public var description: String {
     switch self {
     case .notPermitted:

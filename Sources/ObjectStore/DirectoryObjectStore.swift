@@ -61,7 +61,8 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
 
   public func get(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {
     do throws(StorageError) {
-      return try await read("\(path(of: name.source))/\(name.fileName)", atMost: Int64.max)
+      // One byte more than there can be: of a longer file that is enough to find out that it is no object.
+      return try await read("\(path(of: name.source))/\(name.fileName)", atMost: SegmentObject.largest + 1)
     } catch {
       if error.isNotFound { throw .notFound(name) }
       throw .storage(error)
@@ -194,7 +195,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       while at < bytes.count {
         let count = min(buffer.capacity, bytes.count - at)
         bytes.withUnsafeBytes { buffer.base.copyMemory(from: $0.baseAddress! + at, byteCount: count) }
-        try await writeAll(file, path, at: Int64(at), buffer, count)
+        try await storage.writeWhole(file, path, at: Int64(at), from: buffer, 0..<count)
         at += count
       }
       try await storage.sync(file, .all)
@@ -203,26 +204,6 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       throw error
     }
     await storage.close(file)
-  }
-
-  /// A write that is carried on after short ones, a bounded number of times.
-  private func writeAll(
-    _ file: FileID, _ path: String, at offset: Int64, _ buffer: IOBuffer, _ count: Int
-  ) async throws(StorageError) {
-    var done = 0
-    var attempts = 0
-    while done < count {
-      do throws(StorageError) {
-        let taken = try await storage.write(file, at: offset + Int64(done), from: buffer, done..<count, .volatile)
-        done += taken
-        attempts = taken > 0 ? 0 : attempts + 1
-        if attempts == 3 { throw StorageError(errno: ENOSPC, .write, path, offset: offset + Int64(done)) }
-      } catch {
-        attempts += 1
-        guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < PatientStorage.attempts else { throw error }
-        await storage.loop.sleep(until: storage.loop.now + .microseconds(100))
-      }
-    }
   }
 
   private func read(_ path: String, atMost limit: Int64) async throws(StorageError) -> [UInt8] {

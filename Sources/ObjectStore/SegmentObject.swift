@@ -9,7 +9,7 @@ import LogModel
 /// | byte | field |
 /// |---|---|
 /// | 0..<8 | magic `TLOBJ001` |
-/// | 8..<12 | CRC-32 (zlib's polynomial) of bytes 12..<length, begun from 0 |
+/// | 8..<12 | CRC-32, as zlib's `crc32` from 0, of bytes 12..<length |
 /// | 12..<16 | version, 1 |
 /// | 16..<24 | base offset: of the first message |
 /// | 24..<32 | end offset: after the last message |
@@ -35,6 +35,8 @@ public struct SegmentObject: Hashable, Sendable {
   static let longestTopic = 249
   /// No object holds more bytes of batches: what a length may claim before it is believed.
   public static let largestPayload = 64 << 20
+  /// No object has more bytes, head and topic included.
+  static let largest = Int64(headSize + longestTopic + tl_zlib_bound(largestPayload))
 
   public var name: ObjectName
   /// Of the topic, for whoever has to register it anew.

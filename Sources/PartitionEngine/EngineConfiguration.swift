@@ -31,11 +31,12 @@ public struct EngineParts: Sendable {
   /// Where store and lease are counted; nil for nowhere.
   public var metrics: EngineMetrics?
   public var ownership: any LogFileOwnership
+  public var deletions: any DeletionKeeping
 
   public init(
     log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
     checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(), metrics: EngineMetrics? = nil,
-    ownership: any LogFileOwnership = FolderOfItsOwn()
+    ownership: any LogFileOwnership = FolderOfItsOwn(), deletions: any DeletionKeeping = DeletionsAsRecorded()
   ) {
     self.log = log
     self.exclusion = exclusion
@@ -44,6 +45,7 @@ public struct EngineParts: Sendable {
     self.metadata = metadata
     self.metrics = metrics
     self.ownership = ownership
+    self.deletions = deletions
   }
 }
 
@@ -53,6 +55,8 @@ public struct EngineRecovery: Hashable, Sendable, Codable {
   public var metadata: MetadataRecovery
   /// Nil where there is no object store.
   public var archive: ArchiveRecovery?
+  /// Offsets of consumer groups that lay beyond the end of their logs, by group and partition.
+  public var lowered: [LoweredOffset] = []
 
   public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
   public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }

@@ -9,8 +9,8 @@ public enum EngineError: Error, Hashable, Sendable {
   case unknownTopic(String)
   case unknownPartition(TopicPartition, count: Int)
   case topicExists(String, partitions: Int)
-  /// Names are 1 to 249 of `A-Z a-z 0-9 . _ -`, and not `.` or `..`: they become directory names.
-  case invalidName(String)
+  /// The name of a topic or a consumer group offends against `NameRule`.
+  case invalidName(String, NameProblem)
   /// 1 to 10 000.
   case invalidPartitionCount(Int)
   /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
@@ -26,6 +26,9 @@ public enum EngineError: Error, Hashable, Sendable {
   case archiveBehind(TopicPartition, bytes: Int64, limit: Int64)
   /// The engine has been opened without an object store, and what it holds says that a part of it is in one.
   case storeNeeded(TopicPartition, before: Offset)
+  /// A group's offset was not recorded: what lies before it could not be made durable, and a power loss might give its offsets to
+  /// other messages.
+  case offsetNotDurable(TopicPartition, Offset, StorageError)
   /// Another engine has the directory open for writing; the text says how that is known.
   case inUse(String)
 
@@ -35,7 +38,7 @@ public enum EngineError: Error, Hashable, Sendable {
     case .storage, .damagedMetadata: false
     case .log(_, let error): error.isCertainFailure
     case .store(let error): error.isCertainFailure
-    case .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse, .archiveBehind,
+    case .offsetNotDurable, .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse, .archiveBehind,
       .storeNeeded, .otherFormat, .formatHasNoStore: true
     }
   }
@@ -49,7 +52,7 @@ extension EngineError: CustomStringConvertible {
     case .unknownTopic(let name): "there is no topic `\(name)`"
     case .unknownPartition(let partition, let count): "topic `\(partition.topic)` has partitions 0 ..< \(count), not \(partition.partition)"
     case .topicExists(let name, let partitions): "topic `\(name)` exists already, with \(partitions) partitions"
-    case .invalidName(let name): "`\(name)` is no valid name: 1 to 249 of A-Z a-z 0-9 . _ -"
+    case .invalidName(let name, let problem): "`\(name)` is no valid name: \(problem)"
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
     case .otherFormat(let path, let expected):
@@ -61,6 +64,9 @@ extension EngineError: CustomStringConvertible {
       "\(partition): everything before offset \(offset) is in an object store; open this directory with that store"
     case .formatHasNoStore(let system):
       "logs of \(system.rawValue) cannot go to an object store; open the engine without one, or with its own format"
+    case .offsetNotDurable(let partition, let offset, let failure):
+      "\(partition): offset \(offset) was not committed, for the messages before it could not be synced (\(failure)); "
+        + "commit it again, and open the engine anew if that is refused too"
     case .closed: "the engine is closed"
     case .inUse(let how): "another engine writes here (\(how)); close it first, or choose another directory"
     }
@@ -71,7 +77,7 @@ extension EngineError {
   /// What the device said, where it was the device.
   var storageError: StorageError? {
     switch self {
-    case .storage(let error), .log(_, .storage(let error)), .log(_, .poisoned(let error)): error
+    case .storage(let error), .log(_, .storage(let error)), .log(_, .poisoned(let error)), .offsetNotDurable(_, _, let error): error
     default: nil
     }
   }

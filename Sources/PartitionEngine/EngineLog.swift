@@ -23,6 +23,10 @@ protocol EngineLog: AnyObject, Sendable {
   func fetch(from offset: Offset, maxBytes: Int, into response: FetchResponse) async throws(LogError)
   /// Syncs what has been acknowledged so far. One that fails does not move `durableOffset`.
   func sync() async
+  /// Whether no power loss can give the offsets before `offset` to other messages.
+  func isSecure(before offset: Offset) -> Bool
+  /// Why a sync first failed; nil where none has.
+  var syncFailure: StorageError? { get }
   /// As `PartitionLog.removeSegments`.
   func removeSegments(before offset: Offset) async throws(StorageError)
   /// As `PartitionLog.close`.

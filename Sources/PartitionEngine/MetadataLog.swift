@@ -8,13 +8,15 @@ import WriteAheadLog
 ///
 /// 1. A change is written to both copies, at the same offset, and acknowledged once it is on the medium in both.
 /// 2. At opening each record is replayed from whichever copy has it. Where both have one and they differ, a crash or a
-///    failure came between the two, and neither was acknowledged: the one that was written later holds.
+///    failure came between the two, and neither was acknowledged: the one that was written later holds, that is the one
+///    whose batch has the higher epoch or, of one epoch, the later time.
 /// 3. Copies that are not the same (one is damaged, gone or behind, a write failed in one) are made the same before
 ///    anything else is written: a snapshot of the state goes to both, at one offset above all that either holds. Only
 ///    once both have it is removed what came before, so that a crash at any point leaves at least what there was.
 /// 4. A record that neither copy has, and that no later snapshot makes void, keeps the engine from opening.
 ///
-/// A log that has become long is compacted by the same snapshot.
+/// A log that has become long is compacted by the same snapshot, at opening and while the engine runs: no copy grows beyond
+/// `growth` times what it takes to say the same anew, and `spare` bytes.
 final class MetadataLog: @unchecked Sendable {
   // Owned by the loop of its storage.
 
@@ -26,7 +28,15 @@ final class MetadataLog: @unchecked Sendable {
   /// Segments from which on it is compacted too.
   static let mostSegments = 16
 
+  /// How large a copy may become: so many times the size of its snapshot,
+  static let growth: Int64 = 4
+  /// and so many bytes more. A compaction costs some ten operations: it must not come every few commits, each of which takes a block.
+  static func spare(blockSize: Int) -> Int64 { max(4 << 20, 4096 * Int64(blockSize)) }
+
   private let copies: [PartitionLog]
+  private let spare: Int64
+  /// From this size on it is asked whether a copy is too large.
+  private var compactedAt: Int64
   private let claim: any WriterClaim
   private let loop: EventLoop
   private(set) var state: Metadata
@@ -69,9 +79,11 @@ final class MetadataLog: @unchecked Sendable {
 
   private init(
     _ copies: [PartitionLog], _ claim: any WriterClaim, _ loop: EventLoop, _ replay: MetadataReplay,
-    _ recovery: MetadataRecovery
+    _ recovery: MetadataRecovery, blockSize: Int
   ) {
     self.copies = copies
+    spare = Self.spare(blockSize: blockSize)
+    compactedAt = spare
     self.claim = claim
     self.loop = loop
     self.recovery = recovery
@@ -92,7 +104,8 @@ final class MetadataLog: @unchecked Sendable {
       var reports = opening.copies.compactMap { $0?.report }
       for index in reports.indices { reports[index].damage.removeAll { $0.to <= replay.known ?? 0 } }
       let recovery = MetadataRecovery(copies: reports, isRebuilt: replay.isUneven)
-      let metadata = MetadataLog(copies, claim, storage.loop, replay, recovery)
+      let metadata = MetadataLog(
+        copies, claim, storage.loop, replay, recovery, blockSize: storage.properties.blockSize)
       try await metadata.compactIfNeeded(replay)
       return metadata
     } catch {
@@ -161,8 +174,20 @@ final class MetadataLog: @unchecked Sendable {
         request.failure = failure
         request.done.open()
       }
+      if failure == nil, stored > compactedAt { await compactIfLarge() }
     }
     idle.open()
+  }
+
+  /// Bytes of the larger copy.
+  private var stored: Int64 { copies.reduce(0) { max($0, $1.storedBytes) } }
+
+  /// Nobody waits for it but those who come meanwhile. Where it fails, what has been recorded stands.
+  private func compactIfLarge() async {
+    let live = snapshot().reduce(0) { $0 + $1.reduce(Int64(0)) { $0 + Int64($1.sizeInBatch) } }
+    compactedAt = live * Self.growth + spare
+    guard stored > compactedAt else { return }
+    do throws(EngineError) { try await makeEven() } catch { compactedAt = stored + spare }
   }
 
   /// Appends to both copies at once.
@@ -192,13 +217,15 @@ final class MetadataLog: @unchecked Sendable {
   }
 
   /// Makes the copies the same, and short: a snapshot in both, and nothing before it.
+  ///
+  /// Where nothing has come into the first of them the copies are still what they were.
   private func makeEven() async throws(EngineError) {
-    isUneven = true
     let base = copies.map(\.logEndOffset).max() ?? 0
     let batches = snapshot()
     for index in [suspect, 1 - suspect] {
       do throws(LogError) {
         try await copies[index].beginSegment(at: base)
+        isUneven = true
         for batch in batches {
           if let failure = await Self.append(batch, to: copies[index]) { throw failure }
         }

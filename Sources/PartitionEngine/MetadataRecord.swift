@@ -3,7 +3,9 @@ import WriteAheadLog
 
 /// One change of the engine's metadata, a record of the metadata log.
 ///
-/// The value is UTF-8 text, fields separated by tabs, the first naming the kind. Names hold no tab by `EngineError.invalidName`.
+/// The value is UTF-8 text, fields separated by tabs, the first naming the kind. Names hold no tab by
+/// `EngineError.invalidName`. Of several records of one thing the last counts for `offset`, `end`, `cut` and `segment`,
+/// the highest for `start` and `archive`, the first for `topic` (`Metadata.apply`).
 enum MetadataRecord: Hashable {
   /// `topic name partitions`
   case topic(String, partitions: Int)
@@ -15,13 +17,19 @@ enum MetadataRecord: Hashable {
   /// is about to cut what it can prove.
   case durableEnd(TopicPartition, Offset)
   /// `cut topic partition offset was`: a recovery has cut the log at `offset`, though everything before `was` had been
-  /// durable.
+  /// durable. It sets the end to `offset`, lowers the end of the newest segment to it, and removes a segment that
+  /// begins there or later.
   case cutEnd(TopicPartition, Offset, was: Offset)
-  /// `segment topic partition base epoch previous end`: a segment has begun, and the messages before `end` are durable.
+  /// `segment topic partition base epoch previous end`: a segment has begun, after the one that begins with `previous`
+  /// (-1: none), and the messages before `end` are durable.
   case segment(TopicPartition, SegmentRecord)
   /// `archive topic partition offset`: everything before `offset` is in the object store, and need not be in the log.
   case archived(TopicPartition, Offset)
-  /// `snapshot count`: the `count` records after it are all that is known; what came before is void.
+  /// `lower group topic partition offset was`: a recovery has found that the log ends at `offset`, though the group had committed
+  /// `was`.
+  case loweredOffset(group: String, TopicPartition, Offset, was: Offset)
+  /// `snapshot count`: the `count` records after it are all that is known; what came before is void. Until all of them
+  /// are there, it is not, and the snapshot counts for nothing.
   case snapshot(count: Int)
 
   var text: String {
@@ -34,6 +42,8 @@ enum MetadataRecord: Hashable {
     case .segment(let p, let segment):
       "segment\t\(p.topic)\t\(p.partition)\t\(segment.baseOffset)\t\(segment.epoch)\t\(segment.previousBase)\t\(segment.end)"
     case .archived(let p, let offset): "archive\t\(p.topic)\t\(p.partition)\t\(offset)"
+    case .loweredOffset(let group, let p, let offset, let was):
+      "lower\t\(group)\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
     case .snapshot(let count): "snapshot\t\(count)"
     }
   }
@@ -48,7 +58,7 @@ enum MetadataRecord: Hashable {
     }
     func offset(_ at: Int) -> Offset? {
       let value: Int64? = number(at)
-      return value.map { Offset($0) }
+      return value.flatMap { $0 >= -1 && $0 <= Offset.largest.rawValue ? Offset($0) : nil }
     }
     switch (fields[0].first, fields.count) {
     case (UInt8(ascii: "t"), 3):
@@ -70,10 +80,13 @@ enum MetadataRecord: Hashable {
       guard fields[0].elementsEqual("cut".utf8), let p = partition(1), let o = offset(3), let was = offset(4) else { return nil }
       self = .cutEnd(p, o, was: was)
     case (UInt8(ascii: "s"), 7):
-      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3), let epoch: UInt64 = number(4),
+      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3), let epoch: UInt64 = number(4), epoch <= Epoch.largest.rawValue,
         let previous = offset(5), let end = offset(6)
       else { return nil }
       self = .segment(p, SegmentRecord(baseOffset: base, epoch: Epoch(epoch), previousBase: previous, end: end))
+    case (UInt8(ascii: "l"), 6):
+      guard fields[0].elementsEqual("lower".utf8), let p = partition(2), let o = offset(4), let was = offset(5) else { return nil }
+      self = .loweredOffset(group: name(1), p, o, was: was)
     case (UInt8(ascii: "s"), 2):
       guard fields[0].elementsEqual("snapshot".utf8), let count: Int = number(1), count >= 0 else { return nil }
       self = .snapshot(count: count)
@@ -88,18 +101,6 @@ public struct Topic: Hashable, Sendable {
 
   public var name: String
   public var partitions: Int
-
-  static func isValid(_ name: String) -> Bool {
-    (1...249).contains(name.utf8.count) && name != "." && name != ".."
-      && name.utf8.allSatisfy { byte in
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-          true
-        default: false
-        }
-      }
-  }
 }
 
 /// What the metadata log adds up to.
@@ -113,6 +114,8 @@ struct Metadata {
   var archivedEnds: [TopicPartition: Offset] = [:]
   /// The newest segments, and how far they had certainly come.
   var newestSegments: [TopicPartition: SegmentRecord] = [:]
+  /// What groups had committed beyond the ends of their logs, as long as they have committed nothing since.
+  private(set) var offsetsBeforeLowering: [ConsumerPosition: Offset] = [:]
   /// Where logs ended before a recovery cut them at their `durableEnds`.
   private var endsBeforeCut: [TopicPartition: Offset] = [:]
 
@@ -133,7 +136,13 @@ struct Metadata {
     case .topic(let name, let partitions):
       if !topics.contains(where: { $0.name == name }) { topics.append(Topic(name: name, partitions: partitions)) }
     case .consumerOffset(let group, let partition, let offset):
-      consumerOffsets[ConsumerPosition(group: group, partition: partition)] = offset
+      let position = ConsumerPosition(group: group, partition: partition)
+      consumerOffsets[position] = offset
+      if !offsetsBeforeLowering.isEmpty { offsetsBeforeLowering[position] = nil }
+    case .loweredOffset(let group, let partition, let offset, let was):
+      let position = ConsumerPosition(group: group, partition: partition)
+      consumerOffsets[position] = offset
+      offsetsBeforeLowering[position] = was
     case .logStart(let partition, let offset): logStarts[partition] = max(offset, logStarts[partition] ?? 0)
     case .durableEnd(let partition, let offset):
       if offset > durableEnds[partition] ?? 0 { endsBeforeCut[partition] = nil }
@@ -153,7 +162,10 @@ struct Metadata {
   /// The fewest records that add up to the same.
   var records: [MetadataRecord] {
     topics.map { .topic($0.name, partitions: $0.partitions) }
-      + consumerOffsets.sorted { $0.key < $1.key }.map { .consumerOffset(group: $0.key.group, $0.key.partition, $0.value) }
+      + consumerOffsets.sorted { $0.key < $1.key }.map { position, offset in
+        offsetsBeforeLowering[position].map { .loweredOffset(group: position.group, position.partition, offset, was: $0) }
+          ?? .consumerOffset(group: position.group, position.partition, offset)
+      }
       + logStarts.sorted { $0.key < $1.key }.map { .logStart($0.key, $0.value) }
       + durableEnds.sorted { $0.key < $1.key }.map { log, end in
         cut(of: log).map { .cutEnd(log, end, was: $0.upperBound) } ?? .durableEnd(log, end)

@@ -73,10 +73,16 @@ struct ObjectChain {
   }
 
   /// An object has been put, and recorded, behind the others.
-  mutating func append(_ name: ObjectName) {
-    if name.base > end { gaps.append(end..<name.base) }
+  /// - Parameter start: the log's: what was deleted before it is missed by nobody.
+  mutating func append(_ name: ObjectName, logStart start: Offset) {
+    if name.base > max(end, start) { gaps.append(max(end, start)..<name.base) }
     links.append(name)
     end = max(end, name.end)
+  }
+
+  /// Forgets what is missing before `offset`: it has been deleted.
+  mutating func forgetGaps(before offset: Offset) {
+    gaps = gaps.compactMap { $0.upperBound <= offset ? nil : max($0.lowerBound, offset)..<$0.upperBound }
   }
 
   /// Forgets objects that hold nothing from `offset` on.

@@ -32,7 +32,7 @@ extension PartitionArchive {
     try await services.metadata.record([.archived(source, archived)])
     archivedEnd = max(archivedEnd, archived)
     pendingEnd = nil
-    if let piece { chain?.append(piece.name) }
+    if let piece { chain?.append(piece.name, logStart: logStartOffset) }
     settle(startedAt: start)
     return true
   }
@@ -40,6 +40,7 @@ extension PartitionArchive {
   /// Removes files that are archived, and objects that nobody needs. What cannot be removed now is tried again.
   func clean() async throws(EngineError) {
     try await assertCurrent()
+    chain?.forgetGaps(before: logStartOffset)
     if log.firstRetainedOffset < archivedEnd {
       // The store may have lost what it had, or be another one.
       for gap in try await loadChain().gaps { log.keepAside(filesHolding: gap) }

@@ -130,7 +130,7 @@ extension PartitionEngine {
 
   /// Registers a topic that only the store knows.
   private func register(_ name: String, _ sources: [TopicPartition], _ archiving: EngineArchiving) async throws(EngineError) {
-    guard Topic.isValid(name) else { return }
+    guard NameRule.topic.allows(name) else { return }
     var changes: [MetadataRecord] = []
     var count = 0
     for source in sources {
@@ -179,7 +179,7 @@ extension LogError {
   var isOfReading: Bool {
     switch self {
     case .damaged, .storage: true
-    case .shortWrite, .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .fencedInCommit,
+    case .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .fencedInCommit,
       .offsetOutOfRange: false
     }
   }

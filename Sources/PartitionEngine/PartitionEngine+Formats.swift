@@ -20,7 +20,7 @@ extension PartitionEngine {
   }
 
   private func hints(of source: TopicPartition) -> RecoveryHints {
-    let start = max(metadata.state.logStarts[source] ?? 0, metadata.state.archivedEnds[source] ?? 0)
+    let start = max(deletions.logStart(metadata.state.logStarts[source]) ?? 0, metadata.state.archivedEnds[source] ?? 0)
     let replays = archiving?.services.parts.leftovers.replays ?? false
     return RecoveryHints(
       logStartOffset: replays ? nil : start, cleanEnd: metadata.state.durableEnds[source],

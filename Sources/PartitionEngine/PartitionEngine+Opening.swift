@@ -27,18 +27,22 @@ extension PartitionEngine {
     let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, parts.metrics, storage.loop) }
     let engine = PartitionEngine(storage, configuration, parts, claim, metadata, directories, archiving)
     var reports: [RecoveryReport] = []
+    var lowered: [LoweredOffset] = []
     do throws(EngineError) {
       try engine.assertFormat(survey)
       try engine.assertRegistered(survey.inhabited)
       try await engine.adoptArchive()
       for topic in metadata.state.topics { reports += try await engine.openPartitions(of: topic) }
       try await engine.lowerEnds()
+      lowered = try await engine.lowerOffsets()
     } catch {
       _ = await engine.closeLogs(recordingEnds: false)  // the failure that led here says more
       throw error
     }
     archiving?.checkpointer.start()
-    return (engine, EngineRecovery(partitions: reports, metadata: metadata.recovery, archive: archiving?.recovery))
+    return (
+      engine, EngineRecovery(partitions: reports, metadata: metadata.recovery, archive: archiving?.recovery, lowered: lowered)
+    )
   }
 
   /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.

@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import Storage
 import WriteAheadLog
@@ -7,9 +8,18 @@ import WriteAheadLog
 /// Topics, partitions and committed offsets are registered in a metadata log before their creation is acknowledged;
 /// nothing is inferred from file names. Layout below the storage's root:
 ///
-///     lock, writers/EPOCH                      see `DirectoryExclusion`
-///     metadata/, metadata-mirror/              the metadata log, twice
-///     topics/TOPIC/PARTITION/BASE-EPOCH.log    segments, base offset and epoch of the writer in decimal digits
+///     lock, writers/EPOCH                            see `DirectoryExclusion`
+///     metadata/, metadata-mirror/                    the metadata log, twice; see `MetadataLog`, `MetadataRecord`
+///     metadata.unreadable-EPOCH/                     a copy of it that was set aside; see `MetadataOpening`
+///     topics/TOPIC/PARTITION/BASE-EPOCH.log          segments: base offset in 20 digits, epoch of the writer in 10
+///     topics/TOPIC/PARTITION/....log.damaged-EPOCH   set aside by a recovery; the newest epoch that it had found
+///     topics/TOPIC/PARTITION/....partial             such a copy that was not finished
+///     topics/TOPIC/PARTITION/....log.unsynced        its sync may have failed; see LogRecovery+Durability.swift
+///     topics/TOPIC/PARTITION/TOPIC-PARTITION.wal     another system's format; see `RecordFiles`
+///
+/// A log begins at the metadata's `start` or, where objects have its beginning, `archive`, and at 0 without either: not
+/// at the first file's base. After an orderly close the metadata has its end too. `docs/formats.md` has all of this on
+/// one page.
 public final class PartitionEngine: @unchecked Sendable {
   // Owned by `storage.loop`: every call is made there.
 
@@ -17,6 +27,7 @@ public final class PartitionEngine: @unchecked Sendable {
   let configuration: EngineConfiguration
   let parts: LogParts
   let ownership: any LogFileOwnership
+  let deletions: any DeletionKeeping
   let claim: any WriterClaim
   let metadata: MetadataLog
   let directories: DurableDirectories
@@ -39,6 +50,7 @@ public final class PartitionEngine: @unchecked Sendable {
     self.configuration = configuration
     self.parts = parts.log
     ownership = parts.ownership
+    deletions = parts.deletions
     self.claim = claim
     self.metadata = metadata
     self.directories = directories
@@ -51,7 +63,7 @@ public final class PartitionEngine: @unchecked Sendable {
   /// Registers a topic and its partitions durably.
   public func createTopic(_ name: String, partitions: Int) async throws(EngineError) {
     guard isOpen else { throw .closed }
-    guard Topic.isValid(name) else { throw .invalidName(name) }
+    if let problem = NameRule.topic(of: configuration.system).problem(of: name) { throw .invalidName(name, problem) }
     guard Topic.partitionCounts.contains(partitions) else { throw .invalidPartitionCount(partitions) }
     // Of several calls for one name, one creates it; the others wait for what comes of that.
     while let gate = creating[name] { await gate.wait() }
@@ -147,17 +159,30 @@ public final class PartitionEngine: @unchecked Sendable {
   }
 
   /// Records durably that `group` has processed everything before `offset`.
+  ///
+  /// Unless the policy is `never`, what lies before `offset` is made durable first: what a group has processed must not be given
+  /// to other messages after a power loss, for the group would never get them. Under `never` nothing is synced for it: the
+  /// recovery that finds the log shorter lowers the offset to its end, and says so (`EngineRecovery.lowered`).
+  /// - Throws: `EngineError.offsetNotDurable` where that could not be made durable. Nothing was recorded then.
   public func commitOffset(
     group: String, _ topic: String, _ partition: PartitionID, _ offset: Offset
   ) async throws(EngineError) {
-    guard Topic.isValid(group) else { throw .invalidName(group) }
+    if let problem = NameRule.topic.problem(of: group) { throw .invalidName(group, problem) }
     let log = try log(topic, partition)
     guard offset >= 0, offset <= log.highWatermark else {
       throw .log(log.source, .offsetOutOfRange(offset, start: log.logStartOffset, end: log.highWatermark))
     }
-    // What a group has processed must not be given to other messages after a power loss.
-    if offset > log.durableOffset, configuration.log.syncPolicy != .never { await log.sync() }
+    if configuration.log.syncPolicy != .never, !log.isSecure(before: offset) { try await secure(log, before: offset) }
     try await metadata.record([.consumerOffset(group: group, log.source, offset)])
+  }
+
+  /// Makes durable what lies before `offset`. Where a sync fails, the log begins a segment that testifies to what that covered;
+  /// until then nothing that was in it counts as processed.
+  private func secure(_ log: any EngineLog, before offset: Offset) async throws(EngineError) {
+    await log.sync()
+    guard parts.offsets.refusesWhatIsNotDurable, !log.isSecure(before: offset) else { return }
+    let failure = log.syncFailure ?? StorageError(errno: EIO, .sync, Self.directory(of: log.source))
+    throw .offsetNotDurable(log.source, offset, failure)
   }
 
   /// What `group` has committed; nil where it never did.

@@ -51,7 +51,12 @@ struct MessageNumbering {
   /// A record says that its messages have the offsets from `first` on.
   /// - Returns: how many of its `count` messages are known already: bytes that stand where they do not belong, a record that
   ///   was found inside another one.
+  ///   So are all of a record whose offset no log can have come to, whatever its checksum says.
   mutating func take(_ first: Offset, count: Int) -> Int {
+    guard first >= 0, first <= Offset.largest else {
+      missing = next..<next
+      return count
+    }
     missing = first > next ? next..<first : next..<next
     let known = min(count, max(0, Int(next.rawValue - first.rawValue)))
     next = max(next, first + count)

@@ -17,7 +17,8 @@ extension RecordPartitionLog {
     var missing = DamagedRange(from: offset, to: visible, path: directory, byteFrom: 0, byteTo: 0)
     for _ in 0..<2 {
       response.begin(from: offset, below: visible)
-      var search = FetchSearch<Format>(offset: offset, end: visible, maxBytes: maxBytes, damage: damage)
+      var search = FetchSearch<Format>(
+        offset: offset, end: visible, maxBytes: maxBytes, damage: damage, directory: directory)
       do throws(StorageError) { try await run(&search, into: response) } catch { throw .storage(error) }
       if !response.isEmpty { return }
       if let found = search.missing { missing = found }
@@ -50,16 +51,18 @@ private struct FetchSearch<Format: PartitionFormat> {
   let maxBytes: Int
   /// What recovery has reported.
   let damage: [DamagedRange]
+  private let directory: String
   /// Where `offset` is missing.
   var missing: DamagedRange?
   private var numbering = MessageNumbering(from: 0)
   private var lastDamage: DamagedBytes?
 
-  init(offset: Offset, end: Offset, maxBytes: Int, damage: [DamagedRange]) {
+  init(offset: Offset, end: Offset, maxBytes: Int, damage: [DamagedRange], directory: String) {
     self.offset = offset
     self.end = end
     self.maxBytes = maxBytes
     self.damage = damage
+    self.directory = directory
   }
 
   mutating func begin(at offset: Offset) { numbering = MessageNumbering(from: offset) }
@@ -100,7 +103,7 @@ private struct FetchSearch<Format: PartitionFormat> {
 
   private mutating func note(_ gap: Range<Offset>) {
     missing = DamagedRange(
-      from: gap.lowerBound, to: min(gap.upperBound, end), path: lastDamage?.path ?? "", byteFrom: lastDamage?.range.lowerBound ?? 0,
-      byteTo: lastDamage?.range.upperBound ?? 0)
+      from: gap.lowerBound, to: min(gap.upperBound, end), path: lastDamage?.path ?? directory,
+      byteFrom: lastDamage?.range.lowerBound ?? 0, byteTo: lastDamage?.range.upperBound ?? 0)
   }
 }

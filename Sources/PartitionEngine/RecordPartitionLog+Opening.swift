@@ -12,7 +12,9 @@ extension RecordPartitionLog {
     hints: RecoveryHints, fence: any WriterFence, beforeCut: BeforeCut, witness: @escaping SegmentWitness
   ) async throws(RecordLogError) -> (log: RecordPartitionLog, report: RecoveryReport) {
     let name = "\(source.topic)-\(source.partition)"
-    var recovery = RecordPartitionRecovery<Format>(hints, lastFile: try await RecordLog<Codec>.lastFile(name, in: directory, of: storage))
+    var recovery = RecordPartitionRecovery<Format>(
+      hints, lastFile: try await RecordLog<Codec>.lastFile(name, in: directory, of: storage), directory: directory
+    ) { RecordLog<Codec>.path(ofFile: $0, name, in: directory) }
     let policy = RecordLogPolicy(
       syncPolicy: configuration.syncPolicy, recoveryPolicy: configuration.recoveryPolicy,
       largestRecord: configuration.largestBatch, commitBytes: configuration.commitBytes,
@@ -22,11 +24,12 @@ extension RecordPartitionLog {
       name, in: directory, of: storage, policy, keepsFirstFile: keepsFirstFile
     ) { recovery.take($0) }
     do throws(StorageError) {
+      var stop: DamagedBytes?
       if configuration.recoveryPolicy == .truncateAtCorruption {
-        let stop = found.damage.last { $0.fault != .wrongFileHeader }
+        stop = found.damage.last { $0.fault != .wrongFileHeader }
         for path in found.setAside { try await recovery.takeSetAside(path, of: log, cutBy: stop) }
       }
-      recovery.end(hints, policy)
+      recovery.end(hints, policy, cut: stop ?? found.cutTail)
       if let last = recovery.damage.last { try await beforeCut(last.to) }
     } catch {
       do throws(RecordLogError) { try await log.close() } catch {}  // the failure that led here says more
@@ -50,18 +53,29 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
   private(set) var damage: [DamagedRange] = []
   private(set) var index = RecordIndex()
   private var numbering: MessageNumbering
-  private var lastDamage: DamagedBytes?
+  /// What may have held messages that turn out to be missing, in the order of the log: the bytes behind the last
+  /// message that were no record. Where nothing carries a number, all such bytes: any of them may have been several
+  /// records.
+  private var suspects = Suspects()
+  /// Behind the last record.
+  private var lastEnd: RecordPosition?
 
   private let newest: SegmentRecord?
   private let lastFile: Int?
+  private let directory: String
+  private let path: (Int) -> String
 
-  /// - Parameter lastFile: the number of the newest file that is there.
-  init(_ hints: RecoveryHints, lastFile: Int?) {
+  /// - Parameters:
+  ///   - lastFile: the number of the newest file that is there.
+  ///   - path: the path of the file of that number.
+  init(_ hints: RecoveryHints, lastFile: Int?, directory: String, path: @escaping (Int) -> String) {
     let start = hints.logStartOffset ?? 0
     logStartOffset = start
     logEndOffset = start
     newest = hints.newest
     self.lastFile = lastFile
+    self.directory = directory
+    self.path = path
     numbering = MessageNumbering(from: Format.carriesOffsets ? start : 0)
   }
 
@@ -70,27 +84,25 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
   private mutating func anchor(_ position: RecordPosition) {
     guard !Format.carriesOffsets, let newest, position.file == lastFile, index.newestFile?.position.file != position.file else { return }
     let missing = numbering.anchor(at: newest.baseOffset)
-    if !missing.isEmpty { note(missing, position) }
+    if !missing.isEmpty { note(missing, before: position) }
   }
 
   mutating func take(_ finding: RecordFinding<Format.Codec>) {
     switch finding {
-    case .damage(let bytes): pass(over: bytes)
+    case .damage(let bytes):
+      suspects.add(bytes)
+      if let range = numbering.passOver(isNumbered: Format.carriesOffsets) { note(range, bytes) }
     case .record(let position, let record):
       anchor(position)
       var first: Offset?
       numbering.beginRecord()
       Format.read(record, &numbering) { first = first ?? $0.offset }
-      if !numbering.missing.isEmpty { note(numbering.missing, position) }
+      if !numbering.missing.isEmpty { note(numbering.missing, before: position) }
       index.note(first ?? numbering.next, at: position)
-      // Where messages carry their numbers, what is missing shows at the next record, and there only.
-      if Format.carriesOffsets { lastDamage = nil }
+      // Where messages carry their numbers, what is missing shows at the next message. Other records say nothing.
+      if Format.carriesOffsets, first != nil { suspects.removeAll() }
+      lastEnd = RecordPosition(file: position.file, offset: position.offset + Int64(Format.Codec.length(of: record)))
     }
-  }
-
-  private mutating func pass(over bytes: DamagedBytes) {
-    lastDamage = bytes
-    if let range = numbering.passOver(isNumbered: Format.carriesOffsets) { note(range, bytes) }
   }
 
   /// What was cut off counts as far as it can be read.
@@ -108,24 +120,46 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
         Format.read(record, &rest) { _ in }
       }
     }
-    if rest.next > end { note(end..<rest.next, stop ?? DamagedBytes(path: path, range: 0..<0, fault: .fieldsDisagree)) }
+    if rest.next > end { note(end..<rest.next, stop ?? behindTheLastRecord) }
   }
 
   /// What has been found is all that there is.
-  mutating func end(_ hints: RecoveryHints, _ policy: RecordLogPolicy) {
+  /// - Parameter cut: what stood behind the last record, and has been cut off.
+  mutating func end(_ hints: RecoveryHints, _ policy: RecordLogPolicy, cut: DamagedBytes?) {
     logEndOffset = max(numbering.next, logStartOffset)
     // Of the newest file at least one message had been acknowledged.
     let proven = max(hints.provenEnd, newest.map { $0.baseOffset + 1 } ?? 0)
     guard proven > logEndOffset else { return }
     if (damage.last?.to ?? 0) < proven {
-      damage.append(DamagedRange(from: max(logEndOffset, damage.last?.to ?? 0), to: proven, path: "", byteFrom: 0, byteTo: 0))
+      if let cut { suspects.add(cut) }
+      note(max(logEndOffset, damage.last?.to ?? 0)..<proven, suspects.isEmpty ? [behindTheLastRecord] : suspects.places)
     }
     // Where messages carry their numbers, none is given twice.
     if Format.carriesOffsets, policy.recoveryPolicy == .skipCorrupted { logEndOffset = proven }
   }
 
-  private mutating func note(_ range: Range<Offset>, _ position: RecordPosition) {
-    note(range, lastDamage ?? DamagedBytes(path: "", range: position.offset..<position.offset, fault: .missingFile))
+  /// Where a record is missed of which no byte is there: an empty range behind the last one; the folder where there is
+  /// no record.
+  private var behindTheLastRecord: DamagedBytes {
+    guard let lastEnd else {
+      return DamagedBytes(path: lastFile.map(path) ?? directory, range: 0..<0, fault: .missingFile)
+    }
+    return DamagedBytes(path: path(lastEnd.file), range: lastEnd.offset..<lastEnd.offset, fault: .missingFile)
+  }
+
+  /// Messages are missing before the record at `position`.
+  private mutating func note(_ range: Range<Offset>, before position: RecordPosition) {
+    if !suspects.isEmpty { return note(range, suspects.places) }
+    var place = behindTheLastRecord
+    if lastEnd?.file ?? position.file == position.file {
+      let start = lastEnd?.offset ?? 0
+      place = DamagedBytes(path: path(position.file), range: start..<max(start, position.offset), fault: .missingFile)
+    }
+    note(range, place)
+  }
+
+  private mutating func note(_ range: Range<Offset>, _ places: [DamagedBytes]) {
+    for place in places { note(range, place) }
   }
 
   private mutating func note(_ range: Range<Offset>, _ bytes: DamagedBytes) {
@@ -134,4 +168,27 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
         from: range.lowerBound, to: range.upperBound, path: bytes.path, byteFrom: bytes.range.lowerBound,
         byteTo: bytes.range.upperBound, mismatch: bytes.mismatch))
   }
+}
+
+/// Places at which bytes stood that were no record. Each is a candidate for each missing message, so all of them are
+/// reported, up to a limit: then the last one grows.
+private struct Suspects {
+  private static let most = 64
+
+  private(set) var places: [DamagedBytes] = []
+  var isEmpty: Bool { places.isEmpty }
+
+  mutating func add(_ bytes: DamagedBytes) {
+    if let last = places.last, last.path == bytes.path,
+      places.count >= Self.most || last.range.upperBound >= bytes.range.lowerBound
+    {
+      let start = min(last.range.lowerBound, bytes.range.lowerBound)
+      places[places.count - 1] = DamagedBytes(
+        path: last.path, range: start..<max(last.range.upperBound, bytes.range.upperBound), fault: last.fault)
+    } else if places.count < 2 * Self.most {
+      places.append(bytes)
+    }
+  }
+
+  mutating func removeAll() { places.removeAll(keepingCapacity: true) }
 }

@@ -107,6 +107,10 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
     }
   }
 
+  /// Nothing in these formats testifies to what a failed sync may have lost.
+  func isSecure(before offset: Offset) -> Bool { offset <= durableOffset }
+  var syncFailure: StorageError? { log.syncFailure }
+
   /// Files of a format that counts its messages stay: without the first one nobody could count.
   func removeSegments(before offset: Offset) async throws(StorageError) {
     logStartOffset = max(logStartOffset, offset)
@@ -184,7 +188,6 @@ extension LogError {
     self =
       switch error {
       case .storage(let failure): .storage(failure)
-      case .shortWrite(let path, let at, let written, let count): .shortWrite(path: path, at: at, written: written, of: count)
       case .recordTooLarge(let bytes, let limit): .batchTooLarge(bytes: bytes, limit: limit)
       case .poisoned(let failure): .poisoned(by: failure)
       case .superseded: .fencedInCommit(epoch)

@@ -2,8 +2,10 @@ import LogModel
 import RecordLogs
 import WriteAheadLog
 
-/// A message is a record, without an offset: the n-th record of the log is the n-th message. One that is damaged counts as one;
-/// where its length is damaged too, nobody can tell how many are missing, and what follows gets other offsets than it had.
+/// A message is a record, without an offset: the n-th record of the log is the n-th message. One that is damaged counts
+/// as one; where its length is damaged too, nobody can tell how many are missing, and what follows in that file and the
+/// next ones gets other offsets than it had. The newest file is safe from that, as long as the metadata knows its first
+/// offset (`segment`): what is missing before it moves nothing behind it.
 enum StreamhouseFormat: PartitionFormat {
   typealias Codec = StreamhouseCodec
   static var carriesOffsets: Bool { false }

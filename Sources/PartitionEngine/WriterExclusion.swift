@@ -58,7 +58,12 @@ public struct DirectoryExclusion: WriterExclusion {
     try await storage.makeDirectory(claims)
     while true {
       let older = try await storage.list(claims).compactMap { UInt64($0.name) }.sorted()
-      let epoch = Epoch(max(older.last ?? 0, floor.rawValue) + 1)
+      let newest = max(older.last ?? 0, floor.rawValue)
+      guard newest < Epoch.largest.rawValue else {
+        // Nobody has claimed so much: a file with such a name was put there.
+        throw StorageError(errno: EOVERFLOW, .open, "\(claims)/\(newest)")
+      }
+      let epoch = Epoch(newest + 1)
       let path = "\(claims)/\(epoch)"
       let file: FileID
       do throws(StorageError) {

@@ -1,6 +1,7 @@
 /// The records of airunner's `<job>.wal` (seed 001). All integers are little-endian.
 ///
-/// The file begins with 16 bytes: `ARWAL001`, version u32 = 1, four zero bytes. Then records:
+/// The file begins with 16 bytes: `ARWAL001`, version u32 = 1, four zero bytes. Where they are wrong and a record
+/// follows, that is damage, and the records count; where none follows, `RecordRecovery` has the table. Then records:
 ///
 /// | byte | field |
 /// |---|---|
@@ -10,7 +11,7 @@
 /// | 13..<16 | zero |
 /// | 16..<24 | timestamp, milliseconds since 1970 |
 /// | 24..<length - 8 | payload |
-/// | length - 8..<length | CRC-64/NVME of bytes 4..<length - 8 |
+/// | length - 8..<length | CRC-64/NVME of bytes 4..<length - 8, little-endian; see `CRC64` |
 ///
 /// Bytes are a valid record if and only if
 /// 1. the length is 32 to 10 MiB, and all of it is there;
@@ -20,6 +21,9 @@
 /// Left open by the seed, and decided here: the numbers of the three statuses and the unit of the timestamp are those of the
 /// public source (wolfeidau/airunner, internal/worker/wal); a record of status sent or failed carries no payload and says
 /// what became of the event of its sequence number, for nothing in a log is ever overwritten.
+///
+/// Where the engine keeps a partition in this format, a message is a pending event without a key, and its offset is the
+/// sequence number - 1 (`AirunnerFormat`).
 public enum AirunnerCodec: RecordCodec {
   public enum Status: UInt8, Hashable, Sendable {
     /// An event that is to be sent.

@@ -6,11 +6,11 @@ import CZlib
 /// |---|---|
 /// | 0..<2 | magic 0xCA7E |
 /// | 2 | version, 1 |
-/// | 3 | flags |
+/// | 3 | flags, 0 |
 /// | 4..<8 | length of the record in bytes, everything counted |
 /// | 8..<16 | offset |
-/// | 16..<24 | timestamp |
-/// | 24..<28 | CRC-32 (zlib's polynomial) of bytes 0..<24 and 28..<length |
+/// | 16..<24 | timestamp, milliseconds since 1970 |
+/// | 24..<28 | CRC-32, as zlib's `crc32` from 0, of bytes 0..<24 and 28..<length, one behind the other |
 /// | 28..<32 | length of the key as i32, -1 for no key |
 /// | ... | key |
 /// | ... 4 bytes | length of the value as i32 |

@@ -6,14 +6,14 @@ import CZlib
 /// |---|---|
 /// | 0..<2 | magic 0xCA7E |
 /// | 2 | version, 2 |
-/// | 3 | flags |
+/// | 3 | flags, 0 |
 /// | 4..<8 | length of the *body* in bytes: what follows the 12 bytes of head, 30 + topic + data |
-/// | 8..<12 | CRC-32 (zlib's polynomial) of bytes 0..<8 and 12..<end |
+/// | 8..<12 | CRC-32, as zlib's `crc32` from 0, of bytes 0..<8 and 12..<end, one behind the other |
 /// | 12..<14 | length of the topic's name |
 /// | ... | topic, UTF-8 |
 /// | ... 4 bytes | partition, i32 |
 /// | ... 4 bytes | length of the data, u32 |
-/// | ... | data: the batch |
+/// | ... | data: messages as in `BatchHeader`, each `key length i32 (-1: no key), value length u32, key, value` |
 /// | ... 8 bytes | base offset, i64 |
 /// | ... 8 bytes | last offset, i64 |
 /// | ... 4 bytes | number of records, i32 |
@@ -23,6 +23,9 @@ import CZlib
 /// 2. the length is 30 to 16 MiB - 12, and all of it is there;
 /// 3. 30 + topic + data is the length;
 /// 4. the CRC is right.
+///
+/// A batch whose last offset is not its base offset + number of records - 1, or whose number of records is below 1, is
+/// valid and holds no message of the engine's.
 ///
 /// Left open by the seed, and decided after the public source (lspecian/chronik-stream, crates/chronik-wal/src/record.rs): the
 /// order of bytes and what the CRC covers. chronik stores it and never looks at it (C12b); it is looked at here. It covers the

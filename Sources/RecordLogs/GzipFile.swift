@@ -50,7 +50,7 @@ extension Storage {
         var (taken, made) = (count - at, pieceSize)
         hasEnded = tl_zstream_run(stream, input.base + at, &taken, output.base, &made, count == 0 ? 1 : 0) == Int32(TL_Z_END)
         at += taken
-        try await writeAllOrENOSPC(file, path, at: written, from: output, 0..<made)
+        try await writeWhole(file, path, at: written, from: output, 0..<made)
         written += Int64(made)
       } while at < count || count == 0 && !hasEnded
       if count == 0 { return (summary, written) }

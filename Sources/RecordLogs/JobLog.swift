@@ -5,21 +5,14 @@ import Storage
 /// One execution of one job. A job that is run again is another execution with a log of its own, so that the events of the two
 /// never mix (A8).
 public struct JobID: Hashable, Sendable, CustomStringConvertible {
-  /// Letters, digits, `-` and `_`, 1 to 100 of them: it names a file.
+  /// By `NameRule.job`: it names a file.
   public let job: String
   /// From 1.
   public let execution: Int
 
   /// - Throws: `badJobName`.
   public init(_ job: String, execution: Int = 1) throws(JobLogError) {
-    let isNameable = job.utf8.allSatisfy { byte in
-      switch byte {
-      case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
-        UInt8(ascii: "-"), UInt8(ascii: "_"): true
-      default: false
-      }
-    }
-    guard isNameable, 1...100 ~= job.utf8.count, execution >= 1 else { throw .badJobName("\(job), execution \(execution)") }
+    guard NameRule.job.allows(job), execution >= 1 else { throw .badJobName("\(job), execution \(execution)") }
     self.job = job
     self.execution = execution
   }
@@ -42,7 +35,7 @@ extension JobLogError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .log(let error): "\(error)"
-    case .badJobName(let name): "\(name): a job is named by 1 to 100 letters, digits, - and _, executions are counted from 1"
+    case .badJobName(let name): "\(name): a job is named by \(NameRule.job.words), executions are counted from 1"
     case .unsentEvents(let count): "\(count) events have not been sent; start the sender and let it finish first"
     case .archiveDiffers(let path): "\(path) does not hold what was archived; free or change the disk and archive again"
     }
@@ -58,6 +51,8 @@ public struct JobLogReport: Hashable, Sendable {
   public var failed = 0
   /// Events whose sequence number an earlier event has already: the receiver would take neither for new. They are not sent.
   public var duplicates = 0
+  /// Records whose number no event can have come to, whatever their checksum says: they are not of this log.
+  public var foreign = 0
 }
 
 /// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status *pending*; what
@@ -73,6 +68,8 @@ public final class JobLog: @unchecked Sendable {
   let loop: EventLoop
   let parts: DeliveryParts
   private let clock: WallClock
+  /// No log gets so far.
+  static let largestSequence = Int64(1) << 62
   private var nextSequence: Int64 = 1
   /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
   /// one in the log before whoever appends it has been told.
@@ -104,6 +101,10 @@ public final class JobLog: @unchecked Sendable {
     do throws(RecordLogError) {
       let name = parts.naming.name(of: job)
       let (log, recovery) = try await RecordLog<AirunnerCodec>.open(name, in: directory, of: storage, policy) { _, record in
+        guard record.sequence <= Self.largestSequence else {
+          report.foreign += 1
+          return
+        }
         last = max(last, record.sequence)
         switch record.status {
         case .pending:

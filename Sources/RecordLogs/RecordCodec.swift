@@ -1,3 +1,5 @@
+import LogModel
+
 /// The byte format of one system's records: how a record is laid out, found, judged and written. A codec has no state;
 /// what a log does with records is its `RecordLogPolicy`.
 ///
@@ -62,7 +64,7 @@ extension RecordFault: CustomStringConvertible {
     case .fieldsDisagree: "the lengths inside the record do not add up"
     case .unknownValue(let value): "a field has the unknown value \(value)"
     case .checksumMismatch(let stored, let computed):
-      "checksum mismatch: stored 0x\(String(stored, radix: 16)), computed 0x\(String(computed, radix: 16))"
+      "checksum mismatch: \(ChecksumMismatch.text(stored: stored, computed: computed))"
     case .wrongFileHeader: "the head of the file is not this format's"
     case .missingFile: "the file is gone"
     case .damagedCompression: "the compressed file is damaged, and none of it can be believed"

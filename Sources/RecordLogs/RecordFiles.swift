@@ -2,6 +2,9 @@ import Storage
 
 /// The files of one log in its directory: `<name>.wal`, then `<name>.wal.1`, `<name>.wal.2` and so on as it is rotated (seed
 /// 000, "Enable WAL Rotation"); `.gz` after that for one that has been compressed; `<name>.lock` for the writer's lock.
+///
+/// What recovery takes out of a log stands beside it: `<file>.cut-BYTE` holds what stood in a file from that byte on,
+/// `<file>.cut` is a whole file; a number follows (`.2`) where that name was taken. No log takes these for its own.
 package struct RecordFiles: Hashable, Sendable {
   let directory: String
   let name: String
@@ -18,6 +21,9 @@ package struct RecordFiles: Hashable, Sendable {
     return name.hasSuffix(".wal") || !digits.isEmpty && name.dropLast(digits.count).hasSuffix(".wal.")
   }
 
+  /// No log has so many files: a name with a larger number was given by nobody.
+  private static let largestNumber = 1 << 40
+
   struct Entry: Hashable {
     var number: Int
     var isCompressed: Bool
@@ -31,7 +37,7 @@ package struct RecordFiles: Hashable, Sendable {
     guard plain.hasPrefix(name + ".wal") else { return nil }
     let rest = plain.dropFirst(name.count + 4)
     if rest.isEmpty { return Entry(number: 0, isCompressed: isCompressed) }
-    guard rest.first == ".", let number = Int(rest.dropFirst()), number > 0, rest == ".\(number)" else { return nil }
+    guard rest.first == ".", let number = Int(rest.dropFirst()), (1...Self.largestNumber).contains(number), rest == ".\(number)" else { return nil }
     return Entry(number: number, isCompressed: isCompressed)
   }
 

@@ -65,7 +65,11 @@ extension RecordLog {
       // Until all of it is there, and synced where that is promised.
       isTorn = true
       if let numbering { commit.number(by: numbering, file: fileNumber, at: end) }
-      try await storage.writeAll(file, files.path(fileNumber), at: end, from: commit.buffer, 0..<commit.used)
+      do throws(StorageError) {
+        try await storage.writeWhole(file, files.path(fileNumber), at: end, from: commit.buffer, 0..<commit.used)
+      } catch {
+        throw .storage(error)
+      }
       if isSynchronous { try await syncOrPoison() }
       // A sync of this file failed meanwhile: what is in it cannot be made durable any more.
       if let poison { throw .storage(poison) }
@@ -198,7 +202,7 @@ extension Storage {
       if !header.isEmpty {
         let buffer = makeBuffer(capacity: header.count)
         buffer.mutableBytes(0..<header.count).copyBytes(from: header)
-        try await writeAllOrENOSPC(file, path, at: 0, from: buffer, 0..<header.count)
+        try await writeWhole(file, path, at: 0, from: buffer, 0..<header.count)
       }
       try await sync(file, .all)
       try await syncDirectory(directory)

@@ -147,6 +147,9 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   /// Where the acknowledged records end.
   public var endPosition: RecordPosition { RecordPosition(file: fileNumber, offset: end) }
 
+  /// Why a sync failed, the last word on its file; nil where none has.
+  public var syncFailure: StorageError? { poison }
+
   /// Commits what is pending, syncs it (under `never` too) and closes. Nobody may append any more.
   /// - Throws: the failure of a sync: some of what was acknowledged may not survive a power cut.
   public func close() async throws(RecordLogError) {

@@ -5,8 +5,6 @@ import Storage
 public enum RecordLogError: Error, Hashable, Sendable {
   /// The device failed. For an append: the record may or may not be there after a restart.
   case storage(StorageError)
-  /// The device took fewer bytes than it was given, again and again.
-  case shortWrite(path: String, at: Int64, written: Int, of: Int)
   /// Nothing was appended.
   case recordTooLarge(bytes: Int, limit: Int)
   /// The log has been closed. Nothing was appended.
@@ -24,7 +22,7 @@ public enum RecordLogError: Error, Hashable, Sendable {
   public var isCertainFailure: Bool {
     switch self {
     case .recordTooLarge, .closed, .poisoned, .inUse, .notALog: true
-    case .storage, .shortWrite, .superseded: false
+    case .storage, .superseded: false
     }
   }
 }
@@ -33,8 +31,6 @@ extension RecordLogError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .storage(let error): "\(error)"
-    case .shortWrite(let path, let at, let written, let of):
-      "\(path): only \(written) of \(of) bytes were taken at byte \(at); free space there"
     case .recordTooLarge(let bytes, let limit):
       "a record of \(bytes) bytes is over the limit of \(limit); send smaller ones"
     case .closed: "the log is closed"
@@ -91,6 +87,8 @@ public struct RecordRecoveryReport: Hashable, Sendable {
   public var damageCount = 0
   /// What a crash has left of a commit that was never acknowledged, as far as the format allows that to be told: it was cut.
   public var tornTail: DamagedBytes?
+  /// What stood behind the last record of the last file and has been cut off; zeros count. Nil where nothing did.
+  public var cutTail: DamagedBytes?
   /// Files that hold what was taken out of the log.
   public var setAside: [String] = []
   /// Bytes that the device could not read.

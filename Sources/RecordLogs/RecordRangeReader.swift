@@ -84,6 +84,11 @@ extension RecordLog {
 
   package func path(ofFile number: Int) -> String { files.path(number) }
 
+  /// Of a log that need not be open.
+  package static func path(ofFile number: Int, _ name: String, in directory: String) -> String {
+    RecordFiles(directory: directory, name: name).path(number)
+  }
+
   /// Reads what recovery has taken out of a log, from its first byte on.
   package func readSetAside(_ path: String, _ found: (RecordFinding<Codec>) -> Void) async throws(StorageError) {
     let file = try await storage.open(path, [])

@@ -145,6 +145,10 @@ struct RecordRecovery<Codec: RecordCodec> {
 
   /// Takes what became of the end of the last file into the report.
   private mutating func note(_ tail: RecordRepair<Codec>.Tail, _ number: Int, _ last: RecordOutcome) {
+    if !last.tail.isEmpty {
+      report.cutTail = DamagedBytes(
+        path: files.path(number), range: last.tail, fault: last.tailFault ?? .fieldsDisagree)
+    }
     switch tail {
     case .none: break
     case .torn:

@@ -85,7 +85,7 @@ struct RecordRepair<Codec: RecordCodec> {
   private func writeHead(_ file: FileID, _ path: String) async throws(StorageError) {
     let buffer = storage.makeBuffer(capacity: Codec.fileHeader.count)
     buffer.mutableBytes(0..<Codec.fileHeader.count).copyBytes(from: Codec.fileHeader)
-    try await storage.writeAllOrENOSPC(file, path, at: 0, from: buffer, 0..<Codec.fileHeader.count)
+    try await storage.writeWhole(file, path, at: 0, from: buffer, 0..<Codec.fileHeader.count)
   }
 
   /// Writes what may be unsynced again, byte for byte, so that the sync that follows covers it.
@@ -102,23 +102,13 @@ struct RecordRepair<Codec: RecordCodec> {
         continue
       }
       guard got > 0 else { return }
-      try await storage.writeAllOrENOSPC(file, path, at: at, from: buffer, 0..<got)
+      try await storage.writeWhole(file, path, at: at, from: buffer, 0..<got)
       at += Int64(got)
     }
   }
 }
 
 extension Storage {
-  /// `writeAll` for those who know one kind of error: a device that takes nothing is full.
-  func writeAllOrENOSPC(
-    _ file: FileID, _ path: String, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
-  ) async throws(StorageError) {
-    do throws(RecordLogError) { try await writeAll(file, path, at: offset, from: buffer, range) } catch {
-      if case .storage(let error) = error { throw error }
-      throw StorageError(errno: ENOSPC, .write, path, offset: offset)
-    }
-  }
-
   /// Renames a file to a name that no log takes for its own. Durable when this returns.
   func setFileAside(_ path: String, in directory: String) async throws(StorageError) -> String {
     let target = try await freeName(path + ".cut", in: directory)
@@ -140,7 +130,7 @@ extension Storage {
       while true {
         let got = try await source.read(into: buffer, 0..<buffer.capacity)
         if got == 0 { break }
-        try await writeAllOrENOSPC(copy, target, at: at, from: buffer, 0..<got)
+        try await writeWhole(copy, target, at: at, from: buffer, 0..<got)
         at += Int64(got)
       }
       try await sync(copy, .all)

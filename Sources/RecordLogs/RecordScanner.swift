@@ -8,8 +8,8 @@ import Storage
 ///    is inside this record: its value may hold the bytes of another log, which are not to be taken for records of this one;
 /// 2. if one stands there, and the length cannot be believed, for the first record before that place from which records
 ///    follow each other up to it: a damaged length may claim records that are whole;
-/// 3. at every byte from the next one on. Bytes of a log inside a value can be taken for records then, for these formats have
-///    nothing that ties a record to its place.
+/// 3. at every byte from the next one on. What follows counts, as far behind the damage as it may be. Bytes of a log
+///    inside a value can be taken for records then, for these formats have nothing that ties a record to its place.
 ///
 /// Memory: one window of 256 KiB, which grows to twice the format's longest record and no further, whatever a damaged
 /// length claims.
@@ -79,10 +79,17 @@ package struct RecordScanner<Codec: RecordCodec> {
   /// there is none before.
   private func chain(after from: Int64, upTo end: Int64) -> Int64 {
     var first = from + 1
+    /// Where records begin from which none follow up to `end`: whoever comes there need not go on.
+    var dead: Set<Int64> = []
     while first < end {
       var at = first
-      while at < end, let length = loadedRecord(at: at, before: end) { at += Int64(length) }
+      var passed: [Int64] = []
+      while at < end, !dead.contains(at), let length = loadedRecord(at: at, before: end) {
+        passed.append(at)
+        at += Int64(length)
+      }
       if at == end { return first }
+      dead.formUnion(passed)
       first += 1
     }
     return end

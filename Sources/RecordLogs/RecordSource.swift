@@ -88,28 +88,4 @@ extension Storage {
     }
     return try await read(file, at: offset, into: buffer, range)
   }
-
-  /// A volatile write of all of `range`, carried on after short ones, EINTR and EAGAIN, a bounded number of times.
-  /// - Throws: `shortWrite` where the device takes nothing, several times over.
-  func writeAll(
-    _ file: FileID, _ path: String, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
-  ) async throws(RecordLogError) {
-    var done = 0
-    var fruitless = 0
-    while done < range.count {
-      var taken = 0
-      do throws(StorageError) {
-        taken = try await write(
-          file, at: offset + Int64(done), from: buffer, range.lowerBound + done..<range.upperBound, .volatile)
-      } catch {
-        guard error.isErrno(EINTR) || error.isErrno(EAGAIN) else { throw .storage(error) }
-        await loop.sleep(until: loop.now + .microseconds(100))
-      }
-      done += taken
-      fruitless = taken > 0 ? 0 : fruitless + 1
-      if fruitless > PatientStorage.attempts {
-        throw .shortWrite(path: path, at: offset + Int64(done), written: done, of: range.count)
-      }
-    }
-  }
 }

@@ -8,19 +8,19 @@ import CZlib
 /// | 0..<4 | header: magic `RPB1` |
 /// | 4..<8 | header: length of the entry in bytes, everything counted: 39 + user + payload |
 /// | 8..<16 | header: number of the transaction that the entry belongs to |
-/// | 16..<20 | checksum: CRC-32 (zlib's polynomial) of bytes 4..<16 and 20..<length |
+/// | 16..<20 | checksum: CRC-32, as zlib's `crc32` from 0, of bytes 4..<16 and 20..<length, one behind the other |
 /// | 20..<28 | timestamp, milliseconds since 1970 |
 /// | 28..<30 | length of the user's name |
 /// | ... | user, UTF-8 |
-/// | ... 1 byte | operation, see `Operation` |
+/// | ... 1 byte | operation: 1 START_BUFFER, 2 ADD_MEASUREMENT, 3 END_BUFFER, 4 CHECKPOINT, 5 COMMIT, 6 ROLLBACK |
 /// | ... 4 bytes | length of the payload |
-/// | ... | payload |
+/// | ... | payload; that of END_BUFFER is the number of measurements, u64 |
 /// | length - 4..<length | footer: the length again |
 ///
 /// Bytes are a valid entry if and only if
 /// 1. the magic stands at their head;
 /// 2. the length is 39 to 16 MiB, all of it is there, and the footer repeats it;
-/// 3. the operation is known, and 39 + user + payload is the length;
+/// 3. the operation is 1 to 6, and 39 + user + payload is the length;
 /// 4. the CRC is right. It covers the length and the number of the transaction too.
 ///
 /// The seed names the parts and their order, and nothing else; it was never built. Decided here: all widths, the magic, the

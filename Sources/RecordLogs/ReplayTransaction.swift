@@ -70,6 +70,8 @@ struct ReplayTable {
   /// One that begins with another entry than START_BUFFER has lost it: every entry names its user.
   mutating func take(_ entry: ReplayCodec.Record, in file: Int) {
     let number = entry.transaction
+    // No log gets so far: whatever its checksum says, it is not of this one.
+    guard number <= UInt64(1) << 62 else { return }
     last = max(last, number)
     // A mark: see `ReplayBuffer.maintain`.
     if entry.user.isEmpty {

@@ -5,7 +5,7 @@ import CZlib
 /// | byte | field |
 /// |---|---|
 /// | 0..<4 | size: the bytes that follow this field, 20 + key + value |
-/// | 4..<8 | CRC-32 (zlib's polynomial) of bytes 8..<end |
+/// | 4..<8 | CRC-32, as zlib's `crc32` from 0, of bytes 8..<end |
 /// | 8..<16 | timestamp, milliseconds since 1970 |
 /// | 16..<20 | length of the key in bytes, 0 for none |
 /// | 20..<20 + key | key |
@@ -19,6 +19,10 @@ import CZlib
 ///
 /// The size is outside of the CRC, which is why rule 2 has to hold too: both lengths are inside. Left open by the seed, and
 /// decided here: the largest size. The format knows no record without a key apart from one with an empty key.
+///
+/// Nothing says which offset a record has: the n-th record of the log is the n-th message, and damage counts as one.
+/// The first record of the newest file has the base offset that the metadata's `segment` names: see
+/// `StreamhouseFormat`.
 public enum StreamhouseCodec: RecordCodec {
   public struct Record {
     /// Milliseconds since 1970.

@@ -132,7 +132,9 @@ func secondsText(_ seconds: Double) -> String {
 
 /// The first row is the head.
 func markdownTable(_ rows: [[String]]) -> String {
-  func line(_ cells: [String]) -> String { "| " + cells.map { $0.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n" }
+  func line(_ cells: [String]) -> String {
+    "| " + cells.map { $0.printable.replacing("|", with: "\\|") }.joined(separator: " | ") + " |\n"
+  }
   guard let head = rows.first else { return "" }
   return line(head) + line(head.map { _ in "---" }) + rows.dropFirst().map(line).joined()
 }

@@ -25,14 +25,27 @@ struct FailureAccount {
   static func loss(_ result: TrialResult) -> String {
     let c = result.counts
     var parts = ["\(c.recovered) of \(c.attempted) recovered"]
+    if c.lost > 0 { parts.append(lostText(c, result.verdict)) }
     let facts: [(Int, String, String)] = [
-      (c.lost, "acknowledged message lost", "acknowledged messages lost"),
       (c.duplicated, "duplicated", "duplicated"), (c.reordered, "reordered", "reordered"),
       (c.phantom, "never sent", "never sent"), (c.corruptServed, "corrupt one served", "corrupt ones served"),
       (c.corruptReported, "reported corrupt", "reported corrupt"), (c.indeterminate, "indeterminate", "indeterminate"),
     ]
     parts += facts.filter { $0.0 > 0 }.map { "\($0) \($0 == 1 ? $1 : $2)" }
     return parts.joined(separator: ", ")
+  }
+
+  /// `110 acknowledged messages lost, 10 of them sent after a restart`: `attempted` counts those before the first crash.
+  private static func lostText(_ c: MessageCounts, _ verdict: Verdict) -> String {
+    let fate =
+      switch verdict {
+      case .violated: "lost"
+      case .held: "gone, as sync policy and faults allow"
+      case .unknown: "missing"
+      }
+    let text = "\(c.lost) acknowledged \(c.lost == 1 ? "message" : "messages") \(fate)"
+    guard c.lostLater > 0 else { return text }
+    return text + (c.lostLater == c.lost ? ", sent after a restart" : ", \(c.lostLater) of them sent after a restart")
   }
 
   /// The first divergence of all checks that were violated: the earliest restart, then partition, then offset.
@@ -51,7 +64,8 @@ struct FailureAccount {
 
   /// Label and text of each line, without colour.
   var rows: [(label: String, text: String)] {
-    var rows = [("verdict", verdict), ("lost", loss)]
+    let isLost = result.verdict == .violated && result.counts.lost > 0
+    var rows = [("verdict", verdict), (isLost ? "lost" : "messages", loss)]
     if let divergence = Self.firstDivergence(result) {
       rows.append(("first at", Self.place(divergence)))
     } else if result.verdict != .held {

@@ -6,6 +6,8 @@ import Verification
 ///
 /// | key | beyond the contract of version 1 |
 /// |---|---|
+/// | `trials[].number` | its place in the report, from 1: `tornlog reproduce report.json#3` |
+/// | `counts.lostLater` | of `lost`, what was sent after a restart, and is not among `attempted` |
 /// | `trials[].file` | the scenario's file |
 /// | `trials[].expected` | `{"verdict", "check"?}`: what the scenario expects |
 /// | `trials[].asExpected` | whether it came so; the exit code follows from this |
@@ -55,7 +57,7 @@ public final class JSONRecorder: RunRecorder {
           ("trials", .integer(run.trials)), ("jobs", .integer(run.jobs)),
         ])
       ),
-      ("trials", .array(trials.sorted { $0.index < $1.index }.map { $0.result.json })),
+      ("trials", .array(trials.sorted { $0.index < $1.index }.enumerated().map { $1.result.json(number: $0 + 1) })),
       ("notices", .array(notices.map(JSONText.string))),
       ("summary", summary.json),
     ])
@@ -73,7 +75,13 @@ extension RunSummary {
 }
 
 extension TrialResult {
-  fileprivate var json: JSONText {
+  /// - Parameter number: its place in the report.
+  fileprivate func json(number: Int) -> JSONText {
+    guard case .object(let entries) = json else { return json }
+    return .object([("number", .integer(number))] + entries)
+  }
+
+  private var json: JSONText {
     .object([
       ("scenario", .string(scenario)), ("file", .string(file)), ("seed", .unsigned(seed)),
       ("verdict", .string(verdict.rawValue)), ("expected", expectation.json), ("asExpected", .bool(isExpected)),
@@ -174,6 +182,7 @@ extension MessageCounts {
     .object([
       ("attempted", .integer(attempted)), ("acknowledged", .integer(acknowledged)),
       ("indeterminate", .integer(indeterminate)), ("recovered", .integer(recovered)), ("lost", .integer(lost)),
+      ("lostLater", .integer(lostLater)),
       ("duplicated", .integer(duplicated)), ("reordered", .integer(reordered)), ("phantom", .integer(phantom)),
       ("corruptServed", .integer(corruptServed)), ("corruptReported", .integer(corruptReported)),
     ])

@@ -4,6 +4,10 @@ public final class ProgressRecorder: RunRecorder {
   static let redrawInterval = 0.1
   /// Seconds between two lines where nothing can be redrawn.
   static let lineInterval = 5.0
+  /// Goes to the beginning of the line and clears it.
+  private static let clearing = "\r\u{1B}[K"
+  /// What it writes to steer a terminal, and nothing else does.
+  public static let sequences = [clearing]
 
   private let sink: any ReportSink
   private let inPlace: Bool
@@ -56,13 +60,13 @@ public final class ProgressRecorder: RunRecorder {
     if let last, time - last < (inPlace ? Self.redrawInterval : Self.lineInterval) { return }
     last = time
     let line = line(at: time)
-    try sink.write(inPlace ? "\r\u{1B}[K\(line.prefix(width - 1))" : line + "\n")
+    try sink.write(inPlace ? "\(Self.clearing)\(line.prefix(width - 1))" : line + "\n")
     isDrawn = inPlace
   }
 
   private func clear() throws(ReportError) {
     guard isDrawn else { return }
-    try sink.write("\r\u{1B}[K")
+    try sink.write(Self.clearing)
     isDrawn = false
     last = nil
   }

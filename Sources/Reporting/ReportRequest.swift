@@ -24,17 +24,15 @@ public struct ReportRequest: Hashable, Sendable {
 
   /// Finds out before the run what would otherwise cost its report afterwards: that the path cannot be written.
   public func checkPath() throws(ReportError) {
-    guard let path else { return }
-    var status = stat()
-    if stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR { throw .cannotWrite(path: path, errno: EISDIR) }
-    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
-    guard access(folder, W_OK | X_OK) == 0 else { throw .cannotWrite(path: path, errno: errno) }
+    if let path { try ReportPath.check(path) }
   }
 
   /// The recorder that serves it. `style` is for the terminal's format; into a file it goes without colour unless
   /// that was asked for.
   public func recorder(style: TerminalStyle) -> any RunRecorder {
-    let sink: any ReportSink = path.map { AtomicFileSink(path: $0) } ?? DescriptorSink.standardOutput
+    let sequences = format == .terminal ? style.sequences : []
+    let sink: any ReportSink =
+      path.map { AtomicFileSink(path: $0) } ?? DescriptorSink.standardOutput(sequences: sequences)
     switch format {
     case .json: return JSONRecorder(sink)
     case .junit: return JUnitRecorder(sink)

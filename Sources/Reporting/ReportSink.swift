@@ -1,4 +1,5 @@
 import Glibc
+import LogModel
 
 /// Where a report's text goes.
 public protocol ReportSink: AnyObject {
@@ -14,6 +15,8 @@ extension ReportSink {
 /// Why a report could not be delivered or was not understood.
 public enum ReportError: Error, Hashable, Sendable {
   case cannotWrite(path: String, errno: Int32)
+  /// A path at which no file can be: its folder is not there, or it is a folder itself.
+  case unusablePath(String, errno: Int32)
   /// `--report NAME` with a name that there is not.
   case unknownFormat(String, supported: [String])
   /// `json=` with nothing behind.
@@ -36,6 +39,7 @@ extension ReportError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .cannotWrite(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
+    case .unusablePath(let path, let code): "cannot write \(path): \(String(cString: strerror(code)))"
     case .unknownFormat(let name, let supported):
       "there is no report '\(name)'; there are \(supported.joined(separator: ", ")), each as NAME or NAME=PATH"
     case .emptyPath(let format): "report '\(format)=' names no path; without '=' it goes to standard output"
@@ -43,24 +47,56 @@ extension ReportError: CustomStringConvertible {
   }
 }
 
-/// Writes to a descriptor that somebody else owns: standard output, standard error.
+/// Writes to a descriptor that somebody else owns: standard output, standard error. All text of this program that a
+/// terminal may
+/// show comes through here, and here it is made certain that none of it steers the terminal: whatever is no line feed,
+/// no tab
+/// and no sequence that the writer has announced is escaped (`String.escapingControls`).
 public final class DescriptorSink: ReportSink {
   private let descriptor: Int32
   private let name: String
+  private let sequences: [String]
 
-  public init(_ descriptor: Int32, name: String) {
+  /// - Parameter sequences: control sequences of the writer's own, colours say, that are written as they are.
+  public init(_ descriptor: Int32, name: String, sequences: [String] = []) {
     self.descriptor = descriptor
     self.name = name
+    self.sequences = sequences
   }
 
   static let standardErrorName = "standard error"
 
-  public static var standardOutput: DescriptorSink { DescriptorSink(STDOUT_FILENO, name: "standard output") }
-  public static var standardError: DescriptorSink { DescriptorSink(STDERR_FILENO, name: standardErrorName) }
+  public static var standardOutput: DescriptorSink { standardOutput(sequences: []) }
+  public static var standardError: DescriptorSink { standardError(sequences: []) }
+
+  public static func standardOutput(sequences: [String]) -> DescriptorSink {
+    DescriptorSink(STDOUT_FILENO, name: "standard output", sequences: sequences)
+  }
+
+  public static func standardError(sequences: [String]) -> DescriptorSink {
+    DescriptorSink(STDERR_FILENO, name: standardErrorName, sequences: sequences)
+  }
 
   public var isTerminal: Bool { isatty(descriptor) == 1 }
 
-  public func write(_ text: String) throws(ReportError) { try writeAll(text, to: descriptor, name: name) }
+  public func write(_ text: String) throws(ReportError) {
+    try writeAll(Self.safe(text, sequences: sequences), to: descriptor, name: name)
+  }
+
+  /// What reaches the terminal.
+  static func safe(_ text: String, sequences: [String]) -> String {
+    func escaped(_ text: String) -> String { text.escapingControls { $0 == "\n" || $0 == "\t" } }
+    guard !sequences.isEmpty, text.utf8.contains(0x1B) else { return escaped(text) }
+    var (safe, rest) = ("", text[...])
+    while let at = rest.utf8.firstIndex(where: { $0 == 0x1B || $0 == 0x0D }) {
+      safe += escaped(String(rest[..<at]))
+      let own = sequences.first { rest[at...].utf8.starts(with: $0.utf8) }
+      let end = own.map { rest.utf8.index(at, offsetBy: $0.utf8.count) } ?? rest.utf8.index(after: at)
+      safe += own ?? escaped(String(rest[at..<end]))
+      rest = rest[end...]
+    }
+    return safe + escaped(String(rest))
+  }
 }
 
 /// Replaces a file as a whole: readers see the old report or the new one, never half of one.

@@ -12,22 +12,34 @@ public struct TerminalStyle: Hashable, Sendable {
 
   public var colour: Bool
   public var verbosity: Verbosity
+  /// Whether `tornlog reproduce last:N` means the Nth trial that did not come out as expected, and is shown beside its token.
+  public var showsShortForms: Bool
 
-  public init(colour: Bool = false, verbosity: Verbosity = .normal) {
+  public init(colour: Bool = false, verbosity: Verbosity = .normal, showsShortForms: Bool = false) {
     self.colour = colour
     self.verbosity = verbosity
+    self.showsShortForms = showsShortForms
   }
 
-  enum Paint: String {
+  /// What this report writes to steer a terminal, and nothing else does.
+  var sequences: [String] {
+    colour ? Paint.allCases.map(\.sequence) + [Self.plain] : []
+  }
+
+  private static let plain = "\u{1B}[0m"
+
+  enum Paint: String, CaseIterable {
     case good = "32"
     case bad = "1;31"
     case doubtful = "33"
     case strong = "1"
     case faint = "2"
+
+    var sequence: String { "\u{1B}[\(rawValue)m" }
   }
 
   func paint(_ text: String, _ paint: Paint) -> String {
-    colour ? "\u{1B}[\(paint.rawValue)m\(text)\u{1B}[0m" : text
+    colour ? paint.sequence + text + Self.plain : text
   }
 }
 
@@ -38,6 +50,8 @@ public final class TerminalRecorder: RunRecorder {
   private let style: TerminalStyle
   private var run: RunDescription?
   private var trials: [(index: Int, result: TrialResult)] = []
+  /// Trials that did not come out as expected, until now.
+  private var findings = 0
 
   public init(_ sink: any ReportSink, style: TerminalStyle = TerminalStyle()) {
     self.sink = sink
@@ -53,6 +67,7 @@ public final class TerminalRecorder: RunRecorder {
     case .trialFinished(let index, let result):
       trials.append((index, result))
       if !result.isExpected {
+        findings += 1
         try sink.write(account(of: result))
       } else if style.verbosity == .verbose {
         try sink.write(line(for: result))
@@ -92,7 +107,9 @@ public final class TerminalRecorder: RunRecorder {
       case .unknown: "UNKNOWN"
       }
     let title = "\(style.paint(word, paint))  \(style.paint("\(result.scenario) \(result.axes)".printable, .strong))"
-    return "\n\(title)\n" + indented(FailureAccount(result).lines) + "\n"
+    var lines = FailureAccount(result).lines
+    if style.showsShortForms { lines.append("\("or".padded(10)) tornlog reproduce last:\(findings)") }
+    return "\n\(title)\n" + indented(lines) + "\n"
   }
 
   private func conclusion(_ summary: RunSummary, _ results: [TrialResult]) -> String {
@@ -121,7 +138,9 @@ public final class TerminalRecorder: RunRecorder {
     let trials = planned.isEmpty ? counted(summary.trials, "trial") : "\(summary.trials)\(planned) trials"
     var text = "\(cut)\(trials): \(facts.joined(separator: ", ")); "
     text += "\(style.paint(word, paint)), \(time)\n"
-    if let first = results.first(where: { !$0.isExpected }) { text += "next: \(first.reproduce.printable)\n" }
+    if let first = results.first(where: { !$0.isExpected }) {
+      text += "next: \(style.showsShortForms ? "tornlog reproduce last" : first.reproduce.printable)\n"
+    }
     return text
   }
 }

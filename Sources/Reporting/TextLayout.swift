@@ -1,24 +1,13 @@
+import LogModel
+
 extension String {
   /// Filled with spaces on the right to `width` columns.
   func padded(_ width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
   /// Filled with spaces on the left.
   func leftPadded(_ width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
 
-  /// Control characters shown as `\x1b`: file names and messages must not steer the terminal.
-  var printable: String {
-    guard unicodeScalars.contains(where: { Self.isControl($0) }) else { return self }
-    return unicodeScalars.reduce(into: "") { out, scalar in
-      if Self.isControl(scalar) {
-        out += "\\x" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-      } else {
-        out.unicodeScalars.append(scalar)
-      }
-    }
-  }
-
-  private static func isControl(_ scalar: Unicode.Scalar) -> Bool {
-    scalar.value < 0x20 || (0x7F...0x9F).contains(scalar.value)
-  }
+  /// On one line, with nothing in it that steers a terminal: file names and messages must not.
+  var printable: String { escapingControls() }
 }
 
 extension Double {

@@ -4,9 +4,11 @@ import LogModel
 public enum Axis: String, Hashable, Sendable, CaseIterable {
   case messages, partitions, sync, recovery, crash
   case crashAt = "crash-at"
+  case secondCrash = "second-crash"
   case storage, defect, fault, writers, checkpoint, producers, batch
   case messageSize = "message-size"
-  case system, client
+  case system, client, keys, deletion, pace, preallocation
+  case firstOffset = "first-offset"
 
   static let names = allCases.map(\.rawValue)
 }
@@ -90,8 +92,12 @@ extension Axis {
     case .messages: 1...1_000_000_000
     case .partitions, .producers: 1...10_000
     case .batch: 1...1_000_000
-    case .messageSize: MessageContent.minimumSize...(64 << 20)
-    case .sync, .recovery, .crash, .crashAt, .storage, .defect, .fault, .writers, .checkpoint, .system, .client: 0...0
+    case .messageSize: 0...(64 << 20)
+    case .preallocation: 0...(64 << 20)
+    case .firstOffset: 0...(1 << 62)
+    case .sync, .recovery, .crash, .crashAt, .secondCrash, .pace, .storage, .defect, .fault, .writers, .checkpoint, .system, .client,
+      .keys, .deletion:
+      0...0
     }
   }
 
@@ -115,10 +121,16 @@ extension Axis {
       throw .unknownWord(text, of: "sync policy", known: ["always", "interval(100ms)", "never"])
     case .recovery: return try word("recovery policy", RecoveryPolicy.allCases.map(\.rawValue))
     case .crash: return try word("crash kind", CrashKind.allCases.map(\.rawValue))
+    case .secondCrash: return try word("second crash", [Self.sameCrash] + CrashKind.allCases.map(\.rawValue))
+    case .pace: return .text(try readPace(text))
+    case .preallocation: return .integer(try readPreallocation(text))
+    case .firstOffset: return .integer(try readFirstOffset(text))
     case .storage: return try word("storage", StorageName.allCases.map(\.rawValue))
     case .writers: return try word("writers", WriterSetup.allCases.map(\.rawValue))
     case .system: return try word("system", LogSystem.allCases.map(\.rawValue))
     case .client: return try word("client", ["none"] + TrialClient.allCases.map(\.rawValue))
+    case .keys: return try word("keys", MessageKeys.allCases.map(\.rawValue))
+    case .deletion: return try word("deletion", DeletionSetup.allCases.map(\.rawValue))
     case .checkpoint: return try word("checkpoint", CheckpointSetup.allCases.map(\.rawValue))
     case .defect:
       // Several at once are `C4+P9`.

@@ -33,15 +33,27 @@ public struct Cell: Hashable, Sendable {
   public let partitions: Int
   public let producers: Int
   public let batch: Int
-  /// Bytes of one message.
+  /// Bytes of one message's value.
   public let messageSize: Int
+  public let keys: MessageKeys
+  public let deletion: DeletionSetup
   /// Messages for each partition, appended between the two restarts.
   public internal(set) var appendBetween: Int
+  /// Consumer groups that commit offsets while messages are sent.
+  public let committers: Int
 
   public let sync: SyncPolicy
   public let recovery: RecoveryPolicy
   public let crash: CrashKind
   public internal(set) var crashAt: CrashPoint
+  /// How the second life ends; nil: as the first.
+  public let secondCrash: CrashKind?
+  /// How long a producer waits after an answer before its next request.
+  public let pace: Duration
+  /// Bytes of the first zero-fill ahead of commits; 0 for none.
+  public let preallocation: Int
+  /// Where the log of every partition begins.
+  public let firstOffset: Int
   /// Nil: the command line decides.
   public let storage: StorageName?
   /// Nil for the sound engine.
@@ -89,6 +101,10 @@ public struct Cell: Hashable, Sendable {
     case .recovery: .text(recovery.rawValue)
     case .crash: .text(crash.rawValue)
     case .crashAt: .text(crashAt.description)
+    case .secondCrash: .text(secondCrash?.rawValue ?? Axis.sameCrash)
+    case .pace: .text(Axis.text(pace: pace))
+    case .preallocation: .integer(preallocation)
+    case .firstOffset: .integer(firstOffset)
     case .storage: .text(storage?.rawValue ?? "auto")
     case .defect: .text(defect ?? "none")
     case .fault: .text(fault ?? "none")
@@ -96,6 +112,8 @@ public struct Cell: Hashable, Sendable {
     case .system: .text(system.rawValue)
     case .client: .text(client?.rawValue ?? "none")
     case .checkpoint: .text(checkpoint.rawValue)
+    case .keys: .text(keys.rawValue)
+    case .deletion: .text(deletion.rawValue)
     }
   }
 
@@ -124,11 +142,18 @@ public struct Cell: Hashable, Sendable {
     self.producers = number(.producers)
     self.batch = number(.batch)
     self.messageSize = number(.messageSize)
+    self.keys = word(.keys, MessageKeys.init)
+    self.deletion = word(.deletion, DeletionSetup.init)
     self.appendBetween = scenario.appendBetween
+    self.committers = scenario.committers
     self.sync = word(.sync, SyncPolicy.init)
     self.recovery = word(.recovery, RecoveryPolicy.init)
     self.crash = word(.crash, CrashKind.init)
     self.crashAt = word(.crashAt, CrashPoint.init)
+    self.secondCrash = CrashKind(rawValue: word(.secondCrash) { $0 })
+    self.pace = word(.pace, Axis.duration(ofPace:))
+    self.preallocation = number(.preallocation)
+    self.firstOffset = number(.firstOffset)
     self.storage = values[.storage].flatMap { StorageName(rawValue: $0.description) }
     let defect = word(.defect) { $0 }
     self.defect = defect == "none" ? nil : defect

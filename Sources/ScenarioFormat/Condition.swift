@@ -16,6 +16,25 @@ enum ConditionSubject: Hashable, Sendable {
     }
   }
 
+  var name: String {
+    switch self {
+    case .axis(let axis): axis.rawValue
+    case .messagesPerPartition: "messages-per-partition"
+    case .batchesPerPartition: "batches-per-partition"
+    }
+  }
+
+  /// Whether its values are words, which have no order.
+  var isOfWords: Bool {
+    if case .axis(let axis) = self { axis.numbers == 0...0 } else { false }
+  }
+
+  /// Reads one value as it stands in a condition.
+  func parse(_ text: String, vocabulary: Vocabulary) throws(ScenarioProblem) -> AxisValue {
+    guard case .axis(let axis) = self else { return .integer(try integer(text, of: name, allowed: 0...1_000_000_000)) }
+    return try axis.parse(text, vocabulary: vocabulary)
+  }
+
   func value(in cell: Cell) -> AxisValue {
     switch self {
     case .axis(let axis): cell.value(of: axis)
@@ -51,6 +70,21 @@ public struct Condition: Hashable, Sendable {
   enum Test: Hashable, Sendable {
     case equals(AxisValue)
     case compares(Comparison, AxisValue)
+
+    /// `100`, `> 100`, `!=none`: a value in the notation of its axis, with a comparison before it or without.
+    init(_ text: String, of subject: ConditionSubject, vocabulary: Vocabulary) throws(ScenarioProblem) {
+      guard let comparison = Comparison.allCases.first(where: { text.hasPrefix($0.rawValue) }) else {
+        self = .equals(try subject.parse(text, vocabulary: vocabulary))
+        return
+      }
+      let value = try subject.parse(
+        String(text.dropFirst(comparison.rawValue.count).drop { $0 == " " }), vocabulary: vocabulary)
+      if case .text = value, comparison != .differs {
+        throw .malformed(
+          text, of: subject.name, expected: "a word, a list of words, or \"!= word\": words have no order")
+      }
+      self = .compares(comparison, value)
+    }
 
     func holds(_ value: AxisValue) -> Bool {
       switch self {

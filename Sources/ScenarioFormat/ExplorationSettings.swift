@@ -11,6 +11,8 @@ public struct ExplorationSettings: Hashable, Sendable {
   /// Bytes of a segment.
   public var segmentSize = 16 << 10
   public var commitsOffsets = true
+  /// Groups that commit while messages are sent.
+  public var committers = 0
   /// Every so many writes the device takes less than asked; 0: never.
   public var shortWrites = 0
   /// The sync of a segment that fails, from 1; 0: none.

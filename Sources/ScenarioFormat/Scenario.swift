@@ -35,6 +35,9 @@ public struct Scenario: Hashable, Sendable {
     func hash(into hasher: inout Hasher) { hasher.combine(name) }
   }
 
+  /// How many groups may commit beside the producers.
+  public static let committers = 0...8
+
   public let name: String
   public let title: String
   /// Where the scenario comes from: the history behind it, with its source.
@@ -50,6 +53,8 @@ public struct Scenario: Hashable, Sendable {
   let topic: String
   let otherTopics: [String]
   let appendBetween: Int
+  /// Consumer groups that commit offsets while messages are sent.
+  let committers: Int
   let checkpointTerms: CheckpointTerms
   /// Values of what the matrix does not vary; complete but for `storage`.
   let fixed: [Axis: AxisValue]

@@ -1,3 +1,5 @@
+import LogModel
+
 /// A place in a scenario file; lines and columns count from 1, columns in Unicode scalars.
 public struct SourcePosition: Hashable, Comparable, Sendable, CustomStringConvertible {
   public var file: String
@@ -36,7 +38,17 @@ public struct InvalidScenarios: Error, Hashable, Sendable, CustomStringConvertib
 
   public init(_ errors: [ScenarioError]) { self.errors = errors.sorted { $0.position < $1.position } }
 
-  public var description: String { errors.map(\.description).joined(separator: "\n") }
+  /// Lines that are shown: what comes behind them says the same again, as a rule.
+  public static let mostShown = 20
+
+  public var description: String { lines.joined(separator: "\n") }
+
+  /// The first mistakes, and how many there are beside them.
+  public var lines: [String] {
+    let more = errors.count - Self.mostShown
+    return errors.prefix(Self.mostShown).map(\.description)
+      + (more > 0 ? ["... and \(more) more \(more == 1 ? "mistake" : "mistakes")"] : [])
+  }
 }
 
 /// What can be wrong with a scenario.
@@ -55,6 +67,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   case unknownWord(String, of: String, known: [String])
   /// A word that means nothing here, for a reason.
   case impossibleWord(String, of: String, because: String)
+  /// A name that the engine refuses.
+  case invalidName(String, of: String, NameProblem)
   /// A value of the wrong form: `12 apples` for a number.
   case malformed(String, of: String, expected: String)
   /// Parameters of a fault that do not go together.
@@ -81,23 +95,27 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
 }
 
 extension ScenarioProblem: CustomStringConvertible {
+  /// What the file says is shown on one line, cut where it is long, and with nothing in it that steers a terminal.
   public var description: String {
     switch self {
     case .syntax(let text): "not YAML: \(text)"
     case .emptyDocument: "empty: a scenario needs at least name, title and matrix"
     case .tooManyNodes(let limit): "more than \(limit) values after aliases are resolved"
     case .tooDeep(let limit): "nested more than \(limit) deep"
-    case .keyIsNotText(let place): "a key of \(place) is not plain text"
+    case .keyIsNotText(let place): "a key of \(place.shortened()) is not plain text"
     case .unknownKey(let key, let place, let known):
-      "unknown key '\(key)' in \(place)\(Self.suggestion(for: key, among: known))"
-    case .duplicateKey(let key, let line): "duplicate key '\(key)': it stands in line \(line) already"
+      "unknown key '\(key.shortened())' in \(place)\(Self.suggestion(for: key, among: known))"
+    case .duplicateKey(let key, let line): "duplicate key '\(key.shortened())': it stands in line \(line) already"
     case .missingKey(let key, let place): "\(place) has no '\(key)'"
     case .unknownWord(let word, let noun, let known):
-      "unknown \(noun) '\(word)'\(Self.suggestion(for: word, among: known))"
-    case .impossibleWord(let word, let noun, let reason): "\(noun) '\(word)' cannot be: \(reason)"
-    case .malformed(let text, let noun, let expected): "\(noun) is '\(text)'; expected \(expected)"
+      "unknown \(noun) '\(word.shortened())'\(Self.suggestion(for: word, among: known))"
+    case .impossibleWord(let word, let noun, let reason): "\(noun) '\(word.shortened())' cannot be: \(reason)"
+    case .invalidName(let name, let noun, let problem):
+      "\(noun) '\(name.shortened())' is no valid name: \(problem)"
+    case .malformed(let text, let noun, let expected):
+      "\(noun.shortened()) is '\(text.shortened())'; expected \(expected)"
     case .contradiction(let kind, let found): "\(kind): \(found.because): \(found.remedy)"
-    case .wrongShape(let noun, let expected, let found): "\(noun) is \(found); expected \(expected)"
+    case .wrongShape(let noun, let expected, let found): "\(noun.shortened()) is \(found); expected \(expected)"
     case .outOfRange(let n, let noun, let allowed):
       allowed.upperBound == Int.max
         ? "\(noun) is \(n); it must be at least \(allowed.lowerBound)"
@@ -106,13 +124,13 @@ extension ScenarioProblem: CustomStringConvertible {
       "a batch of \(messages) messages of \(size) bytes has \(bytes) bytes; the engine takes \(limit) at most: "
         + "lower batch or message-size"
     case .emptyList(let noun): "\(noun) is empty: this gives no trial"
-    case .repeatedValue(let value, let noun): "\(noun) lists '\(value)' twice"
+    case .repeatedValue(let value, let noun): "\(noun) lists '\(value.shortened())' twice"
     case .givenTwice(let key, let places): "'\(key)' is given in \(places)"
     case .notInMatrix(let axis, let value, let values):
-      "no cell has \(axis)=\(value); the matrix has \(values.joined(separator: ", "))"
+      "no cell has \(axis)=\(value.shortened()); the matrix has \(Self.list(values))"
     case .selectsNothing(let noun): "\(noun): this gives no trial"
     case .tooManyCells(let n, let limit): "the matrix has \(n) cells; the limit is \(limit)"
-    case .repeatedScenario(let name, let first): "scenario '\(name)' is defined in \(first) already"
+    case .repeatedScenario(let name, let first): "scenario '\(name.shortened())' is defined in \(first) already"
     case .unreadable(_, let reason): "cannot be read: \(reason)"
     case .noScenarios: "no .yaml or .yml file in this folder"
     case .notAFile: "neither a file nor a folder"
@@ -123,6 +141,12 @@ extension ScenarioProblem: CustomStringConvertible {
 
   private static func suggestion(for word: String, among known: [String]) -> String {
     if let near = nearestWord(to: word, among: known) { return "; did you mean '\(near)'?" }
-    return known.isEmpty ? "" : "; known: \(known.joined(separator: ", "))"
+    return known.isEmpty ? "" : "; known: \(list(known))"
+  }
+
+  /// Words of this program are all shown, and of a matrix's values the first ones.
+  private static func list(_ words: [String], limit: Int = 100) -> String {
+    let more = words.count > limit ? ", ... (\(words.count) in all)" : ""
+    return words.prefix(limit).map { $0.shortened() }.joined(separator: ", ") + more
   }
 }

@@ -9,6 +9,7 @@
 // | `samples` | states of each other crash point that the seed draws | 64 |
 // | `segment-size` | bytes of a segment; 16KiB at least | 16KiB |
 // | `offset-commits` | `true` or `false`: consumer offsets are committed in the middle and at the end | true |
+// | `committers` | so many groups commit what can be consumed while messages are sent; 0 to 8 | 0 |
 // | `mishaps` | `short-writes`, `failing-writes`: every so manyth write is short, or fails; `failing-sync`: the sync of a segment that fails | none |
 // | `client` | what is put to the test in place of the engine: `delivery` or `transactions` | the engine |
 // | `state` | one crash state, as `shrink` writes it | every state |
@@ -17,7 +18,8 @@
 // `all_3-0`: of piece 3 alternative 0), `fingerprint`, and `in-recovery` with `event` and `kept` of a second power cut.
 extension SourceReader {
   private static let keys = [
-    "profiles", "depth", "bound", "states-per-point", "samples", "segment-size", "offset-commits", "mishaps", "client", "state",
+    "profiles", "depth", "bound", "states-per-point", "samples", "segment-size", "offset-commits", "committers", "mishaps", "client",
+    "state",
   ]
 
   mutating func exploration(_ node: SourceNode, _ choices: Choices) -> ExplorationSettings? {
@@ -32,6 +34,7 @@ extension SourceReader {
     set("bound", \.bound, 1...8, &self)
     set("states-per-point", \.statesPerPoint, 1...1_000_000, &self)
     set("samples", \.samples, 0...1_000_000, &self)
+    set("committers", \.committers, Scenario.committers, &self)
     if let entry = keys["profiles"] { settings.profiles = profiles(entry.value) }
     if let entry = keys["segment-size"], let bytes = segmentSize(entry.value) { settings.segmentSize = bytes }
     if let entry = keys["offset-commits"], let word = word(entry.value, "offset-commits", ["true", "false"]) {
@@ -49,7 +52,7 @@ extension SourceReader {
 
   /// A client brings its own log, device and workload.
   private mutating func client(_ node: SourceNode, _ keys: [String: SourceNode.Entry]) -> String? {
-    for key in ["segment-size", "offset-commits", "mishaps", "state"] {
+    for key in ["segment-size", "offset-commits", "committers", "mishaps", "state"] {
       guard let entry = keys[key] else { continue }
       note(entry.value.position, .malformed(key, of: "client", expected: "profiles, depth, bound, states-per-point and samples only"))
     }

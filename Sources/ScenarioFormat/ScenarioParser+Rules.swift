@@ -33,38 +33,18 @@ extension SourceReader {
     _ node: SourceNode, _ name: String, _ subject: ConditionSubject, _ choices: Choices
   ) -> Condition.Test? {
     guard let text = text(node, name) else { return nil }
-    guard let comparison = Condition.Comparison.allCases.first(where: { text.hasPrefix($0.rawValue) }) else {
-      guard let value = literal(text, node, name, subject) else { return nil }
-      if case .axis(let axis) = subject {
-        let values = choices.values(of: axis)
-        guard values.isEmpty || values.contains(value) else {
-          note(node.position, .notInMatrix(axis: name, value: value.description, values: values.map(\.description)))
-          return nil
-        }
-      }
-      return .equals(value)
-    }
-    let bound = String(text.dropFirst(comparison.rawValue.count).drop { $0 == " " })
-    guard let value = literal(bound, node, name, subject) else { return nil }
-    if case .text = value, comparison != .differs {
-      note(
-        node.position,
-        .malformed(text, of: name, expected: "a word, a list of words, or \"!= word\": words have no order"))
-      return nil
-    }
-    return .compares(comparison, value)
-  }
-
-  private mutating func literal(
-    _ text: String, _ node: SourceNode, _ name: String, _ subject: ConditionSubject
-  ) -> AxisValue? {
     let vocabulary = vocabulary
-    return value(at: node) { () throws(ScenarioProblem) in
-      guard case .axis(let axis) = subject else {
-        return .integer(try integer(text, of: name, allowed: 0...1_000_000_000))
-      }
-      return try axis.parse(text, vocabulary: vocabulary)
+    let test = value(at: node) { () throws(ScenarioProblem) in
+      try Condition.Test(text, of: subject, vocabulary: vocabulary)
     }
+    if case .equals(let value)? = test, case .axis(let axis) = subject {
+      let values = choices.values(of: axis)
+      guard values.isEmpty || values.contains(value) else {
+        note(node.position, .notInMatrix(axis: name, value: value.description, values: values.map(\.description)))
+        return nil
+      }
+    }
+    return test
   }
 
   mutating func conditions(_ node: SourceNode, _ noun: String, _ choices: Choices) -> [Condition] {

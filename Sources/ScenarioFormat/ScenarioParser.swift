@@ -10,9 +10,9 @@ import LogModel
 // | `remedy` | what an operator should do about it | none |
 // | `claims` | list of `source`, `says`, `when` + what of it can be measured; see Claim.swift | none |
 // | `seed` | the seed where the command line gives none | command line's |
-// | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), number axes | orders, none, 10 |
+// | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), `committers` (consumer groups that commit offsets while messages are sent), number axes | orders, none, 10, 0 |
 // | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
-// | `crash` | `kind` and `at`, as fixed values of the axes `crash` and `crash-at` | process-kill, end |
+// | `crash` | `kind`, `at` and `second`, as fixed values of the axes `crash`, `crash-at` and `second-crash` | process-kill, end, same |
 // | `checkpoint` | policy where there is an object store: `every`, `bytes`, `object-bytes`, `timeout`, `waiting`, `patience` | see CheckpointTerms |
 // | `exclude` | list of conditions: cells that are no trials | none |
 // | `faults` | list of faults, `- kind: { parameter: value }` or `- kind` | none |
@@ -30,16 +30,22 @@ import LogModel
 // | `messages` | in all partitions together, 1... | required |
 // | `partitions` | 1... | 1 |
 // | `producers` | concurrent ones, 1... | 4 |
-// | `batch` | messages for each produce request, 1...; times `message-size` no more than the engine takes | 10 |
-// | `message-size` | `100B`, `1KB` (1000), `1KiB` (1024); 24 bytes at least | 1KB |
+// | `batch` | messages for each produce request, 1...; times `message-size` and the largest of `keys` no more than the engine takes | 10 |
+// | `message-size` | `0B`, `100B`, `1KB` (1000), `1KiB` (1024); below 24 bytes see ScenarioParser+Messages.swift | 1KB |
+// | `keys` | of the messages: `none`, `empty`, `nul` (16 bytes, two of them NUL), `large` (64 KiB), `mixed`; see ScenarioParser+Messages.swift | none |
+// | `deletion` | `none`, `half`, `all`: what is deleted of each partition, three times; see ScenarioParser+Messages.swift | none |
 // | `sync` | `always`, `interval(100ms)`, `never` | always |
 // | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
-// | `crash` | `process-kill`, `power-loss`, `none`, `out-of-memory` (on real files) | process-kill |
+// | `crash` | `process-kill`, `power-loss`, `none`, `power-loss-after-close`, `out-of-memory` (on real files): how the first life ends, and the second | process-kill |
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
+// | `second-crash` | a value of `crash`, for the second life alone; `same`: as the first | same |
+// | `pace` | `none`, or how long a producer waits after each answer, like `5ms`; a power loss comes at any moment of such a pause | none |
+// | `preallocation` | size of the first zero-fill ahead of the commits, 0 or a multiple of 512 B; each later one is twice as long; under `always` | 256KiB |
+// | `first-offset` | where the log of every partition begins, like `2147483600` or `2^31-48`: what came before has been deleted | 0 |
 // | `storage` | `ring`, `posix`, `memory` | the command line's |
 // | `defect` | `none` or a historical defect | none |
 // | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
-// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew`, `renewal-failed`, `network-cut`, `holder-killed` | one |
+// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew`, `renewal-failed`, `network-cut`, `holder-killed`, `holder-lives` | one |
 // | `client` | `none`, or a program in the place of an engine with partitions, on `storage: memory`; see TrialClient.swift | none |
 // | `checkpoint` | `none`, `background`, `flushed` (and everything on demand, after the workload); an object store in a folder `store` | none; background with a key `checkpoint` |
 //
@@ -48,6 +54,8 @@ import LogModel
 // | phase | while |
 // |---|---|
 // | `open`, `create`, `produce`, `commit`, `look`, `close` | the first life's engine opens, creates the topic, takes messages, commits consumer offsets, is looked at, closes |
+// | `flush` | with an object store and `checkpoint: flushed`, everything is brought there on demand once the workload has been answered, and files that the log no longer needs are removed |
+// | `delete` | records are deleted once the workload has been answered, in the first life and the second |
 // | `recover`, `look`, `append`, `close` | the same of the second life, after the crash |
 // | `rotate` | a log goes over to its next segment: what is done to that log's folder and its files, from the creation of the new segment (one that does not begin at offset 0) to the sync of the folder |
 // | `checkpoint` | a copy of the metadata is changed or synced while consumer offsets are committed or the engine closes, and, in `recover`, from the moment on in which the copy begins a new segment: a snapshot that makes two copies the same, or the ends of logs that are about to be cut; not the registration of topics and segments |
@@ -58,7 +66,7 @@ import LogModel
 //
 // At rest, between crash and recovery: `bit-flip` (unless `at: flight`), `truncate-file`, `delete-file`, `zero-sectors` and
 // `garbage` hit a log, of `partition` where that is said, or with `target: metadata` a `copy` of the metadata: `metadata`,
-// `metadata-mirror`, either if nothing is said, or, with flips, `both` at the same record.
+// `metadata-mirror`, either if nothing is said, or, with flips, zeros and garbage, `both` at the same records.
 //
 // Faults of the object store, `store-...`, say `on` which call, and hit the nth call from `occurrence` on, `times` times. They pass
 // between engine and store; those of the device pass between engine and log, and never hit the store.
@@ -76,6 +84,8 @@ public enum ScenarioParser {
     _ text: String, file: String, vocabulary: Vocabulary
   ) throws(InvalidScenarios) -> Scenario {
     var reader = SourceReader(vocabulary: vocabulary)
+    // A byte order mark is no part of the text (YAML 1.2, section 5.2); some editors write one.
+    let text = text.unicodeScalars.first == "\u{FEFF}" ? String(text.unicodeScalars.dropFirst()) : text
     let root = SourceNode.compose(text, file: file, errors: &reader.errors)
     let scenario = root.flatMap { reader.scenario($0, file: file) }
     guard reader.errors.isEmpty, let scenario else { throw InvalidScenarios(reader.errors) }
@@ -103,7 +113,7 @@ extension SourceReader {
     let workload = keys["workload"].map { self.workload($0.value) } ?? Workload()
     var fixed = workload.fixed.merging(keys["crash"].map { crash($0.value) } ?? [:]) { first, _ in first }
     for dimension in dimensions where fixed[dimension.axis] != nil {
-      let place = dimension.axis == .crash || dimension.axis == .crashAt ? "crash" : "workload"
+      let place = [.crash, .crashAt, .secondCrash].contains(dimension.axis) ? "crash" : "workload"
       note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
     }
     fixed.merge(Self.policies(of: fixed[.system] ?? dimensions.first { $0.axis == .system }.flatMap { $0.values.count == 1 ? $0.values[0] : nil })) { given, _ in given }
@@ -142,15 +152,18 @@ extension SourceReader {
     guard errors.isEmpty, let name, let title else { return nil }
     let scenario = Scenario(
       name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
-      otherTopics: workload.otherTopics, appendBetween: workload.appendBetween, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
+      otherTopics: workload.otherTopics, appendBetween: workload.appendBetween, committers: workload.committers, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
       faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration,
       delivery: delivery, onlyIf: onlyIf)
     noteEmptySelections(of: scenario, exclude: keys["exclude"])
     noteLargeBatches(of: scenario, workload.positions)
     noteDeliveryContradictions(of: scenario, keys["delivery"])
     noteTopicContradictions(of: scenario, keys["workload"])
+    noteNarrowerNames(of: scenario, keys["workload"])
     noteUnseenConditions(of: scenario, keys["only-if"])
     noteClientContradictions(of: scenario)
+    noteLoadContradictions(of: scenario, keys["crash"] ?? keys["matrix"])
+    noteMessageContradictions(of: scenario, workload.positions)
     guard errors.isEmpty else { return nil }
     return scenario
   }
@@ -165,7 +178,10 @@ extension SourceReader {
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
-    .writers: .text("one"), .client: .text("none"), .system: .text(LogSystem.tornlog.rawValue),
+    .secondCrash: .text(Axis.sameCrash), .pace: .text(Axis.text(pace: .zero)),
+    .preallocation: .integer(Axis.usualPreallocation), .firstOffset: .integer(0),
+    .writers: .text("one"), .client: .text("none"), .keys: .text("none"), .deletion: .text("none"),
+    .system: .text(LogSystem.tornlog.rawValue),
   ]
 
   private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {
@@ -190,9 +206,9 @@ extension SourceReader {
       return dimension.values.firstIndex(of: .integer(value)).map { dimension.valuePositions[$0] }
     }
     var largest: [SourcePosition: (messages: Int, size: Int)] = [:]
-    for cell in scenario.cells() where !limit.allows(messages: cell.batch, of: cell.messageSize) {
+    for cell in scenario.cells() where !limit.allows(messages: cell.batch, of: cell.messageSize + cell.keys.largest) {
       guard let position = place(.messageSize, cell.messageSize) ?? place(.batch, cell.batch) else { continue }
-      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, cell.messageSize) }
+      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, cell.messageSize + cell.keys.largest) }
     }
     for (position, batch) in largest.sorted(by: { $0.key < $1.key }) {
       note(
@@ -216,22 +232,26 @@ extension SourceReader {
     var topic = "orders"
     var otherTopics: [String] = []
     var appendBetween = 10
+    var committers = 0
     var fixed: [Axis: AxisValue] = [:]
     /// Of the values in `fixed`.
     var positions: [Axis: SourcePosition] = [:]
   }
 
   private mutating func workload(_ node: SourceNode) -> Workload {
-    let axes: [Axis] = [.producers, .batch, .messageSize, .messages, .partitions]
+    let axes: [Axis] = [
+      .producers, .batch, .messageSize, .messages, .partitions, .keys, .deletion, .pace, .preallocation, .firstOffset,
+    ]
     var workload = Workload()
-    guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between"] + axes.map(\.rawValue)) else {
+    guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between", "committers"] + axes.map(\.rawValue)) else {
       return workload
     }
-    if let topic = keys["topic"].flatMap({ text($0.value, "topic") }) { workload.topic = topic }
+    if let topic = keys["topic"].flatMap({ topicName($0.value, "topic") }) { workload.topic = topic }
     if let entry = keys["other-topics"] { workload.otherTopics = otherTopics(entry.value, beside: workload.topic) }
     if let n = keys["append-between"].flatMap({ number($0.value, "append-between", 0...1_000_000) }) {
       workload.appendBetween = n
     }
+    if let n = keys["committers"].flatMap({ number($0.value, "committers", Scenario.committers) }) { workload.committers = n }
     for axis in axes {
       workload.fixed[axis] = keys[axis.rawValue].flatMap { axisValue($0.value, axis) }
       workload.positions[axis] = keys[axis.rawValue]?.value.position
@@ -240,10 +260,11 @@ extension SourceReader {
   }
 
   private mutating func crash(_ node: SourceNode) -> [Axis: AxisValue] {
-    guard let keys = mapping(node, "crash", known: ["kind", "at"]) else { return [:] }
+    guard let keys = mapping(node, "crash", known: ["kind", "at", "second"]) else { return [:] }
     var fixed: [Axis: AxisValue] = [:]
     fixed[.crash] = keys["kind"].flatMap { axisValue($0.value, .crash) }
     fixed[.crashAt] = keys["at"].flatMap { axisValue($0.value, .crashAt) }
+    fixed[.secondCrash] = keys["second"].flatMap { axisValue($0.value, .secondCrash) }
     return fixed
   }
 

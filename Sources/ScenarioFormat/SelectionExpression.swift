@@ -22,14 +22,20 @@ public struct SelectionError: Error, Hashable, Sendable, CustomStringConvertible
 /// expression = conjunction { "or" conjunction }
 /// conjunction = factor { "and" factor }
 /// factor = "not" factor | "(" expression ")" | term
-/// term = axis "=" value     exactly this value: `messages=10` is not `messages=100`
-///      | word or "text"     part of the name, letter case aside
+/// term = subject "=" value            exactly this value: `messages=10` is not `messages=100`
+///      | subject comparison value     `messages<=1000`, `message-size >= 1KiB`, `defect!=none`
+///      | word or "text"               part of the name, letter case aside
+/// comparison = "!=" | "<" | "<=" | ">" | ">="
 /// ```
+/// A subject is what a condition of a scenario may ask for: an axis, `messages-per-partition` or
+/// `batches-per-partition`. Only
+/// numbers and sizes have an order. Spaces around a comparison are optional.
+///
 /// A parenthesis that follows a word directly belongs to it: `sync=interval(100ms)`.
 public struct SelectionExpression: Hashable, Sendable {
   indirect enum Node: Hashable, Sendable {
     case contains(String)
-    case equals(AxisSetting)
+    case asks(Condition.Term)
     case not(Node)
     case and(Node, Node)
     case or(Node, Node)
@@ -47,7 +53,7 @@ public struct SelectionExpression: Hashable, Sendable {
   private static func matches(_ node: Node, _ cell: Cell, _ name: String) -> Bool {
     switch node {
     case .contains(let text): containsText(name, text)
-    case .equals(let setting): cell.value(of: setting.axis) == setting.value
+    case .asks(let term): Condition(terms: [term]).matches(cell)
     case .not(let a): !matches(a, cell, name)
     case .and(let a, let b): matches(a, cell, name) && matches(b, cell, name)
     case .or(let a, let b): matches(a, cell, name) || matches(b, cell, name)
@@ -65,9 +71,20 @@ private struct ExpressionParser {
   struct Token {
     enum Kind: Equatable { case open, close, and, or, not, word, quoted, end }
     var kind: Kind
+    /// Of a comparison, the subject.
     var text: String
     var column: Int
+    var comparison: Comparison?
   }
+
+  struct Comparison {
+    var sign: String
+    var value: String
+    var column: Int
+  }
+
+  /// The longer first: they are tried in this order.
+  private static let signs = ["<=", ">=", "!=", "<", ">", "="]
 
   let source: String
   let vocabulary: Vocabulary
@@ -133,17 +150,25 @@ private struct ExpressionParser {
   }
 
   private func term(_ token: Token) throws(SelectionError) -> SelectionExpression.Node {
-    guard let equals = token.text.firstIndex(of: "=") else { return .contains(token.text.lowercased()) }
-    let name = String(token.text[..<equals])
-    guard let axis = Axis(rawValue: name) else {
-      throw error(token, "\(ScenarioProblem.unknownWord(name, of: "axis", known: Axis.allCases.map(\.rawValue)))")
+    guard let comparison = token.comparison else { return .contains(token.text.lowercased()) }
+    if token.text.isEmpty { throw error(token, "expected an axis before '\(comparison.sign)'") }
+    guard let subject = ConditionSubject(token.text) else {
+      throw error(token, "\(ScenarioProblem.unknownWord(token.text, of: "axis", known: ConditionSubject.names))")
     }
-    let text = String(token.text[token.text.index(after: equals)...])
+    if comparison.value.isEmpty {
+      throw SelectionError(
+        source: source, column: comparison.column, message: "expected a value after '\(comparison.sign)'")
+    }
     do {
-      return .equals(AxisSetting(axis, try axis.parse(text, vocabulary: vocabulary)))
+      let sign = comparison.sign == "=" ? "" : comparison.sign
+      let test = try Condition.Test(sign + comparison.value, of: subject, vocabulary: vocabulary)
+      return .asks(Condition.Term(subject: subject, tests: [test]))
     } catch {
-      let column = token.column + name.unicodeScalars.count + 1
-      throw SelectionError(source: source, column: column, message: "\(error)")
+      // Words are compared with = and != alone.
+      if !["=", "!="].contains(comparison.sign), subject.isOfWords {
+        throw self.error(token, "\(token.text) is a word, and words have no order: compare it with = or !=")
+      }
+      throw SelectionError(source: source, column: comparison.column, message: "\(error)")
     }
   }
 
@@ -168,10 +193,36 @@ private struct ExpressionParser {
         at = Self.endOfWord(scalars, from: at)
         let text = Self.text(scalars[start..<at])
         let keywords: [String: Token.Kind] = ["and": .and, "or": .or, "not": .not]
-        tokens.append(Token(kind: keywords[text] ?? .word, text: text, column: start + 1))
+        if let kind = keywords[text] {
+          tokens.append(Token(kind: kind, text: text, column: start + 1))
+        } else {
+          tokens.append(Self.word(scalars, from: start, end: &at))
+        }
       }
     }
     return tokens + [Token(kind: .end, text: "", column: scalars.count + 1)]
+  }
+
+  /// A word, or a comparison, whose three parts may have spaces between them.
+  /// - Parameter end: of the word; behind the comparison, where it is one.
+  private static func word(_ scalars: [Unicode.Scalar], from start: Int, end: inout Int) -> Token {
+    func comparisonSign(at place: Int) -> String? {
+      signs.first { place < scalars.count && scalars[place...].starts(with: $0.unicodeScalars) }
+    }
+    func afterSpaces(_ place: Int) -> Int {
+      scalars[place...].firstIndex { ![" ", "\t", "\n"].contains($0) } ?? scalars.count
+    }
+    let inside = (start..<end).first { comparisonSign(at: $0) != nil }
+    let place = inside ?? afterSpaces(end)
+    guard let sign = comparisonSign(at: place) else {
+      return Token(kind: .word, text: text(scalars[start..<end]), column: start + 1)
+    }
+    let value = afterSpaces(place + sign.unicodeScalars.count)
+    let subject = text(scalars[start..<(inside ?? end)])
+    end = endOfWord(scalars, from: value)
+    return Token(
+      kind: .word, text: subject, column: start + 1,
+      comparison: Comparison(sign: sign, value: text(scalars[value..<end]), column: value + 1))
   }
 
   /// A word takes parentheses that it opens itself, unless it is a keyword: `not(a)`.

@@ -1,3 +1,4 @@
+import LogModel
 import Yams
 
 // The only file that knows Yams. Three of its habits are traps for a scenario, so nothing above this file sees
@@ -26,7 +27,7 @@ struct SourceNode: Sendable {
   var shape: String {
     switch content {
     case .scalar(""): "empty"
-    case .scalar(let text): "'\(text)'"
+    case .scalar(let text): "'\(text.shortened())'"
     case .list: "a list"
     case .mapping: "a mapping"
     }
@@ -89,8 +90,21 @@ struct SourceNode: Sendable {
     return nil
   }
 
+  private static func scalar(of text: String, at mark: Mark) -> Unicode.Scalar? {
+    let lines = text.unicodeScalars.split(separator: "\n", omittingEmptySubsequences: false)
+    guard mark.line >= 1, mark.line <= lines.count else { return nil }
+    return lines[mark.line - 1].dropFirst(max(0, mark.column - 1)).first
+  }
+
   private static func syntaxError(_ error: any Error, text: String, file: String) -> ScenarioError {
     func at(_ mark: Mark, _ problem: String, _ context: YamlError.Context?) -> ScenarioError {
+      // libYAML names neither a tab nor any other character that it does not take.
+      if let found = scalar(of: text, at: mark), problem.contains("tab") || problem.contains("cannot start any token") {
+        let place = SourcePosition(file: file, line: mark.line, column: mark.column)
+        if found == "\t" { return ScenarioError(place, .syntax("a tab stands here; YAML is indented with spaces")) }
+        let shown = "\(found)".escapingControls()
+        return ScenarioError(place, .syntax("a value cannot begin with '\(shown)'; put it in quotes"))
+      }
       let place = context.map { " (\($0.text), line \($0.mark.line))" } ?? ""
       return ScenarioError(SourcePosition(file: file, line: mark.line, column: mark.column), .syntax(problem + place))
     }

@@ -77,7 +77,8 @@ struct SourceReader {
   }
 }
 
-func isSlug(_ name: String) -> Bool {
+/// Whether a scenario or a suite can be named so: lower-case ASCII letters, digits and hyphens, 1 to 100 of them.
+public func isSlug(_ name: String) -> Bool {
   !name.isEmpty && name.count <= 100
     && name.utf8.allSatisfy { ($0 >= 97 && $0 <= 122) || ($0 >= 48 && $0 <= 57) || $0 == 45 }
 }

@@ -23,6 +23,24 @@ public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
   case fileExactlyFull = "file-exactly-full"
   /// The file that is not the last of its partition would be exactly full with one request more, were each message a byte shorter.
   case fileOneByteOver = "file-one-byte-over"
+  /// Under `interval(d)` a partition was written to for ten times d and longer before the first crash, and no two answers were
+  /// further apart than d/4.
+  case loadOutlastsWindow = "load-outlasts-window"
+  /// Under `interval(d)` something was acknowledged in the last d/4 before an engine answered that it had closed in order, and
+  /// then the power went.
+  case closedBehindAnswers = "closed-behind-answers"
+  /// The first life was cut off by another kind of crash than the second.
+  case crashesDiffer = "crashes-differ"
+  /// A request ends where a zero-fill ended, and another request of the same file stands behind it.
+  case requestEndsWithZeros = "request-ends-with-zeros"
+  /// Messages of a partition stand on both sides of offset 2^31, 2^32 or 2^53.
+  case offsetsOutgrowIntegers = "offsets-outgrow-integers"
+  /// Records were deleted, and whoever asked for that was told so.
+  case recordsDeleted = "records-deleted"
+  /// A message without bytes is there after the first restart.
+  case emptyMessageFound = "empty-message-found"
+  /// A writer held its lease for more than three terms, and another one that wanted it was refused.
+  case leaseOutlived = "lease-outlived"
 }
 
 extension SourceReader {

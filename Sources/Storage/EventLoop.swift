@@ -12,6 +12,12 @@ protocol CompletionSource: AnyObject {
   func wait(timeout: Duration?)
   /// Ends a `wait`; from any thread.
   func wake()
+  /// Readable while completions are ready.
+  var descriptor: Int32 { get }
+  /// Has the next `wait` end, too, when `other` has completions that are ready.
+  func watch(_ other: any CompletionSource)
+  /// `other` goes: its descriptor may soon be another's.
+  func forget(_ other: any CompletionSource)
 }
 
 /// One thread that owns a storage *and* is the `TaskExecutor` of everything that runs on it: engine, producers,
@@ -47,6 +53,11 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private let doorbell: Doorbell?
   /// Holds this loop; takes itself away when it goes.
   private unowned(unsafe) var source: (any CompletionSource)?
+  /// Those of further storages on this loop, each with the same rights: the first one waits for all of them.
+  private var others: [OtherSource] = []
+  private struct OtherSource {
+    unowned(unsafe) let source: any CompletionSource
+  }
   private var simulation: Simulation?
 
   private struct Simulation {
@@ -92,16 +103,47 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     idle.reserveCapacity(64)
   }
 
-  func attach(_ source: any CompletionSource) { self.source = source }
-  func detach() { source = nil }
+  func attach(_ added: any CompletionSource) {
+    if source == nil { source = added } else { others.append(OtherSource(source: added)) }
+  }
+
+  func detach(_ removed: any CompletionSource) {
+    others.removeAll { $0.source === removed }
+    guard source === removed else {
+      source?.forget(removed)
+      return
+    }
+    source = others.first?.source
+    if !others.isEmpty { others.removeFirst() }
+  }
+
+  /// Operations of all sources that have not completed.
+  private var inFlight: Int { others.reduce(source?.inFlight ?? 0) { $0 + $1.source.inFlight } }
+
+  private func poll() {
+    source?.poll()
+    for other in others { other.source.poll() }
+  }
+
+  /// - Parameter timeout: nil for no limit.
+  private func wait(for source: any CompletionSource, timeout: Duration?) {
+    if !others.isEmpty {
+      for other in others {
+        other.source.poll()
+        source.watch(other.source)
+      }
+      // What they had ready comes first.
+      if !ready.isEmpty { return source.poll() }
+    }
+    source.wait(timeout: timeout)
+    for other in others { other.source.poll() }
+  }
 
   public var isSimulated: Bool { simulation != nil }
 
   public var now: Instant {
     if let simulation { return simulation.now }
-    var t = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &t)
-    return Instant(nanoseconds: Int64(t.tv_sec) * 1_000_000_000 + Int64(t.tv_nsec))
+    return Instant(of: CLOCK_MONOTONIC)
   }
 
   /// Traps, in debug builds, when called off the loop.
@@ -232,18 +274,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     if hasEnded() { return true }
     if !timers.isEmpty { fireTimers(at: now) }
     if !ready.isEmpty || !idle.isEmpty || !turns.isEmpty || hasOutside.load(ordering: .acquiring) {
-      source?.poll()
+      poll()
       return true
     }
     if !leisure.isEmpty {
-      source?.poll()
+      poll()
       enjoyLeisure()
       return true
     }
-    if (source?.inFlight ?? 0) == 0 && timers.isEmpty { return false }
+    if inFlight == 0 && timers.isEmpty { return false }
     let next = timers.last?.due
     if let source {
-      source.wait(timeout: next.map { max($0 - now, .zero) })
+      wait(for: source, timeout: next.map { max($0 - now, .zero) })
     } else if let next {
       doorbell?.wait(timeout: max(next - now, .zero))
     }

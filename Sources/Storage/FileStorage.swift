@@ -197,12 +197,20 @@ public class FileStorage: Storage, @unchecked Sendable {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
       if name != ".", name != ".." {
-        entries.append(DirectoryEntry(name: name, isDirectory: entry.pointee.d_type == UInt8(DT_DIR)))
+        entries.append(DirectoryEntry(name: name, isDirectory: isDirectory(entry.pointee.d_type, name, in: directory)))
       }
       errno = 0
     }
     guard errno == 0 else { throw StorageError(errno: errno, .list, path) }
     return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+  }
+
+  /// Of a link what it leads to counts; and a file system need not say of what kind an entry is (`man 3 readdir`: "all
+  /// applications must properly handle a return of DT_UNKNOWN").
+  private func isDirectory(_ kind: UInt8, _ name: String, in directory: OpaquePointer) -> Bool {
+    guard kind == UInt8(DT_UNKNOWN) || kind == UInt8(DT_LNK) else { return kind == UInt8(DT_DIR) }
+    var status = stat()
+    return fstatat(dirfd(directory), name, &status, 0) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
   public func makeBuffer(capacity: Int) -> IOBuffer { IOBuffer(capacity: capacity) }

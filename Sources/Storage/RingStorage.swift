@@ -16,6 +16,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   /// Buffered writes, and reads, of fewer bytes are done in place.
   static let inPlaceLimit = 256 * 1024
   private static let wakeTag = UInt64.max
+  /// Of the poll of another ring, less its descriptor.
+  private static let watchTag = UInt64.max >> 1
   private static let queueDepth: UInt32 = 256
   private static let registeredBuffers = 16
   static let registeredBufferSize = 260 * 1024
@@ -49,6 +51,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   private var freeSlots: [Int] = []
   private(set) var inFlight = 0
   private var wakeArmed = false
+  /// Rings whose completions end a wait of this one.
+  private var watched: Set<Int32> = []
   private var wakeCount: UInt64 = 0
   private let completions: UnsafeMutablePointer<tl_completion>
 
@@ -69,6 +73,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
       tl_ring_close(ring)
       throw error
     }
+    // It is let go of by `deinit`.
+    guard wakeDescriptor >= 0 else { throw StorageError(errno: -wakeDescriptor, .open, "io_uring") }
     if let refusal = pool.refusal {
       addNotice("buffers are not registered with the ring (\(errnoText(refusal))); raise ulimit -l for a little more speed")
     }
@@ -76,9 +82,9 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   }
 
   deinit {
-    loop.detach()
+    loop.detach(self)
     tl_ring_close(ring)
-    Glibc.close(wakeDescriptor)
+    if wakeDescriptor >= 0 { Glibc.close(wakeDescriptor) }
     completions.deallocate()
   }
 
@@ -193,6 +199,10 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
     while true {
       let count = Int(tl_ring_reap(ring, completions, 256))
       for completion in UnsafeBufferPointer(start: completions, count: count) {
+        if completion.tag > Self.watchTag - UInt64(Int32.max), completion.tag <= Self.watchTag {
+          watched.remove(Int32(Self.watchTag - completion.tag))
+          continue
+        }
         if completion.tag == Self.wakeTag {
           wakeArmed = false
           _ = Glibc.read(wakeDescriptor, &wakeCount, 8)
@@ -209,6 +219,16 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
       if count < 256 { return }
     }
   }
+
+  var descriptor: Int32 { tl_ring_descriptor(ring) }
+
+  func watch(_ other: any CompletionSource) {
+    let other = other.descriptor
+    guard watched.insert(other).inserted else { return }
+    if tl_ring_prepare_poll(ring, other, Self.watchTag - UInt64(other)) != 0 { watched.remove(other) }
+  }
+
+  func forget(_ other: any CompletionSource) { watched.remove(other.descriptor) }
 
   private func armWake() {
     guard !wakeArmed else { return }

@@ -13,6 +13,8 @@ public struct StorageError: Error, Hashable, Sendable {
     case errno(Int32)
     /// The model or the fault layer has cut the power: nothing passes any more.
     case powerLost
+    /// The device has taken no more than so many bytes of a write, again and again, and has given no error; see `WholeWrite`.
+    case shortWrite(taken: Int, of: Int)
   }
 
   public var code: Code
@@ -46,19 +48,23 @@ extension StorageError: CustomStringConvertible {
       switch code {
       case .errno(let number): "\(errnoText(number))\(remedy(number))"
       case .powerLost: "power was cut by the trial"
+      case .shortWrite(let taken, let count):
+        "the device takes only \(taken) of \(count) bytes, \(WholeWrite.attempts) times in a row, and gives no error; "
+          + "check the device, or choose another place with --dir"
       }
     return "\(operation.rawValue) \(place)\(at): \(reason)"
   }
 
   private func remedy(_ number: Int32) -> String {
     // What helps here depends on who refuses: `tornlog doctor` finds that out.
-    if path == "io_uring" { return "" }
+    if path == "io_uring", !Shortage.isOne(number) { return "" }
     return switch number {
     case ENOSPC: " (free space there, or choose another place with --dir)"
     case EACCES, EPERM: " (give this user access, or choose another place with --dir)"
     case ENOTDIR: " (a part of the path is a file; name a directory)"
     case EROFS: " (the file system is read-only; choose another place with --dir)"
-    case EMFILE, ENFILE: " (raise the limit with ulimit -n)"
+    case EMFILE: " (raise the limit with ulimit -n)"
+    case ENFILE, EFBIG, ENOMEM: Shortage.remedy(number).map { " (\($0))" } ?? ""
     default: ""
     }
   }

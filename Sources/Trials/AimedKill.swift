@@ -25,16 +25,16 @@ final class AimedKill: @unchecked Sendable {
 
   /// Starts the thread, which waits to be fired.
   /// - Parameter delay: the longest seeded moment between an operation's start and the kill, nanoseconds.
-  init(_ journal: Journal, delay: UInt64) {
+  /// - Throws: `TrialError` where there can be no more threads.
+  init(_ journal: Journal, delay: UInt64) throws(TrialError) {
     self.journal = journal
     self.delay = delay
-    let thread = Thread { [self] in
+    let code = SystemThread.start(stack: 1 << 20) { [self] in
       fire.wait()
       ready.signal()
       aim()
     }
-    thread.stackSize = 1 << 20
-    thread.start()
+    guard code == 0 else { throw .system("start a thread in", "a worker", code) }
   }
 
   /// Lets the thread aim; returns when it is at it, and not only on its way: what is left of the workload may be over

@@ -24,6 +24,12 @@ enum BatchAnatomy {
 
   static func places(of part: BatchPart, in bytes: UnsafeRawBufferPointer, at offset: Int64) -> [Range<Int>] {
     let batches = batches(in: bytes, at: offset)
+    if part == .records || part == .alignment {
+      return batches.map { batch in
+        let end = endOfRecords(bytes, batch)
+        return part == .records ? batch.lowerBound + min(BatchHeader.size, batch.count)..<end : end..<batch.upperBound
+      }.filter { !$0.isEmpty }
+    }
     guard part == .padding else { return batches.map { place(of: part, in: $0) }.filter { !$0.isEmpty } }
     return batches.indices.map { index in
       let end = batches[index].upperBound
@@ -34,7 +40,18 @@ enum BatchAnatomy {
     }.filter { !$0.isEmpty }
   }
 
-  /// Of a part within its batch; byte ranges of the header are those of BatchFormat.swift.
+  /// Where the records of a batch end: a record is its key's length (-1: none), its value's, then both; see BatchFormat.swift.
+  private static func endOfRecords(_ bytes: UnsafeRawBufferPointer, _ batch: Range<Int>) -> Int {
+    func word(_ at: Int) -> UInt32 { UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
+    var at = batch.lowerBound + BatchHeader.size
+    guard at <= batch.upperBound else { return batch.upperBound }
+    for _ in 0..<word(batch.lowerBound + 24) where at + 8 <= batch.upperBound {
+      at = min(batch.upperBound, at + 8 + max(0, Int(Int32(bitPattern: word(at)))) + Int(word(at + 4)))
+    }
+    return at
+  }
+
+  /// Of a part within its batch, of which the records are not known; byte ranges of the header are those of BatchFormat.swift.
   static func place(of part: BatchPart, in batch: Range<Int>) -> Range<Int> {
     let bytes: Range<Int> =
       switch part {
@@ -43,7 +60,8 @@ enum BatchAnatomy {
       case .checksum: 4..<8
       case .length: 8..<12
       case .offset: 16..<24
-      case .payload: min(BatchHeader.size, batch.count)..<batch.count
+      case .payload, .records: min(BatchHeader.size, batch.count)..<batch.count
+      case .alignment: batch.count..<batch.count
       case .padding: batch.count..<batch.count
       }
     return (batch.lowerBound + bytes.lowerBound..<batch.lowerBound + bytes.upperBound).clamped(to: batch)

@@ -26,7 +26,10 @@ struct ClientTrial {
 
     /// Whatever was answered must have come to where it belongs.
     mutating func owe(_ answered: Int, found: Int, _ what: String) {
-      let detail = found == answered ? "" : "\(answered) \(what) were answered, found \(found)"
+      let detail =
+        answered == 0
+        ? "no \(what) were answered: there is nothing to judge"
+        : found == answered ? "" : "\(answered) \(what) were answered and must be there, found \(found)"
       checks.append(CheckResult(.noAcknowledgedLoss, answered == 0 ? .unknown : found == answered ? .held : .violated, detail))
     }
   }

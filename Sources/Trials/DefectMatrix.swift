@@ -22,6 +22,8 @@ public struct DefectCell: Hashable, Sendable, Encodable {
   public var remark: String?
   /// Of them without a verdict: their fault never fired, say.
   public var unknown: Int
+  /// Why a cell in which nothing was found says nothing: a limit of the machine, or a signal from outside, has cut it short.
+  public var undecided: String?
 }
 
 /// A check that was violated under a defect.
@@ -49,7 +51,7 @@ extension DefectCell {
 /// The keys of the JSON report.
 extension DefectCell {
   private enum CodingKeys: String, CodingKey {
-    case way, check, checks, trials, seconds, reproduce, remark, unknown
+    case way, check, checks, trials, seconds, reproduce, remark, unknown, undecided
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -62,6 +64,7 @@ extension DefectCell {
     try container.encodeIfPresent(reproduce, forKey: .reproduce)
     try container.encodeIfPresent(remark, forKey: .remark)
     try container.encode(unknown, forKey: .unknown)
+    try container.encodeIfPresent(undecided, forKey: .undecided)
   }
 }
 
@@ -89,8 +92,14 @@ public struct DefectRow: Sendable {
   }
   /// Whether what must be caught was, by a check that was named for it, and nothing else.
   public var isExpected: Bool {
-    guard defect != nil else { return cells.allSatisfy { $0.check == nil } }
+    guard defect != nil else { return cells.allSatisfy { $0.check == nil && $0.undecided == nil } }
     return !wanted.isEmpty && missing.isEmpty
+  }
+
+  /// Whether it is not as expected, and a cell of it was cut short: whether it would have been is not known.
+  public var isUndecided: Bool {
+    if defect == nil, cells.contains(where: { $0.check != nil }) { return false }
+    return !isExpected && cells.contains { $0.undecided != nil }
   }
 
   /// The members that no check has caught that was named for them.
@@ -149,16 +158,16 @@ public final class DefectMatrix: @unchecked Sendable {
     shared = Mutex(Shared(cells: Array(repeating: nil, count: options.defects.count * options.ways.count)))
   }
 
-  /// - Returns: a row for each defect; nil where a signal came first.
+  /// - Returns: a row for each defect. Where a signal came first, rows lack the cells that were not looked at to their
+  ///   end.
   /// - Throws: `TrialError` where the machine cannot run it.
-  public func run() throws(TrialError) -> [DefectRow]? {
+  public func run() throws(TrialError) -> [DefectRow] {
     let workspace = try Workspace(in: options.directory)
-    let threads = (0..<max(1, options.jobs)).map { job in JobThread { [self] in work(job, workspace) } }
-    for thread in threads { thread.join() }
+    JobThread.run(max(1, options.jobs)) { [self] job in work(job, workspace) }
     try workspace.removeAll()
     let (cells, failure) = shared.withLock { ($0.cells, $0.failure) }
-    if let failure { throw failure }
-    if Interruption.isRequested { return nil }
+    // What a worker does that the same signal has ended is no failure.
+    if let failure, !Interruption.isRequested { throw failure }
     return options.defects.enumerated().map { index, defect in
       let own = cells[index * options.ways.count..<(index + 1) * options.ways.count]
       return DefectRow(defect: defect, wanted: wanted(of: defect), cells: own.compactMap(\.self))
@@ -177,16 +186,24 @@ public final class DefectMatrix: @unchecked Sendable {
         let (defect, way) = (options.defects[index / options.ways.count], options.ways[index % options.ways.count])
         let start = ContinuousClock.now
         var cell = DefectCell(way: way, findings: [], trials: 0, seconds: 0, unknown: 0)
-        if way.isTrials {
-          try runTrials(of: defect, &cell, trials, workspace)
-        }
         let wanted = wanted(of: defect)
-        if cell.trials == 0 || wanted.count > 1 && !Self.isComplete(cell.checks, wanted), let search = search(for: defect, way) {
-          try searches.run(search, &cell)
+        do throws(TrialError) {
+          if way.isTrials {
+            try runTrials(of: defect, &cell, trials, workspace)
+          }
+          if cell.trials == 0 || wanted.count > 1 && !Self.isComplete(cell.checks, wanted), let search = search(for: defect, way) {
+            try searches.run(search, &cell)
+          }
+        } catch {
+          guard error.isShortage else { throw error }
+          cell.undecided = cell.undecided ?? "\(error)"
         }
         cell.seconds = (ContinuousClock.now - start).inSeconds
         let expected = wanted.flatMap(\.self)
         cell.check = cell.checks.first(where: expected.contains) ?? cell.checks.first
+        // Half a look that has found nothing is none.
+        let isOver = wanted.isEmpty ? cell.check != nil : Self.isComplete(cell.checks, wanted)
+        if !isOver, Interruption.isRequested { return }
         finish(index, cell)
       }
     } catch {
@@ -253,8 +270,8 @@ public final class DefectMatrix: @unchecked Sendable {
   private func specs(_ way: WayOfLooking, _ defect: Defect?) throws(TrialError) -> [TrialSpec] {
     guard way == .ownScenario else {
       let drawn = DrawnTrials(way: way, seed: options.seed, effort: options.effort)
-      return (0..<options.effort.trials).map { n in
-        var spec = drawn.trial(n)
+      return drawn.all.map { trial in
+        var spec = trial
         spec.defect = defect?.id ?? "none"
         return spec
       }
@@ -276,8 +293,12 @@ public final class DefectMatrix: @unchecked Sendable {
     let wanted = wanted(of: defect)
     for spec in try specs(cell.way, defect) {
       if Interruption.isRequested { return }
-      let folder = try workspace.makeTrialFolder(folders.add(1, ordering: .relaxed).newValue)
-      let (judgement, verdict) = try runner.run(spec, in: folder).judged()
+      let number = folders.add(1, ordering: .relaxed).newValue
+      try workspace.makeTrialFolder(number)
+      let folder = workspace.trialFolder(number)
+      let findings = try runner.run(spec, in: folder)
+      let (judgement, verdict) = findings.judged()
+      if verdict == .unknown { cell.undecided = cell.undecided ?? findings.hindrances.first }
       try Workspace.remove(folder)
       cell.trials += 1
       if verdict == .unknown { cell.unknown += 1 }
@@ -317,10 +338,15 @@ private final class SearchRunner {
       // After a hang the process is ending, and takes no further request.
       if reply.checks == [.noHang] { end() }
     case .died(let signal, let status, let text):
-      let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
-      let line = text.split(separator: "\n").first { $0.contains("rror") } ?? ""
-      cell.remark = "the process of the search ended (\(how)) \(line)"
-    case .timedOut: cell.remark = "stopped after \(Int(Self.limit)) s"
+      let death = WorkerDeath(signal: signal, status: status, errorOutput: text)
+      cell.remark = "the process of the search ended (\(death.how))\(death.lastWords)"
+      switch death.cause() {
+      case .outside(let reason), .shortage(let reason): cell.undecided = reason
+      case .own: cell.undecided = search.defect == "none" ? cell.remark : nil
+      }
+    case .timedOut:
+      cell.remark = "stopped after \(Int(Self.limit)) s"
+      cell.undecided = cell.remark
     case .interrupted: return
     }
   }

@@ -15,6 +15,25 @@ public struct DefectReport: Sendable {
     (self.rows, self.ways, self.seconds, self.effort, self.seed) = (rows, ways, seconds, effort, seed)
   }
 
+  /// Cells that there are, and that there were to be.
+  private var cells: (done: Int, all: Int) { (rows.reduce(0) { $0 + $1.cells.count }, rows.count * ways.count) }
+  /// Whether a signal came before every cell had been looked at.
+  public var isInterrupted: Bool { cells.done < cells.all }
+  /// Whether it was looked for in every way to the end: a search whose process died or ran out of time has not looked.
+  private func isWhole(_ row: DefectRow) -> Bool {
+    row.cells.count == ways.count && row.cells.allSatisfy { $0.remark == nil || $0.check != nil }
+  }
+
+  /// `violated` where the sound engine was accused, or where a defect was looked for in every way and not caught by the
+  /// check that
+  /// is named for it. A way that was not gone to its end may still catch a defect, and may still accuse the sound
+  /// engine.
+  public var verdict: Verdict {
+    if rows.contains(where: { !$0.isExpected && !$0.isUndecided && ($0.defect == nil || isWhole($0)) }) { return .violated }
+    let isDoubtful = rows.contains { $0.isUndecided || (!isWhole($0) && ($0.defect == nil || !$0.isExpected)) }
+    return isInterrupted || isDoubtful ? .unknown : .held
+  }
+
   private var defects: [DefectRow] { rows.filter { $0.defect != nil } }
   private var sound: DefectRow? { rows.first { $0.defect == nil } }
   public var isExpected: Bool { rows.allSatisfy(\.isExpected) }
@@ -27,7 +46,9 @@ public struct DefectReport: Sendable {
       let trials = row.cells.reduce(0) { $0 + $1.trials }
       return ", the sound engine accused in \(accused) of \(row.cells.count) ways (\(trials) trials)"
     }
-    return "\(caught) of \(defects.count) defects caught by the check that is named for them\(control ?? ""), \(Self.time(seconds))"
+    let end = isInterrupted ? "unknown: interrupted after \(cells.done) of \(cells.all) cells; until then " : ""
+    return end
+      + "\(caught) of \(defects.count) defects caught by the check that is named for them\(control ?? ""), \(Self.time(seconds))"
   }
 
   static func time(_ seconds: Double) -> String {
@@ -40,7 +61,7 @@ public struct DefectReport: Sendable {
     let names = ways.map(\.rawValue)
     func pad(_ text: String, _ width: Int) -> String { text.padding(toLength: max(width, text.count), withPad: " ", startingAt: 0) }
     let columns = ways.indices.map { at in
-      ([names[at]] + rows.map { Self.short($0, at) }).map(\.count).max() ?? 0
+      ([names[at]] + rows.map { short($0, at) }).map(\.count).max() ?? 0
     }
     let first = max(6, (rows.map(\.id.count).max() ?? 0) + 1)
     func line(_ name: String, _ cells: [String]) -> String {
@@ -49,11 +70,13 @@ public struct DefectReport: Sendable {
       return String(line[..<(line.lastIndex { $0 != " " }.map { line.index(after: $0) } ?? line.endIndex)])
     }
     var lines = [line("", names)]
-    lines += rows.map { row in line(row.id, row.cells.indices.map { Self.short(row, $0) }) }
+    lines += rows.map { row in line(row.id, ways.indices.map { short(row, $0) }) }
     for row in rows where !row.isExpected {
-      if row.defect == nil {
+      if row.isUndecided {
+        lines += row.cells.compactMap { cell in cell.undecided.map { "UNDECIDED \(row.id), \(cell.way.rawValue): \($0)" } }
+      } else if row.defect == nil {
         lines += row.cells.filter { $0.check != nil }.map { "ACCUSED the sound engine, \($0.way.rawValue): \($0.check!.rawValue); \($0.reproduce ?? "")" }
-      } else {
+      } else if isWhole(row) {
         for (id, wanted) in row.missing {
           let named = wanted.map(\.rawValue).joined(separator: " or ")
           lines.append("NOT CAUGHT \(id): \(row.catching.map { "only by \($0.check!.rawValue)" } ?? "by nothing"), wanted \(named)")
@@ -67,8 +90,9 @@ public struct DefectReport: Sendable {
     return lines
   }
 
-  private static func short(_ row: DefectRow, _ at: Int) -> String {
-    let cell = row.cells[at]
+  /// `?` where nobody has looked to the end.
+  private func short(_ row: DefectRow, _ at: Int) -> String {
+    guard let cell = row.cells.first(where: { $0.way == ways[at] }) else { return "?" }
     let named = row.named(cell).map(\.rawValue).joined(separator: "+")
     return "\(named.isEmpty ? "-" : named) \(cell.trials)"
   }
@@ -86,11 +110,17 @@ public struct DefectReport: Sendable {
     var defects, caught: Int
     var soundAccused: Int?
     var seconds: Double
+    var verdict: String
+    var interrupted: Bool
+    var stoppedBy: String?
+    var cells, cellsDone: Int
   }
 
   private struct Entry: Encodable {
     var id: String
     var caught: Bool
+    /// Whether it was looked for in every way that was asked for.
+    var complete: Bool
     var check: String?
     var expected: [String]
     var by: String?
@@ -103,7 +133,8 @@ public struct DefectReport: Sendable {
   public func json() throws -> String {
     let entries = rows.map { row in
       Entry(
-        id: row.id, caught: row.catching != nil, check: row.catching?.check?.rawValue, expected: row.expected.map(\.rawValue),
+        id: row.id, caught: row.catching != nil, complete: isWhole(row), check: row.catching?.check?.rawValue,
+        expected: row.expected.map(\.rawValue),
         by: row.catching?.way.rawValue, trials: row.catching?.trials, seconds: row.catching?.seconds, story: row.story,
         cells: row.cells)
     }
@@ -113,7 +144,9 @@ public struct DefectReport: Sendable {
       defects: entries,
       summary: Summary(
         defects: defects.count, caught: defects.count(where: \.isExpected),
-        soundAccused: sound.map { $0.cells.count { $0.check != nil } }, seconds: seconds))
+        soundAccused: sound.map { $0.cells.count { $0.check != nil } }, seconds: seconds, verdict: verdict.rawValue,
+        interrupted: isInterrupted, stoppedBy: isInterrupted ? RunSummary.Stop.signal.rawValue : nil, cells: cells.all,
+        cellsDone: cells.done))
     return String(decoding: try encoder.encode(document), as: UTF8.self)
   }
 
@@ -131,7 +164,8 @@ public struct DefectReport: Sendable {
       "| --- |" + String(repeating: " --- |", count: ways.count),
     ]
     for row in rows {
-      let cells = row.cells.map { cell in
+      let cells = ways.map { way in
+        guard let cell = row.cells.first(where: { $0.way == way }) else { return "?" }
         let named = row.named(cell).map { "**\($0.rawValue)**" }.joined(separator: " ")
         return named.isEmpty ? "- \(cell.trials)" : "\(named) \(cell.trials), \(Self.time(cell.seconds))"
       }
@@ -154,7 +188,9 @@ public struct DefectReport: Sendable {
       lines += ["", "Caught by \(names) (\(cell.way.rawValue))."]
       if let command = cell.reproduce { lines += ["", "    \(command)"] }
     } else {
-      lines += ["", "**Not caught.**"]
+      lines += [
+        "", isWhole(row) ? "**Not caught.**" : "Not looked for in every way: a search was interrupted, or ended early.",
+      ]
     }
     if !row.story.isEmpty { lines += ["", "```"] + row.story + ["```"] }
     return lines + [""]

@@ -43,7 +43,9 @@ public struct DefectSearch: Hashable, Sendable, Codable {
   /// Reads one request a line, answers with one line.
   public static func main() -> Never {
     _ = tl_die_with_parent()
+    tl_report_deaths()
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     while let line = readLine(strippingNewline: true) {
       do {
         let search = try JSONDecoder().decode(DefectSearch.self, from: Data(line.utf8))
@@ -166,6 +168,10 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     },
     Step(messages: 60, .ext4Writeback), Step(messages: 18, depth: 2, .raw512), Step(messages: 36, .raw512) { $0.checkpoints = true },
     Step(messages: 24, .raw512) { $0.isTakenOver = true },
+    // Several groups commit at once.
+    Step(messages: 36, .raw512) {
+      ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 3)
+    },
   ]
 
   /// Small workloads, each on the storages that show the most with the least, until one shows something.
@@ -195,7 +201,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     }
   }
 
-  private static let situations = ["produce", "recover", "interval", "close", "skip-damage", "metadata-damage", "checkpoint"]
+  private static let situations = ["produce", "recover", "interval", "interval-then-always", "close", "skip-damage", "metadata-damage", "checkpoint"]
 
   private func failOperations(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
     let situations = client.map { [$0.rawValue, "\($0.rawValue)-recover"] } ?? Self.situations

@@ -7,6 +7,8 @@ import Storage
 /// One attempt of a sender, as the harness saw it pass.
 struct DeliveryAttempt: Codable, Hashable {
   static let accepted = "accepted"
+  /// By a receiver that will never take the batch as it is.
+  static let refused = "refused with 422"
 
   /// Since the beginning of the trial's first life.
   var begun: Duration
@@ -71,13 +73,25 @@ struct LineFile<Value: Codable> {
     let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
     guard descriptor >= 0 else { throw .system("write", path, errno) }
     defer { close(descriptor) }
+    let end = lseek(descriptor, 0, SEEK_END)
     let line: [UInt8]
     do {
       line = Array(try JSONEncoder().encode(value)) + [UInt8(ascii: "\n")]
     } catch {
       throw .worker("a line of \(path) cannot be encoded: \(error)")
     }
-    guard Glibc.write(descriptor, line, line.count) == line.count else { throw .system("write", path, errno) }
+    var done = 0
+    while done < line.count {
+      let count = line[done...].withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else {
+        let code = count < 0 ? errno : EIO
+        // Half a line would be none to whoever reads the file.
+        if end >= 0 { ftruncate(descriptor, end) }
+        throw .system("write", path, code)
+      }
+      done += count
+    }
   }
 
   /// Empty where there is no such file.
@@ -86,7 +100,7 @@ struct LineFile<Value: Codable> {
     do {
       return try data.split(separator: UInt8(ascii: "\n")).map { try JSONDecoder().decode(Value.self, from: Data($0)) }
     } catch {
-      throw .worker("\(path) cannot be read: \(error)")
+      throw .worker("\(path) \(JSONFile.damage(error))")
     }
   }
 }

@@ -19,6 +19,7 @@ struct DeliveryLife: Sendable {
   let transport: any Transport
   let parts: DeliveryParts
   let registry = MetricRegistry()
+  let archiveFailures = ArchiveFailures()
   private let clock: WallClock
 
   /// - Parameter seam: what the logs get, unless the defect has a layer of its own.
@@ -87,9 +88,10 @@ struct DeliveryLife: Sendable {
       let (log, _) = try await JobLog.open(job, in: "wal", of: storage, policy: policy, clock: clock, parts: parts)
       receipt.fired += 1
       do throws(JobLogError) { receipt.places.append("\(job) archived as \(try await archive.archive(log))") } catch {
-        guard case .unsentEvents = error else { throw error }
         receipt.places.append("\(job) refused: \(error)")
-        try await log.close()
+        if case .unsentEvents = error { try await log.close() } else {
+          archiveFailures.note(ArchiveFailure(error, of: job, life: number, deadline: .zero))
+        }
       }
     }
     return receipt
@@ -104,20 +106,30 @@ struct DeliveryLife: Sendable {
   }
 
   /// Sends everything and archives all logs, in the second life of a trial that does so.
-  /// - Returns: nil where the trial does not.
-  func archiveAll(_ jobs: [OpenJob]) async throws(TrialError) -> [Int]? {
+  /// - Parameter start: of the first life.
+  /// - Returns: the jobs whose logs are archived now, nil where the trial archives none. Why one is not,
+  ///   `archiveFailures` has.
+  func archiveAll(_ jobs: [OpenJob], since start: Instant) async throws(TrialError) -> [Int]? {
     guard number == 1, settings.archives else { return nil }
     storage.note(.phase("archive"))
     journal.stage = .closing
     defer { journal.stage = .harness }
-    do throws(JobLogError) {
-      let archive = try await archive()
-      for job in jobs {
-        _ = await job.sender.stop(within: settings.stopWithin)
+    let archive: JobArchive
+    do throws(JobLogError) { archive = try await self.archive() } catch {
+      throw .worker("there is no archive: \(error)")
+    }
+    var archived: [Int] = []
+    for job in jobs {
+      let deadline = loop.now + settings.stopWithin - start
+      _ = await job.sender.stop(within: settings.stopWithin)
+      do throws(JobLogError) {
         _ = try await archive.archive(job.log)
+        archived.append(job.slot)
+      } catch {
+        archiveFailures.note(ArchiveFailure(error, of: job.log.job, life: number, deadline: deadline))
       }
-    } catch { throw .worker("a log could not be archived: \(error)") }
-    return jobs.map(\.slot)
+    }
+    return archived
   }
 
   /// What the archives of these jobs hold, in the last life.

@@ -97,29 +97,7 @@ extension Doctor {
     return Finding("block size", .ok, "not told (no block device of its own)")
   }
 
-  /// Folders named `tornlog-...-<pid>` whose process is gone, in `directory` and in the place for temporary files.
-  static func leftovers(in directory: String) -> Finding {
-    let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-    var found: [String] = []
-    for folder in directory == temporary ? [directory] : [directory, temporary] {
-      found += names(in: folder).filter(isLeftover).map { "\(folder)/\($0)" }
-    }
-    guard let first = found.first else { return Finding("left-overs", .ok, "none") }
-    let more = found.count > 1 ? " and \(found.count - 1) more" : ""
-    return Finding(
-      "left-overs", .warning, "\(first)\(more), of runs that were killed",
-      remedy: "rm -r " + found.prefix(4).joined(separator: " ") + (found.count > 4 ? " ..." : ""))
-  }
-
-  static func isLeftover(_ name: String) -> Bool {
-    guard name.hasPrefix("tornlog-"), let last = name.split(separator: "-").last, let pid = Int32(last), pid > 0 else {
-      return false
-    }
-    // EPERM: alive, and another user's (`man 2 kill`).
-    return kill(pid, 0) != 0 && errno == ESRCH
-  }
-
-  private static func names(in folder: String) -> [String] {
+  static func names(in folder: String) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

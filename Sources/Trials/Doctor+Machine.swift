@@ -13,6 +13,7 @@ extension Doctor {
       seccomp(status: status),
       lockedMemory(limits: limits, status: status),
       openFiles(limits: limits),
+    ] + Self.limits(limits) + [
       user(),
       versions(),
     ]
@@ -43,7 +44,7 @@ extension Doctor {
       return Finding(
         "io_uring", .warning, "TORNLOG_REFUSE_IO_URING is set\(fallback)", remedy: "unset TORNLOG_REFUSE_IO_URING")
     }
-    if errno == 0 { return Finding("io_uring", .ok, "a ring opens") }
+    if errno == 0 { return Finding("io_uring", .ok, "a ring opens, and operations pass through it") }
     let reason = String(cString: strerror(errno))
     let isFiltered = SmallFile.value(of: "Seccomp", in: status) == "2"
     let remedy: String
@@ -54,6 +55,8 @@ extension Doctor {
         + "seccomp=unconfined, or a profile that allows io_uring_setup, io_uring_enter, io_uring_register"
     } else if errno == ENOSYS {
       remedy = "this kernel is built without io_uring (CONFIG_IO_URING)"
+    } else if errno == ETIMEDOUT {
+      remedy = "a ring opens, and no operation comes back: use --storage posix, and look at `dmesg`"
     } else if errno == ENOMEM {
       remedy = "raise the limit of locked memory: ulimit -l"
     } else {
@@ -90,7 +93,8 @@ extension Doctor {
     }
     if limit >= 1024 { return Finding("open files", .ok, "\(limit) (RLIMIT_NOFILE)") }
     return Finding(
-      "open files", .warning, "\(limit) (RLIMIT_NOFILE): trials in parallel may run out of them",
+      "open files", .warning,
+      "\(limit) (RLIMIT_NOFILE): a trial with more than \(max(0, (limit - 18) / 2)) partitions may have no verdict",
       remedy: "ulimit -n 1024 or more, or --jobs 1")
   }
 

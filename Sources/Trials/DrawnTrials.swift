@@ -8,6 +8,9 @@ struct DrawnTrials {
   var seed: UInt64
   var effort: DefectEffort
 
+  /// All of them.
+  var all: [TrialSpec] { (0..<effort.trials).map(trial) + (0..<effort.odd).map(odd) }
+
   /// Number `n`, from 0, with the sound engine.
   func trial(_ n: Int) -> TrialSpec {
     var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "defects \(way.rawValue)")
@@ -29,7 +32,16 @@ struct DrawnTrials {
     case .ownScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
     }
     if way != .oneFault { addStore(&spec, n, faulty: false) }
+    addLoad(&spec, n)
+    addCommitters(&spec, n)
     return spec
+  }
+
+  /// In one trial of four several groups commit while messages are sent.
+  private func addCommitters(_ spec: inout TrialSpec, _ n: Int) {
+    guard way != .plainRestart || n >= Self.volumes.count else { return }
+    var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "committers \(way.rawValue)")
+    if random.chance(1, in: 4) { spec.committers = pick([1, 2, 3], &random) }
   }
 
   /// One trial in five has an object store; one in two of these, where a fault is wanted, has the fault there.
@@ -49,14 +61,14 @@ struct DrawnTrials {
     ("store-partial-upload", ["kept": "50", "answer": "success"]), ("store-full", [:]),
   ]
 
-  private func pick<Value>(_ values: [Value], _ random: inout SeededGenerator) -> Value {
+  func pick<Value>(_ values: [Value], _ random: inout SeededGenerator) -> Value {
     values[Int.random(in: 0..<values.count, using: &random)]
   }
 
   /// Volumes of a plain restart, from the smallest on; after them, and in the other ways, the seed chooses.
-  private static let volumes = [(1, 1), (20, 1), (100, 3), (1010, 1), (5000, 3)]
+  static let volumes = [(1, 1), (20, 1), (100, 3), (1010, 1), (5000, 3)]
 
-  private func workload(_ n: Int, _ random: inout SeededGenerator) -> TrialSpec {
+  func workload(_ n: Int, _ random: inout SeededGenerator) -> TrialSpec {
     var spec = TrialSpec(
       scenario: "defects", file: "", seed: seed &+ UInt64(n), storage: .memory,
       messages: pick([5, 20, 60, 200, 600, 1500], &random), partitions: pick([1, 1, 2, 3], &random),

@@ -96,10 +96,13 @@ enum FaultWords {
   /// Where in a pass a flip hits: in a batch itself where batches are the target, not in the padding behind them, and in
   /// the first copy of a segment's head, not in the zeros behind it.
   private static func place(_ words: Words) -> BytePlace {
+    let edge = words["edge"].flatMap { PartEdge(rawValue: $0) }
     switch words["target"] {
-    case FaultTarget.segmentHead.rawValue?: .range(0..<512)
-    case let word?: BatchPart(rawValue: word).map { .part($0) } ?? .anywhere
-    case nil: .anywhere
+    case FaultTarget.segmentHead.rawValue?: return .range(edge?.of(0..<512) ?? 0..<512)
+    case let word?:
+      guard let part = BatchPart(rawValue: word) else { return .anywhere }
+      return edge.map { .edge(part, $0) } ?? .part(part)
+    case nil: return .anywhere
     }
   }
 

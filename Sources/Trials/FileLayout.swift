@@ -47,7 +47,7 @@ struct FileLayout: Hashable {
       case .batch: start..<min(count, message.upperBound + Int(trailer))
       case .header: start..<message.lowerBound
       case .payload: message
-      case .checksum, .length, .offset, .padding: nil
+      case .checksum, .length, .offset, .records, .alignment, .padding: nil
       }
     return place.flatMap { $0.isEmpty ? nil : $0 }
   }

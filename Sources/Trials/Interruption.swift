@@ -16,7 +16,7 @@ public enum Interruption {
   /// Asks everything to end in order, as if `signal` had come.
   public static func request(_ signal: Int32) { requested.store(signal, ordering: .relaxed) }
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP: also where the parent has blocked them by accident, as threads of some
+  /// Takes over SIGINT, SIGTERM and SIGHUP, and SIGXCPU, which says that the time of RLIMIT_CPU is up: also where the parent has blocked them by accident, as threads of some
   /// libraries do for the processes they start. SIGHUP stays ignored under `nohup`.
   public static func install() {
     var action = sigaction()
@@ -34,7 +34,7 @@ public enum Interruption {
     }
     var taken = sigset_t()
     sigemptyset(&taken)
-    for number in [SIGINT, SIGTERM, SIGHUP] {
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGXCPU] {
       var inherited = sigaction()
       sigaction(number, nil, &inherited)
       if number == SIGHUP, isIgnored(inherited) { continue }
@@ -44,6 +44,8 @@ public enum Interruption {
     sigprocmask(SIG_UNBLOCK, &taken, nil)
     // A worker that has died must be an error of the write, not the end of this process.
     Glibc.signal(SIGPIPE, SIG_IGN)
+    // So must a file be that RLIMIT_FSIZE lets grow no more.
+    Glibc.signal(SIGXFSZ, SIG_IGN)
   }
 
   private static func isIgnored(_ action: sigaction) -> Bool {

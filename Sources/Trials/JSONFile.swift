@@ -42,7 +42,18 @@ enum JSONFile {
     do {
       return try JSONDecoder().decode(type, from: Data(contentsOf: URL(fileURLWithPath: path)))
     } catch {
-      throw .worker("cannot read \(path): \(error)")
+      throw .worker("\(path) \(damage(error))")
+    }
+  }
+
+  /// In words for people: `DecodingError` describes the decoder's own types.
+  static func damage(_ error: any Error) -> String {
+    switch error {
+    case DecodingError.dataCorrupted: "is no JSON, or only a part of it: whatever wrote it was stopped in the middle"
+    case DecodingError.keyNotFound(let key, _): "lacks `\(key.stringValue)`: it is of another version of tornlog, or damaged"
+    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+      "has another value at `\(context.codingPath.map(\.stringValue).joined(separator: "."))` than tornlog writes: it is of another version, or damaged"
+    default: "cannot be read: \((error as NSError).localizedDescription)"
     }
   }
 }

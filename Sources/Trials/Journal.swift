@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash, close, archived, flush, slow
+    case create, produce, commit, opened, crash, close, archived, flush, trim, slow
   }
 
   struct Row {
@@ -59,6 +59,12 @@ final class Journal: @unchecked Sendable {
     var slowBank: Int64 = 0
     /// The errno of the first line of the trace that could not be written; 0: all were.
     var traceFailure: Int64 = 0
+    /// The first failure that was the machine's own; see `Journal.DeviceFailure`. 0: there was none.
+    var failureCode: Int64 = 0
+    var failureOperation: Int64 = 0
+    var failureIsShortage: Int64 = 0
+    /// The process that `stage` is of.
+    var owner: Int64 = 0
   }
 
   /// Who is at work: decides whose fault a death is.
@@ -77,8 +83,8 @@ final class Journal: @unchecked Sendable {
 
   private let memory: UnsafeMutableRawPointer
   private let size: Int
-  private let head: UnsafeMutablePointer<Head>
-  private let rows: UnsafeMutablePointer<Row>
+  let head: UnsafeMutablePointer<Head>
+  let rows: UnsafeMutablePointer<Row>
 
   /// Maps `path`, creating it with room for `capacity` rows where there is none.
   init(path: String, capacity: Int) throws(TrialError) {
@@ -127,17 +133,22 @@ final class Journal: @unchecked Sendable {
   private var rowsWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.rowsOffset, Int64.self) }
   private var inFlightWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.inFlightOffset, Int64.self) }
   private var killedWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.killedOffset, Int64.self) }
-  private func kindWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+  func kindWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
     Self.word(UnsafeMutableRawPointer(rows + row), Self.kindOffset, UInt32.self)
   }
-  private func outcomeWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+  func outcomeWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
     Self.word(UnsafeMutableRawPointer(rows + row), Self.outcomeOffset, UInt32.self)
   }
 
   var stage: Stage {
     get { Stage(rawValue: head.pointee.stage) ?? .idle }
-    set { head.pointee.stage = newValue.rawValue }
+    set {
+      head.pointee.stage = newValue.rawValue
+      head.pointee.owner = process
+    }
   }
+
+  private let process = Int64(getpid())
 
   /// Runs harness code in the middle of the engine's: a trap in it is not the engine's.
   func harness<Value>(_ body: () -> Value) -> Value {
@@ -255,8 +266,11 @@ final class Journal: @unchecked Sendable {
         submittedAt: time.nanoseconds))
   }
 
-  func commit(_ partition: PartitionID, _ offset: Offset, at time: Instant) -> Int {
-    add(.commit, Row(partition: partition.rawValue, value: offset.rawValue, submittedAt: time.nanoseconds))
+  /// - Parameter group: its number; see `history`.
+  func commit(_ partition: PartitionID, _ offset: Offset, group: Int = 0, at time: Instant) -> Int {
+    add(
+      .commit,
+      Row(partition: partition.rawValue, producer: Int32(group), value: offset.rawValue, submittedAt: time.nanoseconds))
   }
 
   func answer(_ row: Int, _ outcome: Outcome, baseOffset: Offset = 0, at time: Instant) {
@@ -279,6 +293,11 @@ final class Journal: @unchecked Sendable {
     _ = add(.archived, Row(partition: partition.rawValue, value: end.rawValue, submittedAt: time.nanoseconds))
   }
 
+  /// Everything before `offset` is to be deleted.
+  func trim(_ partition: PartitionID, before offset: Offset, at time: Instant) -> Int {
+    add(.trim, Row(partition: partition.rawValue, value: offset.rawValue, submittedAt: time.nanoseconds))
+  }
+
   /// It is asked to bring everything there.
   func flush(at time: Instant) -> Int { add(.flush, Row(submittedAt: time.nanoseconds)) }
 
@@ -290,7 +309,7 @@ final class Journal: @unchecked Sendable {
     _ = add(
       .crash,
       Row(
-        count: head.pointee.deviceDelay, value: Int64(CrashKind.allCases.firstIndex(of: kind) ?? 0),
+        count: head.pointee.deviceDelay, value: Int64(CrashKind.allCases.firstIndex(of: kind.recorded) ?? 0),
         submittedAt: time.nanoseconds))
   }
 
@@ -328,7 +347,7 @@ final class Journal: @unchecked Sendable {
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + 4 * spec.partitions + 32 + 3 * SlowOperations.most
+    return sent + archived + (spec.committers > 0 ? sent : 0) + 8 * spec.partitions + 32 + 3 * SlowOperations.most
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
@@ -349,64 +368,4 @@ final class Journal: @unchecked Sendable {
 
   /// Produce requests so far: operations of the history.
   var operationCount: Int { (0..<rowCount).count { rows[$0].kind == Kind.produce.rawValue } }
-
-  /// Everything so far of a trial, as the oracle reads it.
-  func history(of spec: TrialSpec, damages: [(row: Int, damage: Damage)] = []) -> History {
-    history(seed: spec.seed, group: Life.group, damages: damages, source: spec.source(of:))
-  }
-
-  /// Everything so far, as the oracle reads it.
-  /// - Parameters:
-  ///   - damages: each with the row that it came before.
-  ///   - source: the partition of a number that rows have.
-  func history(
-    seed: UInt64, group: String, damages: [(row: Int, damage: Damage)], source: (_ number: Int) -> TopicPartition
-  ) -> History {
-    var history = History(seed: seed)
-    let count = rowCount
-    history.reserveOperations(count)
-    // Rows name partitions by their numbers. Of several topics these are not created in the order of the numbers.
-    var slots: [Int32: PartitionSlot] = [:]
-    var slow: [SlowOperation] = []
-    for index in 0..<count {
-      for (at, damage) in damages where at == index { history.damage(damage) }
-      // The two words that make the rest of the row valid, before the rest.
-      let kind = kindWord(index).pointee.load(ordering: .acquiring)
-      let answer = outcomeWord(index).pointee.load(ordering: .acquiring)
-      let row = rows[index]
-      let submitted = Instant(nanoseconds: row.submittedAt)
-      let answered = Instant(nanoseconds: row.answeredAt)
-      let outcome = answer == 0 ? Outcome.indeterminate : Outcome(rawValue: UInt8(answer - 1)) ?? .indeterminate
-      let slot = slots[row.partition] ?? PartitionSlot(Int(row.partition))
-      switch Kind(rawValue: kind) {
-      case .create:
-        slots[row.partition] = history.create(
-          source(Int(row.partition)), outcome, submittedAt: submitted, at: max(submitted, answered))
-      case .produce:
-        let operation = history.submit(
-          slot, producer: Int(row.producer), firstSequence: Int(row.value), count: Int(row.count), at: submitted)
-        switch outcome {
-        case .acknowledged: history.acknowledge(operation, baseOffset: Offset(row.baseOffset), at: answered)
-        case .failed: history.fail(operation, certainly: true, at: answered)
-        case .indeterminate: if answer != 0 { history.fail(operation, certainly: false, at: answered) }
-        }
-      case .commit:
-        history.commit(group: group, slot, offset: Offset(row.value), outcome, at: max(submitted, answered))
-      case .opened: history.opened(at: submitted)
-      // Without an answer it was cut off, by what is written down elsewhere.
-      case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }
-      case .archived: history.archived(slot, before: Offset(row.value))
-      // One that was cut off was not refused.
-      case .flush: if answer != 0 { history.flush(outcome, at: answered) }
-      case .slow: slow.append(SlowOperation(endedAt: Instant(nanoseconds: row.value), took: .nanoseconds(row.count)))
-      case .crash:
-        history.crash(
-          CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count), slowOperations: slow)
-        slow = []
-      case .unused, nil: break
-      }
-    }
-    for (at, damage) in damages where at >= count { history.damage(damage) }
-    return history
-  }
 }

@@ -34,7 +34,9 @@ extension Life {
       group.addTask(executorPreference: loop) { await produce(Workload(spec), engine) { _ in } }
       group.addTask(executorPreference: loop) {
         do throws(TrialError) {
-          if spec.writers == .secondProcess {
+          if spec.writers == .holderLives {
+            await besiege(second, course)
+          } else if spec.writers == .secondProcess {
             try await letProcessWrite(second, process, course)
           } else {
             await letEngineWrite(second, course)
@@ -83,6 +85,31 @@ extension Life {
       await Workload(secondWriterOf: spec).run(on: engine, loop: storage.loop, journal: journal) { _ in second.settle() }
     } catch {
       course.receipt?.refusal = "\(error)"
+    }
+  }
+
+  /// A second engine tries to take the lease for more than three terms, while the first one is well and waits. Where it gets in,
+  /// it writes.
+  private func besiege(_ second: SecondWriter, _ course: Course) async {
+    do throws(StorageError) { try await second.approach(storage) } catch {
+      course.receipt = WriterReceipt(setup: spec.writers, triedAt: storage.loop.now, refusal: "\(error)")
+      return
+    }
+    let end = storage.loop.now + SecondWriter.siege
+    course.receipt = WriterReceipt(setup: spec.writers, triedAt: storage.loop.now)
+    while storage.loop.now < end {
+      do throws(EngineError) {
+        let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: second.partsOfSecond(parts))
+        joined(engine)
+        course.newest = NewestWriter(engine: engine, recovery: recovery, operationsBefore: journal.operationCount)
+        course.receipt?.openedAt = storage.loop.now
+        course.receipt?.refusal = nil
+        return await Workload(secondWriterOf: spec).run(on: engine, loop: storage.loop, journal: journal) { _ in second.settle() }
+      } catch {
+        course.receipt?.refusal = "\(error)"
+        if case .inUse = error { course.receipt?.attemptsRefused += 1 }
+      }
+      await storage.loop.sleep(until: storage.loop.now + SecondWriter.lease / 4)
     }
   }
 

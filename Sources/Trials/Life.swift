@@ -9,10 +9,14 @@ import WriteAheadLog
 /// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
 struct Life: Sendable {
   /// What a life is doing, for triggers and in the trace.
-  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush"]
+  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush", "delete"]
   /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
   /// lifted.
   static let openings = 3
+
+  /// Times that an engine is asked for what needs its object store, where the machine is too slow for the time-out of
+  /// that.
+  static let slowAttempts = 50
 
   static let group = "tornlog"
 
@@ -73,7 +77,8 @@ struct Life: Sendable {
       system: spec.system,
       log: LogConfiguration(
         syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
-        commitBytes: Planning.commitBytes(spec), saltSeed: spec.seed),
+        commitBytes: Planning.commitBytes(spec), firstPreallocation: Int64(spec.preallocation),
+        largestPreallocation: Int64(spec.largestPreallocation), saltSeed: spec.seed),
       checkpoints: CheckpointPolicy(spec.checkpointTerms))
   }
 
@@ -106,10 +111,20 @@ struct Life: Sendable {
 
   private func openHindered() async -> Outcome {
     for attempt in 1... {
-      let fired = faults.firings
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
       let outcome = await openOnce()
-      guard case .refused = outcome, faults.firings > fired else { return outcome }
-      if attempt >= Self.openings { faults.lift() }
+      guard case .refused(let why) = outcome else { return outcome }
+      if faults.firings > fired {
+        if attempt >= Self.openings { faults.lift() }
+      } else if faults.slowStoreCalls > slow {
+        // No fault has made the store slow: it is the machine, of which the engine knows nothing.
+        if attempt >= Self.slowAttempts {
+          return .failed(
+            "this machine is too slow for the time-out of the object store, and the engine does not open: \(why)")
+        }
+      } else {
+        return outcome
+      }
     }
     preconditionFailure("an endless loop has ended")
   }
@@ -192,12 +207,83 @@ struct Life: Sendable {
     journal.stage = .producing
     let total = Double(max(1, workload.messages))
     let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
-    await workload.run(on: engine, loop: loop, journal: journal, turn: turn) { [faults, second] messages in
-      second?.firstAnswered()
-      archive.note(engine)
-      faults.progress(Double(messages) / total * 100)
-      answered(messages)
+    let producers = max(1, workload.producers)
+    let done: @Sendable (Int, PartitionID) async -> Void = { k, partition in
+      // Each group is one producer's: its commits follow each other.
+      if k % producers < spec.committers { await commit(after: k, for: 1 + k % producers, partition, engine) }
     }
+    let half = Gate()
+    await withTaskGroup(of: Void.self) { group in
+      if number == 0, spec.deletion != .none {
+        group.addTask(executorPreference: loop) {
+          await half.wait()
+          await delete(engine)
+        }
+      }
+      await workload.run(on: engine, loop: loop, journal: journal, turn: turn, done: done) { [faults, second] messages in
+        second?.firstAnswered()
+        archive.note(engine)
+        faults.progress(Double(messages) / total * 100)
+        if Double(messages) * 2 >= total { half.open() }
+        answered(messages)
+      }
+      half.open()
+    }
+  }
+
+  /// Deletes what the trial wants deleted of each partition.
+  func deleteRecords(_ engine: PartitionEngine) async {
+    guard spec.deletion != .none else { return }
+    begin("delete")
+    journal.stage = .producing
+    defer { journal.stage = .harness }
+    await delete(engine)
+  }
+
+  private func delete(_ engine: PartitionEngine) async {
+    for number in 0..<spec.partitions {
+      let source = spec.source(of: number)
+      let marks: (logStartOffset: Offset, highWatermark: Offset)
+      // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+      do throws(EngineError) {
+        let found = try engine.watermarks(source.topic, source.partition)
+        marks = (found.logStartOffset, found.highWatermark)
+      } catch { continue }
+      guard let bound = spec.deletion.bound(from: marks.logStartOffset, to: marks.highWatermark) else { continue }
+      let row = journal.trim(PartitionID(number), before: bound, at: loop.now)
+      do throws(EngineError) {
+        try await engine.deleteRecords(source.topic, source.partition, before: bound)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    }
+  }
+
+  /// The whole workload, and the commits of offsets.
+  /// - Returns: why not everything was brought to the object store, where the trial wants that.
+  func work(_ engine: PartitionEngine) async -> FlushFailure? {
+    let workload = Workload(spec)
+    guard commitsBeforeTheTail else {
+      await produce(workload, engine) { _ in }
+      let failure = await flush(engine)
+      await deleteRecords(engine)
+      await commitOffsets(engine)
+      return failure
+    }
+    let tail = max(0, workload.requests - spec.partitions)
+    await produce(workload.sending(0..<tail), engine) { _ in }
+    await deleteRecords(engine)
+    await commitOffsets(engine)
+    await produce(workload.sending(tail..<workload.requests), engine) { _ in }
+    return await flush(engine)
+  }
+
+  /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to each
+  /// partition.
+  private var commitsBeforeTheTail: Bool {
+    guard case .interval = spec.syncPolicy else { return false }
+    return !spec.ending(of: number).isAbrupt
   }
 
   /// Commits an offset of a consumer group in each partition: half of what may be consumed.
@@ -207,7 +293,8 @@ struct Life: Sendable {
       let source = spec.source(of: number)
       let offset: Offset
       do throws(EngineError) {
-        offset = Offset(try engine.watermarks(source.topic, source.partition).highWatermark.rawValue / 2)
+        let marks = try engine.watermarks(source.topic, source.partition)
+        offset = marks.logStartOffset + (marks.highWatermark - marks.logStartOffset) / 2
       } catch {
         // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
         continue
@@ -222,25 +309,53 @@ struct Life: Sendable {
     }
   }
 
-  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it is asked
-  /// again, as `open` does, and the fault is lifted in the end.
-  func flush(_ engine: PartitionEngine) async {
-    guard spec.checkpoint == .flushed else { return }
+  /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit at once,
+  /// while others send, in each life that sends.
+  private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ engine: PartitionEngine) async {
+    let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
+    guard draw & 3 == 0 else { return }
+    let source = spec.source(of: partition.index)
+    do throws(EngineError) {
+      let offset = try engine.watermarks(source.topic, source.partition).highWatermark
+      let row = journal.commit(partition, offset, group: group, at: loop.now)
+      do throws(EngineError) {
+        try await engine.commitOffset(group: Self.name(ofGroup: group), source.topic, source.partition, offset)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    } catch {}  // nothing was asked of it that it could forget
+  }
+
+  static func name(ofGroup number: Int) -> String { number == 0 ? group : "\(group)-\(number)" }
+
+  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it
+  /// is asked again, as `open` does, and the fault is lifted in the end. Where the machine is too slow for the time-out
+  /// that it has, it is asked again too: that is nobody's failure.
+  /// - Returns: why it has not got there; nil where it has.
+  func flush(_ engine: PartitionEngine) async -> FlushFailure? {
+    guard spec.checkpoint == .flushed else { return nil }
     begin("flush")
     let row = journal.flush(at: loop.now)
     journal.stage = .producing
     defer { journal.stage = .harness }
     for attempt in 1... {
-      let fired = faults.firings
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
       do throws(EngineError) {
         try await engine.checkpoint()
         archive.note(engine)
-        return journal.answer(row, .acknowledged, at: loop.now)
+        journal.answer(row, .acknowledged, at: loop.now)
+        return nil
       } catch {
-        guard faults.stoodInTheWay(since: fired) else { return journal.answer(row, .failed, at: loop.now) }
+        if !faults.stoodInTheWay(since: fired) {
+          if faults.slowStoreCalls > slow, attempt < Self.slowAttempts { continue }
+          journal.answer(row, .failed, at: loop.now)
+          return FlushFailure(life: number, reason: "\(error)")
+        }
       }
       if attempt >= Self.openings { faults.lift() }
     }
+    preconditionFailure("an endless loop has ended")
   }
 
   /// - Parameters:
@@ -256,7 +371,7 @@ struct Life: Sendable {
     journal.stage = .harness
     let look = Look(
       engine: engine, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
-      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"),
+      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"), readsTimes: spec.system == .tornlog,
       operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
     return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
       operationsBefore: operationsBefore)
@@ -266,10 +381,17 @@ struct Life: Sendable {
   /// orderly close is owed.
   /// - Returns: what the reader should know of a close that failed.
   func end(_ engine: PartitionEngine) async -> [String] {
+    let failures = await closeInOrder(engine)
+    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
+    return failures
+  }
+
+  /// Has the engine closed, and its answer written down; what ends the life then is the caller's business.
+  /// - Returns: what the reader should know of a close that failed.
+  func closeInOrder(_ engine: PartitionEngine) async -> [String] {
     let row = journal.close(at: loop.now)
     let failures = await close(engine)
     journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
-    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
     return failures
   }
 
@@ -284,6 +406,17 @@ struct Life: Sendable {
     } catch {
       return ["close: \(error)"]
     }
+  }
+
+  /// How this life ends.
+  var ending: CrashKind { spec.ending(of: number) }
+
+  /// How long after the answer that it waits for a crash comes: of a load with pauses a power loss comes at any moment. A kill
+  /// must find operations in flight, and comes at once.
+  var crashDelay: Duration {
+    guard spec.pace > .zero, ending.losesPower else { return .zero }
+    var random = SeededGenerator(seed: spec.seed, stream: "crash-delay")
+    return .nanoseconds(Int64.random(in: 0...spec.pace.nanoseconds, using: &random))
   }
 
   /// The number of answered messages at which the crash comes; nil for the end of the workload.

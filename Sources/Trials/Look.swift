@@ -18,6 +18,8 @@ struct Look {
   let faults: SeamFaults
   let firstFetches: FirstFetches
   let random: SeededGenerator
+  /// Whether the engine's batches carry times; formats of other systems answer none.
+  var readsTimes = false
   /// Of requests that are several operations of the history, one in so many begins a request.
   var operationsARequest = 1
 
@@ -37,7 +39,8 @@ struct Look {
           ReportedDamage(
             partition: PartitionSlot(slot), offsets: OffsetRange(from: range.from, to: range.to),
             reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)" + (range.mismatch.map { ", \($0)" } ?? ""),
-            operationsBefore: operationsBefore, mismatch: range.mismatch))
+            operationsBefore: operationsBefore, mismatch: range.mismatch, path: range.path,
+            bytes: range.byteFrom..<max(range.byteFrom, range.byteTo)))
       }
     }
     var edges = history.creations.map { _ in [Offset]() }
@@ -46,12 +49,14 @@ struct Look {
       if let base = operation.baseOffset { edges[operation.partition.index].append(base) }
     }
     let response = FetchResponse(capacity: 512 << 10)
+    var groups = [group]
+    for commit in history.commits where !groups.contains(commit.group) { groups.append(commit.group) }
     var random = random
     for slot in history.creations.indices {
       let partition = history.creations[slot].partition
       let marks = await consume(partition, PartitionSlot(slot), response, &observer)
       if let marks { await probe(partition, PartitionSlot(slot), marks, edges[slot], response, &observer, &random) }
-      observer.committed(group: group, PartitionSlot(slot), committedOffset(partition))
+      for group in groups { observer.committed(group: group, PartitionSlot(slot), committedOffset(group, partition)) }
     }
     return observer.finish()
   }
@@ -74,7 +79,12 @@ struct Look {
           at = max(damaged.to, at + 1)  // told that these are damaged: a consumer goes on after them
           continue
         }
-        asking { response.forEachRecord { record in journal.harness { observer.observe(slot, record.offset, record.value) } } }
+        asking {
+          response.forEachRecord { record in
+            journal.harness { observer.observe(slot, record.offset, record.value, key: record.key) }
+          }
+        }
+        if readsTimes { for batch in response.batches { observer.timed(slot, batch.header.baseOffset, batch.header.time) } }
         if response.nextOffset > at {
           at = response.nextOffset
           fruitless = 0
@@ -107,8 +117,10 @@ struct Look {
     do throws(EngineError) {
       segments = try asking { () throws(EngineError) in try engine.segmentBases(partition.topic, partition.partition) }
     } catch {}  // they are asked for too, as edges of batches or between them
-    let starts = StartOffsets.sample(
-      from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random)
+    let starts = StartOffsets.thinned(
+      StartOffsets.sample(
+        from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random),
+      batchEdges: edges)
     var at = marks.logStartOffset
     for start in starts {
       while at < start, let next = await ask(partition, slot, at, Self.consumeBytes, response, &observer) { at = next }
@@ -135,7 +147,13 @@ struct Look {
       return nil
     }
     var answer = ProbedAnswer(slot, start, observer)
-    asking { response.forEachRecord { record in journal.harness { answer.note(record.offset, record.value, &observer) } } }
+    asking {
+      if answer.isFirstEnough(response.nextOffset) {
+        response.withFirstRecord { record in journal.harness { answer.note(record.offset, record.value, &observer) } }
+      } else {
+        response.forEachRecord { record in journal.harness { answer.note(record.offset, record.value, &observer) } }
+      }
+    }
     answer.end(&observer)
     return response.nextOffset > start ? response.nextOffset : nil
   }
@@ -150,8 +168,8 @@ struct Look {
       journal.stage = .harness
     }
     // A consumer asks again where a fault has cut its question off; an error without a fault is an answer.
-    while true {
-      let fired = faults.firings
+    for attempt in 1... {
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
       do throws(EngineError) {
         let start = ContinuousClock.now
         try await engine.fetch(partition.topic, partition.partition, from: offset, maxBytes: maxBytes, into: response)
@@ -160,15 +178,18 @@ struct Look {
       } catch .log(_, .damaged(let range)) {
         return range
       } catch {
+        // The machine may be too slow for the time-out of the object store: a consumer asks again then, too.
+        if faults.firings == fired, faults.slowStoreCalls > slow, attempt < Life.slowAttempts { continue }
         guard faults.stoodInTheWay(since: fired), faults.firings < Self.patience else { throw error }
         // Only calls to a store that never answers stand in the way: they are cut off.
         if faults.firings == fired { faults.lift() }
       }
     }
+    preconditionFailure("an endless loop has ended")
   }
 
   /// Nil also where the engine answers with an error: a consumer that is told no offset begins anew, as with none.
-  private func committedOffset(_ partition: TopicPartition) -> Offset? {
+  private func committedOffset(_ group: String, _ partition: TopicPartition) -> Offset? {
     do throws(EngineError) {
       return try asking { () throws(EngineError) in try engine.committedOffset(group: group, partition.topic, partition.partition) }
     } catch {

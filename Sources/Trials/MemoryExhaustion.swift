@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LogModel
+import Storage
 
 /// Takes all memory from this process: it may map no more than it has (`man 2 setrlimit`, RLIMIT_AS), and what its allocator had
 /// kept back is allocated. The next allocation fails, whoever asks for it, and Swift ends a process that it fails in.
@@ -16,19 +17,19 @@ final class MemoryExhaustion: @unchecked Sendable {
   private var hoard: UnsafeMutableRawPointer?
   private var slack: UnsafeMutableRawPointer?
 
-  init(patience: Duration) {
+  /// - Throws: `TrialError` where there can be no more threads.
+  init(patience: Duration) throws(TrialError) {
     let pages = PeakMemory.file("/proc/self/statm")?.split(separator: " ").first.flatMap { Int($0) } ?? 0
     let microseconds = UInt32(patience.inSeconds * 1e6)
     // Its stack is mapped before the limit is measured.
     let fire = fire
-    let thread = Thread {
+    let code = SystemThread.start(stack: 1 << 20) {
       fire.wait()
       usleep(microseconds)
       // Larger than what a free list may have got back meanwhile.
       while true { UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 16).initializeMemory(as: UInt8.self, to: 0) }
     }
-    thread.stackSize = 1 << 20
-    thread.start()
+    guard code == 0 else { throw .system("start a thread in", "a worker", code) }
     limit = pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 

@@ -1,7 +1,6 @@
 import FaultInjection
 import LogModel
 import Storage
-import Verification
 import WriteAheadLog
 
 /// Where the messages of the workload stand in the engine's files, found by their content: what a fault destroys, in bytes,
@@ -13,16 +12,20 @@ struct MessagePlaces {
   struct Place: Hashable {
     var bytes: Range<Int64>
     var message: TouchedMessage
+    /// Bytes of its key, which stand before it, behind its header.
+    var keyBytes: Int64
   }
 
   let layout: FileLayout
   private let contents: [PartitionID: MessagesAtRest]
+  private let keys: MessageKeys
   /// Copies of a segment's head that have been destroyed and not been written again.
   private var lostCopies: [String: Set<Int>] = [:]
   private var places: [String: [Place]] = [:]
 
   init(_ spec: TrialSpec) {
     layout = FileLayout(spec)
+    keys = spec.keys
     contents = Dictionary(
       uniqueKeysWithValues: (0..<spec.partitions).map { (PartitionID($0), MessagesAtRest(spec, PartitionID($0))) })
   }
@@ -50,7 +53,8 @@ struct MessagePlaces {
       found.append(
         Place(
           bytes: offset + Int64(place.lowerBound)..<offset + Int64(place.upperBound),
-          message: TouchedMessage(partition: partition, sequence: sequence)))
+          message: TouchedMessage(partition: partition, sequence: sequence),
+          keyBytes: Int64(messages.content.keySize(keys, of: sequence) ?? 0)))
       return true
     }
     places[path, default: []] += found
@@ -125,6 +129,13 @@ struct MessagePlaces {
     for place in places[path] ?? [] { body(place.message) }
   }
 
+  /// The layout around a request that begins with `message`.
+  func layout(from message: TouchedMessage) -> FileLayout {
+    var layout = layout
+    layout.requestHeader += Int64(contents[message.partition]?.content.keySize(keys, of: message.sequence) ?? 0)
+    return layout
+  }
+
   /// Where a message stands first.
   func first(of message: TouchedMessage, in paths: [String]) -> (path: String, bytes: Range<Int>)? {
     for path in paths {
@@ -142,18 +153,35 @@ struct MessagePlaces {
     Set(places.lazy.filter { Self.isLog($0.key) && ($0.key == path || $0.key.hasPrefix(path + "/")) }.flatMap { $0.value.map(\.message) }).sorted()
   }
 
+  /// The same, by file: nothing is known of the bytes.
+  func touchedPlaces(at path: String) -> [TouchedPlace] {
+    places.keys.filter { Self.isLog($0) && ($0 == path || $0.hasPrefix(path + "/")) }.sorted().flatMap { file in
+      Dictionary(grouping: places[file] ?? [], by: \.message.partition).map { partition, all in
+        TouchedPlace(
+          path: file, bytes: nil, partition: partition,
+          sequences: all.map { $0.message.sequence...$0.message.sequence })
+      }
+    }
+  }
+
   /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head, and no
   /// copy of that is left.
   func messages(in ranges: [FileRange]) -> [TouchedMessage] {
     var found: Set<TouchedMessage> = []
-    for (path, own) in Dictionary(grouping: ranges, by: \.path) where Self.isLog(path) {
+    forEachTouched(by: ranges) { message, _ in found.insert(message) }
+    return found.sorted()
+  }
+
+  /// Calls `body` with each message that the ranges belong to, and with the bytes of it that the first of them has.
+  func forEachTouched(by ranges: [FileRange], _ body: (TouchedMessage, FileRange) -> Void) {
+    for (path, own) in Dictionary(grouping: ranges, by: \.path).sorted(by: { $0.key < $1.key }) where Self.isLog(path) {
       // Written twice at one place, the later one stands there.
       let all = (places[path] ?? []).enumerated().sorted {
         ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
       }.map(\.element)
       let copies = layout.headCopies.indices.filter { copy in own.contains { $0.range.overlaps(layout.headCopies[copy]) } }
-      if !copies.isEmpty, Set(copies).union(lostCopies[path] ?? []).count >= layout.headCopies.count {
-        found.formUnion(all.map(\.message))
+      if let copy = copies.first, Set(copies).union(lostCopies[path] ?? []).count >= layout.headCopies.count {
+        for place in all { body(place.message, FileRange(path, layout.headCopies[copy])) }
         continue
       }
       let ranges = own.map(\.range).filter { !$0.isEmpty }.sorted { $0.lowerBound < $1.lowerBound }
@@ -163,12 +191,12 @@ struct MessagePlaces {
         if index + 1 < all.count, all[index + 1].bytes.lowerBound == place.bytes.lowerBound { continue }
         // A request is padded, which its checksum covers.
         let end = (place.bytes.upperBound + layout.trailer + layout.alignment - 1) / layout.alignment * layout.alignment
-        let start = max(before, place.bytes.lowerBound - layout.requestHeader)
+        let start = max(before, place.bytes.lowerBound - place.keyBytes - layout.requestHeader)
         while next < ranges.count, ranges[next].upperBound <= start { next += 1 }
         var candidate = next
         while candidate < ranges.count, ranges[candidate].lowerBound < end {
           if ranges[candidate].upperBound > start {
-            found.insert(place.message)
+            body(place.message, FileRange(path, ranges[candidate].clamped(to: start..<end)))
             break
           }
           candidate += 1
@@ -176,7 +204,6 @@ struct MessagePlaces {
         before = max(before, end)
       }
     }
-    return found.sorted()
   }
 }
 
@@ -189,14 +216,14 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
   private var lost: [(path: String, receipt: SeamReceipt)] = []
   /// What has been destroyed of copies: it counts once one of them takes the place of a log.
   private var spoiled: [(place: FileRange, receipt: SeamReceipt)] = []
-  private let onLost: (SeamReceipt, [TouchedMessage]) -> Void
+  private let onLost: (SeamReceipt, [TouchedMessage], [TouchedPlace]) -> Void
   private let onError: (StorageError) -> Void
 
   /// - Parameters:
-  ///   - onLost: is told of each write to a lost file: what it was lost by, and what stood in it.
+  ///   - onLost: is told of each write to a lost file: what it was lost by, what stood in it, and where.
   ///   - onError: is told each error when the engine is.
   init(
-    _ base: any Storage, _ spec: TrialSpec, onLost: @escaping (SeamReceipt, [TouchedMessage]) -> Void,
+    _ base: any Storage, _ spec: TrialSpec, onLost: @escaping (SeamReceipt, [TouchedMessage], [TouchedPlace]) -> Void,
     onError: @escaping (StorageError) -> Void
   ) {
     places = MessagePlaces(spec)
@@ -232,7 +259,10 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
     places.move(path, to: newPath)
     for index in spoiled.indices where spoiled[index].place.path == path {
       spoiled[index].place.path = newPath
-      if MessagePlaces.isLog(newPath) { onLost(spoiled[index].receipt, places.destroy([spoiled[index].place])) }
+      if MessagePlaces.isLog(newPath) {
+        let messages = places.destroy([spoiled[index].place])
+        onLost(spoiled[index].receipt, messages, places.touchedPlaces(in: [spoiled[index].place], .start))
+      }
     }
   }
 
@@ -243,7 +273,8 @@ final class MessageMap: StorageWrapper, @unchecked Sendable {
     if !lost.isEmpty, offset >= places.layout.headBytes {
       let path = paths[file]
       for (place, receipt) in lost where path == place || path.hasPrefix(place + "/") {
-        onLost(receipt, places.messages(in: [FileRange(path, offset..<offset + Int64(range.count))]))
+        let written = [FileRange(path, offset..<offset + Int64(range.count))]
+        onLost(receipt, places.messages(in: written), places.touchedPlaces(in: written, .file))
       }
     }
     return try await super.write(file, at: offset, from: buffer, range, durability)
@@ -258,60 +289,5 @@ extension MessageMap: BatchLocator {
   func places(of part: BatchPart, in bytes: UnsafeRawBufferPointer, at offset: Int64) -> [Range<Int>] {
     if places.layout.isBatched { return BatchAnatomy.places(of: part, in: bytes, at: offset) }
     return places.messages(in: bytes).compactMap { places.layout.place(of: part, around: $0, in: bytes.count) }
-  }
-}
-
-/// A message that a fault has destroyed a part of, by its number in its partition's workload: what its offset is may
-/// not be known yet, or never.
-struct TouchedMessage: Hashable, Comparable, Codable {
-  var partition: PartitionID
-  var sequence: UInt64
-
-  static func < (a: Self, b: Self) -> Bool { (a.partition, a.sequence) < (b.partition, b.sequence) }
-}
-
-extension [TouchedMessage] {
-  /// What was destroyed of what had been acknowledged, in offsets.
-  /// - Parameter toldAt: when the engine was told; nil where it was not.
-  func damage(
-    kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, toldAt: Instant? = nil,
-    in history: History
-  ) -> [Damage] {
-    var ranges: [PartitionSlot: [OffsetRange]] = [:]
-    var unplaced: [PartitionSlot: Set<Int>] = [:]
-    var operations: [PartitionSlot: [(number: Int, operation: Operation)]] = [:]
-    for message in self {
-      guard let index = history.creations.firstIndex(where: { $0.partition.partition == message.partition }) else { continue }
-      let slot = PartitionSlot(index)
-      if operations[slot] == nil {
-        operations[slot] = history.operations.enumerated().filter { $0.element.partition == slot }
-          .sorted { $0.element.firstSequence < $1.element.firstSequence }.map { ($0.offset, $0.element) }
-      }
-      let sequence = Int(message.sequence)
-      let own = operations[slot] ?? []
-      // The last that begins at or before it.
-      var (low, high) = (0, own.count)
-      while low < high {
-        let middle = (low + high) / 2
-        if own[middle].operation.firstSequence <= sequence { low = middle + 1 } else { high = middle }
-      }
-      guard low > 0, case let (number, operation) = own[low - 1], sequence < operation.firstSequence + operation.count else {
-        continue
-      }
-      // What was never acknowledged is owed nothing, destroyed or not: it may have taken offsets, for all that is known.
-      guard let base = operation.baseOffset else {
-        if operation.outcome == .indeterminate, toldAt == nil { unplaced[slot, default: []].insert(number) }
-        continue
-      }
-      // Nor may anything be acknowledged on the strength of an operation that is known to have failed.
-      if let toldAt, let answeredAt = operation.answeredAt, answeredAt > toldAt { continue }
-      let offset = base + (sequence - operation.firstSequence)
-      ranges[slot, default: []].append(OffsetRange(from: offset, to: offset + 1))
-    }
-    return Set(ranges.keys).union(unplaced.keys).sorted().map { slot in
-      Damage(
-        partition: slot, kind: kind, touched: ranges[slot] ?? [], unplaced: unplaced[slot]?.sorted() ?? [],
-        description: description, isDetectable: isDetectable, isInLife: isInLife)
-    }
   }
 }

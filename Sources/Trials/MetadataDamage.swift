@@ -8,13 +8,23 @@ import WriteAheadLog
 ///
 /// Where both are damaged at one record nobody can know what it was, and the engine has to say so: it may refuse to open.
 /// Then one copy is put back as it was, as by an operator who has a backup, and everything must be back. An engine that
-/// opens all the same is judged by what it serves.
+/// opens all the same is judged by what it serves. Where the damage, zeros over all records say, leaves no later record in both
+/// copies, what was in them alone may be forgotten (`Testimony`); topics whose logs are there may not.
 struct MetadataDamage {
   /// A batch in a copy, by the codec's rules.
   private struct Batch {
     var path: String
     var bytes: Range<Int>
     var first: Offset
+  }
+
+  /// What is left on the medium that speaks of records which one fault has destroyed in both copies.
+  enum Testimony: String, Codable {
+    /// A later record stands in both: no log ends before it.
+    case records
+    /// Of the metadata nothing behind the damage; but logs hold messages, and their folders name topic and partition.
+    case logs
+    case none
   }
 
   /// What the copy that was damaged first held before.
@@ -34,28 +44,51 @@ struct MetadataDamage {
   /// - Throws: `TrialError.faultMissed` where nothing stands there that it could hit.
   mutating func edits(
     _ fault: FaultSpec, on medium: some RestingDamage.Medium, _ random: inout SeededGenerator
-  ) throws(TrialError) -> (edits: [RestingFault], copies: [String]) {
+  ) throws(TrialError) -> (edits: [RestingFault], copies: [String], isTestified: Bool) {
     let all = FaultTarget.metadataCopies
     let word = fault.parameters["copy"]
     if word == "both" {
       let (first, second) = (try batches(of: all[0], on: medium), try batches(of: all[1], on: medium))
       // What ends a copy may have been torn by the crash, for all that the engine can see.
-      let places = first.dropLast().compactMap { one in second.dropLast().first { $0.first == one.first }.map { (one, $0) } }
+      let isFlip = fault.kind == FaultKind.bitFlip.rawValue
+      let places = first.dropLast(isFlip ? 1 : 0).compactMap { one in
+        second.dropLast(isFlip ? 1 : 0).first { $0.first == one.first }.map { (one, $0) }
+      }
       guard let place = places.randomElement(using: &random) else {
-        throw .faultMissed("no record of the metadata stands in both copies with another one behind it")
+        throw .faultMissed("no record of the metadata stands in both copies\(isFlip ? " with another one behind it" : "")")
       }
       try note(all[0], on: medium)
       try note(all[1], on: medium)
       isAtOneRecord = true
       var edits: [RestingFault] = []
-      for batch in [place.0, place.1] { edits += try RestingWords.edits(fault, victim(batch, [], on: medium), &random) }
-      return (edits, all)
+      var isTestified = true
+      for (batch, copy) in [(place.0, first), (place.1, second)] {
+        let own = try RestingWords.edits(fault, victim(batch, isFlip ? [] : copy, on: medium), &random)
+        isTestified = isTestified && Self.isTestified(own, copy)
+        edits += own
+      }
+      return (edits, all, isTestified)
     }
     let copy = word ?? all[Int.random(in: 0..<all.count, using: &random)]
     let found = try batches(of: copy, on: medium)
     guard let batch = found.randomElement(using: &random) else { throw .faultMissed("\(copy) holds no record") }
     try note(copy, on: medium)
-    return (try RestingWords.edits(fault, victim(batch, found, on: medium), &random), [copy])
+    return (try RestingWords.edits(fault, victim(batch, found, on: medium), &random), [copy], true)
+  }
+
+  /// Whether a record of the copy stands behind everything that the edits destroy.
+  private static func isTestified(_ edits: [RestingFault], _ copy: [Batch]) -> Bool {
+    func isHit(_ batch: Batch) -> Bool {
+      edits.contains { edit in
+        switch edit {
+        case .zero(let path, let range), .garbage(let path, let range, _):
+          path == batch.path && range.lowerBound < Int64(batch.bytes.upperBound) && range.upperBound > Int64(batch.bytes.lowerBound)
+        case .flipBits(let path, let places): path == batch.path && places.contains { batch.bytes.contains(Int($0.byte)) }
+        default: true
+        }
+      }
+    }
+    return copy.last.map { !isHit($0) } ?? false
   }
 
   /// In the order of their offsets.

@@ -26,6 +26,7 @@ struct ModelDelivery {
     var stops: [DeliveryStop] = []
     var archived: [Int]?
     var archives: [Delivered]?
+    var unarchived: [ArchiveFailure] = []
     var crashed = false
   }
 
@@ -54,6 +55,7 @@ struct ModelDelivery {
         notes.reply.hang = "life \(number) \(ending == .stalled ? "stalled" : "took more than a day of virtual time") while \(journal.stage)"
         _ = disk.processKill(seed: spec.seed)
       }
+      notes.unarchived += life.archiveFailures.all
       receiver.loop = nil
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it; but no sender of it may go on trying for ever.
@@ -63,7 +65,8 @@ struct ModelDelivery {
     }
     let evidence = try DeliveryEvidence(receiver.received, spec)
     let judged = try DeliveryJudging.judge(
-      spec, journal, evidence, notes.attempts.inOrder, notes.stops, notes.archives)
+      spec, journal, evidence, notes.attempts.inOrder, notes.stops, notes.archives,
+      settled: try SettledEvents.all(spec) { disk.read($0) }, notes.unarchived)
     notes.reply.judgement = judged.judgement
     notes.reply.receipts += judged.receipts
     notes.reply.faultMissed = notes.reply.faultMissed ?? judged.faultMissed
@@ -96,7 +99,7 @@ struct ModelDelivery {
         }
         if notes.crashed { return }
         if life.crashThreshold != nil { return notes.reply.crashMissed = true }
-        do throws(TrialError) { notes.archived = try await life.archiveAll(jobs) ?? notes.archived } catch {
+        do throws(TrialError) { notes.archived = try await life.archiveAll(jobs, since: Instant(nanoseconds: 0)) ?? notes.archived } catch {
           return notes.reply.failure = "\(error)"
         }
       }

@@ -36,8 +36,11 @@ struct ModelTrial {
     var faults: [Receipt] = []
     var seam: [SeamReceipt] = []
     var crashed = false
+    /// The crash is on its way, if it has not come.
+    var isDue = false
     /// Writes to logs of which the first crash left a part.
     var tornWrites = 0
+    var testimony = StoreTestimony()
   }
 
   func run() throws(TrialError) -> PhaseReply {
@@ -47,6 +50,7 @@ struct ModelTrial {
       try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 }
     }
     let notes = Notes()
+    try FirstOffset(spec)?.prepare { MemoryStorage(disk: disk, loop: EventLoop(simulatedWithSeed: spec.seed)) }
     for number in 0...2 {
       journal.stage = .harness
       var backup: MetadataBackup?
@@ -64,6 +68,8 @@ struct ModelTrial {
           let steps = MemoryStorage(disk: disk, loop: loop)
           var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
           receipt.row = journal.rowCount
+          let victim = try damage.firstPartition()
+          for index in notes.faults.indices { notes.faults[index].forgetBytes(of: victim) }
           notes.faults.append(receipt)
           notes.reply.receipts.append(receipt)
         }
@@ -90,6 +96,7 @@ struct ModelTrial {
         _ = disk.processKill(seed: spec.seed)
       }
       notes.seam += seam.receipts
+      if spec.hasFaultsInLife, number < 2 { notes.reply.census = (notes.reply.census ?? LifeCensus()).adding(seam.census) }
       if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it. But a life that hung is judged as it stood.
@@ -101,7 +108,8 @@ struct ModelTrial {
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     journal.stage = .judging
-    var judgement = Judging.judge(spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer)
+    var judgement = Judging.judge(
+      spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer, notes.testimony)
     judgement.checks = Whereabouts(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
       judgement.checks, on: disk)
     notes.reply.judgement = judgement
@@ -131,17 +139,14 @@ struct ModelTrial {
       if life.number == 0 {
         await life.createTopic(engine)
         if let threshold = life.crashThreshold {
-          await life.produce(Workload(spec), engine) { answered in
-            guard answered >= threshold, !notes.crashed, spec.crash != .none else { return }
-            crash(life, disk, notes)
-          }
-          if !notes.crashed && spec.crash != .none { notes.reply.crashMissed = true }
+          await produce(life, engine, until: threshold, disk, notes)
         } else if spec.writers != .one {
           do throws(TrialError) {
             let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
             notes.reply.writer = receipt
             engine = newest.engine
-            await life.flush(engine)
+            if let failure = await life.flush(engine) { notes.testimony.failures.append(failure) }
+            await life.deleteRecords(engine)
             await life.commitOffsets(engine)
             notes.looks.append(
               await life.look(
@@ -150,22 +155,45 @@ struct ModelTrial {
             notes.reply.failure = "\(error)"
           }
         } else {
-          await life.produce(Workload(spec), engine) { _ in }
-          await life.flush(engine)
-          await life.commitOffsets(engine)
+          if let failure = await life.work(engine) { notes.testimony.failures.append(failure) }
           notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
         }
       } else {
         notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
-        if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+        if life.number == 1 {
+          await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+          await life.deleteRecords(engine)
+        }
       }
       if notes.crashed { return }
-      if spec.crash == .none || life.number == 2 {
-        notes.reply.notices += await life.end(engine)
-      } else {
+      switch life.ending {
+      case .none: notes.reply.notices += await life.end(engine)
+      case .powerLossAfterClose:
+        notes.reply.notices += await life.closeInOrder(engine)
+        crash(life, disk, notes)
+      case .processKill, .powerLoss, .outOfMemory: crash(life, disk, notes)
+      }
+    }
+  }
+
+  /// Sends the workload, and crashes when so many messages have been answered.
+  private func produce(
+    _ life: Life, _ engine: PartitionEngine, until threshold: Int, _ disk: MemoryDisk, _ notes: Notes
+  ) async {
+    let loop = life.storage.loop
+    let delay = life.crashDelay
+    await life.produce(Workload(spec), engine) { answered in
+      guard answered >= threshold, !notes.isDue, life.ending.isAbrupt else { return }
+      notes.isDue = true
+      if delay == .zero { return crash(life, disk, notes) }
+      loop.spawn {
+        await loop.sleep(until: loop.now + delay)
         crash(life, disk, notes)
       }
     }
+    // The workload may have come to its end before.
+    if notes.isDue, !notes.crashed { await loop.sleep(until: loop.now + delay + .microseconds(1)) }
+    if !notes.isDue, life.ending.isAbrupt { notes.reply.crashMissed = true }
   }
 
   private func crash(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
@@ -178,10 +206,10 @@ struct ModelTrial {
   private func carryOut(_ life: Life, _ disk: MemoryDisk, _ notes: Notes) {
     notes.crashed = true
     life.faults.delays.noteInFlight()
-    life.journal.freeze(spec.crash, at: life.storage.loop.now)
+    life.journal.freeze(life.ending, at: life.storage.loop.now)
     let seed = mix64(spec.seed &+ UInt64(life.number))
     let receipt =
-      spec.crash == .powerLoss
+      life.ending.losesPower
       ? disk.powerLoss(seed: seed, profile: spec.profile(life: life.number)) : disk.processKill(seed: seed)
     if life.number == 0 { notes.tornWrites = receipt.unfinished.count { $0.isTornWriteToLog } }
     life.storage.note(.fault("\(receipt)"))
@@ -190,8 +218,12 @@ struct ModelTrial {
 }
 
 extension TrialSpec {
-  /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that.
-  func profile(life: Int) -> PersistenceProfile { life == 0 && crashAt == .end ? .dropUnsynced : .posixMinimal }
+  /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that. Behind a life that ended
+  /// in another way either, by the seed: what recovery has found volatile, and served, must not be.
+  func profile(life: Int) -> PersistenceProfile {
+    if life == 1, secondCrash != nil, seed % 2 == 0 { return .dropUnsynced }
+    return life == 0 && crashAt == .end ? .dropUnsynced : .posixMinimal
+  }
 }
 
 extension Receipt {

@@ -1,5 +1,6 @@
 import CProcess
 import Glibc
+import LogModel
 
 /// The most memory that this process had resident while something ran.
 enum PeakMemory {
@@ -48,5 +49,5 @@ extension TrialSpec {
   }
 
   /// Whether its messages alone make a log of which recovery's memory is judged.
-  var mayJudgeMemory: Bool { recoveryMemory(scanning: 2 * messages * messageSize) != nil }
+  var mayJudgeMemory: Bool { recoveryMemory(scanning: 2 * messages * (messageSize + keys.largest)) != nil }
 }

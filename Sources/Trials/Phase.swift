@@ -55,6 +55,8 @@ struct PhaseReply: Codable {
   var receipts: [Receipt] = []
   /// Of faults at the seam, where no file keeps them.
   var seamReceipts: [SeamReceipt] = []
+  /// Of the lives in which faults at the seam are armed, where no file keeps it.
+  var census: LifeCensus?
   var notices: [String] = []
   /// What became of the second writer, where no file keeps it.
   var writer: WriterReceipt?
@@ -77,11 +79,37 @@ struct PhaseReply: Codable {
   var crashMissed = false
   /// A fault at rest found nothing to hit: why.
   var faultMissed: String?
-  /// Descriptors or memory ran out, and nobody knows by whom: whatever the checks say, there is no verdict.
+  /// A limit of the machine was reached: descriptors, memory, bytes of a file, a quota. Whatever the checks say, there is no verdict.
   var shortage: String?
   var storageName: String?
   /// What the user should know of the storage, about its choice: of the run more than of the trial.
   var storageNotices: [String] = []
+}
+
+extension PhaseReply {
+  /// The words of a shortage.
+  static func shortage(_ what: String) -> String { "a limit of the machine decided this trial: \(what)" }
+
+  /// Whose failure it is decides what becomes of it: a limit of the machine's leaves this trial without a verdict, any other failure of
+  /// the machine's ends the run, and the harness's own is a doubt.
+  mutating func fail(_ error: TrialError) {
+    if error.isShortage {
+      shortage = shortage ?? Self.shortage("\(error)")
+    } else if error.isEnvironment {
+      machineFailure = "\(error)"
+    } else {
+      failure = "\(error)"
+    }
+  }
+
+  /// What the seam has met; see `SeamMeter`.
+  mutating func note(_ seam: SeamMeter) {
+    if let failure = seam.machineFailure { machineFailure = "\(failure)" }
+    if let met = seam.shortage { shortage = shortage ?? Self.shortage("\(met)") }
+  }
+
+  /// Whether the phase came to no end of its own, for a reason that is not the engine's.
+  var isHindered: Bool { failure != nil || machineFailure != nil || shortage != nil }
 }
 
 /// The engine did not open.
@@ -98,8 +126,12 @@ struct Receipt: Codable, Hashable {
   var places: [String]
   /// Messages of which bytes were touched at rest.
   var touched: [TouchedMessage] = []
+  /// Where these are.
+  var touchedPlaces: [TouchedPlace] = []
   /// Folders of the metadata's copies that were damaged at rest.
   var metadata: [String] = []
+  /// Where both copies were damaged by one fault.
+  var testimony = MetadataDamage.Testimony.records
   /// The journal's length when it happened.
   var row: Int = 0
   /// Of what bits were flipped in: the checksums that the recovery report should name.
@@ -128,6 +160,12 @@ struct TrialFolder {
   /// Of faults at the seam.
   var seamFaults: LineFile<SeamReceipt> { LineFile(path: path + "/seam-faults.jsonl") }
 
+  /// Of its object store.
+  var flushFailures: LineFile<FlushFailure> { LineFile(path: path + "/flush-failures.jsonl") }
+  var slowStoreCalls: LineFile<SlowStoreCall> { LineFile(path: path + "/slow-store-calls.jsonl") }
+  /// What passed in a life in which faults at the seam are armed, written before anything can kill the process.
+  func census(_ life: Int) -> String { "\(path)/census-\(life).json" }
+
   /// What the engine of a life has counted, written before anything can kill the process.
   func counts(_ life: Int) -> String { "\(path)/counts-\(life).json" }
 
@@ -139,11 +177,13 @@ struct TrialFolder {
   var archived: String { path + "/archived.json" }
   var archives: String { path + "/archives.json" }
   var stops: LineFile<DeliveryStop> { LineFile(path: path + "/stops.jsonl") }
+  var archiveFailures: LineFile<ArchiveFailure> { LineFile(path: path + "/archive-failures.jsonl") }
 
   /// The metrics of a life, in OpenMetrics text.
   func write(_ metrics: MetricRegistry, life: Int) throws(TrialError) {
     let file = "\(path)/metrics-\(life).openmetrics"
     do throws(ReportError) { try AtomicFileSink(path: file).write(OpenMetricsText.render(metrics.snapshot)) } catch {
+      if case .cannotWrite(let path, let code) = error { throw .system("write", path, code) }
       throw .machine("\(error)")
     }
   }

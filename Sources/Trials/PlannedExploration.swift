@@ -28,6 +28,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
   case flush
   case client(String)
   case limit(WorkloadLimit)
+  case defect(DefectObstacle)
 
   public var description: String {
     switch self {
@@ -39,6 +40,7 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
     case .client(let text): text
     case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
     case .limit(let limit): "\(limit)"
+    case .defect(let obstacle): "\(obstacle)"
     }
   }
 }
@@ -51,8 +53,9 @@ public struct ExplorationPlan: Sendable {
   /// Axes whose values were not looked at.
   public var ignored: [Axis] = []
 
-  /// The crash is always a power cut, at every moment; the storage is the model.
-  private static let unused: Set<Axis> = [.crash, .crashAt, .storage]
+  /// The crash is always a power cut, at every moment; the storage is the model. Nobody waits between requests, zero-fills are
+  /// of a few blocks, and logs begin at offset 0.
+  private static let unused: Set<Axis> = [.crash, .crashAt, .secondCrash, .storage, .pace, .preallocation, .firstOffset]
 
   /// - Parameters:
   ///   - seed: of the command line; wins over the scenario's.
@@ -68,6 +71,7 @@ public struct ExplorationPlan: Sendable {
       }
       do throws(ExplorationRefusal) {
         try Self.check(cell)
+        if let obstacle = Self.defectObstacle(in: cell, ignoringNeeds: !expectsSound) { throw .defect(obstacle) }
       } catch {
         if let place = refused.firstIndex(where: { $0.reason == error }) { refused[place].cells += 1 } else {
           refused.append((error, 1))
@@ -85,6 +89,8 @@ public struct ExplorationPlan: Sendable {
 
   private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
     guard cell.faults.isEmpty else { throw .faults }
+    if cell.keys != .none { throw .system("keys=\(cell.keys.rawValue): messages of an exploration have no keys; leave them out") }
+    if cell.deletion != .none { throw .system("deletion=\(cell.deletion.rawValue): an exploration deletes nothing; leave it out") }
     guard cell.writers == .one || (cell.writers == .clockSkew && cell.exploration?.client == nil) else { throw .writers(cell.writers) }
     if cell.writers == .clockSkew, cell.system != .tornlog {
       throw .system("writers=\(cell.writers.rawValue): only the engine's own log has epochs, and system=\(cell.system.rawValue) has another")
@@ -109,7 +115,7 @@ public struct ExplorationPlan: Sendable {
     if let limit = workload(cell, seed: 1).exceeded { throw .limit(limit) }
   }
 
-  private static func workload(_ cell: ScenarioFormat.Cell, seed: UInt64) -> ExplorationWorkload {
+  static func workload(_ cell: ScenarioFormat.Cell, seed: UInt64) -> ExplorationWorkload {
     let settings = cell.exploration ?? ExplorationSettings()
     var workload = ExplorationWorkload()
     workload.messages = cell.messages
@@ -120,7 +126,7 @@ public struct ExplorationPlan: Sendable {
     workload.syncPolicy = cell.sync
     (workload.system, workload.recoveryPolicy) = (cell.system, cell.recovery)
     workload.segmentBytes = settings.segmentSize
-    workload.commitsOffsets = settings.commitsOffsets
+    (workload.commitsOffsets, workload.committers) = (settings.commitsOffsets, settings.committers)
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
     workload.checkpoints = cell.checkpoint == .background

@@ -29,7 +29,7 @@ public enum Planning {
 
   /// Bytes of the largest commit: a batch of the workload fits, and smaller ones share a commit.
   static func commitBytes(_ spec: TrialSpec) -> Int {
-    let batch = batchLimit.size(messages: spec.batch, of: spec.messageSize)
+    let batch = batchLimit.size(messages: spec.batch, of: spec.messageSize + spec.keys.largest)
     return min(LogConfiguration.largestCommit, max(256 << 10, batch + 8192))
   }
 
@@ -38,7 +38,9 @@ public enum Planning {
   /// - Parameter storage: for cells that leave the storage to the command line.
   public static func isPossible(_ cell: Cell, on storage: StorageChoice) -> Bool {
     let isModel = (cell.storage?.rawValue ?? storage.rawValue) == StorageChoice.memory.rawValue
-    if isModel { return cell.writers != .secondProcess && cell.crash != .outOfMemory }
+    // On files a lease that is renewed in time is the machine's business, not the engine's.
+    if cell.writers == .holderLives, !isModel { return false }
+    if isModel { return cell.writers != .secondProcess && cell.crash != .outOfMemory && cell.secondCrash != .outOfMemory }
     return cell.client == nil && (cell.delivery == nil || cell.crash != .powerLoss)
   }
 
@@ -73,6 +75,10 @@ public enum Planning {
       }, writers: cell.writers, system: cell.system, delivery: cell.delivery, onlyIf: cell.onlyIf, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     spec.client = cell.client
+    (spec.secondCrash, spec.pace) = (cell.secondCrash, cell.pace)
+    (spec.preallocation, spec.firstOffset) = (cell.preallocation, cell.firstOffset)
+    (spec.keys, spec.deletion) = (cell.keys, cell.deletion)
+    spec.committers = cell.committers
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
   }
@@ -94,7 +100,8 @@ extension TrialSpec {
   /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
   var systemProblem: String? {
     if let problem = RecoveryRunbook.problem(of: self) { return problem }
-    if crash == .outOfMemory, storage == .memory || delivery != nil || writers != .one {
+    if let problem = loadProblem { return problem }
+    if crash == .outOfMemory || secondCrash == .outOfMemory, storage == .memory || delivery != nil || writers != .one {
       return "crash out-of-memory needs a process of one engine, on real files; leave out storage memory, writers and delivery"
     }
     if let client {
@@ -103,10 +110,9 @@ extension TrialSpec {
         return "client \(client.rawValue) runs on storage memory, without faults, writers, system, checkpoint or delivery"
       }
     }
+    if let problem = defectProblem { return problem }
+    if let problem = messageProblem { return problem }
     guard system != .tornlog else { return nil }
-    if defect != "none" {
-      return "defect \(defect) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"
-    }
     if writers != .one {
       return "writers \(writers.rawValue) take over through the engine's own log; leave out system \(system.rawValue) or the writers"
     }
@@ -123,6 +129,22 @@ extension TrialSpec {
     return nil
   }
 
+  /// As in ScenarioParser+Messages.swift.
+  private var messageProblem: String? {
+    let isOfEngine = delivery == nil && client == nil && system == .tornlog
+    let isShort = messageSize < MessageContent.minimumSize
+    if !isOfEngine, isShort || keys != .none || deletion != .none {
+      return "messages below \(MessageContent.minimumSize) bytes, keys and deletion are of an engine with its own log; leave out delivery, client and system"
+    }
+    if writers == .holderLives, storage != .memory || !faults.isEmpty {
+      return "writers holder-lives need virtual time and no faults: a renewal that comes late is no fault of the engine; say storage memory"
+    }
+    if isShort, !faults.isEmpty || writers != .one && writers != .holderLives {
+      return "messages below \(MessageContent.minimumSize) bytes do not say which they are; leave out faults and writers"
+    }
+    return nil
+  }
+
   /// A word that a client pays no heed to would stand in the report as if it had.
   private func clientProblem(_ client: TrialClient) -> String? {
     let crashes = client == .transactions
@@ -132,14 +154,13 @@ extension TrialSpec {
     }
     if client == .pendingEvents, messages <= 1000 { return "client \(client.rawValue) is about more than 1000 messages" }
     if !onlyIf.isEmpty { return "only-if is of an engine's trial; leave it out with client \(client.rawValue)" }
-    if defect != "none", !crashes || Defect(id: defect)?.subject != .transactions {
-      return "defect \(defect) is no part of client \(client.rawValue); leave one of them out"
-    }
     return nil
   }
 
-  /// The same for a trial with several topics, for a token: a scenario has been read with the same rules.
+  /// The same for topics, for a token: a scenario has been read with the same rules.
   var topicProblem: String? {
+    let rule = delivery == nil ? NameRule.topic(of: system) : .topicOfJobs
+    if let problem = rule.problem(of: topic) { return "topic \(topic): \(problem)" }
     guard !otherTopics.isEmpty else { return nil }
     if partitions < topics.count { return "\(topics.count) topics need \(topics.count) partitions, and there are \(partitions)" }
     if Set(topics).count < topics.count { return "a topic is named twice" }

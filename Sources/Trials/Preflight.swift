@@ -30,6 +30,7 @@ public enum Preflight {
       }
     }
     try checkRoom(plan)
+    try checkLimits(plan)
     let onDisk = choices.contains { $0 != .memory }
     return Findings(
       run: RunDescription(
@@ -48,7 +49,7 @@ public enum Preflight {
     let messages = Int64(spec.messages + spec.appendBetween * spec.partitions)
     let batches = messages / Int64(spec.batch) + Int64(spec.partitions)
     // Each segment may be zero-filled ahead, and each batch padded to a block.
-    return messages * Int64(spec.messageSize + 8) + batches * 576 + Int64(spec.partitions) * (1 << 20) + (2 << 20)
+    return messages * Int64(spec.messageSize + spec.keys.largest + 8) + batches * 576 + Int64(spec.partitions) * (1 << 20) + (2 << 20)
   }
 
   private static func checkRoom(_ plan: RunPlan) throws(TrialError) {

@@ -26,9 +26,7 @@ struct RealDelivery {
     var crashed = false
     var isDying = false
 
-    func fail(_ error: TrialError) {
-      if error.isEnvironment { reply.machineFailure = "\(error)" } else { reply.failure = "\(error)" }
-    }
+    func fail(_ error: TrialError) { reply.fail(error) }
 
     /// What must be on disk; where it cannot be, the harness has failed.
     func attempt(_ body: () throws(TrialError) -> Void) {
@@ -65,13 +63,10 @@ struct RealDelivery {
     let ending = loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       await live(delivery, seam, receiver.start, notes)
     }.ending
-    if let failure = seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
-    if let shortage = seam.shortage {
-      notes.reply.shortage = "the trial ran out of what it shares with others, and by whose doing is not known: \(shortage)"
-    }
-    // The signal is on its way: a life that is over waits for it.
+    notes.reply.note(seam)
+    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
     if notes.isDying { while true { pause() } }
-    if notes.reply.failure != nil { return notes.reply }
+    if notes.reply.isHindered { return notes.reply }
     switch ending {
     case .finished: break
     case .stalled: notes.reply.hang = "life \(life) stalled while \(journal.stage): nothing was ready, in flight or due"
@@ -84,6 +79,7 @@ struct RealDelivery {
     do throws(TrialError) {
       if let receipt = try await delivery.recoverDiskSpace() {
         try JSONFile.write([receipt], to: folder.faults)
+        for failure in delivery.archiveFailures.all { try folder.archiveFailures.append(failure) }
         if receipt.fired == 0 { return notes.reply.faultMissed = "\(receipt.kind): no log was there" }
       }
       if life == 2, let slots = try JSONFile.read([Int].self, from: folder.archived) {
@@ -107,7 +103,11 @@ struct RealDelivery {
         if notes.crashed { await Gate().wait() }
         if delivery.crashThreshold != nil { return notes.reply.crashMissed = true }
         do throws(TrialError) {
-          if let slots = try await delivery.archiveAll(jobs) { try JSONFile.write(slots, to: folder.archived) }
+          let known = delivery.archiveFailures.all.count
+          if let slots = try await delivery.archiveAll(jobs, since: start) {
+            try JSONFile.write(slots, to: folder.archived)
+          }
+          for failure in delivery.archiveFailures.all.dropFirst(known) { try folder.archiveFailures.append(failure) }
         } catch { return notes.fail(error) }
       }
       if spec.crash != .none, life < 2 {
@@ -128,14 +128,15 @@ struct RealDelivery {
 
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ journal: Journal, _ seam: SeamMeter, _ notes: Notes, inFlight: Bool) {
-    guard seam.machineFailure == nil else { return }
+    guard !seam.isHindered else { return }
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     notes.attempt { () throws(TrialError) in
       try JSONFile.write(receipt, to: folder.receipt(life))
+      let killer = inFlight ? try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life)) : nil
       notes.isDying = true
-      guard inFlight else { return AimedKill.kill(journal) }
+      guard let killer else { return AimedKill.kill(journal) }
       seam.holdsCompletions = true
-      AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life)).release()
+      killer.release()
     }
   }
 }

@@ -30,10 +30,7 @@ struct RealTrial {
     var crashed = false
     var isDying = false
 
-    /// Whose failure it is decides what becomes of it: the machine's ends the run, the harness's this trial.
-    func fail(_ error: TrialError) {
-      if error.isEnvironment { reply.machineFailure = "\(error)" } else { reply.failure = "\(error)" }
-    }
+    func fail(_ error: TrialError) { reply.fail(error) }
   }
 
   private struct Rig {
@@ -52,16 +49,20 @@ struct RealTrial {
     let loop = EventLoop()
     let files = try openFiles(loop)
     let seam = SeamMeter(files, journal, spec)
-    let power = spec.crash == .powerLoss ? PowerLossStorage(seam, boot: UInt32(life), tearsDurableWrites: true) : nil
-    var top: any Storage = power ?? seam
+    let boots = spec.powerLosses(before: life)
+    let power = spec.ending(of: life).losesPower ? PowerLossStorage(seam, boot: boots, tearsDurableWrites: true) : nil
+    var top: any Storage = power ?? (boots > 0 ? RebootedStorage(seam, boots: boots) : seam)
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
     }
-    let file = folder.seamFaults
+    let (file, slowCalls) = (folder.seamFaults, folder.slowStoreCalls)
     let faults = try SeamFaults(
       spec, life: life, on: between(top), journal, earlier: try file.read(),
       keep: { receipt in
         do throws(TrialError) { try file.append(receipt) } catch { notes.fail(error) }
+      },
+      slow: { call in
+        do throws(TrialError) { try slowCalls.append(call) } catch { notes.fail(error) }
       })
     if spec.hasSeamFaults, life > 0 {
       let medium = FilesAtRest(folder: folder.data)
@@ -72,22 +73,31 @@ struct RealTrial {
     return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
   }
 
+  /// Writes down why not everything was brought to the object store, before the trial's crash ends this process.
+  private func keep(_ failure: FlushFailure, _ notes: Notes) {
+    do throws(TrialError) { try folder.flushFailures.append(failure) } catch { notes.fail(error) }
+  }
+
   func produce() throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
+    try FirstOffset(spec)?.prepare { () throws(TrialError) in try openFiles(EventLoop()) }
     return try live(journal, []) { life, engine, _, notes, crash in
       await life.createTopic(engine)
-      if let threshold = life.crashThreshold, spec.crash != .none {
+      if let threshold = life.crashThreshold, life.ending.isAbrupt {
+        let (loop, delay) = (life.storage.loop, life.crashDelay)
         await life.produce(Workload(spec), engine) { answered in
           guard answered >= threshold, !notes.crashed else { return }
           notes.crashed = true
-          crash(true)
+          if delay == .zero { return crash(true) }
+          loop.spawn {
+            await loop.sleep(until: loop.now + delay)
+            crash(true)
+          }
         }
         if !notes.crashed { notes.reply.crashMissed = true } else { await Gate().wait() }
       } else {
         guard spec.writers != .one else {
-          await life.produce(Workload(spec), engine) { _ in }
-          await life.flush(engine)
-          await life.commitOffsets(engine)
+          if let failure = await life.work(engine) { keep(failure, notes) }
           notes.look = await life.look(engine, [], [], nil)
           return engine
         }
@@ -95,7 +105,8 @@ struct RealTrial {
           let process = SecondProcess(spec: spec, folder: folder)
           let (newest, receipt) = try await life.produceBesideSecond(engine, process)
           try JSONFile.write(receipt, to: folder.writer)
-          await life.flush(newest.engine)
+          if let failure = await life.flush(newest.engine) { keep(failure, notes) }
+          await life.deleteRecords(newest.engine)
           await life.commitOffsets(newest.engine)
           notes.look = await life.look(
             newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
@@ -132,6 +143,8 @@ struct RealTrial {
           partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
         var receipt = followed.receipt
         receipt.row = journal.rowCount
+        let victim = try damage.firstPartition()
+        for index in fresh.indices { fresh[index].forgetBytes(of: victim) }
         fresh.append(receipt)
         operatorSeconds = followed.seconds
       }
@@ -142,7 +155,10 @@ struct RealTrial {
     return try live(journal, fresh, backup) { [faults, operatorSeconds] life, engine, recovery, notes, _ in
       notes.look = await life.look(engine, faults, earlier, recovery)
       if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
-      if life.number == 1 { await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in } }
+      if life.number == 1 {
+        await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+        await life.deleteRecords(engine)
+      }
       return engine
     }
   }
@@ -176,8 +192,7 @@ struct RealTrial {
           do throws(TrialError) {
             try JSONFile.write(figures, to: folder.recovery)
           } catch {
-            notes.reply.failure = "\(error)"
-            return
+            return notes.fail(error)
           }
         }
         let serving = await body(life, engine, recovery, notes) { inFlight in
@@ -185,29 +200,29 @@ struct RealTrial {
           crash(life, rig, journal, notes, inFlight: inFlight)
         }
         guard let serving else { return }
-        if notes.reply.crashMissed || rig.seam.machineFailure != nil {
+        if notes.reply.crashMissed || rig.seam.isHindered {
+          keepCensus(rig, notes)
           keep(notes.look, notes)
           return
         }
-        if spec.crash == .none || life.number == 2 {
+        if life.ending == .none {
           notes.reply.notices += await life.end(serving)
           keepCounts(life, notes)
+          keepCensus(rig, notes)
           keep(notes.look, notes)
         } else {
+          if !life.ending.isAbrupt { _ = await life.closeInOrder(serving) }
           life.archive.noteLast()
           crash(life, rig, journal, notes, inFlight: false)
           await Gate().wait()
         }
       }
     }.ending
-    if let failure = rig.seam.machineFailure { notes.reply.machineFailure = "\(failure)" }
-    if let shortage = rig.seam.shortage {
-      notes.reply.shortage = "the trial ran out of what it shares with others, and by whose doing is not known: \(shortage)"
-    }
-    // The signal is on its way: a life that is over waits for it.
+    notes.reply.note(rig.seam)
+    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
     if notes.isDying { while true { pause() } }
     // A crash that the harness could not make leaves everybody waiting for it: no hang of the engine's.
-    if notes.reply.failure != nil { return notes.reply }
+    if notes.reply.isHindered { return notes.reply }
     switch ending {
     case .finished: break
     case .stalled:
@@ -225,6 +240,20 @@ struct RealTrial {
     do throws(TrialError) {
       try folder.write(registry, life: life.number)
       try JSONFile.write([EngineCount](registry.snapshot), to: folder.counts(life.number))
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
+  }
+
+  /// Writes down what passed, for faults that never fire.
+  /// - Returns: whether it is written down, or nobody needs it.
+  @discardableResult
+  private func keepCensus(_ rig: Rig, _ notes: Notes) -> Bool {
+    guard spec.hasFaultsInLife, life < 2 else { return true }
+    do throws(TrialError) {
+      try JSONFile.write(rig.faults.census, to: folder.census(life))
       return true
     } catch {
       notes.fail(error)
@@ -269,13 +298,13 @@ struct RealTrial {
 
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ own: Life, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
-    // After a failure of the machine, a full disk say, there is nothing left to learn from a crash.
-    guard rig.seam.machineFailure == nil, keepCounts(own, notes) else { return }
-    rig.storage.note(.fault("\(spec.crash.rawValue)"))
+    // After a failure of the machine, a full disk or no more descriptors, there is nothing left to learn from a crash.
+    guard !rig.seam.isHindered, keepCounts(own, notes), keepCensus(rig, notes) else { return }
+    rig.storage.note(.fault("\(own.ending.rawValue)"))
     rig.faults.delays.noteInFlight()
     if let power = rig.power {
       power.freeze()
-      journal.freeze(spec.crash, at: rig.loop.now)
+      journal.freeze(own.ending, at: rig.loop.now)
       guard keep(notes.look, notes) else { return }
       rig.loop.spawn {
         journal.stage = .harness
@@ -289,10 +318,13 @@ struct RealTrial {
       }
       return
     }
-    if spec.crash == .outOfMemory {
-      let shortage = MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero)
+    if own.ending == .outOfMemory {
+      let shortage: MemoryExhaustion
+      do throws(TrialError) { shortage = try MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero) } catch {
+        return notes.fail(error)
+      }
       let receipt = Receipt(
-        kind: spec.crash.rawValue, fired: 1,
+        kind: own.ending.rawValue, fired: 1,
         places: ["process \(getpid()), life \(life): no more than the \(shortage.limit >> 20) MiB that it had mapped"])
       do throws(TrialError) { try JSONFile.write(receipt, to: folder.receipt(life)) } catch { return notes.fail(error) }
       guard inFlight || keep(notes.look, notes) else { return }
@@ -302,14 +334,14 @@ struct RealTrial {
       do throws(TrialError) { try shortage.begin(slack: slack) } catch { notes.fail(error) }
       return
     }
-    let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
+    let receipt = Receipt(kind: own.ending.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     guard inFlight else {
       if keep(notes.look, notes) { die(receipt, journal, notes) }
       return
     }
     // The process dies while its storage is at work: the signal comes from another thread.
-    let killer = AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
     do throws(TrialError) {
+      let killer = try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
       try JSONFile.write(receipt, to: folder.receipt(life))
       notes.isDying = true
       rig.seam.holdsCompletions = true

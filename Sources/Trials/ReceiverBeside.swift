@@ -20,20 +20,28 @@ final class ReceiverBeside: @unchecked Sendable {
   init(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) {
     self.spec = spec
     let schedule = try ReceiverWords.schedule(spec)
-    do throws(HTTPListenerError) { receiver = try HTTPReceiver() } catch { throw .machine("\(error)") }
+    do throws(HTTPListenerError) { receiver = try HTTPReceiver() } catch { throw .listener(error) }
     let clock = EventLoop()
     let start = clock.now
-    try JSONFile.write(ReceiverAddress(url: "http://\(receiver.address)", start: start), to: folder.receiver)
-    thread = JobThread { [self] in
-      var last = ReceiverMood.accepts
-      while lock.withLock({ !isOver }) {
-        let mood = schedule.mood(at: clock.now - start)
-        if mood != last {
-          do throws(HTTPListenerError) { try receiver.set(mood) } catch { lock.withLock { failure = failure ?? error } }
-          last = mood
-        }
-        usleep(2000)
+    do throws(TrialError) {
+      try JSONFile.write(ReceiverAddress(url: "http://\(receiver.address)", start: start), to: folder.receiver)
+      thread = try JobThread { [self] in follow(clock, since: start) { schedule.mood(at: $0) } }
+    } catch {
+      receiver.stop()
+      throw error
+    }
+  }
+
+  /// Changes the mood, until it is over.
+  private func follow(_ clock: EventLoop, since start: Instant, _ mood: (Duration) -> ReceiverMood) {
+    var last = ReceiverMood.accepts
+    while lock.withLock({ !isOver }) {
+      let mood = mood(clock.now - start)
+      if mood != last {
+        do throws(HTTPListenerError) { try receiver.set(mood) } catch { lock.withLock { failure = failure ?? error } }
+        last = mood
       }
+      usleep(2000)
     }
   }
 
@@ -49,8 +57,14 @@ final class ReceiverBeside: @unchecked Sendable {
   /// Closes it, and writes down what it has.
   func writeDown(_ folder: TrialFolder) throws(TrialError) {
     close()
-    if let failure { throw .machine("\(failure)") }
+    if let failure { throw .listener(failure) }
     try JSONFile.write(try DeliveryEvidence(receiver.received, spec), to: folder.received)
   }
 }
 
+extension TrialError {
+  /// What a listener of the harness's own met.
+  static func listener(_ error: HTTPListenerError) -> TrialError {
+    if case .cannotListen(let address, let code) = error { .system("listen at", address, code) } else { .machine("\(error)") }
+  }
+}

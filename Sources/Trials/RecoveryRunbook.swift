@@ -165,8 +165,10 @@ extension RecoveryRunbook {
     let seconds = (ContinuousClock.now - start).inSeconds
     switch result.value {
     case .success(let course)?:
-      let touched = damage.remove(course.removed)
-      return (Receipt(kind: Self.kind, fired: 1, places: course.steps, touched: touched), seconds)
+      let (touched, places) = damage.remove(course.removed)
+      var receipt = Receipt(kind: Self.kind, fired: 1, places: course.steps, touched: touched)
+      receipt.touchedPlaces = places
+      return (receipt, seconds)
     case .failure(let error)?: throw .worker("option \(option) of the runbook could not be followed: \(error)")
     case nil: throw .worker("option \(option) of the runbook was not followed to its end within an hour")
     }

@@ -41,9 +41,10 @@ final class RestingDamage {
   func apply(_ fault: FaultSpec, number: Int, to medium: some Medium) throws(TrialError) -> Receipt {
     var random = SeededGenerator(seed: spec.seed, stream: "fault-\(number) of \(spec.cell)")
     if MetadataDamage.isAimedAt(fault) {
-      let (edits, copies) = try metadata.edits(fault, on: medium, &random)
+      let (edits, copies, isTestified) = try metadata.edits(fault, on: medium, &random)
       var receipt = try apply(edits, of: fault, to: medium)
       receipt.metadata = copies
+      if !isTestified { receipt.testimony = try leavesLogsAlone ? (requestsOnMedium(readFiles(of: medium)).isEmpty ? .none : .logs) : .none }
       return receipt
     }
     let wanted = FaultWords.Words(fault).integer("partition").map { PartitionID($0) }
@@ -71,14 +72,22 @@ final class RestingDamage {
     let victim = try RestingWords.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
-      files: medium.files(of: TopicPartition(spec.topic, partition)), layout: places.layout)
+      files: medium.files(of: TopicPartition(spec.topic, partition)),
+      layout: places.layout(from: TouchedMessage(partition: partition, sequence: UInt64(operation.firstSequence))))
     var receipt = try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
     // Another part of a batch may be one that says where its checksum stands.
-    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue else { return receipt }
+    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue, fault.parameters["edge"] == nil else {
+      return receipt
+    }
     receipt.checksums = try medium.read(victim.path) { bytes in
-      ChecksumAtRest(spec.system, places.layout, partition, first: victim.first, message: victim.any, in: bytes)
+      ChecksumAtRest(spec.system, victim.layout, partition, first: victim.first, message: victim.any, in: bytes)
     }.map { [$0] } ?? []
     return receipt
+  }
+
+  /// No fault at rest of this trial hits anything but the metadata.
+  private var leavesLogsAlone: Bool {
+    spec.faults.allSatisfy { !FaultWords.isResting($0) || MetadataDamage.isAimedAt($0) }
   }
 
   /// What follows the last batch of a commit is nobody's: no victim is chosen, and nothing is excused.
@@ -106,7 +115,15 @@ final class RestingDamage {
       ranges += receipt.destroyed
     }
     guard !ranges.isEmpty else { throw .faultMissed("\(fault.kind) changed nothing: \(texts.joined(separator: "; "))") }
-    return Receipt(kind: fault.kind, fired: 1, places: texts, touched: destroy(ranges))
+    var receipt = Receipt(kind: fault.kind, fired: 1, places: texts, touched: destroy(ranges))
+    let isGone = edits.contains { edit in
+      switch edit {
+      case .truncate, .delete: true
+      case .flipBits, .zero, .garbage, .stale, .duplicate, .swapSectors: false
+      }
+    }
+    receipt.touchedPlaces = places.touchedPlaces(in: ranges, isGone ? .file : .bytes)
+    return receipt
   }
 
   private func destroy(_ ranges: [FileRange]) -> [TouchedMessage] {
@@ -124,8 +141,10 @@ final class RestingDamage {
   }
 
   /// Somebody has taken files, or what stood in them, away on purpose.
-  /// - Returns: the messages that stood there.
-  func remove(_ ranges: [FileRange]) -> [TouchedMessage] { destroy(ranges) }
+  /// - Returns: the messages that stood there, and where.
+  func remove(_ ranges: [FileRange]) -> (messages: [TouchedMessage], places: [TouchedPlace]) {
+    (destroy(ranges), places.touchedPlaces(in: ranges, .file))
+  }
 
   private func partition(of operation: Operation) -> PartitionID {
     history.creations[operation.partition.index].partition.partition

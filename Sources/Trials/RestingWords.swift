@@ -21,12 +21,19 @@ enum RestingWords {
           "target", .word(BatchPart.allCases.map(\.rawValue) + [FaultTarget.segmentHead, .metadata].map(\.rawValue)),
           isRequired: true, impossible: FaultWords.impossibleTargets),
         Parameter("bits", .integer(1...64)), Parameter("at", .word(["rest", "flight"])), copy,
+        Parameter("edge", .word(PartEdge.allCases.map(\.rawValue))),
       ] + FaultWords.trigger
     ) { contradictions(ofFlip: $0) },
     file("truncate-file", Parameter("cut", .word(["boundary", "mid-record", "mid-header", "zero"]), isRequired: true)),
     file("delete-file", Parameter("files", .word(["one", "last", "all"]))),
     file("zero-sectors", Parameter("share", .integer(1...100))),
     file("garbage", Parameter("share", .integer(1...100))),
+  ]
+
+  /// What is left of two copies that lose their ends says nothing of what is gone, so that such a trial would show nothing.
+  private static let endsOfBoth = [
+    "truncate-file": "both copies that end at one place are a log that ended there, and nothing is left that says more",
+    "delete-file": "both copies that are gone are an engine that never was, and nothing is left of them that says more",
   ]
 
   /// A fault of whole files, or of much of one.
@@ -39,12 +46,9 @@ enum RestingWords {
       ]
     ) { words in
       var found = contradictions(ofPlace: FaultWords.Words(words))
-      if words["copy"] == "both" {
+      if words["copy"] == "both", let because = endsOfBoth[kind] {
         found.append(
-          FaultContradiction(
-            "copy",
-            because: "both copies that end at one place are a log that ended there, and nothing is left that says more",
-            remedy: "choose one copy, or flip bits of both"))
+          FaultContradiction("copy", because: because, remedy: "choose one copy, or hit both with bit-flip, zero-sectors or garbage"))
       }
       return found
     }
@@ -109,7 +113,7 @@ enum RestingWords {
     let words = FaultWords.Words(fault)
     switch fault.kind {
     case "bit-flip":
-      return [flip(fault, in: try bytes(of: words["target"] ?? BatchPart.payload.rawValue, victim), of: victim.path, &random)]
+      return [flip(fault, in: try bytes(of: words["target"] ?? BatchPart.payload.rawValue, victim, edge(fault)), of: victim.path, &random)]
     case "truncate-file":
       let cut =
         switch words["cut"] {
@@ -141,17 +145,21 @@ enum RestingWords {
   static func flip(
     _ fault: FaultSpec, in range: Range<Int>, of path: String, _ random: inout SeededGenerator
   ) -> RestingFault {
-    .flipChosen(
+    let range = edge(fault)?.of(range) ?? range
+    return .flipChosen(
       min(FaultWords.Words(fault).integer("bits") ?? 1, range.count * 8),
       in: Int64(range.lowerBound)..<Int64(range.upperBound), of: path, seed: UInt64.random(in: 0...UInt64.max, using: &random))
   }
 
+  /// Nil for any byte of what is hit.
+  static func edge(_ fault: FaultSpec) -> PartEdge? { fault.parameters["edge"].flatMap { PartEdge(rawValue: $0) } }
+
   /// Padding belongs to no request; see `RestingDamage`.
-  private static func bytes(of target: String, _ victim: Victim) throws(TrialError) -> Range<Int> {
+  private static func bytes(of target: String, _ victim: Victim, _ edge: PartEdge?) throws(TrialError) -> Range<Int> {
     if target == FaultTarget.segmentHead.rawValue { return 0..<512 }
     if target == FaultTarget.metadata.rawValue { return victim.start..<victim.last.upperBound }
     guard let part = BatchPart(rawValue: target), part != .padding else { throw .unknownFault("bit-flip of \(target) at rest") }
-    if part == .payload {
+    if part == .payload, edge == nil {
       // Past the message's head, so that it is a wrong byte of this message and not another message.
       let head = min(MessageContent.minimumSize, victim.any.count - 1)
       return victim.any.lowerBound + head..<victim.any.upperBound
@@ -160,11 +168,20 @@ enum RestingWords {
       switch part {
       case .batch: return victim.start..<victim.last.upperBound + Int(victim.layout.trailer)
       case .header: return victim.requestHeader
+      case .payload: return victim.any
       default: throw .unknownFault("bit-flip of \(target) in a log that is not the engine's own")
       }
     }
     let alignment = BatchHeader.alignment
     let end = (victim.last.upperBound + alignment - 1) / alignment * alignment
-    return BatchAnatomy.place(of: part, in: victim.start..<end)
+    switch part {
+    case .records: return victim.start + BatchHeader.size..<victim.last.upperBound
+    case .alignment:
+      guard victim.last.upperBound < end else {
+        throw .faultMissed("the request's bytes are a multiple of \(alignment), and no zeros follow its records; choose another message-size")
+      }
+      return victim.last.upperBound..<end
+    case .batch, .header, .checksum, .length, .offset, .payload, .padding: return BatchAnatomy.place(of: part, in: victim.start..<end)
+    }
   }
 }

@@ -65,6 +65,8 @@ public final class Run: @unchecked Sendable {
     var stoppedBy: RunSummary.Stop?
     var failure: (any Error)?
     var notices: Set<String> = []
+    /// Folders of trials that are to be removed at the end.
+    var unremoved: [String] = []
   }
 
   private let plan: RunPlan
@@ -84,15 +86,16 @@ public final class Run: @unchecked Sendable {
     let workspace = try Workspace(in: plan.directory)
     defer {
       do {
+        for folder in shared.unremoved { try Workspace.remove(folder) }
         if plan.keep == .never { try workspace.removeAll() } else { workspace.removeIfEmpty() }
-      } catch { FileHandle.standardError.write(Data("tornlog: \(error)\n".utf8)) }
+      } catch let problem {
+        // Where nobody reads standard error there is nobody to tell.
+        do throws(ReportError) { try DescriptorSink.standardError.write("tornlog: \(problem)\n") } catch {}
+      }
     }
     try emit(.started(description))
     for notice in notices { try announce(notice) }
-    let threads = (0..<max(1, min(plan.jobs, plan.trials.count))).map { _ in
-      JobThread { [self] in job(workspace) }
-    }
-    for thread in threads { thread.join() }
+    JobThread.run(max(1, min(plan.jobs, plan.trials.count))) { [self] _ in job(workspace) }
     try reportStragglers()
     shared.summary.seconds = (ContinuousClock.now - started).inSeconds
     // A signal, or a limit, that came when everything had run has cut nothing short.
@@ -143,16 +146,21 @@ public final class Run: @unchecked Sendable {
       try emit(.trialStarted(index: index, title: "\(trial.spec.scenario) \(trial.axes)"))
     }
     let start = ContinuousClock.now
-    let folder = try workspace.makeTrialFolder(index)
+    let folder = workspace.trialFolder(index)
     var findings: TrialRunner.Findings
     do throws(TrialError) {
+      try workspace.makeTrialFolder(index)
       findings = try runner.run(trial.spec, in: folder)
     } catch {
-      if plan.keep != .always { try Workspace.remove(folder) }
-      throw error
+      if error.isShortage {
+        findings = TrialRunner.Findings(hinderedBy: "\(error)")
+      } else {
+        if plan.keep != .always { try clear(folder) }
+        throw error
+      }
     }
     if findings.interrupted {
-      try Workspace.remove(folder)
+      try clear(folder)
       return nil
     }
     let seconds = (ContinuousClock.now - start).inSeconds
@@ -165,7 +173,7 @@ public final class Run: @unchecked Sendable {
     }
     let expected = trial.expectation.isMet(by: verdict, checks: judgement.checks)
     let kept = plan.keep == .always || (plan.keep == .onFailure && !expected)
-    if !kept { try Workspace.remove(folder) }
+    if !kept { try clear(folder) }
     var result = TrialResult(
       scenario: trial.spec.scenario, file: trial.spec.file, seed: trial.spec.seed, verdict: verdict,
       expectation: trial.expectation, axes: trial.axes, counts: judgement.counts, partitions: judgement.partitions,
@@ -187,6 +195,15 @@ public final class Run: @unchecked Sendable {
     result.looked = judgement.looked
     result.claims = trial.claims.map { $0.judged(by: result, isVirtual: trial.spec.storage == .memory) }
     return result
+  }
+
+  /// Removes a trial's folder. What a limit of the machine keeps from being removed now is removed at the end.
+  private func clear(_ folder: String) throws(TrialError) {
+    guard access(folder, F_OK) == 0 else { return }
+    do throws(TrialError) { try Workspace.remove(folder) } catch {
+      guard error.isShortage else { throw error }
+      state.withLock { shared.unremoved.append(folder) }
+    }
   }
 
   /// Tells the user something of the run, once.
@@ -234,16 +251,26 @@ final class JobThread: @unchecked Sendable {
   // The semaphore orders the two threads.
   private let done = DispatchSemaphore(value: 0)
 
-  init(_ body: @escaping () -> Void) {
+  /// - Throws: `TrialError` where there can be no more threads.
+  init(_ body: @escaping () -> Void) throws(TrialError) {
     nonisolated(unsafe) let body = body
     let done = done
-    let thread = Thread {
+    let code = SystemThread.start {
       body()
       done.signal()
     }
-    thread.stackSize = 8 << 20
-    thread.start()
+    guard code == 0 else { throw .system("start a thread in", "this process", code) }
   }
 
   func join() { done.wait() }
+
+  /// Runs `body` on so many threads, and waits for them. Where there can be no more threads those that there are do it all, or this one.
+  static func run(_ count: Int, _ body: @escaping (_ job: Int) -> Void) {
+    var threads: [JobThread] = []
+    for job in 0..<count {
+      do throws(TrialError) { threads.append(try JobThread { body(job) }) } catch { break }
+    }
+    if threads.isEmpty { body(0) }
+    for thread in threads { thread.join() }
+  }
 }

@@ -22,6 +22,8 @@ final class SeamFaults: @unchecked Sendable {
   private var objects: TrialStore?
   private let faulty: FaultyStorage?
   private let map: MessageMap?
+  /// Of the faults at the seam that are armed, in the trial.
+  private let armed: [Int]
   /// Of this life, in order.
   private(set) var receipts: [SeamReceipt] = []
   /// Firings whose error the engine has not got yet.
@@ -34,9 +36,10 @@ final class SeamFaults: @unchecked Sendable {
   /// - Parameters:
   ///   - earlier: receipts of the lives before.
   ///   - keep: writes a receipt down, before the operation that the fault hit ends.
+  ///   - slow: writes down a call to the object store that the machine took too long for.
   init(
     _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, earlier: [SeamReceipt],
-    keep: @escaping @Sendable (SeamReceipt) -> Void
+    keep: @escaping @Sendable (SeamReceipt) -> Void, slow: @escaping @Sendable (SlowStoreCall) -> Void = { _ in }
   ) throws(TrialError) {
     let fired = Set(earlier.map(\.fault))
     final class Box: @unchecked Sendable {
@@ -47,12 +50,14 @@ final class SeamFaults: @unchecked Sendable {
     objects =
       spec.checkpoint == .none
       ? nil
-      : try TrialStore(spec, life: life, on: base, journal, fired: fired) { receipt in
-        box.owner?.receipts.append(receipt)
-        keep(receipt)
-      }
+      : try TrialStore(
+        spec, life: life, on: base, journal, fired: fired,
+        take: { receipt in
+          box.owner?.receipts.append(receipt)
+          keep(receipt)
+        }, slow: slow)
     guard spec.hasSeamFaults else {
-      (delays, faulty, map, freedAt) = (DelayMeter(base, journal), nil, nil, nil)
+      (delays, faulty, map, freedAt, armed) = (DelayMeter(base, journal), nil, nil, nil, [])
       box.owner = self
       return
     }
@@ -62,6 +67,7 @@ final class SeamFaults: @unchecked Sendable {
       planned.append(try FaultWords.planned(fault, seed: mix64(spec.seed &+ UInt64(number))))
       numbers.append(number)
     }
+    armed = numbers
     let sectors = earlier.last { $0.unreadable != nil }?.unreadable ?? [:]
     let faulty = FaultyStorage(
       base, plan: FaultPlan(planned, seed: mix64(spec.seed &+ UInt64(life) &+ 77)), unreadable: sectors,
@@ -86,9 +92,9 @@ final class SeamFaults: @unchecked Sendable {
     let loop = base.loop
     let map = MessageMap(
       faulty, spec,
-      onLost: { [box] receipt, messages in
+      onLost: { [box] receipt, messages, places in
         guard let owner = box.owner, !messages.isEmpty else { return }
-        let behind = receipt.echo(row: journal.rowCount, touched: messages)
+        let behind = receipt.echo(row: journal.rowCount, touched: messages, places: places)
         owner.receipts.append(behind)
         keep(behind)
       },
@@ -106,12 +112,15 @@ final class SeamFaults: @unchecked Sendable {
       })
     (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal))
     faulty.batches = map
+    if !planned.isEmpty { faulty.beginCensus() }
     box.owner = self
     faulty.onSectors = { [box] faulty, written in
       guard let owner = box.owner,
         let cause = (earlier + owner.receipts).last(where: { $0.kind == FaultKind.latentSectorError.rawValue })
       else { return }
-      var sectors = cause.echo(row: journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [])
+      var sectors = cause.echo(
+        row: journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [],
+        places: written.map { map.places.touchedPlaces(in: [$0], .bytes) } ?? [])
       sectors.life = life
       if written == nil { sectors.unreadable = faulty.unreadableSectors }
       owner.receipts.append(sectors)
@@ -134,10 +143,22 @@ final class SeamFaults: @unchecked Sendable {
   /// Whether a fault has kept the engine from what it was asked to do when `firings` was as given.
   func stoodInTheWay(since firings: Int) -> Bool { self.firings > firings || objects?.isHanging ?? false }
 
+  /// Calls to the object store that the machine took longer for than the engine waits, in this life.
+  var slowStoreCalls: Int { objects?.slowCalls ?? 0 }
+
   /// What has gone wrong is put right: space is made, the device replaced, the file system mounted anew.
   func lift() {
     faulty?.lift()
     objects?.lift()
+  }
+
+  /// What has passed, and what the faults that are armed were counted for.
+  var census: LifeCensus {
+    var census = LifeCensus()
+    if let passes = faulty?.census { census.passes = passes }
+    for (number, matched) in zip(armed, faulty?.matched ?? []) { census.matched[number] = matched }
+    objects?.count(into: &census)
+    return census
   }
 
   /// The machine is dead: what stands still for ever ends.
@@ -150,14 +171,15 @@ extension TrialSpec {
   var hasFaultsInLife: Bool { delivery == nil && faults.contains { !FaultWords.isResting($0) } }
 
   /// Why there is no verdict: faults of a running engine of which there is no receipt.
-  func unfired(_ receipts: [SeamReceipt]) -> [String] {
+  /// - Parameter census: of the lives in which faults are armed; nil where a life ended before it could be written down.
+  func unfired(_ receipts: [SeamReceipt], _ census: LifeCensus? = nil) -> [String] {
     guard hasFaultsInLife else { return [] }
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !FaultWords.isResting(faults[$0]) && !fired.contains($0) }
       .map { number in
         receipts.contains { $0.fault == number }
           ? "the fault \(faults[number].kind) is aimed at batches and touched no message"
-          : "the fault \(faults[number].kind) never fired"
+          : "the fault \(faults[number].kind) never fired" + (NeverFired(self, number, census)?.reason.map { ": \($0)" } ?? "")
       }
   }
 }

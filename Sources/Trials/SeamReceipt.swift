@@ -37,6 +37,8 @@ struct SeamReceipt: Codable, Hashable {
   var partition: PartitionID?
   var strike = Strike.atOnce
   var touched: [TouchedMessage] = []
+  /// Where these are.
+  var touchedPlaces: [TouchedPlace] = []
   /// Files, and folders, that it made void: what is written to them later is lost too.
   var lost: [String] = []
   /// Folders of the metadata's copies that it destroyed a part of.
@@ -55,8 +57,9 @@ struct SeamReceipt: Codable, Hashable {
   var isFiring = true
 
   /// What follows from it later.
-  func echo(row: Int, touched: [TouchedMessage]) -> SeamReceipt {
+  func echo(row: Int, touched: [TouchedMessage], places: [TouchedPlace] = []) -> SeamReceipt {
     var echo = self
+    echo.touchedPlaces = places
     (echo.row, echo.touched, echo.lost, echo.metadata, echo.unreadable) = (row, touched, [], [], nil)
     (echo.description, echo.isFiring, echo.isDuringLook, echo.isMisreadDuringLook) = (nil, false, false, false)
     return echo
@@ -75,6 +78,7 @@ extension SeamReceipt {
       partition: MessagePlaces.owner(of: receipt.path))
     first.description = receipt.description
     first.touched = map.destroy(receipt.destroyed)
+    first.touchedPlaces = map.places.touchedPlaces(in: receipt.destroyed, receipt.kind.precision)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
     first.isDuringLook = duringLook && !isSync && !receipt.destroyed.isEmpty
     first.isMisreadDuringLook = duringLook && !receipt.misread.isEmpty
@@ -88,6 +92,7 @@ extension SeamReceipt {
       var names = first
       (names.strike, names.description, names.isFiring, names.isMisreadDuringLook) = (.nextPowerLoss, nil, false, false)
       names.touched = receipt.entries.flatMap { map.places.messages(at: $0) }
+      names.touchedPlaces = receipt.entries.flatMap { map.places.touchedPlaces(at: $0) }
       names.lost = receipt.entries
       all.append(names)
     }
@@ -95,6 +100,7 @@ extension SeamReceipt {
     if !atRisk.isEmpty {
       var risk = first
       (risk.strike, risk.lost, risk.metadata, risk.description) = (.ownPowerLoss, [], [], nil)
+      risk.touchedPlaces = map.places.touchedPlaces(in: receipt.atRisk, .start)
       (risk.touched, risk.isDetectable, risk.isFiring, risk.isMisreadDuringLook) = (atRisk, true, false, false)
       all.append(risk)
     }
@@ -105,6 +111,17 @@ extension SeamReceipt {
     Set(paths.compactMap { path in
       FaultTarget.metadataCopies.first { path == $0 || path.hasPrefix($0 + "/") }
     }).sorted()
+  }
+}
+
+extension FaultKind {
+  /// Bits that turned over, and sectors that cannot be read, stand where they are. What did not arrive may be missing,
+  /// or older.
+  fileprivate var precision: TouchedPlace.Precision {
+    switch self {
+    case .bitFlip, .latentSectorError: .bytes
+    default: .start
+    }
   }
 }
 
@@ -133,13 +150,18 @@ extension [SeamReceipt] {
     }
   }
 
-  /// - Parameter crashRows: of the journal, by life.
-  func damages(in history: History, crashRows: [Int]) -> [(row: Int, damage: Damage)] {
+  /// - Parameters:
+  ///   - crashRows: of the journal, by life.
+  ///   - sync: the policy. But under `never` an engine that has been told of a failed sync, and says at its close that all is
+  ///     well, has promised that it is: the failure excuses nothing.
+  func damages(in history: History, crashRows: [Int], _ sync: SyncPolicy) -> [(row: Int, damage: Damage)] {
     flatMap { receipt -> [(row: Int, damage: Damage)] in
       guard let row = receipt.rowOfStrike(history, crashRows) else { return [] }
+      if receipt.strike != .atOnce, receipt.isTold, sync != .never, history.wasClosed(receipt.life) { return [] }
       return receipt.touched.damage(
         kind: receipt.kind, receipt.description ?? receipt.kind, isDetectable: receipt.isDetectable,
-        isInLife: receipt.strike == .atOnce, toldAt: receipt.isTold ? receipt.instant : nil, in: history
+        isInLife: receipt.strike == .atOnce, toldAt: receipt.isTold ? receipt.instant : nil,
+        places: receipt.touchedPlaces, in: history
       ).map { (row, $0) }
     }
   }

@@ -23,11 +23,13 @@ struct SecondProcess: Sendable {
     }
     var plain = spec
     plain.faults = []
-    let life = try Life(plain, number: 0, try SeamFaults(plain, life: 0, on: files, journal, earlier: [], keep: { _ in }), journal)
+    let seam = SeamMeter(files, journal, plain)
+    let life = try Life(plain, number: 0, try SeamFaults(plain, life: 0, on: seam, journal, earlier: [], keep: { _ in }), journal)
     let run = loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) { await life.writeAlone() }
     var reply = PhaseReply()
     reply.writer = run.value
-    if run.ending != .finished { reply.failure = "it did not come to its end" }
+    reply.note(seam)
+    if run.ending != .finished, !reply.isHindered { reply.failure = "it did not come to its end" }
     return reply
   }
 
@@ -40,14 +42,15 @@ struct SecondProcess: Sendable {
   func perform(beside loop: EventLoop, _ journal: Journal) async throws(TrialError) -> WriterReceipt {
     let answer = Answer()
     // The process dies with the thread that has started it.
-    let thread = Thread { [self] in
+    let code = SystemThread.start { [self] in
       let result = Result { () throws(TrialError) in try exchange() }
       answer.value.withLock { $0 = result }
     }
-    thread.start()
+    guard code == 0 else { throw .system("start a thread for", "the second process", code) }
     while true {
       if let result = answer.value.withLock({ $0 }) {
         let reply = try result.get()
+        if let shortage = reply.shortage { throw .shortage("the second process: \(shortage)") }
         if let failure = reply.failure ?? reply.machineFailure { throw .worker("the second process: \(failure)") }
         guard let receipt = reply.writer else { throw .worker("the second process said nothing of its engine") }
         try takeOver(into: journal)
@@ -64,7 +67,9 @@ struct SecondProcess: Sendable {
     switch try worker.perform(request, replying: PhaseReply.self, seconds: spec.phaseSeconds) {
     case .replied(let reply): return reply
     case .died(let signal, let status, let errorOutput):
-      throw .worker("the second process died (\(signal.map { "signal \($0)" } ?? "exit status \(status)")): \(errorOutput)")
+      let death = WorkerDeath(signal: signal, status: status, errorOutput: errorOutput)
+      if case .shortage(let text) = death.cause() { throw .shortage("the second process: \(text)") }
+      throw .worker("the second process died (\(death.how)): \(death.words)")
     case .timedOut: throw .worker("the second process took too long")
     case .interrupted: throw .worker("the second process was interrupted")
     }

@@ -32,6 +32,7 @@ public struct ShrunkScenario: Sendable {
       "", "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
       "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
     ]
+    if workload.committers > 0 { lines.append("  committers: \(workload.committers)") }
     let mishaps = [
       workload.mishaps.shortWriteEvery > 0 ? "short-writes: \(workload.mishaps.shortWriteEvery)" : nil,
       workload.mishaps.failingSync > 0 ? "failing-sync: \(workload.mishaps.failingSync)" : nil,
@@ -58,6 +59,7 @@ public struct ShrunkScenario: Sendable {
       "workload:", "  topic: \(Self.quoted(spec.topic))",
     ]
     if !spec.otherTopics.isEmpty { lines.append("  other-topics: [\(spec.otherTopics.map(Self.quoted).joined(separator: ", "))]") }
+    if spec.committers > 0 { lines.append("  committers: \(spec.committers)") }
     lines += [
       "  producers: \(spec.producers)", "  batch: \(spec.batch)",
       "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",
@@ -68,8 +70,11 @@ public struct ShrunkScenario: Sendable {
     // Without a storage of its own the command line decides.
     if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
     if spec.system != .tornlog { lines.append("  system: [\(spec.system.rawValue)]") }
+    lines += spec.loadLines
     lines += checkpoint.axis
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
+    if spec.keys != .none { lines.append("  keys: [\(spec.keys.rawValue)]") }
+    if spec.deletion != .none { lines.append("  deletion: [\(spec.deletion.rawValue)]") }
     if let client = spec.client { lines.append("  client: [\(client.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }

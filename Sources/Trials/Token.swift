@@ -1,4 +1,3 @@
-import Defects
 import LogModel
 import ScenarioFormat
 import Storage
@@ -6,188 +5,83 @@ import Storage
 /// A trial in one word that a shell leaves alone: all of `TrialSpec` that decides the outcome, so that it can be
 /// repeated on another machine without the scenario's file.
 ///
-/// `t1.m=100.p=3.s=always.r=skip-corrupted.c=process-kill.at=end.d=C2b.b=10.n=4.z=1024.a=10.seed=42.st=ring.f=...`
+/// `t2.sc=ten-vs-hundred.m=100.p=3.s=always.r=skip-corrupted.c=process-kill.at=end.d=C2b. ... .seed=42.st=ring.f=....h=0f3a99c1`
+///
+/// A full stop separates fields, `=` a field's name from its value, `/` the parts of a value. Every other byte than `A-Z a-z 0-9 - _ + ,`
+/// of a value stands as `%` and two hexadecimal digits. `TokenField.all` has the fields. The last one, `h`, is a check sum of everything
+/// before it: whoever cuts the word anywhere, or changes a character, has no token any more.
+///
+/// Tokens of before there was a check sum begin with `t1`, and have neither `h` nor `%`. They run, with `warning`.
 public enum Token {
   /// What every token of a trial begins with, before a full stop.
-  public static let version = "t1"
+  public static let version = "t2"
+  /// The same of tokens without a check sum.
+  public static let oldVersion = "t1"
+
+  /// Whether the word begins as a token of a trial does, of this build or of an older one.
+  public static func isTrial(_ word: String) -> Bool { [version, oldVersion].contains { word.hasPrefix($0 + ".") } }
+
+  /// What the user of this token should know; nil for nothing.
+  public static func warning(for word: String) -> String? {
+    guard word.hasPrefix(oldVersion + ".") else { return nil }
+    return TokenSeal.Broken.missing
+  }
 
   public static func encode(_ spec: TrialSpec) -> String {
-    let sync: String =
-      switch spec.syncPolicy {
-      case .always: "always"
-      case .never: "never"
-      case .interval(let d): "interval-\(DurationText.render(d))"
-      }
-    let at: String =
-      switch spec.crashAt {
-      case .end: "end"
-      case .percent(let n): "\(n)pc"
-      case .messages(let n): "\(n)"
-      }
-    var fields = [
-      version, "sc=\(spec.scenario)", "m=\(spec.messages)", "p=\(spec.partitions)", "s=\(sync)", "r=\(spec.recovery.rawValue)",
-      "c=\(spec.crash.rawValue)", "at=\(at)", "d=\(spec.defect)", "b=\(spec.batch)", "n=\(spec.producers)",
-      "z=\(spec.messageSize)", "a=\(spec.appendBetween)", "t=\(spec.topics.joined(separator: "/"))", "seed=\(spec.seed)", "st=\(spec.storage.rawValue)",
-    ]
-    if spec.system != .tornlog { fields.append("y=\(spec.system.rawValue)") }
-    if let checkpoint = spec.checkpointField { fields.append("ck=\(checkpoint)") }
-    if spec.writers != .one { fields.append("w=\(spec.writers.rawValue)") }
-    if let client = spec.client { fields.append("cl=\(client.rawValue)") }
-    if let delivery = spec.delivery { fields.append("dl=" + encode(delivery)) }
-    if !spec.onlyIf.isEmpty { fields.append("if=\(spec.onlyIf.map(\.rawValue).joined(separator: "/"))") }
-    for fault in spec.faults {
-      let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key)-\($0.value)" }
-      fields.append("f=" + ([fault.kind] + parameters).joined(separator: "/"))
+    var words = [version]
+    for field in TokenField.all {
+      if let text = field.write(spec) { words.append("\(field.name)=\(text)") }
     }
-    // A dot separates; the notation has none but in durations, which are rendered whole.
-    return fields.joined(separator: ".")
+    words += spec.faults.map { "f=" + TokenField.text(of: $0) }
+    return seal.sealed(words.joined(separator: "."))
   }
 
-  public enum Failure: Error, Hashable, Sendable, CustomStringConvertible {
-    case notAToken(String)
-    case badField(String)
-    case missing(String)
-    case unknownFault(String, known: [String])
-    /// Of a field `f=...`: what a scenario could not hold either.
-    case badFault(String, ScenarioProblem)
-    /// A batch that the engine does not take; bytes.
-    case batchTooLarge(bytes: Int, limit: Int)
-    /// The text says what the trial's system cannot be asked for.
-    case notOfSystem(String)
+  static let seal = TokenSeal(field: "h")
 
-    public var description: String {
-      switch self {
-      case .notAToken(let text): "`\(text.prefix(40))` is no token; copy the whole word after `tornlog reproduce`"
-      case .badField(let field): "the token's field `\(field)` cannot be read"
-      case .unknownFault(let kind, let known):
-        "the token names a fault `\(kind)` that there is not; there are \(known.joined(separator: ", "))"
-      case .badFault(let field, let problem): "the token's field `\(field)` asks for a fault that there is not: \(problem)"
-      case .batchTooLarge(let bytes, let limit):
-        "the token's batch (`b` messages of `z` bytes) has \(bytes) bytes; the engine takes \(limit) at most"
-      case .notOfSystem(let text): "the token asks for what there is not: \(text)"
-      case .missing(let name): "the token has no field `\(name)`; copy the whole word"
-      }
-    }
-  }
-
-  public static func decode(_ text: String) throws(Failure) -> TrialSpec {
-    let fields = text.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-    guard fields.first == version else { throw .notAToken(text) }
+  /// - Throws: `Failure`. A word with a check sum that fits and a field that cannot be read is of another build.
+  public static func decode(_ word: String) throws(Failure) -> TrialSpec {
+    let hasCheckSum = word.hasPrefix(version + ".")
+    guard hasCheckSum || word.hasPrefix(oldVersion + ".") else { throw .notAToken(word) }
+    var body = word
+    if hasCheckSum { do throws(TokenSeal.Broken) { body = try seal.body(of: word) } catch { throw .broken(error) } }
+    let texts = body.split(separator: ".", omittingEmptySubsequences: false).dropFirst().map(String.init)
     var values: [String: String] = [:]
     var faults: [FaultSpec] = []
-    for field in fields.dropFirst() {
-      guard let equals = field.firstIndex(of: "=") else { throw .badField(field) }
-      let name = String(field[..<equals])
-      let value = String(field[field.index(after: equals)...])
-      if name == "f" { faults.append(try fault(value, field)) } else { values[name] = value }
-    }
-    func value(_ name: String) throws(Failure) -> String {
-      guard let value = values[name] else { throw .missing(name) }
-      return value
-    }
-    func number(_ name: String, _ range: ClosedRange<Int>) throws(Failure) -> Int {
-      guard let n = Int(try value(name)), range.contains(n) else { throw .badField("\(name)=\(try value(name))") }
-      return n
-    }
-    let syncText = try value("s").replacing("interval-", with: "interval(")
-    let sync = SyncPolicy(syncText.hasPrefix("interval(") ? syncText + ")" : syncText)
-    guard let sync else { throw .badField("s=\(try value("s"))") }
-    guard let recovery = RecoveryPolicy(rawValue: try value("r")) else { throw .badField("r=\(try value("r"))") }
-    let defect = try value("d")
-    guard defect == "none" || Defect(id: defect) != nil else { throw .badField("d=\(defect)") }
-    guard let crash = CrashKind(rawValue: try value("c")) else { throw .badField("c=\(try value("c"))") }
-    guard let storage = StorageChoice(rawValue: try value("st")) else { throw .badField("st=\(try value("st"))") }
-    let writers = values["w"] ?? WriterSetup.one.rawValue
-    guard let writers = WriterSetup(rawValue: writers) else { throw .badField("w=\(writers)") }
-    let system = values["y"] ?? LogSystem.tornlog.rawValue
-    guard let system = LogSystem(rawValue: system) else { throw .badField("y=\(system)") }
-    guard let seed = UInt64(try value("seed")) else { throw .badField("seed=\(try value("seed"))") }
-    let batch = try number("b", Axis.batch.numbers)
-    let messageSize = try number("z", Axis.messageSize.numbers)
-    let limit = Planning.batchLimit
-    guard limit.allows(messages: batch, of: messageSize) else {
-      throw .batchTooLarge(bytes: limit.size(messages: batch, of: messageSize), limit: limit.bytes)
-    }
-    let topics = try value("t").split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    var spec = TrialSpec(
-      scenario: try value("sc"), file: "", seed: seed, storage: storage, topic: topics[0], otherTopics: Array(topics.dropFirst()),
-      messages: try number("m", 0...Axis.messages.numbers.upperBound),
-      partitions: try number("p", Axis.partitions.numbers), sync: sync.description,
-      recovery: recovery, crash: crash, crashAt: try crashPoint(try value("at")), defect: defect,
-      batch: batch, producers: try number("n", Axis.producers.numbers), messageSize: messageSize, appendBetween: try number("a", 0...1_000_000),
-      faults: faults, writers: writers, system: system, delivery: try values["dl"].map(delivery), phaseSeconds: 120)
-    if let field = values["if"] {
-      spec.onlyIf = try field.split(separator: "/").map { (name) throws(Failure) in
-        guard let condition = TrialCondition(rawValue: String(name)) else { throw .badField("if=\(field)") }
-        return condition
+    for text in texts {
+      guard let equals = text.firstIndex(of: "=") else { throw .badField(text) }
+      let (name, value) = (String(text[..<equals]), String(text[text.index(after: equals)...]))
+      if name == "f" {
+        faults.append(try TokenField.fault(value, text))
+        continue
       }
-      guard storage == .memory else { throw .notOfSystem("what only the model shows, `if=\(field)`, on storage \(storage.rawValue)") }
+      guard TokenField.all.contains(where: { $0.name == name }) else { throw .unknownField(name) }
+      guard !value.isEmpty else { throw .emptyField(name) }
+      guard values.updateValue(value, forKey: name) == nil else { throw .repeatedField(name) }
     }
-    if let field = values["cl"] {
-      guard let client = TrialClient(rawValue: field) else { throw .badField("cl=\(field)") }
-      spec.client = client
+    var spec = TokenField.blank
+    spec.faults = faults
+    for field in TokenField.all {
+      guard let text = values[field.name] else {
+        if field.isRequired { throw .missing(field.name) }
+        continue
+      }
+      guard field.read(text, &spec) else { throw .badField("\(field.name)=\(text)") }
     }
-    if let field = values["ck"] {
-      guard let checkpoint = TrialSpec.readCheckpoint(field) else { throw .badField("ck=\(field)") }
-      (spec.checkpoint, spec.checkpointTerms) = checkpoint
-    }
-    if let problem = spec.systemProblem ?? spec.topicProblem { throw .notOfSystem(problem) }
+    try check(spec)
     return spec
   }
 
-  private static let durations: [(key: String, path: any WritableKeyPath<DeliverySettings, Duration> & Sendable)] = [
-    ("ef", \.eventsFor), ("fb", \.firstBackOff), ("lb", \.longestBackOff), ("to", \.timeout), ("sw", \.stopWithin),
-  ]
-
-  /// `ef-40s/fb-1s/lb-1m/to-10s/sw-10m/ex-one/ar-false`
-  private static func encode(_ delivery: DeliverySettings) -> String {
-    let words = durations.map { "\($0.key)-\(DurationText.render(delivery[keyPath: $0.path]))" }
-    return (words + ["ex-\(delivery.isRetried ? "each" : "one")", "ar-\(delivery.archives)"]).joined(separator: "/")
-  }
-
-  private static func delivery(_ text: String) throws(Failure) -> DeliverySettings {
-    var settings = DeliverySettings()
-    for word in text.split(separator: "/") {
-      let parts = word.split(separator: "-", maxSplits: 1).map(String.init)
-      guard parts.count == 2 else { throw .badField("dl=\(text)") }
-      if parts[0] == "ex", ["one", "each"].contains(parts[1]) {
-        settings.isRetried = parts[1] == "each"
-      } else if parts[0] == "ar", ["true", "false"].contains(parts[1]) {
-        settings.archives = parts[1] == "true"
-      } else if let path = durations.first(where: { $0.key == parts[0] })?.path, let duration = DurationText.parse(parts[1]) {
-        settings[keyPath: path] = duration
-      } else {
-        throw .badField("dl=\(text)")
-      }
+  /// What fields that are each in order must not say together.
+  private static func check(_ spec: TrialSpec) throws(Failure) {
+    let limit = Planning.batchLimit
+    let bytes = spec.messageSize + spec.keys.largest
+    guard limit.allows(messages: spec.batch, of: bytes) else {
+      throw .batchTooLarge(bytes: limit.size(messages: spec.batch, of: bytes), limit: limit.bytes)
     }
-    guard settings.firstBackOff > .zero, settings.longestBackOff >= settings.firstBackOff, settings.timeout > .zero else {
-      throw .badField("dl=\(text)")
+    if !spec.onlyIf.isEmpty, spec.storage != .memory {
+      let words = spec.onlyIf.map(\.rawValue).joined(separator: "/")
+      throw .notOfSystem("what only the model shows, `if=\(words)`, on storage \(spec.storage.rawValue)")
     }
-    return settings
-  }
-
-  private static func fault(_ value: String, _ field: String) throws(Failure) -> FaultSpec {
-    let parts = value.split(separator: "/").map(String.init)
-    guard let kind = parts.first else { throw .badField(field) }
-    let known = Planning.vocabulary.faults
-    guard let grammar = known.first(where: { $0.kind == kind }) else {
-      throw .unknownFault(kind, known: known.map(\.kind))
-    }
-    var parameters: [String: String] = [:]
-    for part in parts.dropFirst() {
-      // Names may hold a dash themselves: the longest that fits.
-      let names = grammar.parameters.map(\.name).filter { part.hasPrefix($0 + "-") }
-      guard let name = names.max(by: { $0.count < $1.count }) else { throw .badField(field) }
-      parameters[name] = String(part.dropFirst(name.count + 1))
-    }
-    if let problem = grammar.problems(in: parameters).first { throw .badFault(field, problem) }
-    return FaultSpec(kind: kind, parameters: parameters)
-  }
-
-  private static func crashPoint(_ text: String) throws(Failure) -> CrashPoint {
-    if text == "end" { return .end }
-    if text.hasSuffix("pc"), let n = Int(text.dropLast(2)), (0...100).contains(n) { return .percent(n) }
-    if let n = Int(text), n >= 0 { return .messages(n) }
-    throw .badField("at=\(text)")
+    if let problem = spec.systemProblem ?? spec.topicProblem { throw .notOfSystem(problem) }
   }
 }

@@ -6,22 +6,26 @@ import Verification
 /// What is known of a trial of the model once it is over, for those who ask whether something has happened in it: the history,
 /// what was found, and the files, in which messages are known by their content.
 struct TrialEvidence {
-  private struct File {
+  struct File {
     var requests = 0
     /// Where its last message ends.
     var end: Int64 = 0
+    /// The block boundaries at which messages end, or behind them.
+    var ends: Set<Int64> = []
   }
 
   /// Bytes before the end of a segment that no request reaches into; see `segmentWithRoom` in PartitionLog+Segments.swift.
   private static let reserve: Int64 = 4096
   private static let block: Int64 = 512
 
-  private let spec: TrialSpec
+  let spec: TrialSpec
   private let judgement: Judgement
   private let tornWrites: Int
-  private let layout: FileLayout
+  private let deletesRecords: Bool
+  let layout: FileLayout
   /// Requests of each partition, in the order in which they were sent.
   private let requests: [[Verification.Operation]]
+  let history: History
   /// Of each partition in the order of their names.
   private var files: [[File]] = []
 
@@ -30,6 +34,8 @@ struct TrialEvidence {
     _ spec: TrialSpec, _ history: History, _ judgement: Judgement, tornWrites: Int, _ medium: some RestingDamage.Medium
   ) throws(TrialError) {
     (self.spec, self.judgement, self.tornWrites, layout) = (spec, judgement, tornWrites, FileLayout(spec))
+    self.history = history
+    deletesRecords = history.trims.contains { $0.outcome == .acknowledged && $0.before > 0 }
     requests = (0..<spec.partitions).map { number in history.operations.filter { $0.partition.index == number } }
     for number in 0..<spec.partitions {
       let source = spec.source(of: number)
@@ -43,6 +49,7 @@ struct TrialEvidence {
             messages.forEach(in: bytes) { place, sequence in
               if firsts.contains(sequence) { file.requests += 1 }
               file.end = Int64(place.upperBound)
+              file.ends.insert(Self.padded(file.end, to: Self.block))
               return true
             }
             return file
@@ -65,6 +72,14 @@ struct TrialEvidence {
     case .oneRequestAFile: files.contains { $0.count > 1 && $0.allSatisfy { $0.requests == 1 } }
     case .fileExactlyFull:
       files.joined().contains { $0.requests > 0 && Self.padded($0.end, to: layout.alignment) + Self.reserve == spec.segmentBytes }
+    case .loadOutlastsWindow: requests.contains { outlastsWindow($0) }
+    case .closedBehindAnswers: isClosedBehindAnswers
+    case .crashesDiffer: history.crashes.count > 1 && history.crashes[0].kind != history.crashes[1].kind
+    case .requestEndsWithZeros: files.contains { $0.first.map(endsWithZeros) ?? false }
+    case .offsetsOutgrowIntegers: requests.contains { Self.outgrowsIntegers($0) }
+    case .recordsDeleted: deletesRecords
+    case .emptyMessageFound: spec.messageSize == 0 && judgement.counts.recovered > 0
+    case .leaseOutlived: judgement[.leaseKept]?.verdict == .held
     case .fileOneByteOver: files.contains { $0.dropLast().contains { isOneByteOver($0) } }
     }
   }

@@ -32,6 +32,8 @@ final class TrialRunner: @unchecked Sendable {
     var lostMetadata: Set<String> = []
     var seamReceipts: [SeamReceipt] = []
     /// Where no file keeps it.
+    var census: LifeCensus?
+    /// Where no file keeps it.
     var writer: WriterReceipt?
     var notices: [String] = []
     var recovery = RecoveryFigures()
@@ -47,10 +49,22 @@ final class TrialRunner: @unchecked Sendable {
     var doubts: [String] = []
     /// Why there is no verdict, whatever the checks say.
     var voids: [String] = []
+    /// Of these and of the doubts what the machine did to the trial: limits, and signals from outside. What checks found violated says
+    /// nothing then.
+    var hindrances: [String] = []
     var interrupted = false
   }
 
+  /// Runs a trial. One that a limit of the machine keeps from its end has no verdict, and says why.
   func run(_ spec: TrialSpec, in folder: String) throws(TrialError) -> Findings {
+    do throws(TrialError) { return try course(spec, in: folder) } catch {
+      guard error.isShortage else { throw error }
+      end()
+      return Findings(hinderedBy: "\(error)")
+    }
+  }
+
+  private func course(_ spec: TrialSpec, in folder: String) throws(TrialError) -> Findings {
     var findings = Findings()
     let place = TrialFolder(path: folder)
     if spec.storage == .memory {
@@ -85,7 +99,9 @@ final class TrialRunner: @unchecked Sendable {
     if spec.hasFaultsInLife {
       let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
       findings.receipts += seam.summaries
-      findings.doubts += spec.unfired(seam)
+      var census = findings.census
+      if census == nil { census = try LifeCensus.read(place) }
+      findings.doubts += spec.unfired(seam, census)
       findings.lostMetadata.formUnion(seam.flatMap(\.metadata))
       if let unfair = seam.unfairToALook {
         findings.voids.append(
@@ -95,6 +111,11 @@ final class TrialRunner: @unchecked Sendable {
     }
     findings.forgiveForgetting()
     if let journal = try Journal.existing(place.journal) {
+      // A process that is killed, or hangs, says nothing any more.
+      if let failure = journal.deviceFailure {
+        guard failure.isShortage else { throw .system("\(failure.operation.rawValue) in", place.data, failure.code) }
+        if findings.hindrances.isEmpty { findings.hinder(PhaseReply.shortage("\(failure)")) }
+      }
       if spec.writers != .one {
         let file = try JSONFile.read(WriterReceipt.self, from: place.writer)
         if let receipt = findings.writer ?? file {
@@ -118,10 +139,12 @@ final class TrialRunner: @unchecked Sendable {
   private func live(
     _ phase: Phase, _ life: Int, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings
   ) throws(TrialError) -> Bool {
-    let crashes = spec.crash != .none && life < 2
+    let crashes = spec.ending(of: life) != .none
     guard let reply = try perform(phase, spec, place, &findings, crashOf: crashes ? life : nil) else {
       // The life ended in its crash, or badly.
-      return try collectCrash(life, spec, place, &findings) && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
+      let isCollected = try collectCrash(life, spec, place, &findings)
+      let failure = try Journal.existing(place.journal)?.deviceFailure
+      return isCollected && failure == nil && findings.doubts.isEmpty && findings.runnerChecks.isEmpty && findings.voids.isEmpty
     }
     take(reply, &findings)
     if reply.isTimedOut { try timedOut(phase, spec, place, &findings, limit: spec.phaseSeconds) }
@@ -154,6 +177,7 @@ final class TrialRunner: @unchecked Sendable {
     findings.engineCounts.add(reply.engineCounts)
     findings.observed.merge(reply.observed) { $1 }
     findings.seamReceipts += reply.seamReceipts
+    if let census = reply.census { findings.census = census }
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }
     if let refusal = reply.excusedRefusal { findings.excusedRefusal = refusal }
@@ -164,18 +188,19 @@ final class TrialRunner: @unchecked Sendable {
         peakMemoryBytes: reply.recoveryMemory ?? 0, batchesRecovered: recovery.batchesRecovered)
     }
     if let figures = reply.recoveryFigures { findings.recovery = figures }
+    for notice in reply.recovery?.notices ?? [] where !findings.notices.contains(notice) { findings.notices.append(notice) }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
     findings.doubts += reply.doubts
     if let failure = reply.failure { findings.doubts.append(failure) }
     if let missed = reply.faultMissed { findings.doubts.append(missed) }
-    if let shortage = reply.shortage { findings.voids.append(shortage) }
+    if let shortage = reply.shortage { findings.hinder(shortage) }
     if reply.crashMissed { findings.doubts.append("the crash never fired: the workload ended before its point") }
     if let refusal = reply.refusal {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, refusal: refusal.reason))
     }
     // What the harness could not do leaves the engine waiting: that is no hang of the engine's.
-    if let hang = reply.hang, reply.failure == nil {
+    if let hang = reply.hang, reply.failure == nil, reply.shortage == nil {
       findings.runnerChecks.append(CheckResult(.noHang, .violated, hang))
     }
   }
@@ -204,34 +229,39 @@ final class TrialRunner: @unchecked Sendable {
     case .interrupted: findings.interrupted = true
     case .timedOut: try timedOut(phase, spec, place, &findings, limit: limit)
     case .died(let signal, let status, let errorOutput):
-      let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
-      if signal == SIGKILL, planned { return nil }
-      // A failed allocation aborts or traps, where it is heard with the words of it; a stack that cannot grow is a SIGSEGV (`man 2
-      // setrlimit`, RLIMIT_AS). Other last words are those of the engine's own end.
-      let isHeard = errorOutput.contains("allocat")
-      if spec.crash == .outOfMemory, planned, let signal, [SIGABRT, SIGILL, SIGTRAP, SIGSEGV, SIGALRM].contains(signal),
-        isHeard || !errorOutput.contains("Fatal error")
-      {
-        findings.deathOfMemory = "died by signal \(signal)" + (isHeard ? ", for an allocation had failed" : ", without a word")
-        return nil
-      }
-      let how = signal.map { "signal \($0)" } ?? "exit status \(status)"
-      let lines = errorOutput.split(separator: "\n")
-      let telling = lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last
-      let words = telling.map { ": \($0)" } ?? ""
-      let stage = try Journal.existing(place.journal)?.stage
-      // No engine kills itself: a SIGKILL that no trial planned came from outside.
-      if let stage, stage.isEngine, signal != SIGKILL {
-        findings.runnerChecks.append(.engineSurvives(death: "\(how) while \(stage)\(words)"))
-      } else {
-        let death =
-          signal == SIGKILL
-          ? "the worker was killed from outside; `dmesg` says whether the kernel ran out of memory"
-          : "the worker ended by itself (\(how))\(words)"
-        if !findings.doubts.contains(death) { findings.doubts.append(death) }
-      }
+      let death = WorkerDeath(signal: signal, status: status, errorOutput: errorOutput)
+      try judge(death, of: worker, spec, place, &findings, crashOf: life)
     }
     return nil
+  }
+
+  private func judge(
+    _ death: WorkerDeath, of worker: WorkerProcess, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings,
+    crashOf life: Int?
+  ) throws(TrialError) {
+    let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
+    if death.signal == SIGKILL, planned { return }
+    if life.map({ spec.ending(of: $0) }) == .outOfMemory, planned, let signal = death.signal,
+      signal == SIGALRM || WorkerDeath.ownSignals.contains(signal),
+      death.isHeardForMemory || !death.words.contains("Fatal error")
+    {
+      findings.deathOfMemory =
+        "died by signal \(signal)" + (death.isHeardForMemory ? ", for an allocation had failed" : ", without a word")
+      return
+    }
+    switch death.cause() {
+    case .shortage(let text): findings.hinder(text)
+    case .outside(let text):
+      if !findings.doubts.contains(text) { findings.doubts.append(text) }
+      findings.hindrances.append(text)
+    case .own:
+      if let stage = try Journal.existing(place.journal)?.stage(of: worker.process), stage.isEngine {
+        findings.runnerChecks.append(.engineSurvives(death: "\(death.how) while \(stage)\(death.lastWords)"))
+      } else {
+        let text = "the worker ended by itself (\(death.how))\(death.lastWords)"
+        if !findings.doubts.contains(text) { findings.doubts.append(text) }
+      }
+    }
   }
 
   private func timedOut(
@@ -247,33 +277,5 @@ final class TrialRunner: @unchecked Sendable {
   func end() {
     worker?.end()
     worker = nil
-  }
-}
-
-extension TrialRunner.Findings {
-  /// All checks, those that the runner judges among them, and what the trial came to.
-  func judged() -> (judgement: Judgement, verdict: Verdict) {
-    let judgement = runnerChecks.reduce(judgement ?? Judgement(checks: [])) { $0.adding($1) }
-    var verdict = judgement.checks.contains { $0.verdict == .violated } ? Verdict.violated : judgement.verdict
-    if verdict == .held, !doubts.isEmpty { verdict = .unknown }
-    return (judgement, voids.isEmpty ? verdict : .unknown)
-  }
-
-  /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both testifies
-  /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
-  mutating func forgiveForgetting() {
-    // Damage to both at one record leaves a later one behind it: that must not be passed over; see `MetadataDamage`.
-    if receipts.contains(where: { $0.metadata.count == FaultTarget.metadataCopies.count }) { return }
-    guard lostMetadata.union(receipts.flatMap(\.metadata)).count == FaultTarget.metadataCopies.count else { return }
-    let all = runnerChecks + (judgement?.checks ?? [])
-    // Without a topic nothing is served, accepted or found: every other check goes with it.
-    let isTopicGone = all.contains { $0.name == .partitionsRegistered && $0.verdict == .violated }
-    func forgiven(_ check: CheckResult) -> CheckResult {
-      let ofMetadata: Set<CheckName> = [.recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported]
-      guard check.verdict == .violated, isTopicGone || ofMetadata.contains(check.name) else { return check }
-      return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata, and \(check.detail)")
-    }
-    runnerChecks = runnerChecks.map(forgiven)
-    judgement = judgement?.with(forgiven)
   }
 }

@@ -150,7 +150,7 @@ struct TrialPart: Sendable {
 
   static let all: [TrialPart] = [
     TrialPart(name: "storage", text: { $0.storage.rawValue }) { spec in
-      spec.storage == .memory || spec.writers == .secondProcess || spec.crash == .outOfMemory ? [] : [spec.with { $0.storage = .memory }]
+      spec.storage == .memory || spec.writers == .secondProcess || spec.endsOutOfMemory ? [] : [spec.with { $0.storage = .memory }]
     },
     TrialPart(
       name: "faults", text: { "\($0.faults.count)" },
@@ -165,9 +165,25 @@ struct TrialPart: Sendable {
     number("messages", \.messages, [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 101, 128, 200, 256, 303, 512, 1000, 1001, 2000, 5000, 10_000]),
     number("messages a batch", \.batch, [1, 2, 3, 4, 5, 8, 10, 100]),
     number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 1000]),
-    number("messages between the restarts", \.appendBetween, [0, 1]),
+    number("messages between the restarts", \.appendBetween, [0, 1]), number("committers", \.committers, [0, 1]),
     TrialPart(name: "checkpoint", text: { $0.checkpoint.rawValue }) { spec in
       CheckpointSetup.allCases.prefix { $0 != spec.checkpoint }.map { setup in spec.with { $0.checkpoint = setup } }
+    },
+    TrialPart(name: "second crash", text: { _ in "as the first" }) { spec in
+      spec.secondCrash == nil ? [] : [spec.with { $0.secondCrash = nil }]
+    },
+    TrialPart(name: "pace", text: { _ in "none" }) { spec in spec.pace == .zero ? [] : [spec.with { $0.pace = .zero }] },
+    TrialPart(name: "first offset", text: { "\($0.firstOffset)" }) { spec in
+      spec.firstOffset == 0 ? [] : [spec.with { $0.firstOffset = 0 }]
+    },
+    TrialPart(name: "preallocation", text: { "\($0.preallocation)" }) { spec in
+      spec.preallocation == Axis.usualPreallocation ? [] : [spec.with { $0.preallocation = Axis.usualPreallocation }]
+    },
+    TrialPart(name: "keys", text: { $0.keys.rawValue }) { spec in
+      MessageKeys.allCases.prefix { $0 != spec.keys }.map { keys in spec.with { $0.keys = keys } }
+    },
+    TrialPart(name: "deletion", text: { $0.deletion.rawValue }) { spec in
+      DeletionSetup.allCases.prefix { $0 != spec.deletion }.map { deletion in spec.with { $0.deletion = deletion } }
     },
     TrialPart(name: "crash", text: { $0.crash.rawValue }) { spec in
       spec.crash == .none ? [] : [spec.with { $0.crash = .none; $0.crashAt = .end }]

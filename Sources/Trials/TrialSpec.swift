@@ -30,6 +30,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var messageSize: Int
   /// Messages appended to each partition between the two restarts.
   public var appendBetween: Int
+  /// Consumer groups that commit offsets while messages are sent; see `Life.commit(after:)`.
+  public var committers = 0
   public var faults: [FaultSpec]
   /// Two writers take a crash at the end of the workload.
   public var writers = WriterSetup.one
@@ -41,6 +43,16 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var delivery: DeliverySettings? = nil
   /// Not nil: a trial of that program; in the model only.
   public var client: TrialClient? = nil
+  /// How the second life ends; nil: as the first.
+  public var secondCrash: CrashKind? = nil
+  /// How long a producer waits after an answer before its next request.
+  public var pace = Duration.zero
+  /// Bytes of the first zero-fill ahead of commits; 0 for none.
+  public var preallocation = Axis.usualPreallocation
+  /// Where the log of every partition begins: what came before has been deleted.
+  public var firstOffset = 0
+  public var keys = MessageKeys.none
+  public var deletion = DeletionSetup.none
   /// What must have happened for a verdict; in the model only.
   public var onlyIf: [TrialCondition] = []
   /// Real seconds that one phase may take; virtual seconds are limited separately.
@@ -50,14 +62,24 @@ public struct TrialSpec: Hashable, Sendable, Codable {
 
   public var syncPolicy: SyncPolicy { SyncPolicy(sync) ?? .always }
 
+  /// Of the messages: an engine with partitions serves what it was sent, keys and all.
+  var shape: MessageShape? { delivery == nil && client == nil ? MessageShape(valueBytes: messageSize, keys: keys) : nil }
+
   /// What tells this trial from others of its seed: what is drawn for one cell says nothing of another's.
-  var cell: String { "\(messages) \(partitions) \(sync) \(recovery.rawValue) \(crash.rawValue) \(batch) \(messageSize)" }
+  var cell: String {
+    let words = "\(messages) \(partitions) \(sync) \(recovery.rawValue) \(crash.rawValue) \(batch) \(messageSize)"
+    return ([words] + Self.loadFields.compactMap { field in field.write(self).map { "\(field.name)=\($0)" } }).joined(separator: " ")
+  }
 
   /// Segments small enough that a thousand messages of a partition fill several, and never more than 64 MiB.
   var segmentBytes: Int64 {
-    let bytes = Int64(messages / max(1, partitions) * messageSize)
+    let bytes = Int64(messages / max(1, partitions) * (messageSize + keys.largest))
     return min(64 << 20, max(256 << 10, bytes / 4))
   }
+
+  /// Bytes of the largest zero-fill of a log: 8 MiB, as usual, and two short ones where the first is another than usual, so that
+  /// commits come to the end of each.
+  var largestPreallocation: Int { preallocation * (preallocation == Axis.usualPreallocation ? 32 : 2) }
 
   /// In the order of their creation.
   public var topics: [String] { [topic] + otherTopics }

@@ -17,21 +17,32 @@ final class TrialStore: @unchecked Sendable {
   /// What the engine is given.
   let store: any ObjectStore
   private let faulty: FaultyObjectStore?
+  private let meter: StoreMeter?
+  /// Of the faults that are armed, in the trial.
+  private let numbers: [Int]
 
   /// - Parameters:
   ///   - fired: numbers of the faults that have fired in earlier lives.
   ///   - take: given a receipt when a fault fires, before the call that it hit goes on.
+  ///   - slow: given each call that the machine took too long for.
   init(
     _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, fired: Set<Int>,
-    take: @escaping @Sendable (SeamReceipt) -> Void
+    take: @escaping @Sendable (SeamReceipt) -> Void, slow: @escaping @Sendable (SlowStoreCall) -> Void
   ) throws(TrialError) {
-    let directory = DirectoryObjectStore(base, root: Self.folder)
+    let terms = spec.checkpointTerms
+    let limit = terms.mostWaiting == nil ? terms.timeout : min(terms.timeout, terms.patience)
+    let meter = base.loop.isSimulated
+      ? nil
+      : StoreMeter(DirectoryObjectStore(base, root: Self.folder), base.loop, life: life, limit: limit, keep: slow)
+    self.meter = meter
+    let directory: any ObjectStore = meter ?? DirectoryObjectStore(base, root: Self.folder)
     var planned: [PlannedObjectFault] = []
     var numbers: [Int] = []
     for (number, fault) in spec.faults.enumerated() where life < 2 && StoreWords.isOfStore(fault) && !fired.contains(number) {
       planned.append(try StoreWords.planned(fault, topic: spec.topic))
       numbers.append(number)
     }
+    self.numbers = numbers
     guard !planned.isEmpty else {
       (store, faulty) = (directory, nil)
       return
@@ -53,6 +64,16 @@ final class TrialStore: @unchecked Sendable {
 
   /// Whether calls still wait for an answer that a fault keeps from them.
   var isHanging: Bool { faulty.map { $0.hanging > 0 } ?? false }
+
+  /// Calls of this life that the machine took longer for than the engine waits.
+  var slowCalls: Int { meter?.slowCalls ?? 0 }
+
+  /// Adds what was asked of the store, and what its faults were counted for.
+  func count(into census: inout LifeCensus) {
+    guard let faulty else { return }
+    for (operation, calls) in faulty.calls { census.storeCalls[operation.rawValue, default: 0] += calls }
+    for (number, calls) in zip(numbers, faulty.matched) { census.matched[number] = MatchedPasses(passes: calls) }
+  }
 
   /// The store is in order again.
   func lift() { faulty?.lift() }

@@ -25,7 +25,7 @@ public enum TrialStory {
     let spec = result.spec
     let first =
       "\(spec.messages) messages of \(spec.messageSize) bytes to \(spec.partitions) partitions in batches of \(spec.batch), "
-      + "sync \(spec.sync)"
+      + "sync \(spec.sync)\(spec.keys == .none ? "" : ", keys \(spec.keys.rawValue)")\(spec.deletion == .none ? "" : ", deletion \(spec.deletion.rawValue)")"
     let place = result.check.divergence.map {
       ", \(spec.otherTopics.isEmpty ? "" : "topic \($0.topic ?? spec.topic), ")partition \($0.partition.index), offset \($0.offset)"
     } ?? ""
@@ -33,14 +33,14 @@ public enum TrialStory {
       result.check.name == .noHang
       ? ["\(result.check.name.rawValue): \(result.check.detail)"]
       : [
-        spec.crash == .none ? "closed in order" : spec.crash.rawValue,
+        spec.endings,
         "after recovery: \(result.check.name.rawValue)\(place)",
       ]
     let text = FileManager.default.contents(atPath: trace).map { String(decoding: $0, as: UTF8.self) } ?? ""
     let life = text.split(separator: "\n").drop { !$0.contains(" -- life ") }.dropFirst().prefix { !$0.contains(" -- life ") }
     let partition = result.check.divergence.map { "\($0.topic ?? spec.topic)/\($0.partition.index)" } ?? "\(spec.topic)/"
     var steps = merged(life.compactMap { Step(String($0), partition) })
-    let faults = result.trial.faults.filter { $0.kind != spec.crash.rawValue }.flatMap { $0.places.prefix(1) }.prefix(2)
+    let faults = result.trial.faults.filter { CrashKind(rawValue: $0.kind) == nil }.flatMap { $0.places.prefix(1) }.prefix(2)
     let room = lineLimit - 1 - last.count - faults.count
     if steps.count > room { steps = ["... \(steps.count - room + 1) steps before"] + steps.suffix(room - 1) }
     return [first] + steps + faults.map { "*\($0)*" } + last

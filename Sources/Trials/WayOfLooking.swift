@@ -38,12 +38,14 @@ public struct DefectEffort: Hashable, Sendable, Codable {
   var errorScenarios: Int
   /// Of all scenarios together.
   var schedules: Int
+  /// Trials of messages, lives and receivers out of the ordinary; beside `trials`, for each way that is made of them.
+  var odd: Int
   /// Seconds that one trial, or one life of a search, may keep the processor: a hang after that.
   var patience: Double
 
   public static let usual = DefectEffort(
-    trials: 100, statesPerPoint: 64, samples: 8, stride: 24, errorScenarios: 7, schedules: 1200, patience: 10)
+    trials: 100, statesPerPoint: 64, samples: 8, stride: 24, errorScenarios: 7, schedules: 1200, odd: 48, patience: 10)
   /// For a minute on two processors, all defects together.
   public static let smoke = DefectEffort(
-    trials: 12, statesPerPoint: 2, samples: 0, stride: 60, errorScenarios: 1, schedules: 48, patience: 3)
+    trials: 12, statesPerPoint: 2, samples: 0, stride: 60, errorScenarios: 1, schedules: 48, odd: 6, patience: 3)
 }

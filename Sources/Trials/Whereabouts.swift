@@ -46,6 +46,8 @@ struct Whereabouts {
   private func search(
     _ sequence: UInt64, _ source: TopicPartition, _ medium: some RestingDamage.Medium
   ) throws(TrialError) -> (path: String, byte: Int)? {
+    // Fewer bytes may stand anywhere by chance.
+    guard spec.messageSize >= MessageContent.minimumSize else { return nil }
     let content = MessageContent(seed: spec.seed, topic: source.topic, partition: source.partition)
     var message = [UInt8](repeating: 0, count: spec.messageSize)
     message.withUnsafeMutableBytes { content.write(sequence: sequence, into: $0) }

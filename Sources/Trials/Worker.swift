@@ -17,6 +17,9 @@ public enum Worker {
   public static func main() -> Never {
     // Nobody is left to read the answers of a worker whose parent has died.
     _ = tl_die_with_parent()
+    tl_report_deaths()
+    // A file that may not grow any more is an error of the write.
+    signal(SIGXFSZ, SIG_IGN)
     // A trace may go to a pipe whose reader has gone: an error of the write, not the end of this process.
     signal(SIGPIPE, SIG_IGN)
     while let line = readLine(strippingNewline: true) {
@@ -53,7 +56,9 @@ public enum Worker {
       }
     } catch {
       if case .faultMissed = error { return PhaseReply(faultMissed: "\(error)") }
-      return error.isEnvironment ? PhaseReply(machineFailure: "\(error)") : PhaseReply(failure: "\(error)")
+      var reply = PhaseReply()
+      reply.fail(error)
+      return reply
     }
   }
 }
@@ -80,10 +85,11 @@ enum Judging {
     if !faults.isEmpty || seam.contains(where: { !$0.touched.isEmpty }) {
       let plain = journal.history(of: spec)
       damages = faults.flatMap { receipt in
-        receipt.touched.damage(kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, in: plain)
-          .map { (receipt.row, $0) }
+        receipt.touched.damage(
+          kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, places: receipt.touchedPlaces, in: plain
+        ).map { (receipt.row, $0) }
       }
-      damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows)).sorted { $0.row < $1.row }
+      damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows, spec.syncPolicy)).sorted { $0.row < $1.row }
       // What was touched in the log may be in the object store without anybody having been told so.
       if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
@@ -100,7 +106,9 @@ enum Judging {
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     let seam = try folder.seamFaults.read()
     let writer = try JSONFile.read(WriterReceipt.self, from: folder.writer)
-    var judgement = judge(spec, journal, faults, seam, looks, writer)
+    let testimony = StoreTestimony(
+      failures: try folder.flushFailures.read(), slowCalls: try folder.slowStoreCalls.read())
+    var judgement = judge(spec, journal, faults, seam, looks, writer, testimony)
     let history = history(spec, journal, faults, seam)
     judgement.checks = Whereabouts(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data))
@@ -112,26 +120,31 @@ enum Judging {
 
   static func judge(
     _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [SeamReceipt], _ looks: [Observation],
-    _ writer: WriterReceipt?
+    _ writer: WriterReceipt?, _ store: StoreTestimony = StoreTestimony()
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
       sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
-      .adding(.sendsAccepted(history, contract.refusals, takeover: contract.takeover))
-    if let checkpoint = CheckResult.checkpointCompletes(history) { judgement = judgement.adding(checkpoint) }
+      .adding(store.excused(.sendsAccepted(history, contract.refusals, takeover: contract.takeover), spec))
+    for check in store.checks(spec, history) { judgement = judgement.adding(check) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
+    if spec.writers == .holderLives, let writer {
+      judgement = judgement.adding(
+        .leaseKept(
+          history, takenAt: writer.openedAt, since: writer.triedAt, refused: writer.attemptsRefused, holder: 0..<spec.producers))
+    }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
-        .unknown(.consumptionEnds, because: "nobody looked \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
+        .unknown(.consumptionEnds, because: "the engine was not read \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
     }
     return judgement
   }
 
   /// What the reader of a report must know of the measurement.
   static func notices(_ spec: TrialSpec, _ journal: Journal) -> [String] {
-    guard case .interval(let window) = spec.syncPolicy, spec.crash == .powerLoss,
+    guard case .interval(let window) = spec.syncPolicy, spec.losesPower,
       let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(), slowest > window / 2
     else { return [] }
     let milliseconds = Int(slowest.inSeconds * 1000)

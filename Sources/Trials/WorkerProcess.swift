@@ -15,7 +15,7 @@ final class WorkerProcess: @unchecked Sendable {
     case interrupted
   }
 
-  private let process: pid_t
+  let process: pid_t
   private let input: Int32
   private let output: Int32
   private let errors: Int32
@@ -149,7 +149,7 @@ final class WorkerProcess: @unchecked Sendable {
         do {
           return .replied(try JSONDecoder().decode(Reply.self, from: line))
         } catch {
-          throw .worker("its answer cannot be read: \(error)")
+          throw .worker("its answer \(JSONFile.damage(error))")
         }
       }
       if Interruption.isRequested {

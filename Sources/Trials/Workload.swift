@@ -8,7 +8,7 @@ import WriteAheadLog
 ///
 /// Partitions are numbered over all topics, and so are requests: request *k* goes to partition *k mod partitions* and carries that partition's next `batch`
 /// messages. Producer *i* sends requests *i*, *i + producers*, ..., one after the other, each once the one before it
-/// is answered.
+/// is answered, and `pace` has passed.
 struct Workload: Sendable {
   /// By number; see `TrialSpec.source(of:)`.
   var sources: [TopicPartition]
@@ -18,11 +18,16 @@ struct Workload: Sendable {
   /// The number of the first producer in the history.
   var firstProducer = 0
   var messageSize: Int
+  var keys: MessageKeys
   /// Whether a request is one operation of the history. Where its messages may be there without each other, each is one.
   var requestsAreAtomic: Bool
   /// Messages of each partition, and the sequence number of the first.
   var counts: [Int]
   var firsts: [Int]
+  /// How long a producer waits after an answer before its next request.
+  var pace: Duration
+  /// The requests to send; nil for all.
+  var part: Range<Int>?
 
   init(_ spec: TrialSpec) {
     sources = (0..<spec.partitions).map(spec.source(of:))
@@ -30,9 +35,11 @@ struct Workload: Sendable {
     batch = spec.batch
     producers = spec.producers
     messageSize = spec.messageSize
+    keys = spec.keys
     requestsAreAtomic = spec.system.requestsAreAtomic
     counts = (0..<spec.partitions).map(spec.messages(ofPartition:))
     firsts = counts.map { _ in 0 }
+    pace = spec.pace
   }
 
   /// What is appended between the restarts: `spec.appendBetween` messages to each partition, in the same way.
@@ -54,6 +61,16 @@ struct Workload: Sendable {
   /// Requests, those that find their partition complete included.
   var requests: Int { counts.count * (((counts.max() ?? 0) + batch - 1) / batch) }
 
+  /// The same, but only the requests of `part` are sent.
+  func sending(_ part: Range<Int>) -> Workload {
+    var workload = self
+    workload.part = part
+    return workload
+  }
+
+  /// Messages of the requests before `end`.
+  func messages(before end: Int) -> Int { (0..<end).reduce(0) { $0 + (request($1)?.count ?? 0) } }
+
   /// Request `k`: nil where its partition is complete.
   func request(_ k: Int) -> (partition: PartitionID, first: Int, count: Int)? {
     let p = k % counts.count
@@ -65,18 +82,24 @@ struct Workload: Sendable {
   /// Sends everything; returns when every request is answered.
   /// - Parameters:
   ///   - turn: awaited before each request.
+  ///   - done: awaited after each request, by the producer that has sent it.
   ///   - answered: called after each answer with the number of messages answered so far.
   func run(
     on engine: PartitionEngine, loop: EventLoop, journal: Journal,
-    turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in }, answered: @escaping @Sendable (Int) -> Void
+    turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in },
+    done: @escaping @Sendable (_ request: Int, _ partition: PartitionID) async -> Void = { _, _ in }, answered: @escaping @Sendable (Int) -> Void
   ) async {
     let contents = sources.map { MessageContent(seed: seed, topic: $0.topic, partition: $0.partition) }
-    let progress = Progress()
+    let part = part ?? 0..<requests
+    let progress = Progress(messages: messages(before: part.lowerBound))
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<max(1, producers) {
         group.addTask(executorPreference: loop) {
-          for k in stride(from: producer, to: requests, by: max(1, producers)) {
+          var isFirst = true
+          for k in stride(from: part.lowerBound + producer, to: part.upperBound, by: max(1, producers)) {
             guard let request = request(k) else { continue }
+            if pace > .zero, !isFirst { await loop.sleep(until: loop.now + pace) }
+            isFirst = false
             await turn(k)
             await send(
               request.partition, request.first, request.count, contents[request.partition.index],
@@ -85,6 +108,7 @@ struct Workload: Sendable {
               progress.messages += request.count
               answered(progress.messages)
             }
+            await done(k, request.partition)
           }
         }
       }
@@ -93,7 +117,8 @@ struct Workload: Sendable {
 
   /// Touched on the loop only.
   private final class Progress: @unchecked Sendable {
-    var messages = 0
+    var messages: Int
+    init(messages: Int) { self.messages = messages }
   }
 
   private func send(
@@ -106,12 +131,24 @@ struct Workload: Sendable {
     }
     do throws(EngineError) {
       let source = sources[partition.index]
+      let keyBytes = keys == .none ? 0 : (0..<count).reduce(0) { $0 + (content.keySize(keys, of: UInt64(first + $1)) ?? 0) }
       let receipt = try await engine.produce(
-        to: source.topic, source.partition, recordCount: count, payloadBytes: count * messageSize
+        to: source.topic, source.partition, recordCount: count, payloadBytes: count * messageSize + keyBytes
       ) { writer in
         for n in 0..<count {
-          writer.append(valueSize: messageSize) { bytes in
-            journal.harness { content.write(sequence: UInt64(first + n), into: bytes) }
+          let sequence = UInt64(first + n)
+          guard let key = content.key(keys, of: sequence) else {
+            writer.append(valueSize: messageSize) { bytes in
+              journal.harness { content.write(sequence: sequence, into: bytes) }
+            }
+            continue
+          }
+          key.withUnsafeBytes { key in
+            // An empty array has no bytes to point at, and is no missing key.
+            let key = UnsafeRawBufferPointer(start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
+            writer.append(key: key, valueSize: messageSize) { bytes in
+              journal.harness { content.write(sequence: sequence, into: bytes) }
+            }
           }
         }
       }

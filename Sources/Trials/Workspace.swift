@@ -5,6 +5,8 @@ import Storage
 /// The folder of one run: `tornlog-PID-XXXXXX` below the directory that the user named, removed at the end.
 public final class Workspace: Sendable {
   public let path: String
+  /// Held as long as this process works in it; see `Doctor.isLeftover`.
+  private let lock: WorkFolder?
 
   /// - Throws: `TrialError.directory` where `parent` is missing, is a file, or cannot be written.
   public init(in parent: String) throws(TrialError) {
@@ -14,15 +16,18 @@ public final class Workspace: Sendable {
     var template = Array("\(parent)/tornlog-\(getpid())-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw .directory(StorageError(errno: errno, .makeDirectory, parent)) }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    lock = WorkFolder(locking: path)
   }
 
-  /// A folder for one trial, with the folder `data` for the engine in it.
-  func makeTrialFolder(_ index: Int) throws(TrialError) -> String {
-    let folder = "\(path)/trial-\(index)"
+  /// The folder of one trial.
+  func trialFolder(_ index: Int) -> String { "\(path)/trial-\(index)" }
+
+  /// Makes the folder of one trial, with the folder `data` for the engine in it.
+  func makeTrialFolder(_ index: Int) throws(TrialError) {
+    let folder = trialFolder(index)
     for made in [folder, folder + "/data"] where mkdir(made, 0o755) != 0 {
       throw .directory(StorageError(errno: errno, .makeDirectory, made))
     }
-    return folder
   }
 
   static func remove(_ folder: String) throws(TrialError) {
@@ -33,8 +38,10 @@ public final class Workspace: Sendable {
     }
   }
 
-  /// Removes the run's folder if nothing was kept in it.
-  public func removeIfEmpty() { rmdir(path) }
+  /// Removes the run's folder if nothing was kept in it. Otherwise it says in it that it was.
+  public func removeIfEmpty() {
+    if rmdir(path) != 0 { lock?.keep() }
+  }
 
   /// Removes the run's folder with everything in it.
   public func removeAll() throws(TrialError) {

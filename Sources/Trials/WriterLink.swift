@@ -24,7 +24,7 @@ final class WriterLink: StorageWrapper, @unchecked Sendable {
   static func isFor(_ setup: WriterSetup) -> Bool {
     switch setup {
     case .renewalFailed, .networkCut, .holderKilled: true
-    case .one, .secondEngine, .secondProcess, .lockRemoved, .leaseExpired, .clockSkew: false
+    case .one, .secondEngine, .secondProcess, .lockRemoved, .leaseExpired, .clockSkew, .holderLives: false
     }
   }
 

@@ -11,6 +11,6 @@ extension CheckResult {
     }
     return .found(
       .closesInOrder, .violated,
-      "the engine must close in life \(refused.incarnation), in which no fault stood in its way, found an error")
+      "no fault stood in the engine's way in life \(refused.incarnation + 1), and it must close, found an error")
   }
 }

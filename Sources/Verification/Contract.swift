@@ -16,6 +16,8 @@ import LogModel
 // | archived                       | unchanged     | volatile -> durable (note 6)       | -> durable (6)  |
 // | process kill, reopened at o    | unchanged     | volatile(since) -> volatile(o)     | unchanged       |
 // | power loss                     | unchanged     | volatile -> none                   | volatile -> none|
+// | power loss after an orderly    | unchanged     | volatile -> durable (note 1)       | volatile -> none|
+// |   close                        |               |                                    |                 |
 // | served by a look, power loss   |               |                                    |                 |
 // |   since it was written         | durable       | durable (note 2)                   | durable         |
 // | served by a look, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
@@ -25,7 +27,9 @@ import LogModel
 // one acknowledged a nanosecond later is not (but see note 5). A process kill's instant is that of the kill: the time
 // until the engine was opened again is not the engine's.
 //
-// 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync.
+// 1. After an orderly close nobody is left to sync the tail, so the promise about the idle tail makes close sync: once it has
+//    returned without an error the window is empty. A close that returns an error has promised nothing, and the power loss
+//    behind it is one like any other.
 // 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
 // 3. Under `always` what can be fetched is durable, from the first look of its own life on, acknowledged or not; under the other
 //    policies what a look has served stays for as long as that life lasts. After a process kill recovery finds pages that may still be
@@ -45,10 +49,33 @@ import LogModel
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
 // Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
+// So is a deletion: a log begins where the last one has put it, after any crash. What is deleted is owed to nobody, and must not
+// come back (PartitionExamination+LogStart.swift). Of a deletion without an answer both are possible, until a look has shown it.
+//
+// A committed offset says which messages a group has processed: none that lies before it is ever given to the group again. So it
+// must not stand where other messages can still get the offsets before it.
+//
+// | policy               | what the engine does before it records an offset, and in recovery                                     |
+// |----------------------|-------------------------------------------------------------------------------------------------------|
+// | always               | what lies before it is on the medium                                                                  |
+// | interval(d)          | syncs what lies before it; where that fails the commit is refused, and nothing is recorded            |
+// | never                | records it. A sync for it would be one that nobody has asked for                                      |
+// | any, in recovery     | an offset beyond the end of the log is lowered to that end, durably and before anything is appended,  |
+// |                      | and the recovery says so. Under `never` a power loss leads there, elsewhere damage that was cut       |
+//
+// Lowered, an offset lets the group read again from where the log was cut (at least once); left where it was, it would keep from the
+// group what gets the offsets below it. What a look is answered must therefore be the last offset committed, or the end of the log that
+// a later recovery has found. It lies within the log, and behind no message that was sent after it had been committed.
+//
+// An offset names one message, for good, wherever the message is owed: a reader who remembers offsets never finds another one there.
+// Where a message was allowed to go (a power loss under `interval` or `never`, damage under truncate-at-corruption, or damage that
+// nothing testifies for) its offset may be given again; the check says how often that has happened.
+//
 // An engine keeps them twice, and damage to one copy excuses nothing. Where a fault has damaged both copies of one record, and
 // a later one in both testifies that it was no torn end, nobody can know what it said: the engine may refuse to open, and must
 // open, with everything, once one copy has been put back. It may not open without what is gone. Where nothing testifies,
-// what it has forgotten is `unknown`.
+// zeros over all records of both copies say, what it has forgotten is `unknown`, but for topics whose logs hold messages: their
+// folders name topic and partition, and an engine that begins such a topic anew has lost it.
 //
 // What nobody answered comes out one way: what a look after a restart has shown of a topic or a committed offset stays so until
 // somebody asks for it once more.
@@ -75,6 +102,8 @@ import LogModel
 // - A refused sync (EIO, ENOSPC ...) leaves what it covered in the page cache, to be taken by the power loss that ends the
 //   same incarnation, with a report; a process kill takes none of it, and the engine that opens the log then syncs what it
 //   keeps.
+// - An engine that was told of a failed sync, and whose close has returned without an error all the same, has said that the
+//   failure cost nothing: it excuses nothing then, but under `never`.
 // - Pages that a failed sync has marked clean, and names that a sync of their directory has lost, go with the first power
 //   loss after it. Where the sync said that it had succeeded nobody could know, and no report is owed.
 //
@@ -143,11 +172,14 @@ struct PromiseRules {
   let sync: SyncPolicy
   let crashes: [Crash]
   let openings: [Instant?]
+  /// By crash: whether the engine had been closed in order before it.
+  let closed: [Bool]
 
   init(_ contract: Contract, _ history: History) {
     sync = contract.sync
     crashes = history.crashes
     openings = history.openings
+    closed = history.crashes.indices.map(history.wasClosed)
   }
 
   func acknowledged(at instant: Instant) -> Promise {
@@ -162,10 +194,11 @@ struct PromiseRules {
   func after(_ promise: Promise, crash index: Int) -> Promise {
     guard case .volatile(let since) = promise else { return promise }
     let crash = crashes[index]
+    if closed[index], case .interval = sync { return .durable }
     if let window = window(of: index, since: since), since <= crash.instant - window { return .durable }
     switch crash.kind {
-    case .powerLoss: return .none
-    case .none: return if case .interval = sync { .durable } else { promise }
+    case .powerLoss, .powerLossAfterClose: return .none
+    case .none: return promise
     case .processKill, .outOfMemory: return if case .interval = sync { reopened(index + 1) } else { promise }
     }
   }
@@ -182,7 +215,7 @@ struct PromiseRules {
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.
   func served(_ promise: Promise, writtenIn incarnation: Int, restart: Int) -> Promise {
     if promise == .durable || sync == .always { return .durable }
-    if crashes[incarnation..<restart].contains(where: { $0.kind == .powerLoss }) { return .durable }
+    if crashes[incarnation..<restart].contains(where: { $0.kind.losesPower }) { return .durable }
     guard promise == .none else { return promise }
     return if case .interval = sync { reopened(restart) } else { .unsynced }
   }

@@ -32,6 +32,20 @@ public struct StoppedSender: Hashable, Sendable, Codable {
   }
 }
 
+/// What the log of one execution says of its events in the end, by their numbers.
+public struct SettledEvents: Hashable, Sendable, Codable {
+  /// The job's number in the history.
+  public var slot: PartitionSlot
+  /// Recorded as acknowledged by the receiver.
+  public var sent: [Int64]
+  /// Recorded as refused for good.
+  public var failed: [Int64]
+
+  public init(slot: PartitionSlot, sent: [Int64], failed: [Int64]) {
+    (self.slot, self.sent, self.failed) = (slot, sent, failed)
+  }
+}
+
 /// Judges what arrived at the receiver by what was promised to whoever appended: every acknowledged event, once, in order.
 /// It asks neither the log nor the sender.
 public enum DeliveryOracle {
@@ -40,8 +54,11 @@ public enum DeliveryOracle {
   ///   - foreign: events that it took for jobs which nobody runs.
   ///   - stops: senders that were stopped in order.
   ///   - archives: what was found in the end of each job whose log had been archived; nothing where there was no archive.
+  ///   - settled: what the logs that are left say in the end.
+  ///   - rejected: the number of the event, of each job, that the receiver takes never; nil where it takes all.
   public static func judge(
-    _ history: History, _ delivered: [Delivered], foreign: Int = 0, stops: [StoppedSender], archives: [Delivered] = []
+    _ history: History, _ delivered: [Delivered], foreign: Int = 0, stops: [StoppedSender], archives: [Delivered] = [],
+    settled: [SettledEvents] = [], rejected: Int64? = nil
   ) -> Judgement {
     var ledger = Ledger()
     var counts = MessageCounts()
@@ -49,8 +66,11 @@ public enum DeliveryOracle {
     var losses: [PartitionLoss] = []
     for slot in 0..<history.partitionCount {
       let job = DeliveredJob(
-        slot: PartitionSlot(slot), name: history.creations[slot].partition, operations: sent[PartitionSlot(slot)] ?? [])
-      losses.append(job.judge(delivered.filter { $0.slot.index == slot }.joined, &ledger, &counts))
+        slot: PartitionSlot(slot), name: history.creations[slot].partition, operations: sent[PartitionSlot(slot)] ?? [],
+        rejected: rejected)
+      let own = delivered.filter { $0.slot.index == slot }.joined
+      losses.append(job.judge(own, &ledger, &counts))
+      if let settled = settled.first(where: { $0.slot.index == slot }) { job.judge(settled, own, isWhole: stops.contains { $0.left == 0 }, &ledger) }
       if let archive = archives.filter({ $0.slot.index == slot }).joined { job.judge(archive: archive, &ledger) }
     }
     ledger.apply(.noPhantoms, exercised: !delivered.isEmpty)
@@ -94,6 +114,7 @@ private struct DeliveredJob {
   let slot: PartitionSlot
   let name: TopicPartition
   let operations: [Operation]
+  let rejected: Int64?
 
   /// Nothing excuses a loss here.
   func judge(_ delivered: Delivered?, _ ledger: inout Ledger, _ counts: inout MessageCounts) -> PartitionLoss {
@@ -118,8 +139,11 @@ private struct DeliveredJob {
     ledger.apply(.noAcknowledgedLoss, exercised: operations.contains { $0.outcome == .acknowledged })
     for sent in operations where sent.outcome == .acknowledged {
       loss.acknowledged += sent.count
+      // What the receiver takes never cannot arrive there.
+      if let rejected, sent.baseOffset?.rawValue == rejected { continue }
       for message in sent.firstSequence..<sent.firstSequence + sent.count where !arrived.contains(message) {
         counts.lost += 1
+        if sent.incarnation > 0 { counts.lostLater += 1 }
         loss.lost += 1
         ledger.violate(.noAcknowledgedLoss, slot: slot.index, at: divergence(sent.baseOffset?.rawValue)) {
           "\(name): message \(message) was acknowledged and must arrive at the receiver, found it missing there"
@@ -127,6 +151,31 @@ private struct DeliveredJob {
       }
     }
     return loss
+  }
+
+  /// What is recorded as sent the receiver has; what is recorded as failed it rejects for good; and what it rejects is recorded.
+  /// - Parameter isWhole: a sender was stopped in order and had nothing left.
+  func judge(_ settled: SettledEvents, _ delivered: Delivered?, isWhole: Bool, _ ledger: inout Ledger) {
+    let isOwed = rejected.map { number in operations.contains { $0.outcome == .acknowledged && $0.baseOffset?.rawValue == number } } ?? false
+    ledger.apply(.rejectedReported, exercised: isOwed || !settled.sent.isEmpty)
+    let taken = Set(delivered?.numbers ?? [])
+    if let number = settled.sent.first(where: { !taken.contains($0) }) {
+      ledger.violate(.rejectedReported, slot: slot.index, at: divergence(number)) {
+        "\(name): event \(number) is recorded as sent, and the receiver has never accepted it"
+      }
+    }
+    if let number = settled.failed.first(where: { $0 != rejected }) {
+      ledger.violate(.rejectedReported, slot: slot.index, at: divergence(number)) {
+        "\(name): event \(number) is recorded as failed, and the receiver had not rejected it for good"
+      }
+    }
+    guard isOwed, let rejected, !settled.failed.contains(rejected) else { return }
+    guard isWhole else {
+      return ledger.doubt(.rejectedReported, "\(name): no sender came to its end, and event \(rejected) may not have been sent")
+    }
+    ledger.violate(.rejectedReported, slot: slot.index, at: divergence(rejected)) {
+      "\(name): event \(rejected), which the receiver rejects for good, must be recorded as failed"
+    }
   }
 
   func judge(archive: Delivered, _ ledger: inout Ledger) {
@@ -180,7 +229,9 @@ private struct DeliveredJob {
       let place = divergence(number)
       if number <= highest {
         counts.reordered += 1
-        ledger.violate(.noReordering, slot: slot.index, at: place) { "\(name): event \(number) arrived behind event \(highest)" }
+        ledger.violate(.noReordering, slot: slot.index, at: place) {
+          number < highest ? "\(name): event \(number) arrived behind event \(highest)" : "\(name): event \(number) arrived twice in a row"
+        }
       }
       highest = max(highest, number)
       guard message >= 0 else {

@@ -68,6 +68,8 @@ public struct Damage: Hashable, Sendable, Codable {
   public var isInLife: Bool
   /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it again.
   public var isCertain: Bool
+  /// Where it destroyed messages, as far as the harness knows; `damage-reported` demands that a report names the place.
+  public var places: [DamagedPlace] = []
   /// Operations that had been submitted when it happened: later ones are not excused.
   public internal(set) var operationsBefore = 0
   /// Crashes, orderly closes among them, that had happened by then.
@@ -75,7 +77,7 @@ public struct Damage: Hashable, Sendable, Codable {
 
   public init(
     partition: PartitionSlot, kind: String, touched: [OffsetRange]?, unplaced: [Int] = [], description: String,
-    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true
+    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true, places: [DamagedPlace] = []
   ) {
     self.partition = partition
     self.kind = kind
@@ -85,6 +87,7 @@ public struct Damage: Hashable, Sendable, Codable {
     self.isDetectable = isDetectable
     self.isInLife = isInLife
     self.isCertain = isCertain
+    self.places = places
   }
 }
 
@@ -117,6 +120,8 @@ public struct OffsetCommit: Hashable, Sendable, Codable {
   public var outcome: Outcome
   public var answeredAt: Instant
   public var incarnation: Int
+  /// Operations that had been submitted when it was asked for: none of the later ones lies before its offset.
+  public var operationsBefore: Int
 }
 
 /// The engine's word that everything before an offset is in the object store: a promise, like an acknowledgement.
@@ -130,6 +135,8 @@ public struct Archival: Hashable, Sendable, Codable {
 /// An engine that was asked to bring everything that is acknowledged to the object store.
 public struct Flush: Hashable, Sendable, Codable {
   public var outcome: Outcome
+  /// The error that it answered; nil for none, and where nobody passes it on.
+  public var reason: String?
   public var answeredAt: Instant
   public var incarnation: Int
 }
@@ -140,6 +147,8 @@ public struct Flush: Hashable, Sendable, Codable {
 public struct History: Sendable {
   /// The seed of message contents.
   public let seed: UInt64
+  /// Nil where nobody said: then a message says itself which it is, and nothing is known of its key.
+  public let shape: MessageShape?
   public private(set) var operations: [Operation] = []
   public private(set) var crashes: [Crash] = []
   public private(set) var damages: [Damage] = []
@@ -151,14 +160,23 @@ public struct History: Sendable {
   public private(set) var flushes: [Flush] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
+  /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before this
+  /// history began. They are given to nothing else.
+  public var firstOffset: Offset = 0
 
-  /// Messages below `before` were deleted on request: they may be gone.
+  /// Messages below `before` were to be deleted: they may be gone, unless it was refused for certain, and once it was
+  /// acknowledged they are, for ever.
   public struct Trim: Hashable, Sendable, Codable {
     public var partition: PartitionSlot
     public var before: Offset
+    public internal(set) var outcome = Outcome.indeterminate
+    public internal(set) var incarnation = 0
   }
 
-  public init(seed: UInt64) { self.seed = seed }
+  public init(seed: UInt64, shape: MessageShape? = nil) {
+    self.seed = seed
+    self.shape = shape
+  }
 
   /// Crashes so far: the incarnation that runs.
   public var incarnation: Int { crashes.count }
@@ -233,13 +251,15 @@ public struct History: Sendable {
     damages.append(damage)
   }
 
+  /// - Parameter operationsBefore: that had been submitted when it was asked for; nil for all so far.
   public mutating func commit(
-    group: String, _ partition: PartitionSlot, offset: Offset, _ outcome: Outcome, at instant: Instant
+    group: String, _ partition: PartitionSlot, offset: Offset, _ outcome: Outcome, at instant: Instant,
+    operationsBefore: Int? = nil
   ) {
     commits.append(
       OffsetCommit(
         group: group, partition: partition, offset: offset, outcome: outcome, answeredAt: instant,
-        incarnation: incarnation))
+        incarnation: incarnation, operationsBefore: operationsBefore ?? operations.count))
   }
 
   /// Records what the running incarnation's engine answered when it was asked to close.
@@ -254,8 +274,15 @@ public struct History: Sendable {
   }
 
   /// Records what the running incarnation's engine answered when it was asked to bring everything to the object store.
-  public mutating func flush(_ outcome: Outcome, at instant: Instant) {
-    flushes.append(Flush(outcome: outcome, answeredAt: instant, incarnation: incarnation))
+  public mutating func flush(_ outcome: Outcome, reason: String? = nil, at instant: Instant) {
+    flushes.append(Flush(outcome: outcome, reason: reason, answeredAt: instant, incarnation: incarnation))
+  }
+
+  /// Whether the engine of an incarnation has answered, before the crash that ended it, that it had closed in order.
+  public func wasClosed(_ incarnation: Int) -> Bool {
+    crashes.indices.contains(incarnation)
+      && (crashes[incarnation].kind == .none
+        || closings.contains { $0.incarnation == incarnation && $0.outcome == .acknowledged })
   }
 
   /// The offset before which the engine has said to have everything in the object store; 0 where it never did.
@@ -264,9 +291,15 @@ public struct History: Sendable {
     archivals.lazy.filter { $0.partition == partition && $0.incarnation <= incarnation ?? .max }.map(\.end).max() ?? 0
   }
 
-  public mutating func trim(_ partition: PartitionSlot, before offset: Offset) {
-    trims.append(Trim(partition: partition, before: offset))
+  /// Records that messages are to be deleted, before it is asked for; indeterminate until it is answered. Returns its number.
+  @discardableResult
+  public mutating func trim(_ partition: PartitionSlot, before offset: Offset) -> Int {
+    trims.append(Trim(partition: partition, before: offset, incarnation: incarnation))
+    return trims.count - 1
   }
+
+  /// Records what the engine answered when it was asked to delete.
+  public mutating func answer(trim number: Int, _ outcome: Outcome) { trims[number].outcome = outcome }
 
   /// How much had been recorded: a look is judged by what stands before its own mark.
   public var mark: HistoryMark {

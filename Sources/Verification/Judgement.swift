@@ -47,7 +47,8 @@ public struct Judgement: Hashable, Sendable, Codable {
       counts: base.counts, partitions: base.partitions, losses: base.losses, countedRestart: base.countedRestart)
     merged.consumedLive = consumedLive ?? other.consumedLive
     merged.looked = looked + other.looked
-    merged.counts.lost = max(counts.lost, other.counts.lost)
+    let worse = counts.lost >= other.counts.lost ? counts : other.counts
+    (merged.counts.lost, merged.counts.lostLater) = (worse.lost, worse.lostLater)
     merged.counts.duplicated = max(counts.duplicated, other.counts.duplicated)
     merged.counts.reordered = max(counts.reordered, other.counts.reordered)
     merged.counts.phantom = max(counts.phantom, other.counts.phantom)
@@ -108,7 +109,7 @@ public struct Judgement: Hashable, Sendable, Codable {
 
 extension CheckResult {
   /// The detail of a check that held because there was nothing that could have been wrong.
-  static let vacuous = "vacuous: the trial gave it nothing to find"
+  static let vacuous = "the trial gave this check nothing to judge"
 
   /// What the reader must know of a check that held; nil for most.
   public var remark: String? { verdict == .held && !detail.isEmpty && detail != Self.vacuous ? detail : nil }
@@ -132,8 +133,8 @@ extension CheckResult {
   public static func recoveryCompletes(restart: Int, oncePutBack refusal: String) -> CheckResult {
     CheckResult(
       .recoveryCompletes, .held,
-      "with both copies of the metadata damaged at one record the engine refused to open after restart \(restart) (\(refusal)), "
-        + "and opened once one of them had been put back")
+      "both copies of the metadata were damaged at one record; the engine refused to open after restart \(restart) (\(refusal)), "
+        + "and opened once one copy had been put back")
   }
 
   /// Of a log that is larger than what a recovery may take; a smaller one says nothing.
@@ -144,7 +145,7 @@ extension CheckResult {
   public static func boundedMemory(used: Int, limit: Int, log: Int) -> CheckResult {
     .found(
       .boundedMemory, used <= limit ? .held : .violated,
-      used <= limit ? "" : "recovery of \(log) bytes of log may take \(limit) bytes of memory, found: \(used)")
+      used <= limit ? "" : "recovery of \(log) bytes of log may take at most \(limit) bytes of memory, found \(used)")
   }
 
   /// - Parameter death: how the engine's process ended by itself (`signal 11`); nil where it lived.

@@ -23,11 +23,20 @@ struct LastKnown {
     return nil
   }
 
-  /// The newest answer for a group's offset in a partition, and how many commits had been asked for by then; nil where nobody asked.
-  func commit(of group: String, _ slot: Int) -> (offset: Offset?, commits: Int)? {
+  /// An answer for a group's offset.
+  struct Commit {
+    var offset: Offset?
+    /// After which it was answered.
+    var restart: Int
+    /// Commits of the history that had been asked for by then.
+    var commits: Int
+  }
+
+  /// The newest answer for a group's offset in a partition; nil where nobody asked.
+  func commit(of group: String, _ slot: Int) -> Commit? {
     for look in looks.reversed() {
       guard let found = look.commits.last(where: { $0.group == group && $0.partition.index == slot }) else { continue }
-      return (found.offset, look.mark.commits)
+      return Commit(offset: found.offset, restart: look.restart, commits: look.mark.commits)
     }
     return nil
   }

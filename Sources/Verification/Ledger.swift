@@ -74,7 +74,7 @@ struct Ledger {
 
   private func result(_ name: CheckName, _ entry: Entry) -> CheckResult {
     if entry.violations > 0 {
-      let others = entry.violations > 1 ? " (and \(entry.violations - 1) more)" : ""
+      let others = entry.violations > 1 ? " (and \(entry.violations - 1) more findings of this check)" : ""
       return CheckResult(name, .violated, entry.detail + others, divergence: entry.first)
     }
     if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt) }

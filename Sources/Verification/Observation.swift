@@ -32,17 +32,23 @@ public struct ReportedDamage: Hashable, Sendable, Codable {
   /// Operations of the history that had been submitted when it was given; nil where no later one has been. What is
   /// submitted later may get the offsets that recovery has cut off.
   public var operationsBefore: Int?
+  /// The file that it names; nil where the caller does not pass that on.
+  public var path: String?
+  /// The bytes of that file that it names.
+  public var bytes: Range<Int64>?
   /// The checksums that it names.
   public var mismatch: ChecksumMismatch?
 
   public init(
-    partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil, mismatch: ChecksumMismatch? = nil
+    partition: PartitionSlot, offsets: OffsetRange, reason: String, operationsBefore: Int? = nil,
+    mismatch: ChecksumMismatch? = nil, path: String? = nil, bytes: Range<Int64>? = nil
   ) {
     self.partition = partition
     self.offsets = offsets
     self.reason = reason
     self.operationsBefore = operationsBefore
     self.mismatch = mismatch
+    (self.path, self.bytes) = (path, bytes)
   }
 }
 
@@ -133,10 +139,19 @@ struct PartitionLook: Hashable, Sendable, Codable {
   var asked: Int64?
   /// The first answer that began below the offset that was asked for.
   var backward: BackwardAnswer?
+  /// What fetches at offsets below the log start offset answered.
+  var belowStart: [Probe] = []
+  var keys = ObservedKeys()
+  var times = BatchTimes()
+  /// Why short messages that were served could be others than they are taken for; nil for none.
+  var ambiguity: String?
 
   static let maximumProbes = 20_000
 
-  init(limit: Int) { self.limit = limit }
+  init(limit: Int, attempted: Int = 0) {
+    self.limit = limit
+    times = BatchTimes(attempted: attempted)
+  }
 }
 
 /// One look at everything: what consumption, start-offset probes and claims gave, in one incarnation.
@@ -170,21 +185,27 @@ public struct Observation: Hashable, Sendable, Codable {
     mark = history.mark
     var attempted = [Int](repeating: 0, count: history.partitionCount)
     for operation in history.operations { attempted[operation.partition.index] += operation.count }
-    partitions = attempted.map { PartitionLook(limit: 4 * $0 + 10_000) }
+    partitions = attempted.map { PartitionLook(limit: 4 * $0 + 10_000, attempted: $0) }
   }
 }
 
 /// Takes down one look while it is made. Messages are compared with what they must be at once and not kept.
 public struct Observer: Sendable {
-  public private(set) var observation: Observation
-  private let contents: [MessageContent]
+  public internal(set) var observation: Observation
+  let contents: [MessageContent]
+  /// Nil where each message says itself which it is.
+  var short: ShortMessages?
+  let shape: MessageShape?
 
   /// Begins a look: everything in `history` so far is what the look is judged by.
   public init(_ history: History) {
     observation = Observation(history)
-    contents = history.creations.map {
+    let contents = history.creations.map {
       MessageContent(seed: history.seed, topic: $0.partition.topic, partition: $0.partition.partition)
     }
+    self.contents = contents
+    shape = history.shape
+    short = ShortMessages(history, contents)
   }
 
   /// What a partition claims before it is consumed.
@@ -222,6 +243,7 @@ public struct Observer: Sendable {
   public mutating func probe(
     _ partition: PartitionSlot, start: Offset, first: (offset: Offset, bytes: UnsafeRawBufferPointer)?
   ) {
+    if short != nil, let first { return probeShort(partition.index, start.rawValue, first.offset.rawValue, first.bytes) }
     probe(partition, start: start, reading: first.map { ($0.offset, contents[partition.index].read($0.bytes)) })
   }
 
@@ -229,20 +251,29 @@ public struct Observer: Sendable {
   public mutating func probe(
     _ partition: PartitionSlot, start: Offset, reading first: (offset: Offset, reading: MessageContent.Reading)?
   ) {
-    let p = partition.index
-    observation.partitions[p].probes += 1
     let sequence = first.map { Self.sequence($0.reading) } ?? ServedRun.corrupt
-    if let first, first.offset == start {
-      observation.partitions[p].exactProbes.append(offset: start.rawValue, sequence: sequence)
+    probed(partition.index, start.rawValue, first?.offset.rawValue, sequence)
+  }
+
+  mutating func probed(_ p: Int, _ start: Int64, _ offset: Int64?, _ sequence: Int64) {
+    let probe = PartitionLook.Probe(start: start, offset: offset, sequence: sequence)
+    let marks = observation.partitions[p].after ?? observation.partitions[p].before
+    if let marks, start < marks.logStartOffset.rawValue {
+      guard observation.partitions[p].belowStart.count < PartitionLook.maximumProbes else { return }
+      observation.partitions[p].belowStart.append(probe)
+      return
+    }
+    observation.partitions[p].probes += 1
+    if offset == start {
+      observation.partitions[p].exactProbes.append(offset: start, sequence: sequence)
     } else if observation.partitions[p].otherProbes.count < PartitionLook.maximumProbes {
-      observation.partitions[p].otherProbes.append(
-        PartitionLook.Probe(start: start.rawValue, offset: first?.offset.rawValue, sequence: sequence))
+      observation.partitions[p].otherProbes.append(probe)
     }
   }
 
   /// How far answers to probes of a partition have been compared: what stands before it need not be again.
   public func comparedEnd(of partition: PartitionSlot) -> Offset {
-    Offset(max(observation.partitions[partition.index].answered.reach, 0))
+    Offset(max(observation.partitions[partition.index].answered.reach, short?.answeredEnd[partition.index] ?? 0, 0))
   }
 
   /// One more message of the answer to the last probe of a partition, in the order of the answer.
@@ -253,16 +284,28 @@ public struct Observer: Sendable {
     _ partition: PartitionSlot, _ offset: Offset, expected: Offset, reading: MessageContent.Reading?
   ) {
     let p = partition.index
-    if offset != expected, observation.partitions[p].jump == nil {
-      observation.partitions[p].jump = PartitionLook.Jump(expected: expected.rawValue, found: offset.rawValue)
-    }
+    noteJump(p, offset, expected: expected)
     if let reading, observation.partitions[p].answered.count < observation.partitions[p].limit {
       observation.partitions[p].answered.append(offset: offset.rawValue, sequence: Self.sequence(reading))
     }
   }
 
+  /// The same, where nobody has compared the bytes.
+  mutating func answered(_ partition: PartitionSlot, _ offset: Offset, expected: Offset, bytes: UnsafeRawBufferPointer?) {
+    guard short != nil else {
+      return answered(partition, offset, expected: expected, reading: bytes.map { read(partition, $0) })
+    }
+    noteJump(partition.index, offset, expected: expected)
+    if let bytes { answeredShort(partition.index, offset.rawValue, bytes) }
+  }
+
+  private mutating func noteJump(_ p: Int, _ offset: Offset, expected: Offset) {
+    guard offset != expected, observation.partitions[p].jump == nil else { return }
+    observation.partitions[p].jump = PartitionLook.Jump(expected: expected.rawValue, found: offset.rawValue)
+  }
+
   /// The bytes of a message of a partition, compared with what was sent.
-  public func read(_ partition: PartitionSlot, _ bytes: UnsafeRawBufferPointer) -> MessageContent.Reading {
+  func read(_ partition: PartitionSlot, _ bytes: UnsafeRawBufferPointer) -> MessageContent.Reading {
     contents[partition.index].read(bytes)
   }
 
@@ -279,12 +322,13 @@ public struct Observer: Sendable {
 
   /// The look is whole: from now on what is not in it was not there.
   public mutating func finish() -> Observation {
+    settleShortMessages()
     observation.isFinished = true
     return observation
   }
 
   @inline(__always)
-  private static func sequence(_ reading: MessageContent.Reading) -> Int64 {
+  static func sequence(_ reading: MessageContent.Reading) -> Int64 {
     switch reading {
     case .corrupt: ServedRun.corrupt
     case .intact(let sequence): Int64(clamping: sequence)
@@ -292,15 +336,13 @@ public struct Observer: Sendable {
   }
 
   @inline(__always)
-  private mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64) {
-    var begins = false
-    if let asked = observation.partitions[p].asked {
-      begins = true
-      observation.partitions[p].asked = nil
-      if offset < asked, observation.partitions[p].backward == nil {
-        observation.partitions[p].backward = PartitionLook.BackwardAnswer(asked: asked, served: offset)
-      }
-    }
+  mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64) {
+    record(p, offset, sequence, begins: noteBackward(p, offset))
+  }
+
+  /// - Parameter begins: whether it is the first message of an answer.
+  @inline(__always)
+  mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64, begins: Bool) {
     if observation.partitions[p].served.count < observation.partitions[p].limit {
       let isNew = observation.partitions[p].served.append(offset: offset, sequence: sequence)
       if isNew, !begins { noteRepeat(p, offset) }

@@ -11,7 +11,7 @@ public struct Oracle: Sendable {
   /// Judges all looks of a trial, in the order in which they were made, and merges.
   public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
     guard !looks.isEmpty else {
-      return Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, "nobody looked")])
+      return Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, "the engine was never read: there is nothing to judge")])
     }
     let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
     return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
@@ -28,8 +28,13 @@ public struct Oracle: Sendable {
     var counts = MessageCounts()
     var states: [PartitionState] = []
     var losses: [PartitionLoss] = []
-    let reports = (earlier + [look]).flatMap { given in
-      given.reported.map { (slot: $0.partition.index, operations: $0.operationsBefore ?? given.mark.operations, range: $0.offsets) }
+    var served: [ServedLog] = []
+    let reports = ([look] + earlier).flatMap { given in
+      given.reported.map { report in
+        var report = report
+        report.operationsBefore = report.operationsBefore ?? given.mark.operations
+        return report
+      }
     }
     for partition in partitions {
       var examination = PartitionExamination(
@@ -39,6 +44,7 @@ public struct Oracle: Sendable {
       let account = examination.lossAccount
       examination.judge(account, &ledger)
       losses.append(account.loss)
+      served.append(examination.served)
       if let claims = examination.claims {
         states.append(
           PartitionState(
@@ -47,7 +53,7 @@ public struct Oracle: Sendable {
       }
     }
     judgeRegistration(history, look, earlier, &ledger)
-    judgeCommits(history, look, earlier, &ledger)
+    judgeCommits(history, look, earlier, partitions, served, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
     var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
     judgement.looked = LookedAt(look)
@@ -90,14 +96,14 @@ public struct Oracle: Sendable {
       let isOwed = promise(creation.outcome, creation.incarnation, history, look) != .none || wasThere == true
       if isThere, wasThere == false {
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
-          "\(creation.partition) was not registered after an earlier restart and must stay away, found it registered"
+          CheckFinding.look(.topicIsBack(creation.partition)).description
         }
       }
       if !isThere && isOwed {
         let vague = history.damages[..<look.mark.damages].contains {
           $0.partition.index == slot && $0.touched == nil
         }
-        let detail = "\(creation.partition) was created and must be registered, found it missing"
+        let detail = CheckFinding.notRegistered(creation.partition).description
         if excuses(.vague, vague) { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
           ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
         }
@@ -106,69 +112,24 @@ public struct Oracle: Sendable {
       {
         // A look comes after the answer.
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
-          "\(creation.partition) was asked for, no fault stood in the way, and it must be registered, found it refused"
+          CheckFinding.refusedWithoutFault(creation.partition).description
         }
       } else if isThere && creation.outcome == .failed {
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
-          "\(creation.partition) was refused, found it registered"
+          CheckFinding.registeredThoughRefused(creation.partition).description
         }
       }
     }
     let created = Set(history.creations[..<look.mark.creations].map(\.partition))
     for stranger in registered where !created.contains(stranger) {
       ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
-        "\(stranger) was never created, found it registered"
-      }
-    }
-  }
-
-  private func judgeCommits(
-    _ history: History, _ look: Observation, _ earlier: [Observation], _ ledger: inout Ledger
-  ) {
-    struct Key: Hashable {
-      var group: String
-      var slot: Int
-    }
-    let commits = history.commits[..<look.mark.commits]
-    let known = LastKnown(look, earlier)
-    guard !commits.isEmpty || !look.commits.isEmpty else { return }
-    ledger.apply(.consumerOffsets, exercised: true)
-    var found: [Key: Offset?] = [:]
-    for commit in look.commits { found[Key(group: commit.group, slot: commit.partition.index)] = .some(commit.offset) }
-    var seen: Set<Key> = []
-    let asked = look.commits.map { Key(group: $0.group, slot: $0.partition.index) }
-    for key in commits.map({ Key(group: $0.group, slot: $0.partition.index) }) + asked where seen.insert(key).inserted {
-      let own = commits.filter { $0.group == key.group && $0.partition.index == key.slot }
-      guard let answer = found[key] else {
-        ledger.doubt(.consumerOffsets, "the committed offset of \(key.group) was not asked for")
-        continue
-      }
-      let last = own.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
-      var allowed = own[(last ?? own.startIndex)...].filter { $0.outcome != .failed }.map(\.offset)
-      var mayBeAbsent = last == nil
-      var owed = last.map { "\(own[$0].offset)" } ?? "absent or one that was committed"
-      // What an earlier restart has answered is the last known value: only a later commit changes it.
-      if let settled = known.commit(of: key.group, key.slot) {
-        let later = history.commits[settled.commits..<max(settled.commits, look.mark.commits)].filter {
-          $0.group == key.group && $0.partition.index == key.slot
-        }
-        if !later.contains(where: { $0.outcome == .acknowledged }) {
-          allowed = later.filter { $0.outcome != .failed }.map(\.offset) + [settled.offset].compactMap { $0 }
-          mayBeAbsent = settled.offset == nil
-          owed = "\(settled.offset?.description ?? "absent"), as after an earlier restart"
-        }
-      }
-      if let answer, allowed.contains(answer) { continue }
-      if answer == nil && mayBeAbsent { continue }
-      let name = history.creations[key.slot].partition
-      ledger.violate(.consumerOffsets, slot: key.slot, at: Self.place(name, look, answer ?? 0)) {
-        "\(name): the committed offset of \(key.group) must be \(owed), found \(answer?.description ?? "none")"
+        CheckFinding.registeredByNobody(stranger).description
       }
     }
   }
 
   /// The promise of a single acknowledged fact at the time of the look.
-  private func promise(
+  func promise(
     _ outcome: Outcome, _ incarnation: Int, _ history: History, _ look: Observation
   ) -> Promise {
     guard outcome == .acknowledged else { return .none }
@@ -178,7 +139,7 @@ public struct Oracle: Sendable {
     return stride(from: incarnation, to: look.restart, by: 1).reduce(initial) { rules.after($0, crash: $1) }
   }
 
-  private static func place(_ partition: TopicPartition, _ look: Observation, _ offset: Offset = 0) -> Divergence {
+  static func place(_ partition: TopicPartition, _ look: Observation, _ offset: Offset = 0) -> Divergence {
     Divergence(topic: partition.topic, partition: partition.partition, offset: offset, restart: look.restart)
   }
 }
@@ -190,6 +151,7 @@ extension MessageCounts {
     indeterminate += other.indeterminate
     recovered += other.recovered
     lost += other.lost
+    lostLater += other.lostLater
     duplicated += other.duplicated
     reordered += other.reordered
     phantom += other.phantom

@@ -28,6 +28,8 @@ package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   case excusedProbe
   /// Nobody knows which offsets a fault touched.
   case vague
+  /// A recovery has lowered a committed offset to the end of the log.
+  case lowered
   /// What is below a deletion may be gone.
   case deleted
   /// A refused request had a fault in its way.

@@ -8,10 +8,10 @@ extension PartitionExamination {
     var last = (end: Int64.min, place: -1)
     var incarnation = -1
     var isSorted = true
-    var (attempted, possible): (Int64, Int64) = (0, 0)
+    var (sent, possible): (Int64, Int64) = (0, 0)
     for place in partition.operations.indices {
       let operation = operation(place)
-      attempted &+= Int64(operation.count)
+      sent &+= Int64(operation.count)
       guard operation.outcome == .acknowledged else { continue }
       if operation.incarnation != incarnation { (incarnation, last) = (operation.incarnation, (.min, -1)) }
       if operation.base < last.end { isSorted = false }
@@ -19,16 +19,17 @@ extension PartitionExamination {
       possible = max(possible, last.end)
     }
     // Offsets of one that was never answered may have been taken too, and what was deleted still counts.
-    if possible > attempted { judgeReach(attempted, &ledger) }
+    if possible > history.firstOffset.rawValue &+ sent { judgeReach(sent, &ledger) }
     if !isSorted { judgeOverlaps(&ledger) }
   }
 
-  private func judgeReach(_ attempted: Int64, _ ledger: inout Ledger) {
+  private func judgeReach(_ sent: Int64, _ ledger: inout Ledger) {
+    let first = history.firstOffset.rawValue
     for place in partition.operations.indices where operation(place).outcome == .acknowledged {
       let operation = operation(place)
-      guard operation.base &+ Int64(operation.count) > attempted else { continue }
+      guard operation.base &+ Int64(operation.count) > first &+ sent else { continue }
       violate(&ledger, .offsetsStable, at: operation.base) {
-        "only \(attempted) messages had been sent, found message \(operation.firstSequence) acknowledged at offset \(operation.base)"
+        .look(.acknowledgedBeyondSent(message: operation.firstSequence, offset: operation.base, sent: sent, from: first))
       }
     }
   }
@@ -44,8 +45,9 @@ extension PartitionExamination {
       let isRecovered = contract.takeover != nil && (duties[place].isDamaged || duties[next].isDamaged)
       if excuses(.recoveredInLife, isRecovered) { continue }
       violate(&ledger, .offsetsStable, at: second.base) {
-        "offset \(second.base) was acknowledged for message \(first.firstSequence + Int(second.base &- first.base)), and again for "
-          + "message \(second.firstSequence)"
+        .look(
+          .acknowledgedTwice(
+            offset: second.base, first: first.firstSequence + Int(second.base &- first.base), second: second.firstSequence))
       }
     }
   }

@@ -15,7 +15,7 @@ extension PartitionExamination {
     guard let claims else {
       if isRegistered {
         for name in [CheckName.highWatermark, .watermarkNeverBack, .logEndOffset] {
-          ledger.doubt(name, "\(partition.name): its watermarks were not asked for")
+          doubt(&ledger, name, .watermarksUnknown)
         }
       }
       return
@@ -23,29 +23,24 @@ extension PartitionExamination {
     let (hw, leo) = (claims.highWatermark.rawValue, claims.logEndOffset.rawValue)
     if !isEnded {
       for name in [CheckName.highWatermark, .logEndOffset] {
-        ledger.doubt(name, "\(partition.name): the look did not come to its end")
+        doubt(&ledger, name, .lookUnfinished)
       }
     }
     if hw < requiredEnd {
-      lose(&ledger, .highWatermark, at: hw) { "the high watermark must be at least \(requiredEnd), found \(hw)" }
+      lose(&ledger, .highWatermark, at: hw) { .watermarkBelowPromise(found: hw, protected: requiredEnd) }
     } else if isEnded {
       let (low, high) = endRange
       if hw < low || hw > high {
-        lose(&ledger, .highWatermark, at: min(hw, low)) {
-          "the high watermark must be the end of what can be consumed, \(Self.range(low, high)), found \(hw)"
-        }
+        lose(&ledger, .highWatermark, at: min(hw, low)) { .watermarkBesideConsumption(found: hw, low: low, high: high) }
       } else if hw != leo && leo >= low && leo <= high {
-        violate(&ledger, .highWatermark, at: min(hw, leo)) {
-          "the high watermark must equal the log end offset \(leo), found \(hw)"
-        }
+        violate(&ledger, .highWatermark, at: min(hw, leo)) { .watermarkBesideLogEnd(found: hw, logEnd: leo) }
       }
     }
     if isEnded {
       let (low, high) = endRange
       if leo < low || leo > high || leo < requiredEnd {
         lose(&ledger, .logEndOffset, at: min(leo, max(low, requiredEnd))) {
-          "the log end offset must follow the last whole message, \(Self.range(max(low, requiredEnd), high)), "
-            + "found \(leo)"
+          .logEndBesideMessages(found: leo, low: low, high: high, protected: requiredEnd)
         }
       }
     }
@@ -58,14 +53,10 @@ extension PartitionExamination {
       ? (served.end, tailEnd) : (served.end, max(served.end, tailEnd, possibleEnd))
   }
 
-  private static func range(_ low: Int64, _ high: Int64) -> String {
-    low >= high ? "\(low)" : "\(low) to \(high)"
-  }
-
   private func judgeWayBack(_ hw: Int64, _ ledger: inout Ledger) {
     if let before = look.before, let after = look.after, after.highWatermark < before.highWatermark {
       violate(&ledger, .watermarkNeverBack, at: after.highWatermark.rawValue) {
-        "the high watermark went back from \(before.highWatermark) to \(after.highWatermark) during one look"
+        .watermarkFellInLook(from: before.highWatermark.rawValue, to: after.highWatermark.rawValue)
       }
     }
     let lowest = min(look.before?.highWatermark.rawValue ?? hw, hw)
@@ -75,8 +66,8 @@ extension PartitionExamination {
       guard lowest < bound else { continue }
       lose(&ledger, .watermarkNeverBack, at: lowest) {
         past.restart == restart
-          ? "the high watermark was \(was) and must not go back, found \(lowest)"
-          : "of the high watermark \(was) after restart \(past.restart) all to \(bound) is protected, found \(lowest)"
+          ? .watermarkFell(from: was, to: lowest)
+          : .watermarkFellBelowPromise(was: was, restart: past.restart, protected: bound, found: lowest)
       }
     }
   }
@@ -87,14 +78,13 @@ extension PartitionExamination {
     case .reached: break
     case .stuck(let at, let answers):
       violate(&ledger, .consumptionEnds, at: at.rawValue) {
-        "consumption must reach the high watermark \(claims?.highWatermark.description ?? "unknown"), "
-          + "found no progress at \(at) in \(answers) answers"
+        .stuck(at: at.rawValue, watermark: claims?.highWatermark.rawValue, answers: answers)
       }
     case .failed where isNoPartition: break
     case .failed(let at, let text):
-      violate(&ledger, .consumptionEnds, at: at.rawValue) { "consumption must go on at \(at), found an error: \(text)" }
+      violate(&ledger, .consumptionEnds, at: at.rawValue) { .fetchFailed(at: at.rawValue, text) }
     case nil:
-      if isRegistered { ledger.doubt(.consumptionEnds, "\(partition.name): consumption did not come to its end") }
+      if isRegistered { doubt(&ledger, .consumptionEnds, .look(.consumptionCutOff)) }
     }
   }
 
@@ -105,8 +95,9 @@ extension PartitionExamination {
     }
     guard restart > 0 || !ownReports.isEmpty else { return }
     ledger.apply(.damageReported, exercised: !damaged.isEmpty || !ownReports.isEmpty || isVague)
-    if !isEnded { ledger.doubt(.damageReported, "\(partition.name): the look did not come to its end") }
+    if !isEnded { doubt(&ledger, .damageReported, .lookUnfinished) }
     var somethingIsMissing = false
+    var placesJudged = 0
     let mustReport = isEnded && (isVague || !damaged.isEmpty)
     for (place, duty) in duties.enumerated() where mustReport && duty.kind == .required {
       guard let missing = firstMissing(place) else { continue }
@@ -116,20 +107,22 @@ extension PartitionExamination {
       let operation = operation(place)
       guard
         let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation.count), of: operation.number)
-      else { continue }
-      guard isReportOwed(place) else {
-        ledger.remark(.damageReported) {
-          "\(partition.name): offset \(at), destroyed by a fault, is gone without a report; none is owed, for nothing "
-            + "on the medium testified that it had been acknowledged"
+      else {
+        guard placesJudged < Self.mostPlacesJudged else { continue }
+        placesJudged += 1
+        if let wrong = misplacedReport(place, missing: duty.base &+ Int64(missing)) {
+          violate(&ledger, .damageReported, at: duty.base &+ Int64(missing)) { wrong }
         }
         continue
       }
-      violate(&ledger, .damageReported, at: at) {
-        "offset \(at), destroyed by a fault, must be reported, found no report"
+      guard isReportOwed(place) else {
+        ledger.remark(.damageReported) { "\(partition.name): \(CheckFinding.noReportOwed(offset: at))" }
+        continue
       }
+      violate(&ledger, .damageReported, at: at) { .unreported(offset: at) }
     }
     if isVague && somethingIsMissing && reports.isEmpty {
-      violate(&ledger, .damageReported, at: served.end) { "a fault destroyed messages, found no report of any" }
+      violate(&ledger, .damageReported, at: served.end) { .nothingReported }
     }
     for report in ownReports.prefix(Self.maximumReports) where !isVague { judgeFalseReport(report, &ledger) }
   }
@@ -151,16 +144,15 @@ extension PartitionExamination {
       guard base >= 0, isThere || (duty.kind == .required && !duty.isDamaged) else { continue }
       let overlap = max(base, report.from.rawValue)
       guard overlap < min(base &+ Int64(operation.count), report.to.rawValue) else { continue }
-      violate(&ledger, .damageReported, at: overlap) {
-        "offset \(overlap) was touched by no fault, found it reported as damaged"
-      }
+      violate(&ledger, .damageReported, at: overlap) { .untouchedReported(offset: overlap) }
       return
     }
     guard !mayBeMissing else { return }
     violate(&ledger, .damageReported, at: report.from.rawValue) {
-      "no fault touched \(report.from)..<\(report.to), found it reported as damaged"
+      .reportOfNothing(from: report.from.rawValue, to: report.to.rawValue)
     }
   }
+
   /// Whether a report may be of what is gone without having been promised: with its offset where that is known; else it begins
   /// where such a one may have stood, behind everything that must be there or in a hole.
   private func mayBe(_ report: OffsetRange, of duty: Duty, _ operation: PartitionOperation) -> Bool {

@@ -2,7 +2,7 @@ import LogModel
 
 /// Loss: what is owed and was not served.
 extension PartitionExamination {
-  private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind == .powerLoss } }
+  private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind.losesPower } }
   private var hasWindow: Bool { if case .interval = contract.sync { true } else { false } }
 
   func isServed(_ sequence: Int) -> Bool {
@@ -31,7 +31,7 @@ extension PartitionExamination {
     let mayAnyGo = partition.operations.indices.contains { operation($0).outcome == .acknowledged && duties[$0].allowedLossAt != nil }
     for name in applied { ledger.apply(name, exercised: name == .lossIsSuffix ? isAnyOwed || mayAnyGo : isAnyOwed) }
     if !isEnded {
-      for name in applied + [.noGaps] { ledger.doubt(name, "\(partition.name): the look did not come to its end") }
+      for name in applied + [.noGaps] { doubt(&ledger, name, .lookUnfinished) }
     }
     let survivors = survivorsByIncarnation()
     for place in partition.operations.indices { judge(place, survivors, &ledger) }
@@ -44,37 +44,38 @@ extension PartitionExamination {
     guard operation.outcome != .failed, let missing = firstMissing(place) else { return }
     let base = base(of: place)
     let end = base &+ Int64(operation.count)
-    let straddlesTrim = base >= 0 && base < partition.trimmedBefore.rawValue
     guard isEnded || (base >= 0 && end <= served.end) else { return }
     let at = base &+ Int64(missing)
     let isWhole = served.servedOf[place] == 0
 
-    if operation.outcome == .acknowledged { counts.lost += countMissing(operation, from: missing) }
-    if !isWhole && !straddlesTrim && look.end == .reached && !holdsCorrupt(base, end) {
+    if operation.outcome == .acknowledged {
+      let lost = countMissing(operation, from: missing)
+      counts.lost += lost
+      if operation.incarnation > 0 { counts.lostLater += lost }
+    }
+    // What a deletion may have taken is not missing.
+    if !isWhole && look.end == .reached && !holdsCorrupt(base, end) {
       violate(&ledger, .contentIntact, at: at) {
-        "the \(operation.count) messages sent as one batch must be there together, found \(served.servedOf[place])"
+        .batchIsSplit(messages: operation.count, served: Int(served.servedOf[place]))
       }
     }
     guard !duty.isDamaged else { return }
     switch duty.kind {
     case .required:
       lose(&ledger, .noAcknowledgedLoss, at: at) {
-        let owed = operation.outcome == .acknowledged ? "was acknowledged at" : "had been recovered at"
-        return "message \(operation.firstSequence + missing) \(owed) offset \(at) and must be served, found nothing"
+        .missing(message: operation.firstSequence + missing, offset: at, isAcknowledged: operation.outcome == .acknowledged)
       }
       let passed = history.crashes[min(operation.incarnation, restart)..<restart]
-      if let last = passed.lastIndex(where: { $0.kind == .powerLoss }),
-        let window = PromiseRules(contract, history).window(of: last)
-      {
+      let rules = PromiseRules(contract, history)
+      if let last = passed.lastIndex(where: { $0.kind.losesPower }), let window = rules.window(of: last) {
         lose(&ledger, .lossWindow, at: at) {
-          "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may go, "
-            + "found offset \(at) gone"
+          rules.closed[last] ? .missingAfterClose(offset: at) : .missingBeforeWindow(offset: at, window: window)
         }
       }
     case .optional where operation.outcome == .acknowledged && isWhole:
       guard let crash = duty.allowedLossAt, crash < survivors.count, survivors[crash] > base else { return }
       lose(&ledger, .lossIsSuffix, at: at) {
-        "with offset \(at) everything behind it must be gone, found offset \(survivors[crash]) still served"
+        .lossIsNoSuffix(lost: at, survivor: survivors[crash])
       }
     case .optional, .failed, .settled: break
     }
@@ -126,7 +127,7 @@ extension PartitionExamination {
       let answered = places.count { operation($0).isAnswered && !mayBeRefused($0) }
       if answered > 0 && acknowledged.isEmpty {
         violate(&ledger, .appendAfterRecovery, at: served.end) {
-          "an append after restart \(incarnation) must be accepted, found all \(answered) refused"
+          .appendsRefused(restart: incarnation, count: answered)
         }
       }
       let recovered = earlier.filter {
@@ -137,14 +138,13 @@ extension PartitionExamination {
         let base = duties[place].base
         if let recoveredEnd, base < recoveredEnd.rawValue {
           violate(&ledger, .appendAfterRecovery, at: base) {
-            "an append after restart \(incarnation) must stand at \(recoveredEnd) or later, "
-              + "found it acknowledged at \(base)"
+            .appendTooLow(restart: incarnation, found: base, atLeast: recoveredEnd.rawValue)
           }
         }
         guard isEnded, duties[place].kind == .required, !duties[place].isDamaged, let missing = firstMissing(place)
         else { continue }
         lose(&ledger, .appendAfterRecovery, at: base &+ Int64(missing)) {
-          "offset \(base &+ Int64(missing)), appended after restart \(incarnation), must be served, found nothing"
+          .appendMissing(restart: incarnation, offset: base &+ Int64(missing))
         }
       }
     }

@@ -61,7 +61,7 @@ extension PartitionExamination {
     let done = history.damages[damage].crashesBefore + (history.damages[damage].isInLife ? 1 : 0)
     let crashes = min(done, restart)
     if contract.sync != .never, damaged.incarnation < crashes,
-      history.crashes[damaged.incarnation..<crashes].contains(where: { $0.kind == .none })
+      (damaged.incarnation..<crashes).contains(where: history.wasClosed)
     {
       return true
     }

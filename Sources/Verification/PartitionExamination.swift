@@ -16,6 +16,8 @@ struct PartitionExamination {
   /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
   let operationsBeforeReports: Int
   let reports: GivenReports
+  /// The same, one by one, with the places that they name.
+  let allReports: [ReportedDamage]
   var duties: [Duty]
 
   var served: ServedLog
@@ -55,7 +57,7 @@ struct PartitionExamination {
 
   init(
     _ history: History, _ observation: Observation, _ contract: Contract, _ partition: PartitionHistory,
-    _ earlier: [EarlierLook], reports: [(slot: Int, operations: Int, range: OffsetRange)]
+    _ earlier: [EarlierLook], reports: [ReportedDamage]
   ) {
     self.history = history
     self.contract = contract
@@ -69,7 +71,8 @@ struct PartitionExamination {
     let own = observation.reported.filter { $0.partition.index == partition.slot }
     ownReports = OffsetRange.union(own.map(\.offsets))
     operationsBeforeReports = own.compactMap(\.operationsBefore).min() ?? .max
-    self.reports = GivenReports(reports.filter { $0.slot == partition.slot }.map { ($0.operations, $0.range) })
+    allReports = reports.filter { $0.partition.index == partition.slot }
+    self.reports = GivenReports(allReports.map { ($0.operationsBefore ?? .max, $0.offsets) })
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
     let start = (look.before ?? look.after)?.logStartOffset ?? 0
@@ -83,12 +86,16 @@ struct PartitionExamination {
     judgeServed(&ledger)
     excuseWhatStandsBehindTheUntestified()
     judgeOperations(&ledger)
+    judgeNames(&ledger)
     judgeWatermarks(&ledger)
     judgeProbes(&ledger)
     judgeConsumption(&ledger)
     judgeReports(&ledger)
     judgeAppends(&ledger)
     judgeAcknowledgements(&ledger)
+    judgeLogStart(&ledger)
+    judgeKeys(&ledger)
+    judgeTimes(&ledger)
   }
 
   func operation(_ place: Int) -> PartitionOperation { partition.operations[place] }
@@ -98,25 +105,35 @@ struct PartitionExamination {
       topic: partition.name.topic, partition: partition.name.partition, offset: Offset(offset), restart: restart)
   }
 
+  /// Where several messages are alike, and may be others than they are taken for, it is a doubt.
   func violate(
     _ ledger: inout Ledger, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
-    _ detail: () -> String
+    _ finding: () -> CheckFinding
   ) {
-    ledger.violate(name, slot: partition.slot, at: divergence(offset), file: file, line: line) {
-      "\(partition.name): \(detail())"
+    if let ambiguity = look.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
+      return ledger.doubt(name, "\(partition.name): \(ambiguity), and \(finding())", file: file, line: line)
     }
+    ledger.violate(name, slot: partition.slot, at: divergence(offset), file: file, line: line) {
+      "\(partition.name): \(finding())"
+    }
+  }
+
+  func doubt(
+    _ ledger: inout Ledger, _ name: CheckName, _ finding: CheckFinding, file: StaticString = #fileID, line: UInt = #line
+  ) {
+    ledger.doubt(name, "\(partition.name): \(finding)", file: file, line: line)
   }
 
   /// For what unknown damage may explain: then a doubt, else a violation.
   func lose(
     _ ledger: inout Ledger, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
-    _ detail: () -> String
+    _ finding: () -> CheckFinding
   ) {
     if excuses(.vague, isVague) {
-      let text = "\(partition.name): a fault damaged it at unknown offsets, and \(detail())"
+      let text = "\(partition.name): a fault damaged it at unknown offsets; \(finding())"
       ledger.doubt(name, text, file: file, line: line)
     } else {
-      violate(&ledger, name, at: offset, file: file, line: line, detail)
+      violate(&ledger, name, at: offset, file: file, line: line, finding)
     }
   }
 
@@ -211,46 +228,61 @@ struct PartitionExamination {
     counts.reordered = served.reordered
     counts.corruptServed = served.corruptCount
     counts.recovered = served.intact
+    judgeFirstOffset(&ledger)
     if served.distinctOffsets + look.overflow > partition.attempted {
       violate(&ledger, .recoveredWithinAttempted, at: Int64(partition.attempted)) {
-        "at most the \(partition.attempted) messages attempted can be served, found "
-          + "\(served.distinctOffsets + look.overflow)"
+        .servedTooMany(served: served.distinctOffsets + look.overflow, attempted: partition.attempted)
       }
+    }
+  }
+
+  /// Offsets before the beginning of the log are others'.
+  private func judgeFirstOffset(_ ledger: inout Ledger) {
+    let first = history.firstOffset.rawValue
+    guard first > 0 else { return }
+    if let start = claims?.logStartOffset.rawValue, start < first {
+      violate(&ledger, .offsetsStable, at: start) {
+        .reader(.startBeforeFirst(first: first, found: start))
+      }
+    }
+    let early = partition.operations.filter { $0.outcome == .acknowledged && $0.base < first }
+    guard let lowest = early.map(\.base).min() else { return }
+    violate(&ledger, .offsetsStable, at: lowest) {
+      .reader(.givenBeforeFirst(first: first, offset: lowest))
     }
   }
 
   private func report(_ finding: ServedLog.Finding, _ ledger: inout Ledger) {
     switch finding {
     case .corrupt(let offset):
-      violate(&ledger, .contentIntact, at: offset) { "offset \(offset) is served with bytes that were never sent" }
+      violate(&ledger, .contentIntact, at: offset) { .corrupt(offset: offset) }
     case .phantom(let offset, let sequence, let kind):
       violate(&ledger, .noPhantoms, at: offset) {
         switch kind {
-        case .failed: "offset \(offset) holds message \(sequence), whose sending had failed for certain"
-        case .settled(let restart):
-          "offset \(offset) holds message \(sequence), which was gone after restart \(restart)"
-        default: "offset \(offset) holds message \(sequence), which was never sent"
+        case .failed: .failedIsThere(offset: offset, message: sequence)
+        case .settled(let restart): .goneIsBack(offset: offset, message: sequence, restart: Int(restart))
+        default: .neverSent(offset: offset, message: sequence)
         }
       }
     case .duplicate(let offset, let sequence, let first):
-      violate(&ledger, .noDuplicates, at: offset) { "message \(sequence) stands at \(first) and again at \(offset)" }
+      violate(&ledger, .noDuplicates, at: offset) { .duplicate(message: sequence, first: first, again: offset) }
     case .moved(let offset, let sequence, let expected):
       violate(&ledger, .offsetsStable, at: min(offset, expected)) {
-        "message \(sequence) must stand at offset \(expected), found at \(offset)"
+        .moved(message: sequence, from: expected, to: offset)
       }
     case .replaced(let offset, let sequence):
       violate(&ledger, .offsetsStable, at: offset) {
-        "offset \(offset) was served before with another message than \(sequence)"
+        .replaced(offset: offset, message: sequence)
       }
     case .reordered(let offset, let sequence):
       violate(&ledger, .noReordering, at: offset) {
-        "message \(sequence) at offset \(offset) stands behind a later one of its producer"
+        .reordered(offset: offset, message: sequence)
       }
     case .gap(let gap):
       let from = max(gap.from.rawValue, 0)
       let uncovered = excused.firstUncovered(from, gap.to.rawValue)
       guard let at = excuses(.excusedGap, uncovered == nil) ? nil : uncovered ?? from else { return }
-      lose(&ledger, .noGaps, at: at) { "offset \(at) must be served after \(at - 1), found \(gap.to)" }
+      lose(&ledger, .noGaps, at: at) { .gap(at: at, next: gap.to.rawValue) }
     }
   }
 }

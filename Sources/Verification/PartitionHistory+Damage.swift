@@ -13,7 +13,7 @@ struct DamageAftermath {
       guard look.restart >= first, look.damages > number else { return false }
       // What a lying or a failed sync has left in the page cache goes with the power, and with nothing else.
       guard damage.isInLife, !damage.isCertain || !damage.isDetectable else { return true }
-      return crashes[damage.crashesBefore..<look.restart].contains { $0.kind == .powerLoss }
+      return crashes[damage.crashesBefore..<look.restart].contains { $0.kind.losesPower }
     }
   }
 

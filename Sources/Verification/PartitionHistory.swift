@@ -44,8 +44,12 @@ struct PartitionHistory {
   var operationOfSequence: [Int32] = []
   var attempted = 0
   var producers = 0
-  /// Messages below this were deleted on request.
+  /// Messages below this may have been deleted on request.
   var trimmedBefore = Offset(0)
+  /// Where deletions that were not refused for certain have put the beginning of the log, or may have.
+  var deletionBounds: [Int64] = [0]
+  /// Messages below this were deleted, and whoever asked was told so.
+  var deletedBefore = Offset(0)
   /// Why the history itself cannot be judged.
   var flaw: String?
 
@@ -56,13 +60,18 @@ struct PartitionHistory {
     var partitions = history.creations[..<mark.creations].enumerated().map {
       PartitionHistory(slot: $0.offset, name: $0.element.partition)
     }
+    // What had the offsets before the first one was deleted before the history began.
+    for p in partitions.indices where history.firstOffset > 0 { partitions[p].deletionBounds.append(history.firstOffset.rawValue) }
     for index in 0..<mark.operations {
       let p = history.operations[index].partition.index
       if p < partitions.count { partitions[p].operations.append(PartitionOperation(index, history.operations[index])) }
     }
     for trim in history.trims[..<mark.trims] where trim.partition.index < partitions.count {
       let p = trim.partition.index
+      if trim.outcome == .failed { continue }
       partitions[p].trimmedBefore = max(partitions[p].trimmedBefore, trim.before)
+      partitions[p].deletionBounds.append(trim.before.rawValue)
+      if trim.outcome == .acknowledged { partitions[p].deletedBefore = max(partitions[p].deletedBefore, trim.before) }
     }
     for p in partitions.indices { partitions[p].index() }
     return partitions
@@ -101,6 +110,9 @@ struct EarlierLook {
   let highWatermark: Offset?
   /// Damages of the history that had been done when the look began.
   let damages: Int
+  let logStartOffset: Offset?
+  let times: BatchTimes
+  let ambiguity: String?
   /// For each place in `PartitionHistory.operations` the offset of the first message, or -1 where it was not served.
   var base: [Int64]
   /// For each place how many of its messages were served.
@@ -118,6 +130,9 @@ struct EarlierLook {
     highWatermark = (look?.after ?? look?.before)?.highWatermark
     damages = observation.mark.damages
     served = [Int32](repeating: 0, count: partition.operations.count)
+    logStartOffset = (look?.after ?? look?.before)?.logStartOffset
+    times = look?.times ?? BatchTimes()
+    ambiguity = look?.ambiguity
     base = [Int64](repeating: -1, count: partition.operations.count)
     for run in look?.served.runs ?? [] where run.sequence >= 0 {
       var at = run.sequence

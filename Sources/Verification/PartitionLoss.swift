@@ -122,18 +122,15 @@ extension PartitionExamination {
   func judge(_ account: LossAccount, _ ledger: inout Ledger) {
     let loss = account.loss
     ledger.apply(.lossWithinExpected, exercised: loss.acknowledged > 0)
-    if !isEnded { ledger.doubt(.lossWithinExpected, "\(partition.name): the look did not come to its end") }
+    if !isEnded { doubt(&ledger, .lossWithinExpected, .lookUnfinished) }
     guard isEnded, !loss.isAsExpected else { return }
     if loss.lost > loss.most {
       let at = account.firstUnexplained ?? 0
       lose(&ledger, .lossWithinExpected, at: at) {
-        "receipts and policy explain a loss of \(loss.most) messages at the most, found \(loss.lost) lost, unexplained from "
-          + "offset \(at) on"
+        .lostMoreThanExplained(lost: loss.lost, most: loss.most, first: at)
       }
     } else if restart > 0 {
-      ledger.doubt(
-        .lossWithinExpected,
-        "\(partition.name): by the receipts at least \(loss.least) messages are gone, found \(loss.lost): a receipt is wrong")
+      doubt(&ledger, .lossWithinExpected, .lostLessThanDestroyed(lost: loss.lost, least: loss.least))
     }
   }
 }

@@ -15,10 +15,16 @@ public struct ProbedAnswer {
     compared = observer.comparedEnd(of: partition)
   }
 
+  /// Whether the first record is enough of an answer that ends before `end`: an answer before it has brought the others, and they are
+  /// many. So each message is read a bounded number of times, however large its batch is.
+  public func isFirstEnough(_ end: Offset) -> Bool {
+    end <= compared && end.rawValue &- start.rawValue > Int64(StartOffsets.mostOfABatch)
+  }
+
   public mutating func note(_ offset: Offset, _ bytes: UnsafeRawBufferPointer, _ observer: inout Observer) {
-    let isFirst = next == nil
-    let reading = isFirst || offset >= compared ? observer.read(partition, bytes) : nil
-    note(offset, reading, &observer)
+    if next == nil { observer.probe(partition, start: start, first: (offset, bytes)) }
+    observer.answered(partition, offset, expected: next ?? offset, bytes: offset >= compared ? bytes : nil)
+    next = offset.rawValue < Int64.max ? offset + 1 : offset
   }
 
   /// - Parameter reading: nil where nobody has compared the bytes.

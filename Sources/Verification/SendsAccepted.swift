@@ -44,8 +44,8 @@ extension CheckResult {
       if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
         return .found(
           .sendsAccepted, .unknown,
-          "faults had all \(sent.count) requests refused, and nothing was acknowledged that could be lost; let a fault come "
-            + "later, or end")
+          "faults made the engine refuse all \(sent.count) requests, so that nothing was acknowledged and there is nothing to judge; "
+            + "let a fault come later, or end")
       }
       // A writer that is said to have taken over, and never got a request through, has taken over nothing.
       if let takeover, history.operations.contains(where: takeover.excuses), !history.operations.contains(where: {
@@ -59,7 +59,7 @@ extension CheckResult {
     let partition = history.creations[first.partition.index].partition
     return .found(
       .sendsAccepted, .violated,
-      "every request must be acknowledged, found \(refused.count) of \(answered) answered ones refused, the first in "
+      "every request that is answered must be acknowledged, found \(refused.count) of \(answered) refused, the first in "
         + "\(partition) with message \(first.firstSequence)")
   }
 }

@@ -27,9 +27,9 @@ public enum StartOffsets {
   }
 
   /// Where nothing is to be had: at the high watermark, where every consumer that waits for news stands, beyond it, and below the
-  /// log start offset.
+  /// log start offset, where deleted messages stood.
   public static func outside(from lso: Offset, to hw: Offset) -> [Offset] {
-    [hw] + (hw.rawValue < .max ? [hw + 1] : []) + (lso > 0 ? [lso + -1] : [])
+    [hw] + (hw.rawValue < .max ? [hw + 1] : []) + (lso > 0 ? [lso + -1] : []) + (lso > 1 ? [0] : [])
   }
 
   private static func near(_ edges: [Offset], in range: Range<Int64>) -> [Int64] {

@@ -37,6 +37,9 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case contentIntact = "content-intact"
   /// An acknowledged message stands at the offset that its acknowledgement named.
   case offsetsStable = "offsets-stable"
+  /// An offset that a reader was given never names another message, where the contract protects that one; where it does not, a
+  /// remark says so.
+  case offsetsNameOneMessage = "offsets-name-one-message"
   /// The high watermark equals what the history demands: log end offset, and not below what the contract protects.
   case highWatermark = "high-watermark"
   /// The high watermark does not go back between two looks of one incarnation, nor below protected data over a restart.
@@ -49,8 +52,12 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case consumptionEnds = "consumption-ends"
   /// Topics and partitions that were created and acknowledged are there.
   case partitionsRegistered = "partitions-registered"
-  /// Committed consumer offsets are there and not behind their last acknowledged value.
+  /// Committed consumer offsets are there and not behind their last acknowledged value, or behind the end of a log that has come
+  /// back shorter.
   case consumerOffsets = "consumer-offsets"
+  /// A committed consumer offset lies neither beyond the end of the log nor behind a message that was sent after it had been
+  /// committed: such a message would never reach the group.
+  case committedOffsetWithinLog = "committed-offset-within-log"
   /// Not more messages are recovered than were attempted.
   case recoveredWithinAttempted = "recovered-within-attempted"
   /// Damage that a fault did is reported, with its offsets, and nothing else is reported damaged.
@@ -79,6 +86,18 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   /// A partition has lost, in messages, no more than what receipts and policy explain; `unknown` where it has lost less
   /// than what they say is certainly gone: then a receipt is wrong, and with it what the other checks excuse.
   case lossWithinExpected = "loss-within-expected"
+  /// A message is served with the key that it was sent with: absent, empty, or byte for byte.
+  case keysIntact = "keys-intact"
+  /// A batch is served with the time of its append, between its submission and its acknowledgement, the same after every restart.
+  case timesKept = "times-kept"
+  /// A log begins where deletions have put it: not later, unless damage explains that, and never earlier than it did before.
+  case logStartOffset = "log-start-offset"
+  /// What was deleted, and acknowledged as deleted, is served never again.
+  case deletedStaysDeleted = "deleted-stays-deleted"
+  /// An engine that is well and renews its lease keeps it: nobody else takes it, and its own requests are not refused.
+  case leaseKept = "lease-kept"
+  /// What a receiver rejects for good is recorded as failed, what it has accepted as sent, and nothing else.
+  case rejectedReported = "rejected-reported"
 }
 
 extension CheckName {
@@ -127,7 +146,7 @@ public struct CheckResult: Hashable, Sendable, Codable {
   public var name: CheckName
   public var verdict: Verdict
   /// One sentence with the facts: what was expected, what was found. Where the check held: empty,
-  /// `vacuous: ...` where the trial gave it nothing to find, or a remark.
+  /// a fixed sentence where the trial gave it nothing to judge, or a remark.
   public var detail: String
   public var divergence: Divergence?
 
@@ -150,6 +169,8 @@ public struct MessageCounts: Hashable, Sendable, Codable {
   public var recovered = 0
   /// Acknowledged messages that no fetch returns after recovery.
   public var lost = 0
+  /// Of these, what was sent after a restart, and is not among the attempted ones.
+  public var lostLater = 0
   public var duplicated = 0
   public var reordered = 0
   public var phantom = 0

@@ -3,35 +3,60 @@ import LogModel
 
 /// A batch: the messages of one produce request, there wholly or not at all.
 ///
-/// All integers are little-endian. A batch begins at a multiple of 8 bytes in its segment.
+/// All integers are little-endian, offsets, times and the base offset signed, all others unsigned. A batch begins at a
+/// multiple of 8 bytes in its segment. `docs/formats.md` has all formats and the metadata on one page.
 ///
 /// | byte | field |
 /// |---|---|
 /// | 0..<4 | magic `TLB1` |
-/// | 4..<8 | CRC-32 (zlib's polynomial) of bytes 8..<length, begun from the segment's salt and the batch's position |
+/// | 4..<8 | checksum: `crc32(bytes 8..<length, seed)` as zlib computes it, see below |
 /// | 8..<12 | length of the batch in bytes, header included, a multiple of 8 |
 /// | 12 | format version, 1 |
 /// | 13 | attributes, 0 |
-/// | 14..<16 | commit delta, high half |
+/// | 14..<16 | commit delta, bits 32 to 47 |
 /// | 16..<24 | base offset |
 /// | 24..<28 | number of records |
 /// | 28..<32 | position of the batch in its segment, in units of 8 bytes |
 /// | 32..<40 | epoch of the writer |
-/// | 40..<48 | time of the append on the writer's clock, nanoseconds |
+/// | 40..<48 | time of the append, nanoseconds on a clock that begins with the machine's boot: no date |
 /// | 48..<56 | durable offset: everything before it was durable when the commit that carries this batch was submitted |
-/// | 56..<60 | boot of the machine that wrote it |
-/// | 60..<64 | commit delta: base offset minus the first offset of the commit that carries this batch |
+/// | 56..<60 | boot of the machine that wrote it, see below |
+/// | 60..<64 | commit delta, bits 0 to 31: base offset minus the first offset of the commit that carries this batch |
 /// | 64..<length | records, then zero bytes to a multiple of 8 |
 ///
-/// A record is `key length i32 (-1: no key) | value length u32 | key | value`.
+/// A record is `key length i32 (-1: no key) | value length u32 | key | value`. No rule says that the records fill the
+/// batch: a reader takes as many as the header counts and as fit.
+///
+/// The boot is the low 32 bits of FNV-1a (64 bits) over the 36 characters of /proc/sys/kernel/random/boot_id; 0 where
+/// there is none.
+///
+/// The seed of the checksum is the low 32 bits of `mix64(salt + position)`: the finalizer of SplitMix64 (`mix64` in
+/// LogModel) of the segment's salt plus the position in bytes, modulo 2^64. The checksum goes on from it as `crc32` of
+/// zlib does from its second parameter. With the salt a52ea94c29db4e22 the seed is e9012f69 at position 4096 and
+/// 13932ccb at 14240; `BatchVectorTests` computes these, and a whole batch.
 ///
 /// A batch at position *p* of a segment is valid if and only if
 /// 1. *p* is a multiple of 8 and the magic stands there;
-/// 2. its length is a multiple of 8, at least 64, and within the segment;
+/// 2. its length is a multiple of 8, at least 64, at most 16 MiB, and within the file as long as that is at the moment
+///    (a segment in use is filled ahead with zeros, and cut to its data when it is closed);
 /// 3. its version is 1 and its position field is *p* / 8;
-/// 4. its number of records is at least 1;
+/// 4. its number of records is at least 1, and its offsets and its epoch are no larger than any can be (`Offset.largest`,
+///    `Epoch.largest`);
 /// 5. its CRC is right. The salt and the position are in the CRC, so that bytes of another segment, of an earlier
 ///    life of a recycled one, or of another place in this one never validate.
+///
+/// Under `always` and `interval` a commit, of one batch or more, is padded with zeros to the device's block. So batches
+/// follow each other within a commit only: where none stands at the end of one, the next is looked for at every
+/// multiple of 8 (`SegmentScanner`). Padding, space that was filled ahead and the remains of a failed write carry
+/// nothing. What stands there is no damage as long as no offset is missing, and a bit that turns over in it is reported
+/// by nobody.
+///
+/// Which of several valid batches of one offset counts:
+/// 1. Segments are taken in the order of (base, epoch). One is void if another one of a newer epoch, or the metadata's
+///    record of the newest segment, names a `previous` base below its own.
+/// 2. Of a segment, a batch that ends behind the base of the next segment with a valid head is a leftover.
+/// 3. A batch that ends at or before the offset that is due is a leftover, and so is one that begins before it, unless
+///    the log starts in the middle of that batch.
 ///
 /// The durable offset and the commit delta are how recovery tells a torn tail from damage to what had been
 /// acknowledged: a later valid batch testifies to what was durable, or written, before it (see `RecoveryCase`).
@@ -74,7 +99,8 @@ public struct BatchHeader: Hashable, Sendable {
     let high = UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
     commitDelta = Int(high) << 32 | Int(low)
     guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == Self.version,
-      self.position == position, recordCount >= 1, baseOffset >= 0
+      self.position == position, recordCount >= 1, baseOffset >= 0, baseOffset <= Offset.largest, durableOffset <= Offset.largest,
+      epoch <= Epoch.largest
     else { return nil }
   }
 

@@ -44,6 +44,18 @@ public final class FetchResponse: @unchecked Sendable {
 
   public func bytes(of index: Int) -> UnsafeRawPointer { UnsafeRawPointer(memory.base) + batches[index].start }
 
+  /// Calls `body` with the first record that was asked for, if there is one.
+  public func withFirstRecord(_ body: (RecordView) -> Void) {
+    for index in batches.indices {
+      var cursor = RecordCursor(batch: bytes(of: index), header: batches[index].header)
+      while let record = cursor.next() {
+        if record.offset < first { continue }
+        if record.offset < end { body(record) }
+        return
+      }
+    }
+  }
+
   /// Calls `body` with each record that was asked for, in order. The bytes are valid during the call.
   @inline(__always)
   public func forEachRecord(_ body: (RecordView) -> Void) {

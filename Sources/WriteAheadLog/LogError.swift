@@ -5,8 +5,6 @@ import Storage
 public enum LogError: Error, Hashable, Sendable {
   /// The device failed. For an append: the batch may or may not be there after a restart.
   case storage(StorageError)
-  /// The device took fewer bytes than it was given, again and again.
-  case shortWrite(path: String, at: Int64, written: Int, of: Int)
   /// A batch is larger than a commit can carry. Nothing was appended.
   case batchTooLarge(bytes: Int, limit: Int)
   /// A batch without a record has no offset. Nothing was appended.
@@ -30,7 +28,7 @@ public enum LogError: Error, Hashable, Sendable {
   public var isCertainFailure: Bool {
     switch self {
     case .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .offsetOutOfRange: true
-    case .storage, .fencedInCommit, .shortWrite, .damaged: false
+    case .storage, .fencedInCommit, .damaged: false
     }
   }
 }
@@ -62,8 +60,6 @@ extension LogError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .storage(let error): "\(error)"
-    case .shortWrite(let path, let at, let written, let of):
-      "\(path): only \(written) of \(of) bytes were taken at byte \(at)"
     case .batchTooLarge(let bytes, let limit):
       "a batch of \(bytes) bytes is over the limit of \(limit); send fewer or smaller messages a batch"
     case .emptyBatch: "a batch needs at least one message"

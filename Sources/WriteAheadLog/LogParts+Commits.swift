@@ -1,4 +1,5 @@
 import LogModel
+import Storage
 
 // What happens beside a commit: rotation before it, the high watermark after it, the sync of what it wrote.
 
@@ -40,4 +41,20 @@ public protocol SyncTiming: Sendable {
 public struct SyncOnTime: SyncTiming {
   public init() {}
   public func isDue(_ deadline: Instant, lastCommit: Instant, now: Instant) -> Bool { now >= deadline }
+}
+
+/// Decides what closing does for what has been acknowledged and not been synced, under `interval`.
+public protocol LogClosing: Sendable {
+  /// Whether it is synced before the files are released.
+  var syncsTail: Bool { get }
+  /// - Parameter failure: the first sync that failed in the log's life; nil where none did.
+  /// - Returns: what whoever closes the log is told; nil for success.
+  func answer(to failure: StorageError?) -> StorageError?
+}
+
+/// Nobody is left to sync it later, and nobody else can tell that a sync has failed.
+public struct SyncAndTell: LogClosing {
+  public init() {}
+  public var syncsTail: Bool { true }
+  public func answer(to failure: StorageError?) -> StorageError? { failure }
 }

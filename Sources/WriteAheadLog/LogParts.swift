@@ -22,6 +22,8 @@ public struct LogParts: Sendable {
   public var advancing: any WatermarkAdvancing = AdvanceWithEachCommit()
   public var coverage: any SyncCoverage = CoveredAtSubmission()
   public var timing: any SyncTiming = SyncOnTime()
+  public var closing: any LogClosing = SyncAndTell()
+  public var offsets: any OffsetCommitting = OffsetsWithinLog()
 
   public init() {}
 }

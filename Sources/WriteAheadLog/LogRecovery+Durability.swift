@@ -73,11 +73,12 @@ extension LogRecovery {
   }
 
   /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
-  /// page cache, and is served from now on.
+  /// page cache, and is served from now on. The policy that counts is that of the segment's writer; builds before 2 was written
+  /// into the head did not say it, and are taken at the present one.
   private func mayBeUnsynced(_ segment: Segment) -> Bool {
     if suspects.contains(segment.path) { return true }
-    if case .interval = configuration.syncPolicy { return segment.nextOffset > hints.cleanEnd ?? 0 }
-    return false
+    guard segment.header.isSyncedLater || configuration.syncPolicy.syncsLater else { return false }
+    return segment.nextOffset > hints.cleanEnd ?? 0
   }
 
   /// Makes durable what an engine without syncs has left in the page cache, names included.

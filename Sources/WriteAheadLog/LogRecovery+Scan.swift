@@ -9,6 +9,8 @@ extension LogRecovery {
     var epoch: Epoch
     var path: String
     var header: SegmentHeader?
+    /// Where the copy of its head stands that is damaged, though the device can read it; nil for none.
+    var damagedCopy: Int?
     var size: Int64
     /// For a file without a valid header; see `Headless`.
     var end: Offset
@@ -85,6 +87,7 @@ extension LogRecovery {
       head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
         SegmentHeader(copyAt: $0, of: window[0..<got])
       }.first { $0.baseOffset == base && $0.epoch == epoch && $0.source == source }
+      if let header = head.header, unreadable.isEmpty { head.damagedCopy = header.damagedCopy(in: window[0..<got]) }
       var isBlank = false
       if head.header == nil {
         let recorded = hints.newest.flatMap { $0.baseOffset == base && $0.epoch == epoch ? $0.end : nil }
@@ -142,7 +145,7 @@ extension LogRecovery {
     let start = Int64(SegmentHeader.size)
     expected = max(expected, header.baseOffset)
     let segment = Segment(header: header, path: head.path, writer: nil, dataEnd: start, nextOffset: expected)
-    scanned.append(Scanned(segment: segment, size: head.size))
+    scanned.append(Scanned(segment: segment, size: head.size, damagedCopy: head.damagedCopy))
     let file = try await storage.open(head.path, [])
     var scanner = SegmentScanner(
       storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)

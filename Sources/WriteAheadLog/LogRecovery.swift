@@ -43,6 +43,8 @@ struct LogRecovery {
     var unreadable: [Range<Int64>] = []
     /// Of the first batch behind the last valid one whose checksum is wrong.
     var mismatch: ChecksumMismatch?
+    /// Where the copy of its head stands that is damaged; nil where both are sound.
+    var damagedCopy: Int?
 
     /// Whether a cut there would destroy what is not known.
     func isUnreadable(from position: Int64) -> Bool { unreadable.contains { $0.upperBound > position } }
@@ -112,6 +114,7 @@ struct LogRecovery {
     try await scan()
     let end = try await decideAndRepair()
     try await settle()
+    await repairHeads()
     report.batches = batches
     var summary = ScanSummary(logStartOffset: logStart, logEndOffset: end)
     summary.batches = batches

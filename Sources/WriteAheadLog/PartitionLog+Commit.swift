@@ -66,7 +66,8 @@ extension PartitionLog {
       loop.atLeisure { [self] in keepRecent(commit) }
       let wasRetried: Bool
       do throws(LogError) {
-        wasRetried = try await writeFully(commit, bytes, to: segment, at: position)
+        guard let writer = segment.writer else { throw .closed }
+        wasRetried = try await write(commit, bytes, to: writer, of: segment, at: position)
       } catch {
         if parts.failedCommits.sealsSegment { segment.isSealed = true } else { segment.writePosition = position + Int64(bytes) }
         throw error
@@ -177,36 +178,17 @@ extension PartitionLog {
     return (used + block - 1) / block * block
   }
 
-  /// Writes all of the commit; carries on after a short write from the last whole block.
   /// - Returns: whether one write was not enough.
-  private func writeFully(
-    _ commit: Commit, _ bytes: Int, to segment: Segment, at position: Int64
+  @inline(__always)
+  private func write(
+    _ commit: Commit, _ bytes: Int, to writer: FileID, of segment: Segment, at position: Int64
   ) async throws(LogError) -> Bool {
-    guard let writer = segment.writer else { throw .closed }
-    var done = 0
-    var attempts = 0
-    var fruitless = 0
-    while done < bytes {
-      attempts += 1
-      do {
-        let written = try await storage.write(
-          writer, at: position + Int64(done), from: commit.buffer, done..<bytes, isSynchronous ? .durable : .volatile)
-        let advance = isSynchronous && written < bytes - done ? written / storage.properties.blockSize * storage.properties.blockSize : written
-        done += advance
-        fruitless = advance > 0 ? 0 : fruitless + 1
-      } catch where error.isErrno(EINTR) || error.isErrno(EAGAIN) {
-        fruitless += 1
-        await loop.sleep(until: loop.now + .microseconds(100))
-      } catch {
-        throw .storage(error)
-      }
-      if fruitless > Self.patience {
-        throw .shortWrite(path: segment.path, at: position + Int64(done), written: done, of: bytes)
-      }
+    do throws(StorageError) {
+      return try await storage.writeWhole(
+        writer, segment.path, at: position, from: commit.buffer, 0..<bytes, isSynchronous ? .durable : .volatile,
+        isDirect: isSynchronous)
+    } catch {
+      throw .storage(error)
     }
-    return attempts > 1
   }
-
-  /// Attempts without progress before a device is given up.
-  static var patience: Int { 100 }
 }

@@ -29,7 +29,7 @@ extension PartitionLog {
     if let last = segments.last, let writer = last.writer {
       await preallocationIdle.wait()
       if case .interval = configuration.syncPolicy { await syncTail() }
-      await syncIdle.wait()
+      while !syncIdle.isOpen { await syncIdle.wait() }
       last.writer = nil
       last.sealedAt = loop.now
       await storage.close(writer)
@@ -41,6 +41,7 @@ extension PartitionLog {
       try await storage.unlink(last.path)
     }
     let segment = try await createSegment()
+    if configuration.syncPolicy != .never, segment.header.durableOffset >= durableOffset { unattestedFrom = nil }
     segments.append(segment)
     return segment
   }
@@ -51,14 +52,14 @@ extension PartitionLog {
       salt: mix64(
         configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
           ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source,
-      isNeverSynced: configuration.syncPolicy == .never, previousBase: max(segments.last?.baseOffset ?? -1, unreadableBase ?? -1),
+      isNeverSynced: configuration.syncPolicy == .never, isSyncedLater: configuration.syncPolicy.syncsLater, previousBase: max(segments.last?.baseOffset ?? -1, unreadableBase ?? -1),
       passedOver: passedOver.map { $0.upperBound == assignedOffset ? $0.upperBound - $0.lowerBound : 0 } ?? 0)
     let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset, epoch: epoch)
     let writer = try await create(path)
     do throws(StorageError) {
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
       header.write(into: block.mutableBytes(0..<SegmentHeader.size))
-      try await storage.writeWhole(writer, path, at: 0, from: block, 0..<SegmentHeader.size)
+      try await storage.writeWhole(writer, path, at: 0, from: block, 0..<SegmentHeader.size, isDirect: isSynchronous)
       if configuration.syncPolicy != .never {
         try await storage.sync(writer, .all)
         try await storage.syncDirectory(directory)
@@ -75,8 +76,15 @@ extension PartitionLog {
     return segment
   }
 
+  /// One that is there under this name is this writer's own, for no other has its epoch, and it is no part of the log: an attempt
+  /// before this one could not take it back.
   private func create(_ path: String) async throws(StorageError) -> FileID {
-    try await storage.open(path, isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive])
+    let mode: OpenMode = isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive]
+    do throws(StorageError) { return try await storage.open(path, mode) } catch {
+      guard error.isErrno(EEXIST), !segments.contains(where: { $0.path == path }) else { throw error }
+    }
+    try await storage.unlink(path)
+    return try await storage.open(path, mode)
   }
 
   // MARK: Zero-filling ahead
@@ -119,22 +127,24 @@ extension PartitionLog {
       var at = start
       while at < end {
         let count = Int(min(Int64(zeroes.capacity), end - at))
-        let written = try await storage.write(writer, at: at, from: zeroes, 0..<count, .volatile)
-        guard written > 0 else { break }
-        at += Int64(written) / 512 * 512
-        if written < 512 { break }
+        try await storage.writeWhole(writer, segment.path, at: at, from: zeroes, 0..<count, isDirect: isSynchronous)
+        at += Int64(count)
       }
       do throws(StorageError) { try await storage.sync(writer, .data) } catch {
         segment.isSealed = true  // nothing is built on pages whose sync has failed
         throw error
       }
-      segment.zeroedEnd = max(segment.zeroedEnd, at)
-      if at < end { preallocation = 0 }
+      segment.zeroedEnd = max(segment.zeroedEnd, end)
     } catch {
       // No room to fill ahead: from now on commits extend the file themselves and report what they meet.
       preallocation = 0
     }
   }
+}
+
+extension SyncPolicy {
+  /// After the acknowledgement.
+  var syncsLater: Bool { if case .interval = self { true } else { false } }
 }
 
 // MARK: Names
@@ -149,6 +159,9 @@ extension PartitionLog {
 extension PartitionLog {
   /// The first offset that is still in a file; at or below the log start offset.
   public var firstRetainedOffset: Offset { segments.first?.baseOffset ?? logEndOffset }
+
+  /// Bytes of the log's files, zero-filled ones included.
+  public var storedBytes: Int64 { segments.reduce(0) { $0 + max($1.zeroedEnd, $1.writePosition) } }
 
   /// Where segment files begin, in order.
   public var segmentBases: [Offset] { segments.map(\.baseOffset) }

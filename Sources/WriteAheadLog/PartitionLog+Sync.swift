@@ -25,6 +25,7 @@ extension PartitionLog {
         let soon = loop.now + delay / 4
         await loop.sleep(until: since + delay > loop.now ? min(since + delay, soon) : soon)
       }
+      guard lifecycle == .open || parts.closing.syncsTail else { break }
       await syncTail()
     }
     syncerEnded.open()
@@ -34,8 +35,15 @@ extension PartitionLog {
   ///
   /// A sync that fails poisons the segment. It is not tried again: `atRisk` says what it covered, and the next commit
   /// goes to a new segment.
+  ///
+  /// Who waits for a sync in flight may find the next one in flight when that has ended: another who waited has begun it.
+  /// That one covers what has been acknowledged, and is waited for too.
   func syncTail() async {
-    await syncIdle.wait()
+    let acknowledged = highWatermark
+    if !syncIdle.isOpen {
+      repeat { await syncIdle.wait() } while parts.offsets.waitsForEverySync && !syncIdle.isOpen
+      if durableOffset >= acknowledged { return }
+    }
     guard unsyncedSince != nil else { return }
     unsyncedSince = nil
     guard let segment = segments.last, let writer = segment.writer else { return }
@@ -63,8 +71,15 @@ extension PartitionLog {
   /// Syncs what has been acknowledged so far, before the policy would. A failure stands in `atRisk`.
   public func sync() async { await syncTail() }
 
+  /// Whether no power loss can give the offsets before `offset` to other messages: they are on the medium, or the head of a
+  /// segment is, which testifies that there were such messages.
+  public func isSecure(before offset: Offset) -> Bool {
+    offset <= durableOffset && offset <= unattestedFrom ?? offset
+  }
+
   private func noteRisk(_ segment: Segment, upTo end: Offset) {
     guard end > durableOffset else { return }
+    if unattestedFrom == nil { unattestedFrom = durableOffset }
     if let last = atRisk.last, last.path == segment.path, last.to == durableOffset {
       atRisk[atRisk.count - 1].to = end
       atRisk[atRisk.count - 1].byteTo = segment.dataEnd

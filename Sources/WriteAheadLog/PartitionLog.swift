@@ -35,6 +35,8 @@ public final class PartitionLog: @unchecked Sendable {
   /// Acknowledged messages whose sync failed, by file: they can be read, and a power loss may take them. Only under
   /// `interval`, in the order of their offsets.
   public internal(set) var atRisk: [DamagedRange] = []
+  /// Where messages begin whose sync has failed, and of which no head of a segment testifies yet; nil for none.
+  var unattestedFrom: Offset?
   /// Acknowledged messages that recovery found damaged, in the order of their offsets.
   public internal(set) var damage: [DamagedRange]
 
@@ -54,7 +56,7 @@ public final class PartitionLog: @unchecked Sendable {
   var damagedPaths: Set<String> = []
   var lifecycle = Lifecycle.open
   /// Why a sync first failed; closing throws it.
-  var syncFailure: StorageError?
+  public internal(set) var syncFailure: StorageError?
 
   enum Lifecycle {
     case open
@@ -161,6 +163,6 @@ public final class PartitionLog: @unchecked Sendable {
     } else {
       await closed.wait()
     }
-    if let syncFailure { throw syncFailure }
+    if let failure = parts.closing.answer(to: syncFailure) { throw failure }
   }
 }

@@ -18,7 +18,21 @@ public struct RecoveryReport: Hashable, Sendable, Codable {
   /// testifies that they were acknowledged; nothing is cut that lies behind it.
   public var unreadable: [UnreadableBytes] = []
 
+  /// Copies of segments' heads that were damaged. The other copy of each is sound: no message is lost by it.
+  public var damagedHeads: [DamagedHead] = []
+
   public init(source: TopicPartition) { self.source = source }
+}
+
+/// One of the two copies of a segment's head, damaged.
+public struct DamagedHead: Hashable, Sendable, Codable {
+  /// Relative to the storage's root.
+  public var path: String
+  /// Where the copy begins in the file, and where it ends.
+  public var byteFrom: Int64
+  public var byteTo: Int64
+  /// It was written again from the other one. False where the device would not take it: the next opening tries again.
+  public var isRepaired: Bool
 }
 
 /// Bytes of a segment file that the device could not read, `from ..< to`.

@@ -1,27 +1,34 @@
 import CZlib
 import LogModel
 
-/// The head of a segment file.
+/// The head of a segment file. All integers are little-endian; offsets, the partition and the last two fields are
+/// signed.
 ///
 /// | byte | field |
 /// |---|---|
 /// | 0..<8 | magic `TORNLOG1` |
-/// | 8..<12 | CRC-32 of bytes 12..<512, begun from 0 |
+/// | 8..<12 | CRC-32 of bytes 12..<512, as zlib's `crc32` from 0 |
 /// | 12..<16 | version, 1 |
 /// | 16..<24 | base offset: offset of the first message of the segment |
 /// | 24..<32 | epoch of the writer that created it |
-/// | 32..<40 | salt: seeds the checksum of every batch of this segment |
+/// | 32..<40 | salt: seeds the checksum of every batch of this segment, see `BatchHeader` |
 /// | 40..<48 | durable offset when it was created: everything before it had been synced, or its sync had failed |
-/// | 48..<52 | boot of the machine |
+/// | 48..<52 | boot of the machine, as in `BatchHeader` |
 /// | 52..<56 | partition |
 /// | 56..<58 | length of the topic's name in bytes, at most 249 |
 /// | 58..<307 | topic, UTF-8, zero-padded |
-/// | 307 | 1 if it is written under the policy `never`, which syncs nothing |
+/// | 307 | 1 if it is written under the policy `never`, which syncs nothing; 2 under `interval`, which syncs later; else 0 |
 /// | 308..<316 | base offset of the segment before it, -1 where there was none |
-/// | 316..<324 | how many offsets before the base offset were passed over, and are nobody's |
+/// | 316..<324 | n: the offsets base - n ..< base were passed over, and are nobody's |
+/// | 324..<512 | zeros; the CRC covers them |
 ///
 /// The head is written twice, at byte 0 and at byte 2048, so that one damaged sector does not cost the salt and
-/// with it the segment. Batches begin at byte 4096.
+/// with it the segment. Bytes 512..<2048 and 2560..<4096 are zeros under no CRC. Batches begin at byte 4096.
+///
+/// A copy is valid if and only if magic, CRC and version are right, the topic's name has at most 249 bytes, the
+/// partition is at least 0, and base offset, epoch, topic and partition are those of the file's name and folder. The
+/// first valid copy counts. A segment of an older epoch whose base offset is above bytes 308..<316 of a newer one's
+/// head is void: the writer of the newer one has read the log, and had fenced the older one before.
 struct SegmentHeader: Hashable, Sendable {
   static let magic: UInt64 = 0x31_474F_4C4E_524F_54  // "TORNLOG1"
   static let size = 4096
@@ -36,6 +43,8 @@ struct SegmentHeader: Hashable, Sendable {
   var bootID: UInt32
   var source: TopicPartition
   var isNeverSynced: Bool
+  /// What is acknowledged in it may not have been synced.
+  var isSyncedLater = false
   /// Base offset of the segment that its writer had before it; -1 for none. Segments of older writers after that one were
   /// made when they had been replaced.
   var previousBase: Offset
@@ -60,7 +69,7 @@ struct SegmentHeader: Hashable, Sendable {
       topic.withUnsafeBytes { (base + 58).copyMemory(from: $0.baseAddress!, byteCount: topic.count) }
       base.storeBytes(of: previousBase.rawValue.littleEndian, toByteOffset: 308, as: Int64.self)
       base.storeBytes(of: Int64(passedOver).littleEndian, toByteOffset: 316, as: Int64.self)
-      base.storeBytes(of: isNeverSynced ? 1 : 0, toByteOffset: 307, as: UInt8.self)
+      base.storeBytes(of: isNeverSynced ? 1 : isSyncedLater ? 2 : 0, toByteOffset: 307, as: UInt8.self)
       base.storeBytes(of: tl_crc32(0, base + 12, Self.copySize - 12).littleEndian, toByteOffset: 8, as: UInt32.self)
     }
   }
@@ -81,17 +90,21 @@ struct SegmentHeader: Hashable, Sendable {
     bootID = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 48, as: UInt32.self))
     let partition = Int32(littleEndian: base.loadUnaligned(fromByteOffset: 52, as: Int32.self))
     let length = Int(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 56, as: UInt16.self)))
-    guard length <= Self.longestTopic, partition >= 0 else { return nil }
+    guard length <= Self.longestTopic, partition >= 0, (0...Offset.largest).contains(baseOffset), durableOffset <= Offset.largest,
+      epoch <= Epoch.largest
+    else { return nil }
     let topic = String(decoding: UnsafeRawBufferPointer(start: base + 58, count: length), as: UTF8.self)
     source = TopicPartition(topic, PartitionID(Int(partition)))
     previousBase = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 308, as: Int64.self)))
     passedOver = Int(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 316, as: Int64.self)))
-    isNeverSynced = base.load(fromByteOffset: 307, as: UInt8.self) == 1
+    guard previousBase >= -1, previousBase <= Offset.largest, passedOver >= 0, passedOver <= Int(baseOffset.rawValue) else { return nil }
+    let policy = base.load(fromByteOffset: 307, as: UInt8.self)
+    (isNeverSynced, isSyncedLater) = (policy == 1, policy == 2)
   }
 
   init(
     baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition,
-    isNeverSynced: Bool, previousBase: Offset, passedOver: Int = 0
+    isNeverSynced: Bool, isSyncedLater: Bool = false, previousBase: Offset, passedOver: Int = 0
   ) {
     self.baseOffset = baseOffset
     self.epoch = epoch
@@ -100,6 +113,7 @@ struct SegmentHeader: Hashable, Sendable {
     self.bootID = bootID
     self.source = source
     self.isNeverSynced = isNeverSynced
+    self.isSyncedLater = isSyncedLater
     self.previousBase = previousBase
     self.passedOver = passedOver
   }
@@ -144,7 +158,8 @@ struct SegmentHeader: Hashable, Sendable {
     return fileName.withUTF8 { name in
       let end = name.count - 4
       guard end >= 20 + 1 + 10, name[20] == UInt8(ascii: "-"), name[end...].elementsEqual(".log".utf8),
-        let base = number(name[..<20]), base <= UInt64(Int64.max), let epoch = number(name[21..<end])
+        let base = number(name[..<20]), base <= UInt64(Offset.largest.rawValue), let epoch = number(name[21..<end]),
+        epoch <= Epoch.largest.rawValue
       else { return nil }
       return (Offset(Int64(base)), Epoch(epoch))
     }

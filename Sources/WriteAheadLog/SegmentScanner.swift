@@ -233,36 +233,6 @@ extension Storage {
     return try await readRetrying(file, at: offset, into: buffer, range)
   }
 
-  /// A volatile write that carries on after EINTR and EAGAIN, a bounded number of times.
-  func writeRetrying(
-    _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
-  ) async throws(StorageError) -> Int {
-    var attempts = 0
-    while true {
-      do throws(StorageError) { return try await write(file, at: offset, from: buffer, range, .volatile) } catch {
-        try await pause(after: error, &attempts)
-      }
-    }
-  }
-
-  /// A volatile write of all of `range`: short ones are carried on from the last whole block.
-  /// - Throws: ENOSPC where the device takes no block, several times over.
-  public func writeWhole(
-    _ file: FileID, _ path: String, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>
-  ) async throws(StorageError) {
-    let block = properties.blockSize
-    var done = 0
-    var fruitless = 0
-    while done < range.count {
-      let written = try await writeRetrying(
-        file, at: offset + Int64(done), from: buffer, range.lowerBound + done..<range.upperBound)
-      if done + written == range.count { return }
-      done += written / block * block
-      fruitless = written >= block ? 0 : fruitless + 1
-      if fruitless == 3 { throw StorageError(errno: ENOSPC, .write, path, offset: offset + Int64(done + written)) }
-    }
-  }
-
   /// - Throws: `error`, where there is no point in trying again.
   private func pause(after error: StorageError, _ attempts: inout Int) async throws(StorageError) {
     attempts += 1

@@ -15,13 +15,13 @@ extension DefectsCommand {
     let isLate = { ContinuousClock.now - started > .seconds(20) || Interruption.isRequested }
     let token = finding.reproduce?.split(separator: " ").last.map(String.init) ?? ""
     do {
-      if token.hasPrefix(CrashStateToken.version + "."), finding.check != .noHang {
+      if CrashStateToken.isCrashState(token), finding.check != .noHang {
         return try CrashStateShrinker.shrink(
           try CrashStateToken.decode(token), jobs: jobs ?? 2, watch: HangExit.watch("60s", report: ["terminal"]),
           shouldStop: isLate, progress: { _ in }
         ).replay.story
       }
-      if token.hasPrefix(Token.version + ".") { return try story(of: try Token.decode(token), finding.check, isLate) }
+      if Token.isTrial(token) { return try story(of: try Token.decode(token), finding.check, isLate) }
       return finding.story
     } catch {
       return ["no story: \(error)"]

@@ -15,7 +15,7 @@ struct DefectsCommand: ParsableCommand {
       Each defect is looked for in its own scenario and in ways that know nothing of it: restarts, process kills, power \
       losses, faults, crash states, failing operations, orders of execution. The sound engine goes through the same. Exits \
       with 1 where a defect is caught by nothing, or by other checks than its scenario names, or where the sound engine is \
-      accused.
+      accused; with 2 where a search ended early; with 130 after an interruption, with reports of what was done until then.
       """)
 
   @Flag(name: .customLong("list"), help: "Name them, with what they are and when they show, and run nothing.")
@@ -24,15 +24,16 @@ struct DefectsCommand: ParsableCommand {
   var only: [String] = []
   @Option(help: ArgumentHelp("Of the ways of looking those; repeatable.", valueName: "way"))
   var way: [String] = []
-  @Option(help: "Trials of each way that is made of trials, 1 to 1000; without it 100.")
+  @Option(parsing: .unconditional, help: "Trials of each way that is made of trials, 1 to 1000; without it 100.")
   var seeds: Int?
   @Flag(help: "Less of everything: all defects in a minute.")
   var smoke = false
   @Flag(help: "The smallest story of each defect too, by shrinking what its scenario found.")
   var stories = false
-  @Option(help: "Where every choice begins.")
+  @Option(parsing: .unconditional, help: "Where every choice begins.")
   var seed: UInt64 = Planning.defaultSeed
-  @Option(help: ArgumentHelp("Cells at once; without it one for each processor.", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Cells at once; without it one for each processor.", valueName: "n"))
   var jobs: Int?
   @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
   var dir: String?
@@ -71,7 +72,10 @@ struct DefectsCommand: ParsableCommand {
   }
 
   func run() throws {
-    if lists { return Console.print(ListCommand.lines(of: Defect.all)) }
+    if lists { return Console.print(ListCommand.lines(of: only.isEmpty ? Defect.all : try chosen().compactMap { $0 })) }
+    let targets = report.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
+    OutputPaths.check(zip(report, targets).map { ($0, $1.count > 1 ? $1[1] : nil) })
+    ScenarioPaths.check(Self.folders.map { "\(scenarios)/\($0)" }, isDefault: scenarios == "Scenarios")
     var options = DefectMatrix.Options()
     options.defects = try chosen()
     if !way.isEmpty { options.ways = WayOfLooking.allCases.filter { way.contains($0.rawValue) } }
@@ -83,17 +87,18 @@ struct DefectsCommand: ParsableCommand {
     options.scenarios = load()
     let started = ContinuousClock.now
     do throws(TrialError) {
-      guard var rows = try DefectMatrix(options, progress: { note($0) }).run() else {
-        throw TrialError.worker("interrupted")
-      }
-      if stories { for index in rows.indices { rows[index].story = story(of: rows[index]) } }
+      var rows = try DefectMatrix(options, progress: { note($0) }).run()
+      if stories, !Interruption.isRequested { for index in rows.indices { rows[index].story = story(of: rows[index]) } }
       let report = DefectReport(
         rows: rows, ways: options.ways, seconds: (ContinuousClock.now - started).inSeconds, effort: options.effort, seed: seed)
       write(report)
       if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
-      if !report.isExpected { Self.exit(withError: ExitCode(ExitStatus.violated)) }
+      switch report.verdict {
+      case .held: break
+      case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
+      case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
+      }
     } catch {
-      if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
     }
   }

@@ -22,7 +22,9 @@ struct ExploreCommand: ParsableCommand {
   var paths: [String] = []
   @Flag(help: "The reference workload in place of scenarios.")
   var reference = false
-  @Option(name: .customShort("k"), help: ArgumentHelp("Of scenarios the cells that match: `P1 and messages=100`.", valueName: "expr"))
+  @Option(
+    name: .customShort("k"),
+    help: ArgumentHelp("Of scenarios the cells that match: `P1 and messages<=100`.", valueName: "expr"))
   var expression: String?
   @Option(name: .customShort("t"), help: ArgumentHelp("Of scenarios the cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
   var tags: [String] = []
@@ -59,9 +61,11 @@ struct ExploreCommand: ParsableCommand {
   var calibrate: Int?
   @Flag(help: "With --reference: states from which the engine reads the same are each recovered from.")
   var noReadSets = false
-  @Option(help: "Where every choice begins; without it the scenario's, or 42; of the reference workload 1.")
+  @Option(
+    parsing: .unconditional,
+    help: "Where every choice begins; without it the scenario's, or 42; of the reference workload 1.")
   var seed: UInt64?
-  @Option(help: "Threads.")
+  @Option(parsing: .unconditional, help: "Threads.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
   @OptionGroup var searches: ExploreSearches
   @OptionGroup var real: ExploreReal
@@ -76,17 +80,9 @@ struct ExploreCommand: ParsableCommand {
 
   func validate() throws {
     try HangExit.validate(timeout)
-    // Now, and not after minutes of work.
-    for target in report where target != "terminal" && target != "json" {
-      guard let path = Self.path(target) else { throw ValidationError("--report \(target): terminal, json or json=PATH") }
-      let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-      var isFolder: ObjCBool = false
-      guard FileManager.default.fileExists(atPath: folder, isDirectory: &isFolder), isFolder.boolValue else {
-        throw ValidationError("--report \(target): there is no folder \(folder)")
-      }
-      guard !FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) || !isFolder.boolValue else {
-        throw ValidationError("--report \(target): \(path) is a folder")
-      }
+    guard (1...1024).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 1024") }
+    for target in report where target != "terminal" && target != "json" && Self.path(target) == nil {
+      throw ValidationError("--report \(target): terminal, json or json=PATH")
     }
   }
 
@@ -100,6 +96,8 @@ struct ExploreCommand: ParsableCommand {
   var watch: HangWatch { HangExit.watch(timeout, report: report) }
 
   func run() throws {
+    // Now, and not after minutes of work.
+    OutputPaths.check(report.map { ($0, Self.path($0)) })
     if real.isAsked { return try compareWithReal() }
     if let stray = searches.stray { throw ValidationError(stray) }
     guard real.strays.isEmpty else { throw ValidationError("\(real.strays.joined(separator: ", ")): of --real only") }
@@ -161,7 +159,7 @@ struct ExploreCommand: ParsableCommand {
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
     options.calibration = max(0, calibrate ?? 0)
     options.comparesReadSets = !noReadSets
-    options.defect = try chosenDefect()
+    options.defect = try chosenDefect(on: options.workload.defectGround)
     options.watch = watch
     options.isCancelled = { Interruption.isRequested }
     do throws(ExplorationError) {
@@ -198,7 +196,7 @@ struct ExploreCommand: ParsableCommand {
     guard state == nil || profiles.count == 1, (4...1000).contains(messages ?? 4) else {
       throw ValidationError("--state: with the one --profile that it was found in; --messages: 4 to 1000")
     }
-    options.defect = try chosenDefect()
+    options.defect = try chosenDefect(on: client.defectGround)
     options.watch = watch
     options.isCancelled = { Interruption.isRequested }
     do throws(ExplorationError) {
@@ -215,9 +213,18 @@ struct ExploreCommand: ParsableCommand {
     }
   }
 
-  private func chosenDefect() throws -> Defect? {
+  /// - Parameter ground: where it is to act; nil for a search that looks at each of its scenarios by itself.
+  /// - Throws: `ValidationError` where there is no such defect, or where it could not act: "held" would be a pass for
+  ///   nothing.
+  private func chosenDefect(on ground: DefectGround? = nil) throws -> Defect? {
     guard let defect else { return nil }
-    guard let found = Defect(id: defect) else { throw ValidationError("there is no defect \(defect): tornlog list --defects") }
+    let found: Defect
+    do throws(DefectClash) { found = try Defect.named(defect) } catch {
+      throw ValidationError("--defect \(defect): \(error); `tornlog list --defects` names them")
+    }
+    if let obstacle = ground.flatMap({ found.obstacle(on: $0) }) {
+      throw ValidationError("--defect \(defect): \(obstacle)")
+    }
     return found
   }
 
@@ -252,7 +259,8 @@ struct ExploreCommand: ParsableCommand {
     do {
       let profile = profiles.isEmpty ? nil : try Self.profiles(profiles).first
       let found = try real.run(
-        workload: workload, profile: profile, defect: try chosenDefect(), seed: seed ?? 1, watch: watch, note: { note($0) })
+        workload: workload, profile: profile, defect: try chosenDefect(on: workload.defectGround), seed: seed ?? 1,
+        watch: watch, note: { note($0) })
       write(found.result.text, json: found.result.json)
       if found.isInterrupted { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       finish(found.result.verdict)

@@ -21,7 +21,8 @@ extension ExploreCommand {
           + "moment, the storage the model")
     }
     guard !plan.explorations.isEmpty else {
-      fail("nothing selected: no cell is an exploration; `tornlog list -v` shows them all", ExitStatus.nothingSelected)
+      let why = defect.map { "no cell is an exploration in which defect \($0) can act" } ?? "no cell is an exploration"
+      fail("nothing selected: \(why); `tornlog list -v` shows them all", ExitStatus.nothingSelected)
     }
     var lines: [String] = []
     var cells: [ExplorationReport.Cell] = []
@@ -41,10 +42,18 @@ extension ExploreCommand {
       let own = outcome.isExpected ? 0 : outcome.report.verdict == .unknown ? ExitStatus.unknown : ExitStatus.violated
       if code != ExitStatus.violated, own != 0 { code = own }
     }
-    var total = ExplorationReport(merging: reports).figures
+    var merged = ExplorationReport(merging: reports)
+    if reports.count < plan.explorations.count { merged.stoppedBy = .signal }
+    var total = merged.figures
     total.cells = cells
     let expected = cells.count { $0.isExpected }
     lines.append("\(expected) of \(plan.explorations.count) cells came out as expected")
+    if merged.stoppedBy == .signal {
+      let whole = reports.count { $0.stoppedBy == nil }
+      lines.append(
+        "\(merged.verdict.rawValue): interrupted after \(whole) of \(plan.explorations.count) cells; of the others nothing is known"
+      )
+    }
     write(lines: lines, total)
     throw ExitCode(Interruption.isRequested ? ExitStatus.interrupted : code)
   }
@@ -56,6 +65,7 @@ extension ExploreCommand {
   }
 
   private func plan() -> ExplorationPlan {
+    ScenarioPaths.check(paths.isEmpty ? [Self.defaultPath] : paths, isDefault: paths.isEmpty)
     do {
       let loaded = try ScenarioFiles.load(paths.isEmpty ? [Self.defaultPath] : paths, vocabulary: Planning.vocabulary)
       var selection = ScenarioSelection(

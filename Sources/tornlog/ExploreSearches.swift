@@ -67,6 +67,20 @@ struct ExploreSearches: ParsableArguments {
     return chosen
   }
 
+  /// Of scenarios those in which the defect can act; of a single case, its own.
+  /// - Throws: `ValidationError` where it can act in none.
+  private func able<Scenario>(
+    _ scenarios: [Scenario], _ defect: Defect?, again: String?, _ name: KeyPath<Scenario, String>,
+    _ ground: KeyPath<Scenario, DefectGround>, _ note: (String) -> Void
+  ) throws -> [Scenario] {
+    guard let defect else { return scenarios }
+    let asked = again.map { text in scenarios.filter { text.hasPrefix($0[keyPath: name] + "/") } } ?? scenarios
+    let (possible, leftOut, reason) = defect.split(asked) { $0[keyPath: ground] }
+    if possible.isEmpty, let reason { throw ValidationError("--defect \(defect.id): \(reason)") }
+    if leftOut > 0, let reason { note("left out: \(leftOut) of \(asked.count) scenarios of the search: \(reason)") }
+    return again == nil ? possible : scenarios
+  }
+
   private func search(
     _ defect: Defect?, _ jobs: Int, _ seed: UInt64, _ watch: HangWatch, _ note: @escaping @Sendable (String) -> Void
   ) throws -> SearchResult {
@@ -77,7 +91,8 @@ struct ExploreSearches: ParsableArguments {
     (options.schedules, options.bound, options.deadline) = (count, preemptions, try moment())
     options.watch = watch
     options.isCancelled = { Interruption.isRequested }
-    options.scenarios = try chosen(among: ScheduleScenario.all, \.name)
+    options.scenarios = try able(
+      chosen(among: ScheduleScenario.all, \.name), defect, again: one, \.name, \.defectGround, note)
     let search = try ScheduleSearch(options)
     let report = try one.map { (name) throws(ExplorationError) in try search.run(schedule: name) } ?? search.run(progress: note)
     return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())
@@ -93,7 +108,8 @@ struct ExploreSearches: ParsableArguments {
     options.watch = watch
     options.isCancelled = { Interruption.isRequested }
     guard stride > 0 else { throw ValidationError("--stride \(stride): 1 or more") }
-    options.scenarios = try chosen(among: ErrorScenario.all, \.name)
+    options.scenarios = try able(
+      chosen(among: ErrorScenario.all, \.name), defect, again: errorCase, \.name, \.defectGround, note)
     let matrix = try ErrorMatrix(options)
     let report = try errorCase.map { (name) throws(ExplorationError) in try matrix.run(case: name) } ?? matrix.run(progress: note)
     return SearchResult(verdict: report.verdict, text: report.text, json: try report.json())

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Defects
 import Foundation
+import LogModel
 import Reporting
 import ScenarioFormat
 import Trials
@@ -30,7 +31,7 @@ struct ListCommand: ParsableCommand {
       let all = scenario.cells()
       let chosen = cells.filter { $0.file == scenario.file && $0.scenario == scenario.name }
       lines.append("\(scenario.name)  \(chosen.count) of \(all.count) cells selected  \(scenario.file)")
-      lines.append("  \(scenario.title)")
+      lines.append("  \(scenario.title.escapingControls())")
       let suites = scenario.suiteNames.map { name in "\(name) (\(all.filter { $0.tags.contains(name) }.count))" }
       if !suites.isEmpty { lines.append("  suites: \(suites.joined(separator: ", "))") }
       if verbose { for cell in chosen { lines.append("    \(cell.description)") } }
@@ -56,15 +57,21 @@ struct CheckCommand: ParsableCommand {
     commandName: "check", abstract: "Validate scenarios without running anything; mistakes are named with line and column.")
 
   @Argument(help: "Scenario files and folders.", completion: .file())
-  var paths: [String] = ["Scenarios"]
+  var paths: [String] = ScenarioOptions.defaultPaths
 
   func run() throws {
+    ScenarioPaths.check(paths, isDefault: paths == ScenarioOptions.defaultPaths)
     do {
       let loaded = try ScenarioFiles.load(paths, vocabulary: Planning.vocabulary)
+      let contradictions = loaded.compactMap(Planning.contradiction)
+      guard contradictions.isEmpty else {
+        Console.print(contradictions)
+        throw ExitCode(ExitStatus.invalidScenario)
+      }
       Console.print(loaded.map { "ok  \($0.file): \($0.name), \($0.cells().count) cells" })
-    } catch {
+    } catch let error as InvalidScenarios {
       // The mistakes are this command's result.
-      Console.print(error.errors.map { "\($0)" })
+      Console.print(error.lines)
       throw ExitCode(ExitStatus.invalidScenario)
     }
   }

@@ -12,11 +12,13 @@ struct ReproduceCommand: ParsableCommand {
     commandName: "reproduce", abstract: "Run one trial or build one crash state again, from the token that a report names, as a timeline.",
     discussion: """
       Exits with 0 where every check holds, 1 where one is violated, 2 where there is no verdict. The timeline is the \
-      persistence trace: every operation that passed the seam, with the engine's acknowledgements in the same sequence.
+      persistence trace: every operation that passed the seam, with the engine's acknowledgements in the same sequence. \
+      `last` is the first trial that did not come out as expected in the last `run` of this checkout, `last:3` the third, \
+      `report.json#3` the trial whose `number` is 3 in a JSON report.
       """)
 
-  @Argument(help: "The word after `tornlog reproduce` in a report: t1... of a trial, x1... of a crash state.")
-  var token: String
+  @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
+  var word: String
   @OptionGroup var output: OutputOptions
   @Option(help: ArgumentHelp("Where the trial's files go while it runs.", valueName: "dir"), completion: .directory)
   var dir: String?
@@ -30,7 +32,11 @@ struct ReproduceCommand: ParsableCommand {
   var timeout: String?
 
   func run() throws {
-    if token.hasPrefix(CrashStateToken.version + ".") {
+    output.check()
+    if let trace { OutputPaths.check("cannot write the trace to \(trace)", trace) }
+    let token = ShortFormError.token(meantBy: word)
+    if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
+    if CrashStateToken.isCrashState(token) {
       try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? "60s")
     }
     var spec: TrialSpec

@@ -20,13 +20,16 @@ struct RunCommand: ParsableCommand {
 
   @Flag(name: [.customShort("x"), .customLong("fail-fast")], help: "Stop at the first trial that does not come out as expected.")
   var failFast = false
-  @Flag(help: "Only the trials that did not come out as expected the last time.")
+  @Flag(
+    help:
+      "Only the trials of this checkout that did not come out as expected the last time; all of them where none did.")
   var lastFailed = false
-  @Option(help: "Seeds to run each trial with, counted up from the first.")
+  @Option(parsing: .unconditional, help: "Seeds to run each trial with, counted up from the first.")
   var seeds = 1
-  @Option(help: "Times to run each trial with the same seed.")
+  @Option(parsing: .unconditional, help: "Times to run each trial with the same seed.")
   var `repeat` = 1
-  @Option(help: ArgumentHelp("Stop starting trials after this long: 10m.", valueName: "duration"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Stop starting trials after this long: 10m.", valueName: "duration"))
   var deadline: String?
 
   @Option(help: ArgumentHelp("Serve the run's metrics while it lasts, as OpenMetrics: 127.0.0.1:9464.", valueName: "address"))
@@ -38,7 +41,7 @@ struct RunCommand: ParsableCommand {
   func validate() throws {
     guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): from 1 to 1000000") }
     guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
-    if let deadline, DurationText.parse(deadline) == nil {
+    if let deadline, DurationText.parse(deadline).map({ $0 <= .zero }) ?? true {
       throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
     }
     if let serveMetrics {
@@ -47,16 +50,18 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
+    output.check()
     let loaded = scenarios.load()
     let selected = scenarios.cells(of: loaded)
     let trialCells = selected.filter { $0.exploration == nil }
     if trialCells.count < selected.count {
       note("left out, as they are no trials: \(selected.count - trialCells.count) cells of crash states; `tornlog explore` takes them")
     }
-    let cells = trialCells.filter { Planning.isPossible($0, on: execution.storageChoice) }
-    let impossible = trialCells.count { $0.delivery == nil } - cells.count { $0.delivery == nil }
+    let able = leavingOutWhereNoDefectCanAct(trialCells)
+    let cells = able.filter { Planning.isPossible($0, on: execution.storageChoice) }
+    let impossible = able.count { $0.delivery == nil } - cells.count { $0.delivery == nil }
     if impossible > 0 { note("left out, as the model has no processes: \(impossible) cells with writers=second-process") }
-    let powerless = trialCells.count - cells.count - impossible
+    let powerless = able.count - cells.count - impossible
     if powerless > 0 { note("left out, as job logs lose power in the model only: \(powerless) cells with crash=power-loss") }
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {
@@ -70,18 +75,23 @@ struct RunCommand: ParsableCommand {
       }
     }
     let memory = FailureMemory()
+    guard !trials.isEmpty else {
+      fail("nothing selected: no cell matches; `tornlog list -v` shows them all", ExitStatus.nothingSelected)
+    }
     if lastFailed {
       let tokens = memory.tokens
-      trials = trials.filter { tokens.contains(Token.encode($0.spec)) }
-    }
-    guard !trials.isEmpty else {
-      let hint = lastFailed ? "no trial of this selection failed the last time" : "no cell matches; `tornlog list -v` shows them all"
-      fail("nothing selected: \(hint)", ExitStatus.nothingSelected)
+      let failed = trials.filter { tokens.contains(Token.encode($0.spec)) }
+      if failed.isEmpty {
+        note("--last-failed: no trial of this selection failed the last time; all \(trials.count) run")
+      } else {
+        trials = failed
+      }
     }
     let (endpoint, live) = serve()
     let summary = execution.execute(
-      trials, recorders: output.recorders() + live, failFast: failFast,
-      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, showsNotices: output.showsNotices,
+      trials, recorders: output.recorders(showsShortForms: true) + live, failFast: failFast,
+      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, findings: LastFindings(),
+      showsNotices: output.showsNotices,
       cases: loaded.filter { scenario in cells.contains { $0.scenario == scenario.name } }.map(CaseDescription.init))
     endpoint?.stop()
     throw ExitCode(summary)
@@ -98,6 +108,30 @@ struct RunCommand: ParsableCommand {
     } catch { fail("\(error)", ExitStatus.unavailable) }
   }
 
+  /// Of the cells those in which the defects that the user has switched on can act: in the others "held" would be a
+  /// pass for
+  /// nothing. Says how many are left out, and why.
+  private func leavingOutWhereNoDefectCanAct(_ cells: [Cell]) -> [Cell] {
+    guard !scenarios.defect.isEmpty else { return cells }
+    var reasons: [(reason: String, cells: Int)] = []
+    let able = cells.filter { cell in
+      guard let reason = Planning.defectObstacle(in: cell) else { return true }
+      if let at = reasons.firstIndex(where: { $0.reason == reason }) {
+        reasons[at].cells += 1
+      } else {
+        reasons.append((reason, 1))
+      }
+      return false
+    }
+    for (reason, count) in reasons { note("left out: \(count) \(count == 1 ? "cell" : "cells"): \(reason)") }
+    if able.isEmpty, !cells.isEmpty {
+      fail(
+        "nothing selected: in none of the \(cells.count) cells can \(scenarios.defect.joined(separator: ", ")) act",
+        ExitStatus.nothingSelected)
+    }
+    return able
+  }
+
   private func plan(_ cell: Cell, seedStep: UInt64) -> PlannedTrial {
     do {
       let base = execution.seed ?? cell.seed ?? Planning.defaultSeed
@@ -105,6 +139,8 @@ struct RunCommand: ParsableCommand {
         cell, storage: execution.storageChoice, seed: base &+ seedStep, phaseSeconds: execution.phaseSeconds,
         expectsSound: !scenarios.defect.isEmpty)
     } catch {
+      // What contradicts itself in a cell is the scenario's mistake; everything else is a mistake of this program.
+      if case .notOfSystem = error { fail("invalid scenario\n\(cell.file): \(error)", ExitStatus.invalidScenario) }
       fail("\(error)", ExitStatus.internalError)
     }
   }
@@ -112,11 +148,15 @@ struct RunCommand: ParsableCommand {
 
 /// Where and how trials run.
 struct ExecutionOptions: ParsableArguments {
-  @Option(help: "The first seed; without it the scenario's, or 42.")
+  @Option(parsing: .unconditional, help: "The first seed; without it the scenario's, or 42.")
   var seed: UInt64?
-  @Option(help: ArgumentHelp("Trials at once; without it one for each processor.", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Trials at once; without it one for each processor.", valueName: "n"))
   var jobs: Int?
-  @Option(help: ArgumentHelp("How long one phase of a trial may take: 30s. Without it the scenario's limit.", valueName: "duration"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "How long one phase of a trial may take: 30s. Without it the scenario's limit.", valueName: "duration"))
   var timeout: String?
   @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
   var dir: String?
@@ -142,7 +182,7 @@ struct ExecutionOptions: ParsableArguments {
   /// - Parameter showsNotices: whether a recorder shows notices to a person; otherwise they go to standard error.
   func execute(
     _ trials: [PlannedTrial], recorders: [any RunRecorder], failFast: Bool, deadline: Double?, memory: FailureMemory?,
-    showsNotices: Bool, cases: [CaseDescription] = []
+    findings: LastFindings? = nil, showsNotices: Bool, cases: [CaseDescription] = []
   ) -> Int32 {
     let plan = RunPlan(
       trials: trials, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, directory: directory,
@@ -155,12 +195,14 @@ struct ExecutionOptions: ParsableArguments {
       let recorders = Recorders(recorders)
       let run = Run(plan) { event in
         try recorders.record(event)
-        if case .trialFinished(_, let result) = event {
+        if case .trialFinished(let index, let result) = event {
           outcome.take(result)
-          memory?.take(result)
+          memory?.take(Token.encode(trials[index].spec), result)
+          findings?.take(result)
         }
       }
       let summary = try run.execute(description.run, notices: description.notices)
+      do { try findings?.save() } catch { note("the list for `tornlog reproduce last` could not be written: \(error)") }
       do { try memory?.save() } catch { note("the list for --last-failed could not be written: \(error)") }
       if Interruption.isRequested { return ExitStatus.interrupted }
       if summary.stoppedBy == .deadline {
@@ -189,37 +231,5 @@ struct ExitDecision {
     guard !result.isExpected else { return }
     let own = result.verdict == .unknown ? ExitStatus.unknown : ExitStatus.violated
     if code != ExitStatus.violated { code = own }
-  }
-}
-
-/// The trials of the last run that did not come out as expected, for `--last-failed`: one token a line.
-final class FailureMemory {
-  private let path: String
-  private var failed: [String] = []
-
-  init() {
-    let environment = ProcessInfo.processInfo.environment
-    let cache = environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.cache"
-    path = cache + "/tornlog/last-failed"
-  }
-
-  var tokens: Set<String> {
-    guard FileManager.default.fileExists(atPath: path) else { return [] }
-    do {
-      return Set(try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n").map(String.init))
-    } catch {
-      fail("\(path) cannot be read: \(error.localizedDescription)", ExitStatus.unavailable)
-    }
-  }
-
-  func take(_ result: TrialResult) {
-    if !result.isExpected, let token = result.reproduce.split(separator: " ").last { failed.append(String(token)) }
-  }
-
-  func save() throws {
-    if failed.isEmpty, !FileManager.default.fileExists(atPath: path) { return }
-    try FileManager.default.createDirectory(
-      atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-    try failed.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
   }
 }

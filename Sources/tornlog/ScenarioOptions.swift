@@ -7,9 +7,14 @@ import Trials
 /// Which scenarios, and which of their cells.
 struct ScenarioOptions: ParsableArguments {
   @Argument(help: "Scenario files and folders.", completion: .file())
-  var paths: [String] = ["Scenarios"]
+  var paths: [String] = ScenarioOptions.defaultPaths
+  static let defaultPaths = ["Scenarios"]
 
-  @Option(name: .customShort("k"), help: ArgumentHelp("Cells that match: `C2b and messages=100`, `not memory`.", valueName: "expr"))
+  @Option(
+    name: .customShort("k"),
+    help: ArgumentHelp(
+      "Cells that match: `C2b and messages=100`, `not memory`, `messages <= 1000 and defect != none`. Words are parts of a cell's name; comparisons are with values of its axes.",
+      valueName: "expr"))
   var expression: String?
 
   @Option(name: .customShort("t"), help: ArgumentHelp("Cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
@@ -22,6 +27,7 @@ struct ScenarioOptions: ParsableArguments {
   var shard: String?
 
   func load() -> [Scenario] {
+    ScenarioPaths.check(paths, isDefault: paths == Self.defaultPaths)
     do {
       return try ScenarioFiles.load(paths, vocabulary: Planning.vocabulary)
     } catch {
@@ -95,7 +101,25 @@ struct OutputOptions: ParsableArguments {
   /// Whether the terminal's report, which shows notices, goes to standard output.
   var showsNotices: Bool { report.isEmpty || report.contains("terminal") }
 
-  func recorders(alwaysVerbose: Bool = false) -> [any RunRecorder] {
+  func validate() throws {
+    if quiet, verbose { throw ValidationError("-q and -v: one or the other") }
+  }
+
+  private var reports: [String] { report.isEmpty ? ["terminal"] : report }
+
+  private func requests() throws(ReportError) -> [ReportRequest] {
+    try reports.map { (text) throws(ReportError) in try ReportRequest(text) }
+  }
+
+  /// Ends the program where a report cannot be written, or is none: before anything else is done.
+  func check() {
+    do throws(ReportError) { OutputPaths.check(zip(reports, try requests()).map { ($0, $1.path) }) } catch {
+      fail("\(error)", ExitStatus.usage)
+    }
+  }
+
+  /// - Parameter showsShortForms: whether `tornlog reproduce last:N` will mean what is shown.
+  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false) -> [any RunRecorder] {
     do throws(ReportError) {
       guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
       guard let showing = Presence(rawValue: progress) else {
@@ -104,7 +128,7 @@ struct OutputOptions: ParsableArguments {
       let isTerminal = isatty(STDOUT_FILENO) == 1
       let style = TerminalStyle(
         colour: colour.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),
-        verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal)
+        verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal, showsShortForms: showsShortForms)
       var recorders: [any RunRecorder] = []
       let onTerminal = isatty(STDERR_FILENO) == 1
       if showing == .always || (showing == .auto && !quiet) {
@@ -112,17 +136,27 @@ struct OutputOptions: ParsableArguments {
         let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
         recorders.append(
           ProgressRecorder(
-            DescriptorSink.standardError, inPlace: onTerminal, clearsForEveryTrial: verbose, width: width,
+            DescriptorSink.standardError(sequences: onTerminal ? ProgressRecorder.sequences : []), inPlace: onTerminal,
+            clearsForEveryTrial: verbose, width: width,
             now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }))
       }
-      for request in report.isEmpty ? ["terminal"] : report {
-        let request = try ReportRequest(request)
-        try request.checkPath()
-        recorders.append(request.recorder(style: style))
-      }
+      recorders += try requests().map { $0.recorder(style: style) }
       return recorders
     } catch {
       fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.usage)
+    }
+  }
+}
+
+/// Paths of scenarios, as the user named them.
+enum ScenarioPaths {
+  /// Ends the program where one is not there: the command line is wrong then, and no scenario.
+  static func check(_ paths: [String], isDefault: Bool) {
+    var status = stat()
+    for path in paths where stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR) {
+      let hint =
+        isDefault ? "name scenario files or folders, or run it where that folder is" : "name scenario files or folders"
+      fail("there is no \(path) here: \(hint)", ExitStatus.usage)
     }
   }
 }

@@ -10,25 +10,27 @@ struct ShrinkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "shrink", abstract: "The smallest scenario that still fails the same check.",
     discussion: """
-      Takes the token that a report names, t1... of `run` or x1... of `explore`, and makes workload, faults and what was \
+      Takes the token that a report names, t2... of `run` or x2... of `explore`, or a short form of it, as `reproduce` does, and makes workload, faults and what was \
       kept smaller as long as the same check is violated. Writes a scenario, which `run` or `explore` repeats the violation \
       from, and prints the story. Exits with 0 where the scenario was written, with 2 where nothing is violated, or where \
       the deadline came before nothing smaller was left (what was reached until then is written).
       """)
 
-  @Argument(help: "The word after `tornlog reproduce` in a report: t1... or x1....")
-  var token: String
+  @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
+  var word: String
   @Option(help: ArgumentHelp("Of a trial that violates several checks the one to keep; without it the first.", valueName: "name"))
   var check: String?
   @Option(help: ArgumentHelp("Where the scenario goes; without it a file named after it in the current folder.", valueName: "path"))
   var output: String?
   @Flag(help: "Write over a file that is there, whatever it is.")
   var overwrite = false
-  @Option(help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
   var deadline = "5m"
   @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
   var dir: String?
-  @Option(help: "Threads, of crash states.")
+  @Option(parsing: .unconditional, help: "Threads, of crash states.")
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
   func validate() throws {
@@ -39,15 +41,18 @@ struct ShrinkCommand: ParsableCommand {
       guard CheckName(rawValue: check) != nil else {
         throw ValidationError("--check \(check): no check has this name; `tornlog list --checks` names them")
       }
-      if token.hasPrefix(CrashStateToken.version + ".") { throw ValidationError("--check: a crash state is of one check") }
+      if CrashStateToken.isCrashState(word) { throw ValidationError("--check: a crash state is of one check") }
     }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 256") }
   }
 
   func run() throws {
+    OutputPaths.check("--output \(output ?? ".")", output ?? "./scenario.yaml")
+    let token = ShortFormError.token(meantBy: word)
+    if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
     if let output { ShrunkFile(path: output).check(overwrite: overwrite) }
-    let shrunk = token.hasPrefix(CrashStateToken.version + ".") ? crashState() : trial()
-    let file = ShrunkFile(path: output ?? shrunk.scenario.name + ".yaml")
+    let shrunk = CrashStateToken.isCrashState(token) ? crashState(token) : trial(token)
+    let file = output.map { ShrunkFile(path: $0) } ?? ShrunkFile(named: shrunk.scenario.name, overwrite: overwrite)
     file.check(overwrite: overwrite)
     file.write(shrunk.scenario)
     Console.print(shrunk.lines + ["", "scenario: \(file.path)", "repeat it: tornlog \(shrunk.command) \(file.path)"])
@@ -69,7 +74,7 @@ struct ShrinkCommand: ParsableCommand {
     return { ContinuousClock.now - start > limit || Interruption.isRequested }
   }
 
-  private func crashState() -> Shrunk {
+  private func crashState(_ token: String) -> Shrunk {
     let state: CrashState
     do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
     let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
@@ -99,7 +104,7 @@ struct ShrinkCommand: ParsableCommand {
     return lines + ["", "reproduce: tornlog reproduce \(CrashStateToken.encode(result.state))"]
   }
 
-  private func trial() -> Shrunk {
+  private func trial(_ token: String) -> Shrunk {
     let spec: TrialSpec
     do throws(Token.Failure) { spec = try Token.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
     let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
@@ -143,7 +148,7 @@ extension ExplorationError {
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
     case .nothingToShrink, .mishapNeverHappened: ExitStatus.unknown
     case .unknownCase: ExitStatus.usage
-    case .noSources, .disk: ExitStatus.unavailable
+    case .noSources, .disk, .limitMet: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
     case .neverEnds: ExitStatus.violated
     }
@@ -159,7 +164,8 @@ final class SearchProgress {
 
   func say(_ text: String) {
     let gone = (ContinuousClock.now - start).inSeconds
-    note("\(text); \(String(format: "%.1f", gone)) s, at most \(String(format: "%.0f", max(0, stop.inSeconds - gone))) s more")
+    let left = String(format: "%.0f", max(0, stop.inSeconds - gone))
+    note("\(text); after \(String(format: "%.1f", gone)) s, the deadline comes in \(left) s")
   }
 }
 
@@ -167,10 +173,25 @@ final class SearchProgress {
 struct ShrunkFile {
   let path: String
 
-  func check(overwrite: Bool) {
-    guard !overwrite, FileManager.default.fileExists(atPath: path) else { return }
+  init(path: String) { self.path = path }
+
+  /// In the current folder: the first of NAME.yaml, NAME-2.yaml ... that may be written. What was found in minutes is
+  /// not given
+  /// up for a file of that name.
+  init(named name: String, overwrite: Bool) {
+    let names = ["\(name).yaml"] + (2...99).map { "\(name)-\($0).yaml" }
+    path = names.first { overwrite || ShrunkFile(path: $0).isOurs } ?? names[0]
+  }
+
+  /// Whether it may be written: it is not there, or `shrink` has written it.
+  private var isOurs: Bool {
+    guard FileManager.default.fileExists(atPath: path) else { return true }
     let text = FileManager.default.contents(atPath: path).map { String(decoding: $0.prefix(200), as: UTF8.self) }
-    guard let text, text.hasPrefix(ShrunkScenario.mark) else {
+    return text?.hasPrefix(ShrunkScenario.mark) ?? false
+  }
+
+  func check(overwrite: Bool) {
+    guard overwrite || isOurs else {
       fail("\(path) is there, and was not written by `tornlog shrink`: name another file with --output, or say --overwrite", ExitStatus.usage)
     }
   }

@@ -1,23 +1,42 @@
 import ArgumentParser
 import Benchmarks
+import CProcess
 import Foundation
+import ScenarioFormat
+import Storage
 import Trials
 
 @main
 struct Main {
   static func main() {
+    // What it starts has them too.
+    ProcessLimit.raiseAll()
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
     if CommandLine.arguments.dropFirst().first == LargeRecovery.argument { LargeRecovery.main(Array(CommandLine.arguments.dropFirst(2))) }
     Console.occupyClosedStreams()
     Interruption.install()
+    refuseUnknownHelp(Array(CommandLine.arguments.dropFirst()))
+    if let memory = ProcessLimit.memory { tl_explain_deaths(Int(memory.bytes)) }
+    if let complaint = MachineClocks.complaint() { fail(complaint, ExitStatus.unavailable) }
     do {
       var command = try Tornlog.parseAsRoot()
       try command.run()
     } catch {
       end(error)
     }
+  }
+
+  /// `tornlog help NAME` of a command that there is not: the library shows the overview, as if all were well.
+  private static func refuseUnknownHelp(_ arguments: [String]) {
+    guard arguments.first == "help", let name = arguments.dropFirst().first, !name.hasPrefix("-") else { return }
+    let names = Tornlog.configuration.subcommands.compactMap { $0.configuration.commandName }
+    if names.contains(name) || name == "help" { return }
+    let hint =
+      nearestWord(to: name, among: names).map { "; did you mean '\($0)'?" }
+      ?? ": one of \(names.joined(separator: ", "))"
+    fail("there is no command '\(name)'\(hint)", ExitStatus.usage)
   }
 
   /// As `ParsableCommand.exit(withError:)`, with an eye on what becomes of the text: help and version are results.

@@ -56,6 +56,45 @@ import Testing
     #expect(table.exitCode == 1)
   }
 
+  /// Spreads of 64 % and 88 % were called missed, and 86 % met.
+  @Test(arguments: [
+    ([0.5, 0.47, 1.1], BenchRow.TargetVerdict.noisy), ([0.98, 0.99, 1.0], .missed), ([1.1, 1.2, 1.15], .met),
+    ([0.7, 3, 1.2], .noisy),
+  ])
+  func aTargetIsJudgedOnlyWhereTheRoundsAgree(ratios: [Double], verdict: BenchRow.TargetVerdict) {
+    var table = table
+    table.rows = Array(table.rows.prefix(1))
+    table.rows[0].ratios[0] = Ratio(reference: "REF", sample: Sample(ratios), referenceRate: Sample([1]))
+    #expect(table.rows[0].verdict == verdict)
+    #expect(table.exitCode == [.met: 0, .missed: 1, .noisy: 2][verdict])
+  }
+
+  @Test func `a miss weighs more than noise, and an interruption more than both`() {
+    #expect(
+      Noise.exitCode([]) == 0 && Noise.exitCode([.met, .noisy]) == 2 && Noise.exitCode([.noisy, .missed, .met]) == 1)
+    var table = table
+    table.isInterrupted = true
+    #expect(table.exitCode == 130)
+  }
+
+  @Test(arguments: [
+    ([0.1], Noise.Decision.take(0)), ([0.3], .take(0)), ([0.31], .measureAgain), ([0.64, 0.2], .take(1)),
+    ([0.64, 0.88], .measureAgain),
+    ([0.64, 0.31, 0.88], .noisy(calmest: 1)), ([0.64, 0.5, 0.3], .take(2)),
+  ])
+  func aRowIsMeasuredUntilItsRoundsAgree(spreads: [Double], decision: Noise.Decision) {
+    #expect(Noise.decide(spreads) == decision)
+  }
+
+  @Test func `an opening that always keeps its limit is met, however much it varies`() {
+    func row(_ milliseconds: [Double]) -> OpeningRow {
+      OpeningRow(partitions: 1000, nanoseconds: Sample(milliseconds.map { $0 * 1e6 }), timesRaw: Sample([1]))
+    }
+    #expect(row([30, 40, 90]).verdict == .met)
+    #expect(row([600, 700, 1900]).verdict == .noisy)
+    #expect(row([1900, 2000, 2100]).verdict == .missed)
+  }
+
   @Test func `options that make no sense are usage errors`() {
     for (text, ok) in [("terminal", true), ("json", true), ("json=/tmp/a", true), ("json=", false), ("xml", false)] {
       let report = try? BenchOptions.Report(text)

@@ -47,8 +47,11 @@ private final class Counts {
   var all: [Int] = []
 }
 
-private final class Counter {
+private final class Counter: @unchecked Sendable {
+  // Used by one thread.
+
   private var value = 0
+  var isAsked: Bool { value > 0 }
   func next() -> Int {
     value += 1
     return value
@@ -145,9 +148,35 @@ private struct FixedScan: ScanSubject {
     var interrupted = try bench([subject("instant", nanoseconds: 1)])
     let slices = Counter()
     interrupted.isCancelled = { slices.next() > 3 }
-    let run = interrupted
-    #expect(throws: BenchError.interrupted) { try run.run() }
+    let partial = try interrupted.run()
+    #expect(partial.isInterrupted && partial.rows.isEmpty && partial.exitCode == 130)
+    #expect(try partial.renderJSON().contains("\"interrupted\" : true"))
     #expect(folder.names == [])
+  }
+
+  @Test func `what was measured before an interruption is reported`() throws {
+    var bench = try bench([subject("instant", nanoseconds: 1)], [FixedScan(bytesPerSecond: 1e15)])
+    let rows = Counter()
+    bench.onProgress = { progress in if progress.done == 1 { _ = rows.next() } }
+    bench.isCancelled = { rows.isAsked }
+    let table = try bench.run()
+    #expect(table.isInterrupted && table.rows.map(\.subject) == ["instant"])
+    #expect(table.renderText().contains("interrupted after 1 of 2 rows"))
+  }
+
+  @Test func `a row whose rounds disagree is measured again, and then has no verdict`() throws {
+    let calls = Counter()
+    let counts = Counts()
+    // Every other slice takes ten times as long: nothing is ever agreed on.
+    let restless = ClosureAppendSubject("restless") { _, count, _ in
+      counts.all.append(count)
+      return Int64(Double(count) * (calls.next() % 2 == 0 ? 1e9 : 1e10))
+    }
+    let table = try bench([restless]).run()
+    #expect(table.rows.map(\.verdict) == [.noisy] && table.rows.map(\.measurements) == [Noise.mostMeasurements])
+    #expect(table.exitCode == 2)
+    #expect(table.renderText().contains("NOISY") && !table.renderText().contains("MISSED"))
+    #expect(try table.renderJSON().contains("\"noisy\" : 1"))
   }
 
   @Test func `the main reference stands on both sides of each round, the others around it`() throws {

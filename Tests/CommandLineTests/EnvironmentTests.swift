@@ -48,7 +48,7 @@ extension CommandLineTests {
     @Test(arguments: [("json=/nonexistent/report", "No such file"), ("junit=/tmp", "Is a directory")])
     func reportsThatCannotBeWrittenAreFoundBeforeTheRun(report: String, message: String) async throws {
       let ended = try await tornlog("run", "--report", report)
-      #expect(ended.code == 69 && ended.err.contains(message), "\(ended)")
+      #expect(ended.code == 64 && ended.err.contains(message), "\(ended)")
       #expect(ended.seconds < 10, "not after the whole suite")
     }
 
@@ -56,7 +56,7 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let ended = try await tornlog(
         "reproduce", Cells.token(), "--trace", "/nonexistent/trace", "--dir", scratch.folder())
-      #expect(ended.code == 69 && ended.err.contains("cannot write the trace to /nonexistent/trace"), "\(ended)")
+      #expect(ended.code == 64 && ended.err.contains("cannot write the trace to /nonexistent/trace"), "\(ended)")
       #expect(try scratch.entries() == [])
     }
 
@@ -66,6 +66,14 @@ extension CommandLineTests {
 
     @Test func `io_uring refused by a seccomp filter`() async throws {
       try await refused([Program.seccompLauncher], [:])
+    }
+
+    /// The ring opened, and every trial hung to its limit.
+    @Test func `io_uring that opens and takes no operation`() async throws {
+      try await refused([Program.seccompLauncher, "--enter"], [:])
+      let doctor = try await Running([Program.seccompLauncher, "--enter", Program.tornlog, "doctor"]).end()
+      #expect(doctor.code == 0, "\(doctor)")
+      #expect(doctor.out.contains("io_uring") && doctor.out.contains("refused: Operation not permitted"), "\(doctor)")
     }
 
     private func refused(_ launcher: [String], _ environment: [String: String?]) async throws {
@@ -153,6 +161,18 @@ extension CommandLineTests {
         #expect(trial["verdict"] as? String == "unknown", "\(trial)")
         #expect(notices.contains { $0.contains("No space left on device") }, "\(notices)")
       }
+    }
+
+    /// No figure of the engine, and no target that it missed.
+    @Test(
+      .enabled(if: isRoot, "only root may mount a tmpfs"),
+      arguments: [["--only", "append"], ["--only", "recovery", "--recovery", "64MiB"], ["--only", "scan"]])
+    func aBenchOnAFullDisk(options: [String]) async throws {
+      let disk = try Tmpfs(megabytes: 4)
+      let ended = try await Running([Program.tornlog, "bench", "--quick", "--dir", disk.path] + options).end()
+      #expect(
+        ended.code == 69 && ended.err.contains("No space left on device") && ended.err.contains("--dir"), "\(ended)")
+      #expect(try disk.entries == [])
     }
 
     @Test func `a worker that dies at its start is no verdict`() async throws {

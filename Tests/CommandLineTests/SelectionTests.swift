@@ -42,11 +42,53 @@ extension CommandLineTests {
       ).end()
       #expect(again.code == 1, "\(again)")
       #expect(try scratch.trials("j").count == 1)
-      let sound = try await Running(
-        [Program.tornlog, "run", "--storage", "memory", "-k", Cells.tiny], environment: cache
+      // Another selection forgets nothing of this one, nor does another checkout.
+      let tiny = [Program.tornlog, "run", Program.root + "/Scenarios", "--storage", "memory", "-k", Cells.tiny]
+      #expect(try await Running(tiny, environment: cache).end().code == 0)
+      let elsewhere = try await Running(tiny + ["--last-failed"], in: scratch.root, environment: cache).end()
+      #expect(
+        elsewhere.code == 0 && elsewhere.err.contains("no trial of this selection failed the last time; all 1 run"),
+        "\(elsewhere)")
+      let still = try await Running(
+        base + ["--last-failed", "--report", "json=\(scratch.path("k"))"], environment: cache
       ).end()
-      #expect(sound.code == 0)
-      #expect(try await Running(base + ["--last-failed"], environment: cache).end().code == 3)
+      #expect(still.code == 1, "\(still)")
+      #expect(try scratch.trials("k").count == 1)
+    }
+
+    /// As pytest does: a script that runs what failed need not ask whether anything did.
+    @Test func `where nothing failed everything runs`() async throws {
+      let scratch = try Scratch()
+      let ended = try await tornlog(
+        "run", "--storage", "memory", "-k", Cells.tiny, "--last-failed", "--report", "json=\(scratch.path("j"))")
+      #expect(ended.code == 0 && ended.err.contains("all 1 run"), "\(ended)")
+      #expect(try scratch.trials("j").count == 1)
+    }
+
+    /// Runs at the same time tear nothing, and forget nothing of each other.
+    @Test func `runs at the same time keep each other's failures`() async throws {
+      let scratch = try Scratch()
+      let cache = ["XDG_CACHE_HOME": String?.some(scratch.path("cache"))]
+      let volumes = [100, 500, 1000, 5000]
+      func command(_ messages: Int) -> [String] {
+        [
+          Program.tornlog, "run", "-t", "full", "--storage", "memory", "--defect", "C2b", "-k",
+          Cells.volume(messages, defect: "C2b"), "--jobs", "1",
+        ]
+      }
+      let running = try volumes.map { try Running(command($0), environment: cache) }
+      for run in running { #expect(try await run.end().code == 1) }
+      let all = try await Running(
+        [
+          Program.tornlog, "run", "-t", "full", "--storage", "memory", "--defect", "C2b", "-k",
+          "ten-vs-hundred and partitions=3 and sync=always and crash=process-kill and messages<=5000", "--last-failed",
+          "--report",
+          "json=\(scratch.path("j"))",
+        ], environment: cache
+      ).end()
+      #expect(all.code == 1, "\(all)")
+      let found = try scratch.trials("j").compactMap { ($0["axes"] as? [String: Any])?["messages"] as? Int }
+      #expect(found == volumes, "\(found)")
     }
 
     @Test func `fail-fast stops, and says how far it came`() async throws {

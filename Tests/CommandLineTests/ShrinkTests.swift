@@ -64,7 +64,7 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let sound = try await tornlog("shrink", Cells.token(), "--output", scratch.path("f"), "--dir", scratch.folder())
       #expect(sound.code == 2 && sound.err.contains("nothing to shrink: the trial is held"), "\(sound)")
-      for word in ["x1.m=1", "t1.m=1", "nonsense"] {
+      for word in ["x1.m=1", "t1.m=1", "x2.m=1", "t2.m=1", "nonsense"] {
         #expect(try await tornlog("shrink", word, "--output", scratch.path("f")).code == 64)
         #expect(try await tornlog("reproduce", word).code == 64)
       }

@@ -23,9 +23,38 @@ extension CommandLineTests {
       (["run", "--seeds", "1000000", "--repeat", "1000000"], "lower --seeds"),
       (["run", "--timeout", "soon"], "--timeout soon: a duration like 30s"),
       (["run", "--deadline", "soon"], "--deadline soon"),
-      (["run", "--seed", "-1"], "--seed"),
+      (["run", "--seed", "-1"], "The value '-1' is invalid for '--seed"),
+      (["run", "--jobs", "-3"], "--jobs -3: from 1 to 256"),
+      (["run", "--timeout", "-1s"], "--timeout -1s: a duration like 30s"),
+      (["run", "--deadline", "0s"], "--deadline 0s: a duration"),
+      (["run", "--seeds", "-1"], "--seeds -1: from 1 to 1000000"),
+      (["run", "-q", "-v"], "-q and -v: one or the other"),
+      (["run", "-k", "messages<="], "column 11: expected a value after '<='"),
+      (["run", "-k", "sync<always"], "sync is a word, and words have no order"),
+      (["run", "--report", "json", "--report", "junit"], "--report json and --report junit both go to standard output"),
+      (["run", "--report", "terminal", "--report", "json"], "both go to standard output"),
+      (["explore", "--reference", "--report", "terminal", "--report", "json"], "both go to standard output"),
+      (["defects", "--report", "markdown", "--report", "json"], "both go to standard output"),
+      (["bench", "--report", "terminal", "--report", "json"], "both go to standard output"),
+      (["run", "--report", "json=/tmp/x", "--report", "junit=/tmp/../tmp/x"], "are the same file"),
+      (["explore", "--jobs", "-3"], "--jobs -3: from 1 to 1024"),
+      (["defects", "--jobs", "-3"], "--jobs -3: from 1 to 256"),
+      (["shrink", "t1.x", "--jobs", "-3"], "--jobs -3: from 1 to 256"),
+      (["bench", "--producers", "3"], "--producers 3: 1, 4, 16 or 64"),
+      (["bench", "--producers", "-1"], "--producers -1: 1, 4, 16 or 64"),
+      (["bench", "--rounds", "-1"], "--rounds -1"),
+      (["bench", "--kind", "log"], "--kind: of --recovery only"),
+      (["help", "nope"], "there is no command 'nope': one of run, "),
+      (["help", "benh"], "did you mean 'bench'?"),
       (["reproduce"], "<token>"),
-      (["reproduce", "t2.m=10"], "is no token"),
+      (["reproduce", "t3.m=10"], "is no token"),
+      (["reproduce", "t2.m=10"], "the token is cut off"),
+      (["reproduce", Cells.token() + ".m=7"], "has the field `m` twice"),
+      (["reproduce", Cells.token() + ".foo=1"], "a field `foo`, which this build does not know"),
+      (["shrink", "x2.m=10.v=00000000"], "the token is not as it was printed"),
+      (["reproduce", "last:0"], "a number from 1 is needed"),
+      (["reproduce", "last"], "nothing was run in this checkout yet"),
+      (["shrink", "nowhere.json#1"], "the report nowhere.json cannot be read"),
       (["reproduce", "t1.sc=a.m=ten"], "token"),
       (["reproduce", Cells.token(defect: "C99")], "d=C99"),
       (["reproduce", Cells.token() + ".f=meteor/at-rest"], "a fault `meteor` that there is not"),
@@ -41,7 +70,10 @@ extension CommandLineTests {
       #expect(ended.out == "")
     }
 
-    @Test(arguments: [["run", "-k", "messages=77"], ["list", "-k", "messages=77"], ["run", "--last-failed"]])
+    @Test(arguments: [
+      ["run", "-k", "messages=77"], ["list", "-k", "messages=77"], ["run", "-k", "messages<1"],
+      ["run", "--last-failed", "-k", "messages=77"],
+    ])
     func nothingSelectedEndsWith3(arguments: [String]) async throws {
       let ended = try await Running([Program.tornlog] + arguments).end()
       #expect(ended.code == 3, "\(ended)")
@@ -77,11 +109,89 @@ extension CommandLineTests {
       }
     }
 
-    @Test(arguments: ["/nonexistent/a.yaml", "/dev/null"])
-    func scenariosThatAreNoFilesEndWith65(path: String) async throws {
-      let ended = try await tornlog("run", path)
-      #expect(ended.code == 65, "\(ended)")
-      #expect(ended.err.contains(path))
+    @Test func `what is no file is no scenario`() async throws {
+      let ended = try await tornlog("run", "/dev/null")
+      #expect(ended.code == 65 && ended.err.contains("/dev/null"), "\(ended)")
+    }
+
+    /// The command line is wrong then, and no scenario.
+    @Test(arguments: [["run"], ["list"], ["check"], ["explore"], ["defects"]])
+    func withoutTheFolderOfScenarios(command: [String]) async throws {
+      let scratch = try Scratch()
+      let ended = try await Running([Program.tornlog] + command, in: scratch.root).end()
+      #expect(ended.code == 64 && ended.out == "", "\(ended)")
+      #expect(
+        ended.err.contains("there is no Scenarios") && ended.err.contains("name scenario files or folders"), "\(ended)")
+      guard command != ["defects"] else { return }
+      let named = try await Running([Program.tornlog] + command + ["/nonexistent/a.yaml"]).end()
+      #expect(named.code == 64 && named.err.contains("there is no /nonexistent/a.yaml"), "\(named)")
+    }
+
+    /// Looked at before the work, with one exit code in every command.
+    @Test(arguments: [
+      ["run", "--report", "json=PATH"], ["explore", "--reference", "--report", "json=PATH"],
+      ["defects", "--report", "json=PATH"],
+      ["bench", "--report", "json=PATH"], ["shrink", Cells.token(messages: 100, defect: "C2b"), "--output", "PATH"],
+      ["reproduce", Cells.token(), "--trace", "PATH"],
+    ])
+    func pathsAreCheckedBeforeTheWork(command: [String]) async throws {
+      for (path, message) in [
+        ("/nonexistent/x", "No such file or directory"), ("/tmp", "Is a directory"), ("/dev/null/x", "Not a directory"),
+      ] {
+        let ended = try await Running([Program.tornlog] + command.map { $0.replacing("PATH", with: path) }).end(
+          within: 20)
+        #expect(ended.code == 64 && ended.out == "", "\(path): \(ended)")
+        #expect(ended.err.contains("cannot write \(path)") && ended.err.contains(message), "\(path): \(ended)")
+      }
+    }
+
+    @Test func `of the defects those that were named are listed`() async throws {
+      let ended = try await tornlog("defects", "--only", "C2b,P2", "--list")
+      #expect(
+        ended.code == 0 && ended.out.contains("C2b") && ended.out.contains("P2") && !ended.out.contains("A9"),
+        "\(ended)")
+    }
+
+    /// Titles, values and names of a scenario, and names of its file, never steer the terminal.
+    @Test func `hostile scenarios`() async throws {
+      let scratch = try Scratch()
+      let steering = "\\e]0;pwned\\a\\e[2J\\u202E"
+      func isCalm(_ ended: Ended) -> Bool {
+        (ended.out + ended.err).unicodeScalars.allSatisfy {
+          ($0.value >= 0x20 || $0 == "\n" || $0 == "\t") && !(0x200E...0x206F).contains($0.value) && $0.value != 0x9B
+        }
+      }
+      let titled = try scratch.write(
+        "a\u{1B}[2J\u{202E}.yaml", "name: a\ntitle: \"\(steering)\"\nmatrix: { messages: [10] }\n")
+      for command in ["list", "check", "run"] {
+        let ended = try await tornlog(command, titled)
+        #expect(ended.code == 0 && isCalm(ended), "\(ended)")
+      }
+      let broken = try scratch.write(
+        "b.yaml", "name: a\ntitle: b\nmatrix: { messages: [\"\(steering)\"], \"\(steering)\": [1] }\n")
+      for command in ["list", "check", "run"] {
+        let ended = try await tornlog(command, broken)
+        #expect(
+          ended.code == 65 && isCalm(ended) && (ended.out + ended.err).contains("\\u001b]0;pwned\\u0007"), "\(ended)")
+      }
+      for ended in [
+        try await tornlog("run", "-k", "a\u{1B}[2J=1"), try await tornlog("run", "/nonexistent/\u{1B}[2J"),
+        try await tornlog("reproduce", "t1.\u{1B}[2J"), try await tornlog("explore", "--client", "\u{202E}x"),
+        try await tornlog("bench", "--only", "\u{1B}x"), try await tornlog("\u{1B}[2J"),
+      ] { #expect(ended.code == 64 && isCalm(ended), "\(ended)") }
+    }
+
+    @Test func `many mistakes are counted`() async throws {
+      let scratch = try Scratch()
+      let keys = (0..<2000).map { "key\($0): 1\n" }.joined()
+      let file = try scratch.write("a.yaml", "name: a\ntitle: b\nmatrix: { messages: [10] }\n" + keys)
+      let run = try await tornlog("run", file)
+      #expect(
+        run.code == 65 && run.err.contains("2000 mistakes in scenarios")
+          && run.err.contains("... and 1980 more mistakes"), "\(run.err.count)")
+      #expect(run.err.utf8.count < 10_000)
+      let check = try await tornlog("check", file)
+      #expect(check.code == 65 && check.out.split(separator: "\n").count == 21)
     }
 
     @Test func `help and version are results`() async throws {

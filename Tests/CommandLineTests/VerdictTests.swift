@@ -34,7 +34,7 @@ extension CommandLineTests {
         "terminal",
         "--report", "json=\(scratch.path("j"))", "--report", "junit=\(scratch.path("x"))")
       #expect(ended.code == 1, "\(ended)")
-      #expect(ended.out.contains("100 acknowledged messages lost") && ended.out.contains("tornlog reproduce t1."))
+      #expect(ended.out.contains("100 acknowledged messages lost") && ended.out.contains("tornlog reproduce t2."))
       #expect(!ended.out.contains("\u{1B}"), "no colours into a file")
       #expect(ended.err == "", "nothing but progress, and there was no time for any")
       #expect(try scratch.entries() == [])
@@ -49,7 +49,7 @@ extension CommandLineTests {
       #expect(place["partition"] as? Int == 0 && place["offset"] as? Int == 0 && place["restart"] as? Int == 1)
       #expect((place["segment"] as? String)?.hasSuffix(".log") == true && place["byte"] is Int)
       let command = try #require(trial["reproduce"] as? String)
-      #expect(command.hasPrefix("tornlog reproduce t1."))
+      #expect(command.hasPrefix("tornlog reproduce t2."))
       let junit = try JUnit(scratch.text("x"))
       #expect((junit.cases, junit.failures, junit.errors) == (1, 1, 0))
 
@@ -115,7 +115,7 @@ extension CommandLineTests {
         let defect = try #require((trial["axes"] as? [String: Any])?["defect"] as? String)
         let isSound = defect == "none"
         #expect(trial["verdict"] as? String == (isSound ? "held" : "violated"), "\(defect): \(trial)")
-        #expect((trial["reproduce"] as? String)?.hasPrefix("tornlog reproduce t1.") == true)
+        #expect((trial["reproduce"] as? String)?.hasPrefix("tornlog reproduce t2.") == true)
         if !isSound { caught.insert(defect) }
       }
       #expect(Set(defects.map(String.init)) == caught.union(explored))

@@ -31,6 +31,23 @@ import Verification
     #expect(try CrashStateToken.decode(token) == state)
     // A shell leaves it alone.
     #expect(token.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "._-=".contains($0)) })
+    #expect(CrashStateToken.warning(for: token) == nil && CrashStateToken.warning(for: Self.token) != nil)
+  }
+
+  /// Of a changed defect the fingerprint says nothing: the disk is the same.
+  @Test func everyCutAndEveryChangeIsRefused() throws {
+    let token = CrashStateToken.encode(Self.states[1])
+    for at in 0..<token.count {
+      #expect(throws: CrashStateToken.Failure.self) { try CrashStateToken.decode(String(token.prefix(at))) }
+      #expect(throws: CrashStateToken.Failure.self) { try CrashStateToken.decode(String(token.dropFirst(at + 1))) }
+      for letter in "07aPZ._-=" {
+        var letters = Array(token)
+        guard letters[at] != letter else { continue }
+        letters[at] = letter
+        #expect(throws: CrashStateToken.Failure.self) { try CrashStateToken.decode(String(letters)) }
+      }
+    }
+    #expect(throws: CrashStateToken.Failure.self) { try CrashStateToken.decode(token.replacing("d=P7", with: "d=none")) }
   }
 
   @Test(arguments: [

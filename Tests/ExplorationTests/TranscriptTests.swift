@@ -36,7 +36,7 @@ import Verification
         }
       }
     }
-    transcript.committed(0, nil)
+    transcript.committed(0, group: 0, nil)
     transcript.looked()
   }
 

@@ -113,6 +113,7 @@ public enum FaultWorkload {
     case .errno(EROFS): "EROFS"
     case .errno(let number): "errno-\(number)"
     case .powerLost: "power-lost"
+    case .shortWrite: "short-write"
     }
   }
 }

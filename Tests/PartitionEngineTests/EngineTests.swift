@@ -59,8 +59,8 @@ import WriteAheadLog
         }
       }
       #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("orders", partitions: 1) } == .topicExists("orders", partitions: 2))
-      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("..", partitions: 1) } == .invalidName(".."))
-      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("a/b", partitions: 1) } == .invalidName("a/b"))
+      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("..", partitions: 1) } == .invalidName("..", NameProblem(.topic, .reserved)))
+      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("a/b", partitions: 1) } == .invalidName("a/b", NameProblem(.topic, .character("/"))))
       #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("x", partitions: 0) } == .invalidPartitionCount(0))
       #expect(await refusal { () async throws(EngineError) in _ = try engine.watermarks("nope", 0) } == .unknownTopic("nope"))
       #expect(

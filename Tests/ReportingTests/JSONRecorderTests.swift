@@ -36,7 +36,7 @@ import Verification
     #expect(
       counts == [
         "attempted": 100, "acknowledged": 100, "indeterminate": 0, "recovered": 0, "lost": 100, "duplicated": 0,
-        "reordered": 0, "phantom": 0, "corruptServed": 0, "corruptReported": 0,
+        "reordered": 0, "phantom": 0, "corruptServed": 0, "corruptReported": 0, "lostLater": 0,
       ])
     let partition = try #require((trial["partitions"] as? [[String: Any]])?.first)
     #expect(Set(partition.keys) == ["partition", "logStartOffset", "highWatermark", "logEndOffset", "gaps"])

@@ -30,6 +30,30 @@ import Verification
       ])
   }
 
+  /// Of 100 attempted no 110 can be lost; and under `held` nothing is.
+  @Test func whatIsGoneIsToldByItsFate() {
+    func loss(_ verdict: Verdict, lost: Int, later: Int) -> (String, String) {
+      var result = trial(verdict: verdict)
+      (result.counts.attempted, result.counts.recovered, result.counts.lost, result.counts.lostLater) = (100, 0, lost, later)
+      let row = FailureAccount(result).rows[1]
+      return (row.label, row.text)
+    }
+    #expect(loss(.violated, lost: 110, later: 10) == ("lost", "0 of 100 recovered, 110 acknowledged messages lost, 10 of them sent after a restart"))
+    #expect(loss(.violated, lost: 1, later: 1) == ("lost", "0 of 100 recovered, 1 acknowledged message lost, sent after a restart"))
+    #expect(loss(.violated, lost: 0, later: 0) == ("messages", "0 of 100 recovered"))
+    #expect(loss(.held, lost: 100, later: 0) == ("messages", "0 of 100 recovered, 100 acknowledged messages gone, as sync policy and faults allow"))
+    #expect(loss(.held, lost: 0, later: 0) == ("messages", "0 of 100 recovered"))
+    #expect(loss(.unknown, lost: 3, later: 0) == ("messages", "0 of 100 recovered, 3 acknowledged messages missing"))
+  }
+
+  @Test func shortFormsAreShownWhereTheyMeanSomething() throws {
+    let long = try text([trial(), lostAll(), lostAll(messages: 1000)])
+    #expect(!long.contains("reproduce last") && long.contains("\nnext: tornlog reproduce t1none-100\n"))
+    let short = try text([trial(), lostAll(), lostAll(messages: 1000)], TerminalStyle(showsShortForms: true))
+    #expect(short.contains("  reproduce  tornlog reproduce t1none-100\n  or         tornlog reproduce last:1\n"), "\(short)")
+    #expect(short.contains("  or         tornlog reproduce last:2\n") && short.hasSuffix("\nnext: tornlog reproduce last\n"), "\(short)")
+  }
+
   @Test func aDefectThatWasNotCaughtIsAFailure() throws {
     let text = try text([trial(defect: "C4", expectation: .caught(by: .noGaps))])
     #expect(text.contains("NOT CAUGHT  ten-vs-hundred"))
@@ -89,7 +113,7 @@ import Verification
     #expect(try !text([lostAll()]).contains("\u{1B}"))
     #expect(try text([lostAll()], TerminalStyle(colour: true)).contains("\u{1B}[1;31mVIOLATED\u{1B}[0m"))
     let hostile = try text([trial(verdict: .unknown, notices: ["a\u{1B}[2Jb\nc"])])
-    #expect(hostile.contains("a\\x1b[2Jb\\x0ac"))
+    #expect(hostile.contains("a\\u001b[2Jb\\u000ac"))
     #expect(hostile.contains("UNKNOWN  ten-vs-hundred"))
   }
 

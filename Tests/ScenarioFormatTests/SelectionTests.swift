@@ -62,6 +62,32 @@ import Testing
     #expect(error.message.hasPrefix(message), "\(error)")
   }
 
+  /// As conditions of scenarios have them, with or without spaces.
+  @Test(arguments: [
+    ("messages<=10", 6), ("messages < 100", 6), ("messages>10", 6), ("messages >=10", 12), ("messages!= 100", 6),
+    ("messages = 10", 6),
+    ("defect!=none", 8), ("sync != interval(100ms)", 6), ("message-size >= 1KB and messages<=1000", 12),
+    ("message-size > 1KB", 0),
+    ("not (messages<100 or defect != C2)", 2), ("batches-per-partition > 1", 6), ("messages-per-partition<=10", 6),
+    ("(messages<100)", 6),
+  ])
+  func comparisons(text: String, count: Int) throws { #expect(try chosen(text).count == count) }
+
+  @Test(arguments: [
+    ("messages<=", 11, "expected a value after '<='"), ("<5", 1, "expected an axis before '<'"),
+    ("(messages<)", 11, "expected a value after '<'"),
+    ("mesages<=10", 1, "unknown axis 'mesages'; did you mean 'messages'?"),
+    ("a and sync<always", 7, "sync is a word, and words have no order: compare it with = or !="),
+    ("crash-at >= 50%", 1, "crash-at is a word, and words have no order"),
+    ("messages <= ten", 13, "messages is 'ten'; expected a whole number"),
+    ("defect!=C9x", 9, "unknown defect 'C9x'"),
+  ])
+  func comparisonsThatCannotBe(text: String, column: Int, message: String) throws {
+    let error = try #require(throws: SelectionError.self) { try SelectionExpression(text, vocabulary: vocabulary) }
+    #expect(error.column == column, "\(error)")
+    #expect(error.message.hasPrefix(message), "\(error)")
+  }
+
   @Test func tagsAreAlternativesAndQuickIsTheDefault() throws {
     #expect(ScenarioSelection().cells(of: [scenario]).count == 6)
     #expect(ScenarioSelection(tags: ["slow"]).cells(of: [scenario]).count == 2)

@@ -19,7 +19,7 @@ import Testing
     ),
     (
       "workload: { other-topics: [a/b] }\nmatrix: { messages: 1, partitions: 2 }",
-      "a.yaml:3:28: topic is 'a/b'; expected letters, digits, - and _"
+      "a.yaml:3:28: other-topics 'a/b' is no valid name: it holds '/'; use 1 to 249 of A-Z a-z 0-9 . _ -"
     ),
     (
       "workload: { other-topics: [b, c] }\nmatrix: { messages: 1, partitions: [3, 2] }",

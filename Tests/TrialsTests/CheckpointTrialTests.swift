@@ -99,7 +99,7 @@ import Verification
     (spec.checkpointTerms.mostWaiting, spec.phaseSeconds) = (1 << 20, 120)
     #expect(try Token.decode(Token.encode(spec)) == spec)
     #expect(throws: Token.Failure.badField("ck=flushed/1ms")) {
-      try Token.decode(Token.encode(spec).replacing(spec.checkpointField ?? "", with: "flushed/1ms"))
+      try Token.decode(edited(Token.encode(spec), spec.checkpointField ?? "", "flushed/1ms"))
     }
   }
 }

@@ -92,6 +92,36 @@ import Verification
     #expect(page.contains("| C4 | **no-gaps** 7, 1.0 s | - 7 |") && page.contains("**Not caught.**"))
   }
 
+  /// What was not looked at may catch a defect yet, and may accuse the sound engine yet.
+  @Test func whatWasInterruptedHasNoVerdict() throws {
+    let ways = Array(WayOfLooking.allCases.prefix(2))
+    func report(_ rows: DefectRow...) -> DefectReport {
+      DefectReport(rows: rows, ways: ways, seconds: 1, effort: .smoke, seed: 1)
+    }
+    let whole = report(row(nil, expected: [], [], []), row("C4", expected: [.noGaps], [.noGaps], []))
+    #expect(whole.verdict == .held && !whole.isInterrupted)
+    #expect(report(row("C4", expected: [.noGaps], [], [])).verdict == .violated)
+    #expect(report(row(nil, expected: [], [], [.noGaps])).verdict == .violated)
+    #expect(report(row(nil, expected: [], [])).verdict == .unknown, "one way is missing")
+    #expect(report(row(nil, expected: [], [.noGaps])).verdict == .violated, "accused in the way that there is")
+    var ended = row(nil, expected: [], [], [])
+    ended.cells[1].remark = "the process of the search ended"
+    #expect(report(ended).verdict == .unknown, "a search that ended early has not looked")
+    let partial = report(row("C4", expected: [.noGaps], [.noGaps], []), row("P2", expected: [.noAcknowledgedLoss], []))
+    #expect(partial.verdict == .unknown && partial.isInterrupted)
+    #expect(
+      partial.text.contains { $0.hasPrefix("P2") && $0.hasSuffix("?") }
+        && !partial.text.contains { $0.contains("NOT CAUGHT") })
+    #expect(partial.summary.hasPrefix("unknown: interrupted after 3 of 4 cells; until then 1 of 2 defects caught"))
+    let json = try #require(try JSONSerialization.jsonObject(with: Data(partial.json().utf8)) as? [String: Any])
+    let summary = try #require(json["summary"] as? [String: Any])
+    #expect(
+      summary["interrupted"] as? Bool == true && summary["stoppedBy"] as? String == "signal"
+        && summary["verdict"] as? String == "unknown")
+    #expect((json["defects"] as? [[String: Any]])?.map { $0["complete"] as? Bool } == [true, false])
+    #expect(!partial.markdown(command: "tornlog defects").contains("**Not caught.**"))
+  }
+
   // MARK: Memory
 
   @Test func memoryIsJudgedWhereTheLogIsLargerThanWhatMayBeTaken() throws {

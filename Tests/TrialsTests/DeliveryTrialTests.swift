@@ -82,7 +82,7 @@ import Verification
     decoded.phaseSeconds = spec.phaseSeconds
     #expect(decoded == spec)
     #expect(throws: Token.Failure.badField("dl=xx-1s")) {
-      try Token.decode(Token.encode(spec).replacing(#/dl=[^.]*/#, with: "dl=xx-1s"))
+      try Token.decode(edited(Token.encode(spec).replacing(#/dl=[^.]*/#, with: "dl=xx-1s")))
     }
   }
 

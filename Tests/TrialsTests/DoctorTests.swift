@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Storage
 import Testing
@@ -30,13 +31,21 @@ import Testing
     #expect(!findings.contains { $0.check == "O_DIRECT" })
   }
 
-  @Test(.enabled(if: geteuid() != 0, "permissions do not bind root"))
-  func `a directory without permission`() {
+  /// Permissions do not bind root: as root, a thread of its own looks as an ordinary user (`man 2 setfsuid`: what files
+  /// are opened and made with is the thread's own, and the right to override permissions goes with user 0).
+  @Test func `a directory without permission`() async {
     var template = Array("/tmp/tornlog-test-XXXXXX".utf8CString)
     let path = String(cString: mkdtemp(&template))
     defer { rmdir(path) }
     chmod(path, 0o500)
-    let finding = place(path)
+    let finding = await withCheckedContinuation { (continuation: CheckedContinuation<Finding, Never>) in
+      Thread {
+        // Swift's module of the C library does not have it.
+        let setfsuid = unsafeBitCast(dlsym(nil, "setfsuid"), to: (@convention(c) (UInt32) -> Int32).self)
+        if geteuid() == 0 { _ = setfsuid(65534) }
+        continuation.resume(returning: place(path))
+      }.start()
+    }
     #expect(finding.status == .failure && finding.remedy!.contains("write access"))
   }
 
@@ -77,13 +86,6 @@ import Testing
     #expect(Doctor.lockedMemory(limits: table, status: "CapEff:\t0000000000000000\n").status == .warning)
     #expect(Doctor.lockedMemory(limits: table, status: "CapEff:\t0000000000004000\n").status == .ok)
     #expect(Doctor.softLimit("Max core file size", in: table) == nil)
-  }
-
-  @Test func `only folders of processes that are gone are left-overs`() {
-    #expect(!Doctor.isLeftover("tornlog-bench-\(getpid())"))
-    #expect(Doctor.isLeftover("tornlog-bench-2147483646"))
-    #expect(!Doctor.isLeftover("tornlog-notes"))
-    #expect(!Doctor.isLeftover("other-2147483646"))
   }
 
   @Test func `the examination leaves nothing behind`() {

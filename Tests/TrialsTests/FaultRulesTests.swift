@@ -62,6 +62,7 @@ import Testing
     ("delete-file: { target: metadata, partition: 1 }", 43, "delete-file: the metadata belongs to no partition: remove partition, or say copy"),
     ("delete-file: { copy: metadata }", 25, "delete-file: only the metadata is kept twice: say target: metadata, or remove copy"),
     ("truncate-file: { target: metadata, copy: both, cut: zero }", 45, "truncate-file: both copies that end at one place are a log that ended there, and nothing is left that says more: choose one copy"),
+    ("delete-file: { target: metadata, copy: both }", 43, "delete-file: both copies that are gone are an engine that never was, and nothing is left of them that says more: choose one copy"),
     ("bit-flip: { target: metadata, at: flight, copy: both }", 52, "bit-flip: which copy a flip in flight hits, occurrence says"),
     ("bit-flip: { target: batch, copy: both }", 37, "bit-flip: only the metadata is kept twice"),
     ("garbage: { target: batch }", 29, "unknown target 'batch'"),
@@ -73,6 +74,7 @@ import Testing
   @Test(arguments: [
     "io-error: { phase: rotate, on: syncDirectory, partition: 2 }", "no-space: { phase: checkpoint, target: metadata }",
     "bit-flip: { target: segment-head, at: flight, phase: rotate }", "bit-flip: { target: metadata, at: rest, copy: both }",
+    "zero-sectors: { target: metadata, share: 100, copy: both }", "garbage: { target: metadata, copy: both }",
     "io-error: { on: unlink, phase: checkpoint }", "bit-flip: { target: batch-length, partition: 1 }",
     "delete-file: { partition: 1, files: all }", "garbage: { target: metadata, copy: metadata-mirror }", "zero-sectors",
   ])
@@ -96,8 +98,14 @@ import Testing
 
   @Test func aTokenThatWasEditedByHandIsHeldToTheSameRules() throws {
     let token = Token.encode(spec(storage: .memory))
-    #expect(throws: Token.Failure.self) { try Token.decode(token + ".f=stall/target-batch") }
-    #expect(throws: Token.Failure.self) { try Token.decode(token + ".f=no-space/share-5/at-byte-7") }
+    for field in ["f=stall/target-batch", "f=no-space/share-5/at-byte-7"] {
+      do throws(Token.Failure) {
+        _ = try Token.decode(edited(token, adding: field))
+        Issue.record("\(field) was taken")
+      } catch {
+        guard case .badFault(field, _) = error else { throw error }
+      }
+    }
     let fault = FaultSpec(kind: "torn-write", parameters: ["kept": "sectors", "sectors": "0,2", "target": "batch"])
     #expect(try Token.decode(Token.encode(spec(storage: .memory, faults: [fault]))).faults == [fault])
   }

@@ -56,3 +56,10 @@ final class Meddling: StorageWrapper, @unchecked Sendable {
     super.note(note)
   }
 }
+
+/// A token that somebody edited who knows how its check sum is made: what is refused is refused for what it says.
+func edited(_ token: String, _ part: String = "", _ other: String = "", adding field: String? = nil) -> String {
+  let body = token[..<(token.range(of: ".h=", options: .backwards)?.lowerBound ?? token.endIndex)]
+  let changed = part.isEmpty ? String(body) : String(body).replacing(part, with: other)
+  return Token.seal.sealed(changed + (field.map { ".\($0)" } ?? ""))
+}

@@ -127,6 +127,78 @@ import Verification
     }
   }
 
+  // MARK: Zeros and garbage in both
+
+  static let zeros = fault("zero-sectors", ["share": "100", "copy": "both"])
+
+  /// A registry full of NUL (elastic/beats#3537): the logs still name their topic, and the engine must not begin anew.
+  @Test(arguments: ["zero-sectors", "garbage"], ["1", "40", "100"])
+  func bothMayBeOverwritten(kind: String, share: String) throws {
+    var refusals = 0
+    for seed in 1...10 as ClosedRange<UInt64> {
+      for crash in [CrashKind.none, .processKill, .powerLoss] {
+        let reply = try run([Self.fault(kind, ["share": share, "copy": "both"])], crash: crash, seed: seed)
+        let receipt = try #require(reply.receipts.first { $0.kind == kind })
+        #expect(receipt.metadata == FaultTarget.metadataCopies && receipt.touched.isEmpty)
+        #expect(Set(receipt.places.compactMap { $0.split(separator: "/").first }) == ["metadata", "metadata-mirror"], "\(receipt)")
+        if reply.excusedRefusal != nil { refusals += 1 }
+        #expect(reply.refusal == nil, "\(reply)")
+        var findings = TrialRunner.Findings()
+        TrialRunner(executable: "").take(reply, &findings)
+        findings.forgiveForgetting()
+        let (judgement, verdict) = findings.judged()
+        // What only records at the very end said may be forgotten, and then nobody knows.
+        let isFine = reply.excusedRefusal != nil ? verdict == .held : verdict != .violated
+        #expect(isFine, "\(crash) \(seed): \(judgement.checks.filter { $0.verdict != .held })")
+      }
+    }
+    #expect(refusals > 0)
+    if share == "100" { #expect(refusals == 30, "with all records gone and logs that hold messages it must refuse") }
+  }
+
+  /// An engine that begins anew over logs that hold messages has lost them, whatever nobody can know of the metadata.
+  @Test func beginningAnewOverFullLogsIsCaught() throws {
+    let reply = try run([Self.zeros]) { base in
+      let layer = Meddling(base)
+      nonisolated(unsafe) var isDone = false
+      layer.onPass = { (call, base) async throws(StorageError) in
+        guard layer.phase == "recover", !isDone else { return }
+        isDone = true
+        for topic in try await base.list("topics") {
+          for partition in try await base.list("topics/\(topic.name)") {
+            let folder = "topics/\(topic.name)/\(partition.name)"
+            for file in try await base.list(folder) { try await base.unlink("\(folder)/\(file.name)") }
+          }
+        }
+      }
+      return layer
+    }
+    var findings = TrialRunner.Findings()
+    TrialRunner(executable: "").take(reply, &findings)
+    findings.forgiveForgetting()
+    let (judgement, verdict) = findings.judged()
+    #expect(reply.excusedRefusal == nil && verdict == .violated, "\(judgement)")
+    #expect(judgement.checks.contains { $0.name == .partitionsRegistered && $0.verdict == .violated }, "\(judgement)")
+  }
+
+  @Test func whatIsLeftDecidesWhatIsForgiven() {
+    func verdict(_ testimony: MetadataDamage.Testimony, _ violated: [CheckName]) -> Verdict? {
+      var findings = TrialRunner.Findings()
+      var receipt = Receipt(kind: "zero-sectors", fired: 1, places: [])
+      (receipt.metadata, receipt.testimony) = (FaultTarget.metadataCopies, testimony)
+      findings.receipts = [receipt]
+      findings.judgement = Judgement(checks: violated.map { CheckResult($0, .violated, "found it missing") })
+      findings.forgiveForgetting()
+      return findings.judgement?.verdict
+    }
+    #expect(verdict(.records, [.consumerOffsets]) == .violated)
+    #expect(verdict(.logs, [.consumerOffsets]) == .unknown)
+    #expect(verdict(.logs, [.partitionsRegistered, .sendsAccepted]) == .violated)
+    #expect(verdict(.logs, [.noAcknowledgedLoss]) == .violated)
+    #expect(verdict(.none, [.partitionsRegistered, .sendsAccepted]) == .unknown)
+    #expect(verdict(.none, [.noAcknowledgedLoss]) == .violated)
+  }
+
   // MARK: What nobody can know
 
   private static func findings(_ metadata: [[String]], seam: Set<String> = [], _ violated: [CheckName]) -> TrialRunner.Findings {

@@ -138,16 +138,26 @@ import Verification
 
   /// Finding 17: a leak of descriptors ended the whole run as a failure of the machine.
   @Test(arguments: [
-    (ENOSPC, false, 1, SeamMeter.Blame.machine), (ENOSPC, true, 1, .machine), (EDQUOT, false, 1, .machine),
+    (ENOSPC, false, 1, SeamMeter.Blame.machine), (ENOSPC, true, 1, .machine), (EDQUOT, false, 1, .shortage),
     (EROFS, false, 1, .machine), (EACCES, false, 1, .machine), (EPERM, false, 1, .machine),
     (EIO, false, 1, .machine), (EIO, true, 1, .engine),
     (EMFILE, false, 10, .shortage), (EMFILE, false, 1000, .engine),
-    (ENFILE, false, 1, .shortage), (ENOMEM, false, 1, .shortage),
+    (ENFILE, false, 1, .shortage), (ENOMEM, false, 1, .shortage), (EFBIG, false, 1, .shortage), (EAGAIN, false, 1, .shortage),
+    (ENOBUFS, true, 1, .shortage), (ECANCELED, false, 1, .shortage),
     (ENOENT, false, 1, .engine), (EBADF, false, 1, .engine),
   ])
   func whoseFailureItIs(code: Int32, hasFaults: Bool, openFiles: Int, blame: SeamMeter.Blame) {
     let error = StorageError(errno: code, .open, "file")
     #expect(SeamMeter.blame(error, hasFaults: hasFaults, openFiles: openFiles, partitions: 3) == blame)
+  }
+
+  /// A write behind all that the trial can have written is no limit's doing, and a lock that somebody has is none either.
+  @Test(arguments: [(Int64(1 << 20), SeamMeter.Blame.shortage), ((1 << 20) + 1, .engine), (1 << 60, .engine)])
+  func `a file that may not grow`(offset: Int64, blame: SeamMeter.Blame) {
+    let error = StorageError(errno: EFBIG, .write, "file", offset: offset)
+    #expect(SeamMeter.blame(error, hasFaults: false, openFiles: 1, partitions: 1, mostBytes: 1 << 20) == blame)
+    let lock = StorageError(errno: EAGAIN, .lock, "file")
+    #expect(SeamMeter.blame(lock, hasFaults: false, openFiles: 1, partitions: 1) == .engine)
   }
 
   @Test func `power that a trial cuts is nobody's failure`() {

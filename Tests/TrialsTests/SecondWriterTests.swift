@@ -51,6 +51,21 @@ import Verification
     }
   }
 
+  /// Few requests leave no verdict out: where the first writer has one before it waits for the second, that one is
+  /// acknowledged before its link is cut.
+  @Test(arguments: setups, [CrashKind.processKill, .powerLoss, .none])
+  func fewRequestsAreEnough(_ writers: WriterSetup, _ crash: CrashKind) throws {
+    for seed in 0..<6 as Range<UInt64> {
+      for partitions in [1, 3] {
+        var spec = Self.trial(writers, seed: seed, partitions: partitions, messages: 10, crash: crash)
+        spec.batch = 5
+        let outcome = try Self.run(spec)
+        #expect(outcome.judgement.verdict == .held, "\(seed): \(outcome.judgement.checks.filter { $0.verdict != .held })")
+        #expect(outcome.receipt.doubts(spec, outcome.history) == [], "\(seed), \(partitions)")
+      }
+    }
+  }
+
   /// No interleaving passes in silence.
   @Test(arguments: setups, ["C11", "H11"])
   func anUndefendedEngineIsCaughtEachTime(_ writers: WriterSetup, _ defect: String) throws {

@@ -69,7 +69,7 @@ import Verification
       try Token.decode(Token.encode(two(partitions: 1)))
     }
     #expect(throws: Token.Failure.notOfSystem("a topic is named twice")) {
-      try Token.decode(Token.encode(spec).replacing("orders-0", with: "orders"))
+      try Token.decode(edited(Token.encode(spec), "orders-0", "orders"))
     }
   }
 }

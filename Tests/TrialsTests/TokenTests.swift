@@ -59,3 +59,25 @@ import Verification
     #expect(try Token.decode(token(batch: 1, size: 100, fault: ".f=bit-flip/at-rest/target-padding")).faults.count == 1)
   }
 }
+
+@Suite struct TokenTextTests {
+  @Test(arguments: ["orders.v2", "a/b", "a=b", "100%", "ü ☃", "\u{1B}[2J", "'\"$`\\", "a-b_c+d,e"])
+  func everyCharacterCrosses(text: String) {
+    let escaped = TokenText.escape(text)
+    #expect(TokenText.unescape(escaped) == text)
+    #expect(escaped.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_+,%".contains($0)) })
+  }
+
+  @Test(arguments: ["a.b", "a%", "a%2", "a%zz", "a%2e", "a%41", "%FF", "ü", "a b"])
+  func whatIsNotMadeByItIsRefused(text: String) { #expect(TokenText.unescape(text) == nil) }
+
+  /// The same sum as `crc32` of zlib: of "123456789" it is cbf43926.
+  @Test func theCheckSumIsTheOneThatIsNamed() {
+    #expect(TokenSeal(field: "h").sealed("123456789") == "123456789.h=cbf43926")
+  }
+
+  @Test func aFieldsNameIsThereOnce() {
+    let names = TokenField.all.map(\.name) + ["f", Token.seal.field]
+    #expect(Set(names).count == names.count)
+  }
+}

@@ -30,7 +30,7 @@ struct LossWithinExpectedTests {
   @Test func moreThanThatIsViolatedWhereItBegins() throws {
     let check = try #require(Self.judge(removing: 3..<9, reported: 3..<9)[.lossWithinExpected])
     #expect(check.verdict == .violated && check.divergence?.offset == 6 && check.divergence?.restart == 1, "\(check)")
-    #expect(check.detail.contains("explain a loss of 3 messages at the most, found 6 lost"))
+    #expect(check.detail.contains("explain the loss of at most 3 acknowledged messages, found 6 lost"))
   }
 
   @Test func withoutAReceiptNothingMayGo() {

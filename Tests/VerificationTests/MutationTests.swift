@@ -47,15 +47,17 @@ enum Mutation: String, CaseIterable, Sendable {
     case .skippedWhileConsuming: [.everyStartOffset]
     case .lostRequest: [.noGaps, .appendAfterRecovery, .everyStartOffset]
     case .lostMessageInRequest: [.noGaps, .contentIntact, .appendAfterRecovery, .everyStartOffset]
-    case .lostTail, .lostEverything: [.highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery]
+    case .lostTail, .lostEverything:
+      [.highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery, .committedOffsetWithinLog]
+    case .commitInvented: [.committedOffsetWithinLog]
     case .lostAfterRestart: [.noAcknowledgedLoss, .highWatermark, .logEndOffset, .watermarkNeverBack]
     case .doubledLog: [.noDuplicates]
-    case .swappedOfOneProducer: [.offsetsStable]
+    case .swappedOfOneProducer: [.offsetsStable, .committedOffsetWithinLog]
     case .neverSent: [.recoveredWithinAttempted]
     case .flippedBit, .foreignMessages: [.noAcknowledgedLoss, .appendAfterRecovery]
     case .splitUnanswered: [.noGaps, .everyStartOffset, .noAcknowledgedLoss]
     case .renumbered: [.noAcknowledgedLoss, .highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery,
-      .contentIntact]
+      .contentIntact, .offsetsNameOneMessage]
     case .watermarkZero: [.watermarkNeverBack]
     case .watermarkTooLow, .watermarkGuessedFromBytes: [.watermarkNeverBack]
     case .watermarkWentBack: [.highWatermark]
@@ -244,11 +246,13 @@ struct MutationTests {
     return Oracle(Contract(sync: .always)).judge(story.history, looks)
   }
 
-  /// Every check that the oracle judges can fail: this, `ContractTests` and `DeliveryOracleTests` name a way for each.
+  /// Every check that the oracle judges can fail: this, `ContractTests`, `CommittedOffsetTests`, `DeliveryOracleTests`,
+  /// `ShortMessageTests`, `LogStartTests`, `LeaseKeptTests` and `SettledEventsTests` name a way for each.
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
       .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
-      .checkpointCompletes, .deliveredAtStop, .archiveKept,
+      .checkpointCompletes, .deliveredAtStop, .archiveKept, .keysIntact, .timesKept, .logStartOffset, .deletedStaysDeleted,
+      .leaseKept, .rejectedReported, .committedOffsetWithinLog, .offsetsNameOneMessage,
     ]
     let here = Set(Mutation.allCases.map(\.check))
     #expect(here.union(elsewhere) == Set(CheckName.allCases))

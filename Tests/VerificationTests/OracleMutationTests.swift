@@ -13,7 +13,7 @@ import Verification
     return try files.flatMap { file in
       try String(contentsOf: folder.appending(path: file), encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
         .enumerated().compactMap { number, line -> (place: String, text: String)? in
-          let says = ["violate(", "lose(", ".doubt(", ".found("].contains { line.contains($0) }
+          let says = ["violate(", "lose(", ".doubt(", " doubt(", ".found("].contains { line.contains($0) }
           guard says, !line.contains("func "), !line.contains("file: file"), !line.trimmingPrefix(" ").hasPrefix("//") else { return nil }
           return ("Verification/\(file):\(number + 1)", String(line.trimmingPrefix(" ")))
         }

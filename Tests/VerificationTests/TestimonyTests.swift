@@ -47,7 +47,7 @@ struct TestimonyTests {
     let judgement = Self.judge(story, sync, recovery)
     #expect(judgement.verdict == .held, "\(judgement.text)")
     let check = try #require(judgement[.damageReported])
-    #expect(try #require(check.remark).contains("offset 9, destroyed by a fault, is gone without a report"))
+    #expect(try #require(check.remark).contains("offset 9 was destroyed by a fault and not reported; no report is owed"))
     #expect(judgement.counts.lost == 3)
     // It is said of the trial, whatever other looks add to it.
     story.append(0, count: 2)

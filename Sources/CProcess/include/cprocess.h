@@ -12,5 +12,12 @@ int tl_die_with_parent(void);
 void tl_keep_freed_memory(void);
 /// Gives memory that is free in this process back to the kernel (`man 3 malloc_trim`).
 void tl_return_freed_memory(void);
+/// Has this process say on standard error, when a signal of its own doing (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP) ends it:
+/// `tl_death_report()`, the process that sent the signal (0: nobody), a space, the pages that were mapped, and a new line. It dies of the
+/// signal all the same.
+void tl_report_deaths(void);
+const char *tl_death_report(void);
+/// Has this process end with the exit code 69 and a sentence where such a signal comes when it has mapped nearly `limit` bytes.
+void tl_explain_deaths(long limit);
 
 #endif

@@ -15,9 +15,12 @@ typedef struct tl_completion {
   int32_t result;
 } tl_completion;
 
-/// Opens a ring with `entries` submission slots. Returns NULL and sets `*error` to an errno on failure.
+/// Opens a ring with `entries` submission slots, and passes one operation through it that does nothing (`man 3 io_uring_prep_nop`): a
+/// filter may permit the one and refuse the other. Returns NULL and sets `*error` to an errno on failure; it takes two seconds at the most.
 tl_ring *tl_ring_open(unsigned entries, int *error);
 void tl_ring_close(tl_ring *ring);
+/// The ring's descriptor: readable while completions are ready.
+int tl_ring_descriptor(const tl_ring *ring);
 
 /// Registers buffers with the ring; 0, or a negative errno (-ENOMEM where RLIMIT_MEMLOCK is too low).
 int tl_ring_register_buffers(tl_ring *ring, void *const *bases, const size_t *lengths, unsigned count);

@@ -1,0 +1,87 @@
+import CProcess
+import Glibc
+import Storage
+
+/// How a worker process died, and by whose doing.
+struct WorkerDeath {
+  /// Nil where it ended by itself.
+  let signal: Int32?
+  let status: Int32
+  /// The last words, without what the worker's own handler has said.
+  let words: String
+  /// The process that sent the signal; nil where nobody did, or nobody knows.
+  let sender: Int32?
+  /// Bytes that it had mapped when it died; nil where nobody knows.
+  let mapped: Int64?
+
+  enum Cause: Equatable {
+    /// It trapped, aborted or ended by itself: whoever was at work in it has done that.
+    case own
+    /// A signal from outside; the text says which.
+    case outside(String)
+    /// It had no more memory than a limit allows; the text says which, and what to do.
+    case shortage(String)
+  }
+
+  init(signal: Int32?, status: Int32, errorOutput: String) {
+    (self.signal, self.status) = (signal, status)
+    let lines = errorOutput.split(separator: "\n", omittingEmptySubsequences: false)
+    words = lines.filter { !$0.hasPrefix(Self.report) }.joined(separator: "\n")
+    // The first word of a process on its own death counts: the handler is called once.
+    let said = lines.first { $0.hasPrefix(Self.report) }.map { line in
+      line.dropFirst(Self.report.count).split(separator: " ").map { Int64($0) ?? 0 }
+    }
+    let isWhole = said?.count == 2
+    sender = isWhole ? said.flatMap { $0[0] > 0 ? Int32(truncatingIfNeeded: $0[0]) : nil } : nil
+    mapped = isWhole ? said.flatMap { $0[1] > 0 ? $0[1] * Int64(sysconf(Int32(_SC_PAGESIZE))) : nil } : nil
+  }
+
+  /// What a line of `tl_report_death` begins with.
+  private static let report = String(cString: tl_death_report())
+
+  /// `signal 9`, `exit status 70`.
+  var how: String { signal.map { "signal \($0)" } ?? "exit status \(status)" }
+
+  /// A colon and the line that says most; empty where there is none.
+  var lastWords: String {
+    let lines = words.split(separator: "\n")
+    return (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
+  }
+
+  /// A failed allocation aborts or traps, where it is heard with the words of it; a stack that cannot grow is a SIGSEGV without a
+  /// word (`man 2 setrlimit`, RLIMIT_AS). Other last words are those of the engine's own end.
+  var isHeardForMemory: Bool { words.contains("allocat") || words.contains("out of memory") || words.contains("bad_alloc") }
+
+  /// Signals that the processor, or the process itself, raises for what it does (`man 7 signal`). All others come from outside.
+  static let ownSignals: Set<Int32> = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP]
+
+  /// - Parameter memory: the limit that it ran under; nil where there is none: then an allocation that fails is its own doing, as
+  ///   that of a length that was read from a damaged file is.
+  func cause(memory: (limit: ProcessLimit, bytes: Int64)? = ProcessLimit.memory) -> Cause {
+    guard let signal else { return .own }
+    guard Self.ownSignals.contains(signal), sender == nil else { return .outside(Self.fromOutside(signal, sender: sender)) }
+    guard let memory else { return .own }
+    let isFull = mapped.map { $0 + Self.margin >= memory.bytes } ?? false
+    guard isHeardForMemory || isFull && !words.contains("Fatal error") else { return .own }
+    let had = mapped.map { ", and it had mapped \($0 >> 20) MiB" } ?? ""
+    return .shortage(
+      "the worker ran out of memory: \(memory.limit.name) allows \(memory.bytes >> 20) MiB\(had) (raise the limit with "
+        + "\(memory.limit.command), lower --jobs, or ask for fewer messages)")
+  }
+
+  /// The stack of a thread and a little: what could not be had where nothing is said of its size.
+  private static let margin: Int64 = 16 << 20
+
+  private static func fromOutside(_ signal: Int32, sender: Int32?) -> String {
+    let by = sender.map { " (by process \($0))" } ?? ""
+    return switch signal {
+    case SIGKILL:
+      "the worker was killed from outside; `dmesg` says whether the kernel ran out of memory"
+        + (ProcessLimit.processorTime.hard.map { ", or it had all of the \($0) s that RLIMIT_CPU allows (ulimit -t)" } ?? "")
+    case SIGXCPU: "the worker had all the processor time that RLIMIT_CPU allows: raise the limit with ulimit -t"
+    case SIGXFSZ: "the worker met RLIMIT_FSIZE: raise the limit with ulimit -f"
+    case SIGSYS: "a seccomp filter ended the worker at a system call; `tornlog doctor` says more, --storage posix needs fewer calls"
+    default: "the worker was ended from outside by signal \(signal) (\(String(cString: strsignal(signal))))\(by); run the trial again"
+    }
+  }
+}
