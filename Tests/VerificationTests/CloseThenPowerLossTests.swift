@@ -25,7 +25,7 @@ struct CloseThenPowerLossTests {
     #expect(held.verdict == .held && held.counts.lost == 2, "\(held.text)")
     let closed = Self.loss(.interval(Self.window), closing: .acknowledged)
     #expect(closed[.noAcknowledgedLoss]?.verdict == .violated && closed[.lossWindow]?.verdict == .violated)
-    #expect(closed[.lossWindow]?.detail.contains("nothing may go") == true, "\(closed.text)")
+    #expect(closed[.lossWindow]?.detail.contains("had closed without an error") == true, "\(closed.text)")
   }
 
   @Test func aCloseThatFailedHasPromisedNothing() {
