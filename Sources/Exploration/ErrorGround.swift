@@ -152,7 +152,7 @@ final class ErrorGround: @unchecked Sendable {
         _ = disk.flipBit(path, byte: Int64(at + 100), bit: 3)
         book.damage(
           Damage(
-            partition: PartitionSlot(partition), kind: "bit-flip", touched: touched,
+            partition: PartitionSlot(partition), kind: "bit-flip", touched: touched.ranges, unplaced: touched.unplaced,
             description: "bit 3 of byte \(at + 100) of \(path)"))
         return
       }

@@ -25,6 +25,7 @@ extension Transcript {
     var restart = 0
     var seen: Set<Int> = []
     var refusals: [CheckResult] = []
+    var answer: ProbedAnswer?
     let slots = history.partitionCount
     let groups = Set(history.commits.map(\.group)).union([ExplorationWorkload.group]).sorted()
     for entry in entries {
@@ -51,9 +52,14 @@ extension Transcript {
       case .after(let slot, let marks): if slot < slots { observer?.claimedAfter(PartitionSlot(slot), marks) }
       case .ended(let slot, let end): if slot < slots { observer?.ended(PartitionSlot(slot), end) }
       case .probed(let slot, let start, let first, let sequence):
-        guard slot < slots else { continue }
+        guard slot < slots, observer != nil else { continue }
         let reading = sequence.map { MessageContent.Reading.intact(sequence: $0) } ?? .corrupt
-        observer?.probe(PartitionSlot(slot), start: start, reading: first.map { ($0, reading) })
+        var next = ProbedAnswer(PartitionSlot(slot), start, observer!)
+        if let first { next.note(first, reading, &observer!) } else { next.end(&observer!) }
+        answer = next
+      case .answered(let slot, let offset, let sequence):
+        guard slot < slots, observer != nil else { continue }
+        answer?.note(offset, sequence.map { MessageContent.Reading.intact(sequence: $0) } ?? .corrupt, &observer!)
       case .committed(let slot, let group, let offset):
         if slot < slots { observer?.committed(group: ExplorationWorkload.name(ofGroup: group), PartitionSlot(slot), offset) }
       case .looked:
@@ -82,6 +88,11 @@ extension Transcript {
       (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
     }
     if let violated { return StateJudgement(verdict: .violated, check: violated) }
+    // Neither a look after each restart nor a reason why there is none.
+    if looks.count < 2 {
+      let reason = looks.isEmpty ? "the engine was never read: there is nothing to judge" : "the engine was not read after restart 2"
+      return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: reason))
+    }
     if let doubt = checks.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
     return StateJudgement(verdict: .held, check: nil)
   }

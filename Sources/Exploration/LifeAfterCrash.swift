@@ -244,6 +244,7 @@ final class LifeAfterCrash: @unchecked Sendable {
       at = marks.logStartOffset
       var end = marks.highWatermark
       var fruitless = 0
+      var glance = Glance(from: at, to: end, chosenBy: transcript.hash)
       while at < end {
         transcript.asked(slot, at)
         if let damaged = try await fetch(engine, slot, at, Self.consumeBytes) {
@@ -256,7 +257,9 @@ final class LifeAfterCrash: @unchecked Sendable {
         response.forEachRecord { record in
           if isFirst, record.offset < at { transcript.wentBack(slot, at, to: record.offset) }
           isFirst = false
-          transcript.message(slot, record.offset, contents[slot].read(record.value))
+          let reading = contents[slot].read(record.value)
+          transcript.message(slot, record.offset, reading)
+          if record.offset == glance.target { glance.message = reading }
         }
         if response.nextOffset > at {
           at = response.nextOffset
@@ -267,6 +270,7 @@ final class LifeAfterCrash: @unchecked Sendable {
         }
         end = try claims(engine, slot).highWatermark
       }
+      await take(glance, engine, slot)
       transcript.claimed(slot, try claims(engine, slot), after: true)
       transcript.ended(slot, .reached)
     } catch {
@@ -274,24 +278,57 @@ final class LifeAfterCrash: @unchecked Sendable {
     }
   }
 
+  /// A start offset of a partition from which every state is asked, not only the one of each group that is written out.
+  private struct Glance {
+    /// Nil where there is none.
+    let target: Offset?
+    /// What consumption had there.
+    var message: MessageContent.Reading?
+
+    init(from start: Offset, to end: Offset, chosenBy hash: UInt64) {
+      let span = UInt64(clamping: end.rawValue - start.rawValue)
+      target = span == 0 ? nil : start + Int(hash % span)
+    }
+  }
+
+  /// An answer that is another than consumption had is a behaviour of its own.
+  private func take(_ glance: Glance, _ engine: PartitionEngine, _ slot: Int) async {
+    guard let target = glance.target, let message = glance.message else { return }
+    var found: (offset: Offset, reading: MessageContent.Reading)?
+    do throws(EngineError) {
+      if try await fetch(engine, slot, target, 1) == nil {
+        response.withFirstRecord { found = ($0.offset, contents[slot].read($0.value)) }
+      }
+    } catch {}  // no answer is another one, too
+    if found?.offset != target || found?.reading != message { transcript.differed(slot, target, found?.offset) }
+  }
+
   private func probe(_ engine: PartitionEngine, _ slot: Int) async {
     var marks = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
     do throws(EngineError) { marks = try claims(engine, slot) } catch { return }
     var start = marks.logStartOffset
     while start < marks.highWatermark {
-      do throws(EngineError) {
-        if try await fetch(engine, slot, start, 1) == nil {
-          var first: (offset: Offset, reading: MessageContent.Reading)?
-          response.forEachRecord { if first == nil { first = ($0.offset, contents[slot].read($0.value)) } }
-          transcript.probed(slot, start, first: first?.offset, first?.reading)
-        } else {
-          transcript.probed(slot, start, first: nil, nil)
-        }
-      } catch {
-        transcript.probed(slot, start, first: nil, nil)
-      }
+      await ask(engine, slot, start)
       start = start + 1
     }
+    for outside in StartOffsets.outside(from: marks.logStartOffset, to: marks.highWatermark) { await ask(engine, slot, outside) }
+  }
+
+  private func ask(_ engine: PartitionEngine, _ slot: Int, _ start: Offset) async {
+    do throws(EngineError) {
+      guard try await fetch(engine, slot, start, 1) == nil else { return transcript.probed(slot, start, first: nil, nil) }
+    } catch {
+      return transcript.probed(slot, start, first: nil, nil)
+    }
+    var isFirst = true
+    response.forEachRecord { record in
+      let reading = contents[slot].read(record.value)
+      if isFirst { transcript.probed(slot, start, first: record.offset, reading) } else {
+        transcript.answered(slot, record.offset, reading)
+      }
+      isFirst = false
+    }
+    if isFirst { transcript.probed(slot, start, first: nil, nil) }
   }
 
   /// - Returns: the damaged range where the engine says that the offset is in one.

@@ -6,35 +6,38 @@ import Verification
 
 /// Damage.
 extension LifeBook {
-  /// The offsets of messages that stand in `bytes` of a segment of `partition`, by their content; of those only that were
-  /// acknowledged, since nothing is owed of others.
-  func touched(_ partition: Int, _ content: [UInt8], in range: Range<Int>) -> [OffsetRange] {
+  /// The offsets of messages that stand in `bytes` of a segment of `partition`, by their content; and the requests of those
+  /// that nobody was told an offset of.
+  func touched(_ partition: Int, _ content: [UInt8], in range: Range<Int>) -> (ranges: [OffsetRange], unplaced: [Int]) {
     let reader = self.content(partition)
     let size = workload.messageSize
     var found: [OffsetRange] = []
+    var unplaced: Set<Int> = []
     content.withUnsafeBytes { bytes in
       // In the engine's own log messages stand at multiples of 8 bytes.
       let step = workload.system == .tornlog ? 8 : 1
       for at in stride(from: max(0, range.lowerBound - size) / step * step, to: min(range.upperBound, bytes.count - size + 1), by: step) {
         guard at + size > range.lowerBound,
           case .intact(let sequence) = reader.read(UnsafeRawBufferPointer(rebasing: bytes[at..<at + size])),
-          let offset = offset(of: Int(sequence), partition)
+          let number = request(with: Int(sequence), partition)
         else { continue }
-        found.append(OffsetRange(from: offset, to: offset + 1))
+        let request = history.operations[number]
+        if let base = request.baseOffset {
+          let offset = base + (Int(sequence) - request.firstSequence)
+          found.append(OffsetRange(from: offset, to: offset + 1))
+        } else if request.outcome == .indeterminate {
+          unplaced.insert(number)
+        }
       }
     }
-    return found
+    return (found, unplaced.sorted())
   }
 
-  /// Where the acknowledgement of a message says that it stands.
-  private func offset(of sequence: Int, _ partition: Int) -> Offset? {
-    for operation in history.operations where operation.partition.index == partition {
-      guard let base = operation.baseOffset, operation.firstSequence <= sequence,
-        sequence < operation.firstSequence + operation.count
-      else { continue }
-      return base + (sequence - operation.firstSequence)
+  /// The request that a message was sent in.
+  private func request(with sequence: Int, _ partition: Int) -> Int? {
+    history.operations.firstIndex {
+      $0.partition.index == partition && $0.firstSequence <= sequence && sequence < $0.firstSequence + $0.count
     }
-    return nil
   }
 
   /// What a fault at the seam has destroyed, in messages.
@@ -51,9 +54,11 @@ extension LifeBook {
       guard let partition = Self.partition(of: place.path), let bytes: [UInt8] = disk.read(place.path) else { return nil }
       let range = place.range.clamped(to: 0..<Int64(bytes.count))
       let touched = touched(partition, bytes, in: Int(range.lowerBound)..<Int(range.upperBound))
-      if touched.isEmpty { return nil }
+      // Whoever is told of a failed request must not take it for done: that excuses nothing of it.
+      let unplaced = receipt.isTold ? [] : touched.unplaced
+      if touched.ranges.isEmpty, unplaced.isEmpty { return nil }
       return Damage(
-        partition: PartitionSlot(partition), kind: receipt.kind.rawValue, touched: touched,
+        partition: PartitionSlot(partition), kind: receipt.kind.rawValue, touched: touched.ranges, unplaced: unplaced,
         description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true, isCertain: isCertain)
     }
   }

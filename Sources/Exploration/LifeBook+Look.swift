@@ -21,8 +21,9 @@ extension LifeBook {
     }
     let response = FetchResponse(capacity: 64 << 10)
     for slot in history.creations.indices {
-      await consume(engine, slot, response, &observer)
-      await probe(engine, slot, response, &observer)
+      if let marks = await consume(engine, slot, response, &observer) {
+        await probe(engine, slot, marks, response, &observer)
+      }
       for group in groups {
         var committed: Offset?
         do throws(EngineError) {
@@ -40,14 +41,17 @@ extension LifeBook {
       logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
   }
 
+  /// - Returns: what the partition claimed last; nil where it claimed nothing.
   private func consume(
     _ engine: PartitionEngine, _ slot: Int, _ response: FetchResponse, _ observer: inout Observer
-  ) async {
+  ) async -> Verification.Watermarks? {
     var at: Offset = 0
+    var claimed: Verification.Watermarks?
     // A topic that is not registered is judged by that; here it has nothing to be consumed.
-    guard engine.topics.contains(where: { $0.name == workload.topic }) else { return }
+    guard engine.topics.contains(where: { $0.name == workload.topic }) else { return nil }
     do throws(EngineError) {
       let marks = try claims(engine, slot)
+      claimed = marks
       observer.claimedBefore(PartitionSlot(slot), marks)
       at = marks.logStartOffset
       var fruitless = 0
@@ -60,40 +64,49 @@ extension LifeBook {
         response.forEachRecord { observer.observe(PartitionSlot(slot), $0.offset, $0.value) }
         fruitless = response.nextOffset > at ? 0 : fruitless + 1
         if fruitless >= LifeAfterCrash.patience {
-          return observer.ended(PartitionSlot(slot), .stuck(at: at, emptyAnswers: fruitless))
+          observer.ended(PartitionSlot(slot), .stuck(at: at, emptyAnswers: fruitless))
+          return claimed
         }
         at = response.nextOffset
       }
-      observer.claimedAfter(PartitionSlot(slot), try claims(engine, slot))
+      let after = try claims(engine, slot)
+      claimed = after
+      observer.claimedAfter(PartitionSlot(slot), after)
       observer.ended(PartitionSlot(slot), .reached)
     } catch {
       observer.ended(PartitionSlot(slot), .failed(at: at, "\(error)"))
     }
+    return claimed
   }
 
+  /// Fetches from every start offset, and from where nothing is.
   private func probe(
-    _ engine: PartitionEngine, _ slot: Int, _ response: FetchResponse, _ observer: inout Observer
+    _ engine: PartitionEngine, _ slot: Int, _ marks: Verification.Watermarks, _ response: FetchResponse,
+    _ observer: inout Observer
   ) async {
-    var marks = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
-    do throws(EngineError) { marks = try claims(engine, slot) } catch { return }  // consumption has met the same
     var start = marks.logStartOffset
     while start < marks.highWatermark {
-      do throws(EngineError) {
-        if try await fetch(engine, slot, start, 1, response) == nil {
-          var isEmpty = true
-          response.withFirstRecord {
-            observer.probe(PartitionSlot(slot), start: start, first: ($0.offset, $0.value))
-            isEmpty = false
-          }
-          if isEmpty { observer.probe(PartitionSlot(slot), start: start, first: nil) }
-        } else {
-          observer.probe(PartitionSlot(slot), start: start, first: nil)
-        }
-      } catch {
-        observer.probe(PartitionSlot(slot), start: start, first: nil)
-      }
+      await ask(engine, slot, start, response, &observer)
       start = start + 1
     }
+    for outside in StartOffsets.outside(from: marks.logStartOffset, to: marks.highWatermark) {
+      await ask(engine, slot, outside, response, &observer)
+    }
+  }
+
+  private func ask(
+    _ engine: PartitionEngine, _ slot: Int, _ start: Offset, _ response: FetchResponse, _ observer: inout Observer
+  ) async {
+    do throws(EngineError) {
+      guard try await fetch(engine, slot, start, 1, response) == nil else {
+        return observer.probe(PartitionSlot(slot), start: start, first: nil)
+      }
+    } catch {
+      return observer.probe(PartitionSlot(slot), start: start, first: nil)
+    }
+    var answer = ProbedAnswer(PartitionSlot(slot), start, observer)
+    response.forEachRecord { answer.note($0.offset, $0.value, &observer) }
+    answer.end(&observer)
   }
 
   /// - Returns: the damaged range where the engine says that the offset is in one.

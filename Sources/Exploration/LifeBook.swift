@@ -99,6 +99,7 @@ final class LifeBook: @unchecked Sendable {
   func createTopic(_ engine: PartitionEngine, attempts: Int) async -> Bool {
     let life = life
     let isFirst = topicOutcome == nil
+    for slot in history.creations.indices { history.createAgain(PartitionSlot(slot)) }
     if isFirst { topicOutcome = .indeterminate }
     for attempt in 0..<attempts {
       do throws(EngineError) {
@@ -245,7 +246,16 @@ final class LifeBook: @unchecked Sendable {
       (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
     }
     if let violated { return StateJudgement(verdict: .violated, check: violated) }
-    if looks.isEmpty { return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge")) }
+    // Two restarts end every story, and the power goes after each.
+    let crashes = history.crashes.count
+    for restart in max(1, crashes - 2)..<max(1, crashes) where !looks.contains(where: { $0.restart == restart }) {
+      return StateJudgement(
+        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was not read after restart \(restart)"))
+    }
+    if looks.isEmpty {
+      return StateJudgement(
+        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge"))
+    }
     if let doubt = all.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
     return StateJudgement(verdict: .held, check: nil)
   }

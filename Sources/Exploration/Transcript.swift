@@ -19,6 +19,8 @@ struct Transcript {
     case after(slot: Int, Watermarks)
     case ended(slot: Int, ConsumptionEnd)
     case probed(slot: Int, Offset, first: Offset?, sequence: UInt64?)
+    /// One more message of the answer to the last of these.
+    case answered(slot: Int, Offset, sequence: UInt64?)
     case committed(slot: Int, group: Int, Offset?)
     case looked
     case appended(slot: Int, Outcome, Offset)
@@ -125,6 +127,19 @@ struct Transcript {
     var sequence: UInt64?
     if case .intact(let intact)? = reading { sequence = intact }
     keep(.probed(slot: slot, start, first: first, sequence: sequence))
+  }
+
+  /// The message behind the first, or behind the last one, of the answer to a start offset.
+  mutating func answered(_ slot: Int, _ offset: Offset, _ reading: MessageContent.Reading) {
+    var sequence: UInt64?
+    if case .intact(let intact) = reading { sequence = intact }
+    keep(.answered(slot: slot, offset, sequence: sequence))
+  }
+
+  /// A fetch from a start offset has another answer than consumption had there.
+  mutating func differed(_ slot: Int, _ asked: Offset, _ found: Offset?) {
+    mix(17)
+    mix(UInt64(bitPattern: asked.rawValue) << 20 ^ UInt64(bitPattern: found?.rawValue ?? -1))
   }
 
   /// - Parameter group: its number in `ExplorationWorkload.groups`.

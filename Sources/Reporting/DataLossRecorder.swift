@@ -56,9 +56,11 @@ public final class DataLossRecorder: RunRecorder {
           + columns.map { column in lossText(cells.filter { $0.messages == volume && $0.policies == column }) })
     }
     var text = "## \(description.title)\n\n`\(description.scenario)`, lost over all numbers of partitions:\n\n" + markdownTable(rows) + "\n"
-    text += "- Expected: \(sentence(cells) { $0.verdict != .unknown && $0.losses.allSatisfy(\.isAsExpected) }) came out as the receipts demand.\n"
+    text += "- Expected: \(sentence(cells) { $0.verdict != .unknown && $0.hasRestartFigures && $0.losses.allSatisfy(\.isAsExpected) }) came out as the receipts demand.\n"
     let lossy = cells.filter { $0.losses.contains { $0.lost > 0 } }
-    if lossy.isEmpty {
+    if !cells.contains(where: \.hasRestartFigures) {
+      text += "- Reported: nobody looked after a restart.\n"
+    } else if lossy.isEmpty {
       text += "- Reported: nothing was lost.\n"
     } else {
       let silent = lossy.filter { $0.losses.contains { $0.reported < $0.lost } }
@@ -92,14 +94,18 @@ public final class DataLossRecorder: RunRecorder {
   /// `0`, `10 (10 %)`, `10 to 30 (1.0 to 3.0 %)`; `!` behind what is not as expected, `?` without a verdict.
   private func lossText(_ cells: [TrialResult]) -> String {
     guard !cells.isEmpty else { return "" }
+    let all = cells
+    let cells = all.filter(\.hasRestartFigures)
+    guard !cells.isEmpty else { return "not measured" + (all.contains { $0.verdict == .violated } ? " violated" : " ?") }
     let losses = cells.map(\.lossClaimed)
     let lost = losses.map { Double($0.lost) }
     let shares = losses.map { Double($0.lost) / Double(max(1, $0.acknowledged)) * 100 }
     var text = rangeText(lost.min() ?? 0, lost.max() ?? 0, .count)
     if lost.contains(where: { $0 > 0 }) { text += " (\(rangeText(shares.min() ?? 0, shares.max() ?? 0, .percent)))" }
     if cells.contains(where: { !$0.losses.allSatisfy(\.isAsExpected) }) { text += " !" }
-    if cells.contains(where: { $0.verdict == .unknown }) { text += " ?" }
-    if cells.contains(where: { $0.verdict == .violated }) { text += " violated" }
+    if cells.count < all.count { text += " (\(all.count - cells.count) not measured)" }
+    if all.contains(where: { $0.verdict == .unknown }) { text += " ?" }
+    if all.contains(where: { $0.verdict == .violated }) { text += " violated" }
     return text
   }
 }

@@ -16,6 +16,8 @@ import Verification
 /// | `checks[].divergence` | only where the check did not hold |
 /// | `faults[].places` | receipts |
 /// | `trials[].losses` | of each partition, after the first restart: `acknowledged`, `lost`, `reported`, what was to be `expected` (`least`, `most`), whether a fault `touched` it |
+/// | `trials[].countedRestart` | the restart that `counts`, `partitions` and `losses` are of; 1 but where nobody looked after the first |
+/// | `trials[].looked` | what all looks together have looked at: `looks`, `partitions`, `messages`, `startOffsets`, `compared`, `commits` |
 /// | `trials[].claims` | of documents: `source`, `says`, `outcome`, `figures` |
 /// | `trials[].append` | `p50`, `p99` in seconds; null in virtual time |
 /// | `trials[].observed` | what else was measured for claims, by figure |
@@ -99,6 +101,15 @@ extension TrialResult {
         ])
       ),
       ("losses", .array(losses.map(\.json))),
+      ("countedRestart", .integer(countedRestart)),
+      (
+        "looked",
+        .object([
+          ("looks", .integer(looked.looks)), ("partitions", .integer(looked.partitions)),
+          ("messages", .integer(looked.messages)), ("startOffsets", .integer(looked.startOffsets)),
+          ("compared", .integer(looked.compared)), ("commits", .integer(looked.commits)),
+        ])
+      ),
       ("claims", .array(claims.map(\.json))),
       ("append", append.map { .object([("p50", .number($0.p50)), ("p99", .number($0.p99))]) } ?? .null),
       ("engineCounts", .array(engineCounts.map(\.json))),

@@ -22,6 +22,10 @@ public struct TrialResult: Hashable, Sendable, Codable {
   public var losses: [PartitionLoss]
   /// Distinct messages consumed before any crash; nil where nobody looked then.
   public var consumedLive: Int?
+  /// The restart that `counts`, `partitions` and `losses` are of: 1, or another one where nobody looked after the first.
+  public var countedRestart = 1
+  /// How much all looks together have looked at.
+  public var looked = LookedAt()
   /// What documents claim of this cell.
   public var claims: [ClaimResult]
   /// Nil where the clock is a virtual one, or nothing was acknowledged.
@@ -63,6 +67,9 @@ public struct TrialResult: Hashable, Sendable, Codable {
     self.seconds = seconds
     self.keptAt = keptAt
   }
+
+  /// Whether there was a look after the first restart: what it lost, what came back.
+  public var hasRestartFigures: Bool { countedRestart == 1 }
 
   /// Whether the trial came out as the scenario expects: the only thing that decides the exit code.
   public var isExpected: Bool { expectation.isMet(by: verdict, checks: checks) }
@@ -179,6 +186,9 @@ public struct RecoveryFigures: Hashable, Sendable, Codable {
   public var outageSeconds: Double?
   /// As the engine reports it; nil where no engine has.
   public var batchesRecovered: Int?
+
+  /// Whether an engine has opened after the first crash: otherwise there is nothing of it to tell.
+  public var isMeasured: Bool { seconds > 0 || bytesScanned > 0 }
 
   public init(
     seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0, batchesRecovered: Int? = nil

@@ -50,11 +50,16 @@ extension ClaimFigure {
     }
   }
 
+  /// What was consumed and refused is known before the crash.
+  private var isOfRestart: Bool { isOfMessages && self != .consumed && self != .refused }
+
   /// Nil where the trial has no such figure.
   fileprivate func value(of result: TrialResult, isVirtual: Bool) -> Double? {
     let (lost, acknowledged) = result.lossClaimed
     // Where no message was sent there is nothing to count: 0 would be a promise kept.
     if isOfMessages, result.counts.attempted == 0 { return nil }
+    // What came back, and what was lost, only a look after the first restart tells: before the crash nothing had been lost.
+    if isOfRestart, !result.hasRestartFigures { return nil }
     switch self {
     case .lost: return Double(lost)
     case .lostShare: return acknowledged == 0 ? nil : Double(lost) / Double(acknowledged) * 100
@@ -68,8 +73,8 @@ extension ClaimFigure {
     case .recovered: return Double(result.counts.recovered)
     case .refused: return Double(result.counts.attempted - result.counts.acknowledged)
     case .gaps: return Double(result.partitions.reduce(0) { $0 + $1.gaps.count })
-    case .recoveryTime: return isVirtual ? nil : result.recovery.seconds
-    case .outageTime: return isVirtual ? nil : result.recovery.outageSeconds
+    case .recoveryTime: return isVirtual || !result.recovery.isMeasured ? nil : result.recovery.seconds
+    case .outageTime: return isVirtual || !result.recovery.isMeasured ? nil : result.recovery.outageSeconds
     case .appendP99: return isVirtual ? nil : result.append?.p99
     case .checksViolated: return Double(result.checks.count { $0.verdict == .violated })
     case .recoveredByReport: return result.recovery.batchesRecovered.map(Double.init)

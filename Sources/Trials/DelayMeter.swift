@@ -1,6 +1,7 @@
 import Glibc
 import LogModel
 import Storage
+import Verification
 
 /// Measures what the device delays, as the engine meets it: above every fault, for a stall is a slow device too, and below
 /// a defect of the engine's.
@@ -52,6 +53,8 @@ final class DelayMeter: StorageWrapper, @unchecked Sendable {
   private func note(_ start: Reading, _ now: Reading) {
     let delay = Duration.nanoseconds((now.clock - start.clock) - (now.processor - start.processor))
     if delay > journal.deviceDelay { journal.deviceDelay = delay }
+    // No window is so short that a faster one mattered.
+    if delay > .microseconds(100) { journal.note(SlowOperation(endedAt: Instant(nanoseconds: now.clock), took: delay)) }
   }
 
   /// Takes operations into account that the crash, which comes now, finds in flight. On the loop.

@@ -15,7 +15,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash, close, archived, flush, trim
+    case create, produce, commit, opened, crash, close, archived, flush, trim, slow
   }
 
   struct Row {
@@ -52,6 +52,11 @@ final class Journal: @unchecked Sendable {
     var operationsSinceAnswer: Int64 = 0
     /// When the process was killed, on the loop's clock; 0: not known.
     var killedAt: Int64 = 0
+    /// The operations of this life that the device kept longest, in two banks, of which the other one is written: a kill finds
+    /// one of them whole. In each their number, and of each when it ended and how long it took, in nanoseconds.
+    var slow = InlineArray<34, Int64>(repeating: 0)
+    /// The bank that counts.
+    var slowBank: Int64 = 0
     /// The errno of the first line of the trace that could not be written; 0: all were.
     var traceFailure: Int64 = 0
     /// The first failure that was the machine's own; see `Journal.DeviceFailure`. 0: there was none.
@@ -79,7 +84,7 @@ final class Journal: @unchecked Sendable {
   private let memory: UnsafeMutableRawPointer
   private let size: Int
   let head: UnsafeMutablePointer<Head>
-  private let rows: UnsafeMutablePointer<Row>
+  let rows: UnsafeMutablePointer<Row>
 
   /// Maps `path`, creating it with room for `capacity` rows where there is none.
   init(path: String, capacity: Int) throws(TrialError) {
@@ -121,16 +126,17 @@ final class Journal: @unchecked Sendable {
   private static let rowsOffset = MemoryLayout<Head>.offset(of: \.rows)!
   private static let inFlightOffset = MemoryLayout<Head>.offset(of: \.inFlight)!
   private static let killedOffset = MemoryLayout<Head>.offset(of: \.killedAt)!
+  private static let slowBankOffset = MemoryLayout<Head>.offset(of: \.slowBank)!
   private static let kindOffset = MemoryLayout<Row>.offset(of: \.kind)!
   private static let outcomeOffset = MemoryLayout<Row>.offset(of: \.outcome)!
 
   private var rowsWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.rowsOffset, Int64.self) }
   private var inFlightWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.inFlightOffset, Int64.self) }
   private var killedWord: UnsafeMutablePointer<Atomic<Int64>> { Self.word(memory, Self.killedOffset, Int64.self) }
-  private func kindWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+  func kindWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
     Self.word(UnsafeMutableRawPointer(rows + row), Self.kindOffset, UInt32.self)
   }
-  private func outcomeWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
+  func outcomeWord(_ row: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
     Self.word(UnsafeMutableRawPointer(rows + row), Self.outcomeOffset, UInt32.self)
   }
 
@@ -171,6 +177,28 @@ final class Journal: @unchecked Sendable {
     set { head.pointee.deviceDelay = newValue.nanoseconds }
   }
 
+  var slowOperations: SlowOperations {
+    let bank = Int(head.pointee.slowBank) * 17
+    return SlowOperations(
+      (0..<Int(head.pointee.slow[bank])).map { n in
+        SlowOperation(
+          endedAt: Instant(nanoseconds: head.pointee.slow[bank + 1 + 2 * n]), took: .nanoseconds(head.pointee.slow[bank + 2 + 2 * n]))
+      })
+  }
+
+  /// An operation of the device has ended, or goes on at the crash.
+  func note(_ operation: SlowOperation) {
+    var operations = slowOperations
+    guard operations.note(operation) else { return }
+    let bank = 1 - Int(head.pointee.slowBank)
+    head.pointee.slow[bank * 17] = Int64(operations.all.count)
+    for (n, operation) in operations.all.enumerated() {
+      head.pointee.slow[bank * 17 + 1 + 2 * n] = operation.endedAt.nanoseconds
+      head.pointee.slow[bank * 17 + 2 + 2 * n] = operation.took.nanoseconds
+    }
+    Self.word(memory, Self.slowBankOffset, Int64.self).pointee.store(Int64(bank), ordering: .releasing)
+  }
+
   var traceFailure: Int32? {
     get { head.pointee.traceFailure == 0 ? nil : Int32(head.pointee.traceFailure) }
     set { head.pointee.traceFailure = Int64(newValue ?? 0) }
@@ -183,6 +211,7 @@ final class Journal: @unchecked Sendable {
     head.pointee.inFlight = 0
     head.pointee.held = 0
     head.pointee.deviceDelay = 0
+    head.pointee.slow[Int(head.pointee.slowBank) * 17] = 0
     head.pointee.killedAt = 0
     answered()
   }
@@ -274,6 +303,9 @@ final class Journal: @unchecked Sendable {
 
   /// Ends a life, with what its device delayed.
   func crash(_ kind: CrashKind, at time: Instant) {
+    for operation in slowOperations.all {
+      _ = add(.slow, Row(count: operation.took.nanoseconds, value: operation.endedAt.nanoseconds))
+    }
     _ = add(
       .crash,
       Row(
@@ -309,13 +341,13 @@ final class Journal: @unchecked Sendable {
     func requests(_ messages: Int) -> Int { messages / share + spec.partitions }
     if spec.delivery != nil {
       // Each event is a request.
-      return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32
+      return spec.messages + spec.appendBetween * spec.partitions + 2 * spec.partitions + 32 + 3 * SlowOperations.most
     }
     let second = spec.writers == .one ? 0 : requests(spec.messages) + spec.partitions
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + (spec.committers > 0 ? sent : 0) + 8 * spec.partitions + 32
+    return sent + archived + (spec.committers > 0 ? sent : 0) + 8 * spec.partitions + 32 + 3 * SlowOperations.most
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }
@@ -336,65 +368,4 @@ final class Journal: @unchecked Sendable {
 
   /// Produce requests so far: operations of the history.
   var operationCount: Int { (0..<rowCount).count { rows[$0].kind == Kind.produce.rawValue } }
-
-  /// Everything so far of a trial, as the oracle reads it.
-  func history(of spec: TrialSpec, damages: [(row: Int, damage: Damage)] = []) -> History {
-    var history = history(
-      seed: spec.seed, shape: spec.shape, group: Life.group, damages: damages, source: spec.source(of:))
-    history.firstOffset = Offset(spec.firstOffset)
-    return history
-  }
-
-  /// Everything so far, as the oracle reads it.
-  /// - Parameters:
-  ///   - group: of the commits of group 0; the others have their number behind it.
-  ///   - damages: each with the row that it came before.
-  ///   - source: the partition of a number that rows have.
-  func history(
-    seed: UInt64, shape: MessageShape? = nil, group: String, damages: [(row: Int, damage: Damage)],
-    source: (_ number: Int) -> TopicPartition
-  ) -> History {
-    var history = History(seed: seed, shape: shape)
-    let count = rowCount
-    history.reserveOperations(count)
-    for index in 0..<count {
-      for (at, damage) in damages where at == index { history.damage(damage) }
-      // The two words that make the rest of the row valid, before the rest.
-      let kind = kindWord(index).pointee.load(ordering: .acquiring)
-      let answer = outcomeWord(index).pointee.load(ordering: .acquiring)
-      let row = rows[index]
-      let submitted = Instant(nanoseconds: row.submittedAt)
-      let answered = Instant(nanoseconds: row.answeredAt)
-      let outcome = answer == 0 ? Outcome.indeterminate : Outcome(rawValue: UInt8(answer - 1)) ?? .indeterminate
-      let slot = PartitionSlot(Int(row.partition))
-      switch Kind(rawValue: kind) {
-      case .create:
-        history.create(source(Int(row.partition)), outcome, submittedAt: submitted, at: max(submitted, answered))
-      case .produce:
-        let operation = history.submit(
-          slot, producer: Int(row.producer), firstSequence: Int(row.value), count: Int(row.count), at: submitted)
-        switch outcome {
-        case .acknowledged: history.acknowledge(operation, baseOffset: Offset(row.baseOffset), at: answered)
-        case .failed: history.fail(operation, certainly: true, at: answered)
-        case .indeterminate: if answer != 0 { history.fail(operation, certainly: false, at: answered) }
-        }
-      case .commit:
-        history.commit(
-          group: row.producer == 0 ? group : "\(group)-\(row.producer)", slot, offset: Offset(row.value), outcome,
-          at: max(submitted, answered))
-      case .opened: history.opened(at: submitted)
-      // Without an answer it was cut off, by what is written down elsewhere.
-      case .close: if answer != 0 { history.close(outcome, submittedAt: submitted, at: answered) }
-      case .archived: history.archived(slot, before: Offset(row.value))
-      // One that was cut off was not refused.
-      case .trim: history.answer(trim: history.trim(slot, before: Offset(row.value)), outcome)
-      case .flush: if answer != 0 { history.flush(outcome, at: answered) }
-      case .crash: 
-        history.crash(CrashKind.allCases[Int(row.value)], at: submitted, deviceDelay: .nanoseconds(row.count))
-      case .unused, nil: break
-      }
-    }
-    for (at, damage) in damages where at >= count { history.damage(damage) }
-    return history
-  }
 }

@@ -54,24 +54,26 @@ struct Look {
     var random = random
     for slot in history.creations.indices {
       let partition = history.creations[slot].partition
-      await consume(partition, PartitionSlot(slot), response, &observer)
-      await probe(partition, PartitionSlot(slot), edges[slot], response, &observer, &random)
+      let marks = await consume(partition, PartitionSlot(slot), response, &observer)
+      if let marks { await probe(partition, PartitionSlot(slot), marks, edges[slot], response, &observer, &random) }
       for group in groups { observer.committed(group: group, PartitionSlot(slot), committedOffset(group, partition)) }
     }
     return observer.finish()
   }
 
+  /// - Returns: what the partition claimed last; nil where it claimed nothing.
   private func consume(
     _ partition: TopicPartition, _ slot: PartitionSlot, _ response: FetchResponse, _ observer: inout Observer
-  ) async {
+  ) async -> Verification.Watermarks? {
     var at: Offset = 0
+    var claimed: Verification.Watermarks?
     do throws(EngineError) {
-      let marks = try claims(partition)
+      var marks = try claims(partition)
+      claimed = marks
       observer.claimedBefore(slot, marks)
       at = marks.logStartOffset
-      var end = marks.highWatermark
       var fruitless = 0
-      while at < end {
+      while at < marks.highWatermark {
         observer.asked(slot, at)
         if let damaged = try await fetch(partition, at, Self.consumeBytes, response) {
           at = max(damaged.to, at + 1)  // told that these are damaged: a consumer goes on after them
@@ -88,65 +90,72 @@ struct Look {
           fruitless = 0
         } else {
           fruitless += 1
-          if fruitless >= Self.patience { return observer.ended(slot, .stuck(at: at, emptyAnswers: fruitless)) }
+          if fruitless >= Self.patience {
+            observer.ended(slot, .stuck(at: at, emptyAnswers: fruitless))
+            return marks
+          }
         }
-        end = try claims(partition).highWatermark
+        marks = try claims(partition)
       }
-      observer.claimedAfter(slot, try claims(partition))
+      marks = try claims(partition)
+      claimed = marks
+      observer.claimedAfter(slot, marks)
       observer.ended(slot, .reached)
     } catch {
       observer.ended(slot, .failed(at: at, "\(error)"))
     }
+    return claimed
   }
 
+  /// Fetches from every start offset, or from a sample that holds every edge, and in ranges what lies between: each message
+  /// passes once more by the index, in an answer that is compared with what consumption was served. Then from where nothing is.
   private func probe(
-    _ partition: TopicPartition, _ slot: PartitionSlot, _ edges: [Offset], _ response: FetchResponse,
-    _ observer: inout Observer, _ random: inout SeededGenerator
+    _ partition: TopicPartition, _ slot: PartitionSlot, _ marks: Verification.Watermarks, _ edges: [Offset],
+    _ response: FetchResponse, _ observer: inout Observer, _ random: inout SeededGenerator
   ) async {
-    let marks: Verification.Watermarks
-    let segments: [Offset]
+    var segments: [Offset] = []
     do throws(EngineError) {
-      marks = try claims(partition)
       segments = try asking { () throws(EngineError) in try engine.segmentBases(partition.topic, partition.partition) }
-    } catch {
-      // Consumption has asked the same before, and has told the oracle of the error.
-      return
-    }
-    await probeBelow(marks.logStartOffset, partition, slot, response, &observer)
+    } catch {}  // they are asked for too, as edges of batches or between them
     let starts = StartOffsets.thinned(
       StartOffsets.sample(
         from: marks.logStartOffset, to: marks.highWatermark, batchEdges: edges, segmentEdges: segments, using: &random),
       batchEdges: edges)
+    var at = marks.logStartOffset
     for start in starts {
-      do throws(EngineError) {
-        if try await fetch(partition, start, Self.probeBytes, response) != nil { continue }
-        var seen = false
-        asking {
-          response.withFirstRecord { record in
-            journal.harness { observer.probe(slot, start: start, first: (record.offset, record.value)) }
-            seen = true
-          }
-        }
-        if !seen { observer.probe(slot, start: start, first: nil) }
-      } catch {
-        observer.probe(slot, start: start, first: nil)
-      }
+      while at < start, let next = await ask(partition, slot, at, Self.consumeBytes, response, &observer) { at = next }
+      at = max(at, await ask(partition, slot, start, Self.probeBytes, response, &observer) ?? start)
+    }
+    while at < marks.highWatermark, let next = await ask(partition, slot, at, Self.consumeBytes, response, &observer) { at = next }
+    for outside in StartOffsets.outside(from: marks.logStartOffset, to: marks.highWatermark) {
+      _ = await ask(partition, slot, outside, Self.probeBytes, response, &observer)
     }
   }
 
-  /// What stood before the log start offset is asked for too: nothing may come of it.
-  private func probeBelow(
-    _ start: Offset, _ partition: TopicPartition, _ slot: PartitionSlot, _ response: FetchResponse, _ observer: inout Observer
-  ) async {
-    for offset in Set([0, start + -1]) where offset >= 0 && offset < start {
-      var first: Offset?
-      do throws(EngineError) {
-        if try await fetch(partition, offset, Self.probeBytes, response) == nil {
-          asking { response.forEachRecord { record in first = first ?? record.offset } }
-        }
-      } catch {}  // an error is what is owed
-      observer.probedBelowStart(slot, offset, first: first)
+  /// - Returns: where the next fetch may go on; nil where this one got nowhere.
+  private func ask(
+    _ partition: TopicPartition, _ slot: PartitionSlot, _ start: Offset, _ maxBytes: Int, _ response: FetchResponse,
+    _ observer: inout Observer
+  ) async -> Offset? {
+    do throws(EngineError) {
+      if let damaged = try await fetch(partition, start, maxBytes, response) {
+        observer.probe(slot, start: start, first: nil)
+        return max(damaged.to, start + 1)
+      }
+    } catch {
+      observer.probe(slot, start: start, first: nil)
+      return nil
     }
+    var answer = ProbedAnswer(slot, start, observer)
+    asking {
+      if answer.isFirstEnough(response.nextOffset) {
+        response.withFirstRecord { record in journal.harness { answer.note(record.offset, record.value, &observer) } }
+      } else {
+        response.forEachRecord { record in journal.harness { answer.note(record.offset, record.value, &observer) } }
+      }
+    }
+    answer.end(&observer)
+    return response.nextOffset > start ? response.nextOffset : nil
   }
 
   /// - Returns: the damaged range where the engine says that the offset is in one.

@@ -191,6 +191,8 @@ public final class Run: @unchecked Sendable {
     result.engineCounts = findings.engineCounts
     result.observed = findings.observed
     result.consumedLive = judgement.consumedLive
+    result.countedRestart = judgement.countedRestart
+    result.looked = judgement.looked
     result.claims = trial.claims.map { $0.judged(by: result, isVirtual: trial.spec.storage == .memory) }
     return result
   }

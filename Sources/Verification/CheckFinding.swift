@@ -19,9 +19,6 @@ enum CheckFinding: Hashable, Sendable {
   // Fetches from start offsets, and consumption.
   case fetchBegan(asked: Int64, at: Int64)
   case fetchWasEmpty(asked: Int64)
-  case fetchWasCorrupt(asked: Int64)
-  case fetchOfPhantom(asked: Int64, message: Int64)
-  case fetchOfOther(asked: Int64, message: Int64, standsAt: Int64)
   case stuck(at: Int64, watermark: Int64?, answers: Int)
   case fetchFailed(at: Int64, String)
 
@@ -39,6 +36,8 @@ enum CheckFinding: Hashable, Sendable {
 
   /// Where a log begins; keys and times.
   case reader(ReaderFinding)
+  /// Answers to fetches, offsets of acknowledgements, what an earlier restart has answered.
+  case look(LookFinding)
 
   // Requests.
   case missing(message: Int, offset: Int64, isAcknowledged: Bool)
@@ -102,10 +101,6 @@ extension CheckFinding: CustomStringConvertible {
         + "found \(found)"
     case .fetchBegan(let asked, let at): "a fetch at \(asked) must begin there, found offset \(at)"
     case .fetchWasEmpty(let asked): "a fetch at \(asked) must begin there, found an empty answer"
-    case .fetchWasCorrupt(let asked): "a fetch at \(asked) begins with bytes that were never sent"
-    case .fetchOfPhantom(let asked, let message): "a fetch at \(asked) begins with message \(message), which was never sent"
-    case .fetchOfOther(let asked, let message, let standsAt):
-      "a fetch at \(asked) begins with message \(message), which stands at offset \(standsAt)"
     case .stuck(let at, let watermark, let answers):
       "consumption must reach the high watermark\(watermark.map { " \($0)" } ?? ""), found no progress at offset \(at) in "
         + "\(answers) answers"
@@ -128,6 +123,7 @@ extension CheckFinding: CustomStringConvertible {
     case .replaced(let offset, let message): "offset \(offset) was served before with another message than \(message)"
     case .reordered(let offset, let message): "message \(message) at offset \(offset) stands behind a later one of its producer"
     case .reader(let finding): "\(finding)"
+    case .look(let finding): "\(finding)"
     case .gap(let at, let next): "offset \(at) must be served, found a gap up to offset \(next)"
     default: nil
     }

@@ -9,7 +9,7 @@ extension CheckResult {
     guard let failed = history.flushes.first(where: { $0.outcome != .acknowledged }) else {
       return CheckResult(.checkpointCompletes, .held)
     }
-    return CheckResult(
+    return .found(
       .checkpointCompletes, .violated,
       "no fault stood in the engine's way any more in life \(failed.incarnation + 1), and it must bring everything to the object "
         + "store, found an error: \(failed.reason ?? reasons[failed.incarnation] ?? "nobody wrote down which")")

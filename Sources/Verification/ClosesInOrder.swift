@@ -6,10 +6,10 @@ extension CheckResult {
   /// - Returns: nil where none was asked.
   public static func closesInOrder(_ history: History, _ refusals: Refusals = Refusals()) -> CheckResult? {
     guard !history.closings.isEmpty else { return nil }
-    guard let refused = history.closings.first(where: { $0.outcome != .acknowledged && !refusals.excuses($0) }) else {
+    guard let refused = history.closings.first(where: { $0.outcome != .acknowledged && !excuses(.closing, refusals.excuses($0, in: history)) }) else {
       return CheckResult(.closesInOrder, .held)
     }
-    return CheckResult(
+    return .found(
       .closesInOrder, .violated,
       "no fault stood in the engine's way in life \(refused.incarnation + 1), and it must close, found an error")
   }

@@ -14,9 +14,11 @@ extension Oracle {
 
   /// - Parameter served: of each partition, what the look was served.
   func judgeCommits(
-    _ history: History, _ look: Observation, _ partitions: [PartitionHistory], _ served: [ServedLog], _ ledger: inout Ledger
+    _ history: History, _ look: Observation, _ earlier: [Observation], _ partitions: [PartitionHistory], _ served: [ServedLog],
+    _ ledger: inout Ledger
   ) {
     let commits = history.commits[..<look.mark.commits]
+    let known = LastKnown(look, earlier)
     guard !commits.isEmpty || !look.commits.isEmpty else { return }
     ledger.apply(.consumerOffsets, exercised: true)
     ledger.apply(.committedOffsetWithinLog, exercised: look.commits.contains { ($0.offset ?? 0) > 0 })
@@ -46,7 +48,14 @@ extension Oracle {
         group: key.group, name: history.creations[key.slot].partition, slot: key.slot, answer: answer, commits: own[key] ?? [],
         restart: look.restart, end: (look.partitions[key.slot].after ?? look.partitions[key.slot].before)?.logEndOffset,
         partition: partitions[key.slot], served: served[key.slot])
-      standing.judgeValue(lastOwed: standing.commits.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }, &ledger)
+      let last = standing.commits.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
+      let settled = known.commit(of: key.group, key.slot)
+      let since = settled.map { settled in
+        history.commits[..<min(settled.commits, look.mark.commits)].count {
+          $0.group == key.group && $0.partition.index == key.slot
+        }
+      }
+      standing.judgeValue(lastOwed: last, settled, since: since ?? 0, &ledger)
       standing.judgePlace(&ledger)
     }
   }
@@ -71,20 +80,42 @@ private struct StandingOffset {
   }
 
   /// `consumer-offsets`.
-  /// - Parameter lastOwed: the last commit that is owed to the look; nil for none.
-  func judgeValue(lastOwed last: Int?, _ ledger: inout Ledger) {
-    let allowed = commits[(last ?? commits.startIndex)...].filter { $0.outcome != .failed }
+  /// What an earlier restart has answered is the last known value: only a later commit changes it, or a later recovery that lowers it.
+  /// - Parameters:
+  ///   - lastOwed: the last commit that is owed to the look; nil for none.
+  ///   - settled: the last known value; nil where nobody has asked for it.
+  ///   - since: of `commits`, the first one behind it.
+  func judgeValue(lastOwed last: Int?, _ settled: LastKnown.Commit?, since: Int, _ ledger: inout Ledger) {
+    var allowed = commits[(last ?? commits.startIndex)...].filter { $0.outcome != .failed }
+    var mayBeAbsent = last == nil
+    let later = commits[since...].filter { $0.outcome != .failed }
+    let known = later.contains { $0.outcome == .acknowledged } ? nil : settled
+    if let known {
+      allowed = later
+      if let offset = known.offset {
+        allowed.append(
+          OffsetCommit(
+            group: group, partition: PartitionSlot(slot), offset: offset, outcome: .acknowledged, answeredAt: Instant(nanoseconds: 0),
+            incarnation: known.restart, operationsBefore: 0))
+      }
+      mayBeAbsent = known.offset == nil
+    }
     if let answer, allowed.contains(where: { $0.offset == answer }) { return }
-    if answer == nil && last == nil { return }
-    if let answer, allowed.contains(where: { isLowered($0, to: answer) }) {
+    if answer == nil && mayBeAbsent { return }
+    if let answer, excuses(.lowered, allowed.contains(where: { isLowered($0, to: answer) })) {
       let from = allowed.map(\.offset).max() ?? answer
       ledger.remark(.consumerOffsets) {
         "\(name): \(group) had committed \(from), and goes on at \(answer), where the log ended when it was recovered"
       }
       return
     }
-    let finding = CheckFinding.committedOffset(
-      group: group, allowed: last == nil ? [] : allowed.map(\.offset.rawValue), found: answer?.rawValue)
+    let finding: CheckFinding =
+      if let known {
+        .look(
+          .commitChanged(group: group, was: known.offset?.rawValue, restart: known.restart, found: answer?.rawValue))
+      } else {
+        .committedOffset(group: group, allowed: last == nil ? [] : allowed.map(\.offset.rawValue), found: answer?.rawValue)
+      }
     ledger.violate(.consumerOffsets, slot: slot, at: divergence(answer ?? 0)) { "\(name): \(finding)" }
   }
 

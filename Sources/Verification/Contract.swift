@@ -31,13 +31,15 @@ import LogModel
 //    returned without an error the window is empty. A close that returns an error has promised nothing, and the power loss
 //    behind it is one like any other.
 // 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
-// 3. Under `always` what can be fetched is durable. After a process kill recovery finds pages that may still be
+// 3. Under `always` what can be fetched is durable, from the first look of its own life on, acknowledged or not; under the other
+//    policies what a look has served stays for as long as that life lasts. After a process kill recovery finds pages that may still be
 //    volatile, so it has to sync what it keeps before it serves it. Under `interval` it has d from the reopening on
 //    (the dead time is not the engine's: a kill restarts the clock, unless d had already run); under `never` nothing.
-// 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again.
+// 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again, whatever a fault does
+//    to what has their offsets by then. What was skipped as damaged may be read again.
 // 5. `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
 //    once more. Where the device took longer for one operation of the incarnation that the crash ended, d is longer by
-//    twice the excess: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
+//    twice the excess, for what was acknowledged before that operation ended: what is acknowledged while a sync is in flight waits for that one, and then for its own. Only what
 //    the device took counts, not what the engine's own computing added, and not what it took in other incarnations.
 // 6. "Archived" is the engine's own word that everything before an offset is in the object store, which a power loss does
 //    not take anything from. From then on damage to the log excuses nothing of it either: it is served from the store.
@@ -75,12 +77,22 @@ import LogModel
 // zeros over all records of both copies say, what it has forgotten is `unknown`, but for topics whose logs hold messages: their
 // folders name topic and partition, and an engine that begins such a topic anew has lost it.
 //
+// What nobody answered comes out one way: what a look after a restart has shown of a topic or a committed offset stays so until
+// somebody asks for it once more.
+//
+// One producer's messages stand in the order in which it sent them. Of two producers nothing is promised, whoever was answered
+// first; but no offset is acknowledged twice in one life, and none that all messages sent by then could not have reached.
+//
 // Damage by a fault may lose, whatever the promise, and, where a report is owed, only if the engine reports it:
 //
 // | policy                | what may go                                            | offsets of what is gone          |
 // |-----------------------|--------------------------------------------------------|----------------------------------|
 // | skip-corrupted        | the operations touched, whole                          | stay reserved: an excused gap    |
 // | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
+//
+// An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses no later
+// loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss shows that. A report
+// speaks of requests that had been submitted when it was given, however far its offsets reach, and of nothing that has them since.
 //
 // What a fault took is excused only where the engine could not know of it in time:
 //
@@ -116,7 +128,9 @@ import LogModel
 // either: it may have been in the same commit, and a torn commit ends where the tear begins.
 //
 // What was destroyed before anybody was told its offset may have taken offsets all the same. So many of them as it has
-// messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's.
+// messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's. Where a look has
+// placed it, it is damaged like any other. Otherwise truncate-at-corruption may cut at it what had not been acknowledged before it
+// was submitted, from the first reported offset on.
 //
 // A newer writer that takes over in the middle of a life recovers the log: what it sends afterwards stands behind no damage
 // that was done before, whatever offsets it gets, and testifies for nothing that was lost by it.
@@ -181,7 +195,7 @@ struct PromiseRules {
     guard case .volatile(let since) = promise else { return promise }
     let crash = crashes[index]
     if closed[index], case .interval = sync { return .durable }
-    if let window = window(of: index), since <= crash.instant - window { return .durable }
+    if let window = window(of: index, since: since), since <= crash.instant - window { return .durable }
     switch crash.kind {
     case .powerLoss, .powerLossAfterClose: return .none
     case .none: return promise
@@ -191,9 +205,11 @@ struct PromiseRules {
 
   /// What crash `index` may take under `interval`, counted back from it: d, and twice the device's excess over d/2 (note 5).
   /// Nil under the other policies.
-  func window(of index: Int) -> Duration? {
+  /// - Parameter since: of what was acknowledged then; nil for the widest.
+  func window(of index: Int, since: Instant? = nil) -> Duration? {
     guard case .interval(let window) = sync else { return nil }
-    return window + max(.zero, crashes[index].deviceDelay - window / 2) * 2
+    let delay = since.map { crashes[index].delay(after: $0) } ?? crashes[index].deviceDelay
+    return window + max(.zero, delay - window / 2) * 2
   }
 
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.

@@ -62,7 +62,9 @@ extension PartitionExamination {
   /// - Parameter offset: the missing message, of the operation at `place`. Some report has it.
   /// - Returns: what is wrong; nil where a report has it right, and where the harness does not know the place.
   func misplacedReport(_ place: Int, missing offset: Int64) -> CheckFinding? {
-    let covering = allReports.filter { $0.offsets.from.rawValue <= offset && offset < $0.offsets.to.rawValue }
+    let covering = allReports.filter {
+      $0.offsets.from.rawValue <= offset && offset < $0.offsets.to.rawValue && $0.operationsBefore ?? .max > operation(place).number
+    }
     guard !covering.isEmpty, covering.allSatisfy({ $0.path != nil && $0.bytes != nil }) else { return nil }
     var scope = [(duties[place].base, duties[place].base &+ Int64(operation(place).count))]
     if contract.recovery == .truncateAtCorruption {

@@ -68,10 +68,10 @@ public enum DeliveryOracle {
       let job = DeliveredJob(
         slot: PartitionSlot(slot), name: history.creations[slot].partition, operations: sent[PartitionSlot(slot)] ?? [],
         rejected: rejected)
-      let own = delivered.first { $0.slot.index == slot }
+      let own = delivered.filter { $0.slot.index == slot }.joined
       losses.append(job.judge(own, &ledger, &counts))
       if let settled = settled.first(where: { $0.slot.index == slot }) { job.judge(settled, own, isWhole: stops.contains { $0.left == 0 }, &ledger) }
-      if let archive = archives.first(where: { $0.slot.index == slot }) { job.judge(archive: archive, &ledger) }
+      if let archive = archives.filter({ $0.slot.index == slot }).joined { job.judge(archive: archive, &ledger) }
     }
     ledger.apply(.noPhantoms, exercised: !delivered.isEmpty)
     if foreign > 0 {
@@ -97,6 +97,18 @@ public enum DeliveryOracle {
   }
 }
 
+extension [Delivered] {
+  /// All of one job, one after the other: whoever has it twice has its events twice.
+  fileprivate var joined: Delivered? {
+    guard var all = first else { return nil }
+    for other in dropFirst() {
+      all.messages += other.messages
+      all.numbers += other.numbers
+    }
+    return all
+  }
+}
+
 /// One execution of a job.
 private struct DeliveredJob {
   let slot: PartitionSlot
@@ -117,7 +129,7 @@ private struct DeliveredJob {
       }
     }
     let hasArrivals = !(delivered?.messages.isEmpty ?? true)
-    for check in [CheckName.contentIntact, .noPhantoms, .noDuplicates, .noReordering] {
+    for check in [CheckName.contentIntact, .noPhantoms, .noDuplicates, .noReordering, .offsetsStable] {
       ledger.apply(check, exercised: hasArrivals)
     }
     let arrived = judgeArrivals(delivered, operation, &ledger, &counts)
@@ -169,6 +181,7 @@ private struct DeliveredJob {
   func judge(archive: Delivered, _ ledger: inout Ledger) {
     let owed = operations.filter { $0.outcome == .acknowledged }
     ledger.apply(.archiveKept, exercised: !owed.isEmpty)
+    judgeOrder(archive, &ledger)
     let kept = Set(archive.messages)
     for sent in owed {
       for message in sent.firstSequence..<sent.firstSequence + sent.count where !kept.contains(message) {
@@ -176,6 +189,32 @@ private struct DeliveredJob {
           "\(name): its log was archived and removed, and message \(message) must be in the archive, found it missing"
         }
       }
+    }
+  }
+
+  /// An archive holds each event once, in order, and nothing else.
+  private func judgeOrder(_ archive: Delivered, _ ledger: inout Ledger) {
+    var seen: Set<Int> = []
+    var newest: [Int: Int] = [:]
+    for message in archive.messages {
+      guard let sent = operations.first(where: { $0.firstSequence <= message && message < $0.firstSequence + $0.count }),
+        sent.outcome != .failed
+      else {
+        ledger.violate(.archiveKept, slot: slot.index, at: divergence(nil)) {
+          "\(name): its archive must hold events of this job, found \(message < 0 ? "other bytes" : "message \(message), never sent")"
+        }
+        continue
+      }
+      guard seen.insert(message).inserted else {
+        ledger.violate(.archiveKept, slot: slot.index, at: divergence(nil)) { "\(name): its archive holds message \(message) twice" }
+        continue
+      }
+      if let before = newest[sent.producer], before > message {
+        ledger.violate(.archiveKept, slot: slot.index, at: divergence(nil)) {
+          "\(name): its archive holds message \(message) of producer \(sent.producer) behind its message \(before)"
+        }
+      }
+      newest[sent.producer] = max(newest[sent.producer] ?? message, message)
     }
   }
 
@@ -211,6 +250,13 @@ private struct DeliveredJob {
         counts.duplicated += 1
         ledger.violate(.noDuplicates, slot: slot.index, at: place) { "\(name): message \(message) arrived twice, again as event \(number)" }
         continue
+      }
+      if let base = operations[index].baseOffset, operations[index].outcome == .acknowledged,
+        case let acknowledged = base.rawValue + Int64(message - operations[index].firstSequence), acknowledged != number
+      {
+        ledger.violate(.offsetsStable, slot: slot.index, at: place) {
+          "\(name): message \(message) was acknowledged as event \(acknowledged), found it arrived as event \(number)"
+        }
       }
       let producer = operations[index].producer
       if let before = newest[producer], before > message {

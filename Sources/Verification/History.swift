@@ -45,6 +45,8 @@ public struct Crash: Hashable, Sendable, Codable {
   /// The longest that the device alone kept one operation of the incarnation from completing; see Contract.swift,
   /// note 5.
   public var deviceDelay = Duration.zero
+  /// The slowest operations of the incarnation; nil where only the longest time is known, which then counts for all of it.
+  public var slowOperations: [SlowOperation]?
 }
 
 /// What a fault itself destroyed, by its receipt.
@@ -97,6 +99,8 @@ public struct Creation: Hashable, Sendable, Codable {
   public var submittedAt: Instant?
   public var answeredAt: Instant
   public var incarnation: Int
+  /// Incarnations in which it was asked for once more, without anybody having written down the answer.
+  public internal(set) var repeatedIn: [Int] = []
 }
 
 /// An engine that was asked to close.
@@ -190,6 +194,9 @@ public struct History: Sendable {
     return PartitionSlot(creations.count - 1)
   }
 
+  /// Records that a partition was asked for once more: it may be there from now on, whatever was found before.
+  public mutating func createAgain(_ partition: PartitionSlot) { creations[partition.index].repeatedIn.append(incarnation) }
+
   public mutating func reserveOperations(_ count: Int) { operations.reserveCapacity(count) }
 
   /// Records a produce request before it is sent; indeterminate until it is answered. Returns its number.
@@ -224,8 +231,10 @@ public struct History: Sendable {
   }
 
   /// Ends the running incarnation.
-  public mutating func crash(_ kind: CrashKind, at instant: Instant, deviceDelay: Duration = .zero) {
-    crashes.append(Crash(kind: kind, instant: instant, deviceDelay: deviceDelay))
+  public mutating func crash(
+    _ kind: CrashKind, at instant: Instant, deviceDelay: Duration = .zero, slowOperations: [SlowOperation]? = nil
+  ) {
+    crashes.append(Crash(kind: kind, instant: instant, deviceDelay: deviceDelay, slowOperations: slowOperations))
   }
 
   /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next look.

@@ -11,7 +11,7 @@ extension CheckResult {
     _ history: History, takenAt: Instant?, since: Instant, refused: Int, holder: Range<Int>
   ) -> CheckResult {
     if let takenAt {
-      return CheckResult(
+      return .found(
         .leaseKept, .violated,
         "a writer that is well and renews its lease keeps it, found it taken by another one \((takenAt - since).nanoseconds / 1_000_000) ms "
           + "after the first of \(refused + 1) attempts")
@@ -19,16 +19,16 @@ extension CheckResult {
     let own = history.operations.filter { $0.incarnation == 0 && holder.contains($0.producer) && $0.answeredAt != nil }
     let rejected = own.filter { $0.outcome != .acknowledged }
     if let first = rejected.first {
-      return CheckResult(
+      return .found(
         .leaseKept, .violated,
         "a writer that is well and renews its lease is never fenced, found \(rejected.count) of its \(own.count) requests refused, the "
           + "first with message \(first.firstSequence)")
     }
     let after = own.contains { $0.submittedAt >= since }
     guard refused > 0, after else {
-      return .unknown(
-        .leaseKept,
-        because: refused == 0 ? "nobody was refused because the lease is held" : "its holder sent nothing once somebody else had wanted it")
+      return .found(
+        .leaseKept, .unknown,
+        refused == 0 ? "nobody was refused because the lease is held" : "its holder sent nothing once somebody else had wanted it")
     }
     return CheckResult(.leaseKept, .held)
   }

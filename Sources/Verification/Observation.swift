@@ -72,9 +72,15 @@ struct ServedRun: Hashable, Sendable {
 struct ServedRuns: Hashable, Sendable {
   var runs: [ServedRun] = []
   private(set) var count = 0
+  /// The offset behind all runs but the last.
+  private(set) var endBefore = Int64.min
 
-  @inline(__always)
-  mutating func append(offset: Int64, sequence: Int64) {
+  /// The offset behind everything so far.
+  var reach: Int64 { max(endBefore, runs.last.map { $0.offset &+ Int64($0.count) } ?? .min) }
+
+  /// - Returns: whether it began a run.
+  @inline(__always) @discardableResult
+  mutating func append(offset: Int64, sequence: Int64) -> Bool {
     count += 1
     let last = runs.count - 1
     if last >= 0 {
@@ -82,10 +88,12 @@ struct ServedRuns: Hashable, Sendable {
       let follows = run.sequence < 0 ? sequence < 0 : sequence == run.sequence &+ Int64(run.count)
       if follows && offset == run.offset &+ Int64(run.count) && run.count < .max {
         runs[last].count &+= 1
-        return
+        return false
       }
+      endBefore = max(endBefore, run.offset &+ Int64(run.count))
     }
     runs.append(ServedRun(offset: offset, sequence: sequence, count: 1))
+    return true
   }
 }
 
@@ -103,6 +111,12 @@ struct PartitionLook: Hashable, Sendable, Codable {
     var served: Int64
   }
 
+  /// An offset within one answer, and the one that was to follow.
+  struct Jump: Hashable, Sendable, Codable {
+    var expected: Int64
+    var found: Int64
+  }
+
   var before: Watermarks?
   var after: Watermarks?
   var served = ServedRuns()
@@ -114,6 +128,14 @@ struct PartitionLook: Hashable, Sendable, Codable {
   var exactProbes = ServedRuns()
   /// All the others, the first `maximumProbes`.
   var otherProbes: [Probe] = []
+  /// Start offsets that were asked for.
+  var probes = 0
+  /// What answers to them held, where consecutive, as far as it was compared.
+  var answered = ServedRuns()
+  /// The first record of such an answer that did not follow the one before it.
+  var jump: Jump?
+  /// The first message that came again within one answer of consumption.
+  var repeated: Jump?
   var asked: Int64?
   /// The first answer that began below the offset that was asked for.
   var backward: BackwardAnswer?
@@ -229,14 +251,62 @@ public struct Observer: Sendable {
   public mutating func probe(
     _ partition: PartitionSlot, start: Offset, reading first: (offset: Offset, reading: MessageContent.Reading)?
   ) {
-    let p = partition.index
     let sequence = first.map { Self.sequence($0.reading) } ?? ServedRun.corrupt
-    if let first, first.offset == start {
-      observation.partitions[p].exactProbes.append(offset: start.rawValue, sequence: sequence)
-    } else if observation.partitions[p].otherProbes.count < PartitionLook.maximumProbes {
-      observation.partitions[p].otherProbes.append(
-        PartitionLook.Probe(start: start.rawValue, offset: first?.offset.rawValue, sequence: sequence))
+    probed(partition.index, start.rawValue, first?.offset.rawValue, sequence)
+  }
+
+  mutating func probed(_ p: Int, _ start: Int64, _ offset: Int64?, _ sequence: Int64) {
+    let probe = PartitionLook.Probe(start: start, offset: offset, sequence: sequence)
+    let marks = observation.partitions[p].after ?? observation.partitions[p].before
+    if let marks, start < marks.logStartOffset.rawValue {
+      guard observation.partitions[p].belowStart.count < PartitionLook.maximumProbes else { return }
+      observation.partitions[p].belowStart.append(probe)
+      return
     }
+    observation.partitions[p].probes += 1
+    if offset == start {
+      observation.partitions[p].exactProbes.append(offset: start, sequence: sequence)
+    } else if observation.partitions[p].otherProbes.count < PartitionLook.maximumProbes {
+      observation.partitions[p].otherProbes.append(probe)
+    }
+  }
+
+  /// How far answers to probes of a partition have been compared: what stands before it need not be again.
+  public func comparedEnd(of partition: PartitionSlot) -> Offset {
+    Offset(max(observation.partitions[partition.index].answered.reach, short?.answeredEnd[partition.index] ?? 0, 0))
+  }
+
+  /// One more message of the answer to the last probe of a partition, in the order of the answer.
+  /// - Parameters:
+  ///   - expected: the offset that was to follow the one before it.
+  ///   - reading: nil where its bytes have not been compared.
+  public mutating func answered(
+    _ partition: PartitionSlot, _ offset: Offset, expected: Offset, reading: MessageContent.Reading?
+  ) {
+    let p = partition.index
+    noteJump(p, offset, expected: expected)
+    if let reading, observation.partitions[p].answered.count < observation.partitions[p].limit {
+      observation.partitions[p].answered.append(offset: offset.rawValue, sequence: Self.sequence(reading))
+    }
+  }
+
+  /// The same, where nobody has compared the bytes.
+  mutating func answered(_ partition: PartitionSlot, _ offset: Offset, expected: Offset, bytes: UnsafeRawBufferPointer?) {
+    guard short != nil else {
+      return answered(partition, offset, expected: expected, reading: bytes.map { read(partition, $0) })
+    }
+    noteJump(partition.index, offset, expected: expected)
+    if let bytes { answeredShort(partition.index, offset.rawValue, bytes) }
+  }
+
+  private mutating func noteJump(_ p: Int, _ offset: Offset, expected: Offset) {
+    guard offset != expected, observation.partitions[p].jump == nil else { return }
+    observation.partitions[p].jump = PartitionLook.Jump(expected: expected.rawValue, found: offset.rawValue)
+  }
+
+  /// The bytes of a message of a partition, compared with what was sent.
+  func read(_ partition: PartitionSlot, _ bytes: UnsafeRawBufferPointer) -> MessageContent.Reading {
+    contents[partition.index].read(bytes)
   }
 
   /// The topics and partitions that the engine lists.
@@ -267,12 +337,25 @@ public struct Observer: Sendable {
 
   @inline(__always)
   mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64) {
-    noteBackward(p, offset)
+    record(p, offset, sequence, begins: noteBackward(p, offset))
+  }
+
+  /// - Parameter begins: whether it is the first message of an answer.
+  @inline(__always)
+  mutating func record(_ p: Int, _ offset: Int64, _ sequence: Int64, begins: Bool) {
     if observation.partitions[p].served.count < observation.partitions[p].limit {
-      observation.partitions[p].served.append(offset: offset, sequence: sequence)
+      let isNew = observation.partitions[p].served.append(offset: offset, sequence: sequence)
+      if isNew, !begins { noteRepeat(p, offset) }
     } else {
       observation.partitions[p].overflow += 1
     }
+  }
+
+  /// A message that does not follow the one before it, and begins no answer: it must not have been served before.
+  private mutating func noteRepeat(_ p: Int, _ offset: Int64) {
+    let end = observation.partitions[p].served.endBefore
+    guard offset < end, observation.partitions[p].repeated == nil else { return }
+    observation.partitions[p].repeated = PartitionLook.Jump(expected: end, found: offset)
   }
 }
 
@@ -284,6 +367,7 @@ extension ServedRuns: Codable {
       let run = ServedRun(
         offset: try container.decode(Int64.self), sequence: try container.decode(Int64.self),
         count: try container.decode(Int32.self))
+      if let last = runs.last { endBefore = max(endBefore, last.offset &+ Int64(last.count)) }
       runs.append(run)
       count += Int(run.count)
     }

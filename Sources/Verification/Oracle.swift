@@ -11,7 +11,7 @@ public struct Oracle: Sendable {
   /// Judges all looks of a trial, in the order in which they were made, and merges.
   public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
     guard !looks.isEmpty else {
-      return Judgement(checks: [.unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge")])
+      return Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, "the engine was never read: there is nothing to judge")])
     }
     let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
     return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
@@ -29,7 +29,13 @@ public struct Oracle: Sendable {
     var states: [PartitionState] = []
     var losses: [PartitionLoss] = []
     var served: [ServedLog] = []
-    let reports = look.reported + earlier.flatMap(\.reported)
+    let reports = ([look] + earlier).flatMap { given in
+      given.reported.map { report in
+        var report = report
+        report.operationsBefore = report.operationsBefore ?? given.mark.operations
+        return report
+      }
+    }
     for partition in partitions {
       var examination = PartitionExamination(
         history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
@@ -46,10 +52,11 @@ public struct Oracle: Sendable {
             highWatermark: claims.highWatermark, logEndOffset: claims.logEndOffset, gaps: examination.served.gaps))
       }
     }
-    judgeRegistration(history, look, &ledger)
-    judgeCommits(history, look, partitions, served, &ledger)
+    judgeRegistration(history, look, earlier, &ledger)
+    judgeCommits(history, look, earlier, partitions, served, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
     var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
+    judgement.looked = LookedAt(look)
     if look.restart == 0 { judgement.consumedLive = counts.recovered }
     return judgement
   }
@@ -70,29 +77,38 @@ public struct Oracle: Sendable {
   }
 
   private static func unjudged(_ flaw: String, _ restart: Int) -> Judgement {
-    Judgement(checks: [.unknown(.noAcknowledgedLoss, because: flaw)], countedRestart: restart)
+    Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, flaw)], countedRestart: restart)
   }
 
-  private func judgeRegistration(_ history: History, _ look: Observation, _ ledger: inout Ledger) {
+  private func judgeRegistration(
+    _ history: History, _ look: Observation, _ earlier: [Observation], _ ledger: inout Ledger
+  ) {
     ledger.apply(.partitionsRegistered, exercised: look.mark.creations > 0)
     guard let registered = look.registered else {
       ledger.doubt(.partitionsRegistered, "the engine's partitions were not asked for")
       return
     }
     let found = Set(registered)
+    let known = LastKnown(look, earlier)
     for (slot, creation) in history.creations[..<look.mark.creations].enumerated() {
-      let promise = promise(creation.outcome, creation.incarnation, history, look)
       let isThere = found.contains(creation.partition)
-      if !isThere && promise != .none {
+      let wasThere = creation.outcome == .indeterminate ? known.isRegistered(creation, slot: slot) : nil
+      let isOwed = promise(creation.outcome, creation.incarnation, history, look) != .none || wasThere == true
+      if isThere, wasThere == false {
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
+          CheckFinding.look(.topicIsBack(creation.partition)).description
+        }
+      }
+      if !isThere && isOwed {
         let vague = history.damages[..<look.mark.damages].contains {
           $0.partition.index == slot && $0.touched == nil
         }
         let detail = CheckFinding.notRegistered(creation.partition).description
-        if vague { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
+        if excuses(.vague, vague) { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
           ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
         }
-      } else if !isThere, creation.outcome != .acknowledged, creation.incarnation == look.restart,
-        !contract.refusals.excuses(creation)
+      } else if !isThere, creation.outcome != .acknowledged, creation.incarnation == look.restart || creation.outcome == .failed,
+        !excuses(.creation, contract.refusals.excuses(creation))
       {
         // A look comes after the answer.
         ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
@@ -104,8 +120,8 @@ public struct Oracle: Sendable {
         }
       }
     }
-    let known = Set(history.creations[..<look.mark.creations].map(\.partition))
-    for stranger in registered where !known.contains(stranger) {
+    let created = Set(history.creations[..<look.mark.creations].map(\.partition))
+    for stranger in registered where !created.contains(stranger) {
       ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
         CheckFinding.registeredByNobody(stranger).description
       }

@@ -10,7 +10,7 @@ extension PartitionExamination {
   }
 
   func judgeWatermarks(_ ledger: inout Ledger) {
-    let some = partition.attempted > 0
+    let some = requiredEnd > 0 || served.distinctOffsets > 0
     for name in [CheckName.highWatermark, .watermarkNeverBack, .logEndOffset] { ledger.apply(name, exercised: some) }
     guard let claims else {
       if isRegistered {
@@ -72,56 +72,8 @@ extension PartitionExamination {
     }
   }
 
-  func judgeProbes(_ ledger: inout Ledger) {
-    if let backward = look.backward {
-      violate(&ledger, .everyStartOffset, at: backward.asked) {
-        .fetchBegan(asked: backward.asked, at: backward.served)
-      }
-    }
-    guard look.exactProbes.count + look.otherProbes.count > 0 else {
-      if partition.attempted == 0 { ledger.apply(.everyStartOffset, exercised: false) }
-      return
-    }
-    ledger.apply(.everyStartOffset, exercised: true)
-    for run in look.exactProbes.runs {
-      for i in 0..<Int64(run.count) {
-        judgeExactProbe(run.offset &+ i, run.sequence < 0 ? -1 : run.sequence &+ i, &ledger)
-      }
-    }
-    for probe in look.otherProbes { judgeOtherProbe(probe, &ledger) }
-  }
-
-  private func judgeExactProbe(_ start: Int64, _ sequence: Int64, _ ledger: inout Ledger) {
-    if sequence < 0 {
-      return violate(&ledger, .contentIntact, at: start) { .fetchWasCorrupt(asked: start) }
-    }
-    let place = sequence < partition.operationOfSequence.count ? Int(partition.operationOfSequence[Int(sequence)]) : -1
-    guard place >= 0, duties[place].kind != .failed else {
-      return violate(&ledger, .noPhantoms, at: start) { .fetchOfPhantom(asked: start, message: sequence) }
-    }
-    let consumedAt = served.offsetOf[Int(sequence)]
-    let expected = consumedAt >= 0 ? consumedAt
-      : duties[place].base >= 0 ? duties[place].base &+ sequence &- Int64(operation(place).firstSequence) : start
-    if expected != start {
-      violate(&ledger, .everyStartOffset, at: start) {
-        .fetchOfOther(asked: start, message: sequence, standsAt: expected)
-      }
-    }
-  }
-
-  private func judgeOtherProbe(_ probe: PartitionLook.Probe, _ ledger: inout Ledger) {
-    let start = probe.start
-    guard let found = probe.offset else {
-      let below = max(served.end, requiredEnd)
-      guard start < below, !excused.contains(start), start >= partition.trimmedBefore.rawValue else { return }
-      return lose(&ledger, .everyStartOffset, at: start) { .fetchWasEmpty(asked: start) }
-    }
-    if found > start, excused.covers(start, found) || found <= partition.trimmedBefore.rawValue { return }
-    lose(&ledger, .everyStartOffset, at: start) { .fetchBegan(asked: start, at: found) }
-  }
-
   func judgeConsumption(_ ledger: inout Ledger) {
-    ledger.apply(.consumptionEnds, exercised: partition.attempted > 0)
+    ledger.apply(.consumptionEnds, exercised: requiredEnd > 0 || served.distinctOffsets > 0)
     switch look.end {
     case .reached: break
     case .stuck(let at, let answers):
@@ -132,7 +84,7 @@ extension PartitionExamination {
     case .failed(let at, let text):
       violate(&ledger, .consumptionEnds, at: at.rawValue) { .fetchFailed(at: at.rawValue, text) }
     case nil:
-      if isRegistered { ledger.doubt(.consumptionEnds, "\(partition.name): consumption did not come to its end") }
+      if isRegistered { doubt(&ledger, .consumptionEnds, .look(.consumptionCutOff)) }
     }
   }
 
@@ -152,7 +104,10 @@ extension PartitionExamination {
       // Of damage that touched nobody knows what, only what is served behind it testifies.
       if duty.base < served.end { somethingIsMissing = true }
       guard duty.isDamaged, duty.reportableDamage >= 0 else { continue }
-      guard let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation(place).count)) else {
+      let operation = operation(place)
+      guard
+        let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation.count), of: operation.number)
+      else {
         guard placesJudged < Self.mostPlacesJudged else { continue }
         placesJudged += 1
         if let wrong = misplacedReport(place, missing: duty.base &+ Int64(missing)) {
@@ -179,13 +134,13 @@ extension PartitionExamination {
   /// outside all damage where nothing can be missing. As it was when the report was given: what recovery has cut off is
   /// given again to what is sent afterwards. What it has skipped is not.
   private func judgeFalseReport(_ report: OffsetRange, _ ledger: inout Ledger) {
-    var mayBeMissing = damaged.overlaps(report.from.rawValue, report.to.rawValue)
+    var mayBeMissing = excuses(.reportOfDamage, damaged.overlaps(report.from.rawValue, report.to.rawValue))
     for (place, duty) in duties.enumerated() {
       let operation = operation(place)
       if contract.recovery == .truncateAtCorruption, operation.number >= operationsBeforeReports { continue }
       let isThere = served.servedOf[place] > 0
       let base = isThere ? served.baseOf[place] : duty.base
-      if !isThere && duty.kind == .optional { mayBeMissing = true }
+      if !isThere && duty.kind == .optional, excuses(.reportOfUnanswered, mayBe(report, of: duty, operation)) { mayBeMissing = true }
       guard base >= 0, isThere || (duty.kind == .required && !duty.isDamaged) else { continue }
       let overlap = max(base, report.from.rawValue)
       guard overlap < min(base &+ Int64(operation.count), report.to.rawValue) else { continue }
@@ -196,5 +151,12 @@ extension PartitionExamination {
     violate(&ledger, .damageReported, at: report.from.rawValue) {
       .reportOfNothing(from: report.from.rawValue, to: report.to.rawValue)
     }
+  }
+
+  /// Whether a report may be of what is gone without having been promised: with its offset where that is known; else it begins
+  /// where such a one may have stood, behind everything that must be there or in a hole.
+  private func mayBe(_ report: OffsetRange, of duty: Duty, _ operation: PartitionOperation) -> Bool {
+    if duty.base < 0 { return report.from.rawValue < max(possibleEnd, served.end &+ Int64(operation.count)) }
+    return report.from.rawValue < duty.base &+ Int64(operation.count) && report.to.rawValue > duty.base
   }
 }

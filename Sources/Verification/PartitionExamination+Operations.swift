@@ -2,7 +2,7 @@ import LogModel
 
 /// Loss: what is owed and was not served.
 extension PartitionExamination {
-  private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind == .powerLoss } }
+  private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind.losesPower } }
   private var hasWindow: Bool { if case .interval = contract.sync { true } else { false } }
 
   func isServed(_ sequence: Int) -> Bool {
@@ -15,18 +15,21 @@ extension PartitionExamination {
     if Int(served.servedOf[place]) == operation.count { return nil }
     let base = base(of: place)
     // Of a batch that a deletion has cut through the rest is owed like any other.
-    let deleted = base < 0 ? 0 : min(max(0, partition.trimmedBefore.rawValue &- base), Int64(operation.count))
-    return (Int(deleted)..<operation.count).first { !isServed(operation.firstSequence + $0) }
+    let deleted = base < 0 ? 0 : Int(min(max(0, partition.trimmedBefore.rawValue &- base), Int64(operation.count)))
+    let isGone = excuses(.deleted, deleted == operation.count)
+    let first = isGone ? operation.count : deleted % operation.count
+    return (first..<operation.count).first { !isServed(operation.firstSequence + $0) }
   }
 
   /// The offset of its first message; negative where nobody knows it.
   private func base(of place: Int) -> Int64 { duties[place].base >= 0 ? duties[place].base : served.baseOf[place] }
 
   mutating func judgeOperations(_ ledger: inout Ledger) {
-    let some = partition.attempted > 0
     let applied: [CheckName] =
       [.noAcknowledgedLoss, .lossIsSuffix] + (hasWindow && hasPowerLoss ? [.lossWindow] : [])
-    for name in applied { ledger.apply(name, exercised: some) }
+    let isAnyOwed = duties.contains { $0.kind == .required && !$0.isDamaged }
+    let mayAnyGo = partition.operations.indices.contains { operation($0).outcome == .acknowledged && duties[$0].allowedLossAt != nil }
+    for name in applied { ledger.apply(name, exercised: name == .lossIsSuffix ? isAnyOwed || mayAnyGo : isAnyOwed) }
     if !isEnded {
       for name in applied + [.noGaps] { doubt(&ledger, name, .lookUnfinished) }
     }
@@ -64,7 +67,7 @@ extension PartitionExamination {
       }
       let passed = history.crashes[min(operation.incarnation, restart)..<restart]
       let rules = PromiseRules(contract, history)
-      if let last = passed.lastIndex(where: { $0.kind == .powerLoss }), let window = rules.window(of: last) {
+      if let last = passed.lastIndex(where: { $0.kind.losesPower }), let window = rules.window(of: last) {
         lose(&ledger, .lossWindow, at: at) {
           rules.closed[last] ? .missingAfterClose(offset: at) : .missingBeforeWindow(offset: at, window: window)
         }
@@ -109,7 +112,9 @@ extension PartitionExamination {
   }
 
   private func mayBeRefused(_ place: Int) -> Bool {
-    contract.refusals.excuses(history.operations[operation(place).number], createdBy: history.creations[partition.slot])
+    excuses(
+      .refusal,
+      contract.refusals.excuses(history.operations[operation(place).number], createdBy: history.creations[partition.slot]))
   }
 
   /// Appends after a restart are accepted, get offsets of their own, and survive.

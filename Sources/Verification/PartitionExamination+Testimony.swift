@@ -5,6 +5,11 @@ import LogModel
 extension PartitionExamination {
   /// - Parameter place: a damaged operation, under `truncate-at-corruption` also one that stands behind it.
   mutating func isReportOwed(_ place: Int) -> Bool {
+    let isOwed = isTestifiedFor(place)
+    return !excuses(.untestified, !isOwed)
+  }
+
+  private mutating func isTestifiedFor(_ place: Int) -> Bool {
     let number = Int(duties[place].reportableDamage)
     guard number >= 0 else { return false }
     guard contract.recovery == .truncateAtCorruption else { return isTestified(place, number) }
@@ -42,9 +47,10 @@ extension PartitionExamination {
     var behind: [Int] = []
     for place in duties.indices
     where duties[place].kind == .required && duties[place].base > first.base
-      && reach.concerns(history.damages[first.damage], operation(place)) && !isTestified(place, first.damage, byReceipt)
+      && reach.concerns(history.damages[first.damage], operation(place))
     {
-      behind.append(place)
+      let isTestified = isTestified(place, first.damage, byReceipt)
+      if excuses(.behindUntestified, !isTestified) { behind.append(place) }
     }
     return behind
   }
@@ -102,5 +108,5 @@ extension PartitionExamination {
     return duties[place].kind == .required || (!byReceipt && Int(served.servedOf[place]) == operation(place).count)
   }
 
-  private func submittedAt(_ place: Int) -> Instant { history.operations[operation(place).number].submittedAt }
+  func submittedAt(_ place: Int) -> Instant { history.operations[operation(place).number].submittedAt }
 }

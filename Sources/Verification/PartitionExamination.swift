@@ -15,7 +15,7 @@ struct PartitionExamination {
   let ownReports: [OffsetRange]
   /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
   let operationsBeforeReports: Int
-  let reports: [OffsetRange]
+  let reports: GivenReports
   /// The same, one by one, with the places that they name.
   let allReports: [ReportedDamage]
   var duties: [Duty]
@@ -72,7 +72,7 @@ struct PartitionExamination {
     ownReports = OffsetRange.union(own.map(\.offsets))
     operationsBeforeReports = own.compactMap(\.operationsBefore).min() ?? .max
     allReports = reports.filter { $0.partition.index == partition.slot }
-    self.reports = OffsetRange.union(allReports.map(\.offsets))
+    self.reports = GivenReports(allReports.map { ($0.operationsBefore ?? .max, $0.offsets) })
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
     let start = (look.before ?? look.after)?.logStartOffset ?? 0
@@ -80,6 +80,7 @@ struct PartitionExamination {
   }
 
   mutating func run(_ ledger: inout Ledger) {
+    excuseWhatStandsBehindTheUnplaced()
     summarizeDuties()
     noteProbes()
     judgeServed(&ledger)
@@ -91,6 +92,7 @@ struct PartitionExamination {
     judgeConsumption(&ledger)
     judgeReports(&ledger)
     judgeAppends(&ledger)
+    judgeAcknowledgements(&ledger)
     judgeLogStart(&ledger)
     judgeKeys(&ledger)
     judgeTimes(&ledger)
@@ -103,23 +105,35 @@ struct PartitionExamination {
       topic: partition.name.topic, partition: partition.name.partition, offset: Offset(offset), restart: restart)
   }
 
-  func violate(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ finding: () -> CheckFinding) {
+  /// Where several messages are alike, and may be others than they are taken for, it is a doubt.
+  func violate(
+    _ ledger: inout Ledger, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
+    _ finding: () -> CheckFinding
+  ) {
     if let ambiguity = look.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
-      return ledger.doubt(name, "\(partition.name): \(ambiguity), and \(finding())")
+      return ledger.doubt(name, "\(partition.name): \(ambiguity), and \(finding())", file: file, line: line)
     }
-    ledger.violate(name, slot: partition.slot, at: divergence(offset)) { "\(partition.name): \(finding())" }
+    ledger.violate(name, slot: partition.slot, at: divergence(offset), file: file, line: line) {
+      "\(partition.name): \(finding())"
+    }
   }
 
-  func doubt(_ ledger: inout Ledger, _ name: CheckName, _ finding: CheckFinding) {
-    ledger.doubt(name, "\(partition.name): \(finding)")
+  func doubt(
+    _ ledger: inout Ledger, _ name: CheckName, _ finding: CheckFinding, file: StaticString = #fileID, line: UInt = #line
+  ) {
+    ledger.doubt(name, "\(partition.name): \(finding)", file: file, line: line)
   }
 
   /// For what unknown damage may explain: then a doubt, else a violation.
-  func lose(_ ledger: inout Ledger, _ name: CheckName, at offset: Int64, _ finding: () -> CheckFinding) {
-    if isVague {
-      ledger.doubt(name, "\(partition.name): a fault damaged it at unknown offsets; \(finding())")
+  func lose(
+    _ ledger: inout Ledger, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
+    _ finding: () -> CheckFinding
+  ) {
+    if excuses(.vague, isVague) {
+      let text = "\(partition.name): a fault damaged it at unknown offsets; \(finding())"
+      ledger.doubt(name, text, file: file, line: line)
     } else {
-      violate(&ledger, name, at: offset, finding)
+      violate(&ledger, name, at: offset, file: file, line: line, finding)
     }
   }
 
@@ -157,10 +171,12 @@ struct PartitionExamination {
         $0.partition.index == partition.slot && $0.isInLife && $0.crashesBefore == restart
       }
       let ranges = OffsetRange.union(fresh.flatMap { $0.touched ?? [] })
+      let unplaced = Set(fresh.flatMap(\.unplaced))
       excused = OffsetRange.union(
         duties.indices.compactMap { place in
           let (base, count) = (duties[place].base, operation(place).count)
-          guard base >= 0, ranges.overlaps(base, base &+ Int64(count)) else { return nil }
+          let isTouched = ranges.overlaps(base, base &+ Int64(count)) || unplaced.contains(operation(place).number)
+          guard base >= 0, isTouched else { return nil }
           return OffsetRange(from: Offset(base), to: Offset(base &+ Int64(count)))
         })
     }
@@ -202,7 +218,7 @@ struct PartitionExamination {
     for name in [CheckName.noDuplicates, .noReordering, .noPhantoms, .contentIntact, .offsetsStable] {
       ledger.apply(name, exercised: some)
     }
-    ledger.apply(.noGaps, exercised: some || partition.attempted > 0)
+    ledger.apply(.noGaps, exercised: some || requiredEnd > 0)
     ledger.apply(.recoveredWithinAttempted, exercised: some)
     var walk = served
     walk.walk(look.served.runs, partition, duties) { finding in report(finding, &ledger) }
@@ -264,7 +280,8 @@ struct PartitionExamination {
       }
     case .gap(let gap):
       let from = max(gap.from.rawValue, 0)
-      guard let at = excused.firstUncovered(from, gap.to.rawValue) else { return }
+      let uncovered = excused.firstUncovered(from, gap.to.rawValue)
+      guard let at = excuses(.excusedGap, uncovered == nil) ? nil : uncovered ?? from else { return }
       lose(&ledger, .noGaps, at: at) { .gap(at: at, next: gap.to.rawValue) }
     }
   }

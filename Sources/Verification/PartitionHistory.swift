@@ -60,6 +60,8 @@ struct PartitionHistory {
     var partitions = history.creations[..<mark.creations].enumerated().map {
       PartitionHistory(slot: $0.offset, name: $0.element.partition)
     }
+    // What had the offsets before the first one was deleted before the history began.
+    for p in partitions.indices where history.firstOffset > 0 { partitions[p].deletionBounds.append(history.firstOffset.rawValue) }
     for index in 0..<mark.operations {
       let p = history.operations[index].partition.index
       if p < partitions.count { partitions[p].operations.append(PartitionOperation(index, history.operations[index])) }
@@ -106,11 +108,18 @@ struct EarlierLook {
   let isFinished: Bool
   let reached: Bool
   let highWatermark: Offset?
+  /// Damages of the history that had been done when the look began.
+  let damages: Int
   let logStartOffset: Offset?
   let times: BatchTimes
   let ambiguity: String?
   /// For each place in `PartitionHistory.operations` the offset of the first message, or -1 where it was not served.
   var base: [Int64]
+  /// For each place how many of its messages were served.
+  private var served: [Int32]
+
+  /// Whether all `count` messages of the operation were served.
+  func isWhole(_ place: Int, _ count: Int) -> Bool { Int(served[place]) >= count }
 
   init(_ observation: Observation, _ partition: PartitionHistory) {
     let look = partition.slot < observation.partitions.count ? observation.partitions[partition.slot] : nil
@@ -119,6 +128,8 @@ struct EarlierLook {
     isFinished = observation.isFinished
     reached = look?.end == .reached
     highWatermark = (look?.after ?? look?.before)?.highWatermark
+    damages = observation.mark.damages
+    served = [Int32](repeating: 0, count: partition.operations.count)
     logStartOffset = (look?.after ?? look?.before)?.logStartOffset
     times = look?.times ?? BatchTimes()
     ambiguity = look?.ambiguity
@@ -135,7 +146,9 @@ struct EarlierLook {
         let operation = partition.operations[place]
         let first = Int64(operation.firstSequence)
         if base[place] < 0 { base[place] = run.offset &+ (at - run.sequence) &- (at - first) }
-        at = first + Int64(operation.count)
+        let next = first + Int64(operation.count)
+        served[place] &+= Int32(clamping: min(next, end) - at)
+        at = next
       }
     }
   }
@@ -163,6 +176,10 @@ struct Duty {
   var isTouchedUnplaced = false
   /// The last damage, as a number in the history, that a report is owed for if anything testifies; -1 for none.
   var reportableDamage: Int32 = -1
+  /// Where the look that settled it, by its number of damages, stands among them.
+  var damagesWhenSettled = 0
+  /// Settled by a look that damage may have kept from serving it: what is skipped as damaged may be read again.
+  var mayComeBack = false
   /// The first crash that was allowed to take it.
   var allowedLossAt: Int?
   /// Where it stood when it was last seen, or by its acknowledgement; -1 where nobody knows.
@@ -181,7 +198,7 @@ extension PartitionHistory {
     }
     let reach = DamageReach(history, contract)
     for (number, damage) in history.damages[..<mark.damages].enumerated() where damage.partition.index == slot {
-      excuse(damage, number, &duties, contract.recovery, reach)
+      excuse(damage, number, &duties, contract.recovery, reach, DamageAftermath(damage, number, earlier, history.crashes))
     }
     return duties
   }
@@ -197,6 +214,11 @@ extension PartitionHistory {
     if operation.outcome == .acknowledged {
       promise = rules.acknowledged(at: operation.answeredAt)
     }
+    // What can be fetched is there: under `always` it is durable (note 3), under the others as long as the life lasts.
+    for look in earlier where look.restart == operation.incarnation && look.operations > operation.number && look.base[place] >= 0 {
+      if duty.base < 0 { duty.base = look.base[place] }
+      if rules.sync == .always || operation.incarnation == mark.crashes { promise = .durable }
+    }
     var settled: Int?
     var restart = operation.incarnation
     while restart < mark.crashes {
@@ -211,6 +233,7 @@ extension PartitionHistory {
           if duty.base < 0 { duty.base = look.base[place] }
         } else if look.isFinished && look.reached && promise == .none && settled == nil {
           settled = restart
+          duty.damagesWhenSettled = look.damages
         }
       }
     }
@@ -221,29 +244,6 @@ extension PartitionHistory {
       duty.kind = promise == .none ? .optional : .required
     }
     return duty
-  }
-
-  private func excuse(_ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy, _ reach: DamageReach) {
-    if !damage.unplaced.isEmpty {
-      let unplaced = Set(damage.unplaced)
-      for place in duties.indices where unplaced.contains(operations[place].number) { duties[place].isTouchedUnplaced = true }
-    }
-    guard let touched = damage.touched, case let ranges = OffsetRange.union(touched), !ranges.isEmpty else { return }
-    var first = Int64.max
-    for place in duties.indices where reach.concerns(damage, operations[place]) && duties[place].base >= 0 {
-      let base = duties[place].base
-      guard ranges.overlaps(base, base &+ Int64(operations[place].count)) else { continue }
-      first = min(first, base)
-    }
-    first = min(first, ranges[0].from.rawValue)
-    for place in duties.indices where reach.concerns(damage, operations[place]) && duties[place].base >= 0 {
-      let base = duties[place].base
-      let isTouched = ranges.overlaps(base, base &+ Int64(operations[place].count))
-      guard isTouched || (recovery == .truncateAtCorruption && base >= first) else { continue }
-      duties[place].isDamaged = true
-      if isTouched { duties[place].isTouched = true }
-      if damage.isDetectable { duties[place].reportableDamage = Int32(number) }
-    }
   }
 }
 

@@ -73,6 +73,7 @@ extension PartitionExamination {
   var lossAccount: LossAccount {
     var copy = self
     copy.duties = dutiesByReceipt
+    for (place, _) in copy.behindTheUnplaced(isReported: false) { copy.duties[place].isDamaged = true }
     for place in copy.behindTheUntestified(byReceipt: true) { copy.duties[place].isDamaged = true }
     return copy.lossByDuties
   }
@@ -94,7 +95,9 @@ extension PartitionExamination {
       if isExplained { loss.most += owed }
       // What the crash was allowed to take before the fault came is perhaps gone, damaged or not; and what a deletion has left
       // of a request may be whole without the part that was touched.
-      if duty.kind == .required, duty.reportableDamage >= 0, history.damages[Int(duty.reportableDamage)].isCertain, deleted == 0 {
+      if duty.kind == .required, duty.reportableDamage >= 0, deleted == 0,
+        case let damage = history.damages[Int(duty.reportableDamage)], damage.isCertain, damage.isDetectable
+      {
         loss.least += owed
       }
       guard let missing = firstMissing(place) else { continue }
@@ -102,7 +105,7 @@ extension PartitionExamination {
       for index in missing..<operation.count where !isServed(operation.firstSequence + index) {
         loss.lost += 1
         let at = operation.base &+ Int64(index)
-        if reports.firstUncovered(at, at &+ 1) == nil {
+        if reports.firstUncovered(at, at &+ 1, of: operation.number) == nil {
           loss.reported += 1
         } else if duty.isDamaged {
           if duty.reportableDamage < 0, duty.isTouched { loss.unreported.hidden += 1 } else { loss.unreported.untestified += 1 }

@@ -91,20 +91,15 @@ extension Observer {
     observation.partitions[partition.index].times.note(offset.rawValue, time.nanoseconds)
   }
 
-  /// A fetch at `start`, below the log start offset, and the offset of the first message of its answer; nil for an error or an
-  /// empty answer.
-  public mutating func probedBelowStart(_ partition: PartitionSlot, _ start: Offset, first: Offset?) {
-    observation.partitions[partition.index].belowStart.append(
-      PartitionLook.Probe(start: start.rawValue, offset: first?.rawValue, sequence: ServedRun.corrupt))
-  }
-
+  /// - Returns: whether the message is the first of an answer.
   @inline(__always)
-  mutating func noteBackward(_ p: Int, _ offset: Int64) {
-    guard let asked = observation.partitions[p].asked else { return }
+  mutating func noteBackward(_ p: Int, _ offset: Int64) -> Bool {
+    guard let asked = observation.partitions[p].asked else { return false }
     observation.partitions[p].asked = nil
     if offset < asked, observation.partitions[p].backward == nil {
       observation.partitions[p].backward = PartitionLook.BackwardAnswer(asked: asked, served: offset)
     }
+    return true
   }
 }
 

@@ -16,11 +16,14 @@ public struct Refusals: Hashable, Sendable {
 
   private struct Standing: Hashable {
     var incarnation: Int
+    /// The last life in which it stands.
+    var through: Int
     var from: Instant
     var partition: PartitionID?
 
     func covers(_ operation: Operation, of partition: PartitionID) -> Bool {
       guard let answeredAt = operation.answeredAt, self.partition == nil || self.partition == partition else { return false }
+      guard operation.incarnation <= through else { return false }
       return operation.incarnation > incarnation || operation.incarnation == incarnation && answeredAt >= from
     }
   }
@@ -45,11 +48,15 @@ public struct Refusals: Hashable, Sendable {
     if isInterruption { insert(&interrupted) } else { insert(&refused) }
   }
 
-  /// What is refused from this moment on may be refused for as long as the trial lasts: whoever refuses goes on refusing, and need
+  /// What is refused from this moment on may be refused for as long as the fault lasts: whoever refuses goes on refusing, and need
   /// not be asked again each time.
-  public mutating func note(from incarnation: Int, at instant: Instant, partition: PartitionID?) {
-    if standing.contains(where: { $0.partition == partition && ($0.incarnation, $0.from) <= (incarnation, instant) }) { return }
-    standing.append(Standing(incarnation: incarnation, from: instant, partition: partition))
+  /// - Parameter last: the last life in which the fault refuses; its own where it is not known to last longer.
+  public mutating func note(from incarnation: Int, through last: Int? = nil, at instant: Instant, partition: PartitionID?) {
+    let through = last ?? incarnation
+    if standing.contains(where: {
+      $0.partition == partition && $0.through >= through && ($0.incarnation, $0.from) <= (incarnation, instant)
+    }) { return }
+    standing.append(Standing(incarnation: incarnation, through: through, from: instant, partition: partition))
   }
 
   /// In all of `incarnation` refusing is as good as going on: for searches that let any operation fail.
@@ -86,10 +93,12 @@ public struct Refusals: Hashable, Sendable {
   }
 
   /// Whether the engine had reason not to close in order: what was refused at any time of the same incarnation may have left
-  /// it with what it can no longer make durable.
-  func excuses(_ closing: Closing) -> Bool {
-    whole.contains(closing.incarnation)
-      || excuses(places(of: closing.incarnation), Instant(nanoseconds: .min), closing.answeredAt)
+  /// it with what it can no longer make durable. What was refused on files of a partition that nobody has is nobody's reason.
+  func excuses(_ closing: Closing, in history: History) -> Bool {
+    if whole.contains(closing.incarnation) { return true }
+    let partitions = Set(history.creations.map(\.partition.partition))
+    let own = places(of: closing.incarnation).filter { $0.partition.map(partitions.contains) ?? true }
+    return excuses(own, Instant(nanoseconds: .min), closing.answeredAt)
   }
 
   private func places(of incarnation: Int) -> [Place] {

@@ -31,26 +31,33 @@ extension CheckResult {
   ) -> CheckResult {
     let judged = history.operations.filter { operation in
       operation.outcome == .acknowledged
-        || !refusals.excuses(operation, createdBy: history.creations[operation.partition.index])
-          && takeover.map { !$0.excuses(operation) } ?? true
+        || !excuses(.refusal, refusals.excuses(operation, createdBy: history.creations[operation.partition.index]))
+          && !excuses(.takeover, takeover?.excuses(operation) ?? false)
     }
     let refused = judged.filter { $0.outcome != .acknowledged && $0.answeredAt != nil }
     let answered = judged.count { $0.answeredAt != nil }
     guard let first = refused.first else {
       if answered == 0, !judged.isEmpty {
-        return CheckResult(.sendsAccepted, .unknown, "no request was answered before the crash")
+        return .found(.sendsAccepted, .unknown, "no request was answered before the crash")
       }
       let sent = history.operations.filter { $0.incarnation == 0 }
       if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
-        return CheckResult(
+        return .found(
           .sendsAccepted, .unknown,
           "faults made the engine refuse all \(sent.count) requests, so that nothing was acknowledged and there is nothing to judge; "
             + "let a fault come later, or end")
       }
-      return CheckResult(.sendsAccepted, .held)
+      // A writer that is said to have taken over, and never got a request through, has taken over nothing.
+      if let takeover, history.operations.contains(where: takeover.excuses), !history.operations.contains(where: {
+        $0.incarnation == 0 && $0.outcome == .acknowledged && !takeover.replaced.contains($0.producer)
+      }) {
+        return .found(
+          .sendsAccepted, .unknown, "the writer that was replaced was refused, and nothing of the newer one was acknowledged")
+      }
+      return CheckResult(.sendsAccepted, .held, history.operations.isEmpty ? CheckResult.vacuous : "")
     }
     let partition = history.creations[first.partition.index].partition
-    return CheckResult(
+    return .found(
       .sendsAccepted, .violated,
       "every request that is answered must be acknowledged, found \(refused.count) of \(answered) refused, the first in "
         + "\(partition) with message \(first.firstSequence)")

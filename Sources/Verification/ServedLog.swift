@@ -60,7 +60,7 @@ struct ServedLog {
           end = offset &+ 1
         }
         guard run.sequence >= 0 else {
-          if !isRepeat { noteCorrupt(offset, find) }
+          if !isRepeat { noteCorrupt(offset, find) } else if !isCorrupt(offset) { find(.corrupt(offset)) }
           continue
         }
         let sequence = run.sequence &+ i
@@ -91,7 +91,7 @@ struct ServedLog {
         if baseOf[place] < 0 { baseOf[place] = offset &- (sequence &- first) }
         switch duties[place].kind {
         case .failed, .settled:
-          if case .settled = duties[place].kind, duties[place].isDamaged { break }
+          if excuses(.comesBack, duties[place].mayComeBack) { break }
           phantom &+= 1
           find(.phantom(offset, sequence: sequence, duties[place].kind))
           continue
@@ -109,6 +109,11 @@ struct ServedLog {
         }
       }
     }
+  }
+
+  /// Whether it was corrupt before; of very many nobody asks.
+  private func isCorrupt(_ offset: Int64) -> Bool {
+    corrupt.count > Self.maximumGaps || corrupt.contains { $0.from.rawValue <= offset && offset < $0.to.rawValue }
   }
 
   private mutating func noteCorrupt(_ offset: Int64, _ find: (Finding) -> Void) {

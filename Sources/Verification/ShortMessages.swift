@@ -13,6 +13,8 @@ struct ShortMessages: Sendable {
     var sequence: Int64
     var bytes: [UInt8] = []
     var key: [UInt8]?
+    /// The first of an answer.
+    var begins = false
   }
 
   struct ShortProbe: Sendable {
@@ -41,6 +43,10 @@ struct ShortMessages: Sendable {
   let shape: MessageShape
   var served: [[Served]]
   var probes: [[ShortProbe]]
+  /// Messages of answers to them that no answer before had reached; they start where they stand.
+  var answers: [[ShortProbe]]
+  /// The offset behind them.
+  var answeredEnd: [Int64]
 
   init?(_ history: History, _ contents: [MessageContent]) {
     guard let shape = history.shape, shape.isShort else { return nil }
@@ -59,6 +65,8 @@ struct ShortMessages: Sendable {
     }
     served = contents.map { _ in [] }
     probes = contents.map { _ in [] }
+    answers = contents.map { _ in [] }
+    answeredEnd = contents.map { _ in 0 }
   }
 
   /// The message that was acknowledged at `offset`, if these are its bytes; else `untold`.
@@ -91,7 +99,8 @@ struct ShortMessages: Sendable {
   /// - Returns: why that could be otherwise; nil where it could not.
   mutating func tellAll(_ p: Int) -> String? {
     let open = served[p].indices.filter { served[p][$0].sequence == Self.untold }
-    guard !open.isEmpty || probes[p].contains(where: { $0.sequence == Self.untold }) else { return nil }
+    let isProbeOpen = [probes[p], answers[p]].contains { $0.contains { $0.sequence == Self.untold } }
+    guard !open.isEmpty || isProbeOpen else { return nil }
     var alike: [[UInt8]: [Int64]] = [:]
     var bytes = [UInt8](repeating: 0, count: shape.valueBytes)
     for request in requests[p] {
@@ -121,12 +130,18 @@ struct ShortMessages: Sendable {
       at = end
     }
     let standing = Dictionary(served[p].map { ($0.offset, $0.sequence) }) { first, _ in first }
-    for index in probes[p].indices where probes[p][index].sequence == Self.untold {
-      let choices = alike[probes[p][index].bytes] ?? []
-      let consumed = standing[probes[p][index].offset]
-      probes[p][index].sequence = consumed.flatMap { choices.contains($0) ? $0 : nil } ?? choices.first ?? ServedRun.corrupt
-    }
+    Self.tell(&probes[p], standing, alike)
+    Self.tell(&answers[p], standing, alike)
     return doubt
+  }
+
+  /// What consumption had there, where the bytes fit.
+  private static func tell(_ probes: inout [ShortProbe], _ standing: [Int64: Int64], _ alike: [[UInt8]: [Int64]]) {
+    for index in probes.indices where probes[index].sequence == untold {
+      let choices = alike[probes[index].bytes] ?? []
+      let consumed = standing[probes[index].offset]
+      probes[index].sequence = consumed.flatMap { choices.contains($0) ? $0 : nil } ?? choices.first ?? ServedRun.corrupt
+    }
   }
 
   /// The requests without an answer that make up a stretch.
@@ -219,12 +234,12 @@ extension Observer {
     _ p: Int, _ offset: Int64, _ bytes: UnsafeRawBufferPointer, _ key: UnsafeRawBufferPointer?, _ keys: MessageKeys
   ) {
     guard let told = short?.told(p, at: offset, bytes) else { return }
-    noteBackward(p, offset)
+    let begins = noteBackward(p, offset)
     guard short?.served[p].count ?? 0 < observation.partitions[p].limit else {
       observation.partitions[p].overflow += 1
       return
     }
-    var served = ShortMessages.Served(offset: offset, sequence: told)
+    var served = ShortMessages.Served(offset: offset, sequence: told, begins: begins)
     if told == ShortMessages.untold {
       served.bytes = Array(bytes)
       served.key = key.map { Array($0) }
@@ -238,6 +253,15 @@ extension Observer {
   mutating func probeShort(_ p: Int, _ start: Int64, _ offset: Int64, _ bytes: UnsafeRawBufferPointer) {
     guard let told = short?.told(p, at: offset, bytes) else { return }
     short?.probes[p].append(ShortMessages.ShortProbe(start: start, offset: offset, sequence: told, bytes: Array(bytes)))
+  }
+
+  /// One more message of the answer to a fetch from a start offset.
+  mutating func answeredShort(_ p: Int, _ offset: Int64, _ bytes: UnsafeRawBufferPointer) {
+    guard let told = short?.told(p, at: offset, bytes), short?.answers[p].count ?? 0 < observation.partitions[p].limit else { return }
+    let kept = told == ShortMessages.untold ? Array(bytes) : []
+    short?.answers[p].append(ShortMessages.ShortProbe(start: offset, offset: offset, sequence: told, bytes: kept))
+    let end = short?.answeredEnd[p] ?? 0
+    short?.answeredEnd[p] = max(end, offset &+ 1)
   }
 
   /// Everything that was served is known now.
@@ -255,19 +279,11 @@ extension Observer {
           judge(nil, p, served.offset, served.sequence, keys)
         }
       }
-      for served in short.served[p] { observation.partitions[p].served.append(offset: served.offset, sequence: served.sequence) }
-      for probe in short.probes[p] { record(probe, p) }
+      for served in short.served[p] { record(p, served.offset, served.sequence, begins: served.begins) }
+      for probe in short.probes[p] { probed(p, probe.start, probe.offset, probe.sequence) }
+      for answer in short.answers[p] { observation.partitions[p].answered.append(offset: answer.offset, sequence: answer.sequence) }
     }
     self.short = nil
-  }
-
-  private mutating func record(_ probe: ShortMessages.ShortProbe, _ p: Int) {
-    if probe.offset == probe.start {
-      observation.partitions[p].exactProbes.append(offset: probe.start, sequence: probe.sequence)
-    } else if observation.partitions[p].otherProbes.count < PartitionLook.maximumProbes {
-      observation.partitions[p].otherProbes.append(
-        PartitionLook.Probe(start: probe.start, offset: probe.offset, sequence: probe.sequence))
-    }
   }
 
   private mutating func judge(

@@ -26,6 +26,12 @@ public enum StartOffsets {
     return sample
   }
 
+  /// Where nothing is to be had: at the high watermark, where every consumer that waits for news stands, beyond it, and below the
+  /// log start offset, where deleted messages stood.
+  public static func outside(from lso: Offset, to hw: Offset) -> [Offset] {
+    [hw] + (hw.rawValue < .max ? [hw + 1] : []) + (lso > 0 ? [lso + -1] : []) + (lso > 1 ? [0] : [])
+  }
+
   private static func near(_ edges: [Offset], in range: Range<Int64>) -> [Int64] {
     edges.flatMap { [$0.rawValue - 1, $0.rawValue, $0.rawValue + 1] }.filter(range.contains)
   }

@@ -50,6 +50,7 @@ public struct ReplayedTransaction: Hashable, Sendable, Codable {
 /// What is owed, under acknowledgement after the sync:
 /// - a transaction whose START was answered, and for whose end nobody asked, is given to the next process whose recovery comes
 ///   to its end, with every measurement that was answered, in their order (`no-acknowledged-loss`, `no-reordering`);
+/// - nobody is given one twice (`no-duplicates`);
 /// - one whose COMMIT or ROLLBACK was answered is given to nobody (`no-duplicates`), and one whose replay was settled to
 ///   nobody after that;
 /// - one whose end was asked for and not answered may be given or not;
@@ -126,6 +127,12 @@ public enum TransactionOracle {
         "\(transaction.user): its \(end.kind.rawValue) was answered, and process \(replay.process) was given it again"
       }
     }
+    for (number, replay) in replays.enumerated() {
+      guard replays[..<number].contains(where: { $0.process == replay.process }) else { continue }
+      ledger.violate(.noDuplicates, slot: place, at: nil) {
+        "\(transaction.user): process \(replay.process) was given it twice"
+      }
+    }
     for settled in replays where settled.isSettled {
       guard let again = replays.first(where: { $0.process > settled.process }) else { continue }
       ledger.violate(.noDuplicates, slot: place, at: nil) {
@@ -134,7 +141,10 @@ public enum TransactionOracle {
     }
     guard transaction.start == .acknowledged, transaction.end == nil || transaction.end?.outcome == .failed else { return }
     // The first process after it that has been given everything: a replay that was cut off before may come again.
-    guard let next = recovered.filter({ $0 > transaction.process }).min() else { return }
+    guard let next = recovered.filter({ $0 > transaction.process }).min() else {
+      if recovered.isEmpty { ledger.doubt(.noAcknowledgedLoss, "\(transaction.user): nobody has recovered, and it is owed") }
+      return
+    }
     guard let replay = replays.last(where: { $0.process <= next }) else {
       ledger.violate(.noAcknowledgedLoss, slot: place, at: nil) {
         "\(transaction.user): its START_BUFFER was answered and nobody ended it; by process \(next) it must have been replayed, and was given to nobody"

@@ -44,12 +44,17 @@ import Verification
     let journal = try Journal(path: scratch.folder.journal, capacity: 10)
     journal.beginLife()
     journal.deviceDelay = .milliseconds(700)
+    for (end, took) in [(10, 700), (20, 5), (30, 9)] as [(Int64, Int64)] {
+      journal.note(SlowOperation(endedAt: Instant(nanoseconds: end), took: .milliseconds(took)))
+    }
     journal.crash(.powerLoss, at: Instant(nanoseconds: 1))
     journal.beginLife()
     #expect(journal.deviceDelay == .zero)
     journal.deviceDelay = .milliseconds(3)
     journal.crash(.powerLoss, at: Instant(nanoseconds: 2))
     #expect(history(journal).crashes.map(\.deviceDelay) == [.milliseconds(700), .milliseconds(3)])
+    let slow = history(journal).crashes.map { ($0.slowOperations ?? []).map(\.took) }
+    #expect(slow == [[.milliseconds(700), .milliseconds(9)], []])
   }
 
   @Test func `the harness in the middle of the engine's work`() throws {

@@ -35,6 +35,18 @@ import Verification
     #expect(Set(judgement.partitions.compactMap(\.topic)) == ["orders", "orders-0"] && judgement.partitions.count == 5)
   }
 
+  /// With unequal shares the partitions of several topics were judged by each other's histories: eight checks, violated.
+  @Test(arguments: [CrashKind.none, .processKill, .powerLoss], [.end, .percent(50)] as [Trials.CrashPoint])
+  func eachPartitionIsJudgedByItsOwnHistory(crash: CrashKind, at: Trials.CrashPoint) throws {
+    guard crash != .none || at == .end else { return }
+    for messages in [42, 43, 45] {
+      var spec = two(messages: messages, partitions: 4, crash: crash)
+      spec.crashAt = at
+      let judgement = try judge(spec)
+      #expect(judgement.verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
+    }
+  }
+
   /// H9 does two kinds of harm, each to another topic.
   @Test func foreignDataIsServedAndItsOwnerHasLostIt() throws {
     let checks = try judge(two(messages: 10, partitions: 2, crash: .processKill, defect: "H9")).checks.filter { $0.verdict == .violated }

@@ -74,7 +74,7 @@ struct CloseThenPowerLossTests {
   // MARK: First offsets
 
   /// Three messages from `base` on, in a log that begins at 1000.
-  private func judge(base: Int, start: Int) -> Judgement {
+  static func judge(base: Int, start: Int) -> Judgement {
     var history = History(seed: 9)
     history.firstOffset = 1000
     let now = Instant(nanoseconds: 1_000)
@@ -87,6 +87,7 @@ struct CloseThenPowerLossTests {
       logStartOffset: Offset(start), highWatermark: Offset(base + 3), logEndOffset: Offset(base + 3))
     (partition.before, partition.after) = (marks, marks)
     partition.served = (0..<3).map { Answers.Served(offset: base + $0, sequence: $0) }
+    partition.probes = partition.served.map { ($0.offset, $0) }
     var answers = Answers()
     answers.partitions = [partition]
     answers.registered = [TopicPartition("orders", 0)]
@@ -94,9 +95,9 @@ struct CloseThenPowerLossTests {
   }
 
   @Test func offsetsBeforeTheBeginningAreOthers() {
-    #expect(judge(base: 1000, start: 1000).verdict == .held)
-    #expect(judge(base: 0, start: 0)[.offsetsStable]?.verdict == .violated)
-    #expect(judge(base: 999, start: 1000)[.offsetsStable]?.verdict == .violated)
-    #expect(judge(base: 1000, start: 1000 - 1)[.offsetsStable]?.detail.contains("log start offset at 999") == true)
+    #expect(Self.judge(base: 1000, start: 1000).verdict == .held)
+    #expect(Self.judge(base: 0, start: 0)[.offsetsStable]?.verdict == .violated)
+    #expect(Self.judge(base: 999, start: 1000)[.offsetsStable]?.verdict == .violated)
+    #expect(Self.judge(base: 1000, start: 1000 - 1)[.offsetsStable]?.detail.contains("log start offset at 999") == true)
   }
 }

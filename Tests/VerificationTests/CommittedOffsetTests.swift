@@ -5,7 +5,7 @@ import Verification
 /// `consumer-offsets`, `committed-offset-within-log` and `offsets-name-one-message`: histories with the right judgement.
 @Suite struct CommittedOffsetTests {
   /// Ten messages, the group at nine; then the log is cut at `end`, as far as it may be.
-  private static func cut(at end: Int, _ crash: CrashKind, damaged: Bool = false) -> Story {
+  static func cut(at end: Int, _ crash: CrashKind, damaged: Bool = false) -> Story {
     var story = Story(seed: 1, partitions: 1)
     for _ in 0..<10 { story.append(0, count: 1) }
     story.commit(0, 9)
@@ -20,7 +20,7 @@ import Verification
     return story
   }
 
-  private static let never = Contract(sync: .never)
+  static let never = Contract(sync: .never)
   private static let truncating = Contract(sync: .always, recovery: .truncateAtCorruption)
 
   struct Case: Sendable, CustomTestStringConvertible {
@@ -102,7 +102,7 @@ import Verification
   // MARK: Names
 
   /// What was read before a power loss is gone, and its offsets are given again.
-  private static func given(_ contract: Contract, _ crash: CrashKind, lost: Int) -> Judgement {
+  static func given(_ contract: Contract, _ crash: CrashKind, lost: Int) -> Judgement {
     var story = Story(seed: 2, partitions: 1)
     for _ in 0..<10 { story.append(0, count: 1) }
     let first = story.look()

@@ -58,6 +58,38 @@ struct ContractTests {
     #expect(judge(first: .seconds(9), second: .zero, age: .milliseconds(120)) == .violated)
   }
 
+  /// Only an operation that ended after the acknowledgement can have kept the engine from syncing it: one of ten seconds, a minute
+  /// before, excused the loss of what was nineteen seconds old.
+  @Test func anOperationThatEndedBeforeTheAcknowledgementWidensNothing() {
+    func judge(endedBefore: Duration) -> Verdict {
+      var story = Story(seed: 9, partitions: 1)
+      story.append(0, count: 2)
+      story.wait(.seconds(60))
+      let lost = story.append(0, count: 2)
+      let acknowledged = story.now
+      story.wait(.seconds(19))
+      let slow = SlowOperation(endedAt: acknowledged - endedBefore, took: .seconds(10))
+      story.history.crash(.powerLoss, at: story.now, deviceDelay: .seconds(10), slowOperations: [slow])
+      story.history.opened(at: story.now)
+      Self.cut(&story, 0, to: lost)
+      return Oracle(Self.interval).judge(story.history, [story.look()]).verdict
+    }
+    #expect(judge(endedBefore: .seconds(30)) == .violated)
+    #expect(judge(endedBefore: .zero) == .violated)
+    #expect(judge(endedBefore: .zero - .nanoseconds(1)) == .held)
+  }
+
+  @Test func ofTheSlowestOperationsEachTookLongerThanAllBehindIt() {
+    var slow = SlowOperations()
+    func note(_ end: Int64, _ took: Int64) -> Bool {
+      slow.note(SlowOperation(endedAt: Instant(nanoseconds: end), took: .nanoseconds(took)))
+    }
+    #expect(note(10, 5) && note(20, 3) && note(30, 4) && !note(25, 2) && note(15, 4 + 1))
+    #expect(slow.all.map(\.took) == [.nanoseconds(5), .nanoseconds(4)] && slow.all.map(\.endedAt.nanoseconds) == [15, 30])
+    for n in 0..<20 as Range<Int64> { _ = note(100 + n, 100 - n) }
+    #expect(slow.all.count == SlowOperations.most && slow.all[0].took == .nanoseconds(100) && slow.all[0].endedAt.nanoseconds == 112)
+  }
+
   @Test func aKillOrACloseLosesNothingUnderAnyPolicy() {
     for policy in [SyncPolicy.always, .interval(Self.window), .never] {
       for kind in [CrashKind.processKill, .none] {

@@ -7,7 +7,7 @@ import Verification
 struct DamagedPlaceTests {
   static let file = "topics/orders/0/orders-0.wal"
 
-  private static func judge(
+  static func judge(
     _ place: DamagedPlace, reportedAs path: String?, _ bytes: Range<Int64>?, _ recovery: RecoveryPolicy = .skipCorrupted,
     isCertain: Bool = true
   ) -> Judgement {
@@ -27,7 +27,7 @@ struct DamagedPlaceTests {
     return Oracle(Contract(sync: .always, recovery: recovery)).judge(story.history, [answers.observed(by: story.history)])
   }
 
-  private static func place(_ bytes: Range<Int64>?) -> DamagedPlace {
+  static func place(_ bytes: Range<Int64>?) -> DamagedPlace {
     DamagedPlace(path: file, bytes: bytes, offsets: [OffsetRange(from: 4, to: 5)])
   }
 

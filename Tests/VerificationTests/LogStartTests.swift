@@ -37,7 +37,9 @@ import Verification
       observer.probe(slot, start: Offset(offset), reading: (Offset(offset), .intact(sequence: UInt64(offset))))
     }
     for (offset, time) in times { observer.timed(slot, Offset(offset), Instant(nanoseconds: time)) }
-    for (offset, first) in below { observer.probedBelowStart(slot, Offset(offset), first: first.map { Offset($0) }) }
+    for (offset, first) in below {
+      observer.probe(slot, start: Offset(offset), reading: first.map { (Offset($0), .intact(sequence: UInt64($0))) })
+    }
     observer.claimedAfter(slot, marks(after ?? start))
     observer.ended(slot, .reached)
     return observer.finish()

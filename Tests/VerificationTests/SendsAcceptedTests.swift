@@ -72,12 +72,13 @@ import Verification
     request(slots[0], 1, 20, isTaken: false)
     history.crash(.processKill, at: Instant(nanoseconds: 30))
     request(slots[0], 2, 40, isTaken: false)
-    func verdict(_ from: Int64, _ partition: PartitionID = 0, life: Int = 0) -> Verdict {
+    func verdict(_ from: Int64, _ partition: PartitionID = 0, life: Int = 0, through last: Int? = 1) -> Verdict {
       var refusals = Refusals()
-      refusals.note(from: life, at: Instant(nanoseconds: from), partition: partition)
+      refusals.note(from: life, through: last, at: Instant(nanoseconds: from), partition: partition)
       return CheckResult.sendsAccepted(history, refusals).verdict
     }
     #expect(verdict(15) == .held)
+    #expect(verdict(15, through: nil) == .violated, "it ended with its life")
     #expect(verdict(25) == .violated, "it began after the first one was refused")
     #expect(verdict(15, 1) == .violated && verdict(35, life: 1) == .violated)
     #expect(CheckResult.sendsAccepted(history).verdict == .violated)

@@ -49,10 +49,13 @@ import Verification
       bytes.withUnsafeMutableBytes { content.write(sequence: UInt64(message.sequence), into: $0) }
       let key = message.key ?? content.key(shape.keys, of: UInt64(message.sequence))
       bytes.withUnsafeBytes { value in
-        guard let key else { return observer.observe(slot, Offset(message.offset), value, key: nil) }
-        key.withUnsafeBytes { key in
-          let pointer = UnsafeRawBufferPointer(start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
-          observer.observe(slot, Offset(message.offset), value, key: pointer)
+        if let key {
+          key.withUnsafeBytes { key in
+            let pointer = UnsafeRawBufferPointer(start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
+            observer.observe(slot, Offset(message.offset), value, key: pointer)
+          }
+        } else {
+          observer.observe(slot, Offset(message.offset), value, key: nil)
         }
         observer.probe(slot, start: Offset(message.offset), first: (Offset(message.offset), value))
       }

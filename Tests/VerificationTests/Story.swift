@@ -164,3 +164,12 @@ extension Judgement {
       .joined(separator: "\n")
   }
 }
+
+extension Observer {
+  /// A fetch from each offset, with the message that stands there.
+  mutating func probeAll(_ slot: PartitionSlot, _ log: [Int]) {
+    for (offset, sequence) in log.enumerated() {
+      probe(slot, start: Offset(offset), reading: (Offset(offset), .intact(sequence: UInt64(sequence))))
+    }
+  }
+}

@@ -33,8 +33,8 @@ import Testing
   ) -> Judgement {
     var history = History(seed: 1)
     let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
-    func send(_ first: Int, at offset: Offset) {
-      let number = history.submit(slot, firstSequence: first, count: 3, at: Instant(nanoseconds: 1))
+    func send(_ first: Int, at offset: Offset, producer: Int = 0) {
+      let number = history.submit(slot, producer: producer, firstSequence: first, count: 3, at: Instant(nanoseconds: 1))
       history.acknowledge(number, baseOffset: offset, at: Instant(nanoseconds: 2))
     }
     send(0, at: 0)
@@ -42,7 +42,7 @@ import Testing
     history.damage(
       Damage(
         partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true))
-    send(6, at: 3)
+    send(6, at: 3, producer: 2)
     var observer = Observer(history)
     let marks = Watermarks(logStartOffset: 0, highWatermark: 6, logEndOffset: 6)
     observer.registered([TopicPartition("orders", 0)])
@@ -56,7 +56,8 @@ import Testing
       ReportedDamage(
         partition: slot, offsets: OffsetRange(from: Offset(reported.lowerBound), to: Offset(reported.upperBound)),
         reason: "checksum", operationsBefore: operationsBefore))
-    return Oracle(Contract(sync: .always, recovery: recovery)).judge(history, [observer.finish()])
+    observer.probeAll(slot, [0, 1, 2, 6, 7, 8])
+    return Oracle(Contract(sync: .always, recovery: recovery, takeover: takeover)).judge(history, [observer.finish()])
   }
 
   @Test func aReportIsJudgedByWhatThereWasWhenItWasGiven() {
@@ -94,6 +95,7 @@ import Testing
     }
     observer.claimedAfter(slot, marks)
     observer.ended(slot, .reached)
+    observer.probeAll(slot, served)
     observer.reported(
       ReportedDamage(
         partition: slot, offsets: OffsetRange(from: 3, to: 6), reason: "checksum", operationsBefore: 2))

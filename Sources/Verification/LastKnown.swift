@@ -1,0 +1,43 @@
+import LogModel
+
+/// What earlier looks have settled of requests that were never answered: once a restart has shown how one came out, it stays so.
+struct LastKnown {
+  private let looks: [Observation]
+
+  /// - Parameters:
+  ///   - look: that is judged.
+  ///   - earlier: the looks before it, oldest first. What was seen before any crash, or in a look that was cut off, settles nothing.
+  init(_ look: Observation, _ earlier: [Observation]) {
+    looks = earlier.filter { $0.isFinished && ($0.restart > 0 || $0.restart == look.restart) }
+  }
+
+  /// Whether the newest look that could know has found the partition registered; nil where none could, or somebody has asked for it
+  /// once more since.
+  func isRegistered(_ creation: Creation, slot: Int) -> Bool? {
+    for look in looks.reversed() where look.mark.creations > slot && look.restart >= creation.incarnation {
+      guard let registered = look.registered else { continue }
+      let isThere = registered.contains(creation.partition)
+      if !isThere, creation.repeatedIn.contains(where: { $0 >= look.restart }) { return nil }
+      return isThere
+    }
+    return nil
+  }
+
+  /// An answer for a group's offset.
+  struct Commit {
+    var offset: Offset?
+    /// After which it was answered.
+    var restart: Int
+    /// Commits of the history that had been asked for by then.
+    var commits: Int
+  }
+
+  /// The newest answer for a group's offset in a partition; nil where nobody asked.
+  func commit(of group: String, _ slot: Int) -> Commit? {
+    for look in looks.reversed() {
+      guard let found = look.commits.last(where: { $0.group == group && $0.partition.index == slot }) else { continue }
+      return Commit(offset: found.offset, restart: look.restart, commits: look.mark.commits)
+    }
+    return nil
+  }
+}

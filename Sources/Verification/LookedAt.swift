@@ -1,0 +1,39 @@
+/// How much was looked at: what nobody has asked for, nobody has judged.
+public struct LookedAt: Hashable, Sendable, Codable {
+  /// Looks that came to their end, over all lives.
+  public var looks = 0
+  /// Partitions whose consumption came to its end, in all these looks together.
+  public var partitions = 0
+  /// Messages that consumption was served.
+  public var messages = 0
+  /// Offsets from which a fetch was asked for, besides consumption.
+  public var startOffsets = 0
+  /// Messages in the answers to these that were compared byte by byte.
+  public var compared = 0
+  /// Committed offsets that were asked for.
+  public var commits = 0
+
+  public init() {}
+
+  init(_ look: Observation) {
+    looks = look.isFinished ? 1 : 0
+    for partition in look.partitions {
+      if partition.end == .reached { partitions += 1 }
+      messages += partition.served.count
+      startOffsets += partition.probes
+      compared += partition.answered.count
+    }
+    commits = look.commits.count
+  }
+
+  public static func + (a: Self, b: Self) -> Self {
+    var sum = a
+    sum.looks += b.looks
+    sum.partitions += b.partitions
+    sum.messages += b.messages
+    sum.startOffsets += b.startOffsets
+    sum.compared += b.compared
+    sum.commits += b.commits
+    return sum
+  }
+}

@@ -1,0 +1,95 @@
+import LogModel
+
+/// Looks that show what a damage has taken: those after it, by engines that had to read the medium.
+struct DamageAftermath {
+  private let looks: [EarlierLook]
+  private let number: Int
+
+  /// - Parameter number: of the damage, in the history.
+  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierLook], _ crashes: [Crash]) {
+    self.number = number
+    let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)
+    looks = earlier.filter { look in
+      guard look.restart >= first, look.damages > number else { return false }
+      // What a lying or a failed sync has left in the page cache goes with the power, and with nothing else.
+      guard damage.isInLife, !damage.isCertain || !damage.isDetectable else { return true }
+      return crashes[damage.crashesBefore..<look.restart].contains { $0.kind.losesPower }
+    }
+  }
+
+  /// Whether it took nothing of the operation: a look after it has served all of that.
+  func hasSpared(_ place: Int, _ count: Int) -> Bool { looks.contains { $0.isWhole(place, count) } }
+
+  /// The first look after it that came to its end without the operation.
+  func firstWithout(_ place: Int) -> EarlierLook? { looks.first { $0.isFinished && $0.reached && $0.base[place] < 0 } }
+
+  /// Whether a look had found the operation gone before the damage was done.
+  func cameLate(_ duty: Duty) -> Bool {
+    if case .settled = duty.kind { duty.damagesWhenSettled <= number } else { false }
+  }
+}
+
+/// What damage excuses.
+extension PartitionHistory {
+  /// Marks what `damage` may have taken: what it touched, and under `truncate-at-corruption` what stands behind that. Not
+  /// what a look after it has served whole, nor what had been gone before it: what is gone for good stays gone.
+  func excuse(
+    _ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy, _ reach: DamageReach,
+    _ aftermath: DamageAftermath
+  ) {
+    let unplaced = Set(damage.unplaced)
+    for place in duties.indices where unplaced.contains(operations[place].number) { duties[place].isTouchedUnplaced = true }
+    guard let touched = damage.touched else { return }
+    let ranges = OffsetRange.union(touched)
+    guard !ranges.isEmpty || !unplaced.isEmpty else { return }
+    var first = Int64.max
+    var hit: [Int] = []
+    var hasSpared = false
+    for place in duties.indices where duties[place].base >= 0 && reach.concerns(damage, operations[place]) {
+      guard isTouched(place, duties[place].base, ranges, unplaced) else { continue }
+      if aftermath.hasSpared(place, operations[place].count) || aftermath.cameLate(duties[place]) {
+        hasSpared = true
+        continue
+      }
+      first = min(first, duties[place].base)
+      hit.append(place)
+    }
+    if !hasSpared, let range = ranges.first { first = min(first, range.from.rawValue) }
+    for place in hit {
+      duties[place].isTouched = true
+      mark(place, &duties, damage, number, recovery, aftermath)
+    }
+    guard recovery == .truncateAtCorruption, first < .max else { return }
+    let isHit = Set(hit)
+    for place in duties.indices where duties[place].base >= 0 && reach.concerns(damage, operations[place]) {
+      guard !isHit.contains(place), excuses(.behindTouched, duties[place].base >= first) else { continue }
+      guard !aftermath.hasSpared(place, operations[place].count), !aftermath.cameLate(duties[place]) else { continue }
+      mark(place, &duties, damage, number, recovery, aftermath)
+    }
+  }
+
+  private func isTouched(_ place: Int, _ base: Int64, _ ranges: [OffsetRange], _ unplaced: Set<Int>) -> Bool {
+    if excuses(.touched, ranges.overlaps(base, base &+ Int64(operations[place].count))) { return true }
+    // Of what was never acknowledged a look knows where it stood.
+    return excuses(.touchedUnplaced, operations[place].base < 0 && unplaced.contains(operations[place].number))
+  }
+
+  private func mark(
+    _ place: Int, _ duties: inout [Duty], _ damage: Damage, _ number: Int, _ recovery: RecoveryPolicy,
+    _ aftermath: DamageAftermath
+  ) {
+    duties[place].isDamaged = true
+    // What stands behind shows a reader the hole, whoever made it.
+    let isHidden = excuses(.undetectable, !damage.isDetectable && duties[place].isTouched)
+    if !isHidden { duties[place].reportableDamage = Int32(number) }
+    switch duties[place].kind {
+    case .failed: break
+    case .settled: if recovery == .skipCorrupted { duties[place].mayComeBack = true }
+    case .required, .optional:
+      // What recovery has cut off stays cut off.
+      guard recovery == .truncateAtCorruption, let look = aftermath.firstWithout(place) else { break }
+      duties[place].kind = .settled(restart: look.restart)
+      duties[place].damagesWhenSettled = look.damages
+    }
+  }
+}

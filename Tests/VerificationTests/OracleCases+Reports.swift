@@ -1,0 +1,80 @@
+import LogModel
+import Verification
+
+/// What engines report as damaged.
+extension OracleCases {
+  static let reports: [OracleCase] = openEnds + falseOnes
+
+  /// The first of two faults is reported, up to `end`; the second destroys what was appended since, without a word.
+  private static func secondFault(_ recovery: RecoveryPolicy, to end: Int64, reporting: [Range<Int64>] = []) -> Judgement {
+    var s = Story.one(7)
+    s.append(0, count: 2)
+    s.append(0, count: 2)
+    s.crash(.processKill)
+    s.damage(2..<3)
+    if recovery == .skipCorrupted { s.hole(2..<4) } else { s.logs[0].removeLast(2) }
+    let one = s.look(reporting: [2..<end])
+    for _ in 0..<3 { s.append(0, count: 2) }
+    s.crash(.processKill)
+    if recovery == .skipCorrupted {
+      s.damage(6..<7)
+      s.hole(6..<8)
+    } else {
+      s.damage(2..<3)
+      s.logs[0].removeLast(6)
+    }
+    return s.judged([one, s.look(reporting: reporting)], .always, recovery)
+  }
+
+  private static let openEnds: [OracleCase] = [4, 1_000_000].flatMap { end in
+    [
+      OracleCase("skip: a report to \(end) says nothing of what a later fault takes", .exactly([.damageReported]), at: [.damageReported: 6]) {
+        secondFault(.skipCorrupted, to: end)
+      },
+      OracleCase("truncate: a report to \(end) says nothing of what has its offsets since", .exactly([.damageReported]), at: [.damageReported: 2]) {
+        secondFault(.truncateAtCorruption, to: end)
+      },
+      OracleCase("skip: each fault reported, the first to \(end)", .held) { secondFault(.skipCorrupted, to: end, reporting: [2..<4, 6..<8]) },
+      OracleCase("truncate: each fault reported, the first to \(end)", .held) { secondFault(.truncateAtCorruption, to: end, reporting: [2..<8]) },
+    ]
+  }
+
+  /// Four messages are served, and one that was never answered is not there.
+  private static func unanswered(_ range: Range<Int64>?, sending: Bool = true) -> Judgement {
+    var s = Story.one(5)
+    s.append(0, count: 4)
+    if sending { s.append(0, count: 1, .indeterminate, lands: false) }
+    s.crash(.processKill)
+    return s.judged([s.look(reporting: range.map { [$0] } ?? [])])
+  }
+
+  private static let falseOnes: [OracleCase] = [
+    OracleCase("an unanswered request excuses no report of what nobody ever sent", .exactly([.damageReported]), at: [.damageReported: 500_000]) {
+      unanswered(500_000..<900_000)
+    },
+    OracleCase("nothing is missing, and something is reported", .exactly([.damageReported]), at: [.damageReported: 4]) {
+      unanswered(4..<5, sending: false)
+    },
+    OracleCase("what was never answered may be reported where it stood", .held) { unanswered(4..<5) },
+    OracleCase("a report of a message that is served", .exactly([.damageReported]), at: [.damageReported: 3]) { unanswered(3..<5) },
+    OracleCase("never: what the power took may be reported", .held) { powerTook(2..<4) },
+    OracleCase("never: the report is of something else", .exactly([.damageReported]), at: [.damageReported: 5]) { powerTook(5..<9) },
+    OracleCase("a report of an untouched message that is gone", .violated([.damageReported, .noAcknowledgedLoss])) {
+      var s = Story.one(5)
+      s.append(0, count: 2)
+      s.append(0, count: 2)
+      s.crash(.processKill)
+      s.logs[0].removeLast(2)
+      return s.judged([s.look(reporting: [2..<4])])
+    },
+  ]
+
+  private static func powerTook(_ range: Range<Int64>) -> Judgement {
+    var s = Story.one(5)
+    s.append(0, count: 2)
+    s.append(0, count: 2)
+    s.crash(.powerLoss)
+    s.logs[0].removeLast(2)
+    return s.judged([s.look(reporting: [range])], .never)
+  }
+}
