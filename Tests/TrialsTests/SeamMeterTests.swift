@@ -64,13 +64,6 @@ import Verification
     #expect(delay >= .milliseconds(110) && delay <= wall, "\(delay) of \(wall)")
   }
 
-  /// Pins the calling thread to the first processor.
-  private static func pin() {
-    var set = cpu_set_t()
-    withUnsafeMutableBytes(of: &set) { $0[0] = 1 }
-    sched_setaffinity(0, MemoryLayout<cpu_set_t>.size, &set)
-  }
-
   /// A starved machine: the sync timer of an engine fires late, and no operation is in flight that would be seen to be slow.
   @Test(arguments: [SyncPolicy.interval(.milliseconds(100)), .always])
   func `a thread without a processor is late without a slow device`(sync: SyncPolicy) throws {
@@ -79,7 +72,6 @@ import Verification
     journal.beginLife()
     let end = ContinuousClock.now + .milliseconds(400)
     let measured = Thread {
-      Self.pin()
       let loop = EventLoop()
       guard let base = try? StorageChoice.posix.openFiles(root: scratch.folder.data, loop: loop) else { return }
       let meter = DelayMeter(base, journal, sync: sync)
@@ -94,13 +86,11 @@ import Verification
         } catch { Issue.record(error) }
       }
     }
-    let rival = Thread {
-      Self.pin()
-      while ContinuousClock.now < end {}
+    let rivals = (0..<8 * ProcessInfo.processInfo.activeProcessorCount).map { _ in
+      Thread { while ContinuousClock.now < end {} }
     }
-    rival.start()
-    measured.start()
-    while !measured.isFinished || !rival.isFinished { usleep(10_000) }
+    for thread in rivals + [measured] { thread.start() }
+    while !(rivals + [measured]).allSatisfy(\.isFinished) { usleep(10_000) }
     let delay = journal.deviceDelay
     #expect(sync == .always ? delay < .milliseconds(20) : delay > .milliseconds(100), "\(delay)")
   }
