@@ -20,7 +20,7 @@ public struct EngineCallSite: Hashable, Comparable, Sendable, CustomStringConver
 
 /// Every fallible call site of the seam, read from the engine's source.
 ///
-/// A call is `storage.OPERATION(`, or in an `extension Storage` the bare `await OPERATION(`. The list is derived anew each
+/// A call is `storage.OPERATION(`, or in an `extension Storage` the bare `await OPERATION(`; `writeWhole` is a write. The list is derived anew each
 /// time, so that a call which somebody adds is missed by the coverage until a fault has hit it; a call in a form that this
 /// does not know is found out by the first fault that hits it: its site is in no list.
 struct EngineSource: Sendable {
@@ -83,7 +83,9 @@ struct EngineSource: Sendable {
       if line.hasPrefix("extension ") { isInExtension = line.hasPrefix("extension Storage ") }
       if line == "}" { isInExtension = false }
       for kind in kinds {
-        let calls = ["storage.\(kind.rawValue)("] + (isInExtension ? ["await \(kind.rawValue)("] : [])
+        // `writeWhole` writes, again and again where need be.
+        let names = kind == .write ? [kind.rawValue, "writeWhole"] : [kind.rawValue]
+        let calls = names.flatMap { ["storage.\($0)("] + (isInExtension ? ["await \($0)("] : []) }
         if calls.contains(where: { line.contains($0) }) {
           found.append(EngineCallSite(file: file, line: index + 1, kind: kind))
         }

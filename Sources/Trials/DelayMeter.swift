@@ -19,9 +19,15 @@ final class DelayMeter: StorageWrapper, @unchecked Sendable {
   private let journal: Journal
   private var waiting: [UInt64: Reading] = [:]
   private var numbers: UInt64 = 0
+  /// What the thread has waited for a processor, now and then; oldest first. Empty where that delays nothing that is promised.
+  private var starvation: [(clock: Int64, waited: Int64)] = []
+  /// The loss window of `interval(d)` on real files; nil where no promise depends on the machine's time.
+  private let window: Int64?
 
-  init(_ base: any Storage, _ journal: Journal) {
+  /// - Parameter sync: the trial's policy.
+  init(_ base: any Storage, _ journal: Journal, sync: SyncPolicy = .always) {
     self.journal = journal
+    if case .interval(let window) = sync, !base.loop.isSimulated { self.window = window.nanoseconds } else { window = nil }
     super.init(base)
   }
 
@@ -46,6 +52,7 @@ final class DelayMeter: StorageWrapper, @unchecked Sendable {
     numbers += 1
     let number = numbers
     waiting[number] = Reading(loop)
+    if let window { sampleStarvation(every: window / 8) }
     defer { if let start = waiting.removeValue(forKey: number) { note(start, Reading(loop)) } }
     return try await operation()
   }
@@ -61,5 +68,35 @@ final class DelayMeter: StorageWrapper, @unchecked Sendable {
   func noteInFlight() {
     let now = Reading(loop)
     for start in waiting.values { note(start, now) }
+    noteStarvation(now.clock)
+  }
+
+  // MARK: A processor that others have
+
+  /// Nanoseconds that this thread was ready to run and had no processor (Documentation/scheduler/sched-stats: the second number
+  /// of `schedstat`); nil where the kernel does not count them.
+  private static func starved() -> Int64? {
+    PeakMemory.file("/proc/thread-self/schedstat").flatMap { text in
+      text.split(separator: " ").dropFirst().first.flatMap { Int64($0) }
+    }
+  }
+
+  private func sampleStarvation(every step: Int64) {
+    let now = loop.now.nanoseconds
+    if let last = starvation.last, now - last.clock < step { return }
+    guard let waited = Self.starved() else { return }
+    starvation.append((now, waited))
+    if starvation.count > 256 { starvation.removeFirst(128) }
+  }
+
+  /// A timer that fires late because others have the processor is no engine's doing either: what the thread has waited for one in
+  /// the last two windows counts as one operation of the device that ends with the crash.
+  private func noteStarvation(_ now: Int64) {
+    guard let window, let before = starvation.last(where: { $0.clock <= now - 2 * window }) ?? starvation.first,
+      let waited = Self.starved()
+    else { return }
+    let delay = Duration.nanoseconds(waited - before.waited)
+    if delay > journal.deviceDelay { journal.deviceDelay = delay }
+    journal.note(SlowOperation(endedAt: Instant(nanoseconds: now), took: delay))
   }
 }

@@ -38,11 +38,30 @@ enum JSONFile {
 
   /// Nil where there is no such file.
   static func read<Value: Decodable>(_ type: Value.Type, from path: String) throws(TrialError) -> Value? {
-    guard FileManager.default.fileExists(atPath: path) else { return nil }
+    guard let bytes = try contents(of: path) else { return nil }
     do {
-      return try JSONDecoder().decode(type, from: Data(contentsOf: URL(fileURLWithPath: path)))
+      return try JSONDecoder().decode(type, from: bytes)
     } catch {
       throw .worker("\(path) \(damage(error))")
+    }
+  }
+
+  /// Nil where there is no such file. Foundation would hide which error it was, and with it that it is the machine's.
+  private static func contents(of path: String) throws(TrialError) -> Data? {
+    let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT { return nil }
+      throw .system("read", path, errno)
+    }
+    defer { close(descriptor) }
+    var bytes = Data()
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    while true {
+      let count = Glibc.read(descriptor, &piece, piece.count)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw .system("read", path, errno) }
+      guard count > 0 else { return bytes }
+      bytes.append(contentsOf: piece[..<count])
     }
   }
 

@@ -57,7 +57,7 @@ final class SeamFaults: @unchecked Sendable {
           keep(receipt)
         }, slow: slow)
     guard spec.hasSeamFaults else {
-      (delays, faulty, map, freedAt, armed) = (DelayMeter(base, journal), nil, nil, nil, [])
+      (delays, faulty, map, freedAt, armed) = (DelayMeter(base, journal, sync: spec.syncPolicy), nil, nil, nil, [])
       box.owner = self
       return
     }
@@ -110,7 +110,7 @@ final class SeamFaults: @unchecked Sendable {
         owner.receipts.append(told)
         keep(told)
       })
-    (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal))
+    (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal, sync: spec.syncPolicy))
     faulty.batches = map
     if !planned.isEmpty { faulty.beginCensus() }
     box.owner = self

@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import Storage
 
@@ -31,11 +30,30 @@ public final class Workspace: Sendable {
   }
 
   static func remove(_ folder: String) throws(TrialError) {
-    do {
-      try FileManager.default.removeItem(atPath: folder)
-    } catch {
-      throw .system("remove", folder, ((error as? CocoaError)?.underlying as? POSIXError)?.code.rawValue ?? EIO)
+    let code = removeTree(folder)
+    guard code == 0 else { throw .system("remove", folder, code) }
+  }
+
+  /// One descriptor at a time is enough for a tree of any depth: it must go where there are hardly any left, too.
+  /// - Returns: 0 or the errno.
+  private static func removeTree(_ path: String) -> Int32 {
+    if unlink(path) == 0 { return 0 }
+    // `man 2 unlink`: EISDIR for a directory.
+    guard errno == EISDIR else { return errno == ENOENT ? 0 : errno }
+    guard let directory = opendir(path) else { return errno }
+    var names: [String] = []
+    while let entry = readdir(directory) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in
+        tuple.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
     }
+    closedir(directory)
+    for name in names {
+      let code = removeTree(path + "/" + name)
+      guard code == 0 else { return code }
+    }
+    return rmdir(path) == 0 ? 0 : errno
   }
 
   /// Removes the run's folder if nothing was kept in it. Otherwise it says in it that it was.

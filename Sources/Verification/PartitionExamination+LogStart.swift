@@ -21,7 +21,9 @@ extension PartitionExamination {
         .reader(.startMoved(from: before.logStartOffset.rawValue, to: after.logStartOffset.rawValue))
       }
     }
-    let bound = partition.deletionBounds.filter { $0 <= start }.max() ?? 0
+    // What came before the beginning that the harness has given the log counts as deleted.
+    let bounds = partition.deletionBounds + [history.firstOffset.rawValue]
+    let bound = bounds.filter { $0 <= start }.max() ?? 0
     if start < 0 {
       violate(&ledger, .logStartOffset, at: start) { .reader(.startBelowZero(start)) }
     } else if let at = unexplained(from: bound, to: start) {

@@ -85,14 +85,21 @@ private struct FixedScan: ScanSubject {
     let table = try bench([subject("instant", nanoseconds: 1, folders: folders)]).run()
     let row = try #require(table.rows.first)
     #expect(row.rate.median == 1e9)
-    #expect(row.verdict == .met)
-    #expect(table.exitCode == 0)
+    // The disk under the reference may be noisy: then there is no verdict (`BenchTableTests`), and it is no miss.
+    #expect(row.verdict == .met || row.verdict == .noisy)
+    #expect(try #require(row.primary).sample.median >= #require(row.target).minimum)
+    #expect(table.exitCode == (row.verdict == .met ? 0 : 2))
     #expect(folders.sawEmpty)
   }
 
   @Test func `a subject that is too slow misses it, and the exit code is 1`() throws {
-    let table = try bench([subject("slow", nanoseconds: 1e9)]).run()
-    #expect(table.rows.map(\.verdict) == [.missed])
+    var table = try bench([subject("slow", nanoseconds: 1e9)]).run()
+    let row = try #require(table.rows.first)
+    #expect(row.verdict == .missed || row.verdict == .noisy)
+    let ratio = try #require(row.primary).sample.median
+    #expect(try ratio < #require(row.target).minimum)
+    // The same on a disk without noise.
+    table.rows[0].ratios[0].sample = Sample([ratio, ratio])
     #expect(table.exitCode == 1)
     #expect(table.renderText().contains("MISSED"))
     #expect(table.renderText().contains("target 8.0 x REF"))
@@ -127,9 +134,9 @@ private struct FixedScan: ScanSubject {
 
   @Test func `a scan is held against the slower of checksum and read`() throws {
     let slow = try bench([], [FixedScan(bytesPerSecond: 1e6)]).run()
-    #expect(slow.exitCode == 1)
+    #expect(slow.exitCode != 0)
     let row = try #require(try bench([], [FixedScan(bytesPerSecond: 1e15)]).run().rows.first)
-    #expect(row.verdict == .met)
+    #expect(row.verdict == .met || row.verdict == .noisy)
     #expect(row.ratios.map(\.reference) == [ScanCase.slowest, "crc32", "cached-read"])
     #expect(row.ratios[0].referenceRate.median <= row.ratios[1].referenceRate.maximum)
     #expect(row.ratios[0].referenceRate.median <= row.ratios[2].referenceRate.maximum)

@@ -34,7 +34,8 @@ import Verification
         (trial.messageSize, trial.keys, trial.batch, trial.producers) = (size, keys, size % 2 == 0 ? 1 : 3, 4)
         let (judgement, verdict) = try judge(trial)
         #expect(verdict == .held, "\(Token.encode(trial)): \(judgement.checks.filter { $0.verdict != .held })")
-        #expect(judgement[.timesKept]?.verdict == .held)
+        // Under `never` a power loss may leave nothing to read a time of.
+        if judgement.counts.recovered > 0 { #expect(judgement[.timesKept]?.verdict == .held) }
       }
     }
   }
@@ -79,7 +80,8 @@ import Verification
     return trial
   }
 
-  @Test(arguments: [1, 5, 20], [1, 7]) func oneEventIsRejectedAndAllOthersArrive(event: Int, batch: Int) throws {
+  // Behind 80 % of the events, at which the power goes, none is sent.
+  @Test(arguments: [1, 5, 12], [1, 7]) func oneEventIsRejectedAndAllOthersArrive(event: Int, batch: Int) throws {
     for (crash, at) in [(CrashKind.none, Trials.CrashPoint.end), (.processKill, .end), (.powerLoss, .percent(80))] {
       for seed in 1...3 as ClosedRange<UInt64> {
         var trial = rejecting(event, batch: batch, crash, at, seed: seed)

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import LogModel
 import Storage
@@ -61,6 +62,37 @@ import Verification
   @Test func `a device that stalls is slow`() throws {
     let (delay, wall) = try measure { loop in await loop.sleep(until: loop.now + .milliseconds(120)) }
     #expect(delay >= .milliseconds(110) && delay <= wall, "\(delay) of \(wall)")
+  }
+
+  /// A starved machine: the sync timer of an engine fires late, and no operation is in flight that would be seen to be slow.
+  @Test(arguments: [SyncPolicy.interval(.milliseconds(100)), .always])
+  func `a thread without a processor is late without a slow device`(sync: SyncPolicy) throws {
+    let scratch = try TrialScratch()
+    let journal = try Journal(path: scratch.folder.journal, capacity: 1)
+    journal.beginLife()
+    let end = ContinuousClock.now + .milliseconds(400)
+    let measured = Thread {
+      let loop = EventLoop()
+      guard let base = try? StorageChoice.posix.openFiles(root: scratch.folder.data, loop: loop) else { return }
+      let meter = DelayMeter(base, journal, sync: sync)
+      _ = loop.run {
+        do {
+          let file = try await meter.open("file", [.write, .create])
+          _ = try await meter.write(file, at: 0, from: meter.makeBuffer(capacity: 512), 0..<512, .volatile)
+          // Ready to run all the time, on a processor that another thread has.
+          while ContinuousClock.now < end {}
+          journal.beginLife()
+          meter.noteInFlight()
+        } catch { Issue.record(error) }
+      }
+    }
+    let rivals = (0..<8 * ProcessInfo.processInfo.activeProcessorCount).map { _ in
+      Thread { while ContinuousClock.now < end {} }
+    }
+    for thread in rivals + [measured] { thread.start() }
+    while !(rivals + [measured]).allSatisfy(\.isFinished) { usleep(10_000) }
+    let delay = journal.deviceDelay
+    #expect(sync == .always ? delay < .milliseconds(20) : delay > .milliseconds(100), "\(delay)")
   }
 
   @Test func `an operation that the crash finds in flight counts`() throws {

@@ -26,14 +26,17 @@ import Testing
   /// Every kind of fault has a scenario, and every fault of a scenario crosses a token and back, and means something.
   @Test func everyKindOfFaultIsUsed() throws {
     var used: Set<String> = []
-    for cell in Self.scenarios.flatMap({ $0.cells() }) where used.isSuperset(of: cell.faults.map(\.kind)) == false || cell.messages < 300 {
+    for cell in Self.scenarios.flatMap({ $0.cells() })
+    where cell.exploration == nil && (!used.isSuperset(of: cell.faults.map(\.kind)) || cell.messages < 300) {
       let planned = try Planning.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: true)
       #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
       if cell.delivery == nil {
         for fault in planned.spec.faults where fault.isAtSeam { _ = try FaultWords.planned(fault, seed: 1) }
         for fault in planned.spec.faults where StoreWords.isOfStore(fault) { _ = try StoreWords.planned(fault, topic: "orders") }
       } else {
-        let known = try ReceiverWords.schedule(planned.spec).faults.count + (DiskSpaceRecovery.fault(planned.spec) == nil ? 0 : 1)
+        let schedule = try ReceiverWords.schedule(planned.spec)
+        let known =
+          schedule.faults.count + (schedule.rejected == nil ? 0 : 1) + (DiskSpaceRecovery.fault(planned.spec) == nil ? 0 : 1)
         #expect(known == planned.spec.faults.count)
       }
       used.formUnion(cell.faults.map(\.kind))
