@@ -60,8 +60,6 @@ struct PartitionHistory {
     var partitions = history.creations[..<mark.creations].enumerated().map {
       PartitionHistory(slot: $0.offset, name: $0.element.partition)
     }
-    // What had the offsets before the first one was deleted before the history began.
-    for p in partitions.indices where history.firstOffset > 0 { partitions[p].deletionBounds.append(history.firstOffset.rawValue) }
     for index in 0..<mark.operations {
       let p = history.operations[index].partition.index
       if p < partitions.count { partitions[p].operations.append(PartitionOperation(index, history.operations[index])) }

@@ -101,7 +101,16 @@ extension OracleCases {
     OracleCase("a commit that is lowered to the end of the log", .held) { lowered([4], to: [4]) },
     OracleCase("a commit that is lowered, and stays", .held) { lowered([4, 4], to: [4, 4]) },
     OracleCase("a commit that is lowered, stays, and what is appended goes", .held) { lowered([4, 4], to: [4, 6], appending: 8) },
-    OracleCase("a commit that is lowered twice", .held) { lowered([4, 2], to: [4, 2]) },
+    OracleCase("a commit that is there after a kill, and lowered by a power loss", .held) {
+      var s = Story.one(2)
+      for _ in 0..<10 { s.append(0, count: 1) }
+      s.commit(0, 9)
+      s.crash(.processKill)
+      let one = s.look()
+      s.crash(.powerLoss)
+      s.logs[0].removeLast(6)
+      return s.judged([one, s.look { $0.commits = [("billing", 0, 4)] }], .never)
+    },
     OracleCase("a commit that is lowered, and comes back", .violated([.consumerOffsets])) {
       lowered([4, 9], to: [4, 12], appending: 8)
     },
