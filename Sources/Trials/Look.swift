@@ -177,10 +177,13 @@ struct Look {
         return nil
       } catch .log(_, .damaged(let range)) {
         return range
+      } catch .log(let partition, .offsetOutOfRange(let offset, let start, let end)) {
+        // An answer, whatever hangs beside it: a look asks outside the log, too.
+        throw .log(partition, .offsetOutOfRange(offset, start: start, end: end))
       } catch {
         // The machine may be too slow for the time-out of the object store: a consumer asks again then, too.
         if faults.firings == fired, faults.slowStoreCalls > slow, attempt < Life.slowAttempts { continue }
-        guard faults.stoodInTheWay(since: fired), faults.firings < Self.patience else { throw error }
+        guard faults.stoodInTheWay(since: fired), faults.firings < Self.patience, attempt < Self.patience else { throw error }
         // Only calls to a store that never answers stand in the way: they are cut off.
         if faults.firings == fired { faults.lift() }
       }
