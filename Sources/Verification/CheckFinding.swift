@@ -43,7 +43,7 @@ enum CheckFinding: Hashable, Sendable {
   case missing(message: Int, offset: Int64, isAcknowledged: Bool)
   case batchIsSplit(messages: Int, served: Int)
   case missingBeforeWindow(offset: Int64, window: Duration)
-  case missingAfterClose(offset: Int64)
+  case missingThoughClosed(offset: Int64)
   case lossIsNoSuffix(lost: Int64, survivor: Int64)
   case lostMoreThanExplained(lost: Int, most: Int, first: Int64)
   case lostLessThanDestroyed(lost: Int, least: Int)
@@ -138,7 +138,7 @@ extension CheckFinding: CustomStringConvertible {
     case .missingBeforeWindow(let offset, let window):
       "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may be missing, "
         + "found offset \(offset) missing too"
-    case .missingAfterClose(let offset):
+    case .missingThoughClosed(let offset):
       "the engine had closed without an error before the power loss, and every acknowledged message must be there, found offset "
         + "\(offset) missing"
     case .lossIsNoSuffix(let lost, let survivor):

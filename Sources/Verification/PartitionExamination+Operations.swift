@@ -69,7 +69,7 @@ extension PartitionExamination {
       let rules = PromiseRules(contract, history)
       if let last = passed.lastIndex(where: { $0.kind.losesPower }), let window = rules.window(of: last) {
         lose(&ledger, .lossWindow, at: at) {
-          rules.closed[last] ? .missingAfterClose(offset: at) : .missingBeforeWindow(offset: at, window: window)
+          rules.closed[last] ? .missingThoughClosed(offset: at) : .missingBeforeWindow(offset: at, window: window)
         }
       }
     case .optional where operation.outcome == .acknowledged && isWhole:

@@ -79,7 +79,7 @@ import Testing
     case .committedOffset: 42
     case .lookUnfinished: 43
     case .watermarksUnknown: 44
-    case .missingAfterClose: 45
+    case .missingThoughClosed: 45
     case .reportedElsewhere: 11
     case .reader: 9
     case .look: 10
@@ -144,7 +144,7 @@ import Testing
     (.missing(message: 4, offset: 3, isAcknowledged: false), "message 4 was recovered before at offset 3 and must be served, found nothing"),
     (.batchIsSplit(messages: 5, served: 2), "the 5 messages sent as one batch must be there together, found 2"),
     (
-      .missingAfterClose(offset: 3),
+      .missingThoughClosed(offset: 3),
       "the engine had closed without an error before the power loss, and every acknowledged message must be there, found offset 3 "
         + "missing"
     ),

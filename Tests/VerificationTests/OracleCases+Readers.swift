@@ -67,7 +67,29 @@ extension OracleCases {
     return Oracle(Contract(sync: .always)).judge(h, [answers.observed(by: h)])
   }
 
+  /// The same, acknowledged at `base`; the power takes it, as `never` allows.
+  private static func begunAndLost(at base: Int) -> Judgement {
+    var h = History(seed: 9)
+    h.firstOffset = 1000
+    let at = Instant(nanoseconds: 1_000)
+    h.create(TopicPartition("orders", 0), at: at)
+    h.opened(at: at)
+    h.acknowledge(h.submit(Story.slot, firstSequence: 0, count: 3, at: at), baseOffset: Offset(base), at: at)
+    h.crash(.powerLoss, at: at)
+    h.opened(at: at)
+    var partition = Answers.Partition()
+    let marks = Watermarks(logStartOffset: 1000, highWatermark: 1000, logEndOffset: 1000)
+    (partition.before, partition.after) = (marks, marks)
+    partition.probes = [(1000, nil)]
+    var answers = Answers()
+    answers.partitions = [partition]
+    answers.registered = [TopicPartition("orders", 0)]
+    return Oracle(Contract(sync: .never)).judge(h, [answers.observed(by: h)])
+  }
+
   private static let firstOffsets: [OracleCase] = [
+    OracleCase("what begins late is lost where that is allowed", .held) { begunAndLost(at: 1000) },
+    OracleCase("an offset of a deleted message is acknowledged, and lost", .offsetsStable, at: 998) { begunAndLost(at: 998) },
     OracleCase("offsets that begin late", .held) { begun(below: [(999, nil), (0, nil)]) },
     OracleCase("offsets that begin late, and none is acknowledged beyond what was sent", .held) { begun() },
     OracleCase("offsets that begin late, and one is acknowledged far beyond", .offsetsStable) { begun(at: 5000) },
