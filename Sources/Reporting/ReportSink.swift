@@ -109,14 +109,14 @@ public final class AtomicFileSink: ReportSink {
     // A device, a pipe or a link is written to and never replaced: a rename over /dev/null would take it away.
     var status = stat()
     if lstat(path, &status) == 0, status.st_mode & S_IFMT != S_IFREG {
-      let fd = open(path, O_WRONLY | O_CLOEXEC)
+      let fd = SpareDescriptors.retry({ open(path, O_WRONLY | O_CLOEXEC) }, failed: { $0 < 0 })
       guard fd >= 0 else { throw ReportError.cannotWrite(path: path, errno: errno) }
       defer { close(fd) }
       return try writeAll(text, to: fd, name: path)
     }
     // The same folder, so that `rename` stays within one file system (man 2 rename, EXDEV).
     let temporary = "\(path).\(getpid()).tmp"
-    let fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+    let fd = SpareDescriptors.retry({ open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }, failed: { $0 < 0 })
     guard fd >= 0 else { throw ReportError.cannotWrite(path: path, errno: errno) }
     do throws(ReportError) {
       defer { close(fd) }

@@ -1,4 +1,5 @@
 import Glibc
+import Reporting
 import Storage
 
 /// The folder of one run: `tornlog-PID-XXXXXX` below the directory that the user named, removed at the end.
@@ -40,7 +41,7 @@ public final class Workspace: Sendable {
     if unlink(path) == 0 { return 0 }
     // `man 2 unlink`: EISDIR for a directory.
     guard errno == EISDIR else { return errno == ENOENT ? 0 : errno }
-    guard let directory = opendir(path) else { return errno }
+    guard let directory = SpareDescriptors.retry({ opendir(path) }, failed: { $0 == nil }) else { return errno }
     var names: [String] = []
     while let entry = readdir(directory) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) { tuple in

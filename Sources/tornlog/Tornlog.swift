@@ -2,6 +2,7 @@ import ArgumentParser
 import Benchmarks
 import CProcess
 import Foundation
+import Reporting
 import ScenarioFormat
 import Storage
 import Trials
@@ -11,6 +12,7 @@ struct Main {
   static func main() {
     // What it starts has them too.
     ProcessLimit.raiseAll()
+    SpareDescriptors.hold()
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
