@@ -31,7 +31,10 @@ final class WorkerProcess: @unchecked Sendable {
     var fromChild: [Int32] = [0, 0]
     var errorPipe: [Int32] = [0, 0]
     let code = [tl_pipe(&toChild), tl_pipe(&fromChild), tl_pipe(&errorPipe)].max() ?? 0
-    guard code == 0 else { throw .system("make a pipe for", "a worker", code) }
+    guard code == 0 else {
+      for descriptor in toChild + fromChild + errorPipe where descriptor > 0 { Glibc.close(descriptor) }
+      throw .system("make a pipe for", "a worker", code)
+    }
     var actions = posix_spawn_file_actions_t()
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }

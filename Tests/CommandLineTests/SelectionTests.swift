@@ -181,7 +181,7 @@ extension CommandLineTests {
       let quiet = try await tornlog("run", "-q", "-k", Cells.tiny, "--dir", scratch.folder())
       #expect(quiet.err == "" && quiet.out.split(separator: "\n").count == 1, "\(quiet)")
       // A terminal of its own shows colours, unless NO_COLOR forbids them.
-      let command = "\(Program.tornlog) run -q -k '\(Cells.tiny)' --report terminal -v"
+      let command = "\(Program.tornlog) run -k '\(Cells.tiny)' --report terminal -v"
       for (value, coloured) in [("", true), ("1", false)] {
         let shown = try await Running(
           ["script", "-qec", command, "/dev/null"], environment: ["NO_COLOR": value, "TERM": "xterm"]
