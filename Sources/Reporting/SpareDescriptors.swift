@@ -6,10 +6,24 @@ import Synchronization
 public enum SpareDescriptors {
   private static let held = Mutex<[Int32]>([])
 
-  /// Holds them. Where there are none left, there is nothing to hold.
-  public static func hold() {
-    let opened = (0..<2).map { _ in open("/dev/null", O_RDONLY | O_CLOEXEC) }.filter { $0 >= 0 }
-    held.withLock { $0 += opened }
+  /// What a command needs free at its start: the two, three of the event loop of libdispatch and one of its count of threads (it ends
+  /// the process with SIGILL and without a word where it gets none), and two files at a time.
+  private static let needed = 8
+
+  /// Holds them.
+  /// - Returns: nil, or what is wrong and what to do: there are too few descriptors for any command.
+  public static func hold() -> String? {
+    var opened: [Int32] = []
+    while opened.count < needed {
+      let descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+      guard descriptor >= 0 else { break }
+      opened.append(descriptor)
+    }
+    let free = opened.count
+    for descriptor in opened.dropFirst(2) { close(descriptor) }
+    held.withLock { $0 += opened.prefix(2) }
+    guard free < needed else { return nil }
+    return "this process can open \(free) more files, and needs \(needed); raise the limit with ulimit -n, or close what it inherits"
   }
 
   /// Calls `attempt`, and once more without the spare ones where it failed for want of descriptors (EMFILE, ENFILE).

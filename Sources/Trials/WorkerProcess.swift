@@ -115,7 +115,12 @@ final class WorkerProcess: @unchecked Sendable {
     return status
   }
 
+  /// How often the limit of a request, in addition to itself, it may have for the time that it waited for a processor.
+  private static let mostExtensions = 3.0
+
   /// Has the worker do one thing.
+  /// - Parameter seconds: the limit. Time without a processor does not count, up to three times the limit: how many others use the
+  ///   machine decides no verdict.
   func perform<Reply: Decodable>(
     _ request: some Encodable, replying: Reply.Type, seconds: Double
   ) throws(TrialError) -> Ending<Reply> {
@@ -140,10 +145,11 @@ final class WorkerProcess: @unchecked Sendable {
     } catch {
       throw .worker("cannot encode a request: \(error)")
     }
-    return try receive(until: DispatchTime.now().uptimeNanoseconds + UInt64(seconds * 1e9))
+    return try receive(from: DispatchTime.now().uptimeNanoseconds, seconds: seconds)
   }
 
-  private func receive<Reply: Decodable>(until deadline: UInt64) throws(TrialError) -> Ending<Reply> {
+  private func receive<Reply: Decodable>(from start: UInt64, seconds: Double) throws(TrialError) -> Ending<Reply> {
+    var deadline = start + UInt64(seconds * 1e9)
     while true {
       if let newline = buffer.firstIndex(of: UInt8(ascii: "\n")) {
         let line = Data(buffer[..<newline])
@@ -160,10 +166,14 @@ final class WorkerProcess: @unchecked Sendable {
         return .interrupted
       }
       let now = DispatchTime.now().uptimeNanoseconds
-      guard now < deadline else {
+      if now >= deadline {
         noteUse()
-        end()
-        return .timedOut
+        let starved = min(use(inTheLast: Double(now - start) / 1e9).starved, seconds * Self.mostExtensions)
+        deadline = start + UInt64((seconds + starved) * 1e9)
+        guard now < deadline else {
+          end()
+          return .timedOut
+        }
       }
       var polled = [
         pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: errors, events: Int16(POLLIN), revents: 0),

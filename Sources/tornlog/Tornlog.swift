@@ -12,11 +12,12 @@ struct Main {
   static func main() {
     // What it starts has them too.
     ProcessLimit.raiseAll()
-    SpareDescriptors.hold()
+    let shortage = SpareDescriptors.hold()
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
     if CommandLine.arguments.dropFirst().first == LargeRecovery.argument { LargeRecovery.main(Array(CommandLine.arguments.dropFirst(2))) }
+    if let shortage { fail(shortage, ExitStatus.unavailable) }
     Console.occupyClosedStreams()
     Interruption.install()
     refuseUnknownHelp(Array(CommandLine.arguments.dropFirst()))

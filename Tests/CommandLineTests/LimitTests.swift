@@ -57,6 +57,13 @@ extension CommandLineTests {
       #expect(ended.err.contains("RLIMIT_NOFILE is 600 and a trial (small) needs 610: raise the limit with ulimit -n"), "\(ended)")
     }
 
+    /// libdispatch ends a process that gets no descriptor for its event loop with SIGILL and without a word.
+    @Test(arguments: [4, 5, 6, 8, 10], ["explore --reference --profile raw-512 --bound 1", "doctor", "list --defects"])
+    func tooFewDescriptorsForAnyCommand(limit: Int, command: String) async throws {
+      let ended = try await shell("ulimit -n \(limit); exec \(Program.tornlog) \(command)")
+      #expect(ended.code == 69 && ended.err.contains("raise the limit with ulimit -n"), "\(ended)")
+    }
+
     /// Files of the engine and of the harness alike; with and without the signal.
     @Test(arguments: ["", "trap '' XFSZ; "])
     func filesThatMayNotGrow(trap: String) async throws {
