@@ -4,11 +4,12 @@ import Foundation
 import ScenarioFormat
 import Trials
 
-/// The parts of pages in `docs` that the program itself knows best. `make docs` writes them into the pages; a test fails
-/// where a page has anything else. Hidden, for nobody else needs it.
+/// The parts of pages in `docs` that the program itself knows best. `make docs` writes them into the pages; a test
+/// fails where a page has anything else. Hidden, for nobody else needs it.
 struct ReferenceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "reference", abstract: "Print the generated part of a page of the documentation.", shouldDisplay: false)
+    commandName: "reference", abstract: "Print the generated part of a page of the documentation.",
+    shouldDisplay: false)
 
   enum Page: String, CaseIterable, ExpressibleByArgument {
     case cli, defects
@@ -68,7 +69,10 @@ enum CommandReference {
     if let discussion = command.discussion { lines += [cell(discussion), ""] }
     if !positional.isEmpty {
       lines += ["| argument | meaning | default |", "| --- | --- | --- |"]
-      lines += positional.map { "| `\($0.valueName ?? "")` | \(cell($0.abstract ?? "")) | \(defaultValue($0)) |" } + [""]
+      lines += positional.map { argument in
+        "| `\(argument.valueName ?? "")` | \(cell(argument.abstract ?? "")) | \(defaultValue(argument)) |"
+      }
+      lines.append("")
     }
     if !others.isEmpty {
       lines += ["| option | meaning | default |", "| --- | --- | --- |"]
@@ -116,7 +120,9 @@ enum DefectReference {
   ]
 
   /// Of the document that a project's defects are from; see docs/sources/README.md.
-  private static let years = ["chronik": "2025", "Streamhouse": "2026", "airunner": "not dated", "replay buffer": "not dated"]
+  private static let years = [
+    "chronik": "2025", "Streamhouse": "2026", "airunner": "not dated", "replay buffer": "not dated",
+  ]
 
   private struct Catch {
     var checks: [String] = []
@@ -135,7 +141,7 @@ enum DefectReference {
         let caught = catches[defect.id] ?? Catch()
         let columns = [
           defect.id, name(of: defect, caught), years[origin] ?? "-", cell(defect.summary), cell(defect.showsWhen),
-          caught.checks.map { "`\($0)`" }.joined(separator: ", "), caught.files.map { "`\($0)`" }.joined(separator: ", "),
+          quoted(caught.checks), quoted(caught.files),
         ]
         lines.append("| " + columns.joined(separator: " | ") + " |")
       }
@@ -172,6 +178,8 @@ enum DefectReference {
     }
     return names[defect.id] ?? ""
   }
+
+  private static func quoted(_ words: [String]) -> String { words.map { "`\($0)`" }.joined(separator: ", ") }
 
   private static func cell(_ text: String) -> String { text.replacing("|", with: "\\|") }
 }

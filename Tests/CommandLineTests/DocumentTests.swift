@@ -7,7 +7,8 @@ extension CommandLineTests {
     /// Every page, relative to the root.
     static let pages: [String] = {
       let docs = (FileManager.default.enumerator(atPath: Program.root + "/docs")?.allObjects as? [String]) ?? []
-      return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"] + docs.filter { $0.hasSuffix(".md") }.sorted().map { "docs/" + $0 }
+      return ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+        + docs.filter { $0.hasSuffix(".md") }.sorted().map { "docs/" + $0 }
     }()
 
     private static func text(_ page: String) throws -> String {
@@ -58,8 +59,8 @@ extension CommandLineTests {
 
     /// The documents that scenarios and defects are from have names; their numbers stand in docs/sources only.
     @Test func documentsAreCalledByTheirNames() throws {
-      let scenarios = (FileManager.default.enumerator(atPath: Program.root + "/Scenarios")?.allObjects as? [String]) ?? []
-      let files = scenarios.filter { $0.hasSuffix(".yaml") }.map { "Scenarios/" + $0 }
+      let scenarios = FileManager.default.enumerator(atPath: Program.root + "/Scenarios")?.allObjects as? [String]
+      let files = (scenarios ?? []).filter { $0.hasSuffix(".yaml") }.map { "Scenarios/" + $0 }
       #expect(files.count > 100)
       for file in files + Self.pages where !file.hasPrefix("docs/sources/") {
         let number = try Self.text(file).firstMatch(of: /[Ss]eeds? 00\d/)
@@ -82,12 +83,14 @@ extension CommandLineTests {
     }
 
     private static let roots = [
-      "Sources/", "Tests/", "Scenarios/", "Scripts/", "Reports/", "Alerts/", "docs/", ".ci/", "Makefile", "Package.swift",
+      "Sources/", "Tests/", "Scenarios/", "Scripts/", "Reports/", "Alerts/", "docs/", ".ci/", "Makefile",
+      "Package.swift",
     ]
 
     private static func isPath(_ word: String) -> Bool {
       // A placeholder, or a pattern.
-      if word.contains(where: { "<>*{}$".contains($0) }) || word.contains("NAME") || word.contains("PATH") { return false }
+      if word.contains(where: { "<>*{}$".contains($0) }) { return false }
+      if word.contains("NAME") || word.contains("PATH") { return false }
       return roots.contains { word.hasPrefix($0) } || word.hasSuffix(".swift")
     }
 

@@ -2,10 +2,11 @@ import Foundation
 import Testing
 
 extension CommandLineTests {
-  /// The commands of README and tutorial, run as they are written there: each ends with the exit code that the page says and
-  /// prints the lines that the page shows.
+  /// The commands of README and tutorial, run as they are written there: each ends with the exit code that the page
+  /// says and prints the lines that the page shows.
   @Suite struct Examples {
-    @Test(arguments: ["README.md", "docs/tutorial.md"]) func everyCommandDoesWhatThePageShows(page: String) async throws {
+    @Test(arguments: ["README.md", "docs/tutorial.md"])
+    func everyCommandDoesWhatThePageShows(page: String) async throws {
       let examples = try Example.all(in: page)
       try #require(!examples.isEmpty, "\(page) has no command")
       let clone = try Clone()
@@ -79,7 +80,9 @@ extension CommandLineTests {
     }
 
     /// How long something took differs by run.
-    private static func timeless(_ line: String) -> String { line.replacing(/\d+(\.\d+)? ?(ns|us|ms|s|min)\b/, with: "T") }
+    private static func timeless(_ line: String) -> String {
+      line.replacing(/\d+(\.\d+)? ?(ns|us|ms|s|min)\b/, with: "T")
+    }
 
     private static func matches(_ line: String, _ wanted: String) -> Bool {
       let pieces = wanted.components(separatedBy: "...")

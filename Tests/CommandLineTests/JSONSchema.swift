@@ -47,9 +47,9 @@ enum JSONValue: Decodable, Hashable {
   }
 }
 
-/// The part of JSON Schema (draft 2020-12) that docs/report.schema.json uses. A keyword that it does not know is a mistake, so
-/// that nothing is passed over. Stricter than the standard in one place: a key that a schema with `properties` does not name is
-/// a mistake, for it stands in no document.
+/// The part of JSON Schema (draft 2020-12) that docs/report.schema.json uses. A keyword that it does not know is a
+/// mistake, so that nothing is passed over. Stricter than the standard in one place: a key that a schema with
+/// `properties` does not name is a mistake, for it stands in no document.
 struct JSONSchema {
   let root: JSONValue
 

@@ -16,8 +16,8 @@ extension CommandLineTests {
       ],
       [
         "run", "Scenarios/airunner/receiver-misbehaves.yaml", "Scenarios/streamhouse/log-cut-mid-record.yaml",
-        "Scenarios/replay-buffer/transactions-replayed.yaml", "Scenarios/streamhouse/store-fails.yaml", "--storage", "memory",
-        "--shard", "slice:1/12",
+        "Scenarios/replay-buffer/transactions-replayed.yaml", "Scenarios/streamhouse/store-fails.yaml",
+        "--storage", "memory", "--shard", "slice:1/12",
       ],
       [
         "explore", "--reference", "--profile", "raw-4k", "--bound", "1", "--states-per-point", "1", "--samples", "0",
@@ -25,7 +25,10 @@ extension CommandLineTests {
       ],
       ["explore", "Scenarios/exploration/crash-in-recovery.yaml", "--profile", "raw-4k", "-k", "defect=none"],
       ["explore", "Scenarios/exploration/torn-tail.yaml", "--profile", "raw-4k", "--profile", "raw-512"],
-      ["explore", "--client", "transactions", "--profile", "raw-4k", "--bound", "1", "--states-per-point", "2", "--samples", "0"],
+      [
+        "explore", "--client", "transactions", "--profile", "raw-4k", "--bound", "1", "--states-per-point", "2",
+        "--samples", "0",
+      ],
       ["explore", "--errors", "--case", "produce/open EIO once/1"],
       ["explore", "--schedules", "--scenario", "always", "--count", "20", "--defect", "R1"],
       ["explore", "--schedules", "--scenario", "always", "--count", "5", "--defect", "P12", "--timeout", "1s"],

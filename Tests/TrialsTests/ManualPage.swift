@@ -42,7 +42,7 @@ struct ManualPage {
 
   private static func cells(_ line: Substring) -> [String] {
     let escaped = "\u{1}"
-    return line.replacing("\\|", with: escaped).split(separator: "|", omittingEmptySubsequences: false).dropFirst().dropLast()
-      .map { $0.trimmingCharacters(in: .whitespaces).replacing(escaped, with: "|") }
+    return line.replacing("\\|", with: escaped).split(separator: "|", omittingEmptySubsequences: false)
+      .dropFirst().dropLast().map { $0.trimmingCharacters(in: .whitespaces).replacing(escaped, with: "|") }
   }
 }

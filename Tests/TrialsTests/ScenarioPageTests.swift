@@ -32,8 +32,8 @@ import Verification
   private static let headings = [
     "the scenario": "Keys of a scenario", "workload": "workload", "matrix": "Axes", "crash": "crash",
     "checkpoint": "checkpoint", "an override": "overrides", "an expectation": "expect", "limits": "limits",
-    "a claim": "claims", "arithmetic": "arithmetic", "exploration": "exploration", "mishaps": "mishaps", "state": "state",
-    "in-recovery": "in-recovery", "delivery": "delivery",
+    "a claim": "claims", "arithmetic": "arithmetic", "exploration": "exploration", "mishaps": "mishaps",
+    "state": "state", "in-recovery": "in-recovery", "delivery": "delivery",
   ]
 
   private static let keys: [String: [String]] = {
@@ -137,7 +137,8 @@ import Verification
     #expect(said.sorted() == own.sorted(), "own parameters of \(kind)")
     for name in family.common { #expect(grammar.parameters.contains { $0.name == name }, "\(kind) has \(name)") }
     for parameter in grammar.parameters {
-      let values = Self.page.rows("Parameters of faults").filter { ManualPage.plain($0[0]) == parameter.name }.map { $0[1] }
+      let rows = Self.page.rows("Parameters of faults").filter { ManualPage.plain($0[0]) == parameter.name }
+      let values = rows.map { $0[1] }
       #expect(values.contains(Self.values(of: parameter)), "\(kind) \(parameter.name): \(Self.values(of: parameter))")
     }
   }
