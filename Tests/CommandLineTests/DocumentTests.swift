@@ -57,6 +57,11 @@ extension CommandLineTests {
       }
     }
 
+    @Test func theReadMeLinksToEveryPage() throws {
+      let text = try Self.text("README.md")
+      for page in Self.pages where page != "README.md" { #expect(text.contains("](\(page))"), "no link to \(page)") }
+    }
+
     /// The documents that scenarios and defects are from have names; their numbers stand in docs/sources only.
     @Test func documentsAreCalledByTheirNames() throws {
       let scenarios = FileManager.default.enumerator(atPath: Program.root + "/Scenarios")?.allObjects as? [String]
