@@ -6,7 +6,7 @@ TORNLOG := .build/$(BUILD)/tornlog
 RUN_ARGS = $(if $(strip $(ARGS)),$(ARGS),-t quick)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test reports defects exhaustive bench doctor clean
+.PHONY: help setup build run test reports defects docs exhaustive bench doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ reports: build ## run the data-loss tables whole (20 minutes) and write Reports/
 
 defects: build ## every historical defect in every way of looking (20 minutes), and write Reports/defects.md
 	$(TORNLOG) defects --stories --report markdown=Reports/defects.md --report terminal $(ARGS)
+
+docs: build ## write the generated parts of docs/*.md anew
+	@Scripts/docs.sh $(TORNLOG)
 
 exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
 	TORNLOG_EXHAUSTIVE=1 swift test --filter ExhaustiveTests

@@ -34,7 +34,8 @@ struct Main {
   /// `tornlog help NAME` of a command that there is not: the library shows the overview, as if all were well.
   private static func refuseUnknownHelp(_ arguments: [String]) {
     guard arguments.first == "help", let name = arguments.dropFirst().first, !name.hasPrefix("-") else { return }
-    let names = Tornlog.configuration.subcommands.compactMap { $0.configuration.commandName }
+    let shown = Tornlog.configuration.subcommands.filter { $0.configuration.shouldDisplay }
+    let names = shown.compactMap { $0.configuration.commandName }
     if names.contains(name) || name == "help" { return }
     let hint =
       nearestWord(to: name, among: names).map { "; did you mean '\($0)'?" }
@@ -67,6 +68,7 @@ struct Tornlog: ParsableCommand {
     version: "tornlog 0.1.0",
     subcommands: [
       RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self, ExploreCommand.self, DefectsCommand.self, ShrinkCommand.self,
+      ReferenceCommand.self,
     ])
 }
 

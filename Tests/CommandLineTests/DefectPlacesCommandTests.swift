@@ -102,22 +102,5 @@ extension CommandLineTests {
         ended.code == 65 && ended.err.contains("a.yaml: ") && ended.err.contains("defect A9 is a part of the job log"),
         "\(ended)")
     }
-
-    /// The first example of the README, as it stands there.
-    @Test func `the first example of the README`() async throws {
-      let scratch = try Scratch()
-      let readme = try String(contentsOfFile: Program.root + "/README.md", encoding: .utf8)
-      let blocks = readme.components(separatedBy: "```").enumerated().filter { $0.offset % 2 == 1 }.map(\.element)
-      let example = try #require(blocks.first { $0.contains("tornlog run Scenarios/chronik") })
-      let command = example.replacing(".build/release/tornlog", with: Program.tornlog).trimmingCharacters(
-        in: .whitespacesAndNewlines)
-      let ended = try await Running(["bash", "-c", command + " --dir \(scratch.folder())"]).end()
-      #expect(ended.code == 1, "\(ended)")
-      #expect(
-        ended.out.contains("why: 10 of 10 at messages=10 partitions=3, 0 of 100 at messages=100 partitions=3"),
-        "\(ended)")
-      #expect(
-        ended.out.contains("no-acknowledged-loss") && ended.out.contains("next: tornlog reproduce t2."), "\(ended)")
-    }
   }
 }
