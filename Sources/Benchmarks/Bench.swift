@@ -26,6 +26,8 @@ public struct Bench {
   public var recover: (RecoveryKind, _ directory: String) throws -> RecoveryReading = { try LargeRecovery.run($0, in: $1) }
   /// Openings of engines with so many empty partitions.
   public var openings: [Int] = []
+  /// Runs of so many commits of offsets.
+  public var commits: [Int] = []
 
   public init(_ options: BenchOptions, append: [any AppendSubject], scan: [any ScanSubject]) {
     self.options = options
@@ -42,7 +44,7 @@ public struct Bench {
   /// - Returns: the table; of an interrupted run what was measured until then.
   /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
   public func run() throws -> BenchTable {
-    let total = appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + recoveries.count
+    let total = appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + commits.count + recoveries.count
     guard total > 0 else { throw BenchError.nothingSelected }
     let scratch = try BenchScratch(in: options.directory)
     var table = BenchTable(directory: options.directory, fileSystem: FileSystemKind.of(options.directory).name)
@@ -84,6 +86,12 @@ public struct Bench {
       }
       table.openings.append(measured)
       table.openings[table.openings.count - 1].measurements = times
+    }
+    for count in commits {
+      let progress = Progress(done: table.count, total: total, title: "\(count) commits of offsets")
+      let (measured, times) = try settled(progress, { $0.ratio.sample.spread }) { try measureCommits(count, scratch) }
+      table.commits.append(measured)
+      table.commits[table.commits.count - 1].measurements = times
     }
     for (kind, bytes) in recoveries {
       onProgress(Progress(done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)"))

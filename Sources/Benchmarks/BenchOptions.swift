@@ -1,7 +1,7 @@
 /// What `tornlog bench` was asked for.
 public struct BenchOptions: Hashable, Sendable {
   public enum Part: String, Hashable, Sendable, CaseIterable {
-    case append, scan, recovery, partitions
+    case append, scan, recovery, partitions, commits
   }
 
   public enum Report: Hashable, Sendable {

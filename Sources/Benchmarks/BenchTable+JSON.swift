@@ -19,7 +19,7 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed, noisy, openings, recoveries, policies, interrupted, stoppedBy
+    case directory, filesystem, notices, rows, missed, noisy, openings, commits, recoveries, policies, interrupted, stoppedBy
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -28,11 +28,13 @@ extension BenchTable: Encodable {
     try container.encode(fileSystem, forKey: .filesystem)
     try container.encode(notices, forKey: .notices)
     try container.encode(rows, forKey: .rows)
-    try container.encode(missed.count + openings.count(where: { $0.verdict == .missed }), forKey: .missed)
-    try container.encode(noisy.count + openings.count(where: { $0.verdict == .noisy }), forKey: .noisy)
+    let others = openings.map(\.verdict) + commits.map(\.verdict)
+    try container.encode(missed.count + others.count { $0 == .missed }, forKey: .missed)
+    try container.encode(noisy.count + others.count { $0 == .noisy }, forKey: .noisy)
     try container.encode(isInterrupted, forKey: .interrupted)
     if isInterrupted { try container.encode("signal", forKey: .stoppedBy) }
     try container.encode(openings, forKey: .openings)
+    try container.encode(commits, forKey: .commits)
     try container.encode(policyRatios, forKey: .policies)
     try container.encode(recoveries, forKey: .recoveries)
   }
@@ -114,6 +116,26 @@ extension OpeningRow: Encodable {
     try container.encode(nanoseconds, forKey: .nanoseconds)
     try container.encode(timesRaw, forKey: .timesRaw)
     try container.encode(isMet, forKey: .met)
+    try container.encode(verdict, forKey: .verdict)
+    try container.encode(measurements, forKey: .measurements)
+  }
+}
+
+extension CommitRow: Encodable {
+  private enum Key: CodingKey {
+    case commits, unit, rate, ratio, longRate, peakBytes, limitBytes, uncompactedBytes, verdict, measurements
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(commits, forKey: .commits)
+    try container.encode("commits/s", forKey: .unit)
+    try container.encode(rate, forKey: .rate)
+    try container.encode(ratio, forKey: .ratio)
+    try container.encode(longRate, forKey: .longRate)
+    try container.encode(peakBytes, forKey: .peakBytes)
+    try container.encode(Self.largest, forKey: .limitBytes)
+    try container.encode(uncompactedBytes, forKey: .uncompactedBytes)
     try container.encode(verdict, forKey: .verdict)
     try container.encode(measurements, forKey: .measurements)
   }

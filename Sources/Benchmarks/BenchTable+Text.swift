@@ -18,6 +18,7 @@ extension BenchTable {
       parts.append(alignedColumns([head] + scans.map(Self.scanCells), rightAligned: [1, 2, 3, 4, 5]))
     }
     if !openings.isEmpty { parts.append(openingText()) }
+    if !commits.isEmpty { parts.append(commitText()) }
     if !recoveries.isEmpty { parts.append(recoveryText()) }
     let legend = legend()
     if !legend.isEmpty { parts.append(legend) }
@@ -44,6 +45,20 @@ extension BenchTable {
       ]
     }
     return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4]) + "\nraw: \(OpeningRow.explanation)"
+  }
+
+  private func commitText() -> String {
+    let head = ["offset commits", "commits/s", "±", "ratio", "±", "target", "KiB on disk", "target", "without, KiB", ""]
+    let lines = commits.map { row in
+      [
+        "\(grouped(Double(row.commits)))", grouped(row.rate.median), percent(row.rate.spread),
+        "\(fixed(row.ratio.sample.median, 2)) x \(row.ratio.reference)", percent(row.ratio.sample.spread),
+        ">= \(fixed(CommitRow.minimum, 1))", grouped(Double(row.peakBytes >> 10)), "<= \(grouped(Double(CommitRow.largest >> 10)))",
+        grouped(Double(row.uncompactedBytes >> 10)), Self.word(row.verdict),
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [0, 1, 2, 3, 4, 5, 6, 7, 8])
+      + "\nrates of slices, always synced; on disk: the larger copy of the metadata log, at the most in a run of so many commits"
   }
 
   private func recoveryText() -> String {

@@ -7,8 +7,9 @@ public struct BenchTable: Hashable, Sendable {
   public var fileSystem: String
   public var rows: [BenchRow] = []
   public var openings: [OpeningRow] = []
+  public var commits: [CommitRow] = []
   public var recoveries: [RecoveryRow] = []
-  var count: Int { rows.count + openings.count + recoveries.count }
+  var count: Int { rows.count + openings.count + commits.count + recoveries.count }
   /// What the reader must know about the references: what could be registered, what was left out.
   public var notices: [String] = []
   /// Rows that there were to be.
@@ -27,7 +28,7 @@ public struct BenchTable: Hashable, Sendable {
   /// interruption,
   /// otherwise 0 (COMMANDS).
   public var exitCode: Int32 {
-    isInterrupted ? 130 : Noise.exitCode(rows.compactMap(\.verdict) + openings.map(\.verdict))
+    isInterrupted ? 130 : Noise.exitCode(rows.compactMap(\.verdict) + openings.map(\.verdict) + commits.map(\.verdict))
   }
 }
 

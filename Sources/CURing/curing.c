@@ -143,15 +143,20 @@ int tl_ring_submit_and_wait(tl_ring *self, int64_t timeout_ns) {
   return result < 0 ? result : 0;
 }
 
+void tl_ring_forget_timed_waits(tl_ring *self) { self->ring.features &= ~IORING_FEAT_EXT_ARG; }
+
 unsigned tl_ring_reap(tl_ring *self, tl_completion *into, unsigned capacity) {
   struct io_uring_cqe *cqe;
-  unsigned head, count = 0;
+  unsigned head, count = 0, seen = 0;
   io_uring_for_each_cqe(&self->ring, head, cqe) {
     if (count == capacity) break;
+    seen++;
+    // Of a wait with a limit, as liburing makes it for kernels before 5.11: nobody's operation.
+    if (cqe->user_data == LIBURING_UDATA_TIMEOUT) continue;
     into[count].tag = cqe->user_data;
     into[count].result = cqe->res;
     count++;
   }
-  io_uring_cq_advance(&self->ring, count);
+  io_uring_cq_advance(&self->ring, seen);
   return count;
 }

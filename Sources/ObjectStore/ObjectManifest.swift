@@ -10,6 +10,9 @@ public struct ObjectManifest: Hashable, Sendable {
   static let fileName = "manifest"
   /// Bytes; no manifest is larger.
   static let largest: Int64 = 64 << 20
+  /// Objects that it names at most: with each put it is written anew. Of more it names the first one and the newest. What is
+  /// missing between two that are there shows as a gap in their offsets; the manifest is needed for what is missing at the ends.
+  static let mostNames = 10_000
 
   public enum State: Hashable, Sendable {
     case whole
@@ -29,7 +32,8 @@ public struct ObjectManifest: Hashable, Sendable {
     let lines = bytes.split(separator: UInt8(ascii: "\n"), maxSplits: 1, omittingEmptySubsequences: false)
     let head = String(decoding: lines.first ?? [], as: UTF8.self).split(separator: " ")
     let rest = Array(lines.count > 1 ? lines[1] : [])
-    guard head.count == 5, head[0] == "tornlog-manifest", head[1] == "1", let epoch = UInt64(head[2]), let count = Int(head[3]),
+    guard head.count == 5, head[0] == "tornlog-manifest", head[1] == "1", let epoch = UInt64(head[2]),
+      epoch <= Epoch.largest.rawValue, let count = Int(head[3]),
       UInt32(head[4]) == Self.checksum(rest)
     else { return }
     let names = rest.split(separator: UInt8(ascii: "\n")).compactMap {
@@ -56,14 +60,18 @@ public struct ObjectManifest: Hashable, Sendable {
   mutating func remove(_ name: ObjectName) { names.removeAll { $0 == name } }
 
   mutating func adopt(_ present: [ObjectName]) {
-    names = []
-    for name in present.sorted() {
-      insert(name)
-      epoch = max(epoch, name.epoch)
-    }
+    names = present.sorted()
+    epoch = present.map(\.epoch).reduce(epoch, max)
+    trim()
   }
 
   private mutating func insert(_ name: ObjectName) {
-    names.insert(name, at: names.firstIndex { $0 > name } ?? names.endIndex)
+    // Most are put in the order of their offsets.
+    names.insert(name, at: names.lastIndex { $0 < name }.map { $0 + 1 } ?? names.startIndex)
+    trim()
+  }
+
+  private mutating func trim() {
+    if names.count > Self.mostNames { names.removeSubrange(1..<names.count - Self.mostNames + 1) }
   }
 }

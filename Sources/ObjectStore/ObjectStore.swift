@@ -44,7 +44,8 @@ public struct ObjectName: Hashable, Sendable {
     guard fileName.hasSuffix(".tlo") else { return nil }
     let fields = fileName.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
     guard fields.count == 3, fields.allSatisfy({ $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } }),
-      let base = Int64(fields[0]), let end = Int64(fields[1]), let epoch = UInt64(fields[2]), end > base
+      let base = Int64(fields[0]), let end = Int64(fields[1]), let epoch = UInt64(fields[2]), end > base,
+      end <= Offset.largest.rawValue, epoch <= Epoch.largest.rawValue
     else { return nil }
     self.init(source, base: Offset(base), end: Offset(end), epoch: Epoch(epoch))
     guard self.fileName == fileName else { return nil }

@@ -120,9 +120,12 @@ public struct SegmentObject: Hashable, Sendable {
       guard isWhole, load(64) == batches.withUnsafeBytes({ tl_crc32(0, $0.baseAddress, $0.count) }) else { return nil }
       let (first, end): (Int64, Int64) = (load(16), load(24))
       let (partition, partitions): (Int32, UInt32) = (load(40), load(44))
-      guard first >= 0, end > first, partition >= 0 else { return nil }
-      let topic = String(decoding: raw[headSize..<start], as: UTF8.self)
       let epoch: UInt64 = load(32)
+      let topic = String(decoding: raw[headSize..<start], as: UTF8.self)
+      // Bytes that are no UTF-8 become more of them.
+      guard first >= 0, end > first, end <= Offset.largest.rawValue, epoch <= Epoch.largest.rawValue, partition >= 0,
+        topic.utf8.count == start - headSize
+      else { return nil }
       let count: UInt32 = load(68)
       return SegmentObject(
         name: ObjectName(

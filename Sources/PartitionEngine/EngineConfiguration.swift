@@ -28,6 +28,7 @@ public struct EngineParts: Sendable {
   public var store: (any ObjectStore)?
   public var checkpoints: CheckpointParts
   public var metadata: any MetadataReading
+  public var compaction: any MetadataCompacting
   /// Where store and lease are counted; nil for nowhere.
   public var metrics: EngineMetrics?
   public var ownership: any LogFileOwnership
@@ -36,13 +37,15 @@ public struct EngineParts: Sendable {
   public init(
     log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
     checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(), metrics: EngineMetrics? = nil,
-    ownership: any LogFileOwnership = FolderOfItsOwn(), deletions: any DeletionKeeping = DeletionsAsRecorded()
+    ownership: any LogFileOwnership = FolderOfItsOwn(), deletions: any DeletionKeeping = DeletionsAsRecorded(),
+    compaction: any MetadataCompacting = CompactWhenLarge()
   ) {
     self.log = log
     self.exclusion = exclusion
     self.store = store
     self.checkpoints = checkpoints
     self.metadata = metadata
+    self.compaction = compaction
     self.metrics = metrics
     self.ownership = ownership
     self.deletions = deletions

@@ -4,7 +4,7 @@ import Storage
 import WriteAheadLog
 
 struct LeaseTerm: Sendable {
-  /// Bytes of a claim: decimal digits, the instant at which it runs out, then spaces.
+  /// Bytes of a claim: its text, then spaces.
   static let size = 512
 
   var duration: Duration
@@ -12,20 +12,54 @@ struct LeaseTerm: Sendable {
   var metrics: LeaseMetrics?
 }
 
+/// What a claim says of its lease: `END DURATION CHECKSUM`, in decimal digits.
+struct LeaseClaim: Hashable {
+  /// When it runs out, by its holder's clock. The instant 0: its holder has given it back.
+  var end: Instant
+  /// How long it stands without being renewed.
+  var duration: Duration
+
+  private var numbers: String { "\(end.nanoseconds) \(duration.nanoseconds)" }
+
+  /// The checksum is the 64-bit FNV-1a of what stands before it: one digit that is read wrong must not keep everybody out for years.
+  var text: String { "\(numbers) \(stableHash(numbers))" }
+
+  init(end: Instant, duration: Duration) { (self.end, self.duration) = (end, duration) }
+
+  /// Nil for bytes that no engine has written.
+  init?(_ bytes: UnsafeRawBufferPointer) {
+    let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+    guard fields.count == 3, let end = Int64(fields[0]), let duration = Int64(fields[1]), let checksum = UInt64(fields[2]),
+      end >= 0, 1...LeaseExclusion.longest.nanoseconds ~= duration
+    else { return nil }
+    self.init(end: Instant(nanoseconds: end), duration: .nanoseconds(duration))
+    if stableHash(numbers) != checksum { return nil }
+  }
+
+  /// Whether its holder's clock must be ahead of this one by more than the lease takes: then `end` says little.
+  func isFarAhead(of now: Instant) -> Bool { end - now > duration * 2 }
+}
+
 /// One writer at a time without a lock, for storage that several machines reach: the claim runs out unless its holder
 /// renews it, and another engine may take over then.
 ///
 /// A lease by itself protects nothing: a holder that was paused, or whose clock is slow, writes on after its lease has
 /// run out. What protects is the epoch (see `DirectoryExclusion`): the taker fences the holder before it reads.
+///
+/// A holder whose clock is far ahead writes terms that nobody else lives to see the end of. Such a claim is watched for as long
+/// as its lease takes: its holder is alive if it is renewed meanwhile, and dead otherwise.
 public struct LeaseExclusion: WriterExclusion {
   public var duration: Duration
   public var clock: WallClock
   /// Where renewals are counted; nil for nowhere.
   public var metrics: LeaseMetrics?
 
-  /// - Parameter duration: how long a claim stands without being renewed; renewed after a third of it.
+  /// No lease is longer.
+  public static let longest = Duration.seconds(3600)
+
+  /// - Parameter duration: how long a claim stands without being renewed, up to `longest`; renewed after a third of it.
   public init(duration: Duration = .seconds(10), clock: WallClock = .system, metrics: LeaseMetrics? = nil) {
-    self.duration = duration
+    self.duration = min(duration, Self.longest)
     self.clock = clock
     self.metrics = metrics
   }
@@ -33,10 +67,7 @@ public struct LeaseExclusion: WriterExclusion {
   public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
     do throws(StorageError) {
       try await storage.makeDirectory(DirectoryExclusion.claims)
-      if let end = try await runningUntil(storage), end > clock.now() {
-        let left = end - clock.now()
-        throw StorageError(errno: EAGAIN, .lock, "its lease runs for another \(left.nanoseconds / 1_000_000) ms")
-      }
+      if let found = try await newestClaim(storage), found.end > clock.now() { try await yield(to: found, storage) }
       let claim = try await DirectoryExclusion.claimEpoch(
         storage, above: floor, lock: nil, lease: LeaseTerm(duration: duration, clock: clock, metrics: metrics))
       storage.loop.spawn { await claim.renew() }
@@ -47,10 +78,21 @@ public struct LeaseExclusion: WriterExclusion {
     }
   }
 
-  /// When the newest claim runs out; nil where there is none, or where it says nothing, or cannot be read, not the second time
+  /// - Throws: EAGAIN where the holder of a claim that has not run out may be alive.
+  private func yield(to found: LeaseClaim, _ storage: any Storage) async throws(StorageError) {
+    let left = found.end - clock.now()
+    guard found.isFarAhead(of: clock.now()) else {
+      throw StorageError(errno: EAGAIN, .lock, "its lease runs for another \(left.nanoseconds / 1_000_000) ms")
+    }
+    await storage.loop.sleep(until: storage.loop.now + found.duration)
+    if try await newestClaim(storage) == found { return }
+    throw StorageError(errno: EAGAIN, .lock, "it renews its lease, by a clock that is far ahead of this one; set the clocks right")
+  }
+
+  /// What the newest claim says; nil where there is none, or where it says nothing, or cannot be read, not the second time
   /// either: a sector that a power cut has left unreadable must not keep everybody out for ever, and a holder that is at work after
   /// all is fenced.
-  private func runningUntil(_ storage: any Storage) async throws(StorageError) -> Instant? {
+  private func newestClaim(_ storage: any Storage) async throws(StorageError) -> LeaseClaim? {
     guard let newest = try await storage.list(DirectoryExclusion.claims).compactMap({ UInt64($0.name) }).max() else {
       return nil
     }
@@ -62,7 +104,7 @@ public struct LeaseExclusion: WriterExclusion {
     return nil
   }
 
-  private func term(of path: String, _ storage: any Storage) async throws(StorageError) -> Instant? {
+  private func term(of path: String, _ storage: any Storage) async throws(StorageError) -> LeaseClaim? {
     let file: FileID
     do throws(StorageError) { file = try await storage.open(path, []) } catch {
       if error.isNotFound { return nil }
@@ -75,8 +117,7 @@ public struct LeaseExclusion: WriterExclusion {
       throw error
     }
     await storage.close(file)
-    let digits = block[0..<got].prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-    return Int64(String(decoding: digits, as: UTF8.self)).map { Instant(nanoseconds: $0) }
+    return LeaseClaim(block[0..<got])
   }
 }
 

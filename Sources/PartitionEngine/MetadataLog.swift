@@ -15,8 +15,7 @@ import WriteAheadLog
 ///    once both have it is removed what came before, so that a crash at any point leaves at least what there was.
 /// 4. A record that neither copy has, and that no later snapshot makes void, keeps the engine from opening.
 ///
-/// A log that has become long is compacted by the same snapshot, at opening and while the engine runs: no copy grows beyond
-/// `growth` times what it takes to say the same anew, and `spare` bytes.
+/// A log that has become long is compacted by the same snapshot, at opening and while the engine runs; see `MetadataCompacting`.
 final class MetadataLog: @unchecked Sendable {
   // Owned by the loop of its storage.
 
@@ -28,13 +27,8 @@ final class MetadataLog: @unchecked Sendable {
   /// Segments from which on it is compacted too.
   static let mostSegments = 16
 
-  /// How large a copy may become: so many times the size of its snapshot,
-  static let growth: Int64 = 4
-  /// and so many bytes more. A compaction costs some ten operations: it must not come every few commits, each of which takes a block.
-  static func spare(blockSize: Int) -> Int64 { max(4 << 20, 4096 * Int64(blockSize)) }
-
   private let copies: [PartitionLog]
-  private let spare: Int64
+  private let compaction: any MetadataCompacting
   /// From this size on it is asked whether a copy is too large.
   private var compactedAt: Int64
   private let claim: any WriterClaim
@@ -49,6 +43,8 @@ final class MetadataLog: @unchecked Sendable {
   private var queue: [Request] = []
   /// Shut while changes are being written.
   private let idle = Gate(isOpen: true)
+  /// No more changes are taken: a copy that is closed later than the other must not take what the other has refused.
+  private var isClosing = false
 
   private final class Request {
     let changes: [MetadataRecord]
@@ -79,11 +75,11 @@ final class MetadataLog: @unchecked Sendable {
 
   private init(
     _ copies: [PartitionLog], _ claim: any WriterClaim, _ loop: EventLoop, _ replay: MetadataReplay,
-    _ recovery: MetadataRecovery, blockSize: Int
+    _ recovery: MetadataRecovery, _ compaction: any MetadataCompacting
   ) {
     self.copies = copies
-    spare = Self.spare(blockSize: blockSize)
-    compactedAt = spare
+    self.compaction = compaction
+    compactedAt = compaction.limit(live: 0)
     self.claim = claim
     self.loop = loop
     self.recovery = recovery
@@ -94,8 +90,8 @@ final class MetadataLog: @unchecked Sendable {
   // MARK: Opening
 
   static func open(
-    _ storage: any Storage, _ configuration: LogConfiguration, _ reading: any MetadataReading, _ claim: any WriterClaim,
-    _ directories: DurableDirectories
+    _ storage: any Storage, _ configuration: LogConfiguration, _ reading: any MetadataReading,
+    _ compaction: any MetadataCompacting, _ claim: any WriterClaim, _ directories: DurableDirectories
   ) async throws(EngineError) -> MetadataLog {
     var opening = MetadataOpening(storage, configuration, reading, claim, directories)
     do throws(EngineError) {
@@ -104,8 +100,7 @@ final class MetadataLog: @unchecked Sendable {
       var reports = opening.copies.compactMap { $0?.report }
       for index in reports.indices { reports[index].damage.removeAll { $0.to <= replay.known ?? 0 } }
       let recovery = MetadataRecovery(copies: reports, isRebuilt: replay.isUneven)
-      let metadata = MetadataLog(
-        copies, claim, storage.loop, replay, recovery, blockSize: storage.properties.blockSize)
+      let metadata = MetadataLog(copies, claim, storage.loop, replay, recovery, compaction)
       try await metadata.compactIfNeeded(replay)
       return metadata
     } catch {
@@ -133,7 +128,9 @@ final class MetadataLog: @unchecked Sendable {
   var largestRecord: Int { copies[0].configuration.largestBatch - 128 }
 
   /// Makes the changes durable in both copies, then takes them up.
+  /// - Throws: `closed` where the log is being closed: neither copy has got anything of it.
   func record(_ changes: [MetadataRecord]) async throws(EngineError) {
+    if isClosing { throw .closed }
     let request = Request(changes)
     queue.append(request)
     if idle.isOpen {
@@ -185,9 +182,10 @@ final class MetadataLog: @unchecked Sendable {
   /// Nobody waits for it but those who come meanwhile. Where it fails, what has been recorded stands.
   private func compactIfLarge() async {
     let live = snapshot().reduce(0) { $0 + $1.reduce(Int64(0)) { $0 + Int64($1.sizeInBatch) } }
-    compactedAt = live * Self.growth + spare
+    compactedAt = compaction.limit(live: live)
     guard stored > compactedAt else { return }
-    do throws(EngineError) { try await makeEven() } catch { compactedAt = stored + spare }
+    // Not with each commit from now on: the device that has failed has work enough.
+    do throws(EngineError) { try await makeEven() } catch { compactedAt = stored + compaction.limit(live: 0) }
   }
 
   /// Appends to both copies at once.
@@ -264,6 +262,7 @@ final class MetadataLog: @unchecked Sendable {
   /// Commits what is pending and releases the files.
   /// - Throws: the first failure. Everything is closed all the same.
   func close() async throws(StorageError) {
+    isClosing = true
     await idle.wait()
     var failure: StorageError?
     for copy in copies {
@@ -300,6 +299,7 @@ extension LogError {
     switch self {
     case .poisoned(let error): .storage(error)
     case .fenced(let epoch): .fencedInCommit(epoch)
+    case .closed: .storage(StorageError(errno: EBADF, .write, MetadataLog.directories[0]))
     default: self
     }
   }

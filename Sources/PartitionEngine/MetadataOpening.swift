@@ -35,7 +35,7 @@ struct MetadataOpening {
     configuration.syncPolicy = .always
     configuration.recoveryPolicy = .skipCorrupted
     configuration.firstPreallocation = min(configuration.firstPreallocation, 64 << 10)
-    configuration.largestPreallocation = min(configuration.largestPreallocation, 1 << 20)
+    configuration.largestPreallocation = min(configuration.largestPreallocation, 256 << 10)
     configuration.recentBytes = 64 << 10
     self.configuration = configuration
   }

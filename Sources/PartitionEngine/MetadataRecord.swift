@@ -62,7 +62,10 @@ enum MetadataRecord: Hashable {
     }
     switch (fields[0].first, fields.count) {
     case (UInt8(ascii: "t"), 3):
-      guard fields[0].elementsEqual("topic".utf8), let count: Int = number(2), Topic.partitionCounts.contains(count) else { return nil }
+      // Its name becomes that of a folder.
+      guard fields[0].elementsEqual("topic".utf8), let count: Int = number(2), Topic.partitionCounts.contains(count),
+        NameRule.topic.allows(name(1))
+      else { return nil }
       self = .topic(name(1), partitions: count)
     case (UInt8(ascii: "o"), 5):
       guard fields[0].elementsEqual("offset".utf8), let p = partition(2), let o = offset(4) else { return nil }

@@ -148,6 +148,8 @@ private final class CopyReader {
         let header = response.batches[batch].header
         records.append(Record(text: String(decoding: record.value, as: UTF8.self), epoch: header.epoch, time: header.time))
       }
+      // A batch that counts more records than it holds: the others are nowhere.
+      if records.isEmpty { damagedEnd = max(response.nextOffset, offset + 1) }
     } catch {
       switch error {
       case .damaged(let range): damagedEnd = max(range.to, offset + 1)

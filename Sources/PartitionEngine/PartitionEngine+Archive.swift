@@ -43,14 +43,20 @@ final class EngineArchiving: @unchecked Sendable {
 }
 
 extension EngineSurvey {
-  /// No epoch that a writer has put objects with may be given again. Where anything is left of the engine, that knows them.
+  /// No epoch that a writer has put objects with may be given again, whatever is left here: a folder that was put back from a
+  /// backup knows older epochs than the store, and objects of an older epoch are refused there.
+  ///
+  /// Where something is left and the store does not answer, the engine opens all the same. Nothing wrong is served then: at each
+  /// offset the newest epoch counts. What it puts may be refused, until it is opened again with the store there.
   func epochFloor(with client: StoreClient?) async throws(EngineError) -> Epoch {
-    guard let client, newestEpoch == Epoch(0) else { return newestEpoch }
+    guard let client else { return newestEpoch }
     do throws(ObjectStoreError) {
-      return try await client.listPatiently().map(\.name.epoch).max() ?? newestEpoch
+      let objects = newestEpoch == Epoch(0) ? try await client.listPatiently() : try await client.list(nil)
+      return objects.map(\.name.epoch).reduce(newestEpoch, max)
     } catch {
       // Nothing here, and nobody who says whether that is all.
-      throw .store(error)
+      if newestEpoch == Epoch(0) { throw .store(error) }
+      return newestEpoch
     }
   }
 }

@@ -32,7 +32,8 @@ extension PartitionEngine {
       return try await PartitionLog.open(
         source, in: Self.directory(of: source), of: storage, configuration.log, parts: parts, hints: hints(of: source), fence: claim,
         beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
-        witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) })
+        witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) },
+        idleReaders: idleReaders)
     } catch { throw .storage(error) }
   }
 

@@ -19,7 +19,7 @@ extension PartitionEngine {
     let metadata: MetadataLog
     do throws(EngineError) {
       // The metadata's own logs always have the sound parts: a defect of a log is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, claim, directories)
+      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, parts.compaction, claim, directories)
     } catch {
       await claim.release()
       throw error

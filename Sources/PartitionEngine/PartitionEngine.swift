@@ -31,6 +31,8 @@ public final class PartitionEngine: @unchecked Sendable {
   let claim: any WriterClaim
   let metadata: MetadataLog
   let directories: DurableDirectories
+  /// Of all partitions together: a partition more does not take more descriptors for reading.
+  let idleReaders = IdleReaders(most: 32)
   var logs: [String: [any EngineLog]] = [:]
   /// Of the same partitions as `logs`, where there is an object store.
   var archives: [String: [PartitionArchive]] = [:]
@@ -167,6 +169,7 @@ public final class PartitionEngine: @unchecked Sendable {
   public func commitOffset(
     group: String, _ topic: String, _ partition: PartitionID, _ offset: Offset
   ) async throws(EngineError) {
+    guard isOpen else { throw .closed }
     if let problem = NameRule.topic.problem(of: group) { throw .invalidName(group, problem) }
     let log = try log(topic, partition)
     guard offset >= 0, offset <= log.highWatermark else {
@@ -196,6 +199,7 @@ public final class PartitionEngine: @unchecked Sendable {
   public func deleteRecords(
     _ topic: String, _ partition: PartitionID, before offset: Offset
   ) async throws(EngineError) {
+    guard isOpen else { throw .closed }
     let log = try log(topic, partition)
     let archive = archives[topic]?[partition.index]
     let start = archive?.logStartOffset ?? log.logStartOffset

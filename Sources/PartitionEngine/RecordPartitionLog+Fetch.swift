@@ -19,7 +19,11 @@ extension RecordPartitionLog {
       response.begin(from: offset, below: visible)
       var search = FetchSearch<Format>(
         offset: offset, end: visible, maxBytes: maxBytes, damage: damage, directory: directory)
-      do throws(StorageError) { try await run(&search, into: response) } catch { throw .storage(error) }
+      do throws(StorageError) { try await run(&search, into: response) } catch {
+        // A file that is gone has been removed for a deletion since the fetch began.
+        guard error.isNotFound, offset < logStartOffset else { throw .storage(error) }
+      }
+      guard offset >= logStartOffset else { throw .offsetOutOfRange(offset, start: logStartOffset, end: highWatermark) }
       if !response.isEmpty { return }
       if let found = search.missing { missing = found }
     }

@@ -126,7 +126,7 @@ enum ChronikV2Format: PartitionFormat {
 
   static func read(_ record: Codec.Record, _ numbering: inout MessageNumbering, _ found: (RecordView) -> Void) {
     let count = Int(record.recordCount)
-    guard record.baseOffset >= 0, count >= 1, record.lastOffset == record.baseOffset + Int64(count) - 1 else { return }
+    guard 0...Offset.largest.rawValue ~= record.baseOffset, count >= 1, record.lastOffset == record.baseOffset + Int64(count) - 1 else { return }
     let first = Offset(record.baseOffset)
     let known = numbering.take(first, count: count)
     var cursor = RecordCursor(records: record.data, first: first, count: count)

@@ -122,11 +122,11 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
   /// Writes until when the lease runs, if there is one.
   func writeTerm() async throws(StorageError) {
     guard let lease else { return }
-    try await write(term: lease.clock.now() + lease.duration)
+    try await write(LeaseClaim(end: lease.clock.now() + lease.duration, duration: lease.duration))
   }
 
-  private func write(term: Instant) async throws(StorageError) {
-    let text = Array("\(term.nanoseconds)".utf8)
+  private func write(_ claim: LeaseClaim) async throws(StorageError) {
+    let text = Array(claim.text.utf8)
     let block = storage.makeBuffer(capacity: LeaseTerm.size)
     let bytes = block.mutableBytes(0..<LeaseTerm.size)
     bytes.initializeMemory(as: UInt8.self, repeating: UInt8(ascii: " "))
@@ -162,9 +162,10 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
     guard !isReleased else { return }
     isReleased = true
     await renewal.wait()
-    if lease != nil {
+    if let lease {
       // For the next one not to wait; where that fails, the lease runs out by itself.
-      do throws(StorageError) { try await write(term: Instant(nanoseconds: 0)) } catch {}
+      let over = LeaseClaim(end: Instant(nanoseconds: 0), duration: lease.duration)
+      do throws(StorageError) { try await write(over) } catch {}
     }
     await storage.close(file)
     if let lock { await storage.close(lock) }

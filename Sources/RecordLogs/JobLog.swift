@@ -29,6 +29,8 @@ public enum JobLogError: Error, Hashable, Sendable {
   case unsentEvents(Int)
   /// What was read back of the archive is not what was to be archived. The log was left alone.
   case archiveDiffers(path: String)
+  /// A policy that goes on to new files. Nothing was opened.
+  case rotatingPolicy
 }
 
 extension JobLogError: CustomStringConvertible {
@@ -38,6 +40,7 @@ extension JobLogError: CustomStringConvertible {
     case .badJobName(let name): "\(name): a job is named by \(NameRule.job.words), executions are counted from 1"
     case .unsentEvents(let count): "\(count) events have not been sent; start the sender and let it finish first"
     case .archiveDiffers(let path): "\(path) does not hold what was archived; free or change the disk and archive again"
+    case .rotatingPolicy: "a job's log is one file, which its sender and its archive read whole; open it with a policy without rotation"
     }
   }
 }
@@ -89,11 +92,13 @@ public final class JobLog: @unchecked Sendable {
   }
 
   /// Opens the log of a job, or makes it. `directory` exists, and its entry is durable.
-  /// - Throws: `log`.
+  /// - Parameter policy: without rotation.
+  /// - Throws: `log`, `rotatingPolicy`.
   public static func open(
     _ job: JobID, in directory: String, of storage: any Storage, policy: RecordLogPolicy = .airunner,
     clock: WallClock = .system, metrics: DeliveryMetrics = DeliveryMetrics(), parts: DeliveryParts = DeliveryParts()
   ) async throws(JobLogError) -> (log: JobLog, report: JobLogReport) {
+    guard policy.rotation == nil else { throw .rotatingPolicy }
     var report = JobLogReport()
     var events = SequenceRanges()
     var unsettled = SequenceRanges()

@@ -22,7 +22,7 @@ package struct RecordFiles: Hashable, Sendable {
   }
 
   /// No log has so many files: a name with a larger number was given by nobody.
-  private static let largestNumber = 1 << 40
+  private static let largestNumber = 1 << 30
 
   struct Entry: Hashable {
     var number: Int

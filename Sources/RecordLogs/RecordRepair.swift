@@ -88,22 +88,27 @@ struct RecordRepair<Codec: RecordCodec> {
     try await storage.writeWhole(file, path, at: 0, from: buffer, 0..<Codec.fileHeader.count)
   }
 
-  /// Writes what may be unsynced again, byte for byte, so that the sync that follows covers it.
+  /// Writes what may be unsynced again, byte for byte, so that the sync that follows covers it: all of it but sectors that cannot
+  /// be read. A piece of which some cannot is halved, so that few reads meet the device's error.
   private func writeAgain(_ file: FileID, _ path: String, upTo end: Int64) async throws(StorageError) {
     let buffer = storage.makeBuffer(capacity: Self.pieceSize)
+    var piece = Int64(Self.pieceSize)
     var at = max(0, end - (policy.unsyncedLimit ?? Int64(policy.commitBytes)))
     while at < end {
-      let count = Int(min(Int64(Self.pieceSize), end - at))
+      let sector = Int64(PersistenceProfile.sectorSize)
+      /// From the last boundary of a sector on: so a piece ends at one.
+      let begun = at % sector
+      let count = min(piece - begun, end - at)
       var got = 0
-      do throws(StorageError) { got = try await storage.readPatiently(file, at: at, into: buffer, 0..<count) } catch {
-        // What cannot be read is left as it is.
+      do throws(StorageError) { got = try await storage.readPatiently(file, at: at, into: buffer, 0..<Int(count)) } catch {
         guard error.isErrno(EIO) else { throw error }
-        at += Int64(min(count, PersistenceProfile.sectorSize))
+        if piece > sector { piece = max(sector, piece / 2) } else { at += count }  // what cannot be read is left as it is
         continue
       }
       guard got > 0 else { return }
       try await storage.writeWhole(file, path, at: at, from: buffer, 0..<got)
       at += Int64(got)
+      piece = min(piece * 2, Int64(Self.pieceSize))
     }
   }
 }

@@ -48,13 +48,15 @@ public final class ReplayBuffer: @unchecked Sendable {
   }
 
   /// Opens the log `replay` in `directory`, which exists and whose entry is durable; compressed files are read as they are.
-  /// - Parameter retention: seed 003 keeps completed files for 7 days.
-  /// - Throws: `log`.
+  /// - Parameters:
+  ///   - policy: one that skips what is damaged.
+  ///   - retention: seed 003 keeps completed files for 7 days.
+  /// - Throws: `log`, `cuttingPolicy`.
   public static func open(
     in directory: String, of storage: any Storage, policy: RecordLogPolicy = .replayBuffer,
     retention: Duration = .seconds(7 * 86_400), clock: WallClock = .system, parts: ReplayParts = ReplayParts()
   ) async throws(ReplayBufferError) -> (buffer: ReplayBuffer, report: ReplayBufferReport) {
-    precondition(policy.recoveryPolicy == .skipCorrupted, "a compressed file cannot be cut at its damage")
+    guard policy.recoveryPolicy == .skipCorrupted else { throw .cuttingPolicy }
     do throws(RecordLogError) {
       var table = ReplayTable()
       let (log, recovery) = try await RecordLog<ReplayCodec>.open("replay", in: directory, of: storage, policy) {
@@ -79,7 +81,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   ) async throws(ReplayBufferError) -> (committed: Int, rolledBack: Int) {
     var (committed, rolledBack) = (0, 0)
     while let transaction = inherited.first {
-      let user = Array(transaction.user.utf8)
+      let user = transaction.userBytes
       try await write(.checkpoint, of: transaction.number, user)
       let isReplayed = await replay(transaction)
       try await writeEnd(isReplayed ? .commit : .rollback, of: transaction.number, user, replayedFrom: transaction.stage)

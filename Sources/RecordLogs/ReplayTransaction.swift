@@ -11,6 +11,8 @@ public enum ReplayBufferError: Error, Hashable, Sendable {
   case outOfOrder(UInt64, ReplayCodec.Operation, after: ReplayTransaction.Stage)
   /// A user's name has 1 to 65535 bytes.
   case badUser(bytes: Int)
+  /// A policy that cuts a log at its first damage. Nothing was opened.
+  case cuttingPolicy
 }
 
 extension ReplayBufferError: CustomStringConvertible {
@@ -20,6 +22,7 @@ extension ReplayBufferError: CustomStringConvertible {
     case .recoveryPending: "buffers of an earlier process wait for their replay; call recover first"
     case .unknownTransaction(let number): "there is no transaction \(number) that is not finished"
     case .outOfOrder(let number, let operation, let stage): "transaction \(number) is \(stage): \(operation) does not follow"
+    case .cuttingPolicy: "a compressed file cannot be cut at its damage; open the buffer with a policy that skips it"
     case .badUser(let bytes): "a user's name has 1 to 65535 bytes, not \(bytes)"
     }
   }
@@ -41,6 +44,8 @@ public struct ReplayTransaction: Hashable, Sendable {
   /// From 1, used once in a log.
   public let number: UInt64
   public let user: String
+  /// The user's name as it stands in the log: bytes that are no text become others in a text, and more of them.
+  let userBytes: [UInt8]
   public internal(set) var stage = Stage.filling
   /// In the order in which they were added.
   public internal(set) var measurements: [[UInt8]] = []
@@ -49,9 +54,10 @@ public struct ReplayTransaction: Hashable, Sendable {
   /// The file of the log where it begins.
   var firstFile: Int
 
-  init(number: UInt64, user: String, firstFile: Int) {
+  init(number: UInt64, user: [UInt8], firstFile: Int) {
     self.number = number
-    self.user = user
+    self.user = String(decoding: user, as: UTF8.self)
+    userBytes = user
     self.firstFile = firstFile
   }
 }
@@ -100,7 +106,7 @@ struct ReplayTable {
     let number = entry.transaction
     var transaction =
       open[number]
-      ?? ReplayTransaction(number: number, user: String(decoding: entry.user, as: UTF8.self), firstFile: file)
+      ?? ReplayTransaction(number: number, user: Array(entry.user), firstFile: file)
     change(&transaction)
     open[number] = transaction
   }

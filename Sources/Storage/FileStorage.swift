@@ -35,23 +35,36 @@ public class FileStorage: Storage, @unchecked Sendable {
     let direct = DirectIO.blockSize(inDirectory: root)
     var notices = notices
     if direct == nil { notices.append("O_DIRECT is refused in \(root): writes go through the page cache") }
+    let bootID = Self.bootID()
+    if bootID == 0 {
+      notices.append(
+        "\(Self.bootPath) cannot be read: damage among messages that were not yet synced, after a kill, counts as a torn write; "
+          + "mount /proc")
+    }
     properties = StorageProperties(
-      name: name, directIO: direct != nil, blockSize: direct ?? 512, bootID: Self.bootID(), notices: notices)
+      name: name, directIO: direct != nil, blockSize: direct ?? 512, bootID: bootID, notices: notices)
   }
 
   deinit {
     for file in files.values { Glibc.close(file.descriptor) }
   }
 
+  /// What a file system says of the kind of an entry; stands here for one that says it otherwise.
+  var kindOfEntry: (UInt8) -> UInt8 = { $0 }
+
   func addNotice(_ text: String) { properties.notices.append(text) }
 
+  private static let bootPath = "/proc/sys/kernel/random/boot_id"
+
+  /// 0 where there is no procfs.
   private static func bootID() -> UInt32 {
-    let descriptor = Glibc.open("/proc/sys/kernel/random/boot_id", O_RDONLY)
-    guard descriptor >= 0 else { return 0 }  // no procfs: every start then counts as the same boot
+    let descriptor = Glibc.open(bootPath, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return 0 }
     defer { Glibc.close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 36)
     let count = Glibc.read(descriptor, &bytes, bytes.count)
-    return UInt32(truncatingIfNeeded: stableHash(String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)))
+    guard count == bytes.count else { return 0 }
+    return UInt32(truncatingIfNeeded: stableHash(String(decoding: bytes, as: UTF8.self)))
   }
 
   final func absolute(_ path: String) -> String { path.isEmpty ? root : root + "/" + path }
@@ -197,7 +210,7 @@ public class FileStorage: Storage, @unchecked Sendable {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
       if name != ".", name != ".." {
-        entries.append(DirectoryEntry(name: name, isDirectory: isDirectory(entry.pointee.d_type, name, in: directory)))
+        entries.append(DirectoryEntry(name: name, isDirectory: isDirectory(kindOfEntry(entry.pointee.d_type), name, in: directory)))
       }
       errno = 0
     }

@@ -15,7 +15,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
 
   /// Buffered writes, and reads, of fewer bytes are done in place.
   static let inPlaceLimit = 256 * 1024
-  private static let wakeTag = UInt64.max
+  /// The largest one is liburing's own (`LIBURING_UDATA_TIMEOUT`).
+  private static let wakeTag = UInt64.max - 1
   /// Of the poll of another ring, less its descriptor.
   private static let watchTag = UInt64.max >> 1
   private static let queueDepth: UInt32 = 256
@@ -51,6 +52,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
   private var freeSlots: [Int] = []
   private(set) var inFlight = 0
   private var wakeArmed = false
+  /// How often it has been armed.
+  private(set) var wakesArmed = 0
   /// Rings whose completions end a wait of this one.
   private var watched: Set<Int32> = []
   private var wakeCount: UInt64 = 0
@@ -222,6 +225,9 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
 
   var descriptor: Int32 { tl_ring_descriptor(ring) }
 
+  /// From now on it waits as on a kernel before 5.11.
+  func forgetTimedWaits() { tl_ring_forget_timed_waits(ring) }
+
   func watch(_ other: any CompletionSource) {
     let other = other.descriptor
     guard watched.insert(other).inserted else { return }
@@ -232,6 +238,7 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
 
   private func armWake() {
     guard !wakeArmed else { return }
+    wakesArmed += 1
     wakeArmed = tl_ring_prepare_poll(ring, wakeDescriptor, Self.wakeTag) == 0
   }
 

@@ -130,7 +130,7 @@ public struct StorageProperties: Hashable, Sendable {
   public var directIO: Bool
   /// The unit of direct I/O and of atomic persistence in bytes: 512, or 4096 on a disk with 4 KiB sectors.
   public var blockSize: Int
-  /// Names the boot of the machine: two equal values mean that no power was lost between them.
+  /// Names the boot of the machine: two equal values mean that no power was lost between them. 0: nobody knows which boot it is.
   public var bootID: UInt32
   /// What the user should know about the choice of this storage, for instance why it is not io_uring.
   public var notices: [String]
@@ -142,4 +142,8 @@ public struct StorageProperties: Hashable, Sendable {
     self.bootID = bootID
     self.notices = notices
   }
+
+  /// Whether it is certain that no power was lost since the boot of that number. One that nobody knows is never the same: what a
+  /// power cut has torn would count as damage, and be reported, though nobody had been promised anything.
+  public func isSameBoot(as other: UInt32) -> Bool { bootID != 0 && bootID == other }
 }

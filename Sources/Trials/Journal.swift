@@ -65,6 +65,10 @@ final class Journal: @unchecked Sendable {
     var failureIsShortage: Int64 = 0
     /// The process that `stage` is of.
     var owner: Int64 = 0
+    /// Bytes of the files of the metadata log's larger copy, at the most, in all lives.
+    var metadataPeak: Int64 = 0
+    /// Bytes that the files of its copies have become longer by, in all lives.
+    var metadataGrown = InlineArray<2, Int64>(repeating: 0)
   }
 
   /// Who is at work: decides whose fault a death is.
@@ -197,6 +201,17 @@ final class Journal: @unchecked Sendable {
       head.pointee.slow[bank * 17 + 2 + 2 * n] = operation.took.nanoseconds
     }
     Self.word(memory, Self.slowBankOffset, Int64.self).pointee.store(Int64(bank), ordering: .releasing)
+  }
+
+  /// The files of a copy of the metadata log have another size.
+  func note(_ change: MetadataGauge.Change) {
+    head.pointee.metadataPeak = max(head.pointee.metadataPeak, change.total)
+    head.pointee.metadataGrown[change.copy] += change.growth
+  }
+
+  var metadata: MetadataFootprint {
+    MetadataFootprint(
+      peak: head.pointee.metadataPeak, grown: max(head.pointee.metadataGrown[0], head.pointee.metadataGrown[1]))
   }
 
   var traceFailure: Int32? {

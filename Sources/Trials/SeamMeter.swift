@@ -12,6 +12,7 @@ final class SeamMeter: StorageWrapper, @unchecked Sendable {
   private let partitions: Int
   private let mostBytes: Int64
   private var openFiles = 0
+  private var metadata = MetadataGauge()
   /// From now on the engine learns of no end of an operation: a kill is on its way that must find some in flight.
   var holdsCompletions = false
   /// The first error that ends the run: the machine's, which no trial asks for.
@@ -38,6 +39,7 @@ final class SeamMeter: StorageWrapper, @unchecked Sendable {
     do throws(StorageError) {
       let value = try await operation()
       if call.kind == .open { openFiles += 1 }
+      if let change = metadata.note(call, traced(value)) { journal.note(change) }
       if holdsCompletions { await hold() }
       return value
     } catch {

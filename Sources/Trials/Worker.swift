@@ -129,6 +129,8 @@ enum Judging {
       .adding(store.excused(.sendsAccepted(history, contract.refusals, takeover: contract.takeover), spec))
     for check in store.checks(spec, history) { judgement = judgement.adding(check) }
     if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
+    let isHindered = seam.contains(where: \.isFiring) || faults.contains { !$0.metadata.isEmpty }
+    judgement = judgement.adding(.metadataBounded(journal.metadata, history, hindered: isHindered))
     if spec.writers == .holderLives, let writer {
       judgement = judgement.adding(
         .leaseKept(

@@ -40,6 +40,8 @@ package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   case creation
   /// A newer writer has replaced the one that was refused.
   case takeover
+  /// Faults stood in the way of the engine that keeps its metadata.
+  case metadata
   /// The log was cut within the life, where a newer writer has recovered it.
   case recoveredInLife
 }

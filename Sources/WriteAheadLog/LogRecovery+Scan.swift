@@ -133,7 +133,7 @@ extension LogRecovery {
       at = header.position + Int64(header.length)
       guard header.baseOffset == end else { continue }
       // Under `never` a power loss may take a head and leave what was written after it; in the same boot none was.
-      if configuration.syncPolicy == .never && header.bootID != storage.properties.bootID { break }
+      if configuration.syncPolicy == .never && !storage.properties.isSameBoot(as: header.bootID) { break }
       end = header.nextOffset
     }
     window = scanner.window
@@ -150,7 +150,7 @@ extension LogRecovery {
     var scanner = SegmentScanner(
       storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)
     var at = start
-    let bootID = storage.properties.bootID
+    let properties = storage.properties
     var isReadTwice = false
     do throws(StorageError) {
       reading: while true {
@@ -178,7 +178,7 @@ extension LogRecovery {
           scanned[place].mismatch = nil
           epoch = max(epoch, batch.epoch)
           durable = max(durable, batch.durableOffset)
-          if batch.bootID == bootID { written = max(written, batch.commitBase) }
+          if properties.isSameBoot(as: batch.bootID) { written = max(written, batch.commitBase) }
           segment.index.note(batchAt: batch.position, baseOffset: batch.baseOffset)
           segment.dataEnd = batch.position + Int64(batch.length)
           expected = batch.nextOffset

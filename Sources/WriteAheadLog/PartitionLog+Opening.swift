@@ -3,11 +3,12 @@ import Storage
 
 extension PartitionLog {
   /// Opens the log of `source` in `directory`, which is there, and recovers it.
+  /// - Parameter idleReaders: shared by the logs of one engine.
   /// - Throws: `StorageError` where the device fails; damaged contents are no error but stand in the report.
   public static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
     parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints(), fence: (any WriterFence)? = nil,
-    beforeCut: BeforeCut? = nil, witness: SegmentWitness? = nil
+    beforeCut: BeforeCut? = nil, witness: SegmentWitness? = nil, idleReaders: IdleReaders = IdleReaders(most: 6)
   ) async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
     var recovery = LogRecovery(
       storage: storage, directory: directory, source: source, configuration: configuration, parts: parts, hints: hints,
@@ -15,7 +16,7 @@ extension PartitionLog {
     let recovered = try await recovery.run()
     let log = PartitionLog(
       source: source, directory: directory, configuration: configuration, storage: storage, parts: parts,
-      fence: fence, witness: witness, recovered: recovered)
+      fence: fence, witness: witness, idleReaders: idleReaders, recovered: recovered)
     try await log.resumeAppends()
     if parts.handover.requeuesRecoveredBatches { try await log.requeueActiveSegment() }
     log.start()

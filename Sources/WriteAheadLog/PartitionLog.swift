@@ -87,16 +87,14 @@ public final class PartitionLog: @unchecked Sendable {
   let preallocationIdle = Gate(isOpen: true)
   let closed = Gate()
   var zeroes: IOBuffer?
-  // Reading.
-  var openReaders = 0
-  var reads = 0
+  let idleReaders: IdleReaders
 
   /// The offset after the last message that is acknowledged or being written.
   public var logEndOffset: Offset { assignedOffset }
 
   init(
     source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,
-    parts: LogParts, fence: (any WriterFence)?, witness: SegmentWitness?, recovered: RecoveredLog
+    parts: LogParts, fence: (any WriterFence)?, witness: SegmentWitness?, idleReaders: IdleReaders, recovered: RecoveredLog
   ) {
     self.source = source
     self.directory = directory
@@ -105,6 +103,7 @@ public final class PartitionLog: @unchecked Sendable {
     self.parts = parts
     self.fence = fence
     self.witness = witness
+    self.idleReaders = idleReaders
     loop = storage.loop
     recent = RecentBatches(byteLimit: configuration.recentBytes, batchLimit: configuration.recentBatches)
     epoch = recovered.epoch

@@ -11,8 +11,6 @@ final class Segment: @unchecked Sendable {
   var reader: FileID?
   /// Fetches that read from it now.
   var readers = 0
-  /// When it was last read from, on a count of the log's reads.
-  var lastRead = 0
   /// It has left the log: the last fetch that reads from it closes it.
   var isRetired = false
   /// For writing; nil once nothing is written or synced here any more.

@@ -23,7 +23,7 @@ struct BenchCommand: ParsableCommand {
   var dir = "."
   @Flag(help: "Only the rows that carry a target, in short slices.")
   var quick = false
-  @Option(help: "Only `append`, `scan`, `partitions` or `recovery`.")
+  @Option(help: "Only `append`, `scan`, `partitions`, `commits` or `recovery`.")
   var only: String?
   @Option(help: "Recover logs and a store of so many bytes: 512MiB, 4GiB; repeatable.")
   var recovery: [String] = []
@@ -31,6 +31,8 @@ struct BenchCommand: ParsableCommand {
   var kind: [String] = []
   @Option(parsing: .unconditional, help: "Open an engine with so many empty partitions; 0 for none.")
   var partitions = 1000
+  @Option(parsing: .unconditional, help: "Commit so many offsets, one after the other; 0 for none.")
+  var commits: Int?
   @Option(parsing: .unconditional, help: "Rounds of subject and references for each row.")
   var rounds: Int?
   @Option(parsing: .unconditional, help: "Only append rows with so many producers: 1, 4, 16 or 64.")
@@ -47,6 +49,9 @@ struct BenchCommand: ParsableCommand {
     guard (0...100_000).contains(partitions) else {
       throw ValidationError("--partitions \(partitions): from 0 to 100000")
     }
+    if let commits, !(0...100_000_000).contains(commits) {
+      throw ValidationError("--commits \(commits): from 0 to 100000000")
+    }
     if !kind.isEmpty, recovery.isEmpty, only != BenchOptions.Part.recovery.rawValue {
       throw ValidationError("--kind: of --recovery only; name a size, like --recovery 4GiB")
     }
@@ -57,7 +62,7 @@ struct BenchCommand: ParsableCommand {
       var part: BenchOptions.Part?
       if let only {
         part = BenchOptions.Part(rawValue: only)
-        if part == nil { throw BenchError.invalidOption("--only", value: only, expected: "append, scan, partitions or recovery") }
+        if part == nil { throw BenchError.invalidOption("--only", value: only, expected: "append, scan, partitions, commits or recovery") }
       }
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
       let reports = try report.map { try BenchOptions.Report($0) }
@@ -71,6 +76,8 @@ struct BenchCommand: ParsableCommand {
         (producers.map { $0 == load.producers } ?? true) && (policy.map { $0 == load.policy } ?? true)
       }
       if part == nil || part == .partitions, partitions > 0 { bench.openings = [partitions] }
+      let commits = commits ?? (part == .commits ? 1_000_000 : quick ? 0 : 100_000)
+      if part == nil || part == .commits, commits > 0 { bench.commits = [commits] }
       if part == nil || part == .recovery {
         bench.recoveries = try sizes(part == .recovery && recovery.isEmpty ? ["4GiB"] : recovery).flatMap { bytes in
           try kinds().map { ($0, bytes) }

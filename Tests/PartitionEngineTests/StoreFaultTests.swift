@@ -213,9 +213,10 @@ import WriteAheadLog
       try await H.produce(engine, 0..<20)
       try await engine.checkpoint()
       try await engine.close()
-      // Where something is known the logs open, and what is in the store is fetched when it is back.
+      // Where something is known the logs open, and what is in the store is fetched when it is back. An opening asks for the epochs
+      // of the objects once, and for what there is three times; the fifth call is the fetch's.
       let away = FaultyObjectStore(
-        DirectoryObjectStore(storage), plan: [PlannedObjectFault(.refusal, times: 4)], loop: storage.loop)
+        DirectoryObjectStore(storage), plan: [PlannedObjectFault(.refusal, times: 5)], loop: storage.loop)
       let (again, recovery) = try await H.open(storage, store: away)
       #expect(recovery.archive?.unavailable != nil)
       try await H.produce(again, 20..<22)

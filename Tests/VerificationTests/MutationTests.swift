@@ -247,12 +247,12 @@ struct MutationTests {
   }
 
   /// Every check that the oracle judges can fail: this, `ContractTests`, `CommittedOffsetTests`, `DeliveryOracleTests`,
-  /// `ShortMessageTests`, `LogStartTests`, `LeaseKeptTests` and `SettledEventsTests` name a way for each.
+  /// `ShortMessageTests`, `LogStartTests`, `LeaseKeptTests`, `OracleCases` and `SettledEventsTests` name a way for each.
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
       .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
       .checkpointCompletes, .deliveredAtStop, .archiveKept, .keysIntact, .timesKept, .logStartOffset, .deletedStaysDeleted,
-      .leaseKept, .rejectedReported, .committedOffsetWithinLog, .offsetsNameOneMessage,
+      .leaseKept, .rejectedReported, .committedOffsetWithinLog, .offsetsNameOneMessage, .metadataBounded,
     ]
     let here = Set(Mutation.allCases.map(\.check))
     #expect(here.union(elsewhere) == Set(CheckName.allCases))

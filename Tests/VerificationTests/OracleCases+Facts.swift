@@ -168,6 +168,13 @@ extension OracleCases {
     },
   ]
 
+  /// The metadata log of an engine with a partition, and an offset that a group commits again and again.
+  private static func metadata(peak: Int64, grown: Int64, hindered: Bool = false) -> Judgement {
+    var s = Story.one()
+    for _ in 0..<3 { s.commit(0, 1) }
+    return Judgement(checks: [.metadataBounded(MetadataFootprint(peak: peak, grown: grown), s.history, hindered: hindered)])
+  }
+
   private static let nothing: [OracleCase] = [
     OracleCase("the engine does not open", .exactly([.recoveryCompletes])) {
       Judgement(checks: [.recoveryCompletes(restart: 1, refusal: "bad magic")])
@@ -175,6 +182,12 @@ extension OracleCases {
     OracleCase("recovery takes too much memory", .exactly([.boundedMemory])) {
       Judgement(checks: [.boundedMemory(used: 2, limit: 1, log: 3)])
     },
+    OracleCase("the metadata log grows without end", .exactly([.metadataBounded])) { metadata(peak: 5 << 20, grown: 5 << 20) },
+    OracleCase("it does, for a fault was in the way", .unknown(.metadataBounded)) {
+      metadata(peak: 5 << 20, grown: 5 << 20, hindered: true)
+    },
+    OracleCase("it is compacted", .held) { metadata(peak: 4 << 20, grown: 50 << 20) },
+    OracleCase("nobody has seen the metadata log", .unknown(.metadataBounded)) { metadata(peak: 0, grown: 0) },
     OracleCase("the engine's process dies", .exactly([.engineSurvives])) { Judgement(checks: [.engineSurvives(death: "signal 11")]) },
     OracleCase("nobody looked", .unknown(.noAcknowledgedLoss)) {
       var s = Story.one()

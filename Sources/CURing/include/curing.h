@@ -42,7 +42,9 @@ int tl_ring_prepare_poll(tl_ring *ring, int fd, uint64_t tag);
 int tl_ring_submit(tl_ring *ring);
 /// Submits and waits for one completion or `timeout_ns` (< 0: no limit). 0, or a negative errno (-ETIME, -EINTR).
 int tl_ring_submit_and_wait(tl_ring *ring, int64_t timeout_ns);
-/// Takes up to `capacity` completions that are ready.
+/// Has waits with a limit made as for a kernel before 5.11, which has none: by an operation that completes when time is up.
+void tl_ring_forget_timed_waits(tl_ring *ring);
+/// Takes up to `capacity` completions that are ready. `tag` is never UINT64_MAX, which is liburing's own.
 unsigned tl_ring_reap(tl_ring *ring, tl_completion *into, unsigned capacity);
 
 /// `pwritev2` of one buffer, with RWF_DSYNC where `dsync`; bytes written, or a negative errno.
