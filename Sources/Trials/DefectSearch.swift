@@ -172,6 +172,8 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     Step(messages: 36, .raw512) {
       ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 3)
     },
+    // Consumers read beside the producers.
+    Step(messages: 60, .raw512) { $0.readers = 2 },
   ]
 
   /// Small workloads, each on the storages that show the most with the least, until one shows something.
