@@ -35,8 +35,8 @@ package final class ReadersBeside: @unchecked Sendable {
 
   /// Runs of one answer that are noted; what comes behind them in the same answer is not.
   package static let mostRuns = 64
-  /// The longest pause between an answer to a producer and the next fetch, in nanoseconds: most operations of a device end within it.
-  private static let longestPause: Int64 = 300_000
+  /// The longest pause before a fetch, in nanoseconds: the device is at work for about as long.
+  private static let longestPause: Int64 = 150_000
 
   private let engine: PartitionEngine
   private let loop: EventLoop
@@ -97,9 +97,9 @@ package final class ReadersBeside: @unchecked Sendable {
     while !isOver, left > Self.mostRuns {
       // Its rows are to last until the last answer.
       if (rows - left) * wakings <= rows * rung {
-        let pause = Int64.random(in: 0...Self.longestPause, using: &random)
-        await loop.sleep(until: loop.now + .nanoseconds(pause))
-        for _ in 0..<Int.random(in: 1...3, using: &random) where left > Self.mostRuns {
+        for _ in 0..<Int.random(in: 1...4, using: &random) where left > Self.mostRuns {
+          let pause = Int64.random(in: 0...Self.longestPause, using: &random)
+          await loop.sleep(until: loop.now + .nanoseconds(pause))
           let partition = Int.random(in: sources.indices, using: &random)
           left -= await read(partition, reader, &positions[partition], response, &random)
         }

@@ -101,6 +101,7 @@ import LogModel
 // An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses no later
 // loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss shows that. A report
 // speaks of requests that had been submitted when it was given, however far its offsets reach, and of nothing that has them since.
+// What is gone may be reported again after every restart.
 //
 // What a fault took is excused only where the engine could not know of it in time:
 //

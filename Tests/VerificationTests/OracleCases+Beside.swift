@@ -3,7 +3,7 @@ import Verification
 
 /// What consumers were answered while messages were sent.
 extension OracleCases {
-  static let beside: [OracleCase] = answers + owed + marksTold
+  static let beside: [OracleCase] = answers + owed + marksTold + again
 
   /// Four messages, acknowledged at 0 to 3, one request each; producer 0.
   private static func four(_ seed: UInt64 = 21) -> Story {
@@ -161,6 +161,28 @@ extension OracleCases {
       read(&s, 4, [(4, 4, 1)])
       s.crash(.processKill)
       return s.judged([one, s.look()], .never)
+    },
+  ]
+
+  private static let again: [OracleCase] = [
+    OracleCase("what a power loss was allowed to take is reported after each restart", .held) {
+      var s = four()
+      s.append(0, count: 1)
+      s.crash(.powerLoss)
+      s.logs[0].removeLast()
+      let one = s.look(reporting: [4..<5])
+      s.crash(.processKill)
+      return s.judged([one, s.look(reporting: [4..<5])], .never, .truncateAtCorruption)
+    },
+    OracleCase("an offset of what a power loss took is reported, and another message stands there", .exactly([.damageReported])) {
+      var s = four()
+      s.append(0, count: 1)
+      s.crash(.powerLoss)
+      s.logs[0].removeLast()
+      let one = s.look()
+      s.append(0, count: 1)
+      s.crash(.processKill)
+      return s.judged([one, s.look(reporting: [4..<5])], .never, .truncateAtCorruption)
     },
   ]
 
