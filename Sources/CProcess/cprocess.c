@@ -97,7 +97,14 @@ static void watch_deaths(void (*handler)(int, siginfo_t *, void *)) {
   struct sigaction action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESETHAND};
   sigemptyset(&action.sa_mask);
   const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP};
-  for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) sigaction(signals[i], &action, NULL);
+  sigset_t watched;
+  sigemptyset(&watched);
+  for (unsigned i = 0; i < sizeof signals / sizeof *signals; i++) {
+    sigaction(signals[i], &action, NULL);
+    sigaddset(&watched, signals[i]);
+  }
+  // Threads of some libraries block signals, SIGABRT among them, and so do the processes that they start: it would wait for ever.
+  sigprocmask(SIG_UNBLOCK, &watched, NULL);
 }
 
 void tl_report_deaths(void) { watch_deaths(report_death); }

@@ -154,7 +154,9 @@ extension Recording {
       switch event.what {
       case .submitted, .changed, .fact(.opened), .fact(.topicRequested), .fact(.requested), .fact(.commitRequested):
         cut.events.append(event)
-      case .completed, .fact(.topicAnswered), .fact(.answered), .fact(.commitAnswered), .fact(.archived), .fact(.said): break
+      case .completed, .fact(.topicAnswered), .fact(.answered), .fact(.commitAnswered), .fact(.archived), .fact(.read),
+        .fact(.said):
+        break
       }
     }
     return cut

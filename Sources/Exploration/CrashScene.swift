@@ -72,6 +72,7 @@ extension RecordedEvent {
     case .fact(.commitAnswered(let n, let outcome)): UInt64(n) << 4 | (outcome == .acknowledged ? 10 : 11)
     case .fact(.archived(let partition, let end)): UInt64(partition) << 40 ^ UInt64(end.rawValue) << 4 | 13
     case .fact(.said): 14
+    case .fact(.read(let n)): UInt64(n) << 4 | 15
     }
   }
 }

@@ -187,6 +187,7 @@ struct WorkloadSize: Sendable {
       smaller: { workload in simplerMishaps(workload.mishaps).map { workload.with(\.mishaps, $0) } }),
     flag("commits of consumer offsets", \.commitsOffsets), flag("checkpoints", \.checkpoints), flag("takeover", \.isTakenOver),
     number("groups that commit beside the producers", \.committers, [0, 1, 2]),
+    number("consumers beside the producers", \.readers, [0, 1]),
     number("messages", \.messages, [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 256, 512, 1024]),
     number("messages a batch", \.messagesPerBatch, [1, 2, 3, 4, 8, 16, 32]),
     number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 500, 1000, 2000]),

@@ -32,7 +32,7 @@ public enum CrashStateToken {
   public static func warning(for word: String) -> String? { word.hasPrefix(oldVersion + ".") ? TokenSeal.Broken.missing : nil }
 
   private static let names = [
-    "m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "cm", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r",
+    "m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "cm", "rd", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r",
   ]
 
   public static func encode(_ state: CrashState) -> String {
@@ -49,6 +49,7 @@ public enum CrashStateToken {
     if w.checkpoints { fields.append("ck=1") }
     if w.isTakenOver { fields.append("to=1") }
     if w.committers > 0 { fields.append("cm=\(w.committers)") }
+    if w.readers > 0 { fields.append("rd=\(w.readers)") }
     if let inner = state.recoveryCut { fields += ["re=\(inner.event)", "rk=\(inner.kept)"] }
     return seal.sealed((fields + ["h=\(fingerprint(state.fingerprint))"]).joined(separator: "."))
   }
@@ -111,6 +112,7 @@ public enum CrashStateToken {
     if values["ck"] != nil { workload.checkpoints = try flag("ck") }
     if values["to"] != nil { workload.isTakenOver = try flag("to") }
     if values["cm"] != nil { workload.committers = try number("cm") }
+    if values["rd"] != nil { workload.readers = try number("rd") }
     workload.mishaps = try read("i") { text in
       let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
       guard (2...3).contains(numbers.count), let every = numbers[0], let sync = numbers[1] else { return nil }

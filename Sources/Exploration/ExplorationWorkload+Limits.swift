@@ -20,6 +20,7 @@ extension ExplorationWorkload {
       WorkloadLimit(name: "partitions", value: partitions, allowed: 1...64),
       WorkloadLimit(name: "producers", value: producers, allowed: 1...256),
       WorkloadLimit(name: "committers", value: committers, allowed: 0...8),
+      WorkloadLimit(name: "readers", value: readers, allowed: isTakenOver ? 0...0 : 0...8),
       WorkloadLimit(name: "batch", value: messagesPerBatch, allowed: 1...1000),
       WorkloadLimit(name: "message-size", value: messageSize, allowed: MessageContent.minimumSize...Self.commitBytes),
       WorkloadLimit(name: "segment-size", value: segmentBytes, allowed: 16 << 10...64 << 20),

@@ -33,6 +33,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   public var commitsOffsets = true
   /// Consumer groups that commit what can be consumed while messages are sent.
   public var committers = 0
+  /// Consumers that read while messages are sent.
+  public var readers = 0
   /// The engine has an object store, on the same disk, and its logs go there while the workload runs.
   public var checkpoints = false
   /// Another engine takes the first one's lease for one that has run out, and opens while it is at work.
@@ -68,7 +70,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// What there is beside one engine and its log, for a sentence.
   public var surroundings: String {
-    (committers > 0 ? ", with \(committers) groups that commit offsets" : "") + (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
+    (committers > 0 ? ", with \(committers) groups that commit offsets" : "")
+      + (readers > 0 ? ", with \(readers) consumers beside the producers" : "") + (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
   }
 
   /// Of the partition with the most.
@@ -213,18 +216,50 @@ public struct ExplorationWorkload: Hashable, Sendable {
   ) async {
     let loop = recorder.loop
     let producers = producers
+    let consumers = consumers(of: engine, beside: requests, recorder)
     await withTaskGroup(of: Void.self) { group in
+      for reader in 0..<readers {
+        group.addTask(executorPreference: loop) { await consumers?.run(reader) }
+      }
+      let senders = Counter(producers) { consumers?.end() }
       for producer in 0..<producers {
         group.addTask(executorPreference: loop) { [self] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: producers) {
             await send(k, number + producer, engine, recorder)
+            consumers?.ring()
             guard let group = committer(after: k, of: producer) else { continue }
             do throws(EngineError) {
               try await commit(engine, k % partitions, recorder, Self.name(ofGroup: group), half: false)
             } catch {}
           }
+          senders.ended()
         }
       }
+    }
+  }
+
+  /// Nil where the workload has none.
+  private func consumers(
+    of engine: PartitionEngine, beside requests: Range<Int>, _ recorder: DiskRecorder
+  ) -> ReadersBeside? {
+    guard readers > 0 else { return nil }
+    let sources = (0..<partitions).map { TopicPartition(topic, PartitionID($0)) }
+    return ReadersBeside(
+      engine, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)", rows: 4 * requests.count + 2 * ReadersBeside.mostRuns,
+      wakings: requests.count
+    ) { answer in recorder.note(.read(recorder.add { $0.readings.append(answer); return $0.readings.count - 1 })) }
+  }
+
+  /// Touched on the loop only.
+  private final class Counter: @unchecked Sendable {
+    private var left: Int
+    private let atEnd: () -> Void
+
+    init(_ count: Int, atEnd: @escaping () -> Void) { (left, self.atEnd) = (count, atEnd) }
+
+    func ended() {
+      left -= 1
+      if left == 0 { atEnd() }
     }
   }
 

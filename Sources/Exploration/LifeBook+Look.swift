@@ -11,11 +11,16 @@ extension LifeBook {
     var observer = Observer(history)
     observer.registered(
       engine.topics.flatMap { topic in (0..<topic.partitions).map { TopicPartition(topic.name, PartitionID($0)) } })
-    for report in recovery?.partitions ?? [] where report.source.topic == workload.topic {
+    for report in recovery?.partitions ?? [] {
+      let slot = report.source.partition.index
+      guard report.source.topic == workload.topic, history.creations.indices.contains(slot) else {
+        if !report.damage.isEmpty { observer.reportedOfNobody(report.source) }
+        continue
+      }
       for range in report.damage {
         observer.reported(
           ReportedDamage(
-            partition: PartitionSlot(report.source.partition.index), offsets: OffsetRange(from: range.from, to: range.to),
+            partition: PartitionSlot(slot), offsets: OffsetRange(from: range.from, to: range.to),
             reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)"))
       }
     }

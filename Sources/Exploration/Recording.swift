@@ -28,6 +28,8 @@ enum RecordedFact: Hashable, Sendable {
   case commitAnswered(Int, Outcome)
   /// The engine has said that everything of the partition before an offset is in the object store.
   case archived(Int, before: Offset)
+  /// A consumer beside the producers was answered; by its number in `Recording.readings`.
+  case read(Int)
   /// What somebody who is no partition engine has answered, in words.
   case said(String)
 }
@@ -69,6 +71,7 @@ struct Recording: Sendable {
   var events: [RecordedEvent] = []
   var requests: [Request] = []
   var commits: [(partition: Int, offset: Offset, group: String)] = []
+  var readings: [ReadersBeside.Answer] = []
   /// The path that each file was created under.
   var filePaths: [Int32] = []
   /// There were more operations than the recorder takes: those after them are not recorded.
@@ -276,7 +279,7 @@ extension Recording {
     for event in events {
       var isAnswer = false
       switch event.what {
-      case .fact(.answered), .fact(.topicAnswered), .fact(.commitAnswered), .fact(.archived): isAnswer = true
+      case .fact(.answered), .fact(.topicAnswered), .fact(.commitAnswered), .fact(.archived), .fact(.read): isAnswer = true
       case .fact, .submitted, .changed, .completed: break
       }
       answers.append(answers[answers.count - 1] + (isAnswer ? 1 : 0))
@@ -331,6 +334,7 @@ extension Recording {
       case .commitRequested(let n): commitOrder.append((n, event.time, history.operations.count))
       case .commitAnswered(let n, let outcome): committed[n] = outcome
       case .archived(let partition, let end): history.archived(PartitionSlot(partition), before: end)
+      case .read(let n): history.add(readings[n])
       case .said: break
       }
     }
@@ -340,5 +344,15 @@ extension Recording {
         committed[n] ?? .indeterminate, at: time, operationsBefore: operationsBefore)
     }
     return history
+  }
+}
+
+extension History {
+  /// Records what a consumer beside the producers was answered.
+  fileprivate mutating func add(_ answer: ReadersBeside.Answer) {
+    read(
+      PartitionSlot(answer.partition), by: answer.reader, from: answer.asked, logStartOffset: answer.logStartOffset,
+      highWatermark: answer.highWatermark, at: answer.at)
+    for run in answer.runs { readMessages(run.offset, sequence: run.sequence, count: run.count) }
   }
 }

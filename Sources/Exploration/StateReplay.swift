@@ -114,6 +114,9 @@ extension Recording {
       "ACK request \(n): partition \(requests[n].partition), offsets \(base) ..< \(base + requests[n].count)"
     case .answered(let n, let outcome, _): "-- request \(n): \(outcome)"
     case .commitRequested(let n): "-- commit offset \(commits[n].offset) of partition \(commits[n].partition)"
+    case .read(let n):
+      "ACK consumer \(readings[n].reader) of partition \(readings[n].partition): asked for offset \(readings[n].asked), served "
+        + "\(readings[n].runs.map { "\($0.offset) ..< \($0.offset + $0.count)" }.joined(separator: ", ")), high watermark \(readings[n].highWatermark)"
     case .archived(let partition, let end): "ACK partition \(partition): everything before offset \(end) is in the object store"
     case .commitAnswered(let n, let outcome): "\(outcome == .acknowledged ? "ACK" : "--") commit \(n): \(outcome)"
     }

@@ -39,6 +39,8 @@ public struct ReportRequest: Hashable, Sendable {
     case .openmetrics: return OpenMetricsRecorder(sink)
     case .dataLoss: return DataLossRecorder(sink)
     case .recoveryTime: return RecoveryTimeRecorder(sink)
+    case .terminal where style.isOfRandomTrials:
+      return RandomRunRecorder(path == nil ? sink : CollectingSink(into: sink))
     case .terminal:
       guard path != nil else { return TerminalRecorder(sink, style: style) }
       return TerminalRecorder(CollectingSink(into: sink), style: style)

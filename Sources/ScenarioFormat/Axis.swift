@@ -7,7 +7,7 @@ public enum Axis: String, Hashable, Sendable, CaseIterable {
   case secondCrash = "second-crash"
   case storage, defect, fault, writers, checkpoint, producers, batch
   case messageSize = "message-size"
-  case system, client, keys, deletion, pace, preallocation
+  case system, client, keys, deletion, readers, pace, preallocation
   case firstOffset = "first-offset"
 
   static let names = allCases.map(\.rawValue)
@@ -95,6 +95,7 @@ extension Axis {
     case .messageSize: 0...(64 << 20)
     case .preallocation: 0...(64 << 20)
     case .firstOffset: 0...(1 << 62)
+    case .readers: 0...8
     case .sync, .recovery, .crash, .crashAt, .secondCrash, .pace, .storage, .defect, .fault, .writers, .checkpoint, .system, .client,
       .keys, .deletion:
       0...0
@@ -108,7 +109,7 @@ extension Axis {
       return .text(text)
     }
     switch self {
-    case .messages, .partitions, .producers, .batch: return .integer(try number(text, numbers))
+    case .messages, .partitions, .producers, .batch, .readers: return .integer(try number(text, numbers))
     case .messageSize:
       guard let bytes = byteCount(text) else {
         throw .malformed(text, of: rawValue, expected: "a size like 100B, 1KB or 1KiB")

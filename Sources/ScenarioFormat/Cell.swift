@@ -37,6 +37,8 @@ public struct Cell: Hashable, Sendable {
   public let messageSize: Int
   public let keys: MessageKeys
   public let deletion: DeletionSetup
+  /// Consumers that read while messages are sent.
+  public let readers: Int
   /// Messages for each partition, appended between the two restarts.
   public internal(set) var appendBetween: Int
   /// Consumer groups that commit offsets while messages are sent.
@@ -114,6 +116,7 @@ public struct Cell: Hashable, Sendable {
     case .checkpoint: .text(checkpoint.rawValue)
     case .keys: .text(keys.rawValue)
     case .deletion: .text(deletion.rawValue)
+    case .readers: .integer(readers)
     }
   }
 
@@ -144,6 +147,7 @@ public struct Cell: Hashable, Sendable {
     self.messageSize = number(.messageSize)
     self.keys = word(.keys, MessageKeys.init)
     self.deletion = word(.deletion, DeletionSetup.init)
+    self.readers = number(.readers)
     self.appendBetween = scenario.appendBetween
     self.committers = scenario.committers
     self.sync = word(.sync, SyncPolicy.init)

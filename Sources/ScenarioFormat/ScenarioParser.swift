@@ -34,6 +34,7 @@ import LogModel
 // | `message-size` | `0B`, `100B`, `1KB` (1000), `1KiB` (1024); below 24 bytes see ScenarioParser+Messages.swift | 1KB |
 // | `keys` | of the messages: `none`, `empty`, `nul` (16 bytes, two of them NUL), `large` (64 KiB), `mixed`; see ScenarioParser+Messages.swift | none |
 // | `deletion` | `none`, `half`, `all`: what is deleted of each partition, three times; see ScenarioParser+Messages.swift | none |
+// | `readers` | consumers that read while messages are sent, 0 to 8; see ScenarioParser+Messages.swift | 0 |
 // | `sync` | `always`, `interval(100ms)`, `never` | always |
 // | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
 // | `crash` | `process-kill`, `power-loss`, `none`, `power-loss-after-close`, `out-of-memory` (on real files): how the first life ends, and the second | process-kill |
@@ -180,7 +181,7 @@ extension SourceReader {
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
     .secondCrash: .text(Axis.sameCrash), .pace: .text(Axis.text(pace: .zero)),
     .preallocation: .integer(Axis.usualPreallocation), .firstOffset: .integer(0),
-    .writers: .text("one"), .client: .text("none"), .keys: .text("none"), .deletion: .text("none"),
+    .writers: .text("one"), .client: .text("none"), .keys: .text("none"), .deletion: .text("none"), .readers: .integer(0),
     .system: .text(LogSystem.tornlog.rawValue),
   ]
 
@@ -240,7 +241,7 @@ extension SourceReader {
 
   private mutating func workload(_ node: SourceNode) -> Workload {
     let axes: [Axis] = [
-      .producers, .batch, .messageSize, .messages, .partitions, .keys, .deletion, .pace, .preallocation, .firstOffset,
+      .producers, .batch, .messageSize, .messages, .partitions, .keys, .deletion, .readers, .pace, .preallocation, .firstOffset,
     ]
     var workload = Workload()
     guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between", "committers"] + axes.map(\.rawValue)) else {

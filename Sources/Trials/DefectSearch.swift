@@ -161,7 +161,10 @@ public struct DefectSearch: Hashable, Sendable, Codable {
   }
 
   private static let steps = [
-    Step(messages: 18, .raw512, .posixMinimal), Step(messages: 18, .raw512) { $0.syncPolicy = .interval(.milliseconds(1)) },
+    Step(messages: 18, .raw512, .posixMinimal),
+    // Consumers read beside the producers.
+    Step(messages: 60, .raw512) { $0.readers = 2 },
+    Step(messages: 18, .raw512) { $0.syncPolicy = .interval(.milliseconds(1)) },
     // Batches are written while a sync is in flight.
     Step(messages: 12, .raw512) {
       ($0.syncPolicy, $0.partitions, $0.producers, $0.messagesPerBatch) = (.interval(.microseconds(100)), 1, 3, 1)

@@ -34,6 +34,7 @@ struct DrawnTrials {
     if way != .oneFault { addStore(&spec, n, faulty: false) }
     addLoad(&spec, n)
     addCommitters(&spec, n)
+    addReaders(&spec, n)
     return spec
   }
 
@@ -42,6 +43,13 @@ struct DrawnTrials {
     guard way != .plainRestart || n >= Self.volumes.count else { return }
     var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "committers \(way.rawValue)")
     if random.chance(1, in: 4) { spec.committers = pick([1, 2, 3], &random) }
+  }
+
+  /// In one trial of three consumers read while messages are sent.
+  private func addReaders(_ spec: inout TrialSpec, _ n: Int) {
+    guard spec.writers == .one, way != .plainRestart || n >= Self.volumes.count else { return }
+    var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "readers \(way.rawValue)")
+    if random.chance(1, in: 3) { spec.readers = pick([1, 1, 2, 3], &random) }
   }
 
   /// One trial in five has an object store; one in two of these, where a fault is wanted, has the fault there.

@@ -59,6 +59,13 @@ extension Journal {
       case .archived: history.archived(slot, before: Offset(row.value))
       // One that was cut off was not refused.
       case .trim: history.answer(trim: history.trim(slot, before: Offset(row.value)), outcome)
+      case .read:
+        history.read(
+          slot, by: Int(row.producer), from: Offset(row.value), logStartOffset: Offset(row.count), highWatermark: Offset(row.baseOffset),
+          at: submitted)
+      case .served:
+        history.readMessages(
+          Offset(row.value), sequence: row.baseOffset < 0 ? nil : UInt64(row.baseOffset), count: Int(row.count))
       case .flush: if answer != 0 { history.flush(outcome, at: answered) }
       case .slow: slow.append(SlowOperation(endedAt: Instant(nanoseconds: row.value), took: .nanoseconds(row.count)))
       case .crash:

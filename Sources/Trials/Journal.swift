@@ -1,4 +1,5 @@
 import Dispatch
+import Exploration
 import Glibc
 import LogModel
 import Synchronization
@@ -15,7 +16,7 @@ final class Journal: @unchecked Sendable {
 
   enum Kind: UInt32 {
     case unused = 0
-    case create, produce, commit, opened, crash, close, archived, flush, trim, slow
+    case create, produce, commit, opened, crash, close, archived, flush, trim, slow, read, served
   }
 
   struct Row {
@@ -313,6 +314,23 @@ final class Journal: @unchecked Sendable {
     add(.trim, Row(partition: partition.rawValue, value: offset.rawValue, submittedAt: time.nanoseconds))
   }
 
+  /// What a consumer beside the producers was answered, in one row, and its messages, in one for each run.
+  func read(_ answer: ReadersBeside.Answer) {
+    let number = Int32(answer.partition)
+    _ = add(
+      .read,
+      Row(
+        partition: number, producer: Int32(answer.reader), count: answer.logStartOffset.rawValue, value: answer.asked.rawValue,
+        baseOffset: answer.highWatermark.rawValue, submittedAt: answer.at.nanoseconds))
+    for run in answer.runs {
+      _ = add(
+        .served,
+        Row(
+          partition: number, count: Int64(run.count), value: run.offset.rawValue,
+          baseOffset: run.sequence.map { Int64(clamping: $0) } ?? -1, submittedAt: answer.at.nanoseconds))
+    }
+  }
+
   /// It is asked to bring everything there.
   func flush(at time: Instant) -> Int { add(.flush, Row(submittedAt: time.nanoseconds)) }
 
@@ -362,7 +380,7 @@ final class Journal: @unchecked Sendable {
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + (spec.committers > 0 ? sent : 0) + 8 * spec.partitions + 32 + 3 * SlowOperations.most
+    return sent + archived + (spec.committers > 0 ? sent : 0) + Life.readRows(spec) + 8 * spec.partitions + 32 + 3 * SlowOperations.most
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }

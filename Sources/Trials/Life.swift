@@ -1,4 +1,5 @@
 import Defects
+import Exploration
 import LogModel
 import Metrics
 import PartitionEngine
@@ -213,7 +214,11 @@ struct Life: Sendable {
       if k % producers < spec.committers { await commit(after: k, for: 1 + k % producers, partition, engine) }
     }
     let half = Gate()
+    let readers = readers(of: engine, beside: workload)
     await withTaskGroup(of: Void.self) { group in
+      for reader in 0..<spec.readers {
+        group.addTask(executorPreference: loop) { await readers?.run(reader) }
+      }
       if number == 0, spec.deletion != .none {
         group.addTask(executorPreference: loop) {
           await half.wait()
@@ -226,8 +231,10 @@ struct Life: Sendable {
         faults.progress(Double(messages) / total * 100)
         if Double(messages) * 2 >= total { half.open() }
         answered(messages)
+        readers?.ring()
       }
       half.open()
+      readers?.end()
     }
   }
 

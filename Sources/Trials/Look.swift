@@ -33,7 +33,10 @@ struct Look {
         (0..<topic.partitions).map { TopicPartition(topic.name, PartitionID($0)) }
       })
     for report in recovery?.partitions ?? [] {
-      guard let slot = history.creations.firstIndex(where: { $0.partition == report.source }) else { continue }
+      guard let slot = history.creations.firstIndex(where: { $0.partition == report.source }) else {
+        if !report.damage.isEmpty { observer.reportedOfNobody(report.source) }
+        continue
+      }
       for range in report.damage {
         observer.reported(
           ReportedDamage(

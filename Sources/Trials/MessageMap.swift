@@ -17,7 +17,7 @@ struct MessagePlaces {
   }
 
   let layout: FileLayout
-  private let contents: [PartitionID: MessagesAtRest]
+  private let contents: [TopicPartition: MessagesAtRest]
   private let keys: MessageKeys
   /// Copies of a segment's head that have been destroyed and not been written again.
   private var lostCopies: [String: Set<Int>] = [:]
@@ -27,21 +27,21 @@ struct MessagePlaces {
     layout = FileLayout(spec)
     keys = spec.keys
     contents = Dictionary(
-      uniqueKeysWithValues: (0..<spec.partitions).map { (PartitionID($0), MessagesAtRest(spec, PartitionID($0))) })
+      uniqueKeysWithValues: (0..<spec.partitions).map(spec.source(of:)).map { ($0, MessagesAtRest(spec, $0)) })
   }
 
   /// The partition whose files lie where `path` does: `topics/TOPIC/PARTITION/...`.
-  static func partition(of path: String) -> PartitionID? {
+  static func partition(of path: String) -> TopicPartition? {
     let parts = path.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count == 4, parts[0] == "topics", let number = Int(parts[2]) else { return nil }
-    return PartitionID(number)
+    return TopicPartition(String(parts[1]), PartitionID(number))
   }
 
   /// The partition that `path` belongs to, be it its folder or what lies in that; nil where it is nobody's.
-  static func owner(of path: String) -> PartitionID? {
+  static func owner(of path: String) -> TopicPartition? {
     let parts = path.split(separator: "/", maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count >= 3, parts[0] == "topics", let number = Int(parts[2]) else { return nil }
-    return PartitionID(number)
+    return TopicPartition(String(parts[1]), PartitionID(number))
   }
 
   /// Notes the messages in `bytes`, which stand at `offset` of the file.

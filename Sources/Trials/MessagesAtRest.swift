@@ -6,8 +6,6 @@ struct MessagesAtRest {
   /// Lengths that a message of the workload can have, in bytes.
   let sizes: ClosedRange<Int>
 
-  init(_ spec: TrialSpec, _ partition: PartitionID) { self.init(spec, TopicPartition(spec.topic, partition)) }
-
   init(_ spec: TrialSpec, _ source: TopicPartition) {
     content = MessageContent(seed: spec.seed, topic: source.topic, partition: source.partition)
     sizes = spec.messageSize...spec.messageSize

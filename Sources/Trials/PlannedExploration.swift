@@ -130,6 +130,7 @@ public struct ExplorationPlan: Sendable {
     workload.mishaps = Mishaps(
       shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
     workload.checkpoints = cell.checkpoint == .background
+    workload.readers = cell.readers
     workload.isTakenOver = cell.writers == .clockSkew
     workload.seed = seed
     return workload

@@ -78,6 +78,7 @@ public enum Planning {
     (spec.secondCrash, spec.pace) = (cell.secondCrash, cell.pace)
     (spec.preallocation, spec.firstOffset) = (cell.preallocation, cell.firstOffset)
     (spec.keys, spec.deletion) = (cell.keys, cell.deletion)
+    spec.readers = cell.readers
     spec.committers = cell.committers
     if let problem = spec.systemProblem { throw .notOfSystem("\(cell.description): \(problem)") }
     return PlannedTrial(spec: spec, expectation: expectation, axes: axes(of: cell), claims: cell.claims)
@@ -135,6 +136,9 @@ extension TrialSpec {
     let isShort = messageSize < MessageContent.minimumSize
     if !isOfEngine, isShort || keys != .none || deletion != .none {
       return "messages below \(MessageContent.minimumSize) bytes, keys and deletion are of an engine with its own log; leave out delivery, client and system"
+    }
+    if readers > 0, isShort || delivery != nil || client != nil || writers != .one {
+      return "readers beside the producers know messages of \(MessageContent.minimumSize) bytes and more, and one writer; leave out readers, or delivery, client and writers"
     }
     if writers == .holderLives, storage != .memory || !faults.isEmpty {
       return "writers holder-lives need virtual time and no faults: a renewal that comes late is no fault of the engine; say storage memory"

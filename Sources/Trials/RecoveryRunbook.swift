@@ -153,7 +153,7 @@ extension RecoveryRunbook {
     let victim = try damage.firstPartition()
     var (corrupt, healthy): ([String], [String]) = ([], [])
     for partition in partitions {
-      if partition.partition == victim { corrupt += try medium.files(of: partition) } else { healthy += try medium.files(of: partition) }
+      if partition == victim { corrupt += try medium.files(of: partition) } else { healthy += try medium.files(of: partition) }
     }
     let (victims, files) = (corrupt, healthy)
     let start = ContinuousClock.now

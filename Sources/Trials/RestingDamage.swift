@@ -11,11 +11,11 @@ final class RestingDamage {
   private let history: History
   private var places: MessagePlaces
   /// Segment files of each partition as they were before the first fault, sorted; nil until then.
-  private var files: [PartitionID: [String]]?
+  private var files: [TopicPartition: [String]]?
   private var destroyed: Set<TouchedMessage> = []
   private var metadata = MetadataDamage()
   /// Partitions of which messages were destroyed, in the order of the faults.
-  private var hit: [PartitionID] = []
+  private var hit: [TopicPartition] = []
 
   /// Not nil where one fault has damaged both copies of the metadata at one record: one of them as it was before.
   var metadataBackup: MetadataBackup? { metadata.backupOfBoth }
@@ -48,14 +48,14 @@ final class RestingDamage {
       return receipt
     }
     let wanted = FaultWords.Words(fault).integer("partition").map { PartitionID($0) }
-    let files = try readFiles(of: medium).filter { wanted == nil || $0.key == wanted }
+    let files = try readFiles(of: medium).filter { wanted == nil || $0.key.partition == wanted }
     if fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.padding.rawValue {
       return try flipPadding(fault, files, medium, &random)
     }
     guard let chosen = requestsOnMedium(files).randomElement(using: &random) else {
       let place = wanted.map { " of partition \($0)" } ?? ""
       throw .faultMissed(
-        history.operations.contains { $0.outcome == .acknowledged && (wanted == nil || self.partition(of: $0) == wanted) }
+        history.operations.contains { $0.outcome == .acknowledged && (wanted == nil || self.partition(of: $0).partition == wanted) }
           ? "nothing that was acknowledged\(place) is on the medium" : "nothing\(place) was acknowledged")
     }
     let operation = history.operations[chosen]
@@ -64,7 +64,7 @@ final class RestingDamage {
     func place(_ index: Int) throws(TrialError) -> (path: String, bytes: Range<Int>) {
       let message = TouchedMessage(partition: partition, sequence: UInt64(operation.firstSequence + index))
       guard let place = places.first(of: message, in: own) else {
-        throw .faultMissed("message \(message.sequence) of partition \(partition) is not on the medium")
+        throw .faultMissed("message \(message.sequence) of \(partition) is not on the medium")
       }
       return place
     }
@@ -72,7 +72,7 @@ final class RestingDamage {
     let victim = try RestingWords.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
       last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
-      files: medium.files(of: TopicPartition(spec.topic, partition)),
+      files: medium.files(of: partition),
       layout: places.layout(from: TouchedMessage(partition: partition, sequence: UInt64(operation.firstSequence))))
     var receipt = try apply(RestingWords.edits(fault, victim, &random), of: fault, to: medium)
     // Another part of a batch may be one that says where its checksum stands.
@@ -80,7 +80,7 @@ final class RestingDamage {
       return receipt
     }
     receipt.checksums = try medium.read(victim.path) { bytes in
-      ChecksumAtRest(spec.system, victim.layout, partition, first: victim.first, message: victim.any, in: bytes)
+      ChecksumAtRest(spec.system, victim.layout, partition.partition, first: victim.first, message: victim.any, in: bytes)
     }.map { [$0] } ?? []
     return receipt
   }
@@ -92,7 +92,7 @@ final class RestingDamage {
 
   /// What follows the last batch of a commit is nobody's: no victim is chosen, and nothing is excused.
   private func flipPadding(
-    _ fault: FaultSpec, _ files: [PartitionID: [String]], _ medium: some Medium, _ random: inout SeededGenerator
+    _ fault: FaultSpec, _ files: [TopicPartition: [String]], _ medium: some Medium, _ random: inout SeededGenerator
   ) throws(TrialError) -> Receipt {
     var paddings: [(path: String, bytes: Range<Int>)] = []
     for path in files.sorted(by: { $0.key < $1.key }).flatMap(\.value) {
@@ -135,7 +135,7 @@ final class RestingDamage {
 
   /// The partition that the first fault hit.
   /// - Throws: `TrialError.faultMissed` where none has hit any: an operator would find nothing corrupt.
-  func firstPartition() throws(TrialError) -> PartitionID {
+  func firstPartition() throws(TrialError) -> TopicPartition {
     guard let first = hit.first else { throw .faultMissed("no partition's log is corrupt, and the runbook has nothing to be followed for") }
     return first
   }
@@ -146,16 +146,16 @@ final class RestingDamage {
     (destroy(ranges), places.touchedPlaces(in: ranges, .file))
   }
 
-  private func partition(of operation: Operation) -> PartitionID {
-    history.creations[operation.partition.index].partition.partition
+  private func partition(of operation: Operation) -> TopicPartition {
+    history.creations[operation.partition.index].partition
   }
 
-  private func readFiles(of medium: some Medium) throws(TrialError) -> [PartitionID: [String]] {
+  private func readFiles(of medium: some Medium) throws(TrialError) -> [TopicPartition: [String]] {
     if let files { return files }
-    var found: [PartitionID: [String]] = [:]
+    var found: [TopicPartition: [String]] = [:]
     for creation in history.creations {
-      let partition = creation.partition.partition
-      found[partition] = try medium.files(of: creation.partition)
+      let partition = creation.partition
+      found[partition] = try medium.files(of: partition)
       for path in found[partition] ?? [] { try medium.read(path) { places.note(path, $0, at: 0) } }
     }
     files = found
@@ -164,8 +164,8 @@ final class RestingDamage {
 
   /// The acknowledged requests of which every message is whole on the medium, as numbers in the history: what a power cut
   /// or an earlier fault took, in whole or in part, is no victim.
-  private func requestsOnMedium(_ files: [PartitionID: [String]]) -> [Int] {
-    var isSeen: [PartitionID: [Bool]] = [:]
+  private func requestsOnMedium(_ files: [TopicPartition: [String]]) -> [Int] {
+    var isSeen: [TopicPartition: [Bool]] = [:]
     for (partition, paths) in files {
       let end = history.operations.lazy.filter { self.partition(of: $0) == partition }.map { $0.firstSequence + $0.count }.max() ?? 0
       var seen = [Bool](repeating: false, count: end)

@@ -34,7 +34,7 @@ struct SeamReceipt: Codable, Hashable {
   /// Nil where the engine got what it had asked for, or believes so.
   var refusal: Refusal?
   /// Whose files the operation was on; nil for nobody's.
-  var partition: PartitionID?
+  var partition: TopicPartition?
   var strike = Strike.atOnce
   var touched: [TouchedMessage] = []
   /// Where these are.

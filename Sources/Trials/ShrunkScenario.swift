@@ -27,6 +27,7 @@ public struct ShrunkScenario: Sendable {
       "  system: [\(workload.system.rawValue)]", "  recovery: [\(workload.recoveryPolicy.rawValue)]",
     ]
     if workload.checkpoints { lines.append("  checkpoint: [background]") }
+    if workload.readers > 0 { lines.append("  readers: [\(workload.readers)]") }
     if workload.isTakenOver { lines.append("  writers: [\(WriterSetup.clockSkew.rawValue)]") }
     lines += [
       "", "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
@@ -75,6 +76,7 @@ public struct ShrunkScenario: Sendable {
     if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
     if spec.keys != .none { lines.append("  keys: [\(spec.keys.rawValue)]") }
     if spec.deletion != .none { lines.append("  deletion: [\(spec.deletion.rawValue)]") }
+    if spec.readers > 0 { lines.append("  readers: [\(spec.readers)]") }
     if let client = spec.client { lines.append("  client: [\(client.rawValue)]") }
     lines += ["  defect: [\(defects)]", ""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }

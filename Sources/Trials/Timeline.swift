@@ -43,7 +43,7 @@ public enum Timeline {
     """
     \(spec.scenario), seed \(spec.seed), storage \(spec.storage.rawValue)
       \(spec.messages) messages of \(spec.messageSize) bytes in batches of \(spec.batch), \(spec.partitions) partitions, \(spec.producers) producers
-      sync \(spec.sync), recovery \(spec.recovery.rawValue), crash \(spec.crash.rawValue), defect \(spec.defect)\(spec.writers == .one ? "" : ", writers " + spec.writers.rawValue)\(spec.system == .tornlog ? "" : ", system " + spec.system.rawValue)\(spec.checkpoint == .none ? "" : ", checkpoint " + spec.checkpoint.rawValue)\(spec.keys == .none ? "" : ", keys " + spec.keys.rawValue)\(spec.deletion == .none ? "" : ", deletion " + spec.deletion.rawValue)\(spec.loadAxes.map { ", \($0.0) \($0.1)" }.joined())
+      sync \(spec.sync), recovery \(spec.recovery.rawValue), crash \(spec.crash.rawValue), defect \(spec.defect)\(spec.writers == .one ? "" : ", writers " + spec.writers.rawValue)\(spec.system == .tornlog ? "" : ", system " + spec.system.rawValue)\(spec.checkpoint == .none ? "" : ", checkpoint " + spec.checkpoint.rawValue)\(spec.keys == .none ? "" : ", keys " + spec.keys.rawValue)\(spec.deletion == .none ? "" : ", deletion " + spec.deletion.rawValue)\(spec.readers == 0 ? "" : ", readers \(spec.readers)")\(spec.loadAxes.map { ", \($0.0) \($0.1)" }.joined())
     """
   }
 
@@ -73,6 +73,7 @@ extension TrialSpec {
     var setup: [(String, Axes.Value)] = writers == .one ? [] : [("writers", .text(writers.rawValue))]
     if system != .tornlog { setup.append(("system", .text(system.rawValue))) }
     if checkpoint != .none { setup.append(("checkpoint", .text(checkpoint.rawValue))) }
+    if readers > 0 { setup.append(("readers", .integer(readers))) }
     setup += loadAxes
     return Axes([
       ("messages", .integer(messages)), ("partitions", .integer(partitions)), ("sync", .text(sync)),

@@ -37,6 +37,7 @@ struct TokenField: Sendable {
     .number("cm", \.committers, Scenario.committers, default: 0),
     .word("k", \.keys, default: MessageKeys.none),
     .word("del", \.deletion, default: DeletionSetup.none),
+    .number("rd", \.readers, Axis.readers.numbers, default: 0),
     client,
     delivery,
     onlyIf,

@@ -5,7 +5,7 @@ import Verification
 /// A message that a fault has destroyed a part of, by its number in its partition's workload: what its offset is may
 /// not be known yet, or never.
 struct TouchedMessage: Hashable, Comparable, Codable {
-  var partition: PartitionID
+  var partition: TopicPartition
   var sequence: UInt64
 
   static func < (a: Self, b: Self) -> Bool { (a.partition, a.sequence) < (b.partition, b.sequence) }
@@ -29,7 +29,7 @@ struct TouchedPlace: Hashable, Codable {
 
   var path: String
   var bytes: Range<Int64>?
-  var partition: PartitionID
+  var partition: TopicPartition
   /// The messages' numbers, ascending runs.
   var sequences: [ClosedRange<UInt64>]
 }
@@ -37,7 +37,7 @@ struct TouchedPlace: Hashable, Codable {
 extension Receipt {
   /// An operator has put other files in the place of those of the partition: the messages are as gone as before, and
   /// their bytes stand nowhere.
-  mutating func forgetBytes(of partition: PartitionID) {
+  mutating func forgetBytes(of partition: TopicPartition) {
     for index in touchedPlaces.indices where touchedPlaces[index].partition == partition {
       touchedPlaces[index].bytes = nil
     }
@@ -81,7 +81,7 @@ private struct SentMessages {
   init(_ history: History) { self.history = history }
 
   mutating func find(_ message: TouchedMessage) -> (slot: PartitionSlot, number: Int, operation: Operation)? {
-    guard let index = history.creations.firstIndex(where: { $0.partition.partition == message.partition }) else {
+    guard let index = history.creations.firstIndex(where: { $0.partition == message.partition }) else {
       return nil
     }
     let slot = PartitionSlot(index)
@@ -104,7 +104,7 @@ private struct SentMessages {
   }
 
   /// Of the message of that number, where it was acknowledged.
-  mutating func offset(_ partition: PartitionID, _ sequence: UInt64) -> (slot: PartitionSlot, offset: Offset)? {
+  mutating func offset(_ partition: TopicPartition, _ sequence: UInt64) -> (slot: PartitionSlot, offset: Offset)? {
     guard let (slot, _, operation) = find(TouchedMessage(partition: partition, sequence: sequence)),
       let base = operation.baseOffset
     else { return nil }

@@ -166,6 +166,7 @@ struct TrialPart: Sendable {
     number("messages a batch", \.batch, [1, 2, 3, 4, 5, 8, 10, 100]),
     number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 1000]),
     number("messages between the restarts", \.appendBetween, [0, 1]), number("committers", \.committers, [0, 1]),
+    number("readers", \.readers, [0, 1]),
     TrialPart(name: "checkpoint", text: { $0.checkpoint.rawValue }) { spec in
       CheckpointSetup.allCases.prefix { $0 != spec.checkpoint }.map { setup in spec.with { $0.checkpoint = setup } }
     },

@@ -53,6 +53,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var firstOffset = 0
   public var keys = MessageKeys.none
   public var deletion = DeletionSetup.none
+  /// Consumers that read while messages are sent; see `Life.produce`.
+  public var readers = 0
   /// What must have happened for a verdict; in the model only.
   public var onlyIf: [TrialCondition] = []
   /// Real seconds that one phase may take; virtual seconds are limited separately.

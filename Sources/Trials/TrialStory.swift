@@ -25,7 +25,7 @@ public enum TrialStory {
     let spec = result.spec
     let first =
       "\(spec.messages) messages of \(spec.messageSize) bytes to \(spec.partitions) partitions in batches of \(spec.batch), "
-      + "sync \(spec.sync)\(spec.keys == .none ? "" : ", keys \(spec.keys.rawValue)")\(spec.deletion == .none ? "" : ", deletion \(spec.deletion.rawValue)")"
+      + "sync \(spec.sync)\(spec.keys == .none ? "" : ", keys \(spec.keys.rawValue)")\(spec.deletion == .none ? "" : ", deletion \(spec.deletion.rawValue)")\(spec.readers == 0 ? "" : ", readers \(spec.readers)")"
     let place = result.check.divergence.map {
       ", \(spec.otherTopics.isEmpty ? "" : "topic \($0.topic ?? spec.topic), ")partition \($0.partition.index), offset \($0.offset)"
     } ?? ""

@@ -36,6 +36,8 @@ enum CheckFinding: Hashable, Sendable {
 
   /// Where a log begins; keys and times.
   case reader(ReaderFinding)
+  /// What a consumer was answered while messages were sent.
+  case beside(ReadingFinding)
   /// Answers to fetches, offsets of acknowledgements, what an earlier restart has answered.
   case look(LookFinding)
 
@@ -124,6 +126,7 @@ extension CheckFinding: CustomStringConvertible {
     case .reordered(let offset, let message): "message \(message) at offset \(offset) stands behind a later one of its producer"
     case .reader(let finding): "\(finding)"
     case .look(let finding): "\(finding)"
+    case .beside(let finding): "\(finding)"
     case .gap(let at, let next): "offset \(at) must be served, found a gap up to offset \(next)"
     default: nil
     }
@@ -132,7 +135,7 @@ extension CheckFinding: CustomStringConvertible {
   private var ofRequests: String? {
     switch self {
     case .missing(let message, let offset, let isAcknowledged):
-      "message \(message) was \(isAcknowledged ? "acknowledged" : "recovered before") at offset \(offset) and must be served, found nothing"
+      "message \(message) was \(isAcknowledged ? "acknowledged" : "served before") at offset \(offset) and must be served, found nothing"
     case .batchIsSplit(let messages, let served):
       "the \(messages) messages sent as one batch must be there together, found \(served)"
     case .missingBeforeWindow(let offset, let window):

@@ -21,6 +21,8 @@ import LogModel
 // | served by a look, power loss   |               |                                    |                 |
 // |   since it was written         | durable       | durable (note 2)                   | durable         |
 // | served by a look, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
+// | served to a consumer at t,     | durable       | volatile(t) if none                | volatile(never) |
+// |   while messages are sent      |               | (note 7)                           |                 |
 // | missing from a look, none      | settled: it must not come back (note 4)                              |
 //
 // "Ran d": crash.instant - since >= d, so an operation acknowledged exactly d before the crash is protected and
@@ -44,6 +46,12 @@ import LogModel
 // 6. "Archived" is the engine's own word that everything before an offset is in the object store, which a power loss does
 //    not take anything from. From then on damage to the log excuses nothing of it either: it is served from the store.
 //    What was damaged before the engine said so may be missing there, and stays excused.
+// 7. A consumer acts on what it is served, as a producer does on an acknowledgement: so each policy promises of a message to whoever
+//    was served it, while others send, what it promises to its sender at that moment, whether or not that one has been answered.
+//    Under `always` a message that is shown is on the medium; under `interval(d)` it goes with a power loss in the next d at the
+//    most, under `never` with any; no process kill takes it. Nothing is shown from the high watermark on that the consumer is told
+//    with the answer, no answer leaves out an offset that damage or a deletion has not taken, no offset of one life names two
+//    messages, and neither high watermark nor log start offset goes back within a life. An error is no answer.
 //
 // Process kill therefore never loses anything acknowledged, under any policy. A loss that is allowed is a suffix
 // of the partition: nothing of the same incarnation, or of one before the loss, stands behind a lost operation.
@@ -93,6 +101,7 @@ import LogModel
 // An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses no later
 // loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss shows that. A report
 // speaks of requests that had been submitted when it was given, however far its offsets reach, and of nothing that has them since.
+// What is gone may be reported again after every restart.
 //
 // What a fault took is excused only where the engine could not know of it in time:
 //

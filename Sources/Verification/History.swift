@@ -158,6 +158,8 @@ public struct History: Sendable {
   public private(set) var closings: [Closing] = []
   public private(set) var archivals: [Archival] = []
   public private(set) var flushes: [Flush] = []
+  /// What consumers were answered while messages were sent.
+  public private(set) var readings: [ConsumerReading] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
   /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before this
@@ -298,6 +300,17 @@ public struct History: Sendable {
     return trims.count - 1
   }
 
+  mutating func note(_ reading: ConsumerReading) { readings.append(reading) }
+
+  /// More messages of the answer that was recorded last, one behind the other.
+  /// - Parameter sequence: of the first; nil for messages whose bytes are not those that were sent.
+  public mutating func readMessages(_ offset: Offset, sequence: UInt64?, count: Int) {
+    precondition(!readings.isEmpty && count > 0)
+    readings[readings.count - 1].runs.append(
+      ServedRun(
+        offset: offset.rawValue, sequence: sequence.map { Int64(clamping: $0) } ?? ServedRun.corrupt, count: Int32(clamping: count)))
+  }
+
   /// Records what the engine answered when it was asked to delete.
   public mutating func answer(trim number: Int, _ outcome: Outcome) { trims[number].outcome = outcome }
 
@@ -305,7 +318,7 @@ public struct History: Sendable {
   public var mark: HistoryMark {
     HistoryMark(
       operations: operations.count, crashes: crashes.count, damages: damages.count, creations: creations.count,
-      commits: commits.count, trims: trims.count)
+      commits: commits.count, trims: trims.count, readings: readings.count)
   }
 }
 
@@ -317,6 +330,7 @@ public struct HistoryMark: Hashable, Sendable, Codable {
   public var creations: Int
   public var commits: Int
   public var trims: Int
+  public var readings: Int
 }
 
 extension History: Codable {}

@@ -31,6 +31,7 @@ enum LookFinding: Hashable, Sendable {
 
   // What an earlier restart has answered.
   case topicIsBack(TopicPartition)
+  case reportOfNobody(TopicPartition)
   case commitChanged(group: String, was: Int64?, restart: Int, found: Int64?)
 }
 
@@ -66,6 +67,7 @@ extension LookFinding: CustomStringConvertible {
     case .acknowledgedTwice(let offset, let first, let second):
       "offset \(offset) was acknowledged for message \(first), and again for message \(second)"
     case .topicIsBack(let partition): "\(partition) was missing after an earlier restart and must stay away, found it registered"
+    case .reportOfNobody(let partition): "\(partition) was never created, found damage of it reported"
     case .commitChanged(let group, let was, let restart, let found):
       "the committed offset of \(group) was \(Self.text(was)) after restart \(restart) and must stay, found \(Self.text(found))"
     }

@@ -12,10 +12,15 @@ public struct LookedAt: Hashable, Sendable, Codable {
   public var compared = 0
   /// Committed offsets that were asked for.
   public var commits = 0
+  /// Answers that consumers were given while messages were sent, and the messages in them.
+  public var readings = 0
+  public var read = 0
 
   public init() {}
 
-  init(_ look: Observation) {
+  /// - Parameter readings: of consumers, since the look before it.
+  init(_ look: Observation, _ readings: ArraySlice<ConsumerReading> = []) {
+    (self.readings, read) = (readings.count, readings.reduce(0) { $0 + $1.messages })
     looks = look.isFinished ? 1 : 0
     for partition in look.partitions {
       if partition.end == .reached { partitions += 1 }
@@ -34,6 +39,8 @@ public struct LookedAt: Hashable, Sendable, Codable {
     sum.startOffsets += b.startOffsets
     sum.compared += b.compared
     sum.commits += b.commits
+    sum.readings += b.readings
+    sum.read += b.read
     return sum
   }
 }

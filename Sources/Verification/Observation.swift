@@ -60,7 +60,7 @@ public struct FoundCommit: Hashable, Sendable, Codable {
 }
 
 /// Messages served one after the other at rising offsets, with rising sequence numbers or all corrupt.
-struct ServedRun: Hashable, Sendable {
+struct ServedRun: Hashable, Sendable, Codable {
   static let corrupt: Int64 = -1
   var offset: Int64
   /// Of the first; `corrupt` for a run of corrupt messages.
@@ -169,6 +169,8 @@ public struct Observation: Hashable, Sendable, Codable {
   var registered: [TopicPartition]?
   var commits: [FoundCommit] = []
   var reported: [ReportedDamage] = []
+  /// Partitions that nobody has asked for, of which the engine reported damage.
+  var reportedOfNobody: [TopicPartition] = []
 
   /// What the engine has reported of a partition.
   public func reports(of partition: PartitionSlot) -> [ReportedDamage] { reported.filter { $0.partition == partition } }
@@ -319,6 +321,11 @@ public struct Observer: Sendable {
 
   /// From the engine's recovery report: damage only, not a torn tail that was cut.
   public mutating func reported(_ damage: ReportedDamage) { observation.reported.append(damage) }
+
+  /// The same of a partition that nobody has asked for.
+  public mutating func reportedOfNobody(_ partition: TopicPartition) {
+    if !observation.reportedOfNobody.contains(partition) { observation.reportedOfNobody.append(partition) }
+  }
 
   /// The look is whole: from now on what is not in it was not there.
   public mutating func finish() -> Observation {

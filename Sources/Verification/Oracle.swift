@@ -56,7 +56,8 @@ public struct Oracle: Sendable {
     judgeCommits(history, look, earlier, partitions, served, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
     var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
-    judgement.looked = LookedAt(look)
+    let before = earlier.last?.mark.readings ?? 0
+    judgement.looked = LookedAt(look, history.readings[min(before, look.mark.readings)..<look.mark.readings])
     if look.restart == 0 { judgement.consumedLive = counts.recovered }
     return judgement
   }
@@ -65,7 +66,7 @@ public struct Oracle: Sendable {
     for observation in earlier + [look] {
       let (mark, now) = (observation.mark, history.mark)
       guard mark.operations <= now.operations, mark.crashes <= now.crashes, mark.creations <= now.creations,
-        mark.damages <= now.damages, mark.commits <= now.commits, mark.trims <= now.trims,
+        mark.damages <= now.damages, mark.commits <= now.commits, mark.trims <= now.trims, mark.readings <= now.readings,
         observation.partitions.count == mark.creations
       else { return "the look was made with a longer history than it is judged by" }
     }
@@ -124,6 +125,11 @@ public struct Oracle: Sendable {
     for stranger in registered where !created.contains(stranger) {
       ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
         CheckFinding.registeredByNobody(stranger).description
+      }
+    }
+    for stranger in look.reportedOfNobody {
+      ledger.violate(.damageReported, slot: .max - 1, at: Self.place(stranger, look)) {
+        CheckFinding.look(.reportOfNobody(stranger)).description
       }
     }
   }

@@ -140,7 +140,7 @@ extension PartitionExamination {
       if contract.recovery == .truncateAtCorruption, operation.number >= operationsBeforeReports { continue }
       let isThere = served.servedOf[place] > 0
       let base = isThere ? served.baseOf[place] : duty.base
-      if !isThere && duty.kind == .optional, excuses(.reportOfUnanswered, mayBe(report, of: duty, operation)) { mayBeMissing = true }
+      if !isThere && duty.isUnowed, excuses(.reportOfUnanswered, mayBe(report, of: duty, operation)) { mayBeMissing = true }
       guard base >= 0, isThere || (duty.kind == .required && !duty.isDamaged) else { continue }
       let overlap = max(base, report.from.rawValue)
       guard overlap < min(base &+ Int64(operation.count), report.to.rawValue) else { continue }
@@ -158,5 +158,15 @@ extension PartitionExamination {
   private func mayBe(_ report: OffsetRange, of duty: Duty, _ operation: PartitionOperation) -> Bool {
     if duty.base < 0 { return report.from.rawValue < max(possibleEnd, served.end &+ Int64(operation.count)) }
     return report.from.rawValue < duty.base &+ Int64(operation.count) && report.to.rawValue > duty.base
+  }
+}
+
+extension Duty {
+  /// It may be gone; or it is gone since an earlier restart, and may be reported once more.
+  fileprivate var isUnowed: Bool {
+    switch kind {
+    case .optional, .settled: true
+    case .required, .failed: false
+    }
   }
 }

@@ -2,15 +2,16 @@ import LogModel
 
 /// Offsets as names of messages.
 extension PartitionExamination {
-  /// What an earlier look was served and this one is not must not have left its offset to another message, where it had to stay.
+  /// What an earlier look, or a consumer beside the producers, was served and this one is not must not have left its offset to another message, where it had to stay.
   /// Where it was allowed to go, its offset may be given again: a reader who knows messages by their offsets must be told.
   mutating func judgeNames(_ ledger: inout Ledger) {
-    guard !earlier.isEmpty else { return }
+    guard !earlier.isEmpty || !partition.seen.isEmpty else { return }
     ledger.apply(.offsetsNameOneMessage, exercised: partition.attempted > 0)
     var taken: [(base: Int64, place: Int)]?
     var (again, first) = (0, Int64.max)
     for place in partition.operations.indices where served.servedOf[place] == 0 {
-      guard let base = earlier.lazy.map({ $0.base[place] }).first(where: { $0 >= 0 }) else { continue }
+      let looked = earlier.lazy.map { $0.base[place] }.first { $0 >= 0 }
+      guard let base = looked ?? partition.seen[place]?.first?.base else { continue }
       let others =
         taken
         ?? partition.operations.indices.filter { served.servedOf[$0] > 0 }.map { (served.baseOf[$0], $0) }.sorted { $0.base < $1.base }

@@ -113,7 +113,7 @@ extension PartitionExamination {
     }
   }
 
-  private func excusesProbe(_ start: Int64, _ found: Int64) -> Bool {
+  func excusesProbe(_ start: Int64, _ found: Int64) -> Bool {
     excuses(.excusedProbe, excused.covers(start, found) || found <= partition.trimmedBefore.rawValue)
   }
 }

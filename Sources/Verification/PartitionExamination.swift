@@ -94,6 +94,7 @@ struct PartitionExamination {
     judgeAppends(&ledger)
     judgeAcknowledgements(&ledger)
     judgeLogStart(&ledger)
+    judgeReadings(&ledger)
     judgeKeys(&ledger)
     judgeTimes(&ledger)
   }

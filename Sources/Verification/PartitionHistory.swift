@@ -50,6 +50,10 @@ struct PartitionHistory {
   var deletionBounds: [Int64] = [0]
   /// Messages below this were deleted, and whoever asked was told so.
   var deletedBefore = Offset(0)
+  /// What consumers beside the producers were answered, in that order.
+  var readings: [ConsumerReading] = []
+  /// Where they have seen each operation, by its place; see `sightings()`.
+  var seen: [Int: [Sighting]] = [:]
   /// Why the history itself cannot be judged.
   var flaw: String?
 
@@ -70,6 +74,9 @@ struct PartitionHistory {
       partitions[p].trimmedBefore = max(partitions[p].trimmedBefore, trim.before)
       partitions[p].deletionBounds.append(trim.before.rawValue)
       if trim.outcome == .acknowledged { partitions[p].deletedBefore = max(partitions[p].deletedBefore, trim.before) }
+    }
+    for reading in history.readings[..<mark.readings] where reading.partition.index < partitions.count {
+      partitions[reading.partition.index].readings.append(reading)
     }
     for p in partitions.indices { partitions[p].index() }
     return partitions
@@ -95,6 +102,7 @@ struct PartitionHistory {
         operationOfSequence[sequence] = Int32(place)
       }
     }
+    if !readings.isEmpty { seen = sightings() }
     if producers > 1 << 22 { flaw = "producers of \(name) must be numbered densely from 0, found \(producers - 1)" }
   }
 }
@@ -217,6 +225,8 @@ extension PartitionHistory {
       if duty.base < 0 { duty.base = look.base[place] }
       if rules.sync == .always || operation.incarnation == mark.crashes { promise = .durable }
     }
+    let sightings = seen.isEmpty ? [] : seen[place] ?? []
+    note(sightings, inLife: operation.incarnation, rules, &promise, &duty)
     var settled: Int?
     var restart = operation.incarnation
     while restart < mark.crashes {
@@ -234,14 +244,29 @@ extension PartitionHistory {
           duty.damagesWhenSettled = look.damages
         }
       }
+      if settled == nil { note(sightings, inLife: restart, rules, &promise, &duty) }
     }
-    if operation.outcome == .acknowledged && operation.incarnation == mark.crashes { promise = .durable }
+    let wasAnswered = operation.outcome == .acknowledged && operation.incarnation == mark.crashes
+    if wasAnswered || sightings.contains(where: { $0.incarnation == mark.crashes }) { promise = .durable }
     if let settled {
       duty.kind = .settled(restart: settled)
     } else {
       duty.kind = promise == .none ? .optional : .required
     }
     return duty
+  }
+}
+
+extension PartitionHistory {
+  /// What a consumer beside the producers was served is owed to it from then on like an acknowledged message (note 7).
+  private func note(
+    _ sightings: [Sighting], inLife life: Int, _ rules: PromiseRules, _ promise: inout Promise, _ duty: inout Duty
+  ) {
+    guard let sighting = sightings.first(where: { $0.incarnation == life }) else { return }
+    if duty.base < 0 { duty.base = sighting.base }
+    guard promise == .none else { return }
+    promise = rules.acknowledged(at: sighting.at)
+    duty.allowedLossAt = nil
   }
 }
 

@@ -19,9 +19,9 @@ public struct Refusals: Hashable, Sendable {
     /// The last life in which it stands.
     var through: Int
     var from: Instant
-    var partition: PartitionID?
+    var partition: TopicPartition?
 
-    func covers(_ operation: Operation, of partition: PartitionID) -> Bool {
+    func covers(_ operation: Operation, of partition: TopicPartition) -> Bool {
       guard let answeredAt = operation.answeredAt, self.partition == nil || self.partition == partition else { return false }
       guard operation.incarnation <= through else { return false }
       return operation.incarnation > incarnation || operation.incarnation == incarnation && answeredAt >= from
@@ -31,7 +31,7 @@ public struct Refusals: Hashable, Sendable {
   private struct Place: Hashable {
     var incarnation: Int
     /// Nil for what belongs to no partition.
-    var partition: PartitionID?
+    var partition: TopicPartition?
   }
 
   public init() {}
@@ -39,7 +39,7 @@ public struct Refusals: Hashable, Sendable {
   /// An operation was refused in `incarnation`.
   /// - Parameter partition: whose files it was on; nil where they are nobody's, or it is not known.
   public mutating func note(
-    incarnation: Int, at instant: Instant, partition: PartitionID? = nil, isInterruption: Bool = false
+    incarnation: Int, at instant: Instant, partition: TopicPartition? = nil, isInterruption: Bool = false
   ) {
     let place = Place(incarnation: incarnation, partition: partition)
     func insert(_ table: inout [Place: [Instant]]) {
@@ -51,7 +51,7 @@ public struct Refusals: Hashable, Sendable {
   /// What is refused from this moment on may be refused for as long as the fault lasts: whoever refuses goes on refusing, and need
   /// not be asked again each time.
   /// - Parameter last: the last life in which the fault refuses; its own where it is not known to last longer.
-  public mutating func note(from incarnation: Int, through last: Int? = nil, at instant: Instant, partition: PartitionID?) {
+  public mutating func note(from incarnation: Int, through last: Int? = nil, at instant: Instant, partition: TopicPartition?) {
     let through = last ?? incarnation
     if standing.contains(where: {
       $0.partition == partition && $0.through >= through && ($0.incarnation, $0.from) <= (incarnation, instant)
@@ -78,11 +78,11 @@ public struct Refusals: Hashable, Sendable {
 
   func excuses(_ operation: Operation, createdBy creation: Creation) -> Bool {
     if whole.contains(operation.incarnation) { return true }
-    if standing.contains(where: { $0.covers(operation, of: creation.partition.partition) }) { return true }
+    if standing.contains(where: { $0.covers(operation, of: creation.partition) }) { return true }
     if refused.isEmpty && interrupted.isEmpty { return false }
     if creation.outcome != .acknowledged, excuses(creation) { return true }
     guard let answeredAt = operation.answeredAt else { return false }
-    let places = [nil, creation.partition.partition].map { Place(incarnation: operation.incarnation, partition: $0) }
+    let places = [nil, creation.partition].map { Place(incarnation: operation.incarnation, partition: $0) }
     return excuses(places, operation.submittedAt, answeredAt)
   }
 
@@ -96,7 +96,7 @@ public struct Refusals: Hashable, Sendable {
   /// it with what it can no longer make durable. What was refused on files of a partition that nobody has is nobody's reason.
   func excuses(_ closing: Closing, in history: History) -> Bool {
     if whole.contains(closing.incarnation) { return true }
-    let partitions = Set(history.creations.map(\.partition.partition))
+    let partitions = Set(history.creations.map(\.partition))
     let own = places(of: closing.incarnation).filter { $0.partition.map(partitions.contains) ?? true }
     return excuses(own, Instant(nanoseconds: .min), closing.answeredAt)
   }

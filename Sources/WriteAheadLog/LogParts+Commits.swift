@@ -21,6 +21,12 @@ public protocol WatermarkAdvancing: Sendable {
   ///   - end: the offset after the commit's last message.
   ///   - wasRetried: its write was interrupted, or short, and had to be carried on.
   func highWatermark(of source: TopicPartition, after end: Offset, wasRetried: Bool) -> Offset
+  /// Whether consumers may see a commit that is still being written.
+  var showsWhatIsInFlight: Bool { get }
+}
+
+extension WatermarkAdvancing {
+  public var showsWhatIsInFlight: Bool { false }
 }
 
 /// Commits end one after the other, in the order of their offsets.

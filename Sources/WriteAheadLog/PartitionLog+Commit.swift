@@ -63,7 +63,12 @@ extension PartitionLog {
       let position = segment.writePosition
       seal(commit, in: segment, at: position, first: first)
       if bytes > commit.used { memset(commit.buffer.base + commit.used, 0, bytes - commit.used) }
-      loop.atLeisure { [self] in keepRecent(commit) }
+      if parts.advancing.showsWhatIsInFlight {
+        keepRecent(commit)
+        highWatermark = assignedOffset
+      } else {
+        loop.atLeisure { [self] in keepRecent(commit) }
+      }
       let wasRetried: Bool
       do throws(LogError) {
         guard let writer = segment.writer else { throw .closed }
@@ -86,6 +91,7 @@ extension PartitionLog {
       startPreallocation(segment)
     } catch {
       assignedOffset = first
+      if parts.advancing.showsWhatIsInFlight { highWatermark = first }
       commit.failure = parts.failedCommits.answer(to: error)
       if commit.isRecent { recent.removeAll() }
       commit.isRecent = true  // and never will be, though the loop may not have had the leisure yet

@@ -53,6 +53,8 @@ struct ExploreCommand: ParsableCommand {
   var checkpoint = false
   @Flag(help: "With --reference: another writer takes over while the first is at work; its clock is an hour ahead, and the lease has run out.")
   var takeover = false
+  @Option(help: ArgumentHelp("With --reference: so many consumers read while messages are sent, 0 to 8.", valueName: "n"))
+  var readers: Int?
   @Flag(help: "With --reference: the device makes short writes, and one fsync fails.")
   var mishaps = false
   @Option(help: "A historical defect, by its id, in place of the scenarios'; it is expected to do no harm.")
@@ -132,7 +134,7 @@ struct ExploreCommand: ParsableCommand {
     [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--system", system != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
-      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint), ("--takeover", takeover),
+      ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint), ("--takeover", takeover), ("--readers", readers != nil),
     ].filter(\.1).map(\.0)
   }
 
@@ -154,6 +156,9 @@ struct ExploreCommand: ParsableCommand {
     if !system.requestsAreAtomic { (options.workload.messages, options.workload.messagesPerBatch) = (60, 1) }
     options.workload.seed = seed
     (options.workload.checkpoints, options.workload.isTakenOver) = (checkpoint, takeover)
+    options.workload.readers = readers ?? 0
+    if let readers, !(0...8).contains(readers) { throw ValidationError("--readers \(readers): from 0 to 8") }
+    if takeover, options.workload.readers > 0 { throw ValidationError("--readers and --takeover: one or the other") }
     options.workload.mishaps = mishaps ? .usual(policy) : .none
     (options.bound, options.statesPerPoint, options.samples) = (bound, statesPerPoint, samples)
     (options.seed, options.jobs, options.depth) = (seed, jobs, depth)
@@ -184,7 +189,7 @@ struct ExploreCommand: ParsableCommand {
     let strays = [
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference), ("--sync", sync != nil),
       ("--system", system != nil), ("--checkpoint", checkpoint), ("--takeover", takeover), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
-      ("--no-read-sets", noReadSets),
+      ("--no-read-sets", noReadSets), ("--readers", readers != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--client and \(strays.joined(separator: ", ")): one or the other") }
     var options = ExplorationOptions()
@@ -249,7 +254,7 @@ struct ExploreCommand: ParsableCommand {
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
       ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets), ("--system", system != nil),
-      ("--checkpoint", checkpoint), ("--takeover", takeover),
+      ("--checkpoint", checkpoint), ("--takeover", takeover), ("--readers", readers != nil),
       ("--deadline", searches.deadline != nil),
     ].filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }

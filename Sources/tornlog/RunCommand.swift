@@ -24,6 +24,12 @@ struct RunCommand: ParsableCommand {
     help:
       "Only the trials of this checkout that did not come out as expected the last time; all of them where none did.")
   var lastFailed = false
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "In place of scenarios so many random trials of the sound engine, drawn from --seed: topics, groups, deletions, crashes, faults, readers, formats.",
+      valueName: "n"))
+  var random: Int?
   @Option(parsing: .unconditional, help: "Seeds to run each trial with, counted up from the first.")
   var seeds = 1
   @Option(parsing: .unconditional, help: "Times to run each trial with the same seed.")
@@ -41,6 +47,7 @@ struct RunCommand: ParsableCommand {
   func validate() throws {
     guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): from 1 to 1000000") }
     guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
+    try checkRandom()
     if let deadline, DurationText.parse(deadline).map({ $0 <= .zero }) ?? true {
       throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
     }
@@ -49,8 +56,38 @@ struct RunCommand: ParsableCommand {
     }
   }
 
+  /// What is of scenarios says nothing of random trials.
+  private func checkRandom() throws {
+    guard let random else { return }
+    guard (1...Self.trialLimit).contains(random) else { throw ValidationError("--random \(random): from 1 to \(Self.trialLimit)") }
+    let strays = [
+      ("PATH", scenarios.paths != ScenarioOptions.defaultPaths), ("-k", scenarios.expression != nil), ("-t", !scenarios.tags.isEmpty),
+      ("--defect", !scenarios.defect.isEmpty), ("--last-failed", lastFailed), ("--seeds", seeds != 1), ("--repeat", self.repeat != 1),
+    ].filter(\.1).map(\.0)
+    guard strays.isEmpty else { throw ValidationError("--random and \(strays.joined(separator: ", ")): one or the other") }
+  }
+
+  /// Random trials, by their numbers.
+  private func runRandom(_ count: Int) throws {
+    let seed = execution.seed ?? Planning.defaultSeed
+    let source = RandomTrials(
+      seed: seed, storage: execution.storageChoice == .auto ? .memory : execution.storageChoice,
+      phaseSeconds: execution.phaseSeconds ?? 60)
+    let shard: Shard?
+    do { shard = try scenarios.shard.map { try Shard($0).resolved() } } catch { fail("\(error)", ExitStatus.usage) }
+    let numbers = (0..<count).filter { shard?.keeps(position: $0, name: "\(RandomTrials.scenario) \(seed) \($0)") ?? true }
+    guard !numbers.isEmpty else { fail("nothing selected: the shard has none of the \(count) trials", ExitStatus.nothingSelected) }
+    let (endpoint, live) = serve()
+    let summary = execution.execute(
+      numbers.map(source.trial), recorders: output.recorders(isOfRandomTrials: true) + live, failFast: failFast,
+      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: nil, showsNotices: output.showsNotices)
+    endpoint?.stop()
+    throw ExitCode(summary)
+  }
+
   func run() throws {
     output.check()
+    if let random { return try runRandom(random) }
     let loaded = scenarios.load()
     let selected = scenarios.cells(of: loaded)
     let trialCells = selected.filter { $0.exploration == nil }

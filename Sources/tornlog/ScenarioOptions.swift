@@ -119,16 +119,18 @@ struct OutputOptions: ParsableArguments {
   }
 
   /// - Parameter showsShortForms: whether `tornlog reproduce last:N` will mean what is shown.
-  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false) -> [any RunRecorder] {
+  /// - Parameter isOfRandomTrials: so many that nobody reads a table of them.
+  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false, isOfRandomTrials: Bool = false) -> [any RunRecorder] {
     do throws(ReportError) {
       guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
       guard let showing = Presence(rawValue: progress) else {
         fail("--progress \(progress): auto, always or never", ExitStatus.usage)
       }
       let isTerminal = isatty(STDOUT_FILENO) == 1
-      let style = TerminalStyle(
+      var style = TerminalStyle(
         colour: colour.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),
         verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal, showsShortForms: showsShortForms)
+      style.isOfRandomTrials = isOfRandomTrials
       var recorders: [any RunRecorder] = []
       let onTerminal = isatty(STDERR_FILENO) == 1
       if showing == .always || (showing == .auto && !quiet) {

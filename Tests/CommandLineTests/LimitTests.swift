@@ -116,8 +116,9 @@ extension CommandLineTests {
     // MARK: Signals from outside
 
     /// SIGKILL is `Interruptions.a worker that is killed from outside`. What the engine itself would raise is told by its sender. Without
-    /// a crash one process lives all lives: whenever the signal comes, it is there.
-    @Test(arguments: [SIGTERM, SIGXCPU, SIGSEGV])
+    /// a crash one process lives all lives: whenever the signal comes, it is there. The threads of these tests block SIGABRT for
+    /// what they start.
+    @Test(arguments: [SIGTERM, SIGXCPU, SIGSEGV, SIGABRT])
     func aWorkerThatGetsASignalFromOutside(signal: Int32) async throws {
       let scratch = try Scratch()
       let file = try scenario(scratch, "  messages: [100000]\n  partitions: [3]\n  crash: [none]")

@@ -234,7 +234,7 @@ import Verification
         let reply = try run([fault])
         let receipt = try #require(reply.receipts.first { $0.kind == kind })
         #expect(receipt.places.allSatisfy { $0.hasPrefix("topics/orders/\(partition)/") }, "\(receipt)")
-        #expect(receipt.touched.allSatisfy { $0.partition == PartitionID(partition) })
+        #expect(receipt.touched.allSatisfy { $0.partition == TopicPartition("orders", PartitionID(partition)) })
         #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
       }
     }

@@ -23,6 +23,7 @@ import Testing
     case .acknowledgedTwice: 12
     case .topicIsBack: 13
     case .commitChanged: 14
+    case .reportOfNobody: 15
     }
   }
 
@@ -50,6 +51,7 @@ import Testing
     (.elsewhere(.begins(asked: 3), message: 7, standsAt: 4), "a fetch at 3 begins with message 7, which stands at offset 4"),
     (.answerSkips(from: 3, to: 5), "an answer must go on at offset 3, found offset 5"),
     (.answerRepeats(offset: 3, behind: 6), "one answer serves offset 3 again, behind offset 6"),
+    (.reportOfNobody(TopicPartition("payments", 2)), "payments/2 was never created, found damage of it reported"),
     (.noStartOffset, "no start offset was asked for"),
     (.consumptionCutOff, "consumption did not come to its end"),
     (
@@ -75,6 +77,6 @@ import Testing
       #expect(CheckFinding.look(finding).description == text)
       #expect(MessageTests.contradictions(in: text, lost: 0) == [], "\(text)")
     }
-    #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...14))
+    #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...15))
   }
 }

@@ -82,7 +82,7 @@ import Testing
     case .missingThoughClosed: 45
     case .reportedElsewhere: 11
     case .reader: 9
-    case .look: 10
+    case .look, .beside: 10
     }
   }
 
@@ -141,7 +141,7 @@ import Testing
     (.reordered(offset: 3, message: 4), "message 4 at offset 3 stands behind a later one of its producer"),
     (.gap(at: 0, next: 4), "offset 0 must be served, found a gap up to offset 4"),
     (.missing(message: 4, offset: 3, isAcknowledged: true), "message 4 was acknowledged at offset 3 and must be served, found nothing"),
-    (.missing(message: 4, offset: 3, isAcknowledged: false), "message 4 was recovered before at offset 3 and must be served, found nothing"),
+    (.missing(message: 4, offset: 3, isAcknowledged: false), "message 4 was served before at offset 3 and must be served, found nothing"),
     (.batchIsSplit(messages: 5, served: 2), "the 5 messages sent as one batch must be there together, found 2"),
     (
       .missingThoughClosed(offset: 3),

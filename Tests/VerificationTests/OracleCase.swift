@@ -98,7 +98,7 @@ extension Answers {
 
 /// Everything that the oracle is put to the test with: what it must find, and whom it must leave alone.
 enum OracleCases {
-  static let all: [OracleCase] = reads + damage + reports + facts + clients + readers + watermarks + mutations + sound
+  static let all: [OracleCase] = reads + damage + reports + facts + clients + readers + beside + watermarks + mutations + sound
 }
 
 @Suite struct OracleCaseTests {

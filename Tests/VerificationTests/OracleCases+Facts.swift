@@ -124,12 +124,14 @@ extension OracleCases {
   }
 
   /// A close that fails; an operation was refused on files of `partition`.
-  private static func closing(_ partition: PartitionID?, refused: Bool = true, _ outcome: Outcome = .indeterminate) -> Judgement {
+  private static func closing(
+    _ partition: PartitionID?, of topic: String = "o", refused: Bool = true, _ outcome: Outcome = .indeterminate
+  ) -> Judgement {
     var h = History(seed: 5)
     h.create(TopicPartition("o", 0), at: Instant(nanoseconds: 1))
     h.close(outcome, submittedAt: Instant(nanoseconds: 1000), at: Instant(nanoseconds: 1001))
     var refusals = Refusals()
-    if refused { refusals.note(incarnation: 0, at: Instant(nanoseconds: 2), partition: partition) }
+    if refused { refusals.note(incarnation: 0, at: Instant(nanoseconds: 2), partition: partition.map { TopicPartition(topic, $0) }) }
     return Judgement(checks: [CheckResult.closesInOrder(h, refusals)].compactMap { $0 })
   }
 
@@ -141,6 +143,7 @@ extension OracleCases {
     OracleCase("a writer that was replaced by one of which nothing was acknowledged", .unknown(.sendsAccepted)) { takeover(newer: false) },
     OracleCase("a writer that was replaced", .held) { takeover(newer: true) },
     OracleCase("a close fails, and only files of a partition that nobody has were refused", .violated([.closesInOrder])) { closing(7) },
+    OracleCase("a close fails, and only files of another topic were refused", .violated([.closesInOrder])) { closing(0, of: "p") },
     OracleCase("a close fails, and its partition's files were refused", .held) { closing(0) },
     OracleCase("a close fails, and nothing was refused", .violated([.closesInOrder])) { closing(nil, refused: false) },
     OracleCase("a flush fails", .violated([.checkpointCompletes])) {
@@ -176,6 +179,11 @@ extension OracleCases {
   }
 
   private static let nothing: [OracleCase] = [
+    OracleCase("damage of a partition that nobody has asked for is reported", .exactly([.damageReported])) {
+      var s = Story.one(6)
+      s.append(0, count: 2)
+      return s.judged([s.look { $0.reportedOfNobody = [TopicPartition("payments", 0)] }])
+    },
     OracleCase("the engine does not open", .exactly([.recoveryCompletes])) {
       Judgement(checks: [.recoveryCompletes(restart: 1, refusal: "bad magic")])
     },

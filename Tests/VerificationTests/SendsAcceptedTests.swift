@@ -74,7 +74,7 @@ import Verification
     request(slots[0], 2, 40, isTaken: false)
     func verdict(_ from: Int64, _ partition: PartitionID = 0, life: Int = 0, through last: Int? = 1) -> Verdict {
       var refusals = Refusals()
-      refusals.note(from: life, through: last, at: Instant(nanoseconds: from), partition: partition)
+      refusals.note(from: life, through: last, at: Instant(nanoseconds: from), partition: TopicPartition("orders", partition))
       return CheckResult.sendsAccepted(history, refusals).verdict
     }
     #expect(verdict(15) == .held)
@@ -96,7 +96,7 @@ import Verification
       var refusals = Refusals()
       for n in 0..<times {
         refusals.note(
-          incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8), partition: partition, isInterruption: interrupted)
+          incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8), partition: partition.map { TopicPartition("orders", $0) }, isInterruption: interrupted)
       }
       return CheckResult.sendsAccepted(history, refusals).verdict
     }
@@ -104,6 +104,28 @@ import Verification
     #expect(verdict(nil) == .held, "metadata and the lock are everybody's")
     #expect(verdict(0, times: 40, interrupted: true) == .violated && verdict(1, times: 40, interrupted: true) == .held)
     #expect(verdict(1, times: 9, interrupted: true) == .violated)
+  }
+
+  /// A fault on the files of partition 0 of one topic excused what partition 0 of another refused, for good or for once.
+  @Test func aFaultOfOneTopicExcusesThatOneOnly() {
+    var history = History(seed: 1)
+    let slots = ["a", "b"].map { history.create(TopicPartition($0, 0), at: Instant(nanoseconds: 0)) }
+    let good = history.submit(slots[0], firstSequence: 0, count: 1, at: Instant(nanoseconds: 1))
+    history.acknowledge(good, baseOffset: 0, at: Instant(nanoseconds: 2))
+    let refused = history.submit(slots[1], firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
+    history.fail(refused, certainly: true, at: Instant(nanoseconds: 20))
+    func verdict(_ topic: String, isStanding: Bool) -> Verdict {
+      var refusals = Refusals()
+      if isStanding {
+        refusals.note(from: 0, at: Instant(nanoseconds: 11), partition: TopicPartition(topic, 0))
+      } else {
+        refusals.note(incarnation: 0, at: Instant(nanoseconds: 11), partition: TopicPartition(topic, 0))
+      }
+      return CheckResult.sendsAccepted(history, refusals).verdict
+    }
+    for isStanding in [false, true] {
+      #expect(verdict("a", isStanding: isStanding) == .violated && verdict("b", isStanding: isStanding) == .held)
+    }
   }
 
   @Test func aTopicIsCreatedAndClosedAsAWhole() {
@@ -117,7 +139,7 @@ import Verification
     history.close(.indeterminate, submittedAt: Instant(nanoseconds: 12), at: Instant(nanoseconds: 13))
     func refusals(at instant: Int64) -> Refusals {
       var refusals = Refusals()
-      refusals.note(incarnation: 0, at: Instant(nanoseconds: instant), partition: 1)
+      refusals.note(incarnation: 0, at: Instant(nanoseconds: instant), partition: TopicPartition("orders", 1))
       return refusals
     }
     #expect(CheckResult.sendsAccepted(history, refusals(at: 6)).verdict == .unknown, "nothing is left to judge")

@@ -21,6 +21,7 @@ struct Answers {
   var registered: [TopicPartition]?
   var commits: [(group: String, partition: Int, offset: Offset?)] = []
   var reported: [ReportedDamage] = []
+  var reportedOfNobody: [TopicPartition] = []
   var isFinished = true
 
   func observed(by history: History) -> Observation {
@@ -42,6 +43,7 @@ struct Answers {
     if let registered { observer.registered(registered) }
     for commit in commits { observer.committed(group: commit.group, PartitionSlot(commit.partition), commit.offset) }
     for report in reported { observer.reported(report) }
+    for partition in reportedOfNobody { observer.reportedOfNobody(partition) }
     return isFinished ? observer.finish() : observer.observation
   }
 }
