@@ -34,6 +34,7 @@ struct DrawnTrials {
     if way != .oneFault { addStore(&spec, n, faulty: false) }
     addLoad(&spec, n)
     addCommitters(&spec, n)
+    addPolicies(&spec, n)
     return spec
   }
 
