@@ -153,12 +153,14 @@ final class ErrorGround: @unchecked Sendable {
         let reading = bytes.withUnsafeBytes { reader.read(UnsafeRawBufferPointer(rebasing: $0[at..<at + size])) }
         guard reading == .intact(sequence: UInt64(message)) else { continue }
         let touched = book.touched(partition, bytes, in: at + 100..<at + 101)
+        // An opening that has cut the file, and then failed, leaves to the next one where it was cut, and no bytes.
+        let place = scenario.recovery == .skipCorrupted ? Int64(at + 100)..<Int64(at + 101) : nil
         _ = disk.flipBit(path, byte: Int64(at + 100), bit: 3)
         book.damage(
           Damage(
             partition: PartitionSlot(partition), kind: "bit-flip", touched: touched.ranges, unplaced: touched.unplaced,
             description: "bit 3 of byte \(at + 100) of \(path)",
-            places: [DamagedPlace(path: path, bytes: Int64(at + 100)..<Int64(at + 101), offsets: touched.ranges)]))
+            places: [DamagedPlace(path: path, bytes: place, offsets: touched.ranges)]))
         return
       }
     }

@@ -123,9 +123,12 @@ import WriteAheadLog
     }
     let right = try judgement { _ in }
     #expect(right.verdict == .held, "\(right)")
-    for wrong in [
-      try judgement { ($0.byteFrom, $0.byteTo) = ($0.byteTo, $0.byteTo + 8) }, try judgement { $0.path = "topics/orders/7/other.log" },
-    ] { #expect(wrong.check?.name == .damageReported, "\(wrong)") }
+    let elsewhere = try judgement { $0.path = "topics/orders/7/other.log" }
+    #expect(elsewhere.check?.name == .damageReported, "\(elsewhere)")
+    // Of a file that is cut the bytes are gone.
+    guard !["truncate-damage", "airunner-damage"].contains(scenario) else { return }
+    let behind = try judgement { ($0.byteFrom, $0.byteTo) = ($0.byteTo, $0.byteTo + 8) }
+    #expect(behind.check?.name == .damageReported, "\(behind)")
   }
 
   /// What a device has kept waiting widens the window of what was acknowledged before that had ended, and of nothing else.
