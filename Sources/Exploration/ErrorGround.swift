@@ -57,11 +57,13 @@ final class ErrorGround: @unchecked Sendable {
       simulatedWithSeed: scenario.workload.seed &+ 100 &+ number, startingAt: book.end + .seconds(1))
     book.begin(loop)
     let machine = MemoryStorage(disk: disk, loop: loop)
-    let storage = subject.layer(life.failsSync ? FirstSyncFails(machine) : machine)
+    // Of the partition of which the life under errors deletes nothing: what is deleted nobody misses.
+    let last = "topics/\(scenario.workload.topic)/\(scenario.workload.partitions - 1)/"
+    let storage = subject.layer(life.failsSync ? FirstSyncFails(machine, below: last) : machine)
     let (ending, failure) = loop.run(limit: .seconds(600)) { [self] in await body(life, storage, machine) }
     if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
     if let text = failure?.text { throw .recordingFailed("\(scenario.name), life \(number): \(text)") }
-    book.crash(life.ending, at: loop.now, deviceDelay: .zero)
+    book.crash(life.ending, at: loop.now)
     if life.ending != .powerLoss || life.isWrittenBack { _ = disk.processKill(seed: number) }
     do throws(StorageError) {
       if life.isWrittenBack {
@@ -82,6 +84,8 @@ final class ErrorGround: @unchecked Sendable {
       book.opened(engine)
       guard await book.createTopic(engine, attempts: 1) else { return Failure(text: "the topic cannot be created") }
       for k in 0..<(life.batches ?? 0) {
+        // The policy is one that syncs by itself.
+        if life.failsSync, k * 2 == life.batches { await book.loop?.sleep(until: book.now + .seconds(1)) }
         await book.produce(engine, k % scenario.workload.partitions, producer: 0, count: scenario.workload.messagesPerBatch)
       }
       if life.batches != nil {
@@ -149,11 +153,14 @@ final class ErrorGround: @unchecked Sendable {
         let reading = bytes.withUnsafeBytes { reader.read(UnsafeRawBufferPointer(rebasing: $0[at..<at + size])) }
         guard reading == .intact(sequence: UInt64(message)) else { continue }
         let touched = book.touched(partition, bytes, in: at + 100..<at + 101)
+        // An opening that has cut the file, and then failed, leaves to the next one where it was cut, and no bytes.
+        let place = scenario.recovery == .skipCorrupted ? Int64(at + 100)..<Int64(at + 101) : nil
         _ = disk.flipBit(path, byte: Int64(at + 100), bit: 3)
         book.damage(
           Damage(
             partition: PartitionSlot(partition), kind: "bit-flip", touched: touched.ranges, unplaced: touched.unplaced,
-            description: "bit 3 of byte \(at + 100) of \(path)"))
+            description: "bit 3 of byte \(at + 100) of \(path)",
+            places: [DamagedPlace(path: path, bytes: place, offsets: touched.ranges)]))
         return
       }
     }
@@ -165,10 +172,16 @@ final class ErrorGround: @unchecked Sendable {
 private final class FirstSyncFails: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
+  private let folder: String
   private var hasFailed = false
 
+  init(_ base: any Storage, below folder: String) {
+    self.folder = folder
+    super.init(base)
+  }
+
   override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
-    if !hasFailed, scope == .data, paths[file].hasPrefix("topics/") {
+    if !hasFailed, scope == .data, paths[file].hasPrefix(folder) {
       hasFailed = true
       throw StorageError(errno: 5, .sync, paths[file])
     }

@@ -13,6 +13,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     case work
     /// The engine is closed while the fault lasts, and the power goes.
     case close
+    /// Groups commit beside the requests, and the power goes with the first commit that is acknowledged after the
+    /// error: what the engine makes good soon afterwards it has not made good yet.
+    case cut
   }
 
   public var name: String
@@ -38,7 +41,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     /// Nil: it only opens and closes again.
     var batches: Int?
     var harm: [Harm] = []
-    /// The first sync of a partition's log fails; what it covered stays in the page cache.
+    /// The first sync of the last partition's log fails, after half of the batches; what it covered stays in the page cache, and the
+    /// other half goes to the next segment.
     var failsSync = false
     /// It has the object store that the scenario is about.
     var hasStore = true
@@ -79,6 +83,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     if !system.requestsAreAtomic { workload.messagesPerBatch = 1 }
     // Each piece on its way to the store is thirty operations more.
     if checkpoints { (workload.checkpoints, workload.messages) = (true, 8) }
+    if course == .cut { workload.committers = 2 }
     (self.name, self.summary, self.workload, self.recovery, self.course) = (name, summary, workload, recovery, course)
     (self.leases, self.earlierPolicy, self.past, self.client) = (leases, earlierPolicy, past, client)
   }
@@ -92,6 +97,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario("recover", "a log that a power loss has cut off", past: [crashed]),
     ErrorScenario("recover-close", "the same; closed under the error", .always, .close, past: [crashed]),
     ErrorScenario("interval", "an empty disk, interval(20ms)", .interval(.milliseconds(20))),
+    ErrorScenario(
+      "interval-commit", "the same; the power goes with the first offset that is committed after the error",
+      .interval(.milliseconds(20)), .cut),
     ErrorScenario(
       "interval-close", "a log that a power loss has cut off, interval(20ms); closed under the error",
       .interval(.milliseconds(20)), .close, past: [crashed]),

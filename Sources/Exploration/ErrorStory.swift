@@ -40,8 +40,8 @@ final class ErrorStory: @unchecked Sendable {
   private var result = ErrorStoryResult()
   private var meter: SeamWatch?
   private var planned: [PlannedFault] = []
-  private var deviceDelay = Duration.zero
   private var faulty: FaultyStorage?
+  private var isCut = false
 
   init(_ ground: ErrorGround, _ watch: FiringWatch) {
     self.ground = ground
@@ -57,12 +57,16 @@ final class ErrorStory: @unchecked Sendable {
     let incarnation = book.history.crashes.count
     live(faults)
     // What an earlier policy has left volatile is lost by a power cut as long as nobody has opened it without errors.
-    restarts.crash(scenario.earlierPolicy == nil ? .powerLoss : .processKill, deviceDelay: deviceDelay)
+    if !isCut {
+      restarts.crash(scenario.earlierPolicy == nil ? .powerLoss : .processKill, meter?.slow ?? SlowOperations())
+    }
     faulty?.cut()
     book.drain()
     faulty = nil
     restarts.run()
-    var contract = Contract(sync: scenario.workload.syncPolicy, recovery: scenario.recovery)
+    var contract = Contract(
+      sync: scenario.earlierPolicy ?? scenario.workload.syncPolicy, laterSync: scenario.workload.syncPolicy,
+      recovery: scenario.recovery)
     contract.refusals.note(wholeOf: incarnation)
     result.judgement = book.judge(contract)
     result.firings = watch.firings
@@ -84,20 +88,28 @@ final class ErrorStory: @unchecked Sendable {
     let meter = SeamWatch(faulty, limit: Self.mostOperations) { [watch] call, number in watch.ended(call, number) }
     self.meter = meter
     let storage = subject.layer(meter)
+    if scenario.course == .cut { book.onCommitted = { [weak self] in self?.cut() } }
     // Of a device that never answers nobody expects the end of anything.
     let isStuck = faults.contains { $0.fault == .stall(nil) }
     let ending = loop.run(limit: isStuck ? Self.stuckLimit : Self.limit) { [self] in await body(storage) }.ending
-    deviceDelay = meter.longest
+    book.onCommitted = nil
     result.unfired = faulty.unfired
     if meter.isExhausted { hang("more than \(Self.mostOperations) operations") }
-    else if ending != .finished, !isStuck { hang("\(ending)") }
+    else if ending != .finished, !isStuck, !isCut { hang("\(ending)") }
+  }
+
+  /// The power goes while the life is at work.
+  private func cut() {
+    guard !isCut, watch.firings.count > 0 else { return }
+    isCut = true
+    restarts.crash(.powerLoss, meter?.slow ?? SlowOperations())
   }
 
   /// What may be lost of the last acknowledgements; a slow device widens it (Verification/Contract.swift, note 5). A cut
   /// that came within it would excuse an engine that has stopped syncing.
   private var lossWindow: Duration {
     guard case .interval(let window) = scenario.workload.syncPolicy else { return .zero }
-    return window + max(.zero, (meter?.longest ?? .zero) - window / 2) * 2
+    return window + max(.zero, (meter?.slow.longest ?? .zero) - window / 2) * 2
   }
 
   private func hang(_ how: String) {
@@ -110,7 +122,14 @@ final class ErrorStory: @unchecked Sendable {
 
   private func fired(_ receipt: StorageFaultReceipt) {
     watch.fired(receipt)
-    for damage in book.damages(of: receipt, on: disk, givesUp: lasts(receipt)) { book.damage(damage) }
+    let lost = book.destroyed(by: receipt, on: disk, givesUp: lasts(receipt))
+    guard lost.isFailedSync else { return note(lost, receipt) }
+    // Whose answer is on its way has been acknowledged, though nobody has read that yet.
+    book.loop?.spawn { [weak self] in self?.note(lost, receipt) }
+  }
+
+  private func note(_ lost: LifeBook.Destroyed, _ receipt: StorageFaultReceipt) {
+    for damage in book.damages(of: receipt, lost) { book.damage(damage) }
   }
 
   private func body(_ storage: any Storage) async {
@@ -123,6 +142,7 @@ final class ErrorStory: @unchecked Sendable {
       book.note(await book.look(engine, recovery))
     }
     if await book.createTopic(engine, attempts: 3) {
+      if scenario.course == .cut { return await produce(engine, 0..<scenario.workload.requests) }
       await produce(engine, 0..<scenario.workload.requests / 2)
       for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
       await book.commit(engine, 0, group: 1, half: false)
@@ -147,6 +167,7 @@ final class ErrorStory: @unchecked Sendable {
     case .close:
       // What it throws is an answer; what it was to make durable is owed by the policy all the same.
       do throws(EngineError) { try await engine.close() } catch {}
+    case .cut: break  // it has no topic
     }
   }
 
@@ -192,6 +213,8 @@ final class ErrorStory: @unchecked Sendable {
         group.addTask(executorPreference: loop) { [book] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: workload.producers) {
             await book.produce(engine, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
+            guard let group = workload.committer(after: k, of: producer) else { continue }
+            await book.commit(engine, k % workload.partitions, group: group, half: false)
           }
         }
       }
@@ -229,10 +252,12 @@ final class SeamWatch: StorageWrapper, @unchecked Sendable {
   private let limit: Int
   private let ended: (StorageCall, Int) -> Void
   private(set) var count = 0
-  private var longestEnded = Duration.zero
+  private var slowEnded = SlowOperations()
   private var running: [Int: Instant] = [:]
-  /// The longest that one operation has taken so far, those that have not ended among them.
-  var longest: Duration { running.values.reduce(longestEnded) { max($0, loop.now - $1) } }
+  /// The writes and syncs that took the longest, with those that have not ended. Others keep nobody from syncing.
+  var slow: SlowOperations {
+    running.values.reduce(into: slowEnded) { $0.note(SlowOperation(endedAt: loop.now, took: loop.now - $1)) }
+  }
   var isExhausted: Bool { count > limit }
 
   /// - Parameter ended: is told each operation that has ended, with its number from 1; closing is none.
@@ -247,11 +272,12 @@ final class SeamWatch: StorageWrapper, @unchecked Sendable {
   ) async throws(StorageError) -> Value {
     count += 1
     if isExhausted { throw StorageError(.powerLost, call.kind, call.path) }
-    let (number, start) = (count, loop.now)
-    running[number] = start
+    let number = count
+    if call.kind == .write || call.kind == .sync { running[number] = loop.now }
     defer {
-      running[number] = nil
-      longestEnded = max(longestEnded, loop.now - start)
+      if let start = running.removeValue(forKey: number) {
+        slowEnded.note(SlowOperation(endedAt: loop.now, took: loop.now - start))
+      }
     }
     do throws(StorageError) {
       let value = try await operation()

@@ -9,25 +9,16 @@ extension LifeBook {
   /// The offsets of messages that stand in `bytes` of a segment of `partition`, by their content; and the requests of those
   /// that nobody was told an offset of.
   func touched(_ partition: Int, _ content: [UInt8], in range: Range<Int>) -> (ranges: [OffsetRange], unplaced: [Int]) {
-    let reader = self.content(partition)
-    let size = workload.messageSize
     var found: [OffsetRange] = []
     var unplaced: Set<Int> = []
-    content.withUnsafeBytes { bytes in
-      // In the engine's own log messages stand at multiples of 8 bytes.
-      let step = workload.system == .tornlog ? 8 : 1
-      for at in stride(from: max(0, range.lowerBound - size) / step * step, to: min(range.upperBound, bytes.count - size + 1), by: step) {
-        guard at + size > range.lowerBound,
-          case .intact(let sequence) = reader.read(UnsafeRawBufferPointer(rebasing: bytes[at..<at + size])),
-          let number = request(with: Int(sequence), partition)
-        else { continue }
-        let request = history.operations[number]
-        if let base = request.baseOffset {
-          let offset = base + (Int(sequence) - request.firstSequence)
-          found.append(OffsetRange(from: offset, to: offset + 1))
-        } else if request.outcome == .indeterminate {
-          unplaced.insert(number)
-        }
+    for sequence in MessagesInFile(workload, partition).touched(content, in: range) {
+      guard let number = request(with: sequence, partition) else { continue }
+      let request = history.operations[number]
+      if let base = request.baseOffset {
+        let offset = base + (sequence - request.firstSequence)
+        found.append(OffsetRange(from: offset, to: offset + 1))
+      } else if request.outcome == .indeterminate {
+        unplaced.insert(number)
       }
     }
     return (found, unplaced.sorted())
@@ -40,26 +31,43 @@ extension LifeBook {
     }
   }
 
-  /// What a fault at the seam has destroyed, in messages.
+  /// What a fault at the seam has destroyed: bytes of files as they were then.
+  struct Destroyed: Sendable {
+    /// A sync failed, and the engine was told: what that was to make durable goes with the next power loss, if nobody writes
+    /// it again.
+    var isFailedSync = false
+    var places: [(partition: Int, content: [UInt8], range: Range<Int>)] = []
+  }
+
   /// - Parameter givesUp: whether an engine that is interrupted has to give up in the end. One interruption is none of its
   ///   excuses: the sync has not begun, and is made again.
-  func damages(of receipt: StorageFaultReceipt, on disk: MemoryDisk, givesUp: Bool) -> [Damage] {
-    var places = receipt.destroyed
-    var isCertain = true
+  func destroyed(by receipt: StorageFaultReceipt, on disk: MemoryDisk, givesUp: Bool) -> Destroyed {
+    var destroyed = Destroyed()
+    var ranges = receipt.destroyed
     // A sync that fails has covered nothing, and no engine may believe a second one.
     if receipt.operation == .sync, case .error(let number) = receipt.answer, givesUp || (number != EINTR && number != EAGAIN) {
-      (places, isCertain) = (Self.volatile(receipt.path, on: disk), false)
+      (ranges, destroyed.isFailedSync) = (Self.volatile(receipt.path, on: disk), true)
     }
-    return places.compactMap { place in
-      guard let partition = Self.partition(of: place.path), let bytes: [UInt8] = disk.read(place.path) else { return nil }
+    for place in ranges {
+      guard let partition = Self.partition(of: place.path), let bytes: [UInt8] = disk.read(place.path) else { continue }
       let range = place.range.clamped(to: 0..<Int64(bytes.count))
-      let touched = touched(partition, bytes, in: Int(range.lowerBound)..<Int(range.upperBound))
+      destroyed.places.append((partition, bytes, Int(range.lowerBound)..<Int(range.upperBound)))
+    }
+    return destroyed
+  }
+
+  /// The same in messages. It names no place for a report: of acknowledged messages nothing but a failed sync destroys any,
+  /// and what that has taken nobody knows before the next power loss.
+  func damages(of receipt: StorageFaultReceipt, _ destroyed: Destroyed) -> [Damage] {
+    destroyed.places.compactMap { place in
+      let touched = touched(place.partition, place.content, in: place.range)
       // Whoever is told of a failed request must not take it for done: that excuses nothing of it.
       let unplaced = receipt.isTold ? [] : touched.unplaced
       if touched.ranges.isEmpty, unplaced.isEmpty { return nil }
       return Damage(
-        partition: PartitionSlot(partition), kind: receipt.kind.rawValue, touched: touched.ranges, unplaced: unplaced,
-        description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true, isCertain: isCertain)
+        partition: PartitionSlot(place.partition), kind: receipt.kind.rawValue, touched: touched.ranges, unplaced: unplaced,
+        description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true,
+        isCertain: !destroyed.isFailedSync, isFailedSync: destroyed.isFailedSync)
     }
   }
 

@@ -21,7 +21,8 @@ extension LifeBook {
         observer.reported(
           ReportedDamage(
             partition: PartitionSlot(slot), offsets: OffsetRange(from: range.from, to: range.to),
-            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)"))
+            reason: "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)", path: range.path,
+            bytes: range.byteFrom..<max(range.byteFrom, range.byteTo)))
       }
     }
     let response = FetchResponse(capacity: 64 << 10)

@@ -36,6 +36,8 @@ final class LifeBook: @unchecked Sendable {
   private var isRunning = false
   /// That have opened in it.
   private var engines: [PartitionEngine] = []
+  /// Called when a commit of an offset has been acknowledged.
+  var onCommitted: (() -> Void)?
   var now: Instant { loop?.now ?? Instant(nanoseconds: 0) }
 
   init(_ workload: ExplorationWorkload) {
@@ -193,7 +195,9 @@ final class LifeBook: @unchecked Sendable {
       openCommits[number] = OpenCommit(
         group: group, partition: partition, offset: offset, operationsBefore: history.operations.count)
       try await engine.commitOffset(group: group, workload.topic, PartitionID(partition), offset)
+      guard openCommits[number] != nil else { return }
       record(commit: number, .acknowledged, at: now)
+      onCommitted?()
     } catch {
       record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
     }
@@ -223,11 +227,12 @@ final class LifeBook: @unchecked Sendable {
   }
 
   /// Ends the life.
-  func crash(_ kind: CrashKind, at time: Instant, deviceDelay: Duration) {
+  /// - Parameter slow: what the device has kept waiting in it, until now.
+  func crash(_ kind: CrashKind, at time: Instant, _ slow: SlowOperations = SlowOperations()) {
     isRunning = false
     for number in openCommits.keys.sorted() { record(commit: number, .indeterminate, at: time) }
     recordTopic()
-    history.crash(kind, at: time, deviceDelay: deviceDelay)
+    history.crash(kind, at: time, deviceDelay: slow.longest, slowOperations: slow.all)
   }
 
   func damage(_ damage: Damage) { history.damage(damage) }

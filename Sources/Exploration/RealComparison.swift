@@ -144,7 +144,8 @@ public struct RealComparison {
   ) {
     let workload = exploration.subject.workload
     var history = cut.history(workload, upTo: cut.events.count)
-    history.crash(.powerLoss, at: shot.time, deviceDelay: StateJudge.delays(cut).last ?? .zero)
+    let slow = StateJudge.slowOperations(cut).last ?? SlowOperations()
+    history.crash(.powerLoss, at: shot.time, deviceDelay: slow.longest, slowOperations: slow.all)
     let judgement = transcript.judge(
       history, appendedSequence: workload.appendedSequence, clock: clock, Contract(sync: workload.syncPolicy, recovery: workload.recoveryPolicy))
     switch judgement.verdict {

@@ -296,7 +296,8 @@ extension Recording {
   }
 
   /// What callers knew when `events[..<end]` had happened, as the oracle reads it.
-  func history(_ workload: ExplorationWorkload, upTo end: Int) -> History {
+  /// - Parameter failedSyncs: of the whole recording.
+  func history(_ workload: ExplorationWorkload, upTo end: Int, _ failedSyncs: [FailedSync] = []) -> History {
     var history = History(seed: workload.seed)
     var numbers: [Int: Int] = [:]
     var topic: (requested: Instant, outcome: Outcome)?
@@ -315,7 +316,8 @@ extension Recording {
         history.create(TopicPartition(workload.topic, PartitionID(number)), topic.outcome, at: topic.requested)
       }
     }
-    for event in events[..<end] {
+    for (index, event) in events[..<end].enumerated() {
+      for failed in failedSyncs where failed.event == index + 1 { history.damage(failed.damage) }
       guard case .fact(let fact) = event.what else { continue }
       switch fact {
       case .opened: history.opened(at: event.time)

@@ -22,27 +22,28 @@ final class Restarts: @unchecked Sendable {
 
   /// Ends the life that runs.
   /// - Parameters:
+  ///   - slow: what the device has kept waiting in it.
   ///   - profile: what becomes of what no sync has covered, after a power loss.
   ///   - seed: for the profile's choices, and for what was in flight.
   func crash(
-    _ kind: CrashKind, deviceDelay: Duration, profile: PersistenceProfile = .dropUnsynced, seed: UInt64 = 0
+    _ kind: CrashKind, _ slow: SlowOperations, profile: PersistenceProfile = .dropUnsynced, seed: UInt64 = 0
   ) {
-    book.crash(kind, at: book.now, deviceDelay: deviceDelay)
+    book.crash(kind, at: book.now, slow)
     let seed = mix64(seed &+ UInt64(book.history.crashes.count))
     _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
   }
 
   func run() {
     for number in 1...2 {
-      let delay = restart(number)
+      let slow = restart(number)
       guard hasEnded else { break }
-      crash(.powerLoss, deviceDelay: delay)
+      crash(.powerLoss, slow)
       book.drain()
     }
   }
 
-  /// - Returns: what the device delayed at the most.
-  private func restart(_ number: Int) -> Duration {
+  /// - Returns: what the device has kept waiting.
+  private func restart(_ number: Int) -> SlowOperations {
     let loop = EventLoop(
       simulatedWithSeed: ground.scenario.workload.seed &+ UInt64(number), startingAt: book.end + .seconds(10))
     book.begin(loop)
@@ -53,7 +54,7 @@ final class Restarts: @unchecked Sendable {
     if meter.isExhausted || ending != .finished {
       book.checks.append(CheckResult(.noHang, .violated, "restart \(number) never ends: \(ending)"))
     }
-    return meter.longest
+    return meter.slow
   }
 
   private func life(_ storage: any Storage, _ machine: any Storage, _ number: Int) async {

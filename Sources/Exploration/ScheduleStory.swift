@@ -138,7 +138,7 @@ final class ScheduleStory: @unchecked Sendable {
   private func cut() {
     guard !isCut else { return }
     isCut = true
-    restarts.crash(.powerLoss, deviceDelay: meter?.longest ?? .zero, profile: .posixMinimal, seed: seed)
+    restarts.crash(.powerLoss, meter?.slow ?? SlowOperations(), profile: .posixMinimal, seed: seed)
   }
 
   private func body(_ storage: any Storage) async {

@@ -183,7 +183,7 @@ public final class PartitionEngine: @unchecked Sendable {
   /// until then nothing that was in it counts as processed.
   private func secure(_ log: any EngineLog, before offset: Offset) async throws(EngineError) {
     await log.sync()
-    guard parts.offsets.refusesWhatIsNotDurable, !log.isSecure(before: offset) else { return }
+    if parts.offsets.mayRecord(isSecure: log.isSecure(before: offset), after: log.syncFailure) { return }
     let failure = log.syncFailure ?? StorageError(errno: EIO, .sync, Self.directory(of: log.source))
     throw .offsetNotDurable(log.source, offset, failure)
   }

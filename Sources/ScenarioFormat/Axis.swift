@@ -9,6 +9,7 @@ public enum Axis: String, Hashable, Sendable, CaseIterable {
   case messageSize = "message-size"
   case system, client, keys, deletion, readers, pace, preallocation
   case firstOffset = "first-offset"
+  case laterSync = "later-sync"
 
   static let names = allCases.map(\.rawValue)
 }
@@ -97,7 +98,7 @@ extension Axis {
     case .firstOffset: 0...(1 << 62)
     case .readers: 0...8
     case .sync, .recovery, .crash, .crashAt, .secondCrash, .pace, .storage, .defect, .fault, .writers, .checkpoint, .system, .client,
-      .keys, .deletion:
+      .keys, .deletion, .laterSync:
       0...0
     }
   }
@@ -116,7 +117,8 @@ extension Axis {
       }
       guard numbers.contains(bytes) else { throw .outOfRange(bytes, of: "message-size", allowed: numbers) }
       return .integer(bytes)
-    case .sync:
+    case .laterSync where text == Self.sameSync: return .text(text)
+    case .sync, .laterSync:
       if let policy = SyncPolicy(text) { return .text(policy.description) }
       if text.hasPrefix("interval(") { throw .malformed(text, of: rawValue, expected: "interval(100ms)") }
       throw .unknownWord(text, of: "sync policy", known: ["always", "interval(100ms)", "never"])

@@ -50,6 +50,8 @@ public struct Cell: Hashable, Sendable {
   public internal(set) var crashAt: CrashPoint
   /// How the second life ends; nil: as the first.
   public let secondCrash: CrashKind?
+  /// The sync policy of the lives behind the first; nil: as that.
+  public let laterSync: SyncPolicy?
   /// How long a producer waits after an answer before its next request.
   public let pace: Duration
   /// Bytes of the first zero-fill ahead of commits; 0 for none.
@@ -104,6 +106,7 @@ public struct Cell: Hashable, Sendable {
     case .crash: .text(crash.rawValue)
     case .crashAt: .text(crashAt.description)
     case .secondCrash: .text(secondCrash?.rawValue ?? Axis.sameCrash)
+    case .laterSync: .text(laterSync?.description ?? Axis.sameSync)
     case .pace: .text(Axis.text(pace: pace))
     case .preallocation: .integer(preallocation)
     case .firstOffset: .integer(firstOffset)
@@ -155,6 +158,7 @@ public struct Cell: Hashable, Sendable {
     self.crash = word(.crash, CrashKind.init)
     self.crashAt = word(.crashAt, CrashPoint.init)
     self.secondCrash = CrashKind(rawValue: word(.secondCrash) { $0 })
+    self.laterSync = SyncPolicy(word(.laterSync) { $0 })
     self.pace = word(.pace, Axis.duration(ofPace:))
     self.preallocation = number(.preallocation)
     self.firstOffset = number(.firstOffset)

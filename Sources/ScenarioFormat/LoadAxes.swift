@@ -1,9 +1,12 @@
 import LogModel
 
-/// The axes `second-crash`, `pace`, `preallocation` and `first-offset`: how the load goes on, and on what.
+/// The axes `second-crash`, `later-sync`, `pace`, `preallocation` and `first-offset`: how the load goes on, and on
+/// what.
 extension Axis {
   /// Of `second-crash`: the second life ends as the first.
   static let sameCrash = "same"
+  /// Of `later-sync`: the lives behind the first have its policy too.
+  static let sameSync = "same"
   /// Bytes of the first zero-fill, where nothing else is said.
   public static let usualPreallocation = 256 << 10
   /// Zero-fills begin and end at multiples of it.
@@ -66,6 +69,7 @@ public struct LoadSettings: Hashable, Sendable {
   public var preallocation: Int
   public var firstOffset: Int
   public var sync: SyncPolicy
+  public var laterSync: SyncPolicy?
   public var system: LogSystem
   public var checkpoint: CheckpointSetup
   /// A job's log and its sender, or another program, stand in the place of an engine with partitions.
@@ -73,11 +77,11 @@ public struct LoadSettings: Hashable, Sendable {
 
   public init(
     crash: CrashKind, crashAtEnd: Bool, secondCrash: CrashKind?, pace: Duration, preallocation: Int, firstOffset: Int,
-    sync: SyncPolicy, system: LogSystem, checkpoint: CheckpointSetup, isOfAnotherProgram: Bool
+    sync: SyncPolicy, laterSync: SyncPolicy?, system: LogSystem, checkpoint: CheckpointSetup, isOfAnotherProgram: Bool
   ) {
     (self.crash, self.crashAtEnd, self.secondCrash, self.pace) = (crash, crashAtEnd, secondCrash, pace)
     (self.preallocation, self.firstOffset, self.sync, self.system) = (preallocation, firstOffset, sync, system)
-    (self.checkpoint, self.isOfAnotherProgram) = (checkpoint, isOfAnotherProgram)
+    (self.checkpoint, self.isOfAnotherProgram, self.laterSync) = (checkpoint, isOfAnotherProgram, laterSync)
   }
 
   /// What cannot be, and would be passed over: the axis, its value, and what is expected. Nil where there is no such
@@ -91,6 +95,7 @@ public struct LoadSettings: Hashable, Sendable {
       if pace != .zero { return (.pace, Axis.text(pace: pace), expected) }
       if preallocation != Axis.usualPreallocation { return (.preallocation, "\(preallocation)", expected) }
       if firstOffset != 0 { return (.firstOffset, "\(firstOffset)", expected) }
+      if let laterSync { return (.laterSync, laterSync.description, expected) }
       return nil
     }
     if isClosed, !crashAtEnd {
@@ -103,6 +108,10 @@ public struct LoadSettings: Hashable, Sendable {
       let expected = "system: tornlog and no checkpoint, for only such a log is begun by the harness"
       return (.firstOffset, "\(firstOffset)", expected)
     }
+    if let laterSync, system != .tornlog {
+      let expected = "system: tornlog, for only that log says under which policy it was written"
+      return (.laterSync, laterSync.description, expected)
+    }
     return nil
   }
 }
@@ -111,7 +120,7 @@ extension Cell {
   var load: LoadSettings {
     LoadSettings(
       crash: crash, crashAtEnd: crashAt == .end, secondCrash: secondCrash, pace: pace, preallocation: preallocation,
-      firstOffset: firstOffset, sync: sync, system: system, checkpoint: checkpoint,
+      firstOffset: firstOffset, sync: sync, laterSync: laterSync, system: system, checkpoint: checkpoint,
       isOfAnotherProgram: delivery != nil || client != nil)
   }
 }

@@ -40,6 +40,7 @@ import LogModel
 // | `crash` | `process-kill`, `power-loss`, `none`, `power-loss-after-close`, `out-of-memory` (on real files): how the first life ends, and the second | process-kill |
 // | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
 // | `second-crash` | a value of `crash`, for the second life alone; `same`: as the first | same |
+// | `later-sync` | a value of `sync`, for the lives behind the first; `same`: as that; with `system: tornlog` | same |
 // | `pace` | `none`, or how long a producer waits after each answer, like `5ms`; a power loss comes at any moment of such a pause | none |
 // | `preallocation` | size of the first zero-fill ahead of the commits, 0 or a multiple of 512 B; each later one is twice as long; under `always` | 256KiB |
 // | `first-offset` | where the log of every partition begins, like `2147483600` or `2^31-48`: what came before has been deleted | 0 |
@@ -179,7 +180,7 @@ extension SourceReader {
     .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
     .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
     .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
-    .secondCrash: .text(Axis.sameCrash), .pace: .text(Axis.text(pace: .zero)),
+    .secondCrash: .text(Axis.sameCrash), .laterSync: .text(Axis.sameSync), .pace: .text(Axis.text(pace: .zero)),
     .preallocation: .integer(Axis.usualPreallocation), .firstOffset: .integer(0),
     .writers: .text("one"), .client: .text("none"), .keys: .text("none"), .deletion: .text("none"), .readers: .integer(0),
     .system: .text(LogSystem.tornlog.rawValue),

@@ -165,15 +165,21 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     // Consumers read beside the producers.
     Step(messages: 60, .raw512) { $0.readers = 2 },
     Step(messages: 18, .raw512) { $0.syncPolicy = .interval(.milliseconds(1)) },
-    // Batches are written while a sync is in flight.
-    Step(messages: 12, .raw512) {
+    // Batches are written while a sync is in flight, for longer than any sync takes; a commit of an offset would wait for it.
+    Step(messages: 36, .raw512) {
       ($0.syncPolicy, $0.partitions, $0.producers, $0.messagesPerBatch) = (.interval(.microseconds(100)), 1, 3, 1)
+      $0.commitsOffsets = false
     },
     Step(messages: 60, .ext4Writeback), Step(messages: 18, depth: 2, .raw512), Step(messages: 36, .raw512) { $0.checkpoints = true },
     Step(messages: 24, .raw512) { $0.isTakenOver = true },
-    // Several groups commit at once.
+    // Several groups commit at once; then a sync under their commits fails.
     Step(messages: 36, .raw512) {
       ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 3)
+    },
+    Step(messages: 24, .raw512) {
+      ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 2)
+      // The first makes the head of the first segment durable.
+      $0.mishaps = Mishaps(failingSync: 2)
     },
   ]
 
@@ -204,21 +210,30 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     }
   }
 
-  private static let situations = ["produce", "recover", "interval", "interval-then-always", "close", "skip-damage", "metadata-damage", "checkpoint"]
+  /// A device that answers nothing but errors for a while: what it interrupts is not taken back either.
+  private static let outage = ErrorCell.all.filter { $0.kind == nil && $0.error == .eio && $0.lasting == .sticky }
+
+  private static let situations = [
+    "produce", "interval-commit", "interval-then-always", "recover", "interval", "close", "skip-damage",
+    "metadata-damage", "checkpoint",
+  ]
 
   private func failOperations(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
     let situations = client.map { [$0.rawValue, "\($0.rawValue)-recover"] } ?? Self.situations
     for name in situations.prefix(effort.errorScenarios) {
-      var options = ErrorMatrixOptions()
-      options.scenarios = ErrorScenario.all.filter { $0.name == name }
-      (options.cells, options.findsCallSites) = (Self.errors, false)
-      (options.defect, options.jobs, options.stride, options.watch) = (engine, 1, effort.stride, watch)
-      let report = try ErrorMatrix(options).run()
-      reply.trials += report.runs
-      for violation in report.violations {
-        reply.note(violation.check, "tornlog explore --errors --defect \(defect) --case '\(violation.story)'")
+      // An outage does more harm than one error, at fewer moments: between a creation and its removal, for one.
+      for (cells, stride) in [(Self.errors, effort.stride), (Self.outage, max(1, effort.stride / 12))] {
+        var options = ErrorMatrixOptions()
+        options.scenarios = ErrorScenario.all.filter { $0.name == name }
+        (options.cells, options.findsCallSites) = (cells, false)
+        (options.defect, options.jobs, options.stride, options.watch) = (engine, 1, stride, watch)
+        let report = try ErrorMatrix(options).run()
+        reply.trials += report.runs
+        for violation in report.violations {
+          reply.note(violation.check, "tornlog explore --errors --defect \(defect) --case '\(violation.story)'")
+        }
+        if !reply.findings.isEmpty { return }
       }
-      if !reply.findings.isEmpty { return }
     }
   }
 

@@ -58,6 +58,25 @@ extension DrawnTrials {
     spec.faults = [FaultSpec(kind: "sync-failure", parameters: words)]
   }
 
+  /// In one trial of eight the lives behind the first have another sync policy. Where a fault is wanted, half of these
+  /// have what the first policy has left to be done: a sync has failed, the process is killed, and the power goes once
+  /// the next one has served what it found.
+  func addPolicies(_ spec: inout TrialSpec, _ n: Int) {
+    guard way != .plainRestart || n >= Self.volumes.count + Self.widths.count, spec.writers == .one else { return }
+    var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "policies \(way.rawValue)")
+    guard random.chance(1, in: 8) else { return }
+    spec.laterSync = pick(["always", "always", "interval(2ms)", "never"], &random)
+    guard way == .oneFault, random.chance(1, in: 2) else { return }
+    (spec.sync, spec.crash, spec.secondCrash, spec.crashAt) = ("interval(2ms)", .processKill, .powerLoss, .end)
+    (spec.checkpoint, spec.preallocation) = (.none, Axis.usualPreallocation)
+    // For longer than some syncs take, and a segment behind the one whose sync has failed.
+    (spec.messages, spec.batch, spec.producers, spec.pace) = (60, 1, 2, .milliseconds(1))
+    let occurrence = Int.random(in: 2...4, using: &random)
+    var words = ["target": "segment", "on": "sync", "phase": "produce", "how": "leaves-dirty"]
+    words["occurrence"] = "\(occurrence)"
+    spec.faults = [FaultSpec(kind: "sync-failure", parameters: words)]
+  }
+
   /// Zero-fills of a few blocks, one of which a first commit fills to its end, and logs that begin where offsets
   /// outgrow the integers of 32 bits and the whole numbers of 64-bit floating point.
   private func drawGround(_ spec: inout TrialSpec, _ random: inout SeededGenerator) {

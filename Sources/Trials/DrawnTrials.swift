@@ -35,6 +35,7 @@ struct DrawnTrials {
     addLoad(&spec, n)
     addCommitters(&spec, n)
     addReaders(&spec, n)
+    addPolicies(&spec, n)
     return spec
   }
 

@@ -77,7 +77,7 @@ struct Life: Sendable {
     EngineConfiguration(
       system: spec.system,
       log: LogConfiguration(
-        syncPolicy: spec.syncPolicy, recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
+        syncPolicy: spec.syncPolicy(ofLife: number), recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
         commitBytes: Planning.commitBytes(spec), firstPreallocation: Int64(spec.preallocation),
         largestPreallocation: Int64(spec.largestPreallocation), saltSeed: spec.seed),
       checkpoints: CheckpointPolicy(spec.checkpointTerms))

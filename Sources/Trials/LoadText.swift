@@ -25,7 +25,7 @@ extension TrialSpec {
   var endsOutOfMemory: Bool { crash == .outOfMemory || secondCrash == .outOfMemory }
   var losesPower: Bool { (0...1).contains { ending(of: $0).losesPower } }
 
-  /// Their fields of a token: `c2=power-loss.pa=5ms.pr=8192.fo=2147483600`.
+  /// Their fields of a token: `c2=power-loss.pa=5ms.ls=always.pr=8192.fo=2147483600`.
   static let loadFields = [
     TokenField(
       "c2", write: { $0.secondCrash?.rawValue },
@@ -39,6 +39,12 @@ extension TrialSpec {
         guard let pace = Axis.duration(ofPace: text) else { return false }
         spec.pace = pace
         return true
+      }),
+    TokenField(
+      "ls", write: { spec in spec.laterSync.flatMap { SyncPolicy($0) }.map(TokenField.text) },
+      read: { text, spec in
+        spec.laterSync = TokenField.syncPolicy(text)?.description
+        return spec.laterSync != nil
       }),
     number("pr", \.preallocation, .preallocation, default: Axis.usualPreallocation),
     number("fo", \.firstOffset, .firstOffset, default: 0),
@@ -67,6 +73,7 @@ extension TrialSpec {
   var loadAxes: [(String, Axes.Value)] {
     var axes: [(String, Axes.Value)] = []
     if let secondCrash { axes.append((Axis.secondCrash.rawValue, .text(secondCrash.rawValue))) }
+    if let laterSync { axes.append((Axis.laterSync.rawValue, .text(laterSync))) }
     if pace != .zero { axes.append((Axis.pace.rawValue, .text(Axis.text(pace: pace)))) }
     if preallocation != Axis.usualPreallocation { axes.append((Axis.preallocation.rawValue, .integer(preallocation))) }
     if firstOffset != 0 { axes.append((Axis.firstOffset.rawValue, .integer(firstOffset))) }
@@ -80,7 +87,8 @@ extension TrialSpec {
   var loadProblem: String? {
     LoadSettings(
       crash: crash, crashAtEnd: crashAt == .end, secondCrash: secondCrash, pace: pace, preallocation: preallocation,
-      firstOffset: firstOffset, sync: syncPolicy, system: system, checkpoint: checkpoint,
+      firstOffset: firstOffset, sync: syncPolicy, laterSync: laterSync.flatMap { SyncPolicy($0) }, system: system,
+      checkpoint: checkpoint,
       isOfAnotherProgram: delivery != nil || client != nil
     ).problem.map { "\($0.axis.rawValue) is '\($0.value)'; expected \($0.expected)" }
   }

@@ -55,7 +55,9 @@ public struct ExplorationPlan: Sendable {
 
   /// The crash is always a power cut, at every moment; the storage is the model. Nobody waits between requests, zero-fills are
   /// of a few blocks, and logs begin at offset 0.
-  private static let unused: Set<Axis> = [.crash, .crashAt, .secondCrash, .storage, .pace, .preallocation, .firstOffset]
+  private static let unused: Set<Axis> = [
+    .crash, .crashAt, .secondCrash, .laterSync, .storage, .pace, .preallocation, .firstOffset,
+  ]
 
   /// - Parameters:
   ///   - seed: of the command line; wins over the scenario's.

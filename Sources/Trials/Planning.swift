@@ -75,7 +75,7 @@ public enum Planning {
       }, writers: cell.writers, system: cell.system, delivery: cell.delivery, onlyIf: cell.onlyIf, phaseSeconds: phaseSeconds ?? Double(cell.limits.trialSeconds))
     (spec.checkpoint, spec.checkpointTerms) = (cell.checkpoint, cell.checkpointTerms)
     spec.client = cell.client
-    (spec.secondCrash, spec.pace) = (cell.secondCrash, cell.pace)
+    (spec.secondCrash, spec.pace, spec.laterSync) = (cell.secondCrash, cell.pace, cell.laterSync?.description)
     (spec.preallocation, spec.firstOffset) = (cell.preallocation, cell.firstOffset)
     (spec.keys, spec.deletion) = (cell.keys, cell.deletion)
     spec.readers = cell.readers

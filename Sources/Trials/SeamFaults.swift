@@ -57,7 +57,8 @@ final class SeamFaults: @unchecked Sendable {
           keep(receipt)
         }, slow: slow)
     guard spec.hasSeamFaults else {
-      (delays, faulty, map, freedAt, armed) = (DelayMeter(base, journal, sync: spec.syncPolicy), nil, nil, nil, [])
+      delays = DelayMeter(base, journal, sync: spec.syncPolicy(ofLife: life))
+      (faulty, map, freedAt, armed) = (nil, nil, nil, [])
       box.owner = self
       return
     }
@@ -110,7 +111,7 @@ final class SeamFaults: @unchecked Sendable {
         owner.receipts.append(told)
         keep(told)
       })
-    (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal, sync: spec.syncPolicy))
+    (self.faulty, self.map, delays) = (faulty, map, DelayMeter(map, journal, sync: spec.syncPolicy(ofLife: life)))
     faulty.batches = map
     if !planned.isEmpty { faulty.beginCensus() }
     box.owner = self

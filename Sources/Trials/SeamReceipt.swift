@@ -152,16 +152,20 @@ extension [SeamReceipt] {
 
   /// - Parameters:
   ///   - crashRows: of the journal, by life.
-  ///   - sync: the policy. But under `never` an engine that has been told of a failed sync, and says at its close that all is
-  ///     well, has promised that it is: the failure excuses nothing.
-  func damages(in history: History, crashRows: [Int], _ sync: SyncPolicy) -> [(row: Int, damage: Damage)] {
+  ///   - sync: the policy of a life. But under `never` an engine that has been told of a failed sync, and says at its
+  ///     close
+  ///     that all is well, has promised that it is: the failure excuses nothing.
+  func damages(
+    in history: History, crashRows: [Int], _ sync: (_ life: Int) -> SyncPolicy
+  ) -> [(row: Int, damage: Damage)] {
     flatMap { receipt -> [(row: Int, damage: Damage)] in
       guard let row = receipt.rowOfStrike(history, crashRows) else { return [] }
-      if receipt.strike != .atOnce, receipt.isTold, sync != .never, history.wasClosed(receipt.life) { return [] }
+      let isPromised = sync(receipt.life) != .never && history.wasClosed(receipt.life)
+      if receipt.strike != .atOnce, receipt.isTold, isPromised { return [] }
       return receipt.touched.damage(
         kind: receipt.kind, receipt.description ?? receipt.kind, isDetectable: receipt.isDetectable,
         isInLife: receipt.strike == .atOnce, toldAt: receipt.isTold ? receipt.instant : nil,
-        places: receipt.touchedPlaces, in: history
+        isFailedSync: receipt.isTold && receipt.strike != .atOnce, places: receipt.touchedPlaces, in: history
       ).map { (row, $0) }
     }
   }

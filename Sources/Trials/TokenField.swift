@@ -44,14 +44,23 @@ struct TokenField: Sendable {
   ] + TrialSpec.loadFields
 
   private static let sync = TokenField(
-    "s", isRequired: true,
-    write: { $0.syncPolicy.description.replacing("(", with: "-").replacing(")", with: "") },
+    "s", isRequired: true, write: { text($0.syncPolicy) },
     read: { text, spec in
-      guard text.hasPrefix("interval") == text.hasPrefix("interval-"), !text.contains("(") else { return false }
-      guard let sync = SyncPolicy(text.hasPrefix("interval-") ? "interval(\(text.dropFirst(9)))" : text) else { return false }
+      guard let sync = syncPolicy(text) else { return false }
       spec.sync = sync.description
       return true
     })
+
+  /// `always`, `interval-100ms`, `never`
+  static func text(_ policy: SyncPolicy) -> String {
+    policy.description.replacing("(", with: "-").replacing(")", with: "")
+  }
+
+  /// The reverse of that; nil for anything else.
+  static func syncPolicy(_ text: String) -> SyncPolicy? {
+    guard text.hasPrefix("interval") == text.hasPrefix("interval-"), !text.contains("(") else { return nil }
+    return SyncPolicy(text.hasPrefix("interval-") ? "interval(\(text.dropFirst(9)))" : text)
+  }
 
   private static let crashAt = TokenField(
     "at", isRequired: true, write: { text(of: $0.crashAt) },

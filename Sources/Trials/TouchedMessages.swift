@@ -116,10 +116,11 @@ extension [TouchedMessage] {
   /// What was destroyed of what had been acknowledged, in offsets.
   /// - Parameters:
   ///   - toldAt: when the engine was told; nil where it was not.
+  ///   - isFailedSync: that it was told of a sync.
   ///   - places: where that was.
   func damage(
     kind: String, _ description: String, isDetectable: Bool, isInLife: Bool = false, toldAt: Instant? = nil,
-    places: [TouchedPlace] = [], in history: History
+    isFailedSync: Bool = false, places: [TouchedPlace] = [], in history: History
   ) -> [Damage] {
     var ranges: [PartitionSlot: [OffsetRange]] = [:]
     var unplaced: [PartitionSlot: Set<Int>] = [:]
@@ -141,7 +142,8 @@ extension [TouchedMessage] {
     return Set(ranges.keys).union(unplaced.keys).sorted().map { slot in
       Damage(
         partition: slot, kind: kind, touched: ranges[slot] ?? [], unplaced: unplaced[slot]?.sorted() ?? [],
-        description: description, isDetectable: isDetectable, isInLife: isInLife, places: damaged[slot] ?? [])
+        description: description, isDetectable: isDetectable, isInLife: isInLife, isFailedSync: isFailedSync,
+        places: damaged[slot] ?? [])
     }
   }
 }

@@ -173,6 +173,9 @@ struct TrialPart: Sendable {
     TrialPart(name: "second crash", text: { _ in "as the first" }) { spec in
       spec.secondCrash == nil ? [] : [spec.with { $0.secondCrash = nil }]
     },
+    TrialPart(name: "later sync policy", text: { _ in "as the first" }) { spec in
+      spec.laterSync == nil ? [] : [spec.with { $0.laterSync = nil }]
+    },
     TrialPart(name: "pace", text: { _ in "none" }) { spec in spec.pace == .zero ? [] : [spec.with { $0.pace = .zero }] },
     TrialPart(name: "first offset", text: { "\($0.firstOffset)" }) { spec in
       spec.firstOffset == 0 ? [] : [spec.with { $0.firstOffset = 0 }]

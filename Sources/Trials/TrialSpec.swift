@@ -45,6 +45,8 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   public var client: TrialClient? = nil
   /// How the second life ends; nil: as the first.
   public var secondCrash: CrashKind? = nil
+  /// The sync policy of the lives behind the first, in the notation of `sync`; nil: as that.
+  public var laterSync: String? = nil
   /// How long a producer waits after an answer before its next request.
   public var pace = Duration.zero
   /// Bytes of the first zero-fill ahead of commits; 0 for none.
@@ -62,7 +64,13 @@ public struct TrialSpec: Hashable, Sendable, Codable {
   /// A file that the persistence trace is written to, line by line; nil for none.
   public var traceTo: String? = nil
 
+  /// Of the first life.
   public var syncPolicy: SyncPolicy { SyncPolicy(sync) ?? .always }
+
+  /// Of life `number`, from 0.
+  func syncPolicy(ofLife number: Int) -> SyncPolicy {
+    number == 0 ? syncPolicy : laterSync.flatMap { SyncPolicy($0) } ?? syncPolicy
+  }
 
   /// Of the messages: an engine with partitions serves what it was sent, keys and all.
   var shape: MessageShape? { delivery == nil && client == nil ? MessageShape(valueBytes: messageSize, keys: keys) : nil }

@@ -44,7 +44,7 @@ public struct DefectEffort: Hashable, Sendable, Codable {
   var patience: Double
 
   public static let usual = DefectEffort(
-    trials: 100, statesPerPoint: 64, samples: 8, stride: 24, errorScenarios: 7, schedules: 1200, odd: 48, patience: 10)
+    trials: 100, statesPerPoint: 64, samples: 8, stride: 24, errorScenarios: 9, schedules: 1200, odd: 48, patience: 10)
   /// For a minute on two processors, all defects together.
   public static let smoke = DefectEffort(
     trials: 12, statesPerPoint: 2, samples: 0, stride: 60, errorScenarios: 1, schedules: 48, odd: 6, patience: 3)

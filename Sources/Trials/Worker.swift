@@ -89,7 +89,8 @@ enum Judging {
           kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, places: receipt.touchedPlaces, in: plain
         ).map { (receipt.row, $0) }
       }
-      damages = (damages + seam.damages(in: plain, crashRows: journal.crashRows, spec.syncPolicy)).sorted { $0.row < $1.row }
+      damages += seam.damages(in: plain, crashRows: journal.crashRows, spec.syncPolicy(ofLife:))
+      damages.sort { $0.row < $1.row }
       // What was touched in the log may be in the object store without anybody having been told so.
       if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
@@ -124,7 +125,8 @@ enum Judging {
   ) -> Judgement {
     let history = history(spec, journal, faults, seam)
     let contract = Contract(
-      sync: spec.syncPolicy, recovery: spec.recovery, refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
+      sync: spec.syncPolicy, laterSync: spec.syncPolicy(ofLife: 1), recovery: spec.recovery,
+      refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
       .adding(store.excused(.sendsAccepted(history, contract.refusals, takeover: contract.takeover), spec))
     for check in store.checks(spec, history) { judgement = judgement.adding(check) }

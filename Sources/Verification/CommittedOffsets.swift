@@ -6,6 +6,8 @@ import LogModel
 /// recovery has brought the log back shorter, as the contract allows it to under `never` or after damage, the offset must be
 /// lowered to the end that the log has come back with: what is appended then gets the offsets before the committed one, and would
 /// never reach the group. So the offset must lie within the log, and behind nothing that was sent after it had been committed.
+/// Under the other policies what lies before the offset was durable when the group was answered: without damage the log
+/// reaches it.
 extension Oracle {
   private struct Key: Hashable {
     var group: String
@@ -47,7 +49,8 @@ extension Oracle {
       let standing = StandingOffset(
         group: key.group, name: history.creations[key.slot].partition, slot: key.slot, answer: answer, commits: own[key] ?? [],
         restart: look.restart, end: (look.partitions[key.slot].after ?? look.partitions[key.slot].before)?.logEndOffset,
-        partition: partitions[key.slot], served: served[key.slot])
+        partition: partitions[key.slot], served: served[key.slot], contract: contract,
+        damages: history.damages[..<look.mark.damages].filter { $0.partition.index == key.slot })
       let last = standing.commits.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
       let settled = known.commit(of: key.group, key.slot)
       let since = settled.map { settled in
@@ -74,6 +77,9 @@ private struct StandingOffset {
   let end: Offset?
   let partition: PartitionHistory
   let served: ServedLog
+  let contract: Contract
+  /// Of the partition, before the look.
+  let damages: [Damage]
 
   private func divergence(_ offset: Offset) -> Divergence {
     Divergence(topic: name.topic, partition: name.partition, offset: offset, restart: restart)
@@ -102,10 +108,17 @@ private struct StandingOffset {
     }
     if let answer, allowed.contains(where: { $0.offset == answer }) { return }
     if answer == nil && mayBeAbsent { return }
-    if let answer, excuses(.lowered, allowed.contains(where: { isLowered($0, to: answer) })) {
+    let lowered = allowed.filter { commit in answer.map { isLowered(commit, to: $0) } ?? false }
+    if let answer, excuses(.lowered, !lowered.isEmpty) {
       let from = allowed.map(\.offset).max() ?? answer
-      ledger.remark(.consumerOffsets) {
-        "\(name): \(group) had committed \(from), and goes on at \(answer), where the log ended when it was recovered"
+      if excuses(.shorter, lowered.contains(where: mayBeCutOff)) {
+        ledger.remark(.consumerOffsets) {
+          "\(name): \(group) had committed \(from), and goes on at \(answer), where the log ended when it was recovered"
+        }
+      } else {
+        ledger.violate(.committedOffsetWithinLog, slot: slot, at: divergence(answer)) {
+          "\(name): \(ReaderFinding.committedNotDurable(group: group, committed: from.rawValue, end: answer.rawValue))"
+        }
       }
       return
     }
@@ -137,6 +150,18 @@ private struct StandingOffset {
     if first == .max { return true }
     return earliestBehind > commit.incarnation && latestBefore < earliestBehind
       && first == max(answer, partition.trimmedBefore).rawValue
+  }
+
+  /// Whether the log may have come back shorter than what `commit` counts as processed: where nothing was synced for
+  /// it, and where damage has taken a part. A sync that failed is no excuse: the engine knew of it, and records no
+  /// offset behind what it could not make durable.
+  private func mayBeCutOff(_ commit: OffsetCommit) -> Bool {
+    if contract.sync(of: commit.incarnation) == .never { return true }
+    return damages.contains { damage in
+      let isBefore = damage.touched.map { $0.contains { $0.from < commit.offset } } ?? true
+      guard isBefore || !damage.unplaced.isEmpty else { return false }
+      return contract.recovery == .truncateAtCorruption || !damage.isFailedSync
+    }
   }
 
   /// `committed-offset-within-log`.

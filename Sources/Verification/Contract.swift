@@ -25,6 +25,9 @@ import LogModel
 // |   while messages are sent      |               | (note 7)                           |                 |
 // | missing from a look, none      | settled: it must not come back (note 4)                              |
 //
+// Where the policy of a later incarnation is another, each line is that of the incarnation in which it happens. What an
+// engine under `always` opens after a kill, or after a close that has synced nothing, is durable from then on.
+//
 // "Ran d": crash.instant - since >= d, so an operation acknowledged exactly d before the crash is protected and
 // one acknowledged a nanosecond later is not (but see note 5). A process kill's instant is that of the kill: the time
 // until the engine was opened again is not the engine's.
@@ -69,7 +72,8 @@ import LogModel
 // | interval(d)          | syncs what lies before it; where that fails the commit is refused, and nothing is recorded            |
 // | never                | records it. A sync for it would be one that nobody has asked for                                      |
 // | any, in recovery     | an offset beyond the end of the log is lowered to that end, durably and before anything is appended,  |
-// |                      | and the recovery says so. Under `never` a power loss leads there, elsewhere damage that was cut       |
+// |                      | and the recovery says so. Under `never` a power loss leads there, elsewhere damage that was cut, and  |
+// |                      | nothing else: a sync that failed, as the engine knew, is no excuse                                    |
 //
 // Lowered, an offset lets the group read again from where the log was cut (at least once); left where it was, it would keep from the
 // group what gets the offsets below it. What a look is answered must therefore be the last offset committed, or the end of the log that
@@ -149,7 +153,10 @@ import LogModel
 
 /// The configuration that the promises follow from; crash kinds, instants and damage are in the `History`.
 public struct Contract: Hashable, Sendable {
+  /// Of the first incarnation.
   public var sync: SyncPolicy
+  /// Of the incarnations behind it.
+  public var laterSync: SyncPolicy
   public var recovery: RecoveryPolicy
   /// Requests that faults give reason to refuse. Of the others that are tried after a restart a partition must accept at
   /// least one.
@@ -157,14 +164,19 @@ public struct Contract: Hashable, Sendable {
   /// Whom a newer writer has replaced in the first incarnation; nil where nobody was.
   public var takeover: Takeover?
 
+  /// - Parameter laterSync: nil: as `sync`.
   public init(
-    sync: SyncPolicy, recovery: RecoveryPolicy = .skipCorrupted, refusals: Refusals = Refusals(), takeover: Takeover? = nil
+    sync: SyncPolicy, laterSync: SyncPolicy? = nil, recovery: RecoveryPolicy = .skipCorrupted,
+    refusals: Refusals = Refusals(), takeover: Takeover? = nil
   ) {
-    self.sync = sync
+    (self.sync, self.laterSync) = (sync, laterSync ?? sync)
     self.recovery = recovery
     self.refusals = refusals
     self.takeover = takeover
   }
+
+  /// The policy of an incarnation, from 0.
+  func sync(of incarnation: Int) -> SyncPolicy { incarnation == 0 ? sync : laterSync }
 }
 
 /// What is owed to one operation at one moment; see the table above.
@@ -178,21 +190,24 @@ enum Promise: Equatable {
 
 /// Moves promises over crashes, restarts and looks.
 struct PromiseRules {
-  let sync: SyncPolicy
+  private let contract: Contract
   let crashes: [Crash]
   let openings: [Instant?]
   /// By crash: whether the engine had been closed in order before it.
   let closed: [Bool]
 
   init(_ contract: Contract, _ history: History) {
-    sync = contract.sync
+    self.contract = contract
     crashes = history.crashes
     openings = history.openings
     closed = history.crashes.indices.map(history.wasClosed)
   }
 
-  func acknowledged(at instant: Instant) -> Promise {
-    switch sync {
+  /// The policy of an incarnation.
+  func sync(of incarnation: Int) -> SyncPolicy { contract.sync(of: incarnation) }
+
+  func acknowledged(at instant: Instant, in incarnation: Int) -> Promise {
+    switch sync(of: incarnation) {
     case .always: .durable
     case .interval: .volatile(since: instant)
     case .never: .unsynced
@@ -203,12 +218,17 @@ struct PromiseRules {
   func after(_ promise: Promise, crash index: Int) -> Promise {
     guard case .volatile(let since) = promise else { return promise }
     let crash = crashes[index]
-    if closed[index], case .interval = sync { return .durable }
+    if closed[index], case .interval = sync(of: index) { return .durable }
     if let window = window(of: index, since: since), since <= crash.instant - window { return .durable }
     switch crash.kind {
     case .powerLoss, .powerLossAfterClose: return .none
-    case .none: return promise
-    case .processKill, .outOfMemory: return if case .interval = sync { reopened(index + 1) } else { promise }
+    case .none, .processKill, .outOfMemory:
+      switch sync(of: index + 1) {
+      // What recovery finds it makes durable before it serves any of it.
+      case .always: return openings.indices.contains(index + 1) && openings[index + 1] != nil ? .durable : promise
+      case .interval: return crash.kind == .none ? promise : reopened(index + 1)
+      case .never: return promise
+      }
     }
   }
 
@@ -216,17 +236,17 @@ struct PromiseRules {
   /// Nil under the other policies.
   /// - Parameter since: of what was acknowledged then; nil for the widest.
   func window(of index: Int, since: Instant? = nil) -> Duration? {
-    guard case .interval(let window) = sync else { return nil }
+    guard case .interval(let window) = sync(of: index) else { return nil }
     let delay = since.map { crashes[index].delay(after: $0) } ?? crashes[index].deviceDelay
     return window + max(.zero, delay - window / 2) * 2
   }
 
   /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.
   func served(_ promise: Promise, writtenIn incarnation: Int, restart: Int) -> Promise {
-    if promise == .durable || sync == .always { return .durable }
+    if promise == .durable || sync(of: restart) == .always { return .durable }
     if crashes[incarnation..<restart].contains(where: { $0.kind.losesPower }) { return .durable }
     guard promise == .none else { return promise }
-    return if case .interval = sync { reopened(restart) } else { .unsynced }
+    return if case .interval = sync(of: restart) { reopened(restart) } else { .unsynced }
   }
 
   /// Without a recorded opening nothing can be said about how long the engine had to sync: the lenient reading.

@@ -68,6 +68,8 @@ public struct Damage: Hashable, Sendable, Codable {
   public var isInLife: Bool
   /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it again.
   public var isCertain: Bool
+  /// A sync failed, and the engine was told so: what that was to make durable is perhaps gone.
+  public var isFailedSync: Bool
   /// Where it destroyed messages, as far as the harness knows; `damage-reported` demands that a report names the place.
   public var places: [DamagedPlace] = []
   /// Operations that had been submitted when it happened: later ones are not excused.
@@ -77,7 +79,8 @@ public struct Damage: Hashable, Sendable, Codable {
 
   public init(
     partition: PartitionSlot, kind: String, touched: [OffsetRange]?, unplaced: [Int] = [], description: String,
-    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true, places: [DamagedPlace] = []
+    isDetectable: Bool = true, isInLife: Bool = false, isCertain: Bool = true, isFailedSync: Bool = false,
+    places: [DamagedPlace] = []
   ) {
     self.partition = partition
     self.kind = kind
@@ -87,6 +90,7 @@ public struct Damage: Hashable, Sendable, Codable {
     self.isDetectable = isDetectable
     self.isInLife = isInLife
     self.isCertain = isCertain
+    self.isFailedSync = isFailedSync
     self.places = places
   }
 }

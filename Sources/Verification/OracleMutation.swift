@@ -30,6 +30,8 @@ package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   case vague
   /// A recovery has lowered a committed offset to the end of the log.
   case lowered
+  /// The log may have come back shorter than a group had committed.
+  case shorter
   /// What is below a deletion may be gone.
   case deleted
   /// A refused request had a fault in its way.

@@ -3,7 +3,9 @@ import LogModel
 /// Loss: what is owed and was not served.
 extension PartitionExamination {
   private var hasPowerLoss: Bool { history.crashes[..<restart].contains { $0.kind.losesPower } }
-  private var hasWindow: Bool { if case .interval = contract.sync { true } else { false } }
+  private var hasWindow: Bool {
+    [contract.sync, contract.laterSync].contains { if case .interval = $0 { true } else { false } }
+  }
 
   func isServed(_ sequence: Int) -> Bool {
     served.offsetOf[sequence] >= 0 || (!probed.isEmpty && probed[sequence])

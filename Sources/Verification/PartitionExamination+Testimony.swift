@@ -60,8 +60,8 @@ extension PartitionExamination {
     // An orderly close after it testifies too, where the damage came to a running engine.
     let done = history.damages[damage].crashesBefore + (history.damages[damage].isInLife ? 1 : 0)
     let crashes = min(done, restart)
-    if contract.sync != .never, damaged.incarnation < crashes,
-      (damaged.incarnation..<crashes).contains(where: history.wasClosed)
+    if damaged.incarnation < crashes,
+      (damaged.incarnation..<crashes).contains(where: { contract.sync(of: $0) != .never && history.wasClosed($0) })
     {
       return true
     }
@@ -83,7 +83,7 @@ extension PartitionExamination {
   /// Under `always` the engine keeps account, away from the log, of where a writer has begun, unless it was hindered.
   private mutating func isRecordedElsewhere(_ place: Int) -> Bool {
     let operation = operation(place)
-    guard contract.sync == .always, operation.outcome == .acknowledged else { return false }
+    guard contract.sync(of: operation.incarnation) == .always, operation.outcome == .acknowledged else { return false }
     let first: Int?
     if let known = firstAcknowledged[operation.incarnation] { first = known } else {
       first = partition.operations.indices

@@ -218,12 +218,13 @@ extension PartitionHistory {
     var duty = Duty(kind: .optional, base: operation.base)
     var promise = Promise.none
     if operation.outcome == .acknowledged {
-      promise = rules.acknowledged(at: operation.answeredAt)
+      promise = rules.acknowledged(at: operation.answeredAt, in: operation.incarnation)
     }
     // What can be fetched is there: under `always` it is durable (note 3), under the others as long as the life lasts.
     for look in earlier where look.restart == operation.incarnation && look.operations > operation.number && look.base[place] >= 0 {
       if duty.base < 0 { duty.base = look.base[place] }
-      if rules.sync == .always || operation.incarnation == mark.crashes { promise = .durable }
+      let isAlways = rules.sync(of: operation.incarnation) == .always
+      if isAlways || operation.incarnation == mark.crashes { promise = .durable }
     }
     let sightings = seen.isEmpty ? [] : seen[place] ?? []
     note(sightings, inLife: operation.incarnation, rules, &promise, &duty)

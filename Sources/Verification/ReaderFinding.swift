@@ -17,6 +17,7 @@ enum ReaderFinding: Hashable, Sendable {
 
   // Offsets of consumer groups, and offsets as names.
   case committedBeyondEnd(group: String, committed: Int64, end: Int64)
+  case committedNotDurable(group: String, committed: Int64, end: Int64)
   case committedOverLater(group: String, committed: Int64, offset: Int64, message: Int)
   /// A reader was served `was` there before.
   case nameTaken(offset: Int64, was: Int, now: Int)
@@ -49,6 +50,9 @@ extension ReaderFinding: CustomStringConvertible {
       "offsets before \(first) belong to deleted messages, found offset \(offset) given again"
     case .committedBeyondEnd(let group, let committed, let end):
       "\(group) has committed \(committed), and the log ends at \(end): the next \(committed - end) messages would never reach it"
+    case .committedNotDurable(let group, let committed, let end):
+      "\(group) had committed \(committed), and the log came back with its end at \(end): what lies before a committed "
+        + "offset must be durable"
     case .committedOverLater(let group, let committed, let offset, let message):
       "\(group) has committed \(committed), and offset \(offset) holds message \(message), which was sent after that: it never reaches "
         + "the group"

@@ -17,6 +17,9 @@ public struct SlowOperations: Hashable, Sendable {
 
   public init(_ all: [SlowOperation] = []) { self.all = all }
 
+  /// The longest time of all; zero for none.
+  public var longest: Duration { all.first?.took ?? .zero }
+
   /// - Returns: whether it changed anything.
   @discardableResult
   public mutating func note(_ operation: SlowOperation) -> Bool {

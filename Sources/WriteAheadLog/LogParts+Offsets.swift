@@ -1,4 +1,5 @@
 import LogModel
+import Storage
 
 /// Decides when the offset that a consumer group commits may be recorded, and what becomes of it when its log is cut.
 ///
@@ -8,8 +9,11 @@ import LogModel
 public protocol OffsetCommitting: Sendable {
   /// Whether whoever has waited for a sync in flight looks for the next one, which somebody else may have begun meanwhile.
   var waitsForEverySync: Bool { get }
-  /// Whether a commit is refused where what lies before its offset could not be made durable.
-  var refusesWhatIsNotDurable: Bool { get }
+  /// Whether an offset is recorded once a sync for it has ended.
+  /// - Parameters:
+  ///   - isSecure: nothing that lies before it can get lost with the power and leave its offsets to other messages.
+  ///   - failure: why a sync of the log has failed; nil where none has.
+  func mayRecord(isSecure: Bool, after failure: StorageError?) -> Bool
   /// What a committed offset is once recovery has found where the log ends.
   func offset(after committed: Offset, logEnd: Offset) -> Offset
 }
@@ -18,6 +22,6 @@ public protocol OffsetCommitting: Sendable {
 public struct OffsetsWithinLog: OffsetCommitting {
   public init() {}
   public var waitsForEverySync: Bool { true }
-  public var refusesWhatIsNotDurable: Bool { true }
+  public func mayRecord(isSecure: Bool, after failure: StorageError?) -> Bool { isSecure }
   public func offset(after committed: Offset, logEnd: Offset) -> Offset { min(committed, logEnd) }
 }

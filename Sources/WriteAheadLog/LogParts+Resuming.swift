@@ -51,6 +51,34 @@ public struct ResumeInNewSegment: AppendResuming {
   ) async throws(StorageError) -> ReopenedSegment? { nil }
 }
 
+/// Decides what becomes of a file of this writer's own that stands where a new segment is to be created: an attempt
+/// before could not take it back.
+public protocol LeftoverHandling: Sendable {
+  /// Whether it is removed, and the segment created in its place.
+  var replacesOwn: Bool { get }
+}
+
+/// No other writer has this one's epoch, which is a part of the name: nobody loses anything by it.
+public struct OwnLeftoversReplaced: LeftoverHandling {
+  public init() {}
+  public var replacesOwn: Bool { true }
+}
+
+/// Decides whether recovery takes a segment for one that may hold what no sync has made durable.
+public protocol EarlierPolicyRespecting: Sendable {
+  /// - Parameters:
+  ///   - writer: the head says that the segment's writer synced after it had acknowledged.
+  ///   - reader: so does the engine that opens the log.
+  func mayBeUnsynced(writer: Bool, reader: Bool) -> Bool
+}
+
+/// The policy that counts is that of whoever wrote it. Builds that did not write it into the head are taken at the
+/// present one.
+public struct EarlierPoliciesRespected: EarlierPolicyRespecting {
+  public init() {}
+  public func mayBeUnsynced(writer: Bool, reader: Bool) -> Bool { writer || reader }
+}
+
 extension PartitionLog {
   /// Puts the last segment that was found in the place that `AppendResuming` gives it.
   func resumeAppends() async throws(StorageError) {

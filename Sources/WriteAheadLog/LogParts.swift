@@ -24,6 +24,8 @@ public struct LogParts: Sendable {
   public var timing: any SyncTiming = SyncOnTime()
   public var closing: any LogClosing = SyncAndTell()
   public var offsets: any OffsetCommitting = OffsetsWithinLog()
+  public var leftovers: any LeftoverHandling = OwnLeftoversReplaced()
+  public var earlierPolicies: any EarlierPolicyRespecting = EarlierPoliciesRespected()
 
   public init() {}
 }

@@ -73,11 +73,11 @@ extension LogRecovery {
   }
 
   /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
-  /// page cache, and is served from now on. The policy that counts is that of the segment's writer; builds before 2 was written
-  /// into the head did not say it, and are taken at the present one.
+  /// page cache, and is served from now on.
   private func mayBeUnsynced(_ segment: Segment) -> Bool {
     if suspects.contains(segment.path) { return true }
-    guard segment.header.isSyncedLater || configuration.syncPolicy.syncsLater else { return false }
+    let (writer, reader) = (segment.header.isSyncedLater, configuration.syncPolicy.syncsLater)
+    guard parts.earlierPolicies.mayBeUnsynced(writer: writer, reader: reader) else { return false }
     return segment.nextOffset > hints.cleanEnd ?? 0
   }
 

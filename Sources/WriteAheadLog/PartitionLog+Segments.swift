@@ -81,7 +81,8 @@ extension PartitionLog {
   private func create(_ path: String) async throws(StorageError) -> FileID {
     let mode: OpenMode = isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive]
     do throws(StorageError) { return try await storage.open(path, mode) } catch {
-      guard error.isErrno(EEXIST), !segments.contains(where: { $0.path == path }) else { throw error }
+      let isOwn = error.isErrno(EEXIST) && !segments.contains { $0.path == path }
+      guard isOwn, parts.leftovers.replacesOwn else { throw error }
     }
     try await storage.unlink(path)
     return try await storage.open(path, mode)

@@ -78,7 +78,7 @@ import Verification
   /// A story of several lives needs a look after each of its two restarts.
   @Test func aStoryThatNobodyLookedAtHasNoVerdict() {
     let book = LifeBook(ExplorationWorkload())
-    for n in 1...3 { book.crash(.powerLoss, at: Instant(nanoseconds: Int64(n)), deviceDelay: .zero) }
+    for n in 1...3 { book.crash(.powerLoss, at: Instant(nanoseconds: Int64(n))) }
     #expect(book.judge(Contract(sync: .always)).verdict == .unknown)
   }
 }

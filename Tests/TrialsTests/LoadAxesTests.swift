@@ -6,8 +6,8 @@ import Verification
 
 @testable import Trials
 
-/// The axes `second-crash`, `pace`, `preallocation` and `first-offset`, in scenarios, tokens, shrunk scenarios and
-/// reports.
+/// The axes `second-crash`, `later-sync`, `pace`, `preallocation` and `first-offset`, in scenarios, tokens, shrunk
+/// scenarios and reports.
 @Suite struct LoadAxesTests {
   private func scenario(_ matrix: String, workload: String = "", more: String = "") throws -> Scenario {
     try ScenarioParser.parse(
@@ -31,21 +31,29 @@ import Verification
   }
 
   private static let all =
-    "messages: 60, crash: process-kill, second-crash: power-loss, pace: 5ms, preallocation: 8KiB, first-offset: 2^31-48"
+    "messages: 60, crash: process-kill, second-crash: power-loss, later-sync: interval(5ms), pace: 5ms, "
+    + "preallocation: 8KiB, first-offset: 2^31-48"
 
   @Test func theyReachTheTrialItsTokenAndItsShrunkScenario() throws {
     let spec = try planned(#require(try scenario(Self.all).cells().first)).spec
     #expect(spec.ending(of: 0) == .processKill && spec.ending(of: 1) == .powerLoss && spec.ending(of: 2) == .none)
     #expect(spec.pace == .milliseconds(5) && spec.preallocation == 8192 && spec.firstOffset == 2_147_483_600)
     let token = Token.encode(spec)
-    for field in ["c2=power-loss", "pa=5ms", "pr=8192", "fo=2147483600"] { #expect(token.contains(".\(field)")) }
+    for field in ["c2=power-loss", "pa=5ms", "ls=interval-5ms", "pr=8192", "fo=2147483600"] {
+      #expect(token.contains(".\(field)"))
+    }
     let decoded = try Token.decode(token)
     #expect(decoded.loadLines == spec.loadLines && Token.encode(decoded) == token)
+    #expect(spec.syncPolicy(ofLife: 0) == .always && spec.syncPolicy(ofLife: 2) == .interval(.milliseconds(5)))
     let words = "\(spec.axes)"
-    for word in ["second-crash=power-loss", "pace=5ms", "preallocation=8192", "first-offset=2147483600"] {
+    let all = [
+      "second-crash=power-loss", "later-sync=interval(5ms)", "pace=5ms", "preallocation=8192",
+      "first-offset=2147483600",
+    ]
+    for word in all {
       #expect(words.contains(word), "\(words)")
     }
-    #expect(Timeline.header(spec).contains("second-crash power-loss, pace 5ms"))
+    #expect(Timeline.header(spec).contains("second-crash power-loss, later-sync interval(5ms), pace 5ms"))
     let again = try scenario(spec.loadLines.map { String($0.dropFirst(2)) }.joined(separator: ", ") + ", messages: 60")
     let other = try planned(#require(again.cells().first)).spec
     #expect(other.loadLines == spec.loadLines)
@@ -84,6 +92,8 @@ import Verification
   @Test(arguments: [
     ("messages: 9, pace: 5", "a.yaml:4:30: pace is '5'"), ("messages: 9, pace: 2m", "pace is '2m'"),
     ("messages: 9, second-crash: storm", "unknown second crash 'storm'"),
+    ("messages: 9, later-sync: sometimes", "unknown sync policy 'sometimes'"),
+    ("messages: 9, system: airunner, later-sync: never", "later-sync is 'never'; expected system: tornlog"),
     ("messages: 9, preallocation: 100", "preallocation is '100'"),
     ("messages: 9, preallocation: 1GiB", "preallocation is 1073741824"),
     ("messages: 9, first-offset: 2^63", "first-offset is '2^63'"),
@@ -104,13 +114,14 @@ import Verification
   }
 
   @Test(arguments: [
-    "pace: 5ms", "second-crash: none", "preallocation: 0", "first-offset: 3", "crash: power-loss-after-close",
+    "pace: 5ms", "second-crash: none", "later-sync: never", "preallocation: 0", "first-offset: 3",
+    "crash: power-loss-after-close",
   ])
   func anotherProgramHasNoneOfThem(axis: String) {
     #expect(errors("messages: 60, \(axis)", more: "delivery: {}").count == 1)
   }
 
-  @Test(arguments: ["c2=storm", "pa=5", "pr=100", "fo=x", "pr=4096.s=never"])
+  @Test(arguments: ["c2=storm", "ls=same", "ls=interval(5ms)", "pa=5", "pr=100", "fo=x", "pr=4096.s=never"])
   func aTokenIsHeldToTheSame(field: String) throws {
     let token = Token.encode(try planned(#require(try scenario("messages: 60").cells().first)).spec)
     let never = token.replacing("s=always", with: "s=never") + ".pr=4096"

@@ -21,6 +21,7 @@ import Verification
   }
 
   static let never = Contract(sync: .never)
+  private static let interval = Contract(sync: .interval(.seconds(1)))
   private static let truncating = Contract(sync: .always, recovery: .truncateAtCorruption)
 
   struct Case: Sendable, CustomTestStringConvertible {
@@ -55,6 +56,14 @@ import Verification
       name: "never, lowered among what was appended", contract: never, crash: .powerLoss, end: 4, answer: 6, appended: 8,
       violated: [.consumerOffsets]),
     Case(name: "never, forgotten", contract: never, crash: .powerLoss, end: 4, answer: nil, violated: [.consumerOffsets]),
+    Case(
+      name: "interval, lowered", contract: interval, crash: .powerLoss, end: 4, answer: 4,
+      violated: [.committedOffsetWithinLog]),
+    Case(
+      name: "interval, lowered, and appended since", contract: interval, crash: .powerLoss, end: 4, answer: 4,
+      appended: 8, violated: [.committedOffsetWithinLog]),
+    Case(
+      name: "interval, damaged and lowered", contract: interval, crash: .powerLoss, end: 4, isDamaged: true, answer: 4),
     Case(name: "nothing lost, lowered", contract: never, crash: .processKill, end: 10, answer: 4, violated: [.consumerOffsets]),
     Case(name: "nothing lost", contract: never, crash: .processKill, end: 10, answer: 9),
     Case(name: "truncated, lowered", contract: truncating, crash: .processKill, end: 4, isDamaged: true, answer: 4),

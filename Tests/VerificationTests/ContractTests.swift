@@ -79,6 +79,45 @@ struct ContractTests {
     #expect(judge(endedBefore: .zero - .nanoseconds(1)) == .held)
   }
 
+  /// What the policy of one life has promised the next one keeps, whatever its own is.
+  @Test func eachIncarnationHasItsOwnPolicy() {
+    let interval = SyncPolicy.interval(Self.window)
+    /// Two requests; a kill; a look, or none; power loss, which takes the second one.
+    func judge(_ first: SyncPolicy, _ later: SyncPolicy?, looks: Bool = false, isOpened: Bool = true) -> Verdict {
+      var story = Story(seed: 11, partitions: 1)
+      story.append(0, count: 3)
+      let lost = story.append(0, count: 2)
+      story.history.crash(.processKill, at: story.now)
+      story.wait(.milliseconds(5))
+      if isOpened { story.history.opened(at: story.now) }
+      let look = story.look()
+      story.crash(.powerLoss)
+      Self.cut(&story, 0, to: lost)
+      let contract = Contract(sync: first, laterSync: later)
+      return Oracle(contract).judge(story.history, looks ? [look, story.look()] : [story.look()]).verdict
+    }
+    #expect(judge(interval, nil) == .held && judge(interval, nil, looks: true) == .held)
+    #expect(judge(interval, .always) == .violated && judge(interval, .always, looks: true) == .violated)
+    #expect(judge(interval, .always, isOpened: false) == .held, "nobody has opened it")
+    #expect(judge(interval, .never) == .held && judge(.never, nil) == .held && judge(.never, interval) == .held)
+    #expect(judge(.never, .always) == .violated)
+    #expect(judge(.always, .never) == .violated && judge(.always, interval) == .violated)
+  }
+
+  /// What a later life appends is owed what its own policy promises.
+  @Test(arguments: [(SyncPolicy.always, SyncPolicy.never, Verdict.held), (.never, .always, .violated)])
+  func aLaterLifeIsOwedWhatItsOwnPolicyPromises(_ first: SyncPolicy, _ later: SyncPolicy, _ verdict: Verdict) {
+    var story = Story(seed: 12, partitions: 1)
+    story.append(0, count: 3)
+    story.crash(.processKill)
+    let look = story.look()
+    let lost = story.append(0, count: 2)
+    story.crash(.powerLoss)
+    Self.cut(&story, 0, to: lost)
+    let judgement = Oracle(Contract(sync: first, laterSync: later)).judge(story.history, [look, story.look()])
+    #expect(judgement.verdict == verdict, "\(judgement.text)")
+  }
+
   @Test func ofTheSlowestOperationsEachTookLongerThanAllBehindIt() {
     var slow = SlowOperations()
     func note(_ end: Int64, _ took: Int64) -> Bool {

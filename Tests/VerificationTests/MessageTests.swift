@@ -191,6 +191,10 @@ import Testing
       "g has committed 9, and the log ends at 4: the next 5 messages would never reach it"
     ),
     (
+      .reader(.committedNotDurable(group: "g", committed: 9, end: 4)),
+      "g had committed 9, and the log came back with its end at 4: what lies before a committed offset must be durable"
+    ),
+    (
       .reader(.committedOverLater(group: "g", committed: 9, offset: 4, message: 12)),
       "g has committed 9, and offset 4 holds message 12, which was sent after that: it never reaches the group"
     ),

@@ -119,7 +119,31 @@ extension OracleCases {
     return s.judged(looks, .never)
   }
 
+  /// Under `interval` the same log comes back at 4, within the window, and the group is lowered to that.
+  /// - Parameter isFailedSync: of the damage that has taken the rest; nil for none.
+  private static func shortened(isFailedSync: Bool? = nil, _ recovery: RecoveryPolicy = .skipCorrupted) -> Judgement {
+    var s = CommittedOffsetTests.cut(at: 4, .powerLoss)
+    if let isFailedSync {
+      s.history.damage(
+        Damage(
+          partition: Story.slot, kind: "fault", touched: [OffsetRange(from: 4, to: 10)], description: "a fault",
+          isFailedSync: isFailedSync))
+    }
+    return s.judged([s.look { $0.commits = [("billing", 0, 4)] }], .interval(.seconds(1)), recovery)
+  }
+
   private static let committed: [OracleCase] = [
+    OracleCase(
+      "a commit that is lowered, and everything before it was durable", .exactly([.committedOffsetWithinLog]),
+      at: [.committedOffsetWithinLog: 4]
+    ) { shortened() },
+    OracleCase("a commit of what no sync had covered, as the engine knew", .exactly([.committedOffsetWithinLog])) {
+      shortened(isFailedSync: true)
+    },
+    OracleCase("a commit that is lowered to where damage has cut the log", .held) { shortened(isFailedSync: false) },
+    OracleCase("a commit that is lowered to where a log is cut at what no sync had covered", .held) {
+      shortened(isFailedSync: true, .truncateAtCorruption)
+    },
     OracleCase("a commit that is lowered to the end of the log", .held) { lowered([4], to: [4]) },
     OracleCase("a commit that is lowered, and stays", .held) { lowered([4, 4], to: [4, 4]) },
     OracleCase("a commit that is lowered, stays, and what is appended goes", .held) { lowered([4, 4], to: [4, 6], appending: 8) },
