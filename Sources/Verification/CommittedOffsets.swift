@@ -52,7 +52,7 @@ extension Oracle {
         partition: partitions[key.slot], served: served[key.slot], contract: contract,
         damages: history.damages[..<look.mark.damages].filter { $0.partition.index == key.slot })
       let last = standing.commits.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
-      let settled = known.commit(of: key.group, key.slot)
+      let settled = known.commit(of: key.group, key.slot, commits)
       let since = settled.map { settled in
         history.commits[..<min(settled.commits, look.mark.commits)].count {
           $0.group == key.group && $0.partition.index == key.slot
