@@ -266,7 +266,7 @@ extension PartitionHistory {
     guard let sighting = sightings.first(where: { $0.incarnation == life }) else { return }
     if duty.base < 0 { duty.base = sighting.base }
     guard promise == .none else { return }
-    promise = rules.acknowledged(at: sighting.at)
+    promise = rules.acknowledged(at: sighting.at, in: life)
     duty.allowedLossAt = nil
   }
 }

@@ -27,7 +27,36 @@ extension OracleCases {
     return Oracle(Contract(sync: .always)).judge(h, looks)
   }
 
+  /// It is asked for in the life behind the first restart, without an answer; `looked` says what that life saw, `later` the next.
+  private static func unansweredTopicInItsLife(_ looked: Bool, later: Bool) -> Judgement {
+    var h = History(seed: 1)
+    h.crash(.processKill, at: Instant(nanoseconds: 2))
+    h.opened(at: Instant(nanoseconds: 3))
+    h.create(TopicPartition("orders", 0), .indeterminate, at: Instant(nanoseconds: 4))
+    var looks: [Observation] = []
+    for (n, there) in [looked, later].enumerated() {
+      if n == 1 {
+        h.crash(.processKill, at: Instant(nanoseconds: 12))
+        h.opened(at: Instant(nanoseconds: 13))
+      }
+      var o = Observer(h)
+      o.registered(there ? [TopicPartition("orders", 0)] : [])
+      if there {
+        let marks = Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
+        o.claimedBefore(Story.slot, marks)
+        o.claimedAfter(Story.slot, marks)
+        o.ended(Story.slot, .reached)
+      }
+      looks.append(o.finish())
+    }
+    return Oracle(Contract(sync: .always)).judge(h, looks)
+  }
+
   private static let topics: [OracleCase] = [
+    OracleCase("an unanswered topic, not seen in its own life, there after it", .held) {
+      unansweredTopicInItsLife(false, later: true)
+    },
+    OracleCase("an unanswered topic, seen in its own life only", .held) { unansweredTopicInItsLife(true, later: false) },
     OracleCase("an unanswered topic, there and then gone", .exactly([.partitionsRegistered])) { unansweredTopic([true, false]) },
     OracleCase("an unanswered topic, gone and then there", .exactly([.partitionsRegistered])) { unansweredTopic([false, true]) },
     OracleCase("an unanswered topic, gone, asked for once more, and there", .held) { unansweredTopic([false, true], again: true) },
@@ -76,7 +105,27 @@ extension OracleCases {
     return s.judged(looks)
   }
 
+  /// 3 is committed and answered; 7, behind the first restart, is not. Looks of that life and of the next find `values`.
+  private static func unansweredCommitInItsLife(_ values: [Int?]) -> Judgement {
+    var s = Story.one(2)
+    s.append(0, count: 8)
+    s.commit(0, 3)
+    s.crash(.processKill)
+    s.commit(0, 7, .indeterminate)
+    var looks: [Observation] = []
+    for (n, value) in values.enumerated() {
+      if n > 0 { s.crash(.processKill) }
+      looks.append(s.look { $0.commits = [("billing", 0, value.map { Offset($0) })] })
+    }
+    return s.judged(looks)
+  }
+
   private static let commits: [OracleCase] = [
+    OracleCase("an unanswered commit, not seen in its own life, there after it", .held) { unansweredCommitInItsLife([3, 7]) },
+    OracleCase("an unanswered commit, seen in its own life, not there after it", .held) { unansweredCommitInItsLife([7, 3]) },
+    OracleCase("an unanswered commit, settled by the first restart behind it", .exactly([.consumerOffsets])) {
+      unansweredCommitInItsLife([3, 7, 3])
+    },
     OracleCase("an unanswered commit, there and then gone", .exactly([.consumerOffsets])) { unansweredCommit([7, 3]) },
     OracleCase("an unanswered commit, gone and then there", .exactly([.consumerOffsets])) { unansweredCommit([3, 7]) },
     OracleCase("an unanswered commit that is there", .held) { unansweredCommit([7, 7]) },
