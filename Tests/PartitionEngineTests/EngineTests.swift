@@ -138,12 +138,18 @@ import WriteAheadLog
     }
   }
 
+  /// As if the log were not compacted while the engine runs.
+  private struct AtOpeningOnly: MetadataCompacting {
+    func limit(live: Int64) -> Int64 { .max }
+  }
+
   /// The metadata log is compacted when replay has read much more than it needed, and says the same afterwards.
   @Test func manyOffsetCommitsAreCompacted() throws {
     let machine = try Machine(.memory)
     let commits = MetadataLog.tolerance + 200
     try machine.boot { storage in
-      let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
+      let parts = EngineParts(compaction: AtOpeningOnly())
+      let (engine, _) = try await PartitionEngine.open(storage, Self.configuration, parts: parts)
       try await engine.createTopic("orders", partitions: 1)
       for n in 0..<3 { _ = try await Self.produce(engine, "orders", 0, "\(n)") }
       for n in 0..<commits { try await engine.commitOffset(group: "g", "orders", 0, Offset(n % 3)) }
