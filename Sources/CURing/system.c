@@ -26,6 +26,11 @@ int tl_lock(int fd) {
   return fcntl(fd, F_OFD_SETLK, &whole) == 0 ? 0 : errno;
 }
 
+void tl_unlock(int fd) {
+  struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 0, .l_pid = 0};
+  (void)fcntl(fd, F_OFD_SETLK, &whole);
+}
+
 int tl_eventfd(void) {
   int descriptor = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   return descriptor < 0 ? -errno : descriptor;

@@ -18,6 +18,12 @@ public class FileStorage: Storage, @unchecked Sendable {
     var descriptor: Int32
     var path: String
     var direct: Bool
+    var isLocked = false
+
+    func close() {
+      if isLocked { tl_unlock(descriptor) }
+      Glibc.close(descriptor)
+    }
   }
 
   /// By `FileID`, whose numbers are never used twice: a late operation on a closed file meets no other file.
@@ -46,7 +52,7 @@ public class FileStorage: Storage, @unchecked Sendable {
   }
 
   deinit {
-    for file in files.values { Glibc.close(file.descriptor) }
+    for file in files.values { file.close() }
   }
 
   /// What a file system says of the kind of an entry; stands here for one that says it otherwise.
@@ -103,8 +109,7 @@ public class FileStorage: Storage, @unchecked Sendable {
   }
 
   public func close(_ id: FileID) async {
-    guard let file = files.removeValue(forKey: id.rawValue) else { return }
-    Glibc.close(file.descriptor)
+    files.removeValue(forKey: id.rawValue)?.close()
   }
 
   public func size(of id: FileID) async throws(StorageError) -> Int64 {
@@ -164,6 +169,7 @@ public class FileStorage: Storage, @unchecked Sendable {
     let file = try file(id, .lock)
     let code = tl_lock(file.descriptor)
     guard code == 0 else { throw StorageError(errno: code, .lock, file.path) }
+    files[id.rawValue]?.isLocked = true
   }
 
   public func linkCount(of id: FileID) async throws(StorageError) -> Int {

@@ -33,6 +33,8 @@ struct SeamReceipt: Codable, Hashable {
   var isTold: Bool
   /// Nil where the engine got what it had asked for, or believes so.
   var refusal: Refusal?
+  /// The engine was told that a sync had failed.
+  var isRefusedSync = false
   /// Whose files the operation was on; nil for nobody's.
   var partition: TopicPartition?
   var strike = Strike.atOnce
@@ -77,6 +79,7 @@ extension SeamReceipt {
       isDetectable: receipt.isDetectable, isTold: receipt.isTold, refusal: receipt.refusal,
       partition: MessagePlaces.owner(of: receipt.path))
     first.description = receipt.description
+    first.isRefusedSync = first.refusal == .refused && (receipt.operation == .sync || receipt.operation == .syncDirectory)
     first.touched = map.destroy(receipt.destroyed)
     first.touchedPlaces = map.places.touchedPlaces(in: receipt.destroyed, receipt.kind.precision)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
@@ -179,6 +182,10 @@ extension [SeamReceipt] {
       guard let refusal = receipt.refusal else { continue }
       if hasBackPressure, spec.faults.indices.contains(receipt.fault), StoreWords.isStanding(spec.faults[receipt.fault]) {
         refusals.note(from: receipt.life, at: receipt.instant, partition: receipt.partition)
+      }
+      // A log of single records takes nothing more in the life in which a sync of its file has failed (`RecordLog`).
+      if spec.system != .tornlog, receipt.isRefusedSync, let partition = receipt.partition {
+        refusals.note(from: receipt.life, at: receipt.instant, partition: partition)
       }
       refusals.note(
         incarnation: receipt.life, at: receipt.instant, partition: receipt.partition,

@@ -67,7 +67,7 @@ import Testing
   }
 
   @Test func namesAreReadAsTheyAreWritten() {
-    let name = ObjectName(Self.source, base: 0, end: Offset(Int64.max), epoch: Epoch(UInt64.max))
+    let name = ObjectName(Self.source, base: 0, end: .largest, epoch: .largest)
     #expect(ObjectName(fileName: name.fileName, of: Self.source) == name)
     let plain = ObjectName(Self.source, base: 12, end: 13, epoch: Epoch(4))
     #expect(plain.path == "orders/3/00000000000000000012-00000000000000000013-0000000004.tlo")

@@ -53,6 +53,14 @@ import Verification
     #expect(loss.lost == 130 && loss.least == 130 && loss.most == 130, "\(loss)")
   }
 
+  /// A log of single records takes nothing more in the life in which a sync of its file has failed; the next life does.
+  @Test(arguments: ["streamhouse", "airunner", "chronik", "chronik-v1"], ["always", "interval-2ms"])
+  func aLogOfRecordsRefusesBehindAFailedSync(system: String, sync: String) throws {
+    _ = try losses(
+      "t1.sc=x.m=60.p=3.s=\(sync).r=truncate-at-corruption.c=process-kill.at=end.d=none.b=1.n=4.z=1000.a=10.t=orders.seed=42"
+        + ".st=memory.y=\(system).f=sync-failure/how-leaves-dirty/occurrence-1/on-sync/phase-produce/target-segment")
+  }
+
   /// A slow device for the metadata takes no time from the syncs of the messages: with the record of a segment awaited in the
   /// sync loop, messages were lost that had been acknowledged d before the cut.
   @Test func slowMetadataDelaysNoSync() throws {

@@ -203,7 +203,7 @@ struct DamageTests {
   }
 
   @Test func butNoMoreThanItHadAndOnlyIfReported() {
-    #expect(cutOff(reserved: 5, reported: 3..<8, touches: false).violated.isSuperset(of: [.highWatermark, .damageReported]))
+    #expect(cutOff(reserved: 5, reported: 3..<8, touches: false).violated.isSuperset(of: [.highWatermark, .logEndOffset]))
     #expect(cutOff(reserved: 5, reported: nil).violated.contains(.highWatermark))
     #expect(cutOff(reserved: 6, reported: 3..<9).violated.contains(.highWatermark))
     #expect(cutOff(reserved: 5, reported: 3..<8, .truncateAtCorruption).violated.contains(.highWatermark))

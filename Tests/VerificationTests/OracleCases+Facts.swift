@@ -32,7 +32,8 @@ extension OracleCases {
     var h = History(seed: 1)
     h.crash(.processKill, at: Instant(nanoseconds: 2))
     h.opened(at: Instant(nanoseconds: 3))
-    h.create(TopicPartition("orders", 0), .indeterminate, at: Instant(nanoseconds: 4))
+    h.create(
+      TopicPartition("orders", 0), .indeterminate, submittedAt: Instant(nanoseconds: 3), at: Instant(nanoseconds: 5))
     var looks: [Observation] = []
     for (n, there) in [looked, later].enumerated() {
       if n == 1 {
@@ -49,7 +50,9 @@ extension OracleCases {
       }
       looks.append(o.finish())
     }
-    return Oracle(Contract(sync: .always)).judge(h, looks)
+    var refusals = Refusals()
+    refusals.note(incarnation: 1, at: Instant(nanoseconds: 4))
+    return Oracle(Contract(sync: .always, refusals: refusals)).judge(h, looks)
   }
 
   private static let topics: [OracleCase] = [

@@ -57,6 +57,9 @@ int64_t tl_pread_cached(int fd, void *into, size_t length, int64_t offset);
 /// An exclusive open-file-description lock on the whole file, without waiting; 0, or an errno (EAGAIN: somebody has it).
 int tl_lock(int fd);
 
+/// Ends it. Closing a descriptor does not while a process that was forked meanwhile holds a copy, up to its `exec`.
+void tl_unlock(int fd);
+
 /// O_DIRECT, which Glibc's headers hide from Swift.
 extern const int32_t tl_o_direct;
 /// A non-blocking eventfd, or a negative errno.
