@@ -116,7 +116,8 @@ enum DefectReference {
   /// Names of defects without a file of their own in `Scenarios/defects`; of all others the file's name is theirs.
   private static let names = [
     "A4": "header demanded", "P3": "stale records accepted", "P7": "tail rewritten in place",
-    "P35": "offsets before their sync", "P36": "offsets after a failed sync", "R2": "replayed again", "R2b": "unfinished dropped", "R3": "old files deleted early", "R4": "rollback in memory only",
+    "P35": "offsets before their sync", "P36": "offsets after a failed sync", "R2": "replayed again",
+    "R2b": "unfinished dropped", "R3": "old files deleted early", "R4": "rollback in memory only",
   ]
 
   /// Of the document that a project's defects are from; see docs/sources/README.md.

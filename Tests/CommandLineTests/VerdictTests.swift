@@ -104,7 +104,7 @@ extension CommandLineTests {
         $0.split(separator: " ").first
       }
       // Crash states show these: Scenarios/exploration has them, and `DefectScenarioTests` runs them.
-      let explored: Set = ["A4", "P3", "P7", "R2", "R2b", "R3", "R4"]
+      let explored: Set = ["A4", "P3", "P35", "P36", "P7", "R2", "R2b", "R3", "R4"]
       let ended = try await tornlog(
         "run", "Scenarios/defects", "-t", "full", "--storage", "memory", "--dir", scratch.folder(),
         "--report", "json=\(scratch.path("j"))", within: 300)
