@@ -158,10 +158,20 @@ private struct StandingOffset {
   private func mayBeCutOff(_ commit: OffsetCommit) -> Bool {
     if contract.sync(of: commit.incarnation) == .never { return true }
     return damages.contains { damage in
-      let isBefore = damage.touched.map { $0.contains { $0.from < commit.offset } } ?? true
+      let isBefore = damage.touched.map { $0.contains { start(of: $0) < commit.offset.rawValue } } ?? true
       guard isBefore || !damage.unplaced.isEmpty else { return false }
       return contract.recovery == .truncateAtCorruption || !damage.isFailedSync
     }
+  }
+
+  /// Where the request begins in which `range` begins: what destroys a part of it costs all of it.
+  private func start(of range: OffsetRange) -> Int64 {
+    let from = range.from.rawValue
+    for place in partition.operations.indices {
+      let base = served.baseOf[place] >= 0 ? served.baseOf[place] : partition.operations[place].base
+      if base >= 0, base <= from, from < base &+ Int64(partition.operations[place].count) { return base }
+    }
+    return from
   }
 
   /// `committed-offset-within-log`.

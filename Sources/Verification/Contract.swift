@@ -127,12 +127,15 @@ import LogModel
 // |-------------------------------------------------------------------|---------|-------------|---------|
 // | another operation of the partition: submitted after the damaged   |         |             |         |
 // |   one's acknowledgement had been received (or in a later          |         |             |         |
-// |   incarnation), itself acknowledged, untouched by any damage, and | yes     | yes         | yes     |
+// |   incarnation), itself acknowledged, untouched by any damage, and | yes     | yes*        | yes     |
 // |   owed to the look or served by it                                |         |             |         |
 // | an orderly close after the acknowledgement                        | yes     | yes         | no      |
 // | it is the first operation that its incarnation acknowledged in    |         |             |         |
 // |   the partition: the engine keeps account, away from the log, of  | yes     | no          | no      |
 // |   where each writer began, unless a fault refused it that         |         |             |         |
+//
+// (*) Where the power has gone since: submitted later than d and the device's excess (note 5) after it, or served. A batch says how far
+// the log was durable when it was written, and no log can tell a destroyed batch from one that the power loss took of the same interval.
 //
 // Where nothing testifies the loss of what was touched is excused without a report, and the check says so. Under
 // truncate-at-corruption the same goes for what stands behind it, and where something testifies for the first operation

@@ -71,6 +71,13 @@ extension PartitionExamination {
     if operation(last).incarnation > damaged.incarnation { return true }
     guard damaged.outcome == .acknowledged else { return false }
     let submitted = submittedAt(last)
+    if let sync = syncNeeded(after: damaged, before: crashes) {
+      if submitted > damaged.answeredAt + sync { return true }
+      return !byReceipt && duties.indices.contains {
+        canTestify($0, byReceipt) && Int(served.servedOf[$0]) == operation($0).count && submittedAt($0) > damaged.answeredAt
+          && reach.concerns(history.damages[damage], operation($0))
+      }
+    }
     guard submitted == damaged.answeredAt else { return submitted > damaged.answeredAt }
     // In one moment of virtual time: a producer submits once it has its answer; of two producers nothing is known.
     for witness in stride(from: last, to: place, by: -1) where canTestify(witness, byReceipt) {
@@ -78,6 +85,14 @@ extension PartitionExamination {
       if operation(witness).producer == damaged.producer { return true }
     }
     return false
+  }
+
+  /// Under `interval`, where the power has gone since: how long after an acknowledgement a batch that is written says of itself that
+  /// what was acknowledged then is durable. One that says nothing of it may be what is left of the same interval. Nil otherwise.
+  private func syncNeeded(after damaged: PartitionOperation, before crashes: Int) -> Duration? {
+    let life = damaged.incarnation
+    guard (life..<max(life, crashes)).contains(where: { history.crashes[$0].kind.losesPower }) else { return nil }
+    return PromiseRules(contract, history).window(of: life, since: damaged.answeredAt)
   }
 
   /// Under `always` the engine keeps account, away from the log, of where a writer has begun, unless it was hindered.

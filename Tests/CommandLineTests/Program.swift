@@ -72,7 +72,7 @@ final class Running: @unchecked Sendable {
       posix_spawn_file_actions_addopen(&actions, descriptor, scratch.path(name), O_WRONLY | O_CREAT | O_APPEND, 0o666)
     }
     // What the runner of the tests, or a test beside this one, has open counts for the limits of the program.
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+    for descriptor in Int32(3)..<256 { posix_spawn_file_actions_addclose(&actions, descriptor) }
     for descriptor in closed { posix_spawn_file_actions_addclose(&actions, descriptor) }
     var variables = ProcessInfo.processInfo.environment
     variables["XDG_CACHE_HOME"] = scratch.path("cache")

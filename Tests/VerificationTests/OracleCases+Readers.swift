@@ -144,6 +144,18 @@ extension OracleCases {
     OracleCase("a commit that is lowered to where a log is cut at what no sync had covered", .held) {
       shortened(isFailedSync: true, .truncateAtCorruption)
     },
+    OracleCase("a commit in the middle of a request whose end was destroyed, lowered to where that began", .held) {
+      var s = Story.one(2)
+      for _ in 0..<4 { s.append(0, count: 1) }
+      s.append(0, count: 2)
+      s.commit(0, 5)
+      s.crash(.processKill)
+      s.history.damage(
+        Damage(
+          partition: Story.slot, kind: "bit-flip", touched: [OffsetRange(from: 5, to: 6)], description: "a byte of offset 5"))
+      s.logs[0].removeLast(2)
+      return s.judged([s.look { $0.commits = [("billing", 0, 4)] }], .always, .truncateAtCorruption)
+    },
     OracleCase("a commit that is lowered to the end of the log", .held) { lowered([4], to: [4]) },
     OracleCase("a commit that is lowered, and stays", .held) { lowered([4, 4], to: [4, 4]) },
     OracleCase("a commit that is lowered, stays, and what is appended goes", .held) { lowered([4, 4], to: [4, 6], appending: 8) },

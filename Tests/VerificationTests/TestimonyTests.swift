@@ -78,6 +78,29 @@ struct TestimonyTests {
     #expect(Oracle(contract).judge(story.history, [story.look()]).verdict == .held)
   }
 
+  /// Four requests, all durable for long when the power goes, and a flip in the third (offset 7).
+  private func flippedTail(lastAfter pause: Duration, _ crash: CrashKind = .powerLoss, cut: Bool) -> Judgement {
+    var story = Story(seed: 31, partitions: 1)
+    for _ in 0..<3 { story.append(0, count: 3) }
+    story.wait(pause)
+    story.append(0, count: 3)
+    story.wait(.seconds(9))
+    story.crash(crash)
+    Self.damage(&story, 7)
+    if cut { story.logs[0].removeLast(6) } else { for offset in 6..<9 { story.logs[0][offset] = nil } }
+    return Self.judge(story, .interval(.milliseconds(2)))
+  }
+
+  /// A batch says how far the log was durable when it was written: of the same interval it says nothing, and what a power loss has
+  /// taken of that looks no different.
+  @Test func aRequestOfTheSameIntervalDoesNotTestifyOnceThePowerHasGone() {
+    #expect(flippedTail(lastAfter: .milliseconds(1), cut: true).verdict == .held)
+    #expect(flippedTail(lastAfter: .milliseconds(3), cut: true).violated.isSuperset(of: [.damageReported, .noAcknowledgedLoss]))
+    // In the same boot it says what had been acknowledged; and who serves it knows that something stood before it.
+    #expect(flippedTail(lastAfter: .milliseconds(1), .processKill, cut: true).violated.contains(.noAcknowledgedLoss))
+    #expect(flippedTail(lastAfter: .milliseconds(1), cut: false).violated == [.damageReported])
+  }
+
   @Test func aRequestThatFollowedTheAcknowledgementTestifies() {
     var story = Self.story()
     story.crash(.processKill)
