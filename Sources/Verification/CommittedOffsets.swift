@@ -58,8 +58,8 @@ extension Oracle {
           $0.group == key.group && $0.partition.index == key.slot
         }
       }
-      standing.judgeValue(lastOwed: last, settled, since: since ?? 0, &ledger)
-      standing.judgePlace(&ledger)
+      let commit = standing.judgeValue(lastOwed: last, settled, since: since ?? 0, &ledger)
+      standing.judgePlace(of: commit, &ledger)
     }
   }
 }
@@ -91,7 +91,10 @@ private struct StandingOffset {
   ///   - lastOwed: the last commit that is owed to the look; nil for none.
   ///   - settled: the last known value; nil where nobody has asked for it.
   ///   - since: of `commits`, the first one behind it.
-  func judgeValue(lastOwed last: Int?, _ settled: LastKnown.Commit?, since: Int, _ ledger: inout Ledger) {
+  /// - Returns: the commit that the answer is of; nil where it is of none, or lowered.
+  func judgeValue(
+    lastOwed last: Int?, _ settled: LastKnown.Commit?, since: Int, _ ledger: inout Ledger
+  ) -> OffsetCommit? {
     var allowed = commits[(last ?? commits.startIndex)...].filter { $0.outcome != .failed }
     var mayBeAbsent = last == nil
     let later = commits[since...].filter { $0.outcome != .failed }
@@ -99,15 +102,15 @@ private struct StandingOffset {
     if let known {
       allowed = later
       if let offset = known.offset {
-        allowed.append(
-          OffsetCommit(
-            group: group, partition: PartitionSlot(slot), offset: offset, outcome: .acknowledged, answeredAt: Instant(nanoseconds: 0),
-            incarnation: known.restart, operationsBefore: 0))
+        let standing = OffsetCommit(
+          group: group, partition: PartitionSlot(slot), offset: offset, outcome: .acknowledged, answeredAt: Instant(nanoseconds: 0),
+          incarnation: known.restart, operationsBefore: known.operations)
+        allowed.insert(standing, at: 0)
       }
       mayBeAbsent = known.offset == nil
     }
-    if let answer, allowed.contains(where: { $0.offset == answer }) { return }
-    if answer == nil && mayBeAbsent { return }
+    if let answer, let commit = allowed.last(where: { $0.offset == answer }) { return commit }
+    if answer == nil && mayBeAbsent { return nil }
     let lowered = allowed.filter { commit in answer.map { isLowered(commit, to: $0) } ?? false }
     if let answer, excuses(.lowered, !lowered.isEmpty) {
       let from = allowed.map(\.offset).max() ?? answer
@@ -120,7 +123,7 @@ private struct StandingOffset {
           "\(name): \(ReaderFinding.committedNotDurable(group: group, committed: from.rawValue, end: answer.rawValue))"
         }
       }
-      return
+      return nil
     }
     let finding: CheckFinding =
       if let known {
@@ -130,6 +133,7 @@ private struct StandingOffset {
         .committedOffset(group: group, allowed: last == nil ? [] : allowed.map(\.offset.rawValue), found: answer?.rawValue)
       }
     ledger.violate(.consumerOffsets, slot: slot, at: divergence(answer ?? 0)) { "\(name): \(finding)" }
+    return nil
   }
 
   /// Whether a recovery after the commit can have found that the log ends at `answer`: what stands there or behind it was sent after
@@ -175,7 +179,8 @@ private struct StandingOffset {
   }
 
   /// `committed-offset-within-log`.
-  func judgePlace(_ ledger: inout Ledger) {
+  /// - Parameter commit: that the answer is of. Where a recovery has lowered it, what stands behind it has been looked at already.
+  func judgePlace(of commit: OffsetCommit?, _ ledger: inout Ledger) {
     guard let answer else { return }
     if let end, answer > end {
       ledger.violate(.committedOffsetWithinLog, slot: slot, at: divergence(end)) {
@@ -183,7 +188,7 @@ private struct StandingOffset {
       }
       return
     }
-    guard let commit = commits.last(where: { $0.offset == answer && $0.outcome != .failed }) else { return }
+    guard let commit else { return }
     for place in partition.operations.indices.reversed() {
       let operation = partition.operations[place]
       if operation.number < commit.operationsBefore { break }

@@ -35,6 +35,8 @@ struct LastKnown {
     var restart: Int
     /// Commits of the history that had been asked for by then.
     var commits: Int
+    /// Operations of the history that had been submitted by then.
+    var operations: Int
   }
 
   /// Whether `look` shows how a request came out that was asked for in `incarnation`, before it, and not answered.
@@ -51,7 +53,8 @@ struct LastKnown {
       }
       if isOpen { continue }
       guard let found = look.commits.last(where: { $0.group == group && $0.partition.index == slot }) else { continue }
-      return Commit(offset: found.offset, restart: look.restart, commits: look.mark.commits)
+      return Commit(
+        offset: found.offset, restart: look.restart, commits: look.mark.commits, operations: look.mark.operations)
     }
     return nil
   }

@@ -156,6 +156,33 @@ extension OracleCases {
       s.logs[0].removeLast(2)
       return s.judged([s.look { $0.commits = [("billing", 0, 4)] }], .always, .truncateAtCorruption)
     },
+    OracleCase("a commit that is lowered to what an earlier life had committed too", .held) {
+      var s = Story.one(2)
+      for _ in 0..<9 { s.append(0, count: 1) }
+      s.commit(0, 9)
+      for _ in 0..<6 { s.append(0, count: 1) }
+      s.commit(0, 15)
+      s.crash(.powerLoss)
+      s.logs[0].removeLast(11)
+      let one = s.look { $0.commits = [("billing", 0, 4)] }
+      for _ in 0..<12 { s.append(0, count: 1) }
+      s.commit(0, 16)
+      s.crash(.powerLoss)
+      s.logs[0].removeLast(7)
+      return s.judged([one, s.look { $0.commits = [("billing", 0, 9)] }], .never)
+    },
+    OracleCase("a commit that stays where messages of a later life stand", .violated([.committedOffsetWithinLog])) {
+      var s = Story.one(2)
+      for _ in 0..<9 { s.append(0, count: 1) }
+      s.commit(0, 9)
+      s.crash(.powerLoss)
+      let one = s.look { $0.commits = [("billing", 0, 9)] }
+      s.crash(.powerLoss)
+      s.logs[0].removeLast(5)
+      for _ in 0..<8 { s.append(0, count: 1) }
+      s.crash(.processKill)
+      return s.judged([one, s.look { $0.commits = [("billing", 0, 9)] }], .never)
+    },
     OracleCase("a commit that is lowered to the end of the log", .held) { lowered([4], to: [4]) },
     OracleCase("a commit that is lowered, and stays", .held) { lowered([4, 4], to: [4, 4]) },
     OracleCase("a commit that is lowered, stays, and what is appended goes", .held) { lowered([4, 4], to: [4, 6], appending: 8) },
