@@ -72,9 +72,11 @@ public struct RandomTrials: Sendable {
   /// The same on another system's log, without what only the engine's own has, and without faults.
   private func changeSystem(_ spec: inout TrialSpec, _ drawn: DrawnTrials, _ random: inout SeededGenerator) {
     spec.system = drawn.pick(LogSystem.allCases.filter { $0 != .tornlog }, &random)
-    // Of a torn commit of these formats a later record may be whole: skipping what is damaged leaves holes in what was in flight
-    // (Scenarios/streamhouse/holes-behind-the-skipped.yaml), as their documents must say.
-    spec.recovery = spec.losesPower ? .truncateAtCorruption : spec.system.recoveryPolicy
+    // Of a torn commit of these formats a later record may be whole, after a power loss as after a kill in the middle of a write:
+    // skipping what is damaged leaves holes in what was in flight (Scenarios/streamhouse/holes-behind-the-skipped.yaml), as their
+    // documents must say.
+    let isClosed = [spec.crash, spec.secondCrash ?? spec.crash].allSatisfy { $0 == CrashKind.none }
+    spec.recovery = isClosed ? spec.system.recoveryPolicy : .truncateAtCorruption
     (spec.keys, spec.deletion, spec.checkpoint, spec.checkpointTerms) = (.none, .none, .none, CheckpointTerms())
     (spec.preallocation, spec.firstOffset, spec.writers) = (Axis.usualPreallocation, 0, .one)
     spec.messageSize = max(spec.messageSize, MessageContent.minimumSize)
