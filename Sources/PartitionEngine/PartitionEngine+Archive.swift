@@ -128,6 +128,16 @@ extension PartitionEngine {
     for name in unknown.keys.sorted() { try await register(name, unknown[name] ?? [], archiving) }
   }
 
+  /// Recovery may have set aside every file of a log, as what lies before them is gone. Then nothing is left but the store: what this
+  /// opening does not take from there the next one would, which finds no file, and serve what has been missing meanwhile.
+  /// - Returns: whether anything has been taken from the store.
+  func rebuildBare(_ source: TopicPartition, _ archiving: EngineArchiving) async throws(EngineError) -> Bool {
+    let (changes, _) = try await rebuild(source, archiving)
+    guard !changes.isEmpty else { return false }
+    try await metadata.record(changes)
+    return true
+  }
+
   private func assertNoStoreIsNeeded() throws(EngineError) {
     for (source, end) in metadata.state.archivedEnds.sorted(by: { $0.key < $1.key }) {
       if end > metadata.state.logStarts[source] ?? 0 { throw .storeNeeded(source, before: end) }
@@ -192,6 +202,23 @@ extension LogError {
 }
 
 extension RecoveryReport {
+  /// What an opening of the same log found before this one, from `end` on: what lies before has come from the store.
+  mutating func adopt(_ before: RecoveryReport, from end: Offset) {
+    let rest = before.damage.compactMap { range -> DamagedRange? in
+      guard range.to > end else { return nil }
+      var rest = range
+      rest.from = max(range.from, end)
+      return rest
+    }
+    damage += rest
+    if !rest.isEmpty { batchesSkipped += before.batchesSkipped }
+    bytesScanned += before.bytesScanned
+    tornBytes += before.tornBytes
+    quarantined += before.quarantined
+    unreadable += before.unreadable
+    damagedHeads += before.damagedHeads
+  }
+
   /// What the log gave up for the store has it, and the store has it not.
   mutating func note(missingIn archive: PartitionArchive) {
     for gap in archive.chain?.gaps ?? [] {

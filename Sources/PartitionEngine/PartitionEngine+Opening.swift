@@ -64,6 +64,12 @@ extension PartitionEngine {
       let source = TopicPartition(topic.name, PartitionID(number))
       do throws(EngineError) {
         var (log, report) = try await openLog(of: source)
+        if let archiving, let bare = log as? PartitionLog, bare.isWithoutFiles, try await rebuildBare(source, archiving) {
+          do throws(StorageError) { try await bare.close() } catch { throw .storage(error) }
+          let before = report
+          (log, report) = try await openLog(of: source)
+          report.adopt(before, from: metadata.state.archivedEnds[source] ?? 0)
+        }
         opened.append(log)
         if let cut = metadata.state.cut(of: source) { report.repeat(cut, of: log, in: Self.directory(of: source)) }
         if let log = log as? PartitionLog {

@@ -91,6 +91,8 @@ public final class PartitionLog: @unchecked Sendable {
 
   /// The offset after the last message that is acknowledged or being written.
   public var logEndOffset: Offset { assignedOffset }
+  /// Whether no file belongs to it: none has been written, or recovery has set all of them aside.
+  public var isWithoutFiles: Bool { segments.isEmpty }
 
   init(
     source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,

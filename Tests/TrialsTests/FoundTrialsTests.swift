@@ -53,6 +53,14 @@ import Verification
     #expect(loss.lost == 130 && loss.least == 130 && loss.most == 130, "\(loss)")
   }
 
+  /// Only a later segment outlived the power loss, and was set aside; the store had the first 61 messages, whose upload had not been
+  /// recorded. They were missing after that restart and there after the next one.
+  @Test func whatTheStoreHasIsTakenByTheOpeningThatFindsNothingElse() throws {
+    _ = try losses(
+      "t1.sc=random.m=1500.p=1.s=never.r=skip-corrupted.c=power-loss.at=31pc.d=none.b=1.n=8.z=1000.a=0.t=orders.seed=7000384"
+        + ".st=memory.ck=background/1ms/65536/65536/2s/none/100ms.cm=2.del=all.rd=3")
+  }
+
   /// A log of single records takes nothing more in the life in which a sync of its file has failed; the next life does.
   @Test(arguments: ["streamhouse", "airunner", "chronik", "chronik-v1"], ["always", "interval-2ms"])
   func aLogOfRecordsRefusesBehindAFailedSync(system: String, sync: String) throws {
