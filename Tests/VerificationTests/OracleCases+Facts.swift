@@ -5,6 +5,19 @@ import Verification
 extension OracleCases {
   static let facts: [OracleCase] = topics + commits + refusals + nothing
 
+  /// A look at the one partition, which is registered and empty, or not registered.
+  private static func look(_ history: History, isThere: Bool) -> Observation {
+    var o = Observer(history)
+    o.registered(isThere ? [TopicPartition("orders", 0)] : [])
+    if isThere {
+      let marks = Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
+      o.claimedBefore(Story.slot, marks)
+      o.claimedAfter(Story.slot, marks)
+      o.ended(Story.slot, .reached)
+    }
+    return o.finish()
+  }
+
   /// One partition that was asked for without an answer, there or not at two restarts.
   private static func unansweredTopic(_ isThere: [Bool], _ outcome: Outcome = .indeterminate, again: Bool = false) -> Judgement {
     var h = History(seed: 1)
@@ -13,15 +26,7 @@ extension OracleCases {
     for (n, there) in isThere.enumerated() {
       h.crash(.processKill, at: Instant(nanoseconds: Int64(10 * n + 2)))
       h.opened(at: Instant(nanoseconds: Int64(10 * n + 3)))
-      var o = Observer(h)
-      o.registered(there ? [TopicPartition("orders", 0)] : [])
-      if there {
-        let marks = Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
-        o.claimedBefore(Story.slot, marks)
-        o.claimedAfter(Story.slot, marks)
-        o.ended(Story.slot, .reached)
-      }
-      looks.append(o.finish())
+      looks.append(look(h, isThere: there))
       if again { h.createAgain(Story.slot) }
     }
     return Oracle(Contract(sync: .always)).judge(h, looks)
@@ -40,15 +45,7 @@ extension OracleCases {
         h.crash(.processKill, at: Instant(nanoseconds: 12))
         h.opened(at: Instant(nanoseconds: 13))
       }
-      var o = Observer(h)
-      o.registered(there ? [TopicPartition("orders", 0)] : [])
-      if there {
-        let marks = Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
-        o.claimedBefore(Story.slot, marks)
-        o.claimedAfter(Story.slot, marks)
-        o.ended(Story.slot, .reached)
-      }
-      looks.append(o.finish())
+      looks.append(look(h, isThere: there))
     }
     var refusals = Refusals()
     refusals.note(incarnation: 1, at: Instant(nanoseconds: 4))
