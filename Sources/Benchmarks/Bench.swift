@@ -64,7 +64,7 @@ public struct Bench {
     for row in appendCases {
       for subject in appendSubjects {
         let progress = Progress(done: table.rows.count, total: total, title: "\(subject.name) \(row.load)")
-        let (measured, times) = try settled(progress, { $0.target == nil ? 0 : $0.primary?.sample.spread ?? 0 }) {
+        let (measured, times) = try settled(progress, { $0.primary?.sample.spread ?? 0 }) {
           try measure(subject, row, without: unsupported, scratch)
         }
         table.rows.append(measured)
@@ -94,13 +94,17 @@ public struct Bench {
       table.commits[table.commits.count - 1].measurements = times
     }
     for (kind, bytes) in recoveries {
-      onProgress(Progress(done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)"))
-      table.recoveries.append(try measureRecovery(kind, bytes: bytes, scratch))
+      let progress = Progress(done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)")
+      let (measured, times) = try settled(progress, { $0.timesRead.spread }) {
+        try measureRecovery(kind, bytes: bytes, scratch)
+      }
+      table.recoveries.append(measured)
+      table.recoveries[table.recoveries.count - 1].measurements = times
     }
   }
 
   /// Measures a row until its rounds agree, or as often as `Noise` allows.
-  /// - Parameter spread: of a measurement; 0 where no verdict hangs on it.
+  /// - Parameter spread: of a measurement, as a part of its median.
   /// - Returns: the measurement that stands for the row, and how many there were.
   private func settled<Row>(
     _ progress: Progress, _ spread: (Row) -> Double, _ measure: () throws -> Row

@@ -189,6 +189,11 @@ public struct RecoveryRow: Hashable, Sendable {
   /// Of the process that recovered, and of one that opened an empty engine. In bytes.
   public var peakBytes: Int
   public var emptyPeakBytes: Int
+  /// How often it was measured; the calmest measurement is shown.
+  public var measurements = 1
+
+  /// Nil where its rounds agree: a recovery has no target.
+  public var verdict: BenchRow.TargetVerdict? { Noise.isNoisy(timesRead.spread) ? .noisy : nil }
 }
 
 extension Bench {

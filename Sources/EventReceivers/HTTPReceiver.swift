@@ -5,7 +5,7 @@ import Synchronization
 /// A receiver behind a real socket: `POST <base>/jobs/<job>/executions/<n>/events`, as `HTTPTransport` sends it.
 public final class HTTPReceiver: Sendable {
   private struct State {
-    var mood = ReceiverMood.accepts
+    var mood = ReceiverBehavior.accepts
     var received = ReceivedEvents()
   }
 
@@ -72,7 +72,7 @@ public final class HTTPReceiver: Sendable {
   public var received: ReceivedEvents { shared.state.withLock(\.received) }
 
   /// - Throws: `cannotListen`, where it is to listen again and cannot.
-  public func set(_ mood: ReceiverMood) throws(HTTPListenerError) {
+  public func set(_ mood: ReceiverBehavior) throws(HTTPListenerError) {
     shared.state.withLock { $0.mood = mood }
     if mood == .refuses { listener.refuse() } else { try listener.resume() }
   }

@@ -6,7 +6,7 @@ import Storage
 public final class ModelReceiver: Transport, @unchecked Sendable {
   // Touched on one loop at a time.
 
-  public typealias Mood = ReceiverMood
+  public typealias Mood = ReceiverBehavior
 
   public struct Attempt: Hashable, Sendable {
     public var at: Instant

@@ -22,13 +22,13 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
   /// Makes the temporary names of this store's puts differ, should one of them go on after it was given up.
   private var attempts = 0
   /// Shut while a manifest is changed.
-  private let manifestIdle = Gate(isOpen: true)
+  private let manifestIdle = AsyncEvent(isOpen: true)
   /// Bytes of one read or write.
   private static let pieceSize = 256 << 10
 
   /// - Parameter root: a directory of the storage, made with the first put.
   public init(_ storage: any Storage, root: String = "objects") {
-    self.storage = PatientStorage(storage)
+    self.storage = RetryingStorage(storage)
     self.root = root
     directories = DurableDirectories(self.storage)
   }
@@ -223,7 +223,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
           attempts = 0
         } catch {
           attempts += 1
-          guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < PatientStorage.attempts else { throw error }
+          guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < RetryingStorage.attempts else { throw error }
           await storage.loop.sleep(until: storage.loop.now + .microseconds(100))
         }
       }

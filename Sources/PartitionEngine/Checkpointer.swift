@@ -23,7 +23,7 @@ final class Checkpointer: @unchecked Sendable {
   private let loop: EventLoop
   private let policy: CheckpointPolicy
   private let metrics: EngineMetrics?
-  private let alarm: CheckpointAlarm
+  private let alarm: CheckpointTimer
   private var archives: [PartitionArchive] = []
   private(set) var status = CheckpointStatus()
   /// After a failure nothing is tried before.
@@ -33,11 +33,11 @@ final class Checkpointer: @unchecked Sendable {
   private var isFailing: Bool { storeFailures >= EngineMetrics.failuresToOpen }
   private var isStopping = false
   /// Shut while it runs.
-  private let ended = Gate(isOpen: true)
+  private let ended = AsyncEvent(isOpen: true)
   /// Shut while a piece is on its way.
-  private let idle = Gate(isOpen: true)
+  private let idle = AsyncEvent(isOpen: true)
 
-  init(_ loop: EventLoop, _ policy: CheckpointPolicy, _ metrics: EngineMetrics?, _ alarm: CheckpointAlarm) {
+  init(_ loop: EventLoop, _ policy: CheckpointPolicy, _ metrics: EngineMetrics?, _ alarm: CheckpointTimer) {
     (self.loop, self.policy, self.metrics, self.alarm) = (loop, policy, metrics, alarm)
   }
 
@@ -155,11 +155,11 @@ extension EngineError {
 }
 
 /// Wakes the checkpointer when the next piece is due.
-final class CheckpointAlarm: @unchecked Sendable {
+final class CheckpointTimer: @unchecked Sendable {
   // Owned by `loop`.
 
   private let loop: EventLoop
-  private let gate = Gate()
+  private let gate = AsyncEvent()
   /// When the sleeper is woken; nil while nobody sleeps, or for ever.
   private var wakesAt: Instant?
   private var isAsleep = false

@@ -42,7 +42,7 @@ final class MetadataLog: @unchecked Sendable {
   /// Changes that wait for those before them to be written.
   private var queue: [Request] = []
   /// Shut while changes are being written.
-  private let idle = Gate(isOpen: true)
+  private let idle = AsyncEvent(isOpen: true)
   /// No more changes are taken: a copy that is closed later than the other must not take what the other has refused.
   private var isClosing = false
 
@@ -51,7 +51,7 @@ final class MetadataLog: @unchecked Sendable {
     /// As both copies take them.
     let texts: [[UInt8]]
     let bytes: Int
-    let done = Gate()
+    let done = AsyncEvent()
     var failure: EngineError?
 
     init(_ changes: [MetadataRecord]) {
@@ -64,7 +64,7 @@ final class MetadataLog: @unchecked Sendable {
   /// The mirror's part of an append.
   private final class Mirrored: @unchecked Sendable {
     // Owned by the loop of the log.
-    let done = Gate()
+    let done = AsyncEvent()
     var failure: LogError?
 
     func wait() async -> LogError? {

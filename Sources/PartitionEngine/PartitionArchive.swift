@@ -46,7 +46,7 @@ final class PartitionArchive: @unchecked Sendable {
   /// What of `waitingBytes` is in the metrics.
   private var reportedBytes: Int64 = 0
   /// Shut while the chain is being asked for.
-  private let listing = Gate(isOpen: true)
+  private let listing = AsyncEvent(isOpen: true)
 
   init(_ log: PartitionLog, partitionCount: Int, archivedEnd: Offset, chain: ObjectChain?, _ services: CheckpointServices) {
     self.log = log
@@ -182,7 +182,7 @@ struct CheckpointServices: Sendable {
   var policy: CheckpointPolicy
   var parts: CheckpointParts
   var metrics: EngineMetrics?
-  var alarm: CheckpointAlarm
+  var alarm: CheckpointTimer
   var loop: EventLoop
 }
 
@@ -192,7 +192,7 @@ final class ObjectReader: @unchecked Sendable {
 
   private let client: StoreClient
   private var last: SegmentObject?
-  private let idle = Gate(isOpen: true)
+  private let idle = AsyncEvent(isOpen: true)
 
   init(_ client: StoreClient) { self.client = client }
 

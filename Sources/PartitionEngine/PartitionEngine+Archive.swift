@@ -27,7 +27,7 @@ final class EngineArchiving: @unchecked Sendable {
     _ client: StoreClient, _ metadata: MetadataLog, _ claim: any WriterClaim, _ policy: CheckpointPolicy,
     _ parts: CheckpointParts, _ metrics: EngineMetrics?, _ loop: EventLoop
   ) {
-    let alarm = CheckpointAlarm(loop)
+    let alarm = CheckpointTimer(loop)
     services = CheckpointServices(
       client: client, reader: ObjectReader(client), metadata: metadata, claim: claim, policy: policy, parts: parts,
       metrics: metrics, alarm: alarm, loop: loop)
@@ -42,7 +42,7 @@ final class EngineArchiving: @unchecked Sendable {
   }
 }
 
-extension EngineSurvey {
+extension DirectoryScan {
   /// No epoch that a writer has put objects with may be given again, whatever is left here: a folder that was put back from a
   /// backup knows older epochs than the store, and objects of an older epoch are refused there.
   ///
@@ -103,7 +103,7 @@ extension PartitionEngine {
   /// get so far as to record it, and the log has its messages.
   func adoptArchive() async throws(EngineError) {
     guard let archiving else { return try assertNoStoreIsNeeded() }
-    let survey = try await EngineSurvey(of: storage)
+    let survey = try await DirectoryScan(of: storage)
     let listing: [TopicPartition: [ListedObject]]
     do throws(ObjectStoreError) {
       listing = Dictionary(grouping: try await archiving.services.client.listPatiently(), by: \.name.source)

@@ -58,7 +58,7 @@ extension PartitionEngine {
   }
 
   /// What one system has written no other may take for nothing, and begin anew beside it.
-  func assertFormat(_ survey: EngineSurvey) throws(EngineError) {
+  func assertFormat(_ survey: DirectoryScan) throws(EngineError) {
     if configuration.system != .tornlog, archiving != nil { throw .formatHasNoStore(configuration.system) }
     let strange = configuration.system == .tornlog ? survey.recordLog : survey.segment
     if let strange { throw .otherFormat(path: strange, expected: configuration.system) }

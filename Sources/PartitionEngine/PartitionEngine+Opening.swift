@@ -10,8 +10,8 @@ extension PartitionEngine {
   public static func open(
     _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
-    let storage = PatientStorage(storage)
-    let survey = try await EngineSurvey(of: storage)
+    let storage = RetryingStorage(storage)
+    let survey = try await DirectoryScan(of: storage)
     let client = parts.store.map { StoreClient($0, storage.loop, timeout: configuration.checkpoints.timeout) }
     let floor = try await survey.epochFloor(with: client)
     let claim = try await parts.exclusion.claim(storage, above: floor, counting: parts.metrics?.lease)

@@ -39,10 +39,10 @@ public final class PartitionEngine: @unchecked Sendable {
   let archiving: EngineArchiving?
   private var isOpen = true
   var isServing: Bool { isOpen }
-  private let closed = Gate()
+  private let closed = AsyncEvent()
   private var closingFailure: EngineError?
   /// Topics that are being created.
-  private var creating: [String: Gate] = [:]
+  private var creating: [String: AsyncEvent] = [:]
 
   init(
     _ storage: any Storage, _ configuration: EngineConfiguration, _ parts: EngineParts, _ claim: any WriterClaim,
@@ -70,7 +70,7 @@ public final class PartitionEngine: @unchecked Sendable {
     // Of several calls for one name, one creates it; the others wait for what comes of that.
     while let gate = creating[name] { await gate.wait() }
     guard isOpen else { throw .closed }
-    let gate = Gate()
+    let gate = AsyncEvent()
     creating[name] = gate
     defer {
       creating[name] = nil

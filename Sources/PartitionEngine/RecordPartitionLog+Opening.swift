@@ -9,7 +9,7 @@ extension RecordPartitionLog {
   /// Under `truncate-at-corruption` what has been set aside is read once more, to say how many acknowledged messages were in it.
   static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
-    hints: RecoveryHints, fence: any WriterFence, beforeCut: BeforeCut, witness: @escaping SegmentWitness
+    hints: RecoveryHints, fence: any WriterFence, beforeCut: BeforeCut, witness: @escaping SegmentEvidence
   ) async throws(RecordLogError) -> (log: RecordPartitionLog, report: RecoveryReport) {
     let name = "\(source.topic)-\(source.partition)"
     var recovery = RecordPartitionRecovery<Format>(

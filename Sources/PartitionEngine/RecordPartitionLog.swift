@@ -18,7 +18,7 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
   private let storage: any Storage
   private let fence: any WriterFence
   /// Told of each file that begins.
-  private let witness: SegmentWitness
+  private let witness: SegmentEvidence
   /// The newest file that it has been told of.
   private var witnessed: Int
   private var isOpen = true
@@ -39,7 +39,7 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
 
   init(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ log: RecordLog<Codec>, _ fence: any WriterFence,
-    _ recovered: RecordPartitionRecovery<Format>, _ witness: @escaping SegmentWitness
+    _ recovered: RecordPartitionRecovery<Format>, _ witness: @escaping SegmentEvidence
   ) {
     self.source = source
     self.directory = directory

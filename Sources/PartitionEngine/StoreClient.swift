@@ -22,7 +22,7 @@ final class StoreClient: @unchecked Sendable {
 
   private class Call {
     let deadline: Instant
-    let answered = Gate()
+    let answered = AsyncEvent()
     var isAbandoned = false
     init(deadline: Instant) { self.deadline = deadline }
   }

@@ -104,7 +104,7 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
   private let lease: LeaseTerm?
   private var isReleased = false
   /// Shut while the term is being written.
-  private let renewal = Gate(isOpen: true)
+  private let renewal = AsyncEvent(isOpen: true)
 
   init(_ storage: any Storage, epoch: Epoch, file: FileID, lock: FileID?, lease: LeaseTerm?) {
     self.storage = storage

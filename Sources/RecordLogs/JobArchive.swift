@@ -28,7 +28,7 @@ public final class JobArchive: @unchecked Sendable {
     _ directory: String, of storage: any Storage, retention: Duration = .seconds(30 * 86_400), clock: WallClock = .system,
     metrics: DeliveryMetrics = DeliveryMetrics()
   ) {
-    self.storage = PatientStorage(storage)
+    self.storage = RetryingStorage(storage)
     self.directory = directory
     self.retention = retention
     self.clock = clock

@@ -78,7 +78,7 @@ public final class JobLog: @unchecked Sendable {
   /// one in the log before whoever appends it has been told.
   private(set) var unsettled = SequenceRanges()
   /// A sender that has nothing to do; rings when there is something to send.
-  var sender: Alarm?
+  var sender: WakeableTimer?
 
   private init(
     _ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics, _ parts: DeliveryParts
@@ -134,7 +134,7 @@ public final class JobLog: @unchecked Sendable {
   /// - Throws: `log`.
   public static func names(in directory: String, of storage: any Storage) async throws(JobLogError) -> Set<String> {
     do throws(StorageError) {
-      let storage = PatientStorage(storage)
+      let storage = RetryingStorage(storage)
       return Set(try await storage.list(directory).map(\.name).filter { $0.hasSuffix(".wal") }.map { String($0.dropLast(4)) })
     } catch { throw .log(.storage(error)) }
   }

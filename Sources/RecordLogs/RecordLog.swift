@@ -40,19 +40,19 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   var spare: RecordCommit?
   var fillingSince: Instant?
   var roomWaiters: [UnsafeContinuation<Void, Never>] = []
-  let committer: Alarm
+  let committer: WakeableTimer
   var committerWaits = false
   /// It waits for more records than there are.
   var isLingering = false
-  let committerEnded = Gate()
+  let committerEnded = AsyncEvent()
 
   /// Nil where records carry nothing that only a commit decides.
   package weak var numbering: (any CommitNumbering)?
 
   var unsyncedSince: Instant?
-  let syncer: Alarm
-  let syncerEnded = Gate()
-  let syncIdle = Gate(isOpen: true)
+  let syncer: WakeableTimer
+  let syncerEnded = AsyncEvent()
+  let syncIdle = AsyncEvent(isOpen: true)
 
   init(_ storage: any Storage, _ policy: RecordLogPolicy, _ found: RecordRecovery<Codec>.Found) {
     self.storage = storage
@@ -67,8 +67,8 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
     end = found.end
     durableEnd = found.end
     filling = RecordCommit(storage)
-    committer = Alarm(storage.loop)
-    syncer = Alarm(storage.loop)
+    committer = WakeableTimer(storage.loop)
+    syncer = WakeableTimer(storage.loop)
   }
 
   /// Recovers the log and opens it for appending; makes it where there is none.
@@ -93,7 +93,7 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
     finding found: (RecordFinding<Codec>) -> Void
   ) async throws(RecordLogError) -> (log: RecordLog, report: RecordRecoveryReport) {
     // Patience upon patience would be a hundred times a hundred attempts.
-    let storage = storage as? PatientStorage ?? PatientStorage(storage)
+    let storage = storage as? RetryingStorage ?? RetryingStorage(storage)
     var recovery = RecordRecovery<Codec>(storage, policy, RecordFiles(directory: directory, name: name), keepsFirstFile: keepsFirstFile)
     let found = try await recovery.run(found)
     let log = RecordLog(storage, policy, found)

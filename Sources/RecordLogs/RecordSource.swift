@@ -80,7 +80,7 @@ extension Storage {
   func readPatiently(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
-    for _ in 1..<PatientStorage.attempts {
+    for _ in 1..<RetryingStorage.attempts {
       do throws(StorageError) { return try await read(file, at: offset, into: buffer, range) } catch {
         guard error.isErrno(EINTR) || error.isErrno(EAGAIN) else { throw error }
       }

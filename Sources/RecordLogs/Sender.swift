@@ -64,8 +64,8 @@ public final class Sender: @unchecked Sendable {
   private let transport: any Transport
   private let policy: SenderPolicy
   private let loop: EventLoop
-  private let alarm: Alarm
-  private let ended = Gate()
+  private let alarm: WakeableTimer
+  private let ended = AsyncEvent()
   private var backOff: BackOff
   private var deadline: Instant?
   private var hasStarted = false
@@ -81,7 +81,7 @@ public final class Sender: @unchecked Sendable {
     self.transport = transport
     self.policy = policy
     loop = log.loop
-    alarm = Alarm(log.loop)
+    alarm = WakeableTimer(log.loop)
     backOff = BackOff(policy, seed: seed)
   }
 

@@ -65,7 +65,7 @@ extension LogRecovery {
     throw StorageError(errno: EIO, .read, found.segment.path, offset: start)
   }
 
-  private func testimony(at offset: Offset) -> Testimony {
+  private func testimony(at offset: Offset) -> DurabilityEvidence {
     max(durable, written, hints.provenEnd) > offset ? .durable : .none
   }
 

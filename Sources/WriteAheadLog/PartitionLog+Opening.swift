@@ -8,7 +8,7 @@ extension PartitionLog {
   public static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
     parts: LogParts = LogParts(), hints: RecoveryHints = RecoveryHints(), fence: (any WriterFence)? = nil,
-    beforeCut: BeforeCut? = nil, witness: SegmentWitness? = nil, idleReaders: IdleReaders = IdleReaders(most: 6)
+    beforeCut: BeforeCut? = nil, witness: SegmentEvidence? = nil, idleReaders: IdleReaders = IdleReaders(most: 6)
   ) async throws(StorageError) -> (log: PartitionLog, report: RecoveryReport) {
     var recovery = LogRecovery(
       storage: storage, directory: directory, source: source, configuration: configuration, parts: parts, hints: hints,

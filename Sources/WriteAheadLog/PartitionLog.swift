@@ -18,7 +18,7 @@ public final class PartitionLog: @unchecked Sendable {
   /// Nil where nobody else can write.
   let fence: (any WriterFence)?
   /// Told of each segment that begins; nil where nobody keeps account of them.
-  let witness: SegmentWitness?
+  let witness: SegmentEvidence?
   /// A newer writer has taken over.
   public internal(set) var isFenced = false
 
@@ -70,22 +70,22 @@ public final class PartitionLog: @unchecked Sendable {
   var spare: Commit?
   var roomWaiters: [UnsafeContinuation<Void, Never>] = []
   var committer: UnsafeContinuation<Void, Never>?
-  let committerEnded = Gate()
+  let committerEnded = AsyncEvent()
   // Syncing, under `interval`.
   var unsyncedSince: Instant?
   /// When a commit was acknowledged last.
   var lastCommit = Instant(nanoseconds: .min)
   var syncer: UnsafeContinuation<Void, Never>?
-  let syncerEnded = Gate(isOpen: true)
+  let syncerEnded = AsyncEvent(isOpen: true)
   /// Shut while a sync is in flight.
-  let syncIdle = Gate(isOpen: true)
+  let syncIdle = AsyncEvent(isOpen: true)
   /// Shut while the witness is told of a segment.
-  let witnessIdle = Gate(isOpen: true)
+  let witnessIdle = AsyncEvent(isOpen: true)
   // Zero-filling ahead of the commits.
   var preallocation: Int64
   /// Shut while a zero-fill is in flight.
-  let preallocationIdle = Gate(isOpen: true)
-  let closed = Gate()
+  let preallocationIdle = AsyncEvent(isOpen: true)
+  let closed = AsyncEvent()
   var zeroes: IOBuffer?
   let idleReaders: IdleReaders
 
@@ -96,7 +96,7 @@ public final class PartitionLog: @unchecked Sendable {
 
   init(
     source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,
-    parts: LogParts, fence: (any WriterFence)?, witness: SegmentWitness?, idleReaders: IdleReaders, recovered: RecoveredLog
+    parts: LogParts, fence: (any WriterFence)?, witness: SegmentEvidence?, idleReaders: IdleReaders, recovered: RecoveredLog
   ) {
     self.source = source
     self.directory = directory

@@ -24,12 +24,12 @@ public enum Finding: String, Hashable, Sendable, CaseIterable {
 /// - A later valid batch of the same boot whose commit began past the place: everything before it had been written, and
 ///   no power was lost since.
 /// - A clean shutdown that recorded a log end offset past the place.
-/// - The record that was made of the newest segment's first commit, under `interval` of its first sync (`SegmentWitness`),
+/// - The record that was made of the newest segment's first commit, under `interval` of its first sync (`SegmentEvidence`),
 ///   if that ended past the place.
 ///
 /// A commit that power cut short cannot testify against itself: all its batches carry the durable offset, and the commit
 /// base, from before it. That is what tells a torn tail, which was never acknowledged, from damage.
-public enum Testimony: String, Hashable, Sendable, CaseIterable {
+public enum DurabilityEvidence: String, Hashable, Sendable, CaseIterable {
   case none
   case durable
 }
@@ -54,7 +54,7 @@ public enum RecoveryAction: String, Hashable, Sendable, CaseIterable {
 public struct RecoveryCase: Sendable {
   public var label: String
   public var findings: Set<Finding>
-  public var testimonies: Set<Testimony>
+  public var testimonies: Set<DurabilityEvidence>
   public var policies: Set<RecoveryPolicy>
   public var action: RecoveryAction
 
@@ -69,11 +69,11 @@ public struct RecoveryCase: Sendable {
     RecoveryCase("head lost, truncate", [.lostHead], any, [.truncateAtCorruption], .truncateAndReport),
   ]
 
-  private static let any = Set(Testimony.allCases)
+  private static let any = Set(DurabilityEvidence.allCases)
   private static let both = Set(RecoveryPolicy.allCases)
 
   init(
-    _ label: String, _ findings: Set<Finding>, _ testimonies: Set<Testimony>, _ policies: Set<RecoveryPolicy>,
+    _ label: String, _ findings: Set<Finding>, _ testimonies: Set<DurabilityEvidence>, _ policies: Set<RecoveryPolicy>,
     _ action: RecoveryAction
   ) {
     self.label = label
@@ -83,11 +83,11 @@ public struct RecoveryCase: Sendable {
     self.action = action
   }
 
-  public func matches(_ finding: Finding, _ testimony: Testimony, _ policy: RecoveryPolicy) -> Bool {
+  public func matches(_ finding: Finding, _ testimony: DurabilityEvidence, _ policy: RecoveryPolicy) -> Bool {
     findings.contains(finding) && testimonies.contains(testimony) && policies.contains(policy)
   }
 
-  public static func action(for finding: Finding, _ testimony: Testimony, _ policy: RecoveryPolicy) -> RecoveryAction {
+  public static func action(for finding: Finding, _ testimony: DurabilityEvidence, _ policy: RecoveryPolicy) -> RecoveryAction {
     for entry in actions where entry.finding == finding && entry.testimony == testimony && entry.policy == policy {
       return entry.action
     }

@@ -62,7 +62,7 @@ public struct SegmentRecord: Hashable, Sendable {
 }
 
 /// Makes durable, away from the log, that a segment has begun.
-public typealias SegmentWitness = @Sendable (SegmentRecord) async throws(StorageError) -> Void
+public typealias SegmentEvidence = @Sendable (SegmentRecord) async throws(StorageError) -> Void
 
 struct RecoveredLog {
   var epoch: Epoch
@@ -85,7 +85,7 @@ public struct RecoveryHints: Hashable, Sendable {
   public var cleanEnd: Offset?
   /// The highest epoch that is known to have been given out.
   public var epoch = Epoch(0)
-  /// The newest segment that a `SegmentWitness` has been told of.
+  /// The newest segment that a `SegmentEvidence` has been told of.
   public var newest: SegmentRecord?
 
   public init(

@@ -183,7 +183,7 @@ extension Storage {
   /// zeros, which no batch survives, and are noted in `unreadable`.
   /// - Throws: EIO where more than `patience.mostUnreadable` bytes in a row cannot be read.
   func readAround(
-    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadPatience,
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadLimits,
     _ unreadable: inout [Range<Int64>]
   ) async throws(StorageError) -> Int {
     // `readRetrying`, with nothing between it and the storage: recovery is made of reads.
@@ -220,7 +220,7 @@ extension Storage {
   }
 
   private func readPatiently(
-    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadPatience
+    _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadLimits
   ) async throws(StorageError) -> Int {
     for _ in 1..<patience.attempts {
       do throws(StorageError) {
@@ -247,15 +247,15 @@ extension StorageError {
 }
 
 /// How a sector is read that the device says it cannot read.
-struct ReadPatience {
+struct ReadLimits {
   /// Reads of a sector before it is given up.
   var attempts: Int
   var pause: Duration
   var mostUnreadable: Int64
 
   /// A fetch costs nobody anything but its answer, and can be made again.
-  static let serving = ReadPatience(attempts: 2, pause: .zero, mostUnreadable: .max)
+  static let serving = ReadLimits(attempts: 2, pause: .zero, mostUnreadable: .max)
   /// What recovery cannot read it counts as lost, so it does not believe it at once. And a device that fails 64 KiB in a
   /// row fails altogether: its word is no ground for deciding anything.
-  static let recovery = ReadPatience(attempts: 6, pause: .milliseconds(1), mostUnreadable: 64 << 10)
+  static let recovery = ReadLimits(attempts: 6, pause: .milliseconds(1), mostUnreadable: 64 << 10)
 }

@@ -11,7 +11,7 @@ struct BenchCommand: ParsableCommand {
     commandName: "bench",
     abstract: "Measure appends and recovery against raw loops on the same file system, in the same run.",
     discussion: """
-      Every figure is a ratio to a raw loop that ran just before and just after it. A row with a target whose rounds differ by \
+      Every figure is a ratio to a raw loop that ran just before and just after it. A row whose rounds differ by \
       more than 30 % is measured again, three times at the most. Exits with 1 where a target is missed, with 2 where the rounds \
       still differ too much for a verdict, with 130 after an interruption, with reports of the rows until then.
 

@@ -157,7 +157,7 @@ enum DefectReference {
     ScenarioPaths.check(folders, isDefault: true)
     let scenarios: [Scenario]
     do throws(InvalidScenarios) {
-      scenarios = try ScenarioFiles.load(folders, vocabulary: Planning.vocabulary)
+      scenarios = try ScenarioFiles.load(folders, vocabulary: TrialPlanner.vocabulary)
     } catch {
       fail("invalid scenario\n\(error)", ExitStatus.invalidScenario)
     }

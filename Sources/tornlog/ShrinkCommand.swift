@@ -115,7 +115,7 @@ struct ShrinkCommand: ParsableCommand {
         spec, keeping: check.flatMap { CheckName(rawValue: $0) }, run: { try single($0) }, shouldStop: stopper(),
         progress: { progress.say($0) })
       if Interruption.isRequested { throw TrialShrinkError.interrupted }
-      let story = try TrialStory.lines(result, trace: trace) { try single($0) }
+      let story = try TrialNarrative.lines(result, trace: trace) { try single($0) }
       return Shrunk(
         scenario: ShrunkScenario(result, story: story), lines: lines(result, story), command: "run",
         isSmallest: result.isSmallest)

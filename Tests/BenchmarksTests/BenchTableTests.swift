@@ -69,6 +69,29 @@ import Testing
     #expect(table.exitCode == [.met: 0, .missed: 1, .noisy: 2][verdict])
   }
 
+  @Test(arguments: [([0.5, 0.47, 1.1], 2 as Int32), ([0.98, 0.99, 1.0], 0)])
+  func aRowWithoutATargetIsNoisyOrHasNoVerdict(ratios: [Double], exitCode: Int32) {
+    var table = table
+    table.rows = Array(table.rows.prefix(1))
+    table.rows[0].target = nil
+    table.rows[0].ratios[0] = Ratio(reference: "REF", sample: Sample(ratios), referenceRate: Sample([1]))
+    #expect(table.rows[0].verdict == (exitCode == 2 ? .noisy : nil) && table.exitCode == exitCode)
+    #expect(table.renderText().contains("NOISY") == (exitCode == 2))
+  }
+
+  @Test func `a recovery whose rounds differ is noisy`() {
+    func row(_ ratios: [Double]) -> RecoveryRow {
+      RecoveryRow(
+        kind: .log, bytes: 1 << 20, messages: 1000, nanoseconds: Sample([1e9]), timesRead: Sample(ratios),
+        peakBytes: 1 << 20, emptyPeakBytes: 1 << 20)
+    }
+    var table = BenchTable(directory: "/tmp", fileSystem: "ext4")
+    table.recoveries = [row([1, 1.1, 1.2])]
+    #expect(table.exitCode == 0 && !table.renderText().contains("NOISY"))
+    table.recoveries = [row([1, 3, 1.2])]
+    #expect(table.exitCode == 2 && table.renderText().contains("NOISY"))
+  }
+
   @Test func `a miss weighs more than noise, and an interruption more than both`() {
     #expect(
       Noise.exitCode([]) == 0 && Noise.exitCode([.met, .noisy]) == 2 && Noise.exitCode([.noisy, .missed, .met]) == 1)

@@ -53,10 +53,10 @@ private func options(
   @Test(arguments: [ErrorCell(kind: .write, error: .eio, lasting: .once), ErrorCell(kind: .open, error: .stall, lasting: .sticky)])
   func aStoryThatIsOverHoldsNothing(_ cell: ErrorCell) throws {
     let scenario = try #require(ErrorScenario.all.first { $0.name == "produce" })
-    let ground = try ErrorGround(scenario, EngineUnderTest(scenario.workload, parts: { EngineParts() }, layer: { $0 }))
-    weak var story: ErrorStory?
+    let ground = try ErrorFixture(scenario, EngineUnderTest(scenario.workload, parts: { EngineParts() }, layer: { $0 }))
+    weak var story: ErrorRun?
     do {
-      let own = ErrorStory(ground, FiringWatch(nil))
+      let own = ErrorRun(ground, FaultHitRecorder(nil))
       story = own
       #expect(own.run(ErrorCase(scenario: scenario.name, cells: [(cell, 2)]).faults).firings.count > 0)
     }

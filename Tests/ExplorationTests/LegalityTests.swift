@@ -8,12 +8,12 @@ import Testing
 /// Whether a disk that was found is a state of a crash point: every state is, and nothing else. The disks of
 /// `explore --real` are judged by this.
 @Suite struct LegalityTests {
-  private func legality(_ disk: HandMade, _ profile: CrashProfile, _ found: FoundDisk) -> Legality {
+  private func legality(_ disk: HandMade, _ profile: CrashProfile, _ found: MountedImage) -> Legality {
     disk.point(profile).legality(of: found, disk.recording.table)
   }
 
   private func isLegal(_ disk: HandMade, _ profile: CrashProfile, _ files: [String: [UInt8]], _ folders: Set<String> = []) -> Bool {
-    var found = FoundDisk()
+    var found = MountedImage()
     (found.files, found.directories) = (files, folders)
     if case .legal = legality(disk, profile, found) { return true }
     return false
@@ -92,9 +92,9 @@ import Testing
     }
   }
 
-  /// `FoundDisk` and `DiskImage` of the same state.
-  private func found(_ image: DiskImage, _ recording: Recording) -> FoundDisk {
-    var found = FoundDisk()
+  /// `MountedImage` and `DiskImage` of the same state.
+  private func found(_ image: DiskImage, _ recording: Recording) -> MountedImage {
+    var found = MountedImage()
     for (path, node) in image.names {
       let name = recording.table.paths[Int(path)]
       guard case .file(let file) = node else {

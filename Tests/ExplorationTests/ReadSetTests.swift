@@ -49,7 +49,7 @@ import Verification
     }
     let (one, other) = (SectorID(1), SectorID(2))
     let worker = exploration.worker(.raw512, on: recording)
-    let known = KnownBehaviours()
+    let known = BehaviourCache()
     let first = worker.behaviour(of: try image(one, in: false), knowing: known)
     #expect(first.behaviour == worker.run(try image(one, in: false), keeping: false).hash)
     #expect(worker.behaviour(of: try image(other, in: false), knowing: known).readSet == first.readSet)
@@ -62,11 +62,11 @@ import Verification
     let exploration = try Exploration(options(.raw512))
     let run = ProfileRun(exploration, .raw512)
     let worker = exploration.worker(.raw512)
-    let known = KnownBehaviours()
+    let known = BehaviourCache()
     // The same states by a worker that has met their second lives already, and by one that has not.
     let states = run.points.suffix(12).map { $0.image($0.everything) }
     let found = states.map { worker.behaviour(of: $0, knowing: known).readSet }
-    let afresh = states.map { exploration.worker(.raw512).behaviour(of: $0, knowing: KnownBehaviours()).readSet }
+    let afresh = states.map { exploration.worker(.raw512).behaviour(of: $0, knowing: BehaviourCache()).readSet }
     #expect(found == afresh)
   }
 

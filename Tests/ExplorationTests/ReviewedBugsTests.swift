@@ -98,8 +98,8 @@ import WriteAheadLog
   func aReportOfAnotherPlaceIsFound(_ scenario: String) throws {
     func judgement(_ change: @escaping @Sendable (inout DamagedRange) -> Void) throws -> StateJudgement {
       let own = try #require(ErrorScenario.all.first { $0.name == scenario })
-      let ground = try ErrorGround(own, EngineUnderTest(own.workload, parts: { EngineParts() }, layer: { $0 }))
-      let book = LifeBook(copying: ground.book)
+      let ground = try ErrorFixture(own, EngineUnderTest(own.workload, parts: { EngineParts() }, layer: { $0 }))
+      let book = HistoryRecorder(copying: ground.book)
       for restart in 1...2 as ClosedRange<UInt64> {
         let loop = EventLoop(simulatedWithSeed: restart, startingAt: book.end + .seconds(10))
         book.begin(loop)
@@ -161,7 +161,7 @@ import WriteAheadLog
   @Test func theStoriesMeasureTheSame() throws {
     let loop = EventLoop(simulatedWithSeed: 1)
     let latency = MemoryLatency(read: 0...0, write: 0...0, durableWrite: 0...0, sync: 5_000_000...5_000_000, names: 9_000_000...9_000_000)
-    let watch = SeamWatch(MemoryStorage(disk: MemoryDisk(seed: 1), loop: loop, latency: latency), limit: 100)
+    let watch = StorageMonitor(MemoryStorage(disk: MemoryDisk(seed: 1), loop: loop, latency: latency), limit: 100)
     let (ending, _) = loop.run(limit: .seconds(1)) {
       do throws(StorageError) {
         let file = try await watch.open("a", [.write, .create])

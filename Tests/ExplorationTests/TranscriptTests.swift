@@ -77,7 +77,7 @@ import Verification
 
   /// A story of several lives needs a look after each of its two restarts.
   @Test func aStoryThatNobodyLookedAtHasNoVerdict() {
-    let book = LifeBook(ExplorationWorkload())
+    let book = HistoryRecorder(ExplorationWorkload())
     for n in 1...3 { book.crash(.powerLoss, at: Instant(nanoseconds: Int64(n))) }
     #expect(book.judge(Contract(sync: .always)).verdict == .unknown)
   }

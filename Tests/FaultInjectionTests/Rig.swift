@@ -24,7 +24,7 @@ final class Rig: @unchecked Sendable {
 
   let loop: EventLoop
   let storage: any Storage
-  let medium: any RestingMedium
+  let medium: any FileMedium
   private let disk: MemoryDisk?
   private let root: String?
   let losesPower: Bool
@@ -46,7 +46,7 @@ final class Rig: @unchecked Sendable {
       let root = try #require(mkdtemp(&template).map { String(cString: $0) })
       let files: any Storage = base == .ring ? try RingStorage(root: root, loop: loop) : try PosixStorage(root: root, loop: loop)
       storage = base == .powerLossOverPosix ? PowerLossStorage(files) : files
-      (disk, medium, self.root) = (nil, RestingFolder(root), root)
+      (disk, medium, self.root) = (nil, AtRestFolder(root), root)
     }
   }
 

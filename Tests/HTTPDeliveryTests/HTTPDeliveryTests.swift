@@ -54,7 +54,7 @@ import Testing
       sender.start()
       var n: Int64 = 0
       for mood in [
-        ReceiverMood.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls, .answers("202 Accepted"),
+        ReceiverBehavior.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls, .answers("202 Accepted"),
         .answers("302 Found\r\nLocation: /elsewhere"), .asksForAPause(.seconds(1)), .accepts,
       ] {
         try receiver.set(mood)

@@ -120,7 +120,7 @@ import WriteAheadLog
       let (first, _) = try await PartitionEngine.open(storage, configuration, parts: parts("a", .following(loop), duration))
       try await first.createTopic("orders", partitions: 1)
       let (early, late) = (Answers(), Answers())
-      let taken = Gate()
+      let taken = AsyncEvent()
       loop.spawn {
         while early.acknowledged.count < stop { await loop.sleep(until: loop.now + .microseconds(20)) }
         do {

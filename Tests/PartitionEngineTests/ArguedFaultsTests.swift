@@ -38,7 +38,7 @@ import WriteAheadLog
       // Until one is answered while a zero-fill ahead of the next ones goes on.
       for _ in 0..<1000 where !outcome.isFilling { try await engine.commitOffset(group: "g", "orders", 0, 1) }
       #expect(outcome.isFilling)
-      let closed = Gate()
+      let closed = AsyncEvent()
       loop.spawn {
         do throws(EngineError) { try await engine.close() } catch { Issue.record("\(error)") }
         closed.open()

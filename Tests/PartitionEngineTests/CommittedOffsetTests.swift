@@ -37,7 +37,7 @@ import WriteAheadLog
       let (engine, _) = try await PartitionEngine.open(storage, configuration)
       try await engine.createTopic("orders", partitions: 1)
       _ = try await Self.produce(engine, "m0")
-      let answered = Gate()
+      let answered = AsyncEvent()
       storage.loop.spawn { do { try await engine.commitOffset(group: "A", "orders", 0, 1) } catch {} }
       await storage.loop.sleep(until: storage.loop.now + .milliseconds(5))
       _ = try await Self.produce(engine, "m1")
@@ -104,7 +104,7 @@ import WriteAheadLog
       let (engine, _) = try await PartitionEngine.open(storage, configuration)
       try await engine.createTopic("orders", partitions: 1)
       for n in 0..<3 { _ = try await Self.produce(engine, "m\(n)") }
-      let failing = Gate()
+      let failing = AsyncEvent()
       storage.before = { call throws(StorageError) in
         guard call.kind == .sync, call.path.hasPrefix("topics/"), !failing.isOpen else { return }
         failing.open()

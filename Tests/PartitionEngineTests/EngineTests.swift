@@ -123,7 +123,7 @@ import WriteAheadLog
       let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
       try await engine.createTopic("orders", partitions: 3)
       for p in 0..<3 { _ = try await Self.produce(engine, "orders", PartitionID(p), "x") }
-      let first = Gate()
+      let first = AsyncEvent()
       storage.loop.spawn {
         do throws(EngineError) { try await engine.close() } catch { Issue.record("\(error)") }
         first.open()

@@ -61,7 +61,7 @@ import Testing
 
   /// Without a descriptor for it nobody hears a ring: whoever waits looks now and then.
   @Test func aDoorbellWithoutADescriptor() {
-    let bell = Doorbell(-EMFILE)
+    let bell = WakeupDescriptor(-EMFILE)
     bell.ring()
     let start = ContinuousClock.now
     bell.wait(timeout: .seconds(60))

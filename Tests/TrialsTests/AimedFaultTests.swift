@@ -12,7 +12,7 @@ import Verification
   private func run(_ fault: FaultSpec, sync: String = "always", messages: Int = 40) throws -> (PhaseReply, TrialSpec) {
     let scratch = try TrialScratch()
     let spec = spec(messages: messages, sync: sync, crash: .processKill, storage: .memory, faults: [fault])
-    return (try ModelTrial(spec, scratch.folder).run(), spec)
+    return (try SimulatedTrial(spec, scratch.folder).run(), spec)
   }
 
   private func seam(_ kind: String, _ parameters: [String: String]) -> FaultSpec {

@@ -19,7 +19,7 @@ import Verification
     var spec = spec(messages: 60, partitions: 2, crash: .processKill, storage: .memory, seed: seed, faults: faults)
     (spec.system, spec.recovery, spec.defect) = (system, recovery, defect)
     let scratch = try TrialScratch()
-    return try ModelTrial(spec, scratch.folder).run()
+    return try SimulatedTrial(spec, scratch.folder).run()
   }
 
   // MARK: Checksums

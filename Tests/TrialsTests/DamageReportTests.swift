@@ -35,7 +35,7 @@ import WriteAheadLog
       for seed in [7] as [UInt64] {
         let scratch = try TrialScratch()
         let spec = Self.trial(system, fault, recovery, seed: seed)
-        let reply = try ModelTrial(spec, scratch.folder).run()
+        let reply = try SimulatedTrial(spec, scratch.folder).run()
         let judgement = try #require(reply.judgement, "\(reply)")
         let check = try #require(judgement[.damageReported])
         #expect(check.verdict != .violated, "\(fault.kind) \(fault.parameters), seed \(seed): \(check.detail)")

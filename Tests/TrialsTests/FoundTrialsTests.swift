@@ -10,7 +10,7 @@ import Verification
   private func losses(_ token: String) throws -> PartitionLoss {
     let scratch = try TrialScratch()
     let spec = try Token.decode(token)
-    let reply = try ModelTrial(spec, scratch.folder).run()
+    let reply = try SimulatedTrial(spec, scratch.folder).run()
     #expect(spec.unfired(reply.seamReceipts) == [])
     let judgement = try #require(reply.judgement)
     #expect(judgement.verdict == .held, "\(judgement)")
@@ -85,7 +85,7 @@ import Verification
       "t1.sc=x.m=40.p=1.s=always.r=skip-corrupted.c=process-kill.at=50pc.d=none.b=5.n=1.z=500.a=10.t=orders.seed=\(seed).st=memory"
         + ".f=lost-write/phase-produce/target-metadata/times-2.f=delete-file/files-all")
     let scratch = try TrialScratch()
-    let reply = try ModelTrial(spec, scratch.folder).run()
+    let reply = try SimulatedTrial(spec, scratch.folder).run()
     #expect(reply.judgement?.verdict == .violated, "the oracle alone does not know of the metadata")
     var findings = TrialRunner.Findings()
     findings.judgement = reply.judgement

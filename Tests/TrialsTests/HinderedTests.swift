@@ -20,7 +20,7 @@ import Verification
     let scratch = try TrialScratch()
     let spec = spec(messages: messages, storage: .memory, faults: faults)
     nonisolated(unsafe) let isHindered = isHindered
-    let reply = try ModelTrial(spec, scratch.folder) { base in
+    let reply = try SimulatedTrial(spec, scratch.folder) { base in
       let layer = Meddling(base)
       layer.onPass = { (call, _) async throws(StorageError) in
         if isHindered(layer.phase, call) { throw StorageError(errno: EIO, call.kind, call.path) }
@@ -105,7 +105,7 @@ import Verification
     observer.claimedBefore(slot, nothing)
     observer.claimedAfter(slot, nothing)
     observer.ended(slot, .reached)
-    var refusals = Refusals()
+    var refusals = JustifiedRejections()
     refusals.note(incarnation: 0, at: Instant(nanoseconds: 4))
     let contract = Contract(sync: try #require(SyncPolicy(sync)), refusals: refusals)
     let judgement = Oracle(contract).judge(history, [observer.finish()])
@@ -127,7 +127,7 @@ import Verification
   func aSoundLogIsHeld(token: String) throws {
     let scratch = try TrialScratch()
     let spec = try Token.decode(token)
-    let reply = try ModelTrial(spec, scratch.folder).run()
+    let reply = try SimulatedTrial(spec, scratch.folder).run()
     #expect(spec.unfired(reply.seamReceipts) == [])
     #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
   }

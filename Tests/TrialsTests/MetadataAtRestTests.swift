@@ -19,7 +19,7 @@ import Verification
   ) throws -> PhaseReply {
     let scratch = try TrialScratch()
     let spec = spec(messages: 30, partitions: partitions, crash: crash, storage: .memory, seed: seed, faults: faults)
-    return try ModelTrial(spec, scratch.folder, between: between).run()
+    return try SimulatedTrial(spec, scratch.folder, between: between).run()
   }
 
   private static func violated(_ reply: PhaseReply) -> Set<CheckName> {
@@ -123,7 +123,7 @@ import Verification
     // Under `never` no segment is recorded beside the topic.
     let spec = spec(messages: 30, sync: "never", crash: .processKill, crashAt: .percent(50), storage: .memory, faults: [Self.both])
     #expect(throws: TrialError.faultMissed("no record of the metadata stands in both copies with another one behind it")) {
-      try ModelTrial(spec, scratch.folder).run()
+      try SimulatedTrial(spec, scratch.folder).run()
     }
   }
 
@@ -182,7 +182,7 @@ import Verification
   }
 
   @Test func whatIsLeftDecidesWhatIsForgiven() {
-    func verdict(_ testimony: MetadataDamage.Testimony, _ violated: [CheckName]) -> Verdict? {
+    func verdict(_ testimony: MetadataDamage.DurabilityEvidence, _ violated: [CheckName]) -> Verdict? {
       var findings = TrialRunner.Findings()
       var receipt = Receipt(kind: "zero-sectors", fired: 1, places: [])
       (receipt.metadata, receipt.testimony) = (FaultTarget.metadataCopies, testimony)

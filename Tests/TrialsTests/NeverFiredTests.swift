@@ -17,7 +17,7 @@ import Verification
     var spec = spec(
       messages: 40, partitions: 2, crash: crash, storage: storage, faults: [FaultSpec(kind: kind, parameters: parameters)])
     change(&spec)
-    let reply = try ModelTrial(spec, scratch.folder).run()
+    let reply = try SimulatedTrial(spec, scratch.folder).run()
     return spec.unfired(reply.seamReceipts, reply.census)
   }
 
@@ -99,7 +99,7 @@ import Verification
       FaultSpec(kind: "stall", parameters: ["on": kind.rawValue, "target": target.rawValue, "occurrence": "100000", "delay": "1ms"])
     }
     let spec = spec(messages: 2000, partitions: 2, crash: .processKill, storage: .memory, faults: faults)
-    let census = try #require(try ModelTrial(spec, scratch.folder).run().census)
+    let census = try #require(try SimulatedTrial(spec, scratch.folder).run().census)
     for (number, kind) in kinds.enumerated() {
       // A batch is one where a message stands: the census counts the zeros of filled space out, and no more.
       let counted = census.passes.passes(of: target)[kind] ?? 0
@@ -114,12 +114,12 @@ import Verification
   /// What a scenario may say the table of its format explains.
   @Test func everyPhaseIsInTheTable() throws {
     let parser = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .appendingPathComponent("../../Sources/ScenarioFormat/ScenarioParser.swift")
+      .appendingPathComponent("../../Sources/ScenarioFormat/Parsing/ScenarioParser.swift")
     let lines = try String(contentsOf: parser, encoding: .utf8).split(separator: "\n")
     let start = try #require(lines.firstIndex { $0.hasPrefix("// | phase |") })
     let table = lines[start...].prefix { $0.hasPrefix("// |") }.compactMap { $0.split(separator: "|").dropFirst().first }
     let explained = Set(table.flatMap { $0.matches(of: #/`([a-z]+)`/#).map { String($0.1) } })
-    #expect(explained == Set(Life.phases + FaultTrigger.derivedPhases))
+    #expect(explained == Set(Incarnation.phases + FaultTrigger.derivedPhases))
   }
 }
 

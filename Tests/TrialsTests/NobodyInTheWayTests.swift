@@ -25,7 +25,7 @@ import Verification
   @Test func anArchiveThatNeverSucceedsIsAViolation() throws {
     let spec = DeliveryTrialTests.spec(crash: .none) { $0.archives = true }
     let scratch = try TrialScratch()
-    let reply = try ModelDelivery(spec, scratch.folder, between: Self.refusing("archive/")).run()
+    let reply = try SimulatedDelivery(spec, scratch.folder, between: Self.refusing("archive/")).run()
     let check = try #require(reply.judgement?[.archiveKept], "\(reply)")
     #expect(reply.failure == nil && check.verdict == .violated, "\(reply.failure ?? "") \(check)")
     #expect(check.detail.contains("must come to the archive in life 1, in which nothing stood in the way, found an error"))
@@ -48,7 +48,7 @@ import Verification
     let scratch = try TrialScratch()
     var spec = spec(messages: 100, crash: .processKill, storage: .memory)
     (spec.checkpoint, spec.messageSize) = (.flushed, 1000)
-    let reply = try ModelTrial(spec, scratch.folder, between: Self.refusing("store/")).run()
+    let reply = try SimulatedTrial(spec, scratch.folder, between: Self.refusing("store/")).run()
     let check = try #require(reply.judgement?[.checkpointCompletes], "\(reply)")
     #expect(check.verdict == .violated, "\(check)")
     #expect(check.detail.contains("found an error: ") && check.detail.contains("store/orders/0"), "\(check.detail)")
@@ -107,7 +107,7 @@ import Verification
     var spec = spec()
     spec.checkpoint = .flushed
     let slow = SlowStoreCall(life: slowLife, call: "put x", limit: .milliseconds(100))
-    let testimony = StoreTestimony(failures: [FlushFailure(life: 0, reason: "no answer within 100ms")], slowCalls: [slow])
+    let testimony = StoreEvidence(failures: [FlushFailure(life: 0, reason: "no answer within 100ms")], slowCalls: [slow])
     let check = try #require(testimony.checks(spec, history).first)
     #expect(check.verdict == (slowLife == 0 ? .unknown : .violated), "\(check)")
     #expect(check.detail.contains(slowLife == 0 ? "this machine took longer than 100ms for put x" : "no answer within 100ms"))
@@ -115,6 +115,6 @@ import Verification
     #expect(testimony.excused(refused, spec).verdict == .violated)
     spec.checkpointTerms.mostWaiting = 1 << 17
     #expect(testimony.excused(refused, spec).verdict == .unknown)
-    #expect(StoreTestimony().excused(refused, spec).verdict == .violated)
+    #expect(StoreEvidence().excused(refused, spec).verdict == .violated)
   }
 }

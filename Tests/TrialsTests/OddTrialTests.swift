@@ -14,7 +14,7 @@ import Verification
   private func judge(_ spec: TrialSpec) throws -> (judgement: Judgement, verdict: Verdict) {
     let scratch = try TrialScratch()
     let reply =
-      spec.delivery == nil ? try ModelTrial(spec, scratch.folder).run() : try ModelDelivery(spec, scratch.folder).run()
+      spec.delivery == nil ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
     if spec.delivery == nil { findings.doubts += spec.unfired(reply.seamReceipts) }
@@ -98,8 +98,8 @@ import Verification
   @Test func aReceiverRejectsOneEvent() throws {
     var trial = rejecting(3, batch: 7, .none, .end, seed: 1)
     #expect(try Token.decode(Token.encode(trial)).faults == trial.faults)
-    #expect(try ReceiverWords.schedule(trial).mood(at: .seconds(100)) == .rejects(3))
-    #expect(try ReceiverWords.schedule(trial).end == .zero)
+    #expect(try ReceiverFaultGrammar.schedule(trial).mood(at: .seconds(100)) == .rejects(3))
+    #expect(try ReceiverFaultGrammar.schedule(trial).end == .zero)
     trial.faults[0].parameters["event"] = "2000000"
     #expect(throws: Token.Failure.self) { try Token.decode(Token.encode(trial)) }
   }
@@ -138,7 +138,7 @@ import Verification
       base.storeBytes(of: UInt32(count), toByteOffset: 24, as: UInt32.self)
       base.storeBytes(of: UInt32(512 / 8), toByteOffset: 28, as: UInt32.self)
     }
-    func place(_ part: BatchPart) -> Range<Int>? { bytes.withUnsafeBytes { BatchAnatomy.places(of: part, in: $0, at: 0).first } }
+    func place(_ part: BatchPart) -> Range<Int>? { bytes.withUnsafeBytes { BatchLayout.places(of: part, in: $0, at: 0).first } }
     let end = 512 + 64 + count * (8 + size)
     #expect(place(.batch) == 512..<512 + length)
     #expect(place(.records) == 576..<end)
@@ -157,7 +157,7 @@ import Verification
     trial.faults = [FaultSpec(kind: "bit-flip", parameters: ["target": target, "edge": edge, "at": at])]
     if at == "flight" { trial.faults[0].parameters["phase"] = "produce" }
     let scratch = try TrialScratch()
-    let reply = try ModelTrial(trial, scratch.folder).run()
+    let reply = try SimulatedTrial(trial, scratch.folder).run()
     let (judgement, verdict) = try judge(trial)
     #expect(verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
     let touched = at == "rest" ? reply.receipts.flatMap(\.touched) : reply.seamReceipts.flatMap(\.touched)

@@ -313,7 +313,7 @@ struct ContractTests {
     let oracle = Oracle(Contract(sync: .always))
     let refused = oracle.judge(story.history, [recovered, story.look()])
     #expect(refused.violated == [.appendAfterRecovery], "\(refused.text)")
-    var refusals = Refusals()
+    var refusals = JustifiedRejections()
     let answeredAt = try #require(story.history.operations.last?.answeredAt)
     refusals.note(incarnation: 1, at: answeredAt + .nanoseconds(1))
     let late = Contract(sync: .always, refusals: refusals)

@@ -35,7 +35,7 @@ import Verification
 
   /// A trial in which faults had every request refused was `held`: 0 of 60 acknowledged, and nothing judged.
   @Test func nothingAcknowledgedAtAllIsNoEvidence() {
-    var refusals = Refusals()
+    var refusals = JustifiedRejections()
     for n in 0..<3 { refusals.note(incarnation: 0, at: Instant(nanoseconds: Int64(n))) }
     let result = CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)]), refusals)
     #expect(result.verdict == .unknown && result.detail.contains("all 3 requests"), "\(result)")
@@ -50,7 +50,7 @@ import Verification
     history.crash(.processKill, at: Instant(nanoseconds: 9))
     let number = history.submit(PartitionSlot(0), firstSequence: 1, count: 1, at: Instant(nanoseconds: 10))
     history.fail(number, certainly: true, at: Instant(nanoseconds: 11))
-    var refusals = Refusals()
+    var refusals = JustifiedRejections()
     refusals.note(incarnation: 1, at: Instant(nanoseconds: 10))
     #expect(CheckResult.sendsAccepted(history, refusals).verdict == .held)
     #expect(CheckResult.sendsAccepted(history).verdict == .violated)
@@ -73,7 +73,7 @@ import Verification
     history.crash(.processKill, at: Instant(nanoseconds: 30))
     request(slots[0], 2, 40, isTaken: false)
     func verdict(_ from: Int64, _ partition: PartitionID = 0, life: Int = 0, through last: Int? = 1) -> Verdict {
-      var refusals = Refusals()
+      var refusals = JustifiedRejections()
       refusals.note(from: life, through: last, at: Instant(nanoseconds: from), partition: TopicPartition("orders", partition))
       return CheckResult.sendsAccepted(history, refusals).verdict
     }
@@ -93,7 +93,7 @@ import Verification
     let refused = history.submit(slots[1], firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
     history.fail(refused, certainly: true, at: Instant(nanoseconds: 20))
     func verdict(_ partition: PartitionID?, times: Int = 1, interrupted: Bool = false) -> Verdict {
-      var refusals = Refusals()
+      var refusals = JustifiedRejections()
       for n in 0..<times {
         refusals.note(
           incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8), partition: partition.map { TopicPartition("orders", $0) }, isInterruption: interrupted)
@@ -115,7 +115,7 @@ import Verification
     let refused = history.submit(slots[1], firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
     history.fail(refused, certainly: true, at: Instant(nanoseconds: 20))
     func verdict(_ topic: String, isStanding: Bool) -> Verdict {
-      var refusals = Refusals()
+      var refusals = JustifiedRejections()
       if isStanding {
         refusals.note(from: 0, at: Instant(nanoseconds: 11), partition: TopicPartition(topic, 0))
       } else {
@@ -137,8 +137,8 @@ import Verification
     let refused = history.submit(PartitionSlot(0), firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
     history.fail(refused, certainly: true, at: Instant(nanoseconds: 11))
     history.close(.indeterminate, submittedAt: Instant(nanoseconds: 12), at: Instant(nanoseconds: 13))
-    func refusals(at instant: Int64) -> Refusals {
-      var refusals = Refusals()
+    func refusals(at instant: Int64) -> JustifiedRejections {
+      var refusals = JustifiedRejections()
       refusals.note(incarnation: 0, at: Instant(nanoseconds: instant), partition: TopicPartition("orders", 1))
       return refusals
     }

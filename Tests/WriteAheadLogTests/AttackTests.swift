@@ -251,7 +251,7 @@ private final class Count: @unchecked Sendable { var opens = 0 }
       #expect(log.segmentBases.count == 3)
       let path = log.segments[0].path
       let before = storage.open
-      let gate = Gate()
+      let gate = AsyncEvent()
       let count = Count()
       storage.hook = { call throws(StorageError) in
         guard call.kind == .open, call.path == path else { return }

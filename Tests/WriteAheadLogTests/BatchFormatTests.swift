@@ -100,7 +100,7 @@ import Testing
 @Suite struct RecoveryCaseTests {
   @Test func everyCombinationMatchesExactlyOneRow() {
     for finding in Finding.allCases {
-      for testimony in Testimony.allCases {
+      for testimony in DurabilityEvidence.allCases {
         for policy in RecoveryPolicy.allCases {
           let rows = RecoveryCase.table.filter { $0.matches(finding, testimony, policy) }
           #expect(rows.count == 1, "\(finding) \(testimony) \(policy): \(rows.map(\.label))")

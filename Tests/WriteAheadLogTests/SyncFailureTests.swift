@@ -65,7 +65,7 @@ final class UnreliableStorage: StorageWrapper, @unchecked Sendable {
 private final class WriteAcrossAFailedSync: StorageWrapper, @unchecked Sendable {
   var isArmed = false
   private var held: String?
-  private let failed = Gate()
+  private let failed = AsyncEvent()
 
   override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability

@@ -1,0 +1,180 @@
+extension BenchTable {
+  /// A table for a terminal: aligned columns, then the legend of the references, then what was missed.
+  public func renderText() -> String {
+    let appends = rows.filter { $0.load != nil }
+    let scans = rows.filter { $0.load == nil }
+    var parts = ["bench in \(directory) (\(fileSystem)); median of interleaved rounds, ± half of the range"]
+    if !appends.isEmpty {
+      let head = ["append", "policy", "producers", "record", "batch", "messages/s", "±", "ratio", "±", "target", "", "beside"]
+      let numeric: Set<Int> = [2, 3, 4, 5, 6, 7, 8, 9]
+      parts.append(alignedColumns([head] + appends.map(Self.appendCells), rightAligned: numeric))
+    }
+    let ratios = policyRatios
+    if !ratios.isEmpty {
+      parts.append(ratios.map { "\($0.load): \(fixed($0.timesAlways, 1)) x always" }.joined(separator: "\n"))
+    }
+    if !scans.isEmpty {
+      let head = ["scan", "GB/s", "±", "ratio", "±", "target", "", "beside"]
+      parts.append(alignedColumns([head] + scans.map(Self.scanCells), rightAligned: [1, 2, 3, 4, 5]))
+    }
+    if !openings.isEmpty { parts.append(openingText()) }
+    if !commits.isEmpty { parts.append(commitText()) }
+    if !recoveries.isEmpty { parts.append(recoveryText()) }
+    let legend = legend()
+    if !legend.isEmpty { parts.append(legend) }
+    if !missed.isEmpty {
+      parts.append((["targets missed: \(missed.count)"] + missed.map(Self.missedLine)).joined(separator: "\n"))
+    }
+    if !noisy.isEmpty {
+      let head =
+        "no verdict, as the rounds differ by more than ± \(percent(Noise.limit)): \(noisy.count); measure again on a quieter disk, or with more --rounds"
+      parts.append(
+        ([head] + noisy.map { Self.missedLine($0) + ", measured \($0.measurements) times" }).joined(separator: "\n"))
+    }
+    if isInterrupted { parts.append("interrupted after \(count) of \(planned ?? count) rows") }
+    return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private func openingText() -> String {
+    let head = ["opening", "ms", "±", "ratio", "±", "target", ""]
+    let lines = openings.map { row in
+      [
+        "\(row.partitions) empty partitions", fixed(row.nanoseconds.median / 1e6, 1), percent(row.nanoseconds.spread),
+        "\(fixed(row.timesRaw.median, 2)) x raw", percent(row.timesRaw.spread), "< \(fixed(OpeningRow.limit, 0)) s",
+        Self.word(row.verdict),
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4]) + "\nraw: \(OpeningRow.explanation)"
+  }
+
+  private func commitText() -> String {
+    let head = ["offset commits", "commits/s", "±", "ratio", "±", "target", "KiB on disk", "target", "without, KiB", ""]
+    let lines = commits.map { row in
+      [
+        "\(grouped(Double(row.commits)))", grouped(row.rate.median), percent(row.rate.spread),
+        "\(fixed(row.ratio.sample.median, 2)) x \(row.ratio.reference)", percent(row.ratio.sample.spread),
+        ">= \(fixed(CommitRow.minimum, 1))", grouped(Double(row.peakBytes >> 10)), "<= \(grouped(Double(CommitRow.largest >> 10)))",
+        grouped(Double(row.uncompactedBytes >> 10)), Self.word(row.verdict),
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [0, 1, 2, 3, 4, 5, 6, 7, 8])
+      + "\nrates of slices, always synced; on disk: the larger copy of the metadata log, at the most in a run of so many commits"
+  }
+
+  private func recoveryText() -> String {
+    let head = ["recovery", "MiB on disk", "messages", "s", "±", "GB/s", "ratio", "±", "peak MiB", "empty engine", ""]
+    let lines = recoveries.map { row in
+      [
+        row.kind.rawValue, grouped(Double(row.bytes >> 20)), grouped(Double(row.messages)), fixed(row.nanoseconds.median / 1e9, 2),
+        percent(row.nanoseconds.spread), fixed(Double(row.bytes) / row.nanoseconds.median, 2),
+        "\(fixed(row.timesRead.median, 2)) x reading", percent(row.timesRead.spread), fixed(Double(row.peakBytes) / 1048576, 1),
+        fixed(Double(row.emptyPeakBytes) / 1048576, 1), row.verdict.map(Self.word) ?? "",
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4, 5, 6, 7, 8, 9])
+      + "\nreading: every file read once in pieces of 256 KiB; peak: VmHWM of a process that does nothing else, beside that of one with an empty engine"
+  }
+
+  private static func appendCells(_ row: BenchRow) -> [String] {
+    let load = row.load!
+    return [
+      row.subject, "\(load.policy)", String(load.producers), load.recordSize == 1024 ? "1 KB" : "\(load.recordSize) B",
+      String(load.batch), grouped(row.rate.median), percent(row.rate.spread),
+    ] + ratioCells(row)
+  }
+
+  private static func scanCells(_ row: BenchRow) -> [String] {
+    [row.subject, fixed(row.rate.median / 1e9, 2), percent(row.rate.spread)] + ratioCells(row)
+  }
+
+  private static func ratioCells(_ row: BenchRow) -> [String] {
+    let others = row.ratios.filter { $0.reference != row.primary?.reference }
+    return [
+      row.primary.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" } ?? "not measured",
+      row.primary.map { percent($0.sample.spread) } ?? "",
+      row.target.map { ">= \(fixed($0.minimum, 1))" } ?? "",
+      row.verdict.map(Self.word) ?? "",
+      others.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" }.joined(separator: ", "),
+    ]
+  }
+
+  private static func word(_ verdict: BenchRow.TargetVerdict) -> String {
+    verdict == .met ? "met" : verdict.rawValue.uppercased()
+  }
+
+  private static func missedLine(_ row: BenchRow) -> String {
+    let name = row.load.map { "\($0)" } ?? "scan"
+    let found = row.primary.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" } ?? "not measured"
+    let target = row.target.map { ", target \(fixed($0.minimum, 1)) x \($0.reference)" } ?? ""
+    return "  \(row.subject), \(name): \(found)\(target)"
+  }
+
+  /// Each reference that a row uses, once, with its own rate.
+  private func legend() -> String {
+    var lines: [[String]] = []
+    var seen: Set<String> = []
+    for row in rows {
+      for reference in row.explanations where seen.insert(reference.name).inserted {
+        lines.append([reference.name, rates(of: reference), reference.explanation])
+      }
+    }
+    let head = ["references", "rate", "what it does"]
+    let table = lines.isEmpty ? "" : alignedColumns([head] + lines, rightAligned: [1])
+    return ([table] + notices).filter { !$0.isEmpty }.joined(separator: "\n")
+  }
+
+  /// The range of the reference's medians over the rows that used it.
+  private func rates(of reference: RawReference) -> String {
+    let medians = rows.flatMap(\.ratios).filter { $0.reference == reference.name }.map(\.referenceRate.median)
+    guard let low = medians.min(), let high = medians.max() else { return "" }
+    switch reference {
+    case .cachedRead, .checksum: return "\(fixed(low / 1e9, 2)) GB/s"
+    default: return low == high ? "\(grouped(low))/s" : "\(grouped(low))-\(grouped(high))/s"
+    }
+  }
+}
+
+/// Columns two spaces apart, as wide as their widest cell; nothing is left at the end of a line.
+func alignedColumns(_ lines: [[String]], rightAligned: Set<Int>) -> String {
+  var widths: [Int] = []
+  for line in lines {
+    for (i, cell) in line.enumerated() {
+      if i == widths.count { widths.append(0) }
+      widths[i] = max(widths[i], cell.count)
+    }
+  }
+  return lines.map { line in
+    var text = ""
+    for (i, cell) in line.enumerated() {
+      let padding = String(repeating: " ", count: widths[i] - cell.count)
+      text += (i == 0 ? "" : "  ") + (rightAligned.contains(i) ? padding + cell : cell + padding)
+    }
+    while text.last == " " { text.removeLast() }
+    return text
+  }.joined(separator: "\n")
+}
+
+/// `12345.6` as `12 346`.
+func grouped(_ value: Double) -> String {
+  var digits = String(Int64(value.rounded()))
+  var groups: [String] = []
+  while digits.count > 3 {
+    groups.insert(String(digits.suffix(3)), at: 0)
+    digits.removeLast(3)
+  }
+  return ([digits] + groups).joined(separator: " ")
+}
+
+/// With `places` digits after the point; cut, not rounded up, so that 0.999 never reads as a target of 1.00 that was
+/// missed.
+func fixed(_ value: Double, _ places: Int) -> String {
+  var scale: Int64 = 1
+  for _ in 0..<places { scale *= 10 }
+  // One part in 10^9 forgives that 0.29 * 100 is 28.999999999999996.
+  let cut = Int64((value * Double(scale) * (1 + 1e-9)).rounded(.down))
+  let fraction = String(cut % scale)
+  guard places > 0 else { return String(cut) }
+  return "\(cut / scale)." + String(repeating: "0", count: places - fraction.count) + fraction
+}
+
+func percent(_ part: Double) -> String { "\(Int64((part * 100).rounded()))%" }

@@ -1,0 +1,87 @@
+import Defects
+import FaultInjection
+import LogModel
+import Storage
+import Verification
+
+/// Where the stories of one scenario of the error matrix begin, and how they are told.
+protocol ErrorMatrixSubject: Sendable {
+  var scenario: ErrorScenario { get }
+  /// One story: a life under errors, then two without; the power goes in between.
+  func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult
+}
+
+extension ErrorFixture: ErrorMatrixSubject {
+  func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult { ErrorRun(self, watch).run(faults) }
+}
+
+/// The same for a client: its disk, and its story so far.
+final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
+  // Nothing of it changes once it has been made.
+
+  let scenario: ErrorScenario
+  private let defect: Defect?
+  private let disk: MemoryDisk
+  private let story: any ClientWorkload
+  private let start: Instant
+
+  /// - Throws: `neverEnds` where the life before hangs.
+  init(_ client: LogClient, _ scenario: ErrorScenario, _ defect: Defect?) throws(ExplorationError) {
+    self.scenario = scenario
+    self.defect = defect
+    disk = MemoryDisk(seed: scenario.workload.seed)
+    story = client.begin(messages: 8, seed: scenario.workload.seed, defect)
+    var now = Instant(nanoseconds: 0)
+    for (number, life) in scenario.past.enumerated() {
+      let loop = EventLoop(simulatedWithSeed: scenario.workload.seed &+ 100 &+ UInt64(number), startingAt: now)
+      let machine = MemoryStorage(disk: disk, loop: loop)
+      let (story, layered) = (story, defect?.layer(on: machine) ?? machine)
+      let ending = loop.run(limit: type(of: story).limit) { await story.live(.work, on: layered) }.ending
+      if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
+      now = loop.now + type(of: story).pause
+      story.crash(at: loop.now)
+      _ = life.ending == .powerLoss ? disk.powerLoss(seed: UInt64(number), profile: .dropUnsynced) : disk.processKill(seed: UInt64(number))
+    }
+    start = now
+  }
+
+  func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult {
+    var result = ErrorRunResult()
+    let disk = disk.snapshot()
+    var story = story.copy()
+    let seed = scenario.workload.seed
+    // Of a device that never answers nobody expects the end of anything.
+    let isStuck = faults.contains { $0.fault == .stall(nil) }
+    var now = start
+    for life in 0..<3 {
+      let loop = EventLoop(simulatedWithSeed: seed &+ UInt64(life), startingAt: now)
+      let machine = MemoryStorage(disk: disk, loop: loop)
+      var faulty: FaultyStorage?
+      if life == 0 {
+        faulty = FaultyStorage(machine, plan: FaultPlan(faults, seed: seed), onFired: { watch.fired($0) })
+      }
+      let meter = StorageMonitor(faulty ?? machine, limit: ErrorRun.mostOperations) { call, number in watch.ended(call, number) }
+      let layered = defect?.layer(on: meter) ?? meter
+      let ending = loop.run(limit: type(of: story).limit) { [story] in
+        await story.live(life == 0 ? .work : .check, on: layered)
+      }.ending
+      if let faulty {
+        result.unfired = faulty.unfired
+        (result.opened, result.wentOn) = (ending == .finished, ending == .finished)
+      }
+      if meter.isExhausted || (ending != .finished && !(isStuck && life == 0)) {
+        story.hang("life \(life) never ends: \(meter.isExhausted ? "more than \(ErrorRun.mostOperations) operations" : "\(ending)")")
+      }
+      now = loop.now + type(of: story).pause
+      story.crash(at: loop.now)
+      // What the dead machine still does it does in another story.
+      story = story.copy()
+      _ = disk.powerLoss(seed: mix64(seed &+ UInt64(life)), profile: .dropUnsynced)
+      faulty?.cut()
+      loop.drain()
+    }
+    result.firings = watch.firings
+    result.judgement = story.judge()
+    return result
+  }
+}

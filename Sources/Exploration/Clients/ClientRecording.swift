@@ -1,0 +1,83 @@
+import Defects
+import LogModel
+import Storage
+
+/// A life of a client as the disk saw it, with the story as the world knew it at each moment.
+struct ClientRecording: @unchecked Sendable {
+  // The stories are only copied.
+
+  let recording: Recording
+  /// By the number of events that had happened: as late as can be.
+  let stories: [any ClientWorkload]
+  /// When the next machine starts.
+  let start: Instant
+
+  /// A whole life on an empty disk.
+  init(_ story: any ClientWorkload, seed: UInt64, _ defect: Defect?) throws(ExplorationError) {
+    let loop = EventLoop(simulatedWithSeed: seed)
+    let machine = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
+    let recorder = DiskRecorder(machine, Recording(store: SectorStore(), table: PathTable()))
+    let (ending, stories) = Self.tell(story, .work, on: recorder, defect)
+    guard ending == .finished else { throw .neverEnds("the client's life \(ending)") }
+    guard !recorder.recording.isCutShort else { throw .recordingFailed("it makes more than \(Recording.mostOperations) operations") }
+    (recording, self.stories, start) = (recorder.recording, stories, loop.now + type(of: story).pause)
+  }
+
+  /// The first life after a crash; nil where it hangs.
+  init?(
+    recoveryOf image: DiskImage, _ told: ClientRecording, at moment: Int, _ profile: CrashProfile, seed: UInt64, _ defect: Defect?
+  ) {
+    let machine = StateStorage(told.recording, profile)
+    machine.load(image)
+    let loop = EventLoop(simulatedWithSeed: mix64(seed &+ 1), startingAt: told.start)
+    machine.boot(loop, bootID: 1)
+    var base = Recording(store: told.recording.store, table: told.recording.table)
+    base.initial = image
+    base.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
+    for case (let path, .file(let file)) in image.names { base.filePaths[Int(file)] = path }
+    let recorder = DiskRecorder(machine, base, limit: RecordedRecovery.mostOperations)
+    let story = told.stories[moment].copy()
+    story.crash(at: told.start)
+    let (ending, stories) = Self.tell(story, .check, on: recorder, defect)
+    machine.kill()
+    let end = loop.now
+    loop.drain()
+    guard ending == .finished, !machine.isExhausted else { return nil }
+    (recording, self.stories, start) = (recorder.recording, stories, end + type(of: story).pause)
+  }
+
+  private static func tell(
+    _ story: any ClientWorkload, _ life: ClientIncarnation, on recorder: DiskRecorder, _ defect: Defect?
+  ) -> (EventLoop.Ending, [any ClientWorkload]) {
+    let stories = Stories()
+    recorder.onEvent = { count in
+      // What is known before the last event.
+      while stories.all.count < count { stories.all.append(story.copy()) }
+    }
+    story.onAnswer = { recorder.note(.said($0)) }
+    let storage = defect?.layer(on: recorder) ?? recorder
+    let ending = recorder.loop.run(limit: type(of: story).limit) { await story.live(life, on: storage) }.ending
+    recorder.stop()
+    recorder.onEvent = nil
+    story.onAnswer = nil
+    stories.all.append(story.copy())
+    return (ending, stories.all)
+  }
+
+  /// Touched on the loop only.
+  private final class Stories: @unchecked Sendable {
+    var all: [any ClientWorkload] = []
+  }
+
+  /// By the number of events that had happened.
+  func points(_ profile: CrashProfile, seed: UInt64) -> [CrashPoint] {
+    let foreign = ForeignBytes(recording, seed: seed)
+    var disk = VolatileDisk(recording, profile)
+    var points = [CrashPoint(disk, recording, at: 0, foreign: foreign)]
+    for index in recording.events.indices {
+      disk.apply(index, of: recording)
+      points.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
+    }
+    return points
+  }
+}

@@ -1,0 +1,331 @@
+import Defects
+import EventReceivers
+import LogModel
+import RecordLogs
+import Storage
+import Verification
+
+/// A worker with two jobs, their senders and the archive. Each session runs the jobs once more, as executions with logs of
+/// their own, after it has opened the logs that earlier ones have left. In the first session of a life the receiver takes
+/// little and repeats much, and the logs stay; in the second one it is well, and all logs are archived, some to be removed when
+/// their time is over.
+final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
+  // Owned by the loop of the life that runs.
+
+  static let pause = Duration.seconds(10)
+  static let limit = Duration.seconds(86_400)
+  private static let retention = Duration.seconds(3600)
+  private static let jobs = 2
+  private static let executions = 8
+  private static let messageSize = 96
+
+  private let messages: Int
+  private let seed: UInt64
+  private let defect: Defect?
+  private var history: History
+  private let receiver: ModelReceiver
+  /// Of this session.
+  private var attempts = 0
+  private var session = -1
+  private var stops: [StoppedSender] = []
+  /// Archives that may be gone: their time was over when the worker removed what is old.
+  private var removable: Set<Int> = []
+  /// When the worker last began to archive a log.
+  private var archivedAt: [Int: Instant] = [:]
+  private var archives: [Delivered] = []
+  private var checks: [CheckResult] = []
+  private var answers = 0
+  var onAnswer: ((String) -> Void)?
+
+  convenience init(messages: Int, seed: UInt64, _ defect: Defect?) {
+    self.init(messages: messages, seed: seed, defect, ReceivedEvents())
+  }
+
+  private init(messages: Int, seed: UInt64, _ defect: Defect?, _ received: ReceivedEvents) {
+    (self.messages, self.seed, self.defect) = (messages, seed, defect)
+    receiver = ModelReceiver(having: received)
+    history = History(seed: seed)
+    for slot in 0..<Self.jobs * Self.executions {
+      history.create(TopicPartition("events", PartitionID(slot)), .acknowledged, at: Instant(nanoseconds: 0))
+    }
+  }
+
+  func copy() -> any ClientWorkload {
+    let other = DeliveryWorkload(messages: messages, seed: seed, defect, receiver.received)
+    (other.history, other.attempts, other.session) = (history, attempts, session)
+    (other.stops, other.removable, other.archivedAt) = (stops, removable, archivedAt)
+    (other.archives, other.checks, other.answers) = (archives, checks, answers)
+    return other
+  }
+
+  /// What the receiver takes it has, whether or not the worker has heard of it.
+  var version: Int {
+    answers + receiver.received.repeats + receiver.received.taken.values.reduce(0) { $0 + $1.count }
+  }
+
+  private func answer(_ text: @autoclosure () -> String) {
+    answers += 1
+    onAnswer?(text())
+  }
+
+  func crash(at time: Instant) {
+    answers += 1
+    // What a sender of the dead machine still tries reaches nobody.
+    receiver.loop = nil
+    history.crash(.powerLoss, at: time)
+  }
+
+  func hang(_ detail: String) { checks.append(CheckResult(.noHang, .violated, detail)) }
+
+  func judge() -> StateJudgement {
+    var delivered: [Delivered] = []
+    var foreign = 0
+    for (job, events) in receiver.received.taken {
+      guard let slot = Self.slot(of: job) else {
+        foreign += events.count
+        continue
+      }
+      delivered.append(Delivered(events, slot: slot, content(slot)))
+    }
+    delivered.sort { $0.slot < $1.slot }
+    let judgement = DeliveryOracle.judge(
+      history, delivered, foreign: foreign, stops: stops, archives: archives.filter { !removable.contains($0.slot.index) })
+    // What a sender has left when it was stopped is in its log, and not lost yet.
+    return (checks + judgement.checks).stateJudgement(leading: .deliveredAtStop)
+  }
+
+  // MARK: Jobs
+
+  private static func job(_ slot: Int) throws(JobLogError) -> JobID {
+    try JobID("job-\(slot % jobs)", execution: slot / jobs + 1)
+  }
+
+  private static func slot(of job: JobID) -> Int? {
+    (0..<jobs * executions).first { slot in
+      do throws(JobLogError) { return try Self.job(slot) == job } catch { return false }
+    }
+  }
+
+  private func content(_ slot: Int) -> MessageContent {
+    MessageContent(seed: seed, topic: "events", partition: PartitionID(slot))
+  }
+
+  private struct OpenJob: Sendable {
+    var slot: Int
+    var log: JobLog
+    var sender: Sender
+  }
+
+  // MARK: Lives
+
+  func live(_ life: ClientIncarnation, on storage: any Storage) async {
+    switch life {
+    case .work:
+      await session(on: storage, isHindered: true, archives: false)
+      await storage.loop.sleep(until: storage.loop.now + Self.pause)
+      await session(on: storage, isHindered: true, archives: true)
+    case .check: await session(on: storage, isHindered: false, archives: true)
+    }
+  }
+
+  /// Of the receiver, attempt by attempt.
+  private func mood(isWell: Bool) -> ReceiverBehavior {
+    defer { attempts += 1 }
+    switch attempts % 6 {
+    case 0: return isWell ? .cuts : .accepts
+    case 1: return isWell ? .crashes : .cuts
+    case 2: return isWell ? .accepts : .stalls
+    case 3: return isWell ? .accepts : .crashes
+    default: return isWell ? .accepts : .refuses
+    }
+  }
+
+  private func session(on storage: any Storage, isHindered: Bool, archives isArchiving: Bool) async {
+    session += 1
+    answers += 1
+    attempts = 0
+    receiver.loop = storage.loop
+    receiver.mood = { [unowned self] _, _ in mood(isWell: isArchiving) }
+    let transport = StoryTransport(self)
+    do throws(JobLogError) {
+      let archive = try await archive(storage, patiently: isHindered)
+      let old = await open(await leftovers(storage, isHindered: isHindered), storage, transport, isHindered: isHindered)
+      // A job that was cut off goes on: events behind those that recovery has found.
+      for job in old { await append(perJob + session, to: job, storage.loop) }
+      if isArchiving {
+        try await end(old, archive, storage.loop, isHindered: isHindered)
+        if isHindered {
+          await storage.loop.sleep(until: storage.loop.now + Self.retention * 2)
+          try await removeExpired(archive, storage.loop)
+        }
+      }
+      let own = await open((0..<Self.jobs).map { session * Self.jobs + $0 }, storage, transport, isHindered: isHindered)
+      await append(to: own, storage.loop)
+      if isArchiving {
+        try await end(own, archive, storage.loop, isHindered: isHindered)
+      } else {
+        for job in old + own {
+          await job.sender.stop(within: .seconds(60))
+          do throws(JobLogError) { try await job.log.close() } catch {}  // an answer
+        }
+      }
+      if isArchiving, isHindered { try await removeExpired(archive, storage.loop) }
+      let found = try await look(archive)
+      if !isHindered { archives = found }
+      answers += 1
+    } catch {
+      guard !isHindered else { return }
+      checks.append(CheckResult(.recoveryCompletes, .violated, "session \(session) must come to its end, found: \(error)"))
+    }
+  }
+
+  /// Executions of earlier sessions that have a log.
+  private func leftovers(_ storage: any Storage, isHindered: Bool) async -> [Int] {
+    for _ in 0..<(isHindered ? 2 : 1) {
+      do throws(JobLogError) {
+        let there = try await JobLog.names(in: "wal", of: storage)
+        return (0..<session * Self.jobs).filter { slot in
+          do throws(JobLogError) { return there.contains(parts.naming.name(of: try Self.job(slot))) } catch { return false }
+        }
+      } catch {}  // once more, or in the next session
+    }
+    if !isHindered { checks.append(CheckResult(.recoveryCompletes, .violated, "the folder of the logs cannot be listed in session \(session)")) }
+    return []
+  }
+
+  private var parts: DeliveryParts { defect?.deliveryParts() ?? DeliveryParts() }
+
+  private func archive(_ storage: any Storage, patiently: Bool) async throws(JobLogError) -> JobArchive {
+    for attempt in 0... {
+      do throws(StorageError) {
+        for folder in ["wal", "archive"] { try await DurableDirectories(storage).make(folder) }
+        break
+      } catch { if !patiently || attempt > 0 { throw .log(.storage(error)) } }
+    }
+    return JobArchive("archive", of: storage, retention: Self.retention, clock: .following(storage.loop))
+  }
+
+  /// Whoever is refused tries once more.
+  private func open(_ slots: [Int], _ storage: any Storage, _ transport: any Transport, isHindered: Bool) async -> [OpenJob] {
+    var jobs: [OpenJob] = []
+    for slot in slots {
+      var failure: JobLogError?
+      for _ in 0..<(isHindered ? 2 : 1) {
+        do throws(JobLogError) {
+          let (log, _) = try await JobLog.open(
+            try Self.job(slot), in: "wal", of: storage, clock: .following(storage.loop), parts: parts)
+          let sender = Sender(log, over: transport, SenderPolicy(batchEvents: 4), seed: mix64(seed &+ UInt64(slot)))
+          sender.start()
+          jobs.append(OpenJob(slot: slot, log: log, sender: sender))
+          failure = nil
+          break
+        } catch { failure = error }
+      }
+      if let failure, !isHindered {
+        checks.append(CheckResult(.recoveryCompletes, .violated, "the log of slot \(slot) must open in session \(session), found: \(failure)"))
+      }
+    }
+    return jobs
+  }
+
+  private var perJob: Int { max(2, messages / Self.jobs) }
+
+  private func append(to jobs: [OpenJob], _ loop: EventLoop) async {
+    await withTaskGroup(of: Void.self) { group in
+      for job in jobs {
+        group.addTask(executorPreference: loop) { [self] in
+          for n in 0..<perJob { await append(n, to: job, loop) }
+        }
+      }
+    }
+  }
+
+  private func append(_ n: Int, to job: OpenJob, _ loop: EventLoop) async {
+    var bytes = [UInt8](repeating: 0, count: Self.messageSize)
+    bytes.withUnsafeMutableBytes { content(job.slot).write(sequence: UInt64(n), into: $0) }
+    let number = history.submit(PartitionSlot(job.slot), producer: 0, firstSequence: n, count: 1, at: loop.now)
+    answers += 1
+    do throws(JobLogError) {
+      let event = try await job.log.append(bytes)
+      history.acknowledge(number, baseOffset: Offset(event), at: loop.now)
+      answer("ACK event \(n) of slot \(job.slot)")
+    } catch {
+      var isCertain = false
+      if case .log(let error) = error { isCertain = error.isCertainFailure }
+      history.fail(number, certainly: isCertain, at: loop.now)
+      answers += 1
+    }
+  }
+
+  /// Sends what is pending, and archives the logs.
+  private func end(_ jobs: [OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async throws(JobLogError) {
+    var (left, failure) = (0, JobLogError?.none)
+    for job in jobs {
+      left += await job.sender.stop(within: .seconds(isHindered ? 60 : 600))
+      failure = failure ?? job.sender.failure
+    }
+    if !isHindered {
+      stops.append(StoppedSender(life: session, left: left, couldSend: true))
+      if let failure { throw failure }
+    }
+    for job in jobs { await keep(job, in: archive, loop, isHindered: isHindered) }
+  }
+
+  private func keep(_ job: OpenJob, in archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async {
+    // From now on it may be there, whatever is answered.
+    archivedAt[job.slot] = loop.now
+    do throws(JobLogError) {
+      _ = try await archive.archive(job.log)
+      answer("slot \(job.slot) archived")
+    } catch {
+      if case .unsentEvents = error { do throws(JobLogError) { try await job.log.close() } catch {} }  // it stays for the next session
+      if !isHindered {
+        checks.append(CheckResult(.archiveKept, .violated, "slot \(job.slot) must be archived in session \(session), found: \(error)"))
+      }
+    }
+  }
+
+  /// Whatever may be older than the retention may be gone from now on.
+  private func removeExpired(_ archive: JobArchive, _ loop: EventLoop) async throws(JobLogError) {
+    for (slot, time) in archivedAt where loop.now - time >= Self.retention { removable.insert(slot) }
+    answers += 1
+    do throws(JobLogError) {
+      _ = try await archive.removeExpired()
+      answer("expired archives removed")
+    } catch {}  // an answer; the next session removes them
+  }
+
+  private func look(_ archive: JobArchive) async throws(JobLogError) -> [Delivered] {
+    var found: [Delivered] = []
+    for slot in 0..<(session + 1) * Self.jobs {
+      found.append(Delivered(try await archive.events(of: try Self.job(slot)) ?? [], slot: slot, content(slot)))
+    }
+    return found
+  }
+
+  // MARK: The receiver
+
+  /// The way to the receiver, which is another machine: what it has taken it has, whatever becomes of the worker.
+  private final class StoryTransport: Transport, @unchecked Sendable {
+    private let story: DeliveryWorkload
+
+    init(_ story: DeliveryWorkload) { self.story = story }
+
+    func deliver(_ batch: EventBatch) async -> Delivery {
+      let delivery = await story.receiver.deliver(batch)
+      story.answer("\(batch.events.count) events of \(batch.job) sent: \(delivery)")
+      return delivery
+    }
+  }
+}
+
+extension Delivered {
+  /// Events as the receiver or an archive has them, by the messages that they carry.
+  package init(_ events: [Event], slot: Int, _ content: MessageContent) {
+    self.init(
+      slot: PartitionSlot(slot),
+      messages: events.map { event in
+        event.payload.withUnsafeBytes { bytes in if case .intact(let n) = content.read(bytes) { Int(n) } else { -1 } }
+      }, numbers: events.map(\.sequence))
+  }
+}

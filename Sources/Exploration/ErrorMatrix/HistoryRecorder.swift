@@ -1,0 +1,267 @@
+import FaultInjection
+import LogModel
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// The calls that one story made of the engine, with their answers, over several lives; and the looks in between.
+final class HistoryRecorder: @unchecked Sendable {
+  // Owned by the thread that runs the story: its loops run there one after the other.
+
+  let workload: ExplorationWorkload
+  private(set) var history: History
+  private(set) var looks: [Observation] = []
+  /// Of checks that no look can judge: openings that failed, lives that never ended.
+  var checks: [CheckResult] = []
+  private var nextSequence: [Int]
+  /// By partition, as the engines have said.
+  private var archivedEnds: [Int: Offset] = [:]
+  private var openCommits: [Int: OpenCommit] = [:]
+  private struct OpenCommit {
+    var group: String
+    var partition: Int
+    var offset: Offset
+    var operationsBefore: Int
+  }
+  /// All that have committed.
+  private(set) var groups = [ExplorationWorkload.group]
+  private var commitNumber = 0
+  /// Nil until it is asked for.
+  private var topicOutcome: Outcome?
+  /// Of the life that runs, or of the last one.
+  private(set) var loop: EventLoop?
+  /// Counts lives: what a task of an ended one does is nobody's business.
+  private var life = 0
+  private var isRunning = false
+  /// That have opened in it.
+  private var engines: [PartitionEngine] = []
+  /// Called when a commit of an offset has been acknowledged.
+  var onCommitted: (() -> Void)?
+  var now: Instant { loop?.now ?? Instant(nanoseconds: 0) }
+
+  init(_ workload: ExplorationWorkload) {
+    self.workload = workload
+    history = History(seed: workload.seed)
+    nextSequence = [Int](repeating: 0, count: workload.partitions)
+  }
+
+  /// The same story so far, to be told on.
+  init(copying book: HistoryRecorder) {
+    workload = book.workload
+    history = book.history
+    nextSequence = book.nextSequence
+    archivedEnds = book.archivedEnds
+    commitNumber = book.commitNumber
+    groups = book.groups
+    topicOutcome = book.topicOutcome
+  }
+
+  /// The end of the story so far.
+  var end: Instant { history.crashes.last?.instant ?? Instant(nanoseconds: 0) }
+
+  func content(_ partition: Int) -> MessageContent {
+    MessageContent(seed: workload.seed, topic: workload.topic, partition: PartitionID(partition))
+  }
+
+  // MARK: Calls
+
+  /// A new life begins.
+  func begin(_ loop: EventLoop) {
+    self.loop = loop
+    life += 1
+    isRunning = true
+  }
+
+  func opened(_ engine: PartitionEngine) {
+    history.opened(at: now)
+    engines.append(engine)
+  }
+
+  /// One more engine in the same life.
+  func joined(_ engine: PartitionEngine) { engines.append(engine) }
+
+  /// Ends what the engines of a life that is over have left waiting: their machine is dead, and nothing reaches the disk.
+  /// Kept waiting it would keep its memory for ever.
+  func drain() {
+    guard let loop else { return }
+    _ = loop.run(limit: .seconds(3600)) { [self] in
+      // What was in flight ends now, an opening among it.
+      await loop.sleep(until: loop.now + .milliseconds(200))
+      // What it throws is that the power is gone.
+      for engine in engines { do throws(EngineError) { try await engine.close() } catch {} }
+    }
+    engines = []
+    loop.drain()
+  }
+
+  /// Creates the topic; tried again where it fails.
+  /// - Returns: whether it is there.
+  @discardableResult
+  func createTopic(_ engine: PartitionEngine, attempts: Int) async -> Bool {
+    let life = life
+    let isFirst = topicOutcome == nil
+    for slot in history.creations.indices { history.createAgain(PartitionSlot(slot)) }
+    if isFirst { topicOutcome = .indeterminate }
+    for attempt in 0..<attempts {
+      do throws(EngineError) {
+        try await engine.createTopic(workload.topic, partitions: workload.partitions)
+        if !isRunning || life != self.life { return false }
+        topicOutcome = .acknowledged
+      } catch {
+        if !isRunning || life != self.life { return false }
+        if attempt == 0, isFirst, error.isCertainFailure { topicOutcome = .failed }
+        if case .topicExists = error { topicOutcome = .acknowledged } else if !error.isCertainFailure { topicOutcome = .indeterminate }
+      }
+      guard topicOutcome != .acknowledged else { break }
+    }
+    if topicOutcome == .acknowledged { recordTopic() }
+    return topicOutcome == .acknowledged
+  }
+
+  /// Once and for all: what was not acknowledged by now may be there or not. What was refused for certain was never asked
+  /// for: if it is there, it is a stranger.
+  func recordTopic() {
+    guard history.creations.isEmpty, let topicOutcome else { return }
+    if topicOutcome == .failed {
+      self.topicOutcome = nil
+      return
+    }
+    for number in 0..<workload.partitions {
+      history.create(TopicPartition(workload.topic, PartitionID(number)), topicOutcome, at: now)
+    }
+  }
+
+  /// Appends one batch and writes down what became of it.
+  func produce(_ engine: PartitionEngine, _ partition: Int, producer: Int, count: Int) async {
+    guard isRunning else { return }
+    let life = life
+    let first = nextSequence[partition]
+    nextSequence[partition] += count
+    let number = history.submit(
+      PartitionSlot(partition), producer: producer, firstSequence: first, count: count, at: now)
+    do throws(EngineError) {
+      let receipt = try await workload.append(engine, partition, first: first, count: count)
+      guard isRunning, life == self.life else { return }
+      history.acknowledge(number, baseOffset: receipt.baseOffset, at: now)
+      noteArchived(engine)
+    } catch {
+      guard isRunning, life == self.life else { return }
+      history.fail(number, certainly: error.isCertainFailure, at: now)
+    }
+  }
+
+  /// What the engine says that it has brought to its object store is owed from then on.
+  private func noteArchived(_ engine: PartitionEngine) {
+    for (partition, end) in workload.archivedEnds(engine) where end > archivedEnds[partition] ?? 0 {
+      archivedEnds[partition] = end
+      history.archived(PartitionSlot(partition), before: end)
+    }
+  }
+
+  /// Everything goes to the object store, where there is one; an error is an answer.
+  func tryFlush(_ engine: PartitionEngine) async {
+    guard workload.checkpoints, isRunning else { return }
+    let life = life
+    do throws(EngineError) {
+      try await engine.checkpoint()
+      if isRunning, life == self.life { noteArchived(engine) }
+    } catch {}
+  }
+
+  /// The same of an engine that nothing hinders: it must get there.
+  func flush(_ engine: PartitionEngine) async {
+    guard workload.checkpoints, isRunning else { return }
+    do throws(EngineError) {
+      try await engine.checkpoint()
+      history.flush(.acknowledged, at: now)
+      noteArchived(engine)
+    } catch {
+      history.flush(.failed, reason: "\(error)", at: now)
+    }
+  }
+
+  /// Commits for a group half of what can be consumed, or all.
+  /// - Parameter group: its number; see `ExplorationWorkload.name(ofGroup:)`.
+  func commit(_ engine: PartitionEngine, _ partition: Int, group: Int = 0, half: Bool = true) async {
+    guard isRunning else { return }
+    let group = ExplorationWorkload.name(ofGroup: group)
+    if !groups.contains(group) { groups.append(group) }
+    let number = commitNumber
+    commitNumber += 1
+    do throws(EngineError) {
+      let marks = try engine.watermarks(workload.topic, PartitionID(partition))
+      let offset = half ? Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2) : marks.highWatermark
+      openCommits[number] = OpenCommit(
+        group: group, partition: partition, offset: offset, operationsBefore: history.operations.count)
+      try await engine.commitOffset(group: group, workload.topic, PartitionID(partition), offset)
+      guard openCommits[number] != nil else { return }
+      record(commit: number, .acknowledged, at: now)
+      onCommitted?()
+    } catch {
+      record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
+    }
+  }
+
+  private func record(commit number: Int, _ outcome: Outcome, at time: Instant) {
+    guard let commit = openCommits.removeValue(forKey: number) else { return }
+    history.commit(
+      group: commit.group, PartitionSlot(commit.partition), offset: commit.offset, outcome, at: time,
+      operationsBefore: commit.operationsBefore)
+  }
+
+  /// Deletes the older half of a partition's messages.
+  func trim(_ engine: PartitionEngine, _ partition: Int) async {
+    do throws(EngineError) {
+      let marks = try engine.watermarks(workload.topic, PartitionID(partition))
+      let offset = Offset((marks.logStartOffset.rawValue + marks.highWatermark.rawValue) * 3 / 4)
+      guard isRunning, offset > marks.logStartOffset, offset <= marks.highWatermark else { return }
+      let (number, life) = (history.trim(PartitionSlot(partition), before: offset), self.life)
+      do throws(EngineError) {
+        try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
+        if isRunning, life == self.life { history.answer(trim: number, .acknowledged) }
+      } catch {
+        if isRunning, life == self.life, error.isCertainFailure { history.answer(trim: number, .failed) }
+      }
+    } catch {}  // it has no watermarks, which the look that follows finds too
+  }
+
+  /// Ends the life.
+  /// - Parameter slow: what the device has kept waiting in it, until now.
+  func crash(_ kind: CrashKind, at time: Instant, _ slow: SlowOperations = SlowOperations()) {
+    isRunning = false
+    for number in openCommits.keys.sorted() { record(commit: number, .indeterminate, at: time) }
+    recordTopic()
+    history.crash(kind, at: time, deviceDelay: slow.longest, slowOperations: slow.all)
+  }
+
+  func damage(_ damage: Damage) { history.damage(damage) }
+
+  func note(_ look: Observation) { if isRunning { looks.append(look) } }
+
+  // MARK: Judging
+
+  /// The verdict over all looks, and the first check that decided it.
+  func judge(_ contract: Contract) -> StateJudgement {
+    var all = checks
+    if !looks.isEmpty { all += Oracle(contract).judge(history, looks).checks }
+    if let checkpoint = CheckResult.checkpointCompletes(history) { all.append(checkpoint) }
+    let order = CheckName.allCases
+    let violated = all.filter { $0.verdict == .violated }.min {
+      (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
+    }
+    if let violated { return StateJudgement(verdict: .violated, check: violated) }
+    // Two restarts end every story, and the power goes after each.
+    let crashes = history.crashes.count
+    for restart in max(1, crashes - 2)..<max(1, crashes) where !looks.contains(where: { $0.restart == restart }) {
+      return StateJudgement(
+        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was not read after restart \(restart)"))
+    }
+    if looks.isEmpty {
+      return StateJudgement(
+        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge"))
+    }
+    if let doubt = all.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
+    return StateJudgement(verdict: .held, check: nil)
+  }
+}

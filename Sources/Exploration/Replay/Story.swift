@@ -1,0 +1,256 @@
+import LogModel
+import Verification
+
+/// What led to a violation, in ten lines at the most: what was done to the files that matter, the acknowledgements, what the
+/// power cut took, and what was missed afterwards.
+///
+/// Files that matter are those of which the power cut took something, and the log of the partition in which the harm
+/// was seen. What does not fit is left out from the beginning, and said so.
+struct FindingNarrative {
+  static let lineLimit = 10
+
+  /// Operations in the lines.
+  private(set) var operations = 0
+  /// Lines that did not fit.
+  private(set) var leftOut = 0
+  private(set) var lines: [String] = []
+
+  init(_ scene: CrashScene, _ check: CheckResult) {
+    let outer = scene.flying.view(scene.choice)
+    let matter = Matter(outer, scene.recording, check, upTo: scene.moment)
+    var first = Self.merged(matter.steps(of: scene.recording, upTo: scene.moment, without: outer.dropped))
+    let losses = Self.losses(outer.point, outer.choice, scene.recording, limit: scene.inner == nil ? 3 : 1)
+    var second: [Step] = []
+    var last: [String] = []
+    if let inner = scene.inner {
+      let view = scene.flyingInside(inner).view(inner.choice)
+      let recording = inner.recovery.recording
+      second = Self.merged(
+        Matter(view, recording, check, upTo: inner.event).steps(of: recording, upTo: inner.event, without: view.dropped))
+      second.insert(Step(text: "recovery:"), at: 0)
+      last = ["power cut inside the recovery"] + Self.losses(view.point, view.choice, recording, limit: 1)
+    }
+    last.append(Self.outcome(check, isInterrupted: scene.inner != nil))
+    let room = Self.lineLimit - 1 - losses.count - last.count
+    let forSecond = min(second.count, max(1, room - min(first.count, 3)))
+    second = shortened(second, to: second.isEmpty ? 0 : forSecond)
+    first = shortened(first, to: room - second.count)
+    operations = (first + second).reduce(0) { $0 + $1.operations }
+    lines = first.map(\.text) + ["power cut"] + losses + second.map(\.text) + last
+  }
+
+  private struct Step {
+    var text: String
+    var operations = 0
+    /// The file that it works on, and what it does there.
+    var file: Int32?
+    var verb = ""
+    /// It says what became of the operations before it, and stands in their line.
+    var isAnswer = false
+  }
+
+  /// Operations on one file that follow each other in one line, three at the most, with their acknowledgements.
+  private static func merged(_ steps: [Step]) -> [Step] {
+    var lines: [Step] = []
+    for step in steps {
+      if let last = lines.last, last.file != nil, step.isAnswer || last.file == step.file && last.operations < 3 {
+        lines[lines.count - 1].text += "; \(step.verb)"
+        lines[lines.count - 1].operations += step.operations
+      } else {
+        lines.append(step)
+      }
+    }
+    return lines
+  }
+
+  private mutating func shortened(_ steps: [Step], to room: Int) -> [Step] {
+    guard steps.count > room else { return steps }
+    let kept = max(0, room - 1)
+    leftOut += steps.count - kept
+    let note = Step(text: "... \(steps.count - kept) steps before")
+    return (room > 0 ? [note] : []) + steps.suffix(kept)
+  }
+
+  private static func outcome(_ check: CheckResult, isInterrupted: Bool) -> String {
+    // The look counts restarts by the crashes before it; a refusal by the recoveries that were not cut off.
+    let isSecond = check.restart == (isInterrupted && check.divergence != nil ? 3 : 2)
+    let when = isSecond ? "after an append, a power cut and a second recovery" : "after recovery"
+    guard let at = check.divergence else { return "\(when): \(check.name.rawValue)" }
+    return "\(when): \(check.name.rawValue), partition \(at.partition.index), offset \(at.offset)"
+  }
+
+  static func losses(_ point: CrashPoint, _ choice: [Alternative], _ recording: Recording, limit: Int) -> [String] {
+    var losses: [String] = []
+    for (index, piece) in point.pieces.enumerated() where Int(choice[index]) != piece.newest {
+      switch piece {
+      case .sectors(let file, let first, let contents, _):
+        let bytes = first * SectorStore.size..<(first + contents[0].count) * SectorStore.size
+        let fate =
+          point.isUnreadable(index, choice[index])
+          ? "cannot be read" : choice[index] == 0 ? "as before" : point.showsForeign(index, choice[index]) ? "what somebody else had left there" : "an older version"
+        losses.append("*\(recording.name(Int32(file))) bytes \(bytes.lowerBound)..<\(bytes.upperBound): \(fate)*")
+      case .size(let file, _): losses.append("*\(recording.name(Int32(file))): an older size*")
+      case .names(let changes, _):
+        for change in changes.dropFirst(Int(choice[index])) { losses.append("*never durable: \(recording.text(change))*") }
+      }
+    }
+    if losses.count > limit { losses = Array(losses.prefix(limit - 1)) + ["*and \(losses.count - limit + 1) pieces more*"] }
+    return losses
+  }
+
+  /// The files and directories that matter.
+  private struct Matter {
+    private var files: Set<Int32> = []
+    private var directories: Set<Int32> = []
+    private var partition: Int?
+
+    init(_ view: FlyingOperations.View, _ recording: Recording, _ check: CheckResult, upTo end: Int) {
+      for (index, piece) in view.point.pieces.enumerated() where Int(view.choice[index]) != piece.newest {
+        switch piece {
+        case .sectors(let file, _, _, _), .size(let file, _): files.insert(Int32(file))
+        case .names(let changes, _):
+          for change in changes.dropFirst(Int(view.choice[index])) { note(change, recording) }
+        }
+      }
+      partition = check.divergence?.partition.index
+      let all = recording.filePaths.indices.map { Int32($0) }
+      if let partition { files.formUnion(all.filter { recording.partition(ofFile: $0) == partition }) }
+      // The engine says itself what keeps it from opening.
+      if files.isEmpty { files = Set(all.filter { check.detail.contains(recording.name($0)) }) }
+      if files.isEmpty, let last = recording.lastFile(upTo: end, without: view.dropped) { files = [last] }
+      for file in files { directories.insert(recording.table.parents[Int(recording.filePaths[Int(file)])]) }
+    }
+
+    private mutating func note(_ change: DiskOperation, _ recording: Recording) {
+      if case .create(_, let file) = change { files.insert(file) }
+      for path in change.paths {
+        for file in recording.filePaths.indices where recording.filePaths[file] == path { files.insert(Int32(file)) }
+      }
+    }
+
+    private func concerns(_ operation: DiskOperation, _ recording: Recording) -> Bool {
+      switch operation {
+      case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _): files.contains(file)
+      case .syncDirectory(let path): directories.contains(path)
+      case .rename, .unlink:
+        operation.paths.contains { path in files.contains { recording.filePaths[Int($0)] == path } }
+      case .makeDirectory: false
+      }
+    }
+
+    /// What was done before the power cut, in the order of completion; last what was still in flight and happened.
+    func steps(of recording: Recording, upTo end: Int, without dropped: Set<Int>) -> [Step] {
+      var steps: [Step] = []
+      var flying: [Int] = []
+      func step(_ number: Int, _ ending: String) -> Step {
+        let operation = recording.operations[number]
+        return Step(
+          text: recording.text(operation) + ending, operations: 1, file: operation.file,
+          verb: recording.verb(operation) + ending)
+      }
+      for event in recording.events[..<end] {
+        switch event.what {
+        case .changed(let number, _):
+          guard flying.contains(number) else { continue }
+          steps.append(Step(text: "its buffer changes in flight: \(recording.text(recording.operations[number]))"))
+        case .submitted(let number): if concerns(recording.operations[number], recording) { flying.append(number) }
+        case .completed(let number, let succeeded, let taken):
+          guard let place = flying.firstIndex(of: number) else { continue }
+          flying.remove(at: place)
+          steps.append(step(number, recording.ending(of: number, succeeded, taken)))
+        case .fact(.answered(let n, .acknowledged, let base)):
+          let request = recording.requests[n]
+          guard partition == nil || partition == request.partition else { continue }
+          let offsets = request.count == 1 ? "offset \(base)" : "offsets \(base) ..< \(base + request.count)"
+          let text = "ACK partition \(request.partition), \(offsets)"
+          steps.append(Step(text: text, verb: text, isAnswer: true))
+        case .fact(.said(let text)): steps.append(Step(text: text))
+        case .fact: break
+        }
+      }
+      return steps + flying.filter { !dropped.contains($0) }.map { step($0, " (in flight)") }
+    }
+  }
+}
+
+extension Recording {
+  /// The file of the last operation that was submitted and happened: one in flight is there because it is needed.
+  fileprivate func lastFile(upTo end: Int, without dropped: Set<Int>) -> Int32? {
+    for event in events[..<end].reversed() {
+      if case .submitted(let number) = event.what, !dropped.contains(number), let file = operations[number].file { return file }
+    }
+    return nil
+  }
+}
+
+extension DiskOperation {
+  /// The file that it works on; nil for directories and names.
+  fileprivate var file: Int32? {
+    switch self {
+    case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _): file
+    case .makeDirectory, .rename, .unlink, .syncDirectory: nil
+    }
+  }
+}
+
+extension StateExaminer.Violation {
+  func described(_ exploration: Exploration, _ profile: CrashProfile, states: Int) -> StateViolation {
+    let story = FindingNarrative(scene, check)
+    let state = scene.state(exploration, profile)
+    return StateViolation(
+      check: check.name, detail: check.detail, divergence: check.divergence, states: states, moment: scene.moment,
+      story: story.lines, storyOperations: story.operations, storyIsWhole: story.leftOut == 0, state: state,
+      reproduce: "tornlog reproduce \(CrashStateToken.encode(state))")
+  }
+}
+
+extension CrashPoint {
+  /// Whether the alternative is of bytes that were never written there.
+  fileprivate func showsForeign(_ piece: Int, _ alternative: Alternative) -> Bool {
+    guard profile.showsForeignBytes, case .sectors(_, _, let contents, let newest) = pieces[piece] else { return false }
+    let last = contents.lastIndex { !$0.contains(SectorStore.unreadable) }
+    return Int(alternative) > newest && Int(alternative) == last
+  }
+}
+
+extension Recording {
+  func name(_ file: Int32) -> String { table.paths[Int(filePaths[Int(file)])] }
+
+  /// Of a file of a partition's log, `topics/TOPIC/PARTITION/NAME`; nil for others.
+  func partition(ofFile file: Int32) -> Int? {
+    let parts = name(file).split(separator: "/")
+    return parts.count == 4 && parts[0] == "topics" ? Int(parts[2]) : nil
+  }
+
+  /// How an operation ended that did not end as it should.
+  func ending(of number: Int, _ succeeded: Bool, _ taken: Int) -> String {
+    if !succeeded { return ": failed" }
+    if case .write(_, _, let bytes, _) = operations[number], taken < bytes.count { return ": \(taken) bytes taken" }
+    return ""
+  }
+
+  /// What an operation does to the file that was named before.
+  fileprivate func verb(_ operation: DiskOperation) -> String {
+    switch operation {
+    case .write(_, let offset, let bytes, let durable): "write @\(offset)+\(bytes.count)\(durable ? " durable" : "")"
+    case .truncate(_, let size): "truncate to \(size)"
+    case .sync(_, let isFull): isFull ? "fsync" : "fdatasync"
+    default: text(operation)
+    }
+  }
+
+  func text(_ operation: DiskOperation) -> String {
+    func path(_ number: Int32) -> String { number == PathTable.root ? "the root directory" : table.paths[Int(number)] }
+    return switch operation {
+    case .create(let place, _): "create \(path(place))"
+    case .makeDirectory(let place): "make directory \(path(place))"
+    case .rename(let from, let to): "rename \(path(from)) to \(path(to))"
+    case .unlink(let place): "unlink \(path(place))"
+    case .write(let file, let offset, let bytes, let durable):
+      "write \(name(file)) @\(offset)+\(bytes.count)\(durable ? " durable" : "")"
+    case .truncate(let file, let size): "truncate \(name(file)) to \(size)"
+    case .sync(let file, let isFull): "\(isFull ? "fsync" : "fdatasync") \(name(file))"
+    case .syncDirectory(let place): "sync directory \(path(place))"
+    }
+  }
+}

@@ -1,0 +1,280 @@
+import Defects
+import EventReceivers
+import Exploration
+import LogModel
+import Metrics
+import RecordLogs
+import ScenarioFormat
+import Storage
+import Verification
+
+/// One life of a worker with job logs and their senders, from opening to crash, on whatever storage: what real files and the
+/// model share.
+struct DeliveryIncarnation: Sendable {
+  let spec: TrialSpec
+  let settings: DeliverySettings
+  let number: Int
+  let storage: any Storage
+  let journal: Journal
+  let transport: any Transport
+  let parts: DeliveryParts
+  let registry = MetricRegistry()
+  let archiveFailures = ArchiveFailures()
+  private let clock: WallClock
+
+  /// - Parameter seam: what the logs get, unless the defect has a layer of its own.
+  init(
+    _ spec: TrialSpec, number: Int, on seam: any Storage, _ transport: any Transport, _ journal: Journal
+  ) throws(TrialError) {
+    guard let settings = spec.delivery else { throw .worker("\(spec.scenario) is no trial of delivery") }
+    self.spec = spec
+    self.settings = settings
+    self.number = number
+    self.journal = journal
+    self.transport = transport
+    journal.stage = .harness
+    journal.beginLife()
+    if spec.defect == "none" {
+      (parts, storage) = (DeliveryParts(), seam)
+    } else {
+      guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
+      (parts, storage) = (defect.deliveryParts(), defect.layer(on: seam))
+    }
+    clock = storage.loop.isSimulated ? .following(storage.loop) : .system
+  }
+
+  private var loop: EventLoop { storage.loop }
+
+  /// A job's execution that is open.
+  struct OpenJob: Sendable {
+    var slot: Int
+    var log: JobLog
+    var sender: Sender
+  }
+
+  enum Opening: Sendable {
+    /// - Parameter bytesScanned: by the recovery of all logs.
+    case opened([OpenJob], bytesScanned: Int)
+    case refused(String)
+  }
+
+  /// How many executions the trial has.
+  static func executions(_ spec: TrialSpec) -> Int { spec.delivery?.isRetried == true ? 2 : 1 }
+
+  /// The execution of which events are appended in this life.
+  private var execution: Int { min(number, Self.executions(spec) - 1) }
+
+  static func job(_ slot: Int, of spec: TrialSpec) throws(JobLogError) -> JobID {
+    try JobID("\(spec.topic)-\(slot % spec.partitions)", execution: slot / spec.partitions + 1)
+  }
+
+  /// What an operator does before this life; nil where he does nothing.
+  /// - Throws: `TrialError` where the harness could not do its part.
+  func recoverDiskSpace() async throws(TrialError) -> Receipt? {
+    guard number == 1, let fault = DiskSpaceRecovery.fault(spec) else { return nil }
+    storage.note(.fault("an operator recovers disk space, by the \(fault.parameters["by"] ?? "")"))
+    do throws(StorageError) {
+      if fault.parameters["by"] == "document" { return try await DiskSpaceRecovery.asWritten(storage, clock) }
+    } catch { throw .worker("disk space could not be recovered: \(error)") }
+    do throws(JobLogError) { return try await archiveActive() } catch { throw .worker("disk space could not be recovered: \(error)") }
+  }
+
+  /// Every log is given to `JobArchive`, which refuses those with unsent events.
+  private func archiveActive() async throws(JobLogError) -> Receipt {
+    var receipt = Receipt(kind: DiskSpaceRecovery.kind, fired: 0, places: [])
+    let archive = try await archive()
+    for slot in 0..<spec.partitions {
+      let job = try Self.job(slot, of: spec)
+      let (log, _) = try await JobLog.open(job, in: "wal", of: storage, policy: policy, clock: clock, parts: parts)
+      receipt.fired += 1
+      do throws(JobLogError) { receipt.places.append("\(job) archived as \(try await archive.archive(log))") } catch {
+        receipt.places.append("\(job) refused: \(error)")
+        if case .unsentEvents = error { try await log.close() } else {
+          archiveFailures.note(ArchiveFailure(error, of: job, life: number, deadline: .zero))
+        }
+      }
+    }
+    return receipt
+  }
+
+  private func archive() async throws(JobLogError) -> JobArchive {
+    do throws(StorageError) {
+      try await storage.makeDirectory("archive")
+      try await storage.syncDirectory("")
+    } catch { throw .log(.storage(error)) }
+    return JobArchive("archive", of: storage, clock: clock)
+  }
+
+  /// Sends everything and archives all logs, in the second life of a trial that does so.
+  /// - Parameter start: of the first life.
+  /// - Returns: the jobs whose logs are archived now, nil where the trial archives none. Why one is not,
+  ///   `archiveFailures` has.
+  func archiveAll(_ jobs: [OpenJob], since start: Instant) async throws(TrialError) -> [Int]? {
+    guard number == 1, settings.archives else { return nil }
+    storage.note(.phase("archive"))
+    journal.stage = .closing
+    defer { journal.stage = .harness }
+    let archive: JobArchive
+    do throws(JobLogError) { archive = try await self.archive() } catch {
+      throw .worker("there is no archive: \(error)")
+    }
+    var archived: [Int] = []
+    for job in jobs {
+      let deadline = loop.now + settings.stopWithin - start
+      _ = await job.sender.stop(within: settings.stopWithin)
+      do throws(JobLogError) {
+        _ = try await archive.archive(job.log)
+        archived.append(job.slot)
+      } catch {
+        archiveFailures.note(ArchiveFailure(error, of: job.log.job, life: number, deadline: deadline))
+      }
+    }
+    return archived
+  }
+
+  /// What the archives of these jobs hold, in the last life.
+  func lookAtArchives(_ slots: [Int]) async throws(TrialError) -> [Delivered] {
+    do throws(JobLogError) {
+      let archive = try await archive()
+      var found: [Delivered] = []
+      for slot in slots.sorted() {
+        let events = try await archive.events(of: try Self.job(slot, of: spec)) ?? []
+        let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
+        found.append(Delivered(events, slot: slot, content))
+      }
+      return found
+    } catch { throw .worker("the archives could not be looked at: \(error)") }
+  }
+
+  private var policy: RecordLogPolicy {
+    var policy = RecordLogPolicy.airunner
+    (policy.syncPolicy, policy.recoveryPolicy) = (spec.syncPolicy, spec.recovery)
+    return policy
+  }
+
+  /// Opens the logs of this life's execution, then those that earlier ones have left behind, and starts their senders.
+  func open() async -> Opening {
+    storage.note(.phase(number == 0 ? "open" : "recover"))
+    let metrics = DeliveryMetrics(in: registry)
+    var names: Set<String> = []
+    var jobs: [OpenJob] = []
+    var bytesScanned: Int64 = 0
+    journal.stage = .opening
+    defer { journal.stage = .harness }
+    do throws(JobLogError) {
+      do throws(StorageError) {
+        try await storage.makeDirectory("wal")
+        try await storage.syncDirectory("")
+      } catch { throw .log(.storage(error)) }
+      let slots = (0..<spec.partitions * (execution + 1)).reversed().sorted { $0 / spec.partitions > $1 / spec.partitions }
+      for slot in slots {
+        let job = try Self.job(slot, of: spec)
+        guard names.insert(parts.naming.name(of: job)).inserted else { continue }
+        let (log, report) = try await JobLog.open(
+          job, in: "wal", of: storage, policy: policy, clock: clock, metrics: metrics, parts: parts)
+        bytesScanned += report.recovery.bytesScanned
+        let sender = Sender(log, over: transport, senderPolicy, seed: mix64(spec.seed &+ UInt64(slot) << 8 &+ UInt64(number)))
+        sender.start()
+        jobs.append(OpenJob(slot: slot, log: log, sender: sender))
+      }
+    } catch { return .refused("\(error)") }
+    if number == 0 {
+      for slot in 0..<spec.partitions * Self.executions(spec) {
+        journal.answer(journal.create(PartitionID(slot), at: loop.now), .acknowledged, at: loop.now)
+      }
+    }
+    journal.opened(at: loop.now)
+    return .opened(jobs, bytesScanned: Int(bytesScanned))
+  }
+
+  private var senderPolicy: SenderPolicy {
+    SenderPolicy(
+      firstBackOff: settings.firstBackOff, longestBackOff: settings.longestBackOff, timeout: settings.timeout,
+      batchEvents: spec.batch)
+  }
+
+  /// As soon as so many events were answered the life ends; nil: when all were.
+  var crashThreshold: Int? {
+    guard number == 0, spec.crash != .none else { return nil }
+    switch spec.crashAt {
+    case .end: return nil
+    case .percent(let n): return spec.messages * n / 100
+    case .messages(let n): return min(n, spec.messages)
+    }
+  }
+
+  /// Appends this life's events, each a request of its own.
+  /// - Parameter answered: called after each answer with the number of events answered so far.
+  func append(to jobs: [OpenJob], answered: @escaping @Sendable (Int) -> Void) async {
+    storage.note(.phase(number == 0 ? "produce" : "append"))
+    var work = number == 0 ? Workload(spec) : Workload(betweenRestartsOf: spec)
+    work.batch = 1
+    if execution > 0 { work.firsts = work.firsts.map { _ in 0 } }
+    let first = execution * spec.partitions
+    let logs = Dictionary(uniqueKeysWithValues: jobs.map { ($0.slot, $0.log) })
+    let pace = number == 0 ? settings.eventsFor / max(1, work.requests) : .zero
+    let (begun, workload, progress) = (loop.now, work, Progress())
+    journal.stage = .producing
+    await withTaskGroup(of: Void.self) { group in
+      for producer in 0..<max(1, workload.producers) {
+        group.addTask(executorPreference: loop) {
+          for k in stride(from: producer, to: workload.requests, by: max(1, workload.producers)) {
+            guard let request = workload.request(k) else { continue }
+            if pace > .zero { await loop.sleep(until: begun + pace * k) }
+            let slot = first + request.partition.index
+            guard let log = logs[slot] else { continue }
+            await append(request.first, of: slot, to: log, producer)
+            progress.events += 1
+            answered(progress.events)
+          }
+        }
+      }
+    }
+    journal.stage = .harness
+  }
+
+  /// Touched on the loop only.
+  private final class Progress: @unchecked Sendable {
+    var events = 0
+  }
+
+  private func append(_ message: Int, of slot: Int, to log: JobLog, _ producer: Int) async {
+    var bytes = [UInt8](repeating: 0, count: spec.messageSize)
+    let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
+    bytes.withUnsafeMutableBytes { content.write(sequence: UInt64(message), into: $0) }
+    let row = journal.produce(PartitionID(slot), producer: producer, first: message, count: 1, at: loop.now)
+    do throws(JobLogError) {
+      let number = try await log.append(bytes)
+      journal.answer(row, .acknowledged, baseOffset: Offset(number), at: loop.now)
+    } catch {
+      var isCertain = false
+      if case .log(let error) = error { isCertain = error.isCertainFailure }
+      journal.answer(row, isCertain ? .failed : .indeterminate, at: loop.now)
+    }
+  }
+
+  /// Stops all senders in order, each with `stop-within`, and closes the logs.
+  /// - Returns: the events that were left, and the first thing that went wrong.
+  func stop(_ jobs: [OpenJob]) async -> (left: Int, failure: String?) {
+    storage.note(.phase("close"))
+    journal.stage = .closing
+    let found = Found()
+    await withTaskGroup(of: Void.self) { group in
+      for job in jobs {
+        group.addTask(executorPreference: loop) {
+          found.left += await job.sender.stop(within: settings.stopWithin)
+          if let failure = job.sender.failure { found.failure = found.failure ?? "\(failure)" }
+          do throws(JobLogError) { try await job.log.close() } catch { found.failure = found.failure ?? "\(error)" }
+        }
+      }
+    }
+    journal.stage = .harness
+    return (found.left, found.failure)
+  }
+
+  /// Touched on the loop only.
+  private final class Found: @unchecked Sendable {
+    var left = 0
+    var failure: String?
+  }
+}

@@ -1,0 +1,366 @@
+import FaultInjection
+import Foundation
+import Glibc
+import LogModel
+import Metrics
+import PartitionEngine
+import Reporting
+import Storage
+import Verification
+
+/// One life of a trial on real files, in a worker process that the crash ends for real.
+struct FileTrial {
+  let spec: TrialSpec
+  let folder: TrialFolder
+  let life: Int
+  let between: StorageLayer
+
+  /// - Parameter between: what stands between the engine and everything else: nothing, but in tests.
+  init(_ spec: TrialSpec, _ folder: TrialFolder, life: Int, between: @escaping StorageLayer = { $0 }) {
+    self.spec = spec
+    self.folder = folder
+    self.life = life
+    self.between = between
+  }
+
+  /// Written by the tasks of one loop and read after it.
+  private final class Notes: @unchecked Sendable {
+    var reply = PhaseReply()
+    var look: Observation?
+    var crashed = false
+    var isDying = false
+
+    func fail(_ error: TrialError) { reply.fail(error) }
+  }
+
+  private struct Rig {
+    var loop: EventLoop
+    var storage: any Storage
+    var power: PowerLossStorage?
+    var seam: InFlightMonitor
+    var faults: StorageFaultSetup
+  }
+
+  private func openFiles(_ loop: EventLoop) throws(TrialError) -> FileStorage {
+    do throws(StorageError) { return try spec.storage.openFiles(root: folder.data, loop: loop) } catch { throw .directory(error) }
+  }
+
+  private func makeRig(_ journal: Journal, _ notes: Notes) throws(TrialError) -> Rig {
+    let loop = EventLoop()
+    let files = try openFiles(loop)
+    let seam = InFlightMonitor(files, journal, spec)
+    let boots = spec.powerLosses(before: life)
+    let power = spec.ending(of: life).losesPower ? PowerLossStorage(seam, boot: boots, tearsDurableWrites: true) : nil
+    var top: any Storage = power ?? (boots > 0 ? RebootedStorage(seam, boots: boots) : seam)
+    if let path = spec.traceTo {
+      top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
+    }
+    let (file, slowCalls) = (folder.seamFaults, folder.slowStoreCalls)
+    let faults = try StorageFaultSetup(
+      spec, life: life, on: between(top), journal, earlier: try file.read(),
+      keep: { receipt in
+        do throws(TrialError) { try file.append(receipt) } catch { notes.fail(error) }
+      },
+      slow: { call in
+        do throws(TrialError) { try slowCalls.append(call) } catch { notes.fail(error) }
+      })
+    if spec.hasSeamFaults, life > 0 {
+      let medium = FilesAtRest(folder: folder.data)
+      for number in 0..<spec.partitions {
+        for path in try medium.files(of: spec.source(of: number)) { try medium.read(path) { faults.note(path, $0) } }
+      }
+    }
+    return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
+  }
+
+  /// Writes down why not everything was brought to the object store, before the trial's crash ends this process.
+  private func keep(_ failure: FlushFailure, _ notes: Notes) {
+    do throws(TrialError) { try folder.flushFailures.append(failure) } catch { notes.fail(error) }
+  }
+
+  func produce() throws(TrialError) -> PhaseReply {
+    let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
+    try FirstOffset(spec)?.prepare { () throws(TrialError) in try openFiles(EventLoop()) }
+    return try live(journal, []) { life, engine, _, notes, crash in
+      await life.createTopic(engine)
+      if let threshold = life.crashThreshold, life.ending.isAbrupt {
+        let (loop, delay) = (life.storage.loop, life.crashDelay)
+        await life.produce(Workload(spec), engine) { answered in
+          guard answered >= threshold, !notes.crashed else { return }
+          notes.crashed = true
+          if delay == .zero { return crash(true) }
+          loop.spawn {
+            await loop.sleep(until: loop.now + delay)
+            crash(true)
+          }
+        }
+        if !notes.crashed { notes.reply.crashMissed = true } else { await AsyncEvent().wait() }
+      } else {
+        guard spec.writers != .one else {
+          if let failure = await life.work(engine) { keep(failure, notes) }
+          notes.look = await life.look(engine, [], [], nil)
+          return engine
+        }
+        do throws(TrialError) {
+          let process = SecondProcess(spec: spec, folder: folder)
+          let (newest, receipt) = try await life.produceBesideSecond(engine, process)
+          try JSONFile.write(receipt, to: folder.writer)
+          if let failure = await life.flush(newest.engine) { keep(failure, notes) }
+          await life.deleteRecords(newest.engine)
+          await life.commitOffsets(newest.engine)
+          notes.look = await life.look(
+            newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
+          return newest.engine
+        } catch {
+          notes.fail(error)
+          return nil
+        }
+      }
+      return engine
+    }
+  }
+
+  func recover() throws(TrialError) -> PhaseReply {
+    let journal = try Journal(path: folder.journal, capacity: 0)
+    journal.stage = .harness
+    if !journal.endsInCrash { journal.crashKilled() }
+    var faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
+    var fresh: [Receipt] = []
+    var backup: MetadataBackup?
+    var operatorSeconds = 0.0
+    if life == 1 {
+      let damage = AtRestDamage(spec: spec, history: Judging.history(spec, journal, faults))
+      for (index, fault) in spec.faults.enumerated() where StorageFaultGrammar.isResting(fault) && fault.kind != RecoveryRunbook.kind {
+        var receipt = try damage.apply(
+          fault, number: index, to: FilesAtRest(folder: folder.data))
+        receipt.row = journal.rowCount
+        fresh.append(receipt)
+      }
+      backup = damage.metadataBackup
+      if let runbook = RecoveryRunbook(spec) {
+        let followed = try runbook.follow(
+          on: try openFiles(EventLoop()), FilesAtRest(folder: folder.data), after: damage,
+          partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
+        var receipt = followed.receipt
+        receipt.row = journal.rowCount
+        let victim = try damage.firstPartition()
+        for index in fresh.indices { fresh[index].forgetBytes(of: victim) }
+        fresh.append(receipt)
+        operatorSeconds = followed.seconds
+      }
+      faults += fresh
+      if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
+    }
+    let earlier = try folder.seamFaults.read()
+    return try live(journal, fresh, backup) { [faults, operatorSeconds] life, engine, recovery, notes, _ in
+      notes.look = await life.look(engine, faults, earlier, recovery)
+      if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
+      if life.number == 1 {
+        await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+        await life.deleteRecords(engine)
+      }
+      return engine
+    }
+  }
+
+  /// Opens the engine, runs `body`, and ends the life: in order, or by the trial's crash, from which nothing returns.
+  /// - Parameter body: answers the engine that serves in the end; nil where the harness has failed.
+  private func live(
+    _ journal: Journal, _ receipts: [Receipt], _ backup: MetadataBackup? = nil,
+    _ body: @escaping @Sendable (Incarnation, PartitionEngine, EngineRecovery, Notes, @escaping @Sendable (Bool) -> Void) async -> PartitionEngine?
+  ) throws(TrialError) -> PhaseReply {
+    let notes = Notes()
+    let rig = try makeRig(journal, notes)
+    let life = try Incarnation(spec, number: life, rig.faults, journal, backup)
+    rig.storage.note(.phase("life \(life.number)"))
+    for receipt in receipts { rig.storage.note(.fault("\(receipt.kind): \(receipt.places.first ?? "")")) }
+    notes.reply.receipts = receipts
+    notes.reply.storageName = rig.storage.properties.name
+    notes.reply.storageNotices = rig.storage.properties.notices.map { $0.replacing(folder.data, with: TrialFolder.anywhere) }
+    let ending = rig.loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
+      switch await life.open() {
+      case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
+      case .failed(let why): notes.reply.failure = why
+      case .opened(let engine, let recovery, let seconds, let memory, let refusal):
+        if let refusal, !keep(refusal: refusal, notes) { return }
+        notes.reply.recovery = recovery
+        notes.reply.recoverySeconds = seconds
+        if life.number == 1 {
+          let figures = RecoveryFigures(
+            seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
+            peakMemoryBytes: memory, batchesRecovered: recovery.batchesRecovered)
+          do throws(TrialError) {
+            try JSONFile.write(figures, to: folder.recovery)
+          } catch {
+            return notes.fail(error)
+          }
+        }
+        let serving = await body(life, engine, recovery, notes) { inFlight in
+          life.archive.noteLast()
+          crash(life, rig, journal, notes, inFlight: inFlight)
+        }
+        guard let serving else { return }
+        if notes.reply.crashMissed || rig.seam.isHindered {
+          keepCensus(rig, notes)
+          keep(notes.look, notes)
+          return
+        }
+        if life.ending == .none {
+          notes.reply.notices += await life.end(serving)
+          keepCounts(life, notes)
+          keepCensus(rig, notes)
+          keep(notes.look, notes)
+        } else {
+          if !life.ending.isAbrupt { _ = await life.closeInOrder(serving) }
+          life.archive.noteLast()
+          crash(life, rig, journal, notes, inFlight: false)
+          await AsyncEvent().wait()
+        }
+      }
+    }.ending
+    notes.reply.note(rig.seam)
+    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
+    if notes.isDying { while true { pause() } }
+    // A crash that the harness could not make leaves everybody waiting for it: no hang of the engine's.
+    if notes.reply.isHindered { return notes.reply }
+    switch ending {
+    case .finished: break
+    case .stalled:
+      notes.reply.hang = "life \(life.number) stalled while \(journal.stage): nothing was ready, in flight or due"
+    case .timedOut: notes.reply.isTimedOut = true
+    }
+    return notes.reply
+  }
+
+  /// Writes down what the engine has counted: in OpenMetrics text, as a scraper would have found it, and for the run's own metrics.
+  /// - Returns: whether it is written down, or there was nothing.
+  @discardableResult
+  private func keepCounts(_ life: Incarnation, _ notes: Notes) -> Bool {
+    guard let registry = life.registry else { return true }
+    do throws(TrialError) {
+      try folder.write(registry, life: life.number)
+      try JSONFile.write([EngineCount](registry.snapshot), to: folder.counts(life.number))
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
+  }
+
+  /// Writes down what passed, for faults that never fire.
+  /// - Returns: whether it is written down, or nobody needs it.
+  @discardableResult
+  private func keepCensus(_ rig: Rig, _ notes: Notes) -> Bool {
+    guard spec.hasFaultsInLife, life < 2 else { return true }
+    do throws(TrialError) {
+      try JSONFile.write(rig.faults.census, to: folder.census(life))
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
+  }
+
+  /// Writes down how long nobody could fetch; the first append that follows is in the journal.
+  /// - Returns: whether it is written down.
+  private func noteOutage(_ life: Incarnation, _ operatorSeconds: Double, _ notes: Notes) -> Bool {
+    do throws(TrialError) {
+      guard var figures = try JSONFile.read(RecoveryFigures.self, from: folder.recovery) else { return true }
+      figures.outageSeconds = operatorSeconds + figures.seconds + life.firstFetches.seconds
+      try JSONFile.write(figures, to: folder.recovery)
+      return true
+    } catch {
+      notes.fail(error)
+      return false
+    }
+  }
+
+  /// Writes a look down, which may take a while in which the engine cannot run: not before its life has ended.
+  /// - Returns: whether it is kept, or there was none.
+  @discardableResult
+  private func keep(_ look: Observation?, _ notes: Notes) -> Bool {
+    guard let look else { return true }
+    do throws(TrialError) { try JSONFile.write(look, to: folder.look(life)) } catch {
+      notes.fail(error)
+      return false
+    }
+    return true
+  }
+
+  /// - Returns: whether it is written down.
+  private func keep(refusal: String, _ notes: Notes) -> Bool {
+    do throws(TrialError) { try JSONFile.write(Refusal(restart: life, reason: refusal), to: folder.refusal) } catch {
+      notes.fail(error)
+      return false
+    }
+    return true
+  }
+
+  /// Ends this process. What the receipt says is on disk before.
+  private func crash(_ own: Incarnation, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
+    // After a failure of the machine, a full disk or no more descriptors, there is nothing left to learn from a crash.
+    guard !rig.seam.isHindered, keepCounts(own, notes), keepCensus(rig, notes) else { return }
+    rig.storage.note(.fault("\(own.ending.rawValue)"))
+    rig.faults.delays.noteInFlight()
+    if let power = rig.power {
+      power.freeze()
+      journal.freeze(own.ending, at: rig.loop.now)
+      guard keep(notes.look, notes) else { return }
+      rig.loop.spawn {
+        journal.stage = .harness
+        do throws(StorageError) {
+          let receipt = try await power.cutPower(
+            seed: mix64(spec.seed &+ UInt64(life)), profile: spec.profile(life: life))
+          die(Receipt(receipt), journal, notes)
+        } catch {
+          notes.reply.failure = "the power cut could not be carried out: \(error)"
+        }
+      }
+      return
+    }
+    if own.ending == .outOfMemory {
+      let shortage: MemoryExhaustion
+      do throws(TrialError) { shortage = try MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero) } catch {
+        return notes.fail(error)
+      }
+      let receipt = Receipt(
+        kind: own.ending.rawValue, fired: 1,
+        places: ["process \(getpid()), life \(life): no more than the \(shortage.limit >> 20) MiB that it had mapped"])
+      do throws(TrialError) { try JSONFile.write(receipt, to: folder.receipt(life)) } catch { return notes.fail(error) }
+      guard inFlight || keep(notes.look, notes) else { return }
+      notes.isDying = true
+      journal.markKill(at: rig.loop.now)
+      let slack = inFlight ? Int(mix64(spec.seed &+ UInt64(life)) % 1000) : 0
+      do throws(TrialError) { try shortage.begin(slack: slack) } catch { notes.fail(error) }
+      return
+    }
+    let receipt = Receipt(kind: own.ending.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
+    guard inFlight else {
+      if keep(notes.look, notes) { die(receipt, journal, notes) }
+      return
+    }
+    // The process dies while its storage is at work: the signal comes from another thread.
+    do throws(TrialError) {
+      let killer = try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
+      try JSONFile.write(receipt, to: folder.receipt(life))
+      notes.isDying = true
+      rig.seam.holdsCompletions = true
+      killer.release()
+    } catch {
+      notes.fail(error)
+    }
+  }
+
+  private func die(_ receipt: Receipt, _ journal: Journal, _ notes: Notes) {
+    do throws(TrialError) {
+      try JSONFile.write(receipt, to: folder.receipt(life))
+      notes.isDying = true
+      AimedKill.kill(journal)
+    } catch {
+      notes.fail(error)
+    }
+  }
+}
+
+/// Wraps the storage that an engine is given.
+typealias StorageLayer = @Sendable (any Storage) -> any Storage

@@ -1,0 +1,437 @@
+import Defects
+import Exploration
+import LogModel
+import Metrics
+import PartitionEngine
+import Storage
+import Verification
+import WriteAheadLog
+
+/// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
+struct Incarnation: Sendable {
+  /// What a life is doing, for triggers and in the trace.
+  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush", "delete"]
+  /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
+  /// lifted.
+  static let openings = 3
+
+  /// Times that an engine is asked for what needs its object store, where the machine is too slow for the time-out of
+  /// that.
+  static let slowAttempts = 50
+
+  static let group = "tornlog"
+
+  let spec: TrialSpec
+  let number: Int
+  let storage: any Storage
+  let journal: Journal
+  let parts: EngineParts
+  /// Nil where one engine writes alone.
+  let second: SecondWriter?
+  let faults: StorageFaultSetup
+  /// What the engine has said of its object store.
+  let archive: ArchiveObserver
+  let firstFetches = FirstFetches()
+  /// What the engine counts; nil where there is neither an object store nor a second writer.
+  let registry: MetricRegistry?
+  /// Not nil where both copies of the metadata were damaged before this life.
+  private let backup: MetadataBackup?
+  /// That have opened in it.
+  private let engines = Engines()
+
+  /// - Parameters:
+  ///   - faults: their storage is what the engine gets.
+  ///   - backup: of a copy of the metadata, where faults at rest have damaged both.
+  init(
+    _ spec: TrialSpec, number: Int, _ faults: StorageFaultSetup, _ journal: Journal, _ backup: MetadataBackup? = nil
+  ) throws(TrialError) {
+    self.spec = spec
+    self.number = number
+    self.backup = backup
+    self.faults = faults
+    self.journal = journal
+    archive = ArchiveObserver(spec, journal, faults.storage.loop)
+    journal.stage = .harness
+    journal.beginLife()
+    var parts = EngineParts()
+    if spec.defect == "none" {
+      storage = faults.storage
+    } else {
+      guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
+      parts = defect.parts()
+      storage = defect.layer(on: faults.storage)
+    }
+    parts.store = faults.store
+    registry = spec.checkpoint == .none && spec.writers == .one ? nil : MetricRegistry()
+    parts.metrics = registry.map { EngineMetrics(in: $0) }
+    self.parts = parts
+    guard spec.writers == .one || spec.crashAt == .end else {
+      throw .worker("two writers need a crash at the end of the workload")
+    }
+    second = spec.writers == .one || number > 0 ? nil : SecondWriter(spec, storage.loop)
+  }
+
+  private var loop: EventLoop { storage.loop }
+
+  var configuration: EngineConfiguration {
+    EngineConfiguration(
+      system: spec.system,
+      log: LogConfiguration(
+        syncPolicy: spec.syncPolicy(ofLife: number), recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
+        commitBytes: TrialPlanner.commitBytes(spec), firstPreallocation: Int64(spec.preallocation),
+        largestPreallocation: Int64(spec.largestPreallocation), saltSeed: spec.seed),
+      checkpoints: CheckpointPolicy(spec.checkpointTerms))
+  }
+
+  enum Outcome: Sendable {
+    /// - Parameters:
+    ///   - memory: bytes resident at the most while it opened, above what was resident before.
+    ///   - refusal: why it had refused to before a copy of its metadata was put back.
+    case opened(PartitionEngine, EngineRecovery, seconds: Double, memory: Int, refusal: String?)
+    case refused(String)
+    /// The harness could not do its part.
+    case failed(String)
+  }
+
+  /// Opens the engine. Where a fault at the seam has kept it from opening, it is opened again, as its operator would, and
+  /// the fault is lifted if that does not help: a fault that has gone must not keep it closed.
+  ///
+  /// Where it refuses because both copies of its metadata were damaged at rest, one is put back, once; see `MetadataDamage`.
+  func open() async -> Outcome {
+    begin(number == 0 ? "open" : "recover")
+    let outcome = await openHindered()
+    guard case .refused(let why) = outcome, let backup else { return outcome }
+    journal.stage = .harness
+    do throws(StorageError) { try await backup.putBack(on: storage) } catch {
+      return .failed("\(backup.copy) could not be put back as it was before the damage: \(error)")
+    }
+    storage.note(.fault("\(backup.copy) has been put back as it was before the damage"))
+    guard case .opened(let engine, let recovery, let seconds, let memory, _) = await openHindered() else { return .refused(why) }
+    return .opened(engine, recovery, seconds: seconds, memory: memory, refusal: why)
+  }
+
+  private func openHindered() async -> Outcome {
+    for attempt in 1... {
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
+      let outcome = await openOnce()
+      guard case .refused(let why) = outcome else { return outcome }
+      if faults.firings > fired {
+        if attempt >= Self.openings { faults.lift() }
+      } else if faults.slowStoreCalls > slow {
+        // No fault has made the store slow: it is the machine, of which the engine knows nothing.
+        if attempt >= Self.slowAttempts {
+          return .failed(
+            "this machine is too slow for the time-out of the object store, and the engine does not open: \(why)")
+        }
+      } else {
+        return outcome
+      }
+    }
+    preconditionFailure("an endless loop has ended")
+  }
+
+  /// Touched on the loop.
+  private final class Engines: @unchecked Sendable {
+    var all: [PartitionEngine] = []
+  }
+
+  func joined(_ engine: PartitionEngine) { engines.all.append(engine) }
+
+  /// After the death of a simulated machine: what the engines have left waiting ends too. Waiting, it would keep its memory.
+  func bury() async {
+    faults.cut()
+    // What was in flight ends now, an opening among it.
+    await loop.sleep(until: loop.now + .milliseconds(200))
+    // What it throws is that the machine is dead.
+    for engine in engines.all { do throws(EngineError) { try await engine.close() } catch {} }
+    engines.all = []
+  }
+
+  private func begin(_ phase: String) { storage.note(.phase(phase)) }
+
+  private func openOnce() async -> Outcome {
+    journal.stage = .harness
+    PeakMemory.reset(trimming: spec.mayJudgeMemory)
+    let before = PeakMemory.read().resident
+    let configuration = configuration
+    let start = ContinuousClock.now
+    journal.stage = .opening
+    do throws(EngineError) {
+      let (engine, recovery) = try await PartitionEngine.open(
+        second?.storageOfFirst(storage) ?? storage, configuration, parts: second?.partsOfFirst(parts) ?? parts)
+      joined(engine)
+      journal.stage = .harness
+      let seconds = (ContinuousClock.now - start).inSeconds
+      journal.opened(at: loop.now)
+      return .opened(engine, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before), refusal: nil)
+    } catch {
+      return .refused("\(error)")
+    }
+  }
+
+  /// Creates the topics, one after the other. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
+  /// fault is lifted in the end. Any other error is the engine's: the trial goes on without a topic.
+  func createTopic(_ engine: PartitionEngine) async {
+    begin("create")
+    for index in spec.topics.indices {
+      journal.stage = .harness
+      let rows = spec.numbers(ofTopic: index).map { journal.create(PartitionID($0), at: loop.now) }
+      journal.stage = .producing
+      var outcome = Verification.Outcome.failed
+      for attempt in 1... {
+        let fired = faults.firings
+        outcome = await createOnce(engine, spec.topics[index], partitions: rows.count, after: outcome)
+        guard outcome != .acknowledged, faults.firings > fired else { break }
+        if attempt >= Self.openings { faults.lift() }
+      }
+      for row in rows { journal.answer(row, outcome, at: loop.now) }
+    }
+  }
+
+  /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then may
+  ///   have happened, however this one ends.
+  private func createOnce(
+    _ engine: PartitionEngine, _ topic: String, partitions: Int, after earlier: Verification.Outcome
+  ) async -> Verification.Outcome {
+    do throws(EngineError) {
+      try await engine.createTopic(topic, partitions: partitions)
+      return .acknowledged
+    } catch {
+      // It says that what may have happened has happened.
+      if case .topicExists(_, partitions) = error, earlier == .indeterminate { return .acknowledged }
+      return error.isCertainFailure ? earlier : .indeterminate
+    }
+  }
+
+  func produce(_ workload: Workload, _ engine: PartitionEngine, answered: @escaping @Sendable (Int) -> Void) async {
+    begin(number == 0 ? "produce" : "append")
+    journal.stage = .producing
+    let total = Double(max(1, workload.messages))
+    let turn: @Sendable (Int) async -> Void = { [second] in await second?.turn($0) }
+    let producers = max(1, workload.producers)
+    let done: @Sendable (Int, PartitionID) async -> Void = { k, partition in
+      // Each group is one producer's: its commits follow each other.
+      if k % producers < spec.committers { await commit(after: k, for: 1 + k % producers, partition, engine) }
+    }
+    let half = AsyncEvent()
+    let readers = readers(of: engine, beside: workload)
+    await withTaskGroup(of: Void.self) { group in
+      for reader in 0..<spec.readers {
+        group.addTask(executorPreference: loop) { await readers?.run(reader) }
+      }
+      if number == 0, spec.deletion != .none {
+        group.addTask(executorPreference: loop) {
+          await half.wait()
+          await delete(engine)
+        }
+      }
+      await workload.run(on: engine, loop: loop, journal: journal, turn: turn, done: done) { [faults, second] messages in
+        second?.firstAnswered()
+        archive.note(engine)
+        faults.progress(Double(messages) / total * 100)
+        if Double(messages) * 2 >= total { half.open() }
+        answered(messages)
+        readers?.ring()
+      }
+      half.open()
+      readers?.end()
+    }
+  }
+
+  /// Deletes what the trial wants deleted of each partition.
+  func deleteRecords(_ engine: PartitionEngine) async {
+    guard spec.deletion != .none else { return }
+    begin("delete")
+    journal.stage = .producing
+    defer { journal.stage = .harness }
+    await delete(engine)
+  }
+
+  private func delete(_ engine: PartitionEngine) async {
+    for number in 0..<spec.partitions {
+      let source = spec.source(of: number)
+      let marks: (logStartOffset: Offset, highWatermark: Offset)
+      // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+      do throws(EngineError) {
+        let found = try engine.watermarks(source.topic, source.partition)
+        marks = (found.logStartOffset, found.highWatermark)
+      } catch { continue }
+      guard let bound = spec.deletion.bound(from: marks.logStartOffset, to: marks.highWatermark) else { continue }
+      let row = journal.trim(PartitionID(number), before: bound, at: loop.now)
+      do throws(EngineError) {
+        try await engine.deleteRecords(source.topic, source.partition, before: bound)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    }
+  }
+
+  /// The whole workload, and the commits of offsets.
+  /// - Returns: why not everything was brought to the object store, where the trial wants that.
+  func work(_ engine: PartitionEngine) async -> FlushFailure? {
+    let workload = Workload(spec)
+    guard commitsBeforeTheTail else {
+      await produce(workload, engine) { _ in }
+      let failure = await flush(engine)
+      await deleteRecords(engine)
+      await commitOffsets(engine)
+      return failure
+    }
+    let tail = max(0, workload.requests - spec.partitions)
+    await produce(workload.sending(0..<tail), engine) { _ in }
+    await deleteRecords(engine)
+    await commitOffsets(engine)
+    await produce(workload.sending(tail..<workload.requests), engine) { _ in }
+    return await flush(engine)
+  }
+
+  /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to each
+  /// partition.
+  private var commitsBeforeTheTail: Bool {
+    guard case .interval = spec.syncPolicy else { return false }
+    return !spec.ending(of: number).isAbrupt
+  }
+
+  /// Commits an offset of a consumer group in each partition: half of what may be consumed.
+  func commitOffsets(_ engine: PartitionEngine) async {
+    begin("commit")
+    for number in 0..<spec.partitions {
+      let source = spec.source(of: number)
+      let offset: Offset
+      do throws(EngineError) {
+        let marks = try engine.watermarks(source.topic, source.partition)
+        offset = marks.logStartOffset + (marks.highWatermark - marks.logStartOffset) / 2
+      } catch {
+        // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+        continue
+      }
+      let row = journal.commit(PartitionID(number), offset, at: loop.now)
+      do throws(EngineError) {
+        try await engine.commitOffset(group: Self.group, source.topic, source.partition, offset)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    }
+  }
+
+  /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit at once,
+  /// while others send, in each life that sends.
+  private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ engine: PartitionEngine) async {
+    let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
+    guard draw & 3 == 0 else { return }
+    let source = spec.source(of: partition.index)
+    do throws(EngineError) {
+      let offset = try engine.watermarks(source.topic, source.partition).highWatermark
+      let row = journal.commit(partition, offset, group: group, at: loop.now)
+      do throws(EngineError) {
+        try await engine.commitOffset(group: Self.name(ofGroup: group), source.topic, source.partition, offset)
+        journal.answer(row, .acknowledged, at: loop.now)
+      } catch {
+        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+      }
+    } catch {}  // nothing was asked of it that it could forget
+  }
+
+  static func name(ofGroup number: Int) -> String { number == 0 ? group : "\(group)-\(number)" }
+
+  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it
+  /// is asked again, as `open` does, and the fault is lifted in the end. Where the machine is too slow for the time-out
+  /// that it has, it is asked again too: that is nobody's failure.
+  /// - Returns: why it has not got there; nil where it has.
+  func flush(_ engine: PartitionEngine) async -> FlushFailure? {
+    guard spec.checkpoint == .flushed else { return nil }
+    begin("flush")
+    let row = journal.flush(at: loop.now)
+    journal.stage = .producing
+    defer { journal.stage = .harness }
+    for attempt in 1... {
+      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
+      do throws(EngineError) {
+        try await engine.checkpoint()
+        archive.note(engine)
+        journal.answer(row, .acknowledged, at: loop.now)
+        return nil
+      } catch {
+        if !faults.stoodInTheWay(since: fired) {
+          if faults.slowStoreCalls > slow, attempt < Self.slowAttempts { continue }
+          journal.answer(row, .failed, at: loop.now)
+          return FlushFailure(life: number, reason: "\(error)")
+        }
+      }
+      if attempt >= Self.openings { faults.lift() }
+    }
+    preconditionFailure("an endless loop has ended")
+  }
+
+  /// - Parameters:
+  ///   - faults: those at rest that have been done.
+  ///   - earlier: receipts of the lives before.
+  ///   - operationsBefore: that had been submitted when `recovery` was reported; nil for all.
+  func look(
+    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [StorageFaultRecord], _ recovery: EngineRecovery?,
+    operationsBefore: Int? = nil
+  ) async -> Observation {
+    begin("look")
+    archive.note(engine)
+    journal.stage = .harness
+    let look = ConsumerReadback(
+      engine: engine, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
+      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"), readsTimes: spec.system == .tornlog,
+      operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
+    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
+      operationsBefore: operationsBefore)
+  }
+
+  /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from an
+  /// orderly close is owed.
+  /// - Returns: what the reader should know of a close that failed.
+  func end(_ engine: PartitionEngine) async -> [String] {
+    let failures = await closeInOrder(engine)
+    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
+    return failures
+  }
+
+  /// Has the engine closed, and its answer written down; what ends the life then is the caller's business.
+  /// - Returns: what the reader should know of a close that failed.
+  func closeInOrder(_ engine: PartitionEngine) async -> [String] {
+    let row = journal.close(at: loop.now)
+    let failures = await close(engine)
+    journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
+    return failures
+  }
+
+  /// - Returns: what the reader should know of a close that failed.
+  func close(_ engine: PartitionEngine) async -> [String] {
+    begin("close")
+    journal.stage = .closing
+    defer { journal.stage = .harness }
+    do throws(EngineError) {
+      try await engine.close()
+      return []
+    } catch {
+      return ["close: \(error)"]
+    }
+  }
+
+  /// How this life ends.
+  var ending: CrashKind { spec.ending(of: number) }
+
+  /// How long after the answer that it waits for a crash comes: of a load with pauses a power loss comes at any moment. A kill
+  /// must find operations in flight, and comes at once.
+  var crashDelay: Duration {
+    guard spec.pace > .zero, ending.losesPower else { return .zero }
+    var random = SeededGenerator(seed: spec.seed, stream: "crash-delay")
+    return .nanoseconds(Int64.random(in: 0...spec.pace.nanoseconds, using: &random))
+  }
+
+  /// The number of answered messages at which the crash comes; nil for the end of the workload.
+  var crashThreshold: Int? {
+    switch spec.crashAt {
+    case .end: nil
+    case .percent(let percent): spec.messages * percent / 100
+    case .messages(let n): n
+    }
+  }
+}

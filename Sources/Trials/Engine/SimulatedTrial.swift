@@ -1,0 +1,254 @@
+import FaultInjection
+import LogModel
+import Metrics
+import PartitionEngine
+import Reporting
+import ScenarioFormat
+import Storage
+import Verification
+
+/// A trial on the model: three lives on one `MemoryDisk`, in virtual time, decided by the seed to the last byte.
+struct SimulatedTrial {
+  /// Virtual time that one life may take.
+  static let lifeLimit = Duration.seconds(24 * 3600)
+
+  let spec: TrialSpec
+  let folder: TrialFolder
+  let between: StorageLayer
+  private let tool: any LogRepairing
+
+  /// - Parameters:
+  ///   - between: what stands between the engine and everything else: nothing, but in tests.
+  ///   - tool: of an operator who repairs logs.
+  init(
+    _ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }, tool: any LogRepairing = SkipCorruptedRecords()
+  ) {
+    self.spec = spec
+    self.folder = folder
+    self.between = between
+    self.tool = tool
+  }
+
+  /// Written by tasks of one life after another, on one thread.
+  private final class Notes: @unchecked Sendable {
+    var reply = PhaseReply(storageName: "memory")
+    var looks: [Observation] = []
+    var faults: [Receipt] = []
+    var seam: [StorageFaultRecord] = []
+    var crashed = false
+    /// The crash is on its way, if it has not come.
+    var isDue = false
+    /// Writes to logs of which the first crash left a part.
+    var tornWrites = 0
+    var testimony = StoreEvidence()
+  }
+
+  func run() throws(TrialError) -> PhaseReply {
+    let disk = MemoryDisk(seed: spec.seed)
+    let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
+    let trace = try spec.traceTo.map { (path) throws(TrialError) in
+      try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 }
+    }
+    let notes = Notes()
+    try FirstOffset(spec)?.prepare { MemoryStorage(disk: disk, loop: EventLoop(simulatedWithSeed: spec.seed)) }
+    for number in 0...2 {
+      journal.stage = .harness
+      var backup: MetadataBackup?
+      if number == 1 {
+        let damage = AtRestDamage(spec: spec, history: Judging.history(spec, journal, []))
+        for (index, fault) in spec.faults.enumerated() where StorageFaultGrammar.isResting(fault) && fault.kind != RecoveryRunbook.kind {
+          var receipt = try damage.apply(fault, number: index, to: disk)
+          receipt.row = journal.rowCount
+          notes.faults.append(receipt)
+          notes.reply.receipts.append(receipt)
+        }
+        backup = damage.metadataBackup
+        if let runbook = RecoveryRunbook(spec, tool: tool) {
+          let loop = EventLoop(simulatedWithSeed: spec.seed, startingAt: journal.lastInstant)
+          let steps = MemoryStorage(disk: disk, loop: loop)
+          var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
+          receipt.row = journal.rowCount
+          let victim = try damage.firstPartition()
+          for index in notes.faults.indices { notes.faults[index].forgetBytes(of: victim) }
+          notes.faults.append(receipt)
+          notes.reply.receipts.append(receipt)
+        }
+      }
+      let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
+      let machine = InFlightMonitor(MemoryStorage(disk: disk, loop: loop), journal, spec)
+      let tracing = trace.map { TracingStorage(machine, trace: $0) }
+      let seam = try StorageFaultSetup(
+        spec, life: number, on: between(tracing ?? machine), journal,
+        earlier: notes.seam, keep: { _ in })
+      if spec.hasSeamFaults {
+        for path in disk.paths { if let bytes = disk.read(path) { bytes.withUnsafeBytes { seam.note(path, $0) } } }
+      }
+      let storage = seam.storage
+      storage.note(.phase("life \(number)"))
+      if number == 1 { for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) } }
+      let life = try Incarnation(spec, number: number, seam, journal, backup)
+      notes.crashed = false
+      journal.thaw()
+      let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
+      if ending != .finished && !notes.crashed {
+        let how = ending == .stalled ? "stalled" : "took more than a day of virtual time"
+        notes.reply.hang = "life \(number) \(how) while \(journal.stage)"
+        _ = disk.processKill(seed: spec.seed)
+      }
+      notes.seam += seam.receipts
+      if spec.hasFaultsInLife, number < 2 { notes.reply.census = (notes.reply.census ?? LifeCensus()).adding(seam.census) }
+      if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
+      journal.stage = .harness
+      // Everything of the dead machine ends with an error now: let it. But a life that hung is judged as it stood.
+      tracing?.stop()
+      if notes.reply.hang == nil {
+        _ = loop.run(limit: .seconds(3600)) { await life.bury() }
+        loop.drain()
+      }
+      if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
+    }
+    journal.stage = .judging
+    var judgement = Judging.judge(
+      spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer, notes.testimony)
+    judgement.checks = DivergenceLocator(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
+      judgement.checks, on: disk)
+    notes.reply.judgement = judgement
+    notes.reply.observed = try Judging.observed(
+      spec, Judging.history(spec, journal, notes.faults, notes.seam), notes.faults, notes.looks, disk)
+    if !spec.onlyIf.isEmpty {
+      let evidence = try TrialEvidence(
+        spec, Judging.history(spec, journal, notes.faults, notes.seam), judgement, tornWrites: notes.tornWrites, disk)
+      notes.reply.doubts += spec.onlyIf.filter { !evidence.shows($0) }.map { "\($0.rawValue) has not happened in this trial" }
+    }
+    notes.reply.seamReceipts = notes.seam
+    return notes.reply
+  }
+
+  private func live(_ life: Incarnation, _ disk: MemoryDisk, _ notes: Notes) async {
+    switch await life.open() {
+    case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
+    case .failed(let why): notes.reply.failure = why
+    case .opened(let first, let recovery, let seconds, let memory, let refusal):
+      var engine = first
+      if let refusal { notes.reply.excusedRefusal = Refusal(restart: life.number, reason: refusal) }
+      if life.number == 1 {
+        notes.reply.recovery = recovery
+        notes.reply.recoverySeconds = seconds
+        notes.reply.recoveryMemory = memory
+      }
+      if life.number == 0 {
+        await life.createTopic(engine)
+        if let threshold = life.crashThreshold {
+          await produce(life, engine, until: threshold, disk, notes)
+        } else if spec.writers != .one {
+          do throws(TrialError) {
+            let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
+            notes.reply.writer = receipt
+            engine = newest.engine
+            if let failure = await life.flush(engine) { notes.testimony.failures.append(failure) }
+            await life.deleteRecords(engine)
+            await life.commitOffsets(engine)
+            notes.looks.append(
+              await life.look(
+                engine, notes.faults, notes.seam, newest.recovery, operationsBefore: newest.operationsBefore))
+          } catch {
+            notes.reply.failure = "\(error)"
+          }
+        } else {
+          if let failure = await life.work(engine) { notes.testimony.failures.append(failure) }
+          notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
+        }
+      } else {
+        notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
+        if life.number == 1 {
+          await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
+          await life.deleteRecords(engine)
+        }
+      }
+      if notes.crashed { return }
+      switch life.ending {
+      case .none: notes.reply.notices += await life.end(engine)
+      case .powerLossAfterClose:
+        notes.reply.notices += await life.closeInOrder(engine)
+        crash(life, disk, notes)
+      case .processKill, .powerLoss, .outOfMemory: crash(life, disk, notes)
+      }
+    }
+  }
+
+  /// Sends the workload, and crashes when so many messages have been answered.
+  private func produce(
+    _ life: Incarnation, _ engine: PartitionEngine, until threshold: Int, _ disk: MemoryDisk, _ notes: Notes
+  ) async {
+    let loop = life.storage.loop
+    let delay = life.crashDelay
+    await life.produce(Workload(spec), engine) { answered in
+      guard answered >= threshold, !notes.isDue, life.ending.isAbrupt else { return }
+      notes.isDue = true
+      if delay == .zero { return crash(life, disk, notes) }
+      loop.spawn {
+        await loop.sleep(until: loop.now + delay)
+        crash(life, disk, notes)
+      }
+    }
+    // The workload may have come to its end before.
+    if notes.isDue, !notes.crashed { await loop.sleep(until: loop.now + delay + .microseconds(1)) }
+    if !notes.isDue, life.ending.isAbrupt { notes.reply.crashMissed = true }
+  }
+
+  private func crash(_ life: Incarnation, _ disk: MemoryDisk, _ notes: Notes) {
+    life.journal.harness {
+      life.archive.noteLast()
+      carryOut(life, disk, notes)
+    }
+  }
+
+  private func carryOut(_ life: Incarnation, _ disk: MemoryDisk, _ notes: Notes) {
+    notes.crashed = true
+    life.faults.delays.noteInFlight()
+    life.journal.freeze(life.ending, at: life.storage.loop.now)
+    let seed = mix64(spec.seed &+ UInt64(life.number))
+    let receipt =
+      life.ending.losesPower
+      ? disk.powerLoss(seed: seed, profile: spec.profile(life: life.number)) : disk.processKill(seed: seed)
+    if life.number == 0 { notes.tornWrites = receipt.unfinished.count { $0.isTornWriteToLog } }
+    life.storage.note(.fault("\(receipt)"))
+    notes.reply.receipts.append(Receipt(receipt))
+  }
+}
+
+extension TrialSpec {
+  /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that. Behind a life that ended
+  /// in another way either, by the seed: what recovery has found volatile, and served, must not be.
+  func profile(life: Int) -> PersistenceProfile {
+    if life == 1, secondCrash != nil, seed % 2 == 0 { return .dropUnsynced }
+    return life == 0 && crashAt == .end ? .dropUnsynced : .posixMinimal
+  }
+}
+
+extension Receipt {
+  init(_ receipt: CrashReceipt) {
+    self.init(
+      kind: receipt.kind.rawValue, fired: 1,
+      places: "\(receipt)".split(separator: "\n").prefix(6).map { $0.trimmingPrefix("  ").description })
+  }
+}
+
+extension MemoryDisk: AtRestDamage.Medium {
+  func files(of partition: TopicPartition) throws(TrialError) -> [String] {
+    paths.filter { FaultTarget.isLog($0) && $0.hasPrefix("topics/\(partition)/") }.sorted()
+  }
+
+  func files(ofMetadata copy: String) throws(TrialError) -> [String] {
+    paths.filter { $0.hasSuffix(".log") && $0.hasPrefix(copy + "/") }.sorted()
+  }
+
+  func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value {
+    guard let bytes: [UInt8] = read(path) else { throw .faultMissed("\(path) is not on the medium") }
+    return bytes.withUnsafeBytes(body)
+  }
+
+  func apply(_ fault: AtRestFault) throws(TrialError) -> AtRestFaultReceipt {
+    do throws(StorageError) { return try fault.apply(to: self) } catch { throw .faultMissed("\(error)") }
+  }
+}

@@ -1,0 +1,164 @@
+import ArgumentParser
+import Foundation
+import Reporting
+import ScenarioFormat
+import Trials
+
+/// Which scenarios, and which of their cells.
+struct ScenarioOptions: ParsableArguments {
+  @Argument(help: "Scenario files and folders.", completion: .file())
+  var paths: [String] = ScenarioOptions.defaultPaths
+  static let defaultPaths = ["Scenarios"]
+
+  @Option(
+    name: .customShort("k"),
+    help: ArgumentHelp(
+      "Cells that match: `C2b and messages=100`, `not memory`, `messages <= 1000 and defect != none`. Words are parts of a cell's name; comparisons are with values of its axes.",
+      valueName: "expr"))
+  var expression: String?
+
+  @Option(name: .customShort("t"), help: ArgumentHelp("Cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
+  var tags: [String] = []
+
+  @Option(help: ArgumentHelp("Only this defect, in place of the scenario's, or several at once, C4+P9; `none` for the sound engine. It is expected to do no harm: what it breaks ends with exit code 1.", valueName: "id"))
+  var defect: [String] = []
+
+  @Option(help: ArgumentHelp("One part of the trials: slice:M/N, hash:M/N or auto:N.", valueName: "part"))
+  var shard: String?
+
+  func load() -> [Scenario] {
+    ScenarioPaths.check(paths, isDefault: paths == Self.defaultPaths)
+    do {
+      return try ScenarioFiles.load(paths, vocabulary: TrialPlanner.vocabulary)
+    } catch {
+      fail("\(error.errors.count == 1 ? "invalid scenario" : "\(error.errors.count) mistakes in scenarios")\n\(error)", ExitStatus.invalidScenario)
+    }
+  }
+
+  func cells(of scenarios: [Scenario], storage: String? = nil) -> [Cell] {
+    do {
+      var selection = ScenarioSelection(
+        tags: tags, expression: try expression.map { try SelectionExpression($0, vocabulary: TrialPlanner.vocabulary) },
+        shard: try shard.map { try Shard($0).resolved() })
+      try selection.checkTags(of: scenarios)
+      var replaced: [Axis: [AxisValue]] = [:]
+      if !defect.isEmpty {
+        replaced[.defect] = try defect.map { (id) throws(ScenarioProblem) in
+          try Axis.defect.parse(id, vocabulary: TrialPlanner.vocabulary)
+        }
+        // A defect that the user names runs at every volume of the suite, whatever the suite says of defects.
+        if tags.isEmpty { selection.tags = ["quick"] }
+      }
+      if let storage, storage != "auto" {
+        // Scenarios that vary the storage run on this one only.
+        replaced = replaced.merging([.storage: [.text(storage)]]) { $1 }
+      }
+      let cells = selection.cells(of: scenarios, replacing: replaced)
+      if !cells.isEmpty || defect.isEmpty || !tags.isEmpty { return cells }
+      selection.tags = ["full"]
+      return selection.cells(of: scenarios, replacing: replaced)
+    } catch {
+      fail("\(error)", ExitStatus.usage)
+    }
+  }
+}
+
+extension Shard {
+  /// `auto:N` takes its part from the CI system's environment.
+  func resolved() throws(SelectionError) -> Shard {
+    guard case .auto(let count) = self else { return self }
+    let environment = ProcessInfo.processInfo.environment
+    // Counted from 1, then those counted from 0.
+    for (name, base) in [("CI_NODE_INDEX", 1), ("BUILDKITE_PARALLEL_JOB", 0), ("CIRCLE_NODE_INDEX", 0), ("TORNLOG_SHARD_INDEX", 1)] {
+      if let text = environment[name], let n = Int(text), (0..<count).contains(n - base) { return .hash(n - base + 1, of: count) }
+    }
+    throw SelectionError(
+      source: description, column: 1,
+      message: "auto needs CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX or TORNLOG_SHARD_INDEX in the environment; or name the part, as in hash:1/\(count)")
+  }
+}
+
+/// How a run is shown.
+struct OutputOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("terminal, json, junit, openmetrics, data-loss or recovery-time, each with =PATH or to standard output; repeatable.", valueName: "format[=path]"))
+  var report: [String] = []
+
+  @Option(help: "Colours: auto, always or never (NO_COLOR).")
+  var color = "auto"
+
+  @Option(help: "Progress on standard error: auto, always or never.")
+  var progress = "auto"
+
+  @Flag(name: .customShort("q"), help: "Only what did not come out as expected, and the last line.")
+  var quiet = false
+
+  @Flag(name: .customShort("v"), help: "A line for each trial.")
+  var verbose = false
+
+  /// Whether standard output is for a person: a document that a program reads must stand there alone.
+  var isForPeople: Bool { !["json", "junit", "openmetrics"].contains(where: report.contains) }
+
+  /// Whether the terminal's report, which shows notices, goes to standard output.
+  var showsNotices: Bool { report.isEmpty || report.contains("terminal") }
+
+  func validate() throws {
+    if quiet, verbose { throw ValidationError("-q and -v: one or the other") }
+  }
+
+  private var reports: [String] { report.isEmpty ? ["terminal"] : report }
+
+  private func requests() throws(ReportError) -> [ReportRequest] {
+    try reports.map { (text) throws(ReportError) in try ReportRequest(text) }
+  }
+
+  /// Ends the program where a report cannot be written, or is none: before anything else is done.
+  func check() {
+    do throws(ReportError) { OutputPaths.check(zip(reports, try requests()).map { ($0, $1.path) }) } catch {
+      fail("\(error)", ExitStatus.usage)
+    }
+  }
+
+  /// - Parameter showsShortForms: whether `tornlog reproduce last:N` will mean what is shown.
+  /// - Parameter isOfRandomTrials: so many that nobody reads a table of them.
+  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false, isOfRandomTrials: Bool = false) -> [any RunRecorder] {
+    do throws(ReportError) {
+      guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
+      guard let showing = Presence(rawValue: progress) else {
+        fail("--progress \(progress): auto, always or never", ExitStatus.usage)
+      }
+      let isTerminal = isatty(STDOUT_FILENO) == 1
+      var style = TerminalStyle(
+        colour: colour.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),
+        verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal, showsShortForms: showsShortForms)
+      style.isOfRandomTrials = isOfRandomTrials
+      var recorders: [any RunRecorder] = []
+      let onTerminal = isatty(STDERR_FILENO) == 1
+      if showing == .always || (showing == .auto && !quiet) {
+        var size = winsize()
+        let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
+        recorders.append(
+          ProgressRecorder(
+            DescriptorSink.standardError(sequences: onTerminal ? ProgressRecorder.sequences : []), inPlace: onTerminal,
+            clearsForEveryTrial: verbose, width: width,
+            now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }))
+      }
+      recorders += try requests().map { $0.recorder(style: style) }
+      return recorders
+    } catch {
+      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.usage)
+    }
+  }
+}
+
+/// Paths of scenarios, as the user named them.
+enum ScenarioPaths {
+  /// Ends the program where one is not there: the command line is wrong then, and no scenario.
+  static func check(_ paths: [String], isDefault: Bool) {
+    var status = stat()
+    for path in paths where stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR) {
+      let hint =
+        isDefault ? "name scenario files or folders, or run it where that folder is" : "name scenario files or folders"
+      fail("there is no \(path) here: \(hint)", ExitStatus.usage)
+    }
+  }
+}

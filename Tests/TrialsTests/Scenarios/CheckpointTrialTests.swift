@@ -1,0 +1,105 @@
+import FaultInjection
+import LogModel
+import Storage
+import Testing
+import Verification
+
+@testable import Trials
+
+/// Trials whose engine has an object store.
+@Suite struct CheckpointTrialTests {
+  private static func spec(
+    _ setup: CheckpointSetup, messages: Int = 400, crash: CrashKind = .processKill, sync: String = "always",
+    faults: [FaultSpec] = [], defect: String = "none", seed: UInt64 = 42
+  ) -> TrialSpec {
+    var spec = plain(messages: messages, crash: crash, sync: sync, faults: faults, seed: seed)
+    (spec.messageSize, spec.batch, spec.defect, spec.checkpoint) = (1000, 10, defect, setup)
+    (spec.checkpointTerms.every, spec.checkpointTerms.bytes, spec.checkpointTerms.objectBytes) = (.milliseconds(1), 16 << 10, 16 << 10)
+    return spec
+  }
+
+  private static func plain(messages: Int, crash: CrashKind, sync: String, faults: [FaultSpec], seed: UInt64) -> TrialSpec {
+    TrialSpec(
+      scenario: "test", file: "", seed: seed, storage: .memory, messages: messages, partitions: 1, sync: sync,
+      recovery: .skipCorrupted, crash: crash, crashAt: .end, defect: "none", batch: 10, producers: 4, messageSize: 1000,
+      appendBetween: 10, faults: faults, phaseSeconds: 30)
+  }
+
+  private func run(_ spec: TrialSpec) throws -> PhaseReply {
+    let scratch = try TrialScratch()
+    return try SimulatedTrial(spec, scratch.folder).run()
+  }
+
+  private static func flaws(_ reply: PhaseReply) -> [String] {
+    (reply.judgement?.checks ?? []).filter { $0.verdict != .held }.map { "\($0.name.rawValue): \($0.detail)" }
+  }
+
+  private static let deleted = FaultSpec(kind: "delete-file", parameters: ["files": "all"])
+
+  /// The claim of seed 000, and its control: without a store the same deletion takes everything, and is excused.
+  @Test func aDeletedLogIsRebuiltFromTheStore() throws {
+    let rebuilt = try run(Self.spec(.flushed, faults: [Self.deleted]))
+    #expect(rebuilt.judgement?.verdict == .held, "\(Self.flaws(rebuilt))")
+    #expect(rebuilt.judgement?.counts.lost == 0 && rebuilt.judgement?.counts.recovered == 400)
+    #expect(rebuilt.judgement?[.checkpointCompletes]?.verdict == .held)
+    let gone = try run(Self.spec(.none, faults: [Self.deleted]))
+    #expect(gone.judgement?.verdict == .held && gone.judgement?.counts.lost == 400, "\(Self.flaws(gone))")
+  }
+
+  /// Every fault between engine and store fires, leaves a receipt, and costs nothing.
+  @Test(arguments: [
+    FaultSpec(kind: "store-refused", parameters: ["on": "put"]),
+    FaultSpec(kind: "store-refused", parameters: ["on": "get", "times": "2"]),
+    FaultSpec(kind: "store-refused", parameters: ["on": "list"]),
+    FaultSpec(kind: "store-full", parameters: ["occurrence": "2"]),
+    FaultSpec(kind: "store-answer-lost", parameters: ["on": "put"]),
+    FaultSpec(kind: "store-late", parameters: ["on": "put", "delay": "3s"]),
+    FaultSpec(kind: "store-slow", parameters: ["on": "put", "delay": "3s"]),
+    FaultSpec(kind: "store-silent", parameters: ["on": "put", "times": "2"]),
+    FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "error"]),
+    FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "success"]),
+  ], [CrashKind.processKill, .powerLoss])
+  func aFailingStoreCostsNothing(_ fault: FaultSpec, _ crash: CrashKind) throws {
+    for setup in [CheckpointSetup.background, .flushed] {
+      let spec = Self.spec(setup, crash: crash, faults: [fault])
+      let reply = try run(spec)
+      #expect(reply.seamReceipts.contains { $0.kind == fault.kind && $0.isFiring }, "\(setup)")
+      #expect(spec.unfired(reply.seamReceipts) == [])
+      #expect(reply.judgement?.verdict == .held, "\(setup): \(Self.flaws(reply)) \(String(describing: reply.failure)) \(String(describing: reply.refusal))")
+      #expect(reply.judgement?.counts.lost == 0)
+    }
+  }
+
+  /// A fault that never comes to pass leaves no verdict.
+  @Test func aStoreFaultThatNeverFiresIsNoPass() throws {
+    let spec = Self.spec(.background, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put", "occurrence": "1000"])])
+    #expect(spec.unfired(try run(spec).seamReceipts) == ["the fault store-refused never fired"])
+    let without = Self.spec(.none, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put"])])
+    #expect(without.unfired(try run(without).seamReceipts) == ["the fault store-refused never fired"])
+  }
+
+  /// The contract knows what is archived: an engine that says so too early loses what it had said to be safe.
+  @Test func anEngineThatArchivesTooEarlyIsCaught() throws {
+    let reply = try run(Self.spec(.background, messages: 1000, defect: "H5"))
+    #expect(reply.judgement?[.noAcknowledgedLoss]?.verdict == .violated, "\(Self.flaws(reply))")
+  }
+
+  /// Appends wait for a store that is behind, and are refused: excused by its fault, and nothing that was acknowledged is lost.
+  @Test func appendsAreRefusedWhileTheStoreIsFull() throws {
+    var spec = Self.spec(.background, messages: 1000, faults: [FaultSpec(kind: "store-full", parameters: ["occurrence": "2"])])
+    (spec.checkpointTerms.mostWaiting, spec.checkpointTerms.patience) = (128 << 10, .milliseconds(20))
+    let reply = try run(spec)
+    #expect(reply.judgement?.verdict == .held, "\(Self.flaws(reply))")
+    let counts = try #require(reply.judgement?.counts)
+    #expect(counts.acknowledged < 1000 && counts.acknowledged > 100 && counts.lost == 0, "\(counts)")
+  }
+
+  @Test func aTokenCarriesTheCheckpoints() throws {
+    var spec = Self.spec(.flushed, faults: [FaultSpec(kind: "store-silent", parameters: ["on": "put", "times": "2"])])
+    (spec.checkpointTerms.mostWaiting, spec.phaseSeconds) = (1 << 20, 120)
+    #expect(try Token.decode(Token.encode(spec)) == spec)
+    #expect(throws: Token.Failure.badField("ck=flushed/1ms")) {
+      try Token.decode(edited(Token.encode(spec), spec.checkpointField ?? "", "flushed/1ms"))
+    }
+  }
+}
