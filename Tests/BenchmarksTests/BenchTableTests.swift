@@ -69,7 +69,7 @@ import Testing
     #expect(table.exitCode == [.met: 0, .missed: 1, .noisy: 2][verdict])
   }
 
-  @Test(arguments: [([0.5, 0.47, 1.1], 2 as Int32), ([0.98, 0.99, 1.0], 0)])
+  @Test(arguments: [([0.5, 0.47, 1.1], Int32(2)), ([0.98, 0.99, 1.0], 0)] as [([Double], Int32)])
   func aRowWithoutATargetIsNoisyOrHasNoVerdict(ratios: [Double], exitCode: Int32) {
     var table = table
     table.rows = Array(table.rows.prefix(1))
