@@ -14,13 +14,30 @@ extension LogRecovery {
     for entry in scanned.dropLast() where !entry.segment.header.isNeverSynced && mayBeUnsynced(entry.segment) {
       try await makeDurable(entry)
     }
-    if policy != .never { try await adoptNeverSynced() }
+    if policy == .never { try await cutLeftovers() } else { try await adoptNeverSynced() }
     guard let last = scanned.last else { return }
     let isCut =
       parts.resuming.cutsTail && last.size != last.segment.dataEnd && !last.isUnreadable(from: last.segment.dataEnd)
     if isCut { try await truncate(last.segment) }
     // Under `never` what an earlier policy has promised is kept too, and what was cut stays cut over a power loss.
     if policy != .never || !last.segment.header.isNeverSynced || isCut { try await makeDurable(last) }
+  }
+
+  /// Cuts the end of each segment whose offsets are the next one's. Under `never` a power loss may take the next segment: what
+  /// it has replaced would then be served, though a consumer has seen that it was gone. A copy is kept; where there is no room for
+  /// one, nothing is cut.
+  private mutating func cutLeftovers() async throws(StorageError) {
+    for index in scanned.indices.dropLast() where scanned[index].hasLeftover {
+      let entry = scanned[index]
+      guard parts.resuming.cutsTail, !entry.isUnreadable(from: entry.segment.dataEnd) else { continue }
+      do throws(StorageError) { try await copyAside(entry.segment.path) } catch {
+        guard error.isNoSpace else { throw error }
+        continue
+      }
+      try await truncate(entry.segment)
+      scanned[index].size = entry.segment.dataEnd
+      try await makeDurable(scanned[index])
+    }
   }
 
   /// Syncs a segment. Where that fails, or has failed in a recovery before this one, the next sync of its pages may succeed

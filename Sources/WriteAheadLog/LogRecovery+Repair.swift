@@ -149,7 +149,7 @@ extension LogRecovery {
   }
 
   /// Copies a file of which something is about to be cut.
-  private mutating func copyAside(_ path: String) async throws(StorageError) {
+  mutating func copyAside(_ path: String) async throws(StorageError) {
     let target = quarantine(of: path)
     let temporary = target + ".partial"
     let source = try await storage.open(path, [])

@@ -173,7 +173,10 @@ extension LogRecovery {
           if batch.nextOffset <= expected { continue }
           // The log may start in the middle of a batch: its first records have been deleted.
           if batch.baseOffset < expected, expected != logStart || batches > 0 { continue }
-          if let limit, batch.nextOffset > limit { continue }
+          if let limit, batch.nextOffset > limit {
+            scanned[place].hasLeftover = true
+            continue
+          }
           if batch.baseOffset > expected { noteGap(to: batch.baseOffset, .gap, in: batch.position) }
           scanned[place].mismatch = nil
           epoch = max(epoch, batch.epoch)

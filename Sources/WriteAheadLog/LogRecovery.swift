@@ -39,6 +39,9 @@ struct LogRecovery {
     var size: Int64
     /// The last segment's remainder after `dataEnd` holds something other than zeroes.
     var hasGarbage = false
+    /// A valid batch stands in it whose offsets are the next segment's. A fenced writer has sent it late, or the device could not
+    /// read it when the next segment was begun.
+    var hasLeftover = false
     /// What of it could not be read.
     var unreadable: [Range<Int64>] = []
     /// Of the first batch behind the last valid one whose checksum is wrong.

@@ -61,6 +61,14 @@ import Verification
         + ".st=memory.ck=background/1ms/65536/65536/2s/none/100ms.cm=2.del=all.rd=3")
   }
 
+  /// A fenced writer's messages stood behind the newer writer's first offset in the older segment. A restart did not show them. A
+  /// power loss took the newer segment, which `never` had not synced, and they were served.
+  @Test func whatANewerSegmentHasReplacedStaysAwayWhenThatIsLost() throws {
+    _ = try losses(
+      "t1.sc=random.m=20.p=2.s=never.r=skip-corrupted.c=process-kill.at=end.d=none.b=1.n=8.z=511.a=0.t=orders.seed=327.st=memory"
+        + ".w=clock-skew.c2=power-loss.fo=9007199254740990")
+  }
+
   /// A log of single records takes nothing more in the life in which a sync of its file has failed; the next life does.
   @Test(arguments: ["streamhouse", "airunner", "chronik", "chronik-v1"], ["always", "interval-2ms"])
   func aLogOfRecordsRefusesBehindAFailedSync(system: String, sync: String) throws {
