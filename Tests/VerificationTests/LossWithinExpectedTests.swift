@@ -45,6 +45,36 @@ struct LossWithinExpectedTests {
     #expect(check.detail.contains("at least 3 messages are gone, found 0: a receipt is wrong"), "\(check)")
   }
 
+  /// Twelve messages in four requests. All before offset 6 have been deleted, then a fault touches offset `touched`: a recovery looks
+  /// at nothing that was deleted, and cuts the log for none of it.
+  private static func judgeDeleted(touched: Int, keeping kept: Int, reported: Range<Int>? = nil) -> Judgement {
+    var story = TestimonyTests.story()
+    story.history.answer(trim: story.history.trim(PartitionSlot(0), before: 6), .acknowledged)
+    story.crash(.processKill)
+    TestimonyTests.damage(&story, touched)
+    story.logs[0].removeLast(12 - kept)
+    var answers = story.answers()
+    answers.partitions[0].served.removeFirst(6)
+    answers.partitions[0].probes.removeFirst(6)
+    answers.partitions[0].before!.logStartOffset = 6
+    answers.partitions[0].after!.logStartOffset = 6
+    if let reported {
+      let range = OffsetRange(from: Offset(reported.lowerBound), to: Offset(reported.upperBound))
+      answers.reported = [ReportedDamage(partition: PartitionSlot(0), offsets: range, reason: "checksum")]
+    }
+    return Oracle(Contract(sync: .always, recovery: .truncateAtCorruption)).judge(
+      story.history, [answers.observed(by: story.history)])
+  }
+
+  @Test func damageToWhatWasDeletedExcusesNothing() {
+    let whole = Self.judgeDeleted(touched: 4, keeping: 12)
+    #expect(whole.verdict == .held, "\(whole.text)")
+    let cut = Self.judgeDeleted(touched: 4, keeping: 9, reported: 9..<12)
+    #expect(cut.violated.contains(.noAcknowledgedLoss), "\(cut.text)")
+    let owed = Self.judgeDeleted(touched: 9, keeping: 9, reported: 9..<12)
+    #expect(owed.verdict == .held, "\(owed.text)")
+  }
+
   /// What a failed sync has left to the next power loss may have been written again: the error matrix had 94 trials without
   /// a verdict for it.
   @Test func whatIsPerhapsGoneMayBeThere() {

@@ -45,7 +45,7 @@ public struct ReplayedTransaction: Hashable, Sendable, Codable {
   }
 }
 
-/// Judges what was replayed by what whoever filled the buffers had been told (seed 003). It asks the buffer nothing.
+/// Judges what was replayed by what whoever filled the buffers had been told (replay-buffer plan). It asks the buffer nothing.
 ///
 /// What is owed, under acknowledgement after the sync:
 /// - a transaction whose START was answered, and for whose end nobody asked, is given to the next process whose recovery comes

@@ -4,10 +4,13 @@ import LogModel
 struct DamageAftermath {
   private let looks: [EarlierLook]
   private let number: Int
+  /// Where the log begins for the next recovery after the damage.
+  private let logStart: Int64
 
   /// - Parameter number: of the damage, in the history.
-  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierLook], _ crashes: [Crash]) {
+  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierLook], _ crashes: [Crash], logStart: Int64) {
     self.number = number
+    self.logStart = logStart
     let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)
     looks = earlier.filter { look in
       guard look.restart >= first, look.damages > number else { return false }
@@ -22,6 +25,9 @@ struct DamageAftermath {
 
   /// The first look after it that came to its end without the operation.
   func firstWithout(_ place: Int) -> EarlierLook? { looks.first { $0.isFinished && $0.reached && $0.base[place] < 0 } }
+
+  /// Whether what ends there had been deleted before any recovery could meet the damage: no log is cut for it.
+  func isDeleted(to end: Int64) -> Bool { end <= logStart }
 
   /// Whether a look had found the operation gone before the damage was done.
   func cameLate(_ duty: Duty) -> Bool {
@@ -51,10 +57,13 @@ extension PartitionHistory {
         hasSpared = true
         continue
       }
-      first = min(first, duties[place].base)
       hit.append(place)
+      let end = duties[place].base &+ Int64(operations[place].count)
+      if !aftermath.isDeleted(to: end) { first = min(first, duties[place].base) }
     }
-    if !hasSpared, let range = ranges.first { first = min(first, range.from.rawValue) }
+    if !hasSpared, let range = ranges.first(where: { !aftermath.isDeleted(to: $0.to.rawValue) }) {
+      first = min(first, range.from.rawValue)
+    }
     for place in hit {
       duties[place].isTouched = true
       mark(place, &duties, damage, number, recovery, aftermath)
