@@ -19,7 +19,7 @@ extension SyncPolicy: CustomStringConvertible {
     }
   }
 
-  /// Reads the notation of `description`; `interval` alone means `interval(100ms)`, the default of seed 000.
+  /// Reads the notation of `description`; `interval` alone means `interval(100ms)`, the default of the Streamhouse runbook.
   /// Nil where the text is none of these or the interval is not positive.
   public init?(_ text: String) {
     switch text {
@@ -61,9 +61,9 @@ public enum DurationText {
 
 /// What recovery does where acknowledged data is damaged.
 public enum RecoveryPolicy: String, Hashable, Sendable, Codable, CaseIterable {
-  /// Report and quarantine the damaged batches, keep everything after them (Streamhouse, seed 000).
+  /// Report and quarantine the damaged batches, keep everything after them (Streamhouse runbook).
   case skipCorrupted = "skip-corrupted"
-  /// Report, keep what stands before the first damage, set the rest aside (airunner, seed 001).
+  /// Report, keep what stands before the first damage, set the rest aside (airunner runbook).
   case truncateAtCorruption = "truncate-at-corruption"
 }
 

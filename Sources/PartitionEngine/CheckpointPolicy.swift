@@ -22,7 +22,7 @@ public struct CheckpointPolicy: Hashable, Sendable {
   public var mostWaiting: Int64?
   public var patience: Duration
 
-  /// The defaults for when are those of seed 000: every 60 seconds or 10 MB.
+  /// The defaults for when are those of the Streamhouse runbook: every 60 seconds or 10 MB.
   public init(
     interval: Duration = .seconds(60), bytes: Int64 = 10 << 20, objectBytes: Int = 8 << 20, timeout: Duration = .seconds(30),
     firstPause: Duration = .milliseconds(100), longestPause: Duration = .seconds(30), retention: LocalRetention? = nil,

@@ -3,7 +3,7 @@ import Metrics
 import Storage
 import WriteAheadLog
 
-/// What an engine counts of its object store, under the names that seed 004 alerts on where it has any.
+/// What an engine counts of its object store, under the names that the Streamhouse runbook index alerts on where it has any.
 ///
 /// | metric | |
 /// |---|---|

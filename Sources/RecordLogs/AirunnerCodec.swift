@@ -1,4 +1,4 @@
-/// The records of airunner's `<job>.wal` (seed 001). All integers are little-endian.
+/// The records of airunner's `<job>.wal` (airunner runbook). All integers are little-endian.
 ///
 /// The file begins with 16 bytes: `ARWAL001`, version u32 = 1, four zero bytes. Where they are wrong and a record
 /// follows, that is damage, and the records count; where none follows, `RecordRecovery` has the table. Then records:

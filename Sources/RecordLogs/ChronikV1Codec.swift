@@ -1,6 +1,6 @@
 import CZlib
 
-/// The single records of chronik's log, version 1 (seed 002). All integers are little-endian; a file has no header.
+/// The single records of chronik's log, version 1 (chronik investigation). All integers are little-endian; a file has no header.
 ///
 /// | byte | field |
 /// |---|---|

@@ -1,6 +1,6 @@
 import CZlib
 
-/// The batches of chronik's log, version 2 (seed 002). All integers are little-endian; a file has no header.
+/// The batches of chronik's log, version 2 (chronik investigation). All integers are little-endian; a file has no header.
 ///
 /// | byte | field |
 /// |---|---|

@@ -1,7 +1,7 @@
 import LogModel
 import Metrics
 
-/// The metrics `wal.*` of seed 001, over all jobs of a process. A dot of the seed is an underscore in the exposition, and a
+/// The metrics `wal.*` of the airunner runbook, over all jobs of a process. A dot of its names is an underscore in the exposition, and a
 /// duration is in seconds there.
 public final class DeliveryMetrics: Sendable {
   /// `wal.appends.total`

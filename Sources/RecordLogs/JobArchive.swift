@@ -11,7 +11,7 @@ import Storage
 /// 4. renamed, and the folder synced (A10);
 /// 5. the log is removed, its folder synced, and only then its lock given up.
 ///
-/// A log with events that were not sent is refused: "Recover Disk Space" of seed 001 compresses and removes those too.
+/// A log with events that were not sent is refused: "Recover Disk Space" of the airunner runbook compresses and removes those too.
 public final class JobArchive: @unchecked Sendable {
   // Owned by the storage's loop.
 
@@ -23,7 +23,7 @@ public final class JobArchive: @unchecked Sendable {
 
   /// - Parameters:
   ///   - directory: exists, and its entry is durable.
-  ///   - retention: seed 001 keeps archives for 30 days.
+  ///   - retention: the airunner runbook keeps archives for 30 days.
   public init(
     _ directory: String, of storage: any Storage, retention: Duration = .seconds(30 * 86_400), clock: WallClock = .system,
     metrics: DeliveryMetrics = DeliveryMetrics()

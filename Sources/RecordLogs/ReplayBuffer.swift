@@ -10,7 +10,7 @@ public struct ReplayBufferReport: Hashable, Sendable {
   public var rolledBack = 0
 }
 
-/// Buffers of measurements, one transaction each, that survive a crash until they have been replayed (seed 003).
+/// Buffers of measurements, one transaction each, that survive a crash until they have been replayed (replay-buffer plan).
 ///
 /// Each operation is answered when its entry is on the medium: entries are synced together, every 100 ms or 1 MB, and the
 /// answer waits for that (R1). What a crash leaves unfinished is replayed by the next process, once: the replay is committed in
@@ -50,7 +50,7 @@ public final class ReplayBuffer: @unchecked Sendable {
   /// Opens the log `replay` in `directory`, which exists and whose entry is durable; compressed files are read as they are.
   /// - Parameters:
   ///   - policy: one that skips what is damaged.
-  ///   - retention: seed 003 keeps completed files for 7 days.
+  ///   - retention: the replay-buffer plan keeps completed files for 7 days.
   /// - Throws: `log`, `cuttingPolicy`.
   public static func open(
     in directory: String, of storage: any Storage, policy: RecordLogPolicy = .replayBuffer,

@@ -1,6 +1,6 @@
 import CZlib
 
-/// The entries of the replay buffer's log (seed 003): `[header | checksum | timestamp | user_id | operation | payload | footer]`.
+/// The entries of the replay buffer's log (replay-buffer plan): `[header | checksum | timestamp | user_id | operation | payload | footer]`.
 /// All integers are little-endian; a file has no header of its own.
 ///
 /// | byte | field |

@@ -1,6 +1,6 @@
 import CZlib
 
-/// The records of Streamhouse's `<topic>-<partition>.wal` (seed 000). All integers are little-endian; a file has no header.
+/// The records of Streamhouse's `<topic>-<partition>.wal` (Streamhouse runbook). All integers are little-endian; a file has no header.
 ///
 /// | byte | field |
 /// |---|---|

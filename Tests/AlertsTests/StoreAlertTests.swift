@@ -8,7 +8,7 @@ import Testing
 import Trials
 import WriteAheadLog
 
-/// The alerts of seed 004 on the object store and on leases, each made true by what a real engine does and cleared again.
+/// The alerts of the Streamhouse runbook index on the object store and on leases, each made true by what a real engine does and cleared again.
 @Suite(.enabled(if: Promtool.path != nil, Promtool.absence)) struct StoreAlertTests {
   static let log = LogConfiguration(
     segmentBytes: 256 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,

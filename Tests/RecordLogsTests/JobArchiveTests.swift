@@ -78,7 +78,7 @@ import Testing
     }
   }
 
-  /// "Recover Disk Space" of seed 001 takes active logs away; this archive does not.
+  /// "Recover Disk Space" of the airunner runbook takes active logs away; this archive does not.
   @Test func aLogWithUnsentEventsIsRefused() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
     try worker.live(receiver: receiver) { storage, clock in

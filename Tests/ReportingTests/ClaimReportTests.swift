@@ -15,12 +15,12 @@ struct ClaimReportTests {
     result.recovery.seconds = 0.02
     result.claims = [
       ClaimResult(
-        source: "seed 000", says: "at most | one in a hundred", outcome: outcome,
+        source: "Streamhouse runbook", says: "at most | one in a hundred", outcome: outcome,
         figures: [
           .init(name: "lost-share", unit: .percent, claimed: "<= 1%", measured: Double(lost) / Double(messages) * 100),
         ]),
       ClaimResult(
-        source: "seed 000", says: "takes 1-10 s", outcome: .contradicted,
+        source: "Streamhouse runbook", says: "takes 1-10 s", outcome: .contradicted,
         figures: [.init(name: "recovery-time", unit: .seconds, claimed: "1s-10s", measured: 0.02)]),
     ]
     return result
@@ -29,7 +29,7 @@ struct ClaimReportTests {
   static func text(_ recorder: (TextSink) -> any RunRecorder, _ results: [TrialResult]) throws -> String {
     let sink = TextSink()
     let recorder = recorder(sink)
-    let beyond = ClaimResult(source: "seed 003", says: "gzip", outcome: .beyondReach, reason: "no archive yet")
+    let beyond = ClaimResult(source: "replay-buffer plan", says: "gzip", outcome: .beyondReach, reason: "no archive yet")
     try recorder.record(
       .started(
         RunDescription(
@@ -47,8 +47,8 @@ struct ClaimReportTests {
       Self.cell(10, lost: 10, least: 10, most: 10, reported: 10, outcome: .contradicted),
       Self.cell(10_000, lost: 10, least: 10, most: 10, reported: 10, outcome: .holds),
     ])
-    #expect(text.contains("| seed 000 | at most \\| one in a hundred | lost-share <= 1% | lost-share: 0.10 % to 100 % | lost-share: 0.10 % to 100 % | **contradicted** in 1 of 2 cells; first: messages=10 partitions=1 sync=always defect=none: lost-share 100 % |"))
-    #expect(text.contains("| seed 003 | gzip | - | - | no archive yet | **not reachable here** |"))
+    #expect(text.contains("| Streamhouse runbook | at most \\| one in a hundred | lost-share <= 1% | lost-share: 0.10 % to 100 % | lost-share: 0.10 % to 100 % | **contradicted** in 1 of 2 cells; first: messages=10 partitions=1 sync=always defect=none: lost-share 100 % |"))
+    #expect(text.contains("| replay-buffer plan | gzip | - | - | no archive yet | **not reachable here** |"))
     #expect(text.contains("| 10 | 10 (100 %) |") && text.contains("| 10000 | 10 (0.10 %) |"))
     #expect(text.contains("all 2 cells came out as the receipts demand") && text.contains("What to do: Send it again."))
     #expect(text.contains("in 2 of 2 cells with a loss the engine named every lost offset"))
@@ -87,7 +87,7 @@ struct ClaimReportTests {
     let text = try Self.text(RecoveryTimeRecorder.init, [
       Self.cell(10, lost: 0, least: 0, most: 0, reported: 0, outcome: .holds)
     ])
-    #expect(text.contains("| seed 000 | takes 1-10 s | recovery-time 1s-10s | - | recovery-time: 20 ms | **contradicted** in 1 of 1 cells"))
+    #expect(text.contains("| Streamhouse runbook | takes 1-10 s | recovery-time 1s-10s | - | recovery-time: 20 ms | **contradicted** in 1 of 1 cells"))
     #expect(text.contains("| 10 | 18432 | 1 | 20 ms, 20 ms |") && !text.contains("lost-share"))
   }
 }

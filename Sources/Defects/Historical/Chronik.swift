@@ -84,7 +84,7 @@ struct PlannerThatNeverLeavesTheBuffer: FetchPlanning {
   }
 }
 
-/// C5. The eight batches of seed 002, whatever was asked for.
+/// C5. The eight batches of the chronik investigation, whatever was asked for.
 struct PlannerThatAlwaysStartsAtTheHead: FetchPlanning {
   static let batches = 8
 

@@ -5,9 +5,9 @@ import Verification
 
 /// A program that keeps logs of its own beside the partition engine, and is put to the test in the same ways.
 public enum LogClient: String, Hashable, Sendable, CaseIterable {
-  /// Job logs with their senders, the archive, and a receiver that refuses, cuts and repeats (seed 001).
+  /// Job logs with their senders, the archive, and a receiver that refuses, cuts and repeats (airunner runbook).
   case delivery
-  /// The transactions of a replay buffer, their recovery and the clean-up of its files (seed 003).
+  /// The transactions of a replay buffer, their recovery and the clean-up of its files (replay-buffer plan).
   case transactions
 
   /// Events of each execution, or measurements of each session, where nothing else is said.

@@ -1,6 +1,6 @@
 import LogModel
 
-// The key `delivery` of a scenario: a trial of the job log and its sender (seed 001) in place of one of partitions.
+// The key `delivery` of a scenario: a trial of the job log and its sender (airunner runbook) in place of one of partitions.
 //
 // | key | value | default |
 // |---|---|---|

@@ -5,7 +5,7 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// A replay buffer over three lives (seed 003).
+/// A replay buffer over three lives (replay-buffer plan).
 ///
 /// In the first, transactions of `batch` measurements are filled by several users at a time; of five, one is left filling, one ended, one
 /// replaying, one is committed and one rolled back. The crash comes at the end, or when a share of the measurements has been answered.

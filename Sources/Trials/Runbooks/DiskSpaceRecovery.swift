@@ -3,7 +3,7 @@ import RecordLogs
 import ScenarioFormat
 import Storage
 
-/// "Recover Disk Space" of seed 001, between the first crash and the restart. The document stops the worker, compresses every
+/// "Recover Disk Space" of the airunner runbook, between the first crash and the restart. The document stops the worker, compresses every
 /// active log into the archive, removes it, and starts the worker again. `JobArchive` does the same for logs of which all
 /// events are sent, and for no others.
 enum DiskSpaceRecovery {

@@ -32,7 +32,7 @@ struct SkipCorruptedRecords: LogRepairing {
 
 extension Storage {
   /// Writes the valid records of the file at `input` one behind the other into a new file at `output`, and nothing of what
-  /// stands between them: `wal-repair --input ... --output ... --skip-corrupted` of seed 000, option 5, which its project never
+  /// stands between them: `wal-repair --input ... --output ... --skip-corrupted` of the Streamhouse runbook, option 5, which its project never
   /// had. On the medium when this returns, but for the name.
   ///
   /// Where a record says which number it has, a reader of the new file sees what is missing. Where it does not (Streamhouse),

@@ -3,7 +3,7 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// "WAL Recovery Failures" of seed 000: what an operator does between the crash and the restart, step by step as its options
+/// "WAL Recovery Failures" of the Streamhouse runbook: what an operator does between the crash and the restart, step by step as its options
 /// are written. Option 1 has no step: the engine is started, and recovers by itself.
 ///
 /// | option | steps |

@@ -7,7 +7,7 @@ import WriteAheadLog
 
 @testable import PartitionEngine
 
-/// Option 3 of the runbook in seed 000: the log is gone, the store has what was archived. And what is no such case.
+/// Option 3 of the Streamhouse runbook: the log is gone, the store has what was archived. And what is no such case.
 @Suite struct RebuildTests {
   private typealias H = ArchiveHarness
 

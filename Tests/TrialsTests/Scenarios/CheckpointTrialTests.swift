@@ -36,7 +36,7 @@ import Verification
 
   private static let deleted = FaultSpec(kind: "delete-file", parameters: ["files": "all"])
 
-  /// The claim of seed 000, and its control: without a store the same deletion takes everything, and is excused.
+  /// The claim of the Streamhouse runbook, and its control: without a store the same deletion takes everything, and is excused.
   @Test func aDeletedLogIsRebuiltFromTheStore() throws {
     let rebuilt = try run(Self.spec(.flushed, faults: [Self.deleted]))
     #expect(rebuilt.judgement?.verdict == .held, "\(Self.flaws(rebuilt))")

@@ -6,7 +6,7 @@ import Verification
 
 @testable import Trials
 
-/// The options of seed 000's "WAL Recovery Failures", followed on the model.
+/// The options of the Streamhouse runbook's "WAL Recovery Failures", followed on the model.
 @Suite struct RunbookTests {
   private static func runbook(_ option: Int) -> FaultSpec { FaultSpec(kind: "runbook", parameters: ["option": "\(option)"]) }
 
