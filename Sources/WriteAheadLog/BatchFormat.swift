@@ -12,7 +12,7 @@ import LogModel
 /// | 4..<8 | checksum: `crc32(bytes 8..<length, seed)` as zlib computes it, see below |
 /// | 8..<12 | length of the batch in bytes, header included, a multiple of 8 |
 /// | 12 | format version, 1 |
-/// | 13 | attributes, 0 |
+/// | 13 | attributes: bit 0 is set where the writer never syncs, all others are 0 |
 /// | 14..<16 | commit delta, bits 32 to 47 |
 /// | 16..<24 | base offset |
 /// | 24..<28 | number of records |
@@ -76,6 +76,8 @@ public struct BatchHeader: Hashable, Sendable {
   public var durableOffset: Offset
   public var bootID: UInt32
   public var commitDelta: Int
+  /// Whoever wrote it never syncs: a power loss may keep it without the head of its segment.
+  public var isNeverSynced = false
 
   public var nextOffset: Offset { baseOffset + recordCount }
   /// The first offset of the commit that carried this batch: everything before it had been written.
@@ -98,6 +100,7 @@ public struct BatchHeader: Hashable, Sendable {
     let low = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 60, as: UInt32.self))
     let high = UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
     commitDelta = Int(high) << 32 | Int(low)
+    isNeverSynced = base.load(fromByteOffset: 13, as: UInt8.self) & 1 != 0
     guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == Self.version,
       self.position == position, recordCount >= 1, baseOffset >= 0, baseOffset <= Offset.largest, durableOffset <= Offset.largest,
       epoch <= Epoch.largest
@@ -106,7 +109,7 @@ public struct BatchHeader: Hashable, Sendable {
 
   init(
     length: Int, baseOffset: Offset, recordCount: Int, position: Int64, epoch: Epoch, time: Instant,
-    durableOffset: Offset, bootID: UInt32, commitDelta: Int
+    durableOffset: Offset, bootID: UInt32, commitDelta: Int, isNeverSynced: Bool = false
   ) {
     checksum = 0
     self.length = length
@@ -118,6 +121,7 @@ public struct BatchHeader: Hashable, Sendable {
     self.durableOffset = durableOffset
     self.bootID = bootID
     self.commitDelta = commitDelta
+    self.isNeverSynced = isNeverSynced
   }
 
   /// Writes the header in front of records that are already in place, and the checksum over both.
@@ -125,7 +129,7 @@ public struct BatchHeader: Hashable, Sendable {
     base.storeBytes(of: Self.magic.littleEndian, as: UInt32.self)
     base.storeBytes(of: UInt32(length).littleEndian, toByteOffset: 8, as: UInt32.self)
     base.storeBytes(of: Self.version, toByteOffset: 12, as: UInt8.self)
-    base.storeBytes(of: 0, toByteOffset: 13, as: UInt8.self)
+    base.storeBytes(of: isNeverSynced ? 1 : 0, toByteOffset: 13, as: UInt8.self)
     base.storeBytes(of: UInt16(commitDelta >> 32).littleEndian, toByteOffset: 14, as: UInt16.self)
     base.storeBytes(of: baseOffset.rawValue.littleEndian, toByteOffset: 16, as: Int64.self)
     base.storeBytes(of: UInt32(recordCount).littleEndian, toByteOffset: 24, as: UInt32.self)

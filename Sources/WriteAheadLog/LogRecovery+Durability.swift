@@ -113,6 +113,7 @@ extension LogRecovery {
       segment.header.isNeverSynced = false
       try await writeHead(of: segment)
     }
+    hasAdoptedLast = indices.last == scanned.indices.last
   }
 
   /// Where there is no room for a copy, or a part cannot be read, the file is synced as it is.

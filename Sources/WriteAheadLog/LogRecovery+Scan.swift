@@ -133,7 +133,7 @@ extension LogRecovery {
       at = header.position + Int64(header.length)
       guard header.baseOffset == end else { continue }
       // Under `never` a power loss may take a head and leave what was written after it; in the same boot none was.
-      if configuration.syncPolicy == .never && !storage.properties.isSameBoot(as: header.bootID) { break }
+      if header.isNeverSynced && !storage.properties.isSameBoot(as: header.bootID) { break }
       end = header.nextOffset
     }
     window = scanner.window

@@ -86,6 +86,8 @@ struct LogRecovery {
   /// Added to the name of such a segment in the name of its mark.
   static let suspectSuffix = ".unsynced"
   var gaps: [Gap] = []
+  /// The last segment had never been synced, and is durable now.
+  var hasAdoptedLast = false
   var expected: Offset
   var logStart: Offset = 0
   var durable: Offset = 0
@@ -133,6 +135,6 @@ struct LogRecovery {
         return kept
       },
       segments: scanned.map(\.segment), unreadableBase: headless.map(\.base).max(),
-      unreadable: report.unreadable)
+      unreadable: report.unreadable, hasAdoptedLast: hasAdoptedLast)
   }
 }

@@ -139,7 +139,7 @@ extension PartitionLog {
       let header = BatchHeader(
         length: batch.length, baseOffset: assignedOffset, recordCount: batch.recordCount,
         position: position + Int64(batch.start), epoch: epoch, time: batch.time, durableOffset: durableOffset,
-        bootID: storage.properties.bootID, commitDelta: assignedOffset - first)
+        bootID: storage.properties.bootID, commitDelta: assignedOffset - first, isNeverSynced: segment.header.isNeverSynced)
       parts.sealing.seal(header, at: commit.buffer.base + batch.start, salt: segment.header.salt)
       commit.batches[index].header = header
       assignedOffset = header.nextOffset

@@ -20,6 +20,8 @@ extension PartitionLog {
     try await log.resumeAppends()
     if parts.handover.requeuesRecoveredBatches { try await log.requeueActiveSegment() }
     log.start()
+    // Its batches say that they were never synced: without its head nothing else would testify for them from now on.
+    if recovered.hasAdoptedLast, let last = recovered.segments.last { await log.bearWitness(of: last, end: last.nextOffset) }
     return (log, recovery.report)
   }
 

@@ -75,6 +75,8 @@ struct RecoveredLog {
   var unreadableBase: Offset?
   /// As in the report.
   var unreadable: [UnreadableBytes]
+  /// The last segment had never been synced before this recovery, and is durable now.
+  var hasAdoptedLast: Bool
 }
 
 /// What else is known of a log that is opened.

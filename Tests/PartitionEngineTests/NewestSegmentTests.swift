@@ -84,6 +84,58 @@ import WriteAheadLog
     }
   }
 
+  /// What `never` has left in the page cache is durable once `always` has opened it. Its batches still say that nobody synced
+  /// them, and then its head is destroyed: only the metadata knows what stood there.
+  @Test(arguments: RecoveryPolicy.allCases) func whatWasAdoptedIsMissed(_ policy: RecoveryPolicy) throws {
+    let machine = try Machine(.memory)
+    var configuration = EngineDamageTests.configuration(policy)
+    configuration.log.syncPolicy = .never
+    try machine.boot { [configuration] storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<3 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)") }
+    }
+    _ = machine.disk.processKill(seed: 2)
+    configuration.log.syncPolicy = .always
+    try machine.boot(seed: 2) { [configuration] storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      #expect(try await Self.texts(engine).count == 3)
+    }
+    _ = machine.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    let newest = try Self.newest(machine.disk)
+    for byte in [100, 2148] { #expect(machine.disk.flipBit(newest, byte: Int64(byte), bit: 1)) }
+    try machine.boot(seed: 4) { [configuration] storage in
+      let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+      #expect(recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] } == [[0, 3]])
+      #expect(try await Self.texts(engine) == [])
+    }
+  }
+
+  /// A power loss took the head of a segment that `never` had written, and left a batch behind it. Nobody was promised it: the
+  /// recovery reports nothing and gives its offsets again, whatever its own policy is.
+  @Test(arguments: [SyncPolicy.never, .always]) func aHeadThatWasNeverSyncedIsNoDamage(_ later: SyncPolicy) throws {
+    let machine = try Machine(.memory)
+    var configuration = EngineDamageTests.configuration(.skipCorrupted)
+    configuration.log.syncPolicy = .never
+    try machine.boot { [configuration] storage in
+      let (engine, _) = try await PartitionEngine.open(storage, configuration)
+      try await engine.createTopic("orders", partitions: 1)
+      for n in 0..<3 { _ = try await EngineTests.produce(engine, "orders", 0, "message-\(n)") }
+      // As if the kernel had written it back.
+      try await storage.sync(try await storage.open(Self.newest(machine.disk), []), .all)
+      for folder in ["topics/orders/0", "topics/orders", "topics"] { try await storage.syncDirectory(folder) }
+    }
+    _ = machine.disk.powerLoss(seed: 3, profile: .dropUnsynced)
+    let newest = try Self.newest(machine.disk)
+    for byte in [100, 2148] { #expect(machine.disk.flipBit(newest, byte: Int64(byte), bit: 1)) }
+    configuration.log.syncPolicy = later
+    try machine.boot(seed: 4) { [configuration] storage in
+      let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
+      #expect(recovery.partitions.flatMap(\.damage) == [])
+      #expect(try await EngineTests.produce(engine, "orders", 0, "new") == 0)
+    }
+  }
+
   /// Its head and its first commit cannot be read: the metadata says what stood there, and the log goes on behind it. Nothing
   /// is destroyed: all is back once it can be read again.
   @Test(arguments: [1, 3]) func whatCannotBeReadIsKnownOf(_ messages: Int) throws {

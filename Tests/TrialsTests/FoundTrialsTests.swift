@@ -69,6 +69,13 @@ import Verification
         + ".w=clock-skew.c2=power-loss.fo=9007199254740990")
   }
 
+  /// Under `never` the power took the head of a segment and left half of a batch: to a recovery under `always` that was damage.
+  @Test func aHeadThatNobodySyncedIsNoDamageToALaterPolicy() throws {
+    _ = try losses(
+      "t1.sc=random.m=200.p=11.s=never.r=skip-corrupted.c=power-loss.at=16pc.d=none.b=3.n=8.z=100.a=0.t=orders/o/orders-0/payments"
+        + ".seed=5399.st=memory.cm=2.c2=none.ls=always.fo=4294967233")
+  }
+
   /// A log of single records takes nothing more in the life in which a sync of its file has failed; the next life does.
   @Test(arguments: ["streamhouse", "airunner", "chronik", "chronik-v1"], ["always", "interval-2ms"])
   func aLogOfRecordsRefusesBehindAFailedSync(system: String, sync: String) throws {

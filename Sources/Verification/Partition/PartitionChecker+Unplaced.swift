@@ -7,7 +7,7 @@ extension PartitionChecker {
   mutating func excuseWhatStandsBehindTheUnplaced() {
     for (place, damage) in behindTheUnplaced(isReported: true) {
       duties[place].isDamaged = true
-      let aftermath = DamageAftermath(history.damages[damage], damage, earlier, history.crashes)
+      let aftermath = DamageAftermath(history.damages[damage], damage, earlier, history, mark)
       if let look = aftermath.firstWithout(place) { duties[place].kind = .settled(restart: look.restart) }
       if history.damages[damage].isDetectable { duties[place].reportableDamage = Int32(damage) }
     }
@@ -25,7 +25,7 @@ extension PartitionChecker {
         unplaced.contains(operation($0).number) && duties[$0].base < 0 && served.servedOf[$0] == 0
       }
       guard let submitted = gone.map({ submittedAt($0) }).min() else { continue }
-      let spared = DamageAftermath(damage, number, earlier, history.crashes)
+      let spared = DamageAftermath(damage, number, earlier, history, mark)
       for place in duties.indices where duties[place].base >= 0 && !duties[place].isDamaged {
         let operation = operation(place)
         guard duties[place].kind == .required, reach.concerns(damage, operation) else { continue }

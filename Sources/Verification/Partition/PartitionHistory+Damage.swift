@@ -8,9 +8,10 @@ struct DamageAftermath {
   private let logStart: Int64
 
   /// - Parameter number: of the damage, in the history.
-  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierLook], _ crashes: [Crash], logStart: Int64) {
+  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierLook], _ history: History, _ mark: HistoryMark) {
     self.number = number
-    self.logStart = logStart
+    logStart = history.logStart(of: damage, mark)
+    let crashes = history.crashes
     let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)
     looks = earlier.filter { look in
       guard look.restart >= first, look.damages > number else { return false }
@@ -32,6 +33,17 @@ struct DamageAftermath {
   /// Whether a look had found the operation gone before the damage was done.
   func cameLate(_ duty: Duty) -> Bool {
     if case .settled = duty.kind { duty.damagesWhenSettled <= number } else { false }
+  }
+}
+
+extension History {
+  /// Where the log of the damaged partition begins for the recovery that comes next after the damage, as deletions that were
+  /// acknowledged have put it. No recovery looks at what lies before that.
+  fileprivate func logStart(of damage: Damage, _ mark: HistoryMark) -> Int64 {
+    let lives = damage.crashesBefore + (damage.isInLife ? 1 : 0)
+    return trims[..<mark.trims].filter {
+      $0.partition == damage.partition && $0.outcome == .acknowledged && $0.incarnation < lives
+    }.map(\.before.rawValue).max() ?? 0
   }
 }
 

@@ -204,8 +204,7 @@ extension PartitionHistory {
     }
     let reach = DamageReach(history, contract)
     for (number, damage) in history.damages[..<mark.damages].enumerated() where damage.partition.index == slot {
-      let start = history.logStart(of: damage, mark)
-      let aftermath = DamageAftermath(damage, number, earlier, history.crashes, logStart: start)
+      let aftermath = DamageAftermath(damage, number, earlier, history, mark)
       excuse(damage, number, &duties, contract.recovery, reach, aftermath)
     }
     return duties
@@ -270,17 +269,6 @@ extension PartitionHistory {
     guard promise == .none else { return }
     promise = rules.acknowledged(at: sighting.at, in: life)
     duty.allowedLossAt = nil
-  }
-}
-
-extension History {
-  /// Where the log of the damaged partition begins for the recovery that comes next after the damage, as deletions that were
-  /// acknowledged have put it. No recovery looks at what lies before that.
-  fileprivate func logStart(of damage: Damage, _ mark: HistoryMark) -> Int64 {
-    let lives = damage.crashesBefore + (damage.isInLife ? 1 : 0)
-    return trims[..<mark.trims].filter {
-      $0.partition == damage.partition && $0.outcome == .acknowledged && $0.incarnation < lives
-    }.map(\.before.rawValue).max() ?? 0
   }
 }
 
