@@ -5,6 +5,7 @@ import Reporting
 import ScenarioFormat
 import Storage
 import Synchronization
+import Trials
 import Verification
 
 /// What one way of looking came to for one defect.

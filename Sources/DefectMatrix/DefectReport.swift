@@ -1,6 +1,7 @@
 import Defects
 import Foundation
 import Reporting
+import Trials
 import Verification
 
 /// The detection matrix, in three forms.

@@ -1,12 +1,15 @@
 import CProcess
+import CrashStates
 import Defects
 import Exploration
 import Foundation
 import Glibc
 import LogModel
 import Reporting
+import ScenarioExploration
 import ScenarioFormat
 import Storage
+import Trials
 import Verification
 
 /// One search for one defect, in a process of its own: an engine that keeps the processor, or ends its process, costs no

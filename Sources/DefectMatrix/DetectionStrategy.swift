@@ -1,3 +1,5 @@
+import Trials
+
 /// How a defect may be found: what is done to the engine, and how much of it.
 public enum DetectionStrategy: String, Hashable, Sendable, Codable, CaseIterable {
   /// The scenario that was written for it.

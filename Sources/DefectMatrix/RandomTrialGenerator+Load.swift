@@ -1,6 +1,7 @@
 import LogModel
 import ScenarioFormat
 import Storage
+import Trials
 
 /// How lives follow each other, how long a load lasts, and on what. Drawn by streams of their own: what else a trial is
 /// stays as it would be without.

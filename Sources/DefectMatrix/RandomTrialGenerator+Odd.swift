@@ -1,5 +1,6 @@
 import LogModel
 import ScenarioFormat
+import Trials
 
 /// Trials out of the ordinary: what an engine does with messages, deletions, leases and receivers that most workloads have not got.
 extension RandomTrialGenerator {

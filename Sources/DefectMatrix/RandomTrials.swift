@@ -2,6 +2,7 @@ import LogModel
 import Reporting
 import ScenarioFormat
 import Storage
+import Trials
 
 /// Trials of the sound engine without end, each by its number and the seed: those that `tornlog defects` draws, and beside them
 /// several topics, the formats of other systems, keys and deletions in any trial, and consumers beside the producers.

@@ -1,8 +1,10 @@
+import CrashStates
 import Defects
 import Exploration
 import LogModel
 import Reporting
 import ScenarioFormat
+import Trials
 import Verification
 
 /// A cell of a scenario as an exploration of crash states.

@@ -1,3 +1,4 @@
+import CrashStates
 import Testing
 
 @testable import Exploration

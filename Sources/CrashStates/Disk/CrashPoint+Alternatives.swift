@@ -1,7 +1,7 @@
 import LogModel
 
 /// What a unit of a file may hold after a power cut, and of which writes each of these has something.
-struct UnitAlternatives {
+package struct UnitAlternatives {
   /// The durable content first, then what the completed writes made of it, in their order, then what writes in flight
   /// make of that. Each once.
   private(set) var contents: [[SectorID]] = []
@@ -65,7 +65,7 @@ struct UnitAlternatives {
 }
 
 /// A unit that was never durable: where its data are missing, a size that comes after its data does not reach it.
-struct NewUnit: Sendable {
+package struct NewUnit: Sendable {
   /// Of the crash point.
   var piece: Int
   /// Its first sector.

@@ -52,13 +52,13 @@ extension CrashPoint.Piece {
 
 /// The operations in flight at a crash point, which is seen with all of them, as tokens number its pieces, and without
 /// those that had not happened in the state that is looked at, as stories tell it.
-struct FlyingOperations {
+package struct FlyingOperations {
   /// A state without some of them.
-  struct View {
+  package struct View {
     /// Numbers of operations.
-    var dropped: Set<Int>
-    var point: CrashPoint
-    var choice: [Alternative]
+    package var dropped: Set<Int>
+    package var point: CrashPoint
+    package var choice: [Alternative]
   }
 
   private let full: CrashPoint
@@ -82,7 +82,7 @@ struct FlyingOperations {
   }
 
   /// The state without the operations that had not happened in it.
-  func view(_ choice: [Alternative]) -> View {
+  package func view(_ choice: [Alternative]) -> View {
     var view = View(dropped: [], point: full, choice: choice)
     for flying in disk.inFlight {
       let dropped = view.dropped.union([flying.operation])
@@ -95,7 +95,7 @@ struct FlyingOperations {
 
   /// Takes away one operation in flight after the other, and gives back one deviation from *everything kept* after the
   /// other, as long as the state still fails.
-  func calmed(_ start: [Alternative], _ stillFails: ([Alternative]) -> Bool) -> [Alternative] {
+  package func calmed(_ start: [Alternative], _ stillFails: ([Alternative]) -> Bool) -> [Alternative] {
     var view = view(start)
     func fails(_ other: View) -> Bool {
       full.choice(like: other.choice, of: other.point).map(stillFails) ?? false

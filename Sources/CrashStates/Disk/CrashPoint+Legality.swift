@@ -6,7 +6,7 @@ import LogModel
 // piece that agree with what is there. What is found is built again by `image` and compared, byte by byte.
 
 /// Whether a disk is a state that a profile permits.
-enum Legality: Hashable, Sendable {
+package enum Legality: Hashable, Sendable {
   /// By this choice of alternatives.
   case legal([Alternative])
   /// What contradicts the state that comes closest, one line each.
@@ -19,7 +19,7 @@ extension CrashPoint {
   /// Combinations of names that are tried.
   private static let mostCombinations = 4096
 
-  func legality(of found: MountedImage, _ table: PathTable) -> Legality {
+  package func legality(of found: MountedImage, _ table: PathTable) -> Legality {
     let strange = found.paths.filter { table.find($0) == nil }
     guard strange.isEmpty else { return .illegal(strange.map { "\($0): no operation ever gave this name" }) }
     let own = PiecesByFile(pieces)

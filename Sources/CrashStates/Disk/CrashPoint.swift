@@ -2,14 +2,14 @@ import LogModel
 
 /// A number of an alternative of a piece. Every alternative comes of an operation, of which `Recording.mostOperations`
 /// is far below what this holds.
-typealias Alternative = UInt16
+package typealias Alternative = UInt16
 
 /// A moment at which power may go, with everything that a power cut is free to decide there.
 ///
 /// The freedom is a list of *pieces*. Each has alternatives, of which the first is the durable one and `newest` the one
 /// that everything which happened leads to. A state of the disk is one choice of alternatives.
-struct CrashPoint: Sendable {
-  enum Piece: Sendable {
+package struct CrashPoint: Sendable {
+  package enum Piece: Sendable {
     /// A unit of a file: the contents of its sectors, by alternative.
     case sectors(file: Int, first: Int, contents: [[SectorID]], newest: Int)
     /// The size of a file: `VolatileDisk.File.durableSize`, then these.
@@ -25,7 +25,7 @@ struct CrashPoint: Sendable {
       }
     }
 
-    var newest: Int {
+    package var newest: Int {
       switch self {
       case .sectors(_, _, _, let newest): newest
       case .size, .names: count - 1
@@ -34,9 +34,9 @@ struct CrashPoint: Sendable {
   }
 
   /// Events before this one have happened.
-  let event: Int
-  let profile: CrashProfile
-  private(set) var pieces: [Piece] = []
+  package let event: Int
+  package let profile: CrashProfile
+  package private(set) var pieces: [Piece] = []
   let files: [VolatileDisk.File]
   private let names: [PathNode?]
   let parents: [Int32]
@@ -45,7 +45,7 @@ struct CrashPoint: Sendable {
   /// By file the units that have never been durable and show that a size came without its data.
   private(set) var newUnits: [Int: [NewUnit]] = [:]
 
-  init(_ disk: VolatileDisk, _ recording: Recording, at event: Int, foreign: ForeignBytes) {
+  package init(_ disk: VolatileDisk, _ recording: Recording, at event: Int, foreign: ForeignBytes) {
     self.event = event
     profile = disk.profile
     store = recording.store
@@ -153,8 +153,8 @@ struct CrashPoint: Sendable {
 
 extension CrashPoint {
   /// The choice that keeps everything, and the one that keeps nothing.
-  var everything: [Alternative] { pieces.map { Alternative($0.newest) } }
-  var nothing: [Alternative] { pieces.map { _ in 0 } }
+  package var everything: [Alternative] { pieces.map { Alternative($0.newest) } }
+  package var nothing: [Alternative] { pieces.map { _ in 0 } }
 
   /// Whether the profile permits what the choice makes of all pieces together; of each by itself it permits every
   /// alternative.
@@ -165,13 +165,13 @@ extension CrashPoint {
     return unreadable <= profile.mostUnreadable
   }
 
-  func isUnreadable(_ piece: Int, _ alternative: Alternative) -> Bool {
+  package func isUnreadable(_ piece: Int, _ alternative: Alternative) -> Bool {
     guard case .sectors(_, _, let contents, _) = pieces[piece] else { return false }
     return contents[Int(alternative)].contains(SectorStore.unreadable)
   }
 
   /// The disk that the next machine finds.
-  func image(_ choice: [Alternative]) -> DiskImage {
+  package func image(_ choice: [Alternative]) -> DiskImage {
     let (files, standing, sizes) = resolved(choice)
     var names = standing
     var image = DiskImage(files: [DiskImage.File](repeating: DiskImage.File(), count: files.count))
@@ -188,7 +188,7 @@ extension CrashPoint {
   }
 
   /// A hash of `image(choice)`: of what can be reached, by path and content.
-  func contentHash(_ choice: [Alternative]) -> UInt64 {
+  package func contentHash(_ choice: [Alternative]) -> UInt64 {
     let (files, standing, sizes) = resolved(choice)
     var names = standing
     var hash: UInt64 = 0
@@ -284,11 +284,11 @@ extension CrashPoint {
 
 /// What stands in space that was never written: bytes that somebody else left there. Taken from the same place of another
 /// file of the recording, where there is one, since those are the most credible; otherwise noise.
-struct ForeignBytes: Sendable {
+package struct ForeignBytes: Sendable {
   private var bySector: [Int: [(file: Int, content: SectorID)]] = [:]
   private let noise: [SectorID]
 
-  init(_ recording: Recording, seed: UInt64) {
+  package init(_ recording: Recording, seed: UInt64) {
     var random = SeededGenerator(seed: seed, stream: "foreign bytes")
     noise = (0..<4).map { _ in
       let words = (0..<SectorStore.size / 8).map { _ in random.next() }

@@ -154,7 +154,7 @@ public struct CrashProfile: Hashable, Sendable {
   var ordersDirectorySyncs: Bool { names == .ordered && syncReach == .everyName }
 
   /// What the lives after a crash, in which nothing is ever in flight, can tell of the profile.
-  var promises: UInt64 { stableHash("\(names) \(syncReach) \(sizes == .immediate)") }
+  package var promises: UInt64 { stableHash("\(names) \(syncReach) \(sizes == .immediate)") }
 
   /// From the least freedom to the most: a finding is named after the first that permits it, which no user of that
   /// storage can explain away.

@@ -2,24 +2,30 @@ import LogModel
 
 /// Visits the states of one crash point: all that differ from *everything kept* or from *nothing kept* in at most k
 /// pieces, then a sample by seed.
-struct StateEnumeration {
+package struct StateEnumeration {
   /// How far the exhaustive part may go.
-  struct Limits: Hashable, Sendable {
+  package struct Limits: Hashable, Sendable {
     /// The largest k.
     var bound = 3
     /// States of one crash point that the exhaustive part may visit; k is lowered there until it fits, and said so.
     var statesPerPoint = 4096
     /// States of each crash point that are drawn by the seed, where the exhaustive part has not visited all there are.
     var samples = 64
+
+    package init(bound: Int = 3, statesPerPoint: Int = 4096, samples: Int = 64) {
+      self.bound = bound
+      self.statesPerPoint = statesPerPoint
+      self.samples = samples
+    }
   }
 
   let point: CrashPoint
   /// Exhaustive for this many pieces; `Int.max` where every state has been visited.
-  private(set) var bound: Int
+  package private(set) var bound: Int
   private let isComplete: Bool
   private let limits: Limits
 
-  init(_ point: CrashPoint, _ limits: Limits) {
+  package init(_ point: CrashPoint, _ limits: Limits) {
     self.point = point
     self.limits = limits
     var product = 1
@@ -44,7 +50,7 @@ struct StateEnumeration {
   }
 
   /// Calls `visit` with each choice that the profile permits, some more than once.
-  func forEach(seed: UInt64, _ visit: (_ choice: [Alternative], _ isSample: Bool) -> Void) {
+  package func forEach(seed: UInt64, _ visit: (_ choice: [Alternative], _ isSample: Bool) -> Void) {
     func visitPermitted(_ choice: [Alternative], _ isSample: Bool) {
       if point.permits(choice) { visit(choice, isSample) }
     }
@@ -72,7 +78,7 @@ struct StateEnumeration {
   }
 
   /// The first choice that is visited and leads to this content; nil where none does.
-  func choice(of hash: UInt64, seed: UInt64) -> [Alternative]? {
+  package func choice(of hash: UInt64, seed: UInt64) -> [Alternative]? {
     var found: [Alternative]?
     forEach(seed: seed) { choice, _ in
       if found == nil, point.contentHash(choice) == hash { found = choice }

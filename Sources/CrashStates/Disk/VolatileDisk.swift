@@ -4,8 +4,8 @@ import LogModel
 ///
 /// Independent of `Storage.MemoryDisk`, which ran the workload: that one knows two images of every page, this one every
 /// version of every sector.
-struct VolatileDisk: Sendable {
-  struct Version: Sendable {
+package struct VolatileDisk: Sendable {
+  package struct Version: Sendable {
     /// Place of the completion in the recording.
     var at: Int
     var content: SectorID
@@ -17,13 +17,13 @@ struct VolatileDisk: Sendable {
     var isEither = false
   }
 
-  struct SizeChange: Sendable {
+  package struct SizeChange: Sendable {
     var at: Int
     var size: Int
     var isTruncation: Bool
   }
 
-  struct File: Sendable {
+  package struct File: Sendable {
     var durable: [SectorID] = []
     var durableSize = 0
     /// Sectors from here on were never durable: new space.
@@ -39,7 +39,7 @@ struct VolatileDisk: Sendable {
     func settled(_ sector: Int) -> SectorID { newer[sector]?.last?.content ?? durable(sector) }
   }
 
-  struct PendingName: Sendable {
+  package struct PendingName: Sendable {
     var at: Int
     var operation: Int
   }
@@ -51,9 +51,9 @@ struct VolatileDisk: Sendable {
   /// Changes of names, completed and not covered, in the order of completion.
   var pendingNames: [PendingName] = []
   /// In the order of submission.
-  var inFlight: [Flying] = []
+  package var inFlight: [Flying] = []
 
-  struct Flying: Sendable {
+  package struct Flying: Sendable {
     /// By its number.
     var operation: Int
     /// Place of the submission in the recording.
@@ -62,7 +62,7 @@ struct VolatileDisk: Sendable {
     var changes: [[UInt8]] = []
   }
 
-  init(_ recording: Recording, _ profile: CrashProfile) {
+  package init(_ recording: Recording, _ profile: CrashProfile) {
     self.profile = profile
     names = [PathNode?](repeating: nil, count: recording.table.count)
     names[Int(PathTable.root)] = .directory
@@ -74,7 +74,7 @@ struct VolatileDisk: Sendable {
   }
 
   /// Takes in `recording.events[index]`.
-  mutating func apply(_ index: Int, of recording: Recording) {
+  package mutating func apply(_ index: Int, of recording: Recording) {
     switch recording.events[index].what {
     case .fact: break
     case .submitted(let number): inFlight.append(Flying(operation: number, submittedAt: index))
@@ -266,7 +266,7 @@ extension VolatileDisk.File {
 
 extension DiskOperation {
   /// The paths whose names it changes.
-  var paths: [Int32] {
+  package var paths: [Int32] {
     switch self {
     case .create(let path, _), .makeDirectory(let path), .unlink(let path): [path]
     case .rename(let from, let to): [from, to]

@@ -1,23 +1,25 @@
 import LogModel
 
 /// Numbers for paths. 0 is the storage's root.
-struct PathTable: Sendable {
-  static let root: Int32 = 0
+package struct PathTable: Sendable {
+  package static let root: Int32 = 0
 
-  private(set) var paths = [""]
+  package private(set) var paths = [""]
   private(set) var names = [""]
-  private(set) var parents: [Int32] = [-1]
+  package private(set) var parents: [Int32] = [-1]
   /// Of each directory, sorted by the bytes of their names.
   private(set) var children: [[Int32]] = [[]]
   private(set) var hashes: [UInt64] = [stableHash("")]
   private var numbers: [String: Int32] = ["": 0]
+
+  package init() {}
 
   var count: Int { paths.count }
 
   /// Nil for a path that was never interned.
   func find(_ path: String) -> Int32? { numbers[path] }
 
-  mutating func intern(_ path: String) -> Int32 {
+  package mutating func intern(_ path: String) -> Int32 {
     if let number = numbers[path] { return number }
     let cut = path.lastIndex(of: "/")
     let parent = cut.map { intern(String(path[..<$0])) } ?? Self.root
@@ -37,21 +39,21 @@ struct PathTable: Sendable {
 }
 
 /// What a path stands for.
-enum PathNode: Hashable, Sendable {
+package enum PathNode: Hashable, Sendable {
   case directory
   /// A file, by its number in the recording.
   case file(Int32)
 }
 
 /// A disk at rest: what a machine finds when it starts.
-struct DiskImage: Sendable {
-  struct File: Sendable {
+package struct DiskImage: Sendable {
+  package struct File: Sendable {
     var sectors: [SectorID] = []
     var size = 0
   }
 
   /// By file number; files without a name are empty.
-  var files: [File] = []
+  package var files: [File] = []
   /// By path number, parents before children.
-  var names: [(path: Int32, node: PathNode)] = []
+  package var names: [(path: Int32, node: PathNode)] = []
 }

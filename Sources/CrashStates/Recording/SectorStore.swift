@@ -2,25 +2,25 @@ import Glibc
 import LogModel
 
 /// A number for the content of one sector: equal numbers, equal bytes.
-typealias SectorID = UInt32
+package typealias SectorID = UInt32
 
 /// Every content that a sector of the recorded disk ever had, once. States of the disk are arrays of numbers.
-final class SectorStore: @unchecked Sendable {
+package final class SectorStore: @unchecked Sendable {
   // Filled by one thread before the workers start; only read afterwards.
 
-  static let size = 512
+  package static let size = 512
   /// 512 zeros: a hole.
   static let zero: SectorID = 0
   /// A sector that gives an error to whoever reads it, until it is written again. Its bytes are nobody's: they only give it
   /// a hash of its own.
-  static let unreadable: SectorID = 1
+  package static let unreadable: SectorID = 1
   private static let perChunk = 1024
 
   private var chunks: [UnsafeMutableRawPointer] = []
   private(set) var hashes: [UInt64] = []
   private var known: [UInt64: [SectorID]] = [:]
 
-  init() {
+  package init() {
     withUnsafeTemporaryAllocation(byteCount: Self.size, alignment: 8) { bytes in
       memset(bytes.baseAddress!, 0, Self.size)
       _ = intern(bytes.baseAddress!)
@@ -85,7 +85,7 @@ final class SectorStore: @unchecked Sendable {
 }
 
 /// Hashes of disks: sums, so that one changed sector changes one term.
-enum DiskHash {
+package enum DiskHash {
   @inline(__always)
   static func sector(_ hash: UInt64, at index: Int) -> UInt64 {
     hash == 0 ? 0 : mix64(hash &+ UInt64(truncatingIfNeeded: index) &* 0x9E37_79B9_7F4A_7C15)

@@ -12,7 +12,7 @@ import LogModel
 /// | `sectors` | read; a write or a truncation that changes a part of a sector | what they hold |
 ///
 /// Nothing else of the disk passes the seam: the clock, the boot and the seeds of a life are the same for every state.
-enum DiskQuestion: Hashable, Sendable {
+package enum DiskQuestion: Hashable, Sendable {
   case node(Int32)
   case names(Int32)
   case size(Int32)
@@ -20,7 +20,7 @@ enum DiskQuestion: Hashable, Sendable {
   case sectors(Int32, first: Int32, count: Int32)
 
   /// For tests of what finds a question that was left out.
-  enum Kind: String, CaseIterable, Sendable { case node, names, size, links, sectors }
+  package enum Kind: String, CaseIterable, Sendable { case node, names, size, links, sectors }
 
   /// Of the file that it is about.
   var home: Int32? {
@@ -45,8 +45,8 @@ enum DiskQuestion: Hashable, Sendable {
 ///
 /// What a life has written itself follows from the answers before; it is no question. Where that is in doubt, the question is
 /// asked: one too many makes two read sets of one, one too few would make one of two.
-struct ReadSet {
-  struct File {
+package struct ReadSet {
+  package struct File {
     var sectors: [SectorID]
     var size: Int
     /// -1 for a file without a name: nobody can ask for it.
@@ -58,7 +58,7 @@ struct ReadSet {
     var flag = 0
   }
 
-  private(set) var questions: [DiskQuestion] = []
+  package private(set) var questions: [DiskQuestion] = []
   /// By path number, as in `StateStorage`.
   private(set) var nodes: [Int32] = []
   private(set) var files: [File] = []
@@ -69,7 +69,7 @@ struct ReadSet {
   private var pathLimit = Int.max
 
   /// A file that has two names would need more questions than there are.
-  var hasHardLinks: Bool { files.contains { $0.links > 1 } }
+  package var hasHardLinks: Bool { files.contains { $0.links > 1 } }
 
   mutating func begin(_ nodes: [Int32], pathLimit: Int) {
     questions.removeAll(keepingCapacity: true)
@@ -176,7 +176,7 @@ struct ReadSet {
 /// A walk begins at the root, asks the question that stands there of a disk that has not been looked at, goes where the
 /// answer leads, and so on. It ends at a behaviour, which is that of the disk, or where no life has come by yet. Places
 /// are 64-bit hashes of the answers that lead there.
-struct ReadSetTree {
+package struct ReadSetTree {
   /// A place's number is a hash already.
   private struct PlaceID: Hashable {
     var number: UInt64
@@ -200,11 +200,16 @@ struct ReadSetTree {
   private static func step(_ place: UInt64, _ answer: UInt64) -> UInt64 { mix64(place ^ answer) &+ 0x9E37_79B9_7F4A_7C15 }
 
   /// What is known of a disk.
-  struct Found: Sendable {
+  package struct Found: Sendable {
     /// A hash of the transcript.
-    var behaviour: UInt64
+    package var behaviour: UInt64
     /// A name of the answers: equal for disks of which nobody who asks the same can tell one from the other.
-    var readSet: UInt64
+    package var readSet: UInt64
+
+    package init(behaviour: UInt64, readSet: UInt64) {
+      self.behaviour = behaviour
+      self.readSet = readSet
+    }
   }
 
   /// - Returns: nil where it has to be found out.

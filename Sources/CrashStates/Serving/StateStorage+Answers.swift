@@ -2,7 +2,7 @@ import LogModel
 
 extension StateStorage {
   /// What `disk` says to a life that begins on it, in 64 bits.
-  func answer(_ question: DiskQuestion, of disk: ReadSet) -> UInt64 {
+  package func answer(_ question: DiskQuestion, of disk: ReadSet) -> UInt64 {
     let file = question.home.flatMap { disk.file(at: $0) }
     switch question {
     case .node(let path):

@@ -4,7 +4,7 @@ import Storage
 /// From one state, and one life, to the next.
 extension StateStorage {
   /// Puts the disk of a state in place.
-  func load(_ image: DiskImage) {
+  package func load(_ image: DiskImage) {
     ownCount = 0
     files.removeAll(keepingCapacity: true)
     for file in image.files {
@@ -25,14 +25,14 @@ extension StateStorage {
   }
 
   /// The second life begins, on what the first has left.
-  func beginSecondReads() {
+  package func beginSecondReads() {
     swap(&reads, &firstReads)
     reads.begin(visible, pathLimit: .max)
     beginReads()
   }
 
   /// What the second life has asked, asked of the first one's disk.
-  func followSecondReads(_ questions: [DiskQuestion]) {
+  package func followSecondReads(_ questions: [DiskQuestion]) {
     for question in questions { firstReads.follow(question, of: reads) }
   }
 
@@ -48,7 +48,7 @@ extension StateStorage {
   }
 
   /// Starts a machine on the disk.
-  func boot(_ loop: EventLoop, bootID: UInt32) {
+  package func boot(_ loop: EventLoop, bootID: UInt32) {
     self.loop = loop
     properties.bootID = bootID
     handles.removeAll(keepingCapacity: true)
@@ -57,10 +57,10 @@ extension StateStorage {
   }
 
   /// Ends the machine; operations that come later fail.
-  func kill() { isDead = true }
+  package func kill() { isDead = true }
 
   /// Takes away everything that the profile allows to be taken.
-  func dropVolatile() {
+  package func dropVolatile() {
     for f in files.indices {
       files[f].sectors = files[f].durable
       if profile.sizes != .immediate { files[f].size = files[f].durableSize }
@@ -75,7 +75,7 @@ extension StateStorage {
   }
 
   /// A hash of what can be reached; equal to `CrashPoint.contentHash` of the state that was loaded.
-  var contentHash: UInt64 {
+  package var contentHash: UInt64 {
     var hash: UInt64 = 0
     for path in visible.indices.dropFirst() where visible[path] != Self.absent {
       if visible[path] == Self.isDirectory {

@@ -4,7 +4,7 @@ import Storage
 /// Operations on names.
 extension StateStorage {
   @inline(__always)
-  func makeDirectory(_ path: String) async throws(StorageError) {
+  package func makeDirectory(_ path: String) async throws(StorageError) {
     try begin(.makeDirectory)
     try make(number(path), path)
   }
@@ -21,7 +21,7 @@ extension StateStorage {
   }
 
   @inline(__always)
-  func syncDirectory(_ path: String) async throws(StorageError) {
+  package func syncDirectory(_ path: String) async throws(StorageError) {
     try begin(.syncDirectory)
     let place = number(path)
     reads.node(place)
@@ -32,7 +32,7 @@ extension StateStorage {
   }
 
   @inline(__always)
-  func rename(_ path: String, to newPath: String) async throws(StorageError) {
+  package func rename(_ path: String, to newPath: String) async throws(StorageError) {
     try begin(.rename)
     let (from, to) = (number(path), number(newPath))
     try checkParent(from, .rename, path)
@@ -74,7 +74,7 @@ extension StateStorage {
   }
 
   @inline(__always)
-  func unlink(_ path: String) async throws(StorageError) {
+  package func unlink(_ path: String) async throws(StorageError) {
     try begin(.unlink)
     let place = number(path)
     reads.node(place)
@@ -85,7 +85,7 @@ extension StateStorage {
   }
 
   @inline(__always)
-  func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
+  package func list(_ path: String) async throws(StorageError) -> [DirectoryEntry] {
     try begin(.list)
     let place = number(path)
     reads.node(place)

@@ -7,10 +7,10 @@ import Storage
 ///
 /// It keeps the promises of its profile, and no more: every file and every name has two images, and what a sync covers is
 /// the profile's. Nothing is ever in flight.
-final class StateStorage: Storage, @unchecked Sendable {
+package final class StateStorage: Storage, @unchecked Sendable {
   // Owned by one worker, and by the loop of the life that runs on it.
 
-  struct File {
+  package struct File {
     var sectors: [SectorID]
     var size: Int
     var durable: [SectorID]
@@ -30,7 +30,7 @@ final class StateStorage: Storage, @unchecked Sendable {
     }
   }
 
-  struct Handle {
+  package struct Handle {
     var file: Int
     var mode: OpenMode
     var path: Int32
@@ -44,8 +44,8 @@ final class StateStorage: Storage, @unchecked Sendable {
   let store: SectorStore
   let profile: CrashProfile
   private(set) var table: PathTable
-  var loop: EventLoop
-  var properties: StorageProperties
+  package var loop: EventLoop
+  package var properties: StorageProperties
   /// Every operation fails from now on: the machine is dead.
   var isDead = false
   /// Operations that the running life may still start before it counts as one that never ends.
@@ -57,8 +57,8 @@ final class StateStorage: Storage, @unchecked Sendable {
   var handles: [Handle?] = []
   private var buffers: [Int: [IOBuffer]] = [:]
   /// What the running life has asked of the disk that it began on, and what the first one has.
-  var reads = ReadSet()
-  var firstReads = ReadSet()
+  package var reads = ReadSet()
+  package var firstReads = ReadSet()
   /// Paths of the recording; no state has others.
   let recordedPaths: Int
   private var own: UnsafeMutableRawPointer
@@ -68,7 +68,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   /// No life of the workload needs so many.
   static let operationsALife = 100_000
 
-  init(_ recording: Recording, _ profile: CrashProfile) {
+  package init(_ recording: Recording, _ profile: CrashProfile) {
     store = recording.store
     self.profile = profile
     table = recording.table
@@ -130,7 +130,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   /// Whether the life has made more operations than any life needs.
-  var isExhausted: Bool { patience < 0 }
+  package var isExhausted: Bool { patience < 0 }
 
   func number(_ path: String) -> Int {
     let number = Int(table.intern(path))
@@ -159,7 +159,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   @inline(__always)
-  func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
+  package func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
     try begin(.open)
     let place = number(path)
     try checkParent(place, .open, path)
@@ -178,19 +178,19 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   @inline(__always)
-  func close(_ file: FileID) async {
+  package func close(_ file: FileID) async {
     if !isDead, handles.indices.contains(Int(file.rawValue)) { handles[Int(file.rawValue)] = nil }
   }
 
   @inline(__always)
-  func size(of file: FileID) async throws(StorageError) -> Int64 {
+  package func size(of file: FileID) async throws(StorageError) -> Int64 {
     let f = try handle(file, .size).file
     reads.size(f)
     return Int64(files[f].size)
   }
 
   @inline(__always)
-  func read(
+  package func read(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     let handle = try handle(file, .read)
@@ -230,7 +230,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   @inline(__always)
-  func write(
+  package func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
     let handle = try handle(file, .write)
@@ -268,7 +268,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   @inline(__always)
-  func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
+  package func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     let f = try handle(file, .sync).file
     files[f].durable = files[f].sectors
     files[f].durableSize = files[f].size
@@ -281,17 +281,17 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   @inline(__always)
-  func lock(_ file: FileID) async throws(StorageError) { _ = try handle(file, .lock) }
+  package func lock(_ file: FileID) async throws(StorageError) { _ = try handle(file, .lock) }
 
   @inline(__always)
-  func linkCount(of file: FileID) async throws(StorageError) -> Int {
+  package func linkCount(of file: FileID) async throws(StorageError) -> Int {
     let f = try handle(file, .linkCount).file
     reads.links(f)
     return files[f].links
   }
 
   @inline(__always)
-  func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
+  package func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
     let handle = try handle(file, .truncate)
     let f = handle.file
     reads.size(f)
@@ -307,7 +307,7 @@ final class StateStorage: Storage, @unchecked Sendable {
   }
 
   /// Buffers go from life to life: a new one of 512 KiB costs more than a recovery.
-  func makeBuffer(capacity: Int) -> IOBuffer {
+  package func makeBuffer(capacity: Int) -> IOBuffer {
     var free = buffers[capacity] ?? []
     buffers[capacity] = []
     defer { buffers[capacity] = free }

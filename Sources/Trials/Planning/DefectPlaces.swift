@@ -1,5 +1,4 @@
 import Defects
-import Exploration
 import LogModel
 import ScenarioFormat
 
@@ -53,15 +52,5 @@ extension TrialSpec {
       to: defect, delivery: delivery, client: client, system: system, checkpoint: checkpoint, writers: writers,
       topics: topics.count,
       ignoringNeeds: true)
-  }
-}
-
-extension ExplorationPlan {
-  /// Why the defect of a cell cannot act in its exploration; nil where it can, or where the cell has none.
-  static func defectObstacle(in cell: ScenarioFormat.Cell, ignoringNeeds: Bool) -> DefectObstacle? {
-    guard let defect = cell.defect.flatMap({ Defect(id: $0) }) else { return nil }
-    let client = cell.exploration?.client.flatMap { LogClient(rawValue: $0) }
-    return defect.obstacle(
-      on: client?.defectGround ?? workload(cell, seed: 1).defectGround, ignoringNeeds: ignoringNeeds)
   }
 }

@@ -2,7 +2,7 @@ import Glibc
 import LogModel
 
 /// The files of a disk as they are found on a mounted file system, by their paths below the storage's root.
-struct MountedImage: Hashable, Sendable {
+package struct MountedImage: Hashable, Sendable {
   var directories: Set<String> = []
   var files: [String: [UInt8]] = [:]
 
@@ -15,7 +15,7 @@ struct MountedImage: Hashable, Sendable {
   }
 
   /// Equal numbers, equal disks.
-  var contentHash: UInt64 {
+  package var contentHash: UInt64 {
     var hash: UInt64 = 0
     for path in directories { hash &+= DiskHash.directory(stableHash(path)) }
     for (path, bytes) in files {
@@ -33,14 +33,14 @@ struct MountedImage: Hashable, Sendable {
   init() {}
 
   /// Why it could not be read to the end: a state that no profile knows.
-  struct Unreadable: Error, CustomStringConvertible {
+  package struct Unreadable: Error, CustomStringConvertible {
     var path: String
-    var errno: Int32
-    var description: String { "\(path) cannot be read: \(String(cString: strerror(errno)))" }
+    package var errno: Int32
+    package var description: String { "\(path) cannot be read: \(String(cString: strerror(errno)))" }
   }
 
   /// Reads everything below `root`.
-  init(reading root: String) throws(Unreadable) { try add("", of: root) }
+  package init(reading root: String) throws(Unreadable) { try add("", of: root) }
 
   private mutating func add(_ path: String, of root: String) throws(Unreadable) {
     let place = path.isEmpty ? root : "\(root)/\(path)"
