@@ -1,8 +1,8 @@
-import CrashStates
 import LogModel
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 @Suite struct CrashStateTokenTests {

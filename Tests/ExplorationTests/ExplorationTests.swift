@@ -1,4 +1,3 @@
-import CrashStates
 import Defects
 import Glibc
 import LogModel
@@ -7,6 +6,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil) -> ExplorationOptions {

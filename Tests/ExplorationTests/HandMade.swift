@@ -1,8 +1,8 @@
-import CrashStates
 import LogModel
 import Storage
 import Testing
 
+@testable import CrashStates
 @testable import Exploration
 
 /// A recording written down by hand.

@@ -1,4 +1,3 @@
-import CrashStates
 import Defects
 import Foundation
 import LogModel
@@ -6,6 +5,7 @@ import Synchronization
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 @Suite struct HangWatchTests {

@@ -1,10 +1,10 @@
-import CrashStates
 import Defects
 import LogModel
 import Storage
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 /// What a power cut may make of operations that it comes into.

@@ -1,6 +1,6 @@
-import CrashStates
 import Testing
 
+@testable import CrashStates
 @testable import Exploration
 
 @Suite struct ProfileTests {

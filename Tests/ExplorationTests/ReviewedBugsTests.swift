@@ -1,4 +1,3 @@
-import CrashStates
 import Defects
 import LogModel
 import PartitionEngine
@@ -7,6 +6,7 @@ import Testing
 import Verification
 import WriteAheadLog
 
+@testable import CrashStates
 @testable import Exploration
 
 /// Bugs of the engine that a review had to find: the general searches find each of them, by the check that names it, and accuse no

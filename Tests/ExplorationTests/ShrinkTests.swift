@@ -1,9 +1,9 @@
-import CrashStates
 import Defects
 import LogModel
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 /// A defect, and where it shows in a small workload.

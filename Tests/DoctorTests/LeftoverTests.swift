@@ -3,6 +3,7 @@ import Glibc
 import Storage
 import Testing
 
+@testable import Doctor
 @testable import Trials
 
 /// `doctor` names what killed runs have left, and nothing else.
@@ -10,9 +11,9 @@ import Testing
   /// No process has this number: `kernel.pid_max` is 4194304 at the most (`man 5 proc`).
   private static let nobody: pid_t = 2_147_483_646
 
-  private func make(_ name: String, isFile: Bool = false) throws -> (scratch: TrialScratch, path: String) {
-    let scratch = try TrialScratch()
-    let path = scratch.folder.path + "/" + name
+  fileprivate func make(_ name: String, isFile: Bool = false) throws -> (scratch: Scratch, path: String) {
+    let scratch = try Scratch()
+    let path = scratch.path + "/" + name
     if isFile {
       try #require(FileManager.default.createFile(atPath: path, contents: nil))
     } else {
@@ -29,7 +30,7 @@ import Testing
   func whatAKilledRunLeaves(name: String, isFile: Bool) throws {
     let (scratch, path) = try make(name, isFile: isFile)
     #expect(Doctor.isLeftover(path))
-    let finding = Doctor.leftovers(in: scratch.folder.path)
+    let finding = Doctor.leftovers(in: scratch.path)
     #expect(finding.status == .warning && finding.remedy?.contains("rm -r ") == true && finding.remedy?.contains(path) == true)
   }
 
@@ -56,7 +57,7 @@ import Testing
     do {
       let lock = try #require(WorkFolder(locking: path))
       #expect(!Doctor.isLeftover(path) && lock.path == path)
-      #expect(Doctor.leftovers(in: scratch.folder.path).remedy?.contains(path) != true)
+      #expect(Doctor.leftovers(in: scratch.path).remedy?.contains(path) != true)
     }
     #expect(Doctor.isLeftover(path))
   }
@@ -74,12 +75,12 @@ import Testing
   }
 
   @Test func whatWasKeptOnPurpose() throws {
-    let scratch = try TrialScratch()
-    let workspace = try Workspace(in: scratch.folder.path)
+    let scratch = try Scratch()
+    let workspace = try Workspace(in: scratch.path)
     try workspace.makeTrialFolder(0)
     workspace.removeIfEmpty()
     #expect(access(workspace.path + "/trial-0", F_OK) == 0)
-    let renamed = scratch.folder.path + "/tornlog-\(Self.nobody)-HugH3A"
+    let renamed = scratch.path + "/tornlog-\(Self.nobody)-HugH3A"
     try #require(rename(workspace.path, renamed) == 0)
     #expect(!Doctor.isLeftover(renamed))
     try #require(unlink(renamed + "/" + WorkFolder.kept) == 0)
@@ -88,11 +89,11 @@ import Testing
   }
 
   @Test func aPathThatAShellWouldTakeApart() throws {
-    let scratch = try TrialScratch()
-    let folder = scratch.folder.path + "/it's a place"
+    let scratch = try Scratch()
+    let folder = scratch.path + "/it's a place"
     try #require(mkdir(folder, 0o755) == 0 && mkdir("\(folder)/tornlog-bench-\(Self.nobody)", 0o755) == 0)
     let remedy = try #require(Doctor.leftovers(in: folder).remedy)
-    #expect(remedy.contains("'\(scratch.folder.path)/it'\\''s a place/tornlog-bench-\(Self.nobody)'"), "\(remedy)")
+    #expect(remedy.contains("'\(scratch.path)/it'\\''s a place/tornlog-bench-\(Self.nobody)'"), "\(remedy)")
   }
 
   // MARK: Limits
@@ -116,5 +117,20 @@ import Testing
     #expect(Doctor.processes(low, isRoot: true).status == .ok)
     let high = Self.table(("Max cpu time", "unlimited"), ("Max file size", "unlimited"), ("Max address space", "unlimited"), ("Max processes", "30000"))
     #expect(Doctor.limits(high).allSatisfy { $0.status == .ok && $0.remedy == nil })
+  }
+}
+
+/// A folder that goes with its owner.
+private final class Scratch: Sendable {
+  let path: String
+
+  init() throws {
+    var template = Array("/tmp/tornlog-test-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw POSIXError(.EIO) }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  deinit {
+    do { try FileManager.default.removeItem(atPath: path) } catch { print("left behind: \(error)") }
   }
 }

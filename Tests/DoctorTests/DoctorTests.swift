@@ -3,7 +3,7 @@ import Glibc
 import Storage
 import Testing
 
-@testable import Trials
+@testable import Doctor
 
 @Suite struct DoctorTests {
   private func place(_ directory: String) -> Finding {
