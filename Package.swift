@@ -82,12 +82,15 @@ let package = Package(
         "HTTPServing", "EventReceivers",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
-    module(
-      "Exploration",
-      [
+    .target(
+      name: "Exploration",
+      dependencies: [
         "LogModel", "Storage", "CrashStates", "LogClients", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection",
         "Defects", "Verification", "RecordLogs", "EventReceivers", "LoopDisks",
-      ]),
+      ],
+      swiftSettings: strict, plugins: ["CallSiteTable"]),
+    // Lists the lines of the engine that start operations, for the error matrix.
+    .plugin(name: "CallSiteTable", capability: .buildTool()),
     // Cells of scenarios as explorations, and crash states as scenarios.
     module(
       "ScenarioExploration",

@@ -56,7 +56,7 @@ struct DirectoryScan {
   }
 
   private static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry] {
-    do throws(StorageError) { return try await storage.list(directory) } catch {
+    do throws(StorageError) { return try await storage.here().list(directory) } catch {
       if error.isNotFound { return [] }
       throw error
     }

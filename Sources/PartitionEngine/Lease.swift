@@ -66,7 +66,7 @@ public struct LeaseExclusion: WriterExclusion {
 
   public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
     do throws(StorageError) {
-      try await storage.makeDirectory(DirectoryExclusion.claims)
+      try await storage.here().makeDirectory(DirectoryExclusion.claims)
       if let found = try await newestClaim(storage), found.end > clock.now() { try await yield(to: found, storage) }
       let claim = try await DirectoryExclusion.claimEpoch(
         storage, above: floor, lock: nil, lease: LeaseTerm(duration: duration, clock: clock, metrics: metrics))
@@ -93,7 +93,7 @@ public struct LeaseExclusion: WriterExclusion {
   /// either: a sector that a power cut has left unreadable must not keep everybody out for ever, and a holder that is at work after
   /// all is fenced.
   private func newestClaim(_ storage: any Storage) async throws(StorageError) -> LeaseClaim? {
-    guard let newest = try await storage.list(DirectoryExclusion.claims).compactMap({ UInt64($0.name) }).max() else {
+    guard let newest = try await storage.here().list(DirectoryExclusion.claims).compactMap({ UInt64($0.name) }).max() else {
       return nil
     }
     for _ in 0..<2 {
@@ -106,13 +106,13 @@ public struct LeaseExclusion: WriterExclusion {
 
   private func term(of path: String, _ storage: any Storage) async throws(StorageError) -> LeaseClaim? {
     let file: FileID
-    do throws(StorageError) { file = try await storage.open(path, []) } catch {
+    do throws(StorageError) { file = try await storage.here().open(path, []) } catch {
       if error.isNotFound { return nil }
       throw error
     }
     let block = storage.makeBuffer(capacity: LeaseTerm.size)
     let got: Int
-    do throws(StorageError) { got = try await storage.read(file, at: 0, into: block, 0..<LeaseTerm.size) } catch {
+    do throws(StorageError) { got = try await storage.here().read(file, at: 0, into: block, 0..<LeaseTerm.size) } catch {
       await storage.close(file)
       throw error
     }

@@ -57,7 +57,7 @@ struct MetadataOpening {
     let replay = try await MetadataReplay.run(logs, reading, on: storage)
     do throws(StorageError) {
       for (index, directory) in MetadataLog.directories.enumerated() where copies[index] == nil {
-        try await storage.rename(directory, to: "\(directory).unreadable-\(claim.epoch)")
+        try await storage.here().rename(directory, to: "\(directory).unreadable-\(claim.epoch)")
         copies[index] = try await open(index)
       }
     } catch {

@@ -41,7 +41,7 @@ extension PartitionEngine {
     _ source: TopicPartition, _ format: Format.Type
   ) async throws(EngineError) -> (log: any EngineLog, report: RecoveryReport) {
     let directory = Self.directory(of: source)
-    do throws(StorageError) { _ = try await storage.list(directory) } catch { throw .storage(error) }
+    do throws(StorageError) { _ = try await storage.here().list(directory) } catch { throw .storage(error) }
     do throws(RecordLogError) {
       return try await RecordPartitionLog<Format>.open(
         source, in: directory, of: storage, configuration.log, hints: hints(of: source), fence: claim,

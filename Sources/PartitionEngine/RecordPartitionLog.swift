@@ -116,11 +116,11 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
     logStartOffset = max(logStartOffset, offset)
     guard Format.carriesOffsets else { return }
     while case let files = index.files, files.count > 1, files[1].offset <= offset {
-      do throws(StorageError) { try await storage.unlink(log.path(ofFile: files[0].position.file)) } catch {
+      do throws(StorageError) { try await storage.here().unlink(log.path(ofFile: files[0].position.file)) } catch {
         if !error.isNotFound { throw error }
       }
       index.removeFile(files[0].position.file)
-      try await storage.syncDirectory(directory)
+      try await storage.here().syncDirectory(directory)
     }
   }
 

@@ -37,9 +37,9 @@ public struct DirectoryExclusion: WriterExclusion {
 
   public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
     do throws(StorageError) {
-      let lock = try await storage.open(Self.lockPath, [.write, .create])
+      let lock = try await storage.here().open(Self.lockPath, [.write, .create])
       do throws(StorageError) {
-        try await storage.lock(lock)
+        try await storage.here().lock(lock)
         return try await Self.claimEpoch(storage, above: floor, lock: lock, lease: nil)
       } catch {
         await storage.close(lock)
@@ -55,9 +55,9 @@ public struct DirectoryExclusion: WriterExclusion {
   static func claimEpoch(
     _ storage: any Storage, above floor: Epoch, lock: FileID?, lease: LeaseTerm?
   ) async throws(StorageError) -> EpochClaim {
-    try await storage.makeDirectory(claims)
+    try await storage.here().makeDirectory(claims)
     while true {
-      let older = try await storage.list(claims).compactMap { UInt64($0.name) }.sorted()
+      let older = try await storage.here().list(claims).compactMap { UInt64($0.name) }.sorted()
       let newest = max(older.last ?? 0, floor.rawValue)
       guard newest < Epoch.largest.rawValue else {
         // Nobody has claimed so much: a file with such a name was put there.
@@ -67,7 +67,7 @@ public struct DirectoryExclusion: WriterExclusion {
       let path = "\(claims)/\(epoch)"
       let file: FileID
       do throws(StorageError) {
-        file = try await storage.open(path, [.write, .create, .exclusive])
+        file = try await storage.here().open(path, [.write, .create, .exclusive])
       } catch {
         if error.isErrno(EEXIST) { continue }  // somebody else has just claimed it: the next one
         throw error
@@ -76,10 +76,10 @@ public struct DirectoryExclusion: WriterExclusion {
       do throws(StorageError) {
         try await claim.writeTerm()
         // An epoch must not be given twice, over a power loss either.
-        try await storage.syncDirectory("")
-        try await storage.syncDirectory(claims)
+        try await storage.here().syncDirectory("")
+        try await storage.here().syncDirectory(claims)
         for name in older {
-          do throws(StorageError) { try await storage.unlink("\(claims)/\(name)") } catch {
+          do throws(StorageError) { try await storage.here().unlink("\(claims)/\(name)") } catch {
             if !error.isNotFound { throw error }
           }
         }
@@ -116,7 +116,7 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
 
   func isCurrent() async throws(StorageError) -> Bool {
     if isReleased { return false }
-    return try await storage.linkCount(of: file) > 0
+    return try await storage.here().linkCount(of: file) > 0
   }
 
   /// Writes until when the lease runs, if there is one.
@@ -131,7 +131,7 @@ final class EpochClaim: WriterClaim, @unchecked Sendable {
     let bytes = block.mutableBytes(0..<LeaseTerm.size)
     bytes.initializeMemory(as: UInt8.self, repeating: UInt8(ascii: " "))
     bytes.copyBytes(from: text)
-    try await storage.writeWhole(file, DirectoryExclusion.claims, at: 0, from: block, 0..<LeaseTerm.size)
+    try await storage.here().writeWhole(file, DirectoryExclusion.claims, at: 0, from: block, 0..<LeaseTerm.size)
   }
 
   /// Keeps the lease from running out, until the claim is released or lost.

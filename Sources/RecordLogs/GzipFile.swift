@@ -19,12 +19,12 @@ extension Storage {
   package func writeCompressed(
     _ source: any RecordSource, to path: String, time: UInt32
   ) async throws(StorageError) -> (summary: GzipSummary, compressedBytes: Int64) {
-    let file = try await open(path, [.write, .create])
+    let file = try await here().open(path, [.write, .create])
     do throws(StorageError) {
       // A leftover of one who was cut off here.
-      try await truncate(file, to: 0)
+      try await here().truncate(file, to: 0)
       let result = try await compress(source, into: file, path, time)
-      try await sync(file, .all)
+      try await here().sync(file, .all)
       await close(file)
       return result
     } catch {
@@ -50,7 +50,7 @@ extension Storage {
         var (taken, made) = (count - at, pieceSize)
         hasEnded = tl_zstream_run(stream, input.base + at, &taken, output.base, &made, count == 0 ? 1 : 0) == Int32(TL_Z_END)
         at += taken
-        try await writeWhole(file, path, at: written, from: output, 0..<made)
+        try await here().writeWhole(file, path, at: written, from: output, 0..<made)
         written += Int64(made)
       } while at < count || count == 0 && !hasEnded
       if count == 0 { return (summary, written) }
@@ -60,9 +60,9 @@ extension Storage {
   /// What a compressed file holds.
   /// - Returns: nil where it is cut off or damaged.
   func readCompressed(_ path: String) async throws(StorageError) -> GzipSummary? {
-    let file = try await open(path, [])
+    let file = try await here().open(path, [])
     do throws(StorageError) {
-      let source = GzipSource(self, FileSource(self, file, limit: try await size(of: file)))
+      let source = GzipSource(self, FileSource(self, file, limit: try await here().size(of: file)))
       let buffer = makeBuffer(capacity: pieceSize)
       var summary = GzipSummary()
       while true {
@@ -82,7 +82,7 @@ extension Storage {
   /// The time in the header of a compressed file that `writeCompressed` has made, seconds since 1970.
   /// - Returns: nil where the header is not one of those, or its own checksum does not hold.
   func compressedTime(_ path: String) async throws(StorageError) -> UInt32? {
-    let file = try await open(path, [])
+    let file = try await here().open(path, [])
     let buffer = makeBuffer(capacity: headerSize)
     let count: Int
     do throws(StorageError) {

@@ -6,12 +6,12 @@ extension JobArchive {
   public func events(of job: JobID) async throws(JobLogError) -> [Event]? {
     do throws(StorageError) {
       let path = path(job)
-      guard try await storage.list(directory).contains(where: { "\(directory)/\($0.name)" == path }),
+      guard try await storage.here().list(directory).contains(where: { "\(directory)/\($0.name)" == path }),
         try await storage.readCompressed(path) != nil
       else { return nil }
-      let file = try await storage.open(path, [])
+      let file = try await storage.here().open(path, [])
       do throws(StorageError) {
-        let events = try await events(in: FileSource(storage, file, limit: try await storage.size(of: file)))
+        let events = try await events(in: FileSource(storage, file, limit: try await storage.here().size(of: file)))
         await storage.close(file)
         return events
       } catch {

@@ -71,16 +71,16 @@ public final class JobArchive: @unchecked Sendable {
     let (summary, bytes) = try await storage.writeCompressed(source, to: temporary, time: time)
     guard try await storage.readCompressed(temporary) == summary, summary.bytes == records.end, source.unreadableBytes == 0
     else { return false }
-    try await storage.rename(temporary, to: path)
-    try await storage.syncDirectory(directory)
+    try await storage.here().rename(temporary, to: path)
+    try await storage.here().syncDirectory(directory)
     metrics.archiveBytes.add(bytes)
     return true
   }
 
   private func remove(_ files: RecordFiles) async throws(StorageError) {
-    try await storage.unlink(files.path(0))
-    try await storage.syncDirectory(files.directory)
-    try await storage.unlink(files.lockPath)
+    try await storage.here().unlink(files.path(0))
+    try await storage.here().syncDirectory(files.directory)
+    try await storage.here().unlink(files.lockPath)
   }
 
   /// What `removeExpired` came to.
@@ -98,20 +98,20 @@ public final class JobArchive: @unchecked Sendable {
     do throws(StorageError) {
       var removal = Removal()
       let now = clock.milliseconds / 1000
-      for entry in try await storage.list(directory) where !entry.isDirectory && entry.name.hasSuffix(".wal.gz") {
+      for entry in try await storage.here().list(directory) where !entry.isDirectory && entry.name.hasSuffix(".wal.gz") {
         let path = "\(directory)/\(entry.name)"
         let time = try await storage.compressedTime(path)
         if let time, Int64(time) + retention.nanoseconds / 1_000_000_000 <= now {
-          try await storage.unlink(path)
+          try await storage.here().unlink(path)
           removal.removed.append(path)
           continue
         }
         if time == nil { removal.undated.append(path) }
-        let file = try await storage.open(path, [])
-        removal.bytes += try await storage.size(of: file)
+        let file = try await storage.here().open(path, [])
+        removal.bytes += try await storage.here().size(of: file)
         await storage.close(file)
       }
-      if !removal.removed.isEmpty { try await storage.syncDirectory(directory) }
+      if !removal.removed.isEmpty { try await storage.here().syncDirectory(directory) }
       metrics.archiveBytes.set(removal.bytes)
       return removal
     } catch { throw .log(.storage(error)) }

@@ -45,7 +45,7 @@ package struct RecordFiles: Hashable, Sendable {
   /// what came next.
   func present(in storage: any Storage) async throws(StorageError) -> [Entry] {
     var byNumber: [Int: Entry] = [:]
-    for file in try await storage.list(directory) where !file.isDirectory {
+    for file in try await storage.here().list(directory) where !file.isDirectory {
       guard let entry = entry(file.name) else { continue }
       if entry.isCompressed, byNumber[entry.number] != nil { continue }
       byNumber[entry.number] = entry

@@ -66,7 +66,7 @@ extension RecordLog {
       isTorn = true
       if let numbering { commit.number(by: numbering, file: fileNumber, at: end) }
       do throws(StorageError) {
-        try await storage.writeWhole(file, files.path(fileNumber), at: end, from: commit.buffer, 0..<commit.used)
+        try await storage.here().writeWhole(file, files.path(fileNumber), at: end, from: commit.buffer, 0..<commit.used)
       } catch {
         throw .storage(error)
       }
@@ -99,7 +99,7 @@ extension RecordLog {
   /// Cuts off what a failed write has left.
   private func mend() async throws(RecordLogError) {
     await syncIdle.wait()
-    do throws(StorageError) { try await storage.truncate(file, to: end) } catch { throw .storage(error) }
+    do throws(StorageError) { try await storage.here().truncate(file, to: end) } catch { throw .storage(error) }
     try await syncOrPoison()
     durableEnd = end
     isTorn = false
@@ -107,7 +107,7 @@ extension RecordLog {
 
   /// Syncs the present file. A failure is the last word on it.
   private func syncOrPoison() async throws(RecordLogError) {
-    do throws(StorageError) { try await storage.sync(file, .data) } catch {
+    do throws(StorageError) { try await storage.here().sync(file, .data) } catch {
       poison = error
       throw .storage(error)
     }
@@ -168,7 +168,7 @@ extension RecordLog {
     syncIdle.shut()
     let covered = end
     do throws(StorageError) {
-      try await storage.sync(file, .data)
+      try await storage.here().sync(file, .data)
       durableEnd = max(durableEnd, covered)
     } catch {
       poison = error
@@ -191,21 +191,21 @@ extension Storage {
   func createRecordFile(_ path: String, in directory: String, header: [UInt8]) async throws(StorageError) -> FileID {
     let file: FileID
     do throws(StorageError) {
-      file = try await open(path, [.write, .create, .exclusive])
+      file = try await here().open(path, [.write, .create, .exclusive])
     } catch {
       guard error.isErrno(EEXIST) else { throw error }
       // A sync of its entry may have failed: it is made anew (`DurableDirectories` says why).
-      try await unlink(path)
-      file = try await open(path, [.write, .create, .exclusive])
+      try await here().unlink(path)
+      file = try await here().open(path, [.write, .create, .exclusive])
     }
     do throws(StorageError) {
       if !header.isEmpty {
         let buffer = makeBuffer(capacity: header.count)
         buffer.mutableBytes(0..<header.count).copyBytes(from: header)
-        try await writeWhole(file, path, at: 0, from: buffer, 0..<header.count)
+        try await here().writeWhole(file, path, at: 0, from: buffer, 0..<header.count)
       }
-      try await sync(file, .all)
-      try await syncDirectory(directory)
+      try await here().sync(file, .all)
+      try await here().syncDirectory(directory)
     } catch {
       await close(file)
       throw error

@@ -27,9 +27,9 @@ package final class RecordRangeReader<Codec: RecordCodec> {
   }
 
   private static func openFile(_ log: RecordLog<Codec>, _ number: Int) async throws(StorageError) -> (FileID, limit: Int64) {
-    let file = try await log.storage.open(log.files.path(number), [])
+    let file = try await log.storage.here().open(log.files.path(number), [])
     do throws(StorageError) {
-      return (file, number == log.fileNumber ? log.end : try await log.storage.size(of: file))
+      return (file, number == log.fileNumber ? log.end : try await log.storage.here().size(of: file))
     } catch {
       await log.storage.close(file)
       throw error
@@ -91,9 +91,9 @@ extension RecordLog {
 
   /// Reads what recovery has taken out of a log, from its first byte on.
   package func readSetAside(_ path: String, _ found: (RecordFinding<Codec>) -> Void) async throws(StorageError) {
-    let file = try await storage.open(path, [])
+    let file = try await storage.here().open(path, [])
     do throws(StorageError) {
-      let size = try await storage.size(of: file)
+      let size = try await storage.here().size(of: file)
       var scanner = RecordScanner<Codec>(storage, FileSource(storage, file, limit: size))
       reading: while true {
         switch try await scanner.next() {

@@ -22,7 +22,7 @@ final class RecordReader<Codec: RecordCodec> {
   static func open(_ log: RecordLog<Codec>) async throws(RecordLogError) -> RecordReader {
     precondition(log.policy.rotation == nil, "a reader follows one file")
     do throws(StorageError) {
-      return RecordReader(log, try await log.storage.open(log.files.path(log.fileNumber), []))
+      return RecordReader(log, try await log.storage.here().open(log.files.path(log.fileNumber), []))
     } catch { throw .storage(error) }
   }
 

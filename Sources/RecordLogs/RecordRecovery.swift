@@ -73,11 +73,11 @@ struct RecordRecovery<Codec: RecordCodec> {
   private func takeLock() async throws(RecordLogError) -> FileID {
     while true {
       let lock: FileID
-      do throws(StorageError) { lock = try await storage.open(files.lockPath, [.write, .create]) } catch { throw .storage(error) }
+      do throws(StorageError) { lock = try await storage.here().open(files.lockPath, [.write, .create]) } catch { throw .storage(error) }
       do throws(StorageError) {
-        try await storage.lock(lock)
+        try await storage.here().lock(lock)
         // Whoever archives a log removes its lock last: then another one is to be made.
-        if try await storage.linkCount(of: lock) > 0 { return lock }
+        if try await storage.here().linkCount(of: lock) > 0 { return lock }
         await storage.close(lock)
       } catch {
         await storage.close(lock)
@@ -184,7 +184,7 @@ struct RecordRecovery<Codec: RecordCodec> {
         visit(.damage(DamagedBytes(path: path, range: 0..<0, fault: .damagedCompression)))
         return RecordOutcome(size: 0)
       }
-      let file = try await storage.open(path, [])
+      let file = try await storage.here().open(path, [])
       do throws(StorageError) {
         let outcome = try await scan(file, entry, path, isLast: isLast, visit)
         await storage.close(file)
@@ -200,7 +200,7 @@ struct RecordRecovery<Codec: RecordCodec> {
     _ file: FileID, _ entry: RecordFiles.Entry, _ path: String, isLast: Bool,
     _ visit: (RecordFinding<Codec>) -> Void
   ) async throws(StorageError) -> RecordOutcome {
-    let size = try await storage.size(of: file)
+    let size = try await storage.here().size(of: file)
     let plain = FileSource(storage, file, limit: size)
     let source: any RecordSource = entry.isCompressed ? GzipSource(storage, plain) : plain
     var scanner = RecordScanner<Codec>(storage, source)

@@ -23,7 +23,7 @@ struct RecordRepair<Codec: RecordCodec> {
   /// - Returns: the file, open for appends.
   func finish(_ number: Int, _ outcome: RecordOutcome) async throws(StorageError) -> (FileID, Tail) {
     let path = files.path(number)
-    let file = try await storage.open(path, .write)
+    let file = try await storage.here().open(path, .write)
     do throws(StorageError) {
       var tail = Tail.none
       if outcome.size > outcome.end {
@@ -31,12 +31,12 @@ struct RecordRepair<Codec: RecordCodec> {
         if try await !isTorn(file, outcome) {
           tail = .damage(setAside: try await storage.copyAside(path, file, outcome.end..<outcome.size, in: files.directory))
         }
-        try await storage.truncate(file, to: outcome.end)
+        try await storage.here().truncate(file, to: outcome.end)
       }
       if outcome.head != .right { try await writeHead(file, path) }
       try await writeAgain(file, path, upTo: outcome.end)
-      try await storage.sync(file, .all)
-      try await storage.syncDirectory(files.directory)
+      try await storage.here().sync(file, .all)
+      try await storage.here().syncDirectory(files.directory)
       return (file, tail)
     } catch {
       await storage.close(file)
@@ -48,7 +48,7 @@ struct RecordRepair<Codec: RecordCodec> {
   @inline(never)  // or its operations and `createRecordFile`'s look as if they came from one place, in a backtrace
   func removeUnlessDamaged(_ number: Int, _ outcome: RecordOutcome) async throws(StorageError) -> Tail {
     let path = files.path(number)
-    let file = try await storage.open(path, [])
+    let file = try await storage.here().open(path, [])
     let isTorn: Bool
     do throws(StorageError) {
       isTorn = try await self.isTorn(file, outcome)
@@ -58,7 +58,7 @@ struct RecordRepair<Codec: RecordCodec> {
       throw error
     }
     if isTorn {
-      try await storage.unlink(path)
+      try await storage.here().unlink(path)
       return outcome.tail.isEmpty ? .none : .torn
     }
     return .damage(setAside: try await storage.setFileAside(path, in: files.directory))
@@ -85,7 +85,7 @@ struct RecordRepair<Codec: RecordCodec> {
   private func writeHead(_ file: FileID, _ path: String) async throws(StorageError) {
     let buffer = storage.makeBuffer(capacity: Codec.fileHeader.count)
     buffer.mutableBytes(0..<Codec.fileHeader.count).copyBytes(from: Codec.fileHeader)
-    try await storage.writeWhole(file, path, at: 0, from: buffer, 0..<Codec.fileHeader.count)
+    try await storage.here().writeWhole(file, path, at: 0, from: buffer, 0..<Codec.fileHeader.count)
   }
 
   /// Writes what may be unsynced again, byte for byte, so that the sync that follows covers it: all of it but sectors that cannot
@@ -106,7 +106,7 @@ struct RecordRepair<Codec: RecordCodec> {
         continue
       }
       guard got > 0 else { return }
-      try await storage.writeWhole(file, path, at: at, from: buffer, 0..<got)
+      try await storage.here().writeWhole(file, path, at: at, from: buffer, 0..<got)
       at += Int64(got)
       piece = min(piece * 2, Int64(Self.pieceSize))
     }
@@ -117,8 +117,8 @@ extension Storage {
   /// Renames a file to a name that no log takes for its own. Durable when this returns.
   func setFileAside(_ path: String, in directory: String) async throws(StorageError) -> String {
     let target = try await freeName(path + ".cut", in: directory)
-    try await rename(path, to: target)
-    try await syncDirectory(directory)
+    try await here().rename(path, to: target)
+    try await here().syncDirectory(directory)
     return target
   }
 
@@ -127,7 +127,7 @@ extension Storage {
     _ path: String, _ file: FileID, _ range: Range<Int64>, in directory: String
   ) async throws(StorageError) -> String {
     let target = try await freeName("\(path).cut-\(range.lowerBound)", in: directory)
-    let copy = try await open(target, [.write, .create])
+    let copy = try await here().open(target, [.write, .create])
     do throws(StorageError) {
       let source = FileSource(self, file, from: range.lowerBound, limit: range.upperBound)
       let buffer = makeBuffer(capacity: 256 << 10)
@@ -135,22 +135,22 @@ extension Storage {
       while true {
         let got = try await source.read(into: buffer, 0..<buffer.capacity)
         if got == 0 { break }
-        try await writeWhole(copy, target, at: at, from: buffer, 0..<got)
+        try await here().writeWhole(copy, target, at: at, from: buffer, 0..<got)
         at += Int64(got)
       }
-      try await sync(copy, .all)
+      try await here().sync(copy, .all)
       await close(copy)
     } catch {
       await close(copy)
       throw error
     }
-    try await syncDirectory(directory)
+    try await here().syncDirectory(directory)
     return target
   }
 
   /// `path`, or `path` with the first number that nobody has yet: nothing that was set aside is overwritten.
   private func freeName(_ path: String, in directory: String) async throws(StorageError) -> String {
-    let taken = Set(try await list(directory).map { directory.isEmpty ? $0.name : "\(directory)/\($0.name)" })
+    let taken = Set(try await here().list(directory).map { directory.isEmpty ? $0.name : "\(directory)/\($0.name)" })
     if !taken.contains(path) { return path }
     var number = 2
     while taken.contains("\(path).\(number)") { number += 1 }

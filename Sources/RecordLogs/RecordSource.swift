@@ -81,11 +81,11 @@ extension Storage {
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     for _ in 1..<RetryingStorage.attempts {
-      do throws(StorageError) { return try await read(file, at: offset, into: buffer, range) } catch {
+      do throws(StorageError) { return try await here().read(file, at: offset, into: buffer, range) } catch {
         guard error.isErrno(EINTR) || error.isErrno(EAGAIN) else { throw error }
       }
       await loop.sleep(until: loop.now + .microseconds(100))
     }
-    return try await read(file, at: offset, into: buffer, range)
+    return try await here().read(file, at: offset, into: buffer, range)
   }
 }

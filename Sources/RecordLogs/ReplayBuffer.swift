@@ -257,8 +257,8 @@ public final class ReplayBuffer: @unchecked Sendable {
     try await write(.rollback, of: nextNumber - 1, [], withUnsafeBytes(of: first.littleEndian) { Array($0) })
     do throws(StorageError) {
       for number in expired {
-        try await log.storage.unlink(log.files.compressedPath(number))
-        try await log.storage.syncDirectory(log.files.directory)
+        try await log.storage.here().unlink(log.files.compressedPath(number))
+        try await log.storage.here().syncDirectory(log.files.directory)
         maintenance.removed.append(number)
       }
     } catch { throw .log(.storage(error)) }
@@ -269,10 +269,10 @@ public final class ReplayBuffer: @unchecked Sendable {
   private func compress(_ number: Int, _ time: UInt32) async throws(StorageError) -> Bool {
     let (storage, files) = (log.storage, log.files)
     let (path, target) = (files.path(number), files.compressedPath(number))
-    let file = try await storage.open(path, [])
+    let file = try await storage.here().open(path, [])
     let summary: GzipSummary
     do throws(StorageError) {
-      let source = FileSource(storage, file, limit: try await storage.size(of: file))
+      let source = FileSource(storage, file, limit: try await storage.here().size(of: file))
       summary = try await storage.writeCompressed(source, to: target + ".tmp", time: time).summary
       await storage.close(file)
       // What cannot be read stays as it is: somebody may still read it.
@@ -282,10 +282,10 @@ public final class ReplayBuffer: @unchecked Sendable {
       throw error
     }
     guard try await storage.readCompressed(target + ".tmp") == summary else { return false }
-    try await storage.rename(target + ".tmp", to: target)
-    try await storage.syncDirectory(files.directory)
-    try await storage.unlink(path)
-    try await storage.syncDirectory(files.directory)
+    try await storage.here().rename(target + ".tmp", to: target)
+    try await storage.here().syncDirectory(files.directory)
+    try await storage.here().unlink(path)
+    try await storage.here().syncDirectory(files.directory)
     return true
   }
 }

@@ -51,20 +51,20 @@ extension LogRecovery {
   private func unmark(_ segment: Segment) async {
     guard suspects.contains(segment.path) else { return }
     // One that stays costs the next recovery a copy.
-    do throws(StorageError) { try await storage.unlink(mark(of: segment)) } catch {}
+    do throws(StorageError) { try await storage.here().unlink(mark(of: segment)) } catch {}
   }
 
   private func mark(of segment: Segment) -> String { segment.path + Self.suspectSuffix }
 
   /// Where that fails as well, the opening fails with what led here, and nobody can say more.
   private func markSuspect(_ segment: Segment) async {
-    do throws(StorageError) { await storage.close(try await storage.open(mark(of: segment), [.write, .create])) } catch {}
+    do throws(StorageError) { await storage.close(try await storage.here().open(mark(of: segment), [.write, .create])) } catch {}
   }
 
   private func truncate(_ segment: Segment) async throws(StorageError) {
-    let file = try await storage.open(segment.path, [.write])
+    let file = try await storage.here().open(segment.path, [.write])
     do throws(StorageError) {
-      try await storage.truncate(file, to: segment.dataEnd)
+      try await storage.here().truncate(file, to: segment.dataEnd)
     } catch {
       await storage.close(file)
       throw error
@@ -90,7 +90,7 @@ extension LogRecovery {
     let indices = scanned.indices.filter { scanned[$0].segment.header.isNeverSynced }
     if indices.isEmpty { return }
     for index in indices { try await adopt(index) }
-    try await storage.syncDirectory(directory)
+    try await storage.here().syncDirectory(directory)
     for index in indices {
       let segment = scanned[index].segment
       segment.header.isNeverSynced = false
@@ -108,7 +108,7 @@ extension LogRecovery {
       await unmark(segment)
     } catch {
       guard error.isNoSpace else { throw error }
-      do throws(StorageError) { try await storage.unlink(temporary(of: segment)) } catch {}  // nobody reads it
+      do throws(StorageError) { try await storage.here().unlink(temporary(of: segment)) } catch {}  // nobody reads it
       try await makeDurable(scanned[index])
     }
   }
@@ -117,10 +117,10 @@ extension LogRecovery {
   private func writeHead(of segment: Segment) async throws(StorageError) {
     let head = storage.makeBuffer(capacity: SegmentHeader.size)
     segment.header.write(into: head.mutableBytes(0..<SegmentHeader.size))
-    let file = try await storage.open(segment.path, [.write])
+    let file = try await storage.here().open(segment.path, [.write])
     do throws(StorageError) {
-      try await storage.writeWhole(file, segment.path, at: 0, from: head, 0..<SegmentHeader.size)
-      try await storage.sync(file, .all)
+      try await storage.here().writeWhole(file, segment.path, at: 0, from: head, 0..<SegmentHeader.size)
+      try await storage.here().sync(file, .all)
     } catch {
       await storage.close(file)
       throw error
@@ -132,24 +132,24 @@ extension LogRecovery {
 
   private func replace(_ segment: Segment) async throws(StorageError) {
     try await rewrite(segment)
-    try await storage.syncDirectory(directory)
+    try await storage.here().syncDirectory(directory)
   }
 
   /// Puts a synced copy of the head and the batches in the place of a segment's file.
   private func rewrite(_ segment: Segment) async throws(StorageError) {
     let path = temporary(of: segment)
-    let source = try await storage.open(segment.path, [])
+    let source = try await storage.here().open(segment.path, [])
     do throws(StorageError) {
-      let copy = try await storage.open(path, [.write, .create])
+      let copy = try await storage.here().open(path, [.write, .create])
       do throws(StorageError) {
         try await self.copy(source, to: copy, path, upTo: segment.dataEnd)
-        try await storage.sync(copy, .all)
+        try await storage.here().sync(copy, .all)
       } catch {
         await storage.close(copy)
         throw error
       }
       await storage.close(copy)
-      try await storage.rename(path, to: segment.path)
+      try await storage.here().rename(path, to: segment.path)
     } catch {
       await storage.close(source)
       throw error
@@ -158,9 +158,9 @@ extension LogRecovery {
   }
 
   private func sync(_ path: String) async throws(StorageError) {
-    let file = try await storage.open(path, [])
+    let file = try await storage.here().open(path, [])
     do throws(StorageError) {
-      try await storage.sync(file, .all)
+      try await storage.here().sync(file, .all)
     } catch {
       await storage.close(file)
       throw error

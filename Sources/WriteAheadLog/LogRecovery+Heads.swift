@@ -27,11 +27,11 @@ extension LogRecovery {
   private func writeCopy(at position: Int, of segment: Segment) async throws(StorageError) {
     let head = storage.makeBuffer(capacity: SegmentHeader.size)
     segment.header.write(into: head.mutableBytes(0..<SegmentHeader.size))
-    let file = try await storage.open(segment.path, [.write])
+    let file = try await storage.here().open(segment.path, [.write])
     do throws(StorageError) {
-      try await storage.writeWhole(
+      try await storage.here().writeWhole(
         file, segment.path, at: Int64(position), from: head, position..<position + SegmentHeader.copySize)
-      if configuration.syncPolicy != .never || !segment.header.isNeverSynced { try await storage.sync(file, .data) }
+      if configuration.syncPolicy != .never || !segment.header.isNeverSynced { try await storage.here().sync(file, .data) }
     } catch {
       await storage.close(file)
       throw error

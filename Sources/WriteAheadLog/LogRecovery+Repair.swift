@@ -95,7 +95,7 @@ extension LogRecovery {
         try await setAside(file.path)
       } else {
         report.tornBytes += file.size
-        try await storage.unlink(file.path)
+        try await storage.here().unlink(file.path)
       }
     }
     if let last = scanned.indices.last {
@@ -106,7 +106,7 @@ extension LogRecovery {
       scanned[last].hasGarbage = true
     }
     // Under `never` too: what a consumer has missed once must not come back.
-    try await storage.syncDirectory(directory)
+    try await storage.here().syncDirectory(directory)
     try await removeHeadless()
   }
 
@@ -117,14 +117,14 @@ extension LogRecovery {
   private mutating func removeHeadless() async throws(StorageError) {
     var changed = !superseded.isEmpty
     for file in superseded.reversed() {
-      if file.size > SegmentHeader.size { try await setAside(file.path) } else { try await storage.unlink(file.path) }
+      if file.size > SegmentHeader.size { try await setAside(file.path) } else { try await storage.here().unlink(file.path) }
     }
     superseded = []
     let found = headless
     headless = []
     for file in found.reversed() {
       if file.size <= SegmentHeader.size, !isUnreadable(file.path) {
-        try await storage.unlink(file.path)
+        try await storage.here().unlink(file.path)
       } else if file.end == file.base || file.end <= logStart || file.size <= SegmentHeader.size {
         try await setAside(file.path)
       } else {
@@ -133,7 +133,7 @@ extension LogRecovery {
       }
       changed = true
     }
-    if changed, configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+    if changed, configuration.syncPolicy != .never { try await storage.here().syncDirectory(directory) }
   }
 
   // MARK: Quarantine
@@ -144,7 +144,7 @@ extension LogRecovery {
 
   private mutating func setAside(_ path: String) async throws(StorageError) {
     let target = quarantine(of: path)
-    try await storage.rename(path, to: target)
+    try await storage.here().rename(path, to: target)
     report.quarantined.append(target)
   }
 
@@ -152,12 +152,12 @@ extension LogRecovery {
   private mutating func copyAside(_ path: String) async throws(StorageError) {
     let target = quarantine(of: path)
     let temporary = target + ".partial"
-    let source = try await storage.open(path, [])
+    let source = try await storage.here().open(path, [])
     do throws(StorageError) {
-      let copy = try await storage.open(temporary, [.write, .create])
+      let copy = try await storage.here().open(temporary, [.write, .create])
       do throws(StorageError) {
-        try await self.copy(source, to: copy, temporary, upTo: try await storage.size(of: source))
-        try await storage.sync(copy, .all)
+        try await self.copy(source, to: copy, temporary, upTo: try await storage.here().size(of: source))
+        try await storage.here().sync(copy, .all)
       } catch {
         await storage.close(copy)
         throw error
@@ -168,22 +168,22 @@ extension LogRecovery {
       throw error
     }
     await storage.close(source)
-    try await storage.rename(temporary, to: target)
-    try await storage.syncDirectory(directory)
+    try await storage.here().rename(temporary, to: target)
+    try await storage.here().syncDirectory(directory)
     report.quarantined.append(target)
   }
 
   func copy(
     _ source: FileID, to copy: FileID, _ path: String, upTo size: Int64
   ) async throws(StorageError) {
-    try await storage.truncate(copy, to: 0)
+    try await storage.here().truncate(copy, to: 0)
     let buffer = storage.makeBuffer(capacity: 256 << 10)
     var at: Int64 = 0
     while at < size {
       let wanted = Int(min(Int64(buffer.capacity), size - at))
       let got = try await storage.readRetrying(source, at: at, into: buffer, 0..<wanted)
       if got == 0 { break }
-      try await storage.writeWhole(copy, path, at: at, from: buffer, 0..<got)
+      try await storage.here().writeWhole(copy, path, at: at, from: buffer, 0..<got)
       at += Int64(got)
     }
   }

@@ -21,7 +21,7 @@ extension LogRecovery {
 
   /// Reads every segment once, and changes nothing.
   mutating func scan() async throws(StorageError) {
-    let names = try await storage.list(directory).filter { !$0.isDirectory }.map(\.name)
+    let names = try await storage.here().list(directory).filter { !$0.isDirectory }.map(\.name)
     var heads: [Head] = []
     for name in parts.ordering.order(names) {
       if name.hasSuffix(Self.suspectSuffix) { suspects.insert(directory + "/" + name.dropLast(Self.suspectSuffix.count)) }
@@ -79,9 +79,9 @@ extension LogRecovery {
     _ base: Offset, _ epoch: Epoch, _ path: String
   ) async throws(StorageError) -> Head {
     var head = Head(base: base, epoch: epoch, path: path, size: 0, end: base)
-    let file = try await storage.open(path, [])
+    let file = try await storage.here().open(path, [])
     do throws(StorageError) {
-      head.size = try await storage.size(of: file)
+      head.size = try await storage.here().size(of: file)
       var unreadable: [Range<Int64>] = []
       let got = try await storage.readAround(file, at: 0, into: window, 0..<SegmentHeader.size, .recovery, &unreadable)
       head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
@@ -146,7 +146,7 @@ extension LogRecovery {
     expected = max(expected, header.baseOffset)
     let segment = Segment(header: header, path: head.path, writer: nil, dataEnd: start, nextOffset: expected)
     scanned.append(Scanned(segment: segment, size: head.size, damagedCopy: head.damagedCopy))
-    let file = try await storage.open(head.path, [])
+    let file = try await storage.here().open(head.path, [])
     var scanner = SegmentScanner(
       storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)
     var at = start

@@ -44,7 +44,7 @@ extension PartitionLog {
       start = next.baseOffset
       if damagedPaths.contains(segment.path) || damage.contains(where: { $0.path == segment.path }) {
         // What is damaged in it is nowhere else: somebody may read more of it yet.
-        try await storage.rename(segment.path, to: "\(segment.path).damaged-\(epoch)")
+        try await storage.here().rename(segment.path, to: "\(segment.path).damaged-\(epoch)")
       }
     }
     if let start {

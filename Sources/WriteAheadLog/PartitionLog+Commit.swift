@@ -190,7 +190,7 @@ extension PartitionLog {
     _ commit: Commit, _ bytes: Int, to writer: FileID, of segment: Segment, at position: Int64
   ) async throws(LogError) -> Bool {
     do throws(StorageError) {
-      return try await storage.writeWhole(
+      return try await storage.here().writeWhole(
         writer, segment.path, at: position, from: commit.buffer, 0..<bytes, isSynchronous ? .durable : .volatile,
         isDirect: isSynchronous)
     } catch {

@@ -37,7 +37,7 @@ extension PartitionLog {
     if let reader = segment.reader { return reader }
     let opened: FileID
     do throws(StorageError) {
-      opened = try await storage.open(segment.path, [])
+      opened = try await storage.here().open(segment.path, [])
     } catch {
       await release(segment)
       throw error

@@ -38,7 +38,7 @@ extension PartitionLog {
       // A segment in which nothing was ever acknowledged: its name is needed again.
       segments.removeLast()
       await retire(last)
-      try await storage.unlink(last.path)
+      try await storage.here().unlink(last.path)
     }
     let segment = try await createSegment()
     if configuration.syncPolicy != .never, segment.header.durableOffset >= durableOffset { unattestedFrom = nil }
@@ -59,15 +59,15 @@ extension PartitionLog {
     do throws(StorageError) {
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
       header.write(into: block.mutableBytes(0..<SegmentHeader.size))
-      try await storage.writeWhole(writer, path, at: 0, from: block, 0..<SegmentHeader.size, isDirect: isSynchronous)
+      try await storage.here().writeWhole(writer, path, at: 0, from: block, 0..<SegmentHeader.size, isDirect: isSynchronous)
       if configuration.syncPolicy != .never {
-        try await storage.sync(writer, .all)
-        try await storage.syncDirectory(directory)
+        try await storage.here().sync(writer, .all)
+        try await storage.here().syncDirectory(directory)
       }
     } catch {
       await storage.close(writer)
       // Its name is needed by the next attempt. It is this writer's own: it did not exist before.
-      do throws(StorageError) { try await storage.unlink(path) } catch {}
+      do throws(StorageError) { try await storage.here().unlink(path) } catch {}
       throw error
     }
     let start = Int64(SegmentHeader.size)
@@ -80,12 +80,12 @@ extension PartitionLog {
   /// before this one could not take it back.
   private func create(_ path: String) async throws(StorageError) -> FileID {
     let mode: OpenMode = isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive]
-    do throws(StorageError) { return try await storage.open(path, mode) } catch {
+    do throws(StorageError) { return try await storage.here().open(path, mode) } catch {
       let isOwn = error.isErrno(EEXIST) && !segments.contains { $0.path == path }
       guard isOwn, parts.leftovers.replacesOwn else { throw error }
     }
-    try await storage.unlink(path)
-    return try await storage.open(path, mode)
+    try await storage.here().unlink(path)
+    return try await storage.here().open(path, mode)
   }
 
   // MARK: Zero-filling ahead
@@ -128,10 +128,10 @@ extension PartitionLog {
       var at = start
       while at < end {
         let count = Int(min(Int64(zeroes.capacity), end - at))
-        try await storage.writeWhole(writer, segment.path, at: at, from: zeroes, 0..<count, isDirect: isSynchronous)
+        try await storage.here().writeWhole(writer, segment.path, at: at, from: zeroes, 0..<count, isDirect: isSynchronous)
         at += Int64(count)
       }
-      do throws(StorageError) { try await storage.sync(writer, .data) } catch {
+      do throws(StorageError) { try await storage.here().sync(writer, .data) } catch {
         segment.isSealed = true  // nothing is built on pages whose sync has failed
         throw error
       }
@@ -189,11 +189,11 @@ extension PartitionLog {
   /// left where they were.
   public func setAsideStrangers() async throws(StorageError) {
     let own = Set(segments.map(\.path))
-    for entry in try await storage.list(directory) where Self.epoch(ofSegment: entry.name) != nil {
+    for entry in try await storage.here().list(directory) where Self.epoch(ofSegment: entry.name) != nil {
       let path = directory + "/" + entry.name
-      if !own.contains(path) { try await storage.rename(path, to: "\(path).damaged-\(epoch)") }
+      if !own.contains(path) { try await storage.here().rename(path, to: "\(path).damaged-\(epoch)") }
     }
-    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+    if configuration.syncPolicy != .never { try await storage.here().syncDirectory(directory) }
   }
 
   /// Moves the log start offset to `offset` and removes the files that hold nothing from there on, the oldest first, so
@@ -206,11 +206,11 @@ extension PartitionLog {
       unremoved.append(segment.path)
     }
     while let path = unremoved.first {
-      do throws(StorageError) { try await storage.unlink(path) } catch {
+      do throws(StorageError) { try await storage.here().unlink(path) } catch {
         if !error.isNotFound { throw error }
       }
       if unremoved.first == path { unremoved.removeFirst() }
     }
-    if configuration.syncPolicy != .never { try await storage.syncDirectory(directory) }
+    if configuration.syncPolicy != .never { try await storage.here().syncDirectory(directory) }
   }
 }

@@ -52,7 +52,7 @@ extension PartitionLog {
       syncIdle.shut()
       segment.unsyncedBytes = 0
       do throws(StorageError) {
-        try await storage.sync(writer, .data)
+        try await storage.here().sync(writer, .data)
         covered = parts.coverage.durableEnd(submitted: covered, completed: highWatermark)
       } catch {
         segment.isPoisoned = true

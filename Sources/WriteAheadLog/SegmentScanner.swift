@@ -173,7 +173,7 @@ extension Storage {
   ) async throws(StorageError) -> Int {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await read(file, at: offset, into: buffer, range) } catch {
+      do throws(StorageError) { return try await here().read(file, at: offset, into: buffer, range) } catch {
         try await pause(after: error, &attempts)
       }
     }
@@ -189,7 +189,7 @@ extension Storage {
     // `readRetrying`, with nothing between it and the storage: recovery is made of reads.
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await read(file, at: offset, into: buffer, range) } catch {
+      do throws(StorageError) { return try await here().read(file, at: offset, into: buffer, range) } catch {
         if error.isErrno(EIO) { break }
         try await pause(after: error, &attempts)
       }

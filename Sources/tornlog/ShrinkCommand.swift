@@ -150,7 +150,7 @@ extension ExplorationError {
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
     case .nothingToShrink, .mishapNeverHappened: ExitStatus.unknown
     case .unknownCase: ExitStatus.usage
-    case .noSources, .disk, .limitMet: ExitStatus.unavailable
+    case .disk, .limitMet: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
     case .neverEnds: ExitStatus.violated
     }

@@ -334,8 +334,6 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case stateDoesNotFit(String)
   /// A state that violates nothing, or leaves no verdict.
   case nothingToShrink(Verdict)
-  /// The engine's source is not where this program was built from.
-  case noSources(String)
   /// A case of the error matrix, or a schedule, that cannot be read.
   case unknownCase(String)
   /// A limit of the machine has refused something to the engine on real files, or to the exploration itself.
@@ -355,8 +353,6 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     case .neverEnds(let text): "VIOLATED no-hang: \(text), before any power cut or error"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
-    case .noSources(let folder):
-      "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
     case .limitMet(let text): "a limit of the machine was met, and there is no verdict: \(text)"
     case .disk(let error): "\(error)"
     case .unknownCase(let text): "`\(text)` is no case: copy the line that the report prints"
