@@ -70,23 +70,23 @@ let package = Package(
     module("Reporting", ["LogModel", "Verification", "Metrics"]),
     // What trials and explorations do to a log alike: consumers beside the producers, events as a receiver has them.
     module("LogClients", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs", "Verification"]),
-    // The states that a power cut may leave of a recorded disk. Knows no engine: any program that stands on `Storage` can
-    // be recorded.
+    // The states that a power cut may leave of a recorded disk. Knows no engine: whatever stands on `Storage` can be
+    // recorded.
     module("CrashStates", ["LogModel", "Storage"]),
     // Trials and explorations do not know each other.
     module(
       "Trials",
       [
-        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
-        "ScenarioFormat", "Reporting", "CrashStates", "LogClients", "CProcess", "Metrics", "RecordLogs", "HTTPDelivery",
-        "HTTPServing", "EventReceivers",
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects",
+        "Verification", "ScenarioFormat", "Reporting", "CrashStates", "LogClients", "CProcess", "Metrics",
+        "RecordLogs", "HTTPDelivery", "HTTPServing", "EventReceivers",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     .target(
       name: "Exploration",
       dependencies: [
-        "LogModel", "Storage", "CrashStates", "LogClients", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection",
-        "Defects", "Verification", "RecordLogs", "EventReceivers", "LoopDisks",
+        "LogModel", "Storage", "CrashStates", "LogClients", "WriteAheadLog", "PartitionEngine", "ObjectStore",
+        "FaultInjection", "Defects", "Verification", "RecordLogs", "EventReceivers", "LoopDisks",
       ],
       swiftSettings: strict, plugins: ["CallSiteTable"]),
     // Lists the lines of the engine that start operations, for the error matrix.
@@ -95,7 +95,8 @@ let package = Package(
     module(
       "ScenarioExploration",
       [
-        "LogModel", "Storage", "CrashStates", "Defects", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Trials",
+        "LogModel", "Storage", "CrashStates", "Defects", "Verification", "ScenarioFormat", "Reporting", "Exploration",
+        "Trials",
       ]),
     // Every defect in every way of looking.
     module(
@@ -122,7 +123,10 @@ let package = Package(
     // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
     support(
       "LeaseDatabase",
-      ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Metrics", .product(name: "GRDB", package: "GRDB.swift")]),
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Metrics",
+        .product(name: "GRDB", package: "GRDB.swift"),
+      ]),
     .executableTarget(name: "SeccompLauncher", path: "Tests/SeccompLauncher", cSettings: [.define("_GNU_SOURCE")]),
     .target(
       name: "FaultWorkload", dependencies: ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"],
@@ -141,35 +145,37 @@ let package = Package(
     .testTarget(
       name: "AlertsTests",
       dependencies: [
-        "Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel", "WriteAheadLog", "PartitionEngine", "ObjectStore",
-        "LeaseDatabase", "Trials",
+        "Metrics", "RecordLogs", "EventReceivers", "Storage", "LogModel", "WriteAheadLog", "PartitionEngine",
+        "ObjectStore", "LeaseDatabase", "Trials",
       ],
       exclude: ["as-documented.rules.yml"], swiftSettings: strict),
     tests(
       "RecordLogs",
-      ["LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "TriggeredStorage", "CZlib"]),
+      [
+        "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "TriggeredStorage", "CZlib",
+      ]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests(
       "PartitionEngine",
       [
-        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "TriggeredStorage", "ObjectStore", "Defects",
-        "RecordLogs",
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "TriggeredStorage",
+        "ObjectStore", "Defects", "RecordLogs",
       ]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
       "Exploration",
       [
-        "Exploration", "CrashStates", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects",
-        "Verification", "LoopDisks",
+        "Exploration", "CrashStates", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection",
+        "Defects", "Verification", "LoopDisks",
       ]),
     tests("Doctor", ["Doctor", "Storage", "Trials"]),
     tests(
       "Trials",
       [
-        "Trials", "DefectMatrix", "ScenarioExploration", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting",
-        "CrashStates", "LogClients", "Exploration", "Defects", "FaultInjection", "EventReceivers", "ObjectStore",
-        "PartitionEngine", "WriteAheadLog", "CProcess",
+        "Trials", "DefectMatrix", "ScenarioExploration", "Storage", "LogModel", "Verification", "ScenarioFormat",
+        "Reporting", "CrashStates", "LogClients", "Exploration", "Defects", "FaultInjection", "EventReceivers",
+        "ObjectStore", "PartitionEngine", "WriteAheadLog", "CProcess",
       ]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),

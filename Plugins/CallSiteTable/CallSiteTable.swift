@@ -1,8 +1,8 @@
 import Foundation
 import PackagePlugin
 
-/// Writes the table of the engine's call sites into the module that has the error matrix, anew whenever a file of the engine
-/// changes: the program names call sites that no error has hit, on machines that have no source.
+/// Writes the table of the engine's call sites into the module that has the error matrix, anew whenever a file of the
+/// engine changes. By it the program names call sites that no error has hit, on machines that have no source.
 @main struct CallSiteTable: BuildToolPlugin {
   func createBuildCommands(context: PluginContext, target: any Target) throws -> [Command] {
     let package = context.package.directoryURL
@@ -19,7 +19,8 @@ import PackagePlugin
     return [
       .buildCommand(
         displayName: "Listing the engine's call sites", executable: URL(filePath: "/bin/sh"),
-        arguments: [script.path, table.path] + sources.map(\.path), inputFiles: [script] + sources, outputFiles: [table])
+        arguments: [script.path, table.path] + sources.map(\.path), inputFiles: [script] + sources,
+        outputFiles: [table])
     ]
   }
 }

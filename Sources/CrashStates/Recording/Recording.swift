@@ -12,7 +12,8 @@ package enum DiskOperation: Sendable {
   case syncDirectory(path: Int32)
 }
 
-/// Something between the program and its callers: what promises follow from. What it means only those know who wrote it down.
+/// Something between the program and its callers: what promises follow from. Only whoever wrote it down knows its
+/// meaning.
 package protocol CallerFact: Sendable {
   /// What the fingerprint of a crash state takes of it: the same for the same fact, at whatever time.
   var kind: UInt64 { get }

@@ -76,7 +76,8 @@ public struct ErrorMatrix: Sendable {
     }
     let second = runSecondErrors(&rows, meter)
     var report = ErrorMatrixReport(
-      rows: rows + second, sites: options.findsCallSites ? EngineCallSite.all : [], impossible: options.cells.filter { $0.impossible != nil },
+      rows: rows + second, sites: options.findsCallSites ? EngineCallSite.all : [],
+      impossible: options.cells.filter { $0.impossible != nil },
       isWhole: options.stride == 1 && options.scenarios.count == ErrorScenario.all.count
         && options.cells.count == ErrorCell.all.count)
     if report.isCutOff { report.stoppedBy = options.isCancelled() ? .signal : .deadline }

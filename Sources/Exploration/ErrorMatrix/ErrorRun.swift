@@ -262,7 +262,8 @@ final class StorageMonitor: StorageWrapper, @unchecked Sendable {
   }
   var isExhausted: Bool { count > limit }
 
-  /// - Parameter ended: is told each operation that has ended, with its number from 1 and where it came from; closing is none.
+  /// - Parameter ended: is told each operation that has ended, with its number from 1 and where it came from. Closing
+  ///   is none.
   init(_ base: any Storage, limit: Int, _ ended: @escaping (StorageCall, Int, CallSite?) -> Void = { _, _, _ in }) {
     self.limit = limit
     self.ended = ended

@@ -30,7 +30,8 @@ extension Recording {
           guard let ranges = files[file]?.end(sync: number), !succeeded, let partition = partition(ofFile: file) else { break }
           let messages = MessagesInFile(workload, partition)
           let lost = ranges.flatMap { messages.touched(files[file]?.content ?? [], in: $0) }
-          let offsets = lost.compactMap { Self.offset(of: $0, partition, acknowledged.filter { $0.value.at <= event.time }, requests) }
+          let known = acknowledged.filter { $0.value.at <= event.time }
+          let offsets = lost.compactMap { Self.offset(of: $0, partition, known, requests) }
           if offsets.isEmpty { break }
           found.append((index + 1, Damage(
             partition: PartitionSlot(partition), kind: "sync-failure",

@@ -13,8 +13,8 @@ public struct CallSite: Sendable {
 }
 
 extension Storage {
-  /// Names the line that starts the next operation: `storage.here().sync(file, .data)`. A storage that wants to know reads
-  /// `EventLoop.callSite` when the operation comes to it: between the two nothing else runs on the loop.
+  /// Names the line that starts the next operation: `storage.here().sync(file, .data)`. A storage that wants to know
+  /// reads `EventLoop.callSite` when the operation comes to it: between the two nothing else runs on the loop.
   ///
   /// The engine starts every operation that can fail this way, on one line: `Plugins/CallSiteTable` lists them.
   @inlinable

@@ -59,7 +59,8 @@ extension PartitionLog {
     do throws(StorageError) {
       let block = storage.makeBuffer(capacity: SegmentHeader.size)
       header.write(into: block.mutableBytes(0..<SegmentHeader.size))
-      try await storage.here().writeWhole(writer, path, at: 0, from: block, 0..<SegmentHeader.size, isDirect: isSynchronous)
+      try await storage.here().writeWhole(
+        writer, path, at: 0, from: block, 0..<SegmentHeader.size, isDirect: isSynchronous)
       if configuration.syncPolicy != .never {
         try await storage.here().sync(writer, .all)
         try await storage.here().syncDirectory(directory)
@@ -128,7 +129,8 @@ extension PartitionLog {
       var at = start
       while at < end {
         let count = Int(min(Int64(zeroes.capacity), end - at))
-        try await storage.here().writeWhole(writer, segment.path, at: at, from: zeroes, 0..<count, isDirect: isSynchronous)
+        try await storage.here().writeWhole(
+          writer, segment.path, at: at, from: zeroes, 0..<count, isDirect: isSynchronous)
         at += Int64(count)
       }
       do throws(StorageError) { try await storage.here().sync(writer, .data) } catch {

@@ -73,7 +73,9 @@ struct RecordRecovery<Codec: RecordCodec> {
   private func takeLock() async throws(RecordLogError) -> FileID {
     while true {
       let lock: FileID
-      do throws(StorageError) { lock = try await storage.here().open(files.lockPath, [.write, .create]) } catch { throw .storage(error) }
+      do throws(StorageError) {
+        lock = try await storage.here().open(files.lockPath, [.write, .create])
+      } catch { throw .storage(error) }
       do throws(StorageError) {
         try await storage.here().lock(lock)
         // Whoever archives a log removes its lock last: then another one is to be made.

@@ -135,7 +135,8 @@ public final class JobLog: @unchecked Sendable {
   public static func names(in directory: String, of storage: any Storage) async throws(JobLogError) -> Set<String> {
     do throws(StorageError) {
       let storage = RetryingStorage(storage)
-      return Set(try await storage.here().list(directory).map(\.name).filter { $0.hasSuffix(".wal") }.map { String($0.dropLast(4)) })
+      let names = try await storage.here().list(directory).map(\.name)
+      return Set(names.filter { $0.hasSuffix(".wal") }.map { String($0.dropLast(4)) })
     } catch { throw .log(.storage(error)) }
   }
 

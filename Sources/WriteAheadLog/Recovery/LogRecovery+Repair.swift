@@ -117,7 +117,11 @@ extension LogRecovery {
   private mutating func removeHeadless() async throws(StorageError) {
     var changed = !superseded.isEmpty
     for file in superseded.reversed() {
-      if file.size > SegmentHeader.size { try await setAside(file.path) } else { try await storage.here().unlink(file.path) }
+      if file.size > SegmentHeader.size {
+        try await setAside(file.path)
+      } else {
+        try await storage.here().unlink(file.path)
+      }
     }
     superseded = []
     let found = headless

@@ -31,7 +31,9 @@ extension LogRecovery {
     do throws(StorageError) {
       try await storage.here().writeWhole(
         file, segment.path, at: Int64(position), from: head, position..<position + SegmentHeader.copySize)
-      if configuration.syncPolicy != .never || !segment.header.isNeverSynced { try await storage.here().sync(file, .data) }
+      if configuration.syncPolicy != .never || !segment.header.isNeverSynced {
+        try await storage.here().sync(file, .data)
+      }
     } catch {
       await storage.close(file)
       throw error

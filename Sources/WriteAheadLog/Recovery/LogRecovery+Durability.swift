@@ -58,7 +58,9 @@ extension LogRecovery {
 
   /// Where that fails as well, the opening fails with what led here, and nobody can say more.
   private func markSuspect(_ segment: Segment) async {
-    do throws(StorageError) { await storage.close(try await storage.here().open(mark(of: segment), [.write, .create])) } catch {}
+    do throws(StorageError) {
+      await storage.close(try await storage.here().open(mark(of: segment), [.write, .create]))
+    } catch {}
   }
 
   private func truncate(_ segment: Segment) async throws(StorageError) {

@@ -93,7 +93,8 @@ public struct LeaseExclusion: WriterExclusion {
   /// either: a sector that a power cut has left unreadable must not keep everybody out for ever, and a holder that is at work after
   /// all is fenced.
   private func newestClaim(_ storage: any Storage) async throws(StorageError) -> LeaseClaim? {
-    guard let newest = try await storage.here().list(DirectoryExclusion.claims).compactMap({ UInt64($0.name) }).max() else {
+    let claims = try await storage.here().list(DirectoryExclusion.claims)
+    guard let newest = claims.compactMap({ UInt64($0.name) }).max() else {
       return nil
     }
     for _ in 0..<2 {
@@ -112,7 +113,9 @@ public struct LeaseExclusion: WriterExclusion {
     }
     let block = storage.makeBuffer(capacity: LeaseTerm.size)
     let got: Int
-    do throws(StorageError) { got = try await storage.here().read(file, at: 0, into: block, 0..<LeaseTerm.size) } catch {
+    do throws(StorageError) {
+      got = try await storage.here().read(file, at: 0, into: block, 0..<LeaseTerm.size)
+    } catch {
       await storage.close(file)
       throw error
     }

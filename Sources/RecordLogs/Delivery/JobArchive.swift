@@ -98,7 +98,8 @@ public final class JobArchive: @unchecked Sendable {
     do throws(StorageError) {
       var removal = Removal()
       let now = clock.milliseconds / 1000
-      for entry in try await storage.here().list(directory) where !entry.isDirectory && entry.name.hasSuffix(".wal.gz") {
+      let entries = try await storage.here().list(directory)
+      for entry in entries where !entry.isDirectory && entry.name.hasSuffix(".wal.gz") {
         let path = "\(directory)/\(entry.name)"
         let time = try await storage.compressedTime(path)
         if let time, Int64(time) + retention.nanoseconds / 1_000_000_000 <= now {
