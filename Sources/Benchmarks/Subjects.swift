@@ -47,18 +47,3 @@ public struct ScanOutcome: Hashable, Sendable {
     self.nanoseconds = nanoseconds
   }
 }
-
-/// An `AppendSubject` made of a closure.
-public struct ClosureAppendSubject: AppendSubject {
-  public let name: String
-  private let body: (AppendLoad, Int, String) throws -> Int64
-
-  public init(_ name: String, run body: @escaping (_ load: AppendLoad, _ count: Int, _ directory: String) throws -> Int64) {
-    self.name = name
-    self.body = body
-  }
-
-  public func run(_ load: AppendLoad, count: Int, in directory: String) throws -> Int64 {
-    try body(load, count, directory)
-  }
-}

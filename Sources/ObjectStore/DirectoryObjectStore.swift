@@ -49,8 +49,8 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       throw .superseded(by: newer)
     }
     try await onMedium { () async throws(StorageError) in
-      try await storage.rename(temporary, to: "\(folder)/\(name.fileName)")
-      try await storage.syncDirectory(folder)
+      try await storage.here().rename(temporary, to: "\(folder)/\(name.fileName)")
+      try await storage.here().syncDirectory(folder)
       try await changeManifest(.add, name)
     }
   }
@@ -88,7 +88,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       let folder = path(of: name.source)
       // The manifest first: what it names must have been removed by somebody else.
       try await changeManifest(.remove, name)
-      if try await removeIfThere("\(folder)/\(name.fileName)") { try await storage.syncDirectory(folder) }
+      if try await removeIfThere("\(folder)/\(name.fileName)") { try await storage.here().syncDirectory(folder) }
     }
   }
 
@@ -129,8 +129,8 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
     attempts += 1
     let temporary = "\(folder)/\(ObjectManifest.fileName).\(name.epoch).\(attempts).partial"
     try await write(manifest.encoded(), to: temporary)
-    try await storage.rename(temporary, to: "\(folder)/\(ObjectManifest.fileName)")
-    try await storage.syncDirectory(folder)
+    try await storage.here().rename(temporary, to: "\(folder)/\(ObjectManifest.fileName)")
+    try await storage.here().syncDirectory(folder)
   }
 
   // MARK: Folders
@@ -138,7 +138,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
   private func path(of source: TopicPartition) -> String { "\(root)/\(source.topic)/\(source.partition)" }
 
   private func names(in directory: String) async throws(StorageError) -> [DirectoryEntry] {
-    do throws(StorageError) { return try await storage.list(directory) } catch {
+    do throws(StorageError) { return try await storage.here().list(directory) } catch {
       if error.isNotFound { return [] }
       throw error
     }
@@ -177,7 +177,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
   @discardableResult
   private func removeIfThere(_ path: String) async throws(StorageError) -> Bool {
     do throws(StorageError) {
-      try await storage.unlink(path)
+      try await storage.here().unlink(path)
       return true
     } catch {
       if error.isNotFound { return false }
@@ -188,17 +188,17 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
   private func write(_ bytes: [UInt8], to path: String) async throws(StorageError) {
     // Of a file that is there, a sync may have failed: its pages are not to be synced again.
     try await removeIfThere(path)
-    let file = try await storage.open(path, [.write, .create])
+    let file = try await storage.here().open(path, [.write, .create])
     do throws(StorageError) {
       let buffer = storage.makeBuffer(capacity: min(Self.pieceSize, bytes.count))
       var at = 0
       while at < bytes.count {
         let count = min(buffer.capacity, bytes.count - at)
         bytes.withUnsafeBytes { buffer.base.copyMemory(from: $0.baseAddress! + at, byteCount: count) }
-        try await storage.writeWhole(file, path, at: Int64(at), from: buffer, 0..<count)
+        try await storage.here().writeWhole(file, path, at: Int64(at), from: buffer, 0..<count)
         at += count
       }
-      try await storage.sync(file, .all)
+      try await storage.here().sync(file, .all)
     } catch {
       await storage.close(file)
       throw error
@@ -207,9 +207,9 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
   }
 
   private func read(_ path: String, atMost limit: Int64) async throws(StorageError) -> [UInt8] {
-    let file = try await storage.open(path, [])
+    let file = try await storage.here().open(path, [])
     do throws(StorageError) {
-      let size = min(try await storage.size(of: file), limit)
+      let size = min(try await storage.here().size(of: file), limit)
       let buffer = storage.makeBuffer(capacity: max(1, min(Self.pieceSize, Int(size))))
       var bytes: [UInt8] = []
       bytes.reserveCapacity(Int(size))
@@ -217,7 +217,7 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
       while bytes.count < Int(size) {
         let count = min(buffer.capacity, Int(size) - bytes.count)
         do throws(StorageError) {
-          let got = try await storage.read(file, at: Int64(bytes.count), into: buffer, 0..<count)
+          let got = try await storage.here().read(file, at: Int64(bytes.count), into: buffer, 0..<count)
           if got == 0 { break }
           bytes.append(contentsOf: buffer[0..<got])
           attempts = 0

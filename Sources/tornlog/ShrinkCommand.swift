@@ -1,8 +1,10 @@
 import ArgumentParser
+import CrashStates
 import Exploration
 import Foundation
 import LogModel
 import Reporting
+import ScenarioExploration
 import Trials
 import Verification
 
@@ -148,7 +150,7 @@ extension ExplorationError {
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
     case .nothingToShrink, .mishapNeverHappened: ExitStatus.unknown
     case .unknownCase: ExitStatus.usage
-    case .noSources, .disk, .limitMet: ExitStatus.unavailable
+    case .disk, .limitMet: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
     case .neverEnds: ExitStatus.violated
     }

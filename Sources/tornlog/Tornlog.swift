@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarks
 import CProcess
+import DefectMatrix
 import Foundation
 import Reporting
 import ScenarioFormat

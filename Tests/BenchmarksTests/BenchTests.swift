@@ -245,3 +245,18 @@ private struct FixedScan: ScanSubject {
     #expect("\(error!)".contains("--dir"))
   }
 }
+
+/// An `AppendSubject` made of a closure.
+private struct ClosureAppendSubject: AppendSubject {
+  let name: String
+  private let body: (AppendLoad, Int, String) throws -> Int64
+
+  init(_ name: String, run body: @escaping (_ load: AppendLoad, _ count: Int, _ directory: String) throws -> Int64) {
+    self.name = name
+    self.body = body
+  }
+
+  func run(_ load: AppendLoad, count: Int, in directory: String) throws -> Int64 {
+    try body(load, count, directory)
+  }
+}

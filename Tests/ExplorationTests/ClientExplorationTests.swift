@@ -5,6 +5,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 /// Crash states and failing operations of the programs that keep logs of their own.

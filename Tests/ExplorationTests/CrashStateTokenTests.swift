@@ -2,6 +2,7 @@ import LogModel
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 @Suite struct CrashStateTokenTests {

@@ -21,32 +21,13 @@ private func options(
   @Test func everyCombinationIsThereAndAnImpossibleOneSaysWhy() {
     #expect(ErrorCell.all.count == (OperationKind.allCases.count - 1 + 1) * 9 * 3)
     #expect(Set(ErrorCell.all).count == ErrorCell.all.count)
-    for kind in EngineSource.kinds {
+    for kind in EngineCallSite.kinds {
       for error in [InjectedError.eio, .stall] {
         #expect(ErrorCell(kind: kind, error: error, lasting: .once).impossible == nil)
         #expect(ErrorCell(kind: kind, error: error, lasting: .sticky).impossible == nil)
       }
     }
     #expect(ErrorCell.all.allSatisfy { $0.impossible?.isEmpty != true })
-  }
-
-  @Test func theListOfCallSitesComesFromTheSource() throws {
-    let sites = try EngineSource().sites
-    #expect(sites.count > 60)
-    for kind in EngineSource.kinds { #expect(sites.contains { $0.kind == kind }, "\(kind)") }
-    let text = "extension Storage {\n  func f() async {\n    await read(1)  // storage.write(\n  }\n}\nstruct S {\n  try await storage.sync(2)\n  await read(3)\n}"
-    let found = EngineSource(texts: ["A/a.swift": text]).sites
-    #expect(found.map { "\($0)" } == ["A/a.swift:3 read", "A/a.swift:7 sync"])
-  }
-
-  @Test func aPlaceThatTheOptimizerLeavesIsFollowedToItsOnlyCall() {
-    let text = "struct S {\n  func outer() async {\n    await inner()\n  }\n  func inner() async {\n    await storage.sync(1)\n  }\n}"
-    let source = EngineSource(texts: ["A/a.swift": text])
-    let expected = EngineCallSite(file: "A/a.swift", line: 6, kind: .sync)
-    #expect(source.resolve(EngineCallSite(file: "A/a.swift", line: 3, kind: .sync)) == expected)
-    #expect(source.resolve(EngineCallSite(file: "A/a.swift", line: 2, kind: .sync)) == expected)
-    let other = EngineCallSite(file: "A/a.swift", line: 3, kind: .open)
-    #expect(source.resolve(other) == other)
   }
 
   /// A hundred thousand of them run in one process, each with a disk of its own.
@@ -56,7 +37,7 @@ private func options(
     let ground = try ErrorFixture(scenario, EngineUnderTest(scenario.workload, parts: { EngineParts() }, layer: { $0 }))
     weak var story: ErrorRun?
     do {
-      let own = ErrorRun(ground, FaultHitRecorder(nil))
+      let own = ErrorRun(ground, FaultHitRecorder(notesSites: false))
       story = own
       #expect(own.run(ErrorCase(scenario: scenario.name, cells: [(cell, 2)]).faults).firings.count > 0)
     }

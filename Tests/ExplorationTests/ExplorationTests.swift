@@ -6,6 +6,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil) -> ExplorationOptions {

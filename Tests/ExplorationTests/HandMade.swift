@@ -2,6 +2,7 @@ import LogModel
 import Storage
 import Testing
 
+@testable import CrashStates
 @testable import Exploration
 
 /// A recording written down by hand.

@@ -5,6 +5,7 @@ import Synchronization
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 @Suite struct HangWatchTests {

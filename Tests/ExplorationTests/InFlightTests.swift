@@ -4,6 +4,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 /// What a power cut may make of operations that it comes into.

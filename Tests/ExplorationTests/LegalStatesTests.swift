@@ -3,6 +3,7 @@ import PartitionEngine
 import Storage
 import Testing
 
+@testable import CrashStates
 @testable import Exploration
 
 /// Which states a profile permits, on recordings of a few operations: every one of them, and no other.

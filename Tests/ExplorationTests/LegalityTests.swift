@@ -3,6 +3,7 @@ import PartitionEngine
 import Storage
 import Testing
 
+@testable import CrashStates
 @testable import Exploration
 
 /// Whether a disk that was found is a state of a crash point: every state is, and nothing else. The disks of

@@ -1,5 +1,6 @@
 import Testing
 
+@testable import CrashStates
 @testable import Exploration
 
 @Suite struct ProfileTests {

@@ -3,6 +3,7 @@ import LogModel
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 /// The reduction by read set: what it counts off, that it changes nothing, and that it is found out where it is wrong.

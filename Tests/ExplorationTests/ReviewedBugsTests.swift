@@ -6,6 +6,7 @@ import Testing
 import Verification
 import WriteAheadLog
 
+@testable import CrashStates
 @testable import Exploration
 
 /// Bugs of the engine that a review had to find: the general searches find each of them, by the check that names it, and accuse no
@@ -146,7 +147,7 @@ import WriteAheadLog
     add(1, .submitted(0))
     add(11, .completed(0, succeeded: true, taken: 1))
     add(20, .submitted(1))
-    add(22, .fact(.said("")))
+    add(22, .fact(RecordedFact.said("")))
     add(23, .completed(2, succeeded: true, taken: 0))
     let slow = StateJudge.slowOperations(recording)
     func found(_ moment: Int) -> [[Int64]] {

@@ -3,6 +3,7 @@ import LogModel
 import Testing
 import Verification
 
+@testable import CrashStates
 @testable import Exploration
 
 /// A defect, and where it shows in a small workload.

@@ -3,6 +3,7 @@ import Glibc
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 /// Each trigger with what it must meet and what it must not.
 @Suite struct FaultTriggerTests {

@@ -3,6 +3,7 @@ import Glibc
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 /// The phases that nobody announces: they begin and end where it is said, and nothing beside them is hit.
 @Suite struct PassPhasesTests {

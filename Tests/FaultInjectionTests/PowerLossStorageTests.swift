@@ -3,6 +3,7 @@ import Glibc
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 @Suite struct PowerLossStorageTests {
   /// The real thing's part is played by a model disk; only what a reader sees of it counts.

@@ -3,6 +3,7 @@ import Glibc
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 @Suite struct TriggeredStorageTests {
   /// What is in the file when a trigger has cut the model's power at the third write.

@@ -3,6 +3,7 @@ import Foundation
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 @testable import ObjectStore
 

@@ -2,6 +2,7 @@ import FaultInjection
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 @testable import RecordLogs
 

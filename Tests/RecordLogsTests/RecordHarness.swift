@@ -3,6 +3,7 @@ import Glibc
 import LogModel
 import Storage
 import Testing
+import TriggeredStorage
 
 @testable import RecordLogs
 

@@ -4,6 +4,7 @@ import LogModel
 import Metrics
 import Storage
 import Testing
+import TriggeredStorage
 
 @testable import RecordLogs
 

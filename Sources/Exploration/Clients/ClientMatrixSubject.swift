@@ -60,7 +60,9 @@ final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
       if life == 0 {
         faulty = FaultyStorage(machine, plan: FaultPlan(faults, seed: seed), onFired: { watch.fired($0) })
       }
-      let meter = StorageMonitor(faulty ?? machine, limit: ErrorRun.mostOperations) { call, number in watch.ended(call, number) }
+      let meter = StorageMonitor(faulty ?? machine, limit: ErrorRun.mostOperations) { call, number, site in
+        watch.ended(call, number, from: site)
+      }
       let layered = defect?.layer(on: meter) ?? meter
       let ending = loop.run(limit: type(of: story).limit) { [story] in
         await story.live(life == 0 ? .work : .check, on: layered)

@@ -1,3 +1,4 @@
+import CrashStates
 import Defects
 import LogModel
 import Storage
@@ -54,7 +55,7 @@ struct ClientRecording: @unchecked Sendable {
       // What is known before the last event.
       while stories.all.count < count { stories.all.append(story.copy()) }
     }
-    story.onAnswer = { recorder.note(.said($0)) }
+    story.onAnswer = { recorder.note(RecordedFact.said($0)) }
     let storage = defect?.layer(on: recorder) ?? recorder
     let ending = recorder.loop.run(limit: type(of: story).limit) { await story.live(life, on: storage) }.ending
     recorder.stop()

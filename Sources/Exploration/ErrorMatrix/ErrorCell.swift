@@ -39,7 +39,7 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(kind?.rawValue ?? "any") \(error.rawValue) \(lasting.rawValue)" }
 
   /// Every combination, the impossible ones among them.
-  public static let all: [ErrorCell] = (EngineSource.kinds.map(Optional.some) + [nil]).flatMap { kind in
+  public static let all: [ErrorCell] = (EngineCallSite.kinds.map(Optional.some) + [nil]).flatMap { kind in
     InjectedError.allCases.flatMap { error in
       ErrorLasting.allCases.map { ErrorCell(kind: kind, error: error, lasting: $0) }
     }
@@ -74,7 +74,7 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
   /// that may create.
   func fault(_ n: Int) -> PlannedFault {
     PlannedFault(
-      storageFault, FaultTrigger(kind.map { [$0] } ?? Set(EngineSource.kinds), .occurrence(n), moment), duration)
+      storageFault, FaultTrigger(kind.map { [$0] } ?? Set(EngineCallSite.kinds), .occurrence(n), moment), duration)
   }
 
   private var storageFault: StorageFault {

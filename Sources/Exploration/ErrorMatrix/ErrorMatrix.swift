@@ -15,7 +15,7 @@ public struct ErrorMatrixOptions: Sendable {
   public var jobs = 2
   /// Of the cells' cases each so many-th is run; 1 for all. Those that lead to second errors are always all run.
   public var stride = 1
-  /// Whether the call sites that errors hit are looked up in the engine's source, which takes seconds for the first.
+  /// Whether the call sites that errors hit are noted, and those followed that only errors lead to.
   public var findsCallSites = true
   /// No new cell is begun after it; what was left out makes the verdict unknown.
   public var deadline: Date?
@@ -33,14 +33,10 @@ public struct ErrorMatrixOptions: Sendable {
 public struct ErrorMatrix: Sendable {
   let options: ErrorMatrixOptions
   let stages: [any ErrorMatrixSubject]
-  let source: EngineSource
-  private let probe: CallSiteProbe?
 
-  /// - Throws: `ExplorationError` where a scenario's disk cannot be made, or the engine's source cannot be read.
+  /// - Throws: `ExplorationError` where a scenario's disk cannot be made.
   public init(_ options: ErrorMatrixOptions) throws(ExplorationError) {
     self.options = options
-    source = options.findsCallSites ? try EngineSource() : EngineSource(texts: [:])
-    probe = options.findsCallSites ? CallSiteProbe(source) : nil
     let defect = options.defect
     let subject = EngineUnderTest(
       ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
@@ -64,7 +60,7 @@ public struct ErrorMatrix: Sendable {
       throw .unknownCase(name)
     }
     var row = ErrorRow(scenario: found.scenario, cell: found.cells[0].cell)
-    row.note(found, run(found, stage, FaultHitRecorder(probe)))
+    row.note(found, run(found, stage, FaultHitRecorder(notesSites: options.findsCallSites)))
     return ErrorMatrixReport(rows: [row], sites: [], impossible: [], isWhole: true)
   }
 
@@ -80,7 +76,8 @@ public struct ErrorMatrix: Sendable {
     }
     let second = runSecondErrors(&rows, meter)
     var report = ErrorMatrixReport(
-      rows: rows + second, sites: source.sites, impossible: options.cells.filter { $0.impossible != nil },
+      rows: rows + second, sites: options.findsCallSites ? EngineCallSite.all : [],
+      impossible: options.cells.filter { $0.impossible != nil },
       isWhole: options.stride == 1 && options.scenarios.count == ErrorScenario.all.count
         && options.cells.count == ErrorCell.all.count)
     if report.isCutOff { report.stoppedBy = options.isCancelled() ? .signal : .deadline }
@@ -107,7 +104,7 @@ public struct ErrorMatrix: Sendable {
         return row
       }
       let found = ErrorCase(scenario: stage.scenario.name, cells: [(cell, n)])
-      let result = run(found, stage, FaultHitRecorder(probe, notesLeads: watches))
+      let result = run(found, stage, FaultHitRecorder(notesSites: options.findsCallSites, notesLeads: watches))
       row.note(found, result)
       if !result.unfired.isEmpty { return row }
       n += step
@@ -129,7 +126,7 @@ public struct ErrorMatrix: Sendable {
       guard let stage = stages.first(where: { $0.scenario.name == lead.story.scenario }), lead.story.cells.count < 4 else { continue }
       let deeper = ErrorCase(scenario: lead.story.scenario, cells: lead.story.cells + [(any, lead.number)])
       var row = ErrorRow(scenario: lead.story.scenario, cell: any)
-      let result = run(deeper, stage, FaultHitRecorder(probe, notesLeads: true))
+      let result = run(deeper, stage, FaultHitRecorder(notesSites: options.findsCallSites, notesLeads: true))
       row.isSecond = true
       row.note(deeper, result)
       visited.formUnion(row.sites)

@@ -85,7 +85,9 @@ final class ErrorRun: @unchecked Sendable {
       // Held, the story and its whole disk would hold themselves for ever: it holds the storage by its meter.
       onFired: { [weak self] in self?.fired($0) })
     self.faulty = faulty
-    let meter = StorageMonitor(faulty, limit: Self.mostOperations) { [watch] call, number in watch.ended(call, number) }
+    let meter = StorageMonitor(faulty, limit: Self.mostOperations) { [watch] call, number, site in
+      watch.ended(call, number, from: site)
+    }
     self.meter = meter
     let storage = subject.layer(meter)
     if scenario.course == .cut { book.onCommitted = { [weak self] in self?.cut() } }
@@ -250,7 +252,7 @@ final class StorageMonitor: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
   private let limit: Int
-  private let ended: (StorageCall, Int) -> Void
+  private let ended: (StorageCall, Int, CallSite?) -> Void
   private(set) var count = 0
   private var slowEnded = SlowOperations()
   private var running: [Int: Instant] = [:]
@@ -260,8 +262,9 @@ final class StorageMonitor: StorageWrapper, @unchecked Sendable {
   }
   var isExhausted: Bool { count > limit }
 
-  /// - Parameter ended: is told each operation that has ended, with its number from 1; closing is none.
-  init(_ base: any Storage, limit: Int, _ ended: @escaping (StorageCall, Int) -> Void = { _, _ in }) {
+  /// - Parameter ended: is told each operation that has ended, with its number from 1 and where it came from. Closing
+  ///   is none.
+  init(_ base: any Storage, limit: Int, _ ended: @escaping (StorageCall, Int, CallSite?) -> Void = { _, _, _ in }) {
     self.limit = limit
     self.ended = ended
     super.init(base)
@@ -273,6 +276,8 @@ final class StorageMonitor: StorageWrapper, @unchecked Sendable {
     count += 1
     if isExhausted { throw StorageError(.powerLost, call.kind, call.path) }
     let number = count
+    let site = loop.callSite
+    loop.callSite = nil
     if call.kind == .write || call.kind == .sync { running[number] = loop.now }
     defer {
       if let start = running.removeValue(forKey: number) {
@@ -281,10 +286,13 @@ final class StorageMonitor: StorageWrapper, @unchecked Sendable {
     }
     do throws(StorageError) {
       let value = try await operation()
-      ended(call, number)
+      ended(call, number, site)
+      // Whoever carries it on starts it from the same place.
+      if call.kind == .write, traced(value) < Int64(call.length) { loop.callSite = site }
       return value
     } catch {
-      ended(call, number)
+      ended(call, number, site)
+      loop.callSite = site
       throw error
     }
   }

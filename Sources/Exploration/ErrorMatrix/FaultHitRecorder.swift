@@ -18,20 +18,20 @@ final class FaultHitRecorder: @unchecked Sendable {
 
   /// Operations after the first firing of which the call sites are noted.
   private static let watched = 48
-  /// Operations of one life whose call sites are looked up.
+  /// Operations of one life whose call sites are noted.
   private static let mostPlaced = 200
 
   private(set) var firings = Firings()
-  /// Nil: nobody asks where a fault has hit.
-  private let probe: CallSiteProbe?
+  /// False: nobody asks where a fault has hit.
+  private let notesSites: Bool
   private let notesLeads: Bool
   /// Numbers of the operations that a fault has hit and that have not ended.
   private var hit: Set<Int> = []
   private var placed = 0
 
   /// - Parameter notesLeads: whether to note where the operations after the first firing come from.
-  init(_ probe: CallSiteProbe?, notesLeads: Bool = false) {
-    self.probe = probe
+  init(notesSites: Bool, notesLeads: Bool = false) {
+    self.notesSites = notesSites
     self.notesLeads = notesLeads
   }
 
@@ -41,13 +41,14 @@ final class FaultHitRecorder: @unchecked Sendable {
     if case .error = receipt.answer { hit.insert(Int(receipt.operationNumber)) }
   }
 
-  func ended(_ call: StorageCall, _ number: Int) {
-    guard let probe, firings.count > 0, placed < Self.mostPlaced else { return }
+  /// - Parameter site: that the operation was started from; nil where it did not say.
+  func ended(_ call: StorageCall, _ number: Int, from site: CallSite?) {
+    guard notesSites, firings.count > 0, placed < Self.mostPlaced else { return }
     let wasHit = hit.remove(number) != nil
     let isLead = notesLeads && firings.after.count < Self.watched
     guard wasHit || isLead else { return }
     placed += 1
-    guard let site = probe.site(of: call.kind) else {
+    guard let site = site.map({ EngineCallSite($0, call.kind) }) else {
       if wasHit { firings.unknownSites += 1 }
       return
     }

@@ -1,3 +1,4 @@
+import CrashStates
 import Glibc
 import LogModel
 import LoopDisks
@@ -83,9 +84,9 @@ struct RealMachine {
 
   private func live(_ root: String, _ camera: SnapshotTaker) throws(ExplorationError) -> Recording {
     let base = try openFiles(root)
-    let recorder = DiskRecorder(base, Recording(store: SectorStore(), table: PathTable()))
-    recorder.onEvent = { camera.tell($0) }
-    let machine = subject.layer(recorder)
+    let recorder = CallRecorder(DiskRecorder(base, Recording(store: SectorStore(), table: PathTable())))
+    recorder.disk.onEvent = { camera.tell($0) }
+    let machine = subject.layer(recorder.disk)
     camera.start()
     let workload = subject.workload
     let parts = subject.parts()

@@ -1,3 +1,4 @@
+import CrashStates
 import Foundation
 import Glibc
 import LogModel
@@ -152,11 +153,9 @@ extension Recording {
     cut.events = Array(events[..<known])
     for event in events[known..<max(known, begun)] {
       switch event.what {
-      case .submitted, .changed, .fact(.opened), .fact(.topicRequested), .fact(.requested), .fact(.commitRequested):
-        cut.events.append(event)
-      case .completed, .fact(.topicAnswered), .fact(.answered), .fact(.commitAnswered), .fact(.archived), .fact(.read),
-        .fact(.said):
-        break
+      case .submitted, .changed: cut.events.append(event)
+      case .completed: break
+      case .fact: if event.fact?.isAnswer == false { cut.events.append(event) }
       }
     }
     return cut

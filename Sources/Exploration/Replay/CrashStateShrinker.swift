@@ -1,3 +1,4 @@
+import CrashStates
 import Defects
 import LogModel
 import Verification

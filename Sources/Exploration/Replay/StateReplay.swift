@@ -1,4 +1,6 @@
+import CrashStates
 import Defects
+import LogClients
 import LogModel
 import Verification
 
@@ -89,34 +91,36 @@ extension CrashScene {
 
 extension Recording {
   fileprivate func timeline(upTo end: Int) -> [String] {
-    events[..<end].enumerated().map { number, event in
+    let requests = requests
+    return events[..<end].enumerated().map { number, event in
       let text: String =
         switch event.what {
         case .changed(let n, _): "~ #\(n) its buffer has been changed"
         case .submitted(let n): "> #\(n) \(self.text(operations[n]))"
         case .completed(let n, let succeeded, let taken): "< #\(n)\(ending(of: n, succeeded, taken))"
-        case .fact(let fact): self.text(fact)
+        case .fact: event.fact.map { self.text($0, requests) } ?? ""
         }
       return "\(number + 1) \(event.time.nanoseconds) \(text)"
     }
   }
 
-  private func text(_ fact: RecordedFact) -> String {
+  private func text(_ fact: RecordedFact, _ requests: [ProduceRequest]) -> String {
     switch fact {
     case .opened: "-- the engine is open"
     case .said(let text): text
     case .topicRequested: "-- create the topic"
     case .topicAnswered(let outcome): "-- the topic: \(outcome)"
-    case .requested(let n):
-      "-- produce request \(n): partition \(requests[n].partition), messages \(requests[n].first) ..< "
-        + "\(requests[n].first + requests[n].count)"
+    case .requested(let n, let request):
+      "-- produce request \(n): partition \(request.partition), messages \(request.first) ..< "
+        + "\(request.first + request.count)"
     case .answered(let n, .acknowledged, let base):
       "ACK request \(n): partition \(requests[n].partition), offsets \(base) ..< \(base + requests[n].count)"
     case .answered(let n, let outcome, _): "-- request \(n): \(outcome)"
-    case .commitRequested(let n): "-- commit offset \(commits[n].offset) of partition \(commits[n].partition)"
-    case .read(let n):
-      "ACK consumer \(readings[n].reader) of partition \(readings[n].partition): asked for offset \(readings[n].asked), served "
-        + "\(readings[n].runs.map { "\($0.offset) ..< \($0.offset + $0.count)" }.joined(separator: ", ")), high watermark \(readings[n].highWatermark)"
+    case .commitRequested(_, let commit): "-- commit offset \(commit.offset) of partition \(commit.partition)"
+    case .read(_, let answer):
+      "ACK consumer \(answer.reader) of partition \(answer.partition): asked for offset \(answer.asked), served "
+        + "\(answer.runs.map { "\($0.offset) ..< \($0.offset + $0.count)" }.joined(separator: ", ")), "
+        + "high watermark \(answer.highWatermark)"
     case .archived(let partition, let end): "ACK partition \(partition): everything before offset \(end) is in the object store"
     case .commitAnswered(let n, let outcome): "\(outcome == .acknowledged ? "ACK" : "--") commit \(n): \(outcome)"
     }

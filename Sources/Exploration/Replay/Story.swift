@@ -1,3 +1,4 @@
+import CrashStates
 import LogModel
 import Verification
 
@@ -142,6 +143,7 @@ struct FindingNarrative {
     func steps(of recording: Recording, upTo end: Int, without dropped: Set<Int>) -> [Step] {
       var steps: [Step] = []
       var flying: [Int] = []
+      let requests = recording.requests
       func step(_ number: Int, _ ending: String) -> Step {
         let operation = recording.operations[number]
         return Step(
@@ -158,17 +160,23 @@ struct FindingNarrative {
           guard let place = flying.firstIndex(of: number) else { continue }
           flying.remove(at: place)
           steps.append(step(number, recording.ending(of: number, succeeded, taken)))
-        case .fact(.answered(let n, .acknowledged, let base)):
-          let request = recording.requests[n]
-          guard partition == nil || partition == request.partition else { continue }
-          let offsets = request.count == 1 ? "offset \(base)" : "offsets \(base) ..< \(base + request.count)"
-          let text = "ACK partition \(request.partition), \(offsets)"
-          steps.append(Step(text: text, verb: text, isAnswer: true))
-        case .fact(.said(let text)): steps.append(Step(text: text))
-        case .fact: break
+        case .fact: if let step = answer(event.fact, requests) { steps.append(step) }
         }
       }
       return steps + flying.filter { !dropped.contains($0) }.map { step($0, " (in flight)") }
+    }
+
+    private func answer(_ fact: RecordedFact?, _ requests: [ProduceRequest]) -> Step? {
+      switch fact {
+      case .answered(let n, .acknowledged, let base):
+        let request = requests[n]
+        guard partition == nil || partition == request.partition else { return nil }
+        let offsets = request.count == 1 ? "offset \(base)" : "offsets \(base) ..< \(base + request.count)"
+        let text = "ACK partition \(request.partition), \(offsets)"
+        return Step(text: text, verb: text, isAnswer: true)
+      case .said(let text): return Step(text: text)
+      default: return nil
+      }
     }
   }
 }

@@ -1,3 +1,4 @@
+import CrashStates
 import Glibc
 import LogModel
 import Storage

@@ -1,3 +1,5 @@
+import CrashStates
+import LogClients
 import LogModel
 import LoopDisks
 import ObjectStore
@@ -129,9 +131,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
     let device = mishaps == .none ? nil : DeviceFaults(machine, mishaps)
-    let recorder = DiskRecorder(device ?? machine, Recording(store: SectorStore(), table: PathTable()))
+    let recorder = CallRecorder(DiskRecorder(device ?? machine, Recording(store: SectorStore(), table: PathTable())))
     // What edits the operations stands above the recorder: recorded is what reaches the disk.
-    let storage = layer(recorder)
+    let storage = layer(recorder.disk)
     let (ending, failure) = loop.run(limit: .seconds(3600)) { [self] in await live(storage, recorder, parts) }
     guard ending == .finished else { throw .neverEnds("the workload \(ending)") }
     if let text = failure?.text { throw .recordingFailed(text) }
@@ -147,11 +149,11 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// - Parameter atEnd: called when the last answer has come; after it the engine is closed. Without it the machine is
   ///   left as it is.
   func live(
-    _ storage: any Storage, _ recorder: DiskRecorder, _ parts: EngineParts, atEnd: (@Sendable () -> Void)? = nil
+    _ storage: any Storage, _ recorder: CallRecorder, _ parts: EngineParts, atEnd: (@Sendable () -> Void)? = nil
   ) async -> Failure {
     do throws(EngineError) {
       let (first, _) = try await PartitionEngine.open(
-        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder, .first))
+        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder.disk, .first))
       recorder.note(.opened)
       recorder.note(.topicRequested)
       try await first.createTopic(topic, partitions: partitions)
@@ -185,12 +187,12 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// The other writer opens while the first one is at work, and both go on.
   private func takeOver(
-    _ storage: any Storage, _ parts: EngineParts, from first: PartitionEngine, _ recorder: DiskRecorder
+    _ storage: any Storage, _ parts: EngineParts, from first: PartitionEngine, _ recorder: CallRecorder
   ) async throws(EngineError) -> PartitionEngine {
     let (half, meeting, last) = (requests / 2, requests * 5 / 8, requests * 3 / 4)
     async let meanwhile: Void = produce(first, half..<meeting, recorder)
     let (taker, _) = try await PartitionEngine.open(
-      storage, configuration(preallocates: true), parts: equipped(parts, on: recorder, .taker))
+      storage, configuration(preallocates: true), parts: equipped(parts, on: recorder.disk, .taker))
     await meanwhile
     async let late: Void = produce(first, meeting..<last, recorder)
     await produce(taker, last..<requests, recorder, as: producers)
@@ -199,7 +201,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
   }
 
   /// Everything so far goes to the object store, where there is one, and the consumer offsets are committed.
-  private func settle(_ engine: PartitionEngine, _ recorder: DiskRecorder) async throws(EngineError) {
+  private func settle(_ engine: PartitionEngine, _ recorder: CallRecorder) async throws(EngineError) {
     if checkpoints {
       try await engine.checkpoint()
       noteArchived(engine, recorder)
@@ -212,7 +214,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// - Parameter number: of the first of the producers.
   private func produce(
-    _ engine: PartitionEngine, _ requests: Range<Int>, _ recorder: DiskRecorder, as number: Int = 0
+    _ engine: PartitionEngine, _ requests: Range<Int>, _ recorder: CallRecorder, as number: Int = 0
   ) async {
     let loop = recorder.loop
     let producers = producers
@@ -240,14 +242,14 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// Nil where the workload has none.
   private func consumers(
-    of engine: PartitionEngine, beside requests: Range<Int>, _ recorder: DiskRecorder
+    of engine: PartitionEngine, beside requests: Range<Int>, _ recorder: CallRecorder
   ) -> ConcurrentReaders? {
     guard readers > 0 else { return nil }
     let sources = (0..<partitions).map { TopicPartition(topic, PartitionID($0)) }
     return ConcurrentReaders(
       engine, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)", rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns,
       wakings: requests.count
-    ) { answer in recorder.note(.read(recorder.add { $0.readings.append(answer); return $0.readings.count - 1 })) }
+    ) { answer in recorder.note(answer) }
   }
 
   /// Touched on the loop only.
@@ -263,11 +265,9 @@ public struct ExplorationWorkload: Hashable, Sendable {
     }
   }
 
-  private func send(_ k: Int, _ producer: Int, _ engine: PartitionEngine, _ recorder: DiskRecorder) async {
+  private func send(_ k: Int, _ producer: Int, _ engine: PartitionEngine, _ recorder: CallRecorder) async {
     guard let (partition, first, count) = request(k) else { return }
-    let n = recorder.addRequest(
-      Recording.Request(partition: partition, producer: producer, first: first, count: count))
-    recorder.note(.requested(n))
+    let n = recorder.note(ProduceRequest(partition: partition, producer: producer, first: first, count: count))
     do throws(EngineError) {
       let receipt = try await append(engine, partition, first: first, count: count)
       recorder.note(.answered(n, .acknowledged, base: receipt.baseOffset))
@@ -277,7 +277,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
     }
   }
 
-  private func noteArchived(_ engine: PartitionEngine, _ recorder: DiskRecorder) {
+  private func noteArchived(_ engine: PartitionEngine, _ recorder: CallRecorder) {
     for (partition, end) in archivedEnds(engine) { recorder.noteArchived(partition, before: end) }
   }
 
@@ -307,26 +307,17 @@ public struct ExplorationWorkload: Hashable, Sendable {
   }
 
   private func commit(
-    _ engine: PartitionEngine, _ partition: Int, _ recorder: DiskRecorder, _ group: String = Self.group, half: Bool = true
+    _ engine: PartitionEngine, _ partition: Int, _ recorder: CallRecorder, _ group: String = Self.group, half: Bool = true
   ) async throws(EngineError) {
     let end = try engine.watermarks(topic, PartitionID(partition)).highWatermark
     let offset = half ? Offset(end.rawValue / 2) : end
-    let n = recorder.addCommit(partition, offset, group)
-    recorder.note(.commitRequested(n))
+    let n = recorder.note(CommitRequest(partition: partition, offset: offset, group: group))
     do throws(EngineError) {
       try await engine.commitOffset(group: group, topic, PartitionID(partition), offset)
       recorder.note(.commitAnswered(n, .acknowledged))
     } catch {
       recorder.note(.commitAnswered(n, error.isCertainFailure ? .failed : .indeterminate))
     }
-  }
-}
-
-extension DiskRecorder {
-  func addRequest(_ request: Recording.Request) -> Int { add { $0.requests.append(request); return $0.requests.count - 1 } }
-
-  func addCommit(_ partition: Int, _ offset: Offset, _ group: String) -> Int {
-    add { $0.commits.append((partition, offset, group)); return $0.commits.count - 1 }
   }
 }
 
@@ -343,8 +334,6 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
   case stateDoesNotFit(String)
   /// A state that violates nothing, or leaves no verdict.
   case nothingToShrink(Verdict)
-  /// The engine's source is not where this program was built from.
-  case noSources(String)
   /// A case of the error matrix, or a schedule, that cannot be read.
   case unknownCase(String)
   /// A limit of the machine has refused something to the engine on real files, or to the exploration itself.
@@ -364,8 +353,6 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     case .neverEnds(let text): "VIOLATED no-hang: \(text), before any power cut or error"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"
-    case .noSources(let folder):
-      "the engine's source is not at \(folder): build tornlog where it runs, or no call site is known to have been missed"
     case .limitMet(let text): "a limit of the machine was met, and there is no verdict: \(text)"
     case .disk(let error): "\(error)"
     case .unknownCase(let text): "`\(text)` is no case: copy the line that the report prints"

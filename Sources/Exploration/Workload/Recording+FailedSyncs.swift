@@ -1,3 +1,4 @@
+import CrashStates
 import LogModel
 import Verification
 
@@ -10,10 +11,11 @@ extension Recording {
   typealias FailedSync = (event: Int, damage: Damage)
 
   func failedSyncs(_ workload: ExplorationWorkload) -> [FailedSync] {
+    let requests = requests
     var files: [Int32: WrittenFile] = [:]
     var acknowledged: [Int: (base: Offset, at: Instant)] = [:]
     for event in events {
-      if case .fact(.answered(let n, .acknowledged, let base)) = event.what { acknowledged[n] = (base, event.time) }
+      if case .answered(let n, .acknowledged, let base)? = event.fact { acknowledged[n] = (base, event.time) }
     }
     var found: [FailedSync] = []
     for (index, event) in events.enumerated() {
@@ -28,7 +30,8 @@ extension Recording {
           guard let ranges = files[file]?.end(sync: number), !succeeded, let partition = partition(ofFile: file) else { break }
           let messages = MessagesInFile(workload, partition)
           let lost = ranges.flatMap { messages.touched(files[file]?.content ?? [], in: $0) }
-          let offsets = lost.compactMap { offset(of: $0, partition, acknowledged.filter { $0.value.at <= event.time }) }
+          let known = acknowledged.filter { $0.value.at <= event.time }
+          let offsets = lost.compactMap { Self.offset(of: $0, partition, known, requests) }
           if offsets.isEmpty { break }
           found.append((index + 1, Damage(
             partition: PartitionSlot(partition), kind: "sync-failure",
@@ -44,7 +47,9 @@ extension Recording {
 
   /// Of the partition's message of that number, where it had been acknowledged, be it in the same moment: whose answer is on
   /// its way has been.
-  private func offset(of sequence: Int, _ partition: Int, _ acknowledged: [Int: (base: Offset, at: Instant)]) -> Offset? {
+  private static func offset(
+    of sequence: Int, _ partition: Int, _ acknowledged: [Int: (base: Offset, at: Instant)], _ requests: [ProduceRequest]
+  ) -> Offset? {
     for (n, (base, _)) in acknowledged where requests[n].partition == partition {
       let first = requests[n].first
       if first..<first + requests[n].count ~= sequence { return base + (sequence - first) }

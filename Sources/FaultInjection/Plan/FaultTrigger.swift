@@ -70,7 +70,7 @@ public struct FaultTrigger: Hashable, Sendable, Codable {
     try container.encode(moment, forKey: .moment)
   }
 
-  func matches(_ call: StorageCall, in phases: PassPhases.OfPass) -> Bool {
+  package func matches(_ call: StorageCall, in phases: PassPhases.OfPass) -> Bool {
     (kinds.isEmpty || kinds.contains(call.kind))
       && (phase.map { phases.contains($0) } ?? true)
       && (pathContains.isEmpty || contains(call.path) || contains(call.destination ?? ""))
@@ -160,18 +160,23 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 /// Counts the passes that match one trigger, and tells which of them meet its condition.
-struct TriggerCounter {
+package struct TriggerCounter {
   /// What a condition may depend on beside the pass.
-  struct Surroundings {
+  package struct Surroundings {
     var now: Instant
     /// Of the workload that has been done.
     var percent = 0.0
+
+    package init(now: Instant, percent: Double = 0) {
+      self.now = now
+      self.percent = percent
+    }
   }
 
   /// A pass that meets the condition.
-  struct Hit {
+  package struct Hit {
     /// Its number among the passes that matched, from 1.
-    var occurrence: Int
+    package var occurrence: Int
     /// The first byte of the pass that is to be hit, from its start; nil where the condition counts no bytes.
     var byte: Int?
   }
@@ -182,7 +187,7 @@ struct TriggerCounter {
   private(set) var bytes: Int64 = 0
   private var random: SeededGenerator
 
-  init(_ trigger: FaultTrigger, at start: Instant) {
+  package init(_ trigger: FaultTrigger, at start: Instant) {
     self.trigger = trigger
     self.start = start
     if case .chance(_, let seed) = trigger.condition {
@@ -193,7 +198,7 @@ struct TriggerCounter {
   }
 
   /// Counts a pass that has been found to match.
-  mutating func count(_ call: StorageCall, in surroundings: Surroundings) -> Hit? {
+  package mutating func count(_ call: StorageCall, in surroundings: Surroundings) -> Hit? {
     count += 1
     let before = bytes
     bytes += Int64(call.length)

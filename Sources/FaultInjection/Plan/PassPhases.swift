@@ -9,7 +9,7 @@ import Storage
 ///
 /// What registers a topic, or a log's new segment, is no checkpoint; nor is the repair of a copy that has not yet begun a new
 /// segment.
-struct PassPhases {
+package struct PassPhases {
   static let rotate = "rotate"
   static let checkpoint = "checkpoint"
   /// Announced phases in which changes of the metadata are checkpoints.
@@ -18,7 +18,7 @@ struct PassPhases {
   static let recovering = "recover"
 
   /// Those of one pass.
-  struct OfPass {
+  package struct OfPass {
     var announced: String
     var isRotation = false
     var isCheckpoint = false
@@ -28,14 +28,16 @@ struct PassPhases {
     }
   }
 
-  var announced = ""
+  package var announced = ""
   /// The file that a log makes, by the log's folder.
   private var made: [String: String] = [:]
   /// Copies of the metadata that have begun a later segment in this life.
   private var begun: Set<String> = []
 
+  package init() {}
+
   /// Takes a pass up before it is passed on.
-  mutating func begin(_ call: StorageCall) -> OfPass {
+  package mutating func begin(_ call: StorageCall) -> OfPass {
     var phases = OfPass(announced: announced)
     if call.path.hasPrefix("topics/") {
       phases.isRotation = beginInLog(call)
@@ -62,7 +64,7 @@ struct PassPhases {
   }
 
   /// Takes up how a pass has ended; for one of which `begin` has been told.
-  mutating func end(_ call: StorageCall, isRefused: Bool) {
+  package mutating func end(_ call: StorageCall, isRefused: Bool) {
     if made.isEmpty { return }
     let folder = Self.folder(of: call.path)
     switch call.kind {

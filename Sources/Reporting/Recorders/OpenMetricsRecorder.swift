@@ -14,7 +14,7 @@ import Verification
 /// | `tornlog_checks_violated_total` | `check` | |
 /// | `tornlog_trial_duration_seconds` | | histogram |
 /// | `tornlog_recovery_duration_seconds` | | histogram, of first restarts |
-/// | `checkpoint_...`, `throttle_decisions_total`, `lease_...`, `stale_epochs_refused_total` | | as the engines of trials with an object store or a second writer count them (`PartitionEngine/EngineMetrics.swift`), all together |
+/// | `checkpoint_...`, `throttle_decisions_total`, `lease_...`, `stale_epochs_refused_total` | | as the engines of trials with an object store or a second writer count them (`PartitionEngine/Engine/EngineMetrics.swift`), all together |
 public final class OpenMetricsRecorder: RunRecorder {
   private let sink: (any ReportSink)?
   private let registry: MetricRegistry

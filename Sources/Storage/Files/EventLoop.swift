@@ -59,6 +59,9 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     unowned(unsafe) let source: any CompletionSource
   }
   private var simulation: Simulation?
+  /// The line that starts the next operation, where it says so; see `Storage.here`. What carries an operation on after
+  /// a pause puts it back.
+  public var callSite: CallSite?
 
   private struct Simulation {
     var random: SeededGenerator

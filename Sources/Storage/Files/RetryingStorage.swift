@@ -25,7 +25,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   private func pause(after error: StorageError, _ attempts: inout Int) async throws(StorageError) {
     attempts += 1
     guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < Self.attempts else { throw error }
+    let site = loop.callSite
     await loop.sleep(until: loop.now + Self.pause)
+    loop.callSite = site
   }
 
   // Each is written out, and becomes its own witness: where an operation completes in place, a call in between costs as

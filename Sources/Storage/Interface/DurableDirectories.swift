@@ -19,10 +19,10 @@ public final class DurableDirectories: @unchecked Sendable {
   public func make(for topic: String, _ partitions: Range<Int>) async throws(StorageError) {
     try await alone { () async throws(StorageError) in
       let folder = "topics/\(topic)"
-      if try await prepare("topics") { try await storage.syncDirectory("") }
-      if try await prepare(folder) { try await storage.syncDirectory("topics") }
+      if try await prepare("topics") { try await storage.here().syncDirectory("") }
+      if try await prepare(folder) { try await storage.here().syncDirectory("topics") }
       for number in partitions { _ = try await prepare("\(folder)/\(number)") }
-      try await storage.syncDirectory(folder)
+      try await storage.here().syncDirectory(folder)
     }
   }
 
@@ -32,7 +32,7 @@ public final class DurableDirectories: @unchecked Sendable {
       var parent = ""
       for part in path.split(separator: "/") {
         let folder = parent.isEmpty ? String(part) : "\(parent)/\(part)"
-        if try await prepare(folder) { try await storage.syncDirectory(parent) }
+        if try await prepare(folder) { try await storage.here().syncDirectory(parent) }
         parent = folder
       }
     }
@@ -48,15 +48,15 @@ public final class DurableDirectories: @unchecked Sendable {
   /// - Returns: whether its entry is still to be synced.
   private func prepare(_ path: String) async throws(StorageError) -> Bool {
     let entries: [DirectoryEntry]
-    do throws(StorageError) { entries = try await storage.list(path) } catch {
+    do throws(StorageError) { entries = try await storage.here().list(path) } catch {
       guard error.isNotFound else { throw error }
-      try await storage.makeDirectory(path)
+      try await storage.here().makeDirectory(path)
       return true
     }
     guard entries.isEmpty else { return false }
     let spare = path.lastIndex(of: "/").map { path[...$0] + Self.spare } ?? Self.spare
-    try await storage.rename(path, to: spare)
-    try await storage.rename(spare, to: path)
+    try await storage.here().rename(path, to: spare)
+    try await storage.here().rename(spare, to: path)
     return true
   }
 }

@@ -48,7 +48,11 @@ extension Storage {
         fruitless += 1
         if fruitless >= WholeWrite.attempts { throw error }
       }
-      if reached > done { done = reached } else { await loop.sleep(until: loop.now + WholeWrite.pause) }
+      if reached > done { done = reached } else {
+        let site = loop.callSite
+        await loop.sleep(until: loop.now + WholeWrite.pause)
+        loop.callSite = site
+      }
     }
   }
 }

@@ -1,6 +1,6 @@
 import Defects
 import EventReceivers
-import Exploration
+import LogClients
 import LogModel
 import Metrics
 import RecordLogs

@@ -1,6 +1,6 @@
 import EventReceivers
-import Exploration
 import Foundation
+import LogClients
 import LogModel
 import RecordLogs
 import Reporting

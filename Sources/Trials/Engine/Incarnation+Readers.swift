@@ -1,4 +1,4 @@
-import Exploration
+import LogClients
 import LogModel
 import PartitionEngine
 import ScenarioFormat

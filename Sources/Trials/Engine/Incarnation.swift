@@ -1,5 +1,5 @@
 import Defects
-import Exploration
+import LogClients
 import LogModel
 import Metrics
 import PartitionEngine

@@ -15,7 +15,7 @@ import ScenarioFormat
 /// | `receiver-rejects` | answers 422 to every batch that holds event number `event` of a job, and takes nothing of it; for good |
 ///
 /// All but the last: each `after` a time from the beginning of the first life (0s), and `for` a time; where two overlap the first counts.
-enum ReceiverFaultGrammar {
+package enum ReceiverFaultGrammar {
   private typealias Parameter = FaultGrammar.Parameter
 
   private static let window = [Parameter("after", .duration), Parameter("for", .duration, isRequired: true)]
@@ -29,7 +29,7 @@ enum ReceiverFaultGrammar {
   ].map { kind, own in FaultGrammar(kind, window + own, isOfDelivery: true) }
     + [FaultGrammar(rejection, [Parameter("event", .integer(1...1_000_000), isRequired: true)], isOfDelivery: true)]
 
-  static let rejection = "receiver-rejects"
+  package static let rejection = "receiver-rejects"
 
   /// - Throws: `TrialError.unknownFault` for words that no scenario can hold.
   static func schedule(_ spec: TrialSpec) throws(TrialError) -> ReceiverSchedule {

@@ -4,7 +4,7 @@ import ScenarioFormat
 import Storage
 
 /// From the words of a scenario to faults at the seam: the grammar and its meaning, side by side.
-enum StorageFaultGrammar {
+package enum StorageFaultGrammar {
   private typealias Parameter = FaultGrammar.Parameter
 
   /// When a fault fires; every kind at the seam takes these, and the target.
@@ -58,7 +58,7 @@ enum StorageFaultGrammar {
   }
 
   /// Whether the fault is one of files at rest, or what an operator does with them; all others happen to a running engine.
-  static func isResting(_ fault: FaultSpec) -> Bool {
+  package static func isResting(_ fault: FaultSpec) -> Bool {
     AtRestFaultGrammar.kinds.contains(fault.kind) || fault.kind == RecoveryRunbook.kind || fault.kind == FaultKind.bitFlip.rawValue && fault.parameters["at"] != "flight"
   }
 

@@ -1,5 +1,5 @@
+import CrashStates
 import Defects
-import Exploration
 import FaultInjection
 import LogModel
 import Reporting
@@ -22,7 +22,7 @@ public enum TrialPlanner {
     })
 
   /// The engine's own limit, for a log with the largest commits that there can be.
-  static let batchLimit = BatchLimit(
+  package static let batchLimit = BatchLimit(
     bytes: LogConfiguration(commitBytes: LogConfiguration.largestCommit).largestBatch,
     // Padded to the alignment; a record has two lengths of four bytes before its value, see BatchFormat.swift.
     overhead: BatchHeader.size + BatchHeader.alignment, messageOverhead: 8)
@@ -86,7 +86,7 @@ public enum TrialPlanner {
 
   public static let defaultSeed: UInt64 = 42
 
-  static func axes(of cell: Cell) -> Axes {
+  package static func axes(of cell: Cell) -> Axes {
     Axes(
       cell.axes.map { setting in
         switch setting.value {
@@ -99,7 +99,7 @@ public enum TrialPlanner {
 
 extension TrialSpec {
   /// What a trial on another system's log cannot be asked for: it would test nothing. Nil where there is no such thing.
-  var systemProblem: String? {
+  package var systemProblem: String? {
     if let problem = RecoveryRunbook.problem(of: self) { return problem }
     if let problem = loadProblem { return problem }
     if crash == .outOfMemory || secondCrash == .outOfMemory, storage == .memory || delivery != nil || writers != .one {
@@ -162,7 +162,7 @@ extension TrialSpec {
   }
 
   /// The same for topics, for a token: a scenario has been read with the same rules.
-  var topicProblem: String? {
+  package var topicProblem: String? {
     let rule = delivery == nil ? NameRule.topic(of: system) : .topicOfJobs
     if let problem = rule.problem(of: topic) { return "topic \(topic): \(problem)" }
     guard !otherTopics.isEmpty else { return nil }

@@ -247,7 +247,7 @@ public final class Run: @unchecked Sendable {
 }
 
 /// A thread that can be waited for.
-final class JobThread: @unchecked Sendable {
+package final class JobThread: @unchecked Sendable {
   // The semaphore orders the two threads.
   private let done = DispatchSemaphore(value: 0)
 
@@ -265,7 +265,7 @@ final class JobThread: @unchecked Sendable {
   func join() { done.wait() }
 
   /// Runs `body` on so many threads, and waits for them. Where there can be no more threads those that there are do it all, or this one.
-  static func run(_ count: Int, _ body: @escaping (_ job: Int) -> Void) {
+  package static func run(_ count: Int, _ body: @escaping (_ job: Int) -> Void) {
     var threads: [JobThread] = []
     for job in 0..<count {
       do throws(TrialError) { threads.append(try JobThread { body(job) }) } catch { break }

@@ -5,7 +5,7 @@ import Verification
 
 extension TrialRunner.Findings {
   /// All checks, those that the runner judges among them, and what the trial came to.
-  func judged() -> (judgement: Judgement, verdict: Verdict) {
+  package func judged() -> (judgement: Judgement, verdict: Verdict) {
     let judgement = runnerChecks.reduce(judgement ?? Judgement(checks: [])) { $0.adding($1) }
     var verdict = judgement.checks.contains { $0.verdict == .violated } ? Verdict.violated : judgement.verdict
     if verdict == .held, !doubts.isEmpty { verdict = .unknown }

@@ -8,7 +8,7 @@ import Storage
 import Verification
 
 /// Runs one trial after another in worker processes, which it starts, kills and reaps.
-final class TrialRunner: @unchecked Sendable {
+package final class TrialRunner: @unchecked Sendable {
   // Owned by the thread of one job.
 
   private let executable: String
@@ -17,12 +17,12 @@ final class TrialRunner: @unchecked Sendable {
   /// what they have: some megabytes a trial, and with thousands of seeds more than any machine has.
   private static let mostResident = 256 << 20
 
-  init(executable: String) {
+  package init(executable: String) {
     self.executable = executable
   }
 
   /// Everything that is known of a trial when its last process has ended.
-  struct Findings {
+  package struct Findings {
     var judgement: Judgement?
     var runnerChecks: [CheckResult] = []
     var receipts: [Receipt] = []
@@ -51,12 +51,12 @@ final class TrialRunner: @unchecked Sendable {
     var voids: [String] = []
     /// Of these and of the doubts what the machine did to the trial: limits, and signals from outside. What checks found violated says
     /// nothing then.
-    var hindrances: [String] = []
+    package var hindrances: [String] = []
     var interrupted = false
   }
 
   /// Runs a trial. One that a limit of the machine keeps from its end has no verdict, and says why.
-  func run(_ spec: TrialSpec, in folder: String) throws(TrialError) -> Findings {
+  package func run(_ spec: TrialSpec, in folder: String) throws(TrialError) -> Findings {
     do throws(TrialError) { return try course(spec, in: folder) } catch {
       guard error.isShortage else { throw error }
       end()
@@ -274,7 +274,7 @@ final class TrialRunner: @unchecked Sendable {
     }
   }
 
-  func end() {
+  package func end() {
     worker?.end()
     worker = nil
   }

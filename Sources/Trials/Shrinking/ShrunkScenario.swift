@@ -1,4 +1,3 @@
-import Exploration
 import LogModel
 import ScenarioFormat
 import Storage
@@ -12,39 +11,9 @@ public struct ShrunkScenario: Sendable {
   public var name: String
   public var text: String
 
-  /// A crash state: judged alone for its defect, and beside it the sound engine in every state of the same workload.
-  public init(_ result: CrashStateShrinker.Result, check: CheckResult) {
-    let (state, workload) = (result.state, result.state.workload)
-    let defect = state.defect ?? "none"
-    name = Self.slug("shrunk-\(defect)-\(check.name.rawValue)")
-    var lines = Self.head(name, "\(defect == "none" ? "The sound engine" : "Defect \(defect)"): \(check.name.rawValue) is violated after a power cut", result.replay.story)
-    lines += [
-      "seed: \(workload.seed)", "",
-      "workload:", "  producers: \(workload.producers)", "  batch: \(workload.messagesPerBatch)",
-      "  message-size: \(workload.messageSize)B", "",
-      "matrix:", "  messages: [\(workload.messages)]", "  partitions: [\(workload.partitions)]",
-      "  sync: [\(workload.syncPolicy)]", "  defect: [\(defect)\(defect == "none" ? "" : ", none")]",
-      "  system: [\(workload.system.rawValue)]", "  recovery: [\(workload.recoveryPolicy.rawValue)]",
-    ]
-    if workload.checkpoints { lines.append("  checkpoint: [background]") }
-    if workload.readers > 0 { lines.append("  readers: [\(workload.readers)]") }
-    if workload.isTakenOver { lines.append("  writers: [\(WriterSetup.clockSkew.rawValue)]") }
-    lines += [
-      "", "exploration:", "  profiles: [\(state.profile.name)]", "  depth: \(state.depth)",
-      "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
-    ]
-    if workload.committers > 0 { lines.append("  committers: \(workload.committers)") }
-    let mishaps = [
-      workload.mishaps.shortWriteEvery > 0 ? "short-writes: \(workload.mishaps.shortWriteEvery)" : nil,
-      workload.mishaps.failingSync > 0 ? "failing-sync: \(workload.mishaps.failingSync)" : nil,
-      workload.mishaps.failingWriteEvery > 0 ? "failing-writes: \(workload.mishaps.failingWriteEvery)" : nil,
-    ].compactMap { $0 }
-    if !mishaps.isEmpty { lines.append("  mishaps: { \(mishaps.joined(separator: ", ")) }") }
-    lines += ["  state:", "    defect: \(defect)", "    event: \(state.cut.event)", "    kept: \(state.cut.kept)"]
-    if let inner = state.recoveryCut { lines.append("    in-recovery: { event: \(inner.event), kept: \(inner.kept) }") }
-    lines += ["    fingerprint: \(CrashStateToken.fingerprint(state.fingerprint))", ""]
-    lines += Self.expectation(defect, check)
-    text = lines.joined(separator: "\n") + "\n"
+  package init(name: String, text: String) {
+    self.name = name
+    self.text = text
   }
 
   /// A trial; beside it the sound engine, where that held.
@@ -107,11 +76,11 @@ public struct ShrunkScenario: Sendable {
     return "  - \(fault.kind)" + (parameters.isEmpty ? "" : ": { \(parameters.joined(separator: ", ")) }")
   }
 
-  private static func head(_ name: String, _ title: String, _ story: [String]) -> [String] {
+  package static func head(_ name: String, _ title: String, _ story: [String]) -> [String] {
     [mark, "name: \(name)", "title: \(quoted(title))", "story: |"] + story.map { "  \($0)" } + [""]
   }
 
-  private static func expectation(_ defect: String, _ check: CheckResult) -> [String] {
+  package static func expectation(_ defect: String, _ check: CheckResult) -> [String] {
     defect == "none"
       ? ["expect:", "  - caught-by: \(check.name.rawValue)"] : ["must-catch:", "  \(defect): \(check.name.rawValue)"]
   }
@@ -121,5 +90,5 @@ public struct ShrunkScenario: Sendable {
     "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
   }
 
-  static func slug(_ text: String) -> String { text.lowercased() }
+  package static func slug(_ text: String) -> String { text.lowercased() }
 }

@@ -1,6 +1,6 @@
 import Dispatch
-import Exploration
 import Glibc
+import LogClients
 import LogModel
 import Synchronization
 import Verification

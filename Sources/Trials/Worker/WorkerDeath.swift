@@ -3,7 +3,7 @@ import Glibc
 import Storage
 
 /// How a worker process died, and by whose doing.
-struct WorkerDeath {
+package struct WorkerDeath {
   /// Nil where it ended by itself.
   let signal: Int32?
   let status: Int32
@@ -14,7 +14,7 @@ struct WorkerDeath {
   /// Bytes that it had mapped when it died; nil where nobody knows.
   let mapped: Int64?
 
-  enum Cause: Equatable {
+  package enum Cause: Equatable {
     /// It trapped, aborted or ended by itself: whoever was at work in it has done that.
     case own
     /// A signal from outside; the text says which.
@@ -23,7 +23,7 @@ struct WorkerDeath {
     case shortage(String)
   }
 
-  init(signal: Int32?, status: Int32, errorOutput: String) {
+  package init(signal: Int32?, status: Int32, errorOutput: String) {
     (self.signal, self.status) = (signal, status)
     let lines = errorOutput.split(separator: "\n", omittingEmptySubsequences: false)
     words = lines.filter { !$0.hasPrefix(Self.report) }.joined(separator: "\n")
@@ -40,10 +40,10 @@ struct WorkerDeath {
   private static let report = String(cString: tl_death_report())
 
   /// `signal 9`, `exit status 70`.
-  var how: String { signal.map { "signal \($0)" } ?? "exit status \(status)" }
+  package var how: String { signal.map { "signal \($0)" } ?? "exit status \(status)" }
 
   /// A colon and the line that says most; empty where there is none.
-  var lastWords: String {
+  package var lastWords: String {
     let lines = words.split(separator: "\n")
     return (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
   }
@@ -57,7 +57,7 @@ struct WorkerDeath {
 
   /// - Parameter memory: the limit that it ran under; nil where there is none: then an allocation that fails is its own doing, as
   ///   that of a length that was read from a damaged file is.
-  func cause(memory: (limit: ProcessLimit, bytes: Int64)? = ProcessLimit.memory) -> Cause {
+  package func cause(memory: (limit: ProcessLimit, bytes: Int64)? = ProcessLimit.memory) -> Cause {
     guard let signal else { return .own }
     guard Self.ownSignals.contains(signal), sender == nil else { return .outside(Self.fromOutside(signal, sender: sender)) }
     guard let memory else { return .own }

@@ -3,11 +3,11 @@ import Foundation
 import Glibc
 
 /// A child process that is asked one thing at a time, a line of JSON each, and answers with another. It dies with its parent.
-final class WorkerProcess: @unchecked Sendable {
+package final class WorkerProcess: @unchecked Sendable {
   // Owned by the thread of the job that started it.
 
   /// How a request came back.
-  enum Ending<Reply> {
+  package enum Ending<Reply> {
     case replied(Reply)
     /// The process ended; by `signal`, or with an exit `status`.
     case died(signal: Int32?, status: Int32, errorOutput: String)
@@ -21,12 +21,12 @@ final class WorkerProcess: @unchecked Sendable {
   private let errors: Int32
   private var buffer: [UInt8] = []
   private var errorText: [UInt8] = []
-  private(set) var isAlive = true
+  package private(set) var isAlive = true
   /// Of the main thread, on which the engine's loop runs, now and then since it was last asked something.
   private var uses: [(at: UInt64, use: ProcessorUse)] = []
 
   /// Starts `executable` with `arguments`.
-  init(executable: String, arguments: [String]) throws(TrialError) {
+  package init(executable: String, arguments: [String]) throws(TrialError) {
     var toChild: [Int32] = [0, 0]
     var fromChild: [Int32] = [0, 0]
     var errorPipe: [Int32] = [0, 0]
@@ -101,7 +101,7 @@ final class WorkerProcess: @unchecked Sendable {
   }
 
   /// Ends the process at once and reaps it.
-  func end() {
+  package func end() {
     guard isAlive else { return }
     // Its whole group: a tool that it has started goes with it.
     kill(-process, SIGKILL)
@@ -121,7 +121,7 @@ final class WorkerProcess: @unchecked Sendable {
   /// Has the worker do one thing.
   /// - Parameter seconds: the limit. Time without a processor does not count, up to three times the limit: how many others use the
   ///   machine decides no verdict.
-  func perform<Reply: Decodable>(
+  package func perform<Reply: Decodable>(
     _ request: some Encodable, replying: Reply.Type, seconds: Double
   ) throws(TrialError) -> Ending<Reply> {
     errorText.removeAll()

@@ -20,17 +20,17 @@ public final class Workspace: Sendable {
   }
 
   /// The folder of one trial.
-  func trialFolder(_ index: Int) -> String { "\(path)/trial-\(index)" }
+  package func trialFolder(_ index: Int) -> String { "\(path)/trial-\(index)" }
 
   /// Makes the folder of one trial, with the folder `data` for the engine in it.
-  func makeTrialFolder(_ index: Int) throws(TrialError) {
+  package func makeTrialFolder(_ index: Int) throws(TrialError) {
     let folder = trialFolder(index)
     for made in [folder, folder + "/data"] where mkdir(made, 0o755) != 0 {
       throw .directory(StorageError(errno: errno, .makeDirectory, made))
     }
   }
 
-  static func remove(_ folder: String) throws(TrialError) {
+  package static func remove(_ folder: String) throws(TrialError) {
     let code = removeTree(folder)
     guard code == 0 else { throw .system("remove", folder, code) }
   }

@@ -1,3 +1,4 @@
+import DefectMatrix
 import Exploration
 import Foundation
 import Reporting

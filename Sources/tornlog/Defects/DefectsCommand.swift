@@ -1,4 +1,5 @@
 import ArgumentParser
+import DefectMatrix
 import Defects
 import Exploration
 import Foundation

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CProcess
+import CrashStates
 import Defects
 import Exploration
 import Foundation
@@ -131,11 +132,12 @@ struct ExploreCommand: ParsableCommand {
 
   /// Options of the reference workload that were given.
   private var ofReference: [String] {
-    [
+    let options: [(String, Bool)] = [
       ("--bound", bound != nil), ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil),
       ("--sync", sync != nil), ("--system", system != nil), ("--depth", depth != nil), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
       ("--no-read-sets", noReadSets), ("--checkpoint", checkpoint), ("--takeover", takeover), ("--readers", readers != nil),
-    ].filter(\.1).map(\.0)
+    ]
+    return options.filter(\.1).map(\.0)
   }
 
   private func exploreReference() throws {
@@ -186,11 +188,12 @@ struct ExploreCommand: ParsableCommand {
     guard let client = LogClient(rawValue: name) else {
       throw ValidationError("--client \(name): one of \(LogClient.allCases.map(\.rawValue).joined(separator: ", "))")
     }
-    let strays = [
+    let others: [(String, Bool)] = [
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference), ("--sync", sync != nil),
       ("--system", system != nil), ("--checkpoint", checkpoint), ("--takeover", takeover), ("--mishaps", mishaps), ("--calibrate", calibrate != nil),
       ("--no-read-sets", noReadSets), ("--readers", readers != nil),
-    ].filter(\.1).map(\.0)
+    ]
+    let strays = others.filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--client and \(strays.joined(separator: ", ")): one or the other") }
     var options = ExplorationOptions()
     (options.bound, options.statesPerPoint, options.samples) = (bound ?? 2, statesPerPoint ?? 64, samples ?? 4)
@@ -249,14 +252,15 @@ struct ExploreCommand: ParsableCommand {
 
   /// The profiles against the file systems that they speak of.
   private func compareWithReal() throws {
-    let strays = [
+    let others: [(String, Bool)] = [
       ("PATH", !paths.isEmpty), ("-k", expression != nil), ("-t", !tags.isEmpty), ("--reference", reference),
       ("--errors", searches.errors), ("--schedules", searches.schedules), ("--bound", bound != nil),
       ("--states-per-point", statesPerPoint != nil), ("--samples", samples != nil), ("--depth", depth != nil),
       ("--mishaps", mishaps), ("--calibrate", calibrate != nil), ("--no-read-sets", noReadSets), ("--system", system != nil),
       ("--checkpoint", checkpoint), ("--takeover", takeover), ("--readers", readers != nil),
       ("--deadline", searches.deadline != nil),
-    ].filter(\.1).map(\.0)
+    ]
+    let strays = others.filter(\.1).map(\.0)
     guard strays.isEmpty else { throw ValidationError("--real and \(strays.joined(separator: ", ")): one or the other") }
     guard profiles.count < 2, profiles != ["all"] else { throw ValidationError("--real: one --profile, or none") }
     var workload = ExplorationWorkload.reference

@@ -1,8 +1,10 @@
 import ArgumentParser
+import CrashStates
 import Exploration
 import Foundation
 import LogModel
 import Reporting
+import ScenarioExploration
 import ScenarioFormat
 import Trials
 import Verification

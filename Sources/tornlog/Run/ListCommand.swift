@@ -1,5 +1,6 @@
 import ArgumentParser
 import Defects
+import Doctor
 import Foundation
 import LogModel
 import Reporting

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DefectMatrix
 import Foundation
 import HTTPServing
 import LogModel

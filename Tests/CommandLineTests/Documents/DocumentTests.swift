@@ -88,7 +88,7 @@ extension CommandLineTests {
     }
 
     private static let roots = [
-      "Sources/", "Tests/", "Scenarios/", "Scripts/", "Reports/", "Alerts/", "docs/", ".ci/", "Makefile",
+      "Sources/", "Plugins/", "Tests/", "Scenarios/", "Scripts/", "Reports/", "Alerts/", "docs/", ".ci/", "Makefile",
       "Package.swift",
     ]
 

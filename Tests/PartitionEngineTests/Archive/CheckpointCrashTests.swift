@@ -4,6 +4,7 @@ import LogModel
 import ObjectStore
 import Storage
 import Testing
+import TriggeredStorage
 import WriteAheadLog
 
 @testable import PartitionEngine

@@ -8,6 +8,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import DefectMatrix
 @testable import Trials
 
 /// What the machine does to a trial is no finding on the engine.

@@ -6,6 +6,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import DefectMatrix
 @testable import Trials
 
 /// Consumers that read while messages are sent.

@@ -5,6 +5,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import DefectMatrix
 @testable import Trials
 
 /// What the matrix is made of: the trials that it draws, and what it makes of what they came to.

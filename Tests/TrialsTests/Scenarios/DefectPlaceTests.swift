@@ -1,9 +1,11 @@
+import CrashStates
 import Defects
 import Exploration
 import LogModel
 import ScenarioFormat
 import Testing
 
+@testable import ScenarioExploration
 @testable import Trials
 
 /// A defect that cannot act is not held: it was never switched on.

@@ -7,6 +7,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import ScenarioExploration
 @testable import Trials
 
 /// Every historical defect, switched on in the smallest scenario that shows it, and the same scenario without it.

@@ -5,6 +5,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import DefectMatrix
 @testable import Trials
 
 /// Several defects at once: each is reported, not only the one that is met first.

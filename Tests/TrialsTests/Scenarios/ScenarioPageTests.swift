@@ -1,9 +1,11 @@
+import CrashStates
 import Exploration
 import Foundation
 import LogModel
 import Testing
 import Verification
 
+@testable import DefectMatrix
 @testable import ScenarioFormat
 @testable import Trials
 

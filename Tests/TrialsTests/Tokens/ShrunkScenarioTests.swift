@@ -1,3 +1,4 @@
+import CrashStates
 import Defects
 import Exploration
 import LogModel
@@ -7,6 +8,7 @@ import Storage
 import Testing
 import Verification
 
+@testable import ScenarioExploration
 @testable import Trials
 
 @Suite struct ShrunkScenarioTests {
