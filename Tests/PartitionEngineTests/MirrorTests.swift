@@ -104,18 +104,18 @@ import WriteAheadLog
 
   enum Beginning: CaseIterable { case healthy, firstDamaged, mirrorDamaged, long }
 
-  /// A crash in the middle of it: at every operation on either copy, while metadata is written, while a damaged copy is
-  /// rebuilt, and while a long log is compacted. What was acknowledged is known afterwards, whichever copy is damaged then.
-  @Test(arguments: [false, true], Beginning.allCases)
-  func aCrashAtAnyOperationLosesNothing(_ power: Bool, _ beginning: Beginning) throws {
-    final class Told: @unchecked Sendable {
-      // Touched on one loop.
-      var known: Known
-      var maybe: Known
-      var operations = 0
-      init(_ known: Known) { (self.known, maybe) = (known, known) }
-    }
-    let (original, known) = try Self.furnished()
+  /// What callers have been told, and what may be so beside it.
+  private final class Told: @unchecked Sendable {
+    // Touched on one loop.
+    var known: Known
+    var maybe: Known
+    var operations = 0
+    init(_ known: Known) { (self.known, maybe) = (known, known) }
+
+    func permits(_ found: Known) -> Bool { found == known || found == maybe }
+  }
+
+  private static func prepare(_ beginning: Beginning, _ original: Machine) throws {
     switch beginning {
     case .healthy: break
     case .firstDamaged: try Self.harm(Self.copies[0], .payloadsFlipped, on: original.disk)
@@ -129,66 +129,77 @@ import WriteAheadLog
         _ = original.disk.processKill(seed: 1)
       }
     }
+  }
+
+  /// A life that ends at operation `n` on either copy.
+  /// - Returns: whether it had ended before.
+  private static func live(_ machine: Machine, _ told: Told, crashAt n: Int, power: Bool) throws -> Bool {
+    try machine.boot(seed: UInt64(n)) { storage in
+      let hooked = HookedStorage(storage)
+      hooked.before = { call throws(StorageError) in
+        guard call.path.hasPrefix("metadata") else { return }
+        told.operations += 1
+        guard told.operations == n else { return }
+        if power {
+          _ = machine.disk.powerLoss(seed: UInt64(n), profile: .posixMinimal)
+        } else {
+          _ = machine.disk.processKill(seed: UInt64(n))
+        }
+        throw StorageError(.powerLost, call.kind, call.path)
+      }
+      do {
+        let (engine, _) = try await PartitionEngine.open(hooked, Self.configuration)
+        told.maybe.offset = 6
+        try await engine.commitOffset(group: "g", "orders", 0, 6)
+        told.known.offset = 6
+        let topic = Topic(name: "late", partitions: 1)
+        told.maybe.topics.append(topic)
+        try await engine.createTopic("late", partitions: 1)
+        told.known.topics.append(topic)
+        try await engine.close()
+        return true
+      } catch { return false }
+    }
+  }
+
+  /// Opens a copy of the machine after `harm` and says what it knows.
+  private static func known(
+    of machine: Machine, seed: UInt64, after harm: (MemoryDisk) throws -> Void = { _ in }
+  ) throws -> (machine: Machine, known: Known) {
+    let later = try Machine(.memory, disk: machine.disk.snapshot())
+    _ = later.disk.processKill(seed: 1)
+    try harm(later.disk)
+    let found = try later.boot(seed: seed) { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
+      return try Self.known(engine)
+    }
+    return (later, found)
+  }
+
+  /// A crash in the middle of it: at every operation on either copy, while metadata is written, while a damaged copy is
+  /// rebuilt, and while a long log is compacted. What was acknowledged is known afterwards, whichever copy is damaged then.
+  @Test(arguments: [false, true], Beginning.allCases)
+  func aCrashAtAnyOperationLosesNothing(_ power: Bool, _ beginning: Beginning) throws {
+    let (original, known) = try Self.furnished()
+    try Self.prepare(beginning, original)
     var crashes = 0
     // Of the many operations of a long log's opening every seventh.
     for n in stride(from: 1, to: 10_000, by: beginning == .long ? 7 : 1) {
       let machine = try Machine(.memory, disk: original.disk.snapshot())
       let told = Told(known)
-      let end = try machine.boot(seed: UInt64(n)) { storage in
-        let hooked = HookedStorage(storage)
-        hooked.before = { call throws(StorageError) in
-          guard call.path.hasPrefix("metadata") else { return }
-          told.operations += 1
-          guard told.operations == n else { return }
-          if power {
-            _ = machine.disk.powerLoss(seed: UInt64(n), profile: .posixMinimal)
-          } else {
-            _ = machine.disk.processKill(seed: UInt64(n))
-          }
-          throw StorageError(.powerLost, call.kind, call.path)
-        }
-        do {
-          let (engine, _) = try await PartitionEngine.open(hooked, Self.configuration)
-          told.maybe.offset = 6
-          try await engine.commitOffset(group: "g", "orders", 0, 6)
-          told.known.offset = 6
-          let topic = Topic(name: "late", partitions: 1)
-          told.maybe.topics.append(topic)
-          try await engine.createTopic("late", partitions: 1)
-          told.known.topics.append(topic)
-          try await engine.close()
-          return true
-        } catch { return false }
-      }
-      if end { break }
+      if try Self.live(machine, told, crashAt: n, power: power) { break }
       crashes += 1
       // Where both copies were whole, one of them may go even now.
       for copy in Self.copies where beginning == .healthy || beginning == .long {
-        let later = try Machine(.memory, disk: machine.disk.snapshot())
-        _ = later.disk.processKill(seed: 1)
-        try Self.harm(copy, .filesDeleted, on: later.disk)
-        try later.boot(seed: 49) { storage in
-          let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
-          let found = try Self.known(engine)
-          #expect(found == told.known || found == told.maybe, "operation \(n), then \(copy) is gone: \(found)")
-        }
+        let found = try Self.known(of: machine, seed: 49) { try Self.harm(copy, .filesDeleted, on: $0) }.known
+        #expect(told.permits(found), "operation \(n), then \(copy) is gone: \(found)")
       }
       for copy in Self.copies {
-        let later = try Machine(.memory, disk: machine.disk.snapshot())
-        _ = later.disk.processKill(seed: 1)
-        let first = try later.boot(seed: 50) { storage in
-          let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
-          let found = try Self.known(engine)
-          #expect(found == told.known || found == told.maybe, "operation \(n): \(found)")
-          return found
-        }
+        let (later, first) = try Self.known(of: machine, seed: 50)
+        #expect(told.permits(first), "operation \(n): \(first)")
         // What has been told once stays, by either copy alone.
-        _ = later.disk.processKill(seed: 2)
-        try Self.harm(copy, .headsLost, on: later.disk)
-        try later.boot(seed: 51) { storage in
-          let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
-          #expect(try Self.known(engine) == first, "operation \(n), then \(copy) damaged")
-        }
+        let second = try Self.known(of: later, seed: 51) { try Self.harm(copy, .headsLost, on: $0) }.known
+        #expect(second == first, "operation \(n), then \(copy) damaged")
       }
     }
     print("\(crashes) crashes, \(power ? "power" : "kill"), \(beginning)")

@@ -97,6 +97,46 @@ import TriggeredStorage
     }
   }
 
+  /// What a workload of interleaved transactions was answered until the power went.
+  private final class Answered: @unchecked Sendable {
+    // Touched on one loop.
+    var added: [UInt64: Int] = [:]
+    var finished: Set<UInt64> = []
+    var finishing: Set<UInt64> = []
+    var compressed = 0
+  }
+
+  /// Interleaved transactions with rotation and compression.
+  private static func interleave(_ buffer: ReplayBuffer, _ answered: Answered) async throws {
+    var previous: UInt64?
+    for round in 0..<4 {
+      let pair = [try await buffer.start(user: "a"), try await buffer.start(user: "b")]
+      for number in pair { answered.added[number] = 0 }
+      for m in 0..<3 {
+        for number in pair {
+          try await buffer.add(Self.measurement(number, m), to: number)
+          answered.added[number] = m + 1
+        }
+      }
+      try await buffer.end(pair[0])
+      try await buffer.checkpoint(pair[0])
+      answered.finishing.insert(pair[0])
+      if round % 2 == 0 { try await buffer.commit(pair[0]) } else { try await buffer.rollback(pair[0]) }
+      answered.finished.insert(pair[0])
+      // The other one of the round before: files get free of unfinished transactions.
+      if let previous {
+        try await buffer.end(previous)
+        try await buffer.checkpoint(previous)
+        answered.finishing.insert(previous)
+        try await buffer.commit(previous)
+        answered.finished.insert(previous)
+      }
+      previous = pair[1]
+      answered.compressed += try await buffer.maintain().compressed.count
+    }
+    try await buffer.close()
+  }
+
   /// The power goes at every operation of a workload of interleaved transactions with rotation, compression and recovery; what
   /// was answered is there after it, and what was finished does not come back.
   @Test(arguments: [PersistenceProfile.dropUnsynced, .posixMinimal])
@@ -105,9 +145,7 @@ import TriggeredStorage
     for n in 1... {
       let worker = Worker(seed: UInt64(n))
       let (disk, hits) = (worker.disk, Box(0))
-      let added = Box<[UInt64: Int]>([:])
-      let (finished, finishing) = (Box<Set<UInt64>>([]), Box<Set<UInt64>>([]))
-      let compressed = Box(0)
+      let answered = Answered()
       do {
         try worker.live(seed: UInt64(n), wrap: { base in
           let storage = TriggeredStorage(base)
@@ -117,68 +155,46 @@ import TriggeredStorage
           }
           return storage
         }) { storage, clock in
-          let (buffer, _) = try await Self.open(storage, clock)
-          var previous: UInt64?
-          for round in 0..<4 {
-            let pair = [try await buffer.start(user: "a"), try await buffer.start(user: "b")]
-            for number in pair { added.value[number] = 0 }
-            for m in 0..<3 {
-              for number in pair {
-                try await buffer.add(Self.measurement(number, m), to: number)
-                added.value[number] = m + 1
-              }
-            }
-            try await buffer.end(pair[0])
-            try await buffer.checkpoint(pair[0])
-            finishing.value.insert(pair[0])
-            if round % 2 == 0 { try await buffer.commit(pair[0]) } else { try await buffer.rollback(pair[0]) }
-            finished.value.insert(pair[0])
-            // The other one of the round before: files get free of unfinished transactions.
-            if let previous {
-              try await buffer.end(previous)
-              try await buffer.checkpoint(previous)
-              finishing.value.insert(previous)
-              try await buffer.commit(previous)
-              finished.value.insert(previous)
-            }
-            previous = pair[1]
-            compressed.value += try await buffer.maintain().compressed.count
-          }
-          try await buffer.close()
+          try await Self.interleave(try await Self.open(storage, clock).0, answered)
         }
       } catch let hung as Worker.Hung { throw hung } catch {}  // the machine died
       guard hits.value == 1 else {
-        #expect(compressed.value > 0, "nothing was compressed")
+        #expect(answered.compressed > 0, "nothing was compressed")
         break
       }
       points += 1
-      let unfinished = try worker.live(seed: 70, startingAt: Instant(nanoseconds: 1 << 41)) { storage, clock in
-        let (buffer, report) = try await Self.open(storage, clock)
-        #expect(report.recovery.damageCount == 0, "cut at \(n): \(report.recovery.damage)")
-        let unfinished = Box<[ReplayTransaction]>([])
-        try await buffer.recover { unfinished.value.append($0); return true }
-        // R3: what is old goes only now; a day more than the retention.
-        await storage.loop.sleep(until: storage.loop.now + .seconds(8 * 86_400))
-        _ = try await buffer.maintain()
-        try await buffer.close()
-        return unfinished.value
-      }
-      let found = Dictionary(uniqueKeysWithValues: unfinished.map { ($0.number, $0) })
-      #expect(finished.value.isDisjoint(with: found.keys), "cut at \(n): a finished transaction is back")
-      for (number, count) in added.value where !finishing.value.contains(number) {
-        let measurements = found[number]?.measurements ?? []
-        #expect(measurements.count >= count && measurements.count <= count + 1, "cut at \(n): transaction \(number)")
-        #expect(measurements == measurements.indices.map { Self.measurement(number, $0) }, "cut at \(n): \(number)")
-      }
-      let again = try worker.live(seed: 71, startingAt: Instant(nanoseconds: 1 << 60)) { storage, clock in
-        let (buffer, report) = try await Self.open(storage, clock)
-        try await buffer.close()
-        return report
-      }
-      #expect(again.unfinished == 0 && again.recovery.damageCount == 0, "cut at \(n): replayed twice")
+      try Self.expect(answered, on: worker, cutAt: n)
     }
     #expect(points > 80)
     print("\(profile.name): \(points) power cuts")
+  }
+
+  /// What was answered is there after the power has gone, and is replayed once.
+  private static func expect(_ answered: Answered, on worker: Worker, cutAt n: Int) throws {
+    let unfinished = try worker.live(seed: 70, startingAt: Instant(nanoseconds: 1 << 41)) { storage, clock in
+      let (buffer, report) = try await Self.open(storage, clock)
+      #expect(report.recovery.damageCount == 0, "cut at \(n): \(report.recovery.damage)")
+      let unfinished = Box<[ReplayTransaction]>([])
+      try await buffer.recover { unfinished.value.append($0); return true }
+      // R3: what is old goes only now; a day more than the retention.
+      await storage.loop.sleep(until: storage.loop.now + .seconds(8 * 86_400))
+      _ = try await buffer.maintain()
+      try await buffer.close()
+      return unfinished.value
+    }
+    let found = Dictionary(uniqueKeysWithValues: unfinished.map { ($0.number, $0) })
+    #expect(answered.finished.isDisjoint(with: found.keys), "cut at \(n): a finished transaction is back")
+    for (number, count) in answered.added where !answered.finishing.contains(number) {
+      let measurements = found[number]?.measurements ?? []
+      #expect(measurements.count >= count && measurements.count <= count + 1, "cut at \(n): transaction \(number)")
+      #expect(measurements == measurements.indices.map { Self.measurement(number, $0) }, "cut at \(n): \(number)")
+    }
+    let again = try worker.live(seed: 71, startingAt: Instant(nanoseconds: 1 << 60)) { storage, clock in
+      let (buffer, report) = try await Self.open(storage, clock)
+      try await buffer.close()
+      return report
+    }
+    #expect(again.unfinished == 0 && again.recovery.damageCount == 0, "cut at \(n): replayed twice")
   }
 
   /// Completed files are compressed and read as they are; those past the retention go, but none that an unfinished transaction

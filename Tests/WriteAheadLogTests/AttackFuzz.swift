@@ -46,6 +46,91 @@ import Testing
     }
   }
 
+  /// One life of the log: producers, readers beside them, errors.
+  private struct FuzzedLife {
+    var label: String
+    var harness: LogHarness
+    let state: State
+    /// One operation in so many fails; 0: none.
+    var rate: Int
+    var latency: MemoryLatency
+    var operations: Int
+    var seed: UInt64
+    var closes: Bool
+
+    func run(at start: Int64) throws {
+      let hints = RecoveryHints(logStartOffset: state.start)
+      try AttackLogTests.live(harness, at: start, latency: latency, hints: hints) { log, report, storage in
+        if !report.damage.isEmpty { state.flaws.append("\(label): damage \(report.damage)") }
+        await AttackFuzz.check(log, state, "\(label) open")
+        if rate > 0 { arm(storage) }
+        await withTaskGroup(of: Void.self) { group in
+          for producer in 0..<3 {
+            group.addTask(executorPreference: storage.loop) { await produce(log, storage.loop, producer) }
+          }
+          group.addTask(executorPreference: storage.loop) {
+            for _ in 0..<6 {
+              await storage.loop.sleep(until: storage.loop.now + .microseconds(700))
+              await AttackFuzz.check2(log, state, "\(label) live")
+            }
+          }
+        }
+        await AttackFuzz.check2(log, state, "\(label) end")
+        guard closes else { return }
+        do throws(StorageError) { try await log.close() } catch {}
+        if storage.open != 0 { state.flaws.append("\(label): \(storage.open) handles") }
+      }
+    }
+
+    private func arm(_ storage: HookedStorage) {
+      let (box, rate) = (Box(seed), rate)
+      storage.hook = { call throws(StorageError) in
+        switch call.kind {
+        case .write, .sync, .syncDirectory, .open, .unlink, .linkCount:
+          if call.kind == .open, call.flags == 0 { return }
+          if box.random.chance(1, in: rate) {
+            let errors = [EIO, ENOSPC, EAGAIN, EINTR]
+            throw StorageError(errno: errors[Int.random(in: 0..<4, using: &box.random)], call.kind, call.path)
+          }
+        default: break
+        }
+      }
+      storage.afterHook = { call throws(StorageError) in
+        switch call.kind {
+        case .write, .unlink, .syncDirectory:
+          if box.random.chance(1, in: rate) { throw StorageError(errno: EIO, call.kind, call.path) }
+        default: break
+        }
+      }
+    }
+
+    private func produce(_ log: PartitionLog, _ loop: EventLoop, _ producer: Int) async {
+      let own = Box(seed &+ UInt64(producer) &+ 77)
+      for _ in 0..<operations / 3 {
+        let count = Int.random(in: 1...4, using: &own.random)
+        let first = state.next
+        state.next += count
+        let size = [40, 200, 1000, 2900][Int.random(in: 0..<4, using: &own.random)]
+        do throws(LogError) {
+          let bytes = (first..<(first + count)).map { LogHarness.payload($0, size: size) }
+          let base = try await log.append(recordCount: count, payloadBytes: count * size) { writer in
+            for one in bytes { one.withUnsafeBytes { writer.append(value: $0) } }
+          }
+          for k in 0..<count { state.acked[base.rawValue + Int64(k)] = first + k }
+          if own.random.chance(1, in: 40) {
+            state.start = max(state.start, base)
+            do throws(StorageError) { try await log.removeSegments(before: base) } catch {}
+          }
+        } catch {
+          if error.isCertainFailure { for k in 0..<count { state.refused.insert(first + k) } }
+        }
+        if own.random.chance(1, in: 8) {
+          await loop.sleep(until: loop.now + .milliseconds(Int64.random(in: 1...8, using: &own.random)))
+        }
+      }
+    }
+  }
+
   @Test(arguments: 0..<8)
   func everythingAcknowledgedSurvives(_ block: UInt64) throws {
     for seed in block * 150..<block * 150 + 150 {
@@ -53,83 +138,19 @@ import Testing
       let always = random.chance(1, in: 2)
       var harness = LogHarness(seed: seed)
       let state = State()
-      let mode = Int(seed % 3)  // 0: no recent batches; 1: recent, latencies of a disk; 2: recent, some lives without latency
+      // 0: no recent batches; 1: recent, latencies of a disk; 2: recent, some lives without latency
+      let mode = Int(seed % 3)
       if mode == 0 { harness.configuration.recentBytes = 0 }
-      for life in 0..<4 {
+      for number in 0..<4 {
         let policies: [SyncPolicy] = always ? [.always] : [.always, .interval(.milliseconds(5)), .never]
         harness.configuration.syncPolicy = policies[Int.random(in: 0..<policies.count, using: &random)]
         let rate = [0, 15, 40, 150][Int.random(in: 0..<4, using: &random)]
-        let zero = random.chance(1, in: 3) && mode != 1
-        let ops = Int.random(in: 5...80, using: &random)
-        let inner = random.next()
-        let hints = RecoveryHints(logStartOffset: state.start)
-        var faulting = false
-        _ = faulting
-        faulting = true
-        let closes = random.chance(1, in: 3)
-        func run(faults: Bool) throws {
-          let h = harness
-          try AttackLogTests.live(h, at: Int64(life * 2 + (faults ? 0 : 1)) << 40, latency: zero ? .zero : .disk, hints: hints, arm: { _ in }) { log, report, storage in
-            if !report.damage.isEmpty { state.flaws.append("\(seed)/\(life): damage \(report.damage)") }
-            await Self.check(log, state, "\(seed)/\(life) open")
-            let box = Box(inner)
-            if rate > 0 {
-              storage.hook = { call throws(StorageError) in
-                switch call.kind {
-                case .write, .sync, .syncDirectory, .open, .unlink, .linkCount:
-                  if call.kind == .open, call.flags == 0 { return }
-                  if box.random.chance(1, in: rate) {
-                    throw StorageError(errno: [EIO, ENOSPC, EAGAIN, EINTR][Int.random(in: 0..<4, using: &box.random)], call.kind, call.path)
-                  }
-                default: break
-                }
-              }
-              storage.afterHook = { call throws(StorageError) in
-                switch call.kind {
-                case .write, .unlink, .syncDirectory:
-                  if box.random.chance(1, in: rate) { throw StorageError(errno: EIO, call.kind, call.path) }
-                default: break
-                }
-              }
-            }
-            await withTaskGroup(of: Void.self) { group in
-              for producer in 0..<3 {
-                group.addTask(executorPreference: storage.loop) {
-                  let own = Box(inner &+ UInt64(producer) &+ 77)
-                  for _ in 0..<ops / 3 {
-                    let count = Int.random(in: 1...4, using: &own.random)
-                    let first = state.next
-                    state.next += count
-                    let size = [40, 200, 1000, 2900][Int.random(in: 0..<4, using: &own.random)]
-                    do throws(LogError) {
-                      let bytes = (first..<(first + count)).map { LogHarness.payload($0, size: size) }
-                      let base = try await log.append(recordCount: count, payloadBytes: count * size) { writer in
-                        for one in bytes { one.withUnsafeBytes { writer.append(value: $0) } }
-                      }
-                      for k in 0..<count { state.acked[base.rawValue + Int64(k)] = first + k }
-                      if own.random.chance(1, in: 40) {
-                        state.start = max(state.start, base)
-                        do throws(StorageError) { try await log.removeSegments(before: base) } catch {}
-                      }
-                    } catch {
-                      if error.isCertainFailure { for k in 0..<count { state.refused.insert(first + k) } }
-                    }
-                    if own.random.chance(1, in: 8) { await storage.loop.sleep(until: storage.loop.now + .milliseconds(Int64.random(in: 1...8, using: &own.random))) }
-                  }
-                }
-              }
-              group.addTask(executorPreference: storage.loop) {
-                for _ in 0..<6 {
-                  await storage.loop.sleep(until: storage.loop.now + .microseconds(700))
-                  await Self.check2(log, state, "\(seed)/\(life) live")
-                }
-              }
-            }
-            await Self.check2(log, state, "\(seed)/\(life) end")
-            if closes { do throws(StorageError) { try await log.close() } catch {} ; if storage.open != 0 { state.flaws.append("\(seed)/\(life): \(storage.open) handles") } }
-          }
-        }
-        do { try run(faults: true) } catch { state.flaws.append("\(seed)/\(life): \(error)") }
+        let isZero = random.chance(1, in: 3) && mode != 1
+        let operations = Int.random(in: 5...80, using: &random)
+        let life = FuzzedLife(
+          label: "\(seed)/\(number)", harness: harness, state: state, rate: rate, latency: isZero ? .zero : .disk,
+          operations: operations, seed: random.next(), closes: random.chance(1, in: 3))
+        do { try life.run(at: Int64(number * 2) << 40) } catch { state.flaws.append("\(seed)/\(number): \(error)") }
         if always && random.chance(1, in: 2) {
           _ = harness.disk.powerLoss(seed: seed, profile: random.chance(1, in: 2) ? .dropUnsynced : .posixMinimal)
         } else {

@@ -26,107 +26,169 @@ extension ProfileRun {
   ) {
     let begun = Date()
     let exploration = exploration
-    let options = exploration.options
-    let store = exploration.recording.store
-    var table = exploration.recording.table
-    let recorder = exploration.worker(profile, boots: 2)
-    var inner: [CrashPoint] = []
-    var owners: [Int] = []
-    // One after the other: what recovery writes is taken into the store, which the workers share.
-    for (number, state) in outer.enumerated() {
-      let recording = exploration.watching(profile, { [self] in scene(state) }) { [table] in
-        recorder.recordRecovery(points[state.point].image(state.choice), store, table)
-      }
-      table = recording.table
-      if recording.isCutShort { result.nested.cutShort += 1 }
-      let recovery = RecordedRecovery(recording, profile, seed: options.workload.seed)
-      inner += recovery.points
-      owners += recovery.points.map { _ in number }
-    }
+    let recorded = recordRecoveries(of: outer, &result.nested)
     let limits = RecordedRecovery.limits(options)
-    let visits = Parallel.map(inner.count, jobs: options.jobs, chunk: 16, worker: {}) { [inner, owners] _, index in
-      var visited = 0
-      var sampled = 0
-      var states: [Inner] = []
-      var seen: Set<UInt64> = []
-      let enumeration = StateEnumeration(inner[index], limits)
-      enumeration.forEach(seed: options.seed) { choice, isSample in
-        visited += 1
-        if isSample { sampled += 1 }
-        let hash = inner[index].contentHash(choice)
-        if seen.insert(hash).inserted {
-          states.append(Inner(outer: owners[index], point: index, choice: choice, hash: hash))
-        }
-      }
-      return InnerVisit(visited: visited, sampled: sampled, bound: enumeration.bound, states: states)
-    }
-    var uniques: [Inner] = []
-    var numbers: [UInt64: Int] = [:]
-    // Contents and the recoveries they were met in, once each.
-    var pairs: [(content: Int, outer: Int)] = []
-    var seen: Set<UInt64> = []
-    for visit in visits {
-      result.nested.visited += visit.visited
-      result.nested.sampled += visit.sampled
-      result.nested.bound = min(result.nested.bound, visit.bound)
-      for state in visit.states {
-        let number = numbers[state.hash] ?? uniques.count
-        if number == uniques.count {
-          numbers[state.hash] = number
-          uniques.append(state)
-        }
-        if seen.insert(UInt64(number) << 32 | UInt64(state.outer)).inserted { pairs.append((number, state.outer)) }
-      }
-    }
-    result.nested.crashPoints = inner.count
+    let states = innerStates(recorded, limits, &result.nested)
     result.nested.recoveries = outer.count
-    result.nested.mostPieces = inner.reduce(0) { max($0, $1.pieces.count) }
-    result.nested.unique = uniques.count
     var base = exploration.recording
-    base.table = table
+    base.table = recorded.table
     let worker: @Sendable () -> RecoveredIncarnation = { [base, profile] in
       exploration.worker(profile, on: base, boots: 2)
     }
     let started = Date()
+    let hashes = recoverAll(states, of: outer, worker, &result)
+    result.nested.judgingSeconds = Date().timeIntervalSince(started)
+    let (groups, representatives) = Self.grouped(hashes)
+    result.nested.groups = representatives.count
+    let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
+      [self, states, representatives] worker, index in
+      let state = states.uniques[representatives[index]]
+      let scene = { scene(state, in: outer[state.outer], states.owners) }
+      return exploration.watching(profile, order: index, scene) { worker.run(states.image(of: state), keeping: true) }
+    }
+    if options.calibration > 0 {
+      let reduction = NestedReduction(
+        points: states.points, owners: states.owners, uniques: states.uniques, pairs: states.pairs, moments: moments,
+        groups: groups, transcripts: transcripts)
+      result.nested.calibration = calibrateInside(reduction, judge, worker)
+    }
+    let shown = judgeInside(states.pairs, groups, moments, transcripts, judge, &result)
+    show(shown, of: states, outer, limits, judge, &result)
+    if options.calibration > 0 {
+      let found = Set(result.violations.map(\.check))
+      result.nested.others = calibrateOthers(than: Set(outer.map(\.hash)), all, contents, found, judge)
+    }
+    result.nested.seconds = Date().timeIntervalSince(begun)
+    progress(
+      "\(profile.name), depth 2: \(result.nested.visited) states of \(outer.count) recoveries visited, "
+        + "\(result.nested.judged) recovered, \(result.nested.readAlike) read like one of them")
+  }
+
+  /// The crash points inside the recoveries of some states.
+  private struct RecordedRecoveries {
+    var points: [CrashPoint] = []
+    /// For each of them the number of the state that is recovered.
+    var owners: [Int] = []
+    var table: PathTable
+  }
+
+  /// One after the other: what recovery writes is taken into the store, which the workers share.
+  private func recordRecoveries(of outer: [Unique], _ counts: inout NestedCounts) -> RecordedRecoveries {
+    let exploration = exploration
+    let store = exploration.recording.store
+    let recorder = exploration.worker(profile, boots: 2)
+    var recorded = RecordedRecoveries(table: exploration.recording.table)
+    for (number, state) in outer.enumerated() {
+      let table = recorded.table
+      let recording = exploration.watching(profile, { [self] in scene(state) }) {
+        recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+      }
+      recorded.table = recording.table
+      if recording.isCutShort { counts.cutShort += 1 }
+      let recovery = RecordedRecovery(recording, profile, seed: options.workload.seed)
+      recorded.points += recovery.points
+      recorded.owners += recovery.points.map { _ in number }
+    }
+    return recorded
+  }
+
+  /// What power cuts inside the recoveries may leave.
+  private struct InnerStates: Sendable {
+    var points: [CrashPoint]
+    var owners: [Int]
+    /// Distinct contents.
+    var uniques: [Inner] = []
+    /// Contents and the recoveries they were met in, once each.
+    var pairs: [(content: Int, outer: Int)] = []
+
+    func image(of state: Inner) -> DiskImage { points[state.point].image(state.choice) }
+  }
+
+  private func innerStates(
+    _ recorded: RecordedRecoveries, _ limits: StateEnumeration.Limits, _ counts: inout NestedCounts
+  ) -> InnerStates {
+    let (points, owners, seed) = (recorded.points, recorded.owners, options.seed)
+    let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 16, worker: {}) { _, index in
+      var visit = InnerVisit(visited: 0, sampled: 0, bound: 0, states: [])
+      var seen: Set<UInt64> = []
+      let enumeration = StateEnumeration(points[index], limits)
+      enumeration.forEach(seed: seed) { choice, isSample in
+        visit.visited += 1
+        if isSample { visit.sampled += 1 }
+        let hash = points[index].contentHash(choice)
+        if seen.insert(hash).inserted {
+          visit.states.append(Inner(outer: owners[index], point: index, choice: choice, hash: hash))
+        }
+      }
+      visit.bound = enumeration.bound
+      return visit
+    }
+    var states = InnerStates(points: points, owners: owners)
+    var numbers: [UInt64: Int] = [:]
+    var seen: Set<UInt64> = []
+    for visit in visits {
+      counts.visited += visit.visited
+      counts.sampled += visit.sampled
+      counts.bound = min(counts.bound, visit.bound)
+      for state in visit.states {
+        let number = numbers[state.hash] ?? states.uniques.count
+        if number == states.uniques.count {
+          numbers[state.hash] = number
+          states.uniques.append(state)
+        }
+        if seen.insert(UInt64(number) << 32 | UInt64(state.outer)).inserted { states.pairs.append((number, state.outer)) }
+      }
+    }
+    counts.crashPoints = points.count
+    counts.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
+    counts.unique = states.uniques.count
+    return states
+  }
+
+  /// - Returns: how the engine behaves on each content.
+  private func recoverAll(
+    _ states: InnerStates, of outer: [Unique], _ worker: @escaping @Sendable () -> RecoveredIncarnation,
+    _ result: inout ProfileResult
+  ) -> [UInt64] {
+    let exploration = exploration
     let known = options.comparesReadSets ? BehaviourCache(omitting: options.omittedQuestions) : nil
-    let found = Parallel.map(uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
-      [self, uniques, inner, owners] worker, index in
-      let state = uniques[index]
-      let image = inner[state.point].image(state.choice)
-      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], owners) }) {
+    let found = Parallel.map(states.uniques.count, jobs: options.jobs, chunk: 32, worker: worker) {
+      [self, states] worker, index in
+      let state = states.uniques[index]
+      let image = states.image(of: state)
+      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], states.owners) }) {
         if let known { return worker.behaviour(of: image, knowing: known) }
         return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
       }
     }
-    let hashes = found.map(\.behaviour)
-    result.nested.judged = known == nil ? uniques.count : Set(found.map(\.readSet)).count
-    result.nested.readAlike = uniques.count - result.nested.judged
+    result.nested.judged = known == nil ? states.uniques.count : Set(found.map(\.readSet)).count
+    result.nested.readAlike = states.uniques.count - result.nested.judged
     result.contradictions += known?.contradictions ?? 0
-    result.nested.judgingSeconds = Date().timeIntervalSince(started)
+    return found.map(\.behaviour)
+  }
+
+  /// - Returns: for each behaviour the number of its group, and for each group the first that has it.
+  private static func grouped(_ hashes: [UInt64]) -> (groups: [Int], representatives: [Int]) {
     var groupOf: [UInt64: Int] = [:]
     var representatives: [Int] = []
-    for (index, hash) in hashes.enumerated() where groupOf[hash] == nil {
-      groupOf[hash] = representatives.count
+    let groups = hashes.indices.map { index in
+      if let group = groupOf[hashes[index]] { return group }
+      groupOf[hashes[index]] = representatives.count
       representatives.append(index)
+      return representatives.count - 1
     }
-    result.nested.groups = representatives.count
-    let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
-      [self, uniques, inner, representatives, owners] worker, index in
-      let state = uniques[representatives[index]]
-      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], owners) }) {
-        worker.run(inner[state.point].image(state.choice), keeping: true)
-      }
-    }
-    if options.calibration > 0 {
-      let reduction = NestedReduction(
-        points: inner, owners: owners, uniques: uniques, pairs: pairs, moments: moments,
-        groups: hashes.map { groupOf[$0] ?? 0 }, transcripts: transcripts)
-      result.nested.calibration = calibrateInside(reduction, judge, worker)
-    }
+    return (groups, representatives)
+  }
+
+  /// Judges each group once at each moment at which one of its contents may be found.
+  private func judgeInside(
+    _ pairs: [(content: Int, outer: Int)], _ groups: [Int], _ moments: [[Int]], _ transcripts: [Transcript],
+    _ judge: StateJudge, _ result: inout ProfileResult
+  ) -> [CheckName: Shown] {
     var judged: Set<UInt64> = []
     var shown: [CheckName: Shown] = [:]
     for pair in pairs {
-      guard let group = groupOf[hashes[pair.content]] else { continue }
+      let group = groups[pair.content]
       for moment in moments[pair.outer] where judged.insert(UInt64(group) << 32 | UInt64(moment)).inserted {
         let verdict = judge.judge(transcripts[group], at: moment, interrupted: true)
         result.oracleJudgements += 1
@@ -142,6 +204,14 @@ extension ProfileRun {
         shown[check.name] = best
       }
     }
+    return shown
+  }
+
+  /// Adds what was found to the violations, each as small as it gets.
+  private func show(
+    _ shown: [CheckName: Shown], of states: InnerStates, _ outer: [Unique], _ limits: StateEnumeration.Limits,
+    _ judge: StateJudge, _ result: inout ProfileResult
+  ) {
     let examiner = StateExaminer(exploration, profile, judge)
     for name in CheckName.allCases {
       guard let best = shown[name] else { continue }
@@ -155,19 +225,11 @@ extension ProfileRun {
       guard let outerChoice = choice(of: outer[best.outer].hash, at: outerPoint) else { continue }
       var scene = CrashScene(
         recording: exploration.recording, seed: options.workload.seed, moment: best.moment, point: outerPoint, choice: outerChoice)
-      scene.inner = innerCut(uniques[best.content].hash, examiner.recovery(outerPoint, outerChoice), limits)
+      scene.inner = innerCut(states.uniques[best.content].hash, examiner.recovery(outerPoint, outerChoice), limits)
       guard scene.inner != nil else { continue }
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: best.check))
       result.violations.append(smallest.described(exploration, profile, states: best.states))
     }
-    if options.calibration > 0 {
-      let found = Set(result.violations.map(\.check))
-      result.nested.others = calibrateOthers(than: Set(outer.map(\.hash)), all, contents, found, judge)
-    }
-    result.nested.seconds = Date().timeIntervalSince(begun)
-    progress(
-      "\(profile.name), depth 2: \(result.nested.visited) states of \(outer.count) recoveries visited, "
-        + "\(result.nested.judged) recovered, \(result.nested.readAlike) read like one of them")
   }
 
   /// For a watch: the recovery is recorded again.

@@ -83,58 +83,14 @@ struct ProfileRun: Sendable {
     result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
     let begun = Date()
     let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 4, worker: {}) { _, index in visit(points[index]) }
-    var uniques: [Unique] = []
-    var numbers: [UInt64: Int32] = [:]
-    // For each point the distinct contents, by number.
-    var contents: [[Int32]] = []
-    for (index, visit) in visits.enumerated() {
-      contents.append(
-        visit.hashes.indices.map { k in
-          if let number = numbers[visit.hashes[k]] { return number }
-          let number = Int32(uniques.count)
-          numbers[visit.hashes[k]] = number
-          uniques.append(Unique(hash: visit.hashes[k], point: index, choice: visit.choices[k]))
-          return number
-        })
-    }
-    for point in pointOfMoment {
-      result.visited += visits[point].visited
-      result.sampled += visits[point].sampled
-      result.bound = min(result.bound, visits[point].bound)
-    }
-    result.unique = uniques.count
+    let states = distinctStates(visits, &result)
+    let uniques = states.uniques
     progress("\(profile.name): \(result.visited) states visited, \(uniques.count) contents")
-
-    // The states that have to be recovered: what a profile with the same promises has met is known.
-    let promises = profile.promises
-    func key(_ hash: UInt64) -> UInt64 { mix64(hash ^ promises) }
-    let started = Date()
-    let fresh = uniques.indices.filter { known.byContent[key(uniques[$0].hash)] == nil }
-    let behaviours = known.behaviours(promises, options)
-    let found = recoverAll(fresh.map { uniques[$0] }, behaviours)
-    var alike: [Int] = []
-    for (index, found) in zip(fresh, found) {
-      known.byContent[key(uniques[index].hash)] = found.behaviour
-      if behaviours != nil, !known.isFirst(found.readSet, promises) { alike.append(index) }
-    }
-    result.judged = fresh.count - alike.count
-    result.readAlike = alike.count
-    result.contradictions = behaviours?.contradictions ?? 0
-    result.judgingSeconds = Date().timeIntervalSince(started)
+    let alike = recoverFresh(uniques, &known, &result)
     progress(
       "\(profile.name): \(result.judged) recovered in \(String(format: "%.1f", result.judgingSeconds)) s, "
         + "\(result.readAlike) read like one of them")
-
-    // Behaviour groups, in the order of their first content.
-    var groupOfHash: [UInt64: Int32] = [:]
-    var representatives: [Int] = []
-    let groups = uniques.indices.map { index -> Int32 in
-      let hash = known.byContent[key(uniques[index].hash)]!
-      if let group = groupOfHash[hash] { return group }
-      groupOfHash[hash] = Int32(representatives.count)
-      representatives.append(index)
-      return Int32(representatives.count - 1)
-    }
+    let (groups, representatives) = grouped(uniques, known)
     result.groups = representatives.count
     let exploration = exploration
     let transcripts = Parallel.map(
@@ -147,20 +103,89 @@ struct ProfileRun: Sendable {
     }
     let judge = StateJudge(exploration)
     let choices = visits.map(\.choices)
-    let reduced = self.judge(&result, choices, contents, groups, transcripts, judge)
+    let reduced = self.judge(&result, choices, states.contents, groups, transcripts, judge)
     if options.calibration > 0 {
-      let reduction = Reduction(numbers: numbers, groups: groups, behaviours: transcripts.map(\.hash), verdicts: reduced)
-      let places = behaviours == nil ? nil : alike.map {
-        StatePlace(moment: pointOfMoment.firstIndex(of: uniques[$0].point) ?? 0, choice: uniques[$0].choice)
+      let reduction = Reduction(
+        numbers: states.numbers, groups: groups, behaviours: transcripts.map(\.hash), verdicts: reduced)
+      let places = alike.map { alike in
+        alike.map {
+          StatePlace(moment: pointOfMoment.firstIndex(of: uniques[$0].point) ?? 0, choice: uniques[$0].choice)
+        }
       }
       result.calibration = calibrate(reduction, alike: places, judge)
     }
     if options.depth > 1 {
-      let outer = outerStates(representatives, groups, contents)
-      runNested(&result, outer.map { uniques[$0] }, moments(of: outer, contents), of: uniques, contents, judge, progress)
+      let outer = outerStates(representatives, groups, states.contents)
+      let moments = moments(of: outer, states.contents)
+      runNested(&result, outer.map { uniques[$0] }, moments, of: uniques, states.contents, judge, progress)
     }
     result.seconds = Date().timeIntervalSince(begun)
     return result
+  }
+
+  /// The states of all crash points, each content once.
+  private struct DistinctStates {
+    var uniques: [Unique] = []
+    var numbers: [UInt64: Int32] = [:]
+    /// For each point the distinct contents, by number.
+    var contents: [[Int32]] = []
+  }
+
+  private func distinctStates(_ visits: [Visit], _ result: inout ProfileResult) -> DistinctStates {
+    var states = DistinctStates()
+    for (index, visit) in visits.enumerated() {
+      states.contents.append(
+        visit.hashes.indices.map { k in
+          if let number = states.numbers[visit.hashes[k]] { return number }
+          let number = Int32(states.uniques.count)
+          states.numbers[visit.hashes[k]] = number
+          states.uniques.append(Unique(hash: visit.hashes[k], point: index, choice: visit.choices[k]))
+          return number
+        })
+    }
+    for point in pointOfMoment {
+      result.visited += visits[point].visited
+      result.sampled += visits[point].sampled
+      result.bound = min(result.bound, visits[point].bound)
+    }
+    result.unique = states.uniques.count
+    return states
+  }
+
+  /// In `KnownStates`: what a profile with the same promises has met is known.
+  private func key(_ hash: UInt64) -> UInt64 { mix64(hash ^ profile.promises) }
+
+  /// Recovers from the contents that no profile with the same promises has met.
+  /// - Returns: those from which recovery reads the same as from another; nil where read sets are not compared.
+  private func recoverFresh(_ uniques: [Unique], _ known: inout KnownStates, _ result: inout ProfileResult) -> [Int]? {
+    let started = Date()
+    let promises = profile.promises
+    let fresh = uniques.indices.filter { known.byContent[key(uniques[$0].hash)] == nil }
+    let behaviours = known.behaviours(promises, options)
+    var alike: [Int] = []
+    for (index, found) in zip(fresh, recoverAll(fresh.map { uniques[$0] }, behaviours)) {
+      known.byContent[key(uniques[index].hash)] = found.behaviour
+      if behaviours != nil, !known.isFirst(found.readSet, promises) { alike.append(index) }
+    }
+    result.judged = fresh.count - alike.count
+    result.readAlike = alike.count
+    result.contradictions = behaviours?.contradictions ?? 0
+    result.judgingSeconds = Date().timeIntervalSince(started)
+    return behaviours == nil ? nil : alike
+  }
+
+  /// Behaviour groups, in the order of their first content.
+  private func grouped(_ uniques: [Unique], _ known: KnownStates) -> (groups: [Int32], representatives: [Int]) {
+    var groupOfHash: [UInt64: Int32] = [:]
+    var representatives: [Int] = []
+    let groups = uniques.indices.map { index -> Int32 in
+      let hash = known.byContent[key(uniques[index].hash)]!
+      if let group = groupOfHash[hash] { return group }
+      groupOfHash[hash] = Int32(representatives.count)
+      representatives.append(index)
+      return Int32(representatives.count - 1)
+    }
+    return (groups, representatives)
   }
 
   private func recoverAll(_ states: [Unique], _ known: BehaviourCache?) -> [ReadSetTree.Found] {

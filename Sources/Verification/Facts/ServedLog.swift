@@ -52,11 +52,7 @@ struct ServedLog {
         let isRepeat = offset < end
         if !isRepeat {
           distinctOffsets &+= 1
-          if offset > end {
-            let gap = OffsetRange(from: Offset(end), to: Offset(offset))
-            if gaps.count < Self.maximumGaps { gaps.append(gap) }
-            find(.gap(gap))
-          }
+          if offset > end { noteGap(to: offset, find) }
           end = offset &+ 1
         }
         guard run.sequence >= 0 else {
@@ -109,6 +105,12 @@ struct ServedLog {
         }
       }
     }
+  }
+
+  private mutating func noteGap(to offset: Int64, _ find: (Finding) -> Void) {
+    let gap = OffsetRange(from: Offset(end), to: Offset(offset))
+    if gaps.count < Self.maximumGaps { gaps.append(gap) }
+    find(.gap(gap))
   }
 
   /// Whether it was corrupt before; of very many nobody asks.

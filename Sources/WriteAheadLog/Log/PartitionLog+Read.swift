@@ -110,6 +110,21 @@ extension PartitionLog {
     }
   }
 
+  /// - Returns: how many bytes of the segment stand in the response's memory.
+  private func load(
+    _ count: Int, of segment: Segment, _ file: FileID, at position: Int64, into response: FetchResponse,
+    _ unreadable: inout [Range<Int64>]
+  ) async throws(LogError) -> Int {
+    response.reserve(count)
+    do throws(StorageError) {
+      let got = try await storage.readAround(file, at: position, into: response.memory, 0..<count, .serving, &unreadable)
+      if !unreadable.isEmpty { unreadablePaths.insert(segment.path) }
+      return got
+    } catch {
+      throw .storage(error)
+    }
+  }
+
   /// Reads one segment from `start`. Bytes that are no valid batch are passed over, as recovery does: it is a batch's own
   /// bytes that decide whether it is served, not its neighbours'.
   private func read(
@@ -122,14 +137,7 @@ extension PartitionLog {
     var unreadable: [Range<Int64>] = []
     while at + Int64(BatchHeader.size) <= segment.dataEnd {
       let count = Int(min(Int64(wanted), segment.dataEnd - at))
-      response.reserve(count)
-      let got: Int
-      do throws(StorageError) {
-        got = try await storage.readAround(file, at: at, into: response.memory, 0..<count, .serving, &unreadable)
-      } catch {
-        throw .storage(error)
-      }
-      if !unreadable.isEmpty { unreadablePaths.insert(segment.path) }
+      let got = try await load(count, of: segment, file, at: at, into: response, &unreadable)
       let base = UnsafeRawPointer(response.memory.base)
       var here = 0
       var cutOff: Int?

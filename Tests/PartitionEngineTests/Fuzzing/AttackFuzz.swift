@@ -56,6 +56,101 @@ import WriteAheadLog
     s.maybeTopics = []
   }
 
+  /// Errors of a life, before or after the operation took effect.
+  private struct Errors {
+    /// One operation in so many fails; 0: none.
+    var rate: Int
+    /// While the engine opens, too.
+    var atOpening: Bool
+    let box: Box
+
+    func arm(_ storage: HookedStorage) {
+      guard rate > 0 else { return }
+      let (rate, atOpening, box) = (rate, atOpening, box)
+      storage.before = { call throws(StorageError) in
+        if [.read, .list, .size].contains(call.kind) && !atOpening { return }
+        if call.kind == .open && call.flags == 0 && !atOpening { return }
+        if box.random.chance(1, in: rate) { throw StorageError(errno: EIO, call.kind, call.path) }
+      }
+      let changes: [OperationKind] = [.write, .unlink, .rename, .syncDirectory, .truncate]
+      storage.after = { call throws(StorageError) in
+        if changes.contains(call.kind), box.random.chance(1, in: rate) {
+          throw StorageError(errno: EIO, call.kind, call.path)
+        }
+      }
+    }
+
+    func disarm(_ storage: HookedStorage) { (storage.before, storage.after) = (nil, nil) }
+  }
+
+  /// Opens the engine; errors end after ten attempts.
+  private static func open(
+    _ storage: HookedStorage, _ errors: Errors, _ s: State, _ label: String
+  ) async -> (engine: PartitionEngine, recovery: EngineRecovery)? {
+    if errors.atOpening { errors.arm(storage) }
+    for attempt in 0..<20 {
+      if attempt == 10 { errors.disarm(storage) }
+      do throws(EngineError) {
+        let opened = try await PartitionEngine.open(storage, EngineTests.configuration)
+        errors.disarm(storage)
+        return opened
+      } catch {
+        var isFlaw = false
+        if case .damagedMetadata = error { isFlaw = storage.before == nil }
+        if case .inUse = error { isFlaw = true }
+        if isFlaw {
+          s.flaws.append("\(label) \(error)")
+          return nil
+        }
+      }
+    }
+    s.flaws.append("\(label) does not open")
+    return nil
+  }
+
+  /// One random call, and what it was answered.
+  private static func act(_ engine: PartitionEngine, _ s: State, _ box: Box) async {
+    let name = "t\(Int.random(in: 0..<2, using: &box.random))"
+    switch Int.random(in: 0..<12, using: &box.random) {
+    case 0:
+      guard !s.topics.contains(name) else { return }
+      do throws(EngineError) {
+        try await engine.createTopic(name, partitions: 1)
+        s.topics.insert(name)
+        s.acked[name] = [:]
+      } catch { if !error.isCertainFailure { s.maybeTopics.insert(name) } }
+    case 1: await move(engine, name, s, box)
+    default:
+      s.n += 1
+      let text = "\(s.n)-" + String(repeating: "y", count: Int.random(in: 1...3000, using: &box.random))
+      do {
+        let offset = try await EngineTests.produce(engine, name, 0, text)
+        s.acked[name, default: [:]][offset.rawValue] = text
+      } catch {
+        if (error as? EngineError)?.isCertainFailure ?? false { s.refused.insert(text) }
+      }
+    }
+  }
+
+  /// Deletes up to a random offset, or commits it.
+  private static func move(_ engine: PartitionEngine, _ name: String, _ s: State, _ box: Box) async {
+    do throws(EngineError) {
+      let marks = try engine.watermarks(name, 0)
+      let to = Int64.random(in: marks.logStartOffset.rawValue...marks.highWatermark.rawValue, using: &box.random)
+      s.maybeStart[name] = max(s.maybeStart[name] ?? 0, to)
+      if box.random.chance(1, in: 3) {
+        try await engine.deleteRecords(name, 0, before: Offset(to))
+        s.start[name] = max(to, s.start[name] ?? 0)
+      } else {
+        try await engine.commitOffset(group: "g", name, 0, Offset(to))
+        s.offsets[name] = to
+        s.maybeOffsets[name] = nil
+      }
+    } catch {
+      if !error.isCertainFailure { s.maybeOffsets[name, default: []].formUnion(0...(s.maybeStart[name] ?? 0)) }
+    }
+  }
+
   @Test(arguments: 0..<6)
   func metadataAndLogsSurvive(_ block: UInt64) throws {
     for seed in block * 60..<block * 60 + 60 {
@@ -63,75 +158,20 @@ import WriteAheadLog
       let s = State()
       let box = Box(seed)
       for life in 0..<7 {
+        let label = "\(seed)/\(life)"
         let rate = [0, 30, 100, 300][Int.random(in: 0..<4, using: &box.random)]
-        let openFaults = box.random.chance(1, in: 3)
+        let errors = Errors(rate: rate, atOpening: box.random.chance(1, in: 3), box: box)
         do {
           try machine.boot(seed: seed &+ UInt64(life)) { base in
             let storage = HookedStorage(base)
-            func arm() {
-              guard rate > 0 else { return }
-              storage.before = { call throws(StorageError) in
-                if [.read, .list, .size].contains(call.kind) && !openFaults { return }
-                if call.kind == .open && call.flags == 0 && !openFaults { return }
-                if box.random.chance(1, in: rate) { throw StorageError(errno: EIO, call.kind, call.path) }
-              }
-              storage.after = { call throws(StorageError) in
-                if [.write, .unlink, .rename, .syncDirectory, .truncate].contains(call.kind), box.random.chance(1, in: rate) { throw StorageError(errno: EIO, call.kind, call.path) }
-              }
-            }
-            if openFaults { arm() }
-            var opened: (engine: PartitionEngine, recovery: EngineRecovery)?
-            for attempt in 0..<20 where opened == nil {
-              if attempt == 10 { storage.before = nil; storage.after = nil }
-              do throws(EngineError) { opened = try await PartitionEngine.open(storage, EngineTests.configuration) } catch {
-                if case .damagedMetadata = error { if storage.before == nil { s.flaws.append("\(seed)/\(life) \(error)"); return } }
-                if case .inUse = error { s.flaws.append("\(seed)/\(life) \(error)"); return }
-              }
-            }
-            guard let (engine, recovery) = opened else { s.flaws.append("\(seed)/\(life) does not open"); return }
-            storage.before = nil
-            storage.after = nil
-            await Self.check(engine, recovery, s, "\(seed)/\(life)")
+            guard let (engine, recovery) = await Self.open(storage, errors, s, label) else { return }
+            await Self.check(engine, recovery, s, label)
             if !s.flaws.isEmpty { return }
-            arm()
-            for _ in 0..<Int.random(in: 0..<50, using: &box.random) {
-              let name = "t\(Int.random(in: 0..<2, using: &box.random))"
-              switch Int.random(in: 0..<12, using: &box.random) {
-              case 0:
-                guard !s.topics.contains(name) else { continue }
-                do throws(EngineError) {
-                  try await engine.createTopic(name, partitions: 1)
-                  s.topics.insert(name)
-                  s.acked[name] = [:]
-                } catch { if !error.isCertainFailure { s.maybeTopics.insert(name) } }
-              case 1:
-                do throws(EngineError) {
-                  let marks = try engine.watermarks(name, 0)
-                  let to = Int64.random(in: marks.logStartOffset.rawValue...marks.highWatermark.rawValue, using: &box.random)
-                  s.maybeStart[name] = max(s.maybeStart[name] ?? 0, to)
-                  if box.random.chance(1, in: 3) {
-                    try await engine.deleteRecords(name, 0, before: Offset(to))
-                    s.start[name] = max(to, s.start[name] ?? 0)
-                  } else {
-                    try await engine.commitOffset(group: "g", name, 0, Offset(to))
-                    s.offsets[name] = to
-                    s.maybeOffsets[name] = nil
-                  }
-                } catch {
-                  if !error.isCertainFailure { s.maybeOffsets[name, default: []].insert(s.maybeStart[name] ?? 0); for k in 0...(s.maybeStart[name] ?? 0) { s.maybeOffsets[name]!.insert(k) } }
-                }
-              default:
-                s.n += 1
-                let text = "\(s.n)-" + String(repeating: "y", count: Int.random(in: 1...3000, using: &box.random))
-                do {
-                  let offset = try await EngineTests.produce(engine, name, 0, text)
-                  s.acked[name, default: [:]][offset.rawValue] = text
-                } catch let error as EngineError { if error.isCertainFailure { s.refused.insert(text) } }
-              }
-            }
+            errors.arm(storage)
+            for _ in 0..<Int.random(in: 0..<50, using: &box.random) { await Self.act(engine, s, box) }
             if box.random.chance(1, in: 3) { do throws(EngineError) { try await engine.close() } catch {} }
           }
-        } catch { s.flaws.append("\(seed)/\(life): \(error)") }
+        } catch { s.flaws.append("\(label): \(error)") }
         if box.random.chance(1, in: 2) {
           _ = machine.disk.powerLoss(seed: seed, profile: box.random.chance(1, in: 2) ? .dropUnsynced : .posixMinimal)
         } else {

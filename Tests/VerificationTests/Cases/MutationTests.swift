@@ -69,108 +69,140 @@ enum Mutation: String, CaseIterable, Sendable {
   /// It needs requests without an answer behind everything else, and a crash more.
   var isOfAnOlderStory: Bool { self == .swappedUnanswered || self == .splitUnanswered }
 
-  func apply(to a: inout Answers, _ story: inout Story) {
-    let p = Int.random(in: 0..<3, using: &story.random)
-    let ops = story.acknowledged(p)
-    let op = ops[Int.random(in: 0..<ops.count - 1, using: &story.random)]
-    let last = ops[ops.count - 1]
-    let count = a.partitions[p].served.count
+  func apply(to answers: inout Answers, _ story: inout Story) {
+    let partition = Int.random(in: 0..<3, using: &story.random)
+    let requests = story.acknowledged(partition)
+    let request = requests[Int.random(in: 0..<requests.count - 1, using: &story.random)]
+    var edit = Edit(answers: answers, p: partition, ops: requests, op: request)
+    if !changeMessages(&edit, story) { changeAnswers(&edit) }
+    answers = edit.answers
+  }
+
+  /// The answers of one partition, and ways to change them.
+  private struct Edit {
+    var answers: Answers
+    let p: Int
+    /// Acknowledged requests of the partition, and one of them.
+    let ops: [Operation]
+    let op: Operation
+    var last: Operation { ops[ops.count - 1] }
+    var partition: Answers.Partition {
+      get { answers.partitions[p] }
+      set { answers.partitions[p] = newValue }
+    }
+
     func mark(_ hw: Int, _ leo: Int) -> Watermarks {
       Watermarks(logStartOffset: 0, highWatermark: Offset(hw), logEndOffset: Offset(leo))
     }
-    func claim(_ hw: Int, _ leo: Int) {
-      (a.partitions[p].before, a.partitions[p].after) = (mark(hw, leo), mark(hw, leo))
+    mutating func claim(_ hw: Int, _ leo: Int) {
+      (partition.before, partition.after) = (mark(hw, leo), mark(hw, leo))
     }
-    func cut(to end: Int) {
-      a.partitions[p].served.removeLast(count - end)
+    mutating func cut(to end: Int) {
+      partition.served.removeLast(partition.served.count - end)
       claim(end, end)
-      a.partitions[p].probes.removeAll()
+      partition.probes.removeAll()
     }
-    func remove(_ offsets: Range<Int>) {
-      a.partitions[p].served.removeAll { offsets.contains($0.offset) }
-      for i in a.partitions[p].probes.indices {
-        let start = a.partitions[p].probes[i].start
-        a.partitions[p].probes[i].first = a.partitions[p].served.first { $0.offset >= start }
+    mutating func remove(_ offsets: Range<Int>) {
+      partition.served.removeAll { offsets.contains($0.offset) }
+      for i in partition.probes.indices {
+        let start = partition.probes[i].start
+        partition.probes[i].first = partition.served.first { $0.offset >= start }
       }
     }
-    func add(_ sequence: Int?) {
-      a.partitions[p].served.append(Answers.Served(offset: a.partitions[p].served.count, sequence: sequence))
-      claim(a.partitions[p].served.count, a.partitions[p].served.count)
-      a.partitions[p].probes.removeLast()
+    mutating func add(_ sequence: Int?) {
+      partition.served.append(Answers.Served(offset: partition.served.count, sequence: sequence))
+      claim(partition.served.count, partition.served.count)
+      partition.probes.removeLast()
     }
-    func swap(_ i: Int, _ j: Int) {
-      let (x, y) = (a.partitions[p].served[i].sequence, a.partitions[p].served[j].sequence)
-      (a.partitions[p].served[i].sequence, a.partitions[p].served[j].sequence) = (y, x)
-      a.partitions[p].probes.removeAll()
+    mutating func swap(_ i: Int, _ j: Int) {
+      let (x, y) = (partition.served[i].sequence, partition.served[j].sequence)
+      (partition.served[i].sequence, partition.served[j].sequence) = (y, x)
+      partition.probes.removeAll()
     }
+  }
+
+  /// - Returns: false where the mutation is about something else.
+  private func changeMessages(_ edit: inout Edit, _ story: Story) -> Bool {
+    let (p, ops, op, last, count) = (edit.p, edit.ops, edit.op, edit.last, edit.partition.served.count)
     switch self {
-    case .lostRequest, .lostBeyondReceipts: remove(op.offsets)
+    case .lostRequest, .lostBeyondReceipts: edit.remove(op.offsets)
     case .lostMessageInRequest:
       let wide = ops.dropLast().first { $0.count > 1 }!
-      remove(wide.offsets.lowerBound..<wide.offsets.lowerBound + 1)
-    case .lostTail: cut(to: last.offsets.lowerBound)
-    case .lostEverything: cut(to: 0)
-    case .lostAfterRestart: cut(to: last.offsets.lowerBound)
-    case .skippedWhileConsuming: a.partitions[p].served.removeAll { op.offsets.contains($0.offset) }
-    case .servedTwice: add(op.firstSequence)
-    case .doubledLog: for s in a.partitions[p].served { add(s.sequence) }
+      edit.remove(wide.offsets.lowerBound..<wide.offsets.lowerBound + 1)
+    case .lostTail: edit.cut(to: last.offsets.lowerBound)
+    case .lostEverything: edit.cut(to: 0)
+    case .lostAfterRestart: edit.cut(to: last.offsets.lowerBound)
+    case .skippedWhileConsuming: edit.partition.served.removeAll { op.offsets.contains($0.offset) }
+    case .servedTwice: edit.add(op.firstSequence)
+    case .doubledLog: for s in edit.partition.served { edit.add(s.sequence) }
     case .swappedOfOneProducer:
       for i in ops.indices {
         guard let j = ops.indices.first(where: { $0 > i && ops[$0].producer == ops[i].producer }) else { continue }
-        return swap(ops[i].offsets.lowerBound, ops[j].offsets.lowerBound)
+        edit.swap(ops[i].offsets.lowerBound, ops[j].offsets.lowerBound)
+        return true
       }
     case .swappedOfTwoProducers:
       for i in ops.indices.dropLast() where ops[i].producer != ops[i + 1].producer {
         // Neighbours of one message each keep the order of every producer.
         guard ops[i].count == 1, ops[i + 1].count == 1, ops[i].offsets.upperBound == ops[i + 1].offsets.lowerBound
         else { continue }
-        return swap(ops[i].offsets.lowerBound, ops[i + 1].offsets.lowerBound)
+        edit.swap(ops[i].offsets.lowerBound, ops[i + 1].offsets.lowerBound)
+        return true
       }
-    case .swappedUnanswered: swap(count - 1, count - 2)
+    case .swappedUnanswered: edit.swap(count - 1, count - 2)
     case .splitUnanswered:
-      a.partitions[p].served.removeLast(2)
-      claim(count - 2, count - 2)
-      a.partitions[p].probes.removeAll()
-    case .neverSent: add(1_000_000)
+      edit.partition.served.removeLast(2)
+      edit.claim(count - 2, count - 2)
+      edit.partition.probes.removeAll()
+    case .neverSent: edit.add(1_000_000)
     case .certainlyFailed:
-      add(story.history.operations.first { $0.partition.index == p && $0.outcome == .failed }!.firstSequence)
-    case .flippedBit: a.partitions[p].served[op.offsets.lowerBound].sequence = nil
+      edit.add(story.history.operations.first { $0.partition.index == p && $0.outcome == .failed }!.firstSequence)
+    case .flippedBit: edit.partition.served[op.offsets.lowerBound].sequence = nil
     case .foreignMessages:
-      for offset in op.offsets { a.partitions[p].served[offset].sequence = nil }
+      for offset in op.offsets { edit.partition.served[offset].sequence = nil }
     case .renumbered:
-      remove(op.offsets)
-      for i in a.partitions[p].served.indices { a.partitions[p].served[i].offset = i }
-      let end = a.partitions[p].served.count
-      claim(end, end)
-      a.partitions[p].probes.removeAll()
-    case .watermarkTooLow: claim(count - 1, count)
-    case .watermarkZero: claim(0, count)
-    case .watermarkGuessedFromBytes: claim(count * 10 + 1, count)
+      edit.remove(op.offsets)
+      for i in edit.partition.served.indices { edit.partition.served[i].offset = i }
+      let end = edit.partition.served.count
+      edit.claim(end, end)
+      edit.partition.probes.removeAll()
+    default: return false
+    }
+    return true
+  }
+
+  private func changeAnswers(_ edit: inout Edit) {
+    let (p, op, count) = (edit.p, edit.op, edit.partition.served.count)
+    switch self {
+    case .watermarkTooLow: edit.claim(count - 1, count)
+    case .watermarkZero: edit.claim(0, count)
+    case .watermarkGuessedFromBytes: edit.claim(count * 10 + 1, count)
     case .watermarkWentBack:
-      a.partitions[p].before = mark(count + 1, count)
-    case .endCountsTornRecord: claim(count, count + 1)
+      edit.partition.before = edit.mark(count + 1, count)
+    case .endCountsTornRecord: edit.claim(count, count + 1)
     case .startOffOnAnother:
-      a.partitions[p].probes[1].first = a.partitions[p].served[2]
-    case .startAnswersEmpty: a.partitions[p].probes[op.offsets.lowerBound].first = nil
-    case .startServesBehind: a.partitions[p].probes[count / 2].first = a.partitions[p].served[0]
+      edit.partition.probes[1].first = edit.partition.served[2]
+    case .startAnswersEmpty: edit.partition.probes[op.offsets.lowerBound].first = nil
+    case .startServesBehind: edit.partition.probes[count / 2].first = edit.partition.served[0]
     case .stuckAtOffset, .fetchFails:
       let at = op.offsets.lowerBound
-      a.partitions[p].served.removeLast(count - at)
-      a.partitions[p].probes.removeAll()
-      a.partitions[p].end = self == .fetchFails
+      edit.partition.served.removeLast(count - at)
+      edit.partition.probes.removeAll()
+      edit.partition.end = self == .fetchFails
         ? .failed(at: Offset(at), "EIO") : .stuck(at: Offset(at), emptyAnswers: 5)
-    case .stuckAtClaim: a.partitions[p].end = .stuck(at: Offset(count), emptyAnswers: 5)
-    case .partitionForgotten: a.registered!.remove(at: p)
-    case .partitionInvented: a.registered!.append(TopicPartition("orders-0", 5))
-    case .commitForgotten: a.commits[p].offset = nil
-    case .commitBehind: a.commits[p].offset = 1
-    case .commitInvented: a.commits[p].offset = 77_777
+    case .stuckAtClaim: edit.partition.end = .stuck(at: Offset(count), emptyAnswers: 5)
+    case .partitionForgotten: edit.answers.registered!.remove(at: p)
+    case .partitionInvented: edit.answers.registered!.append(TopicPartition("orders-0", 5))
+    case .commitForgotten: edit.answers.commits[p].offset = nil
+    case .commitBehind: edit.answers.commits[p].offset = 1
+    case .commitInvented: edit.answers.commits[p].offset = 77_777
     case .reportedUndamaged:
-      a.reported.append(
+      edit.answers.reported.append(
         ReportedDamage(partition: PartitionSlot(p), offsets: OffsetRange(from: 2, to: 3), reason: "checksum"))
     case .reportedBeyondEnd:
       let tail = OffsetRange(from: Offset(count), to: Offset(count + 3))
-      a.reported.append(ReportedDamage(partition: PartitionSlot(p), offsets: tail, reason: "checksum"))
+      edit.answers.reported.append(ReportedDamage(partition: PartitionSlot(p), offsets: tail, reason: "checksum"))
+    default: preconditionFailure("\(self) changes nothing")
     }
   }
 }
