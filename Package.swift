@@ -77,6 +77,10 @@ let package = Package(
     room("LoopDisks", ["CLoopDisks"]),
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     room("Verification", ["LogModel"]),
+    // The interface of a log that is tested, and the consumer that reads one back for the oracle. Knows no engine.
+    room("SystemUnderTest", ["LogModel", "Verification"]),
+    // The partition engine behind that interface.
+    room("EngineAdapter", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Verification", "SystemUnderTest"]),
     room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
     room("Reporting", ["LogModel", "Verification", "Metrics"]),
     room(
@@ -84,14 +88,14 @@ let package = Package(
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Exploration", "CProcess", "Metrics", "RecordLogs", "HTTPDelivery", "HTTPServing",
-        "EventReceivers",
+        "EventReceivers", "SystemUnderTest", "EngineAdapter",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
       "Exploration",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
-        "RecordLogs", "EventReceivers", "LoopDisks",
+        "RecordLogs", "EventReceivers", "LoopDisks", "SystemUnderTest", "EngineAdapter",
       ]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops"]),
     .executableTarget(
@@ -136,11 +140,12 @@ let package = Package(
     tests(
       "Exploration",
       ["Exploration", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
-        "LoopDisks"]),
+        "LoopDisks", "SystemUnderTest", "EngineAdapter"]),
+    tests("SystemUnderTest", ["SystemUnderTest", "LogModel", "Verification"]),
     tests(
       "Trials",
       ["Trials", "Storage", "LogModel", "Verification", "ScenarioFormat", "Reporting", "Exploration", "Defects",
-        "FaultInjection", "EventReceivers", "ObjectStore", "PartitionEngine", "WriteAheadLog", "CProcess"]),
+        "FaultInjection", "EventReceivers", "ObjectStore", "PartitionEngine", "WriteAheadLog", "CProcess", "SystemUnderTest"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),
