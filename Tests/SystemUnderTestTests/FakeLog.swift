@@ -13,6 +13,8 @@ final class FakeLog: ReadableLog, @unchecked Sendable {
   /// Messages of a batch: an answer has whole batches.
   var batch = 2
   var start: Offset = 0
+  /// What the messages hold; without it one byte each.
+  var content: MessageContent?
   /// By offset, ranges that are reported as damaged.
   var damaged: [Range<Int64>] = []
   /// Where a report says that the damage ends, in place of where it does.
@@ -29,7 +31,7 @@ final class FakeLog: ReadableLog, @unchecked Sendable {
 
   init(count: Int) { self.count = count }
 
-  func newAnswer(capacity: Int) -> FakeAnswer { FakeAnswer() }
+  func newAnswer(capacity: Int) -> FakeAnswer { FakeAnswer(content) }
 
   func watermarks(_ partition: TopicPartition) throws(LogFailure) -> Watermarks {
     Watermarks(logStartOffset: start, highWatermark: Offset(count), logEndOffset: Offset(count))
@@ -65,12 +67,18 @@ final class FakeLog: ReadableLog, @unchecked Sendable {
 }
 
 final class FakeAnswer: FetchedMessages {
+  private let content: MessageContent?
   var asked: Offset = 0
   var offsets: [Offset] = []
+
+  init(_ content: MessageContent?) { self.content = content }
+
   var nextOffset: Offset { offsets.last.map { $0 + 1 } ?? asked }
 
   private func show(_ offset: Offset, _ body: (FetchedMessage) -> Void) {
-    [UInt8(truncatingIfNeeded: offset.rawValue)].withUnsafeBytes { value in
+    var bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: offset.rawValue), count: content == nil ? 1 : 32)
+    bytes.withUnsafeMutableBytes { content?.write(sequence: UInt64(offset.rawValue), into: $0) }
+    bytes.withUnsafeBytes { value in
       body(FetchedMessage(offset: offset, key: offset.rawValue % 3 == 0 ? value : nil, value: value))
     }
   }
