@@ -77,6 +77,8 @@ let package = Package(
     room("LoopDisks", ["CLoopDisks"]),
     room("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     room("Verification", ["LogModel"]),
+    // Workloads of programs that keep logs of their own, for trials and explorations alike.
+    room("ClientWorkloads", ["LogModel", "Storage", "RecordLogs", "Verification"]),
     // The interface of a log that is tested, and the consumer that reads one back for the oracle. Knows no engine.
     room("SystemUnderTest", ["LogModel", "Verification"]),
     // The partition engine behind that interface.
@@ -88,7 +90,7 @@ let package = Package(
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Exploration", "CProcess", "Metrics", "RecordLogs", "HTTPDelivery", "HTTPServing",
-        "EventReceivers", "SystemUnderTest", "EngineAdapter",
+        "EventReceivers", "SystemUnderTest", "EngineAdapter", "ClientWorkloads",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     fastRoom(
@@ -96,6 +98,7 @@ let package = Package(
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects", "Verification",
         "RecordLogs", "EventReceivers", "LoopDisks", "SystemUnderTest", "EngineAdapter",
+        "ClientWorkloads",
       ]),
     fastRoom("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops"]),
     .executableTarget(
