@@ -8,26 +8,33 @@ extension RecoverySummary {
   /// What an opening of the engine came to.
   init(_ recovery: EngineRecovery) {
     self.init()
-    for report in recovery.partitions {
-      for range in report.damage {
+    for copy in recovery.metadata.copies { add(copy) }
+    for partition in recovery.partitions {
+      add(partition)
+      batchesRecovered += partition.batches
+      for range in partition.damage {
         damage.append(
           RecoveryDamage(
-            report.source, OffsetRange(from: range.from, to: range.to), path: range.path, byteFrom: range.byteFrom,
+            partition.source, OffsetRange(from: range.from, to: range.to), path: range.path, byteFrom: range.byteFrom,
             byteTo: range.byteTo, mismatch: range.mismatch))
       }
     }
-    bytesScanned = recovery.bytesScanned
-    batchesSkipped = recovery.batchesSkipped
-    batchesRecovered = recovery.batchesRecovered
-    let heads = (recovery.metadata.copies + recovery.partitions).flatMap(\.damagedHeads).map { head in
-      "recovery found a damaged copy of a segment's head (\(head.path), bytes \(head.byteFrom) ..< \(head.byteTo)), "
-        + (head.isRepaired ? "and wrote it again" : "and could not write it again") + ": no message was lost by it"
+    for lowered in recovery.lowered {
+      notices.append(
+        "recovery lowered the committed offset of \(lowered.group) in \(lowered.partition) from \(lowered.from) to "
+          + "\(lowered.to), the end of its log")
     }
-    let offsets = recovery.lowered.map {
-      "recovery lowered the committed offset of \($0.group) in \($0.partition) from \($0.from) to \($0.to), "
-        + "the end of its log"
+  }
+
+  /// What is told of the metadata's logs and of the partitions' alike.
+  private mutating func add(_ report: RecoveryReport) {
+    bytesScanned += report.bytesScanned
+    batchesSkipped += report.batchesSkipped
+    for head in report.damagedHeads {
+      notices.append(
+        "recovery found a damaged copy of a segment's head (\(head.path), bytes \(head.byteFrom) ..< \(head.byteTo)), "
+          + (head.isRepaired ? "and wrote it again" : "and could not write it again") + ": no message was lost by it")
     }
-    notices = heads + offsets
   }
 }
 
