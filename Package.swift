@@ -66,10 +66,19 @@ let package = Package(
     module("LoopDisks", ["CLoopDisks"]),
     module("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     module("Verification", ["LogModel"]),
+    // Workloads of programs that keep logs of their own, for trials and explorations alike.
+    module("ClientWorkloads", ["LogModel", "Storage", "RecordLogs", "Verification"]),
+    // The interface of a log that is tested, and the consumer that reads one back for the oracle. Knows no engine.
+    module("SystemUnderTest", ["LogModel", "Verification"]),
+    // The partition engine behind that interface.
+    module(
+      "EngineAdapter", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Verification", "SystemUnderTest"]),
     module("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
     module("Reporting", ["LogModel", "Verification", "Metrics"]),
     // What trials and explorations do to a log alike: consumers beside the producers, events as a receiver has them.
-    module("LogClients", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs", "Verification"]),
+    module(
+      "LogClients",
+      ["LogModel", "Storage", "RecordLogs", "Verification", "SystemUnderTest", "EngineAdapter"]),
     // The states that a power cut may leave of a recorded disk. Knows no engine: whatever stands on `Storage` can be
     // recorded.
     module("CrashStates", ["LogModel", "Storage"]),
@@ -79,14 +88,16 @@ let package = Package(
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects",
         "Verification", "ScenarioFormat", "Reporting", "CrashStates", "LogClients", "CProcess", "Metrics",
-        "RecordLogs", "HTTPDelivery", "HTTPServing", "EventReceivers",
+        "RecordLogs", "HTTPDelivery", "HTTPServing", "EventReceivers", "SystemUnderTest", "EngineAdapter",
+        "ClientWorkloads",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     .target(
       name: "Exploration",
       dependencies: [
         "LogModel", "Storage", "CrashStates", "LogClients", "WriteAheadLog", "PartitionEngine", "ObjectStore",
-        "FaultInjection", "Defects", "Verification", "RecordLogs", "EventReceivers", "LoopDisks",
+        "FaultInjection", "Defects", "Verification", "RecordLogs", "EventReceivers", "LoopDisks", "SystemUnderTest",
+        "EngineAdapter", "ClientWorkloads",
       ],
       swiftSettings: strict, plugins: ["CallSiteTable"]),
     // Lists the lines of the engine that start operations, for the error matrix.
@@ -167,7 +178,7 @@ let package = Package(
       "Exploration",
       [
         "Exploration", "CrashStates", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection",
-        "Defects", "Verification", "LoopDisks",
+        "Defects", "Verification", "LoopDisks", "SystemUnderTest", "EngineAdapter",
       ]),
     tests("Doctor", ["Doctor", "Storage", "Trials"]),
     tests(
@@ -175,8 +186,9 @@ let package = Package(
       [
         "Trials", "DefectMatrix", "ScenarioExploration", "Storage", "LogModel", "Verification", "ScenarioFormat",
         "Reporting", "CrashStates", "LogClients", "Exploration", "Defects", "FaultInjection", "EventReceivers",
-        "ObjectStore", "PartitionEngine", "WriteAheadLog", "CProcess",
+        "ObjectStore", "PartitionEngine", "WriteAheadLog", "CProcess", "SystemUnderTest",
       ]),
+    tests("SystemUnderTest", ["SystemUnderTest", "LogModel", "Verification"]),
     tests("Verification", ["LogModel", "Verification"]),
     tests("ScenarioFormat", ["ScenarioFormat", "LogModel"]),
     tests("Reporting", ["Reporting", "LogModel", "Verification"]),

@@ -1,7 +1,8 @@
+import EngineAdapter
 import LogModel
-import PartitionEngine
 import Storage
-import WriteAheadLog
+import SystemUnderTest
+import Verification
 
 /// Consumers that read the partitions of an engine while others send: at the tail, ranges anywhere, and again from the beginning.
 ///
@@ -38,7 +39,7 @@ package final class ConcurrentReaders: @unchecked Sendable {
   /// The longest pause before a fetch, in nanoseconds: the device is at work for about as long.
   private static let longestPause: Int64 = 150_000
 
-  private let engine: PartitionEngine
+  private let log: TestedLog
   private let loop: EventLoop
   private let sources: [TopicPartition]
   private let contents: [MessageContent]
@@ -60,10 +61,10 @@ package final class ConcurrentReaders: @unchecked Sendable {
   ///   - wakings: answers to producers that are expected.
   ///   - note: writes an answer down.
   package init(
-    _ engine: PartitionEngine, on loop: EventLoop, _ sources: [TopicPartition], seed: UInt64, name: String, rows: Int, wakings: Int,
+    _ log: TestedLog, on loop: EventLoop, _ sources: [TopicPartition], seed: UInt64, name: String, rows: Int, wakings: Int,
     note: @escaping (Answer) -> Void
   ) {
-    self.engine = engine
+    self.log = log
     self.loop = loop
     self.sources = sources
     contents = sources.map { MessageContent(seed: seed, topic: $0.topic, partition: $0.partition) }
@@ -93,7 +94,7 @@ package final class ConcurrentReaders: @unchecked Sendable {
     var random = SeededGenerator(seed: seed, stream: "reader \(reader) \(name)")
     var positions = [Offset?](repeating: nil, count: sources.count)
     var left = rows
-    let response = FetchResponse(capacity: 64 << 10)
+    let response = log.newAnswer(capacity: 64 << 10)
     while !isOver, left > Self.mostRuns {
       // Its rows are to last until the last answer.
       if (rows - left) * wakings <= rows * rung {
@@ -113,7 +114,7 @@ package final class ConcurrentReaders: @unchecked Sendable {
 
   /// - Returns: the rows that it took.
   private func read(
-    _ partition: Int, _ reader: Int, _ position: inout Offset?, _ response: FetchResponse, _ random: inout SeededGenerator
+    _ partition: Int, _ reader: Int, _ position: inout Offset?, _ response: TestedLog.Answer, _ random: inout SeededGenerator
   ) async -> Int {
     let bytes = [1, 2000, 16 << 10, 256 << 10][Int.random(in: 0..<4, using: &random)]
     switch Int.random(in: 0..<8, using: &random) {
@@ -130,8 +131,8 @@ package final class ConcurrentReaders: @unchecked Sendable {
   }
 
   private func marks(_ partition: Int) -> (start: Offset, watermark: Offset)? {
-    do throws(EngineError) {
-      let marks = try engine.watermarks(sources[partition].topic, sources[partition].partition)
+    do throws(LogFailure) {
+      let marks = try log.watermarks(sources[partition])
       return (marks.logStartOffset, marks.highWatermark)
     } catch {
       return nil
@@ -141,21 +142,20 @@ package final class ConcurrentReaders: @unchecked Sendable {
   /// - Parameter from: nil for the beginning of the log.
   /// - Returns: where to go on, nil for the beginning, and the rows that the answer took. An error is no answer.
   private func fetch(
-    _ partition: Int, _ reader: Int, from position: Offset?, _ bytes: Int, _ response: FetchResponse
+    _ partition: Int, _ reader: Int, from position: Offset?, _ bytes: Int, _ response: TestedLog.Answer
   ) async -> (next: Offset?, rows: Int) {
     guard let asked = position ?? marks(partition)?.start else { return (nil, 0) }
-    let source = sources[partition]
-    do throws(EngineError) {
-      try await engine.fetch(source.topic, source.partition, from: asked, maxBytes: bytes, into: response)
+    do throws(LogFailure) {
+      try await log.fetch(sources[partition], from: asked, maxBytes: bytes, into: response)
     } catch {
-      if case .log(_, .damaged(let range)) = error { return (max(range.to, asked + 1), 0) }
+      if case .damaged(let end) = error.kind { return (max(end, asked + 1), 0) }
       return (nil, 0)
     }
     guard let (start, watermark) = marks(partition) else { return (nil, 0) }
     var answer = Answer(
       reader: reader, partition: partition, asked: asked, logStartOffset: start, highWatermark: watermark, at: loop.now, runs: [])
     let content = contents[partition]
-    response.forEachRecord { record in answer.take(record.offset, content.read(record.value)) }
+    response.forEachMessage { message in answer.take(message.offset, content.read(message.value)) }
     let next = max(asked, response.nextOffset)
     if answer.runs.isEmpty, let last = told[partition], last == (start, watermark) { return (next, 0) }
     told[partition] = (start, watermark)

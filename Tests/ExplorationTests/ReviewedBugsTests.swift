@@ -1,7 +1,9 @@
 import Defects
+import EngineAdapter
 import LogModel
 import PartitionEngine
 import Storage
+import SystemUnderTest
 import Testing
 import Verification
 import WriteAheadLog
@@ -97,7 +99,7 @@ import WriteAheadLog
   /// The engine's reports name the damaged bytes; a report of others is no report of this.
   @Test(arguments: ["skip-damage", "truncate-damage", "airunner-damage", "chronik", "checkpoint-damage"])
   func aReportOfAnotherPlaceIsFound(_ scenario: String) throws {
-    func judgement(_ change: @escaping @Sendable (inout DamagedRange) -> Void) throws -> StateJudgement {
+    func judgement(_ change: @escaping @Sendable (inout RecoveryDamage) -> Void) throws -> StateJudgement {
       let own = try #require(ErrorScenario.all.first { $0.name == scenario })
       let ground = try ErrorFixture(own, EngineUnderTest(own.workload, parts: { EngineParts() }, layer: { $0 }))
       let book = HistoryRecorder(copying: ground.book)
@@ -106,14 +108,12 @@ import WriteAheadLog
         book.begin(loop)
         let machine = MemoryStorage(disk: ground.disk, loop: loop)
         _ = loop.run(limit: .seconds(60)) {
-          do throws(EngineError) {
-            let opened = try await PartitionEngine.open(machine, ground.configuration, parts: ground.parts(on: machine))
+          do throws(LogFailure) {
+            let opened = try await EngineFactory(machine, ground.configuration, parts: ground.parts(on: machine)).open()
             var recovery = opened.recovery
-            book.opened(opened.engine)
-            for p in recovery.partitions.indices {
-              for index in recovery.partitions[p].damage.indices { change(&recovery.partitions[p].damage[index]) }
-            }
-            book.note(await book.look(opened.engine, recovery))
+            book.opened(opened.log)
+            for index in recovery.damage.indices { change(&recovery.damage[index]) }
+            book.note(await book.look(opened.log, recovery))
           } catch { Issue.record(error) }
         }
         book.crash(.powerLoss, at: loop.now)

@@ -20,9 +20,13 @@ import Verification
   }
 
   /// A life that opens and looks at `messages`; what a probe answers, by start offset.
-  private static func life(_ transcript: inout Transcript, _ restart: Int, messages: Int, answers: [[UInt64]]? = nil) {
+  private static func life(
+    _ transcript: inout Transcript, _ restart: Int, messages: Int, answers: [[UInt64]]? = nil,
+    reports: (inout Transcript) -> Void = { _ in }
+  ) {
     transcript.opened(restart)
     transcript.registered([TopicPartition("orders", 0)])
+    reports(&transcript)
     let marks = Watermarks(logStartOffset: 0, highWatermark: Offset(messages), logEndOffset: Offset(messages))
     transcript.claimed(0, marks, after: false)
     transcript.asked(0, 0)
@@ -73,6 +77,23 @@ import Verification
     transcript.appended(0, .acknowledged, 1)
     Self.life(&transcript, 2, messages: 2, answers: [[0, 0], [1]])
     #expect(Self.judge(transcript).check?.name == .everyStartOffset)
+  }
+
+  /// Damage of partitions that nobody had created was dropped, of those that the workload creates later too.
+  @Test(arguments: [0, 1, 7]) func damageOfAPartitionThatNobodyHasCreatedIsFound(_ number: Int) {
+    let partition = TopicPartition("orders", PartitionID(number))
+    var transcript = Transcript(isKept: true)
+    Self.life(&transcript, 1, messages: 1) { transcript in
+      guard number < 7 else { return transcript.reportedOfNobody(partition) }
+      let damage = ReportedDamage(
+        partition: PartitionSlot(number), offsets: OffsetRange(from: 8, to: 9), reason: "a.log, bytes 0 ..< 8")
+      transcript.reported(damage, of: partition)
+    }
+    transcript.appended(0, .acknowledged, 1)
+    Self.life(&transcript, 2, messages: 2)
+    let judgement = Self.judge(transcript)
+    #expect(judgement.check?.name == (number == 0 ? nil : .damageReported), "\(String(describing: judgement.check))")
+    #expect(judgement.verdict == (number == 0 ? .held : .violated))
   }
 
   /// A story of several lives needs a look after each of its two restarts.

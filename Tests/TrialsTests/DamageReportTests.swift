@@ -1,7 +1,7 @@
 import FaultInjection
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 import Testing
 import Verification
 import WriteAheadLog
@@ -39,7 +39,7 @@ import WriteAheadLog
         let judgement = try #require(reply.judgement, "\(reply)")
         let check = try #require(judgement[.damageReported])
         #expect(check.verdict != .violated, "\(fault.kind) \(fault.parameters), seed \(seed): \(check.detail)")
-        for range in (reply.recovery?.partitions ?? []).flatMap(\.damage) {
+        for range in reply.recovery?.damage ?? [] {
           damaged += 1
           #expect(range.path.hasPrefix("topics/orders/"), "\(fault.kind), seed \(seed): \(range)")
         }

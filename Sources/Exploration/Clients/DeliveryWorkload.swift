@@ -1,3 +1,4 @@
+import ClientWorkloads
 import Defects
 import EventReceivers
 import LogClients
@@ -18,11 +19,11 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   private static let retention = Duration.seconds(3600)
   private static let jobs = 2
   private static let executions = 8
-  private static let messageSize = 96
 
   private let messages: Int
   private let seed: UInt64
   private let defect: Defect?
+  private let workload: DeliveryJobs.Workload
   private var history: History
   private let receiver: ModelReceiver
   /// Of this session.
@@ -44,6 +45,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
 
   private init(messages: Int, seed: UInt64, _ defect: Defect?, _ received: ReceivedEvents) {
     (self.messages, self.seed, self.defect) = (messages, seed, defect)
+    workload = DeliveryJobs.Workload(jobName: "job", jobs: Self.jobs, topic: "events", seed: seed, eventBytes: 96)
     receiver = ModelReceiver(having: received)
     history = History(seed: seed)
     for slot in 0..<Self.jobs * Self.executions {
@@ -82,11 +84,11 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     var delivered: [Delivered] = []
     var foreign = 0
     for (job, events) in receiver.received.taken {
-      guard let slot = Self.slot(of: job) else {
+      guard let slot = slot(of: job) else {
         foreign += events.count
         continue
       }
-      delivered.append(Delivered(events, slot: slot, content(slot)))
+      delivered.append(workload.delivered(events, slot: slot))
     }
     delivered.sort { $0.slot < $1.slot }
     let judgement = DeliveryOracle.judge(
@@ -97,24 +99,10 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
 
   // MARK: Jobs
 
-  private static func job(_ slot: Int) throws(JobLogError) -> JobID {
-    try JobID("job-\(slot % jobs)", execution: slot / jobs + 1)
-  }
-
-  private static func slot(of job: JobID) -> Int? {
-    (0..<jobs * executions).first { slot in
-      do throws(JobLogError) { return try Self.job(slot) == job } catch { return false }
+  private func slot(of job: JobID) -> Int? {
+    (0..<Self.jobs * Self.executions).first { slot in
+      do throws(JobLogError) { return try workload.job(slot) == job } catch { return false }
     }
-  }
-
-  private func content(_ slot: Int) -> MessageContent {
-    MessageContent(seed: seed, topic: "events", partition: PartitionID(slot))
-  }
-
-  private struct OpenJob: Sendable {
-    var slot: Int
-    var log: JobLog
-    var sender: Sender
   }
 
   // MARK: Lives
@@ -147,12 +135,15 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     attempts = 0
     receiver.loop = storage.loop
     receiver.mood = { [unowned self] _, _ in mood(isWell: isArchiving) }
-    let transport = StoryTransport(self)
+    let defect = defect
+    let jobs = DeliveryJobs(
+      workload, on: storage, over: StoryTransport(self), SenderPolicy(batchEvents: 4), clock: .following(storage.loop),
+      parts: { defect?.deliveryParts() ?? DeliveryParts() })
     do throws(JobLogError) {
       let archive = try await archive(storage, patiently: isHindered)
-      let old = await open(await leftovers(storage, isHindered: isHindered), storage, transport, isHindered: isHindered)
+      let old = await open(await leftovers(storage, isHindered: isHindered), of: jobs, isHindered: isHindered)
       // A job that was cut off goes on: events behind those that recovery has found.
-      for job in old { await append(perJob + session, to: job, storage.loop) }
+      for job in old { await jobs.append(perJob + session, to: job, by: 0, Record(self, storage.loop)) }
       if isArchiving {
         try await end(old, archive, storage.loop, isHindered: isHindered)
         if isHindered {
@@ -160,8 +151,8 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
           try await removeExpired(archive, storage.loop)
         }
       }
-      let own = await open((0..<Self.jobs).map { session * Self.jobs + $0 }, storage, transport, isHindered: isHindered)
-      await append(to: own, storage.loop)
+      let own = await open((0..<Self.jobs).map { session * Self.jobs + $0 }, of: jobs, isHindered: isHindered)
+      await append(to: own, of: jobs, storage.loop)
       if isArchiving {
         try await end(own, archive, storage.loop, isHindered: isHindered)
       } else {
@@ -171,7 +162,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
         }
       }
       if isArchiving, isHindered { try await removeExpired(archive, storage.loop) }
-      let found = try await look(archive)
+      let found = try await workload.archived(0..<(session + 1) * Self.jobs, in: archive)
       if !isHindered { archives = found }
       answers += 1
     } catch {
@@ -184,9 +175,10 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   private func leftovers(_ storage: any Storage, isHindered: Bool) async -> [Int] {
     for _ in 0..<(isHindered ? 2 : 1) {
       do throws(JobLogError) {
-        let there = try await JobLog.names(in: "wal", of: storage)
+        let there = try await JobLog.names(in: DeliveryJobs.directory, of: storage)
+        let naming = (defect?.deliveryParts() ?? DeliveryParts()).naming
         return (0..<session * Self.jobs).filter { slot in
-          do throws(JobLogError) { return there.contains(parts.naming.name(of: try Self.job(slot))) } catch { return false }
+          do throws(JobLogError) { return there.contains(naming.name(of: try workload.job(slot))) } catch { return false }
         }
       } catch {}  // once more, or in the next session
     }
@@ -194,72 +186,75 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     return []
   }
 
-  private var parts: DeliveryParts { defect?.deliveryParts() ?? DeliveryParts() }
-
   private func archive(_ storage: any Storage, patiently: Bool) async throws(JobLogError) -> JobArchive {
     for attempt in 0... {
       do throws(StorageError) {
-        for folder in ["wal", "archive"] { try await DurableDirectories(storage).make(folder) }
+        for folder in [DeliveryJobs.directory, DeliveryJobs.archiveDirectory] { try await DurableDirectories(storage).make(folder) }
         break
       } catch { if !patiently || attempt > 0 { throw .log(.storage(error)) } }
     }
-    return JobArchive("archive", of: storage, retention: Self.retention, clock: .following(storage.loop))
+    return JobArchive(DeliveryJobs.archiveDirectory, of: storage, retention: Self.retention, clock: .following(storage.loop))
   }
 
   /// Whoever is refused tries once more.
-  private func open(_ slots: [Int], _ storage: any Storage, _ transport: any Transport, isHindered: Bool) async -> [OpenJob] {
-    var jobs: [OpenJob] = []
+  private func open(_ slots: [Int], of jobs: DeliveryJobs, isHindered: Bool) async -> [DeliveryJobs.OpenJob] {
+    var opened: [DeliveryJobs.OpenJob] = []
     for slot in slots {
       var failure: JobLogError?
       for _ in 0..<(isHindered ? 2 : 1) {
         do throws(JobLogError) {
-          let (log, _) = try await JobLog.open(
-            try Self.job(slot), in: "wal", of: storage, clock: .following(storage.loop), parts: parts)
-          let sender = Sender(log, over: transport, SenderPolicy(batchEvents: 4), seed: mix64(seed &+ UInt64(slot)))
-          sender.start()
-          jobs.append(OpenJob(slot: slot, log: log, sender: sender))
+          opened.append(try await jobs.open(slot, senderSeed: mix64(seed &+ UInt64(slot))).job)
           failure = nil
           break
         } catch { failure = error }
       }
       if let failure, !isHindered {
-        checks.append(CheckResult(.recoveryCompletes, .violated, "the log of slot \(slot) must open in session \(session), found: \(failure)"))
+        checks.append(
+          CheckResult(
+            .recoveryCompletes, .violated, "the log of slot \(slot) must open in session \(session), found: \(failure)"))
       }
     }
-    return jobs
+    return opened
   }
 
   private var perJob: Int { max(2, messages / Self.jobs) }
 
-  private func append(to jobs: [OpenJob], _ loop: EventLoop) async {
+  private func append(to opened: [DeliveryJobs.OpenJob], of jobs: DeliveryJobs, _ loop: EventLoop) async {
     await withTaskGroup(of: Void.self) { group in
-      for job in jobs {
+      for job in opened {
         group.addTask(executorPreference: loop) { [self] in
-          for n in 0..<perJob { await append(n, to: job, loop) }
+          for n in 0..<perJob { await jobs.append(n, to: job, by: 0, Record(self, loop)) }
         }
       }
     }
   }
 
-  private func append(_ n: Int, to job: OpenJob, _ loop: EventLoop) async {
-    var bytes = [UInt8](repeating: 0, count: Self.messageSize)
-    bytes.withUnsafeMutableBytes { content(job.slot).write(sequence: UInt64(n), into: $0) }
-    let number = history.submit(PartitionSlot(job.slot), producer: 0, firstSequence: n, count: 1, at: loop.now)
-    answers += 1
-    do throws(JobLogError) {
-      let event = try await job.log.append(bytes)
-      history.acknowledge(number, baseOffset: Offset(event), at: loop.now)
-      answer("ACK event \(n) of slot \(job.slot)")
-    } catch {
-      var isCertain = false
-      if case .log(let error) = error { isCertain = error.isCertainFailure }
-      history.fail(number, certainly: isCertain, at: loop.now)
-      answers += 1
+  /// What becomes of events, for the oracle and for whoever follows.
+  private struct Record: EventRecorder {
+    let owner: DeliveryWorkload
+    let loop: EventLoop
+
+    init(_ owner: DeliveryWorkload, _ loop: EventLoop) { (self.owner, self.loop) = (owner, loop) }
+
+    func submitted(_ message: Int, of slot: Int, by producer: Int) -> Int {
+      owner.answers += 1
+      return owner.history.submit(
+        PartitionSlot(slot), producer: producer, firstSequence: message, count: 1, at: loop.now)
+    }
+
+    func acknowledged(_ request: Int, _ message: Int, of slot: Int, as event: Int64) {
+      owner.history.acknowledge(request, baseOffset: Offset(event), at: loop.now)
+      owner.answer("ACK event \(message) of slot \(slot)")
+    }
+
+    func failed(_ request: Int, certainly: Bool) {
+      owner.history.fail(request, certainly: certainly, at: loop.now)
+      owner.answers += 1
     }
   }
 
   /// Sends what is pending, and archives the logs.
-  private func end(_ jobs: [OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async throws(JobLogError) {
+  private func end(_ jobs: [DeliveryJobs.OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async throws(JobLogError) {
     var (left, failure) = (0, JobLogError?.none)
     for job in jobs {
       left += await job.sender.stop(within: .seconds(isHindered ? 60 : 600))
@@ -272,7 +267,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     for job in jobs { await keep(job, in: archive, loop, isHindered: isHindered) }
   }
 
-  private func keep(_ job: OpenJob, in archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async {
+  private func keep(_ job: DeliveryJobs.OpenJob, in archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async {
     // From now on it may be there, whatever is answered.
     archivedAt[job.slot] = loop.now
     do throws(JobLogError) {
@@ -294,14 +289,6 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
       _ = try await archive.removeExpired()
       answer("expired archives removed")
     } catch {}  // an answer; the next session removes them
-  }
-
-  private func look(_ archive: JobArchive) async throws(JobLogError) -> [Delivered] {
-    var found: [Delivered] = []
-    for slot in 0..<(session + 1) * Self.jobs {
-      found.append(Delivered(try await archive.events(of: try Self.job(slot)) ?? [], slot: slot, content(slot)))
-    }
-    return found
   }
 
   // MARK: The receiver

@@ -1,7 +1,9 @@
+import EngineAdapter
 import FaultInjection
 import LogModel
 import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
 import WriteAheadLog
 
@@ -78,21 +80,23 @@ final class ErrorFixture: @unchecked Sendable {
   }
 
   private func body(_ life: ErrorScenario.PastLife, _ storage: any Storage, _ machine: any Storage) async -> Failure {
-    do throws(EngineError) {
+    do throws(LogFailure) {
       let policy = scenario.earlierPolicy ?? scenario.workload.syncPolicy
-      let (engine, _) = try await PartitionEngine.open(storage, configuration(policy), parts: parts(on: machine, hasStore: life.hasStore))
-      book.opened(engine)
-      guard await book.createTopic(engine, attempts: 1) else { return Failure(text: "the topic cannot be created") }
+      let (log, _) = try await EngineFactory(
+        storage, configuration(policy), parts: parts(on: machine, hasStore: life.hasStore)
+      ).open()
+      book.opened(log)
+      guard await book.createTopic(log, attempts: 1) else { return Failure(text: "the topic cannot be created") }
       for k in 0..<(life.batches ?? 0) {
         // The policy is one that syncs by itself.
         if life.failsSync, k * 2 == life.batches { await book.loop?.sleep(until: book.now + .seconds(1)) }
-        await book.produce(engine, k % scenario.workload.partitions, producer: 0, count: scenario.workload.messagesPerBatch)
+        await book.produce(log, k % scenario.workload.partitions, producer: 0, count: scenario.workload.messagesPerBatch)
       }
       if life.batches != nil {
-        for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
+        for partition in 0..<scenario.workload.partitions { await book.commit(log, partition) }
       }
-      if life.hasStore, scenario.workload.checkpoints { try await engine.checkpoint() }
-      if life.ending == .none { try await engine.close() }
+      if life.hasStore, scenario.workload.checkpoints { try await log.checkpoint() }
+      if life.ending == .none { try await log.close() }
       return Failure(text: nil)
     } catch {
       return Failure(text: "\(error)")

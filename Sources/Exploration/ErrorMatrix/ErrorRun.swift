@@ -1,9 +1,9 @@
+import EngineAdapter
 import FaultInjection
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
-import WriteAheadLog
 
 /// What one case of the matrix came to.
 struct ErrorRunResult: Sendable {
@@ -135,40 +135,40 @@ final class ErrorRun: @unchecked Sendable {
   }
 
   private func body(_ storage: any Storage) async {
-    guard let (engine, recovery) = await open(storage) else { return }  // refused twice: after the fault it must open
+    guard let (log, recovery) = await open(storage) else { return }  // refused twice: after the fault it must open
     result.opened = true
-    book.opened(engine)
+    book.opened(log)
     if scenario.recovery == .truncateAtCorruption {
       // What recovery has cut is reported before its offsets are given again.
       faulty?.lift()
-      book.note(await book.look(engine, recovery))
+      book.note(await book.look(log, recovery))
     }
-    if await book.createTopic(engine, attempts: 3) {
-      if scenario.course == .cut { return await produce(engine, 0..<scenario.workload.requests) }
-      await produce(engine, 0..<scenario.workload.requests / 2)
-      for partition in 0..<scenario.workload.partitions { await book.commit(engine, partition) }
-      await book.commit(engine, 0, group: 1, half: false)
-      await book.tryFlush(engine)
+    if await book.createTopic(log, attempts: 3) {
+      if scenario.course == .cut { return await produce(log, 0..<scenario.workload.requests) }
+      await produce(log, 0..<scenario.workload.requests / 2)
+      for partition in 0..<scenario.workload.partitions { await book.commit(log, partition) }
+      await book.commit(log, 0, group: 1, half: false)
+      await book.tryFlush(log)
       faulty?.freeSpace()
-      await produce(engine, scenario.workload.requests / 2..<scenario.workload.requests)
-      await book.tryFlush(engine)
-      await readThrough(engine)
-      if scenario.trims { await book.trim(engine, 0) }
-      await book.tryFlush(engine)
+      await produce(log, scenario.workload.requests / 2..<scenario.workload.requests)
+      await book.tryFlush(log)
+      await readThrough(log)
+      if scenario.trims { await book.trim(log, 0) }
+      await book.tryFlush(log)
     }
     switch scenario.course {
     case .work:
       faulty?.lift()
-      await book.createTopic(engine, attempts: 1)
+      await book.createTopic(log, attempts: 1)
       if !book.history.creations.isEmpty, book.history.creations[0].outcome == .acknowledged {
-        result.wentOn = await goOn(engine)
+        result.wentOn = await goOn(log)
       }
-      if scenario.recovery == .skipCorrupted { book.note(await book.look(engine, recovery)) }
+      if scenario.recovery == .skipCorrupted { book.note(await book.look(log, recovery)) }
       // An idle tail is synced too.
       await book.loop?.sleep(until: book.now + lossWindow + .seconds(1))
     case .close:
       // What it throws is an answer; what it was to make durable is owed by the policy all the same.
-      do throws(EngineError) { try await engine.close() } catch {}
+      do throws(LogFailure) { try await log.close() } catch {}
     case .cut: break  // it has no topic
     }
   }
@@ -176,13 +176,13 @@ final class ErrorRun: @unchecked Sendable {
   /// Appends to each partition once the fault has been lifted. A refusal may be the fault's last word; the third one is the engine's:
   /// nothing stands in its way any more. (Logs of other systems take nothing more after a failed sync, until they are opened anew.)
   /// - Returns: whether the first append to each was accepted.
-  private func goOn(_ engine: PartitionEngine) async -> Bool {
+  private func goOn(_ log: TestedLog) async -> Bool {
     var wentOn = true
     for partition in 0..<scenario.workload.partitions {
       var accepted = 0
       for attempt in 1...3 where accepted == 0 {
         let number = book.history.operations.count
-        await book.produce(engine, partition, producer: 0, count: 1)
+        await book.produce(log, partition, producer: 0, count: 1)
         guard book.history.operations.count > number else { return false }  // the life is over
         if book.history.operations[number].outcome == .acknowledged { accepted = attempt }
         if accepted == 0 { await book.loop?.sleep(until: book.now + .seconds(1)) }
@@ -198,25 +198,25 @@ final class ErrorRun: @unchecked Sendable {
 
   /// Whoever is refused tries once more, before the power goes: what the first opening has left half done in the page cache
   /// must not be promised by the second.
-  private func open(_ storage: any Storage) async -> (engine: PartitionEngine, recovery: EngineRecovery)? {
+  private func open(_ storage: any Storage) async -> (log: TestedLog, recovery: RecoverySummary)? {
     for _ in 0..<2 {
-      do throws(EngineError) {
-        return try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts(on: meter ?? storage))
+      do throws(LogFailure) {
+        return try await EngineFactory(storage, ground.configuration, parts: ground.parts(on: meter ?? storage)).open()
       } catch {}  // an answer
     }
     return nil
   }
 
-  private func produce(_ engine: PartitionEngine, _ requests: Range<Int>) async {
+  private func produce(_ log: TestedLog, _ requests: Range<Int>) async {
     guard let loop = book.loop else { return }
     let workload = scenario.workload
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<workload.producers {
         group.addTask(executorPreference: loop) { [book] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: workload.producers) {
-            await book.produce(engine, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
+            await book.produce(log, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
             guard let group = workload.committer(after: k, of: producer) else { continue }
-            await book.commit(engine, k % workload.partitions, group: group, half: false)
+            await book.commit(log, k % workload.partitions, group: group, half: false)
           }
         }
       }
@@ -224,23 +224,23 @@ final class ErrorRun: @unchecked Sendable {
   }
 
   /// A consumer at work while the fault lasts: its errors are answers, wrong bytes are not.
-  private func readThrough(_ engine: PartitionEngine) async {
-    let response = FetchResponse(capacity: 64 << 10)
+  private func readThrough(_ log: TestedLog) async {
+    let answer = log.newAnswer(capacity: 64 << 10)
     for partition in 0..<scenario.workload.partitions {
       let content = book.content(partition)
       var at: Offset = 0
       for _ in 0..<64 {
-        do throws(EngineError) {
-          let damaged = try await book.fetch(engine, partition, at, 4096, response)
-          guard damaged != nil || response.nextOffset > at else { break }
-          response.forEachRecord { record in
-            guard case .corrupt = content.read(record.value) else { return }
+        do throws(LogFailure) {
+          try await log.fetch(scenario.workload.source(partition), from: at, maxBytes: 4096, into: answer)
+          guard answer.nextOffset > at else { break }
+          answer.forEachMessage { message in
+            guard case .corrupt = content.read(message.value) else { return }
             book.checks.append(
-              CheckResult(.contentIntact, .violated, "while the error lasts offset \(record.offset) is served with other bytes"))
+              CheckResult(.contentIntact, .violated, "while the error lasts offset \(message.offset) is served with other bytes"))
           }
-          at = damaged.map { max($0.to, at + 1) } ?? response.nextOffset
+          at = answer.nextOffset
         } catch {
-          at = at + 1
+          if case .damaged(let end) = error.kind { at = max(end, at + 1) } else { at = at + 1 }
         }
       }
     }

@@ -1,9 +1,9 @@
+import EngineAdapter
 import FaultInjection
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
-import WriteAheadLog
 
 /// The calls that one story made of the engine, with their answers, over several lives; and the looks in between.
 final class HistoryRecorder: @unchecked Sendable {
@@ -35,7 +35,7 @@ final class HistoryRecorder: @unchecked Sendable {
   private var life = 0
   private var isRunning = false
   /// That have opened in it.
-  private var engines: [PartitionEngine] = []
+  private var logs: [TestedLog] = []
   /// Called when a commit of an offset has been acknowledged.
   var onCommitted: (() -> Void)?
   var now: Instant { loop?.now ?? Instant(nanoseconds: 0) }
@@ -73,13 +73,13 @@ final class HistoryRecorder: @unchecked Sendable {
     isRunning = true
   }
 
-  func opened(_ engine: PartitionEngine) {
+  func opened(_ log: TestedLog) {
     history.opened(at: now)
-    engines.append(engine)
+    logs.append(log)
   }
 
   /// One more engine in the same life.
-  func joined(_ engine: PartitionEngine) { engines.append(engine) }
+  func joined(_ log: TestedLog) { logs.append(log) }
 
   /// Ends what the engines of a life that is over have left waiting: their machine is dead, and nothing reaches the disk.
   /// Kept waiting it would keep its memory for ever.
@@ -89,29 +89,29 @@ final class HistoryRecorder: @unchecked Sendable {
       // What was in flight ends now, an opening among it.
       await loop.sleep(until: loop.now + .milliseconds(200))
       // What it throws is that the power is gone.
-      for engine in engines { do throws(EngineError) { try await engine.close() } catch {} }
+      for log in logs { do throws(LogFailure) { try await log.close() } catch {} }
     }
-    engines = []
+    logs = []
     loop.drain()
   }
 
   /// Creates the topic; tried again where it fails.
   /// - Returns: whether it is there.
   @discardableResult
-  func createTopic(_ engine: PartitionEngine, attempts: Int) async -> Bool {
+  func createTopic(_ log: TestedLog, attempts: Int) async -> Bool {
     let life = life
     let isFirst = topicOutcome == nil
     for slot in history.creations.indices { history.createAgain(PartitionSlot(slot)) }
     if isFirst { topicOutcome = .indeterminate }
     for attempt in 0..<attempts {
-      do throws(EngineError) {
-        try await engine.createTopic(workload.topic, partitions: workload.partitions)
+      do throws(LogFailure) {
+        try await log.createTopic(workload.topic, partitions: workload.partitions)
         if !isRunning || life != self.life { return false }
         topicOutcome = .acknowledged
       } catch {
         if !isRunning || life != self.life { return false }
-        if attempt == 0, isFirst, error.isCertainFailure { topicOutcome = .failed }
-        if case .topicExists = error { topicOutcome = .acknowledged } else if !error.isCertainFailure { topicOutcome = .indeterminate }
+        if attempt == 0, isFirst, error.isCertain { topicOutcome = .failed }
+        if case .topicExists = error.kind { topicOutcome = .acknowledged } else if !error.isCertain { topicOutcome = .indeterminate }
       }
       guard topicOutcome != .acknowledged else { break }
     }
@@ -133,49 +133,49 @@ final class HistoryRecorder: @unchecked Sendable {
   }
 
   /// Appends one batch and writes down what became of it.
-  func produce(_ engine: PartitionEngine, _ partition: Int, producer: Int, count: Int) async {
+  func produce(_ log: TestedLog, _ partition: Int, producer: Int, count: Int) async {
     guard isRunning else { return }
     let life = life
     let first = nextSequence[partition]
     nextSequence[partition] += count
     let number = history.submit(
       PartitionSlot(partition), producer: producer, firstSequence: first, count: count, at: now)
-    do throws(EngineError) {
-      let receipt = try await workload.append(engine, partition, first: first, count: count)
+    do throws(LogFailure) {
+      let offset = try await workload.append(log, partition, first: first, count: count)
       guard isRunning, life == self.life else { return }
-      history.acknowledge(number, baseOffset: receipt.baseOffset, at: now)
-      noteArchived(engine)
+      history.acknowledge(number, baseOffset: offset, at: now)
+      noteArchived(log)
     } catch {
       guard isRunning, life == self.life else { return }
-      history.fail(number, certainly: error.isCertainFailure, at: now)
+      history.fail(number, certainly: error.isCertain, at: now)
     }
   }
 
   /// What the engine says that it has brought to its object store is owed from then on.
-  private func noteArchived(_ engine: PartitionEngine) {
-    for (partition, end) in workload.archivedEnds(engine) where end > archivedEnds[partition] ?? 0 {
+  private func noteArchived(_ log: TestedLog) {
+    for (partition, end) in workload.archivedEnds(log) where end > archivedEnds[partition] ?? 0 {
       archivedEnds[partition] = end
       history.archived(PartitionSlot(partition), before: end)
     }
   }
 
   /// Everything goes to the object store, where there is one; an error is an answer.
-  func tryFlush(_ engine: PartitionEngine) async {
+  func tryFlush(_ log: TestedLog) async {
     guard workload.checkpoints, isRunning else { return }
     let life = life
-    do throws(EngineError) {
-      try await engine.checkpoint()
-      if isRunning, life == self.life { noteArchived(engine) }
+    do throws(LogFailure) {
+      try await log.checkpoint()
+      if isRunning, life == self.life { noteArchived(log) }
     } catch {}
   }
 
   /// The same of an engine that nothing hinders: it must get there.
-  func flush(_ engine: PartitionEngine) async {
+  func flush(_ log: TestedLog) async {
     guard workload.checkpoints, isRunning else { return }
-    do throws(EngineError) {
-      try await engine.checkpoint()
+    do throws(LogFailure) {
+      try await log.checkpoint()
       history.flush(.acknowledged, at: now)
-      noteArchived(engine)
+      noteArchived(log)
     } catch {
       history.flush(.failed, reason: "\(error)", at: now)
     }
@@ -183,23 +183,23 @@ final class HistoryRecorder: @unchecked Sendable {
 
   /// Commits for a group half of what can be consumed, or all.
   /// - Parameter group: its number; see `ExplorationWorkload.name(ofGroup:)`.
-  func commit(_ engine: PartitionEngine, _ partition: Int, group: Int = 0, half: Bool = true) async {
+  func commit(_ log: TestedLog, _ partition: Int, group: Int = 0, half: Bool = true) async {
     guard isRunning else { return }
     let group = ExplorationWorkload.name(ofGroup: group)
     if !groups.contains(group) { groups.append(group) }
     let number = commitNumber
     commitNumber += 1
-    do throws(EngineError) {
-      let marks = try engine.watermarks(workload.topic, PartitionID(partition))
+    do throws(LogFailure) {
+      let marks = try log.watermarks(workload.source(partition))
       let offset = half ? Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2) : marks.highWatermark
       openCommits[number] = OpenCommit(
         group: group, partition: partition, offset: offset, operationsBefore: history.operations.count)
-      try await engine.commitOffset(group: group, workload.topic, PartitionID(partition), offset)
+      try await log.commit(offset, group: group, workload.source(partition))
       guard openCommits[number] != nil else { return }
       record(commit: number, .acknowledged, at: now)
       onCommitted?()
     } catch {
-      record(commit: number, error.isCertainFailure ? .failed : .indeterminate, at: now)
+      record(commit: number, error.isCertain ? .failed : .indeterminate, at: now)
     }
   }
 
@@ -211,17 +211,17 @@ final class HistoryRecorder: @unchecked Sendable {
   }
 
   /// Deletes the older half of a partition's messages.
-  func trim(_ engine: PartitionEngine, _ partition: Int) async {
-    do throws(EngineError) {
-      let marks = try engine.watermarks(workload.topic, PartitionID(partition))
+  func trim(_ log: TestedLog, _ partition: Int) async {
+    do throws(LogFailure) {
+      let marks = try log.watermarks(workload.source(partition))
       let offset = Offset((marks.logStartOffset.rawValue + marks.highWatermark.rawValue) * 3 / 4)
       guard isRunning, offset > marks.logStartOffset, offset <= marks.highWatermark else { return }
       let (number, life) = (history.trim(PartitionSlot(partition), before: offset), self.life)
-      do throws(EngineError) {
-        try await engine.deleteRecords(workload.topic, PartitionID(partition), before: offset)
+      do throws(LogFailure) {
+        try await log.deleteRecords(workload.source(partition), before: offset)
         if isRunning, life == self.life { history.answer(trim: number, .acknowledged) }
       } catch {
-        if isRunning, life == self.life, error.isCertainFailure { history.answer(trim: number, .failed) }
+        if isRunning, life == self.life, error.isCertain { history.answer(trim: number, .failed) }
       }
     } catch {}  // it has no watermarks, which the look that follows finds too
   }
@@ -236,6 +236,15 @@ final class HistoryRecorder: @unchecked Sendable {
   }
 
   func damage(_ damage: Damage) { history.damage(damage) }
+
+  /// Reads everything back. Answers are small: there are more reads then that an error can hit.
+  func look(_ log: TestedLog, _ recovery: RecoverySummary?) async -> Observation {
+    recordTopic()
+    let settings = ReadbackSettings(
+      fetchBytes: 16 << 10, maxEmptyFetches: RecoveredIncarnation.maxEmptyFetches, groups: groups)
+    return await ConsumerReadback.observe(
+      log, history, recovery, settings, answerBytes: 64 << 10, random: SeededGenerator(seed: workload.seed))
+  }
 
   func note(_ look: Observation) { if isRunning { looks.append(look) } }
 

@@ -1,8 +1,8 @@
+import EngineAdapter
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
-import WriteAheadLog
 
 /// What follows a life that is over: a crash, and two restarts without errors, each with a look at everything, and an
 /// append to every partition after the first.
@@ -58,24 +58,24 @@ final class RestartSequence: @unchecked Sendable {
   }
 
   private func life(_ storage: any Storage, _ machine: any Storage, _ number: Int) async {
-    let engine: PartitionEngine
-    let recovery: EngineRecovery
-    do throws(EngineError) {
-      (engine, recovery) = try await PartitionEngine.open(storage, ground.configuration, parts: ground.parts(on: machine))
+    let log: TestedLog
+    let recovery: RecoverySummary
+    do throws(LogFailure) {
+      (log, recovery) = try await EngineFactory(storage, ground.configuration, parts: ground.parts(on: machine)).open()
     } catch {
       book.checks.append(
         CheckResult(.recoveryCompletes, .violated, "the engine must open at restart \(number), found: \(error)"))
       return
     }
-    book.opened(engine)
-    book.note(await book.look(engine, recovery))
+    book.opened(log)
+    book.note(await book.look(log, recovery))
     if number == 1 {
-      if await book.createTopic(engine, attempts: 1) {
-        for partition in 0..<book.workload.partitions { await book.produce(engine, partition, producer: 0, count: 1) }
+      if await book.createTopic(log, attempts: 1) {
+        for partition in 0..<book.workload.partitions { await book.produce(log, partition, producer: 0, count: 1) }
       } else {
         book.checks.append(CheckResult(.appendAfterRecovery, .violated, "the topic cannot be created after the restart"))
       }
-      await book.flush(engine)
+      await book.flush(log)
       // An idle tail is synced too.
       await book.loop?.sleep(until: book.now + .seconds(1))
     }

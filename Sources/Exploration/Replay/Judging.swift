@@ -23,11 +23,9 @@ extension Transcript {
     var looks: [Observation] = []
     var observer: Observer?
     var restart = 0
-    var seen: Set<Int> = []
     var refusals: [CheckResult] = []
     var answer: ProbedAnswer?
     let slots = history.partitionCount
-    let groups = Set(history.commits.map(\.group)).union([ExplorationWorkload.group]).sorted()
     for entry in entries {
       switch entry {
       case .refused(let restart, let text): refusals.append(.recoveryCompletes(restart: restart, refusal: text))
@@ -39,12 +37,11 @@ extension Transcript {
         restart = number
         history.opened(at: clock(number))
         observer = Observer(history)
-        seen = []
       case .registered(let partitions): observer?.registered(partitions)
-      case .reported(let slot, let range, let reason):
-        if slot < slots { observer?.reported(ReportedDamage(partition: PartitionSlot(slot), offsets: range, reason: reason)) }
+      case .reported(let damage, let partition):
+        if damage.partition.index < slots { observer?.reported(damage) } else { observer?.reportedOfNobody(partition) }
+      case .reportedOfNobody(let partition): observer?.reportedOfNobody(partition)
       case .before(let slot, let marks):
-        seen.insert(slot)
         if slot < slots { observer?.claimedBefore(PartitionSlot(slot), marks) }
       case .asked(let slot, let offset): if slot < slots { observer?.asked(PartitionSlot(slot), offset) }
       case .message(let slot, let offset, let sequence):
@@ -63,10 +60,6 @@ extension Transcript {
       case .committed(let slot, let group, let offset):
         if slot < slots { observer?.committed(group: ExplorationWorkload.name(ofGroup: group), PartitionSlot(slot), offset) }
       case .looked:
-        // A partition that is not registered is missed, if it must be there, by that check.
-        for slot in 0..<slots where !seen.contains(slot) {
-          for group in groups { observer?.committed(group: group, PartitionSlot(slot), nil) }
-        }
         if let look = observer?.finish() { looks.append(look) }
         observer = nil
       case .appended(let slot, let outcome, let base):

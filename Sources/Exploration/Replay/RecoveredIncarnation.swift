@@ -1,9 +1,10 @@
 import CrashStates
+import EngineAdapter
 import LogModel
 import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
-import WriteAheadLog
 
 /// How the engine under test is put together.
 struct EngineUnderTest: Sendable {
@@ -30,17 +31,19 @@ final class RecoveredIncarnation: @unchecked Sendable {
 
   /// Empty answers below the high watermark before consumption counts as stuck. Nothing else is running that could make
   /// the next answer another one.
-  static let patience = 16
+  static let maxEmptyFetches = 16
   private static let consumeBytes = 64 << 10
 
   let storage: StateStorage
   private let subject: EngineUnderTest
   private let start: Instant
   private let boots: Int
-  private let response = FetchResponse(capacity: 64 << 10)
-  private let contents: [MessageContent]
+  /// Used again by each look.
+  private var answer: TestedLog.Answer?
+  private let partitions: [TopicPartition]
+  let contents: [MessageContent]
   private var loop = EventLoop(simulatedWithSeed: 0)
-  private(set) var transcript = Transcript(isKept: false)
+  var transcript = Transcript(isKept: false)
   /// Second lives by the content that they found: the engine is a function of its disk.
   private var secondLives: [UInt64: SecondLife] = [:]
 
@@ -52,8 +55,9 @@ final class RecoveredIncarnation: @unchecked Sendable {
     self.start = start
     self.boots = boots
     storage = StateStorage(recording, profile)
-    contents = (0..<subject.workload.partitions).map {
-      MessageContent(seed: subject.workload.seed, topic: subject.workload.topic, partition: PartitionID($0))
+    partitions = subject.workload.sources
+    contents = partitions.map {
+      MessageContent(seed: subject.workload.seed, topic: $0.topic, partition: $0.partition)
     }
   }
 
@@ -156,22 +160,23 @@ final class RecoveredIncarnation: @unchecked Sendable {
   }
 
   private func body(_ restart: Int, on machine: any Storage, crash: @Sendable () -> Void) async -> Bool {
-    let engine: PartitionEngine
-    let recovery: EngineRecovery
-    do throws(EngineError) {
-      (engine, recovery) = try await PartitionEngine.open(
+    let log: TestedLog
+    let recovery: RecoverySummary
+    do throws(LogFailure) {
+      (log, recovery) = try await EngineFactory(
         subject.layer(machine), subject.workload.configuration(preallocates: false),
-        parts: subject.workload.equipped(subject.parts(), on: machine))
+        parts: subject.workload.equipped(subject.parts(), on: machine)
+      ).open()
     } catch {
       transcript.refused(restart, "\(error)")
       return false
     }
     transcript.opened(restart)
-    await look(engine, recovery)
-    if restart == 1 { await append(engine) }
+    await look(log, recovery)
+    if restart == 1 { await append(log) }
     crash()
     // Ends the engine's tasks: the machine is dead, and nothing reaches the disk.
-    do throws(EngineError) { try await engine.close() } catch {}
+    do throws(LogFailure) { try await log.close() } catch {}
     return true
   }
 
@@ -187,14 +192,15 @@ final class RecoveredIncarnation: @unchecked Sendable {
     for case (let path, .file(let file)) in image.names { recording.filePaths[Int(file)] = path }
     let recorder = DiskRecorder(storage, recording, limit: RecordedRecovery.mostOperations)
     let ending = loop.run(limit: .seconds(3600)) { [self] in
-      do throws(EngineError) {
-        let (engine, _) = try await PartitionEngine.open(
+      do throws(LogFailure) {
+        let (log, _) = try await EngineFactory(
           subject.layer(recorder), subject.workload.configuration(preallocates: false),
-          parts: subject.workload.equipped(subject.parts(), on: recorder))
+          parts: subject.workload.equipped(subject.parts(), on: recorder)
+        ).open()
         storage.kill()
         recorder.stop()
         // Ends its tasks, as after a look.
-        do throws(EngineError) { try await engine.close() } catch {}
+        do throws(LogFailure) { try await log.close() } catch {}
       } catch {}  // whoever cannot open is found out by the state itself
     }.ending
     storage.kill()
@@ -205,168 +211,33 @@ final class RecoveredIncarnation: @unchecked Sendable {
 
   // MARK: The look
 
-  private func look(_ engine: PartitionEngine, _ recovery: EngineRecovery) async {
-    let workload = subject.workload
-    var partitions = 0
-    var registered: [TopicPartition] = []
-    for topic in engine.topics {
-      for number in 0..<topic.partitions { registered.append(TopicPartition(topic.name, PartitionID(number))) }
-      if topic.name == workload.topic { partitions = min(topic.partitions, contents.count) }
-    }
-    transcript.registered(registered)
-    for report in recovery.partitions where report.source.topic == workload.topic {
-      for range in report.damage {
-        transcript.reported(
-          report.source.partition.index, OffsetRange(from: range.from, to: range.to),
-          "\(range.path), bytes \(range.byteFrom) ..< \(range.byteTo)")
-      }
-    }
-    for slot in 0..<partitions {
-      await consume(engine, slot)
-      if transcript.isKept { await probe(engine, slot) }
-      for (number, group) in workload.groups.enumerated() {
-        transcript.committed(slot, group: number, committedOffset(engine, slot, group))
-      }
-    }
+  private func look(_ log: TestedLog, _ recovery: RecoverySummary) async {
+    let answer = answer ?? log.newAnswer(capacity: 64 << 10)
+    self.answer = answer
+    let settings = ReadbackSettings(
+      fetchBytes: Self.consumeBytes, maxEmptyFetches: Self.maxEmptyFetches, probesStartOffsets: transcript.isKept,
+      groups: subject.workload.groups)
+    var readback = ConsumerReadback(
+      log, partitions, into: TranscriptSink(self), settings, answer, random: SeededGenerator(seed: subject.workload.seed))
+    await readback.run(recovery)
     transcript.looked()
   }
 
-  private func claims(_ engine: PartitionEngine, _ slot: Int) throws(EngineError) -> Verification.Watermarks {
-    let marks = try engine.watermarks(subject.workload.topic, PartitionID(slot))
-    return Verification.Watermarks(
-      logStartOffset: marks.logStartOffset, highWatermark: marks.highWatermark, logEndOffset: marks.logEndOffset)
-  }
-
-  private func consume(_ engine: PartitionEngine, _ slot: Int) async {
-    var at: Offset = 0
-    do throws(EngineError) {
-      let marks = try claims(engine, slot)
-      transcript.claimed(slot, marks, after: false)
-      at = marks.logStartOffset
-      var end = marks.highWatermark
-      var fruitless = 0
-      var glance = Glance(from: at, to: end, chosenBy: transcript.hash)
-      while at < end {
-        transcript.asked(slot, at)
-        if let damaged = try await fetch(engine, slot, at, Self.consumeBytes) {
-          let next = max(damaged.to, at + 1)
-          transcript.passedOver(slot, at, to: next)
-          at = next
-          continue
-        }
-        var isFirst = true
-        response.forEachRecord { record in
-          if isFirst, record.offset < at { transcript.wentBack(slot, at, to: record.offset) }
-          isFirst = false
-          let reading = contents[slot].read(record.value)
-          transcript.message(slot, record.offset, reading)
-          if record.offset == glance.target { glance.message = reading }
-        }
-        if response.nextOffset > at {
-          at = response.nextOffset
-          fruitless = 0
-        } else {
-          fruitless += 1
-          if fruitless >= Self.patience { return transcript.ended(slot, .stuck(at: at, emptyAnswers: fruitless)) }
-        }
-        end = try claims(engine, slot).highWatermark
-      }
-      await take(glance, engine, slot)
-      transcript.claimed(slot, try claims(engine, slot), after: true)
-      transcript.ended(slot, .reached)
-    } catch {
-      transcript.ended(slot, .failed(at: at, "\(error)"))
-    }
-  }
-
-  /// A start offset of a partition from which every state is asked, not only the one of each group that is written out.
-  private struct Glance {
-    /// Nil where there is none.
-    let target: Offset?
-    /// What consumption had there.
-    var message: MessageContent.Reading?
-
-    init(from start: Offset, to end: Offset, chosenBy hash: UInt64) {
-      let span = UInt64(clamping: end.rawValue - start.rawValue)
-      target = span == 0 ? nil : start + Int(hash % span)
-    }
-  }
-
-  /// An answer that is another than consumption had is a behaviour of its own.
-  private func take(_ glance: Glance, _ engine: PartitionEngine, _ slot: Int) async {
-    guard let target = glance.target, let message = glance.message else { return }
-    var found: (offset: Offset, reading: MessageContent.Reading)?
-    do throws(EngineError) {
-      if try await fetch(engine, slot, target, 1) == nil {
-        response.withFirstRecord { found = ($0.offset, contents[slot].read($0.value)) }
-      }
-    } catch {}  // no answer is another one, too
-    if found?.offset != target || found?.reading != message { transcript.differed(slot, target, found?.offset) }
-  }
-
-  private func probe(_ engine: PartitionEngine, _ slot: Int) async {
-    var marks = Verification.Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0)
-    do throws(EngineError) { marks = try claims(engine, slot) } catch { return }
-    var start = marks.logStartOffset
-    while start < marks.highWatermark {
-      await ask(engine, slot, start)
-      start = start + 1
-    }
-    for outside in StartOffsets.outside(from: marks.logStartOffset, to: marks.highWatermark) { await ask(engine, slot, outside) }
-  }
-
-  private func ask(_ engine: PartitionEngine, _ slot: Int, _ start: Offset) async {
-    do throws(EngineError) {
-      guard try await fetch(engine, slot, start, 1) == nil else { return transcript.probed(slot, start, first: nil, nil) }
-    } catch {
-      return transcript.probed(slot, start, first: nil, nil)
-    }
-    var isFirst = true
-    response.forEachRecord { record in
-      let reading = contents[slot].read(record.value)
-      if isFirst { transcript.probed(slot, start, first: record.offset, reading) } else {
-        transcript.answered(slot, record.offset, reading)
-      }
-      isFirst = false
-    }
-    if isFirst { transcript.probed(slot, start, first: nil, nil) }
-  }
-
-  /// - Returns: the damaged range where the engine says that the offset is in one.
-  private func fetch(
-    _ engine: PartitionEngine, _ slot: Int, _ offset: Offset, _ maxBytes: Int
-  ) async throws(EngineError) -> DamagedRange? {
-    do throws(EngineError) {
-      try await engine.fetch(subject.workload.topic, PartitionID(slot), from: offset, maxBytes: maxBytes, into: response)
-      return nil
-    } catch {
-      if case .log(_, .damaged(let range)) = error { return range }
-      throw error
-    }
-  }
-
-  private func committedOffset(_ engine: PartitionEngine, _ slot: Int, _ group: String) -> Offset? {
-    do throws(EngineError) {
-      return try engine.committedOffset(group: group, subject.workload.topic, PartitionID(slot))
-    } catch {
-      return nil
-    }
-  }
-
-  private func append(_ engine: PartitionEngine) async {
-    guard let topic = engine.topics.first(where: { $0.name == subject.workload.topic }) else { return }
-    for slot in 0..<min(topic.partitions, contents.count) {
-      do throws(EngineError) {
-        let receipt = try await subject.workload.append(
-          engine, slot, first: subject.workload.appendedSequence, count: 1)
-        transcript.appended(slot, .acknowledged, receipt.baseOffset)
+  private func append(_ log: TestedLog) async {
+    let registered = log.partitions.count { $0.topic == subject.workload.topic }
+    guard registered > 0 else { return }
+    for slot in 0..<min(registered, contents.count) {
+      do throws(LogFailure) {
+        let offset = try await subject.workload.append(
+          log, slot, first: subject.workload.appendedSequence, count: 1)
+        transcript.appended(slot, .acknowledged, offset)
       } catch {
-        transcript.appended(slot, error.isCertainFailure ? .failed : .indeterminate, 0)
+        transcript.appended(slot, error.isCertain ? .failed : .indeterminate, 0)
       }
     }
     guard subject.workload.checkpoints else { return }
-    do throws(EngineError) {
-      try await engine.checkpoint()
+    do throws(LogFailure) {
+      try await log.checkpoint()
       transcript.flushed(.acknowledged)
     } catch {
       transcript.flushed(.failed, reason: "\(error)")

@@ -12,7 +12,8 @@ struct Transcript {
     case hung(restart: Int, String)
     case opened(restart: Int)
     case registered([TopicPartition])
-    case reported(slot: Int, OffsetRange, String)
+    case reported(ReportedDamage, TopicPartition)
+    case reportedOfNobody(TopicPartition)
     case before(slot: Int, Watermarks)
     case asked(slot: Int, Offset)
     case message(slot: Int, Offset, sequence: UInt64?)
@@ -68,12 +69,20 @@ struct Transcript {
     keep(.registered(partitions))
   }
 
-  mutating func reported(_ slot: Int, _ range: OffsetRange, _ reason: String) {
+  mutating func reported(_ damage: ReportedDamage, of partition: TopicPartition) {
     mix(5)
-    mix(UInt64(slot))
-    mix(UInt64(bitPattern: range.from.rawValue))
-    mix(UInt64(bitPattern: range.to.rawValue))
-    keep(.reported(slot: slot, range, reason))
+    mix(UInt64(damage.partition.index))
+    mix(UInt64(bitPattern: damage.offsets.from.rawValue))
+    mix(UInt64(bitPattern: damage.offsets.to.rawValue))
+    keep(.reported(damage, partition))
+  }
+
+  /// Damage of a partition that the workload does not have.
+  mutating func reportedOfNobody(_ partition: TopicPartition) {
+    mix(18)
+    mix(stableHash(partition.topic))
+    mix(UInt64(partition.partition.index))
+    keep(.reportedOfNobody(partition))
   }
 
   mutating func claimed(_ slot: Int, _ marks: Watermarks, after: Bool) {

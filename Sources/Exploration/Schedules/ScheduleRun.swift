@@ -1,9 +1,10 @@
 import Defects
+import EngineAdapter
 import LogModel
 import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
-import WriteAheadLog
 
 /// One order of execution: the default order, but for a few pre-emptions, and a moment at which the power goes.
 ///
@@ -142,38 +143,39 @@ final class ScheduleRun: @unchecked Sendable {
   }
 
   private func body(_ storage: any Storage) async {
-    let engine: PartitionEngine
-    let recovery: EngineRecovery
-    do throws(EngineError) {
-      (engine, recovery) = try await PartitionEngine.open(
-        storage, ground.configuration, parts: ground.parts(on: meter ?? storage))
+    let log: TestedLog
+    let recovery: RecoverySummary
+    do throws(LogFailure) {
+      (log, recovery) = try await EngineFactory(
+        storage, ground.configuration, parts: ground.parts(on: meter ?? storage)
+      ).open()
     } catch {
       if !isCut { book.checks.append(CheckResult(.recoveryCompletes, .violated, "an empty disk must open, found: \(error)")) }
       return
     }
-    if isCut { return book.joined(engine) }
-    book.opened(engine)
-    guard await book.createTopic(engine, attempts: 1), !isCut, let loop = book.loop else { return }
+    if isCut { return book.joined(log) }
+    book.opened(log)
+    guard await book.createTopic(log, attempts: 1), !isCut, let loop = book.loop else { return }
     let workload = ground.scenario.workload
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<workload.producers {
         group.addTask(executorPreference: loop) { [book] in
           for k in stride(from: producer, to: workload.requests, by: workload.producers) {
-            await book.produce(engine, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
+            await book.produce(log, k % workload.partitions, producer: producer, count: workload.messagesPerBatch)
             if let group = workload.committer(after: k, of: producer) {
-              await book.commit(engine, k % workload.partitions, group: group, half: false)
+              await book.commit(log, k % workload.partitions, group: group, half: false)
             }
           }
         }
       }
       group.addTask(executorPreference: loop) { [book] in
-        for partition in 0..<workload.partitions { await book.commit(engine, partition) }
+        for partition in 0..<workload.partitions { await book.commit(log, partition) }
       }
-      group.addTask(executorPreference: loop) { [book] in await book.tryFlush(engine) }
+      group.addTask(executorPreference: loop) { [book] in await book.tryFlush(log) }
       if second != .none { group.addTask(executorPreference: loop) { [self] in await work(storage, loop) } }
     }
     // What another writer has appended the first does not know.
-    if !isCut, !secondHasOpened { book.note(await book.look(engine, recovery)) }
+    if !isCut, !secondHasOpened { book.note(await book.look(log, recovery)) }
   }
 
   /// Another engine on the same disk while the first is at work: a sound one is refused, or the first is fenced.
@@ -183,17 +185,17 @@ final class ScheduleRun: @unchecked Sendable {
       // Its clock is an hour ahead: every lease has run out.
       parts.exclusion = LeaseExclusion(duration: .milliseconds(2), clock: .following(loop, ahead: .seconds(3600)))
     }
-    do throws(EngineError) {
-      let (engine, _) = try await PartitionEngine.open(storage, ground.configuration, parts: parts)
+    do throws(LogFailure) {
+      let (log, _) = try await EngineFactory(storage, ground.configuration, parts: parts).open()
       secondHasOpened = true
-      book.joined(engine)
+      book.joined(log)
       let workload = ground.scenario.workload
       for k in 0..<workload.partitions * 2 {
-        await book.produce(engine, k % workload.partitions, producer: workload.producers, count: workload.messagesPerBatch)
+        await book.produce(log, k % workload.partitions, producer: workload.producers, count: workload.messagesPerBatch)
       }
     } catch {
       // Without power nothing opens, and a sound first engine keeps the second out. Nothing else keeps it from opening.
-      if isCut || error.isInUse { return }
+      if isCut || error.kind == .inUse { return }
       book.checks.append(CheckResult(.recoveryCompletes, .violated, "a second engine must open, or find the first, found: \(error)"))
     }
   }
@@ -240,8 +242,4 @@ private final class ScheduleTrace: StorageWrapper, @unchecked Sendable {
     if case .acknowledged(let partition, let upTo) = note { tell(stableHash("\(partition) \(upTo)")) }
     super.note(note)
   }
-}
-
-extension EngineError {
-  fileprivate var isInUse: Bool { if case .inUse = self { true } else { false } }
 }

@@ -1,10 +1,12 @@
 import CrashStates
+import EngineAdapter
 import LogClients
 import LogModel
 import LoopDisks
 import ObjectStore
 import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
 import WriteAheadLog
 
@@ -121,6 +123,11 @@ public struct ExplorationWorkload: Hashable, Sendable {
     return parts
   }
 
+  /// All partitions.
+  var sources: [TopicPartition] { (0..<partitions).map(source) }
+
+  func source(_ partition: Int) -> TopicPartition { TopicPartition(topic, PartitionID(partition)) }
+
   private func content(_ partition: Int) -> MessageContent {
     MessageContent(seed: seed, topic: topic, partition: PartitionID(partition))
   }
@@ -151,16 +158,17 @@ public struct ExplorationWorkload: Hashable, Sendable {
   func live(
     _ storage: any Storage, _ recorder: CallRecorder, _ parts: EngineParts, atEnd: (@Sendable () -> Void)? = nil
   ) async -> Failure {
-    do throws(EngineError) {
-      let (first, _) = try await PartitionEngine.open(
-        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder.disk, .first))
+    do throws(LogFailure) {
+      let (first, _) = try await EngineFactory(
+        storage, configuration(preallocates: true), parts: equipped(parts, on: recorder.disk, .first)
+      ).open()
       recorder.note(.opened)
       recorder.note(.topicRequested)
       try await first.createTopic(topic, partitions: partitions)
       recorder.note(.topicAnswered(.acknowledged))
       await produce(first, 0..<requests / 2, recorder)
       try await settle(first, recorder)
-      let last: PartitionEngine
+      let last: TestedLog
       if isTakenOver {
         last = try await takeOver(storage, parts, from: first, recorder)
         // One that opens and takes nothing puts nothing to the test.
@@ -176,7 +184,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
         recorder.stop()
         atEnd()
         // A writer that has been fenced has nothing to make durable, and says so.
-        if last !== first { do throws(EngineError) { try await first.close() } catch {} }
+        if last !== first { do throws(LogFailure) { try await first.close() } catch {} }
         try await last.close()
       }
       return Failure()
@@ -187,12 +195,13 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// The other writer opens while the first one is at work, and both go on.
   private func takeOver(
-    _ storage: any Storage, _ parts: EngineParts, from first: PartitionEngine, _ recorder: CallRecorder
-  ) async throws(EngineError) -> PartitionEngine {
+    _ storage: any Storage, _ parts: EngineParts, from first: TestedLog, _ recorder: CallRecorder
+  ) async throws(LogFailure) -> TestedLog {
     let (half, meeting, last) = (requests / 2, requests * 5 / 8, requests * 3 / 4)
     async let meanwhile: Void = produce(first, half..<meeting, recorder)
-    let (taker, _) = try await PartitionEngine.open(
-      storage, configuration(preallocates: true), parts: equipped(parts, on: recorder.disk, .taker))
+    let (taker, _) = try await EngineFactory(
+      storage, configuration(preallocates: true), parts: equipped(parts, on: recorder.disk, .taker)
+    ).open()
     await meanwhile
     async let late: Void = produce(first, meeting..<last, recorder)
     await produce(taker, last..<requests, recorder, as: producers)
@@ -201,24 +210,24 @@ public struct ExplorationWorkload: Hashable, Sendable {
   }
 
   /// Everything so far goes to the object store, where there is one, and the consumer offsets are committed.
-  private func settle(_ engine: PartitionEngine, _ recorder: CallRecorder) async throws(EngineError) {
+  private func settle(_ log: TestedLog, _ recorder: CallRecorder) async throws(LogFailure) {
     if checkpoints {
-      try await engine.checkpoint()
-      noteArchived(engine, recorder)
+      try await log.checkpoint()
+      noteArchived(log, recorder)
     }
     guard commitsOffsets else { return }
     // The window of what may be lost closes before the last crash points: an idle tail is synced too.
     if case .interval(let window) = syncPolicy { await recorder.loop.sleep(until: recorder.loop.now + window * 3) }
-    for partition in 0..<partitions { try await commit(engine, partition, recorder) }
+    for partition in 0..<partitions { try await commit(log, partition, recorder) }
   }
 
   /// - Parameter number: of the first of the producers.
   private func produce(
-    _ engine: PartitionEngine, _ requests: Range<Int>, _ recorder: CallRecorder, as number: Int = 0
+    _ log: TestedLog, _ requests: Range<Int>, _ recorder: CallRecorder, as number: Int = 0
   ) async {
     let loop = recorder.loop
     let producers = producers
-    let consumers = consumers(of: engine, beside: requests, recorder)
+    let consumers = consumers(of: log, beside: requests, recorder)
     await withTaskGroup(of: Void.self) { group in
       for reader in 0..<readers {
         group.addTask(executorPreference: loop) { await consumers?.run(reader) }
@@ -227,11 +236,11 @@ public struct ExplorationWorkload: Hashable, Sendable {
       for producer in 0..<producers {
         group.addTask(executorPreference: loop) { [self] in
           for k in stride(from: requests.lowerBound + producer, to: requests.upperBound, by: producers) {
-            await send(k, number + producer, engine, recorder)
+            await send(k, number + producer, log, recorder)
             consumers?.ring()
             guard let group = committer(after: k, of: producer) else { continue }
-            do throws(EngineError) {
-              try await commit(engine, k % partitions, recorder, Self.name(ofGroup: group), half: false)
+            do throws(LogFailure) {
+              try await commit(log, k % partitions, recorder, Self.name(ofGroup: group), half: false)
             } catch {}
           }
           senders.ended()
@@ -242,12 +251,11 @@ public struct ExplorationWorkload: Hashable, Sendable {
 
   /// Nil where the workload has none.
   private func consumers(
-    of engine: PartitionEngine, beside requests: Range<Int>, _ recorder: CallRecorder
+    of log: TestedLog, beside requests: Range<Int>, _ recorder: CallRecorder
   ) -> ConcurrentReaders? {
     guard readers > 0 else { return nil }
-    let sources = (0..<partitions).map { TopicPartition(topic, PartitionID($0)) }
     return ConcurrentReaders(
-      engine, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)", rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns,
+      log, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)", rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns,
       wakings: requests.count
     ) { answer in recorder.note(answer) }
   }
@@ -265,58 +273,51 @@ public struct ExplorationWorkload: Hashable, Sendable {
     }
   }
 
-  private func send(_ k: Int, _ producer: Int, _ engine: PartitionEngine, _ recorder: CallRecorder) async {
+  private func send(_ k: Int, _ producer: Int, _ log: TestedLog, _ recorder: CallRecorder) async {
     guard let (partition, first, count) = request(k) else { return }
     let n = recorder.note(ProduceRequest(partition: partition, producer: producer, first: first, count: count))
-    do throws(EngineError) {
-      let receipt = try await append(engine, partition, first: first, count: count)
-      recorder.note(.answered(n, .acknowledged, base: receipt.baseOffset))
-      noteArchived(engine, recorder)
+    do throws(LogFailure) {
+      let offset = try await append(log, partition, first: first, count: count)
+      recorder.note(.answered(n, .acknowledged, base: offset))
+      noteArchived(log, recorder)
     } catch {
-      recorder.note(.answered(n, error.isCertainFailure ? .failed : .indeterminate, base: 0))
+      recorder.note(.answered(n, error.isCertain ? .failed : .indeterminate, base: 0))
     }
   }
 
-  private func noteArchived(_ engine: PartitionEngine, _ recorder: CallRecorder) {
-    for (partition, end) in archivedEnds(engine) { recorder.noteArchived(partition, before: end) }
+  private func noteArchived(_ log: TestedLog, _ recorder: CallRecorder) {
+    for (partition, end) in archivedEnds(log) { recorder.noteArchived(partition, before: end) }
   }
 
   /// How far the engine says that it has archived each partition; none without an object store.
-  func archivedEnds(_ engine: PartitionEngine) -> [(partition: Int, end: Offset)] {
+  func archivedEnds(_ log: TestedLog) -> [(partition: Int, end: Offset)] {
     guard checkpoints else { return [] }
     return (0..<partitions).compactMap { partition in
-      do throws(EngineError) {
-        return try engine.archivedEnd(topic, PartitionID(partition)).map { (partition, $0) }
+      do throws(LogFailure) {
+        return try log.archivedEnd(source(partition)).map { (partition, $0) }
       } catch {
         return nil  // it knows no such partition, which a look finds too
       }
     }
   }
 
-  func append(
-    _ engine: PartitionEngine, _ partition: Int, first: Int, count: Int
-  ) async throws(EngineError) -> ProduceReceipt {
-    let content = content(partition)
-    return try await engine.produce(
-      to: topic, PartitionID(partition), recordCount: count, payloadBytes: count * messageSize
-    ) { writer in
-      for n in 0..<count {
-        writer.append(valueSize: messageSize) { content.write(sequence: UInt64(first + n), into: $0) }
-      }
-    }
+  /// - Returns: the offset of the first message.
+  func append(_ log: TestedLog, _ partition: Int, first: Int, count: Int) async throws(LogFailure) -> Offset {
+    try await log.produce(
+      ContentMessages(content(partition), first: first, count: count, valueBytes: messageSize), to: source(partition))
   }
 
   private func commit(
-    _ engine: PartitionEngine, _ partition: Int, _ recorder: CallRecorder, _ group: String = Self.group, half: Bool = true
-  ) async throws(EngineError) {
-    let end = try engine.watermarks(topic, PartitionID(partition)).highWatermark
+    _ log: TestedLog, _ partition: Int, _ recorder: CallRecorder, _ group: String = Self.group, half: Bool = true
+  ) async throws(LogFailure) {
+    let end = try log.watermarks(source(partition)).highWatermark
     let offset = half ? Offset(end.rawValue / 2) : end
     let n = recorder.note(CommitRequest(partition: partition, offset: offset, group: group))
-    do throws(EngineError) {
-      try await engine.commitOffset(group: group, topic, PartitionID(partition), offset)
+    do throws(LogFailure) {
+      try await log.commit(offset, group: group, source(partition))
       recorder.note(.commitAnswered(n, .acknowledged))
     } catch {
-      recorder.note(.commitAnswered(n, error.isCertainFailure ? .failed : .indeterminate))
+      recorder.note(.commitAnswered(n, error.isCertain ? .failed : .indeterminate))
     }
   }
 }

@@ -1,3 +1,4 @@
+import EngineAdapter
 import EventReceivers
 import LogModel
 import Metrics
@@ -6,6 +7,7 @@ import PartitionEngine
 import RecordLogs
 import ScenarioFormat
 import Storage
+import SystemUnderTest
 import Verification
 import WriteAheadLog
 
@@ -278,21 +280,20 @@ final class AlertTrial: @unchecked Sendable {
     let log = LogConfiguration(
       segmentBytes: 256 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
       largestPreallocation: 16 << 10)
-    let (engine, _) = try await PartitionEngine.open(
-      storage, EngineConfiguration(log: log, checkpoints: CheckpointPolicy()), parts: EngineParts(store: store, metrics: counts))
-    try await engine.createTopic("orders", partitions: 1)
-    let value = [UInt8](repeating: 7, count: 1000)
+    let (tested, _) = try await EngineFactory(
+      storage, EngineConfiguration(log: log, checkpoints: CheckpointPolicy()), parts: EngineParts(store: store, metrics: counts)
+    ).open()
+    try await tested.createTopic("orders", partitions: 1)
+    let orders = TopicPartition("orders", 0)
     for second in 0..<1800 {
       await loop.sleep(until: Instant(nanoseconds: 0) + .seconds(second))
-      _ = try await engine.produce(to: "orders", 0, recordCount: 1, payloadBytes: value.count) { writer in
-        value.withUnsafeBytes { writer.append(value: $0) }
-      }
+      _ = try await tested.produce(MessageOfSevens(), to: orders)
       appended += 1
     }
-    try await engine.checkpoint()
+    try await tested.checkpoint()
     let archived = try await store.list(nil).reduce(0) { $0 + Int($1.name.end.rawValue - $1.name.base.rawValue) }
     account.owe(appended, found: archived, "messages")
-    try await engine.close()
+    try await tested.close()
     account.figures[.failuresBeforeOpen] = Double(store.failuresBeforeOpen)
     account.figures[.recoversWithin] = store.firstPut.map { ($0 - Self.outageEnd).inSeconds }
   }
@@ -352,5 +353,15 @@ private final class AbsentStore: ObjectStore, @unchecked Sendable {
   func delete(_ name: ObjectName) async throws(ObjectStoreError) {
     try await pass()
     try await store.delete(name)
+  }
+}
+
+private struct MessageOfSevens: OutgoingMessages {
+  var count: Int { 1 }
+  var valueBytes: Int { 1000 }
+  var keyBytes: Int { 0 }
+  func key(_ index: Int) -> [UInt8]? { nil }
+  func writeValue(_ index: Int, into bytes: UnsafeMutableRawBufferPointer) {
+    bytes.initializeMemory(as: UInt8.self, repeating: 7)
   }
 }

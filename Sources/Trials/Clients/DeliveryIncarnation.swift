@@ -1,3 +1,4 @@
+import ClientWorkloads
 import Defects
 import EventReceivers
 import LogClients
@@ -18,6 +19,7 @@ struct DeliveryIncarnation: Sendable {
   let journal: Journal
   let transport: any Transport
   let parts: DeliveryParts
+  private let jobs: DeliveryJobs
   let registry = MetricRegistry()
   let archiveFailures = ArchiveFailures()
   private let clock: WallClock
@@ -41,20 +43,22 @@ struct DeliveryIncarnation: Sendable {
       (parts, storage) = (defect.deliveryParts(), defect.layer(on: seam))
     }
     clock = storage.loop.isSimulated ? .following(storage.loop) : .system
+    var policy = RecordLogPolicy.airunner
+    (policy.syncPolicy, policy.recoveryPolicy) = (spec.syncPolicy, spec.recovery)
+    let senderPolicy = SenderPolicy(
+      firstBackOff: settings.firstBackOff, longestBackOff: settings.longestBackOff, timeout: settings.timeout,
+      batchEvents: spec.batch)
+    let parts = parts
+    jobs = DeliveryJobs(
+      spec.deliveryJobs, on: storage, over: transport, policy: policy, senderPolicy, clock: clock,
+      metrics: DeliveryMetrics(in: registry), parts: { parts })
   }
 
   private var loop: EventLoop { storage.loop }
 
-  /// A job's execution that is open.
-  struct OpenJob: Sendable {
-    var slot: Int
-    var log: JobLog
-    var sender: Sender
-  }
-
   enum Opening: Sendable {
     /// - Parameter bytesScanned: by the recovery of all logs.
-    case opened([OpenJob], bytesScanned: Int)
+    case opened([DeliveryJobs.OpenJob], bytesScanned: Int)
     case refused(String)
   }
 
@@ -63,10 +67,6 @@ struct DeliveryIncarnation: Sendable {
 
   /// The execution of which events are appended in this life.
   private var execution: Int { min(number, Self.executions(spec) - 1) }
-
-  static func job(_ slot: Int, of spec: TrialSpec) throws(JobLogError) -> JobID {
-    try JobID("\(spec.topic)-\(slot % spec.partitions)", execution: slot / spec.partitions + 1)
-  }
 
   /// What an operator does before this life; nil where he does nothing.
   /// - Throws: `TrialError` where the harness could not do its part.
@@ -84,8 +84,8 @@ struct DeliveryIncarnation: Sendable {
     var receipt = Receipt(kind: DiskSpaceRecovery.kind, fired: 0, places: [])
     let archive = try await archive()
     for slot in 0..<spec.partitions {
-      let job = try Self.job(slot, of: spec)
-      let (log, _) = try await JobLog.open(job, in: "wal", of: storage, policy: policy, clock: clock, parts: parts)
+      let job = try spec.deliveryJobs.job(slot)
+      let (log, _) = try await jobs.openLog(slot)
       receipt.fired += 1
       do throws(JobLogError) { receipt.places.append("\(job) archived as \(try await archive.archive(log))") } catch {
         receipt.places.append("\(job) refused: \(error)")
@@ -99,17 +99,17 @@ struct DeliveryIncarnation: Sendable {
 
   private func archive() async throws(JobLogError) -> JobArchive {
     do throws(StorageError) {
-      try await storage.makeDirectory("archive")
+      try await storage.makeDirectory(DeliveryJobs.archiveDirectory)
       try await storage.syncDirectory("")
     } catch { throw .log(.storage(error)) }
-    return JobArchive("archive", of: storage, clock: clock)
+    return JobArchive(DeliveryJobs.archiveDirectory, of: storage, clock: clock)
   }
 
   /// Sends everything and archives all logs, in the second life of a trial that does so.
   /// - Parameter start: of the first life.
   /// - Returns: the jobs whose logs are archived now, nil where the trial archives none. Why one is not,
   ///   `archiveFailures` has.
-  func archiveAll(_ jobs: [OpenJob], since start: Instant) async throws(TrialError) -> [Int]? {
+  func archiveAll(_ jobs: [DeliveryJobs.OpenJob], since start: Instant) async throws(TrialError) -> [Int]? {
     guard number == 1, settings.archives else { return nil }
     storage.note(.phase("archive"))
     journal.stage = .closing
@@ -135,47 +135,30 @@ struct DeliveryIncarnation: Sendable {
   /// What the archives of these jobs hold, in the last life.
   func lookAtArchives(_ slots: [Int]) async throws(TrialError) -> [Delivered] {
     do throws(JobLogError) {
-      let archive = try await archive()
-      var found: [Delivered] = []
-      for slot in slots.sorted() {
-        let events = try await archive.events(of: try Self.job(slot, of: spec)) ?? []
-        let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
-        found.append(Delivered(events, slot: slot, content))
-      }
-      return found
+      return try await spec.deliveryJobs.archived(slots.sorted(), in: try await archive())
     } catch { throw .worker("the archives could not be looked at: \(error)") }
-  }
-
-  private var policy: RecordLogPolicy {
-    var policy = RecordLogPolicy.airunner
-    (policy.syncPolicy, policy.recoveryPolicy) = (spec.syncPolicy, spec.recovery)
-    return policy
   }
 
   /// Opens the logs of this life's execution, then those that earlier ones have left behind, and starts their senders.
   func open() async -> Opening {
     storage.note(.phase(number == 0 ? "open" : "recover"))
-    let metrics = DeliveryMetrics(in: registry)
     var names: Set<String> = []
-    var jobs: [OpenJob] = []
+    var opened: [DeliveryJobs.OpenJob] = []
     var bytesScanned: Int64 = 0
     journal.stage = .opening
     defer { journal.stage = .harness }
     do throws(JobLogError) {
       do throws(StorageError) {
-        try await storage.makeDirectory("wal")
+        try await storage.makeDirectory(DeliveryJobs.directory)
         try await storage.syncDirectory("")
       } catch { throw .log(.storage(error)) }
       let slots = (0..<spec.partitions * (execution + 1)).reversed().sorted { $0 / spec.partitions > $1 / spec.partitions }
       for slot in slots {
-        let job = try Self.job(slot, of: spec)
-        guard names.insert(parts.naming.name(of: job)).inserted else { continue }
-        let (log, report) = try await JobLog.open(
-          job, in: "wal", of: storage, policy: policy, clock: clock, metrics: metrics, parts: parts)
+        guard names.insert(parts.naming.name(of: try spec.deliveryJobs.job(slot))).inserted else { continue }
+        let seed = mix64(spec.seed &+ UInt64(slot) << 8 &+ UInt64(number))
+        let (job, report) = try await jobs.open(slot, senderSeed: seed)
         bytesScanned += report.recovery.bytesScanned
-        let sender = Sender(log, over: transport, senderPolicy, seed: mix64(spec.seed &+ UInt64(slot) << 8 &+ UInt64(number)))
-        sender.start()
-        jobs.append(OpenJob(slot: slot, log: log, sender: sender))
+        opened.append(job)
       }
     } catch { return .refused("\(error)") }
     if number == 0 {
@@ -184,13 +167,7 @@ struct DeliveryIncarnation: Sendable {
       }
     }
     journal.opened(at: loop.now)
-    return .opened(jobs, bytesScanned: Int(bytesScanned))
-  }
-
-  private var senderPolicy: SenderPolicy {
-    SenderPolicy(
-      firstBackOff: settings.firstBackOff, longestBackOff: settings.longestBackOff, timeout: settings.timeout,
-      batchEvents: spec.batch)
+    return .opened(opened, bytesScanned: Int(bytesScanned))
   }
 
   /// As soon as so many events were answered the life ends; nil: when all were.
@@ -205,13 +182,13 @@ struct DeliveryIncarnation: Sendable {
 
   /// Appends this life's events, each a request of its own.
   /// - Parameter answered: called after each answer with the number of events answered so far.
-  func append(to jobs: [OpenJob], answered: @escaping @Sendable (Int) -> Void) async {
+  func append(to opened: [DeliveryJobs.OpenJob], answered: @escaping @Sendable (Int) -> Void) async {
     storage.note(.phase(number == 0 ? "produce" : "append"))
     var work = number == 0 ? Workload(spec) : Workload(betweenRestartsOf: spec)
     work.batch = 1
     if execution > 0 { work.firsts = work.firsts.map { _ in 0 } }
     let first = execution * spec.partitions
-    let logs = Dictionary(uniqueKeysWithValues: jobs.map { ($0.slot, $0.log) })
+    let open = Dictionary(uniqueKeysWithValues: opened.map { ($0.slot, $0) })
     let pace = number == 0 ? settings.eventsFor / max(1, work.requests) : .zero
     let (begun, workload, progress) = (loop.now, work, Progress())
     journal.stage = .producing
@@ -221,9 +198,8 @@ struct DeliveryIncarnation: Sendable {
           for k in stride(from: producer, to: workload.requests, by: max(1, workload.producers)) {
             guard let request = workload.request(k) else { continue }
             if pace > .zero { await loop.sleep(until: begun + pace * k) }
-            let slot = first + request.partition.index
-            guard let log = logs[slot] else { continue }
-            await append(request.first, of: slot, to: log, producer)
+            guard let job = open[first + request.partition.index] else { continue }
+            await jobs.append(request.first, to: job, by: producer, JournalRecord(journal: journal, loop: loop))
             progress.events += 1
             answered(progress.events)
           }
@@ -238,24 +214,9 @@ struct DeliveryIncarnation: Sendable {
     var events = 0
   }
 
-  private func append(_ message: Int, of slot: Int, to log: JobLog, _ producer: Int) async {
-    var bytes = [UInt8](repeating: 0, count: spec.messageSize)
-    let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))
-    bytes.withUnsafeMutableBytes { content.write(sequence: UInt64(message), into: $0) }
-    let row = journal.produce(PartitionID(slot), producer: producer, first: message, count: 1, at: loop.now)
-    do throws(JobLogError) {
-      let number = try await log.append(bytes)
-      journal.answer(row, .acknowledged, baseOffset: Offset(number), at: loop.now)
-    } catch {
-      var isCertain = false
-      if case .log(let error) = error { isCertain = error.isCertainFailure }
-      journal.answer(row, isCertain ? .failed : .indeterminate, at: loop.now)
-    }
-  }
-
   /// Stops all senders in order, each with `stop-within`, and closes the logs.
   /// - Returns: the events that were left, and the first thing that went wrong.
-  func stop(_ jobs: [OpenJob]) async -> (left: Int, failure: String?) {
+  func stop(_ jobs: [DeliveryJobs.OpenJob]) async -> (left: Int, failure: String?) {
     storage.note(.phase("close"))
     journal.stage = .closing
     let found = Found()
@@ -276,5 +237,30 @@ struct DeliveryIncarnation: Sendable {
   private final class Found: @unchecked Sendable {
     var left = 0
     var failure: String?
+  }
+}
+
+extension TrialSpec {
+  /// The jobs of a trial of delivery.
+  var deliveryJobs: DeliveryJobs.Workload {
+    DeliveryJobs.Workload(jobName: topic, jobs: partitions, topic: topic, seed: seed, eventBytes: messageSize)
+  }
+}
+
+/// What becomes of events, where a crash cannot take it.
+private struct JournalRecord: EventRecorder {
+  let journal: Journal
+  let loop: EventLoop
+
+  func submitted(_ message: Int, of slot: Int, by producer: Int) -> Int {
+    journal.produce(PartitionID(slot), producer: producer, first: message, count: 1, at: loop.now)
+  }
+
+  func acknowledged(_ request: Int, _ message: Int, of slot: Int, as event: Int64) {
+    journal.answer(request, .acknowledged, baseOffset: Offset(event), at: loop.now)
+  }
+
+  func failed(_ request: Int, certainly: Bool) {
+    journal.answer(request, certainly ? .failed : .indeterminate, at: loop.now)
   }
 }

@@ -1,3 +1,4 @@
+import ClientWorkloads
 import EventReceivers
 import Foundation
 import LogClients
@@ -17,7 +18,7 @@ struct DeliveryEvidence: Codable {
   init(_ received: ReceivedEvents, _ spec: TrialSpec) throws(TrialError) {
     var slots: [JobID: Int] = [:]
     do throws(JobLogError) {
-      for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) { slots[try DeliveryIncarnation.job(slot, of: spec)] = slot }
+      for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) { slots[try spec.deliveryJobs.job(slot)] = slot }
     } catch { throw .worker("\(error)") }
     (delivered, foreign, repeats) = ([], 0, received.repeats)
     for (job, events) in received.taken {
@@ -25,7 +26,7 @@ struct DeliveryEvidence: Codable {
         foreign += events.count
         continue
       }
-      delivered.append(Delivered(events, slot: slot, MessageContent(seed: spec.seed, topic: spec.topic, partition: PartitionID(slot))))
+      delivered.append(spec.deliveryJobs.delivered(events, slot: slot))
     }
     delivered.sort { $0.slot < $1.slot }
   }
@@ -93,7 +94,7 @@ extension SettledEvents {
     var found: [SettledEvents] = []
     for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) {
       let job: JobID
-      do throws(JobLogError) { job = try DeliveryIncarnation.job(slot, of: spec) } catch { throw .worker("\(error)") }
+      do throws(JobLogError) { job = try spec.deliveryJobs.job(slot) } catch { throw .worker("\(error)") }
       guard let bytes = try read("wal/\(job).wal") else { continue }
       found.append(bytes.withUnsafeBytes { SettledEvents(PartitionSlot(slot), log: $0) })
     }

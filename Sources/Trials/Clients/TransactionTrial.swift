@@ -1,3 +1,4 @@
+import ClientWorkloads
 import Defects
 import LogModel
 import RecordLogs
@@ -14,19 +15,12 @@ import Verification
 final class TransactionTrial: @unchecked Sendable {
   // Touched by the tasks of one loop after another.
 
-  private static let directory = "wal"
-
   private let spec: TrialSpec
   private let disk: MemoryDisk
   private let defect: Defect?
-  private var transactions: [BufferedTransaction] = []
-  private var replays: [ReplayedTransaction] = []
-  private var recovered: Set<Int> = []
-  private var process = 0
-  /// Entries that the log has answered.
-  private var entries = 0
+  private let book: ReplayTransactions
   private var measurements = 0
-  private var crashed = false
+  private var crashed: Bool { book.isDead }
   private var account = ClientTrial.Account()
 
   private let between: StorageLayer
@@ -36,6 +30,7 @@ final class TransactionTrial: @unchecked Sendable {
     self.spec = spec
     self.between = between
     disk = MemoryDisk(seed: spec.seed)
+    book = ReplayTransactions(seed: spec.seed, measurementBytes: spec.messageSize)
     if spec.defect == "none" {
       defect = nil
     } else {
@@ -48,19 +43,19 @@ final class TransactionTrial: @unchecked Sendable {
     let stage = ClientMatrixSubject(disk: disk, seed: spec.seed)
     var now = try stage.live(between: between) { [self] storage in
       let (buffer, _) = try await open(storage)
-      try await recover(buffer)
+      try await book.recover(buffer)
       await fill(buffer)
       account.crashMissed = spec.crash != .none && threshold != nil && !crashed
       if !crashed, spec.crash == .none { try await buffer.close() }
     }
     account.figures[.largestFile] = completedSizes().max().map(Double.init)
     end()
-    process = 1
+    book.process = 1
     now = try stage.live(from: now, between: between) { [self] storage in
       let (buffer, _) = try await open(storage)
       try await cleanUp(buffer, isDue: false)
-      try await recover(buffer)
-      account.figures[.replayed] = Double(replays.count)
+      try await book.recover(buffer)
+      account.figures[.replayed] = Double(book.replays.count)
       try await cleanUp(buffer, isDue: false)
       account.figures[.compressedFiles] = Double(files().count { $0.hasSuffix(".gz") })
       await begin(buffer, "last", fate: 0)
@@ -69,16 +64,16 @@ final class TransactionTrial: @unchecked Sendable {
       if spec.crash == .none { try await buffer.close() }
     }
     end()
-    process = 2
+    book.process = 2
     try stage.live(from: now + .seconds(2 * 86_400), between: between) { [self] storage in
       let (buffer, report) = try await open(storage)
-      account.figures[.entriesUnread] = Double(max(0, entries - report.recovery.records))
+      account.figures[.entriesUnread] = Double(max(0, book.entries - report.recovery.records))
       try await cleanUp(buffer, isDue: false)
-      try await recover(buffer)
+      try await book.recover(buffer)
       try await cleanUp(buffer, isDue: true)
       try await buffer.close()
     }
-    account.checks += TransactionOracle.judge(transactions, replays, recovered: recovered).checks
+    account.checks += book.judge()
     return account
   }
 
@@ -86,19 +81,19 @@ final class TransactionTrial: @unchecked Sendable {
   private func end() {
     guard spec.crash != .none else { return }
     if !crashed { crash() }
-    crashed = false
+    book.isDead = false
   }
 
   private func crash() {
-    crashed = true
-    let seed = mix64(spec.seed &+ UInt64(process))
+    book.isDead = true
+    let seed = mix64(spec.seed &+ UInt64(book.process))
     account.receipts.append(
-      Receipt(spec.crash == .powerLoss ? disk.powerLoss(seed: seed, profile: spec.profile(life: process)) : disk.processKill(seed: seed)))
+      Receipt(spec.crash == .powerLoss ? disk.powerLoss(seed: seed, profile: spec.profile(life: book.process)) : disk.processKill(seed: seed)))
   }
 
   // MARK: Files
 
-  private func files() -> [String] { disk.paths.filter { $0.hasPrefix(Self.directory + "/") && !$0.hasSuffix("lock") } }
+  private func files() -> [String] { disk.paths.filter { $0.hasPrefix(ReplayTransactions.directory + "/") && !$0.hasSuffix("lock") } }
 
   /// Of the files that the log has gone on from, as long as they are not compressed.
   private func completedSizes() -> [Int] { files().filter { !$0.hasSuffix(".gz") }.sorted().dropLast().map { disk.read($0)?.count ?? 0 } }
@@ -109,9 +104,7 @@ final class TransactionTrial: @unchecked Sendable {
   /// - Parameter isDue: whether files may be removed by it.
   private func cleanUp(_ buffer: ReplayBuffer, isDue: Bool) async throws {
     let before = logFiles()
-    do throws(ReplayBufferError) { _ = try await buffer.maintain() } catch {
-      guard case .recoveryPending = error else { throw error }
-    }
+    try await book.cleanUp(buffer)
     let removed = Double(before.subtracting(logFiles()).count)
     account.figures[isDue ? .removedExpired : .removedEarly, default: 0] += removed
   }
@@ -119,36 +112,11 @@ final class TransactionTrial: @unchecked Sendable {
   // MARK: Transactions
 
   private func open(_ storage: any Storage) async throws -> (buffer: ReplayBuffer, report: ReplayBufferReport) {
-    try await DurableDirectories(storage).make(Self.directory)
-    var policy = RecordLogPolicy.replayBuffer
     // The document's 100 MB where there is so much; smaller files where there would be one only.
-    if spec.messages * spec.messageSize < 100 << 20 { policy.rotation = RecordLogPolicy.Rotation(bytes: 16 << 10) }
-    return try await ReplayBuffer.open(
-      in: Self.directory, of: storage, policy: policy, clock: .following(storage.loop), parts: defect?.replayParts() ?? ReplayParts())
-  }
-
-  private func recover(_ buffer: ReplayBuffer) async throws {
-    let process = process
-    try await buffer.recover { [self] transaction in
-      settle()
-      let content = content(of: transaction.user)
-      replays.append(
-        ReplayedTransaction(
-          user: transaction.user, number: transaction.number, process: process,
-          measurements: transaction.measurements.map { bytes in
-            bytes.withUnsafeBytes { if case .intact(let n) = content.read($0) { Int(n) } else { -1 } }
-          }))
-      return transaction.number % 3 != 0
-    }
-    settle()
-    recovered.insert(process)
-  }
-
-  /// Whoever is given the next one, or told that there is none, knows that the end of the last one is written.
-  private func settle() {
-    guard let last = replays.indices.last, replays[last].process == process, !replays[last].isSettled else { return }
-    replays[last].isSettled = true
-    entries += 2  // CHECKPOINT, and COMMIT or ROLLBACK
+    let isSmall = spec.messages * spec.messageSize < 100 << 20
+    return try await ReplayTransactions.open(
+      on: storage, rotation: isSmall ? RecordLogPolicy.Rotation(bytes: 16 << 10) : nil,
+      parts: defect?.replayParts() ?? ReplayParts())
   }
 
   private func fill(_ buffer: ReplayBuffer) async {
@@ -163,53 +131,32 @@ final class TransactionTrial: @unchecked Sendable {
     }
   }
 
-  private func content(of user: String) -> MessageContent { MessageContent(seed: spec.seed, topic: user, partition: 0) }
-
-  /// - Returns: what it was answered; nil where nobody hears the answer any more.
-  private func answer(_ body: () async throws(ReplayBufferError) -> Void) async -> Verification.Outcome? {
-    do throws(ReplayBufferError) {
-      try await body()
-      if crashed { return nil }
-      entries += 1
-      return .acknowledged
-    } catch {
-      if case .log(let error) = error, !error.isCertainFailure { return crashed ? nil : .indeterminate }
-      return crashed ? nil : .failed
-    }
-  }
-
   /// - Parameter fate: 0 filling, 1 ended, 2 replaying, 3 committed, 4 rolled back.
   private func begin(_ buffer: ReplayBuffer, _ user: String, fate: Int) async {
-    transactions.append(BufferedTransaction(user: user, process: process))
-    let place = transactions.count - 1
-    var number: UInt64 = 0
-    let start = await answer { () async throws(ReplayBufferError) in number = try await buffer.start(user: user) }
-    guard let start else { return }
-    transactions[place].start = start
-    guard start == .acknowledged else { return }
-    transactions[place].number = number
-    var bytes = [UInt8](repeating: 0, count: spec.messageSize)
-    for n in 0..<spec.batch {
-      bytes.withUnsafeMutableBytes { content(of: user).write(sequence: UInt64(n), into: $0) }
-      transactions[place].measurements.append(.indeterminate)
-      let (line, number) = (bytes, number)
-      guard let outcome = await answer({ () async throws(ReplayBufferError) in try await buffer.add(line, to: number) }) else { return }
-      transactions[place].measurements[n] = outcome
+    let place = book.add(user: user)
+    let isStarted = await isAnswered { () async throws(ReplayBufferError) in
+      try await book.start(place, in: buffer)
+    }
+    guard isStarted else { return }
+    for _ in 0..<spec.batch {
+      // Whatever it is answered, the next measurement follows.
+      _ = await isAnswered { () async throws(ReplayBufferError) in try await book.add(to: place, in: buffer) }
+      if crashed { return }
       measurements += 1
-      if process == 0, spec.crash != .none, let threshold, measurements >= threshold { return crash() }
+      if book.process == 0, spec.crash != .none, let threshold, measurements >= threshold { return crash() }
     }
-    guard fate >= 1, await isAnswered({ () async throws(ReplayBufferError) in try await buffer.end(number) }) else { return }
-    guard fate >= 2, await isAnswered({ () async throws(ReplayBufferError) in try await buffer.checkpoint(number) }) else { return }
-    guard fate >= 3 else { return }
-    let kind: BufferedTransaction.End = fate == 3 ? .commit : .rollback
-    transactions[place].end = (kind, .indeterminate)
-    let outcome = await answer { () async throws(ReplayBufferError) in
-      if kind == .commit { try await buffer.commit(number) } else { try await buffer.rollback(number) }
+    _ = await isAnswered { () async throws(ReplayBufferError) in
+      if fate >= 1 { try await book.end(place, in: buffer) }
+      if fate >= 2, !crashed { try await book.checkpoint(place, in: buffer) }
+      if fate >= 3, !crashed { try await book.finish(place, fate == 3 ? .commit : .rollback, in: buffer) }
     }
-    if let outcome { transactions[place].end = (kind, outcome) }
   }
 
-  private func isAnswered(_ body: () async throws(ReplayBufferError) -> Void) async -> Bool { await answer(body) == .acknowledged }
+  /// Whether the buffer has done what it was asked for, and somebody is there to hear it.
+  private func isAnswered(_ body: () async throws(ReplayBufferError) -> Void) async -> Bool {
+    do throws(ReplayBufferError) { try await body() } catch { return false }
+    return !crashed
+  }
 
   /// Measurements that the crash waits for; nil for all.
   private var threshold: Int? {

@@ -1,6 +1,7 @@
+import EngineAdapter
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 
 /// Writes down how far an engine says that it has archived each partition: from then on it owes that much, whatever becomes
 /// of the log.
@@ -12,7 +13,7 @@ final class ArchiveObserver: @unchecked Sendable {
   private let loop: EventLoop
   /// By partition, as it is written down; empty where there is no object store.
   private var ends: [Offset]
-  private var engine: PartitionEngine?
+  private var log: TestedLog?
 
   init(_ spec: TrialSpec, _ journal: Journal, _ loop: EventLoop) {
     (self.spec, self.journal, self.loop) = (spec, journal, loop)
@@ -21,15 +22,15 @@ final class ArchiveObserver: @unchecked Sendable {
 
   /// Once more what the engine says that was asked last: its machine dies now.
   func noteLast() {
-    if let engine { note(engine) }
+    if let log { note(log) }
   }
 
-  func note(_ engine: PartitionEngine) {
-    self.engine = engine
+  func note(_ log: TestedLog) {
+    self.log = log
     for index in ends.indices {
       let source = spec.source(of: index)
-      do throws(EngineError) {
-        guard let end = try engine.archivedEnd(source.topic, source.partition), end > ends[index] else { continue }
+      do throws(LogFailure) {
+        guard let end = try log.archivedEnd(source), end > ends[index] else { continue }
         ends[index] = end
         journal.archived(PartitionID(index), before: end, at: loop.now)
       } catch {

@@ -1,11 +1,12 @@
+import EngineAdapter
 import FaultInjection
 import Foundation
 import Glibc
 import LogModel
 import Metrics
-import PartitionEngine
 import Reporting
 import Storage
+import SystemUnderTest
 import Verification
 
 /// One life of a trial on real files, in a worker process that the crash ends for real.
@@ -81,11 +82,11 @@ struct FileTrial {
   func produce() throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: Journal.rowsNeeded(spec))
     try FirstOffset(spec)?.prepare { () throws(TrialError) in try openFiles(EventLoop()) }
-    return try live(journal, []) { life, engine, _, notes, crash in
-      await life.createTopic(engine)
+    return try live(journal, []) { life, log, _, notes, crash in
+      await life.createTopic(log)
       if let threshold = life.crashThreshold, life.ending.isAbrupt {
         let (loop, delay) = (life.storage.loop, life.crashDelay)
-        await life.produce(Workload(spec), engine) { answered in
+        await life.produce(Workload(spec), log) { answered in
           guard answered >= threshold, !notes.crashed else { return }
           notes.crashed = true
           if delay == .zero { return crash(true) }
@@ -97,26 +98,26 @@ struct FileTrial {
         if !notes.crashed { notes.reply.crashMissed = true } else { await AsyncEvent().wait() }
       } else {
         guard spec.writers != .one else {
-          if let failure = await life.work(engine) { keep(failure, notes) }
-          notes.look = await life.look(engine, [], [], nil)
-          return engine
+          if let failure = await life.work(log) { keep(failure, notes) }
+          notes.look = await life.look(log, [], [], nil)
+          return log
         }
         do throws(TrialError) {
           let process = SecondProcess(spec: spec, folder: folder)
-          let (newest, receipt) = try await life.produceBesideSecond(engine, process)
+          let (newest, receipt) = try await life.produceBesideSecond(log, process)
           try JSONFile.write(receipt, to: folder.writer)
-          if let failure = await life.flush(newest.engine) { keep(failure, notes) }
-          await life.deleteRecords(newest.engine)
-          await life.commitOffsets(newest.engine)
+          if let failure = await life.flush(newest.log) { keep(failure, notes) }
+          await life.deleteRecords(newest.log)
+          await life.commitOffsets(newest.log)
           notes.look = await life.look(
-            newest.engine, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
-          return newest.engine
+            newest.log, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
+          return newest.log
         } catch {
           notes.fail(error)
           return nil
         }
       }
-      return engine
+      return log
     }
   }
 
@@ -152,14 +153,14 @@ struct FileTrial {
       if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
     }
     let earlier = try folder.seamFaults.read()
-    return try live(journal, fresh, backup) { [faults, operatorSeconds] life, engine, recovery, notes, _ in
-      notes.look = await life.look(engine, faults, earlier, recovery)
+    return try live(journal, fresh, backup) { [faults, operatorSeconds] life, log, recovery, notes, _ in
+      notes.look = await life.look(log, faults, earlier, recovery)
       if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
       if life.number == 1 {
-        await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
-        await life.deleteRecords(engine)
+        await life.produce(Workload(betweenRestartsOf: spec), log) { _ in }
+        await life.deleteRecords(log)
       }
-      return engine
+      return log
     }
   }
 
@@ -167,7 +168,7 @@ struct FileTrial {
   /// - Parameter body: answers the engine that serves in the end; nil where the harness has failed.
   private func live(
     _ journal: Journal, _ receipts: [Receipt], _ backup: MetadataBackup? = nil,
-    _ body: @escaping @Sendable (Incarnation, PartitionEngine, EngineRecovery, Notes, @escaping @Sendable (Bool) -> Void) async -> PartitionEngine?
+    _ body: @escaping @Sendable (Incarnation, TestedLog, RecoverySummary, Notes, @escaping @Sendable (Bool) -> Void) async -> TestedLog?
   ) throws(TrialError) -> PhaseReply {
     let notes = Notes()
     let rig = try makeRig(journal, notes)
@@ -181,7 +182,7 @@ struct FileTrial {
       switch await life.open() {
       case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
       case .failed(let why): notes.reply.failure = why
-      case .opened(let engine, let recovery, let seconds, let memory, let refusal):
+      case .opened(let log, let recovery, let seconds, let memory, let refusal):
         if let refusal, !keep(refusal: refusal, notes) { return }
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
@@ -195,7 +196,7 @@ struct FileTrial {
             return notes.fail(error)
           }
         }
-        let serving = await body(life, engine, recovery, notes) { inFlight in
+        let serving = await body(life, log, recovery, notes) { inFlight in
           life.archive.noteLast()
           crash(life, rig, journal, notes, inFlight: inFlight)
         }

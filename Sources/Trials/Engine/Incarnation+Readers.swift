@@ -1,18 +1,18 @@
+import EngineAdapter
 import LogClients
 import LogModel
-import PartitionEngine
 import ScenarioFormat
 import Storage
 
 /// Consumers that read while messages are sent.
 extension Incarnation {
   /// Nil where the trial has none.
-  func readers(of engine: PartitionEngine, beside workload: Workload) -> ConcurrentReaders? {
+  func readers(of log: TestedLog, beside workload: Workload) -> ConcurrentReaders? {
     guard spec.readers > 0 else { return nil }
     let part = workload.part ?? 0..<workload.requests
     let rows = Self.readRowsOfOne(spec)
     return ConcurrentReaders(
-      engine, on: storage.loop, workload.sources, seed: spec.seed, name: "life \(number) from \(part.lowerBound)", rows: rows,
+      log, on: storage.loop, workload.sources, seed: spec.seed, name: "life \(number) from \(part.lowerBound)", rows: rows,
       wakings: part.count
     ) { [journal] answer in journal.harness { journal.read(answer) } }
   }

@@ -1,13 +1,14 @@
+import EngineAdapter
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
 
 /// The engine that serves once two writers have written.
 struct NewestWriter: Sendable {
-  var engine: PartitionEngine
+  var log: TestedLog
   /// Nil where it is the first writer's, which found nothing to recover.
-  var recovery: EngineRecovery?
+  var recovery: RecoverySummary?
   /// That had been submitted when it reported its recovery; nil for all.
   var operationsBefore: Int?
 }
@@ -21,17 +22,17 @@ extension Incarnation {
     var failure: TrialError?
   }
 
-  /// Sends the workload by `engine`, and a second one's by a second writer that comes while it is at work.
+  /// Sends the workload by `log`, and a second one's by a second writer that comes while it is at work.
   /// - Parameter process: for a second writer in a process of its own; nil where there can be none.
   /// - Returns: the engine that serves now, and what became of the second writer.
   func produceBesideSecond(
-    _ engine: PartitionEngine, _ process: SecondProcess?
+    _ log: TestedLog, _ process: SecondProcess?
   ) async throws(TrialError) -> (newest: NewestWriter, receipt: WriterReceipt) {
     guard let second else { throw .worker("there is no second writer in this life") }
     let course = Course()
     let loop = storage.loop
     await withTaskGroup(of: Void.self) { group in
-      group.addTask(executorPreference: loop) { await produce(Workload(spec), engine) { _ in } }
+      group.addTask(executorPreference: loop) { await produce(Workload(spec), log) { _ in } }
       group.addTask(executorPreference: loop) {
         do throws(TrialError) {
           if spec.writers == .holderLives {
@@ -51,15 +52,15 @@ extension Incarnation {
     if let failure = course.failure { throw failure }
     course.receipt?.hindered = second.link?.hindered ?? 0
     guard let receipt = course.receipt else { throw .worker("the second writer left no receipt") }
-    guard receipt.openedAt != nil else { return (NewestWriter(engine: engine), receipt) }
+    guard receipt.openedAt != nil else { return (NewestWriter(log: log), receipt) }
     // A writer that has been replaced may well close in order, or go down with the machine.
     let closes = spec.writers == .secondProcess || spec.crash == .none || spec.seed % 2 == 0
-    if closes { _ = await close(engine) }  // refused, as it has been replaced
+    if closes { _ = await close(log) }  // refused, as it has been replaced
     if let newest = course.newest { return (newest, receipt) }
-    do throws(EngineError) {
-      let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: parts)
-      joined(engine)
-      return (NewestWriter(engine: engine, recovery: recovery), receipt)
+    do throws(LogFailure) {
+      let (log, recovery) = try await EngineFactory(storage, configuration, parts: parts).open()
+      joined(log)
+      return (NewestWriter(log: log, recovery: recovery), receipt)
     } catch {
       throw .worker("no engine opens once both writers have closed: \(error)")
     }
@@ -75,14 +76,13 @@ extension Incarnation {
       return
     }
     course.receipt = WriterReceipt(setup: spec.writers, triedAt: began)
-    do throws(EngineError) {
-      let (engine, recovery) = try await PartitionEngine.open(
-        storage, configuration, parts: second.partsOfSecond(parts))
-      joined(engine)
-      course.newest = NewestWriter(engine: engine, recovery: recovery, operationsBefore: journal.operationCount)
+    do throws(LogFailure) {
+      let (log, recovery) = try await EngineFactory(storage, configuration, parts: second.partsOfSecond(parts)).open()
+      joined(log)
+      course.newest = NewestWriter(log: log, recovery: recovery, operationsBefore: journal.operationCount)
       course.receipt?.openedAt = storage.loop.now
       second.goOn()
-      await Workload(secondWriterOf: spec).run(on: engine, loop: storage.loop, journal: journal) { _ in second.settle() }
+      await Workload(secondWriterOf: spec).run(on: log, loop: storage.loop, journal: journal) { _ in second.settle() }
     } catch {
       course.receipt?.refusal = "\(error)"
     }
@@ -98,16 +98,16 @@ extension Incarnation {
     let end = storage.loop.now + SecondWriter.siege
     course.receipt = WriterReceipt(setup: spec.writers, triedAt: storage.loop.now)
     while storage.loop.now < end {
-      do throws(EngineError) {
-        let (engine, recovery) = try await PartitionEngine.open(storage, configuration, parts: second.partsOfSecond(parts))
-        joined(engine)
-        course.newest = NewestWriter(engine: engine, recovery: recovery, operationsBefore: journal.operationCount)
+      do throws(LogFailure) {
+        let (log, recovery) = try await EngineFactory(storage, configuration, parts: second.partsOfSecond(parts)).open()
+        joined(log)
+        course.newest = NewestWriter(log: log, recovery: recovery, operationsBefore: journal.operationCount)
         course.receipt?.openedAt = storage.loop.now
         course.receipt?.refusal = nil
-        return await Workload(secondWriterOf: spec).run(on: engine, loop: storage.loop, journal: journal) { _ in second.settle() }
+        return await Workload(secondWriterOf: spec).run(on: log, loop: storage.loop, journal: journal) { _ in second.settle() }
       } catch {
         course.receipt?.refusal = "\(error)"
-        if case .inUse = error { course.receipt?.attemptsRefused += 1 }
+        if error.kind == .inUse { course.receipt?.attemptsRefused += 1 }
       }
       await storage.loop.sleep(until: storage.loop.now + SecondWriter.lease / 4)
     }
@@ -123,14 +123,14 @@ extension Incarnation {
   func writeAlone() async -> WriterReceipt {
     let loop = storage.loop
     var receipt = WriterReceipt(setup: spec.writers, triedAt: loop.now)
-    do throws(EngineError) {
-      let (engine, _) = try await PartitionEngine.open(storage, configuration, parts: parts)
+    do throws(LogFailure) {
+      let (log, _) = try await EngineFactory(storage, configuration, parts: parts).open()
       receipt.openedAt = loop.now
       for number in 0..<spec.partitions {
         journal.answer(journal.create(PartitionID(number), at: loop.now), .acknowledged, at: loop.now)
       }
-      await Workload(secondWriterOf: spec).run(on: engine, loop: loop, journal: journal) { _ in }
-      _ = await close(engine)
+      await Workload(secondWriterOf: spec).run(on: log, loop: loop, journal: journal) { _ in }
+      _ = await close(log)
     } catch {
       receipt.refusal = "\(error)"
     }

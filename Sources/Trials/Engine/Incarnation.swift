@@ -1,9 +1,11 @@
 import Defects
+import EngineAdapter
 import LogClients
 import LogModel
 import Metrics
 import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
 import WriteAheadLog
 
@@ -37,7 +39,7 @@ struct Incarnation: Sendable {
   /// Not nil where both copies of the metadata were damaged before this life.
   private let backup: MetadataBackup?
   /// That have opened in it.
-  private let engines = Engines()
+  private let logs = OpenLogs()
 
   /// - Parameters:
   ///   - faults: their storage is what the engine gets.
@@ -87,7 +89,7 @@ struct Incarnation: Sendable {
     /// - Parameters:
     ///   - memory: bytes resident at the most while it opened, above what was resident before.
     ///   - refusal: why it had refused to before a copy of its metadata was put back.
-    case opened(PartitionEngine, EngineRecovery, seconds: Double, memory: Int, refusal: String?)
+    case opened(TestedLog, RecoverySummary, seconds: Double, memory: Int, refusal: String?)
     case refused(String)
     /// The harness could not do its part.
     case failed(String)
@@ -106,8 +108,8 @@ struct Incarnation: Sendable {
       return .failed("\(backup.copy) could not be put back as it was before the damage: \(error)")
     }
     storage.note(.fault("\(backup.copy) has been put back as it was before the damage"))
-    guard case .opened(let engine, let recovery, let seconds, let memory, _) = await openHindered() else { return .refused(why) }
-    return .opened(engine, recovery, seconds: seconds, memory: memory, refusal: why)
+    guard case .opened(let log, let recovery, let seconds, let memory, _) = await openHindered() else { return .refused(why) }
+    return .opened(log, recovery, seconds: seconds, memory: memory, refusal: why)
   }
 
   private func openHindered() async -> Outcome {
@@ -131,11 +133,11 @@ struct Incarnation: Sendable {
   }
 
   /// Touched on the loop.
-  private final class Engines: @unchecked Sendable {
-    var all: [PartitionEngine] = []
+  private final class OpenLogs: @unchecked Sendable {
+    var all: [TestedLog] = []
   }
 
-  func joined(_ engine: PartitionEngine) { engines.all.append(engine) }
+  func joined(_ log: TestedLog) { logs.all.append(log) }
 
   /// After the death of a simulated machine: what the engines have left waiting ends too. Waiting, it would keep its memory.
   func bury() async {
@@ -143,8 +145,8 @@ struct Incarnation: Sendable {
     // What was in flight ends now, an opening among it.
     await loop.sleep(until: loop.now + .milliseconds(200))
     // What it throws is that the machine is dead.
-    for engine in engines.all { do throws(EngineError) { try await engine.close() } catch {} }
-    engines.all = []
+    for log in logs.all { do throws(LogFailure) { try await log.close() } catch {} }
+    logs.all = []
   }
 
   private func begin(_ phase: String) { storage.note(.phase(phase)) }
@@ -156,14 +158,15 @@ struct Incarnation: Sendable {
     let configuration = configuration
     let start = ContinuousClock.now
     journal.stage = .opening
-    do throws(EngineError) {
-      let (engine, recovery) = try await PartitionEngine.open(
-        second?.storageOfFirst(storage) ?? storage, configuration, parts: second?.partsOfFirst(parts) ?? parts)
-      joined(engine)
+    do throws(LogFailure) {
+      let (log, recovery) = try await EngineFactory(
+        second?.storageOfFirst(storage) ?? storage, configuration, parts: second?.partsOfFirst(parts) ?? parts
+      ).open()
+      joined(log)
       journal.stage = .harness
       let seconds = (ContinuousClock.now - start).inSeconds
       journal.opened(at: loop.now)
-      return .opened(engine, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before), refusal: nil)
+      return .opened(log, recovery, seconds: seconds, memory: max(0, PeakMemory.read().peak - before), refusal: nil)
     } catch {
       return .refused("\(error)")
     }
@@ -171,7 +174,7 @@ struct Incarnation: Sendable {
 
   /// Creates the topics, one after the other. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
   /// fault is lifted in the end. Any other error is the engine's: the trial goes on without a topic.
-  func createTopic(_ engine: PartitionEngine) async {
+  func createTopic(_ log: TestedLog) async {
     begin("create")
     for index in spec.topics.indices {
       journal.stage = .harness
@@ -180,7 +183,7 @@ struct Incarnation: Sendable {
       var outcome = Verification.Outcome.failed
       for attempt in 1... {
         let fired = faults.firings
-        outcome = await createOnce(engine, spec.topics[index], partitions: rows.count, after: outcome)
+        outcome = await createOnce(log, spec.topics[index], partitions: rows.count, after: outcome)
         guard outcome != .acknowledged, faults.firings > fired else { break }
         if attempt >= Self.openings { faults.lift() }
       }
@@ -191,19 +194,19 @@ struct Incarnation: Sendable {
   /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then may
   ///   have happened, however this one ends.
   private func createOnce(
-    _ engine: PartitionEngine, _ topic: String, partitions: Int, after earlier: Verification.Outcome
+    _ log: TestedLog, _ topic: String, partitions: Int, after earlier: Verification.Outcome
   ) async -> Verification.Outcome {
-    do throws(EngineError) {
-      try await engine.createTopic(topic, partitions: partitions)
+    do throws(LogFailure) {
+      try await log.createTopic(topic, partitions: partitions)
       return .acknowledged
     } catch {
       // It says that what may have happened has happened.
-      if case .topicExists(_, partitions) = error, earlier == .indeterminate { return .acknowledged }
-      return error.isCertainFailure ? earlier : .indeterminate
+      if case .topicExists(partitions) = error.kind, earlier == .indeterminate { return .acknowledged }
+      return error.isCertain ? earlier : .indeterminate
     }
   }
 
-  func produce(_ workload: Workload, _ engine: PartitionEngine, answered: @escaping @Sendable (Int) -> Void) async {
+  func produce(_ workload: Workload, _ log: TestedLog, answered: @escaping @Sendable (Int) -> Void) async {
     begin(number == 0 ? "produce" : "append")
     journal.stage = .producing
     let total = Double(max(1, workload.messages))
@@ -211,10 +214,10 @@ struct Incarnation: Sendable {
     let producers = max(1, workload.producers)
     let done: @Sendable (Int, PartitionID) async -> Void = { k, partition in
       // Each group is one producer's: its commits follow each other.
-      if k % producers < spec.committers { await commit(after: k, for: 1 + k % producers, partition, engine) }
+      if k % producers < spec.committers { await commit(after: k, for: 1 + k % producers, partition, log) }
     }
     let half = AsyncEvent()
-    let readers = readers(of: engine, beside: workload)
+    let readers = readers(of: log, beside: workload)
     await withTaskGroup(of: Void.self) { group in
       for reader in 0..<spec.readers {
         group.addTask(executorPreference: loop) { await readers?.run(reader) }
@@ -222,12 +225,12 @@ struct Incarnation: Sendable {
       if number == 0, spec.deletion != .none {
         group.addTask(executorPreference: loop) {
           await half.wait()
-          await delete(engine)
+          await delete(log)
         }
       }
-      await workload.run(on: engine, loop: loop, journal: journal, turn: turn, done: done) { [faults, second] messages in
+      await workload.run(on: log, loop: loop, journal: journal, turn: turn, done: done) { [faults, second] messages in
         second?.firstAnswered()
-        archive.note(engine)
+        archive.note(log)
         faults.progress(Double(messages) / total * 100)
         if Double(messages) * 2 >= total { half.open() }
         answered(messages)
@@ -239,51 +242,51 @@ struct Incarnation: Sendable {
   }
 
   /// Deletes what the trial wants deleted of each partition.
-  func deleteRecords(_ engine: PartitionEngine) async {
+  func deleteRecords(_ log: TestedLog) async {
     guard spec.deletion != .none else { return }
     begin("delete")
     journal.stage = .producing
     defer { journal.stage = .harness }
-    await delete(engine)
+    await delete(log)
   }
 
-  private func delete(_ engine: PartitionEngine) async {
+  private func delete(_ log: TestedLog) async {
     for number in 0..<spec.partitions {
       let source = spec.source(of: number)
       let marks: (logStartOffset: Offset, highWatermark: Offset)
       // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
-      do throws(EngineError) {
-        let found = try engine.watermarks(source.topic, source.partition)
+      do throws(LogFailure) {
+        let found = try log.watermarks(source)
         marks = (found.logStartOffset, found.highWatermark)
       } catch { continue }
       guard let bound = spec.deletion.bound(from: marks.logStartOffset, to: marks.highWatermark) else { continue }
       let row = journal.trim(PartitionID(number), before: bound, at: loop.now)
-      do throws(EngineError) {
-        try await engine.deleteRecords(source.topic, source.partition, before: bound)
+      do throws(LogFailure) {
+        try await log.deleteRecords(source, before: bound)
         journal.answer(row, .acknowledged, at: loop.now)
       } catch {
-        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+        journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now)
       }
     }
   }
 
   /// The whole workload, and the commits of offsets.
   /// - Returns: why not everything was brought to the object store, where the trial wants that.
-  func work(_ engine: PartitionEngine) async -> FlushFailure? {
+  func work(_ log: TestedLog) async -> FlushFailure? {
     let workload = Workload(spec)
     guard commitsBeforeTheTail else {
-      await produce(workload, engine) { _ in }
-      let failure = await flush(engine)
-      await deleteRecords(engine)
-      await commitOffsets(engine)
+      await produce(workload, log) { _ in }
+      let failure = await flush(log)
+      await deleteRecords(log)
+      await commitOffsets(log)
       return failure
     }
     let tail = max(0, workload.requests - spec.partitions)
-    await produce(workload.sending(0..<tail), engine) { _ in }
-    await deleteRecords(engine)
-    await commitOffsets(engine)
-    await produce(workload.sending(tail..<workload.requests), engine) { _ in }
-    return await flush(engine)
+    await produce(workload.sending(0..<tail), log) { _ in }
+    await deleteRecords(log)
+    await commitOffsets(log)
+    await produce(workload.sending(tail..<workload.requests), log) { _ in }
+    return await flush(log)
   }
 
   /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to each
@@ -294,42 +297,42 @@ struct Incarnation: Sendable {
   }
 
   /// Commits an offset of a consumer group in each partition: half of what may be consumed.
-  func commitOffsets(_ engine: PartitionEngine) async {
+  func commitOffsets(_ log: TestedLog) async {
     begin("commit")
     for number in 0..<spec.partitions {
       let source = spec.source(of: number)
       let offset: Offset
-      do throws(EngineError) {
-        let marks = try engine.watermarks(source.topic, source.partition)
+      do throws(LogFailure) {
+        let marks = try log.watermarks(source)
         offset = marks.logStartOffset + (marks.highWatermark - marks.logStartOffset) / 2
       } catch {
         // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
         continue
       }
       let row = journal.commit(PartitionID(number), offset, at: loop.now)
-      do throws(EngineError) {
-        try await engine.commitOffset(group: Self.group, source.topic, source.partition, offset)
+      do throws(LogFailure) {
+        try await log.commit(offset, group: Self.group, source)
         journal.answer(row, .acknowledged, at: loop.now)
       } catch {
-        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+        journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now)
       }
     }
   }
 
   /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit at once,
   /// while others send, in each life that sends.
-  private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ engine: PartitionEngine) async {
+  private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ log: TestedLog) async {
     let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
     guard draw & 3 == 0 else { return }
     let source = spec.source(of: partition.index)
-    do throws(EngineError) {
-      let offset = try engine.watermarks(source.topic, source.partition).highWatermark
+    do throws(LogFailure) {
+      let offset = try log.watermarks(source).highWatermark
       let row = journal.commit(partition, offset, group: group, at: loop.now)
-      do throws(EngineError) {
-        try await engine.commitOffset(group: Self.name(ofGroup: group), source.topic, source.partition, offset)
+      do throws(LogFailure) {
+        try await log.commit(offset, group: Self.name(ofGroup: group), source)
         journal.answer(row, .acknowledged, at: loop.now)
       } catch {
-        journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now)
+        journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now)
       }
     } catch {}  // nothing was asked of it that it could forget
   }
@@ -340,7 +343,7 @@ struct Incarnation: Sendable {
   /// is asked again, as `open` does, and the fault is lifted in the end. Where the machine is too slow for the time-out
   /// that it has, it is asked again too: that is nobody's failure.
   /// - Returns: why it has not got there; nil where it has.
-  func flush(_ engine: PartitionEngine) async -> FlushFailure? {
+  func flush(_ log: TestedLog) async -> FlushFailure? {
     guard spec.checkpoint == .flushed else { return nil }
     begin("flush")
     let row = journal.flush(at: loop.now)
@@ -348,9 +351,9 @@ struct Incarnation: Sendable {
     defer { journal.stage = .harness }
     for attempt in 1... {
       let (fired, slow) = (faults.firings, faults.slowStoreCalls)
-      do throws(EngineError) {
-        try await engine.checkpoint()
-        archive.note(engine)
+      do throws(LogFailure) {
+        try await log.checkpoint()
+        archive.note(log)
         journal.answer(row, .acknowledged, at: loop.now)
         return nil
       } catch {
@@ -370,45 +373,48 @@ struct Incarnation: Sendable {
   ///   - earlier: receipts of the lives before.
   ///   - operationsBefore: that had been submitted when `recovery` was reported; nil for all.
   func look(
-    _ engine: PartitionEngine, _ faults: [Receipt], _ earlier: [StorageFaultRecord], _ recovery: EngineRecovery?,
+    _ log: TestedLog, _ faults: [Receipt], _ earlier: [StorageFaultRecord], _ recovery: RecoverySummary?,
     operationsBefore: Int? = nil
   ) async -> Observation {
     begin("look")
-    archive.note(engine)
+    archive.note(log)
     journal.stage = .harness
-    let look = ConsumerReadback(
-      engine: engine, group: Self.group, journal: journal, faults: self.faults, firstFetches: firstFetches,
-      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"), readsTimes: spec.system == .tornlog,
-      operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch)
-    return await look.take(Judging.history(spec, journal, faults, earlier + self.faults.receipts), recovery: recovery,
-      operationsBefore: operationsBefore)
+    let history = Judging.history(spec, journal, faults, earlier + self.faults.receipts)
+    var groups = [Self.group]
+    for commit in history.commits where !groups.contains(commit.group) { groups.append(commit.group) }
+    let settings = ReadbackSettings(
+      fetchBytes: 256 << 10, maxEmptyFetches: JournaledLog.maxAttempts, groups: groups, operationsBefore: operationsBefore)
+    return await ConsumerReadback.observe(
+      JournaledLog(log, journal, self.faults, firstFetches), history,
+      operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch, recovery, settings, answerBytes: 512 << 10,
+      random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
   }
 
   /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from an
   /// orderly close is owed.
   /// - Returns: what the reader should know of a close that failed.
-  func end(_ engine: PartitionEngine) async -> [String] {
-    let failures = await closeInOrder(engine)
+  func end(_ log: TestedLog) async -> [String] {
+    let failures = await closeInOrder(log)
     journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
     return failures
   }
 
   /// Has the engine closed, and its answer written down; what ends the life then is the caller's business.
   /// - Returns: what the reader should know of a close that failed.
-  func closeInOrder(_ engine: PartitionEngine) async -> [String] {
+  func closeInOrder(_ log: TestedLog) async -> [String] {
     let row = journal.close(at: loop.now)
-    let failures = await close(engine)
+    let failures = await close(log)
     journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
     return failures
   }
 
   /// - Returns: what the reader should know of a close that failed.
-  func close(_ engine: PartitionEngine) async -> [String] {
+  func close(_ log: TestedLog) async -> [String] {
     begin("close")
     journal.stage = .closing
     defer { journal.stage = .harness }
-    do throws(EngineError) {
-      try await engine.close()
+    do throws(LogFailure) {
+      try await log.close()
       return []
     } catch {
       return ["close: \(error)"]

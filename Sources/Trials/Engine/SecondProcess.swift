@@ -1,6 +1,5 @@
 import Foundation
 import LogModel
-import PartitionEngine
 import Storage
 import Synchronization
 import Verification

@@ -1,10 +1,11 @@
+import EngineAdapter
 import FaultInjection
 import LogModel
 import Metrics
-import PartitionEngine
 import Reporting
 import ScenarioFormat
 import Storage
+import SystemUnderTest
 import Verification
 
 /// A trial on the model: three lives on one `MemoryDisk`, in virtual time, decided by the seed to the last byte.
@@ -129,7 +130,7 @@ struct SimulatedTrial {
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
     case .failed(let why): notes.reply.failure = why
     case .opened(let first, let recovery, let seconds, let memory, let refusal):
-      var engine = first
+      var log = first
       if let refusal { notes.reply.excusedRefusal = Refusal(restart: life.number, reason: refusal) }
       if life.number == 1 {
         notes.reply.recovery = recovery
@@ -137,39 +138,39 @@ struct SimulatedTrial {
         notes.reply.recoveryMemory = memory
       }
       if life.number == 0 {
-        await life.createTopic(engine)
+        await life.createTopic(log)
         if let threshold = life.crashThreshold {
-          await produce(life, engine, until: threshold, disk, notes)
+          await produce(life, log, until: threshold, disk, notes)
         } else if spec.writers != .one {
           do throws(TrialError) {
-            let (newest, receipt) = try await life.produceBesideSecond(engine, nil)
+            let (newest, receipt) = try await life.produceBesideSecond(log, nil)
             notes.reply.writer = receipt
-            engine = newest.engine
-            if let failure = await life.flush(engine) { notes.testimony.failures.append(failure) }
-            await life.deleteRecords(engine)
-            await life.commitOffsets(engine)
+            log = newest.log
+            if let failure = await life.flush(log) { notes.testimony.failures.append(failure) }
+            await life.deleteRecords(log)
+            await life.commitOffsets(log)
             notes.looks.append(
               await life.look(
-                engine, notes.faults, notes.seam, newest.recovery, operationsBefore: newest.operationsBefore))
+                log, notes.faults, notes.seam, newest.recovery, operationsBefore: newest.operationsBefore))
           } catch {
             notes.reply.failure = "\(error)"
           }
         } else {
-          if let failure = await life.work(engine) { notes.testimony.failures.append(failure) }
-          notes.looks.append(await life.look(engine, notes.faults, notes.seam, nil))
+          if let failure = await life.work(log) { notes.testimony.failures.append(failure) }
+          notes.looks.append(await life.look(log, notes.faults, notes.seam, nil))
         }
       } else {
-        notes.looks.append(await life.look(engine, notes.faults, notes.seam, recovery))
+        notes.looks.append(await life.look(log, notes.faults, notes.seam, recovery))
         if life.number == 1 {
-          await life.produce(Workload(betweenRestartsOf: spec), engine) { _ in }
-          await life.deleteRecords(engine)
+          await life.produce(Workload(betweenRestartsOf: spec), log) { _ in }
+          await life.deleteRecords(log)
         }
       }
       if notes.crashed { return }
       switch life.ending {
-      case .none: notes.reply.notices += await life.end(engine)
+      case .none: notes.reply.notices += await life.end(log)
       case .powerLossAfterClose:
-        notes.reply.notices += await life.closeInOrder(engine)
+        notes.reply.notices += await life.closeInOrder(log)
         crash(life, disk, notes)
       case .processKill, .powerLoss, .outOfMemory: crash(life, disk, notes)
       }
@@ -178,11 +179,11 @@ struct SimulatedTrial {
 
   /// Sends the workload, and crashes when so many messages have been answered.
   private func produce(
-    _ life: Incarnation, _ engine: PartitionEngine, until threshold: Int, _ disk: MemoryDisk, _ notes: Notes
+    _ life: Incarnation, _ log: TestedLog, until threshold: Int, _ disk: MemoryDisk, _ notes: Notes
   ) async {
     let loop = life.storage.loop
     let delay = life.crashDelay
-    await life.produce(Workload(spec), engine) { answered in
+    await life.produce(Workload(spec), log) { answered in
       guard answered >= threshold, !notes.isDue, life.ending.isAbrupt else { return }
       notes.isDue = true
       if delay == .zero { return crash(life, disk, notes) }

@@ -1,8 +1,8 @@
+import EngineAdapter
 import LogModel
-import PartitionEngine
 import Storage
+import SystemUnderTest
 import Verification
-import WriteAheadLog
 
 /// The messages of a trial, and who sends them in which requests.
 ///
@@ -85,7 +85,7 @@ struct Workload: Sendable {
   ///   - done: awaited after each request, by the producer that has sent it.
   ///   - answered: called after each answer with the number of messages answered so far.
   func run(
-    on engine: PartitionEngine, loop: EventLoop, journal: Journal,
+    on log: TestedLog, loop: EventLoop, journal: Journal,
     turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in },
     done: @escaping @Sendable (_ request: Int, _ partition: PartitionID) async -> Void = { _, _ in }, answered: @escaping @Sendable (Int) -> Void
   ) async {
@@ -103,7 +103,7 @@ struct Workload: Sendable {
             await turn(k)
             await send(
               request.partition, request.first, request.count, contents[request.partition.index],
-              firstProducer + producer, engine, loop, journal)
+              firstProducer + producer, log, loop, journal)
             journal.harness {
               progress.messages += request.count
               answered(progress.messages)
@@ -123,40 +123,41 @@ struct Workload: Sendable {
 
   private func send(
     _ partition: PartitionID, _ first: Int, _ count: Int, _ content: MessageContent, _ producer: Int,
-    _ engine: PartitionEngine, _ loop: EventLoop, _ journal: Journal
+    _ log: TestedLog, _ loop: EventLoop, _ journal: Journal
   ) async {
     let share = requestsAreAtomic ? count : 1
     let rows = stride(from: 0, to: count, by: share).map {
       journal.produce(partition, producer: producer, first: first + $0, count: share, at: loop.now)
     }
-    do throws(EngineError) {
-      let source = sources[partition.index]
-      let keyBytes = keys == .none ? 0 : (0..<count).reduce(0) { $0 + (content.keySize(keys, of: UInt64(first + $1)) ?? 0) }
-      let receipt = try await engine.produce(
-        to: source.topic, source.partition, recordCount: count, payloadBytes: count * messageSize + keyBytes
-      ) { writer in
-        for n in 0..<count {
-          let sequence = UInt64(first + n)
-          guard let key = content.key(keys, of: sequence) else {
-            writer.append(valueSize: messageSize) { bytes in
-              journal.harness { content.write(sequence: sequence, into: bytes) }
-            }
-            continue
-          }
-          key.withUnsafeBytes { key in
-            // An empty array has no bytes to point at, and is no missing key.
-            let key = UnsafeRawBufferPointer(start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
-            writer.append(key: key, valueSize: messageSize) { bytes in
-              journal.harness { content.write(sequence: sequence, into: bytes) }
-            }
-          }
-        }
-      }
+    do throws(LogFailure) {
+      let messages = JournaledMessages(
+        content: content, first: first, count: count, valueBytes: messageSize, keys: keys, journal: journal)
+      let base = try await log.produce(messages, to: sources[partition.index])
       for (index, row) in rows.enumerated() {
-        journal.answer(row, .acknowledged, baseOffset: receipt.baseOffset + index * share, at: loop.now)
+        journal.answer(row, .acknowledged, baseOffset: base + index * share, at: loop.now)
       }
     } catch {
-      for row in rows { journal.answer(row, error.isCertainFailure ? .failed : .indeterminate, at: loop.now) }
+      for row in rows { journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now) }
     }
+  }
+}
+
+/// Messages of a request, which the harness writes in the middle of the log's work.
+private struct JournaledMessages: OutgoingMessages {
+  let content: MessageContent
+  let first: Int
+  let count: Int
+  let valueBytes: Int
+  let keys: MessageKeys
+  let journal: Journal
+
+  var keyBytes: Int {
+    keys == .none ? 0 : (0..<count).reduce(0) { $0 + (content.keySize(keys, of: UInt64(first + $1)) ?? 0) }
+  }
+
+  func key(_ index: Int) -> [UInt8]? { content.key(keys, of: UInt64(first + index)) }
+
+  func writeValue(_ index: Int, into bytes: UnsafeMutableRawBufferPointer) {
+    journal.harness { content.write(sequence: UInt64(first + index), into: bytes) }
   }
 }

@@ -1,6 +1,5 @@
 import Glibc
 import LogModel
-import PartitionEngine
 import Storage
 
 /// What keeps a trial from being run or judged: never the engine's failure, which is a finding.

@@ -2,9 +2,9 @@ import FaultInjection
 import Foundation
 import Glibc
 import LogModel
-import PartitionEngine
 import Reporting
 import Storage
+import SystemUnderTest
 import Verification
 
 /// Runs one trial after another in worker processes, which it starts, kills and reaps.

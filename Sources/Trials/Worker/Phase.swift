@@ -1,7 +1,7 @@
 import LogModel
 import Metrics
-import PartitionEngine
 import Reporting
+import SystemUnderTest
 import Verification
 
 /// A part of a trial that one process runs.
@@ -46,7 +46,7 @@ struct PhaseReply: Codable {
   /// It did not open, as it may where both copies of its metadata were damaged, and did once one had been put back; where
   /// no file keeps it.
   var excusedRefusal: Refusal?
-  var recovery: EngineRecovery?
+  var recovery: RecoverySummary?
   var recoverySeconds: Double?
   /// Of the first restart, where it is no engine's that has a report of its own.
   var recoveryFigures: RecoveryFigures?

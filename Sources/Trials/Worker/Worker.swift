@@ -3,7 +3,6 @@ import FaultInjection
 import Foundation
 import Glibc
 import LogModel
-import PartitionEngine
 import Reporting
 import Storage
 import Verification
