@@ -43,8 +43,9 @@ extension ProfileRun {
     let transcripts = Parallel.map(representatives.count, jobs: options.jobs, chunk: 8, worker: worker) {
       [self, states, representatives] worker, index in
       let state = states.uniques[representatives[index]]
-      let scene = { scene(state, in: outer[state.outer], states.owners) }
-      return exploration.watching(profile, order: index, scene) { worker.run(states.image(of: state), keeping: true) }
+      return exploration.watching(profile, order: index, { scene(state, in: outer[state.outer], states.owners) }) {
+        worker.run(states.image(of: state), keeping: true)
+      }
     }
     if options.calibration > 0 {
       let reduction = NestedReduction(

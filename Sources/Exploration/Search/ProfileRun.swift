@@ -12,7 +12,7 @@ struct ProfileRun: Sendable {
   /// For each moment of the recording the crash point with its disk: moments that change nothing on it share one.
   let pointOfMoment: [Int]
 
-  private var options: ExplorationOptions { exploration.options }
+  var options: ExplorationOptions { exploration.options }
 
   init(_ exploration: Exploration, _ profile: CrashProfile) {
     self.exploration = exploration
