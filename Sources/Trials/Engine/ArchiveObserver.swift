@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import ScenarioFormat
 import Storage
 
 /// Writes down how far an engine says that it has archived each partition: from then on it owes that much, whatever becomes

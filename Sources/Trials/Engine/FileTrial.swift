@@ -5,6 +5,7 @@ import LogModel
 import Metrics
 import PartitionEngine
 import Reporting
+import ScenarioFormat
 import Storage
 import Verification
 

@@ -3,6 +3,7 @@ import Exploration
 import LogModel
 import Metrics
 import PartitionEngine
+import ScenarioFormat
 import Storage
 import Verification
 import WriteAheadLog

@@ -1,6 +1,7 @@
 import Foundation
 import LogModel
 import PartitionEngine
+import ScenarioFormat
 import Storage
 import Synchronization
 import Verification

@@ -4,6 +4,7 @@ import Glibc
 import LogModel
 import PartitionEngine
 import Reporting
+import ScenarioFormat
 import Storage
 import Verification
 

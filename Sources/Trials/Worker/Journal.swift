@@ -2,6 +2,7 @@ import Dispatch
 import Exploration
 import Glibc
 import LogModel
+import ScenarioFormat
 import Synchronization
 import Verification
 
