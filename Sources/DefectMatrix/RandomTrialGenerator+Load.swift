@@ -29,7 +29,7 @@ extension RandomTrialGenerator {
   /// at an odd offset, and both have some blocks of messages on either side.
   private func cross(_ width: Int, _ spec: inout TrialSpec, _ random: inout SeededGenerator) {
     (spec.messages, spec.partitions, spec.batch, spec.messageSize) = (101, 2, 3, 400)
-    (spec.sync, spec.checkpoint) = ("always", .none)
+    (spec.sync, spec.checkpoint) = (.always, .none)
     spec.firstOffset = 1 << width - Int.random(in: 20...30, using: &random)
   }
 
@@ -38,11 +38,11 @@ extension RandomTrialGenerator {
     case 0:
       // A tail that nobody but the close can sync.
       (spec.crash, spec.crashAt) = (.powerLossAfterClose, .end)
-      if spec.sync == "always" { spec.sync = "interval(100ms)" }
+      if spec.sync == .always { spec.sync = .interval(.milliseconds(100)) }
     case 1:
       // Load for six windows and longer, never left alone for as long as a timer runs.
       let window = pick([Duration.milliseconds(2), .milliseconds(100)], &random)
-      (spec.sync, spec.pace) = ("interval(\(DurationText.render(window)))", window / 16)
+      (spec.sync, spec.pace) = (.interval(window), window / 16)
       (spec.messages, spec.batch, spec.producers) = (400, 1, pick([2, 4], &random))
       if spec.crashAt == .end { spec.crashAt = .percent(95) }
     case 2: spec.secondCrash = pick([CrashKind.processKill, .none, .powerLossAfterClose], &random)
@@ -53,7 +53,7 @@ extension RandomTrialGenerator {
   /// What the close is told of must not stay with it.
   private func failAtClose(_ spec: inout TrialSpec, _ random: inout SeededGenerator) {
     (spec.crash, spec.crashAt, spec.checkpoint) = (.powerLossAfterClose, .end, .none)
-    spec.sync = pick(["interval(100ms)", "interval(1s)"], &random)
+    spec.sync = pick([.interval(.milliseconds(100)), .interval(.seconds(1))], &random)
     let phase = pick(["close", "close", "produce"], &random)
     let words = ["target": "segment", "on": "sync", "phase": phase, "how": "marks-clean"]
     spec.faults = [FaultSpec(kind: "sync-failure", parameters: words)]
@@ -66,10 +66,11 @@ extension RandomTrialGenerator {
     guard way != .plainRestart || n >= Self.volumes.count + Self.widths.count, spec.writers == .one else { return }
     var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "policies \(way.rawValue)")
     guard random.chance(1, in: 8) else { return }
-    spec.laterSync = pick(["always", "always", "interval(2ms)", "never"], &random)
+    spec.laterSync = pick([.always, .always, .interval(.milliseconds(2)), .never], &random)
     guard way == .oneFault, random.chance(1, in: 2) else { return }
-    (spec.sync, spec.crash, spec.secondCrash, spec.crashAt) = ("interval(2ms)", .processKill, .powerLoss, .end)
-    (spec.checkpoint, spec.preallocation) = (.none, Axis.usualPreallocation)
+    (spec.sync, spec.crash, spec.secondCrash) = (.interval(.milliseconds(2)), .processKill, .powerLoss)
+    spec.crashAt = .end
+    (spec.checkpoint, spec.preallocation) = (.none, LoadAxes.usualPreallocation)
     // For longer than some syncs take, and a segment behind the one whose sync has failed.
     (spec.messages, spec.batch, spec.producers, spec.pace) = (60, 1, 2, .milliseconds(1))
     let occurrence = Int.random(in: 2...4, using: &random)

@@ -65,7 +65,7 @@ extension RandomTrialGenerator {
   }
 
   private func send(_ spec: inout TrialSpec, _ random: inout SeededGenerator) {
-    (spec.sync, spec.recovery, spec.messageSize, spec.batch) = ("always", .truncateAtCorruption, 100, pick([3, 10], &random))
+    (spec.sync, spec.recovery, spec.messageSize, spec.batch) = (.always, .truncateAtCorruption, 100, pick([3, 10], &random))
     spec.messages = max(20, spec.messages)
     var delivery = DeliverySettings()
     (delivery.firstBackOff, delivery.longestBackOff, delivery.timeout) = (.milliseconds(50), .milliseconds(400), .milliseconds(300))

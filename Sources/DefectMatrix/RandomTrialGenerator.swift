@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 import Storage
 import Trials
 import WriteAheadLog
@@ -79,19 +80,21 @@ struct RandomTrialGenerator {
   static let volumes = [(1, 1), (20, 1), (100, 3), (1010, 1), (5000, 3)]
 
   func workload(_ n: Int, _ random: inout SeededGenerator) -> TrialSpec {
-    var spec = TrialSpec.plain(scenario: "defects", seed: seed &+ UInt64(n), phaseSeconds: effort.patience)
-    // In this order: what a seed draws never changes.
-    spec.messages = pick([5, 20, 60, 200, 600, 1500], &random)
-    spec.partitions = pick([1, 1, 2, 3], &random)
-    spec.sync = pick(["always", "always", "interval(2ms)", "interval(100ms)", "never"], &random)
-    spec.recovery = random.chance(1, in: 5) ? .truncateAtCorruption : .skipCorrupted
-    spec.batch = pick([1, 3, 10], &random)
-    spec.producers = pick([1, 4, 8], &random)
-    spec.messageSize = pick([100, 400, 1000], &random)
-    spec.appendBetween = pick([0, 10], &random)
+    var settings = TrialSettings()
+    settings.messages = pick([5, 20, 60, 200, 600, 1500], &random)
+    settings.partitions = pick([1, 1, 2, 3], &random)
+    settings.sync = pick([.always, .always, .interval(.milliseconds(2)), .interval(.milliseconds(100)), .never], &random)
+    settings.recovery = random.chance(1, in: 5) ? .truncateAtCorruption : .skipCorrupted
+    settings.batch = pick([1, 3, 10], &random)
+    settings.producers = pick([1, 4, 8], &random)
+    settings.messageSize = pick([100, 400, 1000], &random)
+    settings.appendBetween = pick([0, 10], &random)
+    var spec = TrialSpec(
+      scenario: "defects", file: "", seed: seed &+ UInt64(n), storage: .memory, settings: settings,
+      phaseSeconds: effort.patience)
     if way == .plainRestart, n < Self.volumes.count {
       (spec.messages, spec.partitions) = Self.volumes[n]
-      (spec.sync, spec.recovery, spec.batch, spec.producers) = ("always", .skipCorrupted, 10, 4)
+      (spec.sync, spec.recovery, spec.batch, spec.producers) = (.always, .skipCorrupted, 10, 4)
       (spec.messageSize, spec.appendBetween) = (1000, 10)
     }
     return spec

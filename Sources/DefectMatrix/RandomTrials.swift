@@ -38,6 +38,7 @@ public struct RandomTrials: Sendable {
     var random = SeededGenerator(seed: seed &+ UInt64(n), stream: "random")
     var spec = plain
     add(&spec, drawn, &random)
+    for axis in AxisDescriptor.all { axis.draw(seed: seed &+ UInt64(n), in: &spec.settings) }
     // What contradicts itself stays as it was drawn.
     if !spec.isPossible { spec = plain }
     if storage != .memory {
@@ -79,7 +80,7 @@ public struct RandomTrials: Sendable {
     let isClosed = [spec.crash, spec.secondCrash ?? spec.crash].allSatisfy { $0 == CrashKind.none }
     spec.recovery = isClosed ? spec.system.recoveryPolicy : .truncateAtCorruption
     (spec.keys, spec.deletion, spec.checkpoint, spec.checkpointTerms) = (.none, .none, .none, CheckpointTerms())
-    (spec.preallocation, spec.firstOffset, spec.writers) = (Axis.usualPreallocation, 0, .one)
+    (spec.preallocation, spec.firstOffset, spec.writers) = (LoadAxes.usualPreallocation, 0, .one)
     spec.messageSize = max(spec.messageSize, MessageContent.minimumSize)
     // Such a log takes nothing more in the life in which a sync has failed, and the trial's oracle asks it to: errors are the error
     // matrix's there, and damage at rest that of each system's own scenarios, which say what its document leaves open.
@@ -90,8 +91,9 @@ public struct RandomTrials: Sendable {
 extension TrialSpec {
   /// Whether nothing in it contradicts another thing.
   fileprivate var isPossible: Bool {
-    systemProblem == nil && topicProblem == nil
-      && TrialPlanner.batchLimit.allows(messages: batch, of: messageSize + keys.largest)
-      && (writers == .one || crashAt == .end)
+    problem == nil
+      && TrialPlanner.batchLimit.allows(
+        messages: settings.batch, of: settings.messageSize + settings.keys.largest)
+      && (settings.writers == .one || settings.crashAt == .end)
   }
 }

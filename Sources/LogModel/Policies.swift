@@ -35,11 +35,31 @@ extension SyncPolicy: CustomStringConvertible {
   }
 }
 
+extension SyncPolicy: Codable {
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.singleValueContainer()
+    let text = try container.decode(String.self)
+    guard let policy = SyncPolicy(text) else {
+      throw DecodingError.dataCorruptedError(in: container, debugDescription: "`\(text)` is no sync policy")
+    }
+    self = policy
+  }
+
+  /// In the notation of `description`.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(description)
+  }
+}
+
 /// Durations as people write them: `250us`, `100ms`, `30s`, `10m`.
 public enum DurationText {
   private static let units: [(suffix: String, nanoseconds: Int64)] = [
     ("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000),
   ]
+
+  /// What `parse` reads, as a regular expression.
+  public static let pattern = "[0-9]+(\\.[0-9]+)?(ns|us|ms|s|m|h)"
 
   /// Nil for anything but digits (with an optional fraction) and one of ns, us, ms, s, m, h.
   public static func parse(_ text: String) -> Duration? {

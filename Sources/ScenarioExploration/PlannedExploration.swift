@@ -53,13 +53,7 @@ public struct ExplorationPlan: Sendable {
   /// Cells that are none, by reason, in the order in which they were met.
   public var refused: [(reason: ExplorationRefusal, cells: Int)] = []
   /// Axes whose values were not looked at.
-  public var ignored: [Axis] = []
-
-  /// The crash is always a power cut, at every moment; the storage is the model. Nobody waits between requests, zero-fills are
-  /// of a few blocks, and logs begin at offset 0.
-  private static let unused: Set<Axis> = [
-    .crash, .crashAt, .secondCrash, .laterSync, .storage, .pace, .preallocation, .firstOffset,
-  ]
+  public var ignored: [AxisDescriptor] = []
 
   /// - Parameters:
   ///   - seed: of the command line; wins over the scenario's.
@@ -70,7 +64,7 @@ public struct ExplorationPlan: Sendable {
     _ cells: [ScenarioFormat.Cell], seed: UInt64?, profiles: [CrashProfile]?, expectsSound: Bool
   ) throws(TrialError) {
     for cell in cells {
-      for setting in cell.axes where Self.unused.contains(setting.axis) && !ignored.contains(setting.axis) {
+      for setting in cell.axes where !setting.axis.isExplored && !ignored.contains(setting.axis) {
         ignored.append(setting.axis)
       }
       do throws(ExplorationRefusal) {
@@ -158,7 +152,7 @@ public struct ExplorationPlan: Sendable {
       guard let check = CheckName(rawValue: name) else { throw .worker("there is no check `\(name)`") }
       expectation = .caught(by: check)
     }
-    let axes = TrialPlanner.axes(of: cell).entries.filter { entry in !unused.contains { $0.rawValue == entry.name } }
+    let axes = TrialPlanner.axes(of: cell).entries.filter { AxisDescriptor($0.name)?.isExplored == true }
     return PlannedExploration(
       scenario: cell.scenario, file: cell.file, axes: Axes(axes), options: options,
       client: cell.exploration?.client.flatMap { LogClient(rawValue: $0) },

@@ -24,13 +24,20 @@ final class TrialScratch: Sendable {
 
 func spec(
   messages: Int = 20, partitions: Int = 1, sync: String = "always", crash: CrashKind = .none,
-  crashAt: Trials.CrashPoint = .end, storage: StorageChoice = .posix, seed: UInt64 = 42, seconds: Double = 30,
+  crashAt: CrashMoment = .end, storage: StorageChoice = .posix, seed: UInt64 = 42, seconds: Double = 30,
   faults: [FaultSpec] = []
 ) -> TrialSpec {
-  TrialSpec(
-    scenario: "test", file: "", seed: seed, storage: storage, messages: messages, partitions: partitions, sync: sync,
-    recovery: .skipCorrupted, crash: crash, crashAt: crashAt, defect: "none", batch: 5, producers: 2, messageSize: 100,
-    appendBetween: 5, faults: faults, phaseSeconds: seconds)
+  var spec = TrialSpec(scenario: "test", file: "", seed: seed, storage: storage, phaseSeconds: seconds)
+  (spec.messages, spec.partitions, spec.producers, spec.batch, spec.messageSize) = (messages, partitions, 2, 5, 100)
+  (spec.sync, spec.crash, spec.crashAt) = (policy(sync), crash, crashAt)
+  (spec.appendBetween, spec.faults) = (5, faults)
+  return spec
+}
+
+/// A sync policy in its notation.
+func policy(_ text: String) -> SyncPolicy {
+  guard let policy = SyncPolicy(text) else { preconditionFailure("`\(text)` is no sync policy") }
+  return policy
 }
 
 let bitFlip = FaultSpec(kind: "bit-flip", parameters: ["target": "batch-payload"])

@@ -28,7 +28,7 @@ import Verification
   // MARK: Messages
 
   @Test(arguments: [0, 1, 7, 8, 23, 24], MessageKeys.allCases) func shortMessagesAreHeld(size: Int, keys: MessageKeys) throws {
-    for (crash, at) in [(CrashKind.none, Trials.CrashPoint.end), (.processKill, .percent(50)), (.powerLoss, .percent(60))] {
+    for (crash, at) in [(CrashKind.none, CrashMoment.end), (.processKill, .percent(50)), (.powerLoss, .percent(60))] {
       for sync in ["always", "never"] {
         var trial = spec(messages: 24, partitions: 2, sync: sync, crash: crash, crashAt: at, storage: .memory, seed: UInt64(size) + 1)
         (trial.messageSize, trial.keys, trial.batch, trial.producers) = (size, keys, size % 2 == 0 ? 1 : 3, 4)
@@ -45,7 +45,7 @@ import Verification
   @Test(arguments: [DeletionSetup.half, .all], [CheckpointSetup.none, .flushed]) func deletionsAreHeld(
     deletion: DeletionSetup, checkpoint: CheckpointSetup
   ) throws {
-    for (crash, at) in [(CrashKind.none, Trials.CrashPoint.end), (.processKill, .percent(70)), (.powerLoss, .end)] {
+    for (crash, at) in [(CrashKind.none, CrashMoment.end), (.processKill, .percent(70)), (.powerLoss, .end)] {
       for sync in ["always", "interval(100ms)", "never"] {
         var trial = spec(messages: 40, partitions: 2, sync: sync, crash: crash, crashAt: at, storage: .memory)
         (trial.deletion, trial.checkpoint) = (deletion, checkpoint)
@@ -70,7 +70,7 @@ import Verification
 
   // MARK: Receivers
 
-  private func rejecting(_ event: Int, batch: Int, _ crash: CrashKind, _ at: Trials.CrashPoint, seed: UInt64) -> TrialSpec {
+  private func rejecting(_ event: Int, batch: Int, _ crash: CrashKind, _ at: CrashMoment, seed: UInt64) -> TrialSpec {
     var trial = spec(messages: 40, partitions: 2, crash: crash, crashAt: at, storage: .memory, seed: seed)
     (trial.recovery, trial.batch) = (.truncateAtCorruption, batch)
     var delivery = DeliverySettings()
@@ -82,7 +82,7 @@ import Verification
 
   // Behind 80 % of the events, at which the power goes, none is sent.
   @Test(arguments: [1, 5, 12], [1, 7]) func oneEventIsRejectedAndAllOthersArrive(event: Int, batch: Int) throws {
-    for (crash, at) in [(CrashKind.none, Trials.CrashPoint.end), (.processKill, .end), (.powerLoss, .percent(80))] {
+    for (crash, at) in [(CrashKind.none, CrashMoment.end), (.processKill, .end), (.powerLoss, .percent(80))] {
       for seed in 1...3 as ClosedRange<UInt64> {
         var trial = rejecting(event, batch: batch, crash, at, seed: seed)
         let (judgement, verdict) = try judge(trial)

@@ -1,7 +1,7 @@
 import LogModel
 
 /// A place in a scenario file; lines and columns count from 1, columns in Unicode scalars.
-public struct SourcePosition: Hashable, Comparable, Sendable, CustomStringConvertible {
+public struct SourcePosition: Hashable, Comparable, Codable, Sendable, CustomStringConvertible {
   public var file: String
   /// 0 where the problem is the file itself, not a place in it.
   public var line: Int

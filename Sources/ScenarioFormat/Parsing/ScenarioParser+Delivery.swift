@@ -42,28 +42,22 @@ extension SourceReader {
     return errors.count == before ? settings : nil
   }
 
-  /// Everything that a trial of delivery cannot do, and faults of a receiver where there is none.
-  mutating func noteDeliveryContradictions(of scenario: Scenario, _ entry: SourceNode.Entry?) {
+  /// Faults of a receiver where there is none, and other faults where there is one.
+  mutating func noteFaultsOfDelivery(in scenario: Scenario) {
     let ofDelivery = Set(vocabulary.faults.filter(\.isOfDelivery).map(\.kind))
-    for fault in scenario.allFaults where ofDelivery.contains(fault.kind) != (scenario.delivery != nil) {
-      let isMissing = scenario.delivery == nil
+    let isMissing = scenario.delivery == nil
+    for placed in scenario.allFaults where ofDelivery.contains(placed.fault.kind) == isMissing {
+      let kind = placed.fault.kind
       note(
-        fault.position,
+        placed.position,
         .contradiction(
-          of: fault.kind,
+          of: kind,
           FaultContradiction(
-            fault.kind, because: isMissing ? "nothing is sent in this trial" : "a trial of delivery has no faults of the disk",
-            remedy: isMissing ? "say delivery, or choose another fault" : "choose receiver-... or recover-disk-space, or leave delivery away")))
-    }
-    guard scenario.delivery != nil, let entry else { return }
-    for cell in scenario.cells() {
-      if cell.writers != .one { return note(entry.keyPosition, .malformed(cell.writers.rawValue, of: "writers", expected: "one, in a trial of delivery")) }
-      if cell.delivery?.archives == true, cell.delivery?.isRetried == true {
-        return note(entry.keyPosition, .malformed("each-life", of: "executions", expected: "one, where logs are archived"))
-      }
-      if cell.crash == .powerLoss, cell.sync != .always {
-        return note(entry.keyPosition, .malformed("\(cell.sync)", of: "sync", expected: "always, in a trial of delivery with a power loss"))
-      }
+            kind,
+            because: isMissing ? "nothing is sent in this trial" : "a trial of delivery has no faults of the disk",
+            remedy: isMissing
+              ? "say delivery, or choose another fault"
+              : "choose receiver-... or recover-disk-space, or leave delivery away")))
     }
   }
 }

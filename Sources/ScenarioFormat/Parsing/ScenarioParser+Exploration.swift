@@ -1,3 +1,5 @@
+import LogModel
+
 // The key `exploration` of a scenario:
 //
 // | key | value | default |

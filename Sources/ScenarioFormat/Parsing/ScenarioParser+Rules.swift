@@ -2,11 +2,11 @@ import LogModel
 
 /// The values that the cells of a scenario have on each axis: what a condition may name.
 struct Choices {
-  var fixed: [Axis: AxisValue]
+  var fixed: [AxisDescriptor: AxisValue]
   var dimensions: [Scenario.Dimension]
 
   /// Empty where the command line decides.
-  func values(of axis: Axis) -> [AxisValue] {
+  func values(of axis: AxisDescriptor) -> [AxisValue] {
     dimensions.first { $0.axis == axis }?.values ?? fixed[axis].map { [$0] } ?? []
   }
 }
@@ -63,7 +63,7 @@ extension SourceReader {
       change.faults = keys["faults"].map { faults($0.value) }
       change.appendBetween = keys["append-between"].flatMap { number($0.value, "append-between", 0...1_000_000) }
       change.trialSeconds = keys["trial-seconds"].flatMap { trialSeconds($0.value) }
-      change.crashAt = keys["crash-at"].flatMap { axisValue($0.value, .crashAt) }.flatMap { CrashPoint($0.description) }
+      change.crashAt = keys["crash-at"].flatMap { axisValue($0.value, .crashAt) }.flatMap { CrashMoment($0.description) }
       return change
     }
   }
@@ -117,8 +117,8 @@ extension SourceReader {
   }
 
   /// `fault-cases: { torn: [torn-write: { target: batch }] }`: what the values of the axis `fault` stand for.
-  mutating func faultCases(_ node: SourceNode) -> [String: [FaultSpecification]] {
-    var cases: [String: [FaultSpecification]] = [:]
+  mutating func faultCases(_ node: SourceNode) -> [String: [PlacedFault]] {
+    var cases: [String: [PlacedFault]] = [:]
     for entry in entries(node, "fault-cases") ?? [] {
       guard isSlug(entry.key), entry.key != "none" else {
         _ = malformedSlug(entry.key, "fault case", entry.keyPosition)
@@ -129,7 +129,7 @@ extension SourceReader {
     return cases
   }
 
-  mutating func faults(_ node: SourceNode) -> [FaultSpecification] {
+  mutating func faults(_ node: SourceNode) -> [PlacedFault] {
     (list(node, "faults") ?? []).compactMap { item in
       switch item.content {
       case .scalar: return fault(item, parameters: SourceNode(position: item.position, content: .mapping([])))
@@ -143,12 +143,12 @@ extension SourceReader {
     }
   }
 
-  private mutating func fault(_ kind: SourceNode, parameters: SourceNode) -> FaultSpecification? {
+  private mutating func fault(_ kind: SourceNode, parameters: SourceNode) -> PlacedFault? {
     guard let name = word(kind, "fault", vocabulary.faults.map(\.kind)),
       let grammar = vocabulary.faults.first(where: { $0.kind == name }),
       let given = mapping(parameters, name, known: grammar.parameters.map(\.name))
     else { return nil }
-    var fault = FaultSpecification(kind: name, parameters: [], position: kind.position)
+    var fault = FaultSpec(kind: name, parameters: [:])
     let before = errors.count
     for parameter in grammar.parameters {
       guard let entry = given[parameter.name] else {
@@ -158,14 +158,13 @@ extension SourceReader {
       guard let text = text(entry.value, parameter.name),
         value(at: entry.value, { () throws(ScenarioProblem) in try parameter.check(text) }) != nil
       else { continue }
-      fault.parameters.append(.init(name: parameter.name, value: text, position: entry.value.position))
+      fault.parameters[parameter.name] = text
     }
     guard errors.count == before else { return nil }
-    let parameters = Dictionary(fault.parameters.map { ($0.name, $0.value) }) { first, _ in first }
-    for found in grammar.contradictions(parameters) {
+    for found in grammar.contradictions(fault.parameters) {
       note(given[found.parameter]?.keyPosition ?? kind.position, .contradiction(of: name, found))
     }
-    return fault
+    return PlacedFault(fault: fault, position: kind.position)
   }
 
   mutating func word(_ node: SourceNode, _ noun: String, _ known: [String]) -> String? {

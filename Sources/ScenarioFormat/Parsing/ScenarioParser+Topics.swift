@@ -30,39 +30,4 @@ extension SourceReader {
     }
     return name
   }
-
-  /// Where the topic names files of its own, those of another system's log or of jobs, fewer names will do.
-  mutating func noteNarrowerNames(of scenario: Scenario, _ workload: SourceNode.Entry?) {
-    guard let workload, case .mapping(let entries) = workload.value.content,
-      let topic = entries.first(where: { $0.key == "topic" })
-    else { return }
-    let rule: (text: String, NameRule) =
-      if scenario.delivery != nil {
-        ("topic of jobs", .topicOfJobs)
-      } else if !NameRule.topicOfRecordLog.allows(scenario.topic), scenario.cells().contains(where: { $0.system != .tornlog }) {
-        ("topic of another system's log", .topicOfRecordLog)
-      } else {
-        ("topic", .topic)
-      }
-    if let problem = rule.1.problem(of: scenario.topic) {
-      note(topic.value.position, .invalidName(scenario.topic, of: rule.text, problem))
-    }
-  }
-
-  /// Everything that a trial with several topics cannot do.
-  mutating func noteTopicContradictions(of scenario: Scenario, _ entry: SourceNode.Entry?) {
-    guard let entry, !scenario.otherTopics.isEmpty else { return }
-    func problem(_ text: String, _ noun: String, _ expected: String) {
-      note(entry.keyPosition, .malformed(text, of: noun, expected: "\(expected), with other-topics"))
-    }
-    if !scenario.allFaults.isEmpty { return problem(scenario.allFaults[0].kind, "faults", "none") }
-    if scenario.delivery != nil { return problem("given", "delivery", "none") }
-    if scenario.exploration != nil { return problem("given", "exploration", "none") }
-    let topics = scenario.otherTopics.count + 1
-    for cell in scenario.cells() {
-      if cell.partitions < topics { return problem("\(cell.partitions)", "partitions", "at least one for each of the \(topics) topics") }
-      if cell.writers != .one { return problem(cell.writers.rawValue, "writers", "one") }
-      if cell.system != .tornlog { return problem(cell.system.rawValue, "system", "tornlog") }
-    }
-  }
 }

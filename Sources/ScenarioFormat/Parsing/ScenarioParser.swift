@@ -1,81 +1,7 @@
 import LogModel
 
-// # The format of a scenario
-//
-// | key | value | default |
-// |---|---|---|
-// | `name` | lower-case letters, digits, hyphens; unique among all files of a run | required |
-// | `title` | one line | required |
-// | `story` | free text with its source | none |
-// | `remedy` | what an operator should do about it | none |
-// | `claims` | list of `source`, `says`, `when` + what of it can be measured; see Claim.swift | none |
-// | `seed` | the seed where the command line gives none | command line's |
-// | `workload` | `topic`, `other-topics` (see ScenarioParser+Topics.swift), `append-between` (messages a partition between the restarts), `committers` (consumer groups that commit offsets while messages are sent), number axes | orders, none, 10, 0 |
-// | `matrix` | axes: a value or a list each; cartesian product in this order, last axis fastest | required |
-// | `crash` | `kind`, `at` and `second`, as fixed values of the axes `crash`, `crash-at` and `second-crash` | process-kill, end, same |
-// | `checkpoint` | policy where there is an object store: `every`, `bytes`, `object-bytes`, `timeout`, `waiting`, `patience` | see CheckpointTerms |
-// | `exclude` | list of conditions: cells that are no trials | none |
-// | `faults` | list of faults, `- kind: { parameter: value }` or `- kind` | none |
-// | `overrides` | list of `when` + `faults`, `append-between`, `crash-at`, `trial-seconds`; first match | none |
-// | `expect` | list of `when` + one of `caught-by: CHECK`, `outcome: held`; first match decides | held |
-// | `must-catch` | `{ DEFECT: CHECK }`: short for an `expect` of that defect, after all others | none |
-// | `only-if` | list of what must have happened in a trial: it is `unknown` otherwise; see TrialCondition.swift | none |
-// | `suites` | name: a condition or a list; a cell that any matches has the tag | all are `quick` and `full` |
-// | `limits` | `trial-seconds` | 60 |
-// | `exploration` | how crash states are explored, or which; see ScenarioParser+Exploration.swift | none |
-// | `delivery` | a trial of the job log and its sender in place of one of partitions; see ScenarioParser+Delivery.swift | none |
-//
-// | axis | values | default |
-// |---|---|---|
-// | `messages` | in all partitions together, 1... | required |
-// | `partitions` | 1... | 1 |
-// | `producers` | concurrent ones, 1... | 4 |
-// | `batch` | messages for each produce request, 1...; times `message-size` and the largest of `keys` no more than the engine takes | 10 |
-// | `message-size` | `0B`, `100B`, `1KB` (1000), `1KiB` (1024); below 24 bytes see ScenarioParser+Messages.swift | 1KB |
-// | `keys` | of the messages: `none`, `empty`, `nul` (16 bytes, two of them NUL), `large` (64 KiB), `mixed`; see ScenarioParser+Messages.swift | none |
-// | `deletion` | `none`, `half`, `all`: what is deleted of each partition, three times; see ScenarioParser+Messages.swift | none |
-// | `readers` | consumers that read while messages are sent, 0 to 8; see ScenarioParser+Messages.swift | 0 |
-// | `sync` | `always`, `interval(100ms)`, `never` | always |
-// | `recovery` | `skip-corrupted`, `truncate-at-corruption` | skip-corrupted |
-// | `crash` | `process-kill`, `power-loss`, `none`, `power-loss-after-close`, `out-of-memory` (on real files): how the first life ends, and the second | process-kill |
-// | `crash-at` | `end`, `50%` or a number, of acknowledged messages | end |
-// | `second-crash` | a value of `crash`, for the second life alone; `same`: as the first | same |
-// | `later-sync` | a value of `sync`, for the lives behind the first; `same`: as that; with `system: tornlog` | same |
-// | `pace` | `none`, or how long a producer waits after each answer, like `5ms`; a power loss comes at any moment of such a pause | none |
-// | `preallocation` | size of the first zero-fill ahead of the commits, 0 or a multiple of 512 B; each later one is twice as long; under `always` | 256KiB |
-// | `first-offset` | where the log of every partition begins, like `2147483600` or `2^31-48`: what came before has been deleted | 0 |
-// | `storage` | `ring`, `posix`, `memory` | the command line's |
-// | `defect` | `none` or a historical defect | none |
-// | `system` | `tornlog`, `streamhouse`, `airunner`, `chronik`, `chronik-v1`, `replay-buffer`: the format of the log; where there is one, it decides the defaults of `sync` and `recovery` | tornlog |
-// | `writers` | `one`, `second-engine`, `second-process`, `lock-removed`, `lease-expired`, `clock-skew`, `renewal-failed`, `network-cut`, `holder-killed`, `holder-lives` | one |
-// | `client` | `none`, or a program in the place of an engine with partitions, on `storage: memory`; see TrialClient.swift | none |
-// | `checkpoint` | `none`, `background`, `flushed` (and everything on demand, after the workload); an object store in a folder `store` | none; background with a key `checkpoint` |
-//
-// A fault says when with `phase`, one of
-//
-// | phase | while |
-// |---|---|
-// | `open`, `create`, `produce`, `commit`, `look`, `close` | the first life's engine opens, creates the topic, takes messages, commits consumer offsets, is looked at, closes |
-// | `flush` | with an object store and `checkpoint: flushed`, everything is brought there on demand once the workload has been answered, and files that the log no longer needs are removed |
-// | `delete` | records are deleted once the workload has been answered, in the first life and the second |
-// | `recover`, `look`, `append`, `close` | the same of the second life, after the crash |
-// | `rotate` | a log goes over to its next segment: what is done to that log's folder and its files, from the creation of the new segment (one that does not begin at offset 0) to the sync of the folder |
-// | `checkpoint` | a copy of the metadata is changed or synced while consumer offsets are committed or the engine closes, and, in `recover`, from the moment on in which the copy begins a new segment: a snapshot that makes two copies the same, or the ends of logs that are about to be cut; not the registration of topics and segments |
-//
-// The last two are told from what passes between engine and disk (PassPhases.swift), whatever other phase it is. A phase that
-// never comes has not fired its fault, and the trial is `unknown`. An engine that commits no offsets, for the crash comes
-// before, has no checkpoint in its first life.
-//
-// At rest, between crash and recovery: `bit-flip` (unless `at: flight`), `truncate-file`, `delete-file`, `zero-sectors` and
-// `garbage` hit a log, of `partition` where that is said, or with `target: metadata` a `copy` of the metadata: `metadata`,
-// `metadata-mirror`, either if nothing is said, or, with flips, zeros and garbage, `both` at the same records.
-//
-// Faults of the object store, `store-...`, say `on` which call, and hit the nth call from `occurrence` on, `times` times. They pass
-// between engine and store; those of the device pass between engine and log, and never hit the store.
-//
-// A condition is a mapping from an axis, `messages-per-partition` or `batches-per-partition` (of the largest
-// partition) to a value, a comparison (`"> 100"`, `"<= 5"`, `"!= none"`) or a list of which any must hold. Every
-// term must hold; `{}` matches every cell. A value that no cell has is an error: such a rule would be dead.
+// `docs/scenarios.md` has every key with its values and its default; a test compares it with this parser. Axes are in
+// `Axes`, faults come with the vocabulary.
 
 /// Turns one file's text into a scenario, or into every error that it holds.
 public enum ScenarioParser {
@@ -97,8 +23,9 @@ public enum ScenarioParser {
 
 extension SourceReader {
   private static let keys = [
-    "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "checkpoint", "exclude", "faults", "fault-cases", "overrides", "expect",
-    "must-catch", "only-if", "suites", "limits", "exploration", "delivery",
+    "name", "title", "story", "remedy", "claims", "seed", "workload", "matrix", "crash", "checkpoint", "exclude",
+    "faults", "fault-cases", "overrides", "expect", "must-catch", "only-if", "suites", "limits", "exploration",
+    "delivery",
   ]
 
   fileprivate mutating func scenario(_ root: SourceNode, file: String) -> Scenario? {
@@ -112,39 +39,26 @@ extension SourceReader {
     let remedy = keys["remedy"].flatMap { text($0.value, "remedy") }
     let seed = keys["seed"].flatMap { self.seed($0.value) }
     let dimensions = keys["matrix"].map { self.dimensions($0.value) } ?? []
-    let workload = keys["workload"].map { self.workload($0.value) } ?? Workload()
-    var fixed = workload.fixed.merging(keys["crash"].map { crash($0.value) } ?? [:]) { first, _ in first }
-    for dimension in dimensions where fixed[dimension.axis] != nil {
-      let place = [.crash, .crashAt, .secondCrash].contains(dimension.axis) ? "crash" : "workload"
-      note(dimension.position, .givenTwice(dimension.axis.rawValue, places: "matrix and \(place)"))
-    }
-    fixed.merge(Self.policies(of: fixed[.system] ?? dimensions.first { $0.axis == .system }.flatMap { $0.values.count == 1 ? $0.values[0] : nil })) { given, _ in given }
-    let checkpointTerms = keys["checkpoint"].map { self.checkpointTerms($0.value) }
-    fixed[.checkpoint] = .text((checkpointTerms == nil ? CheckpointSetup.none : .background).rawValue)
-    fixed.merge(Self.defaults) { given, _ in given }
+    var settings = TrialSettings()
+    let given = self.given(keys, &settings)
+    noteTwice(given, dimensions)
+    let fixed = self.fixed(given, keys, dimensions, &settings)
     guard !dimensions.isEmpty else { return nil }
-    if let matrix = keys["matrix"], fixed[.messages] == nil, !dimensions.contains(where: { $0.axis == .messages }) {
-      note(matrix.keyPosition, .missingKey("messages", in: "matrix"))
-    }
-
     let choices = Choices(fixed: fixed, dimensions: dimensions)
+    noteMissingAxes(choices, keys["matrix"])
+
     let exclusions = keys["exclude"].map { self.conditions($0.value, "exclude", choices) } ?? []
     let faults = keys["faults"].map { self.faults($0.value) } ?? []
     let cases = keys["fault-cases"].map { self.faultCases($0.value) } ?? [:]
-    for dimension in dimensions where dimension.axis == .fault {
-      let known = ["none"] + cases.keys.sorted()
-      for (value, position) in zip(dimension.values, dimension.valuePositions) where !known.contains(value.description) {
-        note(position, .unknownWord(value.description, of: "fault case", known: known))
-      }
-    }
+    noteUnknownCases(cases, dimensions)
     let overrides = keys["overrides"].map { self.overrides($0.value, choices) } ?? []
     var rules = keys["expect"].map { self.rules($0.value, choices) } ?? []
     rules += keys["must-catch"].map { mustCatch($0.value, choices) } ?? []
     let suites = keys["suites"].map { self.suites($0.value, choices) } ?? []
     let claims = keys["claims"].map { self.claims($0.value, choices) } ?? []
-    let exploration = keys["exploration"].flatMap { self.exploration($0.value, choices) }
-    let delivery = keys["delivery"].flatMap { self.delivery($0.value) }
-    let onlyIf = keys["only-if"].map { conditionsOfTrials($0.value) } ?? []
+    settings.exploration = keys["exploration"].flatMap { self.exploration($0.value, choices) }
+    settings.delivery = keys["delivery"].flatMap { self.delivery($0.value) }
+    settings.onlyIf = keys["only-if"].map { conditionsOfTrials($0.value) } ?? []
     let limits = keys["limits"].flatMap { self.limits($0.value) } ?? TrialLimits(trialSeconds: 60)
 
     let count = dimensions.reduce(1) { $0.multipliedReportingOverflow(by: $1.values.count).partialValue }
@@ -153,41 +67,96 @@ extension SourceReader {
     }
     guard errors.isEmpty, let name, let title else { return nil }
     let scenario = Scenario(
-      name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed, topic: workload.topic,
-      otherTopics: workload.otherTopics, appendBetween: workload.appendBetween, committers: workload.committers, checkpointTerms: checkpointTerms ?? CheckpointTerms(), fixed: fixed, dimensions: dimensions, exclusions: exclusions,
-      faults: faults, faultCases: cases, overrides: overrides, rules: rules, suites: suites, limits: limits, exploration: exploration,
-      delivery: delivery, onlyIf: onlyIf)
-    noteEmptySelections(of: scenario, exclude: keys["exclude"])
-    noteLargeBatches(of: scenario, workload.positions)
-    noteDeliveryContradictions(of: scenario, keys["delivery"])
-    noteTopicContradictions(of: scenario, keys["workload"])
-    noteNarrowerNames(of: scenario, keys["workload"])
-    noteUnseenConditions(of: scenario, keys["only-if"])
-    noteClientContradictions(of: scenario)
-    noteLoadContradictions(of: scenario, keys["crash"] ?? keys["matrix"])
-    noteMessageContradictions(of: scenario, workload.positions)
+      name: name, title: title, story: story ?? "", remedy: remedy ?? "", claims: claims, file: file, seed: seed,
+      fixed: settings, dimensions: dimensions, exclusions: exclusions, faults: faults, faultCases: cases,
+      overrides: overrides, rules: rules, suites: suites, limits: limits)
+    let cells = scenario.cells()
+    noteEmptySelections(of: scenario, cells, exclude: keys["exclude"])
+    noteLargeBatches(of: scenario, cells, given.mapValues(\.position))
+    noteFaultsOfDelivery(in: scenario)
+    noteContradictions(of: scenario, cells, given.mapValues(\.position), keys)
     guard errors.isEmpty else { return nil }
     return scenario
   }
 
-  /// Where a scenario has one system, what its document says is the default.
-  private static func policies(of system: AxisValue?) -> [Axis: AxisValue] {
-    guard let system = system.flatMap({ LogSystem(rawValue: $0.description) }) else { return [:] }
-    return [.sync: .text(system.syncPolicy.description), .recovery: .text(system.recoveryPolicy.rawValue)]
+  /// An axis with one value, beside the matrix.
+  private struct Given {
+    var value: AxisValue
+    var position: SourcePosition
+    /// Under this key.
+    var key: String
   }
 
-  private static let defaults: [Axis: AxisValue] = [
-    .partitions: .integer(1), .producers: .integer(4), .batch: .integer(10), .messageSize: .integer(1000),
-    .sync: .text("always"), .recovery: .text("skip-corrupted"), .crash: .text("process-kill"),
-    .crashAt: .text("end"), .defect: .text("none"), .fault: .text("none"),
-    .secondCrash: .text(Axis.sameCrash), .laterSync: .text(Axis.sameSync), .pace: .text(Axis.text(pace: .zero)),
-    .preallocation: .integer(Axis.usualPreallocation), .firstOffset: .integer(0),
-    .writers: .text("one"), .client: .text("none"), .keys: .text("none"), .deletion: .text("none"), .readers: .integer(0),
-    .system: .text(LogSystem.tornlog.rawValue),
-  ]
+  /// What `workload` and `crash` say.
+  private mutating func given(
+    _ keys: [String: SourceNode.Entry], _ settings: inout TrialSettings
+  ) -> [AxisDescriptor: Given] {
+    var given: [AxisDescriptor: Given] = [:]
+    func take(_ axis: AxisDescriptor, _ entry: SourceNode.Entry?, under key: String, _ reader: inout Self) {
+      guard let node = entry?.value, let value = reader.axisValue(node, axis) else { return }
+      given[axis] = Given(value: value, position: node.position, key: key)
+    }
+    if let entry = keys["workload"] {
+      let axes = AxisDescriptor.all.filter { $0.place == .workload }
+      let own = workload(entry.value, axes: axes.map(\.name), &settings)
+      for axis in axes { take(axis, own[axis.name], under: "workload", &self) }
+    }
+    if let entry = keys["crash"] {
+      let places: [(axis: AxisDescriptor, key: String)] = AxisDescriptor.all.compactMap { axis in
+        if case .crash(let key) = axis.place { (axis, key) } else { nil }
+      }
+      let own = mapping(entry.value, "crash", known: places.map(\.key)) ?? [:]
+      for place in places { take(place.axis, own[place.key], under: "crash", &self) }
+    }
+    return given
+  }
 
-  private mutating func noteEmptySelections(of scenario: Scenario, exclude: SourceNode.Entry?) {
-    let cells = scenario.cells()
+  private mutating func noteTwice(_ given: [AxisDescriptor: Given], _ dimensions: [Scenario.Dimension]) {
+    for dimension in dimensions {
+      guard let other = given[dimension.axis] else { continue }
+      note(dimension.position, .givenTwice(dimension.axis.name, places: "matrix and \(other.key)"))
+    }
+  }
+
+  /// The value of each axis that the matrix does not vary, where there is one; `settings` get them.
+  private mutating func fixed(
+    _ given: [AxisDescriptor: Given], _ keys: [String: SourceNode.Entry], _ dimensions: [Scenario.Dimension],
+    _ settings: inout TrialSettings
+  ) -> [AxisDescriptor: AxisValue] {
+    // Where a scenario has one system, what its document says is the default.
+    let systems = given[.system].map { [$0.value] } ?? dimensions.first { $0.axis == .system }?.values ?? []
+    if systems.count == 1, let system = LogSystem(rawValue: systems[0].description) {
+      (settings.sync, settings.recovery) = (system.syncPolicy, system.recoveryPolicy)
+    }
+    if let entry = keys["checkpoint"] {
+      (settings.checkpointTerms, settings.checkpoint) = (checkpointTerms(entry.value), .background)
+    }
+    for (axis, given) in given { axis.set(given.value, in: &settings) }
+    var fixed: [AxisDescriptor: AxisValue] = [:]
+    for axis in AxisDescriptor.all where axis.usual == .value || given[axis] != nil {
+      fixed[axis] = axis.value(in: settings)
+    }
+    return fixed
+  }
+
+  /// Axes that each scenario must say.
+  private mutating func noteMissingAxes(_ choices: Choices, _ matrix: SourceNode.Entry?) {
+    for axis in AxisDescriptor.all where axis.usual == .required && choices.fixed[axis] == nil {
+      guard let matrix, !choices.dimensions.contains(where: { $0.axis == axis }) else { continue }
+      note(matrix.keyPosition, .missingKey(axis.name, in: "matrix"))
+    }
+  }
+
+  private mutating func noteUnknownCases(_ cases: [String: [PlacedFault]], _ dimensions: [Scenario.Dimension]) {
+    for dimension in dimensions where dimension.axis == .fault {
+      let known = ["none"] + cases.keys.sorted()
+      for (value, position) in zip(dimension.values, dimension.valuePositions) where !known.contains(value.description) {
+        note(position, .unknownWord(value.description, of: "fault case", known: known))
+      }
+    }
+  }
+
+  private mutating func noteEmptySelections(of scenario: Scenario, _ cells: [Cell], exclude: SourceNode.Entry?) {
     guard !cells.isEmpty else {
       if let exclude { note(exclude.keyPosition, .selectsNothing("exclude leaves no cell")) }
       return
@@ -201,16 +170,20 @@ extension SourceReader {
 
   /// Every value of `message-size`, or of `batch` where the size is not given, that makes a batch which the engine does
   /// not take: once each, with the largest batch that a cell makes of it.
-  private mutating func noteLargeBatches(of scenario: Scenario, _ given: [Axis: SourcePosition]) {
+  private mutating func noteLargeBatches(
+    of scenario: Scenario, _ cells: [Cell], _ given: [AxisDescriptor: SourcePosition]
+  ) {
     guard let limit = vocabulary.batchLimit else { return }
-    func place(_ axis: Axis, _ value: Int) -> SourcePosition? {
-      guard let dimension = scenario.dimensions.first(where: { $0.axis == axis }) else { return given[axis] }
-      return dimension.values.firstIndex(of: .integer(value)).map { dimension.valuePositions[$0] }
+    func place(_ axis: AxisDescriptor, _ value: Int) -> SourcePosition? {
+      scenario.position(of: axis, .integer(value), given)
     }
     var largest: [SourcePosition: (messages: Int, size: Int)] = [:]
-    for cell in scenario.cells() where !limit.allows(messages: cell.batch, of: cell.messageSize + cell.keys.largest) {
-      guard let position = place(.messageSize, cell.messageSize) ?? place(.batch, cell.batch) else { continue }
-      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, cell.messageSize + cell.keys.largest) }
+    for cell in cells {
+      let size = cell.messageSize + cell.keys.largest
+      guard !limit.allows(messages: cell.batch, of: size),
+        let position = place(.messageSize, cell.messageSize) ?? place(.batch, cell.batch)
+      else { continue }
+      if cell.batch > largest[position]?.messages ?? 0 { largest[position] = (cell.batch, size) }
     }
     for (position, batch) in largest.sorted(by: { $0.key < $1.key }) {
       note(
@@ -230,62 +203,64 @@ extension SourceReader {
     return seed
   }
 
-  private struct Workload {
-    var topic = "orders"
-    var otherTopics: [String] = []
-    var appendBetween = 10
-    var committers = 0
-    var fixed: [Axis: AxisValue] = [:]
-    /// Of the values in `fixed`.
-    var positions: [Axis: SourcePosition] = [:]
+  /// What the cells cannot do together with the rest: once for each axis and each key.
+  private mutating func noteContradictions(
+    of scenario: Scenario, _ cells: [Cell], _ given: [AxisDescriptor: SourcePosition],
+    _ keys: [String: SourceNode.Entry]
+  ) {
+    guard let matrix = keys["matrix"] else { return }
+    var noted: Set<SettingProblem.Place> = []
+    for cell in cells {
+      for found in cell.settings.problems where noted.insert(found.place).inserted {
+        let position: SourcePosition? =
+          switch found.place {
+          case .axis(let axis): scenario.position(of: axis, cell.value(of: axis), given)
+          case .key(let key): keys[key]?.keyPosition
+          case .topic: topicPosition(keys["workload"])
+          }
+        note(position ?? matrix.keyPosition, found.problem)
+      }
+    }
   }
 
-  private mutating func workload(_ node: SourceNode) -> Workload {
-    let axes: [Axis] = [
-      .producers, .batch, .messageSize, .messages, .partitions, .keys, .deletion, .readers, .pace, .preallocation, .firstOffset,
-    ]
-    var workload = Workload()
-    guard let keys = mapping(node, "workload", known: ["topic", "other-topics", "append-between", "committers"] + axes.map(\.rawValue)) else {
-      return workload
-    }
-    if let topic = keys["topic"].flatMap({ topicName($0.value, "topic") }) { workload.topic = topic }
-    if let entry = keys["other-topics"] { workload.otherTopics = otherTopics(entry.value, beside: workload.topic) }
+  private func topicPosition(_ workload: SourceNode.Entry?) -> SourcePosition? {
+    guard case .mapping(let entries)? = workload?.value.content else { return nil }
+    return entries.first { $0.key == "topic" }?.value.position
+  }
+
+  /// Its axes are left to the caller.
+  private mutating func workload(
+    _ node: SourceNode, axes: [String], _ settings: inout TrialSettings
+  ) -> [String: SourceNode.Entry] {
+    let own = ["topic", "other-topics", "append-between", "committers"]
+    guard let keys = mapping(node, "workload", known: own + axes) else { return [:] }
+    if let topic = keys["topic"].flatMap({ topicName($0.value, "topic") }) { settings.topic = topic }
+    if let entry = keys["other-topics"] { settings.otherTopics = otherTopics(entry.value, beside: settings.topic) }
     if let n = keys["append-between"].flatMap({ number($0.value, "append-between", 0...1_000_000) }) {
-      workload.appendBetween = n
+      settings.appendBetween = n
     }
-    if let n = keys["committers"].flatMap({ number($0.value, "committers", Scenario.committers) }) { workload.committers = n }
-    for axis in axes {
-      workload.fixed[axis] = keys[axis.rawValue].flatMap { axisValue($0.value, axis) }
-      workload.positions[axis] = keys[axis.rawValue]?.value.position
+    if let n = keys["committers"].flatMap({ number($0.value, "committers", Scenario.committers) }) {
+      settings.committers = n
     }
-    return workload
-  }
-
-  private mutating func crash(_ node: SourceNode) -> [Axis: AxisValue] {
-    guard let keys = mapping(node, "crash", known: ["kind", "at", "second"]) else { return [:] }
-    var fixed: [Axis: AxisValue] = [:]
-    fixed[.crash] = keys["kind"].flatMap { axisValue($0.value, .crash) }
-    fixed[.crashAt] = keys["at"].flatMap { axisValue($0.value, .crashAt) }
-    fixed[.secondCrash] = keys["second"].flatMap { axisValue($0.value, .secondCrash) }
-    return fixed
+    return keys
   }
 
   private mutating func dimensions(_ node: SourceNode) -> [Scenario.Dimension] {
     guard let entries = entries(node, "matrix") else { return [] }
     if entries.isEmpty { note(node.position, .emptyList(of: "matrix")) }
     return entries.compactMap { entry in
-      guard let axis = Axis(rawValue: entry.key) else {
-        note(entry.keyPosition, .unknownKey(entry.key, in: "matrix", known: Axis.names))
+      guard let axis = AxisDescriptor(entry.key) else {
+        note(entry.keyPosition, .unknownKey(entry.key, in: "matrix", known: AxisDescriptor.names))
         return nil
       }
       var nodes = [entry.value]
       if case .list(let items) = entry.value.content { nodes = items }
-      if nodes.isEmpty { note(entry.value.position, .emptyList(of: "axis '\(axis.rawValue)'")) }
+      if nodes.isEmpty { note(entry.value.position, .emptyList(of: "axis '\(axis.name)'")) }
       var values: [AxisValue] = []
       var positions: [SourcePosition] = []
       for node in nodes {
         guard let value = axisValue(node, axis) else { continue }
-        if values.contains(value) { note(node.position, .repeatedValue(value.description, of: axis.rawValue)) }
+        if values.contains(value) { note(node.position, .repeatedValue(value.description, of: axis.name)) }
         values.append(value)
         positions.append(node.position)
       }

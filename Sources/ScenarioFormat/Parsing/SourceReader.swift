@@ -50,8 +50,8 @@ struct SourceReader {
     return value(at: node) { () throws(ScenarioProblem) in try integer(text, of: noun, allowed: allowed) }
   }
 
-  mutating func axisValue(_ node: SourceNode, _ axis: Axis) -> AxisValue? {
-    guard let text = text(node, axis.rawValue) else { return nil }
+  mutating func axisValue(_ node: SourceNode, _ axis: AxisDescriptor) -> AxisValue? {
+    guard let text = text(node, axis.name) else { return nil }
     let vocabulary = vocabulary
     return value(at: node) { () throws(ScenarioProblem) in try axis.parse(text, vocabulary: vocabulary) }
   }

@@ -1,24 +1,24 @@
 /// What a condition can ask of a cell: its axes, and two figures that follow from them.
 enum ConditionSubject: Hashable, Sendable {
-  case axis(Axis)
+  case axis(AxisDescriptor)
   case messagesPerPartition
   case batchesPerPartition
 
-  static let names = Axis.names + ["messages-per-partition", "batches-per-partition"]
+  static let names = AxisDescriptor.names + ["messages-per-partition", "batches-per-partition"]
 
   init?(_ name: String) {
     switch name {
     case "messages-per-partition": self = .messagesPerPartition
     case "batches-per-partition": self = .batchesPerPartition
     default:
-      guard let axis = Axis(rawValue: name) else { return nil }
+      guard let axis = AxisDescriptor(name) else { return nil }
       self = .axis(axis)
     }
   }
 
   var name: String {
     switch self {
-    case .axis(let axis): axis.rawValue
+    case .axis(let axis): axis.name
     case .messagesPerPartition: "messages-per-partition"
     case .batchesPerPartition: "batches-per-partition"
     }
@@ -26,7 +26,7 @@ enum ConditionSubject: Hashable, Sendable {
 
   /// Whether its values are words, which have no order.
   var isOfWords: Bool {
-    if case .axis(let axis) = self { axis.numbers == 0...0 } else { false }
+    if case .axis(let axis) = self { axis.form.numbers == nil } else { false }
   }
 
   /// Reads one value as it stands in a condition.

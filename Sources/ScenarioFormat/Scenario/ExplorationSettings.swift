@@ -1,6 +1,6 @@
 /// What `explore` does with the cells of a scenario, beside what their axes say. A scenario that has it is for `explore`
 /// only: `run` leaves it out.
-public struct ExplorationSettings: Hashable, Sendable {
+public struct ExplorationSettings: Hashable, Sendable, Codable {
   /// Persistence profiles; empty for all.
   public var profiles: [String] = []
   /// 2: the recoveries are cut off too.
@@ -27,7 +27,7 @@ public struct ExplorationSettings: Hashable, Sendable {
   public init() {}
 
   /// One crash state: the cells of its defect are judged in this state only, all others in every state.
-  public struct PinnedState: Hashable, Sendable {
+  public struct PinnedState: Hashable, Sendable, Codable {
     /// `none` for the sound engine.
     public var defect: String
     public var cut: Cut
@@ -39,7 +39,7 @@ public struct ExplorationSettings: Hashable, Sendable {
   }
 
   /// When the power goes, and what is kept.
-  public struct Cut: Hashable, Sendable {
+  public struct Cut: Hashable, Sendable, Codable {
     /// After so many events of the recording.
     public var event: Int
     /// `all`, `none`, or either with exceptions: `all_3-0`.

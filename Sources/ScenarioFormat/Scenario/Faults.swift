@@ -1,3 +1,5 @@
+import LogModel
+
 /// The words that scenarios may use and this module cannot know: it sees neither the checks, nor the defects, nor
 /// the faults.
 public struct Vocabulary: Sendable {
@@ -128,17 +130,8 @@ public struct FaultContradiction: Hashable, Sendable {
   }
 }
 
-/// One fault of a cell, checked against its grammar; what it does is `FaultInjection`'s business.
-public struct FaultSpecification: Hashable, Sendable {
-  public struct Parameter: Hashable, Sendable {
-    public var name: String
-    public var value: String
-    public var position: SourcePosition
-  }
-
-  public var kind: String
-  public var parameters: [Parameter]
+/// One fault of a scenario, checked against its grammar, and where it stands in the file.
+public struct PlacedFault: Hashable, Sendable {
+  public var fault: FaultSpec
   public var position: SourcePosition
-
-  public subscript(name: String) -> String? { parameters.first { $0.name == name }?.value }
 }

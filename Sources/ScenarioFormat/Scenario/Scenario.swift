@@ -3,7 +3,7 @@ import LogModel
 /// A scenario as its file describes it. `cells()` are its trials.
 public struct Scenario: Hashable, Sendable {
   struct Dimension: Hashable, Sendable {
-    var axis: Axis
+    var axis: AxisDescriptor
     var values: [AxisValue]
     /// Of the axis, and of each value.
     var position: SourcePosition
@@ -12,9 +12,9 @@ public struct Scenario: Hashable, Sendable {
 
   struct Override: Hashable, Sendable {
     var condition: Condition
-    var faults: [FaultSpecification]?
+    var faults: [PlacedFault]?
     var appendBetween: Int?
-    var crashAt: CrashPoint?
+    var crashAt: CrashMoment?
     var trialSeconds: Int?
   }
 
@@ -50,45 +50,40 @@ public struct Scenario: Hashable, Sendable {
   /// The seed to use where the command line gives none.
   public let seed: UInt64?
 
-  let topic: String
-  let otherTopics: [String]
-  let appendBetween: Int
-  /// Consumer groups that commit offsets while messages are sent.
-  let committers: Int
-  let checkpointTerms: CheckpointTerms
-  /// Values of what the matrix does not vary; complete but for `storage`.
-  let fixed: [Axis: AxisValue]
+  /// What all cells have, before the matrix: with the faults of none.
+  let fixed: TrialSettings
   let dimensions: [Dimension]
   let exclusions: [Condition]
-  let faults: [FaultSpecification]
+  let faults: [PlacedFault]
   /// What each value of the axis `fault` adds to them; `none` adds nothing.
-  let faultCases: [String: [FaultSpecification]]
+  let faultCases: [String: [PlacedFault]]
   let overrides: [Override]
   let rules: [ExpectationRule]
   let suites: [Suite]
   let limits: TrialLimits
+
   /// Not nil: for `explore` only.
-  public let exploration: ExplorationSettings?
+  public var exploration: ExplorationSettings? { fixed.exploration }
   /// Not nil: its trials are of the job log and its sender.
-  public let delivery: DeliverySettings?
+  public var delivery: DeliverySettings? { fixed.delivery }
   /// What must have happened in each of its trials.
-  public let onlyIf: [TrialCondition]
+  public var onlyIf: [TrialCondition] { fixed.onlyIf }
 
   /// Of all cases and overrides.
-  var allFaults: [FaultSpecification] {
+  var allFaults: [PlacedFault] {
     faults + faultCases.sorted { $0.key < $1.key }.flatMap(\.value) + overrides.flatMap { $0.faults ?? [] }
   }
 
   /// The axes of the matrix, in its order.
-  public var axes: [Axis] { dimensions.map(\.axis) }
+  public var axes: [AxisDescriptor] { dimensions.map(\.axis) }
 
   /// Every cell of the matrix but the excluded, the last axis fastest.
   ///
   /// `replacing` puts other values in the place of an axis, as `--defect C2b` and `--storage memory` do; an axis that
   /// the matrix does not have is added behind the others.
-  public func cells(replacing replaced: [Axis: [AxisValue]] = [:]) -> [Cell] {
+  public func cells(replacing replaced: [AxisDescriptor: [AxisValue]] = [:]) -> [Cell] {
     var dimensions = dimensions.map { ($0.axis, replaced[$0.axis] ?? $0.values) }
-    for axis in Axis.allCases where !axes.contains(axis) {
+    for axis in AxisDescriptor.all where !axes.contains(axis) {
       if let values = replaced[axis] { dimensions.append((axis, values)) }
     }
     var product: [[AxisSetting]] = [[]]
@@ -104,15 +99,22 @@ public struct Scenario: Hashable, Sendable {
     cells(replacing: Dictionary(settings.map { ($0.axis, [$0.value]) }) { first, _ in first }).first
   }
 
+  /// Where the value stands: in the matrix, or at its place beside it.
+  /// - Parameter given: of the axes beside the matrix.
+  func position(
+    of axis: AxisDescriptor, _ value: AxisValue, _ given: [AxisDescriptor: SourcePosition]
+  ) -> SourcePosition? {
+    guard let dimension = dimensions.first(where: { $0.axis == axis }) else { return given[axis] }
+    return dimension.values.firstIndex(of: value).map { dimension.valuePositions[$0] } ?? dimension.position
+  }
+
   private func cell(index: Int, _ settings: [AxisSetting]) -> Cell? {
-    var values = fixed
-    for setting in settings { values[setting.axis] = setting.value }
-    var cell = Cell(self, index: index, settings: settings, values: values)
+    var cell = Cell(self, index: index, fixed: fixed, varied: settings)
     if exclusions.contains(where: { $0.matches(cell) }) { return nil }
     if let change = overrides.first(where: { $0.condition.matches(cell) }) {
-      cell.faults = change.faults ?? cell.faults
-      cell.appendBetween = change.appendBetween ?? cell.appendBetween
-      cell.crashAt = change.crashAt ?? cell.crashAt
+      cell.settings.faults = change.faults?.map(\.fault) ?? cell.faults
+      cell.settings.appendBetween = change.appendBetween ?? cell.appendBetween
+      cell.settings.crashAt = change.crashAt ?? cell.crashAt
       cell.limits.trialSeconds = change.trialSeconds ?? cell.limits.trialSeconds
     }
     cell.expectation = rules.first { $0.condition.matches(cell) }?.expectation ?? .held

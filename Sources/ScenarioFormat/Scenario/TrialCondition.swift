@@ -54,16 +54,4 @@ extension SourceReader {
     }
     return found
   }
-
-  /// Cells in which nobody could see whether it has happened.
-  mutating func noteUnseenConditions(of scenario: Scenario, _ entry: SourceNode.Entry?) {
-    guard let entry, !scenario.onlyIf.isEmpty else { return }
-    for cell in scenario.cells() {
-      guard cell.storage == .memory, cell.delivery == nil, cell.exploration == nil, cell.system == .tornlog else {
-        return note(
-          entry.keyPosition,
-          .malformed("\(cell.storage?.rawValue ?? "auto")", of: "storage", expected: "memory, and trials of the engine's own log, with only-if"))
-      }
-    }
-  }
 }

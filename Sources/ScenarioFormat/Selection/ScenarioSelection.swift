@@ -12,7 +12,7 @@ public struct ScenarioSelection: Hashable, Sendable {
   }
 
   /// The chosen cells, in the order of files and matrices. The shard cuts what the rest has chosen.
-  public func cells(of scenarios: [Scenario], replacing replaced: [Axis: [AxisValue]] = [:]) -> [Cell] {
+  public func cells(of scenarios: [Scenario], replacing replaced: [AxisDescriptor: [AxisValue]] = [:]) -> [Cell] {
     let chosen = scenarios.flatMap { $0.cells(replacing: replaced) }.filter { cell in
       tags.contains { cell.tags.contains($0) } && expression?.matches(cell) ?? true
     }

@@ -1,10 +1,7 @@
 import Glibc
+import LogModel
 
-/// Which storage a user asked for.
-public enum StorageChoice: String, Hashable, Sendable, Codable, CaseIterable {
-  /// io_uring where the kernel allows it, otherwise `posix` with a notice.
-  case auto, ring, posix, memory
-
+extension StorageChoice {
   /// Opens real files below `root`. The environment variable `TORNLOG_REFUSE_IO_URING` makes the ring behave as
   /// where the kernel refuses it.
   /// - Throws: `StorageError`; with `ring`, also where io_uring is refused.

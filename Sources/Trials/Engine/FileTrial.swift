@@ -5,6 +5,7 @@ import Glibc
 import LogModel
 import Metrics
 import Reporting
+import ScenarioFormat
 import Storage
 import SystemUnderTest
 import Verification

@@ -4,6 +4,7 @@ import LogClients
 import LogModel
 import Metrics
 import PartitionEngine
+import ScenarioFormat
 import Storage
 import SystemUnderTest
 import Verification

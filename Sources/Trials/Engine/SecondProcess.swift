@@ -1,5 +1,6 @@
 import Foundation
 import LogModel
+import ScenarioFormat
 import Storage
 import Synchronization
 import Verification

@@ -1,5 +1,6 @@
 import LogModel
 import PartitionEngine
+import ScenarioFormat
 import Storage
 import Verification
 

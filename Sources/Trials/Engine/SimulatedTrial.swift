@@ -222,8 +222,8 @@ extension TrialSpec {
   /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that. Behind a life that ended
   /// in another way either, by the seed: what recovery has found volatile, and served, must not be.
   func profile(life: Int) -> PersistenceProfile {
-    if life == 1, secondCrash != nil, seed % 2 == 0 { return .dropUnsynced }
-    return life == 0 && crashAt == .end ? .dropUnsynced : .posixMinimal
+    if life == 1, self.secondCrash != nil, seed % 2 == 0 { return .dropUnsynced }
+    return life == 0 && self.crashAt == .end ? .dropUnsynced : .posixMinimal
   }
 }
 

@@ -1,5 +1,6 @@
 import EngineAdapter
 import LogModel
+import ScenarioFormat
 import Storage
 import SystemUnderTest
 import Verification

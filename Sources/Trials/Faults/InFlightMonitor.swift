@@ -1,5 +1,6 @@
 import Glibc
 import LogModel
+import ScenarioFormat
 import Storage
 
 /// Sees every operation of a life, below every fault: how many are in flight and how many have completed, and whether the

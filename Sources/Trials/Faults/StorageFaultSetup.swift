@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LogModel
 import ObjectStore
+import ScenarioFormat
 import Storage
 import Verification
 
@@ -167,20 +168,25 @@ final class StorageFaultSetup: @unchecked Sendable {
 }
 
 extension TrialSpec {
-  var hasSeamFaults: Bool { delivery == nil && faults.contains(where: \.isAtSeam) }
+  var hasSeamFaults: Bool { self.delivery == nil && self.faults.contains(where: \.isAtSeam) }
   /// At the seam, or between engine and object store: they leave receipts when they fire.
-  var hasFaultsInLife: Bool { delivery == nil && faults.contains { !StorageFaultGrammar.isResting($0) } }
+  var hasFaultsInLife: Bool {
+    self.delivery == nil && self.faults.contains { !StorageFaultGrammar.isResting($0) }
+  }
 
   /// Why there is no verdict: faults of a running engine of which there is no receipt.
   /// - Parameter census: of the lives in which faults are armed; nil where a life ended before it could be written down.
   func unfired(_ receipts: [StorageFaultRecord], _ census: LifeCensus? = nil) -> [String] {
     guard hasFaultsInLife else { return [] }
+    let faults = self.faults
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
     return faults.indices.filter { !StorageFaultGrammar.isResting(faults[$0]) && !fired.contains($0) }
-      .map { number in
-        receipts.contains { $0.fault == number }
-          ? "the fault \(faults[number].kind) is aimed at batches and touched no message"
-          : "the fault \(faults[number].kind) never fired" + (NeverFired(self, number, census)?.reason.map { ": \($0)" } ?? "")
+      .map { number -> String in
+        let kind = faults[number].kind
+        if receipts.contains(where: { $0.fault == number }) {
+          return "the fault \(kind) is aimed at batches and touched no message"
+        }
+        return "the fault \(kind) never fired" + (NeverFired(self, number, census)?.reason.map { ": \($0)" } ?? "")
       }
   }
 }

@@ -1,5 +1,6 @@
 import LogModel
 import ObjectStore
+import ScenarioFormat
 import Storage
 import Verification
 

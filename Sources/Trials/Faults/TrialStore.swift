@@ -2,6 +2,7 @@ import FaultInjection
 import LogModel
 import ObjectStore
 import PartitionEngine
+import ScenarioFormat
 import Storage
 
 /// The object store of one life, in a folder of the trial's storage, and what goes wrong between it and the engine.

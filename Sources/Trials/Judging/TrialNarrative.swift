@@ -1,6 +1,7 @@
 import Foundation
 import LogModel
 import Reporting
+import ScenarioFormat
 import Verification
 
 /// A trial in ten lines at the most, from its persistence trace: what was written to the partition in which the harm was

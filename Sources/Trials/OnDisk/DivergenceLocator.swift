@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 import Verification
 
 /// Tells where on the medium the message of a divergence stands, found by its bytes: "there, but not served" and

@@ -1,5 +1,6 @@
 import FaultInjection
 import LogModel
+import ScenarioFormat
 import WriteAheadLog
 
 /// What stands around the messages in files of a system's log: what is destroyed of it is destroyed of them. Byte counts are in

@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 
 /// Recognises messages by their content in files of any format: the harness knows nothing of the engine's.
 struct MessagesAtRest {

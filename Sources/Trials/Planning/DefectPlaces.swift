@@ -10,33 +10,26 @@ extension TrialPlanner {
   /// pass for
   /// nothing.
   public static func defectObstacle(in cell: Cell) -> String? {
-    guard let id = cell.defect else { return nil }
-    return obstacle(
-      to: id, delivery: cell.delivery, client: cell.client, system: cell.system, checkpoint: cell.checkpoint,
-      writers: cell.writers,
-      topics: 1 + cell.otherTopics.count, ignoringNeeds: false)
+    obstacle(in: cell.settings, ignoringNeeds: false)
   }
 
-  fileprivate static func obstacle(
-    to id: String, delivery: DeliverySettings?, client: TrialClient?, system: LogSystem, checkpoint: CheckpointSetup,
-    writers: WriterSetup,
-    topics: Int, ignoringNeeds: Bool
-  ) -> String? {
+  fileprivate static func obstacle(in settings: TrialSettings, ignoringNeeds: Bool) -> String? {
+    guard let id = settings.defect else { return nil }
     guard let defect = Defect(id: id) else { return nil }
-    var ground = DefectGround(.engine, system: system)
-    if let delivery {
+    var ground = DefectGround(.engine, system: settings.system)
+    if let delivery = settings.delivery {
       ground = DefectGround(.delivery)
       if delivery.archives { ground.has.insert(.archive) }
       if delivery.isRetried { ground.has.insert(.severalExecutions) }
-    } else if let client {
+    } else if let client = settings.client {
       guard client == .transactions else {
         return "defect \(id) is no part of client \(client.rawValue); leave one of them out"
       }
       ground = DefectGround(.transactions, hasLayer: false)
     } else {
-      if checkpoint != .none { ground.has.insert(.objectStore) }
-      if writers.getsPastExclusion { ground.has.insert(.otherWriter) }
-      if topics > 1 { ground.has.insert(.severalTopics) }
+      if settings.checkpoint != .none { ground.has.insert(.objectStore) }
+      if settings.writers.getsPastExclusion { ground.has.insert(.otherWriter) }
+      if settings.topics.count > 1 { ground.has.insert(.severalTopics) }
     }
     return defect.obstacle(on: ground, ignoringNeeds: ignoringNeeds)?.description
   }
@@ -47,10 +40,6 @@ extension TrialSpec {
   /// scenario may
   /// have cells in which its defect lacks what it needs: it says itself what it expects of them.
   var defectProblem: String? {
-    if defect == "none" { return nil }
-    return TrialPlanner.obstacle(
-      to: defect, delivery: delivery, client: client, system: system, checkpoint: checkpoint, writers: writers,
-      topics: topics.count,
-      ignoringNeeds: true)
+    TrialPlanner.obstacle(in: settings, ignoringNeeds: true)
   }
 }

@@ -78,10 +78,6 @@ public enum Token {
     guard limit.allows(messages: spec.batch, of: bytes) else {
       throw .batchTooLarge(bytes: limit.size(messages: spec.batch, of: bytes), limit: limit.bytes)
     }
-    if !spec.onlyIf.isEmpty, spec.storage != .memory {
-      let words = spec.onlyIf.map(\.rawValue).joined(separator: "/")
-      throw .notOfSystem("what only the model shows, `if=\(words)`, on storage \(spec.storage.rawValue)")
-    }
-    if let problem = spec.systemProblem ?? spec.topicProblem { throw .notOfSystem(problem) }
+    if let problem = spec.problem { throw .notOfSystem(problem) }
   }
 }

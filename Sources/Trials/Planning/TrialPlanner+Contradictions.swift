@@ -1,5 +1,5 @@
+import LogModel
 import ScenarioFormat
-import Storage
 
 extension TrialPlanner {
   /// What keeps cells of a scenario from being trials at all, a defect of another program than the one that runs, say: the first

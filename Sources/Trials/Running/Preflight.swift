@@ -1,6 +1,7 @@
 import Glibc
 import LogModel
 import Reporting
+import ScenarioFormat
 import Storage
 
 /// Finds out before the first trial whether the machine can run them, so that nobody waits for an error that was certain.

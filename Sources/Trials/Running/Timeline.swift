@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import LogModel
 import Reporting
+import ScenarioFormat
 import Storage
 
 /// The persistence trace in a file, written line by line, so that a SIGKILL takes nothing of it.
@@ -40,11 +41,16 @@ public enum Timeline {
   static let tail = 28
 
   public static func header(_ spec: TrialSpec) -> String {
-    """
-    \(spec.scenario), seed \(spec.seed), storage \(spec.storage.rawValue)
-      \(spec.messages) messages of \(spec.messageSize) bytes in batches of \(spec.batch), \(spec.partitions) partitions, \(spec.producers) producers
-      sync \(spec.sync), recovery \(spec.recovery.rawValue), crash \(spec.crash.rawValue), defect \(spec.defect)\(spec.writers == .one ? "" : ", writers " + spec.writers.rawValue)\(spec.system == .tornlog ? "" : ", system " + spec.system.rawValue)\(spec.checkpoint == .none ? "" : ", checkpoint " + spec.checkpoint.rawValue)\(spec.keys == .none ? "" : ", keys " + spec.keys.rawValue)\(spec.deletion == .none ? "" : ", deletion " + spec.deletion.rawValue)\(spec.readers == 0 ? "" : ", readers \(spec.readers)")\(spec.loadAxes.map { ", \($0.0) \($0.1)" }.joined())
-    """
+    let more = AxisDescriptor.all.filter { axis in
+      [.ifUnusual, .inTimeline].contains(axis.mention) && !axis.isUsual(in: spec.settings)
+    }.map { ", \($0.name) \($0.value(in: spec.settings))" }.joined()
+    return """
+      \(spec.scenario), seed \(spec.seed), storage \(spec.storage.rawValue)
+        \(spec.messages) messages of \(spec.messageSize) bytes in batches of \(spec.batch), \
+      \(spec.partitions) partitions, \(spec.producers) producers
+        sync \(spec.sync), recovery \(spec.recovery.rawValue), crash \(spec.crash.rawValue), \
+      defect \(spec.defect)\(more)
+      """
   }
 
   /// The trace, or of each life its beginning and its end. Nil where there is none.
@@ -70,14 +76,17 @@ public enum Timeline {
 extension TrialSpec {
   /// What decides the trial, as axes for a report.
   public var axes: Axes {
-    var setup: [(String, Axes.Value)] = writers == .one ? [] : [("writers", .text(writers.rawValue))]
-    if system != .tornlog { setup.append(("system", .text(system.rawValue))) }
-    if checkpoint != .none { setup.append(("checkpoint", .text(checkpoint.rawValue))) }
-    if readers > 0 { setup.append(("readers", .integer(readers))) }
-    setup += loadAxes
-    return Axes([
-      ("messages", .integer(messages)), ("partitions", .integer(partitions)), ("sync", .text(sync)),
-      ("recovery", .text(recovery.rawValue)), ("crash", .text(crash.rawValue)), ("defect", .text(defect)),
-    ] + setup)
+    let always = AxisDescriptor.all.filter { $0.mention == .always }
+    let more = AxisDescriptor.all.filter { $0.mention == .ifUnusual && !$0.isUsual(in: settings) }
+    return Axes((always + more).map { ($0.name, Axes.Value($0.value(in: settings))) })
+  }
+}
+
+extension Axes.Value {
+  init(_ value: AxisValue) {
+    switch value {
+    case .integer(let n): self = .integer(n)
+    case .text(let text): self = .text(text)
+    }
   }
 }

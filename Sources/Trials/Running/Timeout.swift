@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 import Verification
 
 /// What a phase that ran out of wall-clock time says of the engine: from what it got done, not from the time that it

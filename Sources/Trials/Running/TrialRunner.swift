@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import LogModel
 import Reporting
+import ScenarioFormat
 import Storage
 import SystemUnderTest
 import Verification

@@ -22,36 +22,43 @@ public struct ShrunkScenario: Sendable {
     name = Self.slug("shrunk-\(spec.defect)-\(result.check.name.rawValue)")
     let culprit = spec.defect == "none" ? "The sound engine" : "Defect \(spec.defect)"
     var lines = Self.head(name, "\(culprit): \(result.check.name.rawValue) is violated", story)
-    let defects = spec.defect != "none" && result.soundVerdict == .held ? "\(spec.defect), none" : spec.defect
-    let checkpoint = spec.checkpointLines
-    lines += [
-      "seed: \(spec.seed)", "",
-      "workload:", "  topic: \(Self.quoted(spec.topic))",
-    ]
-    if !spec.otherTopics.isEmpty { lines.append("  other-topics: [\(spec.otherTopics.map(Self.quoted).joined(separator: ", "))]") }
+    lines += ["seed: \(spec.seed)", "", "workload:", "  topic: \(Self.quoted(spec.topic))"]
+    if !spec.otherTopics.isEmpty {
+      lines.append("  other-topics: [\(spec.otherTopics.map(Self.quoted).joined(separator: ", "))]")
+    }
     if spec.committers > 0 { lines.append("  committers: \(spec.committers)") }
-    lines += [
-      "  producers: \(spec.producers)", "  batch: \(spec.batch)",
-      "  message-size: \(spec.messageSize)B", "  append-between: \(spec.appendBetween)", "",
-    ] + checkpoint.policy + [
-      "matrix:", "  messages: [\(spec.messages)]", "  partitions: [\(spec.partitions)]", "  sync: [\(spec.sync)]",
-      "  recovery: [\(spec.recovery.rawValue)]", "  crash: [\(spec.crash.rawValue)]", "  crash-at: [\(Self.text(spec.crashAt))]",
-    ]
-    // Without a storage of its own the command line decides.
-    if spec.storage != .auto { lines.append("  storage: [\(spec.storage.rawValue)]") }
-    if spec.system != .tornlog { lines.append("  system: [\(spec.system.rawValue)]") }
-    lines += spec.loadLines
-    lines += checkpoint.axis
-    if spec.writers != .one { lines.append("  writers: [\(spec.writers.rawValue)]") }
-    if spec.keys != .none { lines.append("  keys: [\(spec.keys.rawValue)]") }
-    if spec.deletion != .none { lines.append("  deletion: [\(spec.deletion.rawValue)]") }
-    if spec.readers > 0 { lines.append("  readers: [\(spec.readers)]") }
-    if let client = spec.client { lines.append("  client: [\(client.rawValue)]") }
-    lines += ["  defect: [\(defects)]", ""]
+    lines += ["  append-between: \(spec.appendBetween)", ""] + Self.checkpointLines(spec)
+    lines += Self.matrix(spec, isSoundBeside: result.soundVerdict == .held) + [""]
     if let delivery = spec.delivery { lines += ["delivery:"] + Self.lines(delivery) + [""] }
     if !spec.faults.isEmpty { lines += ["faults:"] + spec.faults.map(Self.text) + [""] }
     if !spec.onlyIf.isEmpty { lines += ["only-if: [\(spec.onlyIf.map(\.rawValue).joined(separator: ", "))]", ""] }
     text = (lines + Self.expectation(spec.defect, result.check)).joined(separator: "\n") + "\n"
+  }
+
+  /// Every axis that is not as usual, and those that are always said.
+  /// - Parameter isSoundBeside: whether the engine without the defect is a second cell.
+  static func matrix(_ spec: TrialSpec, isSoundBeside: Bool = false) -> [String] {
+    let axes = AxisDescriptor.all.filter { $0.token?.isRequired == true || !$0.isUsual(in: spec.settings) }
+    return ["matrix:"]
+      + axes.compactMap { axis in
+        // Without a storage of its own the command line decides.
+        if axis == .storage, spec.storage == .auto { return nil }
+        let isDefect = axis == .defect && isSoundBeside && spec.defect != "none"
+        return "  \(axis.name): [\(axis.value(in: spec.settings))\(isDefect ? ", none" : "")]"
+      }
+  }
+
+  private static func checkpointLines(_ spec: TrialSpec) -> [String] {
+    guard spec.checkpoint != .none else { return [] }
+    let terms = spec.checkpointTerms
+    var words = [
+      "every: \(DurationText.render(terms.every))", "bytes: \(terms.bytes)B", "object-bytes: \(terms.objectBytes)B",
+      "timeout: \(DurationText.render(terms.timeout))",
+    ]
+    if let waiting = terms.mostWaiting {
+      words += ["waiting: \(waiting)B", "patience: \(DurationText.render(terms.patience))"]
+    }
+    return ["checkpoint: { \(words.joined(separator: ", ")) }", ""]
   }
 
   private static func lines(_ delivery: DeliverySettings) -> [String] {
@@ -61,14 +68,6 @@ public struct ShrunkScenario: Sendable {
       "  stop-within: \(DurationText.render(delivery.stopWithin))", "  executions: \(delivery.isRetried ? "each-life" : "one")",
       "  archive: \(delivery.archives)",
     ]
-  }
-
-  private static func text(_ crash: CrashPoint) -> String {
-    switch crash {
-    case .end: "end"
-    case .percent(let n): "\(n)%"
-    case .messages(let n): "\(n)"
-    }
   }
 
   private static func text(_ fault: FaultSpec) -> String {

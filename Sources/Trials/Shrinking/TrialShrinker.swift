@@ -96,14 +96,14 @@ public struct TrialShrinker {
     while isReduced, !isStopped {
       isReduced = false
       for (number, part) in TrialPart.all.enumerated() {
-        var smaller = part.smaller(spec)
+        var smaller = part.possible(spec)
         while let candidate = smaller.first, !isStopped {
-          let later = TrialPart.all[(number + 1)...].reduce(0) { $0 + $1.smaller(spec).count }
+          let later = TrialPart.all[(number + 1)...].reduce(0) { $0 + $1.possible(spec).count }
           smaller.removeFirst()
           guard try attempt(candidate, "\(part.name) \(part.text(candidate))", left: smaller.count + 1 + later) else { continue }
           isReduced = true
           // Faults go one by one; of numbers the smallest that fails is taken.
-          smaller = part.goesOn ? part.smaller(spec) : []
+          smaller = part.goesOn ? part.possible(spec) : []
         }
       }
     }
@@ -145,61 +145,48 @@ struct TrialPart: Sendable {
   var text: @Sendable (TrialSpec) -> String
   /// The smallest first.
   var smaller: @Sendable (TrialSpec) -> [TrialSpec]
+  /// Those of them that are trials.
+  func possible(_ spec: TrialSpec) -> [TrialSpec] { smaller(spec).filter { $0.problem == nil } }
+
   /// Whether what is left may be made smaller in the same way at once.
   var goesOn = false
 
-  static let all: [TrialPart] = [
-    TrialPart(name: "storage", text: { $0.storage.rawValue }) { spec in
-      spec.storage == .memory || spec.writers == .secondProcess || spec.endsOutOfMemory ? [] : [spec.with { $0.storage = .memory }]
-    },
-    TrialPart(
-      name: "faults", text: { "\($0.faults.count)" },
-      smaller: { spec in spec.faults.indices.map { index in spec.with { $0.faults.remove(at: index) } } }, goesOn: true),
-    TrialPart(name: "topics", text: { "\($0.topics.count)" }) { spec in
-      spec.otherTopics.isEmpty ? [] : [spec.with { $0.otherTopics = [] }]
-    },
-    TrialPart(name: "partitions", text: { "\($0.partitions)" }) { spec in
-      [1, 2, 3, 6].filter { spec.topics.count..<max(spec.partitions, spec.topics.count) ~= $0 }.map { n in spec.with { $0.partitions = n } }
-    },
-    number("producers", \.producers, [1, 2, 4, 8]),
-    number("messages", \.messages, [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 101, 128, 200, 256, 303, 512, 1000, 1001, 2000, 5000, 10_000]),
-    number("messages a batch", \.batch, [1, 2, 3, 4, 5, 8, 10, 100]),
-    number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 1000]),
-    number("messages between the restarts", \.appendBetween, [0, 1]), number("committers", \.committers, [0, 1]),
-    number("readers", \.readers, [0, 1]),
-    TrialPart(name: "checkpoint", text: { $0.checkpoint.rawValue }) { spec in
-      CheckpointSetup.allCases.prefix { $0 != spec.checkpoint }.map { setup in spec.with { $0.checkpoint = setup } }
-    },
-    TrialPart(name: "second crash", text: { _ in "as the first" }) { spec in
-      spec.secondCrash == nil ? [] : [spec.with { $0.secondCrash = nil }]
-    },
-    TrialPart(name: "later sync policy", text: { _ in "as the first" }) { spec in
-      spec.laterSync == nil ? [] : [spec.with { $0.laterSync = nil }]
-    },
-    TrialPart(name: "pace", text: { _ in "none" }) { spec in spec.pace == .zero ? [] : [spec.with { $0.pace = .zero }] },
-    TrialPart(name: "first offset", text: { "\($0.firstOffset)" }) { spec in
-      spec.firstOffset == 0 ? [] : [spec.with { $0.firstOffset = 0 }]
-    },
-    TrialPart(name: "preallocation", text: { "\($0.preallocation)" }) { spec in
-      spec.preallocation == Axis.usualPreallocation ? [] : [spec.with { $0.preallocation = Axis.usualPreallocation }]
-    },
-    TrialPart(name: "keys", text: { $0.keys.rawValue }) { spec in
-      MessageKeys.allCases.prefix { $0 != spec.keys }.map { keys in spec.with { $0.keys = keys } }
-    },
-    TrialPart(name: "deletion", text: { $0.deletion.rawValue }) { spec in
-      DeletionSetup.allCases.prefix { $0 != spec.deletion }.map { deletion in spec.with { $0.deletion = deletion } }
-    },
-    TrialPart(name: "crash", text: { $0.crash.rawValue }) { spec in
-      spec.crash == .none ? [] : [spec.with { $0.crash = .none; $0.crashAt = .end }]
-    },
-    TrialPart(name: "crash at", text: { _ in "end" }) { spec in spec.crashAt == .end ? [] : [spec.with { $0.crashAt = .end }] },
-  ]
+  /// In this order; an axis that is not named here comes behind those that are.
+  static let all: [TrialPart] = {
+    let last: [AxisDescriptor] = [
+      .checkpoint, .secondCrash, .laterSync, .pace, .firstOffset, .preallocation, .keys, .deletion, .crash, .crashAt,
+    ]
+    let first: [AxisDescriptor] = [.partitions, .producers, .messages, .batch, .messageSize]
+    let others = AxisDescriptor.all.filter { !(first + last + [.storage, .readers]).contains($0) }
+    return [storage, faults, topics] + first.map(part)
+      + [number("messages between the restarts", \.appendBetween), number("committers", \.committers), part(.readers)]
+      + last.map(part) + others.map(part)
+  }()
+
+  private static let storage = TrialPart(name: "storage", text: { $0.storage.rawValue }) { spec in
+    spec.storage == .memory ? [] : [spec.with { $0.storage = .memory }]
+  }
+
+  private static let faults = TrialPart(
+    name: "faults", text: { "\($0.faults.count)" },
+    smaller: { spec in spec.faults.indices.map { index in spec.with { $0.faults.remove(at: index) } } }, goesOn: true)
+
+  private static let topics = TrialPart(name: "topics", text: { "\($0.topics.count)" }) { spec in
+    spec.otherTopics.isEmpty ? [] : [spec.with { $0.otherTopics = [] }]
+  }
+
+  /// An axis, by what its descriptor calls smaller.
+  private static func part(_ axis: AxisDescriptor) -> TrialPart {
+    TrialPart(name: axis.name, text: { "\(axis.value(in: $0.settings))" }) { spec in
+      axis.smaller(spec.settings).map { settings in spec.with { $0.settings = settings } }
+    }
+  }
 
   private static func number(
-    _ name: String, _ path: any WritableKeyPath<TrialSpec, Int> & Sendable, _ steps: [Int]
+    _ name: String, _ path: any WritableKeyPath<TrialSettings, Int> & Sendable
   ) -> TrialPart {
-    TrialPart(name: name, text: { "\($0[keyPath: path])" }) { spec in
-      steps.filter { $0 < spec[keyPath: path] }.map { n in spec.with { $0[keyPath: path] = n } }
+    TrialPart(name: name, text: { "\($0.settings[keyPath: path])" }) { spec in
+      [0, 1].filter { $0 < spec.settings[keyPath: path] }.map { n in spec.with { $0.settings[keyPath: path] = n } }
     }
   }
 

@@ -2,6 +2,7 @@ import Dispatch
 import Glibc
 import LogClients
 import LogModel
+import ScenarioFormat
 import Synchronization
 import Verification
 

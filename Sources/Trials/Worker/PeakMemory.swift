@@ -1,6 +1,7 @@
 import CProcess
 import Glibc
 import LogModel
+import ScenarioFormat
 
 /// The most memory that this process had resident while something ran.
 enum PeakMemory {
@@ -44,10 +45,12 @@ extension TrialSpec {
   /// - Returns: nil where the log is not larger than that.
   func recoveryMemory(scanning bytes: Int) -> Int? {
     let commit = TrialPlanner.commitBytes(self)
-    let limit = (partitions + 3) * commit + 3 * (commit + (512 << 10)) + (8 << 20) + bytes / 64
+    let limit = (self.partitions + 3) * commit + 3 * (commit + (512 << 10)) + (8 << 20) + bytes / 64
     return bytes > limit ? limit : nil
   }
 
   /// Whether its messages alone make a log of which recovery's memory is judged.
-  var mayJudgeMemory: Bool { recoveryMemory(scanning: 2 * messages * (messageSize + keys.largest)) != nil }
+  var mayJudgeMemory: Bool {
+    recoveryMemory(scanning: 2 * messages * (self.messageSize + self.keys.largest)) != nil
+  }
 }

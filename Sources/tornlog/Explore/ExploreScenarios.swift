@@ -19,7 +19,7 @@ extension ExploreCommand {
     for (reason, cells) in plan.refused { note("left out: \(cells) \(cells == 1 ? "cell" : "cells"): \(reason)") }
     if !plan.ignored.isEmpty {
       note(
-        "not looked at: the axes \(plan.ignored.map(\.rawValue).joined(separator: ", ")); the crash is a power cut at every "
+        "not looked at: the axes \(plan.ignored.map(\.name).joined(separator: ", ")); the crash is a power cut at every "
           + "moment, the storage the model")
     }
     guard !plan.explorations.isEmpty else {

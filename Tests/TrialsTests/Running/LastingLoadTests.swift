@@ -44,7 +44,7 @@ import Verification
     let gaps = try (0..<12).map { seed in
       let (spec, reply, journal) = try trial {
         ($0.messages, $0.batch, $0.producers, $0.pace, $0.seed) = (40, 1, 1, .milliseconds(10), UInt64(seed))
-        ($0.crash, $0.crashAt, $0.sync) = (.powerLoss, .percent(50), "interval(20ms)")
+        ($0.crash, $0.crashAt, $0.sync) = (.powerLoss, .percent(50), policy("interval(20ms)"))
       }
       #expect(reply.judgement?.verdict == .held && !reply.crashMissed, "seed \(seed)")
       let history = journal.history(of: spec)
@@ -58,7 +58,7 @@ import Verification
   @Test(arguments: [99, 60]) func aCrashBehindTheLastAnswerComes(percent: Int) throws {
     let (_, reply, journal) = try trial {
       ($0.messages, $0.batch, $0.producers, $0.pace) = (4, 1, 4, .milliseconds(50))
-      ($0.crash, $0.crashAt, $0.sync) = (.powerLoss, .percent(percent), "interval(1s)")
+      ($0.crash, $0.crashAt, $0.sync) = (.powerLoss, .percent(percent), policy("interval(1s)"))
     }
     #expect(!reply.crashMissed && journal.crashRows.count == 3)
   }

@@ -36,8 +36,8 @@ import Verification
   }
 
   /// With unequal shares the partitions of several topics were judged by each other's histories: eight checks, violated.
-  @Test(arguments: [CrashKind.none, .processKill, .powerLoss], [.end, .percent(50)] as [Trials.CrashPoint])
-  func eachPartitionIsJudgedByItsOwnHistory(crash: CrashKind, at: Trials.CrashPoint) throws {
+  @Test(arguments: [CrashKind.none, .processKill, .powerLoss], [.end, .percent(50)] as [CrashMoment])
+  func eachPartitionIsJudgedByItsOwnHistory(crash: CrashKind, at: CrashMoment) throws {
     guard crash != .none || at == .end else { return }
     for messages in [42, 43, 45] {
       var spec = two(messages: messages, partitions: 4, crash: crash)
@@ -65,10 +65,10 @@ import Verification
     let spec = two()
     let decoded = try Token.decode(Token.encode(spec))
     #expect(decoded.topics == ["orders", "orders-0"] && decoded.partitions == 5)
-    #expect(throws: Token.Failure.notOfSystem("2 topics need 2 partitions, and there are 1")) {
+    #expect(throws: Token.Failure.notOfSystem("partitions is '1'; expected at least one for each of the 2 topics, with other-topics")) {
       try Token.decode(Token.encode(two(partitions: 1)))
     }
-    #expect(throws: Token.Failure.notOfSystem("a topic is named twice")) {
+    #expect(throws: Token.Failure.notOfSystem("topics lists 'orders' twice")) {
       try Token.decode(edited(Token.encode(spec), "orders-0", "orders"))
     }
   }

@@ -19,10 +19,9 @@ import Verification
   }
 
   private static func plain(messages: Int, crash: CrashKind, sync: String, faults: [FaultSpec], seed: UInt64) -> TrialSpec {
-    TrialSpec(
-      scenario: "test", file: "", seed: seed, storage: .memory, messages: messages, partitions: 1, sync: sync,
-      recovery: .skipCorrupted, crash: crash, crashAt: .end, defect: "none", batch: 10, producers: 4, messageSize: 1000,
-      appendBetween: 10, faults: faults, phaseSeconds: 30)
+    var spec = TrialSpec(scenario: "test", file: "", seed: seed, storage: .memory, phaseSeconds: 30)
+    (spec.messages, spec.sync, spec.crash, spec.faults) = (messages, policy(sync), crash, faults)
+    return spec
   }
 
   private func run(_ spec: TrialSpec) throws -> PhaseReply {

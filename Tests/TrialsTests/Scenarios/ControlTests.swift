@@ -115,7 +115,7 @@ import Verification
   @Test func aTokenCarriesTheCondition() throws {
     let spec = try TrialPlanner.trial(cell("torn-tail-cut"), storage: .memory, seed: 1, phaseSeconds: nil, expectsSound: true).spec
     #expect(try Token.decode(Token.encode(spec)).onlyIf == [.tornWrite])
-    #expect(throws: Token.Failure.notOfSystem("what only the model shows, `if=torn-write`, on storage posix")) {
+    #expect(throws: Token.Failure.notOfSystem("storage is 'posix'; expected memory, and trials of the engine's own log, with only-if")) {
       try Token.decode(edited(Token.encode(spec), "st=memory", "st=posix"))
     }
   }

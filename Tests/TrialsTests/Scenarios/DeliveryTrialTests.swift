@@ -12,16 +12,18 @@ import Verification
 /// Trials of the job log and its sender, in the model.
 @Suite struct DeliveryTrialTests {
   static func spec(
-    _ faults: [FaultSpec] = [], crash: CrashKind = .processKill, at: Trials.CrashPoint = .end, seed: UInt64 = 1,
+    _ faults: [FaultSpec] = [], crash: CrashKind = .processKill, at: CrashMoment = .end, seed: UInt64 = 1,
     _ change: (inout DeliverySettings) -> Void = { _ in }
   ) -> TrialSpec {
     var settings = DeliverySettings()
     settings.eventsFor = .seconds(2)
     change(&settings)
-    return TrialSpec(
-      scenario: "delivery", file: "", seed: seed, storage: .memory, topic: "build", messages: 60, partitions: 2, sync: "always",
-      recovery: .truncateAtCorruption, crash: crash, crashAt: at, defect: "none", batch: 7, producers: 3, messageSize: 100,
-      appendBetween: 5, faults: faults, delivery: settings, phaseSeconds: 60)
+    var spec = TrialSpec(scenario: "delivery", file: "", seed: seed, storage: .memory, phaseSeconds: 60)
+    (spec.topic, spec.messages, spec.partitions, spec.producers) = ("build", 60, 2, 3)
+    (spec.batch, spec.messageSize, spec.appendBetween) = (7, 100, 5)
+    (spec.recovery, spec.crash, spec.crashAt) = (.truncateAtCorruption, crash, at)
+    (spec.faults, spec.delivery) = (faults, settings)
+    return spec
   }
 
   static func fault(_ kind: String, _ parameters: [String: String]) -> FaultSpec { FaultSpec(kind: kind, parameters: parameters) }

@@ -11,10 +11,10 @@ import Verification
   private static func runbook(_ option: Int) -> FaultSpec { FaultSpec(kind: "runbook", parameters: ["option": "\(option)"]) }
 
   private static func plain(_ messages: Int, _ partitions: Int, _ seed: UInt64, _ faults: [FaultSpec]) -> TrialSpec {
-    TrialSpec(
-      scenario: "test", file: "", seed: seed, storage: .memory, messages: messages, partitions: partitions, sync: "always",
-      recovery: .skipCorrupted, crash: .processKill, crashAt: .end, defect: "none", batch: 1, producers: 2, messageSize: 100,
-      appendBetween: 5, faults: faults, phaseSeconds: 30)
+    var spec = TrialSpec(scenario: "test", file: "", seed: seed, storage: .memory, phaseSeconds: 30)
+    (spec.messages, spec.partitions, spec.producers, spec.batch) = (messages, partitions, 2, 1)
+    (spec.messageSize, spec.appendBetween, spec.faults) = (100, 5, faults)
+    return spec
   }
 
   private static func spec(
@@ -105,11 +105,11 @@ import Verification
   @Test func whatCannotBeFollowedIsSaid() throws {
     let error = #expect(throws: TrialError.self) { try run(Self.spec(2, .tornlog, damage: [])) }
     #expect("\(error.map { "\($0)" } ?? "")".contains("the runbook has nothing to be followed for"))
-    #expect(Self.spec(5, .tornlog).systemProblem?.contains("choose another system") == true)
-    #expect(Self.spec(3, .tornlog).systemProblem?.contains("add checkpoint") == true)
-    #expect(Self.spec(5, .streamhouse).systemProblem == nil && Self.spec(2, .tornlog).systemProblem == nil)
+    #expect(Self.spec(5, .tornlog).problem?.contains("choose another system") == true)
+    #expect(Self.spec(3, .tornlog).problem?.contains("add checkpoint") == true)
+    #expect(Self.spec(5, .streamhouse).problem == nil && Self.spec(2, .tornlog).problem == nil)
     var stored = Self.spec(3, .tornlog)
     stored.checkpoint = .background
-    #expect(stored.systemProblem == nil)
+    #expect(stored.problem == nil)
   }
 }

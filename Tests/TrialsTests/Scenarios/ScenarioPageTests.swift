@@ -77,12 +77,16 @@ import Verification
     return try? ScenarioParser.parse(text, file: "a.yaml", vocabulary: TrialPlanner.vocabulary).cells().first
   }()
 
-  @Test(arguments: Axis.allCases) func everyValueOfAnAxisIsOnThePage(axis: Axis) throws {
-    let row = try #require(Self.page.rows("Axes").first { ManualPage.plain($0[0]) == axis.rawValue })
+  /// What the page says of an axis is what the parser does.
+  @Test(arguments: AxisDescriptor.all) func theDescriptorOfAnAxisIsTrue(axis: AxisDescriptor) throws {
+    let row = try #require(Self.page.rows("Axes").first { ManualPage.plain($0[0]) == axis.name })
     try #require(row.count == 4, "axis, values, default, meaning")
-    if axis.numbers != 0...0 {
-      let bounds = axis.numbers
+    if let bounds = axis.form.numbers {
       #expect(row[1].contains("\(bounds.lowerBound) to \(bounds.upperBound)"), "\(row[1]) is not \(bounds)")
+      for (n, isAllowed) in [(bounds.upperBound, true), (bounds.upperBound + 1, false)] {
+        let value = try? axis.parse("\(n)", vocabulary: TrialPlanner.vocabulary)
+        #expect((value == .integer(n)) == isAllowed, "\(axis.name) \(n)")
+      }
     }
     var known: [String] = []
     do {
@@ -94,11 +98,14 @@ import Verification
     if axis != .defect {
       for word in known { #expect(ManualPage.words(row[1]).contains(word), "\(word) is not among \(row[1])") }
     }
+    for word in axis.form.words {
+      #expect(try "\(axis.parse(word, vocabulary: TrialPlanner.vocabulary))" == word)
+    }
     let usual = try #require(Self.usual).value(of: axis).description
-    switch axis {
-    case .messages: #expect(row[2] == "required")
-    case .storage: #expect(usual == "auto" && row[2] == "`--storage`")
-    default: #expect(row[2] == "`\(usual)`")
+    switch axis.usual {
+    case .required: #expect(row[2] == "required")
+    case .commandLine: #expect(usual == "auto" && row[2] == "`--storage`")
+    case .value: #expect(row[2] == "`\(usual)`" && usual == axis.usualValue.description)
     }
   }
 

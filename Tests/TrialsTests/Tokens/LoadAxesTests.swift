@@ -43,7 +43,7 @@ import Verification
       #expect(token.contains(".\(field)"))
     }
     let decoded = try Token.decode(token)
-    #expect(decoded.loadLines == spec.loadLines && Token.encode(decoded) == token)
+    #expect(decoded.load == spec.load && Token.encode(decoded) == token)
     #expect(spec.syncPolicy(ofLife: 0) == .always && spec.syncPolicy(ofLife: 2) == .interval(.milliseconds(5)))
     let words = "\(spec.axes)"
     let all = [
@@ -54,15 +54,15 @@ import Verification
       #expect(words.contains(word), "\(words)")
     }
     #expect(Timeline.header(spec).contains("second-crash power-loss, later-sync interval(5ms), pace 5ms"))
-    let again = try scenario(spec.loadLines.map { String($0.dropFirst(2)) }.joined(separator: ", ") + ", messages: 60")
+    let again = try scenario(ShrunkScenario.matrix(spec).dropFirst().map { String($0.dropFirst(2)) }.joined(separator: ", "))
     let other = try planned(#require(again.cells().first)).spec
-    #expect(other.loadLines == spec.loadLines)
+    #expect(other.load == spec.load)
   }
 
   /// What nobody says leaves the token as it was.
   @Test func theUsualIsNotSaid() throws {
     let spec = try planned(#require(try scenario("messages: 60").cells().first)).spec
-    #expect(TrialSpec.loadFields.allSatisfy { $0.write(spec) == nil } && spec.loadAxes.isEmpty && spec.loadProblem == nil)
+    #expect(AxisDescriptor.all.filter(\.isSeeded).allSatisfy { $0.isUsual(in: spec.settings) && $0.token?.write(spec.settings) == nil })
     #expect(spec.preallocation == 256 << 10 && spec.ending(of: 1) == .processKill)
   }
 
