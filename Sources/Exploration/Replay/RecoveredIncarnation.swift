@@ -162,7 +162,7 @@ final class RecoveredIncarnation: @unchecked Sendable {
         subject.layer(machine), subject.workload.configuration(preallocates: false),
         parts: subject.workload.equipped(subject.parts(), on: machine))
     } catch {
-      transcript.refused(restart, "\(error)")
+      transcript.refused(restart, "\(error)", files: error.files)
       return false
     }
     transcript.opened(restart)
