@@ -25,8 +25,8 @@ extension CommandLineTests {
       #expect(again.code == 1 && again.out.contains("0 of 100 recovered"), "\(again)")
     }
 
-    /// Nothing is written down beforehand: where trials come out otherwise, the command says so.
-    @Test func anotherOutcomeIsSaid() async throws {
+    /// Where trials cannot run there is no story.
+    @Test func aMachineThatCannotRunItIsSaid() async throws {
       let ended = try await Running([Program.tornlog, "demo", "--dir", "/nonexistent"]).end(within: 60)
       #expect(ended.code == 69 && !ended.out.contains("VIOLATED"), "\(ended)")
     }

@@ -25,7 +25,7 @@ enum FormerSpelling {
   }
 
   private static func explore(_ words: [String]) -> [String] {
-    let known = ExploreCommand.configuration.subcommands.compactMap(\.configuration.commandName)
+    let known = ExploreCommand.configuration.subcommands.compactMap { $0.configuration.commandName }
     if let first = words.first, (known + ["help", "--help", "-h", "--version"]).contains(first) { return words }
     for search in ["errors", "schedules"] {
       if let at = words.firstIndex(of: "--\(search)") { return [search] + words[..<at] + words[(at + 1)...] }
