@@ -2,11 +2,11 @@
 ARGS ?=
 BUILD := release
 TORNLOG := .build/$(BUILD)/tornlog
-# The quick default suite, unless ARGS says otherwise.
-RUN_ARGS = $(if $(strip $(ARGS)),$(ARGS),-t quick)
+# The story of the first bug, unless ARGS says what to run.
+RUN = $(if $(strip $(ARGS)),run $(ARGS),demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test reports defects docs exhaustive bench doctor clean
+.PHONY: help setup build run suite test reports defects docs exhaustive bench doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,18 +19,21 @@ setup: ## check Swift, install liburing and zlib headers where they are missing
 build: setup ## build the release binary, .build/release/tornlog
 	swift build -c $(BUILD) --product tornlog --static-swift-stdlib
 
-run: build ## set up, build, run the quick suite of scenarios
-	$(TORNLOG) run $(RUN_ARGS)
+run: build ## set up, build, show the first bug in seven trials
+	$(TORNLOG) $(RUN)
+
+suite: build ## set up, build, run the quick suite of scenarios (about 1000 trials)
+	$(TORNLOG) run -t quick $(ARGS)
 
 test: setup ## set up, run the tests; failures are shown again at the end
 	@Scripts/test.sh $(ARGS)
 
 # Every scenario that puts a document's claim to the test, on every volume.
 reports: build ## run the data-loss tables whole (20 minutes) and write Reports/*.md
-	$(TORNLOG) run -t claims --report data-loss=Reports/data-loss.md --report recovery-time=Reports/recovery-time.md --report terminal -q $(ARGS)
+	$(TORNLOG) run -t claims --report data-loss=Reports/data-loss.md --report recovery-time=Reports/recovery-time.md -q $(ARGS)
 
 defects: build ## every historical defect in every way of looking (20 minutes), and write Reports/defects.md
-	$(TORNLOG) defects --stories --report markdown=Reports/defects.md --report terminal $(ARGS)
+	$(TORNLOG) defects --stories --report markdown=Reports/defects.md $(ARGS)
 
 docs: build ## write the generated parts of docs/*.md anew
 	@Scripts/docs.sh $(TORNLOG)

@@ -4,28 +4,6 @@ public struct BenchOptions: Hashable, Sendable {
     case append, scan, recovery, partitions, commits
   }
 
-  public enum Report: Hashable, Sendable {
-    case terminal
-    /// On standard output where `path` is nil.
-    case json(path: String?)
-
-    /// Nil for standard output.
-    public var path: String? { if case .json(let path) = self { path } else { nil } }
-
-    /// Reads `terminal`, `json` or `json=PATH`.
-    public init(_ text: String) throws(BenchError) {
-      switch text {
-      case "terminal": self = .terminal
-      case "json": self = .json(path: nil)
-      default:
-        guard text.hasPrefix("json="), text.utf8.count > "json=".utf8.count else {
-          throw .invalidOption("--report", value: text, expected: "terminal, json or json=PATH")
-        }
-        self = .json(path: String(text.dropFirst("json=".count)))
-      }
-    }
-  }
-
   /// Where the files are written: an existing directory on the disk that the figures are about.
   public var directory: String
   public var quick: Bool

@@ -238,7 +238,7 @@ public final class DefectMatrix: @unchecked Sendable {
   private func search(for defect: Defect?, _ way: DetectionStrategy) -> DefectSearch? {
     var search = DefectSearch(defect: defect?.id ?? "none", way: way, seed: options.seed, effort: options.effort)
     guard way.isTrials else { return search }
-    guard way == .ownScenario, let defect else { return nil }
+    guard way == .dedicatedScenario, let defect else { return nil }
     let own = options.scenarios.first { scenario in
       scenario.exploration != nil && scenario.cells().contains { $0.isOf(defect) && $0.expectation != .held }
     }
@@ -269,7 +269,7 @@ public final class DefectMatrix: @unchecked Sendable {
 
   /// The trials that one way makes for a defect.
   private func specs(_ way: DetectionStrategy, _ defect: Defect?) throws(TrialError) -> [TrialSpec] {
-    guard way == .ownScenario else {
+    guard way == .dedicatedScenario else {
       let drawn = RandomTrialGenerator(way: way, seed: options.seed, effort: options.effort)
       return drawn.all.map { trial in
         var spec = trial

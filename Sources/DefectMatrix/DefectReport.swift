@@ -59,7 +59,7 @@ public struct DefectReport: Sendable {
   // MARK: Terminal
 
   public var text: [String] {
-    let names = ways.map(\.rawValue)
+    let names = ways.map(\.name)
     func pad(_ text: String, _ width: Int) -> String { text.padding(toLength: max(width, text.count), withPad: " ", startingAt: 0) }
     let columns = ways.indices.map { at in
       ([names[at]] + rows.map { short($0, at) }).map(\.count).max() ?? 0
@@ -74,9 +74,9 @@ public struct DefectReport: Sendable {
     lines += rows.map { row in line(row.id, ways.indices.map { short(row, $0) }) }
     for row in rows where !row.isExpected {
       if row.isUndecided {
-        lines += row.cells.compactMap { cell in cell.undecided.map { "UNDECIDED \(row.id), \(cell.way.rawValue): \($0)" } }
+        lines += row.cells.compactMap { cell in cell.undecided.map { "UNDECIDED \(row.id), \(cell.way.name): \($0)" } }
       } else if row.defect == nil {
-        lines += row.cells.filter { $0.check != nil }.map { "ACCUSED the sound engine, \($0.way.rawValue): \($0.check!.rawValue); \($0.reproduce ?? "")" }
+        lines += row.cells.filter { $0.check != nil }.map { "ACCUSED the sound engine, \($0.way.name): \($0.check!.rawValue); \($0.reproduce ?? "")" }
       } else if isWhole(row) {
         for (id, wanted) in row.missing {
           let named = wanted.map(\.rawValue).joined(separator: " or ")
@@ -85,7 +85,7 @@ public struct DefectReport: Sendable {
       }
     }
     for row in rows {
-      for cell in row.cells { if let remark = cell.remark { lines.append("\(row.id), \(cell.way.rawValue): \(remark)") } }
+      for cell in row.cells { if let remark = cell.remark { lines.append("\(row.id), \(cell.way.name): \(remark)") } }
     }
     lines.append(summary)
     return lines
@@ -161,7 +161,7 @@ public struct DefectReport: Sendable {
       "Each defect is switched on and looked for in each way; a cell names the check that caught it and the trial, state, run or "
         + "schedule by which it had been caught, `-` says how many found nothing. The first column is the scenario that was written for "
         + "the defect; the others know nothing of it: the sound engine and every defect see the same trials. `none` is the sound engine.",
-      "", "| defect | " + ways.map(\.rawValue).joined(separator: " | ") + " |",
+      "", "| defect | " + ways.map(\.name).joined(separator: " | ") + " |",
       "| --- |" + String(repeating: " --- |", count: ways.count),
     ]
     for row in rows {
@@ -175,7 +175,7 @@ public struct DefectReport: Sendable {
     lines += ["", "## The defects", ""]
     for row in defects { lines += chapter(row) }
     let remarks = rows.flatMap { row in
-      row.cells.compactMap { cell in cell.remark.map { "- \(row.id), \(cell.way.rawValue): \($0)" } }
+      row.cells.compactMap { cell in cell.remark.map { "- \(row.id), \(cell.way.name): \($0)" } }
     }
     if !remarks.isEmpty { lines += ["## Remarks", ""] + remarks + [""] }
     return lines.joined(separator: "\n")
@@ -186,7 +186,7 @@ public struct DefectReport: Sendable {
     var lines = ["### \(defect.id), \(defect.origin)", "", defect.summary, "", "Shows when: \(defect.showsWhen)."]
     if let cell = row.catching {
       let names = row.named(cell).map { "`\($0.rawValue)`" }.joined(separator: " and ")
-      lines += ["", "Caught by \(names) (\(cell.way.rawValue))."]
+      lines += ["", "Caught by \(names) (\(cell.way.name))."]
       if let command = cell.reproduce { lines += ["", "    \(command)"] }
     } else {
       lines += [

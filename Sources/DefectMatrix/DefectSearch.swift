@@ -84,7 +84,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       case .crashStates: try exploreStates(&reply, watch)
       case .errorMatrix: try failOperations(&reply, watch)
       case .schedules: try runSchedules(&reply, watch)
-      case .ownScenario: try exploreOwn(&reply, watch)
+      case .dedicatedScenario: try exploreOwn(&reply, watch)
       case .plainRestart, .processKill, .powerLoss, .oneFault: reply.reason = "\(way.rawValue) is no search"
       }
     } catch {
@@ -233,7 +233,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
         let report = try ErrorMatrix(options).run()
         reply.trials += report.runs
         for violation in report.violations {
-          reply.note(violation.check, "tornlog explore --errors --defect \(defect) --case '\(violation.story)'")
+          reply.note(violation.check, "tornlog explore errors --defect \(defect) --case '\(violation.story)'")
         }
         if !reply.findings.isEmpty { return }
       }
@@ -252,7 +252,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
       let report = try ScheduleSearch(options).run()
       reply.trials += report.scenarios.reduce(0) { $0 + $1.schedules }
       for violation in report.violations {
-        reply.note(violation.check, "tornlog explore --schedules --defect \(defect) --schedule '\(violation.schedule)'")
+        reply.note(violation.check, "tornlog explore schedules --defect \(defect) --schedule '\(violation.schedule)'")
       }
       if !reply.findings.isEmpty { return }
     }

@@ -3,7 +3,7 @@ import Trials
 /// How a defect may be found: what is done to the engine, and how much of it.
 public enum DetectionStrategy: String, Hashable, Sendable, Codable, CaseIterable {
   /// The scenario that was written for it.
-  case ownScenario = "own-scenario"
+  case dedicatedScenario = "own-scenario"
   /// The process is killed at rest, and started again, at volumes from 1 to 5000 messages.
   case plainRestart = "plain-restart"
   /// The process is killed at a moment of the seed's choice, or a second writer comes.
@@ -19,10 +19,13 @@ public enum DetectionStrategy: String, Hashable, Sendable, Codable, CaseIterable
   /// Orders of completions and tasks, a few pre-emptions each, with power cuts.
   case schedules
 
+  /// As commands and pages name it. Version 1 of the JSON report keeps `own-scenario`, the raw value, for the first.
+  public var name: String { self == .dedicatedScenario ? "dedicated-scenario" : rawValue }
+
   /// Whether it is made of trials, by the seed; the others are searches.
   var isTrials: Bool {
     switch self {
-    case .ownScenario, .plainRestart, .processKill, .powerLoss, .oneFault: true
+    case .dedicatedScenario, .plainRestart, .processKill, .powerLoss, .oneFault: true
     case .crashStates, .errorMatrix, .schedules: false
     }
   }

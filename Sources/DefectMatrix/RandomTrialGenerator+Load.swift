@@ -17,7 +17,7 @@ extension RandomTrialGenerator {
       if random.chance(1, in: 2) { spec.secondCrash = pick([.powerLoss, .powerLossAfterClose], &random) }
     case .powerLoss: drawPowerLoss(&spec, &random)
     case .oneFault: if random.chance(1, in: 4) { failAtClose(&spec, &random) }
-    case .ownScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
+    case .dedicatedScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
     }
     drawGround(&spec, &random)
   }

@@ -49,7 +49,7 @@ extension RandomTrialGenerator {
     case .powerLoss: spec.crash = .powerLoss
     // What is never synced leaves a power loss nothing to damage.
     case .oneFault: spec.crash = oddity == .edges ? .processKill : pick([.processKill, .powerLoss, .none], &random)
-    case .ownScenario, .plainRestart, .processKill, .crashStates, .errorMatrix, .schedules: break
+    case .dedicatedScenario, .plainRestart, .processKill, .crashStates, .errorMatrix, .schedules: break
     }
     let isInFlight = (way == .processKill || way == .powerLoss) && oddity != .lease && random.chance(1, in: 2)
     if isInFlight { spec.crashAt = .percent(Int.random(in: 1...95, using: &random)) }

@@ -31,7 +31,7 @@ struct RandomTrialGenerator {
       spec.crash = pick([.processKill, .powerLoss, .none], &random)
       spec.faults = [fault(&random)]
       addStore(&spec, n, faulty: true)
-    case .ownScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
+    case .dedicatedScenario, .plainRestart, .crashStates, .errorMatrix, .schedules: break
     }
     if way != .oneFault { addStore(&spec, n, faulty: false) }
     addLoad(&spec, n)

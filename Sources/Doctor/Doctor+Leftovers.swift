@@ -99,7 +99,7 @@ struct Leftover: Equatable {
   /// |---------------------------|---------------------------------------|
   /// | `tornlog-PID-XXXXXX`      | `run`, `reproduce`, `shrink`, `defects` |
   /// | `tornlog-bench-PID`       | `bench`                               |
-  /// | `tornlog-real-XXXXXX`     | `explore --real`                      |
+  /// | `tornlog-real-XXXXXX`     | `explore disks`                       |
   /// | `tornlog-WORD-PID`, files | traces of `reproduce`, `shrink` and `defects`; probes of `doctor` |
   init?(name: String) {
     let parts = name.split(separator: "-", omittingEmptySubsequences: false).map(String.init)

@@ -149,7 +149,7 @@ public struct ExplorationPlan: Sendable {
     options.profiles = profiles ?? (own.isEmpty ? CrashProfile.all : CrashProfile.known.filter(own.contains))
     var expectation = Expectation.held
     if case .caught(let name) = cell.expectation, !expectsSound {
-      guard let check = CheckName(rawValue: name) else { throw .worker("there is no check `\(name)`") }
+      guard let check = CheckName(rawValue: name) else { throw .unknownCheck(name) }
       expectation = .caught(by: check)
     }
     let axes = TrialPlanner.axes(of: cell).entries.filter { AxisDescriptor($0.name)?.isExplored == true }
@@ -168,7 +168,7 @@ public struct ExplorationPlan: Sendable {
       KeptPieces(cut.kept).map { CrashState.Cut(event: cut.event, kept: $0) }
     }
     guard let outer = cut(pinned.cut), let fingerprint = CrashStateToken.readFingerprint(pinned.fingerprint) else {
-      throw .worker("\(pinned.position): the state cannot be read")
+      throw .unreadableState(at: "\(pinned.position)")
     }
     return CrashState(
       workload: options.workload, defect: cell.defect, profile: options.profiles[0], cut: outer,

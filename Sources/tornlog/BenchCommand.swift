@@ -5,42 +5,43 @@ import LogModel
 import Reporting
 import ScenarioFormat
 import Trials
+import Verification
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
     abstract: "Measure appends and recovery against raw loops on the same file system, in the same run.",
     discussion: """
-      Every figure is a ratio to a raw loop that ran just before and just after it. A row whose rounds differ by \
-      more than 30 % is measured again, three times at the most. Exits with 1 where a target is missed, with 2 where the rounds \
-      still differ too much for a verdict, with 130 after an interruption, with reports of the rows until then.
+      Every figure is a ratio to a raw loop that ran just before and just after it. A row whose rounds differ by more than 30 % \
+      is measured again, at most three times. The command ends with exit code 1 where a target is missed, with 2 where the \
+      rounds still differ too much, with 130 after an interruption, with a report of the rows until then.
 
-      --recovery 4GiB writes a log of that size, one of single records, and an object store, recovers each in a process of its \
-      own, and says how much memory that took. It needs as much room in --dir, and minutes.
+      --recovery 4GiB writes a log of that size, one of single records, and an object store. It recovers each in a process of \
+      its own, and shows how much memory that took. It needs as much room in --dir, and minutes.
       """)
 
-  @Option(help: "The directory whose file system is measured.")
+  @Option(help: ArgumentHelp("Measure the file system of this folder.", valueName: "dir"), completion: .directory)
   var dir = "."
-  @Flag(help: "Only the rows that carry a target, in short slices.")
+  @Flag(help: "Measure only the rows that carry a target, in short slices.")
   var quick = false
-  @Option(help: "Only `append`, `scan`, `partitions`, `commits` or `recovery`.")
-  var only: String?
-  @Option(help: "Recover logs and a store of so many bytes: 512MiB, 4GiB; repeatable.")
+  @Option(help: "Measure this part only.")
+  var only: BenchOptions.Part?
+  @Option(help: ArgumentHelp("Recover logs and a store of this size, like 4GiB. Repeatable.", valueName: "size"))
   var recovery: [String] = []
-  @Option(help: "What --recovery writes: `log`, `records`, `store`; repeatable, all without it.")
-  var kind: [String] = []
-  @Option(parsing: .unconditional, help: "Open an engine with so many empty partitions; 0 for none.")
+  @Option(help: "Let --recovery write this kind only. Repeatable.")
+  var kind: [RecoveryKind] = []
+  @Option(parsing: .unconditional, help: ArgumentHelp("Open an engine with n empty partitions. 0 leaves this out.", valueName: "n"))
   var partitions = 1000
-  @Option(parsing: .unconditional, help: "Commit so many offsets, one after the other; 0 for none.")
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Commit n offsets, one after the other. 0 leaves this out.", valueName: "n"))
   var commits: Int?
-  @Option(parsing: .unconditional, help: "Rounds of subject and references for each row.")
+  @Option(parsing: .unconditional, help: ArgumentHelp("Measure each row in n rounds.", valueName: "n"))
   var rounds: Int?
-  @Option(parsing: .unconditional, help: "Only append rows with so many producers: 1, 4, 16 or 64.")
+  @Option(parsing: .unconditional, help: ArgumentHelp("Append with n producers only: 1, 4, 16 or 64.", valueName: "n"))
   var producers: Int?
-  @Option(help: "Only append rows with this sync policy.")
-  var sync: String?
-  @Option(help: "terminal, json or json=PATH; repeatable.")
-  var report: [String] = ["terminal"]
+  @Option(help: "Append with this sync policy only.")
+  var sync: SyncPolicy?
+  @OptionGroup var report: ReportOptions<DocumentFormats>
 
   func validate() throws {
     if let producers, !AppendCase.producerCounts.contains(producers) {
@@ -52,35 +53,26 @@ struct BenchCommand: ParsableCommand {
     if let commits, !(0...100_000_000).contains(commits) {
       throw ValidationError("--commits \(commits): from 0 to 100000000")
     }
-    if !kind.isEmpty, recovery.isEmpty, only != BenchOptions.Part.recovery.rawValue {
+    if !kind.isEmpty, recovery.isEmpty, only != .recovery {
       throw ValidationError("--kind: of --recovery only; name a size, like --recovery 4GiB")
     }
   }
 
   func run() throws {
     do {
-      var part: BenchOptions.Part?
-      if let only {
-        part = BenchOptions.Part(rawValue: only)
-        if part == nil { throw BenchError.invalidOption("--only", value: only, expected: "append, scan, partitions, commits or recovery") }
-      }
+      let part = only
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
-      let reports = try report.map { try BenchOptions.Report($0) }
-      OutputPaths.check(zip(report, reports).map { ($0, $1.path) })
+      report.check()
       var bench = Bench(options, append: [EngineAppendSubject()], scan: [EngineScanSubject()])
-      let policy = sync.map { SyncPolicy($0) }
-      if policy == .some(nil) {
-        throw BenchError.invalidOption("--sync", value: sync ?? "", expected: "always, interval(100ms) or never")
-      }
       bench.filterAppends { load in
-        (producers.map { $0 == load.producers } ?? true) && (policy.map { $0 == load.policy } ?? true)
+        (producers.map { $0 == load.producers } ?? true) && (sync.map { $0 == load.policy } ?? true)
       }
       if part == nil || part == .partitions, partitions > 0 { bench.openings = [partitions] }
       let commits = commits ?? (part == .commits ? 1_000_000 : quick ? 0 : 100_000)
       if part == nil || part == .commits, commits > 0 { bench.commits = [commits] }
       if part == nil || part == .recovery {
         bench.recoveries = try sizes(part == .recovery && recovery.isEmpty ? ["4GiB"] : recovery).flatMap { bytes in
-          try kinds().map { ($0, bytes) }
+          (kind.isEmpty ? RecoveryKind.allCases : kind).map { ($0, bytes) }
         }
         bench.recoveryRounds = rounds ?? 3
         bench.recover = Self.recoverInProcess
@@ -90,20 +82,12 @@ struct BenchCommand: ParsableCommand {
         note("[\(progress.done + 1)/\(progress.total)] \(progress.title)")
       }
       let table = try bench.run()
-      for report in reports {
-        switch report {
-        case .terminal: Console.print([table.renderText()])
-        case .json(let path?): try AtomicFileSink(path: path).write(try table.renderJSON() + "\n")
-        case .json(nil): Console.print([try table.renderJSON()])
-        }
-      }
+      report.write(try Self.document(table))
       if table.exitCode != 0 { throw ExitCode(table.exitCode) }
     } catch let error as ExitCode {
       throw error
     } catch let error as BenchError {
       fail("\(error)", error.exitCode)
-    } catch let error as ReportError {
-      fail("\(error)", ExitStatus.unavailable)
     } catch {
       // A full disk under the engine or under a raw loop is no figure of either.
       if BenchError.isEnvironment(error) {
@@ -122,14 +106,18 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  private func kinds() throws(BenchError) -> [RecoveryKind] {
-    if kind.isEmpty { return RecoveryKind.allCases }
-    return try kind.map { (text) throws(BenchError) in
-      guard let kind = RecoveryKind(rawValue: text) else {
-        throw .invalidOption("--kind", value: text, expected: "log, records or store")
-      }
-      return kind
-    }
+  private static func document(_ table: BenchTable) throws -> ReportDocument {
+    ReportDocument(
+      title: "tornlog bench", text: [table.renderText()], json: try table.renderJSON(),
+      cases: table.cases.map { row in
+        let verdict: Verdict =
+          switch row.verdict {
+          case .met, nil: .held
+          case .missed: .violated
+          case .noisy: .unknown
+          }
+        return ReportCase(group: "bench", name: row.name, mustHold: verdict, message: row.figure)
+      })
   }
 
   /// This program once more, which recovers and does nothing else. A signal ends it too.

@@ -49,6 +49,13 @@ enum CommandReference {
     var shouldDisplay, isOptional, isRepeating: Bool?
     var names: [Name]?
     var valueName, defaultValue, abstract: String?
+    var allValues: [String]?
+
+    /// With the values that it takes, where they are few words.
+    var meaning: String {
+      guard let allValues, !allValues.isEmpty else { return abstract ?? "" }
+      return "\(abstract ?? "") One of \(allValues.map { "`\($0)`" }.joined(separator: ", "))."
+    }
   }
 
   static func lines() throws -> [String] {
@@ -70,13 +77,13 @@ enum CommandReference {
     if !positional.isEmpty {
       lines += ["| argument | meaning | default |", "| --- | --- | --- |"]
       lines += positional.map { argument in
-        "| `\(argument.valueName ?? "")` | \(cell(argument.abstract ?? "")) | \(defaultValue(argument)) |"
+        "| `\(argument.valueName ?? "")` | \(cell(argument.meaning)) | \(defaultValue(argument)) |"
       }
       lines.append("")
     }
     if !others.isEmpty {
       lines += ["| option | meaning | default |", "| --- | --- | --- |"]
-      lines += others.map { "| \(spelling($0)) | \(cell($0.abstract ?? "")) | \(defaultValue($0)) |" } + [""]
+      lines += others.map { "| \(spelling($0)) | \(cell($0.meaning)) | \(defaultValue($0)) |" } + [""]
     }
     return lines + subcommands.flatMap { self.lines(of: $0, named: "\(name) \($0.commandName)") }
   }

@@ -9,27 +9,24 @@ import Verification
 
 struct ReproduceCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "reproduce", abstract: "Run one trial or build one crash state again, from the token that a report names, as a timeline.",
+    commandName: "reproduce", abstract: "Run one finding again, and print its timeline.",
     discussion: """
-      Exits with 0 where every check holds, 1 where one is violated, 2 where there is no verdict. The timeline is the \
-      persistence trace: every operation that passed the seam, with the engine's acknowledgements in the same sequence. \
-      `last` is the first trial that did not come out as expected in the last `run` of this checkout, `last:3` the third, \
-      `report.json#3` the trial whose `number` is 3 in a JSON report.
+      The timeline is the persistence trace: every operation between engine and storage, with the engine's acknowledgements in \
+      order. The command ends with exit code 0 where every check holds, 1 where one is violated, 2 where there is no verdict.
       """)
 
   @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
   var word: String
   @OptionGroup var output: OutputOptions
-  @Option(help: ArgumentHelp("Where the trial's files go while it runs.", valueName: "dir"), completion: .directory)
-  var dir: String?
-  @Option(help: "auto, ring, posix or memory, in place of the token's.")
-  var storage: String?
+  @OptionGroup var place: TrialDirectory
+  @Option(help: "Use this storage in place of the token's.")
+  var storage: StorageChoice?
   @Option(help: ArgumentHelp("Write the whole persistence trace to this file.", valueName: "path"))
   var trace: String?
-  @Option(help: "Keep the trial's files: never, on-failure or always.")
-  var keep = "never"
-  @Option(help: ArgumentHelp("How long one phase may take.", valueName: "duration"))
-  var timeout: String?
+  @Option(help: "Keep the trial's files afterwards.")
+  var keep = RunPlan.Keep.never
+  @Option(help: ArgumentHelp("Limit one phase, like 30s.", valueName: "duration"))
+  var timeout: Duration?
 
   func run() throws {
     output.check()
@@ -37,7 +34,7 @@ struct ReproduceCommand: ParsableCommand {
     let token = ShortFormError.token(meantBy: word)
     if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
     if CrashStateToken.isCrashState(token) {
-      try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? "60s")
+      try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? HangWatch.defaultLimit)
     }
     var spec: TrialSpec
     do {
@@ -45,19 +42,8 @@ struct ReproduceCommand: ParsableCommand {
     } catch {
       fail("\(error)", ExitStatus.usage)
     }
-    if let storage {
-      guard let choice = StorageChoice(rawValue: storage) else {
-        throw ValidationError("--storage \(storage): auto, ring, posix or memory")
-      }
-      spec.storage = choice
-    }
-    guard RunPlan.Keep(rawValue: keep) != nil else { throw ValidationError("--keep \(keep): never, on-failure or always") }
-    if let timeout {
-      guard let limit = DurationText.parse(timeout), limit > .zero else {
-        throw ValidationError("--timeout \(timeout): a duration like 30s")
-      }
-      spec.phaseSeconds = limit.inSeconds
-    }
+    if let storage { spec.storage = storage }
+    if let timeout { spec.phaseSeconds = timeout.inSeconds }
     let traceFile = trace ?? NSTemporaryDirectory() + "/tornlog-trace-\(getpid())"
     spec.traceTo = traceFile.hasPrefix("/") ? traceFile : FileManager.default.currentDirectoryPath + "/" + traceFile
     defer { if trace == nil { unlink(traceFile) } }
@@ -66,7 +52,7 @@ struct ReproduceCommand: ParsableCommand {
     if lstat(traceFile, &status) == 0, status.st_mode & S_IFMT == S_IFREG { unlink(traceFile) }
     show(Timeline.header(spec))
     var execution = ExecutionOptions.parseOrExit([])
-    execution.dir = dir
+    execution.place = place
     execution.jobs = 1
     execution.keep = keep
     execution.seed = spec.seed

@@ -10,41 +10,39 @@ import Verification
 
 struct ShrinkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "shrink", abstract: "The smallest scenario that still fails the same check.",
+    commandName: "shrink", abstract: "Find the smallest scenario that still fails the same check.",
     discussion: """
-      Takes the token that a report names, t2... of `run` or x2... of `explore`, or a short form of it, as `reproduce` does, and makes workload, faults and what was \
-      kept smaller as long as the same check is violated. Writes a scenario, which `run` or `explore` repeats the violation \
-      from, and prints the story. Exits with 0 where the scenario was written, with 2 where nothing is violated, or where \
-      the deadline came before nothing smaller was left (what was reached until then is written).
+      The workload, the faults and what the crash kept become smaller as long as the same check is violated. The command writes \
+      a scenario and prints the story; `run` or `explore crashes` repeats the violation from it. It ends with exit code 0 where \
+      the scenario was written, with 2 where nothing is violated or where the deadline came first. What was reached until the \
+      deadline is written.
       """)
 
   @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
   var word: String
-  @Option(help: ArgumentHelp("Of a trial that violates several checks the one to keep; without it the first.", valueName: "name"))
-  var check: String?
-  @Option(help: ArgumentHelp("Where the scenario goes; without it a file named after it in the current folder.", valueName: "path"))
-  var output: String?
-  @Flag(help: "Write over a file that is there, whatever it is.")
-  var overwrite = false
   @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp("Stop after this long, between two candidates: 10m.", valueName: "duration"))
-  var deadline = "5m"
-  @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
-  var dir: String?
-  @Option(parsing: .unconditional, help: "Threads, of crash states.")
+    help: ArgumentHelp("Keep this check violated (default: the first that the trial violates).", valueName: "name"),
+    transform: Self.check)
+  var check: CheckName?
+  @Option(help: ArgumentHelp("Write the scenario here (default: a file in the current folder, named after it).", valueName: "path"))
+  var output: String?
+  @Flag(help: "Replace a file that is there, whatever it is.")
+  var overwrite = false
+  @Option(parsing: .unconditional, help: ArgumentHelp("Stop after this long, like 10m.", valueName: "duration"))
+  var deadline = Duration.seconds(300)
+  @OptionGroup var place: TrialDirectory
+  @Option(parsing: .unconditional, help: ArgumentHelp("Number of threads, for crash states.", valueName: "n"))
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
+  private static func check(_ name: String) throws -> CheckName {
+    guard let check = CheckName(rawValue: name) else {
+      throw ValidationError("no check has this name; `tornlog list --checks` names them")
+    }
+    return check
+  }
+
   func validate() throws {
-    guard let limit = DurationText.parse(deadline), limit > .zero else {
-      throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
-    }
-    if let check {
-      guard CheckName(rawValue: check) != nil else {
-        throw ValidationError("--check \(check): no check has this name; `tornlog list --checks` names them")
-      }
-      if CrashStateToken.isCrashState(word) { throw ValidationError("--check: a crash state is of one check") }
-    }
+    if check != nil, CrashStateToken.isCrashState(word) { throw ValidationError("--check: a crash state is of one check") }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 256") }
   }
 
@@ -72,21 +70,21 @@ struct ShrinkCommand: ParsableCommand {
   /// When to stop: asked between candidates.
   func stopper() -> () -> Bool {
     let start = ContinuousClock.now
-    let limit = DurationText.parse(deadline) ?? .seconds(300)
+    let limit = deadline
     return { ContinuousClock.now - start > limit || Interruption.isRequested }
   }
 
   private func crashState(_ token: String) -> Shrunk {
     let state: CrashState
     do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
-    let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
+    let progress = SearchProgress(stop: deadline)
     do throws(ExplorationError) {
       let result = try CrashStateShrinker.shrink(
-        state, jobs: jobs, watch: HangExit.watch("60s", report: ["terminal"]), shouldStop: stopper(), progress: { progress.say($0) })
+        state, jobs: jobs, watch: HangExit.watch(), shouldStop: stopper(), progress: { progress.say($0) })
       if Interruption.isRequested { fail("interrupted; nothing written", ExitStatus.interrupted) }
       guard let check = result.replay.check else { fail("the smallest state leaves no verdict", ExitStatus.internalError) }
       return Shrunk(
-        scenario: ShrunkScenario(result, check: check), lines: lines(result, check), command: "explore",
+        scenario: ShrunkScenario(result, check: check), lines: lines(result, check), command: "explore crashes",
         isSmallest: result.isSmallest)
     } catch {
       fail("\(error)", error.exitCode)
@@ -99,7 +97,7 @@ struct ShrinkCommand: ParsableCommand {
       "VIOLATED \(check.name.rawValue), weakest profile \(result.state.profile.name), after \(result.candidates) candidates",
       "  \(check.detail)",
       "  \(w.messages) messages of \(w.messageSize) bytes, \(w.partitions) partitions, \(w.producers) producers, "
-        + "defect \(result.state.defect ?? "none"), seed \(w.seed), mishaps: \(w.mishaps)\(w.surroundings)",
+        + "defect \(result.state.defect ?? "none"), seed \(w.seed), device faults: \(w.mishaps)\(w.surroundings)",
     ]
     if let sound = result.soundVerdict { lines.append("  with the defect switched off, in every state of this workload: \(sound.rawValue)") }
     lines += [""] + result.replay.story.map { "  \($0)" }
@@ -109,12 +107,12 @@ struct ShrinkCommand: ParsableCommand {
   private func trial(_ token: String) -> Shrunk {
     let spec: TrialSpec
     do throws(Token.Failure) { spec = try Token.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
-    let progress = SearchProgress(stop: DurationText.parse(deadline) ?? .seconds(300))
+    let progress = SearchProgress(stop: deadline)
     let trace = NSTemporaryDirectory() + "/tornlog-shrink-\(getpid())"
     defer { unlink(trace) }
     do {
       let result = try TrialShrinker.shrink(
-        spec, keeping: check.flatMap { CheckName(rawValue: $0) }, run: { try single($0) }, shouldStop: stopper(),
+        spec, keeping: check, run: { try single($0) }, shouldStop: stopper(),
         progress: { progress.say($0) })
       if Interruption.isRequested { throw TrialShrinkError.interrupted }
       let story = try TrialNarrative.lines(result, trace: trace) { try single($0) }
@@ -133,7 +131,7 @@ struct ShrinkCommand: ParsableCommand {
   }
 
   private func single(_ spec: TrialSpec) throws -> TrialResult {
-    try SingleTrial.run(spec, in: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp")
+    try SingleTrial.run(spec, in: place.path)
   }
 
   private func lines(_ result: TrialShrinker.Result, _ story: [String]) -> [String] {

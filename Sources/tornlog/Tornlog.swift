@@ -25,7 +25,7 @@ struct Main {
     if let memory = ProcessLimit.memory { tl_explain_deaths(Int(memory.bytes)) }
     if let complaint = MachineClocks.complaint() { fail(complaint, ExitStatus.unavailable) }
     do {
-      var command = try Tornlog.parseAsRoot()
+      var command = try Tornlog.parseAsRoot(FormerSpelling.current(Array(CommandLine.arguments.dropFirst())))
       try command.run()
     } catch {
       end(error)
@@ -62,14 +62,14 @@ struct Tornlog: ParsableCommand {
     commandName: "tornlog",
     abstract: "Breaks write-ahead logs on purpose, and says, offset by offset, what was lost that had been promised.",
     discussion: """
-      Exit codes: 0 every expectation held; 1 durability violated or a threshold missed; 2 unknown (a fault never \
-      fired, a time-out, a checker crashed); 3 nothing selected; 64 usage; 65 invalid scenario; 69 the environment \
+      Exit codes: 0 everything came out as expected; 1 a promise was broken or a target missed; 2 unknown (a fault never \
+      fired, a time-out, a checker crashed); 3 nothing selected; 64 wrong usage; 65 invalid scenario; 69 the machine \
       cannot run it; 70 internal error; 130 interrupted, with partial reports written.
       """,
     version: "tornlog 0.1.0",
     subcommands: [
-      RunCommand.self, ListCommand.self, CheckCommand.self, ReproduceCommand.self, BenchCommand.self, DoctorCommand.self, ExploreCommand.self, DefectsCommand.self, ShrinkCommand.self,
-      ReferenceCommand.self,
+      DemoCommand.self, RunCommand.self, ExploreCommand.self, ReproduceCommand.self, ShrinkCommand.self, DefectsCommand.self,
+      ListCommand.self, CheckCommand.self, BenchCommand.self, DoctorCommand.self, ReferenceCommand.self,
     ])
 }
 

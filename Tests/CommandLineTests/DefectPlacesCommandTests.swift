@@ -16,11 +16,11 @@ extension CommandLineTests {
         "defect A9 is a part of the job log and its sender"
       ),
       (["explore", "--reference", "--defect", "C4+H1"], "defect H1 cannot act without an object store"),
-      (["explore", "--reference", "--defect", "H11"], "--reference --takeover"),
+      (["explore", "crashes", "--reference", "--defect", "H11"], "crashes --reference --takeover"),
       (["explore", "--reference", "--defect", "H9"], "cannot act without several topics"),
       (["explore", "--schedules", "--scenario", "writers", "--defect", "A9"], "cannot act in the partition engine"),
       (["explore", "--schedules", "--defect", "R4"], "cannot act in the partition engine"),
-      (["explore", "--schedules", "--schedule", "always/-/cut end", "--defect", "H11"], "--scenario takeover"),
+      (["explore", "schedules", "--schedule", "always/-/cut end", "--defect", "H11"], "schedules --scenario takeover"),
       (["explore", "--errors", "--scenario", "produce", "--defect", "A9"], "cannot act in the partition engine"),
       (
         ["explore", "--errors", "--case", "produce/open EIO once/1", "--defect", "A9"],

@@ -13,7 +13,7 @@ extension CommandLineTests {
     @Test func `what is caught is said with its check, its way and the line that repeats it`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "defects", "--only", "none,C2,A4", "--way", "own-scenario", "--way", "plain-restart", "--seeds", "5", "--dir",
+        "defects", "--only", "none,C2,A4", "--strategy", "dedicated-scenario", "--way", "plain-restart", "--seeds", "5", "--dir",
         scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report",
         "markdown=\(scratch.path("m"))", within: 120)
       #expect(ended.code == 0, "\(ended)")
@@ -35,7 +35,7 @@ extension CommandLineTests {
     @Test func `a hang in a search is a finding`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "defects", "--only", "P12,none", "--way", "crash-states", "--smoke", "--dir", scratch.folder(), "--report",
+        "defects", "--only", "P12,none", "--strategy", "crash-states", "--smoke", "--dir", scratch.folder(), "--report",
         "json=\(scratch.path("j"))", within: 120)
       #expect(ended.code == 0, "\(ended)")
       #expect(try entries(scratch.path("j")).map { $0["check"] as? String } == ["no-hang", nil])
@@ -50,7 +50,7 @@ extension CommandLineTests {
       #expect(ended.out.contains("NOT CAUGHT C5: only by no-acknowledged-loss, wanted consumption-ends"))
     }
 
-    @Test(arguments: [["--only", "X9"], ["--way", "looking"], ["--seeds", "0"], ["--report", "junit"]])
+    @Test(arguments: [["--only", "X9"], ["--way", "looking"], ["--seeds", "0"], ["--report", "openmetrics"]])
     func `what there is not is a usage error`(arguments: [String]) async throws {
       let ended = try await Running([Program.tornlog, "defects"] + arguments).end(within: 60)
       #expect(ended.code == 64, "\(ended)")

@@ -10,10 +10,22 @@ import Verification
     #expect(try ReportRequest("junit=a=b.xml").path == "a=b.xml")
     #expect(try ReportRequest("junit=a=b.xml").format == .junit)
     #expect(throws: ReportError.emptyPath(format: "json")) { try ReportRequest("json=") }
-    for text in ["markdown", "html=x", "", "JSON", "=x"] {
-      let error = try #require(throws: ReportError.self) { try ReportRequest(text) }
-      #expect("\(error)".contains("there are terminal, json, junit"), "\(error)")
+    for text in ["data-loss", "html=x", "", "JSON", "=x"] {
+      let error = try #require(throws: ReportError.self) { try ReportRequest(text, of: ReportFormat.ofDocuments) }
+      #expect("\(error)".contains("there are terminal, json, markdown, junit, each"), "\(error)")
     }
+    #expect(try ReportRequest("data-loss=x", of: ReportFormat.allCases).text == "data-loss=x")
+  }
+
+  /// Whoever sends a report to a file still reads on the terminal what came of it.
+  @Test func theSummaryGoesToTheTerminalUnlessSomethingElseDoes() {
+    let terminal = ReportRequest(.terminal)
+    let (file, shown) = (ReportRequest(.json, path: "j"), ReportRequest(.junit))
+    #expect(ReportRequest.completed([]) == [terminal])
+    #expect(ReportRequest.completed([file]) == [terminal, file])
+    #expect(ReportRequest.completed([file, shown]) == [file, shown])
+    let apart = ReportRequest(.terminal, path: "t")
+    #expect(ReportRequest.completed([apart]) == [apart])
   }
 
   /// What the exit code is made of.

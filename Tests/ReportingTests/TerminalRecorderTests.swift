@@ -99,6 +99,21 @@ import Verification
     #expect(!text.contains("why"))
   }
 
+  /// All as expected: a line a scenario, and of many scenarios a line a folder.
+  @Test func manyScenariosAreShort() throws {
+    let few = (1...5).flatMap { [trial(scenario: "s\($0)"), trial(scenario: "s\($0)", messages: 10)] }
+    let text = try text(few)
+    #expect(text.contains("\n  scenario  trials  held  caught   time\n  s1             2     2       0  0.5 s\n  s2 "), "\(text)")
+    #expect(text.split(separator: "\n").count == 8, "\(text)")
+    let mixed = try self.text(few + [lostAll(), trial()])
+    #expect(mixed.contains("\nten-vs-hundred\n  defect") && !mixed.contains("\ns1\n"), "\(mixed)")
+    let many = try self.text((1...100).map { trial(scenario: "s\($0)") })
+    #expect(many.contains("  Scenarios/chronik        100     100   100       0  25 s\n"), "\(many)")
+    #expect(many.split(separator: "\n").count == 4, "\(many)")
+    let verbose = try self.text(few, TerminalStyle(verbosity: .verbose))
+    #expect(verbose.contains("\ns1\n  defect  trials"), "\(verbose)")
+  }
+
   @Test func verbosity() throws {
     let normal = try text([trial(), trial(messages: 10)])
     #expect(!normal.contains("messages=100 partitions=3 sync=always"))

@@ -199,7 +199,7 @@ public struct ClientExploration: Sendable {
     if let inner = scene.inner { state += "/\(inner.event):\(KeptPieces(inner.choice, of: inner.point))" }
     let size = messages == LogClient.usualMessages ? "" : " --messages \(messages)"
     let defect = options.defect.map { " --defect \($0.id)" } ?? ""
-    return "tornlog explore --client \(client.rawValue)\(size) --profile \(profile.name) --seed \(options.seed)\(defect) --state \(state)"
+    return "tornlog explore clients \(client.rawValue)\(size) --profile \(profile.name) --seed \(options.seed)\(defect) --state \(state)"
   }
 
   private func judge(_ scene: CrashScene, _ profile: CrashProfile) -> StateJudgement {

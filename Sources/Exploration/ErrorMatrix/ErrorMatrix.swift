@@ -42,7 +42,7 @@ public struct ErrorMatrix: Sendable {
       ExplorationWorkload(), parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
     var stages: [any ErrorMatrixSubject] = []
     for scenario in options.scenarios {
-      let work = "explore --errors, the lives before scenario \(scenario.name),"
+      let work = "explore errors, the lives before scenario \(scenario.name),"
       let made = try options.watch.during(work) { () throws(ExplorationError) -> any ErrorMatrixSubject in
         if let client = scenario.client { return try ClientMatrixSubject(client, scenario, defect) }
         return try ErrorFixture(scenario, subject)
@@ -112,7 +112,7 @@ public struct ErrorMatrix: Sendable {
   }
 
   private func run(_ own: ErrorCase, _ stage: any ErrorMatrixSubject, _ watch: FaultHitRecorder) -> ErrorRunResult {
-    options.watch.during("explore --errors --case '\(own)'") { stage.tell(own.faults, watch) }
+    options.watch.during("explore errors --case '\(own)'") { stage.tell(own.faults, watch) }
   }
 
   /// Errors behind errors, until no story comes to a call site that no fault has hit.

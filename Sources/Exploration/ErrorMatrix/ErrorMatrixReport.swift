@@ -133,7 +133,7 @@ public struct ErrorMatrixReport: Sendable {
       for violation in own.prefix(3) {
         lines.append("  \(violation.detail)")
         lines.append("  at \(violation.sites.map { "\($0)" }.joined(separator: ", "))")
-        lines.append("  tornlog explore --errors --case '\(violation.story)'")
+        lines.append("  tornlog explore errors --case '\(violation.story)'")
       }
     }
     if let doubt = rows.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
@@ -197,7 +197,7 @@ extension ErrorMatrixReport {
       impossible: impossible.map { Reason(cell: "\($0)", reason: $0.impossible ?? "") },
       sites: sites.map { Site(site: "\($0)", cells: hits[$0] ?? 0) },
       findings: violations.map {
-        Found(check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore --errors --case '\($0.story)'")
+        Found(check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore errors --case '\($0.story)'")
       })
     return try ReportText.json(Document(errorMatrix: body))
   }

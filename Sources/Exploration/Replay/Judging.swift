@@ -8,11 +8,6 @@ struct StateJudgement: Sendable {
   var check: CheckResult?
 }
 
-extension CheckResult {
-  /// After which restart it was seen; checks that are of no place say it in their sentence.
-  var restart: Int { divergence?.restart ?? (detail.contains("after restart 2") ? 2 : 1) }
-}
-
 extension Transcript {
   /// Judges what was seen after `history`, which ends with a power cut.
   /// - Parameter appendedSequence: the number of the message that the first life has appended to each partition.
@@ -25,12 +20,19 @@ extension Transcript {
     var restart = 0
     var refusals: [CheckResult] = []
     var answer: ProbedAnswer?
+    /// Restarts before the first in the transcript.
+    let before = history.incarnation - 1
     let slots = history.partitionCount
     for entry in entries {
       switch entry {
-      case .refused(let restart, let text): refusals.append(.recoveryCompletes(restart: restart, refusal: text))
-      case .hung(let restart, let text):
-        refusals.append(CheckResult(.noHang, .violated, "after restart \(restart) the engine never ends: \(text)"))
+      case .refused(let number, let text, let files):
+        var refusal = CheckResult.recoveryCompletes(restart: number, refusal: text, files: files)
+        // As looks count them: a recovery that was cut off came before the first of these.
+        refusal.restart = before + number
+        refusals.append(refusal)
+      case .hung(let number, let text):
+        refusals.append(
+          CheckResult(.noHang, .violated, "after restart \(number) the engine never ends: \(text)", restart: before + number))
       case .opened(let number):
         // The first life ends with its appends: no time passes on a machine that answers at once.
         if number == 2 { history.crash(.powerLoss, at: clock(1)) }

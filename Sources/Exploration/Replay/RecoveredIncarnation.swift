@@ -168,7 +168,7 @@ final class RecoveredIncarnation: @unchecked Sendable {
         parts: subject.workload.equipped(subject.parts(), on: machine)
       ).open()
     } catch {
-      transcript.refused(restart, "\(error)")
+      transcript.refused(restart, "\(error)", files: error.files)
       return false
     }
     transcript.opened(restart)

@@ -92,7 +92,8 @@ extension StateExaminer {
     var scene: CrashScene
     var check: CheckResult
 
-    var restart: Int { check.restart }
+    /// A check that is of no restart is as early as can be.
+    var restart: Int { check.restart ?? 0 }
   }
 
   /// - Returns: nil where another check is violated, or the same only after a later restart, or none.

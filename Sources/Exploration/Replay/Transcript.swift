@@ -7,7 +7,8 @@ import Verification
 /// else, judges them alike.
 struct Transcript {
   enum Entry: Hashable {
-    case refused(restart: Int, String)
+    /// Files are those that the refusal is about.
+    case refused(restart: Int, String, files: [String])
     /// The life waited for ever, or made operations without end.
     case hung(restart: Int, String)
     case opened(restart: Int)
@@ -43,10 +44,10 @@ struct Transcript {
 
   mutating func takeEntries(of later: Transcript) { entries += later.entries }
 
-  mutating func refused(_ restart: Int, _ text: String) {
+  mutating func refused(_ restart: Int, _ text: String, files: [String] = []) {
     mix(1)
     mix(stableHash(text))
-    keep(.refused(restart: restart, text))
+    keep(.refused(restart: restart, text, files: files))
   }
 
   mutating func hung(_ restart: Int, _ text: String) {

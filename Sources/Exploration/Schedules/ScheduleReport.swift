@@ -70,7 +70,7 @@ public struct ScheduleReport: Sendable {
       let order = violation.isInDefaultOrder ? ", already in the default order" : ""
       lines.append("VIOLATED \(violation.check.rawValue), \(violation.schedules) schedules, the first is number \(violation.within)\(order)")
       lines.append("  \(violation.detail)")
-      lines.append("  tornlog explore --schedules --schedule '\(violation.schedule)'")
+      lines.append("  tornlog explore schedules --schedule '\(violation.schedule)'")
     }
     if let doubt = scenarios.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
     if let stoppedBy { lines.append("UNKNOWN \(stoppedBy.text) before the end of the search; schedules were left out") }
@@ -120,7 +120,7 @@ extension ScheduleReport {
       },
       findings: violations.map {
         Found(
-          check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore --schedules --schedule '\($0.schedule)'",
+          check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore schedules --schedule '\($0.schedule)'",
           within: $0.within, schedules: $0.schedules, isInDefaultOrder: $0.isInDefaultOrder)
       })
     return try ReportText.json(Document(schedules: body))

@@ -82,7 +82,7 @@ public struct ScheduleSearch: Sendable {
     for scenario in options.scenarios {
       var ground = scenario.ground
       ground.workload.seed = options.seed
-      let work = "explore --schedules, the lives before scenario \(scenario.name),"
+      let work = "explore schedules, the lives before scenario \(scenario.name),"
       let made = try options.watch.during(work) { () throws(ExplorationError) in try ErrorFixture(ground, subject) }
       grounds.append(made)
     }
@@ -121,7 +121,7 @@ public struct ScheduleSearch: Sendable {
 
   private func story(_ place: Int, _ schedule: Schedule) -> ScheduleResult {
     let story = ScheduleRun(grounds[place], options.scenarios[place].second)
-    return options.watch.during("explore --schedules --schedule '\(schedule)'") { story.run(schedule) }
+    return options.watch.during("explore schedules --schedule '\(schedule)'") { story.run(schedule) }
   }
 
   /// - Parameter possibilities: at the decisions of the default order.

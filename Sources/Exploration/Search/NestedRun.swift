@@ -196,9 +196,9 @@ extension ProfileRun {
         if verdict.verdict == .unknown { result.unknown += 1 }
         guard verdict.verdict == .violated, let check = verdict.check else { continue }
         result.violatedStates += 1
-        let restart = check.restart
+        let restart = check.restart ?? 0
         var best = shown[check.name] ?? Shown(content: pair.content, outer: pair.outer, moment: moment, check: check)
-        if restart < best.check.restart {
+        if restart < best.check.restart ?? 0 {
           (best.content, best.outer, best.moment, best.check) = (pair.content, pair.outer, moment, check)
         }
         best.states += 1

@@ -275,7 +275,7 @@ struct ProfileRun: Sendable {
       case .violated:
         result.violatedStates += cases[index].states
         guard let check = verdict.check else { continue }
-        let restart = check.restart
+        let restart = check.restart ?? 0
         var best = shown[check.name] ?? (index, restart, 0)
         if restart < best.restart { (best.index, best.restart) = (index, restart) }
         best.states += cases[index].states

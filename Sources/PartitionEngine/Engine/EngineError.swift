@@ -74,6 +74,15 @@ extension EngineError: CustomStringConvertible {
 }
 
 extension EngineError {
+  /// The files that it is about, relative to the storage's root; empty where it names none.
+  public var files: [String] {
+    switch self {
+    case .otherFormat(let path, _): [path]
+    case .log(_, .damaged(let range)): [range.path]
+    default: storageError.map { [$0.path] } ?? []
+    }
+  }
+
   /// What the device said, where it was the device.
   var storageError: StorageError? {
     switch self {

@@ -1,41 +1,66 @@
 import Glibc
 
+/// The formats of reports. A command offers those that make sense for it.
+public enum ReportFormat: String, Hashable, Sendable, CaseIterable {
+  case terminal, json, markdown, junit, openmetrics
+  case dataLoss = "data-loss"
+  case recoveryTime = "recovery-time"
+
+  /// What a command offers that found one document.
+  public static let ofDocuments: [Self] = [.terminal, .json, .markdown, .junit]
+
+  /// Whether a program reads it: on standard output it must stand alone.
+  public var isForPrograms: Bool {
+    switch self {
+    case .json, .junit, .openmetrics, .markdown: true
+    case .terminal, .dataLoss, .recoveryTime: false
+    }
+  }
+}
+
 /// One `--report FORMAT[=PATH]`.
 public struct ReportRequest: Hashable, Sendable {
-  public enum Format: String, Hashable, Sendable, CaseIterable {
-    case terminal, json, junit, openmetrics
-    case dataLoss = "data-loss"
-    case recoveryTime = "recovery-time"
-  }
-
-  public var format: Format
+  public var format: ReportFormat
   /// Nil: standard output.
   public var path: String?
 
-  public init(_ text: String) throws(ReportError) {
+  public init(_ format: ReportFormat, path: String? = nil) {
+    self.format = format
+    self.path = path
+  }
+
+  /// - Parameter formats: what the command offers.
+  /// - Throws: `unknownFormat`, which names them, and `emptyPath`.
+  public init(_ text: String, of formats: [ReportFormat] = ReportFormat.allCases) throws(ReportError) {
     let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
-    guard let format = Format(rawValue: parts[0]) else {
-      throw .unknownFormat(parts[0], supported: Format.allCases.map(\.rawValue))
+    guard let format = ReportFormat(rawValue: parts[0]), formats.contains(format) else {
+      throw .unknownFormat(parts[0], supported: formats.map(\.rawValue))
     }
     if parts.count == 2, parts[1].isEmpty { throw .emptyPath(format: parts[0]) }
     self.format = format
     path = parts.count == 2 ? parts[1] : nil
   }
 
-  /// Finds out before the run what would otherwise cost its report afterwards: that the path cannot be written.
-  public func checkPath() throws(ReportError) {
-    if let path { try ReportPath.check(path) }
+  /// As the user wrote it.
+  public var text: String { format.rawValue + (path.map { "=\($0)" } ?? "") }
+
+  /// The requests of a command. A person who reads standard output gets the terminal's report there, unless something else
+  /// goes there, or the terminal's report has been sent to a file.
+  public static func completed(_ requests: [Self]) -> [Self] {
+    let isTaken = requests.contains { $0.path == nil || $0.format == .terminal }
+    return isTaken ? requests : [ReportRequest(.terminal)] + requests
   }
 
   /// The recorder that serves it. `style` is for the terminal's format; into a file it goes without colour unless
   /// that was asked for.
-  public func recorder(style: TerminalStyle) -> any RunRecorder {
+  public func recorder(style: TerminalStyle = TerminalStyle()) -> any RunRecorder {
     let sequences = format == .terminal ? style.sequences : []
     let sink: any ReportSink =
       path.map { AtomicFileSink(path: $0) } ?? DescriptorSink.standardOutput(sequences: sequences)
     switch format {
     case .json: return JSONRecorder(sink)
     case .junit: return JUnitRecorder(sink)
+    case .markdown: return MarkdownRecorder(sink)
     case .openmetrics: return OpenMetricsRecorder(sink)
     case .dataLoss: return DataLossRecorder(sink)
     case .recoveryTime: return RecoveryTimeRecorder(sink)

@@ -14,7 +14,7 @@ public final class DataLossRecorder: RunRecorder {
     case .started(let description): run = description
     case .trialFinished(let index, let result): results.append((index, result))
     case .finished(let summary): try sink.write(text(summary))
-    case .trialStarted, .notice: break
+    case .trialStarted, .notice, .document: break
     }
   }
 

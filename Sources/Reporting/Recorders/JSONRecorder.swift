@@ -41,6 +41,7 @@ public final class JSONRecorder: RunRecorder {
     case .trialStarted: break
     case .trialFinished(let index, let result): trials.append((index, result))
     case .notice(let text): notices.append(text)
+    case .document(let document): try sink.write(document.json.hasSuffix("\n") ? document.json : document.json + "\n")
     case .finished(let summary): try sink.write(report(summary).render(levels: 2) + "\n")
     }
   }

@@ -1,11 +1,11 @@
 import Verification
 
-/// JUnit XML as CI systems read it: a test suite for each scenario, a test case for each cell. A cell that came out
-/// as its scenario expects passes, a caught defect too; `unknown` is an error, anything else a failure.
+/// JUnit XML as CI systems read it: a test suite for each scenario or search, a test case for each cell. A cell that came out
+/// as it should passes, a caught defect too; `unknown` is an error, anything else a failure.
 public final class JUnitRecorder: RunRecorder {
   private let sink: any ReportSink
   private var run: RunDescription?
-  private var trials: [(index: Int, result: TrialResult)] = []
+  private var cases: [(index: Int, case: ReportCase)] = []
   private var notices: [String] = []
 
   public init(_ sink: any ReportSink) { self.sink = sink }
@@ -15,40 +15,40 @@ public final class JUnitRecorder: RunRecorder {
     case .started(let description): run = description
     case .trialStarted: break
     case .notice(let text): notices.append(text)
-    case .trialFinished(let index, let result): trials.append((index, result))
-    case .finished(let summary): try sink.write(report(summary))
+    case .trialFinished(let index, let result): cases.append((index, ReportCase(result)))
+    case .document(let document): try sink.write(report(document.cases, nil))
+    case .finished(let summary): try sink.write(report(cases.sorted { $0.index < $1.index }.map(\.case), summary))
     }
   }
 
-  private func report(_ summary: RunSummary) -> String {
-    let results = trials.sorted { $0.index < $1.index }.map(\.result)
-    var scenarios: [String] = []
-    for result in results where !scenarios.contains(result.scenario) { scenarios.append(result.scenario) }
+  /// - Parameter summary: of a run of trials; nil for every other command.
+  private func report(_ cases: [ReportCase], _ summary: RunSummary?) -> String {
+    var groups: [String] = []
+    for one in cases where !groups.contains(one.group) { groups.append(one.group) }
     var xml = XMLText()
-    xml.open("testsuites", [("name", "tornlog")] + figures(results) + [("time", seconds(summary.seconds))])
-    for scenario in scenarios {
-      let cells = results.filter { $0.scenario == scenario }
-      let time = seconds(cells.reduce(0) { $0 + $1.seconds })
-      xml.open("testsuite", [("name", scenario)] + figures(cells) + [("time", time)])
-      properties(of: cells[0], summary, &xml)
-      for cell in cells { testCase(cell, &xml) }
+    xml.open("testsuites", [("name", "tornlog")] + figures(cases) + [("time", seconds(summary?.seconds ?? sum(cases)))])
+    for group in groups {
+      let own = cases.filter { $0.group == group }
+      xml.open("testsuite", [("name", group)] + figures(own) + [("time", seconds(sum(own)))])
+      if let summary { properties(of: own[0], summary, &xml) }
+      for one in own { testCase(one, &xml) }
       xml.close("testsuite")
     }
     xml.close("testsuites")
     return xml.text
   }
 
-  private func figures(_ results: [TrialResult]) -> [(String, String)] {
-    let errors = results.count { $0.verdict == .unknown }
-    let failures = results.count { !$0.isExpected } - errors
-    return [
-      ("tests", "\(results.count)"), ("failures", "\(failures)"), ("errors", "\(errors)"), ("skipped", "0"),
-    ]
+  private func sum(_ cases: [ReportCase]) -> Double { cases.reduce(0) { $0 + ($1.seconds ?? 0) } }
+
+  private func figures(_ cases: [ReportCase]) -> [(String, String)] {
+    let errors = cases.count { !$0.isExpected && $0.verdict == .unknown }
+    let failures = cases.count { !$0.isExpected } - errors
+    return [("tests", "\(cases.count)"), ("failures", "\(failures)"), ("errors", "\(errors)"), ("skipped", "0")]
   }
 
-  private func properties(of cell: TrialResult, _ summary: RunSummary, _ xml: inout XMLText) {
+  private func properties(of one: ReportCase, _ summary: RunSummary, _ xml: inout XMLText) {
     xml.open("properties", [])
-    xml.empty("property", [("name", "file"), ("value", cell.file)])
+    if let file = one.file { xml.empty("property", [("name", "file"), ("value", file)]) }
     if let run {
       xml.empty("property", [("name", "seed"), ("value", "\(run.seed)")])
       xml.empty("property", [("name", "storage"), ("value", run.storage)])
@@ -60,15 +60,13 @@ public final class JUnitRecorder: RunRecorder {
     xml.close("properties")
   }
 
-  private func testCase(_ cell: TrialResult, _ xml: inout XMLText) {
-    let name = cell.axes.entries.isEmpty ? cell.scenario : cell.axes.description
-    xml.open(
-      "testcase",
-      [("name", name), ("classname", cell.scenario), ("file", cell.file), ("time", seconds(cell.seconds))])
-    if !cell.isExpected {
-      let account = FailureAccount(cell)
-      let attributes = [("message", account.loss), ("type", cell.verdict.rawValue)]
-      xml.element(cell.verdict == .unknown ? "error" : "failure", attributes, account.lines.joined(separator: "\n"))
+  private func testCase(_ one: ReportCase, _ xml: inout XMLText) {
+    let file = one.file.map { [("file", $0)] } ?? []
+    let time = one.seconds.map { [("time", seconds($0))] } ?? []
+    xml.open("testcase", [("name", one.name), ("classname", one.group)] + file + time)
+    if !one.isExpected {
+      let attributes = [("message", one.message), ("type", one.verdict.rawValue)]
+      xml.element(one.verdict == .unknown ? "error" : "failure", attributes, one.lines.joined(separator: "\n"))
     }
     xml.close("testcase")
   }

@@ -44,7 +44,7 @@ public final class OpenMetricsRecorder: RunRecorder {
   public func record(_ event: RunEvent) throws {
     switch event {
     case .started(let description): planned.set(description.trials)
-    case .trialStarted, .notice: break
+    case .trialStarted, .notice, .document: break
     case .trialFinished(_, let result): take(result)
     case .finished: try sink?.write(OpenMetricsText.render(registry.snapshot))
     }

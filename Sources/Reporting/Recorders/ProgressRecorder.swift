@@ -51,6 +51,7 @@ public final class ProgressRecorder: RunRecorder {
       running.removeAll { $0.index == index }
       if clearsForEveryTrial || !result.isExpected { try clear() } else { try draw() }
     case .notice: try clear()
+    case .document: break
     case .finished: try clear()
     }
   }

@@ -22,7 +22,7 @@ public final class RandomRunRecorder: RunRecorder {
   public func record(_ event: RunEvent) throws {
     switch event {
     case .started(let run): try sink.write("tornlog: \(run.trials) random trials, seed \(run.seed), \(run.storage.printable)\n")
-    case .trialStarted: break
+    case .trialStarted, .document: break
     case .trialFinished(_, let result): try take(result)
     case .notice(let text): try sink.write("note: \(text.printable)\n")
     case .finished(let summary):

@@ -74,6 +74,9 @@ public final class TerminalRecorder: RunRecorder {
       } else if style.verbosity == .verbose {
         try sink.write(line(for: result))
       }
+    case .document(let document):
+      try sink.write(document.text.map { "\($0)\n" }.joined())
+      try sink.finish()
     case .notice(let text): try sink.write("\(style.paint("note", .doubtful)): \(text.printable)\n")
     case .finished(let summary):
       let results = trials.sorted { $0.index < $1.index }.map(\.result)

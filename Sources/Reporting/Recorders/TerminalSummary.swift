@@ -1,29 +1,60 @@
 import Verification
 
-/// What a run came to: a table for each scenario, the catches of each defect, and, where one defect is all that a
-/// scenario ran with, why.
+/// What a run came to: one line for each scenario, and more of those that need it. With `-v`, and of a scenario that did not come
+/// out as expected or that ran alone, a table, the catches of each defect, and, where one defect is all that it ran with, why.
 struct TerminalSummary {
   let results: [TrialResult]
   let style: TerminalStyle
 
+  /// More lines would not fit a screen: folders of scenarios have one line each then.
+  static let limit = 30
+
   var text: String {
+    let scenarios = unique(results.map(\.scenario)).map { name in (name: name, cells: results.filter { $0.scenario == name }) }
+    let isWhole = scenarios.map { style.verbosity == .verbose || scenarios.count == 1 || !$0.cells.allSatisfy(\.isExpected) }
     var text = ""
-    for scenario in unique(results.map(\.scenario)) {
-      let cells = results.filter { $0.scenario == scenario }
-      let defects = unique(cells.map(\.defect))
-      text += "\n\(style.paint(scenario.printable, .strong))\n"
-      text += indented(table(cells, defects))
-      let historical = defects.filter { $0 != "none" }
-      let caught = historical.compactMap { defect in catches(of: defect, in: cells.filter { $0.defect == defect }) }
-      if !caught.isEmpty { text += "\n" + indented(caught) }
-      if cells.count > 1, historical.count == 1 {
-        text += Ladder(defect: historical[0], results: cells.filter { $0.defect == historical[0] }).text(style)
-      }
-    }
+    for (scenario, isWhole) in zip(scenarios, isWhole) where isWhole { text += details(scenario.name, scenario.cells) }
+    let brief = zip(scenarios, isWhole).filter { !$1 }.map(\.0)
+    if !brief.isEmpty { text += "\n" + indented(overview(brief)) }
     if results.count == 1, results[0].isExpected {
       text += "\n\(style.paint("why", .strong))\n" + indented(FailureAccount(results[0]).lines)
     }
     return text + "\n"
+  }
+
+  private func details(_ scenario: String, _ cells: [TrialResult]) -> String {
+    let defects = unique(cells.map(\.defect))
+    var text = "\n\(style.paint(scenario.printable, .strong))\n"
+    text += indented(table(cells, defects))
+    let historical = defects.filter { $0 != "none" }
+    let caught = historical.compactMap { defect in catches(of: defect, in: cells.filter { $0.defect == defect }) }
+    if !caught.isEmpty { text += "\n" + indented(caught) }
+    if cells.count > 1, historical.count == 1 {
+      text += Ladder(defect: historical[0], results: cells.filter { $0.defect == historical[0] }).text(style)
+    }
+    return text
+  }
+
+  /// A line for each scenario, or for each folder of them, that came out as expected.
+  private func overview(_ scenarios: [(name: String, cells: [TrialResult])]) -> [String] {
+    let isLong = scenarios.count > Self.limit
+    var groups: [(name: String, scenarios: Int, cells: [TrialResult])] = []
+    for scenario in scenarios {
+      let name = isLong ? scenario.cells[0].folder : scenario.name
+      if let at = groups.firstIndex(where: { $0.name == name }) {
+        groups[at].scenarios += 1
+        groups[at].cells += scenario.cells
+      } else {
+        groups.append((name, 1, scenario.cells))
+      }
+    }
+    let head = [isLong ? "folder" : "scenario"] + (isLong ? ["scenarios"] : []) + ["trials", "held", "caught", "time"]
+    let rows = groups.map { group in
+      let counts = [group.cells.count, group.cells.count { $0.verdict == .held }, group.cells.count { $0.verdict == .violated }]
+      return [group.name] + (isLong ? ["\(group.scenarios)"] : []) + counts.map(String.init)
+        + [durationText(group.cells.reduce(0) { $0 + $1.seconds })]
+    }
+    return alignedTable([head] + rows, leading: 1)
   }
 
   private func table(_ cells: [TrialResult], _ defects: [String]) -> [String] {
@@ -118,6 +149,9 @@ struct Ladder {
 
 extension TrialResult {
   var defect: String { axes["defect"]?.description ?? "none" }
+
+  /// The folder of its scenario's file: `Scenarios/chronik`.
+  fileprivate var folder: String { file.lastIndex(of: "/").map { String(file[..<$0]) } ?? "." }
 
   /// The axes that are numbers, in order: the size of a trial.
   fileprivate var numbers: [Int] {

@@ -8,6 +8,8 @@ public enum RunEvent: Sendable {
   case trialFinished(index: Int, TrialResult)
   /// Something the user should know that belongs to no trial: a storage that fell back, for instance.
   case notice(String)
+  /// Everything that a command without trials has found; the only event of its stream.
+  case document(ReportDocument)
   case finished(RunSummary)
 }
 

@@ -38,7 +38,7 @@ struct AlertRules {
     if first.passes { return [Bool](repeating: true, count: last + 1) }
     let found = (0...last).map { minute in !first.output.contains("time: \(minute == 0 ? "0s" : "\(minute)m"),") }
     let second = try test(alert, series, expecting: found)
-    guard second.passes else { throw .worker("promtool gives no answer on \(alert): \(second.output.prefix(400))") }
+    guard second.passes else { throw .alertUnanswered(alert, output: String(second.output.prefix(400))) }
     return found
   }
 
@@ -60,7 +60,7 @@ struct AlertRules {
     }
     let file = "\(folder)/alerts-\(UUID().uuidString).yml"
     do { try Data(text.utf8).write(to: URL(fileURLWithPath: file)) } catch {
-      throw .worker("the alerts' series cannot be written: \(error)")
+      throw .operatorStep(.writeAlertSeries, reason: "\(error)")
     }
     defer { unlink(file) }
     return try run(["test", "rules", file])

@@ -75,8 +75,8 @@ struct ClientMatrixSubject: Sendable {
       do { try await body(storage) } catch { failure.text = "\(error)" }
     }
     let end = loop.now
-    guard result.ending == .finished else { throw .worker("a client's life came to no end: \(result.ending)") }
-    if let text = failure.text { throw .worker("a client's life failed: \(text)") }
+    guard result.ending == .finished else { throw .clientFailed(reason: "it came to no end: \(result.ending)") }
+    if let text = failure.text { throw .clientFailed(reason: text) }
     loop.drain()
     return end
   }

@@ -78,7 +78,7 @@ struct LineFile<Value: Codable> {
     do {
       line = Array(try JSONEncoder().encode(value)) + [UInt8(ascii: "\n")]
     } catch {
-      throw .worker("a line of \(path) cannot be encoded: \(error)")
+      throw .notEncodable(path, reason: "\(error)")
     }
     var done = 0
     while done < line.count {
@@ -100,7 +100,7 @@ struct LineFile<Value: Codable> {
     do {
       return try data.split(separator: UInt8(ascii: "\n")).map { try JSONDecoder().decode(Value.self, from: Data($0)) }
     } catch {
-      throw .worker("\(path) \(JSONFile.damage(error))")
+      throw .damagedFile(path, FileDamage(error))
     }
   }
 }

@@ -28,7 +28,7 @@ struct DeliveryIncarnation: Sendable {
   init(
     _ spec: TrialSpec, number: Int, on seam: any Storage, _ transport: any Transport, _ journal: Journal
   ) throws(TrialError) {
-    guard let settings = spec.delivery else { throw .worker("\(spec.scenario) is no trial of delivery") }
+    guard let settings = spec.delivery else { throw .contradiction(.noDelivery) }
     self.spec = spec
     self.settings = settings
     self.number = number
@@ -75,8 +75,8 @@ struct DeliveryIncarnation: Sendable {
     storage.note(.fault("an operator recovers disk space, by the \(fault.parameters["by"] ?? "")"))
     do throws(StorageError) {
       if fault.parameters["by"] == "document" { return try await DiskSpaceRecovery.asWritten(storage, clock) }
-    } catch { throw .worker("disk space could not be recovered: \(error)") }
-    do throws(JobLogError) { return try await archiveActive() } catch { throw .worker("disk space could not be recovered: \(error)") }
+    } catch { throw .operatorStep(.freeDiskSpace, reason: "\(error)") }
+    do throws(JobLogError) { return try await archiveActive() } catch { throw .operatorStep(.freeDiskSpace, reason: "\(error)") }
   }
 
   /// Every log is given to `JobArchive`, which refuses those with unsent events.
@@ -116,7 +116,7 @@ struct DeliveryIncarnation: Sendable {
     defer { journal.stage = .harness }
     let archive: JobArchive
     do throws(JobLogError) { archive = try await self.archive() } catch {
-      throw .worker("there is no archive: \(error)")
+      throw .operatorStep(.openArchive, reason: "\(error)")
     }
     var archived: [Int] = []
     for job in jobs {
@@ -136,7 +136,7 @@ struct DeliveryIncarnation: Sendable {
   func lookAtArchives(_ slots: [Int]) async throws(TrialError) -> [Delivered] {
     do throws(JobLogError) {
       return try await spec.deliveryJobs.archived(slots.sorted(), in: try await archive())
-    } catch { throw .worker("the archives could not be looked at: \(error)") }
+    } catch { throw .operatorStep(.readArchives, reason: "\(error)") }
   }
 
   /// Opens the logs of this life's execution, then those that earlier ones have left behind, and starts their senders.

@@ -19,7 +19,7 @@ struct DeliveryEvidence: Codable {
     var slots: [JobID: Int] = [:]
     do throws(JobLogError) {
       for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) { slots[try spec.deliveryJobs.job(slot)] = slot }
-    } catch { throw .worker("\(error)") }
+    } catch { throw .operatorStep(.listJobs, reason: "\(error)") }
     (delivered, foreign, repeats) = ([], 0, received.repeats)
     for (job, events) in received.taken {
       guard let slot = slots[job] else {
@@ -73,7 +73,7 @@ enum DeliveryJudging {
     let journal = try Journal(path: folder.journal, capacity: 0)
     journal.stage = .judging
     guard let evidence = try JSONFile.read(DeliveryEvidence.self, from: folder.received) else {
-      throw .worker("nobody wrote down what the receiver had")
+      throw .evidenceMissing(.receivedEvents)
     }
     var attempts: [[Int]: DeliveryAttempt] = [:]
     for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
@@ -94,7 +94,7 @@ extension SettledEvents {
     var found: [SettledEvents] = []
     for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) {
       let job: JobID
-      do throws(JobLogError) { job = try spec.deliveryJobs.job(slot) } catch { throw .worker("\(error)") }
+      do throws(JobLogError) { job = try spec.deliveryJobs.job(slot) } catch { throw .operatorStep(.listJobs, reason: "\(error)") }
       guard let bytes = try read("wal/\(job).wal") else { continue }
       found.append(bytes.withUnsafeBytes { SettledEvents(PartitionSlot(slot), log: $0) })
     }

@@ -39,7 +39,7 @@ struct FileDelivery {
     journal.stage = .harness
     if life > 0, !journal.endsInCrash { journal.crashKilled() }
     guard let receiver = try JSONFile.read(ReceiverAddress.self, from: folder.receiver), let url = URL(string: receiver.url)
-    else { throw .worker("nobody wrote down where the receiver is") }
+    else { throw .evidenceMissing(.receiverAddress) }
     let (notes, loop) = (Notes(), EventLoop())
     let files: FileStorage
     do throws(StorageError) { files = try spec.storage.openFiles(root: folder.data, loop: loop) } catch { throw .directory(error) }

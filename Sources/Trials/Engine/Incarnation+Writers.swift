@@ -29,7 +29,7 @@ extension Incarnation {
   func produceBesideSecond(
     _ log: TestedLog, _ process: SecondProcess?
   ) async throws(TrialError) -> (newest: NewestWriter, receipt: WriterReceipt) {
-    guard let second else { throw .worker("there is no second writer in this life") }
+    guard let second else { throw .contradiction(.noSecondWriter) }
     let course = Course()
     let loop = storage.loop
     await withTaskGroup(of: Void.self) { group in
@@ -52,7 +52,7 @@ extension Incarnation {
     }
     if let failure = course.failure { throw failure }
     course.receipt?.hindered = second.link?.hindered ?? 0
-    guard let receipt = course.receipt else { throw .worker("the second writer left no receipt") }
+    guard let receipt = course.receipt else { throw .secondWriter(.noReceipt) }
     guard receipt.openedAt != nil else { return (NewestWriter(log: log), receipt) }
     // A writer that has been replaced may well close in order, or go down with the machine.
     let closes = spec.writers == .secondProcess || spec.crash == .none || spec.seed % 2 == 0
@@ -63,7 +63,7 @@ extension Incarnation {
       joined(log)
       return (NewestWriter(log: log, recovery: recovery), receipt)
     } catch {
-      throw .worker("no engine opens once both writers have closed: \(error)")
+      throw .secondWriter(.noneOpens(error))
     }
   }
 
@@ -115,7 +115,7 @@ extension Incarnation {
   }
 
   private func letProcessWrite(_ second: SecondWriter, _ process: SecondProcess?, _ course: Course) async throws(TrialError) {
-    guard let process else { throw .worker("a second process needs real files: --storage ring or posix") }
+    guard let process else { throw .contradiction(.processNeedsFiles) }
     do throws(StorageError) { try await second.approach(storage) } catch { throw .directory(error) }
     course.receipt = try await process.perform(beside: storage.loop, journal)
   }

@@ -69,7 +69,7 @@ struct Incarnation: Sendable {
     parts.metrics = registry.map { EngineMetrics(in: $0) }
     self.parts = parts
     guard spec.writers == .one || spec.crashAt == .end else {
-      throw .worker("two writers need a crash at the end of the workload")
+      throw .contradiction(.writersNeedEnd)
     }
     second = spec.writers == .one || number > 0 ? nil : SecondWriter(spec, storage.loop)
   }

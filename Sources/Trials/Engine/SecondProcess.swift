@@ -51,8 +51,8 @@ struct SecondProcess: Sendable {
       if let result = answer.value.withLock({ $0 }) {
         let reply = try result.get()
         if let shortage = reply.shortage { throw .shortage("the second process: \(shortage)") }
-        if let failure = reply.failure ?? reply.machineFailure { throw .worker("the second process: \(failure)") }
-        guard let receipt = reply.writer else { throw .worker("the second process said nothing of its engine") }
+        if let failure = reply.failure ?? reply.machineFailure { throw .secondWriter(.failed(reason: failure)) }
+        guard let receipt = reply.writer else { throw .secondWriter(.noReceipt) }
         try takeOver(into: journal)
         return receipt
       }
@@ -69,9 +69,9 @@ struct SecondProcess: Sendable {
     case .died(let signal, let status, let errorOutput):
       let death = WorkerDeath(signal: signal, status: status, errorOutput: errorOutput)
       if case .shortage(let text) = death.cause() { throw .shortage("the second process: \(text)") }
-      throw .worker("the second process died (\(death.how)): \(death.words)")
-    case .timedOut: throw .worker("the second process took too long")
-    case .interrupted: throw .worker("the second process was interrupted")
+      throw .secondWriter(.died(how: death.how, errorOutput: death.errorOutput))
+    case .timedOut: throw .secondWriter(.timedOut(seconds: spec.phaseSeconds))
+    case .interrupted: throw .secondWriter(.interrupted)
     }
   }
 

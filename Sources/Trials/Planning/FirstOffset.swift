@@ -31,7 +31,7 @@ struct FirstOffset {
     let storage = try open()
     let (ending, failure) = storage.loop.run(limit: .seconds(60)) { [self] in await write(to: storage) }
     guard ending == .finished, let failure, failure.text == nil else {
-      throw .worker("logs that begin at \(spec.firstOffset) cannot be made: \(failure?.text ?? "\(ending)")")
+      throw .operatorStep(.prepareLogs(firstOffset: spec.firstOffset), reason: failure?.text ?? "\(ending)")
     }
   }
 

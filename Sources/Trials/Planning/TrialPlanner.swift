@@ -51,7 +51,7 @@ public enum TrialPlanner {
   ) throws(TrialError) -> PlannedTrial {
     var expectation = Expectation.held
     if case .caught(let name) = cell.expectation, !expectsSound {
-      guard let check = CheckName(rawValue: name) else { throw .worker("there is no check `\(name)`") }
+      guard let check = CheckName(rawValue: name) else { throw .unknownCheck(name) }
       expectation = .caught(by: check)
     }
     var spec = TrialSpec(

@@ -169,8 +169,8 @@ extension RecoveryRunbook {
       var receipt = Receipt(kind: Self.kind, fired: 1, places: course.steps, touched: touched)
       receipt.touchedPlaces = places
       return (receipt, seconds)
-    case .failure(let error)?: throw .worker("option \(option) of the runbook could not be followed: \(error)")
-    case nil: throw .worker("option \(option) of the runbook was not followed to its end within an hour")
+    case .failure(let error)?: throw .operatorStep(.runbookOption(option), reason: "\(error)")
+    case nil: throw .operatorStep(.runbookOption(option), reason: "it took more than an hour")
     }
   }
 }

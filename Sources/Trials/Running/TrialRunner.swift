@@ -244,10 +244,10 @@ package final class TrialRunner: @unchecked Sendable {
     if death.signal == SIGKILL, planned { return }
     if life.map({ spec.ending(of: $0) }) == .outOfMemory, planned, let signal = death.signal,
       signal == SIGALRM || WorkerDeath.ownSignals.contains(signal),
-      death.isHeardForMemory || !death.words.contains("Fatal error")
+      death.mayBeOfMemory
     {
       findings.deathOfMemory =
-        "died by signal \(signal)" + (death.isHeardForMemory ? ", for an allocation had failed" : ", without a word")
+        "died by signal \(signal)" + (death.words == .allocationFailed ? ", for an allocation had failed" : ", without a word")
       return
     }
     switch death.cause() {

@@ -8,7 +8,7 @@ enum JSONFile {
     do {
       bytes = try JSONEncoder().encode(value)
     } catch {
-      throw .worker("cannot encode \(path): \(error)")
+      throw .notEncodable(path, reason: "\(error)")
     }
     let temporary = path + ".tmp"
     let descriptor = Glibc.open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
@@ -42,7 +42,7 @@ enum JSONFile {
     do {
       return try JSONDecoder().decode(type, from: bytes)
     } catch {
-      throw .worker("\(path) \(damage(error))")
+      throw .damagedFile(path, FileDamage(error))
     }
   }
 
@@ -62,17 +62,6 @@ enum JSONFile {
       guard count >= 0 else { throw .system("read", path, errno) }
       guard count > 0 else { return bytes }
       bytes.append(contentsOf: piece[..<count])
-    }
-  }
-
-  /// In words for people: `DecodingError` describes the decoder's own types.
-  static func damage(_ error: any Error) -> String {
-    switch error {
-    case DecodingError.dataCorrupted: "is no JSON, or only a part of it: whatever wrote it was stopped in the middle"
-    case DecodingError.keyNotFound(let key, _): "lacks `\(key.stringValue)`: it is of another version of tornlog, or damaged"
-    case DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
-      "has another value at `\(context.codingPath.map(\.stringValue).joined(separator: "."))` than tornlog writes: it is of another version, or damaged"
-    default: "cannot be read: \((error as NSError).localizedDescription)"
     }
   }
 }

@@ -71,7 +71,7 @@ extension Worker {
     case .produce: return try FileDelivery(request.spec, folder, life: 0).run()
     case .recover(let restart): return try FileDelivery(request.spec, folder, life: restart).run()
     case .judge: return try DeliveryJudging.judge(request.spec, folder)
-    case .secondWriter: throw .worker("a trial of delivery has one writer")
+    case .secondWriter: throw .contradiction(.deliveryHasOneWriter)
     }
   }
 }

@@ -7,12 +7,34 @@ package struct WorkerDeath {
   /// Nil where it ended by itself.
   let signal: Int32?
   let status: Int32
-  /// The last words, without what the worker's own handler has said.
-  let words: String
+  /// What it wrote to standard error, without what the worker's own handler has said.
+  let errorOutput: String
+  let words: LastWords
   /// The process that sent the signal; nil where nobody did, or nobody knows.
   let sender: Int32?
   /// Bytes that it had mapped when it died; nil where nobody knows.
   let mapped: Int64?
+
+  /// What the runtime had to say as the process ended. No signal and no exit status says that an allocation has failed: its
+  /// text does, which is read here and nowhere else.
+  package enum LastWords: Equatable {
+    case none
+    /// `swift_slowAlloc` ("failed to allocate"), libstdc++ ("std::bad_alloc"), glibc ("out of memory").
+    case allocationFailed
+    /// A Swift trap with a message: "Fatal error: ...".
+    case fatalError
+    case other
+
+    init(_ text: String) {
+      if ["allocat", "out of memory", "bad_alloc"].contains(where: text.contains) {
+        self = .allocationFailed
+      } else if text.contains("Fatal error") {
+        self = .fatalError
+      } else {
+        self = text.allSatisfy(\.isWhitespace) ? .none : .other
+      }
+    }
+  }
 
   package enum Cause: Equatable {
     /// It trapped, aborted or ended by itself: whoever was at work in it has done that.
@@ -26,7 +48,8 @@ package struct WorkerDeath {
   package init(signal: Int32?, status: Int32, errorOutput: String) {
     (self.signal, self.status) = (signal, status)
     let lines = errorOutput.split(separator: "\n", omittingEmptySubsequences: false)
-    words = lines.filter { !$0.hasPrefix(Self.report) }.joined(separator: "\n")
+    self.errorOutput = lines.filter { !$0.hasPrefix(Self.report) }.joined(separator: "\n")
+    words = LastWords(self.errorOutput)
     // The first word of a process on its own death counts: the handler is called once.
     let said = lines.first { $0.hasPrefix(Self.report) }.map { line in
       line.dropFirst(Self.report.count).split(separator: " ").map { Int64($0) ?? 0 }
@@ -44,13 +67,13 @@ package struct WorkerDeath {
 
   /// A colon and the line that says most; empty where there is none.
   package var lastWords: String {
-    let lines = words.split(separator: "\n")
+    let lines = errorOutput.split(separator: "\n")
     return (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
   }
 
-  /// A failed allocation aborts or traps, where it is heard with the words of it; a stack that cannot grow is a SIGSEGV without a
-  /// word (`man 2 setrlimit`, RLIMIT_AS). Other last words are those of the engine's own end.
-  var isHeardForMemory: Bool { words.contains("allocat") || words.contains("out of memory") || words.contains("bad_alloc") }
+  /// Whether it may have died for want of memory: a failed allocation aborts or traps and says so; a stack that cannot grow is a
+  /// SIGSEGV without a word (`man 2 setrlimit`, RLIMIT_AS). A trap with another message is the engine's own end.
+  var mayBeOfMemory: Bool { words != .fatalError }
 
   /// Signals that the processor, or the process itself, raises for what it does (`man 7 signal`). All others come from outside.
   static let ownSignals: Set<Int32> = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP]
@@ -62,7 +85,7 @@ package struct WorkerDeath {
     guard Self.ownSignals.contains(signal), sender == nil else { return .outside(Self.fromOutside(signal, sender: sender)) }
     guard let memory else { return .own }
     let isFull = mapped.map { $0 + Self.margin >= memory.bytes } ?? false
-    guard isHeardForMemory || isFull && !words.contains("Fatal error") else { return .own }
+    guard words == .allocationFailed || isFull && mayBeOfMemory else { return .own }
     let had = mapped.map { ", and it had mapped \($0 >> 20) MiB" } ?? ""
     return .shortage(
       "the worker ran out of memory: \(memory.limit.name) allows \(memory.bytes >> 20) MiB\(had) (raise the limit with "

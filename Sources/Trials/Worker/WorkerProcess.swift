@@ -135,15 +135,15 @@ package final class WorkerProcess: @unchecked Sendable {
         while sent < bytes.count {
           let n = Glibc.write(input, bytes.baseAddress! + sent, bytes.count - sent)
           if n < 0 && errno == EINTR { continue }
-          guard n > 0 else { throw TrialError.worker("it takes no requests") }
+          guard n > 0 else { throw TrialError.workerIsDeaf }
           sent += n
         }
       }
     } catch let error as TrialError {
-      if case .worker = error, isAlive { return death() }
+      if error == .workerIsDeaf, isAlive { return death() }
       throw error
     } catch {
-      throw .worker("cannot encode a request: \(error)")
+      throw .notEncodable("a request to the worker", reason: "\(error)")
     }
     return try receive(from: DispatchTime.now().uptimeNanoseconds, seconds: seconds)
   }
@@ -158,7 +158,7 @@ package final class WorkerProcess: @unchecked Sendable {
         do {
           return .replied(try JSONDecoder().decode(Reply.self, from: line))
         } catch {
-          throw .worker("its answer \(JSONFile.damage(error))")
+          throw .damagedFile("the answer of the worker", FileDamage(error))
         }
       }
       if Interruption.isRequested {

@@ -12,11 +12,15 @@ struct CheckAccumulator {
     var remark: String?
   }
 
+  /// The restart that the look comes after; nil for checks that are of no look.
+  let restart: Int?
   /// Checks, a bit for each by its place.
   private var applied: UInt64 = 0
   private var exercised: UInt64 = 0
   /// Of those of which there is more to say than that they held; few, in most looks none.
   private var entries: [CheckName: Entry] = [:]
+
+  init(restart: Int? = nil) { self.restart = restart }
 
   /// The check applies to this trial; `exercised` once it had something that could have been wrong.
   mutating func apply(_ name: CheckName, exercised: Bool) {
@@ -75,9 +79,9 @@ struct CheckAccumulator {
   private func result(_ name: CheckName, _ entry: Entry) -> CheckResult {
     if entry.violations > 0 {
       let others = entry.violations > 1 ? " (and \(entry.violations - 1) more findings of this check)" : ""
-      return CheckResult(name, .violated, entry.detail + others, divergence: entry.first)
+      return CheckResult(name, .violated, entry.detail + others, divergence: entry.first, restart: restart)
     }
-    if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt) }
+    if let doubt = entry.doubt { return CheckResult(name, .unknown, doubt, restart: restart) }
     return CheckResult(name, .held, entry.remark ?? (exercised & 1 << name.place != 0 ? "" : CheckResult.vacuous))
   }
 }

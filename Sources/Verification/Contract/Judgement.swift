@@ -120,11 +120,14 @@ extension CheckResult {
   /// - Parameters:
   ///   - restart: 0 for the first opening, of an empty directory.
   ///   - refusal: why the engine did not open; nil where it opened.
-  public static func recoveryCompletes(restart: Int, refusal: String?) -> CheckResult {
+  ///   - files: that the refusal is about.
+  public static func recoveryCompletes(restart: Int, refusal: String?, files: [String] = []) -> CheckResult {
     let moment = restart == 0 ? "on an empty directory" : "after restart \(restart)"
-    return .found(
+    var check = CheckResult.found(
       .recoveryCompletes, refusal == nil ? .held : .violated,
       refusal.map { "the engine must open \(moment), found: \($0)" } ?? "")
+    if check.verdict == .violated { (check.restart, check.files) = (restart, files) }
+    return check
   }
 
   /// Of an engine that refused to open while both copies of its metadata were damaged at one place, as it must where nobody

@@ -24,7 +24,7 @@ public struct Oracle: Sendable {
     let partitions = PartitionHistory.all(history, look.mark)
     if let flaw = partitions.lazy.compactMap(\.flaw).first { return Self.unjudged(flaw, look.restart) }
 
-    var ledger = CheckAccumulator()
+    var ledger = CheckAccumulator(restart: look.restart)
     var counts = MessageCounts()
     var states: [PartitionState] = []
     var losses: [PartitionLoss] = []

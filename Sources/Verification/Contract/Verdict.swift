@@ -151,12 +151,22 @@ public struct CheckResult: Hashable, Sendable, Codable {
   /// a fixed sentence where the trial gave it nothing to judge, or a remark.
   public var detail: String
   public var divergence: Divergence?
+  /// After which restart it was seen: 0 is before any crash. Nil where the check held, or is of no restart.
+  public var restart: Int?
+  /// Files that the finding is about, relative to the storage's root; empty where it names none.
+  public var files: [String] = []
 
-  public init(_ name: CheckName, _ verdict: Verdict, _ detail: String = "", divergence: Divergence? = nil) {
+  /// - Parameter restart: nil for that of the divergence.
+  public init(
+    _ name: CheckName, _ verdict: Verdict, _ detail: String = "", divergence: Divergence? = nil, restart: Int? = nil,
+    files: [String] = []
+  ) {
     self.name = name
     self.verdict = verdict
     self.detail = detail
     self.divergence = divergence
+    self.restart = restart ?? divergence?.restart
+    self.files = files
   }
 }
 

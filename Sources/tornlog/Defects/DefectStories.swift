@@ -18,7 +18,7 @@ extension DefectsCommand {
     do {
       if CrashStateToken.isCrashState(token), finding.check != .noHang {
         return try CrashStateShrinker.shrink(
-          try CrashStateToken.decode(token), jobs: jobs ?? 2, watch: HangExit.watch("60s", report: ["terminal"]),
+          try CrashStateToken.decode(token), jobs: jobs ?? 2, watch: HangExit.watch(),
           shouldStop: isLate, progress: { _ in }
         ).replay.story
       }
@@ -38,7 +38,7 @@ extension DefectsCommand {
     var spec = spec
     // Each candidate that hangs does so until its time-out.
     if check == .noHang { spec.phaseSeconds = Self.hangSeconds }
-    let directory = dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+    let directory = place.path
     let result = try TrialShrinker.shrink(
       spec, keeping: check, run: { try SingleTrial.run($0, in: directory) }, shouldStop: isLate)
     return try TrialNarrative.lines(result, trace: trace) { try SingleTrial.run($0, in: directory) }

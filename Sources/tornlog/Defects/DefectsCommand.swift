@@ -11,52 +11,46 @@ import Verification
 
 struct DefectsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "defects", abstract: "Switch the historical defects on, one after the other, and see what catches them.",
+    commandName: "defects", abstract: "Switch on one historical defect after the other, and show what catches each.",
     discussion: """
-      Each defect is looked for in its own scenario and in ways that know nothing of it: restarts, process kills, power \
-      losses, faults, crash states, failing operations, orders of execution. The sound engine goes through the same. Exits \
-      with 1 where a defect is caught by nothing, or by other checks than its scenario names, or where the sound engine is \
-      accused; with 2 where a search ended early; with 130 after an interruption, with reports of what was done until then.
+      Each defect has a scenario of its own. The other strategies know nothing of it: restarts, process kills, power losses, \
+      faults, crash states, failing operations, orders of execution. The unmodified engine goes through the same. The command \
+      ends with exit code 1 where a defect is not caught by its check, or where the unmodified engine is accused; with 2 where \
+      a search ended early; with 130 after an interruption, with a report of what was done.
       """)
 
-  @Flag(name: .customLong("list"), help: "Name them, with what they are and when they show, and run nothing.")
+  @Flag(name: .customLong("list"), help: "List the defects, and run nothing.")
   var lists = false
-  @Option(help: ArgumentHelp("Of the defects those; `none` is the sound engine, C4+P9 both at once: C4,P2,C4+P9. Repeatable.", valueName: "ids"))
+  @Option(
+    help: ArgumentHelp(
+      "Look for these defects only, as C4,P2,C4+P9. none is the unmodified engine; C4+P9 is both at once. Repeatable.",
+      valueName: "ids"))
   var only: [String] = []
-  @Option(help: ArgumentHelp("Of the ways of looking those; repeatable.", valueName: "way"))
-  var way: [String] = []
-  @Option(parsing: .unconditional, help: "Trials of each way that is made of trials, 1 to 1000; without it 100.")
+  @Option(help: ArgumentHelp("Look in this way only. Repeatable.", valueName: "strategy"))
+  var strategy: [DetectionStrategy] = []
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Run n trials of each strategy that is made of trials, 1 to 1000 (default 100).", valueName: "n"))
   var seeds: Int?
-  @Flag(help: "Less of everything: all defects in a minute.")
+  @Flag(help: "Do less of everything: all defects in a minute.")
   var smoke = false
-  @Flag(help: "The smallest story of each defect too, by shrinking what its scenario found.")
+  @Flag(help: "Print the smallest story of each defect too.")
   var stories = false
-  @Option(parsing: .unconditional, help: "Where every choice begins.")
+  @Option(parsing: .unconditional, help: ArgumentHelp("Random seed.", valueName: "n"))
   var seed: UInt64 = TrialPlanner.defaultSeed
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Cells at once; without it one for each processor.", valueName: "n"))
+    parsing: .unconditional, help: ArgumentHelp("Run n searches at once (default: one for each processor).", valueName: "n"))
   var jobs: Int?
-  @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
-  var dir: String?
-  @Option(help: ArgumentHelp("Where the defects' scenarios are.", valueName: "folder"), completion: .directory)
+  @OptionGroup var place: TrialDirectory
+  @Option(help: ArgumentHelp("Take the defects' scenarios from here.", valueName: "folder"), completion: .directory)
   var scenarios = "Scenarios"
-  @Option(help: "terminal, json or markdown, each as NAME or NAME=PATH; repeatable.")
-  var report: [String] = ["terminal"]
+  @OptionGroup var report: ReportOptions<DocumentFormats>
 
   private static let folders = ["defects", "exploration"]
 
   func validate() throws {
     if let seeds, !(1...1000).contains(seeds) { throw ValidationError("--seeds \(seeds): 1 to 1000") }
     if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs \(jobs): from 1 to 256") }
-    for name in way where DetectionStrategy(rawValue: name) == nil {
-      throw ValidationError("--way \(name): one of \(DetectionStrategy.allCases.map(\.rawValue).joined(separator: ", "))")
-    }
-    for target in report {
-      let parts = target.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-      guard ["terminal", "json", "markdown"].contains(parts[0]), parts.count == 1 || !parts[1].isEmpty else {
-        throw ValidationError("--report \(target): terminal, json or markdown, each as NAME or NAME=PATH")
-      }
-    }
     _ = try chosen()
   }
 
@@ -74,31 +68,26 @@ struct DefectsCommand: ParsableCommand {
 
   func run() throws {
     if lists { return Console.print(ListCommand.lines(of: only.isEmpty ? Defect.all : try chosen().compactMap { $0 })) }
-    let targets = report.map { $0.split(separator: "=", maxSplits: 1).map(String.init) }
-    OutputPaths.check(zip(report, targets).map { ($0, $1.count > 1 ? $1[1] : nil) })
+    report.check()
     ScenarioPaths.check(Self.folders.map { "\(scenarios)/\($0)" }, isDefault: scenarios == "Scenarios")
     var options = DefectMatrix.Options()
     options.defects = try chosen()
-    if !way.isEmpty { options.ways = DetectionStrategy.allCases.filter { way.contains($0.rawValue) } }
+    if !strategy.isEmpty { options.ways = DetectionStrategy.allCases.filter(strategy.contains) }
     options.effort = smoke ? .smoke : .usual
     if let seeds { options.effort.trials = seeds }
     options.seed = seed
     options.jobs = jobs ?? ProcessInfo.processInfo.activeProcessorCount
-    options.directory = dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+    options.directory = place.path
     options.scenarios = load()
     let started = ContinuousClock.now
     do throws(TrialError) {
       var rows = try DefectMatrix(options, progress: { note($0) }).run()
       if stories, !Interruption.isRequested { for index in rows.indices { rows[index].story = story(of: rows[index]) } }
-      let report = DefectReport(
+      let found = DefectReport(
         rows: rows, ways: options.ways, seconds: (ContinuousClock.now - started).inSeconds, effort: options.effort, seed: seed)
-      write(report)
+      report.write(document(found))
       if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
-      switch report.verdict {
-      case .held: break
-      case .violated: Self.exit(withError: ExitCode(ExitStatus.violated))
-      case .unknown: Self.exit(withError: ExitCode(ExitStatus.unknown))
-      }
+      Self.exit(withError: ExitCode(ExitStatus.code(of: found.verdict)))
     } catch {
       fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.internalError)
     }
@@ -112,24 +101,17 @@ struct DefectsCommand: ParsableCommand {
     }
   }
 
-  private func write(_ report: DefectReport) {
-    for target in self.report {
-      let parts = target.split(separator: "=", maxSplits: 1).map(String.init)
-      let text: String
-      switch parts[0] {
-      case "json":
-        do { text = try report.json() } catch { fail("the report cannot be written as JSON: \(error)", ExitStatus.internalError) }
-      case "markdown": text = report.markdown(command: command)
-      default: text = report.text.joined(separator: "\n")
-      }
-      guard parts.count == 2 else {
-        Console.print([text])
-        continue
-      }
-      do throws(ReportError) { try AtomicFileSink(path: parts[1]).write(text + "\n") } catch {
-        fail("\(error)", ExitStatus.unavailable)
-      }
-    }
+  private func document(_ found: DefectReport) -> ReportDocument {
+    ReportDocument(
+      title: "tornlog defects", text: found.text, json: rendered { try found.json() },
+      cases: found.rows.map { row in
+        let catches = row.cells.compactMap { cell in cell.check.map { "\(cell.way.name): \($0.rawValue)" } }
+        return ReportCase(
+          group: "defects", name: row.id, mustHold: row.isExpected ? .held : row.isUndecided ? .unknown : .violated,
+          seconds: row.cells.reduce(0) { $0 + $1.seconds },
+          message: catches.isEmpty ? "caught by nothing" : "caught by \(catches.joined(separator: ", "))",
+          lines: catches + row.cells.compactMap(\.reproduce) + row.story)
+      }, page: found.markdown(command: command))
   }
 
   /// This command, as the report names it.

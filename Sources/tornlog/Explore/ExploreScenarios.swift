@@ -9,12 +9,11 @@ import ScenarioFormat
 import Trials
 import Verification
 
-/// `explore PATH...`: the cells of scenarios, one after the other.
-extension ExploreCommand {
+/// `explore crashes PATH...`: the cells of scenarios, one after the other.
+extension ExploreCrashesCommand {
   static let defaultPath = "Scenarios/exploration"
 
   func exploreScenarios() throws {
-    guard jobs > 0 else { throw ValidationError("--jobs \(jobs): positive") }
     let plan = plan()
     for (reason, cells) in plan.refused { note("left out: \(cells) \(cells == 1 ? "cell" : "cells"): \(reason)") }
     if !plan.ignored.isEmpty {
@@ -23,15 +22,16 @@ extension ExploreCommand {
           + "moment, the storage the model")
     }
     guard !plan.explorations.isEmpty else {
-      let why = defect.map { "no cell is an exploration in which defect \($0) can act" } ?? "no cell is an exploration"
+      let why = search.defect.map { "no cell is an exploration in which defect \($0.id) can act" } ?? "no cell is an exploration"
       fail("nothing selected: \(why); `tornlog list -v` shows them all", ExitStatus.nothingSelected)
     }
     var lines: [String] = []
     var cells: [ExplorationReport.Cell] = []
+    var cases: [ReportCase] = []
     var reports: [ExplorationReport] = []
     var code: Int32 = 0
     let started = ContinuousClock.now
-    let watch = watch
+    let watch = search.watch
     for (index, planned) in plan.explorations.enumerated() {
       if Interruption.isRequested { break }
       let gone = (ContinuousClock.now - started).inSeconds
@@ -40,6 +40,7 @@ extension ExploreCommand {
       let outcome = outcome(of: planned, watch)
       reports.append(outcome.report)
       cells.append(Self.cell(planned, outcome))
+      cases.append(Self.reportCase(planned, outcome))
       lines += self.lines(planned, outcome)
       let own = outcome.isExpected ? 0 : outcome.report.verdict == .unknown ? ExitStatus.unknown : ExitStatus.violated
       if code != ExitStatus.violated, own != 0 { code = own }
@@ -56,12 +57,13 @@ extension ExploreCommand {
         "\(merged.verdict.rawValue): interrupted after \(whole) of \(plan.explorations.count) cells; of the others nothing is known"
       )
     }
-    write(lines: lines, total)
+    let json = rendered { try ExplorationDocument(total).text() }
+    search.report.write(ReportDocument(title: "tornlog explore crashes", text: lines, json: json, cases: cases))
     throw ExitCode(Interruption.isRequested ? ExitStatus.interrupted : code)
   }
 
   private func outcome(of planned: PlannedExploration, _ watch: HangWatch) -> PlannedExploration.Outcome {
-    do throws(ExplorationError) { return try planned.run(jobs: jobs, watch: watch) { note("  \($0)") } } catch {
+    do throws(ExplorationError) { return try planned.run(jobs: threads.jobs, watch: watch) { note("  \($0)") } } catch {
       fail("\(planned.file): \(error)", error.exitCode)
     }
   }
@@ -74,13 +76,15 @@ extension ExploreCommand {
         tags: tags, expression: try expression.map { try SelectionExpression($0, vocabulary: TrialPlanner.vocabulary) })
       try selection.checkTags(of: loaded)
       var replaced: [Axis: [AxisValue]] = [:]
-      if let defect {
-        replaced[.defect] = [try Axis.defect.parse(defect, vocabulary: TrialPlanner.vocabulary)]
+      if let defect = search.defect {
+        replaced[.defect] = [try Axis.defect.parse(defect.id, vocabulary: TrialPlanner.vocabulary)]
         if tags.isEmpty { selection.tags = ["quick"] }
       }
-      return try ExplorationPlan(
-        selection.cells(of: loaded, replacing: replaced), seed: seed,
-        profiles: profiles.isEmpty ? nil : try Self.profiles(profiles), expectsSound: defect != nil)
+      var plan = try ExplorationPlan(
+        selection.cells(of: loaded, replacing: replaced), seed: random.seed, profiles: profiles.choices.profiles,
+        expectsSound: search.defect != nil)
+      for index in plan.explorations.indices { apply(to: &plan.explorations[index].options) }
+      return plan
     } catch let error as InvalidScenarios {
       fail("\(error.errors.count == 1 ? "invalid scenario" : "\(error.errors.count) mistakes in scenarios")\n\(error)", ExitStatus.invalidScenario)
     } catch let error as TrialError {
@@ -104,6 +108,14 @@ extension ExploreCommand {
       lines += report.findings.flatMap { $0.violation.story + ["reproduce: \($0.violation.reproduce)"] }.map { "  \($0)" }
     }
     return lines
+  }
+
+  private static func reportCase(_ planned: PlannedExploration, _ outcome: PlannedExploration.Outcome) -> ReportCase {
+    let report = outcome.report
+    return ReportCase(
+      group: planned.scenario, name: planned.axes.entries.isEmpty ? planned.scenario : "\(planned.axes)", file: planned.file,
+      verdict: report.verdict, isExpected: outcome.isExpected,
+      message: "\(report.visited) states visited", lines: report.findings.flatMap { $0.violation.lines })
   }
 
   private static func cell(_ planned: PlannedExploration, _ outcome: PlannedExploration.Outcome) -> ExplorationReport.Cell {

@@ -12,12 +12,12 @@ enum ReproduceCrashState {
   private static let tail = 40
 
   /// Prints verdict, check, first divergent offset, story and timeline.
-  static func run(_ token: String, isVerbose: Bool, trace: String?, timeout: String) throws -> Never {
+  static func run(_ token: String, isVerbose: Bool, trace: String?, timeout: Duration) throws -> Never {
     try HangExit.validate(timeout)
     let state: CrashState
     do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
     let replay: StateReplay
-    do throws(ExplorationError) { replay = try StateReplay(state, watch: HangExit.watch(timeout, report: ["terminal"])) } catch { fail("\(error)", error.exitCode) }
+    do throws(ExplorationError) { replay = try StateReplay(state, watch: HangExit.watch(timeout)) } catch { fail("\(error)", error.exitCode) }
     Console.print(lines(replay, isVerbose: isVerbose))
     if let trace {
       let text = replay.timeline.joined(separator: "\n") + "\n"
@@ -26,11 +26,7 @@ enum ReproduceCrashState {
       }
       Console.print(["the whole timeline: \(trace)"])
     }
-    switch replay.verdict {
-    case .held: throw ExitCode(0)
-    case .violated: throw ExitCode(ExitStatus.violated)
-    case .unknown: throw ExitCode(ExitStatus.unknown)
-    }
+    throw ExitCode(ExitStatus.code(of: replay.verdict))
   }
 
   private static func lines(_ replay: StateReplay, isVerbose: Bool) -> [String] {
@@ -38,7 +34,7 @@ enum ReproduceCrashState {
     var lines = [
       "crash state, profile \(state.profile.name), defect \(state.defect ?? "none"), seed \(w.seed)",
       "  \(w.messages) messages of \(w.messageSize) bytes in batches of \(w.messagesPerBatch), \(w.partitions) partitions, "
-        + "\(w.producers) producers, sync \(w.syncPolicy), mishaps: \(w.mishaps)\(w.surroundings)",
+        + "\(w.producers) producers, sync \(w.syncPolicy), device faults: \(w.mishaps)\(w.surroundings)",
       "\(replay.verdict.rawValue)\(replay.check.map { " \($0.name.rawValue): \($0.detail)" } ?? "")",
     ]
     if let at = replay.check?.divergence {

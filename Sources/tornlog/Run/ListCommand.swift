@@ -10,14 +10,14 @@ import Verification
 
 struct ListCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "Enumerate scenarios and their cells, defects, or checks.")
+    commandName: "list", abstract: "List scenarios and their cells, defects, or checks.")
 
   @OptionGroup var scenarios: ScenarioOptions
-  @Flag(help: "The historical defects that can be switched on.")
+  @Flag(help: "List the historical defects.")
   var defects = false
-  @Flag(help: "The checks, by the names that reports use.")
+  @Flag(help: "List the checks.")
   var checks = false
-  @Flag(name: .customShort("v"), help: "Every cell.")
+  @Flag(name: .customShort("v"), help: "List every cell.")
   var verbose = false
 
   func run() throws {
@@ -55,7 +55,7 @@ extension ListCommand {
 
 struct CheckCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Validate scenarios without running anything; mistakes are named with line and column.")
+    commandName: "check", abstract: "Check scenarios and name each mistake with line and column.")
 
   @Argument(help: "Scenario files and folders.", completion: .file())
   var paths: [String] = ScenarioOptions.defaultPaths
@@ -80,20 +80,28 @@ struct CheckCommand: ParsableCommand {
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "What this machine allows: kernel, io_uring, file system, free space, limits.")
+    commandName: "doctor", abstract: "Show what this machine allows: kernel, io_uring, file system, free space, limits.")
 
-  @Option(help: "The directory that trials would use.", completion: .directory)
-  var dir: String?
-  @Option(help: "terminal or json.")
-  var report = "terminal"
+  @OptionGroup var place: TrialDirectory
+  @OptionGroup var report: ReportOptions<DocumentFormats>
 
   func run() throws {
-    let findings = Doctor.examine(directory: dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp")
-    switch report {
-    case "terminal": Console.print([Doctor.renderText(findings)], terminator: "")
-    case "json": Console.print([try Doctor.renderJSON(findings)])
-    default: throw ValidationError("--report \(report): terminal or json")
-    }
+    report.check()
+    let findings = Doctor.examine(directory: place.path)
+    report.write(
+      ReportDocument(
+        title: "tornlog doctor", text: [Doctor.renderText(findings).trimmingCharacters(in: .newlines)],
+        json: rendered { try Doctor.renderJSON(findings) }, cases: findings.map(ReportCase.init)))
     throw ExitCode(Doctor.exitCode(findings))
+  }
+}
+
+extension ReportCase {
+  /// A warning leaves tornlog usable.
+  fileprivate init(_ finding: Finding) {
+    let detail = finding.status == .warning ? "warning: \(finding.detail)" : finding.detail
+    self.init(
+      group: "doctor", name: finding.check, mustHold: finding.status == .failure ? .violated : .held, message: detail,
+      lines: [finding.detail] + (finding.remedy.map { [$0] } ?? []))
   }
 }

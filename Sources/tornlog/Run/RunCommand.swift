@@ -21,25 +21,21 @@ struct RunCommand: ParsableCommand {
 
   @Flag(name: [.customShort("x"), .customLong("fail-fast")], help: "Stop at the first trial that does not come out as expected.")
   var failFast = false
-  @Flag(
-    help:
-      "Only the trials of this checkout that did not come out as expected the last time; all of them where none did.")
+  @Flag(help: "Run only what did not come out as expected the last time in this checkout. Run all where nothing failed.")
   var lastFailed = false
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp(
-      "In place of scenarios so many random trials of the sound engine, drawn from --seed: topics, groups, deletions, crashes, faults, readers, formats.",
-      valueName: "n"))
+    help: ArgumentHelp("Run n random trials of the unmodified engine in place of scenarios. --seed decides them.", valueName: "n"))
   var random: Int?
-  @Option(parsing: .unconditional, help: "Seeds to run each trial with, counted up from the first.")
+  @Option(parsing: .unconditional, help: ArgumentHelp("Run each trial with n seeds, counted up from the first.", valueName: "n"))
   var seeds = 1
-  @Option(parsing: .unconditional, help: "Times to run each trial with the same seed.")
+  @Option(parsing: .unconditional, help: ArgumentHelp("Run each trial n times with the same seed.", valueName: "n"))
   var `repeat` = 1
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Stop starting trials after this long: 10m.", valueName: "duration"))
-  var deadline: String?
+    parsing: .unconditional, help: ArgumentHelp("Start no trial after this long, like 10m.", valueName: "duration"))
+  var deadline: Duration?
 
-  @Option(help: ArgumentHelp("Serve the run's metrics while it lasts, as OpenMetrics: 127.0.0.1:9464.", valueName: "address"))
+  @Option(help: ArgumentHelp("Serve the run's metrics as OpenMetrics while it lasts, like 127.0.0.1:9464.", valueName: "address"))
   var serveMetrics: String?
 
   /// Trials of one run; each is held in memory.
@@ -49,9 +45,6 @@ struct RunCommand: ParsableCommand {
     guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): from 1 to 1000000") }
     guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
     try checkRandom()
-    if let deadline, DurationText.parse(deadline).map({ $0 <= .zero }) ?? true {
-      throw ValidationError("--deadline \(deadline): a duration like 30s or 10m")
-    }
     if let serveMetrics {
       do throws(HTTPListenerError) { _ = try HTTPAddress(serveMetrics) } catch { throw ValidationError("--serve-metrics \(error)") }
     }
@@ -72,7 +65,7 @@ struct RunCommand: ParsableCommand {
   private func runRandom(_ count: Int) throws {
     let seed = execution.seed ?? TrialPlanner.defaultSeed
     let source = RandomTrials(
-      seed: seed, storage: execution.storageChoice == .auto ? .memory : execution.storageChoice,
+      seed: seed, storage: execution.storage == .auto ? .memory : execution.storage,
       phaseSeconds: execution.phaseSeconds ?? 60)
     let shard: Shard?
     do { shard = try scenarios.shard.map { try Shard($0).resolved() } } catch { fail("\(error)", ExitStatus.usage) }
@@ -81,7 +74,7 @@ struct RunCommand: ParsableCommand {
     let (endpoint, live) = serve()
     let summary = execution.execute(
       numbers.map(source.trial), recorders: output.recorders(isOfRandomTrials: true) + live, failFast: failFast,
-      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: nil, showsNotices: output.showsNotices)
+      deadline: deadline?.inSeconds, memory: nil, showsNotices: output.showsNotices)
     endpoint?.stop()
     throw ExitCode(summary)
   }
@@ -96,7 +89,7 @@ struct RunCommand: ParsableCommand {
       note("left out, as they are no trials: \(selected.count - trialCells.count) cells of crash states; `tornlog explore` takes them")
     }
     let able = leavingOutWhereNoDefectCanAct(trialCells)
-    let cells = able.filter { TrialPlanner.isPossible($0, on: execution.storageChoice) }
+    let cells = able.filter { TrialPlanner.isPossible($0, on: execution.storage) }
     let impossible = able.count { $0.delivery == nil } - cells.count { $0.delivery == nil }
     if impossible > 0 { note("left out, as the model has no processes: \(impossible) cells with writers=second-process") }
     let powerless = able.count - cells.count - impossible
@@ -128,7 +121,7 @@ struct RunCommand: ParsableCommand {
     let (endpoint, live) = serve()
     let summary = execution.execute(
       trials, recorders: output.recorders(showsShortForms: true) + live, failFast: failFast,
-      deadline: deadline.flatMap(DurationText.parse)?.inSeconds, memory: memory, findings: LastFindings(),
+      deadline: deadline?.inSeconds, memory: memory, findings: LastFindings(),
       showsNotices: output.showsNotices,
       cases: loaded.filter { scenario in cells.contains { $0.scenario == scenario.name } }.map(CaseDescription.init))
     endpoint?.stop()
@@ -174,7 +167,7 @@ struct RunCommand: ParsableCommand {
     do {
       let base = execution.seed ?? cell.seed ?? TrialPlanner.defaultSeed
       return try TrialPlanner.trial(
-        cell, storage: execution.storageChoice, seed: base &+ seedStep, phaseSeconds: execution.phaseSeconds,
+        cell, storage: execution.storage, seed: base &+ seedStep, phaseSeconds: execution.phaseSeconds,
         expectsSound: !scenarios.defect.isEmpty)
     } catch {
       // What contradicts itself in a cell is the scenario's mistake; everything else is a mistake of this program.
@@ -186,35 +179,27 @@ struct RunCommand: ParsableCommand {
 
 /// Where and how trials run.
 struct ExecutionOptions: ParsableArguments {
-  @Option(parsing: .unconditional, help: "The first seed; without it the scenario's, or 42.")
+  @Option(parsing: .unconditional, help: ArgumentHelp("Random seed (default: the scenario's, or 42).", valueName: "n"))
   var seed: UInt64?
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Trials at once; without it one for each processor.", valueName: "n"))
+    parsing: .unconditional, help: ArgumentHelp("Run n trials at once (default: one for each processor).", valueName: "n"))
   var jobs: Int?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp(
-      "How long one phase of a trial may take: 30s. Without it the scenario's limit.", valueName: "duration"))
-  var timeout: String?
-  @Option(help: ArgumentHelp("Where the trials' files go while they run.", valueName: "dir"), completion: .directory)
-  var dir: String?
-  @Option(help: "auto, ring, posix or memory.")
-  var storage = "auto"
-  @Option(help: "Keep the trials' files: never, on-failure or always.")
-  var keep = "never"
+    help: ArgumentHelp("Limit one phase of a trial, like 30s (default: the scenario's limit).", valueName: "duration"))
+  var timeout: Duration?
+  @OptionGroup var place: TrialDirectory
+  @Option(help: "The engine's storage: io_uring (ring), system calls (posix), a model in virtual time (memory).")
+  var storage = StorageChoice.auto
+  @Option(help: "Keep the trials' files afterwards.")
+  var keep = RunPlan.Keep.never
 
   func validate() throws {
-    guard StorageChoice(rawValue: storage) != nil else { throw ValidationError("--storage \(storage): auto, ring, posix or memory") }
-    guard RunPlan.Keep(rawValue: keep) != nil else { throw ValidationError("--keep \(keep): never, on-failure or always") }
     if let jobs, !(1...256).contains(jobs) { throw ValidationError("--jobs \(jobs): from 1 to 256") }
-    if let timeout, DurationText.parse(timeout).map({ $0 <= .zero }) ?? true {
-      throw ValidationError("--timeout \(timeout): a duration like 30s")
-    }
   }
 
-  var storageChoice: StorageChoice { StorageChoice(rawValue: storage) ?? .auto }
-  var phaseSeconds: Double? { timeout.flatMap(DurationText.parse)?.inSeconds }
-  var directory: String { dir ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp" }
+  var phaseSeconds: Double? { timeout?.inSeconds }
+  var directory: String { place.path }
 
   /// Runs the trials and returns the exit code.
   /// - Parameter showsNotices: whether a recorder shows notices to a person; otherwise they go to standard error.
@@ -224,7 +209,7 @@ struct ExecutionOptions: ParsableArguments {
   ) -> Int32 {
     let plan = RunPlan(
       trials: trials, jobs: jobs ?? ProcessInfo.processInfo.activeProcessorCount, directory: directory,
-      keep: RunPlan.Keep(rawValue: keep) ?? .never, failFast: failFast, deadline: deadline,
+      keep: keep, failFast: failFast, deadline: deadline,
       executable: "/proc/self/exe", cases: cases)
     do {
       let description = try Preflight.examine(plan, seed: seed ?? trials[0].spec.seed)

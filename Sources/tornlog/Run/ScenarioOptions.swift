@@ -13,17 +13,21 @@ struct ScenarioOptions: ParsableArguments {
   @Option(
     name: .customShort("k"),
     help: ArgumentHelp(
-      "Cells that match: `C2b and messages=100`, `not memory`, `messages <= 1000 and defect != none`. Words are parts of a cell's name; comparisons are with values of its axes.",
+      "Take the cells that match, like C2b and messages<=100, or not memory. A word is a part of a cell's name; a comparison is "
+        + "with a value of an axis.",
       valueName: "expr"))
   var expression: String?
 
-  @Option(name: .customShort("t"), help: ArgumentHelp("Cells of a suite: quick (default), full, ...; repeatable.", valueName: "tag"))
+  @Option(name: .customShort("t"), help: ArgumentHelp("Take the cells of a suite: quick (default), full, ... Repeatable.", valueName: "tag"))
   var tags: [String] = []
 
-  @Option(help: ArgumentHelp("Only this defect, in place of the scenario's, or several at once, C4+P9; `none` for the sound engine. It is expected to do no harm: what it breaks ends with exit code 1.", valueName: "id"))
+  @Option(
+    help: ArgumentHelp(
+      "Switch on this defect in place of the scenario's: an id, several as C4+P9, or none. It is expected to do no harm.",
+      valueName: "id"))
   var defect: [String] = []
 
-  @Option(help: ArgumentHelp("One part of the trials: slice:M/N, hash:M/N or auto:N.", valueName: "part"))
+  @Option(help: ArgumentHelp("Take one part of the trials: slice:M/N, hash:M/N or auto:N.", valueName: "part"))
   var shard: String?
 
   func load() -> [Scenario] {
@@ -80,73 +84,53 @@ extension Shard {
 
 /// How a run is shown.
 struct OutputOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("terminal, json, junit, openmetrics, data-loss or recovery-time, each with =PATH or to standard output; repeatable.", valueName: "format[=path]"))
-  var report: [String] = []
+  @OptionGroup var report: ReportOptions<TrialFormats>
 
-  @Option(help: "Colours: auto, always or never (NO_COLOR).")
-  var color = "auto"
+  @Option(help: "Use colours. NO_COLOR counts for auto.")
+  var color = Presence.auto
 
-  @Option(help: "Progress on standard error: auto, always or never.")
-  var progress = "auto"
+  @Option(help: "Show progress on standard error.")
+  var progress = Presence.auto
 
-  @Flag(name: .customShort("q"), help: "Only what did not come out as expected, and the last line.")
+  @Flag(name: .customShort("q"), help: "Print only what did not come out as expected, and the last line.")
   var quiet = false
 
-  @Flag(name: .customShort("v"), help: "A line for each trial.")
+  @Flag(name: .customShort("v"), help: "Print a table for each scenario, and a line for each trial.")
   var verbose = false
 
-  /// Whether standard output is for a person: a document that a program reads must stand there alone.
-  var isForPeople: Bool { !["json", "junit", "openmetrics"].contains(where: report.contains) }
+  /// Whether standard output is for a person.
+  var isForPeople: Bool { report.isForPeople }
 
   /// Whether the terminal's report, which shows notices, goes to standard output.
-  var showsNotices: Bool { report.isEmpty || report.contains("terminal") }
+  var showsNotices: Bool { report.requests.contains(ReportRequest(.terminal)) }
 
   func validate() throws {
     if quiet, verbose { throw ValidationError("-q and -v: one or the other") }
   }
 
-  private var reports: [String] { report.isEmpty ? ["terminal"] : report }
-
-  private func requests() throws(ReportError) -> [ReportRequest] {
-    try reports.map { (text) throws(ReportError) in try ReportRequest(text) }
-  }
-
-  /// Ends the program where a report cannot be written, or is none: before anything else is done.
-  func check() {
-    do throws(ReportError) { OutputPaths.check(zip(reports, try requests()).map { ($0, $1.path) }) } catch {
-      fail("\(error)", ExitStatus.usage)
-    }
-  }
+  /// Ends the program where a report cannot be written: before anything else is done.
+  func check() { report.check() }
 
   /// - Parameter showsShortForms: whether `tornlog reproduce last:N` will mean what is shown.
   /// - Parameter isOfRandomTrials: so many that nobody reads a table of them.
   func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false, isOfRandomTrials: Bool = false) -> [any RunRecorder] {
-    do throws(ReportError) {
-      guard let colour = Presence(rawValue: color) else { fail("--color \(color): auto, always or never", ExitStatus.usage) }
-      guard let showing = Presence(rawValue: progress) else {
-        fail("--progress \(progress): auto, always or never", ExitStatus.usage)
-      }
-      let isTerminal = isatty(STDOUT_FILENO) == 1
-      var style = TerminalStyle(
-        colour: colour.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),
-        verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal, showsShortForms: showsShortForms)
-      style.isOfRandomTrials = isOfRandomTrials
-      var recorders: [any RunRecorder] = []
-      let onTerminal = isatty(STDERR_FILENO) == 1
-      if showing == .always || (showing == .auto && !quiet) {
-        var size = winsize()
-        let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
-        recorders.append(
-          ProgressRecorder(
-            DescriptorSink.standardError(sequences: onTerminal ? ProgressRecorder.sequences : []), inPlace: onTerminal,
-            clearsForEveryTrial: verbose, width: width,
-            now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }))
-      }
-      recorders += try requests().map { $0.recorder(style: style) }
-      return recorders
-    } catch {
-      fail("\(error)", error.isEnvironment ? ExitStatus.unavailable : ExitStatus.usage)
+    let isTerminal = isatty(STDOUT_FILENO) == 1
+    var style = TerminalStyle(
+      colour: color.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),
+      verbosity: quiet ? .quiet : verbose || alwaysVerbose ? .verbose : .normal, showsShortForms: showsShortForms)
+    style.isOfRandomTrials = isOfRandomTrials
+    var recorders: [any RunRecorder] = []
+    let onTerminal = isatty(STDERR_FILENO) == 1
+    if progress == .always || (progress == .auto && !quiet) {
+      var size = winsize()
+      let width = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0 ? Int(size.ws_col) : 100
+      recorders.append(
+        ProgressRecorder(
+          DescriptorSink.standardError(sequences: onTerminal ? ProgressRecorder.sequences : []), inPlace: onTerminal,
+          clearsForEveryTrial: verbose, width: width,
+          now: { Double(DispatchTime.now().uptimeNanoseconds) / 1e9 }))
     }
+    return recorders + report.requests.map { $0.recorder(style: style) }
   }
 }
 

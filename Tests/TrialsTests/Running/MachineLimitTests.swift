@@ -42,7 +42,7 @@ import Verification
 
   @Test func `the report is no part of the last words`() {
     let death = WorkerDeath(signal: SIGILL, status: 0, errorOutput: "Fatal error: x\n" + report(7, 2))
-    #expect(death.words == "Fatal error: x\n" && death.sender == 7 && death.lastWords == ": Fatal error: x")
+    #expect(death.words == .fatalError && death.errorOutput == "Fatal error: x\n" && death.sender == 7 && death.lastWords == ": Fatal error: x")
     #expect(death.mapped == 2 * Int64(sysconf(Int32(_SC_PAGESIZE))))
   }
 
@@ -204,13 +204,13 @@ import Verification
   }
 
   private func report(_ rows: DefectRow...) -> DefectReport {
-    DefectReport(rows: rows, ways: [.ownScenario], seconds: 1, effort: .smoke, seed: 1)
+    DefectReport(rows: rows, ways: [.dedicatedScenario], seconds: 1, effort: .smoke, seed: 1)
   }
 
   @Test func `a cell that was cut short leaves its row undecided`() throws {
     func cell(_ check: CheckName?, _ undecided: String?) -> DefectCell {
       DefectCell(
-        way: .ownScenario, check: check, findings: check.map { [DefectFinding(check: $0, reproduce: nil)] } ?? [], trials: 1, seconds: 1,
+        way: .dedicatedScenario, check: check, findings: check.map { [DefectFinding(check: $0, reproduce: nil)] } ?? [], trials: 1, seconds: 1,
         unknown: 0, undecided: undecided)
     }
     let caught = row(true, cell(.noAcknowledgedLoss, nil))

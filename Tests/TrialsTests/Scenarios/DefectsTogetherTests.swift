@@ -81,14 +81,14 @@ import Verification
         defect: Defect(id: "C4+P9"), wanted: [[.noGaps], [.logEndOffset]],
         cells: checks.map { checks in
           DefectCell(
-            way: .ownScenario, check: checks.first, findings: checks.map { DefectFinding(check: $0) }, trials: 1, seconds: 1, unknown: 0)
+            way: .dedicatedScenario, check: checks.first, findings: checks.map { DefectFinding(check: $0) }, trials: 1, seconds: 1, unknown: 0)
         })
     }
     #expect(row([.noGaps, .logEndOffset]).isExpected && row([.noGaps], [.logEndOffset]).isExpected)
     let one = row([.noGaps, .noDuplicates], [.highWatermark])
     #expect(!one.isExpected && one.missing.map(\.id) == ["P9"])
     #expect(row([.noDuplicates, .logEndOffset, .noGaps]).named(row([.noDuplicates, .logEndOffset, .noGaps]).cells[0]) == [.noGaps, .logEndOffset])
-    let report = DefectReport(rows: [one], ways: [.ownScenario, .plainRestart], seconds: 1, effort: .smoke, seed: 1)
+    let report = DefectReport(rows: [one], ways: [.dedicatedScenario, .plainRestart], seconds: 1, effort: .smoke, seed: 1)
     #expect(report.text.contains("NOT CAUGHT P9: only by no-gaps, wanted log-end-offset"))
     #expect(!report.isExpected)
   }

@@ -73,8 +73,7 @@ struct FindingNarrative {
   }
 
   private static func outcome(_ check: CheckResult, isInterrupted: Bool) -> String {
-    // The look counts restarts by the crashes before it; a refusal by the recoveries that were not cut off.
-    let isSecond = check.restart == (isInterrupted && check.divergence != nil ? 3 : 2)
+    let isSecond = check.restart == (isInterrupted ? 3 : 2)
     let when = isSecond ? "after an append, a power cut and a second recovery" : "after recovery"
     guard let at = check.divergence else { return "\(when): \(check.name.rawValue)" }
     return "\(when): \(check.name.rawValue), partition \(at.partition.index), offset \(at.offset)"
@@ -117,7 +116,7 @@ struct FindingNarrative {
       let all = recording.filePaths.indices.map { Int32($0) }
       if let partition { files.formUnion(all.filter { recording.partition(ofFile: $0) == partition }) }
       // The engine says itself what keeps it from opening.
-      if files.isEmpty { files = Set(all.filter { check.detail.contains(recording.name($0)) }) }
+      if files.isEmpty { files = Set(all.filter { check.files.contains(recording.name($0)) }) }
       if files.isEmpty, let last = recording.lastFile(upTo: end, without: view.dropped) { files = [last] }
       for file in files { directories.insert(recording.table.parents[Int(recording.filePaths[Int(file)])]) }
     }
