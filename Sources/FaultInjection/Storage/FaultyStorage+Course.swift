@@ -20,8 +20,6 @@ extension FaultyStorage {
     var flips: [Hit] = []
     var outcome: Hit?
     var isReadOnly = false
-
-    var outcomeFault: StorageFault? { outcome?.armed.planned.fault }
   }
 
   /// Counts the pass and claims the faults that hit it: a fault that fires once is nobody else's from here on.

@@ -144,9 +144,6 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
     return appended
   }
 
-  /// Where the acknowledged records end.
-  public var endPosition: RecordPosition { RecordPosition(file: fileNumber, offset: end) }
-
   /// Why a sync failed, the last word on its file; nil where none has.
   public var syncFailure: StorageError? { poison }
 

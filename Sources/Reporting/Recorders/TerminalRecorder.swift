@@ -35,7 +35,6 @@ public struct TerminalStyle: Hashable, Sendable {
     case bad = "1;31"
     case doubtful = "33"
     case strong = "1"
-    case faint = "2"
 
     var sequence: String { "\u{1B}[\(rawValue)m" }
   }

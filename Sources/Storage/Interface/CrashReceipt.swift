@@ -53,12 +53,6 @@ public struct CrashReceipt: Hashable, Sendable {
   /// The number of losses; 0 where everything was durable, or the profile's dice kept it.
   public var dropped: Int { losses.count }
 
-  public var droppedBytes: Int64 {
-    losses.reduce(0) { sum, loss in
-      if case .bytes(_, let range) = loss { sum + Int64(range.count) } else { sum }
-    }
-  }
-
   /// Adds a range of lost bytes, joined with the last one where they touch.
   public mutating func lose(_ range: Range<Int64>, of path: String) {
     if case .bytes(path, let last) = losses.last, last.upperBound == range.lowerBound {
