@@ -162,7 +162,7 @@ let package = Package(
       name: "FaultWorkload", dependencies: ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"],
       path: "Tests/FaultWorkload", swiftSettings: strict),
     .executableTarget(
-      name: "FaultWorker", dependencies: ["FaultWorkload", "Storage", "CProcess"], path: "Tests/FaultWorker",
+      name: "FaultWorker", dependencies: ["FaultWorkload", "LogModel", "Storage", "CProcess"], path: "Tests/FaultWorker",
       swiftSettings: strict),
     tests(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),

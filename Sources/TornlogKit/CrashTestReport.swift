@@ -83,7 +83,7 @@ public struct CrashTestFinding: Sendable, CustomStringConvertible {
     detail = check.detail
     self.profile = profile.name
     let losses = point.losses(choice, recording, limit: 4)
-    let operations = recording.operations(before: event)
+    let operations = recording.operationTexts(before: event)
     let room = Self.mostLines - 1 - losses.count
     let left = operations.count - room
     let first = left > 0 ? ["... \(left + 1) operations before"] + operations.suffix(room - 1) : operations

@@ -20,7 +20,7 @@ struct FindingNarrative {
     let outer = scene.flying.view(scene.choice)
     let matter = Matter(outer, scene.recording, check, upTo: scene.moment)
     var first = Self.merged(matter.steps(of: scene.recording, upTo: scene.moment, without: outer.dropped))
-    let losses = Self.losses(outer.point, outer.choice, scene.recording, limit: scene.inner == nil ? 3 : 1)
+    let losses = outer.point.losses(outer.choice, scene.recording, limit: scene.inner == nil ? 3 : 1)
     var second: [Step] = []
     var last: [String] = []
     if let inner = scene.inner {
@@ -29,7 +29,7 @@ struct FindingNarrative {
       second = Self.merged(
         Matter(view, recording, check, upTo: inner.event).steps(of: recording, upTo: inner.event, without: view.dropped))
       second.insert(Step(text: "recovery:"), at: 0)
-      last = ["power cut inside the recovery"] + Self.losses(view.point, view.choice, recording, limit: 1)
+      last = ["power cut inside the recovery"] + view.point.losses(view.choice, recording, limit: 1)
     }
     last.append(Self.outcome(check, isInterrupted: scene.inner != nil))
     let room = Self.lineLimit - 1 - losses.count - last.count
@@ -77,25 +77,6 @@ struct FindingNarrative {
     let when = isSecond ? "after an append, a power cut and a second recovery" : "after recovery"
     guard let at = check.divergence else { return "\(when): \(check.name.rawValue)" }
     return "\(when): \(check.name.rawValue), partition \(at.partition.index), offset \(at.offset)"
-  }
-
-  static func losses(_ point: CrashPoint, _ choice: [Alternative], _ recording: Recording, limit: Int) -> [String] {
-    var losses: [String] = []
-    for (index, piece) in point.pieces.enumerated() where Int(choice[index]) != piece.newest {
-      switch piece {
-      case .sectors(let file, let first, let contents, _):
-        let bytes = first * SectorStore.size..<(first + contents[0].count) * SectorStore.size
-        let fate =
-          point.isUnreadable(index, choice[index])
-          ? "cannot be read" : choice[index] == 0 ? "as before" : point.showsForeign(index, choice[index]) ? "what somebody else had left there" : "an older version"
-        losses.append("*\(recording.name(Int32(file))) bytes \(bytes.lowerBound)..<\(bytes.upperBound): \(fate)*")
-      case .size(let file, _): losses.append("*\(recording.name(Int32(file))): an older size*")
-      case .names(let changes, _):
-        for change in changes.dropFirst(Int(choice[index])) { losses.append("*never durable: \(recording.text(change))*") }
-      }
-    }
-    if losses.count > limit { losses = Array(losses.prefix(limit - 1)) + ["*and \(losses.count - limit + 1) pieces more*"] }
-    return losses
   }
 
   /// The files and directories that matter.
@@ -211,53 +192,10 @@ extension StateExaminer.Violation {
   }
 }
 
-extension CrashPoint {
-  /// Whether the alternative is of bytes that were never written there.
-  fileprivate func showsForeign(_ piece: Int, _ alternative: Alternative) -> Bool {
-    guard profile.showsForeignBytes, case .sectors(_, _, let contents, let newest) = pieces[piece] else { return false }
-    let last = contents.lastIndex { !$0.contains(SectorStore.unreadable) }
-    return Int(alternative) > newest && Int(alternative) == last
-  }
-}
-
 extension Recording {
-  func name(_ file: Int32) -> String { table.paths[Int(filePaths[Int(file)])] }
-
   /// Of a file of a partition's log, `topics/TOPIC/PARTITION/NAME`; nil for others.
   func partition(ofFile file: Int32) -> Int? {
     let parts = name(file).split(separator: "/")
     return parts.count == 4 && parts[0] == "topics" ? Int(parts[2]) : nil
-  }
-
-  /// How an operation ended that did not end as it should.
-  func ending(of number: Int, _ succeeded: Bool, _ taken: Int) -> String {
-    if !succeeded { return ": failed" }
-    if case .write(_, _, let bytes, _) = operations[number], taken < bytes.count { return ": \(taken) bytes taken" }
-    return ""
-  }
-
-  /// What an operation does to the file that was named before.
-  fileprivate func verb(_ operation: DiskOperation) -> String {
-    switch operation {
-    case .write(_, let offset, let bytes, let durable): "write @\(offset)+\(bytes.count)\(durable ? " durable" : "")"
-    case .truncate(_, let size): "truncate to \(size)"
-    case .sync(_, let isFull): isFull ? "fsync" : "fdatasync"
-    default: text(operation)
-    }
-  }
-
-  func text(_ operation: DiskOperation) -> String {
-    func path(_ number: Int32) -> String { number == PathTable.root ? "the root directory" : table.paths[Int(number)] }
-    return switch operation {
-    case .create(let place, _): "create \(path(place))"
-    case .makeDirectory(let place): "make directory \(path(place))"
-    case .rename(let from, let to): "rename \(path(from)) to \(path(to))"
-    case .unlink(let place): "unlink \(path(place))"
-    case .write(let file, let offset, let bytes, let durable):
-      "write \(name(file)) @\(offset)+\(bytes.count)\(durable ? " durable" : "")"
-    case .truncate(let file, let size): "truncate \(name(file)) to \(size)"
-    case .sync(let file, let isFull): "\(isFull ? "fsync" : "fdatasync") \(name(file))"
-    case .syncDirectory(let place): "sync directory \(path(place))"
-    }
   }
 }

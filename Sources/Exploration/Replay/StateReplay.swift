@@ -80,12 +80,12 @@ extension CrashScene {
   fileprivate var timeline: [String] {
     var lines = recording.timeline(upTo: moment)
     lines.append("power cut after event \(moment)")
-    lines += FindingNarrative.losses(point, choice, recording, limit: .max)
+    lines += point.losses(choice, recording, limit: .max)
     guard let inner else { return lines }
     lines.append("recovery")
     lines += inner.recovery.recording.timeline(upTo: inner.event)
     lines.append("power cut inside the recovery, after its event \(inner.event)")
-    return lines + FindingNarrative.losses(inner.point, inner.choice, inner.recovery.recording, limit: .max)
+    return lines + inner.point.losses(inner.choice, inner.recovery.recording, limit: .max)
   }
 }
 

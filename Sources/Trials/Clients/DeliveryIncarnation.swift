@@ -243,7 +243,8 @@ struct DeliveryIncarnation: Sendable {
 extension TrialSpec {
   /// The jobs of a trial of delivery.
   var deliveryJobs: DeliveryJobs.Workload {
-    DeliveryJobs.Workload(jobName: topic, jobs: partitions, topic: topic, seed: seed, eventBytes: messageSize)
+    DeliveryJobs.Workload(
+      jobName: self.topic, jobs: self.partitions, topic: self.topic, seed: seed, eventBytes: self.messageSize)
   }
 }
 

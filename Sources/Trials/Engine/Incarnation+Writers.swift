@@ -63,7 +63,7 @@ extension Incarnation {
       joined(log)
       return (NewestWriter(log: log, recovery: recovery), receipt)
     } catch {
-      throw .secondWriter(.noneOpens(error))
+      throw .secondWriter(.noneOpens(reason: "\(error)"))
     }
   }
 

@@ -167,7 +167,7 @@ public enum SpecContradiction: String, Hashable, Sendable {
 public enum SecondWriterFailure: Hashable, Sendable, CustomStringConvertible {
   case noReceipt
   /// No engine opens once both writers have closed.
-  case noneOpens(EngineError)
+  case noneOpens(reason: String)
   case failed(reason: String)
   case died(how: String, errorOutput: String)
   case timedOut(seconds: Double)
@@ -176,7 +176,7 @@ public enum SecondWriterFailure: Hashable, Sendable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .noReceipt: "the second writer says nothing of its engine; run the trial again"
-    case .noneOpens(let error): "no engine opens once both writers have closed: \(error)"
+    case .noneOpens(let reason): "no engine opens once both writers have closed: \(reason)"
     case .failed(let reason): "the second process failed: \(reason); run the trial again"
     case .died(let how, let output): "the second process died (\(how)); run the trial again. It wrote: \(output)"
     case .timedOut(let seconds): "the second process took more than \(seconds) s; give it more with --timeout"

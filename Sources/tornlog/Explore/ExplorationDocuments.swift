@@ -1,3 +1,4 @@
+import CrashStates
 import Exploration
 import Foundation
 import Reporting

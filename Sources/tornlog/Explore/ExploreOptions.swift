@@ -1,5 +1,6 @@
 import ArgumentParser
 import CProcess
+import CrashStates
 import Defects
 import Exploration
 import Foundation

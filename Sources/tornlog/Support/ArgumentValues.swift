@@ -1,5 +1,7 @@
 import ArgumentParser
 import Benchmarks
+import CrashStates
+import DefectMatrix
 import Defects
 import Exploration
 import LogModel
