@@ -80,9 +80,9 @@ let package = Package(
     // Workloads of programs that keep logs of their own, for trials and explorations alike.
     room("ClientWorkloads", ["LogModel", "Storage", "RecordLogs", "Verification"]),
     // The interface of a log that is tested, and the consumer that reads one back for the oracle. Knows no engine.
-    room("SystemUnderTest", ["LogModel", "Verification"]),
+    fastRoom("SystemUnderTest", ["LogModel", "Verification"]),
     // The partition engine behind that interface.
-    room("EngineAdapter", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Verification", "SystemUnderTest"]),
+    fastRoom("EngineAdapter", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Verification", "SystemUnderTest"]),
     room("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
     room("Reporting", ["LogModel", "Verification", "Metrics"]),
     room(

@@ -1,7 +1,6 @@
 import Glibc
 import LogModel
 import LoopDisks
-import PartitionEngine
 import Storage
 import Verification
 

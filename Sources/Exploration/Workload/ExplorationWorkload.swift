@@ -253,8 +253,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   ) -> ConcurrentReaders? {
     guard readers > 0 else { return nil }
     return ConcurrentReaders(
-      log, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)", rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns,
-      wakings: requests.count
+      log, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)",
+      rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns, wakings: requests.count
     ) { answer in recorder.note(.read(recorder.add { $0.readings.append(answer); return $0.readings.count - 1 })) }
   }
 

@@ -18,7 +18,9 @@ struct DeliveryEvidence: Codable {
   init(_ received: ReceivedEvents, _ spec: TrialSpec) throws(TrialError) {
     var slots: [JobID: Int] = [:]
     do throws(JobLogError) {
-      for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) { slots[try spec.deliveryJobs.job(slot)] = slot }
+      for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) {
+        slots[try spec.deliveryJobs.job(slot)] = slot
+      }
     } catch { throw .worker("\(error)") }
     (delivered, foreign, repeats) = ([], 0, received.repeats)
     for (job, events) in received.taken {
