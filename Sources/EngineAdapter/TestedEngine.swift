@@ -35,6 +35,7 @@ public final class TestedEngine: LogUnderTest {
     }
   }
 
+  @inline(__always)
   public func fetch(
     _ partition: TopicPartition, from offset: Offset, maxBytes: Int, into answer: EngineAnswer
   ) async throws(LogFailure) {

@@ -61,8 +61,8 @@ package final class ConcurrentReaders: @unchecked Sendable {
   ///   - wakings: answers to producers that are expected.
   ///   - note: writes an answer down.
   package init(
-    _ log: TestedLog, on loop: EventLoop, _ sources: [TopicPartition], seed: UInt64, name: String, rows: Int, wakings: Int,
-    note: @escaping (Answer) -> Void
+    _ log: TestedLog, on loop: EventLoop, _ sources: [TopicPartition], seed: UInt64, name: String, rows: Int,
+    wakings: Int, note: @escaping (Answer) -> Void
   ) {
     self.log = log
     self.loop = loop
@@ -114,7 +114,8 @@ package final class ConcurrentReaders: @unchecked Sendable {
 
   /// - Returns: the rows that it took.
   private func read(
-    _ partition: Int, _ reader: Int, _ position: inout Offset?, _ response: TestedLog.Answer, _ random: inout SeededGenerator
+    _ partition: Int, _ reader: Int, _ position: inout Offset?, _ response: TestedLog.Answer,
+    _ random: inout SeededGenerator
   ) async -> Int {
     let bytes = [1, 2000, 16 << 10, 256 << 10][Int.random(in: 0..<4, using: &random)]
     switch Int.random(in: 0..<8, using: &random) {

@@ -154,6 +154,7 @@ public struct ConsumerReadback<Log: ReadableLog, Sink: ReadbackSink> {
 
   /// - Returns: where to go on behind damage, where the log says that the offset is damaged; else nil, and the answer
   ///   is there.
+  @inline(__always)
   private func fetch(
     _ partition: TopicPartition, _ offset: Offset, _ maxBytes: Int
   ) async throws(LogFailure) -> Offset? {
@@ -193,10 +194,10 @@ public struct ConsumerReadback<Log: ReadableLog, Sink: ReadbackSink> {
       batchEdges: batchEdges)
     var at = claimed.logStartOffset
     for start in starts {
-      at = await sweep(slot, from: at, to: start)
+      if at < start { at = await sweep(slot, from: at, to: start) }
       at = max(at, await ask(slot, start, Self.probeBytes) ?? start + 1)
     }
-    _ = await sweep(slot, from: at, to: claimed.highWatermark)
+    if at < claimed.highWatermark { _ = await sweep(slot, from: at, to: claimed.highWatermark) }
     for outside in StartOffsets.outside(from: claimed.logStartOffset, to: claimed.highWatermark) {
       _ = await ask(slot, outside, Self.probeBytes)
     }

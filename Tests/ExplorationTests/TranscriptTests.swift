@@ -80,7 +80,7 @@ import Verification
   }
 
   /// Damage of partitions that nobody had created was dropped, of those that the workload creates later too.
-  @Test(arguments: [0, 1, 7]) func damageOfAPartitionThatNobodyHasCreatedIsFound(_ number: Int) {
+  @Test(arguments: [1, 7]) func damageOfAPartitionThatNobodyHasCreatedIsFound(_ number: Int) {
     let partition = TopicPartition("orders", PartitionID(number))
     var transcript = Transcript(isKept: true)
     Self.life(&transcript, 1, messages: 1) { transcript in
@@ -92,8 +92,8 @@ import Verification
     transcript.appended(0, .acknowledged, 1)
     Self.life(&transcript, 2, messages: 2)
     let judgement = Self.judge(transcript)
-    #expect(judgement.check?.name == (number == 0 ? nil : .damageReported), "\(String(describing: judgement.check))")
-    #expect(judgement.verdict == (number == 0 ? .held : .violated))
+    #expect(judgement.check?.name == .damageReported, "\(String(describing: judgement.check))")
+    #expect(judgement.check?.detail.contains("\(partition)") ?? false, "\(String(describing: judgement.check))")
   }
 
   /// A story of several lives needs a look after each of its two restarts.

@@ -178,7 +178,11 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
         let there = try await JobLog.names(in: DeliveryJobs.directory, of: storage)
         let naming = (defect?.deliveryParts() ?? DeliveryParts()).naming
         return (0..<session * Self.jobs).filter { slot in
-          do throws(JobLogError) { return there.contains(naming.name(of: try workload.job(slot))) } catch { return false }
+          do throws(JobLogError) {
+            return there.contains(naming.name(of: try workload.job(slot)))
+          } catch {
+            return false
+          }
         }
       } catch {}  // once more, or in the next session
     }
@@ -189,11 +193,14 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   private func archive(_ storage: any Storage, patiently: Bool) async throws(JobLogError) -> JobArchive {
     for attempt in 0... {
       do throws(StorageError) {
-        for folder in [DeliveryJobs.directory, DeliveryJobs.archiveDirectory] { try await DurableDirectories(storage).make(folder) }
+        for folder in [DeliveryJobs.directory, DeliveryJobs.archiveDirectory] {
+          try await DurableDirectories(storage).make(folder)
+        }
         break
       } catch { if !patiently || attempt > 0 { throw .log(.storage(error)) } }
     }
-    return JobArchive(DeliveryJobs.archiveDirectory, of: storage, retention: Self.retention, clock: .following(storage.loop))
+    return JobArchive(
+      DeliveryJobs.archiveDirectory, of: storage, retention: Self.retention, clock: .following(storage.loop))
   }
 
   /// Whoever is refused tries once more.
@@ -211,7 +218,8 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
       if let failure, !isHindered {
         checks.append(
           CheckResult(
-            .recoveryCompletes, .violated, "the log of slot \(slot) must open in session \(session), found: \(failure)"))
+            .recoveryCompletes, .violated,
+            "the log of slot \(slot) must open in session \(session), found: \(failure)"))
       }
     }
     return opened
@@ -254,7 +262,9 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   }
 
   /// Sends what is pending, and archives the logs.
-  private func end(_ jobs: [DeliveryJobs.OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async throws(JobLogError) {
+  private func end(
+    _ jobs: [DeliveryJobs.OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool
+  ) async throws(JobLogError) {
     var (left, failure) = (0, JobLogError?.none)
     for job in jobs {
       left += await job.sender.stop(within: .seconds(isHindered ? 60 : 600))

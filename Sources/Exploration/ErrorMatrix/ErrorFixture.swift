@@ -90,7 +90,8 @@ final class ErrorFixture: @unchecked Sendable {
       for k in 0..<(life.batches ?? 0) {
         // The policy is one that syncs by itself.
         if life.failsSync, k * 2 == life.batches { await book.loop?.sleep(until: book.now + .seconds(1)) }
-        await book.produce(log, k % scenario.workload.partitions, producer: 0, count: scenario.workload.messagesPerBatch)
+        await book.produce(
+          log, k % scenario.workload.partitions, producer: 0, count: scenario.workload.messagesPerBatch)
       }
       if life.batches != nil {
         for partition in 0..<scenario.workload.partitions { await book.commit(log, partition) }

@@ -236,7 +236,8 @@ final class ErrorRun: @unchecked Sendable {
           answer.forEachMessage { message in
             guard case .corrupt = content.read(message.value) else { return }
             book.checks.append(
-              CheckResult(.contentIntact, .violated, "while the error lasts offset \(message.offset) is served with other bytes"))
+              CheckResult(
+                .contentIntact, .violated, "while the error lasts offset \(message.offset) is served with other bytes"))
           }
           at = answer.nextOffset
         } catch {

@@ -1,6 +1,5 @@
 import FaultInjection
 import LogModel
-import PartitionEngine
 import Storage
 import Verification
 import WriteAheadLog

@@ -111,7 +111,11 @@ final class HistoryRecorder: @unchecked Sendable {
       } catch {
         if !isRunning || life != self.life { return false }
         if attempt == 0, isFirst, error.isCertain { topicOutcome = .failed }
-        if case .topicExists = error.kind { topicOutcome = .acknowledged } else if !error.isCertain { topicOutcome = .indeterminate }
+        if case .topicExists = error.kind {
+          topicOutcome = .acknowledged
+        } else if !error.isCertain {
+          topicOutcome = .indeterminate
+        }
       }
       guard topicOutcome != .acknowledged else { break }
     }

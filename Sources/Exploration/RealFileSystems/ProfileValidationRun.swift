@@ -2,7 +2,6 @@ import CrashStates
 import Glibc
 import LogModel
 import LoopDisks
-import PartitionEngine
 import Storage
 import Verification
 

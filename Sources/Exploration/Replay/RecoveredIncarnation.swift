@@ -218,7 +218,8 @@ final class RecoveredIncarnation: @unchecked Sendable {
       fetchBytes: Self.consumeBytes, maxEmptyFetches: Self.maxEmptyFetches, probesStartOffsets: transcript.isKept,
       groups: subject.workload.groups)
     var readback = ConsumerReadback(
-      log, partitions, into: TranscriptSink(self), settings, answer, random: SeededGenerator(seed: subject.workload.seed))
+      log, partitions, into: TranscriptSink(self), settings, answer,
+      random: SeededGenerator(seed: subject.workload.seed))
     await readback.run(recovery)
     transcript.looked()
   }

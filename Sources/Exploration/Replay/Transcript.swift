@@ -13,7 +13,8 @@ struct Transcript {
     case hung(restart: Int, String)
     case opened(restart: Int)
     case registered([TopicPartition])
-    case reported(ReportedDamage, TopicPartition)
+    /// Apart from the others, which are many, and small.
+    indirect case reported(ReportedDamage, TopicPartition)
     case reportedOfNobody(TopicPartition)
     case before(slot: Int, Watermarks)
     case asked(slot: Int, Offset)

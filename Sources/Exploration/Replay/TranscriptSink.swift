@@ -8,7 +8,8 @@ import Verification
 /// It reads values only: the workload sends no keys, and a state's batches have the times of a machine on which no time
 /// passes.
 struct TranscriptSink: ReadbackSink {
-  private let owner: RecoveredIncarnation
+  /// Outlives the readback that it makes.
+  private unowned(unsafe) let owner: RecoveredIncarnation
   private var isFirst = true
   private var asked: Offset = 0
   /// A start offset of the partition that is consumed, from which every state is asked, not only the one of each group
@@ -75,6 +76,7 @@ struct TranscriptSink: ReadbackSink {
   /// The oracle compares what it is told.
   func isFirstEnough(before end: Offset) -> Bool { false }
 
+  @inline(__always)
   mutating func answered(_ message: FetchedMessage) {
     let reading = owner.contents[probing.slot].read(message.value)
     if isFirst {

@@ -62,9 +62,6 @@ public struct EngineRecovery: Hashable, Sendable, Codable {
   public var lowered: [LoweredOffset] = []
 
   public var bytesScanned: Int { all.reduce(0) { $0 + $1.bytesScanned } }
-  public var batchesSkipped: Int { all.reduce(0) { $0 + $1.batchesSkipped } }
-  /// Of partitions: batches, or records, that are valid.
-  public var batchesRecovered: Int { partitions.reduce(0) { $0 + $1.batches } }
 
   private var all: [RecoveryReport] { metadata.copies + partitions }
 }

@@ -281,7 +281,8 @@ final class AlertTrial: @unchecked Sendable {
       segmentBytes: 256 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
       largestPreallocation: 16 << 10)
     let (tested, _) = try await EngineFactory(
-      storage, EngineConfiguration(log: log, checkpoints: CheckpointPolicy()), parts: EngineParts(store: store, metrics: counts)
+      storage, EngineConfiguration(log: log, checkpoints: CheckpointPolicy()),
+      parts: EngineParts(store: store, metrics: counts)
     ).open()
     try await tested.createTopic("orders", partitions: 1)
     let orders = TopicPartition("orders", 0)
