@@ -1,6 +1,7 @@
 import CProcess
 import FaultWorkload
 import Glibc
+import LogModel
 import Storage
 
 // FaultWorker STORAGE DIRECTORY FIRST COUNT [look] [hold]: one life of the workload on real files, a line an answer.
