@@ -1,6 +1,7 @@
 import FaultInjection
 import LogModel
 import PartitionEngine
+import ScenarioFormat
 import Storage
 import Testing
 import Verification
