@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tornlog=$1
-for page in cli defects; do
+for page in cli defects scenarios; do
   part=$(mktemp)
   "$tornlog" reference "$page" >"$part"
   awk -v part="$part" '

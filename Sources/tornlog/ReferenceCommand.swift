@@ -12,16 +12,17 @@ struct ReferenceCommand: ParsableCommand {
     shouldDisplay: false)
 
   enum Page: String, CaseIterable, ExpressibleByArgument {
-    case cli, defects
+    case cli, defects, scenarios
   }
 
-  @Argument(help: "cli or defects.")
+  @Argument(help: "cli, defects or scenarios.")
   var page: Page
 
   func run() throws {
     switch page {
     case .cli: Console.print(try CommandReference.lines())
     case .defects: Console.print(DefectReference.lines())
+    case .scenarios: Console.print(AxisReference.lines())
     }
   }
 }
@@ -115,6 +116,14 @@ enum CommandReference {
   /// One line: a row of a table has no other.
   private static func cell(_ text: String) -> String {
     escaped(text.split(whereSeparator: \.isNewline).joined(separator: " "))
+  }
+}
+
+/// Every axis of scenarios, from its descriptor.
+enum AxisReference {
+  static func lines() -> [String] {
+    let rows = [["axis", "values", "default", "meaning"], ["---", "---", "---", "---"]]
+    return (rows + AxisDescriptor.all.map(\.documentation)).map { "| \($0.joined(separator: " | ")) |" }
   }
 }
 

@@ -1,5 +1,6 @@
 import FaultInjection
 import LogModel
+import ScenarioFormat
 import Storage
 import SystemUnderTest
 import Testing

@@ -1,3 +1,5 @@
+import LogModel
+import ScenarioFormat
 import Testing
 import Verification
 

@@ -1,5 +1,6 @@
 import Glibc
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

@@ -1,6 +1,7 @@
 import FaultInjection
 import Glibc
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

@@ -1,4 +1,5 @@
 import FaultInjection
+import LogModel
 import ScenarioFormat
 import Storage
 import Testing

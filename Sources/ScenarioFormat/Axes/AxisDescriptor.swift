@@ -135,6 +135,17 @@ extension AxisDescriptor {
   /// Its value where nobody says another.
   public var usualValue: AxisValue { getter(TrialSettings()) }
 
+  /// Its row in `docs/scenarios.md`: name, values, default, meaning.
+  public var documentation: [String] {
+    let usual: String =
+      switch self.usual {
+      case .value: "`\(usualValue)`"
+      case .required: "required"
+      case .commandLine: "`--storage`"
+      }
+    return ["`\(name)`", form.text, usual, meaning]
+  }
+
   public func isUsual(in settings: TrialSettings) -> Bool { getter(settings) == usualValue }
 
   /// The settings with a smaller value, the smallest first.

@@ -15,7 +15,7 @@ extension CommandLineTests {
       try String(contentsOfFile: Program.root + "/" + page, encoding: .utf8)
     }
 
-    @Test(arguments: ["cli", "defects"]) func theGeneratedPartIsUpToDate(page: String) async throws {
+    @Test(arguments: ["cli", "defects", "scenarios"]) func theGeneratedPartIsUpToDate(page: String) async throws {
       let ended = try await tornlog("reference", page)
       #expect(ended.code == 0 && !ended.out.isEmpty, "\(ended)")
       let text = try Self.text("docs/\(page).md")

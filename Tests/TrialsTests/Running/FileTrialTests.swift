@@ -2,6 +2,7 @@
 import Foundation
 import Glibc
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

@@ -68,7 +68,7 @@ import Verification
   /// What the close alone can sync is there: the harness' own commits of offsets come before it.
   @Test(arguments: [1, 2, 3] as [UInt64]) func theTailStandsUnsyncedAtTheClose(seed: UInt64) throws {
     func lost(_ defect: String, _ crash: CrashKind) throws -> Int {
-      try judgement { ($0.crash, $0.sync, $0.seed, $0.defect) = (crash, "interval(1s)", seed, defect) }.counts.lost
+      try judgement { ($0.crash, $0.sync, $0.seed, $0.defect) = (crash, policy("interval(1s)"), seed, defect) }.counts.lost
     }
     #expect(try lost("none", .powerLossAfterClose) == 0)
     #expect(try lost("P14", .powerLossAfterClose) > 0)
@@ -81,7 +81,7 @@ import Verification
       kind: "sync-failure", parameters: ["target": "segment", "on": "sync", "phase": "close", "how": "marks-clean"])
     func run(_ defect: String) throws -> (Judgement, [String]) {
       let (spec, reply, _) = try trial {
-        ($0.crash, $0.sync, $0.defect, $0.faults) = (.powerLossAfterClose, "interval(1s)", defect, [fault])
+        ($0.crash, $0.sync, $0.defect, $0.faults) = (.powerLossAfterClose, policy("interval(1s)"), defect, [fault])
       }
       #expect(spec.unfired(reply.seamReceipts) == [])
       return (try #require(reply.judgement), reply.notices)
@@ -101,7 +101,7 @@ import Verification
   @Test(arguments: kinds, kinds) func anySequenceOfEnds(first: CrashKind, second: CrashKind) throws {
     for sync in ["always", "interval(100ms)", "never"] {
       let (_, reply, journal) = try trial {
-        ($0.crash, $0.secondCrash, $0.sync, $0.messages) = (first, second, sync, 200)
+        ($0.crash, $0.secondCrash, $0.sync, $0.messages) = (first, second, policy(sync), 200)
         if first.isAbrupt { $0.crashAt = .percent(50) }
       }
       let verdict = reply.judgement?.verdict

@@ -4,6 +4,7 @@ import Foundation
 import Glibc
 import LogModel
 import Reporting
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

@@ -116,7 +116,7 @@ import Verification
     share("short messages", 20) { $0.messageSize < MessageContent.minimumSize }
     share("delivery", 10) { $0.delivery != nil }
     for system in LogSystem.allCases { share(system.rawValue, 30) { $0.system == system } }
-    for sync in ["always", "interval(2ms)", "never"] { share(sync, 200) { $0.sync == sync } }
+    for sync in ["always", "interval(2ms)", "never"] { share(sync, 200) { $0.sync == policy(sync) } }
     for spec in specs {
       let token = Token.encode(spec)
       let again = try Token.decode(token)

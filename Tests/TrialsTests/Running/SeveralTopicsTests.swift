@@ -1,4 +1,5 @@
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

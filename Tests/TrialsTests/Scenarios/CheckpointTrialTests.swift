@@ -1,5 +1,6 @@
 import FaultInjection
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification
@@ -98,7 +99,7 @@ import Verification
     (spec.checkpointTerms.mostWaiting, spec.phaseSeconds) = (1 << 20, 120)
     #expect(try Token.decode(Token.encode(spec)) == spec)
     #expect(throws: Token.Failure.badField("ck=flushed/1ms")) {
-      try Token.decode(edited(Token.encode(spec), spec.checkpointField ?? "", "flushed/1ms"))
+      try Token.decode(edited(Token.encode(spec), AxisDescriptor.checkpoint.token?.write(spec.settings) ?? "", "flushed/1ms"))
     }
   }
 }

@@ -1,6 +1,7 @@
 import Defects
 import Foundation
 import LogModel
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

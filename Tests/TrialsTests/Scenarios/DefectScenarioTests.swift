@@ -1,6 +1,7 @@
 import Defects
 import Exploration
 import Foundation
+import LogModel
 import Reporting
 import ScenarioFormat
 import Storage

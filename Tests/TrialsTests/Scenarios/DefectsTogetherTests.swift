@@ -1,4 +1,5 @@
 import Defects
+import LogModel
 import Reporting
 import ScenarioFormat
 import Storage

@@ -1,4 +1,6 @@
 import Foundation
+import LogModel
+import ScenarioFormat
 
 /// A page of `docs`: the rows of its tables, by the heading that they stand under.
 struct ManualPage {

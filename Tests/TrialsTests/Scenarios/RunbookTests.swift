@@ -1,5 +1,6 @@
 import LogModel
 import RecordLogs
+import ScenarioFormat
 import Storage
 import Testing
 import Verification

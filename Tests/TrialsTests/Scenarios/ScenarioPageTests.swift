@@ -80,6 +80,7 @@ import Verification
   /// What the page says of an axis is what the parser does.
   @Test(arguments: AxisDescriptor.all) func theDescriptorOfAnAxisIsTrue(axis: AxisDescriptor) throws {
     let row = try #require(Self.page.rows("Axes").first { ManualPage.plain($0[0]) == axis.name })
+    #expect(row == axis.documentation, "run `make docs`")
     try #require(row.count == 4, "axis, values, default, meaning")
     if let bounds = axis.form.numbers {
       #expect(row[1].contains("\(bounds.lowerBound) to \(bounds.upperBound)"), "\(row[1]) is not \(bounds)")

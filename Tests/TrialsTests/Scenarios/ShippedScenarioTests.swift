@@ -1,4 +1,5 @@
 import Foundation
+import LogModel
 import ScenarioFormat
 import Storage
 import Testing

@@ -1,3 +1,5 @@
+import LogModel
+import ScenarioFormat
 /// Tokens of trials as builds of before there was a check sum printed them: those of the reports of version 1.
 enum OldTokens {
   static let all = text.split(separator: "\n").map(String.init)
