@@ -107,8 +107,12 @@ struct BenchCommand: ParsableCommand {
   }
 
   private static func document(_ table: BenchTable) throws -> ReportDocument {
-    ReportDocument(
-      title: "tornlog bench", text: [table.renderText()], json: try table.renderJSON(),
+    let missed = table.cases.count { $0.verdict == .missed }
+    let noisy = table.cases.count { $0.verdict == .noisy }
+    return ReportDocument(
+      title: "tornlog bench", text: [table.renderText()],
+      conclusion: "\(table.cases.count) rows in \(table.directory) (\(table.fileSystem)): \(missed) targets missed, \(noisy) without a verdict",
+      json: try table.renderJSON(),
       cases: table.cases.map { row in
         let verdict: Verdict =
           switch row.verdict {

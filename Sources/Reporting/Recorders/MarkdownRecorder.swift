@@ -17,7 +17,7 @@ public final class MarkdownRecorder: RunRecorder {
       if let page = document.page {
         try sink.write(page + "\n")
       } else {
-        try sink.write(page(document.title, document.cases, conclusion: document.text.last { !$0.isEmpty } ?? ""))
+        try sink.write(page(document.title, document.cases, conclusion: document.conclusion))
       }
     case .finished(let summary):
       let cases = cases.sorted { $0.index < $1.index }.map(\.case)

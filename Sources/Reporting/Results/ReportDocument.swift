@@ -5,8 +5,10 @@ import Verification
 public struct ReportDocument: Sendable {
   /// The command: `tornlog explore errors`.
   public var title: String
-  /// Lines for a terminal; the last one is the conclusion.
+  /// Lines for a terminal.
   public var text: [String]
+  /// One sentence: what it came to.
+  public var conclusion: String
   /// The whole report as JSON, as `docs/report.schema.json` describes it.
   public var json: String
   /// What JUnit and Markdown show, in order.
@@ -14,9 +16,13 @@ public struct ReportDocument: Sendable {
   /// A page of its own in place of the table of cases; nil for most commands.
   public var page: String?
 
-  public init(title: String, text: [String], json: String, cases: [ReportCase], page: String? = nil) {
+  /// - Parameter conclusion: nil for the last line of the text.
+  public init(
+    title: String, text: [String], conclusion: String? = nil, json: String, cases: [ReportCase], page: String? = nil
+  ) {
     self.title = title
     self.text = text
+    self.conclusion = conclusion ?? text.last { !$0.isEmpty } ?? ""
     self.json = json
     self.cases = cases
     self.page = page

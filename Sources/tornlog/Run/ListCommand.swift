@@ -90,7 +90,7 @@ struct DoctorCommand: ParsableCommand {
     let findings = Doctor.examine(directory: place.path)
     report.write(
       ReportDocument(
-        title: "tornlog doctor", text: [Doctor.renderText(findings).trimmingCharacters(in: .newlines)],
+        title: "tornlog doctor", text: Doctor.renderText(findings).trimmingCharacters(in: .newlines).components(separatedBy: "\n"),
         json: rendered { try Doctor.renderJSON(findings) }, cases: findings.map(ReportCase.init)))
     throw ExitCode(Doctor.exitCode(findings))
   }
