@@ -49,6 +49,6 @@ extension LogFailure {
       case .inUse: .inUse
       default: .other
       }
-    self.init(kind, isCertain: error.isCertainFailure, cause: error)
+    self.init(kind, isCertain: error.isCertainFailure, cause: error, files: error.files)
   }
 }

@@ -21,9 +21,11 @@ public struct LogFailure: Error, Sendable, CustomStringConvertible {
   public var isCertain: Bool
   /// The log's own error, which says what to do next.
   public var cause: any Error
+  /// The files that the error is about, relative to the storage's root; none where it names none.
+  public var files: [String]
 
-  public init(_ kind: Kind, isCertain: Bool, cause: any Error) {
-    (self.kind, self.isCertain, self.cause) = (kind, isCertain, cause)
+  public init(_ kind: Kind, isCertain: Bool, cause: any Error, files: [String] = []) {
+    (self.kind, self.isCertain, self.cause, self.files) = (kind, isCertain, cause, files)
   }
 
   public var description: String { "\(cause)" }
