@@ -9,6 +9,13 @@ trap 'rm -f "$log"' EXIT
 export TORNLOG_OPTIMIZED_TESTS=1
 swift test "$@" 2>&1 | tee "$log"
 code=${PIPESTATUS[0]}
+# The example is a package of its own, as a user has it: nothing but TornlogKit is built for it.
+if [ "$#" -eq 0 ]; then
+  (unset TORNLOG_OPTIMIZED_TESTS && swift test --package-path Examples/swift-log-under-test --scratch-path .build/example) \
+    2>&1 | tee -a "$log"
+  example=${PIPESTATUS[0]}
+  [ "$code" -ne 0 ] || code=$example
+fi
 
 skips='^[^ ]+ Test .* (skipped|cancelled)\b'
 echo "tests: $(grep -caE "$skips" "$log") skipped"

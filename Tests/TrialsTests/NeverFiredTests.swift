@@ -112,14 +112,9 @@ import Verification
 }
 
 @Suite struct PhaseTableTests {
-  /// What a scenario may say the table of its format explains.
-  @Test func everyPhaseIsInTheTable() throws {
-    let parser = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .appendingPathComponent("../../Sources/ScenarioFormat/Parsing/ScenarioParser.swift")
-    let lines = try String(contentsOf: parser, encoding: .utf8).split(separator: "\n")
-    let start = try #require(lines.firstIndex { $0.hasPrefix("// | phase |") })
-    let table = lines[start...].prefix { $0.hasPrefix("// |") }.compactMap { $0.split(separator: "|").dropFirst().first }
-    let explained = Set(table.flatMap { $0.matches(of: #/`([a-z]+)`/#).map { String($0.1) } })
+  /// What a scenario may say the page on scenarios explains.
+  @Test func everyPhaseIsInTheTable() {
+    let explained = Set(ManualPage("scenarios.md").names("Phases"))
     #expect(explained == Set(Incarnation.phases + FaultTrigger.derivedPhases))
   }
 }

@@ -154,17 +154,29 @@ struct TrialPart: Sendable {
   /// In this order; an axis that is not named here comes behind those that are.
   static let all: [TrialPart] = {
     let last: [AxisDescriptor] = [
-      .checkpoint, .secondCrash, .laterSync, .pace, .firstOffset, .preallocation, .keys, .deletion, .crash, .crashAt,
+      .checkpoint, .secondCrash, .laterSync, .pace, .firstOffset, .preallocation, .keys, .deletion, .crashAt,
     ]
     let first: [AxisDescriptor] = [.partitions, .producers, .messages, .batch, .messageSize]
-    let others = AxisDescriptor.all.filter { !(first + last + [.storage, .readers]).contains($0) }
+    let others = AxisDescriptor.all.filter { !(first + last + [.storage, .readers, .crash]).contains($0) }
     return [storage, faults, topics] + first.map(part)
       + [number("messages between the restarts", \.appendBetween), number("committers", \.committers), part(.readers)]
-      + last.map(part) + others.map(part)
+      + last.dropLast().map(part) + [crash, part(.crashAt)] + others.map(part)
   }()
 
   private static let storage = TrialPart(name: "storage", text: { $0.storage.rawValue }) { spec in
     spec.storage == .memory ? [] : [spec.with { $0.storage = .memory }]
+  }
+
+  /// Without a crash there is no moment for one.
+  private static let crash = TrialPart(name: "crash", text: { $0.crash.rawValue }) { spec in
+    spec.crash == .none
+      ? []
+      : [
+        spec.with {
+          $0.crash = .none
+          $0.crashAt = .end
+        }
+      ]
   }
 
   private static let faults = TrialPart(

@@ -205,6 +205,6 @@ import Verification
   }
 
   @Test func everyWayOfLookingIsExplained() {
-    #expect(ManualPage("defects.md").names("The ways").sorted() == DetectionStrategy.allCases.map(\.rawValue).sorted())
+    #expect(ManualPage("defects.md").names("The ways").sorted() == DetectionStrategy.allCases.map(\.name).sorted())
   }
 }

@@ -29,7 +29,8 @@ import Testing
     var used: Set<String> = []
     for cell in Self.scenarios.flatMap({ $0.cells() })
     where cell.exploration == nil && (!used.isSuperset(of: cell.faults.map(\.kind)) || cell.messages < 300) {
-      let planned = try TrialPlanner.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: true)
+      let storage: StorageChoice = cell.settings.isPossible(on: .memory) ? .memory : .posix
+      let planned = try TrialPlanner.trial(cell, storage: storage, seed: nil, phaseSeconds: nil, expectsSound: true)
       #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
       if cell.delivery == nil {
         for fault in planned.spec.faults where fault.isAtSeam { _ = try StorageFaultGrammar.planned(fault, seed: 1) }

@@ -40,7 +40,7 @@ public final class TinyLog: LogUnderTest, @unchecked Sendable {
   func recover() async throws(StorageError) {
     for entry in try await storage.list("") {
       guard entry.name.hasSuffix(".log"), let dash = entry.name.lastIndex(of: "-"),
-        let number = Int32(entry.name[entry.name.index(after: dash)...].dropLast(4))
+        let number = Int(entry.name[entry.name.index(after: dash)...].dropLast(4))
       else { continue }
       try await open(TopicPartition(String(entry.name[..<dash]), PartitionID(number)), isNew: false)
     }
