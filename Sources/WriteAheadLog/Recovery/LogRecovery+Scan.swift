@@ -132,8 +132,10 @@ extension LogRecovery {
       }
       at = header.position + Int64(header.length)
       guard header.baseOffset == end else { continue }
-      // Under `never` a power loss may take a head and leave what was written after it; in the same boot none was.
-      if header.isNeverSynced && !storage.properties.isSameBoot(as: header.bootID) { break }
+      // Under `never` a power loss may take a head and leave what was written after it, or what somebody else has left there;
+      // in the same boot it has taken none.
+      let isUnsynced = header.isNeverSynced || configuration.syncPolicy == .never
+      if isUnsynced && !storage.properties.isSameBoot(as: header.bootID) { break }
       end = header.nextOffset
     }
     window = scanner.window
