@@ -71,6 +71,17 @@ import Verification
         + ".w=clock-skew.c2=power-loss.fo=9007199254740990")
   }
 
+  /// Empty messages of requests without an answer are all alike. Once a deletion has taken some, nobody can know which are left:
+  /// the look placed them elsewhere than the look before, and that was a violation.
+  @Test func emptyMessagesBehindADeletionAreNobodysInParticular() throws {
+    let scratch = try TrialScratch()
+    let spec = try Token.decode(
+      "t1.sc=random.m=200.p=1.s=interval-2ms.r=skip-corrupted.c=process-kill.at=7pc.d=none.b=1.n=8.z=0.a=10.t=orders.seed=1152"
+        + ".st=memory.del=half")
+    let judgement = try #require(try SimulatedTrial(spec, scratch.folder).run().judgement)
+    #expect(judgement.verdict == .unknown, "\(judgement)")
+  }
+
   /// Under `never` the power took the head of a segment and left half of a batch: to a recovery under `always` that was damage.
   @Test func aHeadThatNobodySyncedIsNoDamageToALaterPolicy() throws {
     _ = try losses(

@@ -40,6 +40,8 @@ struct ShortMessages: Sendable {
   private let requests: [[Request]]
   private let acknowledged: [[Request]]
   private let contents: [MessageContent]
+  /// Partitions of which messages may have been deleted.
+  private let isDeleted: [Bool]
   let shape: MessageShape
   var served: [[Served]]
   var probes: [[ShortProbe]]
@@ -60,6 +62,9 @@ struct ShortMessages: Sendable {
           first: Int64(operation.firstSequence), count: Int64(operation.count), outcome: operation.outcome))
     }
     self.requests = requests
+    isDeleted = contents.indices.map { p in
+      history.trims.contains { $0.partition.index == p && $0.outcome != .failed }
+    }
     acknowledged = requests.map { own in
       own.enumerated().filter { $0.element.base >= 0 }.sorted { ($0.element.base, $1.offset) < ($1.element.base, $0.offset) }.map(\.element)
     }
@@ -151,7 +156,12 @@ struct ShortMessages: Sendable {
     var search = StretchSearch(choices: choices, requests: free.map { ($0.first, $0.count) }, left: Self.patience)
     search.run()
     if search.left <= 0 { return (search.found, "fit too many requests to be told apart") }
-    return (search.found, search.isAmbiguous ? "may be those of requests of other lengths" : nil)
+    if search.isAmbiguous { return (search.found, "may be those of requests of other lengths") }
+    // A look before the deletion had more of them to place, and may have placed these elsewhere.
+    if isDeleted[p], let found = search.found, free.reduce(0, { $0 + $1.count }) > found.count {
+      return (found, "may be those of other requests, as messages before them were deleted")
+    }
+    return (search.found, nil)
   }
 
   /// For what no engine that keeps its promises serves: each message that is not taken yet, once.
