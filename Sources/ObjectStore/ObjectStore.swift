@@ -51,6 +51,13 @@ public struct ObjectName: Hashable, Sendable {
     guard self.fileName == fileName else { return nil }
   }
 
+  /// Nil for what is not the path of an object.
+  public init?(path: String) {
+    let names = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard names.count == 3, let partition = Int32(names[1]), partition >= 0 else { return nil }
+    self.init(fileName: String(names[2]), of: TopicPartition(String(names[0]), PartitionID(Int(partition))))
+  }
+
   private static func pad(_ value: some FixedWidthInteger, _ width: Int) -> String {
     let digits = String(value)
     return String(repeating: "0", count: max(0, width - digits.count)) + digits

@@ -1,6 +1,7 @@
 import FaultInjection
 import Glibc
 import LogModel
+import ObjectStore
 import ScenarioFormat
 import Storage
 import Verification
@@ -44,6 +45,8 @@ struct StorageFaultRecord: Codable, Hashable {
   var touchedPlaces: [TouchedPlace] = []
   /// Files, and folders, that it made void: what is written to them later is lost too.
   var lost: [String] = []
+  /// The path of the object that it has stored in part.
+  var tornObject: String?
   /// Folders of the metadata's copies that it destroyed a part of.
   var metadata: [String] = []
   /// All sectors of 512 bytes that cannot be read from here on, by path; nil where that has not changed.
@@ -171,6 +174,14 @@ extension [StorageFaultRecord] {
         isInLife: receipt.strike == .atOnce, toldAt: receipt.isTold ? receipt.instant : nil,
         isFailedSync: receipt.isTold && receipt.strike != .atOnce, places: receipt.touchedPlaces, in: history
       ).map { (row, $0) }
+    }
+  }
+
+  /// Tells the history which objects are incomplete.
+  func noteTornObjects(in history: inout History) {
+    for case let name? in map({ $0.tornObject.flatMap(ObjectName.init(path:)) }) {
+      guard let slot = history.creations.firstIndex(where: { $0.partition == name.source }) else { continue }
+      history.torn(PartitionSlot(slot), OffsetRange(from: name.base, to: name.end))
     }
   }
 

@@ -57,6 +57,7 @@ final class TrialStore: @unchecked Sendable {
         fault: number, life: life, kind: faults[number].kind, row: journal.rowCount, instant: receipt.instant,
         isDetectable: true, isTold: true, refusal: refusal, partition: nil)
       seam.description = receipt.isFirst ? "\(receipt)" : nil
+      if case .partialUpload = receipt.fault { seam.tornObject = receipt.path }
       base.note(.fault("\(faults[number].kind): \(receipt)"))
       take(seam)
     }

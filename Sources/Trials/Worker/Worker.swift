@@ -94,7 +94,9 @@ enum Judging {
       // What was touched in the log may be in the object store without anybody having been told so.
       if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
-    return journal.history(of: spec, damages: damages)
+    var history = journal.history(of: spec, damages: damages)
+    seam.noteTornObjects(in: &history)
+    return history
   }
 
   static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> PhaseReply {

@@ -102,6 +102,9 @@ import LogModel
 // | skip-corrupted        | the operations touched, whole                          | stay reserved: an excused gap    |
 // | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
 //
+// An object that a fault has stored in part excuses no loss: an engine relies on what it has read back. Where its messages may be
+// gone for another reason, skip-corrupted may report them as damaged and keep their offsets, as for any other damage.
+//
 // An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses no later
 // loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss shows that. A report
 // speaks of requests that had been submitted when it was given, however far its offsets reach, and of nothing that has them since.

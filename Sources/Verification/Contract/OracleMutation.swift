@@ -24,6 +24,8 @@ package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   case comesBack
   /// A gap is over what damage took.
   case excusedGap
+  /// A fault has stored an object in part: its offsets may stay reserved.
+  case tornObject
   /// A fetch into what damage took begins behind it, or answers nothing.
   case excusedProbe
   /// Nobody knows which offsets a fault touched.

@@ -136,6 +136,13 @@ public struct Archival: Hashable, Sendable, Codable {
   public var incarnation: Int
 }
 
+/// An object that a fault has stored in part. It excuses no loss: an engine relies on an object that it has read back only.
+public struct TornObject: Hashable, Sendable, Codable {
+  public var partition: PartitionSlot
+  /// The offsets of its messages.
+  public var offsets: OffsetRange
+}
+
 /// An engine that was asked to bring everything that is acknowledged to the object store.
 public struct Flush: Hashable, Sendable, Codable {
   public var outcome: Outcome
@@ -169,6 +176,7 @@ public struct History: Sendable {
   /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before this
   /// history began. They are given to nothing else.
   public var firstOffset: Offset = 0
+  public private(set) var tornObjects: [TornObject] = []
 
   /// Messages below `before` were to be deleted: they may be gone, unless it was refused for certain, and once it was
   /// acknowledged they are, for ever.
@@ -277,6 +285,11 @@ public struct History: Sendable {
   /// Records that the engine has said to have everything before `end` in the object store.
   public mutating func archived(_ partition: PartitionSlot, before end: Offset) {
     archivals.append(Archival(partition: partition, end: end, incarnation: incarnation))
+  }
+
+  /// Records that a fault has stored a part of an object only; see `Contract.swift`.
+  public mutating func torn(_ partition: PartitionSlot, _ offsets: OffsetRange) {
+    tornObjects.append(TornObject(partition: partition, offsets: offsets))
   }
 
   /// Records what the running incarnation's engine answered when it was asked to bring everything to the object store.

@@ -165,7 +165,7 @@ struct PartitionChecker {
     damaged += takenByUnplaced(damaged)
     damaged = OffsetRange.union(damaged)
     if contract.recovery == .skipCorrupted {
-      excused = damaged
+      excused = OffsetRange.union(damaged + reservedForTornObjects())
     } else {
       // Before any recovery nothing is cut: what a running engine cannot read, it skips.
       let fresh = history.damages[..<mark.damages].filter {
@@ -204,6 +204,15 @@ struct PartitionChecker {
     }
     let taken = OffsetRange.subtracting(OffsetRange.union(others), from: own)
     return taken.reduce(0) { $0 + ($1.to.rawValue - $1.from.rawValue) } <= most ? taken : []
+  }
+
+  /// Offsets that have been reported as damaged, of objects that a fault has stored in part: they stay reserved for good.
+  private func reservedForTornObjects() -> [OffsetRange] {
+    let torn = OffsetRange.union(history.tornObjects.filter { $0.partition.index == partition.slot }.map(\.offsets))
+    let reported = OffsetRange.union(allReports.map(\.offsets))
+    let outside = OffsetRange.subtracting(torn, from: reported)
+    let inside = OffsetRange.subtracting(outside, from: reported)
+    return (inside + outside).filter { excuses(.tornObject, torn.overlaps($0.from.rawValue, $0.to.rawValue)) }
   }
 
   private mutating func noteProbes() {

@@ -70,6 +70,14 @@ import Verification
     }
   }
 
+  /// The power takes a log that was never synced while the store has a part of an object: its offsets stay reserved.
+  @Test func aTornObjectKeepsItsOffsets() throws {
+    let token = "t1.sc=random.m=200.p=1.s=never.r=skip-corrupted.c=power-loss.at=end.d=none.b=3.n=4.z=513.a=10.t=orders.seed=1715"
+      + ".st=memory.ck=background/1ms/4096/65536/2s/none/100ms.cm=3.rd=1.f=store-partial-upload/answer-success/kept-50"
+    let judgement = try #require(try run(Token.decode(token)).judgement)
+    #expect(judgement.counts.corruptReported == 12 && judgement.verdict == .held, "\(judgement.counts)")
+  }
+
   /// A fault that never comes to pass leaves no verdict.
   @Test func aStoreFaultThatNeverFiresIsNoPass() throws {
     let spec = Self.spec(.background, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put", "occurrence": "1000"])])

@@ -3,7 +3,7 @@ import Verification
 
 /// What damage excuses, and what it does not.
 extension OracleCases {
-  static let damage: [OracleCase] = placedByLooks + comingBack + spared + undetectable + plain
+  static let damage: [OracleCase] = placedByLooks + comingBack + spared + undetectable + tornObjects + plain
 
   /// An unacknowledged request, served after a restart, and one behind it; then a fault destroys the first.
   private static func placed(_ recovery: RecoveryPolicy, inLife: Bool, reporting: [Range<Int64>], cut: Bool? = nil) -> Judgement {
@@ -180,6 +180,35 @@ extension OracleCases {
       return s.judged([s.look()])
     },
   ]
+
+  /// The power takes a log that was never synced; an object of the store has a part of its first four messages.
+  private static let tornObjects: [OracleCase] = [
+    OracleCase("skip: the offsets of a torn object stay reserved", .held) { torn(0..<4, reporting: [0..<4]) },
+    OracleCase("skip: more is reserved than a torn object holds", .violated([.highWatermark, .logEndOffset])) {
+      torn(0..<4, reporting: [0..<6], end: 6)
+    },
+    OracleCase("skip: the same without an object", .violated([.highWatermark, .logEndOffset])) { torn(nil, reporting: [0..<4]) },
+    OracleCase("skip: they stay reserved after the next restart, without another report", .held) {
+      var s = Story.one(17)
+      s.append(0, count: 4)
+      s.history.torn(Story.slot, OffsetRange(from: 0, to: 4))
+      s.crash(.powerLoss)
+      s.hole(0..<4)
+      let one = s.look(reporting: [0..<4])
+      s.crash(.powerLoss)
+      return s.judged([one, s.look()], .never)
+    },
+    OracleCase("skip: a torn object excuses no loss", .noAcknowledgedLoss, at: 0) { torn(0..<4, reporting: [0..<4], .always) },
+  ]
+
+  private static func torn(_ object: Range<Int>?, reporting: [Range<Int64>], end: Int = 4, _ sync: SyncPolicy = .never) -> Judgement {
+    var s = Story.one(17)
+    for _ in 0..<3 { s.append(0, count: 2) }
+    if let object { s.history.torn(Story.slot, OffsetRange(from: Offset(object.lowerBound), to: Offset(object.upperBound))) }
+    s.crash(.powerLoss)
+    s.logs[0] = Array(repeating: nil, count: end)
+    return s.judged([s.look(reporting: reporting)], sync)
+  }
 
   private static func lostWrite(keeping: Int, reporting: [Range<Int64>]) -> Judgement {
     var s = Story.one(7)
