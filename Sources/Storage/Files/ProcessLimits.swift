@@ -96,7 +96,8 @@ public enum Shortage {
   /// `man 3 errno`. A full disk (ENOSPC) is none: every trial meets it, and no limit is to be raised.
   public static func isOne(_ code: Int32) -> Bool {
     switch code {
-    case EMFILE, ENFILE, EFBIG, ENOMEM, EDQUOT, EAGAIN, ENOBUFS: true
+    // ECANCELED: the kernel had no thread for what a ring was given (`man 7 io_uring`); nobody here cancels anything.
+    case EMFILE, ENFILE, EFBIG, ENOMEM, EDQUOT, EAGAIN, ENOBUFS, ECANCELED: true
     default: false
     }
   }
@@ -111,6 +112,7 @@ public enum Shortage {
     case EDQUOT: "this user's quota is used up: free space there, or choose another place with --dir"
     case EAGAIN: "raise the number of processes with ulimit -u, or lower --jobs"
     case ENOBUFS: "the kernel has no buffers left: lower --jobs"
+    case ECANCELED: "the kernel had no thread for io_uring: raise the number of processes with ulimit -u, or say --storage posix"
     default: nil
     }
   }
@@ -118,5 +120,12 @@ public enum Shortage {
   /// The error in words, with the remedy.
   public static func text(_ code: Int32) -> String {
     errnoText(code) + (remedy(code).map { " (\($0))" } ?? "")
+  }
+
+  /// The same of a failed operation. Some errors say by themselves what to do; of others that depends on whose they are.
+  public static func text(_ error: StorageError) -> String {
+    let text = "\(error)"
+    guard case .errno(let code) = error.code, let remedy = remedy(code), !text.hasSuffix(")") else { return text }
+    return "\(text) (\(remedy))"
   }
 }

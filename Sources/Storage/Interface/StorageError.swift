@@ -64,7 +64,7 @@ extension StorageError: CustomStringConvertible {
     case ENOTDIR: " (a part of the path is a file; name a directory)"
     case EROFS: " (the file system is read-only; choose another place with --dir)"
     case EMFILE: " (raise the limit with ulimit -n)"
-    case ENFILE, EFBIG, ENOMEM: Shortage.remedy(number).map { " (\($0))" } ?? ""
+    case ENFILE, EFBIG, ENOMEM, ECANCELED: Shortage.remedy(number).map { " (\($0))" } ?? ""
     default: ""
     }
   }

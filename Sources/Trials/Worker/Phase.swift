@@ -1,6 +1,7 @@
 import LogModel
 import Metrics
 import Reporting
+import Storage
 import SystemUnderTest
 import Verification
 
@@ -105,7 +106,7 @@ extension PhaseReply {
   /// What the seam has met; see `InFlightMonitor`.
   mutating func note(_ seam: InFlightMonitor) {
     if let failure = seam.machineFailure { machineFailure = "\(failure)" }
-    if let met = seam.shortage { shortage = shortage ?? Self.shortage("\(met)") }
+    if let met = seam.shortage { shortage = shortage ?? Self.shortage(Shortage.text(met)) }
   }
 
   /// Whether the phase came to no end of its own, for a reason that is not the engine's.

@@ -108,7 +108,7 @@ import Verification
     #expect(journal.stage(of: getpid() + 1) == nil)
   }
 
-  @Test(arguments: [EMFILE, ENFILE, EFBIG, ENOMEM, EDQUOT, EAGAIN, ENOBUFS])
+  @Test(arguments: [EMFILE, ENFILE, EFBIG, ENOMEM, EDQUOT, EAGAIN, ENOBUFS, ECANCELED])
   func `shortages leave the trial without a verdict and say what to do`(code: Int32) throws {
     for error in [TrialError.system("write", "look-1.json", code), .directory(StorageError(errno: code, .makeDirectory, "trial-1"))] {
       #expect(error.isShortage && error.isEnvironment)
@@ -118,6 +118,8 @@ import Verification
     }
     let remedy = try #require(Shortage.remedy(code))
     #expect("\(TrialError.system("write", "x", code))".contains(remedy))
+    let met = Shortage.text(StorageError(errno: code, .write, "orders-0.log"))
+    #expect(met.contains("(raise") || met.contains("(\(remedy))"), "\(met)")
   }
 
   @Test(arguments: [ENOSPC, EACCES, EROFS, EIO])
