@@ -166,7 +166,7 @@ let package = Package(
       swiftSettings: strict),
     tests(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
-    tests("CommandLine", ["tornlog", "SeccompLauncher"]),
+    tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection", "TriggeredStorage"]),
     tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "TriggeredStorage", "CZlib"]),

@@ -63,14 +63,8 @@ struct RandomTrialGenerator {
     spec.checkpoint = pick([.background, .flushed], &random)
     (spec.checkpointTerms.every, spec.checkpointTerms.bytes) = (.milliseconds(1), pick([4 << 10, 64 << 10], &random))
     guard faulty, random.chance(1, in: 2) else { return }
-    let (kind, words) = pick(Self.storeFaults, &random)
-    spec.faults = [FaultSpec(kind: kind, parameters: words)]
+    spec.faults = [pick(Self.faults(of: [.store]), &random)]
   }
-
-  private static let storeFaults: [(kind: String, parameters: [String: String])] = [
-    ("store-refused", ["on": "put"]), ("store-answer-lost", ["on": "put"]), ("store-silent", ["on": "put"]),
-    ("store-partial-upload", ["kept": "50", "answer": "success"]), ("store-full", [:]),
-  ]
 
   func pick<Value>(_ values: [Value], _ random: inout SeededGenerator) -> Value {
     values[Int.random(in: 0..<values.count, using: &random)]
@@ -100,31 +94,18 @@ struct RandomTrialGenerator {
     return spec
   }
 
-  /// Of what devices are known to do; see `StorageFault`.
-  private static let faults: [(kind: String, parameters: [String: String])] = [
-    ("bit-flip", ["target": "batch-payload", "at": "rest"]),
-    ("bit-flip", ["target": "batch-length", "at": "rest"]),
-    ("bit-flip", ["target": "batch-offset", "at": "rest"]),
-    ("bit-flip", ["target": "batch-header", "at": "rest"]),
-    ("zero-sectors", ["share": "5"]),
-    ("torn-write", ["target": "batch", "kept": "prefix", "unit": "sector", "rest": "old", "answer": "error"]),
-    ("torn-write", ["target": "batch", "kept": "any", "unit": "sector", "rest": "old", "answer": "error"]),
-    ("short-write", ["target": "batch"]),
-    ("io-error", ["target": "batch", "on": "write"]),
-    ("io-error", ["target": "batch", "on": "write", "moment": "completion"]),
-    ("interrupted", ["target": "batch", "on": "write", "every": "2", "times": "1000"]),
-    ("no-space", ["target": "batch", "on": "write"]),
-    ("sync-failure", ["target": "segment", "on": "sync", "how": "marks-clean"]),
-    ("io-error", ["target": "metadata", "on": "read", "phase": "recover"]),
-    ("io-error", ["target": "rotation", "on": "open"]),
-  ]
+  /// What descriptors of these families say that random trials may inject.
+  private static func faults(of families: Set<FaultDescriptor.Family>) -> [FaultSpec] {
+    FaultDescriptor.all.filter { families.contains($0.family) }.flatMap { descriptor in
+      descriptor.drawn.map { FaultSpec(kind: descriptor.kind, parameters: $0) }
+    }
+  }
 
   private func fault(_ random: inout SeededGenerator) -> FaultSpec {
-    let (kind, words) = pick(Self.faults, &random)
-    var fault = FaultSpec(kind: kind, parameters: words)
+    var fault = pick(Self.faults(of: [.device, .atRest]), &random)
     guard !StorageFaultGrammar.isResting(fault) else { return fault }
     if fault.parameters["phase"] == nil { fault.parameters["phase"] = "produce" }
-    if fault.parameters["every"] == nil, kind != "sync-failure", words["target"] == "batch" {
+    if fault.parameters["every"] == nil, fault.parameters["target"] == "batch" {
       fault.parameters["occurrence"] = "\(Int.random(in: 1...6, using: &random))"
     }
     return fault

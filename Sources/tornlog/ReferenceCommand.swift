@@ -1,6 +1,8 @@
 import ArgumentParser
 import Defects
+import FaultInjection
 import Foundation
+import LogModel
 import ScenarioFormat
 import Trials
 
@@ -11,18 +13,34 @@ struct ReferenceCommand: ParsableCommand {
     commandName: "reference", abstract: "Print the generated part of a page of the documentation.",
     shouldDisplay: false)
 
-  enum Page: String, CaseIterable, ExpressibleByArgument {
-    case cli, defects, scenarios
+  /// As the marks of the pages name them.
+  enum Part: String, CaseIterable, ExpressibleByArgument {
+    case commands, defects, axes
+    case deviceFaults = "device-faults"
+    case damageAtRest = "damage-at-rest"
+    case storeFaults = "store-faults"
+    case receiverFaults = "receiver-faults"
+    case operations
+    case faultParameters = "fault-parameters"
+    /// `docs/scenario.schema.json`.
+    case scenarioSchema = "scenario-schema"
   }
 
-  @Argument(help: "cli, defects or scenarios.")
-  var page: Page
+  @Argument(help: ArgumentHelp("The part.", valueName: "part"))
+  var part: Part
 
   func run() throws {
-    switch page {
-    case .cli: Console.print(try CommandReference.lines())
+    switch part {
+    case .commands: Console.print(try CommandReference.lines())
     case .defects: Console.print(DefectReference.lines())
-    case .scenarios: Console.print(AxisReference.lines())
+    case .axes: Console.print(AxisReference.lines())
+    case .deviceFaults: Console.print(FaultReference.device())
+    case .damageAtRest: Console.print(FaultReference.lines(of: .atRest, "what happens"))
+    case .storeFaults: Console.print(FaultReference.lines(of: .store, "what happens", "own parameters"))
+    case .receiverFaults: Console.print(FaultReference.lines(of: .receiver, "what the receiver does"))
+    case .operations: Console.print(FaultReference.lines(of: .operation, "what is done"))
+    case .scenarioSchema: Console.print([ScenarioSchema(TrialPlanner.vocabulary).text])
+    case .faultParameters: Console.print(FaultReference.parameters())
     }
   }
 }
@@ -124,6 +142,68 @@ enum AxisReference {
   static func lines() -> [String] {
     let rows = [["axis", "values", "default", "meaning"], ["---", "---", "---", "---"]]
     return (rows + AxisDescriptor.all.map(\.documentation)).map { "| \($0.joined(separator: " | ")) |" }
+  }
+}
+
+/// Every kind of fault and every parameter, from the descriptors.
+enum FaultReference {
+  static func device() -> [String] {
+    table(
+      ["fault", "what happens", "hits, unless `on` says otherwise", "own parameters"],
+      StorageFaultDescriptor.all.filter(\.isWritten).map { fault in
+        ["`\(fault.kind.rawValue)`", fault.meaning, fault.usualTargets, names(fault.parameters.map(\.name))]
+      })
+  }
+
+  /// - Parameter own: the heading of parameters that not all kinds of the family have; nil: all are listed.
+  static func lines(of family: FaultDescriptor.Family, _ meaning: String, _ own: String? = nil) -> [String] {
+    let kinds = FaultDescriptor.all.filter { $0.family == family }
+    let common = own == nil ? [] : common(kinds)
+    return table(
+      ["fault", meaning, own ?? "parameters"],
+      kinds.map { kind in
+        ["`\(kind.kind)`", kind.meaning, names(kind.parameters.map(\.name).filter { !common.contains($0) })]
+      })
+  }
+
+  /// One row for each name, values and meaning, with whose they are.
+  static func parameters() -> [String] {
+    var rows: [(row: [String], kinds: [FaultDescriptor])] = []
+    for kind in FaultDescriptor.all {
+      for parameter in kind.parameters {
+        let row = ["`\(parameter.name)`", parameter.values, parameter.meaning]
+        if let known = rows.firstIndex(where: { $0.row == row }) { rows[known].kinds.append(kind) } else { rows.append((row, [kind])) }
+      }
+    }
+    // A name stands once, with all that it may mean.
+    var order: [String] = []
+    for row in rows where !order.contains(row.row[0]) { order.append(row.row[0]) }
+    return table(
+      ["parameter", "values", "meaning", "of"],
+      order.flatMap { name in rows.filter { $0.row[0] == name }.map { $0.row + [owners($0.kinds)] } })
+  }
+
+  /// Families of which every kind has it, and kinds of the others.
+  private static func owners(_ kinds: [FaultDescriptor]) -> String {
+    let had = Set(kinds.map(\.kind))
+    let parts = FaultDescriptor.Family.allCases.flatMap { family -> [String] in
+      let all = FaultDescriptor.all.filter { $0.family == family }.map(\.kind)
+      let own = all.filter(had.contains)
+      return own.count == all.count && all.count > 1 ? [family.rawValue] : own.map { "`\($0)`" }
+    }
+    return parts.joined(separator: ", ")
+  }
+
+  private static func common(_ kinds: [FaultDescriptor]) -> Set<String> {
+    kinds.map { Set($0.parameters.map(\.name)) }.reduce(nil) { $0?.intersection($1) ?? $1 } ?? []
+  }
+
+  private static func names(_ names: [String]) -> String { names.map { "`\($0)`" }.joined(separator: ", ") }
+
+  private static func table(_ heads: [String], _ rows: [[String]]) -> [String] {
+    ([heads, heads.map { _ in "---" }] + rows).map { row in
+      "| " + row.map { $0.isEmpty ? "" : $0 }.joined(separator: " | ") + " |"
+    }
   }
 }
 

@@ -6,7 +6,12 @@ import Testing
 @Suite struct DeliveryKeyTests {
   private static let vocabulary = Vocabulary(
     checks: ["no-gaps"], defects: ["A9"],
-    faults: [.bitFlip, FaultGrammar("receiver-refuses", [.init("for", .duration, isRequired: true)], isOfDelivery: true)])
+    faults: [
+      .bitFlip,
+      FaultDescriptor(
+        "receiver-refuses", .receiver, "refuses", [FaultParameter("for", .duration, "how long", isRequired: true)],
+        isOfDelivery: true),
+    ])
 
   private func parse(_ rest: String, matrix: String = "messages: 1") -> (scenario: Scenario?, errors: [String]) {
     let text = "name: n\ntitle: t\nmatrix: { \(matrix) }\n" + rest

@@ -1,3 +1,4 @@
+import LogModel
 import Testing
 
 @testable import ScenarioFormat
@@ -6,7 +7,17 @@ let vocabulary = Vocabulary(
   checks: [
     "no-acknowledged-loss", "no-gaps", "no-duplicates", "content-intact", "high-watermark", "consumption-ends",
   ],
-  defects: ["C1", "C2", "C2b", "C3", "C4", "C5", "C8", "C12b"])
+  defects: ["C1", "C2", "C2b", "C3", "C4", "C5", "C8", "C12b"], faults: [.bitFlip])
+
+extension FaultDescriptor {
+  static let bitFlip = FaultDescriptor(
+    "bit-flip", .atRest, "a bit turns over",
+    [
+      FaultParameter("target", .word(["batch-payload"]), "which bytes", isRequired: true),
+      FaultParameter("occurrence", .integer(1...1_000_000), "the nth"),
+      FaultParameter("at", .word(["rest"]), "when"),
+    ])
+}
 
 func parse(_ text: String) throws(InvalidScenarios) -> Scenario {
   try ScenarioParser.parse(text, file: "a.yaml", vocabulary: vocabulary)

@@ -39,7 +39,7 @@ import Testing
     ("torn-write: { kept: any, bytes: 5 }", 35, "torn-write: kept is any: say kept: prefix or kept: suffix"),
     ("torn-write: { unit: page, bytes: 5 }", 24, "torn-write: where it is torn has been said to the byte: remove unit"),
     ("torn-write: { kept: sectors, sectors: \"1,x\" }", 48, "sectors is '1,x'; expected numbers from 0"),
-    ("stale-read: { phase: recover }", 24, "stale-read: it would never fire, for what stood below the writes of earlier lives is not known"),
+    ("stale-read: { phase: recover }", 24, "stale-read: it can never fire: it needs a write of the same life, and phase recover reads what earlier lives wrote"),
     ("bit-flip: { target: batch, phase: produce }", 37, "bit-flip: a flip at rest happens once, between crash and recovery: say at: flight"),
     ("bit-flip: { target: batch, at: flight, moment: completion }", 49, "bit-flip: it is an edit of the operation"),
     ("bit-flip: { target: rotation, at: flight }", 30, "unknown target 'rotation'"),

@@ -55,11 +55,11 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
     case .eioAfterwards:
       return Self.changes.contains(kind) ? nil : "nothing is left behind that could have happened or not"
     case .enospc, .edquot:
-      return Self.allocates.contains(kind) ? nil : "its page of the manual (section 2) has no ENOSPC or EDQUOT"
+      return Self.can(kind, .noSpace) ? nil : "its page of the manual (section 2) has no ENOSPC or EDQUOT"
     case .short: return kind == .write ? nil : "`Storage.read` carries on until the file's end, `FileStorage` and `RingStorage` below it too"
-    case .eintr: return Self.interruptible.contains(kind) ? nil : "its page of the manual (section 2) has no EINTR"
+    case .eintr: return Self.can(kind, .interrupted) ? nil : "its page of the manual (section 2) has no EINTR"
     case .eagain:
-      return kind == .read || kind == .write || kind == .lock
+      return Self.can(kind, .tryAgain)
         ? nil : "only transfers that find no room in a queue, and locks that are held, end with EAGAIN"
     }
   }
@@ -67,8 +67,11 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
   private static let changes: Set<OperationKind> = [
     .open, .write, .sync, .truncate, .makeDirectory, .syncDirectory, .rename, .unlink,
   ]
-  private static let allocates: Set<OperationKind> = [.open, .write, .sync, .makeDirectory, .syncDirectory, .rename]
-  private static let interruptible: Set<OperationKind> = [.open, .read, .write, .sync, .truncate, .lock, .syncDirectory]
+
+  /// Whether the operation can end so, by its page of the manual.
+  private static func can(_ kind: OperationKind, _ fault: FaultKind) -> Bool {
+    StorageFaultDescriptor.of(fault).documentedOperations.contains(kind)
+  }
 
   /// The fault that hits the `n`th such operation, from 1. Counted are those only that can meet it: of `open` and ENOSPC, those
   /// that may create.

@@ -22,7 +22,9 @@ final class ArmedFault: @unchecked Sendable {
   init(_ planned: PlannedFault, index: Int, seed: UInt64, at start: Instant) {
     self.planned = planned
     self.index = index
-    kinds = planned.trigger.kinds.isEmpty ? planned.fault.defaultKinds : planned.trigger.kinds
+    let descriptor = planned.fault.descriptor
+    let named = planned.trigger.kinds
+    kinds = named.isEmpty ? descriptor.usualOperations : named.intersection(descriptor.operations)
     counter = TriggerCounter(planned.trigger, at: start)
     random = SeededGenerator(seed: mix64(seed &+ UInt64(index)), stream: "fault")
   }

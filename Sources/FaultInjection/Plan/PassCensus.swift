@@ -22,7 +22,7 @@ public struct PassCensus: Hashable, Sendable, Codable {
 
     /// Whether it is of the passes that the fault can hit, as far as the pass's kind and flags tell.
     func canBeHit(by fault: StorageFault) -> Bool {
-      guard fault.applicableKinds.contains(kind) else { return false }
+      guard fault.descriptor.operations.contains(kind) else { return false }
       return switch fault {
       case .noSpace, .quotaExceeded: kind != .open || isCreating
       case .syncFailure: kind != .write || isDurable

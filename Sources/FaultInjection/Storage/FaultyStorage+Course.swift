@@ -33,7 +33,7 @@ extension FaultyStorage {
     if census != nil { takeCensus(call, phases) }
     for one in armed where one.isArmed(at: now) && one.matches(call, in: phases) && canHit(call, one.planned) {
       let hit = one.count(call, in: surroundings)
-      guard let hit, !one.planned.fault.decidesOutcome || course.outcome == nil && !course.isReadOnly else { continue }
+      guard let hit, !one.planned.fault.descriptor.decidesOutcome || course.outcome == nil && !course.isReadOnly else { continue }
       one.claim(at: now)
       switch one.planned.fault {
       case .stall: course.stalls.append(one)
@@ -64,7 +64,7 @@ extension FaultyStorage {
     guard let hit = course.outcome else { return true }
     let fault = hit.armed.planned.fault
     if case .lostWrite = fault { return false }
-    let isRefused = fault.errno != nil || fault == .crash
+    let isRefused = fault.descriptor.errno != nil || fault == .crash
     return !isRefused || hit.armed.planned.trigger.moment == .completion
   }
 
@@ -130,7 +130,7 @@ extension FaultyStorage {
   }
 
   func refuse(_ one: ArmedFault, _ course: Course) async throws(StorageError) {
-    let number = one.planned.fault.errno ?? EIO
+    let number = one.planned.fault.descriptor.errno ?? EIO
     let moment = one.planned.trigger.moment
     let isDone = moment == .completion && one.planned.fault != .readOnly
     // A read that a read-only remount is triggered by goes on.
@@ -225,7 +225,7 @@ extension StorageFault {
   func isRefusal(of call: StorageCall) -> Bool {
     switch self {
     case .noSpace, .quotaExceeded: call.kind != .write
-    default: errno != nil
+    default: descriptor.errno != nil
     }
   }
 }

@@ -149,7 +149,7 @@ extension FaultyStorage {
       hit.armed.releaseIfCounted()
       return try await put(store, part: 0..<fits)
     }
-    let number = hit.armed.planned.fault.errno ?? ENOSPC
+    let number = hit.armed.planned.fault.descriptor.errno ?? ENOSPC
     record(hit.armed, store.course, answer: .error(number), .reported)
     try await pause(store.course.call)
     throw error(.errno(number), store.course.call)

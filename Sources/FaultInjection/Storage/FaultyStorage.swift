@@ -75,7 +75,7 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     let start = base.loop.now
     armed = plan.faults.enumerated().map { ArmedFault($1, index: $0, seed: plan.seed, at: start) }
     remembersOlder = plan.faults.contains { $0.fault.kind == .staleRead }
-    tracksUnsynced = plan.faults.contains { $0.fault.kind == .syncFailure || $0.fault.errno != nil }
+    tracksUnsynced = plan.faults.contains { $0.fault.kind == .syncFailure || $0.fault.descriptor.errno != nil }
     super.init(base)
     for (path, sectors) in unreadable {
       self.unreadable[path] = Dictionary(sectors.map { ($0, -1) }, uniquingKeysWith: { a, _ in a })

@@ -71,105 +71,6 @@ public enum StorageFault: Hashable, Sendable, Codable {
   case crash
 }
 
-/// Where in a pass.
-public enum BytePlace: Hashable, Sendable, Codable {
-  /// The seed chooses.
-  case anywhere
-  /// Bytes from the start of the pass; a pass that has none of them is not hit.
-  case range(Range<Int>)
-  /// The byte that the trigger's condition `bytes` counts; elsewhere the first.
-  case atTriggerByte
-  /// This part of one of the pass's batches, of the seed's choice; a write that has none is not hit.
-  case part(BatchPart)
-  /// The first or the last byte of such a part.
-  case edge(BatchPart, PartEdge)
-
-  /// Whether it is one of a batch.
-  var isPart: Bool {
-    switch self {
-    case .part, .edge: true
-    case .anywhere, .range, .atTriggerByte: false
-    }
-  }
-}
-
-/// Boundaries are those of the file, in bytes: 1, 512, 4096.
-public enum TearUnit: Int, Hashable, Sendable, Codable, CaseIterable {
-  case byte = 1
-  case sector = 512
-  case page = 4096
-}
-
-/// What is kept of a torn write, what stands in place of the rest, and what the caller is told.
-public struct TornWrite: Hashable, Sendable, Codable {
-  /// At least one byte is always lost: where everything would be kept, the last part is not.
-  public enum Kept: Hashable, Sendable, Codable {
-    /// So many bytes from the start.
-    case prefix(Int)
-    /// So many bytes before the end.
-    case suffix(Int)
-    /// These of the write's sectors of 512 bytes, from 0.
-    case sectors([Int])
-    /// A prefix that ends at a boundary of the seed's choice.
-    case prefixTo(TearUnit)
-    /// A suffix that starts at a boundary of the seed's choice.
-    case suffixFrom(TearUnit)
-    /// Any set of parts, of the seed's choice.
-    case anyOf(TearUnit)
-    /// What comes before the byte that the trigger's condition `bytes` counts.
-    case upToTriggerByte
-  }
-
-  public enum Rest: String, Hashable, Sendable, Codable, CaseIterable {
-    /// What was there; beyond the end of the file, nothing.
-    case old
-    case zero
-    /// Bytes of the seed's choice.
-    case garbage
-  }
-
-  public enum Answer: String, Hashable, Sendable, Codable, CaseIterable {
-    /// A device that lies.
-    case success
-    /// EIO.
-    case error
-    /// None: the crash handler is called when the kept parts are on the medium (durable, whatever was asked).
-    case crash
-  }
-
-  public var kept: Kept
-  public var rest: Rest
-  public var answer: Answer
-
-  public init(kept: Kept, rest: Rest = .old, answer: Answer) {
-    self.kept = kept
-    self.rest = rest
-    self.answer = answer
-  }
-}
-
-/// How a sync fails; of a durable write (`RWF_DSYNC`) the bytes are in the cache, and the sync within it fails.
-public enum SyncFailure: String, Hashable, Sendable, Codable, CaseIterable {
-  /// EIO; the pages stay dirty, a later sync makes them durable.
-  case leavesDirty = "leaves-dirty"
-  /// EIO; the pages count as clean: they stay readable, a later sync succeeds and does not make them durable
-  /// ("fsyncgate"; Rebello et al.: file systems always mark them clean, ext4 and XFS keep the new content readable).
-  case marksClean = "marks-clean"
-  /// Success, although the pages are marked clean like that; the next sync of the file, or directory, says EIO and
-  /// leaves its own pages dirty. Rebello et al.: when a failure is reported differs by file system and mode.
-  case reportedLate = "reported-late"
-}
-
-/// Where a misdirected write lands.
-public enum Misdirection: Hashable, Sendable, Codable {
-  /// This many bytes away in the same file, not before its start.
-  case sameFile(by: Int64)
-  /// In another file, which exists, relative to the storage's root.
-  case otherFile(String, at: Int64)
-  /// In the same file, at a sector boundary of the seed's choice before the file's end; behind its end, where it is empty.
-  case anywhere
-}
-
 extension StorageFault {
   public var kind: FaultKind {
     switch self {
@@ -194,82 +95,222 @@ extension StorageFault {
     }
   }
 
-  /// What it can hit; a trigger that names other kinds never fires.
-  public var applicableKinds: Set<OperationKind> {
-    switch self {
-    case .tornWrite, .shortWrite, .silentNoSpace, .lostWrite, .misdirectedWrite: [.write]
-    case .bitFlip, .latentSectorError: [.read, .write]
-    // `man 2 fsync`: where blocks are allocated late, it is the sync that finds none.
-    case .noSpace, .quotaExceeded: [.write, .open, .makeDirectory, .rename, .sync, .syncDirectory]
-    case .syncFailure: [.sync, .syncDirectory, .write]
-    case .staleRead: [.read]
-    case .interrupted, .tryAgain, .ioError, .permissionDenied, .stall, .readOnly, .crash:
-      Set(OperationKind.allCases).subtracting([.close])
-    }
-  }
+  public var descriptor: StorageFaultDescriptor { .of(kind) }
 
-  /// What it hits where the trigger names no kinds.
-  public var defaultKinds: Set<OperationKind> {
-    switch self {
-    case .bitFlip, .noSpace, .quotaExceeded: [.write]
-    case .syncFailure: [.sync]
-    case .interrupted, .ioError: [.read, .write, .sync]
-    case .tryAgain: [.read, .write]
-    case .permissionDenied: [.open]
-    case .readOnly: [.write, .truncate, .makeDirectory, .rename, .unlink]
-    case .stall, .crash, .tornWrite, .shortWrite, .silentNoSpace, .lostWrite, .misdirectedWrite, .staleRead,
-      .latentSectorError: applicableKinds
-    }
-  }
-
-  /// Whether the pass has what it takes: a kind that can be hit, bytes enough.
+  /// Whether the pass has what it takes, if it is of a kind that can be hit: bytes enough.
   func applies(to call: StorageCall) -> Bool {
-    guard applicableKinds.contains(call.kind) else { return false }
-    let isWriting = OpenMode(rawValue: call.flags)
     switch self {
-    case .tornWrite, .silentNoSpace, .lostWrite, .misdirectedWrite, .staleRead: return call.length > 0
-    case .bitFlip(_, let place), .latentSectorError(let place): return place.choose(in: call.length) != nil
-    case .shortWrite: return call.length > 1
+    case .tornWrite, .silentNoSpace, .lostWrite, .misdirectedWrite, .staleRead: call.length > 0
+    case .bitFlip(_, let place), .latentSectorError(let place): place.choose(in: call.length) != nil
+    case .shortWrite: call.length > 1
     case .noSpace, .quotaExceeded:
-      return call.kind == .open ? isWriting.contains(.create) : call.kind != .write || call.length > 0
-    case .syncFailure: return call.kind != .write || call.flags == WriteDurability.durable.rawValue
-    case .interrupted, .tryAgain, .ioError, .permissionDenied, .stall, .readOnly, .crash: return true
-    }
-  }
-
-  /// The error that a refused operation ends with (`man 3 errno`); nil for faults that refuse nothing by themselves.
-  var errno: Int32? {
-    switch self {
-    case .interrupted: EINTR
-    case .tryAgain: EAGAIN
-    case .ioError: EIO
-    case .permissionDenied: EACCES
-    case .noSpace: ENOSPC
-    case .quotaExceeded: EDQUOT
-    case .readOnly: EROFS
-    default: nil
-    }
-  }
-
-  /// Whether it decides how the operation ends: of these, one pass carries one.
-  var decidesOutcome: Bool {
-    switch self {
-    case .bitFlip, .stall: false
+      call.kind == .open
+        ? OpenMode(rawValue: call.flags).contains(.create) : call.kind != .write || call.length > 0
+    case .syncFailure: call.kind != .write || call.flags == WriteDurability.durable.rawValue
     default: true
     }
   }
 }
 
-extension BytePlace {
-  /// The bytes to choose from in a pass of `length` bytes, as far as its length tells; nil where there are none.
-  func choose(in length: Int, triggerByte: Int? = nil) -> Range<Int>? {
-    let all = 0..<length
-    let chosen: Range<Int> =
-      switch self {
-      case .anywhere, .part, .edge: all
-      case .range(let range): range.clamped(to: all)
-      case .atTriggerByte: min(triggerByte ?? 0, max(length - 1, 0))..<min((triggerByte ?? 0) + 1, length)
+extension StorageFaultDescriptor {
+  /// Every kind, in the order of `docs/scenarios.md`.
+  public static let all: [StorageFaultDescriptor] = writes + errors + devices + [
+    StorageFaultDescriptor(
+      .crash, "the power goes; a scenario asks for it by the key `crash`", hits: .anythingButClosing, isWritten: false
+    ) { _ in .crash }
+  ]
+
+  private static let writes = [
+    StorageFaultDescriptor(
+      .tornWrite, "a part of a write reaches the medium", hits: [.write], parameters: TornWrite.parameters,
+      drawn: ["prefix", "any"].map {
+        ["target": "batch", "kept": $0, "unit": "sector", "rest": "old", "answer": "error"]
+      }, contradictions: TornWrite.contradictions
+    ) { .tornWrite(TornWrite($0)) },
+    StorageFaultDescriptor(
+      .bitFlip, "bits turn over on their way", hits: [.read, .write], usually: [.write], decidesOutcome: false,
+      isWritten: false
+    ) { .bitFlip(bits: $0.integer("bits") ?? 1, BytePlace($0)) },
+    StorageFaultDescriptor(
+      .shortWrite, "a write takes fewer bytes than asked, and says so", hits: [.write],
+      parameters: [.bytesOfWrite], drawn: [["target": "batch"]]
+    ) { .shortWrite(taking: $0.integer("bytes")) },
+  ]
+
+  private static let errors = [
+    StorageFaultDescriptor(
+      .interrupted, "EINTR, and nothing has happened", hits: .anythingButClosing, usually: [.read, .write, .sync],
+      // `man 2` of each operation.
+      documented: [.open, .read, .write, .sync, .truncate, .lock, .syncDirectory], errno: EINTR, hasMoment: true,
+      drawn: [["target": "batch", "on": "write", "every": "2", "times": "1000"]]
+    ) { _ in .interrupted },
+    StorageFaultDescriptor(
+      .tryAgain, "EAGAIN, and nothing has happened", hits: .anythingButClosing, usually: [.read, .write],
+      documented: [.read, .write, .lock], errno: EAGAIN, hasMoment: true
+    ) { _ in .tryAgain },
+    StorageFaultDescriptor(
+      .ioError, "EIO; with `moment: completion` the operation has happened", hits: .anythingButClosing,
+      usually: [.read, .write, .sync], errno: EIO, hasMoment: true,
+      drawn: [
+        ["target": "batch", "on": "write"], ["target": "batch", "on": "write", "moment": "completion"],
+        ["target": "metadata", "on": "read", "phase": "recover"], ["target": "rotation", "on": "open"],
+      ]
+    ) { _ in .ioError },
+    StorageFaultDescriptor(
+      .permissionDenied, "EACCES", hits: .anythingButClosing, usually: [.open], errno: EACCES, hasMoment: true
+    ) { _ in .permissionDenied },
+    StorageFaultDescriptor(
+      .noSpace, "ENOSPC; a write with room for its first bytes is short first", hits: .allocating, usually: [.write],
+      errno: ENOSPC, drawn: [["target": "batch", "on": "write"]]
+    ) { _ in .noSpace },
+    StorageFaultDescriptor(
+      .silentNoSpace, "a full disk that reports success and stores what there is room for", hits: [.write]
+    ) { _ in .silentNoSpace },
+    StorageFaultDescriptor(
+      .quotaExceeded, "EDQUOT, otherwise as `no-space`", hits: .allocating, usually: [.write], errno: EDQUOT
+    ) { _ in .quotaExceeded },
+    StorageFaultDescriptor(
+      .syncFailure, "a sync fails, in one of the ways of `how`", hits: [.sync, .syncDirectory, .write],
+      usually: [.sync],
+      parameters: [
+        FaultParameter(
+          "how", .word(SyncFailure.allCases.map(\.rawValue)),
+          "EIO and the pages stay dirty; EIO and the pages count as clean (the default); success, and the next sync says EIO")
+      ], drawn: [["target": "segment", "on": "sync", "how": "marks-clean"]]
+    ) { .syncFailure($0["how"].flatMap { SyncFailure(rawValue: $0) } ?? .marksClean) },
+  ]
+
+  private static let devices = [
+    StorageFaultDescriptor(.lostWrite, "success is reported and nothing is stored", hits: [.write]) { _ in .lostWrite },
+    StorageFaultDescriptor(
+      .misdirectedWrite, "success is reported and the bytes land elsewhere in the file", hits: [.write],
+      parameters: [
+        FaultParameter("by", .size, "how many bytes away it lands; without it at a sector of the seed's choice")
+      ]
+    ) { .misdirectedWrite($0.integer("by").map { .sameFile(by: Int64($0)) } ?? .anywhere) },
+    StorageFaultDescriptor(
+      .staleRead,
+      "a read brings what stood there before the last write of this life; not in the phases `open`, `create`, `recover`",
+      hits: [.read],
+      contradictions: { words in
+        // The lives before leave the storage no knowledge of what stood there.
+        guard let phase = words["phase"], ["open", "create", "recover"].contains(phase) else { return [] }
+        return [
+          FaultContradiction(
+            "phase", because: "it can never fire: it needs a write of the same life, and phase \(phase) reads what earlier lives wrote",
+            remedy: "choose produce, look or append")
+        ]
       }
-    return chosen.isEmpty ? nil : chosen
+    ) { _ in .staleRead },
+    StorageFaultDescriptor(
+      .latentSectorError,
+      "a sector can no longer be read: EIO until a write covers it whole, or a truncation takes it away",
+      hits: [.read, .write]
+    ) { _ in .latentSectorError() },
+    StorageFaultDescriptor(
+      .stall, "the operation takes `delay` longer", hits: .anythingButClosing, hasMoment: true, decidesOutcome: false,
+      parameters: [.delay],
+      contradictions: { words in
+        // It would count as fired and hinder nobody.
+        guard words.duration("delay") == .zero else { return [] }
+        return [
+          FaultContradiction("delay", because: "a delay of nothing is no stall", remedy: "say how long, like 10ms")
+        ]
+      }
+    ) { .stall($0.duration("delay")) },
+    StorageFaultDescriptor(
+      .readOnly, "EROFS for this and every later change; reads go on", hits: .anythingButClosing,
+      usually: [.write, .truncate, .makeDirectory, .rename, .unlink], errno: EROFS, isStanding: true
+    ) { _ in .readOnly },
+  ]
+}
+
+extension FaultParameter {
+  fileprivate static let bytesOfWrite = FaultParameter(
+    "bytes", .size, "bytes that are kept, or taken; without it the seed chooses")
+
+  /// Of faults of the device and of the store.
+  public static let delay = FaultParameter("delay", .duration, "how long; not 0", isRequired: true)
+  public static let answer = FaultParameter(
+    "answer", .word(["success", "error"]), "what the caller is told; `error` without it")
+}
+
+extension Set<OperationKind> {
+  fileprivate static var anythingButClosing: Self { Set(OperationKind.allCases).subtracting([.close]) }
+
+  /// `man 2 fsync`: where blocks are allocated late, it is the sync that finds none.
+  fileprivate static var allocating: Self { [.write, .open, .makeDirectory, .rename, .sync, .syncDirectory] }
+}
+
+extension TornWrite {
+  fileprivate static let parameters = [
+    FaultParameter(
+      "kept", .word(["prefix", "suffix", "any", "sectors"]),
+      "which part of the write is kept; `any` is any set of units, `sectors` those of the parameter `sectors`"),
+    FaultParameter("sectors", .numbers, "which sectors of 512 bytes of the write are kept: `0,2,5`"),
+    FaultParameter(
+      "unit", .word(["byte", "sector", "page"]), "at what boundary the write tears; `sector` without it"),
+    FaultParameter.bytesOfWrite,
+    FaultParameter(
+      "rest", .word(Rest.allCases.map(\.rawValue)),
+      "what stands in place of the rest: what was there (`old`, the default), zeros, or bytes of the seed's choice"),
+    FaultParameter.answer,
+  ]
+
+  fileprivate init(_ words: FaultWords) {
+    let unit: TearUnit =
+      switch words["unit"] {
+      case "byte": .byte
+      case "page": .page
+      default: .sector
+      }
+    let kept: Kept =
+      switch (words["kept"] ?? "prefix", words.integer("bytes")) {
+      case ("suffix", let n?): .suffix(n)
+      case ("suffix", nil): .suffixFrom(unit)
+      case ("any", _): .anyOf(unit)
+      case ("sectors", _): .sectors(words.numbers("sectors"))
+      case (_, let n?): .prefix(n)
+      default: .prefixTo(unit)
+      }
+    self.init(
+      kept: kept, rest: words["rest"].flatMap { Rest(rawValue: $0) } ?? .old,
+      answer: words["answer"].flatMap { Answer(rawValue: $0) } ?? .error)
+  }
+
+  @Sendable fileprivate static func contradictions(_ words: FaultWords) -> [FaultContradiction] {
+    let kept = words["kept"] ?? "prefix"
+    var found: [FaultContradiction] = []
+    func add(_ name: String, _ because: String, _ remedy: String) {
+      found.append(FaultContradiction(name, because: because, remedy: remedy))
+    }
+    if kept == "sectors", words["sectors"] == nil {
+      add("kept", "it does not say which sectors", "add sectors: numbers from 0, like 0,2,5")
+    }
+    if kept != "sectors", words["sectors"] != nil {
+      add("sectors", "kept is \(kept)", "say kept: sectors, or remove sectors")
+    }
+    if words["bytes"] != nil, kept != "prefix", kept != "suffix" {
+      add("bytes", "kept is \(kept)", "say kept: prefix or kept: suffix, or remove bytes")
+    }
+    if words["unit"] != nil, words["bytes"] != nil || kept == "sectors" {
+      add("unit", "where it is torn has been said to the byte", "remove unit")
+    }
+    return found
+  }
+}
+
+extension BytePlace {
+  /// Where in a pass a flip hits: in a batch itself where batches are the target, not in the padding behind them, and in
+  /// the first copy of a segment's head, not in the zeros behind it.
+  fileprivate init(_ words: FaultWords) {
+    let edge = words["edge"].flatMap { PartEdge(rawValue: $0) }
+    if words["target"] == FaultTarget.segmentHead.rawValue {
+      self = .range(edge?.of(0..<512) ?? 0..<512)
+    } else if let part = words["target"].flatMap({ BatchPart(rawValue: $0) }) {
+      self = edge.map { .edge(part, $0) } ?? .part(part)
+    } else {
+      self = .anywhere
+    }
   }
 }

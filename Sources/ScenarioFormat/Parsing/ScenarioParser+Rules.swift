@@ -145,12 +145,12 @@ extension SourceReader {
 
   private mutating func fault(_ kind: SourceNode, parameters: SourceNode) -> PlacedFault? {
     guard let name = word(kind, "fault", vocabulary.faults.map(\.kind)),
-      let grammar = vocabulary.faults.first(where: { $0.kind == name }),
-      let given = mapping(parameters, name, known: grammar.parameters.map(\.name))
+      let descriptor = vocabulary.faults.first(where: { $0.kind == name }),
+      let given = mapping(parameters, name, known: descriptor.parameters.map(\.name))
     else { return nil }
     var fault = FaultSpec(kind: name, parameters: [:])
     let before = errors.count
-    for parameter in grammar.parameters {
+    for parameter in descriptor.parameters {
       guard let entry = given[parameter.name] else {
         if parameter.isRequired { note(kind.position, .missingKey(parameter.name, in: name)) }
         continue
@@ -161,7 +161,7 @@ extension SourceReader {
       fault.parameters[parameter.name] = text
     }
     guard errors.count == before else { return nil }
-    for found in grammar.contradictions(fault.parameters) {
+    for found in descriptor.contradictions(FaultWords(fault)) {
       note(given[found.parameter]?.keyPosition ?? kind.position, .contradiction(of: name, found))
     }
     return PlacedFault(fault: fault, position: kind.position)
@@ -177,7 +177,7 @@ extension SourceReader {
   }
 }
 
-extension FaultGrammar.Parameter {
+extension FaultParameter {
   func check(_ text: String) throws(ScenarioProblem) {
     if let reason = impossible[text] { throw .impossibleWord(text, of: name, because: reason) }
     switch form {

@@ -48,7 +48,7 @@ final class AtRestDamage {
       if !isTestified { receipt.testimony = try leavesLogsAlone ? (requestsOnMedium(readFiles(of: medium)).isEmpty ? .none : .logs) : .none }
       return receipt
     }
-    let wanted = StorageFaultGrammar.Words(fault).integer("partition").map { PartitionID($0) }
+    let wanted = FaultWords(fault).integer("partition").map { PartitionID($0) }
     let files = try readFiles(of: medium).filter { wanted == nil || $0.key.partition == wanted }
     if fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.padding.rawValue {
       return try flipPadding(fault, files, medium, &random)

@@ -8,26 +8,43 @@ enum AtRestFaultGrammar {
   /// Kinds that no operation shows; a bit flip is one unless it is said to be in flight.
   static let kinds: Set<String> = ["truncate-file", "delete-file", "zero-sectors", "garbage"]
 
-  private typealias Parameter = FaultGrammar.Parameter
+  private static let copy = FaultParameter(
+    "copy", .word(FaultTarget.metadataCopies + ["both"]), "which copy of the metadata; either one without it")
+  private static let share = FaultParameter(
+    "share", .integer(1...100),
+    "how much of the bytes that hold messages is overwritten, in percent, in whole sectors; 1 without it")
 
-  private static let targets = [FaultTarget.segment, .metadata].map(\.rawValue)
-  private static let copy = Parameter("copy", .word(FaultTarget.metadataCopies + ["both"]))
-
-  static let grammars: [FaultGrammar] = [
-    FaultGrammar(
-      "bit-flip",
+  static let descriptors: [FaultDescriptor] = [
+    FaultDescriptor(
+      "bit-flip", .atRest, "bits of a batch, of a segment's head or of the metadata turn over",
       [
-        Parameter(
+        FaultParameter(
           "target", .word(BatchPart.allCases.map(\.rawValue) + [FaultTarget.segmentHead, .metadata].map(\.rawValue)),
+          "which bytes. `batch-payload` is all behind the header, `batch-records` that without `batch-alignment`, the zeros "
+            + "that make a batch's length a multiple of 8. `padding` follows the last batch of a commit and is in no batch; "
+            + "in flight only. With another `system` only `batch`, `batch-header` and `batch-payload`",
           isRequired: true, impossible: StorageFaultGrammar.impossibleTargets),
-        Parameter("bits", .integer(1...64)), Parameter("at", .word(["rest", "flight"])), copy,
-        Parameter("edge", .word(PartEdge.allCases.map(\.rawValue))),
-      ] + StorageFaultGrammar.trigger
-    ) { contradictions(ofFlip: $0) },
-    file("truncate-file", Parameter("cut", .word(["boundary", "mid-record", "mid-header", "zero"]), isRequired: true)),
-    file("delete-file", Parameter("files", .word(["one", "last", "all"]))),
-    file("zero-sectors", Parameter("share", .integer(1...100))),
-    file("garbage", Parameter("share", .integer(1...100))),
+        FaultParameter("bits", .integer(1...64), "how many bits turn over; 1 without it"),
+        FaultParameter(
+          "at", .word(["rest", "flight"]),
+          "at rest between crash and recovery (the default), or on the way between engine and disk"),
+        copy,
+        FaultParameter(
+          "edge", .word(PartEdge.allCases.map(\.rawValue)), "the first or the last byte of the target"),
+      ] + StorageFaultGrammar.trigger,
+      drawn: ["batch-payload", "batch-length", "batch-offset", "batch-header"].map { ["target": $0, "at": "rest"] },
+      contradictions: contradictions(ofFlip:)),
+    file(
+      "truncate-file", "a file is cut; not `copy: both`",
+      FaultParameter(
+        "cut", .word(["boundary", "mid-record", "mid-header", "zero"]),
+        "where the file ends: between two requests, inside a message, inside a request's head, at 0", isRequired: true)),
+    file(
+      "delete-file", "files are deleted; not `copy: both`",
+      FaultParameter(
+        "files", .word(["one", "last", "all"]), "which files of the partition; `one` without it")),
+    file("zero-sectors", "whole sectors read as zeros", share, drawn: [["share": "5"]]),
+    file("garbage", "whole sectors hold bytes of the seed's choice", share),
   ]
 
   /// What is left of two copies that lose their ends says nothing of what is gone, so that such a trial would show nothing.
@@ -37,15 +54,15 @@ enum AtRestFaultGrammar {
   ]
 
   /// A fault of whole files, or of much of one.
-  private static func file(_ kind: String, _ parameter: FaultGrammar.Parameter) -> FaultGrammar {
-    FaultGrammar(
-      kind,
-      [
-        Parameter("target", .word(targets), impossible: StorageFaultGrammar.impossibleTargets), Parameter("partition", .integer(0...9_999)),
-        copy, parameter,
-      ]
-    ) { words in
-      var found = contradictions(ofPlace: StorageFaultGrammar.Words(words))
+  private static func file(
+    _ kind: String, _ meaning: String, _ parameter: FaultParameter, drawn: [[String: String]] = []
+  ) -> FaultDescriptor {
+    let target = FaultParameter(
+      "target", .word([FaultTarget.segment, .metadata].map(\.rawValue)), "what is damaged; `segment` without it",
+      impossible: StorageFaultGrammar.impossibleTargets)
+    let partition = FaultParameter("partition", .integer(0...9_999), "only what belongs to this partition")
+    return FaultDescriptor(kind, .atRest, meaning, [target, partition, copy, parameter], drawn: drawn) { words in
+      var found = contradictions(ofPlace: words)
       if words["copy"] == "both", let because = endsOfBoth[kind] {
         found.append(
           FaultContradiction("copy", because: because, remedy: "choose one copy, or hit both with bit-flip, zero-sectors or garbage"))
@@ -55,7 +72,7 @@ enum AtRestFaultGrammar {
   }
 
   /// Where at rest: in the log of a partition, or in a copy of the metadata.
-  private static func contradictions(ofPlace words: StorageFaultGrammar.Words) -> [FaultContradiction] {
+  private static func contradictions(ofPlace words: FaultWords) -> [FaultContradiction] {
     let isMetadata = words["target"] == FaultTarget.metadata.rawValue
     if isMetadata, words["partition"] != nil {
       return [
@@ -71,13 +88,12 @@ enum AtRestFaultGrammar {
   }
 
   /// At rest nothing passes: what says when a flip fires says nothing there.
-  private static func contradictions(ofFlip parameters: [String: String]) -> [FaultContradiction] {
-    let words = StorageFaultGrammar.Words(parameters)
+  @Sendable private static func contradictions(ofFlip words: FaultWords) -> [FaultContradiction] {
     if words["at"] == "flight" {
       let copy = FaultContradiction(
         "copy", because: "which copy a flip in flight hits, occurrence says: each record passes once for each",
         remedy: "remove copy, or say at: rest")
-      return StorageFaultRules(kind: .bitFlip, words: words).contradictions + (words["copy"] == nil ? [] : [copy])
+      return StorageFaultRules(descriptor: .of(.bitFlip), words: words).contradictions + (words["copy"] == nil ? [] : [copy])
     }
     let found = StorageFaultGrammar.trigger.map(\.name).filter { $0 != "partition" && words[$0] != nil }.map { name in
       FaultContradiction(
@@ -110,7 +126,7 @@ enum AtRestFaultGrammar {
   static func edits(
     _ fault: FaultSpec, _ victim: Victim, _ random: inout SeededGenerator
   ) throws(TrialError) -> [AtRestFault] {
-    let words = StorageFaultGrammar.Words(fault)
+    let words = FaultWords(fault)
     switch fault.kind {
     case "bit-flip":
       return [flip(fault, in: try bytes(of: words["target"] ?? BatchPart.payload.rawValue, victim, edge(fault)), of: victim.path, &random)]
@@ -147,7 +163,7 @@ enum AtRestFaultGrammar {
   ) -> AtRestFault {
     let range = edge(fault)?.of(range) ?? range
     return .flipChosen(
-      min(StorageFaultGrammar.Words(fault).integer("bits") ?? 1, range.count * 8),
+      min(FaultWords(fault).integer("bits") ?? 1, range.count * 8),
       in: Int64(range.lowerBound)..<Int64(range.upperBound), of: path, seed: UInt64.random(in: 0...UInt64.max, using: &random))
   }
 

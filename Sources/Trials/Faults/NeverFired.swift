@@ -79,7 +79,7 @@ struct NeverFired {
 
   private func unmatched(_ planned: PlannedFault) -> String {
     let trigger = planned.trigger
-    let kinds = trigger.kinds.isEmpty ? planned.fault.defaultKinds : trigger.kinds
+    let kinds = trigger.kinds.isEmpty ? planned.fault.descriptor.usualOperations : trigger.kinds
     let there = census.passes.passes(of: trigger.target, partition: trigger.partition, phase: trigger.phase)
     let names = OperationKind.allCases.filter(kinds.contains).map(\.rawValue)
     var place: [String] = []

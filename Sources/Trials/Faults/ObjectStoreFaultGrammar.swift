@@ -4,55 +4,78 @@ import ScenarioFormat
 
 /// From the words of a scenario to faults between the engine and its object store.
 enum ObjectStoreFaultGrammar {
-  private typealias Parameter = FaultGrammar.Parameter
-
   private enum Kind: String, CaseIterable {
-    /// The store says no, and has done nothing.
     case refused = "store-refused"
-    /// No put finds room any more.
     case full = "store-full"
-    /// It is done, and the answer says that it failed.
     case answerLost = "store-answer-lost"
-    /// It is done, and success is reported later.
     case late = "store-late"
-    /// It is done later.
     case slow = "store-slow"
-    /// Nothing is done, and nothing is answered: the engine's time-out ends it.
     case silent = "store-silent"
     case partialUpload = "store-partial-upload"
+
+    var meaning: String {
+      switch self {
+      case .refused: "the store says no and has done nothing"
+      case .full: "no put finds room any more; for good unless `times` or `lasting` says otherwise"
+      case .answerLost: "it is done, and the answer says that it failed"
+      case .late: "it is done, and success is reported `delay` later"
+      case .slow: "it is done `delay` later"
+      case .silent: "nothing is done and nothing is answered; the engine's time-out ends it"
+      case .partialUpload: "the object is there with a part of its bytes; `answer: success` hides it"
+      }
+    }
+
+    /// What random trials may inject.
+    var drawn: [[String: String]] {
+      switch self {
+      case .refused, .answerLost, .silent: [["on": "put"]]
+      case .partialUpload: [["kept": "50", "answer": "success"]]
+      case .full: [[:]]
+      case .late, .slow: []
+      }
+    }
   }
 
-  static let grammars: [FaultGrammar] = Kind.allCases.map { kind in
-    FaultGrammar(kind.rawValue, trigger(of: kind) + parameters(of: kind)) { contradictions(kind, StorageFaultGrammar.Words($0)) }
+  static let descriptors: [FaultDescriptor] = Kind.allCases.map { kind in
+    FaultDescriptor(
+      kind.rawValue, .store, kind.meaning, trigger(of: kind) + parameters(of: kind), drawn: kind.drawn
+    ) { contradictions(kind, $0) }
   }
 
   static func isOfStore(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind) != nil }
 
   /// Whether a store that has refused refuses for good.
-  static func isStanding(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind).map { isSticky($0, StorageFaultGrammar.Words(fault)) } ?? false }
+  static func isStanding(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind).map { isSticky($0, FaultWords(fault)) } ?? false }
 
-  private static func isSticky(_ kind: Kind, _ words: StorageFaultGrammar.Words) -> Bool {
+  private static func isSticky(_ kind: Kind, _ words: FaultWords) -> Bool {
     words["lasting"] == "sticky" || kind == .full && words["lasting"] == nil && words.integer("times") == nil
   }
 
-  private static func trigger(of kind: Kind) -> [Parameter] {
-    let on = Parameter("on", .word(ObjectOperation.allCases.map(\.rawValue)))
-    let count: [Parameter] = [
-      Parameter("partition", .integer(0...9_999)), Parameter("occurrence", .integer(1...1_000_000_000)),
-      Parameter("times", .integer(1...1_000_000_000)), Parameter("lasting", .word(["once", "sticky"])),
+  private static func trigger(of kind: Kind) -> [FaultParameter] {
+    let on = FaultParameter(
+      "on", .word(ObjectOperation.allCases.map(\.rawValue)), "the kind of call; all without it")
+    let count = [
+      FaultParameter("partition", .integer(0...9_999), "only what belongs to this partition"),
+      FaultParameter("occurrence", .integer(1...1_000_000_000), "the nth call that matches"),
+      FaultParameter("times", .integer(1...1_000_000_000), "how often it fires"),
+      FaultParameter("lasting", .word(["once", "sticky"]), "one call, or for good"),
     ]
     return kind == .full || kind == .partialUpload ? count : [on] + count
   }
 
-  private static func parameters(of kind: Kind) -> [Parameter] {
+  private static func parameters(of kind: Kind) -> [FaultParameter] {
     switch kind {
-    case .late, .slow: [Parameter("delay", .duration, isRequired: true)]
-    case .partialUpload: [Parameter("kept", .integer(0...99)), Parameter("answer", .word(["success", "error"]))]
+    case .late, .slow: [.delay]
+    case .partialUpload:
+      [
+        FaultParameter("kept", .integer(0...99), "the percentage of the object that is stored; 60 without it"),
+        .answer,
+      ]
     case .refused, .full, .answerLost, .silent: []
     }
   }
 
-  private static func contradictions(_ kind: Kind, _ words: StorageFaultGrammar.Words) -> [FaultContradiction] {
+  private static func contradictions(_ kind: Kind, _ words: FaultWords) -> [FaultContradiction] {
     var found: [FaultContradiction] = []
     if words["lasting"] != nil, words["times"] != nil {
       found.append(
@@ -73,7 +96,7 @@ enum ObjectStoreFaultGrammar {
   /// - Throws: `TrialError.unknownFault` for words that no scenario can hold: a token that was edited by hand.
   static func planned(_ fault: FaultSpec, topic: String) throws(TrialError) -> PlannedObjectFault {
     guard let kind = Kind(rawValue: fault.kind) else { throw .unknownFault(fault.kind) }
-    let words = StorageFaultGrammar.Words(fault)
+    let words = FaultWords(fault)
     let action: ObjectFault =
       switch kind {
       case .refused, .full: .refusal

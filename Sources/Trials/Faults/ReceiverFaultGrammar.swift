@@ -3,31 +3,37 @@ import LogModel
 import ScenarioFormat
 
 /// From the words of a scenario to what a receiver of events does, and when.
-///
-/// | fault | the receiver |
-/// |---|---|
-/// | `receiver-refuses` | refuses connections |
-/// | `receiver-stalls` | takes the batch and never answers |
-/// | `receiver-cuts` | takes the batch and cuts the connection in its answer |
-/// | `receiver-crashes` | closes the connection without an answer, and has lost the batch |
-/// | `receiver-asks-for-a-pause` | answers 429, with Retry-After where `retry-after` is given |
-/// | `receiver-answers` | answers with `status`, and takes nothing |
-/// | `receiver-rejects` | answers 422 to every batch that holds event number `event` of a job, and takes nothing of it; for good |
-///
-/// All but the last: each `after` a time from the beginning of the first life (0s), and `for` a time; where two overlap the first counts.
 package enum ReceiverFaultGrammar {
-  private typealias Parameter = FaultGrammar.Parameter
-
-  private static let window = [Parameter("after", .duration), Parameter("for", .duration, isRequired: true)]
+  private static let window = [
+    FaultParameter("after", .duration, "this long after the beginning of the first life"),
+    FaultParameter("for", .duration, "how long it lasts", isRequired: true),
+  ]
 
   private static let statuses = ["202": "202 Accepted", "404": "404 Not Found", "500": "500 Internal Server Error", "503": "503 Service Unavailable"]
 
-  static let grammars: [FaultGrammar] = [
-    ("receiver-refuses", []), ("receiver-stalls", []), ("receiver-cuts", []), ("receiver-crashes", []),
-    ("receiver-asks-for-a-pause", [Parameter("retry-after", .duration)]),
-    ("receiver-answers", [Parameter("status", .word(statuses.keys.sorted()), isRequired: true)]),
-  ].map { kind, own in FaultGrammar(kind, window + own, isOfDelivery: true) }
-    + [FaultGrammar(rejection, [Parameter("event", .integer(1...1_000_000), isRequired: true)], isOfDelivery: true)]
+  static let descriptors: [FaultDescriptor] = [
+    lasting("receiver-refuses", "refuses connections"),
+    lasting("receiver-stalls", "takes the batch and never answers"),
+    lasting("receiver-cuts", "takes the batch and cuts the connection in its answer"),
+    lasting("receiver-crashes", "closes the connection without an answer, and has lost the batch"),
+    lasting(
+      "receiver-asks-for-a-pause", "answers 429, with Retry-After where `retry-after` is given",
+      [FaultParameter("retry-after", .duration, "what the answer asks for")]),
+    lasting(
+      "receiver-answers", "answers with `status`, and takes nothing",
+      [FaultParameter("status", .word(statuses.keys.sorted()), "the answer's status", isRequired: true)]),
+    FaultDescriptor(
+      rejection, .receiver, "answers 422 to every batch that holds event number `event` of a job, for good",
+      [
+        FaultParameter(
+          "event", .integer(1...1_000_000), "the event's number in its job; events count from 1 in the first life",
+          isRequired: true)
+      ], isOfDelivery: true),
+  ]
+
+  private static func lasting(_ kind: String, _ meaning: String, _ own: [FaultParameter] = []) -> FaultDescriptor {
+    FaultDescriptor(kind, .receiver, meaning, window + own, isOfDelivery: true)
+  }
 
   package static let rejection = "receiver-rejects"
 
@@ -36,7 +42,7 @@ package enum ReceiverFaultGrammar {
     var faults: [ReceiverSchedule.Fault] = []
     var rejected: Int64?
     for fault in spec.faults where fault.kind != DiskSpaceRecovery.kind {
-      let words = StorageFaultGrammar.Words(fault)
+      let words = FaultWords(fault)
       if fault.kind == rejection {
         guard let number = words.integer("event"), rejected == nil else { throw .unknownFault(fault.kind) }
         rejected = Int64(number)
@@ -49,7 +55,7 @@ package enum ReceiverFaultGrammar {
     return ReceiverSchedule(faults: faults, rejected: rejected)
   }
 
-  private static func mood(_ kind: String, _ words: StorageFaultGrammar.Words) throws(TrialError) -> ReceiverBehavior {
+  private static func mood(_ kind: String, _ words: FaultWords) throws(TrialError) -> ReceiverBehavior {
     switch kind {
     case "receiver-refuses": return .refuses
     case "receiver-stalls": return .stalls

@@ -5,25 +5,37 @@ import Storage
 
 /// From the words of a scenario to faults at the seam: the grammar and its meaning, side by side.
 package enum StorageFaultGrammar {
-  private typealias Parameter = FaultGrammar.Parameter
-
   /// When a fault fires; every kind at the seam takes these, and the target.
-  static let trigger: [FaultGrammar.Parameter] = [
-    Parameter("on", .word(OperationKind.allCases.map(\.rawValue))),
-    Parameter("partition", .integer(0...9_999)),
-    Parameter("phase", .word(Incarnation.phases + FaultTrigger.derivedPhases)),
-    Parameter("occurrence", .integer(1...1_000_000_000)),
-    Parameter("every", .integer(1...1_000_000_000)),
-    Parameter("at-byte", .size),
-    Parameter("share", .integer(0...100)),
-    Parameter("after", .duration),
-    Parameter("chance", .integer(1...1_000_000)),
-    Parameter("moment", .word([FaultTrigger.Moment.submission, .completion].map(\.rawValue))),
-    Parameter("lasting", .word(["once", "sticky", "until-freed"])),
-    Parameter("freed-at", .integer(1...100)),
-    Parameter("times", .integer(1...1_000_000_000)),
-    Parameter("for", .duration),
+  static let trigger: [FaultParameter] = [
+    FaultParameter("on", .word(OperationKind.allCases.map(\.rawValue)), "the kind of operation"),
+    FaultParameter("partition", .integer(0...9_999), "only what belongs to this partition"),
+    FaultParameter(
+      "phase", .word(Incarnation.phases + FaultTrigger.derivedPhases),
+      "only while this goes on; see [Phases](#phases)"),
+    FaultParameter(
+      "occurrence", .integer(1...1_000_000_000),
+      "the nth operation that matches; with `every` the one from which on it counts"),
+    FaultParameter("every", .integer(1...1_000_000_000), "every so many operations that match"),
+    FaultParameter("at-byte", .size, "the operation that carries this byte of all that match, from 1"),
+    FaultParameter("share", .integer(0...100), "from when this percentage of the workload is done"),
+    FaultParameter("after", .duration, "this long after the storage was opened"),
+    FaultParameter(
+      "chance", .integer(1...1_000_000), "each operation that matches, with this probability in a million"),
+    FaultParameter(
+      "moment", .word([FaultTrigger.Moment.submission, .completion].map(\.rawValue)),
+      "before the operation has happened, or when it has; \(withMoment) only"),
+    FaultParameter(
+      "lasting", .word(["once", "sticky", "until-freed"]),
+      "how long it lasts: one operation, for good, or until `freed-at`"),
+    FaultParameter(
+      "freed-at", .integer(1...100),
+      "the percentage of the workload at which space is freed; with `lasting: until-freed`"),
+    FaultParameter("times", .integer(1...1_000_000_000), "how often it fires"),
+    FaultParameter("for", .duration, "how long it lasts"),
   ]
+
+  private static let withMoment = StorageFaultDescriptor.all.filter(\.hasMoment).map { "`\($0.kind.rawValue)`" }
+    .joined(separator: ", ")
 
   /// What somebody who knows other logs may ask for.
   static let impossibleTargets = [
@@ -31,30 +43,17 @@ package enum StorageFaultGrammar {
       + "choose segment, batch, segment-head, rotation, metadata or directory"
   ]
 
-  /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key.
-  static let grammars: [FaultGrammar] = FaultKind.allCases.filter { $0 != .crash && $0 != .bitFlip }.map { kind in
-    FaultGrammar(
-      kind.rawValue, [Parameter("target", .word(FaultTarget.allCases.map(\.rawValue)), impossible: impossibleTargets)] + trigger + parameters(of: kind)
-    ) { StorageFaultRules(kind: kind, words: Words($0)).contradictions }
-  }
+  private static let target = FaultParameter(
+    "target", .word(FaultTarget.allCases.map(\.rawValue)),
+    "what is hit: any operation; a file of a log; its head; reads and writes of batches; the making of a later segment; "
+      + "the metadata; directories", impossible: impossibleTargets)
 
-  private static func parameters(of kind: FaultKind) -> [Parameter] {
-    switch kind {
-    case .tornWrite:
-      [
-        Parameter("kept", .word(["prefix", "suffix", "any", "sectors"])), Parameter("sectors", .numbers),
-        Parameter("unit", .word(["byte", "sector", "page"])),
-        Parameter("bytes", .size), Parameter("rest", .word(TornWrite.Rest.allCases.map(\.rawValue))),
-        Parameter("answer", .word(["success", "error"])),
-      ]
-    case .shortWrite: [Parameter("bytes", .size)]
-    case .syncFailure: [Parameter("how", .word(SyncFailure.allCases.map(\.rawValue)))]
-    case .misdirectedWrite: [Parameter("by", .size)]
-    case .stall: [Parameter("delay", .duration, isRequired: true)]
-    case .interrupted, .tryAgain, .ioError, .permissionDenied, .noSpace, .silentNoSpace, .quotaExceeded, .lostWrite,
-      .staleRead, .latentSectorError, .readOnly, .crash, .bitFlip:
-      []
-    }
+  /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key, and flips of bits, which may
+  /// be at rest too.
+  static let descriptors: [FaultDescriptor] = StorageFaultDescriptor.all.filter(\.isWritten).map { one in
+    FaultDescriptor(
+      one.kind.rawValue, .device, one.meaning, [target] + trigger + one.parameters, drawn: one.drawn
+    ) { StorageFaultRules(descriptor: one, words: $0).contradictions }
   }
 
   /// Whether the fault is one of files at rest, or what an operator does with them; all others happen to a running engine.
@@ -64,14 +63,15 @@ package enum StorageFaultGrammar {
 
   /// - Throws: `TrialError.unknownFault` for words that no scenario can hold: a token that was edited by hand.
   static func planned(_ fault: FaultSpec, seed: UInt64) throws(TrialError) -> PlannedFault {
-    guard let kind = FaultKind(rawValue: fault.kind) else { throw .unknownFault(fault.kind) }
-    let words = Words(fault)
-    let action = try storageFault(kind, words)
+    guard let kind = FaultKind(rawValue: fault.kind), kind != .crash else { throw .unknownFault(fault.kind) }
+    let words = FaultWords(fault)
+    let descriptor = StorageFaultDescriptor.of(kind)
+    let action = descriptor.fault(words)
     var lasting: FaultLasting = .once
     switch words["lasting"] {
     case "sticky": lasting = .sticky
     case "until-freed": lasting = .untilSpaceFreed
-    default: if kind == .readOnly { lasting = .sticky }
+    default: if descriptor.isStanding { lasting = .sticky }
     }
     if let n = words.integer("times") { lasting = .times(n) }
     if let duration = words.duration("for") { lasting = .duration(duration) }
@@ -85,25 +85,12 @@ package enum StorageFaultGrammar {
         condition(words, seed: seed), moment), lasting)
   }
 
-  /// Of a part of a batch, the batch; see `place`.
-  private static func target(_ words: Words) throws(TrialError) -> FaultTarget {
+  /// Of a part of a batch, the batch.
+  private static func target(_ words: FaultWords) throws(TrialError) -> FaultTarget {
     guard let word = words["target"] else { return .any }
     if let target = FaultTarget(rawValue: word) { return target }
     guard BatchPart(rawValue: word) != nil else { throw .unknownFault(word) }
     return .batch
-  }
-
-  /// Where in a pass a flip hits: in a batch itself where batches are the target, not in the padding behind them, and in
-  /// the first copy of a segment's head, not in the zeros behind it.
-  private static func place(_ words: Words) -> BytePlace {
-    let edge = words["edge"].flatMap { PartEdge(rawValue: $0) }
-    switch words["target"] {
-    case FaultTarget.segmentHead.rawValue?: return .range(edge?.of(0..<512) ?? 0..<512)
-    case let word?:
-      guard let part = BatchPart(rawValue: word) else { return .anywhere }
-      return edge.map { .edge(part, $0) } ?? .part(part)
-    case nil: return .anywhere
-    }
   }
 
   /// Whether it is to hit messages: padding is nobody's.
@@ -111,7 +98,7 @@ package enum StorageFaultGrammar {
     fault.parameters["target"].flatMap { BatchPart(rawValue: $0) }.map { $0 != .padding } ?? false
   }
 
-  private static func condition(_ words: Words, seed: UInt64) -> FaultTrigger.Condition {
+  private static func condition(_ words: FaultWords, seed: UInt64) -> FaultTrigger.Condition {
     let first = words.integer("occurrence") ?? 1
     if let k = words.integer("every") { return .every(k, from: first) }
     if let n = words.integer("at-byte") { return .bytes(Int64(n)) }
@@ -119,57 +106,5 @@ package enum StorageFaultGrammar {
     if let duration = words.duration("after") { return .elapsed(duration) }
     if let n = words.integer("chance") { return .chance(perMillion: n, seed: seed) }
     return .occurrence(first)
-  }
-
-  private static func storageFault(_ kind: FaultKind, _ words: Words) throws(TrialError) -> StorageFault {
-    let unit: TearUnit =
-      switch words["unit"] {
-      case "byte": .byte
-      case "page": .page
-      default: .sector
-      }
-    switch kind {
-    case .tornWrite:
-      let kept: TornWrite.Kept =
-        switch (words["kept"] ?? "prefix", words.integer("bytes")) {
-        case ("suffix", let n?): .suffix(n)
-        case ("suffix", nil): .suffixFrom(unit)
-        case ("any", _): .anyOf(unit)
-        case ("sectors", _): .sectors(words.numbers("sectors"))
-        case (_, let n?): .prefix(n)
-        default: .prefixTo(unit)
-        }
-      return .tornWrite(
-        TornWrite(
-          kept: kept, rest: words["rest"].flatMap { TornWrite.Rest(rawValue: $0) } ?? .old,
-          answer: words["answer"].flatMap { TornWrite.Answer(rawValue: $0) } ?? .error))
-    case .bitFlip: return .bitFlip(bits: words.integer("bits") ?? 1, place(words))
-    case .shortWrite: return .shortWrite(taking: words.integer("bytes"))
-    case .interrupted: return .interrupted
-    case .tryAgain: return .tryAgain
-    case .ioError: return .ioError
-    case .permissionDenied: return .permissionDenied
-    case .noSpace: return .noSpace
-    case .silentNoSpace: return .silentNoSpace
-    case .quotaExceeded: return .quotaExceeded
-    case .syncFailure: return .syncFailure(words["how"].flatMap { SyncFailure(rawValue: $0) } ?? .marksClean)
-    case .lostWrite: return .lostWrite
-    case .misdirectedWrite: return .misdirectedWrite(words.integer("by").map { .sameFile(by: Int64($0)) } ?? .anywhere)
-    case .staleRead: return .staleRead
-    case .latentSectorError: return .latentSectorError()
-    case .stall: return .stall(words.duration("delay"))
-    case .readOnly: return .readOnly
-    case .crash: throw .unknownFault(kind.rawValue)
-    }
-  }
-
-  struct Words {
-    private let parameters: [String: String]
-    init(_ fault: FaultSpec) { parameters = fault.parameters }
-    init(_ parameters: [String: String]) { self.parameters = parameters }
-    subscript(name: String) -> String? { parameters[name] }
-    func integer(_ name: String) -> Int? { parameters[name].flatMap { byteCount($0) ?? Int($0) } }
-    func numbers(_ name: String) -> [Int] { parameters[name]?.split(separator: ",").compactMap { Int($0) } ?? [] }
-    func duration(_ name: String) -> Duration? { parameters[name].flatMap { DurationText.parse($0) } }
   }
 }

@@ -1,13 +1,16 @@
 import FaultInjection
+import LogModel
 import ScenarioFormat
 import Storage
 
 /// What the words of a fault at the seam must not say together: it would never fire, or some of them would be passed over.
 struct StorageFaultRules {
-  let kind: FaultKind
-  let words: StorageFaultGrammar.Words
+  let descriptor: StorageFaultDescriptor
+  let words: FaultWords
 
-  var contradictions: [FaultContradiction] { conditions + lasting + passes + moment + tear + staleness + delay }
+  var contradictions: [FaultContradiction] {
+    conditions + lasting + passes + moment + descriptor.contradictions(words)
+  }
 
   // MARK: When
 
@@ -38,7 +41,7 @@ struct StorageFaultRules {
         FaultContradiction(
           "freed-at", because: "it does not last until space is freed", remedy: "add lasting: until-freed, or remove freed-at"))
     }
-    if kind == .readOnly {
+    if descriptor.isStanding {
       for name in ["lasting", "times"] where words[name] != nil {
         found.append(
           FaultContradiction(
@@ -52,13 +55,11 @@ struct StorageFaultRules {
   // MARK: Where
 
   private var passes: [FaultContradiction] {
-    // Which kind and target there are says nothing of a fault's own parameters.
-    guard let fault = Self.sample(kind) else { return [] }
     let target = words["target"].flatMap { FaultTarget(rawValue: $0) } ?? (words["target"] == nil ? .any : .batch)
     let on = words["on"].flatMap { OperationKind(rawValue: $0) }
-    let possible = fault.applicableKinds.intersection(target.kinds)
+    let possible = descriptor.operations.intersection(target.kinds)
     let names = possible.map(\.rawValue).sorted().joined(separator: ", ")
-    let chosen = on.map { Set([$0]) } ?? fault.defaultKinds
+    let chosen = on.map { Set([$0]) } ?? descriptor.usualOperations
     let place = on == nil ? "target" : "on"
     if possible.isEmpty {
       return [
@@ -110,79 +111,13 @@ struct StorageFaultRules {
 
   /// The moment is that of an answer; other faults are edits of the operation itself.
   private var moment: [FaultContradiction] {
-    let answers: Set<FaultKind> = [.interrupted, .tryAgain, .ioError, .permissionDenied, .stall]
-    guard words["moment"] != nil, !answers.contains(kind) else { return [] }
+    guard words["moment"] != nil, !descriptor.hasMoment else { return [] }
+    let others = StorageFaultDescriptor.all.filter { $0.hasMoment && $0.isWritten }.map(\.kind.rawValue).sorted()
     return [
       FaultContradiction(
         "moment", because: "it is an edit of the operation and has no moment of its own",
-        remedy: "remove moment; it goes with \(answers.map(\.rawValue).sorted().joined(separator: ", "))")
+        remedy: "remove moment; it goes with \(others.joined(separator: ", "))")
     ]
-  }
-
-  // MARK: What
-
-  private var tear: [FaultContradiction] {
-    guard kind == .tornWrite else { return [] }
-    let kept = words["kept"] ?? "prefix"
-    func wrong(_ name: String, _ because: String, _ remedy: String) -> [FaultContradiction] {
-      [FaultContradiction(name, because: because, remedy: remedy)]
-    }
-    var found: [FaultContradiction] = []
-    if kept == "sectors", words["sectors"] == nil {
-      found += wrong("kept", "it does not say which sectors", "add sectors: numbers from 0, like 0,2,5")
-    }
-    if kept != "sectors", words["sectors"] != nil {
-      found += wrong("sectors", "kept is \(kept)", "say kept: sectors, or remove sectors")
-    }
-    if words["bytes"] != nil, kept != "prefix", kept != "suffix" {
-      found += wrong("bytes", "kept is \(kept)", "say kept: prefix or kept: suffix, or remove bytes")
-    }
-    if words["unit"] != nil, words["bytes"] != nil || kept == "sectors" {
-      found += wrong("unit", "where it is torn has been said to the byte", "remove unit")
-    }
-    return found
-  }
-
-  /// What stood there before is known of what this life has written; the lives before leave the storage no such knowledge.
-  private var staleness: [FaultContradiction] {
-    let before = ["open", "create", "recover"]
-    guard kind == .staleRead, let phase = words["phase"], before.contains(phase) else { return [] }
-    return [
-      FaultContradiction(
-        "phase",
-        because: "it would never fire, for what stood below the writes of earlier lives is not known, and phase \(phase) reads no other",
-        remedy: "choose produce, look or append")
-    ]
-  }
-
-  /// A stall of nothing would count as fired and hinder nobody.
-  private var delay: [FaultContradiction] {
-    guard kind == .stall, words.duration("delay") == .zero else { return [] }
-    return [FaultContradiction("delay", because: "a delay of nothing is no stall", remedy: "say how long, like 10ms")]
-  }
-
-  /// A fault of the kind, for what all of its kind can hit.
-  private static func sample(_ kind: FaultKind) -> StorageFault? {
-    switch kind {
-    case .tornWrite: .tornWrite(TornWrite(kept: .prefix(0), answer: .error))
-    case .bitFlip: .bitFlip(bits: 1)
-    case .shortWrite: .shortWrite(taking: nil)
-    case .interrupted: .interrupted
-    case .tryAgain: .tryAgain
-    case .ioError: .ioError
-    case .permissionDenied: .permissionDenied
-    case .noSpace: .noSpace
-    case .silentNoSpace: .silentNoSpace
-    case .quotaExceeded: .quotaExceeded
-    case .syncFailure: .syncFailure(.marksClean)
-    case .lostWrite: .lostWrite
-    case .misdirectedWrite: .misdirectedWrite(.anywhere)
-    case .staleRead: .staleRead
-    case .latentSectorError: .latentSectorError()
-    case .stall: .stall(nil)
-    case .readOnly: .readOnly
-    case .crash: nil
-    }
   }
 }
 

@@ -90,7 +90,7 @@ final class StorageFaultSetup: @unchecked Sendable {
           map.spoil(receipt.destroyed, by: seam)
         }
       })
-    freedAt = spec.faults.compactMap { StorageFaultGrammar.Words($0).integer("freed-at") }.min().map(Double.init)
+    freedAt = spec.faults.compactMap { FaultWords($0).integer("freed-at") }.min().map(Double.init)
     let loop = base.loop
     let map = MessageLocator(
       faulty, spec,

@@ -13,8 +13,7 @@ public enum TrialPlanner {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
     checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id),
-    faults: AtRestFaultGrammar.grammars + StorageFaultGrammar.grammars + ObjectStoreFaultGrammar.grammars + ReceiverFaultGrammar.grammars
-      + [DiskSpaceRecovery.grammar, RecoveryRunbook.grammar],
+    faults: FaultDescriptor.all,
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit,
     defectClash: { text in
       do throws(DefectClash) { _ = try Defect.named(text) } catch { return "\(error)" }

@@ -9,7 +9,11 @@ import Storage
 enum DiskSpaceRecovery {
   static let kind = "recover-disk-space"
 
-  static let grammar = FaultGrammar(kind, [.init("by", .word(["document", "job-archive"]), isRequired: true)], isOfDelivery: true)
+  static let descriptor = FaultDescriptor(
+    kind, .operation,
+    "the section \"Recover Disk Space\" of the airunner runbook as it is written (`document`), or what the job archive does "
+      + "in its place (`job-archive`); with `delivery` only",
+    [FaultParameter("by", .word(["document", "job-archive"]), "who does it", isRequired: true)], isOfDelivery: true)
 
   static func fault(_ spec: TrialSpec) -> FaultSpec? { spec.faults.first { $0.kind == kind } }
 

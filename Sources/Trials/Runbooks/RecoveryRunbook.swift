@@ -19,7 +19,11 @@ import Storage
 /// step itself. What is removed leaves a receipt, as damage does: the oracle knows which messages it held.
 struct RecoveryRunbook {
   static let kind = "runbook"
-  static let grammar = FaultGrammar(kind, [.init("option", .integer(2...5), isRequired: true)])
+  static let descriptor = FaultDescriptor(
+    kind, .operation,
+    "an option of the Streamhouse runbook \"WAL Recovery Failures\", step by step. Option 3 needs a checkpoint, option 5 "
+      + "another `system`",
+    [FaultParameter("option", .integer(2...5), "which option of the runbook. Option 1 has no step", isRequired: true)])
 
   /// Where copies are kept.
   private static let aside = "operator"
@@ -39,7 +43,7 @@ struct RecoveryRunbook {
   /// Nil where the trial has no operator.
   init?(_ spec: TrialSpec, tool: any LogRepairing = SkipCorruptedRecords()) {
     guard let fault = spec.faults.first(where: { $0.kind == Self.kind }),
-      let option = StorageFaultGrammar.Words(fault).integer("option")
+      let option = FaultWords(fault).integer("option")
     else { return nil }
     (self.option, system, self.tool) = (option, spec.system, tool)
   }

@@ -47,7 +47,7 @@ enum JSONValue: Decodable, Hashable {
   }
 }
 
-/// The part of JSON Schema (draft 2020-12) that docs/report.schema.json uses. A keyword that it does not know is a
+/// The part of JSON Schema (draft 2020-12) that the schemas in `docs` use. A keyword that it does not know is a
 /// mistake, so that nothing is passed over. Stricter than the standard in one place: a key that a schema with
 /// `properties` does not name is a mistake, for it stands in no document.
 struct JSONSchema {
@@ -83,6 +83,16 @@ struct JSONSchema {
     case "minimum":
       guard let least = Self.number(rule), let own = Self.number(value) else { return [] }
       return own >= least ? [] : ["\(place): below \(least)"]
+    case "maximum":
+      guard let most = Self.number(rule), let own = Self.number(value) else { return [] }
+      return own <= most ? [] : ["\(place): above \(most)"]
+    case "pattern":
+      guard let pattern = rule.text, let text = value.text else { return [] }
+      let isThere = (try? Regex(pattern)).map { text.contains($0) } ?? false
+      return isThere ? [] : ["\(place): '\(text)' does not match \(pattern)"]
+    case "minItems":
+      guard case .array(let items) = value, let least = Self.number(rule) else { return [] }
+      return Double(items.count) >= least ? [] : ["\(place): too few"]
     case "anyOf":
       let all = rule.items.map { mistakes(value, $0, place) }
       return all.contains([]) ? [] : ["\(place): none of the alternatives"] + (all.min { $0.count < $1.count } ?? [])
@@ -98,7 +108,9 @@ struct JSONSchema {
       }
     case "additionalProperties":
       guard case .object(let entries) = value else { return [] }
-      return entries.keys.sorted().filter { rules["properties"]?[$0] == nil }.flatMap { key in
+      let others = entries.keys.sorted().filter { rules["properties"]?[$0] == nil }
+      if rule == .bool(false) { return others.map { "\(place): the schema has no key \($0)" } }
+      return others.flatMap { key in
         mistakes(entries[key] ?? .null, rule, "\(place).\(key)")
       }
     default: return ["\(place): the schema says \(keyword), which this check does not know"]

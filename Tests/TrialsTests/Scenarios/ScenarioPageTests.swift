@@ -1,5 +1,6 @@
 import CrashStates
 import Exploration
+import FaultInjection
 import Foundation
 import LogModel
 import Testing
@@ -54,6 +55,25 @@ import Verification
     let known = try #require(Self.keys[mapping], "the parser has not said which keys \(mapping) has")
     let heading = try #require(Self.headings[mapping])
     #expect(Self.page.names(heading).sorted() == known.sorted(), "under the heading \(heading)")
+  }
+
+  /// The schema's mappings have the keys that the parser knows. Those of conditions and faults follow from descriptors.
+  @Test(arguments: headings.keys.sorted()) func everyKeyIsInTheSchema(mapping: String) throws {
+    let text = ScenarioSchema(TrialPlanner.vocabulary).text
+    let root = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+    let places: [String: [String]] = [
+      "the scenario": [], "an override": ["overrides"], "an expectation": ["expect"], "a claim": ["claims"],
+      "arithmetic": ["claims", "arithmetic"], "mishaps": ["exploration", "mishaps"], "state": ["exploration", "state"],
+      "in-recovery": ["exploration", "state", "in-recovery"],
+    ]
+    var node = root
+    for key in places[mapping] ?? [mapping] {
+      let keys = try #require(node["properties"] as? [String: Any])
+      let next = try #require(keys[key] as? [String: Any], "the schema has no \(key)")
+      node = next["items"] as? [String: Any] ?? next
+    }
+    let keys = try #require(node["properties"] as? [String: Any])
+    #expect(keys.keys.sorted() == Self.keys[mapping]?.sorted())
   }
 
   /// The list above has every mapping that the parser reads.
@@ -112,68 +132,36 @@ import Verification
 
   // MARK: Faults
 
-  private struct Family {
-    var heading: String
-    var kinds: [FaultGrammar]
-    /// Parameters that each of its kinds has.
-    var common: [String] = []
-  }
-
-  private static let families = [
-    Family(
-      heading: "Faults of the device", kinds: StorageFaultGrammar.grammars, common: ["target"] + StorageFaultGrammar.trigger.map(\.name)),
-    Family(heading: "Damage at rest", kinds: AtRestFaultGrammar.grammars),
-    Family(
-      heading: "Faults of the object store", kinds: ObjectStoreFaultGrammar.grammars,
-      common: ["partition", "occurrence", "times", "lasting"]),
-    Family(heading: "Faults of a receiver", kinds: ReceiverFaultGrammar.grammars),
-    Family(heading: "What an operator does", kinds: [DiskSpaceRecovery.grammar, RecoveryRunbook.grammar]),
+  /// By family, the heading of its table. Its rows are generated: `DocumentTests` compares them.
+  private static let families: [FaultDescriptor.Family: String] = [
+    .device: "Faults of the device", .atRest: "Damage at rest", .store: "Faults of the object store",
+    .receiver: "Faults of a receiver", .operation: "What an operator does",
   ]
 
-  @Test func everyFaultIsOfAFamily() {
-    let kinds = Self.families.flatMap(\.kinds).map(\.kind)
-    #expect(kinds.sorted() == TrialPlanner.vocabulary.faults.map(\.kind).sorted())
-    for family in Self.families {
-      #expect(Self.page.names(family.heading).sorted() == family.kinds.map(\.kind).sorted(), "\(family.heading)")
-    }
-  }
-
-  /// Of each kind the page names the parameters that are its own; those of the whole family stand once.
-  @Test(arguments: TrialPlanner.vocabulary.faults.map(\.kind)) func everyParameterIsOnThePage(kind: String) throws {
-    let family = try #require(Self.families.first { $0.kinds.contains { $0.kind == kind } })
-    let grammar = try #require(family.kinds.first { $0.kind == kind })
-    let row = try #require(Self.page.rows(family.heading).first { ManualPage.plain($0[0]) == kind })
-    let said = ManualPage.words(try #require(row.last))
-    let own = grammar.parameters.map(\.name).filter { !family.common.contains($0) }
-    #expect(said.sorted() == own.sorted(), "own parameters of \(kind)")
-    for name in family.common { #expect(grammar.parameters.contains { $0.name == name }, "\(kind) has \(name)") }
-    for parameter in grammar.parameters {
+  /// The page's tables have every fault, with its own parameters, and every parameter with its values and meaning.
+  @Test(arguments: FaultDescriptor.all) func theFaultIsOnThePage(fault: FaultDescriptor) throws {
+    let heading = try #require(Self.families[fault.family])
+    let row = try #require(Self.page.rows(heading).first { ManualPage.plain($0[0]) == fault.kind }, "run `make docs`")
+    #expect(row[1] == fault.meaning)
+    for parameter in fault.parameters {
       let rows = Self.page.rows("Parameters of faults").filter { ManualPage.plain($0[0]) == parameter.name }
-      let values = rows.map { $0[1] }
-      #expect(values.contains(Self.values(of: parameter)), "\(kind) \(parameter.name): \(Self.values(of: parameter))")
+      #expect(rows.contains { $0[1] == parameter.values && $0[2] == parameter.meaning }, "\(fault.kind) \(parameter.name)")
     }
   }
 
-  /// As the page has them.
-  private static func values(of parameter: FaultGrammar.Parameter) -> String {
-    let text =
-      switch parameter.form {
-      case .word(let words): words.map { "`\($0)`" }.joined(separator: ", ")
-      case .integer(let range): "\(range.lowerBound) to \(range.upperBound)"
-      case .size: "a size"
-      case .duration: "a duration"
-      case .numbers: "numbers from 0"
-      case .anyText: "text"
-      }
-    return parameter.isRequired ? "\(text); required" : text
-  }
-
-  /// No row of the page is of a parameter, or of values, that no fault has.
-  @Test func thePageHasNoOtherParameters() {
-    let known = Set(
-      TrialPlanner.vocabulary.faults.flatMap(\.parameters).map { "\($0.name): \(Self.values(of: $0))" })
-    for row in Self.page.rows("Parameters of faults") {
-      #expect(known.contains("\(ManualPage.plain(row[0])): \(row[1])"), "\(row)")
+  /// Kinds, and parameters of one kind, have names of their own; each choice of random trials is one that a scenario may make.
+  @Test func descriptorsAreWellFormed() {
+    #expect(Set(FaultDescriptor.all.map(\.kind)).count == FaultDescriptor.all.count)
+    #expect(Set(StorageFaultDescriptor.all.map(\.kind)) == Set(FaultKind.allCases))
+    for fault in FaultDescriptor.all {
+      #expect(Set(fault.parameters.map(\.name)).count == fault.parameters.count, "\(fault.kind)")
+      for choice in fault.drawn { #expect(fault.problems(in: choice).isEmpty, "\(fault.kind) \(choice)") }
+    }
+    for fault in StorageFaultDescriptor.all {
+      #expect(fault.usualOperations.isSubset(of: fault.operations), "\(fault.kind)")
+      #expect(fault.documentedOperations.isSubset(of: fault.operations), "\(fault.kind)")
+      // A stall needs its delay; the others have a usual form.
+      #expect(fault.fault(FaultWords(["delay": "1ms"])).kind == fault.kind)
     }
   }
 
