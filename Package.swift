@@ -162,10 +162,13 @@ let package = Package(
       name: "FaultWorkload", dependencies: ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine"],
       path: "Tests/FaultWorkload", swiftSettings: strict),
     .executableTarget(
-      name: "FaultWorker", dependencies: ["FaultWorkload", "LogModel", "Storage", "CProcess"], path: "Tests/FaultWorker",
+      name: "FaultWorker", dependencies: ["FaultWorkload", "LogModel", "Storage", "CProcess"],
+      path: "Tests/FaultWorker",
       swiftSettings: strict),
     tests(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
+    // Reads the files of the repository; imports nothing of it.
+    tests("Tidy", []),
     tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection", "TriggeredStorage"]),

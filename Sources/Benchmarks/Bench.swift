@@ -23,7 +23,9 @@ public struct Bench {
   /// Rounds of each, between readings of the same files.
   public var recoveryRounds = 3
   /// Recovers in a process of its own; see `LargeRecovery.argument`.
-  public var recover: (RecoveryKind, _ directory: String) throws -> RecoveryReading = { try LargeRecovery.run($0, in: $1) }
+  public var recover: (RecoveryKind, _ directory: String) throws -> RecoveryReading = {
+    try LargeRecovery.run($0, in: $1)
+  }
   /// Openings of engines with so many empty partitions.
   public var openings: [Int] = []
   /// Runs of so many commits of offsets.
@@ -44,7 +46,8 @@ public struct Bench {
   /// - Returns: the table; of an interrupted run what was measured until then.
   /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
   public func run() throws -> BenchTable {
-    let total = appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + commits.count + recoveries.count
+    let total =
+      appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + commits.count + recoveries.count
     guard total > 0 else { throw BenchError.nothingSelected }
     let scratch = try BenchScratch(in: options.directory)
     var table = BenchTable(directory: options.directory, fileSystem: FileSystemKind.of(options.directory).name)
@@ -94,7 +97,8 @@ public struct Bench {
       table.commits[table.commits.count - 1].measurements = times
     }
     for (kind, bytes) in recoveries {
-      let progress = Progress(done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)")
+      let progress = Progress(
+        done: table.count, total: total, title: "recovery of \(bytes >> 20) MiB, \(kind.rawValue)")
       let (measured, times) = try settled(progress, { $0.timesRead.spread }) {
         try measureRecovery(kind, bytes: bytes, scratch)
       }

@@ -4,8 +4,8 @@ import Storage
 import WriteAheadLog
 
 extension BenchError {
-  /// Whether the machine is to blame for an error that a measurement threw, a full disk say, and neither the engine nor this
-  /// program.
+  /// Whether the machine is to blame for an error that a measurement threw, a full disk say, and neither the engine nor
+  /// this program.
   public static func isEnvironment(_ error: any Error) -> Bool {
     switch error {
     case let error as BenchError: error.exitCode == 69

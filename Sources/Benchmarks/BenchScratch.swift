@@ -93,11 +93,13 @@ extension BenchError: CustomStringConvertible {
     switch self {
     case .directory(let path, let number):
       "\(path): \(String(cString: strerror(number))) (choose a directory that exists and that you may write with --dir)"
-    case .nothingSelected: "nothing to measure (leave --only away, or give it append, scan, recovery, partitions or commits)"
+    case .nothingSelected:
+      "nothing to measure (leave --only away, or give it append, scan, recovery, partitions or commits)"
     case .invalidOption(let option, let value, let expected): "\(option) \(value): expected \(expected)"
     case .recoveryImpossible(let why): "the process that was to recover could not: \(why)"
     case .recoveryFailed(let why): "the process that was to recover ended without an answer: \(why)"
-    case .wrongRecovery(let kind, let recovered, let all): "recovery of \(kind.rawValue): \(recovered) of \(all) messages are there again"
+    case .wrongRecovery(let kind, let recovered, let all):
+      "recovery of \(kind.rawValue): \(recovered) of \(all) messages are there again"
     case .interrupted: "interrupted; nothing is left behind"
     }
   }

@@ -28,7 +28,8 @@ public struct EngineAppendSubject: AppendSubject {
     return try result.get()
   }
 
-  private static func append(_ load: AppendLoad, count: Int, on storage: any Storage) async throws(EngineError) -> Int64 {
+  private static func append(_ load: AppendLoad, count: Int, on storage: any Storage) async throws(EngineError) -> Int64
+  {
     // Room for every message with its share of headers and padding, zero-filled ahead like the references' file, which
     // is not part of the time either: a segment that is filled to its end starts no zero-fill while the clock runs.
     let requests = count / load.batch + 1
@@ -127,7 +128,9 @@ public struct EngineScanSubject: ScanSubject {
     let storage = try StorageChoice.auto.openFiles(root: directory, loop: loop)
     let configuration = configuration
     let ended = loop.run(limit: .seconds(300)) { () async -> Result<Value, EngineError> in
-      do throws(EngineError) { return .success(try await body(storage, configuration)) } catch { return .failure(error) }
+      do throws(EngineError) { return .success(try await body(storage, configuration)) } catch {
+        return .failure(error)
+      }
     }
     guard let result = ended.value else { throw SubjectError.hung("\(ended.ending)") }
     return try result.get()
@@ -137,6 +140,8 @@ public struct EngineScanSubject: ScanSubject {
 enum SubjectError: Error, CustomStringConvertible {
   case hung(String)
   var description: String {
-    switch self { case .hung(let how): "the engine did not finish: \(how)" }
+    switch self {
+    case .hung(let how): "the engine did not finish: \(how)"
+    }
   }
 }

@@ -29,8 +29,9 @@ public struct RecoveryReading: Hashable, Sendable, Codable {
   }
 }
 
-/// A log of one partition with 1 KB messages whose bytes do not repeat within what a compressor sees, and its recovery, from
-/// opening the engine to its being ready. Recovered in a process of its own, so that its peak memory is that of the recovery.
+/// A log of one partition with 1 KB messages whose bytes do not repeat within what a compressor sees, and its recovery,
+/// from opening the engine to its being ready. Recovered in a process of its own, so that its peak memory is that of
+/// the recovery.
 public enum LargeRecovery {
   /// The argument that makes `tornlog` such a process; `KIND DIRECTORY` follow.
   public static let argument = "__recover"
@@ -80,7 +81,9 @@ public enum LargeRecovery {
 
   /// Removes what an engine has in its directory, but for the object store.
   static func forgetAllButObjects(in directory: String) throws(BenchError) {
-    for name in try BenchScratch.names(in: directory) where name != objects { BenchScratch.remove("\(directory)/\(name)") }
+    for name in try BenchScratch.names(in: directory) where name != objects {
+      BenchScratch.remove("\(directory)/\(name)")
+    }
   }
 
   /// Recovers what `prepare` has written, or, where it has written nothing, opens an empty engine.
@@ -137,8 +140,10 @@ public enum LargeRecovery {
 
   private static func configuration(_ kind: RecoveryKind) -> EngineConfiguration {
     EngineConfiguration(
-      system: kind == .records ? .streamhouse : .tornlog, log: LogConfiguration(syncPolicy: .never, segmentBytes: 256 << 20),
-      checkpoints: CheckpointPolicy(interval: .seconds(3600), bytes: 64 << 20, mostWaiting: 512 << 20, patience: .seconds(600)))
+      system: kind == .records ? .streamhouse : .tornlog,
+      log: LogConfiguration(syncPolicy: .never, segmentBytes: 256 << 20),
+      checkpoints: CheckpointPolicy(
+        interval: .seconds(3600), bytes: 64 << 20, mostWaiting: 512 << 20, patience: .seconds(600)))
   }
 
   /// 4 MiB of it: more than a compressor looks back.
@@ -157,7 +162,8 @@ public enum LargeRecovery {
     defer { close(descriptor) }
     var bytes = [UInt8](repeating: 0, count: 16384)
     let count = read(descriptor, &bytes, bytes.count)
-    for line in String(decoding: bytes[..<max(0, count)], as: UTF8.self).split(separator: "\n") where line.hasPrefix("VmHWM:") {
+    for line in String(decoding: bytes[..<max(0, count)], as: UTF8.self).split(separator: "\n")
+    where line.hasPrefix("VmHWM:") {
       return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) << 10
     }
     return 0
@@ -223,7 +229,8 @@ extension Bench {
     }
     _ = try scratch.folder("subject")
     return RecoveryRow(
-      kind: kind, bytes: size, messages: messages, nanoseconds: Sample(times), timesRead: Sample(ratios), peakBytes: peak,
+      kind: kind, bytes: size, messages: messages, nanoseconds: Sample(times), timesRead: Sample(ratios),
+      peakBytes: peak,
       emptyPeakBytes: empty.peakBytes)
   }
 }

@@ -63,7 +63,8 @@ extension Bench {
     let each = Double(without.map(\.peak).max() ?? 0) / Double(slice)
     return CommitRow(
       commits: count, rate: Sample(slices.map(\.rate)),
-      ratio: Ratio(reference: CommitRow.reference, subject: slices, around: without.map(\.measure)), peakBytes: long.peak,
+      ratio: Ratio(reference: CommitRow.reference, subject: slices, around: without.map(\.measure)),
+      peakBytes: long.peak,
       longRate: long.measure.rate, uncompactedBytes: Int64(each * Double(count)))
   }
 
@@ -101,7 +102,9 @@ extension Bench {
     while let entry = readdir(stream) {
       var status = stat()
       let isThere = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { fstatat(dirfd(stream), $0, &status, AT_SYMLINK_NOFOLLOW) == 0 }
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+          fstatat(dirfd(stream), $0, &status, AT_SYMLINK_NOFOLLOW) == 0
+        }
       }
       if isThere, status.st_mode & S_IFMT == S_IFREG { sum += Int64(status.st_size) }
     }

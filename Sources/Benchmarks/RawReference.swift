@@ -54,7 +54,8 @@ public enum RawReference: Hashable, Sendable {
         + (file == .growing ? "growing file" : "zero-filled file")
     case .ringWrites(let group):
       "liburing, O_DIRECT + RWF_DSYNC, \(group == 1 ? "one record" : "\(group) records") a write, zero-filled file"
-    case .ringQueue(let depth): "liburing, O_DIRECT + RWF_DSYNC, one record a write, \(depth) in flight, zero-filled file"
+    case .ringQueue(let depth):
+      "liburing, O_DIRECT + RWF_DSYNC, one record a write, \(depth) in flight, zero-filled file"
     case .checksummedBlocks(let file):
       "records copied into 64 KiB blocks, zlib crc32, pwrite, no sync, "
         + (file == .growing ? "growing file" : "zero-filled cached file")

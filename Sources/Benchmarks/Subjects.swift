@@ -31,7 +31,8 @@ public protocol AppendSubject {
 /// Something that recovers a log and is measured.
 public protocol ScanSubject {
   var name: String { get }
-  /// Writes a log of about `bytes` bytes of 1 KB messages in `directory`, which is empty. Called once before the rounds.
+  /// Writes a log of about `bytes` bytes of 1 KB messages in `directory`, which is empty. Called once before the
+  /// rounds.
   func prepare(bytes: Int, in directory: String) throws
   /// Recovers the log of `prepare` and leaves it as it was; called once a round, with its pages in the cache.
   func run(in directory: String) throws -> ScanOutcome

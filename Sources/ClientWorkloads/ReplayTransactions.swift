@@ -166,7 +166,9 @@ public final class ReplayTransactions: @unchecked Sendable {
     let (measurement, number) = (bytes, number(place))
     try await ask("ACK measurement \(index) of \(user)") { () async throws(ReplayBufferError) in
       try await buffer.add(measurement, to: number)
-    } _: { transactions[place].measurements[index] = $0 }
+    } _: {
+      transactions[place].measurements[index] = $0
+    }
   }
 
   /// No measurement follows.
@@ -194,6 +196,8 @@ public final class ReplayTransactions: @unchecked Sendable {
     let (number, user) = (number(place), transactions[place].user)
     try await ask("ACK \(kind.rawValue.uppercased()) \(user)") { () async throws(ReplayBufferError) in
       if kind == .commit { try await buffer.commit(number) } else { try await buffer.rollback(number) }
-    } _: { transactions[place].end = (kind, $0) }
+    } _: {
+      transactions[place].end = (kind, $0)
+    }
   }
 }

@@ -8,7 +8,7 @@ import Synchronization
 import Trials
 import Verification
 
-/// What one way of looking came to for one defect.
+/// What one strategy came to for one defect.
 public struct DefectCell: Hashable, Sendable, Encodable {
   public var way: DetectionStrategy
   /// Nil where it was not caught: the check that the defect's scenario names, where that is among them, or the first.
@@ -23,7 +23,8 @@ public struct DefectCell: Hashable, Sendable, Encodable {
   public var remark: String?
   /// Of them without a verdict: their fault never fired, say.
   public var unknown: Int
-  /// Why a cell in which nothing was found says nothing: a limit of the machine, or a signal from outside, has cut it short.
+  /// Why a cell in which nothing was found says nothing: a limit of the machine, or a signal from outside, has cut it
+  /// short.
   public var undecided: String?
 }
 
@@ -192,7 +193,9 @@ public final class DefectMatrix: @unchecked Sendable {
           if way.isTrials {
             try runTrials(of: defect, &cell, trials, workspace)
           }
-          if cell.trials == 0 || wanted.count > 1 && !Self.isComplete(cell.checks, wanted), let search = search(for: defect, way) {
+          if cell.trials == 0 || wanted.count > 1 && !Self.isComplete(cell.checks, wanted),
+            let search = search(for: defect, way)
+          {
             try searches.run(search, &cell)
           }
         } catch {
@@ -305,7 +308,8 @@ public final class DefectMatrix: @unchecked Sendable {
       if verdict == .unknown { cell.unknown += 1 }
       guard verdict == .violated else { continue }
       let command = "tornlog reproduce \(Token.encode(spec))"
-      cell.note(judgement.checks.filter { $0.verdict == .violated }.map { DefectFinding(check: $0.name, reproduce: command) })
+      cell.note(
+        judgement.checks.filter { $0.verdict == .violated }.map { DefectFinding(check: $0.name, reproduce: command) })
       // Several defects at once are looked for until each has been caught.
       if wanted.count <= 1 || Self.isComplete(cell.checks, wanted) { return }
     }
@@ -328,7 +332,9 @@ private final class SearchRunner {
 
   func run(_ search: DefectSearch, _ cell: inout DefectCell) throws(TrialError) {
     let worker: WorkerProcess
-    if let running = self.worker, running.isAlive { worker = running } else {
+    if let running = self.worker, running.isAlive {
+      worker = running
+    } else {
       worker = try WorkerProcess(executable: executable, arguments: [DefectSearch.argument])
       self.worker = worker
     }

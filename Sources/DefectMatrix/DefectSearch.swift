@@ -12,8 +12,8 @@ import Storage
 import Trials
 import Verification
 
-/// One search for one defect, in a process of its own: an engine that keeps the processor, or ends its process, costs no
-/// other search.
+/// One search for one defect, in a process of its own: an engine that keeps the processor, or ends its process, costs
+/// no other search.
 public struct DefectSearch: Hashable, Sendable, Codable {
   /// The argument that makes `tornlog` a process for searches.
   public static let argument = "__defect-search"
@@ -101,7 +101,9 @@ public struct DefectSearch: Hashable, Sendable, Codable {
   private func exploreOwn(_ reply: inout Reply, _ watch: HangWatch) throws(ExplorationError) {
     let plan: ExplorationPlan
     do {
-      let cells = try ScenarioFiles.load(file.map { [$0] } ?? [], vocabulary: TrialPlanner.vocabulary).flatMap { $0.cells() }
+      let cells = try ScenarioFiles.load(file.map { [$0] } ?? [], vocabulary: TrialPlanner.vocabulary).flatMap {
+        $0.cells()
+      }
       plan = try ExplorationPlan(cells.filter { $0.isOf(engine) }, seed: nil, profiles: nil, expectsSound: false)
     } catch {
       reply.reason = "\(error)"
@@ -157,7 +159,9 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     var depth: Int
     var profiles: [CrashProfile]
 
-    init(messages: Int, depth: Int = 1, _ profiles: CrashProfile..., change: (inout ExplorationWorkload) -> Void = { _ in }) {
+    init(
+      messages: Int, depth: Int = 1, _ profiles: CrashProfile..., change: (inout ExplorationWorkload) -> Void = { _ in }
+    ) {
       (self.depth, self.profiles, workload.messages) = (depth, profiles, messages)
       change(&workload)
     }
@@ -168,12 +172,14 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     // Consumers read beside the producers.
     Step(messages: 60, .raw512) { $0.readers = 2 },
     Step(messages: 18, .raw512) { $0.syncPolicy = .interval(.milliseconds(1)) },
-    // Batches are written while a sync is in flight, for longer than any sync takes; a commit of an offset would wait for it.
+    // Batches are written while a sync is in flight, for longer than any sync takes; a commit of an offset would wait
+    // for it.
     Step(messages: 36, .raw512) {
       ($0.syncPolicy, $0.partitions, $0.producers, $0.messagesPerBatch) = (.interval(.microseconds(100)), 1, 3, 1)
       $0.commitsOffsets = false
     },
-    Step(messages: 60, .ext4Writeback), Step(messages: 18, depth: 2, .raw512), Step(messages: 36, .raw512) { $0.checkpoints = true },
+    Step(messages: 60, .ext4Writeback), Step(messages: 18, depth: 2, .raw512),
+    Step(messages: 36, .raw512) { $0.checkpoints = true },
     Step(messages: 24, .raw512) { $0.isTakenOver = true },
     // Several groups commit at once; then a sync under their commits fails.
     Step(messages: 36, .raw512) {
@@ -182,7 +188,7 @@ public struct DefectSearch: Hashable, Sendable, Codable {
     Step(messages: 24, .raw512) {
       ($0.syncPolicy, $0.partitions, $0.messagesPerBatch, $0.committers) = (.interval(.milliseconds(4)), 1, 1, 2)
       // The first makes the head of the first segment durable.
-      $0.mishaps = Mishaps(failingSync: 2)
+      $0.deviceFaults = DeviceFaultPlan(failingSync: 2)
     },
   ]
 

@@ -2,7 +2,8 @@ import LogModel
 import ScenarioFormat
 import Trials
 
-/// Trials out of the ordinary: what an engine does with messages, deletions, leases and receivers that most workloads have not got.
+/// Trials out of the ordinary: what an engine does with messages, deletions, leases and receivers that most workloads
+/// have not got.
 extension RandomTrialGenerator {
   private enum Oddity: CaseIterable {
     /// Values of 0 to 23 bytes.
@@ -57,7 +58,10 @@ extension RandomTrialGenerator {
 
   /// The last byte of a batch, and the first one behind its header, before all others.
   private func aimAtEdge(_ spec: inout TrialSpec, _ n: Int, _ random: inout SeededGenerator) {
-    let places = [("batch", "last"), ("batch-payload", "first"), ("batch-records", "last"), ("batch", "first"), ("batch-checksum", "last")]
+    let places = [
+      ("batch", "last"), ("batch-payload", "first"), ("batch-records", "last"), ("batch", "first"),
+      ("batch-checksum", "last"),
+    ]
     let (target, edge) = n < 2 ? places[n] : pick(places, &random)
     if target == "batch-payload" { spec.keys = .nul }
     if target == "batch" { spec.messageSize = 24 }
@@ -65,12 +69,19 @@ extension RandomTrialGenerator {
   }
 
   private func send(_ spec: inout TrialSpec, _ random: inout SeededGenerator) {
-    (spec.sync, spec.recovery, spec.messageSize, spec.batch) = (.always, .truncateAtCorruption, 100, pick([3, 10], &random))
+    (spec.sync, spec.recovery, spec.messageSize, spec.batch) = (
+      .always, .truncateAtCorruption, 100, pick([3, 10], &random)
+    )
     spec.messages = max(20, spec.messages)
     var delivery = DeliverySettings()
-    (delivery.firstBackOff, delivery.longestBackOff, delivery.timeout) = (.milliseconds(50), .milliseconds(400), .milliseconds(300))
+    (delivery.firstBackOff, delivery.longestBackOff, delivery.timeout) = (
+      .milliseconds(50), .milliseconds(400), .milliseconds(300)
+    )
     spec.delivery = delivery
     let most = max(1, spec.messages(ofPartition: spec.partitions - 1) / 2)
-    spec.faults = [FaultSpec(kind: ReceiverFaultGrammar.rejection, parameters: ["event": "\(Int.random(in: 1...most, using: &random))"])]
+    spec.faults = [
+      FaultSpec(
+        kind: ReceiverFaultGrammar.rejection, parameters: ["event": "\(Int.random(in: 1...most, using: &random))"])
+    ]
   }
 }

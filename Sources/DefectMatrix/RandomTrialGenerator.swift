@@ -4,7 +4,7 @@ import Storage
 import Trials
 import WriteAheadLog
 
-/// The trials of a way of looking: by the seed, the same for every defect and for the sound engine.
+/// The trials of a strategy: by the seed, the same for every defect and for the sound engine.
 struct RandomTrialGenerator {
   var way: DetectionStrategy
   var seed: UInt64
@@ -77,7 +77,8 @@ struct RandomTrialGenerator {
     var settings = TrialSettings()
     settings.messages = pick([5, 20, 60, 200, 600, 1500], &random)
     settings.partitions = pick([1, 1, 2, 3], &random)
-    settings.sync = pick([.always, .always, .interval(.milliseconds(2)), .interval(.milliseconds(100)), .never], &random)
+    settings.sync = pick(
+      [.always, .always, .interval(.milliseconds(2)), .interval(.milliseconds(100)), .never], &random)
     settings.recovery = random.chance(1, in: 5) ? .truncateAtCorruption : .skipCorrupted
     settings.batch = pick([1, 3, 10], &random)
     settings.producers = pick([1, 4, 8], &random)

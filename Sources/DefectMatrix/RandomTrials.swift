@@ -4,8 +4,9 @@ import ScenarioFormat
 import Storage
 import Trials
 
-/// Trials of the sound engine without end, each by its number and the seed: those that `tornlog defects` draws, and beside them
-/// several topics, the formats of other systems, keys and deletions in any trial, and consumers beside the producers.
+/// Trials of the sound engine without end, each by its number and the seed: those that `tornlog defects` draws, and
+/// beside them several topics, the formats of other systems, keys and deletions in any trial, and consumers beside the
+/// producers.
 public struct RandomTrials: Sendable {
   /// A token says by it that nobody has written the trial down.
   public static let scenario = "random"
@@ -44,7 +45,9 @@ public struct RandomTrials: Sendable {
     if storage != .memory {
       var onFiles = spec
       onFiles.storage = storage
-      if onFiles.isPossible, onFiles.writers != .holderLives, onFiles.firstOffset == 0, onFiles.delivery == nil { spec = onFiles }
+      if onFiles.isPossible, onFiles.writers != .holderLives, onFiles.firstOffset == 0, onFiles.delivery == nil {
+        spec = onFiles
+      }
     }
     return spec
   }
@@ -52,7 +55,9 @@ public struct RandomTrials: Sendable {
   private func add(_ spec: inout TrialSpec, _ drawn: RandomTrialGenerator, _ random: inout SeededGenerator) {
     guard spec.delivery == nil else { return }
     let isShort = spec.messageSize < MessageContent.minimumSize
-    if spec.readers == 0, spec.writers == .one, !isShort, random.chance(1, in: 4) { spec.readers = drawn.pick([1, 2], &random) }
+    if spec.readers == 0, spec.writers == .one, !isShort, random.chance(1, in: 4) {
+      spec.readers = drawn.pick([1, 2], &random)
+    }
     switch Int.random(in: 0..<6, using: &random) {
     case 0: addTopics(&spec, drawn, &random)
     case 1: changeSystem(&spec, drawn, &random)
@@ -66,7 +71,8 @@ public struct RandomTrials: Sendable {
   private func addTopics(_ spec: inout TrialSpec, _ drawn: RandomTrialGenerator, _ random: inout SeededGenerator) {
     guard spec.faults.isEmpty, spec.writers == .one else { return }
     // One name is the beginning of another, and one differs by its case.
-    spec.otherTopics = drawn.pick([["orders-2"], ["Orders"], ["orders.dlq", "payments"], ["o", "orders-0", "payments"]], &random)
+    spec.otherTopics = drawn.pick(
+      [["orders-2"], ["Orders"], ["orders.dlq", "payments"], ["o", "orders-0", "payments"]], &random)
     spec.partitions = drawn.pick([1, 2, 3], &random) * spec.topics.count - Int.random(in: 0...1, using: &random)
     spec.partitions = max(spec.partitions, spec.topics.count)
   }
@@ -74,16 +80,17 @@ public struct RandomTrials: Sendable {
   /// The same on another system's log, without what only the engine's own has, and without faults.
   private func changeSystem(_ spec: inout TrialSpec, _ drawn: RandomTrialGenerator, _ random: inout SeededGenerator) {
     spec.system = drawn.pick(LogSystem.allCases.filter { $0 != .tornlog }, &random)
-    // Of a torn commit of these formats a later record may be whole, after a power loss as after a kill in the middle of a write:
-    // skipping what is damaged leaves holes in what was in flight (Scenarios/streamhouse/holes-behind-the-skipped.yaml), as their
-    // documents must say.
+    // Of a torn commit of these formats a later record may be whole, after a power loss as after a kill in the middle
+    // of a write: skipping what is damaged leaves holes in what was in flight
+    // (Scenarios/streamhouse/holes-behind-the-skipped.yaml), as their documents must say.
     let isClosed = [spec.crash, spec.secondCrash ?? spec.crash].allSatisfy { $0 == CrashKind.none }
     spec.recovery = isClosed ? spec.system.recoveryPolicy : .truncateAtCorruption
     (spec.keys, spec.deletion, spec.checkpoint, spec.checkpointTerms) = (.none, .none, .none, CheckpointTerms())
     (spec.preallocation, spec.firstOffset, spec.writers) = (LoadAxes.usualPreallocation, 0, .one)
     spec.messageSize = max(spec.messageSize, MessageContent.minimumSize)
-    // Such a log takes nothing more in the life in which a sync has failed, and the trial's oracle asks it to: errors are the error
-    // matrix's there, and damage at rest that of each system's own scenarios, which say what its document leaves open.
+    // Such a log takes nothing more in the life in which a sync has failed, and the trial's oracle asks it to: errors
+    // are the error matrix's there, and damage at rest that of each system's own scenarios, which say what its document
+    // leaves open.
     spec.faults = []
   }
 }

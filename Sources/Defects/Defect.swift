@@ -3,8 +3,8 @@ import PartitionEngine
 import RecordLogs
 import Storage
 
-/// A historical bug, put into an engine as a substitute for one of its parts, or as an edit of what passes between it and
-/// its storage. The engine's own source holds none.
+/// A historical bug, put into an engine as a substitute for one of its parts, or as an edit of what passes between it
+/// and its storage. The engine's own source holds none.
 public struct Defect: Sendable {
   /// As in ../shared/design/DEFECTS.md: `C2b`; of several at once `C4+P9`.
   public let id: String
@@ -64,7 +64,8 @@ public struct Defect: Sendable {
 
   /// In the order of DEFECTS.md.
   public static let all: [Defect] = [
-    chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes, airunner,
+    chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes,
+    airunner,
     checkpoints, delivery, replay, seam, commits, offsets, metadataLog, reading, reviewed, planted, plantedLoad, edges,
   ].flatMap(\.self).sorted { $0.place < $1.place }
 
@@ -135,11 +136,14 @@ public struct Defect: Sendable {
 
   private init(
     _ id: String, _ subject: Subject, _ origin: String, _ summary: String, _ showsWhen: String,
-    _ layer: @escaping @Sendable (any Storage) -> any Storage, _ install: @escaping @Sendable (inout EngineParts) -> Void,
+    _ layer: @escaping @Sendable (any Storage) -> any Storage,
+    _ install: @escaping @Sendable (inout EngineParts) -> Void,
     _ installDelivery: @escaping @Sendable (inout DeliveryParts) -> Void,
     _ installReplay: @escaping @Sendable (inout ReplayParts) -> Void
   ) {
-    (self.id, members, self.subject, self.origin, self.summary, self.showsWhen) = (id, [id], subject, origin, summary, showsWhen)
+    (self.id, members, self.subject, self.origin, self.summary, self.showsWhen) = (
+      id, [id], subject, origin, summary, showsWhen
+    )
     (wrap, self.install, self.installDelivery, self.installReplay) = (layer, install, installDelivery, installReplay)
   }
 }

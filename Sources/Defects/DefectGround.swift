@@ -91,10 +91,12 @@ extension Defect.Subject {
     case .engine:
       "`tornlog run --defect \(id)`, and in `tornlog explore` with crashes --reference, errors, schedules or disks"
     case .delivery:
-      "scenarios with the key `delivery` (`tornlog run Scenarios/airunner --defect \(id)`), in `tornlog explore clients delivery`, "
+      "scenarios with the key `delivery` (`tornlog run Scenarios/airunner --defect \(id)`), in `tornlog explore "
+        + "clients delivery`, "
         + "and in `tornlog explore errors`"
     case .transactions:
-      "scenarios with `client: transactions`, in `tornlog explore clients transactions`, and in `tornlog explore errors`"
+      "scenarios with `client: transactions`, in `tornlog explore clients transactions`, and in `tornlog explore "
+        + "errors`"
     }
   }
 }
@@ -114,10 +116,12 @@ extension Defect.Need {
   var remedy: String {
     switch self {
     case .objectStore:
-      "give the scenario `checkpoint: background` or `flushed`; or use `tornlog explore crashes --reference --checkpoint`, "
+      "give the scenario `checkpoint: background` or `flushed`; or use `tornlog explore crashes --reference "
+        + "--checkpoint`, "
         + "or `tornlog explore schedules --scenario checkpoint`, or `tornlog explore errors --scenario checkpoint`"
     case .otherWriter:
-      "give the scenario `writers: clock-skew` or another that gets past them; or use `tornlog explore crashes --reference --takeover`, "
+      "give the scenario `writers: clock-skew` or another that gets past them; or use `tornlog explore crashes "
+        + "--reference --takeover`, "
         + "or `tornlog explore schedules --scenario takeover`"
     case .severalTopics: "give the scenario's workload `other-topics`"
     case .archive: "give the scenario's `delivery` `archive: true`"

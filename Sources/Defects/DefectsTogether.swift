@@ -18,7 +18,8 @@ public enum DefectClash: Error, Hashable, Sendable, CustomStringConvertible {
     case .unknown(let id): "there is no defect \(id)"
     case .namedTwice(let id): "\(id) is named twice"
     case .samePart(let part, let first, let second): "\(first) and \(second) both take the place of the part `\(part)`"
-    case .differentSubjects(let first, let second): "\(first) and \(second) are of different programs: an engine, a job's log with its sender, a replay buffer"
+    case .differentSubjects(let first, let second):
+      "\(first) and \(second) are of different programs: an engine, a job's log with its sender, a replay buffer"
     }
   }
 }
@@ -40,7 +41,9 @@ extension Defect {
       if defects.contains(where: { $0.id == id }) { throw .namedTwice(id) }
       for other in defects {
         if other.subject != defect.subject { throw .differentSubjects(other.id, id) }
-        if let part = other.replacedParts.intersection(defect.replacedParts).min() { throw .samePart(part, first: other.id, second: id) }
+        if let part = other.replacedParts.intersection(defect.replacedParts).min() {
+          throw .samePart(part, first: other.id, second: id)
+        }
       }
       defects.append(defect)
     }

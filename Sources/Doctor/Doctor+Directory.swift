@@ -10,7 +10,8 @@ extension Doctor {
     var info = stat()
     guard stat(directory, &info) == 0 else {
       let number = errno
-      let remedy = number == ENOENT ? "create it, or choose another place with --dir" : "choose another place with --dir"
+      let remedy =
+        number == ENOENT ? "create it, or choose another place with --dir" : "choose another place with --dir"
       return failure(String(cString: strerror(number)), remedy)
     }
     guard info.st_mode & S_IFMT == S_IFDIR else { return failure("is a file", "name a directory with --dir") }

@@ -4,8 +4,9 @@ import Storage
 
 /// What runs that were killed have left behind.
 ///
-/// A run holds a lock on its folder as long as it lives (`man 2 flock`): the kernel takes it away with the process, in whatever name
-/// space of processes that one was. Between making the folder and locking it lies a moment: then the process in its name is alive.
+/// A run holds a lock on its folder as long as it lives (`man 2 flock`): the kernel takes it away with the process, in
+/// whatever name space of processes that one was. Between making the folder and locking it lies a moment: then the
+/// process in its name is alive.
 extension Doctor {
   /// In `directory`, in the place for temporary files, and where the command was called, which is where `bench` works.
   static func leftovers(in directory: String) -> Finding {
@@ -57,15 +58,16 @@ extension Doctor {
     var status = stat()
     guard lstat(path, &status) == 0 else { return false }
     switch (leftover.kind, status.st_mode & S_IFMT) {
-    case (.folder, S_IFDIR): guard access(path + "/" + WorkFolder.kept, F_OK) != 0, !WorkFolder.isLocked(path) else { return false }
+    case (.folder, S_IFDIR):
+      guard access(path + "/" + WorkFolder.kept, F_OK) != 0, !WorkFolder.isLocked(path) else { return false }
     case (.file, S_IFREG): break
     default: return false
     }
     return leftover.process.map { !isAlive($0, since: Int(status.st_mtim.tv_sec)) } ?? true
   }
 
-  /// Whether the process of that number may be the one that last changed a file then. One that began later has its number from a
-  /// process that is gone.
+  /// Whether the process of that number may be the one that last changed a file then. One that began later has its
+  /// number from a process that is gone.
   private static func isAlive(_ process: pid_t, since changed: Int) -> Bool {
     // EPERM: alive, and another user's (`man 2 kill`).
     guard kill(process, 0) == 0 || errno != ESRCH else { return false }
@@ -77,7 +79,8 @@ extension Doctor {
   /// In seconds since 1970 (`man 5 proc_pid_stat`: the 22nd field, in ticks since the boot; `man 5 proc_stat`: btime).
   static func beginning(of process: pid_t) -> Int? {
     guard let stat = SmallFile.read("/proc/\(process)/stat"), let boot = SmallFile.read("/proc/stat"),
-      let line = boot.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }), let booted = Int(line.dropFirst(6)),
+      let line = boot.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
+      let booted = Int(line.dropFirst(6)),
       let names = stat.lastIndex(of: ")")
     else { return nil }
     // The name of the command, in brackets, is the second field.

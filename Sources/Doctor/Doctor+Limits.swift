@@ -1,7 +1,8 @@
 import Glibc
 import Storage
 
-/// The limits that decide whether trials have a verdict. Soft limits have been raised to the hard ones by then, as they are in a run.
+/// The limits that decide whether trials have a verdict. Soft limits have been raised to the hard ones by then, as they
+/// are in a run.
 extension Doctor {
   /// - Parameter table: /proc/self/limits (`man 5 proc_pid_limits`).
   static func limits(_ table: String) -> [Finding] {
@@ -9,7 +10,9 @@ extension Doctor {
   }
 
   static func fileSize(_ table: String) -> Finding {
-    guard let limit = softLimit("Max file size", in: table) else { return Finding("file size", .ok, "unlimited, or not told") }
+    guard let limit = softLimit("Max file size", in: table) else {
+      return Finding("file size", .ok, "unlimited, or not told")
+    }
     let detail = "\(bytesText(limit)) (RLIMIT_FSIZE)"
     if limit >= 64 << 20 { return Finding("file size", .ok, detail) }
     return Finding(
@@ -19,8 +22,11 @@ extension Doctor {
 
   static func memory(_ table: String) -> Finding {
     let limits = [("Max address space", "RLIMIT_AS", "ulimit -v"), ("Max data size", "RLIMIT_DATA", "ulimit -d")]
-      .compactMap { line, name, command in softLimit(line, in: table).map { (bytes: $0, name: name, command: command) } }
-    guard let lowest = limits.min(by: { $0.bytes < $1.bytes }) else { return Finding("memory limit", .ok, "unlimited, or not told") }
+      .compactMap { line, name, command in softLimit(line, in: table).map { (bytes: $0, name: name, command: command) }
+      }
+    guard let lowest = limits.min(by: { $0.bytes < $1.bytes }) else {
+      return Finding("memory limit", .ok, "unlimited, or not told")
+    }
     let detail = "\(bytesText(lowest.bytes)) for a process (\(lowest.name))"
     if lowest.bytes >= 2 << 30 { return Finding("memory limit", .ok, detail) }
     return Finding(
@@ -41,7 +47,9 @@ extension Doctor {
   }
 
   static func processorTime(_ table: String) -> Finding {
-    guard let limit = softLimit("Max cpu time", in: table) else { return Finding("processor time", .ok, "unlimited, or not told") }
+    guard let limit = softLimit("Max cpu time", in: table) else {
+      return Finding("processor time", .ok, "unlimited, or not told")
+    }
     return Finding(
       "processor time", .warning, "\(limit) s for a process (RLIMIT_CPU): what takes longer is ended",
       remedy: "ulimit -t unlimited")

@@ -51,7 +51,8 @@ extension Doctor {
     if let disabled, disabled != "0" {
       remedy = "sysctl kernel.io_uring_disabled is \(disabled): as root, sysctl -w kernel.io_uring_disabled=0"
     } else if (errno == EPERM || errno == ENOSYS) && isFiltered {
-      remedy = "a seccomp filter refuses it, as containers' default profiles do: docker run --security-opt "
+      remedy =
+        "a seccomp filter refuses it, as containers' default profiles do: docker run --security-opt "
         + "seccomp=unconfined, or a profile that allows io_uring_setup, io_uring_enter, io_uring_register"
     } else if errno == ENOSYS {
       remedy = "this kernel is built without io_uring (CONFIG_IO_URING)"
@@ -83,7 +84,8 @@ extension Doctor {
     }
     if limit >= 8 << 20 { return Finding("locked memory", .ok, "\(bytesText(limit)) (RLIMIT_MEMLOCK)") }
     return Finding(
-      "locked memory", .warning, "\(bytesText(limit)) (RLIMIT_MEMLOCK): buffers may not all be registered with the ring",
+      "locked memory", .warning,
+      "\(bytesText(limit)) (RLIMIT_MEMLOCK): buffers may not all be registered with the ring",
       remedy: "ulimit -l 8192 or more; in a container --ulimit memlock=-1")
   }
 
@@ -120,7 +122,9 @@ extension Doctor {
   }
 
   private static func packageVersion(_ name: String) -> String? {
-    for folder in ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib"] {
+    for folder in [
+      "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/local/lib",
+    ] {
       if let text = SmallFile.read("\(folder)/pkgconfig/\(name).pc") { return SmallFile.value(of: "Version", in: text) }
     }
     return nil

@@ -40,7 +40,9 @@ public final class HTTPReceiver: Sendable {
         let headers = seconds.map { [(name: "Retry-After", value: "\($0.0 + ($0.1 ? 1 : 0))")] } ?? []
         return .answer(HTTPAnswer("429 Too Many Requests", headers: headers))
       case .rejects(let sequence):
-        if batch.events.contains(where: { $0.sequence == sequence }) { return .answer(HTTPAnswer("422 Unprocessable Content")) }
+        if batch.events.contains(where: { $0.sequence == sequence }) {
+          return .answer(HTTPAnswer("422 Unprocessable Content"))
+        }
         take(batch)
         return .answer(HTTPAnswer("204 No Content"))
       case .answers(let head): return .answer(HTTPAnswer(head))
@@ -51,7 +53,8 @@ public final class HTTPReceiver: Sendable {
 
     private static func job(of path: String) -> JobID? {
       let parts = path.split(separator: "/")
-      guard parts.count == 5, parts[0] == "jobs", parts[2] == "executions", parts[4] == "events", let execution = Int(parts[3])
+      guard parts.count == 5, parts[0] == "jobs", parts[2] == "executions", parts[4] == "events",
+        let execution = Int(parts[3])
       else { return nil }
       return try? JobID(String(parts[1]), execution: execution)
     }

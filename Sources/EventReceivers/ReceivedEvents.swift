@@ -1,7 +1,7 @@
 import RecordLogs
 
-/// What a receiver has: events are known by their job, with its execution, and their number, and each is taken once. It is
-/// another machine than the sender's, and lives on when that one dies.
+/// What a receiver has: events are known by their job, with its execution, and their number, and each is taken once. It
+/// is another machine than the sender's, and lives on when that one dies.
 public struct ReceivedEvents: Sendable {
   /// The events of each job that arrived first, in the order of arrival.
   public private(set) var taken: [JobID: [Event]] = [:]

@@ -43,7 +43,8 @@ public final class HTTPTransport: Transport {
     do {
       let (_, response) = try await session.data(for: request)
       guard let answer = response as? HTTPURLResponse else { return .unavailable("no HTTP answer") }
-      return Self.meaning(of: answer.statusCode, retryAfter: answer.value(forHTTPHeaderField: "Retry-After"), now: Date())
+      return Self.meaning(
+        of: answer.statusCode, retryAfter: answer.value(forHTTPHeaderField: "Retry-After"), now: Date())
     } catch {
       let why = "\(base.absoluteString): \(error.localizedDescription)"
       return (error as? URLError)?.code == .cannotConnectToHost ? .notConnected(why) : .unavailable(why)
@@ -72,13 +73,16 @@ public final class HTTPTransport: Transport {
     format.locale = Locale(identifier: "en_US_POSIX")
     format.timeZone = TimeZone(identifier: "GMT")
     format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
-    return format.date(from: text).map { .milliseconds(Int64(max(0, min($0.timeIntervalSince(now), 86_400 * 365)) * 1000)) }
+    return format.date(from: text).map {
+      .milliseconds(Int64(max(0, min($0.timeIntervalSince(now), 86_400 * 365)) * 1000))
+    }
   }
 }
 
 private final class NoRedirection: NSObject, URLSessionTaskDelegate {
   func urlSession(
-    _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse, newRequest: URLRequest,
+    _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
+    newRequest: URLRequest,
     completionHandler: @escaping @Sendable (URLRequest?) -> Void
   ) { completionHandler(nil) }
 }

@@ -13,7 +13,8 @@ extension HTTPListenerError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .badAddress(let text): "\(text): an address to listen at is like 127.0.0.1:9464; port 0 takes one that is free"
-    case .cannotListen(let address, let code): "cannot listen at \(address): \(String(cString: strerror(code))); choose another port"
+    case .cannotListen(let address, let code):
+      "cannot listen at \(address): \(String(cString: strerror(code))); choose another port"
     }
   }
 }
@@ -48,10 +49,11 @@ public struct HTTPAddress: Hashable, Sendable, CustomStringConvertible {
   }
 }
 
-/// A small HTTP/1.1 server for a few clients on this machine: one request a connection, limits on its size and its time, a
-/// thread a connection and only so many of them.
+/// A small HTTP/1.1 server for a few clients on this machine: one request a connection, limits on its size and its
+/// time, a thread a connection and only so many of them.
 ///
-/// It can refuse connections for a while and take them again at the same port, which goes to nobody who wants any free one.
+/// It can refuse connections for a while and take them again at the same port, which goes to nobody who wants any free
+/// one.
 public final class HTTPListener: Sendable {
   public typealias Handler = @Sendable (HTTPRequest) -> HTTPReply
 
@@ -99,8 +101,8 @@ public final class HTTPListener: Sendable {
 
   private static let backlog: Int32 = 64
 
-  /// A port that the kernel has chosen it takes back when a socket stops listening, one that was asked for it does not: so a
-  /// free one is found out first, and then asked for.
+  /// A port that the kernel has chosen it takes back when a socket stops listening, one that was asked for it does not:
+  /// so a free one is found out first, and then asked for.
   private static func bound(_ address: HTTPAddress) throws(HTTPListenerError) -> (Int32, HTTPAddress) {
     for _ in 0..<16 {
       let (first, found) = try bind(address)
@@ -250,14 +252,16 @@ public final class HTTPListener: Sendable {
     }
   }
 
-  /// Sends the answer, then waits until the client has gone: what it had still sent would otherwise make the kernel reset the
-  /// connection, and the client would never read the answer (RFC 9112, section 9.6).
+  /// Sends the answer, then waits until the client has gone: what it had still sent would otherwise make the kernel
+  /// reset the connection, and the client would never read the answer (RFC 9112, section 9.6).
   private func finish(_ connection: Int32, _ bytes: [UInt8]) {
     let deadline = Self.now + limits.time.nanoseconds
     send(connection, bytes, by: deadline)
     shutdown(connection, Int32(SHUT_WR))
     var rest = [UInt8](repeating: 0, count: 16 << 10)
-    while wait(connection, POLLIN, until: min(deadline, Self.now + 500_000_000)), recv(connection, &rest, rest.count, 0) > 0 {}
+    while wait(connection, POLLIN, until: min(deadline, Self.now + 500_000_000)),
+      recv(connection, &rest, rest.count, 0) > 0
+    {}
   }
 
   private func send(_ connection: Int32, _ bytes: [UInt8], by deadline: Int64) {

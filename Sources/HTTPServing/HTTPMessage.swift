@@ -30,8 +30,8 @@ public struct HTTPAnswer: Sendable {
     self.body = body
   }
 
-  /// RFC 9112: one answer a connection, so that its end needs no other sign. An answer to HEAD carries no body, but says how
-  /// long it would be; one of 204 has neither.
+  /// RFC 9112: one answer a connection, so that its end needs no other sign. An answer to HEAD carries no body, but
+  /// says how long it would be; one of 204 has neither.
   func encoded(withBody: Bool) -> [UInt8] {
     var head = "HTTP/1.1 \(status)\r\n"
     for (name, value) in headers { head += "\(name): \(value)\r\n" }
@@ -46,8 +46,8 @@ public struct HTTPLimits: Hashable, Sendable {
   /// Bytes of the request line and all headers.
   public var head: Int
   public var body: Int
-  /// From the connection to the last byte of the request, and again for the answer. Who sends a byte now and then gets no
-  /// longer than who is silent.
+  /// From the connection to the last byte of the request, and again for the answer. Who sends a byte now and then gets
+  /// no longer than who is silent.
   public var time: Duration
   /// Served at once; others wait in the queue of the kernel.
   public var connections: Int
@@ -61,8 +61,8 @@ public struct HTTPLimits: Hashable, Sendable {
   }
 }
 
-/// Reads a request from the bytes that have come so far. RFC 9112, section 6: a body is as long as Content-Length says; other
-/// codings are refused, and so is what could be read in two ways.
+/// Reads a request from the bytes that have come so far. RFC 9112, section 6: a body is as long as Content-Length says;
+/// other codings are refused, and so is what could be read in two ways.
 struct HTTPRequestReader {
   enum Step {
     case more
@@ -81,14 +81,18 @@ struct HTTPRequestReader {
   mutating func take(_ piece: some Sequence<UInt8>) -> Step {
     bytes.append(contentsOf: piece)
     if head == nil {
-      guard let end = headEnd else { return bytes.count > limits.head ? Self.refusal("431 Request Header Fields Too Large") : .more }
+      guard let end = headEnd else {
+        return bytes.count > limits.head ? Self.refusal("431 Request Header Fields Too Large") : .more
+      }
       guard end <= limits.head else { return Self.refusal("431 Request Header Fields Too Large") }
       switch Self.parse(bytes[..<end]) {
       case .failure(let why): return Self.refusal(why.status)
       case .success(let (request, length)):
         guard length <= limits.body else { return Self.refusal("413 Content Too Large") }
         head = (request, length, end)
-        if request.headers["expect"]?.lowercased() == "100-continue", bytes.count < end + length { return .expectsContinue }
+        if request.headers["expect"]?.lowercased() == "100-continue", bytes.count < end + length {
+          return .expectsContinue
+        }
       }
     }
     guard let (request, length, end) = head, bytes.count >= end + length else { return .more }
@@ -103,13 +107,16 @@ struct HTTPRequestReader {
   private var headEnd: Int? {
     let limit = min(bytes.count, limits.head + 4)
     guard limit >= 4 else { return nil }
-    return (3..<limit).first { bytes[$0] == 10 && bytes[$0 - 1] == 13 && bytes[$0 - 2] == 10 && bytes[$0 - 3] == 13 }.map { $0 + 1 }
+    return (3..<limit).first { bytes[$0] == 10 && bytes[$0 - 1] == 13 && bytes[$0 - 2] == 10 && bytes[$0 - 3] == 13 }
+      .map { $0 + 1 }
   }
 
   private struct Malformed: Error { var status: String }
 
   private static func parse(_ head: ArraySlice<UInt8>) -> Result<(HTTPRequest, Int), Malformed> {
-    guard let text = String(validating: head, as: UTF8.self) else { return .failure(Malformed(status: "400 Bad Request")) }
+    guard let text = String(validating: head, as: UTF8.self) else {
+      return .failure(Malformed(status: "400 Bad Request"))
+    }
     let lines = text.split(separator: "\r\n", omittingEmptySubsequences: true)
     let words = (lines.first ?? "").split(separator: " ", omittingEmptySubsequences: false)
     guard words.count == 3, words[2] == "HTTP/1.1" || words[2] == "HTTP/1.0", words[1].hasPrefix("/") else {
@@ -117,11 +124,15 @@ struct HTTPRequestReader {
     }
     var headers: [String: String] = [:]
     for line in lines.dropFirst() {
-      guard let colon = line.firstIndex(of: ":"), colon > line.startIndex, !line[..<colon].contains(where: \.isWhitespace) else {
+      guard let colon = line.firstIndex(of: ":"), colon > line.startIndex,
+        !line[..<colon].contains(where: \.isWhitespace)
+      else {
         return .failure(Malformed(status: "400 Bad Request"))
       }
       let name = line[..<colon].lowercased()
-      let value = String(line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
+      let value = String(
+        line[line.index(after: colon)...].drop { $0 == " " || $0 == "\t" }.reversed().drop { $0 == " " || $0 == "\t" }
+          .reversed())
       // Two lengths can be read in two ways.
       if name == "content-length", headers[name] != nil { return .failure(Malformed(status: "400 Bad Request")) }
       headers[name] = value

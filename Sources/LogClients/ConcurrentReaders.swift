@@ -4,10 +4,11 @@ import Storage
 import SystemUnderTest
 import Verification
 
-/// Consumers that read the partitions of an engine while others send: at the tail, ranges anywhere, and again from the beginning.
+/// Consumers that read the partitions of an engine while others send: at the tail, ranges anywhere, and again from the
+/// beginning.
 ///
-/// They wait for the answers of producers, and read a moment after one, when other requests are under way. Everything that they do
-/// follows from the seed.
+/// They wait for the answers of producers, and read a moment after one, when other requests are under way. Everything
+/// that they do follows from the seed.
 package final class ConcurrentReaders: @unchecked Sendable {
   // Owned by the loop.
 
@@ -154,7 +155,8 @@ package final class ConcurrentReaders: @unchecked Sendable {
     }
     guard let (start, watermark) = marks(partition) else { return (nil, 0) }
     var answer = Answer(
-      reader: reader, partition: partition, asked: asked, logStartOffset: start, highWatermark: watermark, at: loop.now, runs: [])
+      reader: reader, partition: partition, asked: asked, logStartOffset: start, highWatermark: watermark, at: loop.now,
+      runs: [])
     let content = contents[partition]
     response.forEachMessage { message in answer.take(message.offset, content.read(message.value)) }
     let next = max(asked, response.nextOffset)

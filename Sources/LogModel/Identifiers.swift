@@ -5,7 +5,8 @@
 public struct Offset: Hashable, Comparable, Sendable, Codable, ExpressibleByIntegerLiteral, CustomStringConvertible {
   public var rawValue: Int64
 
-  /// No log gets so far: what bears a larger one was written by nobody, and nothing that is counted from here overflows.
+  /// No log gets so far: what bears a larger one was written by nobody, and nothing that is counted from here
+  /// overflows.
   @inlinable public static var largest: Offset { Offset(Int64(1) << 62) }
 
   @inlinable public init(_ rawValue: Int64) { self.rawValue = rawValue }
@@ -31,7 +32,8 @@ public struct Offset: Hashable, Comparable, Sendable, Codable, ExpressibleByInte
 }
 
 /// The number of a partition within its topic, from 0.
-public struct PartitionID: Hashable, Comparable, Sendable, Codable, ExpressibleByIntegerLiteral, CustomStringConvertible {
+public struct PartitionID: Hashable, Comparable, Sendable, Codable, ExpressibleByIntegerLiteral, CustomStringConvertible
+{
   public var rawValue: Int32
 
   @inlinable public init(_ rawValue: Int) { self.rawValue = Int32(rawValue) }

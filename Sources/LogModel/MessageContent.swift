@@ -9,8 +9,8 @@
 /// | 20..<24 | length of the message in bytes |
 /// | 24... | fill: word *i* is `mix(tag + i * golden)`, the last word cut to the length |
 ///
-/// A message of fewer than 24 bytes has no room for these fields: its bytes follow from the tag and the length alone. Whoever
-/// reads one must know which message it may be: see `holds`.
+/// A message of fewer than 24 bytes has no room for these fields: its bytes follow from the tag and the length alone.
+/// Whoever reads one must know which message it may be: see `holds`.
 public struct MessageContent: Sendable {
   /// A message of fewer bytes does not carry its identity.
   public static let minimumSize = 24
@@ -62,7 +62,8 @@ public struct MessageContent: Sendable {
     let sequence = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
     let tag = tag(of: sequence)
     guard UInt64(littleEndian: base.loadUnaligned(as: UInt64.self)) == tag,
-      UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: UInt32.self)) == UInt32(bitPattern: partition.rawValue),
+      UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: UInt32.self))
+        == UInt32(bitPattern: partition.rawValue),
       UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 20, as: UInt32.self)) == UInt32(bytes.count)
     else { return .corrupt }
     var x = tag
@@ -83,7 +84,8 @@ public struct MessageContent: Sendable {
     return difference == 0 ? .intact(sequence: sequence) : .corrupt
   }
 
-  /// Whether `bytes` are message `sequence`, whatever its size; the only way to tell a message of fewer than `minimumSize` bytes.
+  /// Whether `bytes` are message `sequence`, whatever its size; the only way to tell a message of fewer than
+  /// `minimumSize` bytes.
   public func holds(_ sequence: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
     guard bytes.count < Self.minimumSize else { return read(bytes) == .intact(sequence: sequence) }
     return withUnsafeTemporaryAllocation(byteCount: Self.minimumSize, alignment: 8) { memory in

@@ -1,5 +1,5 @@
-/// The keys of a workload's messages, by the names of scenarios. Like contents, keys follow from seed, topic, partition and
-/// sequence: see `MessageContent.key`.
+/// The keys of a workload's messages, by the names of scenarios. Like contents, keys follow from seed, topic, partition
+/// and sequence: see `MessageContent.key`.
 public enum MessageKeys: String, Hashable, Sendable, Codable, CaseIterable {
   /// No message has a key.
   case none
@@ -78,8 +78,8 @@ extension MessageContent {
 /// Which messages are deleted in a trial, by the names of scenarios.
 public enum DeletionSetup: String, Hashable, Sendable, Codable, CaseIterable {
   case none
-  /// The older half of what each partition has: when half of the workload has been answered, again when all of it has, and after
-  /// what is appended between the restarts.
+  /// The older half of what each partition has: when half of the workload has been answered, again when all of it has,
+  /// and after what is appended between the restarts.
   case half
   /// All that each partition has, at the same moments.
   case all

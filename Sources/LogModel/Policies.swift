@@ -19,8 +19,8 @@ extension SyncPolicy: CustomStringConvertible {
     }
   }
 
-  /// Reads the notation of `description`; `interval` alone means `interval(100ms)`, the default of the Streamhouse runbook.
-  /// Nil where the text is none of these or the interval is not positive.
+  /// Reads the notation of `description`; `interval` alone means `interval(100ms)`, the default of the Streamhouse
+  /// runbook. Nil where the text is none of these or the interval is not positive.
   public init?(_ text: String) {
     switch text {
     case "always": self = .always
@@ -91,22 +91,22 @@ public enum RecoveryPolicy: String, Hashable, Sendable, Codable, CaseIterable {
 public enum LogSystem: String, Hashable, Sendable, Codable, CaseIterable {
   /// Batches in segments, with what recovery needs to tell a torn tail from damage.
   case tornlog
-  /// Seed 000: a file of records without offsets.
+  /// Streamhouse runbook: a file of records without offsets.
   case streamhouse
-  /// Seed 001: a job's log; an event's sequence number is its offset + 1.
+  /// Airunner runbook: a job's log; an event's sequence number is its offset + 1.
   case airunner
-  /// Seed 002, version 2 of the format: a batch a record.
+  /// Chronik investigation, version 2 of the format: a batch a record.
   case chronik
-  /// Seed 002, version 1: a message a record.
+  /// Chronik investigation, version 1: a message a record.
   case chronikV1 = "chronik-v1"
-  /// Seed 003: a transaction a request.
+  /// Replay-buffer plan: a transaction a request.
   case replayBuffer = "replay-buffer"
 
   /// What the system's document says, or decides where the user does not.
   public var syncPolicy: SyncPolicy { self == .streamhouse ? .interval(.milliseconds(100)) : .always }
   public var recoveryPolicy: RecoveryPolicy { self == .airunner ? .truncateAtCorruption : .skipCorrupted }
-  /// Whether a request is one record, with a checksum over all of its messages: they are there together or not at all. Where it
-  /// is not, each message is on its own.
+  /// Whether a request is one record, with a checksum over all of its messages: they are there together or not at all.
+  /// Where it is not, each message is on its own.
   public var requestsAreAtomic: Bool { self == .tornlog || self == .chronik }
 }
 
@@ -118,11 +118,11 @@ public enum CrashKind: String, Hashable, Sendable, Codable, CaseIterable {
   case processKill = "process-kill"
   /// The machine dies: what was not synced may be gone.
   case powerLoss = "power-loss"
-  /// The process has no memory left, and dies of its next allocation, wherever that is; on real files only. What it means for a
-  /// log is what a killed process means: in a history it is one.
+  /// The process has no memory left, and dies of its next allocation, wherever that is; on real files only. What it
+  /// means for a log is what a killed process means: in a history it is one.
   case outOfMemory = "out-of-memory"
-  /// The engine is closed in order, and then the machine dies: what the close has promised is put to the test. In a history it
-  /// is a power loss behind an answered close.
+  /// The engine is closed in order, and then the machine dies: what the close has promised is put to the test. In a
+  /// history it is a power loss behind an answered close.
   case powerLossAfterClose = "power-loss-after-close"
 
   /// Whether what was not synced may be gone.

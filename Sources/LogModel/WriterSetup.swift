@@ -12,17 +12,18 @@ public enum WriterSetup: String, Hashable, Sendable, CaseIterable, Codable {
   case leaseExpired = "lease-expired"
   /// A second engine takes a lease that runs for one that has run out: its clock is an hour ahead.
   case clockSkew = "clock-skew"
-  /// The first engine's lease cannot be renewed, for each write of its term fails; it goes on writing to the log. A second engine
-  /// takes over once the lease has run out.
+  /// The first engine's lease cannot be renewed, for each write of its term fails; it goes on writing to the log. A
+  /// second engine takes over once the lease has run out.
   case renewalFailed = "renewal-failed"
-  /// The first engine is cut off from its storage: what it had asked for is done, and what it asks for waits. A second engine takes
-  /// over once the lease has run out; once that has had an answer the network is back, and what has waited arrives.
+  /// The first engine is cut off from its storage: what it had asked for is done, and what it asks for waits. A second
+  /// engine takes over once the lease has run out; once that has had an answer the network is back, and what has waited
+  /// arrives.
   case networkCut = "network-cut"
-  /// The first engine dies without giving its lease back. It is started again, and opens once the lease has run out; what the dead one
-  /// had asked for arrives once it has had an answer, and nobody hears of it.
+  /// The first engine dies without giving its lease back. It is started again, and opens once the lease has run out;
+  /// what the dead one had asked for arrives once it has had an answer, and nobody hears of it.
   case holderKilled = "holder-killed"
-  /// The first engine holds its lease for more than three terms and renews it. A second engine tries again and again to take it,
-  /// and is refused.
+  /// The first engine holds its lease for more than three terms and renews it. A second engine tries again and again to
+  /// take it, and is refused.
   case holderLives = "holder-lives"
 
   /// Whether the second writer gets past the lock or the lease of a sound engine, so that the epoch must protect.

@@ -5,9 +5,9 @@ import Glibc
 ///
 /// It is an XFS on a loop device over a file in memory. What a loop device is given for a disk under test is written to
 /// that disk's image by ordinary writes; `FICLONE` holds the image's lock for writers while it makes the copy share its
-/// blocks (`xfs_ilock2_io_mmap` in fs/xfs/xfs_reflink.c), so that each write of the device is in the copy whole, or not at
-/// all, and with it everything that the device had completed before. Nothing is told to the file system under test: no
-/// freeze, which would sync it, and nothing has to hold still.
+/// blocks (`xfs_ilock2_io_mmap` in fs/xfs/xfs_reflink.c), so that each write of the device is in the copy whole, or not
+/// at all, and with it everything that the device had completed before. Nothing is told to the file system under test:
+/// no freeze, which would sync it, and nothing has to hold still.
 ///
 /// All mounts are in a name space of the calling thread's own (`enterPrivateMounts`), and all bytes are in memory: a
 /// SIGKILL leaves an empty folder behind, and nothing else. The next start removes it.
@@ -135,8 +135,8 @@ private final class MountedScratch {
     }
   }
 
-  /// Folders that a killed process has left. Mounts of others cannot be seen from here, and removing a folder would take
-  /// away the mount on it (`man 7 mount_namespaces`): the lock says whether there may be one.
+  /// Folders that a killed process has left. Mounts of others cannot be seen from here, and removing a folder would
+  /// take away the mount on it (`man 7 mount_namespaces`): the lock says whether there may be one.
   private static func removeAbandoned(in parent: String) {
     guard let directory = opendir(parent) else { return }
     defer { closedir(directory) }
@@ -144,7 +144,9 @@ private final class MountedScratch {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      guard name.hasPrefix(prefix), name.count == prefix.count + 6, let lock = lockIfFree("\(parent)/\(name)") else { continue }
+      guard name.hasPrefix(prefix), name.count == prefix.count + 6, let lock = lockIfFree("\(parent)/\(name)") else {
+        continue
+      }
       // Only if it is empty.
       rmdir("\(parent)/\(name)")
       close(lock)

@@ -30,7 +30,8 @@ public enum LoopDiskError: Error, Hashable, Sendable, CustomStringConvertible {
     case .refused(let what, let path, let code):
       "\(what) \(path): \(String(cString: strerror(code)))\(Self.remedy(what, code))"
     case .unknownFileSystem(let name):
-      "there is no file system `\(name)`; one of \(LoopFileSystem.allCases.map(\.rawValue).joined(separator: ", ")), all"
+      "there is no file system `\(name)`; one of \(LoopFileSystem.allCases.map(\.rawValue).joined(separator: ", ")), "
+        + "all"
     }
   }
 

@@ -3,8 +3,8 @@ import Glibc
 
 /// What the kernel does to dirty pages sooner or later, and now.
 public enum WriteBack {
-  /// Begins to write the dirty pages of a file, as the flusher threads do (`man 2 sync_file_range`: "extremely dangerous"
-  /// for whoever takes it for a sync: no metadata, no flush of the disk). A file that is gone has none.
+  /// Begins to write the dirty pages of a file, as the flusher threads do (`man 2 sync_file_range`: "extremely
+  /// dangerous" for whoever takes it for a sync: no metadata, no flush of the disk). A file that is gone has none.
   public static func start(_ path: String) {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     guard file >= 0 else { return }

@@ -45,7 +45,8 @@ public final class Gauge: Sendable {
 public final class Histogram: Sendable {
   /// The classes at one moment.
   public struct Reading: Hashable, Sendable {
-    /// Upper limits, ascending; a class holds what is at or below its limit. The last class, which has none, is not among them.
+    /// Upper limits, ascending; a class holds what is at or below its limit. The last class, which has none, is not
+    /// among them.
     public var limits: [Double]
     /// Measurements of each class alone, one more than limits.
     public var counts: [Int]
@@ -53,8 +54,8 @@ public final class Histogram: Sendable {
 
     public var count: Int { counts.reduce(0, +) }
 
-    /// The smallest limit below or at which this share of the measurements was, 0 ... 1; nil beyond the last limit, and where
-    /// nothing was measured.
+    /// The smallest limit below or at which this share of the measurements was, 0 ... 1; nil beyond the last limit, and
+    /// where nothing was measured.
     public func limit(ofQuantile quantile: Double) -> Double? {
       let all = count
       var seen = 0

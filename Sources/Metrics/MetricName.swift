@@ -1,7 +1,7 @@
 /// What identifies a metric family: its name as OpenMetrics has it, without the suffixes of its samples.
 ///
-/// Names and labels follow OpenMetrics 1.0, section "ABNF"; a colon is left to recording rules, and a label that begins with
-/// two underscores to whoever scrapes.
+/// Names and labels follow OpenMetrics 1.0, section "ABNF"; a colon is left to recording rules, and a label that begins
+/// with two underscores to whoever scrapes.
 public struct MetricFamilyName: Hashable, Sendable, CustomStringConvertible {
   public let text: String
   /// `seconds`, `bytes` ...; the name ends with it. Nil: a plain number.
@@ -12,7 +12,8 @@ public struct MetricFamilyName: Hashable, Sendable, CustomStringConvertible {
     precondition(Self.isName(text), "\(text): a metric is named by letters, digits and _, and begins with no digit")
     precondition(unit.map { text.hasSuffix("_\($0)") } ?? true, "\(text): the name ends with its unit, _\(unit ?? "")")
     precondition(
-      !Self.reserved.contains { text.hasSuffix($0) }, "\(text): samples are named so, not families; leave the suffix away")
+      !Self.reserved.contains { text.hasSuffix($0) },
+      "\(text): samples are named so, not families; leave the suffix away")
     self.text = text
     self.unit = unit
   }
@@ -49,7 +50,8 @@ public struct MetricLabels: Hashable, Sendable, ExpressibleByDictionaryLiteral {
 
   public init(_ pairs: [(String, String)]) {
     for (name, _) in pairs {
-      precondition(MetricFamilyName.isLabel(name), "\(name): a label is named by letters, digits and _, and not with __ in front")
+      precondition(
+        MetricFamilyName.isLabel(name), "\(name): a label is named by letters, digits and _, and not with __ in front")
     }
     precondition(Set(pairs.map(\.0)).count == pairs.count, "a label is given twice")
     self.pairs = pairs.sorted { $0.0 < $1.0 }.map { (name: $0.0, value: $0.1) }

@@ -2,8 +2,8 @@ import Synchronization
 
 /// All metrics of a process, in the order in which they were asked for first.
 ///
-/// A series is there, with 0, from the moment on in which it was asked for: an alert on the increase of a counter cannot see
-/// the first event of a counter that only comes with it.
+/// A series is there, with 0, from the moment on in which it was asked for: an alert on the increase of a counter
+/// cannot see the first event of a counter that only comes with it.
 public final class MetricRegistry: Sendable {
   private enum Instrument: Sendable {
     case counter(Counter)
@@ -39,7 +39,8 @@ public final class MetricRegistry: Sendable {
   }
 
   /// The histogram of this name and these labels.
-  /// - Precondition: as for `counter`; `limits` are those that the series was asked for with first, and no label is `le`.
+  /// - Precondition: as for `counter`; `limits` are those that the series was asked for with first, and no label is
+  ///   `le`.
   public func histogram(
     _ name: MetricFamilyName, help: String, limits: [Double], labels: MetricLabels = [:]
   ) -> Histogram {
@@ -61,7 +62,8 @@ public final class MetricRegistry: Sendable {
         return instrument
       }
       precondition(
-        families[at].kind == kind && families[at].name == name, "\(name) is \(families[at].kind.rawValue) already, or has another unit")
+        families[at].kind == kind && families[at].name == name,
+        "\(name) is \(families[at].kind.rawValue) already, or has another unit")
       if let known = families[at].series.first(where: { $0.labels == labels }) { return known.instrument }
       let instrument = make()
       families[at].series.append((labels, instrument))
@@ -85,7 +87,8 @@ public final class MetricRegistry: Sendable {
     of name: String, _ labels: MetricLabels, _ instrument: Instrument
   ) -> [MetricSnapshot.Sample] {
     switch instrument {
-    case .counter(let counter): return [.init(name: name + "_total", labels: labels.pairs, value: .integer(counter.value))]
+    case .counter(let counter):
+      return [.init(name: name + "_total", labels: labels.pairs, value: .integer(counter.value))]
     case .gauge(let gauge): return [.init(name: name, labels: labels.pairs, value: .real(gauge.value))]
     case .histogram(let histogram):
       let reading = histogram.reading
@@ -93,7 +96,8 @@ public final class MetricRegistry: Sendable {
       var samples = zip(reading.limits + [.infinity], reading.counts).map { limit, count in
         below += count
         return MetricSnapshot.Sample(
-          name: name + "_bucket", labels: labels.pairs + [(name: "le", value: OpenMetricsText.render(limit))], value: .integer(below))
+          name: name + "_bucket", labels: labels.pairs + [(name: "le", value: OpenMetricsText.render(limit))],
+          value: .integer(below))
       }
       samples.append(.init(name: name + "_count", labels: labels.pairs, value: .integer(below)))
       samples.append(.init(name: name + "_sum", labels: labels.pairs, value: .real(reading.sum)))

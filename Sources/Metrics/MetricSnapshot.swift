@@ -19,7 +19,8 @@ public struct MetricSnapshot: Sendable {
     /// `wal_append_duration_seconds_bucket{le="0.01"}`: what tells a series from all others.
     public var series: String {
       if labels.isEmpty { return name }
-      return name + "{" + labels.map { "\($0.name)=\"\(OpenMetricsText.escape($0.value))\"" }.joined(separator: ",") + "}"
+      return name + "{" + labels.map { "\($0.name)=\"\(OpenMetricsText.escape($0.value))\"" }.joined(separator: ",")
+        + "}"
     }
   }
 

@@ -1,9 +1,10 @@
-/// The text exposition of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/), section "Text Format":
+/// The text exposition of OpenMetrics 1.0 (https://prometheus.io/docs/specs/om/open_metrics_spec/), section "Text
+/// Format":
 ///
 /// 1. For each family `# TYPE`, `# UNIT` where it has one, `# HELP`, then its samples; families do not mix.
-/// 2. A sample is `name{label="value",...} number`; labels of a family are in one order, those of a histogram's classes end
-///    with `le`. A counter's sample ends with `_total`; a histogram has its classes cumulated and ascending, the last of them
-///    `le="+Inf"`, then `_count`, which equals that one, and `_sum`.
+/// 2. A sample is `name{label="value",...} number`; labels of a family are in one order, those of a histogram's classes
+///    end with `le`. A counter's sample ends with `_total`; a histogram has its classes cumulated and ascending, the
+///    last of them `le="+Inf"`, then `_count`, which equals that one, and `_sum`.
 /// 3. In label values and help texts a backslash, a line feed and a double quote are escaped.
 /// 4. Lines end with a line feed; the last is `# EOF`.
 public enum OpenMetricsText {

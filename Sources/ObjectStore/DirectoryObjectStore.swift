@@ -8,9 +8,9 @@ import Storage
 ///     ROOT/TOPIC/PARTITION/manifest                what was put there; see `ObjectManifest`
 ///     ROOT/.../*.N.partial                         puts that are under way, or were cut short
 ///
-/// A put writes a file of its own, syncs it, renames it into its place and syncs the directory: a name that is there has all
-/// of its bytes. Only then it goes into the manifest. So a manifest never names what was not there; what it names and is
-/// there no more has been removed by somebody.
+/// A put writes a file of its own, syncs it, renames it into its place and syncs the directory: a name that is there
+/// has all of its bytes. Only then it goes into the manifest. So a manifest never names what was not there; what it
+/// names and is there no more has been removed by somebody.
 public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
   // Owned by the storage's loop.
 
@@ -101,7 +101,8 @@ public final class DirectoryObjectStore: ObjectStore, @unchecked Sendable {
 
   private func manifest(in folder: String, of source: TopicPartition) async throws(StorageError) -> ObjectManifest {
     do throws(StorageError) {
-      return ObjectManifest(try await read("\(folder)/\(ObjectManifest.fileName)", atMost: ObjectManifest.largest), of: source)
+      return ObjectManifest(
+        try await read("\(folder)/\(ObjectManifest.fileName)", atMost: ObjectManifest.largest), of: source)
     } catch {
       // Nor is one that cannot be read of any use: the objects themselves say what there is.
       guard error.isNotFound || error.isErrno(EIO) else { throw error }

@@ -1,17 +1,19 @@
 import CZlib
 import LogModel
 
-/// What has been put for one partition: it testifies to objects that somebody has removed, the newest among them. Nothing
-/// is read by it that is not there; where it is lost it is made anew from the objects.
+/// What has been put for one partition: it testifies to objects that somebody has removed, the newest among them.
+/// Nothing is read by it that is not there; where it is lost it is made anew from the objects.
 ///
-/// UTF-8 text. The first line is `tornlog-manifest 1 EPOCH COUNT CRC`: the newest writer that has changed it, the number of
-/// lines that follow, and the CRC-32 of these in decimal digits. Each further line is the file name of an object.
+/// UTF-8 text. The first line is `tornlog-manifest 1 EPOCH COUNT CRC`: the newest writer that has changed it, the
+/// number of lines that follow, and the CRC-32 of these in decimal digits. Each further line is the file name of an
+/// object.
 public struct ObjectManifest: Hashable, Sendable {
   static let fileName = "manifest"
   /// Bytes; no manifest is larger.
   static let largest: Int64 = 64 << 20
-  /// Objects that it names at most: with each put it is written anew. Of more it names the first one and the newest. What is
-  /// missing between two that are there shows as a gap in their offsets; the manifest is needed for what is missing at the ends.
+  /// Objects that it names at most: with each put it is written anew. Of more it names the first one and the newest.
+  /// What is missing between two that are there shows as a gap in their offsets; the manifest is needed for what is
+  /// missing at the ends.
   static let mostNames = 10_000
 
   public enum State: Hashable, Sendable {
@@ -48,7 +50,9 @@ public struct ObjectManifest: Hashable, Sendable {
     return Array("tornlog-manifest 1 \(epoch) \(names.count) \(Self.checksum(lines))\n".utf8) + lines
   }
 
-  private static func checksum(_ bytes: [UInt8]) -> UInt32 { bytes.withUnsafeBytes { tl_crc32(0, $0.baseAddress, $0.count) } }
+  private static func checksum(_ bytes: [UInt8]) -> UInt32 {
+    bytes.withUnsafeBytes { tl_crc32(0, $0.baseAddress, $0.count) }
+  }
 
   func newerWriter(than epoch: Epoch) -> Epoch? { self.epoch > epoch ? self.epoch : nil }
 

@@ -3,12 +3,12 @@ import Storage
 
 /// Where the segments of a log go when they have been sealed: whole objects under names, as S3 and its like keep them.
 ///
-/// All calls are made on the loop of whoever owns the store. An object is written once and never changed: a second put of
-/// a name brings the same bytes.
+/// All calls are made on the loop of whoever owns the store. An object is written once and never changed: a second put
+/// of a name brings the same bytes.
 public protocol ObjectStore: AnyObject, Sendable {
   /// Stores the object. When it returns, `get` and `list` find all of it, over a power loss too.
-  /// - Throws: `ObjectStoreError`. Unless `isCertainFailure`, the object may be there, or come to be there yet; a second
-  ///   put of the same object settles it.
+  /// - Throws: `ObjectStoreError`. Unless `isCertainFailure`, the object may be there, or come to be there yet; a
+  ///   second put of the same object settles it.
   func put(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError)
   /// - Throws: `.notFound` where there is no such object.
   func get(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8]
@@ -20,8 +20,8 @@ public protocol ObjectStore: AnyObject, Sendable {
 
 /// What an object is called: `TOPIC/PARTITION/BASE-END-EPOCH.tlo`, numbers in decimal digits.
 ///
-/// The name says which messages it holds, so that a log can be rebuilt from a listing. No two writers share an epoch: where
-/// two objects begin at the same offset, the one of the higher epoch counts.
+/// The name says which messages it holds, so that a log can be rebuilt from a listing. No two writers share an epoch:
+/// where two objects begin at the same offset, the one of the higher epoch counts.
 public struct ObjectName: Hashable, Sendable {
   public var source: TopicPartition
   /// Offset of the first message, and the offset after the last one.
@@ -36,14 +36,17 @@ public struct ObjectName: Hashable, Sendable {
   }
 
   public var folder: String { "\(source.topic)/\(source.partition)" }
-  public var fileName: String { "\(Self.pad(base.rawValue, 20))-\(Self.pad(end.rawValue, 20))-\(Self.pad(epoch.rawValue, 10)).tlo" }
+  public var fileName: String {
+    "\(Self.pad(base.rawValue, 20))-\(Self.pad(end.rawValue, 20))-\(Self.pad(epoch.rawValue, 10)).tlo"
+  }
   public var path: String { "\(folder)/\(fileName)" }
 
   /// Nil for any other file's name.
   public init?(fileName: String, of source: TopicPartition) {
     guard fileName.hasSuffix(".tlo") else { return nil }
     let fields = fileName.dropLast(4).split(separator: "-", omittingEmptySubsequences: false)
-    guard fields.count == 3, fields.allSatisfy({ $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } }),
+    guard fields.count == 3,
+      fields.allSatisfy({ $0.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } }),
       let base = Int64(fields[0]), let end = Int64(fields[1]), let epoch = UInt64(fields[2]), end > base,
       end <= Offset.largest.rawValue, epoch <= Epoch.largest.rawValue
     else { return nil }
@@ -114,7 +117,8 @@ extension ObjectStoreError: CustomStringConvertible {
     case .storage(let error): "the object store's medium failed: \(error)"
     case .refused(let text): "the object store has refused: \(text)"
     case .failed(let text): "the object store has failed: \(text)"
-    case .timedOut(let limit): "the object store has not answered within \(DurationText.render(limit)); is it reachable?"
+    case .timedOut(let limit):
+      "the object store has not answered within \(DurationText.render(limit)); is it reachable?"
     case .notFound(let name): "the object store has no object \(name)"
     case .damaged(let name, let how): "object \(name) is damaged (\(how)); put it back from a copy of the store"
     case .superseded(let epoch): "a writer of the newer epoch \(epoch) puts these objects now; close this engine"

@@ -93,7 +93,9 @@ public struct SegmentObject: Hashable, Sendable {
   /// - Parameter expected: the name under which the bytes were found.
   /// - Throws: `ObjectStoreError.damaged` where they are no valid object, or another one.
   public init(_ bytes: [UInt8], expecting expected: ObjectName) throws(ObjectStoreError) {
-    guard let object = Self.decode(bytes) else { throw .damaged(expected, "\(bytes.count) bytes that are no valid object") }
+    guard let object = Self.decode(bytes) else {
+      throw .damaged(expected, "\(bytes.count) bytes that are no valid object")
+    }
     guard object.name == expected else { throw .damaged(expected, "its head names \(object.name)") }
     self = object
   }
@@ -129,7 +131,8 @@ public struct SegmentObject: Hashable, Sendable {
       let count: UInt32 = load(68)
       return SegmentObject(
         name: ObjectName(
-          TopicPartition(topic, PartitionID(Int(partition))), base: Offset(first), end: Offset(end), epoch: Epoch(epoch)),
+          TopicPartition(topic, PartitionID(Int(partition))), base: Offset(first), end: Offset(end), epoch: Epoch(epoch)
+        ),
         partitionCount: Int(partitions), batchCount: Int(count), batches: batches)
     }
   }

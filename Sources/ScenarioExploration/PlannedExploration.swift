@@ -34,10 +34,12 @@ public enum ExplorationRefusal: Error, Hashable, Sendable, CustomStringConvertib
 
   public var description: String {
     switch self {
-    case .faults: "faults of trials: the device of an exploration has `mishaps`"
+    case .faults: "faults of trials: the device of an exploration has `device-faults`"
     case .writers(let setup):
-      "writers=\(setup.rawValue): an exploration has one writer, or with writers=\(WriterSetup.clockSkew.rawValue) another that takes over"
-    case .recovery(let policy): "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
+      "writers=\(setup.rawValue): an exploration has one writer, or with writers=\(WriterSetup.clockSkew.rawValue) "
+        + "another that takes over"
+    case .recovery(let policy):
+      "recovery=\(policy.rawValue): an exploration damages nothing at rest, and runs skip-corrupted"
     case .system(let text): text
     case .client(let text): text
     case .flush: "checkpoint=flushed: an exploration has checkpoint=background, and asks for one now and then"
@@ -71,7 +73,9 @@ public struct ExplorationPlan: Sendable {
         try Self.check(cell)
         if let obstacle = Self.defectObstacle(in: cell, ignoringNeeds: !expectsSound) { throw .defect(obstacle) }
       } catch {
-        if let place = refused.firstIndex(where: { $0.reason == error }) { refused[place].cells += 1 } else {
+        if let place = refused.firstIndex(where: { $0.reason == error }) {
+          refused[place].cells += 1
+        } else {
           refused.append((error, 1))
         }
         continue
@@ -87,26 +91,44 @@ public struct ExplorationPlan: Sendable {
 
   private static func check(_ cell: ScenarioFormat.Cell) throws(ExplorationRefusal) {
     guard cell.faults.isEmpty else { throw .faults }
-    if cell.keys != .none { throw .system("keys=\(cell.keys.rawValue): messages of an exploration have no keys; leave them out") }
-    if cell.deletion != .none { throw .system("deletion=\(cell.deletion.rawValue): an exploration deletes nothing; leave it out") }
-    guard cell.writers == .one || (cell.writers == .clockSkew && cell.exploration?.client == nil) else { throw .writers(cell.writers) }
+    if cell.keys != .none {
+      throw .system("keys=\(cell.keys.rawValue): messages of an exploration have no keys; leave them out")
+    }
+    if cell.deletion != .none {
+      throw .system("deletion=\(cell.deletion.rawValue): an exploration deletes nothing; leave it out")
+    }
+    guard cell.writers == .one || (cell.writers == .clockSkew && cell.exploration?.client == nil) else {
+      throw .writers(cell.writers)
+    }
     if cell.writers == .clockSkew, cell.system != .tornlog {
-      throw .system("writers=\(cell.writers.rawValue): only the engine's own log has epochs, and system=\(cell.system.rawValue) has another")
+      throw .system(
+        "writers=\(cell.writers.rawValue): only the engine's own log has epochs, and system=\(cell.system.rawValue) "
+          + "has another"
+      )
     }
     if let client = cell.exploration?.client {
       let isUsual = cell.sync == .always && cell.system == .tornlog && cell.checkpoint == .none && cell.partitions == 1
-      guard isUsual else { throw .client("client=\(client) syncs always, and has no partitions, system or checkpoints: leave them out") }
-      guard 4...1000 ~= cell.messages else { throw .client("messages=\(cell.messages): client=\(client) takes 4 to 1000") }
+      guard isUsual else {
+        throw .client("client=\(client) syncs always, and has no partitions, system or checkpoints: leave them out")
+      }
+      guard 4...1000 ~= cell.messages else {
+        throw .client("messages=\(cell.messages): client=\(client) takes 4 to 1000")
+      }
       return
     }
     if cell.system != .tornlog, let defect = cell.defect {
-      throw .system("defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
+      throw .system(
+        "defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
     }
     if !cell.system.requestsAreAtomic, cell.batch > 1 {
-      throw .system("batch=\(cell.batch): requests of system=\(cell.system.rawValue) are not there as a whole; explore it with batch: 1")
+      throw .system(
+        "batch=\(cell.batch): requests of system=\(cell.system.rawValue) are not there as a whole; explore it with "
+          + "batch: 1"
+      )
     }
     if cell.system != .tornlog, cell.checkpoint != .none {
-      throw .system("checkpoint: only the engine's own log goes to an object store, and system=\(cell.system.rawValue) has another")
+      throw .system(
+        "checkpoint: only the engine's own log goes to an object store, and system=\(cell.system.rawValue) has another")
     }
     guard cell.recovery == .skipCorrupted || cell.system != .tornlog else { throw .recovery(cell.recovery) }
     guard cell.checkpoint != .flushed else { throw .flush }
@@ -125,8 +147,9 @@ public struct ExplorationPlan: Sendable {
     (workload.system, workload.recoveryPolicy) = (cell.system, cell.recovery)
     workload.segmentBytes = settings.segmentSize
     (workload.commitsOffsets, workload.committers) = (settings.commitsOffsets, settings.committers)
-    workload.mishaps = Mishaps(
-      shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync, failingWriteEvery: settings.failingWrites)
+    workload.deviceFaults = DeviceFaultPlan(
+      shortWriteEvery: settings.shortWrites, failingSync: settings.failingSync,
+      failingWriteEvery: settings.failingWrites)
     workload.checkpoints = cell.checkpoint == .background
     workload.readers = cell.readers
     workload.isTakenOver = cell.writers == .clockSkew

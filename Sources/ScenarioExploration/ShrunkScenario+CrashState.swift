@@ -12,7 +12,11 @@ extension ShrunkScenario {
     let (state, workload) = (result.state, result.state.workload)
     let defect = state.defect ?? "none"
     let name = Self.slug("shrunk-\(defect)-\(check.name.rawValue)")
-    var lines = Self.head(name, "\(defect == "none" ? "The sound engine" : "Defect \(defect)"): \(check.name.rawValue) is violated after a power cut", result.replay.story)
+    var lines = Self.head(
+      name,
+      "\(defect == "none" ? "The sound engine" : "Defect \(defect)"): \(check.name.rawValue) is violated after a power "
+        + "cut",
+      result.replay.story)
     lines += [
       "seed: \(workload.seed)", "",
       "workload:", "  producers: \(workload.producers)", "  batch: \(workload.messagesPerBatch)",
@@ -29,12 +33,12 @@ extension ShrunkScenario {
       "  segment-size: \(workload.segmentBytes)B", "  offset-commits: \(workload.commitsOffsets)",
     ]
     if workload.committers > 0 { lines.append("  committers: \(workload.committers)") }
-    let mishaps = [
-      workload.mishaps.shortWriteEvery > 0 ? "short-writes: \(workload.mishaps.shortWriteEvery)" : nil,
-      workload.mishaps.failingSync > 0 ? "failing-sync: \(workload.mishaps.failingSync)" : nil,
-      workload.mishaps.failingWriteEvery > 0 ? "failing-writes: \(workload.mishaps.failingWriteEvery)" : nil,
+    let deviceFaults = [
+      workload.deviceFaults.shortWriteEvery > 0 ? "short-writes: \(workload.deviceFaults.shortWriteEvery)" : nil,
+      workload.deviceFaults.failingSync > 0 ? "failing-sync: \(workload.deviceFaults.failingSync)" : nil,
+      workload.deviceFaults.failingWriteEvery > 0 ? "failing-writes: \(workload.deviceFaults.failingWriteEvery)" : nil,
     ].compactMap { $0 }
-    if !mishaps.isEmpty { lines.append("  mishaps: { \(mishaps.joined(separator: ", ")) }") }
+    if !deviceFaults.isEmpty { lines.append("  device-faults: { \(deviceFaults.joined(separator: ", ")) }") }
     lines += ["  state:", "    defect: \(defect)", "    event: \(state.cut.event)", "    kept: \(state.cut.kept)"]
     if let inner = state.recoveryCut { lines.append("    in-recovery: { event: \(inner.event), kept: \(inner.kept) }") }
     lines += ["    fingerprint: \(CrashStateToken.fingerprint(state.fingerprint))", ""]

@@ -20,7 +20,9 @@ public struct CrashTestReport: Sendable, CustomStringConvertible {
     init(name: String) { self.name = name }
 
     mutating func add(_ check: CheckResult, _ finding: () -> CrashTestFinding) {
-      guard let place = findings.firstIndex(where: { $0.check == check.name }) else { return findings.append(finding()) }
+      guard let place = findings.firstIndex(where: { $0.check == check.name }) else {
+        return findings.append(finding())
+      }
       let states = findings[place].states + 1
       // What shows after one restart is easier to follow than what takes two.
       if (check.restart ?? 1) < findings[place].restart { findings[place] = finding() }
@@ -70,8 +72,8 @@ public struct CrashTestFinding: Sendable, CustomStringConvertible {
   public let detail: String
   /// The profile that permits the state.
   public let profile: String
-  /// After which restart it showed, from 1. Before the second the log has taken one more message for each partition, and
-  /// the power has taken everything that was not durable.
+  /// After which restart it showed, from 1. Before the second the log has taken one more message for each partition,
+  /// and the power has taken everything that was not durable.
   public let restart: Int
   /// States of this profile in which the check is violated.
   public internal(set) var states = 1

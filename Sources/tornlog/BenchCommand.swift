@@ -30,10 +30,13 @@ struct BenchCommand: ParsableCommand {
   var recovery: [String] = []
   @Option(help: "Let --recovery write this kind only. Repeatable.")
   var kind: [RecoveryKind] = []
-  @Option(parsing: .unconditional, help: ArgumentHelp("Open an engine with n empty partitions. 0 leaves this out.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Open an engine with n empty partitions. 0 leaves this out.", valueName: "n"))
   var partitions = 1000
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Commit n offsets, one after the other. 0 leaves this out.", valueName: "n"))
+    parsing: .unconditional,
+    help: ArgumentHelp("Commit n offsets, one after the other. 0 leaves this out.", valueName: "n"))
   var commits: Int?
   @Option(parsing: .unconditional, help: ArgumentHelp("Measure each row in n rounds.", valueName: "n"))
   var rounds: Int?
@@ -111,7 +114,9 @@ struct BenchCommand: ParsableCommand {
     let noisy = table.cases.count { $0.verdict == .noisy }
     return ReportDocument(
       title: "tornlog bench", text: [table.renderText()],
-      conclusion: "\(table.cases.count) rows in \(table.directory) (\(table.fileSystem)): \(missed) targets missed, \(noisy) without a verdict",
+      conclusion:
+        "\(table.cases.count) rows in \(table.directory) (\(table.fileSystem)): \(missed) targets missed, \(noisy) "
+        + "without a verdict",
       json: try table.renderJSON(),
       cases: table.cases.map { row in
         let verdict: Verdict =

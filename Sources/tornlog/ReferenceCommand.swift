@@ -172,7 +172,11 @@ enum FaultReference {
     for kind in FaultDescriptor.all {
       for parameter in kind.parameters {
         let row = ["`\(parameter.name)`", parameter.values, parameter.meaning]
-        if let known = rows.firstIndex(where: { $0.row == row }) { rows[known].kinds.append(kind) } else { rows.append((row, [kind])) }
+        if let known = rows.firstIndex(where: { $0.row == row }) {
+          rows[known].kinds.append(kind)
+        } else {
+          rows.append((row, [kind]))
+        }
       }
     }
     // A name stands once, with all that it may mean.

@@ -15,7 +15,8 @@ struct ReproduceCommand: ParsableCommand {
       order. The command ends with exit code 0 where every check holds, 1 where one is violated, 2 where there is no verdict.
       """)
 
-  @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
+  @Argument(
+    help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
   var word: String
   @OptionGroup var output: OutputOptions
   @OptionGroup var place: TrialDirectory
@@ -34,7 +35,8 @@ struct ReproduceCommand: ParsableCommand {
     let token = ShortFormError.token(meantBy: word)
     if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
     if CrashStateToken.isCrashState(token) {
-      try ReproduceCrashState.run(token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? HangWatch.defaultLimit)
+      try ReproduceCrashState.run(
+        token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? HangWatch.defaultLimit)
     }
     var spec: TrialSpec
     do {

@@ -18,13 +18,16 @@ struct ShrinkCommand: ParsableCommand {
       deadline is written.
       """)
 
-  @Argument(help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
+  @Argument(
+    help: ArgumentHelp("The word after `tornlog reproduce` in a report, \(ShortForm.help).", valueName: "token"))
   var word: String
   @Option(
     help: ArgumentHelp("Keep this check violated (default: the first that the trial violates).", valueName: "name"),
     transform: Self.check)
   var check: CheckName?
-  @Option(help: ArgumentHelp("Write the scenario here (default: a file in the current folder, named after it).", valueName: "path"))
+  @Option(
+    help: ArgumentHelp(
+      "Write the scenario here (default: a file in the current folder, named after it).", valueName: "path"))
   var output: String?
   @Flag(help: "Replace a file that is there, whatever it is.")
   var overwrite = false
@@ -42,7 +45,9 @@ struct ShrinkCommand: ParsableCommand {
   }
 
   func validate() throws {
-    if check != nil, CrashStateToken.isCrashState(word) { throw ValidationError("--check: a crash state is of one check") }
+    if check != nil, CrashStateToken.isCrashState(word) {
+      throw ValidationError("--check: a crash state is of one check")
+    }
     guard (1...256).contains(jobs) else { throw ValidationError("--jobs \(jobs): from 1 to 256") }
   }
 
@@ -76,13 +81,17 @@ struct ShrinkCommand: ParsableCommand {
 
   private func crashState(_ token: String) -> Shrunk {
     let state: CrashState
-    do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch { fail("\(error)", ExitStatus.usage) }
+    do throws(CrashStateToken.Failure) { state = try CrashStateToken.decode(token) } catch {
+      fail("\(error)", ExitStatus.usage)
+    }
     let progress = SearchProgress(stop: deadline)
     do throws(ExplorationError) {
       let result = try CrashStateShrinker.shrink(
         state, jobs: jobs, watch: HangExit.watch(), shouldStop: stopper(), progress: { progress.say($0) })
       if Interruption.isRequested { fail("interrupted; nothing written", ExitStatus.interrupted) }
-      guard let check = result.replay.check else { fail("the smallest state leaves no verdict", ExitStatus.internalError) }
+      guard let check = result.replay.check else {
+        fail("the smallest state leaves no verdict", ExitStatus.internalError)
+      }
       return Shrunk(
         scenario: ShrunkScenario(result, check: check), lines: lines(result, check), command: "explore crashes",
         isSmallest: result.isSmallest)
@@ -94,12 +103,15 @@ struct ShrinkCommand: ParsableCommand {
   private func lines(_ result: CrashStateShrinker.Result, _ check: CheckResult) -> [String] {
     let w = result.state.workload
     var lines = [
-      "VIOLATED \(check.name.rawValue), weakest profile \(result.state.profile.name), after \(result.candidates) candidates",
+      "VIOLATED \(check.name.rawValue), weakest profile \(result.state.profile.name), after \(result.candidates) "
+        + "candidates",
       "  \(check.detail)",
       "  \(w.messages) messages of \(w.messageSize) bytes, \(w.partitions) partitions, \(w.producers) producers, "
-        + "defect \(result.state.defect ?? "none"), seed \(w.seed), device faults: \(w.mishaps)\(w.surroundings)",
+        + "defect \(result.state.defect ?? "none"), seed \(w.seed), device faults: \(w.deviceFaults)\(w.surroundings)",
     ]
-    if let sound = result.soundVerdict { lines.append("  with the defect switched off, in every state of this workload: \(sound.rawValue)") }
+    if let sound = result.soundVerdict {
+      lines.append("  with the defect switched off, in every state of this workload: \(sound.rawValue)")
+    }
     lines += [""] + result.replay.story.map { "  \($0)" }
     return lines + ["", "reproduce: tornlog reproduce \(CrashStateToken.encode(result.state))"]
   }
@@ -146,7 +158,7 @@ extension ExplorationError {
     switch self {
     case .unknownProfile: ExitStatus.usage
     case .workloadTooLarge, .stateDoesNotFit: ExitStatus.invalidScenario
-    case .nothingToShrink, .mishapNeverHappened: ExitStatus.unknown
+    case .nothingToShrink, .deviceFaultNeverHappened: ExitStatus.unknown
     case .unknownCase: ExitStatus.usage
     case .disk, .limitMet: ExitStatus.unavailable
     case .recordingFailed: ExitStatus.internalError
@@ -192,7 +204,10 @@ struct ShrunkFile {
 
   func check(overwrite: Bool) {
     guard overwrite || isOurs else {
-      fail("\(path) is there, and was not written by `tornlog shrink`: name another file with --output, or say --overwrite", ExitStatus.usage)
+      fail(
+        "\(path) is there, and was not written by `tornlog shrink`: name another file with --output, or say "
+          + "--overwrite",
+        ExitStatus.usage)
     }
   }
 

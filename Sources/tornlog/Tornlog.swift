@@ -17,7 +17,9 @@ struct Main {
     // A worker is this same program, spoken to through its standard input.
     if CommandLine.arguments.dropFirst().first == Worker.argument { Worker.main() }
     if CommandLine.arguments.dropFirst().first == DefectSearch.argument { DefectSearch.main() }
-    if CommandLine.arguments.dropFirst().first == LargeRecovery.argument { LargeRecovery.main(Array(CommandLine.arguments.dropFirst(2))) }
+    if CommandLine.arguments.dropFirst().first == LargeRecovery.argument {
+      LargeRecovery.main(Array(CommandLine.arguments.dropFirst(2)))
+    }
     if let shortage { fail(shortage, ExitStatus.unavailable) }
     Console.occupyClosedStreams()
     Interruption.install()
@@ -68,7 +70,8 @@ struct Tornlog: ParsableCommand {
       """,
     version: "tornlog 0.1.0",
     subcommands: [
-      DemoCommand.self, RunCommand.self, ExploreCommand.self, ReproduceCommand.self, ShrinkCommand.self, DefectsCommand.self,
+      DemoCommand.self, RunCommand.self, ExploreCommand.self, ReproduceCommand.self, ShrinkCommand.self,
+      DefectsCommand.self,
       ListCommand.self, CheckCommand.self, BenchCommand.self, DoctorCommand.self, ReferenceCommand.self,
     ])
 }

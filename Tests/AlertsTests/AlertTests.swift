@@ -7,8 +7,8 @@ import Storage
 import Testing
 import Trials
 
-/// Each alert of the documents, made true by what a job log, its sender or its archive really does, and cleared again. The
-/// metrics are scraped from the run; Prometheus' own tool says whether the rule fires.
+/// Each alert of the documents, made true by what a job log, its sender or its archive really does, and cleared again.
+/// The metrics are scraped from the run; Prometheus' own tool says whether the rule fires.
 @Suite(.enabled(if: Promtool.path != nil, Promtool.absence)) struct AlertTests {
   @Test func theRulesAreInOrder() throws {
     let (status, output) = try Promtool.run("check", "rules", Promtool.root + "/Alerts/tornlog.rules.yml")
@@ -19,8 +19,8 @@ import Trials
     #expect(try Promtool.run("check", "rules", broken.path).status != 0)
   }
 
-  /// The connection is refused from minute 1 to 15; 1500 events are appended in minutes 1 and 2. More than 1000 are pending
-  /// from before minute 3 on.
+  /// The connection is refused from minute 1 to 15; 1500 events are appended in minutes 1 and 2. More than 1000 are
+  /// pending from before minute 3 on.
   @Test func pendingEvents() throws {
     let run = AlertRun()
     run.receiver.mood = { now, _ in AlertRun.minute(1) <= now && now < AlertRun.minute(15) ? .refuses : .accepts }
@@ -38,8 +38,8 @@ import Trials
     try Promtool.judge(run.series, ["WALPendingEvents": [(4, false), (9, true), (14, true), (20, false), (25, false)]])
   }
 
-  /// 700 jobs, one event each, are refused from the start to minute 15. With the document's back-off a job tries again every
-  /// 30 to 60 s in the end: fewer than 450 never come to 10 attempts a second.
+  /// 700 jobs, one event each, are refused from the start to minute 15. With the document's back-off a job tries again
+  /// every 30 to 60 s in the end: fewer than 450 never come to 10 attempts a second.
   @Test(arguments: [(700, true), (300, false)]) func retryRate(_ jobs: Int, _ fires: Bool) throws {
     let run = AlertRun()
     run.receiver.mood = { now, _ in now < AlertRun.minute(15) ? .refuses : .accepts }
@@ -75,7 +75,8 @@ import Trials
     try run.run(minutes: 35) { storage, loop in
       let (log, _) = try await run.open("build-17", storage)
       for second in 0..<1900 {
-        run.slowness.extra = second < 300 ? .zero : second < 780 ? .milliseconds(12) : second < 1260 ? .milliseconds(27) : .zero
+        run.slowness.extra =
+          second < 300 ? .zero : second < 780 ? .milliseconds(12) : second < 1260 ? .milliseconds(27) : .zero
         try await log.append(Array("event".utf8))
         await loop.sleep(until: Instant(nanoseconds: 0) + .seconds(second))
       }
@@ -90,7 +91,8 @@ import Trials
       ])
     // As the document has it, it never fires.
     try Promtool.judge(
-      run.series, by: "Tests/AlertsTests/as-documented.rules.yml", ["WALHighLatency": [(4, false), (12, false), (20, false), (34, false)]])
+      run.series, by: "Tests/AlertsTests/as-documented.rules.yml",
+      ["WALHighLatency": [(4, false), (12, false), (20, false), (34, false)]])
   }
 
   /// Finished jobs are archived until the disk is nearly full of them; the retention, which is an hour here, frees it.
@@ -116,8 +118,8 @@ import Trials
     try Promtool.judge(run.series, ["WALDiskFull": moments, "DiskSpaceLow": moments])
   }
 
-  /// What the documents alert on and nothing of Tornlog's counts, and a share of limited requests that no run has: the rules alone,
-  /// over series that no run has made.
+  /// What the documents alert on and nothing of Tornlog's counts, and a share of limited requests that no run has: the
+  /// rules alone, over series that no run has made.
   @Test func rulesOfOthers() throws {
     let series = MetricSeries()
     // Four samples a minute: 10 minutes of each.
@@ -134,6 +136,7 @@ import Trials
       ])
     // As the document has it, a request in eighty that is limited fires for ever.
     try Promtool.judge(
-      series, by: "Tests/AlertsTests/as-documented.rules.yml", ["HighThrottlingRate": [(8, true), (18, true), (30, true)]])
+      series, by: "Tests/AlertsTests/as-documented.rules.yml",
+      ["HighThrottlingRate": [(8, true), (18, true), (30, true)]])
   }
 }

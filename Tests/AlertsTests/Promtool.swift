@@ -2,10 +2,11 @@ import Foundation
 import Testing
 import Trials
 
-/// Prometheus' own tool, which checks rules and runs them over series. `make setup` puts it into .build/tools where the PATH
-/// has none; tests that need it are skipped without it.
+/// Prometheus' own tool, which checks rules and runs them over series. `make setup` puts it into .build/tools where the
+/// PATH has none; tests that need it are skipped without it.
 enum Promtool {
-  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..").standardized.path
+  static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
+    .standardized.path
 
   static let path: String? = {
     let own = root + "/.build/tools/promtool"
@@ -33,7 +34,8 @@ enum Promtool {
   ///   - rules: a rule file below the package's root.
   ///   - firing: by alert, for each minute that is asked for, whether it fires.
   static func judge(
-    _ series: MetricSeries, by rules: String = "Alerts/tornlog.rules.yml", _ firing: [String: [(minute: Int, isFiring: Bool)]]
+    _ series: MetricSeries, by rules: String = "Alerts/tornlog.rules.yml",
+    _ firing: [String: [(minute: Int, isFiring: Bool)]]
   ) throws {
     var text = "rule_files: ['\(root)/\(rules)']\nevaluation_interval: \(MetricSeries.interval)s\ntests:\n"
     text += "- interval: \(MetricSeries.interval)s\n  input_series:\n\(series.text)  promql_expr_test:\n"

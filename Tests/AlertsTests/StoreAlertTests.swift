@@ -8,7 +8,8 @@ import Testing
 import Trials
 import WriteAheadLog
 
-/// The alerts of the Streamhouse runbook index on the object store and on leases, each made true by what a real engine does and cleared again.
+/// The alerts of the Streamhouse runbook index on the object store and on leases, each made true by what a real engine
+/// does and cleared again.
 @Suite(.enabled(if: Promtool.path != nil, Promtool.absence)) struct StoreAlertTests {
   static let log = LogConfiguration(
     segmentBytes: 256 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
@@ -28,7 +29,8 @@ import WriteAheadLog
     try run.run(minutes: 30) { storage, loop in
       let store = MoodyStore(DirectoryObjectStore(storage), loop, outage)
       let (engine, _) = try await PartitionEngine.open(
-        storage, EngineConfiguration(log: Self.log, checkpoints: checkpoints), parts: EngineParts(store: store, metrics: metrics))
+        storage, EngineConfiguration(log: Self.log, checkpoints: checkpoints),
+        parts: EngineParts(store: store, metrics: metrics))
       try await engine.createTopic("orders", partitions: 1)
       let value = [UInt8](repeating: 7, count: 1000)
       for second in 0..<1500 {
@@ -54,8 +56,9 @@ import WriteAheadLog
     var count = 0
   }
 
-  /// Seed 004: the circuit breaker opens after repeated failures of the store, and recovers by itself after 30 s. A store that
-  /// never answers keeps it half open: the document's rule, which wants it open for two minutes on end, says nothing then.
+  /// Streamhouse runbook index: the circuit breaker opens after repeated failures of the store, and recovers by itself
+  /// after 30 s. A store that never answers keeps it half open: the document's rule, which wants it open for two
+  /// minutes on end, says nothing then.
   @Test(arguments: Outage.allCases) func circuitBreaker(_ outage: Outage) throws {
     let run = AlertRun()
     let metrics = EngineMetrics(in: run.registry)
@@ -66,7 +69,8 @@ import WriteAheadLog
     let moments = [(4, false), (12, true), (14, true), (17, false), (24, false)].map { (minute: $0.0, isFiring: $0.1) }
     try Promtool.judge(run.series, ["CircuitBreakerOpen": moments])
     let asDocumented = outage == .refuses ? moments : moments.map { (minute: $0.minute, isFiring: false) }
-    try Promtool.judge(run.series, by: "Tests/AlertsTests/as-documented.rules.yml", ["CircuitBreakerOpen": asDocumented])
+    try Promtool.judge(
+      run.series, by: "Tests/AlertsTests/as-documented.rules.yml", ["CircuitBreakerOpen": asDocumented])
   }
 
   /// 64 KB may wait for the store: a minute of messages. Then they are refused, until it takes some again.
@@ -74,7 +78,8 @@ import WriteAheadLog
     let run = AlertRun()
     let metrics = EngineMetrics(in: run.registry)
     let refused = try produce(
-      run, .refuses, CheckpointPolicy(objectBytes: 16 << 10, mostWaiting: 64 << 10, patience: .milliseconds(500)), metrics)
+      run, .refuses, CheckpointPolicy(objectBytes: 16 << 10, mostWaiting: 64 << 10, patience: .milliseconds(500)),
+      metrics)
     #expect(refused >= 400 && metrics.limited.value == refused)
     #expect(metrics.allowed.value + metrics.delayed.value == 1500 - refused)
     let moments = [(4, false), (12, true), (14, true), (24, false)].map { (minute: $0.0, isFiring: $0.1) }
@@ -90,7 +95,9 @@ import WriteAheadLog
       let configuration = EngineConfiguration(log: Self.log)
       func open(_ holder: String) async throws(EngineError) -> PartitionEngine {
         let lease = DatabaseLease(database, holder: holder, clock: .following(loop), metrics: metrics.lease)
-        return try await PartitionEngine.open(storage, configuration, parts: EngineParts(exclusion: lease, metrics: metrics)).engine
+        return try await PartitionEngine.open(
+          storage, configuration, parts: EngineParts(exclusion: lease, metrics: metrics)
+        ).engine
       }
       let first = try await open("a")
       try await first.createTopic("orders", partitions: 1)
@@ -112,19 +119,22 @@ import WriteAheadLog
       await loop.sleep(until: AlertRun.minute(29))
       try await second.close()
       #expect(metrics.lease.conflicts.value == 120 && metrics.lease.staleEpochs.value == 0)
-      #expect(metrics.lease.renewed.value >= 400 && metrics.lease.lost.value == 0 && metrics.lease.renewalsFailed.value == 0)
+      #expect(
+        metrics.lease.renewed.value >= 400 && metrics.lease.lost.value == 0 && metrics.lease.renewalsFailed.value == 0)
     }
     try Promtool.judge(run.series, ["LeaseConflicts": [(4, false), (9, true), (14, true), (22, false), (29, false)]])
   }
 
-  /// The clock of the second engine is an hour ahead: it takes the lease from one that holds it. That one's next message is
-  /// refused for its epoch, and its next renewal finds the lease lost.
+  /// The clock of the second engine is an hour ahead: it takes the lease from one that holds it. That one's next
+  /// message is refused for its epoch, and its next renewal finds the lease lost.
   @Test func aReplacedHolderIsCounted() throws {
     let run = AlertRun()
     let (first, second) = (EngineMetrics(in: run.registry), EngineMetrics())
     try run.run(minutes: 3) { storage, loop in
       let database = try LeaseDatabase(path: nil)
-      func open(_ holder: String, ahead: Duration, _ metrics: EngineMetrics) async throws(EngineError) -> PartitionEngine {
+      func open(_ holder: String, ahead: Duration, _ metrics: EngineMetrics) async throws(EngineError)
+        -> PartitionEngine
+      {
         let lease = DatabaseLease(
           database, holder: holder, clock: .following(loop, ahead: ahead), metrics: metrics.lease)
         return try await PartitionEngine.open(

@@ -42,7 +42,8 @@ import Testing
   @Test func `the JSON carries figures, ratios and verdicts`() throws {
     let json = try table.renderJSON()
     for part in [
-      "\"version\" : 1", "\"tool\" : \"tornlog\"", "\"filesystem\" : \"ext4\"", "\"missed\" : 1", "\"sync\" : \"always\"",
+      "\"version\" : 1", "\"tool\" : \"tornlog\"", "\"filesystem\" : \"ext4\"", "\"missed\" : 1",
+      "\"sync\" : \"always\"",
       "\"verdict\" : \"met\"", "\"verdict\" : \"missed\"", "\"minimum\" : 8", "\"unit\" : \"messages/s\"",
     ] {
       #expect(json.contains(part), "\(part)")

@@ -9,7 +9,9 @@ extension CommandLineTests {
         ["explore", "--client", "delivery", "--defect", "C2b", "--profile", "raw-512"],
         "defect C2b is a part of the partition engine and cannot act in the job log"
       ),
-      (["explore", "--client", "transactions", "--defect", "C2b"], "cannot act in the transactions of a replay buffer"),
+      (
+        ["explore", "--client", "transactions", "--defect", "C2b"], "cannot act in the transactions of a replay buffer"
+      ),
       (["explore", "--client", "transactions", "--defect", "A9"], "it acts in scenarios with the key `delivery`"),
       (
         ["explore", "--reference", "--defect", "A9", "--profile", "raw-4k"],
@@ -68,7 +70,8 @@ extension CommandLineTests {
     }
 
     @Test(arguments: [
-      ["run", "Scenarios/airunner/receiver-misbehaves.yaml", "--defect", "C2b"], ["run", "Scenarios/chronik", "--defect", "A9"],
+      ["run", "Scenarios/airunner/receiver-misbehaves.yaml", "--defect", "C2b"],
+      ["run", "Scenarios/chronik", "--defect", "A9"],
       ["run", "Scenarios/chronik", "--defect", "H1"],
     ])
     func whereNothingIsLeftNothingIsSelected(arguments: [String]) async throws {

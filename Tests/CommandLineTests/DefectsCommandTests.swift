@@ -13,11 +13,14 @@ extension CommandLineTests {
     @Test func `what is caught is said with its check, its way and the line that repeats it`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "defects", "--only", "none,C2,A4", "--strategy", "dedicated-scenario", "--way", "plain-restart", "--seeds", "5", "--dir",
+        "defects", "--only", "none,C2,A4", "--strategy", "dedicated-scenario", "--way", "plain-restart", "--seeds", "5",
+        "--dir",
         scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report",
         "markdown=\(scratch.path("m"))", within: 120)
       #expect(ended.code == 0, "\(ended)")
-      #expect(ended.out.contains("2 of 2 defects caught by the check that is named for them, the sound engine accused in 0 of 2 ways"))
+      #expect(
+        ended.out.contains(
+          "2 of 2 defects caught by the check that is named for them, the sound engine accused in 0 of 2 ways"))
       let found = try entries(scratch.path("j"))
       #expect(found.map { $0["id"] as? String } == ["none", "C2", "A4"])
       #expect(found.map { $0["check"] as? String } == [nil, "no-acknowledged-loss", "recovery-completes"])

@@ -2,16 +2,19 @@ import Foundation
 import Glibc
 import Testing
 
-/// `explore --real`: profiles against the file systems that they speak of. Where the machine does not allow it, the test is
-/// skipped, and says why.
+/// `explore --real`: profiles against the file systems that they speak of. Where the machine does not allow it, the
+/// test is skipped, and says why.
 @Suite(.serialized) struct RealFileSystemTests {
   private static let refusal: String? = {
     if geteuid() != 0 { return "only root may mount" }
-    for tool in ["mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"] where !["/usr/sbin", "/sbin"].contains(where: { access("\($0)/\(tool)", X_OK) == 0 }) {
+    for tool in ["mkfs.ext4", "mkfs.xfs", "mkfs.btrfs"]
+    where !["/usr/sbin", "/sbin"].contains(where: { access("\($0)/\(tool)", X_OK) == 0 }) {
       return "\(tool) is not installed"
     }
     let kernel = (try? String(contentsOfFile: "/proc/filesystems", encoding: .utf8)) ?? ""
-    for name in ["ext4", "xfs", "btrfs"] where !kernel.contains("\t\(name)\n") { return "\(name) is not in this kernel" }
+    for name in ["ext4", "xfs", "btrfs"] where !kernel.contains("\t\(name)\n") {
+      return "\(name) is not in this kernel"
+    }
     return access("/dev/loop-control", R_OK | W_OK) == 0 ? nil : "there are no loop devices"
   }()
 
@@ -34,7 +37,7 @@ import Testing
       "--real", "all", "--images", "6", "--report", "terminal", "--report", "json=\(scratch.path("j"))")
     #expect(ended.code == 0, "\(ended)")
     for name in ["ext4 against ext4-ordered", "ext4-writeback against", "xfs against", "btrfs against"] {
-      #expect(ended.out.contains("\(name)") , "\(ended)")
+      #expect(ended.out.contains("\(name)"), "\(ended)")
     }
     #expect(ended.out.contains("held: 24 of 24 images"), "\(ended)")
     #expect(try scratch.json("j")["realFileSystems"] != nil, "\(ended)")
@@ -92,7 +95,8 @@ import Testing
       #expect(ended.code == 69 && ended.err.contains("needs root"), "\(ended)")
       return
     }
-    // The package may be closed to others; a copy is not. Made by another process: see RealFaultTests.aDeniedPermission.
+    // The package may be closed to others; a copy is not. Made by another process: see
+    // RealFaultTests.aDeniedPermission.
     let copy = "/tmp/tornlog-nobody-\(getpid())"
     let copied = try await Running(["cp", Program.tornlog, copy]).end()
     try #require(copied.code == 0, "\(copied)")
@@ -105,9 +109,10 @@ import Testing
   }
 
   @Test func wordsThatItDoesNotKnow() async throws {
-    for words in [["--real", "zfs"], ["--real", "ext4", "--images", "0"], ["--real", "ext4", "--reference"], ["--images", "3"],
-      ["--real", "ext4", "--storage", "memory"], ["--real", "ext4", "--profile", "all"]]
-    {
+    for words in [
+      ["--real", "zfs"], ["--real", "ext4", "--images", "0"], ["--real", "ext4", "--reference"], ["--images", "3"],
+      ["--real", "ext4", "--storage", "memory"], ["--real", "ext4", "--profile", "all"],
+    ] {
       let ended = try await Running([Program.tornlog, "explore"] + words).end()
       #expect(ended.code == 64, "\(words): \(ended)")
     }

@@ -8,17 +8,22 @@ extension CommandLineTests {
 
     @Test func aReportInOpenMetrics() async throws {
       let ended = try await Running(
-        [Program.tornlog, "run", Self.scenario, "-k", "partitions=1 and crash=power-loss and crash-at=end", "--report", "openmetrics"]
+        [
+          Program.tornlog, "run", Self.scenario, "-k", "partitions=1 and crash=power-loss and crash-at=end", "--report",
+          "openmetrics",
+        ]
       ).end()
       #expect(ended.code == 0, "\(ended)")
-      #expect(ended.out.contains("tornlog_trials_total{verdict=\"held\"} 1\n") && ended.out.hasSuffix("# EOF\n"), "\(ended)")
+      #expect(
+        ended.out.contains("tornlog_trials_total{verdict=\"held\"} 1\n") && ended.out.hasSuffix("# EOF\n"), "\(ended)")
       #expect(ended.out.contains("tornlog_faults_fired_total{kind=\"receiver-refuses\"}"))
     }
 
     @Test func anAddressIsSaid() async throws {
       let ended = try await Running(
         [
-          Program.tornlog, "run", Self.scenario, "-k", "partitions=1 and crash=power-loss and crash-at=end", "--serve-metrics",
+          Program.tornlog, "run", Self.scenario, "-k", "partitions=1 and crash=power-loss and crash-at=end",
+          "--serve-metrics",
           "127.0.0.1:0",
         ]
       ).end()

@@ -5,20 +5,26 @@ extension CommandLineTests {
   /// The options of the recovery runbook on files, with what they take, and what the engine counts meanwhile.
   @Suite struct Runbook {
     private static func cell(_ scenario: String, _ also: String) -> [String] {
-      [Program.root + "/Scenarios/streamhouse/\(scenario).yaml", "-k", "sync=always and messages=1000 and partitions=3 and \(also)"]
+      [
+        Program.root + "/Scenarios/streamhouse/\(scenario).yaml", "-k",
+        "sync=always and messages=1000 and partitions=3 and \(also)",
+      ]
     }
 
     @Test func theOutageIsTimedAndTheStoreCounted() async throws {
       let scratch = try Scratch()
       let ended = try await Running(
         [Program.tornlog, "run"] + Self.cell("runbook-3-rebuild-from-store", "checkpoint=flushed") + [
-          "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))", "--report", "openmetrics=\(scratch.path("m"))",
+          "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))", "--report",
+          "openmetrics=\(scratch.path("m"))",
         ]
       ).end()
       #expect(ended.code == 0, "\(ended)")
       let trial = try scratch.trials("j")[0]
       let recovery = try #require(trial["recovery"] as? [String: Any])
-      let (outage, opening) = (try #require(recovery["outageSeconds"] as? Double), try #require(recovery["seconds"] as? Double))
+      let (outage, opening) = (
+        try #require(recovery["outageSeconds"] as? Double), try #require(recovery["seconds"] as? Double)
+      )
       #expect(outage > opening && outage < 60)
       let faults = try #require(trial["faults"] as? [[String: Any]])
       let steps = try #require(faults.first { $0["kind"] as? String == "runbook" }?["places"] as? [String])
@@ -41,7 +47,9 @@ extension CommandLineTests {
       let trial = try scratch.trials("j")[0]
       #expect((trial["recovery"] as? [String: Any])?["outageSeconds"] is NSNull)
       let claims = try #require(trial["claims"] as? [[String: Any]])
-      #expect(claims.contains { $0["outcome"] as? String == "not-measured" } && claims.contains { $0["outcome"] as? String == "holds" })
+      #expect(
+        claims.contains { $0["outcome"] as? String == "not-measured" }
+          && claims.contains { $0["outcome"] as? String == "holds" })
     }
   }
 
@@ -51,7 +59,8 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let ended = try await Running(
         [Program.tornlog, "run", Program.root + "/Scenarios/streamhouse/out-of-memory.yaml"] + [
-          "-k", "messages=1000 and partitions=3 and sync=always and crash-at=50%", "--dir", scratch.folder(), "--report",
+          "-k", "messages=1000 and partitions=3 and sync=always and crash-at=50%", "--dir", scratch.folder(),
+          "--report",
           "json=\(scratch.path("j"))",
         ] + more
       ).end()
@@ -82,7 +91,8 @@ extension CommandLineTests {
     @Test func recoveriesAndOpenings() async throws {
       let scratch = try Scratch()
       let ended = try await Running([
-        Program.tornlog, "bench", "--only", "recovery", "--recovery", "2MiB", "--rounds", "1", "--dir", scratch.folder(), "--report",
+        Program.tornlog, "bench", "--only", "recovery", "--recovery", "2MiB", "--rounds", "1", "--dir",
+        scratch.folder(), "--report",
         "json=\(scratch.path("j"))",
       ]).end()
       #expect(ended.code == 0, "\(ended)")
@@ -95,7 +105,8 @@ extension CommandLineTests {
       }
       #expect(try scratch.entries() == [])
       let opened = try await Running([
-        Program.tornlog, "bench", "--only", "partitions", "--partitions", "50", "--rounds", "1", "--dir", scratch.folder(), "--report",
+        Program.tornlog, "bench", "--only", "partitions", "--partitions", "50", "--rounds", "1", "--dir",
+        scratch.folder(), "--report",
         "json=\(scratch.path("k"))",
       ]).end()
       #expect(opened.code == 0, "\(opened)")
@@ -103,7 +114,9 @@ extension CommandLineTests {
       #expect(openings.map { $0["partitions"] as? Int } == [50])
     }
 
-    @Test(arguments: [["--recovery", "4 apples"], ["--recovery", "1KB"], ["--kind", "book", "--recovery", "2MiB"], ["--only", "tea"]])
+    @Test(arguments: [
+      ["--recovery", "4 apples"], ["--recovery", "1KB"], ["--kind", "book", "--recovery", "2MiB"], ["--only", "tea"],
+    ])
     func mistakesEndWith64(_ options: [String]) async throws {
       let ended = try await Running([Program.tornlog, "bench"] + options).end()
       #expect(ended.code == 64, "\(ended)")

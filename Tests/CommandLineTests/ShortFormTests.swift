@@ -12,13 +12,17 @@ extension CommandLineTests {
       }
       let scenarios = Program.root + "/Scenarios/chronik/ten-vs-hundred.yaml"
       let run = try await said(
-        "run", scenarios, "-t", "full", "--defect", "C2b", "-k", "partitions=3 and sync=always and crash=process-kill and (messages=10 or messages=100 or messages=1000)",
-        "--storage", "memory", "--dir", scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))")
+        "run", scenarios, "-t", "full", "--defect", "C2b", "-k",
+        "partitions=3 and sync=always and crash=process-kill and (messages=10 or messages=100 or messages=1000)",
+        "--storage", "memory", "--dir", scratch.folder(), "--report", "terminal", "--report",
+        "json=\(scratch.path("j"))")
       #expect(run.code == 1, "\(run)")
       let trials = try scratch.trials("j")
       let found = trials.filter { $0["verdict"] as? String == "violated" }
       #expect(found.count >= 2 && trials.count > found.count)
-      #expect(run.out.contains("\n  or         tornlog reproduce last:1\n") && run.out.contains("\n  or         tornlog reproduce last:\(found.count)\n"))
+      #expect(
+        run.out.contains("\n  or         tornlog reproduce last:1\n")
+          && run.out.contains("\n  or         tornlog reproduce last:\(found.count)\n"))
       #expect(run.out.hasSuffix("next: tornlog reproduce last\n"))
       let number = try #require(found[1]["number"] as? Int)
       let words = ["last:2", "\(scratch.path("j"))#\(number)"]
@@ -33,7 +37,9 @@ extension CommandLineTests {
       let shrunk = try await said("shrink", "last", "--output", scratch.path("s.yaml"), "--dir", scratch.folder())
       #expect(shrunk.code == 0 && shrunk.out.contains("VIOLATED"), "\(shrunk)")
       let beyond = try await said("reproduce", "last:\(found.count + 1)")
-      #expect(beyond.code == 64 && beyond.err.contains("the last run has \(found.count) findings, no number \(found.count + 1)"), "\(beyond)")
+      #expect(
+        beyond.code == 64
+          && beyond.err.contains("the last run has \(found.count) findings, no number \(found.count + 1)"), "\(beyond)")
       // Another folder has runs of its own.
       let elsewhere = try await said("reproduce", "last", in: scratch.folder("other"))
       #expect(elsewhere.code == 64 && elsewhere.err.contains("nothing was run in this checkout yet"), "\(elsewhere)")
@@ -45,7 +51,9 @@ extension CommandLineTests {
 
     @Test func `an old token is warned of, a new one is not`() async throws {
       let scratch = try Scratch()
-      let old = try await tornlog("reproduce", Cells.token(), "--storage", "memory", "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
+      let old = try await tornlog(
+        "reproduce", Cells.token(), "--storage", "memory", "--dir", scratch.folder(), "--report",
+        "json=\(scratch.path("j"))")
       #expect(old.code == 0 && old.err.contains("this token carries no check sum"), "\(old)")
       let command = try #require(try scratch.trials("j")[0]["reproduce"] as? String)
       let token = String(command.split(separator: " ")[2])

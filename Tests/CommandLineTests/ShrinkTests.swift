@@ -7,7 +7,8 @@ extension CommandLineTests {
     private func finding(_ scratch: Scratch) async throws -> String {
       let report = scratch.path("report.json")
       let found = try await tornlog(
-        "explore", "Scenarios/exploration/power-cut-anywhere.yaml", "-k", "defect=C8", "--profile", "raw-4k", "--report", "json=\(report)")
+        "explore", "Scenarios/exploration/power-cut-anywhere.yaml", "-k", "defect=C8", "--profile", "raw-4k",
+        "--report", "json=\(report)")
       #expect(found.code == 0, "\(found)")
       let exploration = try #require(try scratch.json("report.json")["exploration"] as? [String: Any])
       let findings = try #require(exploration["findings"] as? [[String: Any]])
@@ -69,8 +70,11 @@ extension CommandLineTests {
         #expect(try await tornlog("reproduce", word).code == 64)
       }
       let token = Cells.token(messages: 100, defect: "C2b")
-      let other = try await tornlog("shrink", token, "--check", "no-hang", "--output", scratch.path("f"), "--dir", scratch.folder())
-      #expect(other.code == 2 && other.err.contains("the trial does not violate no-hang, but no-acknowledged-loss"), "\(other)")
+      let other = try await tornlog(
+        "shrink", token, "--check", "no-hang", "--output", scratch.path("f"), "--dir", scratch.folder())
+      #expect(
+        other.code == 2 && other.err.contains("the trial does not violate no-hang, but no-acknowledged-loss"),
+        "\(other)")
       let unknown = try await tornlog("shrink", token, "--check", "no-such", "--output", scratch.path("f"))
       #expect(unknown.code == 64 && unknown.err.contains("no check has this name"), "\(unknown)")
       #expect(!FileManager.default.fileExists(atPath: scratch.path("f")))

@@ -14,7 +14,10 @@ extension CommandLineTests {
       (["run", "-t", "quik"], "did you mean 'quick'?"),
       (["run", "--defect", "C2c"], "did you mean 'C2'?"),
       (["run", "--report", "jsn"], "there is no report 'jsn'; there are terminal, json, markdown, junit, openmetrics"),
-      (["explore", "crashes", "--report", "data-loss"], "there is no report 'data-loss'; there are terminal, json, markdown, junit, each"),
+      (
+        ["explore", "crashes", "--report", "data-loss"],
+        "there is no report 'data-loss'; there are terminal, json, markdown, junit, each"
+      ),
       (["doctor", "--report", "openmetrics=x"], "there is no report 'openmetrics'"),
       (["bench", "--report", "html"], "there is no report 'html'"),
       (["run", "--report", "json="], "names no path"),
@@ -34,7 +37,9 @@ extension CommandLineTests {
       (["run", "-q", "-v"], "-q and -v: one or the other"),
       (["run", "-k", "messages<="], "column 11: expected a value after '<='"),
       (["run", "-k", "sync<always"], "sync is a word, and words have no order"),
-      (["run", "--report", "json", "--report", "junit"], "--report json and --report junit both go to standard output"),
+      (
+        ["run", "--report", "json", "--report", "junit"], "--report json and --report junit both go to standard output"
+      ),
       (["run", "--report", "terminal", "--report", "json"], "both go to standard output"),
       (["explore", "--reference", "--report", "terminal", "--report", "json"], "both go to standard output"),
       (["defects", "--report", "markdown", "--report", "json"], "both go to standard output"),
@@ -164,7 +169,7 @@ extension CommandLineTests {
       }
     }
 
-    @Test func `of the defects those that were named are listed`() async throws {
+    @Test func `defects that were named are listed`() async throws {
       let ended = try await tornlog("defects", "--only", "C2b,P2", "--list")
       #expect(
         ended.code == 0 && ended.out.contains("C2b") && ended.out.contains("P2") && !ended.out.contains("A9"),
@@ -195,7 +200,8 @@ extension CommandLineTests {
       }
       for ended in [
         try await tornlog("run", "-k", "a\u{1B}[2J=1"), try await tornlog("run", "/nonexistent/\u{1B}[2J"),
-        try await tornlog("reproduce", "t1.\u{1B}[2J"), try await tornlog("explore", "--client", "\u{202E}x"), try await tornlog("explore", "crashes", "--defect", "\u{1B}[2J"),
+        try await tornlog("reproduce", "t1.\u{1B}[2J"), try await tornlog("explore", "--client", "\u{202E}x"),
+        try await tornlog("explore", "crashes", "--defect", "\u{1B}[2J"),
         try await tornlog("bench", "--only", "\u{1B}x"), try await tornlog("\u{1B}[2J"),
       ] { #expect(ended.code == 64 && isCalm(ended), "\(ended)") }
     }

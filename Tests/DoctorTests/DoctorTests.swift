@@ -70,7 +70,9 @@ import Testing
     #expect(Doctor.ring(errno: nil, disabled: "0", status: free).remedy!.contains("unset"))
   }
 
-  @Test(arguments: [("6.18.44-fc-v595", Finding.Status.ok), ("5.15.0", .ok), ("5.10.0-28-amd64", .warning), ("x", .warning)])
+  @Test(arguments: [
+    ("6.18.44-fc-v595", Finding.Status.ok), ("5.15.0", .ok), ("5.10.0-28-amd64", .warning), ("x", .warning),
+  ])
   func `kernel releases`(release: String, status: Finding.Status) {
     #expect(Doctor.kernel(release: release).status == status)
   }

@@ -26,18 +26,22 @@ import Testing
 
   @Test(arguments: [
     ("tornlog-\(nobody)-HugH3A", false), ("tornlog-\(nobody)-123456", false), ("tornlog-bench-\(nobody)", false),
-    ("tornlog-real-aB3dE6", false), ("tornlog-real-123456", false), ("tornlog-trace-\(nobody)", true), ("tornlog-shrink-\(nobody)", true),
+    ("tornlog-real-aB3dE6", false), ("tornlog-real-123456", false), ("tornlog-trace-\(nobody)", true),
+    ("tornlog-shrink-\(nobody)", true),
     ("tornlog-defects-\(nobody)", true), ("tornlog-doctor-\(nobody)", true),
   ])
   func whatAKilledRunLeaves(name: String, isFile: Bool) throws {
     let (scratch, path) = try make(name, isFile: isFile)
     #expect(Doctor.isLeftover(path))
     let finding = Doctor.leftovers(in: scratch.path)
-    #expect(finding.status == .warning && finding.remedy?.contains("rm -r ") == true && finding.remedy?.contains(path) == true)
+    #expect(
+      finding.status == .warning && finding.remedy?.contains("rm -r ") == true && finding.remedy?.contains(path) == true
+    )
   }
 
   @Test(arguments: [
-    "tornlog-notes", "other-\(nobody)", "tornlog-test-aB3dE6", "tornlog-\(nobody)-short", "tornlog-bench-x", "tornlog-\(nobody)-HugH3A-b",
+    "tornlog-notes", "other-\(nobody)", "tornlog-test-aB3dE6", "tornlog-\(nobody)-short", "tornlog-bench-x",
+    "tornlog-\(nobody)-HugH3A-b",
     "tornlog-trace-\(nobody)", "tornlog-\(nobody)-Hug.3A", "tornlog--aB3dE6", "tornlog-bench-99999999999999",
   ])
   func whatIsNotTornlogs(name: String) throws {
@@ -102,22 +106,29 @@ import Testing
 
   private static func table(_ lines: (String, String)...) -> String {
     "Limit                     Soft Limit           Hard Limit           Units\n"
-      + lines.map { "\($0.0.padding(toLength: 26, withPad: " ", startingAt: 0))\($0.1.padding(toLength: 21, withPad: " ", startingAt: 0))unlimited" }
+      + lines.map {
+        "\($0.0.padding(toLength: 26, withPad: " ", startingAt: 0))\($0.1.padding(toLength: 21, withPad: " ", startingAt: 0))unlimited"
+      }
       .joined(separator: "\n")
   }
 
   @Test func limitsThatDecideTrialsAreNamedWithARemedy() {
     let low = Self.table(
-      ("Max cpu time", "5"), ("Max file size", "65536"), ("Max data size", "unlimited"), ("Max address space", "536870912"),
+      ("Max cpu time", "5"), ("Max file size", "65536"), ("Max data size", "unlimited"),
+      ("Max address space", "536870912"),
       ("Max processes", "8"))
     for (finding, words) in [
       (Doctor.fileSize(low), "64 KiB (RLIMIT_FSIZE)"), (Doctor.memory(low), "512 MiB for a process (RLIMIT_AS)"),
       (Doctor.processes(low, isRoot: false), "8 processes"), (Doctor.processorTime(low), "5 s for a process"),
     ] {
-      #expect(finding.status == .warning && finding.detail.contains(words) && finding.remedy?.contains("ulimit -") == true, "\(finding)")
+      #expect(
+        finding.status == .warning && finding.detail.contains(words) && finding.remedy?.contains("ulimit -") == true,
+        "\(finding)")
     }
     #expect(Doctor.processes(low, isRoot: true).status == .ok)
-    let high = Self.table(("Max cpu time", "unlimited"), ("Max file size", "unlimited"), ("Max address space", "unlimited"), ("Max processes", "30000"))
+    let high = Self.table(
+      ("Max cpu time", "unlimited"), ("Max file size", "unlimited"), ("Max address space", "unlimited"),
+      ("Max processes", "30000"))
     #expect(Doctor.limits(high).allSatisfy { $0.status == .ok && $0.remedy == nil })
   }
 }

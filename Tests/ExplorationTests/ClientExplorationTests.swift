@@ -47,7 +47,8 @@ import Verification
     let options = Self.options(c.defect, depth: c.depth)
     let exploration = try ClientExploration(c.client, messages: 8, options)
     let report = exploration.run()
-    let found = try #require(report.findings.map(\.violation).first { $0.check == c.check }, "\(report.text.joined(separator: "\n"))")
+    let found = try #require(
+      report.findings.map(\.violation).first { $0.check == c.check }, "\(report.text.joined(separator: "\n"))")
     #expect(found.story.count <= 10)
     let state = try #require(found.reproduce.split(separator: " ").last.map(String.init))
     let again = try exploration.run(state: state)
@@ -76,7 +77,8 @@ import Verification
     var options = ErrorMatrixOptions()
     (options.scenarios, options.findsCallSites) = (ErrorScenario.all.filter { $0.name == name }, false)
     options.cells = ErrorCell.all.filter {
-      $0.impossible == nil && $0.kind != nil && $0.lasting == .once && [.eio, .eioPartly, .enospc, .short].contains($0.error)
+      $0.impossible == nil && $0.kind != nil && $0.lasting == .once
+        && [.eio, .eioPartly, .enospc, .short].contains($0.error)
     }
     options.stride = 11
     let report = try ErrorMatrix(options).run()

@@ -14,7 +14,7 @@ import Verification
     (workload.messages, workload.partitions, workload.producers) = (7, 2, 3)
     (workload.messagesPerBatch, workload.messageSize, workload.segmentBytes) = (4, 24, 1 << 20)
     (workload.syncPolicy, workload.commitsOffsets, workload.seed) = (.interval(.milliseconds(3)), false, .max)
-    workload.mishaps = Mishaps(shortWriteEvery: 4, failingSync: 9, failingWriteEvery: 2)
+    workload.deviceFaults = DeviceFaultPlan(shortWriteEvery: 4, failingSync: 9, failingWriteEvery: 2)
     let none = KeptPieces("none")!
     return [
       CrashState(
@@ -48,12 +48,16 @@ import Verification
         #expect(throws: CrashStateToken.Failure.self) { try CrashStateToken.decode(String(letters)) }
       }
     }
-    #expect(throws: CrashStateToken.Failure.self) { try CrashStateToken.decode(token.replacing("d=P7", with: "d=none")) }
+    #expect(throws: CrashStateToken.Failure.self) {
+      try CrashStateToken.decode(token.replacing("d=P7", with: "d=none"))
+    }
   }
 
   @Test(arguments: [
-    ("x1.", "x2."), ("m=18", "m=0"), ("m=18", "m=+18"), ("m=18", "m=1000000"), (".m=18", ""), ("p=3", "p=3.p=3"), ("p=3", "q=3"),
-    ("s=always", "s=sometimes"), ("o=1", "o=2"), ("i=0-0", "i=0"), ("i=0-0", "i=0-0-0"), ("i=0-0", "i=0-0-1-1"), ("d=P1", "d=P99"), ("seed=7", "seed=-7"),
+    ("x1.", "x2."), ("m=18", "m=0"), ("m=18", "m=+18"), ("m=18", "m=1000000"), (".m=18", ""), ("p=3", "p=3.p=3"),
+    ("p=3", "q=3"),
+    ("s=always", "s=sometimes"), ("o=1", "o=2"), ("i=0-0", "i=0"), ("i=0-0", "i=0-0-0"), ("i=0-0", "i=0-0-1-1"),
+    ("d=P1", "d=P99"), ("seed=7", "seed=-7"),
     ("pr=posix-minimal", "pr=fat32"), ("e=61", "e="), ("k=all_3-0_7-2", "k=some"), ("k=all_3-0_7-2", "k=all_7-2_3-0"),
     ("k=all_3-0_7-2", "k=all_3-65536"), ("h=01ab23cd", "h=1ab23cd"), ("h=01ab23cd", "h=01AB23CD"), (".h=01ab23cd", ""),
     ("k=all", "re=4.k=all"), ("z=300", "z=9000"), ("g=16384", "g=1"), ("h=01ab23cd", "h=01ab23cd."),

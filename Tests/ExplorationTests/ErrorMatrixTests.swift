@@ -31,7 +31,9 @@ private func options(
   }
 
   /// A hundred thousand of them run in one process, each with a disk of its own.
-  @Test(arguments: [ErrorCell(kind: .write, error: .eio, lasting: .once), ErrorCell(kind: .open, error: .stall, lasting: .sticky)])
+  @Test(arguments: [
+    ErrorCell(kind: .write, error: .eio, lasting: .once), ErrorCell(kind: .open, error: .stall, lasting: .sticky),
+  ])
   func aStoryThatIsOverHoldsNothing(_ cell: ErrorCell) throws {
     let scenario = try #require(ErrorScenario.all.first { $0.name == "produce" })
     let ground = try ErrorFixture(scenario, EngineUnderTest(scenario.workload, parts: { EngineParts() }, layer: { $0 }))
@@ -60,15 +62,18 @@ private func options(
     #expect(report.text.contains("NOT VISITED PartitionEngine/New.swift:7 unlink"))
   }
 
-  @Test(arguments: ["produce", "recover", "skip-damage", "lease", "checkpoint-takeover"]) func theSoundEngineHolds(scenario: String) throws {
+  @Test(arguments: ["produce", "recover", "skip-damage", "lease", "checkpoint-takeover"]) func theSoundEngineHolds(
+    scenario: String
+  ) throws {
     let cells = ErrorCell.all.filter { $0.impossible == nil && $0.lasting == .once && $0.kind != nil }
     let report = try ErrorMatrix(options([scenario], cells, stride: 61, jobs: 2)).run()
     #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
     #expect(report.fired > 10 && report.unlisted.isEmpty)
   }
 
-  /// Rows in which the engine was found wrong once: directories whose sync had failed were believed the next time; a log of
-  /// which nothing but the head could be read began anew; a cut was reported by an opening that failed, and by none after it.
+  /// Rows in which the engine was found wrong once: directories whose sync had failed were believed the next time; a
+  /// log of which nothing but the head could be read began anew; a cut was reported by an opening that failed, and by
+  /// none after it.
   @Test(arguments: [
     ("produce", ErrorCell(kind: .syncDirectory, error: .eio, lasting: .once)),
     ("interval", ErrorCell(kind: .syncDirectory, error: .eio, lasting: .sticky)),
@@ -99,7 +104,9 @@ private func options(
 
   @Test func theNumberOfThreadsShowsInNothingButTheTime() throws {
     let cells = ErrorCell.all.filter { $0.impossible == nil && $0.kind == .write && $0.lasting == .once }
-    func text(_ jobs: Int) throws -> [String] { try ErrorMatrix(options(["produce"], cells, stride: 9, jobs: jobs, defect: "P8")).run().text }
+    func text(_ jobs: Int) throws -> [String] {
+      try ErrorMatrix(options(["produce"], cells, stride: 9, jobs: jobs, defect: "P8")).run().text
+    }
     #expect(try text(1) == text(2))
   }
 

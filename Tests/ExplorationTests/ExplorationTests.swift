@@ -9,7 +9,9 @@ import Verification
 @testable import CrashStates
 @testable import Exploration
 
-private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil) -> ExplorationOptions {
+private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int = 1, defect: String? = nil)
+  -> ExplorationOptions
+{
   var options = ExplorationOptions()
   options.workload.messages = messages
   options.profiles = profiles
@@ -48,7 +50,7 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
 
   @Test(arguments: ["P2", "P8"]) func aDefectIsFoundWhereTheDeviceMisbehaves(id: String) throws {
     var own = options(messages: 36, .raw512, .btrfs)
-    own.workload.mishaps = .usual(.always)
+    own.workload.deviceFaults = .usual(.always)
     #expect(try Exploration(own).run().verdict == .held)
     own.defect = Defect(id: id)
     #expect(try Exploration(own).run().verdict == .violated)
@@ -58,13 +60,16 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     #expect(try Exploration(options(.raw512, defect: id)).run().verdict == .violated)
   }
 
-  /// A torn record needs a sector that is there and one that is not; where a unit holds all of it, nothing is ever torn.
+  /// A torn record needs a sector that is there and one that is not; where a unit holds all of it, nothing is ever
+  /// torn.
   @Test func aTornRecordThatSwallowsTheNextIsFoundWhereRecordsAreTorn() throws {
     let report = try Exploration(options(.raw4k, .raw512, defect: "H2")).run()
     #expect(report.findings.allSatisfy { $0.profile == .raw512 })
     let loss = try #require(report.findings.first { $0.violation.check == .noAcknowledgedLoss })
     // The workload has six messages a partition; the next number is that of the message which the first life appends.
-    #expect(loss.violation.detail.contains("message 6 "), "what is lost was appended after the first restart: \(loss.violation.detail)")
+    #expect(
+      loss.violation.detail.contains("message 6 "),
+      "what is lost was appended after the first restart: \(loss.violation.detail)")
   }
 
   @Test func staleRecordsAreFoundWhereForeignBytesCanBeSeen() throws {
@@ -92,11 +97,11 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
     #expect(report.text.contains { $0.contains("recoveries cut off, of") })
   }
 
-  @Test func aMishapThatNeverHappensLeavesNoVerdict() throws {
+  @Test func aDeviceFaultThatNeverHappensLeavesNoVerdict() throws {
     var own = options(.raw512)
-    own.workload.mishaps = Mishaps(failingSync: 1_000_000)
+    own.workload.deviceFaults = DeviceFaultPlan(failingSync: 1_000_000)
     #expect { _ = try Exploration(own) } throws: { error in
-      if case ExplorationError.mishapNeverHappened = error { true } else { false }
+      if case ExplorationError.deviceFaultNeverHappened = error { true } else { false }
     }
   }
 
@@ -133,7 +138,7 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
   /// A write that gives EIO, and is there all the same.
   @Test(arguments: ["C16", "A3"]) func aDefectIsFoundWhereAWriteFails(id: String) throws {
     var own = options(messages: 36, .raw512)
-    own.workload.mishaps = Mishaps(failingWriteEvery: 5)
+    own.workload.deviceFaults = DeviceFaultPlan(failingWriteEvery: 5)
     #expect(try Exploration(own).run().verdict == .held)
     own.defect = Defect(id: id)
     #expect(try Exploration(own).run().verdict == .violated)
@@ -154,7 +159,8 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
   @Test func transcriptsDifferByEveryAnswer() {
     let answers: [(String, (inout Transcript) -> Void)] = [
       ("nothing", { _ in }), ("back", { $0.wentBack(0, 3, to: 2) }), ("further back", { $0.wentBack(0, 3, to: 1) }),
-      ("over", { $0.passedOver(0, 3, to: 4) }), ("further over", { $0.passedOver(0, 3, to: 5) }), ("flushed", { $0.flushed(.acknowledged) }),
+      ("over", { $0.passedOver(0, 3, to: 4) }), ("further over", { $0.passedOver(0, 3, to: 5) }),
+      ("flushed", { $0.flushed(.acknowledged) }),
       ("not flushed", { $0.flushed(.failed) }), ("elsewhere", { $0.message(0, 3, .intact(sequence: 7)) }),
       ("damaged", { $0.message(0, 3, .corrupt) }),
     ]
@@ -184,7 +190,9 @@ private func options(messages: Int = 18, _ profiles: CrashProfile..., jobs: Int 
       _ call: StorageCall, traced: (Value) -> Int64, _ operation: () async throws(StorageError) -> Value
     ) async throws(StorageError) -> Value {
       if call.kind == .open, call.path.hasPrefix("writers/") { claims += 1 }
-      if claims > 1, call.kind == .write, call.path.hasPrefix("topics/") { throw StorageError(errno: ENOSPC, .write, call.path) }
+      if claims > 1, call.kind == .write, call.path.hasPrefix("topics/") {
+        throw StorageError(errno: ENOSPC, .write, call.path)
+      }
       return try await operation()
     }
   }

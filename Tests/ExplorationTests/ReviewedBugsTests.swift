@@ -11,17 +11,19 @@ import WriteAheadLog
 @testable import CrashStates
 @testable import Exploration
 
-/// Bugs of the engine that a review had to find: the general searches find each of them, by the check that names it, and accuse no
-/// sound engine on the way.
+/// Bugs of the engine that a review had to find: the general searches find each of them, by the check that names it,
+/// and accuse no sound engine on the way.
 @Suite struct ReviewedBugsTests {
   // MARK: Offsets beyond what is durable
 
   /// Three groups commit at once, and in other states a sync under a commit fails.
-  private static func crashStates(_ defect: String?, seed: UInt64 = 1, mishaps: Mishaps = .none) throws -> ExplorationReport {
+  private static func crashStates(_ defect: String?, seed: UInt64 = 1, deviceFaults: DeviceFaultPlan = .none) throws
+    -> ExplorationReport
+  {
     var options = ExplorationOptions()
     (options.workload.messages, options.workload.partitions, options.workload.messagesPerBatch) = (36, 1, 1)
     (options.workload.syncPolicy, options.workload.committers) = (.interval(.milliseconds(4)), 3)
-    (options.workload.mishaps, options.workload.seed) = (mishaps, seed)
+    (options.workload.deviceFaults, options.workload.seed) = (deviceFaults, seed)
     (options.profiles, options.bound, options.statesPerPoint, options.samples) = ([.raw512], 2, 2, 0)
     options.defect = defect.flatMap { Defect(id: $0) }
     return try Exploration(options).run()
@@ -29,20 +31,24 @@ import WriteAheadLog
 
   @Test(arguments: [1, 2] as [UInt64]) func anOffsetBeforeItsSyncIsFoundInCrashStates(seed: UInt64) throws {
     let found = try Self.crashStates("P35", seed: seed)
-    #expect(found.findings.map(\.violation.check).contains(.committedOffsetWithinLog), "\(found.text.joined(separator: "\n"))")
+    #expect(
+      found.findings.map(\.violation.check).contains(.committedOffsetWithinLog), "\(found.text.joined(separator: "\n"))"
+    )
     let sound = try Self.crashStates(nil, seed: seed)
     #expect(sound.verdict == .held, "\(sound.text.joined(separator: "\n"))")
   }
 
   @Test(arguments: [1, 2] as [UInt64]) func anOffsetBehindAFailedSyncIsFoundInCrashStates(seed: UInt64) throws {
-    let found = try Self.crashStates("P36", seed: seed, mishaps: Mishaps(failingSync: 2))
-    #expect(found.findings.map(\.violation.check).contains(.committedOffsetWithinLog), "\(found.text.joined(separator: "\n"))")
-    let sound = try Self.crashStates(nil, seed: seed, mishaps: Mishaps(failingSync: 2))
+    let found = try Self.crashStates("P36", seed: seed, deviceFaults: DeviceFaultPlan(failingSync: 2))
+    #expect(
+      found.findings.map(\.violation.check).contains(.committedOffsetWithinLog), "\(found.text.joined(separator: "\n"))"
+    )
+    let sound = try Self.crashStates(nil, seed: seed, deviceFaults: DeviceFaultPlan(failingSync: 2))
     #expect(sound.verdict == .held, "\(sound.text.joined(separator: "\n"))")
   }
 
-  /// Whatever the seed makes of how long syncs and writes take, some batch is written while a sync is in flight, and another
-  /// one after that.
+  /// Whatever the seed makes of how long syncs and writes take, some batch is written while a sync is in flight, and
+  /// another one after that.
   @Test(arguments: [1, 2, 3, 4] as [UInt64]) func whatASyncCoversIsFoundInCrashStates(seed: UInt64) throws {
     func run(_ defect: String?) throws -> ExplorationReport {
       var options = ExplorationOptions()
@@ -75,7 +81,9 @@ import WriteAheadLog
 
   // MARK: The error matrix
 
-  private static func matrix(_ scenario: String, _ cell: ErrorCell, _ defect: String?, stride: Int = 1) throws -> ErrorMatrixReport {
+  private static func matrix(_ scenario: String, _ cell: ErrorCell, _ defect: String?, stride: Int = 1) throws
+    -> ErrorMatrixReport
+  {
     var options = ErrorMatrixOptions()
     options.scenarios = ErrorScenario.all.filter { $0.name == scenario }
     (options.cells, options.findsCallSites, options.stride) = ([cell], false, stride)
@@ -132,7 +140,8 @@ import WriteAheadLog
     #expect(behind.check?.name == .damageReported, "\(behind)")
   }
 
-  /// What a device has kept waiting widens the window of what was acknowledged before that had ended, and of nothing else.
+  /// What a device has kept waiting widens the window of what was acknowledged before that had ended, and of nothing
+  /// else.
   @Test func aSlowOperationCountsUntilItHasEnded() {
     var recording = Recording(store: SectorStore(), table: PathTable())
     let place = recording.table.intern("topics/orders/0/a.log")
@@ -161,7 +170,8 @@ import WriteAheadLog
   /// The same of what passes the seam of a story.
   @Test func theStoriesMeasureTheSame() throws {
     let loop = EventLoop(simulatedWithSeed: 1)
-    let latency = MemoryLatency(read: 0...0, write: 0...0, durableWrite: 0...0, sync: 5_000_000...5_000_000, names: 9_000_000...9_000_000)
+    let latency = MemoryLatency(
+      read: 0...0, write: 0...0, durableWrite: 0...0, sync: 5_000_000...5_000_000, names: 9_000_000...9_000_000)
     let watch = StorageMonitor(MemoryStorage(disk: MemoryDisk(seed: 1), loop: loop, latency: latency), limit: 100)
     let (ending, _) = loop.run(limit: .seconds(1)) {
       do throws(StorageError) {
@@ -170,7 +180,8 @@ import WriteAheadLog
         await loop.sleep(until: loop.now + .milliseconds(2))
         #expect(watch.slow.longest == .milliseconds(2), "one in flight counts as long as it has taken")
         await loop.sleep(until: loop.now + .milliseconds(20))
-        #expect(watch.slow.all.map(\.took) == [.milliseconds(5)] && watch.slow.all[0].endedAt < loop.now - .milliseconds(10))
+        #expect(
+          watch.slow.all.map(\.took) == [.milliseconds(5)] && watch.slow.all[0].endedAt < loop.now - .milliseconds(10))
       } catch { Issue.record(error) }
     }
     #expect(ending == .finished)

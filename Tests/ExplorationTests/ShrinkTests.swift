@@ -11,7 +11,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   var id: String
   var check: CheckName
   var profile = CrashProfile.raw512
-  var mishaps = Mishaps.none
+  var deviceFaults = DeviceFaultPlan.none
   var depth = 1
   var producers = 2
   var messages = 6
@@ -22,12 +22,15 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   var testDescription: String { id }
 
   static let all = [
-    Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H2", check: .noAcknowledgedLoss), Specimen(id: "H3", check: .recoveryCompletes),
-    Specimen(id: "R1", check: .noAcknowledgedLoss), Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
-    Specimen(id: "P2", check: .noAcknowledgedLoss, mishaps: Mishaps(failingSync: 2)),
-    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, messages: 12, states: 64), Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
+    Specimen(id: "A4", check: .recoveryCompletes), Specimen(id: "H2", check: .noAcknowledgedLoss),
+    Specimen(id: "H3", check: .recoveryCompletes),
+    Specimen(id: "R1", check: .noAcknowledgedLoss),
+    Specimen(id: "P1", check: .noAcknowledgedLoss, profile: .posixMinimal),
+    Specimen(id: "P2", check: .noAcknowledgedLoss, deviceFaults: DeviceFaultPlan(failingSync: 2)),
+    Specimen(id: "P3", check: .noGaps, profile: .ext4Writeback, producers: 1, messages: 12, states: 64),
+    Specimen(id: "P7", check: .noAcknowledgedLoss, depth: 2),
     Specimen(id: "P5", check: .lossIsSuffix, messages: 16, states: 64, sync: .interval(.microseconds(100))),
-    Specimen(id: "P8", check: .noAcknowledgedLoss, mishaps: Mishaps(shortWriteEvery: 1)),
+    Specimen(id: "P8", check: .noAcknowledgedLoss, deviceFaults: DeviceFaultPlan(shortWriteEvery: 1)),
     Specimen(id: "C8", check: .noDuplicates),
   ]
 
@@ -37,7 +40,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
     options.workload.syncPolicy = sync
     if producers == 1 || sync != .always { options.workload.messagesPerBatch = 1 }
     if sync != .always { options.workload.messageSize = 100 }
-    options.workload.mishaps = mishaps
+    options.workload.deviceFaults = deviceFaults
     options.workload.seed = seed
     options.profiles = [profile]
     (options.statesPerPoint, options.samples, options.bound) = (states, 4, 2)
@@ -90,7 +93,11 @@ struct Specimen: CustomTestStringConvertible, Sendable {
     let specimen = try #require(Specimen.all.first { $0.id == "C8" })
     let state = try specimen.found(seed: 1)
     var asked = 0
-    let result = try CrashStateShrinker.shrink(state, jobs: 1, shouldStop: { asked += 1; return asked > 2 })
+    let result = try CrashStateShrinker.shrink(
+      state, jobs: 1,
+      shouldStop: {
+        asked += 1; return asked > 2
+      })
     #expect(!result.isSmallest && result.candidates == 2)
     #expect(result.replay.verdict == .violated)
   }

@@ -16,7 +16,8 @@ import Verification
   }()
 
   private static func judge(_ transcript: Transcript) -> StateJudgement {
-    transcript.judge(history, appendedSequence: 1, clock: { Instant(nanoseconds: Int64(10 * $0)) }, Contract(sync: .always))
+    transcript.judge(
+      history, appendedSequence: 1, clock: { Instant(nanoseconds: Int64(10 * $0)) }, Contract(sync: .always))
   }
 
   /// A life that opens and looks at `messages`; what a probe answers, by start offset.
@@ -35,7 +36,9 @@ import Verification
     transcript.ended(0, .reached)
     for (start, answer) in (answers ?? (0..<messages).map { Array(UInt64($0)..<UInt64(messages)) }).enumerated() {
       for (n, sequence) in answer.enumerated() {
-        if n == 0 { transcript.probed(0, Offset(start), first: Offset(start), .intact(sequence: sequence)) } else {
+        if n == 0 {
+          transcript.probed(0, Offset(start), first: Offset(start), .intact(sequence: sequence))
+        } else {
           transcript.answered(0, Offset(start + n), .intact(sequence: sequence))
         }
       }

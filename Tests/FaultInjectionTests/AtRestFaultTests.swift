@@ -26,7 +26,8 @@ import Testing
       name: "the same bit twice", fault: .flipBits(path, [BitPlace(byte: 3, bit: 0), BitPlace(byte: 3, bit: 0)]),
       stored: old, destroyed: []),
     Case(
-      name: "zeros", fault: .zero(path, 500..<1100), stored: old.with(500..<1100, 0), destroyed: ranges(path, 512..<1100)),
+      name: "zeros", fault: .zero(path, 500..<1100), stored: old.with(500..<1100, 0),
+      destroyed: ranges(path, 512..<1100)),
     Case(
       name: "stale", fault: .stale(path, at: 1024, bytes(512, 9)), stored: old.with(1024..<1536, 9),
       destroyed: ranges(path, 1024..<1536)),

@@ -7,7 +7,8 @@ import Testing
 
 @Suite struct FaultPlanTests {
   static let kinds: [StorageFault] = [
-    .tornWrite(TornWrite(kept: .anyOf(.sector), rest: .garbage, answer: .success)), .bitFlip(bits: 3), .shortWrite(taking: nil),
+    .tornWrite(TornWrite(kept: .anyOf(.sector), rest: .garbage, answer: .success)), .bitFlip(bits: 3),
+    .shortWrite(taking: nil),
     .interrupted, .tryAgain, .ioError, .permissionDenied, .noSpace, .silentNoSpace, .quotaExceeded,
     .syncFailure(.reportedLate), .lostWrite, .misdirectedWrite(.anywhere), .staleRead, .latentSectorError(),
     .stall(.microseconds(50)), .readOnly, .crash,
@@ -27,7 +28,9 @@ import Testing
       var answers: [Told] = []
       for i in 0..<5 {
         answers.append(
-          await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(100, UInt8(i + 1)), at: Int64(i * 100)) })
+          await told { () async throws(StorageError) -> Int in
+            try await s.write(f, bytes(100, UInt8(i + 1)), at: Int64(i * 100))
+          })
       }
       #expect(answers == [.bytes(100), .error(EIO), .bytes(10), .bytes(100), .bytes(100)])
       #expect(rig.content("f") == bytes(100, 1).with(200..<210, 3).with(400..<500, 5))
@@ -97,7 +100,8 @@ import Testing
               if i % 5 == 4 {
                 got = try await s.read(f, 4096, at: Int64(w * 8192)).count
               } else {
-                got = try await s.write(f, bytes(1024, UInt8(i)), at: Int64(w * 8192 + i % 8 * 1024), i % 3 == 0 ? .durable : .volatile)
+                got = try await s.write(
+                  f, bytes(1024, UInt8(i)), at: Int64(w * 8192 + i % 8 * 1024), i % 3 == 0 ? .durable : .volatile)
               }
               if i % 7 == 0 { try await s.sync(f, .data) }
               await s.close(f)
@@ -140,17 +144,23 @@ import Testing
     #expect(refusals.count == all.refused)
     #expect(Set(refusals.map(\.operationNumber)).count == refusals.count)
     // A fault that fires once does so, whoever is in flight.
-    let once = try storm(seed, Self.kinds.filter { $0 == .lostWrite || $0 == .ioError || $0 == .stall(.microseconds(50)) }.map {
-      PlannedFault($0, FaultTrigger([.write]))
-    })
+    let once = try storm(
+      seed,
+      Self.kinds.filter { $0 == .lostWrite || $0 == .ioError || $0 == .stall(.microseconds(50)) }.map {
+        PlannedFault($0, FaultTrigger([.write]))
+      })
     #expect(once.receipts.map(\.planned).sorted() == [0, 1, 2])
   }
 
   @Test func plansAndReceiptsAreValues() throws {
     #expect(Set(Self.kinds.map(\.kind)) == Set(FaultKind.allCases))
     let triggers = [
-      FaultTrigger(), FaultTrigger([.write, .sync, .open], pathContains: "x", target: .batch, partition: 3, phase: "rotate", .bytes(7), .completion),
-      FaultTrigger([], .every(3, from: 2)), FaultTrigger([], .share(percent: 12.5)), FaultTrigger([], .elapsed(.milliseconds(3))),
+      FaultTrigger(),
+      FaultTrigger(
+        [.write, .sync, .open], pathContains: "x", target: .batch, partition: 3, phase: "rotate", .bytes(7), .completion
+      ),
+      FaultTrigger([], .every(3, from: 2)), FaultTrigger([], .share(percent: 12.5)),
+      FaultTrigger([], .elapsed(.milliseconds(3))),
       FaultTrigger([], .chance(perMillion: 5, seed: 6)),
     ]
     let lastings: [FaultLasting] = [.once, .times(3), .sticky, .untilSpaceFreed, .duration(.seconds(2))]
@@ -174,10 +184,12 @@ import Testing
       let tear = TornWrite(kept: .sectors([0]), rest: .zero, answer: .error)
       let trace = Trace()
       let s = FaultyStorage(
-        TracingStorage(rig.storage, trace: trace), plan: FaultPlan([PlannedFault(.tornWrite(tear), FaultTrigger([.write]))]))
+        TracingStorage(rig.storage, trace: trace),
+        plan: FaultPlan([PlannedFault(.tornWrite(tear), FaultTrigger([.write]))]))
       let f = try await s.open("f", [.write, .create])
       _ = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(1024, 1), at: 0) }
-      let text = "torn-write on write #2 of f @0+1024: kept 512 of 1024 bytes, the rest zero; bytes 512..<1024 of f; told EIO"
+      let text =
+        "torn-write on write #2 of f @0+1024: kept 512 of 1024 bytes, the rest zero; bytes 512..<1024 of f; told EIO"
       #expect("\(try #require(s.receipts.first))" == text)
       #expect(trace.entries.contains { $0.event == .note(.fault(text)) })
     }

@@ -19,7 +19,9 @@ import TriggeredStorage
   ) throws -> [String] {
     let rig = try Rig(.memoryInPlace)
     return try rig.run {
-      for path in files { try await rig.storage.makeDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)])) }
+      for path in files {
+        try await rig.storage.makeDirectory(String(path[..<(path.lastIndex(of: "/") ?? path.endIndex)]))
+      }
       let s = FaultyStorage(rig.storage, plan: FaultPlan([PlannedFault(.stall(.nanoseconds(1)), trigger, lasting)]))
       for path in files {
         let f = try await s.open(path, [.write, .create])
@@ -40,7 +42,8 @@ import TriggeredStorage
       try fired(FaultTrigger([.write], target: .segment))
         == transfers([(f[0], 0), (f[0], 4096), (f[1], 0), (f[1], 4096)]))
     #expect(
-      try fired(FaultTrigger([.write], target: .segmentHead)) == transfers([(f[0], 0), (f[1], 0), (f[3], 0), (f[4], 0)]))
+      try fired(FaultTrigger([.write], target: .segmentHead))
+        == transfers([(f[0], 0), (f[1], 0), (f[3], 0), (f[4], 0)]))
     #expect(try fired(FaultTrigger([.write], target: .batch)) == transfers([(f[0], 4096), (f[1], 4096)]))
     #expect(try fired(FaultTrigger([.write], target: .metadata)) == transfers([(f[3], 0), (f[3], 4096)]))
     #expect(try fired(FaultTrigger([.sync], target: .segmentHead)) == [])
@@ -52,8 +55,11 @@ import TriggeredStorage
   }
 
   @Test func rotationIsTheMakingOfALaterSegment() throws {
-    let (first, later) = ("topics/o/0/00000000000000000000-0000000001.log", "topics/o/0/00000000000000000040-0000000001.log")
-    let hits = try fired(FaultTrigger(target: .rotation), files: [first, later, "metadata/00000000000000000009-0000000001.log"])
+    let (first, later) = (
+      "topics/o/0/00000000000000000000-0000000001.log", "topics/o/0/00000000000000000040-0000000001.log"
+    )
+    let hits = try fired(
+      FaultTrigger(target: .rotation), files: [first, later, "metadata/00000000000000000009-0000000001.log"])
     #expect(hits == ["open \(later) 0", "write \(later) 0", "sync \(later) 0"])
   }
 
@@ -138,7 +144,8 @@ import TriggeredStorage
   @Test func aLockAndALinkCountCanFail() throws {
     try simulate { loop in
       let plan = FaultPlan([
-        PlannedFault(.ioError, FaultTrigger([.lock])), PlannedFault(.ioError, FaultTrigger([.linkCount], .occurrence(2))),
+        PlannedFault(.ioError, FaultTrigger([.lock])),
+        PlannedFault(.ioError, FaultTrigger([.linkCount], .occurrence(2))),
       ])
       let s = FaultyStorage(MemoryStorage(disk: MemoryDisk(), loop: loop, latency: .zero), plan: plan)
       let f = try await s.open("f", [.write, .create])

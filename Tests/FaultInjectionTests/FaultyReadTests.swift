@@ -25,7 +25,8 @@ import Testing
   }
 
   private func toldRead(_ s: FaultyStorage, _ file: FileID, _ range: Range<Int64>) async -> Told {
-    await told { () async throws(StorageError) -> Int in try await s.read(file, range.count, at: range.lowerBound).count }
+    await told { () async throws(StorageError) -> Int in try await s.read(file, range.count, at: range.lowerBound).count
+    }
   }
 
   @Test(arguments: Base.available) func aStaleReadBringsWhatWasThereBeforeTheLastWrite(_ base: Base) throws {
@@ -58,7 +59,9 @@ import Testing
       #expect(try await s.read(f, 4096, at: 4096) == bytes(4096, 0x11))
       let second = try await s.read(f, 4096, at: 4096)
       #expect(second.reduce(0) { $0 + ($1 ^ 0x11).nonzeroBitCount } == (isOn ? 2 : 0))
-      let wrong = second.indices.filter { second[$0] != 0x11 }.map { FileRange("f", Int64($0 + 4096)..<Int64($0 + 4097)) }
+      let wrong = second.indices.filter { second[$0] != 0x11 }.map {
+        FileRange("f", Int64($0 + 4096)..<Int64($0 + 4097))
+      }
       #expect(s.receipts.flatMap(\.misread) == wrong)
       #expect(s.receipts.allSatisfy { $0.destroyed.isEmpty && $0.isDetectable })
       #expect(rig.content("f") == Self.old)
@@ -149,7 +152,8 @@ import Testing
   @Test(arguments: Base.available) func openingIsDenied(_ base: Base) throws {
     try onAndOff(base, [PlannedFault(.permissionDenied, FaultTrigger(pathContains: "f"))]) { _, s, isOn in
       let allowed: Told = isOn ? .error(EACCES) : .bytes(0)
-      #expect(await toldOf { () async throws(StorageError) in _ = try await s.open("g", [.write, .create]) } == .bytes(0))
+      #expect(
+        await toldOf { () async throws(StorageError) in _ = try await s.open("g", [.write, .create]) } == .bytes(0))
       #expect(await toldOf { () async throws(StorageError) in _ = try await s.open("f", []) } == allowed)
       #expect(await toldOf { () async throws(StorageError) in _ = try await s.open("f", []) } == .bytes(0))
     }
@@ -174,7 +178,9 @@ import Testing
       let f = try await s.open("f", [.write])
       let answer = Shared<Told?>(nil)
       s.loop.spawn {
-        answer.value = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(100, 0x22), at: 0) }
+        answer.value = await told { () async throws(StorageError) -> Int in
+          try await s.write(f, bytes(100, 0x22), at: 0)
+        }
       }
       await s.loop.sleep(until: s.loop.now + .milliseconds(30))
       #expect(answer.value == (isOn ? nil : .bytes(100)))
@@ -193,7 +199,9 @@ import Testing
       let f = try await s.open("f", [.write])
       let answer = Shared<Told?>(nil)
       s.loop.spawn {
-        answer.value = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(100, 0x22), at: 0) }
+        answer.value = await told { () async throws(StorageError) -> Int in
+          try await s.write(f, bytes(100, 0x22), at: 0)
+        }
       }
       await s.loop.sleep(until: s.loop.now + .milliseconds(20))
       #expect(answer.value == (isOn ? nil : .bytes(100)))
@@ -214,7 +222,9 @@ import Testing
       let f = try await s.open("f", [.write])
       try await s.write(f, bytes(10, 0x22), at: 0)
       #expect(crashes.value.isEmpty)
-      let answer = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(10, 0x33), at: 0, .durable) }
+      let answer = await told { () async throws(StorageError) -> Int in
+        try await s.write(f, bytes(10, 0x33), at: 0, .durable)
+      }
       // A base that completes in place has answered before anybody can be in the middle of it.
       if moment == .inFlight { for _ in 0..<4 { await s.loop.nextIdleTurn() } } else { #expect(answer == .powerLost) }
       #expect(crashes.value.count == 1)

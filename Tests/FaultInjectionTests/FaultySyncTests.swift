@@ -82,7 +82,9 @@ import Testing
   }
 
   /// An append: the size is covered by a later sync, the bytes are not, and zeros stand in their place.
-  @Test(arguments: Base.losingPower, [true, false]) func anAppendMarkedCleanLeavesZeros(_ base: Base, _ isOn: Bool) throws {
+  @Test(arguments: Base.losingPower, [true, false]) func anAppendMarkedCleanLeavesZeros(_ base: Base, _ isOn: Bool)
+    throws
+  {
     let rig = try Rig(base)
     try rig.run {
       try await rig.fill("f", bytes(100, 0x11))
@@ -92,7 +94,9 @@ import Testing
       try await s.write(f, bytes(4000, 0x22), at: 100)
       try await s.sync(f, .data)
       try await s.write(f, bytes(4000, 0x33), at: 8192)
-      #expect(await toldOf { () async throws(StorageError) in try await s.sync(f, .data) } == (isOn ? .error(EIO) : .bytes(0)))
+      #expect(
+        await toldOf { () async throws(StorageError) in try await s.sync(f, .data) } == (isOn ? .error(EIO) : .bytes(0))
+      )
       try await s.write(f, bytes(4000, 0x44), at: 16_384)
       try await s.sync(f, .data)
       try await rig.losePower()
@@ -112,7 +116,9 @@ import Testing
       let f = try await s.open("f", [.write])
       // Volatile writes have no sync in them.
       try await s.write(f, bytes(10, 0x33), at: 8100)
-      let told = await told { () async throws(StorageError) -> Int in try await s.write(f, bytes(5000, 0x22), at: 0, .durable) }
+      let told = await told { () async throws(StorageError) -> Int in
+        try await s.write(f, bytes(5000, 0x22), at: 0, .durable)
+      }
       #expect(told == (failure == nil || failure == .reportedLate ? .bytes(5000) : .error(EIO)))
       let later = await toldOf { () async throws(StorageError) in try await s.sync(f, .data) }
       #expect(later == (failure == .reportedLate ? .error(EIO) : .bytes(0)))
@@ -142,7 +148,8 @@ import Testing
           told.append(await toldOf { () async throws(StorageError) in try await s.syncDirectory("") })
         }
         let isLate = failure == .reportedLate
-        #expect(told == [failure == nil || isLate ? .bytes(0) : .error(EIO), isLate ? .error(EIO) : .bytes(0), .bytes(0)])
+        #expect(
+          told == [failure == nil || isLate ? .bytes(0) : .error(EIO), isLate ? .error(EIO) : .bytes(0), .bytes(0)])
         let isLost = failure == .marksClean || isLate
         if isLost { #expect(s.receipts.first?.entries == ["new", "old"]) }
         try await rig.losePower()
@@ -168,7 +175,8 @@ import Testing
       try await s.write(f, bytes(5000, 0x22), at: 0)
       var told: [Told] = []
       for _ in 0..<3 { told.append(await toldOf { () async throws(StorageError) in try await s.sync(f, .all) }) }
-      #expect(told == (failure == .reportedLate ? [.bytes(0), .error(EIO), .bytes(0)] : [.error(EIO), .bytes(0), .bytes(0)]))
+      #expect(
+        told == (failure == .reportedLate ? [.bytes(0), .error(EIO), .bytes(0)] : [.error(EIO), .bytes(0), .bytes(0)]))
       #expect(s.receipts.first?.destroyed == (failure == .leavesDirty ? [] : ranges("f", 0..<5000)))
       #expect(rig.content("f") == Self.first)
     }
@@ -184,7 +192,8 @@ import Testing
         try await rig.fill("f", bytes(20_000, 0x11))
         let s = FaultyStorage(
           rig.storage,
-          plan: FaultPlan([PlannedFault(.syncFailure(.marksClean), FaultTrigger([.sync], .every(3, from: 2)), .sticky)]))
+          plan: FaultPlan([PlannedFault(.syncFailure(.marksClean), FaultTrigger([.sync], .every(3, from: 2)), .sticky)])
+        )
         let f = try await s.open("f", [.write])
         for step in 1...40 {
           let (at, n) = (Int64.random(in: 0...24_000, using: &random), Int.random(in: 1...6000, using: &random))

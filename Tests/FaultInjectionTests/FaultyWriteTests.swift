@@ -28,9 +28,11 @@ import Testing
   static let cases: [Case] = [
     Case(
       name: "torn: a prefix is kept, the rest is old, success", fault: torn(.prefix(1000), .old, .success),
-      told: .bytes(4096), stored: old.with(2048..<3048, 0x22), destroyed: ranges("f", 3048..<6144), detection: .evident),
+      told: .bytes(4096), stored: old.with(2048..<3048, 0x22), destroyed: ranges("f", 3048..<6144),
+      detection: .evident),
     Case(
-      name: "torn: a suffix is kept, the rest is zero, EIO", fault: torn(.suffix(512), .zero, .error), told: .error(EIO),
+      name: "torn: a suffix is kept, the rest is zero, EIO", fault: torn(.suffix(512), .zero, .error),
+      told: .error(EIO),
       stored: new.with(2048..<5632, 0), destroyed: ranges("f", 2048..<5632), detection: .reported),
     Case(
       name: "torn: a prefix is kept, the rest is old, EIO", fault: torn(.prefix(1000), .old, .error), told: .error(EIO),
@@ -59,7 +61,8 @@ import Testing
     Case(
       name: "EIO after it was done", fault: .ioError, trigger: FaultTrigger([.write], .occurrence(1), .completion),
       told: .error(EIO), stored: new, destroyed: [], detection: .reported),
-    Case(name: "EACCES", fault: .permissionDenied, told: .error(EACCES), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "EACCES", fault: .permissionDenied, told: .error(EACCES), stored: old, destroyed: [], detection: .reported),
     Case(name: "ENOSPC", fault: .noSpace, told: .error(ENOSPC), stored: old, destroyed: [], detection: .reported),
     Case(
       name: "ENOSPC at byte 1001", fault: .noSpace, trigger: FaultTrigger([.write], .bytes(1001)), told: .bytes(1000),
@@ -70,7 +73,8 @@ import Testing
       destroyed: ranges("f", 2048..<6144), detection: .hidden),
     Case(
       name: "silent ENOSPC at byte 1001", fault: .silentNoSpace, trigger: FaultTrigger([.write], .bytes(1001)),
-      told: .bytes(4096), stored: old.with(2048..<3048, 0x22), destroyed: ranges("f", 3048..<6144), detection: .evident),
+      told: .bytes(4096), stored: old.with(2048..<3048, 0x22), destroyed: ranges("f", 3048..<6144),
+      detection: .evident),
     Case(
       name: "lost", fault: .lostWrite, told: .bytes(4096), stored: old, destroyed: ranges("f", 2048..<6144),
       detection: .hidden),
@@ -210,7 +214,8 @@ import Testing
     }
   }
 
-  /// Offsets and lengths that direct I/O refuses: whole blocks are written, and the file is no longer than it should be.
+  /// Offsets and lengths that direct I/O refuses: whole blocks are written, and the file is no longer than it should
+  /// be.
   @Test(arguments: Base.available, [0, 8192 - 512])
   func directWritesAreTornAtAnyByte(_ base: Base, _ offset: Int) throws {
     for isOn in [true, false] {
@@ -285,7 +290,9 @@ import Testing
         #expect(t.isCut == isOn)
         #expect(cuts.value == t.receipts)
         #expect(cuts.value.map(\.answer) == (isOn ? [.none] : []))
-        if isOn { #expect(await toldOf { () async throws(StorageError) in _ = try await t.open("f", []) } == .powerLost) }
+        if isOn {
+          #expect(await toldOf { () async throws(StorageError) in _ = try await t.open("f", []) } == .powerLost)
+        }
         try await rig.losePower()
         // The torn sector is on the medium; the write before, which nobody synced, is not.
         #expect(rig.content("f") == (isOn ? Self.old.with(2560..<3072, 0x22) : Self.old))

@@ -23,7 +23,9 @@ import TriggeredStorage
         rig.storage,
         plan: FaultPlan(
           [PlannedFault(.stall(.nanoseconds(1)), FaultTrigger(partition: partition, phase: phase), .sticky)] + more))
-      for path in ["topics", "topics/o", Self.log, "topics/o/1", "metadata", "metadata-mirror"] { try await s.makeDirectory(path) }
+      for path in ["topics", "topics/o", Self.log, "topics/o/1", "metadata", "metadata-mirror"] {
+        try await s.makeDirectory(path)
+      }
       try await body(s)
       return s.receipts.filter { $0.planned == 0 }.map { "\($0.operation.rawValue) \($0.path)" }
     }
@@ -67,7 +69,8 @@ import TriggeredStorage
     }
     #expect(found == ["open \(Self.later)", "read \(Self.first)"])
     #expect(
-      try hits("rotate", partition: 1) { (s) async throws(StorageError) in _ = try await Self.make(s, Self.later) } == [])
+      try hits("rotate", partition: 1) { (s) async throws(StorageError) in _ = try await Self.make(s, Self.later) }
+        == [])
   }
 
   @Test func withoutASyncItEndsBeforeTheFirstBatch() throws {
@@ -100,7 +103,8 @@ import TriggeredStorage
     }
     #expect(
       found == [
-        "open \(Self.later)", "write \(Self.later)", "sync \(Self.later)", "syncDirectory \(Self.log)", "unlink \(Self.later)",
+        "open \(Self.later)", "write \(Self.later)", "sync \(Self.later)", "syncDirectory \(Self.log)",
+        "unlink \(Self.later)",
       ])
   }
 
@@ -124,7 +128,9 @@ import TriggeredStorage
   }
 
   @Test func inRecoveryTheyBeginWithANewSegmentOfTheCopy() throws {
-    let (snapshot, mirror) = ("metadata/00000000000000000007-0000000002.log", "metadata-mirror/00000000000000000000-0000000001.log")
+    let (snapshot, mirror) = (
+      "metadata/00000000000000000007-0000000002.log", "metadata-mirror/00000000000000000000-0000000001.log"
+    )
     let found = try hits("checkpoint") { (s) async throws(StorageError) in
       s.note(.phase("recover"))
       let old = try await Self.make(s, Self.copy)
@@ -138,7 +144,9 @@ import TriggeredStorage
       try await s.write(new, bytes(100, 1), at: 4096)
     }
     #expect(
-      found == ["open \(snapshot)", "write \(snapshot)", "sync \(snapshot)", "syncDirectory metadata", "unlink \(Self.copy)"])
+      found == [
+        "open \(snapshot)", "write \(snapshot)", "sync \(snapshot)", "syncDirectory metadata", "unlink \(Self.copy)",
+      ])
   }
 
   @Test func aCrashCanComeInEither() throws {
@@ -147,7 +155,9 @@ import TriggeredStorage
       let s = TriggeredStorage(rig.storage)
       for path in ["topics", "topics/o", Self.log] { try await s.makeDirectory(path) }
       let seen = Shared<[String]>([])
-      s.arm(FaultTrigger(phase: "rotate", .occurrence(4))) { (pass) throws(StorageError) in seen.value.append("\(pass.kind)") }
+      s.arm(FaultTrigger(phase: "rotate", .occurrence(4))) { (pass) throws(StorageError) in
+        seen.value.append("\(pass.kind)")
+      }
       s.arm(FaultTrigger(phase: "checkpoint")) { (pass) throws(StorageError) in seen.value.append("\(pass.kind)") }
       for path in [Self.first, Self.later] {
         let file = try await s.open(path, [.write, .create])

@@ -29,7 +29,9 @@ import TriggeredStorage
           case 0:
             let size = Int.random(in: 0...20_000, using: &random)
             try await s.truncate(f, to: Int64(size))
-            if size < settled.count { settled.removeSubrange(size...) } else {
+            if size < settled.count {
+              settled.removeSubrange(size...)
+            } else {
               settled += bytes(size - settled.count, 0)
             }
           case 1, 2:

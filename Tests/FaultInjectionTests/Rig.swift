@@ -44,7 +44,8 @@ final class Rig: @unchecked Sendable {
       let folder = base == .powerLossOverPosix && access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
       var template = Array("\(folder)/tornlog-faults-XXXXXX".utf8CString)
       let root = try #require(mkdtemp(&template).map { String(cString: $0) })
-      let files: any Storage = base == .ring ? try RingStorage(root: root, loop: loop) : try PosixStorage(root: root, loop: loop)
+      let files: any Storage =
+        base == .ring ? try RingStorage(root: root, loop: loop) : try PosixStorage(root: root, loop: loop)
       storage = base == .powerLossOverPosix ? PowerLossStorage(files) : files
       (disk, medium, self.root) = (nil, AtRestFolder(root), root)
     }

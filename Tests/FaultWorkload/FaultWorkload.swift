@@ -4,13 +4,13 @@ import PartitionEngine
 import Storage
 import WriteAheadLog
 
-/// What the engine is asked to do under a fault, and what it answers, as lines of text: the same in a process of its own on
-/// real files, and in this one on the model.
+/// What the engine is asked to do under a fault, and what it answers, as lines of text: the same in a process of its
+/// own on real files, and in this one on the model.
 ///
 ///     opened | refused open WHY
-///     accepted N | refused N WHY | doubtful N WHY      message N was acknowledged, refused for certain, or may be there
-///     found N | damaged FROM TO                        what is served after recovery
-///     holding                                          everything is done, and the engine stays open
+///     accepted N | refused N WHY | doubtful N WHY   message N was acknowledged, refused for certain, or may be there
+///     found N | damaged FROM TO                     what is served after recovery
+///     holding                                       everything is done, and the engine stays open
 ///     closed | refused close WHY
 public enum FaultWorkload {
   public typealias Report = @Sendable (String) -> Void
@@ -35,7 +35,8 @@ public enum FaultWorkload {
 
   public static let configuration = EngineConfiguration(
     log: LogConfiguration(
-      segmentBytes: 64 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
+      segmentBytes: 64 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10,
+      firstPreallocation: 8 << 10,
       largestPreallocation: 16 << 10))
 
   public static func run(_ course: Course, on storage: any Storage, _ report: @escaping Report) async {

@@ -40,8 +40,8 @@ import Testing
     #expect(received.taken.count == 1 && received.damaged == 0)
   }
 
-  /// The connection is refused, stalls, is cut, the receiver crashes, asks for a pause, errs; then all is well. Each event is
-  /// there once, in order.
+  /// The connection is refused, stalls, is cut, the receiver crashes, asks for a pause, errs; then all is well. Each
+  /// event is there once, in order.
   @Test(arguments: [StorageChoice.auto, .posix])
   func everyEventArrivesOnceWhateverTheReceiverDoes(_ choice: StorageChoice) throws {
     let receiver = try HTTPReceiver()
@@ -54,7 +54,8 @@ import Testing
       sender.start()
       var n: Int64 = 0
       for mood in [
-        ReceiverBehavior.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls, .answers("202 Accepted"),
+        ReceiverBehavior.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls,
+        .answers("202 Accepted"),
         .answers("302 Found\r\nLocation: /elsewhere"), .asksForAPause(.seconds(1)), .accepts,
       ] {
         try receiver.set(mood)

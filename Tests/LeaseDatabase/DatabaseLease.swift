@@ -7,10 +7,10 @@ import WriteAheadLog
 
 /// One writer at a time, by a lease in a database: for a log whose files several processes reach.
 ///
-/// A lease by itself protects nothing: a holder that was paused, or whose clock is slow, writes on after its lease has run
-/// out. What protects is the epoch. The taker has the next one on the medium before it reads anything; a holder acknowledges
-/// a commit, and records anything, only if its own epoch is still the newest once that has been written. Either it was
-/// written before the epoch was given, and the taker reads it; or nobody is told that it was.
+/// A lease by itself protects nothing: a holder that was paused, or whose clock is slow, writes on after its lease has
+/// run out. What protects is the epoch. The taker has the next one on the medium before it reads anything; a holder
+/// acknowledges a commit, and records anything, only if its own epoch is still the newest once that has been written.
+/// Either it was written before the epoch was given, and the taker reads it; or nobody is told that it was.
 public struct DatabaseLease: WriterExclusion {
   public let database: LeaseDatabase
   /// Which log; any text.
@@ -48,7 +48,10 @@ public struct DatabaseLease: WriterExclusion {
     switch answer {
     case .held(let lease):
       let left = lease.expires - clock.now()
-      throw .inUse("the lease of \(lease.holder), epoch \(lease.epoch), runs for another \(max(0, left.nanoseconds / 1_000_000)) ms")
+      throw .inUse(
+        "the lease of \(lease.holder), epoch \(lease.epoch), runs for another \(max(0, left.nanoseconds / 1_000_000)) "
+          + "ms"
+      )
     case .granted(let epoch):
       let claim = DatabaseClaim(self, epoch: epoch, storage.loop)
       storage.loop.spawn { await claim.renew() }

@@ -3,14 +3,14 @@ import Glibc
 import LogModel
 import Storage
 
-/// Leases in an SQLite database, one row for each log that has writers. Any number of processes of one machine may have it
-/// open (`sqlite.org/lockingv3.html`; not over NFS, whose locks cannot be relied on).
+/// Leases in an SQLite database, one row for each log that has writers. Any number of processes of one machine may have
+/// it open (`sqlite.org/lockingv3.html`; not over NFS, whose locks cannot be relied on).
 ///
 ///     lease(resource TEXT PRIMARY KEY, epoch INTEGER, holder TEXT, expires INTEGER)
 ///
-/// `expires` is in nanoseconds since 1970, on the clock of whoever wrote it; 0 once it was given back. An epoch is given
-/// once: the row stays when the lease ends, and a transaction is on the medium before it counts (`PRAGMA synchronous = EXTRA`
-/// syncs the directory after the journal has been removed, too).
+/// `expires` is in nanoseconds since 1970, on the clock of whoever wrote it; 0 once it was given back. An epoch is
+/// given once: the row stays when the lease ends, and a transaction is on the medium before it counts (`PRAGMA
+/// synchronous = EXTRA` syncs the directory after the journal has been removed, too).
 ///
 /// Each call is one transaction on one row, made in place: the caller's thread stands still meanwhile, for a claim or a
 /// renewal as long as the disk takes for two syncs.
@@ -38,8 +38,8 @@ public final class LeaseDatabase: Sendable {
     }
   }
 
-  /// - Parameter path: of a file, made if there is none, in a directory that is there. Nil for a database in memory, which
-  ///   the engines of one process may share.
+  /// - Parameter path: of a file, made if there is none, in a directory that is there. Nil for a database in memory,
+  ///   which the engines of one process may share.
   /// - Throws: `StorageError` where it cannot be opened, or is no database.
   public init(path: String?) throws(StorageError) {
     self.path = path ?? ""
@@ -63,7 +63,9 @@ public final class LeaseDatabase: Sendable {
 
   private static func open(_ path: String?, _ configuration: Configuration) throws(StorageError) -> DatabaseQueue {
     do {
-      let queue = try path.map { try DatabaseQueue(path: $0, configuration: configuration) } ?? DatabaseQueue(configuration: configuration)
+      let queue =
+        try path.map { try DatabaseQueue(path: $0, configuration: configuration) }
+        ?? DatabaseQueue(configuration: configuration)
       try queue.write {
         try $0.execute(
           sql: """

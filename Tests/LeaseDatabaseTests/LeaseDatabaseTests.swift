@@ -20,14 +20,18 @@ import WriteAheadLog
     try body(folder + "/leases.sqlite")
   }
 
-  private static func claim(_ database: LeaseDatabase, _ holder: String, at now: Int, above floor: UInt64 = 0) throws -> LeaseDatabase.Claim {
+  private static func claim(_ database: LeaseDatabase, _ holder: String, at now: Int, above floor: UInt64 = 0) throws
+    -> LeaseDatabase.Claim
+  {
     try database.claim("orders", holder: holder, above: Epoch(floor), now: at(now), until: at(now + 10))
   }
 
   @Test func oneHolderAtATime() throws {
     let database = try LeaseDatabase(path: nil)
     #expect(try Self.claim(database, "a", at: 0) == .granted(Epoch(1)))
-    #expect(try Self.claim(database, "b", at: 9) == .held(LeaseDatabase.Lease(epoch: Epoch(1), holder: "a", expires: Self.at(10))))
+    #expect(
+      try Self.claim(database, "b", at: 9)
+        == .held(LeaseDatabase.Lease(epoch: Epoch(1), holder: "a", expires: Self.at(10))))
     // Renewed, it runs on; run out, it is taken over, and its holder cannot renew it any more.
     #expect(try database.renew("orders", Epoch(1), until: Self.at(20)))
     #expect(try Self.claim(database, "b", at: 15) != .granted(Epoch(2)))
@@ -35,7 +39,9 @@ import WriteAheadLog
     #expect(try !database.renew("orders", Epoch(1), until: Self.at(40)))
     #expect(try database.lease("orders")?.holder == "b")
     // Another log is another lease.
-    #expect(try database.claim("payments", holder: "a", above: Epoch(0), now: Self.at(21), until: Self.at(31)) == .granted(Epoch(1)))
+    #expect(
+      try database.claim("payments", holder: "a", above: Epoch(0), now: Self.at(21), until: Self.at(31))
+        == .granted(Epoch(1)))
   }
 
   /// An epoch is given once, also where the database is new and the log is not.
@@ -76,7 +82,9 @@ import WriteAheadLog
           while given < 25 {
             do throws(StorageError) {
               // Each of them has run out when the next one asks.
-              if case .granted(let epoch) = try database.claim("orders", holder: "\(thread)", above: Epoch(0), now: Self.at(1), until: Self.at(0)) {
+              if case .granted(let epoch) = try database.claim(
+                "orders", holder: "\(thread)", above: Epoch(0), now: Self.at(1), until: Self.at(0))
+              {
                 found.lock.withLock { found.epochs.append(epoch.rawValue) }
                 given += 1
               }
@@ -97,7 +105,9 @@ import WriteAheadLog
       #expect(throws: StorageError(errno: ESTALE, .lock, path)) { try first.lease("orders") }
       let other = try LeaseDatabase(path: path)
       #expect(try Self.claim(other, "b", at: 1, above: 1) == .granted(Epoch(2)))
-      #expect(throws: StorageError(errno: ESTALE, .lock, path)) { try first.renew("orders", Epoch(1), until: Self.at(9)) }
+      #expect(throws: StorageError(errno: ESTALE, .lock, path)) {
+        try first.renew("orders", Epoch(1), until: Self.at(9))
+      }
     }
   }
 
@@ -105,7 +115,9 @@ import WriteAheadLog
     try Self.inFolder { path in
       try Data("this is no database, and long enough to be one by its size".utf8).write(to: URL(fileURLWithPath: path))
       #expect(throws: StorageError(errno: EIO, .lock, path)) { try LeaseDatabase(path: path) }
-      #expect(throws: StorageError(errno: EACCES, .lock, path + "/not/there")) { try LeaseDatabase(path: path + "/not/there") }
+      #expect(throws: StorageError(errno: EACCES, .lock, path + "/not/there")) {
+        try LeaseDatabase(path: path + "/not/there")
+      }
     }
   }
 }

@@ -11,10 +11,13 @@ import WriteAheadLog
 @Suite struct TakeoverTests {
   static let configuration = EngineConfiguration(
     log: LogConfiguration(
-      segmentBytes: 64 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
+      segmentBytes: 64 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10,
+      firstPreallocation: 8 << 10,
       largestPreallocation: 16 << 10))
 
-  static func simulate<Value: Sendable>(seed: UInt64, _ body: @escaping @Sendable (any Storage) async throws -> Value) throws -> Value {
+  static func simulate<Value: Sendable>(seed: UInt64, _ body: @escaping @Sendable (any Storage) async throws -> Value)
+    throws -> Value
+  {
     let loop = EventLoop(simulatedWithSeed: seed)
     let storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
     let result = loop.run(limit: .seconds(600)) { () async -> Result<Value, any Error> in
@@ -35,7 +38,8 @@ import WriteAheadLog
     for n in 0..<count {
       let text = "\(name)-\(n)"
       do throws(EngineError) {
-        let receipt = try await engine.produce(to: "orders", 0, recordCount: 1, payloadBytes: text.utf8.count) { writer in
+        let receipt = try await engine.produce(to: "orders", 0, recordCount: 1, payloadBytes: text.utf8.count) {
+          writer in
           Array(text.utf8).withUnsafeBytes { writer.append(value: $0) }
         }
         answers.acknowledged.append((receipt.baseOffset, text))
@@ -103,7 +107,8 @@ import WriteAheadLog
 
   /// A second engine takes over while the first one's producers go on.
   /// - Returns: what is wrong with what the second one, and a third one, hold.
-  static func takeOver(_ intrusion: Intrusion, seed: UInt64, isSound: Bool) throws -> (flaws: [String], wasFenced: Bool) {
+  static func takeOver(_ intrusion: Intrusion, seed: UInt64, isSound: Bool) throws -> (flaws: [String], wasFenced: Bool)
+  {
     try simulate(seed: seed) { storage in
       let loop = storage.loop
       let database = try LeaseDatabase(path: nil)
@@ -117,7 +122,8 @@ import WriteAheadLog
         if !isSound { parts.log.fencing = Unfenced() }
         return parts
       }
-      let (first, _) = try await PartitionEngine.open(storage, configuration, parts: parts("a", .following(loop), duration))
+      let (first, _) = try await PartitionEngine.open(
+        storage, configuration, parts: parts("a", .following(loop), duration))
       try await first.createTopic("orders", partitions: 1)
       let (early, late) = (Answers(), Answers())
       let taken = AsyncEvent()
@@ -141,7 +147,8 @@ import WriteAheadLog
       let record = await refusal { () async throws(EngineError) in
         try await first.commitOffset(group: "g", "orders", 0, 1)
       }
-      let creation = await refusal { () async throws(EngineError) in try await first.createTopic("late", partitions: 1) }
+      let creation = await refusal { () async throws(EngineError) in try await first.createTopic("late", partitions: 1)
+      }
       _ = await refusal { () async throws(EngineError) in try await first.close() }
       let (third, recovery) = try await PartitionEngine.open(
         storage, configuration, parts: parts("c", .following(loop, ahead: .seconds(7300)), .seconds(1)))
@@ -149,7 +156,9 @@ import WriteAheadLog
       var flaws = recovery.partitions.flatMap(\.damage).map { "\($0)" }
       if Set(found).count != found.count { flaws.append("doubled") }
       for (offset, text) in early.acknowledged + late.acknowledged
-      where offset.rawValue >= found.count || found[Int(offset.rawValue)] != text { flaws.append("\(text) is not at \(offset)") }
+      where offset.rawValue >= found.count || found[Int(offset.rawValue)] != text {
+        flaws.append("\(text) is not at \(offset)")
+      }
       if late.acknowledged.count != 20 { flaws.append("the second one got \(late.acknowledged.count) through") }
       if record == nil || creation == nil || third.topics.contains(where: { $0.name == "late" }) {
         flaws.append("the first one's metadata counts")
@@ -184,7 +193,8 @@ import WriteAheadLog
       try Self.simulate(seed: 3) { storage in
         let database = try LeaseDatabase(path: path)
         let lease = DatabaseLease(database, holder: "a", clock: .following(storage.loop))
-        let (engine, _) = try await PartitionEngine.open(storage, Self.configuration, parts: EngineParts(exclusion: lease))
+        let (engine, _) = try await PartitionEngine.open(
+          storage, Self.configuration, parts: EngineParts(exclusion: lease))
         try await engine.createTopic("orders", partitions: 1)
         let answers = Answers()
         await Self.produce(engine, "with", 3, answers)
@@ -194,7 +204,8 @@ import WriteAheadLog
         #expect(answers.acknowledged.count == 3)
         _ = await Self.refusal { () async throws(EngineError) in try await engine.close() }
         let other = DatabaseLease(try LeaseDatabase(path: path), holder: "b", clock: .following(storage.loop))
-        let (next, _) = try await PartitionEngine.open(storage, Self.configuration, parts: EngineParts(exclusion: other))
+        let (next, _) = try await PartitionEngine.open(
+          storage, Self.configuration, parts: EngineParts(exclusion: other))
         #expect(try await Array(Self.texts(next).prefix(3)) == ["with-0", "with-1", "with-2"])
         await Self.produce(next, "next", 3, answers)
         #expect(answers.acknowledged.count == 6)

@@ -21,7 +21,9 @@ import Testing
       name.sin_addr.s_addr = address.host.bigEndian
       let descriptor = descriptor
       let result = withUnsafePointer(to: &name) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
       }
       if result != 0 {
         close(descriptor)
@@ -29,12 +31,16 @@ import Testing
       }
     }
 
-    func write(_ text: String) { _ = Array(text.utf8).withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) } }
+    func write(_ text: String) {
+      _ = Array(text.utf8).withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }
+    }
 
     func readAll() -> String {
       var bytes: [UInt8] = []
       var piece = [UInt8](repeating: 0, count: 4096)
-      while case let count = recv(descriptor, &piece, piece.count, 0), count > 0 { bytes.append(contentsOf: piece[..<count]) }
+      while case let count = recv(descriptor, &piece, piece.count, 0), count > 0 {
+        bytes.append(contentsOf: piece[..<count])
+      }
       close(descriptor)
       return String(decoding: bytes, as: UTF8.self)
     }
@@ -62,7 +68,8 @@ import Testing
     let headOnly = Self.ask(endpoint.address, "HEAD /metrics HTTP/1.1\r\n\r\n")
     #expect(headOnly.hasSuffix("\r\n\r\n") && headOnly.contains("Content-Length: \(answer[body...].utf8.count)\r\n"))
     #expect(Self.head(Self.ask(endpoint.address, "GET / HTTP/1.1\r\n\r\n")) == "HTTP/1.1 404 Not Found")
-    #expect(Self.head(Self.ask(endpoint.address, "DELETE /metrics HTTP/1.1\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed")
+    #expect(
+      Self.head(Self.ask(endpoint.address, "DELETE /metrics HTTP/1.1\r\n\r\n")) == "HTTP/1.1 405 Method Not Allowed")
   }
 
   static let limits = HTTPLimits(head: 512, body: 1000, time: .milliseconds(400), connections: 2)
@@ -82,7 +89,8 @@ import Testing
     ("POST /a HTTP/1.1\r\nContent-Length: 1001\r\n\r\n", "413 Content Too Large"),
     ("POST /a HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", "413 Content Too Large"),
     ("GET /" + String(repeating: "a", count: 600) + " HTTP/1.1\r\n\r\n", "431 Request Header Fields Too Large"),
-    ("POST /a HTTP/1.1\r\n\r\n", "411 Length Required"), ("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "501 Not Implemented"),
+    ("POST /a HTTP/1.1\r\n\r\n", "411 Length Required"),
+    ("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "501 Not Implemented"),
     ("POST /a HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", "400 Bad Request"),
     ("POST /a HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "400 Bad Request"), ("GET /a\r\n\r\n", "400 Bad Request"),
     ("GET /a HTTP/1.1\r\nBad Name: x\r\n\r\n", "400 Bad Request"), ("nonsense\r\n\r\n", "400 Bad Request"),

@@ -1,5 +1,5 @@
-/// A strict reader of OpenMetrics 1.0 text, written from the specification's ABNF and its list of rules, and sharing nothing
-/// with the writer. Only the kinds counter, gauge and histogram.
+/// A strict reader of OpenMetrics 1.0 text, written from the specification's ABNF and its list of rules, and sharing
+/// nothing with the writer. Only the kinds counter, gauge and histogram.
 struct OpenMetricsParser {
   struct Sample: Hashable {
     var name: String
@@ -26,7 +26,9 @@ struct OpenMetricsParser {
 
   static func parse(_ text: String) throws(Malformed) -> [String: Family] {
     var parser = OpenMetricsParser()
-    guard text.hasSuffix("# EOF\n") else { throw Malformed(line: 0, why: "the text does not end with # EOF and a line feed") }
+    guard text.hasSuffix("# EOF\n") else {
+      throw Malformed(line: 0, why: "the text does not end with # EOF and a line feed")
+    }
     for line in text.dropLast().split(separator: "\n", omittingEmptySubsequences: false) {
       parser.line += 1
       try parser.take(Array(line.unicodeScalars))
@@ -63,10 +65,14 @@ struct OpenMetricsParser {
     if !families[last].samples.isEmpty { throw fail("a descriptor of \(name) behind its samples") }
     switch word {
     case "TYPE":
-      guard ["counter", "gauge", "histogram"].contains(rest), families[last].kind == "unknown" else { throw fail("type \(rest)") }
+      guard ["counter", "gauge", "histogram"].contains(rest), families[last].kind == "unknown" else {
+        throw fail("type \(rest)")
+      }
       families[last].kind = rest
     case "UNIT":
-      guard families[last].unit.isEmpty, name.hasSuffix("_" + rest), !rest.isEmpty else { throw fail("\(name) has not the unit \(rest)") }
+      guard families[last].unit.isEmpty, name.hasSuffix("_" + rest), !rest.isEmpty else {
+        throw fail("\(name) has not the unit \(rest)")
+      }
       families[last].unit = rest
     case "HELP":
       guard families[last].help.isEmpty else { throw fail("a second help text of \(name)") }
@@ -112,7 +118,9 @@ struct OpenMetricsParser {
       while rest.first != "}" {
         let label = upTo(["="])
         guard isName(label), !label.hasPrefix("__"), labels[label] == nil else { throw fail("label '\(label)'") }
-        guard rest.popFirst() == "=", rest.popFirst() == "\"" else { throw fail("a label's value stands in double quotes") }
+        guard rest.popFirst() == "=", rest.popFirst() == "\"" else {
+          throw fail("a label's value stands in double quotes")
+        }
         var raw: [Unicode.Scalar] = []
         while let scalar = rest.popFirst(), scalar != "\"" {
           raw.append(scalar)
@@ -143,7 +151,8 @@ struct OpenMetricsParser {
     case "-Inf": return -.infinity
     case "NaN": return .nan
     default:
-      guard text.unicodeScalars.allSatisfy({ "0123456789+-.eE".unicodeScalars.contains($0) }), let value = Double(text) else {
+      guard text.unicodeScalars.allSatisfy({ "0123456789+-.eE".unicodeScalars.contains($0) }), let value = Double(text)
+      else {
         throw fail("'\(text)' is no number")
       }
       return value
@@ -161,14 +170,17 @@ struct OpenMetricsParser {
 
   private func isName(_ text: String) -> Bool {
     guard let first = text.unicodeScalars.first, !("0"..."9" ~= first) else { return false }
-    return text.unicodeScalars.allSatisfy { "a"..."z" ~= $0 || "A"..."Z" ~= $0 || "0"..."9" ~= $0 || $0 == "_" || $0 == ":" }
+    return text.unicodeScalars.allSatisfy {
+      "a"..."z" ~= $0 || "A"..."Z" ~= $0 || "0"..."9" ~= $0 || $0 == "_" || $0 == ":"
+    }
   }
 
   // MARK: Rules over a whole family
 
   private func check(_ family: Family) throws(Malformed) {
     guard family.kind != "unknown" else { throw fail("\(family.name) has no type") }
-    for sample in family.samples where family.samples.count(where: { $0.name == sample.name && $0.labels == sample.labels }) > 1 {
+    for sample in family.samples
+    where family.samples.count(where: { $0.name == sample.name && $0.labels == sample.labels }) > 1 {
       throw fail("\(sample.name) \(sample.labels) is there twice")
     }
     if family.kind == "counter", family.samples.contains(where: { !($0.value >= 0) }) {

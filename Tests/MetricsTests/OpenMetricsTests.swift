@@ -4,8 +4,8 @@ import Testing
 
 @testable import Metrics
 
-/// The text is read back by a parser that shares nothing with the writer, and by that of Prometheus' own Python client where
-/// it is installed.
+/// The text is read back by a parser that shares nothing with the writer, and by that of Prometheus' own Python client
+/// where it is installed.
 @Suite struct OpenMetricsTests {
   /// Every kind, with and without labels, with everything that has to be escaped.
   static func registry() -> MetricRegistry {
@@ -19,9 +19,11 @@ import Testing
     registry.gauge(MetricFamilyName("room_bytes", unit: "bytes"), help: "room").set(1.5e300)
     registry.gauge(MetricFamilyName("cold"), help: "below zero").set(-0.25)
     let latency = registry.histogram(
-      MetricFamilyName("latency_seconds", unit: "seconds"), help: "latency", limits: [0.001, 0.01, 1], labels: ["job": "a"])
+      MetricFamilyName("latency_seconds", unit: "seconds"), help: "latency", limits: [0.001, 0.01, 1],
+      labels: ["job": "a"])
     for value in [0, 0.001, 0.0011, 0.5, 1, 7] { latency.note(value) }
-    _ = registry.histogram(MetricFamilyName("latency_seconds", unit: "seconds"), help: "latency", limits: [0.001, 0.01, 1])
+    _ = registry.histogram(
+      MetricFamilyName("latency_seconds", unit: "seconds"), help: "latency", limits: [0.001, 0.01, 1])
     return registry
   }
 
@@ -36,19 +38,26 @@ import Testing
     #expect(families["odd"]?.samples.map(\.value) == [0, 1, 2, 3, 4, 5, 6])
     #expect(families["room_bytes"]?.samples.map(\.value) == [1.5e300] && families["room_bytes"]?.unit == "bytes")
     #expect(families["cold"]?.samples.map(\.value) == [-0.25])
-    let classes = families["latency_seconds"]?.samples.filter { $0.labels["job"] == "a" && $0.name.hasSuffix("_bucket") }
-    #expect(classes?.map(\.value) == [2, 3, 5, 6] && classes?.map { $0.labels["le"] } == ["0.001", "0.01", "1.0", "+Inf"])
+    let classes = families["latency_seconds"]?.samples.filter {
+      $0.labels["job"] == "a" && $0.name.hasSuffix("_bucket")
+    }
+    #expect(
+      classes?.map(\.value) == [2, 3, 5, 6] && classes?.map { $0.labels["le"] } == ["0.001", "0.01", "1.0", "+Inf"])
   }
 
   /// The parser finds what is wrong: each text breaks one rule.
   @Test(arguments: [
     ("no end", "# TYPE a gauge\na 1\n"), ("behind the end", "# EOF\n# EOF\n"), ("no type", "a 1\n# EOF\n"),
-    ("counter without suffix", "# TYPE a counter\na 1\n# EOF\n"), ("negative counter", "# TYPE a counter\na_total -1\n# EOF\n"),
+    ("counter without suffix", "# TYPE a counter\na 1\n# EOF\n"),
+    ("negative counter", "# TYPE a counter\na_total -1\n# EOF\n"),
     ("interleaved", "# TYPE a gauge\na 1\n# TYPE b gauge\nb 1\n# TYPE a gauge\n# EOF\n"),
     ("twice", "# TYPE a gauge\na 1\na 2\n# EOF\n"), ("unit", "# TYPE a gauge\n# UNIT a bytes\n# EOF\n"),
     ("bare quote", "# TYPE a gauge\n# HELP a \"x\"\n# EOF\n"), ("escape", "# TYPE a gauge\na{b=\"\\x\"} 1\n# EOF\n"),
     ("no +Inf", "# TYPE a histogram\na_bucket{le=\"1.0\"} 1\na_count 1\na_sum 1\n# EOF\n"),
-    ("not cumulated", "# TYPE a histogram\na_bucket{le=\"1.0\"} 2\na_bucket{le=\"+Inf\"} 1\na_count 1\na_sum 1\n# EOF\n"),
+    (
+      "not cumulated",
+      "# TYPE a histogram\na_bucket{le=\"1.0\"} 2\na_bucket{le=\"+Inf\"} 1\na_count 1\na_sum 1\n# EOF\n"
+    ),
     ("count", "# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_count 2\na_sum 1\n# EOF\n"),
     ("label twice", "# TYPE a gauge\na{b=\"1\",b=\"2\"} 1\n# EOF\n"), ("two spaces", "# TYPE a gauge\na  1\n# EOF\n"),
     ("carriage return", "# TYPE a gauge\r\na 1\n# EOF\n"), ("name", "# TYPE 1a gauge\n1a 1\n# EOF\n"),
@@ -58,8 +67,10 @@ import Testing
   }
 
   /// `make setup` unpacks the parser there where Python has none.
-  static let tools = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../.build/tools/python")
-    .standardized.path
+  static let tools = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+    "../../.build/tools/python"
+  )
+  .standardized.path
 
   static let python: String? = ["python3", "/usr/bin/python3"].first { python in
     (try? run(python, ["-c", "import prometheus_client.openmetrics.parser"], "").status) == 0
@@ -80,7 +91,10 @@ import Testing
     return (process.terminationStatus, String(decoding: output, as: UTF8.self))
   }
 
-  @Test(.enabled(if: python != nil, "no python3 with prometheus_client: `make setup` fetches it (Debian: python3-prometheus-client)"))
+  @Test(
+    .enabled(
+      if: python != nil,
+      "no python3 with prometheus_client: `make setup` fetches it (Debian: python3-prometheus-client)"))
   func prometheusOwnParserReadsTheSame() throws {
     let script = """
       import json, sys
@@ -94,10 +108,13 @@ import Testing
     let json = try #require(JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: [Any]])
     for (name, family) in try OpenMetricsParser.parse(text) {
       let theirs = try #require(json[name], "\(name)")
-      #expect(theirs[0] as? String == family.kind && theirs[1] as? String == family.unit && theirs[2] as? String == family.help)
+      #expect(
+        theirs[0] as? String == family.kind && theirs[1] as? String == family.unit
+          && theirs[2] as? String == family.help)
       let samples = try #require(theirs[3] as? [[Any]]).map {
         OpenMetricsParser.Sample(
-          name: $0[0] as? String ?? "", labels: $0[1] as? [String: String] ?? [:], value: ($0[2] as? NSNumber)?.doubleValue ?? .nan)
+          name: $0[0] as? String ?? "", labels: $0[1] as? [String: String] ?? [:],
+          value: ($0[2] as? NSNumber)?.doubleValue ?? .nan)
       }
       #expect(samples == family.samples, "\(name)")
     }

@@ -121,9 +121,13 @@ import TriggeredStorage
         let listing = try await store.list(Self.source)
         for object in listing where object.isMissing { flaws.append("\(n): \(object.name) is missed") }
         let there = Set(listing.filter { !$0.isMissing }.map { Int($0.name.base.rawValue) })
-        for put in done.put.subtracting(done.removing) where !there.contains(put) { flaws.append("\(n): \(put) is lost") }
+        for put in done.put.subtracting(done.removing) where !there.contains(put) {
+          flaws.append("\(n): \(put) is lost")
+        }
         for gone in done.removed where there.contains(gone) { flaws.append("\(n): \(gone) is back") }
-        for one in there where try await store.get(Self.name(one)) != Self.content(one) { flaws.append("\(n): \(one) is torn") }
+        for one in there where try await store.get(Self.name(one)) != Self.content(one) {
+          flaws.append("\(n): \(one) is torn")
+        }
         // It takes objects again.
         let next = DirectoryObjectStore(storage)
         try await next.put(Self.name(9, epoch: 2), Self.content(9))
@@ -157,7 +161,11 @@ import TriggeredStorage
         let store = DirectoryObjectStore(faulty)
         var failures = 0
         for attempt in 0..<3 {
-          if await Self.failure({ () async throws(ObjectStoreError) in try await store.put(Self.name(0), Self.content(0)) }) == nil { break }
+          if await Self.failure({ () async throws(ObjectStoreError) in
+            try await store.put(Self.name(0), Self.content(0))
+          }) == nil {
+            break
+          }
           failures = attempt + 1
         }
         let fired = faulty.receipts.count
@@ -181,7 +189,10 @@ import TriggeredStorage
       let store = DirectoryObjectStore(storage)
       for n in 0..<3 { try await store.put(Self.name(n), Self.content(n)) }
       try await storage.unlink("objects/\(Self.name(2).path)")
-      #expect(try await store.list(Self.source) == [0, 1].map { ListedObject(Self.name($0)) } + [ListedObject(Self.name(2), isMissing: true)])
+      #expect(
+        try await store.list(Self.source) == [0, 1].map { ListedObject(Self.name($0)) } + [
+          ListedObject(Self.name(2), isMissing: true)
+        ])
       // Without the manifest what is there is listed all the same, and the next put makes it anew.
       try await storage.unlink("objects/orders/3/manifest")
       #expect(try await store.manifestState(of: Self.source) == .absent)
@@ -205,7 +216,9 @@ import TriggeredStorage
     try Self.boot(MemoryDisk(seed: 1)) { storage in
       let store = DirectoryObjectStore(storage)
       try await store.put(Self.name(0, epoch: 4), Self.content(0))
-      let late = await Self.failure { () async throws(ObjectStoreError) in try await store.put(Self.name(1, epoch: 3), Self.content(1)) }
+      let late = await Self.failure { () async throws(ObjectStoreError) in
+        try await store.put(Self.name(1, epoch: 3), Self.content(1))
+      }
       #expect(late == .superseded(by: Epoch(4)))
       #expect(try await store.list(nil) == [ListedObject(Self.name(0, epoch: 4))])
       #expect(try await storage.list("objects/orders/3").map(\.name).filter { $0.hasSuffix(".partial") } == [])

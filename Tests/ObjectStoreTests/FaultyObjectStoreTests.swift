@@ -10,7 +10,8 @@ import Testing
   private static let name = DirectoryObjectStoreTests.name(0)
 
   private static func attempt(
-    _ fault: ObjectFault, _ check: @escaping @Sendable (FaultyObjectStore, DirectoryObjectStore, EventLoop) async throws -> Void
+    _ fault: ObjectFault,
+    _ check: @escaping @Sendable (FaultyObjectStore, DirectoryObjectStore, EventLoop) async throws -> Void
   ) throws {
     try DirectoryObjectStoreTests.boot(MemoryDisk(seed: 1)) { storage in
       let base = DirectoryObjectStore(storage)
@@ -25,7 +26,9 @@ import Testing
   }
 
   private static func put(_ store: FaultyObjectStore) async -> ObjectStoreError? {
-    await DirectoryObjectStoreTests.failure { () async throws(ObjectStoreError) in try await store.put(name, [1, 2, 3, 4]) }
+    await DirectoryObjectStoreTests.failure { () async throws(ObjectStoreError) in
+      try await store.put(name, [1, 2, 3, 4])
+    }
   }
 
   @Test func refusalAndLostAnswer() throws {

@@ -3,7 +3,8 @@ import Testing
 
 @testable import ObjectStore
 
-/// A manifest is read whole and written whole with each put: it has a bound, and within that it is never taken for damaged.
+/// A manifest is read whole and written whole with each put: it has a bound, and within that it is never taken for
+/// damaged.
 @Suite struct ManifestSizeTests {
   private static let source = TopicPartition("orders", 0)
 
@@ -11,7 +12,9 @@ import Testing
     ObjectName(source, base: Offset(n * 10), end: Offset(n * 10 + 10), epoch: epoch)
   }
 
-  private static func read(_ manifest: ObjectManifest) -> ObjectManifest { ObjectManifest(manifest.encoded(), of: source) }
+  private static func read(_ manifest: ObjectManifest) -> ObjectManifest {
+    ObjectManifest(manifest.encoded(), of: source)
+  }
 
   /// Of more objects than it names: the first and the newest, in order.
   @Test func manyObjects() {
@@ -20,7 +23,8 @@ import Testing
     manifest.adopt((0..<count).reversed().map { Self.name($0) })
     let found = Self.read(manifest)
     #expect(found.state == .whole && found.names.count == ObjectManifest.mostNames)
-    #expect(found.names[0] == Self.name(0) && found.names[1] == Self.name(3001) && found.names.last == Self.name(count - 1))
+    #expect(
+      found.names[0] == Self.name(0) && found.names[1] == Self.name(3001) && found.names.last == Self.name(count - 1))
     manifest.add(Self.name(count))
     #expect(manifest.names.count == ObjectManifest.mostNames && manifest.names.last == Self.name(count))
     manifest.add(Self.name(count))
@@ -32,7 +36,8 @@ import Testing
   @Test func theLongestManifestIsRead() {
     let largest = Offset.largest.rawValue
     let names = (0..<ObjectManifest.mostNames).map { n in
-      ObjectName(Self.source, base: Offset(largest - 2 - Int64(n)), end: Offset(largest - 1 - Int64(n)), epoch: Epoch.largest)
+      ObjectName(
+        Self.source, base: Offset(largest - 2 - Int64(n)), end: Offset(largest - 1 - Int64(n)), epoch: Epoch.largest)
     }
     var manifest = ObjectManifest(state: .absent)
     manifest.adopt(names)
@@ -43,8 +48,10 @@ import Testing
 
   /// What no writer has put is no name, and no object.
   @Test(arguments: [
-    "00000000000000000000-09223372036854775807-0000000001.tlo", "00000000000000000000-00000000000000000010-18446744073709551615.tlo",
-    "00000000000000000010-00000000000000000010-0000000001.tlo", "09223372036854775806-09223372036854775807-0000000001.tlo",
+    "00000000000000000000-09223372036854775807-0000000001.tlo",
+    "00000000000000000000-00000000000000000010-18446744073709551615.tlo",
+    "00000000000000000010-00000000000000000010-0000000001.tlo",
+    "09223372036854775806-09223372036854775807-0000000001.tlo",
   ]) func anImpossibleName(_ file: String) {
     #expect(ObjectName(fileName: file, of: Self.source) == nil)
   }

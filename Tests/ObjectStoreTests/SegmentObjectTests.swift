@@ -9,9 +9,12 @@ import Testing
 
   static func object(_ size: Int, base: Int = 5, end: Int = 9, epoch: UInt64 = 7) -> SegmentObject {
     var random = SeededGenerator(seed: UInt64(size))
-    let batches = (0..<size).map { $0 % 3 == 0 ? UInt8.random(in: 0...255, using: &random) : UInt8(truncatingIfNeeded: $0 / 64) }
+    let batches = (0..<size).map {
+      $0 % 3 == 0 ? UInt8.random(in: 0...255, using: &random) : UInt8(truncatingIfNeeded: $0 / 64)
+    }
     return SegmentObject(
-      name: ObjectName(source, base: Offset(base), end: Offset(end), epoch: Epoch(epoch)), partitionCount: 12, batchCount: 2,
+      name: ObjectName(source, base: Offset(base), end: Offset(end), epoch: Epoch(epoch)), partitionCount: 12,
+      batchCount: 2,
       batches: batches)
   }
 
@@ -29,7 +32,9 @@ import Testing
     #expect(bytes.count < 90_000)
     let start = SegmentObject.headSize + "orders".utf8.count
     var out = [UInt8](repeating: 0, count: object.batches.count)
-    let isWhole = bytes.withUnsafeBytes { tl_zlib_decompress_reference($0.baseAddress! + start, $0.count - start, &out, out.count) }
+    let isWhole = bytes.withUnsafeBytes {
+      tl_zlib_decompress_reference($0.baseAddress! + start, $0.count - start, &out, out.count)
+    }
     #expect(isWhole == 1 && out == object.batches)
   }
 
@@ -73,7 +78,8 @@ import Testing
     #expect(plain.path == "orders/3/00000000000000000012-00000000000000000013-0000000004.tlo")
     #expect(ObjectName(fileName: plain.fileName, of: Self.source) == plain)
     for text in [
-      "", "manifest", plain.fileName + ".1.partial", "12-13-4.tlo", "00000000000000000013-00000000000000000013-0000000004.tlo",
+      "", "manifest", plain.fileName + ".1.partial", "12-13-4.tlo",
+      "00000000000000000013-00000000000000000013-0000000004.tlo",
       "-0000000000000000001-00000000000000000013-0000000004.tlo",
     ] { #expect(ObjectName(fileName: text, of: Self.source) == nil, "\(text)") }
   }

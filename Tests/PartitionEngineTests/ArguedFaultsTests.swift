@@ -17,9 +17,11 @@ import WriteAheadLog
 
   enum Request: CaseIterable { case commit, deletion }
 
-  /// The first copy of the metadata closes slowly, for its zero-fill is under way. What is asked for meanwhile is refused for certain
-  /// and is not there afterwards, or it is there.
-  @Test(arguments: Request.allCases, [0, 1, 5, 50, 400]) func whatIsRefusedWhileClosingIsNotThere(_ request: Request, _ delay: Int) throws {
+  /// The first copy of the metadata closes slowly, for its zero-fill is under way. What is asked for meanwhile is
+  /// refused for certain and is not there afterwards, or it is there.
+  @Test(arguments: Request.allCases, [0, 1, 5, 50, 400]) func whatIsRefusedWhileClosingIsNotThere(
+    _ request: Request, _ delay: Int
+  ) throws {
     let disk = MemoryDisk(seed: 1)
     let outcome = Outcome()
     // Its metadata log is zero-filled several times before the next segment.
@@ -81,13 +83,15 @@ import WriteAheadLog
   private static let years = Duration.seconds(1_700_000_000)
 
   private static func lease(_ storage: any Storage, ahead: Duration = .zero) -> EngineParts {
-    EngineParts(exclusion: LeaseExclusion(duration: .seconds(10), clock: .following(storage.loop, ahead: years + ahead)))
+    EngineParts(
+      exclusion: LeaseExclusion(duration: .seconds(10), clock: .following(storage.loop, ahead: years + ahead)))
   }
 
   /// - Returns: whether it opened.
   private static func opens(_ storage: any Storage, ahead: Duration = .zero) async throws -> Bool {
     do throws(EngineError) {
-      let (engine, _) = try await PartitionEngine.open(storage, EngineTests.configuration, parts: lease(storage, ahead: ahead))
+      let (engine, _) = try await PartitionEngine.open(
+        storage, EngineTests.configuration, parts: lease(storage, ahead: ahead))
       try await engine.close()
       return true
     } catch {
@@ -118,7 +122,8 @@ import WriteAheadLog
     let disk = MemoryDisk(seed: 1)
     let ahead = Duration.seconds(315_360_000)
     try Helpers.live(disk, .zero) { storage in
-      let (holder, _) = try await PartitionEngine.open(storage, EngineTests.configuration, parts: Self.lease(storage, ahead: ahead))
+      let (holder, _) = try await PartitionEngine.open(
+        storage, EngineTests.configuration, parts: Self.lease(storage, ahead: ahead))
       if isAlive {
         for _ in 0..<3 { #expect(try await !Self.opens(storage)) }
         try await holder.createTopic("orders", partitions: 1)
@@ -140,7 +145,9 @@ import WriteAheadLog
     #expect(claim.text.utf8.count < LeaseTerm.size)
     func read(_ text: String) -> LeaseClaim? { Array(text.utf8).withUnsafeBytes { LeaseClaim($0) } }
     #expect(read(claim.text + "     ") == claim)
-    for text in ["", "1700000000000000000", "1 2 3", claim.text + "0", "-" + claim.text, claim.text.replacing(" ", with: "0")] {
+    for text in [
+      "", "1700000000000000000", "1 2 3", claim.text + "0", "-" + claim.text, claim.text.replacing(" ", with: "0"),
+    ] {
       #expect(read(text) == nil, "\(text)")
     }
     let long = LeaseClaim(end: Instant(nanoseconds: 1), duration: LeaseExclusion.longest + .nanoseconds(1))
@@ -210,11 +217,15 @@ import WriteAheadLog
         let (engine, _) = try await PartitionEngine.open(storage, configuration)
         try await engine.createTopic("orders", partitions: 60)
         for p in 0..<60 {
-          for n in 0..<20 { _ = try await EngineTests.produce(engine, "orders", PartitionID(p), String(repeating: "x", count: 3000) + "\(n)") }
+          for n in 0..<20 {
+            _ = try await EngineTests.produce(
+              engine, "orders", PartitionID(p), String(repeating: "x", count: 3000) + "\(n)")
+          }
           #expect(try engine.segmentBases("orders", PartitionID(p)).count > 3)
         }
         for p in 0..<60 { #expect(try await EngineTests.texts(engine, "orders", PartitionID(p)).count == 20) }
-        #expect(storage.readers <= 40 && storage.mostReaders <= 40, "\(storage.readers), \(storage.mostReaders) at the most")
+        #expect(
+          storage.readers <= 40 && storage.mostReaders <= 40, "\(storage.readers), \(storage.mostReaders) at the most")
         try await engine.close()
         #expect(storage.readers == 0 && storage.all == 0)
         return .success(())
@@ -246,9 +257,11 @@ import WriteAheadLog
 
   // MARK: A fetch that meets a deletion
 
-  /// The file that a fetch is about to read is removed for a deletion: the offset lies below the log's start now, and that is the
-  /// answer, in every format.
-  @Test(arguments: [LogSystem.tornlog, .airunner, .chronik, .chronikV1, .replayBuffer]) func aFetchThatMeetsADeletion(_ system: LogSystem) throws {
+  /// The file that a fetch is about to read is removed for a deletion: the offset lies below the log's start now, and
+  /// that is the answer, in every format.
+  @Test(arguments: [LogSystem.tornlog, .airunner, .chronik, .chronikV1, .replayBuffer]) func aFetchThatMeetsADeletion(
+    _ system: LogSystem
+  ) throws {
     let disk = MemoryDisk(seed: 1)
     var configuration = EngineTests.configuration
     configuration.system = system
@@ -256,14 +269,18 @@ import WriteAheadLog
     try Helpers.live(disk, .zero) { [configuration] storage in
       let (engine, _) = try await PartitionEngine.open(storage, configuration)
       try await engine.createTopic("orders", partitions: 1)
-      for n in 0..<40 { _ = try await EngineTests.produce(engine, "orders", 0, String(repeating: "x", count: 2000) + "\(n)") }
+      for n in 0..<40 {
+        _ = try await EngineTests.produce(engine, "orders", 0, String(repeating: "x", count: 2000) + "\(n)")
+      }
       #expect(try engine.segmentBases("orders", 0).count > 3)
       let last = try #require(try engine.segmentBases("orders", 0).last)
       let met = Outcome()
       storage.before = { call throws(StorageError) in
         guard call.kind == .open, call.flags == 0, call.path.hasPrefix("topics/"), !met.isDone else { return }
         met.isDone = true
-        do throws(EngineError) { try await engine.deleteRecords("orders", 0, before: last) } catch { Issue.record("\(error)") }
+        do throws(EngineError) { try await engine.deleteRecords("orders", 0, before: last) } catch {
+          Issue.record("\(error)")
+        }
       }
       let response = FetchResponse()
       do throws(EngineError) {
@@ -281,7 +298,8 @@ import WriteAheadLog
 
   // MARK: Kinds of directory entries
 
-  /// A file system that does not say of what kind an entry is: without its metadata the engine does not open as an empty one.
+  /// A file system that does not say of what kind an entry is: without its metadata the engine does not open as an
+  /// empty one.
   @Test(arguments: [StorageChoice.posix, .ring]) func entriesOfAnUnknownKind(_ choice: StorageChoice) throws {
     let machine = try Machine(choice)
     defer { machine.remove() }
@@ -322,8 +340,8 @@ import WriteAheadLog
     }
   }
 
-  /// Without a boot's number a power cut looks like a kill. What it has torn among messages that were not yet synced is no damage;
-  /// what it cannot have torn still is.
+  /// Without a boot's number a power cut looks like a kill. What it has torn among messages that were not yet synced is
+  /// no damage; what it cannot have torn still is.
   @Test func aTornTailIsNoDamageWhereNobodyKnowsTheBoot() throws {
     let torn = Helpers.Counter()
     for seed in 0..<120 as Range<UInt64> {
@@ -334,7 +352,9 @@ import WriteAheadLog
         try await engine.createTopic("orders", partitions: 1)
         _ = try await EngineTests.produce(engine, "orders", 0, "m0")
         await storage.loop.sleep(until: storage.loop.now + .seconds(10))
-        for n in 1..<9 { _ = try await EngineTests.produce(engine, "orders", 0, "m\(n)-" + String(repeating: "x", count: 700)) }
+        for n in 1..<9 {
+          _ = try await EngineTests.produce(engine, "orders", 0, "m\(n)-" + String(repeating: "x", count: 700))
+        }
         _ = disk.powerLoss(seed: seed, profile: .posixMinimal)
       }
       try Self.live(disk, seed: seed) { storage in

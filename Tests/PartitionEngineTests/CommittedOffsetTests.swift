@@ -8,10 +8,14 @@ import WriteAheadLog
 
 /// A committed offset never lies beyond what is durable in the log, nor beyond its end after a recovery.
 @Suite struct CommittedOffsetTests {
-  static func configuration(_ policy: SyncPolicy, _ system: LogSystem = .tornlog, _ recovery: RecoveryPolicy? = nil) -> EngineConfiguration {
+  static func configuration(_ policy: SyncPolicy, _ system: LogSystem = .tornlog, _ recovery: RecoveryPolicy? = nil)
+    -> EngineConfiguration
+  {
     EngineConfiguration(
       system: system,
-      log: LogConfiguration(syncPolicy: policy, recoveryPolicy: recovery ?? system.recoveryPolicy, segmentBytes: 64 << 10, commitBytes: 16 << 10))
+      log: LogConfiguration(
+        syncPolicy: policy, recoveryPolicy: recovery ?? system.recoveryPolicy, segmentBytes: 64 << 10,
+        commitBytes: 16 << 10))
   }
 
   /// Whatever the system, one message of a request.
@@ -25,14 +29,15 @@ import WriteAheadLog
 
   // MARK: Two committers, one sync
 
-  /// A's sync is in flight when m1 is acknowledged; B and C commit 2 and wait for it. When it ends, one of them begins the next
-  /// sync, and the other must wait for that. The power goes when the first of them has been answered.
+  /// A's sync is in flight when m1 is acknowledged; B and C commit 2 and wait for it. When it ends, one of them begins
+  /// the next sync, and the other must wait for that. The power goes when the first of them has been answered.
   @Test(arguments: [LogSystem.tornlog, .streamhouse, .airunner, .chronik, .chronikV1, .replayBuffer])
   func whoWaitsForASyncWaitsForTheNextOneToo(_ system: LogSystem) throws {
     let disk = MemoryDisk(seed: 7)
     let configuration = Self.configuration(.interval(.seconds(10)), system)
     let slow = MemoryLatency(
-      read: 5_000...6_000, write: 20_000...30_000, durableWrite: 40_000...60_000, sync: 20_000_000...20_000_001, names: 0...0)
+      read: 5_000...6_000, write: 20_000...30_000, durableWrite: 40_000...60_000, sync: 20_000_000...20_000_001,
+      names: 0...0)
     try Self.live(disk, slow) { storage in
       let (engine, _) = try await PartitionEngine.open(storage, configuration)
       try await engine.createTopic("orders", partitions: 1)
@@ -95,8 +100,8 @@ import WriteAheadLog
     }
   }
 
-  /// The next segment's head testifies to what the failed sync covered: its offsets are nobody else's from then on, and can be
-  /// committed.
+  /// The next segment's head testifies to what the failed sync covered: its offsets are nobody else's from then on, and
+  /// can be committed.
   @Test func whatASegmentTestifiesToCanBeCommitted() throws {
     let disk = MemoryDisk(seed: 1)
     let configuration = Self.configuration(.interval(.seconds(10)))
@@ -134,7 +139,8 @@ import WriteAheadLog
     var testDescription: String { name }
   }
 
-  /// Everything that is appended afterwards reaches the group, and the report says what has happened, until the group commits.
+  /// Everything that is appended afterwards reaches the group, and the report says what has happened, until the group
+  /// commits.
   @Test(arguments: [
     Shorter(name: "never and a power loss", policy: .never, recovery: .skipCorrupted, isDamaged: false),
     Shorter(name: "truncate-at-corruption", policy: .always, recovery: .truncateAtCorruption, isDamaged: true),
@@ -159,7 +165,8 @@ import WriteAheadLog
         #expect(try engine.watermarks("orders", 0).logEndOffset == end)
         #expect(try Self.committed(engine, "g") == end)
         #expect(try Self.committed(engine, "behind") == 0)
-        #expect(recovery.lowered == [LoweredOffset(group: "g", partition: TopicPartition("orders", 0), from: 9, to: end)])
+        #expect(
+          recovery.lowered == [LoweredOffset(group: "g", partition: TopicPartition("orders", 0), from: 9, to: end)])
         try await engine.close()
       }
     }
@@ -178,8 +185,8 @@ import WriteAheadLog
     }
   }
 
-  /// Nothing is served before the lowered offsets are durable, and a crash at any operation of the opening leaves an engine that
-  /// lowers them all the same.
+  /// Nothing is served before the lowered offsets are durable, and a crash at any operation of the opening leaves an
+  /// engine that lowers them all the same.
   @Test(arguments: 1...60) func loweringIsCutOffAnywhere(_ operation: Int) throws {
     let disk = MemoryDisk(seed: 1)
     let configuration = Self.configuration(.never)
@@ -222,7 +229,8 @@ import WriteAheadLog
   // MARK: Helpers
 
   static func live(
-    _ disk: MemoryDisk, _ latency: MemoryLatency, seed: UInt64 = 1, _ body: @escaping @Sendable (HookedStorage) async throws -> Void
+    _ disk: MemoryDisk, _ latency: MemoryLatency, seed: UInt64 = 1,
+    _ body: @escaping @Sendable (HookedStorage) async throws -> Void
   ) throws {
     let loop = EventLoop(simulatedWithSeed: seed)
     let storage = HookedStorage(MemoryStorage(disk: disk, loop: loop, latency: latency))
@@ -249,7 +257,8 @@ import WriteAheadLog
     let needle = Array(text.utf8)
     for path in disk.paths where path.hasPrefix("topics/") {
       guard let bytes = disk.read(path), bytes.count >= needle.count else { continue }
-      for at in 0...(bytes.count - needle.count) where bytes[at] == needle[0] && bytes[at..<at + needle.count].elementsEqual(needle) {
+      for at in 0...(bytes.count - needle.count)
+      where bytes[at] == needle[0] && bytes[at..<at + needle.count].elementsEqual(needle) {
         return disk.flipBit(path, byte: Int64(at + 3), bit: 2)
       }
     }

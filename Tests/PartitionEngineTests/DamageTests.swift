@@ -36,8 +36,8 @@ import WriteAheadLog
     return machine
   }
 
-  /// Under `truncate-at-corruption` the log ends where the damage begins, also at the tail; the offsets from there on are
-  /// given again, and what stands there then is not cut by the next recovery, nor is a hole believed in.
+  /// Under `truncate-at-corruption` the log ends where the damage begins, also at the tail; the offsets from there on
+  /// are given again, and what stands there then is not cut by the next recovery, nor is a hole believed in.
   @Test(arguments: [5, 9], [true, false])
   func aTruncatedLogGoesOnFromTheCut(_ victim: Int, _ closes: Bool) throws {
     let configuration = Self.configuration(.truncateAtCorruption)
@@ -51,7 +51,8 @@ import WriteAheadLog
         let damage = recovery.partitions.flatMap(\.damage)
         #expect(damage.map { [$0.from, $0.to] } == (life == 0 ? [[Offset(victim), 10]] : []), "life \(life)")
         let marks = try engine.watermarks("orders", 0)
-        #expect(marks.highWatermark == Offset(before.count) && marks.logEndOffset == Offset(before.count), "life \(life)")
+        #expect(
+          marks.highWatermark == Offset(before.count) && marks.logEndOffset == Offset(before.count), "life \(life)")
         #expect(try await EngineTests.texts(engine, "orders", 0) == before)
         let text = "life-\(life)"
         #expect(try await EngineTests.produce(engine, "orders", 0, text) == Offset(before.count))
@@ -90,7 +91,8 @@ import WriteAheadLog
     for life in 0..<3 {
       try machine.boot(seed: UInt64(life + 2)) { storage in
         let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
-        #expect(recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] } == [[Offset(victim), Offset(victim + 1)]])
+        #expect(
+          recovery.partitions.flatMap(\.damage).map { [$0.from, $0.to] } == [[Offset(victim), Offset(victim + 1)]])
         #expect(try await EngineTests.produce(engine, "orders", 0, "life-\(life)") == Offset(10 + life))
         if closes { try await engine.close() }
       }
@@ -131,7 +133,9 @@ import WriteAheadLog
     try machine.boot { storage in
       let (engine, _) = try await PartitionEngine.open(storage, EngineTests.configuration)
       try await engine.createTopic("orders", partitions: 1)
-      for n in 0..<100 { _ = try await EngineTests.produce(engine, "orders", 0, String(repeating: "x", count: 2000) + "\(n)") }
+      for n in 0..<100 {
+        _ = try await EngineTests.produce(engine, "orders", 0, String(repeating: "x", count: 2000) + "\(n)")
+      }
       for round in 0..<90 {
         await withTaskGroup(of: Void.self) { group in
           group.addTask(executorPreference: storage.loop) {
@@ -150,7 +154,9 @@ import WriteAheadLog
           }
           group.addTask(executorPreference: storage.loop) {
             for _ in 0..<(round % 7) { await storage.loop.nextTurn() }
-            do { try await engine.deleteRecords("orders", 0, before: Offset(round + 1)) } catch { Issue.record("\(error)") }
+            do { try await engine.deleteRecords("orders", 0, before: Offset(round + 1)) } catch {
+              Issue.record("\(error)")
+            }
           }
         }
       }

@@ -8,10 +8,13 @@ import WriteAheadLog
 @Suite struct EngineTests {
   static let configuration = EngineConfiguration(
     log: LogConfiguration(
-      segmentBytes: 64 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
+      segmentBytes: 64 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10,
+      firstPreallocation: 8 << 10,
       largestPreallocation: 16 << 10))
 
-  static func produce(_ engine: PartitionEngine, _ topic: String, _ partition: PartitionID, _ text: String) async throws -> Offset {
+  static func produce(_ engine: PartitionEngine, _ topic: String, _ partition: PartitionID, _ text: String) async throws
+    -> Offset
+  {
     let bytes = Array(text.utf8)
     return try await engine.produce(to: topic, partition, recordCount: 1, payloadBytes: bytes.count) { writer in
       bytes.withUnsafeBytes { writer.append(value: $0) }
@@ -58,11 +61,20 @@ import WriteAheadLog
           return error
         }
       }
-      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("orders", partitions: 1) } == .topicExists("orders", partitions: 2))
-      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("..", partitions: 1) } == .invalidName("..", NameProblem(.topic, .reserved)))
-      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("a/b", partitions: 1) } == .invalidName("a/b", NameProblem(.topic, .character("/"))))
-      #expect(await refusal { () async throws(EngineError) in try await engine.createTopic("x", partitions: 0) } == .invalidPartitionCount(0))
-      #expect(await refusal { () async throws(EngineError) in _ = try engine.watermarks("nope", 0) } == .unknownTopic("nope"))
+      #expect(
+        await refusal { () async throws(EngineError) in try await engine.createTopic("orders", partitions: 1) }
+          == .topicExists("orders", partitions: 2))
+      #expect(
+        await refusal { () async throws(EngineError) in try await engine.createTopic("..", partitions: 1) }
+          == .invalidName("..", NameProblem(.topic, .reserved)))
+      #expect(
+        await refusal { () async throws(EngineError) in try await engine.createTopic("a/b", partitions: 1) }
+          == .invalidName("a/b", NameProblem(.topic, .character("/"))))
+      #expect(
+        await refusal { () async throws(EngineError) in try await engine.createTopic("x", partitions: 0) }
+          == .invalidPartitionCount(0))
+      #expect(
+        await refusal { () async throws(EngineError) in _ = try engine.watermarks("nope", 0) } == .unknownTopic("nope"))
       #expect(
         await refusal { () async throws(EngineError) in _ = try engine.watermarks("orders", 2) }
           == .unknownPartition(TopicPartition("orders", 2), count: 2))
@@ -79,7 +91,11 @@ import WriteAheadLog
     try Machine(.memory).boot { storage in
       let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)
       try await engine.createTopic("orders", partitions: 1)
-      for n in 0..<200 { #expect(try await Self.produce(engine, "orders", 0, "message-\(n)-" + String(repeating: "x", count: n * 7)) == Offset(n)) }
+      for n in 0..<200 {
+        #expect(
+          try await Self.produce(engine, "orders", 0, "message-\(n)-" + String(repeating: "x", count: n * 7))
+            == Offset(n))
+      }
       #expect(try engine.segmentBases("orders", 0).count >= 3)
       let response = FetchResponse()
       for n in 0..<200 {
@@ -178,12 +194,15 @@ import WriteAheadLog
       for n in 0..<50 {
         let key = Array("customer-\(n % 10)".utf8)
         let value = Array("\(n)".utf8)
-        let chosen = try key.withUnsafeBytes { (bytes) throws(EngineError) in try engine.partition(of: "orders", forKey: bytes) }
+        let chosen = try key.withUnsafeBytes { (bytes) throws(EngineError) in
+          try engine.partition(of: "orders", forKey: bytes)
+        }
         used.insert(chosen)
         let memory = IOBuffer(capacity: 64)
         memory.mutableBytes(0..<key.count).copyBytes(from: key)
         memory.mutableBytes(32..<(32 + value.count)).copyBytes(from: value)
-        let receipt = try await engine.produce(to: "orders", key: memory[0..<key.count], value: memory[32..<(32 + value.count)])
+        let receipt = try await engine.produce(
+          to: "orders", key: memory[0..<key.count], value: memory[32..<(32 + value.count)])
         #expect(receipt.partition == chosen)
       }
       #expect(used.count > 1)

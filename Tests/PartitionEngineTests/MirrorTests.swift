@@ -20,7 +20,8 @@ import WriteAheadLog
   }
 
   static func known(_ engine: PartitionEngine) throws -> Known {
-    Known(topics: engine.topics, offset: engine.topics.isEmpty ? nil : try engine.committedOffset(group: "g", "orders", 0))
+    Known(
+      topics: engine.topics, offset: engine.topics.isEmpty ? nil : try engine.committedOffset(group: "g", "orders", 0))
   }
 
   /// Two lives that leave two topics, ten messages and a committed offset of 5.
@@ -36,7 +37,9 @@ import WriteAheadLog
       }
       _ = machine.disk.processKill(seed: UInt64(life))
     }
-    return (machine, Known(topics: [Topic(name: "orders", partitions: 1), Topic(name: "bills", partitions: 2)], offset: 5))
+    return (
+      machine, Known(topics: [Topic(name: "orders", partitions: 1), Topic(name: "bills", partitions: 2)], offset: 5)
+    )
   }
 
   static func files(_ copy: String, on disk: MemoryDisk) -> [String] {
@@ -177,7 +180,8 @@ import WriteAheadLog
   }
 
   /// A crash in the middle of it: at every operation on either copy, while metadata is written, while a damaged copy is
-  /// rebuilt, and while a long log is compacted. What was acknowledged is known afterwards, whichever copy is damaged then.
+  /// rebuilt, and while a long log is compacted. What was acknowledged is known afterwards, whichever copy is damaged
+  /// then.
   @Test(arguments: [false, true], Beginning.allCases)
   func aCrashAtAnyOperationLosesNothing(_ power: Bool, _ beginning: Beginning) throws {
     let (original, known) = try Self.furnished()
@@ -206,11 +210,13 @@ import WriteAheadLog
     #expect(crashes > 20)
   }
 
-  /// Writes that fail in one copy, two of them in a row: the change is not acknowledged, one of the next is, and the copies agree
-  /// again, though the second failure has come while they were being made the same.
+  /// Writes that fail in one copy, two of them in a row: the change is not acknowledged, one of the next is, and the
+  /// copies agree again, though the second failure has come while they were being made the same.
   @Test(arguments: ["metadata/", "metadata-mirror/"], [1, 2])
   func writesThatFailInOneCopy(_ copy: String, _ times: Int) throws {
-    for (kind, code) in [(OperationKind.write, ENOSPC), (.write, EIO), (.sync, EIO), (.syncDirectory, EIO), (.open, ENOSPC), (.open, EIO)] {
+    for (kind, code) in [
+      (OperationKind.write, ENOSPC), (.write, EIO), (.sync, EIO), (.syncDirectory, EIO), (.open, ENOSPC), (.open, EIO),
+    ] {
       for n in 1...4 {
         let (machine, _) = try Self.furnished()
         let known = try machine.boot(seed: 3) { storage in
@@ -252,8 +258,8 @@ import WriteAheadLog
     }
   }
 
-  /// A copy that cannot be read at all, neither its directory nor its files: the other one serves, and what cannot be read
-  /// is set aside.
+  /// A copy that cannot be read at all, neither its directory nor its files: the other one serves, and what cannot be
+  /// read is set aside.
   @Test(arguments: ["metadata/", "metadata-mirror/"], [OperationKind.list, .open, .read, .size])
   func anUnreadableCopyClosesNothing(_ copy: String, _ kind: OperationKind) throws {
     let (machine, known) = try Self.furnished()

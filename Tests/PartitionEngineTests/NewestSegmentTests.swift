@@ -84,8 +84,8 @@ import WriteAheadLog
     }
   }
 
-  /// What `never` has left in the page cache is durable once `always` has opened it. Its batches still say that nobody synced
-  /// them, and then its head is destroyed: only the metadata knows what stood there.
+  /// What `never` has left in the page cache is durable once `always` has opened it. Its batches still say that nobody
+  /// synced them, and then its head is destroyed: only the metadata knows what stood there.
   @Test(arguments: RecoveryPolicy.allCases) func whatWasAdoptedIsMissed(_ policy: RecoveryPolicy) throws {
     let machine = try Machine(.memory)
     var configuration = EngineDamageTests.configuration(policy)
@@ -111,8 +111,8 @@ import WriteAheadLog
     }
   }
 
-  /// A power loss took the head of a segment that `never` had written, and left a batch behind it. Nobody was promised it: the
-  /// recovery reports nothing and gives its offsets again, whatever its own policy is.
+  /// A power loss took the head of a segment that `never` had written, and left a batch behind it. Nobody was promised
+  /// it: the recovery reports nothing and gives its offsets again, whatever its own policy is.
   @Test(arguments: [SyncPolicy.never, .always]) func aHeadThatWasNeverSyncedIsNoDamage(_ later: SyncPolicy) throws {
     let machine = try Machine(.memory)
     var configuration = EngineDamageTests.configuration(.skipCorrupted)
@@ -136,8 +136,8 @@ import WriteAheadLog
     }
   }
 
-  /// Its head and its first commit cannot be read: the metadata says what stood there, and the log goes on behind it. Nothing
-  /// is destroyed: all is back once it can be read again.
+  /// Its head and its first commit cannot be read: the metadata says what stood there, and the log goes on behind it.
+  /// Nothing is destroyed: all is back once it can be read again.
   @Test(arguments: [1, 3]) func whatCannotBeReadIsKnownOf(_ messages: Int) throws {
     let machine = try Machine(.memory)
     let configuration = EngineDamageTests.configuration(.skipCorrupted)
@@ -179,15 +179,16 @@ import WriteAheadLog
     let sectors = [newest: Array(0...size / 512)]
     let refusal = try machine.boot(seed: 2) { storage in
       do throws(EngineError) {
-        _ = try await PartitionEngine.open(FaultyStorage(storage, plan: FaultPlan(), unreadable: sectors), configuration)
+        _ = try await PartitionEngine.open(
+          FaultyStorage(storage, plan: FaultPlan(), unreadable: sectors), configuration)
         return "opened"
       } catch { return "\(error)" }
     }
     #expect(refusal.contains(newest), "\(refusal)")
   }
 
-  /// Under `interval` a log that was cut, and appended to, has not been recorded again when it is killed: what was cut is
-  /// reported once more, as long as nothing stands in its place, and then no more.
+  /// Under `interval` a log that was cut, and appended to, has not been recorded again when it is killed: what was cut
+  /// is reported once more, as long as nothing stands in its place, and then no more.
   @Test func aCutLowersTheRecord() throws {
     let machine = try Machine(.memory)
     var base = EngineDamageTests.configuration(.truncateAtCorruption)

@@ -13,8 +13,11 @@ import WriteAheadLog
 @Suite struct ReviewedFaultsTests {
   // MARK: One unlink that fails
 
-  /// The first sync of a new segment fails, and the removal of its file too. The device is well again: the partition takes appends.
-  @Test(arguments: [SyncPolicy.always, .interval(.milliseconds(100))]) func aRemovalThatFailsDoesNotCloseALog(_ policy: SyncPolicy) throws {
+  /// The first sync of a new segment fails, and the removal of its file too. The device is well again: the partition
+  /// takes appends.
+  @Test(arguments: [SyncPolicy.always, .interval(.milliseconds(100))]) func aRemovalThatFailsDoesNotCloseALog(
+    _ policy: SyncPolicy
+  ) throws {
     let disk = MemoryDisk(seed: 1)
     let configuration = CommittedOffsetTests.configuration(policy)
     try CommittedOffsetTests.live(disk, .disk) { storage in
@@ -35,17 +38,21 @@ import WriteAheadLog
     }
     try CommittedOffsetTests.live(disk, .disk, seed: 2) { storage in
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
-      #expect(try await EngineTests.texts(engine, "orders", 0) == ["m0", "m1", "m2"] && recovery.partitions[0].damage.isEmpty)
+      #expect(
+        try await EngineTests.texts(engine, "orders", 0) == ["m0", "m1", "m2"] && recovery.partitions[0].damage.isEmpty)
     }
   }
 
   // MARK: interval, then always
 
   /// What a failed sync has left in the page cache is made durable before it is served, whatever the policy is now.
-  @Test(arguments: [SyncPolicy.interval(.milliseconds(100)), .always]) func whatIsServedHasBeenSynced(_ later: SyncPolicy) throws {
+  @Test(arguments: [SyncPolicy.interval(.milliseconds(100)), .always]) func whatIsServedHasBeenSynced(
+    _ later: SyncPolicy
+  ) throws {
     let disk = MemoryDisk(seed: 1)
     try CommittedOffsetTests.live(disk, .disk) { storage in
-      let (engine, _) = try await PartitionEngine.open(storage, CommittedOffsetTests.configuration(.interval(.milliseconds(100))))
+      let (engine, _) = try await PartitionEngine.open(
+        storage, CommittedOffsetTests.configuration(.interval(.milliseconds(100))))
       try await engine.createTopic("orders", partitions: 1)
       _ = try await EngineTests.produce(engine, "orders", 0, "m0")
       await storage.loop.sleep(until: storage.loop.now + .seconds(1))
@@ -69,7 +76,8 @@ import WriteAheadLog
     }
     try CommittedOffsetTests.live(disk, .disk, seed: 3) { storage in
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
-      #expect(try await EngineTests.texts(engine, "orders", 0) == ["m0", "m1", "m2"] && recovery.partitions[0].damage.isEmpty)
+      #expect(
+        try await EngineTests.texts(engine, "orders", 0) == ["m0", "m1", "m2"] && recovery.partitions[0].damage.isEmpty)
     }
   }
 
@@ -77,7 +85,8 @@ import WriteAheadLog
 
   /// Where an opening cannot go on it says so; it never ends the process.
   @Test(arguments: [
-    "writers/18446744073709551615", "writers/9223372036854775807", "topics/orders/0/00000000000000000009-18446744073709551615.log",
+    "writers/18446744073709551615", "writers/9223372036854775807",
+    "topics/orders/0/00000000000000000009-18446744073709551615.log",
     "topics/orders/0/09223372036854775807-0000000009.log", "metadata/00000000000000000009-18446744073709551615.log",
     "topics/orders/4294967296", "topics/orders/-1", "writers/-1", "writers/99999999999999999999999",
   ]) func aStrayNameEndsNoProcess(_ name: String) throws {
@@ -103,7 +112,8 @@ import WriteAheadLog
   }
 
   /// Heads and batches whose checksums are right and whose numbers are not.
-  @Test(arguments: [Int64.max, Int64.max - 1, Int64.min, -1, Int64(1 << 62) + 1] as [Int64]) func anImpossibleNumberEndsNoProcess(_ number: Int64) throws {
+  @Test(arguments: [Int64.max, Int64.max - 1, Int64.min, -1, Int64(1 << 62) + 1] as [Int64])
+  func anImpossibleNumberEndsNoProcess(_ number: Int64) throws {
     for field in [16, 24, 40, 308, 316] {
       let disk = MemoryDisk(seed: 1)
       try CommittedOffsetTests.live(disk, .disk) { storage in
@@ -124,7 +134,8 @@ import WriteAheadLog
 
   // MARK: Links
 
-  /// A partition's folder that lies elsewhere is a folder all the same: without its metadata the engine does not open as an empty one.
+  /// A partition's folder that lies elsewhere is a folder all the same: without its metadata the engine does not open
+  /// as an empty one.
   @Test(arguments: [StorageChoice.posix, .ring]) func aLinkedFolderIsNoEmptyEngine(_ choice: StorageChoice) throws {
     for isLinked in [false, true] {
       let machine = try Machine(choice)
@@ -140,7 +151,8 @@ import WriteAheadLog
       for copy in MetadataLog.directories { try files.removeItem(atPath: "\(machine.folder)/\(copy)") }
       if isLinked {
         try files.moveItem(atPath: "\(machine.folder)/topics/orders", toPath: "\(machine.folder)/elsewhere")
-        try files.createSymbolicLink(atPath: "\(machine.folder)/topics/orders", withDestinationPath: "\(machine.folder)/elsewhere")
+        try files.createSymbolicLink(
+          atPath: "\(machine.folder)/topics/orders", withDestinationPath: "\(machine.folder)/elsewhere")
       }
       try machine.boot { storage in
         do throws(EngineError) {
@@ -202,7 +214,9 @@ import WriteAheadLog
         try await engine.commitOffset(group: "g", "orders", 0, 1)
         if n % 500 == 0 {
           for copy in MetadataLog.directories {
-            let size = disk.paths.filter { $0.hasPrefix(copy + "/") }.reduce(Int64(0)) { $0 + Int64(disk.read($1)?.count ?? 0) }
+            let size = disk.paths.filter { $0.hasPrefix(copy + "/") }.reduce(Int64(0)) {
+              $0 + Int64(disk.read($1)?.count ?? 0)
+            }
             most = max(most, size)
           }
         }
@@ -246,7 +260,9 @@ import WriteAheadLog
     try CommittedOffsetTests.live(disk, .disk, seed: 2) { storage in
       let (engine, recovery) = try await PartitionEngine.open(storage, EngineTests.configuration)
       let committed = try CommittedOffsetTests.committed(engine, "g")
-      #expect(committed == Offset(last.value) || committed == Offset((last.value + 1) % 20), "\(String(describing: committed)), \(last.value)")
+      #expect(
+        committed == Offset(last.value) || committed == Offset((last.value + 1) % 20),
+        "\(String(describing: committed)), \(last.value)")
       #expect(recovery.metadata.damage.isEmpty)
       #expect(try await EngineTests.texts(engine, "orders", 0).count == 20)
     }

@@ -95,7 +95,7 @@ func consumeAll(_ engine: PartitionEngine, _ topic: String, _ partition: Partiti
         #expect(marks.highWatermark == Offset(count / 2) && marks.logEndOffset == Offset(count / 2))
         let values = try await consumeAll(engine, "orders", PartitionID(p))
         #expect(values.count == count / 2)
-        #expect(Set(values.map { $0[0] }) .isSubset(of: Set((0..<count).filter { $0 % 2 == p }.map { UInt8($0 % 251) })))
+        #expect(Set(values.map { $0[0] }).isSubset(of: Set((0..<count).filter { $0 % 2 == p }.map { UInt8($0 % 251) })))
       }
       #expect(try engine.committedOffset(group: "g", "orders", 1) == 17)
       #expect(try engine.segmentBases("orders", 0).count >= 2)

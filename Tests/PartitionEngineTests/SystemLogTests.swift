@@ -13,7 +13,8 @@ import WriteAheadLog
   static func configuration(_ system: LogSystem, _ recovery: RecoveryPolicy? = nil) -> EngineConfiguration {
     EngineConfiguration(
       system: system,
-      log: LogConfiguration(syncPolicy: .always, recoveryPolicy: recovery ?? system.recoveryPolicy, segmentBytes: 16 << 10))
+      log: LogConfiguration(
+        syncPolicy: .always, recoveryPolicy: recovery ?? system.recoveryPolicy, segmentBytes: 16 << 10))
   }
 
   static func text(_ n: Int) -> String { "message \(n) " + String(repeating: "x", count: 300 + n % 5) }
@@ -99,7 +100,9 @@ import WriteAheadLog
       }
       return try machine.boot { storage in
         var found: [String] = []
-        let (log, report) = try await RecordLog<Codec>.open("orders-0", in: "topics/orders/0", of: storage, RecordLogPolicy()) {
+        let (log, report) = try await RecordLog<Codec>.open(
+          "orders-0", in: "topics/orders/0", of: storage, RecordLogPolicy()
+        ) {
           found += value($1)
         }
         #expect(report.damageCount == 0 && report.files > 0)
@@ -109,14 +112,18 @@ import WriteAheadLog
     }
     let all = (0..<40).map(Self.text)
     #expect(try values(StreamhouseCodec.self, .streamhouse) { [String(decoding: $0.value, as: UTF8.self)] } == all)
-    #expect(try values(AirunnerCodec.self, .airunner) { ["\($0.sequence) " + String(decoding: $0.payload, as: UTF8.self)] }
-      == all.enumerated().map { "\($0.offset + 1) \($0.element)" })
-    #expect(try values(ChronikV1Codec.self, .chronikV1) { ["\($0.offset) " + String(decoding: $0.value, as: UTF8.self)] }
-      == all.enumerated().map { "\($0.offset) \($0.element)" })
-    #expect(try values(ChronikV2Codec.self, .chronik) { ["\($0.baseOffset) \($0.lastOffset) \($0.recordCount)"] }
-      == stride(from: 0, to: 40, by: 2).map { "\($0) \($0 + 1) 2" })
-    #expect(try values(ReplayCodec.self, .replayBuffer) { ["\($0.transaction) \($0.operation)"] }
-      == (0..<40).flatMap { n in ["startBuffer", "addMeasurement", "endBuffer"].map { "\(n) \($0)" } })
+    #expect(
+      try values(AirunnerCodec.self, .airunner) { ["\($0.sequence) " + String(decoding: $0.payload, as: UTF8.self)] }
+        == all.enumerated().map { "\($0.offset + 1) \($0.element)" })
+    #expect(
+      try values(ChronikV1Codec.self, .chronikV1) { ["\($0.offset) " + String(decoding: $0.value, as: UTF8.self)] }
+        == all.enumerated().map { "\($0.offset) \($0.element)" })
+    #expect(
+      try values(ChronikV2Codec.self, .chronik) { ["\($0.baseOffset) \($0.lastOffset) \($0.recordCount)"] }
+        == stride(from: 0, to: 40, by: 2).map { "\($0) \($0 + 1) 2" })
+    #expect(
+      try values(ReplayCodec.self, .replayBuffer) { ["\($0.transaction) \($0.operation)"] }
+        == (0..<40).flatMap { n in ["startBuffer", "addMeasurement", "endBuffer"].map { "\(n) \($0)" } })
   }
 
   /// A flipped bit in a message costs that message, or what the format ties to it, and is reported; nothing else moves.
@@ -140,7 +147,8 @@ import WriteAheadLog
       #expect(damaged.contains(6) && damaged.allSatisfy { 6...7 ~= $0 })
       #expect(served.count + damaged.count == 20)
       let reported = recovery.partitions.flatMap(\.damage)
-      #expect(damaged.allSatisfy { offset in reported.contains { $0.from.rawValue <= offset && offset < $0.to.rawValue } })
+      #expect(
+        damaged.allSatisfy { offset in reported.contains { $0.from.rawValue <= offset && offset < $0.to.rawValue } })
       try await engine.close()
     }
   }
@@ -163,7 +171,9 @@ import WriteAheadLog
         let (engine, recovery) = try await PartitionEngine.open(storage, Self.configuration(.airunner))
         #expect(try engine.watermarks("orders", 0).highWatermark == 6)
         let damage = recovery.partitions.flatMap(\.damage)
-        #expect(damage.first?.from == 6 && damage.map(\.to).max() == 20, "each opening says so, until something takes its place")
+        #expect(
+          damage.first?.from == 6 && damage.map(\.to).max() == 20,
+          "each opening says so, until something takes its place")
         try await engine.close()
       }
     }

@@ -24,7 +24,9 @@ import WriteAheadLog
     } catch { return error }
   }
 
-  static func open(_ storage: any Storage, _ exclusion: any WriterExclusion = DirectoryExclusion()) async throws(EngineError) -> PartitionEngine {
+  static func open(_ storage: any Storage, _ exclusion: any WriterExclusion = DirectoryExclusion())
+    async throws(EngineError) -> PartitionEngine
+  {
     try await PartitionEngine.open(storage, EngineTests.configuration, parts: EngineParts(exclusion: exclusion)).engine
   }
 
@@ -149,7 +151,9 @@ import WriteAheadLog
           }
         }
         group.addTask(executorPreference: storage.loop) {
-          while answers.acknowledged.count < stop { await storage.loop.sleep(until: storage.loop.now + .microseconds(20)) }
+          while answers.acknowledged.count < stop {
+            await storage.loop.sleep(until: storage.loop.now + .microseconds(20))
+          }
           do {
             var parts = firstParts
             switch intrusion {

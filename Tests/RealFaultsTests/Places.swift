@@ -101,7 +101,9 @@ final class Disk {
     var status = statvfs()
     guard fstatvfs(descriptor, &status) == 0 else { throw Refused(description: String(cString: strerror(errno))) }
     let free = Int(status.f_bavail) * Int(status.f_frsize)
-    guard posix_fallocate(descriptor, 0, off_t(max(4096, free - bytes))) == 0 else { throw Refused(description: "no filler") }
+    guard posix_fallocate(descriptor, 0, off_t(max(4096, free - bytes))) == 0 else {
+      throw Refused(description: "no filler")
+    }
   }
 
   func freeSpace() { unlink(filler) }
@@ -115,13 +117,17 @@ final class Disk {
 final class WorkerLife {
   static let program: String = {
     var folder = URL(fileURLWithPath: CommandLine.arguments[0]).standardizedFileURL.deletingLastPathComponent()
-    if let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"), access(folder.path + "/FaultWorker", X_OK) != 0 {
+    if let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"),
+      access(folder.path + "/FaultWorker", X_OK) != 0
+    {
       folder = URL(fileURLWithPath: own).deletingLastPathComponent()
     }
     while folder.path != "/" {
       var isFolder: ObjCBool = false
       let candidate = folder.appendingPathComponent("FaultWorker").path
-      if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue { return candidate }
+      if FileManager.default.fileExists(atPath: candidate, isDirectory: &isFolder), !isFolder.boolValue {
+        return candidate
+      }
       folder.deleteLastPathComponent()
     }
     preconditionFailure("FaultWorker is not beside the tests")

@@ -89,7 +89,8 @@ struct Verdict: Equatable {
   /// A life on the model.
   /// - Parameter crashingAfter: acknowledgements after which the process is killed.
   static func live(
-    _ disk: MemoryDisk, _ messages: Range<Int>, looks: Bool = false, crashingAfter: Int? = nil, plan: FaultPlan = FaultPlan()
+    _ disk: MemoryDisk, _ messages: Range<Int>, looks: Bool = false, crashingAfter: Int? = nil,
+    plan: FaultPlan = FaultPlan()
   ) -> (lines: [String], fired: Int) {
     let loop = EventLoop(simulatedWithSeed: 1)
     let storage = FaultyStorage(MemoryStorage(disk: disk, loop: loop), plan: plan)
@@ -152,8 +153,9 @@ struct Verdict: Equatable {
     let folder = try scratch.folder("data")
     var (program, user) = (WorkerLife.program, [String]())
     if isRoot {
-      // The package may be closed to others; a copy is not. Another process makes it: a child that some other test starts
-      // meanwhile would inherit the copy's open file, and while one is open for writing nobody can run it (ETXTBSY).
+      // The package may be closed to others; a copy is not. Another process makes it: a child that some other test
+      // starts meanwhile would inherit the copy's open file, and while one is open for writing nobody can run it
+      // (ETXTBSY).
       program = scratch.path + "/FaultWorker"
       let copied = try command("cp", WorkerLife.program, program)
       try #require(copied.code == 0, "\(copied.output)")
@@ -162,7 +164,9 @@ struct Verdict: Equatable {
       user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
     }
     func live(_ messages: Range<Int>, _ words: String...) throws -> [String] {
-      try WorkerLife([storage, folder, "\(messages.lowerBound)", "\(messages.count)"] + words, program: program, as: user).finish()
+      try WorkerLife(
+        [storage, folder, "\(messages.lowerBound)", "\(messages.count)"] + words, program: program, as: user
+      ).finish()
     }
     let before = try live(0..<Self.some)
     let partition = folder + "/topics/orders/0"
@@ -177,7 +181,8 @@ struct Verdict: Equatable {
     let disk = MemoryDisk(seed: 1)
     let first = Self.live(disk, 0..<Self.some).lines
     let denied = FaultTrigger([.open], pathContains: "topics/orders/0/", phase: "produce")
-    let refused = Self.live(disk, Self.some..<2 * Self.some, plan: FaultPlan([PlannedFault(.permissionDenied, denied, .sticky)]))
+    let refused = Self.live(
+      disk, Self.some..<2 * Self.some, plan: FaultPlan([PlannedFault(.permissionDenied, denied, .sticky)]))
     let after = Self.aftermath(disk)
     #expect(refused.fired > 0)
     #expect(Verdict(before: [first], fault: refused.lines, sent: Self.some, next: after.next, last: after.last) == real)
@@ -204,7 +209,9 @@ struct Verdict: Equatable {
 
     let model = MemoryDisk(seed: 1)
     let first = Self.live(model, 0..<Self.some).lines
-    let plan = FaultPlan([PlannedFault(.readOnly, FaultTrigger(Set(OperationKind.allCases).subtracting([.close])), .sticky)])
+    let plan = FaultPlan([
+      PlannedFault(.readOnly, FaultTrigger(Set(OperationKind.allCases).subtracting([.close])), .sticky)
+    ])
     let refused = Self.live(model, Self.some..<2 * Self.some, plan: plan)
     let after = Self.aftermath(model)
     #expect(refused.fired > 0)
@@ -258,21 +265,26 @@ struct Verdict: Equatable {
     _ = disk.processKill(seed: 7)
     let after = Self.aftermath(disk)
     #expect(
-      Verdict(before: [told.first.lines], fault: told.second.lines, sent: Self.some, next: after.next, last: after.last) == real)
+      Verdict(before: [told.first.lines], fault: told.second.lines, sent: Self.some, next: after.next, last: after.last)
+        == real)
   }
 
   /// The comparison can fail: what the verdict says follows from what was told.
   @Test func aVerdictIsNoMatterOfCourse() {
     let fault = ["opened", "accepted 0", "refused 1 ENOSPC", "doubtful 2 ENOSPC"]
-    let sound = Verdict(fault: fault, sent: 9, next: ["opened", "found 0", "found 2", "accepted 5"], last: ["found 0", "found 2", "found 5"])
+    let sound = Verdict(
+      fault: fault, sent: 9, next: ["opened", "found 0", "found 2", "accepted 5"],
+      last: ["found 0", "found 2", "found 5"])
     #expect(sound.isSound && sound.accepted == .some && sound.reasons == ["ENOSPC"])
     let lost = Verdict(fault: fault, sent: 9, next: ["found 2", "accepted 5"], last: ["found 2", "found 5"])
     #expect(lost.lost == [0] && !lost.isSound)
-    let invented = Verdict(fault: fault, sent: 9, next: ["found 0", "found 1", "accepted 5"], last: ["found 0", "found 1", "found 5"])
+    let invented = Verdict(
+      fault: fault, sent: 9, next: ["found 0", "found 1", "accepted 5"], last: ["found 0", "found 1", "found 5"])
     #expect(invented.invented == [1] && !invented.isSound)
     let stuck = Verdict(fault: fault, sent: 9, next: ["found 0", "refused 5 ENOSPC"], last: ["found 0"])
     #expect(!stuck.goesOn && !stuck.isSound)
-    let damaged = Verdict(fault: fault, sent: 9, next: ["damaged 0 1", "found 0", "accepted 5"], last: ["found 0", "found 5"])
+    let damaged = Verdict(
+      fault: fault, sent: 9, next: ["damaged 0 1", "found 0", "accepted 5"], last: ["found 0", "found 5"])
     #expect(!damaged.isSound && damaged != sound)
   }
 }

@@ -44,13 +44,14 @@ import Testing
     return try #require(result.value).get()
   }
 
-  /// Everything but the sector that cannot be read is written again, wherever in a piece it lies, and the device is asked for that
-  /// one a few times only.
+  /// Everything but the sector that cannot be read is written again, wherever in a piece it lies, and the device is
+  /// asked for that one a few times only.
   @Test(arguments: [512, 100 << 10, 255 << 10 + 512, 256 << 10, 300 << 10, 511 << 10 + 512, 570 << 10] as [Int64])
   func allButTheUnreadableSectorIsWrittenAgain(_ start: Int64) throws {
     let disk = MemoryDisk(seed: 1)
     let policy = RecordLogPolicy(
-      syncPolicy: .interval(.seconds(10)), recoveryPolicy: .skipCorrupted, largestRecord: 64 << 10, commitBytes: 64 << 10)
+      syncPolicy: .interval(.seconds(10)), recoveryPolicy: .skipCorrupted, largestRecord: 64 << 10,
+      commitBytes: 64 << 10)
     let end = try Self.live(disk, nil) { storage in
       try await storage.makeDirectory("log")
       let (log, _) = try await RecordLog<StreamhouseCodec>.open("jobs", in: "log", of: storage, policy)

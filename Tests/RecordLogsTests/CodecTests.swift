@@ -43,8 +43,8 @@ import Testing
     }
   }
 
-  /// Seed 000, "Analyze WAL Contents": record 0 at byte 0 has a key of 12 bytes and a value of 128, and record 1 stands at 152.
-  /// That leaves 12 bytes for everything else; size, CRC-32, timestamp and two lengths take 24.
+  /// Streamhouse runbook, "Analyze WAL Contents": record 0 at byte 0 has a key of 12 bytes and a value of 128, and
+  /// record 1 stands at 152. That leaves 12 bytes for everything else; size, CRC-32, timestamp and two lengths take 24.
   @Test func theDumpExampleDoesNotFit() {
     let (key, value) = ([UInt8](repeating: 1, count: 12), [UInt8](repeating: 2, count: 128))
     let length = key.withUnsafeBytes { key in
@@ -63,7 +63,7 @@ import Testing
       #expect(record.sequence == 42 && record.status == .pending && record.timestamp == Self.time)
       #expect(Array(record.payload) == Array(#"{"n":1}"#.utf8))
     }
-    // Seed 001, "Dump header".
+    // Airunner runbook, "Dump header".
     #expect(AirunnerCodec.fileHeader == Golden("41 52 57 41 4c 30 30 31  01 00 00 00 00 00 00 00").bytes)
   }
 

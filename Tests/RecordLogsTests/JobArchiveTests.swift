@@ -10,7 +10,9 @@ import TriggeredStorage
 
 @Suite struct JobArchiveTests {
   /// A job of twelve events, all sent, in a log that is open.
-  private static func finishedLog(_ storage: any Storage, _ clock: WallClock, _ receiver: ModelReceiver) async throws -> JobLog {
+  private static func finishedLog(_ storage: any Storage, _ clock: WallClock, _ receiver: ModelReceiver) async throws
+    -> JobLog
+  {
     let (log, _) = try await JobLog.open(SenderTests.job, in: "wal", of: storage, clock: clock)
     if log.pendingCount == 0, receiver.taken.isEmpty {
       for n in 1...12 as ClosedRange<Int64> { try await log.append(Worker.payload(n)) }
@@ -30,11 +32,13 @@ import TriggeredStorage
       let archive = JobArchive("archive", of: storage, clock: clock, metrics: metrics)
       let path = try await archive.archive(log)
       #expect(path == "archive/build-17.wal.gz" && worker.disk.paths == [path])
-      #expect(metrics.archiveBytes.value == Double(worker.disk.read(path)?.count ?? 0) && metrics.archiveBytes.value > 0)
+      #expect(
+        metrics.archiveBytes.value == Double(worker.disk.read(path)?.count ?? 0) && metrics.archiveBytes.value > 0)
       let summary = try await storage.readCompressed(path)
       #expect(summary?.bytes == Int64(before.count))
       // Restored, it is the log that it was ("Disaster Recovery": decompress, replay).
-      let source = GzipSource(storage, FileSource(storage, try await storage.open(path, []), limit: Int64(metrics.archiveBytes.value)))
+      let source = GzipSource(
+        storage, FileSource(storage, try await storage.open(path, []), limit: Int64(metrics.archiveBytes.value)))
       let buffer = storage.makeBuffer(capacity: 1 << 16)
       let count = try await source.read(into: buffer, 0..<buffer.capacity)
       #expect(Array(buffer[0..<count]) == before)
@@ -49,8 +53,9 @@ import TriggeredStorage
     }
   }
 
-  /// Seed 001, "Check compression ratio": 2000 KB come to 30 %, a reduction by 70 %. That is a matter of the events: lines of a
-  /// build's output come to less. Bytes that do not repeat keep their size, and only what stands around them gets smaller.
+  /// Airunner runbook, "Check compression ratio": 2000 KB come to 30 %, a reduction by 70 %. That is a matter of the
+  /// events: lines of a build's output come to less. Bytes that do not repeat keep their size, and only what stands
+  /// around them gets smaller.
   @Test(arguments: [false, true]) func whatIsSavedIsAMatterOfTheEvents(isNoise: Bool) throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
     try worker.live(receiver: receiver) { storage, clock in
@@ -63,7 +68,8 @@ import TriggeredStorage
           "line":"[\(n % 97)/97] Compiling module\(Int.random(in: 0..<40, using: &random)) Source\(Int.random(in: 0..<900, using: &random)).swift"}
           """
         payload += line.utf8.count
-        try await log.append(isNoise ? (0..<line.utf8.count).map { _ in UInt8.random(in: 0...255, using: &random) } : Array(line.utf8))
+        try await log.append(
+          isNoise ? (0..<line.utf8.count).map { _ in UInt8.random(in: 0...255, using: &random) } : Array(line.utf8))
       }
       let sender = Sender(log, over: receiver, seed: 1)
       sender.start()
@@ -95,8 +101,8 @@ import TriggeredStorage
     }
   }
 
-  /// A10: the power goes at every operation of the archiving. The log, the archive or both are there, whole; the next life
-  /// archives what is left.
+  /// A10: the power goes at every operation of the archiving. The log, the archive or both are there, whole; the next
+  /// life archives what is left.
   @Test(arguments: [PersistenceProfile.dropUnsynced, .posixMinimal])
   func powerLossAtEveryOperationOfTheArchiving(_ profile: PersistenceProfile) throws {
     var points = 0
@@ -105,14 +111,17 @@ import TriggeredStorage
       let disk = worker.disk
       let isArchiving = Box(false)
       do {
-        try worker.live(seed: UInt64(n), receiver: receiver, wrap: { base in
-          let storage = TriggeredStorage(base)
-          storage.arm(FaultTrigger([], phase: "archive", .occurrence(n), .submission)) { _ throws(StorageError) in
-            hits.value = 1
-            _ = disk.powerLoss(seed: UInt64(n), profile: profile)
+        try worker.live(
+          seed: UInt64(n), receiver: receiver,
+          wrap: { base in
+            let storage = TriggeredStorage(base)
+            storage.arm(FaultTrigger([], phase: "archive", .occurrence(n), .submission)) { _ throws(StorageError) in
+              hits.value = 1
+              _ = disk.powerLoss(seed: UInt64(n), profile: profile)
+            }
+            return storage
           }
-          return storage
-        }) { storage, clock in
+        ) { storage, clock in
           let log = try await Self.finishedLog(storage, clock, receiver)
           storage.note(.phase("archive"))
           isArchiving.value = true
@@ -133,7 +142,9 @@ import TriggeredStorage
           try await log.close()
         }
         let summary = try await storage.readCompressed("archive/build-17.wal.gz")
-        #expect(summary?.bytes == 16 + Int64(12 * 64) + Int64((1...12).reduce(0) { $0 + Worker.payload($1).count }), "cut at \(n)")
+        #expect(
+          summary?.bytes == 16 + Int64(12 * 64) + Int64((1...12).reduce(0) { $0 + Worker.payload($1).count }),
+          "cut at \(n)")
       }
     }
     #expect(points > 8)
@@ -144,7 +155,8 @@ import TriggeredStorage
   @Test func anArchiveWithADamagedHeaderStays() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
     try worker.live(receiver: receiver) { storage, clock in
-      _ = try await JobArchive("archive", of: storage, clock: clock).archive(try await Self.finishedLog(storage, clock, receiver))
+      _ = try await JobArchive("archive", of: storage, clock: clock).archive(
+        try await Self.finishedLog(storage, clock, receiver))
     }
     _ = worker.disk.processKill(seed: 1)
     for bit in 0..<96 {

@@ -33,7 +33,9 @@ import TriggeredStorage
   ]
 
   /// Three producers, fifteen messages each, over several files.
-  static func workload<F: TestFormat>(_ log: RecordLog<F>, _ storage: any Storage, _ answers: Answers, from first: Int) async {
+  static func workload<F: TestFormat>(_ log: RecordLog<F>, _ storage: any Storage, _ answers: Answers, from first: Int)
+    async
+  {
     await withTaskGroup(of: Void.self) { group in
       for producer in 0..<3 {
         group.addTask(executorPreference: storage.loop) {
@@ -48,21 +50,26 @@ import TriggeredStorage
   }
 
   static func harness<F: TestFormat>(_ format: F.Type, _ c: Case, seed: UInt64) -> RecordHarness<F> {
-    RecordHarness<F>(seed: seed, sync: c.sync, recovery: c.recovery, rotation: RecordLogPolicy.Rotation(bytes: 12 << 10))
+    RecordHarness<F>(
+      seed: seed, sync: c.sync, recovery: c.recovery, rotation: RecordLogPolicy.Rotation(bytes: 12 << 10))
   }
 
   /// Runs the workload with a crash at operation `n` of the machine; false where it ended before.
   static func crash<F: TestFormat>(
-    _ harness: RecordHarness<F>, at n: Int, _ kind: CrashKind, _ profile: PersistenceProfile, seed: UInt64, _ answers: Answers
+    _ harness: RecordHarness<F>, at n: Int, _ kind: CrashKind, _ profile: PersistenceProfile, seed: UInt64,
+    _ answers: Answers
   ) throws -> Bool {
     let disk = harness.disk
     do {
-      try harness.live(seed: seed, arm: { storage in
-        storage.arm(FaultTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
-          answers.hits = 1
-          _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
+      try harness.live(
+        seed: seed,
+        arm: { storage in
+          storage.arm(FaultTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
+            answers.hits = 1
+            _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
+          }
         }
-      }) { log, _, storage in
+      ) { log, _, storage in
         await workload(log, storage, answers, from: 0)
         try await log.close()
       }
@@ -91,7 +98,8 @@ import TriggeredStorage
         try await log.close()
         return found
       }
-      #expect(second.messages == first.messages && second.positions == first.positions, "\(c): crash at \(n): not repeatable")
+      #expect(
+        second.messages == first.messages && second.positions == first.positions, "\(c): crash at \(n): not repeatable")
       #expect(later.acknowledged.count == Self.messages, "\(c): crash at \(n): the log takes no appends after it")
       _ = harness.disk.powerLoss(seed: seed, profile: .dropUnsynced)
       let third = try harness.look(seed: seed + 2, startingAt: Instant(nanoseconds: 1 << 41))
@@ -104,7 +112,9 @@ import TriggeredStorage
   }
 
   /// What the log holds after the crash, against what had been promised.
-  private static func check<F: TestFormat>(_ found: RecordHarness<F>.Found, _ c: Case, _ answers: Answers, _ title: String) {
+  private static func check<F: TestFormat>(
+    _ found: RecordHarness<F>.Found, _ c: Case, _ answers: Answers, _ title: String
+  ) {
     #expect(!found.messages.contains(-1), "\(title): wrong bytes")
     #expect(Set(found.messages).count == found.messages.count, "\(title): twice")
     #expect(found.positions == found.positions.sorted(), "\(title): order")
@@ -140,12 +150,15 @@ import TriggeredStorage
         let disk = harness.disk
         let fired = Answers()
         do {
-          try harness.live(seed: 7, startingAt: Instant(nanoseconds: 1 << 38), arm: { storage in
-            storage.arm(FaultTrigger([], .occurrence(m), .submission)) { _ throws(StorageError) in
-              fired.hits = 1
-              _ = disk.powerLoss(seed: seed, profile: .posixMinimal)
+          try harness.live(
+            seed: 7, startingAt: Instant(nanoseconds: 1 << 38),
+            arm: { storage in
+              storage.arm(FaultTrigger([], .occurrence(m), .submission)) { _ throws(StorageError) in
+                fired.hits = 1
+                _ = disk.powerLoss(seed: seed, profile: .posixMinimal)
+              }
             }
-          }) { _, _, _ in }
+          ) { _, _, _ in }
         } catch is RecordHarness<AirunnerCodec>.Hung {
           Issue.record("recovery hangs when it is cut at \(m)")
         } catch {}

@@ -131,11 +131,13 @@ import Testing
   @Test func truncatedAirunner() throws { try truncations(AirunnerCodec.self) }
   @Test func truncatedReplayBuffer() throws { try truncations(ReplayCodec.self) }
 
-  /// A file that somebody cut off at any byte loses what was cut, whole records and the one that was touched, and no more.
+  /// A file that somebody cut off at any byte loses what was cut, whole records and the one that was touched, and no
+  /// more.
   private func truncations<F: TestFormat>(_ format: F.Type) throws {
     let harness = try Self.makeLog(format, .skipCorrupted)
     let paths = harness.disk.paths.filter { $0.contains(".wal") }
-    let positions = try RecordHarness(copying: harness, disk: harness.disk.snapshot()).rebooted().look(latency: .zero).positions
+    let positions = try RecordHarness(copying: harness, disk: harness.disk.snapshot()).rebooted().look(latency: .zero)
+      .positions
     for (number, path) in paths.enumerated() {
       let size = harness.disk.read(path)?.count ?? 0
       for length in 0..<size {
@@ -147,7 +149,9 @@ import Testing
           continue
         }
         let kept = positions.indices.filter { index in
-          let end = index + 1 < positions.count && positions[index + 1].file == number ? positions[index + 1].offset : Int64(size)
+          let end =
+            index + 1 < positions.count && positions[index + 1].file == number
+            ? positions[index + 1].offset : Int64(size)
           return positions[index].file != number || end <= Int64(length)
         }
         #expect(outcome.found == kept, "\(path) cut to \(length): \(outcome.found)")
@@ -159,8 +163,8 @@ import Testing
     }
   }
 
-  /// H3, H4: a tail of zeros, of ones and of garbage; none is taken for records, none stops the opening, and more than a crash
-  /// can leave is reported.
+  /// H3, H4: a tail of zeros, of ones and of garbage; none is taken for records, none stops the opening, and more than
+  /// a crash can leave is reported.
   @Test(arguments: [UInt8(0), 0xFF, 0x7E, 0x20])
   func aTailOfRubbish(_ byte: UInt8) throws {
     for length in [1, 3, 8, 511, 512, 5000, 40_000] {
@@ -176,8 +180,8 @@ import Testing
     }
   }
 
-  /// However large the log, however much a damaged length claims: one window, and no more than two records of the format's
-  /// longest kind.
+  /// However large the log, however much a damaged length claims: one window, and no more than two records of the
+  /// format's longest kind.
   @Test func recoveryNeedsOneWindow() throws {
     let harness = RecordHarness<AirunnerCodec>()
     let positions = try harness.live(latency: .zero) { log, _, _ in
@@ -195,11 +199,13 @@ import Testing
       let loop = EventLoop(simulatedWithSeed: 1)
       let storage = BufferMeter(MemoryStorage(disk: harness.disk, loop: loop, latency: .zero))
       let policy = harness.policy
-      let report = loop.run { () async -> RecordRecoveryReport? in
-        guard let (log, report) = try? await RecordLog<AirunnerCodec>.open("jobs", in: "log", of: storage, policy) else { return nil }
-        try? await log.close()
-        return report
-      }.value ?? nil
+      let report =
+        loop.run { () async -> RecordRecoveryReport? in
+          guard let (log, report) = try? await RecordLog<AirunnerCodec>.open("jobs", in: "log", of: storage, policy)
+          else { return nil }
+          try? await log.close()
+          return report
+        }.value ?? nil
       #expect(report?.records == (claim == 0 ? 600 : 599) && storage.largest <= most, "\(storage.largest) bytes")
     }
   }
@@ -214,7 +220,8 @@ import Testing
     }
   }
 
-  /// A file without a head of any format is somebody else's unless it can be a torn commit: it is kept under another name.
+  /// A file without a head of any format is somebody else's unless it can be a torn commit: it is kept under another
+  /// name.
   @Test func aForeignFileIsNotDestroyed() throws {
     let text = Array("this is no log, and nobody may throw it away\n".utf8)
     let streamhouse = RecordHarness<StreamhouseCodec>()

@@ -8,8 +8,8 @@ import TriggeredStorage
 @testable import RecordLogs
 
 @Suite struct RecordFaultTests {
-  /// A2, C16: the disk is full at every byte of the log, three times over, and then not any more. Whatever was acknowledged is
-  /// there after a restart, and nothing stands behind garbage.
+  /// A2, C16: the disk is full at every byte of the log, three times over, and then not any more. Whatever was
+  /// acknowledged is there after a restart, and nothing stands behind garbage.
   @Test(arguments: [SyncPolicy.always, .interval(.milliseconds(100))])
   func noSpaceAtEveryByte(_ policy: SyncPolicy) throws {
     let count = 8
@@ -48,8 +48,8 @@ import TriggeredStorage
     print("\(policy): \(refusals) appends refused")
   }
 
-  /// A commit of two records is there in full, and its writer is told that it failed. The next commit covers the first of them
-  /// only: the second must not come back behind it.
+  /// A commit of two records is there in full, and its writer is told that it failed. The next commit covers the first
+  /// of them only: the second must not come back behind it.
   @Test func aFailedCommitLeavesNothingBehindTheNext() throws {
     let harness = RecordHarness<AirunnerCodec>(recovery: .truncateAtCorruption)
     let fault = PlannedFault(.ioError, FaultTrigger([.write], pathContains: ".wal", .occurrence(2), .completion))
@@ -69,8 +69,8 @@ import TriggeredStorage
     #expect(try harness.look(latency: .zero).messages == [2])
   }
 
-  /// Every operation of a kind fails once, with every errno: nothing acknowledged is lost, and whoever closes the log and opens
-  /// it again goes on.
+  /// Every operation of a kind fails once, with every errno: nothing acknowledged is lost, and whoever closes the log
+  /// and opens it again goes on.
   @Test(
     arguments: [OperationKind.write, .sync, .open, .syncDirectory, .truncate, .list, .size, .read],
     [EIO, ENOSPC, EINTR, EAGAIN])
@@ -90,12 +90,16 @@ import TriggeredStorage
       let hits = Box(0)
       let acknowledged = Box<[Int]>([0, 1, 2])
       do {
-        try harness.live(seed: UInt64(n), arm: { storage in
-          storage.arm(FaultTrigger([kind], pathContains: "log", .occurrence(n), .submission)) { pass throws(StorageError) in
-            hits.value += 1
-            throw StorageError(errno: code, pass.kind, pass.path)
+        try harness.live(
+          seed: UInt64(n),
+          arm: { storage in
+            storage.arm(FaultTrigger([kind], pathContains: "log", .occurrence(n), .submission)) {
+              pass throws(StorageError) in
+              hits.value += 1
+              throw StorageError(errno: code, pass.kind, pass.path)
+            }
           }
-        }) { log, _, _ in
+        ) { log, _, _ in
           for m in 3..<20 {
             do throws(RecordLogError) {
               try await log.append(message: m, size: 900)
@@ -112,15 +116,16 @@ import TriggeredStorage
       let shown = try harness.look(seed: 98, startingAt: Instant(nanoseconds: 1 << 39))
       _ = harness.disk.powerLoss(seed: UInt64(n), profile: .posixMinimal)
       let found = try harness.look(seed: 99, startingAt: Instant(nanoseconds: 1 << 40))
-      #expect(Set(acknowledged.value).isSubset(of: found.messages), "\(kind) \(n): \(acknowledged.value), \(found.messages)")
+      #expect(
+        Set(acknowledged.value).isSubset(of: found.messages), "\(kind) \(n): \(acknowledged.value), \(found.messages)")
       #expect(found.messages == shown.messages, "\(kind) \(n): what was shown after the restart is gone")
       #expect(found.messages == found.messages.sorted() && found.report.damageCount == 0, "\(kind) \(n)")
     }
     #expect(fired > 0, "no \(kind) was made")
   }
 
-  /// A failed sync that leaves its pages clean ("fsyncgate"): nothing more is acknowledged; the next opening writes the tail
-  /// again, so that what it shows is durable.
+  /// A failed sync that leaves its pages clean ("fsyncgate"): nothing more is acknowledged; the next opening writes the
+  /// tail again, so that what it shows is durable.
   @Test func aFailedSyncPoisonsTheLogAndItsTailIsWrittenAgain() throws {
     let harness = RecordHarness<StreamhouseCodec>()
     // The third sync: one of the file that is made, one of the first record, one of the second.
@@ -213,7 +218,8 @@ import TriggeredStorage
       #expect(files.entry(String(gzip)) == RecordFiles.Entry(number: number, isCompressed: true))
     }
     for other in [
-      "orders-0.wal", "orders.wal.01", "orders.wal.0", "orders.wal.-1", "orders.wal.1.cut", "orders.wal.cut-16", "orders.lock",
+      "orders-0.wal", "orders.wal.01", "orders.wal.0", "orders.wal.-1", "orders.wal.1.cut", "orders.wal.cut-16",
+      "orders.lock",
       "orders.wal.1.gz.tmp", "order.wal", "orders.wal1", "orders.wal.", "orders.wal.+1",
     ] { #expect(files.entry(other) == nil, "\(other)") }
   }

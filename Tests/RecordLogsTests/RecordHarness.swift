@@ -26,7 +26,9 @@ extension AirunnerCodec: TestFormat {
 }
 
 extension ChronikV1Codec: TestFormat {
-  static func carry(_ message: UnsafeRawBufferPointer) -> Record { Record(offset: 1, timestamp: 1, key: nil, value: message) }
+  static func carry(_ message: UnsafeRawBufferPointer) -> Record {
+    Record(offset: 1, timestamp: 1, key: nil, value: message)
+  }
   static func message(_ record: Record) -> UnsafeRawBufferPointer { record.value }
 }
 
@@ -89,7 +91,8 @@ struct RecordHarness<Format: TestFormat>: Sendable {
         try await storage.syncDirectory("")
         let content = Self.content
         let found = Box(Found(report: RecordRecoveryReport()))
-        let (log, report) = try await RecordLog<Format>.open("jobs", in: "log", of: storage, policy) { position, record in
+        let (log, report) = try await RecordLog<Format>.open("jobs", in: "log", of: storage, policy) {
+          position, record in
           var message = -1
           if case .intact(let n) = content.read(Format.message(record)) { message = Int(n) }
           found.value.messages.append(message)
@@ -106,7 +109,9 @@ struct RecordHarness<Format: TestFormat>: Sendable {
   }
 
   /// What the log holds, for one who opens and closes it.
-  func look(seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0)) throws -> Found {
+  func look(seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0))
+    throws -> Found
+  {
     try live(seed: seed, latency: latency, startingAt: start) { log, found, _ in
       try await log.close()
       return found

@@ -39,7 +39,8 @@ import TriggeredStorage
     _ = worker.disk.powerLoss(seed: 1, profile: .dropUnsynced)
     try worker.live(startingAt: Instant(nanoseconds: 1 << 40)) { storage, clock in
       let (buffer, report) = try await Self.open(storage, clock)
-      #expect(report.unfinished == 3 && report.committed == 1 && report.rolledBack == 1 && report.recovery.damageCount == 0)
+      #expect(
+        report.unfinished == 3 && report.committed == 1 && report.rolledBack == 1 && report.recovery.damageCount == 0)
       do throws(ReplayBufferError) {
         _ = try await buffer.start(user: "new")
         Issue.record("started before the recovery")
@@ -67,7 +68,9 @@ import TriggeredStorage
     #expect(again.unfinished == 1 && again.committed == 3 && again.rolledBack == 2, "only the one just started")
   }
 
-  private static func numberOfNext(_ buffer: ReplayBuffer) async throws -> UInt64 { try await buffer.start(user: "new") }
+  private static func numberOfNext(_ buffer: ReplayBuffer) async throws -> UInt64 {
+    try await buffer.start(user: "new")
+  }
 
   /// R1: nobody is answered before the sync: a power cut at any moment of the 100 ms loses nothing that was answered.
   @Test func theAnswerWaitsForTheSync() throws {
@@ -89,11 +92,15 @@ import TriggeredStorage
       let found = try worker.live(startingAt: Instant(nanoseconds: 1 << 40)) { storage, clock in
         let (buffer, _) = try await Self.open(storage, clock)
         let found = Box<[[UInt8]]>([])
-        try await buffer.recover { found.value = $0.measurements; return true }
+        try await buffer.recover {
+          found.value = $0.measurements; return true
+        }
         try await buffer.close()
         return found.value
       }
-      #expect(found.prefix(answered.value.count).elementsEqual(answered.value.map { Self.measurement(1, $0) }), "\(milliseconds) ms")
+      #expect(
+        found.prefix(answered.value.count).elementsEqual(answered.value.map { Self.measurement(1, $0) }),
+        "\(milliseconds) ms")
     }
   }
 
@@ -137,8 +144,8 @@ import TriggeredStorage
     try await buffer.close()
   }
 
-  /// The power goes at every operation of a workload of interleaved transactions with rotation, compression and recovery; what
-  /// was answered is there after it, and what was finished does not come back.
+  /// The power goes at every operation of a workload of interleaved transactions with rotation, compression and
+  /// recovery; what was answered is there after it, and what was finished does not come back.
   @Test(arguments: [PersistenceProfile.dropUnsynced, .posixMinimal])
   func powerLossAtEveryOperation(_ profile: PersistenceProfile) throws {
     var points = 0
@@ -147,14 +154,17 @@ import TriggeredStorage
       let (disk, hits) = (worker.disk, Box(0))
       let answered = Answered()
       do {
-        try worker.live(seed: UInt64(n), wrap: { base in
-          let storage = TriggeredStorage(base)
-          storage.arm(FaultTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
-            hits.value = 1
-            _ = disk.powerLoss(seed: UInt64(n), profile: profile)
+        try worker.live(
+          seed: UInt64(n),
+          wrap: { base in
+            let storage = TriggeredStorage(base)
+            storage.arm(FaultTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
+              hits.value = 1
+              _ = disk.powerLoss(seed: UInt64(n), profile: profile)
+            }
+            return storage
           }
-          return storage
-        }) { storage, clock in
+        ) { storage, clock in
           try await Self.interleave(try await Self.open(storage, clock).0, answered)
         }
       } catch let hung as Worker.Hung { throw hung } catch {}  // the machine died
@@ -175,7 +185,9 @@ import TriggeredStorage
       let (buffer, report) = try await Self.open(storage, clock)
       #expect(report.recovery.damageCount == 0, "cut at \(n): \(report.recovery.damage)")
       let unfinished = Box<[ReplayTransaction]>([])
-      try await buffer.recover { unfinished.value.append($0); return true }
+      try await buffer.recover {
+        unfinished.value.append($0); return true
+      }
       // R3: what is old goes only now; a day more than the retention.
       await storage.loop.sleep(until: storage.loop.now + .seconds(8 * 86_400))
       _ = try await buffer.maintain()
@@ -197,8 +209,8 @@ import TriggeredStorage
     #expect(again.unfinished == 0 && again.recovery.damageCount == 0, "cut at \(n): replayed twice")
   }
 
-  /// Completed files are compressed and read as they are; those past the retention go, but none that an unfinished transaction
-  /// begins in, and none before the recovery.
+  /// Completed files are compressed and read as they are; those past the retention go, but none that an unfinished
+  /// transaction begins in, and none before the recovery.
   @Test func completedFilesAreCompressedAndRemovedAfterTheRetention() throws {
     let worker = Worker()
     try worker.live { storage, clock in
@@ -212,7 +224,8 @@ import TriggeredStorage
         try await buffer.commit(number)
       }
       let maintenance = try await buffer.maintain()
-      #expect(maintenance.compressed.isEmpty && maintenance.kept.count >= 3, "in all of them may be something of the first")
+      #expect(
+        maintenance.compressed.isEmpty && maintenance.kept.count >= 3, "in all of them may be something of the first")
       try await buffer.add(Self.measurement(held, 0), to: held)
       try await buffer.close()
     }
@@ -264,8 +277,8 @@ import TriggeredStorage
     }
   }
 
-  /// Every byte of a compressed file, damaged: none of its entries is taken, for a flipped bit can bring entries a second time,
-  /// whole. Or the bit was one of those that mean nothing.
+  /// Every byte of a compressed file, damaged: none of its entries is taken, for a flipped bit can bring entries a
+  /// second time, whole. Or the bit was one of those that mean nothing.
   @Test func damageInACompressedFile() throws {
     let worker = Worker()
     try worker.live(latency: .zero) { storage, clock in
@@ -292,7 +305,9 @@ import TriggeredStorage
       let report = try damaged.live(latency: .zero) { storage, clock in
         let (buffer, report) = try await Self.open(storage, clock)
         let seen = Box<[ReplayTransaction]>([])
-        try await buffer.recover { seen.value.append($0); return true }
+        try await buffer.recover {
+          seen.value.append($0); return true
+        }
         #expect(seen.value.map(\.number) == [2], "byte \(byte)")
         #expect(seen.value.first?.measurements == (0..<5).map { Self.measurement(2, $0) }, "byte \(byte)")
         try await buffer.close()
@@ -300,7 +315,8 @@ import TriggeredStorage
       }
       // START, 30 ADD, END, CHECKPOINT, COMMIT; START, 5 ADD.
       let isWhole = report.recovery.damageCount == 0 && report.recovery.records == 40
-      #expect(isWhole || report.recovery.damage.map(\.fault) == [.damagedCompression], "byte \(byte): \(report.recovery)")
+      #expect(
+        isWhole || report.recovery.damage.map(\.fault) == [.damagedCompression], "byte \(byte): \(report.recovery)")
       if !isWhole { reported += 1 }
     }
     #expect(size > 100 && reported > size - 3)

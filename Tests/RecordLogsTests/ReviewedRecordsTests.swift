@@ -34,10 +34,12 @@ import Testing
     }
   }
 
-  @Test(arguments: [Int64.max, Int64.max - 1, Int64(1 << 62) + 1, Int64.min, -1, 0] as [Int64]) func anImpossibleSequenceNumberEndsNoProcess(_ sequence: Int64) throws {
+  @Test(arguments: [Int64.max, Int64.max - 1, Int64(1 << 62) + 1, Int64.min, -1, 0] as [Int64])
+  func anImpossibleSequenceNumberEndsNoProcess(_ sequence: Int64) throws {
     let disk = MemoryDisk(seed: 1)
     let text = Array("hello".utf8)
-    try Self.put(AirunnerCodec.fileHeader + Self.event(sequence, text) + Self.event(1, text), at: "jobs/j.wal", on: disk)
+    try Self.put(
+      AirunnerCodec.fileHeader + Self.event(sequence, text) + Self.event(1, text), at: "jobs/j.wal", on: disk)
     let loop = EventLoop(simulatedWithSeed: 1)
     let storage = MemoryStorage(disk: disk, loop: loop)
     let (ending, result) = loop.run { () async -> Result<Void, any Error> in
@@ -54,8 +56,8 @@ import Testing
     try result?.get()
   }
 
-  /// A damaged event whose payload is a log of small records: what stands in it is looked at once. Counted are checksums, which
-  /// is what takes the time.
+  /// A damaged event whose payload is a log of small records: what stands in it is looked at once. Counted are
+  /// checksums, which is what takes the time.
   @Test func aLogInsideAValueIsLookedAtOnce() throws {
     func checked(_ nested: Int) throws -> Int {
       let disk = MemoryDisk(seed: 1)
@@ -69,7 +71,8 @@ import Testing
       let (_, result) = loop.run { () async -> Result<Int, any Error> in
         do {
           let file = try await storage.open("jobs/j.wal", [])
-          var scanner = RecordScanner<CountedCodec>(storage, FileSource(storage, file, limit: try await storage.size(of: file)))
+          var scanner = RecordScanner<CountedCodec>(
+            storage, FileSource(storage, file, limit: try await storage.size(of: file)))
           scanner.skip(to: 16)
           var records = 0
           while true {
@@ -103,5 +106,7 @@ private enum CountedCodec: RecordCodec {
   }
   static func record(in bytes: UnsafeRawBufferPointer) -> AirunnerCodec.Record { AirunnerCodec.record(in: bytes) }
   static func length(of record: AirunnerCodec.Record) -> Int { AirunnerCodec.length(of: record) }
-  static func write(_ record: AirunnerCodec.Record, to target: UnsafeMutableRawPointer) { AirunnerCodec.write(record, to: target) }
+  static func write(_ record: AirunnerCodec.Record, to target: UnsafeMutableRawPointer) {
+    AirunnerCodec.write(record, to: target)
+  }
 }

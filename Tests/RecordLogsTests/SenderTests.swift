@@ -22,7 +22,8 @@ import TriggeredStorage
   /// - Returns: the numbers of those that were acknowledged, and how many are not sent.
   static func work(
     _ storage: any Storage, _ clock: WallClock, _ receiver: ModelReceiver, count: Int, seed: UInt64,
-    policy: SenderPolicy = SenderPolicy(), within limit: Duration = .seconds(600), metrics: DeliveryMetrics = DeliveryMetrics()
+    policy: SenderPolicy = SenderPolicy(), within limit: Duration = .seconds(600),
+    metrics: DeliveryMetrics = DeliveryMetrics()
   ) async throws -> (acknowledged: [Int64], unsent: Int) {
     let (log, _) = try await JobLog.open(job, in: "wal", of: storage, clock: clock, metrics: metrics)
     let sender = Sender(log, over: receiver, policy, seed: seed)
@@ -38,7 +39,8 @@ import TriggeredStorage
     return (acknowledged, unsent)
   }
 
-  /// Seed 001, "Network Failure Simulation": 30 s without a connection, then every event in order, none lost, none twice.
+  /// Airunner runbook, "Network Failure Simulation": 30 s without a connection, then every event in order, none lost,
+  /// none twice.
   @Test func thirtySecondsOfARefusedConnection() throws {
     let (worker, receiver, metrics) = (Worker(), ModelReceiver(), DeliveryMetrics())
     let (from, to) = (Instant(nanoseconds: 10_000_000_000), Instant(nanoseconds: 40_000_000_000))
@@ -49,7 +51,8 @@ import TriggeredStorage
     #expect(acknowledged == Array(1...1200) && unsent == 0)
     Self.check(receiver, acknowledged)
     let refused = receiver.attempts.filter { $0.mood == .refuses }
-    #expect(refused.count >= 4 && metrics.retries.value == refused.count, "the connection was refused \(refused.count) times")
+    #expect(
+      refused.count >= 4 && metrics.retries.value == refused.count, "the connection was refused \(refused.count) times")
     #expect(metrics.appends.value == 1200 && metrics.pendingEvents.value == 0 && metrics.failures.value == 0)
   }
 
@@ -122,7 +125,8 @@ import TriggeredStorage
     let times = receiver.attempts.prefix(10).map(\.at)
     for (index, whole) in [1, 2, 4, 8, 16, 32, 60, 60, 60].enumerated() {
       let gap = times[index + 1] - times[index]
-      #expect(gap >= max(.seconds(1), .seconds(whole) / 2) && gap <= .seconds(whole) + .milliseconds(10), "\(index): \(gap)")
+      #expect(
+        gap >= max(.seconds(1), .seconds(whole) / 2) && gap <= .seconds(whole) + .milliseconds(10), "\(index): \(gap)")
     }
   }
 
@@ -232,8 +236,8 @@ import TriggeredStorage
     }
   }
 
-  /// A6: two events of one number, as airunner's own logs may hold them: one is sent, the other is reported, nothing is sent
-  /// for ever.
+  /// A6: two events of one number, as airunner's own logs may hold them: one is sent, the other is reported, nothing is
+  /// sent for ever.
   @Test func aSequenceNumberThatIsThereTwiceIsSentOnce() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
     var bytes = AirunnerCodec.fileHeader
@@ -305,15 +309,18 @@ import TriggeredStorage
       }
     }
     #expect(receiver.taken.count == 3 && receiver.repeats == 0)
-    #expect(worker.disk.paths.filter { $0.hasSuffix(".wal") } == ["wal/build-17.2.wal", "wal/build-17.3.wal", "wal/build-17.wal"])
+    #expect(
+      worker.disk.paths.filter { $0.hasSuffix(".wal") } == [
+        "wal/build-17.2.wal", "wal/build-17.3.wal", "wal/build-17.wal",
+      ])
     for name in ["", "a/b", "..", "a.b", String(repeating: "x", count: 101)] {
       #expect(throws: JobLogError.self) { try JobID(name) }
     }
     #expect(throws: JobLogError.self) { try JobID("x", execution: 0) }
   }
 
-  /// The worker's power goes at every operation while it appends and sends to a receiver of moods; the next life sends the
-  /// rest. The receiver has what was acknowledged, once, in order.
+  /// The worker's power goes at every operation while it appends and sends to a receiver of moods; the next life sends
+  /// the rest. The receiver has what was acknowledged, once, in order.
   @Test func powerLossAtEveryOperation() throws {
     var points = 0
     for n in 1... {
@@ -324,14 +331,17 @@ import TriggeredStorage
       let hits = Box(0)
       let disk = worker.disk
       do {
-        try worker.live(seed: UInt64(n), receiver: receiver, wrap: { base in
-          let storage = TriggeredStorage(base)
-          storage.arm(FaultTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
-            hits.value = 1
-            _ = disk.powerLoss(seed: UInt64(n), profile: n % 2 == 0 ? .dropUnsynced : .posixMinimal)
+        try worker.live(
+          seed: UInt64(n), receiver: receiver,
+          wrap: { base in
+            let storage = TriggeredStorage(base)
+            storage.arm(FaultTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
+              hits.value = 1
+              _ = disk.powerLoss(seed: UInt64(n), profile: n % 2 == 0 ? .dropUnsynced : .posixMinimal)
+            }
+            return storage
           }
-          return storage
-        }) { storage, clock in
+        ) { storage, clock in
           let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
           let sender = Sender(log, over: receiver, SenderPolicy(timeout: .seconds(2), batchEvents: 3), seed: UInt64(n))
           sender.start()

@@ -6,7 +6,9 @@ import Verification
 
 /// The tables that operators read.
 struct ClaimReportTests {
-  static func cell(_ messages: Int, lost: Int, least: Int, most: Int, reported: Int, outcome: ClaimResult.Outcome) -> TrialResult {
+  static func cell(_ messages: Int, lost: Int, least: Int, most: Int, reported: Int, outcome: ClaimResult.Outcome)
+    -> TrialResult
+  {
     var result = trial(scenario: "one-bit", messages: messages, partitions: 1)
     result.losses = [
       PartitionLoss(
@@ -17,7 +19,7 @@ struct ClaimReportTests {
       ClaimResult(
         source: "Streamhouse runbook", says: "at most | one in a hundred", outcome: outcome,
         figures: [
-          .init(name: "lost-share", unit: .percent, claimed: "<= 1%", measured: Double(lost) / Double(messages) * 100),
+          .init(name: "lost-share", unit: .percent, claimed: "<= 1%", measured: Double(lost) / Double(messages) * 100)
         ]),
       ClaimResult(
         source: "Streamhouse runbook", says: "takes 1-10 s", outcome: .contradicted,
@@ -29,7 +31,8 @@ struct ClaimReportTests {
   static func text(_ recorder: (TextSink) -> any RunRecorder, _ results: [TrialResult]) throws -> String {
     let sink = TextSink()
     let recorder = recorder(sink)
-    let beyond = ClaimResult(source: "replay-buffer plan", says: "gzip", outcome: .beyondReach, reason: "no archive yet")
+    let beyond = ClaimResult(
+      source: "replay-buffer plan", says: "gzip", outcome: .beyondReach, reason: "no archive yet")
     try recorder.record(
       .started(
         RunDescription(
@@ -43,11 +46,18 @@ struct ClaimReportTests {
   }
 
   @Test func contradictionsAreShownAndCounted() throws {
-    let text = try Self.text(DataLossRecorder.init, [
-      Self.cell(10, lost: 10, least: 10, most: 10, reported: 10, outcome: .contradicted),
-      Self.cell(10_000, lost: 10, least: 10, most: 10, reported: 10, outcome: .holds),
-    ])
-    #expect(text.contains("| Streamhouse runbook | at most \\| one in a hundred | lost-share <= 1% | lost-share: 0.10 % to 100 % | lost-share: 0.10 % to 100 % | **contradicted** in 1 of 2 cells; first: messages=10 partitions=1 sync=always defect=none: lost-share 100 % |"))
+    let text = try Self.text(
+      DataLossRecorder.init,
+      [
+        Self.cell(10, lost: 10, least: 10, most: 10, reported: 10, outcome: .contradicted),
+        Self.cell(10_000, lost: 10, least: 10, most: 10, reported: 10, outcome: .holds),
+      ])
+    #expect(
+      text.contains(
+        "| Streamhouse runbook | at most \\| one in a hundred | lost-share <= 1% | lost-share: 0.10 % to 100 % | "
+          + "lost-share: 0.10 % to 100 % | **contradicted** in 1 of 2 cells; first: messages=10 partitions=1 "
+          + "sync=always defect=none: lost-share 100 % |"
+      ))
     #expect(text.contains("| replay-buffer plan | gzip | - | - | no archive yet | **not reachable here** |"))
     #expect(text.contains("| 10 | 10 (100 %) |") && text.contains("| 10000 | 10 (0.10 %) |"))
     #expect(text.contains("all 2 cells came out as the receipts demand") && text.contains("What to do: Send it again."))
@@ -76,18 +86,26 @@ struct ClaimReportTests {
 
   @Test(arguments: [5, 11])
   func whatIsNotAsExpectedStandsOut(lost: Int) throws {
-    let text = try Self.text(DataLossRecorder.init, [
-      Self.cell(100, lost: lost, least: 10, most: 10, reported: 0, outcome: .contradicted)
-    ])
+    let text = try Self.text(
+      DataLossRecorder.init,
+      [
+        Self.cell(100, lost: lost, least: 10, most: 10, reported: 0, outcome: .contradicted)
+      ])
     #expect(text.contains(" !") && text.contains("**only 0 of 1 cells**"))
     #expect(text.contains("in 0 of 1 cells with a loss the engine named every lost offset"))
   }
 
   @Test func timesHaveATableOfTheirOwn() throws {
-    let text = try Self.text(RecoveryTimeRecorder.init, [
-      Self.cell(10, lost: 0, least: 0, most: 0, reported: 0, outcome: .holds)
-    ])
-    #expect(text.contains("| Streamhouse runbook | takes 1-10 s | recovery-time 1s-10s | - | recovery-time: 20 ms | **contradicted** in 1 of 1 cells"))
+    let text = try Self.text(
+      RecoveryTimeRecorder.init,
+      [
+        Self.cell(10, lost: 0, least: 0, most: 0, reported: 0, outcome: .holds)
+      ])
+    #expect(
+      text.contains(
+        "| Streamhouse runbook | takes 1-10 s | recovery-time 1s-10s | - | recovery-time: 20 ms | **contradicted** in "
+          + "1 of 1 cells"
+      ))
     #expect(text.contains("| 10 | 18432 | 1 | 20 ms, 20 ms |") && !text.contains("lost-share"))
   }
 }

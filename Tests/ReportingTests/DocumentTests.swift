@@ -35,8 +35,12 @@ import Verification
 
   @Test func everyCaseIsATestCase() throws {
     let xml = try text(.junit)
-    #expect(xml.contains("<testsuite name=\"explore errors\" tests=\"3\" failures=\"1\" errors=\"1\" skipped=\"0\" time=\"1.500\">"), "\(xml)")
-    #expect(xml.contains("<failure message=\"2 runs, 1 violated\" type=\"violated\">no-gaps: offset 4 &amp; 5\n"), "\(xml)")
+    #expect(
+      xml.contains(
+        "<testsuite name=\"explore errors\" tests=\"3\" failures=\"1\" errors=\"1\" skipped=\"0\" time=\"1.500\">"),
+      "\(xml)")
+    #expect(
+      xml.contains("<failure message=\"2 runs, 1 violated\" type=\"violated\">no-gaps: offset 4 &amp; 5\n"), "\(xml)")
     #expect(xml.contains("<error message=\"\" type=\"unknown\">cut off</error>") && !xml.contains("9 runs"), "\(xml)")
   }
 
@@ -44,7 +48,9 @@ import Verification
     let page = try text(.markdown)
     #expect(page.hasPrefix("# tornlog explore errors\n\nviolated: 1 of 3\n"), "\(page)")
     #expect(page.contains("| explore errors | 3 | 1 | 1 | 1 | 2 |\n"), "\(page)")
-    #expect(page.contains("## violated: explore errors recover\n\n2 runs, 1 violated\n\n    no-gaps: offset 4 & 5\n"), "\(page)")
+    #expect(
+      page.contains("## violated: explore errors recover\n\n2 runs, 1 violated\n\n    no-gaps: offset 4 & 5\n"),
+      "\(page)")
     #expect(!page.contains("produce"), "\(page)")
   }
 

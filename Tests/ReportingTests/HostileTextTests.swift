@@ -50,10 +50,11 @@ import Verification
     )
     // Where the writer may colour, the text of others still may not.
     let style = TerminalStyle(colour: true, verbosity: .verbose)
-    let coloured = try written({ sink in
-      let result = trial(scenario: "s\(text)", verdict: .unknown, notices: [text])
-      try run(TerminalRecorder(sink, style: style), [result, trial(scenario: text)])
-    }, sequences: style.sequences)
+    let coloured = try written(
+      { sink in
+        let result = trial(scenario: "s\(text)", verdict: .unknown, notices: [text])
+        try run(TerminalRecorder(sink, style: style), [result, trial(scenario: text)])
+      }, sequences: style.sequences)
     var rest = coloured
     for sequence in style.sequences { rest = rest.replacingOccurrences(of: sequence, with: "") }
     #expect(!rest.unicodeScalars.contains(where: Self.steering))

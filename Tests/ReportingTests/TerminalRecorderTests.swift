@@ -34,14 +34,25 @@ import Verification
   @Test func whatIsGoneIsToldByItsFate() {
     func loss(_ verdict: Verdict, lost: Int, later: Int) -> (String, String) {
       var result = trial(verdict: verdict)
-      (result.counts.attempted, result.counts.recovered, result.counts.lost, result.counts.lostLater) = (100, 0, lost, later)
+      (result.counts.attempted, result.counts.recovered, result.counts.lost, result.counts.lostLater) = (
+        100, 0, lost, later
+      )
       let row = FailureAccount(result).rows[1]
       return (row.label, row.text)
     }
-    #expect(loss(.violated, lost: 110, later: 10) == ("lost", "0 of 100 recovered, 110 acknowledged messages lost, 10 of them sent after a restart"))
-    #expect(loss(.violated, lost: 1, later: 1) == ("lost", "0 of 100 recovered, 1 acknowledged message lost, sent after a restart"))
+    #expect(
+      loss(.violated, lost: 110, later: 10) == (
+        "lost", "0 of 100 recovered, 110 acknowledged messages lost, 10 of them sent after a restart"
+      ))
+    #expect(
+      loss(.violated, lost: 1, later: 1) == (
+        "lost", "0 of 100 recovered, 1 acknowledged message lost, sent after a restart"
+      ))
     #expect(loss(.violated, lost: 0, later: 0) == ("messages", "0 of 100 recovered"))
-    #expect(loss(.held, lost: 100, later: 0) == ("messages", "0 of 100 recovered, 100 acknowledged messages gone, as sync policy and faults allow"))
+    #expect(
+      loss(.held, lost: 100, later: 0) == (
+        "messages", "0 of 100 recovered, 100 acknowledged messages gone, as sync policy and faults allow"
+      ))
     #expect(loss(.held, lost: 0, later: 0) == ("messages", "0 of 100 recovered"))
     #expect(loss(.unknown, lost: 3, later: 0) == ("messages", "0 of 100 recovered, 3 acknowledged messages missing"))
   }
@@ -50,8 +61,11 @@ import Verification
     let long = try text([trial(), lostAll(), lostAll(messages: 1000)])
     #expect(!long.contains("reproduce last") && long.contains("\nnext: tornlog reproduce t1none-100\n"))
     let short = try text([trial(), lostAll(), lostAll(messages: 1000)], TerminalStyle(showsShortForms: true))
-    #expect(short.contains("  reproduce  tornlog reproduce t1none-100\n  or         tornlog reproduce last:1\n"), "\(short)")
-    #expect(short.contains("  or         tornlog reproduce last:2\n") && short.hasSuffix("\nnext: tornlog reproduce last\n"), "\(short)")
+    #expect(
+      short.contains("  reproduce  tornlog reproduce t1none-100\n  or         tornlog reproduce last:1\n"), "\(short)")
+    #expect(
+      short.contains("  or         tornlog reproduce last:2\n") && short.hasSuffix("\nnext: tornlog reproduce last\n"),
+      "\(short)")
   }
 
   @Test func aDefectThatWasNotCaughtIsAFailure() throws {
@@ -103,7 +117,9 @@ import Verification
   @Test func manyScenariosAreShort() throws {
     let few = (1...5).flatMap { [trial(scenario: "s\($0)"), trial(scenario: "s\($0)", messages: 10)] }
     let text = try text(few)
-    #expect(text.contains("\n  scenario  trials  held  caught   time\n  s1             2     2       0  0.5 s\n  s2 "), "\(text)")
+    #expect(
+      text.contains("\n  scenario  trials  held  caught   time\n  s1             2     2       0  0.5 s\n  s2 "),
+      "\(text)")
     #expect(text.split(separator: "\n").count == 8, "\(text)")
     let mixed = try self.text(few + [lostAll(), trial()])
     #expect(mixed.contains("\nten-vs-hundred\n  defect") && !mixed.contains("\ns1\n"), "\(mixed)")

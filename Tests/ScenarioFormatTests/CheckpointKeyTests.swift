@@ -14,7 +14,8 @@ import Testing
   }
 
   @Test func everyKeyIsRead() throws {
-    let found = parse("checkpoint: { every: 5ms, bytes: 16KB, object-bytes: 4KiB, timeout: 3s, waiting: 1MB, patience: 7ms }")
+    let found = parse(
+      "checkpoint: { every: 5ms, bytes: 16KB, object-bytes: 4KiB, timeout: 3s, waiting: 1MB, patience: 7ms }")
     let cell = try #require(found.scenario?.cells().first, "\(found.errors)")
     var terms = CheckpointTerms()
     (terms.every, terms.bytes, terms.objectBytes) = (.milliseconds(5), 16_000, 4096)

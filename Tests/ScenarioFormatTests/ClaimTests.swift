@@ -18,7 +18,8 @@ struct ClaimTests {
   }
 
   @Test(arguments: [
-    ("lost: 0", [0.0], [1.0]), ("lost: 1-10", [1, 10], [0, 11]), ("lost: \">= 1\"", [1, 1e9], [0]), ("lost-share: \"< 0.1%\"", [0, 0.09], [0.1]),
+    ("lost: 0", [0.0], [1.0]), ("lost: 1-10", [1, 10], [0, 11]), ("lost: \">= 1\"", [1, 1e9], [0]),
+    ("lost-share: \"< 0.1%\"", [0, 0.09], [0.1]),
     ("lost-share: 10%-50%", [10, 50], [9.9, 50.1]), ("recovery-time: \"< 30s\"", [0, 29.9], [30]),
     ("recovery-time: 1s-10s", [1, 10], [0.9, 10.1]), ("append-p99: \"<= 10ms\"", [0.01], [0.011]),
   ])
@@ -43,7 +44,9 @@ struct ClaimTests {
     ("arithmetic: { part: 12, whole: 1535, percent: \"1\" }", true),
   ])
   func arithmeticIsCheckedToTheDigitsGiven(claim: String, isRight: Bool) throws {
-    guard case .arithmetic(let sum) = try #require(try parse(Self.scenario(claim)).claims.first).test else { throw Failure() }
+    guard case .arithmetic(let sum) = try #require(try parse(Self.scenario(claim)).claims.first).test else {
+      throw Failure()
+    }
     #expect(sum.isRight == isRight)
   }
 
@@ -53,7 +56,10 @@ struct ClaimTests {
     ("recovery-time: 10-5s", "a.yaml:6:20: recovery-time is '10-5s'; expected bounds like < 30s or 1s-10s"),
     ("lots: 0", "a.yaml:6:5: unknown key 'lots' in a claim; did you mean 'lost'?"),
     ("when: { messages: 10 }", "a.yaml:4:5: a claim has no 'figure, arithmetic or beyond-reach'"),
-    ("lost: 0\nbeyond-reach: no store", "a.yaml:4:5: 'what tests the claim' is given in figures, arithmetic and beyond-reach: one kind"),
+    (
+      "lost: 0\nbeyond-reach: no store",
+      "a.yaml:4:5: 'what tests the claim' is given in figures, arithmetic and beyond-reach: one kind"
+    ),
     ("lost: 0\nwhen: { messages: 11 }", "a.yaml:7:23: no cell has messages=11; the matrix has 10, 100"),
     ("arithmetic: { part: 12, whole: 0, percent: 1 }", "a.yaml:6:36: whole is 0; it must be from 1 to 1000000000"),
   ])

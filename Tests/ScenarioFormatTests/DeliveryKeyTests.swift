@@ -63,7 +63,8 @@ import Testing
     ),
     (
       "delivery: {}\nfaults: [bit-flip: { target: batch-payload }]",
-      "a.yaml:5:10: bit-flip: a trial of delivery has no faults of the disk: choose receiver-... or recover-disk-space, or leave delivery away"
+      "a.yaml:5:10: bit-flip: a trial of delivery has no faults of the disk: choose receiver-... or "
+        + "recover-disk-space, or leave delivery away"
     ),
   ])
   func mistakesAreNamedAtTheirPlace(_ text: String, _ error: String) {
@@ -71,7 +72,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("messages: 1, writers: lock-removed", "a.yaml:4:1: writers is 'lock-removed'; expected one, in a trial of delivery"),
+    (
+      "messages: 1, writers: lock-removed",
+      "a.yaml:4:1: writers is 'lock-removed'; expected one, in a trial of delivery"
+    ),
     (
       "messages: 1, crash: power-loss, sync: never",
       "a.yaml:4:1: sync is 'never'; expected always, in a trial of delivery with a power loss"

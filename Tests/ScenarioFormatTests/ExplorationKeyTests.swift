@@ -25,7 +25,7 @@ import Testing
         samples: 0
         segment-size: 1MiB
         offset-commits: false
-        mishaps: { short-writes: 5, failing-sync: 3 }
+        device-faults: { short-writes: 5, failing-sync: 3 }
         state: { defect: C8, event: 7, kept: all_3-0, in-recovery: { event: 2, kept: none }, fingerprint: 0123cdef }
       """)
     let settings = try #require(found.scenario?.cells().first?.exploration, "\(found.errors)")
@@ -37,6 +37,15 @@ import Testing
     #expect(state.recoveryCut == ExplorationSettings.Cut(event: 2, kept: "none"))
   }
 
+  /// The key of the version before is taken; both together are one too many.
+  @Test func theFormerNameIsTaken() throws {
+    let former = parse("  mishaps: { short-writes: 5 }")
+    #expect(former.errors == [] && former.scenario?.cells().first?.exploration?.shortWrites == 5)
+    for both in ["  mishaps: {}\n  device-faults: {}", "  device-faults: {}\n  mishaps: {}"] {
+      #expect(parse(both).errors.count == 1, "\(parse(both).errors)")
+    }
+  }
+
   @Test(arguments: [
     ("  profile: raw-512", "a.yaml:5:3: unknown key 'profile' in exploration; did you mean 'profiles'?"),
     ("  profiles: [raw-51]", "a.yaml:5:14: unknown persistence profile 'raw-51'; did you mean 'raw-512'?"),
@@ -44,7 +53,10 @@ import Testing
     ("  depth: 3", "a.yaml:5:10: depth is 3; it must be from 1 to 2"),
     ("  segment-size: 1KiB", "a.yaml:5:17: segment-size is 1024; it must be from 16384 to 67108864"),
     ("  offset-commits: no", "a.yaml:5:19: unknown offset-commits 'no'; known: true, false"),
-    ("  mishaps: { short-write: 5 }", "a.yaml:5:14: unknown key 'short-write' in mishaps; did you mean 'short-writes'?"),
+    (
+      "  device-faults: { short-write: 5 }",
+      "a.yaml:5:20: unknown key 'short-write' in device-faults; did you mean 'short-writes'?"
+    ),
     (
       "  profiles: raw-512\n  state: { defect: C8, event: 1, kept: all_3-0_2-0, fingerprint: 0123cdef }",
       "a.yaml:6:40: kept is 'all_3-0_2-0'; expected all, none, or either with exceptions: all_3-0"

@@ -7,7 +7,8 @@ import Testing
   private static let head = "name: n\ntitle: t\n"
 
   @Test func theyAreRead() throws {
-    let scenario = try parse("\(Self.head)workload: { topic: a, other-topics: [a-0, b_1] }\nmatrix: { messages: 1, partitions: [3, 4] }")
+    let scenario = try parse(
+      "\(Self.head)workload: { topic: a, other-topics: [a-0, b_1] }\nmatrix: { messages: 1, partitions: [3, 4] }")
     #expect(scenario.cells().map(\.otherTopics) == [["a-0", "b_1"], ["a-0", "b_1"]])
     #expect(try parse("\(Self.head)matrix: { messages: 1 }").cells()[0].otherTopics == [])
   }
@@ -26,7 +27,8 @@ import Testing
       "a.yaml:3:1: partitions is '2'; expected at least one for each of the 3 topics, with other-topics"
     ),
     (
-      "workload: { other-topics: [b] }\nmatrix: { messages: 1, partitions: 2 }\nfaults: [bit-flip: { target: batch-payload }]",
+      "workload: { other-topics: [b] }\nmatrix: { messages: 1, partitions: 2 }\nfaults: [bit-flip: { target: "
+        + "batch-payload }]",
       "a.yaml:3:1: faults is 'bit-flip'; expected none, with other-topics"
     ),
     (
@@ -69,14 +71,19 @@ import Testing
   private static let head = "name: n\ntitle: t\nmatrix: { messages: 1, storage: [memory] }\n"
 
   @Test func theyAreRead() throws {
-    #expect(try parse("\(Self.head)only-if: [torn-write, partition-empty]").cells()[0].onlyIf == [.tornWrite, .partitionEmpty])
+    #expect(
+      try parse("\(Self.head)only-if: [torn-write, partition-empty]").cells()[0].onlyIf == [
+        .tornWrite, .partitionEmpty,
+      ])
     #expect(try parse(Self.head).cells()[0].onlyIf == [])
   }
 
   @Test func mistakesAreNamedAtTheirPlace() {
     let known = TrialCondition.allCases.map(\.rawValue).joined(separator: ", ")
-    #expect(errors("\(Self.head)only-if: [rain]") == ["a.yaml:4:11: unknown condition of a trial 'rain'; known: \(known)"])
-    #expect(errors("\(Self.head)only-if: [torn-write, torn-write]") == ["a.yaml:4:23: only-if lists 'torn-write' twice"])
+    #expect(
+      errors("\(Self.head)only-if: [rain]") == ["a.yaml:4:11: unknown condition of a trial 'rain'; known: \(known)"])
+    #expect(
+      errors("\(Self.head)only-if: [torn-write, torn-write]") == ["a.yaml:4:23: only-if lists 'torn-write' twice"])
     #expect(
       errors("name: n\ntitle: t\nmatrix: { messages: 1 }\nonly-if: [torn-write]") == [
         "a.yaml:4:1: storage is 'auto'; expected memory, and trials of the engine's own log, with only-if"

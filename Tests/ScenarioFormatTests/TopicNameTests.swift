@@ -8,14 +8,18 @@ import Testing
   private static let rule = "use 1 to 249 of A-Z a-z 0-9 . _ -"
 
   @Test(arguments: [
-    ("..", "it is a directory's own name"), (".", "it is a directory's own name"), ("../../escaped", "it holds '/'"), ("a/b", "it holds '/'"),
-    ("with space", "it holds a space"), ("Größe", "it holds the character U+00F6"), ("☃", "it holds the character U+2603"),
+    ("..", "it is a directory's own name"), (".", "it is a directory's own name"), ("../../escaped", "it holds '/'"),
+    ("a/b", "it holds '/'"),
+    ("with space", "it holds a space"), ("Größe", "it holds the character U+00F6"),
+    ("☃", "it holds the character U+2603"),
     ("a:b", "it holds ':'"), ("a%2Eb", "it holds '%'"),
   ])
   func aNameThatIsNoneIsRefused(name: String, reason: String) {
     let head = "name: n\ntitle: t\nworkload:\n"
     #expect(
-      errors("\(head)  topic: '\(name)'\nmatrix: { messages: 1 }") == ["a.yaml:4:10: topic '\(name)' is no valid name: \(reason); \(Self.rule)"])
+      errors("\(head)  topic: '\(name)'\nmatrix: { messages: 1 }") == [
+        "a.yaml:4:10: topic '\(name)' is no valid name: \(reason); \(Self.rule)"
+      ])
     #expect(
       errors("\(head)  other-topics: [a, '\(name)']\nmatrix: { messages: 1, partitions: 3 }") == [
         "a.yaml:4:21: other-topics '\(name)' is no valid name: \(reason); \(Self.rule)"
@@ -24,7 +28,8 @@ import Testing
 
   @Test func theLengthIsBounded() {
     func found(_ length: Int) -> [String] {
-      errors("name: n\ntitle: t\nworkload: { topic: \(String(repeating: "x", count: length)) }\nmatrix: { messages: 1 }")
+      errors(
+        "name: n\ntitle: t\nworkload: { topic: \(String(repeating: "x", count: length)) }\nmatrix: { messages: 1 }")
     }
     #expect(found(249) == [])
     let shown = String(repeating: "x", count: 250).shortened()
@@ -34,7 +39,10 @@ import Testing
 
   /// Where the name becomes one of files, fewer will do.
   @Test(arguments: [
-    ("orders.v2", "delivery: {}", "topic of jobs 'orders.v2' is no valid name: it holds '.'; use 1 to 95 of A-Z a-z 0-9 _ -"),
+    (
+      "orders.v2", "delivery: {}",
+      "topic of jobs 'orders.v2' is no valid name: it holds '.'; use 1 to 95 of A-Z a-z 0-9 _ -"
+    ),
     (String(repeating: "x", count: 96), "delivery: {}", "it has 96 bytes; use 1 to 95 of A-Z a-z 0-9 _ -"),
   ])
   func jobsHaveNarrowerNames(name: String, rest: String, message: String) {
@@ -44,7 +52,9 @@ import Testing
 
   @Test func dotsAreLegal() throws {
     let scenario = try parse(
-      "name: n\ntitle: t\nworkload: { topic: orders.v2, other-topics: [orders, a.b.c] }\nmatrix: { messages: 1, partitions: 3 }")
+      "name: n\ntitle: t\nworkload: { topic: orders.v2, other-topics: [orders, a.b.c] }\nmatrix: { messages: 1, "
+        + "partitions: 3 }"
+    )
     #expect(scenario.cells()[0].topic == "orders.v2" && scenario.cells()[0].otherTopics == ["orders", "a.b.c"])
   }
 }

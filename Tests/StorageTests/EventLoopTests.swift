@@ -4,7 +4,8 @@ import Storage
 import Testing
 
 @Suite struct EventLoopTests {
-  /// A loop on the machine's clock without a ring, which waits for a far timer: what another thread resumes runs at once.
+  /// A loop on the machine's clock without a ring, which waits for a far timer: what another thread resumes runs at
+  /// once.
   @Test func anotherThreadEndsAWaitWithoutARing() {
     let loop = EventLoop()
     let result = loop.run(limit: .seconds(30)) { () async -> Duration in
@@ -19,7 +20,9 @@ import Testing
       }
       return loop.now - begun
     }
-    #expect(result.ending == .finished && result.value.map { $0 < .seconds(10) } == true, "\(String(describing: result.value))")
+    #expect(
+      result.ending == .finished && result.value.map { $0 < .seconds(10) } == true,
+      "\(String(describing: result.value))")
   }
 
   @Test func aBodyThatWaitsForEverIsStalled() {

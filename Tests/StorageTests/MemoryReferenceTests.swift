@@ -31,7 +31,9 @@ private struct Reference {
   }
 
   mutating func truncate(to size: Int) {
-    if size < settled.count { settled.removeSubrange(size...) } else {
+    if size < settled.count {
+      settled.removeSubrange(size...)
+    } else {
       settled += [UInt8](repeating: 0, count: size - settled.count)
     }
   }

@@ -90,7 +90,8 @@ import Testing
     }
   }
 
-  /// The bytes are taken at the submission or at the completion, by the seed; of a buffer that is left alone nobody can tell.
+  /// The bytes are taken at the submission or at the completion, by the seed; of a buffer that is left alone nobody can
+  /// tell.
   @Test func aBufferThatChangesInFlightIsWrittenAsItWasOrAsItIs() throws {
     var found: Set<[UInt8]> = []
     for seed in UInt64(1)...40 {
@@ -179,9 +180,10 @@ import Testing
       let receipt = disk.powerLoss(seed: 1, profile: .dropUnsynced)
       #expect(disk.paths == ["a", "b", "c"])
       #expect(disk.read("b") == bytes(8, 2))
-      #expect(receipt.losses == [
-        .entry(path: "a", .removed), .entry(path: "b", .replaced), .entry(path: "c", .removed),
-      ])
+      #expect(
+        receipt.losses == [
+          .entry(path: "a", .removed), .entry(path: "b", .replaced), .entry(path: "c", .removed),
+        ])
       s = MemoryStorage(disk: disk, loop: loop)
       #expect(s.properties.bootID == 2)
       try await s.rename("a", to: "b")

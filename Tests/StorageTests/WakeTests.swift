@@ -7,14 +7,17 @@ import Testing
 
 /// What ends the wait of a loop that has nothing to do.
 @Suite struct WakeTests {
-  /// On a kernel before 5.11 a wait with a limit is an operation, whose completion is nobody's: it is no ring of the doorbell.
+  /// On a kernel before 5.11 a wait with a limit is an operation, whose completion is nobody's: it is no ring of the
+  /// doorbell.
   @Test(arguments: [false, true]) func aWaitThatIsOverArmsNoSecondPoll(_ isOldKernel: Bool) throws {
     let folder = FileManager.default.temporaryDirectory.path + "/tornlog-wake-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let loop = EventLoop()
     let storage: RingStorage
-    do throws(StorageError) { storage = try RingStorage(root: folder, loop: loop) } catch { try Test.cancel("io_uring is refused here: \(error)") }
+    do throws(StorageError) { storage = try RingStorage(root: folder, loop: loop) } catch {
+      try Test.cancel("io_uring is refused here: \(error)")
+    }
     if isOldKernel { storage.forgetTimedWaits() }
     let (ending, result) = loop.run(limit: .seconds(60)) { () async -> Result<Void, StorageError> in
       do throws(StorageError) {
@@ -33,15 +36,17 @@ import Testing
     #expect(storage.wakesArmed == 1, "nobody has rung")
   }
 
-  /// Somebody outside has something to do while the loop waits for a timer: it is done at once, each time. liburing takes a
-  /// completion with its own tag for that of a limit, and nobody hears of it.
+  /// Somebody outside has something to do while the loop waits for a timer: it is done at once, each time. liburing
+  /// takes a completion with its own tag for that of a limit, and nobody hears of it.
   @Test(arguments: [false, true]) func aRingIsHeardWhileAWaitHasALimit(_ isOldKernel: Bool) throws {
     let folder = FileManager.default.temporaryDirectory.path + "/tornlog-wake-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
     let loop = EventLoop()
     let storage: RingStorage
-    do throws(StorageError) { storage = try RingStorage(root: folder, loop: loop) } catch { try Test.cancel("io_uring is refused here: \(error)") }
+    do throws(StorageError) { storage = try RingStorage(root: folder, loop: loop) } catch {
+      try Test.cancel("io_uring is refused here: \(error)")
+    }
     if isOldKernel { storage.forgetTimedWaits() }
     let start = ContinuousClock.now
     let (ending, _) = loop.run(limit: .seconds(60)) {
@@ -68,8 +73,8 @@ import Testing
     #expect(ContinuousClock.now - start < .seconds(10))
   }
 
-  /// Directories, files, links to either, a link to nothing: what a listing says, from a file system that tells the kinds of entries
-  /// and from one that does not.
+  /// Directories, files, links to either, a link to nothing: what a listing says, from a file system that tells the
+  /// kinds of entries and from one that does not.
   @Test(arguments: [DT_UNKNOWN, -1]) func kindsOfEntries(_ kind: Int) throws {
     let folder = FileManager.default.temporaryDirectory.path + "/tornlog-kinds-\(UUID().uuidString)"
     let files = FileManager.default

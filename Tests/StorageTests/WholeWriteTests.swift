@@ -27,13 +27,16 @@ import Testing
       _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
     ) async throws(StorageError) -> Int {
       writes.append(offset..<offset + Int64(range.count))
-      guard let attempt = attempts.first else { return try await super.write(file, at: offset, from: buffer, range, durability) }
+      guard let attempt = attempts.first else {
+        return try await super.write(file, at: offset, from: buffer, range, durability)
+      }
       if attempts.count > 1 || !repeatsLast { attempts.removeFirst() }
       switch attempt {
       case .fails(let code): throw StorageError(errno: code, .write, "f", offset: offset)
       case .takes(let count):
         if count == 0 { return 0 }
-        return try await super.write(file, at: offset, from: buffer, range.lowerBound..<range.lowerBound + min(count, range.count), durability)
+        return try await super.write(
+          file, at: offset, from: buffer, range.lowerBound..<range.lowerBound + min(count, range.count), durability)
       }
     }
   }
@@ -53,18 +56,26 @@ import Testing
   static let size = 4096
   static let cases = [
     Case(name: "at once", attempts: [], begins: [0]),
-    Case(name: "a hundred bytes at a time", attempts: [.takes(100)], repeatsLast: true, begins: stride(from: 0, to: 4096, by: 100).map { $0 }),
+    Case(
+      name: "a hundred bytes at a time", attempts: [.takes(100)], repeatsLast: true,
+      begins: stride(from: 0, to: 4096, by: 100).map { $0 }),
     Case(name: "one byte at a time", attempts: [.takes(1)], repeatsLast: true),
-    Case(name: "past the page cache, off a block", attempts: [.takes(700), .takes(1300)], isDirect: true, begins: [0, 512, 1536]),
+    Case(
+      name: "past the page cache, off a block", attempts: [.takes(700), .takes(1300)], isDirect: true,
+      begins: [0, 512, 1536]),
     Case(name: "in the page cache, off a block", attempts: [.takes(700), .takes(1300)], begins: [0, 700, 2000]),
-    Case(name: "interrupted in between", attempts: [.fails(EINTR), .takes(512), .fails(EAGAIN), .takes(0)], begins: [0, 0, 512, 512, 512]),
+    Case(
+      name: "interrupted in between", attempts: [.fails(EINTR), .takes(512), .fails(EAGAIN), .takes(0)],
+      begins: [0, 0, 512, 512, 512]),
     Case(
       name: "nothing is taken", attempts: [.takes(512), .takes(0)], repeatsLast: true,
       error: StorageError(.shortWrite(taken: 512, of: size), .write, "f", offset: 512)),
     Case(
       name: "never a whole block, past the page cache", attempts: [.takes(511)], isDirect: true, repeatsLast: true,
       error: StorageError(.shortWrite(taken: 0, of: size), .write, "f", offset: 0)),
-    Case(name: "interrupted for ever", attempts: [.fails(EINTR)], repeatsLast: true, error: StorageError(errno: EINTR, .write, "f", offset: 0)),
+    Case(
+      name: "interrupted for ever", attempts: [.fails(EINTR)], repeatsLast: true,
+      error: StorageError(errno: EINTR, .write, "f", offset: 0)),
     Case(
       name: "full after a part", attempts: [.takes(512), .fails(ENOSPC)], begins: [0, 512],
       error: StorageError(errno: ENOSPC, .write, "f", offset: 512)),
@@ -73,7 +84,8 @@ import Testing
   @Test(arguments: cases) func aWriteGoesOnFromWhereItCameToAndIsGivenUpByOneRule(_ test: Case) throws {
     let disk = MemoryDisk(seed: 1)
     try simulate { loop in
-      let storage = Reluctant(MemoryStorage(disk: disk, loop: loop, directIO: false), test.attempts, repeatsLast: test.repeatsLast)
+      let storage = Reluctant(
+        MemoryStorage(disk: disk, loop: loop, directIO: false), test.attempts, repeatsLast: test.repeatsLast)
       // The base takes any bytes; the rule is asked of the wrapper's properties.
       let asked = DirectOnPaper(storage, test.isDirect)
       let file = try await asked.open("f", [.write, .create])
@@ -112,6 +124,7 @@ import Testing
 
   @Test func theErrorSaysWhatWasTakenAndWhatToDo() {
     let text = "\(StorageError(.shortWrite(taken: 512, of: 4096), .write, "f", offset: 512))"
-    #expect(text.contains("512 of 4096 bytes") && text.contains("check the device") && !text.contains("No space"), "\(text)")
+    #expect(
+      text.contains("512 of 4096 bytes") && text.contains("check the device") && !text.contains("No space"), "\(text)")
   }
 }

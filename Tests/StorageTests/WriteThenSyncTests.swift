@@ -20,7 +20,8 @@ import Testing
     let root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
     defer { try? FileManager.default.removeItem(atPath: root) }
     let loop = EventLoop()
-    let storage: any Storage = isRing ? try RingStorage(root: root, loop: loop) : try PosixStorage(root: root, loop: loop)
+    let storage: any Storage =
+      isRing ? try RingStorage(root: root, loop: loop) : try PosixStorage(root: root, loop: loop)
     let (ending, value) = loop.run(limit: .seconds(60)) { () async -> Result<Void, any Error> in
       do { return .success(try await body(storage, root)) } catch { return .failure(error) }
     }

@@ -143,9 +143,10 @@ import Verification
     let log = FakeLog(count: 4)
     let other = TopicPartition("orders", 1)
     let sink = await readBack(log, [other, FakeLog.partition])
-    #expect(sink.lines == [
-      "registered 1", "group 0 of slot 0: none", "before 4", "after 4", "reached", "group 0 of slot 1: 1",
-    ])
+    #expect(
+      sink.lines == [
+        "registered 1", "group 0 of slot 0: none", "before 4", "after 4", "reached", "group 0 of slot 1: 1",
+      ])
     #expect(log.groupsAsked == ["readers of orders/1", "readers of orders/0"])
   }
 

@@ -17,11 +17,12 @@ import Verification
   }
 
   private func seam(_ kind: String, _ parameters: [String: String]) -> FaultSpec {
-    FaultSpec(kind: kind, parameters: ["target": "batch", "phase": "produce", "occurrence": "1"].merging(parameters) { $1 })
+    FaultSpec(
+      kind: kind, parameters: ["target": "batch", "phase": "produce", "occurrence": "1"].merging(parameters) { $1 })
   }
 
-  /// Under `always` a segment's first write behind its head fills it ahead with zeros, and is no batch: a fault that "fired"
-  /// there destroyed nothing, and the trial counted as held.
+  /// Under `always` a segment's first write behind its head fills it ahead with zeros, and is no batch: a fault that
+  /// "fired" there destroyed nothing, and the trial counted as held.
   @Test(arguments: ["lost-write", "silent-no-space", "misdirected-write"], ["always", "interval(100ms)", "never"])
   func theFirstBatchIsNotTheZeroFill(kind: String, sync: String) throws {
     let (reply, spec) = try run(seam(kind, [:]), sync: sync)
@@ -37,7 +38,8 @@ import Verification
     let fault = seam("torn-write", ["kept": "prefix", "bytes": "\(bytes)", "rest": "garbage", "answer": "success"])
     let (reply, spec) = try run(fault, messages: 5)
     #expect(
-      spec.unfired(reply.seamReceipts) == (isHit ? [] : ["the fault torn-write is aimed at batches and touched no message"]))
+      spec.unfired(reply.seamReceipts)
+        == (isHit ? [] : ["the fault torn-write is aimed at batches and touched no message"]))
   }
 
   /// Each part in flight; padding is nobody's and costs nobody anything.
@@ -56,7 +58,8 @@ import Verification
     let (reply, _) = try run(fault)
     let receipt = try #require(reply.receipts.first { $0.kind == "bit-flip" })
     #expect(receipt.fired == 1 && receipt.touched.isEmpty)
-    #expect(reply.judgement?.verdict == .held && reply.judgement?.losses.first.map { $0.lost == 0 && $0.most == 0 } == true)
+    #expect(
+      reply.judgement?.verdict == .held && reply.judgement?.losses.first.map { $0.lost == 0 && $0.most == 0 } == true)
     #expect(throws: TrialError.self, "under `never` nothing is padded") { try run(fault, sync: "never") }
   }
 
@@ -64,7 +67,8 @@ import Verification
     let fault = FaultSpec(kind: "bit-flip", parameters: ["target": "segment-head", "at": "rest", "bits": "8"])
     let (reply, _) = try run(fault)
     #expect(try #require(reply.receipts.first { $0.kind == "bit-flip" }).touched.isEmpty)
-    #expect(reply.judgement?.verdict == .held && reply.judgement?.losses.first.map { $0.lost == 0 && $0.most == 0 } == true)
+    #expect(
+      reply.judgement?.verdict == .held && reply.judgement?.losses.first.map { $0.lost == 0 && $0.most == 0 } == true)
   }
 
   // MARK: Places

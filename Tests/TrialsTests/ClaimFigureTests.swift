@@ -13,7 +13,8 @@ import Verification
 /// The figures that claims are judged by: each is seen to be right, and to go wrong for the right reason.
 @Suite struct ClaimFigureTests {
   private func reply(
-    _ system: LogSystem, faults: [FaultSpec] = [bitFlip], recovery: RecoveryPolicy = .skipCorrupted, defect: String = "none",
+    _ system: LogSystem, faults: [FaultSpec] = [bitFlip], recovery: RecoveryPolicy = .skipCorrupted,
+    defect: String = "none",
     seed: UInt64 = 42
   ) throws -> PhaseReply {
     var spec = spec(messages: 60, partitions: 2, crash: .processKill, storage: .memory, seed: seed, faults: faults)
@@ -36,7 +37,8 @@ import Verification
     defer { #expect(judged >= 6) }
     for seed in 0..<12 as Range<UInt64> {
       let reply = try reply(system, recovery: policy, seed: seed)
-      // The last commit of a log is taken for a torn one where nothing testifies that it was acknowledged: nothing is reported then.
+      // The last commit of a log is taken for a torn one where nothing testifies that it was acknowledged: nothing is
+      // reported then.
       guard reply.judgement?.losses.contains(where: { $0.reported > 0 }) == true else { continue }
       judged += 1
       #expect(reply.observed["checksums-unnamed"] == 0, "\(system) \(policy), seed \(seed)")
@@ -88,11 +90,14 @@ import Verification
     var spec = spec(messages: 10)
     spec.system = .airunner
     var message = [UInt8](repeating: 0, count: spec.messageSize)
-    message.withUnsafeMutableBytes { MessageContent(seed: spec.seed, topic: spec.topic, partition: 0).write(sequence: 0, into: $0) }
+    message.withUnsafeMutableBytes {
+      MessageContent(seed: spec.seed, topic: spec.topic, partition: 0).write(sequence: 0, into: $0)
+    }
     let folder = "\(scratch.folder.data)/topics/\(TopicPartition(spec.topic, 0))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     func heads(_ head: [UInt8]) throws -> FileHeads {
-      try Data(head + [UInt8](repeating: 0, count: 24) + message).write(to: URL(fileURLWithPath: folder + "/orders-0.wal"))
+      try Data(head + [UInt8](repeating: 0, count: 24) + message).write(
+        to: URL(fileURLWithPath: folder + "/orders-0.wal"))
       return try FileHeads(spec, Array("ARWAL001".utf8), FilesAtRest(folder: scratch.folder.data))
     }
     let magic = Array("ARWAL001".utf8)
@@ -118,7 +123,9 @@ import Verification
     Set(account.checks.filter { $0.verdict == .violated }.map(\.name))
   }
 
-  @Test(arguments: [CrashKind.processKill, .powerLoss, .none]) func transactionsOfASoundBuffer(_ crash: CrashKind) throws {
+  @Test(arguments: [CrashKind.processKill, .powerLoss, .none]) func transactionsOfASoundBuffer(_ crash: CrashKind)
+    throws
+  {
     let account = try transactions("none", crash: crash)
     #expect(Self.violated(account) == [])
     #expect(account.figures[.replayed] == 12 && account.figures[.entriesUnread] == 0, "\(account.figures)")
@@ -203,12 +210,16 @@ import Verification
 
     static let all = [
       AlertCase(
-        client: .diskSpaceLow, alert: "DiskSpaceLow", wait: "1m", expression: "disk_free_bytes / disk_total_bytes < 0.10",
+        client: .diskSpaceLow, alert: "DiskSpaceLow", wait: "1m",
+        expression: "disk_free_bytes / disk_total_bytes < 0.10",
         lenient: ["disk_free_bytes / disk_total_bytes < 0.60", "disk_free_bytes / disk_total_bytes < 0.13"],
         strict: "disk_free_bytes / disk_total_bytes < 0.05"),
       AlertCase(
-        client: .archiveFull, alert: "WALDiskFull", wait: "1m", expression: "wal_archive_size_bytes / disk_total_bytes > 0.9",
-        lenient: ["wal_archive_size_bytes / disk_total_bytes > 0.2", "wal_archive_size_bytes / disk_total_bytes > 0.85"],
+        client: .archiveFull, alert: "WALDiskFull", wait: "1m",
+        expression: "wal_archive_size_bytes / disk_total_bytes > 0.9",
+        lenient: [
+          "wal_archive_size_bytes / disk_total_bytes > 0.2", "wal_archive_size_bytes / disk_total_bytes > 0.85",
+        ],
         strict: "wal_archive_size_bytes / disk_total_bytes > 0.95"),
       AlertCase(
         client: .retryRate, alert: "WALRetryRate", wait: "1m", expression: "sum(rate(wal_retries_total[5m])) > 10",
@@ -216,7 +227,9 @@ import Verification
         strict: "sum(rate(wal_retries_total[5m])) > 20"),
       AlertCase(
         client: .failedEvents, alert: "WALFailedEvents", wait: nil, expression: "increase(wal_failures_total[5m]) > 0",
-        lenient: ["increase(wal_failures_total[5m]) >= 0", "wal_failures_total > 0", "increase(wal_retries_total[5m]) > 0"],
+        lenient: [
+          "increase(wal_failures_total[5m]) >= 0", "wal_failures_total > 0", "increase(wal_retries_total[5m]) > 0",
+        ],
         strict: "increase(wal_failures_total[5m]) > 5"),
       AlertCase(
         client: .circuitBreaker, alert: "CircuitBreakerOpen", wait: "2m", expression: "circuit_breaker_state > 0",
@@ -241,7 +254,9 @@ import Verification
       try Data(text.utf8).write(to: URL(fileURLWithPath: folder + "/rules.yml"))
       return try trial.figures(by: try #require(AlertRules(folder + "/rules.yml", folder: folder)))
     }
-    for right in [try figures(rule.expression, rule.wait), try trial.figures(by: try #require(AlertRules(folder: folder)))] {
+    for right in [
+      try figures(rule.expression, rule.wait), try trial.figures(by: try #require(AlertRules(folder: folder))),
+    ] {
       #expect(right[.alertMinutes] ?? 0 >= 3 && right[.alertSilent] == 0 && right[.alertFalse] == 0, "\(right)")
     }
     for lenient in rule.lenient {

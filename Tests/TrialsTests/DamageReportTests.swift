@@ -17,11 +17,14 @@ import WriteAheadLog
     FaultSpec(kind: "bit-flip", parameters: ["target": "batch-payload", "at": "rest"]),
     FaultSpec(kind: "truncate-file", parameters: ["cut": "mid-record"]),
     FaultSpec(kind: "truncate-file", parameters: ["cut": "boundary"]),
-    FaultSpec(kind: "delete-file", parameters: ["files": "last"]), FaultSpec(kind: "zero-sectors", parameters: ["share": "5"]),
+    FaultSpec(kind: "delete-file", parameters: ["files": "last"]),
+    FaultSpec(kind: "zero-sectors", parameters: ["share": "5"]),
     FaultSpec(kind: "garbage", parameters: ["share": "5"]),
   ]
 
-  private static func trial(_ system: LogSystem, _ fault: FaultSpec, _ recovery: RecoveryPolicy, seed: UInt64) -> TrialSpec {
+  private static func trial(_ system: LogSystem, _ fault: FaultSpec, _ recovery: RecoveryPolicy, seed: UInt64)
+    -> TrialSpec
+  {
     var spec = spec(messages: 60, partitions: 1, crash: .processKill, storage: .memory, seed: seed, faults: [fault])
     (spec.system, spec.recovery, spec.messageSize) = (system, recovery, 200)
     return spec

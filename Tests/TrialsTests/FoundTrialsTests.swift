@@ -22,7 +22,8 @@ import Verification
   /// One read gives other bytes than the medium holds: recovery reads again before it believes that, and cuts nothing.
   @Test(arguments: ["skip-corrupted", "truncate-at-corruption"]) func aWrongReadCostsNothing(policy: String) throws {
     let loss = try losses(
-      "t1.sc=x.m=200.p=1.r=\(policy).b=5.n=4.z=500.a=10.\(Self.common).f=bit-flip/at-flight/on-read/phase-recover/target-batch-payload")
+      "t1.sc=x.m=200.p=1.r=\(policy).b=5.n=4.z=500.a=10.\(Self.common).f=bit-flip/at-flight/on-read/phase-recover/target-batch-payload"
+    )
     #expect(loss.lost == 0 && loss.reported == 0)
   }
 
@@ -34,8 +35,8 @@ import Verification
     #expect(loss.lost == 0)
   }
 
-  /// A bad sector that has been written since is well in the next life too; one that has been written in part is not, and
-  /// takes what was written.
+  /// A bad sector that has been written since is well in the next life too; one that has been written in part is not,
+  /// and takes what was written.
   @Test(arguments: [
     "t1.sc=x.m=60.p=1.s=always.r=skip-corrupted.c=none.at=end.d=none.b=3.n=4.z=4000.a=10.t=orders.seed=42.st=memory"
       + ".f=latent-sector-error/occurrence-2/on-write/phase-produce/target-segment",
@@ -46,33 +47,35 @@ import Verification
     #expect((loss.least...loss.most).contains(loss.lost), "\(loss)")
   }
 
-  /// What befalls a copy that recovery makes excuses nothing of the log: 130 of 200 messages lie behind the flipped bit.
+  /// What befalls a copy that recovery makes excuses nothing of the log: 130 of 200 messages lie behind the flipped
+  /// bit.
   @Test func aCopyIsNoLog() throws {
     let loss = try losses(
       "t1.sc=x.m=200.p=1.s=always.r=truncate-at-corruption.c=process-kill.at=end.d=none.b=5.n=4.z=500.a=10.t=orders.seed=42"
         + ".st=memory.f=bit-flip/at-rest/target-batch-payload"
-        + ".f=torn-write/answer-success/bytes-5000B/kept-prefix/on-write/partition-0/phase-recover/rest-zero/target-any")
+        + ".f=torn-write/answer-success/bytes-5000B/kept-prefix/on-write/partition-0/phase-recover/rest-zero/target-any"
+    )
     #expect(loss.lost == 130 && loss.least == 130 && loss.most == 130, "\(loss)")
   }
 
-  /// Only a later segment outlived the power loss, and was set aside; the store had the first 61 messages, whose upload had not been
-  /// recorded. They were missing after that restart and there after the next one.
+  /// Only a later segment outlived the power loss, and was set aside; the store had the first 61 messages, whose upload
+  /// had not been recorded. They were missing after that restart and there after the next one.
   @Test func whatTheStoreHasIsTakenByTheOpeningThatFindsNothingElse() throws {
     _ = try losses(
       "t1.sc=random.m=1500.p=1.s=never.r=skip-corrupted.c=power-loss.at=31pc.d=none.b=1.n=8.z=1000.a=0.t=orders.seed=7000384"
         + ".st=memory.ck=background/1ms/65536/65536/2s/none/100ms.cm=2.del=all.rd=3")
   }
 
-  /// A fenced writer's messages stood behind the newer writer's first offset in the older segment. A restart did not show them. A
-  /// power loss took the newer segment, which `never` had not synced, and they were served.
+  /// A fenced writer's messages stood behind the newer writer's first offset in the older segment. A restart did not
+  /// show them. A power loss took the newer segment, which `never` had not synced, and they were served.
   @Test func whatANewerSegmentHasReplacedStaysAwayWhenThatIsLost() throws {
     _ = try losses(
       "t1.sc=random.m=20.p=2.s=never.r=skip-corrupted.c=process-kill.at=end.d=none.b=1.n=8.z=511.a=0.t=orders.seed=327.st=memory"
         + ".w=clock-skew.c2=power-loss.fo=9007199254740990")
   }
 
-  /// Empty messages of requests without an answer are all alike. Once a deletion has taken some, nobody can know which are left:
-  /// the look placed them elsewhere than the look before, and that was a violation.
+  /// Empty messages of requests without an answer are all alike. Once a deletion has taken some, nobody can know which
+  /// are left: the look placed them elsewhere than the look before, and that was a violation.
   @Test func emptyMessagesBehindADeletionAreNobodysInParticular() throws {
     let scratch = try TrialScratch()
     let spec = try Token.decode(
@@ -82,7 +85,8 @@ import Verification
     #expect(judgement.verdict == .unknown, "\(judgement)")
   }
 
-  /// Under `never` the power took the head of a segment and left half of a batch: to a recovery under `always` that was damage.
+  /// Under `never` the power took the head of a segment and left half of a batch: to a recovery under `always` that was
+  /// damage.
   @Test func aHeadThatNobodySyncedIsNoDamageToALaterPolicy() throws {
     _ = try losses(
       "t1.sc=random.m=200.p=11.s=never.r=skip-corrupted.c=power-loss.at=16pc.d=none.b=3.n=8.z=100.a=0.t=orders/o/orders-0/payments"
@@ -97,8 +101,8 @@ import Verification
         + ".st=memory.y=\(system).f=sync-failure/how-leaves-dirty/occurrence-1/on-sync/phase-produce/target-segment")
   }
 
-  /// A slow device for the metadata takes no time from the syncs of the messages: with the record of a segment awaited in the
-  /// sync loop, messages were lost that had been acknowledged d before the cut.
+  /// A slow device for the metadata takes no time from the syncs of the messages: with the record of a segment awaited
+  /// in the sync loop, messages were lost that had been acknowledged d before the cut.
   @Test func slowMetadataDelaysNoSync() throws {
     _ = try losses(
       "t1.sc=x.m=580.p=3.s=interval-200ms.r=skip-corrupted.c=power-loss.at=98pc.d=none.b=5.n=6.z=500.a=10.t=orders.seed=42.st=memory"

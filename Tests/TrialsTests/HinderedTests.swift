@@ -7,8 +7,8 @@ import Verification
 
 @testable import Trials
 
-/// Creating the topic and closing, with a fault in the way and without: what the fault has kept the engine from is not its
-/// fault, and nothing else is excused.
+/// Creating the topic and closing, with a fault in the way and without: what the fault has kept the engine from is not
+/// its fault, and nothing else is excused.
 @Suite struct HinderedTests {
   private static func violated(_ reply: PhaseReply) -> Set<CheckName> {
     Set(reply.judgement?.checks.filter { $0.verdict == .violated }.map(\.name) ?? [])
@@ -16,7 +16,8 @@ import Verification
 
   /// - Parameter isHindered: of which phases, from which life on, an operation fails without a fault.
   private func run(
-    _ faults: [FaultSpec], messages: Int = 20, isHindered: @escaping (_ phase: String, StorageCall) -> Bool = { _, _ in false }
+    _ faults: [FaultSpec], messages: Int = 20,
+    isHindered: @escaping (_ phase: String, StorageCall) -> Bool = { _, _ in false }
   ) throws -> (reply: PhaseReply, history: History) {
     let scratch = try TrialScratch()
     let spec = spec(messages: messages, storage: .memory, faults: faults)
@@ -45,7 +46,9 @@ import Verification
     #expect(reply.seamReceipts.contains { $0.isFiring && $0.refusal == .refused })
     #expect(history.creations.map(\.outcome) == [.acknowledged])
     #expect(history.operations.count == 5 && history.operations.allSatisfy { $0.outcome == .acknowledged })
-    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+    #expect(
+      reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
+    )
   }
 
   @Test(arguments: [0, 20])
@@ -53,7 +56,9 @@ import Verification
     // A fault of another phase excuses nothing.
     let fault = FaultSpec(kind: "io-error", parameters: ["phase": "open", "on": "write"])
     for faults in [[], [fault]] {
-      let (reply, history) = try run(faults, messages: messages) { phase, call in phase == "create" && call.kind == .makeDirectory }
+      let (reply, history) = try run(faults, messages: messages) { phase, call in
+        phase == "create" && call.kind == .makeDirectory
+      }
       #expect(history.creations.map(\.outcome) == [.indeterminate])
       #expect(Self.violated(reply).contains(.partitionsRegistered), "\(reply)")
       #expect(Self.violated(reply).contains(.sendsAccepted), "what is appended after the restart is refused too")
@@ -62,14 +67,16 @@ import Verification
 
   // MARK: Closing
 
-  /// A close that a fault refused counted as an orderly one: it testified for what had been acknowledged, and a report was
-  /// demanded that no log can give.
+  /// A close that a fault refused counted as an orderly one: it testified for what had been acknowledged, and a report
+  /// was demanded that no log can give.
   @Test func aCloseThatAFaultHasRefusedIsNoOrderlyClose() throws {
     let (reply, history) = try run(
       [FaultSpec(kind: "read-only", parameters: ["phase": "close"]), bitFlip], messages: 10)
     #expect(history.closings.map(\.outcome) == [.indeterminate, .acknowledged, .acknowledged])
     #expect(history.crashes.map(\.kind) == [.processKill, .none, .none])
-    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+    #expect(
+      reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
+    )
     #expect(reply.judgement?[.closesInOrder]?.verdict == .held)
   }
 
@@ -130,6 +137,8 @@ import Verification
     let spec = try Token.decode(token)
     let reply = try SimulatedTrial(spec, scratch.folder).run()
     #expect(spec.unfired(reply.seamReceipts) == [])
-    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+    #expect(
+      reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
+    )
   }
 }

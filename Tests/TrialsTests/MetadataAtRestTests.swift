@@ -8,7 +8,8 @@ import Verification
 
 @testable import Trials
 
-/// Damage at rest of the metadata, which is kept twice: one copy is enough for everything, without both the engine says so.
+/// Damage at rest of the metadata, which is kept twice: one copy is enough for everything, without both the engine says
+/// so.
 @Suite struct MetadataAtRestTests {
   private static func fault(_ kind: String, _ parameters: [String: String] = [:]) -> FaultSpec {
     FaultSpec(kind: kind, parameters: ["target": "metadata"].merging(parameters) { $1 })
@@ -27,12 +28,14 @@ import Verification
     Set(reply.judgement?.checks.filter { $0.verdict == .violated }.map(\.name) ?? [])
   }
 
-  @Test(arguments: [
-    ("bit-flip", ["at": "rest"]), ("bit-flip", ["bits": "8"]), ("truncate-file", ["cut": "boundary"]),
-    ("truncate-file", ["cut": "mid-record"]), ("truncate-file", ["cut": "mid-header"]), ("truncate-file", ["cut": "zero"]),
-    ("delete-file", ["files": "one"]), ("delete-file", ["files": "all"]), ("zero-sectors", ["share": "100"]),
-    ("garbage", ["share": "50"]),
-  ], ["metadata", "metadata-mirror"])
+  @Test(
+    arguments: [
+      ("bit-flip", ["at": "rest"]), ("bit-flip", ["bits": "8"]), ("truncate-file", ["cut": "boundary"]),
+      ("truncate-file", ["cut": "mid-record"]), ("truncate-file", ["cut": "mid-header"]),
+      ("truncate-file", ["cut": "zero"]),
+      ("delete-file", ["files": "one"]), ("delete-file", ["files": "all"]), ("zero-sectors", ["share": "100"]),
+      ("garbage", ["share": "50"]),
+    ], ["metadata", "metadata-mirror"])
   func oneCopyIsEnough(fault: (kind: String, parameters: [String: String]), copy: String) throws {
     for crash in CrashKind.allCases {
       let reply = try run([Self.fault(fault.kind, fault.parameters.merging(["copy": copy]) { $1 })], crash: crash)
@@ -40,7 +43,9 @@ import Verification
       #expect(receipt.fired == 1 && receipt.metadata == [copy] && receipt.touched.isEmpty)
       #expect(receipt.places.allSatisfy { $0.hasPrefix(copy + "/") }, "\(receipt)")
       #expect(reply.refusal == nil && reply.excusedRefusal == nil)
-      #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+      #expect(
+        reply.judgement?.verdict == .held,
+        "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
       #expect(reply.judgement?[.consumerOffsets]?.detail == "", "it had something to find")
     }
   }
@@ -48,7 +53,8 @@ import Verification
   @Test func whichCopyIsTheSeedsChoice() throws {
     var copies: Set<[String]> = []
     for seed in 1...8 as ClosedRange<UInt64> {
-      copies.formUnion(try run([Self.fault("bit-flip")], seed: seed).receipts.filter { $0.kind == "bit-flip" }.map(\.metadata))
+      copies.formUnion(
+        try run([Self.fault("bit-flip")], seed: seed).receipts.filter { $0.kind == "bit-flip" }.map(\.metadata))
     }
     #expect(copies == [["metadata"], ["metadata-mirror"]])
   }
@@ -64,14 +70,16 @@ import Verification
       let refusal = try #require(reply.excusedRefusal)
       #expect(refusal.restart == 1 && refusal.reason.contains("are in neither copy"), "\(refusal)")
       #expect(reply.refusal == nil)
-      #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+      #expect(
+        reply.judgement?.verdict == .held,
+        "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
     }
     let check = CheckResult.recoveryCompletes(restart: 1, oncePutBack: "damaged")
     #expect(check.verdict == .held && check.remark?.contains("refused to open after restart 1 (damaged)") == true)
   }
 
-  /// A record behind the damaged one testifies in both copies, so that an engine which ends its metadata at the damage, and
-  /// says nothing, has forgotten what it knew.
+  /// A record behind the damaged one testifies in both copies, so that an engine which ends its metadata at the damage,
+  /// and says nothing, has forgotten what it knew.
   @Test func openingWithoutWhatIsGoneIsCaught() throws {
     var caught = 0
     for seed in 1...10 as ClosedRange<UInt64> {
@@ -85,7 +93,8 @@ import Verification
         }
         return layer
       }
-      // Where it was the first record that was hit, the topic's, nothing of the topic is left and the engine sees its logs.
+      // Where it was the first record that was hit, the topic's, nothing of the topic is left and the engine sees its
+      // logs.
       guard reply.excusedRefusal == nil else { continue }
       caught += 1
       #expect(Self.violated(reply) == [.consumerOffsets], "\(String(describing: reply.judgement?.checks))")
@@ -122,8 +131,11 @@ import Verification
   @Test func withoutARecordBehindThereIsNothingToHit() throws {
     let scratch = try TrialScratch()
     // Under `never` no segment is recorded beside the topic.
-    let spec = spec(messages: 30, sync: "never", crash: .processKill, crashAt: .percent(50), storage: .memory, faults: [Self.both])
-    #expect(throws: TrialError.faultMissed("no record of the metadata stands in both copies with another one behind it")) {
+    let spec = spec(
+      messages: 30, sync: "never", crash: .processKill, crashAt: .percent(50), storage: .memory, faults: [Self.both])
+    #expect(
+      throws: TrialError.faultMissed("no record of the metadata stands in both copies with another one behind it")
+    ) {
       try SimulatedTrial(spec, scratch.folder).run()
     }
   }
@@ -141,7 +153,9 @@ import Verification
         let reply = try run([Self.fault(kind, ["share": share, "copy": "both"])], crash: crash, seed: seed)
         let receipt = try #require(reply.receipts.first { $0.kind == kind })
         #expect(receipt.metadata == FaultTarget.metadataCopies && receipt.touched.isEmpty)
-        #expect(Set(receipt.places.compactMap { $0.split(separator: "/").first }) == ["metadata", "metadata-mirror"], "\(receipt)")
+        #expect(
+          Set(receipt.places.compactMap { $0.split(separator: "/").first }) == ["metadata", "metadata-mirror"],
+          "\(receipt)")
         if reply.excusedRefusal != nil { refusals += 1 }
         #expect(reply.refusal == nil, "\(reply)")
         var findings = TrialRunner.Findings()
@@ -202,7 +216,9 @@ import Verification
 
   // MARK: What nobody can know
 
-  private static func findings(_ metadata: [[String]], seam: Set<String> = [], _ violated: [CheckName]) -> TrialRunner.Findings {
+  private static func findings(_ metadata: [[String]], seam: Set<String> = [], _ violated: [CheckName])
+    -> TrialRunner.Findings
+  {
     var findings = TrialRunner.Findings()
     findings.receipts = metadata.map { copies in
       var receipt = Receipt(kind: "delete-file", fired: 1, places: [])
@@ -215,28 +231,38 @@ import Verification
     return findings
   }
 
-  /// Both ends gone, or one by each of two faults: nobody can say what an engine may still know. No violation, and no pass.
+  /// Both ends gone, or one by each of two faults: nobody can say what an engine may still know. No violation, and no
+  /// pass.
   @Test func whatBothHaveLostForAllAnybodyKnowsIsUnknown() {
     let (first, second) = (["metadata"], ["metadata-mirror"])
     #expect(Self.findings([first, second], [.consumerOffsets]).judgement?.verdict == .unknown)
     #expect(Self.findings([first], seam: ["metadata-mirror"], [.consumerOffsets]).judgement?.verdict == .unknown)
     #expect(Self.findings([first, first], [.consumerOffsets]).judgement?.verdict == .violated)
     #expect(Self.findings([first, second], [.noAcknowledgedLoss]).judgement?.verdict == .violated)
-    #expect(Self.findings([first, second], [.partitionsRegistered, .sendsAccepted]).judgement?.verdict == .unknown, "no topic")
-    #expect(Self.findings([["metadata", "metadata-mirror"]], [.consumerOffsets]).judgement?.verdict == .violated, "one record of both")
+    #expect(
+      Self.findings([first, second], [.partitionsRegistered, .sendsAccepted]).judgement?.verdict == .unknown, "no topic"
+    )
+    #expect(
+      Self.findings([["metadata", "metadata-mirror"]], [.consumerOffsets]).judgement?.verdict == .violated,
+      "one record of both")
   }
 
   // MARK: Partitions
 
   @Test func apartFromTheChosenPartitionNothingIsHit() throws {
     for partition in 0..<3 {
-      for (kind, parameters) in [("delete-file", ["files": "all"]), ("bit-flip", ["target": "batch-length"]), ("garbage", [:]), ("bit-flip", ["target": "padding"])] {
+      for (kind, parameters) in [
+        ("delete-file", ["files": "all"]), ("bit-flip", ["target": "batch-length"]), ("garbage", [:]),
+        ("bit-flip", ["target": "padding"]),
+      ] {
         let fault = FaultSpec(kind: kind, parameters: parameters.merging(["partition": "\(partition)"]) { $1 })
         let reply = try run([fault])
         let receipt = try #require(reply.receipts.first { $0.kind == kind })
         #expect(receipt.places.allSatisfy { $0.hasPrefix("topics/orders/\(partition)/") }, "\(receipt)")
         #expect(receipt.touched.allSatisfy { $0.partition == TopicPartition("orders", PartitionID(partition)) })
-        #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+        #expect(
+          reply.judgement?.verdict == .held,
+          "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
       }
     }
   }

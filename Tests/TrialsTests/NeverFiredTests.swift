@@ -8,7 +8,8 @@ import Verification
 
 @testable import Trials
 
-/// A trial whose fault never fired says which operations passed where it was aimed, and which words would have hit some.
+/// A trial whose fault never fired says which operations passed where it was aimed, and which words would have hit
+/// some.
 @Suite struct NeverFiredTests {
   private func doubts(
     _ kind: String, _ parameters: [String: String], storage: StorageChoice = .memory, crash: CrashKind = .processKill,
@@ -16,7 +17,8 @@ import Verification
   ) throws -> [String] {
     let scratch = try TrialScratch()
     var spec = spec(
-      messages: 40, partitions: 2, crash: crash, storage: storage, faults: [FaultSpec(kind: kind, parameters: parameters)])
+      messages: 40, partitions: 2, crash: crash, storage: storage,
+      faults: [FaultSpec(kind: kind, parameters: parameters)])
     change(&spec)
     let reply = try SimulatedTrial(spec, scratch.folder).run()
     return spec.unfired(reply.seamReceipts, reply.census)
@@ -27,16 +29,20 @@ import Verification
     let doubts = try doubts("no-space", ["on": "write", "phase": "recover", "lasting": "sticky", "target": "batch"])
     let doubt = try #require(doubts.first)
     #expect(doubts.count == 1)
-    let said = #/the fault no-space never fired: in phase recover on target batch there passed \d+ read, and no write; it would fire with phase: produce \(\d+ write\).*/#
+    let said =
+      #/the fault no-space never fired: in phase recover on target batch there passed \d+ read, and no write; it would fire with phase: produce \(\d+ write\).*/#
     #expect(doubt.wholeMatch(of: said) != nil, "\(doubt)")
   }
 
   /// What is proposed does fire.
   @Test(arguments: [
-    ("no-space", ["on": "write", "phase": "look"]), ("io-error", ["on": "unlink", "phase": "produce", "target": "segment"]),
+    ("no-space", ["on": "write", "phase": "look"]),
+    ("io-error", ["on": "unlink", "phase": "produce", "target": "segment"]),
     ("no-space", ["on": "open", "phase": "look"]), ("lost-write", ["phase": "look", "target": "batch"]),
-    ("permission-denied", ["on": "rename", "phase": "produce"]), ("io-error", ["on": "write", "target": "segment", "partition": "7"]),
-    ("sync-failure", ["phase": "look", "target": "segment"]), ("short-write", ["phase": "look", "target": "segment-head"]),
+    ("permission-denied", ["on": "rename", "phase": "produce"]),
+    ("io-error", ["on": "write", "target": "segment", "partition": "7"]),
+    ("sync-failure", ["phase": "look", "target": "segment"]),
+    ("short-write", ["phase": "look", "target": "segment-head"]),
     ("io-error", ["on": "read", "phase": "commit"]),
   ])
   func everySpellingThatIsProposedFires(kind: String, parameters: [String: String]) throws {
@@ -54,7 +60,11 @@ import Verification
   @Test func anOccurrenceBeyondAllIsToldHowManyThereWere() throws {
     let parameters = ["on": "write", "phase": "produce", "target": "batch"]
     let doubt = try #require(try doubts("io-error", parameters.merging(["occurrence": "5000"]) { $1 }).first)
-    let said = try #require(doubt.wholeMatch(of: #/the fault io-error never fired: only (\d+) passes matched it, and its occurrence is 5000; say occurrence: (\d+) or less/#), "\(doubt)")
+    let said = try #require(
+      doubt.wholeMatch(
+        of:
+          #/the fault io-error never fired: only (\d+) passes matched it, and its occurrence is 5000; say occurrence: (\d+) or less/#
+      ), "\(doubt)")
     #expect(said.1 == said.2)
     let last = try #require(Int(said.1))
     #expect(try doubts("io-error", parameters.merging(["occurrence": "\(last)"]) { $1 }) == [])
@@ -62,11 +72,13 @@ import Verification
   }
 
   @Test(arguments: [
-    (["at-byte": "1GiB"], "bytes in all, and its at-byte is 1073741824"), (["after": "1h"], "none of them later than 1h after"),
+    (["at-byte": "1GiB"], "bytes in all, and its at-byte is 1073741824"),
+    (["after": "1h"], "none of them later than 1h after"),
     (["every": "7", "occurrence": "900"], "its occurrence is 900"),
   ])
   func aConditionThatIsNeverMetIsNamed(parameters: [String: String], text: String) throws {
-    let doubt = try #require(try doubts("io-error", ["on": "write", "target": "batch"].merging(parameters) { $1 }).first)
+    let doubt = try #require(
+      try doubts("io-error", ["on": "write", "target": "batch"].merging(parameters) { $1 }).first)
     #expect(doubt.contains(text), "\(doubt)")
   }
 
@@ -74,7 +86,9 @@ import Verification
   @Test func whatIsArchivedIsRemovedWhileItIsFlushed() throws {
     let flushed: (inout TrialSpec) -> Void = { spec in
       (spec.checkpoint, spec.messages, spec.messageSize, spec.batch, spec.partitions) = (.flushed, 1000, 1000, 10, 1)
-      (spec.checkpointTerms.every, spec.checkpointTerms.bytes, spec.checkpointTerms.objectBytes) = (.milliseconds(50), 8000, 16_000)
+      (spec.checkpointTerms.every, spec.checkpointTerms.bytes, spec.checkpointTerms.objectBytes) = (
+        .milliseconds(50), 8000, 16_000
+      )
     }
     let doubt = try #require(try doubts("io-error", ["on": "unlink", "phase": "create"], change: flushed).first)
     #expect(doubt.contains("it would fire with phase: flush ("), "\(doubt)")
@@ -84,11 +98,19 @@ import Verification
   @Test func aStoreThatIsNotCalledSoIsNamed() throws {
     let flushed: (inout TrialSpec) -> Void = { ($0.checkpoint, $0.messages) = (.flushed, 100) }
     let beyond = try doubts("store-refused", ["on": "put", "occurrence": "1000"], change: flushed)
-    #expect(beyond.first?.contains("of the store matched it, and its occurrence is 1000; say occurrence: ") == true, "\(beyond)")
+    #expect(
+      beyond.first?.contains("of the store matched it, and its occurrence is 1000; say occurrence: ") == true,
+      "\(beyond)")
     let never = try doubts("store-refused", ["on": "delete", "partition": "9"], change: flushed)
-    #expect(never.first?.contains("the store was called for ") == true && never.first?.hasSuffix("and no call matched it") == true, "\(never)")
+    #expect(
+      never.first?.contains("the store was called for ") == true
+        && never.first?.hasSuffix("and no call matched it") == true, "\(never)")
     let without = try doubts("store-refused", ["on": "put"])
-    #expect(without == ["the fault store-refused never fired: this trial has no object store; say checkpoint: background or checkpoint: flushed"])
+    #expect(
+      without == [
+        "the fault store-refused never fired: this trial has no object store; say checkpoint: background or "
+          + "checkpoint: flushed"
+      ])
   }
 
   /// The same words say what `FaultTarget.matches` says, pass by pass: one trial, each target.
@@ -97,7 +119,9 @@ import Verification
     let scratch = try TrialScratch()
     let kinds = OperationKind.allCases.filter { $0 != .close }
     let faults = kinds.map { kind in
-      FaultSpec(kind: "stall", parameters: ["on": kind.rawValue, "target": target.rawValue, "occurrence": "100000", "delay": "1ms"])
+      FaultSpec(
+        kind: "stall",
+        parameters: ["on": kind.rawValue, "target": target.rawValue, "occurrence": "100000", "delay": "1ms"])
     }
     let spec = spec(messages: 2000, partitions: 2, crash: .processKill, storage: .memory, faults: faults)
     let census = try #require(try SimulatedTrial(spec, scratch.folder).run().census)
@@ -123,7 +147,9 @@ import Verification
   /// On real files the count survives the kill of its process.
   @Test func aKilledLifeHasLeftItsCount() throws {
     let scratch = try TrialScratch()
-    var spec = spec(messages: 20, crash: .processKill, faults: [FaultSpec(kind: "io-error", parameters: ["on": "write", "phase": "look"])])
+    var spec = spec(
+      messages: 20, crash: .processKill,
+      faults: [FaultSpec(kind: "io-error", parameters: ["on": "write", "phase": "look"])])
     spec.storage = .posix
     let census = LifeCensus()
     try JSONFile.write(census, to: scratch.folder.census(0))

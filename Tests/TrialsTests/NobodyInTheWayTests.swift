@@ -28,7 +28,8 @@ import Verification
     let reply = try SimulatedDelivery(spec, scratch.folder, between: Self.refusing("archive/")).run()
     let check = try #require(reply.judgement?[.archiveKept], "\(reply)")
     #expect(reply.failure == nil && check.verdict == .violated, "\(reply.failure ?? "") \(check)")
-    #expect(check.detail.contains("must come to the archive in life 1, in which nothing stood in the way, found an error"))
+    #expect(
+      check.detail.contains("must come to the archive in life 1, in which nothing stood in the way, found an error"))
     #expect(check.detail.contains("archive/"), "\(check.detail)")
     let sound = try DeliveryTrialTests.run(spec)
     #expect(sound.judgement?[.archiveKept]?.verdict == .held, "\(sound)")
@@ -41,7 +42,8 @@ import Verification
         ($0.archives, $0.stopWithin) = (true, .seconds(60))
       })
     let check = try #require(reply.judgement?[.archiveKept], "\(reply)")
-    #expect(check.verdict == .unknown && check.detail.contains("the receiver kept its events from being sent"), "\(check)")
+    #expect(
+      check.verdict == .unknown && check.detail.contains("the receiver kept its events from being sent"), "\(check)")
   }
 
   @Test func aCheckpointThatFailsSaysWhy() throws {
@@ -86,7 +88,8 @@ import Verification
     let loop = EventLoop(simulatedWithSeed: 1)
     let kept = Kept()
     let meter = StoreMeter(
-      SlowStore(loop, .milliseconds(milliseconds)), loop, life: 1, limit: .milliseconds(100), keep: { kept.calls.append($0) })
+      SlowStore(loop, .milliseconds(milliseconds)), loop, life: 1, limit: .milliseconds(100),
+      keep: { kept.calls.append($0) })
     let name = ObjectName(TopicPartition("orders", 0), base: 0, end: 5, epoch: Epoch(1))
     _ = loop.run(limit: .seconds(60)) {
       do throws(ObjectStoreError) {
@@ -97,7 +100,8 @@ import Verification
       } catch { kept.error = error }
     }
     #expect(kept.calls.count == expected && meter.slowCalls == expected && kept.error == nil, "\(kept.calls)")
-    #expect(kept.calls.first.map { $0 == SlowStoreCall(life: 1, call: "put \(name)", limit: .milliseconds(100)) } ?? true)
+    #expect(
+      kept.calls.first.map { $0 == SlowStoreCall(life: 1, call: "put \(name)", limit: .milliseconds(100)) } ?? true)
   }
 
   @Test(arguments: [0, 1])
@@ -107,10 +111,12 @@ import Verification
     var spec = spec()
     spec.checkpoint = .flushed
     let slow = SlowStoreCall(life: slowLife, call: "put x", limit: .milliseconds(100))
-    let testimony = StoreEvidence(failures: [FlushFailure(life: 0, reason: "no answer within 100ms")], slowCalls: [slow])
+    let testimony = StoreEvidence(
+      failures: [FlushFailure(life: 0, reason: "no answer within 100ms")], slowCalls: [slow])
     let check = try #require(testimony.checks(spec, history).first)
     #expect(check.verdict == (slowLife == 0 ? .unknown : .violated), "\(check)")
-    #expect(check.detail.contains(slowLife == 0 ? "this machine took longer than 100ms for put x" : "no answer within 100ms"))
+    #expect(
+      check.detail.contains(slowLife == 0 ? "this machine took longer than 100ms for put x" : "no answer within 100ms"))
     let refused = CheckResult(.sendsAccepted, .violated, "refused")
     #expect(testimony.excused(refused, spec).verdict == .violated)
     spec.checkpointTerms.mostWaiting = 1 << 17

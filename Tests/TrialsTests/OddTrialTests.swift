@@ -14,7 +14,8 @@ import Verification
   private func judge(_ spec: TrialSpec) throws -> (judgement: Judgement, verdict: Verdict) {
     let scratch = try TrialScratch()
     let reply =
-      spec.delivery == nil ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
+      spec.delivery == nil
+      ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
     if spec.delivery == nil { findings.doubts += spec.unfired(reply.seamReceipts) }
@@ -27,10 +28,13 @@ import Verification
 
   // MARK: Messages
 
-  @Test(arguments: [0, 1, 7, 8, 23, 24], MessageKeys.allCases) func shortMessagesAreHeld(size: Int, keys: MessageKeys) throws {
+  @Test(arguments: [0, 1, 7, 8, 23, 24], MessageKeys.allCases) func shortMessagesAreHeld(size: Int, keys: MessageKeys)
+    throws
+  {
     for (crash, at) in [(CrashKind.none, CrashMoment.end), (.processKill, .percent(50)), (.powerLoss, .percent(60))] {
       for sync in ["always", "never"] {
-        var trial = spec(messages: 24, partitions: 2, sync: sync, crash: crash, crashAt: at, storage: .memory, seed: UInt64(size) + 1)
+        var trial = spec(
+          messages: 24, partitions: 2, sync: sync, crash: crash, crashAt: at, storage: .memory, seed: UInt64(size) + 1)
         (trial.messageSize, trial.keys, trial.batch, trial.producers) = (size, keys, size % 2 == 0 ? 1 : 3, 4)
         let (judgement, verdict) = try judge(trial)
         #expect(verdict == .held, "\(Token.encode(trial)): \(judgement.checks.filter { $0.verdict != .held })")
@@ -62,7 +66,8 @@ import Verification
     var trial = spec(messages: 60, partitions: 2, crash: .processKill, storage: .memory, seed: seed)
     trial.writers = .holderLives
     let (judgement, verdict) = try judge(trial)
-    #expect(verdict == .held && judgement[.leaseKept]?.verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
+    #expect(
+      verdict == .held && judgement[.leaseKept]?.verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
     trial.defect = "P31"
     let (broken, found) = try judge(trial)
     #expect(found == .violated && broken[.leaseKept]?.verdict == .violated)
@@ -74,7 +79,9 @@ import Verification
     var trial = spec(messages: 40, partitions: 2, crash: crash, crashAt: at, storage: .memory, seed: seed)
     (trial.recovery, trial.batch) = (.truncateAtCorruption, batch)
     var delivery = DeliverySettings()
-    (delivery.firstBackOff, delivery.longestBackOff, delivery.timeout) = (.milliseconds(50), .milliseconds(400), .milliseconds(300))
+    (delivery.firstBackOff, delivery.longestBackOff, delivery.timeout) = (
+      .milliseconds(50), .milliseconds(400), .milliseconds(300)
+    )
     trial.delivery = delivery
     trial.faults = [FaultSpec(kind: "receiver-rejects", parameters: ["event": "\(event)"])]
     return trial
@@ -138,7 +145,9 @@ import Verification
       base.storeBytes(of: UInt32(count), toByteOffset: 24, as: UInt32.self)
       base.storeBytes(of: UInt32(512 / 8), toByteOffset: 28, as: UInt32.self)
     }
-    func place(_ part: BatchPart) -> Range<Int>? { bytes.withUnsafeBytes { BatchLayout.places(of: part, in: $0, at: 0).first } }
+    func place(_ part: BatchPart) -> Range<Int>? {
+      bytes.withUnsafeBytes { BatchLayout.places(of: part, in: $0, at: 0).first }
+    }
     let end = 512 + 64 + count * (8 + size)
     #expect(place(.batch) == 512..<512 + length)
     #expect(place(.records) == 576..<end)
@@ -148,7 +157,10 @@ import Verification
   }
 
   /// A flip hits the byte that it is aimed at, at rest as in flight, and the message that this byte belongs to.
-  @Test(arguments: ["batch", "batch-header", "batch-checksum", "batch-length", "batch-offset", "batch-payload", "batch-records"],
+  @Test(
+    arguments: [
+      "batch", "batch-header", "batch-checksum", "batch-length", "batch-offset", "batch-payload", "batch-records",
+    ],
     [("first", "rest"), ("last", "rest"), ("first", "flight"), ("last", "flight")])
   func aFlipHitsTheEdge(target: String, place: (edge: String, at: String)) throws {
     let (edge, at) = place

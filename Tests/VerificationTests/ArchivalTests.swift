@@ -11,7 +11,8 @@ struct ArchivalTests {
   private static func story(archived end: Offset, first: Bool) -> Story {
     var story = Story(seed: 5, partitions: 1)
     for _ in 0..<8 { story.append(0, count: 3) }
-    let damage = Damage(partition: PartitionSlot(0), kind: "bit-flip", touched: third, description: "byte 400 of segment 0")
+    let damage = Damage(
+      partition: PartitionSlot(0), kind: "bit-flip", touched: third, description: "byte 400 of segment 0")
     if first { story.history.archived(PartitionSlot(0), before: end) }
     story.crash(.processKill)
     story.history.damage(damage)

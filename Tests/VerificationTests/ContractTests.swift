@@ -34,8 +34,8 @@ struct ContractTests {
     }
   }
 
-  /// Note 5: twice the excess of a slow device over d/2, in the incarnation that the crash ended, and in no other (finding
-  /// 14 of the review: one slow operation widened the windows of all crashes).
+  /// Note 5: twice the excess of a slow device over d/2, in the incarnation that the crash ended, and in no other
+  /// (finding 14 of the review: one slow operation widened the windows of all crashes).
   @Test func aSlowDeviceWidensTheWindowOfItsOwnCrashOnly() {
     func judge(first: Duration, second: Duration, age: Duration) -> Verdict {
       var story = Story(seed: 13, partitions: 1)
@@ -58,8 +58,8 @@ struct ContractTests {
     #expect(judge(first: .seconds(9), second: .zero, age: .milliseconds(120)) == .violated)
   }
 
-  /// Only an operation that ended after the acknowledgement can have kept the engine from syncing it: one of ten seconds, a minute
-  /// before, excused the loss of what was nineteen seconds old.
+  /// Only an operation that ended after the acknowledgement can have kept the engine from syncing it: one of ten
+  /// seconds, a minute before, excused the loss of what was nineteen seconds old.
   @Test func anOperationThatEndedBeforeTheAcknowledgementWidensNothing() {
     func judge(endedBefore: Duration) -> Verdict {
       var story = Story(seed: 9, partitions: 1)
@@ -124,9 +124,12 @@ struct ContractTests {
       slow.note(SlowOperation(endedAt: Instant(nanoseconds: end), took: .nanoseconds(took)))
     }
     #expect(note(10, 5) && note(20, 3) && note(30, 4) && !note(25, 2) && note(15, 4 + 1))
-    #expect(slow.all.map(\.took) == [.nanoseconds(5), .nanoseconds(4)] && slow.all.map(\.endedAt.nanoseconds) == [15, 30])
+    #expect(
+      slow.all.map(\.took) == [.nanoseconds(5), .nanoseconds(4)] && slow.all.map(\.endedAt.nanoseconds) == [15, 30])
     for n in 0..<20 as Range<Int64> { _ = note(100 + n, 100 - n) }
-    #expect(slow.all.count == SlowOperations.most && slow.all[0].took == .nanoseconds(100) && slow.all[0].endedAt.nanoseconds == 112)
+    #expect(
+      slow.all.count == SlowOperations.most && slow.all[0].took == .nanoseconds(100)
+        && slow.all[0].endedAt.nanoseconds == 112)
   }
 
   @Test func aKillOrACloseLosesNothingUnderAnyPolicy() {
@@ -264,7 +267,9 @@ struct ContractTests {
       for _ in 0..<10 { story.append(0, count: 2) }
       for offset in 4..<8 { story.logs[0][offset] = nil }
       let judgement = Oracle(Contract(sync: policy)).judge(story.history, [story.look()])
-      #expect(judgement.violated == [.noAcknowledgedLoss, .noGaps, .everyStartOffset, .lossWithinExpected], "\(judgement.text)")
+      #expect(
+        judgement.violated == [.noAcknowledgedLoss, .noGaps, .everyStartOffset, .lossWithinExpected],
+        "\(judgement.text)")
       #expect(judgement.counts.lost == 4)
       #expect(judgement.partitions[0].gaps == [OffsetRange(from: 4, to: 8)])
     }

@@ -162,8 +162,8 @@ struct DamageTests {
     #expect(Self.judge(story, report: 24...27).violated.contains(.noAcknowledgedLoss))
   }
 
-  /// Three messages acknowledged, then five that a crash cut off and a fault destroyed: what the engine has found of them it
-  /// may report, and reserve. It was accused of a gap, a watermark and a false report.
+  /// Three messages acknowledged, then five that a crash cut off and a fault destroyed: what the engine has found of
+  /// them it may report, and reserve. It was accused of a gap, a watermark and a false report.
   private func cutOff(
     reserved: Int, reported: Range<Int64>?, _ recovery: RecoveryPolicy = .skipCorrupted, touches: Bool = true,
     also acknowledged: Int = 0
@@ -197,13 +197,16 @@ struct DamageTests {
   }
 
   @Test func whatWasCutOffAndDestroyedMayKeepOffsets() {
-    for judgement in [cutOff(reserved: 5, reported: 3..<8), cutOff(reserved: 0, reported: nil), cutOff(reserved: 3, reported: 3..<6)] {
+    for judgement in [
+      cutOff(reserved: 5, reported: 3..<8), cutOff(reserved: 0, reported: nil), cutOff(reserved: 3, reported: 3..<6),
+    ] {
       #expect(judgement.verdict == .held, "\(judgement.text)")
     }
   }
 
   @Test func butNoMoreThanItHadAndOnlyIfReported() {
-    #expect(cutOff(reserved: 5, reported: 3..<8, touches: false).violated.isSuperset(of: [.highWatermark, .logEndOffset]))
+    #expect(
+      cutOff(reserved: 5, reported: 3..<8, touches: false).violated.isSuperset(of: [.highWatermark, .logEndOffset]))
     #expect(cutOff(reserved: 5, reported: nil).violated.contains(.highWatermark))
     #expect(cutOff(reserved: 6, reported: 3..<9).violated.contains(.highWatermark))
     #expect(cutOff(reserved: 5, reported: 3..<8, .truncateAtCorruption).violated.contains(.highWatermark))

@@ -2,9 +2,11 @@ import LogModel
 import Testing
 import Verification
 
-/// The oracle at the receiver: a delivery in order is accepted, and each lie or loss is found by its check, and by no other.
+/// The oracle at the receiver: a delivery in order is accepted, and each lie or loss is found by its check, and by no
+/// other.
 @Suite struct DeliveryOracleTests {
-  /// Two jobs, of which the first has ten messages of two producers: 8 failed for certain, and 9 was cut off by a crash.
+  /// Two jobs, of which the first has ten messages of two producers: 8 failed for certain, and 9 was cut off by a
+  /// crash.
   static let history: History = {
     var history = History(seed: 1)
     let at = Instant(nanoseconds: 1)
@@ -37,7 +39,9 @@ import Verification
       archives: archived.map { [Delivered(slot: PartitionSlot(0), messages: $0, numbers: [])] } ?? [])
   }
 
-  static func violated(_ judgement: Judgement) -> [CheckName] { judgement.checks.filter { $0.verdict == .violated }.map(\.name) }
+  static func violated(_ judgement: Judgement) -> [CheckName] {
+    judgement.checks.filter { $0.verdict == .violated }.map(\.name)
+  }
 
   @Test func whatArrivesInOrderIsAccepted() {
     let judgement = Self.judge([0, 1, 2, 3, 4, 5, 6, 7])
@@ -83,10 +87,12 @@ import Verification
     #expect(Self.violated(Self.judge(all, archived: [])) == [.archiveKept])
   }
 
-  /// Events that are left at a stop count against the sender where it could have sent them, and leave no verdict elsewhere.
+  /// Events that are left at a stop count against the sender where it could have sent them, and leave no verdict
+  /// elsewhere.
   @Test func aStopThatLeavesEvents() {
     let all = [0, 1, 2, 3, 4, 5, 6, 7]
-    #expect(Self.violated(Self.judge(all, stops: [StoppedSender(life: 0, left: 3, couldSend: true)])) == [.deliveredAtStop])
+    #expect(
+      Self.violated(Self.judge(all, stops: [StoppedSender(life: 0, left: 3, couldSend: true)])) == [.deliveredAtStop])
     #expect(Self.judge(all, stops: [StoppedSender(life: 0, left: 3, couldSend: false)]).verdict == .unknown)
     #expect(Self.judge(all, stops: []).verdict == .unknown)
   }

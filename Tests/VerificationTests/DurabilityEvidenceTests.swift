@@ -47,7 +47,8 @@ struct TestimonyTests {
     let judgement = Self.judge(story, sync, recovery)
     #expect(judgement.verdict == .held, "\(judgement.text)")
     let check = try #require(judgement[.damageReported])
-    #expect(try #require(check.remark).contains("offset 9 was destroyed by a fault and not reported; no report is owed"))
+    #expect(
+      try #require(check.remark).contains("offset 9 was destroyed by a fault and not reported; no report is owed"))
     #expect(judgement.counts.lost == 3)
     // It is said of the trial, whatever other looks add to it.
     story.append(0, count: 2)
@@ -91,11 +92,14 @@ struct TestimonyTests {
     return Self.judge(story, .interval(.milliseconds(2)))
   }
 
-  /// A batch says how far the log was durable when it was written: of the same interval it says nothing, and what a power loss has
-  /// taken of that looks no different.
+  /// A batch says how far the log was durable when it was written: of the same interval it says nothing, and what a
+  /// power loss has taken of that looks no different.
   @Test func aRequestOfTheSameIntervalDoesNotTestifyOnceThePowerHasGone() {
     #expect(flippedTail(lastAfter: .milliseconds(1), cut: true).verdict == .held)
-    #expect(flippedTail(lastAfter: .milliseconds(3), cut: true).violated.isSuperset(of: [.damageReported, .noAcknowledgedLoss]))
+    #expect(
+      flippedTail(lastAfter: .milliseconds(3), cut: true).violated.isSuperset(of: [
+        .damageReported, .noAcknowledgedLoss,
+      ]))
     // In the same boot it says what had been acknowledged; and who serves it knows that something stood before it.
     #expect(flippedTail(lastAfter: .milliseconds(1), .processKill, cut: true).violated.contains(.noAcknowledgedLoss))
     #expect(flippedTail(lastAfter: .milliseconds(1), cut: false).violated == [.damageReported])
@@ -162,7 +166,9 @@ struct TestimonyTests {
   }
 
   @Test func anOrderlyCloseTestifiesWhereItSyncs() {
-    for (sync, expected) in [(SyncPolicy.always, Verdict.violated), (.interval(.milliseconds(100)), .violated), (.never, .held)] {
+    for (sync, expected) in [
+      (SyncPolicy.always, Verdict.violated), (.interval(.milliseconds(100)), .violated), (.never, .held),
+    ] {
       var story = Self.story()
       story.crash(.none)
       Self.damage(&story, 10)
@@ -220,8 +226,8 @@ struct TestimonyTests {
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 
-  /// Under truncation everything behind the damage goes and is reported, as far as a log can see that it was there: what is
-  /// destroyed as well, and followed by nothing, shows no log how far the partition reached.
+  /// Under truncation everything behind the damage goes and is reported, as far as a log can see that it was there:
+  /// what is destroyed as well, and followed by nothing, shows no log how far the partition reached.
   @Test(arguments: [(9, Verdict.held), (6, .violated)])
   func aDestroyedLastRequestBehindATruncation(reportedTo: Int, expected: Verdict) {
     var story = Self.story()

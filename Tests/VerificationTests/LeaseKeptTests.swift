@@ -5,7 +5,9 @@ import Verification
 /// A writer that is well keeps its lease, and whoever says so must have seen somebody who wanted it.
 @Suite struct LeaseKeptTests {
   /// Two requests of the holder, before and after somebody else has wanted the lease at 100 ns.
-  static func judge(_ last: Outcome = .acknowledged, takenAt: Int64? = nil, refused: Int = 3, sendsAfter: Bool = true) -> CheckResult {
+  static func judge(_ last: Outcome = .acknowledged, takenAt: Int64? = nil, refused: Int = 3, sendsAfter: Bool = true)
+    -> CheckResult
+  {
     var history = History(seed: 1)
     let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 1))
     for (number, instant) in [10, sendsAfter ? 200 : 20].enumerated() {
@@ -18,19 +20,23 @@ import Verification
       }
     }
     return .leaseKept(
-      history, takenAt: takenAt.map { Instant(nanoseconds: $0) }, since: Instant(nanoseconds: 100), refused: refused, holder: 0..<1)
+      history, takenAt: takenAt.map { Instant(nanoseconds: $0) }, since: Instant(nanoseconds: 100), refused: refused,
+      holder: 0..<1)
   }
 
   @Test func itIsHeldWhereEverybodyElseWasRefused() { #expect(Self.judge() == CheckResult(.leaseKept, .held)) }
 
   @Test func aLeaseThatIsTakenIsLost() {
     let check = Self.judge(takenAt: 60_000_100)
-    #expect(check.verdict == .violated && check.detail.contains("60 ms after the first of 4 attempts"), "\(check.detail)")
+    #expect(
+      check.verdict == .violated && check.detail.contains("60 ms after the first of 4 attempts"), "\(check.detail)")
   }
 
   @Test(arguments: [Outcome.failed, .indeterminate]) func aHolderThatIsFencedHasLostIt(outcome: Outcome) {
     let check = Self.judge(outcome)
-    #expect(check.verdict == .violated && check.detail.contains("found 1 of its 2 requests refused, the first with message 1"))
+    #expect(
+      check.verdict == .violated && check.detail.contains("found 1 of its 2 requests refused, the first with message 1")
+    )
   }
 
   @Test func withoutAWitnessThereIsNoVerdict() {

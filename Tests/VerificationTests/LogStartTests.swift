@@ -22,7 +22,8 @@ import Verification
   }
 
   static func look(
-    _ history: History, start: Int, after: Int? = nil, end: Int = 6, below: [(Int, Int?)] = [], times: [(Int, Int64)] = [],
+    _ history: History, start: Int, after: Int? = nil, end: Int = 6, below: [(Int, Int?)] = [],
+    times: [(Int, Int64)] = [],
     served: [Int]? = nil
   ) -> Observation {
     var observer = Observer(history)
@@ -45,16 +46,23 @@ import Verification
     return observer.finish()
   }
 
-  static func judge(_ history: History, _ looks: Observation...) -> Judgement { Oracle(Contract(sync: .always)).judge(history, looks) }
+  static func judge(_ history: History, _ looks: Observation...) -> Judgement {
+    Oracle(Contract(sync: .always)).judge(history, looks)
+  }
 
-  @Test(arguments: [(nil, 0), (2, 2), (3, 3), (6, 6)] as [(Int?, Int)]) func aLogBeginsWhereADeletionHasPutIt(bound: Int?, start: Int) {
+  @Test(arguments: [(nil, 0), (2, 2), (3, 3), (6, 6)] as [(Int?, Int)]) func aLogBeginsWhereADeletionHasPutIt(
+    bound: Int?, start: Int
+  ) {
     let history = Self.history(bound)
-    let judgement = Self.judge(history, Self.look(history, start: start, below: start > 0 ? [(0, nil), (start - 1, nil)] : []))
+    let judgement = Self.judge(
+      history, Self.look(history, start: start, below: start > 0 ? [(0, nil), (start - 1, nil)] : []))
     #expect(judgement.verdict == .held, "\(judgement.text)")
     #expect((judgement[.deletedStaysDeleted] != nil) == (bound != nil))
   }
 
-  @Test(arguments: [(nil, 1), (nil, 6), (2, 3), (3, 6)] as [(Int?, Int)]) func aLogThatBeginsLaterIsFound(bound: Int?, start: Int) {
+  @Test(arguments: [(nil, 1), (nil, 6), (2, 3), (3, 6)] as [(Int?, Int)]) func aLogThatBeginsLaterIsFound(
+    bound: Int?, start: Int
+  ) {
     let history = Self.history(bound)
     #expect(Self.judge(history, Self.look(history, start: start)).violated.contains(.logStartOffset))
   }
@@ -69,16 +77,22 @@ import Verification
   /// A fetch below the start that answers with what was deleted, and one that answers with what comes next.
   @Test func whatWasDeletedIsServedByNoFetch() {
     let history = Self.history(3)
-    #expect(Self.judge(history, Self.look(history, start: 3, below: [(0, 0), (2, nil)])).violated == [.deletedStaysDeleted])
+    #expect(
+      Self.judge(history, Self.look(history, start: 3, below: [(0, 0), (2, nil)])).violated == [.deletedStaysDeleted])
     #expect(Self.judge(history, Self.look(history, start: 3, below: [(0, 3), (2, 3)])).verdict == .held)
   }
 
   /// Until it is answered a deletion may have happened or not; refused for certain it has not.
-  @Test(arguments: [(Outcome.indeterminate, 0, true), (.indeterminate, 3, true), (.indeterminate, 2, false), (.failed, 0, true), (.failed, 3, false)])
+  @Test(arguments: [
+    (Outcome.indeterminate, 0, true), (.indeterminate, 3, true), (.indeterminate, 2, false), (.failed, 0, true),
+    (.failed, 3, false),
+  ])
   func aDeletionWithoutAnAnswer(outcome: Outcome, start: Int, isFine: Bool) {
     let history = Self.history(3, outcome)
     let judgement = Self.judge(history, Self.look(history, start: start))
-    #expect(judgement.violated.contains(.logStartOffset) == !isFine && (judgement.verdict == .held) == isFine, "\(judgement.text)")
+    #expect(
+      judgement.violated.contains(.logStartOffset) == !isFine && (judgement.verdict == .held) == isFine,
+      "\(judgement.text)")
   }
 
   @Test func theStartNeverGoesBack() {
@@ -97,7 +111,9 @@ import Verification
   @Test func damageExplainsALaterStart() {
     var history = Self.history(nil)
     history.damage(
-      Damage(partition: PartitionSlot(0), kind: "garbage", touched: [OffsetRange(from: 0, to: 3)], description: "the first request"))
+      Damage(
+        partition: PartitionSlot(0), kind: "garbage", touched: [OffsetRange(from: 0, to: 3)],
+        description: "the first request"))
     #expect(!Self.judge(history, Self.look(history, start: 3)).violated.contains(.logStartOffset))
     #expect(Self.judge(history, Self.look(history, start: 4)).violated.contains(.logStartOffset))
   }
@@ -106,13 +122,16 @@ import Verification
   @Test func aDeletionExcusesNothingBehindIt() {
     let history = Self.history(1, .indeterminate)
     let judgement = Self.judge(history, Self.look(history, start: 0, end: 2, served: [0, 1]))
-    #expect(judgement.violated.contains(.noAcknowledgedLoss) && judgement.violated.contains(.contentIntact), "\(judgement.text)")
+    #expect(
+      judgement.violated.contains(.noAcknowledgedLoss) && judgement.violated.contains(.contentIntact),
+      "\(judgement.text)")
   }
 
   // MARK: Times
 
   /// The first request was submitted at 1 ns and answered at 10 001.
-  @Test(arguments: [(1, true), (500, true), (10_001, true), (0, false), (10_002, false), (-5, false)] as [(Int64, Bool)])
+  @Test(
+    arguments: [(1, true), (500, true), (10_001, true), (0, false), (10_002, false), (-5, false)] as [(Int64, Bool)])
   func theTimeIsThatOfTheAppend(time: Int64, isFine: Bool) {
     let history = Self.history(nil)
     let judgement = Self.judge(history, Self.look(history, start: 0, times: [(0, time), (3, 15_000)]))
@@ -123,6 +142,7 @@ import Verification
     let history = Self.history(nil)
     let first = Self.look(history, start: 0, times: [(0, 500), (3, 15_000)])
     #expect(Self.judge(history, first, Self.look(history, start: 0, times: [(0, 500), (3, 15_000)])).verdict == .held)
-    #expect(Self.judge(history, first, Self.look(history, start: 0, times: [(0, 500), (3, 15_001)])).violated == [.timesKept])
+    #expect(
+      Self.judge(history, first, Self.look(history, start: 0, times: [(0, 500), (3, 15_001)])).violated == [.timesKept])
   }
 }

@@ -6,7 +6,8 @@ import Verification
 struct LossWithinExpectedTests {
   /// Twelve messages in four requests; a fault has touched offset 4.
   private static func judge(
-    removing: Range<Int>, damaged: [Int] = [4], _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted,
+    removing: Range<Int>, damaged: [Int] = [4], _ sync: SyncPolicy = .always,
+    _ recovery: RecoveryPolicy = .skipCorrupted,
     _ crash: CrashKind = .processKill, reported: Range<Int>? = nil
   ) -> Judgement {
     var story = TestimonyTests.story()
@@ -45,8 +46,8 @@ struct LossWithinExpectedTests {
     #expect(check.detail.contains("at least 3 messages are gone, found 0: a receipt is wrong"), "\(check)")
   }
 
-  /// Twelve messages in four requests. All before offset 6 have been deleted, then a fault touches offset `touched`: a recovery looks
-  /// at nothing that was deleted, and cuts the log for none of it.
+  /// Twelve messages in four requests. All before offset 6 have been deleted, then a fault touches offset `touched`: a
+  /// recovery looks at nothing that was deleted, and cuts the log for none of it.
   private static func judgeDeleted(touched: Int, keeping kept: Int, reported: Range<Int>? = nil) -> Judgement {
     var story = TestimonyTests.story()
     story.history.answer(trim: story.history.trim(PartitionSlot(0), before: 6), .acknowledged)
@@ -75,15 +76,16 @@ struct LossWithinExpectedTests {
     #expect(owed.verdict == .held, "\(owed.text)")
   }
 
-  /// What a failed sync has left to the next power loss may have been written again: the error matrix had 94 trials without
-  /// a verdict for it.
+  /// What a failed sync has left to the next power loss may have been written again: the error matrix had 94 trials
+  /// without a verdict for it.
   @Test func whatIsPerhapsGoneMayBeThere() {
     for (removing, verdict) in [(0..<0, Verdict.held), (3..<6, .held), (0..<6, .violated)] {
       var story = TestimonyTests.story()
       story.crash(.processKill)
       story.history.damage(
         Damage(
-          partition: PartitionSlot(0), kind: "sync-failure", touched: [OffsetRange(from: 4, to: 5)], description: "a sync",
+          partition: PartitionSlot(0), kind: "sync-failure", touched: [OffsetRange(from: 4, to: 5)],
+          description: "a sync",
           isCertain: false))
       for offset in removing { story.logs[0][offset] = nil }
       let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])
@@ -103,7 +105,9 @@ struct LossWithinExpectedTests {
       let judgement = Self.judge(removing: removing, damaged: [], .never, .skipCorrupted, .powerLoss)
       #expect(judgement[.lossWithinExpected]?.verdict == .held, "\(judgement.text)")
     }
-    #expect(Self.judge(removing: 6..<12, damaged: [], .never)[.lossWithinExpected]?.verdict == .violated, "a kill takes nothing")
+    #expect(
+      Self.judge(removing: 6..<12, damaged: [], .never)[.lossWithinExpected]?.verdict == .violated,
+      "a kill takes nothing")
   }
 
   /// It counts; which message it is, another check knows.

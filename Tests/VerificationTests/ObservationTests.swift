@@ -144,7 +144,9 @@ struct ObservationTests {
           observer.observe(slot, Offset(offset), .intact(sequence: UInt64(offset)))
         }
         observer.ended(slot, .reached)
-        for start in story.logs[p].indices { observer.probe(slot, start: Offset(start), reading: (Offset(start), .intact(sequence: UInt64(start)))) }
+        for start in story.logs[p].indices {
+          observer.probe(slot, start: Offset(start), reading: (Offset(start), .intact(sequence: UInt64(start))))
+        }
       }
       observer.registered(story.history.creations.map(\.partition))
     }

@@ -39,7 +39,8 @@ import Verification
     for n in 0..<3 { refusals.note(incarnation: 0, at: Instant(nanoseconds: Int64(n))) }
     let result = CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)]), refusals)
     #expect(result.verdict == .unknown && result.detail.contains("all 3 requests"), "\(result)")
-    #expect(CheckResult.sendsAccepted(history([(true, false), (true, false), (true, true)]), refusals).verdict == .held)
+    #expect(
+      CheckResult.sendsAccepted(history([(true, false), (true, false), (true, true)]), refusals).verdict == .held)
     // What faults had no part in is the engine's.
     #expect(CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)])).verdict == .violated)
   }
@@ -74,7 +75,8 @@ import Verification
     request(slots[0], 2, 40, isTaken: false)
     func verdict(_ from: Int64, _ partition: PartitionID = 0, life: Int = 0, through last: Int? = 1) -> Verdict {
       var refusals = JustifiedRejections()
-      refusals.note(from: life, through: last, at: Instant(nanoseconds: from), partition: TopicPartition("orders", partition))
+      refusals.note(
+        from: life, through: last, at: Instant(nanoseconds: from), partition: TopicPartition("orders", partition))
       return CheckResult.sendsAccepted(history, refusals).verdict
     }
     #expect(verdict(15) == .held)
@@ -96,7 +98,8 @@ import Verification
       var refusals = JustifiedRejections()
       for n in 0..<times {
         refusals.note(
-          incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8), partition: partition.map { TopicPartition("orders", $0) }, isInterruption: interrupted)
+          incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8),
+          partition: partition.map { TopicPartition("orders", $0) }, isInterruption: interrupted)
       }
       return CheckResult.sendsAccepted(history, refusals).verdict
     }
@@ -106,7 +109,8 @@ import Verification
     #expect(verdict(1, times: 9, interrupted: true) == .violated)
   }
 
-  /// A fault on the files of partition 0 of one topic excused what partition 0 of another refused, for good or for once.
+  /// A fault on the files of partition 0 of one topic excused what partition 0 of another refused, for good or for
+  /// once.
   @Test func aFaultOfOneTopicExcusesThatOneOnly() {
     var history = History(seed: 1)
     let slots = ["a", "b"].map { history.create(TopicPartition($0, 0), at: Instant(nanoseconds: 0)) }
@@ -132,7 +136,8 @@ import Verification
     var history = History(seed: 1)
     for number in 0..<2 as Range<Int> {
       history.create(
-        TopicPartition("orders", PartitionID(number)), .failed, submittedAt: Instant(nanoseconds: 5), at: Instant(nanoseconds: 9))
+        TopicPartition("orders", PartitionID(number)), .failed, submittedAt: Instant(nanoseconds: 5),
+        at: Instant(nanoseconds: 9))
     }
     let refused = history.submit(PartitionSlot(0), firstSequence: 0, count: 1, at: Instant(nanoseconds: 10))
     history.fail(refused, certainly: true, at: Instant(nanoseconds: 11))

@@ -2,7 +2,8 @@ import LogModel
 import Testing
 import Verification
 
-/// What a job's log says in the end of its events, held against what the receiver has: event 3 is one that it takes never.
+/// What a job's log says in the end of its events, held against what the receiver has: event 3 is one that it takes
+/// never.
 @Suite struct SettledEventsTests {
   static let history: History = {
     var history = History(seed: 1)
@@ -30,9 +31,11 @@ import Verification
     #expect(Self.judge(sent: [1], failed: [3], taken: [1, 2, 4, 5]).verdict == .held)
   }
 
-  @Test(arguments: [
-    ([1, 2, 3, 4, 5], [], [1, 2, 4, 5]), ([1, 2, 4, 5], [], [1, 2, 4, 5]), ([1, 2, 5], [3, 4], [1, 2, 4, 5]), ([1, 2, 4, 5], [3, 3, 5], [1, 2, 4, 5]),
-  ] as [([Int64], [Int64], [Int64])])
+  @Test(
+    arguments: [
+      ([1, 2, 3, 4, 5], [], [1, 2, 4, 5]), ([1, 2, 4, 5], [], [1, 2, 4, 5]), ([1, 2, 5], [3, 4], [1, 2, 4, 5]),
+      ([1, 2, 4, 5], [3, 3, 5], [1, 2, 4, 5]),
+    ] as [([Int64], [Int64], [Int64])])
   func anythingElseIsFound(sent: [Int64], failed: [Int64], taken: [Int64]) {
     #expect(Self.judge(sent: sent, failed: failed, taken: taken).violated == [.rejectedReported])
   }
@@ -44,11 +47,14 @@ import Verification
 
   @Test func aReceiverThatTakesEverythingRejectsNothing() {
     #expect(Self.judge(sent: [1, 2, 3, 4, 5], failed: [], taken: [1, 2, 3, 4, 5], rejected: nil).verdict == .held)
-    #expect(Self.judge(sent: [1, 2, 4, 5], failed: [3], taken: [1, 2, 3, 4, 5], rejected: nil).violated == [.rejectedReported])
+    #expect(
+      Self.judge(sent: [1, 2, 4, 5], failed: [3], taken: [1, 2, 3, 4, 5], rejected: nil).violated == [.rejectedReported]
+    )
   }
 
   /// Where no sender came to its end the event may not have been sent.
   @Test func withoutAnEndThereIsNoVerdict() {
-    #expect(Self.judge(sent: [1, 2, 4, 5], failed: [], taken: [1, 2, 4, 5], left: 1)[.rejectedReported]?.verdict == .unknown)
+    #expect(
+      Self.judge(sent: [1, 2, 4, 5], failed: [], taken: [1, 2, 4, 5], left: 1)[.rejectedReported]?.verdict == .unknown)
   }
 }

@@ -26,8 +26,8 @@ import Testing
     #expect(verdict(producer: 0, answeredAt: 10, incarnation: 1, takeover) == .violated)
   }
 
-  /// The second writer's recovery cuts three messages off and says so; what it sends then gets their offsets. It was said
-  /// that it had reported what no fault had touched.
+  /// The second writer's recovery cuts three messages off and says so; what it sends then gets their offsets. It was
+  /// said that it had reported what no fault had touched.
   private func judge(
     _ recovery: RecoveryPolicy = .truncateAtCorruption, reported: Range<Int64> = 3..<6, operationsBefore: Int? = 2
   ) -> Judgement {
@@ -41,7 +41,8 @@ import Testing
     send(3, at: 3)
     history.damage(
       Damage(
-        partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true))
+        partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true
+      ))
     send(6, at: 3, producer: 2)
     var observer = Observer(history)
     let marks = Watermarks(logStartOffset: 0, highWatermark: 6, logEndOffset: 6)
@@ -69,8 +70,8 @@ import Testing
     #expect(judge(.skipCorrupted)[.damageReported]?.verdict == .violated, "offsets that are skipped stay reserved")
   }
 
-  /// Six messages of the first writer, of which a fault destroys the second three; the second writer's recovery cuts them off,
-  /// and it sends three more at their offsets, and three behind them.
+  /// Six messages of the first writer, of which a fault destroys the second three; the second writer's recovery cuts
+  /// them off, and it sends three more at their offsets, and three behind them.
   private func secondLook(serving served: [Int], _ takeover: Takeover?) -> Judgement {
     var history = History(seed: 1)
     let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
@@ -82,7 +83,8 @@ import Testing
     send(3, at: 3, producer: 1)
     history.damage(
       Damage(
-        partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true))
+        partition: slot, kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "byte 9", isInLife: true
+      ))
     send(6, at: 3, producer: 2)
     send(9, at: 6, producer: 3)
     history.crash(.processKill, at: Instant(nanoseconds: 3))
@@ -99,7 +101,8 @@ import Testing
     observer.reported(
       ReportedDamage(
         partition: slot, offsets: OffsetRange(from: 3, to: 6), reason: "checksum", operationsBefore: 2))
-    return Oracle(Contract(sync: .always, recovery: .truncateAtCorruption, takeover: takeover)).judge(history, [observer.finish()])
+    return Oracle(Contract(sync: .always, recovery: .truncateAtCorruption, takeover: takeover)).judge(
+      history, [observer.finish()])
   }
 
   /// It counted as cut off what was sent after the cut: expected to be lost, and excused where it really was.

@@ -26,12 +26,16 @@ import Testing
         var first: Offset?
         response.forEachRecord { record in
           first = first ?? record.offset
-          guard case .intact(let n) = content.read(record.value) else { state.flaws.append("\(label): wrong bytes at \(record.offset)"); return }
+          guard case .intact(let n) = content.read(record.value) else {
+            state.flaws.append("\(label): wrong bytes at \(record.offset)"); return
+          }
           let m = Int(n)
           if let other = seen[m] { state.flaws.append("\(label): \(m) at \(other) and \(record.offset)") }
           seen[m] = record.offset.rawValue
           if state.refused.contains(m) { state.flaws.append("\(label): refused \(m) is served at \(record.offset)") }
-          if let own = state.acked[record.offset.rawValue], own != m { state.flaws.append("\(label): \(m) at \(record.offset) instead of \(own)") }
+          if let own = state.acked[record.offset.rawValue], own != m {
+            state.flaws.append("\(label): \(m) at \(record.offset) instead of \(own)")
+          }
         }
         if first != at { state.flaws.append("\(label): fetch from \(at) begins at \(String(describing: first))") }
         guard response.nextOffset > at else { state.flaws.append("\(label): no progress at \(at)"); return }
@@ -42,7 +46,10 @@ import Testing
       }
     }
     for (offset, m) in state.acked where Offset(offset) >= max(state.start, log.logStartOffset) && seen[m] != offset {
-      state.flaws.append("\(label): acked \(m) at \(offset) is at \(String(describing: seen[m])), log \(log.logStartOffset)..<\(log.highWatermark)")
+      state.flaws.append(
+        "\(label): acked \(m) at \(offset) is at \(String(describing: seen[m])), log "
+          + "\(log.logStartOffset)..<\(log.highWatermark)"
+      )
     }
   }
 
@@ -171,12 +178,15 @@ import Testing
   static func check2(_ log: PartitionLog, _ state: State, _ label: String) async {
     let content = MessageContent(seed: 1, topic: "orders", partition: 0)
     let response = FetchResponse()
-    for (offset, m) in state.acked.sorted(by: { $0.key < $1.key }) where offset % 3 == 0 && Offset(offset) >= log.logStartOffset {
+    for (offset, m) in state.acked.sorted(by: { $0.key < $1.key })
+    where offset % 3 == 0 && Offset(offset) >= log.logStartOffset {
       do throws(LogError) {
         try await log.fetch(from: Offset(offset), maxBytes: 1, into: response)
         var first: Int?
         response.forEachRecord { record in
-          if first == nil, record.offset == Offset(offset), case .intact(let n) = content.read(record.value) { first = Int(n) }
+          if first == nil, record.offset == Offset(offset), case .intact(let n) = content.read(record.value) {
+            first = Int(n)
+          }
         }
         if first != m { state.flaws.append("\(label): at \(offset) \(String(describing: first)), not \(m)") }
       } catch {

@@ -46,7 +46,8 @@ private final class Count: @unchecked Sendable { var opens = 0 }
       do {
         try await storage.makeDirectory("log")
         try await storage.syncDirectory("")
-        let (log, report) = try await PartitionLog.open(LogHarness.source, in: "log", of: storage, configuration, hints: hints, beforeCut: beforeCut)
+        let (log, report) = try await PartitionLog.open(
+          LogHarness.source, in: "log", of: storage, configuration, hints: hints, beforeCut: beforeCut)
         return .success(try await body(log, report, storage))
       } catch {
         return .failure(error)
@@ -93,7 +94,7 @@ private final class Count: @unchecked Sendable { var opens = 0 }
         // The loop comes to rest: what it has put off is done.
         await storage.loop.sleep(until: storage.loop.now + .milliseconds(1))
         storage.hook = { call throws(StorageError) in
-          if call.kind == .write, call.length > 0 { 
+          if call.kind == .write, call.length > 0 {
             storage.hook = nil
             throw StorageError(errno: EIO, .write, call.path)
           }
@@ -169,17 +170,20 @@ private final class Count: @unchecked Sendable { var opens = 0 }
       let proven = Count()
       var first: [[Offset]]?
       do {
-        first = try Self.live(harness, at: 1 << 40, arm: { storage in
-          var count = 0
-          storage.hook = { call throws(StorageError) in
-            switch call.kind {
-            case .rename, .truncate, .unlink, .sync, .syncDirectory, .write:
-              count += 1
-              if count == n + 1 { throw StorageError(errno: EIO, call.kind, call.path) }
-            default: break
+        first = try Self.live(
+          harness, at: 1 << 40,
+          arm: { storage in
+            var count = 0
+            storage.hook = { call throws(StorageError) in
+              switch call.kind {
+              case .rename, .truncate, .unlink, .sync, .syncDirectory, .write:
+                count += 1
+                if count == n + 1 { throw StorageError(errno: EIO, call.kind, call.path) }
+              default: break
+              }
             }
-          }
-        }, beforeCut: { proven.opens = Int($0.rawValue) }) { log, report, storage in
+          }, beforeCut: { proven.opens = Int($0.rawValue) }
+        ) { log, report, storage in
           storage.hook = nil
           return report.damage.map { [$0.from, $0.to] }
         }
@@ -238,7 +242,9 @@ private final class Count: @unchecked Sendable { var opens = 0 }
       #expect(storage.syncs > 1, "the sync did not fail")
       do {
         let (log, _) = try await PartitionLog.open(LogHarness.source, in: "log", of: storage, configuration)
-        #expect(storage.retries == [], "durable up to \(log.durableOffset), by a sync of pages that a failed sync has left clean")
+        #expect(
+          storage.retries == [],
+          "durable up to \(log.durableOffset), by a sync of pages that a failed sync has left clean")
       } catch {}
     }
   }
@@ -266,7 +272,9 @@ private final class Count: @unchecked Sendable { var opens = 0 }
           }
         }
         group.addTask(executorPreference: storage.loop) {
-          while count.opens < 2 || log.segments.first?.readers != 1 { await storage.loop.sleep(until: storage.loop.now + .microseconds(5)) }
+          while count.opens < 2 || log.segments.first?.readers != 1 {
+            await storage.loop.sleep(until: storage.loop.now + .microseconds(5))
+          }
           do { try await log.removeSegments(before: log.segmentBases[1]) } catch {}
           gate.open()
         }

@@ -80,7 +80,8 @@ import Testing
 
   @Test func aSegmentHeadSurvivesTheLossOfOneCopy() {
     let header = SegmentHeader(
-      baseOffset: 17, epoch: Epoch(2), salt: 99, durableOffset: 5, bootID: 1, source: TopicPartition("orders", 3), isNeverSynced: true,
+      baseOffset: 17, epoch: Epoch(2), salt: 99, durableOffset: 5, bootID: 1, source: TopicPartition("orders", 3),
+      isNeverSynced: true,
       previousBase: 11)
     var bytes = [UInt8](repeating: 0, count: SegmentHeader.size)
     bytes.withUnsafeMutableBytes { header.write(into: $0) }

@@ -11,7 +11,8 @@ import Testing
   @Test(arguments: [(4096, 0xE901_2F69), (14240, 0x1393_2CCB)] as [(Int64, UInt32)])
   func theSeedOfAChecksum(_ position: Int64, _ seed: UInt32) {
     withUnsafeTemporaryAllocation(byteCount: 8, alignment: 8) { bytes in
-      #expect(BatchHeader.computeChecksum(at: bytes.baseAddress!, length: 8, position: position, salt: Self.salt) == seed)
+      #expect(
+        BatchHeader.computeChecksum(at: bytes.baseAddress!, length: 8, position: position, salt: Self.salt) == seed)
     }
   }
 
@@ -23,7 +24,8 @@ import Testing
       Array("hello".utf8).withUnsafeBytes { writer.append(value: $0) }
       Array("k".utf8).withUnsafeBytes { writer.append(key: $0, value: UnsafeRawBufferPointer(start: nil, count: 0)) }
       BatchHeader(
-        length: length, baseOffset: 7, recordCount: 2, position: 4096, epoch: Epoch(3), time: Instant(nanoseconds: 1000),
+        length: length, baseOffset: 7, recordCount: 2, position: 4096, epoch: Epoch(3),
+        time: Instant(nanoseconds: 1000),
         durableOffset: 5, bootID: 0x9E05_774D, commitDelta: 2
       ).seal(at: raw.baseAddress!, salt: Self.salt)
     }

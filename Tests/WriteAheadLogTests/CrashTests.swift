@@ -39,12 +39,15 @@ import TriggeredStorage
     let fired = Answers()
     let disk = harness.disk
     do {
-      try harness.live(seed: seed, arm: { storage in
-        storage.arm(CrashTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
-          fired.attempted = 1
-          _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
+      try harness.live(
+        seed: seed,
+        arm: { storage in
+          storage.arm(CrashTrigger([], .occurrence(n), .submission)) { _ throws(StorageError) in
+            fired.attempted = 1
+            _ = kind == .powerLoss ? disk.powerLoss(seed: seed, profile: profile) : disk.processKill(seed: seed)
+          }
         }
-      }) { log, _, storage in
+      ) { log, _, storage in
         await workload(log, storage, answers, from: 0)
         try await log.close()
       }
@@ -87,7 +90,8 @@ import TriggeredStorage
         try await log.close()
         return found
       }
-      #expect(found.count == first.count + Self.messages && found.prefix(first.count).elementsEqual(first), "crash at \(n)")
+      #expect(
+        found.count == first.count + Self.messages && found.prefix(first.count).elementsEqual(first), "crash at \(n)")
     }
     #expect(points > 30)
     print("\(c): \(points) crash points")
@@ -144,13 +148,18 @@ import TriggeredStorage
         let disk = harness.disk
         let fired = Answers()
         do {
-          try harness.live(seed: 7, startingAt: Instant(nanoseconds: 1 << 38), arm: { storage in
-            storage.arm(CrashTrigger([], .occurrence(m), .submission)) { _ throws(StorageError) in
-              fired.attempted = 1
-              // The same kind of crash again: a power loss after a process kill may take what was never synced.
-              _ = c.kind == .powerLoss ? disk.powerLoss(seed: seed, profile: .posixMinimal) : disk.processKill(seed: seed)
+          try harness.live(
+            seed: 7, startingAt: Instant(nanoseconds: 1 << 38),
+            arm: { storage in
+              storage.arm(CrashTrigger([], .occurrence(m), .submission)) { _ throws(StorageError) in
+                fired.attempted = 1
+                // The same kind of crash again: a power loss after a process kill may take what was never synced.
+                _ =
+                  c.kind == .powerLoss
+                  ? disk.powerLoss(seed: seed, profile: .posixMinimal) : disk.processKill(seed: seed)
+              }
             }
-          }) { _, _, _ in }
+          ) { _, _, _ in }
         } catch is LogHarness.Hung {
           Issue.record("recovery hangs when it is cut at \(m)")
         } catch {}

@@ -38,7 +38,8 @@ import TriggeredStorage
           try await log.fetch(from: Offset(n), maxBytes: maxBytes, into: response)
           var first: Offset?
           response.forEachRecord { record in first = first ?? record.offset }
-          #expect(!victims.contains(n) && first == Offset(n), "fetch from \(n) begins with \(String(describing: first))")
+          #expect(
+            !victims.contains(n) && first == Offset(n), "fetch from \(n) begins with \(String(describing: first))")
         } catch {
           #expect(victims.contains(n), "fetch from \(n): \(error)")
         }
@@ -98,8 +99,8 @@ import TriggeredStorage
     }
   }
 
-  /// Under `truncate-at-corruption` what follows damage is set aside, file by file, the newest last: a recovery that is cut off
-  /// in between leaves what says how far the log had gone, and the next one reports all of it.
+  /// Under `truncate-at-corruption` what follows damage is set aside, file by file, the newest last: a recovery that is
+  /// cut off in between leaves what says how far the log had gone, and the next one reports all of it.
   @Test func aCutThatACrashInterruptsIsReportedWhole() throws {
     let count = 60
     var interrupted = 0
@@ -114,9 +115,14 @@ import TriggeredStorage
       #expect(Self.flipPayload(of: 2, size: 6000, on: disk))
       let before = disk.paths.count { $0.hasSuffix(".log") }
       do {
-        try harness.live(startingAt: Instant(nanoseconds: 1 << 38), arm: { storage in
-          storage.arm(CrashTrigger([.rename], .occurrence(m), .completion)) { _ throws(StorageError) in _ = disk.processKill(seed: 1) }
-        }) { _, _, _ in }
+        try harness.live(
+          startingAt: Instant(nanoseconds: 1 << 38),
+          arm: { storage in
+            storage.arm(CrashTrigger([.rename], .occurrence(m), .completion)) { _ throws(StorageError) in
+              _ = disk.processKill(seed: 1)
+            }
+          }
+        ) { _, _, _ in }
       } catch is LogHarness.Hung {
         Issue.record("recovery hangs when it is cut at \(m)")
       } catch {}
@@ -125,7 +131,9 @@ import TriggeredStorage
       guard left > 1 else { break }
       if left < before { interrupted += 1 }
       try harness.live(startingAt: Instant(nanoseconds: 1 << 39)) { _, report, _ in
-        #expect(report.damage.map { [$0.from, $0.to] } == [[2, Offset(count)]], "cut at rename \(m), \(left) of \(before) files left")
+        #expect(
+          report.damage.map { [$0.from, $0.to] } == [[2, Offset(count)]],
+          "cut at rename \(m), \(left) of \(before) files left")
       }
     }
     #expect(interrupted > 2)
@@ -145,8 +153,8 @@ import TriggeredStorage
     #expect(harness.disk.paths.contains { harness.disk.read($0) == before })
   }
 
-  /// A writer has taken over at offset 20, and its file is gone: what the older one wrote from there on was refused, and
-  /// does not come back in its place.
+  /// A writer has taken over at offset 20, and its file is gone: what the older one wrote from there on was refused,
+  /// and does not come back in its place.
   @Test(arguments: RecoveryPolicy.allCases)
   func whatAFencedWriterWroteDoesNotComeBack(_ policy: RecoveryPolicy) throws {
     let harness = LogHarness(recovery: policy)
@@ -156,7 +164,8 @@ import TriggeredStorage
     }
     _ = harness.disk.processKill(seed: 1)
     let newest = SegmentRecord(baseOffset: 20, epoch: Epoch(7), previousBase: 0, end: 26)
-    try harness.live(startingAt: Instant(nanoseconds: 1 << 40), hints: RecoveryHints(newest: newest)) { log, report, _ in
+    try harness.live(startingAt: Instant(nanoseconds: 1 << 40), hints: RecoveryHints(newest: newest)) {
+      log, report, _ in
       #expect(report.damage.map { [$0.from, $0.to] } == [[20, 26]])
       #expect(report.damage.first?.path == "log/00000000000000000020-0000000007.log")
       let found = try await log.consume().map(\.message)

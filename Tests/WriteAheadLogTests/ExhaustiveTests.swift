@@ -6,8 +6,8 @@ import Testing
 
 @testable import WriteAheadLog
 
-/// Every bit, every length, every byte: small logs, and all that can be done to them of one kind. `make exhaustive` does all of
-/// it; an ordinary test run one case in `step`, and says so.
+/// Every bit, every length, every byte: small logs, and all that can be done to them of one kind. `make exhaustive`
+/// does all of it; an ordinary test run one case in `step`, and says so.
 @Suite struct ExhaustiveTests {
   static let isWhole = getenv("TORNLOG_EXHAUSTIVE") != nil
   static let step = isWhole ? 1 : 163
@@ -65,7 +65,8 @@ import Testing
       Issue.record("\(title): message \(message) at \(offset)")
     }
     let lost = Set(0..<count).subtracting(messages)
-    for message in lost where !outcome.damage.contains(where: { $0.from <= Offset(message) && Offset(message) < $0.to }) {
+    for message in lost where !outcome.damage.contains(where: { $0.from <= Offset(message) && Offset(message) < $0.to })
+    {
       Issue.record("\(title): message \(message) is gone and not reported: \(outcome.damage)")
     }
     let allowed = recovery == .skipCorrupted ? excused : excused.min().map { Set($0..<count) } ?? []
@@ -75,7 +76,9 @@ import Testing
     }
     let expected = recovery == .skipCorrupted ? Offset(count) : Offset(messages.count)
     if outcome.next != expected { Issue.record("\(title): the next append got \(outcome.next), expected \(expected)") }
-    if outcome.later.map(\.message) != messages + [100] { Issue.record("\(title): after another restart \(outcome.later)") }
+    if outcome.later.map(\.message) != messages + [100] {
+      Issue.record("\(title): after another restart \(outcome.later)")
+    }
   }
 
   /// Which segment a path is, and the messages in it.
@@ -84,8 +87,8 @@ import Testing
     return Set(segment * 3..<segment * 3 + 3)
   }
 
-  /// Of a log that is cut at the byte, the message whose batch holds it, with the padding behind it; all of the segment's
-  /// for its head.
+  /// Of a log that is cut at the byte, the message whose batch holds it, with the padding behind it; all of the
+  /// segment's for its head.
   static func touched(_ byte: Int, of path: String, _ paths: [String]) -> Set<Int> {
     let all = messages(of: path, paths)
     guard byte >= SegmentHeader.size else { return all }
@@ -93,8 +96,8 @@ import Testing
     return [all.min()! + min(block, 2)]
   }
 
-  /// The message that a wrong bit may cost: none for one in the head, which stands there twice, or in the padding behind a
-  /// batch, which is nobody's.
+  /// The message that a wrong bit may cost: none for one in the head, which stands there twice, or in the padding
+  /// behind a batch, which is nobody's.
   static func destroyed(byBitOf byte: Int, of path: String, _ paths: [String]) -> Set<Int> {
     let batch = (BatchHeader.size + RecordFormat.headerSize + size + 7) / 8 * 8
     guard byte >= SegmentHeader.size, (byte - SegmentHeader.size) % 512 < batch else { return [] }
@@ -114,7 +117,9 @@ import Testing
           let disk = harness.disk.snapshot()
           #expect(disk.flipBit(path, byte: Int64(byte), bit: bit))
           let outcome = try Self.recover(harness, disk)
-          Self.check(outcome, recovery, excused: Self.destroyed(byBitOf: byte, of: path, paths), "\(path) byte \(byte) bit \(bit)")
+          Self.check(
+            outcome, recovery, excused: Self.destroyed(byBitOf: byte, of: path, paths),
+            "\(path) byte \(byte) bit \(bit)")
           cases += 1
         }
       }
@@ -131,7 +136,8 @@ import Testing
       for length in stride(from: 0, to: harness.disk.read(path)!.count, by: Self.isWhole ? 1 : 61) {
         let disk = harness.disk.snapshot()
         try disk.truncate(path, to: Int64(length))
-        let gone = Self.touched(length, of: path, paths).union(Self.messages(of: path, paths).filter { $0 >= Self.touched(length, of: path, paths).min()! })
+        let gone = Self.touched(length, of: path, paths).union(
+          Self.messages(of: path, paths).filter { $0 >= Self.touched(length, of: path, paths).min()! })
         Self.check(try Self.recover(harness, disk), recovery, excused: gone, "\(path) cut to \(length)")
         cases += 1
       }
@@ -151,7 +157,8 @@ import Testing
     for byte in stride(from: 1, through: 1200, by: Self.isWhole ? 1 : 13) {
       let harness = LogHarness(seed: UInt64(byte), policy: policy)
       let plan = FaultPlan([
-        PlannedFault(.noSpace, FaultTrigger([.write], pathContains: ".log", .bytes(Int64(SegmentHeader.size + byte))), .times(3))
+        PlannedFault(
+          .noSpace, FaultTrigger([.write], pathContains: ".log", .bytes(Int64(SegmentHeader.size + byte))), .times(3))
       ])
       let acknowledged = try harness.live(latency: .zero, plan: plan) { log, _, storage in
         var acknowledged: [Int: Offset] = [:]
@@ -162,17 +169,27 @@ import Testing
         await storage.loop.sleep(until: storage.loop.now + .milliseconds(20))
         let served = try await log.consume()
         for (message, offset) in acknowledged {
-          #expect(served.contains { $0.message == message && $0.offset == offset }, "\(policy), byte \(byte): \(message) is not served")
+          #expect(
+            served.contains { $0.message == message && $0.offset == offset },
+            "\(policy), byte \(byte): \(message) is not served")
         }
         return acknowledged
       }
-      if policy == .never { _ = harness.disk.processKill(seed: 1) } else { _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced) }
+      if policy == .never {
+        _ = harness.disk.processKill(seed: 1)
+      } else {
+        _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
+      }
       for life in 1...2 as ClosedRange<Int64> {
         try harness.live(startingAt: Instant(nanoseconds: life << 40)) { log, report, _ in
           let found = try await log.consume()
-          #expect(report.damage.isEmpty && found.indices.allSatisfy { found[$0].offset == Offset($0) && found[$0].message >= 0 })
+          #expect(
+            report.damage.isEmpty
+              && found.indices.allSatisfy { found[$0].offset == Offset($0) && found[$0].message >= 0 })
           for (message, offset) in acknowledged {
-            #expect(found.contains { $0.message == message && $0.offset == offset }, "\(policy), byte \(byte): \(message) is lost")
+            #expect(
+              found.contains { $0.message == message && $0.offset == offset },
+              "\(policy), byte \(byte): \(message) is lost")
           }
           _ = try await log.append(message: 100 + Int(life), size: 300)
           try await log.close()

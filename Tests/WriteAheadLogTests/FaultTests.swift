@@ -38,7 +38,8 @@ import TriggeredStorage
           #expect(missing.count <= 1, "\(path) byte \(byte): \(missing) lost")
           for message in missing where message != count - 1 {
             // The very last batch has no witness: a torn tail looks the same.
-            #expect(report.damage.contains { $0.from <= Offset(message) && Offset(message) < $0.to }, "\(path) byte \(byte)")
+            #expect(
+              report.damage.contains { $0.from <= Offset(message) && Offset(message) < $0.to }, "\(path) byte \(byte)")
           }
           let next = try await log.append(message: 100)
           #expect(next >= Offset(count - 1))
@@ -50,8 +51,8 @@ import TriggeredStorage
     #expect(cases > 2000)
   }
 
-  /// Found by the error matrix: under `never` the cut itself was not durable, and after a power loss what a consumer had
-  /// missed was there again.
+  /// Found by the error matrix: under `never` the cut itself was not durable, and after a power loss what a consumer
+  /// had missed was there again.
   @Test func whatRecoveryHasCutStaysCutUnderNeverToo() throws {
     let harness = LogHarness(policy: .never)
     try harness.live { log, _, _ in
@@ -71,7 +72,8 @@ import TriggeredStorage
     #expect(again == found)
   }
 
-  /// Every write, sync and open fails once, with every errno: nothing that was acknowledged is lost, and the log goes on.
+  /// Every write, sync and open fails once, with every errno: nothing that was acknowledged is lost, and the log goes
+  /// on.
   @Test(arguments: [OperationKind.write, .sync, .open, .syncDirectory], [EIO, ENOSPC, EINTR, EAGAIN])
   func aFailedOperationLosesNothingAcknowledged(_ kind: OperationKind, _ code: Int32) throws {
     var fired = 0
@@ -81,13 +83,16 @@ import TriggeredStorage
       let answers = CrashTests.Answers()
       let refused = CrashTests.Answers()
       do {
-        try harness.live(seed: UInt64(n), arm: { storage in
-          storage.arm(CrashTrigger([kind], pathContains: "log", .occurrence(n), .submission)) {
-            pass throws(StorageError) in
-            hits.attempted += 1
-            throw StorageError(errno: code, pass.kind, pass.path)
+        try harness.live(
+          seed: UInt64(n),
+          arm: { storage in
+            storage.arm(CrashTrigger([kind], pathContains: "log", .occurrence(n), .submission)) {
+              pass throws(StorageError) in
+              hits.attempted += 1
+              throw StorageError(errno: code, pass.kind, pass.path)
+            }
           }
-        }) { log, _, _ in
+        ) { log, _, _ in
           for m in 0..<30 {
             do throws(LogError) {
               answers.acknowledged[m] = try await log.append(message: m, size: 3000)
@@ -144,7 +149,9 @@ import TriggeredStorage
     let harness = LogHarness()
     try harness.live { log, _, storage in
       let first = CrashTests.Answers()
-      storage.loop.spawn { _ = try? await log.append(message: 0) ; first.attempted = 1 }
+      storage.loop.spawn {
+        _ = try? await log.append(message: 0); first.attempted = 1
+      }
       while log.logEndOffset == 0 { await storage.loop.sleep(until: storage.loop.now + .microseconds(1)) }
       #expect(log.highWatermark == 0)
       let second = try await log.append(message: 1)

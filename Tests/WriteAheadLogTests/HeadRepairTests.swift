@@ -22,7 +22,9 @@ import TriggeredStorage
     return harness
   }
 
-  private static func segments(_ harness: LogHarness) -> [String] { harness.disk.paths.filter { $0.hasSuffix(".log") }.sorted() }
+  private static func segments(_ harness: LogHarness) -> [String] {
+    harness.disk.paths.filter { $0.hasSuffix(".log") }.sorted()
+  }
 
   @Test(arguments: bytes, [SyncPolicy.always, .interval(.milliseconds(10)), .never])
   func aSecondFlipDoesNotCostTheSegment(_ first: Int, _ policy: SyncPolicy) throws {
@@ -31,7 +33,9 @@ import TriggeredStorage
     let path = try #require(Self.segments(harness).first)
     #expect(harness.disk.flipBit(path, byte: Int64(first), bit: 3))
     try harness.live(seed: 3) { log, report, _ in
-      #expect(report.damagedHeads.map(\.path) == [path] && report.damagedHeads.allSatisfy(\.isRepaired), "\(report.damagedHeads)")
+      #expect(
+        report.damagedHeads.map(\.path) == [path] && report.damagedHeads.allSatisfy(\.isRepaired),
+        "\(report.damagedHeads)")
       let range = try #require(report.damagedHeads.first)
       #expect(range.byteFrom <= Int64(first) && Int64(first) < range.byteTo && range.byteTo - range.byteFrom == 512)
       #expect(report.damage.isEmpty && report.batchesSkipped == 0, "no message is lost")

@@ -43,7 +43,8 @@ struct LogHarness: Sendable {
       do {
         try await storage.makeDirectory("log")
         try await storage.syncDirectory("")
-        let (log, report) = try await PartitionLog.open(Self.source, in: "log", of: storage, configuration, hints: hints)
+        let (log, report) = try await PartitionLog.open(
+          Self.source, in: "log", of: storage, configuration, hints: hints)
         return .success(try await body(log, report, storage))
       } catch {
         return .failure(error)
@@ -55,7 +56,9 @@ struct LogHarness: Sendable {
 
   static func payload(_ n: Int, size: Int = 200) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: size)
-    bytes.withUnsafeMutableBytes { MessageContent(seed: 1, topic: "orders", partition: 0).write(sequence: UInt64(n), into: $0) }
+    bytes.withUnsafeMutableBytes {
+      MessageContent(seed: 1, topic: "orders", partition: 0).write(sequence: UInt64(n), into: $0)
+    }
     return bytes
   }
 }
@@ -83,7 +86,11 @@ extension PartitionLog {
         continue
       }
       response.forEachRecord { record in
-        if case .intact(let n) = content.read(record.value) { found.append((record.offset, Int(n))) } else { found.append((record.offset, -1)) }
+        if case .intact(let n) = content.read(record.value) {
+          found.append((record.offset, Int(n)))
+        } else {
+          found.append((record.offset, -1))
+        }
       }
       #expect(response.nextOffset > at, "no progress at \(at)")
       guard response.nextOffset > at else { break }

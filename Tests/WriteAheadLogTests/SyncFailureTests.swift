@@ -177,7 +177,8 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     try Self.live(harness, at: 1 << 40) { log, _ in
       let found = try await log.consume()
       for (message, offset) in acknowledged {
-        #expect(found.contains { $0.message == message && $0.offset == offset }, "write \(n): message \(message) is lost")
+        #expect(
+          found.contains { $0.message == message && $0.offset == offset }, "write \(n): message \(message) is lost")
       }
     }
   }
@@ -201,7 +202,8 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
       _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
       try Self.live(harness, at: 1 << 40) { log, _ in
         let found = try await log.consume()
-        for (message, offset) in acknowledged where !found.contains(where: { $0.message == message && $0.offset == offset }) {
+        for (message, offset) in acknowledged
+        where !found.contains(where: { $0.message == message && $0.offset == offset }) {
           #expect(atRisk.contains { $0.from <= offset && offset < $0.to }, "sync \(n): \(message) at \(offset) is lost")
           #expect(log.damage.contains { $0.from <= offset && offset < $0.to }, "sync \(n): \(offset) is not reported")
         }
@@ -209,8 +211,9 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     }
   }
 
-  /// A sync failed, the log went over to another segment, and the process died. What stands in the page cache of the first is
-  /// served by whoever opens the log next: it must be on the medium then, as what stands in the last segment is.
+  /// A sync failed, the log went over to another segment, and the process died. What stands in the page cache of the
+  /// first is served by whoever opens the log next: it must be on the medium then, as what stands in the last segment
+  /// is.
   @Test(arguments: 3...8) func whatIsServedOfASegmentThatCouldNotBeSyncedIsDurable(_ n: Int) throws {
     let harness = LogHarness(policy: Self.interval)
     let (atRisk, segments) = try Self.live(harness) { log, storage in
@@ -257,7 +260,8 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
 
   /// A log on a storage of a test's own.
   private static func run<Layer: Storage>(
-    _ policy: SyncPolicy, _ layer: (any Storage) -> Layer, _ body: @escaping @Sendable (PartitionLog, Layer) async throws -> Void
+    _ policy: SyncPolicy, _ layer: (any Storage) -> Layer,
+    _ body: @escaping @Sendable (PartitionLog, Layer) async throws -> Void
   ) throws {
     let harness = LogHarness(policy: policy)
     let loop = EventLoop(simulatedWithSeed: 1, startingAt: Instant(nanoseconds: 0))
@@ -274,8 +278,8 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     try #require(result.value).get()
   }
 
-  /// A sync that succeeds beside one that fails says nothing of what that one was to cover. Nobody had noticed when a sync did
-  /// not wait for the one before it.
+  /// A sync that succeeds beside one that fails says nothing of what that one was to cover. Nobody had noticed when a
+  /// sync did not wait for the one before it.
   @Test func aSyncWaitsForTheOneBeforeIt() throws {
     try Self.run(Self.interval, { OneSlowSync($0, fails: true) }) { log, storage in
       _ = try await log.append(message: 0)
@@ -302,8 +306,8 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     }
   }
 
-  /// What a direct write has taken is carried on from a whole block. Nobody had noticed when it was not: a device takes whole
-  /// blocks, and only the seam says otherwise.
+  /// What a direct write has taken is carried on from a whole block. Nobody had noticed when it was not: a device takes
+  /// whole blocks, and only the seam says otherwise.
   @Test func aShortWriteIsCarriedOnFromAWholeBlock() throws {
     try Self.run(.always, { OddShortWrite($0) }) { log, storage in
       _ = try await log.append(message: 0, size: 3000)
@@ -325,8 +329,8 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     }
   }
 
-  /// What a failed commit carried is not among the newest batches, however late the loop has the leisure to copy it: its
-  /// offsets are given again. Found by the trials of `fault-kinds`: 42 of 1244 served the wrong message.
+  /// What a failed commit carried is not among the newest batches, however late the loop has the leisure to copy it:
+  /// its offsets are given again. Found by the trials of `fault-kinds`: 42 of 1244 served the wrong message.
   @Test func aFailedCommitIsNeverServed() throws {
     for policy in [Self.interval, .never] {
       let harness = LogHarness(policy: policy)
@@ -347,9 +351,9 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     }
   }
 
-  /// A sync fails in recovery and marks its pages clean, and so does the copy that should help. Whoever opens the log again
-  /// before the machine goes down serves what is in the page cache: so it must be on the medium after that, though a sync
-  /// of the same pages succeeds without having written them.
+  /// A sync fails in recovery and marks its pages clean, and so does the copy that should help. Whoever opens the log
+  /// again before the machine goes down serves what is in the page cache: so it must be on the medium after that,
+  /// though a sync of the same pages succeeds without having written them.
   @Test(arguments: [
     PlannedFault(.ioError, FaultTrigger([.open], pathContains: ".rewritten"), .sticky),
     PlannedFault(.ioError, FaultTrigger([.write], pathContains: ".rewritten"), .sticky),
@@ -360,7 +364,9 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     let harness = LogHarness(policy: Self.interval)
     try harness.live { log, _, _ in for n in 0..<20 { _ = try await log.append(message: n) } }
     _ = harness.disk.processKill(seed: 1)
-    let failing = FaultPlan([PlannedFault(.syncFailure(.marksClean), FaultTrigger([.sync], pathContains: ".log")), second])
+    let failing = FaultPlan([
+      PlannedFault(.syncFailure(.marksClean), FaultTrigger([.sync], pathContains: ".log")), second,
+    ])
     #expect(throws: StorageError.self) {
       try harness.live(startingAt: Instant(nanoseconds: 1 << 40), plan: failing) { _, _, _ in }
     }
@@ -373,7 +379,9 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
     }
     #expect(served == Array(0..<20))
     _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
-    let kept = try harness.live(startingAt: Instant(nanoseconds: 1 << 42)) { log, _, _ in try await log.consume().map(\.message) }
+    let kept = try harness.live(startingAt: Instant(nanoseconds: 1 << 42)) { log, _, _ in
+      try await log.consume().map(\.message)
+    }
     #expect(kept == served)
   }
 

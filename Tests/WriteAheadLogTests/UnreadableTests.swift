@@ -27,7 +27,8 @@ import Testing
       for path in harness.disk.paths {
         let bytes = harness.disk.read(path) ?? []
         guard bytes.count >= size else { continue }
-        for at in stride(from: 4096 + 72, through: bytes.count - size, by: 8) where bytes[at] == needle[0] && bytes[at..<at + size].elementsEqual(needle) {
+        for at in stride(from: 4096 + 72, through: bytes.count - size, by: 8)
+        where bytes[at] == needle[0] && bytes[at..<at + size].elementsEqual(needle) {
           batches.append((path, Int64(at - 72)..<Int64(at + size)))
         }
       }
@@ -40,25 +41,29 @@ import Testing
   @discardableResult
   static func live<Value: Sendable>(
     _ harness: LogHarness, at start: Int64, _ sectors: [String: [Int64]], plan: FaultPlan = FaultPlan(),
-    hints: RecoveryHints = RecoveryHints(), _ body: @escaping @Sendable (PartitionLog, RecoveryReport, FaultyStorage) async throws -> Value
+    hints: RecoveryHints = RecoveryHints(),
+    _ body: @escaping @Sendable (PartitionLog, RecoveryReport, FaultyStorage) async throws -> Value
   ) throws -> Value {
     let loop = EventLoop(simulatedWithSeed: 1, startingAt: Instant(nanoseconds: start << 40))
     let storage = FaultyStorage(MemoryStorage(disk: harness.disk, loop: loop), plan: plan, unreadable: sectors)
     let configuration = harness.configuration
     let result = loop.run(limit: .seconds(3600)) { () async -> Result<Value, any Error> in
       do {
-        let (log, report) = try await PartitionLog.open(LogHarness.source, in: "log", of: storage, configuration, hints: hints)
+        let (log, report) = try await PartitionLog.open(
+          LogHarness.source, in: "log", of: storage, configuration, hints: hints)
         return .success(try await body(log, report, storage))
       } catch { return .failure(error) }
     }
     return try #require(result.value).get()
   }
 
-  static func ranges(_ report: RecoveryReport) -> [[Int64]] { report.damage.map { [$0.from.rawValue, $0.to.rawValue] } }
+  static func ranges(_ report: RecoveryReport) -> [[Int64]] {
+    report.damage.map { [$0.from.rawValue, $0.to.rawValue] }
+  }
 
-  /// Every sector in turn that holds a part of a batch which something testifies to: under skip-corrupted the batches in it
-  /// are reported with their offsets, all others served, the next append survives; and once the sector can be read again,
-  /// so can they.
+  /// Every sector in turn that holds a part of a batch which something testifies to: under skip-corrupted the batches
+  /// in it are reported with their offsets, all others served, the next append survives; and once the sector can be
+  /// read again, so can they.
   @Test func aBadSectorCostsItsBatchesAndNoOthers() throws {
     let (harness, batches) = try Self.written(.skipCorrupted)
     var cases = 0
@@ -134,7 +139,8 @@ import Testing
     }
   }
 
-  /// Nothing testifies to the last commit before a crash: it may be a torn write, so it is not served; but it is not cut.
+  /// Nothing testifies to the last commit before a crash: it may be a torn write, so it is not served; but it is not
+  /// cut.
   @Test(arguments: RecoveryPolicy.allCases)
   func anUnreadableTailIsNotCut(_ policy: RecoveryPolicy) throws {
     let (harness, batches) = try Self.written(policy, closes: false)
@@ -172,8 +178,8 @@ import Testing
     #expect(fired > 5)
   }
 
-  /// Found by exploring `raw-512-eio`: the power goes while the first head is written, and one sector of it cannot be read
-  /// afterwards. The engine did not open any more, though nothing had been promised.
+  /// Found by exploring `raw-512-eio`: the power goes while the first head is written, and one sector of it cannot be
+  /// read afterwards. The engine did not open any more, though nothing had been promised.
   @Test(arguments: [[0], [4], [7], [0, 4], Array(0..<8)] as [[Int64]])
   func aHeadThatAPowerCutCameIntoIsACreationCutShort(_ sectors: [Int64]) throws {
     for size in [4096, 8192] {
@@ -218,8 +224,8 @@ import Testing
     }
   }
 
-  /// Half of the head: the other copy stands. All of it, with batches behind: as any lost head. And nothing at all that can
-  /// be read: refused, untouched.
+  /// Half of the head: the other copy stands. All of it, with batches behind: as any lost head. And nothing at all that
+  /// can be read: refused, untouched.
   @Test func anUnreadableHead() throws {
     let (harness, batches) = try Self.written(.skipCorrupted)
     let path = harness.disk.paths[1]

@@ -13,19 +13,24 @@ extension BenchTable {
     rows.map { row in
       Case(
         name: "\(row.subject), \(row.load.map { "\($0)" } ?? "scan")",
-        figure: row.primary.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" } ?? "not measured", verdict: row.verdict)
+        figure: row.primary.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" } ?? "not measured",
+        verdict: row.verdict)
     }
       + openings.map { row in
-        Case(name: "opening \(row.partitions) empty partitions", figure: "\(fixed(row.timesRaw.median, 2)) x raw", verdict: row.verdict)
+        Case(
+          name: "opening \(row.partitions) empty partitions", figure: "\(fixed(row.timesRaw.median, 2)) x raw",
+          verdict: row.verdict)
       }
       + commits.map { row in
         Case(
-          name: "\(row.commits) offset commits", figure: "\(fixed(row.ratio.sample.median, 2)) x \(row.ratio.reference)",
+          name: "\(row.commits) offset commits",
+          figure: "\(fixed(row.ratio.sample.median, 2)) x \(row.ratio.reference)",
           verdict: row.verdict)
       }
       + recoveries.map { row in
         Case(
-          name: "recovery of \(row.bytes >> 20) MiB, \(row.kind.rawValue)", figure: "\(fixed(row.timesRead.median, 2)) x reading",
+          name: "recovery of \(row.bytes >> 20) MiB, \(row.kind.rawValue)",
+          figure: "\(fixed(row.timesRead.median, 2)) x reading",
           verdict: row.verdict)
       }
   }

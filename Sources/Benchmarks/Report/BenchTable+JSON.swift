@@ -19,7 +19,8 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed, noisy, openings, commits, recoveries, policies, interrupted, stoppedBy
+    case directory, filesystem, notices, rows, missed, noisy, openings, commits, recoveries, policies, interrupted,
+      stoppedBy
   }
 
   public func encode(to encoder: any Encoder) throws {

@@ -5,7 +5,9 @@ extension BenchTable {
     let scans = rows.filter { $0.load == nil }
     var parts = ["bench in \(directory) (\(fileSystem)); median of interleaved rounds, ± half of the range"]
     if !appends.isEmpty {
-      let head = ["append", "policy", "producers", "record", "batch", "messages/s", "±", "ratio", "±", "target", "", "beside"]
+      let head = [
+        "append", "policy", "producers", "record", "batch", "messages/s", "±", "ratio", "±", "target", "", "beside",
+      ]
       let numeric: Set<Int> = [2, 3, 4, 5, 6, 7, 8, 9]
       parts.append(alignedColumns([head] + appends.map(Self.appendCells), rightAligned: numeric))
     }
@@ -27,7 +29,8 @@ extension BenchTable {
     }
     if !noisy.isEmpty {
       let head =
-        "no verdict, as the rounds differ by more than ± \(percent(Noise.limit)): \(noisy.count); measure again on a quieter disk, or with more --rounds"
+        "no verdict, as the rounds differ by more than ± \(percent(Noise.limit)): \(noisy.count); measure again on a "
+        + "quieter disk, or with more --rounds"
       parts.append(
         ([head] + noisy.map { Self.missedLine($0) + ", measured \($0.measurements) times" }).joined(separator: "\n"))
     }
@@ -48,31 +51,38 @@ extension BenchTable {
   }
 
   private func commitText() -> String {
-    let head = ["offset commits", "commits/s", "±", "ratio", "±", "target", "KiB on disk", "target", "without, KiB", ""]
+    let head = [
+      "offset commits", "commits/s", "±", "ratio", "±", "target", "KiB on disk", "target", "without, KiB", "",
+    ]
     let lines = commits.map { row in
       [
         "\(grouped(Double(row.commits)))", grouped(row.rate.median), percent(row.rate.spread),
         "\(fixed(row.ratio.sample.median, 2)) x \(row.ratio.reference)", percent(row.ratio.sample.spread),
-        ">= \(fixed(CommitRow.minimum, 1))", grouped(Double(row.peakBytes >> 10)), "<= \(grouped(Double(CommitRow.largest >> 10)))",
+        ">= \(fixed(CommitRow.minimum, 1))", grouped(Double(row.peakBytes >> 10)),
+        "<= \(grouped(Double(CommitRow.largest >> 10)))",
         grouped(Double(row.uncompactedBytes >> 10)), Self.word(row.verdict),
       ]
     }
     return alignedColumns([head] + lines, rightAligned: [0, 1, 2, 3, 4, 5, 6, 7, 8])
-      + "\nrates of slices, always synced; on disk: the larger copy of the metadata log, at the most in a run of so many commits"
+      + "\nrates of slices, always synced; on disk: the larger copy of the metadata log, at the most in a run of so "
+      + "many commits"
   }
 
   private func recoveryText() -> String {
     let head = ["recovery", "MiB on disk", "messages", "s", "±", "GB/s", "ratio", "±", "peak MiB", "empty engine", ""]
     let lines = recoveries.map { row in
       [
-        row.kind.rawValue, grouped(Double(row.bytes >> 20)), grouped(Double(row.messages)), fixed(row.nanoseconds.median / 1e9, 2),
+        row.kind.rawValue, grouped(Double(row.bytes >> 20)), grouped(Double(row.messages)),
+        fixed(row.nanoseconds.median / 1e9, 2),
         percent(row.nanoseconds.spread), fixed(Double(row.bytes) / row.nanoseconds.median, 2),
-        "\(fixed(row.timesRead.median, 2)) x reading", percent(row.timesRead.spread), fixed(Double(row.peakBytes) / 1048576, 1),
+        "\(fixed(row.timesRead.median, 2)) x reading", percent(row.timesRead.spread),
+        fixed(Double(row.peakBytes) / 1048576, 1),
         fixed(Double(row.emptyPeakBytes) / 1048576, 1), row.verdict.map(Self.word) ?? "",
       ]
     }
     return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4, 5, 6, 7, 8, 9])
-      + "\nreading: every file read once in pieces of 256 KiB; peak: VmHWM of a process that does nothing else, beside that of one with an empty engine"
+      + "\nreading: every file read once in pieces of 256 KiB; peak: VmHWM of a process that does nothing else, beside "
+      + "that of one with an empty engine"
   }
 
   private static func appendCells(_ row: BenchRow) -> [String] {

@@ -29,7 +29,8 @@ public struct BenchTable: Hashable, Sendable {
     isInterrupted
       ? 130
       : Noise.exitCode(
-        rows.compactMap(\.verdict) + openings.map(\.verdict) + commits.map(\.verdict) + recoveries.compactMap(\.verdict))
+        rows.compactMap(\.verdict) + openings.map(\.verdict) + commits.map(\.verdict) + recoveries.compactMap(\.verdict)
+      )
   }
 }
 
@@ -100,8 +101,8 @@ extension AppendLoad: CustomStringConvertible {
   }
 }
 
-/// How much more a load gets through under one policy than under `always`, both measured in this run; minutes may lie between
-/// them.
+/// How much more a load gets through under one policy than under `always`, both measured in this run; minutes may lie
+/// between them.
 public struct PolicyRatio: Hashable, Sendable {
   /// With the faster policy.
   public var load: AppendLoad

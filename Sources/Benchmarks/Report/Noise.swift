@@ -1,5 +1,5 @@
-/// What a row of a bench run is worth. The median of a row's rounds says something only where the rounds agree. On a disk
-/// that others use too, rounds have differed by 60 % under targets that the same machine met an hour later.
+/// What a row of a bench run is worth. The median of a row's rounds says something only where the rounds agree. On a
+/// disk that others use too, rounds have differed by 60 % under targets that the same machine met an hour later.
 public enum Noise {
   /// Half the way from the lowest to the highest round, as a part of the median; a row above it is not judged.
   public static let limit = 0.3

@@ -56,7 +56,8 @@ public struct Ratio: Hashable, Sendable {
   /// beginning of the next.
   public init(reference: String, subject: [Measure], around references: [Measure]) {
     self.init(
-      reference: reference, subject: subject, before: Array(references.dropLast()), after: Array(references.dropFirst()))
+      reference: reference, subject: subject, before: Array(references.dropLast()), after: Array(references.dropFirst())
+    )
     referenceRate = Sample(references.map(\.rate))
   }
 

@@ -5,7 +5,8 @@ package struct UnitAlternatives {
   /// The durable content first, then what the completed writes made of it, in their order, then what writes in flight
   /// make of that. Each once.
   private(set) var contents: [[SectorID]] = []
-  /// For each content the moments of the writes that are in it: which of several moments a content was of cannot be told.
+  /// For each content the moments of the writes that are in it: which of several moments a content was of cannot be
+  /// told.
   private(set) var moments: [Set<Int>] = []
   /// What everything leads to.
   private(set) var newest: [SectorID] = []
@@ -47,7 +48,9 @@ package struct UnitAlternatives {
   }
 
   mutating func add(_ content: [SectorID], _ writes: Set<Int>) {
-    if let known = contents.firstIndex(of: content) { moments[known].formUnion(writes) } else {
+    if let known = contents.firstIndex(of: content) {
+      moments[known].formUnion(writes)
+    } else {
       contents.append(content)
       moments.append(writes)
     }
@@ -86,8 +89,9 @@ package struct NewUnit: Sendable {
     holdsAll = holds.map { own in own.allSatisfy { $0 } }
   }
 
-  /// Whether alternative `picked` has what had been written when a write at `moment` made the file grow. What was written
-  /// over it since may be there or not: write-back takes the page as it finds it, and again when it is dirty again.
+  /// Whether alternative `picked` has what had been written when a write at `moment` made the file grow. What was
+  /// written over it since may be there or not: write-back takes the page as it finds it, and again when it is dirty
+  /// again.
   @inline(__always)
   func isComplete(_ picked: Int, for moment: Int) -> Bool {
     if holdsAll[picked] { return true }

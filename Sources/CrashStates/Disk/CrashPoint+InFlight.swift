@@ -21,7 +21,9 @@ extension CrashPoint {
   /// The choice that keeps what `choice` keeps at `other`, where there is such a thing here, and otherwise the newest.
   func choice(near choice: [Alternative], of other: CrashPoint) -> [Alternative] {
     pieces.map { piece in
-      guard let place = other.pieces.firstIndex(where: { $0.isSame(as: piece) }) else { return Alternative(piece.newest) }
+      guard let place = other.pieces.firstIndex(where: { $0.isSame(as: piece) }) else {
+        return Alternative(piece.newest)
+      }
       return Alternative(piece.alternative(like: Int(choice[place]), of: other.pieces[place]) ?? piece.newest)
     }
   }

@@ -1,9 +1,9 @@
 import Glibc
 import LogModel
 
-// The question that exploration never asks: here is a disk; is it one of the states of this crash point? The answer does
-// not come from enumeration, of which there may be more than can be visited, but from looking for the alternatives of each
-// piece that agree with what is there. What is found is built again by `image` and compared, byte by byte.
+// The question that exploration never asks: here is a disk; is it one of the states of this crash point? The answer
+// does not come from enumeration, of which there may be more than can be visited, but from looking for the alternatives
+// of each piece that agree with what is there. What is found is built again by `image` and compared, byte by byte.
 
 /// Whether a disk is a state that a profile permits.
 package enum Legality: Hashable, Sendable {
@@ -34,7 +34,8 @@ extension CrashPoint {
       if objections.isEmpty { return .legal(choice) }
       if objections.count < closest?.count ?? Int.max { closest = objections }
     }
-    return .illegal(closest ?? ["no order of the changes of names leads to \(found.paths.sorted().joined(separator: ", "))"])
+    return .illegal(
+      closest ?? ["no order of the changes of names leads to \(found.paths.sorted().joined(separator: ", "))"])
   }
 
   /// Makes `choice`, of which the names are given, agree with what is there, as far as it can.
@@ -52,10 +53,16 @@ extension CrashPoint {
       case (.directory, nil) where found.directories.contains(name): continue
       case (.file(let file), let bytes?):
         if let objection = fit(Int(file), to: bytes, &choice, own) { objections.append("\(name): \(objection)") }
-      default: objections.append("\(name): is not there, or of another kind, and must be a \(names[Int(path)] == .directory ? "directory" : "file")")
+      default:
+        objections.append(
+          "\(name): is not there, or of another kind, and must be a "
+            + "\(names[Int(path)] == .directory ? "directory" : "file")"
+        )
       }
     }
-    for name in found.paths.subtracting(expected).sorted() { objections.append("\(name): is there, and no state has it") }
+    for name in found.paths.subtracting(expected).sorted() {
+      objections.append("\(name): is there, and no state has it")
+    }
     if objections.isEmpty, let difference = difference(choice, found, table) { objections.append(difference) }
     return objections
   }
@@ -75,7 +82,9 @@ extension CrashPoint {
       if showsAnything(f, piece) { continue }
       let agreeing = contents.indices.filter { agrees(contents[$0], at: first, bytes) }
       guard let last = agreeing.last else {
-        return "bytes \(first * SectorStore.size) ..< \(first * SectorStore.size + profile.unit) hold none of the \(contents.count) "
+        return
+          "bytes \(first * SectorStore.size) ..< \(first * SectorStore.size + profile.unit) hold none of the "
+          + "\(contents.count) "
           + "contents that \(profile.name) permits there"
       }
       choice[piece] = Alternative(agreeing.contains(newest) ? newest : last)
@@ -89,7 +98,9 @@ extension CrashPoint {
   }
 
   /// Finds the alternative of the size, and of pieces beyond it, that leads to `size`.
-  private func fitSize(_ f: Int, _ size: Int, _ hidden: [Int], _ choice: inout [Alternative], _ own: PiecesByFile) -> String? {
+  private func fitSize(_ f: Int, _ size: Int, _ hidden: [Int], _ choice: inout [Alternative], _ own: PiecesByFile)
+    -> String?
+  {
     let alternatives = own.size[f].map { pieces[$0].count } ?? 1
     var permitted: Set<Int> = []
     for picked in (0..<alternatives).reversed() {
@@ -102,7 +113,9 @@ extension CrashPoint {
         permitted.insert(reached)
       }
     }
-    return "is \(size) bytes long; with these contents \(profile.name) permits \(permitted.sorted().map(String.init).joined(separator: ", "))"
+    return
+      "is \(size) bytes long; with these contents \(profile.name) permits "
+      + "\(permitted.sorted().map(String.init).joined(separator: ", "))"
   }
 
   /// Whether a profile lets the sectors of a piece show bytes of anybody, which no list of contents can name.

@@ -78,7 +78,9 @@ package struct CrashPoint: Sendable {
       case .truncate(let file, let size):
         ended[Int(file)].sizes.append(VolatileDisk.SizeChange(at: event, size: size, isTruncation: true))
       case .create, .makeDirectory, .rename, .unlink:
-        if profile.names == .immediate { independent.append(recording.operations[flying.operation]) } else {
+        if profile.names == .immediate {
+          independent.append(recording.operations[flying.operation])
+        } else {
           changes.append(recording.operations[flying.operation])
           order.append(event)
         }
@@ -108,7 +110,9 @@ package struct CrashPoint: Sendable {
       if isNew && profile.showsUnwrittenSpace { unit.addUnwritten() }
       if profile.mostUnreadable > 0 { unit.add(sectors.map { _ in SectorStore.unreadable }, []) }
       guard unit.contents.count > 1, let newest = unit.contents.firstIndex(of: unit.newest) else { continue }
-      if isPartlyNew { newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments)) }
+      if isPartlyNew {
+        newUnits[f, default: []].append(NewUnit(piece: pieces.count, first: first, moments: unit.moments))
+      }
       pieces.append(.sectors(file: f, first: first, contents: unit.contents, newest: newest))
     }
   }
@@ -282,8 +286,8 @@ extension CrashPoint {
   }
 }
 
-/// What stands in space that was never written: bytes that somebody else left there. Taken from the same place of another
-/// file of the recording, where there is one, since those are the most credible; otherwise noise.
+/// What stands in space that was never written: bytes that somebody else left there. Taken from the same place of
+/// another file of the recording, where there is one, since those are the most credible; otherwise noise.
 package struct ForeignBytes: Sendable {
   private var bySector: [Int: [(file: Int, content: SectorID)]] = [:]
   private let noise: [SectorID]
@@ -299,7 +303,9 @@ package struct ForeignBytes: Sendable {
         for at in stride(from: 0, to: bytes.count - SectorStore.size + 1, by: SectorStore.size) {
           let sector = (offset + at) / SectorStore.size
           let content = recording.store.intern(source.baseAddress! + at)
-          if content == SectorStore.zero || bySector[sector]?.contains(where: { $0.file == Int(file) }) ?? false { continue }
+          if content == SectorStore.zero || bySector[sector]?.contains(where: { $0.file == Int(file) }) ?? false {
+            continue
+          }
           bySector[sector, default: []].append((Int(file), content))
         }
       }

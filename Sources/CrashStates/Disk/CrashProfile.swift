@@ -3,24 +3,24 @@ import Storage
 
 /// What a power cut may leave behind on one kind of storage: the freedom that exploration uses up, state by state.
 ///
-/// `Storage.PersistenceProfile` resolves a crash of a running model by dice, with the freedom of POSIX. This one is a set
-/// of rules from which *every* legal state follows. What holds in all profiles:
+/// `Storage.PersistenceProfile` resolves a crash of a running model by dice, with the freedom of POSIX. This one is a
+/// set of rules from which *every* legal state follows. What holds in all profiles:
 ///
 /// 1. A sector of 512 bytes is never torn.
 /// 2. What a completed durable write, or a completed sync, covers is kept. A sync covers what had completed when it was
 ///    submitted (`man 2 fsync`); a durable write covers its own bytes and the size that makes them reachable
 ///    (`RWF_DSYNC`, `man 2 pwritev2`).
-/// 3. An operation in flight has happened, or not, or in part: a write by `unit`; and each of several whatever became of
-///    the others.
+/// 3. An operation in flight has happened, or not, or in part: a write by `unit`; and each of several whatever became
+///    of the others.
 /// 4. Of several writes to one unit that are not covered, any may be the one that stands: submission is no order of
 ///    persistence (`man 2 io_uring_enter`).
-/// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that splits
-///    it would accuse sound engines).
+/// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that
+///    splits it would accuse sound engines).
 /// 6. Bytes beyond the size that was kept are gone.
 /// 7. Of a write whose buffer was changed while it was in flight, each sector is of the bytes at its submission, at its
 ///    completion, or at a moment between (`man 2 io_uring_enter`: until then the buffer belongs to the kernel).
-/// 8. Only where the profile says so, sectors that were not synced may be unreadable: EIO, until they are written again. In
-///    the profiles of `all` it is one sector at most of each power cut, the one under the head.
+/// 8. Only where the profile says so, sectors that were not synced may be unreadable: EIO, until they are written
+///    again. In the profiles of `all` it is one sector at most of each power cut, the one under the head.
 ///
 /// `explore disks`holds those of ext4, xfs and btrfs against the file systems themselves (`ProfileValidation`): what a
 /// profile forbids and the storage does is found; what it permits and the storage never does is not.
@@ -41,9 +41,9 @@ public struct CrashProfile: Hashable, Sendable {
   public enum SizeRule: String, Hashable, Sendable {
     /// A new size is there when the operation has completed, whatever became of its data.
     case immediate
-    /// The new size is only there where the new data below it are, at least as new as they were when it became the size:
-    /// what was written over them since may be missing, since pages are written back as they are found, and again when
-    /// they are dirty again.
+    /// The new size is only there where the new data below it are, at least as new as they were when it became the
+    /// size: what was written over them since may be missing, since pages are written back as they are found, and again
+    /// when they are dirty again.
     case afterData
     /// Size and data persist without regard to each other.
     case independent
@@ -77,8 +77,8 @@ public struct CrashProfile: Hashable, Sendable {
   /// Whether new space may be there that is allocated and not written yet, and reads as zeros below a size that comes
   /// after its data otherwise.
   public var showsUnwrittenSpace = false
-  /// Sectors that were not synced, old space as new, of which so many may give EIO until they are written again: the drive was
-  /// writing there when the power went, and the error-correcting code does not match.
+  /// Sectors that were not synced, old space as new, of which so many may give EIO until they are written again: the
+  /// drive was writing there when the power went, and the error-correcting code does not match.
   public var mostUnreadable = 0
   public var sizes: SizeRule
   public var names: NameRule
@@ -95,15 +95,18 @@ public struct CrashProfile: Hashable, Sendable {
   public static let raw512 = CrashProfile(
     name: "raw-512", unit: 512, showsForeignBytes: false, sizes: .immediate, names: .immediate, syncReach: .file,
     source: "T13 ACS-4, FLUSH CACHE EXT: only flushed sectors are promised, in no order")
-  /// A drive that leaves the sector which it was writing unreadable: it has one head, and writes one sector at a time. Any
-  /// that was not flushed may be the one: the drive writes its cache back in its own order. Sectors that were flushed are
-  /// never hurt: that is a drive whose physical sectors are no larger than 512 bytes. (Flash writes to another place, and
-  /// what it was told before stands until that has succeeded.)
+  /// A drive that leaves the sector which it was writing unreadable: it has one head, and writes one sector at a time.
+  /// Any that was not flushed may be the one: the drive writes its cache back in its own order. Sectors that were
+  /// flushed are never hurt: that is a drive whose physical sectors are no larger than 512 bytes. (Flash writes to
+  /// another place, and what it was told before stands until that has succeeded.)
   public static let raw512Unreadable = raw512.leavingUnreadable(
     1, "raw-512-eio",
-    source: "SQLite, Powersafe Overwrite (sqlite.org/psow.html): an interrupted sector write is found out by the sector's "
-      + "error-correcting code on the next read; NVMe Base Specification 2.0, 6.4: of a write larger than AWUPF nothing is "
-      + "promised of the data after a power fail; Bairavasundaram et al., An Analysis of Latent Sector Errors in Disk Drives, "
+    source:
+      "SQLite, Powersafe Overwrite (sqlite.org/psow.html): an interrupted sector write is found out by the sector's "
+      + "error-correcting code on the next read; NVMe Base Specification 2.0, 6.4: of a write larger than AWUPF "
+      + "nothing is "
+      + "promised of the data after a power fail; Bairavasundaram et al., An Analysis of Latent Sector Errors in Disk "
+      + "Drives, "
       + "SIGMETRICS 2007 (unreadable until written again)")
   /// Copy on write: a block of 4096 bytes is the old or the new one, its checksum says which; metadata by transaction.
   /// A file's fsync writes the log tree: the inode and the names that point to it; a directory's, the names in it. That
@@ -117,12 +120,13 @@ public struct CrashProfile: Hashable, Sendable {
     name: "xfs", unit: 512, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .everyName,
     source: "kernel fs/xfs/xfs_aops.c (xfs_setfilesize), Documentation/filesystems/xfs/xfs-delayed-logging-design.rst")
   /// data=ordered: "all data are forced directly out to the main file system prior to its metadata being committed to
-  /// the journal"; fsync commits the running transaction. But blocks that delayed allocation gives out are *unwritten* at
-  /// first (dioread_nolock, the default since Linux 5.6), the size grows when they are given out (mpage_map_and_submit_extent
-  /// in fs/ext4/inode.c), and the journal does not wait for their data: until these have been written they read as zeros.
-  /// `explore disks`has shown it.
+  /// the journal"; fsync commits the running transaction. But blocks that delayed allocation gives out are *unwritten*
+  /// at first (dioread_nolock, the default since Linux 5.6), the size grows when they are given out
+  /// (mpage_map_and_submit_extent in fs/ext4/inode.c), and the journal does not wait for their data: until these have
+  /// been written they read as zeros. `explore disks`has shown it.
   public static let ext4Ordered = CrashProfile(
-    name: "ext4-ordered", unit: 512, showsForeignBytes: false, showsUnwrittenSpace: true, sizes: .afterData, names: .ordered,
+    name: "ext4-ordered", unit: 512, showsForeignBytes: false, showsUnwrittenSpace: true, sizes: .afterData,
+    names: .ordered,
     syncReach: .everyName, source: "kernel Documentation/admin-guide/ext4.rst, data=ordered; fs/ext4/fsync.c")
   /// data=writeback: "data ordering is not preserved, data may be written into the main file system after its metadata
   /// has been committed to the journal": blocks show what stood there before.
@@ -138,9 +142,9 @@ public struct CrashProfile: Hashable, Sendable {
   /// The freedom of `posix-minimal` on such a drive: POSIX says nothing of what reading gives that was not synced.
   public static let posixMinimalUnreadable = posixMinimal.leavingUnreadable(
     1, "posix-minimal-eio", source: "as posix-minimal and raw-512-eio")
-  /// A drive that leaves any number of sectors unreadable. No contract covers it here: a segment of which nothing but the
-  /// head can be read might hold acknowledged batches, as far as recovery can know, and it refuses to open. To see that, and
-  /// what else becomes of it, the profile is there for whoever asks for it by name.
+  /// A drive that leaves any number of sectors unreadable. No contract covers it here: a segment of which nothing but
+  /// the head can be read might hold acknowledged batches, as far as recovery can know, and it refuses to open. To see
+  /// that, and what else becomes of it, the profile is there for whoever asks for it by name.
   public static let raw512AllUnreadable = raw512.leavingUnreadable(
     .max, "raw-512-eio-any", source: "no drive that we know of; the worst that `man 2 read`, EIO, leaves room for")
 
@@ -165,10 +169,10 @@ public struct CrashProfile: Hashable, Sendable {
   /// Those that the engine's contract does not cover: they are not among all, and found by their names only.
   public static let uncovered: [CrashProfile] = [raw512AllUnreadable]
 
-  /// Those under which logs of records are covered: job logs, the replay buffer, the other systems' formats. None of these
-  /// carries a salt, so that what somebody else had left in space that was not written yet passes for records of the log. And
-  /// their records follow each other byte by byte: appending writes the sector of the last acknowledged one again, and a drive
-  /// that leaves this sector unreadable takes it along.
+  /// Those under which logs of records are covered: job logs, the replay buffer, the other systems' formats. None of
+  /// these carries a salt, so that what somebody else had left in space that was not written yet passes for records of
+  /// the log. And their records follow each other byte by byte: appending writes the sector of the last acknowledged
+  /// one again, and a drive that leaves this sector unreadable takes it along.
   public static let ofRecordLogs: [CrashProfile] = all.filter { !$0.showsForeignBytes && $0.mostUnreadable == 0 }
 
   public static let known = all + uncovered

@@ -77,8 +77,8 @@ extension RecordedEvent {
 
 /// The recovery of one state as it was recorded, with the moments at which it may be cut off itself.
 package struct RecordedRecovery {
-  /// Operations of a recovery at which it is cut off; a hundred times what one makes. What it does after them is not seen,
-  /// and the report says so.
+  /// Operations of a recovery at which it is cut off; a hundred times what one makes. What it does after them is not
+  /// seen, and the report says so.
   package static let mostOperations = 2000
 
   package let recording: Recording

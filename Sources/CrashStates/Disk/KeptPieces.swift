@@ -37,7 +37,8 @@ public struct KeptPieces: Hashable, Sendable, CustomStringConvertible {
     exceptions = []
     for word in words.dropFirst() {
       let numbers = word.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-      guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1], piece > exceptions.last?.piece ?? -1,
+      guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1],
+        piece > exceptions.last?.piece ?? -1,
         (0...Int(Alternative.max)).contains(alternative), "\(piece)-\(alternative)" == word
       else { return nil }
       exceptions.append(Exception(piece: piece, alternative: alternative))

@@ -23,7 +23,9 @@ package struct MountedImage: Hashable, Sendable {
       for start in stride(from: 0, to: bytes.count, by: SectorStore.size) {
         var sector = Array(bytes[start..<min(bytes.count, start + SectorStore.size)])
         sector += [UInt8](repeating: 0, count: SectorStore.size - sector.count)
-        sum &+= sector.withUnsafeBytes { DiskHash.sector(SectorStore.hash($0.baseAddress!), at: start / SectorStore.size) }
+        sum &+= sector.withUnsafeBytes {
+          DiskHash.sector(SectorStore.hash($0.baseAddress!), at: start / SectorStore.size)
+        }
       }
       hash &+= DiskHash.file(stableHash(path), size: bytes.count, sectors: sum)
     }

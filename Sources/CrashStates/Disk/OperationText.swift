@@ -52,7 +52,8 @@ extension Recording {
 }
 
 extension CrashPoint {
-  /// What the power cut took, a line for each piece that is not as it was last written, or a note on those that do not fit.
+  /// What the power cut took, a line for each piece that is not as it was last written, or a note on those that do not
+  /// fit.
   /// - Parameter limit: of lines, from 1.
   package func losses(_ choice: [Alternative], _ recording: Recording, limit: Int) -> [String] {
     var losses: [String] = []
@@ -69,7 +70,9 @@ extension CrashPoint {
         }
       }
     }
-    if losses.count > limit { losses = Array(losses.prefix(limit - 1)) + ["*and \(losses.count - limit + 1) pieces more*"] }
+    if losses.count > limit {
+      losses = Array(losses.prefix(limit - 1)) + ["*and \(losses.count - limit + 1) pieces more*"]
+    }
     return losses
   }
 

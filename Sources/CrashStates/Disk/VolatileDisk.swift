@@ -9,11 +9,11 @@ package struct VolatileDisk: Sendable {
     /// Place of the completion in the recording.
     var at: Int
     var content: SectorID
-    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again. Or its write
-    /// has, past every page: nobody knows what of it is on the medium, and no sync changes that.
+    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again. Or its
+    /// write has, past every page: nobody knows what of it is on the medium, and no sync changes that.
     var isAbandoned = false
-    /// The device may have taken this in place of what counts as durable, and has it by now for good: the buffer was changed
-    /// while it was in flight. No sync decides between the two.
+    /// The device may have taken this in place of what counts as durable, and has it by now for good: the buffer was
+    /// changed while it was in flight. No sync decides between the two.
     var isEither = false
   }
 
@@ -84,10 +84,13 @@ package struct VolatileDisk: Sendable {
       let isUncertain = taken < 0
       guard let place = inFlight.firstIndex(where: { $0.operation == number }) else { return }
       let flying = inFlight.remove(at: place)
-      if succeeded { complete(recording, flying, at: index, taken: taken) } else {
+      if succeeded {
+        complete(recording, flying, at: index, taken: taken)
+      } else {
         switch recording.operations[number] {
         case .sync(let file, _): files[Int(file)].abandon(upTo: flying.submittedAt)
-        case .write(let file, let offset, let bytes, _) where isUncertain: fail(recording, Int(file), bytes, at: offset, index)
+        case .write(let file, let offset, let bytes, _) where isUncertain:
+          fail(recording, Int(file), bytes, at: offset, index)
         default: break
         }
       }
@@ -114,13 +117,17 @@ package struct VolatileDisk: Sendable {
         files[f].coverSizes(upTo: cut.at + 1)
       }
       files[f].lay(recording.store, bytes, taken, at: offset) { file, sector, content in
-        if durable { file.makeDurable(sector, content) } else {
+        if durable {
+          file.makeDurable(sector, content)
+        } else {
           file.newer[sector, default: []].append(Version(at: index, content: content))
           file.takeUpPage(of: sector)
         }
       }
       // The first stands there, or the last: those between are left out.
-      if let last = flying.changes.last { files[f].change(recording.store, to: last, taken, at: offset, index, isDurable: durable) }
+      if let last = flying.changes.last {
+        files[f].change(recording.store, to: last, taken, at: offset, index, isDurable: durable)
+      }
       let end = offset + taken
       if durable {
         files[f].durableSize = max(files[f].durableSize, end)
@@ -140,19 +147,25 @@ package struct VolatileDisk: Sendable {
         cover(namesBefore: submittedAt, recording) { $0.concerns(file, names) }
       }
     case .syncDirectory(let path):
-      if profile.ordersDirectorySyncs { cover(namesBefore: submittedAt, recording) { _ in true } } else {
+      if profile.ordersDirectorySyncs {
+        cover(namesBefore: submittedAt, recording) { _ in true }
+      } else {
         let parents = recording.table.parents
         cover(namesBefore: submittedAt, recording) { $0.paths.contains { parents[Int($0)] == path } }
       }
     case .create, .makeDirectory, .rename, .unlink:
-      if profile.names == .immediate { names.apply(recording.operations[number]) } else {
+      if profile.names == .immediate {
+        names.apply(recording.operations[number])
+      } else {
         pendingNames.append(PendingName(at: index, operation: number))
       }
     }
   }
 
   private mutating func change(size: Int, of f: Int, at index: Int, isTruncation: Bool) {
-    if profile.sizes == .immediate { files[f].durableSize = size } else {
+    if profile.sizes == .immediate {
+      files[f].durableSize = size
+    } else {
       files[f].sizes.append(SizeChange(at: index, size: size, isTruncation: isTruncation))
     }
   }
@@ -169,7 +182,9 @@ package struct VolatileDisk: Sendable {
       paths.formUnion(operation.paths)
       covered.insert(change.operation)
     }
-    for change in pendingNames where covered.contains(change.operation) { names.apply(recording.operations[change.operation]) }
+    for change in pendingNames where covered.contains(change.operation) {
+      names.apply(recording.operations[change.operation])
+    }
     pendingNames.removeAll { covered.contains($0.operation) }
   }
 }
@@ -245,8 +260,9 @@ extension VolatileDisk.File {
     }
   }
 
-  /// Changes of the size that came before `submission` are durable. What was cut is gone: what is written there afterwards is
-  /// new space. (Of the sector that the cut goes through the rest is kept: no size that shows it comes without a write.)
+  /// Changes of the size that came before `submission` are durable. What was cut is gone: what is written there
+  /// afterwards is new space. (Of the sector that the cut goes through the rest is kept: no size that shows it comes
+  /// without a write.)
   mutating func coverSizes(upTo submission: Int) {
     let covered = sizes.prefix { $0.at < submission }
     guard let last = covered.last else { return }

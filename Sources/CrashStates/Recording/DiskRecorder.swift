@@ -19,8 +19,8 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
     var isChanged: Bool { !bytes.withUnsafeBytes { $0.elementsEqual(buffer[range]) } }
   }
-  /// Told how many events there are, at each of them: of a submission before the operation goes on, of a completion when
-  /// it has come back.
+  /// Told how many events there are, at each of them: of a submission before the operation goes on, of a completion
+  /// when it has come back.
   package var onEvent: ((Int) -> Void)?
   private var visible: [Int32: PathNode] = [:]
   private var fileOf: [FileID: Int32] = [:]
@@ -121,7 +121,9 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   package override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
-    guard let number = fileOf[file] else { return try await super.write(file, at: offset, from: buffer, range, durability) }
+    guard let number = fileOf[file] else {
+      return try await super.write(file, at: offset, from: buffer, range, durability)
+    }
     let operation = DiskOperation.write(
       file: number, offset: Int(offset), bytes: Array(buffer[range]), durable: durability == .durable)
     return try await around(operation, of: (buffer, range), taken: { $0 }) { () async throws(StorageError) in
@@ -145,7 +147,8 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   package override func syncDirectory(_ path: String) async throws(StorageError) {
     let place = recording.table.intern(path)
-    try await around(.syncDirectory(path: place)) { () async throws(StorageError) in try await super.syncDirectory(path) }
+    try await around(.syncDirectory(path: place)) { () async throws(StorageError) in try await super.syncDirectory(path)
+    }
   }
 
   package override func makeDirectory(_ path: String) async throws(StorageError) {
@@ -172,10 +175,13 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
 
   package override func rename(_ path: String, to newPath: String) async throws(StorageError) {
     let (from, to) = (recording.table.intern(path), recording.table.intern(newPath))
-    try await around(.rename(from: from, to: to), then: {
-      visible[to] = visible[from]
-      visible[from] = nil
-    }) { () async throws(StorageError) in try await super.rename(path, to: newPath) }
+    try await around(
+      .rename(from: from, to: to),
+      then: {
+        visible[to] = visible[from]
+        visible[from] = nil
+      }
+    ) { () async throws(StorageError) in try await super.rename(path, to: newPath) }
   }
 
   package override func unlink(_ path: String) async throws(StorageError) {

@@ -11,8 +11,8 @@ package final class SectorStore: @unchecked Sendable {
   package static let size = 512
   /// 512 zeros: a hole.
   static let zero: SectorID = 0
-  /// A sector that gives an error to whoever reads it, until it is written again. Its bytes are nobody's: they only give it
-  /// a hash of its own.
+  /// A sector that gives an error to whoever reads it, until it is written again. Its bytes are nobody's: they only
+  /// give it a hash of its own.
   package static let unreadable: SectorID = 1
   private static let perChunk = 1024
 
@@ -53,8 +53,8 @@ package final class SectorStore: @unchecked Sendable {
     return id
   }
 
-  /// The content of `id` with `count` bytes of `source` laid over it at `start`. A part of what cannot be read cannot be
-  /// written either: it would have to be read first.
+  /// The content of `id` with `count` bytes of `source` laid over it at `start`. A part of what cannot be read cannot
+  /// be written either: it would have to be read first.
   func overlay(_ id: SectorID, _ source: UnsafeRawPointer, at start: Int, _ count: Int) -> SectorID {
     if start == 0 && count == Self.size { return intern(source) }
     if id == Self.unreadable { return id }

@@ -1,7 +1,7 @@
 import LogModel
 
-/// One thing that a life may learn of the disk it began on. Paths are numbers of `PathTable`; a file goes by its *home*, the
-/// first path that it has there.
+/// One thing that a life may learn of the disk it began on. Paths are numbers of `PathTable`; a file goes by its
+/// *home*, the first path that it has there.
 ///
 /// | question  | asked by | answer |
 /// |-----------|----------|--------|
@@ -43,8 +43,8 @@ package enum DiskQuestion: Hashable, Sendable {
 
 /// The disk as a life found it, and what the life has asked of it so far, each thing once, in order.
 ///
-/// What a life has written itself follows from the answers before; it is no question. Where that is in doubt, the question is
-/// asked: one too many makes two read sets of one, one too few would make one of two.
+/// What a life has written itself follows from the answers before; it is no question. Where that is in doubt, the
+/// question is asked: one too many makes two read sets of one, one too few would make one of two.
 package struct ReadSet {
   package struct File {
     var sectors: [SectorID]
@@ -170,8 +170,8 @@ package struct ReadSet {
   }
 }
 
-/// Everything that lives have asked, in which order, and how they ended: as the engine is a function of its disk, the same
-/// answers lead to the same next question, and in the end to the same behaviour.
+/// Everything that lives have asked, in which order, and how they ended: as the engine is a function of its disk, the
+/// same answers lead to the same next question, and in the end to the same behaviour.
 ///
 /// A walk begins at the root, asks the question that stands there of a disk that has not been looked at, goes where the
 /// answer leads, and so on. It ends at a behaviour, which is that of the disk, or where no life has come by yet. Places
@@ -193,11 +193,13 @@ package struct ReadSetTree {
 
   private static let root: UInt64 = 0x510E_527F_ADE6_82D1
   private var places: [PlaceID: Place] = [:]
-  /// Lives that asked other questions after the same answers, or behaved otherwise. Then the engine is no function of its
-  /// disk, or something that it asked was not seen.
+  /// Lives that asked other questions after the same answers, or behaved otherwise. Then the engine is no function of
+  /// its disk, or something that it asked was not seen.
   private(set) var contradictions = 0
 
-  private static func step(_ place: UInt64, _ answer: UInt64) -> UInt64 { mix64(place ^ answer) &+ 0x9E37_79B9_7F4A_7C15 }
+  private static func step(_ place: UInt64, _ answer: UInt64) -> UInt64 {
+    mix64(place ^ answer) &+ 0x9E37_79B9_7F4A_7C15
+  }
 
   /// What is known of a disk.
   package struct Found: Sendable {

@@ -26,7 +26,9 @@ extension StateStorage {
     let place = number(path)
     reads.node(place)
     guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
-    if profile.ordersDirectorySyncs { durable = visible } else {
+    if profile.ordersDirectorySyncs {
+      durable = visible
+    } else {
       for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
     }
   }
@@ -47,8 +49,8 @@ extension StateStorage {
     visible[from] = Self.absent
   }
 
-  /// The engine renames no directory that holds something, but for one of which the device cannot read a part: it is set
-  /// aside with everything in it, durably and at once, and nobody looks into it again.
+  /// The engine renames no directory that holds something, but for one of which the device cannot read a part: it is
+  /// set aside with everything in it, durably and at once, and nobody looks into it again.
   private func renameDirectory(_ from: Int, _ to: Int, _ newPath: String) throws(StorageError) {
     switch visible[to] {
     case Self.absent: break
@@ -98,7 +100,8 @@ extension StateStorage {
     var entries: [DirectoryEntry] = []
     entries.reserveCapacity(table.children[place].count)
     for child in table.children[place] where visible[Int(child)] != Self.absent {
-      entries.append(DirectoryEntry(name: table.names[Int(child)], isDirectory: visible[Int(child)] == Self.isDirectory))
+      entries.append(
+        DirectoryEntry(name: table.names[Int(child)], isDirectory: visible[Int(child)] == Self.isDirectory))
     }
     return entries
   }

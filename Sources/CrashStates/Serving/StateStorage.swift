@@ -5,8 +5,8 @@ import Storage
 /// A machine on one state of the recorded disk: operations complete in place, reads share the recorded sectors, writes
 /// stay here. Made to be loaded with one state after the other, thousands a second.
 ///
-/// It keeps the promises of its profile, and no more: every file and every name has two images, and what a sync covers is
-/// the profile's. Nothing is ever in flight.
+/// It keeps the promises of its profile, and no more: every file and every name has two images, and what a sync covers
+/// is the profile's. Nothing is ever in flight.
 package final class StateStorage: Storage, @unchecked Sendable {
   // Owned by one worker, and by the loop of the life that runs on it.
 
@@ -26,7 +26,9 @@ package final class StateStorage: Storage, @unchecked Sendable {
     func hasUnreadableEdge(_ bytes: Range<Int>) -> Bool {
       var edges = [bytes.lowerBound, bytes.upperBound]
       if bytes.lowerBound > size { edges.append(size) }
-      return edges.contains { $0 % SectorStore.size != 0 && isUnreadable($0 / SectorStore.size..<$0 / SectorStore.size + 1) }
+      return edges.contains {
+        $0 % SectorStore.size != 0 && isUnreadable($0 / SectorStore.size..<$0 / SectorStore.size + 1)
+      }
     }
   }
 
@@ -154,7 +156,9 @@ package final class StateStorage: Storage, @unchecked Sendable {
     let i = Int(file.rawValue)
     patience -= 1
     if isDead || patience < 0 { throw StorageError(.powerLost, kind, "") }
-    guard handles.indices.contains(i), let handle = handles[i] else { throw StorageError(errno: EBADF, kind, "file #\(i)") }
+    guard handles.indices.contains(i), let handle = handles[i] else {
+      throw StorageError(errno: EBADF, kind, "file #\(i)")
+    }
     return handle
   }
 
@@ -204,7 +208,9 @@ package final class StateStorage: Storage, @unchecked Sendable {
     if profile.mostUnreadable > 0, files[f].isUnreadable(sectors) {
       throw StorageError(errno: EIO, .read, table.paths[Int(handle.path)], offset: offset)
     }
-    files[f].sectors.withUnsafeBufferPointer { copy(of: $0, from: Int(offset), count, to: buffer.base + range.lowerBound) }
+    files[f].sectors.withUnsafeBufferPointer {
+      copy(of: $0, from: Int(offset), count, to: buffer.base + range.lowerBound)
+    }
     return count
   }
 

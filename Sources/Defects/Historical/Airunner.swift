@@ -14,7 +14,8 @@ extension Defect {
       $0.log.resynchronizing = NothingBehindATear()
     },
     Defect(
-      "A5", origin: "airunner", "A record over the size limit is accepted, and truncated, with all after it, on reopen.",
+      "A5", origin: "airunner",
+      "A record over the size limit is accepted, and truncated, with all after it, on reopen.",
       showsWhen: "a record of 10 MiB + 1"
     ) {
       $0.log.validator = ValidatorWithALimit()

@@ -1,17 +1,20 @@
 import LogModel
 import PartitionEngine
 
-/// Streamhouse's bugs around a checkpoint: seed documents 000 and 004. They show only where an engine has an object store.
+/// Streamhouse's bugs around a checkpoint: seed documents 000 and 004. They show only where an engine has an object
+/// store.
 extension Defect {
   static let checkpoints: [Defect] = [
     Defect(
       "H1", origin: "Streamhouse",
-      "A segment is swapped out before its upload; the upload fails, the segment is dropped, and the next one that succeeds cuts the whole log.",
+      "A segment is swapped out before its upload; the upload fails, the segment is dropped, and the next one that "
+        + "succeeds cuts the whole log.",
       showsWhen: "the object store fails once"
     ) { $0.checkpoints.failedUploads = FailedPieceDropped() }.needing(.objectStore),
     Defect(
       "H5", origin: "Streamhouse",
-      "The log is cut at its end, in place of at the end of what was uploaded; what was appended and acknowledged meanwhile is erased.",
+      "The log is cut at its end, in place of at the end of what was uploaded; what was appended and acknowledged "
+        + "meanwhile is erased.",
       showsWhen: "appends during a checkpoint"
     ) { $0.checkpoints.bounding = CutAtTheEnd() }.needing(.objectStore),
     Defect(

@@ -106,8 +106,8 @@ struct ValidatorThatBelievesEverything: BatchValidating {
   func isIntact(_ header: BatchHeader, at base: UnsafeRawPointer, salt: UInt64) -> Bool { true }
 }
 
-/// C11. The file of a new segment is opened whether or not another writer has made it already; with `NoExclusion`, which
-/// gives every writer the same epoch, two writers that begin at one time use one file.
+/// C11. The file of a new segment is opened whether or not another writer has made it already; with `NoExclusion`,
+/// which gives every writer the same epoch, two writers that begin at one time use one file.
 final class SegmentsOpenToAll: StorageWrapper, @unchecked Sendable {
   override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
     let isSegment = path.hasPrefix("topics/") && path.hasSuffix(".log")

@@ -16,7 +16,8 @@ struct FirstThousandRecords: MetadataReading {
   func end(of records: Range<Offset>) -> Offset { min(records.upperBound, records.lowerBound + 1000) }
 }
 
-/// C13, where it writes: a buffer of the process, which goes to the file when that is closed, and which no sync knows of.
+/// C13, where it writes: a buffer of the process, which goes to the file when that is closed, and which no sync knows
+/// of.
 private final class MetadataBuffered: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
@@ -35,7 +36,9 @@ private final class MetadataBuffered: StorageWrapper, @unchecked Sendable {
   override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
-    guard writers.contains(file) else { return try await super.write(file, at: offset, from: buffer, range, durability) }
+    guard writers.contains(file) else {
+      return try await super.write(file, at: offset, from: buffer, range, durability)
+    }
     pieces[paths[file], default: []].append((offset, Array(buffer[range])))
     return range.count
   }
@@ -56,7 +59,10 @@ private final class MetadataBuffered: StorageWrapper, @unchecked Sendable {
     guard let pending = pieces[paths[file]], !pending.isEmpty else { return got }
     let end = min(offset + Int64(range.count), try await size(of: file))
     let all = max(got, Int(end - offset))
-    if all > got { buffer.mutableBytes(range.lowerBound + got..<range.lowerBound + all).initializeMemory(as: UInt8.self, repeating: 0) }
+    if all > got {
+      buffer.mutableBytes(range.lowerBound + got..<range.lowerBound + all).initializeMemory(
+        as: UInt8.self, repeating: 0)
+    }
     for piece in pending {
       let from = max(piece.start, offset)
       let to = min(piece.start + Int64(piece.bytes.count), end)

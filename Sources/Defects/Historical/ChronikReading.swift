@@ -31,14 +31,16 @@ extension Defect {
   ]
 }
 
-/// C6. chronik read a batch's last offset by way of a second declaration of it that had fallen behind the first. Here the
-/// mirror is of a batch without a commit delta, whose bytes it takes for reserved ones: only the first batch of each commit
-/// has zeros there.
+/// C6. chronik read a batch's last offset by way of a second declaration of it that had fallen behind the first. Here
+/// the mirror is of a batch without a commit delta, whose bytes it takes for reserved ones: only the first batch of
+/// each commit has zeros there.
 struct MirrorWithoutCommitDelta: BatchReading {
   func baseOffset(ofScanned header: BatchHeader, expected: Offset, salt: UInt64) -> Offset { header.baseOffset }
 
   func baseOffset(ofFetched header: BatchHeader, at base: UnsafeRawPointer, salt: UInt64) -> Offset? {
-    let reserved = (base.loadUnaligned(fromByteOffset: 14, as: UInt16.self), base.loadUnaligned(fromByteOffset: 60, as: UInt32.self))
+    let reserved = (
+      base.loadUnaligned(fromByteOffset: 14, as: UInt16.self), base.loadUnaligned(fromByteOffset: 60, as: UInt32.self)
+    )
     return reserved == (0, 0) ? header.baseOffset : nil
   }
 }
@@ -59,8 +61,8 @@ struct StepperThatStopsAfterTheFirst: BatchStepping {
   func position(after header: BatchHeader) -> Int64 { Int64.max / 2 }
 }
 
-/// C20. One list of all records, of which the last one's offset is wanted. Only what the scan has accepted is loaded, not
-/// what fetches read.
+/// C20. One list of all records, of which the last one's offset is wanted. Only what the scan has accepted is loaded,
+/// not what fetches read.
 final class EveryRecordLoaded: BatchValidating, BatchStepping, WatermarkRestoring {
   private struct Loaded {
     var found: (header: BatchHeader, base: UnsafeRawPointer)?

@@ -15,7 +15,8 @@ extension Defect {
     ) { $0.log.rotation = RotationAfterEveryAppend() },
     Defect(
       "C14", origin: "chronik",
-      "The first file is named the same for all partitions, rotation names them apart, and recovery looks for the latter.",
+      "The first file is named the same for all partitions, rotation names them apart, and recovery looks for the "
+        + "latter.",
       showsWhen: "partition 1 or above, once it has a second segment", onlyLayer: { FirstFileNamedAlike($0) }),
     Defect(
       "C18", origin: "chronik",
@@ -32,13 +33,16 @@ struct SegmentPath {
 
   init?(_ path: String) {
     let parts = path.split(separator: "/")
-    guard parts.count == 4, parts[0] == "topics", parts[3].hasSuffix(".log"), let number = Int(parts[2]) else { return nil }
+    guard parts.count == 4, parts[0] == "topics", parts[3].hasSuffix(".log"), let number = Int(parts[2]) else {
+      return nil
+    }
     (directory, name, partition) = (parts[0...2].joined(separator: "/"), String(parts[3]), number)
   }
 }
 
-/// C9. `fs::write(path, buffer)`: the buffer held what had not been flushed yet. Here a segment is sealed when the next one of
-/// its log is created; what was written and never synced is its tail, and all of it under `never`, where nothing is lost.
+/// C9. `fs::write(path, buffer)`: the buffer held what had not been flushed yet. Here a segment is sealed when the next
+/// one of its log is created; what was written and never synced is its tail, and all of it under `never`, where nothing
+/// is lost.
 private final class SealedWithTheTail: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
@@ -99,8 +103,8 @@ struct RotationAfterEveryAppend: RotationGuarding {
   }
 }
 
-/// C14. The first file of every partition bears the number 0, each later one the partition's own; recovery asks for files
-/// with the partition's number, and for the first one only where it finds none.
+/// C14. The first file of every partition bears the number 0, each later one the partition's own; recovery asks for
+/// files with the partition's number, and for the first one only where it finds none.
 private final class FirstFileNamedAlike: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
@@ -109,7 +113,9 @@ private final class FirstFileNamedAlike: StorageWrapper, @unchecked Sendable {
   private static let first = String(repeating: "0", count: 20) + "-"
 
   private func stored(_ path: String) -> String {
-    guard let segment = SegmentPath(path), segment.partition > 0, segment.name.hasPrefix(Self.first) else { return path }
+    guard let segment = SegmentPath(path), segment.partition > 0, segment.name.hasPrefix(Self.first) else {
+      return path
+    }
     return "\(segment.directory)/\(Self.prefix)\(segment.name)"
   }
 
@@ -133,8 +139,8 @@ private final class FirstFileNamedAlike: StorageWrapper, @unchecked Sendable {
   }
 }
 
-/// C18. The engine has no collection of orphans; here it runs when the metadata is read, and a log whose topic it cannot
-/// look up has none.
+/// C18. The engine has no collection of orphans; here it runs when the metadata is read, and a log whose topic it
+/// cannot look up has none.
 private final class OrphansCollectedOnErrors: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 

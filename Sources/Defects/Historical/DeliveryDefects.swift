@@ -6,23 +6,32 @@ import Storage
 extension Defect {
   static let delivery: [Defect] = [
     Defect(
-      ofDelivery: "A1", origin: "airunner", "An append goes to the current position of a handle that the sender also seeks.",
-      showsWhen: "appends while events are sent: the next record overwrites another", layer: { OnePositionForAll($0) }) { _ in },
+      ofDelivery: "A1", origin: "airunner",
+      "An append goes to the current position of a handle that the sender also seeks.",
+      showsWhen: "appends while events are sent: the next record overwrites another", layer: { OnePositionForAll($0) }
+    ) { _ in },
     Defect(
-      ofDelivery: "A6", origin: "airunner", "Sequence numbers begin anew with each opening: of two events with one number only one is settled.",
-      showsWhen: "a restart, and appends after it") { $0.numbering = NumbersBegunAnew() },
+      ofDelivery: "A6", origin: "airunner",
+      "Sequence numbers begin anew with each opening: of two events with one number only one is settled.",
+      showsWhen: "a restart, and appends after it"
+    ) { $0.numbering = NumbersBegunAnew() },
     Defect(
       ofDelivery: "A7", origin: "airunner", "Stop holds the lock that the final flush needs.",
-      showsWhen: "stop with pending events: they are not sent") { $0.flushing = NoFlushAtStop() },
+      showsWhen: "stop with pending events: they are not sent"
+    ) { $0.flushing = NoFlushAtStop() },
     Defect(
       ofDelivery: "A8", origin: "airunner", "A log is keyed by its job alone: a retry mixes two executions.",
-      showsWhen: "the same job twice") { $0.naming = ALogForEachJob() }.needing(.severalExecutions),
+      showsWhen: "the same job twice"
+    ) { $0.naming = ALogForEachJob() }.needing(.severalExecutions),
     Defect(
-      ofDelivery: "A9", origin: "airunner", "\"Sent\" means that the write to the connection returned, not that the server acknowledged.",
-      showsWhen: "the server crashes after the write") { $0.acceptance = TheWriteReturned() },
+      ofDelivery: "A9", origin: "airunner",
+      "\"Sent\" means that the write to the connection returned, not that the server acknowledged.",
+      showsWhen: "the server crashes after the write"
+    ) { $0.acceptance = TheWriteReturned() },
     Defect(
       ofDelivery: "A10", origin: "airunner", "The archive is not synced before the log is deleted.",
-      showsWhen: "power loss after an archiving", layer: { ArchivesNeverSynced($0) }) { _ in }.needing(.archive),
+      showsWhen: "power loss after an archiving", layer: { ArchivesNeverSynced($0) }
+    ) { _ in }.needing(.archive),
   ]
 }
 
@@ -51,8 +60,8 @@ private final class OnePositionForAll: StorageWrapper, @unchecked Sendable {
   }
 }
 
-/// A6. The original marked the latest of two records as sent and sent the first for ever. Here the number is what sender and
-/// receiver know an event by: the later one counts as sent when the first one is.
+/// A6. The original marked the latest of two records as sent and sent the first for ever. Here the number is what
+/// sender and receiver know an event by: the later one counts as sent when the first one is.
 struct NumbersBegunAnew: EventNumbering {
   func first(isNew: Bool, last: Int64, milliseconds: Int64) -> Int64 { 1 }
 }

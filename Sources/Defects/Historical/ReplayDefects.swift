@@ -4,23 +4,30 @@ import RecordLogs
 extension Defect {
   static let replay: [Defect] = [
     Defect(
-      ofTransactions: "R2", origin: "replay buffer", "The replay of a START without END is not recorded: it is replayed again.",
-      showsWhen: "a crash between START and END, and two restarts") { $0.ends = OnlyEndsOfWhatHadEnded() },
+      ofTransactions: "R2", origin: "replay buffer",
+      "The replay of a START without END is not recorded: it is replayed again.",
+      showsWhen: "a crash between START and END, and two restarts"
+    ) { $0.ends = OnlyEndsOfWhatHadEnded() },
     Defect(
       ofTransactions: "R2b", origin: "replay buffer", "A START without END is dropped.",
-      showsWhen: "a crash between START and END") { $0.selection = OnlyWhatHasEnded() },
+      showsWhen: "a crash between START and END"
+    ) { $0.selection = OnlyWhatHasEnded() },
     Defect(
       ofTransactions: "R3", origin: "replay buffer", "Old files are deleted before recovery has succeeded.",
-      showsWhen: "a crash during recovery, and the retention after it") { $0.cleanUp = CleanUpAtAnyTime() },
+      showsWhen: "a crash during recovery, and the retention after it"
+    ) { $0.cleanUp = CleanUpAtAnyTime() },
     Defect(
       ofTransactions: "R4", origin: "replay buffer", "ROLLBACK is honoured in memory only.",
-      showsWhen: "a crash after ROLLBACK") { $0.ends = OnlyCommits() },
+      showsWhen: "a crash after ROLLBACK"
+    ) { $0.ends = OnlyCommits() },
   ]
 }
 
 /// R2, the first half.
 struct OnlyEndsOfWhatHadEnded: EndRecording {
-  func isWritten(_ end: ReplayCodec.Operation, replayedFrom stage: ReplayTransaction.Stage?) -> Bool { stage != .filling }
+  func isWritten(_ end: ReplayCodec.Operation, replayedFrom stage: ReplayTransaction.Stage?) -> Bool {
+    stage != .filling
+  }
 }
 
 /// R2, the second half.
@@ -35,5 +42,7 @@ struct CleanUpAtAnyTime: CleanUpTiming {
 
 /// R4.
 struct OnlyCommits: EndRecording {
-  func isWritten(_ end: ReplayCodec.Operation, replayedFrom stage: ReplayTransaction.Stage?) -> Bool { end != .rollback }
+  func isWritten(_ end: ReplayCodec.Operation, replayedFrom stage: ReplayTransaction.Stage?) -> Bool {
+    end != .rollback
+  }
 }

@@ -16,20 +16,21 @@ extension Defect {
     },
     Defect(
       "H9", origin: "Streamhouse",
-      "The log of topic `orders` partition 0 also matches `orders-0-5.wal` of topic `orders-0`: foreign data is replayed, then deleted.",
+      "The log of topic `orders` partition 0 also matches `orders-0-5.wal` of topic `orders-0`: foreign data is "
+        + "replayed, then deleted.",
       showsWhen: "a restart with two topics of which one's name is the other's and the number of one of its partitions"
     ) { $0.ownership = FilesMatchedByPrefix() }.needing(.severalTopics),
     Defect(
       "H11", origin: "Streamhouse",
       "No epoch check at append or at segment commit; the high watermark may go back.",
       showsWhen: "a second writer has taken over and the first goes on: its lease expired, or its lock was removed"
-    ) { $0.log.fencing = CommitsOfAnyEpoch() }.needing(.otherWriter)
+    ) { $0.log.fencing = CommitsOfAnyEpoch() }.needing(.otherWriter),
   ]
 }
 
 /// H9. There all files lay in one folder, as `TOPIC-PARTITION-NUMBER.wal`, and those of a partition were found by
-/// `starts_with("TOPIC-PARTITION-")`. Here each folder's files have such names. What matches is appended to the log, then the
-/// files are removed.
+/// `starts_with("TOPIC-PARTITION-")`. Here each folder's files have such names. What matches is appended to the log,
+/// then the files are removed.
 struct FilesMatchedByPrefix: LogFileOwnership {
   private static let root = "topics"
 
@@ -54,7 +55,9 @@ struct FilesMatchedByPrefix: LogFileOwnership {
     let isReplayed = await copy(found, to: log)
     try await found.close()
     guard isReplayed else { return }
-    for entry in try await storage.list(directory) where !entry.isDirectory { try await storage.unlink("\(directory)/\(entry.name)") }
+    for entry in try await storage.list(directory) where !entry.isDirectory {
+      try await storage.unlink("\(directory)/\(entry.name)")
+    }
     try await storage.syncDirectory(directory)
   }
 

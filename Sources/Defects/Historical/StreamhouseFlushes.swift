@@ -7,7 +7,8 @@ import WriteAheadLog
 extension Defect {
   static let streamhouseFlushes: [Defect] = [
     Defect(
-      "H6", origin: "Streamhouse", "A failed flush has already taken the buffer; the error of a timed flush is dropped.",
+      "H6", origin: "Streamhouse",
+      "A failed flush has already taken the buffer; the error of a timed flush is dropped.",
       showsWhen: "EIO or ENOSPC on a timed flush", onlyLayer: { TimedFlushesUnheard($0) }),
     Defect(
       "H12", origin: "Streamhouse", "`Interval` sync is looked at only in append: an idle tail is never synced.",
@@ -19,8 +20,8 @@ extension Defect {
   ]
 }
 
-/// H6. What a policy lets wait, writes and syncs under `interval`, is flushed by a timer there; here the write of a commit
-/// stands for that flush. Its bytes have left the buffer, and whatever it comes to, all is well.
+/// H6. What a policy lets wait, writes and syncs under `interval`, is flushed by a timer there; here the write of a
+/// commit stands for that flush. Its bytes have left the buffer, and whatever it comes to, all is well.
 private final class TimedFlushesUnheard: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
@@ -28,7 +29,9 @@ private final class TimedFlushesUnheard: StorageWrapper, @unchecked Sendable {
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
     do throws(StorageError) { return try await super.write(file, at: offset, from: buffer, range, durability) } catch {
-      guard durability == .volatile, offset > 0, SegmentPath(paths[file]) != nil, !error.isPowerLost else { throw error }
+      guard durability == .volatile, offset > 0, SegmentPath(paths[file]) != nil, !error.isPowerLost else {
+        throw error
+      }
       return range.count
     }
   }
@@ -45,8 +48,8 @@ struct SyncLookedAtInAppend: SyncTiming {
   func isDue(_ deadline: Instant, lastCommit: Instant, now: Instant) -> Bool { lastCommit >= deadline }
 }
 
-/// H13. Writes that need not be durable gather in the process until its next flush; whoever reads or syncs a file finds them
-/// there, and whoever comes after the process does not.
+/// H13. Writes that need not be durable gather in the process until its next flush; whoever reads or syncs a file finds
+/// them there, and whoever comes after the process does not.
 private final class WritesBatchedInTheProcess: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 

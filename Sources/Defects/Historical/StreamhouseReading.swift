@@ -22,8 +22,8 @@ extension Defect {
   ]
 }
 
-/// H7. Records had no offsets of their own there: the n-th that could be read was the n-th. Here the scan counts, and fetches
-/// go by what it has counted.
+/// H7. Records had no offsets of their own there: the n-th that could be read was the n-th. Here the scan counts, and
+/// fetches go by what it has counted.
 final class OffsetsCounted: BatchReading {
   private struct Place: Hashable {
     var salt: UInt64

@@ -21,11 +21,13 @@ extension Defect {
       showsWhen: "EIO in the middle of a batch, or after it"
     ) { $0.log.failedCommits = SegmentUsedAfterAFailedWrite() },
     Defect(
-      "A3", origin: "airunner", "A write whose sync fails is answered as one that never happened; it is there after a restart.",
+      "A3", origin: "airunner",
+      "A write whose sync fails is answered as one that never happened; it is there after a restart.",
       showsWhen: "an error of a write that has reached the medium"
     ) { $0.log.failedCommits = FailuresCalledCertain() },
     Defect(
-      "P5", origin: "planted", "The durable watermark is taken when the sync completes in place of when it is submitted.",
+      "P5", origin: "planted",
+      "The durable watermark is taken when the sync completes in place of when it is submitted.",
       showsWhen: "appends while a sync is in flight, then power loss"
     ) { $0.log.coverage = CoveredAtCompletion() },
     Defect(
@@ -43,8 +45,8 @@ struct BufferClearedAfterTheFlush: CommitAnswering {
   }
 }
 
-/// C15. chronik's retries ran beside the requests that came after them. Here a commit that had to be tried again stores its end
-/// once more when the next commit of its log has been acknowledged.
+/// C15. chronik's retries ran beside the requests that came after them. Here a commit that had to be tried again stores
+/// its end once more when the next commit of its log has been acknowledged.
 final class RetriesStoredLate: WatermarkAdvancing {
   private let late = Mutex<[TopicPartition: Offset]>([:])
 

@@ -4,19 +4,21 @@ import RecordLogs
 import Storage
 import WriteAheadLog
 
-/// What no workload showed that has ordinary messages only: keys, times, values of no bytes, the first and the last byte that a
-/// checksum covers, deletions, leases that live, receivers that reject one event for good. And two of recovery's scan that spare
-/// the metadata: what finds them is what the partition's own log has lost.
+/// What no workload showed that has ordinary messages only: keys, times, values of no bytes, the first and the last
+/// byte that a checksum covers, deletions, leases that live, receivers that reject one event for good. And two of
+/// recovery's scan that spare the metadata: what finds them is what the partition's own log has lost.
 extension Defect {
   static let edges: [Defect] = [
     Defect(
       "P23", origin: "planted", "A key of no bytes is stored as no key.", showsWhen: "a message with an empty key"
     ) { $0.log.sealing = EmptyKeysDropped() },
     Defect(
-      "P24", origin: "planted", "Keys are kept as C strings: what follows the first NUL is lost.", showsWhen: "a key with a NUL in it"
+      "P24", origin: "planted", "Keys are kept as C strings: what follows the first NUL is lost.",
+      showsWhen: "a key with a NUL in it"
     ) { $0.log.sealing = KeysEndingAtNUL() },
     Defect(
-      "P25", origin: "planted", "The time of a batch is kept in whole milliseconds: it lies before the request was sent.",
+      "P25", origin: "planted",
+      "The time of a batch is kept in whole milliseconds: it lies before the request was sent.",
       showsWhen: "any batch, once its time is looked at"
     ) { $0.log.sealing = TimesInMilliseconds() },
     Defect(
@@ -32,7 +34,8 @@ extension Defect {
       showsWhen: "a bit flip in the first byte behind the header, where messages have keys"
     ) { ($0.log.sealing, $0.log.validator) = (FirstByteUncovered(), FirstByteUncovered()) },
     Defect(
-      "P29", origin: "planted", "The log start offset is kept in memory only: after a restart a log begins with its first file.",
+      "P29", origin: "planted",
+      "The log start offset is kept in memory only: after a restart a log begins with its first file.",
       showsWhen: "a deletion inside a segment, then a restart"
     ) { $0.deletions = DeletionsForgotten() },
     Defect(
@@ -40,24 +43,32 @@ extension Defect {
       showsWhen: "a deletion, then a restart"
     ) { $0.deletions = DeletionsOneTooFar() },
     Defect(
-      "P31", origin: "planted", "The renewal of a lease writes the term that it was claimed with: it never lasts longer than one term.",
-      showsWhen: "a holder that lives for more than one term, and somebody who wants its lease", onlyLayer: { RenewalsWithoutEffect($0) }),
+      "P31", origin: "planted",
+      "The renewal of a lease writes the term that it was claimed with: it never lasts longer than one term.",
+      showsWhen: "a holder that lives for more than one term, and somebody who wants its lease",
+      onlyLayer: { RenewalsWithoutEffect($0) }),
     Defect(
-      ofDelivery: "P32", origin: "planted", "A batch of which the receiver rejects one event for good is recorded as sent.",
-      showsWhen: "a receiver that answers 422") { $0.acceptance = RejectedTakenForSent() },
+      ofDelivery: "P32", origin: "planted",
+      "A batch of which the receiver rejects one event for good is recorded as sent.",
+      showsWhen: "a receiver that answers 422"
+    ) { $0.acceptance = RejectedTakenForSent() },
     Defect(
-      "P33", origin: "planted", "Behind a batch the scan goes on a sector at a time: what begins in between is jumped over.",
+      "P33", origin: "planted",
+      "Behind a batch the scan goes on a sector at a time: what begins in between is jumped over.",
       showsWhen: "a restart with two commits or more in a partition"
     ) { $0.log.resynchronizing = ASectorAtATime() },
     Defect(
-      "P34", origin: "planted", "A read that ends at the end of a log is rounded down to whole pages: recovery cuts what stands in the last one.",
-      showsWhen: "a restart with a log that is not filled up to a page, as under `never`", onlyLayer: { LastPageDropped($0) }),
+      "P34", origin: "planted",
+      "A read that ends at the end of a log is rounded down to whole pages: recovery cuts what stands in the last one.",
+      showsWhen: "a restart with a log that is not filled up to a page, as under `never`",
+      onlyLayer: { LastPageDropped($0) }),
   ]
 }
 
 /// Walks the records of a batch that is about to be sealed; BatchFormat.swift has their layout.
 private func forEachRecord(
-  of header: BatchHeader, at base: UnsafeMutableRawPointer, _ body: (_ record: UnsafeMutableRawPointer, _ key: Int) -> Void
+  of header: BatchHeader, at base: UnsafeMutableRawPointer,
+  _ body: (_ record: UnsafeMutableRawPointer, _ key: Int) -> Void
 ) {
   var at = BatchHeader.size
   for _ in 0..<header.recordCount where at + 8 <= header.length {
@@ -133,7 +144,8 @@ struct FirstByteUncovered: BatchSealing, BatchValidating {
     // What it leaves out are the first 8 bytes of what it is given.
     let skipped = BatchHeader.size + 1 - 8
     return BatchHeader.computeChecksum(at: base, length: BatchHeader.size, position: header.position, salt: salt)
-      ^ BatchHeader.computeChecksum(at: base + skipped, length: header.length - skipped, position: header.position, salt: salt)
+      ^ BatchHeader.computeChecksum(
+        at: base + skipped, length: header.length - skipped, position: header.position, salt: salt)
   }
 
   func seal(_ header: BatchHeader, at base: UnsafeMutableRawPointer, salt: UInt64) {
@@ -166,7 +178,9 @@ private final class RenewalsWithoutEffect: StorageWrapper, @unchecked Sendable {
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
     let path = paths[file]
-    if path.hasPrefix("writers/"), buffer[range].first != UInt8(ascii: "0"), !claimed.insert(path).inserted { return range.count }
+    if path.hasPrefix("writers/"), buffer[range].first != UInt8(ascii: "0"), !claimed.insert(path).inserted {
+      return range.count
+    }
     return try await super.write(file, at: offset, from: buffer, range, durability)
   }
 }

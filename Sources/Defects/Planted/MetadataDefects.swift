@@ -5,7 +5,9 @@ extension Defect {
   static let metadataLog: [Defect] = [
     Defect(
       "P38", origin: "planted", "The metadata log is compacted when an engine opens, and never while it runs.",
-      showsWhen: "offsets are committed for a long time: each commit takes a block of each copy, though one record holds what they say"
+      showsWhen:
+        "offsets are committed for a long time: each commit takes a block of each copy, though one record holds what "
+        + "they say"
     ) { $0.compaction = CompactedAtOpeningOnly() }
   ]
 }

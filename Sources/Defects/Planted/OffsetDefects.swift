@@ -18,7 +18,8 @@ extension Defect {
     ) { $0.log.offsets = OffsetsAfterAFailedSync() },
     Defect(
       "P37", origin: "planted", "A committed offset stays where it was when recovery cuts the log before it.",
-      showsWhen: "never and power loss, or damage under truncate-at-corruption: what is appended then never reaches the group"
+      showsWhen:
+        "never and power loss, or damage under truncate-at-corruption: what is appended then never reaches the group"
     ) { $0.log.offsets = OffsetsBeyondTheEnd() },
   ]
 }

@@ -6,7 +6,8 @@ import WriteAheadLog
 extension Defect {
   static let planted: [Defect] = [
     Defect(
-      "P3", origin: "planted", "Stale records beyond the tail, in space that another segment used before, are accepted.",
+      "P3", origin: "planted",
+      "Stale records beyond the tail, in space that another segment used before, are accepted.",
       showsWhen: "power loss that keeps the size of a write and not its data, where blocks are recycled"
     ) { $0.log.validator = ValidatorOfAnySegment() },
     Defect(
@@ -26,8 +27,8 @@ extension Defect {
   ]
 }
 
-/// P3. What a checksum without the segment's salt would accept: a batch that was right in any segment that this engine has
-/// looked at.
+/// P3. What a checksum without the segment's salt would accept: a batch that was right in any segment that this engine
+/// has looked at.
 final class ValidatorOfAnySegment: BatchValidating {
   private let salts = Mutex<[UInt64]>([])
 

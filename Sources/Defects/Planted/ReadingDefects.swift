@@ -12,7 +12,8 @@ extension Defect {
     ) { $0.log.advancing = WatermarkBeforeTheWrite() },
     Defect(
       "P43", origin: "planted",
-      "A fetch at the tail goes on at the place among the newest batches where the tail was, though older batches have left them "
+      "A fetch at the tail goes on at the place among the newest batches where the tail was, though older batches have "
+        + "left them "
         + "since and moved all places.",
       showsWhen: "a consumer at the tail while more batches are sent than are kept in memory"
     ) { $0.log.planner = PlaceOfTheTailRemembered() },

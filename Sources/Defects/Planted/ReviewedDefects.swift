@@ -7,7 +7,8 @@ extension Defect {
   static let reviewed: [Defect] = [
     Defect(
       "P39", origin: "planted",
-      "A segment that could be neither finished nor removed stands in the way of its successor: no append is taken until the "
+      "A segment that could be neither finished nor removed stands in the way of its successor: no append is taken "
+        + "until the "
         + "log is opened again.",
       showsWhen: "the sync of a new segment's head fails, and the removal of its file after that"
     ) { $0.log.leftovers = LeftoversInTheWay() },

@@ -2,15 +2,17 @@ import Glibc
 import LogModel
 import Storage
 
-/// Bugs that are an edit of the operations between the engine and its storage: a call that is never made, made again, or
-/// whose answer is misread. The parts of the engine are the sound ones.
+/// Bugs that are an edit of the operations between the engine and its storage: a call that is never made, made again,
+/// or whose answer is misread. The parts of the engine are the sound ones.
 extension Defect {
   static let seam: [Defect] = [
     Defect(
-      "A4", origin: "airunner", "A crash between creating a segment and writing its header: the log can never be reopened.",
+      "A4", origin: "airunner",
+      "A crash between creating a segment and writing its header: the log can never be reopened.",
       showsWhen: "power loss at the first operations on a new segment", onlyLayer: { HeaderDemanded($0) }),
     Defect(
-      "H3", origin: "Streamhouse", "A size field under the minimum, as in a zero-filled tail, keeps recovery from ending.",
+      "H3", origin: "Streamhouse",
+      "A size field under the minimum, as in a zero-filled tail, keeps recovery from ending.",
       showsWhen: "a crash with a zero-filled tail: it never opens again", onlyLayer: { ZeroFilledTailRefused($0) }),
     Defect(
       "R1", origin: "replay buffer", "The caller is told \"durable\" at once, and the sync comes later.",
@@ -20,18 +22,22 @@ extension Defect {
       showsWhen: "power loss after a rotation", onlyLayer: { SegmentDirectoriesNeverSynced($0) }),
     Defect(
       "P2", origin: "planted", "An fsync that failed is called again, and its success believed (\"fsyncgate\").",
-      showsWhen: "fsync EIO once, then power loss", onlyLayer: { FailedSyncsRepeated($0) }).ofEveryProgram(),
+      showsWhen: "fsync EIO once, then power loss", onlyLayer: { FailedSyncsRepeated($0) }
+    ).ofEveryProgram(),
     Defect(
       "P7", origin: "planted", "Recovery rewrites the tail in place: cut off itself, it loses what it would have kept.",
       showsWhen: "a crash during recovery", onlyLayer: { TailRewrittenInPlace($0) }),
     Defect(
       "P8", origin: "planted", "A short write is taken for a full one.",
-      showsWhen: "a short completion", onlyLayer: { ShortWritesBelieved($0) }).ofEveryProgram(),
+      showsWhen: "a short completion", onlyLayer: { ShortWritesBelieved($0) }
+    ).ofEveryProgram(),
     Defect(
-      "P11", origin: "planted", "One buffer serves the commits of all partitions: it is filled again before the write of it has ended.",
+      "P11", origin: "planted",
+      "One buffer serves the commits of all partitions: it is filled again before the write of it has ended.",
       showsWhen: "commits of two partitions in flight at once", onlyLayer: { CommitsShareABuffer($0) }),
     Defect(
-      "P12", origin: "planted", "A record of length zero moves the reader nowhere: recovery keeps the processor for ever.",
+      "P12", origin: "planted",
+      "A record of length zero moves the reader nowhere: recovery keeps the processor for ever.",
       showsWhen: "a crash with a zero-filled tail: a hang, not an error", onlyLayer: { ZeroLengthsBelieved($0) }),
   ]
 }
@@ -104,8 +110,8 @@ private final class DurableWritesPostponed: StorageWrapper, @unchecked Sendable 
   }
 }
 
-/// P1. `man 2 fsync`: "Calling fsync() does not necessarily ensure that the entry in the directory containing the file has
-/// also reached disk. For that an explicit fsync() on a file descriptor for the directory is also needed."
+/// P1. `man 2 fsync`: "Calling fsync() does not necessarily ensure that the entry in the directory containing the file
+/// has also reached disk. For that an explicit fsync() on a file descriptor for the directory is also needed."
 private final class SegmentDirectoriesNeverSynced: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
@@ -159,7 +165,8 @@ private final class ShortWritesBelieved: StorageWrapper, @unchecked Sendable {
   }
 }
 
-/// P11. `man 2 io_uring_enter`: until a request has completed its buffer belongs to the kernel, which may read it at any moment.
+/// P11. `man 2 io_uring_enter`: until a request has completed its buffer belongs to the kernel, which may read it at
+/// any moment.
 private final class CommitsShareABuffer: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 

@@ -2,8 +2,9 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// H2, where it writes. The file is opened for append: behind everything that was ever written to it, a torn record too.
-/// That file ended with its last byte; in one that is filled with zeros ahead, the last byte that is not zero stands for it.
+/// H2, where it writes. The file is opened for append: behind everything that was ever written to it, a torn record
+/// too. That file ended with its last byte; in one that is filled with zeros ahead, the last byte that is not zero
+/// stands for it.
 struct LastSegmentReopened: AppendResuming {
   var cutsTail: Bool { false }
 

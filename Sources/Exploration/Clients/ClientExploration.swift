@@ -7,10 +7,10 @@ import Verification
 
 /// A systematic exploration of the crash states of a client, as `Exploration` is one of the engine's.
 ///
-/// What a client does after a crash depends on the world, a receiver that has some events already, and not on its disk alone.
-/// So states are one only where their content and what the world knows are the same, and each is judged by itself: the
-/// client lives twice on it, the power goes in between, and its oracle looks at all that came of it. At depth 2 the first of
-/// these lives is recorded too, for some of the states, and cut off at each of its moments.
+/// What a client does after a crash depends on the world, a receiver that has some events already, and not on its disk
+/// alone. So states are one only where their content and what the world knows are the same, and each is judged by
+/// itself: the client lives twice on it, the power goes in between, and its oracle looks at all that came of it. At
+/// depth 2 the first of these lives is recorded too, for some of the states, and cut off at each of its moments.
 public struct ClientExploration: Sendable {
   let client: LogClient
   private let options: ExplorationOptions
@@ -23,13 +23,15 @@ public struct ClientExploration: Sendable {
 
   /// Records the client's life.
   /// - Parameters:
-  ///   - options: of the workload the seed only; everything else as in `Exploration`, but for read sets and calibration: there
-  ///     is no such reduction.
+  ///   - options: of the workload the seed only; everything else as in `Exploration`, but for read sets and
+  ///     calibration: there is no such reduction.
   ///   - messages: see `LogClient.begin`; nil for the usual number.
   /// - Throws: `recordingFailed`, `neverEnds`.
   public init(_ client: LogClient, messages: Int? = nil, _ options: ExplorationOptions) throws(ExplorationError) {
     (self.client, self.options, self.messages) = (client, options, messages ?? LogClient.usualMessages)
-    guard 4...1000 ~= self.messages else { throw .recordingFailed("\(self.messages) messages; a client takes 4 to 1000") }
+    guard 4...1000 ~= self.messages else {
+      throw .recordingFailed("\(self.messages) messages; a client takes 4 to 1000")
+    }
     let (count, seed, defect) = (self.messages, options.seed, options.defect)
     recording = try options.watch.during("the client's life, before any power cut,") { () throws(ExplorationError) in
       try ClientRecording(client.begin(messages: count, seed: seed, defect), seed: seed, defect)
@@ -62,27 +64,34 @@ public struct ClientExploration: Sendable {
     let begun = Date()
     var result = ProfileResult(profile: profile)
     let points = recording.points(profile, seed: options.seed)
-    let limits = StateEnumeration.Limits(bound: options.bound, statesPerPoint: options.statesPerPoint, samples: options.samples)
+    let limits = StateEnumeration.Limits(
+      bound: options.bound, statesPerPoint: options.statesPerPoint, samples: options.samples)
     let visits = visit(recording, points, limits)
     result.crashPoints = points.count
     result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
     (result.visited, result.sampled, result.bound) = (visits.visited, visits.sampled, visits.bound)
     result.unique = visits.contents
-    progress("\(profile.name): \(visits.visited) states visited, \(visits.contents) contents, \(visits.units.count) to be judged")
+    progress(
+      "\(profile.name): \(visits.visited) states visited, \(visits.contents) contents, \(visits.units.count) to be "
+        + "judged"
+    )
     let started = Date()
     let judged = judge(visits.units, recording, points, profile, lives: 2, boots: 1)
     result.judgingSeconds = Date().timeIntervalSince(started)
     (result.judged, result.groups, result.oracleJudgements) = (judged.count, judged.count, judged.count)
     note(judged, &result) { scene(visits.units[$0], points) }
     progress("\(profile.name): \(judged.count) judged in \(String(format: "%.1f", result.judgingSeconds)) s")
-    if options.depth > 1, !(options.stopsAtFirst && result.violatedStates > 0) { runNested(&result, visits.units, points, profile, progress) }
+    if options.depth > 1, !(options.stopsAtFirst && result.violatedStates > 0) {
+      runNested(&result, visits.units, points, profile, progress)
+    }
     result.seconds = Date().timeIntervalSince(begun)
     return result
   }
 
   private func scene(_ unit: Unit, _ points: [CrashPoint]) -> CrashScene {
     CrashScene(
-      recording: recording.recording, seed: options.seed, moment: unit.moment, point: points[unit.moment], choice: unit.choice)
+      recording: recording.recording, seed: options.seed, moment: unit.moment, point: points[unit.moment],
+      choice: unit.choice)
   }
 
   private struct Visits {
@@ -141,7 +150,8 @@ public struct ClientExploration: Sendable {
       if options.isCancelled() { return StateJudgement(verdict: .unknown, check: nil) }
       return options.watch.during("the client, on what a power cut has left,", order: index) {
         machine.judge(
-          points[unit.moment].image(unit.choice), told.stories[unit.moment].copy(), after: told, at: unit.moment, lives: lives, boots: boots)
+          points[unit.moment].image(unit.choice), told.stories[unit.moment].copy(), after: told, at: unit.moment,
+          lives: lives, boots: boots)
       }
     }
   }
@@ -159,20 +169,26 @@ public struct ClientExploration: Sendable {
       }
     }
     for name in CheckName.allCases {
-      guard let found = first[name], let check = judged[found.index].check, !result.violations.contains(where: { $0.check == name })
+      guard let found = first[name], let check = judged[found.index].check,
+        !result.violations.contains(where: { $0.check == name })
       else { continue }
-      result.violations.append(told(minimized(scene(found.index), check, result.profile), result.profile, states: found.states))
+      result.violations.append(
+        told(minimized(scene(found.index), check, result.profile), result.profile, states: found.states))
     }
   }
 
   /// Puts back piece after piece what the power cut took, as long as the same check fails.
-  private func minimized(_ scene: CrashScene, _ check: CheckResult, _ profile: CrashProfile) -> (CrashScene, CheckResult) {
+  private func minimized(_ scene: CrashScene, _ check: CheckResult, _ profile: CrashProfile) -> (
+    CrashScene, CheckResult
+  ) {
     var (scene, check) = (scene, check)
     func tryNext(_ change: (inout CrashScene) -> Void) {
       var calmer = scene
       change(&calmer)
       let judgement = judge(calmer, profile)
-      if judgement.verdict == .violated, let other = judgement.check, other.name == check.name { (scene, check) = (calmer, other) }
+      if judgement.verdict == .violated, let other = judgement.check, other.name == check.name {
+        (scene, check) = (calmer, other)
+      }
     }
     if let inner = scene.inner {
       for (piece, newest) in inner.point.everything.enumerated() where inner.choice[piece] != newest {
@@ -186,11 +202,14 @@ public struct ClientExploration: Sendable {
     return (scene, check)
   }
 
-  private func told(_ found: (scene: CrashScene, check: CheckResult), _ profile: CrashProfile, states: Int) -> StateViolation {
+  private func told(_ found: (scene: CrashScene, check: CheckResult), _ profile: CrashProfile, states: Int)
+    -> StateViolation
+  {
     let story = FindingNarrative(found.scene, found.check)
     return StateViolation(
       check: found.check.name, detail: found.check.detail, divergence: found.check.divergence, states: states,
-      moment: found.scene.moment, story: story.lines, storyOperations: story.operations, storyIsWhole: story.leftOut == 0,
+      moment: found.scene.moment, story: story.lines, storyOperations: story.operations,
+      storyIsWhole: story.leftOut == 0,
       state: nil, reproduce: command(found.scene, profile))
   }
 
@@ -199,19 +218,24 @@ public struct ClientExploration: Sendable {
     if let inner = scene.inner { state += "/\(inner.event):\(KeptPieces(inner.choice, of: inner.point))" }
     let size = messages == LogClient.usualMessages ? "" : " --messages \(messages)"
     let defect = options.defect.map { " --defect \($0.id)" } ?? ""
-    return "tornlog explore clients \(client.rawValue)\(size) --profile \(profile.name) --seed \(options.seed)\(defect) --state \(state)"
+    return
+      "tornlog explore clients \(client.rawValue)\(size) --profile \(profile.name) --seed \(options.seed)\(defect) "
+      + "--state \(state)"
   }
 
   private func judge(_ scene: CrashScene, _ profile: CrashProfile) -> StateJudgement {
     let machine = ClientMachine(recording.recording, profile, options.seed, options.defect)
     guard let inner = scene.inner else {
-      return machine.judge(scene.image, recording.stories[scene.moment].copy(), after: recording, at: scene.moment, lives: 2, boots: 1)
+      return machine.judge(
+        scene.image, recording.stories[scene.moment].copy(), after: recording, at: scene.moment, lives: 2, boots: 1)
     }
-    guard let recovery = recordRecovery(of: Unit(moment: scene.moment, choice: scene.choice), scene.point, profile) else {
+    guard let recovery = recordRecovery(of: Unit(moment: scene.moment, choice: scene.choice), scene.point, profile)
+    else {
       return StateJudgement(verdict: .unknown, check: nil)
     }
     return ClientMachine(recovery.recording, profile, options.seed, options.defect).judge(
-      inner.point.image(inner.choice), recovery.stories[inner.event].copy(), after: recovery, at: inner.event, lives: 2, boots: 2)
+      inner.point.image(inner.choice), recovery.stories[inner.event].copy(), after: recovery, at: inner.event, lives: 2,
+      boots: 2)
   }
 
   // MARK: Inside recoveries
@@ -222,7 +246,8 @@ public struct ClientExploration: Sendable {
   }
 
   private func runNested(
-    _ result: inout ProfileResult, _ units: [Unit], _ points: [CrashPoint], _ profile: CrashProfile, _ progress: (String) -> Void
+    _ result: inout ProfileResult, _ units: [Unit], _ points: [CrashPoint], _ profile: CrashProfile,
+    _ progress: (String) -> Void
   ) {
     let begun = Date()
     let step = max(1, units.count / Self.cutRecoveries)
@@ -241,8 +266,8 @@ public struct ClientExploration: Sendable {
         found.append((judgement, scene))
       }
     }
-    // Whoever only asks whether there is a violation looks first at recoveries that were cut off before they had recovered
-    // anything: the other cuts are twenty times as many.
+    // Whoever only asks whether there is a violation looks first at recoveries that were cut off before they had
+    // recovered anything: the other cuts are twenty times as many.
     let parts = options.stopsAtFirst ? [0..<Self.earlyMoments, Self.earlyMoments..<Int.max] : [0..<Int.max]
     for moments in parts {
       for outer in outers where !options.isCancelled() {
@@ -253,7 +278,10 @@ public struct ClientExploration: Sendable {
     result.nested.judgingSeconds = Date().timeIntervalSince(begun)
     result.nested.seconds = result.nested.judgingSeconds
     note(found.map(\.judgement), &result) { found[$0].scene }
-    progress("\(profile.name), inside recoveries: \(result.nested.judged) judged in \(String(format: "%.1f", result.nested.seconds)) s")
+    progress(
+      "\(profile.name), inside recoveries: \(result.nested.judged) judged in "
+        + "\(String(format: "%.1f", result.nested.seconds)) s"
+    )
   }
 
   /// - Returns: what did not hold of the states that a power cut inside a recovery may leave.
@@ -283,7 +311,9 @@ public struct ClientExploration: Sendable {
   /// - Throws: `unknownCase`, `stateDoesNotFit`.
   public func run(state text: String) throws(ExplorationError) -> ExplorationReport {
     let cuts = text.split(separator: "/").map { $0.split(separator: ":", maxSplits: 1) }
-    guard let profile = options.profiles.first, options.profiles.count == 1, 1...2 ~= cuts.count, cuts.allSatisfy({ $0.count == 2 }) else {
+    guard let profile = options.profiles.first, options.profiles.count == 1, 1...2 ~= cuts.count,
+      cuts.allSatisfy({ $0.count == 2 })
+    else {
       throw .unknownCase(text)
     }
     let points = recording.points(profile, seed: options.seed)
@@ -311,7 +341,9 @@ public struct ClientExploration: Sendable {
   private static func read(
     _ cut: [Substring], _ points: [CrashPoint]
   ) throws(ExplorationError) -> (moment: Int, choice: [Alternative]) {
-    guard let moment = Int(cut[0]), let kept = KeptPieces(String(cut[1])) else { throw .unknownCase(cut.joined(separator: ":")) }
+    guard let moment = Int(cut[0]), let kept = KeptPieces(String(cut[1])) else {
+      throw .unknownCase(cut.joined(separator: ":"))
+    }
     guard points.indices.contains(moment), let choice = kept.choice(of: points[moment]) else {
       throw .stateDoesNotFit("event \(moment) has no such pieces")
     }

@@ -26,7 +26,9 @@ final class ClientMachine {
     story.crash(at: start)
     for life in 0..<lives {
       let seed = mix64(seed &+ UInt64(boots + life))
-      if !loop.restart(simulatedWithSeed: seed, startingAt: start) { loop = EventLoop(simulatedWithSeed: seed, startingAt: start) }
+      if !loop.restart(simulatedWithSeed: seed, startingAt: start) {
+        loop = EventLoop(simulatedWithSeed: seed, startingAt: start)
+      }
       storage.boot(loop, bootID: UInt32(boots + life))
       let machine = defect?.layer(on: storage) ?? storage
       let ending = loop.run(limit: type(of: story).limit) { [story] in await story.live(.check, on: machine) }.ending

@@ -40,7 +40,9 @@ final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
       if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
       now = loop.now + type(of: story).pause
       story.crash(at: loop.now)
-      _ = life.ending == .powerLoss ? disk.powerLoss(seed: UInt64(number), profile: .dropUnsynced) : disk.processKill(seed: UInt64(number))
+      _ =
+        life.ending == .powerLoss
+        ? disk.powerLoss(seed: UInt64(number), profile: .dropUnsynced) : disk.processKill(seed: UInt64(number))
     }
     start = now
   }
@@ -72,7 +74,10 @@ final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
         (result.opened, result.wentOn) = (ending == .finished, ending == .finished)
       }
       if meter.isExhausted || (ending != .finished && !(isStuck && life == 0)) {
-        story.hang("life \(life) never ends: \(meter.isExhausted ? "more than \(ErrorRun.mostOperations) operations" : "\(ending)")")
+        story.hang(
+          "life \(life) never ends: "
+            + "\(meter.isExhausted ? "more than \(ErrorRun.mostOperations) operations" : "\(ending)")"
+        )
       }
       now = loop.now + type(of: story).pause
       story.crash(at: loop.now)

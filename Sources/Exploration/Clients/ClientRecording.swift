@@ -20,13 +20,16 @@ struct ClientRecording: @unchecked Sendable {
     let recorder = DiskRecorder(machine, Recording(store: SectorStore(), table: PathTable()))
     let (ending, stories) = Self.tell(story, .work, on: recorder, defect)
     guard ending == .finished else { throw .neverEnds("the client's life \(ending)") }
-    guard !recorder.recording.isCutShort else { throw .recordingFailed("it makes more than \(Recording.mostOperations) operations") }
+    guard !recorder.recording.isCutShort else {
+      throw .recordingFailed("it makes more than \(Recording.mostOperations) operations")
+    }
     (recording, self.stories, start) = (recorder.recording, stories, loop.now + type(of: story).pause)
   }
 
   /// The first life after a crash; nil where it hangs.
   init?(
-    recoveryOf image: DiskImage, _ told: ClientRecording, at moment: Int, _ profile: CrashProfile, seed: UInt64, _ defect: Defect?
+    recoveryOf image: DiskImage, _ told: ClientRecording, at moment: Int, _ profile: CrashProfile, seed: UInt64,
+    _ defect: Defect?
   ) {
     let machine = StateStorage(told.recording, profile)
     machine.load(image)

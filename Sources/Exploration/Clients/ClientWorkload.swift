@@ -30,8 +30,8 @@ enum ClientIncarnation: Sendable {
   case check
 }
 
-/// The story of one client over several lives on one disk: what it was asked for, what it has answered, and what the world
-/// outside its machine has seen of it. What the disk holds is not in it.
+/// The story of one client over several lives on one disk: what it was asked for, what it has answered, and what the
+/// world outside its machine has seen of it. What the disk holds is not in it.
 protocol ClientWorkload: AnyObject, Sendable {
   /// The same story so far, to be told on.
   func copy() -> any ClientWorkload

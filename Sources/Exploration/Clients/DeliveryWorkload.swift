@@ -7,10 +7,10 @@ import RecordLogs
 import Storage
 import Verification
 
-/// A worker with two jobs, their senders and the archive. Each session runs the jobs once more, as executions with logs of
-/// their own, after it has opened the logs that earlier ones have left. In the first session of a life the receiver takes
-/// little and repeats much, and the logs stay; in the second one it is well, and all logs are archived, some to be removed when
-/// their time is over.
+/// A worker with two jobs, their senders and the archive. Each session runs the jobs once more, as executions with logs
+/// of their own, after it has opened the logs that earlier ones have left. In the first session of a life the receiver
+/// takes little and repeats much, and the logs stay; in the second one it is well, and all logs are archived, some to
+/// be removed when their time is over.
 final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   // Owned by the loop of the life that runs.
 
@@ -92,7 +92,8 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     }
     delivered.sort { $0.slot < $1.slot }
     let judgement = DeliveryOracle.judge(
-      history, delivered, foreign: foreign, stops: stops, archives: archives.filter { !removable.contains($0.slot.index) })
+      history, delivered, foreign: foreign, stops: stops,
+      archives: archives.filter { !removable.contains($0.slot.index) })
     // What a sender has left when it was stopped is in its log, and not lost yet.
     return (checks + judgement.checks).stateJudgement(leading: .deliveredAtStop)
   }
@@ -167,7 +168,8 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
       answers += 1
     } catch {
       guard !isHindered else { return }
-      checks.append(CheckResult(.recoveryCompletes, .violated, "session \(session) must come to its end, found: \(error)"))
+      checks.append(
+        CheckResult(.recoveryCompletes, .violated, "session \(session) must come to its end, found: \(error)"))
     }
   }
 
@@ -186,7 +188,10 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
         }
       } catch {}  // once more, or in the next session
     }
-    if !isHindered { checks.append(CheckResult(.recoveryCompletes, .violated, "the folder of the logs cannot be listed in session \(session)")) }
+    if !isHindered {
+      checks.append(
+        CheckResult(.recoveryCompletes, .violated, "the folder of the logs cannot be listed in session \(session)"))
+    }
     return []
   }
 
@@ -284,9 +289,12 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
       _ = try await archive.archive(job.log)
       answer("slot \(job.slot) archived")
     } catch {
-      if case .unsentEvents = error { do throws(JobLogError) { try await job.log.close() } catch {} }  // it stays for the next session
+      // It stays for the next session.
+      if case .unsentEvents = error { do throws(JobLogError) { try await job.log.close() } catch {} }
       if !isHindered {
-        checks.append(CheckResult(.archiveKept, .violated, "slot \(job.slot) must be archived in session \(session), found: \(error)"))
+        checks.append(
+          CheckResult(
+            .archiveKept, .violated, "slot \(job.slot) must be archived in session \(session), found: \(error)"))
       }
     }
   }

@@ -5,9 +5,9 @@ import RecordLogs
 import Storage
 import Verification
 
-/// A program with a replay buffer. A session cleans up, recovers, and fills buffers of two users at a time: some are committed,
-/// some rolled back, some left as they are; then it cleans up again, a week later too, and closes. The clean-up before the
-/// recovery is what a timer does that knows nothing of recoveries: it must be refused (R3).
+/// A program with a replay buffer. A session cleans up, recovers, and fills buffers of two users at a time: some are
+/// committed, some rolled back, some left as they are; then it cleans up again, a week later too, and closes. The
+/// clean-up before the recovery is what a timer does that knows nothing of recoveries: it must be refused (R3).
 final class TransactionWorkload: ClientWorkload, @unchecked Sendable {
   // Owned by the loop of the life that runs.
 

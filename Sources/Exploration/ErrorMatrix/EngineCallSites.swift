@@ -20,7 +20,8 @@ extension EngineCallSite {
   static let kinds = OperationKind.allCases.filter { $0 != .close }
 
   /// All of them, hit or not. The build lists them: see `Plugins/CallSiteTable`.
-  static let all: [EngineCallSite] = CallSiteTable.text.split(separator: "\n").compactMap { EngineCallSite(row: $0) }.sorted()
+  static let all: [EngineCallSite] = CallSiteTable.text.split(separator: "\n").compactMap { EngineCallSite(row: $0) }
+    .sorted()
 
   init(_ site: CallSite, _ kind: OperationKind) {
     self.init(file: "\(site.file)", line: Int(site.line), kind: kind)

@@ -47,7 +47,9 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
 
   /// Why no storage behaves so; nil where one may.
   public var impossible: String? {
-    if lasting == .untilSpaceFreed, error != .enospc, error != .edquot, error != .short { return "room does not end it" }
+    if lasting == .untilSpaceFreed, error != .enospc, error != .edquot, error != .short {
+      return "room does not end it"
+    }
     guard let kind else { return error == .eio || error == .stall ? nil : "the kinds have rows of their own" }
     switch error {
     case .eio, .stall: return nil
@@ -56,7 +58,9 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
       return Self.changes.contains(kind) ? nil : "nothing is left behind that could have happened or not"
     case .enospc, .edquot:
       return Self.can(kind, .noSpace) ? nil : "its page of the manual (section 2) has no ENOSPC or EDQUOT"
-    case .short: return kind == .write ? nil : "`Storage.read` carries on until the file's end, `FileStorage` and `RingStorage` below it too"
+    case .short:
+      return kind == .write
+        ? nil : "`Storage.read` carries on until the file's end, `FileStorage` and `RingStorage` below it too"
     case .eintr: return Self.can(kind, .interrupted) ? nil : "its page of the manual (section 2) has no EINTR"
     case .eagain:
       return Self.can(kind, .tryAgain)
@@ -73,8 +77,8 @@ public struct ErrorCell: Hashable, Sendable, CustomStringConvertible {
     StorageFaultDescriptor.of(fault).documentedOperations.contains(kind)
   }
 
-  /// The fault that hits the `n`th such operation, from 1. Counted are those only that can meet it: of `open` and ENOSPC, those
-  /// that may create.
+  /// The fault that hits the `n`th such operation, from 1. Counted are those only that can meet it: of `open` and
+  /// ENOSPC, those that may create.
   func fault(_ n: Int) -> PlannedFault {
     PlannedFault(
       storageFault, FaultTrigger(kind.map { [$0] } ?? Set(EngineCallSite.kinds), .occurrence(n), moment), duration)

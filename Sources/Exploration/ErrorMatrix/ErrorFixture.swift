@@ -7,8 +7,8 @@ import SystemUnderTest
 import Verification
 import WriteAheadLog
 
-/// Where the stories of one scenario begin: the disk, and what has been promised so far. Made once; each story works on a
-/// snapshot.
+/// Where the stories of one scenario begin: the disk, and what has been promised so far. Made once; each story works on
+/// a snapshot.
 final class ErrorFixture: @unchecked Sendable {
   // Nothing of it changes once it has been made.
 
@@ -125,7 +125,9 @@ final class ErrorFixture: @unchecked Sendable {
       try disk.putAtRest(path, [UInt8](repeating: 0, count: 4096), at: 0)
     case .fileWithoutRecords(let partition, let garbage):
       // `NAME.wal`, or `NAME.wal.NUMBER`.
-      guard let path = segments("topics/\(scenario.workload.topic)/\(partition)").last, let bytes: [UInt8] = disk.read(path) else {
+      guard let path = segments("topics/\(scenario.workload.topic)/\(partition)").last,
+        let bytes: [UInt8] = disk.read(path)
+      else {
         throw StorageError(errno: 2, .open, "\(partition)")
       }
       let words = path.split(separator: ".")

@@ -28,8 +28,8 @@ public struct ErrorMatrixOptions: Sendable {
 }
 
 /// Fails the Nth operation, for N = 1, 2, 3 ... until a run ends without the fault having fired: in every cell of kind,
-/// error and duration, in every scenario. Then the operations that only an error leads to: for each call site that a story
-/// has come to after its error, and that no fault has hit yet, the same story with a second error there.
+/// error and duration, in every scenario. Then the operations that only an error leads to: for each call site that a
+/// story has come to after its error, and that no fault has hit yet, the same story with a second error there.
 public struct ErrorMatrix: Sendable {
   let options: ErrorMatrixOptions
   let stages: [any ErrorMatrixSubject]
@@ -93,8 +93,8 @@ public struct ErrorMatrix: Sendable {
 
   private func runCell(_ stage: any ErrorMatrixSubject, _ cell: ErrorCell) -> ErrorRow {
     var row = ErrorRow(scenario: stage.scenario.name, cell: cell)
-    // Where an error, of a device that fails or is full, or of a creation that has happened all the same, is followed by
-    // operations that nothing else leads to, they are noted here.
+    // Where an error, of a device that fails or is full, or of a creation that has happened all the same, is followed
+    // by operations that nothing else leads to, they are noted here.
     let watches = Self.leading.contains(cell)
     let step = watches ? 1 : options.stride
     var n = 1
@@ -123,7 +123,8 @@ public struct ErrorMatrix: Sendable {
     let any = ErrorCell(kind: nil, error: .eio, lasting: .once)
     while let at = leads.firstIndex(where: { !visited.contains($0.site) }), !isLate {
       let lead = leads.remove(at: at)
-      guard let stage = stages.first(where: { $0.scenario.name == lead.story.scenario }), lead.story.cells.count < 4 else { continue }
+      guard let stage = stages.first(where: { $0.scenario.name == lead.story.scenario }), lead.story.cells.count < 4
+      else { continue }
       let deeper = ErrorCase(scenario: lead.story.scenario, cells: lead.story.cells + [(any, lead.number)])
       var row = ErrorRow(scenario: lead.story.scenario, cell: any)
       let result = run(deeper, stage, FaultHitRecorder(notesSites: options.findsCallSites, notesLeads: true))
@@ -135,7 +136,9 @@ public struct ErrorMatrix: Sendable {
       found.append(row)
       meter.done(row)
     }
-    if isLate, leads.contains(where: { !visited.contains($0.site) }), !rows.isEmpty { rows[rows.count - 1].isCutOff = true }
+    if isLate, leads.contains(where: { !visited.contains($0.site) }), !rows.isEmpty {
+      rows[rows.count - 1].isCutOff = true
+    }
     return found
   }
 }

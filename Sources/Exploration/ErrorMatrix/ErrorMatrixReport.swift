@@ -58,7 +58,8 @@ public struct ErrorRow: Sendable {
     case .violated:
       violated += 1
       guard let check = result.judgement.check, !violations.contains(where: { $0.check == check.name }) else { return }
-      violations.append(ErrorViolation(check: check.name, detail: check.detail, story: "\(story)", sites: result.firings.sites))
+      violations.append(
+        ErrorViolation(check: check.name, detail: check.detail, story: "\(story)", sites: result.firings.sites))
     }
   }
 }
@@ -85,7 +86,9 @@ public struct ErrorMatrixReport: Sendable {
     let fired = Set(rows.filter { $0.fired > 0 }.map(\.cell))
     return rows.map(\.cell).filter { !fired.contains($0) && seen.insert($0).inserted }
   }
-  var hits: [EngineCallSite: Int] { rows.reduce(into: [:]) { hits, row in for site in row.sites { hits[site, default: 0] += 1 } } }
+  var hits: [EngineCallSite: Int] {
+    rows.reduce(into: [:]) { hits, row in for site in row.sites { hits[site, default: 0] += 1 } }
+  }
   public var unvisited: [EngineCallSite] {
     let visited = Set(rows.flatMap(\.sites))
     return sites.filter { !visited.contains($0) }
@@ -112,7 +115,9 @@ public struct ErrorMatrixReport: Sendable {
       let hits = hits
       for site in sites { lines.append("  \(String(hits[site] ?? 0).leftPadded(6))  \(site)") }
       if isWhole { lines += unvisited.map { "NOT VISITED \($0)" } }
-      lines += unlisted.map { "NOT IN THE SOURCE \($0): was tornlog built from other sources than those that are there?" }
+      lines += unlisted.map {
+        "NOT IN THE SOURCE \($0): was tornlog built from other sources than those that are there?"
+      }
       if isWhole { lines += silent.map { "NEVER FIRED \($0)" } }
       let reasons = Dictionary(grouping: impossible, by: { $0.impossible ?? "" }).sorted { $0.key < $1.key }
       lines.append("impossible combinations: \(impossible.count)")
@@ -120,7 +125,9 @@ public struct ErrorMatrixReport: Sendable {
       lines.append("scenario                runs   fired  opened went on violated")
       for name in unique(rows.map(\.scenario)) {
         let own = rows.filter { $0.scenario == name }
-        func sum(_ key: KeyPath<ErrorRow, Int>) -> String { String(own.reduce(0) { $0 + $1[keyPath: key] }).leftPadded(8) }
+        func sum(_ key: KeyPath<ErrorRow, Int>) -> String {
+          String(own.reduce(0) { $0 + $1[keyPath: key] }).leftPadded(8)
+        }
         lines.append(
           name.padding(toLength: 20, withPad: " ", startingAt: 0) + sum(\.runs) + sum(\.fired) + sum(\.opened)
             + sum(\.wentOn) + sum(\.violated))
@@ -138,15 +145,20 @@ public struct ErrorMatrixReport: Sendable {
     }
     if let doubt = rows.lazy.compactMap(\.doubt).first { lines.append("UNKNOWN \(doubt)") }
     let unplaced = rows.reduce(0) { $0 + $1.unknownSites }
-    if unplaced > 0 { lines.append("UNKNOWN of \(unplaced) operations that an error hit the call site could not be found out") }
+    if unplaced > 0 {
+      lines.append("UNKNOWN of \(unplaced) operations that an error hit the call site could not be found out")
+    }
     if let stoppedBy {
       lines.append(
-        "UNKNOWN \(stoppedBy.text) before the end of the matrix; \(rows.count(where: \.isCutOff)) cells were left out or cut off"
+        "UNKNOWN \(stoppedBy.text) before the end of the matrix; \(rows.count(where: \.isCutOff)) cells were left out "
+          + "or cut off"
       )
     }
     let coverage = sites.isEmpty ? "" : "\(sites.count - unvisited.count) of \(sites.count) call sites visited, "
     lines.append(
-      "\(verdict.rawValue): \(coverage)\(cells) cells, \(runs) runs, \(fired) fired, \(violated) violated, \(unknown) unknown")
+      "\(verdict.rawValue): \(coverage)\(cells) cells, \(runs) runs, \(fired) fired, \(violated) violated, \(unknown) "
+        + "unknown"
+    )
     return lines
   }
 

@@ -96,8 +96,11 @@ final class ErrorRun: @unchecked Sendable {
     let ending = loop.run(limit: isStuck ? Self.stuckLimit : Self.limit) { [self] in await body(storage) }.ending
     book.onCommitted = nil
     result.unfired = faulty.unfired
-    if meter.isExhausted { hang("more than \(Self.mostOperations) operations") }
-    else if ending != .finished, !isStuck, !isCut { hang("\(ending)") }
+    if meter.isExhausted {
+      hang("more than \(Self.mostOperations) operations")
+    } else if ending != .finished, !isStuck, !isCut {
+      hang("\(ending)")
+    }
   }
 
   /// The power goes while the life is at work.
@@ -107,8 +110,8 @@ final class ErrorRun: @unchecked Sendable {
     restarts.crash(.powerLoss, meter?.slow ?? SlowOperations())
   }
 
-  /// What may be lost of the last acknowledgements; a slow device widens it (Verification/Contract.swift, note 5). A cut
-  /// that came within it would excuse an engine that has stopped syncing.
+  /// What may be lost of the last acknowledgements; a slow device widens it (Verification/Contract.swift, note 5). A
+  /// cut that came within it would excuse an engine that has stopped syncing.
   private var lossWindow: Duration {
     guard case .interval(let window) = scenario.workload.syncPolicy else { return .zero }
     return window + max(.zero, (meter?.slow.longest ?? .zero) - window / 2) * 2
@@ -173,8 +176,9 @@ final class ErrorRun: @unchecked Sendable {
     }
   }
 
-  /// Appends to each partition once the fault has been lifted. A refusal may be the fault's last word; the third one is the engine's:
-  /// nothing stands in its way any more. (Logs of other systems take nothing more after a failed sync, until they are opened anew.)
+  /// Appends to each partition once the fault has been lifted. A refusal may be the fault's last word; the third one is
+  /// the engine's: nothing stands in its way any more. (Logs of other systems take nothing more after a failed sync,
+  /// until they are opened anew.)
   /// - Returns: whether the first append to each was accepted.
   private func goOn(_ log: TestedLog) async -> Bool {
     var wentOn = true
@@ -191,13 +195,14 @@ final class ErrorRun: @unchecked Sendable {
       guard accepted == 0, scenario.workload.system == .tornlog else { continue }
       book.checks.append(
         CheckResult(
-          .sendsAccepted, .violated, "once the fault has been lifted partition \(partition) must take appends, found three refused"))
+          .sendsAccepted, .violated,
+          "once the fault has been lifted partition \(partition) must take appends, found three refused"))
     }
     return wentOn
   }
 
-  /// Whoever is refused tries once more, before the power goes: what the first opening has left half done in the page cache
-  /// must not be promised by the second.
+  /// Whoever is refused tries once more, before the power goes: what the first opening has left half done in the page
+  /// cache must not be promised by the second.
   private func open(_ storage: any Storage) async -> (log: TestedLog, recovery: RecoverySummary)? {
     for _ in 0..<2 {
       do throws(LogFailure) {

@@ -40,8 +40,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     /// Nil: it only opens and closes again.
     var batches: Int?
     var harm: [Harm] = []
-    /// The first sync of the last partition's log fails, after half of the batches; what it covered stays in the page cache, and the
-    /// other half goes to the next segment.
+    /// The first sync of the last partition's log fails, after half of the batches; what it covered stays in the page
+    /// cache, and the other half goes to the next segment.
     var failsSync = false
     /// It has the object store that the scenario is about.
     var hasStore = true
@@ -51,8 +51,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   enum Harm: Hashable, Sendable {
     /// A bit of the partition's message turns over.
     case flip(partition: Int, message: Int)
-    /// A crash has left a segment that was just being created: a name behind all others with so many bytes of nothing. Of an
-    /// older epoch than the newest segment it is a fenced writer's.
+    /// A crash has left a segment that was just being created: a name behind all others with so many bytes of nothing.
+    /// Of an older epoch than the newest segment it is a fenced writer's.
     case blankSegment(partition: Int, bytes: Int, epoch: Int)
     /// The same among the metadata.
     case blankMetadata(bytes: Int, epoch: Int)
@@ -103,21 +103,28 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       "interval-close", "a log that a power loss has cut off, interval(20ms); closed under the error",
       .interval(.milliseconds(20)), .close, past: [crashed]),
     ErrorScenario(
-      "interval-kill", "a log that a process kill has left in the page cache, interval(20ms)", .interval(.milliseconds(20)),
+      "interval-kill", "a log that a process kill has left in the page cache, interval(20ms)",
+      .interval(.milliseconds(20)),
       past: [PastLife(ending: .processKill, batches: 12)]),
-    ErrorScenario("never", "a log without syncs that was killed", .never, past: [PastLife(ending: .processKill, batches: 12)]),
+    ErrorScenario(
+      "never", "a log without syncs that was killed", .never, past: [PastLife(ending: .processKill, batches: 12)]),
     ErrorScenario(
       "never-then-always", "a log without syncs, opened under always", .always, earlierPolicy: .never,
       past: [PastLife(ending: .processKill, batches: 12)]),
     ErrorScenario(
-      "interval-then-always", "a log of interval(20ms) that was killed after a sync had failed, opened under always", .always,
-      earlierPolicy: .interval(.milliseconds(20)), past: [PastLife(ending: .processKill, batches: 12, failsSync: true)]),
+      "interval-then-always", "a log of interval(20ms) that was killed after a sync had failed, opened under always",
+      .always,
+      earlierPolicy: .interval(.milliseconds(20)),
+      past: [PastLife(ending: .processKill, batches: 12, failsSync: true)]),
     ErrorScenario(
       "skip-damage", "acknowledged messages damaged in the middle and at the end", .always,
-      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])]),
+      past: [
+        PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])
+      ]),
     ErrorScenario(
       "truncate-damage", "acknowledged messages damaged in the middle, truncate-at-corruption", .always,
-      recovery: .truncateAtCorruption, past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+      recovery: .truncateAtCorruption,
+      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario(
       "leftover-segments", "segments that a crash left without heads, and those of a writer that had been fenced",
       past: [
@@ -154,10 +161,13 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       recovery: .truncateAtCorruption, system: .airunner,
       past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario(
-      "chronik", "logs of chronik's format that a kill has left, acknowledged messages damaged in the middle", .always, system: .chronik,
+      "chronik", "logs of chronik's format that a kill has left, acknowledged messages damaged in the middle", .always,
+      system: .chronik,
       past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario("chronik-v1", "logs of chronik's first format, never", .never, system: .chronikV1, past: [closed]),
-    ErrorScenario("replay-buffer", "logs of the replay buffer's format that a power loss has cut off", system: .replayBuffer, past: [crashed]),
+    ErrorScenario(
+      "replay-buffer", "logs of the replay buffer's format that a power loss has cut off", system: .replayBuffer,
+      past: [crashed]),
     ErrorScenario(
       "record-leftovers", "logs of airunner's format, behind each a file that a crash has left without records",
       recovery: .truncateAtCorruption, system: .airunner,
@@ -168,17 +178,23 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
           harm: [.fileWithoutRecords(partition: 0, garbage: 0), .fileWithoutRecords(partition: 1, garbage: 3000)]),
       ]),
     ErrorScenario("delivery", "two jobs with their senders and the archive, an empty disk", client: .delivery),
-    ErrorScenario("delivery-recover", "the same, after a life that a power loss has cut off", client: .delivery, past: [crashed]),
-    ErrorScenario("transactions", "a replay buffer's transactions, recovery and clean-up, an empty disk", client: .transactions),
-    ErrorScenario("transactions-recover", "the same, after a life that was killed", client: .transactions, past: [PastLife(ending: .processKill, batches: nil)]),
+    ErrorScenario(
+      "delivery-recover", "the same, after a life that a power loss has cut off", client: .delivery, past: [crashed]),
+    ErrorScenario(
+      "transactions", "a replay buffer's transactions, recovery and clean-up, an empty disk", client: .transactions),
+    ErrorScenario(
+      "transactions-recover", "the same, after a life that was killed", client: .transactions,
+      past: [PastLife(ending: .processKill, batches: nil)]),
     ErrorScenario("checkpoint", "an empty disk, and an object store on it", checkpoints: true),
     ErrorScenario(
       "checkpoint-recover", "a log whose older half is in an object store, cut off by a power loss", checkpoints: true,
       past: [crashed]),
     ErrorScenario(
-      "checkpoint-damage", "a log with a damaged message in it, opened with an object store for the first time", checkpoints: true,
+      "checkpoint-damage", "a log with a damaged message in it, opened with an object store for the first time",
+      checkpoints: true,
       past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)], hasStore: false)]),
     ErrorScenario(
-      "checkpoint-takeover", "the same, taken over by a writer with a lease", leases: true, checkpoints: true, past: [closed]),
+      "checkpoint-takeover", "the same, taken over by a writer with a lease", leases: true, checkpoints: true,
+      past: [closed]),
   ]
 }

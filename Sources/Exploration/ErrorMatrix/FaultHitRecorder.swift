@@ -52,6 +52,10 @@ final class FaultHitRecorder: @unchecked Sendable {
       if wasHit { firings.unknownSites += 1 }
       return
     }
-    if !wasHit { firings.after.append((number, site)) } else if !firings.sites.contains(site) { firings.sites.append(site) }
+    if !wasHit {
+      firings.after.append((number, site))
+    } else if !firings.sites.contains(site) {
+      firings.sites.append(site)
+    }
   }
 }

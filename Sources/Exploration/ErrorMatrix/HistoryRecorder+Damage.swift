@@ -6,8 +6,8 @@ import Verification
 
 /// Damage.
 extension HistoryRecorder {
-  /// The offsets of messages that stand in `bytes` of a segment of `partition`, by their content; and the requests of those
-  /// that nobody was told an offset of.
+  /// The offsets of messages that stand in `bytes` of a segment of `partition`, by their content; and the requests of
+  /// those that nobody was told an offset of.
   func touched(_ partition: Int, _ content: [UInt8], in range: Range<Int>) -> (ranges: [OffsetRange], unplaced: [Int]) {
     var found: [OffsetRange] = []
     var unplaced: Set<Int> = []
@@ -33,19 +33,21 @@ extension HistoryRecorder {
 
   /// What a fault at the seam has destroyed: bytes of files as they were then.
   struct Destroyed: Sendable {
-    /// A sync failed, and the engine was told: what that was to make durable goes with the next power loss, if nobody writes
-    /// it again.
+    /// A sync failed, and the engine was told: what that was to make durable goes with the next power loss, if nobody
+    /// writes it again.
     var isFailedSync = false
     var places: [(partition: Int, content: [UInt8], range: Range<Int>)] = []
   }
 
-  /// - Parameter givesUp: whether an engine that is interrupted has to give up in the end. One interruption is none of its
-  ///   excuses: the sync has not begun, and is made again.
+  /// - Parameter givesUp: whether an engine that is interrupted has to give up in the end. One interruption is none of
+  ///   its excuses: the sync has not begun, and is made again.
   func destroyed(by receipt: StorageFaultReceipt, on disk: MemoryDisk, givesUp: Bool) -> Destroyed {
     var destroyed = Destroyed()
     var ranges = receipt.destroyed
     // A sync that fails has covered nothing, and no engine may believe a second one.
-    if receipt.operation == .sync, case .error(let number) = receipt.answer, givesUp || (number != EINTR && number != EAGAIN) {
+    if receipt.operation == .sync, case .error(let number) = receipt.answer,
+      givesUp || (number != EINTR && number != EAGAIN)
+    {
       (ranges, destroyed.isFailedSync) = (Self.volatile(receipt.path, on: disk), true)
     }
     for place in ranges {
@@ -56,8 +58,8 @@ extension HistoryRecorder {
     return destroyed
   }
 
-  /// The same in messages. It names no place for a report: of acknowledged messages nothing but a failed sync destroys any,
-  /// and what that has taken nobody knows before the next power loss.
+  /// The same in messages. It names no place for a report: of acknowledged messages nothing but a failed sync destroys
+  /// any, and what that has taken nobody knows before the next power loss.
   func damages(of receipt: StorageFaultReceipt, _ destroyed: Destroyed) -> [Damage] {
     destroyed.places.compactMap { place in
       let touched = touched(place.partition, place.content, in: place.range)
@@ -65,7 +67,8 @@ extension HistoryRecorder {
       let unplaced = receipt.isTold ? [] : touched.unplaced
       if touched.ranges.isEmpty, unplaced.isEmpty { return nil }
       return Damage(
-        partition: PartitionSlot(place.partition), kind: receipt.kind.rawValue, touched: touched.ranges, unplaced: unplaced,
+        partition: PartitionSlot(place.partition), kind: receipt.kind.rawValue, touched: touched.ranges,
+        unplaced: unplaced,
         description: receipt.description, isDetectable: receipt.isDetectable, isInLife: true,
         isCertain: !destroyed.isFailedSync, isFailedSync: destroyed.isFailedSync)
     }

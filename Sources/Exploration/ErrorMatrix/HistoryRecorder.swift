@@ -81,8 +81,8 @@ final class HistoryRecorder: @unchecked Sendable {
   /// One more engine in the same life.
   func joined(_ log: TestedLog) { logs.append(log) }
 
-  /// Ends what the engines of a life that is over have left waiting: their machine is dead, and nothing reaches the disk.
-  /// Kept waiting it would keep its memory for ever.
+  /// Ends what the engines of a life that is over have left waiting: their machine is dead, and nothing reaches the
+  /// disk. Kept waiting it would keep its memory for ever.
   func drain() {
     guard let loop else { return }
     _ = loop.run(limit: .seconds(3600)) { [self] in
@@ -123,8 +123,8 @@ final class HistoryRecorder: @unchecked Sendable {
     return topicOutcome == .acknowledged
   }
 
-  /// Once and for all: what was not acknowledged by now may be there or not. What was refused for certain was never asked
-  /// for: if it is there, it is a stranger.
+  /// Once and for all: what was not acknowledged by now may be there or not. What was refused for certain was never
+  /// asked for: if it is there, it is a stranger.
   func recordTopic() {
     guard history.creations.isEmpty, let topicOutcome else { return }
     if topicOutcome == .failed {
@@ -195,7 +195,8 @@ final class HistoryRecorder: @unchecked Sendable {
     commitNumber += 1
     do throws(LogFailure) {
       let marks = try log.watermarks(workload.source(partition))
-      let offset = half ? Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2) : marks.highWatermark
+      let offset =
+        half ? Offset(marks.logStartOffset.rawValue / 2 + marks.highWatermark.rawValue / 2) : marks.highWatermark
       openCommits[number] = OpenCommit(
         group: group, partition: partition, offset: offset, operationsBefore: history.operations.count)
       try await log.commit(offset, group: group, workload.source(partition))
@@ -268,13 +269,17 @@ final class HistoryRecorder: @unchecked Sendable {
     let crashes = history.crashes.count
     for restart in max(1, crashes - 2)..<max(1, crashes) where !looks.contains(where: { $0.restart == restart }) {
       return StateJudgement(
-        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was not read after restart \(restart)"))
+        verdict: .unknown,
+        check: .unknown(.noAcknowledgedLoss, because: "the engine was not read after restart \(restart)"))
     }
     if looks.isEmpty {
       return StateJudgement(
-        verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge"))
+        verdict: .unknown,
+        check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge"))
     }
-    if let doubt = all.first(where: { $0.verdict == .unknown }) { return StateJudgement(verdict: .unknown, check: doubt) }
+    if let doubt = all.first(where: { $0.verdict == .unknown }) {
+      return StateJudgement(verdict: .unknown, check: doubt)
+    }
     return StateJudgement(verdict: .held, check: nil)
   }
 }

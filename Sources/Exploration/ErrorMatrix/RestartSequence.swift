@@ -73,7 +73,8 @@ final class RestartSequence: @unchecked Sendable {
       if await book.createTopic(log, attempts: 1) {
         for partition in 0..<book.workload.partitions { await book.produce(log, partition, producer: 0, count: 1) }
       } else {
-        book.checks.append(CheckResult(.appendAfterRecovery, .violated, "the topic cannot be created after the restart"))
+        book.checks.append(
+          CheckResult(.appendAfterRecovery, .violated, "the topic cannot be created after the restart"))
       }
       await book.flush(log)
       // An idle tail is synced too.

@@ -38,15 +38,15 @@ extension CrashProfile {
   }
 }
 
-/// The profiles against the real thing: the engine runs its workload on a real file system, copies of the disk are taken
-/// at random instants (`SnapshotTaker`), mounted, which replays the journal, and looked at:
+/// The profiles against the real thing: the engine runs its workload on a real file system, copies of the disk are
+/// taken at random instants (`SnapshotTaker`), mounted, which replays the journal, and looked at:
 ///
 /// 1. Is what is there a state that the profile permits at that instant? Names, sizes, and every sector of every file
 ///    (`CrashPoint.legality`). If it is not, the profile forbids what the storage does: it hides bugs, and is wrong.
 /// 2. Does the engine recover from it, twice, and hold its promises? The oracle judges by what had been acknowledged.
 ///
-/// The seed decides what is asked of the machine; what the machine does at an instant no seed decides, so that two runs see
-/// different states. The verdicts are of states that were really there.
+/// The seed decides what is asked of the machine; what the machine does at an instant no seed decides, so that two runs
+/// see different states. The verdicts are of states that were really there.
 public struct ProfileValidation {
   /// Copies of one life of the workload. Lives are short; each sees its own order of things.
   private static let imagesALife = 4
@@ -82,7 +82,8 @@ public struct ProfileValidation {
   private func compare(
     _ fileSystem: LoopFileSystem, _ store: ImageStore, _ progress: (String) -> Void
   ) throws(ExplorationError) -> ProfileValidationResult {
-    let machine = RealMachine(store: store, fileSystem: fileSystem, storage: options.storage, subject: exploration.subject)
+    let machine = RealMachine(
+      store: store, fileSystem: fileSystem, storage: options.storage, subject: exploration.subject)
     var result = ProfileValidationResult(fileSystem: fileSystem.rawValue, profile: options.profile ?? .of(fileSystem))
     let blank = try machine.blank()
     let begun = Date()
@@ -103,7 +104,8 @@ public struct ProfileValidation {
           said = Date()
           let spent = said.timeIntervalSince(begun)
           let left = spent / Double(result.images) * Double(options.images - result.images)
-          progress("\(fileSystem.rawValue): \(result.images) of \(options.images) images, about \(Int(left) + 1) s left")
+          progress(
+            "\(fileSystem.rawValue): \(result.images) of \(options.images) images, about \(Int(left) + 1) s left")
         }
       }
     }
@@ -119,7 +121,8 @@ public struct ProfileValidation {
     let looker = RecoveredIncarnation(recording, exploration.subject, result.profile, start: start)
     result.images += 1
     let place = "image \(result.images) (life \(result.lives), after event \(shot.known), before \(shot.begun + 1))"
-    let looked = try options.watch.during("the engine, on a copy of \(result.fileSystem): \(place),") { () throws(ExplorationError) in
+    let looked = try options.watch.during("the engine, on a copy of \(result.fileSystem): \(place),") {
+      () throws(ExplorationError) in
       try machine.examine(shot, looker)
     }
     switch looked {
@@ -148,13 +151,15 @@ public struct ProfileValidation {
     let slow = StateJudge.slowOperations(cut).last ?? SlowOperations()
     history.crash(.powerLoss, at: shot.time, deviceDelay: slow.longest, slowOperations: slow.all)
     let judgement = transcript.judge(
-      history, appendedSequence: workload.appendedSequence, clock: clock, Contract(sync: workload.syncPolicy, recovery: workload.recoveryPolicy))
+      history, appendedSequence: workload.appendedSequence, clock: clock,
+      Contract(sync: workload.syncPolicy, recovery: workload.recoveryPolicy))
     switch judgement.verdict {
     case .held: result.held += 1
     case .violated:
       let text = judgement.check.map { "\($0.name.rawValue): \($0.detail)" } ?? ""
       result.violations.append(ProfileValidationFinding(place: place, lines: [text]))
-    case .unknown: result.doubts.append("\(place): \(judgement.check.map { "\($0.name.rawValue): \($0.detail)" } ?? "no verdict")")
+    case .unknown:
+      result.doubts.append("\(place): \(judgement.check.map { "\($0.name.rawValue): \($0.detail)" } ?? "no verdict")")
     }
   }
 }

@@ -84,18 +84,25 @@ public struct ProfileValidationReport: Sendable {
           lines.append("  \(word) \(finding.place)")
           lines += finding.lines.prefix(8).map { "    \($0)" }
         }
-        if findings.count > Self.shown { lines.append("  and \(findings.count - Self.shown) more \(word.lowercased())") }
+        if findings.count > Self.shown {
+          lines.append("  and \(findings.count - Self.shown) more \(word.lowercased())")
+        }
       }
       for doubt in system.doubts.prefix(Self.shown) { lines.append("  UNKNOWN \(doubt)") }
       if system.images < asked {
-        lines.append("  UNKNOWN \(system.images) of \(asked) images: the workload ended before the instants had come, or was interrupted")
+        lines.append(
+          "  UNKNOWN \(system.images) of \(asked) images: the workload ended before the instants had come, or was "
+            + "interrupted"
+        )
       } else if system.contents.count < 2, asked > 1 {
         lines.append("  UNKNOWN all images show the same: nothing was compared")
       }
     }
     let images = systems.reduce(0) { $0 + $1.images }
     let legal = systems.reduce(0) { $0 + $1.legal }
-    return lines + ["\(verdict.rawValue): \(legal) of \(images) images of real file systems are states that their profile permits"]
+    return lines + [
+      "\(verdict.rawValue): \(legal) of \(images) images of real file systems are states that their profile permits"
+    ]
   }
 }
 

@@ -100,8 +100,8 @@ struct RealMachine {
     return recorder.recording
   }
 
-  /// What is there on a copy once its journal has been replayed, and two lives of the engine on it, with another copy and
-  /// another mount between them.
+  /// What is there on a copy once its journal has been replayed, and two lives of the engine on it, with another copy
+  /// and another mount between them.
   func examine(_ shot: DiskSnapshot, _ looker: RecoveredIncarnation) throws(ExplorationError) -> Examination {
     let first: LoopMount
     do throws(LoopDiskError) { first = try mount(shot.image, "first") } catch {

@@ -51,14 +51,14 @@ struct SnapshotSchedule: Hashable, Sendable {
 /// Takes copies of a disk while an engine writes to it, from a thread of its own: the engine does not wait for it.
 ///
 /// **What a copy is.** The file system under test writes to a loop device; what the device has completed is in the page
-/// cache of its image, and what the file system still holds in memory is not. That is what a power cut takes, on a drive
-/// that has no volatile cache. The copy is one `FICLONE`, which no write of the device can come into the middle of
-/// (`LoopDisks.ImageStore`); the file system is neither frozen nor synced.
+/// cache of its image, and what the file system still holds in memory is not. That is what a power cut takes, on a
+/// drive that has no volatile cache. The copy is one `FICLONE`, which no write of the device can come into the middle
+/// of (`LoopDisks.ImageStore`); the file system is neither frozen nor synced.
 ///
-/// **What is known of the instant.** The recorder's number of events is read before the copy begins and after it has been
-/// made. The first reading comes after every completion that it counts, so all that these promise is in the copy. The
-/// second comes after the copy, and an operation is counted before it is handed to the kernel, so nothing that is not
-/// counted is in it. What lies between may have happened or not: an operation in flight.
+/// **What is known of the instant.** The recorder's number of events is read before the copy begins and after it has
+/// been made. The first reading comes after every completion that it counts, so all that these promise is in the copy.
+/// The second comes after the copy, and an operation is counted before it is handed to the kernel, so nothing that is
+/// not counted is in it. What lies between may have happened or not: an operation in flight.
 final class SnapshotTaker: @unchecked Sendable {
   // `shots` and `failure` belong to the thread until it has ended.
 

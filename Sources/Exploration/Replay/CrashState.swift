@@ -1,8 +1,8 @@
 import CrashStates
 import LogModel
 
-/// One state that a power cut may leave behind, in so few words that it can be built again on another machine: record the
-/// workload, stop at the event, keep these pieces. `CrashStateToken` makes it one word.
+/// One state that a power cut may leave behind, in so few words that it can be built again on another machine: record
+/// the workload, stop at the event, keep these pieces. `CrashStateToken` makes it one word.
 public struct CrashState: Hashable, Sendable {
   public typealias Cut = PowerCut
 

@@ -3,14 +3,15 @@ import Defects
 import LogModel
 import Verification
 
-/// Makes a crash state that violates a check smaller: workload, storage and what the power cut took, together, as long as
-/// the same check is violated.
+/// Makes a crash state that violates a check smaller: workload, storage and what the power cut took, together, as long
+/// as the same check is violated.
 ///
-/// A candidate is a smaller workload. It is recorded, and its crash states are explored with bounded effort, so that every
-/// state that is taken is one which its profile permits; of the violations that are found the first is taken, with the
-/// fewest deviations from *everything kept*. Candidates are tried from the smallest up, one size after the other, until no
-/// size can be made smaller (delta debugging, one parameter at a time). Then the profile with the least freedom that
-/// permits the violation is looked for. All of it is decided by the state alone: no dice, no clock but the deadline.
+/// A candidate is a smaller workload. It is recorded, and its crash states are explored with bounded effort, so that
+/// every state that is taken is one which its profile permits; of the violations that are found the first is taken,
+/// with the fewest deviations from *everything kept*. Candidates are tried from the smallest up, one size after the
+/// other, until no size can be made smaller (delta debugging, one parameter at a time). Then the profile with the least
+/// freedom that permits the violation is looked for. All of it is decided by the state alone: no dice, no clock but the
+/// deadline.
 public struct CrashStateShrinker {
   public struct Result: Sendable {
     public var state: CrashState
@@ -37,8 +38,8 @@ public struct CrashStateShrinker {
   ///   - shouldStop: asked before each candidate: at the deadline, or when the user has had enough.
   ///   - progress: told a line of text before each candidate.
   ///   - watch: ends a command whose engine keeps the processor to itself.
-  /// - Throws: `ExplorationError`: `nothingToShrink` where the state violates nothing, `stateDoesNotFit` where it cannot be
-  ///   built.
+  /// - Throws: `ExplorationError`: `nothingToShrink` where the state violates nothing, `stateDoesNotFit` where it
+  ///   cannot be built.
   public static func shrink(
     _ state: CrashState, jobs: Int, watch: HangWatch? = nil, shouldStop: @escaping () -> Bool = { false },
     progress: @escaping (String) -> Void = { _ in }
@@ -57,7 +58,8 @@ public struct CrashStateShrinker {
   }
 
   private init(
-    watch: HangWatch?, shouldStop: @escaping () -> Bool, progress: @escaping (String) -> Void, jobs: Int, check: CheckName,
+    watch: HangWatch?, shouldStop: @escaping () -> Bool, progress: @escaping (String) -> Void, jobs: Int,
+    check: CheckName,
     state: CrashState
   ) {
     self.watch = watch
@@ -70,14 +72,15 @@ public struct CrashStateShrinker {
 
   // MARK: The search
 
-  /// Most violations show in a handful of messages: the smallest workloads of all come first, since a large one that shows
-  /// nothing costs more than all of these.
+  /// Most violations show in a handful of messages: the smallest workloads of all come first, since a large one that
+  /// shows nothing costs more than all of these.
   private mutating func startSmall() {
     let tiny = WorkloadSize.tiny(state.workload)
     let depths = state.depth > 1 ? [1, state.depth] : [1]
     for (index, workload) in tiny.enumerated() {
       for depth in depths {
-        let label = "\(workload.messages) messages, \(workload.partitions) partitions, mishaps \(workload.mishaps)"
+        let label =
+          "\(workload.messages) messages, \(workload.partitions) partitions, device faults \(workload.deviceFaults)"
         if attempt(workload, depth: depth, label, left: (tiny.count - index) * depths.count) { return }
       }
     }
@@ -109,7 +112,9 @@ public struct CrashStateShrinker {
   private mutating func weaken() {
     let stronger = CrashProfile.all.prefix { $0 != state.profile }
     for (index, profile) in stronger.enumerated() {
-      guard attempt(state.workload, depth: state.depth, profile: profile, "profile \(profile.name)", left: stronger.count - index)
+      guard
+        attempt(
+          state.workload, depth: state.depth, profile: profile, "profile \(profile.name)", left: stronger.count - index)
       else { continue }
       // What is the smallest may be another workload there.
       return reduceAll()
@@ -171,11 +176,11 @@ struct WorkloadSize: Sendable {
   /// The same workload with smaller values, the smallest first.
   var smaller: @Sendable (ExplorationWorkload) -> [ExplorationWorkload]
 
-  /// In the order in which they are made smaller. One partition or two, one producer or two: more of them show nothing that
-  /// two do not, but sizes between are tried all the same.
+  /// In the order in which they are made smaller. One partition or two, one producer or two: more of them show nothing
+  /// that two do not, but sizes between are tried all the same.
   static let all: [WorkloadSize] = [
-    // Where syncs come now and then, what happens beside one is a matter of how long everything takes: the first of all seeds
-    // is tried before anything else, so that one bug has one story.
+    // Where syncs come now and then, what happens beside one is a matter of how long everything takes: the first of all
+    // seeds is tried before anything else, so that one bug has one story.
     WorkloadSize(
       name: "seed", text: { "\($0.seed)" },
       smaller: { workload in
@@ -184,12 +189,14 @@ struct WorkloadSize: Sendable {
       }),
     number("partitions", \.partitions, [1, 2, 3, 6, 12]), number("producers", \.producers, [1, 2, 3, 6, 12, 24]),
     WorkloadSize(
-      name: "mishaps", text: { "\($0.mishaps)" },
-      smaller: { workload in simplerMishaps(workload.mishaps).map { workload.with(\.mishaps, $0) } }),
-    flag("commits of consumer offsets", \.commitsOffsets), flag("checkpoints", \.checkpoints), flag("takeover", \.isTakenOver),
+      name: "device-faults", text: { "\($0.deviceFaults)" },
+      smaller: { workload in simplerPlans(workload.deviceFaults).map { workload.with(\.deviceFaults, $0) } }),
+    flag("commits of consumer offsets", \.commitsOffsets), flag("checkpoints", \.checkpoints),
+    flag("takeover", \.isTakenOver),
     number("groups that commit beside the producers", \.committers, [0, 1, 2]),
     number("consumers beside the producers", \.readers, [0, 1]),
-    number("messages", \.messages, [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 256, 512, 1024]),
+    number(
+      "messages", \.messages, [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 256, 512, 1024]),
     number("messages a batch", \.messagesPerBatch, [1, 2, 3, 4, 8, 16, 32]),
     number("bytes a message", \.messageSize, [MessageContent.minimumSize, 100, 300, 500, 1000, 2000]),
     WorkloadSize(
@@ -205,9 +212,11 @@ struct WorkloadSize: Sendable {
     var tiny: [ExplorationWorkload] = []
     for messages in [1, 2, 3, 4, 6, 8, 12] where messages < workload.messages {
       for partitions in [1, 2] where partitions <= min(messages, workload.partitions) {
-        for mishaps in simplerMishaps(workload.mishaps) + [workload.mishaps] {
+        for deviceFaults in simplerPlans(workload.deviceFaults) + [workload.deviceFaults] {
           var other = workload
-          (other.messages, other.partitions, other.producers, other.mishaps) = (messages, partitions, 1, mishaps)
+          (other.messages, other.partitions, other.producers, other.deviceFaults) = (
+            messages, partitions, 1, deviceFaults
+          )
           other.commitsOffsets = false
           tiny.append(other)
         }
@@ -217,13 +226,19 @@ struct WorkloadSize: Sendable {
   }
 
   /// None, then one kind of them, as early as it can be.
-  private static func simplerMishaps(_ mishaps: Mishaps) -> [Mishaps] {
-    if mishaps == .none { return [] }
-    var simpler = [Mishaps.none]
-    if mishaps.failingWriteEvery > 0 { simpler += (1...mishaps.failingWriteEvery).map { Mishaps(failingWriteEvery: $0) } }
-    if mishaps.failingSync > 0 { simpler += (1...mishaps.failingSync).map { Mishaps(failingSync: $0) } }
-    if mishaps.shortWriteEvery > 0 { simpler += (1...mishaps.shortWriteEvery).map { Mishaps(shortWriteEvery: $0) } }
-    return Array(simpler.prefix { $0 != mishaps })
+  private static func simplerPlans(_ deviceFaults: DeviceFaultPlan) -> [DeviceFaultPlan] {
+    if deviceFaults == .none { return [] }
+    var simpler = [DeviceFaultPlan.none]
+    if deviceFaults.failingWriteEvery > 0 {
+      simpler += (1...deviceFaults.failingWriteEvery).map { DeviceFaultPlan(failingWriteEvery: $0) }
+    }
+    if deviceFaults.failingSync > 0 {
+      simpler += (1...deviceFaults.failingSync).map { DeviceFaultPlan(failingSync: $0) }
+    }
+    if deviceFaults.shortWriteEvery > 0 {
+      simpler += (1...deviceFaults.shortWriteEvery).map { DeviceFaultPlan(shortWriteEvery: $0) }
+    }
+    return Array(simpler.prefix { $0 != deviceFaults })
   }
 
   private static func number(
@@ -234,7 +249,9 @@ struct WorkloadSize: Sendable {
       smaller: { workload in steps.filter { $0 < workload[keyPath: path] }.map { workload.with(path, $0) } })
   }
 
-  private static func flag(_ name: String, _ path: any WritableKeyPath<ExplorationWorkload, Bool> & Sendable) -> WorkloadSize {
+  private static func flag(_ name: String, _ path: any WritableKeyPath<ExplorationWorkload, Bool> & Sendable)
+    -> WorkloadSize
+  {
     WorkloadSize(
       name: name, text: { _ in "none" },
       smaller: { workload in workload[keyPath: path] ? [workload.with(path, false)] : [] })

@@ -4,10 +4,10 @@ import LogModel
 
 /// A crash state in one word that a shell leaves alone.
 ///
-/// `x2.m=2.p=1.b=1.z=24.n=1.s=always.g=16384.o=0.i=0-0.d=P1.seed=7.pr=posix-minimal.e=61.k=all_3-0.re=12.rk=none.h=01ab23cd.v=...`
+/// `x2.m=2.p=1.b=1.z=24.n=1.s=always.g=16384.o=0.i=0-0.d=P1.seed=7.pr=posix-minimal.e=61.k=all_3-0.re=12.rk=none...`
 ///
-/// The last field, `v`, is a check sum of all before it. Tokens of before there was one begin with `x1`, and run, with `warning`: their
-/// fingerprint says that the disk is the one that was meant, and nothing of the defect.
+/// The last field, `v`, is a check sum of all before it. Tokens of before there was one begin with `x1`, and run, with
+/// `warning`: their fingerprint says that the disk is the one that was meant, and nothing of the defect.
 ///
 /// | field | of the workload | | field | of the crash |
 /// |---|---|---|---|---|
@@ -17,7 +17,7 @@ import LogModel
 /// | `g` | bytes of a segment | | `re` `rk` | the same of a second power cut, inside recovery |
 /// | `ck` `to` | 1 with an object store, with a takeover; left out without | | | |
 /// | `cm` | groups that commit beside the producers; left out for none | | | |
-/// | `o` `i` | 1 with commits of consumer offsets; mishaps: short write every, failing sync, failing write | | `h` | fingerprint |
+/// | `o` `i` | 1 with commits of consumer offsets; device faults: short write every, failing sync, failing write | | `h` | fingerprint |
 /// | `d` `seed` | defect or `none`, seed | | `y` `r` | system and recovery policy, where it is not `tornlog` |
 public enum CrashStateToken {
   /// What every token of a crash state begins with, before a full stop.
@@ -27,13 +27,18 @@ public enum CrashStateToken {
   static let seal = TokenSeal(field: "v")
 
   /// Whether the word begins as a token of a crash state does, of this build or of an older one.
-  public static func isCrashState(_ word: String) -> Bool { [version, oldVersion].contains { word.hasPrefix($0 + ".") } }
+  public static func isCrashState(_ word: String) -> Bool {
+    [version, oldVersion].contains { word.hasPrefix($0 + ".") }
+  }
 
   /// What the user of this token should know; nil for nothing.
-  public static func warning(for word: String) -> String? { word.hasPrefix(oldVersion + ".") ? TokenSeal.Broken.missing : nil }
+  public static func warning(for word: String) -> String? {
+    word.hasPrefix(oldVersion + ".") ? TokenSeal.Broken.missing : nil
+  }
 
   private static let names = [
-    "m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "cm", "rd", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h", "y", "r",
+    "m", "p", "n", "b", "z", "s", "g", "o", "ck", "to", "cm", "rd", "i", "d", "seed", "pr", "e", "k", "re", "rk", "h",
+    "y", "r",
   ]
 
   public static func encode(_ state: CrashState) -> String {
@@ -41,8 +46,9 @@ public enum CrashStateToken {
     // Durations are rendered whole: no dot in them.
     let sync = w.syncPolicy.description.replacing("(", with: "-").replacing(")", with: "")
     var fields = [
-      version, "m=\(w.messages)", "p=\(w.partitions)", "n=\(w.producers)", "b=\(w.messagesPerBatch)", "z=\(w.messageSize)",
-      "s=\(sync)", "g=\(w.segmentBytes)", "o=\(w.commitsOffsets ? 1 : 0)", "i=\(mishaps(w.mishaps))",
+      version, "m=\(w.messages)", "p=\(w.partitions)", "n=\(w.producers)", "b=\(w.messagesPerBatch)",
+      "z=\(w.messageSize)",
+      "s=\(sync)", "g=\(w.segmentBytes)", "o=\(w.commitsOffsets ? 1 : 0)", "i=\(deviceFaults(w.deviceFaults))",
       "d=\(state.defect ?? "none")", "seed=\(w.seed)", "pr=\(state.profile.name)", "e=\(state.cut.event)",
       "k=\(state.cut.kept)",
     ]
@@ -56,9 +62,9 @@ public enum CrashStateToken {
   }
 
   /// Two numbers, or three: tokens of before there was a failing write hold.
-  private static func mishaps(_ mishaps: Mishaps) -> String {
-    let two = "\(mishaps.shortWriteEvery)-\(mishaps.failingSync)"
-    return mishaps.failingWriteEvery > 0 ? "\(two)-\(mishaps.failingWriteEvery)" : two
+  private static func deviceFaults(_ deviceFaults: DeviceFaultPlan) -> String {
+    let two = "\(deviceFaults.shortWriteEvery)-\(deviceFaults.failingSync)"
+    return deviceFaults.failingWriteEvery > 0 ? "\(two)-\(deviceFaults.failingWriteEvery)" : two
   }
 
   /// Eight hexadecimal digits.
@@ -114,11 +120,11 @@ public enum CrashStateToken {
     if values["to"] != nil { workload.isTakenOver = try flag("to") }
     if values["cm"] != nil { workload.committers = try number("cm") }
     if values["rd"] != nil { workload.readers = try number("rd") }
-    workload.mishaps = try read("i") { text in
+    workload.deviceFaults = try read("i") { text in
       let numbers = text.split(separator: "-", omittingEmptySubsequences: false).map { Self.number(String($0)) }
       guard (2...3).contains(numbers.count), let every = numbers[0], let sync = numbers[1] else { return nil }
       guard let write = numbers.count == 2 ? 0 : numbers[2], numbers.count == 2 || write > 0 else { return nil }
-      return Mishaps(shortWriteEvery: every, failingSync: sync, failingWriteEvery: write)
+      return DeviceFaultPlan(shortWriteEvery: every, failingSync: sync, failingWriteEvery: write)
     }
     workload.seed = try read("seed") { UInt64($0) }
     if values["y"] != nil {
@@ -154,7 +160,8 @@ public enum CrashStateToken {
     for word in words.dropFirst() {
       guard let equals = word.firstIndex(of: "=") else { throw .badField(word) }
       let name = String(word[..<equals])
-      guard names.contains(name), values.updateValue(String(word[word.index(after: equals)...]), forKey: name) == nil else {
+      guard names.contains(name), values.updateValue(String(word[word.index(after: equals)...]), forKey: name) == nil
+      else {
         throw .badField(word)
       }
     }
@@ -163,7 +170,9 @@ public enum CrashStateToken {
 
   /// Digits only.
   private static func number(_ text: String) -> Int? {
-    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+      return nil
+    }
     return Int(text)
   }
 }

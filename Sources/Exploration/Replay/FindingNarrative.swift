@@ -2,8 +2,8 @@ import CrashStates
 import LogModel
 import Verification
 
-/// What led to a violation, in ten lines at the most: what was done to the files that matter, the acknowledgements, what the
-/// power cut took, and what was missed afterwards.
+/// What led to a violation, in ten lines at the most: what was done to the files that matter, the acknowledgements,
+/// what the power cut took, and what was missed afterwards.
 ///
 /// Files that matter are those of which the power cut took something, and the log of the partition in which the harm
 /// was seen. What does not fit is left out from the beginning, and said so.
@@ -27,7 +27,8 @@ struct FindingNarrative {
       let view = scene.flyingInside(inner).view(inner.choice)
       let recording = inner.recovery.recording
       second = Self.merged(
-        Matter(view, recording, check, upTo: inner.event).steps(of: recording, upTo: inner.event, without: view.dropped))
+        Matter(view, recording, check, upTo: inner.event).steps(of: recording, upTo: inner.event, without: view.dropped)
+      )
       second.insert(Step(text: "recovery:"), at: 0)
       last = ["power cut inside the recovery"] + view.point.losses(view.choice, recording, limit: 1)
     }
@@ -111,7 +112,8 @@ struct FindingNarrative {
 
     private func concerns(_ operation: DiskOperation, _ recording: Recording) -> Bool {
       switch operation {
-      case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _): files.contains(file)
+      case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _):
+        files.contains(file)
       case .syncDirectory(let path): directories.contains(path)
       case .rename, .unlink:
         operation.paths.contains { path in files.contains { recording.filePaths[Int($0)] == path } }
@@ -165,7 +167,9 @@ extension Recording {
   /// The file of the last operation that was submitted and happened: one in flight is there because it is needed.
   fileprivate func lastFile(upTo end: Int, without dropped: Set<Int>) -> Int32? {
     for event in events[..<end].reversed() {
-      if case .submitted(let number) = event.what, !dropped.contains(number), let file = operations[number].file { return file }
+      if case .submitted(let number) = event.what, !dropped.contains(number), let file = operations[number].file {
+        return file
+      }
     }
     return nil
   }

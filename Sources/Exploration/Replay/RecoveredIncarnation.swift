@@ -24,8 +24,8 @@ struct EngineUnderTest: Sendable {
   }
 }
 
-/// Recovers the engine on one state after the other: two lives each, a look in both, an append to every partition in the
-/// first. Between them the power goes once more, and takes everything that was not made durable.
+/// Recovers the engine on one state after the other: two lives each, a look in both, an append to every partition in
+/// the first. Between them the power goes once more, and takes everything that was not made durable.
 final class RecoveredIncarnation: @unchecked Sendable {
   // Owned by one worker.
 
@@ -83,8 +83,8 @@ final class RecoveredIncarnation: @unchecked Sendable {
 
   // MARK: What is known already
 
-  /// The hash of the transcript, where nothing that has been found out before is found out again: of disks from which both
-  /// lives read the same it is the same.
+  /// The hash of the transcript, where nothing that has been found out before is found out again: of disks from which
+  /// both lives read the same it is the same.
   func behaviour(of image: DiskImage, knowing known: BehaviourCache) -> ReadSetTree.Found {
     storage.load(image)
     if storage.reads.hasHardLinks {

@@ -56,11 +56,13 @@ final class StateExaminer {
   func scene(of state: CrashState) throws(ExplorationError) -> CrashScene {
     let recording = exploration.recording
     guard state.cut.event <= recording.events.count else {
-      throw .stateDoesNotFit("its power cut comes after event \(state.cut.event), and there are \(recording.events.count)")
+      throw .stateDoesNotFit(
+        "its power cut comes after event \(state.cut.event), and there are \(recording.events.count)")
     }
     let point = point(at: state.cut.event)
     guard let choice = state.cut.kept.choice(of: point) else {
-      throw .stateDoesNotFit("it keeps `\(state.cut.kept)`, and the power cut decides over \(point.pieces.count) pieces")
+      throw .stateDoesNotFit(
+        "it keeps `\(state.cut.kept)`, and the power cut decides over \(point.pieces.count) pieces")
     }
     var scene = CrashScene(
       recording: recording, seed: state.workload.seed, moment: state.cut.event, point: point, choice: choice)
@@ -104,16 +106,17 @@ extension StateExaminer {
     return found.restart <= wanted.restart ? found : nil
   }
 
-  /// Gives back what the violation does not need (`FlyingOperations.calmed`), as long as the same check is violated after
-  /// the same restart: first of the power cut inside recovery, then of the one before it, whose recovery is another one
-  /// then.
+  /// Gives back what the violation does not need (`FlyingOperations.calmed`), as long as the same check is violated
+  /// after the same restart: first of the power cut inside recovery, then of the one before it, whose recovery is
+  /// another one then.
   func minimize(_ start: Violation) -> Violation {
     var found = calmedInside(start)
     let scene = found.scene
     _ = scene.flying.calmed(scene.choice) { choice in
       var calmer = found.scene
       calmer.choice = choice
-      let other = calmer.inner == nil ? violation(calmer, like: found) : firstViolation(insideRecoveryOf: calmer, like: found)
+      let other =
+        calmer.inner == nil ? violation(calmer, like: found) : firstViolation(insideRecoveryOf: calmer, like: found)
       if let other { found = other }
       return other != nil
     }

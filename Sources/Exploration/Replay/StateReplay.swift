@@ -14,8 +14,8 @@ public struct StateReplay: Sendable {
   public var story: [String]
   public var storyOperations: Int
   public var storyIsWhole: Bool
-  /// Every operation and every acknowledgement before the power cut, what it took, and what the recovery did until it was
-  /// cut off itself.
+  /// Every operation and every acknowledgement before the power cut, what it took, and what the recovery did until it
+  /// was cut off itself.
   public var timeline: [String]
 
   /// Records the workload again, builds the state, recovers and judges.
@@ -121,7 +121,8 @@ extension Recording {
       "ACK consumer \(answer.reader) of partition \(answer.partition): asked for offset \(answer.asked), served "
         + "\(answer.runs.map { "\($0.offset) ..< \($0.offset + $0.count)" }.joined(separator: ", ")), "
         + "high watermark \(answer.highWatermark)"
-    case .archived(let partition, let end): "ACK partition \(partition): everything before offset \(end) is in the object store"
+    case .archived(let partition, let end):
+      "ACK partition \(partition): everything before offset \(end) is in the object store"
     case .commitAnswered(let n, let outcome): "\(outcome == .acknowledged ? "ACK" : "--") commit \(n): \(outcome)"
     }
   }

@@ -3,8 +3,8 @@ import Verification
 
 /// What callers saw of the lives after a crash: a running hash of it, and, where it is kept, all of it for the oracle.
 ///
-/// Two states whose transcripts are equal behave alike: they are one behaviour group, and the oracle, which sees nothing
-/// else, judges them alike.
+/// Two states whose transcripts are equal behave alike: they are one behaviour group, and the oracle, which sees
+/// nothing else, judges them alike.
 struct Transcript {
   enum Entry: Hashable {
     /// Files are those that the refusal is about.

@@ -21,8 +21,8 @@ public struct ScheduleSummary: Sendable {
   /// Places in the default order at which several things could have happened.
   public var decisions = 0
   public var schedules = 0
-  /// Schedules with exactly one pre-emption and no power cut before the end; where these are all that there are, the search is
-  /// exhaustive to bound 1.
+  /// Schedules with exactly one pre-emption and no power cut before the end; where these are all that there are, the
+  /// search is exhaustive to bound 1.
   public var singles = 0
   public var possibleSingles = 0
   /// Different persistence traces.
@@ -60,7 +60,9 @@ public struct ScheduleReport: Sendable {
   public var text: [String] {
     var lines = ["scenario     decisions schedules  unique violated unknown  with one pre-emption"]
     for one in scenarios {
-      func cell(_ value: Int, _ width: Int) -> String { let text = "\(value)"; return String(repeating: " ", count: max(0, width - text.count)) + text }
+      func cell(_ value: Int, _ width: Int) -> String {
+        let text = "\(value)"; return String(repeating: " ", count: max(0, width - text.count)) + text
+      }
       lines.append(
         one.name.padding(toLength: 12, withPad: " ", startingAt: 0) + cell(one.decisions, 10) + cell(one.schedules, 10)
           + cell(one.unique, 8) + cell(one.violated, 9) + cell(one.unknown, 8)
@@ -68,7 +70,10 @@ public struct ScheduleReport: Sendable {
     }
     for violation in violations {
       let order = violation.isInDefaultOrder ? ", already in the default order" : ""
-      lines.append("VIOLATED \(violation.check.rawValue), \(violation.schedules) schedules, the first is number \(violation.within)\(order)")
+      lines.append(
+        "VIOLATED \(violation.check.rawValue), \(violation.schedules) schedules, the first is number "
+          + "\(violation.within)\(order)"
+      )
       lines.append("  \(violation.detail)")
       lines.append("  tornlog explore schedules --schedule '\(violation.schedule)'")
     }
@@ -115,12 +120,14 @@ extension ScheduleReport {
       schedules: schedules, unique: unique, violations: violated, unknown: unknown,
       scenarios: scenarios.map {
         Scenario(
-          name: $0.name, decisions: $0.decisions, schedules: $0.schedules, singles: $0.singles, possibleSingles: $0.possibleSingles, unique: $0.unique,
+          name: $0.name, decisions: $0.decisions, schedules: $0.schedules, singles: $0.singles,
+          possibleSingles: $0.possibleSingles, unique: $0.unique,
           violations: $0.violated, unknown: $0.unknown, uncut: $0.uncut)
       },
       findings: violations.map {
         Found(
-          check: $0.check.rawValue, detail: $0.detail, reproduce: "tornlog explore schedules --schedule '\($0.schedule)'",
+          check: $0.check.rawValue, detail: $0.detail,
+          reproduce: "tornlog explore schedules --schedule '\($0.schedule)'",
           within: $0.within, schedules: $0.schedules, isInDefaultOrder: $0.isInDefaultOrder)
       })
     return try ReportText.json(Document(schedules: body))

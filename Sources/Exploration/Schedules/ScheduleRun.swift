@@ -8,8 +8,9 @@ import Verification
 
 /// One order of execution: the default order, but for a few pre-emptions, and a moment at which the power goes.
 ///
-/// As the report names it: `scenario/12:1,40:2/cut 88`: at decision 12 of the life, counted from 1, possibility 1 of those that
-/// there are is taken in place of 0; at decision 88 the power goes. `-` for no pre-emption, `cut end` for after the work.
+/// As the report names it: `scenario/12:1,40:2/cut 88`: at decision 12 of the life, counted from 1, possibility 1 of
+/// those that there are is taken in place of 0; at decision 88 the power goes. `-` for no pre-emption, `cut end` for
+/// after the work.
 struct Schedule: Hashable, Sendable, CustomStringConvertible {
   struct Preemption: Hashable, Sendable {
     var decision: Int
@@ -150,7 +151,9 @@ final class ScheduleRun: @unchecked Sendable {
         storage, ground.configuration, parts: ground.parts(on: meter ?? storage)
       ).open()
     } catch {
-      if !isCut { book.checks.append(CheckResult(.recoveryCompletes, .violated, "an empty disk must open, found: \(error)")) }
+      if !isCut {
+        book.checks.append(CheckResult(.recoveryCompletes, .violated, "an empty disk must open, found: \(error)"))
+      }
       return
     }
     if isCut { return book.joined(log) }
@@ -196,7 +199,8 @@ final class ScheduleRun: @unchecked Sendable {
     } catch {
       // Without power nothing opens, and a sound first engine keeps the second out. Nothing else keeps it from opening.
       if isCut || error.kind == .inUse { return }
-      book.checks.append(CheckResult(.recoveryCompletes, .violated, "a second engine must open, or find the first, found: \(error)"))
+      book.checks.append(
+        CheckResult(.recoveryCompletes, .violated, "a second engine must open, or find the first, found: \(error)"))
     }
   }
 }
@@ -227,7 +231,9 @@ private final class ScheduleTrace: StorageWrapper, @unchecked Sendable {
   ) async throws(StorageError) -> Value {
     count += 1
     let number = count
-    tell(stableHash(call.kind.rawValue) ^ stableHash(call.path) &+ UInt64(bitPattern: call.offset) &* 31 ^ UInt64(call.length) << 40)
+    tell(
+      stableHash(call.kind.rawValue) ^ stableHash(call.path) &+ UInt64(bitPattern: call.offset) &* 31 ^ UInt64(
+        call.length) << 40)
     do throws(StorageError) {
       let value = try await operation()
       tell(number << 1 ^ UInt64(bitPattern: traced(value)) << 32)

@@ -33,7 +33,9 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
 
   public var description: String { "\(name): \(summary)" }
 
-  private init(_ name: String, _ summary: String, _ ground: ErrorScenario, _ second: SecondEngine = .none, batches: Int = 12, size: Int = 600,
+  private init(
+    _ name: String, _ summary: String, _ ground: ErrorScenario, _ second: SecondEngine = .none, batches: Int = 12,
+    size: Int = 600,
     committers: Int = 0
   ) {
     (self.name, self.summary, self.second) = (name, summary, second)
@@ -47,13 +49,15 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
     ScheduleScenario("always", "three producers and a consumer that commits", ErrorScenario("always", "")),
     // A batch a sector: so that a power cut may keep any of them.
     ScheduleScenario(
-      "interval", "the same, interval(2ms)", ErrorScenario("interval", "", .interval(.milliseconds(2))), batches: 36, size: 100),
+      "interval", "the same, interval(2ms)", ErrorScenario("interval", "", .interval(.milliseconds(2))), batches: 36,
+      size: 100),
     ScheduleScenario(
       "commits", "three groups that commit all that they can consume, interval(2ms)",
       ErrorScenario("interval", "", .interval(.milliseconds(2))), batches: 24, size: 100, committers: 3),
     ScheduleScenario("writers", "a second engine on the same disk", ErrorScenario("writers", ""), .competes),
     ScheduleScenario(
-      "takeover", "a second engine that holds the first's lease for expired", ErrorScenario("takeover", "", leases: true),
+      "takeover", "a second engine that holds the first's lease for expired",
+      ErrorScenario("takeover", "", leases: true),
       .takesOver),
     ScheduleScenario(
       "checkpoint", "the same, while the log goes to an object store",
@@ -61,9 +65,9 @@ public struct ScheduleScenario: Sendable, CustomStringConvertible {
   ]
 }
 
-/// Races, found by search: the order in which completions and tasks run is chosen, bounded in how often it leaves the default
-/// order (Musuvathi and Qadeer, "Iterative Context Bounding for Systematic Testing of Multithreaded Programs", PLDI 2007:
-/// most races need one or two pre-emptions).
+/// Races, found by search: the order in which completions and tasks run is chosen, bounded in how often it leaves the
+/// default order (Musuvathi and Qadeer, "Iterative Context Bounding for Systematic Testing of Multithreaded Programs",
+/// PLDI 2007: most races need one or two pre-emptions).
 ///
 /// 1. the default order; with the power cut at the end, then at each of its decisions;
 /// 2. every schedule with one pre-emption;
@@ -92,7 +96,8 @@ public struct ScheduleSearch: Sendable {
   /// One schedule again.
   /// - Throws: `ExplorationError.unknownCase`.
   public func run(schedule name: String) throws(ExplorationError) -> ScheduleReport {
-    guard let schedule = Schedule(name), let place = options.scenarios.firstIndex(where: { $0.name == schedule.scenario })
+    guard let schedule = Schedule(name),
+      let place = options.scenarios.firstIndex(where: { $0.name == schedule.scenario })
     else { throw .unknownCase(name) }
     return ScheduleReport(scenarios: [summary(place, [schedule], [story(place, schedule)])], bound: options.bound)
   }
@@ -107,7 +112,8 @@ public struct ScheduleSearch: Sendable {
       let first = story(place, plain)
       let schedules = [plain] + chosen(name, first.possibilities, share - 1)
       let meter = MatrixProgress(schedules.count) { [unit = "schedules of `\(name)`"] in progress("\(unit): \($0)") }
-      let results = Parallel.map(schedules.count, jobs: options.jobs, chunk: 8, worker: {}) { _, index -> ScheduleResult? in
+      let results = Parallel.map(schedules.count, jobs: options.jobs, chunk: 8, worker: {}) {
+        _, index -> ScheduleResult? in
         if options.isCancelled() || options.deadline.map({ Date() > $0 }) ?? false { return nil }
         meter.done(1)
         return index == 0 ? first : story(place, schedules[index])
@@ -180,9 +186,12 @@ public struct ScheduleSearch: Sendable {
       }
       // Samples of more than there is to choose from are no such.
       let possibilities = results[0]?.possibilities ?? []
-      if let only = schedules[index].preemptions.first, schedules[index].preemptions.count == 1, schedules[index].cut == nil,
+      if let only = schedules[index].preemptions.first, schedules[index].preemptions.count == 1,
+        schedules[index].cut == nil,
         possibilities.indices.contains(only.decision - 1), only.choice < possibilities[only.decision - 1]
-      { summary.singles += 1 }
+      {
+        summary.singles += 1
+      }
       if !result.wasCut { summary.uncut += 1 }
       switch result.judgement.verdict {
       case .held: break

@@ -37,14 +37,16 @@ public struct Calibration: Hashable, Sendable {
 
   func text(_ profile: String) -> [String] {
     guard let readAlike else { return [Self.line(profile, "states", all)] }
-    let alike = readAlike.states == 0
+    let alike =
+      readAlike.states == 0
       ? "\(profile), calibration: no state was counted off by its read set: nothing to compare"
       : Self.line(profile, "states counted off by their read set", readAlike)
     return [Self.line(profile, "states", all), alike]
   }
 
   static func line(_ profile: String, _ states: String, _ c: Comparison) -> String {
-    "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them missed "
+    "\(profile), calibration: \(c.states) \(states) without reduction, \(c.violated) violated, \(c.missed) of them "
+      + "missed "
       + "with it, \(c.differing) verdicts differ, \(c.straying) do not behave as their group"
   }
 }

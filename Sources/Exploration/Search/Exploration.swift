@@ -36,15 +36,16 @@ public struct ExplorationOptions: Sendable {
 
 /// A systematic exploration of crash states.
 ///
-/// 1. The workload runs once, in virtual time, and is recorded: every operation with its content, every acknowledgement.
+/// 1. The workload runs once, in virtual time, and is recorded: every operation with its content, every
+///    acknowledgement.
 /// 2. At every moment of the recording the states that a profile permits are enumerated (`StateEnumeration`).
 /// 3. States with equal content are one. The engine recovers on each, is looked at, appended to, cut off, recovered and
 ///    looked at again (`RecoveredIncarnation`).
 /// 4. States from which both lives read the same are one: they differ in bytes, names or sizes that nobody asks for
 ///    (`ReadSetTree`).
-/// 5. States whose two lives look the same are one behaviour group. Of each group one state is run again with a fetch from
-///    every start offset, and the oracle judges what was seen by what had been acknowledged, once for every crash point
-///    at which the group occurs.
+/// 5. States whose two lives look the same are one behaviour group. Of each group one state is run again with a fetch
+///    from every start offset, and the oracle judges what was seen by what had been acknowledged, once for every crash
+///    point at which the group occurs.
 public struct Exploration: Sendable {
   let options: ExplorationOptions
   let subject: EngineUnderTest

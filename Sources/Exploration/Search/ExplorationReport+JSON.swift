@@ -48,7 +48,8 @@ extension ExplorationReport {
     var exploration: Figures
 
     public init(
-      scenario: String, file: String, axes: [String: String], expectation: String, isExpected: Bool, exploration: Figures
+      scenario: String, file: String, axes: [String: String], expectation: String, isExpected: Bool,
+      exploration: Figures
     ) {
       self.scenario = scenario
       self.file = file
@@ -70,7 +71,8 @@ extension ExplorationReport {
   /// At depth 2: states of crashes inside recoveries, beside the ones above.
   struct Nested: Encodable, Sendable {
     /// Recoveries that were cut off; the bound and the samples inside these.
-    var crashPoints, recoveries, bound, sampled, statesVisited, statesUnique, statesJudged, statesReadAlike, groups, cutShort: Int
+    var crashPoints, recoveries, bound, sampled, statesVisited, statesUnique, statesJudged, statesReadAlike, groups,
+      cutShort: Int
     var calibration: [String: Int]?
     /// Of recoveries that were counted off.
     var others: [String: Int]?
@@ -92,17 +94,21 @@ extension ExplorationReport {
   private func part(_ result: ProfileResult) -> Figures {
     Figures(
       profile: result.profile.name, bound: min(result.bound, result.mostPieces), statesVisited: result.visited,
-      statesUnique: result.unique, statesJudged: result.judged, statesReadAlike: result.readAlike, groups: result.groups,
+      statesUnique: result.unique, statesJudged: result.judged, statesReadAlike: result.readAlike,
+      groups: result.groups,
       sampled: result.sampled,
       judgedPerSecond: result.judgingSeconds > 0 ? Double(result.judged) / result.judgingSeconds : 0,
       violations: result.violatedStates, unknown: result.unknown, crashPoints: result.crashPoints, depth: depth,
       verdict: result.verdict.rawValue,
-      nested: result.nested.visited == 0 ? nil : Nested(
-        crashPoints: result.nested.crashPoints, recoveries: result.nested.recoveries, bound: min(result.nested.bound, result.nested.mostPieces),
-        sampled: result.nested.sampled, statesVisited: result.nested.visited,
-        statesUnique: result.nested.unique, statesJudged: result.nested.judged,
-        statesReadAlike: result.nested.readAlike, groups: result.nested.groups, cutShort: result.nested.cutShort,
-        calibration: result.nested.calibration?.json, others: result.nested.others?.json),
+      nested: result.nested.visited == 0
+        ? nil
+        : Nested(
+          crashPoints: result.nested.crashPoints, recoveries: result.nested.recoveries,
+          bound: min(result.nested.bound, result.nested.mostPieces),
+          sampled: result.nested.sampled, statesVisited: result.nested.visited,
+          statesUnique: result.nested.unique, statesJudged: result.nested.judged,
+          statesReadAlike: result.nested.readAlike, groups: result.nested.groups, cutShort: result.nested.cutShort,
+          calibration: result.nested.calibration?.json, others: result.nested.others?.json),
       calibration: result.calibration.map { Calibrated($0) })
   }
 
@@ -112,12 +118,15 @@ extension ExplorationReport {
   public var figures: Figures {
     let parts = profiles.map(part)
     func sum(_ key: KeyPath<Figures, Int>) -> Int { parts.reduce(0) { $0 + $1[keyPath: key] } }
-    var total = parts.count == 1 ? parts[0] : Figures(
-      profile: "all", bound: parts.map(\.bound).min() ?? 0, statesVisited: sum(\.statesVisited),
-      statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), statesReadAlike: sum(\.statesReadAlike),
-      groups: sum(\.groups), sampled: sum(\.sampled),
-      judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
-      crashPoints: sum(\.crashPoints), depth: depth, verdict: verdict.rawValue, profiles: parts)
+    var total =
+      parts.count == 1
+      ? parts[0]
+      : Figures(
+        profile: "all", bound: parts.map(\.bound).min() ?? 0, statesVisited: sum(\.statesVisited),
+        statesUnique: sum(\.statesUnique), statesJudged: sum(\.statesJudged), statesReadAlike: sum(\.statesReadAlike),
+        groups: sum(\.groups), sampled: sum(\.sampled),
+        judgedPerSecond: judgedPerSecond, violations: sum(\.violations), unknown: sum(\.unknown),
+        crashPoints: sum(\.crashPoints), depth: depth, verdict: verdict.rawValue, profiles: parts)
     (total.verdict, total.interrupted, total.stoppedBy) = (verdict.rawValue, stoppedBy == .signal, stoppedBy?.rawValue)
     total.findings = findings.map {
       Found(

@@ -36,8 +36,8 @@ public struct ProfileResult: Sendable {
   /// Contents on which the engine was recovered, looked at and appended to under this profile; the others had been met
   /// under an earlier one, or read alike.
   public var judged = 0
-  /// Contents counted off because recovery reads the same from them as from one that was judged, here or under an earlier
-  /// profile.
+  /// Contents counted off because recovery reads the same from them as from one that was judged, here or under an
+  /// earlier profile.
   public var readAlike = 0
   /// Lives that asked other things of their disk after the same answers, or behaved otherwise: no reduction by read set
   /// can be trusted then.
@@ -136,7 +136,8 @@ extension ProfileResult {
       return String(repeating: " ", count: max(0, 10 - text.count)) + text
     }
     let name = profile.name.padding(toLength: 18, withPad: " ", startingAt: 0)
-    return "\(name)\(cell(crashPoints))\(cell(visited))\(cell(unique))\(cell(judged))\(cell(readAlike))\(cell(groups))\(cell(sampled))"
+    return
+      name + [crashPoints, visited, unique, judged, readAlike, groups, sampled].map(cell).joined()
       + "  \(verdict.rawValue)  \(boundText)"
   }
 }
@@ -144,9 +145,12 @@ extension ProfileResult {
 extension ExplorationReport {
   /// The table, the findings with their stories, and the speed.
   public var text: [String] {
-    var lines = ["profile           " + ["points", "visited", "unique", "judged", "alike", "groups", "sampled"].map {
-      String(repeating: " ", count: 10 - $0.count) + $0
-    }.joined()]
+    var lines = [
+      "profile           "
+        + ["points", "visited", "unique", "judged", "alike", "groups", "sampled"].map {
+          String(repeating: " ", count: 10 - $0.count) + $0
+        }.joined()
+    ]
     lines += profiles.map(\.line)
     for result in profiles where result.nested.visited > 0 {
       let n = result.nested
@@ -156,29 +160,35 @@ extension ExplorationReport {
           + "\(n.recoveries) recoveries cut off, of \(result.unique) contents; \(n.boundText), \(n.sampled) sampled")
       if n.cutShort > 0 {
         lines.append(
-          "\(result.profile.name), inside recoveries: \(n.cutShort) made more than \(RecordedRecovery.mostOperations) operations; "
+          "\(result.profile.name), inside recoveries: \(n.cutShort) made more than \(RecordedRecovery.mostOperations) "
+            + "operations; "
             + "no power cut came after these")
       }
     }
     for result in profiles where result.contradictions > 0 {
       lines.append(
-        "\(result.profile.name): after the same answers \(result.contradictions) lives did something else: the engine is no "
+        "\(result.profile.name): after the same answers \(result.contradictions) lives did something else: the engine "
+          + "is no "
           + "function of its disk; explore with --no-read-sets, and look for what else it depends on")
     }
     for result in profiles {
       guard let c = result.calibration else { continue }
       lines += c.text(result.profile.name)
-      if let c = result.nested.calibration { lines.append(Calibration.line(result.profile.name, "states inside recoveries", c)) }
+      if let c = result.nested.calibration {
+        lines.append(Calibration.line(result.profile.name, "states inside recoveries", c))
+      }
       if let c = result.nested.others {
         lines.append(
-          "\(result.profile.name), calibration: \(c.states) states inside recoveries that were counted off, \(c.violated) violated, "
+          "\(result.profile.name), calibration: \(c.states) states inside recoveries that were counted off, "
+            + "\(c.violated) violated, "
             + "\(c.missed) of them a check that was not found")
       }
     }
     for finding in findings {
       lines.append("")
       lines.append(
-        "VIOLATED \(finding.violation.check.rawValue), weakest profile \(isOfAllProfiles ? "" : "explored ")\(finding.profile.name) (permitted by "
+        "VIOLATED \(finding.violation.check.rawValue), weakest profile "
+          + "\(isOfAllProfiles ? "" : "explored ")\(finding.profile.name) (permitted by "
           + "\(finding.permittedBy.joined(separator: ", "))), \(finding.violation.states) states")
       lines.append("  \(finding.violation.detail)")
       lines += finding.violation.story.map { "  \($0)" }
@@ -188,7 +198,8 @@ extension ExplorationReport {
     lines.append("")
     if let stoppedBy {
       lines.append(
-        "UNKNOWN \(stoppedBy.text) after \(profiles.count) of \(asked) profiles; the others were not explored to their end"
+        "UNKNOWN \(stoppedBy.text) after \(profiles.count) of \(asked) profiles; the others were not explored to their "
+          + "end"
       )
     }
     lines.append(

@@ -15,18 +15,19 @@ public struct Hang: Sendable {
 
   init(work: String, seconds: Int, finding: (CheckResult) -> StateViolation?) {
     self.work = work
-    check = CheckResult(.noHang, .violated, "\(work) has kept the processor for \(seconds) s; the longest takes less than one")
+    check = CheckResult(
+      .noHang, .violated, "\(work) has kept the processor for \(seconds) s; the longest takes less than one")
     self.finding = finding(check)
   }
 }
 
-/// Looks after lives that keep the processor to themselves. In virtual time nothing takes time but an endless loop, which no
-/// loop of events can end and no limit on operations: a thread of its own sees it, and tells.
+/// Looks after lives that keep the processor to themselves. In virtual time nothing takes time but an endless loop,
+/// which no loop of events can end and no limit on operations: a thread of its own sees it, and tells.
 ///
-/// What runs for the whole limit is a hang: a life takes less than a millisecond, a case of the error matrix less than a
-/// second. What counts is the processor's time of the thread at work: on a machine that has too much to do, or sleeps, nobody is
-/// accused of it. What does not move and takes no processor either is a hang after ten times the limit, counted in the watch's
-/// own wakings.
+/// What runs for the whole limit is a hang: a life takes less than a millisecond, a case of the error matrix less than
+/// a second. What counts is the processor's time of the thread at work: on a machine that has too much to do, or
+/// sleeps, nobody is accused of it. What does not move and takes no processor either is a hang after ten times the
+/// limit, counted in the watch's own wakings.
 public final class HangWatch: Sendable {
   private struct Post {
     var work: String
@@ -58,7 +59,8 @@ public final class HangWatch: Sendable {
 
   /// - Parameters:
   ///   - limit: 100 ms at least.
-  ///   - onHang: is told the first hang, on the watch's thread, and no other. What hangs goes on hanging: a command ends.
+  ///   - onHang: is told the first hang, on the watch's thread, and no other. What hangs goes on hanging: a command
+  ///     ends.
   public init(limit: Duration = HangWatch.defaultLimit, onHang: @escaping @Sendable (Hang) -> Void) {
     let all = max(0.1, Double(limit.components.seconds) + Double(limit.components.attoseconds) / 1e18)
     (tick, seconds) = (all / Double(Self.wakings), Int(all.rounded()))

@@ -46,8 +46,8 @@ extension ProfileRun {
     return comparison
   }
 
-  /// Recoveries that were not cut off, since the state before them behaves as another whose recovery was: of those drawn by
-  /// the seed each is recorded, cut off at a few of its moments, and judged.
+  /// Recoveries that were not cut off, since the state before them behaves as another whose recovery was: of those
+  /// drawn by the seed each is recorded, cut off at a few of its moments, and judged.
   /// - Parameters:
   ///   - taken: contents whose recoveries were cut off.
   ///   - found: checks of which the reduced exploration has found a violation.

@@ -5,8 +5,9 @@ import Verification
 
 /// Depth 2: the recoveries that follow a crash are cut off too, at every operation that they make.
 ///
-/// Of each behaviour group of the first depth one state is taken for each stage of what had been promised. Its recovery is recorded as the workload was, and every
-/// state that a power cut during it may leave is recovered from and judged as any other.
+/// Of each behaviour group of the first depth one state is taken for each stage of what had been promised. Its recovery
+/// is recorded as the workload was, and every state that a power cut during it may leave is recovered from and judged
+/// as any other.
 extension ProfileRun {
   /// A state of a crash inside the recovery of a state.
   struct Inner: Sendable {
@@ -137,7 +138,9 @@ extension ProfileRun {
           numbers[state.hash] = number
           states.uniques.append(state)
         }
-        if seen.insert(UInt64(number) << 32 | UInt64(state.outer)).inserted { states.pairs.append((number, state.outer)) }
+        if seen.insert(UInt64(number) << 32 | UInt64(state.outer)).inserted {
+          states.pairs.append((number, state.outer))
+        }
       }
     }
     counts.crashPoints = points.count
@@ -225,7 +228,8 @@ extension ProfileRun {
       let outerPoint = points[pointOfMoment[best.moment]]
       guard let outerChoice = choice(of: outer[best.outer].hash, at: outerPoint) else { continue }
       var scene = CrashScene(
-        recording: exploration.recording, seed: options.workload.seed, moment: best.moment, point: outerPoint, choice: outerChoice)
+        recording: exploration.recording, seed: options.workload.seed, moment: best.moment, point: outerPoint,
+        choice: outerChoice)
       scene.inner = innerCut(states.uniques[best.content].hash, examiner.recovery(outerPoint, outerChoice), limits)
       guard scene.inner != nil else { continue }
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: best.check))
@@ -246,7 +250,9 @@ extension ProfileRun {
     _ hash: UInt64, _ recovery: RecordedRecovery, _ limits: StateEnumeration.Limits
   ) -> CrashScene.RecoveryCut? {
     for (index, point) in recovery.points.enumerated() {
-      guard let choice = StateEnumeration(point, limits).choice(of: hash, seed: exploration.options.seed) else { continue }
+      guard let choice = StateEnumeration(point, limits).choice(of: hash, seed: exploration.options.seed) else {
+        continue
+      }
       return CrashScene.RecoveryCut(recovery: recovery, event: index + 1, choice: choice)
     }
     return nil
@@ -296,7 +302,8 @@ public struct NestedCounts: Hashable, Sendable {
   public var cutShort = 0
   /// States inside recoveries, run again without any reduction; nil where none was asked for.
   public var calibration: Calibration.Comparison?
-  /// The same of recoveries that were counted off, since the states before them behave as one whose recovery was cut off.
+  /// The same of recoveries that were counted off, since the states before them behave as one whose recovery was cut
+  /// off.
   public var others: Calibration.Comparison?
   public var judgingSeconds = 0.0
   public var seconds = 0.0

@@ -1,8 +1,8 @@
 import Dispatch
 import Synchronization
 
-/// Spreads work over threads. What is computed must be a pure function of the index: then the number of threads shows in
-/// nothing but the time.
+/// Spreads work over threads. What is computed must be a pure function of the index: then the number of threads shows
+/// in nothing but the time.
 enum Parallel {
   /// Calls `body` with a worker of its own thread and each index, once.
   static func forEach<Worker>(

@@ -24,7 +24,8 @@ struct ProfileRun: Sendable {
     var pointOfMoment = [0]
     for index in recording.events.indices {
       disk.apply(index, of: recording)
-      if case .fact = recording.events[index].what {} else {
+      if case .fact = recording.events[index].what {
+      } else {
         points.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
       }
       pointOfMoment.append(points.count - 1)
@@ -73,7 +74,8 @@ struct ProfileRun: Sendable {
   /// The state in which a content was first met, at the first moment of its crash point.
   func scene(_ unique: Unique) -> CrashScene {
     CrashScene(
-      recording: exploration.recording, seed: options.workload.seed, moment: pointOfMoment.firstIndex(of: unique.point) ?? 0,
+      recording: exploration.recording, seed: options.workload.seed,
+      moment: pointOfMoment.firstIndex(of: unique.point) ?? 0,
       point: points[unique.point], choice: unique.choice)
   }
 
@@ -82,7 +84,8 @@ struct ProfileRun: Sendable {
     result.crashPoints = pointOfMoment.count
     result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
     let begun = Date()
-    let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 4, worker: {}) { _, index in visit(points[index]) }
+    let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 4, worker: {}) { _, index in visit(points[index])
+    }
     let states = distinctStates(visits, &result)
     let uniques = states.uniques
     progress("\(profile.name): \(result.visited) states visited, \(uniques.count) contents")
@@ -204,9 +207,9 @@ struct ProfileRun: Sendable {
     }
   }
 
-  /// The contents whose recoveries are cut off: of each group, for everything that callers may have been promised when it is
-  /// found, one that may be found then. Of a group that is met before and after an acknowledgement the disk holds more after
-  /// it, and recovery has more to lose.
+  /// The contents whose recoveries are cut off: of each group, for everything that callers may have been promised when
+  /// it is found, one that may be found then. Of a group that is met before and after an acknowledgement the disk holds
+  /// more after it, and recovery has more to lose.
   private func outerStates(_ representatives: [Int], _ groups: [Int32], _ contents: [[Int32]]) -> [Int] {
     var chosen = Set(representatives.map { Int32($0) })
     var covered: Set<UInt64> = []
@@ -215,7 +218,11 @@ struct ProfileRun: Sendable {
       for (moment, point) in pointOfMoment.enumerated() {
         for content in contents[point] {
           let key = UInt64(UInt32(bitPattern: groups[Int(content)])) << 32 | UInt64(answers[moment])
-          if chosen.contains(content) { covered.insert(key) } else if isChoosing, covered.insert(key).inserted { chosen.insert(content) }
+          if chosen.contains(content) {
+            covered.insert(key)
+          } else if isChoosing, covered.insert(key).inserted {
+            chosen.insert(content)
+          }
         }
       }
     }
@@ -256,7 +263,9 @@ struct ProfileRun: Sendable {
       var places: [Int32: Int] = [:]
       for content in contents[point] {
         let group = groups[Int(content)]
-        if let place = places[group] { cases[place].states += 1 } else {
+        if let place = places[group] {
+          cases[place].states += 1
+        } else {
           places[group] = cases.count
           cases.append(Case(moment: moment, group: group, content: content, states: 1))
         }
@@ -292,7 +301,8 @@ struct ProfileRun: Sendable {
         continue
       }
       let scene = CrashScene(
-        recording: exploration.recording, seed: options.workload.seed, moment: worst.moment, point: points[point], choice: choices[point][state])
+        recording: exploration.recording, seed: options.workload.seed, moment: worst.moment, point: points[point],
+        choice: choices[point][state])
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: check))
       result.violations.append(smallest.described(exploration, profile, states: best.states))
     }

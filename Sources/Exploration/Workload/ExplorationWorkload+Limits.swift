@@ -8,12 +8,14 @@ public struct WorkloadLimit: Hashable, Sendable, CustomStringConvertible {
   public var value: Int
   public var allowed: ClosedRange<Int>
 
-  public var description: String { "\(name) is \(value); exploration takes \(allowed.lowerBound) to \(allowed.upperBound)" }
+  public var description: String {
+    "\(name) is \(value); exploration takes \(allowed.lowerBound) to \(allowed.upperBound)"
+  }
 }
 
 extension ExplorationWorkload {
-  /// The first size that is out of range; nil where the workload can be explored. Larger ones give millions of states that
-  /// differ in nothing but their numbers.
+  /// The first size that is out of range; nil where the workload can be explored. Larger ones give millions of states
+  /// that differ in nothing but their numbers.
   public var exceeded: WorkloadLimit? {
     var limits = [
       WorkloadLimit(name: "messages", value: messages, allowed: 1...10_000),
@@ -24,9 +26,9 @@ extension ExplorationWorkload {
       WorkloadLimit(name: "batch", value: messagesPerBatch, allowed: 1...1000),
       WorkloadLimit(name: "message-size", value: messageSize, allowed: MessageContent.minimumSize...Self.commitBytes),
       WorkloadLimit(name: "segment-size", value: segmentBytes, allowed: 16 << 10...64 << 20),
-      WorkloadLimit(name: "short-writes", value: mishaps.shortWriteEvery, allowed: 0...1_000_000),
-      WorkloadLimit(name: "failing-sync", value: mishaps.failingSync, allowed: 0...1_000_000),
-      WorkloadLimit(name: "failing-writes", value: mishaps.failingWriteEvery, allowed: 0...1_000_000),
+      WorkloadLimit(name: "short-writes", value: deviceFaults.shortWriteEvery, allowed: 0...1_000_000),
+      WorkloadLimit(name: "failing-sync", value: deviceFaults.failingSync, allowed: 0...1_000_000),
+      WorkloadLimit(name: "failing-writes", value: deviceFaults.failingWriteEvery, allowed: 0...1_000_000),
     ]
     if let limit = limits.first(where: { !$0.allowed.contains($0.value) }) { return limit }
     limits = [

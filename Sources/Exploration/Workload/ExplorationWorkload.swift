@@ -12,12 +12,14 @@ import WriteAheadLog
 
 /// What is recorded and then crashed: a life of the engine with concurrent producers, in virtual time.
 ///
-/// Requests are numbered as in a trial: request *k* goes to partition *k mod partitions* and carries that partition's next
-/// `messagesPerBatch` messages; producer *i* sends requests *i*, *i + producers* and so on, each once the one before it is
-/// answered. After the first half of the requests and after the last the consumer offset of each partition is committed.
+/// Requests are numbered as in a trial: request *k* goes to partition *k mod partitions* and carries that partition's
+/// next `messagesPerBatch` messages; producer *i* sends requests *i*, *i + producers* and so on, each once the one
+/// before it is answered. After the first half of the requests and after the last the consumer offset of each partition
+/// is committed.
 ///
-/// Where another writer takes over, it opens while the first one is at the third quarter of the requests. Then both go on: the
-/// first one with the rest of its quarter, which a sound engine refuses, and the other one with the last quarter.
+/// Where another writer takes over, it opens while the first one is at the third quarter of the requests. Then both go
+/// on: the first one with the rest of its quarter, which a sound engine refuses, and the other one with the last
+/// quarter.
 public struct ExplorationWorkload: Hashable, Sendable {
   /// In all partitions together; as even as can be, the first partitions take the remainder.
   public var messages = 120
@@ -46,7 +48,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// Of message contents, salts and the order in which things complete.
   public var seed: UInt64 = 1
   /// What the device does to it.
-  public var mishaps = Mishaps.none
+  public var deviceFaults = DeviceFaultPlan.none
 
   /// What exploration is measured with: 3 partitions, 60 batches from concurrent producers, segments so small that each
   /// partition rotates, and consumer offsets that are committed in the middle and at the end.
@@ -64,8 +66,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// All groups that commit.
   var groups: [String] { (0...committers).map(Self.name(ofGroup:)) }
 
-  /// The group that commits once request `k` of a producer has been answered; nil for none. After one request in two, so that some
-  /// commit while others send on. Each group is one producer's: its commits follow each other.
+  /// The group that commits once request `k` of a producer has been answered; nil for none. After one request in two,
+  /// so that some commit while others send on. Each group is one producer's: its commits follow each other.
   func committer(after k: Int, of producer: Int) -> Int? {
     producer < committers && mix64(UInt64(k) &+ 1) & 1 == 0 ? producer + 1 : nil
   }
@@ -75,7 +77,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   /// What there is beside one engine and its log, for a sentence.
   public var surroundings: String {
     (committers > 0 ? ", with \(committers) groups that commit offsets" : "")
-      + (readers > 0 ? ", with \(readers) consumers beside the producers" : "") + (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
+      + (readers > 0 ? ", with \(readers) consumers beside the producers" : "")
+      + (checkpoints ? ", with an object store" : "") + (isTakenOver ? ", taken over by another writer" : "")
   }
 
   /// Of the partition with the most.
@@ -100,11 +103,13 @@ public struct ExplorationWorkload: Hashable, Sendable {
     EngineConfiguration(
       system: system,
       log: LogConfiguration(
-        syncPolicy: syncPolicy, recoveryPolicy: recoveryPolicy, segmentBytes: Int64(segmentBytes), commitBytes: Self.commitBytes, recentBatches: 8,
+        syncPolicy: syncPolicy, recoveryPolicy: recoveryPolicy, segmentBytes: Int64(segmentBytes),
+        commitBytes: Self.commitBytes, recentBatches: 8,
         recentBytes: 16 << 10, firstPreallocation: preallocates ? 4 << 10 : 0, largestPreallocation: 8 << 10,
         saltSeed: seed),
       checkpoints: CheckpointPolicy(
-        interval: .seconds(3600), bytes: 3 << 10, objectBytes: 3 << 10, firstPause: .milliseconds(10), longestPause: .seconds(1)))
+        interval: .seconds(3600), bytes: 3 << 10, objectBytes: 3 << 10, firstPause: .milliseconds(10),
+        longestPause: .seconds(1)))
   }
 
   /// Who opens the log: each later one is sure that the lease of those before it has run out.
@@ -133,11 +138,12 @@ public struct ExplorationWorkload: Hashable, Sendable {
   }
 
   /// Runs the workload on a disk of its own in virtual time.
-  /// - Throws: `ExplorationError.recordingFailed` where the engine does not get through it, `.neverEnds` where it hangs.
+  /// - Throws: `ExplorationError.recordingFailed` where the engine does not get through it, `.neverEnds` where it
+  ///   hangs.
   func record(parts: EngineParts, layer: (any Storage) -> any Storage) throws(ExplorationError) -> Recording {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine: any Storage = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
-    let device = mishaps == .none ? nil : DeviceFaults(machine, mishaps)
+    let device = deviceFaults == .none ? nil : DeviceFaults(machine, deviceFaults)
     let recorder = CallRecorder(DiskRecorder(device ?? machine, Recording(store: SectorStore(), table: PathTable())))
     // What edits the operations stands above the recorder: recorded is what reaches the disk.
     let storage = layer(recorder.disk)
@@ -145,9 +151,10 @@ public struct ExplorationWorkload: Hashable, Sendable {
     guard ending == .finished else { throw .neverEnds("the workload \(ending)") }
     if let text = failure?.text { throw .recordingFailed(text) }
     guard !recorder.recording.isCutShort else {
-      throw .recordingFailed("it makes more than \(Recording.mostOperations) operations; explore fewer messages, or larger batches")
+      throw .recordingFailed(
+        "it makes more than \(Recording.mostOperations) operations; explore fewer messages, or larger batches")
     }
-    if let unfired = device?.unfired { throw .mishapNeverHappened(unfired) }
+    if let unfired = device?.unfired { throw .deviceFaultNeverHappened(unfired) }
     return recorder.recording
   }
 
@@ -255,7 +262,8 @@ public struct ExplorationWorkload: Hashable, Sendable {
   ) -> ConcurrentReaders? {
     guard readers > 0 else { return nil }
     return ConcurrentReaders(
-      log, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)", rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns,
+      log, on: recorder.loop, sources, seed: seed, name: "from \(requests.lowerBound)",
+      rows: 4 * requests.count + 2 * ConcurrentReaders.mostRuns,
       wakings: requests.count
     ) { answer in recorder.note(answer) }
   }
@@ -326,7 +334,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
 public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible {
   case recordingFailed(String)
   /// What the device was to do wrong the workload gave it no occasion for: nothing has been put to the test.
-  case mishapNeverHappened(String)
+  case deviceFaultNeverHappened(String)
   /// What is to be recorded stalls, or takes more than an hour of virtual time: a hang of the engine.
   case neverEnds(String)
   case unknownProfile(String)
@@ -346,11 +354,13 @@ public enum ExplorationError: Error, Hashable, Sendable, CustomStringConvertible
     switch self {
     case .workloadTooLarge(let limit): "\(limit)"
     case .stateDoesNotFit(let text):
-      "the crash state does not fit its recording any more: \(text). The engine, the workload or the model has changed since "
+      "the crash state does not fit its recording any more: \(text). The engine, the workload or the model has changed "
+        + "since "
         + "it was found; explore again, and take the token that is printed then"
     case .nothingToShrink(let verdict): "nothing to shrink: the crash state is \(verdict.rawValue)"
     case .recordingFailed(let text): "the workload cannot be recorded: \(text)"
-    case .mishapNeverHappened(let text): "there is no verdict: the workload never came to the device's \(text); ask for less, or for more messages"
+    case .deviceFaultNeverHappened(let text):
+      "there is no verdict: the workload never came to the device's \(text); ask for less, or for more messages"
     case .neverEnds(let text): "VIOLATED no-hang: \(text), before any power cut or error"
     case .unknownProfile(let name):
       "there is no persistence profile `\(name)`; one of \(CrashProfile.known.map(\.name).joined(separator: ", ")), all"

@@ -1,6 +1,7 @@
 import Storage
 
-/// Sees whether a limit of the machine has refused something to the engine on real files: what follows from that is no finding.
+/// Sees whether a limit of the machine has refused something to the engine on real files: what follows from that is no
+/// finding.
 final class LimitWatch: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, and read after it.
 

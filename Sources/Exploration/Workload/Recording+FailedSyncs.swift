@@ -3,9 +3,9 @@ import LogModel
 import Verification
 
 /// A sync that fails in a recorded life takes from the next power loss what it was to make durable, and whatever syncs
-/// succeed later: its pages count as clean. That is the only damage of a recording, and an engine that says what it has lost may
-/// lose it. Nothing at rest is damaged in explorations of crash states: a power cut takes what no sync has covered, and nothing
-/// else.
+/// succeed later: its pages count as clean. That is the only damage of a recording, and an engine that says what it has
+/// lost may lose it. Nothing at rest is damaged in explorations of crash states: a power cut takes what no sync has
+/// covered, and nothing else.
 extension Recording {
   /// Damage, with the number of events before it.
   typealias FailedSync = (event: Int, damage: Damage)
@@ -27,16 +27,22 @@ extension Recording {
         case .write(let file, let offset, let bytes, let durable) where taken > 0 && partition(ofFile: file) != nil:
           files[file, default: WrittenFile()].write(bytes.prefix(taken), at: offset, durable: durable)
         case .sync(let file, _):
-          guard let ranges = files[file]?.end(sync: number), !succeeded, let partition = partition(ofFile: file) else { break }
+          guard let ranges = files[file]?.end(sync: number), !succeeded, let partition = partition(ofFile: file) else {
+            break
+          }
           let messages = MessagesInFile(workload, partition)
           let lost = ranges.flatMap { messages.touched(files[file]?.content ?? [], in: $0) }
           let known = acknowledged.filter { $0.value.at <= event.time }
           let offsets = lost.compactMap { Self.offset(of: $0, partition, known, requests) }
           if offsets.isEmpty { break }
-          found.append((index + 1, Damage(
-            partition: PartitionSlot(partition), kind: "sync-failure",
-            touched: offsets.map { OffsetRange(from: $0, to: $0 + 1) },
-            description: "a sync of \(name(file)) failed", isInLife: true, isCertain: false, isFailedSync: true)))
+          found.append(
+            (
+              index + 1,
+              Damage(
+                partition: PartitionSlot(partition), kind: "sync-failure",
+                touched: offsets.map { OffsetRange(from: $0, to: $0 + 1) },
+                description: "a sync of \(name(file)) failed", isInLife: true, isCertain: false, isFailedSync: true)
+            ))
         default: break
         }
       case .changed, .fact: break
@@ -45,8 +51,8 @@ extension Recording {
     return found
   }
 
-  /// Of the partition's message of that number, where it had been acknowledged, be it in the same moment: whose answer is on
-  /// its way has been.
+  /// Of the partition's message of that number, where it had been acknowledged, be it in the same moment: whose answer
+  /// is on its way has been.
   private static func offset(
     of sequence: Int, _ partition: Int, _ acknowledged: [Int: (base: Offset, at: Instant)], _ requests: [ProduceRequest]
   ) -> Offset? {

@@ -17,8 +17,8 @@ public struct BitPlace: Hashable, Sendable, Codable {
 
 /// An edit of files while no engine runs: damage that no operation shows. Paths are relative to the medium's root.
 ///
-/// Sources: Bairavasundaram et al., "An Analysis of Data Corruption in the Storage Stack", FAST 2008 (bits, sectors that
-/// are lost or stale); Pillai et al., OSDI 2014 (files cut short, missing or doubled after a crash).
+/// Sources: Bairavasundaram et al., "An Analysis of Data Corruption in the Storage Stack", FAST 2008 (bits, sectors
+/// that are lost or stale); Pillai et al., OSDI 2014 (files cut short, missing or doubled after a crash).
 public enum AtRestFault: Hashable, Sendable, Codable {
   /// Each bit turns over; the same bit twice is no change.
   case flipBits(String, [BitPlace])
@@ -55,7 +55,8 @@ public enum AtRestFault: Hashable, Sendable, Codable {
   public var path: String {
     switch self {
     case .flipBits(let path, _), .zero(let path, _), .garbage(let path, _, seed: _), .stale(let path, at: _, _),
-      .truncate(let path, to: _), .delete(let path), .duplicate(let path, to: _), .swapSectors(let path, _, _): path
+      .truncate(let path, to: _), .delete(let path), .duplicate(let path, to: _), .swapSectors(let path, _, _):
+      path
     }
   }
 }

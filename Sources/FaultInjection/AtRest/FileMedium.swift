@@ -104,7 +104,9 @@ public struct AtRestFolder: FileMedium {
       var at = 0
       while at < bytes.count {
         let offset = inside.lowerBound + Int64(at)
-        let count = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + at, $0.count - at, off_t(offset)) }
+        let count = bytes.withUnsafeMutableBytes {
+          pread(descriptor, $0.baseAddress! + at, $0.count - at, off_t(offset))
+        }
         if count < 0 { throw StorageError(errno: errno, .read, path, offset: offset) }
         if count == 0 { return Array(bytes[..<at]) }
         at += count

@@ -69,7 +69,8 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
 
   /// - Parameter partial: does the call in part.
   private func pass<Value>(
-    _ operation: ObjectOperation, _ path: String, partial: ((_ percent: Int) async throws(ObjectStoreError) -> Value)? = nil,
+    _ operation: ObjectOperation, _ path: String,
+    partial: ((_ percent: Int) async throws(ObjectStoreError) -> Value)? = nil,
     _ body: () async throws(ObjectStoreError) -> Value
   ) async throws(ObjectStoreError) -> Value {
     switch met(operation, path) {
@@ -112,7 +113,9 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
   }
 
   public func list(_ source: TopicPartition?) async throws(ObjectStoreError) -> [ListedObject] {
-    try await pass(.list, source.map { "\($0)" } ?? "") { () async throws(ObjectStoreError) in try await base.list(source) }
+    try await pass(.list, source.map { "\($0)" } ?? "") { () async throws(ObjectStoreError) in
+      try await base.list(source)
+    }
   }
 
   public func delete(_ name: ObjectName) async throws(ObjectStoreError) {

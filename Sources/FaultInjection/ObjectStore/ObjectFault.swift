@@ -80,7 +80,8 @@ extension ObjectFaultReceipt: CustomStringConvertible {
       case .late(let delay): "done, told \(DurationText.render(delay)) later"
       case .slow(let delay): "done \(DurationText.render(delay)) later"
       case .hang: "not done, told nothing"
-      case .partialUpload(let percent, let isTold): "\(percent) % of it stored, told \(isTold ? "that it failed" : "success")"
+      case .partialUpload(let percent, let isTold):
+        "\(percent) % of it stored, told \(isTold ? "that it failed" : "success")"
       }
     return "\(operation.rawValue) #\(occurrence) of \(path.isEmpty ? "all objects" : path): \(what)"
   }

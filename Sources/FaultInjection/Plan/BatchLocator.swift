@@ -42,8 +42,8 @@ public enum PartEdge: String, Hashable, Sendable, Codable, CaseIterable {
 }
 
 extension FaultyStorage {
-  /// Of a pass that is aimed at batches, whether it carries any; of a flip that is aimed at a part of them, whether that
-  /// part is there. What a read brings is not known before it has been read.
+  /// Of a pass that is aimed at batches, whether it carries any; of a flip that is aimed at a part of them, whether
+  /// that part is there. What a read brings is not known before it has been read.
   func carriesItsAim(_ call: StorageCall, _ planned: PlannedFault) -> Bool {
     if planned.trigger.target == .batch, let batches {
       let range = call.offset..<call.offset + Int64(call.length)
@@ -58,7 +58,9 @@ extension FaultyStorage {
     _ place: BytePlace, _ bytes: UnsafeRawBufferPointer, at offset: Int64, triggerByte: Int?
   ) -> [Range<Int>] {
     if case .part(let part) = place { return batches?.places(of: part, in: bytes, at: offset) ?? [] }
-    if case .edge(let part, let edge) = place { return (batches?.places(of: part, in: bytes, at: offset) ?? []).map(edge.of) }
+    if case .edge(let part, let edge) = place {
+      return (batches?.places(of: part, in: bytes, at: offset) ?? []).map(edge.of)
+    }
     return place.choose(in: bytes.count, triggerByte: triggerByte).map { [$0] } ?? []
   }
 

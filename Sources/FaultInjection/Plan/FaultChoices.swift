@@ -4,8 +4,8 @@ import Storage
 /// What faults leave to chance, drawn from the generator of the planned fault.
 extension TornWrite.Kept {
   /// The parts that are kept, from the start of the write at `target`: ascending, joined, and not all of it.
-  /// - Parameter meant: bytes of it, from its start, of which the seed's choice loses some: what follows is padding, which
-  ///   is kept with the part before it.
+  /// - Parameter meant: bytes of it, from its start, of which the seed's choice loses some: what follows is padding,
+  ///   which is kept with the part before it.
   func parts(
     of target: Range<Int64>, meant: Int, triggerByte: Int?, _ random: inout SeededGenerator
   ) -> [Range<Int>] {

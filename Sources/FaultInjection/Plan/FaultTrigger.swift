@@ -100,9 +100,9 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
   case segment
   /// Reads and writes at byte 0 of a file `*.log`.
   case segmentHead = "segment-head"
-  /// Reads and writes of batches: behind the header block of a file `topics/**.log`, from byte 4096 on, and of a write what
-  /// carries anything but zeros, with which a log is filled ahead. Where the storage knows a `BatchLocator`, a pass in
-  /// which no message stands is none of them.
+  /// Reads and writes of batches: behind the header block of a file `topics/**.log`, from byte 4096 on, and of a write
+  /// what carries anything but zeros, with which a log is filled ahead. Where the storage knows a `BatchLocator`, a
+  /// pass in which no message stands is none of them.
   case batch
   /// The making of a file `topics/**.log` that does not begin at offset 0: opening it, and what is done to its header
   /// block and to the file as such.
@@ -118,7 +118,8 @@ public enum FaultTarget: String, Hashable, Sendable, Codable, CaseIterable {
     case .any: true
     case .segment: Self.isSegment(call.path)
     case .segmentHead: isTransfer && call.offset == 0 && Self.isLog(call.path)
-    case .batch: isTransfer && call.offset >= Self.headBytes(of: call.path) && Self.isSegment(call.path) && call.carriesData
+    case .batch:
+      isTransfer && call.offset >= Self.headBytes(of: call.path) && Self.isSegment(call.path) && call.carriesData
     case .rotation:
       Self.isSegment(call.path) && Self.isLaterLog(call.path) && call.kind != .read
         && (call.kind != .write || call.offset < max(1, Self.headBytes(of: call.path)))

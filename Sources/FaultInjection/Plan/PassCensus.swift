@@ -138,7 +138,8 @@ public struct PassCensus: Hashable, Sendable, Codable {
     }
   }
 
-  /// The phases in which anything passed, those that follow from the passes among them, in the order in which they came.
+  /// The phases in which anything passed, those that follow from the passes among them, in the order in which they
+  /// came.
   public var phases: [String] {
     names + (counts.keys.contains(where: \.isRotation) ? [PassPhases.rotate] : [])
       + (counts.keys.contains(where: \.isCheckpoint) ? [PassPhases.checkpoint] : [])

@@ -7,8 +7,8 @@ import Storage
 /// | `rotate` | of a log that makes a later segment, `topics/**.log` not from offset 0 on: of its folder and all files in it, from the creation of the new file to the sync of its folder. It ends too where the file cannot be made or is removed again, and before the first batch is written to it: a log that is never synced does not sync its folder |
 /// | `checkpoint` | that change or sync a copy of the metadata, while `commit` (of consumer offsets) or `close` is announced; while `recover` is, from the creation of a later segment of that copy on: a snapshot, or ends of logs that are recorded before they are cut |
 ///
-/// What registers a topic, or a log's new segment, is no checkpoint; nor is the repair of a copy that has not yet begun a new
-/// segment.
+/// What registers a topic, or a log's new segment, is no checkpoint; nor is the repair of a copy that has not yet begun
+/// a new segment.
 package struct PassPhases {
   static let rotate = "rotate"
   static let checkpoint = "checkpoint"
@@ -88,8 +88,9 @@ extension StorageCall {
 }
 
 extension FaultTrigger {
-  /// Phases that nobody announces, for they follow from what passes: while a log goes over to its next segment, and while
-  /// the metadata is written down anew or consumer offsets are committed. `PassPhases` says where they begin and end.
+  /// Phases that nobody announces, for they follow from what passes: while a log goes over to its next segment, and
+  /// while the metadata is written down anew or consumer offsets are committed. `PassPhases` says where they begin and
+  /// end.
   public static let derivedPhases = [PassPhases.rotate, PassPhases.checkpoint]
 
   /// Kinds of operations that a pass in `phase` can be; nil for any.

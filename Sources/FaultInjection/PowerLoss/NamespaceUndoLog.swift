@@ -59,9 +59,11 @@ struct NamespaceUndoLog {
     var paths: Set<String> = []
     for line in lines.reversed() {
       let touched = line.change.paths
-      guard touched.contains(where: {
-        parent(of: $0) == directory && !abandoned.contains(line.number) || paths.contains($0)
-      }) else { continue }
+      guard
+        touched.contains(where: {
+          parent(of: $0) == directory && !abandoned.contains(line.number) || paths.contains($0)
+        })
+      else { continue }
       numbers.insert(line.number)
       paths.formUnion(touched)
     }

@@ -88,9 +88,9 @@ struct UndoLog {
     }
   }
 
-  /// What no sync in flight has captured in the pages that `range` touches is not covered by any sync from now on, until
-  /// the page is written again. `man 2 fsync`; Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020:
-  /// the page cache marks such pages clean.
+  /// What no sync in flight has captured in the pages that `range` touches is not covered by any sync from now on,
+  /// until the page is written again. `man 2 fsync`; Rebello et al., "Can Applications Recover from fsync Failures?",
+  /// ATC 2020: the page cache marks such pages clean.
   mutating func abandon(_ range: Range<Int64>) {
     let captured = pendingSyncs.map(\.number).max() ?? 0
     let pages = Self.pages(of: range)

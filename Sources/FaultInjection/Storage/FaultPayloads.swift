@@ -93,7 +93,8 @@ public enum Misdirection: Hashable, Sendable, Codable {
   case sameFile(by: Int64)
   /// In another file, which exists, relative to the storage's root.
   case otherFile(String, at: Int64)
-  /// In the same file, at a sector boundary of the seed's choice before the file's end; behind its end, where it is empty.
+  /// In the same file, at a sector boundary of the seed's choice before the file's end; behind its end, where it is
+  /// empty.
   case anywhere
 }
 

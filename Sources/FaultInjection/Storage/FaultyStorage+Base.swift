@@ -22,7 +22,11 @@ extension FaultyStorage {
     let path = store.path
     if remembersOlder { remember(before, target, path) }
     if tracksUnsynced {
-      if durability == .volatile { unsynced[path, default: .init()].add(target) } else { _ = unsynced[path]?.take(target) }
+      if durability == .volatile {
+        unsynced[path, default: .init()].add(target)
+      } else {
+        _ = unsynced[path]?.take(target)
+      }
     }
     if unreadable[path]?.isEmpty == false { try await heal(path, store.file, target) }
     return taken
@@ -88,7 +92,8 @@ extension FaultyStorage {
     older[path] = layer
   }
 
-  /// A sector that is written whole, as far as the file goes, can be read again; what is written into a part of one cannot.
+  /// A sector that is written whole, as far as the file goes, can be read again; what is written into a part of one
+  /// cannot.
   private func heal(_ path: String, _ file: FileID, _ target: Range<Int64>) async throws(StorageError) {
     let size = try await base.size(of: file)
     for sector in unreadable[path]?.keys.sorted() ?? [] {

@@ -33,7 +33,9 @@ extension FaultyStorage {
     if census != nil { takeCensus(call, phases) }
     for one in armed where one.isArmed(at: now) && one.matches(call, in: phases) && canHit(call, one.planned) {
       let hit = one.count(call, in: surroundings)
-      guard let hit, !one.planned.fault.descriptor.decidesOutcome || course.outcome == nil && !course.isReadOnly else { continue }
+      guard let hit, !one.planned.fault.descriptor.decidesOutcome || course.outcome == nil && !course.isReadOnly else {
+        continue
+      }
       one.claim(at: now)
       switch one.planned.fault {
       case .stall: course.stalls.append(one)
@@ -52,7 +54,9 @@ extension FaultyStorage {
   func canHit(_ call: StorageCall, _ planned: PlannedFault) -> Bool {
     switch planned.fault {
     case .staleRead:
-      (older[call.path]?.entries.contains { $0.range.overlaps(call.offset..<call.offset + Int64(call.length)) } ?? false)
+      (older[call.path]?.entries.contains {
+        $0.range.overlaps(call.offset..<call.offset + Int64(call.length))
+      } ?? false)
         && carriesItsAim(call, planned)
     case .shortWrite where isDirect(call.file) && call.length <= properties.blockSize: false
     default: carriesItsAim(call, planned)
@@ -122,7 +126,8 @@ extension FaultyStorage {
     let result: Result<Value, StorageError>
     do throws(StorageError) { result = .success(try await operation()) } catch { result = .failure(error) }
     for one in course.stalls where one.planned.trigger.moment == .completion { try await stall(one, course) }
-    if let hit = course.outcome, case .crash = hit.armed.planned.fault, hit.armed.planned.trigger.moment == .completion {
+    if let hit = course.outcome, case .crash = hit.armed.planned.fault, hit.armed.planned.trigger.moment == .completion
+    {
       crash(record(hit.armed, course, answer: .none, .evident))
     }
     if isCut { throw lost(call) }

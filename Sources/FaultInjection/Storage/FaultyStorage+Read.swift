@@ -44,7 +44,11 @@ extension FaultyStorage {
       let part = entry.cut(to: entry.range.clamped(to: read))
       let at = Int(part.range.lowerBound - offset)
       let target = UnsafeMutableRawBufferPointer(rebasing: bytes[at..<at + part.range.count])
-      if let old = part.old { target.copyBytes(from: old) } else { target.initializeMemory(as: UInt8.self, repeating: 0) }
+      if let old = part.old {
+        target.copyBytes(from: old)
+      } else {
+        target.initializeMemory(as: UInt8.self, repeating: 0)
+      }
       places.append(FileRange(path, part.range))
     }
     if places.isEmpty { return one.release() }
@@ -66,7 +70,8 @@ extension FaultyStorage {
     guard let place = places.randomElement(using: &hit.armed.random) else { return hit.armed.release() }
     let sector = Int64.random(in: place, using: &hit.armed.random) / 512
     let receipt = record(
-      hit.armed, course, destroyed: [FileRange(call.path, sector * 512..<(sector + 1) * 512)], answer: answer, .reported,
+      hit.armed, course, destroyed: [FileRange(call.path, sector * 512..<(sector + 1) * 512)], answer: answer,
+      .reported,
       detail: "sector \(sector)")
     unreadable[call.path, default: [:]][sector] = receipt.number
   }

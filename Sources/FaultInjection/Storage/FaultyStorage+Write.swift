@@ -51,7 +51,8 @@ extension FaultyStorage {
         continue
       }
       record(
-        hit.armed, store.course, destroyed: bits.places.map { store.place($0..<$0 + 1) }, answer: .falseSuccess, .evident,
+        hit.armed, store.course, destroyed: bits.places.map { store.place($0..<$0 + 1) }, answer: .falseSuccess,
+        .evident,
         detail: bits.detail)
     }
   }

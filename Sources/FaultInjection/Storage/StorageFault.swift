@@ -28,14 +28,15 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable {
 ///
 /// Sources: `man 2 write`, `man 2 fsync`, `man 2 open` (the errors and what they leave behind); Bairavasundaram et al.,
 /// "An Analysis of Latent Sector Errors in Disk Drives", SIGMETRICS 2007, and "An Analysis of Data Corruption in the
-/// Storage Stack", FAST 2008 (torn, lost and misdirected writes, bit corruption); Rebello et al., ATC 2020 (failed syncs).
+/// Storage Stack", FAST 2008 (torn, lost and misdirected writes, bit corruption); Rebello et al., ATC 2020 (failed
+/// syncs).
 public enum StorageFault: Hashable, Sendable, Codable {
   /// A part of a write reaches the medium.
   case tornWrite(TornWrite)
   /// So many different bits turn over on their way, from 1: of what a write carries, or of what a read brings.
   case bitFlip(bits: Int, BytePlace = .anywhere)
-  /// A write takes this many bytes, at least 1 and fewer than asked (rounded down to blocks for direct I/O), and says so;
-  /// nil: the seed chooses. `man 2 write`.
+  /// A write takes this many bytes, at least 1 and fewer than asked (rounded down to blocks for direct I/O), and says
+  /// so; nil: the seed chooses. `man 2 write`.
   case shortWrite(taking: Int?)
   /// EINTR, and nothing has happened.
   case interrupted
@@ -114,11 +115,12 @@ extension StorageFault {
 
 extension StorageFaultDescriptor {
   /// Every kind, in the order of `docs/scenarios.md`.
-  public static let all: [StorageFaultDescriptor] = writes + errors + devices + [
-    StorageFaultDescriptor(
-      .crash, "the power goes; a scenario asks for it by the key `crash`", hits: .anythingButClosing, isWritten: false
-    ) { _ in .crash }
-  ]
+  public static let all: [StorageFaultDescriptor] =
+    writes + errors + devices + [
+      StorageFaultDescriptor(
+        .crash, "the power goes; a scenario asks for it by the key `crash`", hits: .anythingButClosing, isWritten: false
+      ) { _ in .crash }
+    ]
 
   private static let writes = [
     StorageFaultDescriptor(
@@ -175,7 +177,9 @@ extension StorageFaultDescriptor {
       parameters: [
         FaultParameter(
           "how", .word(SyncFailure.allCases.map(\.rawValue)),
-          "EIO and the pages stay dirty; EIO and the pages count as clean (the default); success, and the next sync says EIO")
+          "EIO and the pages stay dirty; EIO and the pages count as clean (the default); success, and the next sync "
+            + "says EIO"
+        )
       ], drawn: [["target": "segment", "on": "sync", "how": "marks-clean"]]
     ) { .syncFailure($0["how"].flatMap { SyncFailure(rawValue: $0) } ?? .marksClean) },
   ]
@@ -190,14 +194,17 @@ extension StorageFaultDescriptor {
     ) { .misdirectedWrite($0.integer("by").map { .sameFile(by: Int64($0)) } ?? .anywhere) },
     StorageFaultDescriptor(
       .staleRead,
-      "a read brings what stood there before the last write of this life; not in the phases `open`, `create`, `recover`",
+      "a read brings what stood there before the last write of this life; not in the phases `open`, `create`, "
+        + "`recover`",
       hits: [.read],
       contradictions: { words in
         // The lives before leave the storage no knowledge of what stood there.
         guard let phase = words["phase"], ["open", "create", "recover"].contains(phase) else { return [] }
         return [
           FaultContradiction(
-            "phase", because: "it can never fire: it needs a write of the same life, and phase \(phase) reads what earlier lives wrote",
+            "phase",
+            because:
+              "it can never fire: it needs a write of the same life, and phase \(phase) reads what earlier lives wrote",
             remedy: "choose produce, look or append")
         ]
       }
@@ -301,8 +308,8 @@ extension TornWrite {
 }
 
 extension BytePlace {
-  /// Where in a pass a flip hits: in a batch itself where batches are the target, not in the padding behind them, and in
-  /// the first copy of a segment's head, not in the zeros behind it.
+  /// Where in a pass a flip hits: in a batch itself where batches are the target, not in the padding behind them, and
+  /// in the first copy of a segment's head, not in the zeros behind it.
   fileprivate init(_ words: FaultWords) {
     let edge = words["edge"].flatMap { PartEdge(rawValue: $0) }
     if words["target"] == FaultTarget.segmentHead.rawValue {

@@ -1,8 +1,8 @@
 import LogModel
 import Storage
 
-/// Everything that there is to say of one kind of fault at the storage: which operations it can hit, what they end with,
-/// how a scenario writes it. `all`, in StorageFault.swift, has every kind.
+/// Everything that there is to say of one kind of fault at the storage: which operations it can hit, what they end
+/// with, how a scenario writes it. `all`, in StorageFault.swift, has every kind.
 ///
 /// A kind that refuses an operation with an error needs its case and its descriptor there, and nothing else. One that
 /// does more has its behaviour in `FaultyStorage`.

@@ -35,8 +35,8 @@ public struct StorageFaultReceipt: Hashable, Sendable, Codable {
   public enum Detection: String, Hashable, Sendable, Codable, CaseIterable {
     /// The caller was told that something is wrong.
     case reported
-    /// The caller was not told; the bytes in question are not what anybody wrote, so that a checksum over them fails. At
-    /// the end of a log they may pass for a torn tail.
+    /// The caller was not told; the bytes in question are not what anybody wrote, so that a checksum over them fails.
+    /// At the end of a log they may pass for a torn tail.
     case evident
     /// The caller was not told, and what stands there is whole by itself: older bytes, or bytes meant for elsewhere.
     case hidden
@@ -57,8 +57,8 @@ public struct StorageFaultReceipt: Hashable, Sendable, Codable {
   public var instant: Instant
   /// Content that is not, or after a power loss need not be, what callers wrote last or were told that they did.
   public var destroyed: [FileRange]
-  /// Content that a refused sync was to make durable: it stands in the page cache, and goes with the next power loss unless
-  /// another sync writes it.
+  /// Content that a refused sync was to make durable: it stands in the page cache, and goes with the next power loss
+  /// unless another sync writes it.
   public var atRisk: [FileRange] = []
   /// Content that a read brought wrong and that is unharmed on the medium.
   public var misread: [FileRange] = []

@@ -1,4 +1,5 @@
-/// Everything that there is to say of one kind of fault, as scenarios write it: `- bit-flip: { target: batch-payload }`.
+/// Everything that there is to say of one kind of fault, as scenarios write it: `- bit-flip: { target: batch-payload
+/// }`.
 ///
 /// The parser, its validation, tokens, random trials, `docs/scenarios.md` and the JSON Schema of scenarios all follow
 /// from it.

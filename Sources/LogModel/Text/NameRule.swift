@@ -7,9 +7,11 @@ public struct NameRule: Hashable, Sendable {
   /// Whether a name may hold a full stop.
   public let allowsDots: Bool
 
-  /// Topics and consumer groups. The longest is Kafka's: a directory `<topic>-<partition>` fits 255 bytes (NAME_MAX, limits.h).
+  /// Topics and consumer groups. The longest is Kafka's: a directory `<topic>-<partition>` fits 255 bytes (NAME_MAX,
+  /// limits.h).
   public static let topic = NameRule(longest: 249, allowsDots: true)
-  /// Topics of another system's log, whose files are named `<topic>-<partition>.wal.<n>`, and longer where they are set aside.
+  /// Topics of another system's log, whose files are named `<topic>-<partition>.wal.<n>`, and longer where they are set
+  /// aside.
   public static let topicOfRecordLog = NameRule(longest: 200, allowsDots: true)
   /// Jobs, whose logs are named `<job>.<execution>.wal`: a full stop in the job would make two of them one.
   public static let job = NameRule(longest: 100, allowsDots: false)
@@ -44,7 +46,8 @@ public struct NameRule: Hashable, Sendable {
 
   private func isAllowed(_ byte: UInt8) -> Bool {
     switch byte {
-    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"),
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"),
       UInt8(ascii: "_"), UInt8(ascii: "-"):
       true
     case UInt8(ascii: "."): allowsDots

@@ -1,5 +1,5 @@
-/// The check sum at the end of a token, a word of fields `name=value` with full stops between them: whoever cuts the word anywhere, or
-/// changes a character, has no token any more.
+/// The check sum at the end of a token, a word of fields `name=value` with full stops between them: whoever cuts the
+/// word anywhere, or changes a character, has no token any more.
 public struct TokenSeal: Sendable {
   /// The name of the last field.
   public let field: String
@@ -28,7 +28,8 @@ public struct TokenSeal: Sendable {
     return body
   }
 
-  /// CRC-32 (ISO 3309), eight hexadecimal digits: no change within 32 bits in a row goes unnoticed, any other one in 2^32.
+  /// CRC-32 (ISO 3309), eight hexadecimal digits: no change within 32 bits in a row goes unnoticed, any other one in
+  /// 2^32.
   private static func checkSum(of body: String) -> String {
     var sum: UInt32 = ~0
     for byte in body.utf8 {
@@ -48,11 +49,13 @@ extension TokenSeal.Broken: CustomStringConvertible {
     switch self {
     case .cutOff: "the token is cut off: its end, with the check sum, is not there; \(Self.remedy)"
     case .changed(let found, let expected):
-      "the token is not as it was printed: its check sum is `\(found.prefix(16))`, and its text gives `\(expected)`; \(Self.remedy)"
+      "the token is not as it was printed: its check sum is `\(found.prefix(16))`, and its text gives `\(expected)`; "
+        + "\(Self.remedy)"
     }
   }
 
   /// What the user of a token should know that was printed before there were check sums.
-  public static let missing = "this token carries no check sum: if it was cut or changed on its way, something else runs; "
+  public static let missing =
+    "this token carries no check sum: if it was cut or changed on its way, something else runs; "
     + "compare it with the report that it is from"
 }

@@ -2,7 +2,8 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// When a partition's log goes to the object store, and what happens while that does not take it. Byte counts are in bytes.
+/// When a partition's log goes to the object store, and what happens while that does not take it. Byte counts are in
+/// bytes.
 public struct CheckpointPolicy: Hashable, Sendable {
   /// What is durable goes there at the latest this long after it was acknowledged. Closed segments go at once.
   public var interval: Duration
@@ -17,14 +18,15 @@ public struct CheckpointPolicy: Hashable, Sendable {
   public var longestPause: Duration
   /// Files that stay though the store has them.
   public var retention: LocalRetention?
-  /// How many bytes of a partition may wait for the store. Beyond that appends wait, up to `patience`, and are refused then.
-  /// Nil for as many as the disk holds.
+  /// How many bytes of a partition may wait for the store. Beyond that appends wait, up to `patience`, and are refused
+  /// then. Nil for as many as the disk holds.
   public var mostWaiting: Int64?
   public var patience: Duration
 
   /// The defaults for when are those of the Streamhouse runbook: every 60 seconds or 10 MB.
   public init(
-    interval: Duration = .seconds(60), bytes: Int64 = 10 << 20, objectBytes: Int = 8 << 20, timeout: Duration = .seconds(30),
+    interval: Duration = .seconds(60), bytes: Int64 = 10 << 20, objectBytes: Int = 8 << 20,
+    timeout: Duration = .seconds(30),
     firstPause: Duration = .milliseconds(100), longestPause: Duration = .seconds(30), retention: LocalRetention? = nil,
     mostWaiting: Int64? = 1 << 30, patience: Duration = .seconds(10)
   ) {
@@ -49,7 +51,8 @@ public struct CheckpointParts: Sendable {
   public var leftovers: any ArchivedLeftoverHandling
 
   public init(
-    failedUploads: any FailedUploadHandling = UploadAgain(), bounding: any ArchiveBounding = ArchivedIsWhatWasUploaded(),
+    failedUploads: any FailedUploadHandling = UploadAgain(),
+    bounding: any ArchiveBounding = ArchivedIsWhatWasUploaded(),
     leftovers: any ArchivedLeftoverHandling = IgnoreArchivedLeftovers()
   ) {
     self.failedUploads = failedUploads

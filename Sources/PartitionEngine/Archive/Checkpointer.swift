@@ -15,8 +15,8 @@ public struct CheckpointStatus: Hashable, Sendable {
   public var isStopped = false
 }
 
-/// Brings the partitions' logs to the object store, one piece at a time: the memory that it takes is that of one object,
-/// whatever the number of partitions, and however long the store fails.
+/// Brings the partitions' logs to the object store, one piece at a time: the memory that it takes is that of one
+/// object, whatever the number of partitions, and however long the store fails.
 final class Checkpointer: @unchecked Sendable {
   // Owned by the loop of its engine.
 

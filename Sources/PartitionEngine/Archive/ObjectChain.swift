@@ -39,7 +39,9 @@ struct ObjectChain {
       } else {
         // Up to the next object that there is, or the end of one that there was.
         let later = objects[next...].first { $0.name.epoch >= epoch }?.name.base
-        guard let place = (open.map(\.name.end) + [later, later == nil && open.isEmpty ? end : nil].compactMap { $0 }).min() else { break }
+        guard
+          let place = (open.map(\.name.end) + [later, later == nil && open.isEmpty ? end : nil].compactMap { $0 }).min()
+        else { break }
         if gapStart == nil { gapStart = self.end }
         self.end = end.map { min($0, place) } ?? place
       }
@@ -49,7 +51,9 @@ struct ObjectChain {
     strays = objects.filter { !$0.isMissing && !used.contains($0.name) }.map(\.name)
   }
 
-  private static func isBetter(_ a: ObjectName, _ b: ObjectName) -> Bool { (a.epoch, a.base, a.end) > (b.epoch, b.base, b.end) }
+  private static func isBetter(_ a: ObjectName, _ b: ObjectName) -> Bool {
+    (a.epoch, a.base, a.end) > (b.epoch, b.base, b.end)
+  }
 
   /// The object that holds `offset`; nil where none does.
   func link(containing offset: Offset) -> ObjectName? {

@@ -90,7 +90,9 @@ extension PartitionArchive {
         at = min(max(range.to, at + 1), end)
         continue
       }
-      guard let first = response.batches.first?.header else { throw .log(source, .offsetOutOfRange(at, start: base, end: end)) }
+      guard let first = response.batches.first?.header else {
+        throw .log(source, .offsetOutOfRange(at, start: base, end: end))
+      }
       if count == 0 { base = first.baseOffset }
       guard first.baseOffset <= at else { throw .log(source, .offsetOutOfRange(at, start: first.baseOffset, end: end)) }
       let taken = ArchivedBatches.append(response, below: end, limit: limit, to: &batches)

@@ -10,16 +10,17 @@ import WriteAheadLog
 ///
 /// 1. The piece is read from the log: whole batches, acknowledged, and as durable as the policy makes them.
 /// 2. It is put into the store, under a name that says its offsets, and read back: what the store has is what was put.
-/// 3. The metadata records that the log is archived up to the end of the piece. From here on nothing before it is looked
-///    for in the log.
+/// 3. The metadata records that the log is archived up to the end of the piece. From here on nothing before it is
+///    looked for in the log.
 /// 4. Files of the log that hold nothing else are removed, the oldest first.
 ///
-/// A crash after 2 leaves an object that nobody knows; the piece is put again, by a writer of a higher epoch, and counts in
-/// the first one's place. A crash after 3 leaves files whose contents recovery passes over. Their offsets are their own in
-/// the log and in the store: nothing is appended again.
+/// A crash after 2 leaves an object that nobody knows; the piece is put again, by a writer of a higher epoch, and
+/// counts in the first one's place. A crash after 3 leaves files whose contents recovery passes over. Their offsets are
+/// their own in the log and in the store: nothing is appended again.
 ///
-/// Batches whose checksum is wrong are passed over, and the file that they stand in is set aside, not removed. At bytes that the
-/// device cannot read the archive of that partition stands still, with the failure in the status: they may be whole.
+/// Batches whose checksum is wrong are passed over, and the file that they stand in is set aside, not removed. At bytes
+/// that the device cannot read the archive of that partition stands still, with the failure in the status: they may be
+/// whole.
 final class PartitionArchive: @unchecked Sendable {
   // Owned by the loop of the log.
 
@@ -48,7 +49,9 @@ final class PartitionArchive: @unchecked Sendable {
   /// Shut while the chain is being asked for.
   private let listing = AsyncEvent(isOpen: true)
 
-  init(_ log: PartitionLog, partitionCount: Int, archivedEnd: Offset, chain: ObjectChain?, _ services: CheckpointServices) {
+  init(
+    _ log: PartitionLog, partitionCount: Int, archivedEnd: Offset, chain: ObjectChain?, _ services: CheckpointServices
+  ) {
     self.log = log
     self.partitionCount = partitionCount
     self.archivedEnd = archivedEnd

@@ -4,8 +4,8 @@ import Storage
 
 /// Asks the object store, and waits for an answer no longer than it has to.
 ///
-/// A call that was given up goes on, and may yet do what it was asked: all of them can be done twice. While `mostAbandoned`
-/// of them go on nothing more is asked, so that a store which never answers costs bounded memory.
+/// A call that was given up goes on, and may yet do what it was asked: all of them can be done twice. While
+/// `mostAbandoned` of them go on nothing more is asked, so that a store which never answers costs bounded memory.
 final class StoreClient: @unchecked Sendable {
   // Owned by `loop`.
 
@@ -67,7 +67,9 @@ final class StoreClient: @unchecked Sendable {
     let call = Answered<Value>(deadline: loop.now + timeout)
     waiting.append(call)
     loop.spawn { [self] in
-      do throws(ObjectStoreError) { call.result = .success(try await body(store)) } catch { call.result = .failure(error) }
+      do throws(ObjectStoreError) { call.result = .success(try await body(store)) } catch {
+        call.result = .failure(error)
+      }
       if call.isAbandoned { abandoned -= 1 }
       call.answered.open()
     }

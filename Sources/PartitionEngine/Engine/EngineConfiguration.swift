@@ -12,7 +12,8 @@ public struct EngineConfiguration: Hashable, Sendable {
   public var checkpoints: CheckpointPolicy
 
   public init(
-    system: LogSystem = .tornlog, log: LogConfiguration = LogConfiguration(), checkpoints: CheckpointPolicy = CheckpointPolicy()
+    system: LogSystem = .tornlog, log: LogConfiguration = LogConfiguration(),
+    checkpoints: CheckpointPolicy = CheckpointPolicy()
   ) {
     self.system = system
     self.log = log
@@ -36,7 +37,8 @@ public struct EngineParts: Sendable {
 
   public init(
     log: LogParts = LogParts(), exclusion: any WriterExclusion = DirectoryExclusion(), store: (any ObjectStore)? = nil,
-    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(), metrics: EngineMetrics? = nil,
+    checkpoints: CheckpointParts = CheckpointParts(), metadata: any MetadataReading = EveryRecord(),
+    metrics: EngineMetrics? = nil,
     ownership: any LogFileOwnership = FolderOfItsOwn(), deletions: any DeletionKeeping = DeletionsAsRecorded(),
     compaction: any MetadataCompacting = CompactWhenLarge()
   ) {

@@ -13,7 +13,8 @@ public enum EngineError: Error, Hashable, Sendable {
   case invalidName(String, NameProblem)
   /// 1 to 10 000.
   case invalidPartitionCount(Int)
-  /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be trusted.
+  /// Neither copy of the engine's own metadata can be read at some record: what they say about topics is not to be
+  /// trusted.
   case damagedMetadata(String)
   /// The file, in the place of a partition's log, is none of the engine's format. It was left alone.
   case otherFormat(path: String, expected: LogSystem)
@@ -26,8 +27,8 @@ public enum EngineError: Error, Hashable, Sendable {
   case archiveBehind(TopicPartition, bytes: Int64, limit: Int64)
   /// The engine has been opened without an object store, and what it holds says that a part of it is in one.
   case storeNeeded(TopicPartition, before: Offset)
-  /// A group's offset was not recorded: what lies before it could not be made durable, and a power loss might give its offsets to
-  /// other messages.
+  /// A group's offset was not recorded: what lies before it could not be made durable, and a power loss might give its
+  /// offsets to other messages.
   case offsetNotDurable(TopicPartition, Offset, StorageError)
   /// Another engine has the directory open for writing; the text says how that is known.
   case inUse(String)
@@ -38,8 +39,10 @@ public enum EngineError: Error, Hashable, Sendable {
     case .storage, .damagedMetadata: false
     case .log(_, let error): error.isCertainFailure
     case .store(let error): error.isCertainFailure
-    case .offsetNotDurable, .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount, .closed, .inUse, .archiveBehind,
-      .storeNeeded, .otherFormat, .formatHasNoStore: true
+    case .offsetNotDurable, .unknownTopic, .unknownPartition, .topicExists, .invalidName, .invalidPartitionCount,
+      .closed, .inUse, .archiveBehind,
+      .storeNeeded, .otherFormat, .formatHasNoStore:
+      true
     }
   }
 }
@@ -50,13 +53,15 @@ extension EngineError: CustomStringConvertible {
     case .storage(let error): "\(error)"
     case .log(let partition, let error): "\(partition): \(error)"
     case .unknownTopic(let name): "there is no topic `\(name)`"
-    case .unknownPartition(let partition, let count): "topic `\(partition.topic)` has partitions 0 ..< \(count), not \(partition.partition)"
+    case .unknownPartition(let partition, let count):
+      "topic `\(partition.topic)` has partitions 0 ..< \(count), not \(partition.partition)"
     case .topicExists(let name, let partitions): "topic `\(name)` exists already, with \(partitions) partitions"
     case .invalidName(let name, let problem): "`\(name)` is no valid name: \(problem)"
     case .invalidPartitionCount(let count): "\(count) partitions: a topic has 1 to 10000"
     case .damagedMetadata(let text): "the engine's metadata is damaged: \(text)"
     case .otherFormat(let path, let expected):
-      "\(path) is no log of \(expected.rawValue), and was left alone; open it as the system that wrote it, or move it away"
+      "\(path) is no log of \(expected.rawValue), and was left alone; open it as the system that wrote it, or move it "
+        + "away"
     case .store(let error): "\(error)"
     case .archiveBehind(let partition, let bytes, let limit):
       "\(partition): \(bytes) bytes wait for the object store, and at most \(limit) may; send again once it takes them"
@@ -86,7 +91,9 @@ extension EngineError {
   /// What the device said, where it was the device.
   var storageError: StorageError? {
     switch self {
-    case .storage(let error), .log(_, .storage(let error)), .log(_, .poisoned(let error)), .offsetNotDurable(_, _, let error): error
+    case .storage(let error), .log(_, .storage(let error)), .log(_, .poisoned(let error)),
+      .offsetNotDurable(_, _, let error):
+      error
     default: nil
     }
   }

@@ -3,7 +3,8 @@ import Metrics
 import Storage
 import WriteAheadLog
 
-/// What an engine counts of its object store, under the names that the Streamhouse runbook index alerts on where it has any.
+/// What an engine counts of its object store, under the names that the Streamhouse runbook index alerts on where it has
+/// any.
 ///
 /// | metric | |
 /// |---|---|
@@ -21,9 +22,9 @@ public final class EngineMetrics: Sendable {
   public let waitingBytes: Gauge
   public let lease: LeaseMetrics
 
-  /// Failures in a row from which on the breaker counts as open. The engine has none in the sense of a part that somebody must
-  /// reset: after each failure it pauses, twice as long as before and 30 s at the most, and the next attempt tells whether the
-  /// store is back.
+  /// Failures in a row from which on the breaker counts as open. The engine has none in the sense of a part that
+  /// somebody must reset: after each failure it pauses, twice as long as before and 30 s at the most, and the next
+  /// attempt tells whether the store is back.
   public static let failuresToOpen = 3
 
   public enum Breaker: Int, Sendable { case closed, open, halfOpen }
@@ -35,10 +36,13 @@ public final class EngineMetrics: Sendable {
         labels: ["decision": word])
     }
     breaker = registry.gauge(
-      MetricFamilyName("circuit_breaker_state"), help: "0: the object store is asked; 1: it is not, after failures; 2: it is tried.")
+      MetricFamilyName("circuit_breaker_state"),
+      help: "0: the object store is asked; 1: it is not, after failures; 2: it is tried.")
     (allowed, delayed, limited) = (decision("allowed"), decision("delayed"), decision("rate_limited"))
-    pieces = registry.counter(MetricFamilyName("checkpoint_pieces"), help: "Pieces of logs that were archived in the object store.")
-    failures = registry.counter(MetricFamilyName("checkpoint_failures"), help: "Attempts to archive a piece that failed.")
+    pieces = registry.counter(
+      MetricFamilyName("checkpoint_pieces"), help: "Pieces of logs that were archived in the object store.")
+    failures = registry.counter(
+      MetricFamilyName("checkpoint_failures"), help: "Attempts to archive a piece that failed.")
     waitingBytes = registry.gauge(
       MetricFamilyName("checkpoint_waiting_bytes", unit: "bytes"), help: "Batches that are not archived yet.")
     lease = LeaseMetrics(in: registry)
@@ -64,12 +68,15 @@ public final class LeaseMetrics: Sendable {
   public init(in registry: MetricRegistry = MetricRegistry()) {
     func renewal(_ word: String) -> Counter {
       registry.counter(
-        MetricFamilyName("lease_renewals"), help: "Attempts to renew a lease, by what came of them.", labels: ["outcome": word])
+        MetricFamilyName("lease_renewals"), help: "Attempts to renew a lease, by what came of them.",
+        labels: ["outcome": word])
     }
     conflicts = registry.counter(
-      MetricFamilyName("lease_conflicts"), help: "Claims refused to a second writer, and operations refused to a replaced one.")
+      MetricFamilyName("lease_conflicts"),
+      help: "Claims refused to a second writer, and operations refused to a replaced one.")
     staleEpochs = registry.counter(
-      MetricFamilyName("stale_epochs_refused"), help: "Operations that were refused because a later epoch had been given.")
+      MetricFamilyName("stale_epochs_refused"),
+      help: "Operations that were refused because a later epoch had been given.")
     (renewed, renewalsFailed, lost) = (renewal("renewed"), renewal("failed"), renewal("lost"))
   }
 

@@ -43,11 +43,12 @@ final class EngineArchiving: @unchecked Sendable {
 }
 
 extension DirectoryScan {
-  /// No epoch that a writer has put objects with may be given again, whatever is left here: a folder that was put back from a
-  /// backup knows older epochs than the store, and objects of an older epoch are refused there.
+  /// No epoch that a writer has put objects with may be given again, whatever is left here: a folder that was put back
+  /// from a backup knows older epochs than the store, and objects of an older epoch are refused there.
   ///
-  /// Where something is left and the store does not answer, the engine opens all the same. Nothing wrong is served then: at each
-  /// offset the newest epoch counts. What it puts may be refused, until it is opened again with the store there.
+  /// Where something is left and the store does not answer, the engine opens all the same. Nothing wrong is served
+  /// then: at each offset the newest epoch counts. What it puts may be refused, until it is opened again with the store
+  /// there.
   func epochFloor(with client: StoreClient?) async throws(EngineError) -> Epoch {
     guard let client else { return newestEpoch }
     do throws(ObjectStoreError) {
@@ -96,11 +97,11 @@ extension PartitionEngine {
 
   // MARK: Opening
 
-  /// Takes up what the store holds and nothing here knows: topics that are not registered, for the metadata was lost with
-  /// everything else, and what partitions without any file had put there last.
+  /// Takes up what the store holds and nothing here knows: topics that are not registered, for the metadata was lost
+  /// with everything else, and what partitions without any file had put there last.
   ///
-  /// A partition that has files goes on from what the metadata says: an object beyond that was put by a writer that did not
-  /// get so far as to record it, and the log has its messages.
+  /// A partition that has files goes on from what the metadata says: an object beyond that was put by a writer that did
+  /// not get so far as to record it, and the log has its messages.
   func adoptArchive() async throws(EngineError) {
     guard let archiving else { return try assertNoStoreIsNeeded() }
     let survey = try await DirectoryScan(of: storage)
@@ -128,8 +129,9 @@ extension PartitionEngine {
     for name in unknown.keys.sorted() { try await register(name, unknown[name] ?? [], archiving) }
   }
 
-  /// Recovery may have set aside every file of a log, as what lies before them is gone. Then nothing is left but the store: what this
-  /// opening does not take from there the next one would, which finds no file, and serve what has been missing meanwhile.
+  /// Recovery may have set aside every file of a log, as what lies before them is gone. Then nothing is left but the
+  /// store: what this opening does not take from there the next one would, which finds no file, and serve what has been
+  /// missing meanwhile.
   /// - Returns: whether anything has been taken from the store.
   func rebuildBare(_ source: TopicPartition, _ archiving: EngineArchiving) async throws(EngineError) -> Bool {
     let (changes, _) = try await rebuild(source, archiving)
@@ -145,7 +147,9 @@ extension PartitionEngine {
   }
 
   /// Registers a topic that only the store knows.
-  private func register(_ name: String, _ sources: [TopicPartition], _ archiving: EngineArchiving) async throws(EngineError) {
+  private func register(_ name: String, _ sources: [TopicPartition], _ archiving: EngineArchiving)
+    async throws(EngineError)
+  {
     guard NameRule.topic.allows(name) else { return }
     var changes: [MetadataRecord] = []
     var count = 0
@@ -196,7 +200,8 @@ extension LogError {
     switch self {
     case .damaged, .storage: true
     case .batchTooLarge, .emptyBatch, .keyNotRepresentable, .closed, .poisoned, .fenced, .fencedInCommit,
-      .offsetOutOfRange: false
+      .offsetOutOfRange:
+      false
     }
   }
 }
@@ -224,7 +229,8 @@ extension RecoveryReport {
     for gap in archive.chain?.gaps ?? [] {
       batchesSkipped += 1
       damage.append(
-        DamagedRange(from: gap.lowerBound, to: gap.upperBound, path: "objects of \(archive.source)", byteFrom: 0, byteTo: 0))
+        DamagedRange(
+          from: gap.lowerBound, to: gap.upperBound, path: "objects of \(archive.source)", byteFrom: 0, byteTo: 0))
     }
     damage.sort { ($0.from, $0.to) < ($1.from, $1.to) }
   }

@@ -3,8 +3,9 @@ import WriteAheadLog
 
 /// What the metadata knows of where the logs end.
 extension PartitionEngine {
-  /// Takes back what an earlier shutdown, or the record of a segment, said of the end of a log that recovery has cut since: what is appended now must
-  /// not be taken for the end of that. How far it went before is kept, for whoever opens it next, should this opening fail.
+  /// Takes back what an earlier shutdown, or the record of a segment, said of the end of a log that recovery has cut
+  /// since: what is appended now must not be taken for the end of that. How far it went before is kept, for whoever
+  /// opens it next, should this opening fail.
   func lowerEnds() async throws(EngineError) {
     try await recordEnds { log, recorded in
       let proven = max(recorded, metadata.state.newestSegments[log.source]?.end ?? 0)
@@ -22,11 +23,12 @@ extension PartitionEngine {
     try await record(ends)
   }
 
-  /// Lowers the offsets that groups have committed beyond the end of what their logs have come back with: what is appended now
-  /// gets these offsets, and must reach the groups. Under `never` a power loss leads here, elsewhere damage that was cut.
+  /// Lowers the offsets that groups have committed beyond the end of what their logs have come back with: what is
+  /// appended now gets these offsets, and must reach the groups. Under `never` a power loss leads here, elsewhere
+  /// damage that was cut.
   ///
-  /// Before anything is appended, and durably. The report may have reached nobody: so each opening repeats it, until the group
-  /// commits again.
+  /// Before anything is appended, and durably. The report may have reached nobody: so each opening repeats it, until
+  /// the group commits again.
   func lowerOffsets() async throws(EngineError) -> [LoweredOffset] {
     let beyond = metadata.state.consumerOffsets.compactMap { position, offset -> MetadataRecord? in
       let source = position.partition
@@ -39,7 +41,8 @@ extension PartitionEngine {
     try await record(beyond.sorted { $0.text < $1.text })
     return metadata.state.offsetsBeforeLowering.sorted { $0.key < $1.key }.map { position, was in
       LoweredOffset(
-        group: position.group, partition: position.partition, from: was, to: metadata.state.consumerOffsets[position] ?? 0)
+        group: position.group, partition: position.partition, from: was,
+        to: metadata.state.consumerOffsets[position] ?? 0)
     }
   }
 
@@ -70,8 +73,8 @@ public struct LoweredOffset: Hashable, Sendable, Codable {
 }
 
 extension RecoveryReport {
-  /// A log that was cut stays cut, and its report may have reached nobody: so each opening repeats it, until something is
-  /// appended in the place of what was lost.
+  /// A log that was cut stays cut, and its report may have reached nobody: so each opening repeats it, until something
+  /// is appended in the place of what was lost.
   mutating func `repeat`(_ cut: Range<Offset>, of log: any EngineLog, in directory: String) {
     guard log.logEndOffset == cut.lowerBound, !damage.contains(where: { $0.to >= cut.upperBound }) else { return }
     batchesSkipped += 1

@@ -8,7 +8,9 @@ extension PartitionEngine {
   static func directory(of source: TopicPartition) -> String { "topics/\(source.topic)/\(source.partition)" }
 
   /// - Throws: `storage` of a `list` where there is no directory.
-  func openExistingLog(of source: TopicPartition) async throws(EngineError) -> (log: any EngineLog, report: RecoveryReport) {
+  func openExistingLog(of source: TopicPartition) async throws(EngineError) -> (
+    log: any EngineLog, report: RecoveryReport
+  ) {
     switch configuration.system {
     case .tornlog: try await openBatchLog(source)
     case .streamhouse: try await openRecordLog(source, StreamhouseFormat.self)
@@ -27,10 +29,13 @@ extension PartitionEngine {
       epoch: Epoch(max(1, claim.epoch.rawValue) - 1), newest: metadata.state.newestSegments[source])
   }
 
-  private func openBatchLog(_ source: TopicPartition) async throws(EngineError) -> (log: any EngineLog, report: RecoveryReport) {
+  private func openBatchLog(_ source: TopicPartition) async throws(EngineError) -> (
+    log: any EngineLog, report: RecoveryReport
+  ) {
     do throws(StorageError) {
       return try await PartitionLog.open(
-        source, in: Self.directory(of: source), of: storage, configuration.log, parts: parts, hints: hints(of: source), fence: claim,
+        source, in: Self.directory(of: source), of: storage, configuration.log, parts: parts, hints: hints(of: source),
+        fence: claim,
         beforeCut: { [metadata] proven throws(StorageError) in try await metadata.note(.durableEnd(source, proven)) },
         witness: { [metadata] segment throws(StorageError) in try await metadata.note(.segment(source, segment)) },
         idleReaders: idleReaders)

@@ -5,8 +5,9 @@ import WriteAheadLog
 
 extension PartitionEngine {
   /// Opens the engine whose files lie at the storage's root, or a new one there, and recovers every partition.
-  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where neither copy of the metadata knows the topics,
-  ///   `.inUse` where another engine may write. A damaged partition is no error: it stands in the recovery's report.
+  /// - Throws: `EngineError.storage` where the device fails, `.damagedMetadata` where neither copy of the metadata
+  ///   knows the topics, `.inUse` where another engine may write. A damaged partition is no error: it stands in the
+  ///   recovery's report.
   public static func open(
     _ storage: any Storage, _ configuration: EngineConfiguration, parts: EngineParts = EngineParts()
   ) async throws(EngineError) -> (engine: PartitionEngine, recovery: EngineRecovery) {
@@ -19,12 +20,15 @@ extension PartitionEngine {
     let metadata: MetadataLog
     do throws(EngineError) {
       // The metadata's own logs always have the sound parts: a defect of a log is one of the partitions' logs.
-      metadata = try await MetadataLog.open(storage, configuration.log, parts.metadata, parts.compaction, claim, directories)
+      metadata = try await MetadataLog.open(
+        storage, configuration.log, parts.metadata, parts.compaction, claim, directories)
     } catch {
       await claim.release()
       throw error
     }
-    let archiving = client.map { EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, parts.metrics, storage.loop) }
+    let archiving = client.map {
+      EngineArchiving($0, metadata, claim, configuration.checkpoints, parts.checkpoints, parts.metrics, storage.loop)
+    }
     let engine = PartitionEngine(storage, configuration, parts, claim, metadata, directories, archiving)
     var reports: [RecoveryReport] = []
     var lowered: [LoweredOffset] = []
@@ -41,14 +45,17 @@ extension PartitionEngine {
     }
     archiving?.checkpointer.start()
     return (
-      engine, EngineRecovery(partitions: reports, metadata: metadata.recovery, archive: archiving?.recovery, lowered: lowered)
+      engine,
+      EngineRecovery(partitions: reports, metadata: metadata.recovery, archive: archiving?.recovery, lowered: lowered)
     )
   }
 
   /// Segments are made once their topic is registered. Where one is not, the metadata has been lost, unnoticed.
   private func assertRegistered(_ partitions: [TopicPartition]) throws(EngineError) {
     for partition in partitions {
-      if topics.contains(where: { $0.name == partition.topic && partition.partition.index < $0.partitions }) { continue }
+      if topics.contains(where: { $0.name == partition.topic && partition.partition.index < $0.partitions }) {
+        continue
+      }
       throw .damagedMetadata(
         "topics/\(partition.topic)/\(partition.partition) holds messages, and neither copy knows it; "
           + "put one of them back from a backup, or move that folder elsewhere")
@@ -64,7 +71,8 @@ extension PartitionEngine {
       let source = TopicPartition(topic.name, PartitionID(number))
       do throws(EngineError) {
         var (log, report) = try await openLog(of: source)
-        if let archiving, let bare = log as? PartitionLog, bare.isWithoutFiles, try await rebuildBare(source, archiving) {
+        if let archiving, let bare = log as? PartitionLog, bare.isWithoutFiles, try await rebuildBare(source, archiving)
+        {
           do throws(StorageError) { try await bare.close() } catch { throw .storage(error) }
           let before = report
           (log, report) = try await openLog(of: source)
@@ -78,7 +86,9 @@ extension PartitionEngine {
         if let archiving, let log = log as? PartitionLog {
           let archivedEnd = metadata.state.archivedEnds[source] ?? 0
           if archiving.services.parts.leftovers.replays {
-            do throws(StorageError) { try await replayLeftovers(log, before: archivedEnd) } catch { throw .storage(error) }
+            do throws(StorageError) { try await replayLeftovers(log, before: archivedEnd) } catch {
+              throw .storage(error)
+            }
           }
           let archive = archiving.archive(log, partitionCount: topic.partitions, archivedEnd: archivedEnd)
           report.note(missingIn: archive)
@@ -99,12 +109,16 @@ extension PartitionEngine {
     return reports
   }
 
-  private func openLog(of source: TopicPartition) async throws(EngineError) -> (log: any EngineLog, report: RecoveryReport) {
+  private func openLog(of source: TopicPartition) async throws(EngineError) -> (
+    log: any EngineLog, report: RecoveryReport
+  ) {
     do throws(EngineError) { return try await openExistingLog(of: source) } catch {
       guard case .storage(let failure) = error, failure.operation == .list, failure.isNotFound else { throw error }
       // Somebody has removed its directory, and all that was in it.
       let number = source.partition.index
-      do throws(StorageError) { try await directories.make(for: source.topic, number..<number + 1) } catch { throw .storage(error) }
+      do throws(StorageError) { try await directories.make(for: source.topic, number..<number + 1) } catch {
+        throw .storage(error)
+      }
       return try await openExistingLog(of: source)
     }
   }

@@ -152,7 +152,8 @@ public final class PartitionEngine: @unchecked Sendable {
   public func watermarks(_ topic: String, _ partition: PartitionID) throws(EngineError) -> Watermarks {
     let log = try log(topic, partition)
     return Watermarks(
-      logStartOffset: archives[topic]?[partition.index].logStartOffset ?? log.logStartOffset, highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
+      logStartOffset: archives[topic]?[partition.index].logStartOffset ?? log.logStartOffset,
+      highWatermark: log.highWatermark, logEndOffset: log.logEndOffset)
   }
 
   /// The base offsets of a partition's segments: where files begin.
@@ -162,9 +163,10 @@ public final class PartitionEngine: @unchecked Sendable {
 
   /// Records durably that `group` has processed everything before `offset`.
   ///
-  /// Unless the policy is `never`, what lies before `offset` is made durable first: what a group has processed must not be given
-  /// to other messages after a power loss, for the group would never get them. Under `never` nothing is synced for it: the
-  /// recovery that finds the log shorter lowers the offset to its end, and says so (`EngineRecovery.lowered`).
+  /// Unless the policy is `never`, what lies before `offset` is made durable first: what a group has processed must not
+  /// be given to other messages after a power loss, for the group would never get them. Under `never` nothing is synced
+  /// for it: the recovery that finds the log shorter lowers the offset to its end, and says so
+  /// (`EngineRecovery.lowered`).
   /// - Throws: `EngineError.offsetNotDurable` where that could not be made durable. Nothing was recorded then.
   public func commitOffset(
     group: String, _ topic: String, _ partition: PartitionID, _ offset: Offset
@@ -179,8 +181,8 @@ public final class PartitionEngine: @unchecked Sendable {
     try await metadata.record([.consumerOffset(group: group, log.source, offset)])
   }
 
-  /// Makes durable what lies before `offset`. Where a sync fails, the log begins a segment that testifies to what that covered;
-  /// until then nothing that was in it counts as processed.
+  /// Makes durable what lies before `offset`. Where a sync fails, the log begins a segment that testifies to what that
+  /// covered; until then nothing that was in it counts as processed.
   private func secure(_ log: any EngineLog, before offset: Offset) async throws(EngineError) {
     await log.sync()
     if parts.offsets.mayRecord(isSecure: log.isSecure(before: offset), after: log.syncFailure) { return }

@@ -21,7 +21,8 @@ struct LeaseClaim: Hashable {
 
   private var numbers: String { "\(end.nanoseconds) \(duration.nanoseconds)" }
 
-  /// The checksum is the 64-bit FNV-1a of what stands before it: one digit that is read wrong must not keep everybody out for years.
+  /// The checksum is the 64-bit FNV-1a of what stands before it: one digit that is read wrong must not keep everybody
+  /// out for years.
   var text: String { "\(numbers) \(stableHash(numbers))" }
 
   init(end: Instant, duration: Duration) { (self.end, self.duration) = (end, duration) }
@@ -29,7 +30,8 @@ struct LeaseClaim: Hashable {
   /// Nil for bytes that no engine has written.
   init?(_ bytes: UnsafeRawBufferPointer) {
     let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-    guard fields.count == 3, let end = Int64(fields[0]), let duration = Int64(fields[1]), let checksum = UInt64(fields[2]),
+    guard fields.count == 3, let end = Int64(fields[0]), let duration = Int64(fields[1]),
+      let checksum = UInt64(fields[2]),
       end >= 0, 1...LeaseExclusion.longest.nanoseconds ~= duration
     else { return nil }
     self.init(end: Instant(nanoseconds: end), duration: .nanoseconds(duration))
@@ -46,8 +48,8 @@ struct LeaseClaim: Hashable {
 /// A lease by itself protects nothing: a holder that was paused, or whose clock is slow, writes on after its lease has
 /// run out. What protects is the epoch (see `DirectoryExclusion`): the taker fences the holder before it reads.
 ///
-/// A holder whose clock is far ahead writes terms that nobody else lives to see the end of. Such a claim is watched for as long
-/// as its lease takes: its holder is alive if it is renewed meanwhile, and dead otherwise.
+/// A holder whose clock is far ahead writes terms that nobody else lives to see the end of. Such a claim is watched for
+/// as long as its lease takes: its holder is alive if it is renewed meanwhile, and dead otherwise.
 public struct LeaseExclusion: WriterExclusion {
   public var duration: Duration
   public var clock: WallClock
@@ -86,12 +88,13 @@ public struct LeaseExclusion: WriterExclusion {
     }
     await storage.loop.sleep(until: storage.loop.now + found.duration)
     if try await newestClaim(storage) == found { return }
-    throw StorageError(errno: EAGAIN, .lock, "it renews its lease, by a clock that is far ahead of this one; set the clocks right")
+    throw StorageError(
+      errno: EAGAIN, .lock, "it renews its lease, by a clock that is far ahead of this one; set the clocks right")
   }
 
-  /// What the newest claim says; nil where there is none, or where it says nothing, or cannot be read, not the second time
-  /// either: a sector that a power cut has left unreadable must not keep everybody out for ever, and a holder that is at work after
-  /// all is fenced.
+  /// What the newest claim says; nil where there is none, or where it says nothing, or cannot be read, not the second
+  /// time either: a sector that a power cut has left unreadable must not keep everybody out for ever, and a holder that
+  /// is at work after all is fenced.
   private func newestClaim(_ storage: any Storage) async throws(StorageError) -> LeaseClaim? {
     let claims = try await storage.here().list(DirectoryExclusion.claims)
     guard let newest = claims.compactMap({ UInt64($0.name) }).max() else {
@@ -127,7 +130,9 @@ public struct LeaseExclusion: WriterExclusion {
 /// No protection at all: for a directory that nothing else can reach, and for showing what happens where something can.
 public struct NoExclusion: WriterExclusion {
   public init() {}
-  public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim { UnguardedClaim() }
+  public func claim(_ storage: any Storage, above floor: Epoch) async throws(EngineError) -> any WriterClaim {
+    UnguardedClaim()
+  }
 }
 
 private struct UnguardedClaim: WriterClaim {

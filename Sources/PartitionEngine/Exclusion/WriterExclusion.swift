@@ -23,12 +23,12 @@ public protocol WriterClaim: WriterFence {
 ///     lock             locked while an engine has the directory open
 ///     writers/EPOCH    the claim of the newest writer
 ///
-/// 1. The lock keeps a second engine out, in this process or another (`man 2 fcntl`, open-file-description locks). It can
-///    be got round: somebody removes the file, or mounts the disk on another machine.
-/// 2. So each writer claims the next epoch: it creates `writers/EPOCH`, which only one can do (`O_EXCL`), removes all older
-///    claims, and reads the logs only then. A writer acknowledges a commit only if, once that has been written, its
-///    own claim still has a name. Either the commit was written before the claim went, and the next writer finds it; or it
-///    is not acknowledged.
+/// 1. The lock keeps a second engine out, in this process or another (`man 2 fcntl`, open-file-description locks). It
+///    can be got round: somebody removes the file, or mounts the disk on another machine.
+/// 2. So each writer claims the next epoch: it creates `writers/EPOCH`, which only one can do (`O_EXCL`), removes all
+///    older claims, and reads the logs only then. A writer acknowledges a commit only if, once that has been written,
+///    its own claim still has a name. Either the commit was written before the claim went, and the next writer finds
+///    it; or it is not acknowledged.
 public struct DirectoryExclusion: WriterExclusion {
   static let lockPath = "lock"
   static let claims = "writers"

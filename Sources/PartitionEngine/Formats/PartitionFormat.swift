@@ -2,8 +2,8 @@ import LogModel
 import RecordLogs
 import WriteAheadLog
 
-/// How the messages of a partition stand in records of a system's format. A request is one record or several, which stand
-/// together.
+/// How the messages of a partition stand in records of a system's format. A request is one record or several, which
+/// stand together.
 protocol PartitionFormat: Sendable {
   associatedtype Codec: RecordCodec
 
@@ -49,9 +49,9 @@ struct MessageNumbering {
   mutating func beginRecord() { missing = next..<next }
 
   /// A record says that its messages have the offsets from `first` on.
-  /// - Returns: how many of its `count` messages are known already: bytes that stand where they do not belong, a record that
-  ///   was found inside another one.
-  ///   So are all of a record whose offset no log can have come to, whatever its checksum says.
+  /// - Returns: how many of its `count` messages are known already: bytes that stand where they do not belong, a record
+  ///   that was found inside another one. So are all of a record whose offset no log can have come to, whatever its
+  ///   checksum says.
   mutating func take(_ first: Offset, count: Int) -> Int {
     guard first >= 0, first <= Offset.largest else {
       missing = next..<next
@@ -78,8 +78,8 @@ struct MessageNumbering {
   }
 
   /// Bytes are no record.
-  /// - Returns: the offsets that are missing by that: one, as far as can be told where nothing is numbered. Nil where the next
-  ///   number will say.
+  /// - Returns: the offsets that are missing by that: one, as far as can be told where nothing is numbered. Nil where
+  ///   the next number will say.
   mutating func passOver(isNumbered: Bool) -> Range<Offset>? {
     if isNumbered { return nil }
     defer { next = next + 1 }

@@ -17,7 +17,11 @@ struct RecordIndex {
   private(set) var newestFile: Entry?
 
   mutating func note(_ offset: Offset, at position: RecordPosition) {
-    if let last = entries.last, last.position.file == position.file, position.offset - last.position.offset < Self.spacing { return }
+    if let last = entries.last, last.position.file == position.file,
+      position.offset - last.position.offset < Self.spacing
+    {
+      return
+    }
     let entry = Entry(offset: offset, position: position)
     if newestFile?.position.file != position.file { newestFile = entry }
     entries.append(entry)

@@ -72,7 +72,8 @@ private struct FetchSearch<Format: PartitionFormat> {
   mutating func begin(at offset: Offset) { numbering = MessageNumbering(from: offset) }
 
   /// - Returns: whether to go on.
-  mutating func take(_ finding: RecordFinding<Format.Codec>, _ index: RecordIndex, into response: FetchResponse) -> Bool {
+  mutating func take(_ finding: RecordFinding<Format.Codec>, _ index: RecordIndex, into response: FetchResponse) -> Bool
+  {
     switch finding {
     case .damage(let bytes):
       lastDamage = bytes

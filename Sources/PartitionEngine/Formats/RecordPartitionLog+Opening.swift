@@ -6,7 +6,8 @@ import WriteAheadLog
 extension RecordPartitionLog {
   /// Opens the log of `source` in `directory`, which is there, and recovers it.
   ///
-  /// Under `truncate-at-corruption` what has been set aside is read once more, to say how many acknowledged messages were in it.
+  /// Under `truncate-at-corruption` what has been set aside is read once more, to say how many acknowledged messages
+  /// were in it.
   static func open(
     _ source: TopicPartition, in directory: String, of storage: any Storage, _ configuration: LogConfiguration,
     hints: RecoveryHints, fence: any WriterFence, beforeCut: BeforeCut, witness: @escaping SegmentEvidence
@@ -79,10 +80,12 @@ struct RecordPartitionRecovery<Format: PartitionFormat> {
     numbering = MessageNumbering(from: Format.carriesOffsets ? start : 0)
   }
 
-  /// Where a format counts its messages, the newest file's first one is known from elsewhere: what is missing before it moves
-  /// nothing behind it.
+  /// Where a format counts its messages, the newest file's first one is known from elsewhere: what is missing before it
+  /// moves nothing behind it.
   private mutating func anchor(_ position: RecordPosition) {
-    guard !Format.carriesOffsets, let newest, position.file == lastFile, index.newestFile?.position.file != position.file else { return }
+    guard !Format.carriesOffsets, let newest, position.file == lastFile,
+      index.newestFile?.position.file != position.file
+    else { return }
     let missing = numbering.anchor(at: newest.baseOffset)
     if !missing.isEmpty { note(missing, before: position) }
   }

@@ -5,8 +5,8 @@ import WriteAheadLog
 
 /// The log of one partition in the format of another system: the engine is that system then, as far as its log goes.
 ///
-/// What these formats do not carry, no engine can make up for: nothing in them says what was durable when a record was written,
-/// so damage at the end of a log looks like a torn write; `RecordRecovery` has the table.
+/// What these formats do not carry, no engine can make up for: nothing in them says what was durable when a record was
+/// written, so damage at the end of a log looks like a torn write; `RecordRecovery` has the table.
 final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked Sendable {
   // Owned by `storage.loop`: every call is made there.
 
@@ -38,7 +38,8 @@ final class RecordPartitionLog<Format: PartitionFormat>: EngineLog, @unchecked S
   private var spare: [IOBuffer] = []
 
   init(
-    _ source: TopicPartition, in directory: String, of storage: any Storage, _ log: RecordLog<Codec>, _ fence: any WriterFence,
+    _ source: TopicPartition, in directory: String, of storage: any Storage, _ log: RecordLog<Codec>,
+    _ fence: any WriterFence,
     _ recovered: RecordPartitionRecovery<Format>, _ witness: @escaping SegmentEvidence
   ) {
     self.source = source
@@ -151,13 +152,16 @@ extension RecordPartitionLog: CommitNumbering {
     if isFenced { throw .superseded("a claim of a newer epoch") }
   }
 
-  /// Before anything of a new file is acknowledged, or, where that does not say that it is durable, after its first sync: without
-  /// that nobody would miss the file.
+  /// Before anything of a new file is acknowledged, or, where that does not say that it is durable, after its first
+  /// sync: without that nobody would miss the file.
   private func tellWitness() async throws(StorageError) {
     let first: RecordIndex.Entry?
     switch log.policy.syncPolicy {
     case .always: first = numbered.first
-    case .interval: first = index.newestFile.flatMap { $0.position.file == log.fileNumber && log.durableEnd > $0.position.offset ? $0 : nil }
+    case .interval:
+      first = index.newestFile.flatMap {
+        $0.position.file == log.fileNumber && log.durableEnd > $0.position.offset ? $0 : nil
+      }
     case .never: first = nil
     }
     guard let first, first.position.file != witnessed else { return }
@@ -165,7 +169,8 @@ extension RecordPartitionLog: CommitNumbering {
     // The commit that is about to be acknowledged has been synced, where that is what an acknowledgement says.
     let end = log.policy.syncPolicy == .always ? assigned : durableOffset
     try await witness(
-      SegmentRecord(baseOffset: first.offset, epoch: fence.epoch, previousBase: previous?.offset ?? Offset(-1), end: end))
+      SegmentRecord(
+        baseOffset: first.offset, epoch: fence.epoch, previousBase: previous?.offset ?? Offset(-1), end: end))
     witnessed = first.position.file
   }
 

@@ -11,13 +11,16 @@ enum StreamhouseFormat: PartitionFormat {
   static var carriesOffsets: Bool { false }
   static var carriesKeys: Bool { true }
 
-  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int { messages * StreamhouseCodec.lengths.lowerBound + payload }
+  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int {
+    messages * StreamhouseCodec.lengths.lowerBound + payload
+  }
 
   static func write(_ request: MessageRequest, to target: UnsafeMutableRawPointer) {
     var target = target
     request.forEach { message in
       let record = Codec.Record(
-        timestamp: UInt64(request.time), key: message.key ?? UnsafeRawBufferPointer(start: nil, count: 0), value: message.value)
+        timestamp: UInt64(request.time), key: message.key ?? UnsafeRawBufferPointer(start: nil, count: 0),
+        value: message.value)
       Codec.write(record, to: target)
       target += Codec.length(of: record)
     }
@@ -40,7 +43,9 @@ enum AirunnerFormat: PartitionFormat {
   static var carriesOffsets: Bool { true }
   static var carriesKeys: Bool { false }
 
-  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int { messages * AirunnerCodec.lengths.lowerBound + payload }
+  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int {
+    messages * AirunnerCodec.lengths.lowerBound + payload
+  }
 
   static func write(_ request: MessageRequest, to target: UnsafeMutableRawPointer) {
     var target = target
@@ -73,7 +78,9 @@ enum ChronikV1Format: PartitionFormat {
   static var carriesOffsets: Bool { true }
   static var carriesKeys: Bool { true }
 
-  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int { messages * ChronikV1Codec.lengths.lowerBound + payload }
+  static func length(messages: Int, payload: Int, of source: TopicPartition) -> Int {
+    messages * ChronikV1Codec.lengths.lowerBound + payload
+  }
 
   static func write(_ request: MessageRequest, to target: UnsafeMutableRawPointer) {
     var target = target
@@ -117,16 +124,21 @@ enum ChronikV2Format: PartitionFormat {
     name.withUTF8 { name in
       Codec.writeUnsealed(
         Codec.Record(
-          topic: UnsafeRawBufferPointer(name), partition: Int32(request.source.partition.index), data: request.records, baseOffset: 0, lastOffset: 0,
+          topic: UnsafeRawBufferPointer(name), partition: Int32(request.source.partition.index), data: request.records,
+          baseOffset: 0, lastOffset: 0,
           recordCount: Int32(request.count)), to: target)
     }
   }
 
-  static func number(_ request: UnsafeMutableRawBufferPointer, from first: Offset) -> Int { Codec.seal(request, baseOffset: first.rawValue) }
+  static func number(_ request: UnsafeMutableRawBufferPointer, from first: Offset) -> Int {
+    Codec.seal(request, baseOffset: first.rawValue)
+  }
 
   static func read(_ record: Codec.Record, _ numbering: inout MessageNumbering, _ found: (RecordView) -> Void) {
     let count = Int(record.recordCount)
-    guard 0...Offset.largest.rawValue ~= record.baseOffset, count >= 1, record.lastOffset == record.baseOffset + Int64(count) - 1 else { return }
+    guard 0...Offset.largest.rawValue ~= record.baseOffset, count >= 1,
+      record.lastOffset == record.baseOffset + Int64(count) - 1
+    else { return }
     let first = Offset(record.baseOffset)
     let known = numbering.take(first, count: count)
     var cursor = RecordCursor(records: record.data, first: first, count: count)
@@ -136,8 +148,8 @@ enum ChronikV2Format: PartitionFormat {
   }
 }
 
-/// A message is a transaction of its own, whose number is its offset: START_BUFFER, ADD_MEASUREMENT, END_BUFFER. One whose
-/// ADD_MEASUREMENT is there counts: an incomplete buffer is replayed.
+/// A message is a transaction of its own, whose number is its offset: START_BUFFER, ADD_MEASUREMENT, END_BUFFER. One
+/// whose ADD_MEASUREMENT is there counts: an incomplete buffer is replayed.
 enum ReplayFormat: PartitionFormat {
   typealias Codec = ReplayCodec
   static var carriesOffsets: Bool { true }

@@ -7,7 +7,8 @@ public protocol DeletionKeeping: Sendable {
   func logStart(_ recorded: Offset?) -> Offset?
 }
 
-/// What has been deleted is the metadata's to say: files go later, and a segment stays as long as one of its messages does.
+/// What has been deleted is the metadata's to say: files go later, and a segment stays as long as one of its messages
+/// does.
 public struct DeletionsAsRecorded: DeletionKeeping {
   public init() {}
   public func logStart(_ recorded: Offset?) -> Offset? { recorded }

@@ -24,7 +24,9 @@ struct DirectoryScan {
       for topic in try await Self.names(in: "topics", storage) where topic.isDirectory {
         for partition in try await Self.names(in: "topics/\(topic.name)", storage) where partition.isDirectory {
           let directory = "topics/\(topic.name)/\(partition.name)"
-          guard try await note(logIn: directory, storage), let number = Int32(partition.name), number >= 0 else { continue }
+          guard try await note(logIn: directory, storage), let number = Int32(partition.name), number >= 0 else {
+            continue
+          }
           inhabited.append(TopicPartition(topic.name, PartitionID(Int(number))))
         }
       }
@@ -55,7 +57,8 @@ struct DirectoryScan {
     return found
   }
 
-  private static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry] {
+  private static func names(in directory: String, _ storage: any Storage) async throws(StorageError) -> [DirectoryEntry]
+  {
     do throws(StorageError) { return try await storage.here().list(directory) } catch {
       if error.isNotFound { return [] }
       throw error

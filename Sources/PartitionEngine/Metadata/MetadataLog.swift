@@ -3,8 +3,9 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// The engine's own log: topics, consumer offsets, log start offsets, durable ends, newest segments. Always synced, with the codec and the
-/// recovery of every other log, and kept twice, so that no damage to one place closes the engine.
+/// The engine's own log: topics, consumer offsets, log start offsets, durable ends, newest segments. Always synced,
+/// with the codec and the recovery of every other log, and kept twice, so that no damage to one place closes the
+/// engine.
 ///
 /// 1. A change is written to both copies, at the same offset, and acknowledged once it is on the medium in both.
 /// 2. At opening each record is replayed from whichever copy has it. Where both have one and they differ, a crash or a
@@ -15,7 +16,8 @@ import WriteAheadLog
 ///    once both have it is removed what came before, so that a crash at any point leaves at least what there was.
 /// 4. A record that neither copy has, and that no later snapshot makes void, keeps the engine from opening.
 ///
-/// A log that has become long is compacted by the same snapshot, at opening and while the engine runs; see `MetadataCompacting`.
+/// A log that has become long is compacted by the same snapshot, at opening and while the engine runs; see
+/// `MetadataCompacting`.
 final class MetadataLog: @unchecked Sendable {
   // Owned by the loop of its storage.
 

@@ -6,9 +6,9 @@ import WriteAheadLog
 /// Opening the copies of the metadata log.
 ///
 /// A copy that cannot be opened for a failing device (EIO, twice) is done without: once the other is known to be whole,
-/// its directory is set aside under another name, untouched, and an empty one takes its place. Any other error, a missing
-/// permission say, is one that somebody can mend: it keeps the engine from opening. So does EIO where the other copy is
-/// empty: it may be one that has just been put in such a place, and never been written.
+/// its directory is set aside under another name, untouched, and an empty one takes its place. Any other error, a
+/// missing permission say, is one that somebody can mend: it keeps the engine from opening. So does EIO where the other
+/// copy is empty: it may be one that has just been put in such a place, and never been written.
 struct MetadataOpening {
   let storage: any Storage
   let configuration: LogConfiguration

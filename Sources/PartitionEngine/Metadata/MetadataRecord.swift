@@ -13,8 +13,8 @@ enum MetadataRecord: Hashable {
   case consumerOffset(group: String, TopicPartition, Offset)
   /// `start topic partition offset`: everything before `offset` may be removed.
   case logStart(TopicPartition, Offset)
-  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it, and a recovery that
-  /// is about to cut what it can prove.
+  /// `end topic partition offset`: everything before `offset` is durable. A clean shutdown writes it, and a recovery
+  /// that is about to cut what it can prove.
   case durableEnd(TopicPartition, Offset)
   /// `cut topic partition offset was`: a recovery has cut the log at `offset`, though everything before `was` had been
   /// durable. It sets the end to `offset`, lowers the end of the newest segment to it, and removes a segment that
@@ -25,8 +25,8 @@ enum MetadataRecord: Hashable {
   case segment(TopicPartition, SegmentRecord)
   /// `archive topic partition offset`: everything before `offset` is in the object store, and need not be in the log.
   case archived(TopicPartition, Offset)
-  /// `lower group topic partition offset was`: a recovery has found that the log ends at `offset`, though the group had committed
-  /// `was`.
+  /// `lower group topic partition offset was`: a recovery has found that the log ends at `offset`, though the group had
+  /// committed `was`.
   case loweredOffset(group: String, TopicPartition, Offset, was: Offset)
   /// `snapshot count`: the `count` records after it are all that is known; what came before is void. Until all of them
   /// are there, it is not, and the snapshot counts for nothing.
@@ -40,7 +40,8 @@ enum MetadataRecord: Hashable {
     case .durableEnd(let p, let offset): "end\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .cutEnd(let p, let offset, let was): "cut\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
     case .segment(let p, let segment):
-      "segment\t\(p.topic)\t\(p.partition)\t\(segment.baseOffset)\t\(segment.epoch)\t\(segment.previousBase)\t\(segment.end)"
+      "segment\t\(p.topic)\t\(p.partition)\t\(segment.baseOffset)\t\(segment.epoch)"
+        + "\t\(segment.previousBase)\t\(segment.end)"
     case .archived(let p, let offset): "archive\t\(p.topic)\t\(p.partition)\t\(offset)"
     case .loweredOffset(let group, let p, let offset, let was):
       "lower\t\(group)\t\(p.topic)\t\(p.partition)\t\(offset)\t\(was)"
@@ -80,15 +81,20 @@ enum MetadataRecord: Hashable {
       guard fields[0].elementsEqual("end".utf8), let p = partition(1), let o = offset(3) else { return nil }
       self = .durableEnd(p, o)
     case (UInt8(ascii: "c"), 5):
-      guard fields[0].elementsEqual("cut".utf8), let p = partition(1), let o = offset(3), let was = offset(4) else { return nil }
+      guard fields[0].elementsEqual("cut".utf8), let p = partition(1), let o = offset(3), let was = offset(4) else {
+        return nil
+      }
       self = .cutEnd(p, o, was: was)
     case (UInt8(ascii: "s"), 7):
-      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3), let epoch: UInt64 = number(4), epoch <= Epoch.largest.rawValue,
+      guard fields[0].elementsEqual("segment".utf8), let p = partition(1), let base = offset(3),
+        let epoch: UInt64 = number(4), epoch <= Epoch.largest.rawValue,
         let previous = offset(5), let end = offset(6)
       else { return nil }
       self = .segment(p, SegmentRecord(baseOffset: base, epoch: Epoch(epoch), previousBase: previous, end: end))
     case (UInt8(ascii: "l"), 6):
-      guard fields[0].elementsEqual("lower".utf8), let p = partition(2), let o = offset(4), let was = offset(5) else { return nil }
+      guard fields[0].elementsEqual("lower".utf8), let p = partition(2), let o = offset(4), let was = offset(5) else {
+        return nil
+      }
       self = .loweredOffset(group: name(1), p, o, was: was)
     case (UInt8(ascii: "s"), 2):
       guard fields[0].elementsEqual("snapshot".utf8), let count: Int = number(1), count >= 0 else { return nil }
@@ -166,7 +172,9 @@ struct Metadata {
   var records: [MetadataRecord] {
     topics.map { .topic($0.name, partitions: $0.partitions) }
       + consumerOffsets.sorted { $0.key < $1.key }.map { position, offset in
-        offsetsBeforeLowering[position].map { .loweredOffset(group: position.group, position.partition, offset, was: $0) }
+        offsetsBeforeLowering[position].map {
+          .loweredOffset(group: position.group, position.partition, offset, was: $0)
+        }
           ?? .consumerOffset(group: position.group, position.partition, offset)
       }
       + logStarts.sorted { $0.key < $1.key }.map { .logStart($0.key, $0.value) }

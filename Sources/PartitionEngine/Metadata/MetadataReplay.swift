@@ -146,7 +146,8 @@ private final class CopyReader {
       response.forEachRecord { record in
         while response.batches[batch].header.nextOffset <= record.offset { batch += 1 }
         let header = response.batches[batch].header
-        records.append(Record(text: String(decoding: record.value, as: UTF8.self), epoch: header.epoch, time: header.time))
+        records.append(
+          Record(text: String(decoding: record.value, as: UTF8.self), epoch: header.epoch, time: header.time))
       }
       // A batch that counts more records than it holds: the others are nowhere.
       if records.isEmpty { damagedEnd = max(response.nextOffset, offset + 1) }

@@ -18,9 +18,9 @@
 /// 2. the status is 1, 2 or 3, and bytes 13..<16 are zero;
 /// 3. the CRC is right. (The length is not in it: a wrong one moves the place where the CRC is looked for.)
 ///
-/// Left open by the seed, and decided here: the numbers of the three statuses and the unit of the timestamp are those of the
-/// public source (wolfeidau/airunner, internal/worker/wal); a record of status sent or failed carries no payload and says
-/// what became of the event of its sequence number, for nothing in a log is ever overwritten.
+/// Left open by the seed, and decided here: the numbers of the three statuses and the unit of the timestamp are those
+/// of the public source (wolfeidau/airunner, internal/worker/wal); a record of status sent or failed carries no payload
+/// and says what became of the event of its sequence number, for nothing in a log is ever overwritten.
 ///
 /// Where the engine keeps a partition in this format, a message is a pending event without a key, and its offset is the
 /// sequence number - 1 (`AirunnerFormat`).

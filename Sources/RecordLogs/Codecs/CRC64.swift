@@ -4,8 +4,8 @@
 public enum CRC64 {
   private static let reflectedPolynomial: UInt64 = 0x9A6C_9329_AC4B_C9B5
 
-  /// Eight tables of 256, for eight bytes a step ("slicing by 8": Kounavis and Berry, 2008). Never freed, never changed once
-  /// made.
+  /// Eight tables of 256, for eight bytes a step ("slicing by 8": Kounavis and Berry, 2008). Never freed, never changed
+  /// once made.
   private nonisolated(unsafe) static let tables: UnsafePointer<UInt64> = {
     let tables = UnsafeMutablePointer<UInt64>.allocate(capacity: 8 * 256)
     for byte in 0..<256 {

@@ -1,6 +1,7 @@
 import CZlib
 
-/// The single records of chronik's log, version 1 (chronik investigation). All integers are little-endian; a file has no header.
+/// The single records of chronik's log, version 1 (chronik investigation). All integers are little-endian; a file has
+/// no header.
 ///
 /// | byte | field |
 /// |---|---|
@@ -24,11 +25,11 @@ import CZlib
 /// 3. key, value and headers have lengths of at least 0 (the key -1) and end where the record ends;
 /// 4. the CRC is right.
 ///
-/// Left open by the seed, and decided after the public source (lspecian/chronik-stream, crates/chronik-wal/src/record.rs): the
-/// order of bytes, the widths of the fields, how key, value and headers are delimited, and that the length counts the header
-/// too (which is what the reader of C1 overlooked). The CRC covers the length *as it stands in the file*. A writer with
-/// defect C12 computes it before it sets the length: its files fail rule 4 here, as they failed in chronik itself. Decided
-/// here: the largest length.
+/// Left open by the seed, and decided after the public source (lspecian/chronik-stream,
+/// crates/chronik-wal/src/record.rs): the order of bytes, the widths of the fields, how key, value and headers are
+/// delimited, and that the length counts the header too (which is what the reader of C1 overlooked). The CRC covers the
+/// length *as it stands in the file*. A writer with defect C12 computes it before it sets the length: its files fail
+/// rule 4 here, as they failed in chronik itself. Decided here: the largest length.
 public enum ChronikV1Codec: RecordCodec {
   public struct Record {
     public var flags: UInt8
@@ -161,7 +162,9 @@ public enum ChronikV1Codec: RecordCodec {
     target.put(record.headers, at: at + 4)
   }
 
-  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) { target.put(checksum(target, length), at: 24) }
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) {
+    target.put(checksum(target, length), at: 24)
+  }
 
   package static func seal(_ record: UnsafeMutableRawBufferPointer, offset: Int64) {
     guard let base = record.baseAddress else { return }

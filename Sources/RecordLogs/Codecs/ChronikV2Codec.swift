@@ -1,6 +1,7 @@
 import CZlib
 
-/// The batches of chronik's log, version 2 (chronik investigation). All integers are little-endian; a file has no header.
+/// The batches of chronik's log, version 2 (chronik investigation). All integers are little-endian; a file has no
+/// header.
 ///
 /// | byte | field |
 /// |---|---|
@@ -27,9 +28,10 @@ import CZlib
 /// A batch whose last offset is not its base offset + number of records - 1, or whose number of records is below 1, is
 /// valid and holds no message of the engine's.
 ///
-/// Left open by the seed, and decided after the public source (lspecian/chronik-stream, crates/chronik-wal/src/record.rs): the
-/// order of bytes and what the CRC covers. chronik stores it and never looks at it (C12b); it is looked at here. It covers the
-/// length as it stands in the file, see `ChronikV1Codec`. Decided here: the largest length.
+/// Left open by the seed, and decided after the public source (lspecian/chronik-stream,
+/// crates/chronik-wal/src/record.rs): the order of bytes and what the CRC covers. chronik stores it and never looks at
+/// it (C12b); it is looked at here. It covers the length as it stands in the file, see `ChronikV1Codec`. Decided here:
+/// the largest length.
 public enum ChronikV2Codec: RecordCodec {
   public struct Record {
     public var flags: UInt8
@@ -43,7 +45,8 @@ public enum ChronikV2Codec: RecordCodec {
     public var recordCount: Int32
 
     public init(
-      flags: UInt8 = 0, topic: UnsafeRawBufferPointer, partition: Int32, data: UnsafeRawBufferPointer, baseOffset: Int64,
+      flags: UInt8 = 0, topic: UnsafeRawBufferPointer, partition: Int32, data: UnsafeRawBufferPointer,
+      baseOffset: Int64,
       lastOffset: Int64, recordCount: Int32
     ) {
       self.flags = flags
@@ -69,7 +72,9 @@ public enum ChronikV2Codec: RecordCodec {
   }
 
   public static func verify(_ record: UnsafeRawBufferPointer) throws(RecordFault) {
-    guard let base = record.baseAddress, record.count >= 42 else { throw .cutShort(needed: 42, available: record.count) }
+    guard let base = record.baseAddress, record.count >= 42 else {
+      throw .cutShort(needed: 42, available: record.count)
+    }
     let topicLength = Int(base.little(12, UInt16.self))
     guard topicLength <= record.count - 42,
       Int(base.little(18 + topicLength, UInt32.self)) == record.count - 42 - topicLength
@@ -118,7 +123,9 @@ public enum ChronikV2Codec: RecordCodec {
     target.put(record.recordCount, at: at + 16)
   }
 
-  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) { target.put(checksum(target, length), at: 8) }
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) {
+    target.put(checksum(target, length), at: 8)
+  }
 
   /// The last offset follows from the number of records.
   /// - Returns: that number.

@@ -15,8 +15,8 @@ public protocol RecordCodec: Sendable {
   /// The lengths in bytes that a record of this format may have, everything counted.
   static var lengths: ClosedRange<Int> { get }
 
-  /// Whether a wrong length is noticed before the checksum is looked at, by lengths inside the record: where only the checksum
-  /// is wrong, the length may then be believed.
+  /// Whether a wrong length is noticed before the checksum is looked at, by lengths inside the record: where only the
+  /// checksum is wrong, the length may then be believed.
   static var confirmsLength: Bool { get }
 
   /// The length in bytes, everything counted, that `prefixSize` bytes claim for their record.
@@ -80,7 +80,9 @@ extension RecordCodec {
     var at = 0
     while at < bytes.count, let base = bytes.baseAddress {
       let length: Int
-      do throws(RecordFault) { length = try Self.length(at: base + at) } catch { preconditionFailure("\(error): these are no records") }
+      do throws(RecordFault) { length = try Self.length(at: base + at) } catch {
+        preconditionFailure("\(error): these are no records")
+      }
       body(UnsafeMutableRawBufferPointer(start: base + at, count: length))
       at += length
     }
@@ -103,7 +105,9 @@ extension UnsafeMutableRawPointer {
 
   @inline(__always)
   func put(_ bytes: UnsafeRawBufferPointer, at offset: Int) {
-    if let source = bytes.baseAddress, bytes.count > 0 { (self + offset).copyMemory(from: source, byteCount: bytes.count) }
+    if let source = bytes.baseAddress, bytes.count > 0 {
+      (self + offset).copyMemory(from: source, byteCount: bytes.count)
+    }
   }
 }
 

@@ -1,7 +1,7 @@
 import CZlib
 
-/// The entries of the replay buffer's log (replay-buffer plan): `[header | checksum | timestamp | user_id | operation | payload | footer]`.
-/// All integers are little-endian; a file has no header of its own.
+/// The entries of the replay buffer's log (replay-buffer plan): `[header | checksum | timestamp | user_id | operation |
+/// payload | footer]`. All integers are little-endian; a file has no header of its own.
 ///
 /// | byte | field |
 /// |---|---|
@@ -23,9 +23,9 @@ import CZlib
 /// 3. the operation is 1 to 6, and 39 + user + payload is the length;
 /// 4. the CRC is right. It covers the length and the number of the transaction too.
 ///
-/// The seed names the parts and their order, and nothing else; it was never built. Decided here: all widths, the magic, the
-/// footer, the numbers of the operations and the largest length. The number of the transaction is an addition: two buffers of
-/// one user could not be told apart by the user's name once an entry between them is damaged.
+/// The seed names the parts and their order, and nothing else; it was never built. Decided here: all widths, the magic,
+/// the footer, the numbers of the operations and the largest length. The number of the transaction is an addition: two
+/// buffers of one user could not be told apart by the user's name once an entry between them is damaged.
 public enum ReplayCodec: RecordCodec {
   public enum Operation: UInt8, Hashable, Sendable, CaseIterable {
     case startBuffer = 1
@@ -84,7 +84,9 @@ public enum ReplayCodec: RecordCodec {
     guard userLength <= record.count - overhead,
       Int(base.little(31 + userLength, UInt32.self)) == record.count - overhead - userLength
     else { throw .fieldsDisagree }
-    guard Operation(rawValue: record[30 + userLength]) != nil else { throw .unknownValue(UInt64(record[30 + userLength])) }
+    guard Operation(rawValue: record[30 + userLength]) != nil else {
+      throw .unknownValue(UInt64(record[30 + userLength]))
+    }
     let (stored, computed) = (base.little(16, UInt32.self), checksum(base, record.count))
     guard stored == computed else { throw .checksumMismatch(stored: UInt64(stored), computed: UInt64(computed)) }
   }
@@ -97,7 +99,8 @@ public enum ReplayCodec: RecordCodec {
     let base = bytes.baseAddress!  // a verified entry has at least 39 bytes
     let userLength = Int(base.little(28, UInt16.self))
     return Record(
-      transaction: base.little(8, UInt64.self), timestamp: base.little(20, Int64.self), user: bytes.part(30, userLength),
+      transaction: base.little(8, UInt64.self), timestamp: base.little(20, Int64.self),
+      user: bytes.part(30, userLength),
       operation: Operation(rawValue: bytes[30 + userLength]) ?? .rollback,
       payload: bytes.part(35 + userLength, bytes.count - overhead - userLength))
   }
@@ -125,7 +128,9 @@ public enum ReplayCodec: RecordCodec {
     target.put(UInt32(length), at: length - 4)
   }
 
-  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) { target.put(checksum(target, length), at: 16) }
+  private static func seal(_ target: UnsafeMutableRawPointer, _ length: Int) {
+    target.put(checksum(target, length), at: 16)
+  }
 
   package static func seal(_ entry: UnsafeMutableRawBufferPointer, transaction: UInt64) {
     guard let base = entry.baseAddress else { return }

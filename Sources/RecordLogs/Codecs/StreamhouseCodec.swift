@@ -1,6 +1,7 @@
 import CZlib
 
-/// The records of Streamhouse's `<topic>-<partition>.wal` (Streamhouse runbook). All integers are little-endian; a file has no header.
+/// The records of Streamhouse's `<topic>-<partition>.wal` (Streamhouse runbook). All integers are little-endian; a file
+/// has no header.
 ///
 /// | byte | field |
 /// |---|---|
@@ -17,8 +18,8 @@ import CZlib
 /// 2. 20 + key length + value length is the size;
 /// 3. the CRC is right.
 ///
-/// The size is outside of the CRC, which is why rule 2 has to hold too: both lengths are inside. Left open by the seed, and
-/// decided here: the largest size. The format knows no record without a key apart from one with an empty key.
+/// The size is outside of the CRC, which is why rule 2 has to hold too: both lengths are inside. Left open by the seed,
+/// and decided here: the largest size. The format knows no record without a key apart from one with an empty key.
 ///
 /// Nothing says which offset a record has: the n-th record of the log is the n-th message, and damage counts as one.
 /// The first record of the newest file has the base offset that the metadata's `segment` names: see

@@ -1,8 +1,8 @@
 import LogModel
 import Metrics
 
-/// The metrics `wal.*` of the airunner runbook, over all jobs of a process. A dot of its names is an underscore in the exposition, and a
-/// duration is in seconds there.
+/// The metrics `wal.*` of the airunner runbook, over all jobs of a process. A dot of its names is an underscore in the
+/// exposition, and a duration is in seconds there.
 public final class DeliveryMetrics: Sendable {
   /// `wal.appends.total`
   public let appends: Counter
@@ -21,14 +21,18 @@ public final class DeliveryMetrics: Sendable {
   public static let limits = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 1]
 
   public init(in registry: MetricRegistry = MetricRegistry()) {
-    appends = registry.counter(MetricFamilyName("wal_appends"), help: "Events that were appended to a job's log and acknowledged.")
+    appends = registry.counter(
+      MetricFamilyName("wal_appends"), help: "Events that were appended to a job's log and acknowledged.")
     appendDuration = registry.histogram(
       MetricFamilyName("wal_append_duration_seconds", unit: "seconds"),
       help: "From the call of an append to its acknowledgement.", limits: Self.limits)
     pendingEvents = registry.gauge(
-      MetricFamilyName("wal_pending_events"), help: "Events that the receiver has neither acknowledged nor refused for good.")
-    retries = registry.counter(MetricFamilyName("wal_retries"), help: "Attempts to send a batch that are followed by another.")
-    failures = registry.counter(MetricFamilyName("wal_failures"), help: "Events that the receiver has refused for good.")
+      MetricFamilyName("wal_pending_events"),
+      help: "Events that the receiver has neither acknowledged nor refused for good.")
+    retries = registry.counter(
+      MetricFamilyName("wal_retries"), help: "Attempts to send a batch that are followed by another.")
+    failures = registry.counter(
+      MetricFamilyName("wal_failures"), help: "Events that the receiver has refused for good.")
     archiveBytes = registry.gauge(
       MetricFamilyName("wal_archive_size_bytes", unit: "bytes"), help: "Compressed logs of finished jobs.")
   }

@@ -1,7 +1,7 @@
 import LogModel
 
-/// The parts of a job's log and its sender that history got wrong, as values: a job log is made with them, and these are the
-/// sound ones.
+/// The parts of a job's log and its sender that history got wrong, as values: a job log is made with them, and these
+/// are the sound ones.
 public struct DeliveryParts: Sendable {
   /// Which log the events of an execution go to.
   public var naming: any JobLogNaming = ALogForEachExecution()
@@ -39,7 +39,9 @@ public protocol EventNumbering: Sendable {
 /// receiver has, and would take others with their numbers for known (A6).
 public struct NumbersUsedOnce: EventNumbering {
   public init() {}
-  public func first(isNew: Bool, last: Int64, milliseconds: Int64) -> Int64 { isNew ? 1 : max(last + 1, milliseconds << 20) }
+  public func first(isNew: Bool, last: Int64, milliseconds: Int64) -> Int64 {
+    isNew ? 1 : max(last + 1, milliseconds << 20)
+  }
 }
 
 /// What the sender makes of what became of a batch.

@@ -1,7 +1,7 @@
 import Storage
 
-/// A batch on the wire: its events as records of `AirunnerCodec`, one behind the other, each with its own checksum. The job
-/// travels beside it.
+/// A batch on the wire: its events as records of `AirunnerCodec`, one behind the other, each with its own checksum. The
+/// job travels beside it.
 extension EventBatch {
   /// The body of a request.
   public func encoded() -> [UInt8] {

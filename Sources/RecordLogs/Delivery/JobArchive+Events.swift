@@ -1,7 +1,8 @@
 import Storage
 
 extension JobArchive {
-  /// The events of a job that was archived, in the order of its log ("Disaster Recovery" of the airunner runbook: decompress, replay).
+  /// The events of a job that was archived, in the order of its log ("Disaster Recovery" of the airunner runbook:
+  /// decompress, replay).
   /// - Returns: nil where there is no archive of it, or it is cut off or damaged: then nothing in it is believed.
   public func events(of job: JobID) async throws(JobLogError) -> [Event]? {
     do throws(StorageError) {

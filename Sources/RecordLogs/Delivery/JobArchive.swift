@@ -11,7 +11,8 @@ import Storage
 /// 4. renamed, and the folder synced (A10);
 /// 5. the log is removed, its folder synced, and only then its lock given up.
 ///
-/// A log with events that were not sent is refused: "Recover Disk Space" of the airunner runbook compresses and removes those too.
+/// A log with events that were not sent is refused: "Recover Disk Space" of the airunner runbook compresses and removes
+/// those too.
 public final class JobArchive: @unchecked Sendable {
   // Owned by the storage's loop.
 
@@ -25,7 +26,8 @@ public final class JobArchive: @unchecked Sendable {
   ///   - directory: exists, and its entry is durable.
   ///   - retention: the airunner runbook keeps archives for 30 days.
   public init(
-    _ directory: String, of storage: any Storage, retention: Duration = .seconds(30 * 86_400), clock: WallClock = .system,
+    _ directory: String, of storage: any Storage, retention: Duration = .seconds(30 * 86_400),
+    clock: WallClock = .system,
     metrics: DeliveryMetrics = DeliveryMetrics()
   ) {
     self.storage = RetryingStorage(storage)
@@ -69,7 +71,8 @@ public final class JobArchive: @unchecked Sendable {
     let source = FileSource(storage, records.file, limit: records.end)
     let time = UInt32(clamping: clock.milliseconds / 1000)
     let (summary, bytes) = try await storage.writeCompressed(source, to: temporary, time: time)
-    guard try await storage.readCompressed(temporary) == summary, summary.bytes == records.end, source.unreadableBytes == 0
+    guard try await storage.readCompressed(temporary) == summary, summary.bytes == records.end,
+      source.unreadableBytes == 0
     else { return false }
     try await storage.here().rename(temporary, to: path)
     try await storage.here().syncDirectory(directory)

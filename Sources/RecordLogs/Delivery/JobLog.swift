@@ -2,8 +2,8 @@ import LogModel
 import Metrics
 import Storage
 
-/// One execution of one job. A job that is run again is another execution with a log of its own, so that the events of the two
-/// never mix (A8).
+/// One execution of one job. A job that is run again is another execution with a log of its own, so that the events of
+/// the two never mix (A8).
 public struct JobID: Hashable, Sendable, CustomStringConvertible {
   /// By `NameRule.job`: it names a file.
   public let job: String
@@ -40,7 +40,8 @@ extension JobLogError: CustomStringConvertible {
     case .badJobName(let name): "\(name): a job is named by \(NameRule.job.words), executions are counted from 1"
     case .unsentEvents(let count): "\(count) events have not been sent; start the sender and let it finish first"
     case .archiveDiffers(let path): "\(path) does not hold what was archived; free or change the disk and archive again"
-    case .rotatingPolicy: "a job's log is one file, which its sender and its archive read whole; open it with a policy without rotation"
+    case .rotatingPolicy:
+      "a job's log is one file, which its sender and its archive read whole; open it with a policy without rotation"
     }
   }
 }
@@ -52,14 +53,15 @@ public struct JobLogReport: Hashable, Sendable {
   public var events = 0
   public var sent = 0
   public var failed = 0
-  /// Events whose sequence number an earlier event has already: the receiver would take neither for new. They are not sent.
+  /// Events whose sequence number an earlier event has already: the receiver would take neither for new. They are not
+  /// sent.
   public var duplicates = 0
   /// Records whose number no event can have come to, whatever their checksum says: they are not of this log.
   public var foreign = 0
 }
 
-/// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status *pending*; what
-/// becomes of it is another record of the same sequence number, *sent* or *failed*.
+/// The events of one job: appended, then sent by a `Sender`, then archived. Every event is a record of status
+/// *pending*; what becomes of it is another record of the same sequence number, *sent* or *failed*.
 ///
 /// The log numbers its events itself, and uses a number once (`NumbersUsedOnce`).
 public final class JobLog: @unchecked Sendable {
@@ -74,14 +76,15 @@ public final class JobLog: @unchecked Sendable {
   /// No log gets so far.
   static let largestSequence = Int64(1) << 62
   private var nextSequence: Int64 = 1
-  /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender may find
-  /// one in the log before whoever appends it has been told.
+  /// Numbers of the events that are neither sent nor failed, those that are just being appended among them: a sender
+  /// may find one in the log before whoever appends it has been told.
   private(set) var unsettled = SequenceRanges()
   /// A sender that has nothing to do; rings when there is something to send.
   var sender: WakeableTimer?
 
   private init(
-    _ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics, _ parts: DeliveryParts
+    _ job: JobID, _ log: RecordLog<AirunnerCodec>, _ clock: WallClock, _ metrics: DeliveryMetrics,
+    _ parts: DeliveryParts
   ) {
     self.job = job
     self.log = log
@@ -105,7 +108,8 @@ public final class JobLog: @unchecked Sendable {
     var last: Int64 = 0
     do throws(RecordLogError) {
       let name = parts.naming.name(of: job)
-      let (log, recovery) = try await RecordLog<AirunnerCodec>.open(name, in: directory, of: storage, policy) { _, record in
+      let (log, recovery) = try await RecordLog<AirunnerCodec>.open(name, in: directory, of: storage, policy) {
+        _, record in
         guard record.sequence <= Self.largestSequence else {
           report.foreign += 1
           return
@@ -129,8 +133,8 @@ public final class JobLog: @unchecked Sendable {
     } catch { throw .log(error) }
   }
 
-  /// The names of the logs in a directory, as `JobLogNaming` gives them: what earlier processes have left is opened again, and
-  /// sent.
+  /// The names of the logs in a directory, as `JobLogNaming` gives them: what earlier processes have left is opened
+  /// again, and sent.
   /// - Throws: `log`.
   public static func names(in directory: String, of storage: any Storage) async throws(JobLogError) -> Set<String> {
     do throws(StorageError) {
@@ -154,8 +158,8 @@ public final class JobLog: @unchecked Sendable {
     return sequence
   }
 
-  /// Records what became of events. Here and now they count as settled whether or not that could be written: sent again after
-  /// a restart, the receiver knows them.
+  /// Records what became of events. Here and now they count as settled whether or not that could be written: sent again
+  /// after a restart, the receiver knows them.
   /// - Throws: `log`, the first failure.
   func settle(_ sequences: some Sequence<Int64>, as status: AirunnerCodec.Status) async throws(JobLogError) {
     var settled: [Int64] = []

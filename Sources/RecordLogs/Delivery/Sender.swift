@@ -2,7 +2,7 @@ import LogModel
 import Metrics
 import Storage
 
-/// How events are sent. Seed 001: back-off from 1 s to 60 s, doubling.
+/// How events are sent. Airunner runbook: back-off from 1 s to 60 s, doubling.
 public struct SenderPolicy: Hashable, Sendable {
   public var firstBackOff: Duration
   public var longestBackOff: Duration
@@ -31,8 +31,8 @@ public struct SenderPolicy: Hashable, Sendable {
   }
 }
 
-/// Waits between attempts: *n* doubles from `firstBackOff` to `longestBackOff`, and the wait is somewhere between n/2 and n,
-/// but never below `firstBackOff`, so that senders which failed together do not come back together.
+/// Waits between attempts: *n* doubles from `firstBackOff` to `longestBackOff`, and the wait is somewhere between n/2
+/// and n, but never below `firstBackOff`, so that senders which failed together do not come back together.
 struct BackOff {
   private let policy: SenderPolicy
   private var random: SeededGenerator
@@ -56,7 +56,8 @@ struct BackOff {
 /// Sends the events of one job in their order, each until the receiver has acknowledged it.
 ///
 /// One batch is under way at a time, and the next is made when the receiver has acknowledged the last one. So whatever
-/// arrives late, or twice, has been received before: the receiver that knows events by (job, sequence) has each once, in order.
+/// arrives late, or twice, has been received before: the receiver that knows events by (job, sequence) has each once,
+/// in order.
 public final class Sender: @unchecked Sendable {
   // Owned by the log's loop.
 
@@ -71,8 +72,8 @@ public final class Sender: @unchecked Sendable {
   private var hasStarted = false
   /// The event that comes next, read and not yet sent.
   private var ahead: Event?
-  /// The first failure to read the log, or to record in it what was sent. What was sent and not recorded is sent again after
-  /// a restart, and known to the receiver.
+  /// The first failure to read the log, or to record in it what was sent. What was sent and not recorded is sent again
+  /// after a restart, and known to the receiver.
   public private(set) var failure: JobLogError?
 
   /// - Parameter seed: of the jitter.
@@ -92,8 +93,8 @@ public final class Sender: @unchecked Sendable {
     loop.spawn { await self.run() }
   }
 
-  /// Sends what is pending, for `limit` at most, and ends. A wait between two attempts is cut short for it, but not one that
-  /// the receiver has asked for. Holds nothing that sending needs (A7).
+  /// Sends what is pending, for `limit` at most, and ends. A wait between two attempts is cut short for it, but not one
+  /// that the receiver has asked for. Holds nothing that sending needs (A7).
   /// - Returns: how many events are not sent. They are in the log.
   @discardableResult
   public func stop(within limit: Duration) async -> Int {
@@ -194,8 +195,8 @@ public final class Sender: @unchecked Sendable {
     }
   }
 
-  /// Waits for `duration`, which `stop` cuts short, and in any case as long as the receiver has asked for; never beyond the
-  /// deadline.
+  /// Waits for `duration`, which `stop` cuts short, and in any case as long as the receiver has asked for; never beyond
+  /// the deadline.
   private func pause(_ duration: Duration, asked: Duration) async {
     let (due, notBefore) = (loop.now + max(duration, asked), loop.now + asked)
     let wasStopping = deadline != nil
@@ -219,7 +220,9 @@ public final class Sender: @unchecked Sendable {
         alarm.ring()
       }
     }
-    while answer.value == nil, loop.now < min(due, deadline ?? due) { await alarm.wait(until: min(due, deadline ?? due)) }
+    while answer.value == nil, loop.now < min(due, deadline ?? due) {
+      await alarm.wait(until: min(due, deadline ?? due))
+    }
     answer.isAwaited = false
     return answer.value ?? .unavailable("no answer within \(DurationText.render(policy.timeout))")
   }

@@ -27,8 +27,8 @@ public struct EventBatch: Hashable, Sendable {
 
 /// What became of a batch.
 public enum Delivery: Hashable, Sendable {
-  /// The receiver has said that it has all of it, and will have it after a crash of its own. That the bytes were written to
-  /// a connection is no acceptance (A9).
+  /// The receiver has said that it has all of it, and will have it after a crash of its own. That the bytes were
+  /// written to a connection is no acceptance (A9).
   case accepted
   /// HTTP 429, or 503 with Retry-After: the receiver asks for a pause. Nothing is known of the events.
   case tooManyRequests(retryAfter: Duration?)
@@ -40,7 +40,8 @@ public enum Delivery: Hashable, Sendable {
   case refused(status: Int)
 }
 
-/// How batches get to the receiver. A delivery ends; how long it takes is limited by the sender, who then no longer listens.
+/// How batches get to the receiver. A delivery ends; how long it takes is limited by the sender, who then no longer
+/// listens.
 public protocol Transport: AnyObject, Sendable {
   func deliver(_ batch: EventBatch) async -> Delivery
 }

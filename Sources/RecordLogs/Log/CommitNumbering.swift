@@ -1,9 +1,10 @@
-/// Gives the records of a commit what only their place in the log decides. A commit before them may have failed, so no earlier
-/// moment will do than the one before they are written.
+/// Gives the records of a commit what only their place in the log decides. A commit before them may have failed, so no
+/// earlier moment will do than the one before they are written.
 package protocol CommitNumbering: AnyObject {
   /// Not nil where nothing may be written to the log any more.
   var refusal: RecordLogError? { get }
-  /// Writes into the bytes of one append what it depends on. Called in the order of the log, just before they are written.
+  /// Writes into the bytes of one append what it depends on. Called in the order of the log, just before they are
+  /// written.
   /// - Returns: the number that whoever appends is told.
   func number(_ append: UnsafeMutableRawBufferPointer, at position: RecordPosition) -> Int64
   /// Asked when a commit is as durable as the policy says, before anybody is answered.

@@ -123,7 +123,8 @@ extension RecordLog {
     }
     let next: FileID
     do throws(StorageError) {
-      next = try await storage.createRecordFile(files.path(fileNumber + 1), in: files.directory, header: Codec.fileHeader)
+      next = try await storage.createRecordFile(
+        files.path(fileNumber + 1), in: files.directory, header: Codec.fileHeader)
     } catch {
       // Its entry, or its head, will never be durable for certain; recovery makes it anew.
       if error.operation == .sync || error.operation == .syncDirectory { poison = error }
@@ -139,8 +140,8 @@ extension RecordLog {
 
   // MARK: Syncing under interval
 
-  /// What was acknowledged at *t* must be durable at *t + d*: a sync is submitted d/4 after the first acknowledgement that it
-  /// covers, which leaves 3d/4 for the device. An idle tail is synced like any other (H12).
+  /// What was acknowledged at *t* must be durable at *t + d*: a sync is submitted d/4 after the first acknowledgement
+  /// that it covers, which leaves 3d/4 for the device. An idle tail is synced like any other (H12).
   func runSyncLoop() async {
     if case .interval(let limit) = policy.syncPolicy {
       while isOpen || !committerEnded.isOpen {
@@ -185,8 +186,8 @@ extension RecordLog {
 }
 
 extension Storage {
-  /// Makes a file of a log, on the medium with its header and its entry when this returns. One that is there under this name
-  /// holds nothing, and goes.
+  /// Makes a file of a log, on the medium with its header and its entry when this returns. One that is there under this
+  /// name holds nothing, and goes.
   @inline(never)
   func createRecordFile(_ path: String, in directory: String, header: [UInt8]) async throws(StorageError) -> FileID {
     let file: FileID

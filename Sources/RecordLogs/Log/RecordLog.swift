@@ -3,12 +3,13 @@ import Storage
 
 /// One append-only log of single records in a format of a real system, in one file or, rotated, in several.
 ///
-/// Producers encode straight into the commit that is being filled; a commit loop writes one commit at a time and answers its
-/// producers. What was not answered may be there after a crash; what was answered is, as far as the sync policy promises.
+/// Producers encode straight into the commit that is being filled; a commit loop writes one commit at a time and
+/// answers its producers. What was not answered may be there after a crash; what was answered is, as far as the sync
+/// policy promises.
 ///
 /// 1. A commit is written whole behind the last one and, under `always`, synced; then it is acknowledged.
-/// 2. A write that fails may have left some of its bytes. The next commit cuts them off first, and syncs the cut: nothing
-///    acknowledged ever stands behind garbage (A2, C16).
+/// 2. A write that fails may have left some of its bytes. The next commit cuts them off first, and syncs the cut:
+///    nothing acknowledged ever stands behind garbage (A2, C16).
 /// 3. A sync that fails poisons the log: its pages may count as clean, and no later sync makes them durable. Nothing is
 ///    appended any more until the log has been closed and opened again; recovery then writes the tail anew.
 /// 4. A file that a log goes on to is on the medium, with its directory entry, before a record is put into it.
@@ -75,8 +76,8 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   ///
   /// `directory` exists, and its entry is durable. What recovery found is on the medium when this returns.
   /// - Parameter visit: sees each record in the order of the log, as it is found; the pointers are valid for the call.
-  /// - Throws: `inUse`, `notALog`, or what the device says. The log is then as it was, or partly recovered: opening it again
-  ///   ends as this would have ended.
+  /// - Throws: `inUse`, `notALog`, or what the device says. The log is then as it was, or partly recovered: opening it
+  ///   again ends as this would have ended.
   public static func open(
     _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy,
     visiting visit: (RecordPosition, Codec.Record) -> Void = { _, _ in }
@@ -89,12 +90,14 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   /// As the other one, for whoever has to know where between the records something is missing.
   /// - Parameter keepsFirstFile: false where old files may have been removed.
   package static func open(
-    _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy, keepsFirstFile: Bool = false,
+    _ name: String, in directory: String, of storage: any Storage, _ policy: RecordLogPolicy,
+    keepsFirstFile: Bool = false,
     finding found: (RecordFinding<Codec>) -> Void
   ) async throws(RecordLogError) -> (log: RecordLog, report: RecordRecoveryReport) {
     // Patience upon patience would be a hundred times a hundred attempts.
     let storage = storage as? RetryingStorage ?? RetryingStorage(storage)
-    var recovery = RecordRecovery<Codec>(storage, policy, RecordFiles(directory: directory, name: name), keepsFirstFile: keepsFirstFile)
+    var recovery = RecordRecovery<Codec>(
+      storage, policy, RecordFiles(directory: directory, name: name), keepsFirstFile: keepsFirstFile)
     let found = try await recovery.run(found)
     let log = RecordLog(storage, policy, found)
     log.loop.spawn { await log.runCommitLoop() }
@@ -105,8 +108,8 @@ public final class RecordLog<Codec: RecordCodec>: @unchecked Sendable {
   /// The most bytes that one record may have here.
   public var largestRecord: Int { min(policy.largestRecord, Codec.lengths.upperBound) }
 
-  /// Appends a record of `length` bytes, which `write` writes (see `RecordCodec.write`), and returns once it is acknowledged
-  /// under the sync policy. Records are in the log in the order in which `write` was called.
+  /// Appends a record of `length` bytes, which `write` writes (see `RecordCodec.write`), and returns once it is
+  /// acknowledged under the sync policy. Records are in the log in the order in which `write` was called.
   ///
   /// - Returns: where the record stands.
   /// - Throws: `RecordLogError`. Unless `isCertainFailure`, the record may be there after a restart.

@@ -85,7 +85,8 @@ public struct RecordRecoveryReport: Hashable, Sendable {
   public var damage: [DamagedBytes] = []
   /// Places of damage, all counted.
   public var damageCount = 0
-  /// What a crash has left of a commit that was never acknowledged, as far as the format allows that to be told: it was cut.
+  /// What a crash has left of a commit that was never acknowledged, as far as the format allows that to be told: it was
+  /// cut.
   public var tornTail: DamagedBytes?
   /// What stood behind the last record of the last file and has been cut off; zeros count. Nil where nothing did.
   public var cutTail: DamagedBytes?

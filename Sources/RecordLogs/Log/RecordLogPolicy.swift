@@ -1,7 +1,7 @@
 import LogModel
 
-/// What a log of single records does with them: when it syncs, when it begins a new file, what recovery does with damage.
-/// A policy is a value; the format is the codec's.
+/// What a log of single records does with them: when it syncs, when it begins a new file, what recovery does with
+/// damage. A policy is a value; the format is the codec's.
 public struct RecordLogPolicy: Hashable, Sendable {
   /// When a new file begins. Looked at before each commit.
   public struct Rotation: Hashable, Sendable {
@@ -22,7 +22,8 @@ public struct RecordLogPolicy: Hashable, Sendable {
   public var largestRecord: Int
   /// The most bytes that one commit carries; at least `largestRecord`.
   public var commitBytes: Int
-  /// How long a commit waits for more records after its first, unless `lingerBytes` are there. Nobody is answered earlier.
+  /// How long a commit waits for more records after its first, unless `lingerBytes` are there. Nobody is answered
+  /// earlier.
   public var linger: Duration
   public var lingerBytes: Int
   /// Nil: one file for ever.
@@ -43,16 +44,18 @@ public struct RecordLogPolicy: Hashable, Sendable {
     self.rotation = rotation
   }
 
-  /// Seed 000: interval(100ms) is the default, corrupt records are skipped, a file is rotated at 1 GB.
+  /// Streamhouse runbook: interval(100ms) is the default, corrupt records are skipped, a file is rotated at 1 GB.
   public static let streamhouse = RecordLogPolicy(
     syncPolicy: .interval(.milliseconds(100)), recoveryPolicy: .skipCorrupted, rotation: Rotation(bytes: 1 << 30))
-  /// Seed 001: each append is synced, a log ends at its first corruption; a record has at most 10 MiB.
+  /// Airunner runbook: each append is synced, a log ends at its first corruption; a record has at most 10 MiB.
   public static let airunner = RecordLogPolicy(
     syncPolicy: .always, recoveryPolicy: .truncateAtCorruption, largestRecord: 10 << 20, commitBytes: 10 << 20)
-  /// Seed 002 says nothing of sync or rotation: group commit with a sync each, files of 128 MiB, skipping, decided here.
+  /// Chronik investigation says nothing of sync or rotation: group commit with a sync each, files of 128 MiB, skipping,
+  /// decided here.
   public static let chronik = RecordLogPolicy(
     syncPolicy: .always, recoveryPolicy: .skipCorrupted, rotation: Rotation(bytes: 128 << 20))
-  /// Seed 003: a sync every 100 ms or 1 MB, the answer after it; corrupt entries are skipped; a file is rotated at 100 MB.
+  /// Replay-buffer plan: a sync every 100 ms or 1 MB, the answer after it; corrupt entries are skipped; a file is
+  /// rotated at 100 MB.
   public static let replayBuffer = RecordLogPolicy(
     syncPolicy: .always, recoveryPolicy: .skipCorrupted, commitBytes: 2 << 20, linger: .milliseconds(100),
     lingerBytes: 1 << 20, rotation: Rotation(bytes: 100 << 20))

@@ -48,7 +48,8 @@ extension Storage {
       var (at, hasEnded) = (0, false)
       repeat {
         var (taken, made) = (count - at, pieceSize)
-        hasEnded = tl_zstream_run(stream, input.base + at, &taken, output.base, &made, count == 0 ? 1 : 0) == Int32(TL_Z_END)
+        hasEnded =
+          tl_zstream_run(stream, input.base + at, &taken, output.base, &made, count == 0 ? 1 : 0) == Int32(TL_Z_END)
         at += taken
         try await here().writeWhole(file, path, at: written, from: output, 0..<made)
         written += Int64(made)

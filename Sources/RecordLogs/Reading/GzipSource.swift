@@ -1,12 +1,12 @@
 import CZlib
 import Storage
 
-/// What a compressed file holds (RFC 1952), read from front to back in two buffers' memory. Where the stream is damaged it
-/// ends.
+/// What a compressed file holds (RFC 1952), read from front to back in two buffers' memory. Where the stream is damaged
+/// it ends.
 ///
-/// Only at its end does a stream tell whether all of it was right, and a flipped bit in it can bring records a second time,
-/// whole, checksums and all: a copy from what stood before is all that a compressed stream is made of. So nobody takes records
-/// from a stream that has not been read to its end once (`readCompressed`).
+/// Only at its end does a stream tell whether all of it was right, and a flipped bit in it can bring records a second
+/// time, whole, checksums and all: a copy from what stood before is all that a compressed stream is made of. So nobody
+/// takes records from a stream that has not been read to its end once (`readCompressed`).
 final class GzipSource: RecordSource {
   // Owned by the loop of its storage.
 

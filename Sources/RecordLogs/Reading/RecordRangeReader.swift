@@ -1,8 +1,8 @@
 import LogModel
 import Storage
 
-/// Reads what has been acknowledged of a log from some record on, file by file, with a handle and a place of its own. For logs
-/// whose files are not compressed.
+/// Reads what has been acknowledged of a log from some record on, file by file, with a handle and a place of its own.
+/// For logs whose files are not compressed.
 package final class RecordRangeReader<Codec: RecordCodec> {
   // Owned by the loop of its log.
 
@@ -26,7 +26,9 @@ package final class RecordRangeReader<Codec: RecordCodec> {
     return RecordRangeReader(log, start, file, limit: limit)
   }
 
-  private static func openFile(_ log: RecordLog<Codec>, _ number: Int) async throws(StorageError) -> (FileID, limit: Int64) {
+  private static func openFile(_ log: RecordLog<Codec>, _ number: Int) async throws(StorageError) -> (
+    FileID, limit: Int64
+  ) {
     let file = try await log.storage.here().open(log.files.path(number), [])
     do throws(StorageError) {
       return (file, number == log.fileNumber ? log.end : try await log.storage.here().size(of: file))

@@ -4,8 +4,9 @@ import Storage
 /// Reads records from front to back, and finds the next one after damage.
 ///
 /// After bytes that are no record it looks, in this order,
-/// 1. where the length field says that the next record begins. If one stands there, and the length can be believed, the damage
-///    is inside this record: its value may hold the bytes of another log, which are not to be taken for records of this one;
+/// 1. where the length field says that the next record begins. If one stands there, and the length can be believed, the
+///    damage is inside this record: its value may hold the bytes of another log, which are not to be taken for records
+///    of this one;
 /// 2. if one stands there, and the length cannot be believed, for the first record before that place from which records
 ///    follow each other up to it: a damaged length may claim records that are whole;
 /// 3. at every byte from the next one on. What follows counts, as far behind the damage as it may be. Bytes of a log
@@ -75,8 +76,8 @@ package struct RecordScanner<Codec: RecordCodec> {
     return false
   }
 
-  /// The first place behind `from` from which records follow each other up to `end`; all of it is loaded. `end` itself where
-  /// there is none before.
+  /// The first place behind `from` from which records follow each other up to `end`; all of it is loaded. `end` itself
+  /// where there is none before.
   private func chain(after from: Int64, upTo end: Int64) -> Int64 {
     var first = from + 1
     /// Where records begin from which none follow up to `end`: whoever comes there need not go on.

@@ -10,8 +10,8 @@ package protocol RecordSource: AnyObject {
   var unreadableBytes: Int64 { get }
 }
 
-/// An open file, up to a limit. A sector that cannot be read costs its own bytes and no others: they read as zeros, which no
-/// record survives.
+/// An open file, up to a limit. A sector that cannot be read costs its own bytes and no others: they read as zeros,
+/// which no record survives.
 package final class FileSource: RecordSource {
   // Owned by the loop of its storage.
 
@@ -43,7 +43,8 @@ package final class FileSource: RecordSource {
     guard count > 0 else { return 0 }
     let got: Int
     do throws(StorageError) {
-      got = try await storage.readPatiently(file, at: position, into: buffer, range.lowerBound..<range.lowerBound + count)
+      got = try await storage.readPatiently(
+        file, at: position, into: buffer, range.lowerBound..<range.lowerBound + count)
       unreadableInARow = 0
     } catch {
       guard error.isErrno(EIO) else { throw error }

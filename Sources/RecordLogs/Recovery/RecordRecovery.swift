@@ -21,22 +21,23 @@ import Storage
 /// | a wrong head, and no record | the last file | `notALog` |
 /// | what would be cut holds bytes that the device cannot read (`EIO`) | any | the error: nothing is cut, and the log stays closed |
 ///
-/// The last row is for errors that pass: what cannot be read now may hold acknowledged records, and be read tomorrow. Where it
-/// never can, somebody has to decide that; copying the file to a healthy device, with zeros for what is lost, is that decision.
+/// The last row is for errors that pass: what cannot be read now may hold acknowledged records, and be read tomorrow.
+/// Where it never can, somebody has to decide that; copying the file to a healthy device, with zeros for what is lost,
+/// is that decision.
 ///
 /// Under `skipCorrupted` damage is reported and passed over. Under `truncateAtCorruption` the log ends before the first
 /// damage: what follows is set aside in files of its own, synced, before it is cut off.
 ///
 /// None of these formats carries what was durable when a record was written. So
-/// - the last records of a log, damaged or cut off by somebody after they had been acknowledged, look like a torn tail, as
-///   long as they are not more than can be unsynced;
+/// - the last records of a log, damaged or cut off by somebody after they had been acknowledged, look like a torn tail,
+///   as long as they are not more than can be unsynced;
 /// - of a commit of several records that a power cut has torn, a later record may be whole. The one before it is then
 ///   reported as damage although it had never been acknowledged. And under `interval` and `never`, what is left of the
 ///   unsynced records need not be a prefix of them unless the policy is `truncateAtCorruption`.
 ///
-/// At the end the last file holds records and nothing else, and is on the medium with its entry. Its last bytes, as many as
-/// may be unsynced, are written again first: a sync of them may have failed in this boot and left them readable and clean,
-/// and such pages no sync makes durable (Rebello et al., ATC 2020).
+/// At the end the last file holds records and nothing else, and is on the medium with its entry. Its last bytes, as
+/// many as may be unsynced, are written again first: a sync of them may have failed in this boot and left them readable
+/// and clean, and such pages no sync makes durable (Rebello et al., ATC 2020).
 struct RecordRecovery<Codec: RecordCodec> {
   struct Found {
     var files: RecordFiles
@@ -126,7 +127,8 @@ struct RecordRecovery<Codec: RecordCodec> {
       } catch { throw .storage(error) }
     }
     if last.head == .wrong || last.head == .torn && !last.tailIsBlank { throw .notALog(path: files.path(entry.number)) }
-    do throws(StorageError) { note(try await repair.removeUnlessDamaged(entry.number, last), entry.number, last) } catch {
+    do throws(StorageError) { note(try await repair.removeUnlessDamaged(entry.number, last), entry.number, last) } catch
+    {
       throw .storage(error)
     }
     return try await begin(repair, entry.number, lock)
@@ -138,7 +140,8 @@ struct RecordRecovery<Codec: RecordCodec> {
     return DamagedBytes(path: files.path(expected), range: 0..<0, fault: .missingFile)
   }
 
-  private func begin(_ repair: RecordRepair<Codec>, _ number: Int, _ lock: FileID) async throws(RecordLogError) -> Found {
+  private func begin(_ repair: RecordRepair<Codec>, _ number: Int, _ lock: FileID) async throws(RecordLogError) -> Found
+  {
     do throws(StorageError) {
       let file = try await storage.createRecordFile(files.path(number), in: files.directory, header: Codec.fileHeader)
       return Found(files: files, lock: lock, file: file, number: number, end: Int64(Codec.fileHeader.count))
@@ -219,14 +222,17 @@ struct RecordRecovery<Codec: RecordCodec> {
         if !truncates || entry.isCompressed { visit(.damage(DamagedBytes(path: path, range: range, fault: fault))) }
         // A compressed file cannot be cut; whoever compresses files skips what is damaged in them.
         guard truncates, !entry.isCompressed else { continue }
-        (outcome.cutAt, outcome.tail, outcome.tailFault, outcome.tailIsBlank) = (range.lowerBound, range.lowerBound..<size, fault, false)
+        (outcome.cutAt, outcome.tail, outcome.tailFault, outcome.tailIsBlank) = (
+          range.lowerBound, range.lowerBound..<size, fault, false
+        )
         break reading
       case .end(let tail, let fault, let isBlank):
         (outcome.tail, outcome.tailFault, outcome.tailIsBlank) = (tail, fault, isBlank && source.unreadableBytes == 0)
         break reading
       }
     }
-    outcome.isUnreadable = entry.isCompressed
+    outcome.isUnreadable =
+      entry.isCompressed
       ? source.unreadableBytes > 0 : plain.unreadableEnd > (outcome.records > 0 ? outcome.end : 0)
     report.records += outcome.records
     report.bytesScanned += scanner.position
@@ -243,7 +249,9 @@ struct RecordRecovery<Codec: RecordCodec> {
     return outcome
   }
 
-  private func readHead(_ scanner: inout RecordScanner<Codec>, _ outcome: inout RecordOutcome) async throws(StorageError) {
+  private func readHead(_ scanner: inout RecordScanner<Codec>, _ outcome: inout RecordOutcome)
+    async throws(StorageError)
+  {
     let right = Codec.fileHeader
     outcome.end = headSize
     guard !right.isEmpty else { return }

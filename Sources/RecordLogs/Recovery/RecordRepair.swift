@@ -2,8 +2,8 @@ import Glibc
 import LogModel
 import Storage
 
-/// Leaves the last file of a log with records and nothing else, on the medium. Every step may be cut by a crash, and taken
-/// again from the start.
+/// Leaves the last file of a log with records and nothing else, on the medium. Every step may be cut by a crash, and
+/// taken again from the start.
 struct RecordRepair<Codec: RecordCodec> {
   let storage: any Storage
   let policy: RecordLogPolicy
@@ -29,7 +29,8 @@ struct RecordRepair<Codec: RecordCodec> {
       if outcome.size > outcome.end {
         tail = .torn
         if try await !isTorn(file, outcome) {
-          tail = .damage(setAside: try await storage.copyAside(path, file, outcome.end..<outcome.size, in: files.directory))
+          tail = .damage(
+            setAside: try await storage.copyAside(path, file, outcome.end..<outcome.size, in: files.directory))
         }
         try await storage.here().truncate(file, to: outcome.end)
       }
@@ -64,8 +65,9 @@ struct RecordRepair<Codec: RecordCodec> {
     return .damage(setAside: try await storage.setFileAside(path, in: files.directory))
   }
 
-  /// Whether what stands behind the last record can be what a crash has left of a commit. Sectors of it may be there or not:
-  /// so its first record begins as records do, or with zeros, or with a mixture where the beginning crosses a sector.
+  /// Whether what stands behind the last record can be what a crash has left of a commit. Sectors of it may be there or
+  /// not: so its first record begins as records do, or with zeros, or with a mixture where the beginning crosses a
+  /// sector.
   private func isTorn(_ file: FileID, _ outcome: RecordOutcome) async throws(StorageError) -> Bool {
     if outcome.tailIsBlank { return true }
     if outcome.cutAt != nil { return false }
@@ -88,8 +90,8 @@ struct RecordRepair<Codec: RecordCodec> {
     try await storage.here().writeWhole(file, path, at: 0, from: buffer, 0..<Codec.fileHeader.count)
   }
 
-  /// Writes what may be unsynced again, byte for byte, so that the sync that follows covers it: all of it but sectors that cannot
-  /// be read. A piece of which some cannot is halved, so that few reads meet the device's error.
+  /// Writes what may be unsynced again, byte for byte, so that the sync that follows covers it: all of it but sectors
+  /// that cannot be read. A piece of which some cannot is halved, so that few reads meet the device's error.
   private func writeAgain(_ file: FileID, _ path: String, upTo end: Int64) async throws(StorageError) {
     let buffer = storage.makeBuffer(capacity: Self.pieceSize)
     var piece = Int64(Self.pieceSize)
@@ -100,9 +102,12 @@ struct RecordRepair<Codec: RecordCodec> {
       let begun = at % sector
       let count = min(piece - begun, end - at)
       var got = 0
-      do throws(StorageError) { got = try await storage.readPatiently(file, at: at, into: buffer, 0..<Int(count)) } catch {
+      do throws(StorageError) {
+        got = try await storage.readPatiently(file, at: at, into: buffer, 0..<Int(count))
+      } catch {
         guard error.isErrno(EIO) else { throw error }
-        if piece > sector { piece = max(sector, piece / 2) } else { at += count }  // what cannot be read is left as it is
+        // What cannot be read is left as it is.
+        if piece > sector { piece = max(sector, piece / 2) } else { at += count }
         continue
       }
       guard got > 0 else { return }

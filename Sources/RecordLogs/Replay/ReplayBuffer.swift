@@ -10,11 +10,12 @@ public struct ReplayBufferReport: Hashable, Sendable {
   public var rolledBack = 0
 }
 
-/// Buffers of measurements, one transaction each, that survive a crash until they have been replayed (replay-buffer plan).
+/// Buffers of measurements, one transaction each, that survive a crash until they have been replayed (replay-buffer
+/// plan).
 ///
-/// Each operation is answered when its entry is on the medium: entries are synced together, every 100 ms or 1 MB, and the
-/// answer waits for that (R1). What a crash leaves unfinished is replayed by the next process, once: the replay is committed in
-/// the log (R2), as is a rollback (R4).
+/// Each operation is answered when its entry is on the medium: entries are synced together, every 100 ms or 1 MB, and
+/// the answer waits for that (R1). What a crash leaves unfinished is replayed by the next process, once: the replay is
+/// committed in the log (R2), as is a rollback (R4).
 ///
 /// The order of a start: `open`, `recover`, then `start` and the others; `maintain` now and then.
 public final class ReplayBuffer: @unchecked Sendable {
@@ -47,7 +48,8 @@ public final class ReplayBuffer: @unchecked Sendable {
     inherited = table.unfinished.filter { parts.selection.isReplayed($0) }
   }
 
-  /// Opens the log `replay` in `directory`, which exists and whose entry is durable; compressed files are read as they are.
+  /// Opens the log `replay` in `directory`, which exists and whose entry is durable; compressed files are read as they
+  /// are.
   /// - Parameters:
   ///   - policy: one that skips what is damaged.
   ///   - retention: the replay-buffer plan keeps completed files for 7 days.
@@ -70,9 +72,9 @@ public final class ReplayBuffer: @unchecked Sendable {
 
   // MARK: Recovery
 
-  /// Hands each transaction that an earlier process has left to `replay`, in their order: a CHECKPOINT before, and after it a
-  /// COMMIT, or, where `replay` returns false, a ROLLBACK. A crash in between makes the next process do it again, so `replay`
-  /// should know transactions by their number.
+  /// Hands each transaction that an earlier process has left to `replay`, in their order: a CHECKPOINT before, and
+  /// after it a COMMIT, or, where `replay` returns false, a ROLLBACK. A crash in between makes the next process do it
+  /// again, so `replay` should know transactions by their number.
   /// - Returns: how many were committed and rolled back.
   /// - Throws: `log`; the rest waits for another call.
   @discardableResult
@@ -84,7 +86,8 @@ public final class ReplayBuffer: @unchecked Sendable {
       let user = transaction.userBytes
       try await write(.checkpoint, of: transaction.number, user)
       let isReplayed = await replay(transaction)
-      try await writeEnd(isReplayed ? .commit : .rollback, of: transaction.number, user, replayedFrom: transaction.stage)
+      try await writeEnd(
+        isReplayed ? .commit : .rollback, of: transaction.number, user, replayedFrom: transaction.stage)
       if isReplayed { committed += 1 } else { rolledBack += 1 }
       inherited.removeFirst()
     }
@@ -216,13 +219,15 @@ public final class ReplayBuffer: @unchecked Sendable {
     public var kept: [Int] = []
   }
 
-  /// Compresses the files that the log has gone on from, and removes those whose compression is older than the retention: only
-  /// once what an earlier process has left has been replayed (R3), and none in which or before which an unfinished transaction
-  /// begins. One bit can cost a compressed file all of its entries: those are entries that nobody waits for.
+  /// Compresses the files that the log has gone on from, and removes those whose compression is older than the
+  /// retention: only once what an earlier process has left has been replayed (R3), and none in which or before which an
+  /// unfinished transaction begins. One bit can cost a compressed file all of its entries: those are entries that
+  /// nobody waits for.
   ///
-  /// The oldest go first, one after the other: where a commit is gone, so is what it committed. Before that the log is marked, by
-  /// a ROLLBACK without a user, with the highest number in use, so that it is not used again, and with the first file that stays: a
-  /// removal whose sync fails may be undone by the next power loss, and what comes back is finished.
+  /// The oldest go first, one after the other: where a commit is gone, so is what it committed. Before that the log is
+  /// marked, by a ROLLBACK without a user, with the highest number in use, so that it is not used again, and with the
+  /// first file that stays: a removal whose sync fails may be undone by the next power loss, and what comes back is
+  /// finished.
   /// - Throws: `recoveryPending`, `log`.
   public func maintain() async throws(ReplayBufferError) -> Maintenance {
     guard inherited.isEmpty || !parts.cleanUp.waitsForRecovery else { throw .recoveryPending }

@@ -1,4 +1,5 @@
-/// The parts of a replay buffer that history got wrong, as values: a buffer is made with them, and these are the sound ones.
+/// The parts of a replay buffer that history got wrong, as values: a buffer is made with them, and these are the sound
+/// ones.
 public struct ReplayParts: Sendable {
   /// Which of the transactions that an earlier process has left are replayed.
   public var selection: any UnfinishedSelection = EveryUnfinished()

@@ -21,7 +21,8 @@ extension ReplayBufferError: CustomStringConvertible {
     case .log(let error): "\(error)"
     case .recoveryPending: "buffers of an earlier process wait for their replay; call recover first"
     case .unknownTransaction(let number): "there is no transaction \(number) that is not finished"
-    case .outOfOrder(let number, let operation, let stage): "transaction \(number) is \(stage): \(operation) does not follow"
+    case .outOfOrder(let number, let operation, let stage):
+      "transaction \(number) is \(stage): \(operation) does not follow"
     case .cuttingPolicy: "a compressed file cannot be cut at its damage; open the buffer with a policy that skips it"
     case .badUser(let bytes): "a user's name has 1 to 65535 bytes, not \(bytes)"
     }
@@ -62,8 +63,8 @@ public struct ReplayTransaction: Hashable, Sendable {
   }
 }
 
-/// Follows the entries of a log to the transactions that are not finished. Memory: their measurements, which were in memory
-/// before the crash too.
+/// Follows the entries of a log to the transactions that are not finished. Memory: their measurements, which were in
+/// memory before the crash too.
 struct ReplayTable {
   private(set) var open: [UInt64: ReplayTransaction] = [:]
   private(set) var last: UInt64 = 0

@@ -44,8 +44,8 @@ public struct ReportRequest: Hashable, Sendable {
   /// As the user wrote it.
   public var text: String { format.rawValue + (path.map { "=\($0)" } ?? "") }
 
-  /// The requests of a command. A person who reads standard output gets the terminal's report there, unless something else
-  /// goes there, or the terminal's report has been sent to a file.
+  /// The requests of a command. A person who reads standard output gets the terminal's report there, unless something
+  /// else goes there, or the terminal's report has been sent to a file.
   public static func completed(_ requests: [Self]) -> [Self] {
     let isTaken = requests.contains { $0.path == nil || $0.format == .terminal }
     return isTaken ? requests : [ReportRequest(.terminal)] + requests

@@ -116,7 +116,8 @@ public final class AtomicFileSink: ReportSink {
     }
     // The same folder, so that `rename` stays within one file system (man 2 rename, EXDEV).
     let temporary = "\(path).\(getpid()).tmp"
-    let fd = SpareDescriptors.retry({ open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }, failed: { $0 < 0 })
+    let fd = SpareDescriptors.retry(
+      { open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644) }, failed: { $0 < 0 })
     guard fd >= 0 else { throw ReportError.cannotWrite(path: path, errno: errno) }
     do throws(ReportError) {
       defer { close(fd) }

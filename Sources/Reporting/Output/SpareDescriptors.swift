@@ -1,13 +1,13 @@
 import Glibc
 import Synchronization
 
-/// Two descriptors that a command holds for its end: where trials have used up all others, its report must still be written, and its
-/// folders removed.
+/// Two descriptors that a command holds for its end: where trials have used up all others, its report must still be
+/// written, and its folders removed.
 public enum SpareDescriptors {
   private static let held = Mutex<[Int32]>([])
 
-  /// What a command needs free at its start: the two, three of the event loop of libdispatch and one of its count of threads (it ends
-  /// the process with SIGILL and without a word where it gets none), and two files at a time.
+  /// What a command needs free at its start: the two, three of the event loop of libdispatch and one of its count of
+  /// threads (it ends the process with SIGILL and without a word where it gets none), and two files at a time.
   private static let needed = 8
 
   /// Holds them.
@@ -23,7 +23,9 @@ public enum SpareDescriptors {
     for descriptor in opened.dropFirst(2) { close(descriptor) }
     held.withLock { $0 += opened.prefix(2) }
     guard free < needed else { return nil }
-    return "this process can open \(free) more files, and needs \(needed); raise the limit with ulimit -n, or close what it inherits"
+    return
+      "this process can open \(free) more files, and needs \(needed); raise the limit with ulimit -n, or close what it "
+      + "inherits"
   }
 
   /// Calls `attempt`, and once more without the spare ones where it failed for want of descriptors (EMFILE, ENFILE).

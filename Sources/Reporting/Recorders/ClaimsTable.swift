@@ -35,7 +35,10 @@ struct ClaimsTable {
   }
 
   private static func columns(_ claim: ClaimResult) -> [String] {
-    [claim.source, claim.says, "-", "-", claim.reason ?? "-", claim.outcome == .beyondReach ? "**not reachable here**" : "**\(claim.outcome.rawValue)**"]
+    [
+      claim.source, claim.says, "-", "-", claim.reason ?? "-",
+      claim.outcome == .beyondReach ? "**not reachable here**" : "**\(claim.outcome.rawValue)**",
+    ]
   }
 }
 

@@ -1,7 +1,7 @@
 import Verification
 
-/// `Reports/data-loss.md`: what documents claim, what has to be expected, what was measured; then each case by volume and
-/// policy. Written once, when the run finishes.
+/// `Reports/data-loss.md`: what documents claim, what has to be expected, what was measured; then each case by volume
+/// and policy. Written once, when the run finishes.
 public final class DataLossRecorder: RunRecorder {
   private let sink: any ReportSink
   private var run = RunDescription(seed: 0, storage: "", filesystem: "", trials: 0, jobs: 0)
@@ -39,7 +39,9 @@ public final class DataLossRecorder: RunRecorder {
     text += claims.markdown
     for description in run.cases {
       // A trial of a client has no partitions that could lose anything.
-      let cells = results.filter { $0.scenario == description.scenario && $0.expectation == .held && $0.axes["client"] == nil }
+      let cells = results.filter {
+        $0.scenario == description.scenario && $0.expectation == .held && $0.axes["client"] == nil
+      }
       guard !cells.isEmpty else { continue }
       text += "\n" + section(description, cells)
     }
@@ -55,8 +57,13 @@ public final class DataLossRecorder: RunRecorder {
         ["\(volume)"]
           + columns.map { column in lossText(cells.filter { $0.messages == volume && $0.policies == column }) })
     }
-    var text = "## \(description.title)\n\n`\(description.scenario)`, lost over all numbers of partitions:\n\n" + markdownTable(rows) + "\n"
-    text += "- Expected: \(sentence(cells) { $0.verdict != .unknown && $0.hasRestartFigures && $0.losses.allSatisfy(\.isAsExpected) }) came out as the receipts demand.\n"
+    var text =
+      "## \(description.title)\n\n`\(description.scenario)`, lost over all numbers of partitions:\n\n"
+      + markdownTable(rows) + "\n"
+    let expected = sentence(cells) {
+      $0.verdict != .unknown && $0.hasRestartFigures && $0.losses.allSatisfy(\.isAsExpected)
+    }
+    text += "- Expected: \(expected) came out as the receipts demand.\n"
     let lossy = cells.filter { $0.losses.contains { $0.lost > 0 } }
     if !cells.contains(where: \.hasRestartFigures) {
       text += "- Reported: nobody looked after a restart.\n"
@@ -64,13 +71,18 @@ public final class DataLossRecorder: RunRecorder {
       text += "- Reported: nothing was lost.\n"
     } else {
       let silent = lossy.filter { $0.losses.contains { $0.reported < $0.lost } }
-      text += "- Reported: in \(lossy.count - silent.count) of \(lossy.count) cells with a loss the engine named every lost offset."
+      text +=
+        "- Reported: in \(lossy.count - silent.count) of \(lossy.count) cells with a loss the engine named every lost "
+        + "offset."
       text += silent.isEmpty ? "\n" : " In the others no report is owed for some of it: \(reasons(silent)).\n"
     }
     let partial = cells.filter { $0.losses.contains(where: \.isTouched) && $0.losses.contains { !$0.isTouched } }
     if !partial.isEmpty {
-      let harmed = partial.filter { $0.losses.contains { !$0.isTouched && $0.least == 0 && $0.most == 0 && $0.lost > 0 } }
-      text += "- Healthy partitions: untouched in \(partial.count - harmed.count) of \(partial.count) cells that had any.\n"
+      let harmed = partial.filter {
+        $0.losses.contains { !$0.isTouched && $0.least == 0 && $0.most == 0 && $0.lost > 0 }
+      }
+      text +=
+        "- Healthy partitions: untouched in \(partial.count - harmed.count) of \(partial.count) cells that had any.\n"
     }
     if !description.remedy.isEmpty { text += "- What to do: \(description.remedy)\n" }
     return text
@@ -78,10 +90,16 @@ public final class DataLossRecorder: RunRecorder {
 
   /// Why no report was owed, as the oracle found it for each message.
   private func reasons(_ cells: [TrialResult]) -> String {
-    func has(_ count: (UnreportedLoss) -> Int) -> Bool { cells.contains { $0.losses.contains { count($0.unreported) > 0 } } }
+    func has(_ count: (UnreportedLoss) -> Int) -> Bool {
+      cells.contains { $0.losses.contains { count($0.unreported) > 0 } }
+    }
     var reasons: [String] = []
-    if has(\.hidden) { reasons.append("the device said that it had stored it, and nothing that it left there is wrong by itself") }
-    if has(\.untestified) { reasons.append("nothing on the medium testified that the last commit had been acknowledged") }
+    if has(\.hidden) {
+      reasons.append("the device said that it had stored it, and nothing that it left there is wrong by itself")
+    }
+    if has(\.untestified) {
+      reasons.append("nothing on the medium testified that the last commit had been acknowledged")
+    }
     if has(\.crash) { reasons.append("the sync policy lets a crash take it") }
     return reasons.isEmpty ? "**no reason is known: see the cells**" : reasons.joined(separator: "; ")
   }
@@ -96,7 +114,9 @@ public final class DataLossRecorder: RunRecorder {
     guard !cells.isEmpty else { return "" }
     let all = cells
     let cells = all.filter(\.hasRestartFigures)
-    guard !cells.isEmpty else { return "not measured" + (all.contains { $0.verdict == .violated } ? " violated" : " ?") }
+    guard !cells.isEmpty else {
+      return "not measured" + (all.contains { $0.verdict == .violated } ? " violated" : " ?")
+    }
     let losses = cells.map(\.lossClaimed)
     let lost = losses.map { Double($0.lost) }
     let shares = losses.map { Double($0.lost) / Double(max(1, $0.acknowledged)) * 100 }
@@ -113,9 +133,13 @@ public final class DataLossRecorder: RunRecorder {
 extension RunSummary {
   /// Where the figures come from.
   func provenance(_ run: RunDescription) -> String {
-    var text = "\(trials) trials on \(run.storage) (\(run.filesystem)), seed \(run.seed): \(held) held, \(violated) violated, "
-    text += "\(unknown) without a verdict; \(unexpected) not as their scenario expects. \(durationText(seconds)), \(run.jobs) at a time."
-    return stoppedBy == nil ? text : text + " **The run was cut short (\(stoppedBy!.rawValue)): this report is not whole.**"
+    var text =
+      "\(trials) trials on \(run.storage) (\(run.filesystem)), seed \(run.seed): \(held) held, \(violated) violated, "
+    text +=
+      "\(unknown) without a verdict; \(unexpected) not as their scenario expects. \(durationText(seconds)), "
+      + "\(run.jobs) at a time."
+    return stoppedBy == nil
+      ? text : text + " **The run was cut short (\(stoppedBy!.rawValue)): this report is not whole.**"
   }
 }
 
@@ -132,7 +156,8 @@ extension TrialResult {
 
   /// What a table has columns for: every axis but those of volume.
   fileprivate var policies: String {
-    axes.entries.filter { $0.name != "messages" && $0.name != "partitions" }.map(\.value.description).joined(separator: " ")
+    axes.entries.filter { $0.name != "messages" && $0.name != "partitions" }.map(\.value.description).joined(
+      separator: " ")
   }
 }
 

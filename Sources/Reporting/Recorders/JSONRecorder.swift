@@ -133,7 +133,8 @@ extension TrialResult {
 extension EngineCount {
   fileprivate var json: JSONText {
     .object([
-      ("name", .string(name)), ("labels", .object(labels.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
+      ("name", .string(name)),
+      ("labels", .object(labels.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
       ("value", .integer(value)),
     ])
   }

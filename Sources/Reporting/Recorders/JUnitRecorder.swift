@@ -1,7 +1,7 @@
 import Verification
 
-/// JUnit XML as CI systems read it: a test suite for each scenario or search, a test case for each cell. A cell that came out
-/// as it should passes, a caught defect too; `unknown` is an error, anything else a failure.
+/// JUnit XML as CI systems read it: a test suite for each scenario or search, a test case for each cell. A cell that
+/// came out as it should passes, a caught defect too; `unknown` is an error, anything else a failure.
 public final class JUnitRecorder: RunRecorder {
   private let sink: any ReportSink
   private var run: RunDescription?

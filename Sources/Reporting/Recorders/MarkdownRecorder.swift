@@ -1,6 +1,7 @@
 import Verification
 
-/// A page for a pull request or a wiki: one row for each scenario or search, then every case that did not come out as it should.
+/// A page for a pull request or a wiki: one row for each scenario or search, then every case that did not come out as
+/// it should.
 public final class MarkdownRecorder: RunRecorder {
   private let sink: any ReportSink
   private var cases: [(index: Int, case: ReportCase)] = []

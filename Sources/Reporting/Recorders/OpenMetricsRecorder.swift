@@ -1,8 +1,8 @@
 import Metrics
 import Verification
 
-/// A run's figures in OpenMetrics text: written once, when the run finishes; whoever holds the registry can read them while it
-/// lasts.
+/// A run's figures in OpenMetrics text: written once, when the run finishes; whoever holds the registry can read them
+/// while it lasts.
 ///
 /// | metric | labels | |
 /// |---|---|---|
@@ -34,7 +34,8 @@ public final class OpenMetricsRecorder: RunRecorder {
       MetricFamilyName("tornlog_trial_duration_seconds", unit: "seconds"), help: "Trials, from start to verdict.",
       limits: [0.01, 0.1, 0.5, 1, 5, 10, 60])
     recoveryDuration = registry.histogram(
-      MetricFamilyName("tornlog_recovery_duration_seconds", unit: "seconds"), help: "First restarts, from opening to ready.",
+      MetricFamilyName("tornlog_recovery_duration_seconds", unit: "seconds"),
+      help: "First restarts, from opening to ready.",
       limits: [0.001, 0.01, 0.1, 0.5, 1, 5, 30])
     // An alert on an increase needs a series before its first event.
     for verdict in Verdict.allCases { _ = trials(verdict) }
@@ -81,14 +82,17 @@ public final class OpenMetricsRecorder: RunRecorder {
   }
 
   private func messages(_ outcome: String) -> Counter {
-    registry.counter(MetricFamilyName("tornlog_messages"), help: "Messages of all trials.", labels: ["outcome": outcome])
+    registry.counter(
+      MetricFamilyName("tornlog_messages"), help: "Messages of all trials.", labels: ["outcome": outcome])
   }
 
   private static func outcomes(_ counts: MessageCounts) -> [(String, Int)] {
     [
       ("attempted", counts.attempted), ("acknowledged", counts.acknowledged), ("indeterminate", counts.indeterminate),
-      ("recovered", counts.recovered), ("lost", counts.lost), ("duplicated", counts.duplicated), ("reordered", counts.reordered),
-      ("phantom", counts.phantom), ("corrupt-served", counts.corruptServed), ("corrupt-reported", counts.corruptReported),
+      ("recovered", counts.recovered), ("lost", counts.lost), ("duplicated", counts.duplicated),
+      ("reordered", counts.reordered),
+      ("phantom", counts.phantom), ("corrupt-served", counts.corruptServed),
+      ("corrupt-reported", counts.corruptReported),
     ]
   }
 }

@@ -1,7 +1,7 @@
 import Verification
 
-/// A run of so many trials that nobody reads a table of them: what was violated in full, what is unknown by its reason with one trial
-/// of each, and the sums. Nothing is kept of a trial that held.
+/// A run of so many trials that nobody reads a table of them: what was violated in full, what is unknown by its reason
+/// with one trial of each, and the sums. Nothing is kept of a trial that held.
 public final class RandomRunRecorder: RunRecorder {
   private struct Reason {
     var text: String
@@ -21,7 +21,8 @@ public final class RandomRunRecorder: RunRecorder {
 
   public func record(_ event: RunEvent) throws {
     switch event {
-    case .started(let run): try sink.write("tornlog: \(run.trials) random trials, seed \(run.seed), \(run.storage.printable)\n")
+    case .started(let run):
+      try sink.write("tornlog: \(run.trials) random trials, seed \(run.seed), \(run.storage.printable)\n")
     case .trialStarted, .document: break
     case .trialFinished(_, let result): try take(result)
     case .notice(let text): try sink.write("note: \(text.printable)\n")
@@ -29,7 +30,8 @@ public final class RandomRunRecorder: RunRecorder {
       try sink.write(Self.text(of: order.compactMap { reasons[$0] }, others))
       let cut = summary.stoppedBy.map { "stopped by \($0.rawValue): " } ?? ""
       try sink.write(
-        "\(cut)\(summary.trials) trials: \(summary.held) held, \(summary.violated) violated, \(summary.unknown) unknown, "
+        "\(cut)\(summary.trials) trials: \(summary.held) held, \(summary.violated) violated, \(summary.unknown) "
+          + "unknown, "
           + "\(durationText(summary.seconds))\n")
       try sink.finish()
     }
@@ -61,13 +63,17 @@ public final class RandomRunRecorder: RunRecorder {
     if let check = result.checks.first(where: { $0.verdict == .unknown }), result.notices.isEmpty {
       return "\(check.name.rawValue): \(check.detail)"
     }
-    return result.notices.first ?? result.checks.first { $0.verdict == .unknown }.map { "\($0.name.rawValue): \($0.detail)" } ?? "nobody said"
+    return result.notices.first ?? result.checks.first { $0.verdict == .unknown }.map {
+      "\($0.name.rawValue): \($0.detail)"
+    } ?? "nobody said"
   }
 
   /// The same text with other numbers is the same reason.
   static func kind(of text: String) -> String {
     var kind = ""
-    for character in text where !(character.isNumber && kind.hasSuffix("#")) { kind.append(character.isNumber ? "#" : character) }
+    for character in text where !(character.isNumber && kind.hasSuffix("#")) {
+      kind.append(character.isNumber ? "#" : character)
+    }
     return kind
   }
 
@@ -75,7 +81,9 @@ public final class RandomRunRecorder: RunRecorder {
     guard !reasons.isEmpty else { return "" }
     var text = "\nunknown, by the reason:\n"
     for reason in reasons.sorted(by: { ($1.trials, $0.text) < ($0.trials, $1.text) }) {
-      text += "  \(reason.trials) \(reason.trials == 1 ? "trial" : "trials"): \(reason.text.printable)\n      \(reason.reproduce)\n"
+      text +=
+        "  \(reason.trials) \(reason.trials == 1 ? "trial" : "trials"): \(reason.text.printable)\n      "
+        + "\(reason.reproduce)\n"
     }
     if others > 0 { text += "  \(others) trials: other reasons\n" }
     return text + "\n"

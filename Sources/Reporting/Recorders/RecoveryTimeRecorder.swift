@@ -1,6 +1,7 @@
 import Verification
 
-/// `Reports/recovery-time.md`: how long recovery took, beside what documents claim. Written once, when the run finishes.
+/// `Reports/recovery-time.md`: how long recovery took, beside what documents claim. Written once, when the run
+/// finishes.
 public final class RecoveryTimeRecorder: RunRecorder {
   private let sink: any ReportSink
   private var run = RunDescription(seed: 0, storage: "", filesystem: "", trials: 0, jobs: 0)
@@ -35,11 +36,16 @@ public final class RecoveryTimeRecorder: RunRecorder {
 
       """
     text += claims.markdown
-    let timed = results.filter { $0.recovery.bytesScanned > 0 && $0.axes["storage"]?.description != "memory" && $0.expectation == .held }
+    let timed = results.filter {
+      $0.recovery.bytesScanned > 0 && $0.axes["storage"]?.description != "memory" && $0.expectation == .held
+    }
     text += "\n## By volume\n\n"
     guard run.storage != "memory" else { return text + "The model's clock is virtual: run this on files.\n" }
     let partitions = unique(timed.map(\.partitionCount)).sorted()
-    var rows = [["messages", "bytes scanned at the most", "longest MB/s"] + partitions.map { "\($0) partition\($0 == 1 ? "" : "s")" }]
+    var rows = [
+      ["messages", "bytes scanned at the most", "longest MB/s"]
+        + partitions.map { "\($0) partition\($0 == 1 ? "" : "s")" }
+    ]
     for volume in unique(timed.map(\.messages)).sorted() {
       let cells = timed.filter { $0.messages == volume }
       let bytes = cells.map(\.recovery.bytesScanned).max() ?? 0
@@ -57,7 +63,8 @@ public final class RecoveryTimeRecorder: RunRecorder {
       let cells = own.filter { $0.messages == volume }
       let seconds = cells.map(\.recovery.seconds).sorted()
       rows.append([
-        description.title, "\(volume)", secondsText(seconds[seconds.count / 2]), secondsText(seconds[seconds.count - 1]),
+        description.title, "\(volume)", secondsText(seconds[seconds.count / 2]),
+        secondsText(seconds[seconds.count - 1]),
         "\(cells.map(\.recovery.batchesSkipped).max() ?? 0)",
       ])
     }

@@ -12,7 +12,8 @@ public struct TerminalStyle: Hashable, Sendable {
 
   public var colour: Bool
   public var verbosity: Verbosity
-  /// Whether `tornlog reproduce last:N` means the Nth trial that did not come out as expected, and is shown beside its token.
+  /// Whether `tornlog reproduce last:N` means the Nth trial that did not come out as expected, and is shown beside its
+  /// token.
   public var showsShortForms: Bool
   /// Whether the run is one of random trials; see `RandomRunRecorder`.
   public var isOfRandomTrials = false

@@ -1,7 +1,8 @@
 import Verification
 
-/// What a run came to: one line for each scenario, and more of those that need it. With `-v`, and of a scenario that did not come
-/// out as expected or that ran alone, a table, the catches of each defect, and, where one defect is all that it ran with, why.
+/// What a run came to: one line for each scenario, and more of those that need it. With `-v`, and of a scenario that
+/// did not come out as expected or that ran alone, a table, the catches of each defect, and, where one defect is all
+/// that it ran with, why.
 struct TerminalSummary {
   let results: [TrialResult]
   let style: TerminalStyle
@@ -10,8 +11,12 @@ struct TerminalSummary {
   static let limit = 30
 
   var text: String {
-    let scenarios = unique(results.map(\.scenario)).map { name in (name: name, cells: results.filter { $0.scenario == name }) }
-    let isWhole = scenarios.map { style.verbosity == .verbose || scenarios.count == 1 || !$0.cells.allSatisfy(\.isExpected) }
+    let scenarios = unique(results.map(\.scenario)).map { name in
+      (name: name, cells: results.filter { $0.scenario == name })
+    }
+    let isWhole = scenarios.map {
+      style.verbosity == .verbose || scenarios.count == 1 || !$0.cells.allSatisfy(\.isExpected)
+    }
     var text = ""
     for (scenario, isWhole) in zip(scenarios, isWhole) where isWhole { text += details(scenario.name, scenario.cells) }
     let brief = zip(scenarios, isWhole).filter { !$1 }.map(\.0)
@@ -50,7 +55,9 @@ struct TerminalSummary {
     }
     let head = [isLong ? "folder" : "scenario"] + (isLong ? ["scenarios"] : []) + ["trials", "held", "caught", "time"]
     let rows = groups.map { group in
-      let counts = [group.cells.count, group.cells.count { $0.verdict == .held }, group.cells.count { $0.verdict == .violated }]
+      let counts = [
+        group.cells.count, group.cells.count { $0.verdict == .held }, group.cells.count { $0.verdict == .violated },
+      ]
       return [group.name] + (isLong ? ["\(group.scenarios)"] : []) + counts.map(String.init)
         + [durationText(group.cells.reduce(0) { $0 + $1.seconds })]
     }
@@ -182,4 +189,3 @@ extension TrialResult {
 extension Axes.Value {
   fileprivate var isInteger: Bool { if case .integer = self { true } else { false } }
 }
-

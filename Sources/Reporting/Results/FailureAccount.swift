@@ -35,7 +35,8 @@ struct FailureAccount {
     return parts.joined(separator: ", ")
   }
 
-  /// `110 acknowledged messages lost, 10 of them sent after a restart`: `attempted` counts those before the first crash.
+  /// `110 acknowledged messages lost, 10 of them sent after a restart`: `attempted` counts those before the first
+  /// crash.
   private static func lostText(_ c: MessageCounts, _ verdict: Verdict) -> String {
     let fate =
       switch verdict {

@@ -1,7 +1,7 @@
 import Verification
 
-/// What a command has found that runs no trials: an exploration, a benchmark, the doctor. It is an event of the one stream of
-/// events (`RunEvent.document`), so every recorder serves every command.
+/// What a command has found that runs no trials: an exploration, a benchmark, the doctor. It is an event of the one
+/// stream of events (`RunEvent.document`), so every recorder serves every command.
 public struct ReportDocument: Sendable {
   /// The command: `tornlog explore errors`.
   public var title: String
@@ -62,10 +62,12 @@ public struct ReportCase: Hashable, Sendable {
 
   /// A case that must hold.
   public init(
-    group: String, name: String, mustHold verdict: Verdict, seconds: Double? = nil, message: String = "", lines: [String] = []
+    group: String, name: String, mustHold verdict: Verdict, seconds: Double? = nil, message: String = "",
+    lines: [String] = []
   ) {
     self.init(
-      group: group, name: name, verdict: verdict, isExpected: verdict == .held, seconds: seconds, message: message, lines: lines)
+      group: group, name: name, verdict: verdict, isExpected: verdict == .held, seconds: seconds, message: message,
+      lines: lines)
   }
 }
 
@@ -74,7 +76,9 @@ extension ReportCase {
   init(_ trial: TrialResult) {
     let account = FailureAccount(trial)
     self.init(
-      group: trial.scenario, name: trial.axes.entries.isEmpty ? trial.scenario : trial.axes.description, file: trial.file,
-      verdict: trial.verdict, isExpected: trial.isExpected, seconds: trial.seconds, message: account.loss, lines: account.lines)
+      group: trial.scenario, name: trial.axes.entries.isEmpty ? trial.scenario : trial.axes.description,
+      file: trial.file,
+      verdict: trial.verdict, isExpected: trial.isExpected, seconds: trial.seconds, message: account.loss,
+      lines: account.lines)
   }
 }

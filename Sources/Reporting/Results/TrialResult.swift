@@ -22,7 +22,8 @@ public struct TrialResult: Hashable, Sendable, Codable {
   public var losses: [PartitionLoss]
   /// Distinct messages consumed before any crash; nil where nobody looked then.
   public var consumedLive: Int?
-  /// The restart that `counts`, `partitions` and `losses` are of: 1, or another one where nobody looked after the first.
+  /// The restart that `counts`, `partitions` and `losses` are of: 1, or another one where nobody looked after the
+  /// first.
   public var countedRestart = 1
   /// How much all looks together have looked at.
   public var looked = LookedAt()
@@ -179,10 +180,10 @@ public struct RecoveryFigures: Hashable, Sendable, Codable {
   public var batchesSkipped: Int
   /// Memory resident at the most while the engine opened, above what was resident before, in bytes.
   public var peakMemoryBytes: Int
-  /// From the stop of the engine to the first answered fetch and the first acknowledged append of every partition: an operator's
-  /// commands, where there were any, the opening, these fetches, one after the other, where there was anything to fetch, and the
-  /// slowest of these appends. What the harness did for itself between them is not in it, nor is anybody's typing. Nil where the
-  /// clock is virtual, or nothing was acknowledged.
+  /// From the stop of the engine to the first answered fetch and the first acknowledged append of every partition: an
+  /// operator's commands, where there were any, the opening, these fetches, one after the other, where there was
+  /// anything to fetch, and the slowest of these appends. What the harness did for itself between them is not in it,
+  /// nor is anybody's typing. Nil where the clock is virtual, or nothing was acknowledged.
   public var outageSeconds: Double?
   /// As the engine reports it; nil where no engine has.
   public var batchesRecovered: Int?
@@ -191,7 +192,8 @@ public struct RecoveryFigures: Hashable, Sendable, Codable {
   public var isMeasured: Bool { seconds > 0 || bytesScanned > 0 }
 
   public init(
-    seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0, batchesRecovered: Int? = nil
+    seconds: Double = 0, bytesScanned: Int = 0, batchesSkipped: Int = 0, peakMemoryBytes: Int = 0,
+    batchesRecovered: Int? = nil
   ) {
     self.seconds = seconds
     self.bytesScanned = bytesScanned
@@ -221,7 +223,8 @@ extension [EngineCount] {
       family.samples.compactMap { sample in
         guard case .integer(let value) = sample.value else { return nil }
         return EngineCount(
-          name: family.name.text, labels: Dictionary(uniqueKeysWithValues: sample.labels.map { ($0.name, $0.value) }), value: value)
+          name: family.name.text, labels: Dictionary(uniqueKeysWithValues: sample.labels.map { ($0.name, $0.value) }),
+          value: value)
       }
     }
   }

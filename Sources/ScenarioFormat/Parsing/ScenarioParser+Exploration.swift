@@ -12,23 +12,30 @@ import LogModel
 // | `segment-size` | bytes of a segment; 16KiB at least | 16KiB |
 // | `offset-commits` | `true` or `false`: consumer offsets are committed in the middle and at the end | true |
 // | `committers` | so many groups commit what can be consumed while messages are sent; 0 to 8 | 0 |
-// | `mishaps` | `short-writes`, `failing-writes`: every so manyth write is short, or fails; `failing-sync`: the sync of a segment that fails | none |
+// | `device-faults` | `short-writes`, `failing-writes`: every Nth write is short, or fails; `failing-sync`: the sync of a segment that fails | none |
 // | `client` | what is put to the test in place of the engine: `delivery` or `transactions` | the engine |
 // | `state` | one crash state, as `shrink` writes it | every state |
 //
-// `state` has `defect` (whose recording it is of; `none`), `event` (the power goes after so many), `kept` (`all`, `none`,
-// `all_3-0`: of piece 3 alternative 0), `fingerprint`, and `in-recovery` with `event` and `kept` of a second power cut.
+// `state` has `defect` (whose recording it is of; `none`), `event` (the power goes after so many), `kept` (`all`,
+// `none`, `all_3-0`: of piece 3 alternative 0), `fingerprint`, and `in-recovery` with `event` and `kept` of a second
+// power cut.
 extension SourceReader {
   private static let keys = [
-    "profiles", "depth", "bound", "states-per-point", "samples", "segment-size", "offset-commits", "committers", "mishaps", "client",
+    "profiles", "depth", "bound", "states-per-point", "samples", "segment-size", "offset-commits", "committers",
+    "device-faults", "client",
     "state",
   ]
 
   mutating func exploration(_ node: SourceNode, _ choices: Choices) -> ExplorationSettings? {
-    guard let keys = mapping(node, "exploration", known: Self.keys) else { return nil }
+    guard let keys = mapping(node, "exploration", known: Self.keys, former: ["mishaps": "device-faults"]) else {
+      return nil
+    }
     let before = errors.count
     var settings = ExplorationSettings()
-    func set(_ key: String, _ path: WritableKeyPath<ExplorationSettings, Int>, _ allowed: ClosedRange<Int>, _ reader: inout Self) {
+    func set(
+      _ key: String, _ path: WritableKeyPath<ExplorationSettings, Int>, _ allowed: ClosedRange<Int>,
+      _ reader: inout Self
+    ) {
       guard let entry = keys[key], let n = reader.number(entry.value, key, allowed) else { return }
       settings[keyPath: path] = n
     }
@@ -43,10 +50,19 @@ extension SourceReader {
       settings.commitsOffsets = word == "true"
     }
     if let entry = keys["client"] { settings.client = client(entry.value, keys) }
-    if let entry = keys["mishaps"], let mishaps = mapping(entry.value, "mishaps", known: ["short-writes", "failing-sync", "failing-writes"]) {
-      if let n = mishaps["short-writes"].flatMap({ number($0.value, "short-writes", 1...1_000_000) }) { settings.shortWrites = n }
-      if let n = mishaps["failing-sync"].flatMap({ number($0.value, "failing-sync", 1...1_000_000) }) { settings.failingSync = n }
-      if let n = mishaps["failing-writes"].flatMap({ number($0.value, "failing-writes", 1...1_000_000) }) { settings.failingWrites = n }
+    if let entry = keys["device-faults"],
+      let deviceFaults = mapping(
+        entry.value, "device-faults", known: ["short-writes", "failing-sync", "failing-writes"])
+    {
+      if let n = deviceFaults["short-writes"].flatMap({ number($0.value, "short-writes", 1...1_000_000) }) {
+        settings.shortWrites = n
+      }
+      if let n = deviceFaults["failing-sync"].flatMap({ number($0.value, "failing-sync", 1...1_000_000) }) {
+        settings.failingSync = n
+      }
+      if let n = deviceFaults["failing-writes"].flatMap({ number($0.value, "failing-writes", 1...1_000_000) }) {
+        settings.failingWrites = n
+      }
     }
     if let entry = keys["state"] { settings.state = state(entry.value, settings, choices) }
     return errors.count == before ? settings : nil
@@ -54,9 +70,11 @@ extension SourceReader {
 
   /// A client brings its own log, device and workload.
   private mutating func client(_ node: SourceNode, _ keys: [String: SourceNode.Entry]) -> String? {
-    for key in ["segment-size", "offset-commits", "committers", "mishaps", "state"] {
+    for key in ["segment-size", "offset-commits", "committers", "device-faults", "state"] {
       guard let entry = keys[key] else { continue }
-      note(entry.value.position, .malformed(key, of: "client", expected: "profiles, depth, bound, states-per-point and samples only"))
+      note(
+        entry.value.position,
+        .malformed(key, of: "client", expected: "profiles, depth, bound, states-per-point and samples only"))
     }
     return word(node, "client", ["delivery", "transactions"])
   }
@@ -91,21 +109,31 @@ extension SourceReader {
   ) -> ExplorationSettings.PinnedState? {
     let known = ["defect", "event", "kept", "in-recovery", "fingerprint"]
     guard let keys = mapping(node, "state", known: known) else { return nil }
-    for key in known where key != "in-recovery" && keys[key] == nil { note(node.position, .missingKey(key, in: "state")) }
+    for key in known where key != "in-recovery" && keys[key] == nil {
+      note(node.position, .missingKey(key, in: "state"))
+    }
     if settings.profiles.count != 1 {
-      note(node.position, .malformed("\(settings.profiles.count)", of: "number of profiles", expected: "one: that of the state"))
+      note(
+        node.position,
+        .malformed("\(settings.profiles.count)", of: "number of profiles", expected: "one: that of the state"))
     }
     if keys["in-recovery"] != nil, settings.depth != 2 {
-      note(node.position, .malformed("\(settings.depth)", of: "depth", expected: "2: the state has a power cut in recovery"))
+      note(
+        node.position,
+        .malformed("\(settings.depth)", of: "depth", expected: "2: the state has a power cut in recovery"))
     }
     let defect = keys["defect"].flatMap { stateDefect($0.value, choices) }
     let cut = self.cut(keys, "state")
     let inner = keys["in-recovery"].flatMap { entry -> ExplorationSettings.Cut? in
       guard let keys = mapping(entry.value, "in-recovery", known: ["event", "kept"]) else { return nil }
-      for key in ["event", "kept"] where keys[key] == nil { note(entry.value.position, .missingKey(key, in: "in-recovery")) }
+      for key in ["event", "kept"] where keys[key] == nil {
+        note(entry.value.position, .missingKey(key, in: "in-recovery"))
+      }
       return self.cut(keys, "in-recovery")
     }
-    let fingerprint = keys["fingerprint"].flatMap { notation($0.value, "fingerprint", "eight hexadecimal digits", isFingerprint) }
+    let fingerprint = keys["fingerprint"].flatMap {
+      notation($0.value, "fingerprint", "eight hexadecimal digits", isFingerprint)
+    }
     guard let defect, let cut, let fingerprint else { return nil }
     return ExplorationSettings.PinnedState(
       defect: defect, cut: cut, recoveryCut: inner, fingerprint: fingerprint, position: node.position)
@@ -123,7 +151,9 @@ extension SourceReader {
 
   private mutating func cut(_ keys: [String: SourceNode.Entry], _ noun: String) -> ExplorationSettings.Cut? {
     let event = keys["event"].flatMap { number($0.value, "event", 0...10_000_000) }
-    let kept = keys["kept"].flatMap { notation($0.value, "kept", "all, none, or either with exceptions: all_3-0", isKept) }
+    let kept = keys["kept"].flatMap {
+      notation($0.value, "kept", "all, none, or either with exceptions: all_3-0", isKept)
+    }
     guard let event, let kept else { return nil }
     return ExplorationSettings.Cut(event: event, kept: kept)
   }
@@ -151,7 +181,8 @@ private func isKept(_ text: String) -> Bool {
   var last = -1
   for word in words.dropFirst() {
     let numbers = word.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
-    guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1], piece > last, alternative <= Int(UInt16.max),
+    guard numbers.count == 2, let piece = numbers[0], let alternative = numbers[1], piece > last,
+      alternative <= Int(UInt16.max),
       "\(piece)-\(alternative)" == word
     else { return false }
     last = piece

@@ -63,7 +63,9 @@ extension SourceReader {
       change.faults = keys["faults"].map { faults($0.value) }
       change.appendBetween = keys["append-between"].flatMap { number($0.value, "append-between", 0...1_000_000) }
       change.trialSeconds = keys["trial-seconds"].flatMap { trialSeconds($0.value) }
-      change.crashAt = keys["crash-at"].flatMap { axisValue($0.value, .crashAt) }.flatMap { CrashMoment($0.description) }
+      change.crashAt = keys["crash-at"].flatMap { axisValue($0.value, .crashAt) }.flatMap {
+        CrashMoment($0.description)
+      }
       return change
     }
   }

@@ -150,7 +150,8 @@ extension SourceReader {
   private mutating func noteUnknownCases(_ cases: [String: [PlacedFault]], _ dimensions: [Scenario.Dimension]) {
     for dimension in dimensions where dimension.axis == .fault {
       let known = ["none"] + cases.keys.sorted()
-      for (value, position) in zip(dimension.values, dimension.valuePositions) where !known.contains(value.description) {
+      for (value, position) in zip(dimension.values, dimension.valuePositions) where !known.contains(value.description)
+      {
         note(position, .unknownWord(value.description, of: "fault case", known: known))
       }
     }

@@ -8,11 +8,22 @@ struct SourceReader {
   }
 
   /// The entries of a mapping whose keys are all among `known`.
-  mutating func mapping(_ node: SourceNode, _ noun: String, known: [String]) -> [String: SourceNode.Entry]? {
+  /// - Parameter former: keys by their names of the version before, which are taken for one more version.
+  mutating func mapping(
+    _ node: SourceNode, _ noun: String, known: [String], former: [String: String] = [:]
+  ) -> [String: SourceNode.Entry]? {
     guard let entries = entries(node, noun) else { return nil }
     var found: [String: SourceNode.Entry] = [:]
     for entry in entries {
-      if known.contains(entry.key) {
+      if let key = former[entry.key] {
+        if found[key] != nil {
+          note(entry.keyPosition, .givenTwice(key, places: "\(noun), as \(entry.key) and \(key)"))
+        }
+        found[key] = entry
+      } else if known.contains(entry.key) {
+        if former.values.contains(entry.key), found[entry.key] != nil {
+          note(entry.keyPosition, .givenTwice(entry.key, places: "\(noun), by two names"))
+        }
         found[entry.key] = entry
       } else {
         note(entry.keyPosition, .unknownKey(entry.key, in: noun, known: known))

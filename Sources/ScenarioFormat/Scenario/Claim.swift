@@ -35,15 +35,16 @@ public enum ClaimFigure: String, Hashable, Sendable, CaseIterable {
   case gaps
   /// From opening the engine to its being ready, in seconds; on real files only.
   case recoveryTime = "recovery-time"
-  /// From the stop of the engine to the first answered fetch and first acknowledged append of every partition, an operator's
-  /// commands between them included, in seconds; on real files only.
+  /// From the stop of the engine to the first answered fetch and first acknowledged append of every partition, an
+  /// operator's commands between them included, in seconds; on real files only.
   case outageTime = "outage-time"
   /// Of the time from sending a request to its acknowledgement, the 99th percentile; on real files only.
   case appendP99 = "append-p99"
-  /// Requests, or records, that a bit flip at rest has damaged and that the recovery report does not name with the checksum that
-  /// stands on the medium and the one that the damaged bytes have.
+  /// Requests, or records, that a bit flip at rest has damaged and that the recovery report does not name with the
+  /// checksum that stands on the medium and the one that the damaged bytes have.
   case checksumsUnnamed = "checksums-unnamed"
-  /// Messages that are served after the first restart although they stand behind the first one that damage at rest has destroyed.
+  /// Messages that are served after the first restart although they stand behind the first one that damage at rest has
+  /// destroyed.
   case servedBehindDamage = "served-behind-damage"
   /// Batches, or records, that the engine says it has recovered in the first restart.
   case recoveredByReport = "recovered-by-report"
@@ -90,8 +91,12 @@ public enum ClaimFigure: String, Hashable, Sendable, CaseIterable {
   public var unit: Unit {
     switch self {
     case .lost, .lostElsewhere, .lostBeyondPolicy, .unreported, .consumed, .recovered, .refused, .gaps: .count
-    case .checksumsUnnamed, .servedBehindDamage, .recoveredByReport, .checksViolated, .magicAt, .fileVersion, .firstRecord: .count
-    case .replayed, .entriesUnread, .compressedFiles, .largestFile, .removedEarly, .removedExpired, .pauses, .pausesOffCourse: .count
+    case .checksumsUnnamed, .servedBehindDamage, .recoveredByReport, .checksViolated, .magicAt, .fileVersion,
+      .firstRecord:
+      .count
+    case .replayed, .entriesUnread, .compressedFiles, .largestFile, .removedEarly, .removedExpired, .pauses,
+      .pausesOffCourse:
+      .count
     case .failuresBeforeOpen, .alertMinutes, .alertSilent, .alertFalse: .count
     case .lostShare, .saved: .percent
     case .recoveryTime, .outageTime, .appendP99, .recoversWithin: .seconds
@@ -198,7 +203,12 @@ extension SourceReader {
     for figure in ClaimFigure.allCases {
       guard let entry = keys[figure.rawValue], let text = text(entry.value, figure.rawValue) else { continue }
       guard let bounds = ClaimBounds(text, figure.unit) else {
-        let example = switch figure.unit { case .count: "0, 1-10 or >= 1"; case .percent: "< 0.1% or 10%-50%"; case .seconds: "< 30s or 1s-10s" }
+        let example =
+          switch figure.unit {
+          case .count: "0, 1-10 or >= 1";
+          case .percent: "< 0.1% or 10%-50%";
+          case .seconds: "< 30s or 1s-10s"
+          }
         note(entry.value.position, .malformed(text, of: figure.rawValue, expected: "bounds like \(example)"))
         continue
       }
@@ -213,7 +223,8 @@ extension SourceReader {
       if tests.isEmpty, errors.count == before {
         note(node.position, .missingKey("figure, arithmetic or beyond-reach", in: "a claim"))
       } else if tests.count > 1 {
-        note(node.position, .givenTwice("what tests the claim", places: "figures, arithmetic and beyond-reach: one kind"))
+        note(
+          node.position, .givenTwice("what tests the claim", places: "figures, arithmetic and beyond-reach: one kind"))
       }
       return nil
     }
@@ -222,7 +233,9 @@ extension SourceReader {
 
   private mutating func arithmetic(_ node: SourceNode) -> Claim.Arithmetic? {
     guard let keys = mapping(node, "arithmetic", known: ["part", "whole", "percent"]) else { return nil }
-    for key in ["part", "whole", "percent"] where keys[key] == nil { note(node.position, .missingKey(key, in: "arithmetic")) }
+    for key in ["part", "whole", "percent"] where keys[key] == nil {
+      note(node.position, .missingKey(key, in: "arithmetic"))
+    }
     guard let part = keys["part"].flatMap({ number($0.value, "part", 0...1_000_000_000) }),
       let whole = keys["whole"].flatMap({ number($0.value, "whole", 1...1_000_000_000) }),
       let entry = keys["percent"], let percent = text(entry.value, "percent")

@@ -1,7 +1,7 @@
 import LogModel
 
-/// How the events of jobs are sent, where a trial is one of the job log and its sender. A partition is a job then, and a
-/// message an event; `batch` is the events that are sent at once.
+/// How the events of jobs are sent, where a trial is one of the job log and its sender. A partition is a job then, and
+/// a message an event; `batch` is the events that are sent at once.
 public struct DeliverySettings: Hashable, Sendable, Codable {
   /// The events of the first life are appended evenly over this time; zero: as fast as they go.
   public var eventsFor = Duration.zero

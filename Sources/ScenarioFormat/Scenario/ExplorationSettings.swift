@@ -1,5 +1,5 @@
-/// What `explore` does with the cells of a scenario, beside what their axes say. A scenario that has it is for `explore`
-/// only: `run` leaves it out.
+/// What `explore` does with the cells of a scenario, beside what their axes say. A scenario that has it is for
+/// `explore` only: `run` leaves it out.
 public struct ExplorationSettings: Hashable, Sendable, Codable {
   /// Persistence profiles; empty for all.
   public var profiles: [String] = []

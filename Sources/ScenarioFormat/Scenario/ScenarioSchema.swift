@@ -3,8 +3,8 @@ import LogModel
 
 /// The JSON Schema of scenarios (draft 2020-12), for editors: they complete keys and words, and mark mistakes.
 ///
-/// Axes and faults follow from their descriptors. The other keys stand here; `ScenarioSchemaTests` compares each mapping
-/// with the parser. The parser is stricter: it knows which values go together.
+/// Axes and faults follow from their descriptors. The other keys stand here; `ScenarioSchemaTests` compares each
+/// mapping with the parser. The parser is stricter: it knows which values go together.
 public struct ScenarioSchema {
   private typealias Node = [String: Any]
 
@@ -137,7 +137,7 @@ public struct ScenarioSchema {
       "states-per-point": count, "samples": Self.number(0...1_000_000),
       "segment-size": Self.size((16 << 10)...(64 << 20)), "offset-commits": ["type": "boolean"],
       "committers": Self.number(Scenario.committers),
-      "mishaps": mapping(
+      "device-faults": mapping(
         ["short-writes": count, "failing-sync": count, "failing-writes": count], required: []),
       "client": ["enum": ["delivery", "transactions"]],
       "state": mapping(state, required: ["defect", "event", "kept", "fingerprint"]),
@@ -163,7 +163,8 @@ public struct ScenarioSchema {
     if !words.isEmpty { choices.append(["enum": Self.distinct(words)]) }
     switch axis.form.kind {
     case .number(let range): choices.append(Self.number(range))
-    case .size(let range): choices.append(["type": "integer", "minimum": range.lowerBound, "maximum": range.upperBound])
+    case .size(let range):
+      choices.append(["type": "integer", "minimum": range.lowerBound, "maximum": range.upperBound])
     case .words: break
     }
     if !axis.form.pattern.isEmpty { choices.append(["type": "string", "pattern": "^(\(axis.form.pattern))$"]) }
@@ -235,7 +236,9 @@ public struct ScenarioSchema {
 
   private func list(_ item: Node) -> Node { ["type": "array", "items": item] }
 
-  private func anyOrList(_ item: Node) -> Node { ["anyOf": [item, ["type": "array", "items": item, "minItems": 1] as Node]] }
+  private func anyOrList(_ item: Node) -> Node {
+    ["anyOf": [item, ["type": "array", "items": item, "minItems": 1] as Node]]
+  }
 
   /// No other keys.
   private func mapping(_ keys: [String: Node], required: [String]) -> Node {

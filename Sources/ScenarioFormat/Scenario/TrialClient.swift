@@ -1,8 +1,8 @@
-/// A program that a trial runs in the place of an engine with partitions: in the model only, over hours and weeks of virtual time.
-/// It takes no faults but its own, and one writer.
+/// A program that a trial runs in the place of an engine with partitions: in the model only, over hours and weeks of
+/// virtual time. It takes no faults but its own, and one writer.
 public enum TrialClient: String, Hashable, Sendable, CaseIterable, Codable {
-  /// A replay buffer: `messages` measurements in transactions of `batch`, of which some are left at each stage; the crash, a recovery,
-  /// six days, another crash, and two days later a second recovery (replay-buffer plan).
+  /// A replay buffer: `messages` measurements in transactions of `batch`, of which some are left at each stage; the
+  /// crash, a recovery, six days, another crash, and two days later a second recovery (replay-buffer plan).
   case transactions
   /// A job log's sender, refused long enough for its back-off to end (airunner runbook).
   case backOff = "back-off"

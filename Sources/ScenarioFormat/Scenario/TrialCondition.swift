@@ -1,7 +1,7 @@
 import LogModel
 
-/// What must have happened in a trial for it to have a verdict: without it, it is `unknown`, and never a pass. The key `only-if`
-/// of a scenario lists them; each of its cells runs in the model, where all of it can be seen.
+/// What must have happened in a trial for it to have a verdict: without it, it is `unknown`, and never a pass. The key
+/// `only-if` of a scenario lists them; each of its cells runs in the model, where all of it can be seen.
 public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
   /// The first crash found a write to a log in flight, and left a part of its sectors.
   case tornWrite = "torn-write"
@@ -21,13 +21,14 @@ public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
   case oneRequestAFile = "one-request-a-file"
   /// The last request of a file ends where requests must end at the latest.
   case fileExactlyFull = "file-exactly-full"
-  /// The file that is not the last of its partition would be exactly full with one request more, were each message a byte shorter.
+  /// The file that is not the last of its partition would be exactly full with one request more, were each message a
+  /// byte shorter.
   case fileOneByteOver = "file-one-byte-over"
-  /// Under `interval(d)` a partition was written to for ten times d and longer before the first crash, and no two answers were
-  /// further apart than d/4.
+  /// Under `interval(d)` a partition was written to for ten times d and longer before the first crash, and no two
+  /// answers were further apart than d/4.
   case loadOutlastsWindow = "load-outlasts-window"
-  /// Under `interval(d)` something was acknowledged in the last d/4 before an engine answered that it had closed in order, and
-  /// then the power went.
+  /// Under `interval(d)` something was acknowledged in the last d/4 before an engine answered that it had closed in
+  /// order, and then the power went.
   case closedBehindAnswers = "closed-behind-answers"
   /// The first life was cut off by another kind of crash than the second.
   case crashesDiffer = "crashes-differ"
@@ -50,7 +51,11 @@ extension SourceReader {
       guard let text = word(item, "condition of a trial", TrialCondition.allCases.map(\.rawValue)),
         let condition = TrialCondition(rawValue: text)
       else { continue }
-      if found.contains(condition) { note(item.position, .repeatedValue(text, of: "only-if")) } else { found.append(condition) }
+      if found.contains(condition) {
+        note(item.position, .repeatedValue(text, of: "only-if"))
+      } else {
+        found.append(condition)
+      }
     }
     return found
   }

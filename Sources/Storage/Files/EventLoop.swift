@@ -343,8 +343,8 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
     return true
   }
 
-  /// What still waits on the loop of a machine that is dead, timers however long among it, comes to its end: kept waiting it
-  /// would keep its memory for ever. What goes on without end is left after a while. In a simulation only.
+  /// What still waits on the loop of a machine that is dead, timers however long among it, comes to its end: kept
+  /// waiting it would keep its memory for ever. What goes on without end is left after a while. In a simulation only.
   public func drain() {
     precondition(simulation != nil, "only a simulated machine can be dead while its loop is not")
     precondition(owner.load(ordering: .relaxed) == 0, "the loop is running")
@@ -361,14 +361,18 @@ public final class EventLoop: TaskExecutor, @unchecked Sendable {
   private static let timerWindow = Duration.milliseconds(5)
   private static let mostTimers = 4
 
-  /// The default order is that of arrival, and of time. Every other one could have happened: jobs of different tasks know no
-  /// order; a timer may fire late, and a device may take longer.
+  /// The default order is that of arrival, and of time. Every other one could have happened: jobs of different tasks
+  /// know no order; a timer may fire late, and a device may take longer.
   private func chosenStep(_ chooser: any ScheduleChooser) -> Bool {
     if !ready.isEmpty {
       // The last possibility: commit loops run before every producer is through.
       let count = ready.count + (idle.isEmpty ? 0 : 1)
       let pick = count == 1 ? 0 : chooser.choose(count)
-      if pick == ready.count { releaseIdle() } else { ready.remove(at: pick).runSynchronously(on: asUnownedTaskExecutor()) }
+      if pick == ready.count {
+        releaseIdle()
+      } else {
+        ready.remove(at: pick).runSynchronously(on: asUnownedTaskExecutor())
+      }
       return true
     }
     if serveTheWaiting() { return true }

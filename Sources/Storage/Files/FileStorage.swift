@@ -44,7 +44,8 @@ public class FileStorage: Storage, @unchecked Sendable {
     let bootID = Self.bootID()
     if bootID == 0 {
       notices.append(
-        "\(Self.bootPath) cannot be read: damage among messages that were not yet synced, after a kill, counts as a torn write; "
+        "\(Self.bootPath) cannot be read: damage among messages that were not yet synced, after a kill, counts as a "
+          + "torn write; "
           + "mount /proc")
     }
     properties = StorageProperties(
@@ -126,7 +127,8 @@ public class FileStorage: Storage, @unchecked Sendable {
     var got = 0
     // A short read need not be the end of the file (`man 2 read`). One past every page that ends off a sector is.
     repeat {
-      let count = pread(file.descriptor, buffer.base + range.lowerBound + got, range.count - got, off_t(offset) + off_t(got))
+      let count = pread(
+        file.descriptor, buffer.base + range.lowerBound + got, range.count - got, off_t(offset) + off_t(got))
       guard count >= 0 else { throw StorageError(errno: errno, .read, file.path, offset: offset + Int64(got)) }
       if count == 0 { break }
       got += count
@@ -216,7 +218,8 @@ public class FileStorage: Storage, @unchecked Sendable {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
       if name != ".", name != ".." {
-        entries.append(DirectoryEntry(name: name, isDirectory: isDirectory(kindOfEntry(entry.pointee.d_type), name, in: directory)))
+        entries.append(
+          DirectoryEntry(name: name, isDirectory: isDirectory(kindOfEntry(entry.pointee.d_type), name, in: directory)))
       }
       errno = 0
     }

@@ -69,8 +69,8 @@ public enum ProcessLimit: String, Hashable, Sendable, CaseIterable {
   /// What the process may raise it to; nil where there is no limit.
   public var hard: Int64? { Self.value(both.rlim_max) }
 
-  /// Those that `raiseAll` raises. A limit of processor time that is reached at once ends the process with SIGKILL and without
-  /// the warning that SIGXCPU is: that one stays.
+  /// Those that `raiseAll` raises. A limit of processor time that is reached at once ends the process with SIGKILL and
+  /// without the warning that SIGXCPU is: that one stays.
   static let raised: [ProcessLimit] = [.openFiles, .fileSize, .addressSpace, .data, .processes, .lockedMemory]
 
   /// Raises the soft limits of this process to its hard ones, which everybody may. What it starts later has them too.
@@ -90,8 +90,8 @@ public enum ProcessLimit: String, Hashable, Sendable, CaseIterable {
   }
 }
 
-/// Errors that say that a limit of the machine, of the process or of its user has been reached, and not that the disk, or what
-/// was asked of it, is at fault.
+/// Errors that say that a limit of the machine, of the process or of its user has been reached, and not that the disk,
+/// or what was asked of it, is at fault.
 public enum Shortage {
   /// `man 3 errno`. A full disk (ENOSPC) is none: every trial meets it, and no limit is to be raised.
   public static func isOne(_ code: Int32) -> Bool {
@@ -112,7 +112,8 @@ public enum Shortage {
     case EDQUOT: "this user's quota is used up: free space there, or choose another place with --dir"
     case EAGAIN: "raise the number of processes with ulimit -u, or lower --jobs"
     case ENOBUFS: "the kernel has no buffers left: lower --jobs"
-    case ECANCELED: "the kernel had no thread for io_uring: raise the number of processes with ulimit -u, or say --storage posix"
+    case ECANCELED:
+      "the kernel had no thread for io_uring: raise the number of processes with ulimit -u, or say --storage posix"
     default: nil
     }
   }
@@ -122,7 +123,8 @@ public enum Shortage {
     errnoText(code) + (remedy(code).map { " (\($0))" } ?? "")
   }
 
-  /// The same of a failed operation. Some errors say by themselves what to do; of others that depends on whose they are.
+  /// The same of a failed operation. Some errors say by themselves what to do; of others that depends on whose they
+  /// are.
   public static func text(_ error: StorageError) -> String {
     let text = "\(error)"
     guard case .errno(let code) = error.code, let remedy = remedy(code), !text.hasSuffix(")") else { return text }

@@ -4,8 +4,8 @@ import LogModel
 /// Carries on after EINTR and EAGAIN, which say that nothing has happened, a bounded number of times (`man 7 signal`;
 /// `man 2 fsync` and `man 2 open` name EINTR).
 ///
-/// Reads and writes pass as they are: whoever makes them has to carry on after errors that say where. So do locks, whose EAGAIN
-/// means that somebody else holds them (`man 2 fcntl`).
+/// Reads and writes pass as they are: whoever makes them has to carry on after errors that say where. So do locks,
+/// whose EAGAIN means that somebody else holds them (`man 2 fcntl`).
 public final class RetryingStorage: Storage, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 
@@ -37,7 +37,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.open(path, mode) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.open(path, mode) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -45,7 +47,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func size(of file: FileID) async throws(StorageError) -> Int64 {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.size(of: file) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.size(of: file) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -53,7 +57,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.sync(file, scope) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.sync(file, scope) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -61,7 +67,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func linkCount(of file: FileID) async throws(StorageError) -> Int {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.linkCount(of: file) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.linkCount(of: file) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -69,7 +77,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.truncate(file, to: size) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.truncate(file, to: size) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -77,7 +87,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func makeDirectory(_ path: String) async throws(StorageError) {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.makeDirectory(path) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.makeDirectory(path) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -85,7 +97,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func syncDirectory(_ path: String) async throws(StorageError) {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.syncDirectory(path) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.syncDirectory(path) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 
@@ -93,7 +107,9 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   public func rename(_ path: String, to newPath: String) async throws(StorageError) {
     var attempts = 0
     while true {
-      do throws(StorageError) { return try await base.rename(path, to: newPath) } catch { try await pause(after: error, &attempts) }
+      do throws(StorageError) { return try await base.rename(path, to: newPath) } catch {
+        try await pause(after: error, &attempts)
+      }
     }
   }
 

@@ -2,8 +2,9 @@ import CURing
 
 /// Whether this process may use io_uring.
 public enum RingProbe {
-  /// Opens a ring, passes an operation through it, and closes it. 0, or the kernel's errno: ENOSYS (no io_uring, or a seccomp filter
-  /// that says so), EPERM (a seccomp filter, or `kernel.io_uring_disabled`), ENOMEM (RLIMIT_MEMLOCK), ETIMEDOUT (no operation came back).
+  /// Opens a ring, passes an operation through it, and closes it. 0, or the kernel's errno: ENOSYS (no io_uring, or a
+  /// seccomp filter that says so), EPERM (a seccomp filter, or `kernel.io_uring_disabled`), ENOMEM (RLIMIT_MEMLOCK),
+  /// ETIMEDOUT (no operation came back).
   public static func errno() -> Int32 { tl_probe_ring() }
 }
 

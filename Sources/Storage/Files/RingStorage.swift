@@ -79,7 +79,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
     // It is let go of by `deinit`.
     guard wakeDescriptor >= 0 else { throw StorageError(errno: -wakeDescriptor, .open, "io_uring") }
     if let refusal = pool.refusal {
-      addNotice("buffers are not registered with the ring (\(errnoText(refusal))); raise ulimit -l for a little more speed")
+      addNotice(
+        "buffers are not registered with the ring (\(errnoText(refusal))); raise ulimit -l for a little more speed")
     }
     loop.attach(self)
   }
@@ -113,7 +114,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
       let done = got
       let result = await perform(buffer) { ring, tag in
         tl_ring_prepare_read(
-          ring, descriptor, buffer.base + range.lowerBound + done, UInt32(range.count - done), UInt64(offset) + UInt64(done),
+          ring, descriptor, buffer.base + range.lowerBound + done, UInt32(range.count - done),
+          UInt64(offset) + UInt64(done),
           buffer.registration, tag)
       }
       guard result >= 0 else { throw StorageError(errno: -result, .read, path(of: id), offset: offset + Int64(got)) }
@@ -152,7 +154,8 @@ public final class RingStorage: FileStorage, CompletionSource, @unchecked Sendab
     _ id: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ scope: SyncScope
   ) async throws(StorageError) -> Int {
     let file = try file(id, .write)
-    let (write, sync) = await withUnsafeContinuation { (continuation: UnsafeContinuation<(write: Int32, sync: Int32), Never>) in
+    let (write, sync) = await withUnsafeContinuation {
+      (continuation: UnsafeContinuation<(write: Int32, sync: Int32), Never>) in
       let slot = takeSlot(Slot(buffer: buffer))
       let chain = Chain(writeSlot: slot)
       let syncSlot = takeSlot(Slot(chain: chain))

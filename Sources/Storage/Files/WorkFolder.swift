@@ -1,8 +1,8 @@
 import CURing
 import Glibc
 
-/// A folder that one process works in, and removes at its end. It is locked as long as that process lives: whoever finds it unlocked
-/// knows that it was left behind.
+/// A folder that one process works in, and removes at its end. It is locked as long as that process lives: whoever
+/// finds it unlocked knows that it was left behind.
 public final class WorkFolder: Sendable {
   /// A file in a folder that has been left on purpose.
   public static let kept = ".kept"

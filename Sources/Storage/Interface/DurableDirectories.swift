@@ -1,9 +1,9 @@
 /// Makes directories whose entries are on the medium when it returns, one call at a time.
 ///
-/// A directory that is there already, and empty, may be the leftover of a call, or of a process, whose sync failed. A sync
-/// that succeeds after one that failed says nothing of what that one was to cover (`man 2 fsync`; Rebello et al., "Can
-/// Applications Recover from fsync Failures?", USENIX ATC 2020). So its entry is made anew, by renaming it there and back.
-/// The entry of one that holds something is durable: nothing is put into any before it is.
+/// A directory that is there already, and empty, may be the leftover of a call, or of a process, whose sync failed. A
+/// sync that succeeds after one that failed says nothing of what that one was to cover (`man 2 fsync`; Rebello et al.,
+/// "Can Applications Recover from fsync Failures?", USENIX ATC 2020). So its entry is made anew, by renaming it there
+/// and back. The entry of one that holds something is durable: nothing is put into any before it is.
 public final class DurableDirectories: @unchecked Sendable {
   // Owned by the loop of its storage.
 

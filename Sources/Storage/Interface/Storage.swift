@@ -20,7 +20,8 @@ public protocol Storage: AnyObject, Sendable {
   /// The file's size in bytes.
   func size(of file: FileID) async throws(StorageError) -> Int64
   /// Reads up to `range.count` bytes from `offset` into `buffer[range]`; fewer only at the end of the file.
-  func read(_ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>) async throws(StorageError) -> Int
+  func read(_ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>) async throws(StorageError)
+    -> Int
   /// Writes `buffer[range]` at `offset` and returns how many bytes were taken: fewer than asked is a *short write*,
   /// which the caller must handle. With `.durable` the bytes, and the size that makes them reachable, are on the
   /// medium when the call returns (`RWF_DSYNC`, `man 2 pwritev2`). `buffer` must not change until then.
@@ -30,14 +31,15 @@ public protocol Storage: AnyObject, Sendable {
   /// Makes every write to `file` that *completed before this call was submitted* durable. `man 2 fsync`: the
   /// directory entry is not covered.
   func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError)
-  /// Writes, then syncs, as one chain: the sync starts once the write has taken all bytes. Where it took fewer the chain is
-  /// broken: nothing has been synced, and the number of bytes says so (`man 2 io_uring_enter`, IOSQE_IO_LINK).
+  /// Writes, then syncs, as one chain: the sync starts once the write has taken all bytes. Where it took fewer the
+  /// chain is broken: nothing has been synced, and the number of bytes says so (`man 2 io_uring_enter`, IOSQE_IO_LINK).
   ///
-  /// For what survives a power cut this is `write` and, once it has returned, `sync`, and no more: a link orders execution,
-  /// so that the sync is submitted, in the sense above, when the write has completed. A wrapper that does not say otherwise
-  /// sees these two operations. Two calls that are started together are another thing: that sync covers nothing of that
-  /// write. The same goes for a drained sync (IOSQE_IO_DRAIN), which starts when everything before it has completed: whoever
-  /// wants one waits for its operations, and syncs. Neither flag promises anything of the medium.
+  /// For what survives a power cut this is `write` and, once it has returned, `sync`, and no more: a link orders
+  /// execution, so that the sync is submitted, in the sense above, when the write has completed. A wrapper that does
+  /// not say otherwise sees these two operations. Two calls that are started together are another thing: that sync
+  /// covers nothing of that write. The same goes for a drained sync (IOSQE_IO_DRAIN), which starts when everything
+  /// before it has completed: whoever wants one waits for its operations, and syncs. Neither flag promises anything of
+  /// the medium.
   /// - Throws: the error of the write, or that of the sync.
   func writeThenSync(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ scope: SyncScope
@@ -130,7 +132,8 @@ public struct StorageProperties: Hashable, Sendable {
   public var directIO: Bool
   /// The unit of direct I/O and of atomic persistence in bytes: 512, or 4096 on a disk with 4 KiB sectors.
   public var blockSize: Int
-  /// Names the boot of the machine: two equal values mean that no power was lost between them. 0: nobody knows which boot it is.
+  /// Names the boot of the machine: two equal values mean that no power was lost between them. 0: nobody knows which
+  /// boot it is.
   public var bootID: UInt32
   /// What the user should know about the choice of this storage, for instance why it is not io_uring.
   public var notices: [String]
@@ -143,7 +146,7 @@ public struct StorageProperties: Hashable, Sendable {
     self.notices = notices
   }
 
-  /// Whether it is certain that no power was lost since the boot of that number. One that nobody knows is never the same: what a
-  /// power cut has torn would count as damage, and be reported, though nobody had been promised anything.
+  /// Whether it is certain that no power was lost since the boot of that number. One that nobody knows is never the
+  /// same: what a power cut has torn would count as damage, and be reported, though nobody had been promised anything.
   public func isSameBoot(as other: UInt32) -> Bool { bootID != 0 && bootID == other }
 }

@@ -13,7 +13,7 @@ extension StorageChoice {
     case .auto:
       do {
         return try Self.openRing(root: root, loop: loop)
-      } catch where error.path == "io_uring" {
+      } catch  where error.path == "io_uring" {
         let reason = "io_uring is refused (\(error)); using pwrite and fdatasync. `tornlog doctor` says why"
         return try PosixStorage(root: root, loop: loop, notices: [reason])
       }

@@ -13,7 +13,8 @@ public struct StorageError: Error, Hashable, Sendable {
     case errno(Int32)
     /// The model or the fault layer has cut the power: nothing passes any more.
     case powerLost
-    /// The device has taken no more than so many bytes of a write, again and again, and has given no error; see `WholeWrite`.
+    /// The device has taken no more than so many bytes of a write, again and again, and has given no error; see
+    /// `WholeWrite`.
     case shortWrite(taken: Int, of: Int)
   }
 

@@ -3,11 +3,13 @@ import LogModel
 
 /// The one rule by which whatever the engine writes is carried on, and given up.
 ///
-/// 1. A write that took fewer bytes than it was given goes on from the byte that it reached (`man 2 write`: a partial write is no
-///    error). Past the page cache it goes on from the block boundary at or below that byte: nothing else can be written there.
+/// 1. A write that took fewer bytes than it was given goes on from the byte that it reached (`man 2 write`: a partial
+///    write is no error). Past the page cache it goes on from the block boundary at or below that byte: nothing else
+///    can be written there.
 /// 2. EINTR and EAGAIN say that nothing has happened: the write is made again.
-/// 3. An attempt that gets no further is followed by a pause. `attempts` of them in a row, and the device is given up: with the
-///    error that it gave last, or with `shortWrite` where it gave none. No error is made up that no device has reported.
+/// 3. An attempt that gets no further is followed by a pause. `attempts` of them in a row, and the device is given up:
+///    with the error that it gave last, or with `shortWrite` where it gave none. No error is made up that no device has
+///    reported.
 /// 4. Any other error ends the write at once.
 public enum WholeWrite {
   /// Attempts in a row that get no further.
@@ -41,14 +43,17 @@ extension Storage {
         if isDirect, properties.directIO { reached = done + taken / properties.blockSize * properties.blockSize }
         fruitless = reached > done ? 0 : fruitless + 1
         if fruitless >= WholeWrite.attempts {
-          throw StorageError(.shortWrite(taken: reached, of: range.count), .write, path, offset: offset + Int64(reached))
+          throw StorageError(
+            .shortWrite(taken: reached, of: range.count), .write, path, offset: offset + Int64(reached))
         }
       } catch {
         guard error.saysNothingHappened else { throw error }
         fruitless += 1
         if fruitless >= WholeWrite.attempts { throw error }
       }
-      if reached > done { done = reached } else {
+      if reached > done {
+        done = reached
+      } else {
         let site = loop.callSite
         await loop.sleep(until: loop.now + WholeWrite.pause)
         loop.callSite = site

@@ -21,8 +21,8 @@ final class MemoryDirectory {
     return directory
   }
 
-  /// The name stands for `node` from now on; nil: for nothing. What any sync before this one has failed to write, the next
-  /// one writes: the name has changed since, be it there and back.
+  /// The name stands for `node` from now on; nil: for nothing. What any sync before this one has failed to write, the
+  /// next one writes: the name has changed since, be it there and back.
   func set(_ name: String, to node: MemoryNode?) {
     visible[name] = node
     abandoned[name] = nil

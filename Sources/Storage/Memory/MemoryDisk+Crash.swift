@@ -142,7 +142,9 @@ extension MemoryDisk {
       file.resolve(size: size) {
         receipt.volatile += 1
         return profile.sectors == .oldOrNew && choice.keepsNext()
-      } lost: { receipt.lose($0, of: names[i]) }
+      } lost: {
+        receipt.lose($0, of: names[i])
+      }
     }
   }
 

@@ -8,8 +8,8 @@ import LogModel
 ///    *durable* is what survives a power cut. New content, new sizes and new entries are volatile at first.
 /// 2. A write in flight becomes visible to readers at a seeded moment between its submission and its completion, and
 ///    settles at its completion. Its bytes are taken out of the caller's buffer at the first of these moments or at the
-///    last, by the seed: whoever touches the buffer in between has written something else. A durable write (`RWF_DSYNC`, `man 2 pwritev2`) is also durable then, with the size
-///    that makes it reachable.
+///    last, by the seed: whoever touches the buffer in between has written something else. A durable write
+///    (`RWF_DSYNC`, `man 2 pwritev2`) is also durable then, with the size that makes it reachable.
 /// 3. A sync covers exactly the writes and truncations that had completed when it was submitted, and takes effect when
 ///    it completes (`man 2 fsync`; `man 2 io_uring_enter`: submission is no order of execution).
 /// 4. A creation, rename or removal takes effect at its completion and is durable once a sync of its directory,
@@ -74,8 +74,8 @@ public final class MemoryDisk: @unchecked Sendable {
   /// either of the two is written. The snapshot has no machine: operations in flight end with its first crash.
   public func snapshot() -> MemoryDisk { MemoryDisk(copying: self) }
 
-  /// Whether a write of that number has its bytes taken when it is submitted; otherwise when it completes, or the machine
-  /// crashes. No dice: they are there for the latencies.
+  /// Whether a write of that number has its bytes taken when it is submitted; otherwise when it completes, or the
+  /// machine crashes. No dice: they are there for the latencies.
   func takesAtSubmission(_ number: UInt64) -> Bool { mix64(seed &+ number &* 0x9E37_79B9_7F4A_7C15) & 1 == 0 }
 
   /// A new boot of the machine: its page cache is gone.

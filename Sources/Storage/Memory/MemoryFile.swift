@@ -293,7 +293,9 @@ final class MemoryFile {
         if MemoryPage.equal(settled, durable, at: start, count: n) { continue }
         let position = Int64(i << MemoryPage.shift + start)
         if keepsNew() && position < size && !slots[i].isAbandoned {
-          if let settled { Self.put(settled.bytes + start, start, n, into: &slots[i].durable) } else {
+          if let settled {
+            Self.put(settled.bytes + start, start, n, into: &slots[i].durable)
+          } else {
             withUnsafeTemporaryAllocation(byteCount: n, alignment: 8) { zeros in
               memset(zeros.baseAddress!, 0, n)
               Self.put(zeros.baseAddress!, start, n, into: &slots[i].durable)
@@ -318,7 +320,8 @@ final class MemoryFile {
     if kept < slots.count { slots.removeSubrange(kept...) }
     let inPage = Int(size) & (MemoryPage.size - 1)
     if inPage > 0, kept == slots.count, let page = slots[kept - 1].durable,
-      !isZero(page.bytes + inPage, MemoryPage.size - inPage) {
+      !isZero(page.bytes + inPage, MemoryPage.size - inPage)
+    {
       slots[kept - 1].settled = nil
       Self.zeroTail(from: inPage, of: &slots[kept - 1].durable)
       slots[kept - 1].settled = slots[kept - 1].durable

@@ -11,8 +11,8 @@ public struct WallClock: Sendable {
   /// Milliseconds since 1970, rounded down: what timestamps in records are.
   public var milliseconds: Int64 { now().nanoseconds / 1_000_000 }
 
-  /// `man 2 clock_gettime`, CLOCK_REALTIME. A clock that shows a year before 1678 or after 2261 stands still at that end of what
-  /// nanoseconds can say.
+  /// `man 2 clock_gettime`, CLOCK_REALTIME. A clock that shows a year before 1678 or after 2261 stands still at that
+  /// end of what nanoseconds can say.
   public static let system = WallClock { Instant(of: CLOCK_REALTIME) }
 
   /// A clock that goes with `loop`'s, `skew` ahead of it: virtual in a simulation.
@@ -22,7 +22,8 @@ public struct WallClock: Sendable {
 }
 
 extension Instant {
-  /// What a clock of the machine shows. In nanoseconds it cannot show more than 292 years: beyond that it shows the last of them.
+  /// What a clock of the machine shows. In nanoseconds it cannot show more than 292 years: beyond that it shows the
+  /// last of them.
   init(of clock: clockid_t) {
     var time = timespec()
     clock_gettime(clock, &time)
@@ -41,8 +42,9 @@ public enum MachineClocks {
   /// From 1970 to the end of 2261, in seconds: what 64 bits of nanoseconds can say.
   static let countable = 0...9_214_646_399
 
-  /// What is wrong with them, and what to do; nil where nothing is. The kernel's own monotonic clock begins at 0 when it boots
-  /// (`man 2 clock_gettime`), and no time of day can be set that is not countable (`man 2 clock_settime`): it is a library that shows others.
+  /// What is wrong with them, and what to do; nil where nothing is. The kernel's own monotonic clock begins at 0 when
+  /// it boots (`man 2 clock_gettime`), and no time of day can be set that is not countable (`man 2 clock_settime`): it
+  /// is a library that shows others.
   public static func complaint() -> String? {
     var (day, monotonic) = (timespec(), timespec())
     clock_gettime(CLOCK_REALTIME, &day)
@@ -54,7 +56,8 @@ public enum MachineClocks {
     let wrong = [("time of day", day), ("monotonic clock", monotonic)].filter { !countable.contains($0.1) }
     guard !wrong.isEmpty else { return nil }
     let shown = wrong.map { "the \($0.0) is \($0.1) s" }.joined(separator: ", ")
-    return "\(shown), and must be a time from 1970 to 2261: set the clock, or run without the library that shows another "
+    return
+      "\(shown), and must be a time from 1970 to 2261: set the clock, or run without the library that shows another "
       + "(LD_PRELOAD, libfaketime)"
   }
 }

@@ -81,7 +81,10 @@ extension TraceEvent: CustomStringConvertible {
       if let destination = o.destination { text += " -> \(destination)" }
       switch o.kind {
       case .read: text += " @\(o.offset)+\(o.length)"
-      case .write: text += " @\(o.offset)+\(o.length)\(o.flags == WriteDurability.durable.rawValue ? " durable" : "") \(String(o.contentHash, radix: 16))"
+      case .write:
+        text +=
+          " @\(o.offset)+\(o.length)\(o.flags == WriteDurability.durable.rawValue ? " durable" : "") "
+          + "\(String(o.contentHash, radix: 16))"
       case .truncate: text += " to \(o.offset)"
       case .open: text += " mode \(o.flags)"
       case .sync: text += o.flags == SyncScope.data.rawValue ? " data" : " all"

@@ -21,7 +21,9 @@ struct AlertRules {
   init?(_ file: String = file, folder: String = AlertRules.folder) {
     let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":").map(String.init)
     let here = FileManager.default.currentDirectoryPath
-    let tool = ([here + "/.build/tools"] + folders).map { "\($0)/promtool" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+    let tool = ([here + "/.build/tools"] + folders).map { "\($0)/promtool" }.first {
+      FileManager.default.isExecutableFile(atPath: $0)
+    }
     let rules = file.hasPrefix("/") ? file : "\(here)/\(file)"
     guard let tool, FileManager.default.isReadableFile(atPath: rules) else { return nil }
     (promtool, self.rules, self.folder) = (tool, rules, folder)
@@ -29,8 +31,8 @@ struct AlertRules {
 
   /// Whether `alert` fires in each of the minutes from 0 to `last`, less than an hour.
   ///
-  /// The tool compares with what is expected. Asked whether it fires in every minute, it names those in which it does not; asked
-  /// once more with these, it must find nothing wrong.
+  /// The tool compares with what is expected. Asked whether it fires in every minute, it names those in which it does
+  /// not; asked once more with these, it must find nothing wrong.
   /// - Throws: `TrialError` where the tool gives no answer.
   func firing(_ alert: String, in series: MetricSeries, to last: Int) throws(TrialError) -> [Bool] {
     precondition(last < 60)
@@ -66,8 +68,8 @@ struct AlertRules {
     return try run(["test", "rules", file])
   }
 
-  /// The tool stays in the process group of this process, so that whoever ends that ends both; `Process` would give it one of its
-  /// own.
+  /// The tool stays in the process group of this process, so that whoever ends that ends both; `Process` would give it
+  /// one of its own.
   private func run(_ arguments: [String]) throws(TrialError) -> (passes: Bool, output: String) {
     var ends: [Int32] = [0, 0]
     let code = tl_pipe(&ends)

@@ -11,12 +11,12 @@ import SystemUnderTest
 import Verification
 import WriteAheadLog
 
-/// What an alert is about, made true by what job logs, archives and an engine really do, and cleared again, in minutes of virtual time.
-/// The metrics are scraped from the run, and Prometheus' own tool says in which minutes the rule fires. Whether it should is asked of
-/// the world: the disk, the receiver, the store. No metric has a part in that.
+/// What an alert is about, made true by what job logs, archives and an engine really do, and cleared again, in minutes
+/// of virtual time. The metrics are scraped from the run, and Prometheus' own tool says in which minutes the rule
+/// fires. Whether it should is asked of the world: the disk, the receiver, the store. No metric has a part in that.
 ///
-/// Before a threshold is passed, what is counted stays just below it for longer than the rule looks back and waits; and what must
-/// last for minutes is so once for too short a time. A rule that fires then is wrong.
+/// Before a threshold is passed, what is counted stays just below it for longer than the rule looks back and waits; and
+/// what must last for minutes is so once for too short a time. A rule that fires then is wrong.
 final class AlertTrial: @unchecked Sendable {
   // Touched by the tasks of one loop, and after it.
 
@@ -115,16 +115,18 @@ final class AlertTrial: @unchecked Sendable {
     }
   }
 
-  /// An alert is silent where it does not fire though it has been so for `grace` minutes. It is false where it fires though it
-  /// has not been so for `holds` minutes, now or in the last `grace` minutes. One minute is allowed for scrapes: `holds` of them
-  /// are seen to be so where it was so for a little longer than one less.
+  /// An alert is silent where it does not fire though it has been so for `grace` minutes. It is false where it fires
+  /// though it has not been so for `holds` minutes, now or in the last `grace` minutes. One minute is allowed for
+  /// scrapes: `holds` of them are seen to be so where it was so for a little longer than one less.
   /// - Parameters:
   ///   - isSo: of each minute, whether what the alert is about was so.
   ///   - fires: of each minute, whether it fired.
   static func figures(_ isSo: [Bool], _ fires: [Bool], holds: Int, grace: Int) -> [ClaimFigure: Double] {
     func isSettled(_ minute: Int) -> Bool { minute >= grace && isSo[(minute - grace)...minute].allSatisfy { $0 } }
     let needed = max(1, holds)
-    func isHeld(_ minute: Int) -> Bool { minute + 1 >= needed && isSo[(minute + 1 - needed)...minute].allSatisfy { $0 } }
+    func isHeld(_ minute: Int) -> Bool {
+      minute + 1 >= needed && isSo[(minute + 1 - needed)...minute].allSatisfy { $0 }
+    }
     func mayFire(_ minute: Int) -> Bool { (max(0, minute - grace)...minute).contains(where: isHeld) }
     let minutes = fires.indices.filter { $0 < isSo.count }
     return [
@@ -200,8 +202,8 @@ final class AlertTrial: @unchecked Sendable {
     }
   }
 
-  /// The connection is refused, but for minutes 12 and 13 and from minute 27 on. 900 events wait from minute 1 to 9; as many as
-  /// the scenario says from then to the end of minute 12, which is too short, and again from minute 15 to 27.
+  /// The connection is refused, but for minutes 12 and 13 and from minute 27 on. 900 events wait from minute 1 to 9; as
+  /// many as the scenario says from then to the end of minute 12, which is too short, and again from minute 15 to 27.
   private func pend(_ storage: any Storage) async throws {
     receiver.mood = { now, _ in
       (Self.minute(12) <= now && now < Self.minute(14)) || Self.minute(27) <= now ? .accepts : .refuses
@@ -219,11 +221,11 @@ final class AlertTrial: @unchecked Sendable {
     _ = await sender.stop(within: .seconds(10))
   }
 
-  /// 700 jobs, one event each. Until minute 10 the receiver asks each for a pause of 87.5 s: 8 attempts a second. Until minute 24
-  /// it refuses them, and their own pauses are 45 s on average: more than 15 a second.
+  /// 700 jobs, one event each. Until minute 10 the receiver asks each for a pause of 87.5 s: 8 attempts a second. Until
+  /// minute 24 it refuses them, and their own pauses are 45 s on average: more than 15 a second.
   ///
-  /// The rule waits for one minute. There is no shorter episode here: between scrapes 15 s apart, and minutes, none would be
-  /// told from one that lasts.
+  /// The rule waits for one minute. There is no shorter episode here: between scrapes 15 s apart, and minutes, none
+  /// would be told from one that lasts.
   private func retry(_ storage: any Storage) async throws {
     receiver.mood = { now, _ in
       now < Self.minute(10) ? .asksForAPause(.milliseconds(87_500)) : now < Self.minute(24) ? .refuses : .accepts
@@ -235,8 +237,8 @@ final class AlertTrial: @unchecked Sendable {
     await storage.loop.sleep(until: Self.minute(30))
   }
 
-  /// An event a minute. The connection is refused in minutes 3 to 5, which is no failure; one event of minute 10 is refused for
-  /// good.
+  /// An event a minute. The connection is refused in minutes 3 to 5, which is no failure; one event of minute 10 is
+  /// refused for good.
   private func fail(_ storage: any Storage) async throws {
     receiver.mood = { now, _ in
       if Self.minute(3) <= now && now < Self.minute(6) { return .refuses }
@@ -250,8 +252,8 @@ final class AlertTrial: @unchecked Sendable {
     }
   }
 
-  /// Finished jobs are archived: 88 % of the disk in minute 5, 92 % in minute 12. The retention, which is 20 minutes here, frees
-  /// what is of minute 5. The rules wait for one minute: as in `retry` there is no shorter episode.
+  /// Finished jobs are archived: 88 % of the disk in minute 5, 92 % in minute 12. The retention, which is 20 minutes
+  /// here, frees what is of minute 5. The rules wait for one minute: as in `retry` there is no shorter episode.
   private func fillDisk(_ storage: any Storage) async throws {
     let archive = JobArchive(
       "archive", of: storage, retention: .seconds(1200), clock: .following(storage.loop), metrics: metrics)
@@ -263,7 +265,9 @@ final class AlertTrial: @unchecked Sendable {
         let (log, sender) = try await open("build-\(jobs)", storage)
         jobs += 1
         // What does not get smaller.
-        for _ in 0..<size { try await append((0..<63 << 10).map { _ in UInt8.random(in: 0...255, using: &random) }, to: log) }
+        for _ in 0..<size {
+          try await append((0..<63 << 10).map { _ in UInt8.random(in: 0...255, using: &random) }, to: log)
+        }
         _ = await sender.stop(within: .seconds(60))
         _ = try await archive.archive(log)
       }
@@ -278,7 +282,8 @@ final class AlertTrial: @unchecked Sendable {
     let counts = EngineMetrics(in: registry)
     let store = AbsentStore(DirectoryObjectStore(storage), loop, backAt: Self.outageEnd, isAway: Self.isOutage)
     let log = LogConfiguration(
-      segmentBytes: 256 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10, firstPreallocation: 8 << 10,
+      segmentBytes: 256 << 10, commitBytes: 16 << 10, recentBatches: 4, recentBytes: 8 << 10,
+      firstPreallocation: 8 << 10,
       largestPreallocation: 16 << 10)
     let (tested, _) = try await EngineFactory(
       storage, EngineConfiguration(log: log, checkpoints: CheckpointPolicy()),
@@ -328,7 +333,9 @@ private final class AbsentStore: ObjectStore, @unchecked Sendable {
       failures = 0
       return
     }
-    if failuresBeforeOpen == 0, failures > 0, let lastFailure, loop.now - lastFailure >= Self.pause { failuresBeforeOpen = failures }
+    if failuresBeforeOpen == 0, failures > 0, let lastFailure, loop.now - lastFailure >= Self.pause {
+      failuresBeforeOpen = failures
+    }
     failures += 1
     lastFailure = loop.now
     throw .refused("SlowDown")

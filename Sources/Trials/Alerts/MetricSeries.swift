@@ -56,6 +56,7 @@ package final class MetricSeries: @unchecked Sendable {
 
   /// As `promtool test rules` reads it.
   package var text: String {
-    names.map { name in "  - series: '\(name)'\n    values: '\((values[name] ?? []).joined(separator: " "))'\n" }.joined()
+    names.map { name in "  - series: '\(name)'\n    values: '\((values[name] ?? []).joined(separator: " "))'\n" }
+      .joined()
   }
 }

@@ -30,7 +30,8 @@ struct ClientTrial {
         answered == 0
         ? "no \(what) were answered: there is nothing to judge"
         : found == answered ? "" : "\(answered) \(what) were answered and must be there, found \(found)"
-      checks.append(CheckResult(.noAcknowledgedLoss, answered == 0 ? .unknown : found == answered ? .held : .violated, detail))
+      checks.append(
+        CheckResult(.noAcknowledgedLoss, answered == 0 ? .unknown : found == answered ? .held : .violated, detail))
     }
   }
 
@@ -66,7 +67,8 @@ struct ClientMatrixSubject: Sendable {
   /// - Throws: `TrialError` where it did not come to its end, or failed.
   @discardableResult
   func live(
-    from start: Instant = Instant(nanoseconds: 0), between: StorageLayer = { $0 }, _ body: @escaping @Sendable (any Storage) async throws -> Void
+    from start: Instant = Instant(nanoseconds: 0), between: StorageLayer = { $0 },
+    _ body: @escaping @Sendable (any Storage) async throws -> Void
   ) throws(TrialError) -> Instant {
     let loop = EventLoop(simulatedWithSeed: seed, startingAt: start)
     let storage = between(MemoryStorage(disk: disk, loop: loop, latency: .disk))

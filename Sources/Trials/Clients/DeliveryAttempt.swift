@@ -32,7 +32,8 @@ final class WatchedTransport: Transport, @unchecked Sendable {
   ///   - start: of the trial's first life.
   ///   - keep: is given each attempt when it begins, and once more when it ends.
   init(
-    _ base: any Transport, _ loop: EventLoop, start: Instant, _ journal: Journal, keep: @escaping (DeliveryAttempt, _ index: Int) -> Void
+    _ base: any Transport, _ loop: EventLoop, start: Instant, _ journal: Journal,
+    keep: @escaping (DeliveryAttempt, _ index: Int) -> Void
   ) {
     self.base = base
     self.loop = loop

@@ -9,8 +9,8 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// One life of a worker with job logs and their senders, from opening to crash, on whatever storage: what real files and the
-/// model share.
+/// One life of a worker with job logs and their senders, from opening to crash, on whatever storage: what real files
+/// and the model share.
 struct DeliveryIncarnation: Sendable {
   let spec: TrialSpec
   let settings: DeliverySettings
@@ -76,7 +76,9 @@ struct DeliveryIncarnation: Sendable {
     do throws(StorageError) {
       if fault.parameters["by"] == "document" { return try await DiskSpaceRecovery.asWritten(storage, clock) }
     } catch { throw .operatorStep(.freeDiskSpace, reason: "\(error)") }
-    do throws(JobLogError) { return try await archiveActive() } catch { throw .operatorStep(.freeDiskSpace, reason: "\(error)") }
+    do throws(JobLogError) { return try await archiveActive() } catch {
+      throw .operatorStep(.freeDiskSpace, reason: "\(error)")
+    }
   }
 
   /// Every log is given to `JobArchive`, which refuses those with unsent events.
@@ -89,7 +91,9 @@ struct DeliveryIncarnation: Sendable {
       receipt.fired += 1
       do throws(JobLogError) { receipt.places.append("\(job) archived as \(try await archive.archive(log))") } catch {
         receipt.places.append("\(job) refused: \(error)")
-        if case .unsentEvents = error { try await log.close() } else {
+        if case .unsentEvents = error {
+          try await log.close()
+        } else {
           archiveFailures.note(ArchiveFailure(error, of: job, life: number, deadline: .zero))
         }
       }
@@ -152,7 +156,9 @@ struct DeliveryIncarnation: Sendable {
         try await storage.makeDirectory(DeliveryJobs.directory)
         try await storage.syncDirectory("")
       } catch { throw .log(.storage(error)) }
-      let slots = (0..<spec.partitions * (execution + 1)).reversed().sorted { $0 / spec.partitions > $1 / spec.partitions }
+      let slots = (0..<spec.partitions * (execution + 1)).reversed().sorted {
+        $0 / spec.partitions > $1 / spec.partitions
+      }
       for slot in slots {
         guard names.insert(parts.naming.name(of: try spec.deliveryJobs.job(slot))).inserted else { continue }
         let seed = mix64(spec.seed &+ UInt64(slot) << 8 &+ UInt64(number))

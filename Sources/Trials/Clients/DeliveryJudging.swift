@@ -18,7 +18,9 @@ struct DeliveryEvidence: Codable {
   init(_ received: ReceivedEvents, _ spec: TrialSpec) throws(TrialError) {
     var slots: [JobID: Int] = [:]
     do throws(JobLogError) {
-      for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) { slots[try spec.deliveryJobs.job(slot)] = slot }
+      for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) {
+        slots[try spec.deliveryJobs.job(slot)] = slot
+      }
     } catch { throw .operatorStep(.listJobs, reason: "\(error)") }
     (delivered, foreign, repeats) = ([], 0, received.repeats)
     for (job, events) in received.taken {
@@ -42,7 +44,8 @@ struct DeliveryStop: Codable {
 
 enum DeliveryJudging {
   static func judge(
-    _ spec: TrialSpec, _ journal: Journal, _ evidence: DeliveryEvidence, _ attempts: [DeliveryAttempt], _ stops: [DeliveryStop],
+    _ spec: TrialSpec, _ journal: Journal, _ evidence: DeliveryEvidence, _ attempts: [DeliveryAttempt],
+    _ stops: [DeliveryStop],
     _ archives: [Delivered]?, settled: [SettledEvents], _ unarchived: [ArchiveFailure] = []
   ) throws(TrialError) -> PhaseReply {
     let schedule = try ReceiverFaultGrammar.schedule(spec)
@@ -52,9 +55,11 @@ enum DeliveryJudging {
       StoppedSender(life: stop.life, left: stop.left, couldSend: schedule.end + patience < stop.deadline)
     }
     var judgement = DeliveryOracle.judge(
-      history, evidence.delivered, foreign: evidence.foreign, stops: stopped, archives: archives ?? [], settled: settled,
-      rejected: schedule.rejected)
-      .adding(.sendsAccepted(history))
+      history, evidence.delivered, foreign: evidence.foreign, stops: stopped, archives: archives ?? [],
+      settled: settled,
+      rejected: schedule.rejected
+    )
+    .adding(.sendsAccepted(history))
     for failure in unarchived {
       judgement = judgement.adding(failure.check(couldSend: schedule.end + patience < failure.deadline))
     }
@@ -63,7 +68,8 @@ enum DeliveryJudging {
     reply.faultMissed = schedule.unfired(reply.receipts)
     if spec.delivery?.archives == true, archives == nil { reply.failure = "the archives were not read" }
     reply.notices = [
-      "the sender made \(attempts.count) attempts; \(evidence.repeats) events came to the receiver again, which knew them"
+      "the sender made \(attempts.count) attempts; \(evidence.repeats) events came to the receiver again, which knew "
+        + "them"
     ]
     return reply
   }
@@ -77,9 +83,12 @@ enum DeliveryJudging {
     }
     var attempts: [[Int]: DeliveryAttempt] = [:]
     for line in try folder.attempts.read() { attempts[[line.life, line.index]] = line.attempt }
-    let settled = try SettledEvents.all(spec) { path in FileManager.default.contents(atPath: "\(folder.data)/\(path)").map { Array($0) } }
+    let settled = try SettledEvents.all(spec) { path in
+      FileManager.default.contents(atPath: "\(folder.data)/\(path)").map { Array($0) }
+    }
     var reply = try judge(
-      spec, journal, evidence, attempts.inOrder, try folder.stops.read(), try JSONFile.read([Delivered].self, from: folder.archives),
+      spec, journal, evidence, attempts.inOrder, try folder.stops.read(),
+      try JSONFile.read([Delivered].self, from: folder.archives),
       settled: settled, try folder.archiveFailures.read())
     reply.append = AppendFigures(journal.history(of: spec))
     return reply
@@ -87,14 +96,18 @@ enum DeliveryJudging {
 }
 
 extension SettledEvents {
-  /// What the logs of a trial's jobs say in the end of their events, read by the harness, record by record; AirunnerCodec.swift has
-  /// their layout. A log that has been archived, or that an operator has removed, says nothing.
+  /// What the logs of a trial's jobs say in the end of their events, read by the harness, record by record;
+  /// AirunnerCodec.swift has their layout. A log that has been archived, or that an operator has removed, says nothing.
   /// - Parameter read: a file below the trial's data; nil where there is none.
-  static func all(_ spec: TrialSpec, _ read: (String) throws(TrialError) -> [UInt8]?) throws(TrialError) -> [SettledEvents] {
+  static func all(_ spec: TrialSpec, _ read: (String) throws(TrialError) -> [UInt8]?) throws(TrialError)
+    -> [SettledEvents]
+  {
     var found: [SettledEvents] = []
     for slot in 0..<spec.partitions * DeliveryIncarnation.executions(spec) {
       let job: JobID
-      do throws(JobLogError) { job = try spec.deliveryJobs.job(slot) } catch { throw .operatorStep(.listJobs, reason: "\(error)") }
+      do throws(JobLogError) { job = try spec.deliveryJobs.job(slot) } catch {
+        throw .operatorStep(.listJobs, reason: "\(error)")
+      }
       guard let bytes = try read("wal/\(job).wal") else { continue }
       found.append(bytes.withUnsafeBytes { SettledEvents(PartitionSlot(slot), log: $0) })
     }

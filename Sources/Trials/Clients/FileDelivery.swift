@@ -7,8 +7,8 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// One life of a trial of delivery on real files, in a worker process that the crash ends for real. The receiver is a real one
-/// behind a socket, in the process of the runner.
+/// One life of a trial of delivery on real files, in a worker process that the crash ends for real. The receiver is a
+/// real one behind a socket, in the process of the runner.
 struct FileDelivery {
   let spec: TrialSpec
   let folder: TrialFolder
@@ -38,11 +38,14 @@ struct FileDelivery {
     let journal = try Journal(path: folder.journal, capacity: life == 0 ? Journal.rowsNeeded(spec) : 0)
     journal.stage = .harness
     if life > 0, !journal.endsInCrash { journal.crashKilled() }
-    guard let receiver = try JSONFile.read(ReceiverAddress.self, from: folder.receiver), let url = URL(string: receiver.url)
+    guard let receiver = try JSONFile.read(ReceiverAddress.self, from: folder.receiver),
+      let url = URL(string: receiver.url)
     else { throw .evidenceMissing(.receiverAddress) }
     let (notes, loop) = (Notes(), EventLoop())
     let files: FileStorage
-    do throws(StorageError) { files = try spec.storage.openFiles(root: folder.data, loop: loop) } catch { throw .directory(error) }
+    do throws(StorageError) { files = try spec.storage.openFiles(root: folder.data, loop: loop) } catch {
+      throw .directory(error)
+    }
     let seam = InFlightMonitor(files, journal, spec)
     var top: any Storage = seam
     if let path = spec.traceTo {

@@ -4,8 +4,8 @@ import HTTPServing
 import LogModel
 import Storage
 
-/// The receiver of a trial on real files: behind a socket in the runner's process, so that it lives on when the worker is
-/// killed, and with a thread that changes its mood at the times that the scenario says.
+/// The receiver of a trial on real files: behind a socket in the runner's process, so that it lives on when the worker
+/// is killed, and with a thread that changes its mood at the times that the scenario says.
 final class InProcessReceiver: @unchecked Sendable {
   // `lock` guards `isOver`; `failure` is read once the thread has been joined.
 
@@ -65,6 +65,10 @@ final class InProcessReceiver: @unchecked Sendable {
 extension TrialError {
   /// What a listener of the harness's own met.
   static func listener(_ error: HTTPListenerError) -> TrialError {
-    if case .cannotListen(let address, let code) = error { .system("listen at", address, code) } else { .machine("\(error)") }
+    if case .cannotListen(let address, let code) = error {
+      .system("listen at", address, code)
+    } else {
+      .machine("\(error)")
+    }
   }
 }

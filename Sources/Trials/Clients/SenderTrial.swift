@@ -5,7 +5,8 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// A sender whose receiver refuses every attempt until its back-off has come to its end, with the document's own back-off.
+/// A sender whose receiver refuses every attempt until its back-off has come to its end, with the document's own
+/// back-off.
 struct SenderTrial {
   let spec: TrialSpec
 
@@ -21,7 +22,8 @@ struct SenderTrial {
     try ClientMatrixSubject(disk: MemoryDisk(seed: spec.seed), seed: spec.seed).live { storage in
       receiver.loop = storage.loop
       try await DurableDirectories(storage).make("wal")
-      let (log, _) = try await JobLog.open(try JobID("build-17"), in: "wal", of: storage, clock: .following(storage.loop))
+      let (log, _) = try await JobLog.open(
+        try JobID("build-17"), in: "wal", of: storage, clock: .following(storage.loop))
       for n in 0..<count { try await log.append(Array("event \(n)".utf8)) }
       let sender = Sender(log, over: receiver, seed: spec.seed)
       sender.start()
@@ -102,9 +104,12 @@ struct ArchiveTrial {
   /// A line of a build's output, as such are: the same words, other numbers.
   private static func line(_ n: Int, _ random: inout SeededGenerator) -> [UInt8] {
     let (time, module, source) = (
-      Int.random(in: 100...999, using: &random), Int.random(in: 0..<40, using: &random), Int.random(in: 0..<900, using: &random)
+      Int.random(in: 100...999, using: &random), Int.random(in: 0..<40, using: &random),
+      Int.random(in: 0..<900, using: &random)
     )
-    let head = "{\"type\":\"log\",\"stream\":\"stdout\",\"step\":\(n / 200),\"time\":\"2026-01-31T11:00:\(10 + n % 50).\(time)Z\","
+    let head =
+      "{\"type\":\"log\",\"stream\":\"stdout\",\"step\":\(n / 200),"
+      + "\"time\":\"2026-01-31T11:00:\(10 + n % 50).\(time)Z\","
     return Array("\(head)\"line\":\"[\(n % 97)/97] Compiling module\(module) Source\(source).swift\"}".utf8)
   }
 }

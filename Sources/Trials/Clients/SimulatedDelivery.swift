@@ -5,8 +5,8 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// A trial of delivery in the model: three lives of a worker on one `MemoryDisk`, and a receiver that is another machine and
-/// survives them, in virtual time, decided by the seed.
+/// A trial of delivery in the model: three lives of a worker on one `MemoryDisk`, and a receiver that is another
+/// machine and survives them, in virtual time, decided by the seed.
 struct SimulatedDelivery {
   let spec: TrialSpec
   let folder: TrialFolder
@@ -44,7 +44,9 @@ struct SimulatedDelivery {
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       receiver.loop = loop
       let machine = InFlightMonitor(MemoryStorage(disk: disk, loop: loop), journal, spec)
-      let transport = WatchedTransport(receiver, loop, start: Instant(nanoseconds: 0), journal) { notes.attempts[[number, $1]] = $0 }
+      let transport = WatchedTransport(receiver, loop, start: Instant(nanoseconds: 0), journal) {
+        notes.attempts[[number, $1]] = $0
+      }
       let tracing = trace.map { TracingStorage(machine, trace: $0) }
       let life = try DeliveryIncarnation(spec, number: number, on: between(tracing ?? machine), transport, journal)
       life.storage.note(.phase("life \(number)"))
@@ -52,7 +54,9 @@ struct SimulatedDelivery {
       journal.thaw()
       let ending = loop.run(limit: SimulatedTrial.lifeLimit) { await live(life, disk, notes) }.ending
       if ending != .finished && !notes.crashed {
-        notes.reply.hang = "life \(number) \(ending == .stalled ? "stalled" : "took more than a day of virtual time") while \(journal.stage)"
+        notes.reply.hang =
+          "life \(number) \(ending == .stalled ? "stalled" : "took more than a day of virtual time") while "
+          + "\(journal.stage)"
         _ = disk.processKill(seed: spec.seed)
       }
       notes.unarchived += life.archiveFailures.all
@@ -99,7 +103,9 @@ struct SimulatedDelivery {
         }
         if notes.crashed { return }
         if life.crashThreshold != nil { return notes.reply.crashMissed = true }
-        do throws(TrialError) { notes.archived = try await life.archiveAll(jobs, since: Instant(nanoseconds: 0)) ?? notes.archived } catch {
+        do throws(TrialError) {
+          notes.archived = try await life.archiveAll(jobs, since: Instant(nanoseconds: 0)) ?? notes.archived
+        } catch {
           return notes.reply.failure = "\(error)"
         }
       }

@@ -8,10 +8,11 @@ import Verification
 
 /// A replay buffer over three lives (replay-buffer plan).
 ///
-/// In the first, transactions of `batch` measurements are filled by several users at a time; of five, one is left filling, one ended, one
-/// replaying, one is committed and one rolled back. The crash comes at the end, or when a share of the measurements has been answered.
-/// The second life is given what was left, tries to clean up before and does so after, begins a transaction that nobody ends, tries to
-/// clean up again six days later, and crashes. The third begins two days after that: files that were compressed are eight days old.
+/// In the first, transactions of `batch` measurements are filled by several users at a time; of five, one is left
+/// filling, one ended, one replaying, one is committed and one rolled back. The crash comes at the end, or when a share
+/// of the measurements has been answered. The second life is given what was left, tries to clean up before and does so
+/// after, begins a transaction that nobody ends, tries to clean up again six days later, and crashes. The third begins
+/// two days after that: files that were compressed are eight days old.
 final class TransactionTrial: @unchecked Sendable {
   // Touched by the tasks of one loop after another.
 
@@ -88,15 +89,21 @@ final class TransactionTrial: @unchecked Sendable {
     book.isDead = true
     let seed = mix64(spec.seed &+ UInt64(book.process))
     account.receipts.append(
-      Receipt(spec.crash == .powerLoss ? disk.powerLoss(seed: seed, profile: spec.profile(life: book.process)) : disk.processKill(seed: seed)))
+      Receipt(
+        spec.crash == .powerLoss
+          ? disk.powerLoss(seed: seed, profile: spec.profile(life: book.process)) : disk.processKill(seed: seed)))
   }
 
   // MARK: Files
 
-  private func files() -> [String] { disk.paths.filter { $0.hasPrefix(ReplayTransactions.directory + "/") && !$0.hasSuffix("lock") } }
+  private func files() -> [String] {
+    disk.paths.filter { $0.hasPrefix(ReplayTransactions.directory + "/") && !$0.hasSuffix("lock") }
+  }
 
   /// Of the files that the log has gone on from, as long as they are not compressed.
-  private func completedSizes() -> [Int] { files().filter { !$0.hasSuffix(".gz") }.sorted().dropLast().map { disk.read($0)?.count ?? 0 } }
+  private func completedSizes() -> [Int] {
+    files().filter { !$0.hasSuffix(".gz") }.sorted().dropLast().map { disk.read($0)?.count ?? 0 }
+  }
 
   /// Names without what compression adds.
   private func logFiles() -> Set<String> { Set(files().map { $0.hasSuffix(".gz") ? String($0.dropLast(3)) : $0 }) }

@@ -9,9 +9,9 @@ import Storage
 /// From the moment that it is fired the seam holds back from the engine that operations have ended, as a process does
 /// that is killed before it has come to look: what is left of the workload may take less time than a thread takes to
 /// wake up, and may not run out meanwhile. A thread of its own waits until operations are in flight, then a seeded
-/// moment, so that the device is hit anywhere in their course, and looks again right before the kill. It waits no longer
-/// than `patience`. What was in flight at the death is in the journal, which the loop keeps up to date until then, with
-/// how many of these the device had ended; a trial that finds 0 in flight is unknown.
+/// moment, so that the device is hit anywhere in their course, and looks again right before the kill. It waits no
+/// longer than `patience`. What was in flight at the death is in the journal, which the loop keeps up to date until
+/// then, with how many of these the device had ended; a trial that finds 0 in flight is unknown.
 final class AimedKill: @unchecked Sendable {
   // The two semaphores order the loop's thread and the killing one.
 
@@ -55,8 +55,8 @@ final class AimedKill: @unchecked Sendable {
     Self.kill(journal)
   }
 
-  /// From 1 to 256 microseconds, short ones as often as long ones: a write to the page cache is over in 20, a sync takes a
-  /// thousand.
+  /// From 1 to 256 microseconds, short ones as often as long ones: a write to the page cache is over in 20, a sync
+  /// takes a thousand.
   static func delay(_ seed: UInt64, life: Int) -> UInt64 {
     var random = SeededGenerator(seed: seed, stream: "kill-\(life)")
     return UInt64.random(in: 500...1000, using: &random) << UInt64.random(in: 1...8, using: &random)

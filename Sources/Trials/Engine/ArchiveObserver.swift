@@ -4,8 +4,8 @@ import ScenarioFormat
 import Storage
 import SystemUnderTest
 
-/// Writes down how far an engine says that it has archived each partition: from then on it owes that much, whatever becomes
-/// of the log.
+/// Writes down how far an engine says that it has archived each partition: from then on it owes that much, whatever
+/// becomes of the log.
 final class ArchiveObserver: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 

@@ -44,7 +44,9 @@ struct FileTrial {
   }
 
   private func openFiles(_ loop: EventLoop) throws(TrialError) -> FileStorage {
-    do throws(StorageError) { return try spec.storage.openFiles(root: folder.data, loop: loop) } catch { throw .directory(error) }
+    do throws(StorageError) { return try spec.storage.openFiles(root: folder.data, loop: loop) } catch {
+      throw .directory(error)
+    }
   }
 
   private func makeRig(_ journal: Journal, _ notes: Notes) throws(TrialError) -> Rig {
@@ -132,7 +134,8 @@ struct FileTrial {
     var operatorSeconds = 0.0
     if life == 1 {
       let damage = AtRestDamage(spec: spec, history: Judging.history(spec, journal, faults))
-      for (index, fault) in spec.faults.enumerated() where StorageFaultGrammar.isResting(fault) && fault.kind != RecoveryRunbook.kind {
+      for (index, fault) in spec.faults.enumerated()
+      where StorageFaultGrammar.isResting(fault) && fault.kind != RecoveryRunbook.kind {
         var receipt = try damage.apply(
           fault, number: index, to: FilesAtRest(folder: folder.data))
         receipt.row = journal.rowCount
@@ -169,7 +172,9 @@ struct FileTrial {
   /// - Parameter body: answers the engine that serves in the end; nil where the harness has failed.
   private func live(
     _ journal: Journal, _ receipts: [Receipt], _ backup: MetadataBackup? = nil,
-    _ body: @escaping @Sendable (Incarnation, TestedLog, RecoverySummary, Notes, @escaping @Sendable (Bool) -> Void) async -> TestedLog?
+    _ body:
+      @escaping @Sendable (Incarnation, TestedLog, RecoverySummary, Notes, @escaping @Sendable (Bool) -> Void) async ->
+      TestedLog?
   ) throws(TrialError) -> PhaseReply {
     let notes = Notes()
     let rig = try makeRig(journal, notes)
@@ -178,7 +183,9 @@ struct FileTrial {
     for receipt in receipts { rig.storage.note(.fault("\(receipt.kind): \(receipt.places.first ?? "")")) }
     notes.reply.receipts = receipts
     notes.reply.storageName = rig.storage.properties.name
-    notes.reply.storageNotices = rig.storage.properties.notices.map { $0.replacing(folder.data, with: TrialFolder.anywhere) }
+    notes.reply.storageNotices = rig.storage.properties.notices.map {
+      $0.replacing(folder.data, with: TrialFolder.anywhere)
+    }
     let ending = rig.loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       switch await life.open() {
       case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
@@ -234,7 +241,8 @@ struct FileTrial {
     return notes.reply
   }
 
-  /// Writes down what the engine has counted: in OpenMetrics text, as a scraper would have found it, and for the run's own metrics.
+  /// Writes down what the engine has counted: in OpenMetrics text, as a scraper would have found it, and for the run's
+  /// own metrics.
   /// - Returns: whether it is written down, or there was nothing.
   @discardableResult
   private func keepCounts(_ life: Incarnation, _ notes: Notes) -> Bool {
@@ -322,7 +330,9 @@ struct FileTrial {
     }
     if own.ending == .outOfMemory {
       let shortage: MemoryExhaustion
-      do throws(TrialError) { shortage = try MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero) } catch {
+      do throws(TrialError) {
+        shortage = try MemoryExhaustion(patience: inFlight ? MemoryExhaustion.patience : .zero)
+      } catch {
         return notes.fail(error)
       }
       let receipt = Receipt(

@@ -12,7 +12,8 @@ extension Incarnation {
     let part = workload.part ?? 0..<workload.requests
     let rows = Self.readRowsOfOne(spec)
     return ConcurrentReaders(
-      log, on: storage.loop, workload.sources, seed: spec.seed, name: "life \(number) from \(part.lowerBound)", rows: rows,
+      log, on: storage.loop, workload.sources, seed: spec.seed, name: "life \(number) from \(part.lowerBound)",
+      rows: rows,
       wakings: part.count
     ) { [journal] answer in journal.harness { journal.read(answer) } }
   }

@@ -89,8 +89,8 @@ extension Incarnation {
     }
   }
 
-  /// A second engine tries to take the lease for more than three terms, while the first one is well and waits. Where it gets in,
-  /// it writes.
+  /// A second engine tries to take the lease for more than three terms, while the first one is well and waits. Where it
+  /// gets in, it writes.
   private func besiege(_ second: SecondWriter, _ course: Course) async {
     do throws(StorageError) { try await second.approach(storage) } catch {
       course.receipt = WriterReceipt(setup: spec.writers, triedAt: storage.loop.now, refusal: "\(error)")
@@ -105,7 +105,9 @@ extension Incarnation {
         course.newest = NewestWriter(log: log, recovery: recovery, operationsBefore: journal.operationCount)
         course.receipt?.openedAt = storage.loop.now
         course.receipt?.refusal = nil
-        return await Workload(secondWriterOf: spec).run(on: log, loop: storage.loop, journal: journal) { _ in second.settle() }
+        return await Workload(secondWriterOf: spec).run(on: log, loop: storage.loop, journal: journal) { _ in
+          second.settle()
+        }
       } catch {
         course.receipt?.refusal = "\(error)"
         if error.kind == .inUse { course.receipt?.attemptsRefused += 1 }
@@ -114,7 +116,9 @@ extension Incarnation {
     }
   }
 
-  private func letProcessWrite(_ second: SecondWriter, _ process: SecondProcess?, _ course: Course) async throws(TrialError) {
+  private func letProcessWrite(_ second: SecondWriter, _ process: SecondProcess?, _ course: Course)
+    async throws(TrialError)
+  {
     guard let process else { throw .contradiction(.processNeedsFiles) }
     do throws(StorageError) { try await second.approach(storage) } catch { throw .directory(error) }
     course.receipt = try await process.perform(beside: storage.loop, journal)

@@ -14,8 +14,8 @@ import WriteAheadLog
 struct Incarnation: Sendable {
   /// What a life is doing, for triggers and in the trace.
   static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush", "delete"]
-  /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault is
-  /// lifted.
+  /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault
+  /// is lifted.
   static let openings = 3
 
   /// Times that an engine is asked for what needs its object store, where the machine is too slow for the time-out of
@@ -96,10 +96,11 @@ struct Incarnation: Sendable {
     case failed(String)
   }
 
-  /// Opens the engine. Where a fault at the seam has kept it from opening, it is opened again, as its operator would, and
-  /// the fault is lifted if that does not help: a fault that has gone must not keep it closed.
+  /// Opens the engine. Where a fault at the seam has kept it from opening, it is opened again, as its operator would,
+  /// and the fault is lifted if that does not help: a fault that has gone must not keep it closed.
   ///
-  /// Where it refuses because both copies of its metadata were damaged at rest, one is put back, once; see `MetadataDamage`.
+  /// Where it refuses because both copies of its metadata were damaged at rest, one is put back, once; see
+  /// `MetadataDamage`.
   func open() async -> Outcome {
     begin(number == 0 ? "open" : "recover")
     let outcome = await openHindered()
@@ -109,7 +110,9 @@ struct Incarnation: Sendable {
       return .failed("\(backup.copy) could not be put back as it was before the damage: \(error)")
     }
     storage.note(.fault("\(backup.copy) has been put back as it was before the damage"))
-    guard case .opened(let log, let recovery, let seconds, let memory, _) = await openHindered() else { return .refused(why) }
+    guard case .opened(let log, let recovery, let seconds, let memory, _) = await openHindered() else {
+      return .refused(why)
+    }
     return .opened(log, recovery, seconds: seconds, memory: memory, refusal: why)
   }
 
@@ -140,7 +143,8 @@ struct Incarnation: Sendable {
 
   func joined(_ log: TestedLog) { logs.all.append(log) }
 
-  /// After the death of a simulated machine: what the engines have left waiting ends too. Waiting, it would keep its memory.
+  /// After the death of a simulated machine: what the engines have left waiting ends too. Waiting, it would keep its
+  /// memory.
   func bury() async {
     faults.cut()
     // What was in flight ends now, an opening among it.
@@ -173,8 +177,9 @@ struct Incarnation: Sendable {
     }
   }
 
-  /// Creates the topics, one after the other. Where a fault at the seam has kept the engine from it, it is asked again, as `open` does, and the
-  /// fault is lifted in the end. Any other error is the engine's: the trial goes on without a topic.
+  /// Creates the topics, one after the other. Where a fault at the seam has kept the engine from it, it is asked again,
+  /// as `open` does, and the fault is lifted in the end. Any other error is the engine's: the trial goes on without a
+  /// topic.
   func createTopic(_ log: TestedLog) async {
     begin("create")
     for index in spec.topics.indices {
@@ -192,8 +197,8 @@ struct Incarnation: Sendable {
     }
   }
 
-  /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then may
-  ///   have happened, however this one ends.
+  /// - Parameter earlier: what the attempts before came to; `failed` where there was none. What may have happened then
+  ///   may have happened, however this one ends.
   private func createOnce(
     _ log: TestedLog, _ topic: String, partitions: Int, after earlier: Verification.Outcome
   ) async -> Verification.Outcome {
@@ -290,8 +295,8 @@ struct Incarnation: Sendable {
     return await flush(log)
   }
 
-  /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to each
-  /// partition.
+  /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to
+  /// each partition.
   private var commitsBeforeTheTail: Bool {
     guard case .interval = spec.syncPolicy else { return false }
     return !spec.ending(of: number).isAbrupt
@@ -320,8 +325,8 @@ struct Incarnation: Sendable {
     }
   }
 
-  /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit at once,
-  /// while others send, in each life that sends.
+  /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit
+  /// at once, while others send, in each life that sends.
   private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ log: TestedLog) async {
     let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
     guard draw & 3 == 0 else { return }
@@ -384,15 +389,16 @@ struct Incarnation: Sendable {
     var groups = [Self.group]
     for commit in history.commits where !groups.contains(commit.group) { groups.append(commit.group) }
     let settings = ReadbackSettings(
-      fetchBytes: 256 << 10, maxEmptyFetches: JournaledLog.maxAttempts, groups: groups, operationsBefore: operationsBefore)
+      fetchBytes: 256 << 10, maxEmptyFetches: JournaledLog.maxAttempts, groups: groups,
+      operationsBefore: operationsBefore)
     return await ConsumerReadback.observe(
       JournaledLog(log, journal, self.faults, firstFetches), history,
       operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch, recovery, settings, answerBytes: 512 << 10,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
   }
 
-  /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from an
-  /// orderly close is owed.
+  /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from
+  /// an orderly close is owed.
   /// - Returns: what the reader should know of a close that failed.
   func end(_ log: TestedLog) async -> [String] {
     let failures = await closeInOrder(log)
@@ -425,8 +431,8 @@ struct Incarnation: Sendable {
   /// How this life ends.
   var ending: CrashKind { spec.ending(of: number) }
 
-  /// How long after the answer that it waits for a crash comes: of a load with pauses a power loss comes at any moment. A kill
-  /// must find operations in flight, and comes at once.
+  /// How long after the answer that it waits for a crash comes: of a load with pauses a power loss comes at any moment.
+  /// A kill must find operations in flight, and comes at once.
   var crashDelay: Duration {
     guard spec.pace > .zero, ending.losesPower else { return .zero }
     var random = SeededGenerator(seed: spec.seed, stream: "crash-delay")

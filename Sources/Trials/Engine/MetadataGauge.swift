@@ -1,8 +1,8 @@
 import FaultInjection
 import Storage
 
-/// The sizes of the metadata log's files, copy by copy, as the operations of one life tell them: what a segment's file has, and
-/// what stands under other names no more.
+/// The sizes of the metadata log's files, copy by copy, as the operations of one life tell them: what a segment's file
+/// has, and what stands under other names no more.
 struct MetadataGauge {
   private static let prefixes = FaultTarget.metadataCopies.map { $0 + "/" }
 

@@ -24,7 +24,8 @@ struct SecondProcess: Sendable {
     var plain = spec
     plain.faults = []
     let seam = InFlightMonitor(files, journal, plain)
-    let life = try Incarnation(plain, number: 0, try StorageFaultSetup(plain, life: 0, on: seam, journal, earlier: [], keep: { _ in }), journal)
+    let life = try Incarnation(
+      plain, number: 0, try StorageFaultSetup(plain, life: 0, on: seam, journal, earlier: [], keep: { _ in }), journal)
     let run = loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) { await life.writeAlone() }
     var reply = PhaseReply()
     reply.writer = run.value

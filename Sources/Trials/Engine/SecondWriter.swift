@@ -60,8 +60,12 @@ extension WriterReceipt {
       ]
     }
     places.append("the first then sent another \(after.sent), \(after.acknowledged) acknowledged")
-    if attemptsRefused > 0 { places.append("the second writer tried \(attemptsRefused) times, and was refused each time") }
-    if hindered > 0 { places.append("\(hindered) operations of the first writer met its link to the storage cut, or failed there") }
+    if attemptsRefused > 0 {
+      places.append("the second writer tried \(attemptsRefused) times, and was refused each time")
+    }
+    if hindered > 0 {
+      places.append("\(hindered) operations of the first writer met its link to the storage cut, or failed there")
+    }
     return Receipt(kind: setup.rawValue, fired: 1, places: places)
   }
 
@@ -73,7 +77,8 @@ extension WriterReceipt {
     }
     var doubts: [String] = []
     if WriterLink.isFor(setup), hindered == 0 {
-      doubts.append("\(setup.rawValue): no operation of the first writer met its link to the storage cut, or failed there")
+      doubts.append(
+        "\(setup.rawValue): no operation of the first writer met its link to the storage cut, or failed there")
     }
     if second.sent == 0 { doubts.append("\(setup.rawValue): the second writer opened and sent nothing") }
     if before.acknowledged == 0, SecondWriter.hold(spec) > 0 {
@@ -92,8 +97,8 @@ extension WriterReceipt {
 /// Brings a second writer to the files of a life while the first is at work, and sees to it that both really write.
 ///
 /// The first writer's requests go on until `hold`; there they wait until the second has been refused or has its first
-/// answer. The second begins when `start` requests of the first are answered, which the seed chooses from 1 to all
-/// that come before `hold`; where there are none, the two writers begin together. At least one request of each partition
+/// answer. The second begins when `start` requests of the first are answered, which the seed chooses from 1 to all that
+/// come before `hold`; where there are none, the two writers begin together. At least one request of each partition
 /// comes after `hold`.
 final class SecondWriter: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
@@ -198,7 +203,8 @@ final class SecondWriter: @unchecked Sendable {
   /// The second writer has opened, or was refused: a first writer that was made to stand still goes on.
   func goOn() {
     stoppedAt = nil
-    running.open()  }
+    running.open()
+  }
 
   /// The second writer has its first answer, or will never have one.
   func settle() {

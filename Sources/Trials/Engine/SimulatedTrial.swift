@@ -22,7 +22,8 @@ struct SimulatedTrial {
   ///   - between: what stands between the engine and everything else: nothing, but in tests.
   ///   - tool: of an operator who repairs logs.
   init(
-    _ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 }, tool: any LogRepairing = SkipCorruptedRecords()
+    _ spec: TrialSpec, _ folder: TrialFolder, between: @escaping StorageLayer = { $0 },
+    tool: any LogRepairing = SkipCorruptedRecords()
   ) {
     self.spec = spec
     self.folder = folder
@@ -54,27 +55,7 @@ struct SimulatedTrial {
     try FirstOffset(spec)?.prepare { MemoryStorage(disk: disk, loop: EventLoop(simulatedWithSeed: spec.seed)) }
     for number in 0...2 {
       journal.stage = .harness
-      var backup: MetadataBackup?
-      if number == 1 {
-        let damage = AtRestDamage(spec: spec, history: Judging.history(spec, journal, []))
-        for (index, fault) in spec.faults.enumerated() where StorageFaultGrammar.isResting(fault) && fault.kind != RecoveryRunbook.kind {
-          var receipt = try damage.apply(fault, number: index, to: disk)
-          receipt.row = journal.rowCount
-          notes.faults.append(receipt)
-          notes.reply.receipts.append(receipt)
-        }
-        backup = damage.metadataBackup
-        if let runbook = RecoveryRunbook(spec, tool: tool) {
-          let loop = EventLoop(simulatedWithSeed: spec.seed, startingAt: journal.lastInstant)
-          let steps = MemoryStorage(disk: disk, loop: loop)
-          var (receipt, _) = try runbook.follow(on: steps, disk, after: damage, partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
-          receipt.row = journal.rowCount
-          let victim = try damage.firstPartition()
-          for index in notes.faults.indices { notes.faults[index].forgetBytes(of: victim) }
-          notes.faults.append(receipt)
-          notes.reply.receipts.append(receipt)
-        }
-      }
+      let backup = number == 1 ? try damageAtRest(disk, journal, notes) : nil
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = InFlightMonitor(MemoryStorage(disk: disk, loop: loop), journal, spec)
       let tracing = trace.map { TracingStorage(machine, trace: $0) }
@@ -86,7 +67,9 @@ struct SimulatedTrial {
       }
       let storage = seam.storage
       storage.note(.phase("life \(number)"))
-      if number == 1 { for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) } }
+      if number == 1 {
+        for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) }
+      }
       let life = try Incarnation(spec, number: number, seam, journal, backup)
       notes.crashed = false
       journal.thaw()
@@ -97,7 +80,9 @@ struct SimulatedTrial {
         _ = disk.processKill(seed: spec.seed)
       }
       notes.seam += seam.receipts
-      if spec.hasFaultsInLife, number < 2 { notes.reply.census = (notes.reply.census ?? LifeCensus()).adding(seam.census) }
+      if spec.hasFaultsInLife, number < 2 {
+        notes.reply.census = (notes.reply.census ?? LifeCensus()).adding(seam.census)
+      }
       if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
       // Everything of the dead machine ends with an error now: let it. But a life that hung is judged as it stood.
@@ -108,21 +93,52 @@ struct SimulatedTrial {
       }
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
-    journal.stage = .judging
-    var judgement = Judging.judge(
-      spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer, notes.testimony)
-    judgement.checks = DivergenceLocator(spec: spec, history: Judging.history(spec, journal, notes.faults, notes.seam)).complete(
-      judgement.checks, on: disk)
-    notes.reply.judgement = judgement
-    notes.reply.observed = try Judging.observed(
-      spec, Judging.history(spec, journal, notes.faults, notes.seam), notes.faults, notes.looks, disk)
-    if !spec.onlyIf.isEmpty {
-      let evidence = try TrialEvidence(
-        spec, Judging.history(spec, journal, notes.faults, notes.seam), judgement, tornWrites: notes.tornWrites, disk)
-      notes.reply.doubts += spec.onlyIf.filter { !evidence.shows($0) }.map { "\($0.rawValue) has not happened in this trial" }
-    }
+    try judge(disk, journal, notes)
     notes.reply.seamReceipts = notes.seam
     return notes.reply
+  }
+
+  /// Faults at rest and what an operator does, between the first crash and the recovery.
+  /// - Returns: the copy of the metadata that can be put back, where there is one.
+  private func damageAtRest(
+    _ disk: MemoryDisk, _ journal: Journal, _ notes: Notes
+  ) throws(TrialError) -> MetadataBackup? {
+    let damage = AtRestDamage(spec: spec, history: Judging.history(spec, journal, []))
+    for (index, fault) in spec.faults.enumerated()
+    where StorageFaultGrammar.isResting(fault) && fault.kind != RecoveryRunbook.kind {
+      var receipt = try damage.apply(fault, number: index, to: disk)
+      receipt.row = journal.rowCount
+      notes.faults.append(receipt)
+      notes.reply.receipts.append(receipt)
+    }
+    if let runbook = RecoveryRunbook(spec, tool: tool) {
+      let loop = EventLoop(simulatedWithSeed: spec.seed, startingAt: journal.lastInstant)
+      let steps = MemoryStorage(disk: disk, loop: loop)
+      var (receipt, _) = try runbook.follow(
+        on: steps, disk, after: damage,
+        partitions: (0..<spec.partitions).map { TopicPartition(spec.topic, PartitionID($0)) })
+      receipt.row = journal.rowCount
+      let victim = try damage.firstPartition()
+      for index in notes.faults.indices { notes.faults[index].forgetBytes(of: victim) }
+      notes.faults.append(receipt)
+      notes.reply.receipts.append(receipt)
+    }
+    return damage.metadataBackup
+  }
+
+  private func judge(_ disk: MemoryDisk, _ journal: Journal, _ notes: Notes) throws(TrialError) {
+    journal.stage = .judging
+    let history = Judging.history(spec, journal, notes.faults, notes.seam)
+    var judgement = Judging.judge(
+      spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer, notes.testimony)
+    judgement.checks = DivergenceLocator(spec: spec, history: history).complete(judgement.checks, on: disk)
+    notes.reply.judgement = judgement
+    notes.reply.observed = try Judging.observed(spec, history, notes.faults, notes.looks, disk)
+    guard !spec.onlyIf.isEmpty else { return }
+    let evidence = try TrialEvidence(spec, history, judgement, tornWrites: notes.tornWrites, disk)
+    notes.reply.doubts += spec.onlyIf.filter { !evidence.shows($0) }.map {
+      "\($0.rawValue) has not happened in this trial"
+    }
   }
 
   private func live(_ life: Incarnation, _ disk: MemoryDisk, _ notes: Notes) async {
@@ -219,8 +235,8 @@ struct SimulatedTrial {
 }
 
 extension TrialSpec {
-  /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that. Behind a life that ended
-  /// in another way either, by the seed: what recovery has found volatile, and served, must not be.
+  /// "What was not synced is gone" for the first crash; for the second, what POSIX permits beyond that. Behind a life
+  /// that ended in another way either, by the seed: what recovery has found volatile, and served, must not be.
   func profile(life: Int) -> PersistenceProfile {
     if life == 1, self.secondCrash != nil, seed % 2 == 0 { return .dropUnsynced }
     return life == 0 && self.crashAt == .end ? .dropUnsynced : .posixMinimal

@@ -7,9 +7,9 @@ import Verification
 
 /// The messages of a trial, and who sends them in which requests.
 ///
-/// Partitions are numbered over all topics, and so are requests: request *k* goes to partition *k mod partitions* and carries that partition's next `batch`
-/// messages. Producer *i* sends requests *i*, *i + producers*, ..., one after the other, each once the one before it
-/// is answered, and `pace` has passed.
+/// Partitions are numbered over all topics, and so are requests: request *k* goes to partition *k mod partitions* and
+/// carries that partition's next `batch` messages. Producer *i* sends requests *i*, *i + producers*, ..., one after the
+/// other, each once the one before it is answered, and `pace` has passed.
 struct Workload: Sendable {
   /// By number; see `TrialSpec.source(of:)`.
   var sources: [TopicPartition]
@@ -20,7 +20,8 @@ struct Workload: Sendable {
   var firstProducer = 0
   var messageSize: Int
   var keys: MessageKeys
-  /// Whether a request is one operation of the history. Where its messages may be there without each other, each is one.
+  /// Whether a request is one operation of the history. Where its messages may be there without each other, each is
+  /// one.
   var requestsAreAtomic: Bool
   /// Messages of each partition, and the sequence number of the first.
   var counts: [Int]
@@ -88,7 +89,8 @@ struct Workload: Sendable {
   func run(
     on log: TestedLog, loop: EventLoop, journal: Journal,
     turn: @escaping @Sendable (_ request: Int) async -> Void = { _ in },
-    done: @escaping @Sendable (_ request: Int, _ partition: PartitionID) async -> Void = { _, _ in }, answered: @escaping @Sendable (Int) -> Void
+    done: @escaping @Sendable (_ request: Int, _ partition: PartitionID) async -> Void = { _, _ in },
+    answered: @escaping @Sendable (Int) -> Void
   ) async {
     let contents = sources.map { MessageContent(seed: seed, topic: $0.topic, partition: $0.partition) }
     let part = part ?? 0..<requests

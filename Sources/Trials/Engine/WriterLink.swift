@@ -62,5 +62,7 @@ final class WriterLink: StorageWrapper, @unchecked Sendable {
     await passage.wait()
   }
 
-  private func death(_ call: StorageCall) -> StorageError { StorageError(errno: EIO, call.kind, call.path, offset: call.offset) }
+  private func death(_ call: StorageCall) -> StorageError {
+    StorageError(errno: EIO, call.kind, call.path, offset: call.offset)
+  }
 }

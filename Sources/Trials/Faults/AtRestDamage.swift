@@ -45,7 +45,10 @@ final class AtRestDamage {
       let (edits, copies, isTestified) = try metadata.edits(fault, on: medium, &random)
       var receipt = try apply(edits, of: fault, to: medium)
       receipt.metadata = copies
-      if !isTestified { receipt.testimony = try leavesLogsAlone ? (requestsOnMedium(readFiles(of: medium)).isEmpty ? .none : .logs) : .none }
+      if !isTestified {
+        receipt.testimony =
+          try leavesLogsAlone ? (requestsOnMedium(readFiles(of: medium)).isEmpty ? .none : .logs) : .none
+      }
       return receipt
     }
     let wanted = FaultWords(fault).integer("partition").map { PartitionID($0) }
@@ -56,7 +59,9 @@ final class AtRestDamage {
     guard let chosen = requestsOnMedium(files).randomElement(using: &random) else {
       let place = wanted.map { " of partition \($0)" } ?? ""
       throw .faultMissed(
-        history.operations.contains { $0.outcome == .acknowledged && (wanted == nil || self.partition(of: $0).partition == wanted) }
+        history.operations.contains {
+          $0.outcome == .acknowledged && (wanted == nil || self.partition(of: $0).partition == wanted)
+        }
           ? "nothing that was acknowledged\(place) is on the medium" : "nothing\(place) was acknowledged")
     }
     let operation = history.operations[chosen]
@@ -72,17 +77,22 @@ final class AtRestDamage {
     let first = try place(0)
     let victim = try AtRestFaultGrammar.Victim(
       path: first.path, first: first.bytes, any: place(Int.random(in: 0..<operation.count, using: &random)).bytes,
-      last: place(operation.count - 1).bytes, end: places.end(of: first.path), size: medium.read(first.path) { $0.count },
+      last: place(operation.count - 1).bytes, end: places.end(of: first.path),
+      size: medium.read(first.path) { $0.count },
       files: medium.files(of: partition),
       layout: places.layout(from: TouchedMessage(partition: partition, sequence: UInt64(operation.firstSequence))))
     var receipt = try apply(AtRestFaultGrammar.edits(fault, victim, &random), of: fault, to: medium)
     // Another part of a batch may be one that says where its checksum stands.
-    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue, fault.parameters["edge"] == nil else {
+    guard fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.payload.rawValue,
+      fault.parameters["edge"] == nil
+    else {
       return receipt
     }
-    receipt.checksums = try medium.read(victim.path) { bytes in
-      ChecksumAtRest(spec.system, victim.layout, partition.partition, first: victim.first, message: victim.any, in: bytes)
-    }.map { [$0] } ?? []
+    receipt.checksums =
+      try medium.read(victim.path) { bytes in
+        ChecksumAtRest(
+          spec.system, victim.layout, partition.partition, first: victim.first, message: victim.any, in: bytes)
+      }.map { [$0] } ?? []
     return receipt
   }
 
@@ -103,7 +113,8 @@ final class AtRestDamage {
     guard let chosen = paddings.randomElement(using: &random) else {
       throw .faultMissed("no commit on the medium is padded (under the sync policy `never` none is)")
     }
-    return try apply([AtRestFaultGrammar.flip(fault, in: chosen.bytes, of: chosen.path, &random)], of: fault, to: medium)
+    return try apply(
+      [AtRestFaultGrammar.flip(fault, in: chosen.bytes, of: chosen.path, &random)], of: fault, to: medium)
   }
 
   private func apply(
@@ -137,7 +148,9 @@ final class AtRestDamage {
   /// The partition that the first fault hit.
   /// - Throws: `TrialError.faultMissed` where none has hit any: an operator would find nothing corrupt.
   func firstPartition() throws(TrialError) -> TopicPartition {
-    guard let first = hit.first else { throw .faultMissed("no partition's log is corrupt, and the runbook has nothing to be followed for") }
+    guard let first = hit.first else {
+      throw .faultMissed("no partition's log is corrupt, and the runbook has nothing to be followed for")
+    }
     return first
   }
 
@@ -163,12 +176,14 @@ final class AtRestDamage {
     return found
   }
 
-  /// The acknowledged requests of which every message is whole on the medium, as numbers in the history: what a power cut
-  /// or an earlier fault took, in whole or in part, is no victim.
+  /// The acknowledged requests of which every message is whole on the medium, as numbers in the history: what a power
+  /// cut or an earlier fault took, in whole or in part, is no victim.
   private func requestsOnMedium(_ files: [TopicPartition: [String]]) -> [Int] {
     var isSeen: [TopicPartition: [Bool]] = [:]
     for (partition, paths) in files {
-      let end = history.operations.lazy.filter { self.partition(of: $0) == partition }.map { $0.firstSequence + $0.count }.max() ?? 0
+      let end =
+        history.operations.lazy.filter { self.partition(of: $0) == partition }.map { $0.firstSequence + $0.count }.max()
+        ?? 0
       var seen = [Bool](repeating: false, count: end)
       for path in paths { places.forEach(in: path) { if $0.sequence < UInt64(end) { seen[Int($0.sequence)] = true } } }
       isSeen[partition] = seen
@@ -178,7 +193,8 @@ final class AtRestDamage {
     }
     return history.operations.indices.filter { number in
       let operation = history.operations[number]
-      guard operation.outcome == .acknowledged, operation.baseOffset != nil, let seen = isSeen[partition(of: operation)] else {
+      guard operation.outcome == .acknowledged, operation.baseOffset != nil, let seen = isSeen[partition(of: operation)]
+      else {
         return false
       }
       return seen[operation.firstSequence..<(operation.firstSequence + operation.count)].allSatisfy { $0 }

@@ -20,8 +20,10 @@ enum AtRestFaultGrammar {
       [
         FaultParameter(
           "target", .word(BatchPart.allCases.map(\.rawValue) + [FaultTarget.segmentHead, .metadata].map(\.rawValue)),
-          "which bytes. `batch-payload` is all behind the header, `batch-records` that without `batch-alignment`, the zeros "
-            + "that make a batch's length a multiple of 8. `padding` follows the last batch of a commit and is in no batch; "
+          "which bytes. `batch-payload` is all behind the header, `batch-records` that without `batch-alignment`, the "
+            + "zeros "
+            + "that make a batch's length a multiple of 8. `padding` follows the last batch of a commit and is in no "
+            + "batch; "
             + "in flight only. With another `system` only `batch`, `batch-header` and `batch-payload`",
           isRequired: true, impossible: StorageFaultGrammar.impossibleTargets),
         FaultParameter("bits", .integer(1...64), "how many bits turn over; 1 without it"),
@@ -38,7 +40,8 @@ enum AtRestFaultGrammar {
       "truncate-file", "a file is cut; not `copy: both`",
       FaultParameter(
         "cut", .word(["boundary", "mid-record", "mid-header", "zero"]),
-        "where the file ends: between two requests, inside a message, inside a request's head, at 0", isRequired: true)),
+        "where the file ends: between two requests, inside a message, inside a request's head, at 0",
+        isRequired: true)),
     file(
       "delete-file", "files are deleted; not `copy: both`",
       FaultParameter(
@@ -47,7 +50,8 @@ enum AtRestFaultGrammar {
     file("garbage", "whole sectors hold bytes of the seed's choice", share),
   ]
 
-  /// What is left of two copies that lose their ends says nothing of what is gone, so that such a trial would show nothing.
+  /// What is left of two copies that lose their ends says nothing of what is gone, so that such a trial would show
+  /// nothing.
   private static let endsOfBoth = [
     "truncate-file": "both copies that end at one place are a log that ended there, and nothing is left that says more",
     "delete-file": "both copies that are gone are an engine that never was, and nothing is left of them that says more",
@@ -65,7 +69,8 @@ enum AtRestFaultGrammar {
       var found = contradictions(ofPlace: words)
       if words["copy"] == "both", let because = endsOfBoth[kind] {
         found.append(
-          FaultContradiction("copy", because: because, remedy: "choose one copy, or hit both with bit-flip, zero-sectors or garbage"))
+          FaultContradiction(
+            "copy", because: because, remedy: "choose one copy, or hit both with bit-flip, zero-sectors or garbage"))
       }
       return found
     }
@@ -76,12 +81,14 @@ enum AtRestFaultGrammar {
     let isMetadata = words["target"] == FaultTarget.metadata.rawValue
     if isMetadata, words["partition"] != nil {
       return [
-        FaultContradiction("partition", because: "the metadata belongs to no partition", remedy: "remove partition, or say copy")
+        FaultContradiction(
+          "partition", because: "the metadata belongs to no partition", remedy: "remove partition, or say copy")
       ]
     }
     if !isMetadata, words["copy"] != nil {
       return [
-        FaultContradiction("copy", because: "only the metadata is kept twice", remedy: "say target: metadata, or remove copy")
+        FaultContradiction(
+          "copy", because: "only the metadata is kept twice", remedy: "say target: metadata, or remove copy")
       ]
     }
     return []
@@ -93,11 +100,13 @@ enum AtRestFaultGrammar {
       let copy = FaultContradiction(
         "copy", because: "which copy a flip in flight hits, occurrence says: each record passes once for each",
         remedy: "remove copy, or say at: rest")
-      return StorageFaultRules(descriptor: .of(.bitFlip), words: words).contradictions + (words["copy"] == nil ? [] : [copy])
+      return StorageFaultRules(descriptor: .of(.bitFlip), words: words).contradictions
+        + (words["copy"] == nil ? [] : [copy])
     }
     let found = StorageFaultGrammar.trigger.map(\.name).filter { $0 != "partition" && words[$0] != nil }.map { name in
       FaultContradiction(
-        name, because: "a flip at rest happens once, between crash and recovery", remedy: "say at: flight, or remove \(name)")
+        name, because: "a flip at rest happens once, between crash and recovery",
+        remedy: "say at: flight, or remove \(name)")
     }
     return found + contradictions(ofPlace: words)
   }
@@ -129,7 +138,11 @@ enum AtRestFaultGrammar {
     let words = FaultWords(fault)
     switch fault.kind {
     case "bit-flip":
-      return [flip(fault, in: try bytes(of: words["target"] ?? BatchPart.payload.rawValue, victim, edge(fault)), of: victim.path, &random)]
+      return [
+        flip(
+          fault, in: try bytes(of: words["target"] ?? BatchPart.payload.rawValue, victim, edge(fault)), of: victim.path,
+          &random)
+      ]
     case "truncate-file":
       let cut =
         switch words["cut"] {
@@ -164,7 +177,8 @@ enum AtRestFaultGrammar {
     let range = edge(fault)?.of(range) ?? range
     return .flipChosen(
       min(FaultWords(fault).integer("bits") ?? 1, range.count * 8),
-      in: Int64(range.lowerBound)..<Int64(range.upperBound), of: path, seed: UInt64.random(in: 0...UInt64.max, using: &random))
+      in: Int64(range.lowerBound)..<Int64(range.upperBound), of: path,
+      seed: UInt64.random(in: 0...UInt64.max, using: &random))
   }
 
   /// Nil for any byte of what is hit.
@@ -174,7 +188,9 @@ enum AtRestFaultGrammar {
   private static func bytes(of target: String, _ victim: Victim, _ edge: PartEdge?) throws(TrialError) -> Range<Int> {
     if target == FaultTarget.segmentHead.rawValue { return 0..<512 }
     if target == FaultTarget.metadata.rawValue { return victim.start..<victim.last.upperBound }
-    guard let part = BatchPart(rawValue: target), part != .padding else { throw .unknownFault("bit-flip of \(target) at rest") }
+    guard let part = BatchPart(rawValue: target), part != .padding else {
+      throw .unknownFault("bit-flip of \(target) at rest")
+    }
     if part == .payload, edge == nil {
       // Past the message's head, so that it is a wrong byte of this message and not another message.
       let head = min(MessageContent.minimumSize, victim.any.count - 1)
@@ -194,10 +210,14 @@ enum AtRestFaultGrammar {
     case .records: return victim.start + BatchHeader.size..<victim.last.upperBound
     case .alignment:
       guard victim.last.upperBound < end else {
-        throw .faultMissed("the request's bytes are a multiple of \(alignment), and no zeros follow its records; choose another message-size")
+        throw .faultMissed(
+          "the request's bytes are a multiple of \(alignment), and no zeros follow its records; choose another "
+            + "message-size"
+        )
       }
       return victim.last.upperBound..<end
-    case .batch, .header, .checksum, .length, .offset, .payload, .padding: return BatchLayout.place(of: part, in: victim.start..<end)
+    case .batch, .header, .checksum, .length, .offset, .payload, .padding:
+      return BatchLayout.place(of: part, in: victim.start..<end)
     }
   }
 }

@@ -3,8 +3,8 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// Sees every operation of a life, below every fault: how many are in flight and how many have completed, and whether the
-/// machine itself failed.
+/// Sees every operation of a life, below every fault: how many are in flight and how many have completed, and whether
+/// the machine itself failed.
 final class InFlightMonitor: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop.
 
@@ -104,12 +104,14 @@ final class InFlightMonitor: StorageWrapper, @unchecked Sendable {
     // The limit of this process, which the engine shares with the harness. An engine that has many times the files
     // open that its partitions need has leaked them; one that has not met a limit that is too low for the trial.
     case EMFILE: return openFiles > 64 + 8 * partitions ? .engine : .shortage
-    // The largest file that this process may write. An engine that writes behind all that the trial can have written is lost.
+    // The largest file that this process may write. An engine that writes behind all that the trial can have written is
+    // lost.
     case EFBIG: return (error.offset ?? 0) > mostBytes ? .engine : .shortage
     // Of a lock it says that somebody else has it (`man 2 fcntl`), elsewhere that the kernel has no means now.
     case EAGAIN: return error.operation == .lock ? .engine : .shortage
-    // The whole system's table, the kernel's memory or the limit on locked pages, and the user's quota: others use them too.
-    // ECANCELED: the kernel had no thread for what the ring was given (`man 7 io_uring`); the engine cancels nothing.
+    // The whole system's table, the kernel's memory or the limit on locked pages, and the user's quota: others use them
+    // too. ECANCELED: the kernel had no thread for what the ring was given (`man 7 io_uring`); the engine cancels
+    // nothing.
     case ENFILE, ENOMEM, EDQUOT, ENOBUFS, ECANCELED: return .shortage
     default: return .engine
     }

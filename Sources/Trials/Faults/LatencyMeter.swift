@@ -3,8 +3,8 @@ import LogModel
 import Storage
 import Verification
 
-/// Measures what the device delays, as the engine meets it: above every fault, for a stall is a slow device too, and below
-/// a defect of the engine's.
+/// Measures what the device delays, as the engine meets it: above every fault, for a stall is a slow device too, and
+/// below a defect of the engine's.
 ///
 /// What the device delayed is, for one write or sync, the time from its submission to its completion, less the
 /// processor time that the loop's thread used meanwhile. A completion is noticed when the loop comes to it: an engine
@@ -19,7 +19,8 @@ final class LatencyMeter: StorageWrapper, @unchecked Sendable {
   private let journal: Journal
   private var waiting: [UInt64: Reading] = [:]
   private var numbers: UInt64 = 0
-  /// What the thread has waited for a processor, now and then; oldest first. Empty where that delays nothing that is promised.
+  /// What the thread has waited for a processor, now and then; oldest first. Empty where that delays nothing that is
+  /// promised.
   private var starvation: [(clock: Int64, waited: Int64)] = []
   /// The loss window of `interval(d)` on real files; nil where no promise depends on the machine's time.
   private let window: Int64?
@@ -27,7 +28,11 @@ final class LatencyMeter: StorageWrapper, @unchecked Sendable {
   /// - Parameter sync: the trial's policy.
   init(_ base: any Storage, _ journal: Journal, sync: SyncPolicy = .always) {
     self.journal = journal
-    if case .interval(let window) = sync, !base.loop.isSimulated { self.window = window.nanoseconds } else { window = nil }
+    if case .interval(let window) = sync, !base.loop.isSimulated {
+      self.window = window.nanoseconds
+    } else {
+      window = nil
+    }
     super.init(base)
   }
 
@@ -73,8 +78,8 @@ final class LatencyMeter: StorageWrapper, @unchecked Sendable {
 
   // MARK: A processor that others have
 
-  /// Nanoseconds that this thread was ready to run and had no processor (Documentation/scheduler/sched-stats: the second number
-  /// of `schedstat`); nil where the kernel does not count them.
+  /// Nanoseconds that this thread was ready to run and had no processor (Documentation/scheduler/sched-stats: the
+  /// second number of `schedstat`); nil where the kernel does not count them.
   private static func starved() -> Int64? {
     PeakMemory.file("/proc/thread-self/schedstat").flatMap { text in
       text.split(separator: " ").dropFirst().first.flatMap { Int64($0) }
@@ -89,8 +94,8 @@ final class LatencyMeter: StorageWrapper, @unchecked Sendable {
     if starvation.count > 256 { starvation.removeFirst(128) }
   }
 
-  /// A timer that fires late because others have the processor is no engine's doing either: what the thread has waited for one in
-  /// the last two windows counts as one operation of the device that ends with the crash.
+  /// A timer that fires late because others have the processor is no engine's doing either: what the thread has waited
+  /// for one in the last two windows counts as one operation of the device that ends with the crash.
   private func noteStarvation(_ now: Int64) {
     guard let window, let before = starvation.last(where: { $0.clock <= now - 2 * window }) ?? starvation.first,
       let waited = Self.starved()

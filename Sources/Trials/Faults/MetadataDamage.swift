@@ -3,13 +3,14 @@ import LogModel
 import Storage
 import WriteAheadLog
 
-/// Damage at rest of the metadata, which the engine keeps twice (`FaultTarget.metadataCopies`). No message stands there, so nothing is
-/// excused by it: with one copy damaged everything must be back.
+/// Damage at rest of the metadata, which the engine keeps twice (`FaultTarget.metadataCopies`). No message stands
+/// there, so nothing is excused by it: with one copy damaged everything must be back.
 ///
-/// Where both are damaged at one record nobody can know what it was, and the engine has to say so: it may refuse to open.
-/// Then one copy is put back as it was, as by an operator who has a backup, and everything must be back. An engine that
-/// opens all the same is judged by what it serves. Where the damage, zeros over all records say, leaves no later record in both
-/// copies, what was in them alone may be forgotten (`DurabilityEvidence`); topics whose logs are there may not.
+/// Where both are damaged at one record nobody can know what it was, and the engine has to say so: it may refuse to
+/// open. Then one copy is put back as it was, as by an operator who has a backup, and everything must be back. An
+/// engine that opens all the same is judged by what it serves. Where the damage, zeros over all records say, leaves no
+/// later record in both copies, what was in them alone may be forgotten (`DurabilityEvidence`); topics whose logs are
+/// there may not.
 struct MetadataDamage {
   /// A batch in a copy, by the codec's rules.
   private struct Batch {
@@ -55,7 +56,8 @@ struct MetadataDamage {
         second.dropLast(isFlip ? 1 : 0).first { $0.first == one.first }.map { (one, $0) }
       }
       guard let place = places.randomElement(using: &random) else {
-        throw .faultMissed("no record of the metadata stands in both copies\(isFlip ? " with another one behind it" : "")")
+        throw .faultMissed(
+          "no record of the metadata stands in both copies\(isFlip ? " with another one behind it" : "")")
       }
       try note(all[0], on: medium)
       try note(all[1], on: medium)
@@ -82,8 +84,10 @@ struct MetadataDamage {
       edits.contains { edit in
         switch edit {
         case .zero(let path, let range), .garbage(let path, let range, _):
-          path == batch.path && range.lowerBound < Int64(batch.bytes.upperBound) && range.upperBound > Int64(batch.bytes.lowerBound)
-        case .flipBits(let path, let places): path == batch.path && places.contains { batch.bytes.contains(Int($0.byte)) }
+          path == batch.path && range.lowerBound < Int64(batch.bytes.upperBound)
+            && range.upperBound > Int64(batch.bytes.lowerBound)
+        case .flipBits(let path, let places):
+          path == batch.path && places.contains { batch.bytes.contains(Int($0.byte)) }
         default: true
         }
       }
@@ -98,7 +102,8 @@ struct MetadataDamage {
       found += try medium.read(path) { bytes in
         BatchLayout.batches(in: bytes, at: 0).compactMap { place in
           guard let base = bytes.baseAddress else { return nil }
-          let header = BatchHeader(at: base + place.lowerBound, position: Int64(place.lowerBound), available: place.count)
+          let header = BatchHeader(
+            at: base + place.lowerBound, position: Int64(place.lowerBound), available: place.count)
           return header.map { Batch(path: path, bytes: place, first: $0.baseOffset) }
         }
       }
@@ -113,7 +118,8 @@ struct MetadataDamage {
     let records = start..<batch.bytes.upperBound
     let end = all.lazy.filter { $0.path == batch.path }.map(\.bytes.upperBound).max() ?? batch.bytes.upperBound
     return AtRestFaultGrammar.Victim(
-      path: batch.path, first: records, any: records, last: records, end: end, size: try medium.read(batch.path) { $0.count },
+      path: batch.path, first: records, any: records, last: records, end: end,
+      size: try medium.read(batch.path) { $0.count },
       files: Array(Set(all.map(\.path))).sorted(), layout: FileLayout(.tornlog, topic: ""))
   }
 
@@ -139,8 +145,8 @@ struct MetadataBackup: Sendable {
   var copy: String
   var files: [File]
 
-  /// Puts it back in the place of what is there; no engine may be open. Passes the seam, as what an operator copies passes
-  /// the file system, and is durable when it returns.
+  /// Puts it back in the place of what is there; no engine may be open. Passes the seam, as what an operator copies
+  /// passes the file system, and is durable when it returns.
   func putBack(on storage: any Storage) async throws(StorageError) {
     for entry in try await storage.list(copy) { try await storage.unlink("\(copy)/\(entry.name)") }
     for file in files {

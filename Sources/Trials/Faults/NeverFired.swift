@@ -48,7 +48,9 @@ struct NeverFired {
   /// Nil where there is nothing to say.
   var reason: String? {
     do throws(TrialError) {
-      if ObjectStoreFaultGrammar.isOfStore(fault) { return ofStore(try ObjectStoreFaultGrammar.planned(fault, topic: spec.topic)) }
+      if ObjectStoreFaultGrammar.isOfStore(fault) {
+        return ofStore(try ObjectStoreFaultGrammar.planned(fault, topic: spec.topic))
+      }
       let planned = try StorageFaultGrammar.planned(fault, seed: 0)
       return matched.passes > 0 ? unmet(planned.trigger.condition) : unmatched(planned)
     } catch {
@@ -65,11 +67,15 @@ struct NeverFired {
     case .occurrence(let first) where first > n, .every(_, let first) where first > n:
       return "only \(passes), and its occurrence is \(first); say occurrence: \(n) or less"
     case .bytes(let byte) where byte > matched.bytes:
-      return "\(passes) and carried \(matched.bytes) bytes in all, and its at-byte is \(byte); say at-byte: \(matched.bytes)B or less"
+      return
+        "\(passes) and carried \(matched.bytes) bytes in all, and its at-byte is \(byte); say at-byte: "
+        + "\(matched.bytes)B or less"
     case .share(let percent):
       return "\(passes), none of them once \(Int(percent)) % of the workload had been answered; say a smaller share"
     case .elapsed(let duration):
-      return "\(passes), none of them later than \(DurationText.render(duration)) after the life began; say a shorter time with after"
+      return
+        "\(passes), none of them later than \(DurationText.render(duration)) after the life began; say a shorter time "
+        + "with after"
     case .chance: return "\(passes), and chance chose none of them; say a higher chance, or another seed"
     case .occurrence, .every, .bytes: return "\(passes), and another fault ended each one that it chose"
     }
@@ -102,11 +108,16 @@ struct NeverFired {
     return "\(what); it would fire with \(spellings.joined(separator: ", or "))"
   }
 
-  /// The fault with one of its words changed, where passes were counted that it would have hit; the word with most of them first.
+  /// The fault with one of its words changed, where passes were counted that it would have hit; the word with most of
+  /// them first.
   private func nearest(_ planned: PlannedFault, _ kinds: Set<OperationKind>) -> [String] {
     let trigger = planned.trigger
-    func passes(_ target: FaultTarget, _ partition: Int?, _ phase: String?, _ kinds: Set<OperationKind>) -> [OperationKind: Int] {
-      census.passes.passes(of: target, partition: partition, phase: phase, hitBy: planned.fault).filter { kinds.contains($0.key) }
+    func passes(_ target: FaultTarget, _ partition: Int?, _ phase: String?, _ kinds: Set<OperationKind>)
+      -> [OperationKind: Int]
+    {
+      census.passes.passes(of: target, partition: partition, phase: phase, hitBy: planned.fault).filter {
+        kinds.contains($0.key)
+      }
     }
     func best(_ word: String, _ found: [(value: String, passes: [OperationKind: Int])]) -> [String] {
       let found = found.filter { !$0.passes.isEmpty }
@@ -148,10 +159,14 @@ struct NeverFired {
   // MARK: Of the object store
 
   private func ofStore(_ planned: PlannedObjectFault) -> String {
-    if spec.checkpoint == .none { return "this trial has no object store; say checkpoint: background or checkpoint: flushed" }
+    if spec.checkpoint == .none {
+      return "this trial has no object store; say checkpoint: background or checkpoint: flushed"
+    }
     let calls = census.storeCalls.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(separator: ", ")
     if matched.passes > 0 {
-      return "only \(matched.passes == 1 ? "1 call" : "\(matched.passes) calls") of the store matched it, and its occurrence is "
+      return
+        "only \(matched.passes == 1 ? "1 call" : "\(matched.passes) calls") of the store matched it, and its "
+        + "occurrence is "
         + "\(planned.occurrence); say occurrence: \(matched.passes) or less"
     }
     return calls.isEmpty ? "the store was never called" : "the store was called for \(calls), and no call matched it"

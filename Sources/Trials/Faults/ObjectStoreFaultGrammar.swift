@@ -45,7 +45,9 @@ enum ObjectStoreFaultGrammar {
   static func isOfStore(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind) != nil }
 
   /// Whether a store that has refused refuses for good.
-  static func isStanding(_ fault: FaultSpec) -> Bool { Kind(rawValue: fault.kind).map { isSticky($0, FaultWords(fault)) } ?? false }
+  static func isStanding(_ fault: FaultSpec) -> Bool {
+    Kind(rawValue: fault.kind).map { isSticky($0, FaultWords(fault)) } ?? false
+  }
 
   private static func isSticky(_ kind: Kind, _ words: FaultWords) -> Bool {
     words["lasting"] == "sticky" || kind == .full && words["lasting"] == nil && words.integer("times") == nil
@@ -85,10 +87,12 @@ enum ObjectStoreFaultGrammar {
     if words["partition"] != nil, words["on"] == ObjectOperation.list.rawValue {
       found.append(
         FaultContradiction(
-          "partition", because: "it would never fire, for a listing names no object", remedy: "remove partition, or choose put, get or delete"))
+          "partition", because: "it would never fire, for a listing names no object",
+          remedy: "remove partition, or choose put, get or delete"))
     }
     if words.duration("delay") == .zero {
-      found.append(FaultContradiction("delay", because: "a delay of nothing hinders nobody", remedy: "say how long, like 10ms"))
+      found.append(
+        FaultContradiction("delay", because: "a delay of nothing hinders nobody", remedy: "say how long, like 10ms"))
     }
     return found
   }
@@ -109,7 +113,8 @@ enum ObjectStoreFaultGrammar {
     let isSticky = isSticky(kind, words)
     return PlannedObjectFault(
       action, on: kind == .full ? .put : words["on"].flatMap { ObjectOperation(rawValue: $0) },
-      pathContains: words.integer("partition").map { "\(topic)/\($0)/" } ?? "", occurrence: words.integer("occurrence") ?? 1,
+      pathContains: words.integer("partition").map { "\(topic)/\($0)/" } ?? "",
+      occurrence: words.integer("occurrence") ?? 1,
       times: words.integer("times") ?? (isSticky ? .max : 1))
   }
 }

@@ -9,7 +9,9 @@ package enum ReceiverFaultGrammar {
     FaultParameter("for", .duration, "how long it lasts", isRequired: true),
   ]
 
-  private static let statuses = ["202": "202 Accepted", "404": "404 Not Found", "500": "500 Internal Server Error", "503": "503 Service Unavailable"]
+  private static let statuses = [
+    "202": "202 Accepted", "404": "404 Not Found", "500": "500 Internal Server Error", "503": "503 Service Unavailable",
+  ]
 
   static let descriptors: [FaultDescriptor] = [
     lasting("receiver-refuses", "refuses connections"),
@@ -80,10 +82,13 @@ struct ReceiverSchedule: Sendable {
   }
 
   var faults: [Fault]
-  /// The number of the event that it never takes, of each job; nil for none. Events are numbered from 1 in the first life.
+  /// The number of the event that it never takes, of each job; nil for none. Events are numbered from 1 in the first
+  /// life.
   var rejected: Int64?
 
-  func mood(at moment: Duration) -> ReceiverBehavior { faults.first { $0.window.contains(moment) }?.mood ?? rejected.map { .rejects($0) } ?? .accepts }
+  func mood(at moment: Duration) -> ReceiverBehavior {
+    faults.first { $0.window.contains(moment) }?.mood ?? rejected.map { .rejects($0) } ?? .accepts
+  }
 
   /// From when on it is well for good.
   var end: Duration { faults.map(\.window.upperBound).max() ?? .zero }
@@ -94,19 +99,25 @@ struct ReceiverSchedule: Sendable {
     let rejection = rejected.map { number in
       Receipt(
         kind: ReceiverFaultGrammar.rejection, fired: refused.count,
-        places: refused.prefix(3).map { "\($0.begun.nanoseconds / 1_000_000) ms after the start, \($0.events) events, event \(number) among them: 422" })
+        places: refused.prefix(3).map {
+          "\($0.begun.nanoseconds / 1_000_000) ms after the start, \($0.events) events, event \(number) among them: 422"
+        })
     }
     return faults.map { fault in
       let met = attempts.filter { fault.window.contains($0.begun) && $0.became != DeliveryAttempt.accepted }
       return Receipt(
         kind: fault.kind, fired: met.count,
-        places: met.prefix(3).map { "\($0.begun.nanoseconds / 1_000_000) ms after the start, \($0.events) events: \($0.became ?? "never ended")" })
+        places: met.prefix(3).map {
+          "\($0.begun.nanoseconds / 1_000_000) ms after the start, \($0.events) events: \($0.became ?? "never ended")"
+        })
     } + (rejection.map { [$0] } ?? [])
   }
 
   /// Why there is no verdict: faults that nobody met.
   func unfired(_ receipts: [Receipt]) -> String? {
-    if let rejected, receipts.last?.fired == 0 { return "\(ReceiverFaultGrammar.rejection): event \(rejected) was never sent" }
+    if let rejected, receipts.last?.fired == 0 {
+      return "\(ReceiverFaultGrammar.rejection): event \(rejected) was never sent"
+    }
     return zip(faults, receipts).first { $1.fired == 0 }.map { fault, _ in
       "\(fault.kind): no attempt to send was made \(DurationText.render(fault.window.lowerBound)) to "
         + "\(DurationText.render(fault.window.upperBound)) after the start"

@@ -39,26 +39,31 @@ package enum StorageFaultGrammar {
 
   /// What somebody who knows other logs may ask for.
   static let impossibleTargets = [
-    "index": "the engine keeps its sparse index in memory only, and nothing of it is ever written or read that a fault could hit; "
+    "index":
+      "the engine keeps its sparse index in memory only, and nothing of it is ever written or read that a fault could "
+      + "hit; "
       + "choose segment, batch, segment-head, rotation, metadata or directory"
   ]
 
   private static let target = FaultParameter(
     "target", .word(FaultTarget.allCases.map(\.rawValue)),
-    "what is hit: any operation; a file of a log; its head; reads and writes of batches; the making of a later segment; "
+    "what is hit: any operation; a file of a log; its head; reads and writes of batches; the making of a later "
+      + "segment; "
       + "the metadata; directories", impossible: impossibleTargets)
 
-  /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key, and flips of bits, which may
-  /// be at rest too.
+  /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key, and flips of bits, which
+  /// may be at rest too.
   static let descriptors: [FaultDescriptor] = StorageFaultDescriptor.all.filter(\.isWritten).map { one in
     FaultDescriptor(
       one.kind.rawValue, .device, one.meaning, [target] + trigger + one.parameters, drawn: one.drawn
     ) { StorageFaultRules(descriptor: one, words: $0).contradictions }
   }
 
-  /// Whether the fault is one of files at rest, or what an operator does with them; all others happen to a running engine.
+  /// Whether the fault is one of files at rest, or what an operator does with them; all others happen to a running
+  /// engine.
   package static func isResting(_ fault: FaultSpec) -> Bool {
-    AtRestFaultGrammar.kinds.contains(fault.kind) || fault.kind == RecoveryRunbook.kind || fault.kind == FaultKind.bitFlip.rawValue && fault.parameters["at"] != "flight"
+    AtRestFaultGrammar.kinds.contains(fault.kind) || fault.kind == RecoveryRunbook.kind
+      || fault.kind == FaultKind.bitFlip.rawValue && fault.parameters["at"] != "flight"
   }
 
   /// - Throws: `TrialError.unknownFault` for words that no scenario can hold: a token that was edited by hand.

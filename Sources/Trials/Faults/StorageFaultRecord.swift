@@ -83,7 +83,8 @@ extension StorageFaultRecord {
       isDetectable: receipt.isDetectable, isTold: receipt.isTold, refusal: receipt.refusal,
       partition: MessagePlaces.owner(of: receipt.path))
     first.description = receipt.description
-    first.isRefusedSync = first.refusal == .refused && (receipt.operation == .sync || receipt.operation == .syncDirectory)
+    first.isRefusedSync =
+      first.refusal == .refused && (receipt.operation == .sync || receipt.operation == .syncDirectory)
     first.touched = map.destroy(receipt.destroyed)
     first.touchedPlaces = map.places.touchedPlaces(in: receipt.destroyed, receipt.kind.precision)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
@@ -92,7 +93,8 @@ extension StorageFaultRecord {
     // A failed sync leaves the pages as they are, for as long as the machine runs.
     if isSync { first.strike = .nextPowerLoss }
     first.lost = receipt.destroyed.filter {
-      $0.range.lowerBound < map.places.layout.headBytes && MessagePlaces.isLog($0.path) && map.places.isHeadLost($0.path)
+      $0.range.lowerBound < map.places.layout.headBytes && MessagePlaces.isLog($0.path)
+        && map.places.isHeadLost($0.path)
     }.map(\.path)
     var all = [first]
     if !receipt.entries.isEmpty {
@@ -115,9 +117,11 @@ extension StorageFaultRecord {
   }
 
   private static func metadataCopies(_ paths: [String]) -> [String] {
-    Set(paths.compactMap { path in
-      FaultTarget.metadataCopies.first { path == $0 || path.hasPrefix($0 + "/") }
-    }).sorted()
+    Set(
+      paths.compactMap { path in
+        FaultTarget.metadataCopies.first { path == $0 || path.hasPrefix($0 + "/") }
+      }
+    ).sorted()
   }
 }
 
@@ -148,8 +152,8 @@ extension StorageFaultReceipt {
 }
 
 extension [StorageFaultRecord] {
-  /// A fault that makes a look unfair: what that should have found is not known. An engine is expected to read once more
-  /// what it has read wrong, and no more often.
+  /// A fault that makes a look unfair: what that should have found is not known. An engine is expected to read once
+  /// more what it has read wrong, and no more often.
   var unfairToALook: StorageFaultRecord? {
     first { receipt in
       receipt.isDuringLook
@@ -192,7 +196,9 @@ extension [StorageFaultRecord] {
     let hasBackPressure = spec.checkpoint != .none && spec.checkpointTerms.mostWaiting != nil
     for receipt in self {
       guard let refusal = receipt.refusal else { continue }
-      if hasBackPressure, spec.faults.indices.contains(receipt.fault), ObjectStoreFaultGrammar.isStanding(spec.faults[receipt.fault]) {
+      if hasBackPressure, spec.faults.indices.contains(receipt.fault),
+        ObjectStoreFaultGrammar.isStanding(spec.faults[receipt.fault])
+      {
         refusals.note(from: receipt.life, at: receipt.instant, partition: receipt.partition)
       }
       // A log of single records takes nothing more in the life in which a sync of its file has failed (`RecordLog`).

@@ -3,7 +3,8 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// What the words of a fault at the seam must not say together: it would never fire, or some of them would be passed over.
+/// What the words of a fault at the seam must not say together: it would never fire, or some of them would be passed
+/// over.
 struct StorageFaultRules {
   let descriptor: StorageFaultDescriptor
   let words: FaultWords
@@ -19,7 +20,8 @@ struct StorageFaultRules {
     let given = all.filter { words[$0] != nil }
     var found = given.dropFirst().map { name in
       FaultContradiction(
-        name, because: "\(given[0]) and \(name) each say when it fires", remedy: "keep one of \(all.joined(separator: ", "))")
+        name, because: "\(given[0]) and \(name) each say when it fires",
+        remedy: "keep one of \(all.joined(separator: ", "))")
     }
     if let first = given.first, first != "every", words["occurrence"] != nil {
       found.append(
@@ -39,7 +41,8 @@ struct StorageFaultRules {
     if words["freed-at"] != nil, words["lasting"] != "until-freed" {
       found.append(
         FaultContradiction(
-          "freed-at", because: "it does not last until space is freed", remedy: "add lasting: until-freed, or remove freed-at"))
+          "freed-at", because: "it does not last until space is freed",
+          remedy: "add lasting: until-freed, or remove freed-at"))
     }
     if descriptor.isStanding {
       for name in ["lasting", "times"] where words[name] != nil {
@@ -82,7 +85,8 @@ struct StorageFaultRules {
     {
       return [
         FaultContradiction(
-          "partition", because: "it would never fire, for what it hits belongs to no partition", remedy: "remove partition")
+          "partition", because: "it would never fire, for what it hits belongs to no partition",
+          remedy: "remove partition")
       ]
     }
     return phase(chosen.intersection(possible), target)
@@ -97,14 +101,17 @@ struct StorageFaultRules {
       let own = isOfMetadata ? "the metadata" : "the log that makes a segment"
       return [
         FaultContradiction(
-          "phase", because: "it would never fire, for what passes in phase \(phase) is of \(own), and not target \(target.rawValue)",
+          "phase",
+          because:
+            "it would never fire, for what passes in phase \(phase) is of \(own), and not target \(target.rawValue)",
           remedy: "choose another phase, or another target")
       ]
     }
     guard kinds.isDisjoint(with: inPhase) else { return [] }
     return [
       FaultContradiction(
-        "phase", because: "it would never fire on \(kinds.map(\.rawValue).sorted().joined(separator: ", ")) in phase \(phase)",
+        "phase",
+        because: "it would never fire on \(kinds.map(\.rawValue).sorted().joined(separator: ", ")) in phase \(phase)",
         remedy: "choose another phase, or say on: one of \(inPhase.map(\.rawValue).sorted().joined(separator: ", "))")
     ]
   }

@@ -9,8 +9,8 @@ import Verification
 
 /// The faults at the seam in one life: which are still to fire, and the account of those that have.
 ///
-/// Faults are armed in the first two lives, each until it has fired in one of them; the third has none, so that every trial
-/// ends with a look at what is left when the trouble is over.
+/// Faults are armed in the first two lives, each until it has fired in one of them; the third has none, so that every
+/// trial ends with a look at what is left when the trouble is over.
 final class StorageFaultSetup: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
@@ -34,6 +34,17 @@ final class StorageFaultSetup: @unchecked Sendable {
   /// The share of the workload, in percent, at which space is freed; nil when it has been, or never is.
   private var freedAt: Double?
 
+  /// What receipts are made from.
+  private struct Surroundings {
+    var spec: TrialSpec
+    var life: Int
+    var journal: Journal
+    var earlier: [StorageFaultRecord]
+    var keep: @Sendable (StorageFaultRecord) -> Void
+  }
+
+  private let surroundings: Surroundings
+
   /// - Parameters:
   ///   - earlier: receipts of the lives before.
   ///   - keep: writes a receipt down, before the operation that the fault hit ends.
@@ -42,6 +53,7 @@ final class StorageFaultSetup: @unchecked Sendable {
     _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, earlier: [StorageFaultRecord],
     keep: @escaping @Sendable (StorageFaultRecord) -> Void, slow: @escaping @Sendable (SlowStoreCall) -> Void = { _ in }
   ) throws(TrialError) {
+    surroundings = Surroundings(spec: spec, life: life, journal: journal, earlier: earlier, keep: keep)
     let fired = Set(earlier.map(\.fault))
     final class Box: @unchecked Sendable {
       // Set once, before anything passes.
@@ -63,71 +75,91 @@ final class StorageFaultSetup: @unchecked Sendable {
       box.owner = self
       return
     }
+    let (planned, numbers) = try Self.plan(spec, life: life, fired: fired)
+    armed = numbers
+    let sectors = earlier.last { $0.unreadable != nil }?.unreadable ?? [:]
+    let faulty = FaultyStorage(
+      base, plan: FaultPlan(planned, seed: mix64(spec.seed &+ UInt64(life) &+ 77)), unreadable: sectors,
+      onFired: { box.owner?.note(fired: $0) })
+    freedAt = spec.faults.compactMap { FaultWords($0).integer("freed-at") }.min().map(Double.init)
+    let loop = base.loop
+    let map = MessageLocator(
+      faulty, spec,
+      onLost: { [box] receipt, messages, places in box.owner?.note(lost: messages, places, by: receipt) },
+      onError: { [box] error in box.owner?.note(told: error, at: loop.now) })
+    (self.faulty, self.map, delays) = (faulty, map, LatencyMeter(map, journal, sync: spec.syncPolicy(ofLife: life)))
+    faulty.batches = map
+    if !planned.isEmpty { faulty.beginCensus() }
+    box.owner = self
+    faulty.onSectors = { [box] faulty, written in box.owner?.note(sectors: faulty, written: written) }
+  }
+
+  /// What a fault did, as it fires.
+  private func note(fired receipt: StorageFaultReceipt) {
+    guard let map else { return }
+    // What follows from a fault of an earlier life is that one's.
+    let fault =
+      receipt.planned >= 0
+      ? armed[receipt.planned] : surroundings.earlier.first { $0.kind == receipt.kind.rawValue }?.fault ?? 0
+    let isFirst = !receipts.contains { $0.fault == fault }
+    let missed = receipt.planned >= 0 && receipt.missesBatches(surroundings.spec.faults[fault], map.places)
+    for seam in StorageFaultRecord.all(
+      receipt, fault, surroundings.life, surroundings.journal.rowCount, map, duringLook: faulty?.phase == "look")
+    {
+      var seam = seam
+      if !isFirst { seam.description = nil }
+      seam.missed = missed
+      receipts.append(seam)
+      if seam.refusal != nil, seam.isFiring { untold.append(seam) }
+      surroundings.keep(seam)
+      for place in seam.lost { map.lose(place, by: seam) }
+      map.spoil(receipt.destroyed, by: seam)
+    }
+  }
+
+  /// What is written later to a file that a fault has made void.
+  private func note(lost messages: [TouchedMessage], _ places: [TouchedPlace], by receipt: StorageFaultRecord) {
+    guard !messages.isEmpty else { return }
+    let behind = receipt.echo(row: surroundings.journal.rowCount, touched: messages, places: places)
+    receipts.append(behind)
+    surroundings.keep(behind)
+  }
+
+  /// The fault fired when the operation began to fail; what the engine was asked in between may be refused too. Each
+  /// firing has one such error: any other is not the fault's.
+  private func note(told error: StorageError, at instant: Instant) {
+    let partition = MessagePlaces.owner(of: error.path)
+    guard !error.isNotFound, let index = untold.firstIndex(where: { $0.partition == partition }) else { return }
+    var told = untold.remove(at: index).echo(row: surroundings.journal.rowCount, touched: [])
+    told.instant = instant
+    receipts.append(told)
+    surroundings.keep(told)
+  }
+
+  /// - Parameter written: where sectors can be read again; nil where more of them cannot.
+  private func note(sectors faulty: FaultyStorage, written: FileRange?) {
+    let all = surroundings.earlier + receipts
+    guard let map, let cause = all.last(where: { $0.kind == FaultKind.latentSectorError.rawValue }) else { return }
+    var sectors = cause.echo(
+      row: surroundings.journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [],
+      places: written.map { map.places.touchedPlaces(in: [$0], .bytes) } ?? [])
+    sectors.life = surroundings.life
+    if written == nil { sectors.unreadable = faulty.unreadableSectors }
+    receipts.append(sectors)
+    surroundings.keep(sectors)
+  }
+
+  /// The faults at the seam that may still fire in this life, with their numbers in the trial.
+  private static func plan(
+    _ spec: TrialSpec, life: Int, fired: Set<Int>
+  ) throws(TrialError) -> (faults: [PlannedFault], numbers: [Int]) {
     var planned: [PlannedFault] = []
     var numbers: [Int] = []
     for (number, fault) in spec.faults.enumerated() where life < 2 && fault.isAtSeam && !fired.contains(number) {
       planned.append(try StorageFaultGrammar.planned(fault, seed: mix64(spec.seed &+ UInt64(number))))
       numbers.append(number)
     }
-    armed = numbers
-    let sectors = earlier.last { $0.unreadable != nil }?.unreadable ?? [:]
-    let faulty = FaultyStorage(
-      base, plan: FaultPlan(planned, seed: mix64(spec.seed &+ UInt64(life) &+ 77)), unreadable: sectors,
-      onFired: { [numbers] receipt in
-        guard let owner = box.owner, let map = owner.map else { return }
-        // What follows from a fault of an earlier life is that one's.
-        let fault = receipt.planned >= 0 ? numbers[receipt.planned] : earlier.first { $0.kind == receipt.kind.rawValue }?.fault ?? 0
-        let isFirst = !owner.receipts.contains { $0.fault == fault }
-        let missed = receipt.planned >= 0 && receipt.missesBatches(spec.faults[fault], map.places)
-        for seam in StorageFaultRecord.all(receipt, fault, life, journal.rowCount, map, duringLook: owner.faulty?.phase == "look") {
-          var seam = seam
-          if !isFirst { seam.description = nil }
-          seam.missed = missed
-          owner.receipts.append(seam)
-          if seam.refusal != nil, seam.isFiring { owner.untold.append(seam) }
-          keep(seam)
-          for place in seam.lost { map.lose(place, by: seam) }
-          map.spoil(receipt.destroyed, by: seam)
-        }
-      })
-    freedAt = spec.faults.compactMap { FaultWords($0).integer("freed-at") }.min().map(Double.init)
-    let loop = base.loop
-    let map = MessageLocator(
-      faulty, spec,
-      onLost: { [box] receipt, messages, places in
-        guard let owner = box.owner, !messages.isEmpty else { return }
-        let behind = receipt.echo(row: journal.rowCount, touched: messages, places: places)
-        owner.receipts.append(behind)
-        keep(behind)
-      },
-      onError: { [box] error in
-        // The fault fired when the operation began to fail; what the engine was asked in between may be refused too. Each
-        // firing has one such error: any other is not the fault's.
-        let partition = MessagePlaces.owner(of: error.path)
-        guard !error.isNotFound, let owner = box.owner,
-          let index = owner.untold.firstIndex(where: { $0.partition == partition })
-        else { return }
-        var told = owner.untold.remove(at: index).echo(row: journal.rowCount, touched: [])
-        told.instant = loop.now
-        owner.receipts.append(told)
-        keep(told)
-      })
-    (self.faulty, self.map, delays) = (faulty, map, LatencyMeter(map, journal, sync: spec.syncPolicy(ofLife: life)))
-    faulty.batches = map
-    if !planned.isEmpty { faulty.beginCensus() }
-    box.owner = self
-    faulty.onSectors = { [box] faulty, written in
-      guard let owner = box.owner,
-        let cause = (earlier + owner.receipts).last(where: { $0.kind == FaultKind.latentSectorError.rawValue })
-      else { return }
-      var sectors = cause.echo(
-        row: journal.rowCount, touched: written.map { map.places.messages(in: [$0]) } ?? [],
-        places: written.map { map.places.touchedPlaces(in: [$0], .bytes) } ?? [])
-      sectors.life = life
-      if written == nil { sectors.unreadable = faulty.unreadableSectors }
-      owner.receipts.append(sectors)
-      keep(sectors)
-    }
+    return (planned, numbers)
   }
 
   /// Notes what earlier lives have left in the files: a fault may destroy that too.
@@ -175,7 +207,8 @@ extension TrialSpec {
   }
 
   /// Why there is no verdict: faults of a running engine of which there is no receipt.
-  /// - Parameter census: of the lives in which faults are armed; nil where a life ended before it could be written down.
+  /// - Parameter census: of the lives in which faults are armed; nil where a life ended before it could be written
+  ///   down.
   func unfired(_ receipts: [StorageFaultRecord], _ census: LifeCensus? = nil) -> [String] {
     guard hasFaultsInLife else { return [] }
     let faults = self.faults

@@ -7,8 +7,8 @@ import Storage
 
 /// The object store of one life, in a folder of the trial's storage, and what goes wrong between it and the engine.
 ///
-/// It lies on the device itself: a power cut meets log and store at one moment, and faults of the log's device are not the
-/// store's. Its own are armed in the first two lives, as those at the seam are.
+/// It lies on the device itself: a power cut meets log and store at one moment, and faults of the log's device are not
+/// the store's. Its own are armed in the first two lives, as those at the seam are.
 final class TrialStore: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
@@ -32,14 +32,16 @@ final class TrialStore: @unchecked Sendable {
   ) throws(TrialError) {
     let terms = spec.checkpointTerms
     let limit = terms.mostWaiting == nil ? terms.timeout : min(terms.timeout, terms.patience)
-    let meter = base.loop.isSimulated
+    let meter =
+      base.loop.isSimulated
       ? nil
       : StoreMeter(DirectoryObjectStore(base, root: Self.folder), base.loop, life: life, limit: limit, keep: slow)
     self.meter = meter
     let directory: any ObjectStore = meter ?? DirectoryObjectStore(base, root: Self.folder)
     var planned: [PlannedObjectFault] = []
     var numbers: [Int] = []
-    for (number, fault) in spec.faults.enumerated() where life < 2 && ObjectStoreFaultGrammar.isOfStore(fault) && !fired.contains(number) {
+    for (number, fault) in spec.faults.enumerated()
+    where life < 2 && ObjectStoreFaultGrammar.isOfStore(fault) && !fired.contains(number) {
       planned.append(try ObjectStoreFaultGrammar.planned(fault, topic: spec.topic))
       numbers.append(number)
     }
@@ -82,8 +84,8 @@ final class TrialStore: @unchecked Sendable {
 }
 
 extension CheckpointPolicy {
-  /// Pauses after a failure are short: a trial has no minute to wait. Within the patience of an append the store is tried at
-  /// least once: whoever is refused was refused by a store that is full now.
+  /// Pauses after a failure are short: a trial has no minute to wait. Within the patience of an append the store is
+  /// tried at least once: whoever is refused was refused by a store that is full now.
   init(_ terms: CheckpointTerms) {
     let pause = max(.milliseconds(1), min(.milliseconds(100), terms.patience / 2))
     self.init(

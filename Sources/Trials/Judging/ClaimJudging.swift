@@ -7,13 +7,16 @@ extension Claim {
   /// What the trial says of the claim.
   /// - Parameter isVirtual: whether the trial's clock is the model's, which times nothing.
   func judged(by result: TrialResult, isVirtual: Bool) -> ClaimResult {
-    guard case .measures(let measures) = test else { return general ?? ClaimResult(source: source, says: says, outcome: .notMeasured) }
+    guard case .measures(let measures) = test else {
+      return general ?? ClaimResult(source: source, says: says, outcome: .notMeasured)
+    }
     var outcome = ClaimResult.Outcome.holds
     let figures = measures.map { measure in
       let value = result.verdict == .unknown ? nil : measure.figure.value(of: result, isVirtual: isVirtual)
       if let value, !measure.bounds.contains(value) { outcome = .contradicted }
       return ClaimResult.Figure(
-        name: measure.figure.rawValue, unit: measure.figure.unit.reported, claimed: measure.bounds.text, measured: value)
+        name: measure.figure.rawValue, unit: measure.figure.unit.reported, claimed: measure.bounds.text, measured: value
+      )
     }
     if outcome == .holds, figures.contains(where: { $0.measured == nil }) { outcome = .notMeasured }
     return ClaimResult(source: source, says: says, outcome: outcome, figures: figures)
@@ -58,7 +61,8 @@ extension ClaimFigure {
     let (lost, acknowledged) = result.lossClaimed
     // Where no message was sent there is nothing to count: 0 would be a promise kept.
     if isOfMessages, result.counts.attempted == 0 { return nil }
-    // What came back, and what was lost, only a look after the first restart tells: before the crash nothing had been lost.
+    // What came back, and what was lost, only a look after the first restart tells: before the crash nothing had been
+    // lost.
     if isOfRestart, !result.hasRestartFigures { return nil }
     switch self {
     case .lost: return Double(lost)
@@ -87,7 +91,9 @@ extension AppendFigures {
   /// Of the first life; nil where nothing was acknowledged.
   init?(_ history: History) {
     var times = history.operations.compactMap { operation -> Int64? in
-      guard operation.incarnation == 0, operation.outcome == .acknowledged, let answered = operation.answeredAt else { return nil }
+      guard operation.incarnation == 0, operation.outcome == .acknowledged, let answered = operation.answeredAt else {
+        return nil
+      }
       return (answered - operation.submittedAt).nanoseconds
     }
     guard !times.isEmpty else { return nil }
@@ -98,12 +104,13 @@ extension AppendFigures {
 }
 
 extension History {
-  /// Of the first append that was acknowledged in each partition after the first restart, the slowest: from sending it to its
-  /// answer, in seconds. Nil where nothing was acknowledged then.
+  /// Of the first append that was acknowledged in each partition after the first restart, the slowest: from sending it
+  /// to its answer, in seconds. Nil where nothing was acknowledged then.
   var slowestFirstAppendAfterRestart: Double? {
     var first: [PartitionSlot: (answered: Instant, seconds: Double)] = [:]
     for operation in operations where operation.incarnation == 1 && operation.outcome == .acknowledged {
-      guard let answered = operation.answeredAt, first[operation.partition].map({ answered < $0.answered }) ?? true else { continue }
+      guard let answered = operation.answeredAt, first[operation.partition].map({ answered < $0.answered }) ?? true
+      else { continue }
       first[operation.partition] = (answered, (answered - operation.submittedAt).inSeconds)
     }
     return first.values.map(\.seconds).max()
@@ -113,6 +120,7 @@ extension History {
 extension CaseDescription {
   public init(_ scenario: Scenario) {
     self.init(
-      scenario: scenario.name, title: scenario.title, remedy: scenario.remedy, claims: scenario.claims.compactMap(\.general))
+      scenario: scenario.name, title: scenario.title, remedy: scenario.remedy,
+      claims: scenario.claims.compactMap(\.general))
   }
 }

@@ -5,7 +5,8 @@ import Verification
 /// What claims need beside the judgement: found in the looks, the receipts and the files, and asked of no engine.
 extension Judging {
   static func observed(
-    _ spec: TrialSpec, _ history: History, _ faults: [Receipt], _ looks: [Observation], _ medium: some AtRestDamage.Medium
+    _ spec: TrialSpec, _ history: History, _ faults: [Receipt], _ looks: [Observation],
+    _ medium: some AtRestDamage.Medium
   ) throws(TrialError) -> [String: Double] {
     var found: [ClaimFigure: Double] = [:]
     if let look = looks.first(where: { $0.restart == 1 }) {
@@ -24,7 +25,9 @@ extension Judging {
     let wanted = faults.flatMap(\.checksums)
     guard !wanted.isEmpty else { return nil }
     let unnamed = wanted.count { checksum in
-      guard let slot = history.creations.firstIndex(where: { $0.partition.partition == checksum.partition }) else { return true }
+      guard let slot = history.creations.firstIndex(where: { $0.partition.partition == checksum.partition }) else {
+        return true
+      }
       return !look.reports(of: PartitionSlot(slot)).contains { checksum.isNamed(by: $0) }
     }
     return Double(unnamed)
@@ -42,14 +45,15 @@ extension Judging {
   }
 }
 
-/// How the files of all logs begin, once everything is over. Messages are known by their content, the magic by the document.
+/// How the files of all logs begin, once everything is over. Messages are known by their content, the magic by the
+/// document.
 struct FileHeads {
   /// Where the magic stands; nil where no file was found. A file without it counts as -1.
   private(set) var magicAt: Double?
   /// The four bytes behind the magic; nil as that.
   private(set) var version: Double?
-  /// The first byte of a first record, of several files one where it stands elsewhere than in the others; nil where no file
-  /// holds a message.
+  /// The first byte of a first record, of several files one where it stands elsewhere than in the others; nil where no
+  /// file holds a message.
   private(set) var firstRecord: Double?
 
   init(_ spec: TrialSpec, _ magic: [UInt8], _ medium: some AtRestDamage.Medium) throws(TrialError) {

@@ -3,8 +3,8 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// What is known of a trial of the model once it is over, for those who ask whether something has happened in it: the history,
-/// what was found, and the files, in which messages are known by their content.
+/// What is known of a trial of the model once it is over, for those who ask whether something has happened in it: the
+/// history, what was found, and the files, in which messages are known by their content.
 struct TrialEvidence {
   struct File {
     var requests = 0
@@ -14,7 +14,8 @@ struct TrialEvidence {
     var ends: Set<Int64> = []
   }
 
-  /// Bytes before the end of a segment that no request reaches into; see `segmentWithRoom` in PartitionLog+Segments.swift.
+  /// Bytes before the end of a segment that no request reaches into; see `segmentWithRoom` in
+  /// PartitionLog+Segments.swift.
   private static let reserve: Int64 = 4096
   private static let block: Int64 = 512
 
@@ -63,7 +64,8 @@ struct TrialEvidence {
     switch condition {
     case .tornWrite: tornWrites > 0
     case .acknowledgedLost: judgement.counts.lost > 0
-    case .indeterminateFound: judgement.counts.indeterminate > 0 && judgement.counts.recovered > judgement.counts.acknowledged
+    case .indeterminateFound:
+      judgement.counts.indeterminate > 0 && judgement.counts.recovered > judgement.counts.acknowledged
     case .acknowledgedAfterError: requests.contains { Self.hasSuccessAfterError($0) }
     case .producersInterleaved: requests.contains { Self.isInterleaved($0) }
     case .partitionNeverWritten: requests.indices.contains { requests[$0].isEmpty && files[$0].isEmpty }
@@ -71,7 +73,9 @@ struct TrialEvidence {
       requests.indices.contains { !requests[$0].isEmpty && files[$0].allSatisfy { $0.end == 0 } }
     case .oneRequestAFile: files.contains { $0.count > 1 && $0.allSatisfy { $0.requests == 1 } }
     case .fileExactlyFull:
-      files.joined().contains { $0.requests > 0 && Self.padded($0.end, to: layout.alignment) + Self.reserve == spec.segmentBytes }
+      files.joined().contains {
+        $0.requests > 0 && Self.padded($0.end, to: layout.alignment) + Self.reserve == spec.segmentBytes
+      }
     case .loadOutlastsWindow: requests.contains { outlastsWindow($0) }
     case .closedBehindAnswers: isClosedBehindAnswers
     case .crashesDiffer: history.crashes.count > 1 && history.crashes[0].kind != history.crashes[1].kind
@@ -85,12 +89,16 @@ struct TrialEvidence {
   }
 
   private static func hasSuccessAfterError(_ requests: [Verification.Operation]) -> Bool {
-    guard let failed = requests.filter({ $0.outcome != .acknowledged }).compactMap(\.answeredAt).min() else { return false }
+    guard let failed = requests.filter({ $0.outcome != .acknowledged }).compactMap(\.answeredAt).min() else {
+      return false
+    }
     return requests.contains { $0.outcome == .acknowledged && $0.incarnation == 0 && $0.submittedAt >= failed }
   }
 
   private static func isInterleaved(_ requests: [Verification.Operation]) -> Bool {
-    let placed = requests.filter { $0.incarnation == 0 && $0.baseOffset != nil }.sorted { $0.baseOffset! < $1.baseOffset! }
+    let placed = requests.filter { $0.incarnation == 0 && $0.baseOffset != nil }.sorted {
+      $0.baseOffset! < $1.baseOffset!
+    }
     var last: [Int: Int] = [:]
     for (index, request) in placed.enumerated() {
       if let before = last[request.producer], before < index - 1 { return true }

@@ -4,8 +4,8 @@ import Reporting
 import ScenarioFormat
 import Verification
 
-/// A trial in ten lines at the most, from its persistence trace: what was written to the partition in which the harm was
-/// seen, the last acknowledgement, faults, the crash, and what was missed afterwards.
+/// A trial in ten lines at the most, from its persistence trace: what was written to the partition in which the harm
+/// was seen, the last acknowledgement, faults, the crash, and what was missed afterwards.
 public enum TrialNarrative {
   static let lineLimit = 10
 
@@ -24,12 +24,17 @@ public enum TrialNarrative {
   /// - Parameter trace: a file that `TraceFile` has written.
   static func lines(_ result: TrialShrinker.Result, trace: String) -> [String] {
     let spec = result.spec
-    let first =
-      "\(spec.messages) messages of \(spec.messageSize) bytes to \(spec.partitions) partitions in batches of \(spec.batch), "
-      + "sync \(spec.sync)\(spec.keys == .none ? "" : ", keys \(spec.keys.rawValue)")\(spec.deletion == .none ? "" : ", deletion \(spec.deletion.rawValue)")\(spec.readers == 0 ? "" : ", readers \(spec.readers)")"
-    let place = result.check.divergence.map {
-      ", \(spec.otherTopics.isEmpty ? "" : "topic \($0.topic ?? spec.topic), ")partition \($0.partition.index), offset \($0.offset)"
-    } ?? ""
+    var first =
+      "\(spec.messages) messages of \(spec.messageSize) bytes to \(spec.partitions) partitions in batches of "
+      + "\(spec.batch), sync \(spec.sync)"
+    if spec.keys != .none { first += ", keys \(spec.keys.rawValue)" }
+    if spec.deletion != .none { first += ", deletion \(spec.deletion.rawValue)" }
+    if spec.readers > 0 { first += ", readers \(spec.readers)" }
+    let place =
+      result.check.divergence.map {
+        ", \(spec.otherTopics.isEmpty ? "" : "topic \($0.topic ?? spec.topic), ")partition \($0.partition.index), "
+          + "offset \($0.offset)"
+      } ?? ""
     let last =
       result.check.name == .noHang
       ? ["\(result.check.name.rawValue): \(result.check.detail)"]
@@ -38,10 +43,14 @@ public enum TrialNarrative {
         "after recovery: \(result.check.name.rawValue)\(place)",
       ]
     let text = FileManager.default.contents(atPath: trace).map { String(decoding: $0, as: UTF8.self) } ?? ""
-    let life = text.split(separator: "\n").drop { !$0.contains(" -- life ") }.dropFirst().prefix { !$0.contains(" -- life ") }
-    let partition = result.check.divergence.map { "\($0.topic ?? spec.topic)/\($0.partition.index)" } ?? "\(spec.topic)/"
+    let life = text.split(separator: "\n").drop { !$0.contains(" -- life ") }.dropFirst().prefix {
+      !$0.contains(" -- life ")
+    }
+    let partition =
+      result.check.divergence.map { "\($0.topic ?? spec.topic)/\($0.partition.index)" } ?? "\(spec.topic)/"
     var steps = merged(life.compactMap { Step(String($0), partition) })
-    let faults = result.trial.faults.filter { CrashKind(rawValue: $0.kind) == nil }.flatMap { $0.places.prefix(1) }.prefix(2)
+    let faults = result.trial.faults.filter { CrashKind(rawValue: $0.kind) == nil }.flatMap { $0.places.prefix(1) }
+      .prefix(2)
     let room = lineLimit - 1 - last.count - faults.count
     if steps.count > room { steps = ["... \(steps.count - room + 1) steps before"] + steps.suffix(room - 1) }
     return [first] + steps + faults.map { "*\($0)*" } + last

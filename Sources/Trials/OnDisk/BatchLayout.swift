@@ -1,8 +1,8 @@
 import FaultInjection
 import WriteAheadLog
 
-/// Where batches, and their parts, stand in bytes of a segment file, by rules 1 to 4 of BatchFormat.swift: what faults are
-/// aimed at. No verdict depends on it; what a fault has touched is told by message content.
+/// Where batches, and their parts, stand in bytes of a segment file, by rules 1 to 4 of BatchFormat.swift: what faults
+/// are aimed at. No verdict depends on it; what a fault has touched is told by message content.
 enum BatchLayout {
   /// Commits are padded to a sector at least.
   static let sector = 512
@@ -40,7 +40,8 @@ enum BatchLayout {
     }.filter { !$0.isEmpty }
   }
 
-  /// Where the records of a batch end: a record is its key's length (-1: none), its value's, then both; see BatchFormat.swift.
+  /// Where the records of a batch end: a record is its key's length (-1: none), its value's, then both; see
+  /// BatchFormat.swift.
   private static func endOfRecords(_ bytes: UnsafeRawBufferPointer, _ batch: Range<Int>) -> Int {
     func word(_ at: Int) -> UInt32 { UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: at, as: UInt32.self)) }
     var at = batch.lowerBound + BatchHeader.size
@@ -51,7 +52,8 @@ enum BatchLayout {
     return at
   }
 
-  /// Of a part within its batch, of which the records are not known; byte ranges of the header are those of BatchFormat.swift.
+  /// Of a part within its batch, of which the records are not known; byte ranges of the header are those of
+  /// BatchFormat.swift.
   static func place(of part: BatchPart, in batch: Range<Int>) -> Range<Int> {
     let bytes: Range<Int> =
       switch part {

@@ -1,8 +1,8 @@
 import LogModel
 import Verification
 
-/// The checksums of a request, or of a record, in which bits have been flipped: read from the medium, and computed by the
-/// harness, one bit at a time, by what the format's document says. The engine has no part in it.
+/// The checksums of a request, or of a record, in which bits have been flipped: read from the medium, and computed by
+/// the harness, one bit at a time, by what the format's document says. The engine has no part in it.
 struct ChecksumAtRest: Hashable, Codable {
   var partition: PartitionID
   /// As it stands on the medium.
@@ -25,7 +25,8 @@ extension ChecksumAtRest {
   /// Of the request whose first message stands at `first`, or, where each message is a record, of the one at `message`.
   /// - Returns: nil for formats of which the harness does not know the checksum.
   init?(
-    _ system: LogSystem, _ layout: FileLayout, _ partition: PartitionID, first: Range<Int>, message: Range<Int>, in bytes: UnsafeRawBufferPointer
+    _ system: LogSystem, _ layout: FileLayout, _ partition: PartitionID, first: Range<Int>, message: Range<Int>,
+    in bytes: UnsafeRawBufferPointer
   ) {
     func number<Value: FixedWidthInteger & UnsignedInteger>(_ at: Int, _: Value.Type) -> UInt64? {
       guard at >= 0, at + MemoryLayout<Value>.size <= bytes.count else { return nil }
@@ -38,11 +39,15 @@ extension ChecksumAtRest {
     case .streamhouse:
       let start = message.lowerBound - Int(layout.messageHeader)
       guard let stored = number(start + 4, UInt32.self) else { return nil }
-      self.init(partition: partition, stored: stored, computed: BitwiseCRC.zlib.checksum(bytes[(start + 8)..<message.upperBound]))
+      self.init(
+        partition: partition, stored: stored,
+        computed: BitwiseCRC.zlib.checksum(bytes[(start + 8)..<message.upperBound]))
     case .airunner:
       let start = message.lowerBound - Int(layout.messageHeader)
       guard start >= 0, let stored = number(message.upperBound, UInt64.self) else { return nil }
-      self.init(partition: partition, stored: stored, computed: BitwiseCRC.nvme.checksum(bytes[(start + 4)..<message.upperBound]))
+      self.init(
+        partition: partition, stored: stored,
+        computed: BitwiseCRC.nvme.checksum(bytes[(start + 4)..<message.upperBound]))
     case .chronik, .chronikV1, .replayBuffer: return nil
     }
   }

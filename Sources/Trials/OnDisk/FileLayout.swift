@@ -3,12 +3,14 @@ import LogModel
 import ScenarioFormat
 import WriteAheadLog
 
-/// What stands around the messages in files of a system's log: what is destroyed of it is destroyed of them. Byte counts are in
-/// bytes; each is stated where the format is (BatchFormat.swift, SegmentHeader.swift, the codecs of RecordLogs).
+/// What stands around the messages in files of a system's log: what is destroyed of it is destroyed of them. Byte
+/// counts are in bytes; each is stated where the format is (BatchFormat.swift, SegmentHeader.swift, the codecs of
+/// RecordLogs).
 struct FileLayout: Hashable {
   /// Of a file, before the first message and what belongs to it.
   var headBytes: Int64 = 0
-  /// Where a head stands twice, for recovery to make one copy from the other. Empty where no message depends on the head.
+  /// Where a head stands twice, for recovery to make one copy from the other. Empty where no message depends on the
+  /// head.
   var headCopies: [Range<Int64>] = []
   /// Before the first message of a request.
   var requestHeader: Int64
@@ -40,7 +42,8 @@ struct FileLayout: Hashable {
   /// Whether requests are the engine's own batches, of which `BatchLayout` knows the parts.
   var isBatched: Bool { alignment > 1 }
 
-  /// A part of what belongs to one message, in formats where that stands alone. Nil where there is none of it in the bytes.
+  /// A part of what belongs to one message, in formats where that stands alone. Nil where there is none of it in the
+  /// bytes.
   func place(of part: BatchPart, around message: Range<Int>, in count: Int) -> Range<Int>? {
     let start = max(0, message.lowerBound - Int(messageHeader))
     let place: Range<Int>? =

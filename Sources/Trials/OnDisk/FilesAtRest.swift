@@ -41,6 +41,8 @@ struct FilesAtRest: AtRestDamage.Medium {
   }
 
   func apply(_ fault: AtRestFault) throws(TrialError) -> AtRestFaultReceipt {
-    do throws(StorageError) { return try fault.apply(to: AtRestFolder(folder)) } catch { throw .faultMissed("\(error)") }
+    do throws(StorageError) { return try fault.apply(to: AtRestFolder(folder)) } catch {
+      throw .faultMissed("\(error)")
+    }
   }
 }

@@ -4,11 +4,11 @@ import ScenarioFormat
 import Storage
 import WriteAheadLog
 
-/// Where the messages of the workload stand in the engine's files, found by their content: what a fault destroys, in bytes,
-/// becomes what it destroys in messages, without asking the engine.
+/// Where the messages of the workload stand in the engine's files, found by their content: what a fault destroys, in
+/// bytes, becomes what it destroys in messages, without asking the engine.
 ///
-/// The bytes before a message belong to it as far as headers reach: they stand before what they head. What is left between
-/// two messages is the padding of a commit, and nobody's.
+/// The bytes before a message belong to it as far as headers reach: they stand before what they head. What is left
+/// between two messages is the padding of a commit, and nobody's.
 struct MessagePlaces {
   struct Place: Hashable {
     var bytes: Range<Int64>
@@ -65,7 +65,9 @@ struct MessagePlaces {
   private mutating func noteHead(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
     guard offset < layout.headBytes, !bytes.isEmpty else { return }
     let range = offset..<offset + Int64(bytes.count)
-    let inside = layout.headCopies.indices.filter { range.contains(layout.headCopies[$0].lowerBound) && range.contains(layout.headCopies[$0].upperBound - 1) }
+    let inside = layout.headCopies.indices.filter {
+      range.contains(layout.headCopies[$0].lowerBound) && range.contains(layout.headCopies[$0].upperBound - 1)
+    }
     for copy in inside { lostCopies[path]?.remove(copy) }
     let copies = inside.map { copy in
       bytes[Int(layout.headCopies[copy].lowerBound - offset)..<Int(layout.headCopies[copy].upperBound - offset)]
@@ -151,7 +153,11 @@ struct MessagePlaces {
 
   /// The messages in the file at `path`, or in files below it.
   func messages(at path: String) -> [TouchedMessage] {
-    Set(places.lazy.filter { Self.isLog($0.key) && ($0.key == path || $0.key.hasPrefix(path + "/")) }.flatMap { $0.value.map(\.message) }).sorted()
+    Set(
+      places.lazy.filter { Self.isLog($0.key) && ($0.key == path || $0.key.hasPrefix(path + "/")) }.flatMap {
+        $0.value.map(\.message)
+      }
+    ).sorted()
   }
 
   /// The same, by file: nothing is known of the bytes.
@@ -165,8 +171,8 @@ struct MessagePlaces {
     }
   }
 
-  /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head, and no
-  /// copy of that is left.
+  /// The messages that the ranges belong to, each once: all of a file's where one reaches into the segment's head, and
+  /// no copy of that is left.
   func messages(in ranges: [FileRange]) -> [TouchedMessage] {
     var found: Set<TouchedMessage> = []
     forEachTouched(by: ranges) { message, _ in found.insert(message) }
@@ -180,7 +186,9 @@ struct MessagePlaces {
       let all = (places[path] ?? []).enumerated().sorted {
         ($0.element.bytes.lowerBound, $0.offset) < ($1.element.bytes.lowerBound, $1.offset)
       }.map(\.element)
-      let copies = layout.headCopies.indices.filter { copy in own.contains { $0.range.overlaps(layout.headCopies[copy]) } }
+      let copies = layout.headCopies.indices.filter { copy in
+        own.contains { $0.range.overlaps(layout.headCopies[copy]) }
+      }
       if let copy = copies.first, Set(copies).union(lostCopies[path] ?? []).count >= layout.headCopies.count {
         for place in all { body(place.message, FileRange(path, layout.headCopies[copy])) }
         continue
@@ -213,7 +221,8 @@ final class MessageLocator: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop.
 
   private(set) var places: MessagePlaces
-  /// Files whose head, or name, is lost: what is written to them goes with it. By a file's path, or that of a folder above.
+  /// Files whose head, or name, is lost: what is written to them goes with it. By a file's path, or that of a folder
+  /// above.
   private var lost: [(path: String, receipt: StorageFaultRecord)] = []
   /// What has been destroyed of copies: it counts once one of them takes the place of a log.
   private var spoiled: [(place: FileRange, receipt: StorageFaultRecord)] = []
@@ -224,7 +233,8 @@ final class MessageLocator: StorageWrapper, @unchecked Sendable {
   ///   - onLost: is told of each write to a lost file: what it was lost by, what stood in it, and where.
   ///   - onError: is told each error when the engine is.
   init(
-    _ base: any Storage, _ spec: TrialSpec, onLost: @escaping (StorageFaultRecord, [TouchedMessage], [TouchedPlace]) -> Void,
+    _ base: any Storage, _ spec: TrialSpec,
+    onLost: @escaping (StorageFaultRecord, [TouchedMessage], [TouchedPlace]) -> Void,
     onError: @escaping (StorageError) -> Void
   ) {
     places = MessagePlaces(spec)

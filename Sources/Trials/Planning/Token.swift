@@ -5,11 +5,13 @@ import Storage
 /// A trial in one word that a shell leaves alone: all of `TrialSpec` that decides the outcome, so that it can be
 /// repeated on another machine without the scenario's file.
 ///
-/// `t2.sc=ten-vs-hundred.m=100.p=3.s=always.r=skip-corrupted.c=process-kill.at=end.d=C2b. ... .seed=42.st=ring.f=....h=0f3a99c1`
+/// `t2.sc=ten-vs-hundred.m=100.p=3.s=always.r=skip-corrupted.c=process-kill.at=end.d=C2b. ...
+/// .seed=42.st=ring.f=....h=0f3a99c1`
 ///
-/// A full stop separates fields, `=` a field's name from its value, `/` the parts of a value. Every other byte than `A-Z a-z 0-9 - _ + ,`
-/// of a value stands as `%` and two hexadecimal digits. `TokenField.all` has the fields. The last one, `h`, is a check sum of everything
-/// before it: whoever cuts the word anywhere, or changes a character, has no token any more.
+/// A full stop separates fields, `=` a field's name from its value, `/` the parts of a value. Every other byte than
+/// `A-Z a-z 0-9 - _ + ,` of a value stands as `%` and two hexadecimal digits. `TokenField.all` has the fields. The last
+/// one, `h`, is a check sum of everything before it: whoever cuts the word anywhere, or changes a character, has no
+/// token any more.
 ///
 /// Tokens of before there was a check sum begin with `t1`, and have neither `h` nor `%`. They run, with `warning`.
 public enum Token {

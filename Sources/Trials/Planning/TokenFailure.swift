@@ -30,7 +30,8 @@ extension Token.Failure: CustomStringConvertible {
     case .broken(let how): "\(how)"
     case .badField(let field): "the token's field `\(field.prefix(80))` cannot be read; \(Self.remedy)"
     case .unknownField(let name):
-      "the token has a field `\(name.prefix(40))`, which this build does not know; \(Self.remedy), or use the build that printed it"
+      "the token has a field `\(name.prefix(40))`, which this build does not know; \(Self.remedy), or use the build "
+        + "that printed it"
     case .emptyField(let name): "the token's field `\(name)` is empty; \(Self.remedy)"
     case .repeatedField(let name): "the token has the field `\(name)` twice; \(Self.remedy)"
     case .missing(let name): "the token has no field `\(name)`; \(Self.remedy)"

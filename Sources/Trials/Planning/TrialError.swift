@@ -57,7 +57,8 @@ public enum TrialError: Error, Hashable, Sendable {
     case .system, .directory, .ringRefused, .noRoom, .machine, .shortage, .limitTooLow, .noMemory: true
     case .workerIsDeaf, .damagedFile, .notEncodable, .evidenceMissing, .contradiction, .secondWriter, .operatorStep,
       .clientFailed, .alertUnanswered, .unknownCheck, .unreadableState, .unknownFault, .faultMissed, .unknownDefect,
-      .notOfSystem: false
+      .notOfSystem:
+      false
     }
   }
 
@@ -74,17 +75,23 @@ public enum TrialError: Error, Hashable, Sendable {
 }
 
 extension TrialError: CustomStringConvertible {
+  private static var fullDisk: String {
+    "\(String(cString: strerror(ENOSPC))) (free space there, or choose another place with --dir)"
+  }
+
   public var description: String {
     switch self {
     case .system(let what, let path, let code):
-      "cannot \(what) \(path): \(code == ENOSPC ? "\(String(cString: strerror(code))) (free space there, or choose another place with --dir)" : Shortage.text(code))"
+      "cannot \(what) \(path): " + (code == ENOSPC ? Self.fullDisk : Shortage.text(code))
     case .ringRefused(let error):
       "io_uring is refused here: \(error). `tornlog doctor` says why; --storage posix does without it"
     case .noRoom(let path, let needed, let free):
-      "\(path) has \(free >> 20) MiB free and the trials need up to \(needed >> 20) MiB at a time; free space, choose another place with --dir, or lower --jobs"
+      "\(path) has \(free >> 20) MiB free and the trials need up to \(needed >> 20) MiB at a time; free space, choose "
+        + "another place with --dir, or lower --jobs"
     case .machine(let text), .shortage(let text): text
     case .limitTooLow(let limit, let value, let needed, let what):
-      "\(limit.name) is \(value) and \(what) needs \(needed): raise the limit with \(limit.command), or leave the trial out"
+      "\(limit.name) is \(value) and \(what) needs \(needed): raise the limit with \(limit.command), or leave the "
+        + "trial out"
     case .noMemory(let needed, let available, let limit):
       "the trials in memory need at least \(needed >> 20) MiB at a time, and "
         + (limit.map { "\($0.name) allows \(available >> 20) MiB: raise the limit with \($0.command)" }
@@ -101,7 +108,8 @@ extension TrialError: CustomStringConvertible {
     case .alertUnanswered(let alert, let output):
       "promtool gives no answer on \(alert): \(output); check the rules with `promtool check rules`, or name others"
     case .unknownCheck(let name): "there is no check `\(name)`; `tornlog list --checks` names them"
-    case .unreadableState(let place): "\(place): the state cannot be read; explore again and copy what the report prints"
+    case .unreadableState(let place):
+      "\(place): the state cannot be read; explore again and copy what the report prints"
     case .unknownFault(let kind): "there is no fault `\(kind)`; docs/scenarios.md lists them"
     case .faultMissed(let text): "the fault did not fire: \(text)"
     case .directory(let error) where error.isNotFound: "\(error) (create it, or choose another place with --dir)"

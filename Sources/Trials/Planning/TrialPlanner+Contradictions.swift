@@ -2,8 +2,9 @@ import LogModel
 import ScenarioFormat
 
 extension TrialPlanner {
-  /// What keeps cells of a scenario from being trials at all, a defect of another program than the one that runs, say: the first
-  /// cell with its reason, and how many more there are. Nil where there is none. The parser cannot know it: it sees no defects.
+  /// What keeps cells of a scenario from being trials at all, a defect of another program than the one that runs, say:
+  /// the first cell with its reason, and how many more there are. Nil where there is none. The parser cannot know it:
+  /// it sees no defects.
   public static func contradiction(in scenario: Scenario) -> String? {
     var first: String?
     var more = 0

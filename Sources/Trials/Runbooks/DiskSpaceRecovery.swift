@@ -3,22 +3,23 @@ import RecordLogs
 import ScenarioFormat
 import Storage
 
-/// "Recover Disk Space" of the airunner runbook, between the first crash and the restart. The document stops the worker, compresses every
-/// active log into the archive, removes it, and starts the worker again. `JobArchive` does the same for logs of which all
-/// events are sent, and for no others.
+/// "Recover Disk Space" of the airunner runbook, between the first crash and the restart. The document stops the
+/// worker, compresses every active log into the archive, removes it, and starts the worker again. `JobArchive` does the
+/// same for logs of which all events are sent, and for no others.
 enum DiskSpaceRecovery {
   static let kind = "recover-disk-space"
 
   static let descriptor = FaultDescriptor(
     kind, .operation,
-    "the section \"Recover Disk Space\" of the airunner runbook as it is written (`document`), or what the job archive does "
+    "the section \"Recover Disk Space\" of the airunner runbook as it is written (`document`), or what the job archive "
+      + "does "
       + "in its place (`job-archive`); with `delivery` only",
     [FaultParameter("by", .word(["document", "job-archive"]), "who does it", isRequired: true)], isOfDelivery: true)
 
   static func fault(_ spec: TrialSpec) -> FaultSpec? { spec.faults.first { $0.kind == kind } }
 
-  /// As written: `for wal in wal/*.wal; do zstd "$wal" -o archive/...; rm "$wal"; done`, with gzip in the place of zstd.
-  /// Nothing says that it is synced; here it is, so that what is lost is lost by the step itself.
+  /// As written: `for wal in wal/*.wal; do zstd "$wal" -o archive/...; rm "$wal"; done`, with gzip in the place of
+  /// zstd. Nothing says that it is synced; here it is, so that what is lost is lost by the step itself.
   static func asWritten(_ storage: any Storage, _ clock: WallClock) async throws(StorageError) -> Receipt {
     var receipt = Receipt(kind: kind, fired: 0, places: [])
     try await storage.makeDirectory("archive")

@@ -31,14 +31,14 @@ struct SkipCorruptedRecords: LogRepairing {
 }
 
 extension Storage {
-  /// Writes the valid records of the file at `input` one behind the other into a new file at `output`, and nothing of what
-  /// stands between them: `wal-repair --input ... --output ... --skip-corrupted` of the Streamhouse runbook, option 5, which its project never
-  /// had. On the medium when this returns, but for the name.
+  /// Writes the valid records of the file at `input` one behind the other into a new file at `output`, and nothing of
+  /// what stands between them: `wal-repair --input ... --output ... --skip-corrupted` of the Streamhouse runbook,
+  /// option 5, which its project never had. On the medium when this returns, but for the name.
   ///
-  /// Where a record says which number it has, a reader of the new file sees what is missing. Where it does not (Streamhouse),
-  /// everything behind what was left out has moved, and nothing in the file tells.
-  /// - Throws: EEXIST where there is an `output`, EINVAL for a system whose logs hold no single records, and what the medium
-  ///   says.
+  /// Where a record says which number it has, a reader of the new file sees what is missing. Where it does not
+  /// (Streamhouse), everything behind what was left out has moved, and nothing in the file tells.
+  /// - Throws: EEXIST where there is an `output`, EINVAL for a system whose logs hold no single records, and what the
+  ///   medium says.
   func extractRecords(
     of system: LogSystem, from input: String, to output: String
   ) async throws(StorageError) -> LogRepairTool {

@@ -3,8 +3,8 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// "WAL Recovery Failures" of the Streamhouse runbook: what an operator does between the crash and the restart, step by step as its options
-/// are written. Option 1 has no step: the engine is started, and recovers by itself.
+/// "WAL Recovery Failures" of the Streamhouse runbook: what an operator does between the crash and the restart, step by
+/// step as its options are written. Option 1 has no step: the engine is started, and recovers by itself.
 ///
 /// | option | steps |
 /// |---|---|
@@ -13,15 +13,17 @@ import Storage
 /// | 4 | `sync` every log; `rm` the corrupt one; restart |
 /// | 5 | copy the corrupt log away; write its valid records to a new file; copy that into the log's place; restart |
 ///
-/// "The log" is every file of the partition that damage at rest has hit first. `/tmp` is the folder `operator` beside the engine's
-/// own. The document says `kubectl exec` after scaling the deployment to nothing, which leaves no pod to run in; here the files
-/// are reached. It syncs in option 4 only; here each step is on the medium when it is done, so that what is lost is lost by the
-/// step itself. What is removed leaves a receipt, as damage does: the oracle knows which messages it held.
+/// "The log" is every file of the partition that damage at rest has hit first. `/tmp` is the folder `operator` beside
+/// the engine's own. The document says `kubectl exec` after scaling the deployment to nothing, which leaves no pod to
+/// run in; here the files are reached. It syncs in option 4 only; here each step is on the medium when it is done, so
+/// that what is lost is lost by the step itself. What is removed leaves a receipt, as damage does: the oracle knows
+/// which messages it held.
 struct RecoveryRunbook {
   static let kind = "runbook"
   static let descriptor = FaultDescriptor(
     kind, .operation,
-    "an option of the Streamhouse runbook \"WAL Recovery Failures\", step by step. Option 3 needs a checkpoint, option 5 "
+    "an option of the Streamhouse runbook \"WAL Recovery Failures\", step by step. Option 3 needs a checkpoint, option "
+      + "5 "
       + "another `system`",
     [FaultParameter("option", .integer(2...5), "which option of the runbook. Option 1 has no step", isRequired: true)])
 
@@ -52,10 +54,14 @@ struct RecoveryRunbook {
   static func problem(of spec: TrialSpec) -> String? {
     guard let runbook = RecoveryRunbook(spec) else { return nil }
     if runbook.option == 3, spec.checkpoint == .none {
-      return "option 3 of the runbook rebuilds from an object store, and there is none; add checkpoint: flushed or background"
+      return
+        "option 3 of the runbook rebuilds from an object store, and there is none; add checkpoint: flushed or "
+        + "background"
     }
     if runbook.option == 5, spec.system == .tornlog {
-      return "option 5 of the runbook moves valid records together, and a batch of system tornlog is tied to its place by its "
+      return
+        "option 5 of the runbook moves valid records together, and a batch of system tornlog is tied to its place by "
+        + "its "
         + "checksum: recovery reads all valid ones where they stand (skip-corrupted); choose another system"
     }
     return nil
@@ -101,7 +107,8 @@ struct RecoveryRunbook {
     let repaired = "\(Self.aside)/\(Self.name(of: path)).repaired"
     let found = try await tool.repair(copy, into: repaired, of: system, on: storage)
     course.steps.append(
-      "wal-repair --input \(copy) --output \(repaired) --skip-corrupted: \(found.records) records recovered, \(found.skipped) places "
+      "wal-repair --input \(copy) --output \(repaired) --skip-corrupted: \(found.records) records recovered, "
+        + "\(found.skipped) places "
         + "skipped, \(found.skippedBytes) bytes")
     try await storage.copyFile(repaired, to: path)
     course.steps.append("cp \(repaired) \(path)")
@@ -148,21 +155,27 @@ struct RecoveryRunbook {
 
 extension RecoveryRunbook {
   /// Does the steps on files that no engine has open.
-  /// - Returns: the receipt, and what the operator's commands took on the machine's clock, in seconds. Nobody's typing and
-  ///   thinking is in it, nor what the harness did for its own books.
+  /// - Returns: the receipt, and what the operator's commands took on the machine's clock, in seconds. Nobody's typing
+  ///   and thinking is in it, nor what the harness did for its own books.
   /// - Throws: `TrialError` where the steps could not be done.
   func follow(
-    on storage: any Storage, _ medium: some AtRestDamage.Medium, after damage: AtRestDamage, partitions: [TopicPartition]
+    on storage: any Storage, _ medium: some AtRestDamage.Medium, after damage: AtRestDamage,
+    partitions: [TopicPartition]
   ) throws(TrialError) -> (receipt: Receipt, seconds: Double) {
     let victim = try damage.firstPartition()
     var (corrupt, healthy): ([String], [String]) = ([], [])
     for partition in partitions {
-      if partition == victim { corrupt += try medium.files(of: partition) } else { healthy += try medium.files(of: partition) }
+      if partition == victim {
+        corrupt += try medium.files(of: partition)
+      } else {
+        healthy += try medium.files(of: partition)
+      }
     }
     let (victims, files) = (corrupt, healthy)
     let start = ContinuousClock.now
     let result = storage.loop.run(limit: .seconds(3600)) { () async -> Result<Course, StorageError> in
-      do throws(StorageError) { return .success(try await follow(on: storage, corrupt: victims, healthy: files)) } catch {
+      do throws(StorageError) { return .success(try await follow(on: storage, corrupt: victims, healthy: files)) } catch
+      {
         return .failure(error)
       }
     }

@@ -1,8 +1,9 @@
 import Glibc
 import Synchronization
 
-/// Ctrl-C and its like: the first asks everything to end in order; one that comes a second later or more ends the process
-/// at once. What comes sooner is the same request again: `timeout` signals its child and then the child's group.
+/// Ctrl-C and its like: the first asks everything to end in order; one that comes a second later or more ends the
+/// process at once. What comes sooner is the same request again: `timeout` signals its child and then the child's
+/// group.
 public enum Interruption {
   private static let requested = Atomic<Int32>(0)
   /// When, on the monotonic clock; nanoseconds.
@@ -16,8 +17,9 @@ public enum Interruption {
   /// Asks everything to end in order, as if `signal` had come.
   public static func request(_ signal: Int32) { requested.store(signal, ordering: .relaxed) }
 
-  /// Takes over SIGINT, SIGTERM and SIGHUP, and SIGXCPU, which says that the time of RLIMIT_CPU is up: also where the parent has blocked them by accident, as threads of some
-  /// libraries do for the processes they start. SIGHUP stays ignored under `nohup`.
+  /// Takes over SIGINT, SIGTERM and SIGHUP, and SIGXCPU, which says that the time of RLIMIT_CPU is up: also where the
+  /// parent has blocked them by accident, as threads of some libraries do for the processes they start. SIGHUP stays
+  /// ignored under `nohup`.
   public static func install() {
     var action = sigaction()
     action.__sigaction_handler.sa_handler = { number in

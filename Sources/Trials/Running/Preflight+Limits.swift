@@ -3,8 +3,8 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// What a trial needs for certain, against the limits of the process and the memory of the machine. Who needs a little more than that is
-/// found out by running: the trial then has no verdict.
+/// What a trial needs for certain, against the limits of the process and the memory of the machine. Who needs a little
+/// more than that is found out by running: the trial then has no verdict.
 extension Preflight {
   /// The limits that a process of a run has.
   struct Limits {
@@ -19,8 +19,12 @@ extension Preflight {
   /// - Throws: `TrialError.limitTooLow`, `TrialError.noMemory`.
   static func checkLimits(_ plan: RunPlan, _ limits: Limits = Limits()) throws(TrialError) {
     let specs = plan.trials.map(\.spec)
-    func check(_ limit: ProcessLimit, _ value: Int64?, _ what: String, _ needed: (TrialSpec) -> Int64) throws(TrialError) {
-      guard let value, let most = specs.map({ (spec: $0, bytes: needed($0)) }).max(by: { $0.bytes < $1.bytes }) else { return }
+    func check(_ limit: ProcessLimit, _ value: Int64?, _ what: String, _ needed: (TrialSpec) -> Int64)
+      throws(TrialError)
+    {
+      guard let value, let most = specs.map({ (spec: $0, bytes: needed($0)) }).max(by: { $0.bytes < $1.bytes }) else {
+        return
+      }
       guard most.bytes > value else { return }
       throw .limitTooLow(limit, value: value, needed: most.bytes, by: "\(what) (\(most.spec.scenario))")
     }
@@ -28,15 +32,17 @@ extension Preflight {
     try check(.fileSize, limits.fileSize, "a file of a trial", largestFile)
     let inMemory = specs.filter { $0.storage == .memory }.map(memory).sorted(by: >)
     guard let most = inMemory.first else { return }
-    if let (limit, bytes) = limits.memory, most > bytes { throw .noMemory(needed: most, available: bytes, limit: limit) }
+    if let (limit, bytes) = limits.memory, most > bytes {
+      throw .noMemory(needed: most, available: bytes, limit: limit)
+    }
     let together = inMemory.prefix(max(1, plan.jobs)).reduce(0, +)
     if let available = limits.available, together > available {
       throw .noMemory(needed: together, available: available, limit: nil)
     }
   }
 
-  /// Descriptors that a worker has open at the least: its streams, a bell, the metadata's two copies, the lock, a file of the
-  /// harness's, and of each log a writer.
+  /// Descriptors that a worker has open at the least: its streams, a bell, the metadata's two copies, the lock, a file
+  /// of the harness's, and of each log a writer.
   static func descriptors(_ spec: TrialSpec) -> Int64 {
     spec.storage == .memory ? 8 : Int64(10 + spec.partitions)
   }

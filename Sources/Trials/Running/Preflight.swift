@@ -4,7 +4,8 @@ import Reporting
 import ScenarioFormat
 import Storage
 
-/// Finds out before the first trial whether the machine can run them, so that nobody waits for an error that was certain.
+/// Finds out before the first trial whether the machine can run them, so that nobody waits for an error that was
+/// certain.
 public enum Preflight {
   public struct Findings: Sendable {
     public var run: RunDescription
@@ -35,7 +36,8 @@ public enum Preflight {
     let onDisk = choices.contains { $0 != .memory }
     return Findings(
       run: RunDescription(
-        seed: seed, storage: names.joined(separator: "+"), filesystem: onDisk ? FileSystemKind.of(plan.directory).name : "memory",
+        seed: seed, storage: names.joined(separator: "+"),
+        filesystem: onDisk ? FileSystemKind.of(plan.directory).name : "memory",
         trials: plan.trials.count, jobs: plan.jobs, cases: plan.cases), notices: notices)
   }
 
@@ -50,7 +52,8 @@ public enum Preflight {
     let messages = Int64(spec.messages + spec.appendBetween * spec.partitions)
     let batches = messages / Int64(spec.batch) + Int64(spec.partitions)
     // Each segment may be zero-filled ahead, and each batch padded to a block.
-    return messages * Int64(spec.messageSize + spec.keys.largest + 8) + batches * 576 + Int64(spec.partitions) * (1 << 20) + (2 << 20)
+    return messages * Int64(spec.messageSize + spec.keys.largest + 8) + batches * 576 + Int64(spec.partitions)
+      * (1 << 20) + (2 << 20)
   }
 
   private static func checkRoom(_ plan: RunPlan) throws(TrialError) {

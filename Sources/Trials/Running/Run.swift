@@ -264,7 +264,8 @@ package final class JobThread: @unchecked Sendable {
 
   func join() { done.wait() }
 
-  /// Runs `body` on so many threads, and waits for them. Where there can be no more threads those that there are do it all, or this one.
+  /// Runs `body` on so many threads, and waits for them. Where there can be no more threads those that there are do it
+  /// all, or this one.
   package static func run(_ count: Int, _ body: @escaping (_ job: Int) -> Void) {
     var threads: [JobThread] = []
     for job in 0..<count {

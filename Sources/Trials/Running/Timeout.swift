@@ -11,8 +11,8 @@ import Verification
 /// | gave no answer, and completed more operations than `allowance` | `no-hang` violated  |
 /// | anything else, or the harness was at work                      | none: unknown       |
 ///
-/// Time for which the worker was ready to run and got no processor is the machine's and not the engine's: it is taken off, unless
-/// the worker has had enough of it all the same.
+/// Time for which the worker was ready to run and got no processor is the machine's and not the engine's: it is taken
+/// off, unless the worker has had enough of it all the same.
 ///
 /// In the model a life that waits for ever, or for more than a day of virtual time, never gets here: the loop itself
 /// says so. Here it is only whether an endless job keeps the loop to itself.
@@ -36,7 +36,8 @@ enum Timeout: Equatable {
   ///   - limit: seconds, the one that has passed.
   ///   - use: what the worker has had of a processor in the last so many seconds.
   static func judge(
-    _ phase: Phase, _ spec: TrialSpec, _ journal: Journal?, limit: Double, use: (Double) -> ProcessorUse = { _ in ProcessorUse() }
+    _ phase: Phase, _ spec: TrialSpec, _ journal: Journal?, limit: Double,
+    use: (Double) -> ProcessorUse = { _ in ProcessorUse() }
   ) -> Timeout {
     let time = DurationText.render(.milliseconds(Int64(limit * 1000)))
     if let journal, journal.stage.isEngine {
@@ -47,14 +48,16 @@ enum Timeout: Equatable {
       let (done, allowed) = (journal.operationsSinceAnswer, allowance(spec))
       if let silent = journal.secondsWithoutAnswer, use(silent).allows(long, of: silent), done > allowed {
         return .hang(
-          "\(phase) (\(journal.stage)): no answer for the last \(Int(silent)) s of \(time), in which its storage completed "
+          "\(phase) (\(journal.stage)): no answer for the last \(Int(silent)) s of \(time), in which its storage "
+            + "completed "
             + "\(done) operations; at most \(allowed) can be accounted for")
       }
     }
     let stage = journal.map { " while \($0.stage)" } ?? ""
     let starved = use(limit).starved
     let hunger = starved >= 1 ? ", \(Int(starved)) s of which it had no processor" : ""
-    return .noVerdict("the \(phase) phase ran out of time (\(time)\(hunger))\(stage); raise --timeout, or look at the machine")
+    return .noVerdict(
+      "the \(phase) phase ran out of time (\(time)\(hunger))\(stage); raise --timeout, or look at the machine")
   }
 }
 
@@ -68,5 +71,7 @@ struct ProcessorUse: Equatable {
   var starved = 0.0
 
   /// Whether something could have been done for `needed` of `all` seconds.
-  func allows(_ needed: Double, of all: Double) -> Bool { all >= needed && (all - starved >= needed || ran >= Self.enough) }
+  func allows(_ needed: Double, of all: Double) -> Bool {
+    all >= needed && (all - starved >= needed || ran >= Self.enough)
+  }
 }

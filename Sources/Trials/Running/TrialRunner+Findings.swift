@@ -12,7 +12,10 @@ extension TrialRunner.Findings {
     if voids.isEmpty { return (judgement, verdict) }
     // What a limit of the machine has brought about is no violation, in no line of any report.
     guard let reason = hindrances.first, verdict == .violated else { return (judgement, .unknown) }
-    return (judgement.with { $0.verdict == .violated ? .unknown($0.name, because: "\(reason). Found: \($0.detail)") : $0 }, .unknown)
+    return (
+      judgement.with { $0.verdict == .violated ? .unknown($0.name, because: "\(reason). Found: \($0.detail)") : $0 },
+      .unknown
+    )
   }
 
   /// A trial that a limit of the machine has kept from its end.
@@ -27,8 +30,9 @@ extension TrialRunner.Findings {
     if !hindrances.contains(reason) { hindrances.append(reason) }
   }
 
-  /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both testifies
-  /// for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation, and no pass.
+  /// Where faults have destroyed parts of both copies of the metadata, and it is not known that something in both
+  /// testifies for what is gone, nobody can say what the engine may still know: what it has forgotten is no violation,
+  /// and no pass.
   mutating func forgiveForgetting() {
     // Damage to both at one record that leaves a later one behind it must not be passed over; see `MetadataDamage`.
     let both = receipts.filter { $0.metadata.count == FaultTarget.metadataCopies.count }
@@ -41,7 +45,8 @@ extension TrialRunner.Findings {
     if isTopicGone, both.contains(where: { $0.testimony == .logs }) { return }
     func forgiven(_ check: CheckResult) -> CheckResult {
       let ofMetadata: Set<CheckName> = [
-        .recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported, .logStartOffset, .deletedStaysDeleted,
+        .recoveryCompletes, .partitionsRegistered, .consumerOffsets, .damageReported, .logStartOffset,
+        .deletedStaysDeleted,
       ]
       guard check.verdict == .violated, isTopicGone || ofMetadata.contains(check.name) else { return check }
       return .unknown(check.name, because: "faults destroyed parts of both copies of the metadata; \(check.detail)")

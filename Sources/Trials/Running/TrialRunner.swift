@@ -14,8 +14,8 @@ package final class TrialRunner: @unchecked Sendable {
 
   private let executable: String
   private var worker: WorkerProcess?
-  /// Bytes that a worker may hold before another takes its place. The tasks of a life that hangs in the model wait for ever, and keep
-  /// what they have: some megabytes a trial, and with thousands of seeds more than any machine has.
+  /// Bytes that a worker may hold before another takes its place. The tasks of a life that hangs in the model wait for
+  /// ever, and keep what they have: some megabytes a trial, and with thousands of seeds more than any machine has.
   private static let mostResident = 256 << 20
 
   package init(executable: String) {
@@ -50,8 +50,8 @@ package final class TrialRunner: @unchecked Sendable {
     var doubts: [String] = []
     /// Why there is no verdict, whatever the checks say.
     var voids: [String] = []
-    /// Of these and of the doubts what the machine did to the trial: limits, and signals from outside. What checks found violated says
-    /// nothing then.
+    /// Of these and of the doubts what the machine did to the trial: limits, and signals from outside. What checks
+    /// found violated says nothing then.
     package var hindrances: [String] = []
     var interrupted = false
   }
@@ -80,12 +80,16 @@ package final class TrialRunner: @unchecked Sendable {
       try receiver?.writeDown(place)
       if let figures = try JSONFile.read(RecoveryFigures.self, from: place.recovery) { findings.recovery = figures }
       for life in 0...2 {
-        if let counts = try JSONFile.read([EngineCount].self, from: place.counts(life)) { findings.engineCounts.add(counts) }
+        if let counts = try JSONFile.read([EngineCount].self, from: place.counts(life)) {
+          findings.engineCounts.add(counts)
+        }
       }
-      if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) { 
+      if !findings.interrupted, let reply = try perform(.judge, spec, place, &findings) {
         take(reply, &findings)
         findings.append = reply.append
-        findings.recovery.outageSeconds = reply.firstAppend.flatMap { first in findings.recovery.outageSeconds.map { $0 + first } }
+        findings.recovery.outageSeconds = reply.firstAppend.flatMap { first in
+          findings.recovery.outageSeconds.map { $0 + first }
+        }
       }
     }
     if let limit = spec.recoveryMemory(scanning: findings.recovery.bytesScanned) {
@@ -106,34 +110,39 @@ package final class TrialRunner: @unchecked Sendable {
       findings.lostMetadata.formUnion(seam.flatMap(\.metadata))
       if let unfair = seam.unfairToALook {
         findings.voids.append(
-          "\(unfair.kind) destroyed messages, or hid them more than once, while they were being looked at; give the fault "
-            + "another phase")
+          "\(unfair.kind) destroyed messages, or hid them more than once, while they were being looked at; give the "
+            + "fault another phase")
       }
     }
     findings.forgiveForgetting()
-    if let journal = try Journal.existing(place.journal) {
-      // A process that is killed, or hangs, says nothing any more.
-      if let failure = journal.deviceFailure {
-        guard failure.isShortage else { throw .system("\(failure.operation.rawValue) in", place.data, failure.code) }
-        if findings.hindrances.isEmpty { findings.hinder(PhaseReply.shortage("\(failure)")) }
-      }
-      if spec.writers != .one {
-        let file = try JSONFile.read(WriterReceipt.self, from: place.writer)
-        if let receipt = findings.writer ?? file {
-          let history = Judging.history(spec, journal, [])
-          findings.receipts.append(receipt.summary(spec, history))
-          findings.doubts += receipt.doubts(spec, history)
-        } else {
-          findings.doubts.append("\(spec.writers.rawValue): no second writer ever tried to open")
-        }
-      }
-      findings.notices += Judging.notices(spec, journal)
-      if let code = journal.traceFailure, let path = spec.traceTo {
-        findings.notices.append("\(TrialError.system("write the whole trace to", path, code)); it is incomplete")
-      }
-    }
+    if let journal = try Journal.existing(place.journal) { try note(journal, spec, place, &findings) }
     if findings.judgement == nil, !findings.interrupted { findings.doubts.append("the oracle gave no judgement") }
     return findings
+  }
+
+  /// What the journal says of the machine, of other writers and of the trace.
+  private func note(
+    _ journal: Journal, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings
+  ) throws(TrialError) {
+    // A process that is killed, or hangs, says nothing any more.
+    if let failure = journal.deviceFailure {
+      guard failure.isShortage else { throw .system("\(failure.operation.rawValue) in", place.data, failure.code) }
+      if findings.hindrances.isEmpty { findings.hinder(PhaseReply.shortage("\(failure)")) }
+    }
+    if spec.writers != .one {
+      let file = try JSONFile.read(WriterReceipt.self, from: place.writer)
+      if let receipt = findings.writer ?? file {
+        let history = Judging.history(spec, journal, [])
+        findings.receipts.append(receipt.summary(spec, history))
+        findings.doubts += receipt.doubts(spec, history)
+      } else {
+        findings.doubts.append("\(spec.writers.rawValue): no second writer ever tried to open")
+      }
+    }
+    findings.notices += Judging.notices(spec, journal)
+    if let code = journal.traceFailure, let path = spec.traceTo {
+      findings.notices.append("\(TrialError.system("write the whole trace to", path, code)); it is incomplete")
+    }
   }
 
   /// - Returns: whether the next life can begin.
@@ -145,7 +154,8 @@ package final class TrialRunner: @unchecked Sendable {
       // The life ended in its crash, or badly.
       let isCollected = try collectCrash(life, spec, place, &findings)
       let failure = try Journal.existing(place.journal)?.deviceFailure
-      return isCollected && failure == nil && findings.doubts.isEmpty && findings.runnerChecks.isEmpty && findings.voids.isEmpty
+      return isCollected && failure == nil && findings.doubts.isEmpty && findings.runnerChecks.isEmpty
+        && findings.voids.isEmpty
     }
     take(reply, &findings)
     if reply.isTimedOut { try timedOut(phase, spec, place, &findings, limit: spec.phaseSeconds) }
@@ -189,7 +199,9 @@ package final class TrialRunner: @unchecked Sendable {
         peakMemoryBytes: reply.recoveryMemory ?? 0, batchesRecovered: recovery.batchesRecovered)
     }
     if let figures = reply.recoveryFigures { findings.recovery = figures }
-    for notice in reply.recovery?.notices ?? [] where !findings.notices.contains(notice) { findings.notices.append(notice) }
+    for notice in reply.recovery?.notices ?? [] where !findings.notices.contains(notice) {
+      findings.notices.append(notice)
+    }
     if let name = reply.storageName { findings.storageName = name }
     findings.storageNotices += reply.storageNotices.filter { !findings.storageNotices.contains($0) }
     findings.doubts += reply.doubts
@@ -240,14 +252,17 @@ package final class TrialRunner: @unchecked Sendable {
     _ death: WorkerDeath, of worker: WorkerProcess, _ spec: TrialSpec, _ place: TrialFolder, _ findings: inout Findings,
     crashOf life: Int?
   ) throws(TrialError) {
-    let planned = try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil } ?? false
+    let planned =
+      try life.map { (life) throws(TrialError) in try JSONFile.read(Receipt.self, from: place.receipt(life)) != nil }
+      ?? false
     if death.signal == SIGKILL, planned { return }
     if life.map({ spec.ending(of: $0) }) == .outOfMemory, planned, let signal = death.signal,
       signal == SIGALRM || WorkerDeath.ownSignals.contains(signal),
       death.mayBeOfMemory
     {
       findings.deathOfMemory =
-        "died by signal \(signal)" + (death.words == .allocationFailed ? ", for an allocation had failed" : ", without a word")
+        "died by signal \(signal)"
+        + (death.words == .allocationFailed ? ", for an allocation had failed" : ", without a word")
       return
     }
     switch death.cause() {

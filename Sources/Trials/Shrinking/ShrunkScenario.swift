@@ -63,9 +63,12 @@ public struct ShrunkScenario: Sendable {
 
   private static func lines(_ delivery: DeliverySettings) -> [String] {
     [
-      "  events-for: \(DurationText.render(delivery.eventsFor))", "  first-back-off: \(DurationText.render(delivery.firstBackOff))",
-      "  longest-back-off: \(DurationText.render(delivery.longestBackOff))", "  timeout: \(DurationText.render(delivery.timeout))",
-      "  stop-within: \(DurationText.render(delivery.stopWithin))", "  executions: \(delivery.isRetried ? "each-life" : "one")",
+      "  events-for: \(DurationText.render(delivery.eventsFor))",
+      "  first-back-off: \(DurationText.render(delivery.firstBackOff))",
+      "  longest-back-off: \(DurationText.render(delivery.longestBackOff))",
+      "  timeout: \(DurationText.render(delivery.timeout))",
+      "  stop-within: \(DurationText.render(delivery.stopWithin))",
+      "  executions: \(delivery.isRetried ? "each-life" : "one")",
       "  archive: \(delivery.archives)",
     ]
   }

@@ -16,7 +16,8 @@ public enum TrialShrinkError: Error, Hashable, Sendable, CustomStringConvertible
   public var description: String {
     switch self {
     case .doesNotFail(let verdict, let notices):
-      "nothing to shrink: the trial is \(verdict.rawValue)\(notices.isEmpty ? "" : ": " + notices.joined(separator: "; "))"
+      "nothing to shrink: the trial is "
+        + "\(verdict.rawValue)\(notices.isEmpty ? "" : ": " + notices.joined(separator: "; "))"
     case .failsOtherwise(let wanted, let violated):
       "the trial does not violate \(wanted.rawValue), but \(violated.map(\.rawValue).joined(separator: ", "))"
     case .interrupted: "interrupted"
@@ -24,11 +25,13 @@ public enum TrialShrinkError: Error, Hashable, Sendable, CustomStringConvertible
   }
 }
 
-/// Makes a trial that violates a check smaller: workload, faults, crash and storage, as long as the same check is violated.
+/// Makes a trial that violates a check smaller: workload, faults, crash and storage, as long as the same check is
+/// violated.
 ///
 /// One part after the other, each from the smallest value up, until nothing can be made smaller (delta debugging). A
-/// candidate whose fault never fires is `unknown`, and so none. The model is tried first: there a trial is a function of
-/// its seed, and what fails once fails always; on real files a candidate counts where it fails in each of three runs.
+/// candidate whose fault never fires is `unknown`, and so none. The model is tried first: there a trial is a function
+/// of its seed, and what fails once fails always; on real files a candidate counts where it fails in each of three
+/// runs.
 public struct TrialShrinker {
   public struct Result: Sendable {
     public var spec: TrialSpec
@@ -59,7 +62,8 @@ public struct TrialShrinker {
   ///   - shouldStop: asked before each candidate.
   /// - Throws: `TrialShrinkError`, and what `run` throws.
   public static func shrink(
-    _ spec: TrialSpec, keeping wanted: CheckName? = nil, run: @escaping (TrialSpec) throws -> TrialResult, shouldStop: @escaping () -> Bool = { false },
+    _ spec: TrialSpec, keeping wanted: CheckName? = nil, run: @escaping (TrialSpec) throws -> TrialResult,
+    shouldStop: @escaping () -> Bool = { false },
     progress: @escaping (String) -> Void = { _ in }
   ) throws -> Result {
     let first = try run(spec)
@@ -100,7 +104,9 @@ public struct TrialShrinker {
         while let candidate = smaller.first, !isStopped {
           let later = TrialPart.all[(number + 1)...].reduce(0) { $0 + $1.possible(spec).count }
           smaller.removeFirst()
-          guard try attempt(candidate, "\(part.name) \(part.text(candidate))", left: smaller.count + 1 + later) else { continue }
+          guard try attempt(candidate, "\(part.name) \(part.text(candidate))", left: smaller.count + 1 + later) else {
+            continue
+          }
           isReduced = true
           // Faults go one by one; of numbers the smallest that fails is taken.
           smaller = part.goesOn ? part.possible(spec) : []
@@ -119,7 +125,8 @@ public struct TrialShrinker {
     for _ in 0..<(candidate.storage == .memory ? 1 : Self.realRuns) {
       runs += 1
       let result = try run(candidate)
-      guard result.verdict == .violated, result.checks.contains(where: { $0.name == check && $0.verdict == .violated }) else {
+      guard result.verdict == .violated, result.checks.contains(where: { $0.name == check && $0.verdict == .violated })
+      else {
         return false
       }
       last = result
@@ -203,7 +210,8 @@ struct TrialPart: Sendable {
   }
 
   init(
-    name: String, text: @escaping @Sendable (TrialSpec) -> String, smaller: @escaping @Sendable (TrialSpec) -> [TrialSpec],
+    name: String, text: @escaping @Sendable (TrialSpec) -> String,
+    smaller: @escaping @Sendable (TrialSpec) -> [TrialSpec],
     goesOn: Bool
   ) {
     self.name = name
@@ -213,7 +221,8 @@ struct TrialPart: Sendable {
   }
 
   private init(
-    name: String, text: @escaping @Sendable (TrialSpec) -> String, _ smaller: @escaping @Sendable (TrialSpec) -> [TrialSpec]
+    name: String, text: @escaping @Sendable (TrialSpec) -> String,
+    _ smaller: @escaping @Sendable (TrialSpec) -> [TrialSpec]
   ) {
     self.init(name: name, text: text, smaller: smaller, goesOn: false)
   }

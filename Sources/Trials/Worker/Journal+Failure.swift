@@ -2,8 +2,8 @@ import Glibc
 import Storage
 
 extension Journal {
-  /// A failure of the machine's under a trial. It stands here because no process without descriptors can write a file, and because it
-  /// must outlive a process that is killed before it replies.
+  /// A failure of the machine's under a trial. It stands here because no process without descriptors can write a file,
+  /// and because it must outlive a process that is killed before it replies.
   struct DeviceFailure: Equatable, CustomStringConvertible {
     var code: Int32
     var operation: OperationKind

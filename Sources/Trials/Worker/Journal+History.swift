@@ -62,7 +62,8 @@ extension Journal {
       case .trim: history.answer(trim: history.trim(slot, before: Offset(row.value)), outcome)
       case .read:
         history.read(
-          slot, by: Int(row.producer), from: Offset(row.value), logStartOffset: Offset(row.count), highWatermark: Offset(row.baseOffset),
+          slot, by: Int(row.producer), from: Offset(row.value), logStartOffset: Offset(row.count),
+          highWatermark: Offset(row.baseOffset),
           at: submitted)
       case .served:
         history.readMessages(

@@ -43,7 +43,8 @@ final class Journal: @unchecked Sendable {
     var held: Int64 = 0
     /// What the worker was doing, for the case that it dies on its own; see `Stage`.
     var stage: Int64 = 0
-    /// The longest that the device kept one operation of this life from completing, in nanoseconds; see `InFlightMonitor`.
+    /// The longest that the device kept one operation of this life from completing, in nanoseconds; see
+    /// `InFlightMonitor`.
     var deviceDelay: Int64 = 0
     /// When the engine last answered, or its storage last completed an operation; nanoseconds on the machine's
     /// monotonic clock.
@@ -54,8 +55,9 @@ final class Journal: @unchecked Sendable {
     var operationsSinceAnswer: Int64 = 0
     /// When the process was killed, on the loop's clock; 0: not known.
     var killedAt: Int64 = 0
-    /// The operations of this life that the device kept longest, in two banks, of which the other one is written: a kill finds
-    /// one of them whole. In each their number, and of each when it ended and how long it took, in nanoseconds.
+    /// The operations of this life that the device kept longest, in two banks, of which the other one is written: a
+    /// kill finds one of them whole. In each their number, and of each when it ended and how long it took, in
+    /// nanoseconds.
     var slow = InlineArray<34, Int64>(repeating: 0)
     /// The bank that counts.
     var slowBank: Int64 = 0
@@ -188,7 +190,8 @@ final class Journal: @unchecked Sendable {
     return SlowOperations(
       (0..<Int(head.pointee.slow[bank])).map { n in
         SlowOperation(
-          endedAt: Instant(nanoseconds: head.pointee.slow[bank + 1 + 2 * n]), took: .nanoseconds(head.pointee.slow[bank + 2 + 2 * n]))
+          endedAt: Instant(nanoseconds: head.pointee.slow[bank + 1 + 2 * n]),
+          took: .nanoseconds(head.pointee.slow[bank + 2 + 2 * n]))
       })
   }
 
@@ -321,7 +324,8 @@ final class Journal: @unchecked Sendable {
     _ = add(
       .read,
       Row(
-        partition: number, producer: Int32(answer.reader), count: answer.logStartOffset.rawValue, value: answer.asked.rawValue,
+        partition: number, producer: Int32(answer.reader), count: answer.logStartOffset.rawValue,
+        value: answer.asked.rawValue,
         baseOffset: answer.highWatermark.rawValue, submittedAt: answer.at.nanoseconds))
     for run in answer.runs {
       _ = add(
@@ -381,7 +385,8 @@ final class Journal: @unchecked Sendable {
     let sent = second + requests(spec.messages) + requests(spec.appendBetween * spec.partitions)
     // With each answer, and at the end of each life, the engine may say how far it has archived.
     let archived = spec.checkpoint == .none ? 0 : sent + 4 * spec.partitions
-    return sent + archived + (spec.committers > 0 ? sent : 0) + Incarnation.readRows(spec) + 8 * spec.partitions + 32 + 3 * SlowOperations.most
+    return sent + archived + (spec.committers > 0 ? sent : 0) + Incarnation.readRows(spec) + 8 * spec.partitions + 32
+      + 3 * SlowOperations.most
   }
 
   var rowCount: Int { Int(rowsWord.pointee.load(ordering: .acquiring)) }

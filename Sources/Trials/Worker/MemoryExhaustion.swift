@@ -3,8 +3,9 @@ import Glibc
 import LogModel
 import Storage
 
-/// Takes all memory from this process: it may map no more than it has (`man 2 setrlimit`, RLIMIT_AS), and what its allocator had
-/// kept back is allocated. The next allocation fails, whoever asks for it, and Swift ends a process that it fails in.
+/// Takes all memory from this process: it may map no more than it has (`man 2 setrlimit`, RLIMIT_AS), and what its
+/// allocator had kept back is allocated. The next allocation fails, whoever asks for it, and Swift ends a process that
+/// it fails in.
 final class MemoryExhaustion: @unchecked Sendable {
   // The semaphore orders the loop's thread and the one that waits.
 
@@ -27,13 +28,16 @@ final class MemoryExhaustion: @unchecked Sendable {
       fire.wait()
       usleep(microseconds)
       // Larger than what a free list may have got back meanwhile.
-      while true { UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 16).initializeMemory(as: UInt8.self, to: 0) }
+      while true {
+        UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 16).initializeMemory(as: UInt8.self, to: 0)
+      }
     }
     guard code == 0 else { throw .system("start a thread in", "a worker", code) }
     limit = pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
-  /// - Parameter slack: blocks of some hundred bytes that are left: so many allocations later the process dies, wherever it is then.
+  /// - Parameter slack: blocks of some hundred bytes that are left: so many allocations later the process dies,
+  ///   wherever it is then.
   /// - Throws: `TrialError` where the process cannot be limited.
   func begin(slack: Int) throws(TrialError) {
     // A core file would be left behind, as large as the process.
@@ -53,7 +57,8 @@ final class MemoryExhaustion: @unchecked Sendable {
       self.slack = block.load(as: UnsafeMutableRawPointer?.self)
       free(block)
     }
-    // Whoever fails to allocate may wait for ever for a lock of somebody who has: then it is ended, as the kernel would.
+    // Whoever fails to allocate may wait for ever for a lock of somebody who has: then it is ended, as the kernel
+    // would.
     signal(SIGALRM, SIG_DFL)
     alarm(Self.lastSeconds)
     // Nobody allocates without end before there is an end.

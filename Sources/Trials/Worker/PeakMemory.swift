@@ -10,7 +10,8 @@ enum PeakMemory {
     guard let text = file("/proc/self/status") else { return (0, 0) }
     func value(_ name: String) -> Int {
       for line in text.split(separator: "\n") where line.hasPrefix(name) {
-        return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) << 10
+        return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0)
+          << 10
       }
       return 0
     }
@@ -18,7 +19,8 @@ enum PeakMemory {
   }
 
   /// Makes the peak begin again at what is resident now (`man 5 proc`: 5 into clear_refs).
-  /// - Parameter trimming: whether memory that was freed goes back to the kernel first: what is taken from it would not show.
+  /// - Parameter trimming: whether memory that was freed goes back to the kernel first: what is taken from it would not
+  ///   show.
   static func reset(trimming: Bool) {
     if trimming { tl_return_freed_memory() }
     let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
@@ -39,8 +41,9 @@ enum PeakMemory {
 }
 
 extension TrialSpec {
-  /// Bytes that the opening of an engine may take: what it is configured with for each partition, windows to read through, an
-  /// index of 16 bytes for 4 KiB of log in arrays that double, and an allowance for everything that does not grow.
+  /// Bytes that the opening of an engine may take: what it is configured with for each partition, windows to read
+  /// through, an index of 16 bytes for 4 KiB of log in arrays that double, and an allowance for everything that does
+  /// not grow.
   /// - Parameter bytes: that it reads.
   /// - Returns: nil where the log is not larger than that.
   func recoveryMemory(scanning bytes: Int) -> Int? {

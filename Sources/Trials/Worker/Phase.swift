@@ -44,8 +44,8 @@ struct PhaseReply: Codable {
   /// The life's time ran out; whether the engine hung follows from its last progress.
   var isTimedOut = false
   var refusal: Refusal?
-  /// It did not open, as it may where both copies of its metadata were damaged, and did once one had been put back; where
-  /// no file keeps it.
+  /// It did not open, as it may where both copies of its metadata were damaged, and did once one had been put back;
+  /// where no file keeps it.
   var excusedRefusal: Refusal?
   var recovery: RecoverySummary?
   var recoverySeconds: Double?
@@ -80,7 +80,8 @@ struct PhaseReply: Codable {
   var crashMissed = false
   /// A fault at rest found nothing to hit: why.
   var faultMissed: String?
-  /// A limit of the machine was reached: descriptors, memory, bytes of a file, a quota. Whatever the checks say, there is no verdict.
+  /// A limit of the machine was reached: descriptors, memory, bytes of a file, a quota. Whatever the checks say, there
+  /// is no verdict.
   var shortage: String?
   var storageName: String?
   /// What the user should know of the storage, about its choice: of the run more than of the trial.
@@ -91,8 +92,8 @@ extension PhaseReply {
   /// The words of a shortage.
   static func shortage(_ what: String) -> String { "a limit of the machine decided this trial: \(what)" }
 
-  /// Whose failure it is decides what becomes of it: a limit of the machine's leaves this trial without a verdict, any other failure of
-  /// the machine's ends the run, and the harness's own is a doubt.
+  /// Whose failure it is decides what becomes of it: a limit of the machine's leaves this trial without a verdict, any
+  /// other failure of the machine's ends the run, and the harness's own is a doubt.
   mutating func fail(_ error: TrialError) {
     if error.isShortage {
       shortage = shortage ?? Self.shortage("\(error)")

@@ -138,12 +138,15 @@ enum Judging {
     if spec.writers == .holderLives, let writer {
       judgement = judgement.adding(
         .leaseKept(
-          history, takenAt: writer.openedAt, since: writer.triedAt, refused: writer.attemptsRefused, holder: 0..<spec.producers))
+          history, takenAt: writer.openedAt, since: writer.triedAt, refused: writer.attemptsRefused,
+          holder: 0..<spec.producers))
     }
     // A look that was never made is no evidence of anything: what it would have found is not known.
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
-        .unknown(.consumptionEnds, because: "the engine was not read \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
+        .unknown(
+          .consumptionEnds,
+          because: "the engine was not read \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
     }
     return judgement
   }
@@ -151,9 +154,13 @@ enum Judging {
   /// What the reader of a report must know of the measurement.
   static func notices(_ spec: TrialSpec, _ journal: Journal) -> [String] {
     guard case .interval(let window) = spec.syncPolicy, spec.losesPower,
-      let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(), slowest > window / 2
+      let slowest = history(spec, journal, []).crashes.filter({ $0.kind == .powerLoss }).map(\.deviceDelay).max(),
+      slowest > window / 2
     else { return [] }
     let milliseconds = Int(slowest.inSeconds * 1000)
-    return ["the device took up to \(milliseconds) ms for one operation; the loss window is wider by twice what exceeds \(DurationText.render(window / 2))"]
+    return [
+      "the device took up to \(milliseconds) ms for one operation; the loss window is wider by twice what exceeds "
+        + "\(DurationText.render(window / 2))"
+    ]
   }
 }

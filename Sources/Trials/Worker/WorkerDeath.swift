@@ -15,8 +15,8 @@ package struct WorkerDeath {
   /// Bytes that it had mapped when it died; nil where nobody knows.
   let mapped: Int64?
 
-  /// What the runtime had to say as the process ended. No signal and no exit status says that an allocation has failed: its
-  /// text does, which is read here and nowhere else.
+  /// What the runtime had to say as the process ended. No signal and no exit status says that an allocation has failed:
+  /// its text does, which is read here and nowhere else.
   package enum LastWords: Equatable {
     case none
     /// `swift_slowAlloc` ("failed to allocate"), libstdc++ ("std::bad_alloc"), glibc ("out of memory").
@@ -71,18 +71,22 @@ package struct WorkerDeath {
     return (lines.first { $0.contains("Fatal error") || $0.contains("rror") } ?? lines.last).map { ": \($0)" } ?? ""
   }
 
-  /// Whether it may have died for want of memory: a failed allocation aborts or traps and says so; a stack that cannot grow is a
-  /// SIGSEGV without a word (`man 2 setrlimit`, RLIMIT_AS). A trap with another message is the engine's own end.
+  /// Whether it may have died for want of memory: a failed allocation aborts or traps and says so; a stack that cannot
+  /// grow is a SIGSEGV without a word (`man 2 setrlimit`, RLIMIT_AS). A trap with another message is the engine's own
+  /// end.
   var mayBeOfMemory: Bool { words != .fatalError }
 
-  /// Signals that the processor, or the process itself, raises for what it does (`man 7 signal`). All others come from outside.
+  /// Signals that the processor, or the process itself, raises for what it does (`man 7 signal`). All others come from
+  /// outside.
   static let ownSignals: Set<Int32> = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP]
 
-  /// - Parameter memory: the limit that it ran under; nil where there is none: then an allocation that fails is its own doing, as
-  ///   that of a length that was read from a damaged file is.
+  /// - Parameter memory: the limit that it ran under; nil where there is none: then an allocation that fails is its own
+  ///   doing, as that of a length that was read from a damaged file is.
   package func cause(memory: (limit: ProcessLimit, bytes: Int64)? = ProcessLimit.memory) -> Cause {
     guard let signal else { return .own }
-    guard Self.ownSignals.contains(signal), sender == nil else { return .outside(Self.fromOutside(signal, sender: sender)) }
+    guard Self.ownSignals.contains(signal), sender == nil else {
+      return .outside(Self.fromOutside(signal, sender: sender))
+    }
     guard let memory else { return .own }
     let isFull = mapped.map { $0 + Self.margin >= memory.bytes } ?? false
     guard words == .allocationFailed || isFull && mayBeOfMemory else { return .own }
@@ -100,11 +104,16 @@ package struct WorkerDeath {
     return switch signal {
     case SIGKILL:
       "the worker was killed from outside; `dmesg` says whether the kernel ran out of memory"
-        + (ProcessLimit.processorTime.hard.map { ", or it had all of the \($0) s that RLIMIT_CPU allows (ulimit -t)" } ?? "")
+        + (ProcessLimit.processorTime.hard.map { ", or it had all of the \($0) s that RLIMIT_CPU allows (ulimit -t)" }
+          ?? "")
     case SIGXCPU: "the worker had all the processor time that RLIMIT_CPU allows: raise the limit with ulimit -t"
     case SIGXFSZ: "the worker met RLIMIT_FSIZE: raise the limit with ulimit -f"
-    case SIGSYS: "a seccomp filter ended the worker at a system call; `tornlog doctor` says more, --storage posix needs fewer calls"
-    default: "the worker was ended from outside by signal \(signal) (\(String(cString: strsignal(signal))))\(by); run the trial again"
+    case SIGSYS:
+      "a seccomp filter ended the worker at a system call; `tornlog doctor` says more, --storage posix needs fewer "
+        + "calls"
+    default:
+      "the worker was ended from outside by signal \(signal) (\(String(cString: strsignal(signal))))\(by); run the "
+        + "trial again"
     }
   }
 }

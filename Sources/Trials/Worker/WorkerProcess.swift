@@ -2,7 +2,8 @@ import CProcess
 import Foundation
 import Glibc
 
-/// A child process that is asked one thing at a time, a line of JSON each, and answers with another. It dies with its parent.
+/// A child process that is asked one thing at a time, a line of JSON each, and answers with another. It dies with its
+/// parent.
 package final class WorkerProcess: @unchecked Sendable {
   // Owned by the thread of the job that started it.
 
@@ -82,8 +83,8 @@ package final class WorkerProcess: @unchecked Sendable {
     return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
   }
 
-  /// Nil where the kernel does not count it (Documentation/scheduler/sched-stats: `schedstat` has nanoseconds on a processor, and
-  /// nanoseconds of being ready to run without one).
+  /// Nil where the kernel does not count it (Documentation/scheduler/sched-stats: `schedstat` has nanoseconds on a
+  /// processor, and nanoseconds of being ready to run without one).
   private func noteUse() {
     guard isAlive, let text = PeakMemory.file("/proc/\(process)/task/\(process)/schedstat") else { return }
     let numbers = text.split(separator: " ").compactMap { Double($0) }
@@ -119,8 +120,8 @@ package final class WorkerProcess: @unchecked Sendable {
   private static let mostExtensions = 3.0
 
   /// Has the worker do one thing.
-  /// - Parameter seconds: the limit. Time without a processor does not count, up to three times the limit: how many others use the
-  ///   machine decides no verdict.
+  /// - Parameter seconds: the limit. Time without a processor does not count, up to three times the limit: how many
+  ///   others use the machine decides no verdict.
   package func perform<Reply: Decodable>(
     _ request: some Encodable, replying: Reply.Type, seconds: Double
   ) throws(TrialError) -> Ending<Reply> {

@@ -2,12 +2,12 @@ import LogModel
 
 /// The offsets that consumer groups have committed.
 ///
-/// A group is owed the offset that it committed last, or, where it committed on and was not answered, one of those. Where
-/// recovery has brought the log back shorter, as the contract allows it to under `never` or after damage, the offset must be
-/// lowered to the end that the log has come back with: what is appended then gets the offsets before the committed one, and would
-/// never reach the group. So the offset must lie within the log, and behind nothing that was sent after it had been committed.
-/// Under the other policies what lies before the offset was durable when the group was answered: without damage the log
-/// reaches it.
+/// A group is owed the offset that it committed last, or, where it committed on and was not answered, one of those.
+/// Where recovery has brought the log back shorter, as the contract allows it to under `never` or after damage, the
+/// offset must be lowered to the end that the log has come back with: what is appended then gets the offsets before the
+/// committed one, and would never reach the group. So the offset must lie within the log, and behind nothing that was
+/// sent after it had been committed. Under the other policies what lies before the offset was durable when the group
+/// was answered: without damage the log reaches it.
 extension Oracle {
   private struct Key: Hashable {
     var group: String
@@ -16,7 +16,8 @@ extension Oracle {
 
   /// - Parameter served: of each partition, what the look was served.
   func judgeCommits(
-    _ history: History, _ look: Observation, _ earlier: [Observation], _ partitions: [PartitionHistory], _ served: [ServedLog],
+    _ history: History, _ look: Observation, _ earlier: [Observation], _ partitions: [PartitionHistory],
+    _ served: [ServedLog],
     _ ledger: inout CheckAccumulator
   ) {
     let commits = history.commits[..<look.mark.commits]
@@ -47,7 +48,8 @@ extension Oracle {
         continue
       }
       let standing = StandingOffset(
-        group: key.group, name: history.creations[key.slot].partition, slot: key.slot, answer: answer, commits: own[key] ?? [],
+        group: key.group, name: history.creations[key.slot].partition, slot: key.slot, answer: answer,
+        commits: own[key] ?? [],
         restart: look.restart, end: (look.partitions[key.slot].after ?? look.partitions[key.slot].before)?.logEndOffset,
         partition: partitions[key.slot], served: served[key.slot], contract: contract,
         damages: history.damages[..<look.mark.damages].filter { $0.partition.index == key.slot })
@@ -85,8 +87,8 @@ private struct StandingOffset {
     Divergence(topic: name.topic, partition: name.partition, offset: offset, restart: restart)
   }
 
-  /// `consumer-offsets`.
-  /// What an earlier restart has answered is the last known value: only a later commit changes it, or a later recovery that lowers it.
+  /// `consumer-offsets`. What an earlier restart has answered is the last known value: only a later commit changes it,
+  /// or a later recovery that lowers it.
   /// - Parameters:
   ///   - lastOwed: the last commit that is owed to the look; nil for none.
   ///   - settled: the last known value; nil where nobody has asked for it.
@@ -103,7 +105,8 @@ private struct StandingOffset {
       allowed = later
       if let offset = known.offset {
         let standing = OffsetCommit(
-          group: group, partition: PartitionSlot(slot), offset: offset, outcome: .acknowledged, answeredAt: Instant(nanoseconds: 0),
+          group: group, partition: PartitionSlot(slot), offset: offset, outcome: .acknowledged,
+          answeredAt: Instant(nanoseconds: 0),
           incarnation: known.restart, operationsBefore: known.operations)
         allowed.insert(standing, at: 0)
       }
@@ -130,14 +133,15 @@ private struct StandingOffset {
         .look(
           .commitChanged(group: group, was: known.offset?.rawValue, restart: known.restart, found: answer?.rawValue))
       } else {
-        .committedOffset(group: group, allowed: last == nil ? [] : allowed.map(\.offset.rawValue), found: answer?.rawValue)
+        .committedOffset(
+          group: group, allowed: last == nil ? [] : allowed.map(\.offset.rawValue), found: answer?.rawValue)
       }
     ledger.violate(.consumerOffsets, slot: slot, at: divergence(answer ?? 0)) { "\(name): \(finding)" }
     return nil
   }
 
-  /// Whether a recovery after the commit can have found that the log ends at `answer`: what stands there or behind it was sent after
-  /// that recovery, and what stands before it was not.
+  /// Whether a recovery after the commit can have found that the log ends at `answer`: what stands there or behind it
+  /// was sent after that recovery, and what stands before it was not.
   private func isLowered(_ commit: OffsetCommit, to answer: Offset) -> Bool {
     guard commit.offset > answer, restart > commit.incarnation, let end, end >= answer else { return false }
     if end == answer { return true }
@@ -179,7 +183,8 @@ private struct StandingOffset {
   }
 
   /// `committed-offset-within-log`.
-  /// - Parameter commit: that the answer is of. Where a recovery has lowered it, what stands behind it has been looked at already.
+  /// - Parameter commit: that the answer is of. Where a recovery has lowered it, what stands behind it has been looked
+  ///   at already.
   func judgePlace(of commit: OffsetCommit?, _ ledger: inout CheckAccumulator) {
     guard let answer else { return }
     if let end, answer > end {

@@ -26,12 +26,14 @@ public struct ConsumerReading: Hashable, Sendable, Codable {
 extension History {
   /// Records the answer to a consumer beside the producers, without its messages; see `readMessages`.
   public mutating func read(
-    _ partition: PartitionSlot, by reader: Int, from asked: Offset, logStartOffset: Offset, highWatermark: Offset, at instant: Instant
+    _ partition: PartitionSlot, by reader: Int, from asked: Offset, logStartOffset: Offset, highWatermark: Offset,
+    at instant: Instant
   ) {
     precondition(partition.index < creations.count && reader >= 0)
     note(
       ConsumerReading(
-        partition: partition, reader: reader, asked: asked, logStartOffset: logStartOffset, highWatermark: highWatermark,
+        partition: partition, reader: reader, asked: asked, logStartOffset: logStartOffset,
+        highWatermark: highWatermark,
         answeredAt: instant, incarnation: incarnation, operationsBefore: operations.count))
   }
 }
@@ -60,8 +62,9 @@ extension PartitionHistory {
   }
 
   /// Calls `body` with each stretch of an answer that is of one operation, or of none.
-  /// - Parameter body: given the offset and the sequence number of its first message, how many messages it has, and the place of the
-  ///   operation in `operations`; nil for messages that had not been sent by then, and for one whose bytes are wrong, of sequence -1.
+  /// - Parameter body: given the offset and the sequence number of its first message, how many messages it has, and the
+  ///   place of the operation in `operations`; nil for messages that had not been sent by then, and for one whose bytes
+  ///   are wrong, of sequence -1.
   func forEachPart(
     of reading: ConsumerReading, _ body: (_ offset: Int64, _ sequence: Int64, _ count: Int64, _ place: Int?) -> Void
   ) {
@@ -77,7 +80,8 @@ extension PartitionHistory {
         let place = known >= 0 && operations[known].number < reading.operationsBefore ? known : nil
         var count: Int64 = 1
         if let place {
-          count = min(Int64(run.count) - at, Int64(operations[place].firstSequence + operations[place].count) - sequence)
+          count = min(
+            Int64(run.count) - at, Int64(operations[place].firstSequence + operations[place].count) - sequence)
         }
         body(run.offset &+ at, sequence, count, place)
         at += count

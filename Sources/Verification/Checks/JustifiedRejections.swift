@@ -2,9 +2,10 @@ import LogModel
 
 /// When faults stood in the engine's way: which requests it had reason to refuse.
 ///
-/// A request may be refused if, between its submission and its answer, an operation of the engine was refused, or so many
-/// were interrupted that nobody would have tried again; or if its topic could not be created for such a reason. An operation
-/// on the files of one partition gives reason to refuse that one's requests; any other, on metadata or the lock say, all.
+/// A request may be refused if, between its submission and its answer, an operation of the engine was refused, or so
+/// many were interrupted that nobody would have tried again; or if its topic could not be created for such a reason. An
+/// operation on the files of one partition gives reason to refuse that one's requests; any other, on metadata or the
+/// lock say, all.
 public struct JustifiedRejections: Hashable, Sendable {
   /// Interruptions (EINTR, EAGAIN: nothing has happened, try again) within one request that count as a refusal.
   static let patience = 32
@@ -22,7 +23,9 @@ public struct JustifiedRejections: Hashable, Sendable {
     var partition: TopicPartition?
 
     func covers(_ operation: Operation, of partition: TopicPartition) -> Bool {
-      guard let answeredAt = operation.answeredAt, self.partition == nil || self.partition == partition else { return false }
+      guard let answeredAt = operation.answeredAt, self.partition == nil || self.partition == partition else {
+        return false
+      }
       guard operation.incarnation <= through else { return false }
       return operation.incarnation > incarnation || operation.incarnation == incarnation && answeredAt >= from
     }
@@ -48,14 +51,18 @@ public struct JustifiedRejections: Hashable, Sendable {
     if isInterruption { insert(&interrupted) } else { insert(&refused) }
   }
 
-  /// What is refused from this moment on may be refused for as long as the fault lasts: whoever refuses goes on refusing, and need
-  /// not be asked again each time.
+  /// What is refused from this moment on may be refused for as long as the fault lasts: whoever refuses goes on
+  /// refusing, and need not be asked again each time.
   /// - Parameter last: the last life in which the fault refuses; its own where it is not known to last longer.
-  public mutating func note(from incarnation: Int, through last: Int? = nil, at instant: Instant, partition: TopicPartition?) {
+  public mutating func note(
+    from incarnation: Int, through last: Int? = nil, at instant: Instant, partition: TopicPartition?
+  ) {
     let through = last ?? incarnation
     if standing.contains(where: {
       $0.partition == partition && $0.through >= through && ($0.incarnation, $0.from) <= (incarnation, instant)
-    }) { return }
+    }) {
+      return
+    }
     standing.append(Standing(incarnation: incarnation, through: through, from: instant, partition: partition))
   }
 
@@ -89,11 +96,13 @@ public struct JustifiedRejections: Hashable, Sendable {
   /// Whether the engine had reason not to create the partition: its topic is created as a whole.
   func excuses(_ creation: Creation) -> Bool {
     whole.contains(creation.incarnation)
-      || excuses(places(of: creation.incarnation), creation.submittedAt ?? Instant(nanoseconds: .min), creation.answeredAt)
+      || excuses(
+        places(of: creation.incarnation), creation.submittedAt ?? Instant(nanoseconds: .min), creation.answeredAt)
   }
 
-  /// Whether the engine had reason not to close in order: what was refused at any time of the same incarnation may have left
-  /// it with what it can no longer make durable. What was refused on files of a partition that nobody has is nobody's reason.
+  /// Whether the engine had reason not to close in order: what was refused at any time of the same incarnation may have
+  /// left it with what it can no longer make durable. What was refused on files of a partition that nobody has is
+  /// nobody's reason.
   func excuses(_ closing: Closing, in history: History) -> Bool {
     if whole.contains(closing.incarnation) { return true }
     let partitions = Set(history.creations.map(\.partition))

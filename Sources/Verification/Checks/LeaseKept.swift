@@ -13,7 +13,8 @@ extension CheckResult {
     if let takenAt {
       return .found(
         .leaseKept, .violated,
-        "a writer that is well and renews its lease keeps it, found it taken by another one \((takenAt - since).nanoseconds / 1_000_000) ms "
+        "a writer that is well and renews its lease keeps it, found it taken by another one "
+          + "\((takenAt - since).nanoseconds / 1_000_000) ms "
           + "after the first of \(refused + 1) attempts")
     }
     let own = history.operations.filter { $0.incarnation == 0 && holder.contains($0.producer) && $0.answeredAt != nil }
@@ -21,14 +22,16 @@ extension CheckResult {
     if let first = rejected.first {
       return .found(
         .leaseKept, .violated,
-        "a writer that is well and renews its lease is never fenced, found \(rejected.count) of its \(own.count) requests refused, the "
+        "a writer that is well and renews its lease is never fenced, found \(rejected.count) of its \(own.count) "
+          + "requests refused, the "
           + "first with message \(first.firstSequence)")
     }
     let after = own.contains { $0.submittedAt >= since }
     guard refused > 0, after else {
       return .found(
         .leaseKept, .unknown,
-        refused == 0 ? "nobody was refused because the lease is held" : "its holder sent nothing once somebody else had wanted it")
+        refused == 0
+          ? "nobody was refused because the lease is held" : "its holder sent nothing once somebody else had wanted it")
     }
     return CheckResult(.leaseKept, .held)
   }

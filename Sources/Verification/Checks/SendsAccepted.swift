@@ -21,8 +21,9 @@ public struct Takeover: Hashable, Sendable {
 }
 
 extension CheckResult {
-  /// Whether every request that was answered was answered with success. A request that a crash cut off has no answer and
-  /// is not judged. Where nothing of the first incarnation was acknowledged, rightly or not, there was no log to judge.
+  /// Whether every request that was answered was answered with success. A request that a crash cut off has no answer
+  /// and is not judged. Where nothing of the first incarnation was acknowledged, rightly or not, there was no log to
+  /// judge.
   /// - Parameters:
   ///   - refusals: when faults stood in the engine's way.
   ///   - takeover: whom a newer writer has replaced.
@@ -44,22 +45,27 @@ extension CheckResult {
       if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
         return .found(
           .sendsAccepted, .unknown,
-          "faults made the engine refuse all \(sent.count) requests, so that nothing was acknowledged and there is nothing to judge; "
+          "faults made the engine refuse all \(sent.count) requests, so that nothing was acknowledged and there is "
+            + "nothing to judge; "
             + "let a fault come later, or end")
       }
       // A writer that is said to have taken over, and never got a request through, has taken over nothing.
-      if let takeover, history.operations.contains(where: takeover.excuses), !history.operations.contains(where: {
-        $0.incarnation == 0 && $0.outcome == .acknowledged && !takeover.replaced.contains($0.producer)
-      }) {
+      if let takeover, history.operations.contains(where: takeover.excuses),
+        !history.operations.contains(where: {
+          $0.incarnation == 0 && $0.outcome == .acknowledged && !takeover.replaced.contains($0.producer)
+        })
+      {
         return .found(
-          .sendsAccepted, .unknown, "the writer that was replaced was refused, and nothing of the newer one was acknowledged")
+          .sendsAccepted, .unknown,
+          "the writer that was replaced was refused, and nothing of the newer one was acknowledged")
       }
       return CheckResult(.sendsAccepted, .held, history.operations.isEmpty ? CheckResult.vacuous : "")
     }
     let partition = history.creations[first.partition.index].partition
     return .found(
       .sendsAccepted, .violated,
-      "every request that is answered must be acknowledged, found \(refused.count) of \(answered) refused, the first in "
+      "every request that is answered must be acknowledged, found \(refused.count) of \(answered) refused, the first "
+        + "in "
         + "\(partition) with message \(first.firstSequence)")
   }
 }

@@ -2,11 +2,11 @@ import LogModel
 
 /// Tells messages apart that are too short to say which they are.
 ///
-/// A message of 8 bytes or more is told by its bytes, for no two are alike. Of fewer bytes several are alike, and of none all are:
-/// what stands at an offset is then the message that was acknowledged there, if its bytes fit, the latest one where an offset was
-/// given twice. What stands elsewhere are messages of requests that nobody answered: a stretch of them must be made of such
-/// requests, each whole and once. Where requests of other lengths would make the same stretch, nobody can know which it was, and
-/// the look says so: what follows from it is `unknown`, never `violated`.
+/// A message of 8 bytes or more is told by its bytes, for no two are alike. Of fewer bytes several are alike, and of
+/// none all are: what stands at an offset is then the message that was acknowledged there, if its bytes fit, the latest
+/// one where an offset was given twice. What stands elsewhere are messages of requests that nobody answered: a stretch
+/// of them must be made of such requests, each whole and once. Where requests of other lengths would make the same
+/// stretch, nobody can know which it was, and the look says so: what follows from it is `unknown`, never `violated`.
 struct ShortMessages: Sendable {
   struct Served: Sendable {
     var offset: Int64
@@ -66,7 +66,9 @@ struct ShortMessages: Sendable {
       history.trims.contains { $0.partition.index == p && $0.outcome != .failed }
     }
     acknowledged = requests.map { own in
-      own.enumerated().filter { $0.element.base >= 0 }.sorted { ($0.element.base, $1.offset) < ($1.element.base, $0.offset) }.map(\.element)
+      own.enumerated().filter { $0.element.base >= 0 }.sorted {
+        ($0.element.base, $1.offset) < ($1.element.base, $0.offset)
+      }.map(\.element)
     }
     served = contents.map { _ in [] }
     probes = contents.map { _ in [] }
@@ -119,13 +121,17 @@ struct ShortMessages: Sendable {
     var at = 0
     while at < open.count {
       var end = at + 1
-      while end < open.count, open[end] == open[end - 1] + 1, served[p][open[end]].offset == served[p][open[end - 1]].offset + 1 { end += 1 }
+      while end < open.count, open[end] == open[end - 1] + 1,
+        served[p][open[end]].offset == served[p][open[end - 1]].offset + 1
+      { end += 1 }
       let stretch = Array(open[at..<end])
       let choices = stretch.map { alike[served[p][$0].bytes] ?? [] }
       var told = choices.map { $0.count == 1 ? $0[0] : $0.isEmpty ? ServedRun.corrupt : Self.untold }
       if told.contains(Self.untold) {
         let (found, other) = explain(p, choices.map(Set.init), taken)
-        if let other { doubt = doubt ?? "\(stretch.count) messages from offset \(served[p][stretch[0]].offset) on \(other)" }
+        if let other {
+          doubt = doubt ?? "\(stretch.count) messages from offset \(served[p][stretch[0]].offset) on \(other)"
+        }
         if let found { told = found } else { told = guess(choices, taken, told) }
       }
       for (index, sequence) in zip(stretch, told) {
@@ -145,7 +151,8 @@ struct ShortMessages: Sendable {
     for index in probes.indices where probes[index].sequence == untold {
       let choices = alike[probes[index].bytes] ?? []
       let consumed = standing[probes[index].offset]
-      probes[index].sequence = consumed.flatMap { choices.contains($0) ? $0 : nil } ?? choices.first ?? ServedRun.corrupt
+      probes[index].sequence =
+        consumed.flatMap { choices.contains($0) ? $0 : nil } ?? choices.first ?? ServedRun.corrupt
     }
   }
 
@@ -203,7 +210,9 @@ private struct StretchSearch {
     var tried: Set<Int64> = []
     for index in requests.indices where !used[index] && at + Int(requests[index].count) <= choices.count {
       let (first, count) = requests[index]
-      guard !tried.contains(count), (0..<count).allSatisfy({ choices[at + Int($0)].contains(first + $0) }) else { continue }
+      guard !tried.contains(count), (0..<count).allSatisfy({ choices[at + Int($0)].contains(first + $0) }) else {
+        continue
+      }
       tried.insert(count)
       used[index] = true
       path.append(index)
@@ -267,7 +276,8 @@ extension Observer {
 
   /// One more message of the answer to a fetch from a start offset.
   mutating func answeredShort(_ p: Int, _ offset: Int64, _ bytes: UnsafeRawBufferPointer) {
-    guard let told = short?.told(p, at: offset, bytes), short?.answers[p].count ?? 0 < observation.partitions[p].limit else { return }
+    guard let told = short?.told(p, at: offset, bytes), short?.answers[p].count ?? 0 < observation.partitions[p].limit
+    else { return }
     let kept = told == ShortMessages.untold ? Array(bytes) : []
     short?.answers[p].append(ShortMessages.ShortProbe(start: offset, offset: offset, sequence: told, bytes: kept))
     let end = short?.answeredEnd[p] ?? 0
@@ -291,7 +301,9 @@ extension Observer {
       }
       for served in short.served[p] { record(p, served.offset, served.sequence, begins: served.begins) }
       for probe in short.probes[p] { probed(p, probe.start, probe.offset, probe.sequence) }
-      for answer in short.answers[p] { observation.partitions[p].answered.append(offset: answer.offset, sequence: answer.sequence) }
+      for answer in short.answers[p] {
+        observation.partitions[p].answered.append(offset: answer.offset, sequence: answer.sequence)
+      }
     }
     self.short = nil
   }
@@ -303,7 +315,8 @@ extension Observer {
     observation.partitions[p].keys.seen += 1
     let expected = contents[p].keySize(keys, of: UInt64(sequence))
     if expected == key?.count {
-      guard let key, !key.isEmpty, let bytes = contents[p].key(keys, of: UInt64(sequence)), !key.elementsEqual(bytes) else { return }
+      guard let key, !key.isEmpty, let bytes = contents[p].key(keys, of: UInt64(sequence)), !key.elementsEqual(bytes)
+      else { return }
     }
     observation.partitions[p].keys.note(
       WrongKey(offset: offset, sequence: sequence, expected: expected, found: key?.count))

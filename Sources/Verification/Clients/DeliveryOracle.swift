@@ -46,14 +46,15 @@ public struct SettledEvents: Hashable, Sendable, Codable {
   }
 }
 
-/// Judges what arrived at the receiver by what was promised to whoever appended: every acknowledged event, once, in order.
-/// It asks neither the log nor the sender.
+/// Judges what arrived at the receiver by what was promised to whoever appended: every acknowledged event, once, in
+/// order. It asks neither the log nor the sender.
 public enum DeliveryOracle {
   /// - Parameters:
   ///   - delivered: what the receiver had in the end, each job once; a job that is missing has nothing.
   ///   - foreign: events that it took for jobs which nobody runs.
   ///   - stops: senders that were stopped in order.
-  ///   - archives: what was found in the end of each job whose log had been archived; nothing where there was no archive.
+  ///   - archives: what was found in the end of each job whose log had been archived; nothing where there was no
+  ///     archive.
   ///   - settled: what the logs that are left say in the end.
   ///   - rejected: the number of the event, of each job, that the receiver takes never; nil where it takes all.
   public static func judge(
@@ -70,7 +71,9 @@ public enum DeliveryOracle {
         rejected: rejected)
       let own = delivered.filter { $0.slot.index == slot }.joined
       losses.append(job.judge(own, &ledger, &counts))
-      if let settled = settled.first(where: { $0.slot.index == slot }) { job.judge(settled, own, isWhole: stops.contains { $0.left == 0 }, &ledger) }
+      if let settled = settled.first(where: { $0.slot.index == slot }) {
+        job.judge(settled, own, isWhole: stops.contains { $0.left == 0 }, &ledger)
+      }
       if let archive = archives.filter({ $0.slot.index == slot }).joined { job.judge(archive: archive, &ledger) }
     }
     ledger.apply(.noPhantoms, exercised: !delivered.isEmpty)
@@ -88,10 +91,13 @@ public enum DeliveryOracle {
     for stop in stops where stop.left > 0 {
       if stop.couldSend {
         ledger.violate(.deliveredAtStop, slot: stop.life, at: nil) {
-          "a sender that is stopped must send what is pending, and the receiver was well: found \(stop.left) events left in life \(stop.life)"
+          "a sender that is stopped must send what is pending, and the receiver was well: found \(stop.left) events "
+            + "left in life \(stop.life)"
         }
       } else {
-        ledger.doubt(.deliveredAtStop, "the receiver was not well for long enough before the end of life \(stop.life); give it more time")
+        ledger.doubt(
+          .deliveredAtStop,
+          "the receiver was not well for long enough before the end of life \(stop.life); give it more time")
       }
     }
   }
@@ -117,7 +123,8 @@ private struct DeliveredJob {
   let rejected: Int64?
 
   /// Nothing excuses a loss here.
-  func judge(_ delivered: Delivered?, _ ledger: inout CheckAccumulator, _ counts: inout MessageCounts) -> PartitionLoss {
+  func judge(_ delivered: Delivered?, _ ledger: inout CheckAccumulator, _ counts: inout MessageCounts) -> PartitionLoss
+  {
     var operation: [Int: Int] = [:]
     for (index, sent) in operations.enumerated() {
       for message in sent.firstSequence..<sent.firstSequence + sent.count { operation[message] = index }
@@ -135,7 +142,8 @@ private struct DeliveredJob {
     let arrived = judgeArrivals(delivered, operation, &ledger, &counts)
     counts.recovered += arrived.count
     var loss = PartitionLoss(
-      topic: name.topic, partition: name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0, most: 0, isTouched: false)
+      topic: name.topic, partition: name.partition, acknowledged: 0, lost: 0, reported: 0, least: 0, most: 0,
+      isTouched: false)
     ledger.apply(.noAcknowledgedLoss, exercised: operations.contains { $0.outcome == .acknowledged })
     for sent in operations where sent.outcome == .acknowledged {
       loss.acknowledged += sent.count
@@ -153,10 +161,13 @@ private struct DeliveredJob {
     return loss
   }
 
-  /// What is recorded as sent the receiver has; what is recorded as failed it rejects for good; and what it rejects is recorded.
+  /// What is recorded as sent the receiver has; what is recorded as failed it rejects for good; and what it rejects is
+  /// recorded.
   /// - Parameter isWhole: a sender was stopped in order and had nothing left.
   func judge(_ settled: SettledEvents, _ delivered: Delivered?, isWhole: Bool, _ ledger: inout CheckAccumulator) {
-    let isOwed = rejected.map { number in operations.contains { $0.outcome == .acknowledged && $0.baseOffset?.rawValue == number } } ?? false
+    let isOwed =
+      rejected.map { number in operations.contains { $0.outcome == .acknowledged && $0.baseOffset?.rawValue == number }
+      } ?? false
     ledger.apply(.rejectedReported, exercised: isOwed || !settled.sent.isEmpty)
     let taken = Set(delivered?.numbers ?? [])
     if let number = settled.sent.first(where: { !taken.contains($0) }) {
@@ -171,7 +182,8 @@ private struct DeliveredJob {
     }
     guard isOwed, let rejected, !settled.failed.contains(rejected) else { return }
     guard isWhole else {
-      return ledger.doubt(.rejectedReported, "\(name): no sender came to its end, and event \(rejected) may not have been sent")
+      return ledger.doubt(
+        .rejectedReported, "\(name): no sender came to its end, and event \(rejected) may not have been sent")
     }
     ledger.violate(.rejectedReported, slot: slot.index, at: divergence(rejected)) {
       "\(name): event \(rejected), which the receiver rejects for good, must be recorded as failed"
@@ -197,16 +209,20 @@ private struct DeliveredJob {
     var seen: Set<Int> = []
     var newest: [Int: Int] = [:]
     for message in archive.messages {
-      guard let sent = operations.first(where: { $0.firstSequence <= message && message < $0.firstSequence + $0.count }),
+      guard
+        let sent = operations.first(where: { $0.firstSequence <= message && message < $0.firstSequence + $0.count }),
         sent.outcome != .failed
       else {
         ledger.violate(.archiveKept, slot: slot.index, at: divergence(nil)) {
-          "\(name): its archive must hold events of this job, found \(message < 0 ? "other bytes" : "message \(message), never sent")"
+          "\(name): its archive must hold events of this job, found "
+            + "\(message < 0 ? "other bytes" : "message \(message), never sent")"
         }
         continue
       }
       guard seen.insert(message).inserted else {
-        ledger.violate(.archiveKept, slot: slot.index, at: divergence(nil)) { "\(name): its archive holds message \(message) twice" }
+        ledger.violate(.archiveKept, slot: slot.index, at: divergence(nil)) {
+          "\(name): its archive holds message \(message) twice"
+        }
         continue
       }
       if let before = newest[sent.producer], before > message {
@@ -230,13 +246,17 @@ private struct DeliveredJob {
       if number <= highest {
         counts.reordered += 1
         ledger.violate(.noReordering, slot: slot.index, at: place) {
-          number < highest ? "\(name): event \(number) arrived behind event \(highest)" : "\(name): event \(number) arrived twice in a row"
+          number < highest
+            ? "\(name): event \(number) arrived behind event \(highest)"
+            : "\(name): event \(number) arrived twice in a row"
         }
       }
       highest = max(highest, number)
       guard message >= 0 else {
         counts.corruptServed += 1
-        ledger.violate(.contentIntact, slot: slot.index, at: place) { "\(name): event \(number) is no message of this job" }
+        ledger.violate(.contentIntact, slot: slot.index, at: place) {
+          "\(name): event \(number) is no message of this job"
+        }
         continue
       }
       guard let index = operation[message], operations[index].outcome != .failed else {
@@ -248,7 +268,9 @@ private struct DeliveredJob {
       }
       guard arrived.insert(message).inserted else {
         counts.duplicated += 1
-        ledger.violate(.noDuplicates, slot: slot.index, at: place) { "\(name): message \(message) arrived twice, again as event \(number)" }
+        ledger.violate(.noDuplicates, slot: slot.index, at: place) {
+          "\(name): message \(message) arrived twice, again as event \(number)"
+        }
         continue
       }
       if let base = operations[index].baseOffset, operations[index].outcome == .acknowledged,

@@ -1,7 +1,7 @@
 import LogModel
 
-/// A buffer of measurements as whoever filled it knows it: what was asked of it, and what was answered. By its user, whom no
-/// other transaction of the history has.
+/// A buffer of measurements as whoever filled it knows it: what was asked of it, and what was answered. By its user,
+/// whom no other transaction of the history has.
 public struct BufferedTransaction: Hashable, Sendable, Codable {
   /// What ends a transaction.
   public enum End: String, Hashable, Sendable, Codable {
@@ -45,14 +45,16 @@ public struct ReplayedTransaction: Hashable, Sendable, Codable {
   }
 }
 
-/// Judges what was replayed by what whoever filled the buffers had been told (replay-buffer plan). It asks the buffer nothing.
+/// Judges what was replayed by what whoever filled the buffers had been told (replay-buffer plan). It asks the buffer
+/// nothing.
 ///
 /// What is owed, under acknowledgement after the sync:
-/// - a transaction whose START was answered, and for whose end nobody asked, is given to the next process whose recovery comes
-///   to its end, with every measurement that was answered, in their order (`no-acknowledged-loss`, `no-reordering`);
+/// - a transaction whose START was answered, and for whose end nobody asked, is given to the next process whose
+///   recovery comes to its end, with every measurement that was answered, in their order (`no-acknowledged-loss`,
+///   `no-reordering`);
 /// - nobody is given one twice (`no-duplicates`);
-/// - one whose COMMIT or ROLLBACK was answered is given to nobody (`no-duplicates`), and one whose replay was settled to
-///   nobody after that;
+/// - one whose COMMIT or ROLLBACK was answered is given to nobody (`no-duplicates`), and one whose replay was settled
+///   to nobody after that;
 /// - one whose end was asked for and not answered may be given or not;
 /// - nothing else is given, and no number stands for two transactions (`no-phantoms`); what is given is what was added
 ///   (`content-intact`).
@@ -63,13 +65,17 @@ public enum TransactionOracle {
   ) -> Judgement {
     var ledger = CheckAccumulator()
     let isExercised = !replays.isEmpty
-    for check in [CheckName.noPhantoms, .contentIntact, .noReordering, .noDuplicates] { ledger.apply(check, exercised: isExercised) }
+    for check in [CheckName.noPhantoms, .contentIntact, .noReordering, .noDuplicates] {
+      ledger.apply(check, exercised: isExercised)
+    }
     ledger.apply(.noAcknowledgedLoss, exercised: transactions.contains { $0.start == .acknowledged && $0.end == nil })
     var places: [String: Int] = [:]
     for (place, transaction) in transactions.enumerated() { places[transaction.user] = place }
     judgeNumbers(transactions, replays, &ledger)
     for replay in replays {
-      guard let place = places[replay.user], transactions[place].start != .failed, transactions[place].process < replay.process else {
+      guard let place = places[replay.user], transactions[place].start != .failed,
+        transactions[place].process < replay.process
+      else {
         ledger.violate(.noPhantoms, slot: replay.process, at: nil) {
           "process \(replay.process) was given transaction \(replay.number) of \(replay.user), which nobody had begun"
         }
@@ -87,10 +93,13 @@ public enum TransactionOracle {
     _ transactions: [BufferedTransaction], _ replays: [ReplayedTransaction], _ ledger: inout CheckAccumulator
   ) {
     var users: [UInt64: String] = [:]
-    let known = transactions.compactMap { one in one.number.map { ($0, one.user) } } + replays.map { ($0.number, $0.user) }
+    let known =
+      transactions.compactMap { one in one.number.map { ($0, one.user) } } + replays.map { ($0.number, $0.user) }
     for (number, user) in known {
       if let other = users[number], other != user {
-        ledger.violate(.noPhantoms, slot: 0, at: nil) { "number \(number) stands for a transaction of \(other) and for one of \(user)" }
+        ledger.violate(.noPhantoms, slot: 0, at: nil) {
+          "number \(number) stands for a transaction of \(other) and for one of \(user)"
+        }
       }
       users[number] = user
     }
@@ -101,19 +110,27 @@ public enum TransactionOracle {
   ) {
     if let number = transaction.number, number != replay.number {
       ledger.violate(.noPhantoms, slot: place, at: nil) {
-        "\(transaction.user): begun as transaction \(number), and given to process \(replay.process) as \(replay.number)"
+        "\(transaction.user): begun as transaction \(number), and given to process \(replay.process) as "
+          + "\(replay.number)"
       }
     }
-    if replay.measurements != replay.measurements.sorted() || Set(replay.measurements).count != replay.measurements.count {
+    if replay.measurements != replay.measurements.sorted()
+      || Set(replay.measurements).count != replay.measurements.count
+    {
       ledger.violate(.noReordering, slot: place, at: nil) {
         "\(transaction.user): process \(replay.process) was given measurements in the order \(replay.measurements)"
       }
     }
     for measurement in replay.measurements {
       if !transaction.measurements.indices.contains(measurement) {
-        ledger.violate(.contentIntact, slot: place, at: nil) { "\(transaction.user): process \(replay.process) was given bytes that are no measurement of it" }
+        ledger.violate(.contentIntact, slot: place, at: nil) {
+          "\(transaction.user): process \(replay.process) was given bytes that are no measurement of it"
+        }
       } else if transaction.measurements[measurement] == .failed {
-        ledger.violate(.noPhantoms, slot: place, at: nil) { "\(transaction.user): measurement \(measurement), which had failed for certain, was given to process \(replay.process)" }
+        ledger.violate(.noPhantoms, slot: place, at: nil) {
+          "\(transaction.user): measurement \(measurement), which had failed for certain, was given to process "
+            + "\(replay.process)"
+        }
       }
     }
   }
@@ -136,24 +153,32 @@ public enum TransactionOracle {
     for settled in replays where settled.isSettled {
       guard let again = replays.first(where: { $0.process > settled.process }) else { continue }
       ledger.violate(.noDuplicates, slot: place, at: nil) {
-        "\(transaction.user): its replay by process \(settled.process) was settled, and process \(again.process) was given it again"
+        "\(transaction.user): its replay by process \(settled.process) was settled, and process \(again.process) was "
+          + "given it again"
       }
     }
-    guard transaction.start == .acknowledged, transaction.end == nil || transaction.end?.outcome == .failed else { return }
+    guard transaction.start == .acknowledged, transaction.end == nil || transaction.end?.outcome == .failed else {
+      return
+    }
     // The first process after it that has been given everything: a replay that was cut off before may come again.
     guard let next = recovered.filter({ $0 > transaction.process }).min() else {
-      if recovered.isEmpty { ledger.doubt(.noAcknowledgedLoss, "\(transaction.user): nobody has recovered, and it is owed") }
+      if recovered.isEmpty {
+        ledger.doubt(.noAcknowledgedLoss, "\(transaction.user): nobody has recovered, and it is owed")
+      }
       return
     }
     guard let replay = replays.last(where: { $0.process <= next }) else {
       ledger.violate(.noAcknowledgedLoss, slot: place, at: nil) {
-        "\(transaction.user): its START_BUFFER was answered and nobody ended it; by process \(next) it must have been replayed, and was given to nobody"
+        "\(transaction.user): its START_BUFFER was answered and nobody ended it; by process \(next) it must have been "
+          + "replayed, and was given to nobody"
       }
       return
     }
-    for (number, outcome) in transaction.measurements.enumerated() where outcome == .acknowledged && !replay.measurements.contains(number) {
+    for (number, outcome) in transaction.measurements.enumerated()
+    where outcome == .acknowledged && !replay.measurements.contains(number) {
       ledger.violate(.noAcknowledgedLoss, slot: place, at: nil) {
-        "\(transaction.user): measurement \(number) was answered, and is not in what process \(replay.process) was given"
+        "\(transaction.user): measurement \(number) was answered, and is not in what process \(replay.process) was "
+          + "given"
       }
     }
   }

@@ -17,7 +17,7 @@ struct CheckAccumulator {
   /// Checks, a bit for each by its place.
   private var applied: UInt64 = 0
   private var exercised: UInt64 = 0
-  /// Of those of which there is more to say than that they held; few, in most looks none.
+  /// Details of checks that did not simply hold; in most looks there are none.
   private var entries: [CheckName: Entry] = [:]
 
   init(restart: Int? = nil) { self.restart = restart }

@@ -1,7 +1,7 @@
 import LogModel
 
-/// What a check of a partition has found, as facts. Its text is one sentence: what must be, and what was found. Every number in it
-/// comes from here, so that no text can name a bound that was kept.
+/// What a check of a partition has found, as facts. Its text is one sentence: what must be, and what was found. Every
+/// number in it comes from here, so that no text can name a bound that was kept.
 enum CheckFinding: Hashable, Sendable {
   // Watermarks and ends.
   /// Everything before `protected` is promised.
@@ -79,9 +79,12 @@ extension CheckFinding: CustomStringConvertible {
   var description: String { ofOffsets ?? ofServed ?? ofRequests ?? ofTheRest }
 
   /// The bound that was broken, and no other. The lower one counts where both are.
-  private static func bounds(_ found: Int64, _ low: Int64, _ lowReason: String, _ high: Int64, _ highReason: String) -> String {
+  private static func bounds(_ found: Int64, _ low: Int64, _ lowReason: String, _ high: Int64, _ highReason: String)
+    -> String
+  {
     assert(found < low || found > high)
-    return found < low ? "must be at least \(low)\(lowReason), found \(found)" : "must be at most \(high)\(highReason), found \(found)"
+    return found < low
+      ? "must be at least \(low)\(lowReason), found \(found)" : "must be at most \(high)\(highReason), found \(found)"
   }
 
   private var ofOffsets: String? {
@@ -90,21 +93,25 @@ extension CheckFinding: CustomStringConvertible {
       "the high watermark must be at least \(protected), where the protected messages end, found \(found)"
     case .watermarkBesideConsumption(let found, let low, let high):
       "the high watermark " + Self.bounds(found, low, ", where consumption ends", high, ", where consumption ends")
-    case .watermarkBesideLogEnd(let found, let logEnd): "the high watermark must equal the log end offset \(logEnd), found \(found)"
+    case .watermarkBesideLogEnd(let found, let logEnd):
+      "the high watermark must equal the log end offset \(logEnd), found \(found)"
     case .logEndBesideMessages(let found, let low, let high, let protected):
       "the log end offset "
         + Self.bounds(
-          found, max(low, protected), protected > low ? ", where the protected messages end" : ", where consumption ends", high,
+          found, max(low, protected),
+          protected > low ? ", where the protected messages end" : ", where consumption ends", high,
           ", where consumption ends")
     case .watermarkFellInLook(let from, let to): "the high watermark fell from \(from) to \(to) during one look"
     case .watermarkFell(let from, let to): "the high watermark must not fall, found \(from) before and \(to) now"
     case .watermarkFellBelowPromise(let was, let restart, let protected, let found):
-      "the high watermark was \(was) \(Self.moment(restart)); it must be at least \(protected) now, where the protected messages end, "
+      "the high watermark was \(was) \(Self.moment(restart)); it must be at least \(protected) now, where the "
+        + "protected messages end, "
         + "found \(found)"
     case .fetchBegan(let asked, let at): "a fetch at \(asked) must begin there, found offset \(at)"
     case .fetchWasEmpty(let asked): "a fetch at \(asked) must begin there, found an empty answer"
     case .stuck(let at, let watermark, let answers):
-      "consumption must reach the high watermark\(watermark.map { " \($0)" } ?? ""), found no progress at offset \(at) in "
+      "consumption must reach the high watermark\(watermark.map { " \($0)" } ?? ""), found no progress at offset \(at) "
+        + "in "
         + "\(answers) answers"
     case .fetchFailed(let at, let text): "consumption must go on at offset \(at), found an error: \(text)"
     default: nil
@@ -113,17 +120,20 @@ extension CheckFinding: CustomStringConvertible {
 
   private var ofServed: String? {
     switch self {
-    case .servedTooMany(let served, let attempted): "at most the \(attempted) messages attempted can be served, found \(served)"
+    case .servedTooMany(let served, let attempted):
+      "at most the \(attempted) messages attempted can be served, found \(served)"
     case .corrupt(let offset): "offset \(offset) is served with bytes that were never sent"
     case .failedIsThere(let offset, let message):
       "offset \(offset) holds message \(message), whose sending had failed for certain"
     case .goneIsBack(let offset, let message, let restart):
       "offset \(offset) holds message \(message), which was gone \(Self.moment(restart))"
     case .neverSent(let offset, let message): "offset \(offset) holds message \(message), which was never sent"
-    case .duplicate(let message, let first, let again): "message \(message) stands at offset \(first) and again at \(again)"
+    case .duplicate(let message, let first, let again):
+      "message \(message) stands at offset \(first) and again at \(again)"
     case .moved(let message, let from, let to): "message \(message) must stand at offset \(from), found at \(to)"
     case .replaced(let offset, let message): "offset \(offset) was served before with another message than \(message)"
-    case .reordered(let offset, let message): "message \(message) at offset \(offset) stands behind a later one of its producer"
+    case .reordered(let offset, let message):
+      "message \(message) at offset \(offset) stands behind a later one of its producer"
     case .reader(let finding): "\(finding)"
     case .look(let finding): "\(finding)"
     case .beside(let finding): "\(finding)"
@@ -135,19 +145,22 @@ extension CheckFinding: CustomStringConvertible {
   private var ofRequests: String? {
     switch self {
     case .missing(let message, let offset, let isAcknowledged):
-      "message \(message) was \(isAcknowledged ? "acknowledged" : "served before") at offset \(offset) and must be served, found nothing"
+      "message \(message) was \(isAcknowledged ? "acknowledged" : "served before") at offset \(offset) and must be "
+        + "served, found nothing"
     case .batchIsSplit(let messages, let served):
       "the \(messages) messages sent as one batch must be there together, found \(served)"
     case .missingBeforeWindow(let offset, let window):
       "only what was acknowledged in the last \(DurationText.render(window)) before the power loss may be missing, "
         + "found offset \(offset) missing too"
     case .missingThoughClosed(let offset):
-      "the engine had closed without an error before the power loss, and every acknowledged message must be there, found offset "
+      "the engine had closed without an error before the power loss, and every acknowledged message must be there, "
+        + "found offset "
         + "\(offset) missing"
     case .lossIsNoSuffix(let lost, let survivor):
       "offset \(lost) is lost, so everything behind it must be lost too, found offset \(survivor) served"
     case .lostMoreThanExplained(let lost, let most, let first):
-      "faults and sync policy explain the loss of at most \(most) acknowledged messages, found \(lost) lost; the first that they do "
+      "faults and sync policy explain the loss of at most \(most) acknowledged messages, found \(lost) lost; the first "
+        + "that they do "
         + "not explain is offset \(first)"
     case .lostLessThanDestroyed(let lost, let least):
       "the faults' receipts say that at least \(least) messages are gone, found \(lost): a receipt is wrong"
@@ -168,10 +181,12 @@ extension CheckFinding: CustomStringConvertible {
       "offset \(offset) was destroyed in \(place), and its report must name that place, found: \(found)"
     case .nothingReported: "a fault destroyed messages, found no report of any"
     case .noReportOwed(let offset):
-      "offset \(offset) was destroyed by a fault and not reported; no report is owed, for nothing on the medium shows that it had "
+      "offset \(offset) was destroyed by a fault and not reported; no report is owed, for nothing on the medium shows "
+        + "that it had "
         + "been acknowledged"
     case .untouchedReported(let offset): "no fault touched offset \(offset), found it reported as damaged"
-    case .reportOfNothing(let from, let to): "no fault touched offsets \(from) to \(to - 1), found them reported as damaged"
+    case .reportOfNothing(let from, let to):
+      "no fault touched offsets \(from) to \(to - 1), found them reported as damaged"
     case .notRegistered(let partition): "\(partition) was created and must be registered, found it missing"
     case .refusedWithoutFault(let partition):
       "\(partition) was asked for, no fault stood in the way, and it must be registered, found it refused"
@@ -185,7 +200,9 @@ extension CheckFinding: CustomStringConvertible {
     }
   }
 
-  private static func moment(_ restart: Int) -> String { restart == 0 ? "before any crash" : "after restart \(restart)" }
+  private static func moment(_ restart: Int) -> String {
+    restart == 0 ? "before any crash" : "after restart \(restart)"
+  }
 
   /// `500`, `500 or 600`, `one that was committed, or none`
   private static func choice(_ allowed: [Int64]) -> String {

@@ -130,13 +130,14 @@ extension CheckResult {
     return check
   }
 
-  /// Of an engine that refused to open while both copies of its metadata were damaged at one place, as it must where nobody
-  /// can know what stood there, and that opened once one of them had been put back.
+  /// Of an engine that refused to open while both copies of its metadata were damaged at one place, as it must where
+  /// nobody can know what stood there, and that opened once one of them had been put back.
   /// - Parameter refusal: why it had not opened.
   public static func recoveryCompletes(restart: Int, oncePutBack refusal: String) -> CheckResult {
     CheckResult(
       .recoveryCompletes, .held,
-      "both copies of the metadata were damaged at one record; the engine refused to open after restart \(restart) (\(refusal)), "
+      "both copies of the metadata were damaged at one record; the engine refused to open after restart \(restart) "
+        + "(\(refusal)), "
         + "and opened once one copy had been put back")
   }
 

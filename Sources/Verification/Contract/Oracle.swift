@@ -11,7 +11,9 @@ public struct Oracle: Sendable {
   /// Judges all looks of a trial, in the order in which they were made, and merges.
   public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
     guard !looks.isEmpty else {
-      return Judgement(checks: [.found(.noAcknowledgedLoss, .unknown, "the engine was never read: there is nothing to judge")])
+      return Judgement(checks: [
+        .found(.noAcknowledgedLoss, .unknown, "the engine was never read: there is nothing to judge")
+      ])
     }
     let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
     return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
@@ -55,7 +57,8 @@ public struct Oracle: Sendable {
     judgeRegistration(history, look, earlier, &ledger)
     judgeCommits(history, look, earlier, partitions, served, &ledger)
     if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
-    var judgement = Judgement(checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
+    var judgement = Judgement(
+      checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
     let before = earlier.last?.mark.readings ?? 0
     judgement.looked = LookedAt(look, history.readings[min(before, look.mark.readings)..<look.mark.readings])
     if look.restart == 0 { judgement.consumedLive = counts.recovered }
@@ -66,7 +69,8 @@ public struct Oracle: Sendable {
     for observation in earlier + [look] {
       let (mark, now) = (observation.mark, history.mark)
       guard mark.operations <= now.operations, mark.crashes <= now.crashes, mark.creations <= now.creations,
-        mark.damages <= now.damages, mark.commits <= now.commits, mark.trims <= now.trims, mark.readings <= now.readings,
+        mark.damages <= now.damages, mark.commits <= now.commits, mark.trims <= now.trims,
+        mark.readings <= now.readings,
         observation.partitions.count == mark.creations
       else { return "the look was made with a longer history than it is judged by" }
     }
@@ -105,10 +109,13 @@ public struct Oracle: Sendable {
           $0.partition.index == slot && $0.touched == nil
         }
         let detail = CheckFinding.notRegistered(creation.partition).description
-        if excuses(.vague, vague) { ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it") } else {
+        if excuses(.vague, vague) {
+          ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it")
+        } else {
           ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
         }
-      } else if !isThere, creation.outcome != .acknowledged, creation.incarnation == look.restart || creation.outcome == .failed,
+      } else if !isThere, creation.outcome != .acknowledged,
+        creation.incarnation == look.restart || creation.outcome == .failed,
         !excuses(.creation, contract.refusals.excuses(creation))
       {
         // A look comes after the answer.

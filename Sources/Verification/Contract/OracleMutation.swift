@@ -1,4 +1,5 @@
-/// What may explain that a promise was not kept, or that something was not judged. Each stands at one place of the oracle.
+/// What may explain that a promise was not kept, or that something was not judged. Each stands at one place of the
+/// oracle.
 package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   /// A fault touched the bytes of the message.
   case touched

@@ -40,7 +40,8 @@ extension ReaderFinding: CustomStringConvertible {
         ? "a deletion ended at offset \(bound), and none at \(found), found the log to begin at \(found)"
         : "nothing was deleted, found the log to begin at \(found)"
     case .startWentBack(let was, let restart, let found):
-      "the log began at \(was) \(restart == 0 ? "before any crash" : "after restart \(restart)"), found it to begin at \(found)"
+      "the log began at \(was) \(restart == 0 ? "before any crash" : "after restart \(restart)"), found it to begin at "
+        + "\(found)"
     case .deletedBegins(let deleted, let found):
       "everything before offset \(deleted) was deleted, found the log to begin at \(found)"
     case .deletedServed(let deleted, let offset):
@@ -49,12 +50,14 @@ extension ReaderFinding: CustomStringConvertible {
     case .givenBeforeFirst(let first, let offset):
       "offsets before \(first) belong to deleted messages, found offset \(offset) given again"
     case .committedBeyondEnd(let group, let committed, let end):
-      "\(group) has committed \(committed), and the log ends at \(end): the next \(committed - end) messages would never reach it"
+      "\(group) has committed \(committed), and the log ends at \(end): the next \(committed - end) messages would "
+        + "never reach it"
     case .committedNotDurable(let group, let committed, let end):
       "\(group) had committed \(committed), and the log came back with its end at \(end): what lies before a committed "
         + "offset must be durable"
     case .committedOverLater(let group, let committed, let offset, let message):
-      "\(group) has committed \(committed), and offset \(offset) holds message \(message), which was sent after that: it never reaches "
+      "\(group) has committed \(committed), and offset \(offset) holds message \(message), which was sent after that: "
+        + "it never reaches "
         + "the group"
     case .nameTaken(let offset, let was, let now):
       "offset \(offset) held message \(was) when it was read before, which must stay, found message \(now) there"

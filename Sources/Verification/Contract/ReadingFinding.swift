@@ -33,12 +33,15 @@ extension ReadingFinding: CustomStringConvertible {
     case .elsewhere(let offset, let message, let standsAt):
       "\(Self.who) was served message \(message) at offset \(offset), and it stands at offset \(standsAt)"
     case .nameGivenTwice(let offset, let first, let second):
-      "offset \(offset) was given to message \(first) and to message \(second) in one life, and \(Self.who) was served one of them"
+      "offset \(offset) was given to message \(first) and to message \(second) in one life, and \(Self.who) was served "
+        + "one of them"
     case .beyondWatermark(let offset, let watermark):
       "\(Self.who) was served offset \(offset), and the high watermark that it was told with the answer is \(watermark)"
-    case .begins(let asked, let found): "\(Self.who) asked for offset \(asked), and the answer must begin there, found offset \(found)"
+    case .begins(let asked, let found):
+      "\(Self.who) asked for offset \(asked), and the answer must begin there, found offset \(found)"
     case .skips(let from, let to): "an answer to \(Self.who) must go on at offset \(from), found offset \(to)"
-    case .repeats(let offset, let behind): "one answer to \(Self.who) serves offset \(offset) again, behind offset \(behind)"
+    case .repeats(let offset, let behind):
+      "one answer to \(Self.who) serves offset \(offset) again, behind offset \(behind)"
     case .watermarkFell(let from, let to):
       "the high watermark must not fall while messages are sent, found \(from) and \(to) after it"
     case .watermarkBelowTold(let told, let found):
@@ -46,7 +49,8 @@ extension ReadingFinding: CustomStringConvertible {
     case .startFell(let from, let to):
       "the log start offset must not fall while messages are sent, found \(from) and \(to) after it"
     case .startBelowTold(let told, let found):
-      "the log start offset was \(told) while messages were sent, where a deletion had put it, and must not go back, found \(found)"
+      "the log start offset was \(told) while messages were sent, where a deletion had put it, and must not go back, "
+        + "found \(found)"
     }
   }
 }

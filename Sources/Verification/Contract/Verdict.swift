@@ -37,8 +37,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case contentIntact = "content-intact"
   /// An acknowledged message stands at the offset that its acknowledgement named.
   case offsetsStable = "offsets-stable"
-  /// An offset that a reader was given never names another message, where the contract protects that one; where it does not, a
-  /// remark says so.
+  /// An offset that a reader was given never names another message, where the contract protects that one; where it does
+  /// not, a remark says so.
   case offsetsNameOneMessage = "offsets-name-one-message"
   /// The high watermark equals what the history demands: log end offset, and not below what the contract protects.
   case highWatermark = "high-watermark"
@@ -52,11 +52,11 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case consumptionEnds = "consumption-ends"
   /// Topics and partitions that were created and acknowledged are there.
   case partitionsRegistered = "partitions-registered"
-  /// Committed consumer offsets are there and not behind their last acknowledged value, or behind the end of a log that has come
-  /// back shorter.
+  /// Committed consumer offsets are there and not behind their last acknowledged value, or behind the end of a log that
+  /// has come back shorter.
   case consumerOffsets = "consumer-offsets"
-  /// A committed consumer offset lies neither beyond the end of the log nor behind a message that was sent after it had been
-  /// committed: such a message would never reach the group.
+  /// A committed consumer offset lies neither beyond the end of the log nor behind a message that was sent after it had
+  /// been committed: such a message would never reach the group.
   case committedOffsetWithinLog = "committed-offset-within-log"
   /// Not more messages are recovered than were attempted.
   case recoveredWithinAttempted = "recovered-within-attempted"
@@ -88,9 +88,11 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case lossWithinExpected = "loss-within-expected"
   /// A message is served with the key that it was sent with: absent, empty, or byte for byte.
   case keysIntact = "keys-intact"
-  /// A batch is served with the time of its append, between its submission and its acknowledgement, the same after every restart.
+  /// A batch is served with the time of its append, between its submission and its acknowledgement, the same after
+  /// every restart.
   case timesKept = "times-kept"
-  /// A log begins where deletions have put it: not later, unless damage explains that, and never earlier than it did before.
+  /// A log begins where deletions have put it: not later, unless damage explains that, and never earlier than it did
+  /// before.
   case logStartOffset = "log-start-offset"
   /// What was deleted, and acknowledged as deleted, is served never again.
   case deletedStaysDeleted = "deleted-stays-deleted"

@@ -1,7 +1,7 @@
 import LogModel
 
-/// What has been reported as damaged so far. A report speaks of requests that had been submitted when it was given, and of
-/// none that has got its offsets since, however far it reaches.
+/// What has been reported as damaged so far. A report speaks of requests that had been submitted when it was given, and
+/// of none that has got its offsets since, however far it reaches.
 struct GivenReports {
   /// By falling number of operations that had been submitted: what all reports that were given no earlier name.
   private let steps: [(operations: Int, ranges: [OffsetRange])]

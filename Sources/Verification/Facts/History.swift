@@ -45,7 +45,8 @@ public struct Crash: Hashable, Sendable, Codable {
   /// The longest that the device alone kept one operation of the incarnation from completing; see Contract.swift,
   /// note 5.
   public var deviceDelay = Duration.zero
-  /// The slowest operations of the incarnation; nil where only the longest time is known, which then counts for all of it.
+  /// The slowest operations of the incarnation; nil where only the longest time is known, which then counts for all of
+  /// it.
   public var slowOperations: [SlowOperation]?
 }
 
@@ -57,8 +58,8 @@ public struct Damage: Hashable, Sendable, Codable {
   /// The offsets of messages of whose bytes it touched any. Empty: it touched none. Nil: not known, which makes
   /// a loss in the partition `unknown`.
   public var touched: [OffsetRange]?
-  /// Operations of the history of whose messages it touched any, and of which nobody was told an offset: they may have taken
-  /// offsets all the same.
+  /// Operations of the history of whose messages it touched any, and of which nobody was told an offset: they may have
+  /// taken offsets all the same.
   public var unplaced: [Int]
   public var description: String
   /// False where no engine could notice, a sync that lies for one: then no report is owed.
@@ -66,7 +67,8 @@ public struct Damage: Hashable, Sendable, Codable {
   /// It happened to a running engine, at the seam, and not to files at rest: what the engine appends afterwards in that
   /// life stands behind it.
   public var isInLife: Bool
-  /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it again.
+  /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it
+  /// again.
   public var isCertain: Bool
   /// A sync failed, and the engine was told so: what that was to make durable is perhaps gone.
   public var isFailedSync: Bool
@@ -136,7 +138,8 @@ public struct Archival: Hashable, Sendable, Codable {
   public var incarnation: Int
 }
 
-/// An object that a fault has stored in part. It excuses no loss: an engine relies on an object that it has read back only.
+/// An object that a fault has stored in part. It excuses no loss: an engine relies on an object that it has read back
+/// only.
 public struct TornObject: Hashable, Sendable, Codable {
   public var partition: PartitionSlot
   /// The offsets of its messages.
@@ -173,8 +176,8 @@ public struct History: Sendable {
   public private(set) var readings: [ConsumerReading] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
-  /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before this
-  /// history began. They are given to nothing else.
+  /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before
+  /// this history began. They are given to nothing else.
   public var firstOffset: Offset = 0
   public private(set) var tornObjects: [TornObject] = []
 
@@ -204,12 +207,15 @@ public struct History: Sendable {
     precondition(!creations.contains { $0.partition == partition }, "\(partition) is recorded twice")
     creations.append(
       Creation(
-        partition: partition, outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation))
+        partition: partition, outcome: outcome, submittedAt: submittedAt, answeredAt: instant, incarnation: incarnation)
+    )
     return PartitionSlot(creations.count - 1)
   }
 
   /// Records that a partition was asked for once more: it may be there from now on, whatever was found before.
-  public mutating func createAgain(_ partition: PartitionSlot) { creations[partition.index].repeatedIn.append(incarnation) }
+  public mutating func createAgain(_ partition: PartitionSlot) {
+    creations[partition.index].repeatedIn.append(incarnation)
+  }
 
   public mutating func reserveOperations(_ count: Int) { operations.reserveCapacity(count) }
 
@@ -310,7 +316,8 @@ public struct History: Sendable {
     archivals.lazy.filter { $0.partition == partition && $0.incarnation <= incarnation ?? .max }.map(\.end).max() ?? 0
   }
 
-  /// Records that messages are to be deleted, before it is asked for; indeterminate until it is answered. Returns its number.
+  /// Records that messages are to be deleted, before it is asked for; indeterminate until it is answered. Returns its
+  /// number.
   @discardableResult
   public mutating func trim(_ partition: PartitionSlot, before offset: Offset) -> Int {
     trims.append(Trim(partition: partition, before: offset, incarnation: incarnation))
@@ -325,7 +332,8 @@ public struct History: Sendable {
     precondition(!readings.isEmpty && count > 0)
     readings[readings.count - 1].runs.append(
       ServedRun(
-        offset: offset.rawValue, sequence: sequence.map { Int64(clamping: $0) } ?? ServedRun.corrupt, count: Int32(clamping: count)))
+        offset: offset.rawValue, sequence: sequence.map { Int64(clamping: $0) } ?? ServedRun.corrupt,
+        count: Int32(clamping: count)))
   }
 
   /// Records what the engine answered when it was asked to delete.

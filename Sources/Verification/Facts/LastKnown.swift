@@ -1,7 +1,8 @@
 import LogModel
 
-/// What earlier looks have settled of requests that were never answered: once a restart has shown how one came out, it stays so.
-/// A look in the life that was asked settles nothing for later lives: what it was shown may not be what stands on the disk.
+/// What earlier looks have settled of requests that were never answered: once a restart has shown how one came out, it
+/// stays so. A look in the life that was asked settles nothing for later lives: what it was shown may not be what
+/// stands on the disk.
 struct LastKnown {
   private let looks: [Observation]
   /// After which the look that is judged was made.
@@ -9,14 +10,15 @@ struct LastKnown {
 
   /// - Parameters:
   ///   - look: that is judged.
-  ///   - earlier: the looks before it, oldest first. What was seen before any crash, or in a look that was cut off, settles nothing.
+  ///   - earlier: the looks before it, oldest first. What was seen before any crash, or in a look that was cut off,
+  ///     settles nothing.
   init(_ look: Observation, _ earlier: [Observation]) {
     restart = look.restart
     looks = earlier.filter { $0.isFinished && ($0.restart > 0 || $0.restart == look.restart) }
   }
 
-  /// Whether the newest look that could know has found the partition registered; nil where none could, or somebody has asked for it
-  /// once more since.
+  /// Whether the newest look that could know has found the partition registered; nil where none could, or somebody has
+  /// asked for it once more since.
   func isRegistered(_ creation: Creation, slot: Int) -> Bool? {
     for look in looks.reversed() where look.mark.creations > slot && look.restart >= creation.incarnation {
       if creation.outcome == .indeterminate, !canSettle(creation.incarnation, look) { continue }
@@ -49,7 +51,8 @@ struct LastKnown {
   func commit(of group: String, _ slot: Int, _ commits: ArraySlice<OffsetCommit>) -> Commit? {
     for look in looks.reversed() {
       let isOpen = commits.prefix(look.mark.commits).contains {
-        $0.outcome == .indeterminate && $0.group == group && $0.partition.index == slot && !canSettle($0.incarnation, look)
+        $0.outcome == .indeterminate && $0.group == group && $0.partition.index == slot
+          && !canSettle($0.incarnation, look)
       }
       if isOpen { continue }
       guard let found = look.commits.last(where: { $0.group == group && $0.partition.index == slot }) else { continue }

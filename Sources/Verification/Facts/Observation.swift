@@ -245,7 +245,9 @@ public struct Observer: Sendable {
   public mutating func probe(
     _ partition: PartitionSlot, start: Offset, first: (offset: Offset, bytes: UnsafeRawBufferPointer)?
   ) {
-    if short != nil, let first { return probeShort(partition.index, start.rawValue, first.offset.rawValue, first.bytes) }
+    if short != nil, let first {
+      return probeShort(partition.index, start.rawValue, first.offset.rawValue, first.bytes)
+    }
     probe(partition, start: start, reading: first.map { ($0.offset, contents[partition.index].read($0.bytes)) })
   }
 
@@ -293,7 +295,8 @@ public struct Observer: Sendable {
   }
 
   /// The same, where nobody has compared the bytes.
-  mutating func answered(_ partition: PartitionSlot, _ offset: Offset, expected: Offset, bytes: UnsafeRawBufferPointer?) {
+  mutating func answered(_ partition: PartitionSlot, _ offset: Offset, expected: Offset, bytes: UnsafeRawBufferPointer?)
+  {
     guard short != nil else {
       return answered(partition, offset, expected: expected, reading: bytes.map { read(partition, $0) })
     }

@@ -1,7 +1,7 @@
 import LogModel
 
-/// Takes down the answer to a fetch from a start offset, record by record. The first one is the probe; the others must follow it,
-/// and what no answer before has reached is compared.
+/// Takes down the answer to a fetch from a start offset, record by record. The first one is the probe; the others must
+/// follow it, and what no answer before has reached is compared.
 public struct ProbedAnswer {
   private let partition: PartitionSlot
   private let start: Offset
@@ -15,8 +15,8 @@ public struct ProbedAnswer {
     compared = observer.comparedEnd(of: partition)
   }
 
-  /// Whether the first record is enough of an answer that ends before `end`: an answer before it has brought the others, and they are
-  /// many. So each message is read a bounded number of times, however large its batch is.
+  /// Whether the first record is enough of an answer that ends before `end`: an answer before it has brought the
+  /// others, and they are many. So each message is read a bounded number of times, however large its batch is.
   public func isFirstEnough(_ end: Offset) -> Bool {
     end <= compared && end.rawValue &- start.rawValue > Int64(StartOffsets.mostOfABatch)
   }

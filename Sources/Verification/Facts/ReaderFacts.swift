@@ -35,8 +35,8 @@ struct ObservedKeys: Hashable, Sendable, Codable {
   }
 }
 
-/// The times that batches were served with, by the offset of their first message: those of a sample, which is the same for each
-/// look at the same offsets.
+/// The times that batches were served with, by the offset of their first message: those of a sample, which is the same
+/// for each look at the same offsets.
 struct BatchTimes: Hashable, Sendable {
   private(set) var offsets: [Int64] = []
   private(set) var times: [Int64] = []
@@ -117,8 +117,8 @@ extension PartitionChecker {
     }
   }
 
-  /// Each batch has the time of its append on the writer's clock: not before the request was submitted, not after it was
-  /// answered, and the same in every look.
+  /// Each batch has the time of its append on the writer's clock: not before the request was submitted, not after it
+  /// was answered, and the same in every look.
   func judgeTimes(_ ledger: inout CheckAccumulator) {
     guard !look.times.offsets.isEmpty else { return }
     ledger.apply(.timesKept, exercised: true)
@@ -147,7 +147,9 @@ extension PartitionChecker {
 
   /// When the engine of the next incarnation was ready: of a request without an answer nobody knows more.
   private func opening(after incarnation: Int) -> Int64 {
-    guard history.openings.indices.contains(incarnation + 1), let instant = history.openings[incarnation + 1] else { return .max }
+    guard history.openings.indices.contains(incarnation + 1), let instant = history.openings[incarnation + 1] else {
+      return .max
+    }
     return instant.nanoseconds
   }
 }

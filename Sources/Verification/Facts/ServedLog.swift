@@ -61,7 +61,8 @@ struct ServedLog {
         }
         let sequence = run.sequence &+ i
         if place < 0 || sequence < first || sequence >= first &+ count {
-          place = sequence >= 0 && sequence < partition.operationOfSequence.count
+          place =
+            sequence >= 0 && sequence < partition.operationOfSequence.count
             ? Int(partition.operationOfSequence[Int(sequence)]) : -1
           guard place >= 0 else {
             phantom &+= 1

@@ -35,8 +35,8 @@ public struct SlowOperations: Hashable, Sendable {
 }
 
 extension Crash {
-  /// The longest that the device kept an operation which ended after `instant`: only such a one can have kept the engine from
-  /// syncing in time what was acknowledged then.
+  /// The longest that the device kept an operation which ended after `instant`: only such a one can have kept the
+  /// engine from syncing in time what was acknowledged then.
   func delay(after instant: Instant) -> Duration {
     guard let slowOperations else { return deviceDelay }
     return slowOperations.lazy.filter { $0.endedAt > instant }.map(\.took).max() ?? .zero

@@ -4,8 +4,9 @@ extension StartOffsets {
   /// Start offsets that one batch is asked for at the most.
   public static let mostOfABatch = 64
 
-  /// The same with no more than `most` in one batch: its first and its last, and others at even distances. Whoever asks for an offset
-  /// in a batch gets all of it: so what is read stays a multiple of the log's bytes, however large its batches are.
+  /// The same with no more than `most` in one batch: its first and its last, and others at even distances. Whoever asks
+  /// for an offset in a batch gets all of it: so what is read stays a multiple of the log's bytes, however large its
+  /// batches are.
   ///
   /// - Parameters:
   ///   - starts: ascending.

@@ -26,8 +26,8 @@ public enum StartOffsets {
     return sample
   }
 
-  /// Where nothing is to be had: at the high watermark, where every consumer that waits for news stands, beyond it, and below the
-  /// log start offset, where deleted messages stood.
+  /// Where nothing is to be had: at the high watermark, where every consumer that waits for news stands, beyond it, and
+  /// below the log start offset, where deleted messages stood.
   public static func outside(from lso: Offset, to hw: Offset) -> [Offset] {
     [hw] + (hw.rawValue < .max ? [hw + 1] : []) + (lso > 0 ? [lso + -1] : []) + (lso > 1 ? [0] : [])
   }

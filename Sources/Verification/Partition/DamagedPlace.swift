@@ -63,7 +63,8 @@ extension PartitionChecker {
   /// - Returns: what is wrong; nil where a report has it right, and where the harness does not know the place.
   func misplacedReport(_ place: Int, missing offset: Int64) -> CheckFinding? {
     let covering = allReports.filter {
-      $0.offsets.from.rawValue <= offset && offset < $0.offsets.to.rawValue && $0.operationsBefore ?? .max > operation(place).number
+      $0.offsets.from.rawValue <= offset && offset < $0.offsets.to.rawValue
+        && $0.operationsBefore ?? .max > operation(place).number
     }
     guard !covering.isEmpty, covering.allSatisfy({ $0.path != nil && $0.bytes != nil }) else { return nil }
     var scope = [(duties[place].base, duties[place].base &+ Int64(operation(place).count))]
@@ -73,9 +74,11 @@ extension PartitionChecker {
     var known: [DamagedPlace] = []
     for damage in history.damages[..<mark.damages]
     where damage.partition.index == partition.slot && damage.isDetectable && damage.isCertain {
-      known += damage.places.filter { place in place.offsets.contains { range in
-        scope.contains { range.from.rawValue < $0.1 && $0.0 < range.to.rawValue }
-      } }
+      known += damage.places.filter { place in
+        place.offsets.contains { range in
+          scope.contains { range.from.rawValue < $0.1 && $0.0 < range.to.rawValue }
+        }
+      }
     }
     guard let first = known.first else { return nil }
     for report in covering {

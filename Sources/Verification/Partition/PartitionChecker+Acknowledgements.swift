@@ -2,8 +2,8 @@ import LogModel
 
 /// Offsets as acknowledgements name them, also of what a crash was allowed to take since.
 extension PartitionChecker {
-  /// Two acknowledgements of one incarnation name no offset twice, and none names an offset that all messages which had been
-  /// tried by then could not have reached. Which of two producers comes first is nobody's promise.
+  /// Two acknowledgements of one incarnation name no offset twice, and none names an offset that all messages which had
+  /// been tried by then could not have reached. Which of two producers comes first is nobody's promise.
   func judgeAcknowledgements(_ ledger: inout CheckAccumulator) {
     var last = (end: Int64.min, place: -1)
     var incarnation = -1
@@ -29,7 +29,8 @@ extension PartitionChecker {
       let operation = operation(place)
       guard operation.base &+ Int64(operation.count) > first &+ sent else { continue }
       violate(&ledger, .offsetsStable, at: operation.base) {
-        .look(.acknowledgedBeyondSent(message: operation.firstSequence, offset: operation.base, sent: sent, from: first))
+        .look(
+          .acknowledgedBeyondSent(message: operation.firstSequence, offset: operation.base, sent: sent, from: first))
       }
     }
   }
@@ -41,13 +42,15 @@ extension PartitionChecker {
     for (place, next) in zip(acknowledged, acknowledged.dropFirst()) {
       let (first, second) = (operation(place), operation(next))
       guard first.incarnation == second.incarnation, second.base < first.base &+ Int64(first.count) else { continue }
-      // A newer writer that recovers the log in the middle of a life may cut off what a fault touched, and give its offsets again.
+      // A newer writer that recovers the log in the middle of a life may cut off what a fault touched, and give its
+      // offsets again.
       let isRecovered = contract.takeover != nil && (duties[place].isDamaged || duties[next].isDamaged)
       if excuses(.recoveredInLife, isRecovered) { continue }
       violate(&ledger, .offsetsStable, at: second.base) {
         .look(
           .acknowledgedTwice(
-            offset: second.base, first: first.firstSequence + Int(second.base &- first.base), second: second.firstSequence))
+            offset: second.base, first: first.firstSequence + Int(second.base &- first.base),
+            second: second.firstSequence))
       }
     }
   }

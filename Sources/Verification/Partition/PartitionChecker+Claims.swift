@@ -106,7 +106,8 @@ extension PartitionChecker {
       guard duty.isDamaged, duty.reportableDamage >= 0 else { continue }
       let operation = operation(place)
       guard
-        let at = reports.firstUncovered(duty.base &+ Int64(missing), duty.base &+ Int64(operation.count), of: operation.number)
+        let at = reports.firstUncovered(
+          duty.base &+ Int64(missing), duty.base &+ Int64(operation.count), of: operation.number)
       else {
         guard placesJudged < Self.mostPlacesJudged else { continue }
         placesJudged += 1
@@ -140,7 +141,9 @@ extension PartitionChecker {
       if contract.recovery == .truncateAtCorruption, operation.number >= operationsBeforeReports { continue }
       let isThere = served.servedOf[place] > 0
       let base = isThere ? served.baseOf[place] : duty.base
-      if !isThere && duty.isUnowed, excuses(.reportOfUnanswered, mayBe(report, of: duty, operation)) { mayBeMissing = true }
+      if !isThere && duty.isUnowed, excuses(.reportOfUnanswered, mayBe(report, of: duty, operation)) {
+        mayBeMissing = true
+      }
       guard base >= 0, isThere || (duty.kind == .required && !duty.isDamaged) else { continue }
       let overlap = max(base, report.from.rawValue)
       guard overlap < min(base &+ Int64(operation.count), report.to.rawValue) else { continue }
@@ -153,8 +156,8 @@ extension PartitionChecker {
     }
   }
 
-  /// Whether a report may be of what is gone without having been promised: with its offset where that is known; else it begins
-  /// where such a one may have stood, behind everything that must be there or in a hole.
+  /// Whether a report may be of what is gone without having been promised: with its offset where that is known; else it
+  /// begins where such a one may have stood, behind everything that must be there or in a hole.
   private func mayBe(_ report: OffsetRange, of duty: Duty, _ operation: PartitionOperation) -> Bool {
     if duty.base < 0 { return report.from.rawValue < max(possibleEnd, served.end &+ Int64(operation.count)) }
     return report.from.rawValue < duty.base &+ Int64(operation.count) && report.to.rawValue > duty.base

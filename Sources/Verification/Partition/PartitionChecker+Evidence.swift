@@ -28,7 +28,9 @@ extension PartitionChecker {
   /// log ends where that begins. What stands behind it, and is not testified for either, may have been in the same
   /// commit: it goes with it.
   mutating func excuseWhatStandsBehindTheUntestified() {
-    for place in behindTheUntestified(byReceipt: false) where served.servedOf[place] == 0 { duties[place].isDamaged = true }
+    for place in behindTheUntestified(byReceipt: false) where served.servedOf[place] == 0 {
+      duties[place].isDamaged = true
+    }
     requiredEnd = 0
     summarizeDuties()
   }
@@ -73,10 +75,12 @@ extension PartitionChecker {
     let submitted = submittedAt(last)
     if let sync = syncNeeded(after: damaged, before: crashes) {
       if submitted > damaged.answeredAt + sync { return true }
-      return !byReceipt && duties.indices.contains {
-        canTestify($0, byReceipt) && Int(served.servedOf[$0]) == operation($0).count && submittedAt($0) > damaged.answeredAt
-          && reach.concerns(history.damages[damage], operation($0))
-      }
+      return !byReceipt
+        && duties.indices.contains {
+          canTestify($0, byReceipt) && Int(served.servedOf[$0]) == operation($0).count
+            && submittedAt($0) > damaged.answeredAt
+            && reach.concerns(history.damages[damage], operation($0))
+        }
     }
     guard submitted == damaged.answeredAt else { return submitted > damaged.answeredAt }
     // In one moment of virtual time: a producer submits once it has its answer; of two producers nothing is known.
@@ -87,8 +91,9 @@ extension PartitionChecker {
     return false
   }
 
-  /// Under `interval`, where the power has gone since: how long after an acknowledgement a batch that is written says of itself that
-  /// what was acknowledged then is durable. One that says nothing of it may be what is left of the same interval. Nil otherwise.
+  /// Under `interval`, where the power has gone since: how long after an acknowledgement a batch that is written says
+  /// of itself that what was acknowledged then is durable. One that says nothing of it may be what is left of the same
+  /// interval. Nil otherwise.
   private func syncNeeded(after damaged: PartitionOperation, before crashes: Int) -> Duration? {
     let life = damaged.incarnation
     guard (life..<max(life, crashes)).contains(where: { history.crashes[$0].kind.losesPower }) else { return nil }
@@ -100,9 +105,13 @@ extension PartitionChecker {
     let operation = operation(place)
     guard contract.sync(of: operation.incarnation) == .always, operation.outcome == .acknowledged else { return false }
     let first: Int?
-    if let known = firstAcknowledged[operation.incarnation] { first = known } else {
+    if let known = firstAcknowledged[operation.incarnation] {
+      first = known
+    } else {
       first = partition.operations.indices
-        .filter { self.operation($0).outcome == .acknowledged && self.operation($0).incarnation == operation.incarnation }
+        .filter {
+          self.operation($0).outcome == .acknowledged && self.operation($0).incarnation == operation.incarnation
+        }
         .min { self.operation($0).base < self.operation($1).base }
       firstAcknowledged[operation.incarnation] = first
     }
@@ -113,7 +122,9 @@ extension PartitionChecker {
 
   private mutating func lastWitness(of damage: Int, _ byReceipt: Bool) -> Int? {
     if let known = byReceipt ? lastWitnessesByReceipt[damage] : lastWitnesses[damage] { return known }
-    let last = duties.indices.last { reach.concerns(history.damages[damage], operation($0)) && canTestify($0, byReceipt) }
+    let last = duties.indices.last {
+      reach.concerns(history.damages[damage], operation($0)) && canTestify($0, byReceipt)
+    }
     if byReceipt { lastWitnessesByReceipt[damage] = .some(last) } else { lastWitnesses[damage] = .some(last) }
     return last
   }

@@ -2,10 +2,10 @@ import LogModel
 
 /// Where a log begins: where deletions have put it, and nowhere else.
 ///
-/// Messages go from the front of a log because somebody asked for their deletion, or because a fault destroyed them. So the log
-/// start offset is that of a deletion that may have happened, or 0, unless damage explains what is missing behind that; it is no lower
-/// than the highest deletion that was acknowledged, after any crash, for that is as durable as a committed offset; and it does
-/// not go back behind a deletion that a look has seen.
+/// Messages go from the front of a log because somebody asked for their deletion, or because a fault destroyed them. So
+/// the log start offset is that of a deletion that may have happened, or 0, unless damage explains what is missing
+/// behind that; it is no lower than the highest deletion that was acknowledged, after any crash, for that is as durable
+/// as a committed offset; and it does not go back behind a deletion that a look has seen.
 extension PartitionChecker {
   func judgeLogStart(_ ledger: inout CheckAccumulator) {
     let isDeleted = partition.deletedBefore > 0
@@ -33,7 +33,9 @@ extension PartitionChecker {
     }
     for past in earlier {
       // What a deletion has moved, and no damage.
-      guard let was = past.logStartOffset?.rawValue, was <= partition.trimmedBefore.rawValue, start < was else { continue }
+      guard let was = past.logStartOffset?.rawValue, was <= partition.trimmedBefore.rawValue, start < was else {
+        continue
+      }
       violate(&ledger, .logStartOffset, at: start) {
         .reader(.startWentBack(was: was, restart: past.restart, found: start))
       }
@@ -41,8 +43,8 @@ extension PartitionChecker {
     if isDeleted { judgeDeleted(start, &ledger) }
   }
 
-  /// The first offset that no deletion and no damage has taken from the front of the log. What was destroyed may have had neighbours
-  /// of which nobody was told an offset: where something was, only what must be there tells.
+  /// The first offset that no deletion and no damage has taken from the front of the log. What was destroyed may have
+  /// had neighbours of which nobody was told an offset: where something was, only what must be there tells.
   private func unexplained(from bound: Int64, to start: Int64) -> Int64? {
     guard start > bound else { return nil }
     if damaged.isEmpty, !isVague { return bound }

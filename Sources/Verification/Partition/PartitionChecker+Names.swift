@@ -2,8 +2,9 @@ import LogModel
 
 /// Offsets as names of messages.
 extension PartitionChecker {
-  /// What an earlier look, or a consumer beside the producers, was served and this one is not must not have left its offset to another message, where it had to stay.
-  /// Where it was allowed to go, its offset may be given again: a reader who knows messages by their offsets must be told.
+  /// What an earlier look, or a consumer beside the producers, was served and this one is not must not have left its
+  /// offset to another message, where it had to stay. Where it was allowed to go, its offset may be given again: a
+  /// reader who knows messages by their offsets must be told.
   mutating func judgeNames(_ ledger: inout CheckAccumulator) {
     guard !earlier.isEmpty || !partition.seen.isEmpty else { return }
     ledger.apply(.offsetsNameOneMessage, exercised: partition.attempted > 0)
@@ -14,7 +15,9 @@ extension PartitionChecker {
       guard let base = looked ?? partition.seen[place]?.first?.base else { continue }
       let others =
         taken
-        ?? partition.operations.indices.filter { served.servedOf[$0] > 0 }.map { (served.baseOf[$0], $0) }.sorted { $0.base < $1.base }
+        ?? partition.operations.indices.filter { served.servedOf[$0] > 0 }.map { (served.baseOf[$0], $0) }.sorted {
+          $0.base < $1.base
+        }
       taken = others
       let end = base &+ Int64(operation(place).count)
       let next = others.partitioningIndex { $0.base &+ Int64(operation($0.place).count) > base }
@@ -35,7 +38,8 @@ extension PartitionChecker {
     guard again > 0 else { return }
     let name = partition.name
     ledger.remark(.offsetsNameOneMessage) {
-      "\(name): \(again) \(again == 1 ? "offset names" : "offsets name") other messages than readers were given before the crash, from "
+      "\(name): \(again) \(again == 1 ? "offset names" : "offsets name") other messages than readers were given before "
+        + "the crash, from "
         + "offset \(first) on: what stood there was allowed to go, and its offsets are given again"
     }
   }

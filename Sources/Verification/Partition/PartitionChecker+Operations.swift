@@ -30,7 +30,9 @@ extension PartitionChecker {
     let applied: [CheckName] =
       [.noAcknowledgedLoss, .lossIsSuffix] + (hasWindow && hasPowerLoss ? [.lossWindow] : [])
     let isAnyOwed = duties.contains { $0.kind == .required && !$0.isDamaged }
-    let mayAnyGo = partition.operations.indices.contains { operation($0).outcome == .acknowledged && duties[$0].allowedLossAt != nil }
+    let mayAnyGo = partition.operations.indices.contains {
+      operation($0).outcome == .acknowledged && duties[$0].allowedLossAt != nil
+    }
     for name in applied { ledger.apply(name, exercised: name == .lossIsSuffix ? isAnyOwed || mayAnyGo : isAnyOwed) }
     if !isEnded {
       for name in applied + [.noGaps] { doubt(&ledger, name, .lookUnfinished) }
@@ -65,7 +67,8 @@ extension PartitionChecker {
     switch duty.kind {
     case .required:
       lose(&ledger, .noAcknowledgedLoss, at: at) {
-        .missing(message: operation.firstSequence + missing, offset: at, isAcknowledged: operation.outcome == .acknowledged)
+        .missing(
+          message: operation.firstSequence + missing, offset: at, isAcknowledged: operation.outcome == .acknowledged)
       }
       let passed = history.crashes[min(operation.incarnation, restart)..<restart]
       let rules = PromiseRules(contract, history)
@@ -116,7 +119,8 @@ extension PartitionChecker {
   private func mayBeRefused(_ place: Int) -> Bool {
     excuses(
       .refusal,
-      contract.refusals.excuses(history.operations[operation(place).number], createdBy: history.creations[partition.slot]))
+      contract.refusals.excuses(
+        history.operations[operation(place).number], createdBy: history.creations[partition.slot]))
   }
 
   /// Appends after a restart are accepted, get offsets of their own, and survive.

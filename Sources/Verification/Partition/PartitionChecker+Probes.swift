@@ -22,7 +22,8 @@ extension PartitionChecker {
     ledger.apply(.everyStartOffset, exercised: served.distinctOffsets > 0 || requiredEnd > 0)
     for run in look.exactProbes.runs {
       for i in 0..<Int64(run.count) {
-        judge(run.sequence < 0 ? -1 : run.sequence &+ i, at: run.offset &+ i, askedAt: run.offset &+ i, consumed, &ledger)
+        judge(
+          run.sequence < 0 ? -1 : run.sequence &+ i, at: run.offset &+ i, askedAt: run.offset &+ i, consumed, &ledger)
       }
     }
     for probe in look.otherProbes { judgeOtherProbe(probe, consumed, &ledger) }
@@ -42,7 +43,8 @@ extension PartitionChecker {
 
   /// - Parameter start: the offset that was asked for; nil for a message behind the first of its answer.
   private func judge(
-    _ sequence: Int64, at offset: Int64, askedAt start: Int64?, _ consumed: ServedOffsets, _ ledger: inout CheckAccumulator
+    _ sequence: Int64, at offset: Int64, askedAt start: Int64?, _ consumed: ServedOffsets,
+    _ ledger: inout CheckAccumulator
   ) {
     let found = start.map { LookFinding.Place.begins(asked: $0) } ?? .goesOn(at: offset)
     if sequence < 0 {
@@ -65,13 +67,17 @@ extension PartitionChecker {
       }
     }
     // Where consumption has come to its end, it has passed by here.
-    if look.end == .reached, !excuses(.excusedProbe, damaged.contains(offset) || offset < partition.trimmedBefore.rawValue) {
+    if look.end == .reached,
+      !excuses(.excusedProbe, damaged.contains(offset) || offset < partition.trimmedBefore.rawValue)
+    {
       return violate(&ledger, .everyStartOffset, at: offset) {
         .look(.notConsumed(found, message: sequence))
       }
     }
     let consumedAt = served.offsetOf[Int(sequence)]
-    let expected = consumedAt >= 0 ? consumedAt
+    let expected =
+      consumedAt >= 0
+      ? consumedAt
       : duties[place].base >= 0 ? duties[place].base &+ sequence &- Int64(operation(place).firstSequence) : offset
     if expected != offset {
       violate(&ledger, .everyStartOffset, at: offset) {
@@ -89,7 +95,9 @@ extension PartitionChecker {
     }
   }
 
-  private func judgeOtherProbe(_ probe: PartitionReadback.Probe, _ consumed: ServedOffsets, _ ledger: inout CheckAccumulator) {
+  private func judgeOtherProbe(
+    _ probe: PartitionReadback.Probe, _ consumed: ServedOffsets, _ ledger: inout CheckAccumulator
+  ) {
     let start = probe.start
     guard let found = probe.offset else {
       let below = max(served.end, requiredEnd)
@@ -102,9 +110,11 @@ extension PartitionChecker {
     lose(&ledger, .everyStartOffset, at: start) { .fetchBegan(asked: start, at: found) }
   }
 
-  /// Below the log start offset nothing is owed, and nothing that consumption was not served may come. Of what was deleted
-  /// `deleted-stays-deleted` says so.
-  private func judgeBelowStart(_ probe: PartitionReadback.Probe, _ consumed: ServedOffsets, _ ledger: inout CheckAccumulator) {
+  /// Below the log start offset nothing is owed, and nothing that consumption was not served may come. Of what was
+  /// deleted `deleted-stays-deleted` says so.
+  private func judgeBelowStart(
+    _ probe: PartitionReadback.Probe, _ consumed: ServedOffsets, _ ledger: inout CheckAccumulator
+  ) {
     guard let found = probe.offset, found >= partition.deletedBefore.rawValue else { return }
     if found == probe.start {
       judge(probe.sequence, at: found, askedAt: probe.start, consumed, &ledger)

@@ -1,12 +1,14 @@
 import LogModel
 
-/// What consumers were answered while messages were sent; see note 7 in Contract.swift. That what they were served is still there,
-/// and where it was, the other checks see: it is owed like what was acknowledged.
+/// What consumers were answered while messages were sent; see note 7 in Contract.swift. That what they were served is
+/// still there, and where it was, the other checks see: it is owed like what was acknowledged.
 extension PartitionChecker {
   func judgeReadings(_ ledger: inout CheckAccumulator) {
     guard !partition.readings.isEmpty else { return }
     let some = partition.readings.contains { !$0.runs.isEmpty }
-    for name in [CheckName.everyStartOffset, .contentIntact, .noPhantoms, .noDuplicates, .offsetsStable, .offsetsNameOneMessage] {
+    for name in [
+      CheckName.everyStartOffset, .contentIntact, .noPhantoms, .noDuplicates, .offsetsStable, .offsetsNameOneMessage,
+    ] {
       ledger.apply(name, exercised: some)
     }
     for name in [CheckName.highWatermark, .watermarkNeverBack, .logStartOffset] { ledger.apply(name, exercised: true) }
@@ -98,16 +100,18 @@ extension PartitionChecker {
     }
   }
 
-  /// In one life nothing may go that has been given an offset: two messages of which somebody was told the same one are one too many.
-  /// Of two that were acknowledged another check says so.
+  /// In one life nothing may go that has been given an offset: two messages of which somebody was told the same one are
+  /// one too many. Of two that were acknowledged another check says so.
   private func judgeNamesInOneLife(_ ledger: inout CheckAccumulator) {
     for life in 0...restart {
       let seen = partition.seen.filter { $0.value.contains { $0.incarnation == life } }
       guard !seen.isEmpty else { continue }
       let named = partition.operations.indices.filter { place in
         seen[place] != nil || operation(place).incarnation == life && operation(place).base >= 0
-      }.map { place in (base: operation(place).base >= 0 ? operation(place).base : seen[place]?.first?.base ?? -1, place: place) }
-        .sorted { $0.base < $1.base }
+      }.map { place in
+        (base: operation(place).base >= 0 ? operation(place).base : seen[place]?.first?.base ?? -1, place: place)
+      }
+      .sorted { $0.base < $1.base }
       for (one, other) in zip(named, named.dropFirst()) {
         guard other.base < one.base &+ Int64(operation(one.place).count) else { continue }
         guard operation(one.place).base < 0 || operation(other.place).base < 0 else { continue }

@@ -2,8 +2,8 @@ import LogModel
 
 /// Damage to what nobody was told an offset of.
 extension PartitionChecker {
-  /// Under `truncate-at-corruption` the engine cuts at such a message too, and what stands behind it goes with it, from the
-  /// first offset on that it has reported.
+  /// Under `truncate-at-corruption` the engine cuts at such a message too, and what stands behind it goes with it, from
+  /// the first offset on that it has reported.
   mutating func excuseWhatStandsBehindTheUnplaced() {
     for (place, damage) in behindTheUnplaced(isReported: true) {
       duties[place].isDamaged = true
@@ -13,13 +13,16 @@ extension PartitionChecker {
     }
   }
 
-  /// What may stand behind a destroyed message whose offset nobody knows: what was not acknowledged before that was submitted.
+  /// What may stand behind a destroyed message whose offset nobody knows: what was not acknowledged before that was
+  /// submitted.
   /// - Parameter isReported: only what stands behind the beginning of a report.
   func behindTheUnplaced(isReported: Bool) -> [(place: Int, damage: Int)] {
     guard contract.recovery == .truncateAtCorruption else { return [] }
     var found: [(place: Int, damage: Int)] = []
     for (number, damage) in history.damages[..<mark.damages].enumerated()
-    where damage.partition.index == partition.slot && !damage.unplaced.isEmpty && !(damage.isInLife && damage.crashesBefore == restart) {
+    where damage.partition.index == partition.slot && !damage.unplaced.isEmpty
+      && !(damage.isInLife && damage.crashesBefore == restart)
+    {
       let unplaced = Set(damage.unplaced)
       let gone = duties.indices.filter {
         unplaced.contains(operation($0).number) && duties[$0].base < 0 && served.servedOf[$0] == 0

@@ -13,7 +13,8 @@ struct PartitionChecker {
   let earlier: [EarlierLook]
   /// This look's own reports for this partition, and those of all looks so far.
   let ownReports: [OffsetRange]
-  /// Of the operations of the history, those that had been submitted when the first of the look's own reports was given.
+  /// Of the operations of the history, those that had been submitted when the first of the look's own reports was
+  /// given.
   let operationsBeforeReports: Int
   let reports: GivenReports
   /// The same, one by one, with the places that they name.
@@ -108,7 +109,8 @@ struct PartitionChecker {
 
   /// Where several messages are alike, and may be others than they are taken for, it is a doubt.
   func violate(
-    _ ledger: inout CheckAccumulator, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
+    _ ledger: inout CheckAccumulator, _ name: CheckName, at offset: Int64, file: StaticString = #fileID,
+    line: UInt = #line,
     _ finding: () -> CheckFinding
   ) {
     if let ambiguity = look.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
@@ -120,14 +122,16 @@ struct PartitionChecker {
   }
 
   func doubt(
-    _ ledger: inout CheckAccumulator, _ name: CheckName, _ finding: CheckFinding, file: StaticString = #fileID, line: UInt = #line
+    _ ledger: inout CheckAccumulator, _ name: CheckName, _ finding: CheckFinding, file: StaticString = #fileID,
+    line: UInt = #line
   ) {
     ledger.doubt(name, "\(partition.name): \(finding)", file: file, line: line)
   }
 
   /// For what unknown damage may explain: then a doubt, else a violation.
   func lose(
-    _ ledger: inout CheckAccumulator, _ name: CheckName, at offset: Int64, file: StaticString = #fileID, line: UInt = #line,
+    _ ledger: inout CheckAccumulator, _ name: CheckName, at offset: Int64, file: StaticString = #fileID,
+    line: UInt = #line,
     _ finding: () -> CheckFinding
   ) {
     if excuses(.vague, isVague) {
@@ -183,8 +187,8 @@ struct PartitionChecker {
     }
   }
 
-  /// Offsets that messages may have taken which a fault destroyed and of which nobody was told one: as many as there are of
-  /// them at the most, reported as damaged, and nobody else's.
+  /// Offsets that messages may have taken which a fault destroyed and of which nobody was told one: as many as there
+  /// are of them at the most, reported as damaged, and nobody else's.
   private func takenByUnplaced(_ damaged: [OffsetRange]) -> [OffsetRange] {
     var most: Int64 = 0
     var others = damaged
@@ -206,7 +210,8 @@ struct PartitionChecker {
     return taken.reduce(0) { $0 + ($1.to.rawValue - $1.from.rawValue) } <= most ? taken : []
   }
 
-  /// Offsets that have been reported as damaged, of objects that a fault has stored in part: they stay reserved for good.
+  /// Offsets that have been reported as damaged, of objects that a fault has stored in part: they stay reserved for
+  /// good.
   private func reservedForTornObjects() -> [OffsetRange] {
     let torn = OffsetRange.union(history.tornObjects.filter { $0.partition.index == partition.slot }.map(\.offsets))
     let reported = OffsetRange.union(allReports.map(\.offsets))

@@ -37,8 +37,8 @@ struct DamageAftermath {
 }
 
 extension History {
-  /// Where the log of the damaged partition begins for the recovery that comes next after the damage, as deletions that were
-  /// acknowledged have put it. No recovery looks at what lies before that.
+  /// Where the log of the damaged partition begins for the recovery that comes next after the damage, as deletions that
+  /// were acknowledged have put it. No recovery looks at what lies before that.
   fileprivate func logStart(of damage: Damage, _ mark: HistoryMark) -> Int64 {
     let lives = damage.crashesBefore + (damage.isInLife ? 1 : 0)
     return trims[..<mark.trims].filter {
@@ -49,14 +49,16 @@ extension History {
 
 /// What damage excuses.
 extension PartitionHistory {
-  /// Marks what `damage` may have taken: what it touched, and under `truncate-at-corruption` what stands behind that. Not
-  /// what a look after it has served whole, nor what had been gone before it: what is gone for good stays gone.
+  /// Marks what `damage` may have taken: what it touched, and under `truncate-at-corruption` what stands behind that.
+  /// Not what a look after it has served whole, nor what had been gone before it: what is gone for good stays gone.
   func excuse(
     _ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy, _ reach: DamageReach,
     _ aftermath: DamageAftermath
   ) {
     let unplaced = Set(damage.unplaced)
-    for place in duties.indices where unplaced.contains(operations[place].number) { duties[place].isTouchedUnplaced = true }
+    for place in duties.indices where unplaced.contains(operations[place].number) {
+      duties[place].isTouchedUnplaced = true
+    }
     guard let touched = damage.touched else { return }
     let ranges = OffsetRange.union(touched)
     guard !ranges.isEmpty || !unplaced.isEmpty else { return }

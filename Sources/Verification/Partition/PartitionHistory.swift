@@ -222,7 +222,8 @@ extension PartitionHistory {
       promise = rules.acknowledged(at: operation.answeredAt, in: operation.incarnation)
     }
     // What can be fetched is there: under `always` it is durable (note 3), under the others as long as the life lasts.
-    for look in earlier where look.restart == operation.incarnation && look.operations > operation.number && look.base[place] >= 0 {
+    for look in earlier
+    where look.restart == operation.incarnation && look.operations > operation.number && look.base[place] >= 0 {
       if duty.base < 0 { duty.base = look.base[place] }
       let isAlways = rules.sync(of: operation.incarnation) == .always
       if isAlways || operation.incarnation == mark.crashes { promise = .durable }

@@ -93,8 +93,8 @@ extension PartitionChecker {
       if duty.isTouched { loss.isTouched = true }
       let isExplained = duty.isDamaged || duty.kind != .required
       if isExplained { loss.most += owed }
-      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not; and what a deletion has left
-      // of a request may be whole without the part that was touched.
+      // What the crash was allowed to take before the fault came is perhaps gone, damaged or not; and what a deletion
+      // has left of a request may be whole without the part that was touched.
       if duty.kind == .required, duty.reportableDamage >= 0, deleted == 0,
         case let damage = history.damages[Int(duty.reportableDamage)], damage.isCertain, damage.isDetectable
       {
@@ -108,7 +108,11 @@ extension PartitionChecker {
         if reports.firstUncovered(at, at &+ 1, of: operation.number) == nil {
           loss.reported += 1
         } else if duty.isDamaged {
-          if duty.reportableDamage < 0, duty.isTouched { loss.unreported.hidden += 1 } else { loss.unreported.untestified += 1 }
+          if duty.reportableDamage < 0, duty.isTouched {
+            loss.unreported.hidden += 1
+          } else {
+            loss.unreported.untestified += 1
+          }
         } else if duty.kind != .required {
           loss.unreported.crash += 1
         }
@@ -117,8 +121,8 @@ extension PartitionChecker {
     return LossAccount(loss: loss, firstUnexplained: firstUnexplained)
   }
 
-  /// Measured against expected. Before the first restart what a fault destroyed on its way may still be served from memory:
-  /// there only the most is judged.
+  /// Measured against expected. Before the first restart what a fault destroyed on its way may still be served from
+  /// memory: there only the most is judged.
   func judge(_ account: LossAccount, _ ledger: inout CheckAccumulator) {
     let loss = account.loss
     ledger.apply(.lossWithinExpected, exercised: loss.acknowledged > 0)

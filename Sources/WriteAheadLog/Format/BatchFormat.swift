@@ -40,8 +40,8 @@ import LogModel
 /// 2. its length is a multiple of 8, at least 64, at most 16 MiB, and within the file as long as that is at the moment
 ///    (a segment in use is filled ahead with zeros, and cut to its data when it is closed);
 /// 3. its version is 1 and its position field is *p* / 8;
-/// 4. its number of records is at least 1, and its offsets and its epoch are no larger than any can be (`Offset.largest`,
-///    `Epoch.largest`);
+/// 4. its number of records is at least 1, and its offsets and its epoch are no larger than any can be
+///    (`Offset.largest`, `Epoch.largest`);
 /// 5. its CRC is right. The salt and the position are in the CRC, so that bytes of another segment, of an earlier
 ///    life of a recycled one, or of another place in this one never validate.
 ///
@@ -102,7 +102,8 @@ public struct BatchHeader: Hashable, Sendable {
     commitDelta = Int(high) << 32 | Int(low)
     isNeverSynced = base.load(fromByteOffset: 13, as: UInt8.self) & 1 != 0
     guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == Self.version,
-      self.position == position, recordCount >= 1, baseOffset >= 0, baseOffset <= Offset.largest, durableOffset <= Offset.largest,
+      self.position == position, recordCount >= 1, baseOffset >= 0, baseOffset <= Offset.largest,
+      durableOffset <= Offset.largest,
       epoch <= Epoch.largest
     else { return nil }
   }

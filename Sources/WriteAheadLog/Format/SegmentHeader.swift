@@ -45,8 +45,8 @@ struct SegmentHeader: Hashable, Sendable {
   var isNeverSynced: Bool
   /// What is acknowledged in it may not have been synced.
   var isSyncedLater = false
-  /// Base offset of the segment that its writer had before it; -1 for none. Segments of older writers after that one were
-  /// made when they had been replaced.
+  /// Base offset of the segment that its writer had before it; -1 for none. Segments of older writers after that one
+  /// were made when they had been replaced.
   var previousBase: Offset
   var passedOver: Int
 
@@ -90,14 +90,16 @@ struct SegmentHeader: Hashable, Sendable {
     bootID = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 48, as: UInt32.self))
     let partition = Int32(littleEndian: base.loadUnaligned(fromByteOffset: 52, as: Int32.self))
     let length = Int(UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 56, as: UInt16.self)))
-    guard length <= Self.longestTopic, partition >= 0, (0...Offset.largest).contains(baseOffset), durableOffset <= Offset.largest,
+    guard length <= Self.longestTopic, partition >= 0, (0...Offset.largest).contains(baseOffset),
+      durableOffset <= Offset.largest,
       epoch <= Epoch.largest
     else { return nil }
     let topic = String(decoding: UnsafeRawBufferPointer(start: base + 58, count: length), as: UTF8.self)
     source = TopicPartition(topic, PartitionID(Int(partition)))
     previousBase = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 308, as: Int64.self)))
     passedOver = Int(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 316, as: Int64.self)))
-    guard previousBase >= -1, previousBase <= Offset.largest, passedOver >= 0, passedOver <= Int(baseOffset.rawValue) else { return nil }
+    guard previousBase >= -1, previousBase <= Offset.largest, passedOver >= 0, passedOver <= Int(baseOffset.rawValue)
+    else { return nil }
     let policy = base.load(fromByteOffset: 307, as: UInt8.self)
     (isNeverSynced, isSyncedLater) = (policy == 1, policy == 2)
   }
@@ -135,7 +137,9 @@ struct SegmentHeader: Hashable, Sendable {
 
   /// Writes the decimal digits of `value`, with zeros before them up to `width`.
   /// - Returns: where they end.
-  private static func pad(_ value: UInt64, _ width: Int, _ name: UnsafeMutableBufferPointer<UInt8>, at start: Int) -> Int {
+  private static func pad(_ value: UInt64, _ width: Int, _ name: UnsafeMutableBufferPointer<UInt8>, at start: Int)
+    -> Int
+  {
     var digits = 1
     var rest = value / 10
     while rest > 0 {

@@ -46,7 +46,8 @@ public struct DamagedRange: Hashable, Sendable, Codable {
   /// Of the first batch or record in it whose checksum is wrong; nil where damage left none that could be checked.
   public var mismatch: ChecksumMismatch?
 
-  public init(from: Offset, to: Offset, path: String, byteFrom: Int64, byteTo: Int64, mismatch: ChecksumMismatch? = nil) {
+  public init(from: Offset, to: Offset, path: String, byteFrom: Int64, byteTo: Int64, mismatch: ChecksumMismatch? = nil)
+  {
     self.from = from
     self.to = to
     self.path = path

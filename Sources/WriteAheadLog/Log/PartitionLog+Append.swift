@@ -24,8 +24,7 @@ extension PartitionLog {
           roomWaiters.append($0)
           wakeCommitter()
         }
-      }
-      while lifecycle == .open && filling.used + length > configuration.commitBytes
+      } while lifecycle == .open && filling.used + length > configuration.commitBytes
     }
     guard lifecycle == .open else { throw .closed }
     if isFenced { throw .fenced(epoch) }
@@ -36,7 +35,8 @@ extension PartitionLog {
     write(&writer)
     precondition(writer.recordCount == recordCount, "the append announced \(recordCount) records")
     let written = BatchHeader.size + writer.byteCount
-    precondition(RecordFormat.batchLength(recordCount: 0, payload: writer.byteCount) == length, "other bytes than announced")
+    precondition(
+      RecordFormat.batchLength(recordCount: 0, payload: writer.byteCount) == length, "other bytes than announced")
     memset(base + written, 0, length - written)
     commit.used += length
     let time = loop.now

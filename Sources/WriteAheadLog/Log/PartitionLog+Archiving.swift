@@ -3,8 +3,8 @@ import Storage
 
 /// What an archive of the log has to know, and what it may ask for.
 ///
-/// The log start offset of an archived log is where its files begin. What came before is in the archive, and the archive's
-/// business.
+/// The log start offset of an archived log is where its files begin. What came before is in the archive, and the
+/// archive's business.
 extension PartitionLog {
   /// Everything before it may go to an archive: it is acknowledged, and as durable as the policy will make it.
   public var archivableEnd: Offset {
@@ -35,7 +35,9 @@ extension PartitionLog {
 
   /// Removes the files that hold nothing from `archived` on and that `retention` does not keep, the oldest first.
   /// - Parameter archived: everything before it is in an archive, durably.
-  public func removeSegments(archivedBefore archived: Offset, keeping retention: LocalRetention?) async throws(StorageError) {
+  public func removeSegments(archivedBefore archived: Offset, keeping retention: LocalRetention?)
+    async throws(StorageError)
+  {
     var kept = segments.reduce(0) { $0 + $1.dataEnd }
     var start: Offset?
     for (segment, next) in zip(segments, segments.dropFirst()) {
@@ -56,13 +58,14 @@ extension PartitionLog {
 
   /// When the oldest file that is archived is kept no longer; nil where none waits for that.
   public func nextRemoval(archivedBefore archived: Offset, keeping retention: LocalRetention?) -> Instant? {
-    guard let age = retention?.age, segments.count > 1, segments[1].baseOffset <= archived, let sealed = segments[0].sealedAt
+    guard let age = retention?.age, segments.count > 1, segments[1].baseOffset <= archived,
+      let sealed = segments[0].sealedAt
     else { return nil }
     return sealed + age
   }
 
-  /// Whether it counts as damaged perhaps only because the device could not read it: it may be whole, and there when the
-  /// device is well again.
+  /// Whether it counts as damaged perhaps only because the device could not read it: it may be whole, and there when
+  /// the device is well again.
   public func mayBeReadYet(_ range: DamagedRange) -> Bool {
     unreadablePaths.contains(range.path) || unreadableBase != nil
   }
@@ -83,7 +86,8 @@ extension PartitionLog {
     let response = FetchResponse()
     var at = logStartOffset
     while at < offset {
-      try await readLog(from: at, below: offset, maxBytes: configuration.commitBytes / 4, batchLimit: nil, into: response)
+      try await readLog(
+        from: at, below: offset, maxBytes: configuration.commitBytes / 4, batchLimit: nil, into: response)
       for index in response.batches.indices { requeue(response.batches[index].header, response.bytes(of: index)) }
       at = response.nextOffset
     }
@@ -121,8 +125,8 @@ extension PartitionLog {
   }
 }
 
-/// Which of the files that are in an archive stay all the same, for those who read what is not so new any more. A file goes
-/// when either limit is passed. It is for this process only: what an opening finds archived goes at once.
+/// Which of the files that are in an archive stay all the same, for those who read what is not so new any more. A file
+/// goes when either limit is passed. It is for this process only: what an opening finds archived goes at once.
 public struct LocalRetention: Hashable, Sendable {
   /// Bytes of the partition's files together; nil for no limit.
   public var bytes: Int64?

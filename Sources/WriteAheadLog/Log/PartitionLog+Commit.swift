@@ -7,8 +7,8 @@ import Storage
 /// 1. A commit carries every batch that was encoded before it was sealed, and nothing else: its buffer is swapped
 ///    out at the moment of sealing, so that what comes later cannot be acknowledged by it.
 /// 2. Offsets are given at sealing. A commit that fails gives its offsets back: nothing after it has any yet.
-/// 3. Under `always` the write itself is durable (`RWF_DSYNC`). Except under `never`, a commit begins at a block boundary
-///    and is padded to one, so that no block which holds something durable is ever written again.
+/// 3. Under `always` the write itself is durable (`RWF_DSYNC`). Except under `never`, a commit begins at a block
+///    boundary and is padded to one, so that no block which holds something durable is ever written again.
 /// 4. A commit is acknowledged only if no newer writer had taken the log over when it had been written. The newer one
 ///    fences first and reads then: what it has not read is never acknowledged.
 /// 5. A write that fails seals its segment: the next commit goes to a new one. Under `interval` what had been
@@ -74,13 +74,18 @@ extension PartitionLog {
         guard let writer = segment.writer else { throw .closed }
         wasRetried = try await write(commit, bytes, to: writer, of: segment, at: position)
       } catch {
-        if parts.failedCommits.sealsSegment { segment.isSealed = true } else { segment.writePosition = position + Int64(bytes) }
+        if parts.failedCommits.sealsSegment {
+          segment.isSealed = true
+        } else {
+          segment.writePosition = position + Int64(bytes)
+        }
         throw error
       }
       // A sync of this file failed meanwhile: it cannot be made durable any more, so nothing in it is acknowledged.
       if segment.isPoisoned, let syncFailure { throw LogError.storage(syncFailure) }
       if let fence { try await assertCurrent(fence, segment) }
-      // It will be acknowledged now, whatever becomes of the record. A newer writer has to read it: it is on the medium.
+      // It will be acknowledged now, whatever becomes of the record. A newer writer has to read it: it is on the
+      // medium.
       if isSynchronous { await bearWitness(of: segment, end: assignedOffset) }
       segment.dataEnd = position + Int64(commit.used)
       segment.writePosition = position + Int64(bytes)
@@ -100,7 +105,8 @@ extension PartitionLog {
   }
 
   /// Has it recorded, away from the log, that a segment holds something durable: otherwise nothing would testify to the
-  /// newest file of a log, if somebody removed it. Where that fails nobody is refused for it; a commit tries again, later.
+  /// newest file of a log, if somebody removed it. Where that fails nobody is refused for it; a commit tries again,
+  /// later.
   func bearWitness(of segment: Segment, end: Offset) async {
     guard let witness, !segment.isWitnessed, loop.now >= segment.nextWitness, witnessIdle.isOpen else { return }
     witnessIdle.shut()
@@ -139,7 +145,8 @@ extension PartitionLog {
       let header = BatchHeader(
         length: batch.length, baseOffset: assignedOffset, recordCount: batch.recordCount,
         position: position + Int64(batch.start), epoch: epoch, time: batch.time, durableOffset: durableOffset,
-        bootID: storage.properties.bootID, commitDelta: assignedOffset - first, isNeverSynced: segment.header.isNeverSynced)
+        bootID: storage.properties.bootID, commitDelta: assignedOffset - first,
+        isNeverSynced: segment.header.isNeverSynced)
       parts.sealing.seal(header, at: commit.buffer.base + batch.start, salt: segment.header.salt)
       commit.batches[index].header = header
       assignedOffset = header.nextOffset

@@ -21,7 +21,9 @@ extension PartitionLog {
     if parts.handover.requeuesRecoveredBatches { try await log.requeueActiveSegment() }
     log.start()
     // Its batches say that they were never synced: without its head nothing else would testify for them from now on.
-    if recovered.hasAdoptedLast, let last = recovered.segments.last { await log.bearWitness(of: last, end: last.nextOffset) }
+    if recovered.hasAdoptedLast, let last = recovered.segments.last {
+      await log.bearWitness(of: last, end: last.nextOffset)
+    }
     return (log, recovery.report)
   }
 
@@ -30,7 +32,8 @@ extension PartitionLog {
     let response = FetchResponse()
     do throws(LogError) {
       try await readLog(
-        from: segment.baseOffset, below: logEndOffset, maxBytes: configuration.commitBytes, batchLimit: nil, into: response)
+        from: segment.baseOffset, below: logEndOffset, maxBytes: configuration.commitBytes, batchLimit: nil,
+        into: response)
     } catch {
       if case .storage(let failure) = error { throw failure }
       return  // damaged: nothing to hand over

@@ -3,7 +3,8 @@ import LogModel
 import Storage
 
 extension PartitionLog {
-  /// Fetches from `offset` on: at least one batch where there is one, more up to `maxBytes`. Empty at the high watermark.
+  /// Fetches from `offset` on: at least one batch where there is one, more up to `maxBytes`. Empty at the high
+  /// watermark.
   ///
   /// - Throws: `LogError.offsetOutOfRange` below the log start offset and above the high watermark;
   ///   `LogError.damaged` where the offset is among what recovery reported, or its batch cannot be read any more: go on
@@ -117,7 +118,8 @@ extension PartitionLog {
   ) async throws(LogError) -> Int {
     response.reserve(count)
     do throws(StorageError) {
-      let got = try await storage.readAround(file, at: position, into: response.memory, 0..<count, .serving, &unreadable)
+      let got = try await storage.readAround(
+        file, at: position, into: response.memory, 0..<count, .serving, &unreadable)
       if !unreadable.isEmpty { unreadablePaths.insert(segment.path) }
       return got
     } catch {
@@ -125,8 +127,8 @@ extension PartitionLog {
     }
   }
 
-  /// Reads one segment from `start`. Bytes that are no valid batch are passed over, as recovery does: it is a batch's own
-  /// bytes that decide whether it is served, not its neighbours'.
+  /// Reads one segment from `start`. Bytes that are no valid batch are passed over, as recovery does: it is a batch's
+  /// own bytes that decide whether it is served, not its neighbours'.
   private func read(
     _ segment: Segment, _ file: FileID, from start: Int64, limit: Offset?, _ cursor: inout ReadCursor,
     into response: FetchResponse

@@ -1,8 +1,9 @@
 import LogModel
 import Storage
 
-/// Files that stay open for reading though nobody reads from them now: of all logs that share this, those that were read last.
-/// However many partitions an engine has, reading takes a bounded number of descriptors beside those of the fetches under way.
+/// Files that stay open for reading though nobody reads from them now: of all logs that share this, those that were
+/// read last. However many partitions an engine has, reading takes a bounded number of descriptors beside those of the
+/// fetches under way.
 public final class IdleReaders: @unchecked Sendable {
   // Owned by the loop of the logs that share it.
 
@@ -24,8 +25,8 @@ public final class IdleReaders: @unchecked Sendable {
 
 /// The files that fetches read from.
 ///
-/// A segment's file is opened by the first fetch that needs it and stays open for the next one, as `IdleReaders` says. A segment
-/// that leaves the log while it is being read stays open for those who read it.
+/// A segment's file is opened by the first fetch that needs it and stays open for the next one, as `IdleReaders` says.
+/// A segment that leaves the log while it is being read stays open for those who read it.
 extension PartitionLog {
   /// Files of this log's that are open for reading.
   var openReaders: Int { segments.count { $0.reader != nil } }

@@ -11,7 +11,9 @@ extension PartitionLog {
   /// The segment that takes the next commit: the active one, or a new one.
   func segmentWithRoom(for commit: Commit) async throws(LogError) -> Segment {
     if let segment = active, !isRotationDue(segment) {
-      if segment.isEmpty || segment.writePosition + Int64(commit.used + IOBuffer.alignment) <= configuration.segmentBytes {
+      if segment.isEmpty
+        || segment.writePosition + Int64(commit.used + IOBuffer.alignment) <= configuration.segmentBytes
+      {
         return segment
       }
       await parts.rotation.begin(appends: commit.batches.count)
@@ -52,7 +54,8 @@ extension PartitionLog {
       salt: mix64(
         configuration.saltSeed ^ mix64(epoch.rawValue &+ mix64(UInt64(bitPattern: assignedOffset.rawValue)))
           ^ stableHash("\(source)")), durableOffset: durableOffset, bootID: storage.properties.bootID, source: source,
-      isNeverSynced: configuration.syncPolicy == .never, isSyncedLater: configuration.syncPolicy.syncsLater, previousBase: max(segments.last?.baseOffset ?? -1, unreadableBase ?? -1),
+      isNeverSynced: configuration.syncPolicy == .never, isSyncedLater: configuration.syncPolicy.syncsLater,
+      previousBase: max(segments.last?.baseOffset ?? -1, unreadableBase ?? -1),
       passedOver: passedOver.map { $0.upperBound == assignedOffset ? $0.upperBound - $0.lowerBound : 0 } ?? 0)
     let path = directory + "/" + SegmentHeader.fileName(base: header.baseOffset, epoch: epoch)
     let writer = try await create(path)
@@ -77,8 +80,8 @@ extension PartitionLog {
     return segment
   }
 
-  /// One that is there under this name is this writer's own, for no other has its epoch, and it is no part of the log: an attempt
-  /// before this one could not take it back.
+  /// One that is there under this name is this writer's own, for no other has its epoch, and it is no part of the log:
+  /// an attempt before this one could not take it back.
   private func create(_ path: String) async throws(StorageError) -> FileID {
     let mode: OpenMode = isSynchronous ? [.write, .create, .exclusive, .direct] : [.write, .create, .exclusive]
     do throws(StorageError) { return try await storage.here().open(path, mode) } catch {
@@ -169,8 +172,8 @@ extension PartitionLog {
   /// Where segment files begin, in order.
   public var segmentBases: [Offset] { segments.map(\.baseOffset) }
 
-  /// Begins a new segment, whose first batch gets `offset`: the log end offset or one above it. The offsets in between are
-  /// nobody's, and no recovery misses them.
+  /// Begins a new segment, whose first batch gets `offset`: the log end offset or one above it. The offsets in between
+  /// are nobody's, and no recovery misses them.
   ///
   /// No append may be under way.
   public func beginSegment(at offset: Offset) async throws(LogError) {
@@ -199,7 +202,8 @@ extension PartitionLog {
   }
 
   /// Moves the log start offset to `offset` and removes the files that hold nothing from there on, the oldest first, so
-  /// that a crash in between leaves no gap. Nor does a removal that fails: no younger file goes before it has been made up for.
+  /// that a crash in between leaves no gap. Nor does a removal that fails: no younger file goes before it has been made
+  /// up for.
   public func removeSegments(before offset: Offset) async throws(StorageError) {
     logStartOffset = max(logStartOffset, offset)
     while segments.count > 1, segments[1].baseOffset <= offset {

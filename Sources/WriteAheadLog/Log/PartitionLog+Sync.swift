@@ -36,8 +36,8 @@ extension PartitionLog {
   /// A sync that fails poisons the segment. It is not tried again: `atRisk` says what it covered, and the next commit
   /// goes to a new segment.
   ///
-  /// Who waits for a sync in flight may find the next one in flight when that has ended: another who waited has begun it.
-  /// That one covers what has been acknowledged, and is waited for too.
+  /// Who waits for a sync in flight may find the next one in flight when that has ended: another who waited has begun
+  /// it. That one covers what has been acknowledged, and is waited for too.
   func syncTail() async {
     let acknowledged = highWatermark
     if !syncIdle.isOpen {
@@ -71,8 +71,8 @@ extension PartitionLog {
   /// Syncs what has been acknowledged so far, before the policy would. A failure stands in `atRisk`.
   public func sync() async { await syncTail() }
 
-  /// Whether no power loss can give the offsets before `offset` to other messages: they are on the medium, or the head of a
-  /// segment is, which testifies that there were such messages.
+  /// Whether no power loss can give the offsets before `offset` to other messages: they are on the medium, or the head
+  /// of a segment is, which testifies that there were such messages.
   public func isSecure(before offset: Offset) -> Bool {
     offset <= durableOffset && offset <= unattestedFrom ?? offset
   }
@@ -87,7 +87,8 @@ extension PartitionLog {
       atRisk.append(
         DamagedRange(
           from: durableOffset, to: end, path: segment.path,
-          byteFrom: segment.index.position(atOrBefore: durableOffset) ?? Int64(SegmentHeader.size), byteTo: segment.dataEnd))
+          byteFrom: segment.index.position(atOrBefore: durableOffset) ?? Int64(SegmentHeader.size),
+          byteTo: segment.dataEnd))
     }
   }
 

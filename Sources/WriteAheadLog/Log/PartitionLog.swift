@@ -96,7 +96,8 @@ public final class PartitionLog: @unchecked Sendable {
 
   init(
     source: TopicPartition, directory: String, configuration: LogConfiguration, storage: any Storage,
-    parts: LogParts, fence: (any WriterFence)?, witness: SegmentEvidence?, idleReaders: IdleReaders, recovered: RecoveredLog
+    parts: LogParts, fence: (any WriterFence)?, witness: SegmentEvidence?, idleReaders: IdleReaders,
+    recovered: RecoveredLog
   ) {
     self.source = source
     self.directory = directory

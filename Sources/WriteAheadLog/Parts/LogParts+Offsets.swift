@@ -3,11 +3,12 @@ import Storage
 
 /// Decides when the offset that a consumer group commits may be recorded, and what becomes of it when its log is cut.
 ///
-/// What a group has processed must never be given to other messages: the group would not get them. So an offset is recorded
-/// once everything before it is on the medium (but under `never`, which promises nothing of the sort), and recovery lowers
-/// what lies beyond the end of a log.
+/// What a group has processed must never be given to other messages: the group would not get them. So an offset is
+/// recorded once everything before it is on the medium (but under `never`, which promises nothing of the sort), and
+/// recovery lowers what lies beyond the end of a log.
 public protocol OffsetCommitting: Sendable {
-  /// Whether whoever has waited for a sync in flight looks for the next one, which somebody else may have begun meanwhile.
+  /// Whether whoever has waited for a sync in flight looks for the next one, which somebody else may have begun
+  /// meanwhile.
   var waitsForEverySync: Bool { get }
   /// Whether an offset is recorded once a sync for it has ended.
   /// - Parameters:

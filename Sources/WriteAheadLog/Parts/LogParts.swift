@@ -146,7 +146,9 @@ public protocol CommitFencing: Sendable {
 
 public struct FenceChecked: CommitFencing {
   public init() {}
-  public func mayAcknowledge(_ fence: any WriterFence) async throws(StorageError) -> Bool { try await fence.isCurrent() }
+  public func mayAcknowledge(_ fence: any WriterFence) async throws(StorageError) -> Bool {
+    try await fence.isCurrent()
+  }
 }
 
 /// Decides what becomes of a segment, and of the producers, when a commit has failed.

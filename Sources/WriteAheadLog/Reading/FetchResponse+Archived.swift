@@ -30,7 +30,9 @@ extension FetchResponse {
   ///     checksums begin from went with the segment.
   ///   - end: records from it on are not shown.
   /// - Returns: false where no batch holds `offset`.
-  public func take(archived bytes: UnsafeRawBufferPointer, from offset: Offset, below end: Offset, maxBytes: Int) -> Bool {
+  public func take(archived bytes: UnsafeRawBufferPointer, from offset: Offset, below end: Offset, maxBytes: Int)
+    -> Bool
+  {
     reset(first: offset, end: end)
     guard let base = bytes.baseAddress else { return false }
     var at = 0

@@ -23,9 +23,9 @@ extension LogRecovery {
     if policy != .never || !last.segment.header.isNeverSynced || isCut { try await makeDurable(last) }
   }
 
-  /// Cuts the end of each segment whose offsets are the next one's. Under `never` a power loss may take the next segment: what
-  /// it has replaced would then be served, though a consumer has seen that it was gone. A copy is kept; where there is no room for
-  /// one, nothing is cut.
+  /// Cuts the end of each segment whose offsets are the next one's. Under `never` a power loss may take the next
+  /// segment: what it has replaced would then be served, though a consumer has seen that it was gone. A copy is kept;
+  /// where there is no room for one, nothing is cut.
   private mutating func cutLeftovers() async throws(StorageError) {
     for index in scanned.indices.dropLast() where scanned[index].hasLeftover {
       let entry = scanned[index]
@@ -40,10 +40,10 @@ extension LogRecovery {
     }
   }
 
-  /// Syncs a segment. Where that fails, or has failed in a recovery before this one, the next sync of its pages may succeed
-  /// without having written them (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020): a copy takes
-  /// its place. Where that fails too, a mark is left for the next recovery. The mark need not be durable: a boot after this
-  /// one finds in the file what is on the medium.
+  /// Syncs a segment. Where that fails, or has failed in a recovery before this one, the next sync of its pages may
+  /// succeed without having written them (Rebello et al., "Can Applications Recover from fsync Failures?", ATC 2020): a
+  /// copy takes its place. Where that fails too, a mark is left for the next recovery. The mark need not be durable: a
+  /// boot after this one finds in the file what is on the medium.
   private func makeDurable(_ entry: Scanned) async throws(StorageError) {
     let segment = entry.segment
     let isSuspect = suspects.contains(segment.path)
@@ -91,8 +91,8 @@ extension LogRecovery {
     await storage.close(file)
   }
 
-  /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in the
-  /// page cache, and is served from now on.
+  /// A sync of it may have failed, and its writer died before anybody could tell: what was acknowledged then stands in
+  /// the page cache, and is served from now on.
   private func mayBeUnsynced(_ segment: Segment) -> Bool {
     if suspects.contains(segment.path) { return true }
     let (writer, reader) = (segment.header.isSyncedLater, configuration.syncPolicy.syncsLater)
@@ -102,9 +102,9 @@ extension LogRecovery {
 
   /// Makes durable what an engine without syncs has left in the page cache, names included.
   ///
-  /// A sync of it may have failed in a recovery before this one, of which nobody knows, and then the next one may succeed
-  /// without having written anything. So copies take the place of the files. Their heads say that they have been synced
-  /// only once their names have been, too.
+  /// A sync of it may have failed in a recovery before this one, of which nobody knows, and then the next one may
+  /// succeed without having written anything. So copies take the place of the files. Their heads say that they have
+  /// been synced only once their names have been, too.
   private mutating func adoptNeverSynced() async throws(StorageError) {
     let indices = scanned.indices.filter { scanned[$0].segment.header.isNeverSynced }
     if indices.isEmpty { return }

@@ -4,18 +4,22 @@ import Storage
 
 /// Damaged copies of segments' heads.
 extension LogRecovery {
-  /// Writes each damaged copy of a head again, from the sound one, and reports it: a second damage must not cost the segment.
+  /// Writes each damaged copy of a head again, from the sound one, and reports it: a second damage must not cost the
+  /// segment.
   ///
-  /// Last of all: what is served is durable by then, so that a sync which fails here endangers nothing. Only the sector of the
-  /// damaged copy is written; a crash leaves it as it was or as it will be, and the other copy is the same before and after. A
-  /// device that does not take it keeps nobody from opening.
+  /// Last of all: what is served is durable by then, so that a sync which fails here endangers nothing. Only the sector
+  /// of the damaged copy is written; a crash leaves it as it was or as it will be, and the other copy is the same
+  /// before and after. A device that does not take it keeps nobody from opening.
   ///
   /// The newest segment, empty, is left alone: a crash in its creation looks the same, and nothing is in it.
   mutating func repairHeads() async {
     for entry in scanned {
-      guard let position = entry.damagedCopy, !entry.segment.isEmpty || entry.segment !== scanned.last?.segment else { continue }
+      guard let position = entry.damagedCopy, !entry.segment.isEmpty || entry.segment !== scanned.last?.segment else {
+        continue
+      }
       var damaged = DamagedHead(
-        path: entry.segment.path, byteFrom: Int64(position), byteTo: Int64(position + SegmentHeader.copySize), isRepaired: false)
+        path: entry.segment.path, byteFrom: Int64(position), byteTo: Int64(position + SegmentHeader.copySize),
+        isRepaired: false)
       do throws(StorageError) {
         try await writeCopy(at: position, of: entry.segment)
         damaged.isRepaired = true

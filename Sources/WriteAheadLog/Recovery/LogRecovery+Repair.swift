@@ -40,7 +40,8 @@ extension LogRecovery {
       let start = last?.segment.dataEnd ?? 0
       reportDamage(
         Gap(
-          from: expected, to: proven, segment: scanned.count - 1, position: start, path: last?.segment.path ?? directory,
+          from: expected, to: proven, segment: scanned.count - 1, position: start,
+          path: last?.segment.path ?? directory,
           bytes: start..<max(start, last?.size ?? 0), finding: finding, mismatch: last?.mismatch),
         to: proven)
       if let last, last.hasGarbage, !last.isUnreadable(from: start) { try await copyAside(last.segment.path) }
@@ -72,12 +73,13 @@ extension LogRecovery {
   private mutating func reportDamage(_ gap: Gap, to end: Offset) {
     report.batchesSkipped += 1
     report.damage.append(
-      DamagedRange(from: gap.from, to: end, path: gap.path, byteFrom: gap.bytes.lowerBound, byteTo: gap.bytes.upperBound,
+      DamagedRange(
+        from: gap.from, to: end, path: gap.path, byteFrom: gap.bytes.lowerBound, byteTo: gap.bytes.upperBound,
         mismatch: gap.mismatch))
   }
 
-  /// Removes everything from the gap on. What was never acknowledged goes the newest file first, so that a crash leaves no
-  /// gap; what was goes the oldest first, so that the newest testifies to the damage until the last moment.
+  /// Removes everything from the gap on. What was never acknowledged goes the newest file first, so that a crash leaves
+  /// no gap; what was goes the oldest first, so that the newest testifies to the damage until the last moment.
   private mutating func cut(at gap: Gap, keepingCopies: Bool) async throws(StorageError) {
     var files = headless.filter { $0.base >= gap.from }.map {
       (base: $0.base, path: $0.path, size: $0.size, isUnreadable: isUnreadable($0.path))
@@ -112,8 +114,9 @@ extension LogRecovery {
 
   private func isUnreadable(_ path: String) -> Bool { report.unreadable.contains { $0.path == path } }
 
-  /// Files of older writers go, with a copy kept. So do files without a head that are in the way: of no use before the log start offset; where no batch ever stood in them,
-  /// their name will be needed. All others stay where they are, for whoever can read more from them.
+  /// Files of older writers go, with a copy kept. So do files without a head that are in the way: of no use before the
+  /// log start offset; where no batch ever stood in them, their name will be needed. All others stay where they are,
+  /// for whoever can read more from them.
   private mutating func removeHeadless() async throws(StorageError) {
     var changed = !superseded.isEmpty
     for file in superseded.reversed() {

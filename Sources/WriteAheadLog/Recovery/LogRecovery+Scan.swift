@@ -24,7 +24,9 @@ extension LogRecovery {
     let names = try await storage.here().list(directory).filter { !$0.isDirectory }.map(\.name)
     var heads: [Head] = []
     for name in parts.ordering.order(names) {
-      if name.hasSuffix(Self.suspectSuffix) { suspects.insert(directory + "/" + name.dropLast(Self.suspectSuffix.count)) }
+      if name.hasSuffix(Self.suspectSuffix) {
+        suspects.insert(directory + "/" + name.dropLast(Self.suspectSuffix.count))
+      }
       guard let (base, epoch) = SegmentHeader.identity(fileName: name) else { continue }
       // A newer writer has been here: what it does must not be undone.
       if isFenced, epoch > hints.epoch { throw StorageError(errno: ESTALE, .open, directory + "/" + name) }
@@ -132,8 +134,8 @@ extension LogRecovery {
       }
       at = header.position + Int64(header.length)
       guard header.baseOffset == end else { continue }
-      // Under `never` a power loss may take a head and leave what was written after it, or what somebody else has left there;
-      // in the same boot it has taken none.
+      // Under `never` a power loss may take a head and leave what was written after it, or what somebody else has left
+      // there; in the same boot it has taken none.
       let isUnsynced = header.isNeverSynced || configuration.syncPolicy == .never
       if isUnsynced && !storage.properties.isSameBoot(as: header.bootID) { break }
       end = header.nextOffset
@@ -199,7 +201,9 @@ extension LogRecovery {
     report.bytesScanned += scanner.bytesRead
     window = scanner.window
     scanned[scanned.count - 1].unreadable = scanner.unreadable
-    report.unreadable += scanner.unreadable.map { UnreadableBytes(path: head.path, from: $0.lowerBound, to: $0.upperBound) }
+    report.unreadable += scanner.unreadable.map {
+      UnreadableBytes(path: head.path, from: $0.lowerBound, to: $0.upperBound)
+    }
   }
 
   /// - Parameter position: of the next valid batch, where that stands in the same segment.

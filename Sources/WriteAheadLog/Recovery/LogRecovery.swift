@@ -10,16 +10,16 @@ import Storage
 ///
 /// One file is open at a time, whatever the number of segments.
 ///
-/// A sector that cannot be read is tried again, and then counts as damaged. But a read error says what the device can do
-/// now, not what is on the medium: the sector, or a cable, may be well again tomorrow. So nothing is destroyed on its word,
-/// under either policy: a segment is not cut where the cut would take unreadable bytes with it, and a file that holds some
-/// is set aside, never removed. The log ends before them all the same: nothing is appended to a segment that was found,
-/// and the next one's base offset voids whatever stands behind the end. (A copy set aside of what is cut, as for other
-/// damage, would keep everything but the bytes that matter; refusing to open would close all partitions for one sector.)
-/// A file whose head cannot be read, with something behind it that cannot either or means nothing, is the exception, and so
-/// is a segment of which nothing but the head can, where the log would end in it: nothing is known of what was promised
-/// there, and recovery refuses. Where nothing but zeros stands behind such a head nothing was ever promised: a power cut
-/// has come into its creation, and the file is set aside.
+/// A sector that cannot be read is tried again, and then counts as damaged. But a read error says what the device can
+/// do now, not what is on the medium: the sector, or a cable, may be well again tomorrow. So nothing is destroyed on
+/// its word, under either policy: a segment is not cut where the cut would take unreadable bytes with it, and a file
+/// that holds some is set aside, never removed. The log ends before them all the same: nothing is appended to a segment
+/// that was found, and the next one's base offset voids whatever stands behind the end. (A copy set aside of what is
+/// cut, as for other damage, would keep everything but the bytes that matter; refusing to open would close all
+/// partitions for one sector.) A file whose head cannot be read, with something behind it that cannot either or means
+/// nothing, is the exception, and so is a segment of which nothing but the head can, where the log would end in it:
+/// nothing is known of what was promised there, and recovery refuses. Where nothing but zeros stands behind such a head
+/// nothing was ever promised: a power cut has come into its creation, and the file is set aside.
 struct LogRecovery {
   let storage: any Storage
   let directory: String
@@ -29,8 +29,8 @@ struct LogRecovery {
   let hints: RecoveryHints
   /// Each writer has an epoch above every one on the medium: `hints.epoch` is below it by one.
   let isFenced: Bool
-  /// Told the end of what is proven before anything of it is cut, so that a recovery which finishes the cut can report it
-  /// too: what is cut last is the last that testifies.
+  /// Told the end of what is proven before anything of it is cut, so that a recovery which finishes the cut can report
+  /// it too: what is cut last is the last that testifies.
   let beforeCut: BeforeCut?
   var report: RecoveryReport
 
@@ -39,8 +39,8 @@ struct LogRecovery {
     var size: Int64
     /// The last segment's remainder after `dataEnd` holds something other than zeroes.
     var hasGarbage = false
-    /// A valid batch stands in it whose offsets are the next segment's. A fenced writer has sent it late, or the device could not
-    /// read it when the next segment was begun.
+    /// A valid batch stands in it whose offsets are the next segment's. A fenced writer has sent it late, or the device
+    /// could not read it when the next segment was begun.
     var hasLeftover = false
     /// What of it could not be read.
     var unreadable: [Range<Int64>] = []
@@ -66,7 +66,8 @@ struct LogRecovery {
   struct Gap {
     var from: Offset
     var to: Offset
-    /// Index of the segment in which the gap begins, and where; the log is cut there if it is cut. -1: before the first.
+    /// Index of the segment in which the gap begins, and where; the log is cut there if it is cut. -1: before the
+    /// first.
     var segment: Int
     var position: Int64
     /// What is damaged: the rest of that segment up to the next valid batch, or a whole file.

@@ -20,15 +20,16 @@ public enum Finding: String, Hashable, Sendable, CaseIterable {
 /// Whether anything testifies that the missing messages had been made durable, or had been written by this boot of
 /// the machine.
 ///
-/// - A later valid batch, or segment head, whose durable offset is past the place: everything before it had been synced.
+/// - A later valid batch, or segment head, whose durable offset is past the place: everything before it had been
+///   synced.
 /// - A later valid batch of the same boot whose commit began past the place: everything before it had been written, and
 ///   no power was lost since.
 /// - A clean shutdown that recorded a log end offset past the place.
-/// - The record that was made of the newest segment's first commit, under `interval` of its first sync (`SegmentEvidence`),
-///   if that ended past the place.
+/// - The record that was made of the newest segment's first commit, under `interval` of its first sync
+///   (`SegmentEvidence`), if that ended past the place.
 ///
-/// A commit that power cut short cannot testify against itself: all its batches carry the durable offset, and the commit
-/// base, from before it. That is what tells a torn tail, which was never acknowledged, from damage.
+/// A commit that power cut short cannot testify against itself: all its batches carry the durable offset, and the
+/// commit base, from before it. That is what tells a torn tail, which was never acknowledged, from damage.
 public enum DurabilityEvidence: String, Hashable, Sendable, CaseIterable {
   case none
   case durable
@@ -64,7 +65,8 @@ public struct RecoveryCase: Sendable {
     RecoveryCase("clean end", [.blankEnd], [.none], both, .end),
     RecoveryCase("torn tail", [.gap, .garbageEnd], [.none], both, .cutTail),
     RecoveryCase("damage, skip", [.gap, .blankEnd, .garbageEnd], [.durable], [.skipCorrupted], .skipAndReport),
-    RecoveryCase("damage, truncate", [.gap, .blankEnd, .garbageEnd], [.durable], [.truncateAtCorruption], .truncateAndReport),
+    RecoveryCase(
+      "damage, truncate", [.gap, .blankEnd, .garbageEnd], [.durable], [.truncateAtCorruption], .truncateAndReport),
     RecoveryCase("head lost, skip", [.lostHead], any, [.skipCorrupted], .skipAndReport),
     RecoveryCase("head lost, truncate", [.lostHead], any, [.truncateAtCorruption], .truncateAndReport),
   ]
@@ -87,7 +89,9 @@ public struct RecoveryCase: Sendable {
     findings.contains(finding) && testimonies.contains(testimony) && policies.contains(policy)
   }
 
-  public static func action(for finding: Finding, _ testimony: DurabilityEvidence, _ policy: RecoveryPolicy) -> RecoveryAction {
+  public static func action(for finding: Finding, _ testimony: DurabilityEvidence, _ policy: RecoveryPolicy)
+    -> RecoveryAction
+  {
     for entry in actions where entry.finding == finding && entry.testimony == testimony && entry.policy == policy {
       return entry.action
     }

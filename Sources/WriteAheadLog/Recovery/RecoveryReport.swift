@@ -14,8 +14,8 @@ public struct RecoveryReport: Hashable, Sendable, Codable {
   public var tornBytes: Int64 = 0
   /// Files that were set aside with what could not be served.
   public var quarantined: [String] = []
-  /// What the device could not read. Batches in it are lost for as long as it cannot, and stand in `damage` where anything
-  /// testifies that they were acknowledged; nothing is cut that lies behind it.
+  /// What the device could not read. Batches in it are lost for as long as it cannot, and stand in `damage` where
+  /// anything testifies that they were acknowledged; nothing is cut that lies behind it.
   public var unreadable: [UnreadableBytes] = []
 
   /// Copies of segments' heads that were damaged. The other copy of each is sound: no message is lost by it.
@@ -46,8 +46,8 @@ public struct UnreadableBytes: Hashable, Sendable, Codable {
 /// Makes durable that everything before the offset had been acknowledged.
 public typealias BeforeCut = @Sendable (_ provenEnd: Offset) async throws(StorageError) -> Void
 
-/// A segment as somebody else remembers it. With it recovery knows of a file that is gone, or has lost its head, what its
-/// head and its first batches would have said.
+/// A segment as somebody else remembers it. With it recovery knows of a file that is gone, or has lost its head, what
+/// its head and its first batches would have said.
 public struct SegmentRecord: Hashable, Sendable {
   public var baseOffset: Offset
   public var epoch: Epoch
@@ -70,8 +70,8 @@ struct RecoveredLog {
   var durableOffset: Offset
   var damage: [DamagedRange]
   var segments: [Segment]
-  /// Base offset of the last file that stays in its place although its head says nothing; nil for none. Whoever can read it
-  /// one day must not take it for a replaced writer's.
+  /// Base offset of the last file that stays in its place although its head says nothing; nil for none. Whoever can
+  /// read it one day must not take it for a replaced writer's.
   var unreadableBase: Offset?
   /// As in the report.
   var unreadable: [UnreadableBytes]

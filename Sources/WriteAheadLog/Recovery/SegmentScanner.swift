@@ -3,8 +3,8 @@ import LogModel
 import Storage
 
 /// Reads one segment from front to back in pieces, and reports each valid batch. Where there is none, it looks for the
-/// next one at every multiple of 8 bytes: damage costs the batches it touches and no more. So does a sector that cannot be
-/// read.
+/// next one at every multiple of 8 bytes: damage costs the batches it touches and no more. So does a sector that cannot
+/// be read.
 ///
 /// Memory: one window of 512 KiB, which grows to the largest batch that a log may hold and no further, whatever a
 /// damaged length field claims.
@@ -50,7 +50,8 @@ struct SegmentScanner {
     mismatch = nil
     while at + Int64(BatchHeader.size) <= size {
       if !isLoaded(at, BatchHeader.size) { try await load(at, BatchHeader.size) }
-      if let header = header(at: at), header.length <= LogConfiguration.largestCommit, at + Int64(header.length) <= size {
+      if let header = header(at: at), header.length <= LogConfiguration.largestCommit, at + Int64(header.length) <= size
+      {
         if !isLoaded(at, header.length) { try await load(at, header.length) }
         if isValid(header, at: at) { return .batch(header) }
         noteMismatch(header)
@@ -77,7 +78,9 @@ struct SegmentScanner {
     }
     if blank, at < size {
       try await load(at, Int(size - at))
-      for index in Int(at - start)..<filled where window.base.load(fromByteOffset: index, as: UInt8.self) != 0 { blank = false }
+      for index in Int(at - start)..<filled where window.base.load(fromByteOffset: index, as: UInt8.self) != 0 {
+        blank = false
+      }
     }
     return .end(blank: blank)
   }
@@ -255,7 +258,7 @@ struct ReadLimits {
 
   /// A fetch costs nobody anything but its answer, and can be made again.
   static let serving = ReadLimits(attempts: 2, pause: .zero, mostUnreadable: .max)
-  /// What recovery cannot read it counts as lost, so it does not believe it at once. And a device that fails 64 KiB in a
-  /// row fails altogether: its word is no ground for deciding anything.
+  /// What recovery cannot read it counts as lost, so it does not believe it at once. And a device that fails 64 KiB in
+  /// a row fails altogether: its word is no ground for deciding anything.
   static let recovery = ReadLimits(attempts: 6, pause: .milliseconds(1), mostUnreadable: 64 << 10)
 }

@@ -7,8 +7,8 @@ import Verification
 
 /// The smallest stories of what `defects` has caught.
 extension DefectsCommand {
-  /// Of one defect, in ten lines at the most, of the check that it was caught by: shrunk, or as the search that found it tells
-  /// it, where that has no token. Empty where it was caught by nothing, or by something that has no story.
+  /// Of one defect, in ten lines at the most, of the check that it was caught by: shrunk, or as the search that found
+  /// it tells it, where that has no token. Empty where it was caught by nothing, or by something that has no story.
   func story(of row: DefectRow) -> [String] {
     guard row.defect != nil, let finding = row.catching?.catching else { return [] }
     note("the story of \(row.id)")

@@ -30,7 +30,8 @@ struct DefectsCommand: ParsableCommand {
   var strategy: [DetectionStrategy] = []
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Run n trials of each strategy that is made of trials, 1 to 1000 (default 100).", valueName: "n"))
+    help: ArgumentHelp("Run n trials of each strategy that is made of trials, 1 to 1000 (default 100).", valueName: "n")
+  )
   var seeds: Int?
   @Flag(help: "Do less of everything: all defects in a minute.")
   var smoke = false
@@ -39,7 +40,8 @@ struct DefectsCommand: ParsableCommand {
   @Option(parsing: .unconditional, help: ArgumentHelp("Random seed.", valueName: "n"))
   var seed: UInt64 = TrialPlanner.defaultSeed
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Run n searches at once (default: one for each processor).", valueName: "n"))
+    parsing: .unconditional,
+    help: ArgumentHelp("Run n searches at once (default: one for each processor).", valueName: "n"))
   var jobs: Int?
   @OptionGroup var place: TrialDirectory
   @Option(help: ArgumentHelp("Take the defects' scenarios from here.", valueName: "folder"), completion: .directory)
@@ -84,7 +86,8 @@ struct DefectsCommand: ParsableCommand {
       var rows = try DefectMatrix(options, progress: { note($0) }).run()
       if stories, !Interruption.isRequested { for index in rows.indices { rows[index].story = story(of: rows[index]) } }
       let found = DefectReport(
-        rows: rows, ways: options.ways, seconds: (ContinuousClock.now - started).inSeconds, effort: options.effort, seed: seed)
+        rows: rows, ways: options.ways, seconds: (ContinuousClock.now - started).inSeconds, effort: options.effort,
+        seed: seed)
       report.write(document(found))
       if Interruption.isRequested { Self.exit(withError: ExitCode(ExitStatus.interrupted)) }
       Self.exit(withError: ExitCode(ExitStatus.code(of: found.verdict)))

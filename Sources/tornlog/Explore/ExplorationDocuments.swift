@@ -15,7 +15,8 @@ extension ReportDocument {
       cases: report.profiles.map { result in
         ReportCase(
           group: search, name: result.profile.name, mustHold: result.verdict, seconds: result.seconds,
-          message: "\(result.visited) states visited, \(result.violatedStates) violated", lines: result.violations.flatMap(\.lines))
+          message: "\(result.visited) states visited, \(result.violatedStates) violated",
+          lines: result.violations.flatMap(\.lines))
       })
   }
 
@@ -49,7 +50,10 @@ extension ReportDocument {
           mustHold: one.violated > 0 ? .violated : one.unknown > 0 || one.isCutOff ? .unknown : .held,
           message: "\(one.schedules) schedules, \(one.violated) violated",
           lines: one.violations.flatMap { violation in
-            ["\(violation.check.rawValue): \(violation.detail)", "tornlog explore schedules --schedule '\(violation.schedule)'"]
+            [
+              "\(violation.check.rawValue): \(violation.detail)",
+              "tornlog explore schedules --schedule '\(violation.schedule)'",
+            ]
           } + (one.doubt.map { [$0] } ?? []))
       })
   }
@@ -73,7 +77,8 @@ extension ReportDocument {
       title: "tornlog explore", text: hang.text, json: rendered { try hang.json() },
       cases: [
         ReportCase(
-          group: "explore", name: hang.work, mustHold: .violated, message: hang.check.detail, lines: hang.finding?.lines ?? [])
+          group: "explore", name: hang.work, mustHold: .violated, message: hang.check.detail,
+          lines: hang.finding?.lines ?? [])
       ])
   }
 }

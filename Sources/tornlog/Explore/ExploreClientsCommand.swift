@@ -15,9 +15,13 @@ struct ExploreClientsCommand: ParsableCommand {
 
   @Argument(help: "The program: delivery or transactions.")
   var client: LogClient
-  @Option(help: ArgumentHelp("Events of each execution, or measurements of each session, 4 to 1000 (default 12).", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Events of each execution, or measurements of each session, 4 to 1000 (default 12).", valueName: "n"))
   var messages: Int?
-  @Option(help: ArgumentHelp("Run one state again, as the report prints it. It needs the --profile that it was found in.", valueName: "state"))
+  @Option(
+    help: ArgumentHelp(
+      "Run one state again, as the report prints it. It needs the --profile that it was found in.", valueName: "state"))
   var state: String?
   @OptionGroup var profiles: SearchProfiles
   @OptionGroup var bounds: SearchBounds
@@ -47,7 +51,8 @@ struct ExploreClientsCommand: ParsableCommand {
       note("\(exploration.events) events recorded")
       tl_keep_freed_memory()
       let report =
-        try state.map { (text) throws(ExplorationError) in try exploration.run(state: text) } ?? exploration.run { note($0) }
+        try state.map { (text) throws(ExplorationError) in try exploration.run(state: text) }
+        ?? exploration.run { note($0) }
       return (report.verdict, ReportDocument(report, title: "tornlog explore clients"))
     }
   }

@@ -17,9 +17,13 @@ struct ExploreCrashesCommand: ParsableCommand {
 
   @Argument(help: "Scenario files and folders (default: Scenarios/exploration).", completion: .file())
   var paths: [String] = []
-  @Option(name: .customShort("k"), help: ArgumentHelp("Take the cells that match, like P1 and messages<=100.", valueName: "expr"))
+  @Option(
+    name: .customShort("k"),
+    help: ArgumentHelp("Take the cells that match, like P1 and messages<=100.", valueName: "expr"))
   var expression: String?
-  @Option(name: .customShort("t"), help: ArgumentHelp("Take the cells of a suite: quick (default), full, ... Repeatable.", valueName: "tag"))
+  @Option(
+    name: .customShort("t"),
+    help: ArgumentHelp("Take the cells of a suite: quick (default), full, ... Repeatable.", valueName: "tag"))
   var tags: [String] = []
   @Flag(name: .customShort("v"), help: "Print the whole report of each cell.")
   var verbose = false
@@ -28,7 +32,9 @@ struct ExploreCrashesCommand: ParsableCommand {
   @OptionGroup(title: "Reference workload") var workload: ReferenceWorkload
   @OptionGroup var profiles: SearchProfiles
   @OptionGroup var bounds: SearchBounds
-  @Option(help: ArgumentHelp("Run n states of each profile again without any reduction, and compare the verdicts.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Run n states of each profile again without any reduction, and compare the verdicts.", valueName: "n"))
   var calibrate: Int?
   @Flag(help: "Recover from every state, even where the engine reads the same from two.")
   var noReadSets = false
@@ -42,7 +48,9 @@ struct ExploreCrashesCommand: ParsableCommand {
     }
     if !reference, workload.isChanged {
       throw ValidationError(
-        "\(ReferenceWorkload.names) describe the reference workload; add --reference, or say it in the scenario's matrix")
+        "\(ReferenceWorkload.names) describe the reference workload; add --reference, or say it in the scenario's "
+          + "matrix"
+      )
     }
   }
 
@@ -104,7 +112,8 @@ struct ReferenceWorkload: ParsableArguments {
     guard (0...8).contains(readers) else { throw ValidationError("--readers \(readers): from 0 to 8") }
     if takeover, readers > 0 { throw ValidationError("--readers and --takeover: one or the other") }
     if system != .tornlog, checkpoint || takeover {
-      throw ValidationError("--system \(system.rawValue) with --checkpoint or --takeover: both are of the engine's own log")
+      throw ValidationError(
+        "--system \(system.rawValue) with --checkpoint or --takeover: both are of the engine's own log")
     }
   }
 
@@ -117,7 +126,7 @@ struct ReferenceWorkload: ParsableArguments {
     workload.syncPolicy = sync ?? system.syncPolicy
     if !system.requestsAreAtomic { (workload.messages, workload.messagesPerBatch) = (60, 1) }
     (workload.checkpoints, workload.isTakenOver, workload.readers) = (checkpoint, takeover, readers)
-    if deviceFaults { workload.mishaps = .usual(workload.syncPolicy) }
+    if deviceFaults { workload.deviceFaults = .usual(workload.syncPolicy) }
     return workload
   }
 }

@@ -13,12 +13,14 @@ import Verification
 struct SearchOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Switch on a historical defect: an id, several as C4+P9, or none. It is expected to do no harm.", valueName: "id"),
+      "Switch on a historical defect: an id, several as C4+P9, or none. It is expected to do no harm.",
+      valueName: "id"),
     transform: DefectChoice.init)
   var defect: DefectChoice?
   @Option(
     help: ArgumentHelp(
-      "Report a hang when the engine computes this long on one state, case or schedule. At least 100ms.", valueName: "duration"))
+      "Report a hang when the engine computes this long on one state, case or schedule. At least 100ms.",
+      valueName: "duration"))
   var timeout = Duration.seconds(60)
   @OptionGroup var report: ReportOptions<DocumentFormats>
 
@@ -69,7 +71,8 @@ struct SearchBounds: ParsableArguments {
   @Option(help: ArgumentHelp("Visit every state that differs in at most n pieces, 1 to 8.", valueName: "n"))
   var bound: Int?
   @Option(
-    help: ArgumentHelp("Visit at most n states at one crash point exhaustively. The bound is lowered to fit.", valueName: "n"))
+    help: ArgumentHelp(
+      "Visit at most n states at one crash point exhaustively. The bound is lowered to fit.", valueName: "n"))
   var statesPerPoint: Int?
   @Option(help: ArgumentHelp("Draw n more states at each crash point that was not exhausted.", valueName: "n"))
   var samples: Int?
@@ -79,7 +82,9 @@ struct SearchBounds: ParsableArguments {
   func validate() throws {
     guard (1...8).contains(bound ?? 1) else { throw ValidationError("--bound \(bound ?? 0): from 1 to 8") }
     guard (1...2).contains(depth ?? 1) else { throw ValidationError("--depth \(depth ?? 0): 1 or 2") }
-    guard (statesPerPoint ?? 1) > 0 else { throw ValidationError("--states-per-point \(statesPerPoint ?? 0): 1 or more") }
+    guard (statesPerPoint ?? 1) > 0 else {
+      throw ValidationError("--states-per-point \(statesPerPoint ?? 0): 1 or more")
+    }
     guard (samples ?? 0) >= 0 else { throw ValidationError("--samples \(samples ?? 0): 0 or more") }
   }
 
@@ -96,7 +101,8 @@ struct SearchBounds: ParsableArguments {
 struct SearchProfiles: ParsableArguments {
   @Option(
     name: .customLong("profile"),
-    help: ArgumentHelp("Use this persistence profile, or all. Repeatable. docs/crash-profiles.md lists them.", valueName: "name"),
+    help: ArgumentHelp(
+      "Use this persistence profile, or all. Repeatable. docs/crash-profiles.md lists them.", valueName: "name"),
     transform: ProfileChoice.init)
   var choices: [ProfileChoice] = []
 
@@ -106,7 +112,8 @@ struct SearchProfiles: ParsableArguments {
     guard coveringRecordLogs else { return CrashProfile.all }
     let left = CrashProfile.all.filter { !CrashProfile.ofRecordLogs.contains($0) }.map(\.name)
     note(
-      "left out, as this format has no salt and its records share sectors: the profiles \(left.joined(separator: ", ")); "
+      "left out, as this format has no salt and its records share sectors: the profiles "
+        + "\(left.joined(separator: ", ")); "
         + "name one with --profile to see it")
     return CrashProfile.ofRecordLogs
   }
@@ -114,7 +121,9 @@ struct SearchProfiles: ParsableArguments {
 
 /// `--seed` of searches that draw.
 struct SearchSeed: ParsableArguments {
-  @Option(parsing: .unconditional, help: ArgumentHelp("Random seed (default: the scenario's, or 42; of other workloads 1).", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Random seed (default: the scenario's, or 42; of other workloads 1).", valueName: "n"))
   var seed: UInt64?
 }
 

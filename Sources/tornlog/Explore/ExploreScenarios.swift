@@ -18,11 +18,14 @@ extension ExploreCrashesCommand {
     for (reason, cells) in plan.refused { note("left out: \(cells) \(cells == 1 ? "cell" : "cells"): \(reason)") }
     if !plan.ignored.isEmpty {
       note(
-        "not looked at: the axes \(plan.ignored.map(\.name).joined(separator: ", ")); the crash is a power cut at every "
+        "not looked at: the axes \(plan.ignored.map(\.name).joined(separator: ", ")); the crash is a power cut at "
+          + "every "
           + "moment, the storage the model")
     }
     guard !plan.explorations.isEmpty else {
-      let why = search.defect.map { "no cell is an exploration in which defect \($0.id) can act" } ?? "no cell is an exploration"
+      let why =
+        search.defect.map { "no cell is an exploration in which defect \($0.id) can act" }
+        ?? "no cell is an exploration"
       fail("nothing selected: \(why); `tornlog list -v` shows them all", ExitStatus.nothingSelected)
     }
     var lines: [String] = []
@@ -35,7 +38,8 @@ extension ExploreCrashesCommand {
     for (index, planned) in plan.explorations.enumerated() {
       if Interruption.isRequested { break }
       let gone = (ContinuousClock.now - started).inSeconds
-      let left = index == 0 ? "" : ", about \(Int(gone / Double(index) * Double(plan.explorations.count - index))) s left"
+      let left =
+        index == 0 ? "" : ", about \(Int(gone / Double(index) * Double(plan.explorations.count - index))) s left"
       note("cell \(index + 1) of \(plan.explorations.count): \(planned.scenario) \(planned.axes)\(left)")
       let outcome = outcome(of: planned, watch)
       reports.append(outcome.report)
@@ -54,7 +58,8 @@ extension ExploreCrashesCommand {
     if merged.stoppedBy == .signal {
       let whole = reports.count { $0.stoppedBy == nil }
       lines.append(
-        "\(merged.verdict.rawValue): interrupted after \(whole) of \(plan.explorations.count) cells; of the others nothing is known"
+        "\(merged.verdict.rawValue): interrupted after \(whole) of \(plan.explorations.count) cells; of the others "
+          + "nothing is known"
       )
     }
     let json = rendered { try ExplorationDocument(total).text() }
@@ -71,7 +76,8 @@ extension ExploreCrashesCommand {
   private func plan() -> ExplorationPlan {
     ScenarioPaths.check(paths.isEmpty ? [Self.defaultPath] : paths, isDefault: paths.isEmpty)
     do {
-      let loaded = try ScenarioFiles.load(paths.isEmpty ? [Self.defaultPath] : paths, vocabulary: TrialPlanner.vocabulary)
+      let loaded = try ScenarioFiles.load(
+        paths.isEmpty ? [Self.defaultPath] : paths, vocabulary: TrialPlanner.vocabulary)
       var selection = ScenarioSelection(
         tags: tags, expression: try expression.map { try SelectionExpression($0, vocabulary: TrialPlanner.vocabulary) })
       try selection.checkTags(of: loaded)
@@ -86,7 +92,9 @@ extension ExploreCrashesCommand {
       for index in plan.explorations.indices { apply(to: &plan.explorations[index].options) }
       return plan
     } catch let error as InvalidScenarios {
-      fail("\(error.errors.count == 1 ? "invalid scenario" : "\(error.errors.count) mistakes in scenarios")\n\(error)", ExitStatus.invalidScenario)
+      fail(
+        "\(error.errors.count == 1 ? "invalid scenario" : "\(error.errors.count) mistakes in scenarios")\n\(error)",
+        ExitStatus.invalidScenario)
     } catch let error as TrialError {
       fail("\(error)", ExitStatus.internalError)
     } catch {
@@ -99,13 +107,20 @@ extension ExploreCrashesCommand {
     let found = report.findings.map { "\($0.violation.check.rawValue) (\($0.profile.name))" }
     let what = planned.state == nil ? "\(report.visited) states visited" : "the one state"
     var lines = [
-      "\(outcome.isExpected ? "ok        " : "UNEXPECTED") \(planned.scenario) \(planned.axes): \(report.verdict.rawValue)"
+      "\(outcome.isExpected ? "ok        " : "UNEXPECTED") \(planned.scenario) \(planned.axes): "
+        + "\(report.verdict.rawValue)"
         + "\(found.isEmpty ? "" : " " + found.joined(separator: ", ")); \(what)"
     ]
-    if case .caught(let check) = planned.expectation, !outcome.isExpected { lines.append("  expected: caught by \(check.rawValue)") }
+    if case .caught(let check) = planned.expectation, !outcome.isExpected {
+      lines.append("  expected: caught by \(check.rawValue)")
+    }
     // A state of its own is there to be told.
-    if verbose || !outcome.isExpected { lines += report.text.map { "  \($0)" } } else if planned.state != nil {
-      lines += report.findings.flatMap { $0.violation.story + ["reproduce: \($0.violation.reproduce)"] }.map { "  \($0)" }
+    if verbose || !outcome.isExpected {
+      lines += report.text.map { "  \($0)" }
+    } else if planned.state != nil {
+      lines += report.findings.flatMap { $0.violation.story + ["reproduce: \($0.violation.reproduce)"] }.map {
+        "  \($0)"
+      }
     }
     return lines
   }
@@ -113,12 +128,15 @@ extension ExploreCrashesCommand {
   private static func reportCase(_ planned: PlannedExploration, _ outcome: PlannedExploration.Outcome) -> ReportCase {
     let report = outcome.report
     return ReportCase(
-      group: planned.scenario, name: planned.axes.entries.isEmpty ? planned.scenario : "\(planned.axes)", file: planned.file,
+      group: planned.scenario, name: planned.axes.entries.isEmpty ? planned.scenario : "\(planned.axes)",
+      file: planned.file,
       verdict: report.verdict, isExpected: outcome.isExpected,
       message: "\(report.visited) states visited", lines: report.findings.flatMap { $0.violation.lines })
   }
 
-  private static func cell(_ planned: PlannedExploration, _ outcome: PlannedExploration.Outcome) -> ExplorationReport.Cell {
+  private static func cell(_ planned: PlannedExploration, _ outcome: PlannedExploration.Outcome)
+    -> ExplorationReport.Cell
+  {
     let expectation =
       switch planned.expectation {
       case .held: "held"

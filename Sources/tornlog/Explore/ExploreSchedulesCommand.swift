@@ -8,7 +8,9 @@ struct ExploreSchedulesCommand: ParsableCommand {
     commandName: "schedules", abstract: "Run tasks and completions in many orders, with a few pre-emptions each.",
     discussion: "Each order ends with a power cut, and with what recovery makes of it.")
 
-  @Option(name: .customLong("schedule"), help: ArgumentHelp("Run one schedule again, as the report prints it.", valueName: "schedule"))
+  @Option(
+    name: .customLong("schedule"),
+    help: ArgumentHelp("Run one schedule again, as the report prints it.", valueName: "schedule"))
   var one: String?
   @Option(help: ArgumentHelp("Run n schedules over all scenarios.", valueName: "n"))
   var count = 16_000
@@ -36,7 +38,8 @@ struct ExploreSchedulesCommand: ParsableCommand {
         among: ScheduleScenario.all, \.name, again: one, \.defectGround, options.defect)
       let schedules = try ScheduleSearch(options)
       let report =
-        try one.map { (name) throws(ExplorationError) in try schedules.run(schedule: name) } ?? schedules.run { note($0) }
+        try one.map { (name) throws(ExplorationError) in try schedules.run(schedule: name) }
+        ?? schedules.run { note($0) }
       return (report.verdict, ReportDocument(report))
     }
   }

@@ -4,8 +4,8 @@ import Foundation
 import LogModel
 import Reporting
 
-/// The end of a command whose engine keeps the processor to itself: nothing gives a thread back that loops for ever, so the
-/// finding is written and the process ends, with the exit code of any other violation.
+/// The end of a command whose engine keeps the processor to itself: nothing gives a thread back that loops for ever, so
+/// the finding is written and the process ends, with the exit code of any other violation.
 enum HangExit {
   static func validate(_ timeout: Duration) throws {
     guard timeout >= .milliseconds(100) else {

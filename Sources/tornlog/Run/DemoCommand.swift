@@ -9,7 +9,8 @@ import Verification
 
 struct DemoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "demo", abstract: "Show in seconds what this tool does: seven real trials, and the bug that it began with.",
+    commandName: "demo",
+    abstract: "Show in seconds what this tool does: seven real trials, and the bug that it began with.",
     discussion: """
       Nothing is prepared: each line is a trial that runs now, on this machine. The command ends with exit code 1 where a trial \
       came out otherwise than the story says.
@@ -31,7 +32,8 @@ struct DemoCommand: ParsableCommand {
     Console.print(Self.introduction + [DemoTrial.head])
     let recorder = DemoRecorder()
     let code = execution.execute(
-      trials, recorders: [recorder], failFast: false, deadline: nil, memory: nil, findings: LastFindings(), showsNotices: false)
+      trials, recorders: [recorder], failFast: false, deadline: nil, memory: nil, findings: LastFindings(),
+      showsNotices: false)
     guard [0, ExitStatus.violated, ExitStatus.unknown].contains(code) else { throw ExitCode(code) }
     Console.print(recorder.conclusion)
     throw ExitCode(recorder.isAsTold ? 0 : ExitStatus.violated)
@@ -57,11 +59,14 @@ private struct DemoTrial {
     DemoTrial(messages: 100, event: "process killed", matrix: kill, recovered: 100),
     DemoTrial(messages: 10, event: "process killed", defect: "C2b", matrix: kill, recovered: 10),
     DemoTrial(messages: 100, event: "process killed", defect: "C2b", matrix: kill, recovered: 0, verdict: .violated),
-    DemoTrial(messages: 100, event: "power cut, sync always", matrix: "{ crash: power-loss, sync: always", recovered: 100),
+    DemoTrial(
+      messages: 100, event: "power cut, sync always", matrix: "{ crash: power-loss, sync: always", recovered: 100),
     DemoTrial(messages: 100, event: "power cut, sync never", matrix: "{ crash: power-loss, sync: never"),
     DemoTrial(
       messages: 100, event: "a write torn in half", matrix: kill,
-      faults: "faults: [torn-write: { target: batch, phase: produce, occurrence: 2, kept: prefix, rest: old, answer: error }]"),
+      faults:
+        "faults: [torn-write: { target: batch, phase: produce, occurrence: 2, kept: prefix, rest: old, answer: error }]"
+    ),
   ]
 
   private static let kill = "{ crash: process-kill, sync: always"
@@ -72,7 +77,9 @@ private struct DemoTrial {
     _ log: String, _ sent: String, _ event: String, _ acknowledged: String, _ recovered: String, _ verdict: String
   ) -> String {
     func left(_ text: String, _ width: Int) -> String { text.padding(toLength: width, withPad: " ", startingAt: 0) }
-    func right(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
+    func right(_ text: String, _ width: Int) -> String {
+      String(repeating: " ", count: max(0, width - text.count)) + text
+    }
     let numbers = "\(right(acknowledged, 12))  \(right(recovered, 9))"
     return "  \(left(log, 10))  \(right(sent, 4))  \(left(event, 22))  \(numbers)  \(verdict)"
   }
@@ -86,7 +93,8 @@ private struct DemoTrial {
       \(faults)
       """
     let scenario = try ScenarioParser.parse(text, file: "demo", vocabulary: TrialPlanner.vocabulary)
-    return try TrialPlanner.trial(scenario.cells()[0], storage: storage, seed: nil, phaseSeconds: nil, expectsSound: true)
+    return try TrialPlanner.trial(
+      scenario.cells()[0], storage: storage, seed: nil, phaseSeconds: nil, expectsSound: true)
   }
 
   func line(_ result: TrialResult) -> String {
@@ -98,7 +106,8 @@ private struct DemoTrial {
       case .unknown: "unknown"
       }
     return Self.row(
-      defect.map { "defect \($0)" } ?? "unmodified", "\(messages)", event, "\(counts.acknowledged)", "\(counts.recovered)", word)
+      defect.map { "defect \($0)" } ?? "unmodified", "\(messages)", event, "\(counts.acknowledged)",
+      "\(counts.recovered)", word)
   }
 
   func isAsTold(_ result: TrialResult) -> Bool {
@@ -140,8 +149,14 @@ private final class DemoRecorder: RunRecorder {
       "log holds one batch. Ten messages in three partitions are one batch each; a",
       "hundred are several. The unmodified engine keeps 10 of 10 and 100 of 100.", "",
     ]
-    if let check = lost.checks.first(where: { $0.verdict == .violated && $0.divergence != nil }), let at = check.divergence {
-      lines += ["The first message that is missing: partition \(at.partition.index), offset \(at.offset), after restart \(at.restart)", "(check \(check.name.rawValue)).", ""]
+    if let check = lost.checks.first(where: { $0.verdict == .violated && $0.divergence != nil }),
+      let at = check.divergence
+    {
+      lines += [
+        "The first message that is missing: partition \(at.partition.index), offset \(at.offset), after restart "
+          + "\(at.restart)",
+        "(check \(check.name.rawValue)).", "",
+      ]
     }
     return lines + [
       "A power cut takes what was not synced. With sync always it takes nothing. *With",
@@ -158,8 +173,12 @@ private final class DemoRecorder: RunRecorder {
     var lines = [""]
     for (trial, result) in strays {
       lines.append(
-        "NOT AS TOLD: \(trial.messages) messages, \(trial.event), defect \(trial.defect ?? "none"): \(trial.verdict.rawValue) was expected")
-      for check in result.checks.filter({ $0.verdict != .held }).prefix(2) { lines.append("  \(check.name.rawValue): \(check.detail)") }
+        "NOT AS TOLD: \(trial.messages) messages, \(trial.event), defect \(trial.defect ?? "none"): "
+          + "\(trial.verdict.rawValue) was expected"
+      )
+      for check in result.checks.filter({ $0.verdict != .held }).prefix(2) {
+        lines.append("  \(check.name.rawValue): \(check.detail)")
+      }
       lines += result.notices.map { "  \($0)" } + ["  \(result.reproduce)"]
     }
     return lines + ["The story does not hold on this machine. `tornlog doctor` says what the machine allows."]

@@ -80,7 +80,8 @@ struct CheckCommand: ParsableCommand {
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "doctor", abstract: "Show what this machine allows: kernel, io_uring, file system, free space, limits.")
+    commandName: "doctor", abstract: "Show what this machine allows: kernel, io_uring, file system, free space, limits."
+  )
 
   @OptionGroup var place: TrialDirectory
   @OptionGroup var report: ReportOptions<DocumentFormats>
@@ -90,7 +91,8 @@ struct DoctorCommand: ParsableCommand {
     let findings = Doctor.examine(directory: place.path)
     report.write(
       ReportDocument(
-        title: "tornlog doctor", text: Doctor.renderText(findings).trimmingCharacters(in: .newlines).components(separatedBy: "\n"),
+        title: "tornlog doctor",
+        text: Doctor.renderText(findings).trimmingCharacters(in: .newlines).components(separatedBy: "\n"),
         json: rendered { try Doctor.renderJSON(findings) }, cases: findings.map(ReportCase.init)))
     throw ExitCode(Doctor.exitCode(findings))
   }

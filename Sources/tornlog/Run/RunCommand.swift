@@ -19,15 +19,21 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup var execution: ExecutionOptions
 
-  @Flag(name: [.customShort("x"), .customLong("fail-fast")], help: "Stop at the first trial that does not come out as expected.")
+  @Flag(
+    name: [.customShort("x"), .customLong("fail-fast")],
+    help: "Stop at the first trial that does not come out as expected.")
   var failFast = false
-  @Flag(help: "Run only what did not come out as expected the last time in this checkout. Run all where nothing failed.")
+  @Flag(
+    help: "Run only what did not come out as expected the last time in this checkout. Run all where nothing failed.")
   var lastFailed = false
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Run n random trials of the unmodified engine in place of scenarios. --seed decides them.", valueName: "n"))
+    help: ArgumentHelp(
+      "Run n random trials of the unmodified engine in place of scenarios. --seed decides them.", valueName: "n"))
   var random: Int?
-  @Option(parsing: .unconditional, help: ArgumentHelp("Run each trial with n seeds, counted up from the first.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Run each trial with n seeds, counted up from the first.", valueName: "n"))
   var seeds = 1
   @Option(parsing: .unconditional, help: ArgumentHelp("Run each trial n times with the same seed.", valueName: "n"))
   var `repeat` = 1
@@ -35,7 +41,9 @@ struct RunCommand: ParsableCommand {
     parsing: .unconditional, help: ArgumentHelp("Start no trial after this long, like 10m.", valueName: "duration"))
   var deadline: Duration?
 
-  @Option(help: ArgumentHelp("Serve the run's metrics as OpenMetrics while it lasts, like 127.0.0.1:9464.", valueName: "address"))
+  @Option(
+    help: ArgumentHelp(
+      "Serve the run's metrics as OpenMetrics while it lasts, like 127.0.0.1:9464.", valueName: "address"))
   var serveMetrics: String?
 
   /// Trials of one run; each is held in memory.
@@ -43,22 +51,32 @@ struct RunCommand: ParsableCommand {
 
   func validate() throws {
     guard (1...1_000_000).contains(seeds) else { throw ValidationError("--seeds \(seeds): from 1 to 1000000") }
-    guard (1...1_000_000).contains(self.repeat) else { throw ValidationError("--repeat \(self.repeat): from 1 to 1000000") }
+    guard (1...1_000_000).contains(self.repeat) else {
+      throw ValidationError("--repeat \(self.repeat): from 1 to 1000000")
+    }
     try checkRandom()
     if let serveMetrics {
-      do throws(HTTPListenerError) { _ = try HTTPAddress(serveMetrics) } catch { throw ValidationError("--serve-metrics \(error)") }
+      do throws(HTTPListenerError) { _ = try HTTPAddress(serveMetrics) } catch {
+        throw ValidationError("--serve-metrics \(error)")
+      }
     }
   }
 
   /// What is of scenarios says nothing of random trials.
   private func checkRandom() throws {
     guard let random else { return }
-    guard (1...Self.trialLimit).contains(random) else { throw ValidationError("--random \(random): from 1 to \(Self.trialLimit)") }
+    guard (1...Self.trialLimit).contains(random) else {
+      throw ValidationError("--random \(random): from 1 to \(Self.trialLimit)")
+    }
     let strays = [
-      ("PATH", scenarios.paths != ScenarioOptions.defaultPaths), ("-k", scenarios.expression != nil), ("-t", !scenarios.tags.isEmpty),
-      ("--defect", !scenarios.defect.isEmpty), ("--last-failed", lastFailed), ("--seeds", seeds != 1), ("--repeat", self.repeat != 1),
+      ("PATH", scenarios.paths != ScenarioOptions.defaultPaths), ("-k", scenarios.expression != nil),
+      ("-t", !scenarios.tags.isEmpty),
+      ("--defect", !scenarios.defect.isEmpty), ("--last-failed", lastFailed), ("--seeds", seeds != 1),
+      ("--repeat", self.repeat != 1),
     ].filter(\.1).map(\.0)
-    guard strays.isEmpty else { throw ValidationError("--random and \(strays.joined(separator: ", ")): one or the other") }
+    guard strays.isEmpty else {
+      throw ValidationError("--random and \(strays.joined(separator: ", ")): one or the other")
+    }
   }
 
   /// Random trials, by their numbers.
@@ -69,8 +87,12 @@ struct RunCommand: ParsableCommand {
       phaseSeconds: execution.phaseSeconds ?? 60)
     let shard: Shard?
     do { shard = try scenarios.shard.map { try Shard($0).resolved() } } catch { fail("\(error)", ExitStatus.usage) }
-    let numbers = (0..<count).filter { shard?.keeps(position: $0, name: "\(RandomTrials.scenario) \(seed) \($0)") ?? true }
-    guard !numbers.isEmpty else { fail("nothing selected: the shard has none of the \(count) trials", ExitStatus.nothingSelected) }
+    let numbers = (0..<count).filter {
+      shard?.keeps(position: $0, name: "\(RandomTrials.scenario) \(seed) \($0)") ?? true
+    }
+    guard !numbers.isEmpty else {
+      fail("nothing selected: the shard has none of the \(count) trials", ExitStatus.nothingSelected)
+    }
     let (endpoint, live) = serve()
     let summary = execution.execute(
       numbers.map(source.trial), recorders: output.recorders(isOfRandomTrials: true) + live, failFast: failFast,
@@ -86,14 +108,21 @@ struct RunCommand: ParsableCommand {
     let selected = scenarios.cells(of: loaded)
     let trialCells = selected.filter { $0.exploration == nil }
     if trialCells.count < selected.count {
-      note("left out, as they are no trials: \(selected.count - trialCells.count) cells of crash states; `tornlog explore` takes them")
+      note(
+        "left out, as they are no trials: \(selected.count - trialCells.count) cells of crash states; `tornlog "
+          + "explore` takes them"
+      )
     }
     let able = leavingOutWhereNoDefectCanAct(trialCells)
     let cells = able.filter { TrialPlanner.isPossible($0, on: execution.storage) }
     let impossible = able.count { $0.delivery == nil } - cells.count { $0.delivery == nil }
-    if impossible > 0 { note("left out, as the model has no processes: \(impossible) cells with writers=second-process") }
+    if impossible > 0 {
+      note("left out, as the model has no processes: \(impossible) cells with writers=second-process")
+    }
     let powerless = able.count - cells.count - impossible
-    if powerless > 0 { note("left out, as job logs lose power in the model only: \(powerless) cells with crash=power-loss") }
+    if powerless > 0 {
+      note("left out, as job logs lose power in the model only: \(powerless) cells with crash=power-loss")
+    }
     let count = cells.count * seeds * self.repeat
     guard count <= Self.trialLimit else {
       fail("\(count) trials; the limit is \(Self.trialLimit): lower --seeds or --repeat", ExitStatus.usage)
@@ -139,8 +168,7 @@ struct RunCommand: ParsableCommand {
     } catch { fail("\(error)", ExitStatus.unavailable) }
   }
 
-  /// Of the cells those in which the defects that the user has switched on can act: in the others "held" would be a
-  /// pass for
+  /// The cells in which the defects that the user has switched on can act: in the others "held" would be a pass for
   /// nothing. Says how many are left out, and why.
   private func leavingOutWhereNoDefectCanAct(_ cells: [Cell]) -> [Cell] {
     guard !scenarios.defect.isEmpty else { return cells }
@@ -182,7 +210,8 @@ struct ExecutionOptions: ParsableArguments {
   @Option(parsing: .unconditional, help: ArgumentHelp("Random seed (default: the scenario's, or 42).", valueName: "n"))
   var seed: UInt64?
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Run n trials at once (default: one for each processor).", valueName: "n"))
+    parsing: .unconditional,
+    help: ArgumentHelp("Run n trials at once (default: one for each processor).", valueName: "n"))
   var jobs: Int?
   @Option(
     parsing: .unconditional,

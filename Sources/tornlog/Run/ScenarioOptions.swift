@@ -13,17 +13,21 @@ struct ScenarioOptions: ParsableArguments {
   @Option(
     name: .customShort("k"),
     help: ArgumentHelp(
-      "Take the cells that match, like C2b and messages<=100, or not memory. A word is a part of a cell's name; a comparison is "
+      "Take the cells that match, like C2b and messages<=100, or not memory. A word is a part of a cell's name; a "
+        + "comparison is "
         + "with a value of an axis.",
       valueName: "expr"))
   var expression: String?
 
-  @Option(name: .customShort("t"), help: ArgumentHelp("Take the cells of a suite: quick (default), full, ... Repeatable.", valueName: "tag"))
+  @Option(
+    name: .customShort("t"),
+    help: ArgumentHelp("Take the cells of a suite: quick (default), full, ... Repeatable.", valueName: "tag"))
   var tags: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "Switch on this defect in place of the scenario's: an id, several as C4+P9, or none. It is expected to do no harm.",
+      "Switch on this defect in place of the scenario's: an id, several as C4+P9, or none. It is expected to do no "
+        + "harm.",
       valueName: "id"))
   var defect: [String] = []
 
@@ -35,7 +39,9 @@ struct ScenarioOptions: ParsableArguments {
     do {
       return try ScenarioFiles.load(paths, vocabulary: TrialPlanner.vocabulary)
     } catch {
-      fail("\(error.errors.count == 1 ? "invalid scenario" : "\(error.errors.count) mistakes in scenarios")\n\(error)", ExitStatus.invalidScenario)
+      fail(
+        "\(error.errors.count == 1 ? "invalid scenario" : "\(error.errors.count) mistakes in scenarios")\n\(error)",
+        ExitStatus.invalidScenario)
     }
   }
 
@@ -73,12 +79,19 @@ extension Shard {
     guard case .auto(let count) = self else { return self }
     let environment = ProcessInfo.processInfo.environment
     // Counted from 1, then those counted from 0.
-    for (name, base) in [("CI_NODE_INDEX", 1), ("BUILDKITE_PARALLEL_JOB", 0), ("CIRCLE_NODE_INDEX", 0), ("TORNLOG_SHARD_INDEX", 1)] {
-      if let text = environment[name], let n = Int(text), (0..<count).contains(n - base) { return .hash(n - base + 1, of: count) }
+    for (name, base) in [
+      ("CI_NODE_INDEX", 1), ("BUILDKITE_PARALLEL_JOB", 0), ("CIRCLE_NODE_INDEX", 0), ("TORNLOG_SHARD_INDEX", 1),
+    ] {
+      if let text = environment[name], let n = Int(text), (0..<count).contains(n - base) {
+        return .hash(n - base + 1, of: count)
+      }
     }
     throw SelectionError(
       source: description, column: 1,
-      message: "auto needs CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX or TORNLOG_SHARD_INDEX in the environment; or name the part, as in hash:1/\(count)")
+      message:
+        "auto needs CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX or TORNLOG_SHARD_INDEX in the "
+        + "environment; or name the part, as in hash:1/\(count)"
+    )
   }
 }
 
@@ -113,7 +126,9 @@ struct OutputOptions: ParsableArguments {
 
   /// - Parameter showsShortForms: whether `tornlog reproduce last:N` will mean what is shown.
   /// - Parameter isOfRandomTrials: so many that nobody reads a table of them.
-  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false, isOfRandomTrials: Bool = false) -> [any RunRecorder] {
+  func recorders(alwaysVerbose: Bool = false, showsShortForms: Bool = false, isOfRandomTrials: Bool = false)
+    -> [any RunRecorder]
+  {
     let isTerminal = isatty(STDOUT_FILENO) == 1
     var style = TerminalStyle(
       colour: color.colours(isTerminal: isTerminal, environment: ProcessInfo.processInfo.environment),

@@ -38,7 +38,9 @@ extension LogClient: ExpressibleByArgument {}
 extension DetectionStrategy: ExpressibleByArgument {
   /// The word of version 0.1, the raw value, is accepted for one version more.
   public init?(argument: String) {
-    guard let found = Self.allCases.first(where: { $0.name == argument }) ?? Self(rawValue: argument) else { return nil }
+    guard let found = Self.allCases.first(where: { $0.name == argument }) ?? Self(rawValue: argument) else {
+      return nil
+    }
     self = found
   }
 

@@ -18,7 +18,8 @@ struct ReportOptions<Offered: OfferedFormats>: ParsableArguments {
   @Option(
     name: .customLong("report"),
     help: ArgumentHelp(
-      "Write a report: \(Offered.formats.map(\.rawValue).joined(separator: ", ")). With =PATH it goes to a file, else to standard "
+      "Write a report: \(Offered.formats.map(\.rawValue).joined(separator: ", ")). With =PATH it goes to a file, else "
+        + "to standard "
         + "output. Repeatable.",
       valueName: "format[=path]"),
     transform: { try ReportRequest($0, of: Offered.formats) })

@@ -2,8 +2,8 @@ import Foundation
 import LogModel
 import Reporting
 
-/// What the last `run` in this checkout found, for `tornlog reproduce last`: the tokens of the trials that did not come out as
-/// expected, in the order in which its report shows them, one a line.
+/// What the last `run` in this checkout found, for `tornlog reproduce last`: the tokens of the trials that did not come
+/// out as expected, in the order in which its report shows them, one a line.
 final class LastFindings {
   private let path: String
   private var tokens: [String] = []
@@ -15,7 +15,8 @@ final class LastFindings {
     path = "\(cache)/tornlog/checkouts/\(folder)/last-findings"
   }
 
-  /// The nearest folder, from the current one upwards, that a repository begins in; the current one where there is none.
+  /// The nearest folder, from the current one upwards, that a repository begins in; the current one where there is
+  /// none.
   private static var checkout: String {
     let current = URL(fileURLWithPath: FileManager.default.currentDirectoryPath).resolvingSymlinksInPath()
     var folder = current
@@ -52,7 +53,8 @@ enum ShortForm: Equatable {
   /// `report.json#N`: the Nth trial of a JSON report, from 1, its key `number`.
   case inReport(path: String, Int)
 
-  static let help = "a token: t2... of a trial, x2... of a crash state (t1..., x1... of older builds); or last, last:N, report.json#N"
+  static let help =
+    "a token: t2... of a trial, x2... of a crash state (t1..., x1... of older builds); or last, last:N, report.json#N"
 
   /// - Throws: the text of what is wrong with the number.
   init(_ word: String) throws(ShortFormError) {
@@ -80,11 +82,18 @@ enum ShortForm: Equatable {
     case .last(let n):
       let saved: [String]?
       do { saved = try LastFindings().saved() } catch {
-        throw ShortFormError(text: "what the last run found cannot be read: \(error.localizedDescription)", isEnvironment: true)
+        throw ShortFormError(
+          text: "what the last run found cannot be read: \(error.localizedDescription)", isEnvironment: true)
       }
-      guard let saved else { throw ShortFormError(text: "nothing was run in this checkout yet; give a token, or report.json#N") }
-      guard !saved.isEmpty else { throw ShortFormError(text: "in the last run every trial came out as expected; give a token") }
-      guard n <= saved.count else { throw ShortFormError(text: "the last run has \(counted(saved.count)), no number \(n)") }
+      guard let saved else {
+        throw ShortFormError(text: "nothing was run in this checkout yet; give a token, or report.json#N")
+      }
+      guard !saved.isEmpty else {
+        throw ShortFormError(text: "in the last run every trial came out as expected; give a token")
+      }
+      guard n <= saved.count else {
+        throw ShortFormError(text: "the last run has \(counted(saved.count)), no number \(n)")
+      }
       return saved[n - 1]
     case .inReport(let path, let n): return try Self.token(of: n, in: path)
     }
@@ -103,9 +112,12 @@ enum ShortForm: Equatable {
       throw ShortFormError(text: "the report \(path) cannot be read; write one with `tornlog run --report json=PATH`")
     }
     guard let report = try? JSONDecoder().decode(Report.self, from: bytes), let trials = report.trials else {
-      throw ShortFormError(text: "\(path) is no JSON report of `tornlog run`; write one with `tornlog run --report json=PATH`")
+      throw ShortFormError(
+        text: "\(path) is no JSON report of `tornlog run`; write one with `tornlog run --report json=PATH`")
     }
-    guard number <= trials.count else { throw ShortFormError(text: "\(path) has \(trials.count) trials, no number \(number)") }
+    guard number <= trials.count else {
+      throw ShortFormError(text: "\(path) has \(trials.count) trials, no number \(number)")
+    }
     return trials[number - 1].reproduce.split(separator: " ").last.map(String.init) ?? ""
   }
 }

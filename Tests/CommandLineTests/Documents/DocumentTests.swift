@@ -24,7 +24,8 @@ extension CommandLineTests {
           let end = try #require(text[mark.range.upperBound...].range(of: "<!-- end of the generated part -->"))
           let printed = try await tornlog("reference", part)
           #expect(printed.code == 0 && !printed.out.isEmpty, "\(part): \(printed)")
-          #expect(String(text[mark.range.upperBound..<end.lowerBound]) == printed.out, "run `make docs`: \(part) of \(page)")
+          #expect(
+            String(text[mark.range.upperBound..<end.lowerBound]) == printed.out, "run `make docs`: \(part) of \(page)")
           parts.append(part)
         }
       }

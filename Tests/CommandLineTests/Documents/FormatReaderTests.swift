@@ -13,16 +13,19 @@ extension CommandLineTests {
 
     /// Sound trials and damaged ones, in six formats; segments that are rotated, cut, void; a log in an object store.
     @Test(arguments: [
-      ("Scenarios/chronik", FormatReader.sound, 6), ("Scenarios/regressions/damaged-formats.yaml", FormatReader.skipped, 14),
+      ("Scenarios/chronik", FormatReader.sound, 6),
+      ("Scenarios/regressions/damaged-formats.yaml", FormatReader.skipped, 14),
       ("Scenarios/regressions/damaged-formats.yaml", FormatReader.truncated, 5),
-      ("Scenarios/sweeps/fault-kinds.yaml", FormatReader.kinds, 6), ("Scenarios/sweeps/rotation.yaml", FormatReader.rotated, 1),
+      ("Scenarios/sweeps/fault-kinds.yaml", FormatReader.kinds, 6),
+      ("Scenarios/sweeps/rotation.yaml", FormatReader.rotated, 1),
       ("Scenarios/regressions/two-writers.yaml", FormatReader.replaced, 3),
       ("Scenarios/streamhouse/store-and-corrupt-log.yaml", FormatReader.stored, 2),
     ])
     func readsWhatTheEngineServed(_ scenario: String, _ cells: String, _ least: Int) async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", scenario, "-t", "full", "-k", cells, "--storage", "posix", "--keep", "always", "--dir", try scratch.folder(), "-q",
+        "run", scenario, "-t", "full", "-k", cells, "--storage", "posix", "--keep", "always", "--dir",
+        try scratch.folder(), "-q",
         "--report", "json=\(scratch.path("j"))", within: 300)
       #expect(ended.code == 0, "\(ended)")
       var compared = 0
@@ -48,17 +51,21 @@ enum FormatReader {
 
   static let sound = "defect=none and messages=100 and sync=always and partitions=3 and crash=power-loss"
   static let skipped =
-    "messages=100 and crash=process-kill and recovery=skip-corrupted and (fault=flipped-header or fault=cut-in-a-record or fault=deleted)"
+    "messages=100 and crash=process-kill and recovery=skip-corrupted and (fault=flipped-header or "
+    + "fault=cut-in-a-record or fault=deleted)"
   static let truncated = "messages=100 and crash=none and recovery=truncate-at-corruption and fault=flipped-record"
   /// No sectors that only the harness makes unreadable: whoever reads the kept files reads them.
   static let kinds =
-    "sync=always and crash=process-kill and messages=200 and partitions=1 and recovery=skip-corrupted and (fault=bit-flip-length"
+    "sync=always and crash=process-kill and messages=200 and partitions=1 and recovery=skip-corrupted and "
+    + "(fault=bit-flip-length"
     + " or fault=cut-to-zero or fault=file-deleted or fault=no-space-at-byte or fault=torn-any or fault=flight-length)"
   static let rotated = "sync=always and crash=power-loss and fault=none and partitions=1 and recovery=skip-corrupted"
   static let replaced =
-    "defect=none and messages=100 and partitions=3 and sync=always and crash=none and (writers=lock-removed or writers=network-cut)"
+    "defect=none and messages=100 and partitions=3 and sync=always and crash=none and (writers=lock-removed or "
+    + "writers=network-cut)"
   static let stored =
-    "sync=always and messages=1000 and partitions=1 and recovery=skip-corrupted and checkpoint=flushed and (fault=deleted or fault=cut)"
+    "sync=always and messages=1000 and partitions=1 and recovery=skip-corrupted and checkpoint=flushed and "
+    + "(fault=deleted or fault=cut)"
 
   struct Log: Equatable {
     var source: String
@@ -95,7 +102,11 @@ enum FormatReader {
       var ranges: [[Int]] = []
       for at in stride(from: 0, to: served.count, by: 3) {
         let (from, to) = (served[at], served[at] + served[at + 2])
-        if let last = ranges.last, last[1] == from { ranges[ranges.count - 1][1] = to } else { ranges.append([from, to]) }
+        if let last = ranges.last, last[1] == from {
+          ranges[ranges.count - 1][1] = to
+        } else {
+          ranges.append([from, to])
+        }
       }
       return Log(
         source: "\(source["topic"] ?? "")/\(source["partition"] ?? "")", start: marks["logStartOffset"] ?? -1,

@@ -30,7 +30,8 @@ extension CommandLineTests {
     @Test func everyScenarioIsAsTheSchemaSays() throws {
       #expect(Self.scenarios.count > 100)
       for name in Self.scenarios {
-        let mistakes = try Self.mistakes(in: String(contentsOfFile: "\(Program.root)/Scenarios/\(name)", encoding: .utf8))
+        let mistakes = try Self.mistakes(
+          in: String(contentsOfFile: "\(Program.root)/Scenarios/\(name)", encoding: .utf8))
         #expect(mistakes.isEmpty, "\(name): \(mistakes.prefix(5).joined(separator: "\n"))")
       }
     }

@@ -90,7 +90,10 @@ extension CommandLineTests {
       #expect(auto.out.contains(#""storage": "posix""#), "\(auto)")
       // Finding 28: no report ever showed it. Once, though every trial meets it.
       let reported = try await Running(
-        command + ["--repeat", "2", "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report", "junit=\(scratch.path("x"))"],
+        command + [
+          "--repeat", "2", "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report",
+          "junit=\(scratch.path("x"))",
+        ],
         environment: environment
       ).end()
       #expect(reported.out.components(separatedBy: "note: io_uring is refused").count == 2, "\(reported)")
@@ -103,7 +106,10 @@ extension CommandLineTests {
     }
 
     /// Finding 25: `list >/dev/full` ended with 0.
-    @Test(arguments: ["list", "list -v", "list --defects", "list --checks", "check", "--help", "--version", "doctor", "doctor --report json"])
+    @Test(arguments: [
+      "list", "list -v", "list --defects", "list --checks", "check", "--help", "--version", "doctor",
+      "doctor --report json",
+    ])
     func resultsThatCannotBeWritten(command: String) async throws {
       let ended = try await Running(["bash", "-c", "\(Program.tornlog) \(command) >/dev/full"]).end()
       #expect(ended.code == 69 && ended.err.contains("cannot write standard output: No space left"), "\(ended)")
@@ -120,7 +126,8 @@ extension CommandLineTests {
           "reproduce", Cells.token(), "--storage", storage, "--trace", node, "--dir", scratch.folder())
         #expect(ended.code == 0, "\(ended)")
         #expect(
-          ended.out.components(separatedBy: "cannot write the whole trace to \(node): No space left").count == 2, "\(ended)")
+          ended.out.components(separatedBy: "cannot write the whole trace to \(node): No space left").count == 2,
+          "\(ended)")
         var status = stat()
         #expect(lstat(node, &status) == 0 && status.st_mode & S_IFMT == S_IFCHR)
       }

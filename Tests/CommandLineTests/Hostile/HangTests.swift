@@ -18,12 +18,14 @@ extension CommandLineTests {
       let token = try #require(command.split(separator: " ").last.map(String.init))
       let again = try await tornlog("reproduce", token, "--timeout", "1s")
       #expect(again.code == 1 && again.out.contains("VIOLATED no-hang") && again.out.contains(token), "\(again)")
-      let errors = try await tornlog("explore", "--errors", "--scenario", "recover", "--defect", "P12", "--timeout", "1s")
+      let errors = try await tornlog(
+        "explore", "--errors", "--scenario", "recover", "--defect", "P12", "--timeout", "1s")
       #expect(errors.code == 1 && errors.out.contains("VIOLATED no-hang"), "\(errors)")
     }
 
     @Test func `the sound engine is done long before`() async throws {
-      let held = try await tornlog("explore", "--reference", "--profile", "raw-4k", "--states-per-point", "16", "--timeout", "5s")
+      let held = try await tornlog(
+        "explore", "--reference", "--profile", "raw-4k", "--states-per-point", "16", "--timeout", "5s")
       #expect(held.code == 0, "\(held)")
       #expect(try await tornlog("explore", "--reference", "--timeout", "soon").code == 64)
     }

@@ -34,19 +34,31 @@ enum Hostile {
     func words(_ place: Place) -> [String] {
       switch self {
       case .run where isWhole:
-        ["run", place.scenarios + "/controls", place.scenarios + "/sweeps", "--dir", place.directory, "--report", "json=\(place.report)"]
+        [
+          "run", place.scenarios + "/controls", place.scenarios + "/sweeps", "--dir", place.directory, "--report",
+          "json=\(place.report)",
+        ]
       case .run:
-        ["run", place.scenarios + "/chronik", "-k", Cells.tiny, "--dir", place.directory, "--report", "json=\(place.report)"]
+        [
+          "run", place.scenarios + "/chronik", "-k", Cells.tiny, "--dir", place.directory, "--report",
+          "json=\(place.report)",
+        ]
       case .explore:
         ["explore", "--reference", "--profile", "raw-512", "--report", "json=\(place.report)"]
           + (isWhole ? [] : ["--states-per-point", "2", "--samples", "0"])
       case .defects:
-        ["defects", "--smoke", "--only", isWhole ? "none,C2,A4,P2,R1" : "C2", "--scenarios", place.scenarios, "--dir", place.directory,
-          "--report", "json=\(place.report)"] + (isWhole ? [] : ["--way", "own-scenario", "--way", "process-kill", "--seeds", "2"])
+        [
+          "defects", "--smoke", "--only", isWhole ? "none,C2,A4,P2,R1" : "C2", "--scenarios", place.scenarios, "--dir",
+          place.directory,
+          "--report", "json=\(place.report)",
+        ] + (isWhole ? [] : ["--way", "own-scenario", "--way", "process-kill", "--seeds", "2"])
       case .bench:
         // Rows without a target: whether one is met is the disk's business.
-        ["bench", "--quick", "--only", "partitions", "--partitions", isWhole ? "200" : "10", "--dir", place.directory, "--report",
-          "json=\(place.report)"]
+        [
+          "bench", "--quick", "--only", "partitions", "--partitions", isWhole ? "200" : "10", "--dir", place.directory,
+          "--report",
+          "json=\(place.report)",
+        ]
       }
     }
 
@@ -54,11 +66,17 @@ enum Hostile {
     func longWords(_ place: Place) -> [String] {
       switch self {
       case .run:
-        ["run", place.scenarios + "/chronik", "-t", "full", "-k", "messages=10000 or messages=50000", "--dir", place.directory, "--report",
-          "json=\(place.report)"]
+        [
+          "run", place.scenarios + "/chronik", "-t", "full", "-k", "messages=10000 or messages=50000", "--dir",
+          place.directory, "--report",
+          "json=\(place.report)",
+        ]
       case .explore: ["explore", "--reference", "--depth", "2", "--report", "json=\(place.report)"]
       case .defects:
-        ["defects", "--only", "none", "--scenarios", place.scenarios, "--dir", place.directory, "--report", "json=\(place.report)"]
+        [
+          "defects", "--only", "none", "--scenarios", place.scenarios, "--dir", place.directory, "--report",
+          "json=\(place.report)",
+        ]
       case .bench: ["bench", "--dir", place.directory, "--report", "json=\(place.report)"]
       }
     }
@@ -114,7 +132,8 @@ enum Hostile {
     return CommandLineTests.alive(processes)
   }
 
-  /// Waits until the program has taken over a signal (`man 5 proc_pid_status`: SigCgt): before, it dies as any program does.
+  /// Waits until the program has taken over a signal (`man 5 proc_pid_status`: SigCgt): before, it dies as any program
+  /// does.
   static func takesOver(_ signal: Int32, _ running: Running) async throws {
     for _ in 0..<1000 {
       let status = (try? String(contentsOfFile: "/proc/\(running.process)/status", encoding: .utf8)) ?? ""

@@ -19,7 +19,9 @@ extension CommandLineTests {
           switch random(4) {
           case 0: bytes.removeSubrange(random(bytes.count)..<bytes.count)
           case 1: bytes[bytes.startIndex + random(bytes.count)] = UInt8(random(256))
-          case 2: bytes.insert(contentsOf: [0, 0xFF, 0x1B, 0x09, 0x7B][random(5)...], at: bytes.startIndex + random(bytes.count))
+          case 2:
+            bytes.insert(
+              contentsOf: [0, 0xFF, 0x1B, 0x09, 0x7B][random(5)...], at: bytes.startIndex + random(bytes.count))
           default: bytes.append(contentsOf: bytes.prefix(random(bytes.count)))
           }
           if bytes.isEmpty { bytes = Data("x".utf8) }
@@ -28,7 +30,8 @@ extension CommandLineTests {
         try bytes.write(to: URL(fileURLWithPath: file))
         for command in ["check", "list"] {
           let ended = try await tornlog(command, file)
-          #expect([0, 3, 65].contains(ended.code), "round \(round), \(command): \(ended.code) \(ended.err.prefix(400))")
+          #expect(
+            [0, 3, 65].contains(ended.code), "round \(round), \(command): \(ended.code) \(ended.err.prefix(400))")
         }
       }
     }
@@ -36,7 +39,8 @@ extension CommandLineTests {
     @Test(arguments: ["..", "a/b", "../../x", "with space", "Größe", String(repeating: "x", count: 250)])
     func aTopicThatTheEngineRefusesIsAnInvalidScenario(topic: String) async throws {
       let scratch = try Scratch()
-      let file = try scratch.write("t.yaml", "name: t\ntitle: t\nworkload:\n  topic: '\(topic)'\nmatrix: { messages: [100] }\n")
+      let file = try scratch.write(
+        "t.yaml", "name: t\ntitle: t\nworkload:\n  topic: '\(topic)'\nmatrix: { messages: [100] }\n")
       for command in ["check", "run", "list"] {
         let ended = try await tornlog(command, file)
         // What `check` finds is its result; others complain of it.
@@ -50,9 +54,13 @@ extension CommandLineTests {
     @Test func aDottedTopicIsReproducedAndShrunk() async throws {
       let scratch = try Scratch()
       let file = try scratch.write(
-        "d.yaml", "name: dotted\ntitle: t\nworkload: { topic: \"orders.v1\" }\nmatrix: { messages: [20], storage: [memory], defect: [C2] }\n")
+        "d.yaml",
+        "name: dotted\ntitle: t\nworkload: { topic: \"orders.v1\" }\nmatrix: { messages: [20], storage: [memory], "
+          + "defect: [C2] }\n"
+      )
       let run = try await tornlog(
-        "run", file, "--dir", scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report",
+        "run", file, "--dir", scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))",
+        "--report",
         "junit=\(scratch.path("x"))")
       #expect(run.code == 1, "\(run)")
       let command = try #require(try scratch.trials("j")[0]["reproduce"] as? String)

@@ -44,7 +44,8 @@ extension CommandLineTests {
     @Test func `a run under timeout ends in order`() async throws {
       let scratch = try Scratch()
       let running = try Running([
-        "timeout", "2", Program.tornlog, "run", "-t", "full", "-k", "messages=10000 or messages=50000", "--storage", "ring",
+        "timeout", "2", Program.tornlog, "run", "-t", "full", "-k", "messages=10000 or messages=50000", "--storage",
+        "ring",
         "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
       ])
       let ended = try await running.end()
@@ -152,7 +153,8 @@ extension CommandLineTests {
     @Test func `a reader that goes away ends a run in order`() async throws {
       let scratch = try Scratch()
       let ended = try await shell(
-        "\(Program.tornlog) run -v Scenarios/chronik --dir \(scratch.folder()) --report terminal --report json=\(scratch.path("j")) | head -1; "
+        "\(Program.tornlog) run -v Scenarios/chronik --dir \(scratch.folder()) --report terminal --report "
+          + "json=\(scratch.path("j")) | head -1; "
           + "echo ${PIPESTATUS[0]}")
       #expect(ended.err == "" && ended.out.hasSuffix("\n130\n"), "\(ended)")
       #expect(try scratch.entries() == [])

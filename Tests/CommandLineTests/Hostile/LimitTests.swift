@@ -9,9 +9,14 @@ extension CommandLineTests {
       try await Running(["bash", "-c", text]).end(within: limit)
     }
 
-    private func scenario(_ scratch: Scratch, _ matrix: String, _ workload: String = "batch: 5, message-size: 100B, append-between: 1") throws -> String {
+    private func scenario(
+      _ scratch: Scratch, _ matrix: String, _ workload: String = "batch: 5, message-size: 100B, append-between: 1"
+    ) throws -> String {
       try scratch.write(
-        "s.yaml", "name: small\ntitle: limits\nworkload: { topic: orders, producers: 4, \(workload) }\nmatrix:\n  sync: [always]\n\(matrix)\n")
+        "s.yaml",
+        "name: small\ntitle: limits\nworkload: { topic: orders, producers: 4, \(workload) }\nmatrix:\n  sync: "
+          + "[always]\n\(matrix)\n"
+      )
     }
 
     /// As systemd gives them: 1024 soft, half a million hard. The sound engine was accused.
@@ -22,7 +27,8 @@ extension CommandLineTests {
       #expect(ended.code == 0 && ended.out.contains("1 held"), "\(ended)")
     }
 
-    /// A few descriptors less than a life needs: the life that meets it is killed by its own trial before it can say so.
+    /// A few descriptors less than a life needs: the life that meets it is killed by its own trial before it can say
+    /// so.
     @Test(arguments: ["process-kill", "power-loss", "none"], ["ring", "posix"])
     func descriptorsThatRunOutInALife(crash: String, storage: String) async throws {
       let scratch = try Scratch()
@@ -31,7 +37,8 @@ extension CommandLineTests {
       for limit in [18, 20] {
         let report = scratch.path("\(limit)")
         let ended = try await shell(
-          "ulimit -n \(limit); exec \(Program.tornlog) run \(file) --jobs 1 --repeat 2 --storage \(storage) --dir \(try scratch.folder()) "
+          "ulimit -n \(limit); exec \(Program.tornlog) run \(file) --jobs 1 --repeat 2 --storage \(storage) --dir "
+            + "\(try scratch.folder()) "
             + "--report terminal --report json=\(report)")
         codes.append(ended.code)
         #expect(ended.code == 0 || ended.code == 2, "\(limit): \(ended)")
@@ -41,7 +48,9 @@ extension CommandLineTests {
         for trial in trials where trial["verdict"] as? String != "held" {
           let notices = trial["notices"] as? [String] ?? []
           #expect(trial["verdict"] as? String == "unknown", "\(trial)")
-          #expect(notices.contains { $0.contains("Too many open files (raise the limit with ulimit -n") }, "\(limit): \(notices)")
+          #expect(
+            notices.contains { $0.contains("Too many open files (raise the limit with ulimit -n") },
+            "\(limit): \(notices)")
           let checks = try #require(trial["checks"] as? [[String: Any]])
           #expect(!checks.contains { $0["verdict"] as? String == "violated" }, "\(checks)")
         }
@@ -54,11 +63,14 @@ extension CommandLineTests {
       let file = try scenario(scratch, "  messages: [1200]\n  partitions: [600]\n  crash: [process-kill]")
       let ended = try await shell("ulimit -n 600; exec \(Program.tornlog) run \(file) --dir \(try scratch.folder())")
       #expect(ended.code == 69, "\(ended)")
-      #expect(ended.err.contains("RLIMIT_NOFILE is 600 and a trial (small) needs 610: raise the limit with ulimit -n"), "\(ended)")
+      #expect(
+        ended.err.contains("RLIMIT_NOFILE is 600 and a trial (small) needs 610: raise the limit with ulimit -n"),
+        "\(ended)")
     }
 
     /// libdispatch ends a process that gets no descriptor for its event loop with SIGILL and without a word.
-    @Test(arguments: [4, 5, 6, 8, 10], ["explore --reference --profile raw-512 --bound 1", "doctor", "list --defects"])
+    @Test(
+      arguments: [4, 5, 6, 8, 10], ["explore --reference --profile raw-512 --bound 1", "doctor", "list --defects"])
     func tooFewDescriptorsForAnyCommand(limit: Int, command: String) async throws {
       let ended = try await shell("ulimit -n \(limit); exec \(Program.tornlog) \(command)")
       #expect(ended.code == 69 && ended.err.contains("raise the limit with ulimit -n"), "\(ended)")
@@ -81,49 +93,64 @@ extension CommandLineTests {
           crash: [process-kill, power-loss, none]
         """)
       let ended = try await shell(
-        "\(trap)ulimit -f 100; exec \(Program.tornlog) run \(file) --dir \(try scratch.folder()) --report terminal --report json=\(scratch.path("j"))")
+        "\(trap)ulimit -f 100; exec \(Program.tornlog) run \(file) --dir \(try scratch.folder()) --report terminal "
+          + "--report json=\(scratch.path("j"))"
+      )
       #expect(ended.code == 2, "\(ended)")
       let trials = try scratch.trials("j")
       #expect(trials.count == 3)
       for trial in trials {
         #expect(trial["verdict"] as? String == "unknown")
-        #expect((trial["notices"] as? [String])?.contains { $0.contains("File too large (raise the limit with ulimit -f") } == true, "\(trial)")
+        #expect(
+          (trial["notices"] as? [String])?.contains { $0.contains("File too large (raise the limit with ulimit -f") }
+            == true, "\(trial)")
       }
       #expect(try scratch.entries() == [])
     }
 
     @Test func `sweeps under a limit of the file size are refused before the run`() async throws {
-      let ended = try await shell("ulimit -f 64; exec \(Program.tornlog) run Scenarios/sweeps/rotation.yaml --storage posix")
-      #expect(ended.code == 69 && ended.err.contains("RLIMIT_FSIZE is 65536") && ended.err.contains("ulimit -f"), "\(ended)")
+      let ended = try await shell(
+        "ulimit -f 64; exec \(Program.tornlog) run Scenarios/sweeps/rotation.yaml --storage posix")
+      #expect(
+        ended.code == 69 && ended.err.contains("RLIMIT_FSIZE is 65536") && ended.err.contains("ulimit -f"), "\(ended)")
     }
 
     @Test func `a trial in memory that needs more than there is`() async throws {
       let scratch = try Scratch()
       let huge = try scenario(scratch, "  messages: [1000000000]\n  partitions: [1]\n  crash: [none]")
-      let refused = try await shell("ulimit -v 6000000; exec \(Program.tornlog) run \(huge) --storage memory --timeout 8s")
-      #expect(refused.code == 69 && refused.err.contains("RLIMIT_AS allows 5859 MiB: raise the limit with ulimit -v"), "\(refused)")
+      let refused = try await shell(
+        "ulimit -v 6000000; exec \(Program.tornlog) run \(huge) --storage memory --timeout 8s")
+      #expect(
+        refused.code == 69 && refused.err.contains("RLIMIT_AS allows 5859 MiB: raise the limit with ulimit -v"),
+        "\(refused)")
       // More than it needs at the least, and less than it needs: it finds that out by running.
       let large = try scenario(
-        scratch, "  messages: [100000]\n  partitions: [1]\n  crash: [none]", "batch: 100, message-size: 1000B, append-between: 1")
+        scratch, "  messages: [100000]\n  partitions: [1]\n  crash: [none]",
+        "batch: 100, message-size: 1000B, append-between: 1")
       let report = scratch.path("j")
       let ended = try await shell(
-        "ulimit -v 175000; exec \(Program.tornlog) run \(large) --storage memory --jobs 1 --report terminal --report json=\(report)")
+        "ulimit -v 175000; exec \(Program.tornlog) run \(large) --storage memory --jobs 1 --report terminal --report "
+          + "json=\(report)"
+      )
       #expect(ended.code == 2, "\(ended)")
       let trial = try #require(try scratch.trials("j").first)
-      #expect((trial["notices"] as? [String])?.contains { $0.contains("ran out of memory: RLIMIT_AS allows 170 MiB") } == true, "\(ended)")
+      #expect(
+        (trial["notices"] as? [String])?.contains { $0.contains("ran out of memory: RLIMIT_AS allows 170 MiB") }
+          == true, "\(ended)")
     }
 
     // MARK: Signals from outside
 
-    /// SIGKILL is `Interruptions.a worker that is killed from outside`. What the engine itself would raise is told by its sender. Without
-    /// a crash one process lives all lives: whenever the signal comes, it is there. The threads of these tests block SIGABRT for
-    /// what they start.
+    /// SIGKILL is `Interruptions.a worker that is killed from outside`. What the engine itself would raise is told by
+    /// its sender. Without a crash one process lives all lives: whenever the signal comes, it is there. The threads of
+    /// these tests block SIGABRT for what they start.
     @Test(arguments: [SIGTERM, SIGXCPU, SIGSEGV, SIGABRT])
     func aWorkerThatGetsASignalFromOutside(signal: Int32) async throws {
       let scratch = try Scratch()
       let file = try scenario(scratch, "  messages: [100000]\n  partitions: [3]\n  crash: [none]")
       let running = try Running([
-        Program.tornlog, "run", file, "--jobs", "1", "--storage", "posix", "--repeat", "2", "--dir", try scratch.folder(), "--report",
+        Program.tornlog, "run", file, "--jobs", "1", "--storage", "posix", "--repeat", "2", "--dir",
+        try scratch.folder(), "--report",
         "json=\(scratch.path("j"))",
       ])
       let worker = try await firstWorker(of: running, scratch)
@@ -135,7 +162,8 @@ extension CommandLineTests {
       let trials = try scratch.trials("j")
       #expect(trials.map { $0["verdict"] as? String } == ["unknown", "held"])
       let notices = try #require(trials[0]["notices"] as? [String])
-      #expect(notices.contains { $0.contains("from outside by signal \(signal)") || $0.contains("RLIMIT_CPU") }, "\(notices)")
+      #expect(
+        notices.contains { $0.contains("from outside by signal \(signal)") || $0.contains("RLIMIT_CPU") }, "\(notices)")
       #expect(try scratch.entries() == [])
     }
 
@@ -144,7 +172,9 @@ extension CommandLineTests {
       let start = ContinuousClock.now
       while ContinuousClock.now - start < .seconds(120) {
         let runs = try scratch.entries()
-        if let run = runs.first, access(scratch.path("dir/\(run)/trial-0/data/topics"), F_OK) == 0, let worker = running.children.first {
+        if let run = runs.first, access(scratch.path("dir/\(run)/trial-0/data/topics"), F_OK) == 0,
+          let worker = running.children.first
+        {
           return worker
         }
         try await Task.sleep(for: .milliseconds(5))
@@ -188,7 +218,8 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let folder = try scratch.folder()
       let running = try Running([
-        Program.tornlog, "run", "Scenarios/chronik/ten-vs-hundred.yaml", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1",
+        Program.tornlog, "run", "Scenarios/chronik/ten-vs-hundred.yaml", "-t", "full", "-k", Cells.volume(50000),
+        "--jobs", "1",
         "--storage", "posix", "--dir", folder,
       ])
       _ = try await firstWorker(of: running, scratch)

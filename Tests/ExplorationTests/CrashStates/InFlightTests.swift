@@ -85,7 +85,9 @@ import Verification
     #expect(disk.states(.ext4Ordered) == ["f=/0"])
     disk.run(disk.write(f, 2, at: 0, 512))
     // Nothing of what stood there before, and with posix-minimal a size without its data.
-    for profile in [CrashProfile.ext4Ordered, .xfs, .btrfs] { #expect(!disk.states(profile).contains("f=1/512"), "\(profile.name)") }
+    for profile in [CrashProfile.ext4Ordered, .xfs, .btrfs] {
+      #expect(!disk.states(profile).contains("f=1/512"), "\(profile.name)")
+    }
     #expect(disk.states(.xfs) == ["f=/0", "f=2/512"])
     #expect(disk.states(.posixMinimal).isSuperset(of: ["f=/0", "f=0/512", "f=2/512"]))
     var other = disk
@@ -93,7 +95,8 @@ import Verification
     #expect(other.states(.xfs) == ["f=3/512"])
   }
 
-  /// Of a block that is durable in part the rest is new: a size that comes after its data does not show it without them.
+  /// Of a block that is durable in part the rest is new: a size that comes after its data does not show it without
+  /// them.
   @Test func aBlockThatIsDurableInPartGrowsWithItsData() {
     var disk = HandMade()
     let f = disk.create("f")
@@ -101,7 +104,9 @@ import Verification
     disk.run(disk.write(f, 1, at: 0, 512))
     disk.run(.sync(file: f, isFull: true))
     disk.run(disk.write(f, 2, at: 512, 512))
-    for profile in [CrashProfile.btrfs, .xfs] { #expect(disk.states(profile) == ["f=1/512", "f=12/1024"], "\(profile.name)") }
+    for profile in [CrashProfile.btrfs, .xfs] {
+      #expect(disk.states(profile) == ["f=1/512", "f=12/1024"], "\(profile.name)")
+    }
   }
 
   @Test func aWriteThatFailedMayBeThereInPart() {
@@ -167,7 +172,9 @@ import Verification
       let loop = EventLoop(simulatedWithSeed: 1)
       machine.boot(loop, bootID: 1)
       let result = loop.run { () async -> Result<Void, any Error> in
-        do { return .success(try await body(try await machine.open("f", [.write]), machine.makeBuffer(capacity: 1024))) } catch {
+        do {
+          return .success(try await body(try await machine.open("f", [.write]), machine.makeBuffer(capacity: 1024)))
+        } catch {
           return .failure(error)
         }
       }
@@ -180,7 +187,9 @@ import Verification
       let value1 = try await machine.read(file, at: 512, into: buffer, 0..<512)
       #expect(value1 == 512)
       // A part of it would have to be read first.
-      await #expect(throws: StorageError.self) { _ = try await machine.write(file, at: 0, from: buffer, 0..<100, .durable) }
+      await #expect(throws: StorageError.self) {
+        _ = try await machine.write(file, at: 0, from: buffer, 0..<100, .durable)
+      }
       let value2 = try await machine.write(file, at: 0, from: buffer, 0..<512, .volatile)
       #expect(value2 == 512)
       let value3 = try await machine.read(file, at: 0, into: buffer, 0..<1024)

@@ -15,7 +15,9 @@ import Testing
     disk.run(.sync(file: f, isFull: true))
     #expect(disk.states(.posixMinimal) == ["", "f=1/512"])
     // `fsync` commits the journal, and the entry with it.
-    for profile in [CrashProfile.ext4Ordered, .ext4Writeback, .xfs, .btrfs] { #expect(disk.states(profile) == ["f=1/512"]) }
+    for profile in [CrashProfile.ext4Ordered, .ext4Writeback, .xfs, .btrfs] {
+      #expect(disk.states(profile) == ["f=1/512"])
+    }
     disk.run(.syncDirectory(path: PathTable.root))
     #expect(disk.states(.posixMinimal) == ["f=1/512"])
   }
@@ -68,7 +70,8 @@ import Testing
     let after = [whole + "f=/0", whole + "f=1/512", whole + "f=11/1024"]
     #expect(disk.states(.xfs) == Set(after))
     // Space that is allocated and not written yet reads as zeros (found by `explore --real`).
-    #expect(disk.states(.ext4Ordered) == Set(after + ["0/512", "00/1024", "01/1024", "10/1024"].map { whole + "f=" + $0 }))
+    #expect(
+      disk.states(.ext4Ordered) == Set(after + ["0/512", "00/1024", "01/1024", "10/1024"].map { whole + "f=" + $0 }))
     #expect(disk.states(.btrfs) == [whole + "f=/0", whole + "f=11/1024"])
     let free = ["00", "01", "07", "10", "11", "17", "70", "71", "77"].map { whole + "f=\($0)/1024" }
     for profile in [CrashProfile.ext4Writeback, .posixMinimal] {
@@ -77,9 +80,10 @@ import Testing
     #expect(disk.states(.raw512) == Set(["00", "01", "10", "11"].map { whole + "f=\($0)/1024" }))
   }
 
-  /// Found by `explore --real` on ext4, xfs and btrfs: zeros that the engine had written ahead were there, with the size that
-  /// came with them, at an instant of which only that is known that what was written over them may have begun. The
-  /// profiles demanded everything that had been asked for below a new size, as no write-back between two writes does.
+  /// Found by `explore --real` on ext4, xfs and btrfs: zeros that the engine had written ahead were there, with the
+  /// size that came with them, at an instant of which only that is known that what was written over them may have
+  /// begun. The profiles demanded everything that had been asked for below a new size, as no write-back between two
+  /// writes does.
   @Test func aSizeComesWithTheDataOfItsTimeWhateverWasWrittenOverThemSince() {
     var disk = HandMade()
     let f = disk.create("f")
@@ -93,8 +97,8 @@ import Testing
     #expect(disk.states(.ext4Ordered) == Set(after + ["f=0/512", "f=00/1024", "f=03/1024", "f=20/1024"]))
   }
 
-  /// Found by `explore --real` on btrfs, whose unit holds more than one commit: both were in flight as far as is known, the
-  /// first was there, and both or neither was all that was permitted.
+  /// Found by `explore --real` on btrfs, whose unit holds more than one commit: both were in flight as far as is known,
+  /// the first was there, and both or neither was all that was permitted.
   @Test func writesInFlightToOneUnitHappenEachByItself() {
     var disk = HandMade()
     let f = disk.create("f")
@@ -115,8 +119,8 @@ import Testing
     #expect(disk.states(.raw512) == ["a=/0 b=/0"])
   }
 
-  /// Found by `explore --real` on btrfs: the entry of one partition's segment was missing though the directory of another
-  /// had been synced since.
+  /// Found by `explore --real` on btrfs: the entry of one partition's segment was missing though the directory of
+  /// another had been synced since.
   @Test func aSyncOfADirectoryCoversOthersWhereTheJournalIsOne() {
     var disk = HandMade()
     for folder in ["d", "e"] { disk.run(.makeDirectory(path: disk.recording.table.intern(folder))) }

@@ -13,7 +13,9 @@ import Testing
     disk.point(profile).legality(of: found, disk.recording.table)
   }
 
-  private func isLegal(_ disk: HandMade, _ profile: CrashProfile, _ files: [String: [UInt8]], _ folders: Set<String> = []) -> Bool {
+  private func isLegal(
+    _ disk: HandMade, _ profile: CrashProfile, _ files: [String: [UInt8]], _ folders: Set<String> = []
+  ) -> Bool {
     var found = MountedImage()
     (found.files, found.directories) = (files, folders)
     if case .legal = legality(disk, profile, found) { return true }
@@ -27,7 +29,8 @@ import Testing
     _ = disk.create("a")
     _ = disk.create("b")
     for profile in [CrashProfile.ext4Ordered, .ext4Writeback, .xfs, .btrfs] {
-      #expect(isLegal(disk, profile, [:]) && isLegal(disk, profile, ["a": []]) && isLegal(disk, profile, ["a": [], "b": []]))
+      #expect(
+        isLegal(disk, profile, [:]) && isLegal(disk, profile, ["a": []]) && isLegal(disk, profile, ["a": [], "b": []]))
       #expect(!isLegal(disk, profile, ["b": []]))
     }
     #expect(isLegal(disk, .posixMinimal, ["b": []]))
@@ -71,7 +74,8 @@ import Testing
     disk.run(disk.write(f, 1, at: 0, 4096, durable: true))
     _ = disk.start(disk.write(f, 2, at: 0, 4096, durable: true))
     let mixed = bytes(2) + bytes(1, 3584)
-    #expect(isLegal(disk, .xfs, ["f": mixed]) && !isLegal(disk, .btrfs, ["f": mixed]) && !isLegal(disk, .raw4k, ["f": mixed]))
+    #expect(
+      isLegal(disk, .xfs, ["f": mixed]) && !isLegal(disk, .btrfs, ["f": mixed]) && !isLegal(disk, .raw4k, ["f": mixed]))
     let torn = bytes(2, 256) + bytes(1, 3840)
     for profile in CrashProfile.all { #expect(!isLegal(disk, profile, ["f": torn])) }
   }
@@ -112,7 +116,9 @@ import Testing
     return found
   }
 
-  @Test(arguments: CrashProfile.all) func everyStateOfTheWorkloadIsLegalAndOneThatIsTouchedIsNot(profile: CrashProfile) throws {
+  @Test(arguments: CrashProfile.all) func everyStateOfTheWorkloadIsLegalAndOneThatIsTouchedIsNot(profile: CrashProfile)
+    throws
+  {
     var workload = ExplorationWorkload()
     workload.messages = 12
     let recording = try workload.record(parts: EngineParts()) { $0 }

@@ -33,7 +33,8 @@ import Verification
     }
   }
 
-  /// Two disks that differ in a file which recovery sees and does not read, and one that differs in a file which it reads.
+  /// Two disks that differ in a file which recovery sees and does not read, and one that differs in a file which it
+  /// reads.
   @Test func disksThatDifferInWhatNobodyReadsAreOne() throws {
     let exploration = try Exploration(options(.raw512))
     var recording = exploration.recording
@@ -90,8 +91,8 @@ import Verification
     #expect(try counts(1) == counts(2))
   }
 
-  /// A question that is left out makes one of states that differ. Not so `node`, whose answer the names in the directory give
-  /// too, and `links`: in every state a file has one name.
+  /// A question that is left out makes one of states that differ. Not so `node`, whose answer the names in the
+  /// directory give too, and `links`: in every state a file has one name.
   @Test(arguments: [DiskQuestion.Kind.names, .size, .sectors])
   func aQuestionThatIsLeftOutIsFound(kind: DiskQuestion.Kind) throws {
     var own = options(.posixMinimal)

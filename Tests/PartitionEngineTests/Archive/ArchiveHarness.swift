@@ -11,14 +11,17 @@ import WriteAheadLog
 enum ArchiveHarness {
   static let configuration = configured()
 
-  static func configured(_ policy: SyncPolicy = .always, _ change: (inout EngineConfiguration) -> Void = { _ in }) -> EngineConfiguration {
+  static func configured(_ policy: SyncPolicy = .always, _ change: (inout EngineConfiguration) -> Void = { _ in })
+    -> EngineConfiguration
+  {
     var configuration = EngineConfiguration(
       log: LogConfiguration(
         syncPolicy: policy, segmentBytes: 16 << 10, commitBytes: 8 << 10, recentBatches: 3, recentBytes: 8 << 10,
         firstPreallocation: 4 << 10, largestPreallocation: 4 << 10),
       // Checkpoints in the background are the exception: most tests ask for them.
       checkpoints: CheckpointPolicy(
-        interval: .seconds(3600), bytes: 1 << 40, objectBytes: 6 << 10, timeout: .seconds(5), firstPause: .milliseconds(50),
+        interval: .seconds(3600), bytes: 1 << 40, objectBytes: 6 << 10, timeout: .seconds(5),
+        firstPause: .milliseconds(50),
         longestPause: .seconds(2)))
     change(&configuration)
     return configuration
@@ -61,7 +64,9 @@ enum ArchiveHarness {
 
   /// -1 for what is no message.
   static func number(_ text: String) -> Int {
-    guard text.hasPrefix("message-"), let n = Int(text.dropFirst(8).prefix { $0 != "-" }), text == message(n) else { return -1 }
+    guard text.hasPrefix("message-"), let n = Int(text.dropFirst(8).prefix { $0 != "-" }), text == message(n) else {
+      return -1
+    }
     return n
   }
 

@@ -11,8 +11,9 @@ import WriteAheadLog
 @Suite struct ArchiveTakeoverTests {
   private typealias H = ArchiveHarness
 
-  /// The answer to the first one's put is late; meanwhile a second engine takes over, writes and archives. What the first
-  /// one has put counts for nothing, it is told so, and it puts nothing more. All messages are there, once, in order.
+  /// The answer to the first one's put is late; meanwhile a second engine takes over, writes and archives. What the
+  /// first one has put counts for nothing, it is told so, and it puts nothing more. All messages are there, once, in
+  /// order.
   @Test(arguments: [ObjectFault.late(.seconds(3)), .slow(.seconds(3)), .lostAnswer], 0..<10)
   func aReplacedWriterArchivesNothingMore(_ fault: ObjectFault, _ seed: UInt64) throws {
     let machine = try Machine(.memory, seed: seed)

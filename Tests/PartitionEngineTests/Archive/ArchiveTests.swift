@@ -11,8 +11,8 @@ import WriteAheadLog
 @Suite struct ArchiveTests {
   private typealias H = ArchiveHarness
 
-  /// Fetches from every offset, out of the store, the log and the newest buffer, before, while and after pieces go to the
-  /// store; and after a restart.
+  /// Fetches from every offset, out of the store, the log and the newest buffer, before, while and after pieces go to
+  /// the store; and after a restart.
   @Test(arguments: [SyncPolicy.always, .interval(.milliseconds(20)), .never])
   func everyOffsetIsServedBeforeWhileAndAfter(_ policy: SyncPolicy) throws {
     let machine = try Machine(.memory)
@@ -53,7 +53,8 @@ import WriteAheadLog
     }
   }
 
-  /// In the background: at once what is in closed segments, after `interval` what is in the open one, and when enough waits.
+  /// In the background: at once what is in closed segments, after `interval` what is in the open one, and when enough
+  /// waits.
   @Test func piecesGoThereByThemselves() throws {
     try Machine(.memory).boot { storage in
       let configuration = H.configured { $0.checkpoints.interval = .seconds(10) }

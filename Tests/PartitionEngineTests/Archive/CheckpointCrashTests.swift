@@ -87,7 +87,9 @@ import WriteAheadLog
   static func flaws(_ machine: Machine, _ answers: Answers, _ assembly: Assembly) throws -> [String] {
     let before = try machine.boot(seed: 77) { storage -> (flaws: [String], count: Int) in
       let (engine, recovery) = try await assembly.open(storage)
-      if !engine.topics.contains(where: { $0.name == "orders" }) { try await engine.createTopic("orders", partitions: 1) }
+      if !engine.topics.contains(where: { $0.name == "orders" }) {
+        try await engine.createTopic("orders", partitions: 1)
+      }
       var flaws = recovery.partitions.flatMap(\.damage).map { "a crash is not damage: \($0)" }
       let found = try await H.numbers(engine)
       let least = assembly.policy == .always ? answers.acknowledged : Int(answers.archived.rawValue)
@@ -105,7 +107,9 @@ import WriteAheadLog
       let (engine, recovery) = try await assembly.open(storage)
       var flaws = recovery.partitions.flatMap(\.damage).map { "damaged in the third life: \($0)" }
       let found = try await H.numbers(engine)
-      if found != Array(0..<before.count + 6) { flaws.append("third life: \(found), \(before.count) were there before 6 more") }
+      if found != Array(0..<before.count + 6) {
+        flaws.append("third life: \(found), \(before.count) were there before 6 more")
+      }
       if try engine.segmentBases("orders", 0).count > 1 { flaws.append("files that are archived are still there") }
       try await engine.close()
       return flaws
@@ -178,7 +182,9 @@ import WriteAheadLog
     case .cutFirst: assembly.store = { Deferring($0, $1, swallows: false) }
     case .errorSwallowed:
       assembly.store = { store, loop in
-        Deferring(FaultyObjectStore(store, plan: [PlannedObjectFault(.refusal, on: .put, occurrence: 3)], loop: loop), loop, swallows: true)
+        Deferring(
+          FaultyObjectStore(store, plan: [PlannedObjectFault(.refusal, on: .put, occurrence: 3)], loop: loop), loop,
+          swallows: true)
       }
     case .H5, .H8:
       assembly.parts = Defect(id: mistake.rawValue)?.parts().checkpoints ?? assembly.parts
@@ -216,7 +222,9 @@ import WriteAheadLog
     private let swallows: Bool
     private var given: [ObjectName: [UInt8]] = [:]
 
-    init(_ base: any ObjectStore, _ loop: EventLoop, swallows: Bool) { (self.base, self.loop, self.swallows) = (base, loop, swallows) }
+    init(_ base: any ObjectStore, _ loop: EventLoop, swallows: Bool) {
+      (self.base, self.loop, self.swallows) = (base, loop, swallows)
+    }
 
     func put(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
       given[name] = bytes
@@ -235,7 +243,9 @@ import WriteAheadLog
       return try await base.get(name)
     }
 
-    func list(_ source: TopicPartition?) async throws(ObjectStoreError) -> [ListedObject] { try await base.list(source) }
+    func list(_ source: TopicPartition?) async throws(ObjectStoreError) -> [ListedObject] {
+      try await base.list(source)
+    }
     func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await base.delete(name) }
   }
 }

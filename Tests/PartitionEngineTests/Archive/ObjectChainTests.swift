@@ -40,12 +40,15 @@ import Testing
     check([Self.object(0, 4), Self.object(4, 9, isMissing: true)], to: 9, "0-4e1 | 4-9 | 9")
     check([Self.object(0, 4), Self.object(4, 9, isMissing: true)], to: nil, "0-4e1 | 4-9 | 9")
     check([Self.object(0, 4, isMissing: true), Self.object(4, 9)], to: nil, "4-9e1 | 0-4 | 9")
-    check([Self.object(0, 4), Self.object(4, 9, isMissing: true), Self.object(9, 12)], to: nil, "0-4e1 9-12e1 | 4-9 | 12")
+    check(
+      [Self.object(0, 4), Self.object(4, 9, isMissing: true), Self.object(9, 12)], to: nil, "0-4e1 9-12e1 | 4-9 | 12")
   }
 
   /// A writer was replaced before it had recorded its object: those of its successor count, wherever they end.
   @Test func aHigherEpochReplaces() {
-    check([Self.object(0, 4), Self.object(4, 9, 1), Self.object(4, 7, 2), Self.object(7, 12, 2)], to: 12, "0-4e1 4-7e2 7-12e2 |  | 12")
+    check(
+      [Self.object(0, 4), Self.object(4, 9, 1), Self.object(4, 7, 2), Self.object(7, 12, 2)], to: 12,
+      "0-4e1 4-7e2 7-12e2 |  | 12")
     check([Self.object(4, 9, 1), Self.object(4, 20, 2), Self.object(0, 4, 1)], to: 20, "0-4e1 4-20e2 |  | 20")
     // Nor is it taken where one of the successor's is lost.
     check([Self.object(0, 4), Self.object(4, 9, 1), Self.object(4, 7, 2)], to: 9, "0-4e1 4-7e2 | 7-9 | 9")
@@ -72,7 +75,9 @@ import Testing
   /// cover everything, and each offset that any object of no lower epoch than its neighbours' holds is held.
   @Test func linksAndGapsCoverEverything() {
     var all: [ListedObject] = []
-    for base in 0..<5 { for end in base + 1...5 { for epoch in 1...2 { all.append(Self.object(base, end, UInt64(epoch))) } } }
+    for base in 0..<5 {
+      for end in base + 1...5 { for epoch in 1...2 { all.append(Self.object(base, end, UInt64(epoch))) } }
+    }
     var sets = 0
     for a in all.indices {
       for b in a..<all.count {

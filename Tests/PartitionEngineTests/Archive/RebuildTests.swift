@@ -45,11 +45,16 @@ import WriteAheadLog
     try Self.remove(machine.disk) { !$0.hasPrefix("objects/") }
     try machine.boot(seed: 2) { storage in
       let (engine, recovery) = try await H.open(storage)
-      #expect(recovery.archive?.rebuilt == [TopicPartition("orders", 0), TopicPartition("orders", 2), TopicPartition("payments", 1)])
+      #expect(
+        recovery.archive?.rebuilt == [
+          TopicPartition("orders", 0), TopicPartition("orders", 2), TopicPartition("payments", 1),
+        ])
       #expect(Self.damage(recovery) == [])
       #expect(engine.topics == [Topic(name: "orders", partitions: 3), Topic(name: "payments", partitions: 2)])
       #expect(await H.flawsOfEveryOffset(engine, count: archived) == [])
-      #expect(try engine.watermarks("orders", 0) == Watermarks(logStartOffset: 0, highWatermark: Offset(archived), logEndOffset: Offset(archived)))
+      #expect(
+        try engine.watermarks("orders", 0)
+          == Watermarks(logStartOffset: 0, highWatermark: Offset(archived), logEndOffset: Offset(archived)))
       #expect(try await EngineTests.texts(engine, "orders", 2) == (0..<5).map { "other-\($0)" })
       #expect(try await EngineTests.texts(engine, "payments", 1) == ["paid"])
       try await H.produce(engine, archived..<60)
@@ -81,8 +86,8 @@ import WriteAheadLog
     }
   }
 
-  /// The partition's folder was moved away, the metadata is there. What was archived is served; what was not is missed, and
-  /// reported, for the metadata knows how far the log had come.
+  /// The partition's folder was moved away, the metadata is there. What was archived is served; what was not is missed,
+  /// and reported, for the metadata knows how far the log had come.
   @Test(arguments: RecoveryPolicy.allCases)
   func thePartitionsFilesAreGone(_ policy: RecoveryPolicy) throws {
     let (machine, archived) = try Self.machine()
@@ -99,7 +104,8 @@ import WriteAheadLog
     }
     try machine.boot(seed: 3) { storage in
       let (engine, recovery) = try await H.open(storage, H.configured { $0.log.recoveryPolicy = policy })
-      // What is lost stays reported as long as offsets are reserved for it, also once what stands behind it is archived.
+      // What is lost stays reported as long as offsets are reserved for it, also once what stands behind it is
+      // archived.
       #expect(Self.damage(recovery) == (policy == .skipCorrupted ? ["orders/0: \(archived)-45"] : []))
       try await engine.close()
     }
@@ -144,8 +150,8 @@ import WriteAheadLog
     }
   }
 
-  /// Removed because it is archived, or lost: an object that is gone, or damaged, is reported, and what stands around it is
-  /// served. A segment file above what is archived is missed as it always was.
+  /// Removed because it is archived, or lost: an object that is gone, or damaged, is reported, and what stands around
+  /// it is served. A segment file above what is archived is missed as it always was.
   @Test func whatIsLostIsToldFromWhatIsArchived() throws {
     let (machine, _) = try Self.machine()
     let disk = machine.disk
@@ -181,8 +187,8 @@ import WriteAheadLog
     }
   }
 
-  /// Files that should have been removed are still there, and the store has lost an object: the file that holds what that
-  /// held is set aside, the others go.
+  /// Files that should have been removed are still there, and the store has lost an object: the file that holds what
+  /// that held is set aside, the others go.
   @Test func aFileThatHoldsWhatTheStoreHasLostIsNotRemoved() throws {
     let machine = try Machine(.memory)
     let disk = machine.disk
@@ -208,8 +214,8 @@ import WriteAheadLog
     }
   }
 
-  /// Damage in the log does not keep the rest from being archived, and is not archived as if it were whole. The file that
-  /// it stands in is set aside, not removed.
+  /// Damage in the log does not keep the rest from being archived, and is not archived as if it were whole. The file
+  /// that it stands in is set aside, not removed.
   @Test func damageInTheLogIsPassedOver() throws {
     let machine = try Machine(.memory)
     let disk = machine.disk
@@ -242,11 +248,11 @@ import WriteAheadLog
     }
   }
 
-  /// What the device cannot read is not passed over: the checkpoint stands still there, says so, and does not hold up the
-  /// other partition. Once the device reads it again nothing is missing.
+  /// What the device cannot read is not passed over: the checkpoint stands still there, says so, and does not hold up
+  /// the other partition. Once the device reads it again nothing is missing.
   ///
-  /// Found by `tornlog explore --errors --case 'checkpoint-damage/read EIO sticky/22'`: nine acknowledged messages were set
-  /// aside for good because of a device that had failed for a while.
+  /// Found by `tornlog explore --errors --case 'checkpoint-damage/read EIO sticky/22'`: nine acknowledged messages were
+  /// set aside for good because of a device that had failed for a while.
   @Test func whatCannotBeReadNowIsNotGivenUp() throws {
     let machine = try Machine(.memory)
     let disk = machine.disk

@@ -17,9 +17,11 @@ import WriteAheadLog
     .partialUpload(percent: 60, isTold: true), .partialUpload(percent: 60, isTold: false),
   ]
 
-  /// One engine's life on a store with that fault at call `n`; whatever the store does, everything acknowledged is served,
-  /// and gets to the store in the end.
-  private static func life(_ fault: ObjectFault, at n: Int, _ parts: CheckpointParts = CheckpointParts()) throws -> (fired: Int, flaws: [String]) {
+  /// One engine's life on a store with that fault at call `n`; whatever the store does, everything acknowledged is
+  /// served, and gets to the store in the end.
+  private static func life(_ fault: ObjectFault, at n: Int, _ parts: CheckpointParts = CheckpointParts()) throws -> (
+    fired: Int, flaws: [String]
+  ) {
     let machine = try Machine(.memory, seed: UInt64(n))
     let configuration = H.configured { $0.checkpoints.bytes = 5000 }
     let first = try machine.boot(seed: UInt64(n), limit: .seconds(600)) { storage -> (fired: Int, flaws: [String]) in
@@ -93,8 +95,8 @@ import WriteAheadLog
     print("H1: noticed at \(noticed) of 20 calls")
   }
 
-  /// A store that is gone for an hour: appends go on, reads go on, attempts become rare, memory does not grow; when it is
-  /// back everything gets there.
+  /// A store that is gone for an hour: appends go on, reads go on, attempts become rare, memory does not grow; when it
+  /// is back everything gets there.
   @Test(arguments: [ObjectFault.refusal, .hang, .lostAnswer])
   func aStoreThatIsGoneForAnHour(_ fault: ObjectFault) throws {
     let loop = EventLoop(simulatedWithSeed: 1)
@@ -152,7 +154,9 @@ import WriteAheadLog
     }
 
     func get(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] { try await base.get(name) }
-    func list(_ source: TopicPartition?) async throws(ObjectStoreError) -> [ListedObject] { try await base.list(source) }
+    func list(_ source: TopicPartition?) async throws(ObjectStoreError) -> [ListedObject] {
+      try await base.list(source)
+    }
     func delete(_ name: ObjectName) async throws(ObjectStoreError) { try await base.delete(name) }
   }
 
@@ -213,8 +217,8 @@ import WriteAheadLog
       try await H.produce(engine, 0..<20)
       try await engine.checkpoint()
       try await engine.close()
-      // Where something is known the logs open, and what is in the store is fetched when it is back. An opening asks for the epochs
-      // of the objects once, and for what there is three times; the fifth call is the fetch's.
+      // Where something is known the logs open, and what is in the store is fetched when it is back. An opening asks
+      // for the epochs of the objects once, and for what there is three times; the fifth call is the fetch's.
       let away = FaultyObjectStore(
         DirectoryObjectStore(storage), plan: [PlannedObjectFault(.refusal, times: 5)], loop: storage.loop)
       let (again, recovery) = try await H.open(storage, store: away)

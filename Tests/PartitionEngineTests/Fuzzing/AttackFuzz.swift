@@ -29,17 +29,26 @@ import WriteAheadLog
     if !recovery.metadata.damage.isEmpty { flaw("metadata damage \(recovery.metadata.damage)") }
     for p in recovery.partitions where !p.damage.isEmpty { flaw("damage \(p.damage)") }
     let names = Set(engine.topics.map(\.name))
-    if !s.topics.isSubset(of: names) || !names.isSubset(of: s.topics.union(s.maybeTopics)) { flaw("topics \(names) for \(s.topics) + \(s.maybeTopics)") }
+    if !s.topics.isSubset(of: names) || !names.isSubset(of: s.topics.union(s.maybeTopics)) {
+      flaw("topics \(names) for \(s.topics) + \(s.maybeTopics)")
+    }
     let response = FetchResponse()
     for name in names.sorted() {
       do throws(EngineError) {
         let committed = try engine.committedOffset(group: "g", name, 0)?.rawValue
-        if committed != s.offsets[name], !(s.maybeOffsets[name]?.contains(committed ?? -1) ?? false) { flaw("offset \(String(describing: committed)) for \(String(describing: s.offsets[name])) or \(s.maybeOffsets[name] ?? [])") }
+        if committed != s.offsets[name], !(s.maybeOffsets[name]?.contains(committed ?? -1) ?? false) {
+          flaw(
+            "offset \(String(describing: committed)) for \(String(describing: s.offsets[name])) or "
+              + "\(s.maybeOffsets[name] ?? [])"
+          )
+        }
         s.offsets[name] = committed
         s.maybeOffsets[name] = nil
         let marks = try engine.watermarks(name, 0)
         let own = s.start[name] ?? 0
-        if marks.logStartOffset.rawValue < own || marks.logStartOffset.rawValue > max(own, s.maybeStart[name] ?? 0) { flaw("start \(marks.logStartOffset) for \(own)") }
+        if marks.logStartOffset.rawValue < own || marks.logStartOffset.rawValue > max(own, s.maybeStart[name] ?? 0) {
+          flaw("start \(marks.logStartOffset) for \(own)")
+        }
         s.start[name] = marks.logStartOffset.rawValue
         var found: [Int64: String] = [:]
         var at = marks.logStartOffset
@@ -48,7 +57,10 @@ import WriteAheadLog
           response.forEachRecord { found[$0.offset.rawValue] = String(decoding: $0.value, as: UTF8.self) }
           at = response.nextOffset
         }
-        for (offset, text) in s.acked[name] ?? [:] where offset >= marks.logStartOffset.rawValue && found[offset] != text { flaw("\(text) at \(offset): \(found[offset] ?? "-")") }
+        for (offset, text) in s.acked[name] ?? [:]
+        where offset >= marks.logStartOffset.rawValue && found[offset] != text {
+          flaw("\(text) at \(offset): \(found[offset] ?? "-")")
+        }
         for text in found.values where s.refused.contains(text) { flaw("\(text) was refused") }
       } catch { flaw("\(name): \(error)") }
     }

@@ -36,8 +36,8 @@ import WriteAheadLog
     }
   }
 
-  /// 2. Compaction is cut off after it has removed some of the old segments: the snapshot is durable and the engine must
-  /// open again.
+  /// 2. Compaction is cut off after it has removed some of the old segments: the snapshot is durable and the engine
+  ///    must open again.
   @Test(arguments: 1...17)
   func aCompactionThatIsCutOffLeavesAnEngineThatOpens(_ n: Int) throws {
     let machine = try Machine(.memory)
@@ -94,16 +94,20 @@ import WriteAheadLog
         let slow = HookedStorage(storage)
         let gate = AsyncEvent()
         // The first of the two stands still once it has claimed its epoch (a paused process, whose lease runs out).
-        slow.before = { call throws(StorageError) in if call.kind == .makeDirectory, call.path == "metadata" { await gate.wait() } }
+        slow.before = { call throws(StorageError) in
+          if call.kind == .makeDirectory, call.path == "metadata" { await gate.wait() }
+        }
         await withTaskGroup(of: Void.self) { group in
           group.addTask(executorPreference: storage.loop) {
             do { _ = try await PartitionEngine.open(slow, Self.configuration, parts: parts) } catch {}
           }
           group.addTask(executorPreference: storage.loop) {
             await storage.loop.sleep(until: storage.loop.now + .milliseconds(5))
-            let later = LeaseExclusion(duration: .milliseconds(10), clock: .following(storage.loop, ahead: .milliseconds(100)))
+            let later = LeaseExclusion(
+              duration: .milliseconds(10), clock: .following(storage.loop, ahead: .milliseconds(100)))
             do {
-              let (second, _) = try await PartitionEngine.open(storage, Self.configuration, parts: EngineParts(exclusion: later))
+              let (second, _) = try await PartitionEngine.open(
+                storage, Self.configuration, parts: EngineParts(exclusion: later))
               for n in 0..<200 {
                 if n == Int(seed) { gate.open() }
                 let text = "second-\(n)-" + String(repeating: "x", count: 500)
@@ -119,7 +123,8 @@ import WriteAheadLog
       _ = machine.disk.processKill(seed: seed)
       harmed += try machine.boot(seed: seed) { storage in
         let later = LeaseExclusion(duration: .milliseconds(10), clock: .following(storage.loop, ahead: .seconds(100)))
-        let (engine, _) = try await PartitionEngine.open(storage, Self.configuration, parts: EngineParts(exclusion: later))
+        let (engine, _) = try await PartitionEngine.open(
+          storage, Self.configuration, parts: EngineParts(exclusion: later))
         let marks = try engine.watermarks("orders", 0)
         let response = FetchResponse()
         for (offset, text) in answers.acknowledged {
@@ -127,7 +132,9 @@ import WriteAheadLog
           if offset < marks.highWatermark {
             do {
               try await engine.fetch("orders", 0, from: offset, maxBytes: 1, into: response)
-              response.forEachRecord { if $0.offset == offset, $0.value.elementsEqual(Array(text.utf8)) { found = true } }
+              response.forEachRecord {
+                if $0.offset == offset, $0.value.elementsEqual(Array(text.utf8)) { found = true }
+              }
             } catch {}
           }
           if !found { return 1 }
@@ -138,7 +145,8 @@ import WriteAheadLog
     #expect(harmed == 0, "\(harmed) of 40 interleavings lost what the newer engine had acknowledged")
   }
 
-  /// 7. The only metadata segment has lost both copies of its head, in both copies of the log: the topics cannot be known.
+  /// 7. The only metadata segment has lost both copies of its head, in both copies of the log: the topics cannot be
+  ///    known.
   @Test func metadataWithoutAHeadIsNotAnEmptyEngine() throws {
     let machine = try Machine(.memory)
     try machine.boot { storage in
@@ -165,8 +173,8 @@ import WriteAheadLog
     }
   }
 
-  /// 8. Of two metadata segments the first has lost its head, in both copies: opening refuses, and must leave the files for
-  /// whoever can still read them.
+  /// 8. Of two metadata segments the first has lost its head, in both copies: opening refuses, and must leave the files
+  ///    for whoever can still read them.
   @Test func damagedMetadataIsKept() throws {
     let machine = try Machine(.memory)
     for life in 0..<2 {
@@ -193,17 +201,19 @@ import WriteAheadLog
       }
     }
     for bytes in before {
-      #expect(machine.disk.paths.contains { machine.disk.read($0) == bytes }, "a file that registers the topics is gone")
+      #expect(
+        machine.disk.paths.contains { machine.disk.read($0) == bytes }, "a file that registers the topics is gone")
     }
   }
 
-  /// 10. The logs know of higher epochs than the claims do (an engine without exclusion wrote here, or `writers` was not
-  /// restored): two claims then share one epoch in the logs, and one removes the other's file.
+  /// 10. The logs know of higher epochs than the claims do (an engine without exclusion wrote here, or `writers` was
+  ///     not restored): two claims then share one epoch in the logs, and one removes the other's file.
   @Test func twoClaimsNeverShareAnEpochInTheLogs() throws {
     let machine = try Machine(.memory)
     for life in 0..<4 as Range<UInt64> {
       try machine.boot(seed: life) { storage in
-        let (engine, _) = try await PartitionEngine.open(storage, Self.configuration, parts: EngineParts(exclusion: NoExclusion()))
+        let (engine, _) = try await PartitionEngine.open(
+          storage, Self.configuration, parts: EngineParts(exclusion: NoExclusion()))
         if life == 0 { try await engine.createTopic("orders", partitions: 1) }
         _ = try await EngineTests.produce(engine, "orders", 0, "\(life)")
         try await engine.close()
@@ -252,7 +262,9 @@ import WriteAheadLog
         await withTaskGroup(of: Void.self) { group in
           for n in 1..<8 {
             group.addTask(executorPreference: storage.loop) {
-              do { try await engine.commitOffset(group: "g", "orders", 0, Offset(n)) } catch { Issue.record("\(error)") }
+              do { try await engine.commitOffset(group: "g", "orders", 0, Offset(n)) } catch {
+                Issue.record("\(error)")
+              }
             }
           }
         }
@@ -267,7 +279,8 @@ import WriteAheadLog
     #expect(different == 0, "\(different) of 40")
   }
 
-  /// 18. A topic whose creation failed after its registration can be used once the device is well again, or created again.
+  /// 18. A topic whose creation failed after its registration can be used once the device is well again, or created
+  ///     again.
   @Test func aTopicThatWasRegisteredCanBeUsed() throws {
     let machine = try Machine(.memory)
     try machine.boot { storage in
@@ -306,7 +319,9 @@ import WriteAheadLog
       for n in 0..<20 {
         _ = try await EngineTests.produce(engine, "orders", 0, "good-\(n)-a")
         hooked.before = { call throws(StorageError) in
-          guard call.kind == .write, call.flags == WriteDurability.durable.rawValue, call.path.hasPrefix("topics/orders/0/") else { return }
+          guard call.kind == .write, call.flags == WriteDurability.durable.rawValue,
+            call.path.hasPrefix("topics/orders/0/")
+          else { return }
           hooked.before = nil
           throw StorageError(errno: EIO, .write, call.path)
         }

@@ -6,8 +6,8 @@ import WriteAheadLog
 @testable import PartitionEngine
 @testable import RecordLogs
 
-/// Damages a disk at random: bytes, blocks, sizes, names. In half of the cases the checksum over what was changed is made right
-/// again, so that absurd values pass it.
+/// Damages a disk at random: bytes, blocks, sizes, names. In half of the cases the checksum over what was changed is
+/// made right again, so that absurd values pass it.
 struct DiskFuzzMutator {
   let world: DiskFuzzWorld
   let disk: MemoryDisk
@@ -24,7 +24,8 @@ struct DiskFuzzMutator {
   private mutating func int(_ bound: Int) -> Int { bound < 2 ? 0 : Int.random(in: 0..<bound, using: &random) }
 
   static let numbers: [UInt64] = [
-    0, 1, 7, 8, 63, 64, 255, 512, 4096, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 40, 1 << 48, 1 << 62,
+    0, 1, 7, 8, 63, 64, 255, 512, 4096, 0x7FFF, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF, 1 << 32, 1 << 40,
+    1 << 48, 1 << 62,
     (1 << 62) - 1, (1 << 62) + 1, UInt64(Int64.max), UInt64(Int64.max) - 1, 1 << 63, .max, .max - 1, .max - 7,
   ]
 
@@ -35,8 +36,12 @@ struct DiskFuzzMutator {
       let path = pick(paths)
       let bytes = disk.read(path) ?? []
       switch int(24) {
-      case 0..<3: try edit(path, bytes, "flips a bit") { bytes, at, random in bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &random) }
-      case 3..<5: try edit(path, bytes, "sets a byte") { bytes, at, random in bytes[at] = Bool.random(using: &random) ? 0 : 0xFF }
+      case 0..<3:
+        try edit(path, bytes, "flips a bit") { bytes, at, random in
+          bytes[at] ^= 1 << UInt8.random(in: 0..<8, using: &random)
+        }
+      case 3..<5:
+        try edit(path, bytes, "sets a byte") { bytes, at, random in bytes[at] = Bool.random(using: &random) ? 0 : 0xFF }
       case 5..<11: try putNumber(path, bytes)
       case 11: try cut(path, bytes.count)
       case 12: try extend(path, bytes)
@@ -63,7 +68,9 @@ struct DiskFuzzMutator {
     var at = int(bytes.count)
     let seals = Seal.all(in: old, of: path, world)
     // Most of a file may be zeros that nobody looks at.
-    if let seal = seals.isEmpty ? nil : pick(seals), random.chance(2, in: 3) { at = seal.range.lowerBound + int(min(seal.range.count, 96)) }
+    if let seal = seals.isEmpty ? nil : pick(seals), random.chance(2, in: 3) {
+      at = seal.range.lowerBound + int(min(seal.range.count, 96))
+    }
     change(&bytes, at, &random)
     try put(path, bytes, at, what, seals)
   }
@@ -148,9 +155,11 @@ struct DiskFuzzMutator {
     guard !places.isEmpty else { return }
     let place = pick(places)
     let digits = String(pick(Self.numbers))
-    fields[place] = Substring(String(repeating: "0", count: max(0, pick([0, fields[place].count]) - digits.count)) + digits)
+    fields[place] = Substring(
+      String(repeating: "0", count: max(0, pick([0, fields[place].count]) - digits.count)) + digits)
     let target = fields.joined()
-    guard target != path, let folder = target.lastIndex(of: "/"), disk.paths.allSatisfy({ !$0.hasPrefix(target + "/") }) else { return }
+    guard target != path, let folder = target.lastIndex(of: "/"), disk.paths.allSatisfy({ !$0.hasPrefix(target + "/") })
+    else { return }
     story.append("puts \(path) at \(target)")
     try DiskFuzzWorld.live(disk, seed: 1, hours: 0) { try await $0.makeDirectory(String(target[..<folder])) }
     try write(target, bytes)
@@ -166,7 +175,8 @@ struct DiskFuzzMutator {
     let path = pick(objects)
     let fields = path.split(separator: "/")
     guard fields.count == 4, let number = Int32(fields[2]),
-      let name = ObjectName(fileName: String(fields[3]), of: TopicPartition(String(fields[1]), PartitionID(Int(number)))),
+      let name = ObjectName(
+        fileName: String(fields[3]), of: TopicPartition(String(fields[1]), PartitionID(Int(number)))),
       let bytes = disk.read(path), var object = try? SegmentObject(bytes, expecting: name)
     else { return }
     for _ in 0...int(3) where object.batches.count >= 72 {
@@ -202,7 +212,9 @@ struct DiskFuzzMutator {
           let (log, _) = try await PartitionLog.open(MetadataLog.source, in: copy, of: storage, configuration)
           for text in texts {
             let bytes = Array(text.utf8)
-            _ = try await log.append(recordCount: 1, payloadBytes: bytes.count) { writer in bytes.withUnsafeBytes { writer.append(value: $0) } }
+            _ = try await log.append(recordCount: 1, payloadBytes: bytes.count) { writer in
+              bytes.withUnsafeBytes { writer.append(value: $0) }
+            }
           }
           try await log.close()
         } catch {}  // what was damaged before is answer enough
@@ -264,7 +276,9 @@ struct Seal {
     bytes.withUnsafeBytes { raw in
       var at = 4096
       while at + BatchHeader.size <= raw.count, let base = raw.baseAddress {
-        if let header = BatchHeader(at: base + at, position: Int64(at), available: raw.count - at), at + header.length <= raw.count {
+        if let header = BatchHeader(at: base + at, position: Int64(at), available: raw.count - at),
+          at + header.length <= raw.count
+        {
           seals.append(Seal(range: at..<at + header.length, kind: .batch(salt: salt)))
           at += header.length
         } else {
@@ -303,7 +317,9 @@ struct Seal {
       put(Array(bytes[start + 4..<end - 8]).withUnsafeBytes { CRC64.checksum($0) }, at: end - 8, &bytes)
     case .manifest: renewManifest(&bytes)
     case .batch(let salt):
-      let length = bytes.withUnsafeBytes { Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: start + 8, as: UInt32.self))) }
+      let length = bytes.withUnsafeBytes {
+        Int(UInt32(littleEndian: $0.loadUnaligned(fromByteOffset: start + 8, as: UInt32.self)))
+      }
       guard length >= BatchHeader.size, start + length <= bytes.count else { return }
       let checksum = bytes.withUnsafeBytes {
         BatchHeader.computeChecksum(at: $0.baseAddress! + start, length: length, position: Int64(start), salt: salt)

@@ -9,8 +9,9 @@ import Testing
 
 /// No byte on disk ends the process that opens it, or keeps it for ever, or makes it take absurd memory.
 ///
-/// Each world of files runs in processes of its own, which are expected to end by themselves; a seed that ends one is written down
-/// before it begins. `TORNLOG_FUZZ=WORLD:SEED` runs one seed in the test's own process and says what was done to the disk.
+/// Each world of files runs in processes of its own, which are expected to end by themselves; a seed that ends one is
+/// written down before it begins. `TORNLOG_FUZZ=WORLD:SEED` runs one seed in the test's own process and says what was
+/// done to the disk.
 @Suite struct DiskFuzzTests {
   /// A run by hand takes hundreds of times as many (`TORNLOG_EXHAUSTIVE`).
   private static let blocks: UInt64 = getenv("TORNLOG_EXHAUSTIVE") == nil ? 1 : 100
@@ -26,12 +27,14 @@ import Testing
       let place = FileManager.default.temporaryDirectory.path + "/tornlog-fuzz-\(UUID().uuidString)"
       defer { unlink(place) }
       let (name, first) = (world.rawValue, block * Self.blockSize)
-      let result = await #expect(processExitsWith: .success) { [name = name as String, first = first as UInt64, place = place as String] in
+      let result = await #expect(processExitsWith: .success) {
+        [name = name as String, first = first as UInt64, place = place as String] in
         try DiskFuzzTests.run(name, from: first, noting: place)
       }
       if result == nil {
         let last = (try? String(contentsOfFile: place, encoding: .utf8)) ?? "none was begun"
-        Issue.record("TORNLOG_FUZZ=\(world.rawValue):N, the last of the process's seeds and what was done to it: \(last)")
+        Issue.record(
+          "TORNLOG_FUZZ=\(world.rawValue):N, the last of the process's seeds and what was done to it: \(last)")
       }
     }
   }
@@ -59,10 +62,14 @@ import Testing
     var flaws: [String] = []
     for seed in first..<first + blockSize {
       watch.begin()
-      flaws += try Self.seed(world, disk, seed) { try? "\(seed): \($0)".write(toFile: place, atomically: false, encoding: .utf8) }
+      flaws += try Self.seed(world, disk, seed) {
+        try? "\(seed): \($0)".write(toFile: place, atomically: false, encoding: .utf8)
+      }
     }
     let resident = SmallFile.read("/proc/self/status").flatMap { SmallFile.value(of: "VmHWM", in: $0) } ?? ""
-    if let kilobytes = Int(resident.prefix { $0.isNumber }), kilobytes << 10 > mostMemory { flaws.append("\(resident) were resident") }
+    if let kilobytes = Int(resident.prefix { $0.isNumber }), kilobytes << 10 > mostMemory {
+      flaws.append("\(resident) were resident")
+    }
     guard !flaws.isEmpty else { return }
     try "\(flaws)".write(toFile: place, atomically: false, encoding: .utf8)
     exit(1)
@@ -71,7 +78,9 @@ import Testing
   /// Two lives on what is left of a world.
   /// - Parameter note: told what was done to it, before anybody opens it.
   /// - Returns: what is wrong but ended no process.
-  static func seed(_ world: DiskFuzzWorld, _ whole: MemoryDisk, _ seed: UInt64, note: (String) -> Void) throws -> [String] {
+  static func seed(_ world: DiskFuzzWorld, _ whole: MemoryDisk, _ seed: UInt64, note: (String) -> Void) throws
+    -> [String]
+  {
     let disk = whole.snapshot()
     var mutator = DiskFuzzMutator(world, disk, seed: seed)
     note("to be mutated")

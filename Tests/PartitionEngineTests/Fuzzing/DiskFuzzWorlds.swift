@@ -39,17 +39,20 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
       system: system,
       log: LogConfiguration(
         syncPolicy: syncs, recoveryPolicy: self == .truncating ? .truncateAtCorruption : system.recoveryPolicy,
-        segmentBytes: 16 << 10, commitBytes: 8 << 10, recentBatches: 2, recentBytes: 4 << 10, firstPreallocation: 4 << 10,
+        segmentBytes: 16 << 10, commitBytes: 8 << 10, recentBatches: 2, recentBytes: 4 << 10,
+        firstPreallocation: 4 << 10,
         largestPreallocation: 4 << 10),
       checkpoints: CheckpointPolicy(
-        interval: .seconds(3600), bytes: 1 << 40, objectBytes: 6 << 10, timeout: .seconds(5), firstPause: .milliseconds(50),
+        interval: .seconds(3600), bytes: 1 << 40, objectBytes: 6 << 10, timeout: .seconds(5),
+        firstPause: .milliseconds(50),
         longestPause: .seconds(2)))
   }
 
   func parts(_ storage: any Storage) -> EngineParts {
     guard self == .store else { return EngineParts() }
     return EngineParts(
-      exclusion: LeaseExclusion(duration: .seconds(10), clock: .following(storage.loop)), store: DirectoryObjectStore(storage))
+      exclusion: LeaseExclusion(duration: .seconds(10), clock: .following(storage.loop)),
+      store: DirectoryObjectStore(storage))
   }
 
   static let jobPolicy: RecordLogPolicy = .airunner
@@ -108,7 +111,9 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
         }
         let marks = try engine.watermarks(topic.name, PartitionID(p))
         try await engine.commitOffset(group: "g\(life % 2)", topic.name, PartitionID(p), marks.highWatermark)
-        if life > 0, p == 0 { try await engine.deleteRecords(topic.name, PartitionID(p), before: marks.logStartOffset + 3) }
+        if life > 0, p == 0 {
+          try await engine.deleteRecords(topic.name, PartitionID(p), before: marks.logStartOffset + 3)
+        }
       }
     }
     if life != 2 { try await engine.checkpoint() }
@@ -120,7 +125,8 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
     try await storage.syncDirectory("")
     for execution in 1...2 {
       let (log, _) = try await JobLog.open(
-        try JobID("j", execution: execution), in: "jobs", of: storage, policy: jobPolicy, clock: .following(storage.loop))
+        try JobID("j", execution: execution), in: "jobs", of: storage, policy: jobPolicy,
+        clock: .following(storage.loop))
       for n in 0..<10 { _ = try await log.append(Array("\(life)-\(n)-\(String(repeating: "y", count: n * 30))".utf8)) }
       if life != 1 { try await log.close() }
     }
@@ -129,7 +135,8 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
   private static func buffer(_ storage: any Storage, _ life: UInt64) async throws {
     try await storage.makeDirectory("wal")
     try await storage.syncDirectory("")
-    let (buffer, _) = try await ReplayBuffer.open(in: "wal", of: storage, policy: bufferPolicy, clock: .following(storage.loop))
+    let (buffer, _) = try await ReplayBuffer.open(
+      in: "wal", of: storage, policy: bufferPolicy, clock: .following(storage.loop))
     try await buffer.recover { _ in true }
     for k in 0..<8 {
       let number = try await buffer.start(user: "user \(k)")
@@ -170,7 +177,9 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
         let marks = try engine.watermarks(topic.name, 0)
         for group in ["g0", "g1"] { if try engine.committedOffset(group: group, topic.name, 0) != nil { seen += 1 } }
         try await engine.commitOffset(group: "g0", topic.name, 0, marks.highWatermark)
-        _ = try await engine.produce(to: topic.name, 0, recordCount: 1, payloadBytes: 100) { $0.append(valueSize: 100) { _ in } }
+        _ = try await engine.produce(to: topic.name, 0, recordCount: 1, payloadBytes: 100) {
+          $0.append(valueSize: 100) { _ in }
+        }
         if marks.logStartOffset < marks.highWatermark {
           try await engine.deleteRecords(topic.name, 0, before: marks.logStartOffset + 1)
         }
@@ -191,7 +200,9 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
       for _ in 0..<2000 where at < marks.highWatermark {
         do throws(EngineError) {
           try await engine.fetch(topic, partition, from: at, maxBytes: 4096, into: response)
-          response.forEachRecord { record in seen += record.value.isEmpty ? 0 : 1 + Int(record.value[record.value.count - 1] & 0) }
+          response.forEachRecord { record in
+            seen += record.value.isEmpty ? 0 : 1 + Int(record.value[record.value.count - 1] & 0)
+          }
           guard response.nextOffset > at else { return seen }
           at = response.nextOffset
         } catch {
@@ -208,7 +219,8 @@ enum DiskFuzzWorld: String, CaseIterable, Codable, Sendable {
     for execution in 1...2 {
       do throws(JobLogError) {
         let (log, report) = try await JobLog.open(
-          try JobID("j", execution: execution), in: "jobs", of: storage, policy: jobPolicy, clock: .following(storage.loop))
+          try JobID("j", execution: execution), in: "jobs", of: storage, policy: jobPolicy,
+          clock: .following(storage.loop))
         seen += report.events
         _ = try await log.append([1, 2, 3])
         try await log.close()

@@ -40,7 +40,8 @@ import Verification
     }
   }
 
-  /// Start offsets that answered "damaged" were dropped: with consumption over, nearly every one could, and the trial was held.
+  /// Start offsets that answered "damaged" were dropped: with consumption over, nearly every one could, and the trial
+  /// was held.
   @Test(arguments: [Int.max, 1, 2, 3, 4]) func startOffsetsThatAnswerDamagedAreLookedAt(sparing reads: Int) throws {
     let scratch = try TrialScratch()
     let spec = spec(messages: 40, crash: .processKill, storage: .memory)
@@ -63,7 +64,9 @@ import Verification
   /// Three looks, all messages twice: as consumption was served them, and from start offsets; and where nothing is.
   @Test func aLookSaysHowMuchItHasLookedAt() throws {
     let scratch = try TrialScratch()
-    let reply = try SimulatedTrial(spec(messages: 40, partitions: 2, crash: .processKill, storage: .memory), scratch.folder).run()
+    let reply = try SimulatedTrial(
+      spec(messages: 40, partitions: 2, crash: .processKill, storage: .memory), scratch.folder
+    ).run()
     let looked = try #require(reply.judgement).looked
     #expect(looked.looks == 3 && looked.partitions == 6 && looked.commits == 6, "\(looked)")
     #expect(looked.messages == 40 + 40 + 50 && looked.compared == looked.messages, "\(looked)")
@@ -101,7 +104,9 @@ import Verification
       losses: judgement.losses, notices: [], reproduce: "", seconds: 0)
     result.countedRestart = judgement.countedRestart
     result.consumedLive = judgement.consumedLive
-    for (figure, bounds) in [(ClaimFigure.lost, "0"), (.gaps, "0"), (.recovered, ">= 10"), (.unreported, "0"), (.recoveryTime, "< 1s")] {
+    for (figure, bounds) in [
+      (ClaimFigure.lost, "0"), (.gaps, "0"), (.recovered, ">= 10"), (.unreported, "0"), (.recoveryTime, "< 1s"),
+    ] {
       #expect(try claim(figure, bounds).judged(by: result, isVirtual: false).outcome == .notMeasured, "\(figure)")
     }
     for (figure, bounds) in [(ClaimFigure.consumed, "10"), (.refused, "0")] {

@@ -28,7 +28,8 @@ import Verification
       }
       return layer
     }.produce()
-    #expect(reply.hang == nil && reply.failure?.hasPrefix("the power cut could not be carried out: open") == true, "\(reply)")
+    #expect(
+      reply.hang == nil && reply.failure?.hasPrefix("the power cut could not be carried out: open") == true, "\(reply)")
     let findings = findings(reply)
     #expect(findings.runnerChecks.isEmpty && findings.doubts.count == 1)
   }
@@ -111,7 +112,9 @@ import Verification
 
     func files(of partition: TopicPartition) throws(TrialError) -> [String] { contents.keys.sorted() }
 
-    func files(ofMetadata copy: String) throws(TrialError) -> [String] { contents.keys.filter { $0.hasPrefix(copy + "/") }.sorted() }
+    func files(ofMetadata copy: String) throws(TrialError) -> [String] {
+      contents.keys.filter { $0.hasPrefix(copy + "/") }.sorted()
+    }
 
     func read<Value>(_ path: String, _ body: (UnsafeRawBufferPointer) -> Value) throws(TrialError) -> Value {
       contents[path]!.withUnsafeBytes(body)
@@ -149,7 +152,8 @@ import Verification
       // Requests 3 and 4 are whole, of request 5 a part is there, request 9 was never acknowledged; at odd places.
       let head = [UInt8](repeating: 0, count: 4096)
       shelf.contents["topics/orders/0/a.log"] = head + [1, 2, 3] + (15..<20).flatMap { [7] + message(spec, $0) }
-      shelf.contents["topics/orders/0/b.log"] = head + (20..<28).flatMap { message(spec, $0) + [9, 9] } + (45..<50).flatMap { message(spec, $0) }
+      shelf.contents["topics/orders/0/b.log"] =
+        head + (20..<28).flatMap { message(spec, $0) + [9, 9] } + (45..<50).flatMap { message(spec, $0) }
       let receipt = try AtRestDamage(spec: spec, history: history(spec)).apply(bitFlip, number: 0, to: shelf)
       let offset = Int64(try #require(receipt.touched.first).sequence)
       #expect((15..<25).contains(offset), "\(receipt)")
@@ -163,7 +167,8 @@ import Verification
     for seed in 0..<20 as Range<UInt64> {
       let spec = spec(seed: seed)
       let shelf = Shelf()
-      shelf.contents["topics/orders/0/a.log"] = [UInt8](repeating: 0, count: 4096) + (15..<25).flatMap { message(spec, $0) }
+      shelf.contents["topics/orders/0/a.log"] =
+        [UInt8](repeating: 0, count: 4096) + (15..<25).flatMap { message(spec, $0) }
       let damage = AtRestDamage(spec: spec, history: history(spec))
       var requests: Set<Int> = []
       for number in 0..<2 {
@@ -194,7 +199,8 @@ import Verification
     for seed in 1...12 as ClosedRange<UInt64> {
       let scratch = try TrialScratch()
       let spec = spec(
-        messages: 60, sync: sync, crash: .powerLoss, crashAt: .percent(75), storage: .memory, seed: seed, faults: [bitFlip])
+        messages: 60, sync: sync, crash: .powerLoss, crashAt: .percent(75), storage: .memory, seed: seed,
+        faults: [bitFlip])
       let reply = Worker.run(PhaseRequest(phase: .model, spec: spec, folder: scratch.folder.path))
       if let missed = reply.faultMissed {
         #expect(sync != "always" && missed == "the fault did not fire: nothing that was acknowledged is on the medium")

@@ -65,7 +65,8 @@ import Verification
     #expect(delay >= .milliseconds(110) && delay <= wall, "\(delay) of \(wall)")
   }
 
-  /// A starved machine: the sync timer of an engine fires late, and no operation is in flight that would be seen to be slow.
+  /// A starved machine: the sync timer of an engine fires late, and no operation is in flight that would be seen to be
+  /// slow.
   @Test(arguments: [SyncPolicy.interval(.milliseconds(100)), .always])
   func `a thread without a processor is late without a slow device`(sync: SyncPolicy) throws {
     let scratch = try TrialScratch()
@@ -124,7 +125,8 @@ import Verification
     change: (inout TrialSpec) -> Void = { _ in }
   ) throws -> Judgement {
     let scratch = try TrialScratch()
-    var spec = spec(messages: 20, partitions: 2, sync: sync, crash: .powerLoss, storage: .memory, seed: seed, faults: faults)
+    var spec = spec(
+      messages: 20, partitions: 2, sync: sync, crash: .powerLoss, storage: .memory, seed: seed, faults: faults)
     change(&spec)
     return try #require(try SimulatedTrial(spec, scratch.folder, between: below).run().judgement)
   }
@@ -141,13 +143,21 @@ import Verification
   /// A stall lay above the meter, and a sync that took 300 ms counted as none.
   @Test func `a stalled sync is a slow device`() throws {
     let stalls = [
-      FaultSpec(kind: "stall", parameters: ["delay": "300ms", "lasting": "sticky", "on": "sync", "phase": "produce", "target": "segment"]),
-      FaultSpec(kind: "stall", parameters: ["delay": "10ms", "every": "2", "lasting": "sticky", "on": "write", "phase": "produce", "target": "batch"]),
+      FaultSpec(
+        kind: "stall",
+        parameters: ["delay": "300ms", "lasting": "sticky", "on": "sync", "phase": "produce", "target": "segment"]),
+      FaultSpec(
+        kind: "stall",
+        parameters: [
+          "delay": "10ms", "every": "2", "lasting": "sticky", "on": "write", "phase": "produce", "target": "batch",
+        ]),
     ]
     for seed in 0..<10 as Range<UInt64> {
-      let judgement = try judge("interval(20ms)", seed: seed, faults: stalls, change: { spec in
-        (spec.messages, spec.partitions, spec.batch, spec.producers, spec.crashAt) = (400, 1, 1, 4, .percent(60))
-      })
+      let judgement = try judge(
+        "interval(20ms)", seed: seed, faults: stalls,
+        change: { spec in
+          (spec.messages, spec.partitions, spec.batch, spec.producers, spec.crashAt) = (400, 1, 1, 4, .percent(60))
+        })
       #expect(judgement.verdict == .held, "\(seed): \(judgement.checks.filter { $0.verdict != .held })")
     }
   }
@@ -165,7 +175,8 @@ import Verification
   func `a log that is never synced is found all the same`(sync: String) throws {
     for seed in 0..<10 as Range<UInt64> {
       let judgement = try judge(sync, seed: seed, below: { Unsynced($0) }, change: { $0.messages = 2000 })
-      #expect(judgement[.lossWindow]?.verdict == .violated, "\(seed): \(judgement.checks.filter { $0.verdict != .held })")
+      #expect(
+        judgement[.lossWindow]?.verdict == .violated, "\(seed): \(judgement.checks.filter { $0.verdict != .held })")
     }
   }
 
@@ -175,7 +186,8 @@ import Verification
     (EROFS, false, 1, .machine), (EACCES, false, 1, .machine), (EPERM, false, 1, .machine),
     (EIO, false, 1, .machine), (EIO, true, 1, .engine),
     (EMFILE, false, 10, .shortage), (EMFILE, false, 1000, .engine),
-    (ENFILE, false, 1, .shortage), (ENOMEM, false, 1, .shortage), (EFBIG, false, 1, .shortage), (EAGAIN, false, 1, .shortage),
+    (ENFILE, false, 1, .shortage), (ENOMEM, false, 1, .shortage), (EFBIG, false, 1, .shortage),
+    (EAGAIN, false, 1, .shortage),
     (ENOBUFS, true, 1, .shortage), (ECANCELED, false, 1, .shortage),
     (ENOENT, false, 1, .engine), (EBADF, false, 1, .engine),
   ])
@@ -184,7 +196,8 @@ import Verification
     #expect(InFlightMonitor.blame(error, hasFaults: hasFaults, openFiles: openFiles, partitions: 3) == blame)
   }
 
-  /// A write behind all that the trial can have written is no limit's doing, and a lock that somebody has is none either.
+  /// A write behind all that the trial can have written is no limit's doing, and a lock that somebody has is none
+  /// either.
   @Test(arguments: [(Int64(1 << 20), InFlightMonitor.Blame.shortage), ((1 << 20) + 1, .engine), (1 << 60, .engine)])
   func `a file that may not grow`(offset: Int64, blame: InFlightMonitor.Blame) {
     let error = StorageError(errno: EFBIG, .write, "file", offset: offset)

@@ -68,7 +68,8 @@ import Verification
   /// What the close alone can sync is there: the harness' own commits of offsets come before it.
   @Test(arguments: [1, 2, 3] as [UInt64]) func theTailStandsUnsyncedAtTheClose(seed: UInt64) throws {
     func lost(_ defect: String, _ crash: CrashKind) throws -> Int {
-      try judgement { ($0.crash, $0.sync, $0.seed, $0.defect) = (crash, policy("interval(1s)"), seed, defect) }.counts.lost
+      try judgement { ($0.crash, $0.sync, $0.seed, $0.defect) = (crash, policy("interval(1s)"), seed, defect) }.counts
+        .lost
     }
     #expect(try lost("none", .powerLossAfterClose) == 0)
     #expect(try lost("P14", .powerLossAfterClose) > 0)

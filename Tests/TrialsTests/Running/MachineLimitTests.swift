@@ -14,7 +14,9 @@ import Verification
 
 /// What the machine does to a trial is no finding on the engine.
 @Suite struct MachineLimitTests {
-  private func report(_ sender: Int, _ pages: Int) -> String { "\(String(cString: tl_death_report()))\(sender) \(pages)\n" }
+  private func report(_ sender: Int, _ pages: Int) -> String {
+    "\(String(cString: tl_death_report()))\(sender) \(pages)\n"
+  }
 
   private func cause(_ signal: Int32?, _ errorOutput: String = "", limit: Int64? = nil) -> WorkerDeath.Cause {
     WorkerDeath(signal: signal, status: signal == nil ? 3 : 0, errorOutput: errorOutput)
@@ -43,14 +45,19 @@ import Verification
 
   @Test func `the report is no part of the last words`() {
     let death = WorkerDeath(signal: SIGILL, status: 0, errorOutput: "Fatal error: x\n" + report(7, 2))
-    #expect(death.words == .fatalError && death.errorOutput == "Fatal error: x\n" && death.sender == 7 && death.lastWords == ": Fatal error: x")
+    #expect(
+      death.words == .fatalError && death.errorOutput == "Fatal error: x\n" && death.sender == 7
+        && death.lastWords == ": Fatal error: x")
     #expect(death.mapped == 2 * Int64(sysconf(Int32(_SC_PAGESIZE))))
   }
 
   @Test func `no memory below a limit is a shortage, a trap below it is not`() {
     let limit = Int64(512 << 20)
     let full = Int(limit / Int64(sysconf(Int32(_SC_PAGESIZE)))) - 100
-    for words in ["Storage/IOBuffer.swift:23: Fatal error: out of memory: 262144 bytes for an I/O buffer\n", "Could not allocate memory.\n"] {
+    for words in [
+      "Storage/IOBuffer.swift:23: Fatal error: out of memory: 262144 bytes for an I/O buffer\n",
+      "Could not allocate memory.\n",
+    ] {
       #expect(isShortage(cause(SIGILL, words + report(0, 100), limit: limit)))
       #expect(cause(SIGILL, words) == .own, "without a limit nobody but the engine has asked for too much")
     }
@@ -67,13 +74,16 @@ import Verification
 
   @Test func `what checks found under a limit is no violation`() throws {
     var findings = TrialRunner.Findings()
-    findings.judgement = Judgement(checks: [CheckResult(.sendsAccepted, .violated, "3 refused"), CheckResult(.noHang, .held)])
+    findings.judgement = Judgement(checks: [
+      CheckResult(.sendsAccepted, .violated, "3 refused"), CheckResult(.noHang, .held),
+    ])
     #expect(findings.judged().verdict == .violated)
     findings.hinder("too many open files")
     let (judgement, verdict) = findings.judged()
     #expect(verdict == .unknown && !judgement.checks.contains { $0.verdict == .violated })
     let check = try #require(judgement[.sendsAccepted])
-    #expect(check.verdict == .unknown && check.detail.contains("too many open files") && check.detail.contains("3 refused"))
+    #expect(
+      check.verdict == .unknown && check.detail.contains("too many open files") && check.detail.contains("3 refused"))
   }
 
   /// The life that met it was killed before it could reply.
@@ -110,7 +120,9 @@ import Verification
 
   @Test(arguments: [EMFILE, ENFILE, EFBIG, ENOMEM, EDQUOT, EAGAIN, ENOBUFS, ECANCELED])
   func `shortages leave the trial without a verdict and say what to do`(code: Int32) throws {
-    for error in [TrialError.system("write", "look-1.json", code), .directory(StorageError(errno: code, .makeDirectory, "trial-1"))] {
+    for error in [
+      TrialError.system("write", "look-1.json", code), .directory(StorageError(errno: code, .makeDirectory, "trial-1")),
+    ] {
       #expect(error.isShortage && error.isEnvironment)
       var reply = PhaseReply()
       reply.fail(error)
@@ -137,7 +149,9 @@ import Verification
     for text in ["[{\"kind\": \"bit-fl", "", "[{}]", "[{\"kind\": 3, \"fired\": 1, \"places\": []}]"] {
       try Data(text.utf8).write(to: URL(fileURLWithPath: path))
       let error = #expect(throws: TrialError.self) { _ = try JSONFile.read([Receipt].self, from: path) }
-      #expect(error.map { "\($0)" }?.contains("DecodingError") == false && "\(error!)".contains(path), "\(String(describing: error))")
+      #expect(
+        error.map { "\($0)" }?.contains("DecodingError") == false && "\(error!)".contains(path),
+        "\(String(describing: error))")
     }
     try Data("{\"fault\": 1, \"li".utf8).write(to: URL(fileURLWithPath: scratch.folder.seamFaults.path))
     let error = #expect(throws: TrialError.self) { _ = try scratch.folder.seamFaults.read() }
@@ -148,7 +162,8 @@ import Verification
 
   private func plan(_ specs: TrialSpec..., jobs: Int = 2) -> RunPlan {
     RunPlan(
-      trials: specs.map { PlannedTrial(spec: $0, expectation: .held, axes: $0.axes) }, jobs: jobs, directory: "/tmp", keep: .never,
+      trials: specs.map { PlannedTrial(spec: $0, expectation: .held, axes: $0.axes) }, jobs: jobs, directory: "/tmp",
+      keep: .never,
       failFast: false, deadline: nil, executable: "")
   }
 
@@ -166,14 +181,19 @@ import Verification
     var limits = Self.none
     #expect(complaint(many, limits) == nil)
     limits.openFiles = 600
-    #expect(complaint(many, limits)?.contains("RLIMIT_NOFILE is 600 and a trial (test) needs 610: raise the limit with ulimit -n") == true)
+    #expect(
+      complaint(many, limits)?.contains(
+        "RLIMIT_NOFILE is 600 and a trial (test) needs 610: raise the limit with ulimit -n") == true)
     limits.openFiles = 610
     #expect(complaint(many, limits) == nil)
     limits = Self.none
     limits.fileSize = 64 << 10
-    #expect(complaint(plan(spec()), limits)?.contains("RLIMIT_FSIZE is 65536 and a file of a trial (test) needs 262144") == true)
+    #expect(
+      complaint(plan(spec()), limits)?.contains("RLIMIT_FSIZE is 65536 and a file of a trial (test) needs 262144")
+        == true)
     #expect(complaint(plan(spec(sync: "never")), limits) == nil)
-    #expect(complaint(plan(spec(messages: 100_000, sync: "never")), limits)?.contains("ulimit -f") == true, "the journal")
+    #expect(
+      complaint(plan(spec(messages: 100_000, sync: "never")), limits)?.contains("ulimit -f") == true, "the journal")
   }
 
   @Test func `memory is counted for trials in memory`() {
@@ -181,7 +201,8 @@ import Verification
     large.messageSize = 1000
     var limits = Self.none
     limits.memory = (.addressSpace, 6_000_000 << 10)
-    #expect(complaint(plan(large), limits)?.contains("RLIMIT_AS allows 5859 MiB: raise the limit with ulimit -v") == true)
+    #expect(
+      complaint(plan(large), limits)?.contains("RLIMIT_AS allows 5859 MiB: raise the limit with ulimit -v") == true)
     limits = Self.none
     limits.available = 8 << 30
     #expect(complaint(plan(large), limits)?.contains("the machine has 8192 MiB") == true)
@@ -196,7 +217,9 @@ import Verification
   @Test func `a worker cannot be started in a machine that has no processes left: no verdict`() throws {
     let scratch = try TrialScratch()
     // What cannot be executed is no shortage.
-    #expect(throws: TrialError.self) { _ = try TrialRunner(executable: "/nonexistent/tornlog").run(spec(), in: scratch.folder.path) }
+    #expect(throws: TrialError.self) {
+      _ = try TrialRunner(executable: "/nonexistent/tornlog").run(spec(), in: scratch.folder.path)
+    }
     #expect(TrialError.system("start a worker from", "x", EAGAIN).isShortage)
   }
 
@@ -213,7 +236,8 @@ import Verification
   @Test func `a cell that was cut short leaves its row undecided`() throws {
     func cell(_ check: CheckName?, _ undecided: String?) -> DefectCell {
       DefectCell(
-        way: .dedicatedScenario, check: check, findings: check.map { [DefectFinding(check: $0, reproduce: nil)] } ?? [], trials: 1, seconds: 1,
+        way: .dedicatedScenario, check: check, findings: check.map { [DefectFinding(check: $0, reproduce: nil)] } ?? [],
+        trials: 1, seconds: 1,
         unknown: 0, undecided: undecided)
     }
     let caught = row(true, cell(.noAcknowledgedLoss, nil))
@@ -223,7 +247,8 @@ import Verification
     #expect(report(missed, cut).verdict == .violated && report(missed).verdict == .violated)
     #expect(report(caught).verdict == .held && report(caught).isExpected)
     let sound = row(false, cell(nil, "no descriptors"))
-    #expect(!sound.isExpected && report(sound).verdict == .unknown, "a sound engine that was not looked at has not held")
+    #expect(
+      !sound.isExpected && report(sound).verdict == .unknown, "a sound engine that was not looked at has not held")
     #expect(report(row(false, cell(.noHang, nil))).verdict == .violated)
     #expect(report(cut).text.contains { $0.hasPrefix("UNDECIDED") && $0.contains("no descriptors") })
     #expect(try report(cut).json().contains("\"undecided\" : \"no descriptors\""))

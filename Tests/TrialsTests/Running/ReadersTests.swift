@@ -31,7 +31,9 @@ import Verification
           if system != .tornlog { spec.recovery = .truncateAtCorruption }
           if seed > 1 { spec.crashAt = .percent(60) }
         }
-        #expect(judgement.verdict == .held, "\(system) \(sync) seed \(seed): \(judgement.checks.filter { $0.verdict != .held })")
+        #expect(
+          judgement.verdict == .held,
+          "\(system) \(sync) seed \(seed): \(judgement.checks.filter { $0.verdict != .held })")
         #expect(judgement.looked.read > 20 && judgement.looked.readings >= 4, "\(judgement.looked)")
         #expect(Set(history.readings.map(\.incarnation)) == [0, 1])
       }
@@ -127,7 +129,8 @@ import Verification
 
   @Test func randomTrialsOnFilesAreThoseThatFilesCanHave() {
     let specs = (0..<400).map { RandomTrials(seed: 6, storage: .posix).trial($0).spec }
-    #expect(specs.count { $0.storage == .posix } > 200 && specs.allSatisfy { $0.storage == .posix || $0.storage == .memory })
+    #expect(
+      specs.count { $0.storage == .posix } > 200 && specs.allSatisfy { $0.storage == .posix || $0.storage == .memory })
     #expect(specs.allSatisfy { $0.storage == .memory || $0.writers != .holderLives })
   }
 }

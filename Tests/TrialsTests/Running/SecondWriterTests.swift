@@ -6,7 +6,8 @@ import Verification
 
 @testable import Trials
 
-/// Two writers in a trial. What two processes do to each other on real files, `Scenarios/regressions/two-writers.yaml` shows.
+/// Two writers in a trial. What two processes do to each other on real files, `Scenarios/regressions/two-writers.yaml`
+/// shows.
 @Suite struct SecondWriterTests {
   static let setups = WriterSetup.allCases.filter { $0 != .one && $0 != .secondProcess }
 
@@ -61,7 +62,8 @@ import Verification
         var spec = Self.trial(writers, seed: seed, partitions: partitions, messages: 10, crash: crash)
         spec.batch = 5
         let outcome = try Self.run(spec)
-        #expect(outcome.judgement.verdict == .held, "\(seed): \(outcome.judgement.checks.filter { $0.verdict != .held })")
+        #expect(
+          outcome.judgement.verdict == .held, "\(seed): \(outcome.judgement.checks.filter { $0.verdict != .held })")
         #expect(outcome.receipt.doubts(spec, outcome.history) == [], "\(seed), \(partitions)")
       }
     }
@@ -85,8 +87,9 @@ import Verification
     }
   }
 
-  /// A dead holder acknowledges nothing, and its late writes fall into segments that its successor has closed: no epoch is needed
-  /// for that, and without a lock it comes to no harm either. What its successor may lose is what any restart may.
+  /// A dead holder acknowledges nothing, and its late writes fall into segments that its successor has closed: no epoch
+  /// is needed for that, and without a lock it comes to no harm either. What its successor may lose is what any restart
+  /// may.
   @Test(arguments: ["C11", "H11", "C2"]) func aDeadHolderHarmsNobody(_ defect: String) throws {
     for seed in 0..<12 as Range<UInt64> {
       let spec = Self.trial(.holderKilled, defect: defect, seed: seed)
@@ -111,12 +114,14 @@ import Verification
       var history = History(seed: 1)
       let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
       for (sent, producer, at) in [(before, 0, 1), (second, spec.producers, 6), (after, 0, 7)] where sent {
-        let operation = history.submit(slot, producer: producer, firstSequence: at, count: 1, at: Instant(nanoseconds: Int64(at)))
+        let operation = history.submit(
+          slot, producer: producer, firstSequence: at, count: 1, at: Instant(nanoseconds: Int64(at)))
         history.acknowledge(operation, baseOffset: Offset(at), at: Instant(nanoseconds: Int64(at) + 1))
       }
       return history
     }
-    var receipt = WriterReceipt(setup: .lockRemoved, triedAt: Instant(nanoseconds: 3), openedAt: Instant(nanoseconds: 5))
+    var receipt = WriterReceipt(
+      setup: .lockRemoved, triedAt: Instant(nanoseconds: 3), openedAt: Instant(nanoseconds: 5))
     #expect(receipt.doubts(spec, history(before: true, second: true, after: true)) == [])
     #expect(receipt.doubts(spec, history(before: false, second: true, after: true)).count == 1)
     #expect(receipt.doubts(spec, history(before: true, second: false, after: true)).count == 1)

@@ -8,7 +8,9 @@ import Verification
 
 /// Trials whose messages go to several topics.
 @Suite struct SeveralTopicsTests {
-  private func two(messages: Int = 40, partitions: Int = 5, crash: CrashKind = .powerLoss, defect: String = "none") -> TrialSpec {
+  private func two(messages: Int = 40, partitions: Int = 5, crash: CrashKind = .powerLoss, defect: String = "none")
+    -> TrialSpec
+  {
     var spec = spec(messages: messages, partitions: partitions, crash: crash, storage: .memory)
     (spec.topic, spec.otherTopics, spec.defect) = ("orders", ["orders-0"], defect)
     return spec
@@ -23,20 +25,24 @@ import Verification
     let sources = (0..<5).map { two().source(of: $0) }
     #expect(
       sources == [
-        TopicPartition("orders", 0), TopicPartition("orders-0", 0), TopicPartition("orders", 1), TopicPartition("orders-0", 1),
+        TopicPartition("orders", 0), TopicPartition("orders-0", 0), TopicPartition("orders", 1),
+        TopicPartition("orders-0", 1),
         TopicPartition("orders", 2),
       ])
     #expect((0..<3).map { spec(partitions: 3).source(of: $0).partition.index } == [0, 1, 2])
   }
 
-  @Test(arguments: [CrashKind.none, .processKill, .powerLoss]) func theSoundEngineKeepsThemApart(crash: CrashKind) throws {
+  @Test(arguments: [CrashKind.none, .processKill, .powerLoss]) func theSoundEngineKeepsThemApart(crash: CrashKind)
+    throws
+  {
     let judgement = try judge(two(crash: crash))
     #expect(judgement.verdict == .held, "\(judgement)")
     #expect(judgement.counts.acknowledged == 40 && judgement.counts.recovered == 40)
     #expect(Set(judgement.partitions.compactMap(\.topic)) == ["orders", "orders-0"] && judgement.partitions.count == 5)
   }
 
-  /// With unequal shares the partitions of several topics were judged by each other's histories: eight checks, violated.
+  /// With unequal shares the partitions of several topics were judged by each other's histories: eight checks,
+  /// violated.
   @Test(arguments: [CrashKind.none, .processKill, .powerLoss], [.end, .percent(50)] as [CrashMoment])
   func eachPartitionIsJudgedByItsOwnHistory(crash: CrashKind, at: CrashMoment) throws {
     guard crash != .none || at == .end else { return }
@@ -50,7 +56,9 @@ import Verification
 
   /// H9 does two kinds of harm, each to another topic.
   @Test func foreignDataIsServedAndItsOwnerHasLostIt() throws {
-    let checks = try judge(two(messages: 10, partitions: 2, crash: .processKill, defect: "H9")).checks.filter { $0.verdict == .violated }
+    let checks = try judge(two(messages: 10, partitions: 2, crash: .processKill, defect: "H9")).checks.filter {
+      $0.verdict == .violated
+    }
     func place(_ name: CheckName) -> String? { checks.first { $0.name == name }?.divergence?.topic }
     #expect(place(.contentIntact) == "orders" && place(.noAcknowledgedLoss) == "orders-0", "\(checks)")
   }
@@ -66,7 +74,10 @@ import Verification
     let spec = two()
     let decoded = try Token.decode(Token.encode(spec))
     #expect(decoded.topics == ["orders", "orders-0"] && decoded.partitions == 5)
-    #expect(throws: Token.Failure.notOfSystem("partitions is '1'; expected at least one for each of the 2 topics, with other-topics")) {
+    #expect(
+      throws: Token.Failure.notOfSystem(
+        "partitions is '1'; expected at least one for each of the 2 topics, with other-topics")
+    ) {
       try Token.decode(Token.encode(two(partitions: 1)))
     }
     #expect(throws: Token.Failure.notOfSystem("topics lists 'orders' twice")) {

@@ -113,9 +113,11 @@ import Verification
     journal.completedOperation()
     #expect(isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
     // Of a time in which it was not let run nobody expects anything.
-    #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1) { _ in ProcessorUse(ran: 0, starved: 60) }))
+    #expect(
+      !isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1) { _ in ProcessorUse(ran: 0, starved: 60) }))
     // One that has had seconds of it and got nowhere hangs on a busy machine too.
-    #expect(isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1) { _ in ProcessorUse(ran: 6, starved: 60) }))
+    #expect(
+      isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1) { _ in ProcessorUse(ran: 6, starved: 60) }))
     journal.stage = .harness
     #expect(!isHang(Timeout.judge(.recover(restart: 1), spec, journal, limit: 1)))
     journal.stage = .opening
@@ -138,6 +140,8 @@ import Verification
   }
 
   @Test func `every phase is named in words`() {
-    #expect(Timeout.judge(.recover(restart: 2), spec(), nil, limit: 6) == .noVerdict("the restart 2 phase ran out of time (6s); raise --timeout, or look at the machine"))
+    #expect(
+      Timeout.judge(.recover(restart: 2), spec(), nil, limit: 6)
+        == .noVerdict("the restart 2 phase ran out of time (6s); raise --timeout, or look at the machine"))
   }
 }

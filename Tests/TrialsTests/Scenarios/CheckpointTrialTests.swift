@@ -15,11 +15,15 @@ import Verification
   ) -> TrialSpec {
     var spec = plain(messages: messages, crash: crash, sync: sync, faults: faults, seed: seed)
     (spec.messageSize, spec.batch, spec.defect, spec.checkpoint) = (1000, 10, defect, setup)
-    (spec.checkpointTerms.every, spec.checkpointTerms.bytes, spec.checkpointTerms.objectBytes) = (.milliseconds(1), 16 << 10, 16 << 10)
+    (spec.checkpointTerms.every, spec.checkpointTerms.bytes, spec.checkpointTerms.objectBytes) = (
+      .milliseconds(1), 16 << 10, 16 << 10
+    )
     return spec
   }
 
-  private static func plain(messages: Int, crash: CrashKind, sync: String, faults: [FaultSpec], seed: UInt64) -> TrialSpec {
+  private static func plain(messages: Int, crash: CrashKind, sync: String, faults: [FaultSpec], seed: UInt64)
+    -> TrialSpec
+  {
     var spec = TrialSpec(scenario: "test", file: "", seed: seed, storage: .memory, phaseSeconds: 30)
     (spec.messages, spec.sync, spec.crash, spec.faults) = (messages, policy(sync), crash, faults)
     return spec
@@ -36,7 +40,8 @@ import Verification
 
   private static let deleted = FaultSpec(kind: "delete-file", parameters: ["files": "all"])
 
-  /// The claim of the Streamhouse runbook, and its control: without a store the same deletion takes everything, and is excused.
+  /// The claim of the Streamhouse runbook, and its control: without a store the same deletion takes everything, and is
+  /// excused.
   @Test func aDeletedLogIsRebuiltFromTheStore() throws {
     let rebuilt = try run(Self.spec(.flushed, faults: [Self.deleted]))
     #expect(rebuilt.judgement?.verdict == .held, "\(Self.flaws(rebuilt))")
@@ -47,32 +52,36 @@ import Verification
   }
 
   /// Every fault between engine and store fires, leaves a receipt, and costs nothing.
-  @Test(arguments: [
-    FaultSpec(kind: "store-refused", parameters: ["on": "put"]),
-    FaultSpec(kind: "store-refused", parameters: ["on": "get", "times": "2"]),
-    FaultSpec(kind: "store-refused", parameters: ["on": "list"]),
-    FaultSpec(kind: "store-full", parameters: ["occurrence": "2"]),
-    FaultSpec(kind: "store-answer-lost", parameters: ["on": "put"]),
-    FaultSpec(kind: "store-late", parameters: ["on": "put", "delay": "3s"]),
-    FaultSpec(kind: "store-slow", parameters: ["on": "put", "delay": "3s"]),
-    FaultSpec(kind: "store-silent", parameters: ["on": "put", "times": "2"]),
-    FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "error"]),
-    FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "success"]),
-  ], [CrashKind.processKill, .powerLoss])
+  @Test(
+    arguments: [
+      FaultSpec(kind: "store-refused", parameters: ["on": "put"]),
+      FaultSpec(kind: "store-refused", parameters: ["on": "get", "times": "2"]),
+      FaultSpec(kind: "store-refused", parameters: ["on": "list"]),
+      FaultSpec(kind: "store-full", parameters: ["occurrence": "2"]),
+      FaultSpec(kind: "store-answer-lost", parameters: ["on": "put"]),
+      FaultSpec(kind: "store-late", parameters: ["on": "put", "delay": "3s"]),
+      FaultSpec(kind: "store-slow", parameters: ["on": "put", "delay": "3s"]),
+      FaultSpec(kind: "store-silent", parameters: ["on": "put", "times": "2"]),
+      FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "error"]),
+      FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "success"]),
+    ], [CrashKind.processKill, .powerLoss])
   func aFailingStoreCostsNothing(_ fault: FaultSpec, _ crash: CrashKind) throws {
     for setup in [CheckpointSetup.background, .flushed] {
       let spec = Self.spec(setup, crash: crash, faults: [fault])
       let reply = try run(spec)
       #expect(reply.seamReceipts.contains { $0.kind == fault.kind && $0.isFiring }, "\(setup)")
       #expect(spec.unfired(reply.seamReceipts) == [])
-      #expect(reply.judgement?.verdict == .held, "\(setup): \(Self.flaws(reply)) \(String(describing: reply.failure)) \(String(describing: reply.refusal))")
+      #expect(
+        reply.judgement?.verdict == .held,
+        "\(setup): \(Self.flaws(reply)) \(String(describing: reply.failure)) \(String(describing: reply.refusal))")
       #expect(reply.judgement?.counts.lost == 0)
     }
   }
 
   /// The power takes a log that was never synced while the store has a part of an object: its offsets stay reserved.
   @Test func aTornObjectKeepsItsOffsets() throws {
-    let token = "t1.sc=random.m=200.p=1.s=never.r=skip-corrupted.c=power-loss.at=end.d=none.b=3.n=4.z=513.a=10.t=orders.seed=1715"
+    let token =
+      "t1.sc=random.m=200.p=1.s=never.r=skip-corrupted.c=power-loss.at=end.d=none.b=3.n=4.z=513.a=10.t=orders.seed=1715"
       + ".st=memory.ck=background/1ms/4096/65536/2s/none/100ms.cm=3.rd=1.f=store-partial-upload/answer-success/kept-50"
     let judgement = try #require(try run(Token.decode(token)).judgement)
     #expect(judgement.counts.corruptReported == 12 && judgement.verdict == .held, "\(judgement.counts)")
@@ -80,7 +89,8 @@ import Verification
 
   /// A fault that never comes to pass leaves no verdict.
   @Test func aStoreFaultThatNeverFiresIsNoPass() throws {
-    let spec = Self.spec(.background, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put", "occurrence": "1000"])])
+    let spec = Self.spec(
+      .background, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put", "occurrence": "1000"])])
     #expect(spec.unfired(try run(spec).seamReceipts) == ["the fault store-refused never fired"])
     let without = Self.spec(.none, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put"])])
     #expect(without.unfired(try run(without).seamReceipts) == ["the fault store-refused never fired"])
@@ -92,9 +102,11 @@ import Verification
     #expect(reply.judgement?[.noAcknowledgedLoss]?.verdict == .violated, "\(Self.flaws(reply))")
   }
 
-  /// Appends wait for a store that is behind, and are refused: excused by its fault, and nothing that was acknowledged is lost.
+  /// Appends wait for a store that is behind, and are refused: excused by its fault, and nothing that was acknowledged
+  /// is lost.
   @Test func appendsAreRefusedWhileTheStoreIsFull() throws {
-    var spec = Self.spec(.background, messages: 1000, faults: [FaultSpec(kind: "store-full", parameters: ["occurrence": "2"])])
+    var spec = Self.spec(
+      .background, messages: 1000, faults: [FaultSpec(kind: "store-full", parameters: ["occurrence": "2"])])
     (spec.checkpointTerms.mostWaiting, spec.checkpointTerms.patience) = (128 << 10, .milliseconds(20))
     let reply = try run(spec)
     #expect(reply.judgement?.verdict == .held, "\(Self.flaws(reply))")
@@ -107,7 +119,8 @@ import Verification
     (spec.checkpointTerms.mostWaiting, spec.phaseSeconds) = (1 << 20, 120)
     #expect(try Token.decode(Token.encode(spec)) == spec)
     #expect(throws: Token.Failure.badField("ck=flushed/1ms")) {
-      try Token.decode(edited(Token.encode(spec), AxisDescriptor.checkpoint.token?.write(spec.settings) ?? "", "flushed/1ms"))
+      try Token.decode(
+        edited(Token.encode(spec), AxisDescriptor.checkpoint.token?.write(spec.settings) ?? "", "flushed/1ms"))
     }
   }
 }

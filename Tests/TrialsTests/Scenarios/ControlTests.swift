@@ -10,7 +10,8 @@ import Verification
 /// Sound variants that look suspicious: what looks so really happens, and nobody is accused.
 @Suite struct ControlTests {
   static let scenarios: [Scenario] = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios").path
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios")
+      .path
     do {
       return try ScenarioFiles.load(["\(root)/controls"], vocabulary: TrialPlanner.vocabulary)
     } catch {
@@ -34,9 +35,12 @@ import Verification
   private func judgements(_ name: String) throws -> [Judgement] {
     let cell = try cell(name)
     return try (0..<Self.seeds).compactMap { seed in
-      let spec = try TrialPlanner.trial(cell, storage: .memory, seed: 42 + seed, phaseSeconds: nil, expectsSound: true).spec
+      let spec = try TrialPlanner.trial(cell, storage: .memory, seed: 42 + seed, phaseSeconds: nil, expectsSound: true)
+        .spec
       let (judgement, reply) = try reply(spec)
-      #expect(judgement.verdict == .held && reply.hang == nil && reply.refusal == nil, "\(name), seed \(42 + seed): \(judgement)")
+      #expect(
+        judgement.verdict == .held && reply.hang == nil && reply.refusal == nil,
+        "\(name), seed \(42 + seed): \(judgement)")
       #expect(spec.unfired(reply.seamReceipts) == [], "\(name), seed \(42 + seed)")
       return reply.doubts.isEmpty ? judgement : nil
     }
@@ -49,12 +53,15 @@ import Verification
   }
 
   static let others = [
-    "edge-of-a-batch", "never-loses-a-suffix", "interval-loses-its-window", "load-outlasts-the-window", "indeterminate-and-there",
+    "edge-of-a-batch", "never-loses-a-suffix", "interval-loses-its-window", "load-outlasts-the-window",
+    "indeterminate-and-there",
     "error-then-success",
   ]
   static let lossless = [
-    "torn-tail-cut", "empty-partition", "interleaved-producers", "never-written", "one-record-a-segment", "segment-exactly-full",
-    "segment-one-byte-over", "closed-then-power-loss", "killed-then-power-loss", "request-ends-with-zeros", "offsets-outgrow-integers",
+    "torn-tail-cut", "empty-partition", "interleaved-producers", "never-written", "one-record-a-segment",
+    "segment-exactly-full",
+    "segment-one-byte-over", "closed-then-power-loss", "killed-then-power-loss", "request-ends-with-zeros",
+    "offsets-outgrow-integers",
     "messages-of-no-bytes", "deleted-for-good", "lease-outlives-its-terms",
   ]
 
@@ -91,7 +98,8 @@ import Verification
 
   // MARK: Conditions
 
-  /// Five messages of one producer to one partition, and an orderly end: nothing of all that happens, and there is no verdict.
+  /// Five messages of one producer to one partition, and an orderly end: nothing of all that happens, and there is no
+  /// verdict.
   @Test(arguments: TrialCondition.allCases) func withoutItThereIsNoVerdict(condition: TrialCondition) throws {
     var spec = spec(messages: 5, storage: .memory)
     (spec.producers, spec.batch, spec.onlyIf) = (1, 1, [condition])
@@ -99,7 +107,9 @@ import Verification
     #expect(judgement.verdict == .held)
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
-    #expect(findings.judged().verdict == .unknown && findings.doubts == ["\(condition.rawValue) has not happened in this trial"])
+    #expect(
+      findings.judged().verdict == .unknown
+        && findings.doubts == ["\(condition.rawValue) has not happened in this trial"])
   }
 
   /// A violation is one, whether or not it has happened.
@@ -113,9 +123,14 @@ import Verification
   }
 
   @Test func aTokenCarriesTheCondition() throws {
-    let spec = try TrialPlanner.trial(cell("torn-tail-cut"), storage: .memory, seed: 1, phaseSeconds: nil, expectsSound: true).spec
+    let spec = try TrialPlanner.trial(
+      cell("torn-tail-cut"), storage: .memory, seed: 1, phaseSeconds: nil, expectsSound: true
+    ).spec
     #expect(try Token.decode(Token.encode(spec)).onlyIf == [.tornWrite])
-    #expect(throws: Token.Failure.notOfSystem("storage is 'posix'; expected memory, and trials of the engine's own log, with only-if")) {
+    #expect(
+      throws: Token.Failure.notOfSystem(
+        "storage is 'posix'; expected memory, and trials of the engine's own log, with only-if")
+    ) {
       try Token.decode(edited(Token.encode(spec), "st=memory", "st=posix"))
     }
   }

@@ -34,7 +34,9 @@ import Verification
   }
 
   @Test func aFewTrialsOfEachKindAreDrawn() {
-    let faults = (0..<200).flatMap { RandomTrialGenerator(way: .oneFault, seed: 1, effort: .usual).trial($0).faults.map(\.kind) }
+    let faults = (0..<200).flatMap {
+      RandomTrialGenerator(way: .oneFault, seed: 1, effort: .usual).trial($0).faults.map(\.kind)
+    }
     #expect(Set(faults).count >= 8 && faults.count == 200)
     let writers = (0..<200).map { RandomTrialGenerator(way: .processKill, seed: 1, effort: .usual).trial($0).writers }
     #expect(Set(writers).count == 5)

@@ -24,7 +24,9 @@ import Testing
     for program in [Defect.Subject.engine, .delivery, .transactions] where program != defect.subject {
       let obstacle = defect.obstacle(on: DefectGround(program, has: Set(Defect.Need.allCases)))
       // An error of any file is repeated, or believed, in each of them.
-      if ["P2", "P8"].contains(id) { #expect(obstacle == nil) } else {
+      if ["P2", "P8"].contains(id) {
+        #expect(obstacle == nil)
+      } else {
         #expect("\(try #require(obstacle))".contains("it acts in"), "\(id)")
       }
     }

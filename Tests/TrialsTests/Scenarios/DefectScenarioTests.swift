@@ -14,7 +14,8 @@ import Verification
 /// Every historical defect, switched on in the smallest scenario that shows it, and the same scenario without it.
 @Suite struct DefectScenarioTests {
   static let scenarios: [Scenario] = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios").path
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios")
+      .path
     do {
       return try ScenarioFiles.load(["\(root)/defects", "\(root)/exploration"], vocabulary: TrialPlanner.vocabulary)
     } catch {
@@ -36,8 +37,8 @@ import Verification
     }
   }
 
-  /// Their engine keeps the processor, or takes memory that other tests take too: they need a process of their own, and have
-  /// one in `VerdictTests`.
+  /// Their engine keeps the processor, or takes memory that other tests take too: they need a process of their own, and
+  /// have one in `VerdictTests`.
   static let apart: Set = ["P12", "C20"]
   static let together = Defect.all.map(\.id).filter { !apart.contains($0) }
 
@@ -63,7 +64,8 @@ import Verification
     let (verdict, checks) = try run(planned.spec)
     #expect(planned.expectation.isMet(by: verdict, checks: checks), "\(cell): \(checks.filter { $0.verdict != .held })")
     let other = try TrialPlanner.trial(sound, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: false)
-    #expect(other.spec.defect == "none" && other.spec.seed == planned.spec.seed && other.spec.faults == planned.spec.faults)
+    #expect(
+      other.spec.defect == "none" && other.spec.seed == planned.spec.seed && other.spec.faults == planned.spec.faults)
     let (soundVerdict, soundChecks) = try run(other.spec)
     #expect(soundVerdict == .held, "\(sound): \(soundChecks.filter { $0.verdict != .held })")
   }
@@ -71,7 +73,9 @@ import Verification
   private func run(_ spec: TrialSpec) throws -> (Verdict, [CheckResult]) {
     #expect(spec.storage == .memory)
     let scratch = try TrialScratch()
-    let reply = spec.delivery == nil ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
+    let reply =
+      spec.delivery == nil
+      ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
     if findings.runnerChecks.isEmpty {

@@ -13,13 +13,16 @@ import Verification
 @Suite struct DefectsTogetherTests {
   private func checks(_ spec: TrialSpec) throws -> Set<CheckName> {
     let scratch = try TrialScratch()
-    let reply = spec.delivery == nil ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
+    let reply =
+      spec.delivery == nil
+      ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
     return Set(try #require(reply.judgement).checks.filter { $0.verdict == .violated }.map(\.name))
   }
 
   /// The trial of a defect's own scenario, and the check that it names.
   private func own(_ id: String) throws -> (spec: TrialSpec, check: CheckName) {
-    let cell = try #require(DefectScenarioTests.scenarios.flatMap { $0.cells() }.first { $0.defect == id && $0.expectation != .held })
+    let cell = try #require(
+      DefectScenarioTests.scenarios.flatMap { $0.cells() }.first { $0.defect == id && $0.expectation != .held })
     let planned = try TrialPlanner.trial(cell, storage: .memory, seed: nil, phaseSeconds: nil, expectsSound: false)
     guard case .caught(let check) = planned.expectation else { throw Missing() }
     return (planned.spec, check)
@@ -27,8 +30,8 @@ import Verification
 
   private struct Missing: Error {}
 
-  /// Each alone violates its own check in its own scenario; both together violate both, in the scenario of the first and in that
-  /// of the second taken together.
+  /// Each alone violates its own check in its own scenario; both together violate both, in the scenario of the first
+  /// and in that of the second taken together.
   @Test(arguments: [
     ("C4", "P9"), ("C8", "C3"), ("C8", "P10"), ("C12b", "C8"), ("H9", "C8"), ("A5", "A3"), ("C15", "P9"), ("H7", "C8"),
   ])
@@ -71,7 +74,9 @@ import Verification
     #expect(clash("C4+X1") == .unknown("X1") && clash("C4+") == .unknown("") && clash("none+C4") == .unknown("none"))
     #expect(clash("A9+C1") == .differentSubjects("A9", "C1"))
     #expect(clash("H1+H5") == nil && Defect(id: "H1+H5")?.members == ["H1", "H5"])
-    #expect(clash("A6+A9") == nil && Defect(id: "A6+A9")?.subject == .delivery && clash("R4+A9") == .differentSubjects("R4", "A9"))
+    #expect(
+      clash("A6+A9") == nil && Defect(id: "A6+A9")?.subject == .delivery
+        && clash("R4+A9") == .differentSubjects("R4", "A9"))
     #expect(Defect.all.allSatisfy { $0.members == [$0.id] && clash($0.id) == nil })
   }
 
@@ -82,14 +87,19 @@ import Verification
         defect: Defect(id: "C4+P9"), wanted: [[.noGaps], [.logEndOffset]],
         cells: checks.map { checks in
           DefectCell(
-            way: .dedicatedScenario, check: checks.first, findings: checks.map { DefectFinding(check: $0) }, trials: 1, seconds: 1, unknown: 0)
+            way: .dedicatedScenario, check: checks.first, findings: checks.map { DefectFinding(check: $0) }, trials: 1,
+            seconds: 1, unknown: 0)
         })
     }
     #expect(row([.noGaps, .logEndOffset]).isExpected && row([.noGaps], [.logEndOffset]).isExpected)
     let one = row([.noGaps, .noDuplicates], [.highWatermark])
     #expect(!one.isExpected && one.missing.map(\.id) == ["P9"])
-    #expect(row([.noDuplicates, .logEndOffset, .noGaps]).named(row([.noDuplicates, .logEndOffset, .noGaps]).cells[0]) == [.noGaps, .logEndOffset])
-    let report = DefectReport(rows: [one], ways: [.dedicatedScenario, .plainRestart], seconds: 1, effort: .smoke, seed: 1)
+    #expect(
+      row([.noDuplicates, .logEndOffset, .noGaps]).named(row([.noDuplicates, .logEndOffset, .noGaps]).cells[0]) == [
+        .noGaps, .logEndOffset,
+      ])
+    let report = DefectReport(
+      rows: [one], ways: [.dedicatedScenario, .plainRestart], seconds: 1, effort: .smoke, seed: 1)
     #expect(report.text.contains("NOT CAUGHT P9: only by no-gaps, wanted log-end-offset"))
     #expect(!report.isExpected)
   }

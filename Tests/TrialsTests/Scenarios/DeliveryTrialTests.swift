@@ -26,7 +26,9 @@ import Verification
     return spec
   }
 
-  static func fault(_ kind: String, _ parameters: [String: String]) -> FaultSpec { FaultSpec(kind: kind, parameters: parameters) }
+  static func fault(_ kind: String, _ parameters: [String: String]) -> FaultSpec {
+    FaultSpec(kind: kind, parameters: parameters)
+  }
 
   static func run(_ spec: TrialSpec) throws -> PhaseReply {
     let scratch = try TrialScratch()
@@ -36,12 +38,14 @@ import Verification
   @Test(arguments: [CrashKind.none, .processKill, .powerLoss], [1, 2, 3] as [UInt64])
   func everyEventArrivesOnceInOrder(_ crash: CrashKind, _ seed: UInt64) throws {
     let spec = Self.spec(
-      [Self.fault("receiver-refuses", ["after": "500ms", "for": "30s"])], crash: crash, at: crash == .none ? .end : .percent(50), seed: seed)
+      [Self.fault("receiver-refuses", ["after": "500ms", "for": "30s"])], crash: crash,
+      at: crash == .none ? .end : .percent(50), seed: seed)
     let reply = try Self.run(spec)
     #expect(reply.judgement?.verdict == .held, "\(reply)")
     #expect(reply.faultMissed == nil && reply.receipts.contains { $0.kind == "receiver-refuses" && $0.fired > 0 })
     let counts = try #require(reply.judgement?.counts)
-    #expect(counts.acknowledged >= (crash == .none ? 70 : 30) && counts.lost == 0 && counts.recovered >= counts.acknowledged)
+    #expect(
+      counts.acknowledged >= (crash == .none ? 70 : 30) && counts.lost == 0 && counts.recovered >= counts.acknowledged)
   }
 
   /// A receiver that misbehaves when nobody sends puts nothing to the test.
@@ -90,14 +94,18 @@ import Verification
 
   @Test func theScheduleOfAReceiver() throws {
     let schedule = try ReceiverFaultGrammar.schedule(
-      Self.spec([Self.fault("receiver-refuses", ["after": "1s", "for": "2s"]), Self.fault("receiver-stalls", ["after": "2s", "for": "4s"])]))
+      Self.spec([
+        Self.fault("receiver-refuses", ["after": "1s", "for": "2s"]),
+        Self.fault("receiver-stalls", ["after": "2s", "for": "4s"]),
+      ]))
     let moods = [0, 1, 2, 3, 5, 6].map { schedule.mood(at: .seconds($0)) }
     #expect(moods == [.accepts, .refuses, .refuses, .stalls, .stalls, .accepts] && schedule.end == .seconds(6))
   }
 
   @Test func jobLogsLosePowerInTheModel() throws {
     let text = "name: n\ntitle: t\nmatrix: { messages: 1, crash: power-loss }\ndelivery: {}\n"
-    let cell = try #require(try ScenarioParser.parse(text, file: "a.yaml", vocabulary: TrialPlanner.vocabulary).cells().first)
+    let cell = try #require(
+      try ScenarioParser.parse(text, file: "a.yaml", vocabulary: TrialPlanner.vocabulary).cells().first)
     #expect(TrialPlanner.isPossible(cell, on: .memory) && !TrialPlanner.isPossible(cell, on: .posix))
   }
 }

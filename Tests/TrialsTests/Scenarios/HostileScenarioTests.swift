@@ -6,18 +6,22 @@ import Testing
 
 @testable import Trials
 
-/// Scenarios that were cut, mixed up and filled with nonsense: they are valid, or each mistake has its place. Nothing else happens.
+/// Scenarios that were cut, mixed up and filled with nonsense: they are valid, or each mistake has its place. Nothing
+/// else happens.
 @Suite struct HostileScenarioTests {
   /// Of a text, in lines.
   enum Mutation: CaseIterable {
-    case cut, lineDropped, lineDoubled, linesSwapped, indented, characterChanged, characterInserted, wordOfElsewhere, numberChanged
+    case cut, lineDropped, lineDoubled, linesSwapped, indented, characterChanged, characterInserted, wordOfElsewhere,
+      numberChanged
     case valueNested, aliased, pieceRepeated
 
     private static let oddities = [
-      "\u{0}", "\t", "\u{1B}[2J", "\u{FEFF}", "\u{202E}", "☃", "\"", "'", "{", "}", "[", "]", ":", "- ", "#", "|", "*", "&a", "!!int", "\\", "\r\n", "..", "/",
+      "\u{0}", "\t", "\u{1B}[2J", "\u{FEFF}", "\u{202E}", "☃", "\"", "'", "{", "}", "[", "]", ":", "- ", "#", "|", "*",
+      "&a", "!!int", "\\", "\r\n", "..", "/",
     ]
     private static let numbers = [
-      "0", "-1", "9223372036854775807", "9223372036854775808", "1e9", "0x10", "1000000", "NaN", "1KB", "64MiB", "99999999GiB", "interval(0s)",
+      "0", "-1", "9223372036854775807", "9223372036854775808", "1e9", "0x10", "1000000", "NaN", "1KB", "64MiB",
+      "99999999GiB", "interval(0s)",
       "\"> 5\"", "[1, 2]", "{}", "[]", "~", "50%", "101%",
     ]
 
@@ -38,7 +42,8 @@ import Testing
       case .lineDropped: lines.remove(at: line)
       case .lineDoubled: lines.insert(lines[line], at: Int.random(in: 0...lines.count, using: &random))
       case .linesSwapped: lines.swapAt(line, Int.random(in: 0..<lines.count, using: &random))
-      case .indented: lines[line] = Bool.random(using: &random) ? "  " + lines[line] : String(lines[line].drop { $0 == " " })
+      case .indented:
+        lines[line] = Bool.random(using: &random) ? "  " + lines[line] : String(lines[line].drop { $0 == " " })
       case .characterChanged:
         if letters.indices.contains(at) { letters.replaceSubrange(at...at, with: Array(oddity)) }
         return String(letters)
@@ -57,8 +62,10 @@ import Testing
   }
 
   private static let texts: [String] = {
-    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios")
-    let files = FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
+    let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent(
+      "../../../Scenarios")
+    let files =
+      FileManager.default.enumerator(at: folder, includingPropertiesForKeys: nil)?.compactMap { $0 as? URL } ?? []
     return files.filter { $0.pathExtension == "yaml" }.sorted { $0.path < $1.path }
       .compactMap { try? String(contentsOf: $0, encoding: .utf8) }
   }()
@@ -82,7 +89,8 @@ import Testing
     } catch {
       #expect(!error.errors.isEmpty)
       for one in error.errors {
-        #expect(one.position.line > 0 || text.isEmpty || one.position.line == 0 && one.problem == .emptyDocument, "\(one)")
+        #expect(
+          one.position.line > 0 || text.isEmpty || one.position.line == 0 && one.problem == .emptyDocument, "\(one)")
         #expect(!"\(one.problem)".isEmpty)
       }
       return 65
@@ -104,7 +112,8 @@ import Testing
       codes[Self.check(text), default: 0] += 1
       slowest = max(slowest, Self.seconds - start)
     }
-    #expect(Set(codes.keys).isSubset(of: [0, 3, 65]) && codes[0, default: 0] > 100 && codes[65, default: 0] > 500, "\(codes)")
+    #expect(
+      Set(codes.keys).isSubset(of: [0, 3, 65]) && codes[0, default: 0] > 100 && codes[65, default: 0] > 500, "\(codes)")
     #expect(slowest < 10, "\(slowest) s of the processor")
   }
 }

@@ -9,7 +9,9 @@ import Verification
 
 /// The options of the Streamhouse runbook's "WAL Recovery Failures", followed on the model.
 @Suite struct RunbookTests {
-  private static func runbook(_ option: Int) -> FaultSpec { FaultSpec(kind: "runbook", parameters: ["option": "\(option)"]) }
+  private static func runbook(_ option: Int) -> FaultSpec {
+    FaultSpec(kind: "runbook", parameters: ["option": "\(option)"])
+  }
 
   private static func plain(_ messages: Int, _ partitions: Int, _ seed: UInt64, _ faults: [FaultSpec]) -> TrialSpec {
     var spec = TrialSpec(scenario: "test", file: "", seed: seed, storage: .memory, phaseSeconds: 30)
@@ -19,7 +21,8 @@ import Verification
   }
 
   private static func spec(
-    _ option: Int, _ system: LogSystem, messages: Int = 60, partitions: Int = 3, damage: [FaultSpec] = [bitFlip], seed: UInt64 = 42
+    _ option: Int, _ system: LogSystem, messages: Int = 60, partitions: Int = 3, damage: [FaultSpec] = [bitFlip],
+    seed: UInt64 = 42
   ) -> TrialSpec {
     var made = plain(messages, partitions, seed, damage + [runbook(option)])
     made.system = system
@@ -35,14 +38,18 @@ import Verification
     Set(reply.judgement?.checks.filter { $0.verdict == .violated }.map(\.name) ?? [])
   }
 
-  private static func steps(_ reply: PhaseReply) -> [String] { reply.receipts.first { $0.kind == "runbook" }?.places ?? [] }
+  private static func steps(_ reply: PhaseReply) -> [String] {
+    reply.receipts.first { $0.kind == "runbook" }?.places ?? []
+  }
 
   private static let systems = LogSystem.allCases
 
   /// The corrupt log is gone, with every message, and its copy is there; the others have lost nothing.
   @Test(arguments: [2, 4], systems) func aDeletedLogLosesAll(_ option: Int, _ system: LogSystem) throws {
     let reply = try run(Self.spec(option, system))
-    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+    #expect(
+      reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
+    )
     #expect(reply.judgement?.counts.lost == 20)
     let steps = Self.steps(reply)
     #expect(steps.contains { $0.hasPrefix("rm topics/orders/") })
@@ -56,16 +63,23 @@ import Verification
     spec.checkpoint = setup
     spec.checkpointTerms.every = .seconds(3600)
     let reply = try run(spec)
-    #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+    #expect(
+      reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
+    )
     #expect(reply.judgement?.counts.lost == (setup == .flushed ? 0 : 20))
-    #expect(Self.steps(reply).allSatisfy { $0.hasPrefix("mv ") && $0.hasSuffix(".log.old") } && !Self.steps(reply).isEmpty)
+    #expect(
+      Self.steps(reply).allSatisfy { $0.hasPrefix("mv ") && $0.hasSuffix(".log.old") } && !Self.steps(reply).isEmpty)
   }
 
   /// Where a record says its number, the repaired log has lost the corrupt ones and nothing else.
-  @Test(arguments: [LogSystem.airunner, .chronik, .chronikV1, .replayBuffer]) func aRepairedLog(_ system: LogSystem) throws {
+  @Test(arguments: [LogSystem.airunner, .chronik, .chronikV1, .replayBuffer]) func aRepairedLog(_ system: LogSystem)
+    throws
+  {
     for seed in 1...5 as ClosedRange<UInt64> {
       let reply = try run(Self.spec(5, system, damage: [bitFlip, bitFlip], seed: seed))
-      #expect(reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
+      #expect(
+        reply.judgement?.verdict == .held,
+        "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))")
       #expect(reply.judgement?.counts.lost == 2)
     }
   }

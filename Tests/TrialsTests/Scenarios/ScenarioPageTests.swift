@@ -27,7 +27,7 @@ import Verification
     expect: [{ zzz: 1 }]
     limits: { zzz: 1 }
     claims: [{ zzz: 1, arithmetic: { zzz: 1 } }]
-    exploration: { zzz: 1, mishaps: { zzz: 1 }, state: { zzz: 1, in-recovery: { zzz: 1 } } }
+    exploration: { zzz: 1, device-faults: { zzz: 1 }, state: { zzz: 1, in-recovery: { zzz: 1 } } }
     delivery: { zzz: 1 }
     """
 
@@ -35,7 +35,7 @@ import Verification
   private static let headings = [
     "the scenario": "Keys of a scenario", "workload": "workload", "matrix": "Axes", "crash": "crash",
     "checkpoint": "checkpoint", "an override": "overrides", "an expectation": "expect", "limits": "limits",
-    "a claim": "claims", "arithmetic": "arithmetic", "exploration": "exploration", "mishaps": "mishaps",
+    "a claim": "claims", "arithmetic": "arithmetic", "exploration": "exploration", "device-faults": "device-faults",
     "state": "state", "in-recovery": "in-recovery", "delivery": "delivery",
   ]
 
@@ -63,7 +63,8 @@ import Verification
     let root = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
     let places: [String: [String]] = [
       "the scenario": [], "an override": ["overrides"], "an expectation": ["expect"], "a claim": ["claims"],
-      "arithmetic": ["claims", "arithmetic"], "mishaps": ["exploration", "mishaps"], "state": ["exploration", "state"],
+      "arithmetic": ["claims", "arithmetic"], "device-faults": ["exploration", "device-faults"],
+      "state": ["exploration", "state"],
       "in-recovery": ["exploration", "state", "in-recovery"],
     ]
     var node = root
@@ -145,11 +146,13 @@ import Verification
     #expect(row[1] == fault.meaning)
     for parameter in fault.parameters {
       let rows = Self.page.rows("Parameters of faults").filter { ManualPage.plain($0[0]) == parameter.name }
-      #expect(rows.contains { $0[1] == parameter.values && $0[2] == parameter.meaning }, "\(fault.kind) \(parameter.name)")
+      #expect(
+        rows.contains { $0[1] == parameter.values && $0[2] == parameter.meaning }, "\(fault.kind) \(parameter.name)")
     }
   }
 
-  /// Kinds, and parameters of one kind, have names of their own; each choice of random trials is one that a scenario may make.
+  /// Kinds, and parameters of one kind, have names of their own; each choice of random trials is one that a scenario
+  /// may make.
   @Test func descriptorsAreWellFormed() {
     #expect(Set(FaultDescriptor.all.map(\.kind)).count == FaultDescriptor.all.count)
     #expect(Set(StorageFaultDescriptor.all.map(\.kind)) == Set(FaultKind.allCases))

@@ -8,7 +8,8 @@ import Testing
 
 @Suite struct ShippedScenarioTests {
   static let scenarios: [Scenario] = {
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios").path
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../../Scenarios")
+      .path
     do {
       return try ScenarioFiles.load([root], vocabulary: TrialPlanner.vocabulary)
     } catch {
@@ -18,7 +19,10 @@ import Testing
   }()
 
   @Test func allOfThemParseAndHaveAQuickSuite() {
-    #expect(Set(Self.scenarios.map(\.name)).isSuperset(of: ["ten-vs-hundred", "kill-mid-flight", "sync-policies", "fault-kinds"]))
+    #expect(
+      Set(Self.scenarios.map(\.name)).isSuperset(of: [
+        "ten-vs-hundred", "kill-mid-flight", "sync-policies", "fault-kinds",
+      ]))
     for scenario in Self.scenarios {
       #expect(scenario.cells().contains { $0.tags.contains("quick") }, "\(scenario.name)")
     }
@@ -34,11 +38,14 @@ import Testing
       #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
       if cell.delivery == nil {
         for fault in planned.spec.faults where fault.isAtSeam { _ = try StorageFaultGrammar.planned(fault, seed: 1) }
-        for fault in planned.spec.faults where ObjectStoreFaultGrammar.isOfStore(fault) { _ = try ObjectStoreFaultGrammar.planned(fault, topic: "orders") }
+        for fault in planned.spec.faults where ObjectStoreFaultGrammar.isOfStore(fault) {
+          _ = try ObjectStoreFaultGrammar.planned(fault, topic: "orders")
+        }
       } else {
         let schedule = try ReceiverFaultGrammar.schedule(planned.spec)
         let known =
-          schedule.faults.count + (schedule.rejected == nil ? 0 : 1) + (DiskSpaceRecovery.fault(planned.spec) == nil ? 0 : 1)
+          schedule.faults.count + (schedule.rejected == nil ? 0 : 1)
+          + (DiskSpaceRecovery.fault(planned.spec) == nil ? 0 : 1)
         #expect(known == planned.spec.faults.count)
       }
       used.formUnion(cell.faults.map(\.kind))

@@ -9,7 +9,8 @@ import Testing
 @Suite struct HostileTokenTests {
   /// What happens to words on their way.
   enum Mutation: CaseIterable {
-    case endCut, frontCut, middleCut, fieldCutAtSlash, characterChanged, characterInserted, charactersExchanged, caseChanged
+    case endCut, frontCut, middleCut, fieldCutAtSlash, characterChanged, characterInserted, charactersExchanged,
+      caseChanged
     case fieldDuplicated, fieldDropped, fieldsSwapped, fieldOfAnotherToken, partRepeated, oldVersion
 
     func apply(to token: String, _ other: String, _ random: inout SeededGenerator) -> String {
@@ -28,7 +29,8 @@ import Testing
       case .characterChanged: letters[at] = letter
       case .characterInserted: letters.insert(letter, at: at)
       case .charactersExchanged: letters.swapAt(at, Int.random(in: 0..<letters.count, using: &random))
-      case .caseChanged: letters = letters.map { Character(Bool.random(using: &random) ? $0.uppercased() : $0.lowercased()) }
+      case .caseChanged:
+        letters = letters.map { Character(Bool.random(using: &random) ? $0.uppercased() : $0.lowercased()) }
       case .fieldDuplicated: fields.insert(fields[field], at: Int.random(in: 1...fields.count, using: &random))
       case .fieldDropped: fields.remove(at: field)
       case .fieldsSwapped: fields.swapAt(field, Int.random(in: 1..<fields.count, using: &random))
@@ -38,7 +40,9 @@ import Testing
       case .partRepeated: letters.insert(contentsOf: letters[at...], at: at)
       case .oldVersion: fields[0] = Token.oldVersion
       }
-      let isOfFields: Set<Mutation> = [.fieldDuplicated, .fieldDropped, .fieldsSwapped, .fieldOfAnotherToken, .oldVersion]
+      let isOfFields: Set<Mutation> = [
+        .fieldDuplicated, .fieldDropped, .fieldsSwapped, .fieldOfAnotherToken, .oldVersion,
+      ]
       return isOfFields.contains(self) ? fields.joined(separator: ".") : String(letters)
     }
   }
@@ -47,7 +51,8 @@ import Testing
   private static func specimens() throws -> [TrialSpec] {
     var random = SeededGenerator(seed: 16, stream: "hostile tokens")
     let cells = ShippedScenarioTests.scenarios.compactMap { scenario in
-      scenario.cells().filter { $0.exploration == nil && TrialPlanner.isPossible($0, on: .memory) }.randomElement(using: &random)
+      scenario.cells().filter { $0.exploration == nil && TrialPlanner.isPossible($0, on: .memory) }.randomElement(
+        using: &random)
     }
     var specs = try cells.shuffled(using: &random).prefix(18).map {
       try TrialPlanner.trial($0, storage: .memory, seed: 3, phaseSeconds: 120, expectsSound: true).spec
@@ -116,15 +121,19 @@ import Testing
 
   /// What shows in a word without a check sum.
   @Test(arguments: [
-    (".m=10", ".m=10.m=7", "has the field `m` twice"), (".st=memory", ".st=memory.foo=1", "a field `foo`, which this build does not know"),
+    (".m=10", ".m=10.m=7", "has the field `m` twice"),
+    (".st=memory", ".st=memory.foo=1", "a field `foo`, which this build does not know"),
     ("sc=a.", "sc=.", "field `sc` is empty"), ("sc=a.", "sc=ten vs.", "field `sc=ten vs` cannot be read"),
     (".m=10.", ".m=0.", "field `m=0` cannot be read"), (".m=10.", ".m=+10.", "field `m=+10` cannot be read"),
     (".m=10.", ".m=010.", "field `m=010` cannot be read"), (".p=1.", ".", "has no field `p`"),
     ("/target-segment", "/", "cannot be read"), ("/target-segment", "/target-", "cannot be read"),
-    ("/target-segment", "/target-seg", "asks for a fault that there is not"), ("/target-segment", "/occurrence-2", "cannot be read"),
+    ("/target-segment", "/target-seg", "asks for a fault that there is not"),
+    ("/target-segment", "/occurrence-2", "cannot be read"),
     ("/occurrence-1", "/occurrence-", "cannot be read"), ("/how-marks-clean", "/how", "cannot be read"),
-    (".f=sync-failure", ".f=", "there is not"), ("t=orders", "t=orders/", "cannot be read"), ("t=orders", "t=..", "field `t` is empty"),
-    ("t=orders", "t=orders%2Ev2/", "cannot be read"), ("s=always", "s=interval", "cannot be read"), ("t1.", "t2.", "is cut off"),
+    (".f=sync-failure", ".f=", "there is not"), ("t=orders", "t=orders/", "cannot be read"),
+    ("t=orders", "t=..", "field `t` is empty"),
+    ("t=orders", "t=orders%2Ev2/", "cannot be read"), ("s=always", "s=interval", "cannot be read"),
+    ("t1.", "t2.", "is cut off"),
   ])
   func whatCanBeNoticedIsRefused(part: String, other: String, message: String) throws {
     _ = try Token.decode(Self.old)

@@ -54,7 +54,8 @@ import Verification
       #expect(words.contains(word), "\(words)")
     }
     #expect(Timeline.header(spec).contains("second-crash power-loss, later-sync interval(5ms), pace 5ms"))
-    let again = try scenario(ShrunkScenario.matrix(spec).dropFirst().map { String($0.dropFirst(2)) }.joined(separator: ", "))
+    let again = try scenario(
+      ShrunkScenario.matrix(spec).dropFirst().map { String($0.dropFirst(2)) }.joined(separator: ", "))
     let other = try planned(#require(again.cells().first)).spec
     #expect(other.load == spec.load)
   }
@@ -62,7 +63,10 @@ import Verification
   /// What nobody says leaves the token as it was.
   @Test func theUsualIsNotSaid() throws {
     let spec = try planned(#require(try scenario("messages: 60").cells().first)).spec
-    #expect(AxisDescriptor.all.filter(\.isSeeded).allSatisfy { $0.isUsual(in: spec.settings) && $0.token?.write(spec.settings) == nil })
+    #expect(
+      AxisDescriptor.all.filter(\.isSeeded).allSatisfy {
+        $0.isUsual(in: spec.settings) && $0.token?.write(spec.settings) == nil
+      })
     #expect(spec.preallocation == 256 << 10 && spec.ending(of: 1) == .processKill)
   }
 
@@ -79,7 +83,8 @@ import Verification
   @Test func selectionsAndConditionsKnowThem() throws {
     let cells = try scenario(
       "messages: 60, first-offset: [0, 2^31, 2^53+1], second-crash: [same, none], preallocation: [4KiB, 512B]",
-      more: "expect: [{ when: { first-offset: 2^31, second-crash: none }, caught-by: no-gaps }]").cells()
+      more: "expect: [{ when: { first-offset: 2^31, second-crash: none }, caught-by: no-gaps }]"
+    ).cells()
     func chosen(_ text: String) throws -> Int {
       let expression = try SelectionExpression(text, vocabulary: TrialPlanner.vocabulary)
       return cells.filter(expression.matches).count

@@ -18,13 +18,16 @@ import Verification
     }
     let problem = { () throws(InvalidScenarios) -> Scenario in
       try ScenarioParser.parse(
-        "name: a\ntitle: t\nmatrix: { messages: 10, batch: [10, 20000] }", file: "a.yaml", vocabulary: TrialPlanner.vocabulary)
+        "name: a\ntitle: t\nmatrix: { messages: 10, batch: [10, 20000] }", file: "a.yaml",
+        vocabulary: TrialPlanner.vocabulary)
     }
     do throws(InvalidScenarios) {
       _ = try problem()
       Issue.record("no mistake was found")
     } catch {
-      #expect(error.description.hasPrefix("a.yaml:3:37: a batch of 20000 messages of 1000 bytes has 20160072 bytes; the engine takes 16773120"))
+      #expect(
+        error.description.hasPrefix(
+          "a.yaml:3:37: a batch of 20000 messages of 1000 bytes has 20160072 bytes; the engine takes 16773120"))
     }
   }
 

@@ -26,7 +26,8 @@ import Verification
   }
 
   static let names = [
-    "orders.v2", "a..b", ".a", "a.", "...", "-", "_", "1", "A-Z", "metadata", "topics", String(repeating: "x", count: 249),
+    "orders.v2", "a..b", ".a", "a.", "...", "-", "_", "1", "A-Z", "metadata", "topics",
+    String(repeating: "x", count: 249),
   ]
 
   @Test(arguments: names) func theEngineTakesThem(topic: String) throws {
@@ -49,13 +50,16 @@ import Verification
       #expect(judgement.verdict == .held && judgement.counts.recovered == 20, "\(system) \(topic): \(judgement)")
     }
     if system != .tornlog {
-      #expect(throws: InvalidScenarios.self) { try scenario(String(repeating: "x", count: longest + 1), ", system: \(system.rawValue)") }
+      #expect(throws: InvalidScenarios.self) {
+        try scenario(String(repeating: "x", count: longest + 1), ", system: \(system.rawValue)")
+      }
     }
   }
 
   /// Damage, a store, several topics and a defect that is caught where the name has a full stop.
   @Test func aDottedTopicIsLegalEverywhere() throws {
-    let damaged = trial("orders.v2", faults: [FaultSpec(kind: "bit-flip", parameters: ["target": "batch-payload", "at": "rest"])])
+    let damaged = trial(
+      "orders.v2", faults: [FaultSpec(kind: "bit-flip", parameters: ["target": "batch-payload", "at": "rest"])])
     #expect(try judge(damaged).verdict == .held)
     var stored = trial("orders.v2")
     (stored.checkpoint, stored.messages) = (.flushed, 200)

@@ -56,8 +56,11 @@ enum Mutation: String, CaseIterable, Sendable {
     case .neverSent: [.recoveredWithinAttempted]
     case .flippedBit, .foreignMessages: [.noAcknowledgedLoss, .appendAfterRecovery]
     case .splitUnanswered: [.noGaps, .everyStartOffset, .noAcknowledgedLoss]
-    case .renumbered: [.noAcknowledgedLoss, .highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery,
-      .contentIntact, .offsetsNameOneMessage]
+    case .renumbered:
+      [
+        .noAcknowledgedLoss, .highWatermark, .logEndOffset, .watermarkNeverBack, .appendAfterRecovery,
+        .contentIntact, .offsetsNameOneMessage,
+      ]
     case .watermarkZero: [.watermarkNeverBack]
     case .watermarkTooLow, .watermarkGuessedFromBytes: [.watermarkNeverBack]
     case .watermarkWentBack: [.highWatermark]
@@ -188,7 +191,8 @@ enum Mutation: String, CaseIterable, Sendable {
       let at = op.offsets.lowerBound
       edit.partition.served.removeLast(count - at)
       edit.partition.probes.removeAll()
-      edit.partition.end = self == .fetchFails
+      edit.partition.end =
+        self == .fetchFails
         ? .failed(at: Offset(at), "EIO") : .stuck(at: Offset(at), emptyAnswers: 5)
     case .stuckAtClaim: edit.partition.end = .stuck(at: Offset(count), emptyAnswers: 5)
     case .partitionForgotten: edit.answers.registered!.remove(at: p)
@@ -279,11 +283,14 @@ struct MutationTests {
   }
 
   /// Every check that the oracle judges can fail: this, `ContractTests`, `CommittedOffsetTests`, `DeliveryOracleTests`,
-  /// `ShortMessageTests`, `LogStartTests`, `LeaseKeptTests`, `OracleCases` and `SettledEventsTests` name a way for each.
+  /// `ShortMessageTests`, `LogStartTests`, `LeaseKeptTests`, `OracleCases` and `SettledEventsTests` name a way for
+  /// each.
   @Test func everyCheckHasAMutation() {
     let elsewhere: Set<CheckName> = [
-      .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted, .closesInOrder,
-      .checkpointCompletes, .deliveredAtStop, .archiveKept, .keysIntact, .timesKept, .logStartOffset, .deletedStaysDeleted,
+      .lossIsSuffix, .lossWindow, .recoveryCompletes, .boundedMemory, .noHang, .engineSurvives, .sendsAccepted,
+      .closesInOrder,
+      .checkpointCompletes, .deliveredAtStop, .archiveKept, .keysIntact, .timesKept, .logStartOffset,
+      .deletedStaysDeleted,
       .leaseKept, .rejectedReported, .committedOffsetWithinLog, .offsetsNameOneMessage, .metadataBounded,
     ]
     let here = Set(Mutation.allCases.map(\.check))

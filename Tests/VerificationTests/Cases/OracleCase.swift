@@ -22,7 +22,8 @@ struct OracleCase: Sendable, CustomTestStringConvertible {
   var testDescription: String { name }
 
   init(
-    _ name: String, _ expected: Expectation, at places: [CheckName: Offset] = [:], _ judge: @escaping @Sendable () -> Judgement
+    _ name: String, _ expected: Expectation, at places: [CheckName: Offset] = [:],
+    _ judge: @escaping @Sendable () -> Judgement
   ) {
     (self.name, self.expected, self.places, self.judge) = (name, expected, places, judge)
   }
@@ -51,12 +52,14 @@ extension Story {
 
   @discardableResult
   mutating func damage(
-    _ touched: Range<Int64>? = nil, unplaced: [Int] = [], detectable: Bool = true, inLife: Bool = false, certain: Bool = true
+    _ touched: Range<Int64>? = nil, unplaced: [Int] = [], detectable: Bool = true, inLife: Bool = false,
+    certain: Bool = true
   ) -> Self {
     history.damage(
       Damage(
         partition: Self.slot, kind: "bit-flip",
-        touched: touched.map { [OffsetRange(from: Offset($0.lowerBound), to: Offset($0.upperBound))] } ?? [], unplaced: unplaced,
+        touched: touched.map { [OffsetRange(from: Offset($0.lowerBound), to: Offset($0.upperBound))] } ?? [],
+        unplaced: unplaced,
         description: "a fault", isDetectable: detectable, isInLife: inLife, isCertain: certain))
     return self
   }
@@ -69,14 +72,16 @@ extension Story {
     var answers = answers()
     answers.reported = ranges.map {
       ReportedDamage(
-        partition: Self.slot, offsets: OffsetRange(from: Offset($0.lowerBound), to: Offset($0.upperBound)), reason: "checksum")
+        partition: Self.slot, offsets: OffsetRange(from: Offset($0.lowerBound), to: Offset($0.upperBound)),
+        reason: "checksum")
     }
     edit(&answers)
     return answers.observed(by: history)
   }
 
   func judged(
-    _ looks: [Observation], _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted, refusals: JustifiedRejections = JustifiedRejections()
+    _ looks: [Observation], _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted,
+    refusals: JustifiedRejections = JustifiedRejections()
   ) -> Judgement {
     Oracle(Contract(sync: sync, recovery: recovery, refusals: refusals)).judge(history, looks)
   }
@@ -90,7 +95,9 @@ extension Answers {
   }
 
   mutating func answer(_ start: Int, _ served: Served?) {
-    if let at = partitions[0].probes.firstIndex(where: { $0.start == start }) { partitions[0].probes[at].first = served } else {
+    if let at = partitions[0].probes.firstIndex(where: { $0.start == start }) {
+      partitions[0].probes[at].first = served
+    } else {
       partitions[0].probes.append((start, served))
     }
   }
@@ -98,7 +105,8 @@ extension Answers {
 
 /// Everything that the oracle is put to the test with: what it must find, and whom it must leave alone.
 enum OracleCases {
-  static let all: [OracleCase] = reads + damage + reports + facts + clients + readers + beside + watermarks + mutations + sound
+  static let all: [OracleCase] =
+    reads + damage + reports + facts + clients + readers + beside + watermarks + mutations + sound
 }
 
 @Suite struct OracleCaseTests {

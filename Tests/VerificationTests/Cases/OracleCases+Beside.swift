@@ -12,12 +12,14 @@ extension OracleCases {
     return s
   }
 
-  /// What a consumer is answered that asks at `asked`: messages from `runs`, each an offset, the first message, and how many.
+  /// What a consumer is answered that asks at `asked`: messages from `runs`, each an offset, the first message, and how
+  /// many.
   private static func read(
     _ s: inout Story, _ asked: Int, _ runs: [(Int, Int?, Int)], start: Int = 0, watermark: Int? = nil
   ) {
     s.history.read(
-      Story.slot, by: 0, from: Offset(asked), logStartOffset: Offset(start), highWatermark: Offset(watermark ?? s.logs[0].count), at: s.now)
+      Story.slot, by: 0, from: Offset(asked), logStartOffset: Offset(start),
+      highWatermark: Offset(watermark ?? s.logs[0].count), at: s.now)
     for (offset, sequence, count) in runs {
       s.history.readMessages(Offset(offset), sequence: sequence.map(UInt64.init), count: count)
     }
@@ -35,10 +37,12 @@ extension OracleCases {
   private static let answers: [OracleCase] = [
     OracleCase("a consumer beside the producers is served what is there", .held) { answered(1, [(1, 1, 3)]) },
     OracleCase("it is answered nothing at the tail", .held) { answered(4, []) },
-    OracleCase("its answer begins behind what it asked for", .exactly([.everyStartOffset]), at: [.everyStartOffset: 1]) {
+    OracleCase("its answer begins behind what it asked for", .exactly([.everyStartOffset]), at: [.everyStartOffset: 1])
+    {
       answered(1, [(2, 2, 2)])
     },
-    OracleCase("its answer begins before what it asked for", .exactly([.everyStartOffset]), at: [.everyStartOffset: 0]) {
+    OracleCase("its answer begins before what it asked for", .exactly([.everyStartOffset]), at: [.everyStartOffset: 0])
+    {
       answered(1, [(0, 0, 2)])
     },
     OracleCase("its answer leaves an offset out", .exactly([.everyStartOffset]), at: [.everyStartOffset: 1]) {
@@ -55,13 +59,18 @@ extension OracleCases {
     OracleCase("its answer serves an offset twice", .exactly([.noDuplicates]), at: [.noDuplicates: 0]) {
       answered(0, [(0, 0, 2), (0, 0, 2)])
     },
-    OracleCase("its answer reaches beyond the high watermark that it is told", .exactly([.highWatermark]), at: [.highWatermark: 3]) {
+    OracleCase(
+      "its answer reaches beyond the high watermark that it is told", .exactly([.highWatermark]),
+      at: [.highWatermark: 3]
+    ) {
       answered(0, [(0, 0, 4)], watermark: 3)
     },
     OracleCase("it is served bytes that were never sent", .exactly([.contentIntact]), at: [.contentIntact: 2]) {
       answered(2, [(2, nil, 1)])
     },
-    OracleCase("it is served a message that nobody sends", .exactly([.noPhantoms]), at: [.noPhantoms: 2]) { answered(2, [(2, 99, 1)]) },
+    OracleCase("it is served a message that nobody sends", .exactly([.noPhantoms]), at: [.noPhantoms: 2]) {
+      answered(2, [(2, 99, 1)])
+    },
     OracleCase("it is served a message that is sent later", .exactly([.noPhantoms]), at: [.noPhantoms: 3]) {
       var s = Story.one(22)
       for _ in 0..<3 { s.append(0, count: 1) }
@@ -75,13 +84,17 @@ extension OracleCases {
       read(&s, 4, [(4, 4, 1)], watermark: 5)
       return s.judged([s.look()])
     },
-    OracleCase("it is served a message at another offset for a moment", .exactly([.offsetsStable]), at: [.offsetsStable: 1]) {
+    OracleCase(
+      "it is served a message at another offset for a moment", .exactly([.offsetsStable]), at: [.offsetsStable: 1]
+    ) {
       answered(1, [(1, 2, 1)])
     },
   ]
 
   /// The four, then one that is never answered and is read at 4; a crash, and what a look finds then.
-  private static func dirty(_ sync: SyncPolicy, _ crash: CrashKind, after pause: Duration = .zero, isThere: Bool = false) -> Judgement {
+  private static func dirty(
+    _ sync: SyncPolicy, _ crash: CrashKind, after pause: Duration = .zero, isThere: Bool = false
+  ) -> Judgement {
     var s = four()
     s.append(0, count: 1, .indeterminate, lands: isThere)
     read(&s, 4, [(4, 4, 1)], watermark: 5)
@@ -91,26 +104,39 @@ extension OracleCases {
   }
 
   private static let owed: [OracleCase] = [
-    OracleCase("always: what a consumer was served is gone after a power loss", .violated([.noAcknowledgedLoss]), at: [.noAcknowledgedLoss: 4]) {
+    OracleCase(
+      "always: what a consumer was served is gone after a power loss", .violated([.noAcknowledgedLoss]),
+      at: [.noAcknowledgedLoss: 4]
+    ) {
       dirty(.always, .powerLoss)
     },
-    OracleCase("always: what a consumer was served is gone after a kill", .violated([.noAcknowledgedLoss])) { dirty(.always, .processKill) },
-    OracleCase("never: what a consumer was served is gone after a kill", .violated([.noAcknowledgedLoss])) { dirty(.never, .processKill) },
+    OracleCase("always: what a consumer was served is gone after a kill", .violated([.noAcknowledgedLoss])) {
+      dirty(.always, .processKill)
+    },
+    OracleCase("never: what a consumer was served is gone after a kill", .violated([.noAcknowledgedLoss])) {
+      dirty(.never, .processKill)
+    },
     OracleCase("never: what a consumer was served is gone after a power loss", .held) { dirty(.never, .powerLoss) },
     OracleCase("interval: what a consumer was served in the window is gone after a power loss", .held) {
       dirty(.interval(.seconds(1)), .powerLoss, after: .milliseconds(999))
     },
-    OracleCase("interval: what a consumer was served before the window is gone", .violated([.noAcknowledgedLoss, .lossWindow])) {
+    OracleCase(
+      "interval: what a consumer was served before the window is gone", .violated([.noAcknowledgedLoss, .lossWindow])
+    ) {
       dirty(.interval(.seconds(1)), .powerLoss, after: .seconds(2))
     },
-    OracleCase("always: what a consumer was served, and nobody acknowledged, is there", .held) { dirty(.always, .powerLoss, isThere: true) },
+    OracleCase("always: what a consumer was served, and nobody acknowledged, is there", .held) {
+      dirty(.always, .powerLoss, isThere: true)
+    },
     OracleCase("what a consumer was served is gone in the same life", .violated([.noAcknowledgedLoss])) {
       var s = four()
       s.append(0, count: 1, .indeterminate, lands: false)
       read(&s, 4, [(4, 4, 1)], watermark: 5)
       return s.judged([s.look()], .never)
     },
-    OracleCase("its offset names another message after the crash", .violated([.noAcknowledgedLoss, .offsetsNameOneMessage])) {
+    OracleCase(
+      "its offset names another message after the crash", .violated([.noAcknowledgedLoss, .offsetsNameOneMessage])
+    ) {
       var s = four()
       s.append(0, count: 1, .indeterminate, lands: false)
       read(&s, 4, [(4, 4, 1)], watermark: 5)
@@ -129,7 +155,9 @@ extension OracleCases {
       s.crash(.processKill)
       return s.judged([one, s.look()], .never)
     },
-    OracleCase("in one life an offset names two messages", .exactly([.offsetsNameOneMessage]), at: [.offsetsNameOneMessage: 4]) {
+    OracleCase(
+      "in one life an offset names two messages", .exactly([.offsetsNameOneMessage]), at: [.offsetsNameOneMessage: 4]
+    ) {
       var s = four()
       s.append(0, count: 1, .indeterminate, lands: false)
       read(&s, 4, [(4, 4, 1)], watermark: 5)
@@ -174,7 +202,9 @@ extension OracleCases {
       s.crash(.processKill)
       return s.judged([one, s.look(reporting: [4..<5])], .never, .truncateAtCorruption)
     },
-    OracleCase("an offset of what a power loss took is reported, and another message stands there", .exactly([.damageReported])) {
+    OracleCase(
+      "an offset of what a power loss took is reported, and another message stands there", .exactly([.damageReported])
+    ) {
       var s = four()
       s.append(0, count: 1)
       s.crash(.powerLoss)
@@ -187,7 +217,9 @@ extension OracleCases {
   ]
 
   /// Two answers of nothing that differ in the marks that are told with them, and a look.
-  private static func told(_ first: (start: Int, watermark: Int), _ second: (start: Int, watermark: Int), trim: Int? = nil) -> Judgement {
+  private static func told(
+    _ first: (start: Int, watermark: Int), _ second: (start: Int, watermark: Int), trim: Int? = nil
+  ) -> Judgement {
     var s = four()
     if let trim { s.history.trim(Story.slot, before: Offset(trim)) }
     read(&s, 4, [], start: first.start, watermark: first.watermark)
@@ -197,16 +229,24 @@ extension OracleCases {
 
   private static let marksTold: [OracleCase] = [
     OracleCase("the marks that a consumer is told rise", .held) { told((0, 2), (0, 4)) },
-    OracleCase("the high watermark falls between two answers", .exactly([.watermarkNeverBack]), at: [.watermarkNeverBack: 2]) {
+    OracleCase(
+      "the high watermark falls between two answers", .exactly([.watermarkNeverBack]), at: [.watermarkNeverBack: 2]
+    ) {
       told((0, 4), (0, 2))
     },
-    OracleCase("the high watermark is lower in the look than a consumer was told", .exactly([.watermarkNeverBack]), at: [.watermarkNeverBack: 4]) {
+    OracleCase(
+      "the high watermark is lower in the look than a consumer was told", .exactly([.watermarkNeverBack]),
+      at: [.watermarkNeverBack: 4]
+    ) {
       told((0, 4), (0, 9))
     },
-    OracleCase("the log start offset falls between two answers", .exactly([.logStartOffset]), at: [.logStartOffset: 0]) {
+    OracleCase("the log start offset falls between two answers", .exactly([.logStartOffset]), at: [.logStartOffset: 0])
+    {
       told((2, 4), (0, 4))
     },
-    OracleCase("the log start offset is lower than a consumer was told", .exactly([.logStartOffset]), at: [.logStartOffset: 0]) {
+    OracleCase(
+      "the log start offset is lower than a consumer was told", .exactly([.logStartOffset]), at: [.logStartOffset: 0]
+    ) {
       told((0, 4), (2, 4), trim: 2)
     },
     OracleCase("the high watermark is lower after a crash than a consumer was told", .held) {

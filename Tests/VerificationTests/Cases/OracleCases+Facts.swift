@@ -19,7 +19,9 @@ extension OracleCases {
   }
 
   /// One partition that was asked for without an answer, there or not at two restarts.
-  private static func unansweredTopic(_ isThere: [Bool], _ outcome: Outcome = .indeterminate, again: Bool = false) -> Judgement {
+  private static func unansweredTopic(_ isThere: [Bool], _ outcome: Outcome = .indeterminate, again: Bool = false)
+    -> Judgement
+  {
     var h = History(seed: 1)
     h.create(TopicPartition("orders", 0), outcome, at: Instant(nanoseconds: 1))
     var looks: [Observation] = []
@@ -32,7 +34,8 @@ extension OracleCases {
     return Oracle(Contract(sync: .always)).judge(h, looks)
   }
 
-  /// It is asked for in the life behind the first restart, without an answer; `looked` says what that life saw, `later` the next.
+  /// It is asked for in the life behind the first restart, without an answer; `looked` says what that life saw, `later`
+  /// the next.
   private static func unansweredTopicInItsLife(_ looked: Bool, later: Bool) -> Judgement {
     var h = History(seed: 1)
     h.crash(.processKill, at: Instant(nanoseconds: 2))
@@ -56,10 +59,18 @@ extension OracleCases {
     OracleCase("an unanswered topic, not seen in its own life, there after it", .held) {
       unansweredTopicInItsLife(false, later: true)
     },
-    OracleCase("an unanswered topic, seen in its own life only", .held) { unansweredTopicInItsLife(true, later: false) },
-    OracleCase("an unanswered topic, there and then gone", .exactly([.partitionsRegistered])) { unansweredTopic([true, false]) },
-    OracleCase("an unanswered topic, gone and then there", .exactly([.partitionsRegistered])) { unansweredTopic([false, true]) },
-    OracleCase("an unanswered topic, gone, asked for once more, and there", .held) { unansweredTopic([false, true], again: true) },
+    OracleCase("an unanswered topic, seen in its own life only", .held) {
+      unansweredTopicInItsLife(true, later: false)
+    },
+    OracleCase("an unanswered topic, there and then gone", .exactly([.partitionsRegistered])) {
+      unansweredTopic([true, false])
+    },
+    OracleCase("an unanswered topic, gone and then there", .exactly([.partitionsRegistered])) {
+      unansweredTopic([false, true])
+    },
+    OracleCase("an unanswered topic, gone, asked for once more, and there", .held) {
+      unansweredTopic([false, true], again: true)
+    },
     OracleCase("an unanswered topic that is there", .held) { unansweredTopic([true, true]) },
     OracleCase("an unanswered topic that is not there", .held) { unansweredTopic([false, false]) },
     OracleCase("a topic refused for no reason, and nobody looked before the crash", .exactly([.partitionsRegistered])) {
@@ -73,10 +84,12 @@ extension OracleCases {
     },
     OracleCase("a partition in damage at unknown offsets is gone", .unknown(.partitionsRegistered)) {
       let s = DamageTests.damaged(nil)
-      return s.judged([s.look {
-        $0.registered = []
-        $0.partitions[0] = Answers.Partition()
-      }])
+      return s.judged([
+        s.look {
+          $0.registered = []
+          $0.partitions[0] = Answers.Partition()
+        }
+      ])
     },
     OracleCase("a topic refused with a fault in the way", .held) {
       var h = History(seed: 1)
@@ -105,7 +118,8 @@ extension OracleCases {
     return s.judged(looks)
   }
 
-  /// 3 is committed and answered; 7, behind the first restart, is not. Looks of that life and of the next find `values`.
+  /// 3 is committed and answered; 7, behind the first restart, is not. Looks of that life and of the next find
+  /// `values`.
   private static func unansweredCommitInItsLife(_ values: [Int?]) -> Judgement {
     var s = Story.one(2)
     s.append(0, count: 8)
@@ -121,8 +135,12 @@ extension OracleCases {
   }
 
   private static let commits: [OracleCase] = [
-    OracleCase("an unanswered commit, not seen in its own life, there after it", .held) { unansweredCommitInItsLife([3, 7]) },
-    OracleCase("an unanswered commit, seen in its own life, not there after it", .held) { unansweredCommitInItsLife([7, 3]) },
+    OracleCase("an unanswered commit, not seen in its own life, there after it", .held) {
+      unansweredCommitInItsLife([3, 7])
+    },
+    OracleCase("an unanswered commit, seen in its own life, not there after it", .held) {
+      unansweredCommitInItsLife([7, 3])
+    },
     OracleCase("an unanswered commit, settled by the first restart behind it", .exactly([.consumerOffsets])) {
       unansweredCommitInItsLife([3, 7, 3])
     },
@@ -161,7 +179,9 @@ extension OracleCases {
     let p = h.create(TopicPartition("o", 0), at: Instant(nanoseconds: 1))
     for i in 0..<100 {
       let number = h.submit(p, producer: 0, firstSequence: i, count: 1, at: Instant(nanoseconds: Int64(100 + i)))
-      if i == 0 { h.acknowledge(number, baseOffset: 0, at: Instant(nanoseconds: 101)) } else {
+      if i == 0 {
+        h.acknowledge(number, baseOffset: 0, at: Instant(nanoseconds: 101))
+      } else {
         h.fail(number, certainly: true, at: Instant(nanoseconds: Int64(101 + i)))
       }
     }
@@ -180,19 +200,29 @@ extension OracleCases {
     h.create(TopicPartition("o", 0), at: Instant(nanoseconds: 1))
     h.close(outcome, submittedAt: Instant(nanoseconds: 1000), at: Instant(nanoseconds: 1001))
     var refusals = JustifiedRejections()
-    if refused { refusals.note(incarnation: 0, at: Instant(nanoseconds: 2), partition: partition.map { TopicPartition(topic, $0) }) }
+    if refused {
+      refusals.note(incarnation: 0, at: Instant(nanoseconds: 2), partition: partition.map { TopicPartition(topic, $0) })
+    }
     return Judgement(checks: [CheckResult.closesInOrder(h, refusals)].compactMap { $0 })
   }
 
   private static let refusals: [OracleCase] = [
-    OracleCase("a fault that stood in the way of one life excuses no later one", .violated([.appendAfterRecovery, .sendsAccepted])) {
+    OracleCase(
+      "a fault that stood in the way of one life excuses no later one",
+      .violated([.appendAfterRecovery, .sendsAccepted])
+    ) {
       standing(from: 0, through: nil)
     },
     OracleCase("a fault that stands in the way of the next life too", .held) { standing(from: 0, through: 1) },
-    OracleCase("a writer that was replaced by one of which nothing was acknowledged", .unknown(.sendsAccepted)) { takeover(newer: false) },
+    OracleCase("a writer that was replaced by one of which nothing was acknowledged", .unknown(.sendsAccepted)) {
+      takeover(newer: false)
+    },
     OracleCase("a writer that was replaced", .held) { takeover(newer: true) },
-    OracleCase("a close fails, and only files of a partition that nobody has were refused", .violated([.closesInOrder])) { closing(7) },
-    OracleCase("a close fails, and only files of another topic were refused", .violated([.closesInOrder])) { closing(0, of: "p") },
+    OracleCase("a close fails, and only files of a partition that nobody has were refused", .violated([.closesInOrder]))
+    { closing(7) },
+    OracleCase("a close fails, and only files of another topic were refused", .violated([.closesInOrder])) {
+      closing(0, of: "p")
+    },
     OracleCase("a close fails, and its partition's files were refused", .held) { closing(0) },
     OracleCase("a close fails, and nothing was refused", .violated([.closesInOrder])) { closing(nil, refused: false) },
     OracleCase("a flush fails", .violated([.checkpointCompletes])) {
@@ -208,7 +238,9 @@ extension OracleCases {
     },
     OracleCase("no request was answered", .unknown(.sendsAccepted)) {
       var h = History(seed: 5)
-      h.submit(h.create(TopicPartition("o", 0), at: Instant(nanoseconds: 1)), firstSequence: 0, count: 1, at: Instant(nanoseconds: 2))
+      h.submit(
+        h.create(TopicPartition("o", 0), at: Instant(nanoseconds: 1)), firstSequence: 0, count: 1,
+        at: Instant(nanoseconds: 2))
       return Judgement(checks: [.sendsAccepted(h)])
     },
     OracleCase("faults had all requests refused", .unknown(.sendsAccepted)) {
@@ -224,7 +256,9 @@ extension OracleCases {
   private static func metadata(peak: Int64, grown: Int64, hindered: Bool = false) -> Judgement {
     var s = Story.one()
     for _ in 0..<3 { s.commit(0, 1) }
-    return Judgement(checks: [.metadataBounded(MetadataFootprint(peak: peak, grown: grown), s.history, hindered: hindered)])
+    return Judgement(checks: [
+      .metadataBounded(MetadataFootprint(peak: peak, grown: grown), s.history, hindered: hindered)
+    ])
   }
 
   private static let nothing: [OracleCase] = [
@@ -239,13 +273,17 @@ extension OracleCases {
     OracleCase("recovery takes too much memory", .exactly([.boundedMemory])) {
       Judgement(checks: [.boundedMemory(used: 2, limit: 1, log: 3)])
     },
-    OracleCase("the metadata log grows without end", .exactly([.metadataBounded])) { metadata(peak: 5 << 20, grown: 5 << 20) },
+    OracleCase("the metadata log grows without end", .exactly([.metadataBounded])) {
+      metadata(peak: 5 << 20, grown: 5 << 20)
+    },
     OracleCase("it does, for a fault was in the way", .unknown(.metadataBounded)) {
       metadata(peak: 5 << 20, grown: 5 << 20, hindered: true)
     },
     OracleCase("it is compacted", .held) { metadata(peak: 4 << 20, grown: 50 << 20) },
     OracleCase("nobody has seen the metadata log", .unknown(.metadataBounded)) { metadata(peak: 0, grown: 0) },
-    OracleCase("the engine's process dies", .exactly([.engineSurvives])) { Judgement(checks: [.engineSurvives(death: "signal 11")]) },
+    OracleCase("the engine's process dies", .exactly([.engineSurvives])) {
+      Judgement(checks: [.engineSurvives(death: "signal 11")])
+    },
     OracleCase("nobody looked", .unknown(.noAcknowledgedLoss)) {
       var s = Story.one()
       s.append(0, count: 1)

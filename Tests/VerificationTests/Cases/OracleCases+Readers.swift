@@ -22,7 +22,8 @@ extension OracleCases {
       let h = LogStartTests.history(nil)
       return LogStartTests.judge(h, LogStartTests.look(h, start: 1))
     },
-    OracleCase("a log that begins where it began before a deletion that a look has shown", .exactly([.logStartOffset])) {
+    OracleCase("a log that begins where it began before a deletion that a look has shown", .exactly([.logStartOffset]))
+    {
       let h = LogStartTests.history(3, .indeterminate)
       return LogStartTests.judge(h, LogStartTests.look(h, start: 3), LogStartTests.look(h, start: 0))
     },
@@ -56,11 +57,14 @@ extension OracleCases {
     h.opened(at: at)
     h.acknowledge(h.submit(Story.slot, firstSequence: 0, count: 3, at: at), baseOffset: Offset(base), at: at)
     var partition = Answers.Partition()
-    let marks = Watermarks(logStartOffset: Offset(start), highWatermark: Offset(base + 3), logEndOffset: Offset(base + 3))
+    let marks = Watermarks(
+      logStartOffset: Offset(start), highWatermark: Offset(base + 3), logEndOffset: Offset(base + 3))
     (partition.before, partition.after) = (marks, marks)
     partition.served = (0..<3).map { Answers.Served(offset: base + $0, sequence: $0) }
     partition.probes = partition.served.map { ($0.offset, $0) }
-    partition.probes += below.map { start, found in (start, found.map { Answers.Served(offset: $0, sequence: max(0, $0 - base)) }) }
+    partition.probes += below.map { start, found in
+      (start, found.map { Answers.Served(offset: $0, sequence: max(0, $0 - base)) })
+    }
     var answers = Answers()
     answers.partitions = [partition]
     answers.registered = [TopicPartition("orders", 0)]
@@ -89,7 +93,9 @@ extension OracleCases {
 
   private static let firstOffsets: [OracleCase] = [
     OracleCase("what begins late is lost where that is allowed", .held) { begunAndLost(at: 1000) },
-    OracleCase("an offset of a deleted message is acknowledged, and lost", .offsetsStable, at: 998) { begunAndLost(at: 998) },
+    OracleCase("an offset of a deleted message is acknowledged, and lost", .offsetsStable, at: 998) {
+      begunAndLost(at: 998)
+    },
     OracleCase("offsets that begin late", .held) { begun(below: [(999, nil), (0, nil)]) },
     OracleCase("offsets that begin late, and none is acknowledged beyond what was sent", .held) { begun() },
     OracleCase("offsets that begin late, and one is acknowledged far beyond", .offsetsStable) { begun(at: 5000) },
@@ -103,8 +109,8 @@ extension OracleCases {
     },
   ]
 
-  /// Ten messages, nine of them committed; the power cuts the log, under `never`. What looks after each restart are answered;
-  /// the power goes again before each but the first, and takes what the log has beyond `ends`.
+  /// Ten messages, nine of them committed; the power cuts the log, under `never`. What looks after each restart are
+  /// answered; the power goes again before each but the first, and takes what the log has beyond `ends`.
   private static func lowered(_ answers: [Int?], to ends: [Int], appending count: Int = 0) -> Judgement {
     var s = CommittedOffsetTests.cut(at: ends[0], .powerLoss)
     var looks: [Observation] = []
@@ -152,7 +158,8 @@ extension OracleCases {
       s.crash(.processKill)
       s.history.damage(
         Damage(
-          partition: Story.slot, kind: "bit-flip", touched: [OffsetRange(from: 5, to: 6)], description: "a byte of offset 5"))
+          partition: Story.slot, kind: "bit-flip", touched: [OffsetRange(from: 5, to: 6)],
+          description: "a byte of offset 5"))
       s.logs[0].removeLast(2)
       return s.judged([s.look { $0.commits = [("billing", 0, 4)] }], .always, .truncateAtCorruption)
     },
@@ -185,7 +192,9 @@ extension OracleCases {
     },
     OracleCase("a commit that is lowered to the end of the log", .held) { lowered([4], to: [4]) },
     OracleCase("a commit that is lowered, and stays", .held) { lowered([4, 4], to: [4, 4]) },
-    OracleCase("a commit that is lowered, stays, and what is appended goes", .held) { lowered([4, 4], to: [4, 6], appending: 8) },
+    OracleCase("a commit that is lowered, stays, and what is appended goes", .held) {
+      lowered([4, 4], to: [4, 6], appending: 8)
+    },
     OracleCase("a commit that is there after a kill, and lowered by a power loss", .held) {
       var s = Story.one(2)
       for _ in 0..<10 { s.append(0, count: 1) }
@@ -200,11 +209,17 @@ extension OracleCases {
       lowered([4, 9], to: [4, 12], appending: 8)
     },
     OracleCase("a commit that is lowered too far", .exactly([.consumerOffsets])) { lowered([2], to: [4]) },
-    OracleCase("a commit that is lowered, and too far after that", .exactly([.consumerOffsets])) { lowered([4, 2], to: [4, 4]) },
-    OracleCase("a commit beyond the end of the log", .exactly([.committedOffsetWithinLog]), at: [.committedOffsetWithinLog: 4]) {
+    OracleCase("a commit that is lowered, and too far after that", .exactly([.consumerOffsets])) {
+      lowered([4, 2], to: [4, 4])
+    },
+    OracleCase(
+      "a commit beyond the end of the log", .exactly([.committedOffsetWithinLog]), at: [.committedOffsetWithinLog: 4]
+    ) {
       lowered([9], to: [4])
     },
-    OracleCase("a commit over what was sent after it", .exactly([.committedOffsetWithinLog]), at: [.committedOffsetWithinLog: 4]) {
+    OracleCase(
+      "a commit over what was sent after it", .exactly([.committedOffsetWithinLog]), at: [.committedOffsetWithinLog: 4]
+    ) {
       var s = CommittedOffsetTests.cut(at: 4, .powerLoss)
       for _ in 0..<8 { s.append(0, count: 1) }
       return s.judged([s.look()], .never)
@@ -242,11 +257,17 @@ extension OracleCases {
   ]
 
   private static let others: [OracleCase] = [
-    OracleCase("events are settled", .held) { SettledEventsTests.judge(sent: [1, 2, 4, 5], failed: [3], taken: [1, 2, 4, 5]) },
-    OracleCase("an event is recorded as sent that never arrived", .exactly([.rejectedReported]), at: [.rejectedReported: 3]) {
+    OracleCase("events are settled", .held) {
+      SettledEventsTests.judge(sent: [1, 2, 4, 5], failed: [3], taken: [1, 2, 4, 5])
+    },
+    OracleCase(
+      "an event is recorded as sent that never arrived", .exactly([.rejectedReported]), at: [.rejectedReported: 3]
+    ) {
       SettledEventsTests.judge(sent: [1, 2, 3, 4, 5], failed: [3], taken: [1, 2, 4, 5])
     },
-    OracleCase("an event is recorded as failed that was not rejected", .exactly([.rejectedReported]), at: [.rejectedReported: 5]) {
+    OracleCase(
+      "an event is recorded as failed that was not rejected", .exactly([.rejectedReported]), at: [.rejectedReported: 5]
+    ) {
       SettledEventsTests.judge(sent: [1, 2, 4], failed: [3, 5], taken: [1, 2, 4, 5])
     },
     OracleCase("a rejected event is not recorded", .exactly([.rejectedReported]), at: [.rejectedReported: 3]) {
@@ -258,7 +279,11 @@ extension OracleCases {
     OracleCase("a lease is taken from a writer that is well", .exactly([.leaseKept])) {
       Judgement(checks: [LeaseKeptTests.judge(takenAt: 60_000_100)])
     },
-    OracleCase("a writer that is well is fenced", .exactly([.leaseKept])) { Judgement(checks: [LeaseKeptTests.judge(.failed)]) },
-    OracleCase("nobody else wanted a lease", .unknown(.leaseKept)) { Judgement(checks: [LeaseKeptTests.judge(refused: 0)]) },
+    OracleCase("a writer that is well is fenced", .exactly([.leaseKept])) {
+      Judgement(checks: [LeaseKeptTests.judge(.failed)])
+    },
+    OracleCase("nobody else wanted a lease", .unknown(.leaseKept)) {
+      Judgement(checks: [LeaseKeptTests.judge(refused: 0)])
+    },
   ]
 }

@@ -6,7 +6,9 @@ extension OracleCases {
   static let reports: [OracleCase] = openEnds + falseOnes
 
   /// The first of two faults is reported, up to `end`; the second destroys what was appended since, without a word.
-  private static func secondFault(_ recovery: RecoveryPolicy, to end: Int64, reporting: [Range<Int64>] = []) -> Judgement {
+  private static func secondFault(_ recovery: RecoveryPolicy, to end: Int64, reporting: [Range<Int64>] = [])
+    -> Judgement
+  {
     var s = Story.one(7)
     s.append(0, count: 2)
     s.append(0, count: 2)
@@ -28,14 +30,24 @@ extension OracleCases {
 
   private static let openEnds: [OracleCase] = [4, 1_000_000].flatMap { end in
     [
-      OracleCase("skip: a report to \(end) says nothing of what a later fault takes", .exactly([.damageReported]), at: [.damageReported: 6]) {
+      OracleCase(
+        "skip: a report to \(end) says nothing of what a later fault takes", .exactly([.damageReported]),
+        at: [.damageReported: 6]
+      ) {
         secondFault(.skipCorrupted, to: end)
       },
-      OracleCase("truncate: a report to \(end) says nothing of what has its offsets since", .exactly([.damageReported]), at: [.damageReported: 2]) {
+      OracleCase(
+        "truncate: a report to \(end) says nothing of what has its offsets since", .exactly([.damageReported]),
+        at: [.damageReported: 2]
+      ) {
         secondFault(.truncateAtCorruption, to: end)
       },
-      OracleCase("skip: each fault reported, the first to \(end)", .held) { secondFault(.skipCorrupted, to: end, reporting: [2..<4, 6..<8]) },
-      OracleCase("truncate: each fault reported, the first to \(end)", .held) { secondFault(.truncateAtCorruption, to: end, reporting: [2..<8]) },
+      OracleCase("skip: each fault reported, the first to \(end)", .held) {
+        secondFault(.skipCorrupted, to: end, reporting: [2..<4, 6..<8])
+      },
+      OracleCase("truncate: each fault reported, the first to \(end)", .held) {
+        secondFault(.truncateAtCorruption, to: end, reporting: [2..<8])
+      },
     ]
   }
 
@@ -49,16 +61,23 @@ extension OracleCases {
   }
 
   private static let falseOnes: [OracleCase] = [
-    OracleCase("an unanswered request excuses no report of what nobody ever sent", .exactly([.damageReported]), at: [.damageReported: 500_000]) {
+    OracleCase(
+      "an unanswered request excuses no report of what nobody ever sent", .exactly([.damageReported]),
+      at: [.damageReported: 500_000]
+    ) {
       unanswered(500_000..<900_000)
     },
     OracleCase("nothing is missing, and something is reported", .exactly([.damageReported]), at: [.damageReported: 4]) {
       unanswered(4..<5, sending: false)
     },
     OracleCase("what was never answered may be reported where it stood", .held) { unanswered(4..<5) },
-    OracleCase("a report of a message that is served", .exactly([.damageReported]), at: [.damageReported: 3]) { unanswered(3..<5) },
+    OracleCase("a report of a message that is served", .exactly([.damageReported]), at: [.damageReported: 3]) {
+      unanswered(3..<5)
+    },
     OracleCase("never: what the power took may be reported", .held) { powerTook(2..<4) },
-    OracleCase("never: the report is of something else", .exactly([.damageReported]), at: [.damageReported: 5]) { powerTook(5..<9) },
+    OracleCase("never: the report is of something else", .exactly([.damageReported]), at: [.damageReported: 5]) {
+      powerTook(5..<9)
+    },
     OracleCase("a report of an untouched message that is gone", .violated([.damageReported, .noAcknowledgedLoss])) {
       var s = Story.one(5)
       s.append(0, count: 2)

@@ -5,7 +5,8 @@ import Testing
 
 /// The texts of `LookFinding`.
 @Suite struct LookMessageTests {
-  /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead` fails.
+  /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead`
+  /// fails.
   private static func number(_ finding: LookFinding) -> Int {
     switch finding {
     case .corrupt: 0
@@ -47,8 +48,14 @@ import Testing
       .otherThanConsumed(.begins(asked: 3), message: 7, consumed: -1),
       "a fetch at 3 begins with message 7, and consumption was served other bytes there"
     ),
-    (.notConsumed(.begins(asked: 3), message: 7), "a fetch at 3 begins with message 7, and consumption was served nothing there"),
-    (.elsewhere(.begins(asked: 3), message: 7, standsAt: 4), "a fetch at 3 begins with message 7, which stands at offset 4"),
+    (
+      .notConsumed(.begins(asked: 3), message: 7),
+      "a fetch at 3 begins with message 7, and consumption was served nothing there"
+    ),
+    (
+      .elsewhere(.begins(asked: 3), message: 7, standsAt: 4),
+      "a fetch at 3 begins with message 7, which stands at offset 4"
+    ),
     (.answerSkips(from: 3, to: 5), "an answer must go on at offset 3, found offset 5"),
     (.answerRepeats(offset: 3, behind: 6), "one answer serves offset 3 again, behind offset 6"),
     (.reportOfNobody(TopicPartition("payments", 2)), "payments/2 was never created, found damage of it reported"),

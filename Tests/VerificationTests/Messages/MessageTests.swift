@@ -27,14 +27,17 @@ import Testing
     require(#/event (-?\d+) arrived behind event (-?\d+)/#, !=)
     require(#/the (\d+) messages sent as one batch must be there together, found (\d+)/#, >)
     if text.contains(#/\blost\b/#), lost == 0 { found.append("lost") }
-    for word in ["vacuous", "nobody", "at the most", "all to", "  ", "-1"] where text.contains(word) { found.append(word) }
+    for word in ["vacuous", "nobody", "at the most", "all to", "  ", "-1"] where text.contains(word) {
+      found.append(word)
+    }
     if text.count > 260 { found.append("\(text.count) characters") }
     return found
   }
 
   // MARK: Each text
 
-  /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead` fails.
+  /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead`
+  /// fails.
   private static func number(_ finding: CheckFinding) -> Int {
     switch finding {
     case .watermarkBelowPromise: 0
@@ -89,7 +92,10 @@ import Testing
   private static let orders = TopicPartition("orders", 0)
 
   static let texts: [(CheckFinding, String)] = [
-    (.watermarkBelowPromise(found: 0, protected: 34), "the high watermark must be at least 34, where the protected messages end, found 0"),
+    (
+      .watermarkBelowPromise(found: 0, protected: 34),
+      "the high watermark must be at least 34, where the protected messages end, found 0"
+    ),
     (
       .watermarkBesideConsumption(found: 5, low: 34, high: 40),
       "the high watermark must be at least 34, where consumption ends, found 5"
@@ -115,7 +121,8 @@ import Testing
     (.watermarkFell(from: 9, to: 8), "the high watermark must not fall, found 9 before and 8 now"),
     (
       .watermarkFellBelowPromise(was: 34, restart: 0, protected: 34, found: 0),
-      "the high watermark was 34 before any crash; it must be at least 34 now, where the protected messages end, found 0"
+      "the high watermark was 34 before any crash; it must be at least 34 now, where the protected messages end, found "
+        + "0"
     ),
     (
       .watermarkFellBelowPromise(was: 40, restart: 1, protected: 34, found: 2),
@@ -128,7 +135,10 @@ import Testing
       .stuck(at: 3, watermark: 9, answers: 100),
       "consumption must reach the high watermark 9, found no progress at offset 3 in 100 answers"
     ),
-    (.stuck(at: 3, watermark: nil, answers: 2), "consumption must reach the high watermark, found no progress at offset 3 in 2 answers"),
+    (
+      .stuck(at: 3, watermark: nil, answers: 2),
+      "consumption must reach the high watermark, found no progress at offset 3 in 2 answers"
+    ),
     (.fetchFailed(at: 3, "EIO"), "consumption must go on at offset 3, found an error: EIO"),
     (.servedTooMany(served: 12, attempted: 10), "at most the 10 messages attempted can be served, found 12"),
     (.corrupt(offset: 3), "offset 3 is served with bytes that were never sent"),
@@ -140,25 +150,39 @@ import Testing
     (.replaced(offset: 3, message: 4), "offset 3 was served before with another message than 4"),
     (.reordered(offset: 3, message: 4), "message 4 at offset 3 stands behind a later one of its producer"),
     (.gap(at: 0, next: 4), "offset 0 must be served, found a gap up to offset 4"),
-    (.missing(message: 4, offset: 3, isAcknowledged: true), "message 4 was acknowledged at offset 3 and must be served, found nothing"),
-    (.missing(message: 4, offset: 3, isAcknowledged: false), "message 4 was served before at offset 3 and must be served, found nothing"),
+    (
+      .missing(message: 4, offset: 3, isAcknowledged: true),
+      "message 4 was acknowledged at offset 3 and must be served, found nothing"
+    ),
+    (
+      .missing(message: 4, offset: 3, isAcknowledged: false),
+      "message 4 was served before at offset 3 and must be served, found nothing"
+    ),
     (.batchIsSplit(messages: 5, served: 2), "the 5 messages sent as one batch must be there together, found 2"),
     (
       .missingThoughClosed(offset: 3),
-      "the engine had closed without an error before the power loss, and every acknowledged message must be there, found offset 3 "
+      "the engine had closed without an error before the power loss, and every acknowledged message must be there, "
+        + "found offset 3 "
         + "missing"
     ),
     (
       .missingBeforeWindow(offset: 3, window: .milliseconds(100)),
       "only what was acknowledged in the last 100ms before the power loss may be missing, found offset 3 missing too"
     ),
-    (.lossIsNoSuffix(lost: 3, survivor: 9), "offset 3 is lost, so everything behind it must be lost too, found offset 9 served"),
+    (
+      .lossIsNoSuffix(lost: 3, survivor: 9),
+      "offset 3 is lost, so everything behind it must be lost too, found offset 9 served"
+    ),
     (
       .lostMoreThanExplained(lost: 34, most: 0, first: 0),
-      "faults and sync policy explain the loss of at most 0 acknowledged messages, found 34 lost; the first that they do not explain "
+      "faults and sync policy explain the loss of at most 0 acknowledged messages, found 34 lost; the first that they "
+        + "do not explain "
         + "is offset 0"
     ),
-    (.lostLessThanDestroyed(lost: 1, least: 5), "the faults' receipts say that at least 5 messages are gone, found 1: a receipt is wrong"),
+    (
+      .lostLessThanDestroyed(lost: 1, least: 5),
+      "the faults' receipts say that at least 5 messages are gone, found 1: a receipt is wrong"
+    ),
     (.appendsRefused(restart: 1, count: 4), "an append after restart 1 must be accepted, found all 4 refused"),
     (.appendsRefused(restart: 1, count: 1), "an append after restart 1 must be accepted, found it refused"),
     (
@@ -166,16 +190,28 @@ import Testing
       "an append after restart 1 must stand at offset 9 or later, found it acknowledged at 3"
     ),
     (.appendMissing(restart: 2, offset: 3), "offset 3, appended after restart 2, must be served, found nothing"),
-    (.reader(.startMoved(from: 0, to: 3)), "the log start offset moved from 0 to 3 during one look, and nothing was deleted then"),
+    (
+      .reader(.startMoved(from: 0, to: 3)),
+      "the log start offset moved from 0 to 3 during one look, and nothing was deleted then"
+    ),
     (.reader(.startBelowZero(-2)), "a log begins at 0 or later, found it to begin at -2"),
     (.reader(.startUnexplained(bound: 0, found: 6)), "nothing was deleted, found the log to begin at 6"),
     (
       .reader(.startUnexplained(bound: 4, found: 6)),
       "a deletion ended at offset 4, and none at 6, found the log to begin at 6"
     ),
-    (.reader(.startWentBack(was: 4, restart: 0, found: 2)), "the log began at 4 before any crash, found it to begin at 2"),
-    (.reader(.startWentBack(was: 4, restart: 1, found: 2)), "the log began at 4 after restart 1, found it to begin at 2"),
-    (.reader(.deletedBegins(deleted: 4, found: 2)), "everything before offset 4 was deleted, found the log to begin at 2"),
+    (
+      .reader(.startWentBack(was: 4, restart: 0, found: 2)),
+      "the log began at 4 before any crash, found it to begin at 2"
+    ),
+    (
+      .reader(.startWentBack(was: 4, restart: 1, found: 2)),
+      "the log began at 4 after restart 1, found it to begin at 2"
+    ),
+    (
+      .reader(.deletedBegins(deleted: 4, found: 2)),
+      "everything before offset 4 was deleted, found the log to begin at 2"
+    ),
     (.reader(.deletedServed(deleted: 4, offset: 2)), "everything before offset 4 was deleted, found offset 2 served"),
     (.reader(.startBeforeFirst(first: 9, found: 2)), "the log begins at 9, found its log start offset at 2"),
     (
@@ -212,14 +248,17 @@ import Testing
     ),
     (
       .reportedElsewhere(
-        offset: 3, place: DamagedPlace(path: "a.log", bytes: 40..<50, offsets: [OffsetRange(from: 3, to: 4)]), found: "b.log, bytes 1 ..< 2"),
-      "offset 3 was destroyed in bytes 40..<50 of a.log, and its report must name that place, found: b.log, bytes 1 ..< 2"
+        offset: 3, place: DamagedPlace(path: "a.log", bytes: 40..<50, offsets: [OffsetRange(from: 3, to: 4)]),
+        found: "b.log, bytes 1 ..< 2"),
+      "offset 3 was destroyed in bytes 40..<50 of a.log, and its report must name that place, found: b.log, bytes 1 "
+        + "..< 2"
     ),
     (.unreported(offset: 3), "offset 3 was destroyed by a fault and must be reported, found no report"),
     (.nothingReported, "a fault destroyed messages, found no report of any"),
     (
       .noReportOwed(offset: 3),
-      "offset 3 was destroyed by a fault and not reported; no report is owed, for nothing on the medium shows that it had been "
+      "offset 3 was destroyed by a fault and not reported; no report is owed, for nothing on the medium shows that it "
+        + "had been "
         + "acknowledged"
     ),
     (.untouchedReported(offset: 3), "no fault touched offset 3, found it reported as damaged"),
@@ -236,7 +275,10 @@ import Testing
       .committedOffset(group: "g", allowed: [500, 600], found: 4),
       "the committed offset of g must be 500, or one committed after it, found 4"
     ),
-    (.committedOffset(group: "g", allowed: [], found: 4), "the committed offset of g must be one that was committed, or none, found 4"),
+    (
+      .committedOffset(group: "g", allowed: [], found: 4),
+      "the committed offset of g must be one that was committed, or none, found 4"
+    ),
     (.lookUnfinished, "the look did not come to its end"),
     (.watermarksUnknown, "its watermarks were not asked for"),
   ]
@@ -251,14 +293,16 @@ import Testing
 
   // MARK: What the oracle gives
 
-  /// Every mutation of a sound answer, and watermarks of all sorts, under each policy: what is said contradicts nothing.
+  /// Every mutation of a sound answer, and watermarks of all sorts, under each policy: what is said contradicts
+  /// nothing.
   @Test(arguments: [SyncPolicy.always, .interval(.milliseconds(100)), .never])
   func whatTheOracleSaysAgreesWithItself(sync: SyncPolicy) {
     var texts: Set<String> = []
     func take(_ judgement: Judgement) {
       for check in judgement.checks where !check.detail.isEmpty {
         #expect(
-          Self.contradictions(in: check.detail, lost: judgement.counts.lost) == [], "\(check.name.rawValue): \(check.detail)")
+          Self.contradictions(in: check.detail, lost: judgement.counts.lost) == [],
+          "\(check.name.rawValue): \(check.detail)")
         texts.insert(check.detail.replacing(#/\d+/#, with: "N"))
       }
     }
@@ -281,7 +325,9 @@ import Testing
         answers.partitions[p].before = Watermarks(logStartOffset: 0, highWatermark: some(), logEndOffset: some())
         answers.partitions[p].after = Watermarks(logStartOffset: 0, highWatermark: some(), logEndOffset: some())
       }
-      answers.commits = answers.commits.map { ($0.group, $0.partition, Int.random(in: 0...1, using: &story.random) == 0 ? nil : 2) }
+      answers.commits = answers.commits.map {
+        ($0.group, $0.partition, Int.random(in: 0...1, using: &story.random) == 0 ? nil : 2)
+      }
       take(Oracle(Contract(sync: sync)).judge(story.history, looks + [answers.observed(by: story.history)]))
     }
     #expect(texts.count > 25, "\(texts.sorted())")
@@ -297,10 +343,14 @@ import Testing
     let marks = Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 34)
     answers.partitions[0] = Answers.Partition(before: marks, after: marks, served: [], end: .reached, probes: [])
     let judgement = Oracle(Contract(sync: .always)).judge(story.history, [before, answers.observed(by: story.history)])
-    #expect(judgement[.logEndOffset]?.detail == "orders/0: the log end offset must be at most 0, where consumption ends, found 34")
+    #expect(
+      judgement[.logEndOffset]?.detail
+        == "orders/0: the log end offset must be at most 0, where consumption ends, found 34")
     #expect(
       judgement[.watermarkNeverBack]?.detail
-        == "orders/0: the high watermark was 34 before any crash; it must be at least 34 now, where the protected messages end, found 0")
+        == "orders/0: the high watermark was 34 before any crash; it must be at least 34 now, where the protected "
+        + "messages end, found 0"
+    )
     #expect(judgement.counts.lost == 34 && judgement.counts.lostLater == 0)
   }
 
@@ -330,7 +380,8 @@ import Testing
     history.opened(at: Instant(nanoseconds: 1))
     let unanswered = CheckResult.sendsAccepted(history)
     for n in 0..<3 {
-      let operation = history.submit(PartitionSlot(0), producer: 0, firstSequence: n, count: 1, at: Instant(nanoseconds: 5))
+      let operation = history.submit(
+        PartitionSlot(0), producer: 0, firstSequence: n, count: 1, at: Instant(nanoseconds: 5))
       history.fail(operation, certainly: true, at: Instant(nanoseconds: 9))
     }
     var excused = JustifiedRejections()
@@ -343,7 +394,10 @@ import Testing
     ]
     for check in checks { #expect(Self.contradictions(in: check.detail, lost: 0) == [], "\(check)") }
     #expect(
-      checks[1].detail == "every request that is answered must be acknowledged, found 3 of 3 refused, the first in orders/0 with message 0")
+      checks[1].detail
+        == "every request that is answered must be acknowledged, found 3 of 3 refused, the first in orders/0 with "
+        + "message 0"
+    )
     #expect(checks[2].verdict == .unknown && checks[2].detail.contains("there is nothing to judge"))
   }
 }

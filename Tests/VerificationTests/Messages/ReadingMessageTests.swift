@@ -5,7 +5,8 @@ import Testing
 
 /// The texts of `ReadingFinding`.
 @Suite struct ReadingMessageTests {
-  /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead` fails.
+  /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead`
+  /// fails.
   private static func number(_ finding: ReadingFinding) -> Int {
     switch finding {
     case .corrupt: 0
@@ -45,18 +46,26 @@ import Testing
     ),
     (
       .nameGivenTwice(offset: 3, first: 7, second: 8),
-      "offset 3 was given to message 7 and to message 8 in one life, and a consumer beside the producers was served one of them"
+      "offset 3 was given to message 7 and to message 8 in one life, and a consumer beside the producers was served "
+        + "one of them"
     ),
     (
       .beyondWatermark(offset: 9, watermark: 7),
-      "a consumer beside the producers was served offset 9, and the high watermark that it was told with the answer is 7"
+      "a consumer beside the producers was served offset 9, and the high watermark that it was told with the answer is "
+        + "7"
     ),
     (
-      .begins(asked: 3, found: 5), "a consumer beside the producers asked for offset 3, and the answer must begin there, found offset 5"
+      .begins(asked: 3, found: 5),
+      "a consumer beside the producers asked for offset 3, and the answer must begin there, found offset 5"
     ),
     (.skips(from: 3, to: 5), "an answer to a consumer beside the producers must go on at offset 3, found offset 5"),
-    (.repeats(offset: 3, behind: 6), "one answer to a consumer beside the producers serves offset 3 again, behind offset 6"),
-    (.watermarkFell(from: 9, to: 7), "the high watermark must not fall while messages are sent, found 9 and 7 after it"),
+    (
+      .repeats(offset: 3, behind: 6),
+      "one answer to a consumer beside the producers serves offset 3 again, behind offset 6"
+    ),
+    (
+      .watermarkFell(from: 9, to: 7), "the high watermark must not fall while messages are sent, found 9 and 7 after it"
+    ),
     (
       .watermarkBelowTold(told: 9, found: 7),
       "the high watermark was 9 while messages were sent and must not fall in that life, found 7"

@@ -2,8 +2,8 @@ import LogModel
 import Testing
 import Verification
 
-/// Messages of fewer than 24 bytes do not say which they are: the oracle tells them by offset and bytes, accuses nobody for what
-/// cannot be told apart, and misses nothing that can.
+/// Messages of fewer than 24 bytes do not say which they are: the oracle tells them by offset and bytes, accuses nobody
+/// for what cannot be told apart, and misses nothing that can.
 @Suite struct ShortMessageTests {
   static let sizes = [0, 1, 7, 8, 23]
 
@@ -41,7 +41,8 @@ import Verification
     let shape = history.shape!
     var observer = Observer(history)
     let slot = PartitionSlot(0)
-    let marks = Watermarks(logStartOffset: 0, highWatermark: Offset(end ?? served.count), logEndOffset: Offset(end ?? served.count))
+    let marks = Watermarks(
+      logStartOffset: 0, highWatermark: Offset(end ?? served.count), logEndOffset: Offset(end ?? served.count))
     observer.registered([TopicPartition("orders", 0)])
     observer.claimedBefore(slot, marks)
     for message in served {
@@ -51,7 +52,8 @@ import Verification
       bytes.withUnsafeBytes { value in
         if let key {
           key.withUnsafeBytes { key in
-            let pointer = UnsafeRawBufferPointer(start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
+            let pointer = UnsafeRawBufferPointer(
+              start: key.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: key.count)
             observer.observe(slot, Offset(message.offset), value, key: pointer)
           }
         } else {
@@ -69,7 +71,9 @@ import Verification
     Oracle(Contract(sync: .always)).judge(history, [look(history, served)])
   }
 
-  static func all(_ sequences: some Sequence<Int>) -> [Served] { sequences.enumerated().map { Served(offset: $0.offset, sequence: $0.element) } }
+  static func all(_ sequences: some Sequence<Int>) -> [Served] {
+    sequences.enumerated().map { Served(offset: $0.offset, sequence: $0.element) }
+  }
 
   @Test(arguments: sizes) func whatWasAcknowledgedIsThere(size: Int) {
     let judgement = Self.judge(Self.history(size, [1, 3, 1, 2]), Self.all(0..<7))
@@ -134,7 +138,8 @@ import Verification
     let nul = content.key(.nul, of: 2)!
     let cases: [(MessageKeys, [UInt8]?)] = [
       (.none, []), (.none, [1]), (.empty, nil), (.empty, [0]), (.nul, nil), (.nul, []), (.nul, Array(nul.prefix(8))),
-      (.nul, Array(nul.prefix(9)) + [UInt8](repeating: 0, count: 7)), (.large, Array(content.key(.large, of: 2)!.dropLast())),
+      (.nul, Array(nul.prefix(9)) + [UInt8](repeating: 0, count: 7)),
+      (.large, Array(content.key(.large, of: 2)!.dropLast())),
       (.nul, content.key(.nul, of: 1)!),
     ]
     for (keys, key) in cases {
