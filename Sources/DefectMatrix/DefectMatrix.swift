@@ -257,7 +257,7 @@ public final class DefectMatrix: @unchecked Sendable {
       var checks: [CheckName] = []
       for scenario in options.scenarios {
         for cell in scenario.cells() where cell.defect == id {
-          guard case .caught(let name) = cell.expectation, let check = CheckName(rawValue: name) else { continue }
+          guard case .caught(let name) = cell.expectation, let check = CheckName(named: name) else { continue }
           if !checks.contains(check) { checks.append(check) }
         }
       }

@@ -172,7 +172,7 @@ public struct ExplorationPlan: Sendable {
     options.profiles = profiles ?? (own.isEmpty ? CrashProfile.all : CrashProfile.known.filter(own.contains))
     var expectation = Expectation.held
     if case .caught(let name) = cell.expectation, !expectsSound {
-      guard let check = CheckName(rawValue: name) else { throw .unknownCheck(name) }
+      guard let check = CheckName(named: name) else { throw .unknownCheck(name) }
       expectation = .caught(by: check)
     }
     let axes = TrialPlanner.axes(of: cell).entries.filter { AxisDescriptor($0.name)?.isExplored == true }

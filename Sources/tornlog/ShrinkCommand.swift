@@ -38,7 +38,7 @@ struct ShrinkCommand: ParsableCommand {
   var jobs = ProcessInfo.processInfo.activeProcessorCount
 
   private static func check(_ name: String) throws -> CheckName {
-    guard let check = CheckName(rawValue: name) else {
+    guard let check = CheckName(named: name) else {
       throw ValidationError("no check has this name; `tornlog list --checks` names them")
     }
     return check

@@ -93,7 +93,7 @@ import WriteAheadLog
 
   @Test(arguments: [
     ("P36", "interval-commit", ErrorCell(kind: .sync, error: .eio, lasting: .once), CheckName.committedOffsetWithinLog),
-    ("P39", "produce", ErrorCell(kind: nil, error: .eio, lasting: .sticky), .sendsAccepted),
+    ("P39", "produce", ErrorCell(kind: nil, error: .eio, lasting: .sticky), .noUnjustifiedRejection),
     ("P40", "interval-then-always", ErrorCell(kind: .write, error: .eio, lasting: .once), .noAcknowledgedLoss),
   ]) func itIsFoundByAnError(id: String, scenario: String, cell: ErrorCell, check: CheckName) throws {
     let found = try Self.matrix(scenario, cell, id)

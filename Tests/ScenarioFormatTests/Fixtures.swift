@@ -5,7 +5,7 @@ import Testing
 
 let vocabulary = Vocabulary(
   checks: [
-    "no-acknowledged-loss", "no-gaps", "no-duplicates", "content-intact", "high-watermark", "consumption-ends",
+    "no-acknowledged-loss", "no-gaps", "no-duplicates", "content-intact", "high-watermark", "consumer-makes-progress",
   ],
   defects: ["C1", "C2", "C2b", "C3", "C4", "C5", "C8", "C12b"], faults: [.bitFlip])
 

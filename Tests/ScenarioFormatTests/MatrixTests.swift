@@ -4,6 +4,18 @@ import Testing
 @testable import ScenarioFormat
 
 @Suite struct MatrixTests {
+  /// The name of the version before is taken, and is the one of now from there on.
+  @Test func aCheckGoesByItsFormerNameToo() throws {
+    let text = "name: a\ntitle: b\nmatrix: { messages: [1], defect: [C1] }\nexpect: [{ caught-by: ends }]\n"
+    let vocabulary = Vocabulary(checks: ["makes-progress"], formerChecks: ["ends": "makes-progress"], defects: ["C1"])
+    let scenario = try ScenarioParser.parse(text, file: "a.yaml", vocabulary: vocabulary)
+    #expect(scenario.cells().map(\.expectation) == [.caught(by: "makes-progress")])
+    #expect(throws: InvalidScenarios.self) {
+      try ScenarioParser.parse(
+        text, file: "a.yaml", vocabulary: Vocabulary(checks: ["makes-progress"], defects: ["C1"]))
+    }
+  }
+
   @Test func theLastAxisIsFastestAndExcludedCellsAreGone() throws {
     let cells = try parse(
       """
@@ -117,8 +129,8 @@ import Testing
     ("C3", 10, 1, "high-watermark"),
     ("C4", 1000, 1, nil), ("C4", 5000, 1, "no-gaps"),  // 100 is not more than 100; 500
     ("C4", 5000, 6, nil), ("C4", 10000, 6, "no-gaps"),  // 84; 167
-    ("C5", 100, 3, nil), ("C5", 100, 1, "consumption-ends"),  // 4; 10
-    ("C5", 500, 6, "consumption-ends"),  // 84 messages: 9
+    ("C5", 100, 3, nil), ("C5", 100, 1, "consumer-makes-progress"),  // 4; 10
+    ("C5", 500, 6, "consumer-makes-progress"),  // 84 messages: 9
     ("C8", 10, 6, "no-duplicates"), ("C12b", 10, 1, "content-intact"), ("none", 500_000, 6, nil),
   ])
   func expectationsOfTenVersusHundred(defect: String, messages: Int, partitions: Int, check: String?) throws {

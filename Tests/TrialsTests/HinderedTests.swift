@@ -61,7 +61,8 @@ import Verification
       }
       #expect(history.creations.map(\.outcome) == [.indeterminate])
       #expect(Self.violated(reply).contains(.partitionsRegistered), "\(reply)")
-      #expect(Self.violated(reply).contains(.sendsAccepted), "what is appended after the restart is refused too")
+      #expect(
+        Self.violated(reply).contains(.noUnjustifiedRejection), "what is appended after the restart is refused too")
     }
   }
 
@@ -77,7 +78,7 @@ import Verification
     #expect(
       reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
     )
-    #expect(reply.judgement?[.closesInOrder]?.verdict == .held)
+    #expect(reply.judgement?[.cleanShutdown]?.verdict == .held)
   }
 
   /// The last batch is owed a report after an orderly close, and is owed one still.
@@ -92,7 +93,7 @@ import Verification
     for faults in [[], [bitFlip]] {
       let (reply, history) = try run(faults) { phase, call in phase == "close" && call.kind != .read }
       #expect(history.closings.first?.outcome == .indeterminate)
-      #expect(Self.violated(reply) == [.closesInOrder], "\(String(describing: reply.judgement?.checks))")
+      #expect(Self.violated(reply) == [.cleanShutdown], "\(String(describing: reply.judgement?.checks))")
     }
   }
 
@@ -118,8 +119,8 @@ import Verification
     let contract = Contract(sync: try #require(SyncPolicy(sync)), refusals: refusals)
     let judgement = Oracle(contract).judge(history, [observer.finish()])
     #expect(judgement[.noAcknowledgedLoss]?.verdict == .violated)
-    #expect(CheckResult.closesInOrder(history, refusals)?.verdict == .held)
-    #expect(CheckResult.closesInOrder(history)?.verdict == .violated)
+    #expect(CheckResult.cleanShutdown(history, refusals)?.verdict == .held)
+    #expect(CheckResult.cleanShutdown(history)?.verdict == .violated)
   }
 
   // MARK: Trials that accused a sound log, as they were found

@@ -208,9 +208,9 @@ import Verification
     }
     #expect(verdict(.records, [.consumerOffsets]) == .violated)
     #expect(verdict(.logs, [.consumerOffsets]) == .unknown)
-    #expect(verdict(.logs, [.partitionsRegistered, .sendsAccepted]) == .violated)
+    #expect(verdict(.logs, [.partitionsRegistered, .noUnjustifiedRejection]) == .violated)
     #expect(verdict(.logs, [.noAcknowledgedLoss]) == .violated)
-    #expect(verdict(.none, [.partitionsRegistered, .sendsAccepted]) == .unknown)
+    #expect(verdict(.none, [.partitionsRegistered, .noUnjustifiedRejection]) == .unknown)
     #expect(verdict(.none, [.noAcknowledgedLoss]) == .violated)
   }
 
@@ -240,7 +240,8 @@ import Verification
     #expect(Self.findings([first, first], [.consumerOffsets]).judgement?.verdict == .violated)
     #expect(Self.findings([first, second], [.noAcknowledgedLoss]).judgement?.verdict == .violated)
     #expect(
-      Self.findings([first, second], [.partitionsRegistered, .sendsAccepted]).judgement?.verdict == .unknown, "no topic"
+      Self.findings([first, second], [.partitionsRegistered, .noUnjustifiedRejection]).judgement?.verdict == .unknown,
+      "no topic"
     )
     #expect(
       Self.findings([["metadata", "metadata-mirror"]], [.consumerOffsets]).judgement?.verdict == .violated,

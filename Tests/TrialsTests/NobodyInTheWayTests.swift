@@ -117,7 +117,7 @@ import Verification
     #expect(check.verdict == (slowLife == 0 ? .unknown : .violated), "\(check)")
     #expect(
       check.detail.contains(slowLife == 0 ? "this machine took longer than 100ms for put x" : "no answer within 100ms"))
-    let refused = CheckResult(.sendsAccepted, .violated, "refused")
+    let refused = CheckResult(.noUnjustifiedRejection, .violated, "refused")
     #expect(testimony.excused(refused, spec).verdict == .violated)
     spec.checkpointTerms.mostWaiting = 1 << 17
     #expect(testimony.excused(refused, spec).verdict == .unknown)

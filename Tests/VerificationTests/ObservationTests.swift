@@ -37,7 +37,7 @@ struct ObservationTests {
     let look = observer.finish()
     #expect(look.partitions[0].served.count <= 10_080)
     let judgement = Oracle(Contract(sync: .always)).judge(story.history, [look])
-    #expect(judgement.violated.isSuperset(of: [.everyStartOffset, .consumptionEnds, .noAcknowledgedLoss]))
+    #expect(judgement.violated.isSuperset(of: [.everyStartOffset, .consumerMakesProgress, .noAcknowledgedLoss]))
     #expect(!judgement.violated.contains(.noDuplicates) && !judgement.violated.contains(.highWatermark))
   }
 
@@ -59,8 +59,8 @@ struct ObservationTests {
     let hung = merged.adding(CheckResult(.noHang, .violated, "recovery"))
     #expect(hung.verdict == .violated && hung.counts == merged.counts)
     #expect(merged.adding(.recoveryCompletes(restart: 1, refusal: "bad magic")).verdict == .violated)
-    #expect(merged.adding(.engineSurvives(death: "signal 11")).verdict == .violated)
-    #expect(merged.adding(.engineSurvives(death: nil)).verdict == .held)
+    #expect(merged.adding(.noEngineCrash(death: "signal 11")).verdict == .violated)
+    #expect(merged.adding(.noEngineCrash(death: nil)).verdict == .held)
   }
 
   @Test func aHistoryThatSendsAMessageTwiceIsNotJudged() {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Verification
 
-/// Whom `sends-accepted` excuses when a newer writer has taken over.
+/// Whom `no-unjustified-rejection` excuses when a newer writer has taken over.
 @Suite struct TakeoverTests {
   private func verdict(producer: Int, answeredAt: Int64, incarnation: Int = 0, _ takeover: Takeover?) -> Verdict {
     var history = History(seed: 1)
@@ -13,7 +13,7 @@ import Testing
     for _ in 0..<incarnation { history.crash(.processKill, at: Instant(nanoseconds: 3)) }
     let refused = history.submit(slot, producer: producer, firstSequence: 1, count: 1, at: Instant(nanoseconds: 4))
     history.fail(refused, certainly: true, at: Instant(nanoseconds: answeredAt))
-    return CheckResult.sendsAccepted(history, takeover: takeover).verdict
+    return CheckResult.noUnjustifiedRejection(history, takeover: takeover).verdict
   }
 
   private let takeover = Takeover(replaced: 0..<2, from: Instant(nanoseconds: 10))

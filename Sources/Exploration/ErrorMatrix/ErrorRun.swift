@@ -195,7 +195,7 @@ final class ErrorRun: @unchecked Sendable {
       guard accepted == 0, scenario.workload.system == .tornlog else { continue }
       book.checks.append(
         CheckResult(
-          .sendsAccepted, .violated,
+          .noUnjustifiedRejection, .violated,
           "once the fault has been lifted partition \(partition) must take appends, found three refused"))
     }
     return wentOn

@@ -80,7 +80,7 @@ extension SourceReader {
       }
       switch (keys["caught-by"], keys["outcome"]) {
       case (let caught?, nil):
-        guard let check = word(caught.value, "check", vocabulary.checks) else { return nil }
+        guard let check = check(caught.value) else { return nil }
         return Scenario.ExpectationRule(condition: condition, expectation: .caught(by: check))
       case (nil, let outcome?):
         guard word(outcome.value, "outcome", ["held"]) != nil else { return nil }
@@ -92,11 +92,16 @@ extension SourceReader {
     }
   }
 
+  private mutating func check(_ node: SourceNode) -> String? {
+    if case .scalar(let text) = node.content, let name = vocabulary.formerChecks[text] { return name }
+    return word(node, "check", vocabulary.checks)
+  }
+
   mutating func mustCatch(_ node: SourceNode, _ choices: Choices) -> [Scenario.ExpectationRule] {
     (entries(node, "must-catch") ?? []).compactMap { entry in
       let key = SourceNode(position: entry.keyPosition, content: .scalar(entry.key))
       let defect = test(key, "defect", .axis(.defect), choices)
-      guard let check = word(entry.value, "check", vocabulary.checks), let defect else { return nil }
+      guard let check = check(entry.value), let defect else { return nil }
       let condition = Condition(terms: [Condition.Term(subject: .axis(.defect), tests: [defect])])
       return Scenario.ExpectationRule(condition: condition, expectation: .caught(by: check))
     }

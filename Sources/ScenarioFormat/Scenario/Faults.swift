@@ -4,6 +4,8 @@ import LogModel
 /// the faults.
 public struct Vocabulary: Sendable {
   public var checks: [String]
+  /// Names of checks in the version before, with those of now.
+  public var formerChecks: [String: String]
   public var defects: [String]
   public var faults: [FaultDescriptor]
   /// Persistence profiles of the exploration.
@@ -14,10 +16,12 @@ public struct Vocabulary: Sendable {
   public var defectClash: @Sendable (String) -> String?
 
   public init(
-    checks: [String], defects: [String], faults: [FaultDescriptor] = [], profiles: [String] = [],
+    checks: [String], formerChecks: [String: String] = [:], defects: [String], faults: [FaultDescriptor] = [],
+    profiles: [String] = [],
     batchLimit: BatchLimit? = nil, defectClash: @escaping @Sendable (String) -> String? = { _ in nil }
   ) {
     self.checks = checks
+    self.formerChecks = formerChecks
     self.defects = defects
     self.faults = faults
     self.profiles = profiles

@@ -59,7 +59,7 @@ enum DeliveryJudging {
       settled: settled,
       rejected: schedule.rejected
     )
-    .adding(.sendsAccepted(history))
+    .adding(.noUnjustifiedRejection(history))
     for failure in unarchived {
       judgement = judgement.adding(failure.check(couldSend: schedule.end + patience < failure.deadline))
     }

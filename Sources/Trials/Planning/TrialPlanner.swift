@@ -12,7 +12,8 @@ import WriteAheadLog
 public enum TrialPlanner {
   /// The words that scenarios may use.
   public static let vocabulary = Vocabulary(
-    checks: CheckName.allCases.map(\.rawValue), defects: Defect.all.map(\.id),
+    checks: CheckName.allCases.map(\.rawValue), formerChecks: CheckName.former.mapValues(\.rawValue),
+    defects: Defect.all.map(\.id),
     faults: FaultDescriptor.all,
     profiles: CrashProfile.known.map(\.name), batchLimit: batchLimit,
     defectClash: { text in
@@ -50,7 +51,7 @@ public enum TrialPlanner {
   ) throws(TrialError) -> PlannedTrial {
     var expectation = Expectation.held
     if case .caught(let name) = cell.expectation, !expectsSound {
-      guard let check = CheckName(rawValue: name) else { throw .unknownCheck(name) }
+      guard let check = CheckName(named: name) else { throw .unknownCheck(name) }
       expectation = .caught(by: check)
     }
     var spec = TrialSpec(

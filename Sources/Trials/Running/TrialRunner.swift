@@ -272,7 +272,7 @@ package final class TrialRunner: @unchecked Sendable {
       findings.hindrances.append(text)
     case .own:
       if let stage = try Journal.existing(place.journal)?.stage(of: worker.process), stage.isEngine {
-        findings.runnerChecks.append(.engineSurvives(death: "\(death.how) while \(stage)\(death.lastWords)"))
+        findings.runnerChecks.append(.noEngineCrash(death: "\(death.how) while \(stage)\(death.lastWords)"))
       } else {
         let text = "the worker ended by itself (\(death.how))\(death.lastWords)"
         if !findings.doubts.contains(text) { findings.doubts.append(text) }

@@ -130,9 +130,9 @@ enum Judging {
       sync: spec.syncPolicy, laterSync: spec.syncPolicy(ofLife: 1), recovery: spec.recovery,
       refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
     var judgement = Oracle(contract).judge(history, looks)
-      .adding(store.excused(.sendsAccepted(history, contract.refusals, takeover: contract.takeover), spec))
+      .adding(store.excused(.noUnjustifiedRejection(history, contract.refusals, takeover: contract.takeover), spec))
     for check in store.checks(spec, history) { judgement = judgement.adding(check) }
-    if let close = CheckResult.closesInOrder(history, contract.refusals) { judgement = judgement.adding(close) }
+    if let close = CheckResult.cleanShutdown(history, contract.refusals) { judgement = judgement.adding(close) }
     let isHindered = seam.contains(where: \.isFiring) || faults.contains { !$0.metadata.isEmpty }
     judgement = judgement.adding(.metadataBounded(journal.metadata, history, hindered: isHindered))
     if spec.writers == .holderLives, let writer {
@@ -145,7 +145,7 @@ enum Judging {
     for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
         .unknown(
-          .consumptionEnds,
+          .consumerMakesProgress,
           because: "the engine was not read \(restart == 0 ? "before the crash" : "after restart \(restart)")"))
     }
     return judgement

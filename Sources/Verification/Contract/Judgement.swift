@@ -153,9 +153,9 @@ extension CheckResult {
   }
 
   /// - Parameter death: how the engine's process ended by itself (`signal 11`); nil where it lived.
-  public static func engineSurvives(death: String?) -> CheckResult {
+  public static func noEngineCrash(death: String?) -> CheckResult {
     .found(
-      .engineSurvives, death == nil ? .held : .violated,
+      .noEngineCrash, death == nil ? .held : .violated,
       death.map { "the engine's process must live until the trial ends it, found: \($0)" } ?? "")
   }
 

@@ -56,7 +56,7 @@ public struct Oracle: Sendable {
     }
     judgeRegistration(history, look, earlier, &ledger)
     judgeCommits(history, look, earlier, partitions, served, &ledger)
-    if !look.isFinished { ledger.doubt(.consumptionEnds, "the look was cut off before its end") }
+    if !look.isFinished { ledger.doubt(.consumerMakesProgress, "the look was cut off before its end") }
     var judgement = Judgement(
       checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
     let before = earlier.last?.mark.readings ?? 0

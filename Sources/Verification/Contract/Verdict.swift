@@ -43,13 +43,13 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   /// The high watermark equals what the history demands: log end offset, and not below what the contract protects.
   case highWatermark = "high-watermark"
   /// The high watermark does not go back between two looks of one incarnation, nor below protected data over a restart.
-  case watermarkNeverBack = "watermark-never-back"
+  case watermarkMonotonic = "watermark-monotonic"
   /// The log end offset is the high watermark plus nothing: it counts whole messages that can be fetched.
   case logEndOffset = "log-end-offset"
   /// A fetch from every start offset in the log begins with exactly that offset.
   case everyStartOffset = "every-start-offset"
   /// Consumption from the log start offset reaches the high watermark: no livelock.
-  case consumptionEnds = "consumption-ends"
+  case consumerMakesProgress = "consumer-makes-progress"
   /// Topics and partitions that were created and acknowledged are there.
   case partitionsRegistered = "partitions-registered"
   /// Committed consumer offsets are there and not behind their last acknowledged value, or behind the end of a log that
@@ -70,7 +70,7 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case noHang = "no-hang"
   /// A request that no crash and no fault cut off is answered with success: an engine that refuses everything loses
   /// nothing, and is no log.
-  case sendsAccepted = "sends-accepted"
+  case noUnjustifiedRejection = "no-unjustified-rejection"
   /// An append after recovery is accepted, and survives like any other.
   case appendAfterRecovery = "append-after-recovery"
   /// A sender of events that is stopped in order has sent what was pending, where the receiver took it.
@@ -78,11 +78,11 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   /// A job's log that was archived, which removes it, is in its archive with every event that was acknowledged.
   case archiveKept = "archive-kept"
   /// An engine in whose way no fault has stood closes without an error.
-  case closesInOrder = "closes-in-order"
+  case cleanShutdown = "clean-shutdown"
   /// What is acknowledged gets to an object store in whose way no fault stands.
   case checkpointCompletes = "checkpoint-completes"
   /// The process of the engine ends only when the trial ends it.
-  case engineSurvives = "engine-survives"
+  case noEngineCrash = "no-engine-crash"
   /// A partition has lost, in messages, no more than what receipts and policy explain; `unknown` where it has lost less
   /// than what they say is certainly gone: then a receipt is wrong, and with it what the other checks excuse.
   case lossWithinExpected = "loss-within-expected"
@@ -102,6 +102,18 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case rejectedReported = "rejected-reported"
   /// No copy of the metadata log takes more on the disk than four times what it takes to say the same anew, and 4 MiB.
   case metadataBounded = "metadata-bounded"
+
+  /// The check of that name, or of its name in the version before: scenarios and options may use that once more.
+  public init?(named text: String) {
+    guard let known = Self(rawValue: text) ?? Self.former[text] else { return nil }
+    self = known
+  }
+
+  public static let former: [String: CheckName] = [
+    "watermark-never-back": .watermarkMonotonic, "consumption-ends": .consumerMakesProgress,
+    "sends-accepted": .noUnjustifiedRejection, "closes-in-order": .cleanShutdown,
+    "engine-survives": .noEngineCrash,
+  ]
 }
 
 extension CheckName {

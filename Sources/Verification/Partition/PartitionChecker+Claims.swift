@@ -11,10 +11,10 @@ extension PartitionChecker {
 
   func judgeWatermarks(_ ledger: inout CheckAccumulator) {
     let some = requiredEnd > 0 || served.distinctOffsets > 0
-    for name in [CheckName.highWatermark, .watermarkNeverBack, .logEndOffset] { ledger.apply(name, exercised: some) }
+    for name in [CheckName.highWatermark, .watermarkMonotonic, .logEndOffset] { ledger.apply(name, exercised: some) }
     guard let claims else {
       if isRegistered {
-        for name in [CheckName.highWatermark, .watermarkNeverBack, .logEndOffset] {
+        for name in [CheckName.highWatermark, .watermarkMonotonic, .logEndOffset] {
           doubt(&ledger, name, .watermarksUnknown)
         }
       }
@@ -55,7 +55,7 @@ extension PartitionChecker {
 
   private func judgeWayBack(_ hw: Int64, _ ledger: inout CheckAccumulator) {
     if let before = look.before, let after = look.after, after.highWatermark < before.highWatermark {
-      violate(&ledger, .watermarkNeverBack, at: after.highWatermark.rawValue) {
+      violate(&ledger, .watermarkMonotonic, at: after.highWatermark.rawValue) {
         .watermarkFellInLook(from: before.highWatermark.rawValue, to: after.highWatermark.rawValue)
       }
     }
@@ -64,7 +64,7 @@ extension PartitionChecker {
       guard let was = past.highWatermark?.rawValue else { continue }
       let bound = past.restart == restart ? was : min(was, requiredEnd)
       guard lowest < bound else { continue }
-      lose(&ledger, .watermarkNeverBack, at: lowest) {
+      lose(&ledger, .watermarkMonotonic, at: lowest) {
         past.restart == restart
           ? .watermarkFell(from: was, to: lowest)
           : .watermarkFellBelowPromise(was: was, restart: past.restart, protected: bound, found: lowest)
@@ -73,18 +73,18 @@ extension PartitionChecker {
   }
 
   func judgeConsumption(_ ledger: inout CheckAccumulator) {
-    ledger.apply(.consumptionEnds, exercised: requiredEnd > 0 || served.distinctOffsets > 0)
+    ledger.apply(.consumerMakesProgress, exercised: requiredEnd > 0 || served.distinctOffsets > 0)
     switch look.end {
     case .reached: break
     case .stuck(let at, let answers):
-      violate(&ledger, .consumptionEnds, at: at.rawValue) {
+      violate(&ledger, .consumerMakesProgress, at: at.rawValue) {
         .stuck(at: at.rawValue, watermark: claims?.highWatermark.rawValue, answers: answers)
       }
     case .failed where isNoPartition: break
     case .failed(let at, let text):
-      violate(&ledger, .consumptionEnds, at: at.rawValue) { .fetchFailed(at: at.rawValue, text) }
+      violate(&ledger, .consumerMakesProgress, at: at.rawValue) { .fetchFailed(at: at.rawValue, text) }
     case nil:
-      if isRegistered { doubt(&ledger, .consumptionEnds, .look(.consumptionCutOff)) }
+      if isRegistered { doubt(&ledger, .consumerMakesProgress, .look(.consumptionCutOff)) }
     }
   }
 

@@ -11,7 +11,7 @@ extension PartitionChecker {
     ] {
       ledger.apply(name, exercised: some)
     }
-    for name in [CheckName.highWatermark, .watermarkNeverBack, .logStartOffset] { ledger.apply(name, exercised: true) }
+    for name in [CheckName.highWatermark, .watermarkMonotonic, .logStartOffset] { ledger.apply(name, exercised: true) }
     for reading in partition.readings {
       judgeOffsets(of: reading, &ledger)
       judgeMessages(of: reading, &ledger)
@@ -78,7 +78,7 @@ extension PartitionChecker {
         continue
       }
       if watermark < told.watermark {
-        violate(&ledger, .watermarkNeverBack, at: watermark) {
+        violate(&ledger, .watermarkMonotonic, at: watermark) {
           .beside(.watermarkFell(from: told.watermark, to: watermark))
         }
       }
@@ -89,7 +89,7 @@ extension PartitionChecker {
     }
     guard let marks = look.before ?? look.after else { return }
     if told.life == restart, marks.highWatermark.rawValue < told.watermark {
-      violate(&ledger, .watermarkNeverBack, at: marks.highWatermark.rawValue) {
+      violate(&ledger, .watermarkMonotonic, at: marks.highWatermark.rawValue) {
         .beside(.watermarkBelowTold(told: told.watermark, found: marks.highWatermark.rawValue))
       }
     }

@@ -75,13 +75,13 @@ import Verification
   @Test func `what checks found under a limit is no violation`() throws {
     var findings = TrialRunner.Findings()
     findings.judgement = Judgement(checks: [
-      CheckResult(.sendsAccepted, .violated, "3 refused"), CheckResult(.noHang, .held),
+      CheckResult(.noUnjustifiedRejection, .violated, "3 refused"), CheckResult(.noHang, .held),
     ])
     #expect(findings.judged().verdict == .violated)
     findings.hinder("too many open files")
     let (judgement, verdict) = findings.judged()
     #expect(verdict == .unknown && !judgement.checks.contains { $0.verdict == .violated })
-    let check = try #require(judgement[.sendsAccepted])
+    let check = try #require(judgement[.noUnjustifiedRejection])
     #expect(
       check.verdict == .unknown && check.detail.contains("too many open files") && check.detail.contains("3 refused"))
   }

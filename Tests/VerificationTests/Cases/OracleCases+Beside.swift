@@ -230,13 +230,13 @@ extension OracleCases {
   private static let marksTold: [OracleCase] = [
     OracleCase("the marks that a consumer is told rise", .held) { told((0, 2), (0, 4)) },
     OracleCase(
-      "the high watermark falls between two answers", .exactly([.watermarkNeverBack]), at: [.watermarkNeverBack: 2]
+      "the high watermark falls between two answers", .exactly([.watermarkMonotonic]), at: [.watermarkMonotonic: 2]
     ) {
       told((0, 4), (0, 2))
     },
     OracleCase(
-      "the high watermark is lower in the look than a consumer was told", .exactly([.watermarkNeverBack]),
-      at: [.watermarkNeverBack: 4]
+      "the high watermark is lower in the look than a consumer was told", .exactly([.watermarkMonotonic]),
+      at: [.watermarkMonotonic: 4]
     ) {
       told((0, 4), (0, 9))
     },

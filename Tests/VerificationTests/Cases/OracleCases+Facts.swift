@@ -171,7 +171,7 @@ extension OracleCases {
     let one = s.look()
     for _ in 0..<10 { s.append(0, count: 1, .failed) }
     s.crash(.processKill)
-    return s.judged([one, s.look()], refusals: refusals).adding(.sendsAccepted(s.history, refusals))
+    return s.judged([one, s.look()], refusals: refusals).adding(.noUnjustifiedRejection(s.history, refusals))
   }
 
   private static func takeover(newer: Bool) -> Judgement {
@@ -189,7 +189,9 @@ extension OracleCases {
       let number = h.submit(p, producer: 1, firstSequence: 100, count: 1, at: Instant(nanoseconds: 300))
       h.acknowledge(number, baseOffset: 1, at: Instant(nanoseconds: 301))
     }
-    return Judgement(checks: [.sendsAccepted(h, takeover: Takeover(replaced: 0..<1, from: Instant(nanoseconds: 101)))])
+    return Judgement(checks: [
+      .noUnjustifiedRejection(h, takeover: Takeover(replaced: 0..<1, from: Instant(nanoseconds: 101)))
+    ])
   }
 
   /// A close that fails; an operation was refused on files of `partition`.
@@ -203,52 +205,53 @@ extension OracleCases {
     if refused {
       refusals.note(incarnation: 0, at: Instant(nanoseconds: 2), partition: partition.map { TopicPartition(topic, $0) })
     }
-    return Judgement(checks: [CheckResult.closesInOrder(h, refusals)].compactMap { $0 })
+    return Judgement(checks: [CheckResult.cleanShutdown(h, refusals)].compactMap { $0 })
   }
 
   private static let refusals: [OracleCase] = [
     OracleCase(
       "a fault that stood in the way of one life excuses no later one",
-      .violated([.appendAfterRecovery, .sendsAccepted])
+      .violated([.appendAfterRecovery, .noUnjustifiedRejection])
     ) {
       standing(from: 0, through: nil)
     },
     OracleCase("a fault that stands in the way of the next life too", .held) { standing(from: 0, through: 1) },
-    OracleCase("a writer that was replaced by one of which nothing was acknowledged", .unknown(.sendsAccepted)) {
+    OracleCase("a writer that was replaced by one of which nothing was acknowledged", .unknown(.noUnjustifiedRejection))
+    {
       takeover(newer: false)
     },
     OracleCase("a writer that was replaced", .held) { takeover(newer: true) },
-    OracleCase("a close fails, and only files of a partition that nobody has were refused", .violated([.closesInOrder]))
+    OracleCase("a close fails, and only files of a partition that nobody has were refused", .violated([.cleanShutdown]))
     { closing(7) },
-    OracleCase("a close fails, and only files of another topic were refused", .violated([.closesInOrder])) {
+    OracleCase("a close fails, and only files of another topic were refused", .violated([.cleanShutdown])) {
       closing(0, of: "p")
     },
     OracleCase("a close fails, and its partition's files were refused", .held) { closing(0) },
-    OracleCase("a close fails, and nothing was refused", .violated([.closesInOrder])) { closing(nil, refused: false) },
+    OracleCase("a close fails, and nothing was refused", .violated([.cleanShutdown])) { closing(nil, refused: false) },
     OracleCase("a flush fails", .violated([.checkpointCompletes])) {
       var h = History(seed: 5)
       h.flush(.failed, at: Instant(nanoseconds: 3))
       return Judgement(checks: [CheckResult.checkpointCompletes(h)].compactMap { $0 })
     },
-    OracleCase("one of two requests is refused", .violated([.sendsAccepted])) {
+    OracleCase("one of two requests is refused", .violated([.noUnjustifiedRejection])) {
       var s = Story.one()
       s.append(0, count: 1)
       s.append(0, count: 1, .failed)
-      return Judgement(checks: [.sendsAccepted(s.history)])
+      return Judgement(checks: [.noUnjustifiedRejection(s.history)])
     },
-    OracleCase("no request was answered", .unknown(.sendsAccepted)) {
+    OracleCase("no request was answered", .unknown(.noUnjustifiedRejection)) {
       var h = History(seed: 5)
       h.submit(
         h.create(TopicPartition("o", 0), at: Instant(nanoseconds: 1)), firstSequence: 0, count: 1,
         at: Instant(nanoseconds: 2))
-      return Judgement(checks: [.sendsAccepted(h)])
+      return Judgement(checks: [.noUnjustifiedRejection(h)])
     },
-    OracleCase("faults had all requests refused", .unknown(.sendsAccepted)) {
+    OracleCase("faults had all requests refused", .unknown(.noUnjustifiedRejection)) {
       var s = Story.one()
       s.append(0, count: 1, .failed)
       var refusals = JustifiedRejections()
       refusals.note(incarnation: 0, at: s.now)
-      return Judgement(checks: [.sendsAccepted(s.history, refusals)])
+      return Judgement(checks: [.noUnjustifiedRejection(s.history, refusals)])
     },
   ]
 
@@ -281,15 +284,15 @@ extension OracleCases {
     },
     OracleCase("it is compacted", .held) { metadata(peak: 4 << 20, grown: 50 << 20) },
     OracleCase("nobody has seen the metadata log", .unknown(.metadataBounded)) { metadata(peak: 0, grown: 0) },
-    OracleCase("the engine's process dies", .exactly([.engineSurvives])) {
-      Judgement(checks: [.engineSurvives(death: "signal 11")])
+    OracleCase("the engine's process dies", .exactly([.noEngineCrash])) {
+      Judgement(checks: [.noEngineCrash(death: "signal 11")])
     },
     OracleCase("nobody looked", .unknown(.noAcknowledgedLoss)) {
       var s = Story.one()
       s.append(0, count: 1)
       return s.judged([])
     },
-    OracleCase("a look that was cut off", .unknown(.consumptionEnds)) {
+    OracleCase("a look that was cut off", .unknown(.consumerMakesProgress)) {
       var s = Story.one()
       s.append(0, count: 1)
       return s.judged([s.look { $0.isFinished = false }])

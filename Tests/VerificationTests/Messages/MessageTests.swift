@@ -347,7 +347,7 @@ import Testing
       judgement[.logEndOffset]?.detail
         == "orders/0: the log end offset must be at most 0, where consumption ends, found 34")
     #expect(
-      judgement[.watermarkNeverBack]?.detail
+      judgement[.watermarkMonotonic]?.detail
         == "orders/0: the high watermark was 34 before any crash; it must be at least 34 now, where the protected "
         + "messages end, found 0"
     )
@@ -378,7 +378,7 @@ import Testing
     var history = History(seed: 1)
     history.create(Self.orders, at: Instant(nanoseconds: 1))
     history.opened(at: Instant(nanoseconds: 1))
-    let unanswered = CheckResult.sendsAccepted(history)
+    let unanswered = CheckResult.noUnjustifiedRejection(history)
     for n in 0..<3 {
       let operation = history.submit(
         PartitionSlot(0), producer: 0, firstSequence: n, count: 1, at: Instant(nanoseconds: 5))
@@ -387,8 +387,8 @@ import Testing
     var excused = JustifiedRejections()
     excused.note(wholeOf: 0)
     let checks = [
-      unanswered, .sendsAccepted(history), .sendsAccepted(history, excused),
-      .boundedMemory(used: 11, limit: 10, log: 99), .engineSurvives(death: "signal 11"),
+      unanswered, .noUnjustifiedRejection(history), .noUnjustifiedRejection(history, excused),
+      .boundedMemory(used: 11, limit: 10, log: 99), .noEngineCrash(death: "signal 11"),
       .recoveryCompletes(restart: 0, refusal: "no"), .recoveryCompletes(restart: 2, refusal: "no"),
       .recoveryCompletes(restart: 1, oncePutBack: "damaged"),
     ]

@@ -3,7 +3,7 @@ import Testing
 import Verification
 
 /// An engine that refuses everything loses nothing: the check that keeps it from passing.
-@Suite struct SendsAcceptedTests {
+@Suite struct UnjustifiedRejectionTests {
   private func history(_ answers: [(answered: Bool, acknowledged: Bool)]) -> History {
     var history = History(seed: 1)
     let slot = history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
@@ -20,29 +20,31 @@ import Verification
   }
 
   @Test func refusedRequestsAreAViolation() {
-    let result = CheckResult.sendsAccepted(history([(true, true), (true, false), (true, true)]))
+    let result = CheckResult.noUnjustifiedRejection(history([(true, true), (true, false), (true, true)]))
     #expect(result.verdict == .violated)
     #expect(result.detail.contains("1 of 3"))
   }
 
   @Test func aRequestThatTheCrashCutOffIsNot() {
-    #expect(CheckResult.sendsAccepted(history([(true, true), (false, false)])).verdict == .held)
+    #expect(CheckResult.noUnjustifiedRejection(history([(true, true), (false, false)])).verdict == .held)
   }
 
   @Test func nothingAnsweredAtAllIsNoEvidence() {
-    #expect(CheckResult.sendsAccepted(history([(false, false)])).verdict == .unknown)
+    #expect(CheckResult.noUnjustifiedRejection(history([(false, false)])).verdict == .unknown)
   }
 
   /// A trial in which faults had every request refused was `held`: 0 of 60 acknowledged, and nothing judged.
   @Test func nothingAcknowledgedAtAllIsNoEvidence() {
     var refusals = JustifiedRejections()
     for n in 0..<3 { refusals.note(incarnation: 0, at: Instant(nanoseconds: Int64(n))) }
-    let result = CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)]), refusals)
+    let result = CheckResult.noUnjustifiedRejection(history([(true, false), (true, false), (true, false)]), refusals)
     #expect(result.verdict == .unknown && result.detail.contains("all 3 requests"), "\(result)")
     #expect(
-      CheckResult.sendsAccepted(history([(true, false), (true, false), (true, true)]), refusals).verdict == .held)
+      CheckResult.noUnjustifiedRejection(history([(true, false), (true, false), (true, true)]), refusals).verdict
+        == .held)
     // What faults had no part in is the engine's.
-    #expect(CheckResult.sendsAccepted(history([(true, false), (true, false), (true, false)])).verdict == .violated)
+    #expect(
+      CheckResult.noUnjustifiedRejection(history([(true, false), (true, false), (true, false)])).verdict == .violated)
   }
 
   /// After the restart a fault may refuse all: what had been acknowledged before is judged.
@@ -53,8 +55,8 @@ import Verification
     history.fail(number, certainly: true, at: Instant(nanoseconds: 11))
     var refusals = JustifiedRejections()
     refusals.note(incarnation: 1, at: Instant(nanoseconds: 10))
-    #expect(CheckResult.sendsAccepted(history, refusals).verdict == .held)
-    #expect(CheckResult.sendsAccepted(history).verdict == .violated)
+    #expect(CheckResult.noUnjustifiedRejection(history, refusals).verdict == .held)
+    #expect(CheckResult.noUnjustifiedRejection(history).verdict == .violated)
   }
 
   /// A full store need not be asked again before each request that has to wait for it, in a later life either.
@@ -77,13 +79,13 @@ import Verification
       var refusals = JustifiedRejections()
       refusals.note(
         from: life, through: last, at: Instant(nanoseconds: from), partition: TopicPartition("orders", partition))
-      return CheckResult.sendsAccepted(history, refusals).verdict
+      return CheckResult.noUnjustifiedRejection(history, refusals).verdict
     }
     #expect(verdict(15) == .held)
     #expect(verdict(15, through: nil) == .violated, "it ended with its life")
     #expect(verdict(25) == .violated, "it began after the first one was refused")
     #expect(verdict(15, 1) == .violated && verdict(35, life: 1) == .violated)
-    #expect(CheckResult.sendsAccepted(history).verdict == .violated)
+    #expect(CheckResult.noUnjustifiedRejection(history).verdict == .violated)
   }
 
   /// An error on the files of partition 0 excused what partition 1 refused in that time.
@@ -101,7 +103,7 @@ import Verification
           incarnation: 0, at: Instant(nanoseconds: 11 + Int64(n) / 8),
           partition: partition.map { TopicPartition("orders", $0) }, isInterruption: interrupted)
       }
-      return CheckResult.sendsAccepted(history, refusals).verdict
+      return CheckResult.noUnjustifiedRejection(history, refusals).verdict
     }
     #expect(verdict(0) == .violated && verdict(1) == .held)
     #expect(verdict(nil) == .held, "metadata and the lock are everybody's")
@@ -125,7 +127,7 @@ import Verification
       } else {
         refusals.note(incarnation: 0, at: Instant(nanoseconds: 11), partition: TopicPartition(topic, 0))
       }
-      return CheckResult.sendsAccepted(history, refusals).verdict
+      return CheckResult.noUnjustifiedRejection(history, refusals).verdict
     }
     for isStanding in [false, true] {
       #expect(verdict("a", isStanding: isStanding) == .violated && verdict("b", isStanding: isStanding) == .held)
@@ -147,9 +149,11 @@ import Verification
       refusals.note(incarnation: 0, at: Instant(nanoseconds: instant), partition: TopicPartition("orders", 1))
       return refusals
     }
-    #expect(CheckResult.sendsAccepted(history, refusals(at: 6)).verdict == .unknown, "nothing is left to judge")
-    #expect(CheckResult.sendsAccepted(history, refusals(at: 4)).verdict == .violated, "before anybody asked for it")
-    #expect(CheckResult.closesInOrder(history, refusals(at: 4))?.verdict == .held)
-    #expect(CheckResult.closesInOrder(history)?.verdict == .violated)
+    #expect(
+      CheckResult.noUnjustifiedRejection(history, refusals(at: 6)).verdict == .unknown, "nothing is left to judge")
+    #expect(
+      CheckResult.noUnjustifiedRejection(history, refusals(at: 4)).verdict == .violated, "before anybody asked for it")
+    #expect(CheckResult.cleanShutdown(history, refusals(at: 4))?.verdict == .held)
+    #expect(CheckResult.cleanShutdown(history)?.verdict == .violated)
   }
 }

@@ -27,7 +27,7 @@ extension CheckResult {
   /// - Parameters:
   ///   - refusals: when faults stood in the engine's way.
   ///   - takeover: whom a newer writer has replaced.
-  public static func sendsAccepted(
+  public static func noUnjustifiedRejection(
     _ history: History, _ refusals: JustifiedRejections = JustifiedRejections(), takeover: Takeover? = nil
   ) -> CheckResult {
     let judged = history.operations.filter { operation in
@@ -39,12 +39,12 @@ extension CheckResult {
     let answered = judged.count { $0.answeredAt != nil }
     guard let first = refused.first else {
       if answered == 0, !judged.isEmpty {
-        return .found(.sendsAccepted, .unknown, "no request was answered before the crash")
+        return .found(.noUnjustifiedRejection, .unknown, "no request was answered before the crash")
       }
       let sent = history.operations.filter { $0.incarnation == 0 }
       if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
         return .found(
-          .sendsAccepted, .unknown,
+          .noUnjustifiedRejection, .unknown,
           "faults made the engine refuse all \(sent.count) requests, so that nothing was acknowledged and there is "
             + "nothing to judge; "
             + "let a fault come later, or end")
@@ -56,14 +56,14 @@ extension CheckResult {
         })
       {
         return .found(
-          .sendsAccepted, .unknown,
+          .noUnjustifiedRejection, .unknown,
           "the writer that was replaced was refused, and nothing of the newer one was acknowledged")
       }
-      return CheckResult(.sendsAccepted, .held, history.operations.isEmpty ? CheckResult.vacuous : "")
+      return CheckResult(.noUnjustifiedRejection, .held, history.operations.isEmpty ? CheckResult.vacuous : "")
     }
     let partition = history.creations[first.partition.index].partition
     return .found(
-      .sendsAccepted, .violated,
+      .noUnjustifiedRejection, .violated,
       "every request that is answered must be acknowledged, found \(refused.count) of \(answered) refused, the first "
         + "in "
         + "\(partition) with message \(first.firstSequence)")

@@ -4,7 +4,7 @@ extension CheckResult {
   /// Whether every engine that was asked to close did so, but where a fault stood in its way.
   /// - Parameter refusals: when faults stood in the engine's way.
   /// - Returns: nil where none was asked.
-  public static func closesInOrder(_ history: History, _ refusals: JustifiedRejections = JustifiedRejections())
+  public static func cleanShutdown(_ history: History, _ refusals: JustifiedRejections = JustifiedRejections())
     -> CheckResult?
   {
     guard !history.closings.isEmpty else { return nil }
@@ -13,10 +13,10 @@ extension CheckResult {
         $0.outcome != .acknowledged && !excuses(.closing, refusals.excuses($0, in: history))
       })
     else {
-      return CheckResult(.closesInOrder, .held)
+      return CheckResult(.cleanShutdown, .held)
     }
     return .found(
-      .closesInOrder, .violated,
+      .cleanShutdown, .violated,
       "no fault stood in the engine's way in life \(refused.incarnation + 1), and it must close, found an error")
   }
 }
