@@ -114,7 +114,7 @@ import TriggeredStorage
     #expect(try hits(on(.elapsed(.milliseconds(70))), pause: .milliseconds(1)) == [])
     #expect(try hits(on(.occurrence(1), phase: "append"), .sticky) == [4, 5])
     #expect(try hits(on(.occurrence(2), phase: "append")) == [5])
-    #expect(try hits(on(.occurrence(1), phase: "look")) == [])
+    #expect(try hits(on(.occurrence(1), phase: "verify")) == [])
     #expect(try hits(on(.occurrence(2)), .duration(.milliseconds(3)), pause: .milliseconds(1)) == [2, 3, 4])
     #expect(try hits(on(.chance(perMillion: 0, seed: 1)), .sticky) == [])
     #expect(try hits(on(.chance(perMillion: 1_000_000, seed: 1)), .sticky) == Array(1...10))

@@ -114,7 +114,7 @@ import TriggeredStorage
 
   @Test func checkpointsChangeTheMetadataWhileOffsetsAreCommittedOrTheEngineCloses() throws {
     let found = try hits("checkpoint") { (s) async throws(StorageError) in
-      for phase in ["open", "create", "produce", "commit", "look", "close"] {
+      for phase in ["open", "create", "produce", "commit", "verify", "close"] {
         s.note(.phase(phase))
         let file = try await s.open(Self.copy, phase == "open" ? [.write, .create] : [.write])
         try await s.write(file, bytes(100, 1), at: 4096)

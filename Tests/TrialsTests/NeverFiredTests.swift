@@ -36,13 +36,13 @@ import Verification
 
   /// What is proposed does fire.
   @Test(arguments: [
-    ("no-space", ["on": "write", "phase": "look"]),
+    ("no-space", ["on": "write", "phase": "verify"]),
     ("io-error", ["on": "unlink", "phase": "produce", "target": "segment"]),
-    ("no-space", ["on": "open", "phase": "look"]), ("lost-write", ["phase": "look", "target": "batch"]),
+    ("no-space", ["on": "open", "phase": "verify"]), ("lost-write", ["phase": "verify", "target": "batch"]),
     ("permission-denied", ["on": "rename", "phase": "produce"]),
     ("io-error", ["on": "write", "target": "segment", "partition": "7"]),
-    ("sync-failure", ["phase": "look", "target": "segment"]),
-    ("short-write", ["phase": "look", "target": "segment-head"]),
+    ("sync-failure", ["phase": "verify", "target": "segment"]),
+    ("short-write", ["phase": "verify", "target": "segment-head"]),
     ("io-error", ["on": "read", "phase": "commit"]),
   ])
   func everySpellingThatIsProposedFires(kind: String, parameters: [String: String]) throws {
@@ -149,7 +149,7 @@ import Verification
     let scratch = try TrialScratch()
     var spec = spec(
       messages: 20, crash: .processKill,
-      faults: [FaultSpec(kind: "io-error", parameters: ["on": "write", "phase": "look"])])
+      faults: [FaultSpec(kind: "io-error", parameters: ["on": "write", "phase": "verify"])])
     spec.storage = .posix
     let census = LifeCensus()
     try JSONFile.write(census, to: scratch.folder.census(0))

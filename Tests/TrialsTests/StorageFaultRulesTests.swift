@@ -150,7 +150,8 @@ import Testing
     "read-only: { share: 50, for: 10ms }", "torn-write: { kept: sectors, sectors: \"0,2\" }",
     "bit-flip: { target: batch-length, at: flight, on: write, chance: 10 }",
     "bit-flip: { target: metadata, at: flight }",
-    "stale-read: { phase: look }", "stall: { delay: 1ms }", "bit-flip: { target: padding, at: rest, bits: 3 }",
+    "stale-read: { phase: verify }", "stale-read: { phase: look }", "stall: { delay: 1ms }",
+    "bit-flip: { target: padding, at: rest, bits: 3 }",
   ])
   func whatCanBeIsTaken(fault: String) { #expect(errors(fault) == []) }
 

@@ -205,7 +205,7 @@ extension StorageFaultDescriptor {
             "phase",
             because:
               "it can never fire: it needs a write of the same life, and phase \(phase) reads what earlier lives wrote",
-            remedy: "choose produce, look or append")
+            remedy: "choose produce, verify or append")
         ]
       }
     ) { _ in .staleRead },

@@ -19,6 +19,8 @@ public struct FaultDescriptor: Sendable {
   }
 
   public var kind: String
+  /// Its name in the version before, which scenarios and tokens may still use; nil where that was the same.
+  public var former: String?
   public var family: Family
   /// One sentence in Markdown, for `docs/scenarios.md`.
   public var meaning: String
@@ -31,13 +33,17 @@ public struct FaultDescriptor: Sendable {
   public var contradictions: @Sendable (FaultWords) -> [FaultContradiction]
 
   public init(
-    _ kind: String, _ family: Family, _ meaning: String, _ parameters: [FaultParameter] = [],
+    _ kind: String, former: String? = nil, _ family: Family, _ meaning: String, _ parameters: [FaultParameter] = [],
     isOfDelivery: Bool = false, drawn: [[String: String]] = [],
     contradictions: @escaping @Sendable (FaultWords) -> [FaultContradiction] = { _ in [] }
   ) {
-    (self.kind, self.family, self.meaning, self.parameters) = (kind, family, meaning, parameters)
+    (self.kind, self.former, self.family) = (kind, former, family)
+    (self.meaning, self.parameters) = (meaning, parameters)
     (self.isOfDelivery, self.drawn, self.contradictions) = (isOfDelivery, drawn, contradictions)
   }
+
+  /// Whether it goes by that name, or did in the version before.
+  public func isCalled(_ name: String) -> Bool { kind == name || former == name }
 }
 
 /// One parameter of a kind of fault.
@@ -59,14 +65,17 @@ public struct FaultParameter: Hashable, Sendable {
   /// What it says, in Markdown, for `docs/scenarios.md`.
   public var meaning: String
   public var isRequired: Bool
+  /// Words of the version before, which scenarios and tokens may still use, with those of now.
+  public var former: [String: String]
   /// Words that somebody may well expect and that mean nothing here, each with the reason: `it has none, so that ...`.
   public var impossible: [String: String]
 
   public init(
-    _ name: String, _ form: Form, _ meaning: String, isRequired: Bool = false, impossible: [String: String] = [:]
+    _ name: String, _ form: Form, _ meaning: String, isRequired: Bool = false, former: [String: String] = [:],
+    impossible: [String: String] = [:]
   ) {
     (self.name, self.form, self.meaning) = (name, form, meaning)
-    (self.isRequired, self.impossible) = (isRequired, impossible)
+    (self.isRequired, self.former, self.impossible) = (isRequired, former, impossible)
   }
 
   /// Its values in Markdown, for `docs/scenarios.md`.

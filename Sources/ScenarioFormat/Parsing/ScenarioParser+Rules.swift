@@ -151,10 +151,13 @@ extension SourceReader {
   }
 
   private mutating func fault(_ kind: SourceNode, parameters: SourceNode) -> PlacedFault? {
-    guard let name = word(kind, "fault", vocabulary.faults.map(\.kind)),
-      let descriptor = vocabulary.faults.first(where: { $0.kind == name }),
-      let given = mapping(parameters, name, known: descriptor.parameters.map(\.name))
-    else { return nil }
+    guard let text = text(kind, "fault") else { return nil }
+    guard let descriptor = vocabulary.faults.first(where: { $0.isCalled(text) }) else {
+      note(kind.position, .unknownWord(text, of: "fault", known: vocabulary.faults.map(\.kind)))
+      return nil
+    }
+    let name = descriptor.kind
+    guard let given = mapping(parameters, name, known: descriptor.parameters.map(\.name)) else { return nil }
     var fault = FaultSpec(kind: name, parameters: [:])
     let before = errors.count
     for parameter in descriptor.parameters {
@@ -162,7 +165,9 @@ extension SourceReader {
         if parameter.isRequired { note(kind.position, .missingKey(parameter.name, in: name)) }
         continue
       }
-      guard let text = text(entry.value, parameter.name),
+      guard let written = self.text(entry.value, parameter.name) else { continue }
+      let text = parameter.former[written] ?? written
+      guard
         value(at: entry.value, { () throws(ScenarioProblem) in try parameter.check(text) }) != nil
       else { continue }
       fault.parameters[parameter.name] = text

@@ -13,7 +13,9 @@ import WriteAheadLog
 /// One life of the engine, from opening to crash, on whatever storage: the part that real files and the model share.
 struct Incarnation: Sendable {
   /// What a life is doing, for triggers and in the trace.
-  static let phases = ["open", "create", "produce", "commit", "look", "recover", "append", "close", "flush", "delete"]
+  static let phases = [
+    "open", "create", "produce", "commit", "verify", "recover", "append", "close", "flush", "delete",
+  ]
   /// Times that an engine is asked to open, or to create the topic, where a fault keeps it from that, before the fault
   /// is lifted.
   static let openings = 3
@@ -382,7 +384,7 @@ struct Incarnation: Sendable {
     _ log: TestedLog, _ faults: [Receipt], _ earlier: [StorageFaultRecord], _ recovery: RecoverySummary?,
     operationsBefore: Int? = nil
   ) async -> Observation {
-    begin("look")
+    begin("verify")
     archive.note(log)
     journal.stage = .harness
     let history = Judging.history(spec, journal, faults, earlier + self.faults.receipts)

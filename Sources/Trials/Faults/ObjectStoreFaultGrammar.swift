@@ -7,28 +7,37 @@ enum ObjectStoreFaultGrammar {
   private enum Kind: String, CaseIterable {
     case refused = "store-refused"
     case full = "store-full"
-    case answerLost = "store-answer-lost"
+    case responseLost = "store-response-lost"
     case late = "store-late"
     case slow = "store-slow"
-    case silent = "store-silent"
+    case timeout = "store-timeout"
     case partialUpload = "store-partial-upload"
 
     var meaning: String {
       switch self {
       case .refused: "the store says no and has done nothing"
       case .full: "no put finds room any more; for good unless `times` or `lasting` says otherwise"
-      case .answerLost: "it is done, and the answer says that it failed"
+      case .responseLost: "it is done, and the answer says that it failed"
       case .late: "it is done, and success is reported `delay` later"
       case .slow: "it is done `delay` later"
-      case .silent: "nothing is done and nothing is answered; the engine's time-out ends it"
+      case .timeout: "nothing is done and nothing is answered; the engine's time-out ends it"
       case .partialUpload: "the object is there with a part of its bytes; `answer: success` hides it"
+      }
+    }
+
+    /// In the version before.
+    var former: String? {
+      switch self {
+      case .responseLost: "store-answer-lost"
+      case .timeout: "store-silent"
+      case .refused, .full, .late, .slow, .partialUpload: nil
       }
     }
 
     /// What random trials may inject.
     var drawn: [[String: String]] {
       switch self {
-      case .refused, .answerLost, .silent: [["on": "put"]]
+      case .refused, .responseLost, .timeout: [["on": "put"]]
       case .partialUpload: [["kept": "50", "answer": "success"]]
       case .full: [[:]]
       case .late, .slow: []
@@ -38,7 +47,8 @@ enum ObjectStoreFaultGrammar {
 
   static let descriptors: [FaultDescriptor] = Kind.allCases.map { kind in
     FaultDescriptor(
-      kind.rawValue, .store, kind.meaning, trigger(of: kind) + parameters(of: kind), drawn: kind.drawn
+      kind.rawValue, former: kind.former, .store, kind.meaning, trigger(of: kind) + parameters(of: kind),
+      drawn: kind.drawn
     ) { contradictions(kind, $0) }
   }
 
@@ -73,7 +83,7 @@ enum ObjectStoreFaultGrammar {
         FaultParameter("kept", .integer(0...99), "the percentage of the object that is stored; 60 without it"),
         .answer,
       ]
-    case .refused, .full, .answerLost, .silent: []
+    case .refused, .full, .responseLost, .timeout: []
     }
   }
 
@@ -104,10 +114,10 @@ enum ObjectStoreFaultGrammar {
     let action: ObjectFault =
       switch kind {
       case .refused, .full: .refusal
-      case .answerLost: .lostAnswer
+      case .responseLost: .lostAnswer
       case .late: .late(words.duration("delay") ?? .zero)
       case .slow: .slow(words.duration("delay") ?? .zero)
-      case .silent: .hang
+      case .timeout: .hang
       case .partialUpload: .partialUpload(percent: words.integer("kept") ?? 60, isTold: words["answer"] != "success")
       }
     let isSticky = isSticky(kind, words)

@@ -16,13 +16,15 @@ package enum ReceiverFaultGrammar {
   static let descriptors: [FaultDescriptor] = [
     lasting("receiver-refuses", "refuses connections"),
     lasting("receiver-stalls", "takes the batch and never answers"),
-    lasting("receiver-cuts", "takes the batch and cuts the connection in its answer"),
+    lasting(
+      "receiver-disconnects", former: "receiver-cuts", "takes the batch and cuts the connection in its answer"),
     lasting("receiver-crashes", "closes the connection without an answer, and has lost the batch"),
     lasting(
-      "receiver-asks-for-a-pause", "answers 429, with Retry-After where `retry-after` is given",
+      "receiver-rate-limits", former: "receiver-asks-for-a-pause",
+      "answers 429, with Retry-After where `retry-after` is given",
       [FaultParameter("retry-after", .duration, "what the answer asks for")]),
     lasting(
-      "receiver-answers", "answers with `status`, and takes nothing",
+      "receiver-responds", former: "receiver-answers", "answers with `status`, and takes nothing",
       [FaultParameter("status", .word(statuses.keys.sorted()), "the answer's status", isRequired: true)]),
     FaultDescriptor(
       rejection, .receiver, "answers 422 to every batch that holds event number `event` of a job, for good",
@@ -33,8 +35,10 @@ package enum ReceiverFaultGrammar {
       ], isOfDelivery: true),
   ]
 
-  private static func lasting(_ kind: String, _ meaning: String, _ own: [FaultParameter] = []) -> FaultDescriptor {
-    FaultDescriptor(kind, .receiver, meaning, window + own, isOfDelivery: true)
+  private static func lasting(
+    _ kind: String, former: String? = nil, _ meaning: String, _ own: [FaultParameter] = []
+  ) -> FaultDescriptor {
+    FaultDescriptor(kind, former: former, .receiver, meaning, window + own, isOfDelivery: true)
   }
 
   package static let rejection = "receiver-rejects"
@@ -61,10 +65,10 @@ package enum ReceiverFaultGrammar {
     switch kind {
     case "receiver-refuses": return .refuses
     case "receiver-stalls": return .stalls
-    case "receiver-cuts": return .cuts
+    case "receiver-disconnects": return .cuts
     case "receiver-crashes": return .crashes
-    case "receiver-asks-for-a-pause": return .asksForAPause(words.duration("retry-after"))
-    case "receiver-answers":
+    case "receiver-rate-limits": return .asksForAPause(words.duration("retry-after"))
+    case "receiver-responds":
       guard let status = words["status"].flatMap({ statuses[$0] }) else { throw .unknownFault(kind) }
       return .answers(status)
     default: throw .unknownFault(kind)

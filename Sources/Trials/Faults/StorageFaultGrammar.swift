@@ -11,7 +11,7 @@ package enum StorageFaultGrammar {
     FaultParameter("partition", .integer(0...9_999), "only what belongs to this partition"),
     FaultParameter(
       "phase", .word(Incarnation.phases + FaultTrigger.derivedPhases),
-      "only while this goes on; see [Phases](#phases)"),
+      "only while this goes on; see [Phases](#phases)", former: ["look": "verify"]),
     FaultParameter(
       "occurrence", .integer(1...1_000_000_000),
       "the nth operation that matches; with `every` the one from which on it counts"),

@@ -104,7 +104,7 @@ final class StorageFaultSetup: @unchecked Sendable {
     let isFirst = !receipts.contains { $0.fault == fault }
     let missed = receipt.planned >= 0 && receipt.missesBatches(surroundings.spec.faults[fault], map.places)
     for seam in StorageFaultRecord.all(
-      receipt, fault, surroundings.life, surroundings.journal.rowCount, map, duringLook: faulty?.phase == "look")
+      receipt, fault, surroundings.life, surroundings.journal.rowCount, map, duringLook: faulty?.phase == "verify")
     {
       var seam = seam
       if !isFirst { seam.description = nil }

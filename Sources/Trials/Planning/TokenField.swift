@@ -164,7 +164,7 @@ extension TokenField {
   static func fault(_ value: String, _ field: String) throws(Token.Failure) -> FaultSpec {
     let parts = parts(value)
     let known = TrialPlanner.vocabulary.faults
-    guard let grammar = known.first(where: { $0.kind == parts[0] }) else {
+    guard let grammar = known.first(where: { $0.isCalled(parts[0]) }) else {
       throw .unknownFault(parts[0], known: known.map(\.kind))
     }
     var parameters: [String: String] = [:]
@@ -173,7 +173,8 @@ extension TokenField {
       let names = grammar.parameters.map(\.name).filter { part.hasPrefix($0 + "-") }
       guard let name = names.max(by: { $0.count < $1.count }),
         let value = TokenText.unescape(String(part.dropFirst(name.count + 1))),
-        !value.isEmpty, parameters.updateValue(value, forKey: name) == nil
+        !value.isEmpty, let parameter = grammar.parameters.first(where: { $0.name == name }),
+        parameters.updateValue(parameter.former[value] ?? value, forKey: name) == nil
       else { throw .badField(field) }
     }
     if let problem = grammar.problems(in: parameters).first { throw .badFault(field, problem) }

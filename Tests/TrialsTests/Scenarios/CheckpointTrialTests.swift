@@ -58,10 +58,10 @@ import Verification
       FaultSpec(kind: "store-refused", parameters: ["on": "get", "times": "2"]),
       FaultSpec(kind: "store-refused", parameters: ["on": "list"]),
       FaultSpec(kind: "store-full", parameters: ["occurrence": "2"]),
-      FaultSpec(kind: "store-answer-lost", parameters: ["on": "put"]),
+      FaultSpec(kind: "store-response-lost", parameters: ["on": "put"]),
       FaultSpec(kind: "store-late", parameters: ["on": "put", "delay": "3s"]),
       FaultSpec(kind: "store-slow", parameters: ["on": "put", "delay": "3s"]),
-      FaultSpec(kind: "store-silent", parameters: ["on": "put", "times": "2"]),
+      FaultSpec(kind: "store-timeout", parameters: ["on": "put", "times": "2"]),
       FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "error"]),
       FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "success"]),
     ], [CrashKind.processKill, .powerLoss])
@@ -115,7 +115,7 @@ import Verification
   }
 
   @Test func aTokenCarriesTheCheckpoints() throws {
-    var spec = Self.spec(.flushed, faults: [FaultSpec(kind: "store-silent", parameters: ["on": "put", "times": "2"])])
+    var spec = Self.spec(.flushed, faults: [FaultSpec(kind: "store-timeout", parameters: ["on": "put", "times": "2"])])
     (spec.checkpointTerms.mostWaiting, spec.phaseSeconds) = (1 << 20, 120)
     #expect(try Token.decode(Token.encode(spec)) == spec)
     #expect(throws: Token.Failure.badField("ck=flushed/1ms")) {

@@ -62,7 +62,8 @@ import Verification
     var traces: [String] = []
     for _ in 0..<2 {
       let scratch = try TrialScratch()
-      var spec = Self.spec([Self.fault("receiver-cuts", ["for": "1s"])], crash: .powerLoss, at: .percent(50), seed: 7)
+      var spec = Self.spec(
+        [Self.fault("receiver-disconnects", ["for": "1s"])], crash: .powerLoss, at: .percent(50), seed: 7)
       spec.traceTo = scratch.folder.path + "/trace"
       let reply = try SimulatedDelivery(spec, scratch.folder).run()
       #expect(reply.judgement?.verdict == .held)
@@ -80,8 +81,8 @@ import Verification
 
   @Test func aTokenCarriesIt() throws {
     let faults = [
-      Self.fault("receiver-asks-for-a-pause", ["after": "1s", "for": "1500ms", "retry-after": "2s"]),
-      Self.fault("receiver-answers", ["for": "1s", "status": "503"]),
+      Self.fault("receiver-rate-limits", ["after": "1s", "for": "1500ms", "retry-after": "2s"]),
+      Self.fault("receiver-responds", ["for": "1s", "status": "503"]),
     ]
     let spec = Self.spec(faults) { ($0.isRetried, $0.longestBackOff) = (true, .seconds(90)) }
     var decoded = try Token.decode(Token.encode(spec))

@@ -168,6 +168,36 @@ import Verification
     }
   }
 
+  /// Names of the version before are taken in scenarios and in tokens, and are those of now from there on.
+  @Test func formerNamesAreTaken() throws {
+    let former = FaultDescriptor.all.filter { $0.former != nil }
+    #expect(
+      former.map(\.kind).sorted() == [
+        "receiver-disconnects", "receiver-rate-limits", "receiver-responds", "store-response-lost", "store-timeout",
+      ])
+    #expect(Set(former.compactMap(\.former)).isDisjoint(with: FaultDescriptor.all.map(\.kind)))
+    let text = """
+      name: a
+      title: b
+      matrix: { messages: [10], checkpoint: background }
+      faults:
+        - store-silent: { on: put }
+        - io-error: { phase: look, on: read }
+      """
+    let scenario = try ScenarioParser.parse(text, file: "a.yaml", vocabulary: TrialPlanner.vocabulary)
+    let faults = [
+      FaultSpec(kind: "store-timeout", parameters: ["on": "put"]),
+      FaultSpec(kind: "io-error", parameters: ["phase": "verify", "on": "read"]),
+    ]
+    #expect(scenario.cells().first?.faults == faults)
+    let token =
+      "t1.sc=a.m=10.p=1.s=always.r=skip-corrupted.c=none.at=end.d=none.b=10.n=4.z=100.a=0.t=orders.seed=1"
+      + ".st=memory.ck=background/1ms/4096/65536/2s/none/100ms.f=store-silent/on-put.f=io-error/on-read/phase-look"
+    let spec = try Token.decode(token)
+    #expect(spec.faults == faults)
+    #expect(try Token.decode(Token.encode(spec)) == spec)
+  }
+
   // MARK: Lists
 
   @Test func everyConditionClientAndPhaseIsOnThePage() {
