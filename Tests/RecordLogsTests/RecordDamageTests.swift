@@ -100,6 +100,41 @@ import Testing
     print("\(format): \(cases) flipped bits")
   }
 
+  @Test func neighboursOfStreamhouse() throws { try neighbours(StreamhouseCodec.self) }
+  @Test func neighboursOfChronikV1() throws { try neighbours(ChronikV1Codec.self) }
+
+  /// Records that are damaged one behind the other are counted, where their lengths can be believed: a format without
+  /// offsets would number everything behind them anew. Found by sound trials of the Streamhouse runbook, option 1.
+  private func neighbours<F: TestFormat>(_ format: F.Type) throws {
+    let harness = try Self.makeLog(format, .skipCorrupted)
+    let length = [UInt8](repeating: 0, count: Self.size).withUnsafeBytes { F.length(of: F.carry($0)) }
+    for path in harness.disk.paths where path.contains(".wal") {
+      let disk = harness.disk.snapshot()
+      _ = disk.processKill(seed: 1)
+      for n in 1...2 {
+        #expect(disk.flipBit(path, byte: Int64(F.fileHeader.count + n * length - 1), bit: 3), "\(path)")
+      }
+      let outcome = try #require(try Self.recover(harness, disk), "\(path): refused")
+      #expect(outcome.report.damageCount == 2 && outcome.found.count == Self.count - 2, "\(path): \(outcome)")
+      #expect(outcome.later == outcome.found + [100], "\(path): \(outcome.later)")
+    }
+  }
+
+  /// Where no record follows, they are the end of a log that was torn.
+  @Test func damagedNeighboursAtTheEndAreItsTail() throws {
+    let harness = try Self.makeLog(StreamhouseCodec.self, .skipCorrupted)
+    let length = StreamhouseCodec.length(
+      of: [UInt8](repeating: 0, count: Self.size).withUnsafeBytes {
+        StreamhouseCodec.carry($0)
+      })
+    let disk = harness.disk.snapshot()
+    _ = disk.processKill(seed: 1)
+    for n in 2...3 { #expect(disk.flipBit("log/jobs.wal", byte: Int64(n * length - 1), bit: 3)) }
+    let outcome = try #require(try Self.recover(harness, disk))
+    #expect(outcome.report.damageCount == 0 && outcome.report.tornTail != nil, "\(outcome)")
+    #expect(outcome.found == Array(0..<Self.count - 2) && outcome.later == outcome.found + [100])
+  }
+
   /// Under truncate-at-corruption what stands before the damage stays, and what follows is set aside and not destroyed.
   @Test func aLogEndsAtItsFirstDamage() throws {
     let harness = try Self.makeLog(AirunnerCodec.self, .truncateAtCorruption)

@@ -9,7 +9,9 @@ import Storage
 ///    of this one;
 /// 2. if one stands there, and the length cannot be believed, for the first record before that place from which records
 ///    follow each other up to it: a damaged length may claim records that are whole;
-/// 3. at every byte from the next one on. What follows counts, as far behind the damage as it may be. Bytes of a log
+/// 3. if another damaged record stands there, and both lengths can be believed, where that one's length says, and so on
+///    up to a record: each of them is damage of its own, so that a format without offsets counts them;
+/// 4. at every byte from the next one on. What follows counts, as far behind the damage as it may be. Bytes of a log
 ///    inside a value can be taken for records then, for these formats have nothing that ties a record to its place.
 ///
 /// Memory: one window of 256 KiB, which grows to twice the format's longest record and no further, whatever a damaged
@@ -40,6 +42,10 @@ package struct RecordScanner<Codec: RecordCodec> {
   private var filled = 0
   /// Where `next` looks.
   package private(set) var position: Int64
+  /// A record stands here, and the lengths of damaged ones lead to it from `position` on.
+  private var believed: Int64 = 0
+  /// How far behind damage its end is looked for by lengths; the window grows to it at most.
+  private static var mostBelieved: Int64 { 1 << 20 }
 
   package init(_ storage: any Storage, _ source: any RecordSource, from position: Int64 = 0) {
     self.storage = storage
@@ -65,10 +71,28 @@ package struct RecordScanner<Codec: RecordCodec> {
         position = end
         return .damage(from..<end, found)
       }
+      if Self.isBelievable(found), try await isFollowed(claimed, from) {
+        position = claimed
+        return .damage(from..<claimed, found)
+      }
       fault = found
     case .fault(let found, claimed: nil): fault = found
     }
     return try await search(from, fault)
+  }
+
+  /// Whether the lengths of damaged records, which can be believed, lead from `position` to a record.
+  private mutating func isFollowed(_ position: Int64, _ keeping: Int64) async throws(StorageError) -> Bool {
+    var at = position
+    while at != believed {
+      guard at - keeping <= Self.mostBelieved else { return false }
+      switch try await find(at: at, keeping: keeping) {
+      case .record: believed = at
+      case .fault(let fault, claimed: let length?) where Self.isBelievable(fault): at += Int64(length)
+      case .fault, .nothing: return false
+      }
+    }
+    return true
   }
 
   private static func isBelievable(_ fault: RecordFault) -> Bool {
