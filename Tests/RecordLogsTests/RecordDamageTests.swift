@@ -112,7 +112,7 @@ import Testing
       let disk = harness.disk.snapshot()
       _ = disk.processKill(seed: 1)
       for n in 1...2 {
-        #expect(disk.flipBit(path, byte: Int64(F.fileHeader.count + n * length - 1), bit: 3), "\(path)")
+        #expect(disk.flipBit(path, byte: Int64(F.fileHeader.count + n * length - 20), bit: 3), "\(path)")
       }
       let outcome = try #require(try Self.recover(harness, disk), "\(path): refused")
       #expect(outcome.report.damageCount == 2 && outcome.found.count == Self.count - 2, "\(path): \(outcome)")
@@ -129,7 +129,7 @@ import Testing
       })
     let disk = harness.disk.snapshot()
     _ = disk.processKill(seed: 1)
-    for n in 2...3 { #expect(disk.flipBit("log/jobs.wal", byte: Int64(n * length - 1), bit: 3)) }
+    for n in 2...3 { #expect(disk.flipBit("log/jobs.wal.1", byte: Int64(n * length - 1), bit: 3)) }
     let outcome = try #require(try Self.recover(harness, disk))
     #expect(outcome.report.damageCount == 0 && outcome.report.tornTail != nil, "\(outcome)")
     #expect(outcome.found == Array(0..<Self.count - 2) && outcome.later == outcome.found + [100])

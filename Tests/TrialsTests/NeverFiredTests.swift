@@ -155,7 +155,8 @@ import Verification
     try JSONFile.write(census, to: scratch.folder.census(0))
     #expect(try LifeCensus.read(scratch.folder) == census)
     let doubt = spec.unfired([], census)
-    #expect(doubt.first?.hasPrefix("the fault io-error never fired: in phase look nothing passed") == true, "\(doubt)")
+    #expect(
+      doubt.first?.hasPrefix("the fault io-error never fired: in phase verify nothing passed") == true, "\(doubt)")
     #expect(spec.unfired([]) == ["the fault io-error never fired"])
   }
 }
