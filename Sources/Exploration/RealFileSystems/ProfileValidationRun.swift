@@ -37,7 +37,7 @@ struct RealMachine {
 
   private func openFiles(_ root: String) throws(ExplorationError) -> LimitWatch {
     do throws(StorageError) { return LimitWatch(try storage.openFiles(root: root, loop: EventLoop())) } catch {
-      if case .errno(let code) = error.code, Shortage.isOne(code) { throw .limitMet("\(error)") }
+      if case .errno(let code) = error.code, Shortage.isOne(code) { throw .limitMet(Shortage.text(error)) }
       throw .recordingFailed("\(error)")
     }
   }
@@ -113,7 +113,7 @@ struct RealMachine {
     let found: MountedImage
     do throws(MountedImage.Unreadable) { found = try MountedImage(reading: root) } catch {
       try onDisk { () throws(LoopDiskError) in try first.unmount() }
-      if Shortage.isOne(error.errno) { throw .limitMet("\(error)") }
+      if let remedy = Shortage.remedy(error.errno) { throw .limitMet("\(error) (\(remedy))") }
       return .unreadable("\(error)")
     }
     looker.keepTranscript()

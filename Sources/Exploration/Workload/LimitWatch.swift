@@ -20,6 +20,6 @@ final class LimitWatch: StorageWrapper, @unchecked Sendable {
 
   /// - Throws: `ExplorationError.limitMet`.
   func check() throws(ExplorationError) {
-    if let met { throw .limitMet("\(met)") }
+    if let met { throw .limitMet(Shortage.text(met)) }
   }
 }

@@ -99,13 +99,19 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
     }
   }
 
+  /// Told the path of each object that is stored whole.
+  public var onStored: ((_ path: String) -> Void)?
+
   public func put(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
     try await pass(
       .put, name.path,
       partial: { (percent) async throws(ObjectStoreError) in
         try await self.base.put(name, Array(bytes.prefix(bytes.count * percent / 100)))
       }
-    ) { () async throws(ObjectStoreError) in try await base.put(name, bytes) }
+    ) { () async throws(ObjectStoreError) in
+      try await base.put(name, bytes)
+      onStored?(name.path)
+    }
   }
 
   public func get(_ name: ObjectName) async throws(ObjectStoreError) -> [UInt8] {

@@ -59,7 +59,7 @@ extension AxisNotation<SyncPolicy> {
   static var syncPolicy: Self {
     AxisNotation(
       form: AxisForm(
-        .words, words: ["always", "never"], pattern: #"interval(\(.+\))?"#,
+        .words, words: ["always", "never"], pattern: "interval(\\(\(DurationText.pattern)\\))?",
         text: ", `interval(100ms)`; any positive duration in the brackets, `interval` alone is 100 ms"),
       parse: { (text, name, _) throws(ScenarioProblem) in
         if let policy = SyncPolicy(text) { return policy }
@@ -80,7 +80,7 @@ extension AxisNotation<CrashMoment> {
   fileprivate static var crashMoment: Self {
     AxisNotation(
       form: AxisForm(
-        .words, words: ["end"], pattern: "[0-9]+%?", text: ", a share from 1% to 99%, or a number"),
+        .words, words: ["end"], pattern: "[1-9][0-9]?%|[0-9]+", text: ", a share from 1% to 99%, or a number"),
       parse: { (text, name, _) throws(ScenarioProblem) in
         guard let moment = CrashMoment(text) else {
           throw .malformed(text, of: name, expected: "end, a share like 50%, or a number of messages")

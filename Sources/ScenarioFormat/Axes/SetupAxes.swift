@@ -161,7 +161,7 @@ extension AxisNotation<String?> {
   fileprivate static var defect: Self {
     word(
       AxisForm(
-        .words, words: ["none"], pattern: #"[A-Z][0-9]+[a-z]?(\+[A-Z][0-9]+[a-z]?)*"#,
+        .words, words: ["none"], pattern: #"[A-Z][0-9]+[a-z]?(\+[A-Z][0-9]+[a-z]?)+"#,
         text: ", an id of [defects.md](defects.md), or several at once, `C4+P9`")
     ) { (text, vocabulary) throws(ScenarioProblem) in
       let ids = text.split(separator: "+", omittingEmptySubsequences: false).map(String.init)

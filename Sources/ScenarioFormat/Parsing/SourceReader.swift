@@ -22,7 +22,8 @@ struct SourceReader {
         found[key] = entry
       } else if known.contains(entry.key) {
         if former.values.contains(entry.key), found[entry.key] != nil {
-          note(entry.keyPosition, .givenTwice(entry.key, places: "\(noun), by two names"))
+          let other = found[entry.key]?.key ?? entry.key
+          note(entry.keyPosition, .givenTwice(entry.key, places: "\(noun), as \(other) and \(entry.key)"))
         }
         found[entry.key] = entry
       } else {

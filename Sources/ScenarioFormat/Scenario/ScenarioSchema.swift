@@ -130,7 +130,8 @@ public struct ScenarioSchema {
     let cut: [String: Node] = ["event": Self.number(0...10_000_000), "kept": kept]
     let state = cut.merging([
       "defect": value(.defect), "in-recovery": mapping(cut, required: ["event", "kept"]),
-      "fingerprint": ["type": ["string", "integer"]],
+      // YAML may read one as a number: 123e4567.
+      "fingerprint": ["type": ["string", "number"]],
     ]) { $1 }
     return [
       "profiles": anyOrList(["enum": vocabulary.profiles]), "depth": Self.number(1...2), "bound": Self.number(1...8),
@@ -167,6 +168,8 @@ public struct ScenarioSchema {
       choices.append(["type": "integer", "minimum": range.lowerBound, "maximum": range.upperBound])
     case .words: break
     }
+    // YAML reads a number of messages as a number.
+    if axis == .crashAt { choices.append(["type": "integer", "minimum": 0]) }
     if !axis.form.pattern.isEmpty { choices.append(["type": "string", "pattern": "^(\(axis.form.pattern))$"]) }
     return Self.any(choices)
   }
@@ -201,7 +204,7 @@ public struct ScenarioSchema {
     case .integer(let range): number(range)
     case .size: reference("size")
     case .duration: reference("duration")
-    case .numbers: ["type": ["integer", "string"], "pattern": "^[0-9]+(,[0-9]+)*$"]
+    case .numbers: ["type": ["integer", "string"], "pattern": "^[0-9]+(,[0-9]+)*$", "minimum": 0]
     case .anyText: text
     }
   }

@@ -113,7 +113,8 @@ public enum Shortage {
     case EAGAIN: "raise the number of processes with ulimit -u, or lower --jobs"
     case ENOBUFS: "the kernel has no buffers left: lower --jobs"
     case ECANCELED:
-      "the kernel had no thread for io_uring: raise the number of processes with ulimit -u, or say --storage posix"
+      "the kernel had no thread for io_uring: raise the number of processes with ulimit -u, lower --jobs, or say "
+        + "--storage posix"
     default: nil
     }
   }

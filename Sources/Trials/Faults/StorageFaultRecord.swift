@@ -47,6 +47,8 @@ struct StorageFaultRecord: Codable, Hashable {
   var lost: [String] = []
   /// The path of the object that it has stored in part.
   var tornObject: String?
+  /// That of one that it had stored in part, and that is whole by now.
+  var mendedObject: String?
   /// Folders of the metadata's copies that it destroyed a part of.
   var metadata: [String] = []
   /// All sectors of 512 bytes that cannot be read from here on, by path; nil where that has not changed.
@@ -183,7 +185,12 @@ extension [StorageFaultRecord] {
 
   /// Tells the history which objects are incomplete.
   func noteTornObjects(in history: inout History) {
-    for case let name? in map({ $0.tornObject.flatMap(ObjectName.init(path:)) }) {
+    var torn: [String] = []
+    for record in self {
+      if let path = record.tornObject, !torn.contains(path) { torn.append(path) }
+      torn.removeAll { $0 == record.mendedObject }
+    }
+    for case let name? in torn.map(ObjectName.init(path:)) {
       guard let slot = history.creations.firstIndex(where: { $0.partition == name.source }) else { continue }
       history.torn(PartitionSlot(slot), OffsetRange(from: name.base, to: name.end))
     }

@@ -22,6 +22,12 @@ final class TrialStore: @unchecked Sendable {
   /// Of the faults that are armed, in the trial.
   private let numbers: [Int]
 
+  /// Objects that have been stored in part, with the receipt.
+  private final class Torn: @unchecked Sendable {
+    // Owned by the loop of the trial's storage.
+    var value: [String: StorageFaultRecord] = [:]
+  }
+
   /// - Parameters:
   ///   - fired: numbers of the faults that have fired in earlier lives.
   ///   - take: given a receipt when a fault fires, before the call that it hit goes on.
@@ -53,15 +59,24 @@ final class TrialStore: @unchecked Sendable {
     // Only an engine whose appends wait for the store has a reason to refuse any because of it.
     let refusal: StorageFaultRecord.Refusal? = spec.checkpointTerms.mostWaiting == nil ? nil : .refused
     let (faults, known) = (spec.faults, numbers)
+    let torn = Torn()
     let faulty = FaultyObjectStore(directory, plan: planned, loop: base.loop) { receipt in
       let number = known[receipt.planned]
       var seam = StorageFaultRecord(
         fault: number, life: life, kind: faults[number].kind, row: journal.rowCount, instant: receipt.instant,
         isDetectable: true, isTold: true, refusal: refusal, partition: nil)
       seam.description = receipt.isFirst ? "\(receipt)" : nil
-      if case .partialUpload = receipt.fault { seam.tornObject = receipt.path }
+      if case .partialUpload = receipt.fault {
+        seam.tornObject = receipt.path
+        torn.value[receipt.path] = seam
+      }
       base.note(.fault("\(faults[number].kind): \(receipt)"))
       take(seam)
+    }
+    faulty.onStored = { path in
+      guard var mended = torn.value.removeValue(forKey: path)?.echo(row: journal.rowCount, touched: []) else { return }
+      (mended.tornObject, mended.mendedObject, mended.refusal) = (nil, path, nil)
+      take(mended)
     }
     (store, self.faulty) = (faulty, faulty)
   }

@@ -113,7 +113,7 @@ extension TrialError: CustomStringConvertible {
     case .unknownFault(let kind): "there is no fault `\(kind)`; docs/scenarios.md lists them"
     case .faultMissed(let text): "the fault did not fire: \(text)"
     case .directory(let error) where error.isNotFound: "\(error) (create it, or choose another place with --dir)"
-    case .directory(let error): "\(error)"
+    case .directory(let error): Shortage.text(error)
     case .notOfSystem(let text): text
     case .unknownDefect(let id): "there is no defect `\(id)`; `tornlog list --defects` names them"
     }

@@ -74,7 +74,10 @@ public struct ShrunkScenario: Sendable {
   }
 
   private static func text(_ fault: FaultSpec) -> String {
-    let parameters = fault.parameters.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+    // A comma would end the value.
+    let parameters = fault.parameters.sorted { $0.key < $1.key }.map { name, value in
+      "\(name): " + (value.contains(",") ? "\"\(value)\"" : value)
+    }
     return "  - \(fault.kind)" + (parameters.isEmpty ? "" : ": { \(parameters.joined(separator: ", ")) }")
   }
 

@@ -111,8 +111,8 @@ import LogModel
 // | truncate-at-corruption| the first operation touched and all that were after it | are given again from there on    |
 //
 // An object that a fault has stored in part excuses no loss: an engine relies on what it has read back. Where its
-// messages may be gone for another reason, skip-corrupted may report them as damaged and keep their offsets, as for any
-// other damage.
+// messages may be gone for another reason, it may report them as damaged and keep their offsets, under
+// truncate-at-corruption too: what is archived is never cut, and no offset of it is given again.
 //
 // An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses
 // no later loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss

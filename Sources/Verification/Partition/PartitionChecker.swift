@@ -169,7 +169,7 @@ struct PartitionChecker {
     damaged += takenByUnplaced(damaged)
     damaged = OffsetRange.union(damaged)
     if contract.recovery == .skipCorrupted {
-      excused = OffsetRange.union(damaged + reservedForTornObjects())
+      excused = damaged
     } else {
       // Before any recovery nothing is cut: what a running engine cannot read, it skips.
       let fresh = history.damages[..<mark.damages].filter {
@@ -185,6 +185,7 @@ struct PartitionChecker {
           return OffsetRange(from: Offset(base), to: Offset(base &+ Int64(count)))
         })
     }
+    excused = OffsetRange.union(excused + reservedForTornObjects())
   }
 
   /// Offsets that messages may have taken which a fault destroyed and of which nobody was told one: as many as there

@@ -123,7 +123,7 @@ import Verification
     for error in [
       TrialError.system("write", "look-1.json", code), .directory(StorageError(errno: code, .makeDirectory, "trial-1")),
     ] {
-      #expect(error.isShortage && error.isEnvironment)
+      #expect(error.isShortage && error.isEnvironment && "\(error)".hasSuffix(")"), "\(error)")
       var reply = PhaseReply()
       reply.fail(error)
       #expect(reply.shortage != nil && reply.machineFailure == nil && reply.failure == nil && reply.isHindered)

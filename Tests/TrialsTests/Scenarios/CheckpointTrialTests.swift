@@ -79,9 +79,10 @@ import Verification
   }
 
   /// The power takes a log that was never synced while the store has a part of an object: its offsets stay reserved.
-  @Test func aTornObjectKeepsItsOffsets() throws {
+  @Test(arguments: RecoveryPolicy.allCases) func aTornObjectKeepsItsOffsets(_ recovery: RecoveryPolicy) throws {
     let token =
-      "t1.sc=random.m=200.p=1.s=never.r=skip-corrupted.c=power-loss.at=end.d=none.b=3.n=4.z=513.a=10.t=orders.seed=1715"
+      "t1.sc=random.m=200.p=1.s=never.r=\(recovery.rawValue).c=power-loss.at=end"
+      + ".d=none.b=3.n=4.z=513.a=10.t=orders.seed=1715"
       + ".st=memory.ck=background/1ms/4096/65536/2s/none/100ms.cm=3.rd=1.f=store-partial-upload/answer-success/kept-50"
     let judgement = try #require(try run(Token.decode(token)).judgement)
     #expect(judgement.counts.corruptReported == 12 && judgement.verdict == .held, "\(judgement.counts)")

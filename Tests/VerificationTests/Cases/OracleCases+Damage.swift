@@ -206,6 +206,14 @@ extension OracleCases {
   /// The power takes a log that was never synced; an object of the store has a part of its first four messages.
   private static let tornObjects: [OracleCase] = [
     OracleCase("skip: the offsets of a torn object stay reserved", .held) { torn(0..<4, reporting: [0..<4]) },
+    OracleCase("truncate: they stay reserved, for what is archived is not cut", .held) {
+      var s = Story.one(17)
+      s.append(0, count: 4)
+      s.history.torn(Story.slot, OffsetRange(from: 0, to: 4))
+      s.crash(.powerLoss)
+      s.hole(0..<4)
+      return s.judged([s.look(reporting: [0..<4])], .never, .truncateAtCorruption)
+    },
     OracleCase("skip: more is reserved than a torn object holds", .violated([.highWatermark, .logEndOffset])) {
       torn(0..<4, reporting: [0..<6], end: 6)
     },
