@@ -55,12 +55,14 @@ import Testing
     }
   }
 
-  /// `.swift-format` is obeyed: `swift format -i -r -p Sources Tests` makes it so.
+  /// `.swift-format` is obeyed: `swift format -i -r -p Package.swift Sources Tests Plugins Examples` makes it so.
   @Test func theFormatIsKept() throws {
     let run = Process()
     run.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     run.currentDirectoryURL = Self.root
-    run.arguments = ["swift", "format", "lint", "-s", "-r", "-p", "Package.swift", "Sources", "Tests", "Plugins"]
+    run.arguments = [
+      "swift", "format", "lint", "-s", "-r", "-p", "Package.swift", "Sources", "Tests", "Plugins", "Examples",
+    ]
     let pipe = Pipe()
     run.standardError = pipe
     try run.run()

@@ -14,7 +14,8 @@ public struct StorageFaultDescriptor: Sendable {
   public let operations: Set<OperationKind>
   /// What it hits where the trigger names no kinds.
   public let usualOperations: Set<OperationKind>
-  /// Of `operations` those that can end so by their page of the manual (section 2).
+  /// Of `operations` those that can end so by their page of the manual (section 2); all where the error matrix does not
+  /// ask for them.
   public let documentedOperations: Set<OperationKind>
   /// The error that a refused operation ends with (`man 3 errno`); nil for faults that refuse nothing by themselves.
   public let errno: Int32?
