@@ -54,6 +54,11 @@ public struct ObjectName: Hashable, Sendable {
     guard self.fileName == fileName else { return nil }
   }
 
+  /// Whether it has all messages of `other`.
+  public func holds(_ other: ObjectName) -> Bool {
+    source == other.source && base <= other.base && other.end <= end
+  }
+
   /// Nil for what is not the path of an object.
   public init?(path: String) {
     let names = path.split(separator: "/", omittingEmptySubsequences: false)

@@ -118,9 +118,19 @@ import Testing
 
   // MARK: Folders
 
+  /// Folders with more files than there may be.
+  static func crowded(_ files: [String]) -> [(folder: String, files: [String])] {
+    Dictionary(grouping: files) { $0.split(separator: "/").dropLast().joined(separator: "/") }
+      .filter { $0.value.count > filesInAFolder }.map { ($0.key, $0.value) }
+  }
+
+  @Test func aCrowdedFolderIsSeen() {
+    let files = (1...16).map { "Sources/A/\($0).swift" } + (1...15).map { "Sources/B/\($0).swift" }
+    #expect(Self.crowded(files).map(\.folder) == ["Sources/A"])
+  }
+
   @Test func foldersAreSmall() {
-    let folders = Dictionary(grouping: Self.swift) { $0.split(separator: "/").dropLast().joined(separator: "/") }
-    for (folder, files) in folders where files.count > Self.filesInAFolder {
+    for (folder, files) in Self.crowded(Self.swift) {
       Issue.record("\(folder) has \(files.count) Swift files; \(Self.filesInAFolder) are the most")
     }
   }

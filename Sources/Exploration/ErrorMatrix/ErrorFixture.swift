@@ -162,15 +162,12 @@ final class ErrorFixture: @unchecked Sendable {
         let touched = book.touched(partition, bytes, in: at + 100..<at + 101)
         // An opening that has cut the file, and then failed, leaves to the next one where it was cut, and no bytes.
         let place = scenario.recovery == .skipCorrupted ? Int64(at + 100)..<Int64(at + 101) : nil
-        // One that has archived what stands around the hole, and was cut off, leaves no file either: the next one finds
-        // the hole among the objects.
-        let places = [DamagedPlace(path: path, bytes: place, offsets: touched.ranges)]
         _ = disk.flipBit(path, byte: Int64(at + 100), bit: 3)
         book.damage(
           Damage(
             partition: PartitionSlot(partition), kind: "bit-flip", touched: touched.ranges, unplaced: touched.unplaced,
             description: "bit 3 of byte \(at + 100) of \(path)",
-            places: scenario.workload.checkpoints ? [] : places))
+            places: [DamagedPlace(path: path, bytes: place, offsets: touched.ranges)]))
         return
       }
     }

@@ -99,8 +99,8 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
     }
   }
 
-  /// Told the path of each object that is stored whole.
-  public var onStored: ((_ path: String) -> Void)?
+  /// Told of each object that is stored whole.
+  public var onStored: ((ObjectName) -> Void)?
 
   public func put(_ name: ObjectName, _ bytes: [UInt8]) async throws(ObjectStoreError) {
     try await pass(
@@ -110,7 +110,7 @@ public final class FaultyObjectStore: ObjectStore, @unchecked Sendable {
       }
     ) { () async throws(ObjectStoreError) in
       try await base.put(name, bytes)
-      onStored?(name.path)
+      onStored?(name)
     }
   }
 

@@ -47,7 +47,7 @@ struct StorageFaultRecord: Codable, Hashable {
   var lost: [String] = []
   /// The path of the object that it has stored in part.
   var tornObject: String?
-  /// That of one that it had stored in part, and that is whole by now.
+  /// That of one that it had stored in part, and whose messages are in a whole object by now.
   var mendedObject: String?
   /// Folders of the metadata's copies that it destroyed a part of.
   var metadata: [String] = []
@@ -183,14 +183,17 @@ extension [StorageFaultRecord] {
     }
   }
 
-  /// Tells the history which objects are incomplete.
-  func noteTornObjects(in history: inout History) {
-    var torn: [String] = []
-    for record in self {
-      if let path = record.tornObject, !torn.contains(path) { torn.append(path) }
-      torn.removeAll { $0 == record.mendedObject }
+  /// Objects that are incomplete, by their paths, each with the receipt of that.
+  var tornObjects: [String: StorageFaultRecord] {
+    reduce(into: [:]) { torn, record in
+      if let path = record.tornObject { torn[path] = record }
+      if let path = record.mendedObject { torn[path] = nil }
     }
-    for case let name? in torn.map(ObjectName.init(path:)) {
+  }
+
+  /// Tells the history of them.
+  func noteTornObjects(in history: inout History) {
+    for case let name? in tornObjects.keys.sorted().map(ObjectName.init(path:)) {
       guard let slot = history.creations.firstIndex(where: { $0.partition == name.source }) else { continue }
       history.torn(PartitionSlot(slot), OffsetRange(from: name.base, to: name.end))
     }

@@ -64,7 +64,7 @@ final class StorageFaultSetup: @unchecked Sendable {
       spec.checkpoint == .none
       ? nil
       : try TrialStore(
-        spec, life: life, on: base, journal, fired: fired,
+        spec, life: life, on: base, journal, earlier: earlier,
         take: { receipt in
           box.owner?.receipts.append(receipt)
           keep(receipt)

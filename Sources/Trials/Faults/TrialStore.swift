@@ -25,15 +25,17 @@ final class TrialStore: @unchecked Sendable {
   /// Objects that have been stored in part, with the receipt.
   private final class Torn: @unchecked Sendable {
     // Owned by the loop of the trial's storage.
-    var value: [String: StorageFaultRecord] = [:]
+    var value: [String: StorageFaultRecord]
+
+    init(_ value: [String: StorageFaultRecord]) { self.value = value }
   }
 
   /// - Parameters:
-  ///   - fired: numbers of the faults that have fired in earlier lives.
+  ///   - earlier: receipts of earlier lives. What has fired in one fires no more.
   ///   - take: given a receipt when a fault fires, before the call that it hit goes on.
   ///   - slow: given each call that the machine took too long for.
   init(
-    _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, fired: Set<Int>,
+    _ spec: TrialSpec, life: Int, on base: any Storage, _ journal: Journal, earlier: [StorageFaultRecord],
     take: @escaping @Sendable (StorageFaultRecord) -> Void, slow: @escaping @Sendable (SlowStoreCall) -> Void
   ) throws(TrialError) {
     let terms = spec.checkpointTerms
@@ -44,6 +46,8 @@ final class TrialStore: @unchecked Sendable {
       : StoreMeter(DirectoryObjectStore(base, root: Self.folder), base.loop, life: life, limit: limit, keep: slow)
     self.meter = meter
     let directory: any ObjectStore = meter ?? DirectoryObjectStore(base, root: Self.folder)
+    let fired = Set(earlier.map(\.fault))
+    let torn = Torn(earlier.tornObjects)
     var planned: [PlannedObjectFault] = []
     var numbers: [Int] = []
     for (number, fault) in spec.faults.enumerated()
@@ -52,14 +56,13 @@ final class TrialStore: @unchecked Sendable {
       numbers.append(number)
     }
     self.numbers = numbers
-    guard !planned.isEmpty else {
+    guard !planned.isEmpty || !torn.value.isEmpty else {
       (store, faulty) = (directory, nil)
       return
     }
     // Only an engine whose appends wait for the store has a reason to refuse any because of it.
     let refusal: StorageFaultRecord.Refusal? = spec.checkpointTerms.mostWaiting == nil ? nil : .refused
     let (faults, known) = (spec.faults, numbers)
-    let torn = Torn()
     let faulty = FaultyObjectStore(directory, plan: planned, loop: base.loop) { receipt in
       let number = known[receipt.planned]
       var seam = StorageFaultRecord(
@@ -73,10 +76,15 @@ final class TrialStore: @unchecked Sendable {
       base.note(.fault("\(faults[number].kind): \(receipt)"))
       take(seam)
     }
-    faulty.onStored = { path in
-      guard var mended = torn.value.removeValue(forKey: path)?.echo(row: journal.rowCount, touched: []) else { return }
-      (mended.tornObject, mended.mendedObject, mended.refusal) = (nil, path, nil)
-      take(mended)
+    // A retry may have more messages by then, and another name.
+    faulty.onStored = { name in
+      for (path, record) in torn.value {
+        guard let lost = ObjectName(path: path), name.holds(lost) else { continue }
+        torn.value[path] = nil
+        var mended = record.echo(row: journal.rowCount, touched: [])
+        (mended.tornObject, mended.mendedObject, mended.refusal) = (nil, path, nil)
+        take(mended)
+      }
     }
     (store, self.faulty) = (faulty, faulty)
   }

@@ -114,6 +114,10 @@ import LogModel
 // messages may be gone for another reason, it may report them as damaged and keep their offsets, under
 // truncate-at-corruption too: what is archived is never cut, and no offset of it is given again.
 //
+// A report names the file that was damaged, or what it was set aside as, and bytes among which the damaged ones are.
+// Where an incarnation since the damage was cut off before anybody read it back, another place will do: that one may
+// have reported it, and set the file aside.
+//
 // An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses
 // no later loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss
 // shows that. A report speaks of requests that had been submitted when it was given, however far its offsets reach, and

@@ -27,6 +27,8 @@ package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   case excusedGap
   /// A fault has stored an object in part: its offsets may stay reserved.
   case tornObject
+  /// A recovery that nobody saw the end of may have reported a place, and moved it.
+  case unseenRecovery
   /// A fetch into what damage took begins behind it, or answers nothing.
   case excusedProbe
   /// Nobody knows which offsets a fault touched.

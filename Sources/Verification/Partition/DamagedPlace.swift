@@ -74,6 +74,7 @@ extension PartitionChecker {
     var known: [DamagedPlace] = []
     for damage in history.damages[..<mark.damages]
     where damage.partition.index == partition.slot && damage.isDetectable && damage.isCertain {
+      if excuses(.unseenRecovery, hasUnseenRecovery(since: damage)) { continue }
       known += damage.places.filter { place in
         place.offsets.contains { range in
           scope.contains { range.from.rawValue < $0.1 && $0.0 < range.to.rawValue }
@@ -86,5 +87,13 @@ extension PartitionChecker {
       if known.contains(where: { $0.isNamed(by: path, bytes) }) { return nil }
     }
     return .reportedElsewhere(offset: offset, place: first, found: covering[0].reason)
+  }
+
+  /// Whether an incarnation between the damage and this look was cut off before anybody read it back. It may have
+  /// reported the place, and set the file aside: the next one finds what that has left.
+  private func hasUnseenRecovery(since damage: Damage) -> Bool {
+    let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)
+    guard first < restart else { return false }
+    return (first..<restart).contains { unseen in !earlier.contains { $0.restart == unseen } }
   }
 }

@@ -1,5 +1,6 @@
 import FaultInjection
 import LogModel
+import ObjectStore
 import ScenarioFormat
 import Storage
 import Testing
@@ -86,6 +87,36 @@ import Verification
       + ".st=memory.ck=background/1ms/4096/65536/2s/none/100ms.cm=3.rd=1.f=store-partial-upload/answer-success/kept-50"
     let judgement = try #require(try run(Token.decode(token)).judgement)
     #expect(judgement.counts.corruptReported == 12 && judgement.verdict == .held, "\(judgement.counts)")
+  }
+
+  /// An object is torn until a later put has stored all of it.
+  @Test func aTornObjectIsMendedByAWholePut() throws {
+    let path = "orders/0/00000000000000000000-00000000000000000012-0000000001.tlo"
+    let torn = try #require(ObjectName(path: path))
+    let larger = ObjectName(torn.source, base: 0, end: 20, epoch: torn.epoch)
+    #expect(larger.holds(torn) && torn.holds(torn) && !torn.holds(larger))
+    #expect(torn.path == path && torn.base == 0 && torn.end == 12 && torn.source == TopicPartition("orders", 0))
+    for other in ["orders/0", "orders/x/" + torn.fileName, "orders/-1/" + torn.fileName, path + "/"] {
+      #expect(ObjectName(path: other) == nil, "\(other)")
+    }
+    var first = StorageFaultRecord(
+      fault: 0, life: 0, kind: "store-partial-upload", row: 0, instant: Instant(nanoseconds: 0), isDetectable: true,
+      isTold: true, refusal: nil, partition: nil)
+    first.tornObject = path
+    var second = first.echo(row: 1, touched: [])
+    (second.tornObject, second.mendedObject) = (nil, path)
+    for (records, count) in [([first], 1), ([first, second], 0), ([first, second, first], 1)] {
+      var history = History(seed: 1)
+      history.create(TopicPartition("orders", 0), at: Instant(nanoseconds: 0))
+      records.noteTornObjects(in: &history)
+      #expect(history.tornObjects.count == count)
+    }
+    // On the way of a trial: the first put is torn and fails, the retry is whole.
+    let reply = try run(
+      Self.spec(
+        .background, faults: [FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "error"])]))
+    #expect(reply.seamReceipts.compactMap(\.tornObject).count == 1)
+    #expect(reply.seamReceipts.compactMap(\.mendedObject) == reply.seamReceipts.compactMap(\.tornObject))
   }
 
   /// A fault that never comes to pass leaves no verdict.

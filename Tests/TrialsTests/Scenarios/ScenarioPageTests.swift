@@ -211,6 +211,14 @@ import Verification
     #expect(Set(Self.page.names("Phases")) == Set(words))
   }
 
+  @Test func checksGoByTheirFormerNamesToo() {
+    for (former, check) in CheckName.former {
+      #expect(CheckName(named: former) == check && CheckName(rawValue: former) == nil)
+      #expect(TrialPlanner.vocabulary.formerChecks[former] == check.rawValue)
+    }
+    #expect(CheckName(named: "no-gaps") == .noGaps && CheckName(named: "no-such") == nil)
+  }
+
   @Test func everyCheckIsExplained() {
     #expect(ManualPage("concepts.md").names("Checks").sorted() == CheckName.allCases.map(\.rawValue).sorted())
   }

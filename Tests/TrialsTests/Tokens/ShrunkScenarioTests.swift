@@ -88,6 +88,10 @@ import Verification
     var same = planned.spec
     (same.scenario, same.file, same.phaseSeconds) = (spec.scenario, spec.file, spec.phaseSeconds)
     #expect(same == spec)
+    // A comma within a value ends nothing.
+    var torn = result
+    torn.spec.faults = [FaultSpec(kind: "torn-write", parameters: ["kept": "sectors", "sectors": "0,2,5"])]
+    #expect(try self.scenario(ShrunkScenario(torn, story: ["a"]).text).cells().first?.faults == torn.spec.faults)
     #expect(planned.expectation == .caught(by: .noGaps))
   }
 

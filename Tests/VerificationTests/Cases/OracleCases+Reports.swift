@@ -3,7 +3,7 @@ import Verification
 
 /// What engines report as damaged.
 extension OracleCases {
-  static let reports: [OracleCase] = openEnds + falseOnes
+  static let reports: [OracleCase] = openEnds + falseOnes + places
 
   /// The first of two faults is reported, up to `end`; the second destroys what was appended since, without a word.
   private static func secondFault(_ recovery: RecoveryPolicy, to end: Int64, reporting: [Range<Int64>] = [])
@@ -96,4 +96,32 @@ extension OracleCases {
     s.logs[0].removeLast(2)
     return s.judged([s.look(reporting: [range])], .never)
   }
+
+  /// A byte of offset 2 was destroyed, and the report names something else.
+  private static func elsewhere(afterUnseen isUnseen: Bool) -> Judgement {
+    var s = Story.one(5)
+    for _ in 0..<3 { s.append(0, count: 2) }
+    s.crash(.processKill)
+    s.history.damage(
+      Damage(
+        partition: Story.slot, kind: "bit-flip", touched: [OffsetRange(from: 2, to: 3)], description: "a byte",
+        places: [DamagedPlace(path: "orders-0.log", bytes: 100..<101, offsets: [OffsetRange(from: 2, to: 3)])]))
+    if isUnseen { s.crash(.powerLoss) }
+    s.hole(2..<4)
+    let look = s.look { answers in
+      answers.reported = [
+        ReportedDamage(
+          partition: Story.slot, offsets: OffsetRange(from: 2, to: 4), reason: "a hole", path: "objects of orders/0",
+          bytes: 0..<0)
+      ]
+    }
+    return s.judged([look])
+  }
+
+  private static let places: [OracleCase] = [
+    OracleCase("a report names another place", .exactly([.damageReported])) { elsewhere(afterUnseen: false) },
+    OracleCase("the same after a recovery that was cut off before anybody read it", .held) {
+      elsewhere(afterUnseen: true)
+    },
+  ]
 }
