@@ -12,6 +12,9 @@ public final class DurableDirectories: @unchecked Sendable {
 
   private let storage: any Storage
   private let idle = AsyncEvent(isOpen: true)
+  /// Those that are known to be durable. They are not listed again: a topic of n partitions would list n entries for
+  /// each of them.
+  private var durable: Set<String> = []
 
   public init(_ storage: any Storage) { self.storage = storage }
 
@@ -19,8 +22,8 @@ public final class DurableDirectories: @unchecked Sendable {
   public func make(for topic: String, _ partitions: Range<Int>) async throws(StorageError) {
     try await alone { () async throws(StorageError) in
       let folder = "topics/\(topic)"
-      if try await prepare("topics") { try await storage.here().syncDirectory("") }
-      if try await prepare(folder) { try await storage.here().syncDirectory("topics") }
+      try await makeDurable("topics", in: "")
+      try await makeDurable(folder, in: "topics")
       for number in partitions { _ = try await prepare("\(folder)/\(number)") }
       try await storage.here().syncDirectory(folder)
     }
@@ -32,10 +35,16 @@ public final class DurableDirectories: @unchecked Sendable {
       var parent = ""
       for part in path.split(separator: "/") {
         let folder = parent.isEmpty ? String(part) : "\(parent)/\(part)"
-        if try await prepare(folder) { try await storage.here().syncDirectory(parent) }
+        try await makeDurable(folder, in: parent)
         parent = folder
       }
     }
+  }
+
+  private func makeDurable(_ folder: String, in parent: String) async throws(StorageError) {
+    guard !durable.contains(folder) else { return }
+    if try await prepare(folder) { try await storage.here().syncDirectory(parent) }
+    durable.insert(folder)
   }
 
   private func alone(_ body: () async throws(StorageError) -> Void) async throws(StorageError) {

@@ -130,7 +130,7 @@ import Testing
     func start() {
       last.store(Int64(time(nil)), ordering: .relaxed)
       Thread.detachNewThread { [self] in
-        while Int64(time(nil)) - last.load(ordering: .relaxed) < 120 { sleep(1) }
+        while Int64(time(nil)) - last.load(ordering: .relaxed) < 300 { sleep(1) }
         abort()
       }
     }
