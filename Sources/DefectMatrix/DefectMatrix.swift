@@ -205,7 +205,7 @@ public final class DefectMatrix: @unchecked Sendable {
         cell.seconds = (ContinuousClock.now - start).inSeconds
         let expected = wanted.flatMap(\.self)
         cell.check = cell.checks.first(where: expected.contains) ?? cell.checks.first
-        // Half a look that has found nothing is none.
+        // Half a readback that has found nothing is none.
         let isOver = wanted.isEmpty ? cell.check != nil : Self.isComplete(cell.checks, wanted)
         if !isOver, Interruption.isRequested { return }
         finish(index, cell)

@@ -66,7 +66,8 @@ public struct Defect: Sendable {
   public static let all: [Defect] = [
     chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes,
     airunner,
-    checkpoints, delivery, replay, seam, commits, offsets, metadataLog, reading, reviewed, planted, plantedLoad, edges,
+    checkpoints, delivery, replay, storage, commits, offsets, metadataLog, reading, reviewed, planted, plantedLoad,
+    edges,
   ].flatMap(\.self).sorted { $0.place < $1.place }
 
   /// Projects in the order of the list, then numbers, then what follows them.

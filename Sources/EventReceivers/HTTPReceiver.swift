@@ -5,7 +5,7 @@ import Synchronization
 /// A receiver behind a real socket: `POST <base>/jobs/<job>/executions/<n>/events`, as `HTTPTransport` sends it.
 public final class HTTPReceiver: Sendable {
   private struct State {
-    var mood = ReceiverBehavior.accepts
+    var behavior = ReceiverBehavior.accepts
     var received = ReceivedEvents()
   }
 
@@ -14,9 +14,9 @@ public final class HTTPReceiver: Sendable {
     let state = Mutex(State())
 
     func handle(_ request: HTTPRequest) -> HTTPReply {
-      let mood = state.withLock { state in
+      let behavior = state.withLock { state in
         state.received.attempts += 1
-        return state.mood
+        return state.behavior
       }
       // As a web page would: whoever follows a redirection takes it for an acceptance.
       guard request.method == "POST", let job = Self.job(of: request.path) else { return .answer(HTTPAnswer("200 OK")) }
@@ -24,13 +24,13 @@ public final class HTTPReceiver: Sendable {
         state.withLock { $0.received.damaged += 1 }
         return .answer(HTTPAnswer("400 Bad Request"))
       }
-      switch mood {
+      switch behavior {
       case .accepts, .refuses:
         take(batch)
         return .answer(HTTPAnswer("204 No Content"))
       case .stalls:
         take(batch)
-        return .hold { [self] in state.withLock { $0.mood == .stalls } }
+        return .hold { [self] in state.withLock { $0.behavior == .stalls } }
       case .cuts:
         take(batch)
         return .cut(Array("HTTP/1.1 20".utf8))
@@ -75,9 +75,9 @@ public final class HTTPReceiver: Sendable {
   public var received: ReceivedEvents { shared.state.withLock(\.received) }
 
   /// - Throws: `cannotListen`, where it is to listen again and cannot.
-  public func set(_ mood: ReceiverBehavior) throws(HTTPListenerError) {
-    shared.state.withLock { $0.mood = mood }
-    if mood == .refuses { listener.refuse() } else { try listener.resume() }
+  public func set(_ behavior: ReceiverBehavior) throws(HTTPListenerError) {
+    shared.state.withLock { $0.behavior = behavior }
+    if behavior == .refuses { listener.refuse() } else { try listener.resume() }
   }
 
   /// Closes the port, for good.

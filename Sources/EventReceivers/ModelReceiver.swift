@@ -6,18 +6,18 @@ import Storage
 public final class ModelReceiver: Transport, @unchecked Sendable {
   // Touched on one loop at a time.
 
-  public typealias Mood = ReceiverBehavior
+  public typealias Behavior = ReceiverBehavior
 
   public struct Attempt: Hashable, Sendable {
     public var at: Instant
     public var sequences: [Int64]
-    public var mood: Mood
+    public var behavior: Behavior
   }
 
   /// Of the machine that sends now; nil while none runs.
   public var loop: EventLoop?
   /// What it is in for now, by the moment and the attempts so far.
-  public var mood: (Instant, Int) -> Mood = { _, _ in .accepts }
+  public var behavior: (Instant, Int) -> Behavior = { _, _ in .accepts }
   public private(set) var attempts: [Attempt] = []
   public private(set) var received = ReceivedEvents()
 
@@ -31,11 +31,11 @@ public final class ModelReceiver: Transport, @unchecked Sendable {
 
   public func deliver(_ batch: EventBatch) async -> Delivery {
     guard let loop else { return .notConnected("nobody is there") }
-    let mood = mood(loop.now, attempts.count)
-    attempts.append(Attempt(at: loop.now, sequences: batch.events.map(\.sequence), mood: mood))
+    let behavior = behavior(loop.now, attempts.count)
+    attempts.append(Attempt(at: loop.now, sequences: batch.events.map(\.sequence), behavior: behavior))
     received.attempts += 1
     await loop.sleep(until: loop.now + .milliseconds(2))
-    switch mood {
+    switch behavior {
     case .accepts:
       received.take(batch)
       await loop.sleep(until: loop.now + .milliseconds(2))

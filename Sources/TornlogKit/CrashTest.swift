@@ -49,7 +49,7 @@ public struct CrashTest<Factory: LogFactory>: Sendable {
   /// Runs the test. It takes memory for one life of the log, and time for each state.
   /// - Throws: `CrashTestError` where the log does not get through the workload on a sound disk.
   public func run() throws(CrashTestError) -> CrashTestReport {
-    let life = try RecordedLife(self)
+    let life = try RecordedIncarnation(self)
     var report = CrashTestReport()
     for profile in profiles {
       var run = ProfileVisit(self, life, profile)
@@ -89,7 +89,7 @@ public enum CrashTestError: Error, Equatable, CustomStringConvertible {
 }
 
 /// The life of the log that is cut off: what it did to the disk, and what its caller had been told at each moment.
-struct RecordedLife: Sendable {
+struct RecordedIncarnation: Sendable {
   let recording: Recording
   /// What the caller knew, from so many events of the recording on.
   let moments: [(events: Int, history: History)]

@@ -7,12 +7,12 @@ import Verification
 /// The crash states of one profile: each is recovered from and judged.
 struct ProfileVisit<Factory: LogFactory> {
   private let test: CrashTest<Factory>
-  private let life: RecordedLife
+  private let life: RecordedIncarnation
   private let profile: CrashProfile
   private let storage: StateStorage
   private(set) var result: CrashTestReport.Profile
 
-  init(_ test: CrashTest<Factory>, _ life: RecordedLife, _ profile: CrashProfile) {
+  init(_ test: CrashTest<Factory>, _ life: RecordedIncarnation, _ profile: CrashProfile) {
     (self.test, self.life, self.profile) = (test, life, profile)
     storage = StateStorage(life.recording, profile)
     result = CrashTestReport.Profile(name: profile.name)
@@ -54,7 +54,7 @@ struct ProfileVisit<Factory: LogFactory> {
   private func judge(_ image: DiskImage, _ before: History) -> [CheckResult] {
     var history = before
     history.crash(.powerLoss, at: life.end)
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     storage.load(image)
     for number in 1...2 {
       if number == 2 {
@@ -62,15 +62,15 @@ struct ProfileVisit<Factory: LogFactory> {
         history.crash(.powerLoss, at: clock(number))
       }
       switch live(number, &history) {
-      case .read(let look): looks.append(look)
+      case .read(let readback): readbacks.append(readback)
       case .refused(let reason):
         let refusal = CheckResult.recoveryCompletes(restart: number, refusal: reason)
-        return [refusal] + (looks.isEmpty ? [] : Oracle(test.contract).judge(history, looks).checks)
+        return [refusal] + (readbacks.isEmpty ? [] : Oracle(test.contract).judge(history, readbacks).checks)
       case .hung(let reason):
         return [CheckResult(.noHang, .violated, "after restart \(number) the log never ends: \(reason)")]
       }
     }
-    return Oracle(test.contract).judge(history, looks).checks
+    return Oracle(test.contract).judge(history, readbacks).checks
   }
 
   private enum Ending: Sendable {
@@ -92,7 +92,7 @@ struct ProfileVisit<Factory: LogFactory> {
         return (.refused("\(error)"), before)
       }
       let settings = ReadbackSettings(fetchBytes: 64 << 10, maxEmptyFetches: 16, groups: [])
-      let look = await ConsumerReadback<Factory.Log, ObserverSink>.observe(
+      let readback = await ConsumerReadback<Factory.Log, ObserverSink>.observe(
         log, before, recovery, settings, answerBytes: 64 << 10,
         random: SeededGenerator(seed: test.seed, stream: "start offsets"))
       var after = before
@@ -100,7 +100,7 @@ struct ProfileVisit<Factory: LogFactory> {
       storage.kill()
       // Ends the log's tasks: the machine is dead, and nothing reaches the disk.
       do throws(LogFailure) { try await log.close() } catch {}
-      return (.read(look), after)
+      return (.read(readback), after)
     }
     storage.kill()
     if ending != .finished || storage.isExhausted {

@@ -23,7 +23,7 @@ import Trials
   /// pending from before minute 3 on.
   @Test func pendingEvents() throws {
     let run = AlertRun()
-    run.receiver.mood = { now, _ in AlertRun.minute(1) <= now && now < AlertRun.minute(15) ? .refuses : .accepts }
+    run.receiver.behavior = { now, _ in AlertRun.minute(1) <= now && now < AlertRun.minute(15) ? .refuses : .accepts }
     try run.run(minutes: 25) { storage, loop in
       let (log, sender) = try await run.open("build-17", storage)
       await loop.sleep(until: AlertRun.minute(1))
@@ -42,7 +42,7 @@ import Trials
   /// every 30 to 60 s in the end: fewer than 450 never come to 10 attempts a second.
   @Test(arguments: [(700, true), (300, false)]) func retryRate(_ jobs: Int, _ fires: Bool) throws {
     let run = AlertRun()
-    run.receiver.mood = { now, _ in now < AlertRun.minute(15) ? .refuses : .accepts }
+    run.receiver.behavior = { now, _ in now < AlertRun.minute(15) ? .refuses : .accepts }
     try run.run(minutes: 25) { storage, loop in
       for n in 0..<jobs {
         let (log, _) = try await run.open("build-\(n)", storage)
@@ -57,7 +57,7 @@ import Trials
   /// The receiver refuses one event of minute 10 for good.
   @Test func failedEvents() throws {
     let run = AlertRun()
-    run.receiver.mood = { now, _ in now < AlertRun.minute(10) ? .accepts : .rejects(11) }
+    run.receiver.behavior = { now, _ in now < AlertRun.minute(10) ? .accepts : .rejects(11) }
     try run.run(minutes: 25) { storage, loop in
       let (log, _) = try await run.open("build-17", storage)
       for n in 0..<20 {

@@ -121,7 +121,7 @@ import WriteAheadLog
             var recovery = opened.recovery
             book.opened(opened.log)
             for index in recovery.damage.indices { change(&recovery.damage[index]) }
-            book.note(await book.look(opened.log, recovery))
+            book.note(await book.readback(opened.log, recovery))
           } catch { Issue.record(error) }
         }
         book.crash(.powerLoss, at: loop.now)
@@ -167,7 +167,7 @@ import WriteAheadLog
     #expect(slow[6].longest == .seconds(10))
   }
 
-  /// The same of what passes the seam of a story.
+  /// The same of what passes the storage interface of a story.
   @Test func theStoriesMeasureTheSame() throws {
     let loop = EventLoop(simulatedWithSeed: 1)
     let latency = MemoryLatency(

@@ -99,7 +99,7 @@ import Verification
     #expect(judgement.check?.detail.contains("\(partition)") ?? false, "\(String(describing: judgement.check))")
   }
 
-  /// A story of several lives needs a look after each of its two restarts.
+  /// A story of several lives needs a readback after each of its two restarts.
   @Test func aStoryThatNobodyLookedAtHasNoVerdict() {
     let book = HistoryRecorder(ExplorationWorkload())
     for n in 1...3 { book.crash(.powerLoss, at: Instant(nanoseconds: Int64(n))) }

@@ -20,7 +20,7 @@ let loop = EventLoop()
 do {
   let storage = try choice.openFiles(root: arguments[2], loop: loop)
   let course = FaultWorkload.Course(
-    messages: first..<first + count, looks: arguments.contains("look"), holds: arguments.contains("hold"))
+    messages: first..<first + count, readbacks: arguments.contains("look"), holds: arguments.contains("hold"))
   _ = loop.run(limit: .seconds(60)) { await FaultWorkload.run(course, on: storage) { tell($0) } }
 } catch {
   tell("refused open \(FaultWorkload.why(error))")

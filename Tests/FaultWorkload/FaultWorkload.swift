@@ -20,12 +20,12 @@ public enum FaultWorkload {
     /// Messages to produce, in order; it gives up after a few refusals in a row.
     public var messages: Range<Int>
     /// Whether everything there is is read first.
-    public var looks: Bool
+    public var readbacks: Bool
     /// Whether the engine is left open, for whoever ends the process.
     public var holds: Bool
 
-    public init(messages: Range<Int>, looks: Bool = false, holds: Bool = false) {
-      (self.messages, self.looks, self.holds) = (messages, looks, holds)
+    public init(messages: Range<Int>, readbacks: Bool = false, holds: Bool = false) {
+      (self.messages, self.readbacks, self.holds) = (messages, readbacks, holds)
     }
   }
 
@@ -44,9 +44,9 @@ public enum FaultWorkload {
       let (engine, recovery) = try await PartitionEngine.open(storage, configuration)
       report("opened")
       if engine.topics.isEmpty { try await engine.createTopic(topic, partitions: 1) }
-      if course.looks {
+      if course.readbacks {
         for range in recovery.partitions.flatMap(\.damage) { report("damaged \(range.from) \(range.to)") }
-        try await look(engine, report)
+        try await readback(engine, report)
       }
       storage.note(.phase("produce"))
       await produce(course.messages, engine, report)
@@ -83,7 +83,7 @@ public enum FaultWorkload {
     }
   }
 
-  private static func look(_ engine: PartitionEngine, _ report: Report) async throws(EngineError) {
+  private static func readback(_ engine: PartitionEngine, _ report: Report) async throws(EngineError) {
     let response = FetchResponse()
     let marks = try engine.watermarks(topic, 0)
     var at = marks.logStartOffset

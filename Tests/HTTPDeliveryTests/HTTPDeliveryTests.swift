@@ -53,12 +53,12 @@ import Testing
       let sender = Sender(log, over: HTTPTransport(URL(string: "http://\(receiver.address)")!), Self.policy, seed: 1)
       sender.start()
       var n: Int64 = 0
-      for mood in [
+      for behavior in [
         ReceiverBehavior.accepts, .cuts, .crashes, .answers("500 Internal Server Error"), .stalls,
         .answers("202 Accepted"),
         .answers("302 Found\r\nLocation: /elsewhere"), .asksForAPause(.seconds(1)), .accepts,
       ] {
-        try receiver.set(mood)
+        try receiver.set(behavior)
         for _ in 0..<30 {
           n += 1
           try await log.append(Self.payload(n))

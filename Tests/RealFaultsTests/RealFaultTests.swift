@@ -29,8 +29,8 @@ struct Verdict: Equatable {
   /// - Parameters:
   ///   - before: lives before the fault, in order.
   ///   - fault: the life of the fault, in which `sent` messages were to be produced.
-  ///   - next: the life after it, which looks and appends.
-  ///   - last: another look.
+  ///   - next: the life after it, which readbacks and appends.
+  ///   - last: another readback.
   init(before: [[String]] = [], fault: [String], sent: Int, next: [String], last: [String]) {
     func numbers(_ word: String, _ lines: [String]) -> [Int] {
       lines.compactMap { line in
@@ -89,13 +89,13 @@ struct Verdict: Equatable {
   /// A life on the model.
   /// - Parameter crashingAfter: acknowledgements after which the process is killed.
   static func live(
-    _ disk: MemoryDisk, _ messages: Range<Int>, looks: Bool = false, crashingAfter: Int? = nil,
+    _ disk: MemoryDisk, _ messages: Range<Int>, readbacks: Bool = false, crashingAfter: Int? = nil,
     plan: FaultPlan = FaultPlan()
   ) -> (lines: [String], fired: Int) {
     let loop = EventLoop(simulatedWithSeed: 1)
     let storage = FaultyStorage(MemoryStorage(disk: disk, loop: loop), plan: plan)
     let told = Lines()
-    let course = FaultWorkload.Course(messages: messages, looks: looks)
+    let course = FaultWorkload.Course(messages: messages, readbacks: readbacks)
     _ = loop.run(limit: .seconds(3600)) {
       await FaultWorkload.run(course, on: storage) { line in
         // What the process says after its death nobody hears.
@@ -111,10 +111,11 @@ struct Verdict: Equatable {
   }
 
   static func aftermath(_ disk: MemoryDisk) -> (next: [String], last: [String]) {
-    (live(disk, later..<later + 1, looks: true).lines, live(disk, 0..<0, looks: true).lines)
+    (live(disk, later..<later + 1, readbacks: true).lines, live(disk, 0..<0, readbacks: true).lines)
   }
 
-  /// The disk is full, and has room again. Modelled twice: by a disk of some size, and by a fault at the seam.
+  /// The disk is full, and has room again. Modelled twice: by a disk of some size, and by a fault at the storage
+  /// interface.
   @Test(.enabled(if: Disk.tmpfsRefusal == nil, "\(Disk.tmpfsRefusal ?? "")"), arguments: storages)
   func aFullTmpfs(_ storage: String) throws { try fill(.tmpfs, storage) }
 

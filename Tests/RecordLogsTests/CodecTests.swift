@@ -141,11 +141,11 @@ struct Golden {
   }
 
   /// Reads them, writes what has been read, and turns every bit over: none of these is a record, whatever follows it.
-  func check<Codec: RecordCodec>(_ codec: Codec.Type, _ look: (Codec.Record) -> Void) {
+  func check<Codec: RecordCodec>(_ codec: Codec.Type, _ readback: (Codec.Record) -> Void) {
     #expect(Self.isRecord(codec, bytes))
     bytes.withUnsafeBytes { raw in
       let record = Codec.record(in: raw)
-      look(record)
+      readback(record)
       #expect(Codec.length(of: record) == raw.count)
       var written = [UInt8](repeating: 0xAA, count: raw.count + 8)
       written.withUnsafeMutableBytes { Codec.write(record, to: $0.baseAddress!) }

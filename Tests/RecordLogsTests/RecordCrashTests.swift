@@ -89,7 +89,7 @@ import TriggeredStorage
       let profile: PersistenceProfile = n % 2 == 0 ? .dropUnsynced : .posixMinimal
       guard try Self.crash(harness, at: n, c.kind, profile, seed: seed, answers) else { break }
       points += 1
-      let first = try harness.look(seed: seed + 100, startingAt: Instant(nanoseconds: 1 << 39))
+      let first = try harness.readback(seed: seed + 100, startingAt: Instant(nanoseconds: 1 << 39))
       Self.check(first, c, answers, "\(c): crash at \(n)")
       // A second life that appends and closes; a third that finds it all.
       let later = Answers()
@@ -102,7 +102,7 @@ import TriggeredStorage
         second.messages == first.messages && second.positions == first.positions, "\(c): crash at \(n): not repeatable")
       #expect(later.acknowledged.count == Self.messages, "\(c): crash at \(n): the log takes no appends after it")
       _ = harness.disk.powerLoss(seed: seed, profile: .dropUnsynced)
-      let third = try harness.look(seed: seed + 2, startingAt: Instant(nanoseconds: 1 << 41))
+      let third = try harness.readback(seed: seed + 2, startingAt: Instant(nanoseconds: 1 << 41))
       #expect(
         third.messages.count == first.messages.count + Self.messages
           && third.messages.prefix(first.messages.count).elementsEqual(first.messages), "\(c): crash at \(n)")
@@ -144,7 +144,7 @@ import TriggeredStorage
         let harness = Self.harness(AirunnerCodec.self, c, seed: seed)
         return try Self.crash(harness, at: n, c.kind, .posixMinimal, seed: seed, Answers()) ? harness : nil
       }
-      guard let reference = try crashed()?.look(seed: 7, startingAt: Instant(nanoseconds: 1 << 39)) else { break }
+      guard let reference = try crashed()?.readback(seed: 7, startingAt: Instant(nanoseconds: 1 << 39)) else { break }
       for m in 1... {
         guard let harness = try crashed() else { break }
         let disk = harness.disk
@@ -164,7 +164,7 @@ import TriggeredStorage
         } catch {}
         guard fired.hits == 1 else { break }
         nested += 1
-        let found = try harness.look(seed: 7, startingAt: Instant(nanoseconds: 1 << 39))
+        let found = try harness.readback(seed: 7, startingAt: Instant(nanoseconds: 1 << 39))
         #expect(found.messages == reference.messages, "\(c): crash at \(n), then at \(m) of recovery")
       }
     }

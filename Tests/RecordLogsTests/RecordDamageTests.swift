@@ -49,7 +49,7 @@ import Testing
         try await log.close()
         return found
       }
-      let later = try damaged.look(latency: .zero)
+      let later = try damaged.readback(latency: .zero)
       return Outcome(
         found: first.messages, report: first.report, later: later.messages, laterDamage: later.report.damageCount)
     } catch RecordLogError.notALog {
@@ -171,8 +171,10 @@ import Testing
   private func truncations<F: TestFormat>(_ format: F.Type) throws {
     let harness = try Self.makeLog(format, .skipCorrupted)
     let paths = harness.disk.paths.filter { $0.contains(".wal") }
-    let positions = try RecordHarness(copying: harness, disk: harness.disk.snapshot()).rebooted().look(latency: .zero)
-      .positions
+    let positions = try RecordHarness(copying: harness, disk: harness.disk.snapshot()).rebooted().readback(
+      latency: .zero
+    )
+    .positions
     for (number, path) in paths.enumerated() {
       let size = harness.disk.read(path)?.count ?? 0
       for length in 0..<size {
@@ -260,19 +262,19 @@ import Testing
   @Test func aForeignFileIsNotDestroyed() throws {
     let text = Array("this is no log, and nobody may throw it away\n".utf8)
     let streamhouse = RecordHarness<StreamhouseCodec>()
-    _ = try streamhouse.look(latency: .zero)
+    _ = try streamhouse.readback(latency: .zero)
     _ = streamhouse.disk.processKill(seed: 1)
     try streamhouse.disk.putAtRest("log/jobs.wal", text, at: 0)
-    let report = try streamhouse.look(latency: .zero).report
+    let report = try streamhouse.readback(latency: .zero).report
     #expect(report.damageCount == 1 && report.setAside.count == 1)
     #expect(streamhouse.disk.read(report.setAside.first ?? "") == text)
 
     let airunner = RecordHarness<AirunnerCodec>()
-    _ = try airunner.look(latency: .zero)
+    _ = try airunner.readback(latency: .zero)
     _ = airunner.disk.processKill(seed: 1)
     try airunner.disk.putAtRest("log/jobs.wal", text, at: 0)
     do {
-      _ = try airunner.look(latency: .zero)
+      _ = try airunner.readback(latency: .zero)
       Issue.record("it was opened")
     } catch RecordLogError.notALog {}
     #expect(airunner.disk.read("log/jobs.wal") == text)
@@ -295,7 +297,7 @@ import Testing
     }
     _ = harness.disk.processKill(seed: 1)
     #expect(harness.disk.flipBit("log/jobs.wal", byte: at.offset + 9, bit: 0))
-    let found = try harness.look(latency: .zero)
+    let found = try harness.readback(latency: .zero)
     #expect(found.messages == [0, 1] && found.report.damageCount == 1)
   }
 }

@@ -41,7 +41,7 @@ import TriggeredStorage
       refusals += refused.value
       #expect(refused.value > 0, "byte \(byte): the fault did not fire")
       _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
-      let found = try harness.look(latency: .zero)
+      let found = try harness.readback(latency: .zero)
       #expect(found.messages == acknowledged.value, "byte \(byte): \(found.messages)")
       #expect(found.report.damageCount == 0, "byte \(byte)")
     }
@@ -66,7 +66,7 @@ import TriggeredStorage
       try await log.append(message: 2)
     }
     _ = harness.disk.processKill(seed: 1)
-    #expect(try harness.look(latency: .zero).messages == [2])
+    #expect(try harness.readback(latency: .zero).messages == [2])
   }
 
   /// Every operation of a kind fails once, with every errno: nothing acknowledged is lost, and whoever closes the log
@@ -113,9 +113,9 @@ import TriggeredStorage
       fired += 1
       // In the same boot: what recovery shows now must be there after a power cut, too.
       _ = harness.disk.processKill(seed: UInt64(n))
-      let shown = try harness.look(seed: 98, startingAt: Instant(nanoseconds: 1 << 39))
+      let shown = try harness.readback(seed: 98, startingAt: Instant(nanoseconds: 1 << 39))
       _ = harness.disk.powerLoss(seed: UInt64(n), profile: .posixMinimal)
-      let found = try harness.look(seed: 99, startingAt: Instant(nanoseconds: 1 << 40))
+      let found = try harness.readback(seed: 99, startingAt: Instant(nanoseconds: 1 << 40))
       #expect(
         Set(acknowledged.value).isSubset(of: found.messages), "\(kind) \(n): \(acknowledged.value), \(found.messages)")
       #expect(found.messages == shown.messages, "\(kind) \(n): what was shown after the restart is gone")
@@ -146,10 +146,10 @@ import TriggeredStorage
       } catch {}
     }
     _ = harness.disk.processKill(seed: 1)
-    let shown = try harness.look(latency: .zero).messages
+    let shown = try harness.readback(latency: .zero).messages
     #expect(shown == [0, 1])
     _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
-    #expect(try harness.look(latency: .zero).messages == shown)
+    #expect(try harness.readback(latency: .zero).messages == shown)
   }
 
   /// H12: an idle tail is synced too; and, as a control, not at once.
@@ -162,7 +162,7 @@ import TriggeredStorage
         if waits { await storage.loop.sleep(until: storage.loop.now + .milliseconds(100)) }
       }
       _ = harness.disk.powerLoss(seed: 1, profile: .dropUnsynced)
-      #expect(try harness.look().messages == (waits ? [0] : []))
+      #expect(try harness.readback().messages == (waits ? [0] : []))
     }
   }
 
@@ -192,7 +192,7 @@ import TriggeredStorage
       #expect(loop.now == before)
       try await log.close()
     }
-    #expect(try harness.look(latency: .zero).messages.sorted() == Array(0..<8))
+    #expect(try harness.readback(latency: .zero).messages.sorted() == Array(0..<8))
   }
 
   /// Two writers: the second is refused as long as the first is there.
@@ -239,6 +239,6 @@ import TriggeredStorage
         Issue.record("a closed log took a record")
       } catch { #expect(error == .closed) }
     }
-    #expect(try harness.look(latency: .zero).messages == [0, 2])
+    #expect(try harness.readback(latency: .zero).messages == [0, 2])
   }
 }

@@ -74,7 +74,7 @@ struct RecordHarness<Format: TestFormat>: Sendable {
     var positions: [RecordPosition] = []
   }
 
-  /// Boots a machine, opens the log and runs `body`. `arm` may put triggers on the seam first.
+  /// Boots a machine, opens the log and runs `body`. `arm` may put triggers on the storage interface first.
   @discardableResult
   func live<Value: Sendable>(
     seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0),
@@ -109,7 +109,7 @@ struct RecordHarness<Format: TestFormat>: Sendable {
   }
 
   /// What the log holds, for one who opens and closes it.
-  func look(seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0))
+  func readback(seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0))
     throws -> Found
   {
     try live(seed: seed, latency: latency, startingAt: start) { log, found, _ in

@@ -44,13 +44,13 @@ import TriggeredStorage
   @Test func thirtySecondsOfARefusedConnection() throws {
     let (worker, receiver, metrics) = (Worker(), ModelReceiver(), DeliveryMetrics())
     let (from, to) = (Instant(nanoseconds: 10_000_000_000), Instant(nanoseconds: 40_000_000_000))
-    receiver.mood = { now, _ in from <= now && now < to ? .refuses : .accepts }
+    receiver.behavior = { now, _ in from <= now && now < to ? .refuses : .accepts }
     let (acknowledged, unsent) = try worker.live(receiver: receiver) { storage, clock in
       try await Self.work(storage, clock, receiver, count: 1200, seed: 1, metrics: metrics)
     }
     #expect(acknowledged == Array(1...1200) && unsent == 0)
     Self.check(receiver, acknowledged)
-    let refused = receiver.attempts.filter { $0.mood == .refuses }
+    let refused = receiver.attempts.filter { $0.behavior == .refuses }
     #expect(
       refused.count >= 4 && metrics.retries.value == refused.count, "the connection was refused \(refused.count) times")
     #expect(metrics.appends.value == 1200 && metrics.pendingEvents.value == 0 && metrics.failures.value == 0)
@@ -61,10 +61,10 @@ import TriggeredStorage
   func anyTrouble(_ seed: Int) throws {
     let (worker, receiver) = (Worker(seed: UInt64(seed)), ModelReceiver())
     var random = SeededGenerator(seed: UInt64(seed), stream: "moods")
-    let moods: [ModelReceiver.Mood] = [
+    let behaviors: [ModelReceiver.Behavior] = [
       .accepts, .accepts, .refuses, .stalls, .cuts, .crashes, .asksForAPause(nil), .asksForAPause(.seconds(7)),
     ]
-    receiver.mood = { _, _ in moods[Int.random(in: 0..<moods.count, using: &random)] }
+    receiver.behavior = { _, _ in behaviors[Int.random(in: 0..<behaviors.count, using: &random)] }
     let (acknowledged, unsent) = try worker.live(seed: UInt64(seed), receiver: receiver) { storage, clock in
       try await Self.work(
         storage, clock, receiver, count: 60, seed: UInt64(seed), policy: SenderPolicy(batchEvents: 7),
@@ -118,7 +118,7 @@ import TriggeredStorage
 
   @Test func attemptsAreApartByTheBackOff() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
-    receiver.mood = { _, attempt in attempt < 9 ? .refuses : .accepts }
+    receiver.behavior = { _, attempt in attempt < 9 ? .refuses : .accepts }
     _ = try worker.live(receiver: receiver) { storage, clock in
       try await Self.work(storage, clock, receiver, count: 8000, seed: 3)  // 400 s
     }
@@ -133,7 +133,7 @@ import TriggeredStorage
   /// HTTP 429: nobody comes back before the receiver has said, not even to flush; without a word the back-off counts.
   @Test func retryAfterIsHonoured() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
-    receiver.mood = { _, attempt in attempt == 0 ? .asksForAPause(.seconds(45)) : .accepts }
+    receiver.behavior = { _, attempt in attempt == 0 ? .asksForAPause(.seconds(45)) : .accepts }
     try worker.live(receiver: receiver) { storage, clock in
       let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
       let sender = Sender(log, over: receiver, seed: 1)
@@ -151,7 +151,7 @@ import TriggeredStorage
   /// An event that the receiver will never take is marked failed, and holds nobody up.
   @Test func aRefusedEventFailsAlone() throws {
     let (worker, receiver, metrics) = (Worker(), ModelReceiver(), DeliveryMetrics())
-    receiver.mood = { now, _ in now < Instant(nanoseconds: 1_000_000_000) ? .refuses : .rejects(5) }
+    receiver.behavior = { now, _ in now < Instant(nanoseconds: 1_000_000_000) ? .refuses : .rejects(5) }
     try worker.live(receiver: receiver) { storage, clock in
       let (_, unsent) = try await Self.work(storage, clock, receiver, count: 30, seed: 1, metrics: metrics)
       #expect(unsent == 0)
@@ -166,7 +166,7 @@ import TriggeredStorage
   /// A7: stop flushes. Where the time is over first, the rest is in the log for the next process.
   @Test func stopFlushesOrLeavesTheRestInTheLog() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
-    receiver.mood = { _, _ in .refuses }
+    receiver.behavior = { _, _ in .refuses }
     let left = try worker.live(receiver: receiver) { storage, clock in
       let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
       let sender = Sender(log, over: receiver, seed: 1)
@@ -181,7 +181,7 @@ import TriggeredStorage
     }
     #expect(left == 20 && receiver.taken.isEmpty)
     _ = worker.disk.powerLoss(seed: 1, profile: .dropUnsynced)
-    receiver.mood = { _, _ in .accepts }
+    receiver.behavior = { _, _ in .accepts }
     try worker.live(startingAt: Instant(nanoseconds: 1 << 40), receiver: receiver) { storage, clock in
       let (log, report) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
       #expect(report.events == 20 && log.pendingCount == 20)
@@ -200,7 +200,7 @@ import TriggeredStorage
   /// In the middle of a minute's back-off, with a receiver that is there again.
   @Test func stopCutsABackOffShort() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
-    receiver.mood = { _, _ in .refuses }
+    receiver.behavior = { _, _ in .refuses }
     try worker.live(receiver: receiver) { storage, clock in
       let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
       try await log.append(Worker.payload(1))
@@ -209,7 +209,7 @@ import TriggeredStorage
       // The wait behind the seventh attempt has at least 30 s.
       while receiver.attempts.count < 7 { await storage.loop.sleep(until: storage.loop.now + .milliseconds(100)) }
       await storage.loop.sleep(until: storage.loop.now + .seconds(1))
-      receiver.mood = { _, _ in .accepts }
+      receiver.behavior = { _, _ in .accepts }
       #expect(log.pendingCount == 1)
       let begun = storage.loop.now
       #expect(await sender.stop(within: .seconds(600)) == 0)
@@ -222,7 +222,7 @@ import TriggeredStorage
   /// A stalled receiver does not keep `stop` beyond its time.
   @Test func aStalledDeliveryDoesNotHoldStop() throws {
     let (worker, receiver) = (Worker(), ModelReceiver())
-    receiver.mood = { _, _ in .stalls }
+    receiver.behavior = { _, _ in .stalls }
     try worker.live(receiver: receiver) { storage, clock in
       let (log, _) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
       try await log.append(Worker.payload(1))
@@ -325,8 +325,8 @@ import TriggeredStorage
     var points = 0
     for n in 1... {
       let (worker, receiver) = (Worker(seed: UInt64(n)), ModelReceiver())
-      let moods: [ModelReceiver.Mood] = [.accepts, .cuts, .crashes, .accepts, .refuses, .stalls]
-      receiver.mood = { _, attempt in moods[(attempt + n) % moods.count] }
+      let behaviors: [ModelReceiver.Behavior] = [.accepts, .cuts, .crashes, .accepts, .refuses, .stalls]
+      receiver.behavior = { _, attempt in behaviors[(attempt + n) % behaviors.count] }
       let acknowledged = Box<[Int64]>([])
       let hits = Box(0)
       let disk = worker.disk
@@ -355,7 +355,7 @@ import TriggeredStorage
       } catch let hung as Worker.Hung { throw hung } catch {}  // the machine died
       guard hits.value == 1 else { break }
       points += 1
-      receiver.mood = { _, _ in .accepts }
+      receiver.behavior = { _, _ in .accepts }
       try worker.live(seed: 99, startingAt: Instant(nanoseconds: 1 << 41), receiver: receiver) { storage, clock in
         let (log, report) = try await JobLog.open(Self.job, in: "wal", of: storage, clock: clock)
         #expect(report.recovery.damageCount == 0, "cut at \(n)")

@@ -184,9 +184,9 @@ import Verification
 
   private static func judgement(of log: FakeLog) async -> Judgement {
     let history = history(4)
-    let look = await ConsumerReadback.observe(
+    let readback = await ConsumerReadback.observe(
       log, history, nil, settings, answerBytes: 0, random: SeededGenerator(seed: 1))
-    return Oracle(Contract(sync: .always)).judge(history, [look])
+    return Oracle(Contract(sync: .always)).judge(history, [readback])
   }
 
   /// The oracle sees what the consumer saw: each message as it was consumed, and from its start offset.
@@ -200,7 +200,8 @@ import Verification
       #expect(judgement[check]?.verdict == .held, "\(String(describing: judgement[check]))")
     }
     let looked = judgement.looked
-    #expect(looked.looks == 1 && looked.startOffsets == 6 && looked.compared == 4 && looked.commits == 1, "\(looked)")
+    #expect(
+      looked.readbacks == 1 && looked.startOffsets == 6 && looked.compared == 4 && looked.commits == 1, "\(looked)")
   }
 
   @Test func theOracleSeesOtherBytes() async {

@@ -16,7 +16,7 @@ import Verification
     return (try SimulatedTrial(spec, scratch.folder).run(), spec)
   }
 
-  private func seam(_ kind: String, _ parameters: [String: String]) -> FaultSpec {
+  private func storageFault(_ kind: String, _ parameters: [String: String]) -> FaultSpec {
     FaultSpec(
       kind: kind, parameters: ["target": "batch", "phase": "produce", "occurrence": "1"].merging(parameters) { $1 })
   }
@@ -25,9 +25,9 @@ import Verification
   /// "fired" there destroyed nothing, and the trial counted as held.
   @Test(arguments: ["lost-write", "silent-no-space", "misdirected-write"], ["always", "interval(100ms)", "never"])
   func theFirstBatchIsNotTheZeroFill(kind: String, sync: String) throws {
-    let (reply, spec) = try run(seam(kind, [:]), sync: sync)
-    #expect(spec.unfired(reply.seamReceipts) == [])
-    #expect(reply.seamReceipts.contains { !$0.touched.isEmpty }, "\(reply.seamReceipts)")
+    let (reply, spec) = try run(storageFault(kind, [:]), sync: sync)
+    #expect(spec.unfired(reply.storageFaults) == [])
+    #expect(reply.storageFaults.contains { !$0.touched.isEmpty }, "\(reply.storageFaults)")
     let judgement = try #require(reply.judgement)
     #expect(judgement.verdict == .held && judgement.losses.contains { $0.isTouched && $0.most > 0 }, "\(judgement)")
   }
@@ -35,20 +35,21 @@ import Verification
   /// Five messages of 100 bytes are a batch of 608, padded to 1024: what is lost of it is not always of a message.
   @Test(arguments: [(600, true), (608, false), (800, false)])
   func aTearOfPaddingIsNoTearOfABatch(bytes: Int, isHit: Bool) throws {
-    let fault = seam("torn-write", ["kept": "prefix", "bytes": "\(bytes)", "rest": "garbage", "answer": "success"])
+    let fault = storageFault(
+      "torn-write", ["kept": "prefix", "bytes": "\(bytes)", "rest": "garbage", "answer": "success"])
     let (reply, spec) = try run(fault, messages: 5)
     #expect(
-      spec.unfired(reply.seamReceipts)
+      spec.unfired(reply.storageFaults)
         == (isHit ? [] : ["the fault torn-write is aimed at batches and touched no message"]))
   }
 
   /// Each part in flight; padding is nobody's and costs nobody anything.
   @Test(arguments: BatchPart.allCases)
   func aFlipInFlightHitsThePartThatItNames(_ part: BatchPart) throws {
-    let (reply, spec) = try run(seam("bit-flip", ["target": part.rawValue, "at": "flight"]))
-    #expect(spec.unfired(reply.seamReceipts) == [])
-    let touched = reply.seamReceipts.flatMap(\.touched)
-    #expect(touched.isEmpty == (part == .padding), "\(reply.seamReceipts)")
+    let (reply, spec) = try run(storageFault("bit-flip", ["target": part.rawValue, "at": "flight"]))
+    #expect(spec.unfired(reply.storageFaults) == [])
+    let touched = reply.storageFaults.flatMap(\.touched)
+    #expect(touched.isEmpty == (part == .padding), "\(reply.storageFaults)")
     #expect(reply.judgement?.verdict == .held)
     #expect(reply.judgement?.losses.first?.lost == (part == .padding ? 0 : 5), "\(String(describing: reply.judgement))")
   }

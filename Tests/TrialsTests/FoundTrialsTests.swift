@@ -13,7 +13,7 @@ import Verification
     let scratch = try TrialScratch()
     let spec = try Token.decode(token)
     let reply = try SimulatedTrial(spec, scratch.folder).run()
-    #expect(spec.unfired(reply.seamReceipts) == [])
+    #expect(spec.unfired(reply.storageFaults) == [])
     let judgement = try #require(reply.judgement)
     #expect(judgement.verdict == .held, "\(judgement)")
     return try #require(judgement.losses.first)
@@ -75,7 +75,7 @@ import Verification
   }
 
   /// Empty messages of requests without an answer are all alike. Once a deletion has taken some, nobody can know which
-  /// are left: the look placed them elsewhere than the look before, and that was a violation.
+  /// are left: the readback placed them elsewhere than the readback before, and that was a violation.
   @Test func emptyMessagesBehindADeletionAreNobodysInParticular() throws {
     let scratch = try TrialScratch()
     let spec = try Token.decode(
@@ -121,7 +121,7 @@ import Verification
     #expect(reply.judgement?.verdict == .violated, "the oracle alone does not know of the metadata")
     var findings = TrialRunner.Findings()
     findings.judgement = reply.judgement
-    findings.lostMetadata.formUnion(reply.seamReceipts.flatMap(\.metadata))
+    findings.lostMetadata.formUnion(reply.storageFaults.flatMap(\.metadata))
     findings.forgiveForgetting()
     #expect(findings.judgement?.verdict == .unknown, "\(String(describing: findings.judgement))")
   }

@@ -43,7 +43,7 @@ import Verification
   func aTopicThatAFaultHasRefusedIsCreatedOnceTheFaultIsGone(kind: String, parameters: [String: String]) throws {
     let fault = FaultSpec(kind: kind, parameters: parameters.merging(["phase": "create"]) { $1 })
     let (reply, history) = try run([fault])
-    #expect(reply.seamReceipts.contains { $0.isFiring && $0.refusal == .refused })
+    #expect(reply.storageFaults.contains { $0.isFiring && $0.refusal == .refused })
     #expect(history.creations.map(\.outcome) == [.acknowledged])
     #expect(history.operations.count == 5 && history.operations.allSatisfy { $0.outcome == .acknowledged })
     #expect(
@@ -137,7 +137,7 @@ import Verification
     let scratch = try TrialScratch()
     let spec = try Token.decode(token)
     let reply = try SimulatedTrial(spec, scratch.folder).run()
-    #expect(spec.unfired(reply.seamReceipts) == [])
+    #expect(spec.unfired(reply.storageFaults) == [])
     #expect(
       reply.judgement?.verdict == .held, "\(String(describing: reply.judgement?.checks.filter { $0.verdict != .held }))"
     )

@@ -216,7 +216,7 @@ import Verification
 
   // MARK: What nobody can know
 
-  private static func findings(_ metadata: [[String]], seam: Set<String> = [], _ violated: [CheckName])
+  private static func findings(_ metadata: [[String]], storageFaults: Set<String> = [], _ violated: [CheckName])
     -> TrialRunner.Findings
   {
     var findings = TrialRunner.Findings()
@@ -225,7 +225,7 @@ import Verification
       receipt.metadata = copies
       return receipt
     }
-    findings.lostMetadata = seam
+    findings.lostMetadata = storageFaults
     findings.judgement = Judgement(checks: violated.map { CheckResult($0, .violated, "found it missing") })
     findings.forgiveForgetting()
     return findings
@@ -236,7 +236,8 @@ import Verification
   @Test func whatBothHaveLostForAllAnybodyKnowsIsUnknown() {
     let (first, second) = (["metadata"], ["metadata-mirror"])
     #expect(Self.findings([first, second], [.consumerOffsets]).judgement?.verdict == .unknown)
-    #expect(Self.findings([first], seam: ["metadata-mirror"], [.consumerOffsets]).judgement?.verdict == .unknown)
+    #expect(
+      Self.findings([first], storageFaults: ["metadata-mirror"], [.consumerOffsets]).judgement?.verdict == .unknown)
     #expect(Self.findings([first, first], [.consumerOffsets]).judgement?.verdict == .violated)
     #expect(Self.findings([first, second], [.noAcknowledgedLoss]).judgement?.verdict == .violated)
     #expect(

@@ -21,7 +21,7 @@ import Verification
       faults: [FaultSpec(kind: kind, parameters: parameters)])
     change(&spec)
     let reply = try SimulatedTrial(spec, scratch.folder).run()
-    return spec.unfired(reply.seamReceipts, reply.census)
+    return spec.unfired(reply.storageFaults, reply.census)
   }
 
   /// Recovery of a log that is in order reads, and writes nothing.
@@ -151,9 +151,9 @@ import Verification
       messages: 20, crash: .processKill,
       faults: [FaultSpec(kind: "io-error", parameters: ["on": "write", "phase": "verify"])])
     spec.storage = .posix
-    let census = LifeCensus()
+    let census = IncarnationCensus()
     try JSONFile.write(census, to: scratch.folder.census(0))
-    #expect(try LifeCensus.read(scratch.folder) == census)
+    #expect(try IncarnationCensus.read(scratch.folder) == census)
     let doubt = spec.unfired([], census)
     #expect(
       doubt.first?.hasPrefix("the fault io-error never fired: in phase verify nothing passed") == true, "\(doubt)")

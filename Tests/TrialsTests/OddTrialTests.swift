@@ -18,7 +18,7 @@ import Verification
       ? try SimulatedTrial(spec, scratch.folder).run() : try SimulatedDelivery(spec, scratch.folder).run()
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
-    if spec.delivery == nil { findings.doubts += spec.unfired(reply.seamReceipts) }
+    if spec.delivery == nil { findings.doubts += spec.unfired(reply.storageFaults) }
     return findings.judged()
   }
 
@@ -105,7 +105,7 @@ import Verification
   @Test func aReceiverRejectsOneEvent() throws {
     var trial = rejecting(3, batch: 7, .none, .end, seed: 1)
     #expect(try Token.decode(Token.encode(trial)).faults == trial.faults)
-    #expect(try ReceiverFaultGrammar.schedule(trial).mood(at: .seconds(100)) == .rejects(3))
+    #expect(try ReceiverFaultGrammar.schedule(trial).behavior(at: .seconds(100)) == .rejects(3))
     #expect(try ReceiverFaultGrammar.schedule(trial).end == .zero)
     trial.faults[0].parameters["event"] = "2000000"
     #expect(throws: Token.Failure.self) { try Token.decode(Token.encode(trial)) }
@@ -172,7 +172,7 @@ import Verification
     let reply = try SimulatedTrial(trial, scratch.folder).run()
     let (judgement, verdict) = try judge(trial)
     #expect(verdict == .held, "\(judgement.checks.filter { $0.verdict != .held })")
-    let touched = at == "rest" ? reply.receipts.flatMap(\.touched) : reply.seamReceipts.flatMap(\.touched)
+    let touched = at == "rest" ? reply.receipts.flatMap(\.touched) : reply.storageFaults.flatMap(\.touched)
     #expect(Set(touched).count == 1)
   }
 }

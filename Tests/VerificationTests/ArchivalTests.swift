@@ -49,11 +49,11 @@ struct ArchivalTests {
     func judge(archived: Offset, kept: Int) -> Judgement {
       var story = Story(seed: 6, partitions: 1)
       for _ in 0..<8 { story.append(0, count: 3) }
-      let live = story.look()
+      let live = story.readback()
       story.history.archived(PartitionSlot(0), before: archived)
       story.crash(.powerLoss)
       story.logs[0].removeLast(story.logs[0].count - kept)
-      return Oracle(Contract(sync: policy)).judge(story.history, [live, story.look()])
+      return Oracle(Contract(sync: policy)).judge(story.history, [live, story.readback()])
     }
     #expect(judge(archived: 12, kept: 12).verdict == .held)
     let short = judge(archived: 12, kept: 9)
@@ -65,14 +65,14 @@ struct ArchivalTests {
   @Test func aLostMessageIsNotOwedForItsOffset() {
     var story = Story(seed: 7, partitions: 1)
     for _ in 0..<4 { story.append(0, count: 3) }
-    let live = story.look()
+    let live = story.readback()
     story.crash(.powerLoss)
     story.logs[0].removeLast(6)
-    let second = story.look()
+    let second = story.readback()
     story.append(0, count: 6)
     story.history.archived(PartitionSlot(0), before: 12)
     story.crash(.powerLoss)
-    let judgement = Oracle(Contract(sync: .never)).judge(story.history, [live, second, story.look()])
+    let judgement = Oracle(Contract(sync: .never)).judge(story.history, [live, second, story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 

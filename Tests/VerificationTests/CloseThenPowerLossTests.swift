@@ -13,11 +13,11 @@ struct CloseThenPowerLossTests {
     story.append(0, count: 3)
     story.wait(.seconds(1))
     let lost = story.append(0, count: 2)
-    let live = story.look()
+    let live = story.readback()
     if let answer { story.history.close(answer, submittedAt: story.now, at: story.now) }
     story.crash(.powerLoss)
     ContractTests.cut(&story, 0, to: lost)
-    return Oracle(Contract(sync: policy)).judge(story.history, [live, story.look()])
+    return Oracle(Contract(sync: policy)).judge(story.history, [live, story.readback()])
   }
 
   @Test func theWindowIsEmptyOnceTheEngineHasClosed() {
@@ -45,11 +45,11 @@ struct CloseThenPowerLossTests {
     story.append(0, count: 3)
     story.history.close(.acknowledged, submittedAt: story.now, at: story.now)
     story.crash(.powerLoss)
-    let first = story.look()
+    let first = story.readback()
     let lost = story.append(0, count: 2)
     story.crash(.powerLoss)
     ContractTests.cut(&story, 0, to: lost)
-    let judgement = Oracle(ContractTests.interval).judge(story.history, [first, story.look()])
+    let judgement = Oracle(ContractTests.interval).judge(story.history, [first, story.readback()])
     #expect(judgement.verdict == .held && judgement.counts.lost == 2, "\(judgement.text)")
   }
 
@@ -66,7 +66,7 @@ struct CloseThenPowerLossTests {
           partition: PartitionSlot(0), kind: "bit-flip", touched: [OffsetRange(from: 3, to: 5)],
           description: "one bit"))
       ContractTests.cut(&story, 0, to: lost)
-      let judgement = Oracle(ContractTests.interval).judge(story.history, [story.look()])
+      let judgement = Oracle(ContractTests.interval).judge(story.history, [story.readback()])
       #expect(judgement[.damageReported]?.verdict == .violated, "\(crash): \(judgement.text)")
     }
   }

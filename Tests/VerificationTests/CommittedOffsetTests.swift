@@ -89,7 +89,7 @@ import Verification
   @Test(arguments: cases) func anOffsetLiesWithinTheLog(_ test: Case) {
     var story = Self.cut(at: test.end, test.crash, damaged: test.isDamaged)
     if test.appended > 0 {
-      // A look before, as trials have one.
+      // A readback before, as trials have one.
       for _ in 0..<test.appended { story.append(0, count: 1) }
     }
     var answers = story.answers()
@@ -129,11 +129,11 @@ import Verification
   static func given(_ contract: Contract, _ crash: CrashKind, lost: Int) -> Judgement {
     var story = Story(seed: 2, partitions: 1)
     for _ in 0..<10 { story.append(0, count: 1) }
-    let first = story.look()
+    let first = story.readback()
     story.crash(crash)
     story.logs[0].removeLast(lost)
     for _ in 0..<lost { story.append(0, count: 1) }
-    return Oracle(contract).judge(story.history, [first, story.look()])
+    return Oracle(contract).judge(story.history, [first, story.readback()])
   }
 
   @Test(arguments: [Contract(sync: .never), Contract(sync: .interval(.seconds(1)))])

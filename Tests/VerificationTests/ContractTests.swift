@@ -19,10 +19,10 @@ struct ContractTests {
     story.wait(.seconds(1))
     let lost = story.append(0, count: 2)
     story.wait(age)
-    let live = story.look()
+    let live = story.readback()
     story.crash(kind)
     cut(&story, 0, to: lost)
-    return Oracle(Contract(sync: policy)).judge(story.history, [live, story.look()])
+    return Oracle(Contract(sync: policy)).judge(story.history, [live, story.readback()])
   }
 
   @Test func theWindowHoldsToTheNanosecond() {
@@ -43,13 +43,13 @@ struct ContractTests {
       story.wait(.seconds(1))
       story.history.crash(.powerLoss, at: story.now, deviceDelay: first)
       story.history.opened(at: story.now)
-      let before = story.look()
+      let before = story.readback()
       let lost = story.append(0, count: 2)
       story.wait(age)
       story.history.crash(.powerLoss, at: story.now, deviceDelay: second)
       story.history.opened(at: story.now)
       Self.cut(&story, 0, to: lost)
-      return Oracle(Self.interval).judge(story.history, [before, story.look()]).verdict
+      return Oracle(Self.interval).judge(story.history, [before, story.readback()]).verdict
     }
     #expect(judge(first: .zero, second: .zero, age: .milliseconds(120)) == .violated)
     #expect(judge(first: .zero, second: .milliseconds(80), age: .milliseconds(120)) == .held)
@@ -72,7 +72,7 @@ struct ContractTests {
       story.history.crash(.powerLoss, at: story.now, deviceDelay: .seconds(10), slowOperations: [slow])
       story.history.opened(at: story.now)
       Self.cut(&story, 0, to: lost)
-      return Oracle(Self.interval).judge(story.history, [story.look()]).verdict
+      return Oracle(Self.interval).judge(story.history, [story.readback()]).verdict
     }
     #expect(judge(endedBefore: .seconds(30)) == .violated)
     #expect(judge(endedBefore: .zero) == .violated)
@@ -82,22 +82,23 @@ struct ContractTests {
   /// What the policy of one life has promised the next one keeps, whatever its own is.
   @Test func eachIncarnationHasItsOwnPolicy() {
     let interval = SyncPolicy.interval(Self.window)
-    /// Two requests; a kill; a look, or none; power loss, which takes the second one.
-    func judge(_ first: SyncPolicy, _ later: SyncPolicy?, looks: Bool = false, isOpened: Bool = true) -> Verdict {
+    /// Two requests; a kill; a readback, or none; power loss, which takes the second one.
+    func judge(_ first: SyncPolicy, _ later: SyncPolicy?, readbacks: Bool = false, isOpened: Bool = true) -> Verdict {
       var story = Story(seed: 11, partitions: 1)
       story.append(0, count: 3)
       let lost = story.append(0, count: 2)
       story.history.crash(.processKill, at: story.now)
       story.wait(.milliseconds(5))
       if isOpened { story.history.opened(at: story.now) }
-      let look = story.look()
+      let readback = story.readback()
       story.crash(.powerLoss)
       Self.cut(&story, 0, to: lost)
       let contract = Contract(sync: first, laterSync: later)
-      return Oracle(contract).judge(story.history, looks ? [look, story.look()] : [story.look()]).verdict
+      return Oracle(contract).judge(story.history, readbacks ? [readback, story.readback()] : [story.readback()])
+        .verdict
     }
-    #expect(judge(interval, nil) == .held && judge(interval, nil, looks: true) == .held)
-    #expect(judge(interval, .always) == .violated && judge(interval, .always, looks: true) == .violated)
+    #expect(judge(interval, nil) == .held && judge(interval, nil, readbacks: true) == .held)
+    #expect(judge(interval, .always) == .violated && judge(interval, .always, readbacks: true) == .violated)
     #expect(judge(interval, .always, isOpened: false) == .held, "nobody has opened it")
     #expect(judge(interval, .never) == .held && judge(.never, nil) == .held && judge(.never, interval) == .held)
     #expect(judge(.never, .always) == .violated)
@@ -110,11 +111,11 @@ struct ContractTests {
     var story = Story(seed: 12, partitions: 1)
     story.append(0, count: 3)
     story.crash(.processKill)
-    let look = story.look()
+    let readback = story.readback()
     let lost = story.append(0, count: 2)
     story.crash(.powerLoss)
     Self.cut(&story, 0, to: lost)
-    let judgement = Oracle(Contract(sync: first, laterSync: later)).judge(story.history, [look, story.look()])
+    let judgement = Oracle(Contract(sync: first, laterSync: later)).judge(story.history, [readback, story.readback()])
     #expect(judgement.verdict == verdict, "\(judgement.text)")
   }
 
@@ -146,7 +147,7 @@ struct ContractTests {
   func neverMayLoseAnySuffixAndReuseItsOffsets(seed: UInt64) {
     var story = Story(seed: seed)
     story.fillAll()
-    var looks = [story.look()]
+    var readbacks = [story.readback()]
     for restart in 1...3 {
       story.crash(.powerLoss)
       for p in 0..<3 {
@@ -155,11 +156,11 @@ struct ContractTests {
           story.logs[p].removeLast(story.logs[p].count - first.offsets.lowerBound)
         }
       }
-      looks.append(story.look())
+      readbacks.append(story.readback())
       story.fillAll(requests: 6)
-      looks.append(story.look())
+      readbacks.append(story.readback())
     }
-    let judgement = Oracle(Contract(sync: .never)).judge(story.history, looks)
+    let judgement = Oracle(Contract(sync: .never)).judge(story.history, readbacks)
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 
@@ -171,7 +172,7 @@ struct ContractTests {
       let operation = story.acknowledged(0).dropLast().randomElement(using: &story.random)!
       story.crash(.powerLoss)
       for offset in operation.offsets { story.logs[0][offset] = nil }
-      let judgement = Oracle(contract).judge(story.history, [story.look()])
+      let judgement = Oracle(contract).judge(story.history, [story.readback()])
       #expect(judgement.violated == [.lossIsSuffix, .noGaps, .everyStartOffset], "\(judgement.text)")
     }
   }
@@ -183,10 +184,10 @@ struct ContractTests {
     story.append(0, count: 2)
     let second = story.append(0, count: 2, .acknowledged)
     story.crash(.powerLoss)
-    let first = story.look()
+    let first = story.readback()
     story.crash(.powerLoss)
     Self.cut(&story, 0, to: second)
-    let judgement = Oracle(Contract(sync: policy)).judge(story.history, [first, story.look()])
+    let judgement = Oracle(Contract(sync: policy)).judge(story.history, [first, story.readback()])
     #expect(judgement[.noAcknowledgedLoss]?.verdict == .violated)
     #expect(judgement[.noAcknowledgedLoss]?.divergence?.restart == 2)
   }
@@ -198,11 +199,11 @@ struct ContractTests {
       story.append(0, count: 2)
       let second = story.append(0, count: 2)
       story.crash(.processKill)
-      let first = story.look()
+      let first = story.readback()
       story.wait(up)
       story.crash(.powerLoss)
       Self.cut(&story, 0, to: second)
-      return Oracle(Contract(sync: policy)).judge(story.history, [first, story.look()]).verdict
+      return Oracle(Contract(sync: policy)).judge(story.history, [first, story.readback()]).verdict
     }
     #expect(judge(.interval(Self.window), up: .milliseconds(99)) == .held)
     #expect(judge(.interval(Self.window), up: .milliseconds(100)) == .violated)
@@ -218,7 +219,7 @@ struct ContractTests {
       story.crash(.none)
       story.crash(.powerLoss)
       Self.cut(&story, 0, to: second)
-      #expect(Oracle(Contract(sync: policy)).judge(story.history, [story.look()]).verdict == expected)
+      #expect(Oracle(Contract(sync: policy)).judge(story.history, [story.readback()]).verdict == expected)
     }
   }
 
@@ -230,14 +231,14 @@ struct ContractTests {
       let sequence = story.nextSequence[0]
       story.append(0, count: 2, .indeterminate, lands: false)
       let tail = [sequence, sequence + 1]
-      var looks: [Observation] = []
+      var readbacks: [Observation] = []
       for seen in [seenFirst, seenThen] {
         story.crash(.processKill)
         var found = story
         if seen { found.logs[0] += tail.map { $0 } }
-        looks.append(found.look())
+        readbacks.append(found.readback())
       }
-      return Oracle(Contract(sync: .always)).judge(story.history, looks)
+      return Oracle(Contract(sync: .always)).judge(story.history, readbacks)
     }
     #expect(judge(true, true).verdict == .held)
     #expect(judge(false, false).verdict == .held)
@@ -252,9 +253,9 @@ struct ContractTests {
     story.append(0, count: 4, .indeterminate, lands: false)
     story.append(0, count: 4, .indeterminate, lands: true)
     story.append(0, count: 2)
-    let live = story.look()
+    let live = story.readback()
     story.crash(.powerLoss)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [live, story.look()])
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [live, story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
     #expect(judgement.counts.attempted == 15 && judgement.counts.indeterminate == 8)
     #expect(judgement.counts.acknowledged == 5 && judgement.counts.recovered == 9)
@@ -266,7 +267,7 @@ struct ContractTests {
       var story = Story(seed: 8, partitions: 1)
       for _ in 0..<10 { story.append(0, count: 2) }
       for offset in 4..<8 { story.logs[0][offset] = nil }
-      let judgement = Oracle(Contract(sync: policy)).judge(story.history, [story.look()])
+      let judgement = Oracle(Contract(sync: policy)).judge(story.history, [story.readback()])
       #expect(
         judgement.violated == [.noAcknowledgedLoss, .noGaps, .everyStartOffset, .lossWithinExpected],
         "\(judgement.text)")
@@ -277,7 +278,7 @@ struct ContractTests {
 
   @Test func nothingSentIsHeldAndSaysThatItIsVacuous() {
     let story = Story(seed: 9, partitions: 2)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
     let vacuous = judgement.checks.filter { $0.detail == "the trial gave this check nothing to judge" }.map(\.name)
     #expect(Set(vacuous).isSuperset(of: [.noAcknowledgedLoss, .noGaps, .noDuplicates, .contentIntact, .highWatermark]))
@@ -289,7 +290,7 @@ struct ContractTests {
     story.append(0, count: 1)
     story.append(1, count: 1, .indeterminate, lands: false)
     story.crash(.powerLoss)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 
@@ -313,22 +314,22 @@ struct ContractTests {
     var story = Story(seed: 11, partitions: 1)
     story.append(0, count: 5)
     story.crash(.processKill)
-    let recovered = story.look()
+    let recovered = story.readback()
     story.append(0, count: 1, .failed)
     let oracle = Oracle(Contract(sync: .always))
-    let refused = oracle.judge(story.history, [recovered, story.look()])
+    let refused = oracle.judge(story.history, [recovered, story.readback()])
     #expect(refused.violated == [.appendAfterRecovery], "\(refused.text)")
     var refusals = JustifiedRejections()
     let answeredAt = try #require(story.history.operations.last?.answeredAt)
     refusals.note(incarnation: 1, at: answeredAt + .nanoseconds(1))
     let late = Contract(sync: .always, refusals: refusals)
-    #expect(Oracle(late).judge(story.history, [recovered, story.look()]).violated == [.appendAfterRecovery])
+    #expect(Oracle(late).judge(story.history, [recovered, story.readback()]).violated == [.appendAfterRecovery])
     refusals.note(incarnation: 1, at: answeredAt)
     let excused = Contract(sync: .always, refusals: refusals)
-    #expect(Oracle(excused).judge(story.history, [recovered, story.look()]).verdict == .held)
+    #expect(Oracle(excused).judge(story.history, [recovered, story.readback()]).verdict == .held)
     story.logs[0].removeLast(2)
     story.append(0, count: 2)
-    let overlapping = oracle.judge(story.history, [recovered, story.look()])
+    let overlapping = oracle.judge(story.history, [recovered, story.readback()])
     #expect(overlapping.violated.isSuperset(of: [.appendAfterRecovery, .noAcknowledgedLoss]))
   }
 

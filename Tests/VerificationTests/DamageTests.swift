@@ -127,12 +127,12 @@ struct DamageTests {
     let report = ReportedDamage(
       partition: PartitionSlot(0), offsets: OffsetRange(from: 6, to: 24), reason: "checksum")
     first.reported = [report]
-    var looks = [first.observed(by: story.history)]
+    var readbacks = [first.observed(by: story.history)]
     for _ in 0..<3 { story.append(0, count: 4) }
     story.crash(.powerLoss)
-    looks.append(story.look())
+    readbacks.append(story.readback())
     let contract = Contract(sync: .always, recovery: .truncateAtCorruption)
-    let judgement = Oracle(contract).judge(story.history, looks)
+    let judgement = Oracle(contract).judge(story.history, readbacks)
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 
@@ -180,7 +180,7 @@ struct DamageTests {
     story.logs[0].removeLast(acknowledged)
     story.logs[0] += [Int?](repeating: nil, count: reserved)
     // The next restart finds it as it is: what was missing once stays missing, and is reported again.
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for _ in 0..<2 {
       var answers = story.answers()
       if let reported {
@@ -190,10 +190,10 @@ struct DamageTests {
             offsets: OffsetRange(from: Offset(reported.lowerBound), to: Offset(reported.upperBound)), reason: "head")
         ]
       }
-      looks.append(answers.observed(by: story.history))
+      readbacks.append(answers.observed(by: story.history))
       story.crash(.processKill)
     }
-    return Oracle(Contract(sync: .always, recovery: recovery)).judge(story.history, looks)
+    return Oracle(Contract(sync: .always, recovery: recovery)).judge(story.history, readbacks)
   }
 
   @Test func whatWasCutOffAndDestroyedMayKeepOffsets() {

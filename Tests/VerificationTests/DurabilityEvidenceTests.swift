@@ -35,7 +35,7 @@ struct TestimonyTests {
   static func judge(
     _ story: Story, _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted
   ) -> Judgement {
-    Oracle(Contract(sync: sync, recovery: recovery)).judge(story.history, [story.look()])
+    Oracle(Contract(sync: sync, recovery: recovery)).judge(story.history, [story.readback()])
   }
 
   @Test(arguments: [RecoveryPolicy.skipCorrupted, .truncateAtCorruption], [SyncPolicy.always, .never])
@@ -50,9 +50,10 @@ struct TestimonyTests {
     #expect(
       try #require(check.remark).contains("offset 9 was destroyed by a fault and not reported; no report is owed"))
     #expect(judgement.counts.lost == 3)
-    // It is said of the trial, whatever other looks add to it.
+    // It is said of the trial, whatever other readbacks add to it.
     story.append(0, count: 2)
-    let again = Oracle(Contract(sync: sync, recovery: recovery)).judge(story.history, [story.look(), story.look()])
+    let again = Oracle(Contract(sync: sync, recovery: recovery)).judge(
+      story.history, [story.readback(), story.readback()])
     #expect(again[.damageReported]?.remark == check.remark)
   }
 
@@ -76,7 +77,7 @@ struct TestimonyTests {
     var refusals = JustifiedRejections()
     refusals.note(incarnation: incarnation, at: try #require(story.history.operations.last?.answeredAt))
     let contract = Contract(sync: .always, recovery: recovery, refusals: refusals)
-    #expect(Oracle(contract).judge(story.history, [story.look()]).verdict == .held)
+    #expect(Oracle(contract).judge(story.history, [story.readback()]).verdict == .held)
   }
 
   /// Four requests, all durable for long when the power goes, and a flip in the third (offset 7).
@@ -93,7 +94,7 @@ struct TestimonyTests {
   }
 
   /// A batch says how far the log was durable when it was written: of the same interval it says nothing, and what a
-  /// power loss has taken of that looks no different.
+  /// power loss has taken of that readbacks no different.
   @Test func aRequestOfTheSameIntervalDoesNotTestifyOnceThePowerHasGone() {
     #expect(flippedTail(lastAfter: .milliseconds(1), cut: true).verdict == .held)
     #expect(
@@ -126,12 +127,12 @@ struct TestimonyTests {
     #expect(Self.judge(story).verdict == .held, "\(Self.judge(story).text)")
     // A torn commit ends where the tear begins: the other one may go with it, in this restart and the next.
     story.logs[0].removeLast(6)
-    let first = story.look()
+    let first = story.readback()
     #expect(Self.judge(story).verdict == .held, "\(Self.judge(story).text)")
     #expect(Self.judge(story, .always, .truncateAtCorruption).verdict == .held)
     story.append(0, count: 4)
     story.crash(.processKill)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.look()])
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
     // What stands before it may not.
     story.logs[0].removeFirst(1)
@@ -183,9 +184,9 @@ struct TestimonyTests {
     story.crash(.processKill)
     Self.damage(&story, 10)
     story.logs[0].removeLast(3)
-    let first = story.look()
+    let first = story.readback()
     story.crash(.none)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.look()])
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 
@@ -219,10 +220,10 @@ struct TestimonyTests {
     story.crash(.processKill)
     Self.damage(&story, 10)
     story.logs[0].removeLast(3)
-    let first = story.look()
+    let first = story.readback()
     story.append(0, count: 4)
     story.crash(.processKill)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.look()])
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [first, story.readback()])
     #expect(judgement.verdict == .held, "\(judgement.text)")
   }
 

@@ -88,7 +88,7 @@ struct LossWithinExpectedTests {
           description: "a sync",
           isCertain: false))
       for offset in removing { story.logs[0][offset] = nil }
-      let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])
+      let judgement = Oracle(Contract(sync: .always)).judge(story.history, [story.readback()])
       #expect(judgement[.lossWithinExpected]?.verdict == verdict, "\(judgement.text)")
     }
   }
@@ -124,9 +124,9 @@ struct LossWithinExpectedTests {
       Damage(
         partition: PartitionSlot(0), kind: "bit-flip", touched: [OffsetRange(from: 4, to: 5)], description: "in flight",
         isInLife: true))
-    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.look()]).verdict == .held)
+    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.readback()]).verdict == .held)
     story.crash(.processKill)
-    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.look()]).verdict == .unknown)
+    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.readback()]).verdict == .unknown)
   }
 
   @Test func damageAtUnknownOffsetsMakesItUnknown() {
@@ -134,7 +134,7 @@ struct LossWithinExpectedTests {
     story.crash(.processKill)
     story.history.damage(Damage(partition: PartitionSlot(0), kind: "garbage", touched: nil, description: "somewhere"))
     for offset in 3..<6 { story.logs[0][offset] = nil }
-    let check = Oracle(Contract(sync: .always)).judge(story.history, [story.look()])[.lossWithinExpected]
+    let check = Oracle(Contract(sync: .always)).judge(story.history, [story.readback()])[.lossWithinExpected]
     #expect(check?.verdict == .unknown)
   }
 

@@ -34,28 +34,28 @@ struct ObservationTests {
     }
     observer.ended(PartitionSlot(0), .stuck(at: 10, emptyAnswers: 100_000))
     observer.registered(answers.registered!)
-    let look = observer.finish()
-    #expect(look.partitions[0].served.count <= 10_080)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [look])
+    let readback = observer.finish()
+    #expect(readback.partitions[0].served.count <= 10_080)
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, [readback])
     #expect(judgement.violated.isSuperset(of: [.everyStartOffset, .consumerMakesProgress, .noAcknowledgedLoss]))
     #expect(!judgement.violated.contains(.noDuplicates) && !judgement.violated.contains(.highWatermark))
   }
 
   @Test(arguments: 0..<10 as Range<UInt64>)
   func judgedInProcessesOfTheirOwnItComesToTheSame(seed: UInt64) throws {
-    let (story, looks) = MutationTests.story(seed)
+    let (story, readbacks) = MutationTests.story(seed)
     let oracle = Oracle(Contract(sync: .always))
     func copy<T: Codable>(_ value: T) throws -> T {
       try JSONDecoder().decode(T.self, from: JSONEncoder().encode(value))
     }
     let history = try copy(story.history)
-    let copies = try looks.map { try copy($0) }
-    #expect(copies == looks && history.operations == story.history.operations)
+    let copies = try readbacks.map { try copy($0) }
+    #expect(copies == readbacks && history.operations == story.history.operations)
     var merged = oracle.judge(history, copies[0])
     for i in 1..<3 {
       merged = try copy(merged).merged(with: copy(oracle.judge(history, copies[i], earlier: Array(copies[..<i]))))
     }
-    #expect(merged == oracle.judge(story.history, looks))
+    #expect(merged == oracle.judge(story.history, readbacks))
     let hung = merged.adding(CheckResult(.noHang, .violated, "recovery"))
     #expect(hung.verdict == .violated && hung.counts == merged.counts)
     #expect(merged.adding(.recoveryCompletes(restart: 1, refusal: "bad magic")).verdict == .violated)
@@ -67,7 +67,7 @@ struct ObservationTests {
     var story = Story(seed: 33, partitions: 1)
     story.append(0, count: 2)
     story.history.submit(PartitionSlot(0), firstSequence: 1, count: 1, at: story.now)
-    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.look()]).verdict == .unknown)
+    #expect(Oracle(Contract(sync: .always)).judge(story.history, [story.readback()]).verdict == .unknown)
   }
 
   /// Garbage of any kind must be judged, not trap.
@@ -103,10 +103,10 @@ struct ObservationTests {
       observer.registered([])
       observer.reported(
         ReportedDamage(partition: slot, offsets: OffsetRange(from: offset(), to: offset()), reason: ""))
-      let look = observer.finish()
+      let readback = observer.finish()
       for policy in RecoveryPolicy.allCases {
         let oracle = Oracle(Contract(sync: .always, recovery: policy))
-        #expect(oracle.judge(story.history, [look, look]).verdict == .violated)
+        #expect(oracle.judge(story.history, [readback, readback]).verdict == .violated)
       }
     }
   }
@@ -150,9 +150,9 @@ struct ObservationTests {
       }
       observer.registered(story.history.creations.map(\.partition))
     }
-    let look = observer.finish()
+    let readback = observer.finish()
     var judgement: Judgement?
-    let judged = clock.measure { judgement = Oracle(Contract(sync: .always)).judge(story.history, [look]) }
+    let judged = clock.measure { judgement = Oracle(Contract(sync: .always)).judge(story.history, [readback]) }
     #expect(judgement?.verdict == .held)
     let rate = { (d: Duration) in Int(500_000 / d.inSeconds / 1e5) }
     print("observe: \(rate(observed))e5 messages/s, judge: \(rate(judged))e5 messages/s")

@@ -28,7 +28,7 @@ struct LogHarness: Sendable {
 
   struct Hung: Error { var ending: EventLoop.Ending }
 
-  /// Boots a machine, opens the log and runs `body`. `arm` may put triggers on the seam first.
+  /// Boots a machine, opens the log and runs `body`. `arm` may put triggers on the storage interface first.
   @discardableResult
   func live<Value: Sendable>(
     seed: UInt64 = 1, latency: MemoryLatency = .disk, startingAt start: Instant = Instant(nanoseconds: 0),

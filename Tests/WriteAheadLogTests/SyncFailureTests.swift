@@ -307,7 +307,7 @@ private final class OddShortWrite: StorageWrapper, @unchecked Sendable {
   }
 
   /// What a direct write has taken is carried on from a whole block. Nobody had noticed when it was not: a device takes
-  /// whole blocks, and only the seam says otherwise.
+  /// whole blocks, and only the storage interface says otherwise.
   @Test func aShortWriteIsCarriedOnFromAWholeBlock() throws {
     try Self.run(.always, { OddShortWrite($0) }) { log, storage in
       _ = try await log.append(message: 0, size: 3000)

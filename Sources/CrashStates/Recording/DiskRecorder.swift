@@ -2,7 +2,7 @@ import Glibc
 import LogModel
 import Storage
 
-/// Writes down what passes the seam, and changes nothing.
+/// Writes down what passes the storage interface, and changes nothing.
 package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop, as every storage.
 

@@ -11,7 +11,8 @@ import LogModel
 /// | `links`   | linkCount | names of the file |
 /// | `sectors` | read; a write or a truncation that changes a part of a sector | what they hold |
 ///
-/// Nothing else of the disk passes the seam: the clock, the boot and the seeds of a life are the same for every state.
+/// Nothing else of the disk passes the storage interface: the clock, the boot and the seeds of a life are the same for
+/// every state.
 package enum DiskQuestion: Hashable, Sendable {
   case node(Int32)
   case names(Int32)

@@ -15,7 +15,7 @@ extension Defect {
     Defect(
       "P40", origin: "planted",
       "Recovery asks its own sync policy whether a segment may hold what was never synced, and not that of its writer.",
-      showsWhen: "interval, a failed sync, a kill; always, a look, then power loss"
+      showsWhen: "interval, a failed sync, a kill; always, a readback, then power loss"
     ) { $0.log.earlierPolicies = EarlierPoliciesForgotten() },
   ]
 }

@@ -5,7 +5,7 @@ import Storage
 /// Bugs that are an edit of the operations between the engine and its storage: a call that is never made, made again,
 /// or whose answer is misread. The parts of the engine are the sound ones.
 extension Defect {
-  static let seam: [Defect] = [
+  static let storage: [Defect] = [
     Defect(
       "A4", origin: "airunner",
       "A crash between creating a segment and writing its header: the log can never be reopened.",

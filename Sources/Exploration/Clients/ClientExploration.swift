@@ -129,7 +129,7 @@ public struct ClientExploration: Sendable {
       visits.bound = min(visits.bound, one.bound)
       for state in one.states {
         contents.insert(state.hash)
-        guard known.insert(mix64(state.hash ^ mix64(UInt64(told.stories[moment].version)))).inserted else { continue }
+        guard known.insert(mix64(state.hash ^ mix64(UInt64(told.scripts[moment].version)))).inserted else { continue }
         visits.units.append(Unit(moment: moment, choice: state.choice))
       }
     }
@@ -150,7 +150,7 @@ public struct ClientExploration: Sendable {
       if options.isCancelled() { return StateJudgement(verdict: .unknown, check: nil) }
       return options.watch.during("the client, on what a power cut has left,", order: index) {
         machine.judge(
-          points[unit.moment].image(unit.choice), told.stories[unit.moment].copy(), after: told, at: unit.moment,
+          points[unit.moment].image(unit.choice), told.scripts[unit.moment].copy(), after: told, at: unit.moment,
           lives: lives, boots: boots)
       }
     }
@@ -227,14 +227,14 @@ public struct ClientExploration: Sendable {
     let machine = ClientMachine(recording.recording, profile, options.seed, options.defect)
     guard let inner = scene.inner else {
       return machine.judge(
-        scene.image, recording.stories[scene.moment].copy(), after: recording, at: scene.moment, lives: 2, boots: 1)
+        scene.image, recording.scripts[scene.moment].copy(), after: recording, at: scene.moment, lives: 2, boots: 1)
     }
     guard let recovery = recordRecovery(of: Unit(moment: scene.moment, choice: scene.choice), scene.point, profile)
     else {
       return StateJudgement(verdict: .unknown, check: nil)
     }
     return ClientMachine(recovery.recording, profile, options.seed, options.defect).judge(
-      inner.point.image(inner.choice), recovery.stories[inner.event].copy(), after: recovery, at: inner.event, lives: 2,
+      inner.point.image(inner.choice), recovery.scripts[inner.event].copy(), after: recovery, at: inner.event, lives: 2,
       boots: 2)
   }
 

@@ -19,11 +19,11 @@ final class ClientMachine {
   /// - Parameters:
   ///   - boots: of the machine, before the first of them.
   func judge(
-    _ image: DiskImage, _ story: any ClientWorkload, after told: ClientRecording, at moment: Int, lives: Int, boots: Int
+    _ image: DiskImage, _ script: any ClientScript, after told: ClientRecording, at moment: Int, lives: Int, boots: Int
   ) -> StateJudgement {
     storage.load(image)
-    var (story, start) = (story, told.start)
-    story.crash(at: start)
+    var (script, start) = (script, told.start)
+    script.crash(at: start)
     for life in 0..<lives {
       let seed = mix64(seed &+ UInt64(boots + life))
       if !loop.restart(simulatedWithSeed: seed, startingAt: start) {
@@ -31,20 +31,20 @@ final class ClientMachine {
       }
       storage.boot(loop, bootID: UInt32(boots + life))
       let machine = defect?.layer(on: storage) ?? storage
-      let ending = loop.run(limit: type(of: story).limit) { [story] in await story.live(.check, on: machine) }.ending
+      let ending = loop.run(limit: type(of: script).limit) { [script] in await script.live(.check, on: machine) }.ending
       storage.kill()
       let now = loop.now
-      story.crash(at: now)
-      // What the dead machine still does it does in another story.
-      story = story.copy()
+      script.crash(at: now)
+      // What the dead machine still does it does in another script.
+      script = script.copy()
       loop.drain()
       if ending != .finished || storage.isExhausted {
-        story.hang("life \(boots + life) never ends: \(storage.isExhausted ? "operations without end" : "\(ending)")")
+        script.hang("life \(boots + life) never ends: \(storage.isExhausted ? "operations without end" : "\(ending)")")
         break
       }
-      start = now + type(of: story).pause
+      start = now + type(of: script).pause
       storage.dropVolatile()
     }
-    return story.judge()
+    return script.judge()
   }
 }

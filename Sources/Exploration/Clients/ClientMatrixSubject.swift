@@ -4,10 +4,10 @@ import LogModel
 import Storage
 import Verification
 
-/// Where the stories of one scenario of the error matrix begin, and how they are told.
+/// Where the scripts of one scenario of the error matrix begin, and how they are told.
 protocol ErrorMatrixSubject: Sendable {
   var scenario: ErrorScenario { get }
-  /// One story: a life under errors, then two without; the power goes in between.
+  /// One script: a life under errors, then two without; the power goes in between.
   func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult
 }
 
@@ -15,14 +15,14 @@ extension ErrorFixture: ErrorMatrixSubject {
   func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult { ErrorRun(self, watch).run(faults) }
 }
 
-/// The same for a client: its disk, and its story so far.
+/// The same for a client: its disk, and its script so far.
 final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
   // Nothing of it changes once it has been made.
 
   let scenario: ErrorScenario
   private let defect: Defect?
   private let disk: MemoryDisk
-  private let story: any ClientWorkload
+  private let script: any ClientScript
   private let start: Instant
 
   /// - Throws: `neverEnds` where the life before hangs.
@@ -30,16 +30,16 @@ final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
     self.scenario = scenario
     self.defect = defect
     disk = MemoryDisk(seed: scenario.workload.seed)
-    story = client.begin(messages: 8, seed: scenario.workload.seed, defect)
+    script = client.begin(messages: 8, seed: scenario.workload.seed, defect)
     var now = Instant(nanoseconds: 0)
     for (number, life) in scenario.past.enumerated() {
       let loop = EventLoop(simulatedWithSeed: scenario.workload.seed &+ 100 &+ UInt64(number), startingAt: now)
       let machine = MemoryStorage(disk: disk, loop: loop)
-      let (story, layered) = (story, defect?.layer(on: machine) ?? machine)
-      let ending = loop.run(limit: type(of: story).limit) { await story.live(.work, on: layered) }.ending
+      let (script, layered) = (script, defect?.layer(on: machine) ?? machine)
+      let ending = loop.run(limit: type(of: script).limit) { await script.live(.work, on: layered) }.ending
       if ending != .finished { throw .neverEnds("\(scenario.name), life \(number): \(ending)") }
-      now = loop.now + type(of: story).pause
-      story.crash(at: loop.now)
+      now = loop.now + type(of: script).pause
+      script.crash(at: loop.now)
       _ =
         life.ending == .powerLoss
         ? disk.powerLoss(seed: UInt64(number), profile: .dropUnsynced) : disk.processKill(seed: UInt64(number))
@@ -50,7 +50,7 @@ final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
   func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult {
     var result = ErrorRunResult()
     let disk = disk.snapshot()
-    var story = story.copy()
+    var script = script.copy()
     let seed = scenario.workload.seed
     // Of a device that never answers nobody expects the end of anything.
     let isStuck = faults.contains { $0.fault == .stall(nil) }
@@ -66,29 +66,29 @@ final class ClientMatrixSubject: ErrorMatrixSubject, @unchecked Sendable {
         watch.ended(call, number, from: site)
       }
       let layered = defect?.layer(on: meter) ?? meter
-      let ending = loop.run(limit: type(of: story).limit) { [story] in
-        await story.live(life == 0 ? .work : .check, on: layered)
+      let ending = loop.run(limit: type(of: script).limit) { [script] in
+        await script.live(life == 0 ? .work : .check, on: layered)
       }.ending
       if let faulty {
         result.unfired = faulty.unfired
         (result.opened, result.wentOn) = (ending == .finished, ending == .finished)
       }
       if meter.isExhausted || (ending != .finished && !(isStuck && life == 0)) {
-        story.hang(
+        script.hang(
           "life \(life) never ends: "
             + "\(meter.isExhausted ? "more than \(ErrorRun.mostOperations) operations" : "\(ending)")"
         )
       }
-      now = loop.now + type(of: story).pause
-      story.crash(at: loop.now)
-      // What the dead machine still does it does in another story.
-      story = story.copy()
+      now = loop.now + type(of: script).pause
+      script.crash(at: loop.now)
+      // What the dead machine still does it does in another script.
+      script = script.copy()
       _ = disk.powerLoss(seed: mix64(seed &+ UInt64(life)), profile: .dropUnsynced)
       faulty?.cut()
       loop.drain()
     }
     result.firings = watch.firings
-    result.judgement = story.judge()
+    result.judgement = script.judge()
     return result
   }
 }

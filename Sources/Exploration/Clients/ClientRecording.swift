@@ -3,27 +3,27 @@ import Defects
 import LogModel
 import Storage
 
-/// A life of a client as the disk saw it, with the story as the world knew it at each moment.
+/// A life of a client as the disk saw it, with the script as the world knew it at each moment.
 struct ClientRecording: @unchecked Sendable {
-  // The stories are only copied.
+  // The scripts are only copied.
 
   let recording: Recording
   /// By the number of events that had happened: as late as can be.
-  let stories: [any ClientWorkload]
+  let scripts: [any ClientScript]
   /// When the next machine starts.
   let start: Instant
 
   /// A whole life on an empty disk.
-  init(_ story: any ClientWorkload, seed: UInt64, _ defect: Defect?) throws(ExplorationError) {
+  init(_ script: any ClientScript, seed: UInt64, _ defect: Defect?) throws(ExplorationError) {
     let loop = EventLoop(simulatedWithSeed: seed)
     let machine = MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop)
     let recorder = DiskRecorder(machine, Recording(store: SectorStore(), table: PathTable()))
-    let (ending, stories) = Self.tell(story, .work, on: recorder, defect)
+    let (ending, scripts) = Self.tell(script, .work, on: recorder, defect)
     guard ending == .finished else { throw .neverEnds("the client's life \(ending)") }
     guard !recorder.recording.isCutShort else {
       throw .recordingFailed("it makes more than \(Recording.mostOperations) operations")
     }
-    (recording, self.stories, start) = (recorder.recording, stories, loop.now + type(of: story).pause)
+    (recording, self.scripts, start) = (recorder.recording, scripts, loop.now + type(of: script).pause)
   }
 
   /// The first life after a crash; nil where it hangs.
@@ -40,37 +40,37 @@ struct ClientRecording: @unchecked Sendable {
     base.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
     for case (let path, .file(let file)) in image.names { base.filePaths[Int(file)] = path }
     let recorder = DiskRecorder(machine, base, limit: RecordedRecovery.mostOperations)
-    let story = told.stories[moment].copy()
-    story.crash(at: told.start)
-    let (ending, stories) = Self.tell(story, .check, on: recorder, defect)
+    let script = told.scripts[moment].copy()
+    script.crash(at: told.start)
+    let (ending, scripts) = Self.tell(script, .check, on: recorder, defect)
     machine.kill()
     let end = loop.now
     loop.drain()
     guard ending == .finished, !machine.isExhausted else { return nil }
-    (recording, self.stories, start) = (recorder.recording, stories, end + type(of: story).pause)
+    (recording, self.scripts, start) = (recorder.recording, scripts, end + type(of: script).pause)
   }
 
   private static func tell(
-    _ story: any ClientWorkload, _ life: ClientIncarnation, on recorder: DiskRecorder, _ defect: Defect?
-  ) -> (EventLoop.Ending, [any ClientWorkload]) {
-    let stories = Stories()
+    _ script: any ClientScript, _ life: ClientIncarnation, on recorder: DiskRecorder, _ defect: Defect?
+  ) -> (EventLoop.Ending, [any ClientScript]) {
+    let scripts = Stories()
     recorder.onEvent = { count in
       // What is known before the last event.
-      while stories.all.count < count { stories.all.append(story.copy()) }
+      while scripts.all.count < count { scripts.all.append(script.copy()) }
     }
-    story.onAnswer = { recorder.note(RecordedFact.said($0)) }
+    script.onAnswer = { recorder.note(RecordedFact.said($0)) }
     let storage = defect?.layer(on: recorder) ?? recorder
-    let ending = recorder.loop.run(limit: type(of: story).limit) { await story.live(life, on: storage) }.ending
+    let ending = recorder.loop.run(limit: type(of: script).limit) { await script.live(life, on: storage) }.ending
     recorder.stop()
     recorder.onEvent = nil
-    story.onAnswer = nil
-    stories.all.append(story.copy())
-    return (ending, stories.all)
+    script.onAnswer = nil
+    scripts.all.append(script.copy())
+    return (ending, scripts.all)
   }
 
   /// Touched on the loop only.
   private final class Stories: @unchecked Sendable {
-    var all: [any ClientWorkload] = []
+    var all: [any ClientScript] = []
   }
 
   /// By the number of events that had happened.

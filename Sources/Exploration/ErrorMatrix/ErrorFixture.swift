@@ -53,7 +53,7 @@ final class ErrorFixture: @unchecked Sendable {
 
   private struct Failure: Sendable { var text: String? }
 
-  private func live(_ life: ErrorScenario.PastLife) throws(ExplorationError) {
+  private func live(_ life: ErrorScenario.PastIncarnation) throws(ExplorationError) {
     let number = UInt64(book.history.crashes.count)
     let loop = EventLoop(
       simulatedWithSeed: scenario.workload.seed &+ 100 &+ number, startingAt: book.end + .seconds(1))
@@ -79,7 +79,9 @@ final class ErrorFixture: @unchecked Sendable {
     book.drain()
   }
 
-  private func body(_ life: ErrorScenario.PastLife, _ storage: any Storage, _ machine: any Storage) async -> Failure {
+  private func body(_ life: ErrorScenario.PastIncarnation, _ storage: any Storage, _ machine: any Storage) async
+    -> Failure
+  {
     do throws(LogFailure) {
       let policy = scenario.earlierPolicy ?? scenario.workload.syncPolicy
       let (log, _) = try await EngineFactory(

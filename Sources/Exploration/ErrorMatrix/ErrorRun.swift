@@ -17,7 +17,7 @@ struct ErrorRunResult: Sendable {
 }
 
 /// One story: a life under errors on a given disk, then a life without, then another; the power goes in between. The
-/// oracle judges the looks of all of them.
+/// oracle judges the readbacks of all of them.
 ///
 /// Expected is that nothing acknowledged is lost and nothing wrong served; that the life under errors comes to an end,
 /// whether the engine goes on or refuses; that the next one opens, and that what it appends survives.
@@ -144,7 +144,7 @@ final class ErrorRun: @unchecked Sendable {
     if scenario.recovery == .truncateAtCorruption {
       // What recovery has cut is reported before its offsets are given again.
       faulty?.lift()
-      book.note(await book.look(log, recovery))
+      book.note(await book.readback(log, recovery))
     }
     if await book.createTopic(log, attempts: 3) {
       if scenario.course == .cut { return await produce(log, 0..<scenario.workload.requests) }
@@ -166,7 +166,7 @@ final class ErrorRun: @unchecked Sendable {
       if !book.history.creations.isEmpty, book.history.creations[0].outcome == .acknowledged {
         result.wentOn = await goOn(log)
       }
-      if scenario.recovery == .skipCorrupted { book.note(await book.look(log, recovery)) }
+      if scenario.recovery == .skipCorrupted { book.note(await book.readback(log, recovery)) }
       // An idle tail is synced too.
       await book.loop?.sleep(until: book.now + lossWindow + .seconds(1))
     case .close:

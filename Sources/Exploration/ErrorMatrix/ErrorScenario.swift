@@ -30,10 +30,10 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   /// Sync policy of the life before, where that is another.
   var earlierPolicy: SyncPolicy?
   /// Lives before the one under errors, and what happened to the disk after them.
-  var past: [PastLife]
+  var past: [PastIncarnation]
 
   /// An earlier life without errors.
-  struct PastLife: Sendable {
+  struct PastIncarnation: Sendable {
     var ending: CrashKind
     /// What no sync had covered had been written back by itself before the power went.
     var isWrittenBack = false
@@ -67,13 +67,13 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   }
 
   public var description: String { "\(name): \(summary)" }
-  /// Old messages are deleted in it; not where others are damaged, so that the look finds these.
+  /// Old messages are deleted in it; not where others are damaged, so that the readback finds these.
   var trims: Bool { past.allSatisfy(\.harm.isEmpty) }
 
   init(
     _ name: String, _ summary: String, _ sync: SyncPolicy = .always, recovery: RecoveryPolicy = .skipCorrupted,
     _ course: Course = .work, system: LogSystem = .tornlog, leases: Bool = false, earlierPolicy: SyncPolicy? = nil,
-    checkpoints: Bool = false, client: LogClient? = nil, past: [PastLife] = []
+    checkpoints: Bool = false, client: LogClient? = nil, past: [PastIncarnation] = []
   ) {
     var workload = ExplorationWorkload()
     (workload.partitions, workload.messages, workload.messagesPerBatch) = (2, 24, 2)
@@ -87,8 +87,8 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     (self.leases, self.earlierPolicy, self.past, self.client) = (leases, earlierPolicy, past, client)
   }
 
-  private static let crashed = PastLife(ending: .powerLoss, batches: 12)
-  private static let closed = PastLife(ending: .none, batches: 12)
+  private static let crashed = PastIncarnation(ending: .powerLoss, batches: 12)
+  private static let closed = PastIncarnation(ending: .none, batches: 12)
 
   public static let all: [ErrorScenario] = [
     ErrorScenario("produce", "an empty disk"),
@@ -105,31 +105,33 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario(
       "interval-kill", "a log that a process kill has left in the page cache, interval(20ms)",
       .interval(.milliseconds(20)),
-      past: [PastLife(ending: .processKill, batches: 12)]),
+      past: [PastIncarnation(ending: .processKill, batches: 12)]),
     ErrorScenario(
-      "never", "a log without syncs that was killed", .never, past: [PastLife(ending: .processKill, batches: 12)]),
+      "never", "a log without syncs that was killed", .never, past: [PastIncarnation(ending: .processKill, batches: 12)]
+    ),
     ErrorScenario(
       "never-then-always", "a log without syncs, opened under always", .always, earlierPolicy: .never,
-      past: [PastLife(ending: .processKill, batches: 12)]),
+      past: [PastIncarnation(ending: .processKill, batches: 12)]),
     ErrorScenario(
       "interval-then-always", "a log of interval(20ms) that was killed after a sync had failed, opened under always",
       .always,
       earlierPolicy: .interval(.milliseconds(20)),
-      past: [PastLife(ending: .processKill, batches: 12, failsSync: true)]),
+      past: [PastIncarnation(ending: .processKill, batches: 12, failsSync: true)]),
     ErrorScenario(
       "skip-damage", "acknowledged messages damaged in the middle and at the end", .always,
       past: [
-        PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])
+        PastIncarnation(
+          ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])
       ]),
     ErrorScenario(
       "truncate-damage", "acknowledged messages damaged in the middle, truncate-at-corruption", .always,
       recovery: .truncateAtCorruption,
-      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+      past: [PastIncarnation(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario(
       "leftover-segments", "segments that a crash left without heads, and those of a writer that had been fenced",
       past: [
         crashed, closed,
-        PastLife(
+        PastIncarnation(
           ending: .none, batches: nil,
           harm: [
             .blankSegment(partition: 0, bytes: 100, epoch: 9), .blankSegment(partition: 1, bytes: 5000, epoch: 9),
@@ -138,32 +140,36 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       ]),
     ErrorScenario(
       "unacknowledged-tail", "a hole behind which nothing was ever promised, never", .never,
-      past: [PastLife(ending: .powerLoss, isWrittenBack: true, batches: 12, harm: [.flip(partition: 0, message: 1)])]),
+      past: [
+        PastIncarnation(ending: .powerLoss, isWrittenBack: true, batches: 12, harm: [.flip(partition: 0, message: 1)])
+      ]),
     ErrorScenario(
       "metadata-damage", "one copy of the metadata damaged",
-      past: [PastLife(ending: .none, batches: 12, harm: [.metadata(copy: 0), .blankMetadata(bytes: 5000, epoch: 9)])]),
+      past: [
+        PastIncarnation(ending: .none, batches: 12, harm: [.metadata(copy: 0), .blankMetadata(bytes: 5000, epoch: 9)])
+      ]),
     ErrorScenario(
       "metadata-head", "one copy of the metadata without the head of its segment",
-      past: [PastLife(ending: .none, batches: 4, harm: [.metadataHead(copy: 1)])]),
+      past: [PastIncarnation(ending: .none, batches: 4, harm: [.metadataHead(copy: 1)])]),
     ErrorScenario(
       "metadata-unreadable", "one copy of the metadata cannot be read",
-      past: [PastLife(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
+      past: [PastIncarnation(ending: .none, batches: 4, harm: [.unreadableMetadata(copy: 1)])]),
     ErrorScenario("lease", "a lease in place of the lock", leases: true, past: [closed]),
     ErrorScenario(
       "streamhouse", "logs of streamhouse's format that a kill has left, interval(20ms), truncate-at-corruption",
       .interval(.milliseconds(20)), recovery: .truncateAtCorruption, system: .streamhouse,
-      past: [PastLife(ending: .processKill, batches: 12)]),
+      past: [PastIncarnation(ending: .processKill, batches: 12)]),
     ErrorScenario(
       "airunner", "logs of airunner's format that a power loss has cut off; closed under the error", .always,
       recovery: .truncateAtCorruption, .close, system: .airunner, past: [crashed]),
     ErrorScenario(
       "airunner-damage", "logs of airunner's format, acknowledged messages damaged in the middle", .always,
       recovery: .truncateAtCorruption, system: .airunner,
-      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+      past: [PastIncarnation(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario(
       "chronik", "logs of chronik's format that a kill has left, acknowledged messages damaged in the middle", .always,
       system: .chronik,
-      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+      past: [PastIncarnation(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
     ErrorScenario("chronik-v1", "logs of chronik's first format, never", .never, system: .chronikV1, past: [closed]),
     ErrorScenario(
       "replay-buffer", "logs of the replay buffer's format that a power loss has cut off", system: .replayBuffer,
@@ -173,7 +179,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       recovery: .truncateAtCorruption, system: .airunner,
       past: [
         closed,
-        PastLife(
+        PastIncarnation(
           ending: .none, batches: nil,
           harm: [.fileWithoutRecords(partition: 0, garbage: 0), .fileWithoutRecords(partition: 1, garbage: 3000)]),
       ]),
@@ -184,7 +190,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       "transactions", "a replay buffer's transactions, recovery and clean-up, an empty disk", client: .transactions),
     ErrorScenario(
       "transactions-recover", "the same, after a life that was killed", client: .transactions,
-      past: [PastLife(ending: .processKill, batches: nil)]),
+      past: [PastIncarnation(ending: .processKill, batches: nil)]),
     ErrorScenario("checkpoint", "an empty disk, and an object store on it", checkpoints: true),
     ErrorScenario(
       "checkpoint-recover", "a log whose older half is in an object store, cut off by a power loss", checkpoints: true,
@@ -192,7 +198,7 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
     ErrorScenario(
       "checkpoint-damage", "a log with a damaged message in it, opened with an object store for the first time",
       checkpoints: true,
-      past: [PastLife(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)], hasStore: false)]),
+      past: [PastIncarnation(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)], hasStore: false)]),
     ErrorScenario(
       "checkpoint-takeover", "the same, taken over by a writer with a lease", leases: true, checkpoints: true,
       past: [closed]),

@@ -31,7 +31,7 @@ extension HistoryRecorder {
     }
   }
 
-  /// What a fault at the seam has destroyed: bytes of files as they were then.
+  /// What a fault at the storage interface has destroyed: bytes of files as they were then.
   struct Destroyed: Sendable {
     /// A sync failed, and the engine was told: what that was to make durable goes with the next power loss, if nobody
     /// writes it again.

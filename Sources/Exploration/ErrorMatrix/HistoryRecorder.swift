@@ -5,14 +5,14 @@ import Storage
 import SystemUnderTest
 import Verification
 
-/// The calls that one story made of the engine, with their answers, over several lives; and the looks in between.
+/// The calls that one story made of the engine, with their answers, over several lives; and the readbacks in between.
 final class HistoryRecorder: @unchecked Sendable {
   // Owned by the thread that runs the story: its loops run there one after the other.
 
   let workload: ExplorationWorkload
   private(set) var history: History
-  private(set) var looks: [Observation] = []
-  /// Of checks that no look can judge: openings that failed, lives that never ended.
+  private(set) var readbacks: [Observation] = []
+  /// Of checks that no readback can judge: openings that failed, lives that never ended.
   var checks: [CheckResult] = []
   private var nextSequence: [Int]
   /// By partition, as the engines have said.
@@ -228,7 +228,7 @@ final class HistoryRecorder: @unchecked Sendable {
       } catch {
         if isRunning, life == self.life, error.isCertain { history.answer(trim: number, .failed) }
       }
-    } catch {}  // it has no watermarks, which the look that follows finds too
+    } catch {}  // it has no watermarks, which the readback that follows finds too
   }
 
   /// Ends the life.
@@ -243,7 +243,7 @@ final class HistoryRecorder: @unchecked Sendable {
   func damage(_ damage: Damage) { history.damage(damage) }
 
   /// Reads everything back. Answers are small: there are more reads then that an error can hit.
-  func look(_ log: TestedLog, _ recovery: RecoverySummary?) async -> Observation {
+  func readback(_ log: TestedLog, _ recovery: RecoverySummary?) async -> Observation {
     recordTopic()
     let settings = ReadbackSettings(
       fetchBytes: 16 << 10, maxEmptyFetches: RecoveredIncarnation.maxEmptyFetches, groups: groups)
@@ -251,14 +251,14 @@ final class HistoryRecorder: @unchecked Sendable {
       log, history, recovery, settings, answerBytes: 64 << 10, random: SeededGenerator(seed: workload.seed))
   }
 
-  func note(_ look: Observation) { if isRunning { looks.append(look) } }
+  func note(_ readback: Observation) { if isRunning { readbacks.append(readback) } }
 
   // MARK: Judging
 
-  /// The verdict over all looks, and the first check that decided it.
+  /// The verdict over all readbacks, and the first check that decided it.
   func judge(_ contract: Contract) -> StateJudgement {
     var all = checks
-    if !looks.isEmpty { all += Oracle(contract).judge(history, looks).checks }
+    if !readbacks.isEmpty { all += Oracle(contract).judge(history, readbacks).checks }
     if let checkpoint = CheckResult.checkpointCompletes(history) { all.append(checkpoint) }
     let order = CheckName.allCases
     let violated = all.filter { $0.verdict == .violated }.min {
@@ -267,12 +267,12 @@ final class HistoryRecorder: @unchecked Sendable {
     if let violated { return StateJudgement(verdict: .violated, check: violated) }
     // Two restarts end every story, and the power goes after each.
     let crashes = history.crashes.count
-    for restart in max(1, crashes - 2)..<max(1, crashes) where !looks.contains(where: { $0.restart == restart }) {
+    for restart in max(1, crashes - 2)..<max(1, crashes) where !readbacks.contains(where: { $0.restart == restart }) {
       return StateJudgement(
         verdict: .unknown,
         check: .unknown(.noAcknowledgedLoss, because: "the engine was not read after restart \(restart)"))
     }
-    if looks.isEmpty {
+    if readbacks.isEmpty {
       return StateJudgement(
         verdict: .unknown,
         check: .unknown(.noAcknowledgedLoss, because: "the engine was never read: there is nothing to judge"))

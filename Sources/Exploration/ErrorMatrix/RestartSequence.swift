@@ -4,8 +4,8 @@ import Storage
 import SystemUnderTest
 import Verification
 
-/// What follows a life that is over: a crash, and two restarts without errors, each with a look at everything, and an
-/// append to every partition after the first.
+/// What follows a life that is over: a crash, and two restarts without errors, each with a readback of everything, and
+/// an append to every partition after the first.
 final class RestartSequence: @unchecked Sendable {
   // Owned by one worker.
 
@@ -68,7 +68,7 @@ final class RestartSequence: @unchecked Sendable {
       return
     }
     book.opened(log)
-    book.note(await book.look(log, recovery))
+    book.note(await book.readback(log, recovery))
     if number == 1 {
       if await book.createTopic(log, attempts: 1) {
         for partition in 0..<book.workload.partitions { await book.produce(log, partition, producer: 0, count: 1) }

@@ -16,19 +16,19 @@ extension Transcript {
   ) -> StateJudgement {
     var reader = TranscriptReader(history, appendedSequence: appendedSequence)
     for entry in entries { reader.read(entry, clock) }
-    let (looks, history) = (reader.looks, reader.history)
+    let (readbacks, history) = (reader.readbacks, reader.history)
     var checks = reader.refusals
-    if !looks.isEmpty { checks += Oracle(contract).judge(history, looks).checks }
+    if !readbacks.isEmpty { checks += Oracle(contract).judge(history, readbacks).checks }
     if let checkpoint = CheckResult.checkpointCompletes(history) { checks.append(checkpoint) }
     let order = CheckName.allCases
     let violated = checks.filter { $0.verdict == .violated }.min {
       (order.firstIndex(of: $0.name) ?? 0) < (order.firstIndex(of: $1.name) ?? 0)
     }
     if let violated { return StateJudgement(verdict: .violated, check: violated) }
-    // Neither a look after each restart nor a reason why there is none.
-    if looks.count < 2 {
+    // Neither a readback after each restart nor a reason why there is none.
+    if readbacks.count < 2 {
       let reason =
-        looks.isEmpty
+        readbacks.isEmpty
         ? "the engine was never read: there is nothing to judge" : "the engine was not read after restart 2"
       return StateJudgement(verdict: .unknown, check: .unknown(.noAcknowledgedLoss, because: reason))
     }
@@ -39,10 +39,10 @@ extension Transcript {
   }
 }
 
-/// Turns the entries of a transcript into looks, and goes on with the history.
+/// Turns the entries of a transcript into readbacks, and goes on with the history.
 private struct TranscriptReader {
   private(set) var history: History
-  private(set) var looks: [Observation] = []
+  private(set) var readbacks: [Observation] = []
   private(set) var refusals: [CheckResult] = []
   private var observer: Observer?
   private var restart = 0
@@ -61,7 +61,7 @@ private struct TranscriptReader {
     switch entry {
     case .refused(let number, let text, let files):
       var refusal = CheckResult.recoveryCompletes(restart: number, refusal: text, files: files)
-      // As looks count them: a recovery that was cut off came before the first of these.
+      // As readbacks count them: a recovery that was cut off came before the first of these.
       refusal.restart = before + number
       refusals.append(refusal)
     case .hung(let number, let text):
@@ -101,7 +101,7 @@ private struct TranscriptReader {
         observer?.committed(group: ExplorationWorkload.name(ofGroup: group), PartitionSlot(slot), offset)
       }
     case .looked:
-      if let look = observer?.finish() { looks.append(look) }
+      if let readback = observer?.finish() { readbacks.append(readback) }
       observer = nil
     case .appended(let slot, let outcome, let base):
       guard slot < slots else { return }

@@ -24,8 +24,8 @@ struct EngineUnderTest: Sendable {
   }
 }
 
-/// Recovers the engine on one state after the other: two lives each, a look in both, an append to every partition in
-/// the first. Between them the power goes once more, and takes everything that was not made durable.
+/// Recovers the engine on one state after the other: two lives each, a readback in both, an append to every partition
+/// in the first. Between them the power goes once more, and takes everything that was not made durable.
 final class RecoveredIncarnation: @unchecked Sendable {
   // Owned by one worker.
 
@@ -38,14 +38,14 @@ final class RecoveredIncarnation: @unchecked Sendable {
   private let subject: EngineUnderTest
   private let start: Instant
   private let boots: Int
-  /// Used again by each look.
+  /// Used again by each readback.
   private var answer: TestedLog.Answer?
   private let partitions: [TopicPartition]
   let contents: [MessageContent]
   private var loop = EventLoop(simulatedWithSeed: 0)
   var transcript = Transcript(isKept: false)
   /// Second lives by the content that they found: the engine is a function of its disk.
-  private var secondLives: [UInt64: SecondLife] = [:]
+  private var secondLives: [UInt64: SecondIncarnation] = [:]
 
   /// - Parameters:
   ///   - start: the clock of the first life, after everything that was recorded.
@@ -110,7 +110,7 @@ final class RecoveredIncarnation: @unchecked Sendable {
     known.add(disk.questions, { storage.answer($0, of: disk) }, behaviour)
   }
 
-  private struct SecondLife {
+  private struct SecondIncarnation {
     var hash: UInt64
     /// What it asked of the disk that it found.
     var questions: [DiskQuestion]
@@ -119,7 +119,8 @@ final class RecoveredIncarnation: @unchecked Sendable {
   private func knownSecondLife() -> UInt64 {
     let content = storage.contentHash
     let life =
-      secondLives[content] ?? SecondLife(hash: secondLife(keeping: false).hash, questions: storage.reads.questions)
+      secondLives[content]
+      ?? SecondIncarnation(hash: secondLife(keeping: false).hash, questions: storage.reads.questions)
     secondLives[content] = life
     storage.followSecondReads(life.questions)
     return life.hash
@@ -172,7 +173,7 @@ final class RecoveredIncarnation: @unchecked Sendable {
       return false
     }
     transcript.opened(restart)
-    await look(log, recovery)
+    await readback(log, recovery)
     if restart == 1 { await append(log) }
     crash()
     // Ends the engine's tasks: the machine is dead, and nothing reaches the disk.
@@ -199,7 +200,7 @@ final class RecoveredIncarnation: @unchecked Sendable {
         ).open()
         storage.kill()
         recorder.stop()
-        // Ends its tasks, as after a look.
+        // Ends its tasks, as after a readback.
         do throws(LogFailure) { try await log.close() } catch {}
       } catch {}  // whoever cannot open is found out by the state itself
     }.ending
@@ -209,9 +210,9 @@ final class RecoveredIncarnation: @unchecked Sendable {
     return recorder.recording
   }
 
-  // MARK: The look
+  // MARK: The readback
 
-  private func look(_ log: TestedLog, _ recovery: RecoverySummary) async {
+  private func readback(_ log: TestedLog, _ recovery: RecoverySummary) async {
     let answer = answer ?? log.newAnswer(capacity: 64 << 10)
     self.answer = answer
     let settings = ReadbackSettings(

@@ -178,7 +178,7 @@ final class ScheduleRun: @unchecked Sendable {
       if second != .none { group.addTask(executorPreference: loop) { [self] in await work(storage, loop) } }
     }
     // What another writer has appended the first does not know.
-    if !isCut, !secondHasOpened { book.note(await book.look(log, recovery)) }
+    if !isCut, !secondHasOpened { book.note(await book.readback(log, recovery)) }
   }
 
   /// Another engine on the same disk while the first is at work: a sound one is refused, or the first is fenced.

@@ -304,7 +304,7 @@ public struct ExplorationWorkload: Hashable, Sendable {
       do throws(LogFailure) {
         return try log.archivedEnd(source(partition)).map { (partition, $0) }
       } catch {
-        return nil  // it knows no such partition, which a look finds too
+        return nil  // it knows no such partition, which a readback finds too
       }
     }
   }

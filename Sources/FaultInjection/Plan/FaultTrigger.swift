@@ -1,7 +1,8 @@
 import LogModel
 import Storage
 
-/// When something is to happen: at the passes of the seam that match, and meet the condition, in the chosen moment.
+/// When something is to happen: at the passes of the storage interface that match, and meet the condition, in the
+/// chosen moment.
 ///
 /// A pass *matches* by kind, path, target, partition and phase together; matching passes are counted from 1, whatever
 /// becomes of them; the condition chooses among them.

@@ -1,6 +1,7 @@
 import Storage
 
-/// The phases that a pass belongs to: the one that has been announced, and two that follow from what passes the seam.
+/// The phases that a pass belongs to: the one that has been announced, and two that follow from what passes the storage
+/// interface.
 ///
 /// | phase | passes that are in it |
 /// |---|---|

@@ -16,7 +16,8 @@ import Storage
 /// 4. A removed or replaced file is kept in `.tornlog-undo/`, which listings leave out, until its removal is durable.
 /// 5. At the cut every later operation fails with `powerLost`, and so does each in flight, once the base has ended it.
 ///    Then content, sizes and entries are resolved by the profile and the seed; see `PersistenceProfile`.
-/// 6. A directory cannot be removed through the seam: one that was never durable is moved to `.tornlog-undo/`.
+/// 6. A directory cannot be removed through the storage interface: one that was never durable is moved to
+///    `.tornlog-undo/`.
 ///
 /// Not kept exactly: writes that overlap while both are in flight; a truncation in flight when a sync is submitted.
 public final class PowerLossStorage: StorageWrapper, @unchecked Sendable {

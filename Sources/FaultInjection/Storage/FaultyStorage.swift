@@ -2,7 +2,7 @@ import Glibc
 import LogModel
 import Storage
 
-/// Applies a plan of faults to what passes the seam, on any base.
+/// Applies a plan of faults to what passes the storage interface, on any base.
 ///
 /// Over a `PowerLossStorage` or a `MemoryStorage`, however deep below, failed syncs that mark pages clean reach the
 /// account of what is durable; over other bases they show in the answers only, as on a machine that never loses power.
@@ -101,7 +101,7 @@ public final class FaultyStorage: StorageWrapper, @unchecked Sendable {
     unreadable.compactMapValues { $0.isEmpty ? nil : $0.keys.sorted() }
   }
 
-  /// Space has been freed past the seam: ends faults that last until then.
+  /// Space has been freed past the storage interface: ends faults that last until then.
   public func freeSpace() {
     for one in armed where one.planned.lasting == .untilSpaceFreed { one.freeSpace() }
   }

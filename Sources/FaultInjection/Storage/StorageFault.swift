@@ -2,7 +2,7 @@ import Glibc
 import LogModel
 import Storage
 
-/// The kinds of faults at the seam, as words.
+/// The kinds of faults at the storage interface, as words.
 public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable {
   case tornWrite = "torn-write"
   case bitFlip = "bit-flip"
@@ -24,7 +24,7 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable {
   case crash
 }
 
-/// One edit of what passes the seam.
+/// One edit of what passes the storage interface.
 ///
 /// Sources: `man 2 write`, `man 2 fsync`, `man 2 open` (the errors and what they leave behind); Bairavasundaram et al.,
 /// "An Analysis of Latent Sector Errors in Disk Drives", SIGMETRICS 2007, and "An Analysis of Data Corruption in the

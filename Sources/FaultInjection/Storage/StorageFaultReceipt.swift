@@ -15,7 +15,7 @@ public struct FileRange: Hashable, Sendable, Codable, CustomStringConvertible {
   public var description: String { "bytes \(range.lowerBound)..<\(range.upperBound) of \(path)" }
 }
 
-/// The evidence that a fault at the seam has fired, and what it did.
+/// The evidence that a fault at the storage interface has fired, and what it did.
 public struct StorageFaultReceipt: Hashable, Sendable, Codable {
   /// What the caller got for an answer.
   public enum Answer: Hashable, Sendable, Codable {

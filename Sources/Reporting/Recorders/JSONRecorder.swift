@@ -17,7 +17,7 @@ import Verification
 /// | `faults[].places` | receipts |
 /// | `trials[].losses` | of each partition, after the first restart: `acknowledged`, `lost`, `reported`, what was to be `expected` (`least`, `most`), whether a fault `touched` it |
 /// | `trials[].countedRestart` | the restart that `counts`, `partitions` and `losses` are of; 1 but where nobody looked after the first |
-/// | `trials[].looked` | what all looks together have looked at: `looks`, `partitions`, `messages`, `startOffsets`, `compared`, `commits`; `readings`, answers to consumers beside the producers, and `read`, messages in them |
+/// | `trials[].looked` | what all readbacks together have seen: `looks`, `partitions`, `messages`, `startOffsets`, `compared`, `commits`; `readings`, answers to consumers beside the producers, and `read`, messages in them |
 /// | `trials[].claims` | of documents: `source`, `says`, `outcome`, `figures` |
 /// | `trials[].append` | `p50`, `p99` in seconds; null in virtual time |
 /// | `trials[].observed` | what else was measured for claims, by figure |
@@ -107,7 +107,7 @@ extension TrialResult {
       ("outageSeconds", outage), ("batchesRecovered", batches),
     ]
     let looked: [(String, JSONText)] = [
-      ("looks", .integer(looked.looks)), ("partitions", .integer(looked.partitions)),
+      ("looks", .integer(looked.readbacks)), ("partitions", .integer(looked.partitions)),
       ("messages", .integer(looked.messages)), ("startOffsets", .integer(looked.startOffsets)),
       ("compared", .integer(looked.compared)), ("commits", .integer(looked.commits)),
       ("readings", .integer(looked.readings)), ("read", .integer(looked.read)),

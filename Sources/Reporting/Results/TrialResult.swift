@@ -25,7 +25,7 @@ public struct TrialResult: Hashable, Sendable, Codable {
   /// The restart that `counts`, `partitions` and `losses` are of: 1, or another one where nobody looked after the
   /// first.
   public var countedRestart = 1
-  /// How much all looks together have looked at.
+  /// How much all readbacks together have seen.
   public var looked = LookedAt()
   /// What documents claim of this cell.
   public var claims: [ClaimResult]
@@ -69,7 +69,7 @@ public struct TrialResult: Hashable, Sendable, Codable {
     self.keptAt = keptAt
   }
 
-  /// Whether there was a look after the first restart: what it lost, what came back.
+  /// Whether there was a readback after the first restart: what it lost, what came back.
   public var hasRestartFigures: Bool { countedRestart == 1 }
 
   /// Whether the trial came out as the scenario expects: the only thing that decides the exit code.

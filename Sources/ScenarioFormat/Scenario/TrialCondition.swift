@@ -5,9 +5,9 @@ import LogModel
 public enum TrialCondition: String, Hashable, Sendable, Codable, CaseIterable {
   /// The first crash found a write to a log in flight, and left a part of its sectors.
   case tornWrite = "torn-write"
-  /// Something that had been acknowledged is gone in the last look.
+  /// Something that had been acknowledged is gone in the last readback.
   case acknowledgedLost = "acknowledged-lost"
-  /// Something whose sender was told that nobody knows is there in the last look.
+  /// Something whose sender was told that nobody knows is there in the last readback.
   case indeterminateFound = "indeterminate-found"
   /// In a partition something was sent and acknowledged once something else of it had failed.
   case acknowledgedAfterError = "acknowledged-after-error"

@@ -1,6 +1,6 @@
 import LogModel
 
-/// The seam: everything that the engine persists or reads passes here, and nothing else does.
+/// The storage interface: everything that the engine persists or reads passes here, and nothing else does.
 ///
 /// The shape is io_uring's. Operations are started, many at once from different tasks, and completed in any
 /// order; an `async` call is one operation from its submission to its completion. Wrappers (`TracingStorage`,

@@ -1,6 +1,6 @@
 import LogModel
 
-/// One pass of the seam, as a wrapper sees it before it hands it on.
+/// One pass of the storage interface, as a wrapper sees it before it hands it on.
 public struct StorageCall {
   public var kind: OperationKind
   public var path: String

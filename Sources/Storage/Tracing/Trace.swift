@@ -42,7 +42,7 @@ public struct TraceEntry: Hashable, Sendable {
   public var event: TraceEvent
 }
 
-/// The persistence trace: every pass of the seam, in the order of submission and of completion, with the
+/// The persistence trace: every pass of the storage interface, in the order of submission and of completion, with the
 /// engine's acknowledgements in the same sequence.
 public final class Trace: @unchecked Sendable {
   // Owned by the loop of the storage that it records.

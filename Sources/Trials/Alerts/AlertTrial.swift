@@ -159,7 +159,7 @@ final class AlertTrial: @unchecked Sendable {
 
   /// Whether the sender must try again.
   private static func isRepeated(_ attempt: ModelReceiver.Attempt) -> Bool {
-    switch attempt.mood {
+    switch attempt.behavior {
     case .refuses, .asksForAPause: true
     default: false
     }
@@ -167,7 +167,7 @@ final class AlertTrial: @unchecked Sendable {
 
   /// Whether the receiver will never have the event.
   private static func isRejected(_ attempt: ModelReceiver.Attempt) -> Bool {
-    if case .rejects(let sequence) = attempt.mood { attempt.sequences == [sequence] } else { false }
+    if case .rejects(let sequence) = attempt.behavior { attempt.sequences == [sequence] } else { false }
   }
 
   /// First for so short a time that no alert is due, with one full minute in it; then for ten minutes.
@@ -205,7 +205,7 @@ final class AlertTrial: @unchecked Sendable {
   /// The connection is refused, but for minutes 12 and 13 and from minute 27 on. 900 events wait from minute 1 to 9; as
   /// many as the scenario says from then to the end of minute 12, which is too short, and again from minute 15 to 27.
   private func pend(_ storage: any Storage) async throws {
-    receiver.mood = { now, _ in
+    receiver.behavior = { now, _ in
       (Self.minute(12) <= now && now < Self.minute(14)) || Self.minute(27) <= now ? .accepts : .refuses
     }
     let (log, sender) = try await open("build-17", storage)
@@ -227,7 +227,7 @@ final class AlertTrial: @unchecked Sendable {
   /// The rule waits for one minute. There is no shorter episode here: between scrapes 15 s apart, and minutes, none
   /// would be told from one that lasts.
   private func retry(_ storage: any Storage) async throws {
-    receiver.mood = { now, _ in
+    receiver.behavior = { now, _ in
       now < Self.minute(10) ? .asksForAPause(.milliseconds(87_500)) : now < Self.minute(24) ? .refuses : .accepts
     }
     for n in 0..<700 {
@@ -240,7 +240,7 @@ final class AlertTrial: @unchecked Sendable {
   /// An event a minute. The connection is refused in minutes 3 to 5, which is no failure; one event of minute 10 is
   /// refused for good.
   private func fail(_ storage: any Storage) async throws {
-    receiver.mood = { now, _ in
+    receiver.behavior = { now, _ in
       if Self.minute(3) <= now && now < Self.minute(6) { return .refuses }
       return now < Self.minute(10) ? .accepts : .rejects(11)
     }

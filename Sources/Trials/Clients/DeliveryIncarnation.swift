@@ -19,14 +19,14 @@ struct DeliveryIncarnation: Sendable {
   let journal: Journal
   let transport: any Transport
   let parts: DeliveryParts
-  private let jobs: DeliveryJobs
+  private let jobs: DeliveryWorkload
   let registry = MetricRegistry()
   let archiveFailures = ArchiveFailures()
   private let clock: WallClock
 
-  /// - Parameter seam: what the logs get, unless the defect has a layer of its own.
+  /// - Parameter base: what the logs get, unless the defect has a layer of its own.
   init(
-    _ spec: TrialSpec, number: Int, on seam: any Storage, _ transport: any Transport, _ journal: Journal
+    _ spec: TrialSpec, number: Int, on base: any Storage, _ transport: any Transport, _ journal: Journal
   ) throws(TrialError) {
     guard let settings = spec.delivery else { throw .contradiction(.noDelivery) }
     self.spec = spec
@@ -37,10 +37,10 @@ struct DeliveryIncarnation: Sendable {
     journal.stage = .harness
     journal.beginLife()
     if spec.defect == "none" {
-      (parts, storage) = (DeliveryParts(), seam)
+      (parts, storage) = (DeliveryParts(), base)
     } else {
       guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
-      (parts, storage) = (defect.deliveryParts(), defect.layer(on: seam))
+      (parts, storage) = (defect.deliveryParts(), defect.layer(on: base))
     }
     clock = storage.loop.isSimulated ? .following(storage.loop) : .system
     var policy = RecordLogPolicy.airunner
@@ -49,7 +49,7 @@ struct DeliveryIncarnation: Sendable {
       firstBackOff: settings.firstBackOff, longestBackOff: settings.longestBackOff, timeout: settings.timeout,
       batchEvents: spec.batch)
     let parts = parts
-    jobs = DeliveryJobs(
+    jobs = DeliveryWorkload(
       spec.deliveryJobs, on: storage, over: transport, policy: policy, senderPolicy, clock: clock,
       metrics: DeliveryMetrics(in: registry), parts: { parts })
   }
@@ -58,7 +58,7 @@ struct DeliveryIncarnation: Sendable {
 
   enum Opening: Sendable {
     /// - Parameter bytesScanned: by the recovery of all logs.
-    case opened([DeliveryJobs.OpenJob], bytesScanned: Int)
+    case opened([DeliveryWorkload.OpenJob], bytesScanned: Int)
     case refused(String)
   }
 
@@ -103,17 +103,17 @@ struct DeliveryIncarnation: Sendable {
 
   private func archive() async throws(JobLogError) -> JobArchive {
     do throws(StorageError) {
-      try await storage.makeDirectory(DeliveryJobs.archiveDirectory)
+      try await storage.makeDirectory(DeliveryWorkload.archiveDirectory)
       try await storage.syncDirectory("")
     } catch { throw .log(.storage(error)) }
-    return JobArchive(DeliveryJobs.archiveDirectory, of: storage, clock: clock)
+    return JobArchive(DeliveryWorkload.archiveDirectory, of: storage, clock: clock)
   }
 
   /// Sends everything and archives all logs, in the second life of a trial that does so.
   /// - Parameter start: of the first life.
   /// - Returns: the jobs whose logs are archived now, nil where the trial archives none. Why one is not,
   ///   `archiveFailures` has.
-  func archiveAll(_ jobs: [DeliveryJobs.OpenJob], since start: Instant) async throws(TrialError) -> [Int]? {
+  func archiveAll(_ jobs: [DeliveryWorkload.OpenJob], since start: Instant) async throws(TrialError) -> [Int]? {
     guard number == 1, settings.archives else { return nil }
     storage.note(.phase("archive"))
     journal.stage = .closing
@@ -137,7 +137,7 @@ struct DeliveryIncarnation: Sendable {
   }
 
   /// What the archives of these jobs hold, in the last life.
-  func lookAtArchives(_ slots: [Int]) async throws(TrialError) -> [Delivered] {
+  func readArchives(_ slots: [Int]) async throws(TrialError) -> [Delivered] {
     do throws(JobLogError) {
       return try await spec.deliveryJobs.archived(slots.sorted(), in: try await archive())
     } catch { throw .operatorStep(.readArchives, reason: "\(error)") }
@@ -147,13 +147,13 @@ struct DeliveryIncarnation: Sendable {
   func open() async -> Opening {
     storage.note(.phase(number == 0 ? "open" : "recover"))
     var names: Set<String> = []
-    var opened: [DeliveryJobs.OpenJob] = []
+    var opened: [DeliveryWorkload.OpenJob] = []
     var bytesScanned: Int64 = 0
     journal.stage = .opening
     defer { journal.stage = .harness }
     do throws(JobLogError) {
       do throws(StorageError) {
-        try await storage.makeDirectory(DeliveryJobs.directory)
+        try await storage.makeDirectory(DeliveryWorkload.directory)
         try await storage.syncDirectory("")
       } catch { throw .log(.storage(error)) }
       let slots = (0..<spec.partitions * (execution + 1)).reversed().sorted {
@@ -188,7 +188,7 @@ struct DeliveryIncarnation: Sendable {
 
   /// Appends this life's events, each a request of its own.
   /// - Parameter answered: called after each answer with the number of events answered so far.
-  func append(to opened: [DeliveryJobs.OpenJob], answered: @escaping @Sendable (Int) -> Void) async {
+  func append(to opened: [DeliveryWorkload.OpenJob], answered: @escaping @Sendable (Int) -> Void) async {
     storage.note(.phase(number == 0 ? "produce" : "append"))
     var work = number == 0 ? Workload(spec) : Workload(betweenRestartsOf: spec)
     work.batch = 1
@@ -222,7 +222,7 @@ struct DeliveryIncarnation: Sendable {
 
   /// Stops all senders in order, each with `stop-within`, and closes the logs.
   /// - Returns: the events that were left, and the first thing that went wrong.
-  func stop(_ jobs: [DeliveryJobs.OpenJob]) async -> (left: Int, failure: String?) {
+  func stop(_ jobs: [DeliveryWorkload.OpenJob]) async -> (left: Int, failure: String?) {
     storage.note(.phase("close"))
     journal.stage = .closing
     let found = Found()
@@ -248,8 +248,8 @@ struct DeliveryIncarnation: Sendable {
 
 extension TrialSpec {
   /// The jobs of a trial of delivery.
-  var deliveryJobs: DeliveryJobs.Workload {
-    DeliveryJobs.Workload(
+  var deliveryJobs: DeliveryWorkload.Jobs {
+    DeliveryWorkload.Jobs(
       jobName: self.topic, jobs: self.partitions, topic: self.topic, seed: seed, eventBytes: self.messageSize)
   }
 }

@@ -46,8 +46,8 @@ struct FileDelivery {
     do throws(StorageError) { files = try spec.storage.openFiles(root: folder.data, loop: loop) } catch {
       throw .directory(error)
     }
-    let seam = InFlightMonitor(files, journal, spec)
-    var top: any Storage = seam
+    let monitor = InFlightMonitor(files, journal, spec)
+    var top: any Storage = monitor
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
     }
@@ -64,10 +64,10 @@ struct FileDelivery {
     notes.reply.storageName = files.properties.name
     notes.reply.storageNotices = files.properties.notices.map { $0.replacing(folder.data, with: TrialFolder.anywhere) }
     let ending = loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
-      await live(delivery, seam, receiver.start, notes)
+      await live(delivery, monitor, receiver.start, notes)
     }.ending
-    notes.reply.note(seam)
-    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
+    notes.reply.note(monitor)
+    // The signal is on its way: a life that is over waits for it. What the storage interface has met is in the journal.
     if notes.isDying { while true { pause() } }
     if notes.reply.isHindered { return notes.reply }
     switch ending {
@@ -78,7 +78,8 @@ struct FileDelivery {
     return notes.reply
   }
 
-  private func live(_ delivery: DeliveryIncarnation, _ seam: InFlightMonitor, _ start: Instant, _ notes: Notes) async {
+  private func live(_ delivery: DeliveryIncarnation, _ monitor: InFlightMonitor, _ start: Instant, _ notes: Notes) async
+  {
     do throws(TrialError) {
       if let receipt = try await delivery.recoverDiskSpace() {
         try JSONFile.write([receipt], to: folder.faults)
@@ -86,7 +87,7 @@ struct FileDelivery {
         if receipt.fired == 0 { return notes.reply.faultMissed = "\(receipt.kind): no log was there" }
       }
       if life == 2, let slots = try JSONFile.read([Int].self, from: folder.archived) {
-        try JSONFile.write(try await delivery.lookAtArchives(slots), to: folder.archives)
+        try JSONFile.write(try await delivery.readArchives(slots), to: folder.archives)
       }
     } catch { return notes.fail(error) }
     let begun = ContinuousClock.now
@@ -101,7 +102,7 @@ struct FileDelivery {
         await delivery.append(to: jobs) { answered in
           guard let threshold = delivery.crashThreshold, answered >= threshold, !notes.crashed else { return }
           notes.crashed = true
-          crash(delivery.journal, seam, notes, inFlight: true)
+          crash(delivery.journal, monitor, notes, inFlight: true)
         }
         if notes.crashed { await AsyncEvent().wait() }
         if delivery.crashThreshold != nil { return notes.reply.crashMissed = true }
@@ -114,10 +115,10 @@ struct FileDelivery {
         } catch { return notes.fail(error) }
       }
       if spec.crash != .none, life < 2 {
-        crash(delivery.journal, seam, notes, inFlight: false)
+        crash(delivery.journal, monitor, notes, inFlight: false)
         return await AsyncEvent().wait()
       }
-      let deadline = seam.loop.now + delivery.settings.stopWithin - start
+      let deadline = monitor.loop.now + delivery.settings.stopWithin - start
       let (left, failure) = await delivery.stop(jobs)
       if let failure { notes.reply.notices.append("life \(life) did not close in order: \(failure)") }
       let stop = DeliveryStop(life: life, left: left, deadline: deadline)
@@ -125,20 +126,20 @@ struct FileDelivery {
         try folder.stops.append(stop)
         try folder.write(delivery.registry, life: life)
       }
-      delivery.journal.crash(.none, at: seam.loop.now)
+      delivery.journal.crash(.none, at: monitor.loop.now)
     }
   }
 
   /// Ends this process. What the receipt says is on disk before.
-  private func crash(_ journal: Journal, _ seam: InFlightMonitor, _ notes: Notes, inFlight: Bool) {
-    guard !seam.isHindered else { return }
+  private func crash(_ journal: Journal, _ monitor: InFlightMonitor, _ notes: Notes, inFlight: Bool) {
+    guard !monitor.isHindered else { return }
     let receipt = Receipt(kind: spec.crash.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     notes.attempt { () throws(TrialError) in
       try JSONFile.write(receipt, to: folder.receipt(life))
       let killer = inFlight ? try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life)) : nil
       notes.isDying = true
       guard let killer else { return AimedKill.kill(journal) }
-      seam.holdsCompletions = true
+      monitor.holdsCompletions = true
       killer.release()
     }
   }

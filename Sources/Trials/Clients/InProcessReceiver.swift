@@ -25,7 +25,7 @@ final class InProcessReceiver: @unchecked Sendable {
     let start = clock.now
     do throws(TrialError) {
       try JSONFile.write(ReceiverAddress(url: "http://\(receiver.address)", start: start), to: folder.receiver)
-      thread = try JobThread { [self] in follow(clock, since: start) { schedule.mood(at: $0) } }
+      thread = try JobThread { [self] in follow(clock, since: start) { schedule.behavior(at: $0) } }
     } catch {
       receiver.stop()
       throw error
@@ -33,13 +33,15 @@ final class InProcessReceiver: @unchecked Sendable {
   }
 
   /// Changes the mood, until it is over.
-  private func follow(_ clock: EventLoop, since start: Instant, _ mood: (Duration) -> ReceiverBehavior) {
+  private func follow(_ clock: EventLoop, since start: Instant, _ behavior: (Duration) -> ReceiverBehavior) {
     var last = ReceiverBehavior.accepts
     while lock.withLock({ !isOver }) {
-      let mood = mood(clock.now - start)
-      if mood != last {
-        do throws(HTTPListenerError) { try receiver.set(mood) } catch { lock.withLock { failure = failure ?? error } }
-        last = mood
+      let behavior = behavior(clock.now - start)
+      if behavior != last {
+        do throws(HTTPListenerError) { try receiver.set(behavior) } catch {
+          lock.withLock { failure = failure ?? error }
+        }
+        last = behavior
       }
       usleep(2000)
     }

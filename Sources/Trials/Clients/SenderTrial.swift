@@ -17,7 +17,7 @@ struct SenderTrial {
 
   func run() throws(TrialError) -> ClientTrial.Account {
     let receiver = ModelReceiver()
-    receiver.mood = { _, attempt in attempt < Self.course.count ? .refuses : .accepts }
+    receiver.behavior = { _, attempt in attempt < Self.course.count ? .refuses : .accepts }
     let (spec, count) = (spec, spec.messages)
     try ClientMatrixSubject(disk: MemoryDisk(seed: spec.seed), seed: spec.seed).live { storage in
       receiver.loop = storage.loop

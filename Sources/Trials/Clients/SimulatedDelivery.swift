@@ -38,7 +38,7 @@ struct SimulatedDelivery {
     }
     let schedule = try ReceiverFaultGrammar.schedule(spec)
     let receiver = ModelReceiver()
-    receiver.mood = { now, _ in schedule.mood(at: now - Instant(nanoseconds: 0)) }
+    receiver.behavior = { now, _ in schedule.behavior(at: now - Instant(nanoseconds: 0)) }
     let notes = Notes()
     for number in 0...2 {
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
@@ -86,7 +86,7 @@ struct SimulatedDelivery {
         notes.reply.receipts.append(receipt)
         if receipt.fired == 0 { notes.reply.faultMissed = "\(receipt.kind): no log was there" }
       }
-      if life.number == 2, let slots = notes.archived { notes.archives = try await life.lookAtArchives(slots) }
+      if life.number == 2, let slots = notes.archived { notes.archives = try await life.readArchives(slots) }
     } catch { return notes.reply.failure = "\(error)" }
     let begun = ContinuousClock.now
     switch await life.open() {

@@ -19,7 +19,7 @@ final class TransactionTrial: @unchecked Sendable {
   private let spec: TrialSpec
   private let disk: MemoryDisk
   private let defect: Defect?
-  private let book: ReplayTransactions
+  private let book: TransactionWorkload
   private var measurements = 0
   private var crashed: Bool { book.isDead }
   private var account = ClientTrial.Account()
@@ -31,7 +31,7 @@ final class TransactionTrial: @unchecked Sendable {
     self.spec = spec
     self.between = between
     disk = MemoryDisk(seed: spec.seed)
-    book = ReplayTransactions(seed: spec.seed, measurementBytes: spec.messageSize)
+    book = TransactionWorkload(seed: spec.seed, measurementBytes: spec.messageSize)
     if spec.defect == "none" {
       defect = nil
     } else {
@@ -97,7 +97,7 @@ final class TransactionTrial: @unchecked Sendable {
   // MARK: Files
 
   private func files() -> [String] {
-    disk.paths.filter { $0.hasPrefix(ReplayTransactions.directory + "/") && !$0.hasSuffix("lock") }
+    disk.paths.filter { $0.hasPrefix(TransactionWorkload.directory + "/") && !$0.hasSuffix("lock") }
   }
 
   /// Of the files that the log has gone on from, as long as they are not compressed.
@@ -121,7 +121,7 @@ final class TransactionTrial: @unchecked Sendable {
   private func open(_ storage: any Storage) async throws -> (buffer: ReplayBuffer, report: ReplayBufferReport) {
     // The document's 100 MB where there is so much; smaller files where there would be one only.
     let isSmall = spec.messages * spec.messageSize < 100 << 20
-    return try await ReplayTransactions.open(
+    return try await TransactionWorkload.open(
       on: storage, rotation: isSmall ? RecordLogPolicy.Rotation(bytes: 16 << 10) : nil,
       parts: defect?.replayParts() ?? ReplayParts())
   }

@@ -4,14 +4,14 @@ import Glibc
 import LogModel
 import Storage
 
-/// Kills this process while operations are in flight at its seam.
+/// Kills this process while operations are in flight at its storage interface.
 ///
-/// From the moment that it is fired the seam holds back from the engine that operations have ended, as a process does
-/// that is killed before it has come to look: what is left of the workload may take less time than a thread takes to
-/// wake up, and may not run out meanwhile. A thread of its own waits until operations are in flight, then a seeded
-/// moment, so that the device is hit anywhere in their course, and looks again right before the kill. It waits no
-/// longer than `patience`. What was in flight at the death is in the journal, which the loop keeps up to date until
-/// then, with how many of these the device had ended; a trial that finds 0 in flight is unknown.
+/// From the moment that it is fired the storage interface holds back from the engine that operations have ended, as a
+/// process does that is killed before it has come to look: what is left of the workload may take less time than a
+/// thread takes to wake up, and may not run out meanwhile. A thread of its own waits until operations are in flight,
+/// then a seeded moment, so that the device is hit anywhere in their course, and looks again right before the kill. It
+/// waits no longer than `patience`. What was in flight at the death is in the journal, which the loop keeps up to date
+/// until then, with how many of these the device had ended; a trial that finds 0 in flight is unknown.
 final class AimedKill: @unchecked Sendable {
   // The two semaphores order the loop's thread and the killing one.
 

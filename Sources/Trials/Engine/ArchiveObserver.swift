@@ -35,7 +35,7 @@ final class ArchiveObserver: @unchecked Sendable {
         ends[index] = end
         journal.archived(PartitionID(index), before: end, at: loop.now)
       } catch {
-        // It knows no such partition, which the look finds too.
+        // It knows no such partition, which the readback finds too.
         continue
       }
     }

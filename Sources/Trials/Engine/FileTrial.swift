@@ -28,7 +28,7 @@ struct FileTrial {
   /// Written by the tasks of one loop and read after it.
   private final class Notes: @unchecked Sendable {
     var reply = PhaseReply()
-    var look: Observation?
+    var readback: Observation?
     var crashed = false
     var isDying = false
 
@@ -39,7 +39,7 @@ struct FileTrial {
     var loop: EventLoop
     var storage: any Storage
     var power: PowerLossStorage?
-    var seam: InFlightMonitor
+    var monitor: InFlightMonitor
     var faults: StorageFaultSetup
   }
 
@@ -52,14 +52,15 @@ struct FileTrial {
   private func makeRig(_ journal: Journal, _ notes: Notes) throws(TrialError) -> Rig {
     let loop = EventLoop()
     let files = try openFiles(loop)
-    let seam = InFlightMonitor(files, journal, spec)
+    let monitor = InFlightMonitor(files, journal, spec)
     let boots = spec.powerLosses(before: life)
-    let power = spec.ending(of: life).losesPower ? PowerLossStorage(seam, boot: boots, tearsDurableWrites: true) : nil
-    var top: any Storage = power ?? (boots > 0 ? RebootedStorage(seam, boots: boots) : seam)
+    let power =
+      spec.ending(of: life).losesPower ? PowerLossStorage(monitor, boot: boots, tearsDurableWrites: true) : nil
+    var top: any Storage = power ?? (boots > 0 ? RebootedStorage(monitor, boots: boots) : monitor)
     if let path = spec.traceTo {
       top = TracingStorage(top, trace: try TraceFile.open(path) { journal.traceFailure = journal.traceFailure ?? $0 })
     }
-    let (file, slowCalls) = (folder.seamFaults, folder.slowStoreCalls)
+    let (file, slowCalls) = (folder.storageFaults, folder.slowStoreCalls)
     let faults = try StorageFaultSetup(
       spec, life: life, on: between(top), journal, earlier: try file.read(),
       keep: { receipt in
@@ -68,13 +69,13 @@ struct FileTrial {
       slow: { call in
         do throws(TrialError) { try slowCalls.append(call) } catch { notes.fail(error) }
       })
-    if spec.hasSeamFaults, life > 0 {
+    if spec.hasStorageFaults, life > 0 {
       let medium = FilesAtRest(folder: folder.data)
       for number in 0..<spec.partitions {
         for path in try medium.files(of: spec.source(of: number)) { try medium.read(path) { faults.note(path, $0) } }
       }
     }
-    return Rig(loop: loop, storage: faults.storage, power: power, seam: seam, faults: faults)
+    return Rig(loop: loop, storage: faults.storage, power: power, monitor: monitor, faults: faults)
   }
 
   /// Writes down why not everything was brought to the object store, before the trial's crash ends this process.
@@ -102,7 +103,7 @@ struct FileTrial {
       } else {
         guard spec.writers != .one else {
           if let failure = await life.work(log) { keep(failure, notes) }
-          notes.look = await life.look(log, [], [], nil)
+          notes.readback = await life.readback(log, [], [], nil)
           return log
         }
         do throws(TrialError) {
@@ -112,7 +113,7 @@ struct FileTrial {
           if let failure = await life.flush(newest.log) { keep(failure, notes) }
           await life.deleteRecords(newest.log)
           await life.commitOffsets(newest.log)
-          notes.look = await life.look(
+          notes.readback = await life.readback(
             newest.log, [], [], newest.recovery, operationsBefore: newest.operationsBefore)
           return newest.log
         } catch {
@@ -156,9 +157,9 @@ struct FileTrial {
       faults += fresh
       if !fresh.isEmpty { try JSONFile.write(faults, to: folder.faults) }
     }
-    let earlier = try folder.seamFaults.read()
+    let earlier = try folder.storageFaults.read()
     return try live(journal, fresh, backup) { [faults, operatorSeconds] life, log, recovery, notes, _ in
-      notes.look = await life.look(log, faults, earlier, recovery)
+      notes.readback = await life.readback(log, faults, earlier, recovery)
       if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
       if life.number == 1 {
         await life.produce(Workload(betweenRestartsOf: spec), log) { _ in }
@@ -209,16 +210,16 @@ struct FileTrial {
           crash(life, rig, journal, notes, inFlight: inFlight)
         }
         guard let serving else { return }
-        if notes.reply.crashMissed || rig.seam.isHindered {
+        if notes.reply.crashMissed || rig.monitor.isHindered {
           keepCensus(rig, notes)
-          keep(notes.look, notes)
+          keep(notes.readback, notes)
           return
         }
         if life.ending == .none {
           notes.reply.notices += await life.end(serving)
           keepCounts(life, notes)
           keepCensus(rig, notes)
-          keep(notes.look, notes)
+          keep(notes.readback, notes)
         } else {
           if !life.ending.isAbrupt { _ = await life.closeInOrder(serving) }
           life.archive.noteLast()
@@ -227,8 +228,8 @@ struct FileTrial {
         }
       }
     }.ending
-    notes.reply.note(rig.seam)
-    // The signal is on its way: a life that is over waits for it. What the seam has met is in the journal.
+    notes.reply.note(rig.monitor)
+    // The signal is on its way: a life that is over waits for it. What the storage interface has met is in the journal.
     if notes.isDying { while true { pause() } }
     // A crash that the harness could not make leaves everybody waiting for it: no hang of the engine's.
     if notes.reply.isHindered { return notes.reply }
@@ -285,12 +286,12 @@ struct FileTrial {
     }
   }
 
-  /// Writes a look down, which may take a while in which the engine cannot run: not before its life has ended.
+  /// Writes a readback down, which may take a while in which the engine cannot run: not before its life has ended.
   /// - Returns: whether it is kept, or there was none.
   @discardableResult
-  private func keep(_ look: Observation?, _ notes: Notes) -> Bool {
-    guard let look else { return true }
-    do throws(TrialError) { try JSONFile.write(look, to: folder.look(life)) } catch {
+  private func keep(_ readback: Observation?, _ notes: Notes) -> Bool {
+    guard let readback else { return true }
+    do throws(TrialError) { try JSONFile.write(readback, to: folder.readback(life)) } catch {
       notes.fail(error)
       return false
     }
@@ -309,13 +310,13 @@ struct FileTrial {
   /// Ends this process. What the receipt says is on disk before.
   private func crash(_ own: Incarnation, _ rig: Rig, _ journal: Journal, _ notes: Notes, inFlight: Bool) {
     // After a failure of the machine, a full disk or no more descriptors, there is nothing left to learn from a crash.
-    guard !rig.seam.isHindered, keepCounts(own, notes), keepCensus(rig, notes) else { return }
+    guard !rig.monitor.isHindered, keepCounts(own, notes), keepCensus(rig, notes) else { return }
     rig.storage.note(.fault("\(own.ending.rawValue)"))
     rig.faults.delays.noteInFlight()
     if let power = rig.power {
       power.freeze()
       journal.freeze(own.ending, at: rig.loop.now)
-      guard keep(notes.look, notes) else { return }
+      guard keep(notes.readback, notes) else { return }
       rig.loop.spawn {
         journal.stage = .harness
         do throws(StorageError) {
@@ -339,7 +340,7 @@ struct FileTrial {
         kind: own.ending.rawValue, fired: 1,
         places: ["process \(getpid()), life \(life): no more than the \(shortage.limit >> 20) MiB that it had mapped"])
       do throws(TrialError) { try JSONFile.write(receipt, to: folder.receipt(life)) } catch { return notes.fail(error) }
-      guard inFlight || keep(notes.look, notes) else { return }
+      guard inFlight || keep(notes.readback, notes) else { return }
       notes.isDying = true
       journal.markKill(at: rig.loop.now)
       let slack = inFlight ? Int(mix64(spec.seed &+ UInt64(life)) % 1000) : 0
@@ -348,7 +349,7 @@ struct FileTrial {
     }
     let receipt = Receipt(kind: own.ending.rawValue, fired: 1, places: ["SIGKILL to process \(getpid()), life \(life)"])
     guard inFlight else {
-      if keep(notes.look, notes) { die(receipt, journal, notes) }
+      if keep(notes.readback, notes) { die(receipt, journal, notes) }
       return
     }
     // The process dies while its storage is at work: the signal comes from another thread.
@@ -356,7 +357,7 @@ struct FileTrial {
       let killer = try AimedKill(journal, delay: AimedKill.delay(spec.seed, life: life))
       try JSONFile.write(receipt, to: folder.receipt(life))
       notes.isDying = true
-      rig.seam.holdsCompletions = true
+      rig.monitor.holdsCompletions = true
       killer.release()
     } catch {
       notes.fail(error)

@@ -98,8 +98,8 @@ struct Incarnation: Sendable {
     case failed(String)
   }
 
-  /// Opens the engine. Where a fault at the seam has kept it from opening, it is opened again, as its operator would,
-  /// and the fault is lifted if that does not help: a fault that has gone must not keep it closed.
+  /// Opens the engine. Where a fault at the storage interface has kept it from opening, it is opened again, as its
+  /// operator would, and the fault is lifted if that does not help: a fault that has gone must not keep it closed.
   ///
   /// Where it refuses because both copies of its metadata were damaged at rest, one is put back, once; see
   /// `MetadataDamage`.
@@ -179,9 +179,9 @@ struct Incarnation: Sendable {
     }
   }
 
-  /// Creates the topics, one after the other. Where a fault at the seam has kept the engine from it, it is asked again,
-  /// as `open` does, and the fault is lifted in the end. Any other error is the engine's: the trial goes on without a
-  /// topic.
+  /// Creates the topics, one after the other. Where a fault at the storage interface has kept the engine from it, it is
+  /// asked again, as `open` does, and the fault is lifted in the end. Any other error is the engine's: the trial goes
+  /// on without a topic.
   func createTopic(_ log: TestedLog) async {
     begin("create")
     for index in spec.topics.indices {
@@ -262,7 +262,7 @@ struct Incarnation: Sendable {
     for number in 0..<spec.partitions {
       let source = spec.source(of: number)
       let marks: (logStartOffset: Offset, highWatermark: Offset)
-      // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+      // Nothing was asked of it that it could forget; the readback that follows finds the partition missing.
       do throws(LogFailure) {
         let found = try log.watermarks(source)
         marks = (found.logStartOffset, found.highWatermark)
@@ -314,7 +314,7 @@ struct Incarnation: Sendable {
         let marks = try log.watermarks(source)
         offset = marks.logStartOffset + (marks.highWatermark - marks.logStartOffset) / 2
       } catch {
-        // Nothing was asked of it that it could forget; the look that follows finds the partition missing.
+        // Nothing was asked of it that it could forget; the readback that follows finds the partition missing.
         continue
       }
       let row = journal.commit(PartitionID(number), offset, at: loop.now)
@@ -380,7 +380,7 @@ struct Incarnation: Sendable {
   ///   - faults: those at rest that have been done.
   ///   - earlier: receipts of the lives before.
   ///   - operationsBefore: that had been submitted when `recovery` was reported; nil for all.
-  func look(
+  func readback(
     _ log: TestedLog, _ faults: [Receipt], _ earlier: [StorageFaultRecord], _ recovery: RecoverySummary?,
     operationsBefore: Int? = nil
   ) async -> Observation {

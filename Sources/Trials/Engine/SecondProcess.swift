@@ -23,13 +23,14 @@ struct SecondProcess: Sendable {
     }
     var plain = spec
     plain.faults = []
-    let seam = InFlightMonitor(files, journal, plain)
+    let monitor = InFlightMonitor(files, journal, plain)
     let life = try Incarnation(
-      plain, number: 0, try StorageFaultSetup(plain, life: 0, on: seam, journal, earlier: [], keep: { _ in }), journal)
+      plain, number: 0, try StorageFaultSetup(plain, life: 0, on: monitor, journal, earlier: [], keep: { _ in }),
+      journal)
     let run = loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) { await life.writeAlone() }
     var reply = PhaseReply()
     reply.writer = run.value
-    reply.note(seam)
+    reply.note(monitor)
     if run.ending != .finished, !reply.isHindered { reply.failure = "it did not come to its end" }
     return reply
   }

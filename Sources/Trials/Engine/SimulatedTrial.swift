@@ -34,9 +34,9 @@ struct SimulatedTrial {
   /// Written by tasks of one life after another, on one thread.
   private final class Notes: @unchecked Sendable {
     var reply = PhaseReply(storageName: "memory")
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     var faults: [Receipt] = []
-    var seam: [StorageFaultRecord] = []
+    var storageFaults: [StorageFaultRecord] = []
     var crashed = false
     /// The crash is on its way, if it has not come.
     var isDue = false
@@ -59,18 +59,18 @@ struct SimulatedTrial {
       let loop = EventLoop(simulatedWithSeed: spec.seed &+ UInt64(number), startingAt: journal.lastInstant)
       let machine = InFlightMonitor(MemoryStorage(disk: disk, loop: loop), journal, spec)
       let tracing = trace.map { TracingStorage(machine, trace: $0) }
-      let seam = try StorageFaultSetup(
+      let setup = try StorageFaultSetup(
         spec, life: number, on: between(tracing ?? machine), journal,
-        earlier: notes.seam, keep: { _ in })
-      if spec.hasSeamFaults {
-        for path in disk.paths { if let bytes = disk.read(path) { bytes.withUnsafeBytes { seam.note(path, $0) } } }
+        earlier: notes.storageFaults, keep: { _ in })
+      if spec.hasStorageFaults {
+        for path in disk.paths { if let bytes = disk.read(path) { bytes.withUnsafeBytes { setup.note(path, $0) } } }
       }
-      let storage = seam.storage
+      let storage = setup.storage
       storage.note(.phase("life \(number)"))
       if number == 1 {
         for fault in notes.faults { storage.note(.fault("\(fault.kind): \(fault.places.first ?? "")")) }
       }
-      let life = try Incarnation(spec, number: number, seam, journal, backup)
+      let life = try Incarnation(spec, number: number, setup, journal, backup)
       notes.crashed = false
       journal.thaw()
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
@@ -79,9 +79,9 @@ struct SimulatedTrial {
         notes.reply.hang = "life \(number) \(how) while \(journal.stage)"
         _ = disk.processKill(seed: spec.seed)
       }
-      notes.seam += seam.receipts
+      notes.storageFaults += setup.receipts
       if spec.hasFaultsInLife, number < 2 {
-        notes.reply.census = (notes.reply.census ?? LifeCensus()).adding(seam.census)
+        notes.reply.census = (notes.reply.census ?? IncarnationCensus()).adding(setup.census)
       }
       if let registry = life.registry { notes.reply.engineCounts.add([EngineCount](registry.snapshot)) }
       journal.stage = .harness
@@ -94,7 +94,7 @@ struct SimulatedTrial {
       if notes.reply.hang != nil || notes.reply.refusal != nil || notes.reply.failure != nil { break }
     }
     try judge(disk, journal, notes)
-    notes.reply.seamReceipts = notes.seam
+    notes.reply.storageFaults = notes.storageFaults
     return notes.reply
   }
 
@@ -128,12 +128,12 @@ struct SimulatedTrial {
 
   private func judge(_ disk: MemoryDisk, _ journal: Journal, _ notes: Notes) throws(TrialError) {
     journal.stage = .judging
-    let history = Judging.history(spec, journal, notes.faults, notes.seam)
+    let history = Judging.history(spec, journal, notes.faults, notes.storageFaults)
     var judgement = Judging.judge(
-      spec, journal, notes.faults, notes.seam, notes.looks, notes.reply.writer, notes.testimony)
+      spec, journal, notes.faults, notes.storageFaults, notes.readbacks, notes.reply.writer, notes.testimony)
     judgement.checks = DivergenceLocator(spec: spec, history: history).complete(judgement.checks, on: disk)
     notes.reply.judgement = judgement
-    notes.reply.observed = try Judging.observed(spec, history, notes.faults, notes.looks, disk)
+    notes.reply.observed = try Judging.observed(spec, history, notes.faults, notes.readbacks, disk)
     guard !spec.onlyIf.isEmpty else { return }
     let evidence = try TrialEvidence(spec, history, judgement, tornWrites: notes.tornWrites, disk)
     notes.reply.doubts += spec.onlyIf.filter { !evidence.shows($0) }.map {
@@ -165,18 +165,18 @@ struct SimulatedTrial {
             if let failure = await life.flush(log) { notes.testimony.failures.append(failure) }
             await life.deleteRecords(log)
             await life.commitOffsets(log)
-            notes.looks.append(
-              await life.look(
-                log, notes.faults, notes.seam, newest.recovery, operationsBefore: newest.operationsBefore))
+            notes.readbacks.append(
+              await life.readback(
+                log, notes.faults, notes.storageFaults, newest.recovery, operationsBefore: newest.operationsBefore))
           } catch {
             notes.reply.failure = "\(error)"
           }
         } else {
           if let failure = await life.work(log) { notes.testimony.failures.append(failure) }
-          notes.looks.append(await life.look(log, notes.faults, notes.seam, nil))
+          notes.readbacks.append(await life.readback(log, notes.faults, notes.storageFaults, nil))
         }
       } else {
-        notes.looks.append(await life.look(log, notes.faults, notes.seam, recovery))
+        notes.readbacks.append(await life.readback(log, notes.faults, notes.storageFaults, recovery))
         if life.number == 1 {
           await life.produce(Workload(betweenRestartsOf: spec), log) { _ in }
           await life.deleteRecords(log)

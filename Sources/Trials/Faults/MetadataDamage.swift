@@ -145,8 +145,8 @@ struct MetadataBackup: Sendable {
   var copy: String
   var files: [File]
 
-  /// Puts it back in the place of what is there; no engine may be open. Passes the seam, as what an operator copies
-  /// passes the file system, and is durable when it returns.
+  /// Puts it back in the place of what is there; no engine may be open. Passes the storage interface, as what an
+  /// operator copies passes the file system, and is durable when it returns.
   func putBack(on storage: any Storage) async throws(StorageError) {
     for entry in try await storage.list(copy) { try await storage.unlink("\(copy)/\(entry.name)") }
     for file in files {

@@ -4,14 +4,14 @@ import ScenarioFormat
 import Storage
 
 /// What passed in the lives in which faults are armed.
-struct LifeCensus: Codable, Hashable {
+struct IncarnationCensus: Codable, Hashable {
   var passes = PassCensus()
   /// What the faults that were armed were counted for, by their place among the trial's faults.
   var matched: [Int: MatchedPasses] = [:]
   /// Of the object store, by operation.
   var storeCalls: [String: Int] = [:]
 
-  func adding(_ other: LifeCensus) -> LifeCensus {
+  func adding(_ other: IncarnationCensus) -> IncarnationCensus {
     var sum = self
     sum.passes.add(other.passes)
     for (number, matched) in other.matched {
@@ -23,9 +23,9 @@ struct LifeCensus: Codable, Hashable {
   }
 
   /// Of a trial on real files; nil where its first life wrote none down.
-  static func read(_ folder: TrialFolder) throws(TrialError) -> LifeCensus? {
-    guard let first = try JSONFile.read(LifeCensus.self, from: folder.census(0)) else { return nil }
-    guard let second = try JSONFile.read(LifeCensus.self, from: folder.census(1)) else { return first }
+  static func read(_ folder: TrialFolder) throws(TrialError) -> IncarnationCensus? {
+    guard let first = try JSONFile.read(IncarnationCensus.self, from: folder.census(0)) else { return nil }
+    guard let second = try JSONFile.read(IncarnationCensus.self, from: folder.census(1)) else { return first }
     return first.adding(second)
   }
 }
@@ -34,10 +34,10 @@ struct LifeCensus: Codable, Hashable {
 struct NeverFired {
   private let spec: TrialSpec
   private let number: Int
-  private let census: LifeCensus
+  private let census: IncarnationCensus
 
   /// Nil where nobody has counted.
-  init?(_ spec: TrialSpec, _ number: Int, _ census: LifeCensus?) {
+  init?(_ spec: TrialSpec, _ number: Int, _ census: IncarnationCensus?) {
     guard let census else { return nil }
     (self.spec, self.number, self.census) = (spec, number, census)
   }

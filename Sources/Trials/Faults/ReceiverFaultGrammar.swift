@@ -56,12 +56,12 @@ package enum ReceiverFaultGrammar {
       }
       guard let length = words.duration("for") else { throw .unknownFault(fault.kind) }
       let after = words.duration("after") ?? .zero
-      faults.append(.init(kind: fault.kind, mood: try mood(fault.kind, words), window: after..<after + length))
+      faults.append(.init(kind: fault.kind, behavior: try behavior(fault.kind, words), window: after..<after + length))
     }
     return ReceiverSchedule(faults: faults, rejected: rejected)
   }
 
-  private static func mood(_ kind: String, _ words: FaultWords) throws(TrialError) -> ReceiverBehavior {
+  private static func behavior(_ kind: String, _ words: FaultWords) throws(TrialError) -> ReceiverBehavior {
     switch kind {
     case "receiver-refuses": return .refuses
     case "receiver-stalls": return .stalls
@@ -80,7 +80,7 @@ package enum ReceiverFaultGrammar {
 struct ReceiverSchedule: Sendable {
   struct Fault: Sendable {
     var kind: String
-    var mood: ReceiverBehavior
+    var behavior: ReceiverBehavior
     /// Since the beginning of the first life.
     var window: Range<Duration>
   }
@@ -90,8 +90,8 @@ struct ReceiverSchedule: Sendable {
   /// life.
   var rejected: Int64?
 
-  func mood(at moment: Duration) -> ReceiverBehavior {
-    faults.first { $0.window.contains(moment) }?.mood ?? rejected.map { .rejects($0) } ?? .accepts
+  func behavior(at moment: Duration) -> ReceiverBehavior {
+    faults.first { $0.window.contains(moment) }?.behavior ?? rejected.map { .rejects($0) } ?? .accepts
   }
 
   /// From when on it is well for good.

@@ -3,9 +3,9 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// From the words of a scenario to faults at the seam: the grammar and its meaning, side by side.
+/// From the words of a scenario to faults at the storage interface: the grammar and its meaning, side by side.
 package enum StorageFaultGrammar {
-  /// When a fault fires; every kind at the seam takes these, and the target.
+  /// When a fault fires; every kind at the storage interface takes these, and the target.
   static let trigger: [FaultParameter] = [
     FaultParameter("on", .word(OperationKind.allCases.map(\.rawValue)), "the kind of operation"),
     FaultParameter("partition", .integer(0...9_999), "only what belongs to this partition"),
@@ -51,8 +51,8 @@ package enum StorageFaultGrammar {
       + "segment; "
       + "the metadata; directories", impossible: impossibleTargets)
 
-  /// Every kind of fault at the seam but the crash, which a scenario asks for by its own key, and flips of bits, which
-  /// may be at rest too.
+  /// Every kind of fault at the storage interface but the crash, which a scenario asks for by its own key, and flips of
+  /// bits, which may be at rest too.
   static let descriptors: [FaultDescriptor] = StorageFaultDescriptor.all.filter(\.isWritten).map { one in
     FaultDescriptor(
       one.kind.rawValue, .device, one.meaning, [target] + trigger + one.parameters, drawn: one.drawn

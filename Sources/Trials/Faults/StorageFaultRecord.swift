@@ -6,7 +6,7 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// What a fault at the seam did by one firing, as a worker writes it down.
+/// What a fault at the storage interface did by one firing, as a worker writes it down.
 struct StorageFaultRecord: Codable, Hashable {
   /// When what it took is gone.
   enum Strike: String, Codable {
@@ -53,10 +53,10 @@ struct StorageFaultRecord: Codable, Hashable {
   var metadata: [String] = []
   /// All sectors of 512 bytes that cannot be read from here on, by path; nil where that has not changed.
   var unreadable: [String: [Int64]]?
-  /// It destroyed what was being looked at: what the look should have found is not known.
-  var isDuringLook = false
+  /// It destroyed what was being looked at: what the readback should have found is not known.
+  var isDuringReadback = false
   /// It showed wrong what was being looked at, and destroyed nothing: whoever reads once more finds it.
-  var isMisreadDuringLook = false
+  var isMisreadDuringReadback = false
   /// It was aimed at batches and destroyed what belongs to none: nothing has been put to the test by that.
   var missed = false
   /// Of the first firing of the fault in a life.
@@ -69,7 +69,7 @@ struct StorageFaultRecord: Codable, Hashable {
     var echo = self
     echo.touchedPlaces = places
     (echo.row, echo.touched, echo.lost, echo.metadata, echo.unreadable) = (row, touched, [], [], nil)
-    (echo.description, echo.isFiring, echo.isDuringLook, echo.isMisreadDuringLook) = (nil, false, false, false)
+    (echo.description, echo.isFiring, echo.isDuringReadback, echo.isMisreadDuringReadback) = (nil, false, false, false)
     return echo
   }
 }
@@ -77,7 +77,7 @@ struct StorageFaultRecord: Codable, Hashable {
 extension StorageFaultRecord {
   /// One receipt for each kind of harm that was done; at least one.
   static func all(
-    _ receipt: StorageFaultReceipt, _ fault: Int, _ life: Int, _ row: Int, _ map: MessageLocator, duringLook: Bool
+    _ receipt: StorageFaultReceipt, _ fault: Int, _ life: Int, _ row: Int, _ map: MessageLocator, duringReadback: Bool
   ) -> [StorageFaultRecord] {
     let isSync = receipt.kind == .syncFailure
     var first = StorageFaultRecord(
@@ -90,8 +90,8 @@ extension StorageFaultRecord {
     first.touched = map.destroy(receipt.destroyed)
     first.touchedPlaces = map.places.touchedPlaces(in: receipt.destroyed, receipt.kind.precision)
     if !receipt.isTold { first.metadata = metadataCopies(receipt.destroyed.map(\.path) + receipt.entries) }
-    first.isDuringLook = duringLook && !isSync && !receipt.destroyed.isEmpty
-    first.isMisreadDuringLook = duringLook && !receipt.misread.isEmpty
+    first.isDuringReadback = duringReadback && !isSync && !receipt.destroyed.isEmpty
+    first.isMisreadDuringReadback = duringReadback && !receipt.misread.isEmpty
     // A failed sync leaves the pages as they are, for as long as the machine runs.
     if isSync { first.strike = .nextPowerLoss }
     first.lost = receipt.destroyed.filter {
@@ -101,7 +101,9 @@ extension StorageFaultRecord {
     var all = [first]
     if !receipt.entries.isEmpty {
       var names = first
-      (names.strike, names.description, names.isFiring, names.isMisreadDuringLook) = (.nextPowerLoss, nil, false, false)
+      (names.strike, names.description, names.isFiring, names.isMisreadDuringReadback) = (
+        .nextPowerLoss, nil, false, false
+      )
       names.touched = receipt.entries.flatMap { map.places.messages(at: $0) }
       names.touchedPlaces = receipt.entries.flatMap { map.places.touchedPlaces(at: $0) }
       names.lost = receipt.entries
@@ -112,7 +114,7 @@ extension StorageFaultRecord {
       var risk = first
       (risk.strike, risk.lost, risk.metadata, risk.description) = (.ownPowerLoss, [], [], nil)
       risk.touchedPlaces = map.places.touchedPlaces(in: receipt.atRisk, .start)
-      (risk.touched, risk.isDetectable, risk.isFiring, risk.isMisreadDuringLook) = (atRisk, true, false, false)
+      (risk.touched, risk.isDetectable, risk.isFiring, risk.isMisreadDuringReadback) = (atRisk, true, false, false)
       all.append(risk)
     }
     return all
@@ -154,12 +156,12 @@ extension StorageFaultReceipt {
 }
 
 extension [StorageFaultRecord] {
-  /// A fault that makes a look unfair: what that should have found is not known. An engine is expected to read once
+  /// A fault that makes a readback unfair: what that should have found is not known. An engine is expected to read once
   /// more what it has read wrong, and no more often.
-  var unfairToALook: StorageFaultRecord? {
+  var unfairToAReadback: StorageFaultRecord? {
     first { receipt in
-      receipt.isDuringLook
-        || receipt.isMisreadDuringLook && count { $0.isMisreadDuringLook && $0.life == receipt.life } > 1
+      receipt.isDuringReadback
+        || receipt.isMisreadDuringReadback && count { $0.isMisreadDuringReadback && $0.life == receipt.life } > 1
     }
   }
 

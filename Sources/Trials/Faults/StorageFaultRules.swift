@@ -3,8 +3,8 @@ import LogModel
 import ScenarioFormat
 import Storage
 
-/// What the words of a fault at the seam must not say together: it would never fire, or some of them would be passed
-/// over.
+/// What the words of a fault at the storage interface must not say together: it would never fire, or some of them would
+/// be passed over.
 struct StorageFaultRules {
   let descriptor: StorageFaultDescriptor
   let words: FaultWords

@@ -7,10 +7,10 @@ import ScenarioFormat
 import Storage
 import Verification
 
-/// The faults at the seam in one life: which are still to fire, and the account of those that have.
+/// The faults at the storage interface in one life: which are still to fire, and the account of those that have.
 ///
 /// Faults are armed in the first two lives, each until it has fired in one of them; the third has none, so that every
-/// trial ends with a look at what is left when the trouble is over.
+/// trial ends with a readback of what is left when the trouble is over.
 final class StorageFaultSetup: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
@@ -23,7 +23,7 @@ final class StorageFaultSetup: @unchecked Sendable {
   private var objects: TrialStore?
   private let faulty: FaultyStorage?
   private let map: MessageLocator?
-  /// Of the faults at the seam that are armed, in the trial.
+  /// Of the faults at the storage interface that are armed, in the trial.
   private let armed: [Int]
   /// Of this life, in order.
   private(set) var receipts: [StorageFaultRecord] = []
@@ -69,7 +69,7 @@ final class StorageFaultSetup: @unchecked Sendable {
           box.owner?.receipts.append(receipt)
           keep(receipt)
         }, slow: slow)
-    guard spec.hasSeamFaults else {
+    guard spec.hasStorageFaults else {
       delays = LatencyMeter(base, journal, sync: spec.syncPolicy(ofLife: life))
       (faulty, map, freedAt, armed) = (nil, nil, nil, [])
       box.owner = self
@@ -103,17 +103,17 @@ final class StorageFaultSetup: @unchecked Sendable {
       ? armed[receipt.planned] : surroundings.earlier.first { $0.kind == receipt.kind.rawValue }?.fault ?? 0
     let isFirst = !receipts.contains { $0.fault == fault }
     let missed = receipt.planned >= 0 && receipt.missesBatches(surroundings.spec.faults[fault], map.places)
-    for seam in StorageFaultRecord.all(
-      receipt, fault, surroundings.life, surroundings.journal.rowCount, map, duringLook: faulty?.phase == "verify")
+    for record in StorageFaultRecord.all(
+      receipt, fault, surroundings.life, surroundings.journal.rowCount, map, duringReadback: faulty?.phase == "verify")
     {
-      var seam = seam
-      if !isFirst { seam.description = nil }
-      seam.missed = missed
-      receipts.append(seam)
-      if seam.refusal != nil, seam.isFiring { untold.append(seam) }
-      surroundings.keep(seam)
-      for place in seam.lost { map.lose(place, by: seam) }
-      map.spoil(receipt.destroyed, by: seam)
+      var record = record
+      if !isFirst { record.description = nil }
+      record.missed = missed
+      receipts.append(record)
+      if record.refusal != nil, record.isFiring { untold.append(record) }
+      surroundings.keep(record)
+      for place in record.lost { map.lose(place, by: record) }
+      map.spoil(receipt.destroyed, by: record)
     }
   }
 
@@ -149,13 +149,13 @@ final class StorageFaultSetup: @unchecked Sendable {
     surroundings.keep(sectors)
   }
 
-  /// The faults at the seam that may still fire in this life, with their numbers in the trial.
+  /// The faults at the storage interface that may still fire in this life, with their numbers in the trial.
   private static func plan(
     _ spec: TrialSpec, life: Int, fired: Set<Int>
   ) throws(TrialError) -> (faults: [PlannedFault], numbers: [Int]) {
     var planned: [PlannedFault] = []
     var numbers: [Int] = []
-    for (number, fault) in spec.faults.enumerated() where life < 2 && fault.isAtSeam && !fired.contains(number) {
+    for (number, fault) in spec.faults.enumerated() where life < 2 && fault.isStorageFault && !fired.contains(number) {
       planned.append(try StorageFaultGrammar.planned(fault, seed: mix64(spec.seed &+ UInt64(number))))
       numbers.append(number)
     }
@@ -187,8 +187,8 @@ final class StorageFaultSetup: @unchecked Sendable {
   }
 
   /// What has passed, and what the faults that are armed were counted for.
-  var census: LifeCensus {
-    var census = LifeCensus()
+  var census: IncarnationCensus {
+    var census = IncarnationCensus()
     if let passes = faulty?.census { census.passes = passes }
     for (number, matched) in zip(armed, faulty?.matched ?? []) { census.matched[number] = matched }
     objects?.count(into: &census)
@@ -200,8 +200,8 @@ final class StorageFaultSetup: @unchecked Sendable {
 }
 
 extension TrialSpec {
-  var hasSeamFaults: Bool { self.delivery == nil && self.faults.contains(where: \.isAtSeam) }
-  /// At the seam, or between engine and object store: they leave receipts when they fire.
+  var hasStorageFaults: Bool { self.delivery == nil && self.faults.contains(where: \.isStorageFault) }
+  /// At the storage interface, or between engine and object store: they leave receipts when they fire.
   var hasFaultsInLife: Bool {
     self.delivery == nil && self.faults.contains { !StorageFaultGrammar.isResting($0) }
   }
@@ -209,7 +209,7 @@ extension TrialSpec {
   /// Why there is no verdict: faults of a running engine of which there is no receipt.
   /// - Parameter census: of the lives in which faults are armed; nil where a life ended before it could be written
   ///   down.
-  func unfired(_ receipts: [StorageFaultRecord], _ census: LifeCensus? = nil) -> [String] {
+  func unfired(_ receipts: [StorageFaultRecord], _ census: IncarnationCensus? = nil) -> [String] {
     guard hasFaultsInLife else { return [] }
     let faults = self.faults
     let fired = Set(receipts.filter { !$0.missed }.map(\.fault))
@@ -226,5 +226,5 @@ extension TrialSpec {
 
 extension FaultSpec {
   /// Whether it is an edit of what passes between the engine and its files.
-  var isAtSeam: Bool { !StorageFaultGrammar.isResting(self) && !ObjectStoreFaultGrammar.isOfStore(self) }
+  var isStorageFault: Bool { !StorageFaultGrammar.isResting(self) && !ObjectStoreFaultGrammar.isOfStore(self) }
 }

@@ -8,7 +8,7 @@ import Storage
 /// The object store of one life, in a folder of the trial's storage, and what goes wrong between it and the engine.
 ///
 /// It lies on the device itself: a power cut meets log and store at one moment, and faults of the log's device are not
-/// the store's. Its own are armed in the first two lives, as those at the seam are.
+/// the store's. Its own are armed in the first two lives, as those at the storage interface are.
 final class TrialStore: @unchecked Sendable {
   // Owned by the loop of the trial's storage.
 
@@ -65,16 +65,16 @@ final class TrialStore: @unchecked Sendable {
     let (faults, known) = (spec.faults, numbers)
     let faulty = FaultyObjectStore(directory, plan: planned, loop: base.loop) { receipt in
       let number = known[receipt.planned]
-      var seam = StorageFaultRecord(
+      var record = StorageFaultRecord(
         fault: number, life: life, kind: faults[number].kind, row: journal.rowCount, instant: receipt.instant,
         isDetectable: true, isTold: true, refusal: refusal, partition: nil)
-      seam.description = receipt.isFirst ? "\(receipt)" : nil
+      record.description = receipt.isFirst ? "\(receipt)" : nil
       if case .partialUpload = receipt.fault {
-        seam.tornObject = receipt.path
-        torn.value[receipt.path] = seam
+        record.tornObject = receipt.path
+        torn.value[receipt.path] = record
       }
       base.note(.fault("\(faults[number].kind): \(receipt)"))
-      take(seam)
+      take(record)
     }
     // A retry may have more messages by then, and another name.
     faulty.onStored = { name in
@@ -96,7 +96,7 @@ final class TrialStore: @unchecked Sendable {
   var slowCalls: Int { meter?.slowCalls ?? 0 }
 
   /// Adds what was asked of the store, and what its faults were counted for.
-  func count(into census: inout LifeCensus) {
+  func count(into census: inout IncarnationCensus) {
     guard let faulty else { return }
     for (operation, calls) in faulty.calls { census.storeCalls[operation.rawValue, default: 0] += calls }
     for (number, calls) in zip(numbers, faulty.matched) { census.matched[number] = MatchedPasses(passes: calls) }

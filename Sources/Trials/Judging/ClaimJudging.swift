@@ -61,8 +61,8 @@ extension ClaimFigure {
     let (lost, acknowledged) = result.lossClaimed
     // Where no message was sent there is nothing to count: 0 would be a promise kept.
     if isOfMessages, result.counts.attempted == 0 { return nil }
-    // What came back, and what was lost, only a look after the first restart tells: before the crash nothing had been
-    // lost.
+    // What came back, and what was lost, only a readback after the first restart tells: before the crash nothing had
+    // been lost.
     if isOfRestart, !result.hasRestartFigures { return nil }
     switch self {
     case .lost: return Double(lost)

@@ -2,16 +2,16 @@ import LogModel
 import ScenarioFormat
 import Verification
 
-/// What claims need beside the judgement: found in the looks, the receipts and the files, and asked of no engine.
+/// What claims need beside the judgement: found in the readbacks, the receipts and the files, and asked of no engine.
 extension Judging {
   static func observed(
-    _ spec: TrialSpec, _ history: History, _ faults: [Receipt], _ looks: [Observation],
+    _ spec: TrialSpec, _ history: History, _ faults: [Receipt], _ readbacks: [Observation],
     _ medium: some AtRestDamage.Medium
   ) throws(TrialError) -> [String: Double] {
     var found: [ClaimFigure: Double] = [:]
-    if let look = looks.first(where: { $0.restart == 1 }) {
-      found[.checksumsUnnamed] = checksumsUnnamed(faults, look, history)
-      found[.servedBehindDamage] = servedBehindDamage(look, history)
+    if let readback = readbacks.first(where: { $0.restart == 1 }) {
+      found[.checksumsUnnamed] = checksumsUnnamed(faults, readback, history)
+      found[.servedBehindDamage] = servedBehindDamage(readback, history)
     }
     if let magic = FileLayout.documentedMagic(spec.system) {
       let heads = try FileHeads(spec, magic, medium)
@@ -21,27 +21,27 @@ extension Judging {
   }
 
   /// Nil where no bit was flipped of which the harness knows the checksum.
-  static func checksumsUnnamed(_ faults: [Receipt], _ look: Observation, _ history: History) -> Double? {
+  static func checksumsUnnamed(_ faults: [Receipt], _ readback: Observation, _ history: History) -> Double? {
     let wanted = faults.flatMap(\.checksums)
     guard !wanted.isEmpty else { return nil }
     let unnamed = wanted.count { checksum in
       guard let slot = history.creations.firstIndex(where: { $0.partition.partition == checksum.partition }) else {
         return true
       }
-      return !look.reports(of: PartitionSlot(slot)).contains { checksum.isNamed(by: $0) }
+      return !readback.reports(of: PartitionSlot(slot)).contains { checksum.isNamed(by: $0) }
     }
     return Double(unnamed)
   }
 
   /// Nil where nothing that was acknowledged has been damaged at rest.
-  static func servedBehindDamage(_ look: Observation, _ history: History) -> Double? {
+  static func servedBehindDamage(_ readback: Observation, _ history: History) -> Double? {
     var first: [PartitionSlot: Offset] = [:]
     for damage in history.damages where !damage.isInLife {
       guard let start = damage.touched?.map(\.from).min() else { continue }
       first[damage.partition] = min(first[damage.partition] ?? start, start)
     }
     guard !first.isEmpty else { return nil }
-    return Double(first.reduce(0) { $0 + look.served(behind: $1.value, of: $1.key) })
+    return Double(first.reduce(0) { $0 + readback.served(behind: $1.value, of: $1.key) })
   }
 }
 

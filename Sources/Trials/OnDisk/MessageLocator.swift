@@ -216,7 +216,7 @@ struct MessagePlaces {
   }
 }
 
-/// Notes messages as they pass the seam. Stands above the faults and sees what the engine meant to write.
+/// Notes messages as they pass the storage interface. Stands above the faults and sees what the engine meant to write.
 final class MessageLocator: StorageWrapper, @unchecked Sendable {
   // Owned by the base's loop.
 

@@ -29,11 +29,11 @@ package final class TrialRunner: @unchecked Sendable {
     var receipts: [Receipt] = []
     /// Where no file keeps it.
     var excusedRefusal: Refusal?
-    /// Copies of the metadata that faults at the seam have destroyed a part of.
+    /// Copies of the metadata that faults at the storage interface have destroyed a part of.
     var lostMetadata: Set<String> = []
-    var seamReceipts: [StorageFaultRecord] = []
+    var storageFaults: [StorageFaultRecord] = []
     /// Where no file keeps it.
-    var census: LifeCensus?
+    var census: IncarnationCensus?
     /// Where no file keeps it.
     var writer: WriterReceipt?
     var notices: [String] = []
@@ -102,13 +102,13 @@ package final class TrialRunner: @unchecked Sendable {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, oncePutBack: refusal.reason))
     }
     if spec.hasFaultsInLife {
-      let seam = spec.storage == .memory ? findings.seamReceipts : try place.seamFaults.read()
-      findings.receipts += seam.summaries
+      let storageFaults = spec.storage == .memory ? findings.storageFaults : try place.storageFaults.read()
+      findings.receipts += storageFaults.summaries
       var census = findings.census
-      if census == nil { census = try LifeCensus.read(place) }
-      findings.doubts += spec.unfired(seam, census)
-      findings.lostMetadata.formUnion(seam.flatMap(\.metadata))
-      if let unfair = seam.unfairToALook {
+      if census == nil { census = try IncarnationCensus.read(place) }
+      findings.doubts += spec.unfired(storageFaults, census)
+      findings.lostMetadata.formUnion(storageFaults.flatMap(\.metadata))
+      if let unfair = storageFaults.unfairToAReadback {
         findings.voids.append(
           "\(unfair.kind) destroyed messages, or hid them more than once, while they were being looked at; give the "
             + "fault another phase")
@@ -174,9 +174,9 @@ package final class TrialRunner: @unchecked Sendable {
       let journal = try Journal.existing(place.journal)
       let (inFlight, held) = (journal?.inFlight ?? 0, journal?.held ?? 0)
       let ended = held > 0 ? ", \(held) of them ended by the device and not yet seen by the engine" : ""
-      receipt.places.append("\(inFlight) operations in flight at the seam\(ended)")
+      receipt.places.append("\(inFlight) operations in flight at the storage interface\(ended)")
       if life == 0, spec.crashAt != .end, inFlight == 0, receipt.kind == CrashKind.processKill.rawValue {
-        findings.doubts.append("the kill was to find operations in flight at the seam, and found none")
+        findings.doubts.append("the kill was to find operations in flight at the storage interface, and found none")
       }
     }
     findings.receipts.append(receipt)
@@ -187,7 +187,7 @@ package final class TrialRunner: @unchecked Sendable {
     findings.receipts += reply.receipts
     findings.engineCounts.add(reply.engineCounts)
     findings.observed.merge(reply.observed) { $1 }
-    findings.seamReceipts += reply.seamReceipts
+    findings.storageFaults += reply.storageFaults
     if let census = reply.census { findings.census = census }
     findings.notices += reply.notices.filter { !findings.notices.contains($0) }
     if let writer = reply.writer { findings.writer = writer }

@@ -37,9 +37,9 @@ final class Journal: @unchecked Sendable {
   struct Head {
     var rows: Int64 = 0
     var capacity: Int64 = 0
-    /// Operations in flight at the seam, kept up to date here: after a kill it says how many it cut off.
+    /// Operations in flight at the storage interface, kept up to date here: after a kill it says how many it cut off.
     var inFlight: Int64 = 0
-    /// Of these, those that the device has ended and the seam holds back from the engine; see `AimedKill`.
+    /// Of these, those that the device has ended and the storage interface holds back from the engine; see `AimedKill`.
     var held: Int64 = 0
     /// What the worker was doing, for the case that it dies on its own; see `Stage`.
     var stage: Int64 = 0
@@ -166,7 +166,7 @@ final class Journal: @unchecked Sendable {
     return body()
   }
 
-  // MARK: The seam
+  // MARK: The storage interface
 
   var inFlight: Int { Int(inFlightWord.pointee.load(ordering: .acquiring)) }
   func startedOperation() { inFlightWord.pointee.add(1, ordering: .acquiringAndReleasing) }

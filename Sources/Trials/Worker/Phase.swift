@@ -15,7 +15,7 @@ public enum Phase: Hashable, Sendable, Codable {
   case secondWriter
   /// Life `restart` (1, 2): recover, look; after the first restart append and crash again.
   case recover(restart: Int)
-  /// The oracle, over the journal and the looks.
+  /// The oracle, over the journal and the readbacks.
   case judge
 }
 
@@ -34,7 +34,7 @@ extension Phase: CustomStringConvertible {
 struct PhaseRequest: Codable {
   var phase: Phase
   var spec: TrialSpec
-  /// The trial's folder: `data` for the engine, the journal and the looks beside it.
+  /// The trial's folder: `data` for the engine, the journal and the readbacks beside it.
   var folder: String
 }
 
@@ -54,10 +54,10 @@ struct PhaseReply: Codable {
   /// In the first restart; see `RecoveryFigures`.
   var recoveryMemory: Int?
   var receipts: [Receipt] = []
-  /// Of faults at the seam, where no file keeps them.
-  var seamReceipts: [StorageFaultRecord] = []
-  /// Of the lives in which faults at the seam are armed, where no file keeps it.
-  var census: LifeCensus?
+  /// Of faults at the storage interface, where no file keeps them.
+  var storageFaults: [StorageFaultRecord] = []
+  /// Of the lives in which faults at the storage interface are armed, where no file keeps it.
+  var census: IncarnationCensus?
   var notices: [String] = []
   /// What became of the second writer, where no file keeps it.
   var writer: WriterReceipt?
@@ -104,10 +104,10 @@ extension PhaseReply {
     }
   }
 
-  /// What the seam has met; see `InFlightMonitor`.
-  mutating func note(_ seam: InFlightMonitor) {
-    if let failure = seam.machineFailure { machineFailure = "\(failure)" }
-    if let met = seam.shortage { shortage = shortage ?? Self.shortage(Shortage.text(met)) }
+  /// What the storage interface has met; see `InFlightMonitor`.
+  mutating func note(_ monitor: InFlightMonitor) {
+    if let failure = monitor.machineFailure { machineFailure = "\(failure)" }
+    if let met = monitor.shortage { shortage = shortage ?? Self.shortage(Shortage.text(met)) }
   }
 
   /// Whether the phase came to no end of its own, for a reason that is not the engine's.
@@ -152,20 +152,21 @@ struct TrialFolder {
   var secondJournal: String { path + "/second-journal" }
   /// What became of the second writer.
   var writer: String { path + "/second-writer.json" }
-  func look(_ restart: Int) -> String { "\(path)/look-\(restart).json" }
+  func readback(_ restart: Int) -> String { "\(path)/readback-\(restart).json" }
   func receipt(_ life: Int) -> String { "\(path)/crash-\(life).json" }
   /// What the first recovery cost, written before anything can kill the process.
   var recovery: String { "\(path)/recovery.json" }
   var faults: String { path + "/faults.json" }
   /// An `excusedRefusal`, written before anything can kill the process.
   var refusal: String { path + "/refusal.json" }
-  /// Of faults at the seam.
-  var seamFaults: LineFile<StorageFaultRecord> { LineFile(path: path + "/seam-faults.jsonl") }
+  /// Of faults at the storage interface.
+  var storageFaults: LineFile<StorageFaultRecord> { LineFile(path: path + "/storage-faults.jsonl") }
 
   /// Of its object store.
   var flushFailures: LineFile<FlushFailure> { LineFile(path: path + "/flush-failures.jsonl") }
   var slowStoreCalls: LineFile<SlowStoreCall> { LineFile(path: path + "/slow-store-calls.jsonl") }
-  /// What passed in a life in which faults at the seam are armed, written before anything can kill the process.
+  /// What passed in a life in which faults at the storage interface are armed, written before anything can kill the
+  /// process.
   func census(_ life: Int) -> String { "\(path)/census-\(life).json" }
 
   /// What the engine of a life has counted, written before anything can kill the process.

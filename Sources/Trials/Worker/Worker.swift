@@ -79,61 +79,64 @@ extension Worker {
 /// The oracle over what the lives of a trial left behind.
 enum Judging {
   static func history(
-    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [StorageFaultRecord] = []
+    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ storageFaults: [StorageFaultRecord] = []
   ) -> History {
     var damages: [(row: Int, damage: Damage)] = []
-    if !faults.isEmpty || seam.contains(where: { !$0.touched.isEmpty }) {
+    if !faults.isEmpty || storageFaults.contains(where: { !$0.touched.isEmpty }) {
       let plain = journal.history(of: spec)
       damages = faults.flatMap { receipt in
         receipt.touched.damage(
           kind: receipt.kind, receipt.places.first ?? "", isDetectable: true, places: receipt.touchedPlaces, in: plain
         ).map { (receipt.row, $0) }
       }
-      damages += seam.damages(in: plain, crashRows: journal.crashRows, spec.syncPolicy(ofLife:))
+      damages += storageFaults.damages(in: plain, crashRows: journal.crashRows, spec.syncPolicy(ofLife:))
       damages.sort { $0.row < $1.row }
       // What was touched in the log may be in the object store without anybody having been told so.
       if spec.checkpoint != .none { for index in damages.indices { damages[index].damage.isCertain = false } }
     }
     var history = journal.history(of: spec, damages: damages)
-    seam.noteTornObjects(in: &history)
+    storageFaults.noteTornObjects(in: &history)
     return history
   }
 
   static func judge(_ spec: TrialSpec, _ folder: TrialFolder) throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: 0)
     journal.stage = .judging
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for restart in 0...2 {
-      if let look = try JSONFile.read(Observation.self, from: folder.look(restart)) { looks.append(look) }
+      if let readback = try JSONFile.read(Observation.self, from: folder.readback(restart)) {
+        readbacks.append(readback)
+      }
     }
     let faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
-    let seam = try folder.seamFaults.read()
+    let storageFaults = try folder.storageFaults.read()
     let writer = try JSONFile.read(WriterReceipt.self, from: folder.writer)
     let testimony = StoreEvidence(
       failures: try folder.flushFailures.read(), slowCalls: try folder.slowStoreCalls.read())
-    var judgement = judge(spec, journal, faults, seam, looks, writer, testimony)
-    let history = history(spec, journal, faults, seam)
+    var judgement = judge(spec, journal, faults, storageFaults, readbacks, writer, testimony)
+    let history = history(spec, journal, faults, storageFaults)
     judgement.checks = DivergenceLocator(spec: spec, history: history).complete(
       judgement.checks, on: FilesAtRest(folder: folder.data))
     var reply = PhaseReply(
       judgement: judgement, append: AppendFigures(history), firstAppend: history.slowestFirstAppendAfterRestart)
-    reply.observed = try observed(spec, history, faults, looks, FilesAtRest(folder: folder.data))
+    reply.observed = try observed(spec, history, faults, readbacks, FilesAtRest(folder: folder.data))
     return reply
   }
 
   static func judge(
-    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ seam: [StorageFaultRecord], _ looks: [Observation],
+    _ spec: TrialSpec, _ journal: Journal, _ faults: [Receipt], _ storageFaults: [StorageFaultRecord],
+    _ readbacks: [Observation],
     _ writer: WriterReceipt?, _ store: StoreEvidence = StoreEvidence()
   ) -> Judgement {
-    let history = history(spec, journal, faults, seam)
+    let history = history(spec, journal, faults, storageFaults)
     let contract = Contract(
       sync: spec.syncPolicy, laterSync: spec.syncPolicy(ofLife: 1), recovery: spec.recovery,
-      refusals: seam.refusals(spec), takeover: writer?.takeover(spec))
-    var judgement = Oracle(contract).judge(history, looks)
+      refusals: storageFaults.refusals(spec), takeover: writer?.takeover(spec))
+    var judgement = Oracle(contract).judge(history, readbacks)
       .adding(store.excused(.noUnjustifiedRejection(history, contract.refusals, takeover: contract.takeover), spec))
     for check in store.checks(spec, history) { judgement = judgement.adding(check) }
     if let close = CheckResult.cleanShutdown(history, contract.refusals) { judgement = judgement.adding(close) }
-    let isHindered = seam.contains(where: \.isFiring) || faults.contains { !$0.metadata.isEmpty }
+    let isHindered = storageFaults.contains(where: \.isFiring) || faults.contains { !$0.metadata.isEmpty }
     judgement = judgement.adding(.metadataBounded(journal.metadata, history, hindered: isHindered))
     if spec.writers == .holderLives, let writer {
       judgement = judgement.adding(
@@ -141,8 +144,8 @@ enum Judging {
           history, takenAt: writer.openedAt, since: writer.triedAt, refused: writer.attemptsRefused,
           holder: 0..<spec.producers))
     }
-    // A look that was never made is no evidence of anything: what it would have found is not known.
-    for restart in (spec.crashAt == .end ? 0 : 1)...2 where !looks.contains(where: { $0.restart == restart }) {
+    // A readback that was never made is no evidence of anything: what it would have found is not known.
+    for restart in (spec.crashAt == .end ? 0 : 1)...2 where !readbacks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
         .unknown(
           .consumerMakesProgress,

@@ -14,19 +14,21 @@ extension Oracle {
     var slot: Int
   }
 
-  /// - Parameter served: of each partition, what the look was served.
+  /// - Parameter served: of each partition, what the readback was served.
   func judgeCommits(
-    _ history: History, _ look: Observation, _ earlier: [Observation], _ partitions: [PartitionHistory],
+    _ history: History, _ readback: Observation, _ earlier: [Observation], _ partitions: [PartitionHistory],
     _ served: [ServedLog],
     _ ledger: inout CheckAccumulator
   ) {
-    let commits = history.commits[..<look.mark.commits]
-    let known = LastKnown(look, earlier)
-    guard !commits.isEmpty || !look.commits.isEmpty else { return }
+    let commits = history.commits[..<readback.mark.commits]
+    let known = LastKnown(readback, earlier)
+    guard !commits.isEmpty || !readback.commits.isEmpty else { return }
     ledger.apply(.consumerOffsets, exercised: true)
-    ledger.apply(.committedOffsetWithinLog, exercised: look.commits.contains { ($0.offset ?? 0) > 0 })
+    ledger.apply(.committedOffsetWithinLog, exercised: readback.commits.contains { ($0.offset ?? 0) > 0 })
     var found: [Key: Offset?] = [:]
-    for commit in look.commits { found[Key(group: commit.group, slot: commit.partition.index)] = .some(commit.offset) }
+    for commit in readback.commits {
+      found[Key(group: commit.group, slot: commit.partition.index)] = .some(commit.offset)
+    }
     var own: [Key: [OffsetCommit]] = [:]
     var keys: [Key] = []
     for commit in commits {
@@ -34,7 +36,7 @@ extension Oracle {
       if own[key] == nil { keys.append(key) }
       own[key, default: []].append(commit)
     }
-    for commit in look.commits {
+    for commit in readback.commits {
       let key = Key(group: commit.group, slot: commit.partition.index)
       if own[key] == nil {
         keys.append(key)
@@ -50,13 +52,14 @@ extension Oracle {
       let standing = StandingOffset(
         group: key.group, name: history.creations[key.slot].partition, slot: key.slot, answer: answer,
         commits: own[key] ?? [],
-        restart: look.restart, end: (look.partitions[key.slot].after ?? look.partitions[key.slot].before)?.logEndOffset,
+        restart: readback.restart,
+        end: (readback.partitions[key.slot].after ?? readback.partitions[key.slot].before)?.logEndOffset,
         partition: partitions[key.slot], served: served[key.slot], contract: contract,
-        damages: history.damages[..<look.mark.damages].filter { $0.partition.index == key.slot })
-      let last = standing.commits.lastIndex { promise($0.outcome, $0.incarnation, history, look) != .none }
+        damages: history.damages[..<readback.mark.damages].filter { $0.partition.index == key.slot })
+      let last = standing.commits.lastIndex { promise($0.outcome, $0.incarnation, history, readback) != .none }
       let settled = known.commit(of: key.group, key.slot, commits)
       let since = settled.map { settled in
-        history.commits[..<min(settled.commits, look.mark.commits)].count {
+        history.commits[..<min(settled.commits, readback.mark.commits)].count {
           $0.group == key.group && $0.partition.index == key.slot
         }
       }
@@ -66,7 +69,7 @@ extension Oracle {
   }
 }
 
-/// What a look was answered for a group's offset in one partition, and all that is known of it.
+/// What a readback was answered for a group's offset in one partition, and all that is known of it.
 private struct StandingOffset {
   let group: String
   let name: TopicPartition
@@ -80,7 +83,7 @@ private struct StandingOffset {
   let partition: PartitionHistory
   let served: ServedLog
   let contract: Contract
-  /// Of the partition, before the look.
+  /// Of the partition, before the readback.
   let damages: [Damage]
 
   private func divergence(_ offset: Offset) -> Divergence {
@@ -90,7 +93,7 @@ private struct StandingOffset {
   /// `consumer-offsets`. What an earlier restart has answered is the last known value: only a later commit changes it,
   /// or a later recovery that lowers it.
   /// - Parameters:
-  ///   - lastOwed: the last commit that is owed to the look; nil for none.
+  ///   - lastOwed: the last commit that is owed to the readback; nil for none.
   ///   - settled: the last known value; nil where nobody has asked for it.
   ///   - since: of `commits`, the first one behind it.
   /// - Returns: the commit that the answer is of; nil where it is of none, or lowered.
@@ -130,7 +133,7 @@ private struct StandingOffset {
     }
     let finding: CheckFinding =
       if let known {
-        .look(
+        .readback(
           .commitChanged(group: group, was: known.offset?.rawValue, restart: known.restart, found: answer?.rawValue))
       } else {
         .committedOffset(

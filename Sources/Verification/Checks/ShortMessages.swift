@@ -6,7 +6,8 @@ import LogModel
 /// none all are: what stands at an offset is then the message that was acknowledged there, if its bytes fit, the latest
 /// one where an offset was given twice. What stands elsewhere are messages of requests that nobody answered: a stretch
 /// of them must be made of such requests, each whole and once. Where requests of other lengths would make the same
-/// stretch, nobody can know which it was, and the look says so: what follows from it is `unknown`, never `violated`.
+/// stretch, nobody can know which it was, and the readback says so: what follows from it is `unknown`, never
+/// `violated`.
 struct ShortMessages: Sendable {
   struct Served: Sendable {
     var offset: Int64
@@ -164,7 +165,7 @@ struct ShortMessages: Sendable {
     search.run()
     if search.left <= 0 { return (search.found, "fit too many requests to be told apart") }
     if search.isAmbiguous { return (search.found, "may be those of requests of other lengths") }
-    // A look before the deletion had more of them to place, and may have placed these elsewhere.
+    // A readback before the deletion had more of them to place, and may have placed these elsewhere.
     if isDeleted[p], let found = search.found, free.reduce(0, { $0 + $1.count }) > found.count {
       return (found, "may be those of other requests, as messages before them were deleted")
     }

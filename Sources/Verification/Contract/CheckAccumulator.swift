@@ -1,6 +1,6 @@
 import LogModel
 
-/// What each check has come to so far in one look: its first violation, its first doubt, whether it had anything
+/// What each check has come to so far in one readback: its first violation, its first doubt, whether it had anything
 /// to look at. Text is rendered for the first divergence only.
 struct CheckAccumulator {
   private struct Entry {
@@ -12,12 +12,12 @@ struct CheckAccumulator {
     var remark: String?
   }
 
-  /// The restart that the look comes after; nil for checks that are of no look.
+  /// The restart that the readback comes after; nil for checks that are of no readback.
   let restart: Int?
   /// Checks, a bit for each by its place.
   private var applied: UInt64 = 0
   private var exercised: UInt64 = 0
-  /// Details of checks that did not simply hold; in most looks there are none.
+  /// Details of checks that did not simply hold; in most readbacks there are none.
   private var entries: [CheckName: Entry] = [:]
 
   init(restart: Int? = nil) { self.restart = restart }

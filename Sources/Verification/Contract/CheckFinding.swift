@@ -11,7 +11,7 @@ enum CheckFinding: Hashable, Sendable {
   case watermarkBesideLogEnd(found: Int64, logEnd: Int64)
   /// Everything before `protected` is promised; what is served ends somewhere in `low...high`.
   case logEndBesideMessages(found: Int64, low: Int64, high: Int64, protected: Int64)
-  case watermarkFellInLook(from: Int64, to: Int64)
+  case watermarkFellInReadback(from: Int64, to: Int64)
   case watermarkFell(from: Int64, to: Int64)
   /// Over a restart it may fall as far as nothing protected goes with it.
   case watermarkFellBelowPromise(was: Int64, restart: Int, protected: Int64, found: Int64)
@@ -39,7 +39,7 @@ enum CheckFinding: Hashable, Sendable {
   /// What a consumer was answered while messages were sent.
   case beside(ReadingFinding)
   /// Answers to fetches, offsets of acknowledgements, what an earlier restart has answered.
-  case look(LookFinding)
+  case readback(ReadbackFinding)
 
   // Requests.
   case missing(message: Int, offset: Int64, isAcknowledged: Bool)
@@ -71,7 +71,7 @@ enum CheckFinding: Hashable, Sendable {
   case committedOffset(group: String, allowed: [Int64], found: Int64?)
 
   // Why there is no verdict.
-  case lookUnfinished
+  case readbackUnfinished
   case watermarksUnknown
 }
 
@@ -101,7 +101,7 @@ extension CheckFinding: CustomStringConvertible {
           found, max(low, protected),
           protected > low ? ", where the protected messages end" : ", where consumption ends", high,
           ", where consumption ends")
-    case .watermarkFellInLook(let from, let to): "the high watermark fell from \(from) to \(to) during one look"
+    case .watermarkFellInReadback(let from, let to): "the high watermark fell from \(from) to \(to) during one readback"
     case .watermarkFell(let from, let to): "the high watermark must not fall, found \(from) before and \(to) now"
     case .watermarkFellBelowPromise(let was, let restart, let protected, let found):
       "the high watermark was \(was) \(Self.moment(restart)); it must be at least \(protected) now, where the "
@@ -135,7 +135,7 @@ extension CheckFinding: CustomStringConvertible {
     case .reordered(let offset, let message):
       "message \(message) at offset \(offset) stands behind a later one of its producer"
     case .reader(let finding): "\(finding)"
-    case .look(let finding): "\(finding)"
+    case .readback(let finding): "\(finding)"
     case .beside(let finding): "\(finding)"
     case .gap(let at, let next): "offset \(at) must be served, found a gap up to offset \(next)"
     default: nil
@@ -194,7 +194,7 @@ extension CheckFinding: CustomStringConvertible {
     case .registeredByNobody(let partition): "\(partition) was never created, found it registered"
     case .committedOffset(let group, let allowed, let found):
       "the committed offset of \(group) must be \(Self.choice(allowed)), found \(found.map { "\($0)" } ?? "none")"
-    case .lookUnfinished: "the look did not come to its end"
+    case .readbackUnfinished: "the readback did not come to its end"
     case .watermarksUnknown: "its watermarks were not asked for"
     default: ""
     }

@@ -2,9 +2,9 @@ import LogModel
 
 // What a configuration promises, and what an acknowledged operation is owed after each crash.
 //
-// Every operation that may be there carries a *promise*, moved along from its incarnation to the look:
+// Every operation that may be there carries a *promise*, moved along from its incarnation to the readback:
 //
-//   durable           on the medium: owed to every later look
+//   durable           on the medium: owed to every later readback
 //   volatile(since)   in the page cache since that instant: owed until the next power loss
 //   none              owed nothing: an operation never acknowledged, or one a power loss was allowed to take
 //
@@ -18,12 +18,12 @@ import LogModel
 // | power loss                     | unchanged     | volatile -> none                   | volatile -> none|
 // | power loss after an orderly    | unchanged     | volatile -> durable (note 1)       | volatile -> none|
 // |   close                        |               |                                    |                 |
-// | served by a look, power loss   |               |                                    |                 |
+// | served by a readback, power loss   |               |                                    |                 |
 // |   since it was written         | durable       | durable (note 2)                   | durable         |
-// | served by a look, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
+// | served by a readback, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
 // | served to a consumer at t,     | durable       | volatile(t) if none                | volatile(never) |
 // |   while messages are sent      |               | (note 7)                           |                 |
-// | missing from a look, none      | settled: it must not come back (note 4)                              |
+// | missing from a readback, none      | settled: it must not come back (note 4)                              |
 //
 // Where the policy of a later incarnation is another, each line is that of the incarnation in which it happens. What an
 // engine under `always` opens after a kill, or after a close that has synced nothing, is durable from then on.
@@ -36,11 +36,11 @@ import LogModel
 //    it has returned without an error the window is empty. A close that returns an error has promised nothing, and the
 //    power loss behind it is one like any other.
 // 2. A log recovered after a power loss consists of what was read from the medium: it survives later crashes too.
-// 3. Under `always` what can be fetched is durable, from the first look of its own life on, acknowledged or not; under
-//    the other policies what a look has served stays for as long as that life lasts. After a process kill recovery
-//    finds pages that may still be volatile, so it has to sync what it keeps before it serves it. Under `interval` it
-//    has d from the reopening on (the dead time is not the engine's: a kill restarts the clock, unless d had already
-//    run); under `never` nothing.
+// 3. Under `always` what can be fetched is durable, from the first readback of its own life on, acknowledged or not;
+//    under the other policies what a readback has served stays for as long as that life lasts. After a process kill
+//    recovery finds pages that may still be volatile, so it has to sync what it keeps before it serves it. Under
+//    `interval` it has d from the reopening on (the dead time is not the engine's: a kill restarts the clock, unless d
+//    had already run); under `never` nothing.
 // 4. What recovery has cut off stays cut off: stale bytes behind the tail must never be accepted again, whatever a
 //    fault does to what has their offsets by then. What was skipped as damaged may be read again.
 // 5. `interval(d)` presumes a device that completes each operation within d/2, which leaves the engine time to sync
@@ -64,8 +64,8 @@ import LogModel
 // Acknowledged topics and committed consumer offsets are durable, whatever the policy for messages.
 //
 // So is a deletion: a log begins where the last one has put it, after any crash. What is deleted is owed to nobody, and
-// must not come back (PartitionChecker+LogStart.swift). Of a deletion without an answer both are possible, until a look
-// has shown it.
+// must not come back (PartitionChecker+LogStart.swift). Of a deletion without an answer both are possible, until a
+// readback has shown it.
 //
 // A committed offset says which messages a group has processed: none that lies before it is ever given to the group
 // again. So it must not stand where other messages can still get the offsets before it.
@@ -80,7 +80,7 @@ import LogModel
 // |                      | nothing else: a sync that failed, as the engine knew, is no excuse                                    |
 //
 // Lowered, an offset lets the group read again from where the log was cut (at least once); left where it was, it would
-// keep from the group what gets the offsets below it. What a look is answered must therefore be the last offset
+// keep from the group what gets the offsets below it. What a readback is answered must therefore be the last offset
 // committed, or the end of the log that a later recovery has found. It lies within the log, and behind no message that
 // was sent after it had been committed.
 //
@@ -96,8 +96,8 @@ import LogModel
 // topics whose logs hold messages: their folders name topic and partition, and an engine that begins such a topic anew
 // has lost it.
 //
-// What nobody answered comes out one way: what a look after a restart has shown of a topic or a committed offset stays
-// so until somebody asks for it once more.
+// What nobody answered comes out one way: what a readback after a restart has shown of a topic or a committed offset
+// stays so until somebody asks for it once more.
 //
 // One producer's messages stand in the order in which it sent them. Of two producers nothing is promised, whoever was
 // answered first; but no offset is acknowledged twice in one life, and none that all messages sent by then could not
@@ -118,10 +118,10 @@ import LogModel
 // Where an incarnation since the damage was cut off before anybody read it back, another place will do: that one may
 // have reported it, and set the file aside.
 //
-// An excuse is bound to what it is about. A fault that a look after it shows to have taken nothing of a request excuses
-// no later loss of that; where it strikes with the power (a sync that fails or lies) only a look after a power loss
-// shows that. A report speaks of requests that had been submitted when it was given, however far its offsets reach, and
-// of nothing that has them since. What is gone may be reported again after every restart.
+// An excuse is bound to what it is about. A fault that a readback after it shows to have taken nothing of a request
+// excuses no later loss of that; where it strikes with the power (a sync that fails or lies) only a readback after a
+// power loss shows that. A report speaks of requests that had been submitted when it was given, however far its offsets
+// reach, and of nothing that has them since. What is gone may be reported again after every restart.
 //
 // What a fault took is excused only where the engine could not know of it in time:
 //
@@ -144,7 +144,7 @@ import LogModel
 // | another operation of the partition: submitted after the damaged   |         |             |         |
 // |   one's acknowledgement had been received (or in a later          |         |             |         |
 // |   incarnation), itself acknowledged, untouched by any damage, and | yes     | yes*        | yes     |
-// |   owed to the look or served by it                                |         |             |         |
+// |   owed to the readback or served by it                                |         |             |         |
 // | an orderly close after the acknowledgement                        | yes     | yes         | no      |
 // | it is the first operation that its incarnation acknowledged in    |         |             |         |
 // |   the partition: the engine keeps account, away from the log, of  | yes     | no          | no      |
@@ -208,7 +208,7 @@ enum Promise: Equatable {
   static let unsynced = Promise.volatile(since: Instant(nanoseconds: .max))
 }
 
-/// Moves promises over crashes, restarts and looks.
+/// Moves promises over crashes, restarts and readbacks.
 struct PromiseRules {
   private let contract: Contract
   let crashes: [Crash]
@@ -261,7 +261,7 @@ struct PromiseRules {
     return window + max(.zero, delay - window / 2) * 2
   }
 
-  /// The promise of an operation, written in `incarnation`, that a look after `restart` has served.
+  /// The promise of an operation, written in `incarnation`, that a readback after `restart` has served.
   func served(_ promise: Promise, writtenIn incarnation: Int, restart: Int) -> Promise {
     if promise == .durable || sync(of: restart) == .always { return .durable }
     if crashes[incarnation..<restart].contains(where: { $0.kind.losesPower }) { return .durable }

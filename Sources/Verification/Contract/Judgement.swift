@@ -1,22 +1,22 @@
 import LogModel
 
-/// What one look, or several merged, came to. Codable: each restart may be judged in a process of its own.
+/// What one readback, or several merged, came to. Codable: each restart may be judged in a process of its own.
 public struct Judgement: Hashable, Sendable, Codable {
   public var verdict: Verdict
   /// In the order of `CheckName.allCases`; a check that the trial gave no occasion for at all is absent.
   public var checks: [CheckResult]
-  /// Of the first restart, or of the live look where that is all there is; `lost`, `duplicated`, `reordered`,
-  /// `phantom` and the corrupt are the maximum over all looks.
+  /// Of the first restart, or of the live readback where that is all there is; `lost`, `duplicated`, `reordered`,
+  /// `phantom` and the corrupt are the maximum over all readbacks.
   public var counts: MessageCounts
-  /// As found by the look that `counts` are of.
+  /// As found by the readback that `counts` are of.
   public var partitions: [PartitionState]
   /// Distinct messages consumed intact before any crash; nil where nobody looked then.
   public var consumedLive: Int?
-  /// Of the same look, unlike `counts.lost`.
+  /// Of the same readback, unlike `counts.lost`.
   public var losses: [PartitionLoss]
   /// The restart that `counts`, `partitions` and `losses` are of.
   public var countedRestart: Int
-  /// What all looks together have looked at.
+  /// What all readbacks together have seen.
   public var looked = LookedAt()
 
   public init(
@@ -39,7 +39,8 @@ public struct Judgement: Hashable, Sendable, Codable {
     checks.reduce([]) { merged($0, [$1]) }
   }
 
-  /// Combines this with the judgement of another look. Of two violations of one check the earlier look's is kept.
+  /// Combines this with the judgement of another readback. Of two violations of one check the earlier readback's is
+  /// kept.
   public func merged(with other: Judgement) -> Judgement {
     let base = countsAreBetter(than: other) ? self : other
     var merged = Judgement(
@@ -84,7 +85,7 @@ public struct Judgement: Hashable, Sendable, Codable {
     return all
   }
 
-  /// The first restart is what the counts are of; then the live look, then the earliest there is.
+  /// The first restart is what the counts are of; then the live readback, then the earliest there is.
   private func countsAreBetter(than other: Judgement) -> Bool {
     func rank(_ restart: Int) -> Int { restart == 1 ? 0 : restart == 0 ? 1 : restart }
     return rank(countedRestart) <= rank(other.countedRestart)
@@ -159,7 +160,7 @@ extension CheckResult {
       death.map { "the engine's process must live until the trial ends it, found: \($0)" } ?? "")
   }
 
-  /// A result of a check that no look is needed for.
+  /// A result of a check that no readback is needed for.
   static func found(
     _ name: CheckName, _ verdict: Verdict, _ detail: String, file: StaticString = #fileID, line: UInt = #line
   ) -> CheckResult {

@@ -1,8 +1,8 @@
 import LogModel
 
-/// What a look shows beside messages that consumption was served, as facts: answers to fetches from start offsets,
+/// What a readback shows beside messages that consumption was served, as facts: answers to fetches from start offsets,
 /// offsets of acknowledgements, what an earlier restart has answered; see `CheckFinding`.
-enum LookFinding: Hashable, Sendable {
+enum ReadbackFinding: Hashable, Sendable {
   /// A message of the answer to a fetch.
   enum Place: Hashable, Sendable {
     /// The first one.
@@ -35,7 +35,7 @@ enum LookFinding: Hashable, Sendable {
   case commitChanged(group: String, was: Int64?, restart: Int, found: Int64?)
 }
 
-extension LookFinding.Place: CustomStringConvertible {
+extension ReadbackFinding.Place: CustomStringConvertible {
   var description: String {
     switch self {
     case .begins(let asked): "a fetch at \(asked) begins"
@@ -44,7 +44,7 @@ extension LookFinding.Place: CustomStringConvertible {
   }
 }
 
-extension LookFinding: CustomStringConvertible {
+extension ReadbackFinding: CustomStringConvertible {
   var description: String {
     switch self {
     case .corrupt(let place): "\(place) with bytes that were never sent"

@@ -8,30 +8,30 @@ public struct Oracle: Sendable {
 
   public init(_ contract: Contract) { self.contract = contract }
 
-  /// Judges all looks of a trial, in the order in which they were made, and merges.
-  public func judge(_ history: History, _ looks: [Observation]) -> Judgement {
-    guard !looks.isEmpty else {
+  /// Judges all readbacks of a trial, in the order in which they were made, and merges.
+  public func judge(_ history: History, _ readbacks: [Observation]) -> Judgement {
+    guard !readbacks.isEmpty else {
       return Judgement(checks: [
         .found(.noAcknowledgedLoss, .unknown, "the engine was never read: there is nothing to judge")
       ])
     }
-    let judgements = looks.indices.map { judge(history, looks[$0], earlier: Array(looks[..<$0])) }
+    let judgements = readbacks.indices.map { judge(history, readbacks[$0], earlier: Array(readbacks[..<$0])) }
     return judgements.dropFirst().reduce(judgements[0]) { $0.merged(with: $1) }
   }
 
-  /// Judges one look. `earlier` are the looks before it, oldest first: what they served must still be there as far
-  /// as it is promised, and what they found gone must stay gone.
-  public func judge(_ history: History, _ look: Observation, earlier: [Observation] = []) -> Judgement {
-    if let flaw = Self.flaw(history, look, earlier) { return Self.unjudged(flaw, look.restart) }
-    let partitions = PartitionHistory.all(history, look.mark)
-    if let flaw = partitions.lazy.compactMap(\.flaw).first { return Self.unjudged(flaw, look.restart) }
+  /// Judges one readback. `earlier` are the readbacks before it, oldest first: what they served must still be there as
+  /// far as it is promised, and what they found gone must stay gone.
+  public func judge(_ history: History, _ readback: Observation, earlier: [Observation] = []) -> Judgement {
+    if let flaw = Self.flaw(history, readback, earlier) { return Self.unjudged(flaw, readback.restart) }
+    let partitions = PartitionHistory.all(history, readback.mark)
+    if let flaw = partitions.lazy.compactMap(\.flaw).first { return Self.unjudged(flaw, readback.restart) }
 
-    var ledger = CheckAccumulator(restart: look.restart)
+    var ledger = CheckAccumulator(restart: readback.restart)
     var counts = MessageCounts()
     var states: [PartitionState] = []
     var losses: [PartitionLoss] = []
     var served: [ServedLog] = []
-    let reports = ([look] + earlier).flatMap { given in
+    let reports = ([readback] + earlier).flatMap { given in
       given.reported.map { report in
         var report = report
         report.operationsBefore = report.operationsBefore ?? given.mark.operations
@@ -40,7 +40,7 @@ public struct Oracle: Sendable {
     }
     for partition in partitions {
       var examination = PartitionChecker(
-        history, look, contract, partition, earlier.map { EarlierLook($0, partition) }, reports: reports)
+        history, readback, contract, partition, earlier.map { EarlierReadback($0, partition) }, reports: reports)
       examination.run(&ledger)
       counts.add(examination.counts)
       let account = examination.lossAccount
@@ -54,25 +54,26 @@ public struct Oracle: Sendable {
             highWatermark: claims.highWatermark, logEndOffset: claims.logEndOffset, gaps: examination.served.gaps))
       }
     }
-    judgeRegistration(history, look, earlier, &ledger)
-    judgeCommits(history, look, earlier, partitions, served, &ledger)
-    if !look.isFinished { ledger.doubt(.consumerMakesProgress, "the look was cut off before its end") }
+    judgeRegistration(history, readback, earlier, &ledger)
+    judgeCommits(history, readback, earlier, partitions, served, &ledger)
+    if !readback.isFinished { ledger.doubt(.consumerMakesProgress, "the readback was cut off before its end") }
     var judgement = Judgement(
-      checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: look.restart)
+      checks: ledger.results, counts: counts, partitions: states, losses: losses, countedRestart: readback.restart)
     let before = earlier.last?.mark.readings ?? 0
-    judgement.looked = LookedAt(look, history.readings[min(before, look.mark.readings)..<look.mark.readings])
-    if look.restart == 0 { judgement.consumedLive = counts.recovered }
+    judgement.looked = LookedAt(
+      readback, history.readings[min(before, readback.mark.readings)..<readback.mark.readings])
+    if readback.restart == 0 { judgement.consumedLive = counts.recovered }
     return judgement
   }
 
-  private static func flaw(_ history: History, _ look: Observation, _ earlier: [Observation]) -> String? {
-    for observation in earlier + [look] {
+  private static func flaw(_ history: History, _ readback: Observation, _ earlier: [Observation]) -> String? {
+    for observation in earlier + [readback] {
       let (mark, now) = (observation.mark, history.mark)
       guard mark.operations <= now.operations, mark.crashes <= now.crashes, mark.creations <= now.creations,
         mark.damages <= now.damages, mark.commits <= now.commits, mark.trims <= now.trims,
         mark.readings <= now.readings,
         observation.partitions.count == mark.creations
-      else { return "the look was made with a longer history than it is judged by" }
+      else { return "the readback was made with a longer history than it is judged by" }
     }
     for (i, crash) in history.crashes.enumerated().dropFirst() where crash.instant < history.crashes[i - 1].instant {
       return "crash \(i) happened before crash \(i - 1)"
@@ -86,74 +87,74 @@ public struct Oracle: Sendable {
   }
 
   private func judgeRegistration(
-    _ history: History, _ look: Observation, _ earlier: [Observation], _ ledger: inout CheckAccumulator
+    _ history: History, _ readback: Observation, _ earlier: [Observation], _ ledger: inout CheckAccumulator
   ) {
-    ledger.apply(.partitionsRegistered, exercised: look.mark.creations > 0)
-    guard let registered = look.registered else {
+    ledger.apply(.partitionsRegistered, exercised: readback.mark.creations > 0)
+    guard let registered = readback.registered else {
       ledger.doubt(.partitionsRegistered, "the engine's partitions were not asked for")
       return
     }
     let found = Set(registered)
-    let known = LastKnown(look, earlier)
-    for (slot, creation) in history.creations[..<look.mark.creations].enumerated() {
+    let known = LastKnown(readback, earlier)
+    for (slot, creation) in history.creations[..<readback.mark.creations].enumerated() {
       let isThere = found.contains(creation.partition)
       let wasThere = creation.outcome == .indeterminate ? known.isRegistered(creation, slot: slot) : nil
-      let isOwed = promise(creation.outcome, creation.incarnation, history, look) != .none || wasThere == true
+      let isOwed = promise(creation.outcome, creation.incarnation, history, readback) != .none || wasThere == true
       if isThere, wasThere == false {
-        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
-          CheckFinding.look(.topicIsBack(creation.partition)).description
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, readback)) {
+          CheckFinding.readback(.topicIsBack(creation.partition)).description
         }
       }
       if !isThere && isOwed {
-        let vague = history.damages[..<look.mark.damages].contains {
+        let vague = history.damages[..<readback.mark.damages].contains {
           $0.partition.index == slot && $0.touched == nil
         }
         let detail = CheckFinding.notRegistered(creation.partition).description
         if excuses(.vague, vague) {
           ledger.doubt(.partitionsRegistered, "\(detail); a fault damaged it")
         } else {
-          ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) { detail }
+          ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, readback)) { detail }
         }
       } else if !isThere, creation.outcome != .acknowledged,
-        creation.incarnation == look.restart || creation.outcome == .failed,
+        creation.incarnation == readback.restart || creation.outcome == .failed,
         !excuses(.creation, contract.refusals.excuses(creation))
       {
-        // A look comes after the answer.
-        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
+        // A readback comes after the answer.
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, readback)) {
           CheckFinding.refusedWithoutFault(creation.partition).description
         }
       } else if isThere && creation.outcome == .failed {
-        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, look)) {
+        ledger.violate(.partitionsRegistered, slot: slot, at: Self.place(creation.partition, readback)) {
           CheckFinding.registeredThoughRefused(creation.partition).description
         }
       }
     }
-    let created = Set(history.creations[..<look.mark.creations].map(\.partition))
+    let created = Set(history.creations[..<readback.mark.creations].map(\.partition))
     for stranger in registered where !created.contains(stranger) {
-      ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, look)) {
+      ledger.violate(.partitionsRegistered, slot: .max - 1, at: Self.place(stranger, readback)) {
         CheckFinding.registeredByNobody(stranger).description
       }
     }
-    for stranger in look.reportedOfNobody {
-      ledger.violate(.damageReported, slot: .max - 1, at: Self.place(stranger, look)) {
-        CheckFinding.look(.reportOfNobody(stranger)).description
+    for stranger in readback.reportedOfNobody {
+      ledger.violate(.damageReported, slot: .max - 1, at: Self.place(stranger, readback)) {
+        CheckFinding.readback(.reportOfNobody(stranger)).description
       }
     }
   }
 
-  /// The promise of a single acknowledged fact at the time of the look.
+  /// The promise of a single acknowledged fact at the time of the readback.
   func promise(
-    _ outcome: Outcome, _ incarnation: Int, _ history: History, _ look: Observation
+    _ outcome: Outcome, _ incarnation: Int, _ history: History, _ readback: Observation
   ) -> Promise {
     guard outcome == .acknowledged else { return .none }
     // Registrations and committed offsets are durable when they are acknowledged, whatever the policy for messages.
     let rules = PromiseRules(contract, history)
     let initial = Promise.durable
-    return stride(from: incarnation, to: look.restart, by: 1).reduce(initial) { rules.after($0, crash: $1) }
+    return stride(from: incarnation, to: readback.restart, by: 1).reduce(initial) { rules.after($0, crash: $1) }
   }
 
-  static func place(_ partition: TopicPartition, _ look: Observation, _ offset: Offset = 0) -> Divergence {
-    Divergence(topic: partition.topic, partition: partition.partition, offset: offset, restart: look.restart)
+  static func place(_ partition: TopicPartition, _ readback: Observation, _ offset: Offset = 0) -> Divergence {
+    Divergence(topic: partition.topic, partition: partition.partition, offset: offset, restart: readback.restart)
   }
 }
 

@@ -3,7 +3,7 @@
 package enum OracleExcuse: String, Hashable, Sendable, CaseIterable {
   /// A fault touched the bytes of the message.
   case touched
-  /// The same of a message of which only a look knows where it stood.
+  /// The same of a message of which only a readback knows where it stood.
   case touchedUnplaced
   /// `truncate-at-corruption` takes what stands behind what a fault touched.
   case behindTouched

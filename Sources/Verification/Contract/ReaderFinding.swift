@@ -7,7 +7,7 @@ enum ReaderFinding: Hashable, Sendable {
   case startBelowZero(Int64)
   /// `bound` is the end of the last deletion before it; 0 for none.
   case startUnexplained(bound: Int64, found: Int64)
-  /// Seen in a look after `restart`; 0 is the look before any crash.
+  /// Seen in a readback after `restart`; 0 is the readback before any crash.
   case startWentBack(was: Int64, restart: Int, found: Int64)
   case deletedBegins(deleted: Int64, found: Int64)
   case deletedServed(deleted: Int64, offset: Int64)
@@ -33,7 +33,7 @@ extension ReaderFinding: CustomStringConvertible {
   var description: String {
     switch self {
     case .startMoved(let from, let to):
-      "the log start offset moved from \(from) to \(to) during one look, and nothing was deleted then"
+      "the log start offset moved from \(from) to \(to) during one readback, and nothing was deleted then"
     case .startBelowZero(let found): "a log begins at 0 or later, found it to begin at \(found)"
     case .startUnexplained(let bound, let found):
       bound > 0

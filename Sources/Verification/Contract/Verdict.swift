@@ -42,7 +42,8 @@ public enum CheckName: String, Hashable, Sendable, Codable, CaseIterable {
   case offsetsNameOneMessage = "offsets-name-one-message"
   /// The high watermark equals what the history demands: log end offset, and not below what the contract protects.
   case highWatermark = "high-watermark"
-  /// The high watermark does not go back between two looks of one incarnation, nor below protected data over a restart.
+  /// The high watermark does not go back between two readbacks of one incarnation, nor below protected data over a
+  /// restart.
   case watermarkMonotonic = "watermark-monotonic"
   /// The log end offset is the high watermark plus nothing: it counts whole messages that can be fetched.
   case logEndOffset = "log-end-offset"

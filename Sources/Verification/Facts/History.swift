@@ -64,8 +64,8 @@ public struct Damage: Hashable, Sendable, Codable {
   public var description: String
   /// False where no engine could notice, a sync that lies for one: then no report is owed.
   public var isDetectable: Bool
-  /// It happened to a running engine, at the seam, and not to files at rest: what the engine appends afterwards in that
-  /// life stands behind it.
+  /// It happened to a running engine, at the storage interface, and not to files at rest: what the engine appends
+  /// afterwards in that life stands behind it.
   public var isInLife: Bool
   /// False where what was touched is perhaps gone: a failed sync leaves it to the next power loss, if nobody writes it
   /// again.
@@ -157,7 +157,7 @@ public struct Flush: Hashable, Sendable, Codable {
 
 /// Every call of a trial and its answer, in the order of submission; what the oracle judges from.
 ///
-/// Record in the order of events: what stands before a look's beginning is what the look is judged by.
+/// Record in the order of events: what stands before a readback's beginning is what the readback is judged by.
 public struct History: Sendable {
   /// The seed of message contents.
   public let seed: UInt64
@@ -257,7 +257,7 @@ public struct History: Sendable {
     crashes.append(Crash(kind: kind, instant: instant, deviceDelay: deviceDelay, slowOperations: slowOperations))
   }
 
-  /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next look.
+  /// Records what a fault destroyed, when it did: at rest, that is after the crash and before the next readback.
   ///
   /// What was in the object store by then is not lost by it: see the note on archived messages in Contract.swift.
   public mutating func damage(_ damage: Damage) {
@@ -339,7 +339,7 @@ public struct History: Sendable {
   /// Records what the engine answered when it was asked to delete.
   public mutating func answer(trim number: Int, _ outcome: Outcome) { trims[number].outcome = outcome }
 
-  /// How much had been recorded: a look is judged by what stands before its own mark.
+  /// How much had been recorded: a readback is judged by what stands before its own mark.
   public var mark: HistoryMark {
     HistoryMark(
       operations: operations.count, crashes: crashes.count, damages: damages.count, creations: creations.count,

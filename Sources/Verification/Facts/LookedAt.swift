@@ -1,8 +1,8 @@
 /// How much was looked at: what nobody has asked for, nobody has judged.
 public struct LookedAt: Hashable, Sendable, Codable {
-  /// Looks that came to their end, over all lives.
-  public var looks = 0
-  /// Partitions whose consumption came to its end, in all these looks together.
+  /// Readbacks that came to their end, over all lives.
+  public var readbacks = 0
+  /// Partitions whose consumption came to its end, in all these readbacks together.
   public var partitions = 0
   /// Messages that consumption was served.
   public var messages = 0
@@ -18,22 +18,22 @@ public struct LookedAt: Hashable, Sendable, Codable {
 
   public init() {}
 
-  /// - Parameter readings: of consumers, since the look before it.
-  init(_ look: Observation, _ readings: ArraySlice<ConsumerReading> = []) {
+  /// - Parameter readings: of consumers, since the readback before it.
+  init(_ readback: Observation, _ readings: ArraySlice<ConsumerReading> = []) {
     (self.readings, read) = (readings.count, readings.reduce(0) { $0 + $1.messages })
-    looks = look.isFinished ? 1 : 0
-    for partition in look.partitions {
+    readbacks = readback.isFinished ? 1 : 0
+    for partition in readback.partitions {
       if partition.end == .reached { partitions += 1 }
       messages += partition.served.count
       startOffsets += partition.probes
       compared += partition.answered.count
     }
-    commits = look.commits.count
+    commits = readback.commits.count
   }
 
   public static func + (a: Self, b: Self) -> Self {
     var sum = a
-    sum.looks += b.looks
+    sum.readbacks += b.readbacks
     sum.partitions += b.partitions
     sum.messages += b.messages
     sum.startOffsets += b.startOffsets

@@ -97,7 +97,7 @@ struct ServedRuns: Hashable, Sendable {
   }
 }
 
-/// One partition in one look.
+/// One partition in one readback.
 struct PartitionReadback: Hashable, Sendable, Codable {
   struct Probe: Hashable, Sendable, Codable {
     var start: Int64
@@ -154,16 +154,16 @@ struct PartitionReadback: Hashable, Sendable, Codable {
   }
 }
 
-/// One look at everything: what consumption, start-offset probes and claims gave, in one incarnation.
+/// One readback of everything: what consumption, start-offset probes and claims gave, in one incarnation.
 ///
-/// A look is taken while no produce request is in flight. Its size follows from what was attempted: messages are
+/// A readback is taken while no produce request is in flight. Its size follows from what was attempted: messages are
 /// kept as runs, and recording stops at four times the attempted messages (plus 10 000).
 public struct Observation: Hashable, Sendable, Codable {
   /// 0: live, before any crash; k: after the k-th restart.
   public var restart: Int { mark.crashes }
-  /// What had happened when the look began.
+  /// What had happened when the readback began.
   public let mark: HistoryMark
-  /// False until `Observer.finish()`: a look that was cut off is no evidence of absence.
+  /// False until `Observer.finish()`: a readback that was cut off is no evidence of absence.
   public internal(set) var isFinished = false
   var partitions: [PartitionReadback]
   var registered: [TopicPartition]?
@@ -191,7 +191,7 @@ public struct Observation: Hashable, Sendable, Codable {
   }
 }
 
-/// Takes down one look while it is made. Messages are compared with what they must be at once and not kept.
+/// Takes down one readback while it is made. Messages are compared with what they must be at once and not kept.
 public struct Observer: Sendable {
   public internal(set) var observation: Observation
   let contents: [MessageContent]
@@ -199,7 +199,7 @@ public struct Observer: Sendable {
   var short: ShortMessages?
   let shape: MessageShape?
 
-  /// Begins a look: everything in `history` so far is what the look is judged by.
+  /// Begins a readback: everything in `history` so far is what the readback is judged by.
   public init(_ history: History) {
     observation = Observation(history)
     let contents = history.creations.map {
@@ -330,7 +330,7 @@ public struct Observer: Sendable {
     if !observation.reportedOfNobody.contains(partition) { observation.reportedOfNobody.append(partition) }
   }
 
-  /// The look is whole: from now on what is not in it was not there.
+  /// The readback is whole: from now on what is not in it was not there.
   public mutating func finish() -> Observation {
     settleShortMessages()
     observation.isFinished = true

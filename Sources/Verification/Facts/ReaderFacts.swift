@@ -22,7 +22,7 @@ struct WrongKey: Hashable, Sendable, Codable {
   }
 }
 
-/// The keys of one partition in one look.
+/// The keys of one partition in one readback.
 struct ObservedKeys: Hashable, Sendable, Codable {
   /// Messages of which the key was compared.
   var seen = 0
@@ -36,7 +36,7 @@ struct ObservedKeys: Hashable, Sendable, Codable {
 }
 
 /// The times that batches were served with, by the offset of their first message: those of a sample, which is the same
-/// for each look at the same offsets.
+/// for each readback of the same offsets.
 struct BatchTimes: Hashable, Sendable {
   private(set) var offsets: [Int64] = []
   private(set) var times: [Int64] = []
@@ -109,24 +109,24 @@ extension PartitionChecker {
     guard history.shape != nil else { return }
     // Without keys in the workload there is nothing to see but a key that somebody has made up.
     let expectsKeys = history.shape?.keys != MessageKeys.none
-    guard expectsKeys || look.keys.wrong > 0 else { return }
-    ledger.apply(.keysIntact, exercised: look.keys.seen > 0)
-    guard let wrong = look.keys.first else { return }
+    guard expectsKeys || readback.keys.wrong > 0 else { return }
+    ledger.apply(.keysIntact, exercised: readback.keys.seen > 0)
+    guard let wrong = readback.keys.first else { return }
     violate(&ledger, .keysIntact, at: wrong.offset) {
-      .reader(.wrongKey(wrong, of: look.keys.wrong))
+      .reader(.wrongKey(wrong, of: readback.keys.wrong))
     }
   }
 
   /// Each batch has the time of its append on the writer's clock: not before the request was submitted, not after it
-  /// was answered, and the same in every look.
+  /// was answered, and the same in every readback.
   func judgeTimes(_ ledger: inout CheckAccumulator) {
-    guard !look.times.offsets.isEmpty else { return }
+    guard !readback.times.offsets.isEmpty else { return }
     ledger.apply(.timesKept, exercised: true)
-    let times = look.times.byOffset
+    let times = readback.times.byOffset
     let before = earlier.map { (restart: $0.restart, base: $0.base, times: $0.times.byOffset) }
     for place in partition.operations.indices {
       let base = served.baseOf[place]
-      guard base >= 0, look.times.samples(base), let time = times[base] else { continue }
+      guard base >= 0, readback.times.samples(base), let time = times[base] else { continue }
       let operation = history.operations[operation(place).number]
       let latest = operation.answeredAt?.nanoseconds ?? opening(after: operation.incarnation)
       if time < operation.submittedAt.nanoseconds || time > latest {

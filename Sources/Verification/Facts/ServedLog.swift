@@ -1,6 +1,6 @@
 import LogModel
 
-/// Where every message of a partition was served in one look: the one walk over all that consumption returned.
+/// Where every message of a partition was served in one readback: the one walk over all that consumption returned.
 /// Messages only: nothing is allocated for one.
 struct ServedLog {
   enum Finding {

@@ -1,6 +1,6 @@
 import LogModel
 
-/// The offsets from which a look asks for a fetch.
+/// The offsets from which a readback asks for a fetch.
 public enum StartOffsets {
   /// Every offset of `lso ..< hw` where these are at most `limit`. Otherwise, ascending and each once: the first and
   /// the last, *every* batch edge, every segment edge with its neighbours, the neighbours of batch edges while `limit`

@@ -52,7 +52,7 @@ extension DamagedPlace {
 
 /// Whether what is reported is reported where it is.
 extension PartitionChecker {
-  /// Operations of a look whose reports are compared with the places; each costs a pass over both.
+  /// Operations of a readback whose reports are compared with the places; each costs a pass over both.
   static let mostPlacesJudged = 256
 
   /// The report of a missing message must name the file that was damaged, and bytes among which the damaged ones are.
@@ -89,7 +89,7 @@ extension PartitionChecker {
     return .reportedElsewhere(offset: offset, place: first, found: covering[0].reason)
   }
 
-  /// Whether an incarnation between the damage and this look was cut off before anybody read it back. It may have
+  /// Whether an incarnation between the damage and this readback was cut off before anybody read it back. It may have
   /// reported the place, and set the file aside: the next one finds what that has left.
   private func hasUnseenRecovery(since damage: Damage) -> Bool {
     let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)

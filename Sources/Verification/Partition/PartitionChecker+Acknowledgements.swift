@@ -29,7 +29,7 @@ extension PartitionChecker {
       let operation = operation(place)
       guard operation.base &+ Int64(operation.count) > first &+ sent else { continue }
       violate(&ledger, .offsetsStable, at: operation.base) {
-        .look(
+        .readback(
           .acknowledgedBeyondSent(message: operation.firstSequence, offset: operation.base, sent: sent, from: first))
       }
     }
@@ -47,7 +47,7 @@ extension PartitionChecker {
       let isRecovered = contract.takeover != nil && (duties[place].isDamaged || duties[next].isDamaged)
       if excuses(.recoveredInLife, isRecovered) { continue }
       violate(&ledger, .offsetsStable, at: second.base) {
-        .look(
+        .readback(
           .acknowledgedTwice(
             offset: second.base, first: first.firstSequence + Int(second.base &- first.base),
             second: second.firstSequence))

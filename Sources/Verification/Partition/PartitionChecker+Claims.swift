@@ -23,7 +23,7 @@ extension PartitionChecker {
     let (hw, leo) = (claims.highWatermark.rawValue, claims.logEndOffset.rawValue)
     if !isEnded {
       for name in [CheckName.highWatermark, .logEndOffset] {
-        doubt(&ledger, name, .lookUnfinished)
+        doubt(&ledger, name, .readbackUnfinished)
       }
     }
     if hw < requiredEnd {
@@ -49,17 +49,17 @@ extension PartitionChecker {
 
   /// The ends that agree with consumption. Where it broke off, it says less: between there and all that can be.
   private var endRange: (low: Int64, high: Int64) {
-    look.end == .reached || !isRegistered
+    readback.end == .reached || !isRegistered
       ? (served.end, tailEnd) : (served.end, max(served.end, tailEnd, possibleEnd))
   }
 
   private func judgeWayBack(_ hw: Int64, _ ledger: inout CheckAccumulator) {
-    if let before = look.before, let after = look.after, after.highWatermark < before.highWatermark {
+    if let before = readback.before, let after = readback.after, after.highWatermark < before.highWatermark {
       violate(&ledger, .watermarkMonotonic, at: after.highWatermark.rawValue) {
-        .watermarkFellInLook(from: before.highWatermark.rawValue, to: after.highWatermark.rawValue)
+        .watermarkFellInReadback(from: before.highWatermark.rawValue, to: after.highWatermark.rawValue)
       }
     }
-    let lowest = min(look.before?.highWatermark.rawValue ?? hw, hw)
+    let lowest = min(readback.before?.highWatermark.rawValue ?? hw, hw)
     for past in earlier {
       guard let was = past.highWatermark?.rawValue else { continue }
       let bound = past.restart == restart ? was : min(was, requiredEnd)
@@ -74,7 +74,7 @@ extension PartitionChecker {
 
   func judgeConsumption(_ ledger: inout CheckAccumulator) {
     ledger.apply(.consumerMakesProgress, exercised: requiredEnd > 0 || served.distinctOffsets > 0)
-    switch look.end {
+    switch readback.end {
     case .reached: break
     case .stuck(let at, let answers):
       violate(&ledger, .consumerMakesProgress, at: at.rawValue) {
@@ -84,7 +84,7 @@ extension PartitionChecker {
     case .failed(let at, let text):
       violate(&ledger, .consumerMakesProgress, at: at.rawValue) { .fetchFailed(at: at.rawValue, text) }
     case nil:
-      if isRegistered { doubt(&ledger, .consumerMakesProgress, .look(.consumptionCutOff)) }
+      if isRegistered { doubt(&ledger, .consumerMakesProgress, .readback(.consumptionCutOff)) }
     }
   }
 
@@ -95,7 +95,7 @@ extension PartitionChecker {
     }
     guard restart > 0 || !ownReports.isEmpty else { return }
     ledger.apply(.damageReported, exercised: !damaged.isEmpty || !ownReports.isEmpty || isVague)
-    if !isEnded { doubt(&ledger, .damageReported, .lookUnfinished) }
+    if !isEnded { doubt(&ledger, .damageReported, .readbackUnfinished) }
     var somethingIsMissing = false
     var placesJudged = 0
     let mustReport = isEnded && (isVague || !damaged.isEmpty)

@@ -5,7 +5,7 @@ import LogModel
 /// Messages go from the front of a log because somebody asked for their deletion, or because a fault destroyed them. So
 /// the log start offset is that of a deletion that may have happened, or 0, unless damage explains what is missing
 /// behind that; it is no lower than the highest deletion that was acknowledged, after any crash, for that is as durable
-/// as a committed offset; and it does not go back behind a deletion that a look has seen.
+/// as a committed offset; and it does not go back behind a deletion that a readback has seen.
 extension PartitionChecker {
   func judgeLogStart(_ ledger: inout CheckAccumulator) {
     let isDeleted = partition.deletedBefore > 0
@@ -16,7 +16,7 @@ extension PartitionChecker {
       return
     }
     let start = claims.logStartOffset.rawValue
-    if let before = look.before, let after = look.after, before.logStartOffset != after.logStartOffset {
+    if let before = readback.before, let after = readback.after, before.logStartOffset != after.logStartOffset {
       violate(&ledger, .logStartOffset, at: after.logStartOffset.rawValue) {
         .reader(.startMoved(from: before.logStartOffset.rawValue, to: after.logStartOffset.rawValue))
       }
@@ -63,8 +63,8 @@ extension PartitionChecker {
         .reader(.deletedBegins(deleted: deleted, found: start))
       }
     }
-    let served = look.served.runs.lazy.map(\.offset).filter { $0 < deleted }.min()
-    let probed = look.belowStart.lazy.compactMap(\.offset).filter { $0 < deleted }.min()
+    let served = readback.served.runs.lazy.map(\.offset).filter { $0 < deleted }.min()
+    let probed = readback.belowStart.lazy.compactMap(\.offset).filter { $0 < deleted }.min()
     if let at = [served, probed].compactMap({ $0 }).min() {
       violate(&ledger, .deletedStaysDeleted, at: at) { .reader(.deletedServed(deleted: deleted, offset: at)) }
     }

@@ -2,8 +2,8 @@ import LogModel
 
 /// Offsets as names of messages.
 extension PartitionChecker {
-  /// What an earlier look, or a consumer beside the producers, was served and this one is not must not have left its
-  /// offset to another message, where it had to stay. Where it was allowed to go, its offset may be given again: a
+  /// What an earlier readback, or a consumer beside the producers, was served and this one is not must not have left
+  /// its offset to another message, where it had to stay. Where it was allowed to go, its offset may be given again: a
   /// reader who knows messages by their offsets must be told.
   mutating func judgeNames(_ ledger: inout CheckAccumulator) {
     guard !earlier.isEmpty || !partition.seen.isEmpty else { return }

@@ -35,7 +35,7 @@ extension PartitionChecker {
     }
     for name in applied { ledger.apply(name, exercised: name == .lossIsSuffix ? isAnyOwed || mayAnyGo : isAnyOwed) }
     if !isEnded {
-      for name in applied + [.noGaps] { doubt(&ledger, name, .lookUnfinished) }
+      for name in applied + [.noGaps] { doubt(&ledger, name, .readbackUnfinished) }
     }
     let survivors = survivorsByIncarnation()
     for place in partition.operations.indices { judge(place, survivors, &ledger) }
@@ -58,7 +58,7 @@ extension PartitionChecker {
       if operation.incarnation > 0 { counts.lostLater += lost }
     }
     // What a deletion may have taken is not missing.
-    if !isWhole && look.end == .reached && !holdsCorrupt(base, end) {
+    if !isWhole && readback.end == .reached && !holdsCorrupt(base, end) {
       violate(&ledger, .contentIntact, at: at) {
         .batchIsSplit(messages: operation.count, served: Int(served.servedOf[place]))
       }

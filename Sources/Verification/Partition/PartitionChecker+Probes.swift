@@ -3,34 +3,34 @@ import LogModel
 /// What fetches from everywhere answer, compared with what consumption was served.
 extension PartitionChecker {
   func judgeProbes(_ ledger: inout CheckAccumulator) {
-    if let backward = look.backward {
+    if let backward = readback.backward {
       violate(&ledger, .everyStartOffset, at: backward.asked) {
         .fetchBegan(asked: backward.asked, at: backward.served)
       }
     }
-    if let repeated = look.repeated {
+    if let repeated = readback.repeated {
       violate(&ledger, .noDuplicates, at: repeated.found) {
-        .look(.answerRepeats(offset: repeated.found, behind: repeated.expected &- 1))
+        .readback(.answerRepeats(offset: repeated.found, behind: repeated.expected &- 1))
       }
     }
-    let consumed = ServedOffsets(look.served)
-    for probe in look.belowStart { judgeBelowStart(probe, consumed, &ledger) }
-    guard look.probes > 0 else {
+    let consumed = ServedOffsets(readback.served)
+    for probe in readback.belowStart { judgeBelowStart(probe, consumed, &ledger) }
+    guard readback.probes > 0 else {
       if served.distinctOffsets == 0 { return ledger.apply(.everyStartOffset, exercised: false) }
-      return doubt(&ledger, .everyStartOffset, .look(.noStartOffset))
+      return doubt(&ledger, .everyStartOffset, .readback(.noStartOffset))
     }
     ledger.apply(.everyStartOffset, exercised: served.distinctOffsets > 0 || requiredEnd > 0)
-    for run in look.exactProbes.runs {
+    for run in readback.exactProbes.runs {
       for i in 0..<Int64(run.count) {
         judge(
           run.sequence < 0 ? -1 : run.sequence &+ i, at: run.offset &+ i, askedAt: run.offset &+ i, consumed, &ledger)
       }
     }
-    for probe in look.otherProbes { judgeOtherProbe(probe, consumed, &ledger) }
-    for run in look.answered.runs { judgeAnswer(run, consumed, &ledger) }
-    if let jump = look.jump, jump.found <= jump.expected || !excusesProbe(jump.expected, jump.found) {
+    for probe in readback.otherProbes { judgeOtherProbe(probe, consumed, &ledger) }
+    for run in readback.answered.runs { judgeAnswer(run, consumed, &ledger) }
+    if let jump = readback.jump, jump.found <= jump.expected || !excusesProbe(jump.expected, jump.found) {
       violate(&ledger, .everyStartOffset, at: jump.expected) {
-        .look(.answerSkips(from: jump.expected, to: jump.found))
+        .readback(.answerSkips(from: jump.expected, to: jump.found))
       }
     }
   }
@@ -46,32 +46,32 @@ extension PartitionChecker {
     _ sequence: Int64, at offset: Int64, askedAt start: Int64?, _ consumed: ServedOffsets,
     _ ledger: inout CheckAccumulator
   ) {
-    let found = start.map { LookFinding.Place.begins(asked: $0) } ?? .goesOn(at: offset)
+    let found = start.map { ReadbackFinding.Place.begins(asked: $0) } ?? .goesOn(at: offset)
     if sequence < 0 {
-      return violate(&ledger, .contentIntact, at: offset) { .look(.corrupt(found)) }
+      return violate(&ledger, .contentIntact, at: offset) { .readback(.corrupt(found)) }
     }
     let place = sequence < partition.operationOfSequence.count ? Int(partition.operationOfSequence[Int(sequence)]) : -1
     guard place >= 0, mayBeServed(place) else {
       return violate(&ledger, .noPhantoms, at: offset) {
         switch place < 0 ? nil : duties[place].kind {
-        case .failed: .look(.failedIsThere(found, message: sequence))
-        case .settled(let restart): .look(.goneIsBack(found, message: sequence, restart: restart))
-        default: .look(.neverSent(found, message: sequence))
+        case .failed: .readback(.failedIsThere(found, message: sequence))
+        case .settled(let restart): .readback(.goneIsBack(found, message: sequence, restart: restart))
+        default: .readback(.neverSent(found, message: sequence))
         }
       }
     }
     if let other = consumed.sequence(at: offset) {
       guard other != sequence, other >= 0 else { return }
       return violate(&ledger, .everyStartOffset, at: offset) {
-        .look(.otherThanConsumed(found, message: sequence, consumed: other))
+        .readback(.otherThanConsumed(found, message: sequence, consumed: other))
       }
     }
     // Where consumption has come to its end, it has passed by here.
-    if look.end == .reached,
+    if readback.end == .reached,
       !excuses(.excusedProbe, damaged.contains(offset) || offset < partition.trimmedBefore.rawValue)
     {
       return violate(&ledger, .everyStartOffset, at: offset) {
-        .look(.notConsumed(found, message: sequence))
+        .readback(.notConsumed(found, message: sequence))
       }
     }
     let consumedAt = served.offsetOf[Int(sequence)]
@@ -81,7 +81,7 @@ extension PartitionChecker {
       : duties[place].base >= 0 ? duties[place].base &+ sequence &- Int64(operation(place).firstSequence) : offset
     if expected != offset {
       violate(&ledger, .everyStartOffset, at: offset) {
-        .look(.elsewhere(found, message: sequence, standsAt: expected))
+        .readback(.elsewhere(found, message: sequence, standsAt: expected))
       }
     }
   }

@@ -87,7 +87,7 @@ extension PartitionChecker {
       }
       told = (told.life, max(told.start, start), max(told.watermark, watermark))
     }
-    guard let marks = look.before ?? look.after else { return }
+    guard let marks = readback.before ?? readback.after else { return }
     if told.life == restart, marks.highWatermark.rawValue < told.watermark {
       violate(&ledger, .watermarkMonotonic, at: marks.highWatermark.rawValue) {
         .beside(.watermarkBelowTold(told: told.watermark, found: marks.highWatermark.rawValue))

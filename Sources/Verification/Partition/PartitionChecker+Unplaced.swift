@@ -8,7 +8,7 @@ extension PartitionChecker {
     for (place, damage) in behindTheUnplaced(isReported: true) {
       duties[place].isDamaged = true
       let aftermath = DamageAftermath(history.damages[damage], damage, earlier, history, mark)
-      if let look = aftermath.firstWithout(place) { duties[place].kind = .settled(restart: look.restart) }
+      if let readback = aftermath.firstWithout(place) { duties[place].kind = .settled(restart: readback.restart) }
       if history.damages[damage].isDetectable { duties[place].reportableDamage = Int32(damage) }
     }
   }

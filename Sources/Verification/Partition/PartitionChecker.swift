@@ -1,19 +1,19 @@
 import LogModel
 
-/// The judgement of one partition in one look.
+/// The judgement of one partition in one readback.
 struct PartitionChecker {
   let history: History
   let mark: HistoryMark
   let contract: Contract
   let reach: DamageReach
   let partition: PartitionHistory
-  let look: PartitionReadback
+  let readback: PartitionReadback
   let isFinished: Bool
   let isRegistered: Bool
-  let earlier: [EarlierLook]
-  /// This look's own reports for this partition, and those of all looks so far.
+  let earlier: [EarlierReadback]
+  /// This readback's own reports for this partition, and those of all readbacks so far.
   let ownReports: [OffsetRange]
-  /// Of the operations of the history, those that had been submitted when the first of the look's own reports was
+  /// Of the operations of the history, those that had been submitted when the first of the readback's own reports was
   /// given.
   let operationsBeforeReports: Int
   let reports: GivenReports
@@ -42,23 +42,23 @@ struct PartitionChecker {
   /// For each damage the last operation that can testify, and whether a truncation is owed a report; see
   /// `isReportOwed`.
   var lastWitnesses: [Int: Int?] = [:]
-  /// The same of those alone that are owed to the look, whatever it has served.
+  /// The same of those alone that are owed to the readback, whatever it has served.
   var lastWitnessesByReceipt: [Int: Int?] = [:]
   var truncationsOwed: [Int: Bool] = [:]
   /// Messages that a start-offset probe returned.
   var probed: [Bool] = []
 
   var restart: Int { mark.crashes }
-  var claims: Watermarks? { look.after ?? look.before }
+  var claims: Watermarks? { readback.after ?? readback.before }
   /// Consumption came to some end: what it has not returned, it does not return.
-  var isEnded: Bool { isFinished && (look.end != nil || !isRegistered) }
+  var isEnded: Bool { isFinished && (readback.end != nil || !isRegistered) }
   /// It was never created, as far as anybody was told, and is not there: nobody can consume it. Whether it had to be
   /// created is another check's business.
   var isNoPartition: Bool { !isRegistered && history.creations[partition.slot].outcome != .acknowledged }
 
   init(
     _ history: History, _ observation: Observation, _ contract: Contract, _ partition: PartitionHistory,
-    _ earlier: [EarlierLook], reports: [ReportedDamage]
+    _ earlier: [EarlierReadback], reports: [ReportedDamage]
   ) {
     self.history = history
     self.contract = contract
@@ -66,7 +66,7 @@ struct PartitionChecker {
     self.partition = partition
     self.earlier = earlier
     mark = observation.mark
-    look = observation.partitions[partition.slot]
+    readback = observation.partitions[partition.slot]
     isFinished = observation.isFinished
     isRegistered = observation.registered?.contains(partition.name) ?? true
     let own = observation.reported.filter { $0.partition.index == partition.slot }
@@ -76,7 +76,7 @@ struct PartitionChecker {
     self.reports = GivenReports(allReports.map { ($0.operationsBefore ?? .max, $0.offsets) })
     duties = partition.duties(history, mark, contract, earlier)
     dutiesByReceipt = duties
-    let start = (look.before ?? look.after)?.logStartOffset ?? 0
+    let start = (readback.before ?? readback.after)?.logStartOffset ?? 0
     served = ServedLog(start: start.rawValue, partition)
   }
 
@@ -113,7 +113,7 @@ struct PartitionChecker {
     line: UInt = #line,
     _ finding: () -> CheckFinding
   ) {
-    if let ambiguity = look.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
+    if let ambiguity = readback.ambiguity ?? earlier.lazy.compactMap(\.ambiguity).first {
       return ledger.doubt(name, "\(partition.name): \(ambiguity), and \(finding())", file: file, line: line)
     }
     ledger.violate(name, slot: partition.slot, at: divergence(offset), file: file, line: line) {
@@ -152,7 +152,7 @@ struct PartitionChecker {
       touched += ranges
     }
     damaged = touched
-    possibleEnd = (look.before ?? look.after)?.logStartOffset.rawValue ?? 0
+    possibleEnd = (readback.before ?? readback.after)?.logStartOffset.rawValue ?? 0
     var unplaced: Int64 = 0
     for (place, duty) in duties.enumerated() {
       let operation = operation(place)
@@ -222,22 +222,22 @@ struct PartitionChecker {
   }
 
   private mutating func noteProbes() {
-    guard look.exactProbes.count > 0 else { return }
+    guard readback.exactProbes.count > 0 else { return }
     probed = [Bool](repeating: false, count: partition.operationOfSequence.count)
-    for run in look.exactProbes.runs where run.sequence >= 0 {
+    for run in readback.exactProbes.runs where run.sequence >= 0 {
       for i in 0..<Int64(run.count) where run.sequence + i < probed.count { probed[Int(run.sequence + i)] = true }
     }
   }
 
   private mutating func judgeServed(_ ledger: inout CheckAccumulator) {
-    let some = look.served.count > 0
+    let some = readback.served.count > 0
     for name in [CheckName.noDuplicates, .noReordering, .noPhantoms, .contentIntact, .offsetsStable] {
       ledger.apply(name, exercised: some)
     }
     ledger.apply(.noGaps, exercised: some || requiredEnd > 0)
     ledger.apply(.recoveredWithinAttempted, exercised: some)
     var walk = served
-    walk.walk(look.served.runs, partition, duties) { finding in report(finding, &ledger) }
+    walk.walk(readback.served.runs, partition, duties) { finding in report(finding, &ledger) }
     served = walk
     counts.duplicated = served.duplicated
     counts.phantom = served.phantom
@@ -245,9 +245,9 @@ struct PartitionChecker {
     counts.corruptServed = served.corruptCount
     counts.recovered = served.intact
     judgeFirstOffset(&ledger)
-    if served.distinctOffsets + look.overflow > partition.attempted {
+    if served.distinctOffsets + readback.overflow > partition.attempted {
       violate(&ledger, .recoveredWithinAttempted, at: Int64(partition.attempted)) {
-        .servedTooMany(served: served.distinctOffsets + look.overflow, attempted: partition.attempted)
+        .servedTooMany(served: served.distinctOffsets + readback.overflow, attempted: partition.attempted)
       }
     }
   }

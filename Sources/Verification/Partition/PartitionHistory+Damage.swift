@@ -1,36 +1,38 @@
 import LogModel
 
-/// Looks that show what a damage has taken: those after it, by engines that had to read the medium.
+/// Readbacks that show what a damage has taken: those after it, by engines that had to read the medium.
 struct DamageAftermath {
-  private let looks: [EarlierLook]
+  private let readbacks: [EarlierReadback]
   private let number: Int
   /// Where the log begins for the next recovery after the damage.
   private let logStart: Int64
 
   /// - Parameter number: of the damage, in the history.
-  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierLook], _ history: History, _ mark: HistoryMark) {
+  init(_ damage: Damage, _ number: Int, _ earlier: [EarlierReadback], _ history: History, _ mark: HistoryMark) {
     self.number = number
     logStart = history.logStart(of: damage, mark)
     let crashes = history.crashes
     let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)
-    looks = earlier.filter { look in
-      guard look.restart >= first, look.damages > number else { return false }
+    readbacks = earlier.filter { readback in
+      guard readback.restart >= first, readback.damages > number else { return false }
       // What a lying or a failed sync has left in the page cache goes with the power, and with nothing else.
       guard damage.isInLife, !damage.isCertain || !damage.isDetectable else { return true }
-      return crashes[damage.crashesBefore..<look.restart].contains { $0.kind.losesPower }
+      return crashes[damage.crashesBefore..<readback.restart].contains { $0.kind.losesPower }
     }
   }
 
-  /// Whether it took nothing of the operation: a look after it has served all of that.
-  func hasSpared(_ place: Int, _ count: Int) -> Bool { looks.contains { $0.isWhole(place, count) } }
+  /// Whether it took nothing of the operation: a readback after it has served all of that.
+  func hasSpared(_ place: Int, _ count: Int) -> Bool { readbacks.contains { $0.isWhole(place, count) } }
 
   /// The first look after it that came to its end without the operation.
-  func firstWithout(_ place: Int) -> EarlierLook? { looks.first { $0.isFinished && $0.reached && $0.base[place] < 0 } }
+  func firstWithout(_ place: Int) -> EarlierReadback? {
+    readbacks.first { $0.isFinished && $0.reached && $0.base[place] < 0 }
+  }
 
   /// Whether what ends there had been deleted before any recovery could meet the damage: no log is cut for it.
   func isDeleted(to end: Int64) -> Bool { end <= logStart }
 
-  /// Whether a look had found the operation gone before the damage was done.
+  /// Whether a readback had found the operation gone before the damage was done.
   func cameLate(_ duty: Duty) -> Bool {
     if case .settled = duty.kind { duty.damagesWhenSettled <= number } else { false }
   }
@@ -50,7 +52,7 @@ extension History {
 /// What damage excuses.
 extension PartitionHistory {
   /// Marks what `damage` may have taken: what it touched, and under `truncate-at-corruption` what stands behind that.
-  /// Not what a look after it has served whole, nor what had been gone before it: what is gone for good stays gone.
+  /// Not what a readback after it has served whole, nor what had been gone before it: what is gone for good stays gone.
   func excuse(
     _ damage: Damage, _ number: Int, _ duties: inout [Duty], _ recovery: RecoveryPolicy, _ reach: DamageReach,
     _ aftermath: DamageAftermath
@@ -93,7 +95,7 @@ extension PartitionHistory {
 
   private func isTouched(_ place: Int, _ base: Int64, _ ranges: [OffsetRange], _ unplaced: Set<Int>) -> Bool {
     if excuses(.touched, ranges.overlaps(base, base &+ Int64(operations[place].count))) { return true }
-    // Of what was never acknowledged a look knows where it stood.
+    // Of what was never acknowledged a readback knows where it stood.
     return excuses(.touchedUnplaced, operations[place].base < 0 && unplaced.contains(operations[place].number))
   }
 
@@ -110,9 +112,9 @@ extension PartitionHistory {
     case .settled: if recovery == .skipCorrupted { duties[place].mayComeBack = true }
     case .required, .optional:
       // What recovery has cut off stays cut off.
-      guard recovery == .truncateAtCorruption, let look = aftermath.firstWithout(place) else { break }
-      duties[place].kind = .settled(restart: look.restart)
-      duties[place].damagesWhenSettled = look.damages
+      guard recovery == .truncateAtCorruption, let readback = aftermath.firstWithout(place) else { break }
+      duties[place].kind = .settled(restart: readback.restart)
+      duties[place].damagesWhenSettled = readback.damages
     }
   }
 }

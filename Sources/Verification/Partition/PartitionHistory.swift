@@ -107,14 +107,14 @@ struct PartitionHistory {
   }
 }
 
-/// Where each operation stood in an earlier look, to be compared with a later one.
-struct EarlierLook {
+/// Where each operation stood in an earlier readback, to be compared with a later one.
+struct EarlierReadback {
   let restart: Int
   let operations: Int
   let isFinished: Bool
   let reached: Bool
   let highWatermark: Offset?
-  /// Damages of the history that had been done when the look began.
+  /// Damages of the history that had been done when the readback began.
   let damages: Int
   let logStartOffset: Offset?
   let times: BatchTimes
@@ -128,19 +128,19 @@ struct EarlierLook {
   func isWhole(_ place: Int, _ count: Int) -> Bool { Int(served[place]) >= count }
 
   init(_ observation: Observation, _ partition: PartitionHistory) {
-    let look = partition.slot < observation.partitions.count ? observation.partitions[partition.slot] : nil
+    let readback = partition.slot < observation.partitions.count ? observation.partitions[partition.slot] : nil
     restart = observation.restart
     operations = observation.mark.operations
     isFinished = observation.isFinished
-    reached = look?.end == .reached
-    highWatermark = (look?.after ?? look?.before)?.highWatermark
+    reached = readback?.end == .reached
+    highWatermark = (readback?.after ?? readback?.before)?.highWatermark
     damages = observation.mark.damages
     served = [Int32](repeating: 0, count: partition.operations.count)
-    logStartOffset = (look?.after ?? look?.before)?.logStartOffset
-    times = look?.times ?? BatchTimes()
-    ambiguity = look?.ambiguity
+    logStartOffset = (readback?.after ?? readback?.before)?.logStartOffset
+    times = readback?.times ?? BatchTimes()
+    ambiguity = readback?.ambiguity
     base = [Int64](repeating: -1, count: partition.operations.count)
-    for run in look?.served.runs ?? [] where run.sequence >= 0 {
+    for run in readback?.served.runs ?? [] where run.sequence >= 0 {
       var at = run.sequence
       let end = run.sequence &+ Int64(run.count)
       while at < end, at < partition.operationOfSequence.count {
@@ -160,7 +160,7 @@ struct EarlierLook {
   }
 }
 
-/// What is owed to, and excused for, one operation in the look that is judged.
+/// What is owed to, and excused for, one operation in the readback that is judged.
 struct Duty {
   enum Kind: Equatable {
     /// Must be served whole.
@@ -169,7 +169,7 @@ struct Duty {
     case optional
     /// Must not be there: refused for certain.
     case failed
-    /// Must not be there: the look after this restart found it gone.
+    /// Must not be there: the readback after this restart found it gone.
     case settled(restart: Int)
   }
 
@@ -182,9 +182,9 @@ struct Duty {
   var isTouchedUnplaced = false
   /// The last damage, as a number in the history, that a report is owed for if anything testifies; -1 for none.
   var reportableDamage: Int32 = -1
-  /// Where the look that settled it, by its number of damages, stands among them.
+  /// Where the readback that settled it, by its number of damages, stands among them.
   var damagesWhenSettled = 0
-  /// Settled by a look that damage may have kept from serving it: what is skipped as damaged may be read again.
+  /// Settled by a readback that damage may have kept from serving it: what is skipped as damaged may be read again.
   var mayComeBack = false
   /// The first crash that was allowed to take it.
   var allowedLossAt: Int?
@@ -194,7 +194,7 @@ struct Duty {
 
 extension PartitionHistory {
   /// What each operation is owed at `mark`; see the table in Contract.swift.
-  func duties(_ history: History, _ mark: HistoryMark, _ contract: Contract, _ earlier: [EarlierLook]) -> [Duty] {
+  func duties(_ history: History, _ mark: HistoryMark, _ contract: Contract, _ earlier: [EarlierReadback]) -> [Duty] {
     let rules = PromiseRules(contract, history)
     let archived = (0..<mark.crashes).map { history.archivedEnd(of: PartitionSlot(slot), through: $0).rawValue }
     var duties: [Duty] = []
@@ -212,7 +212,7 @@ extension PartitionHistory {
 
   /// - Parameter archived: by crash, the offset before which everything was in the object store.
   private func duty(
-    _ place: Int, _ mark: HistoryMark, _ rules: PromiseRules, _ archived: [Int64], _ earlier: [EarlierLook]
+    _ place: Int, _ mark: HistoryMark, _ rules: PromiseRules, _ archived: [Int64], _ earlier: [EarlierReadback]
   ) -> Duty {
     let operation = operations[place]
     if operation.outcome == .failed { return Duty(kind: .failed) }
@@ -222,9 +222,11 @@ extension PartitionHistory {
       promise = rules.acknowledged(at: operation.answeredAt, in: operation.incarnation)
     }
     // What can be fetched is there: under `always` it is durable (note 3), under the others as long as the life lasts.
-    for look in earlier
-    where look.restart == operation.incarnation && look.operations > operation.number && look.base[place] >= 0 {
-      if duty.base < 0 { duty.base = look.base[place] }
+    for readback in earlier
+    where readback.restart == operation.incarnation && readback.operations > operation.number
+      && readback.base[place] >= 0
+    {
+      if duty.base < 0 { duty.base = readback.base[place] }
       let isAlways = rules.sync(of: operation.incarnation) == .always
       if isAlways || operation.incarnation == mark.crashes { promise = .durable }
     }
@@ -237,14 +239,14 @@ extension PartitionHistory {
       promise = isArchived && promise != .none ? .durable : rules.after(promise, crash: restart)
       if promise == .none && duty.allowedLossAt == nil { duty.allowedLossAt = restart }
       restart += 1
-      for look in earlier where look.restart == restart && look.operations > operation.number {
-        if look.base[place] >= 0 {
+      for readback in earlier where readback.restart == restart && readback.operations > operation.number {
+        if readback.base[place] >= 0 {
           promise = rules.served(promise, writtenIn: operation.incarnation, restart: restart)
           (duty.allowedLossAt, settled) = (nil, nil)
-          if duty.base < 0 { duty.base = look.base[place] }
-        } else if look.isFinished && look.reached && promise == .none && settled == nil {
+          if duty.base < 0 { duty.base = readback.base[place] }
+        } else if readback.isFinished && readback.reached && promise == .none && settled == nil {
           settled = restart
-          duty.damagesWhenSettled = look.damages
+          duty.damagesWhenSettled = readback.damages
         }
       }
       if settled == nil { note(sightings, inLife: restart, rules, &promise, &duty) }

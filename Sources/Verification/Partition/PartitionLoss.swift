@@ -18,7 +18,7 @@ public struct PartitionLoss: Hashable, Sendable, Codable {
   /// Which topic's partition, where a trial has several topics.
   public var topic: String?
   public var partition: PartitionID
-  /// Messages acknowledged before the look.
+  /// Messages acknowledged before the readback.
   public var acknowledged: Int
   /// Of these, what no fetch returned.
   public var lost: Int
@@ -126,7 +126,7 @@ extension PartitionChecker {
   func judge(_ account: LossAccount, _ ledger: inout CheckAccumulator) {
     let loss = account.loss
     ledger.apply(.lossWithinExpected, exercised: loss.acknowledged > 0)
-    if !isEnded { doubt(&ledger, .lossWithinExpected, .lookUnfinished) }
+    if !isEnded { doubt(&ledger, .lossWithinExpected, .readbackUnfinished) }
     guard isEnded, !loss.isAsExpected else { return }
     if loss.lost > loss.most {
       let at = account.firstUnexplained ?? 0

@@ -33,7 +33,7 @@ extension CommandLineTests {
         let kept = try #require(trial["keptAt"] as? String)
         let system = (trial["axes"] as? [String: Any])?["system"] as? String ?? "tornlog"
         let read = try await FormatReader.read(kept + "/data", system)
-        let served = try FormatReader.served(kept + "/look-2.json")
+        let served = try FormatReader.served(kept + "/readback-2.json")
         #expect(read == served, "\(trial["axes"] ?? "") \(kept)")
         compared += served.count
         try FileManager.default.removeItem(atPath: kept)
@@ -90,12 +90,12 @@ enum FormatReader {
     }
   }
 
-  /// What the engine's last look found.
+  /// What the engine's last readback found.
   static func served(_ path: String) throws -> [Log] {
     let data = try Data(contentsOf: URL(fileURLWithPath: path))
-    let look = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-    let registered = try #require(look["registered"] as? [[String: Any]])
-    let partitions = try #require(look["partitions"] as? [[String: Any]])
+    let readback = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+    let registered = try #require(readback["registered"] as? [[String: Any]])
+    let partitions = try #require(readback["partitions"] as? [[String: Any]])
     return try zip(registered, partitions).map { source, found in
       let marks = try #require((found["after"] ?? found["before"]) as? [String: Int])
       let served = try #require(found["served"] as? [Int])

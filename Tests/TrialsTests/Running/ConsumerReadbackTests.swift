@@ -7,9 +7,9 @@ import Verification
 @testable import ScenarioFormat
 @testable import Trials
 
-/// What looks ask for, and what nobody has looked at.
+/// What readbacks ask for, and what nobody has looked at.
 @Suite struct LookTests {
-  /// Reads of log files come back as zeros, in each look from some read on.
+  /// Reads of log files come back as zeros, in each readback from some read on.
   private final class ZeroReads: StorageWrapper, @unchecked Sendable {
     // Owned by the base's loop.
     private let spared: Int
@@ -61,19 +61,19 @@ import Verification
     if zeroed > 0 { #expect(judgement[.everyStartOffset]?.verdict == .violated) }
   }
 
-  /// Three looks, all messages twice: as consumption was served them, and from start offsets; and where nothing is.
+  /// Three readbacks, all messages twice: as consumption was served them, and from start offsets; and where nothing is.
   @Test func aLookSaysHowMuchItHasLookedAt() throws {
     let scratch = try TrialScratch()
     let reply = try SimulatedTrial(
       spec(messages: 40, partitions: 2, crash: .processKill, storage: .memory), scratch.folder
     ).run()
     let looked = try #require(reply.judgement).looked
-    #expect(looked.looks == 3 && looked.partitions == 6 && looked.commits == 6, "\(looked)")
+    #expect(looked.readbacks == 3 && looked.partitions == 6 && looked.commits == 6, "\(looked)")
     #expect(looked.messages == 40 + 40 + 50 && looked.compared == looked.messages, "\(looked)")
     #expect(looked.startOffsets == looked.messages + 2 * 6, "at the high watermark and behind it: \(looked)")
   }
 
-  /// A look at more than is asked for one by one compares every message all the same.
+  /// A readback of more than is asked for one by one compares every message all the same.
   @Test func aSampleOfStartOffsetsLeavesNothingOut() throws {
     let scratch = try TrialScratch()
     var spec = spec(messages: 24_000, crash: .none, storage: .memory)
@@ -91,7 +91,7 @@ import Verification
     return Claim(source: "me", says: "it holds", condition: Condition(terms: []), test: .measures([measure]))
   }
 
-  /// Of an engine that never opened, "lost 0" held: the figures were those of the look before the crash.
+  /// Of an engine that never opened, "lost 0" held: the figures were those of the readback before the crash.
   @Test func withoutALookAfterTheRestartNothingIsMeasured() throws {
     let scratch = try TrialScratch()
     var spec = spec(messages: 10, crash: .processKill, storage: .memory)

@@ -84,7 +84,7 @@ import Verification
       let (spec, reply, _) = try trial {
         ($0.crash, $0.sync, $0.defect, $0.faults) = (.powerLossAfterClose, policy("interval(1s)"), defect, [fault])
       }
-      #expect(spec.unfired(reply.seamReceipts) == [])
+      #expect(spec.unfired(reply.storageFaults) == [])
       return (try #require(reply.judgement), reply.notices)
     }
     let (sound, notices) = try run("none")

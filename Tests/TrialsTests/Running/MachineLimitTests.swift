@@ -98,7 +98,7 @@ import Verification
     #expect("\(later)".contains("Too many open files (raise the limit with ulimit -n"))
   }
 
-  @Test func `the seam writes it there`() async throws {
+  @Test func `the storage interface writes it there`() async throws {
     let scratch = try TrialScratch()
     let journal = try Journal(path: scratch.folder.journal, capacity: 1)
     let base = Meddling(try StorageChoice.posix.openFiles(root: scratch.folder.data, loop: EventLoop()))
@@ -121,7 +121,8 @@ import Verification
   @Test(arguments: [EMFILE, ENFILE, EFBIG, ENOMEM, EDQUOT, EAGAIN, ENOBUFS, ECANCELED])
   func `shortages leave the trial without a verdict and say what to do`(code: Int32) throws {
     for error in [
-      TrialError.system("write", "look-1.json", code), .directory(StorageError(errno: code, .makeDirectory, "trial-1")),
+      TrialError.system("write", "readback-1.json", code),
+      .directory(StorageError(errno: code, .makeDirectory, "trial-1")),
     ] {
       #expect(error.isShortage && error.isEnvironment && "\(error)".hasSuffix(")"), "\(error)")
       var reply = PhaseReply()
@@ -137,7 +138,7 @@ import Verification
   @Test(arguments: [ENOSPC, EACCES, EROFS, EIO])
   func `other failures of the machine end the run`(code: Int32) {
     var reply = PhaseReply()
-    reply.fail(.system("write", "look-1.json", code))
+    reply.fail(.system("write", "readback-1.json", code))
     #expect(reply.machineFailure != nil && reply.shortage == nil)
   }
 
@@ -153,8 +154,8 @@ import Verification
         error.map { "\($0)" }?.contains("DecodingError") == false && "\(error!)".contains(path),
         "\(String(describing: error))")
     }
-    try Data("{\"fault\": 1, \"li".utf8).write(to: URL(fileURLWithPath: scratch.folder.seamFaults.path))
-    let error = #expect(throws: TrialError.self) { _ = try scratch.folder.seamFaults.read() }
+    try Data("{\"fault\": 1, \"li".utf8).write(to: URL(fileURLWithPath: scratch.folder.storageFaults.path))
+    let error = #expect(throws: TrialError.self) { _ = try scratch.folder.storageFaults.read() }
     #expect("\(error!)".contains("stopped in the middle") && !"\(error!)".contains("DecodingError"))
   }
 

@@ -33,7 +33,7 @@ import Verification
     #expect(judged.count == 3 && !judged.contains(where: isHang), "\(judged)")
   }
 
-  /// The model's storage counts as progress, and so does a look.
+  /// The model's storage counts as progress, and so does a readback.
   @Test func `a slow engine in the model is no hang`() throws {
     let scratch = try TrialScratch()
     let spec = spec(storage: .memory)

@@ -70,8 +70,8 @@ import Verification
     for setup in [CheckpointSetup.background, .flushed] {
       let spec = Self.spec(setup, crash: crash, faults: [fault])
       let reply = try run(spec)
-      #expect(reply.seamReceipts.contains { $0.kind == fault.kind && $0.isFiring }, "\(setup)")
-      #expect(spec.unfired(reply.seamReceipts) == [])
+      #expect(reply.storageFaults.contains { $0.kind == fault.kind && $0.isFiring }, "\(setup)")
+      #expect(spec.unfired(reply.storageFaults) == [])
       #expect(
         reply.judgement?.verdict == .held,
         "\(setup): \(Self.flaws(reply)) \(String(describing: reply.failure)) \(String(describing: reply.refusal))")
@@ -115,17 +115,17 @@ import Verification
     let reply = try run(
       Self.spec(
         .background, faults: [FaultSpec(kind: "store-partial-upload", parameters: ["kept": "60", "answer": "error"])]))
-    #expect(reply.seamReceipts.compactMap(\.tornObject).count == 1)
-    #expect(reply.seamReceipts.compactMap(\.mendedObject) == reply.seamReceipts.compactMap(\.tornObject))
+    #expect(reply.storageFaults.compactMap(\.tornObject).count == 1)
+    #expect(reply.storageFaults.compactMap(\.mendedObject) == reply.storageFaults.compactMap(\.tornObject))
   }
 
   /// A fault that never comes to pass leaves no verdict.
   @Test func aStoreFaultThatNeverFiresIsNoPass() throws {
     let spec = Self.spec(
       .background, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put", "occurrence": "1000"])])
-    #expect(spec.unfired(try run(spec).seamReceipts) == ["the fault store-refused never fired"])
+    #expect(spec.unfired(try run(spec).storageFaults) == ["the fault store-refused never fired"])
     let without = Self.spec(.none, faults: [FaultSpec(kind: "store-refused", parameters: ["on": "put"])])
-    #expect(without.unfired(try run(without).seamReceipts) == ["the fault store-refused never fired"])
+    #expect(without.unfired(try run(without).storageFaults) == ["the fault store-refused never fired"])
   }
 
   /// The contract knows what is archived: an engine that says so too early loses what it had said to be safe.

@@ -41,7 +41,7 @@ import Verification
       #expect(
         judgement.verdict == .held && reply.hang == nil && reply.refusal == nil,
         "\(name), seed \(42 + seed): \(judgement)")
-      #expect(spec.unfired(reply.seamReceipts) == [], "\(name), seed \(42 + seed)")
+      #expect(spec.unfired(reply.storageFaults) == [], "\(name), seed \(42 + seed)")
       return reply.doubts.isEmpty ? judgement : nil
     }
   }

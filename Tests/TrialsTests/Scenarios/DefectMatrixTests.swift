@@ -20,12 +20,12 @@ import Verification
     for n in 0..<40 {
       let spec = trials.trial(n)
       #expect(spec == trials.trial(n) && spec.defect == "none")
-      for fault in spec.faults where fault.isAtSeam { _ = try StorageFaultGrammar.planned(fault, seed: 1) }
+      for fault in spec.faults where fault.isStorageFault { _ = try StorageFaultGrammar.planned(fault, seed: 1) }
       let scratch = try TrialScratch()
       let reply = try SimulatedTrial(spec, scratch.folder).run()
       var findings = TrialRunner.Findings()
       TrialRunner(executable: "").take(reply, &findings)
-      findings.doubts += spec.unfired(reply.seamReceipts)
+      findings.doubts += spec.unfired(reply.storageFaults)
       let (judgement, verdict) = findings.judged()
       #expect(verdict != .violated, "\(Token.encode(spec)): \(judgement.checks.filter { $0.verdict == .violated })")
       verdicts[verdict, default: 0] += 1

@@ -79,7 +79,7 @@ import Verification
     var findings = TrialRunner.Findings()
     TrialRunner(executable: "").take(reply, &findings)
     if findings.runnerChecks.isEmpty {
-      #expect(spec.unfired(reply.seamReceipts) == [])
+      #expect(spec.unfired(reply.storageFaults) == [])
       #expect(findings.doubts == [] && findings.voids == [])
     }
     let judgement = findings.runnerChecks.reduce(findings.judgement ?? Judgement(checks: [])) { $0.adding($1) }

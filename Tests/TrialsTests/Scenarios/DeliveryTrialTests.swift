@@ -99,8 +99,8 @@ import Verification
         Self.fault("receiver-refuses", ["after": "1s", "for": "2s"]),
         Self.fault("receiver-stalls", ["after": "2s", "for": "4s"]),
       ]))
-    let moods = [0, 1, 2, 3, 5, 6].map { schedule.mood(at: .seconds($0)) }
-    #expect(moods == [.accepts, .refuses, .refuses, .stalls, .stalls, .accepts] && schedule.end == .seconds(6))
+    let behaviors = [0, 1, 2, 3, 5, 6].map { schedule.behavior(at: .seconds($0)) }
+    #expect(behaviors == [.accepts, .refuses, .refuses, .stalls, .stalls, .accepts] && schedule.end == .seconds(6))
   }
 
   @Test func jobLogsLosePowerInTheModel() throws {

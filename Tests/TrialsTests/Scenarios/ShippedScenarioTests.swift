@@ -37,7 +37,9 @@ import Testing
       let planned = try TrialPlanner.trial(cell, storage: storage, seed: nil, phaseSeconds: nil, expectsSound: true)
       #expect(try Token.decode(Token.encode(planned.spec)).faults == planned.spec.faults)
       if cell.delivery == nil {
-        for fault in planned.spec.faults where fault.isAtSeam { _ = try StorageFaultGrammar.planned(fault, seed: 1) }
+        for fault in planned.spec.faults where fault.isStorageFault {
+          _ = try StorageFaultGrammar.planned(fault, seed: 1)
+        }
         for fault in planned.spec.faults where ObjectStoreFaultGrammar.isOfStore(fault) {
           _ = try ObjectStoreFaultGrammar.planned(fault, topic: "orders")
         }

@@ -212,7 +212,7 @@ enum Mutation: String, CaseIterable, Sendable {
 }
 
 struct MutationTests {
-  /// Three incarnations under `always`; the last look is the one that lies.
+  /// Three incarnations under `always`; the last readback is the one that lies.
   static func story(_ seed: UInt64, for mutation: Mutation? = nil) -> (Story, [Observation]) {
     var story = Story(seed: seed)
     if mutation == .reportedBeyondEnd {
@@ -229,19 +229,19 @@ struct MutationTests {
       story.commit(p, 1)
       story.commit(p, 3)
     }
-    var looks = [story.look()]
+    var readbacks = [story.readback()]
     story.crash(.processKill)
-    looks.append(story.look())
+    readbacks.append(story.readback())
     for p in 0..<3 { for _ in 0..<4 { story.append(p, count: 2) } }
     story.crash(.powerLoss)
-    looks.append(story.look())
-    return (story, looks)
+    readbacks.append(story.readback())
+    return (story, readbacks)
   }
 
   @Test(arguments: 0..<100 as Range<UInt64>)
   func soundEngineIsHeld(seed: UInt64) {
-    let (story, looks) = Self.story(seed)
-    let judgement = Oracle(Contract(sync: .always)).judge(story.history, looks)
+    let (story, readbacks) = Self.story(seed)
+    let judgement = Oracle(Contract(sync: .always)).judge(story.history, readbacks)
     #expect(judgement.verdict == .held, "\(judgement.text)")
     #expect(judgement.counts.lost == 0 && judgement.counts.recovered > 0)
     #expect(judgement.countedRestart == 1)
@@ -260,9 +260,9 @@ struct MutationTests {
     }
   }
 
-  /// What the oracle says of a story whose last look lies.
+  /// What the oracle says of a story whose last readback lies.
   static func judged(_ mutation: Mutation, seed: UInt64) -> Judgement {
-    var (story, looks) = Self.story(seed, for: mutation)
+    var (story, readbacks) = Self.story(seed, for: mutation)
     if mutation == .swappedUnanswered || mutation == .splitUnanswered {
       for p in 0..<3 { story.append(p, count: 1) }
     }
@@ -274,12 +274,12 @@ struct MutationTests {
     if mutation == .swappedUnanswered || mutation == .splitUnanswered {
       story.crash(.processKill)
     } else {
-      looks.removeLast()
+      readbacks.removeLast()
     }
     var answers = story.answers()
     mutation.apply(to: &answers, &story)
-    looks.append(answers.observed(by: story.history))
-    return Oracle(Contract(sync: .always)).judge(story.history, looks)
+    readbacks.append(answers.observed(by: story.history))
+    return Oracle(Contract(sync: .always)).judge(story.history, readbacks)
   }
 
   /// Every check that the oracle judges can fail: this, `ContractTests`, `CommittedOffsetTests`, `DeliveryOracleTests`,
@@ -300,9 +300,9 @@ struct MutationTests {
   @Test func neverHeldWhenAProtectedMessageIsGone() {
     var random = SeededGenerator(seed: 7, stream: "drops")
     for round in 0..<1000 as Range<UInt64> {
-      var (story, looks) = Self.story(round % 50)
+      var (story, readbacks) = Self.story(round % 50)
       let k = Int.random(in: 0..<3, using: &random)
-      // Drop from any look what was acknowledged before it, in any of the ways an engine can hide it.
+      // Drop from any readback what was acknowledged before it, in any of the ways an engine can hide it.
       let past = Self.prefix(story, restart: k)
       let p = Int.random(in: 0..<3, using: &random)
       let ops = story.acknowledged(p).filter { $0.incarnation < max(k, 1) }
@@ -317,8 +317,8 @@ struct MutationTests {
         (answers.partitions[p].before, answers.partitions[p].after) = (marks, marks)
       }
       answers.partitions[p].probes.removeAll()
-      looks[k] = answers.observed(by: Self.history(story.history, restart: k))
-      let judgement = Oracle(Contract(sync: .always)).judge(story.history, looks)
+      readbacks[k] = answers.observed(by: Self.history(story.history, restart: k))
+      let judgement = Oracle(Contract(sync: .always)).judge(story.history, readbacks)
       #expect(judgement.verdict == .violated)
       #expect(judgement[.noAcknowledgedLoss]?.verdict == .violated)
       #expect(judgement.counts.lost >= 1)
@@ -326,7 +326,7 @@ struct MutationTests {
     }
   }
 
-  /// The sound answers of the look after `restart`.
+  /// The sound answers of the readback after `restart`.
   static func prefix(_ story: Story, restart: Int) -> Answers {
     var past = story
     if restart < 2 {
@@ -338,7 +338,7 @@ struct MutationTests {
     return past.answers()
   }
 
-  /// The history as it stood when the look after `restart` began.
+  /// The history as it stood when the readback after `restart` began.
   static func history(_ whole: History, restart: Int) -> History {
     var history = History(seed: whole.seed)
     for creation in whole.creations { history.create(creation.partition, at: creation.answeredAt) }

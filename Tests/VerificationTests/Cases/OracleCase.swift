@@ -2,7 +2,7 @@ import LogModel
 import Testing
 import Verification
 
-/// A history and looks, and what a right oracle says of them.
+/// A history and readbacks, and what a right oracle says of them.
 struct OracleCase: Sendable, CustomTestStringConvertible {
   enum Expectation: Sendable {
     case held
@@ -47,7 +47,7 @@ struct OracleCase: Sendable, CustomTestStringConvertible {
 extension Story {
   static let slot = PartitionSlot(0)
 
-  /// A story of one partition, with the looks that have been made.
+  /// A story of one partition, with the readbacks that have been made.
   static func one(_ seed: UInt64 = 1) -> Story { Story(seed: seed, partitions: 1) }
 
   @discardableResult
@@ -67,8 +67,8 @@ extension Story {
   /// Offsets that nothing is served from.
   mutating func hole(_ offsets: Range<Int>) { for offset in offsets { logs[0][offset] = nil } }
 
-  /// A look whose answers are edited first.
-  func look(reporting ranges: [Range<Int64>] = [], _ edit: (inout Answers) -> Void = { _ in }) -> Observation {
+  /// A readback whose answers are edited first.
+  func readback(reporting ranges: [Range<Int64>] = [], _ edit: (inout Answers) -> Void = { _ in }) -> Observation {
     var answers = answers()
     answers.reported = ranges.map {
       ReportedDamage(
@@ -80,10 +80,10 @@ extension Story {
   }
 
   func judged(
-    _ looks: [Observation], _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted,
+    _ readbacks: [Observation], _ sync: SyncPolicy = .always, _ recovery: RecoveryPolicy = .skipCorrupted,
     refusals: JustifiedRejections = JustifiedRejections()
   ) -> Judgement {
-    Oracle(Contract(sync: sync, recovery: recovery, refusals: refusals)).judge(history, looks)
+    Oracle(Contract(sync: sync, recovery: recovery, refusals: refusals)).judge(history, readbacks)
   }
 }
 

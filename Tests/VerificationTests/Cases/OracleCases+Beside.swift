@@ -31,7 +31,7 @@ extension OracleCases {
   ) -> Judgement {
     var s = four()
     read(&s, asked, runs, start: start, watermark: watermark)
-    return s.judged([s.look()])
+    return s.judged([s.readback()])
   }
 
   private static let answers: [OracleCase] = [
@@ -54,7 +54,7 @@ extension OracleCases {
       s.damage(1..<2, inLife: true)
       read(&s, 0, [(0, 0, 1), (2, 2, 2)])
       s.hole(1..<2)
-      return s.judged([s.look(reporting: [1..<2]) { $0.partitions[0].probes.removeAll { $0.start == 1 } }])
+      return s.judged([s.readback(reporting: [1..<2]) { $0.partitions[0].probes.removeAll { $0.start == 1 } }])
     },
     OracleCase("its answer serves an offset twice", .exactly([.noDuplicates]), at: [.noDuplicates: 0]) {
       answered(0, [(0, 0, 2), (0, 0, 2)])
@@ -76,13 +76,13 @@ extension OracleCases {
       for _ in 0..<3 { s.append(0, count: 1) }
       read(&s, 3, [(3, 3, 1)], watermark: 4)
       s.append(0, count: 1)
-      return s.judged([s.look()])
+      return s.judged([s.readback()])
     },
     OracleCase("it is served a message that was refused for certain", .noPhantoms, at: 4) {
       var s = four()
       s.append(0, count: 1, .failed)
       read(&s, 4, [(4, 4, 1)], watermark: 5)
-      return s.judged([s.look()])
+      return s.judged([s.readback()])
     },
     OracleCase(
       "it is served a message at another offset for a moment", .exactly([.offsetsStable]), at: [.offsetsStable: 1]
@@ -91,7 +91,7 @@ extension OracleCases {
     },
   ]
 
-  /// The four, then one that is never answered and is read at 4; a crash, and what a look finds then.
+  /// The four, then one that is never answered and is read at 4; a crash, and what a readback finds then.
   private static func dirty(
     _ sync: SyncPolicy, _ crash: CrashKind, after pause: Duration = .zero, isThere: Bool = false
   ) -> Judgement {
@@ -100,7 +100,7 @@ extension OracleCases {
     read(&s, 4, [(4, 4, 1)], watermark: 5)
     s.wait(pause)
     s.crash(crash)
-    return s.judged([s.look()], sync)
+    return s.judged([s.readback()], sync)
   }
 
   private static let owed: [OracleCase] = [
@@ -132,7 +132,7 @@ extension OracleCases {
       var s = four()
       s.append(0, count: 1, .indeterminate, lands: false)
       read(&s, 4, [(4, 4, 1)], watermark: 5)
-      return s.judged([s.look()], .never)
+      return s.judged([s.readback()], .never)
     },
     OracleCase(
       "its offset names another message after the crash", .violated([.noAcknowledgedLoss, .offsetsNameOneMessage])
@@ -143,17 +143,17 @@ extension OracleCases {
       s.crash(.powerLoss)
       s.append(0, count: 1)
       s.crash(.processKill)
-      return s.judged([s.look()])
+      return s.judged([s.readback()])
     },
     OracleCase("never: its offset is given again", .held) {
       var s = four()
       s.append(0, count: 1, .indeterminate, lands: false)
       read(&s, 4, [(4, 4, 1)], watermark: 5)
       s.crash(.powerLoss)
-      let one = s.look()
+      let one = s.readback()
       s.append(0, count: 1)
       s.crash(.processKill)
-      return s.judged([one, s.look()], .never)
+      return s.judged([one, s.readback()], .never)
     },
     OracleCase(
       "in one life an offset names two messages", .exactly([.offsetsNameOneMessage]), at: [.offsetsNameOneMessage: 4]
@@ -164,18 +164,18 @@ extension OracleCases {
       s.append(0, count: 1)
       s.crash(.powerLoss)
       s.logs[0].removeLast()
-      return s.judged([s.look()], .never)
+      return s.judged([s.readback()], .never)
     },
     OracleCase("a message that was gone is served to a consumer", .violated([.noPhantoms])) {
       var s = four()
       s.append(0, count: 1)
       s.crash(.powerLoss)
       s.logs[0].removeLast()
-      let one = s.look()
+      let one = s.readback()
       read(&s, 4, [(4, 4, 1)], watermark: 5)
       s.append(0, count: 1)
       s.crash(.processKill)
-      return s.judged([one, s.look()], .never)
+      return s.judged([one, s.readback()], .never)
     },
     OracleCase("what power had taken comes back to a consumer where it was damaged first", .held) {
       var s = four()
@@ -184,11 +184,11 @@ extension OracleCases {
       s.damage(4..<5)
       let log = s.logs
       s.hole(4..<5)
-      let one = s.look(reporting: [4..<5]) { $0.partitions[0].probes.removeAll { $0.start == 4 } }
+      let one = s.readback(reporting: [4..<5]) { $0.partitions[0].probes.removeAll { $0.start == 4 } }
       s.logs = log
       read(&s, 4, [(4, 4, 1)])
       s.crash(.processKill)
-      return s.judged([one, s.look()], .never)
+      return s.judged([one, s.readback()], .never)
     },
   ]
 
@@ -198,9 +198,9 @@ extension OracleCases {
       s.append(0, count: 1)
       s.crash(.powerLoss)
       s.logs[0].removeLast()
-      let one = s.look(reporting: [4..<5])
+      let one = s.readback(reporting: [4..<5])
       s.crash(.processKill)
-      return s.judged([one, s.look(reporting: [4..<5])], .never, .truncateAtCorruption)
+      return s.judged([one, s.readback(reporting: [4..<5])], .never, .truncateAtCorruption)
     },
     OracleCase(
       "an offset of what a power loss took is reported, and another message stands there", .exactly([.damageReported])
@@ -209,14 +209,14 @@ extension OracleCases {
       s.append(0, count: 1)
       s.crash(.powerLoss)
       s.logs[0].removeLast()
-      let one = s.look()
+      let one = s.readback()
       s.append(0, count: 1)
       s.crash(.processKill)
-      return s.judged([one, s.look(reporting: [4..<5])], .never, .truncateAtCorruption)
+      return s.judged([one, s.readback(reporting: [4..<5])], .never, .truncateAtCorruption)
     },
   ]
 
-  /// Two answers of nothing that differ in the marks that are told with them, and a look.
+  /// Two answers of nothing that differ in the marks that are told with them, and a readback.
   private static func told(
     _ first: (start: Int, watermark: Int), _ second: (start: Int, watermark: Int), trim: Int? = nil
   ) -> Judgement {
@@ -224,7 +224,7 @@ extension OracleCases {
     if let trim { s.history.trim(Story.slot, before: Offset(trim)) }
     read(&s, 4, [], start: first.start, watermark: first.watermark)
     read(&s, 4, [], start: second.start, watermark: second.watermark)
-    return s.judged([s.look()])
+    return s.judged([s.readback()])
   }
 
   private static let marksTold: [OracleCase] = [
@@ -235,7 +235,7 @@ extension OracleCases {
       told((0, 4), (0, 2))
     },
     OracleCase(
-      "the high watermark is lower in the look than a consumer was told", .exactly([.watermarkMonotonic]),
+      "the high watermark is lower in the readback than a consumer was told", .exactly([.watermarkMonotonic]),
       at: [.watermarkMonotonic: 4]
     ) {
       told((0, 4), (0, 9))
@@ -255,10 +255,10 @@ extension OracleCases {
       read(&s, 5, [])
       s.crash(.powerLoss)
       s.logs[0].removeLast()
-      let one = s.look()
+      let one = s.readback()
       read(&s, 4, [])
       s.crash(.processKill)
-      return s.judged([one, s.look()], .never)
+      return s.judged([one, s.readback()], .never)
     },
   ]
 }

@@ -13,30 +13,30 @@ extension OracleCases {
     s.append(0, count: 2)
     let b = s.append(0, count: 2, .indeterminate, lands: true)
     s.crash(.processKill)
-    let one = s.look()
+    let one = s.readback()
     s.append(0, count: 2)
     if inLife { s.damage(unplaced: [b], inLife: true) }
     s.crash(.processKill)
     if !inLife { s.damage(unplaced: [b]) }
     if cut ?? (recovery == .truncateAtCorruption) { s.logs[0].removeLast(4) } else { s.hole(2..<4) }
-    return s.judged([one, s.look(reporting: reporting)], .always, recovery)
+    return s.judged([one, s.readback(reporting: reporting)], .always, recovery)
   }
 
   private static let placedByLooks: [OracleCase] = [
-    OracleCase("skip: a fault destroys what only a look had placed", .held) {
+    OracleCase("skip: a fault destroys what only a readback had placed", .held) {
       placed(.skipCorrupted, inLife: false, reporting: [2..<4])
     },
-    OracleCase("skip: a fault in a life destroys what only a look had placed", .held) {
+    OracleCase("skip: a fault in a life destroys what only a readback had placed", .held) {
       placed(.skipCorrupted, inLife: true, reporting: [2..<4])
     },
-    OracleCase("truncate: a fault destroys what only a look had placed", .held) {
+    OracleCase("truncate: a fault destroys what only a readback had placed", .held) {
       placed(.truncateAtCorruption, inLife: false, reporting: [2..<6])
     },
-    OracleCase("truncate: a fault in a life destroys what only a look had placed", .held) {
+    OracleCase("truncate: a fault in a life destroys what only a readback had placed", .held) {
       placed(.truncateAtCorruption, inLife: true, reporting: [2..<6])
     },
     OracleCase(
-      "skip: what only a look had placed is gone without a report", .exactly([.damageReported]),
+      "skip: what only a readback had placed is gone without a report", .exactly([.damageReported]),
       at: [.damageReported: 2]
     ) {
       placed(.skipCorrupted, inLife: false, reporting: [])
@@ -58,7 +58,7 @@ extension OracleCases {
       var (s, one) = cutBehindUnplaced(reporting: [2..<6])
       s.crash(.processKill)
       s.logs[0] = [0, 1, 4, 5]
-      return s.judged([one, s.look()], .always, .truncateAtCorruption)
+      return s.judged([one, s.readback()], .always, .truncateAtCorruption)
     },
   ]
 
@@ -70,14 +70,14 @@ extension OracleCases {
     s.crash(.processKill)
     s.damage(unplaced: [x])
     s.logs[0] = Array(s.logs[0][..<keeping])
-    return (s, s.look(reporting: reporting))
+    return (s, s.readback(reporting: reporting))
   }
 
   private static func behindUnplaced(
     reporting: [Range<Int64>], keeping: Int = 2, _ recovery: RecoveryPolicy = .truncateAtCorruption
   ) -> Judgement {
-    let (s, look) = cutBehindUnplaced(reporting: reporting, keeping: keeping)
-    return s.judged([look], .always, recovery)
+    let (s, readback) = cutBehindUnplaced(reporting: reporting, keeping: keeping)
+    return s.judged([readback], .always, recovery)
   }
 
   /// X is gone at restart 1, Y has its offsets, a fault touches Y, and restart 2 serves X there.
@@ -89,37 +89,37 @@ extension OracleCases {
         s.append(0, count: 2)
         s.crash(.powerLoss)
         s.logs[0].removeLast(2)
-        let one = s.look()
+        let one = s.readback()
         s.append(0, count: 2)
         s.crash(.processKill)
         s.damage(2..<3)
         s.logs[0] = [0, 1, 2, 3]
-        return s.judged([one, s.look()], .never, recovery)
+        return s.judged([one, s.readback()], .never, recovery)
       }
     } + [
       OracleCase("truncate: everything that was cut is back", .noPhantoms) {
         var (s, one) = truncated(appending: 0)
         s.crash(.processKill)
         s.logs[0] = [0, 1, 2, 3, 4, 5]
-        return s.judged([one, s.look()], .always, .truncateAtCorruption)
+        return s.judged([one, s.readback()], .always, .truncateAtCorruption)
       },
       OracleCase("truncate: what was cut is back behind what has its offsets", .noPhantoms) {
         var (s, one) = truncated(appending: 2)
         s.crash(.processKill)
         s.logs[0] = [0, 1, 6, 7, 4, 5]
-        return s.judged([one, s.look()], .always, .truncateAtCorruption)
+        return s.judged([one, s.readback()], .always, .truncateAtCorruption)
       },
       OracleCase("truncate: what was cut is back where a second fault has touched its successor", .noPhantoms) {
         var (s, one) = truncated(appending: 2)
         s.crash(.processKill)
         s.damage(2..<3)
         s.logs[0] = [0, 1, 2, 3]
-        return s.judged([one, s.look()], .always, .truncateAtCorruption)
+        return s.judged([one, s.readback()], .always, .truncateAtCorruption)
       },
       OracleCase("truncate: what has the offsets of what was cut", .held) {
         var (s, one) = truncated(appending: 2)
         s.crash(.processKill)
-        return s.judged([one, s.look()], .always, .truncateAtCorruption)
+        return s.judged([one, s.readback()], .always, .truncateAtCorruption)
       },
       OracleCase("skip, never: what damage and power took may be read again", .held) {
         var s = Story.one(6)
@@ -129,10 +129,10 @@ extension OracleCases {
         s.crash(.powerLoss)
         s.damage(2..<3)
         s.hole(2..<4)
-        let one = s.look(reporting: [2..<4])
+        let one = s.readback(reporting: [2..<4])
         s.crash(.processKill)
         s.logs[0] = whole
-        return s.judged([one, s.look()], .never)
+        return s.judged([one, s.readback()], .never)
       },
     ]
 
@@ -143,7 +143,7 @@ extension OracleCases {
     s.crash(.processKill)
     s.damage(2..<3)
     s.logs[0].removeLast(4)
-    let one = s.look(reporting: [2..<6])
+    let one = s.readback(reporting: [2..<6])
     if count > 0 { s.append(0, count: count) }
     return (s, one)
   }
@@ -162,12 +162,12 @@ extension OracleCases {
           for _ in 0..<5 { s.append(0, count: 2) }
           s.crash(.powerLoss)
           s.damage(2..<3, detectable: detectable, certain: certain)
-          let one = s.look()
+          let one = s.readback()
           s.append(0, count: 2)
           s.crash(.powerLoss)
           if recovery == .skipCorrupted { s.hole(2..<4) } else { s.logs[0].removeLast(10) }
           let range: Range<Int64> = recovery == .skipCorrupted ? 2..<4 : 2..<12
-          return s.judged([one, s.look(reporting: reports ? [range] : [])], .always, recovery)
+          return s.judged([one, s.readback(reporting: reports ? [range] : [])], .always, recovery)
         }
       }
     } + [
@@ -177,10 +177,10 @@ extension OracleCases {
         s.damage(2..<4, inLife: true, certain: false)
         s.append(0, count: 2)
         s.crash(.processKill)
-        let one = s.look()
+        let one = s.readback()
         s.crash(.powerLoss)
         s.hole(2..<4)
-        return s.judged([one, s.look(reporting: [2..<4])])
+        return s.judged([one, s.readback(reporting: [2..<4])])
       }
     ]
 
@@ -199,7 +199,7 @@ extension OracleCases {
       s.append(0, count: 2)
       s.crash(.processKill)
       s.hole(2..<4)
-      return s.judged([s.look()])
+      return s.judged([s.readback()])
     },
   ]
 
@@ -212,7 +212,7 @@ extension OracleCases {
       s.history.torn(Story.slot, OffsetRange(from: 0, to: 4))
       s.crash(.powerLoss)
       s.hole(0..<4)
-      return s.judged([s.look(reporting: [0..<4])], .never, .truncateAtCorruption)
+      return s.judged([s.readback(reporting: [0..<4])], .never, .truncateAtCorruption)
     },
     OracleCase("skip: more is reserved than a torn object holds", .violated([.highWatermark, .logEndOffset])) {
       torn(0..<4, reporting: [0..<6], end: 6)
@@ -226,9 +226,9 @@ extension OracleCases {
       s.history.torn(Story.slot, OffsetRange(from: 0, to: 4))
       s.crash(.powerLoss)
       s.hole(0..<4)
-      let one = s.look(reporting: [0..<4])
+      let one = s.readback(reporting: [0..<4])
       s.crash(.powerLoss)
-      return s.judged([one, s.look()], .never)
+      return s.judged([one, s.readback()], .never)
     },
     OracleCase("skip: a torn object excuses no loss", .noAcknowledgedLoss, at: 0) {
       torn(0..<4, reporting: [0..<4], .always)
@@ -245,7 +245,7 @@ extension OracleCases {
     }
     s.crash(.powerLoss)
     s.logs[0] = Array(repeating: nil, count: end)
-    return s.judged([s.look(reporting: reporting)], sync)
+    return s.judged([s.readback(reporting: reporting)], sync)
   }
 
   private static func lostWrite(keeping: Int, reporting: [Range<Int64>]) -> Judgement {
@@ -255,7 +255,7 @@ extension OracleCases {
     for _ in 0..<50 { s.append(0, count: 2) }
     s.crash(.processKill)
     s.logs[0] = Array(s.logs[0][..<keeping])
-    return s.judged([s.look(reporting: reporting)], .always, .truncateAtCorruption)
+    return s.judged([s.readback(reporting: reporting)], .always, .truncateAtCorruption)
   }
 
   /// Of eight requests of three a fault touches the third.
@@ -318,7 +318,7 @@ extension OracleCases {
       s.crash(.processKill)
       s.damage(1..<2)
       s.logs[0].removeLast(4)
-      return s.judged([s.look()])
+      return s.judged([s.readback()])
     },
     OracleCase("less is gone than receipts say", .unknown(.lossWithinExpected)) {
       DamageTests.judge(DamageTests.damaged(), report: nil)
@@ -330,7 +330,7 @@ extension OracleCases {
     s.crash(crash)
     TestimonyTests.damage(&s, 10)
     s.logs[0].removeLast(3)
-    return s.judged([s.look(reporting: reporting)])
+    return s.judged([s.readback(reporting: reporting)])
   }
 
   private static func underWay(removing count: Int) -> Judgement {
@@ -342,6 +342,6 @@ extension OracleCases {
     s.crash(.processKill)
     TestimonyTests.damage(&s, damaged)
     s.logs[0].removeLast(count)
-    return s.judged([s.look()])
+    return s.judged([s.readback()])
   }
 }

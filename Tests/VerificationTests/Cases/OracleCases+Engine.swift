@@ -25,7 +25,7 @@ extension OracleCases {
         s.damage(4..<5)
         s.logs[0].removeLast(2)
         return s.judged([
-          s.look(reporting: [4..<6]) {
+          s.readback(reporting: [4..<6]) {
             $0.partitions[0].after!.highWatermark = 4
             $0.partitions[0].after!.logEndOffset = 6
           }
@@ -34,22 +34,22 @@ extension OracleCases {
       OracleCase("the high watermark goes back within a life", .watermarkMonotonic) {
         var s = Story.one()
         s.append(0, count: 4)
-        let one = s.look()
-        return s.judged([one, s.look { $0.claim(2) }])
+        let one = s.readback()
+        return s.judged([one, s.readback { $0.claim(2) }])
       },
       OracleCase("never: an allowed loss that is no suffix", .lossIsSuffix) {
         var s = Story.one()
         for _ in 0..<3 { s.append(0, count: 2) }
         s.crash(.powerLoss)
         s.hole(2..<4)
-        return s.judged([s.look()], .never)
+        return s.judged([s.readback()], .never)
       },
       OracleCase("never: a suffix is lost", .held) {
         var s = Story.one()
         for _ in 0..<3 { s.append(0, count: 2) }
         s.crash(.powerLoss)
         s.logs[0].removeLast(2)
-        return s.judged([s.look()], .never)
+        return s.judged([s.readback()], .never)
       },
       OracleCase("interval: something old is lost", .lossWindow) {
         ContractTests.intervalLoss(age: .seconds(2), .interval(.milliseconds(100)))
@@ -71,10 +71,10 @@ extension OracleCases {
         var s = Story.one(11)
         s.append(0, count: 5)
         s.crash(.processKill)
-        let one = s.look()
+        let one = s.readback()
         s.logs[0].removeLast(2)
         s.append(0, count: 2)
-        return s.judged([one, s.look()])
+        return s.judged([one, s.readback()])
       },
     ]
 
@@ -82,7 +82,7 @@ extension OracleCases {
     var s = Story.one()
     s.append(0, count: 4)
     s.crash(.processKill)
-    return s.judged([s.look(edit)])
+    return s.judged([s.readback(edit)])
   }
 
   private static func deleted(to end: Int, servedFrom start: Int) -> Judgement {
@@ -90,7 +90,7 @@ extension OracleCases {
     for _ in 0..<5 { s.append(0, count: 2) }
     s.history.trim(Story.slot, before: Offset(end))
     return s.judged([
-      s.look {
+      s.readback {
         $0.partitions[0].served.removeFirst(start)
         $0.partitions[0].probes.removeFirst(start)
         $0.claim(start: end, 10)
@@ -102,9 +102,9 @@ extension OracleCases {
     var s = Story.one(11)
     s.append(0, count: 5)
     s.crash(.processKill)
-    let one = s.look()
+    let one = s.readback()
     s.append(0, count: 1, .failed)
-    return s.judged([one, s.look()], refusals: refusals)
+    return s.judged([one, s.readback()], refusals: refusals)
   }
 
   /// With every start offset asked for, of those that do not change what is served.
@@ -115,8 +115,8 @@ extension OracleCases {
   static let sound: [OracleCase] =
     (0..<4 as Range<UInt64>).map { seed in
       OracleCase("sound engine, seed \(seed)", .held) {
-        let (story, looks) = MutationTests.story(seed)
-        return story.judged(looks)
+        let (story, readbacks) = MutationTests.story(seed)
+        return story.judged(readbacks)
       }
     } + [
       OracleCase("a newer writer cuts and sends at the same offsets in one life", .held) {
@@ -128,14 +128,14 @@ extension OracleCases {
         s.append(0, count: 3, producer: 2)
         s.crash(.processKill)
         let takeover = Takeover(replaced: 0..<2, from: Instant(nanoseconds: 0))
-        let look = s.look { answers in
+        let readback = s.readback { answers in
           answers.reported = [
             ReportedDamage(
               partition: Story.slot, offsets: OffsetRange(from: 3, to: 6), reason: "checksum", operationsBefore: 2)
           ]
         }
         return Oracle(Contract(sync: .always, recovery: .truncateAtCorruption, takeover: takeover)).judge(
-          s.history, [look])
+          s.history, [readback])
       }
     ]
 }

@@ -1,12 +1,12 @@
 import LogModel
 import Verification
 
-/// Topics, committed offsets, refusals, closings, and looks that were not made.
+/// Topics, committed offsets, refusals, closings, and readbacks that were not made.
 extension OracleCases {
   static let facts: [OracleCase] = topics + commits + refusals + nothing
 
-  /// A look at the one partition, which is registered and empty, or not registered.
-  private static func look(_ history: History, isThere: Bool) -> Observation {
+  /// A readback of the one partition, which is registered and empty, or not registered.
+  private static func readback(_ history: History, isThere: Bool) -> Observation {
     var o = Observer(history)
     o.registered(isThere ? [TopicPartition("orders", 0)] : [])
     if isThere {
@@ -24,14 +24,14 @@ extension OracleCases {
   {
     var h = History(seed: 1)
     h.create(TopicPartition("orders", 0), outcome, at: Instant(nanoseconds: 1))
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for (n, there) in isThere.enumerated() {
       h.crash(.processKill, at: Instant(nanoseconds: Int64(10 * n + 2)))
       h.opened(at: Instant(nanoseconds: Int64(10 * n + 3)))
-      looks.append(look(h, isThere: there))
+      readbacks.append(readback(h, isThere: there))
       if again { h.createAgain(Story.slot) }
     }
-    return Oracle(Contract(sync: .always)).judge(h, looks)
+    return Oracle(Contract(sync: .always)).judge(h, readbacks)
   }
 
   /// It is asked for in the life behind the first restart, without an answer; `looked` says what that life saw, `later`
@@ -42,17 +42,17 @@ extension OracleCases {
     h.opened(at: Instant(nanoseconds: 3))
     h.create(
       TopicPartition("orders", 0), .indeterminate, submittedAt: Instant(nanoseconds: 3), at: Instant(nanoseconds: 5))
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for (n, there) in [looked, later].enumerated() {
       if n == 1 {
         h.crash(.processKill, at: Instant(nanoseconds: 12))
         h.opened(at: Instant(nanoseconds: 13))
       }
-      looks.append(look(h, isThere: there))
+      readbacks.append(readback(h, isThere: there))
     }
     var refusals = JustifiedRejections()
     refusals.note(incarnation: 1, at: Instant(nanoseconds: 4))
-    return Oracle(Contract(sync: .always, refusals: refusals)).judge(h, looks)
+    return Oracle(Contract(sync: .always, refusals: refusals)).judge(h, readbacks)
   }
 
   private static let topics: [OracleCase] = [
@@ -80,12 +80,12 @@ extension OracleCases {
     OracleCase("nobody asked for partitions", .unknown(.partitionsRegistered)) {
       var s = Story.one()
       s.append(0, count: 1)
-      return s.judged([s.look { $0.registered = nil }])
+      return s.judged([s.readback { $0.registered = nil }])
     },
     OracleCase("a partition in damage at unknown offsets is gone", .unknown(.partitionsRegistered)) {
       let s = DamageTests.damaged(nil)
       return s.judged([
-        s.look {
+        s.readback {
           $0.registered = []
           $0.partitions[0] = Answers.Partition()
         }
@@ -109,13 +109,13 @@ extension OracleCases {
     s.append(0, count: 8)
     s.commit(0, 3)
     s.commit(0, 7, .indeterminate)
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for (n, value) in values.enumerated() {
       s.crash(.processKill)
-      looks.append(s.look { $0.commits = [("billing", 0, value.map { Offset($0) })] })
+      readbacks.append(s.readback { $0.commits = [("billing", 0, value.map { Offset($0) })] })
       if n == 0, let later { s.commit(0, later) }
     }
-    return s.judged(looks)
+    return s.judged(readbacks)
   }
 
   /// 3 is committed and answered; 7, behind the first restart, is not. Looks of that life and of the next find
@@ -126,12 +126,12 @@ extension OracleCases {
     s.commit(0, 3)
     s.crash(.processKill)
     s.commit(0, 7, .indeterminate)
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for (n, value) in values.enumerated() {
       if n > 0 { s.crash(.processKill) }
-      looks.append(s.look { $0.commits = [("billing", 0, value.map { Offset($0) })] })
+      readbacks.append(s.readback { $0.commits = [("billing", 0, value.map { Offset($0) })] })
     }
-    return s.judged(looks)
+    return s.judged(readbacks)
   }
 
   private static let commits: [OracleCase] = [
@@ -156,7 +156,7 @@ extension OracleCases {
       s.append(0, count: 8)
       s.commit(0, 3)
       s.crash(.processKill)
-      return s.judged([s.look { $0.commits = [] }])
+      return s.judged([s.readback { $0.commits = [] }])
     },
   ]
 
@@ -168,10 +168,10 @@ extension OracleCases {
     var refusals = JustifiedRejections()
     refusals.note(from: life, through: last, at: s.now, partition: nil)
     s.crash(.processKill)
-    let one = s.look()
+    let one = s.readback()
     for _ in 0..<10 { s.append(0, count: 1, .failed) }
     s.crash(.processKill)
-    return s.judged([one, s.look()], refusals: refusals).adding(.noUnjustifiedRejection(s.history, refusals))
+    return s.judged([one, s.readback()], refusals: refusals).adding(.noUnjustifiedRejection(s.history, refusals))
   }
 
   private static func takeover(newer: Bool) -> Judgement {
@@ -268,7 +268,7 @@ extension OracleCases {
     OracleCase("damage of a partition that nobody has asked for is reported", .exactly([.damageReported])) {
       var s = Story.one(6)
       s.append(0, count: 2)
-      return s.judged([s.look { $0.reportedOfNobody = [TopicPartition("payments", 0)] }])
+      return s.judged([s.readback { $0.reportedOfNobody = [TopicPartition("payments", 0)] }])
     },
     OracleCase("the engine does not open", .exactly([.recoveryCompletes])) {
       Judgement(checks: [.recoveryCompletes(restart: 1, refusal: "bad magic")])
@@ -292,16 +292,16 @@ extension OracleCases {
       s.append(0, count: 1)
       return s.judged([])
     },
-    OracleCase("a look that was cut off", .unknown(.consumerMakesProgress)) {
+    OracleCase("a readback that was cut off", .unknown(.consumerMakesProgress)) {
       var s = Story.one()
       s.append(0, count: 1)
-      return s.judged([s.look { $0.isFinished = false }])
+      return s.judged([s.readback { $0.isFinished = false }])
     },
     OracleCase("a message was sent twice", .unknown(.noAcknowledgedLoss)) {
       var s = Story.one()
       s.append(0, count: 2)
       s.history.submit(Story.slot, firstSequence: 1, count: 1, at: s.now)
-      return s.judged([s.look()])
+      return s.judged([s.readback()])
     },
   ]
 }

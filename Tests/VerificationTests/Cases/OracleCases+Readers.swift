@@ -8,32 +8,33 @@ extension OracleCases {
   private static let starts: [OracleCase] = [
     OracleCase("a log that a deletion has cut", .held) {
       let h = LogStartTests.history(3)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: 3, below: [(0, nil), (2, nil)]))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: 3, below: [(0, nil), (2, nil)]))
     },
-    OracleCase("a log whose start moves during a look", .exactly([.logStartOffset])) {
+    OracleCase("a log whose start moves during a readback", .exactly([.logStartOffset])) {
       let h = LogStartTests.history(3, .indeterminate)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: 0, after: 3))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: 0, after: 3))
     },
     OracleCase("a log that begins below 0", .logStartOffset) {
       let h = LogStartTests.history(nil)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: -1, served: Array(0..<6)))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: -1, served: Array(0..<6)))
     },
     OracleCase("a log that begins later, and nothing was deleted", .logStartOffset, at: 0) {
       let h = LogStartTests.history(nil)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: 1))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: 1))
     },
-    OracleCase("a log that begins where it began before a deletion that a look has shown", .exactly([.logStartOffset]))
-    {
+    OracleCase(
+      "a log that begins where it began before a deletion that a readback has shown", .exactly([.logStartOffset])
+    ) {
       let h = LogStartTests.history(3, .indeterminate)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: 3), LogStartTests.look(h, start: 0))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: 3), LogStartTests.readback(h, start: 0))
     },
     OracleCase("a log that says to begin before what was deleted", .deletedStaysDeleted) {
       let h = LogStartTests.history(2)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: 0, served: Array(2..<6)))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: 0, served: Array(2..<6)))
     },
     OracleCase("a fetch below the start that answers with what was deleted", .exactly([.deletedStaysDeleted])) {
       let h = LogStartTests.history(3)
-      return LogStartTests.judge(h, LogStartTests.look(h, start: 3, below: [(0, 0)]))
+      return LogStartTests.judge(h, LogStartTests.readback(h, start: 3, below: [(0, 0)]))
     },
     OracleCase("nobody asked where a log begins from which messages were deleted", .unknown(.deletedStaysDeleted)) {
       let h = LogStartTests.history(3)
@@ -109,20 +110,20 @@ extension OracleCases {
     },
   ]
 
-  /// Ten messages, nine of them committed; the power cuts the log, under `never`. What looks after each restart are
+  /// Ten messages, nine of them committed; the power cuts the log, under `never`. What readbacks after each restart are
   /// answered; the power goes again before each but the first, and takes what the log has beyond `ends`.
   private static func lowered(_ answers: [Int?], to ends: [Int], appending count: Int = 0) -> Judgement {
     var s = CommittedOffsetTests.cut(at: ends[0], .powerLoss)
-    var looks: [Observation] = []
+    var readbacks: [Observation] = []
     for (number, answer) in answers.enumerated() {
       if number > 0 {
         s.crash(.powerLoss)
         s.logs[0].removeLast(max(0, s.logs[0].count - ends[number]))
       }
-      looks.append(s.look { $0.commits = [("billing", 0, answer.map { Offset($0) })] })
+      readbacks.append(s.readback { $0.commits = [("billing", 0, answer.map { Offset($0) })] })
       for _ in 0..<count { s.append(0, count: 1) }
     }
-    return s.judged(looks, .never)
+    return s.judged(readbacks, .never)
   }
 
   /// Under `interval` the same log comes back at 4, within the window, and the group is lowered to that.
@@ -135,7 +136,7 @@ extension OracleCases {
           partition: Story.slot, kind: "fault", touched: [OffsetRange(from: 4, to: 10)], description: "a fault",
           isFailedSync: isFailedSync))
     }
-    return s.judged([s.look { $0.commits = [("billing", 0, 4)] }], .interval(.seconds(1)), recovery)
+    return s.judged([s.readback { $0.commits = [("billing", 0, 4)] }], .interval(.seconds(1)), recovery)
   }
 
   private static let committed: [OracleCase] = [
@@ -161,7 +162,7 @@ extension OracleCases {
           partition: Story.slot, kind: "bit-flip", touched: [OffsetRange(from: 5, to: 6)],
           description: "a byte of offset 5"))
       s.logs[0].removeLast(2)
-      return s.judged([s.look { $0.commits = [("billing", 0, 4)] }], .always, .truncateAtCorruption)
+      return s.judged([s.readback { $0.commits = [("billing", 0, 4)] }], .always, .truncateAtCorruption)
     },
     OracleCase("a commit that is lowered to what an earlier life had committed too", .held) {
       var s = Story.one(2)
@@ -171,24 +172,24 @@ extension OracleCases {
       s.commit(0, 15)
       s.crash(.powerLoss)
       s.logs[0].removeLast(11)
-      let one = s.look { $0.commits = [("billing", 0, 4)] }
+      let one = s.readback { $0.commits = [("billing", 0, 4)] }
       for _ in 0..<12 { s.append(0, count: 1) }
       s.commit(0, 16)
       s.crash(.powerLoss)
       s.logs[0].removeLast(7)
-      return s.judged([one, s.look { $0.commits = [("billing", 0, 9)] }], .never)
+      return s.judged([one, s.readback { $0.commits = [("billing", 0, 9)] }], .never)
     },
     OracleCase("a commit that stays where messages of a later life stand", .violated([.committedOffsetWithinLog])) {
       var s = Story.one(2)
       for _ in 0..<9 { s.append(0, count: 1) }
       s.commit(0, 9)
       s.crash(.powerLoss)
-      let one = s.look { $0.commits = [("billing", 0, 9)] }
+      let one = s.readback { $0.commits = [("billing", 0, 9)] }
       s.crash(.powerLoss)
       s.logs[0].removeLast(5)
       for _ in 0..<8 { s.append(0, count: 1) }
       s.crash(.processKill)
-      return s.judged([one, s.look { $0.commits = [("billing", 0, 9)] }], .never)
+      return s.judged([one, s.readback { $0.commits = [("billing", 0, 9)] }], .never)
     },
     OracleCase("a commit that is lowered to the end of the log", .held) { lowered([4], to: [4]) },
     OracleCase("a commit that is lowered, and stays", .held) { lowered([4, 4], to: [4, 4]) },
@@ -200,10 +201,10 @@ extension OracleCases {
       for _ in 0..<10 { s.append(0, count: 1) }
       s.commit(0, 9)
       s.crash(.processKill)
-      let one = s.look()
+      let one = s.readback()
       s.crash(.powerLoss)
       s.logs[0].removeLast(6)
-      return s.judged([one, s.look { $0.commits = [("billing", 0, 4)] }], .never)
+      return s.judged([one, s.readback { $0.commits = [("billing", 0, 4)] }], .never)
     },
     OracleCase("a commit that is lowered, and comes back", .violated([.consumerOffsets])) {
       lowered([4, 9], to: [4, 12], appending: 8)
@@ -222,23 +223,23 @@ extension OracleCases {
     ) {
       var s = CommittedOffsetTests.cut(at: 4, .powerLoss)
       for _ in 0..<8 { s.append(0, count: 1) }
-      return s.judged([s.look()], .never)
+      return s.judged([s.readback()], .never)
     },
     OracleCase("nobody asked whether a commit lies within the log", .unknown(.committedOffsetWithinLog)) {
       let s = CommittedOffsetTests.cut(at: 10, .processKill)
-      return s.judged([s.look { $0.commits = [] }])
+      return s.judged([s.readback { $0.commits = [] }])
     },
   ]
 
   private static func timed(_ times: [Int64]) -> Judgement {
     let h = LogStartTests.history(nil)
-    let looks = times.map { LogStartTests.look(h, start: 0, times: [(0, $0), (3, 15_000)]) }
-    return Oracle(Contract(sync: .always)).judge(h, looks)
+    let readbacks = times.map { LogStartTests.readback(h, start: 0, times: [(0, $0), (3, 15_000)]) }
+    return Oracle(Contract(sync: .always)).judge(h, readbacks)
   }
 
   private static let records: [OracleCase] = [
     OracleCase("a batch has a time that is not that of its append", .exactly([.timesKept])) { timed([10_002]) },
-    OracleCase("a batch has another time in another look", .exactly([.timesKept])) { timed([500, 501]) },
+    OracleCase("a batch has another time in another readback", .exactly([.timesKept])) { timed([500, 501]) },
     OracleCase("a batch keeps its time", .held) { timed([500, 500]) },
     OracleCase("a message has a key that it was not sent with", .exactly([.keysIntact])) {
       var served = ShortMessageTests.all(0..<4)

@@ -13,13 +13,13 @@ extension OracleCases {
         var s = Story.one()
         s.append(0, count: 2)
         s.append(0, count: 2, .indeterminate, lands: true)
-        let live = s.look()
+        let live = s.readback()
         s.crash(kind)
         s.logs[0].removeLast(2)
-        let one = s.look()
+        let one = s.readback()
         s.append(0, count: 2)
         s.crash(kind)
-        return s.judged([live, one, s.look()])
+        return s.judged([live, one, s.readback()])
       }
     } + [
       OracleCase("dirty read: two unanswered requests change places over a kill", .offsetsStable) {
@@ -27,39 +27,39 @@ extension OracleCases {
         s.append(0, count: 2)
         s.append(0, count: 2, producer: 1, .indeterminate, lands: true)
         s.append(0, count: 2, producer: 2, .indeterminate, lands: true)
-        let live = s.look()
+        let live = s.readback()
         s.crash(.processKill)
         s.logs[0] = [0, 1, 4, 5, 2, 3]
-        return s.judged([live, s.look()])
+        return s.judged([live, s.readback()])
       },
       OracleCase("dirty read: gone within the life, its offset given again", .noAcknowledgedLoss) {
         var s = Story.one()
         s.append(0, count: 2)
         s.append(0, count: 2, producer: 1, .indeterminate, lands: true)
-        let live = s.look()
+        let live = s.readback()
         s.logs[0].removeLast(2)
         s.append(0, count: 2)
-        return s.judged([live, s.look()], .never)
+        return s.judged([live, s.readback()], .never)
       },
       OracleCase("served live and unanswered, kept", .held) {
         var s = Story.one()
         s.append(0, count: 2)
         s.append(0, count: 2, producer: 1, .indeterminate, lands: true)
-        let live = s.look()
+        let live = s.readback()
         s.crash(.processKill)
-        return s.judged([live, s.look()])
+        return s.judged([live, s.readback()])
       },
       OracleCase("never: served live and unanswered, taken by the power, its offsets given again", .held) {
         var s = Story.one()
         s.append(0, count: 2)
         s.append(0, count: 2, .indeterminate, lands: true)
-        let live = s.look()
+        let live = s.readback()
         s.crash(.powerLoss)
         s.logs[0].removeLast(2)
-        let one = s.look()
+        let one = s.readback()
         s.append(0, count: 2)
         s.crash(.processKill)
-        return s.judged([live, one, s.look()], .never)
+        return s.judged([live, one, s.readback()], .never)
       },
     ]
 
@@ -74,7 +74,7 @@ extension OracleCases {
 
   private static func probed(_ edit: @escaping @Sendable (inout Answers) -> Void) -> Judgement {
     let s = six
-    return s.judged([s.look(edit)])
+    return s.judged([s.readback(edit)])
   }
 
   private static let probes: [OracleCase] = [
@@ -112,7 +112,7 @@ extension OracleCases {
       var s = Story.one()
       s.append(0, count: 2)
       s.append(0, count: 1, .failed)
-      return s.judged([s.look { $0.answer(2, .init(offset: 2, sequence: 2)) }])
+      return s.judged([s.readback { $0.answer(2, .init(offset: 2, sequence: 2)) }])
     },
     OracleCase("never: fetches begin with a message that was gone, in the place of its successor", .noPhantoms) {
       var s = Story.one()
@@ -120,10 +120,10 @@ extension OracleCases {
       s.append(0, count: 2)
       s.crash(.powerLoss)
       s.logs[0].removeLast(2)
-      let one = s.look()
+      let one = s.readback()
       s.append(0, count: 2)
       s.crash(.processKill)
-      return s.judged([one, s.look { $0.answer(2, .init(offset: 2, sequence: 2)) }], .never)
+      return s.judged([one, s.readback { $0.answer(2, .init(offset: 2, sequence: 2)) }], .never)
     },
     OracleCase("no start offset was asked for", .unknown(.everyStartOffset)) {
       probed { $0.partitions[0].probes = [] }
@@ -132,7 +132,7 @@ extension OracleCases {
       var s = Story(seed: 3, partitions: 2)
       s.append(0, count: 3)
       s.append(1, count: 3)
-      return s.judged([s.look { $0.partitions[1].probes = [] }])
+      return s.judged([s.readback { $0.partitions[1].probes = [] }])
     },
     OracleCase("fetches from sound offsets answer that they are damaged", .everyStartOffset, at: 1) {
       probed { for start in 1...3 { $0.answer(start, nil) } }
@@ -154,23 +154,23 @@ extension OracleCases {
     OracleCase("a whole answer", .held) { answering([(0, 0), (1, 1), (2, 2), (3, 3)]) },
     OracleCase("a fetch into what is skipped goes on with bytes that were never sent", .contentIntact) {
       let s = skipped
-      return s.judged([s.look(reporting: [2..<4]) { $0.answer(2, .init(offset: 4, sequence: nil)) }])
+      return s.judged([s.readback(reporting: [2..<4]) { $0.answer(2, .init(offset: 4, sequence: nil)) }])
     },
     OracleCase("a fetch into what is skipped goes on with a message of nobody", .noPhantoms) {
       let s = skipped
-      return s.judged([s.look(reporting: [2..<4]) { $0.answer(3, .init(offset: 4, sequence: 99)) }])
+      return s.judged([s.readback(reporting: [2..<4]) { $0.answer(3, .init(offset: 4, sequence: 99)) }])
     },
     OracleCase("a fetch into what is skipped goes on behind it", .held) {
       let s = skipped
-      return s.judged([s.look(reporting: [2..<4])])
+      return s.judged([s.readback(reporting: [2..<4])])
     },
     OracleCase("a fetch into what is skipped answers nothing", .held) {
       let s = skipped
-      return s.judged([s.look(reporting: [2..<4]) { $0.answer(2, nil) }])
+      return s.judged([s.readback(reporting: [2..<4]) { $0.answer(2, nil) }])
     },
     OracleCase("a fetch behind sound offsets begins behind them", .everyStartOffset) {
       let s = skipped
-      return s.judged([s.look(reporting: [2..<4]) { $0.answer(1, .init(offset: 4, sequence: 4)) }])
+      return s.judged([s.readback(reporting: [2..<4]) { $0.answer(1, .init(offset: 4, sequence: 4)) }])
     },
   ]
 
@@ -229,7 +229,7 @@ extension OracleCases {
       var s = Story.one(4)
       s.append(0, count: 6)
       return s.judged([
-        s.look {
+        s.readback {
           $0.partitions[0].served = [0, 1, 2, 3, 1, 2, 3, 1, 2, 3, 4, 5].map { .init(offset: $0, sequence: $0) }
         }
       ])
@@ -239,13 +239,13 @@ extension OracleCases {
     ) {
       var s = Story.one(4)
       s.append(0, count: 4)
-      return s.judged([s.look { $0.partitions[0].served.insert(.init(offset: 1, sequence: nil), at: 3) }])
+      return s.judged([s.readback { $0.partitions[0].served.insert(.init(offset: 1, sequence: nil), at: 3) }])
     },
     OracleCase("the second time an offset is served it is another message", .violated([.offsetsStable])) {
       var s = Story.one(4)
       s.append(0, count: 2)
       s.append(0, count: 1, producer: 1, .indeterminate, lands: false)
-      return s.judged([s.look { $0.partitions[0].served.append(.init(offset: 1, sequence: 2)) }])
+      return s.judged([s.readback { $0.partitions[0].served.append(.init(offset: 1, sequence: 2)) }])
     },
   ]
 
@@ -260,7 +260,7 @@ extension OracleCases {
       s.history.acknowledge(number, baseOffset: Offset(base), at: s.now)
     }
     s.crash(.powerLoss)
-    return s.judged([s.look()], sync)
+    return s.judged([s.readback()], sync)
   }
 
   private static let acknowledgements: [OracleCase] = [SyncPolicy.never, .interval(.seconds(1))].flatMap { sync in

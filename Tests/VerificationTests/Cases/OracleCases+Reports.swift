@@ -15,7 +15,7 @@ extension OracleCases {
     s.crash(.processKill)
     s.damage(2..<3)
     if recovery == .skipCorrupted { s.hole(2..<4) } else { s.logs[0].removeLast(2) }
-    let one = s.look(reporting: [2..<end])
+    let one = s.readback(reporting: [2..<end])
     for _ in 0..<3 { s.append(0, count: 2) }
     s.crash(.processKill)
     if recovery == .skipCorrupted {
@@ -25,7 +25,7 @@ extension OracleCases {
       s.damage(2..<3)
       s.logs[0].removeLast(6)
     }
-    return s.judged([one, s.look(reporting: reporting)], .always, recovery)
+    return s.judged([one, s.readback(reporting: reporting)], .always, recovery)
   }
 
   private static let openEnds: [OracleCase] = [4, 1_000_000].flatMap { end in
@@ -57,7 +57,7 @@ extension OracleCases {
     s.append(0, count: 4)
     if sending { s.append(0, count: 1, .indeterminate, lands: false) }
     s.crash(.processKill)
-    return s.judged([s.look(reporting: range.map { [$0] } ?? [])])
+    return s.judged([s.readback(reporting: range.map { [$0] } ?? [])])
   }
 
   private static let falseOnes: [OracleCase] = [
@@ -84,7 +84,7 @@ extension OracleCases {
       s.append(0, count: 2)
       s.crash(.processKill)
       s.logs[0].removeLast(2)
-      return s.judged([s.look(reporting: [2..<4])])
+      return s.judged([s.readback(reporting: [2..<4])])
     },
   ]
 
@@ -94,7 +94,7 @@ extension OracleCases {
     s.append(0, count: 2)
     s.crash(.powerLoss)
     s.logs[0].removeLast(2)
-    return s.judged([s.look(reporting: [range])], .never)
+    return s.judged([s.readback(reporting: [range])], .never)
   }
 
   /// A byte of offset 2 was destroyed, and the report names something else.
@@ -108,14 +108,14 @@ extension OracleCases {
         places: [DamagedPlace(path: "orders-0.log", bytes: 100..<101, offsets: [OffsetRange(from: 2, to: 3)])]))
     if isUnseen { s.crash(.powerLoss) }
     s.hole(2..<4)
-    let look = s.look { answers in
+    let readback = s.readback { answers in
       answers.reported = [
         ReportedDamage(
           partition: Story.slot, offsets: OffsetRange(from: 2, to: 4), reason: "a hole", path: "objects of orders/0",
           bytes: 0..<0)
       ]
     }
-    return s.judged([look])
+    return s.judged([readback])
   }
 
   private static let places: [OracleCase] = [

@@ -1,7 +1,7 @@
 import LogModel
 import Verification
 
-/// What one look is told, before it is fed to an `Observer`: a mutation edits this.
+/// What one readback is told, before it is fed to an `Observer`: a mutation edits this.
 struct Answers {
   struct Served: Equatable {
     var offset: Int
@@ -140,7 +140,7 @@ struct Story {
     return answers
   }
 
-  func look() -> Observation { answers().observed(by: history) }
+  func readback() -> Observation { answers().observed(by: history) }
 
   /// Acknowledged operations of a partition and incarnation, in order.
   func acknowledged(_ p: Int, incarnation: Int? = nil) -> [Operation] {

@@ -3,11 +3,11 @@ import Testing
 
 @testable import Verification
 
-/// The texts of `LookFinding`.
+/// The texts of `ReadbackFinding`.
 @Suite struct LookMessageTests {
   /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead`
   /// fails.
-  private static func number(_ finding: LookFinding) -> Int {
+  private static func number(_ finding: ReadbackFinding) -> Int {
     switch finding {
     case .corrupt: 0
     case .neverSent: 1
@@ -28,7 +28,7 @@ import Testing
     }
   }
 
-  private static let texts: [(LookFinding, String)] = [
+  private static let texts: [(ReadbackFinding, String)] = [
     (.corrupt(.begins(asked: 3)), "a fetch at 3 begins with bytes that were never sent"),
     (.corrupt(.goesOn(at: 4)), "a fetch goes on at offset 4 with bytes that were never sent"),
     (.neverSent(.begins(asked: 3), message: 7), "a fetch at 3 begins with message 7, which was never sent"),
@@ -81,7 +81,7 @@ import Testing
 
   @Test func everyKindIsRead() {
     for (finding, text) in Self.texts {
-      #expect(CheckFinding.look(finding).description == text)
+      #expect(CheckFinding.readback(finding).description == text)
       #expect(MessageTests.contradictions(in: text, lost: 0) == [], "\(text)")
     }
     #expect(Set(Self.texts.map { Self.number($0.0) }) == Set(0...15))

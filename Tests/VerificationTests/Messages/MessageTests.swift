@@ -44,7 +44,7 @@ import Testing
     case .watermarkBesideConsumption: 1
     case .watermarkBesideLogEnd: 2
     case .logEndBesideMessages: 3
-    case .watermarkFellInLook: 4
+    case .watermarkFellInReadback: 4
     case .watermarkFell: 5
     case .watermarkFellBelowPromise: 6
     case .fetchBegan: 7
@@ -80,12 +80,12 @@ import Testing
     case .registeredThoughRefused: 40
     case .registeredByNobody: 41
     case .committedOffset: 42
-    case .lookUnfinished: 43
+    case .readbackUnfinished: 43
     case .watermarksUnknown: 44
     case .missingThoughClosed: 45
     case .reportedElsewhere: 11
     case .reader: 9
-    case .look, .beside: 10
+    case .readback, .beside: 10
     }
   }
 
@@ -117,7 +117,7 @@ import Testing
       .logEndBesideMessages(found: 20, low: 30, high: 30, protected: 10),
       "the log end offset must be at least 30, where consumption ends, found 20"
     ),
-    (.watermarkFellInLook(from: 9, to: 8), "the high watermark fell from 9 to 8 during one look"),
+    (.watermarkFellInReadback(from: 9, to: 8), "the high watermark fell from 9 to 8 during one readback"),
     (.watermarkFell(from: 9, to: 8), "the high watermark must not fall, found 9 before and 8 now"),
     (
       .watermarkFellBelowPromise(was: 34, restart: 0, protected: 34, found: 0),
@@ -130,7 +130,7 @@ import Testing
     ),
     (.fetchBegan(asked: 3, at: 5), "a fetch at 3 must begin there, found offset 5"),
     (.fetchWasEmpty(asked: 3), "a fetch at 3 must begin there, found an empty answer"),
-    (.look(.noStartOffset), "no start offset was asked for"),
+    (.readback(.noStartOffset), "no start offset was asked for"),
     (
       .stuck(at: 3, watermark: 9, answers: 100),
       "consumption must reach the high watermark 9, found no progress at offset 3 in 100 answers"
@@ -192,7 +192,7 @@ import Testing
     (.appendMissing(restart: 2, offset: 3), "offset 3, appended after restart 2, must be served, found nothing"),
     (
       .reader(.startMoved(from: 0, to: 3)),
-      "the log start offset moved from 0 to 3 during one look, and nothing was deleted then"
+      "the log start offset moved from 0 to 3 during one readback, and nothing was deleted then"
     ),
     (.reader(.startBelowZero(-2)), "a log begins at 0 or later, found it to begin at -2"),
     (.reader(.startUnexplained(bound: 0, found: 6)), "nothing was deleted, found the log to begin at 6"),
@@ -279,7 +279,7 @@ import Testing
       .committedOffset(group: "g", allowed: [], found: 4),
       "the committed offset of g must be one that was committed, or none, found 4"
     ),
-    (.lookUnfinished, "the look did not come to its end"),
+    (.readbackUnfinished, "the readback did not come to its end"),
     (.watermarksUnknown, "its watermarks were not asked for"),
   ]
 
@@ -308,14 +308,14 @@ import Testing
     }
     for seed in 0..<6 as Range<UInt64> {
       for mutation in Mutation.allCases where ![.swappedUnanswered, .splitUnanswered].contains(mutation) {
-        var (story, looks) = MutationTests.story(seed, for: mutation)
-        looks.removeLast()
+        var (story, readbacks) = MutationTests.story(seed, for: mutation)
+        readbacks.removeLast()
         var answers = story.answers()
         mutation.apply(to: &answers, &story)
-        take(Oracle(Contract(sync: sync)).judge(story.history, looks + [answers.observed(by: story.history)]))
+        take(Oracle(Contract(sync: sync)).judge(story.history, readbacks + [answers.observed(by: story.history)]))
       }
-      var (story, looks) = MutationTests.story(seed)
-      looks.removeLast()
+      var (story, readbacks) = MutationTests.story(seed)
+      readbacks.removeLast()
       var answers = story.answers()
       for p in 0..<3 {
         let count = answers.partitions[p].served.count
@@ -328,7 +328,7 @@ import Testing
       answers.commits = answers.commits.map {
         ($0.group, $0.partition, Int.random(in: 0...1, using: &story.random) == 0 ? nil : 2)
       }
-      take(Oracle(Contract(sync: sync)).judge(story.history, looks + [answers.observed(by: story.history)]))
+      take(Oracle(Contract(sync: sync)).judge(story.history, readbacks + [answers.observed(by: story.history)]))
     }
     #expect(texts.count > 25, "\(texts.sorted())")
   }
@@ -337,7 +337,7 @@ import Testing
   @Test func theBoundThatWasBrokenIsNamed() throws {
     var story = Story(seed: 1, partitions: 1)
     story.append(0, count: 34)
-    let before = story.look()
+    let before = story.readback()
     story.crash(.processKill)
     var answers = story.answers()
     let marks = Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 34)
@@ -358,17 +358,17 @@ import Testing
   @Test func whatIsLostLaterIsCountedApart() {
     var story = Story(seed: 1, partitions: 1)
     story.append(0, count: 100)
-    var looks = [story.look()]
+    var readbacks = [story.readback()]
     story.crash(.processKill)
-    looks.append(story.look())
+    readbacks.append(story.readback())
     story.append(0, count: 10)
     story.crash(.processKill)
     var answers = story.answers()
     answers.partitions[0] = Answers.Partition(
       before: Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0),
       after: Watermarks(logStartOffset: 0, highWatermark: 0, logEndOffset: 0), served: [], end: .reached, probes: [])
-    looks.append(answers.observed(by: story.history))
-    let counts = Oracle(Contract(sync: .always)).judge(story.history, looks).counts
+    readbacks.append(answers.observed(by: story.history))
+    let counts = Oracle(Contract(sync: .always)).judge(story.history, readbacks).counts
     #expect(counts.attempted == 100 && counts.lost == 110 && counts.lostLater == 10, "\(counts)")
   }
 

@@ -36,7 +36,7 @@ import Verification
     var key: [UInt8]??
   }
 
-  static func look(_ history: History, _ served: [Served], end: Int? = nil) -> Observation {
+  static func readback(_ history: History, _ served: [Served], end: Int? = nil) -> Observation {
     let content = MessageContent(seed: 5, topic: "orders", partition: 0)
     let shape = history.shape!
     var observer = Observer(history)
@@ -68,7 +68,7 @@ import Verification
   }
 
   static func judge(_ history: History, _ served: [Served]) -> Judgement {
-    Oracle(Contract(sync: .always)).judge(history, [look(history, served)])
+    Oracle(Contract(sync: .always)).judge(history, [readback(history, served)])
   }
 
   static func all(_ sequences: some Sequence<Int>) -> [Served] {

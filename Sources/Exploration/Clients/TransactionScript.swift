@@ -8,7 +8,7 @@ import Verification
 /// A program with a replay buffer. A session cleans up, recovers, and fills buffers of two users at a time: some are
 /// committed, some rolled back, some left as they are; then it cleans up again, a week later too, and closes. The
 /// clean-up before the recovery is what a timer does that knows nothing of recoveries: it must be refused (R3).
-final class TransactionWorkload: ClientWorkload, @unchecked Sendable {
+final class TransactionScript: ClientScript, @unchecked Sendable {
   // Owned by the loop of the life that runs.
 
   /// Longer than the retention: what a recovery leaves to the next one is old by then.
@@ -17,7 +17,7 @@ final class TransactionWorkload: ClientWorkload, @unchecked Sendable {
 
   private let messages: Int
   private let defect: Defect?
-  private let book: ReplayTransactions
+  private let book: TransactionWorkload
   private var checks: [CheckResult] = []
   private var isHindered = false
   var version: Int { book.version }
@@ -28,15 +28,15 @@ final class TransactionWorkload: ClientWorkload, @unchecked Sendable {
 
   /// Sessions are numbered from 0.
   convenience init(messages: Int, seed: UInt64, _ defect: Defect?) {
-    self.init(messages, defect, ReplayTransactions(seed: seed, measurementBytes: 96, process: -1))
+    self.init(messages, defect, TransactionWorkload(seed: seed, measurementBytes: 96, process: -1))
   }
 
-  private init(_ messages: Int, _ defect: Defect?, _ book: ReplayTransactions) {
+  private init(_ messages: Int, _ defect: Defect?, _ book: TransactionWorkload) {
     (self.messages, self.defect, self.book) = (messages, defect, book)
   }
 
-  func copy() -> any ClientWorkload {
-    let other = TransactionWorkload(messages, defect, book.copy())
+  func copy() -> any ClientScript {
+    let other = TransactionScript(messages, defect, book.copy())
     other.checks = checks
     return other
   }
@@ -66,7 +66,7 @@ final class TransactionWorkload: ClientWorkload, @unchecked Sendable {
     var failure: ReplayBufferError?
     for _ in 0..<(isHindered ? 2 : 1) {
       do throws(ReplayBufferError) {
-        let (buffer, _) = try await ReplayTransactions.open(
+        let (buffer, _) = try await TransactionWorkload.open(
           on: storage, rotation: RecordLogPolicy.Rotation(bytes: 1 << 10),
           parts: defect?.replayParts() ?? ReplayParts())
         do throws(ReplayBufferError) {

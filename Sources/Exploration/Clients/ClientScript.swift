@@ -14,10 +14,10 @@ public enum LogClient: String, Hashable, Sendable, CaseIterable {
   static let usualMessages = 12
 
   /// - Parameter messages: events of each execution of all jobs together, or measurements of each session; 4 to 1000.
-  func begin(messages: Int, seed: UInt64, _ defect: Defect?) -> any ClientWorkload {
+  func begin(messages: Int, seed: UInt64, _ defect: Defect?) -> any ClientScript {
     switch self {
-    case .delivery: DeliveryWorkload(messages: messages, seed: seed, defect)
-    case .transactions: TransactionWorkload(messages: messages, seed: seed, defect)
+    case .delivery: DeliveryScript(messages: messages, seed: seed, defect)
+    case .transactions: TransactionScript(messages: messages, seed: seed, defect)
     }
   }
 }
@@ -30,11 +30,11 @@ enum ClientIncarnation: Sendable {
   case check
 }
 
-/// The story of one client over several lives on one disk: what it was asked for, what it has answered, and what the
+/// The script of one client over several lives on one disk: what it was asked for, what it has answered, and what the
 /// world outside its machine has seen of it. What the disk holds is not in it.
-protocol ClientWorkload: AnyObject, Sendable {
-  /// The same story so far, to be told on.
-  func copy() -> any ClientWorkload
+protocol ClientScript: AnyObject, Sendable {
+  /// The same script so far, to be told on.
+  func copy() -> any ClientScript
   /// Grows with whatever the world learns.
   var version: Int { get }
   /// Told each answer, in a few words.

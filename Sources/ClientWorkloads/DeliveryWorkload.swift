@@ -22,14 +22,14 @@ public protocol EventRecorder {
 ///
 /// A slot is one execution of one job: slots `0 ..< count` are the first executions of all jobs, the next `count` the
 /// second ones, and so on.
-public struct DeliveryJobs: Sendable {
+public struct DeliveryWorkload: Sendable {
   /// Where the logs are, relative to the storage's root.
   public static let directory = "wal"
   /// Where the archive is.
   public static let archiveDirectory = "archive"
 
   /// What the jobs and their events are.
-  public struct Workload: Hashable, Sendable {
+  public struct Jobs: Hashable, Sendable {
     /// Jobs are named after it, and numbered.
     public var jobName: String
     public var jobs: Int
@@ -83,7 +83,7 @@ public struct DeliveryJobs: Sendable {
     public var sender: Sender
   }
 
-  public let workload: Workload
+  public let plan: Jobs
   private let storage: any Storage
   private let transport: any Transport
   private let policy: RecordLogPolicy
@@ -95,11 +95,11 @@ public struct DeliveryJobs: Sendable {
 
   /// - Parameter transport: the way to the receiver.
   public init(
-    _ workload: Workload, on storage: any Storage, over transport: any Transport, policy: RecordLogPolicy = .airunner,
+    _ plan: Jobs, on storage: any Storage, over transport: any Transport, policy: RecordLogPolicy = .airunner,
     _ senderPolicy: SenderPolicy, clock: WallClock, metrics: DeliveryMetrics = DeliveryMetrics(),
     parts: @escaping @Sendable () -> DeliveryParts
   ) {
-    self.workload = workload
+    self.plan = plan
     self.storage = storage
     self.transport = transport
     self.policy = policy
@@ -115,7 +115,7 @@ public struct DeliveryJobs: Sendable {
     _ slot: Int, metrics: DeliveryMetrics = DeliveryMetrics()
   ) async throws(JobLogError) -> (log: JobLog, report: JobLogReport) {
     try await JobLog.open(
-      try workload.job(slot), in: Self.directory, of: storage, policy: policy, clock: clock, metrics: metrics,
+      try plan.job(slot), in: Self.directory, of: storage, policy: policy, clock: clock, metrics: metrics,
       parts: parts())
   }
 
@@ -130,8 +130,8 @@ public struct DeliveryJobs: Sendable {
 
   /// Appends one event, and tells `recorder` what became of it.
   public func append(_ message: Int, to job: OpenJob, by producer: Int, _ recorder: some EventRecorder) async {
-    var bytes = [UInt8](repeating: 0, count: workload.eventBytes)
-    bytes.withUnsafeMutableBytes { workload.content(job.slot).write(sequence: UInt64(message), into: $0) }
+    var bytes = [UInt8](repeating: 0, count: plan.eventBytes)
+    bytes.withUnsafeMutableBytes { plan.content(job.slot).write(sequence: UInt64(message), into: $0) }
     let request = recorder.submitted(message, of: job.slot, by: producer)
     do throws(JobLogError) {
       let event = try await job.log.append(bytes)

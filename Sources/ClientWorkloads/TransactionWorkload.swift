@@ -5,7 +5,7 @@ import Verification
 
 /// Transactions of a replay buffer as whoever fills it knows them: what was asked of it, and what it has answered, over
 /// several processes. When something is asked is decided by whoever runs a workload.
-public final class ReplayTransactions: @unchecked Sendable {
+public final class TransactionWorkload: @unchecked Sendable {
   // Owned by the loop of the life that runs.
 
   /// Where the buffer's files are, relative to the storage's root.
@@ -36,8 +36,8 @@ public final class ReplayTransactions: @unchecked Sendable {
   }
 
   /// The same so far, to be gone on with.
-  public func copy() -> ReplayTransactions {
-    let other = ReplayTransactions(seed: seed, measurementBytes: measurementBytes, process: process)
+  public func copy() -> TransactionWorkload {
+    let other = TransactionWorkload(seed: seed, measurementBytes: measurementBytes, process: process)
     (other.transactions, other.replays, other.recovered) = (transactions, replays, recovered)
     (other.isDead, other.entries, other.version) = (isDead, entries, version)
     return other

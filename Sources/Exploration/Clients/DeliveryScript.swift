@@ -11,7 +11,7 @@ import Verification
 /// of their own, after it has opened the logs that earlier ones have left. In the first session of a life the receiver
 /// takes little and repeats much, and the logs stay; in the second one it is well, and all logs are archived, some to
 /// be removed when their time is over.
-final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
+final class DeliveryScript: ClientScript, @unchecked Sendable {
   // Owned by the loop of the life that runs.
 
   static let pause = Duration.seconds(10)
@@ -23,7 +23,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   private let messages: Int
   private let seed: UInt64
   private let defect: Defect?
-  private let workload: DeliveryJobs.Workload
+  private let workload: DeliveryWorkload.Jobs
   private var history: History
   private let receiver: ModelReceiver
   /// Of this session.
@@ -45,7 +45,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
 
   private init(messages: Int, seed: UInt64, _ defect: Defect?, _ received: ReceivedEvents) {
     (self.messages, self.seed, self.defect) = (messages, seed, defect)
-    workload = DeliveryJobs.Workload(jobName: "job", jobs: Self.jobs, topic: "events", seed: seed, eventBytes: 96)
+    workload = DeliveryWorkload.Jobs(jobName: "job", jobs: Self.jobs, topic: "events", seed: seed, eventBytes: 96)
     receiver = ModelReceiver(having: received)
     history = History(seed: seed)
     for slot in 0..<Self.jobs * Self.executions {
@@ -53,8 +53,8 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     }
   }
 
-  func copy() -> any ClientWorkload {
-    let other = DeliveryWorkload(messages: messages, seed: seed, defect, receiver.received)
+  func copy() -> any ClientScript {
+    let other = DeliveryScript(messages: messages, seed: seed, defect, receiver.received)
     (other.history, other.attempts, other.session) = (history, attempts, session)
     (other.stops, other.removable, other.archivedAt) = (stops, removable, archivedAt)
     (other.archives, other.checks, other.answers) = (archives, checks, answers)
@@ -119,7 +119,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   }
 
   /// Of the receiver, attempt by attempt.
-  private func mood(isWell: Bool) -> ReceiverBehavior {
+  private func behavior(isWell: Bool) -> ReceiverBehavior {
     defer { attempts += 1 }
     switch attempts % 6 {
     case 0: return isWell ? .cuts : .accepts
@@ -135,10 +135,10 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     answers += 1
     attempts = 0
     receiver.loop = storage.loop
-    receiver.mood = { [unowned self] _, _ in mood(isWell: isArchiving) }
+    receiver.behavior = { [unowned self] _, _ in behavior(isWell: isArchiving) }
     let defect = defect
-    let jobs = DeliveryJobs(
-      workload, on: storage, over: StoryTransport(self), SenderPolicy(batchEvents: 4), clock: .following(storage.loop),
+    let jobs = DeliveryWorkload(
+      workload, on: storage, over: ScriptTransport(self), SenderPolicy(batchEvents: 4), clock: .following(storage.loop),
       parts: { defect?.deliveryParts() ?? DeliveryParts() })
     do throws(JobLogError) {
       let archive = try await archive(storage, patiently: isHindered)
@@ -177,7 +177,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   private func leftovers(_ storage: any Storage, isHindered: Bool) async -> [Int] {
     for _ in 0..<(isHindered ? 2 : 1) {
       do throws(JobLogError) {
-        let there = try await JobLog.names(in: DeliveryJobs.directory, of: storage)
+        let there = try await JobLog.names(in: DeliveryWorkload.directory, of: storage)
         let naming = (defect?.deliveryParts() ?? DeliveryParts()).naming
         return (0..<session * Self.jobs).filter { slot in
           do throws(JobLogError) {
@@ -198,19 +198,19 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   private func archive(_ storage: any Storage, patiently: Bool) async throws(JobLogError) -> JobArchive {
     for attempt in 0... {
       do throws(StorageError) {
-        for folder in [DeliveryJobs.directory, DeliveryJobs.archiveDirectory] {
+        for folder in [DeliveryWorkload.directory, DeliveryWorkload.archiveDirectory] {
           try await DurableDirectories(storage).make(folder)
         }
         break
       } catch { if !patiently || attempt > 0 { throw .log(.storage(error)) } }
     }
     return JobArchive(
-      DeliveryJobs.archiveDirectory, of: storage, retention: Self.retention, clock: .following(storage.loop))
+      DeliveryWorkload.archiveDirectory, of: storage, retention: Self.retention, clock: .following(storage.loop))
   }
 
   /// Whoever is refused tries once more.
-  private func open(_ slots: [Int], of jobs: DeliveryJobs, isHindered: Bool) async -> [DeliveryJobs.OpenJob] {
-    var opened: [DeliveryJobs.OpenJob] = []
+  private func open(_ slots: [Int], of jobs: DeliveryWorkload, isHindered: Bool) async -> [DeliveryWorkload.OpenJob] {
+    var opened: [DeliveryWorkload.OpenJob] = []
     for slot in slots {
       var failure: JobLogError?
       for _ in 0..<(isHindered ? 2 : 1) {
@@ -232,7 +232,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
 
   private var perJob: Int { max(2, messages / Self.jobs) }
 
-  private func append(to opened: [DeliveryJobs.OpenJob], of jobs: DeliveryJobs, _ loop: EventLoop) async {
+  private func append(to opened: [DeliveryWorkload.OpenJob], of jobs: DeliveryWorkload, _ loop: EventLoop) async {
     await withTaskGroup(of: Void.self) { group in
       for job in opened {
         group.addTask(executorPreference: loop) { [self] in
@@ -244,10 +244,10 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
 
   /// What becomes of events, for the oracle and for whoever follows.
   private struct Record: EventRecorder {
-    let owner: DeliveryWorkload
+    let owner: DeliveryScript
     let loop: EventLoop
 
-    init(_ owner: DeliveryWorkload, _ loop: EventLoop) { (self.owner, self.loop) = (owner, loop) }
+    init(_ owner: DeliveryScript, _ loop: EventLoop) { (self.owner, self.loop) = (owner, loop) }
 
     func submitted(_ message: Int, of slot: Int, by producer: Int) -> Int {
       owner.answers += 1
@@ -268,7 +268,7 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
 
   /// Sends what is pending, and archives the logs.
   private func end(
-    _ jobs: [DeliveryJobs.OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool
+    _ jobs: [DeliveryWorkload.OpenJob], _ archive: JobArchive, _ loop: EventLoop, isHindered: Bool
   ) async throws(JobLogError) {
     var (left, failure) = (0, JobLogError?.none)
     for job in jobs {
@@ -282,7 +282,8 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
     for job in jobs { await keep(job, in: archive, loop, isHindered: isHindered) }
   }
 
-  private func keep(_ job: DeliveryJobs.OpenJob, in archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async {
+  private func keep(_ job: DeliveryWorkload.OpenJob, in archive: JobArchive, _ loop: EventLoop, isHindered: Bool) async
+  {
     // From now on it may be there, whatever is answered.
     archivedAt[job.slot] = loop.now
     do throws(JobLogError) {
@@ -312,14 +313,14 @@ final class DeliveryWorkload: ClientWorkload, @unchecked Sendable {
   // MARK: The receiver
 
   /// The way to the receiver, which is another machine: what it has taken it has, whatever becomes of the worker.
-  private final class StoryTransport: Transport, @unchecked Sendable {
-    private let story: DeliveryWorkload
+  private final class ScriptTransport: Transport, @unchecked Sendable {
+    private let script: DeliveryScript
 
-    init(_ story: DeliveryWorkload) { self.story = story }
+    init(_ script: DeliveryScript) { self.script = script }
 
     func deliver(_ batch: EventBatch) async -> Delivery {
-      let delivery = await story.receiver.deliver(batch)
-      story.answer("\(batch.events.count) events of \(batch.job) sent: \(delivery)")
+      let delivery = await script.receiver.deliver(batch)
+      script.answer("\(batch.events.count) events of \(batch.job) sent: \(delivery)")
       return delivery
     }
   }
