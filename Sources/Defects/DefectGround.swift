@@ -69,7 +69,7 @@ public enum DefectObstacle: Error, Hashable, Sendable, CustomStringConvertible {
     case .otherProgram(let id, let own, let here):
       "defect \(id) is a part of \(own.name) and cannot act in \(here.name); it acts in \(own.places(id))"
     case .otherFormat(let id, let system):
-      "defect \(id) is one of the engine's own log, and system \(system.rawValue) has another; leave one of them out"
+      "defect \(id) is one of Tornlog's own format; the log here has the format of \(system.rawValue)"
     case .missing(let id, let need): "defect \(id) cannot act without \(need.name); \(need.remedy)"
     }
   }

@@ -46,10 +46,47 @@ struct Main {
     fail("there is no command '\(name)'\(hint)", ExitStatus.usage)
   }
 
+  /// A word that no command knows is the mistake, whatever else the library complains of: it checks what options mean
+  /// together before it says that one of them does not exist.
+  private static func refuseUnknownWords(_ arguments: [String], _ complaint: String) {
+    var command: any ParsableCommand.Type = Tornlog.self
+    var rest = arguments[...]
+    while let word = rest.first,
+      let next = command.configuration.subcommands.first(where: { $0.configuration.commandName == word })
+    {
+      (command, rest) = (next, rest.dropFirst())
+    }
+    let shown = command.configuration.subcommands.filter { $0.configuration.shouldDisplay }
+    let names = shown.compactMap { $0.configuration.commandName }
+    if !names.isEmpty, command.configuration.defaultSubcommand == nil, let word = rest.first, !word.hasPrefix("-") {
+      let hint =
+        nearestWord(to: word, among: names).map { "; did you mean '\($0)'?" }
+        ?? ": one of \(names.joined(separator: ", "))"
+      fail("there is no command '\(word)'\(hint)", ExitStatus.usage)
+    }
+    if let standard = command.configuration.defaultSubcommand { command = standard }
+    let help = Tornlog.helpMessage(for: command, includeHidden: true)
+    let known = Set(help.split { !($0.isLetter || $0.isNumber || $0 == "-") }.map(String.init))
+    for word in rest.prefix(while: { $0 != "--" }) where word.hasPrefix("--") {
+      let name = String(word.prefix { $0 != "=" })
+      guard !known.contains(name), !complaint.contains(name) else { continue }
+      let hint =
+        nearestWord(to: name, among: known.filter { $0.hasPrefix("--") }.sorted()).map { "; did you mean '\($0)'?" }
+        ?? ""
+      fail("Unknown option '\(name)'\(hint)", ExitStatus.usage)
+    }
+  }
+
   /// As `ParsableCommand.exit(withError:)`, with an eye on what becomes of the text: help and version are results.
   private static func end(_ error: any Error) -> Never {
     let code = Tornlog.exitCode(for: error)
-    let text = Tornlog.fullMessage(for: error)
+    var text = Tornlog.fullMessage(for: error)
+    if text.contains("is invalid for"), text.contains("<duration>'"), let end = text.firstIndex(of: "\n") {
+      text.insert(contentsOf: "; give a unit, like 500ms, 30s or 10m", at: end)
+    }
+    if code == ExitCode.validationFailure {
+      refuseUnknownWords(FormerSpelling.current(Array(CommandLine.arguments.dropFirst())), text)
+    }
     if code.isSuccess {
       if !text.isEmpty { Console.print([text]) }
     } else if !text.isEmpty {

@@ -59,7 +59,7 @@ extension CommandLineTests {
         "json=\(scratch.path("j"))")
       #expect(ended.code == 1, "\(ended)")
       #expect(
-        ended.err.contains("cells: defect C2b is one of the engine's own log, and system chronik has another"),
+        ended.err.contains("cells: defect C2b is one of Tornlog's own format; the log here has the format of chronik"),
         "\(ended)")
       #expect(
         ended.err.contains("cells: defect C2b is a part of the partition engine and cannot act in the job log"),

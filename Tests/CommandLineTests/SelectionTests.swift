@@ -19,6 +19,27 @@ extension CommandLineTests {
       if kind == "hash" { #expect(names(auto.out) == second) }
     }
 
+    /// Trials of the parts that no machine takes would be missing, and the run would look like a pass.
+    @Test(arguments: [
+      (["CI_NODE_INDEX": "5"], "CI_NODE_INDEX is '5'; it must be from 1 to 4"),
+      (["CI_NODE_INDEX": "0"], "CI_NODE_INDEX is '0'; it must be from 1 to 4"),
+      (["CI_NODE_INDEX": "3", "CI_NODE_TOTAL": "3"], "CI_NODE_TOTAL is '3'"),
+      (["CIRCLE_NODE_INDEX": "4", "CIRCLE_NODE_TOTAL": "4"], "CIRCLE_NODE_INDEX is '4'; it must be from 0 to 3"),
+      (["BUILDKITE_PARALLEL_JOB": "1", "BUILDKITE_PARALLEL_JOB_COUNT": "8"], "say auto:8"),
+    ])
+    func aPartThatIsNotOneOfThemIsRefused(environment: [String: String], message: String) async throws {
+      let own: [String: String?] = ["CI_NODE_INDEX": nil, "CI_NODE_TOTAL": nil]
+      let ended = try await tornlog(
+        "list", "--shard", "auto:4", environment: own.merging(environment.mapValues { $0 }) { $1 })
+      #expect(ended.code == 64 && ended.err.contains(message), "\(ended)")
+    }
+
+    @Test func `cells of other suites are named where none of this one matches`() async throws {
+      let ended = try await tornlog("run", "Scenarios/chronik", "-k", "messages=500000 and C2b")
+      #expect(ended.code == 3 && ended.err.contains("no cell of the suite quick matches; full has "), "\(ended)")
+      #expect(ended.err.contains("add -t full"))
+    }
+
     @Test func `seeds count up and repetitions do not`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(

@@ -128,7 +128,7 @@ public struct ExplorationReport: Sendable {
 
 extension ProfileResult {
   /// `exhaustive`, or to which k.
-  public var boundText: String { bound == Int.max ? "exhaustive" : "exhaustive to k=\(bound)" }
+  public var boundText: String { bound == Int.max ? "exhaustive" : "exhaustive to bound \(bound)" }
 
   var line: String {
     func cell(_ value: Int) -> String {

@@ -291,7 +291,7 @@ public struct NestedCounts: Hashable, Sendable {
   public var bound = Int.max
   /// The most pieces that a crash point inside a recovery has.
   public var mostPieces = 0
-  public var boundText: String { bound == Int.max ? "exhaustive in these" : "exhaustive in these to k=\(bound)" }
+  public var boundText: String { bound == Int.max ? "exhaustive in these" : "exhaustive in these to bound \(bound)" }
   /// Different contents.
   public var unique = 0
   /// Contents that were recovered from; from the others recovery reads the same as from one of them.

@@ -70,7 +70,9 @@ extension CrashReceipt: CustomStringConvertible {
     var text = "\(name), seed \(seed): \(dropped) lost of \(volatile) volatile"
     for loss in losses.prefix(20) { text += "\n  \(loss)" }
     if losses.count > 20 { text += "\n  and \(losses.count - 20) more" }
-    for u in unfinished.prefix(20) { text += "\n  in flight: \(u.kind.rawValue) \(u.path), \(u.kept) of \(u.of) kept" }
+    for u in unfinished.prefix(20) {
+      text += "\n  in flight: \(u.kind.rawValue) \(u.path), \(u.kept) of \(u.of) bytes kept"
+    }
     if unfinished.count > 20 { text += "\n  and \(unfinished.count - 20) more in flight" }
     return text
   }

@@ -208,7 +208,7 @@ package final class TrialRunner: @unchecked Sendable {
     if let failure = reply.failure { findings.doubts.append(failure) }
     if let missed = reply.faultMissed { findings.doubts.append(missed) }
     if let shortage = reply.shortage { findings.hinder(shortage) }
-    if reply.crashMissed { findings.doubts.append("the crash never fired: the workload ended before its point") }
+    if reply.crashMissed { findings.doubts.append("the crash did not come at its point: the workload ended before it") }
     if let refusal = reply.refusal {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, refusal: refusal.reason))
     }

@@ -44,7 +44,8 @@ struct ExploreCrashesCommand: ParsableCommand {
 
   func validate() throws {
     if reference, !paths.isEmpty || expression != nil || !tags.isEmpty {
-      throw ValidationError("--reference: explores no scenarios; leave out the paths, -k and -t")
+      let extra = paths.map { "'\($0)'" } + (expression == nil ? [] : ["-k"]) + (tags.isEmpty ? [] : ["-t"])
+      throw ValidationError("--reference explores no scenarios; leave out \(extra.joined(separator: ", "))")
     }
     if !reference, workload.isChanged {
       throw ValidationError(

@@ -25,8 +25,9 @@ extension ExploreCrashesCommand {
     guard !plan.explorations.isEmpty else {
       let why =
         search.defect.map { "no cell is an exploration in which defect \($0.id) can act" }
-        ?? "no cell is an exploration"
-      fail("nothing selected: \(why); `tornlog list -v` shows them all", ExitStatus.nothingSelected)
+        ?? "no cell can be explored"
+      let next = plan.refused.isEmpty ? "`tornlog list -v` shows all cells" : "the lines above say why"
+      fail("nothing selected: \(why); \(next)", ExitStatus.nothingSelected)
     }
     var lines: [String] = []
     var cells: [ExplorationReport.Cell] = []
@@ -74,7 +75,9 @@ extension ExploreCrashesCommand {
   }
 
   private func plan() -> ExplorationPlan {
-    ScenarioPaths.check(paths.isEmpty ? [Self.defaultPath] : paths, isDefault: paths.isEmpty)
+    ScenarioPaths.check(
+      paths.isEmpty ? [Self.defaultPath] : paths, isDefault: paths.isEmpty,
+      commands: ExploreCommand.configuration.subcommands.compactMap { $0.configuration.commandName })
     do {
       let loaded = try ScenarioFiles.load(
         paths.isEmpty ? [Self.defaultPath] : paths, vocabulary: TrialPlanner.vocabulary)

@@ -4,10 +4,8 @@ import LogModel
 import Reporting
 
 /// The trials of this checkout that did not come out as expected, for `--last-failed`: one token a line, below the
-/// checkout's
-/// path. A run changes only what it says of its own trials, so that runs of different selections, or at the same time,
-/// forget
-/// nothing of each other.
+/// checkout's path. A run changes only what it says of its own trials, so that runs of different selections, or at the
+/// same time, forget nothing of each other.
 final class FailureMemory {
   /// The folder that holds the repository, or the current one.
   private let checkout: String
@@ -16,19 +14,8 @@ final class FailureMemory {
   private var passed: Set<String> = []
 
   init() {
-    checkout = Self.checkout(from: FileManager.default.currentDirectoryPath)
-    let environment = ProcessInfo.processInfo.environment
-    let cache = environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.cache"
-    path = "\(cache)/tornlog/failed/\(String(stableHash(checkout), radix: 16))"
-  }
-
-  private static func checkout(from folder: String) -> String {
-    var at = URL(fileURLWithPath: folder).resolvingSymlinksInPath()
-    while at.path != "/" {
-      if FileManager.default.fileExists(atPath: at.appendingPathComponent(".git").path) { return at.path }
-      at.deleteLastPathComponent()
-    }
-    return folder
+    checkout = CheckoutCache.checkout
+    path = CheckoutCache.path("failed/\(CheckoutCache.name)")
   }
 
   var tokens: Set<String> {

@@ -22,10 +22,9 @@ struct ListCommand: ParsableCommand {
 
   func run() throws {
     var lines: [String] = []
-    if defects {
-      return Console.print(Self.lines(of: Defect.all))
-    }
-    if checks { return Console.print(CheckName.allCases.map(\.rawValue)) }
+    if defects { lines += Self.lines(of: Defect.all) }
+    if checks { lines += CheckName.allCases.map(\.rawValue) }
+    if defects || checks { return Console.print(lines) }
     let loaded = scenarios.load()
     let cells = scenarios.cells(of: loaded)
     for scenario in loaded {
@@ -38,7 +37,7 @@ struct ListCommand: ParsableCommand {
       if verbose { for cell in chosen { lines.append("    \(cell.description)") } }
     }
     Console.print(lines)
-    if cells.isEmpty { fail("nothing selected", ExitStatus.nothingSelected) }
+    if cells.isEmpty { fail("nothing selected: \(scenarios.whyNoCell(of: loaded))", ExitStatus.nothingSelected) }
   }
 }
 

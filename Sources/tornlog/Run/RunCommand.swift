@@ -136,7 +136,7 @@ struct RunCommand: ParsableCommand {
     }
     let memory = FailureMemory()
     guard !trials.isEmpty else {
-      fail("nothing selected: no cell matches; `tornlog list -v` shows them all", ExitStatus.nothingSelected)
+      fail("nothing selected: \(scenarios.whyNoCell(of: loaded))", ExitStatus.nothingSelected)
     }
     if lastFailed {
       let tokens = memory.tokens
@@ -254,8 +254,12 @@ struct ExecutionOptions: ParsableArguments {
         }
       }
       let summary = try run.execute(description.run, notices: description.notices)
-      do { try findings?.save() } catch { note("the list for `tornlog reproduce last` could not be written: \(error)") }
-      do { try memory?.save() } catch { note("the list for --last-failed could not be written: \(error)") }
+      do { try findings?.save() } catch {
+        note("`tornlog reproduce last` will not know this run: \(CheckoutCache.complaint(error))")
+      }
+      do { try memory?.save() } catch {
+        note("--last-failed will not know this run: \(CheckoutCache.complaint(error))")
+      }
       if Interruption.isRequested { return ExitStatus.interrupted }
       if summary.stoppedBy == .deadline {
         note("stopped at the deadline after \(summary.trials) of \(trials.count) trials")

@@ -73,25 +73,63 @@ struct ScenarioOptions: ParsableArguments {
   }
 }
 
+extension ScenarioOptions {
+  /// Why no cell is selected, and what to add where cells of other suites match.
+  func whyNoCell(of loaded: [Scenario]) -> String {
+    guard
+      let selection = try? ScenarioSelection(
+        tags: tags, expression: expression.map { try SelectionExpression($0, vocabulary: TrialPlanner.vocabulary) })
+    else { return "no cell matches" }
+    let chosen = selection.tags.joined(separator: ", ")
+    var seen: Set<String> = []
+    let others = (["full"] + loaded.flatMap(\.suiteNames)).filter { seen.insert($0).inserted }
+      .filter { !selection.tags.contains($0) }
+      .map {
+        (suite: $0, cells: ScenarioSelection(tags: [$0], expression: selection.expression).cells(of: loaded).count)
+      }
+      .filter { $0.cells > 0 }
+    guard let most = others.max(by: { $0.cells < $1.cells }) else {
+      return "no cell matches; `tornlog list -v` shows them all"
+    }
+    let found = others.map { "\($0.suite) has \($0.cells)" }.joined(separator: ", ")
+    return "no cell of the suite \(chosen) matches; \(found); add -t \(most.suite)"
+  }
+}
+
 extension Shard {
   /// `auto:N` takes its part from the CI system's environment.
   func resolved() throws(SelectionError) -> Shard {
     guard case .auto(let count) = self else { return self }
-    let environment = ProcessInfo.processInfo.environment
-    // Counted from 1, then those counted from 0.
-    for (name, base) in [
-      ("CI_NODE_INDEX", 1), ("BUILDKITE_PARALLEL_JOB", 0), ("CIRCLE_NODE_INDEX", 0), ("TORNLOG_SHARD_INDEX", 1),
-    ] {
-      if let text = environment[name], let n = Int(text), (0..<count).contains(n - base) {
-        return .hash(n - base + 1, of: count)
-      }
+    do { return .hash(try Self.part(of: count, ProcessInfo.processInfo.environment), of: count) } catch {
+      throw SelectionError(source: description, column: 1, message: error.message)
     }
-    throw SelectionError(
-      source: description, column: 1,
-      message:
-        "auto needs CI_NODE_INDEX, BUILDKITE_PARALLEL_JOB, CIRCLE_NODE_INDEX or TORNLOG_SHARD_INDEX in the "
-        + "environment; or name the part, as in hash:1/\(count)"
-    )
+  }
+
+  struct PartError: Error { var message: String }
+
+  /// The part that a CI system gives this machine, from 1.
+  /// - Throws: where it gives none, none of `count`, or one of another number of parts: trials of the parts that no
+  ///   machine takes would be missing, and nobody would see it.
+  static func part(of count: Int, _ environment: [String: String]) throws(PartError) -> Int {
+    // Counted from 1, or from 0; and how many there are, where the system says it.
+    let systems = [
+      ("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"), ("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
+      ("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"), ("TORNLOG_SHARD_INDEX", 1, "TORNLOG_SHARD_TOTAL"),
+    ]
+    for (name, base, total) in systems {
+      guard let text = environment[name] else { continue }
+      guard let number = Int(text), (0..<count).contains(number - base) else {
+        throw PartError(message: "\(name) is '\(text)'; it must be from \(base) to \(base + count - 1)")
+      }
+      if let parts = environment[total], parts != "\(count)" {
+        throw PartError(
+          message: "\(total) is '\(parts)', so trials would be left out or run twice; say auto:\(parts)")
+      }
+      return number - base + 1
+    }
+    throw PartError(
+      message: "auto needs \(systems.map(\.0).joined(separator: ", ")) in the environment; or name the part, as in "
+        + "hash:1/\(count)")
   }
 }
 
@@ -152,12 +190,14 @@ struct OutputOptions: ParsableArguments {
 /// Paths of scenarios, as the user named them.
 enum ScenarioPaths {
   /// Ends the program where one is not there: the command line is wrong then, and no scenario.
-  static func check(_ paths: [String], isDefault: Bool) {
+  /// - Parameter commands: that might stand where the path does.
+  static func check(_ paths: [String], isDefault: Bool, commands: [String] = []) {
     var status = stat()
     for path in paths where stat(path, &status) != 0 && (errno == ENOENT || errno == ENOTDIR) {
       let hint =
         isDefault ? "name scenario files or folders, or run it where that folder is" : "name scenario files or folders"
-      fail("there is no \(path) here: \(hint)", ExitStatus.usage)
+      let word = nearestWord(to: path, among: commands).map { "; or did you mean '\($0)'?" } ?? ""
+      fail("there is no \(path) here: \(hint)\(word)", ExitStatus.usage)
     }
   }
 }

@@ -9,22 +9,7 @@ final class LastFindings {
   private var tokens: [String] = []
 
   init() {
-    let environment = ProcessInfo.processInfo.environment
-    let cache = environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.cache"
-    let folder = String(stableHash(Self.checkout), radix: 16)
-    path = "\(cache)/tornlog/checkouts/\(folder)/last-findings"
-  }
-
-  /// The nearest folder, from the current one upwards, that a repository begins in; the current one where there is
-  /// none.
-  private static var checkout: String {
-    let current = URL(fileURLWithPath: FileManager.default.currentDirectoryPath).resolvingSymlinksInPath()
-    var folder = current
-    while folder.path != "/" {
-      if FileManager.default.fileExists(atPath: folder.appendingPathComponent(".git").path) { return folder.path }
-      folder.deleteLastPathComponent()
-    }
-    return current.path
+    path = CheckoutCache.path("checkouts/\(CheckoutCache.name)/last-findings")
   }
 
   func take(_ result: TrialResult) {
