@@ -103,7 +103,7 @@ import Testing
     for finding in Finding.allCases {
       for testimony in DurabilityEvidence.allCases {
         for policy in RecoveryPolicy.allCases {
-          let rows = RecoveryCase.table.filter { $0.matches(finding, testimony, policy) }
+          let rows = RecoveryDecision.table.filter { $0.matches(finding, testimony, policy) }
           #expect(rows.count == 1, "\(finding) \(testimony) \(policy): \(rows.map(\.label))")
         }
       }

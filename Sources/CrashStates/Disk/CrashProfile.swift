@@ -22,7 +22,7 @@ import Storage
 /// 8. Only where the profile says so, sectors that were not synced may be unreadable: EIO, until they are written
 ///    again. In the profiles of `all` it is one sector at most of each power cut, the one under the head.
 ///
-/// `explore disks`holds those of ext4, xfs and btrfs against the file systems themselves (`ProfileValidation`): what a
+/// `explore disks` holds those of ext4, xfs and btrfs against the file systems themselves (`ProfileValidation`): what a
 /// profile forbids and the storage does is found; what it permits and the storage never does is not.
 ///
 /// | profile        | unit | not-synced data in new space reads as | size                | names           | a full sync also covers      |
@@ -110,7 +110,7 @@ public struct CrashProfile: Hashable, Sendable {
       + "SIGMETRICS 2007 (unreadable until written again)")
   /// Copy on write: a block of 4096 bytes is the old or the new one, its checksum says which; metadata by transaction.
   /// A file's fsync writes the log tree: the inode and the names that point to it; a directory's, the names in it. That
-  /// it does not reach those of another directory, `explore disks`has shown.
+  /// it does not reach those of another directory, `explore disks` has shown.
   public static let btrfs = CrashProfile(
     name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .ownNames,
     source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent); Documentation/filesystems/btrfs")
@@ -123,7 +123,7 @@ public struct CrashProfile: Hashable, Sendable {
   /// the journal"; fsync commits the running transaction. But blocks that delayed allocation gives out are *unwritten*
   /// at first (dioread_nolock, the default since Linux 5.6), the size grows when they are given out
   /// (mpage_map_and_submit_extent in fs/ext4/inode.c), and the journal does not wait for their data: until these have
-  /// been written they read as zeros. `explore disks`has shown it.
+  /// been written they read as zeros. `explore disks` has shown it.
   public static let ext4Ordered = CrashProfile(
     name: "ext4-ordered", unit: 512, showsForeignBytes: false, showsUnwrittenSpace: true, sizes: .afterData,
     names: .ordered,

@@ -1,23 +1,5 @@
 import Glibc
 
-/// The formats of reports. A command offers those that make sense for it.
-public enum ReportFormat: String, Hashable, Sendable, CaseIterable {
-  case terminal, json, markdown, junit, openmetrics
-  case dataLoss = "data-loss"
-  case recoveryTime = "recovery-time"
-
-  /// What a command offers that found one document.
-  public static let ofDocuments: [Self] = [.terminal, .json, .markdown, .junit]
-
-  /// Whether a program reads it: on standard output it must stand alone.
-  public var isForPrograms: Bool {
-    switch self {
-    case .json, .junit, .openmetrics, .markdown: true
-    case .terminal, .dataLoss, .recoveryTime: false
-    }
-  }
-}
-
 /// One `--report FORMAT[=PATH]`.
 public struct ReportRequest: Hashable, Sendable {
   public var format: ReportFormat

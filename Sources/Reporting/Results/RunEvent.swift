@@ -72,8 +72,3 @@ public struct RunSummary: Hashable, Sendable {
     if !result.isExpected { unexpected += 1 }
   }
 }
-
-/// Turns the stream into one format. Called from one task at a time, in the order of the events.
-public protocol RunRecorder: AnyObject {
-  func record(_ event: RunEvent) throws
-}

@@ -59,7 +59,7 @@ import LogModel
 ///    the log starts in the middle of that batch.
 ///
 /// The durable offset and the commit delta are how recovery tells a torn tail from damage to what had been
-/// acknowledged: a later valid batch testifies to what was durable, or written, before it (see `RecoveryCase`).
+/// acknowledged: a later valid batch testifies to what was durable, or written, before it (see `RecoveryDecision`).
 public struct BatchHeader: Hashable, Sendable {
   public static let magic: UInt32 = 0x3142_4C54  // "TLB1"
   public static let size = 64

@@ -7,7 +7,7 @@ extension LogRecovery {
   /// - Returns: the log end offset.
   mutating func decideAndRepair() async throws(StorageError) -> Offset {
     for gap in gaps {
-      switch RecoveryCase.action(for: gap.finding, testimony(at: gap.from), configuration.recoveryPolicy) {
+      switch RecoveryDecision.action(for: gap.finding, testimony(at: gap.from), configuration.recoveryPolicy) {
       case .skipAndReport: reportDamage(gap, to: gap.to)
       case .truncateAndReport:
         try assertSomethingIsKnown(ofSegment: gap.segment)
@@ -32,7 +32,7 @@ extension LogRecovery {
   private mutating func decideTail() async throws(StorageError) -> Offset {
     try assertSomethingIsKnown(ofSegment: scanned.count - 1)
     let finding: Finding = scanned.last?.hasGarbage == true ? .garbageEnd : .blankEnd
-    let action = RecoveryCase.action(for: finding, testimony(at: expected), configuration.recoveryPolicy)
+    let action = RecoveryDecision.action(for: finding, testimony(at: expected), configuration.recoveryPolicy)
     switch action {
     case .skipAndReport, .truncateAndReport:
       let proven = max(durable, hints.provenEnd, written)

@@ -4,9 +4,9 @@ import Storage
 /// Recovery of one log: scan, decide, repair.
 ///
 /// The scan changes nothing. It reads each segment once and lists the *gaps*: places where offsets are missing. The
-/// decision is `RecoveryCase`'s, once all testimony is in. The repair removes what was never acknowledged, the newest
-/// file first, and syncs before anything is served, so that what a consumer has seen once cannot vanish in the next
-/// crash. A crash at any operation of the repair leaves a log with the same contents, hence the same end.
+/// decision is `RecoveryDecision`'s, once all testimony is in. The repair removes what was never acknowledged, the
+/// newest file first, and syncs before anything is served, so that what a consumer has seen once cannot vanish in the
+/// next crash. A crash at any operation of the repair leaves a log with the same contents, hence the same end.
 ///
 /// One file is open at a time, whatever the number of segments.
 ///

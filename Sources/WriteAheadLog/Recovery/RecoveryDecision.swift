@@ -52,23 +52,23 @@ public enum RecoveryAction: String, Hashable, Sendable, CaseIterable {
 
 /// Recovery as a decision table: one row for each combination, checked by a test that every combination matches
 /// exactly one.
-public struct RecoveryCase: Sendable {
+public struct RecoveryDecision: Sendable {
   public var label: String
   public var findings: Set<Finding>
   public var testimonies: Set<DurabilityEvidence>
   public var policies: Set<RecoveryPolicy>
   public var action: RecoveryAction
 
-  public static let table: [RecoveryCase] = [
-    RecoveryCase("in order", [.batchInOrder], any, both, .accept),
-    RecoveryCase("leftover", [.staleBatch], any, both, .ignore),
-    RecoveryCase("clean end", [.blankEnd], [.none], both, .end),
-    RecoveryCase("torn tail", [.gap, .garbageEnd], [.none], both, .cutTail),
-    RecoveryCase("damage, skip", [.gap, .blankEnd, .garbageEnd], [.durable], [.skipCorrupted], .skipAndReport),
-    RecoveryCase(
+  public static let table: [RecoveryDecision] = [
+    RecoveryDecision("in order", [.batchInOrder], any, both, .accept),
+    RecoveryDecision("leftover", [.staleBatch], any, both, .ignore),
+    RecoveryDecision("clean end", [.blankEnd], [.none], both, .end),
+    RecoveryDecision("torn tail", [.gap, .garbageEnd], [.none], both, .cutTail),
+    RecoveryDecision("damage, skip", [.gap, .blankEnd, .garbageEnd], [.durable], [.skipCorrupted], .skipAndReport),
+    RecoveryDecision(
       "damage, truncate", [.gap, .blankEnd, .garbageEnd], [.durable], [.truncateAtCorruption], .truncateAndReport),
-    RecoveryCase("head lost, skip", [.lostHead], any, [.skipCorrupted], .skipAndReport),
-    RecoveryCase("head lost, truncate", [.lostHead], any, [.truncateAtCorruption], .truncateAndReport),
+    RecoveryDecision("head lost, skip", [.lostHead], any, [.skipCorrupted], .skipAndReport),
+    RecoveryDecision("head lost, truncate", [.lostHead], any, [.truncateAtCorruption], .truncateAndReport),
   ]
 
   private static let any = Set(DurabilityEvidence.allCases)

@@ -76,7 +76,7 @@ struct Incarnation: Sendable {
     second = spec.writers == .one || number > 0 ? nil : SecondWriter(spec, storage.loop)
   }
 
-  private var loop: EventLoop { storage.loop }
+  var loop: EventLoop { storage.loop }
 
   var configuration: EngineConfiguration {
     EngineConfiguration(
@@ -156,7 +156,7 @@ struct Incarnation: Sendable {
     logs.all = []
   }
 
-  private func begin(_ phase: String) { storage.note(.phase(phase)) }
+  func begin(_ phase: String) { storage.note(.phase(phase)) }
 
   private func openOnce() async -> Outcome {
     journal.stage = .harness
@@ -249,133 +249,6 @@ struct Incarnation: Sendable {
     }
   }
 
-  /// Deletes what the trial wants deleted of each partition.
-  func deleteRecords(_ log: TestedLog) async {
-    guard spec.deletion != .none else { return }
-    begin("delete")
-    journal.stage = .producing
-    defer { journal.stage = .harness }
-    await delete(log)
-  }
-
-  private func delete(_ log: TestedLog) async {
-    for number in 0..<spec.partitions {
-      let source = spec.source(of: number)
-      let marks: (logStartOffset: Offset, highWatermark: Offset)
-      // Nothing was asked of it that it could forget; the readback that follows finds the partition missing.
-      do throws(LogFailure) {
-        let found = try log.watermarks(source)
-        marks = (found.logStartOffset, found.highWatermark)
-      } catch { continue }
-      guard let bound = spec.deletion.bound(from: marks.logStartOffset, to: marks.highWatermark) else { continue }
-      let row = journal.trim(PartitionID(number), before: bound, at: loop.now)
-      do throws(LogFailure) {
-        try await log.deleteRecords(source, before: bound)
-        journal.answer(row, .acknowledged, at: loop.now)
-      } catch {
-        journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now)
-      }
-    }
-  }
-
-  /// The whole workload, and the commits of offsets.
-  /// - Returns: why not everything was brought to the object store, where the trial wants that.
-  func work(_ log: TestedLog) async -> FlushFailure? {
-    let workload = Workload(spec)
-    guard commitsBeforeTheTail else {
-      await produce(workload, log) { _ in }
-      let failure = await flush(log)
-      await deleteRecords(log)
-      await commitOffsets(log)
-      return failure
-    }
-    let tail = max(0, workload.requests - spec.partitions)
-    await produce(workload.sending(0..<tail), log) { _ in }
-    await deleteRecords(log)
-    await commitOffsets(log)
-    await produce(workload.sending(tail..<workload.requests), log) { _ in }
-    return await flush(log)
-  }
-
-  /// A commit of an offset syncs the log: what nobody but the close can make durable is sent after it, a request to
-  /// each partition.
-  private var commitsBeforeTheTail: Bool {
-    guard case .interval = spec.syncPolicy else { return false }
-    return !spec.ending(of: number).isAbrupt
-  }
-
-  /// Commits an offset of a consumer group in each partition: half of what may be consumed.
-  func commitOffsets(_ log: TestedLog) async {
-    begin("commit")
-    for number in 0..<spec.partitions {
-      let source = spec.source(of: number)
-      let offset: Offset
-      do throws(LogFailure) {
-        let marks = try log.watermarks(source)
-        offset = marks.logStartOffset + (marks.highWatermark - marks.logStartOffset) / 2
-      } catch {
-        // Nothing was asked of it that it could forget; the readback that follows finds the partition missing.
-        continue
-      }
-      let row = journal.commit(PartitionID(number), offset, at: loop.now)
-      do throws(LogFailure) {
-        try await log.commit(offset, group: Self.group, source)
-        journal.answer(row, .acknowledged, at: loop.now)
-      } catch {
-        journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now)
-      }
-    }
-  }
-
-  /// After one request in four its producer commits all that may be consumed, for its group. So several groups commit
-  /// at once, while others send, in each life that sends.
-  private func commit(after k: Int, for group: Int, _ partition: PartitionID, _ log: TestedLog) async {
-    let draw = mix64(spec.seed ^ mix64(UInt64(k) &+ 1))
-    guard draw & 3 == 0 else { return }
-    let source = spec.source(of: partition.index)
-    do throws(LogFailure) {
-      let offset = try log.watermarks(source).highWatermark
-      let row = journal.commit(partition, offset, group: group, at: loop.now)
-      do throws(LogFailure) {
-        try await log.commit(offset, group: Self.name(ofGroup: group), source)
-        journal.answer(row, .acknowledged, at: loop.now)
-      } catch {
-        journal.answer(row, error.isCertain ? .failed : .indeterminate, at: loop.now)
-      }
-    } catch {}  // nothing was asked of it that it could forget
-  }
-
-  static func name(ofGroup number: Int) -> String { number == 0 ? group : "\(group)-\(number)" }
-
-  /// Brings everything to the object store, where the trial wants that. Where a fault has kept the engine from it, it
-  /// is asked again, as `open` does, and the fault is lifted in the end. Where the machine is too slow for the time-out
-  /// that it has, it is asked again too: that is nobody's failure.
-  /// - Returns: why it has not got there; nil where it has.
-  func flush(_ log: TestedLog) async -> FlushFailure? {
-    guard spec.checkpoint == .flushed else { return nil }
-    begin("flush")
-    let row = journal.flush(at: loop.now)
-    journal.stage = .producing
-    defer { journal.stage = .harness }
-    for attempt in 1... {
-      let (fired, slow) = (faults.firings, faults.slowStoreCalls)
-      do throws(LogFailure) {
-        try await log.checkpoint()
-        archive.note(log)
-        journal.answer(row, .acknowledged, at: loop.now)
-        return nil
-      } catch {
-        if !faults.stoodInTheWay(since: fired) {
-          if faults.slowStoreCalls > slow, attempt < Self.slowAttempts { continue }
-          journal.answer(row, .failed, at: loop.now)
-          return FlushFailure(life: number, reason: "\(error)")
-        }
-      }
-      if attempt >= Self.openings { faults.lift() }
-    }
-    preconditionFailure("an endless loop has ended")
-  }
-
   /// - Parameters:
   ///   - faults: those at rest that have been done.
   ///   - earlier: receipts of the lives before.
@@ -397,56 +270,5 @@ struct Incarnation: Sendable {
       JournaledLog(log, journal, self.faults, firstFetches), history,
       operationsARequest: spec.system.requestsAreAtomic ? 1 : spec.batch, recovery, settings, answerBytes: 512 << 10,
       random: SeededGenerator(seed: spec.seed, stream: "look-\(number)"))
-  }
-
-  /// Ends the life in order. One whose engine does not close ends like a killed process: nothing that would follow from
-  /// an orderly close is owed.
-  /// - Returns: what the reader should know of a close that failed.
-  func end(_ log: TestedLog) async -> [String] {
-    let failures = await closeInOrder(log)
-    journal.crash(failures.isEmpty ? .none : .processKill, at: loop.now)
-    return failures
-  }
-
-  /// Has the engine closed, and its answer written down; what ends the life then is the caller's business.
-  /// - Returns: what the reader should know of a close that failed.
-  func closeInOrder(_ log: TestedLog) async -> [String] {
-    let row = journal.close(at: loop.now)
-    let failures = await close(log)
-    journal.answer(row, failures.isEmpty ? .acknowledged : .indeterminate, at: loop.now)
-    return failures
-  }
-
-  /// - Returns: what the reader should know of a close that failed.
-  func close(_ log: TestedLog) async -> [String] {
-    begin("close")
-    journal.stage = .closing
-    defer { journal.stage = .harness }
-    do throws(LogFailure) {
-      try await log.close()
-      return []
-    } catch {
-      return ["close: \(error)"]
-    }
-  }
-
-  /// How this life ends.
-  var ending: CrashKind { spec.ending(of: number) }
-
-  /// How long after the answer that it waits for a crash comes: of a load with pauses a power loss comes at any moment.
-  /// A kill must find operations in flight, and comes at once.
-  var crashDelay: Duration {
-    guard spec.pace > .zero, ending.losesPower else { return .zero }
-    var random = SeededGenerator(seed: spec.seed, stream: "crash-delay")
-    return .nanoseconds(Int64.random(in: 0...spec.pace.nanoseconds, using: &random))
-  }
-
-  /// The number of answered messages at which the crash comes; nil for the end of the workload.
-  var crashThreshold: Int? {
-    switch spec.crashAt {
-    case .end: nil
-    case .percent(let percent): spec.messages * percent / 100
-    case .messages(let n): n
-    }
   }
 }
