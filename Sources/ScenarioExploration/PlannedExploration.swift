@@ -118,7 +118,8 @@ public struct ExplorationPlan: Sendable {
     }
     if cell.system != .tornlog, let defect = cell.defect {
       throw .system(
-        "defect=\(defect): it is one of the engine's own log, and system=\(cell.system.rawValue) has another")
+        "defect=\(defect): it is one of Tornlog's own format, and the log here has the format of \(cell.system.rawValue)"
+      )
     }
     if !cell.system.requestsAreAtomic, cell.batch > 1 {
       throw .system(

@@ -49,6 +49,7 @@ struct Main {
   /// A word that no command knows is the mistake, whatever else the library complains of: it checks what options mean
   /// together before it says that one of them does not exist.
   private static func refuseUnknownWords(_ arguments: [String], _ complaint: String) {
+    if complaint.contains("Unknown option") || arguments.first == "help" { return }
     var command: any ParsableCommand.Type = Tornlog.self
     var rest = arguments[...]
     while let word = rest.first,
@@ -67,13 +68,18 @@ struct Main {
     if let standard = command.configuration.defaultSubcommand { command = standard }
     let help = Tornlog.helpMessage(for: command, includeHidden: true)
     let known = Set(help.split { !($0.isLetter || $0.isNumber || $0 == "-") }.map(String.init))
-    for word in rest.prefix(while: { $0 != "--" }) where word.hasPrefix("--") {
+      .union(["--help-hidden", "--generate-completion-script", "--experimental-dump-help"])
+    var last = ""
+    for word in rest.prefix(while: { $0 != "--" }) {
+      defer { last = word }
+      // After an option it may be that one's value.
+      guard word.hasPrefix("--"), !last.hasPrefix("-") || last.contains("=") else { continue }
       let name = String(word.prefix { $0 != "=" })
-      guard !known.contains(name), !complaint.contains(name) else { continue }
+      if known.contains(name) { continue }
       let hint =
         nearestWord(to: name, among: known.filter { $0.hasPrefix("--") }.sorted()).map { "; did you mean '\($0)'?" }
         ?? ""
-      fail("Unknown option '\(name)'\(hint)", ExitStatus.usage)
+      fail("there is no option '\(name)'\(hint)", ExitStatus.usage)
     }
   }
 

@@ -27,7 +27,7 @@ import WriteAheadLog
   ) throws -> Int {
     let refused = Refused()
     try run.run(minutes: 30) { storage, loop in
-      let store = MoodyStore(DirectoryObjectStore(storage), loop, outage)
+      let store = FlakyStore(DirectoryObjectStore(storage), loop, outage)
       let (engine, _) = try await PartitionEngine.open(
         storage, EngineConfiguration(log: Self.log, checkpoints: checkpoints),
         parts: EngineParts(store: store, metrics: metrics))
@@ -160,7 +160,7 @@ import WriteAheadLog
 }
 
 /// A store that is not there from minute 5 to minute 15.
-private final class MoodyStore: ObjectStore, @unchecked Sendable {
+private final class FlakyStore: ObjectStore, @unchecked Sendable {
   // Owned by `loop`.
 
   private let store: any ObjectStore

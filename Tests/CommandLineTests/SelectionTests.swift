@@ -26,9 +26,10 @@ extension CommandLineTests {
       (["CI_NODE_INDEX": "3", "CI_NODE_TOTAL": "3"], "CI_NODE_TOTAL is '3'"),
       (["CIRCLE_NODE_INDEX": "4", "CIRCLE_NODE_TOTAL": "4"], "CIRCLE_NODE_INDEX is '4'; it must be from 0 to 3"),
       (["BUILDKITE_PARALLEL_JOB": "1", "BUILDKITE_PARALLEL_JOB_COUNT": "8"], "say auto:8"),
+      (["CI_NODE_INDEX": "6", "CI_NODE_TOTAL": "8"], "CI_NODE_TOTAL is '8', and auto:4 makes 4 parts"),
     ])
     func aPartThatIsNotOneOfThemIsRefused(environment: [String: String], message: String) async throws {
-      let own: [String: String?] = ["CI_NODE_INDEX": nil, "CI_NODE_TOTAL": nil]
+      let own: [String: String?] = ["CI_NODE_INDEX": nil, "CI_NODE_TOTAL": nil, "TORNLOG_SHARD_INDEX": nil]
       let ended = try await tornlog(
         "list", "--shard", "auto:4", environment: own.merging(environment.mapValues { $0 }) { $1 })
       #expect(ended.code == 64 && ended.err.contains(message), "\(ended)")

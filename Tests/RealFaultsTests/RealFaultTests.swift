@@ -29,7 +29,7 @@ struct Verdict: Equatable {
   /// - Parameters:
   ///   - before: lives before the fault, in order.
   ///   - fault: the life of the fault, in which `sent` messages were to be produced.
-  ///   - next: the life after it, which readbacks and appends.
+  ///   - next: the life after it, which reads back and appends.
   ///   - last: another readback.
   init(before: [[String]] = [], fault: [String], sent: Int, next: [String], last: [String]) {
     func numbers(_ word: String, _ lines: [String]) -> [Int] {

@@ -28,6 +28,31 @@ import Testing
     }
   }
 
+  /// As an opening does with a copy of the metadata that cannot be read.
+  @Test func aDirectoryThatWasSetAsideIsMadeAnew() throws {
+    try simulate { loop in
+      let storage = MemoryStorage(disk: MemoryDisk(seed: 1), loop: loop, latency: .zero)
+      let directories = DurableDirectories(storage)
+      try await directories.make("metadata/old")
+      try await storage.rename("metadata", to: "metadata.unreadable-1")
+      directories.forget("metadata")
+      try await directories.make("metadata/old")
+      #expect(try await storage.list("metadata").map(\.name) == ["old"])
+    }
+  }
+
+  /// Nobody has said that it is gone.
+  @Test func aFolderThatSomebodyHasMovedIsMadeAnew() throws {
+    try simulate { loop in
+      let storage = MemoryStorage(disk: MemoryDisk(seed: 1), loop: loop, latency: .zero)
+      let directories = DurableDirectories(storage)
+      try await directories.make(for: "orders", 0..<1)
+      try await storage.rename("topics/orders", to: "topics/away")
+      try await directories.make(for: "orders", 1..<2)
+      #expect(try await storage.list("topics/orders").map(\.name) == ["1"])
+    }
+  }
+
   /// A sync that failed leaves the directory to be made anew.
   @Test func aDirectoryWhoseSyncFailedIsListedAgain() throws {
     try simulate { loop in

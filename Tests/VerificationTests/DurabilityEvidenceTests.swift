@@ -94,7 +94,7 @@ struct TestimonyTests {
   }
 
   /// A batch says how far the log was durable when it was written: of the same interval it says nothing, and what a
-  /// power loss has taken of that readbacks no different.
+  /// power loss has taken of that looks no different.
   @Test func aRequestOfTheSameIntervalDoesNotTestifyOnceThePowerHasGone() {
     #expect(flippedTail(lastAfter: .milliseconds(1), cut: true).verdict == .held)
     #expect(

@@ -17,7 +17,7 @@ public enum Noise {
   /// - Parameter spreads: of the measurements of one row so far, in their order; at least one.
   public static func decide(_ spreads: [Double]) -> Decision {
     precondition(!spreads.isEmpty, "a row that was measured")
-    // By its spread and never by its ratio: the one that readbacks best would be chosen otherwise.
+    // By its spread and never by its ratio: the one that looks best would be chosen otherwise.
     let calmest = spreads.indices.min { spreads[$0] < spreads[$1] } ?? 0
     if spreads[calmest] <= limit { return .take(calmest) }
     return spreads.count < mostMeasurements ? .measureAgain : .noisy(calmest: calmest)

@@ -4,10 +4,10 @@ import LogModel
 import Storage
 import Verification
 
-/// Where the scripts of one scenario of the error matrix begin, and how they are told.
+/// What one scenario of the error matrix runs, under one plan of faults after the other.
 protocol ErrorMatrixSubject: Sendable {
   var scenario: ErrorScenario { get }
-  /// One script: a life under errors, then two without; the power goes in between.
+  /// One run: a life under errors, then two without; the power goes in between.
   func tell(_ faults: [PlannedFault], _ watch: FaultHitRecorder) -> ErrorRunResult
 }
 

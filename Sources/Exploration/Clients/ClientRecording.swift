@@ -53,7 +53,7 @@ struct ClientRecording: @unchecked Sendable {
   private static func tell(
     _ script: any ClientScript, _ life: ClientIncarnation, on recorder: DiskRecorder, _ defect: Defect?
   ) -> (EventLoop.Ending, [any ClientScript]) {
-    let scripts = Stories()
+    let scripts = Copies()
     recorder.onEvent = { count in
       // What is known before the last event.
       while scripts.all.count < count { scripts.all.append(script.copy()) }
@@ -69,7 +69,7 @@ struct ClientRecording: @unchecked Sendable {
   }
 
   /// Touched on the loop only.
-  private final class Stories: @unchecked Sendable {
+  private final class Copies: @unchecked Sendable {
     var all: [any ClientScript] = []
   }
 

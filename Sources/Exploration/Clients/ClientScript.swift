@@ -30,10 +30,10 @@ enum ClientIncarnation: Sendable {
   case check
 }
 
-/// The script of one client over several lives on one disk: what it was asked for, what it has answered, and what the
-/// world outside its machine has seen of it. What the disk holds is not in it.
+/// What a client does in each of several lives on one disk, and the account so far: what it was asked for, what it has
+/// answered, and what the world outside its machine has seen of it. What the disk holds is not in it.
 protocol ClientScript: AnyObject, Sendable {
-  /// The same script so far, to be told on.
+  /// The same with the same account, to go on from here.
   func copy() -> any ClientScript
   /// Grows with whatever the world learns.
   var version: Int { get }

@@ -127,7 +127,7 @@ public struct ExplorationReport: Sendable {
 // MARK: Text
 
 extension ProfileResult {
-  /// `exhaustive`, or to which k.
+  /// `exhaustive`, or to which bound.
   public var boundText: String { bound == Int.max ? "exhaustive" : "exhaustive to bound \(bound)" }
 
   var line: String {

@@ -4,7 +4,7 @@ import Storage
 /// What passed the storage interface, counted by kind, target, partition and phase: for whoever asks why a fault never
 /// fired.
 ///
-/// A pass costs a readback-up by its path and one by what it is; no pass is kept.
+/// A pass costs a look-up by its path and one by what it is; no pass is kept.
 public struct PassCensus: Hashable, Sendable, Codable {
   private struct Group: Hashable, Codable {
     /// In `names`.

@@ -58,6 +58,7 @@ struct MetadataOpening {
     do throws(StorageError) {
       for (index, directory) in MetadataLog.directories.enumerated() where copies[index] == nil {
         try await storage.here().rename(directory, to: "\(directory).unreadable-\(claim.epoch)")
+        folders.forget(directory)
         copies[index] = try await open(index)
       }
     } catch {

@@ -71,10 +71,21 @@ extension CrashReceipt: CustomStringConvertible {
     for loss in losses.prefix(20) { text += "\n  \(loss)" }
     if losses.count > 20 { text += "\n  and \(losses.count - 20) more" }
     for u in unfinished.prefix(20) {
-      text += "\n  in flight: \(u.kind.rawValue) \(u.path), \(u.kept) of \(u.of) bytes kept"
+      text += "\n  in flight: \(u.kind.rawValue) \(u.path), \(u.kept) of \(u.of) \(u.unit) kept"
     }
     if unfinished.count > 20 { text += "\n  and \(unfinished.count - 20) more in flight" }
     return text
+  }
+}
+
+extension CrashReceipt.Unfinished {
+  /// What its parts are.
+  fileprivate var unit: String {
+    switch kind {
+    case .write, .sync: "sectors"
+    case .syncDirectory: "names"
+    default: "changes"
+    }
   }
 }
 

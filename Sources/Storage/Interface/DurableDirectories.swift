@@ -12,8 +12,8 @@ public final class DurableDirectories: @unchecked Sendable {
 
   private let storage: any Storage
   private let idle = AsyncEvent(isOpen: true)
-  /// Those that are known to be durable. They are not listed again: a topic of n partitions would list n entries for
-  /// each of them.
+  /// Those whose sync has returned, or that held something. They are not listed again: a topic of n partitions would
+  /// list n entries for each of them.
   private var durable: Set<String> = []
 
   public init(_ storage: any Storage) { self.storage = storage }
@@ -41,6 +41,9 @@ public final class DurableDirectories: @unchecked Sendable {
     }
   }
 
+  /// Has somebody rename or remove a directory: it, and what lies in it, is made anew when it is asked for.
+  public func forget(_ path: String) { durable = durable.filter { $0 != path && !$0.hasPrefix(path + "/") } }
+
   private func makeDurable(_ folder: String, in parent: String) async throws(StorageError) {
     guard !durable.contains(folder) else { return }
     if try await prepare(folder) { try await storage.here().syncDirectory(parent) }
@@ -51,7 +54,12 @@ public final class DurableDirectories: @unchecked Sendable {
     while !idle.isOpen { await idle.wait() }
     idle.shut()
     defer { idle.open() }
-    try await body()
+    do throws(StorageError) { try await body() } catch {
+      // One that was there is gone: somebody has removed it.
+      guard error.isNotFound, !durable.isEmpty else { throw error }
+      durable = []
+      try await body()
+    }
   }
 
   /// - Returns: whether its entry is still to be synced.

@@ -5,7 +5,7 @@ import LogModel
 import Storage
 
 /// The receiver of a trial on real files: behind a socket in the runner's process, so that it lives on when the worker
-/// is killed, and with a thread that changes its mood at the times that the scenario says.
+/// is killed, and with a thread that changes its behavior at the times that the scenario says.
 final class InProcessReceiver: @unchecked Sendable {
   // `lock` guards `isOver`; `failure` is read once the thread has been joined.
 
@@ -32,7 +32,7 @@ final class InProcessReceiver: @unchecked Sendable {
     }
   }
 
-  /// Changes the mood, until it is over.
+  /// Changes the behavior, until it is over.
   private func follow(_ clock: EventLoop, since start: Instant, _ behavior: (Duration) -> ReceiverBehavior) {
     var last = ReceiverBehavior.accepts
     while lock.withLock({ !isOver }) {

@@ -47,6 +47,7 @@ struct MessagePlaces {
 
   /// Notes the messages in `bytes`, which stand at `offset` of the file.
   mutating func note(_ path: String, _ bytes: UnsafeRawBufferPointer, at offset: Int64) {
+    if Self.isSetAside(path) { return }
     noteHead(path, bytes, at: offset)
     guard let partition = Self.partition(of: path), let messages = contents[partition] else { return }
     var found: [Place] = []
@@ -88,6 +89,13 @@ struct MessagePlaces {
 
   /// Whether the log is in that file: not in a copy that is being made of it, nor in what has been set aside.
   static func isLog(_ path: String) -> Bool { FaultTarget.isLog(path) }
+
+  /// Whether recovery has put that file aside, for good. It is no log any more, and what is written to it is a copy: to
+  /// note it would take more memory than a recovery may, which is measured in the same process.
+  static func isSetAside(_ path: String) -> Bool {
+    let name = path[(path.lastIndex(of: "/") ?? path.startIndex)...]
+    return name.contains(".damaged-") || name.contains(".cut")
+  }
 
   /// Whether no copy of the segment's head is left: all of its messages depend on it.
   func isHeadLost(_ path: String) -> Bool {

@@ -18,12 +18,12 @@ import LogModel
 // | power loss                     | unchanged     | volatile -> none                   | volatile -> none|
 // | power loss after an orderly    | unchanged     | volatile -> durable (note 1)       | volatile -> none|
 // |   close                        |               |                                    |                 |
-// | served by a readback, power loss   |               |                                    |                 |
-// |   since it was written         | durable       | durable (note 2)                   | durable         |
-// | served by a readback, otherwise    | durable (3)   | volatile(o) if none                | volatile(never) |
+// | served by a readback, power    | durable       | durable (note 2)                   | durable         |
+// |   loss since it was written    |               |                                    |                 |
+// | served by a readback otherwise | durable (3)   | volatile(o) if none                | volatile(never) |
 // | served to a consumer at t,     | durable       | volatile(t) if none                | volatile(never) |
 // |   while messages are sent      |               | (note 7)                           |                 |
-// | missing from a readback, none      | settled: it must not come back (note 4)                              |
+// | missing from a readback, none  | settled: it must not come back (note 4)                              |
 //
 // Where the policy of a later incarnation is another, each line is that of the incarnation in which it happens. What an
 // engine under `always` opens after a kill, or after a close that has synced nothing, is durable from then on.
@@ -144,7 +144,7 @@ import LogModel
 // | another operation of the partition: submitted after the damaged   |         |             |         |
 // |   one's acknowledgement had been received (or in a later          |         |             |         |
 // |   incarnation), itself acknowledged, untouched by any damage, and | yes     | yes*        | yes     |
-// |   owed to the readback or served by it                                |         |             |         |
+// |   owed to the readback or served by it                            |         |             |         |
 // | an orderly close after the acknowledgement                        | yes     | yes         | no      |
 // | it is the first operation that its incarnation acknowledged in    |         |             |         |
 // |   the partition: the engine keeps account, away from the log, of  | yes     | no          | no      |
@@ -162,8 +162,8 @@ import LogModel
 //
 // What was destroyed before anybody was told its offset may have taken offsets all the same. So many of them as it has
 // messages may be reported as damaged, and under skip-corrupted stay reserved, where they are nobody else's. Where a
-// look has placed it, it is damaged like any other. Otherwise truncate-at-corruption may cut at it what had not been
-// acknowledged before it was submitted, from the first reported offset on.
+// readback has placed it, it is damaged like any other. Otherwise truncate-at-corruption may cut at it what had not
+// been acknowledged before it was submitted, from the first reported offset on.
 //
 // A newer writer that takes over in the middle of a life recovers the log: what it sends afterwards stands behind no
 // damage that was done before, whatever offsets it gets, and testifies for nothing that was lost by it.

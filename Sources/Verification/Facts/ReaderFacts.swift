@@ -42,7 +42,7 @@ struct BatchTimes: Hashable, Sendable {
   private(set) var times: [Int64] = []
   /// One in so many offsets, less one; a power of two less one.
   private(set) var mask: UInt64 = 0
-  /// Batches of one look at the most.
+  /// Batches of one readback at the most.
   static let limit = 1 << 16
 
   /// - Parameter attempted: messages of the partition.

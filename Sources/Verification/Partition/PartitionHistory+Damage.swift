@@ -24,7 +24,7 @@ struct DamageAftermath {
   /// Whether it took nothing of the operation: a readback after it has served all of that.
   func hasSpared(_ place: Int, _ count: Int) -> Bool { readbacks.contains { $0.isWhole(place, count) } }
 
-  /// The first look after it that came to its end without the operation.
+  /// The first readback after it that came to its end without the operation.
   func firstWithout(_ place: Int) -> EarlierReadback? {
     readbacks.first { $0.isFinished && $0.reached && $0.base[place] < 0 }
   }

@@ -77,7 +77,7 @@ struct ExploreCrashesCommand: ParsableCommand {
       let system = options.workload.system
       options.defect = try search.defect.chosen(on: options.workload.defectGround)
       if system != .tornlog, options.defect != nil {
-        throw ValidationError("--system \(system.rawValue) and --defect: defects are of the engine's own log")
+        throw ValidationError("--system \(system.rawValue) and --defect: defects are of Tornlog's own log")
       }
       options.watch = search.watch
       options.isCancelled = { Interruption.isRequested }
@@ -114,7 +114,7 @@ struct ReferenceWorkload: ParsableArguments {
     if takeover, readers > 0 { throw ValidationError("--readers and --takeover: one or the other") }
     if system != .tornlog, checkpoint || takeover {
       throw ValidationError(
-        "--system \(system.rawValue) with --checkpoint or --takeover: both are of the engine's own log")
+        "--system \(system.rawValue) with --checkpoint or --takeover: both are of Tornlog's own format")
     }
   }
 

@@ -76,6 +76,8 @@ struct ScenarioOptions: ParsableArguments {
 extension ScenarioOptions {
   /// Why no cell is selected, and what to add where cells of other suites match.
   func whyNoCell(of loaded: [Scenario]) -> String {
+    if shard != nil { return "no cell is in this part; `tornlog list -v` without --shard shows all" }
+    if !defect.isEmpty { return "no cell matches; `tornlog list -v` shows them all" }
     guard
       let selection = try? ScenarioSelection(
         tags: tags, expression: expression.map { try SelectionExpression($0, vocabulary: TrialPlanner.vocabulary) })
@@ -111,19 +113,19 @@ extension Shard {
   /// - Throws: where it gives none, none of `count`, or one of another number of parts: trials of the parts that no
   ///   machine takes would be missing, and nobody would see it.
   static func part(of count: Int, _ environment: [String: String]) throws(PartError) -> Int {
-    // Counted from 1, or from 0; and how many there are, where the system says it.
+    // Counted from 1, or from 0; and how many there are, where the system says it. The user's own word comes first.
     let systems = [
-      ("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"), ("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"),
-      ("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"), ("TORNLOG_SHARD_INDEX", 1, "TORNLOG_SHARD_TOTAL"),
+      ("TORNLOG_SHARD_INDEX", 1, "TORNLOG_SHARD_TOTAL"), ("CI_NODE_INDEX", 1, "CI_NODE_TOTAL"),
+      ("BUILDKITE_PARALLEL_JOB", 0, "BUILDKITE_PARALLEL_JOB_COUNT"), ("CIRCLE_NODE_INDEX", 0, "CIRCLE_NODE_TOTAL"),
     ]
     for (name, base, total) in systems {
-      guard let text = environment[name] else { continue }
+      guard let text = environment[name], !text.isEmpty else { continue }
+      if let parts = environment[total], !parts.isEmpty, parts != "\(count)" {
+        let advice = Int(parts) == nil ? "" : ": say auto:\(parts), or set TORNLOG_SHARD_INDEX"
+        throw PartError(message: "\(total) is '\(parts)', and auto:\(count) makes \(count) parts\(advice)")
+      }
       guard let number = Int(text), (0..<count).contains(number - base) else {
         throw PartError(message: "\(name) is '\(text)'; it must be from \(base) to \(base + count - 1)")
-      }
-      if let parts = environment[total], parts != "\(count)" {
-        throw PartError(
-          message: "\(total) is '\(parts)', so trials would be left out or run twice; say auto:\(parts)")
       }
       return number - base + 1
     }

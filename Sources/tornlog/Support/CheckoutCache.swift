@@ -18,7 +18,9 @@ enum CheckoutCache {
 
   static func path(_ name: String) -> String {
     let environment = ProcessInfo.processInfo.environment
-    return (environment["XDG_CACHE_HOME"] ?? (environment["HOME"] ?? "/tmp") + "/.cache") + "/tornlog/" + name
+    // An empty variable is none (XDG Base Directory Specification).
+    func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
+    return (value("XDG_CACHE_HOME") ?? (value("HOME") ?? "/tmp") + "/.cache") + "/tornlog/" + name
   }
 
   /// This checkout's name in the cache.
@@ -31,7 +33,8 @@ enum CheckoutCache {
       reason = "\(error)"
     } else {
       let underlying = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-      reason = "\(path("")): \(underlying?.localizedDescription ?? error.localizedDescription)"
+      let code = underlying?.domain == NSPOSIXErrorDomain ? underlying.map { Int32($0.code) } : nil
+      reason = "\(path("")) cannot be written\(code.map { ": " + String(cString: strerror($0)) } ?? "")"
     }
     return "\(reason); set HOME or XDG_CACHE_HOME to a folder that can be written"
   }

@@ -4,7 +4,7 @@ import Testing
 @testable import Verification
 
 /// The texts of `ReadbackFinding`.
-@Suite struct LookMessageTests {
+@Suite struct ReadbackMessageTests {
   /// Every kind of finding has a number here: one that is added has no place in `texts` yet, and `everyKindIsRead`
   /// fails.
   private static func number(_ finding: ReadbackFinding) -> Int {
