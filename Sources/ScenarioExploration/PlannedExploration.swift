@@ -118,7 +118,7 @@ public struct ExplorationPlan: Sendable {
     }
     if cell.system != .tornlog, let defect = cell.defect {
       throw .system(
-        "defect=\(defect): it is one of Tornlog's own format, and the log here has the format of \(cell.system.rawValue)"
+        "defect=\(defect): it is one of Tornlog's own format; the log here has the format of \(cell.system.rawValue)"
       )
     }
     if !cell.system.requestsAreAtomic, cell.batch > 1 {

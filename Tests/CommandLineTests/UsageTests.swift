@@ -10,7 +10,7 @@ extension CommandLineTests {
       (["run", "-k", "messages=10 and ("], "column 18: expected a term"),
       (["run", "--shard", "3/2"], "'3/2' is no shard"),
       (["run", "--shard", "slice:3/2"], "'slice:3/2' is no shard"),
-      (["run", "--shard", "auto:2"], "auto needs CI_NODE_INDEX"),
+      (["run", "--shard", "auto:2"], "auto needs TORNLOG_SHARD_INDEX, CI_NODE_INDEX"),
       (["run", "-t", "quik"], "did you mean 'quick'?"),
       (["run", "--defect", "C2c"], "did you mean 'C2'?"),
       (["run", "--report", "jsn"], "there is no report 'jsn'; there are terminal, json, markdown, junit, openmetrics"),
@@ -93,7 +93,7 @@ extension CommandLineTests {
     ])
     func usageErrorsEndWith64(arguments: [String], message: String) async throws {
       let ended = try await Running(
-        [Program.tornlog] + arguments, environment: ["CI_NODE_INDEX": String?.none]
+        [Program.tornlog] + arguments, environment: ["CI_NODE_INDEX": String?.none, "TORNLOG_SHARD_INDEX": nil]
       ).end()
       #expect(ended.code == 64, "\(ended)")
       #expect(ended.err.contains(message), "\(ended)")

@@ -76,8 +76,16 @@ import Verification
 
   static let path = "topics/orders/0/00000000000000000000-0000000001.log"
 
+  /// What recovery puts aside is no log any more. To note its messages took the memory that the recovery was judged by.
+  @Test(arguments: [("", 2), (".damaged-2", 0), (".cut", 0), (".cut-4096", 0), (".new", 2)])
+  func aFileThatIsSetAsideHasNoMessages(_ suffix: String, count: Int) {
+    var places = places(Self.path + suffix)
+    places.move(Self.path + suffix, to: Self.path)
+    #expect(places.messages(in: [FileRange(Self.path, 0..<5120)]).count == count)
+  }
+
   /// Two batches of one message of 100 bytes each, in sectors of their own.
-  private func places() -> MessagePlaces {
+  private func places(_ path: String = Self.path) -> MessagePlaces {
     let spec = spec()
     var places = MessagePlaces(spec)
     let content = MessageContent(seed: spec.seed, topic: spec.topic, partition: 0)
@@ -88,7 +96,7 @@ import Verification
         content.write(sequence: UInt64(number), into: UnsafeMutableRawBufferPointer(rebasing: $0[start..<start + 100]))
       }
     }
-    bytes.withUnsafeBytes { places.note(Self.path, $0, at: 0) }
+    bytes.withUnsafeBytes { places.note(path, $0, at: 0) }
     return places
   }
 
