@@ -41,18 +41,6 @@ import Testing
     }
   }
 
-  /// Nobody has said that it is gone.
-  @Test func aFolderThatSomebodyHasMovedIsMadeAnew() throws {
-    try simulate { loop in
-      let storage = MemoryStorage(disk: MemoryDisk(seed: 1), loop: loop, latency: .zero)
-      let directories = DurableDirectories(storage)
-      try await directories.make(for: "orders", 0..<1)
-      try await storage.rename("topics/orders", to: "topics/away")
-      try await directories.make(for: "orders", 1..<2)
-      #expect(try await storage.list("topics/orders").map(\.name) == ["1"])
-    }
-  }
-
   /// A sync that failed leaves the directory to be made anew.
   @Test func aDirectoryWhoseSyncFailedIsListedAgain() throws {
     try simulate { loop in

@@ -13,7 +13,7 @@ public final class DurableDirectories: @unchecked Sendable {
   private let storage: any Storage
   private let idle = AsyncEvent(isOpen: true)
   /// Those whose sync has returned, or that held something. They are not listed again: a topic of n partitions would
-  /// list n entries for each of them.
+  /// list n entries for each of them. Who renames or removes one must say so (`forget`).
   private var durable: Set<String> = []
 
   public init(_ storage: any Storage) { self.storage = storage }
@@ -54,12 +54,7 @@ public final class DurableDirectories: @unchecked Sendable {
     while !idle.isOpen { await idle.wait() }
     idle.shut()
     defer { idle.open() }
-    do throws(StorageError) { try await body() } catch {
-      // One that was there is gone: somebody has removed it.
-      guard error.isNotFound, !durable.isEmpty else { throw error }
-      durable = []
-      try await body()
-    }
+    try await body()
   }
 
   /// - Returns: whether its entry is still to be synced.
