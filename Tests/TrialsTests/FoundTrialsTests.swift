@@ -85,6 +85,17 @@ import Verification
     #expect(judgement.verdict == .unknown, "\(judgement)")
   }
 
+  /// The deletion cuts a request: what is left of it, and what follows, was told to be messages that had been
+  /// acknowledged before the cut.
+  @Test func emptyMessagesOfARequestThatADeletionHasCutAreTold() throws {
+    let scratch = try TrialScratch()
+    let spec = try Token.decode(
+      "t1.sc=random.m=60.p=2.s=interval-100ms.r=skip-corrupted.c=process-kill.at=23pc.d=none.b=3.n=8.z=0.a=10.t=orders"
+        + ".seed=1999.st=memory.k=nul.del=half")
+    let judgement = try #require(try SimulatedTrial(spec, scratch.folder).run().judgement)
+    #expect(judgement.verdict == .held, "\(judgement)")
+  }
+
   /// Under `never` the power took the head of a segment and left half of a batch: to a recovery under `always` that was
   /// damage.
   @Test func aHeadThatNobodySyncedIsNoDamageToALaterPolicy() throws {

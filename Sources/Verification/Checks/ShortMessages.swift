@@ -5,9 +5,9 @@ import LogModel
 /// A message of 8 bytes or more is told by its bytes, for no two are alike. Of fewer bytes several are alike, and of
 /// none all are: what stands at an offset is then the message that was acknowledged there, if its bytes fit, the latest
 /// one where an offset was given twice. What stands elsewhere are messages of requests that nobody answered: a stretch
-/// of them must be made of such requests, each whole and once. Where requests of other lengths would make the same
-/// stretch, nobody can know which it was, and the readback says so: what follows from it is `unknown`, never
-/// `violated`.
+/// of them must be made of such requests, each whole and once; but a deletion may have cut the first one. Where
+/// requests of other lengths would make the same stretch, nobody can know which it was, and the readback says so: what
+/// follows from it is `unknown`, never `violated`.
 struct ShortMessages: Sendable {
   struct Served: Sendable {
     var offset: Int64
@@ -129,7 +129,7 @@ struct ShortMessages: Sendable {
       let choices = stretch.map { alike[served[p][$0].bytes] ?? [] }
       var told = choices.map { $0.count == 1 ? $0[0] : $0.isEmpty ? ServedRun.corrupt : Self.untold }
       if told.contains(Self.untold) {
-        let (found, other) = explain(p, choices.map(Set.init), taken)
+        let (found, other) = explain(p, choices.map(Set.init), taken, isAtStart: stretch[0] == 0)
         if let other {
           doubt = doubt ?? "\(stretch.count) messages from offset \(served[p][stretch[0]].offset) on \(other)"
         }
@@ -158,11 +158,20 @@ struct ShortMessages: Sendable {
   }
 
   /// The requests without an answer that make up a stretch.
+  /// - Parameter isAtStart: nothing was served before it.
   /// - Returns: the messages, nil where nothing explains them; and why they could be others.
-  private func explain(_ p: Int, _ choices: [Set<Int64>], _ taken: Set<Int64>) -> (found: [Int64]?, other: String?) {
+  private func explain(
+    _ p: Int, _ choices: [Set<Int64>], _ taken: Set<Int64>, isAtStart: Bool
+  ) -> (found: [Int64]?, other: String?) {
     let free = requests[p].filter { $0.outcome == .indeterminate && !taken.contains($0.first) }
     var search = StretchSearch(choices: choices, requests: free.map { ($0.first, $0.count) }, left: Self.patience)
     search.run()
+    if search.found == nil, isDeleted[p], isAtStart {
+      search.run(cuttingFirst: true)
+      if let found = search.found {
+        return (found, "may be those of other requests, as a deletion has cut one of them")
+      }
+    }
     if search.left <= 0 { return (search.found, "fit too many requests to be told apart") }
     if search.isAmbiguous { return (search.found, "may be those of requests of other lengths") }
     // A readback before the deletion had more of them to place, and may have placed these elsewhere.
@@ -202,6 +211,22 @@ private struct StretchSearch {
   }
 
   mutating func run() { step(0) }
+
+  /// - Parameter cuttingFirst: the first of them is there without its beginning.
+  mutating func run(cuttingFirst: Bool) {
+    for index in requests.indices where cuttingFirst && requests[index].count > 1 {
+      let (first, count) = requests[index]
+      for lost in 1..<count where Int(count - lost) <= choices.count {
+        guard found == nil, (lost..<count).allSatisfy({ choices[Int($0 - lost)].contains(first + $0) }) else {
+          continue
+        }
+        used[index] = true
+        step(Int(count - lost))
+        used[index] = false
+        if let rest = found { found = Array(first + lost..<first + count) + rest }
+      }
+    }
+  }
 
   private mutating func step(_ at: Int) {
     if isAmbiguous || left <= 0 { return }
