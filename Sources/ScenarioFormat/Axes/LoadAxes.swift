@@ -10,6 +10,8 @@ public struct LoadAxes: Hashable, Sendable, Codable {
   public var pace = Duration.zero
   /// Bytes of the first zero-fill ahead of commits; 0 for none.
   public var preallocation = LoadAxes.usualPreallocation
+  /// How long a commit waits for more requests after its first.
+  public var commitWindow = Duration.zero
   /// Where the log of every partition begins: what came before has been deleted.
   public var firstOffset = 0
 
@@ -17,12 +19,14 @@ public struct LoadAxes: Hashable, Sendable, Codable {
   public static let usualPreallocation = 256 << 10
   /// A longer pause between two requests is no load.
   static let longestPace = Duration.seconds(60)
+  /// A longer wait is no group commit.
+  static let longestCommitWindow = Duration.seconds(1)
 
   public init() {}
 }
 
 extension AxisDescriptor {
-  static let ofLoad: [AxisDescriptor] = [secondCrash, laterSync, pace, preallocation, firstOffset]
+  static let ofLoad: [AxisDescriptor] = [secondCrash, laterSync, pace, preallocation, firstOffset, commitWindow]
 
   public static let secondCrash = AxisDescriptor(
     "second-crash", \.load.secondCrash, .optional(.word("second crash"), none: "same"), token: .ifUnusual("c2"),
@@ -46,7 +50,7 @@ extension AxisDescriptor {
   }
 
   public static let pace = AxisDescriptor(
-    "pace", \.load.pace, .pace, token: .ifUnusual("pa"), place: .workload, isSeeded: true,
+    "pace", \.load.pace, .wait(atMost: LoadAxes.longestPace), token: .ifUnusual("pa"), place: .workload, isSeeded: true,
     smaller: { $0 == .zero ? [] : [.zero] }, meaning: "how long a producer waits after each answer"
   ) { $0.pace != .zero && $0.isOfAnotherProgram ? onlyOfAnEngine : nil }
 
@@ -62,6 +66,17 @@ extension AxisDescriptor {
       ? nil : "sync: always and system: tornlog, for no other log is zero-filled"
   }
 
+  public static let commitWindow = AxisDescriptor(
+    "commit-window", \.load.commitWindow, .wait(atMost: LoadAxes.longestCommitWindow), token: .ifUnusual("cw"),
+    place: .workload, isSeeded: true, smaller: { $0 == .zero ? [] : [.zero] },
+    drawn: [.microseconds(500), .milliseconds(20)],
+    meaning: "how long a commit waits for more requests after its first. `tornlog tune` measures what it costs"
+  ) { settings in
+    guard settings.commitWindow != .zero else { return nil }
+    if settings.isOfAnotherProgram { return onlyOfAnEngine }
+    return settings.system == .tornlog ? nil : "system: tornlog, for no other log commits in groups"
+  }
+
   public static let firstOffset = AxisDescriptor(
     "first-offset", \.load.firstOffset, .firstOffset, token: .ifUnusual("fo"), place: .workload, isSeeded: true,
     smaller: { $0 == 0 ? [] : [0] }, meaning: "where the log of every partition begins"
@@ -75,26 +90,24 @@ extension AxisDescriptor {
 
 extension AxisNotation<Duration> {
   /// `none`, or a duration.
-  fileprivate static var pace: Self {
-    AxisNotation(
+  fileprivate static func wait(atMost longest: Duration) -> Self {
+    @Sendable func duration(_ text: String) -> Duration? {
+      if text == "none" { return .zero }
+      guard let wait = DurationText.parse(text), wait > .zero, wait <= longest else { return nil }
+      return wait
+    }
+    let most = DurationText.render(longest)
+    return AxisNotation(
       form: AxisForm(
-        .words, words: ["none"], pattern: DurationText.pattern,
-        text: ", or a duration of at most \(DurationText.render(LoadAxes.longestPace))"),
+        .words, words: ["none"], pattern: DurationText.pattern, text: ", or a duration of at most \(most)"),
       parse: { (text, name, _) throws(ScenarioProblem) in
-        guard let pace = duration(text) else {
-          let longest = DurationText.render(LoadAxes.longestPace)
-          throw .malformed(text, of: name, expected: "none, or a duration like 5ms, at most \(longest)")
+        guard let wait = duration(text) else {
+          throw .malformed(text, of: name, expected: "none, or a duration like 5ms, at most \(most)")
         }
-        return pace
+        return wait
       },
       render: { .text($0 == .zero ? "none" : DurationText.render($0)) }, restore: { duration($0.description) },
       write: { DurationText.render($0) }, read: { text, _ in duration(text) })
-  }
-
-  private static func duration(_ text: String) -> Duration? {
-    if text == "none" { return .zero }
-    guard let pace = DurationText.parse(text), pace > .zero, pace <= LoadAxes.longestPace else { return nil }
-    return pace
   }
 }
 

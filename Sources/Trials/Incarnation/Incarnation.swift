@@ -84,7 +84,8 @@ struct Incarnation: Sendable {
       log: LogConfiguration(
         syncPolicy: spec.syncPolicy(ofLife: number), recoveryPolicy: spec.recovery, segmentBytes: spec.segmentBytes,
         commitBytes: TrialPlanner.commitBytes(spec), firstPreallocation: Int64(spec.preallocation),
-        largestPreallocation: Int64(spec.largestPreallocation), saltSeed: spec.seed),
+        largestPreallocation: Int64(spec.largestPreallocation), saltSeed: spec.seed,
+        commitWindow: spec.commitWindow),
       checkpoints: CheckpointPolicy(spec.checkpointTerms))
   }
 

@@ -161,7 +161,8 @@ struct TrialPart: Sendable {
   /// In this order; an axis that is not named here comes behind those that are.
   static let all: [TrialPart] = {
     let last: [AxisDescriptor] = [
-      .checkpoint, .secondCrash, .laterSync, .pace, .firstOffset, .preallocation, .keys, .deletion, .crashAt,
+      .checkpoint, .secondCrash, .laterSync, .pace, .commitWindow, .firstOffset, .preallocation, .keys, .deletion,
+      .crashAt,
     ]
     let first: [AxisDescriptor] = [.partitions, .producers, .messages, .batch, .messageSize]
     let others = AxisDescriptor.all.filter { !(first + last + [.storage, .readers, .crash]).contains($0) }

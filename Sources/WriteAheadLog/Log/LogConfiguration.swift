@@ -10,6 +10,9 @@ public struct LogConfiguration: Hashable, Sendable {
   public var segmentAge: Duration?
   /// The most bytes of batches that one commit carries; a batch is limited to it less one block.
   public var commitBytes: Int
+  /// How long a commit waits for more batches after its first; zero for not at all. It goes at once when it is half
+  /// full. Larger commits need fewer flushes, and every message waits for it (PostgreSQL calls it `commit_delay`).
+  public var commitWindow: Duration
   /// The newest batches are kept in memory for consumers at the tail, up to both limits.
   public var recentBatches: Int
   public var recentBytes: Int
@@ -24,7 +27,7 @@ public struct LogConfiguration: Hashable, Sendable {
     syncPolicy: SyncPolicy = .always, recoveryPolicy: RecoveryPolicy = .skipCorrupted,
     segmentBytes: Int64 = 64 << 20, commitBytes: Int = 256 << 10, recentBatches: Int = 100,
     recentBytes: Int = 2 << 20, firstPreallocation: Int64 = 256 << 10, largestPreallocation: Int64 = 8 << 20,
-    saltSeed: UInt64 = 0, segmentAge: Duration? = nil
+    saltSeed: UInt64 = 0, segmentAge: Duration? = nil, commitWindow: Duration = .zero
   ) {
     precondition((8 << 10)...(LogConfiguration.largestCommit) ~= commitBytes, "a commit has 8 KiB to 16 MiB")
     precondition((16 << 10)...(4 << 30) ~= segmentBytes, "a segment has 16 KiB to 4 GiB")
@@ -38,6 +41,7 @@ public struct LogConfiguration: Hashable, Sendable {
     self.largestPreallocation = largestPreallocation
     self.saltSeed = saltSeed
     self.segmentAge = segmentAge
+    self.commitWindow = commitWindow
   }
 
   /// No batch of any log is larger: what a length field may claim before it is believed.

@@ -36,6 +36,7 @@ extension PartitionLog {
         // Those who have just been answered may have more to say.
         await loop.nextIdleTurn()
       }
+      if configuration.commitWindow > .zero { await gather() }
       if filling.batches.isEmpty { continue }
       let commit = filling
       filling = spare ?? Commit(buffer: storage.makeBuffer(capacity: configuration.commitBytes + IOBuffer.alignment))
@@ -49,6 +50,15 @@ extension PartitionLog {
       }
     }
     committerEnded.open()
+  }
+
+  /// Waits for more batches, as long as the commit window lets it. An orderly close waits for nobody.
+  private func gather() async {
+    let window = configuration.commitWindow
+    guard let due = filling.batches.first.map({ $0.time + window }) else { return }
+    while lifecycle == .open, roomWaiters.isEmpty, filling.used < configuration.commitBytes / 2, loop.now < due {
+      await loop.sleep(until: min(due, loop.now + window / 4))
+    }
   }
 
   private func perform(_ commit: Commit) async {
