@@ -55,10 +55,10 @@ struct ClaimTests {
     ("lost-share: 5", "a.yaml:6:17: lost-share is '5'; expected bounds like < 0.1% or 10%-50%"),
     ("recovery-time: 10-5s", "a.yaml:6:20: recovery-time is '10-5s'; expected bounds like < 30s or 1s-10s"),
     ("lots: 0", "a.yaml:6:5: unknown key 'lots' in a claim; did you mean 'lost'?"),
-    ("when: { messages: 10 }", "a.yaml:4:5: a claim has no 'figure, arithmetic or beyond-reach'"),
+    ("when: { messages: 10 }", "a.yaml:4:5: a claim has no 'figure, arithmetic, beyond-reach or measured-by'"),
     (
       "lost: 0\nbeyond-reach: no store",
-      "a.yaml:4:5: 'what tests the claim' is given in figures, arithmetic and beyond-reach: one kind"
+      "a.yaml:4:5: 'what tests the claim' is given in figures, arithmetic, beyond-reach and measured-by: one kind"
     ),
     ("lost: 0\nwhen: { messages: 11 }", "a.yaml:7:23: no cell has messages=11; the matrix has 10, 100"),
     ("arithmetic: { part: 12, whole: 0, percent: 1 }", "a.yaml:6:36: whole is 0; it must be from 1 to 1000000000"),

@@ -43,6 +43,7 @@ public struct ReportRequest: Hashable, Sendable {
     case .json: return JSONRecorder(sink)
     case .junit: return JUnitRecorder(sink)
     case .markdown: return MarkdownRecorder(sink)
+    case .html: return HTMLRecorder(sink)
     case .openmetrics: return OpenMetricsRecorder(sink)
     case .dataLoss: return DataLossRecorder(sink)
     case .recoveryTime: return RecoveryTimeRecorder(sink)

@@ -35,10 +35,13 @@ struct ClaimsTable {
   }
 
   private static func columns(_ claim: ClaimResult) -> [String] {
-    [
-      claim.source, claim.says, "-", "-", claim.reason ?? "-",
-      claim.outcome == .beyondReach ? "**not reachable here**" : "**\(claim.outcome.rawValue)**",
-    ]
+    let verdict =
+      switch claim.outcome {
+      case .beyondReach: "not reachable here"
+      case .measuredElsewhere: "measured elsewhere"
+      case .holds, .contradicted, .notMeasured: claim.outcome.rawValue
+      }
+    return [claim.source, claim.says, "-", "-", claim.reason ?? "-", "**\(verdict)**"]
   }
 }
 

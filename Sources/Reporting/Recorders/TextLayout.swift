@@ -7,7 +7,7 @@ extension String {
   func leftPadded(_ width: Int) -> String { String(repeating: " ", count: max(0, width - count)) + self }
 
   /// On one line, with nothing in it that steers a terminal: file names and messages must not.
-  var printable: String { escapingControls() }
+  package var printable: String { escapingControls() }
 }
 
 extension Double {

@@ -6,6 +6,8 @@ public struct ClaimResult: Hashable, Sendable, Codable {
     case notMeasured = "not-measured"
     /// Nothing here can measure it.
     case beyondReach = "beyond-reach"
+    /// Another command measures it; `reason` names it.
+    case measuredElsewhere = "measured-elsewhere"
   }
 
   public enum Unit: String, Hashable, Sendable, Codable { case count, percent, seconds }

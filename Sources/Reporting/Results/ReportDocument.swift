@@ -15,10 +15,13 @@ public struct ReportDocument: Sendable {
   public var cases: [ReportCase]
   /// A page of its own in place of the table of cases; nil for most commands.
   public var page: String?
+  /// A page with plots; nil where a command has none.
+  public var html: String?
 
   /// - Parameter conclusion: nil for the last line of the text.
   public init(
-    title: String, text: [String], conclusion: String? = nil, json: String, cases: [ReportCase], page: String? = nil
+    title: String, text: [String], conclusion: String? = nil, json: String, cases: [ReportCase], page: String? = nil,
+    html: String? = nil
   ) {
     self.title = title
     self.text = text
@@ -26,6 +29,7 @@ public struct ReportDocument: Sendable {
     self.json = json
     self.cases = cases
     self.page = page
+    self.html = html
   }
 }
 

@@ -10,6 +10,7 @@ import LogModel
 // | a figure of `ClaimFigure` | the bounds that its words set; several figures must all hold |
 // | `arithmetic` | `{ part, whole, percent }`: a share that the document itself computed |
 // | `beyond-reach` | why nothing here can measure it |
+// | `measured-by` | the command that measures it, and where its figures are: no trial decides it |
 //
 // Bounds: `0`, `1-10`, `< 0.1%`, `<= 5%`, `>= 1`, `10%-50%`, `1s-10s`, `< 30s`, in the unit of the figure.
 
@@ -176,6 +177,7 @@ public struct Claim: Hashable, Sendable {
     case measures([Measure])
     case arithmetic(Arithmetic)
     case beyondReach(String)
+    case measuredBy(String)
   }
 
   public var source: String
@@ -195,7 +197,7 @@ extension SourceReader {
   private mutating func claim(_ node: SourceNode, _ choices: Choices) -> Claim? {
     let before = errors.count
     let figures = ClaimFigure.allCases.map(\.rawValue)
-    let known = ["source", "says", "when", "arithmetic", "beyond-reach"] + figures
+    let known = ["source", "says", "when", "arithmetic", "beyond-reach", "measured-by"] + figures
     guard let keys = mapping(node, "a claim", known: known) else { return nil }
     for key in ["source", "says"] where keys[key] == nil { note(node.position, .missingKey(key, in: "a claim")) }
     let cells = keys["when"].map { condition($0.value, "when", choices) } ?? Condition(terms: [])
@@ -217,14 +219,17 @@ extension SourceReader {
     var tests: [Claim.Test] = measures.isEmpty ? [] : [.measures(measures)]
     if let entry = keys["arithmetic"] { tests += arithmetic(entry.value).map { [.arithmetic($0)] } ?? [] }
     if let entry = keys["beyond-reach"] { tests += text(entry.value, "beyond-reach").map { [.beyondReach($0)] } ?? [] }
+    if let entry = keys["measured-by"] { tests += text(entry.value, "measured-by").map { [.measuredBy($0)] } ?? [] }
     guard tests.count == 1, let source = keys["source"].flatMap({ text($0.value, "source") }),
       let says = keys["says"].flatMap({ text($0.value, "says") }), let cells
     else {
       if tests.isEmpty, errors.count == before {
-        note(node.position, .missingKey("figure, arithmetic or beyond-reach", in: "a claim"))
+        note(node.position, .missingKey("figure, arithmetic, beyond-reach or measured-by", in: "a claim"))
       } else if tests.count > 1 {
         note(
-          node.position, .givenTwice("what tests the claim", places: "figures, arithmetic and beyond-reach: one kind"))
+          node.position,
+          .givenTwice(
+            "what tests the claim", places: "figures, arithmetic, beyond-reach and measured-by: one kind"))
       }
       return nil
     }

@@ -114,6 +114,7 @@ public struct ScenarioSchema {
   private var claim: [String: Node] {
     var keys: [String: Node] = [
       "source": Self.text, "says": Self.text, "when": Self.reference("condition"), "beyond-reach": Self.text,
+      "measured-by": Self.text,
       "arithmetic": mapping(
         [
           "part": Self.number(0...1_000_000_000), "whole": Self.number(1...1_000_000_000),

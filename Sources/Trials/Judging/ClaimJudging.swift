@@ -27,6 +27,8 @@ extension Claim {
     switch test {
     case .measures: nil
     case .beyondReach(let reason): ClaimResult(source: source, says: says, outcome: .beyondReach, reason: reason)
+    case .measuredBy(let command):
+      ClaimResult(source: source, says: says, outcome: .measuredElsewhere, reason: command)
     case .arithmetic(let sum):
       ClaimResult(
         source: source, says: says, outcome: sum.isRight ? .holds : .contradicted,
