@@ -9,7 +9,7 @@ BUILD_FLAGS := -Xswiftc -enforce-exclusivity=unchecked
 RUN = $(if $(strip $(ARGS)),run $(ARGS),demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run suite test reports defects docs exhaustive bench doctor clean
+.PHONY: help setup build run suite test reports defects docs exhaustive bench tune doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ exhaustive: setup ## every bit flipped, every length cut, no space at every byte
 
 bench: build ## figures as ratios to raw loops, measured in the same run
 	$(TORNLOG) bench $(ARGS)
+
+tune: build ## which sync policy suits this disk, in a minute; ARGS="--max-loss 0 --rate 5k/s"
+	$(TORNLOG) tune $(ARGS)
 
 doctor: build ## what this machine allows: io_uring, O_DIRECT, limits
 	$(TORNLOG) doctor $(ARGS)

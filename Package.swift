@@ -52,6 +52,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+    .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", exact: "0.2.0"),
   ],
   targets: [
     .target(name: "CURing", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("uring")]),
@@ -138,12 +139,21 @@ let package = Package(
     // What this machine allows.
     module("Doctor", ["Storage", "CProcess"]),
     module("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops"]),
+    // Plots as SVG, and the one page that they stand on. Knows nothing of what they show.
+    module("Plots", []),
+    // Which sync policy suits a disk, a load and a limit of loss.
+    busyModule(
+      "Tuning",
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "CRawLoops", "Reporting",
+        "Verification", "Plots", .product(name: "Histogram", package: "hdrhistogram-swift"),
+      ]),
     .executableTarget(
       name: "tornlog",
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
-        "DefectMatrix", "Doctor", "LoopDisks", "CProcess", "Metrics", "HTTPServing",
+        "DefectMatrix", "Doctor", "LoopDisks", "CProcess", "Metrics", "HTTPServing", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -202,6 +212,8 @@ let package = Package(
         "Exploration", "CrashStates", "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection",
         "Defects", "Verification", "LoopDisks", "SystemUnderTest", "EngineAdapter",
       ]),
+    tests("Plots", ["Plots"]),
+    tests("Tuning", ["Tuning", "LogModel", "Storage", "FaultInjection", "Reporting"]),
     tests("Doctor", ["Doctor", "Storage", "Trials"]),
     tests(
       "Trials",

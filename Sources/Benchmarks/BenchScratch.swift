@@ -16,31 +16,15 @@ final class BenchScratch {
   /// An empty folder; what an earlier run left in it is gone.
   func folder(_ name: String) throws(BenchError) -> String {
     let folder = path + "/" + name
-    Self.remove(folder)
+    WorkFolder.removeTree(folder)
     try Self.make(folder)
     return folder
   }
 
-  deinit { Self.remove(path) }
+  deinit { WorkFolder.removeTree(path) }
 
   private static func make(_ path: String) throws(BenchError) {
     guard mkdir(path, 0o700) == 0 else { throw .directory(path, errno: errno) }
-  }
-
-  /// Removes `path` and what is below it; symbolic links are removed, not followed. What cannot be removed stays,
-  /// and `tornlog doctor` names it.
-  static func remove(_ path: String) {
-    if unlink(path) == 0 || errno == ENOENT { return }
-    if let directory = opendir(path) {
-      while let entry = readdir(directory) {
-        let name = withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        }
-        if name != "." && name != ".." { remove(path + "/" + name) }
-      }
-      closedir(directory)
-    }
-    rmdir(path)
   }
 }
 

@@ -82,7 +82,7 @@ public enum LargeRecovery {
   /// Removes what an engine has in its directory, but for the object store.
   static func forgetAllButObjects(in directory: String) throws(BenchError) {
     for name in try BenchScratch.names(in: directory) where name != objects {
-      BenchScratch.remove("\(directory)/\(name)")
+      WorkFolder.removeTree("\(directory)/\(name)")
     }
   }
 

@@ -115,7 +115,8 @@ struct Tornlog: ParsableCommand {
     subcommands: [
       DemoCommand.self, RunCommand.self, ExploreCommand.self, ReproduceCommand.self, ShrinkCommand.self,
       DefectsCommand.self,
-      ListCommand.self, CheckCommand.self, BenchCommand.self, DoctorCommand.self, ReferenceCommand.self,
+      ListCommand.self, CheckCommand.self, BenchCommand.self, TuneCommand.self, DoctorCommand.self,
+      ReferenceCommand.self,
     ])
 }
 

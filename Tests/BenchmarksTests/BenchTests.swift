@@ -1,5 +1,6 @@
 import Glibc
 import LogModel
+import Storage
 import Testing
 
 @testable import Benchmarks
@@ -26,7 +27,7 @@ final class TestFolder {
     return names
   }
 
-  deinit { BenchScratch.remove(path) }
+  deinit { WorkFolder.removeTree(path) }
 }
 
 /// Says that each message took `nanoseconds`; leaves a file behind, as an engine does.

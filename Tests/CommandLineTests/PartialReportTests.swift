@@ -101,6 +101,22 @@ extension CommandLineTests {
       #expect(try scratch.entries() == [])
     }
 
+    @Test(arguments: [SIGINT, SIGTERM])
+    func aTuningThatIsInterruptedIsReported(signal: Int32) async throws {
+      let scratch = try Scratch()
+      let ended = try await interrupted(
+        [
+          "tune", "--dir", try scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))",
+          "--report", "html=\(scratch.path("h"))",
+        ], after: "interval(1ms)", signal: signal, scratch)
+      let tune = try #require(try scratch.json("j")["tune"] as? [String: Any])
+      #expect(tune["interrupted"] as? Bool == true && tune["stoppedBy"] as? String == "signal", "\(tune)")
+      #expect((tune["points"] as? [Any])?.isEmpty == false, "\(tune)")
+      #expect(ended.out.contains("Interrupted: no recommendation.") && !ended.out.contains("Use "), "\(ended)")
+      #expect(try scratch.text("h").contains("<svg"))
+      #expect(try scratch.entries() == [])
+    }
+
     /// A signal in the middle of a read of the recovering process's pipe ended the program with a trap, and left a
     /// folder.
     @Test(arguments: [("log", SIGTERM), ("records", SIGINT), ("store", SIGTERM)], [400, 1600])

@@ -74,6 +74,14 @@ extension CommandLineTests {
       (["bench", "--producers", "-1"], "--producers -1: 1, 4, 16 or 64"),
       (["bench", "--rounds", "-1"], "--rounds -1"),
       (["bench", "--kind", "log"], "--kind: of --recovery only"),
+      (["tune", "--max-loss", "50"], "'50' is invalid for '--max-loss <loss>'"),
+      (["tune", "--rate", "0"], "'0' is invalid for '--rate <rate>'"),
+      (["tune", "--rate", "fast"], "'fast' is invalid for '--rate <rate>'"),
+      (["tune", "--message-size", "15"], "--message-size 15: from 16 to 65536"),
+      (["tune", "--producers", "0"], "--producers 0: from 1 to 1000"),
+      (["tune", "--batch", "1000"], "a request has at most 240 kB"),
+      (["tune", "--stall", "1s/200ms"], "'1s/200ms' is invalid for '--stall <stall>'"),
+      (["tune", "--storage", "memory"], "a disk is measured"),
       (["help", "nope"], "there is no command 'nope': one of demo, run, "),
       (["help", "benh"], "did you mean 'bench'?"),
       (["reproduce"], "<token>"),
@@ -161,7 +169,8 @@ extension CommandLineTests {
     @Test(arguments: [
       ["run", "--report", "json=PATH"], ["explore", "crashes", "--reference", "--report", "json=PATH"],
       ["defects", "--report", "json=PATH"],
-      ["bench", "--report", "json=PATH"], ["shrink", Cells.token(messages: 100, defect: "C2b"), "--output", "PATH"],
+      ["bench", "--report", "json=PATH"], ["tune", "--report", "html=PATH"],
+      ["shrink", Cells.token(messages: 100, defect: "C2b"), "--output", "PATH"],
       ["reproduce", Cells.token(), "--trace", "PATH"],
     ])
     func pathsAreCheckedBeforeTheWork(command: [String]) async throws {

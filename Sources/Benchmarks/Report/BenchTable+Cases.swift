@@ -1,3 +1,5 @@
+import LogModel
+
 extension BenchTable {
   /// A row of any kind: what was measured, what came out, and whether its target was met.
   public struct Case: Hashable, Sendable {

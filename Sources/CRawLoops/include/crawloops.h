@@ -24,6 +24,9 @@ enum rl_file {
   RL_GROWING = 0,
   /// Zero-filled over its whole length, and synced: extents are written, a sync has no metadata to flush.
   RL_ZERO_FILLED = 1,
+  /// Its extents allocated by `fallocate` and never written: a first write makes each of them a written one. For
+  /// `rl_flushes` only.
+  RL_ALLOCATED = 2,
 };
 
 /// `count` times `pwrite` of `record` bytes, each followed by `fdatasync`. With RL_ZERO_FILLED and 1024 bytes: REF.
@@ -53,5 +56,25 @@ int64_t rl_cached_read(const char *path, size_t file_bytes, unsigned passes);
 
 /// zlib's crc32 over blocks of 64 KiB of a buffer of `buffer_bytes`, `passes` times. `*checksum` gets the xor of all.
 int64_t rl_checksum(size_t buffer_bytes, unsigned passes, uint32_t *checksum);
+
+/// How a write is made durable.
+enum rl_flush {
+  /// Not at all: `pwrite`.
+  RL_NO_FLUSH = 0,
+  /// `pwrite`, then `fdatasync`.
+  RL_FDATASYNC = 1,
+  /// `pwrite`, then `fsync`.
+  RL_FSYNC = 2,
+  /// `pwritev2` with RWF_DSYNC.
+  RL_DSYNC = 3,
+  /// The same past the page cache (O_DIRECT), in units of 4096 bytes.
+  RL_DIRECT_DSYNC = 4,
+};
+
+/// Writes of `record` bytes one after the other, each made durable, until `limit` nanoseconds have passed or there are
+/// `most` of them. A file that is filled beforehand has 16 MiB and is written round and round. `starts[i]` gets the
+/// nanoseconds from the beginning to the i-th write, `latencies[i]` how long that took. Returns their number.
+int64_t rl_flushes(const char *path, enum rl_flush flush, enum rl_file file, size_t record, int64_t limit,
+                   uint64_t most, int64_t *starts, int64_t *latencies);
 
 #endif

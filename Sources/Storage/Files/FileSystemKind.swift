@@ -8,6 +8,12 @@ public struct FileSystemKind: Hashable, Sendable {
   /// What is mounted: a device, or a word of the file system's own.
   public var source: String
   public var mountPoint: String
+  /// Options of the mount and of the file system: `rw`, `noatime`, `barrier=0`.
+  public var options: Set<String> = []
+
+  public init(name: String, source: String, mountPoint: String, options: Set<String> = []) {
+    (self.name, self.source, self.mountPoint, self.options) = (name, source, mountPoint, options)
+  }
 
   /// Of an existing path.
   public static func of(_ path: String) -> FileSystemKind {
@@ -29,6 +35,9 @@ public struct FileSystemKind: Hashable, Sendable {
       let covers = mount == "/" || path == mount || path.hasPrefix(mount + "/")
       guard covers, mount.utf8.count >= best.mountPoint.utf8.count else { continue }
       best = FileSystemKind(name: String(fields[dash + 1]), source: unescape(fields[dash + 2]), mountPoint: mount)
+      for list in [fields[5], dash + 3 < fields.count ? fields[dash + 3] : ""] {
+        best.options.formUnion(list.split(separator: ",").map(String.init))
+      }
     }
     return best
   }

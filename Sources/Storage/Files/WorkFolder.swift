@@ -37,4 +37,20 @@ public final class WorkFolder: Sendable {
     defer { close(descriptor) }
     return flock(descriptor, LOCK_EX | LOCK_NB) != 0
   }
+
+  /// Removes `path` and what is below it; symbolic links are removed, not followed. What cannot be removed stays,
+  /// and `tornlog doctor` names it.
+  public static func removeTree(_ path: String) {
+    if unlink(path) == 0 || errno == ENOENT { return }
+    if let directory = opendir(path) {
+      while let entry = readdir(directory) {
+        let name = withUnsafePointer(to: &entry.pointee.d_name) {
+          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+        }
+        if name != "." && name != ".." { removeTree(path + "/" + name) }
+      }
+      closedir(directory)
+    }
+    rmdir(path)
+  }
 }

@@ -8,10 +8,13 @@ protocol OfferedFormats: SendableMetatype {
 }
 
 /// Of commands that run trials.
-enum TrialFormats: OfferedFormats { static let formats = ReportFormat.allCases }
+enum TrialFormats: OfferedFormats { static let formats = ReportFormat.ofTrials }
 
 /// Of all others.
 enum DocumentFormats: OfferedFormats { static let formats = ReportFormat.ofDocuments }
+
+/// Of commands whose report has plots.
+enum PlotFormats: OfferedFormats { static let formats = ReportFormat.ofPlots }
 
 /// `--report`, the same in every command.
 struct ReportOptions<Offered: OfferedFormats>: ParsableArguments {

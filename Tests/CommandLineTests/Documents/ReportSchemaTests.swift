@@ -34,6 +34,7 @@ extension CommandLineTests {
       ["explore", "--schedules", "--scenario", "always", "--count", "5", "--defect", "P12", "--timeout", "1s"],
       ["defects", "--smoke", "--only", "C2b", "--way", "plain-restart"],
       ["bench", "--quick", "--only", "append", "--producers", "1", "--rounds", "1"],
+      ["tune", "--sync", "always", "--sync", "interval(20ms)"],
       ["bench", "--only", "partitions", "--partitions", "2", "--rounds", "1"],
       ["doctor"],
     ]
@@ -43,7 +44,7 @@ extension CommandLineTests {
       let path = scratch.path("report.json")
       let isDoctor = command[0] == "doctor"
       let report = isDoctor ? ["--report", "json"] : ["--report", "json=\(path)"]
-      let folder = ["run", "defects", "bench"].contains(command[0]) ? ["--dir", try scratch.folder()] : []
+      let folder = ["run", "defects", "bench", "tune"].contains(command[0]) ? ["--dir", try scratch.folder()] : []
       let ended = try await Running([Program.tornlog] + command + report + folder).end(within: 120)
       #expect([0, 1, 2].contains(ended.code), "\(ended)")
       let text = isDoctor ? ended.out : try scratch.text("report.json")

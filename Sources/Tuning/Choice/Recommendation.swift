@@ -1,0 +1,119 @@
+import LogModel
+
+/// Which setting to use, and why.
+///
+/// The rule: of the settings that carry the rate with room to spare, are fast enough and lose no more than is allowed,
+/// the one that promises to lose least and keeps its promise. Nothing is gained by losing more than one must.
+public struct Recommendation: Hashable, Sendable, Codable {
+  /// Indices into the points; nil where none will do.
+  public var chosen: Int?
+  /// The next that promises less, and can do more.
+  public var cheaper: Int?
+  /// `always`, without a commit window.
+  public var always: Int?
+  /// Where none will do: what each lacks, of those that lack least.
+  public var obstacles: [String]
+
+  /// - Parameter points: with the producers and the batch of the requirements; others are left aside.
+  public init(_ points: [TuningPoint], _ requirements: Requirements) {
+    let asked = points.indices.filter { points[$0].isAsked(requirements) }
+    /// Least loss first; of those that promise the same, the faster one.
+    let ordered = asked.sorted { a, b in
+      let (p, q) = (points[a], points[b])
+      let (x, y) = (p.promise, q.promise)
+      if x != y { return x < y }
+      return p.atRate.latency.p99 < q.atRate.latency.p99
+    }
+    always = ordered.first { points[$0].setting.policy == .always && points[$0].setting.commitWindow == 0 }
+    obstacles = []
+    guard let best = ordered.first(where: { points[$0].meets(requirements) }) else {
+      obstacles = Self.obstacles(ordered.map { points[$0] }, requirements)
+      return
+    }
+    chosen = best
+    let weaker = ordered.filter {
+      points[$0].promise > points[best].promise && points[$0].capacity > points[best].capacity
+        && points[$0].keepsPromise
+    }
+    cheaper = weaker.first { points[$0].meets(requirements) } ?? weaker.first
+  }
+
+  private static func obstacles(_ points: [TuningPoint], _ requirements: Requirements) -> [String] {
+    let lacks = points.map { point in (point, point.lacks(requirements)) }
+    guard let fewest = lacks.map(\.1.count).min() else { return [] }
+    let always = lacks.first { $0.0.setting.policy == .always && $0.0.setting.commitWindow == 0 }
+    let others = lacks.filter { $0.1.count == fewest && $0.0.setting.policy != .always }
+    return ((always.map { [$0] } ?? []) + others.prefix(3)).map {
+      "\($0.0.setting.name): \($0.1.joined(separator: "; "))"
+    }
+  }
+
+  /// Indices of the points, with the producers and the batch of the requirements, that no other one beats: none is as
+  /// safe, as fast and as strong, and better in one of these. (Pareto's front.)
+  public static func front(_ points: [TuningPoint], _ requirements: Requirements) -> [Int] {
+    let asked = points.indices.filter { points[$0].isAsked(requirements) }
+    return asked.filter { i in !asked.contains { j in j != i && points[j].dominates(points[i]) } }
+  }
+}
+
+extension TuningPoint {
+  fileprivate func isAsked(_ requirements: Requirements) -> Bool {
+    setting.producers == requirements.producers && setting.batch == requirements.batch
+  }
+
+  /// In nanoseconds, for comparisons: no limit is more than any.
+  fileprivate var promise: Int64 { setting.promisedLoss?.nanoseconds ?? .max }
+
+  fileprivate func dominates(_ other: TuningPoint) -> Bool {
+    let (loss, otherLoss) = (worstTime ?? .max, other.worstTime ?? .max)
+    let isNowhereWorse =
+      loss <= otherLoss && promise <= other.promise && atRate.latency.p99 <= other.atRate.latency.p99
+      && capacity >= other.capacity
+    return isNowhereWorse
+      && (loss < otherLoss || atRate.latency.p99 < other.atRate.latency.p99 || capacity > other.capacity)
+  }
+
+  /// What keeps it from being recommended, in words.
+  func lacks(_ requirements: Requirements) -> [String] {
+    var lacks: [String] = []
+    let rate = requirements.workload.rate
+    if capacity < rate {
+      lacks.append("it carries \(shortCount(capacity))/s")
+    } else if !carries(requirements) {
+      lacks.append("it carries \(shortCount(capacity))/s at most, which leaves no room")
+    }
+    if !isFastEnough(requirements) { lacks.append("its p99 is \(shortTime(atRate.latency.p99))") }
+    if !isSafeEnough(requirements) {
+      lacks.append(lossInWords(requirements))
+    } else if !keepsPromise {
+      lacks.append("it lost \(shortTime(worstTime ?? 0)), more than it promises")
+    }
+    return lacks
+  }
+
+  private func lossInWords(_ requirements: Requirements) -> String {
+    guard let promise = setting.promisedLoss, let worst = worstTime, let messages = worstMessages else {
+      return "it promises nothing"
+    }
+    switch requirements.loss {
+    case .nothing:
+      return promise == .zero ? "it lost \(messages) messages" : "it may lose \(DurationText.render(promise))"
+    case .time(let limit):
+      return promise > limit ? "it may lose \(DurationText.render(promise))" : "it lost \(shortTime(worst))"
+    case .messages(let limit):
+      let promised = Int64(promise.inSeconds * requirements.workload.rate)
+      return promised > Int64(limit) ? "it may lose \(promised) messages" : "it lost \(messages) messages"
+    }
+  }
+}
+
+/// `950`, `20k`, `1.3M`.
+public func shortCount(_ value: Double) -> String {
+  func rounded(_ value: Double) -> String {
+    value < 10 && (value * 10).rounded() != value.rounded() * 10
+      ? "\((value * 10).rounded() / 10)" : "\(Int64(value.rounded()))"
+  }
+  if value >= 999_500 { return rounded(value / 1e6) + "M" }
+  if value >= 9_995 { return rounded(value / 1e3) + "k" }
+  return "\(Int64(value.rounded()))"
+}

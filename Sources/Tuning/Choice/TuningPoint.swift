@@ -1,0 +1,54 @@
+import LogModel
+
+/// One setting, measured.
+public struct TuningPoint: Hashable, Sendable, Codable {
+  public var setting: LoadSetting
+  /// Messages a second with producers that never pause.
+  public var capacity: Double
+  /// `capacity` beside that of `always` with the same producers and batches, in the same run.
+  public var timesAlways: Double?
+  /// At the rate that was asked for.
+  public var atRate: LoadFigures
+  /// Nil where the time did not reach.
+  public var loss: LossFigures?
+
+  /// The longest loss that was seen, by exposure or by a cut, in nanoseconds; nil where there is no limit.
+  public var worstTime: Int64? {
+    setting.promisedLoss == nil ? nil : max(atRate.exposedTime.longest, loss?.time.longest ?? 0)
+  }
+
+  public var worstMessages: Int64? {
+    setting.promisedLoss == nil ? nil : max(atRate.exposedMessages.longest, loss?.messages.longest ?? 0)
+  }
+
+  /// Whether the longest loss that was seen is within the promise. On a disk whose flush takes longer than an interval
+  /// no engine can keep that interval.
+  public var keepsPromise: Bool {
+    guard let promise = setting.promisedLoss, let worst = worstTime else { return true }
+    return worst <= promise.nanoseconds
+  }
+
+  /// Whether it carries the rate with room to spare.
+  public func carries(_ requirements: Requirements) -> Bool {
+    capacity >= requirements.workload.rate * Requirements.headroom
+  }
+
+  public func isFastEnough(_ requirements: Requirements) -> Bool {
+    atRate.latency.p99 <= requirements.p99.nanoseconds
+  }
+
+  /// By its promise and by what was seen: either alone may be luck.
+  public func isSafeEnough(_ requirements: Requirements) -> Bool {
+    guard let promise = setting.promisedLoss, let time = worstTime, let messages = worstMessages else { return false }
+    switch requirements.loss {
+    case .nothing: return promise == .zero && messages == 0
+    case .time(let limit): return promise <= limit && time <= limit.nanoseconds
+    case .messages(let limit):
+      return messages <= Int64(limit) && promise.inSeconds * requirements.workload.rate <= Double(limit)
+    }
+  }
+
+  public func meets(_ requirements: Requirements) -> Bool {
+    carries(requirements) && isFastEnough(requirements) && isSafeEnough(requirements) && keepsPromise
+  }
+}

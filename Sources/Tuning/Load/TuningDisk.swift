@@ -1,0 +1,87 @@
+import FaultInjection
+import Glibc
+import LogModel
+import Storage
+
+/// Where a tuning run works.
+public struct TuningDisk: Sendable {
+  public enum Kind: Sendable {
+    /// A folder on a real disk, and the storage that works there.
+    case folder(String, StorageChoice)
+    /// A disk in memory, in virtual time: its latencies are known, so the right answer is too.
+    case simulated(MemoryLatency)
+  }
+
+  public var kind: Kind
+  /// Slower flushes than the disk has; nil for those that it has.
+  public var timing: FlushTiming?
+
+  public init(_ kind: Kind, timing: FlushTiming? = nil) {
+    (self.kind, self.timing) = (kind, timing)
+  }
+
+  /// A loop with a storage on an empty folder, or on a new disk in memory.
+  /// - Throws: `StorageError`, `TuningError`.
+  func machine(seed: UInt64) throws -> TuningMachine {
+    switch kind {
+    case .folder(let path, let choice):
+      let folder = try TuningFolder(in: path)
+      let loop = EventLoop()
+      return TuningMachine(loop, try choice.openFiles(root: folder.path, loop: loop), timing, folder)
+    case .simulated(let latency):
+      let loop = EventLoop(simulatedWithSeed: seed)
+      return TuningMachine(loop, MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop, latency: latency), timing, nil)
+    }
+  }
+}
+
+/// A loop, and a storage on it that one engine at a time works on.
+struct TuningMachine {
+  let loop: EventLoop
+  let storage: any Storage
+  /// Removed with the machine.
+  private let folder: TuningFolder?
+
+  init(_ loop: EventLoop, _ base: any Storage, _ timing: FlushTiming?, _ folder: TuningFolder?) {
+    self.loop = loop
+    storage = timing.map { SlowFlushes(base, $0) } ?? base
+    self.folder = folder
+  }
+
+  /// Runs `body` on the loop.
+  /// - Throws: what `body` throws; `TuningError.hung` where it does not end.
+  func run<Value: Sendable>(
+    _ what: String, _ body: @escaping @Sendable (any Storage) async throws -> Value
+  ) throws -> Value {
+    let storage = UncheckedStorage(storage)
+    let ended = loop.run(limit: Self.limit) { () async -> Result<Value, any Error> in
+      do { return .success(try await body(storage.storage)) } catch { return .failure(error) }
+    }
+    guard let result = ended.value else { throw TuningError.hung(what, "\(ended.ending)") }
+    return try result.get()
+  }
+
+  /// Storages belong to their loop, and the body runs on it.
+  private struct UncheckedStorage: @unchecked Sendable {
+    let storage: any Storage
+    init(_ storage: any Storage) { self.storage = storage }
+  }
+
+  /// No run of one setting takes so long.
+  private static let limit = Duration.seconds(300)
+}
+
+/// A folder that is removed when nobody holds it any more: `tornlog-<pid>-XXXXXX`.
+final class TuningFolder: Sendable {
+  let path: String
+  private let lock: WorkFolder?
+
+  init(in directory: String) throws(TuningError) {
+    var template = Array("\(directory)/tornlog-\(getpid())-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw .directory(directory, errno: errno) }
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    lock = WorkFolder(locking: path)
+  }
+
+  deinit { WorkFolder.removeTree(path) }
+}

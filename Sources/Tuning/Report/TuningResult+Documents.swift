@@ -1,0 +1,132 @@
+import FoundationEssentials
+import LogModel
+import Reporting
+import Verification
+
+extension TuningResult {
+  /// For every `--report` format.
+  /// - Parameter earlier: the result of `--compare`.
+  public func document(comparedWith earlier: TuningResult? = nil) throws -> ReportDocument {
+    let old = earlier.map { TuningComparison(of: self, with: $0) }
+    return ReportDocument(
+      title: "tornlog tune", text: lines(old), conclusion: headline, json: try json(), cases: cases,
+      page: markdown(old), html: html(old))
+  }
+
+  /// Lines for a terminal: the answer, then the table.
+  func lines(_ old: TuningComparison?) -> [String] {
+    var lines =
+      ["tornlog tune in \(place)", question, "", headline] + reasons.flatMap { wrapped($0, indent: "  ") } + [""]
+    if let diskLine { lines += wrapped(diskLine) }
+    let signs = disk?.signs ?? []
+    if !signs.isEmpty {
+      lines.append("Signs that a flush may not reach the medium (signs, no proof):")
+      lines += signs.flatMap { wrapped($0.text, indent: "  - ") }
+    }
+    lines += [
+      "",
+      alignedColumns(
+        ([Self.head] + askedRows.map(row)).map { Array($0.prefix(Self.narrow)) }, rightAligned: Self.numeric),
+    ]
+    lines += wrapped(Self.legend)
+    let comparison = comparison
+    if comparison.count > 1 {
+      lines += ["", alignedColumns([Self.comparisonHead] + comparison, rightAligned: Set(0...6))]
+    }
+    if let old { lines += ["", old.title, alignedColumns([old.head] + old.rows, rightAligned: Set(1...9))] }
+    return lines.flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
+  }
+
+  /// A setting that breaks its own promise is a finding; everything else is a figure.
+  private var cases: [ReportCase] {
+    askedRows.map { index in
+      let point = points[index]
+      let isUnknown = isInterrupted
+      return ReportCase(
+        group: "tune", name: point.setting.name,
+        mustHold: isUnknown ? .unknown : .held,
+        message: "\(shortCount(point.capacity))/s, p99 \(shortTime(point.atRate.latency.p99)), lost up to "
+          + (point.worstTime.map(shortTime) ?? "all"))
+    }
+  }
+
+  private func markdown(_ old: TuningComparison?) -> String {
+    func table(_ head: [String], _ rows: [[String]], _ numeric: Set<Int>) -> [String] {
+      let rule = head.indices.map { numeric.contains($0) ? "---:" : "---" }
+      return ([head, rule] + rows).map { cells in
+        "| " + cells.map { $0.printable.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
+      }
+    }
+    var lines = ["# tornlog tune", "", "In \(place.printable): \(question).", "", "**\(headline)**", ""]
+    lines += reasons.map { $0.hasPrefix("  ") ? "- \($0.dropFirst(2))" : "\($0)\n" } + [""]
+    if let diskLine { lines += [diskLine, ""] }
+    let signs = disk?.signs ?? []
+    if !signs.isEmpty { lines += ["Signs that a flush may not reach the medium (signs, no proof):", ""] }
+    lines += signs.map { "- \($0.text.printable)" } + ["", "## Settings", ""]
+    lines += table(Self.head, askedRows.map(row), Self.numeric) + ["", Self.legend, "", "## Batches and producers", ""]
+    lines += table(Self.comparisonHead, comparison, Set(0...6)) + [""]
+    if !claims.isEmpty {
+      lines += ["## What the documents say", ""] + table(DocumentClaim.head, claims.map(\.cells), []) + [""]
+    }
+    if let ways = disk?.ways {
+      lines += ["## The disk", ""] + table(Self.wayHead, ways.map(Self.wayRow), Set(1...4)) + [""]
+    }
+    if let old { lines += ["## \(old.title)", ""] + table(old.head, old.rows, Set(1...9)) + [""] }
+    lines += [
+      "\(isThorough ? "A thorough run" : "A quick run") of \(Int64(seconds.rounded())) s, by `tornlog tune`."
+    ]
+    return lines.joined(separator: "\n")
+  }
+
+  static let wayHead = ["way", "writes", "median", "p99", "longest"]
+
+  static func wayRow(_ figures: FlushFigures) -> [String] {
+    guard let latency = figures.latency else { return [figures.way.name, "refused", "-", "-", figures.refusal ?? ""] }
+    return [
+      figures.way.name, "\(latency.messages)", shortTime(latency.p50), shortTime(latency.p99),
+      shortTime(latency.longest),
+    ]
+  }
+
+  private func json() throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(TuningReport(tune: self)), as: UTF8.self) + "\n"
+  }
+
+  /// Reads what `--report json=PATH` has written.
+  /// - Throws: `TuningError.comparison`.
+  public static func read(_ text: String, from path: String) throws(TuningError) -> TuningResult {
+    do {
+      return try JSONDecoder().decode(TuningReport.self, from: Data(text.utf8)).tune
+    } catch DecodingError.keyNotFound(let key, _) {
+      throw .comparison(path, "it has no `\(key.stringValue)`: it is no report of tune")
+    } catch {
+      throw .comparison(path, "it is no report of tune")
+    }
+  }
+}
+
+/// The JSON report: `tune` beside the keys that every report of tornlog has. Keys are added, never renamed.
+private struct TuningReport: Codable {
+  var version = 1
+  var tool = "tornlog"
+  var tune: TuningResult
+
+  init(tune: TuningResult) { self.tune = tune }
+}
+
+/// Lines of at most 96 columns; further lines begin below the text of the first.
+func wrapped(_ text: String, indent: String = "") -> [String] {
+  let margin = indent + text.prefix { $0 == " " }
+  var lines: [String] = []
+  var line = margin
+  for word in text.split(separator: " ") {
+    if line.count + word.count + 1 > 96, line.count > margin.count {
+      lines.append(line)
+      line = String(repeating: " ", count: margin.count)
+    }
+    line += (line.count > margin.count ? " " : "") + word
+  }
+  return lines + [line]
+}

@@ -1,0 +1,159 @@
+import ArgumentParser
+import FaultInjection
+import Foundation
+import LogModel
+import Reporting
+import Storage
+import Trials
+import Tuning
+
+struct TuneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tune",
+    abstract: "Choose a sync policy for your disk, your load and the loss that you can bear.",
+    discussion: """
+      Measures the disk, then the engine with each policy: what it carries, its latencies at your rate, and what power cuts \
+      take. The answer is the setting that promises to lose least of those that carry the rate with a quarter to spare, \
+      meet the p99, stay within --max-loss and keep their promise.
+
+      A quick run takes less than a minute. --thorough cuts the power 200 times for each setting, and 1000 times for \
+      always. Power cuts are simulated on real files: what was not made durable is taken back. They do not show whether \
+      your disk honours a flush; the report names signs that it may not.
+
+      Exit codes: 0 a setting does it; 1 none does; 64 wrong usage; 69 the folder cannot be used; 130 interrupted.
+      """)
+
+  @Option(help: ArgumentHelp("Measure the disk of this folder.", valueName: "dir"), completion: .directory)
+  var dir = "."
+  @Option(
+    name: .customLong("max-loss"),
+    help: ArgumentHelp("Allow a power cut to take this much: 50ms, '100 messages' or 0.", valueName: "loss"))
+  var maxLoss: Requirements.Loss = .time(.milliseconds(50))
+  @Option(help: ArgumentHelp("Acknowledge 99 of 100 messages within this time.", valueName: "duration"))
+  var p99: Duration = .milliseconds(5)
+  @Option(help: ArgumentHelp("Send so many messages a second: 20k/s, 5000.", valueName: "rate"))
+  var rate = MessageRate(perSecond: 20_000)
+  @Option(help: ArgumentHelp("Send messages of this size, 16 B to 64KiB.", valueName: "size"))
+  var messageSize = ByteSize(bytes: 1000)
+  @Option(parsing: .unconditional, help: ArgumentHelp("Write to n partitions.", valueName: "n"))
+  var partitions = 3
+  @Option(parsing: .unconditional, help: ArgumentHelp("Send from n producers at the same time.", valueName: "n"))
+  var producers = 16
+  @Option(parsing: .unconditional, help: ArgumentHelp("Send n messages in each request.", valueName: "n"))
+  var batch = 1
+  @Option(help: "Measure this policy only, and no other batches and producers. Repeatable.")
+  var sync: [SyncPolicy] = []
+  @Flag(help: "Measure longer, and cut the power 200 times for each setting.")
+  var thorough = false
+  @Option(
+    help: ArgumentHelp("Act as a disk whose flush takes at least this long.", valueName: "duration"))
+  var flush: Duration?
+  @Option(help: ArgumentHelp("Act as a disk that stalls: 200ms/1s is 200 ms in each second.", valueName: "stall"))
+  var stall: FlushTiming.Stall?
+  @Option(help: "Use this storage: auto, ring or posix.")
+  var storage: StorageChoice = .auto
+  @Option(
+    help: ArgumentHelp("Show an earlier JSON report of tune beside this one.", valueName: "path"), completion: .file())
+  var compare: String?
+  @OptionGroup var report: ReportOptions<PlotFormats>
+
+  func validate() throws {
+    func require(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws {
+      guard range.contains(value) else {
+        throw ValidationError("--\(option) \(value): from \(range.lowerBound) to \(range.upperBound)")
+      }
+    }
+    try require("partitions", partitions, 1...100)
+    try require("producers", producers, 1...1000)
+    try require("batch", batch, 1...1000)
+    try require("message-size", messageSize.bytes, 16...65_536)
+    guard batch * (messageSize.bytes + 8) <= 240_000 else {
+      throw ValidationError("--batch \(batch) of --message-size \(messageSize.bytes): a request has at most 240 kB")
+    }
+    if storage == .memory { throw ValidationError("--storage memory: a disk is measured; use auto, ring or posix") }
+  }
+
+  func run() throws {
+    report.check()
+    do {
+      let earlier = try compare.map { path in
+        guard let text = SmallFile.read(path) else {
+          throw TuningError.comparison(path, "it cannot be read")
+        }
+        return try TuningResult.read(text, from: path)
+      }
+      let timing = flush != nil || stall != nil ? FlushTiming(atLeast: flush ?? .zero, stall: stall) : nil
+      var tuning = Tuning(
+        TuningDisk(.folder(dir, storage), timing: timing),
+        Requirements(
+          loss: maxLoss, p99: p99,
+          workload: Workload(rate: rate.perSecond, messageSize: messageSize.bytes, partitions: partitions),
+          producers: producers, batch: batch), thorough ? .thorough : .quick)
+      if !sync.isEmpty { tuning.chosenPolicies = sync.sorted(by: Tuning.isSafer) }
+      tuning.isCancelled = { Interruption.isRequested }
+      tuning.onProgress = { progress in
+        note(
+          "[\(Int(progress.share * 100)) %, about \(Int(progress.secondsLeft.rounded(.up))) s left] \(progress.title)")
+      }
+      let result = try tuning.run()
+      report.write(try result.document(comparedWith: earlier))
+      if result.isInterrupted { throw ExitCode(ExitStatus.interrupted) }
+      if result.recommendation.chosen == nil { throw ExitCode(1) }
+    } catch let error as TuningError {
+      fail("\(error)", error.exitCode)
+    } catch let error as StorageError {
+      fail("\(error) (free space in \(dir), or name another folder with --dir)", ExitStatus.unavailable)
+    }
+  }
+}
+
+extension Requirements.Loss: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+  public var defaultValueDescription: String { description }
+}
+
+/// `20k/s`, `1.5M/s`, `5000`.
+struct MessageRate: ExpressibleByArgument {
+  var perSecond: Double
+
+  init(perSecond: Double) { self.perSecond = perSecond }
+
+  init?(argument: String) {
+    var text = argument[...]
+    if text.hasSuffix("/s") { text = text.dropLast(2) }
+    var factor = 1.0
+    if text.hasSuffix("k") { (factor, text) = (1e3, text.dropLast()) }
+    if text.hasSuffix("M") { (factor, text) = (1e6, text.dropLast()) }
+    guard text.first?.isNumber == true, let value = Double(text), value.isFinite,
+      (1...10_000_000).contains(value * factor)
+    else { return nil }
+    perSecond = value * factor
+  }
+
+  var defaultValueDescription: String { "\(shortCount(perSecond))/s" }
+}
+
+/// `100`, `1KB`, `4KiB`.
+struct ByteSize: ExpressibleByArgument {
+  var bytes: Int
+
+  init(bytes: Int) { self.bytes = bytes }
+
+  init?(argument: String) {
+    guard let bytes = byteCount(argument) else { return nil }
+    self.bytes = bytes
+  }
+
+  var defaultValueDescription: String { bytes % 1000 == 0 ? "\(bytes / 1000)KB" : "\(bytes)" }
+}
+
+extension FlushTiming.Stall: ExpressibleByArgument {
+  /// `200ms/1s`.
+  public init?(argument: String) {
+    let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 2, let length = DurationText.parse(parts[0]), let period = DurationText.parse(parts[1]),
+      length > .zero, length < period
+    else { return nil }
+    self.init(every: period, for: length)
+  }
+}
