@@ -59,6 +59,7 @@ let package = Package(
     .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
+    .target(name: "CPeers", linkerSettings: [.linkedLibrary("dl")]),
     .target(
       name: "CRawLoops", cSettings: [.define("_GNU_SOURCE")],
       linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("z")]),
@@ -138,7 +139,8 @@ let package = Package(
       ]),
     // What this machine allows.
     module("Doctor", ["Storage", "CProcess"]),
-    module("Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops"]),
+    module(
+      "Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops", "CPeers"]),
     // Plots as SVG, and the one page that they stand on. Knows nothing of what they show.
     module("Plots", []),
     // Which sync policy suits a disk, a load and a limit of loss.
@@ -213,7 +215,7 @@ let package = Package(
         "Defects", "Verification", "LoopDisks", "SystemUnderTest", "EngineAdapter",
       ]),
     tests("Plots", ["Plots"]),
-    tests("Tuning", ["Tuning", "LogModel", "Storage", "FaultInjection", "Reporting"]),
+    tests("Tuning", ["Tuning", "LogModel", "Storage", "FaultInjection", "Reporting", "Verification"]),
     tests("Doctor", ["Doctor", "Storage", "Trials"]),
     tests(
       "Trials",

@@ -38,6 +38,12 @@ public struct Bench {
     appendCases = options.quick ? AppendCase.quick : AppendCase.all
   }
 
+  /// Measures the engine and its peers, and nothing else.
+  public mutating func comparePeers() {
+    appendCases = AppendCase.beside
+    (scanSubjects, openings, commits, recoveries) = ([], [], [], [])
+  }
+
   /// Leaves only the append rows that `keeps` chooses.
   public mutating func filterAppends(_ keeps: (AppendLoad) -> Bool) {
     appendCases.removeAll { !keeps($0.load) }
@@ -47,7 +53,8 @@ public struct Bench {
   /// - Throws: `BenchError`, `RawReferenceError`, or whatever a subject throws.
   public func run() throws -> BenchTable {
     let total =
-      appendSubjects.count * appendCases.count + scanSubjects.count + openings.count + commits.count + recoveries.count
+      appendCases.reduce(0) { n, row in n + appendSubjects.count { $0.takes(row.load) } } + scanSubjects.count
+      + openings.count + commits.count + recoveries.count
     guard total > 0 else { throw BenchError.nothingSelected }
     let scratch = try BenchScratch(in: options.directory)
     var table = BenchTable(directory: options.directory, fileSystem: FileSystemKind.of(options.directory).name)
@@ -65,7 +72,7 @@ public struct Bench {
   private func measureAll(_ scratch: BenchScratch, _ table: inout BenchTable, _ total: Int) throws {
     let unsupported = try probeRing(scratch, &table)
     for row in appendCases {
-      for subject in appendSubjects {
+      for subject in appendSubjects where subject.takes(row.load) {
         let progress = Progress(done: table.rows.count, total: total, title: "\(subject.name) \(row.load)")
         let (measured, times) = try settled(progress, { $0.primary?.sample.spread ?? 0 }) {
           try measure(subject, row, without: unsupported, scratch)
@@ -165,7 +172,8 @@ extension Bench {
       return try reference.append(count: count, recordSize: load.recordSize, in: folder)
     }
 
-    let count = try calibrate(load, quantum: quantum, runSubject)
+    let fewest = (subject.fewest(load) + quantum - 1) / quantum * quantum
+    let count = try max(fewest, calibrate(load, quantum: quantum) { try runSubject(max($0, fewest)) })
     let counts = try references.map { reference in
       try calibrate(load, quantum: reference.quantum) { try runReference(reference, $0) }
     }

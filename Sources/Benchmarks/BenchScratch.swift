@@ -64,6 +64,8 @@ public enum BenchError: Error, Hashable, Sendable {
   case nothingSelected
   case invalidOption(String, value: String, expected: String)
   case interrupted
+  /// A peer, see `PeerSubject`, failed.
+  case peerFailed(String)
   /// The process that was to recover did not.
   case recoveryFailed(String)
   /// The same, for want of room, say: the machine is to blame.
@@ -84,6 +86,7 @@ extension BenchError: CustomStringConvertible {
     case .recoveryFailed(let why): "the process that was to recover ended without an answer: \(why)"
     case .wrongRecovery(let kind, let recovered, let all):
       "recovery of \(kind.rawValue): \(recovered) of \(all) messages are there again"
+    case .peerFailed(let why): "a peer failed: \(why)"
     case .interrupted: "interrupted; nothing is left behind"
     }
   }
@@ -95,7 +98,7 @@ extension BenchError: CustomStringConvertible {
     case .nothingSelected: 3
     case .invalidOption: 64
     case .interrupted: 130
-    case .recoveryFailed: 70
+    case .recoveryFailed, .peerFailed: 70
     case .wrongRecovery: 1
     }
   }

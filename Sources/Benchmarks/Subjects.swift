@@ -26,6 +26,15 @@ public protocol AppendSubject {
   /// - Returns: nanoseconds from the first produce call to the last acknowledgement; opening, preallocating and
   ///   closing are left out, as they are for the references.
   func run(_ load: AppendLoad, count: Int, in directory: String) throws -> Int64
+  /// Whether such a load says something of it.
+  func takes(_ load: AppendLoad) -> Bool
+  /// A run of fewer messages would measure how it starts.
+  func fewest(_ load: AppendLoad) -> Int
+}
+
+extension AppendSubject {
+  public func takes(_ load: AppendLoad) -> Bool { true }
+  public func fewest(_ load: AppendLoad) -> Int { 0 }
 }
 
 /// Something that recovers a log and is measured.

@@ -40,18 +40,17 @@ extension Doctor {
 
   static func fileSystem(_ kind: FileSystemKind) -> Finding {
     let place = kind.mountPoint.isEmpty ? kind.name : "\(kind.name) (\(kind.source) on \(kind.mountPoint))"
-    switch kind.name {
-    case "tmpfs", "ramfs":
+    if kind.isMemory {
       return Finding(
         "file system", .warning, "\(place) is memory: syncs cost nothing, so figures say nothing about a disk",
         remedy: "choose a directory on a disk with --dir")
-    case "overlay", "9p", "virtiofs", "fuse", "fuseblk", "nfs", "nfs4", "cifs":
+    }
+    if kind.isDecidedElsewhere {
       return Finding(
         "file system", .warning, "\(place): what a sync does there is up to another layer",
         remedy: "choose a directory on a local disk with --dir; in a container, mount a volume")
-    default:
-      return Finding("file system", .ok, place)
     }
+    return Finding("file system", .ok, place)
   }
 
   static func directIO(_ directory: String) -> Finding {

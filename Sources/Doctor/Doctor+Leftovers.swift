@@ -100,7 +100,7 @@ struct Leftover: Equatable {
 
   /// | name                      | of                                    |
   /// |---------------------------|---------------------------------------|
-  /// | `tornlog-PID-XXXXXX`      | `run`, `reproduce`, `shrink`, `defects` |
+  /// | `tornlog-PID-XXXXXX`      | `run`, `reproduce`, `shrink`, `defects`, `tune` |
   /// | `tornlog-bench-PID`       | `bench`                               |
   /// | `tornlog-real-XXXXXX`     | `explore disks`                       |
   /// | `tornlog-WORD-PID`, files | traces of `reproduce`, `shrink` and `defects`; probes of `doctor` |

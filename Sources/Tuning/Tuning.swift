@@ -1,3 +1,5 @@
+import FaultInjection
+import Glibc
 import LogModel
 import Storage
 
@@ -16,7 +18,7 @@ public struct TuningEffort: Hashable, Sendable {
   public var compared: [SyncPolicy]
   public var isThorough: Bool
 
-  /// Under a minute.
+  /// About a minute on a fast disk.
   public static let quick = TuningEffort(
     probe: .milliseconds(200), strip: .seconds(2), flatOut: .milliseconds(350), atRate: .milliseconds(800),
     warmUp: .milliseconds(150), cuts: 25, alwaysCuts: 25, cutTime: .milliseconds(1200),
@@ -25,6 +27,9 @@ public struct TuningEffort: Hashable, Sendable {
   public static let thorough = TuningEffort(
     probe: .seconds(1), strip: .seconds(15), flatOut: .seconds(2), atRate: .seconds(5), warmUp: .milliseconds(500),
     cuts: 200, alwaysCuts: 1000, cutTime: .seconds(600), compared: Tuning.policies, isThorough: true)
+
+  /// Bytes that a run writes at the most, and removes again: a fast disk takes some 1.5 GB a second.
+  public var room: Int64 { Int64((flatOut + warmUp).inSeconds * 1.5e9) + (256 << 20) }
 }
 
 /// Everything that a tuning run found.
@@ -38,8 +43,10 @@ public struct TuningResult: Sendable, Codable {
   /// Indices into `points`.
   public var front: [Int]
   public var seconds: Double
-  /// A signal ended it: there are fewer points, and no recommendation is to be trusted.
+  /// A signal ended it: there are fewer points, and no recommendation.
   public var isInterrupted: Bool
+  /// Whether the engine did what its policies say.
+  public var isSound: Bool { points.allSatisfy(\.isSound) }
   /// `signal`; nil where everything was measured.
   public var stoppedBy: String?
 
@@ -84,10 +91,11 @@ public struct Tuning {
     if let chosenPolicies { return chosenPolicies.map { setting($0) } }
     var settings = Self.policies.map { setting($0) }
     settings += Self.windows.map { setting(.always, window: $0) }
-    // What another batch, or other producers, would change.
+    // What another batch, or other producers, would change: the two that differ most.
+    let batches = [1, 100, 10].filter { $0 != batch && requirements.workload.fits(batch: $0) }.prefix(2)
+    let others = [1, 64, 16].filter { $0 != producers }.prefix(2)
     for policy in effort.compared {
-      for other in [1, 10, 100] where other != batch { settings.append(setting(policy, other)) }
-      for other in [1, 16, 64] where other != producers { settings.append(setting(policy, batch, other)) }
+      settings += batches.map { setting(policy, $0) } + others.map { setting(policy, batch, $0) }
     }
     return settings
   }
@@ -100,91 +108,122 @@ public struct Tuning {
     return promise(a) < promise(b)
   }
 
-  private func canBeRecommended(_ setting: LoadSetting) -> Bool {
-    setting.batch == requirements.batch && setting.producers == requirements.producers
+  /// How long a load runs at the rate: some requests of each producer, and two stalls.
+  private func timeAtRate(_ setting: LoadSetting) -> Duration {
+    let fill = Duration.seconds(4 * requirements.workload.secondsToFill(setting))
+    return max(effort.atRate, fill, (disk.timing?.stall?.period ?? .zero) * 2)
   }
 
   /// Seconds that the whole run takes, about.
-  public var estimate: Double {
+  /// - Parameter flush: seconds of one, as far as it is known.
+  func estimate(flush: Double) -> Double {
     let isReal = if case .folder = disk.kind { true } else { false }
-    let each = (effort.flatOut + effort.atRate + effort.warmUp * 2).inSeconds + 0.1
+    // Opening an engine and making a topic flush so often, and again for each partition.
+    let opening = 0.05 + flush * Double(20 + 4 * requirements.workload.partitions)
     let probe = isReal ? Double(FlushWay.all.count) * effort.probe.inSeconds + effort.strip.inSeconds + 0.5 : 0
-    return settings.reduce(probe) { $0 + each + (canBeRecommended($1) ? cutSeconds($1) : 0) }
+    return settings.reduce(probe) { sum, setting in
+      let loads = (effort.flatOut + timeAtRate(setting) + effort.warmUp * 2).inSeconds + 2 * opening
+      return sum + loads + (setting.isAsked(requirements) ? cutSeconds(setting, opening) : 0)
+    }
   }
 
-  private func cutSeconds(_ setting: LoadSetting) -> Double {
-    guard setting.commitWindow == 0 else { return 0 }
-    let cuts = setting.policy == .always ? effort.alwaysCuts : effort.cuts
-    return min(Double(cuts) * (PowerCuts.longestLife(setting.policy).inSeconds * 0.6 + 0.03), effort.cutTime.inSeconds)
+  private func cutSeconds(_ setting: LoadSetting, _ opening: Double) -> Double {
+    let cuts = PowerCuts(disk: disk, workload: requirements.workload)
+    let each = cuts.longestLife(setting).inSeconds * 0.6 + 2 * opening
+    let most = setting.policy == .always ? effort.alwaysCuts : effort.cuts
+    return max(each, min(Double(most) * each, effort.cutTime.inSeconds))
   }
 
-  /// - Throws: `TuningError`; `StorageError` of the disk.
-  public func run() throws -> TuningResult {
+  /// - Throws: `TuningError`. An interruption is no error: the result says so.
+  public func run() throws(TuningError) -> TuningResult {
+    try checkRoom()
     let began = Stopwatch()
     var result = TuningResult(
       requirements: requirements, isThorough: effort.isThorough, disk: nil, points: [],
-      recommendation: Recommendation([], requirements), front: [], seconds: 0, isInterrupted: false)
-    do {
+      recommendation: Recommendation(), front: [], seconds: 0, isInterrupted: false)
+    do throws(TuningError) {
       try measureDisk(into: &result, began)
       try measureSettings(into: &result, began)
-    } catch TuningError.interrupted {
+      result.recommendation = Recommendation(result.points, requirements)
+      result.front = Recommendation.front(result.points, requirements)
+    } catch .interrupted {
       (result.isInterrupted, result.stoppedBy) = (true, "signal")
     }
-    result.recommendation = Recommendation(result.points, requirements)
-    result.front = Recommendation.front(result.points, requirements)
     result.seconds = began.seconds
     return result
   }
 
-  private func tell(_ title: String, _ began: Stopwatch) {
-    let (done, all) = (began.seconds, max(estimate, 0.1))
-    onProgress(Progress(title: title, share: min(0.99, done / all), secondsLeft: max(0, all - done)))
+  /// A disk that fills in the middle would end the run after most of it.
+  private func checkRoom() throws(TuningError) {
+    guard case .folder(let directory, _) = disk.kind else { return }
+    var info = statvfs()
+    guard statvfs(directory, &info) == 0 else { throw .disk(directory, errno: errno) }
+    let free = Int64(info.f_bavail) * Int64(info.f_frsize)
+    if free < effort.room { throw .noRoom(directory, free: free, needed: effort.room) }
   }
 
-  private func measureDisk(into result: inout TuningResult, _ began: Stopwatch) throws {
-    guard case .folder(let directory, _) = disk.kind else { return }
-    tell("the disk", began)
-    let folder = try TuningFolder(in: directory)
+  private func tell(_ title: String, _ began: Stopwatch, _ result: TuningResult) {
+    let measured = Double(result.disk?.flush?.p50 ?? 0) / 1e9
+    let flush = max(measured, disk.timing?.atLeast.inSeconds ?? 0)
+    let (done, all) = (began.seconds, max(estimate(flush: flush), 0.1))
+    onProgress(Progress(title: title, share: min(0.99, done / all), secondsLeft: max(1, all - done)))
+  }
+
+  private func measureDisk(into result: inout TuningResult, _ began: Stopwatch) throws(TuningError) {
+    guard case .folder(let directory, let choice) = disk.kind else { return }
+    tell("the disk", began, result)
+    let folder: TuningFolder
+    var storage: (name: String, notices: [String])
+    do throws(StorageError) {
+      folder = try TuningFolder(in: directory)
+      let properties = try choice.openFiles(root: folder.path, loop: EventLoop()).properties
+      storage = (properties.name, properties.notices)
+    } catch {
+      throw TuningError(error)
+    }
     var figures = try DiskProbe(
       directory: folder.path, messageSize: requirements.workload.messageSize, time: effort.probe,
       stripTime: effort.strip, isCancelled: isCancelled
     ).run()
     figures.directory = directory
-    figures.slowed = disk.timing != nil
+    (figures.storage, figures.notices) = (storage.name, storage.notices)
+    figures.isSlowed = disk.timing != nil
     result.disk = figures
   }
 
-  private func measureSettings(into result: inout TuningResult, _ began: Stopwatch) throws {
+  private func measureSettings(into result: inout TuningResult, _ began: Stopwatch) throws(TuningError) {
     let load = LoadMeasurement(disk: disk, workload: requirements.workload, isCancelled: isCancelled)
     for setting in settings {
       let producers = setting.producers == 1 ? "1 producer" : "\(setting.producers) producers"
-      tell("\(setting.name), \(producers), batches of \(setting.batch)", began)
-      let flat = try load.run(setting, .flatOut, warmUp: effort.warmUp, length: effort.flatOut)
-      let atRate = try load.run(
-        setting, .rate(requirements.workload.rate), warmUp: effort.warmUp, length: effort.atRate)
-      var point = TuningPoint(setting: setting, capacity: flat.rate, timesAlways: nil, atRate: atRate, loss: nil)
-      if canBeRecommended(setting), setting.commitWindow == 0 { point.loss = try measureLoss(setting, began) }
+      tell("\(setting.name), \(producers), batches of \(setting.batch)", began, result)
+      let capacity = try load.capacity(setting, warmUp: effort.warmUp, length: effort.flatOut)
+      let atRate = try load.run(setting, warmUp: effort.warmUp, length: timeAtRate(setting))
+      var point = TuningPoint(setting: setting, capacity: capacity, timesAlways: nil, atRate: atRate, loss: nil)
+      if setting.isAsked(requirements) { point.loss = try measureLoss(setting, began, result) }
       let always = result.points.first {
         $0.setting.policy == .always && $0.setting.commitWindow == 0 && $0.setting.batch == setting.batch
           && $0.setting.producers == setting.producers
       }
-      point.timesAlways = always.map { $0.capacity > 0 ? flat.rate / $0.capacity : 0 }
+      point.timesAlways = always.map { $0.capacity > 0 ? capacity / $0.capacity : 0 }
       result.points.append(point)
     }
   }
 
-  private func measureLoss(_ setting: LoadSetting, _ began: Stopwatch) throws -> LossFigures? {
+  private func measureLoss(
+    _ setting: LoadSetting, _ began: Stopwatch, _ result: TuningResult
+  ) throws(TuningError) -> LossFigures? {
     let cuts = PowerCuts(disk: disk, workload: requirements.workload, isCancelled: isCancelled)
     let most = setting.policy == .always ? effort.alwaysCuts : effort.cuts
     let watch = Stopwatch()
     var losses: [PowerCut] = []
-    var seed: UInt64 = 0
-    while losses.count < most, seed < UInt64(2 * most), losses.isEmpty || watch.seconds < effort.cutTime.inSeconds {
-      seed += 1
+    // A few are made whatever they take: the first may come before the first message.
+    for seed in 1...UInt64(2 * most) where losses.count < most {
+      if seed > 4, watch.seconds >= effort.cutTime.inSeconds { break }
       if let loss = try cuts.cut(setting, seed: seed) { losses.append(loss) }
       if effort.isThorough, seed % 20 == 0 {
-        tell("\(setting.name): \(losses.count) of \(most) power cuts", began)
+        tell("\(setting.name): \(losses.count) of \(most) power cuts", began, result)
       }
+      if !losses.isEmpty, watch.seconds >= effort.cutTime.inSeconds { break }
     }
     return losses.isEmpty ? nil : LossFigures(losses)
   }

@@ -24,6 +24,8 @@ struct BenchCommand: ParsableCommand {
   var dir = "."
   @Flag(help: "Measure only the rows that carry a target, in short slices.")
   var quick = false
+  @Flag(help: "Measure the engine beside fio, RocksDB, SQLite and LMDB, where they are installed.")
+  var peers = false
   @Option(help: "Measure this part only.")
   var only: BenchOptions.Part?
   @Option(help: ArgumentHelp("Recover logs and a store of this size, like 4GiB. Repeatable.", valueName: "size"))
@@ -56,6 +58,10 @@ struct BenchCommand: ParsableCommand {
     if let commits, !(0...100_000_000).contains(commits) {
       throw ValidationError("--commits \(commits): from 0 to 100000000")
     }
+    if peers, only != nil || !recovery.isEmpty || commits != nil {
+      throw ValidationError(
+        "--peers: measures the engine and its peers only; leave out --only, --recovery and --commits")
+    }
     if !kind.isEmpty, recovery.isEmpty, only != .recovery {
       throw ValidationError("--kind: of --recovery only; name a size, like --recovery 4GiB")
     }
@@ -66,13 +72,15 @@ struct BenchCommand: ParsableCommand {
       let part = only
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
       report.check()
-      var bench = Bench(options, append: [EngineAppendSubject()], scan: [EngineScanSubject()])
+      let beside = peers ? Self.installedPeers() : []
+      var bench = Bench(options, append: [EngineAppendSubject()] + beside, scan: [EngineScanSubject()])
+      if peers { bench.comparePeers() }
       bench.filterAppends { load in
         (producers.map { $0 == load.producers } ?? true) && (sync.map { $0 == load.policy } ?? true)
       }
-      if part == nil || part == .partitions, partitions > 0 { bench.openings = [partitions] }
+      if !peers, part == nil || part == .partitions, partitions > 0 { bench.openings = [partitions] }
       let commits = commits ?? (part == .commits ? 1_000_000 : quick ? 0 : 100_000)
-      if part == nil || part == .commits, commits > 0 { bench.commits = [commits] }
+      if !peers, part == nil || part == .commits, commits > 0 { bench.commits = [commits] }
       if part == nil || part == .recovery {
         bench.recoveries = try sizes(part == .recovery && recovery.isEmpty ? ["4GiB"] : recovery).flatMap { bytes in
           (kind.isEmpty ? RecoveryKind.allCases : kind).map { ($0, bytes) }
@@ -129,25 +137,67 @@ struct BenchCommand: ParsableCommand {
       })
   }
 
-  /// This program once more, which recovers and does nothing else. A signal ends it too.
+  /// Says of the others how they are installed.
+  private static func installedPeers() -> [any AppendSubject] {
+    PeerSubject.Kind.allCases.compactMap { kind in
+      let peer = PeerSubject(kind, launch: launch)
+      if let absence = peer.absence {
+        note("\(kind.rawValue) left out: \(absence)")
+        return nil
+      }
+      return peer
+    }
+  }
+
+  /// Runs a peer's own program.
+  private static func launch(_ arguments: [String]) throws -> String {
+    let ended = try child(arguments) { BenchError.peerFailed("\(arguments[0]): \($0)") }
+    guard ended.status == 0 else {
+      throw BenchError.peerFailed("\(arguments[0]) ended with \(ended.how): \(ended.errors.prefix(300))")
+    }
+    return ended.output
+  }
+
+  /// This program once more, which recovers and does nothing else.
   private static func recoverInProcess(_ kind: RecoveryKind, in directory: String) throws -> RecoveryReading {
+    let own = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
+    let ended = try child([own, LargeRecovery.argument, kind.rawValue, directory]) {
+      BenchError.recoveryFailed("\($0)")
+    }
+    guard ended.status == 0 else {
+      let complaint = ended.errors.isEmpty ? ended.how : ended.errors
+      throw ended.status == ExitStatus.unavailable
+        ? BenchError.recoveryImpossible(complaint) : BenchError.recoveryFailed(complaint)
+    }
+    return try JSONDecoder().decode(RecoveryReading.self, from: Data(ended.output.utf8))
+  }
+
+  private struct EndedChild {
+    /// Nil where a signal ended it.
+    var status: Int32?
+    var how: String
+    var output: String
+    var errors: String
+  }
+
+  /// Runs a program to its end. A signal for this one ends it too.
+  /// - Parameter failure: what is thrown where it cannot be started.
+  private static func child(_ arguments: [String], failure: (any Error) -> BenchError) throws -> EndedChild {
     let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    process.arguments = [LargeRecovery.argument, kind.rawValue, directory]
+    process.executableURL = URL(fileURLWithPath: arguments[0])
+    process.arguments = Array(arguments.dropFirst())
     let (output, errors) = (Pipe(), Pipe())
     (process.standardOutput, process.standardError) = (output, errors)
-    do { try process.run() } catch { throw BenchError.recoveryFailed("\(error)") }
+    do { try process.run() } catch { throw failure(error) }
     let child = process.processIdentifier
     let isInterrupted = { Interruption.isRequested }
     let pipes = [output, errors].map(\.fileHandleForReading.fileDescriptor)
     let texts = ChildOutput.read(pipes, stopWhen: isInterrupted) { kill(child, SIGKILL) }
     process.waitUntilExit()
     if isInterrupted() { throw BenchError.interrupted }
-    guard process.terminationReason == .exit, process.terminationStatus == 0 else {
-      let complaint = texts[1].isEmpty ? "status \(process.terminationStatus)" : texts[1]
-      let isEnvironment = process.terminationReason == .exit && process.terminationStatus == ExitStatus.unavailable
-      throw isEnvironment ? BenchError.recoveryImpossible(complaint) : BenchError.recoveryFailed(complaint)
-    }
-    return try JSONDecoder().decode(RecoveryReading.self, from: Data(texts[0].utf8))
+    let isExit = process.terminationReason == .exit
+    return EndedChild(
+      status: isExit ? process.terminationStatus : nil,
+      how: "\(isExit ? "status" : "signal") \(process.terminationStatus)", output: texts[0], errors: texts[1])
   }
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import FaultInjection
-import Foundation
 import LogModel
 import Reporting
 import Storage
@@ -16,11 +15,12 @@ struct TuneCommand: ParsableCommand {
       take. The answer is the setting that promises to lose least of those that carry the rate with a quarter to spare, \
       meet the p99, stay within --max-loss and keep their promise.
 
-      A quick run takes less than a minute. --thorough cuts the power 200 times for each setting, and 1000 times for \
+      A quick run takes about a minute on a fast disk. --thorough cuts the power 200 times for each setting, and 1000 times for \
       always. Power cuts are simulated on real files: what was not made durable is taken back. They do not show whether \
       your disk honours a flush; the report names signs that it may not.
 
-      Exit codes: 0 a setting does it; 1 none does; 64 wrong usage; 69 the folder cannot be used; 130 interrupted.
+      Exit codes: 0 a setting does it; 1 none does, or the engine lost what its policy protects; 64 wrong usage; 65 --compare \
+      names no report of tune; 69 the folder cannot be used or has no room; 70 internal error; 130 interrupted.
       """)
 
   @Option(help: ArgumentHelp("Measure the disk of this folder.", valueName: "dir"), completion: .directory)
@@ -50,7 +50,7 @@ struct TuneCommand: ParsableCommand {
   var flush: Duration?
   @Option(help: ArgumentHelp("Act as a disk that stalls: 200ms/1s is 200 ms in each second.", valueName: "stall"))
   var stall: FlushTiming.Stall?
-  @Option(help: "Use this storage: auto, ring or posix.")
+  @Option(help: "Use io_uring, or plain system calls: auto, ring or posix.")
   var storage: StorageChoice = .auto
   @Option(
     help: ArgumentHelp("Show an earlier JSON report of tune beside this one.", valueName: "path"), completion: .file())
@@ -67,10 +67,34 @@ struct TuneCommand: ParsableCommand {
     try require("producers", producers, 1...1000)
     try require("batch", batch, 1...1000)
     try require("message-size", messageSize.bytes, 16...65_536)
-    guard batch * (messageSize.bytes + 8) <= 240_000 else {
+    let workload = workload
+    guard workload.fits(batch: batch) else {
       throw ValidationError("--batch \(batch) of --message-size \(messageSize.bytes): a request has at most 240 kB")
     }
+    let fill = workload.secondsToFill(LoadSetting(.always, batch: batch, producers: producers))
+    guard fill <= 1 else {
+      throw ValidationError(
+        "--rate \(shortCount(rate.perSecond))/s: each of \(producers) producers would send a batch of \(batch) every "
+          + "\(shortTime(Int64(min(fill, 1e6) * 1e9))); at most 1s; raise --rate, or lower --producers or --batch")
+    }
+    let wait = fill * Double(batch - 1) / Double(batch) * 0.99
+    guard wait < p99.inSeconds else {
+      throw ValidationError(
+        "--p99 \(DurationText.render(p99)): at this rate a batch of \(batch) takes "
+          + "\(shortTime(Int64(fill * 1e9))) to fill; allow more, or lower --batch")
+    }
+    for case .interval(let limit) in sync where limit > .seconds(10) {
+      throw ValidationError("--sync interval(\(DurationText.render(limit))): at most 10s")
+    }
+    if let flush, flush > .seconds(1) { throw ValidationError("--flush \(DurationText.render(flush)): at most 1s") }
+    if let stall, stall.period > .seconds(5) {
+      throw ValidationError("--stall: a period of at most 5s, so that each setting meets two of them")
+    }
     if storage == .memory { throw ValidationError("--storage memory: a disk is measured; use auto, ring or posix") }
+  }
+
+  private var workload: Workload {
+    Workload(rate: rate.perSecond, messageSize: messageSize.bytes, partitions: partitions)
   }
 
   func run() throws {
@@ -86,9 +110,8 @@ struct TuneCommand: ParsableCommand {
       var tuning = Tuning(
         TuningDisk(.folder(dir, storage), timing: timing),
         Requirements(
-          loss: maxLoss, p99: p99,
-          workload: Workload(rate: rate.perSecond, messageSize: messageSize.bytes, partitions: partitions),
-          producers: producers, batch: batch), thorough ? .thorough : .quick)
+          loss: maxLoss, p99: p99, workload: workload, producers: producers, batch: batch),
+        thorough ? .thorough : .quick)
       if !sync.isEmpty { tuning.chosenPolicies = sync.sorted(by: Tuning.isSafer) }
       tuning.isCancelled = { Interruption.isRequested }
       tuning.onProgress = { progress in
@@ -98,11 +121,9 @@ struct TuneCommand: ParsableCommand {
       let result = try tuning.run()
       report.write(try result.document(comparedWith: earlier))
       if result.isInterrupted { throw ExitCode(ExitStatus.interrupted) }
-      if result.recommendation.chosen == nil { throw ExitCode(1) }
+      if result.recommendation.chosen == nil || !result.isSound { throw ExitCode(ExitStatus.violated) }
     } catch let error as TuningError {
       fail("\(error)", error.exitCode)
-    } catch let error as StorageError {
-      fail("\(error) (free space in \(dir), or name another folder with --dir)", ExitStatus.unavailable)
     }
   }
 }

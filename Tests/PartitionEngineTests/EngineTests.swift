@@ -48,6 +48,32 @@ import WriteAheadLog
     }
   }
 
+  /// Requests wait for the window and share a commit; the engine's own records and an orderly close wait for nobody.
+  @Test func aCommitWindowDelaysMessagesOnly() throws {
+    var configuration = Self.configuration
+    configuration.log.commitWindow = .seconds(5)
+    let window = configuration
+    try Machine(.memory).boot { storage in
+      let start = storage.loop.now
+      let (engine, _) = try await PartitionEngine.open(storage, window)
+      try await engine.createTopic("orders", partitions: 1)
+      #expect(storage.loop.now - start < .seconds(1))
+      let sent = storage.loop.now
+      async let first = Self.produce(engine, "orders", 0, "a")
+      async let second = Self.produce(engine, "orders", 0, "b")
+      #expect(try await [first, second].sorted() == [0, 1])
+      #expect(storage.loop.now - sent >= .seconds(5))
+      let later = storage.loop.now
+      try await engine.commitOffset(group: "g", "orders", 0, 2)
+      #expect(storage.loop.now - later < .seconds(1))
+      async let third = Self.produce(engine, "orders", 0, "c")
+      await storage.loop.sleep(until: storage.loop.now + .milliseconds(100))
+      try await engine.close()
+      #expect(try await third == 2)
+      #expect(storage.loop.now - later < .milliseconds(500))
+    }
+  }
+
   @Test func mistakesAreRefusedForCertain() throws {
     try Machine(.memory).boot { storage in
       let (engine, _) = try await PartitionEngine.open(storage, Self.configuration)

@@ -45,6 +45,16 @@ import Testing
     #expect(policy == .interval(.milliseconds(500)))
   }
 
+  /// A request is no larger than the engine takes, whatever a message's size.
+  @Test(arguments: [100, 3000, 60_000]) func otherBatchesFit(size: Int) {
+    let requirements = Requirements(
+      loss: .nothing, p99: .seconds(1), workload: Workload(rate: 1000, messageSize: size, partitions: 1), producers: 16,
+      batch: 1)
+    let tuning = Tuning(SimulatedDisk.flush(.zero), requirements, .quick)
+    #expect(tuning.settings.allSatisfy { requirements.workload.fits(batch: $0.batch) })
+    #expect(tuning.settings.contains { $0.batch == 100 } == (size == 100))
+  }
+
   @Test func aLimitOfMessagesIsHeldToo() throws {
     // 20 000 a second: 100 ms are 2000 messages.
     let (policy, _) = try chosen(SimulatedDisk.flush(.milliseconds(5)), loss: .messages(450))

@@ -1,6 +1,7 @@
 import LogModel
 import Reporting
 import Testing
+import Verification
 
 @testable import Tuning
 
@@ -18,7 +19,8 @@ import Testing
       atRate: LoadFigures(
         rate: 20_000, latency: latency, unsent: 0, exposedTime: lost, exposedMessages: messages),
       loss: LossFigures(
-        cuts: 25, messages: messages, time: lost, exposedMessages: messages, exposedTime: lost, widestGap: 0))
+        cuts: 25, messages: messages, time: lost, exposedMessages: messages, exposedTime: lost, widestGap: 0,
+        beyond: 0))
   }
 
   private static func result(_ points: [TuningPoint]) -> TuningResult {
@@ -31,7 +33,7 @@ import Testing
       directory: "/data", fileSystem: "ext4", source: "/dev/sda", messageSize: 1000,
       ways: [FlushFigures(way: .usual, latency: flush, refusal: nil)],
       strip: [FlushMoment(start: 0, latency: 4_000_000), FlushMoment(start: 5_000_000, latency: 200_000_000)],
-      signs: [DiskSign(kind: .virtual, text: "a <sign> & another")], slowed: false)
+      signs: [DiskSign(kind: .virtual, text: "a <sign> & another")], isSlowed: false)
     return TuningResult(
       requirements: requirements, isThorough: false, disk: disk, points: points,
       recommendation: Recommendation(points, requirements), front: Recommendation.front(points, requirements),
@@ -73,7 +75,44 @@ import Testing
     let lines = result.lines(nil)
     #expect(lines[3] == "No setting does all of this on this disk.")
     #expect(lines.contains { $0.contains("always: it carries 3000/s; its p99 is 700 ms") })
-    #expect(lines.contains { $0.contains("interval(100ms): it carries 22k/s at most") == false })
+    #expect(lines.contains { $0.contains("interval(100ms): it carries 22k/s at most") })
+  }
+
+  @Test func nothingThatWasNotMeasuredIsRecommended() {
+    var idle = Self.point(.always, carries: 100_000, p99: .zero, loses: .zero)
+    idle.atRate.latency.messages = 0
+    #expect(Self.result([idle]).recommendation.chosen == nil)
+    var uncut = Self.point(.always, carries: 100_000, p99: .milliseconds(1), loses: .zero)
+    #expect(Self.result([uncut]).recommendation.chosen == 0)
+    uncut.loss = nil
+    #expect(Self.result([uncut]).recommendation.chosen == nil)
+    #expect(Self.result([uncut]).lines(nil).contains { $0.contains("no power cut was made") })
+  }
+
+  /// What the policy does not allow is no figure.
+  @Test func aLossUnderAlwaysIsAFinding() throws {
+    let lossy = Self.result([Self.point(.always, carries: 100_000, p99: .milliseconds(1), loses: .milliseconds(3))])
+    #expect(!lossy.isSound && lossy.recommendation.chosen == nil)
+    let document = try lossy.document()
+    #expect(document.cases[0].verdict == .violated && document.text.contains { $0.hasPrefix("FINDING: always lost") })
+    var wide = Self.point(
+      .interval(.milliseconds(20)), carries: 100_000, p99: .milliseconds(1), loses: .milliseconds(3))
+    wide.loss?.beyond = 1
+    #expect(!Self.result([wide]).isSound)
+    #expect(Self.usual.isSound)
+  }
+
+  @Test func onMemoryTheHeadlineWarns() {
+    var result = Self.result([Self.point(.always, carries: 100_000, p99: .milliseconds(1), loses: .zero)])
+    result.disk?.signs = [DiskSign(kind: .memory, text: "memory")]
+    #expect(result.headline.contains("no policy survives"))
+  }
+
+  @Test func anotherLoadIsNotComparedByItsLatency() {
+    var old = Self.usual
+    old.requirements.workload.rate = 5000
+    let rows = TuningComparison(of: Self.usual, with: old).rows
+    #expect(rows[0][3] == "-" && rows[0][6] == "-")
   }
 
   @Test func theReportIsReadBack() throws {

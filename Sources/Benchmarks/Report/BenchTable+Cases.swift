@@ -18,6 +18,10 @@ extension BenchTable {
         figure: row.primary.map { "\(fixed($0.sample.median, 2)) x \($0.reference)" } ?? "not measured",
         verdict: row.verdict)
     }
+      + peerRatios.map { row in
+        Case(
+          name: "the engine beside \(row.peer), \(row.load)", figure: "\(fixed(row.times, 2)) x", verdict: row.verdict)
+      }
       + openings.map { row in
         Case(
           name: "opening \(row.partitions) empty partitions", figure: "\(fixed(row.timesRaw.median, 2)) x raw",

@@ -19,7 +19,8 @@ extension BenchTable {
 
 extension BenchTable: Encodable {
   private enum Key: CodingKey {
-    case directory, filesystem, notices, rows, missed, noisy, openings, commits, recoveries, policies, interrupted,
+    case directory, filesystem, notices, rows, missed, noisy, openings, commits, recoveries, policies, peers,
+      interrupted,
       stoppedBy
   }
 
@@ -29,7 +30,9 @@ extension BenchTable: Encodable {
     try container.encode(fileSystem, forKey: .filesystem)
     try container.encode(notices, forKey: .notices)
     try container.encode(rows, forKey: .rows)
-    let others = openings.map(\.verdict) + commits.map(\.verdict) + recoveries.compactMap(\.verdict)
+    let others =
+      peerRatios.compactMap(\.verdict) + openings.map(\.verdict) + commits.map(\.verdict)
+      + recoveries.compactMap(\.verdict)
     try container.encode(missed.count + others.count { $0 == .missed }, forKey: .missed)
     try container.encode(noisy.count + others.count { $0 == .noisy }, forKey: .noisy)
     try container.encode(isInterrupted, forKey: .interrupted)
@@ -37,6 +40,7 @@ extension BenchTable: Encodable {
     try container.encode(openings, forKey: .openings)
     try container.encode(commits, forKey: .commits)
     try container.encode(policyRatios, forKey: .policies)
+    try container.encode(peerRatios, forKey: .peers)
     try container.encode(recoveries, forKey: .recoveries)
   }
 }
@@ -88,6 +92,22 @@ extension Ratio: Encodable {
     try container.encode(sample.maximum, forKey: .maximum)
     try container.encode(sample.rounds, forKey: .rounds)
     try container.encode(referenceRate, forKey: .referenceRate)
+  }
+}
+
+extension PeerRatio: Encodable {
+  private enum Key: CodingKey { case peer, producers, recordSize, batch, times, spread, minimum, verdict }
+
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(peer, forKey: .peer)
+    try container.encode(load.producers, forKey: .producers)
+    try container.encode(load.recordSize, forKey: .recordSize)
+    try container.encode(load.batch, forKey: .batch)
+    try container.encode(times, forKey: .times)
+    try container.encode(spread, forKey: .spread)
+    try container.encodeIfPresent(minimum, forKey: .minimum)
+    try container.encodeIfPresent(verdict, forKey: .verdict)
   }
 }
 

@@ -17,6 +17,7 @@ extension BenchTable {
     if !ratios.isEmpty {
       parts.append(ratios.map { "\($0.load): \(fixed($0.timesAlways, 1)) x always" }.joined(separator: "\n"))
     }
+    if !peerRatios.isEmpty { parts.append(peerText()) }
     if !scans.isEmpty {
       let head = ["scan", "GB/s", "±", "ratio", "±", "target", "", "beside"]
       parts.append(alignedColumns([head] + scans.map(Self.scanCells), rightAligned: [1, 2, 3, 4, 5]))
@@ -38,6 +39,18 @@ extension BenchTable {
     }
     if isInterrupted { parts.append("interrupted after \(count) of \(planned ?? count) rows") }
     return parts.joined(separator: "\n\n") + "\n"
+  }
+
+  private func peerText() -> String {
+    let head = ["the engine beside", "producers", "times its rate", "±", "target", ""]
+    let lines = peerRatios.map { row in
+      [
+        row.peer, "\(row.load.producers)", fixed(row.times, 2), percent(row.spread),
+        row.minimum.map { ">= \(fixed($0, 1))" } ?? "", row.verdict.map(Self.word) ?? "",
+      ]
+    }
+    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4])
+      + "\nboth as ratios to REF in this run; SQLite and LMDB have one writer at a time, whoever waits beside it"
   }
 
   private func openingText() -> String {

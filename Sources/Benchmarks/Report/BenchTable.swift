@@ -29,7 +29,8 @@ public struct BenchTable: Hashable, Sendable {
     isInterrupted
       ? 130
       : Noise.exitCode(
-        rows.compactMap(\.verdict) + openings.map(\.verdict) + commits.map(\.verdict) + recoveries.compactMap(\.verdict)
+        rows.compactMap(\.verdict) + peerRatios.compactMap(\.verdict) + openings.map(\.verdict) + commits.map(\.verdict)
+          + recoveries.compactMap(\.verdict)
       )
   }
 }

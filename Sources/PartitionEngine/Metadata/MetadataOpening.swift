@@ -37,6 +37,7 @@ struct MetadataOpening {
     configuration.firstPreallocation = min(configuration.firstPreallocation, 64 << 10)
     configuration.largestPreallocation = min(configuration.largestPreallocation, 256 << 10)
     configuration.recentBytes = 64 << 10
+    configuration.commitWindow = .zero
     self.configuration = configuration
   }
 

@@ -15,6 +15,13 @@ public struct FileSystemKind: Hashable, Sendable {
     (self.name, self.source, self.mountPoint, self.options) = (name, source, mountPoint, options)
   }
 
+  /// Files on it are memory: nothing of them survives the machine.
+  public var isMemory: Bool { ["tmpfs", "ramfs"].contains(name) }
+  /// What a sync does there is up to another layer: a server, a program, a file system below.
+  public var isDecidedElsewhere: Bool {
+    name.hasPrefix("fuse") || ["overlay", "9p", "virtiofs", "nfs", "nfs4", "cifs", "smb3", "ceph"].contains(name)
+  }
+
   /// Of an existing path.
   public static func of(_ path: String) -> FileSystemKind {
     guard let real = realpath(path, nil) else { return unknown }

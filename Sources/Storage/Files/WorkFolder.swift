@@ -24,6 +24,14 @@ public final class WorkFolder: Sendable {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
+  /// Makes a folder below `directory` that no other process has: `tornlog-<pid>-XXXXXX`.
+  /// - Throws: ENOENT, EACCES ... as `mkdtemp` has it.
+  public static func make(in directory: String) throws(StorageError) -> String {
+    var template = Array("\(directory)/tornlog-\(getpid())-XXXXXX".utf8CString)
+    guard mkdtemp(&template) != nil else { throw StorageError(errno: errno, .makeDirectory, directory) }
+    return String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
   /// Says that what is in it is there on purpose.
   public func keep() {
     let file = openat(descriptor, Self.kept, O_WRONLY | O_CREAT | O_CLOEXEC, 0o644)

@@ -13,9 +13,7 @@ public final class Workspace: Sendable {
     var status = stat()
     guard stat(parent, &status) == 0 else { throw .directory(StorageError(errno: errno, .open, parent)) }
     guard status.st_mode & S_IFMT == S_IFDIR else { throw .directory(StorageError(errno: ENOTDIR, .open, parent)) }
-    var template = Array("\(parent)/tornlog-\(getpid())-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw .directory(StorageError(errno: errno, .makeDirectory, parent)) }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    do throws(StorageError) { path = try WorkFolder.make(in: parent) } catch { throw .directory(error) }
     lock = WorkFolder(locking: path)
   }
 

@@ -7,21 +7,25 @@ import LogModel
 public struct Recommendation: Hashable, Sendable, Codable {
   /// Indices into the points; nil where none will do.
   public var chosen: Int?
-  /// The next that promises less, and can do more.
+  /// The next one that may lose more, and carries more.
   public var cheaper: Int?
   /// `always`, without a commit window.
   public var always: Int?
   /// Where none will do: what each lacks, of those that lack least.
   public var obstacles: [String]
 
+  /// No recommendation: the run was interrupted.
+  init() { obstacles = [] }
+
   /// - Parameter points: with the producers and the batch of the requirements; others are left aside.
   public init(_ points: [TuningPoint], _ requirements: Requirements) {
-    let asked = points.indices.filter { points[$0].isAsked(requirements) }
-    /// Least loss first; of those that promise the same, the faster one.
+    let asked = points.indices.filter { points[$0].setting.isAsked(requirements) }
+    /// Least loss first; of those that promise the same, the one that waits least.
     let ordered = asked.sorted { a, b in
       let (p, q) = (points[a], points[b])
       let (x, y) = (p.promise, q.promise)
       if x != y { return x < y }
+      if p.setting.commitWindow != q.setting.commitWindow { return p.setting.commitWindow < q.setting.commitWindow }
       return p.atRate.latency.p99 < q.atRate.latency.p99
     }
     always = ordered.first { points[$0].setting.policy == .always && points[$0].setting.commitWindow == 0 }
@@ -51,16 +55,12 @@ public struct Recommendation: Hashable, Sendable, Codable {
   /// Indices of the points, with the producers and the batch of the requirements, that no other one beats: none is as
   /// safe, as fast and as strong, and better in one of these. (Pareto's front.)
   public static func front(_ points: [TuningPoint], _ requirements: Requirements) -> [Int] {
-    let asked = points.indices.filter { points[$0].isAsked(requirements) }
+    let asked = points.indices.filter { points[$0].setting.isAsked(requirements) }
     return asked.filter { i in !asked.contains { j in j != i && points[j].dominates(points[i]) } }
   }
 }
 
 extension TuningPoint {
-  fileprivate func isAsked(_ requirements: Requirements) -> Bool {
-    setting.producers == requirements.producers && setting.batch == requirements.batch
-  }
-
   /// In nanoseconds, for comparisons: no limit is more than any.
   fileprivate var promise: Int64 { setting.promisedLoss?.nanoseconds ?? .max }
 
@@ -75,6 +75,7 @@ extension TuningPoint {
 
   /// What keeps it from being recommended, in words.
   func lacks(_ requirements: Requirements) -> [String] {
+    if atRate.latency.messages == 0 { return ["no message was sent at this rate"] }
     var lacks: [String] = []
     let rate = requirements.workload.rate
     if capacity < rate {
@@ -83,10 +84,12 @@ extension TuningPoint {
       lacks.append("it carries \(shortCount(capacity))/s at most, which leaves no room")
     }
     if !isFastEnough(requirements) { lacks.append("its p99 is \(shortTime(atRate.latency.p99))") }
-    if !isSafeEnough(requirements) {
+    if setting.promisedLoss != nil, loss == nil {
+      lacks.append("no power cut was made")
+    } else if !isSafeEnough(requirements) {
       lacks.append(lossInWords(requirements))
     } else if !keepsPromise {
-      lacks.append("it lost \(shortTime(worstTime ?? 0)), more than it promises")
+      lacks.append("up to \(shortTime(worstTime ?? 0)) were exposed, more than it promises")
     }
     return lacks
   }
@@ -99,21 +102,10 @@ extension TuningPoint {
     case .nothing:
       return promise == .zero ? "it lost \(messages) messages" : "it may lose \(DurationText.render(promise))"
     case .time(let limit):
-      return promise > limit ? "it may lose \(DurationText.render(promise))" : "it lost \(shortTime(worst))"
+      return promise > limit ? "it may lose \(DurationText.render(promise))" : "up to \(shortTime(worst)) were exposed"
     case .messages(let limit):
       let promised = Int64(promise.inSeconds * requirements.workload.rate)
-      return promised > Int64(limit) ? "it may lose \(promised) messages" : "it lost \(messages) messages"
+      return promised > Int64(limit) ? "it may lose \(promised) messages" : "up to \(messages) messages were exposed"
     }
   }
-}
-
-/// `950`, `20k`, `1.3M`.
-public func shortCount(_ value: Double) -> String {
-  func rounded(_ value: Double) -> String {
-    value < 10 && (value * 10).rounded() != value.rounded() * 10
-      ? "\((value * 10).rounded() / 10)" : "\(Int64(value.rounded()))"
-  }
-  if value >= 999_500 { return rounded(value / 1e6) + "M" }
-  if value >= 9_995 { return rounded(value / 1e3) + "k" }
-  return "\(Int64(value.rounded()))"
 }

@@ -9,7 +9,7 @@ public struct TuningPoint: Hashable, Sendable, Codable {
   public var timesAlways: Double?
   /// At the rate that was asked for.
   public var atRate: LoadFigures
-  /// Nil where the time did not reach.
+  /// Of simulated power cuts; nil where none was made.
   public var loss: LossFigures?
 
   /// The longest loss that was seen, by exposure or by a cut, in nanoseconds; nil where there is no limit.
@@ -24,9 +24,18 @@ public struct TuningPoint: Hashable, Sendable, Codable {
   /// Whether the longest loss that was seen is within the promise. On a disk whose flush takes longer than an interval
   /// no engine can keep that interval.
   public var keepsPromise: Bool {
-    guard let promise = setting.promisedLoss, let worst = worstTime else { return true }
-    return worst <= promise.nanoseconds
+    guard let promise = setting.promisedLoss, let worst = worstTime, let messages = worstMessages else { return true }
+    return promise == .zero ? messages == 0 : worst <= promise.nanoseconds
   }
+
+  /// Whether the engine did what its policy says, however slow the disk: power cuts took no more than the promise and
+  /// one sync, and what the storage interface shows explains each loss.
+  public var isSound: Bool {
+    (loss?.beyond ?? 0) == 0 && (loss?.widestGap ?? 0) == 0 && (setting.policy != .always || keepsPromise)
+  }
+
+  /// Whether anything was measured at the rate, and whether power cuts were made.
+  var isMeasured: Bool { atRate.latency.messages > 0 && (loss != nil || setting.promisedLoss == nil) }
 
   /// Whether it carries the rate with room to spare.
   public func carries(_ requirements: Requirements) -> Bool {
@@ -49,6 +58,6 @@ public struct TuningPoint: Hashable, Sendable, Codable {
   }
 
   public func meets(_ requirements: Requirements) -> Bool {
-    carries(requirements) && isFastEnough(requirements) && isSafeEnough(requirements) && keepsPromise
+    isMeasured && carries(requirements) && isFastEnough(requirements) && isSafeEnough(requirements) && keepsPromise
   }
 }

@@ -83,7 +83,15 @@ public struct DiskFigures: Hashable, Sendable, Codable {
   public var strip: [FlushMoment]
   public var signs: [DiskSign]
   /// Whether the flushes were slowed on purpose; see `FlushTiming`.
-  public var slowed: Bool
+  public var isSlowed: Bool
+  /// Through which the engine wrote: `io_uring` or `posix`, and why.
+  public var storage = ""
+  public var notices: [String] = []
+
+  private enum CodingKeys: String, CodingKey {
+    case directory, fileSystem, source, messageSize, ways, strip, signs, storage, notices
+    case isSlowed = "slowed"
+  }
 
   /// Of `write + fdatasync` on a growing file.
   public var flush: LatencyFigures? { ways.first { $0.way == .usual }?.latency }
@@ -110,11 +118,21 @@ struct DiskProbe {
         ways.append(FlushFigures(way: way, latency: nil, refusal: String(cString: strerror(number))))
       }
     }
-    let strip = try measure(.usual, stripTime)
+    // In pieces, so that an interruption is heard in between.
+    var strip: [FlushMoment] = []
+    var done = Duration.zero
+    while done < stripTime {
+      if isCancelled() { throw .interrupted }
+      let piece = min(.seconds(1), stripTime - done)
+      strip += try measure(.usual, piece).map {
+        FlushMoment(start: $0.start + done.nanoseconds, latency: $0.latency)
+      }
+      done += piece
+    }
     let place = FileSystemKind.of(directory)
     var disk = DiskFigures(
       directory: directory, fileSystem: place.name, source: place.source, messageSize: messageSize, ways: ways,
-      strip: Self.thinned(strip), signs: [], slowed: false)
+      strip: Self.thinned(strip), signs: [], isSlowed: false)
     disk.signs = DiskSign.read(disk, BlockDevice.under(directory), place)
     return disk
   }

@@ -42,4 +42,11 @@ public struct Spread: Hashable, Sendable, Codable {
     }
     (median, p99, longest) = (at(0.5), at(0.99), sorted.last ?? 0)
   }
+
+  /// With the longest one that was seen in another way, where that is longer.
+  func with(longest other: Int64) -> Spread {
+    var spread = self
+    spread.longest = max(longest, other)
+    return spread
+  }
 }

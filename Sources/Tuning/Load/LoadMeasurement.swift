@@ -1,4 +1,3 @@
-import Histogram
 import LogModel
 import PartitionEngine
 import Storage
@@ -11,9 +10,9 @@ public struct LoadFigures: Hashable, Sendable, Codable {
   public var latency: LatencyFigures
   /// Of the messages that were due, those that could not be sent until the end.
   public var unsent: Int
-  /// Nanoseconds that an acknowledgement was not durable, seen at regular moments; `longest` is exact.
+  /// Nanoseconds for which an acknowledgement was not durable, seen every millisecond; `longest` is exact.
   public var exposedTime: Spread
-  /// Messages that were acknowledged and not durable, seen at the same moments.
+  /// Messages that were acknowledged and not durable, seen at the same moments; `longest` is exact.
   public var exposedMessages: Spread
 
   private enum CodingKeys: String, CodingKey {
@@ -34,31 +33,44 @@ struct LoadMeasurement {
       log: LogConfiguration(syncPolicy: setting.policy, commitWindow: .nanoseconds(setting.commitWindow)))
   }
 
-  /// - Throws: `TuningError`; `StorageError` of the disk.
-  func run(
-    _ setting: LoadSetting, _ pace: Producers.Pace, warmUp: Duration, length: Duration, seed: UInt64 = 1
-  ) throws -> LoadFigures {
-    if isCancelled() { throw TuningError.interrupted }
-    let machine = try disk.machine(seed: seed)
+  /// Messages a second with producers that never pause. Nothing stands between the engine and its storage.
+  func capacity(_ setting: LoadSetting, warmUp: Duration, length: Duration) throws(TuningError) -> Double {
+    if isCancelled() { throw .interrupted }
     let workload = workload
-    return try machine.run("a load with \(setting.name)") { storage in
+    return try disk.machine(seed: 1).run("a load with \(setting.name)") { storage in
+      let (engine, _) = try await PartitionEngine.open(storage, Self.configuration(setting))
+      try await engine.createTopic(Producers.topic, partitions: workload.partitions)
+      let producers = Producers(engine, storage.loop, workload, setting, .flatOut)
+      let seconds = await producers.run(warmUp: warmUp, length: length)
+      if let failure = producers.failure { throw failure }
+      try await engine.close()
+      return Double(producers.count) / seconds
+    }
+  }
+
+  /// At the rate of the workload, or at another one.
+  func run(
+    _ setting: LoadSetting, rate: Double? = nil, warmUp: Duration, length: Duration
+  ) throws(TuningError) -> LoadFigures {
+    if isCancelled() { throw .interrupted }
+    let workload = workload
+    return try disk.machine(seed: 1).run("a load with \(setting.name)") { storage in
       let meter = ExposureMeter(storage)
       let (engine, _) = try await PartitionEngine.open(meter, Self.configuration(setting))
       try await engine.createTopic(Producers.topic, partitions: workload.partitions)
-      let producers = Producers(engine, storage.loop, workload, setting, pace)
+      let producers = Producers(engine, storage.loop, workload, setting, .rate(rate ?? workload.rate))
       let sampler = ExposureSampler(meter)
       let start = storage.loop.now
       storage.loop.spawn { await sampler.run(from: start + warmUp, until: start + warmUp + length) }
-      await producers.run(warmUp: warmUp, length: length)
-      if let failure = producers.failure { throw TuningError.engine("\(failure)") }
-      // In a run that acknowledged nothing in time, what it took counts.
-      let seconds = max(length, storage.loop.now - start - warmUp).inSeconds
-      let longest = meter.longest
+      let seconds = await producers.run(warmUp: warmUp, length: length)
+      await sampler.ended.wait()
+      if let failure = producers.failure { throw failure }
+      // It syncs what is still exposed, and the meter sees how long that took.
       try await engine.close()
       return LoadFigures(
         rate: Double(producers.count) / seconds, latency: LatencyFigures(producers.latencies),
-        unsent: producers.unsent, exposedTime: sampler.times(longest: longest),
-        exposedMessages: Spread(sampler.messages))
+        unsent: producers.unsent, exposedTime: sampler.times.with(longest: meter.longest.nanoseconds),
+        exposedMessages: sampler.messages.with(longest: Int64(meter.most)))
     }
   }
 }
@@ -68,25 +80,23 @@ private final class ExposureSampler: @unchecked Sendable {
   // Owned by the meter's loop.
 
   private let meter: ExposureMeter
-  private var nanoseconds: [Int64] = []
-  private(set) var messages: [Int64] = []
+  private var exposures: [ExposureMeter.Exposure] = []
+  let ended = AsyncEvent()
 
   init(_ meter: ExposureMeter) { self.meter = meter }
 
   func run(from begin: Instant, until end: Instant) async {
     var next = begin
+    await meter.loop.sleep(until: begin)
+    meter.beginMeasuring()
     while next < end {
       await meter.loop.sleep(until: next)
-      let exposure = meter.exposure
-      nanoseconds.append(exposure.time.nanoseconds)
-      messages.append(Int64(exposure.messages))
+      exposures.append(meter.exposure(at: meter.loop.now))
       next = max(next + .milliseconds(1), meter.loop.now)
     }
+    ended.open()
   }
 
-  func times(longest: Duration) -> Spread {
-    var spread = Spread(nanoseconds)
-    spread.longest = max(spread.longest, longest.nanoseconds)
-    return spread
-  }
+  var times: Spread { Spread(exposures.map(\.time.nanoseconds)) }
+  var messages: Spread { Spread(exposures.map { Int64($0.messages) }) }
 }

@@ -11,6 +11,15 @@ public struct Workload: Hashable, Sendable, Codable {
   public init(rate: Double, messageSize: Int, partitions: Int) {
     (self.rate, self.messageSize, self.partitions) = (rate, messageSize, partitions)
   }
+
+  /// Bytes of the largest produce request that is measured: the engine takes some more.
+  public static let largestRequest = 240_000
+
+  /// Whether the engine takes requests of so many of these messages.
+  public func fits(batch: Int) -> Bool { batch * (messageSize + 8) <= Self.largestRequest }
+
+  /// Seconds from one request of a producer to its next: its batch has to fill.
+  public func secondsToFill(_ setting: LoadSetting) -> Double { Double(setting.batch * setting.producers) / rate }
 }
 
 /// One way of running the engine.
@@ -41,6 +50,11 @@ public struct LoadSetting: Hashable, Sendable, Codable {
     case .interval(let limit): limit
     case .never: nil
     }
+  }
+
+  /// Whether it is one that can be recommended: batch and producers are the user's program's.
+  func isAsked(_ requirements: Requirements) -> Bool {
+    batch == requirements.batch && producers == requirements.producers
   }
 
   /// `interval(20ms)`, `always, 500us window`.

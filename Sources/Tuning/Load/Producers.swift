@@ -22,10 +22,9 @@ final class Producers: @unchecked Sendable {
   }
 
   /// A request that was acknowledged.
-  struct Acknowledgement {
+  struct Answer {
     var base: Offset
     var count: Int
-    var time: Instant
     var producer: Int
     /// The number of its first message, of its producer's.
     var first: Int
@@ -37,8 +36,8 @@ final class Producers: @unchecked Sendable {
   private let setting: LoadSetting
   private let pace: Pace
   private let payload: IOBuffer
-  /// Where they are wanted: acknowledged requests of each partition, in the order of acknowledgement.
-  private(set) var acknowledged: [[Acknowledgement]]?
+  /// Where they are wanted: answered requests of each partition, in the order of their answers.
+  private(set) var answers: [[Answer]]?
 
   private(set) var latencies = LatencyFigures.histogram()
   /// Messages acknowledged since `measuredFrom`.
@@ -53,12 +52,12 @@ final class Producers: @unchecked Sendable {
 
   init(
     _ engine: PartitionEngine, _ loop: EventLoop, _ workload: Workload, _ setting: LoadSetting, _ pace: Pace,
-    keepsAcknowledgements: Bool = false
+    keepsAnswers: Bool = false
   ) {
     (self.engine, self.loop, self.workload, self.setting, self.pace) = (engine, loop, workload, setting, pace)
     payload = IOBuffer(capacity: max(workload.messageSize, Self.nameSize))
     payload.mutableBytes(0..<payload.capacity).initializeMemory(as: UInt8.self, repeating: 0x5A)
-    acknowledged = keepsAcknowledgements ? Array(repeating: [], count: workload.partitions) : nil
+    answers = keepsAnswers ? Array(repeating: [], count: workload.partitions) : nil
   }
 
   /// Nobody sends anything from now on.
@@ -66,7 +65,9 @@ final class Producers: @unchecked Sendable {
 
   /// Sends until `length` has passed, and waits for what is in flight then.
   /// - Parameter warmUp: latencies and counts leave out what is due in it.
-  func run(warmUp: Duration, length: Duration) async {
+  /// - Returns: the seconds in which `count` was reached: `length`, or longer where the last answers were late.
+  @discardableResult
+  func run(warmUp: Duration, length: Duration) async -> Double {
     start = loop.now
     measuredFrom = start + warmUp
     end = measuredFrom + length
@@ -75,6 +76,7 @@ final class Producers: @unchecked Sendable {
         group.addTask(executorPreference: loop) { await self.produce(producer) }
       }
     }
+    return max(length, loop.now - measuredFrom).inSeconds
   }
 
   private func produce(_ producer: Int) async {
@@ -136,8 +138,8 @@ final class Producers: @unchecked Sendable {
           }
         }
       }
-      acknowledged?[partition.index].append(
-        Acknowledgement(base: receipt.baseOffset, count: batch, time: loop.now, producer: producer, first: number))
+      answers?[partition.index].append(
+        Answer(base: receipt.baseOffset, count: batch, producer: producer, first: number))
       return true
     } catch {
       failure = failure ?? error

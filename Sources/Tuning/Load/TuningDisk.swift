@@ -1,6 +1,7 @@
 import FaultInjection
 import Glibc
 import LogModel
+import PartitionEngine
 import Storage
 
 /// Where a tuning run works.
@@ -21,13 +22,17 @@ public struct TuningDisk: Sendable {
   }
 
   /// A loop with a storage on an empty folder, or on a new disk in memory.
-  /// - Throws: `StorageError`, `TuningError`.
-  func machine(seed: UInt64) throws -> TuningMachine {
+  /// - Throws: `TuningError.disk`.
+  func machine(seed: UInt64) throws(TuningError) -> TuningMachine {
     switch kind {
     case .folder(let path, let choice):
-      let folder = try TuningFolder(in: path)
-      let loop = EventLoop()
-      return TuningMachine(loop, try choice.openFiles(root: folder.path, loop: loop), timing, folder)
+      do throws(StorageError) {
+        let folder = try TuningFolder(in: path)
+        let loop = EventLoop()
+        return TuningMachine(loop, try choice.openFiles(root: folder.path, loop: loop), timing, folder)
+      } catch {
+        throw TuningError(error)
+      }
     case .simulated(let latency):
       let loop = EventLoop(simulatedWithSeed: seed)
       return TuningMachine(loop, MemoryStorage(disk: MemoryDisk(seed: seed), loop: loop, latency: latency), timing, nil)
@@ -49,13 +54,13 @@ struct TuningMachine {
   }
 
   /// Runs `body` on the loop.
-  /// - Throws: what `body` throws; `TuningError.hung` where it does not end.
+  /// - Throws: `TuningError`; `.hung` where the body does not end.
   func run<Value: Sendable>(
     _ what: String, _ body: @escaping @Sendable (any Storage) async throws -> Value
-  ) throws -> Value {
+  ) throws(TuningError) -> Value {
     let storage = UncheckedStorage(storage)
-    let ended = loop.run(limit: Self.limit) { () async -> Result<Value, any Error> in
-      do { return .success(try await body(storage.storage)) } catch { return .failure(error) }
+    let ended = loop.run(limit: Self.limit) { () async -> Result<Value, TuningError> in
+      do { return .success(try await body(storage.storage)) } catch { return .failure(TuningError(error)) }
     }
     guard let result = ended.value else { throw TuningError.hung(what, "\(ended.ending)") }
     return try result.get()
@@ -71,15 +76,13 @@ struct TuningMachine {
   private static let limit = Duration.seconds(300)
 }
 
-/// A folder that is removed when nobody holds it any more: `tornlog-<pid>-XXXXXX`.
+/// A folder that is removed when nobody holds it any more.
 final class TuningFolder: Sendable {
   let path: String
   private let lock: WorkFolder?
 
-  init(in directory: String) throws(TuningError) {
-    var template = Array("\(directory)/tornlog-\(getpid())-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw .directory(directory, errno: errno) }
-    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+  init(in directory: String) throws(StorageError) {
+    path = try WorkFolder.make(in: directory)
     lock = WorkFolder(locking: path)
   }
 

@@ -1,174 +1,127 @@
 import FaultInjection
+import Glibc
 import LogModel
 import PartitionEngine
 import Storage
 import WriteAheadLog
 
-/// What power cuts took from a setting.
-public struct LossFigures: Hashable, Sendable, Codable {
-  public var cuts: Int
-  /// Acknowledged messages that were gone after recovery.
-  public var messages: Spread
-  /// Nanoseconds from the acknowledgement of the oldest lost message to the cut.
-  public var time: Spread
-  /// What the trace said would be lost, at the same moments.
-  public var exposedMessages: Spread
-  public var exposedTime: Spread
-  /// The most, in nanoseconds, by which a loss was longer than its exposure, or shorter than it would have been if
-  /// every sync in flight had reached the medium. Zero: recovery and trace agree.
-  public var widestGap: Int64
-
-  private enum CodingKeys: String, CodingKey {
-    case cuts, messages, exposedMessages
-    case time = "nanoseconds"
-    case exposedTime = "exposedNanoseconds"
-    case widestGap = "widestGapNanoseconds"
-  }
-}
-
-extension LossFigures {
-  init(_ losses: [PowerCut]) {
-    self.init(
-      cuts: losses.count, messages: Spread(losses.map { Int64($0.messages) }),
-      time: Spread(losses.map(\.time.nanoseconds)),
-      exposedMessages: Spread(losses.map { Int64($0.exposed.messages) }),
-      exposedTime: Spread(losses.map(\.exposed.time.nanoseconds)),
-      widestGap: losses.map(\.gap).max() ?? 0)
-  }
-}
-
-/// One power cut, recovered from.
-struct PowerCut: Sendable {
-  var messages: Int
-  var time: Duration
-  var exposed: ExposureMeter.Exposure
-
-  /// In nanoseconds, by which the loss lies outside of what the trace allows.
-  var gap: Int64 {
-    max(0, (time - exposed.time).nanoseconds, (exposed.leastTime - time).nanoseconds)
-  }
-}
-
 /// Takes the power at random moments under load, recovers, and reads back what is left. The layer of real files takes
-/// back on the disk what was not made durable, and nothing else (`PersistenceProfile.dropUnsynced`): the most that a
-/// power cut can take.
+/// back on the disk what was not made durable (`PersistenceProfile.dropUnsynced`). Of a sync in flight the seed decides
+/// what it still made durable.
 struct PowerCuts {
   var disk: TuningDisk
   var workload: Workload
   var isCancelled: @Sendable () -> Bool = { false }
 
-  /// How long a load may run before its power goes: some cycles of the policy's syncs.
-  static func longestLife(_ policy: SyncPolicy) -> Duration {
-    if case .interval(let limit) = policy { return max(limit + limit / 2, .milliseconds(30)) }
-    return .milliseconds(40)
+  /// How long a load may run before its power goes: some cycles of the policy's syncs, and of the producers' requests.
+  func longestLife(_ setting: LoadSetting) -> Duration {
+    let cycles: Duration =
+      if case .interval(let limit) = setting.policy { max(limit + limit / 2, .milliseconds(30)) } else {
+        .milliseconds(40)
+      }
+    return cycles + .seconds(2 * workload.secondsToFill(setting))
   }
 
   /// - Returns: nil where the power went before anything had been acknowledged.
-  func cut(_ setting: LoadSetting, seed: UInt64) throws -> PowerCut? {
-    if isCancelled() { throw TuningError.interrupted }
-    let machine = try disk.machine(seed: seed)
-    let workload = workload
-    return try machine.run("a power cut with \(setting.name)") { storage in
-      try await Self.cut(setting, workload, seed, on: storage)
+  func cut(_ setting: LoadSetting, seed: UInt64) throws(TuningError) -> PowerCut? {
+    if isCancelled() { throw .interrupted }
+    let (workload, life) = (workload, longestLife(setting))
+    return try disk.machine(seed: seed).run("a power cut with \(setting.name)") { storage in
+      try await Self.cut(setting, workload, life, seed, on: storage)
     }
   }
 
   private static func cut(
-    _ setting: LoadSetting, _ workload: Workload, _ seed: UInt64, on storage: any Storage
+    _ setting: LoadSetting, _ workload: Workload, _ life: Duration, _ seed: UInt64, on storage: any Storage
   ) async throws -> PowerCut? {
     let loop = storage.loop
     let power = PowerLossStorage(storage)
-    let meter = ExposureMeter(power)
+    let meter = ExposureMeter(power, keepsAll: true)
     let configuration = LoadMeasurement.configuration(setting)
     let (engine, _) = try await PartitionEngine.open(meter, configuration)
     try await engine.createTopic(Producers.topic, partitions: workload.partitions)
-    let producers = Producers(
-      engine, loop, workload, setting, .rate(workload.rate), keepsAcknowledgements: true)
+    let producers = Producers(engine, loop, workload, setting, .rate(workload.rate), keepsAnswers: true)
     var random = SeededGenerator(seed: seed, stream: "power cuts")
-    let life = longestLife(setting.policy)
     let moment = loop.now + .nanoseconds(Int64.random(in: life.nanoseconds / 8...life.nanoseconds, using: &random))
-    let moments = CutMoment()
+    let cut = CutMoment(partitions: workload.partitions)
     loop.spawn {
       await loop.sleep(until: moment)
       // All in one turn: nothing passes between them.
       power.freeze()
       producers.stop()
-      moments.cut = loop.now
-      moments.exposure = meter.exposure
+      cut.note(meter, at: loop.now)
+      cut.happened.open()
     }
     await producers.run(warmUp: .zero, length: life * 2)
-    let cutAt = moments.cut
-    // After the cut every operation fails.
-    if !power.isCut, let failure = producers.failure { throw TuningError.engine("\(failure)") }
+    if !power.isCut, let failure = producers.failure { throw failure }
+    await cut.happened.wait()
     do { try await engine.close() } catch {}  // of a machine that is off
     _ = try await power.cutPower(seed: seed, profile: .dropUnsynced)
-    let acknowledged = (producers.acknowledged ?? []).map { $0.filter { $0.time <= cutAt } }
-    guard acknowledged.contains(where: { !$0.isEmpty }) else { return nil }
-    let found = try await readBack(power.restarted(), configuration, acknowledged)
-    return PowerCut(
-      messages: found.lost, time: found.oldest.map { cutAt - $0 } ?? .zero, exposed: moments.exposure)
-  }
-
-  /// Set in the turn in which the power goes.
-  private final class CutMoment: @unchecked Sendable {
-    // Owned by the loop.
-    var cut = Instant(nanoseconds: 0)
-    var exposure = ExposureMeter.Exposure()
-  }
-
-  /// Recovers, and compares each acknowledged message with what is there.
-  /// - Returns: how many are gone, and when the oldest of them was acknowledged.
-  private static func readBack(
-    _ storage: any Storage, _ configuration: EngineConfiguration, _ acknowledged: [[Producers.Acknowledgement]]
-  ) async throws -> (lost: Int, oldest: Instant?) {
-    let (engine, _) = try await PartitionEngine.open(storage, configuration)
-    let response = FetchResponse(capacity: 1 << 20)
-    var (lost, oldest): (Int, Instant?) = (0, nil)
-    for (index, requests) in acknowledged.enumerated() {
-      var there: [Int64: SentMessage] = [:]
-      let marks = try engine.watermarks(Producers.topic, PartitionID(index))
-      var next = marks.logStartOffset
-      while next < marks.highWatermark {
-        try await engine.fetch(Producers.topic, PartitionID(index), from: next, maxBytes: 1 << 20, into: response)
-        response.forEachRecord { there[$0.offset.rawValue] = SentMessage($0.value) }
-        guard response.nextOffset > next else { break }
-        next = response.nextOffset
-      }
-      for request in requests {
-        for place in 0..<request.count {
-          let expected = SentMessage(producer: request.producer, number: request.first + place)
-          let offset = request.base + place
-          guard let found = there[offset.rawValue] else {
-            lost += 1
-            oldest = min(oldest ?? request.time, request.time)
-            continue
-          }
-          if found != expected {
-            throw TuningError.corrupted(
-              "after a power cut under \(configuration.log.syncPolicy), offset \(offset) of partition \(index) holds "
-                + "\(found), and \(expected) was acknowledged there")
-          }
-        }
-      }
+    guard cut.acknowledgements.contains(where: { !$0.isEmpty }) else { return nil }
+    let lost: [Int]
+    do {
+      lost = try await ReadBack(producers.answers ?? []).lowestLost(
+        of: cut.acknowledgements, on: power.restarted(), configuration)
+    } catch let error as EngineError {
+      let failure = TuningError(error)
+      if case .disk(_, ENOSPC) = failure { throw failure }
+      throw TuningError.corrupted("after a power cut under \(setting.policy) the engine fails: \(error)")
     }
-    try await engine.close()
-    return (lost, oldest)
+    return PowerCut(setting, cut, lost)
   }
 }
 
-/// The name that a message carries.
-private struct SentMessage: Equatable, CustomStringConvertible {
-  var producer: Int
-  var number: Int
+/// What there was when the power went.
+final class CutMoment: @unchecked Sendable {
+  // Owned by the loop.
 
-  init(producer: Int, number: Int) { (self.producer, self.number) = (producer, number) }
+  let happened = AsyncEvent()
+  private(set) var time = Instant(nanoseconds: 0)
+  private(set) var exposure = ExposureMeter.Exposure()
+  private(set) var slowestSync = Duration.zero
+  /// Of each partition.
+  private(set) var acknowledgements: [[ExposureMeter.Acknowledgement]]
 
-  init(_ value: UnsafeRawBufferPointer) {
-    guard value.count >= Producers.nameSize else { self.init(producer: -1, number: -1); return }
-    self.init(
-      producer: Int(value.loadUnaligned(as: Int64.self)),
-      number: Int(value.loadUnaligned(fromByteOffset: 8, as: Int64.self)))
+  init(partitions: Int) { acknowledgements = Array(repeating: [], count: partitions) }
+
+  func note(_ meter: ExposureMeter, at now: Instant) {
+    (time, exposure, slowestSync) = (now, meter.exposure(at: now), meter.slowestSync(at: now))
+    for partition in acknowledgements.indices {
+      acknowledgements[partition] = meter.acknowledgements(
+        of: TopicPartition(Producers.topic, PartitionID(partition)))
+    }
+  }
+}
+
+/// One power cut, recovered from.
+struct PowerCut: Sendable {
+  /// Acknowledged messages that were gone.
+  var messages: Int
+  /// From the acknowledgement of the oldest of them to the cut.
+  var time: Duration
+  var exposed: ExposureMeter.Exposure
+  /// By which the loss was longer than the promise and the slowest sync of that life together.
+  var beyond: Duration
+
+  /// In nanoseconds, by which the loss lies outside of what the meter allows: it is longer than what was exposed, or
+  /// shorter than it would be if every sync in flight had reached the medium.
+  var gap: Int64 {
+    max(0, (time - exposed.time).nanoseconds, (exposed.leastTime - time).nanoseconds)
   }
 
-  var description: String { "message \(number) of producer \(producer)" }
+  /// - Parameter lost: of each partition, messages lost at its end.
+  fileprivate init(_ setting: LoadSetting, _ cut: CutMoment, _ lost: [Int]) {
+    messages = lost.reduce(0, +)
+    var oldest: Instant?
+    for (acknowledgements, count) in zip(cut.acknowledgements, lost) where count > 0 {
+      guard let end = acknowledgements.last?.end else { continue }
+      let lowest = Offset(end.rawValue - Int64(count))
+      if let first = acknowledgements.first(where: { $0.end > lowest }) {
+        oldest = min(oldest ?? first.time, first.time)
+      }
+    }
+    time = oldest.map { cut.time - $0 } ?? .zero
+    exposed = cut.exposure
+    beyond = setting.promisedLoss.map { [time] in max(.zero, time - $0 - cut.slowestSync) } ?? .zero
+  }
 }

@@ -7,8 +7,10 @@ struct TuningComparison {
   var rows: [[String]]
 
   init(of new: TuningResult, with old: TuningResult) {
-    title = "Beside the earlier report, of \(old.place)"
-    func times(_ new: Double, _ old: Double) -> String { old > 0 ? fixed(new / old, 2) : "-" }
+    let isAlike = new.requirements.workload == old.requirements.workload
+    title = "Beside the earlier report, of \(old.place): \(old.question)"
+    // Under another load another latency is to be expected.
+    func times(_ new: Double, _ old: Double) -> String { isAlike && old > 0 ? fixed(new / old, 2) : "-" }
     rows = new.askedRows.compactMap { index in
       let point = new.points[index]
       guard let before = old.points.first(where: { $0.setting == point.setting }) else { return nil }

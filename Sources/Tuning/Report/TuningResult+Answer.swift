@@ -5,13 +5,17 @@ extension TuningResult {
   /// What was asked: `20k/s of 1 KB, 3 partitions, 16 producers, batches of 1`.
   var question: String {
     let load = requirements.workload
-    return "\(shortCount(load.rate))/s of \(load.messageSize) B, \(load.partitions) partitions, "
-      + "\(requirements.producers) producers, batches of \(requirements.batch); \(requirements.loss.words), "
+    func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
+    return "\(shortCount(load.rate))/s of \(load.messageSize) B, \(counted(load.partitions, "partition")), "
+      + "\(counted(requirements.producers, "producer")), batches of \(requirements.batch); \(requirements.loss.words), "
       + "p99 at most " + DurationText.render(requirements.p99)
   }
 
   var place: String {
-    disk.map { "\($0.directory) (\($0.fileSystem)\($0.source.isEmpty ? "" : " on \($0.source)"))" }
+    disk.map { disk in
+      let source = disk.source.isEmpty ? "" : " on \(disk.source)"
+      return "\(disk.directory) (\(disk.fileSystem)\(source), \(disk.storage))"
+    }
       ?? "a simulated disk"
   }
 
@@ -23,7 +27,8 @@ extension TuningResult {
   var headline: String {
     if isInterrupted { return "Interrupted: no recommendation." }
     guard let chosen else { return "No setting does all of this on this disk." }
-    return "Use \(chosen.setting.name)."
+    let isIdle = disk?.signs.contains { $0.kind == .memory || $0.kind == .noBarrier } ?? false
+    return "Use \(chosen.setting.name)." + (isIdle ? " But here no policy survives a power cut; see the signs." : "")
   }
 
   /// What follows the headline: why, what else there is, what to beware of.
@@ -31,17 +36,21 @@ extension TuningResult {
     if isInterrupted { return [] }
     guard let chosen else {
       return ["What each lacks, of those that lack least:"] + recommendation.obstacles.map { "  \($0)" }
-        + ["Allow more loss or a higher p99, send larger batches, or use a faster disk."]
+        + ["Allow more loss or a higher p99, or use a faster disk. The last table shows what other batches change."]
     }
     var lines = [describe(chosen)]
     if let always, chosen.setting.policy != .always {
       let lacks = always.lacks(requirements)
       lines.append(
-        "\(always.setting.name) would lose nothing, but "
-          + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; "))
-          + ".")
+        "always would lose nothing, but " + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; ")) + ".")
     }
-    if let cheaper { lines.append("Next cheaper: \(cheaper.setting.name). \(describe(cheaper))") }
+    if let cheaper {
+      let lacks = cheaper.lacks(requirements)
+      lines.append(
+        "Next cheaper: \(cheaper.setting.name). \(describe(cheaper))"
+          + (lacks.isEmpty ? "" : " It is not what you asked for: \(lacks.joined(separator: "; ")).")
+      )
+    }
     return lines
   }
 
@@ -51,12 +60,26 @@ extension TuningResult {
     text +=
       ". At \(shortCount(requirements.workload.rate))/s 99 of 100 messages are acknowledged within "
       + "\(shortTime(point.atRate.latency.p99))."
-    guard let promise = point.setting.promisedLoss, let worst = point.worstTime else {
+    guard let promise = point.setting.promisedLoss else {
       return text + " A power cut may take everything that the kernel has not written back."
     }
-    let cuts = point.loss.map { " in \($0.cuts) power cuts" } ?? ""
-    if promise == .zero, worst == 0 { return text + " Nothing was lost\(cuts)." }
-    return text + " A power cut took up to \(shortTime(worst))\(cuts); it may take \(DurationText.render(promise))."
+    guard let loss = point.loss else { return text + " No power cut was made." }
+    if promise == .zero, loss.messages.longest == 0 {
+      return text + " \(loss.cuts) simulated power cuts took nothing."
+    }
+    return text + " \(loss.cuts) simulated power cuts took up to \(shortTime(loss.time.longest)); up to "
+      + "\(shortTime(point.atRate.exposedTime.longest)) were exposed under load. It may lose "
+      + "\(DurationText.render(promise))."
+  }
+
+  /// What the engine did that its policy does not allow: a bug, and no figure.
+  var findings: [String] {
+    points.filter { !$0.isSound }.map { point in
+      let loss = point.loss
+      return "\(point.setting.name) lost up to \(shortTime(loss?.time.longest ?? 0)), "
+        + "\(shortTime(loss?.beyond ?? 0)) beyond its promise and its slowest sync; recovery and storage differ by "
+        + "\(shortTime(loss?.widestGap ?? 0))"
+    }
   }
 
   /// What the disk does by itself.
@@ -64,15 +87,11 @@ extension TuningResult {
     guard let disk, let flush = disk.flush else { return nil }
     return "A flush (write + fdatasync) takes \(shortTime(flush.p50)) (median), \(shortTime(flush.p99)) (p99), "
       + "\(shortTime(flush.longest)) (longest of \(flush.messages))."
-      + (disk.slowed ? " The settings were measured with slower flushes, as --flush or --stall says." : "")
+      + (disk.isSlowed ? " The settings were measured with slower flushes, as --flush or --stall says." : "")
   }
 
   /// Rows with the producers and the batch that were asked for.
-  var askedRows: [Int] {
-    points.indices.filter {
-      points[$0].setting.batch == requirements.batch && points[$0].setting.producers == requirements.producers
-    }
-  }
+  var askedRows: [Int] { points.indices.filter { points[$0].setting.isAsked(requirements) } }
 
   static let head = [
     "", "setting", "carries/s", "x", "p50", "p99", "may lose", "lost", "messages", "cuts", "longest latency",
@@ -89,9 +108,11 @@ extension TuningResult {
     let mark =
       index == recommendation.chosen ? "*" : !point.keepsPromise ? "!" : front.contains(index) ? "." : ""
     let latency = point.atRate.latency
+    let isAlways = point.setting.policy == .always && point.setting.commitWindow == 0
+    let times = isAlways ? "1.0" : point.timesAlways.map { fixed($0, 1) } ?? "-"
     let isEndless = point.setting.promisedLoss == nil
     return [
-      mark, point.setting.name, shortCount(point.capacity), point.timesAlways.map { fixed($0, 1) } ?? "1.0",
+      mark, point.setting.name, shortCount(point.capacity), times,
       shortTime(latency.p50), shortTime(latency.p99),
       point.setting.promisedLoss.map { $0 == .zero ? "0" : DurationText.render($0) } ?? "all",
       isEndless ? "all" : shortTime(point.worstTime ?? 0), isEndless ? "all" : "\(point.worstMessages ?? 0)",
@@ -101,9 +122,9 @@ extension TuningResult {
   }
 
   static let legend =
-    "* recommended; ! lost more than it promises; . no other is as safe, as fast and as strong. carries/s: with "
+    "* recommended; ! exposed more than it promises; . no other is as safe, as fast and as strong. carries/s: with "
     + "producers that never pause; x: beside always. p50, p99: at the rate, from the moment at which a message is due. "
-    + "lost: the longest, by power cuts and by the trace."
+    + "lost: the longest, by simulated power cuts or exposed under load."
 
   static let comparisonHead = ["batch", "producers", "always/s", "interval(100ms)/s", "x", "never/s", "x"]
 

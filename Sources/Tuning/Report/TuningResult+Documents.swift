@@ -17,6 +17,8 @@ extension TuningResult {
   func lines(_ old: TuningComparison?) -> [String] {
     var lines =
       ["tornlog tune in \(place)", question, "", headline] + reasons.flatMap { wrapped($0, indent: "  ") } + [""]
+    lines += findings.flatMap { wrapped("FINDING: \($0). Run `tornlog run`, and report it.") }
+    lines += (disk?.notices ?? []).flatMap { wrapped("note: \($0)") }
     if let diskLine { lines += wrapped(diskLine) }
     let signs = disk?.signs ?? []
     if !signs.isEmpty {
@@ -37,14 +39,13 @@ extension TuningResult {
     return lines.flatMap { $0.split(separator: "\n", omittingEmptySubsequences: false).map(String.init) }
   }
 
-  /// A setting that breaks its own promise is a finding; everything else is a figure.
+  /// What the engine's policies do not allow is violated; everything else is a figure.
   private var cases: [ReportCase] {
     askedRows.map { index in
       let point = points[index]
-      let isUnknown = isInterrupted
       return ReportCase(
         group: "tune", name: point.setting.name,
-        mustHold: isUnknown ? .unknown : .held,
+        mustHold: !point.isSound ? .violated : isInterrupted || !point.isMeasured ? .unknown : .held,
         message: "\(shortCount(point.capacity))/s, p99 \(shortTime(point.atRate.latency.p99)), lost up to "
           + (point.worstTime.map(shortTime) ?? "all"))
     }
@@ -59,6 +60,7 @@ extension TuningResult {
     }
     var lines = ["# tornlog tune", "", "In \(place.printable): \(question).", "", "**\(headline)**", ""]
     lines += reasons.map { $0.hasPrefix("  ") ? "- \($0.dropFirst(2))" : "\($0)\n" } + [""]
+    lines += findings.map { "**Finding**: \($0.printable)\n" } + (disk?.notices ?? []).map { "Note: \($0.printable)\n" }
     if let diskLine { lines += [diskLine, ""] }
     let signs = disk?.signs ?? []
     if !signs.isEmpty { lines += ["Signs that a flush may not reach the medium (signs, no proof):", ""] }

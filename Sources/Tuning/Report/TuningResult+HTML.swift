@@ -8,6 +8,8 @@ extension TuningResult {
     page.heading(headline, level: 1)
     page.paragraph("In \(place): \(question).", class: "quiet")
     for reason in reasons { page.paragraph(reason) }
+    for finding in findings { page.paragraph("Finding: \(finding)") }
+    for notice in disk?.notices ?? [] { page.paragraph("Note: \(notice)", class: "quiet") }
     if let diskLine { page.paragraph(diskLine) }
     let signs = disk?.signs ?? []
     if !signs.isEmpty {
@@ -96,7 +98,7 @@ extension TuningResult {
     shown += askedRows.filter { points[$0].setting.policy == .never }
     shown += askedRows.filter { points[$0].setting.policy == .interval(.milliseconds(100)) }
     var seen: Set<Int> = []
-    // Two intervals get colours of their own.
+    // Up to three intervals get colours of their own.
     var intervals = [0, 3, 4]
     let curves = shown.filter { seen.insert($0).inserted }.prefix(5).map { index in
       let color = Self.series(points[index].setting.policy)

@@ -10,8 +10,9 @@ public struct LogConfiguration: Hashable, Sendable {
   public var segmentAge: Duration?
   /// The most bytes of batches that one commit carries; a batch is limited to it less one block.
   public var commitBytes: Int
-  /// How long a commit waits for more batches after its first; zero for not at all. It goes at once when it is half
-  /// full. Larger commits need fewer flushes, and every message waits for it (PostgreSQL calls it `commit_delay`).
+  /// How long a commit waits for more batches after its first; zero for not at all. It goes earlier, a millisecond
+  /// later at the most, when it is half full. Larger commits need fewer flushes, and every message waits for it
+  /// (PostgreSQL calls it `commit_delay`).
   public var commitWindow: Duration
   /// The newest batches are kept in memory for consumers at the tail, up to both limits.
   public var recentBatches: Int

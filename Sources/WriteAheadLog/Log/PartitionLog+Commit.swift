@@ -52,12 +52,13 @@ extension PartitionLog {
     committerEnded.open()
   }
 
-  /// Waits for more batches, as long as the commit window lets it. An orderly close waits for nobody.
+  /// Waits for more batches, as long as the commit window lets it. A commit that is half full goes, and so does that of
+  /// a log that is being closed: a millisecond later at the most.
   private func gather() async {
     let window = configuration.commitWindow
     guard let due = filling.batches.first.map({ $0.time + window }) else { return }
     while lifecycle == .open, roomWaiters.isEmpty, filling.used < configuration.commitBytes / 2, loop.now < due {
-      await loop.sleep(until: min(due, loop.now + window / 4))
+      await loop.sleep(until: min(due, loop.now + min(window / 4, .milliseconds(1))))
     }
   }
 

@@ -42,3 +42,24 @@ package func fixed(_ value: Double, _ places: Int) -> String {
 }
 
 package func percent(_ part: Double) -> String { "\(Int64((part * 100).rounded()))%" }
+
+/// Nanoseconds as people read them: `9.4 us`, `12 ms`.
+package func shortTime(_ nanoseconds: Int64) -> String {
+  let n = Double(nanoseconds)
+  for (unit, size) in [("s", 1e9), ("ms", 1e6), ("us", 1e3)] where n >= size {
+    let value = n / size
+    return value < 10 ? "\((value * 10).rounded() / 10) \(unit)" : "\(Int64(value.rounded())) \(unit)"
+  }
+  return nanoseconds == 0 ? "0" : "\(nanoseconds) ns"
+}
+
+/// `950`, `20k`, `1.3M`.
+package func shortCount(_ value: Double) -> String {
+  func rounded(_ value: Double) -> String {
+    value < 10 && (value * 10).rounded() != value.rounded() * 10
+      ? "\((value * 10).rounded() / 10)" : "\(Int64(value.rounded()))"
+  }
+  if value >= 999_500 { return rounded(value / 1e6) + "M" }
+  if value >= 9_995 { return rounded(value / 1e3) + "k" }
+  return "\(Int64(value.rounded()))"
+}
