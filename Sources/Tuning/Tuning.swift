@@ -10,6 +10,8 @@ public struct TuningEffort: Hashable, Sendable {
   public var flatOut: Duration
   public var atRate: Duration
   public var warmUp: Duration
+  /// Each setting runs so often, and the times above are of all its runs together.
+  public var rounds: Int
   /// Power cuts of a setting: at most so many, and at most so long. `always` gets `alwaysCuts`.
   public var cuts: Int
   public var alwaysCuts: Int
@@ -21,12 +23,12 @@ public struct TuningEffort: Hashable, Sendable {
   /// About a minute on a fast disk.
   public static let quick = TuningEffort(
     probe: .milliseconds(200), strip: .seconds(2), flatOut: .milliseconds(350), atRate: .milliseconds(800),
-    warmUp: .milliseconds(150), cuts: 25, alwaysCuts: 25, cutTime: .milliseconds(1200),
+    warmUp: .milliseconds(100), rounds: 2, cuts: 25, alwaysCuts: 25, cutTime: .milliseconds(1200),
     compared: [.always, .interval(.milliseconds(100)), .never], isThorough: false)
   /// 200 power cuts of each setting, 1000 of `always`.
   public static let thorough = TuningEffort(
-    probe: .seconds(1), strip: .seconds(15), flatOut: .seconds(2), atRate: .seconds(5), warmUp: .milliseconds(500),
-    cuts: 200, alwaysCuts: 1000, cutTime: .seconds(600), compared: Tuning.policies, isThorough: true)
+    probe: .seconds(1), strip: .seconds(15), flatOut: .seconds(2), atRate: .seconds(5), warmUp: .milliseconds(300),
+    rounds: 3, cuts: 200, alwaysCuts: 1000, cutTime: .seconds(600), compared: Tuning.policies, isThorough: true)
 
   /// Bytes that a run writes at the most, and removes again: a fast disk takes some 1.5 GB a second.
   public var room: Int64 { Int64((flatOut + warmUp).inSeconds * 1.5e9) + (256 << 20) }
@@ -111,7 +113,7 @@ public struct Tuning {
   /// How long a load runs at the rate: some requests of each producer, and two stalls.
   private func timeAtRate(_ setting: LoadSetting) -> Duration {
     let fill = Duration.seconds(4 * requirements.workload.secondsToFill(setting))
-    return max(effort.atRate, fill, (disk.timing?.stall?.period ?? .zero) * 2)
+    return max(effort.atRate, max(fill, (disk.timing?.stall?.period ?? .zero) * 2) * effort.rounds)
   }
 
   /// Seconds that the whole run takes, about.
@@ -122,7 +124,9 @@ public struct Tuning {
     let opening = 0.05 + flush * Double(20 + 4 * requirements.workload.partitions)
     let probe = isReal ? Double(FlushWay.all.count) * effort.probe.inSeconds + effort.strip.inSeconds + 0.5 : 0
     return settings.reduce(probe) { sum, setting in
-      let loads = (effort.flatOut + timeAtRate(setting) + effort.warmUp * 2).inSeconds + 2 * opening
+      let loads =
+        (effort.flatOut + timeAtRate(setting) + effort.warmUp * 2 * effort.rounds).inSeconds
+        + Double(2 * effort.rounds) * opening
       return sum + loads + (setting.isAsked(requirements) ? cutSeconds(setting, opening) : 0)
     }
   }
@@ -191,22 +195,47 @@ public struct Tuning {
     result.disk = figures
   }
 
+  /// Round by round, so that a disturbance of the machine meets them all alike; then their losses.
   private func measureSettings(into result: inout TuningResult, _ began: Stopwatch) throws(TuningError) {
     let load = LoadMeasurement(disk: disk, workload: requirements.workload, isCancelled: isCancelled)
-    for setting in settings {
-      let producers = setting.producers == 1 ? "1 producer" : "\(setting.producers) producers"
-      tell("\(setting.name), \(producers), batches of \(setting.batch)", began, result)
-      let capacity = try load.capacity(setting, warmUp: effort.warmUp, length: effort.flatOut)
-      let atRate = try load.run(setting, warmUp: effort.warmUp, length: timeAtRate(setting))
-      var point = TuningPoint(setting: setting, capacity: capacity, timesAlways: nil, atRate: atRate, loss: nil)
-      if setting.isAsked(requirements) { point.loss = try measureLoss(setting, began, result) }
-      let always = result.points.first {
-        $0.setting.policy == .always && $0.setting.commitWindow == 0 && $0.setting.batch == setting.batch
-          && $0.setting.producers == setting.producers
+    let settings = settings
+    var rounds = [[TuningPoint.Round]](repeating: [], count: settings.count)
+    var samples: [LoadSample] = []
+    for round in 0..<effort.rounds {
+      for (index, setting) in settings.enumerated() {
+        let producers = setting.producers == 1 ? "1 producer" : "\(setting.producers) producers"
+        tell("\(setting.name), \(producers), batches of \(setting.batch), round \(round + 1)", began, result)
+        let capacity = try load.capacity(setting, warmUp: effort.warmUp, length: effort.flatOut / effort.rounds)
+        let sample = try load.run(setting, warmUp: effort.warmUp, length: timeAtRate(setting) / effort.rounds)
+        rounds[index].append(
+          TuningPoint.Round(capacity: capacity, p99: LatencyFigures(sample.latencies).p99))
+        // What there is so far is a point: an interruption leaves it.
+        let before = result.points.prefix(index)
+        if index < samples.count {
+          samples[index].add(sample)
+          result.points[index] = point(setting, rounds[index], samples[index], after: before)
+        } else {
+          samples.append(sample)
+          result.points.append(point(setting, rounds[index], sample, after: before))
+        }
       }
-      point.timesAlways = always.map { $0.capacity > 0 ? capacity / $0.capacity : 0 }
-      result.points.append(point)
     }
+    for index in result.points.indices where settings[index].isAsked(requirements) {
+      result.points[index].loss = try measureLoss(settings[index], began, result)
+    }
+  }
+
+  private func point(
+    _ setting: LoadSetting, _ rounds: [TuningPoint.Round], _ sample: LoadSample, after points: ArraySlice<TuningPoint>
+  ) -> TuningPoint {
+    let capacity = rounds.reduce(0) { $0 + $1.capacity } / Double(rounds.count)
+    let always = points.first {
+      $0.setting.policy == .always && $0.setting.commitWindow == 0 && $0.setting.batch == setting.batch
+        && $0.setting.producers == setting.producers
+    }
+    return TuningPoint(
+      setting: setting, capacity: capacity, timesAlways: always.map { $0.capacity > 0 ? capacity / $0.capacity : 0 },
+      atRate: sample.figures, rounds: rounds, loss: nil)
   }
 
   private func measureLoss(

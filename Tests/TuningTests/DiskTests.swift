@@ -72,7 +72,7 @@ import Testing
     // Four at most in 5 ms.
     let capacity = try load.capacity(setting, warmUp: .milliseconds(50), length: .milliseconds(200))
     #expect((1...810).contains(capacity), "\(capacity)")
-    let always = try load.run(setting, rate: 200, warmUp: .milliseconds(50), length: .milliseconds(200))
+    let always = try load.run(setting, rate: 200, warmUp: .milliseconds(50), length: .milliseconds(200)).figures
     #expect(always.latency.p50 >= 5_000_000)
     let cuts = PowerCuts(disk: disk, workload: workload)
     let cut = try cuts.cut(LoadSetting(.interval(.milliseconds(20)), batch: 1, producers: 4), seed: 3)

@@ -16,7 +16,8 @@ import Testing
   ) throws -> LoadFigures {
     try load.run(
       LoadSetting(policy, commitWindow: window, batch: batch, producers: 16), rate: rate, warmUp: .milliseconds(200),
-      length: .seconds(seconds))
+      length: .seconds(seconds)
+    ).figures
   }
 
   /// 16 producers, and a flush of 5 ms that takes what waits: 3200 a second.
@@ -58,7 +59,8 @@ import Testing
       disk: SimulatedDisk.flush(.milliseconds(1), stall: stall), workload: SimulatedDisk.load)
     let found = try stalling.run(
       LoadSetting(.interval(.milliseconds(20)), batch: 1, producers: 16), rate: 2000, warmUp: .milliseconds(500),
-      length: .milliseconds(520))
+      length: .milliseconds(520)
+    ).figures
     #expect(found.exposedTime.longest > 250_000_000, "\(found.exposedTime)")
   }
 

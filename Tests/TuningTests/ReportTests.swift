@@ -18,6 +18,7 @@ import Verification
       setting: LoadSetting(policy, batch: batch, producers: producers), capacity: carries, timesAlways: carries / 3000,
       atRate: LoadFigures(
         rate: 20_000, latency: latency, unsent: 0, exposedTime: lost, exposedMessages: messages),
+      rounds: [TuningPoint.Round(capacity: carries, p99: p99.nanoseconds)],
       loss: LossFigures(
         cuts: 25, messages: messages, time: lost, exposedMessages: messages, exposedTime: lost, widestGap: 0,
         beyond: 0))
@@ -87,6 +88,17 @@ import Verification
     uncut.loss = nil
     #expect(Self.result([uncut]).recommendation.chosen == nil)
     #expect(Self.result([uncut]).lines(nil).contains { $0.contains("no power cut was made") })
+  }
+
+  @Test func anUnsteadyMachineIsNamed() {
+    var always = Self.point(.always, carries: 100_000, p99: .milliseconds(33), loses: .zero)
+    always.rounds = [.init(capacity: 100_000, p99: 1_000_000), .init(capacity: 100_000, p99: 40_000_000)]
+    let interval = Self.point(
+      .interval(.milliseconds(20)), carries: 300_000, p99: .milliseconds(1), loses: .milliseconds(9))
+    let lines = Self.result([always, interval]).lines(nil)
+    #expect(lines[3] == "Use interval(20ms).")
+    #expect(lines.contains { $0.contains("unsteady. Fast enough were, by rounds: always in 1 of 2.") }, "\(lines)")
+    #expect(Self.usual.doubts.isEmpty)
   }
 
   /// What the policy does not allow is no figure.

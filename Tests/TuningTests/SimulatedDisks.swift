@@ -22,5 +22,6 @@ extension TuningEffort {
   /// Enough for a simulated disk.
   static let brief = TuningEffort(
     probe: .zero, strip: .zero, flatOut: .milliseconds(50), atRate: .milliseconds(1200), warmUp: .milliseconds(20),
+    rounds: 1,
     cuts: 8, alwaysCuts: 8, cutTime: .seconds(60), compared: [], isThorough: false)
 }

@@ -2,6 +2,17 @@ import LogModel
 
 /// One setting, measured.
 public struct TuningPoint: Hashable, Sendable, Codable {
+  /// One of several short runs, between which the other settings ran.
+  public struct Round: Hashable, Sendable, Codable {
+    public var capacity: Double
+    public var p99: Int64
+
+    private enum CodingKeys: String, CodingKey {
+      case capacity
+      case p99 = "p99Nanoseconds"
+    }
+  }
+
   public var setting: LoadSetting
   /// Messages a second with producers that never pause.
   public var capacity: Double
@@ -9,6 +20,8 @@ public struct TuningPoint: Hashable, Sendable, Codable {
   public var timesAlways: Double?
   /// At the rate that was asked for.
   public var atRate: LoadFigures
+  /// The rounds by themselves, in order: a disturbed machine shows here.
+  public var rounds: [Round]
   /// Of simulated power cuts; nil where none was made.
   public var loss: LossFigures?
 
@@ -54,6 +67,13 @@ public struct TuningPoint: Hashable, Sendable, Codable {
     case .time(let limit): return promise <= limit && time <= limit.nanoseconds
     case .messages(let limit):
       return messages <= Int64(limit) && promise.inSeconds * requirements.workload.rate <= Double(limit)
+    }
+  }
+
+  /// In how many of its rounds it carried the rate and was fast enough.
+  func goodRounds(_ requirements: Requirements) -> Int {
+    rounds.count {
+      $0.capacity >= requirements.workload.rate * Requirements.headroom && $0.p99 <= requirements.p99.nanoseconds
     }
   }
 

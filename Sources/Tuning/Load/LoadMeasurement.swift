@@ -1,3 +1,4 @@
+import Histogram
 import LogModel
 import PartitionEngine
 import Storage
@@ -19,6 +20,41 @@ public struct LoadFigures: Hashable, Sendable, Codable {
     case rate, unsent, exposedMessages
     case latency = "latencyNanoseconds"
     case exposedTime = "exposedNanoseconds"
+  }
+}
+
+/// One run of a load at a rate, or several together.
+struct LoadSample: Sendable {
+  private(set) var latencies: Histogram<UInt64>
+  private var count: Int
+  private var seconds: Double
+  private var unsent: Int
+  private var exposures: [ExposureMeter.Exposure]
+  private var longest: Int64
+  private var most: Int
+
+  fileprivate init(
+    _ producers: Producers, seconds: Double, _ exposures: [ExposureMeter.Exposure], _ meter: ExposureMeter
+  ) {
+    (latencies, count, unsent) = (producers.latencies, producers.count, producers.unsent)
+    (self.seconds, self.exposures) = (seconds, exposures)
+    (longest, most) = (meter.longest.nanoseconds, meter.most)
+  }
+
+  mutating func add(_ other: LoadSample) {
+    latencies.add(other.latencies)
+    count += other.count
+    seconds += other.seconds
+    unsent += other.unsent
+    exposures += other.exposures
+    (longest, most) = (max(longest, other.longest), max(most, other.most))
+  }
+
+  var figures: LoadFigures {
+    LoadFigures(
+      rate: Double(count) / seconds, latency: LatencyFigures(latencies), unsent: unsent,
+      exposedTime: Spread(exposures.map(\.time.nanoseconds)).with(longest: longest),
+      exposedMessages: Spread(exposures.map { Int64($0.messages) }).with(longest: Int64(most)))
   }
 }
 
@@ -51,7 +87,7 @@ struct LoadMeasurement {
   /// At the rate of the workload, or at another one.
   func run(
     _ setting: LoadSetting, rate: Double? = nil, warmUp: Duration, length: Duration
-  ) throws(TuningError) -> LoadFigures {
+  ) throws(TuningError) -> LoadSample {
     if isCancelled() { throw .interrupted }
     let workload = workload
     return try disk.machine(seed: 1).run("a load with \(setting.name)") { storage in
@@ -67,10 +103,7 @@ struct LoadMeasurement {
       if let failure = producers.failure { throw failure }
       // It syncs what is still exposed, and the meter sees how long that took.
       try await engine.close()
-      return LoadFigures(
-        rate: Double(producers.count) / seconds, latency: LatencyFigures(producers.latencies),
-        unsent: producers.unsent, exposedTime: sampler.times.with(longest: meter.longest.nanoseconds),
-        exposedMessages: sampler.messages.with(longest: Int64(meter.most)))
+      return LoadSample(producers, seconds: seconds, sampler.exposures, meter)
     }
   }
 }
@@ -80,7 +113,7 @@ private final class ExposureSampler: @unchecked Sendable {
   // Owned by the meter's loop.
 
   private let meter: ExposureMeter
-  private var exposures: [ExposureMeter.Exposure] = []
+  private(set) var exposures: [ExposureMeter.Exposure] = []
   let ended = AsyncEvent()
 
   init(_ meter: ExposureMeter) { self.meter = meter }
@@ -96,7 +129,4 @@ private final class ExposureSampler: @unchecked Sendable {
     }
     ended.open()
   }
-
-  var times: Spread { Spread(exposures.map(\.time.nanoseconds)) }
-  var messages: Spread { Spread(exposures.map { Int64($0.messages) }) }
 }

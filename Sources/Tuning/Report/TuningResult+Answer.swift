@@ -44,6 +44,7 @@ extension TuningResult {
       lines.append(
         "always would lose nothing, but " + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; ")) + ".")
     }
+    lines += doubts
     if let cheaper {
       let lacks = cheaper.lacks(requirements)
       lines.append(
@@ -70,6 +71,22 @@ extension TuningResult {
     return text + " \(loss.cuts) simulated power cuts took up to \(shortTime(loss.time.longest)); up to "
       + "\(shortTime(point.atRate.exposedTime.longest)) were exposed under load. It may lose "
       + "\(DurationText.render(promise))."
+  }
+
+  /// Settings as safe as the recommended one, or safer, of which one round says this and the other that.
+  var doubts: [String] {
+    let last = chosen?.setting.promisedLoss ?? .seconds(Int64.max / 2)
+    let close = askedRows.map { points[$0] }.filter { point in
+      let good = point.goodRounds(requirements)
+      return point.setting.promisedLoss.map { $0 <= last } ?? false && good > 0 && good < point.rounds.count
+        && point.isSafeEnough(requirements)
+    }
+    guard !close.isEmpty else { return [] }
+    let names = close.map { "\($0.setting.name) in \($0.goodRounds(requirements)) of \($0.rounds.count)" }
+    return [
+      "The machine was unsteady. Fast enough were, by rounds: \(names.joined(separator: ", ")). Run it again, or with "
+        + "--thorough."
+    ]
   }
 
   /// What the engine did that its policy does not allow: a bug, and no figure.
