@@ -9,7 +9,7 @@ BUILD_FLAGS := -Xswiftc -enforce-exclusivity=unchecked
 RUN = $(if $(strip $(ARGS)),run $(ARGS),demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run suite test reports defects docs exhaustive bench tune doctor clean
+.PHONY: help setup build run suite test reports defects docs exhaustive bench tune tuning doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ bench: build ## figures as ratios to raw loops, measured in the same run
 
 tune: build ## which sync policy suits this disk, in a minute; ARGS="--max-loss 0 --rate 5k/s"
 	$(TORNLOG) tune $(ARGS)
+
+tuning: build ## the same for a quarter of an hour, and write Reports/tuning.md
+	$(TORNLOG) tune --thorough --report markdown=Reports/tuning.md $(ARGS)
 
 doctor: build ## what this machine allows: io_uring, O_DIRECT, limits
 	$(TORNLOG) doctor $(ARGS)

@@ -74,10 +74,13 @@ extension TuningResult {
       lines += ["## The disk", ""] + table(Self.wayHead, ways.map(Self.wayRow), Set(1...4)) + [""]
     }
     if let old { lines += ["## \(old.title)", ""] + table(old.head, old.rows, Set(1...9)) + [""] }
-    lines += [
-      "\(isThorough ? "A thorough run" : "A quick run") of \(Int64(seconds.rounded())) s, by `tornlog tune`."
-    ]
+    lines.append(origin(command: "`tornlog tune`"))
     return lines.joined(separator: "\n")
+  }
+
+  /// `By tornlog tune --thorough, in 872 s.`
+  func origin(command: String) -> String {
+    "By \(isThorough ? command.replacing("tune", with: "tune --thorough") : command), in \(Int64(seconds.rounded())) s."
   }
 
   static let wayHead = ["way", "writes", "median", "p99", "longest"]

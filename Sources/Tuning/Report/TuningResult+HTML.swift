@@ -56,7 +56,7 @@ extension TuningResult {
       page.table(old.head, old.rows, numeric: Set(1...9))
     }
     page.paragraph(
-      "\(isThorough ? "A thorough run" : "A quick run") of \(Int64(seconds.rounded())) s, by tornlog tune.",
+      origin(command: "tornlog tune"),
       class: "quiet")
     return page.render()
   }

@@ -61,6 +61,8 @@ import Testing
     var dotted = specs[0]
     (dotted.topic, dotted.delivery, dotted.system, dotted.faults) = ("orders.v2", nil, .tornlog, [bitFlip])
     (dotted.writers, dotted.client, dotted.onlyIf) = (.one, nil, [])
+    // Faults need messages that name themselves.
+    dotted.messageSize = max(dotted.messageSize, MessageContent.minimumSize)
     var several = dotted
     (several.topic, several.otherTopics, several.partitions, several.faults) = ("a", ["a.b", "a.b.c", "_-."], 4, [])
     return specs + [dotted, several]
