@@ -41,8 +41,8 @@ public struct TuningPoint: Hashable, Sendable, Codable {
     return promise == .zero ? messages == 0 : worst <= promise.nanoseconds
   }
 
-  /// Whether the engine did what its policy says, however slow the disk: power cuts took no more than the promise and
-  /// one sync, and what the storage interface shows explains each loss.
+  /// Whether the engine did what its policy says, however slow the disk: power cuts took no more than its promise
+  /// and its syncs explain, and what the storage interface saw explains each loss.
   public var isSound: Bool {
     (loss?.beyond ?? 0) == 0 && (loss?.widestGap ?? 0) == 0 && (setting.policy != .always || keepsPromise)
   }

@@ -13,7 +13,8 @@ public struct LossFigures: Hashable, Sendable, Codable {
   /// The most, in nanoseconds, by which a loss was longer than what was exposed, or shorter than it would be if every
   /// sync in flight had reached the medium. Zero: recovery and storage agree.
   public var widestGap: Int64
-  /// The most, in nanoseconds, by which a loss was longer than the promise and the slowest sync of that life together.
+  /// The most, in nanoseconds, by which a loss was longer than the promise, the slowest sync of that life and the
+  /// machine's delays explain.
   public var beyond: Int64
 
   private enum CodingKeys: String, CodingKey {

@@ -52,9 +52,11 @@ struct PowerCuts {
       cut.note(meter, at: loop.now)
       cut.happened.open()
     }
+    loop.spawn { await cut.watchDelays(of: loop) }
     await producers.run(warmUp: .zero, length: life * 2)
     if !power.isCut, let failure = producers.failure { throw failure }
     await cut.happened.wait()
+    await cut.isWatched.wait()
     do { try await engine.close() } catch {}  // of a machine that is off
     _ = try await power.cutPower(seed: seed, profile: .dropUnsynced)
     guard cut.acknowledgements.contains(where: { !$0.isEmpty }) else { return nil }
@@ -76,6 +78,10 @@ final class CutMoment: @unchecked Sendable {
   // Owned by the loop.
 
   let happened = AsyncEvent()
+  /// The watch over delays has ended.
+  let isWatched = AsyncEvent()
+  /// By which the loop has come to a timer too late: the machine's doing, and not the engine's.
+  private(set) var delay = Duration.zero
   private(set) var time = Instant(nanoseconds: 0)
   private(set) var exposure = ExposureMeter.Exposure()
   private(set) var slowestSync = Duration.zero
@@ -83,6 +89,22 @@ final class CutMoment: @unchecked Sendable {
   private(set) var acknowledgements: [[ExposureMeter.Acknowledgement]]
 
   init(partitions: Int) { acknowledgements = Array(repeating: [], count: partitions) }
+
+  /// Every millisecond until the power goes.
+  func watchDelays(of loop: EventLoop) async {
+    while !happened.isOpen {
+      let due = loop.now + .milliseconds(1)
+      await loop.sleep(until: due)
+      delay = max(delay, loop.now - due)
+    }
+    isWatched.open()
+  }
+
+  /// The longest loss that a promise, the syncs of this life and the delays of the machine explain. A message that is
+  /// acknowledged just after a sync was submitted waits for that sync and for the next one.
+  func longestExplained(_ promise: Duration) -> Duration {
+    max(promise + slowestSync, promise / 4 + slowestSync * 2) + delay * 2
+  }
 
   func note(_ meter: ExposureMeter, at now: Instant) {
     (time, exposure, slowestSync) = (now, meter.exposure(at: now), meter.slowestSync(at: now))
@@ -100,7 +122,7 @@ struct PowerCut: Sendable {
   /// From the acknowledgement of the oldest of them to the cut.
   var time: Duration
   var exposed: ExposureMeter.Exposure
-  /// By which the loss was longer than the promise and the slowest sync of that life together.
+  /// By which the loss was longer than promise, syncs and delays explain; see `CutMoment.longestExplained`.
   var beyond: Duration
 
   /// In nanoseconds, by which the loss lies outside of what the meter allows: it is longer than what was exposed, or
@@ -122,6 +144,6 @@ struct PowerCut: Sendable {
     }
     time = oldest.map { cut.time - $0 } ?? .zero
     exposed = cut.exposure
-    beyond = setting.promisedLoss.map { [time] in max(.zero, time - $0 - cut.slowestSync) } ?? .zero
+    beyond = setting.promisedLoss.map { [time] in max(.zero, time - cut.longestExplained($0)) } ?? .zero
   }
 }

@@ -94,7 +94,8 @@ extension TuningResult {
     points.filter { !$0.isSound }.map { point in
       let loss = point.loss
       return "\(point.setting.name) lost up to \(shortTime(loss?.time.longest ?? 0)), "
-        + "\(shortTime(loss?.beyond ?? 0)) beyond its promise and its slowest sync; recovery and storage differ by "
+        + "\(shortTime(loss?.beyond ?? 0)) beyond what its promise and its syncs explain; "
+        + "recovery and storage differ by "
         + "\(shortTime(loss?.widestGap ?? 0))"
     }
   }
