@@ -23,7 +23,8 @@ public struct HTMLPage: Sendable {
   ///   - marked: rows that are emphasised.
   public mutating func table(_ head: [String], _ rows: [[String]], numeric: Set<Int> = [], marked: Set<Int> = []) {
     func cell(_ tag: String, _ column: Int, _ text: String) -> String {
-      "<\(tag)\(numeric.contains(column) ? " class=\"n\"" : "")>\(escapedMarkup(text))</\(tag)>"
+      let style = numeric.contains(column) ? " class=\"n\"" : text.count > 30 ? " class=\"text\"" : ""
+      return "<\(tag)\(style)>\(escapedMarkup(text))</\(tag)>"
     }
     body += "<div class=\"wide\"><table>\n<tr>"
     body += head.enumerated().map { cell("th", $0.offset, $0.element) }.joined() + "</tr>\n"
@@ -83,9 +84,7 @@ public struct HTMLPage: Sendable {
     table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: tabular-nums; }
     th, td { text-align: left; padding: 4px 12px 4px 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
     th { color: var(--quiet); font-weight: 600; }
-    td { white-space: normal; min-width: 6em; }
-    td.n { white-space: nowrap; min-width: 0; }
-    td:empty { min-width: 0; }
+    td.text { white-space: normal; min-width: 15em; }
     .n { text-align: right; }
     .marked td { background: var(--mark); font-weight: 600; }
     svg text { fill: var(--ink); font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
