@@ -50,7 +50,7 @@ bench: build ## figures as ratios to raw loops, measured in the same run
 tune: build ## which sync policy suits this disk, in a minute; ARGS="--max-loss 0 --rate 5k/s"
 	$(TORNLOG) tune $(ARGS)
 
-tuning: build ## the same for a quarter of an hour, and write Reports/tuning.md
+tuning: build ## the same for twenty minutes, and write Reports/tuning.md
 	$(TORNLOG) tune --thorough --report markdown=Reports/tuning.md $(ARGS)
 
 doctor: build ## what this machine allows: io_uring, O_DIRECT, limits

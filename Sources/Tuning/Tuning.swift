@@ -131,10 +131,14 @@ public struct Tuning {
     }
   }
 
+  private func mostCuts(_ setting: LoadSetting) -> Int {
+    setting.policy == .always && setting.commitWindow == 0 ? effort.alwaysCuts : effort.cuts
+  }
+
   private func cutSeconds(_ setting: LoadSetting, _ opening: Double) -> Double {
     let cuts = PowerCuts(disk: disk, workload: requirements.workload)
     let each = cuts.longestLife(setting).inSeconds * 0.6 + 2 * opening
-    let most = setting.policy == .always ? effort.alwaysCuts : effort.cuts
+    let most = mostCuts(setting)
     return max(each, min(Double(most) * each, effort.cutTime.inSeconds))
   }
 
@@ -242,7 +246,7 @@ public struct Tuning {
     _ setting: LoadSetting, _ began: Stopwatch, _ result: TuningResult
   ) throws(TuningError) -> LossFigures? {
     let cuts = PowerCuts(disk: disk, workload: requirements.workload, isCancelled: isCancelled)
-    let most = setting.policy == .always ? effort.alwaysCuts : effort.cuts
+    let most = mostCuts(setting)
     let watch = Stopwatch()
     var losses: [PowerCut] = []
     // A few are made whatever they take: the first may come before the first message.
