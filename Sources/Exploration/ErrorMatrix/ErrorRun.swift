@@ -207,7 +207,9 @@ final class ErrorRun: @unchecked Sendable {
     for _ in 0..<2 {
       do throws(LogFailure) {
         return try await EngineFactory(storage, ground.configuration, parts: ground.parts(on: meter ?? storage)).open()
-      } catch {}  // an answer
+      } catch {
+        book.openingFailed()
+      }
     }
     return nil
   }

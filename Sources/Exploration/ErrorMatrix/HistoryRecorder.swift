@@ -78,6 +78,8 @@ final class HistoryRecorder: @unchecked Sendable {
     logs.append(log)
   }
 
+  func openingFailed() { history.openingFailed() }
+
   /// One more engine in the same life.
   func joined(_ log: TestedLog) { logs.append(log) }
 

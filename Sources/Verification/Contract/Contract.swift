@@ -115,8 +115,8 @@ import LogModel
 // truncate-at-corruption too: what is archived is never cut, and no offset of it is given again.
 //
 // A report names the file that was damaged, or what it was set aside as, and bytes among which the damaged ones are.
-// Where an incarnation since the damage was cut off before anybody read it back, another place will do: that one may
-// have reported it, and set the file aside.
+// Where an incarnation since the damage was cut off before anybody read it back, or an opening failed, another place
+// will do: that one may have reported it, and set the file aside.
 //
 // An excuse is bound to what it is about. A fault that a readback after it shows to have taken nothing of a request
 // excuses no later loss of that; where it strikes with the power (a sync that fails or lies) only a readback after a

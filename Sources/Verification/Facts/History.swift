@@ -176,10 +176,18 @@ public struct History: Sendable {
   public private(set) var readings: [ConsumerReading] = []
   /// When the engine of each incarnation was ready; nil where nobody said.
   public private(set) var openings: [Instant?] = []
+  /// Openings that answered with an error: nobody saw the reports of their recoveries.
+  public private(set) var failedOpenings: [FailedOpening] = []
   /// Where the log of every partition begins: the offsets before it were given, and what had them was deleted, before
   /// this history began. They are given to nothing else.
   public var firstOffset: Offset = 0
   public private(set) var tornObjects: [TornObject] = []
+
+  public struct FailedOpening: Hashable, Sendable, Codable {
+    public var incarnation: Int
+    /// How many damages had been recorded by then.
+    public var damages: Int
+  }
 
   /// Messages below `before` were to be deleted: they may be gone, unless it was refused for certain, and once it was
   /// acknowledged they are, for ever.
@@ -248,6 +256,11 @@ public struct History: Sendable {
   public mutating func opened(at instant: Instant) {
     while openings.count <= incarnation { openings.append(nil) }
     openings[incarnation] = instant
+  }
+
+  /// The engine of the running incarnation refused to open. It may try again.
+  public mutating func openingFailed() {
+    failedOpenings.append(FailedOpening(incarnation: incarnation, damages: damages.count))
   }
 
   /// Ends the running incarnation.

@@ -72,9 +72,9 @@ extension PartitionChecker {
       scope += covering.map { ($0.offsets.from.rawValue, $0.offsets.to.rawValue) }
     }
     var known: [DamagedPlace] = []
-    for damage in history.damages[..<mark.damages]
+    for (number, damage) in history.damages[..<mark.damages].enumerated()
     where damage.partition.index == partition.slot && damage.isDetectable && damage.isCertain {
-      if excuses(.unseenRecovery, hasUnseenRecovery(since: damage)) { continue }
+      if excuses(.unseenRecovery, hasUnseenRecovery(since: damage, number)) { continue }
       known += damage.places.filter { place in
         place.offsets.contains { range in
           scope.contains { range.from.rawValue < $0.1 && $0.0 < range.to.rawValue }
@@ -89,9 +89,10 @@ extension PartitionChecker {
     return .reportedElsewhere(offset: offset, place: first, found: covering[0].reason)
   }
 
-  /// Whether an incarnation between the damage and this readback was cut off before anybody read it back. It may have
-  /// reported the place, and set the file aside: the next one finds what that has left.
-  private func hasUnseenRecovery(since damage: Damage) -> Bool {
+  /// Whether an incarnation between the damage and this readback was cut off before anybody read it back, or an opening
+  /// failed. It may have reported the place, and set the file aside: the next one finds what that has left.
+  private func hasUnseenRecovery(since damage: Damage, _ number: Int) -> Bool {
+    if history.failedOpenings.contains(where: { $0.damages > number && $0.incarnation <= restart }) { return true }
     let first = damage.crashesBefore + (damage.isInLife ? 1 : 0)
     guard first < restart else { return false }
     return (first..<restart).contains { unseen in !earlier.contains { $0.restart == unseen } }

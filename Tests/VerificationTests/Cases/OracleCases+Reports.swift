@@ -97,16 +97,21 @@ extension OracleCases {
     return s.judged([s.readback(reporting: [range])], .never)
   }
 
+  private enum Unseen { case nothing, crash, opening, openingBefore }
+
   /// A byte of offset 2 was destroyed, and the report names something else.
-  private static func elsewhere(afterUnseen isUnseen: Bool) -> Judgement {
+  /// - Parameter unseen: what came in the way of an earlier report, if there was one.
+  private static func elsewhere(_ unseen: Unseen) -> Judgement {
     var s = Story.one(5)
     for _ in 0..<3 { s.append(0, count: 2) }
     s.crash(.processKill)
+    if unseen == .openingBefore { s.history.openingFailed() }
     s.history.damage(
       Damage(
         partition: Story.slot, kind: "bit-flip", touched: [OffsetRange(from: 2, to: 3)], description: "a byte",
         places: [DamagedPlace(path: "orders-0.log", bytes: 100..<101, offsets: [OffsetRange(from: 2, to: 3)])]))
-    if isUnseen { s.crash(.powerLoss) }
+    if unseen == .crash { s.crash(.powerLoss) }
+    if unseen == .opening { s.history.openingFailed() }
     s.hole(2..<4)
     let readback = s.readback { answers in
       answers.reported = [
@@ -119,9 +124,11 @@ extension OracleCases {
   }
 
   private static let places: [OracleCase] = [
-    OracleCase("a report names another place", .exactly([.damageReported])) { elsewhere(afterUnseen: false) },
-    OracleCase("the same after a recovery that was cut off before anybody read it", .held) {
-      elsewhere(afterUnseen: true)
+    OracleCase("a report names another place", .exactly([.damageReported])) { elsewhere(.nothing) },
+    OracleCase("the same after a recovery that was cut off before anybody read it", .held) { elsewhere(.crash) },
+    OracleCase("the same after an opening that failed", .held) { elsewhere(.opening) },
+    OracleCase("the same after an opening that failed before the damage", .exactly([.damageReported])) {
+      elsewhere(.openingBefore)
     },
   ]
 }
