@@ -116,6 +116,13 @@ final class ErrorFixture: @unchecked Sendable {
     let metadata = FaultTarget.metadataCopies
     switch harm {
     case .flip(let partition, let message): try flip(partition, message)
+    case .head(let partition, let copy):
+      let files = segments("topics/\(scenario.workload.topic)/\(partition)")
+      guard let path = scenario.workload.system == .tornlog ? files.first : files.last else {
+        throw StorageError(errno: 2, .open, "\(partition)")
+      }
+      // Behind the magic of a segment; in the magic of a file of records.
+      _ = disk.flipBit(path, byte: scenario.workload.system == .tornlog ? Int64(copy) * 2048 + 20 : 3, bit: 3)
     case .blankSegment(let partition, let bytes, let epoch):
       try putBlank("topics/\(scenario.workload.topic)/\(partition)", bytes, epoch)
     case .blankMetadata(let bytes, let epoch): for copy in metadata { try putBlank(copy, bytes, epoch) }

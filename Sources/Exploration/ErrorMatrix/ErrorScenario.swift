@@ -51,6 +51,9 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
   enum Harm: Hashable, Sendable {
     /// A bit of the partition's message turns over.
     case flip(partition: Int, message: Int)
+    /// A bit turns over in one copy of the head of a partition's first segment, or in the head of its last file of
+    /// records.
+    case head(partition: Int, copy: Int = 0)
     /// A crash has left a segment that was just being created: a name behind all others with so many bytes of nothing.
     /// Of an older epoch than the newest segment it is a fenced writer's.
     case blankSegment(partition: Int, bytes: Int, epoch: Int)
@@ -124,6 +127,11 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
           ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3), .flip(partition: 1, message: 11)])
       ]),
     ErrorScenario(
+      "damaged-heads", "one copy of the head of a segment damaged, in each partition another",
+      past: [
+        PastIncarnation(ending: .none, batches: 12, harm: [.head(partition: 0), .head(partition: 1, copy: 1)])
+      ]),
+    ErrorScenario(
       "truncate-damage", "acknowledged messages damaged in the middle, truncate-at-corruption", .always,
       recovery: .truncateAtCorruption,
       past: [PastIncarnation(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
@@ -166,6 +174,10 @@ public struct ErrorScenario: Sendable, CustomStringConvertible {
       "airunner-damage", "logs of airunner's format, acknowledged messages damaged in the middle", .always,
       recovery: .truncateAtCorruption, system: .airunner,
       past: [PastIncarnation(ending: .none, batches: 12, harm: [.flip(partition: 0, message: 3)])]),
+    ErrorScenario(
+      "airunner-head", "a log of airunner's format whose head is damaged",
+      recovery: .truncateAtCorruption, system: .airunner,
+      past: [PastIncarnation(ending: .none, batches: 12, harm: [.head(partition: 0)])]),
     ErrorScenario(
       "chronik", "logs of chronik's format that a kill has left, acknowledged messages damaged in the middle", .always,
       system: .chronik,
