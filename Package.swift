@@ -121,6 +121,9 @@ let package = Package(
         "EngineAdapter", "ClientWorkloads",
       ],
       plugins: ["CallSiteTable"]),
+    // Short sequences of file operations, on real file systems and in the crash-state model.
+    module(
+      "DiskTraces", ["LogModel", "CrashStates", "LoopDisks", "CLoopDisks", .product(name: "Yams", package: "Yams")]),
     // Lists the lines of the engine that start operations, for the error matrix.
     .plugin(name: "CallSiteTable", capability: .buildTool()),
     // Cells of scenarios as explorations, and crash states as scenarios.
@@ -155,7 +158,7 @@ let package = Package(
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
-        "DefectMatrix", "Doctor", "LoopDisks", "CProcess", "Metrics", "HTTPServing", "Tuning",
+        "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -181,6 +184,7 @@ let package = Package(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
+    tests("DiskTraces", ["DiskTraces", "CrashStates"]),
     tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection", "TriggeredStorage"]),

@@ -1,3 +1,5 @@
+#include <sys/xattr.h>
+#include <linux/btrfs.h>
 #include "cloopdisks.h"
 
 #include <errno.h>
@@ -59,3 +61,26 @@ int tl_clone(int from, int to) { return ioctl(to, FICLONE, from) == 0 ? 0 : -err
 int tl_commit(int file) { return syncfs(file) == 0 ? 0 : -errno; }
 
 int tl_start_writeback(int file) { return sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE) == 0 ? 0 : -errno; }
+
+int tl_write_back(int file, long offset, long length) {
+  unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+  return sync_file_range(file, offset, length, flags) == 0 ? 0 : -errno;
+}
+
+int tl_btrfs_commit(int file) {
+  __u64 transaction = 0;
+  if (ioctl(file, BTRFS_IOC_START_SYNC, &transaction) != 0) return -errno;
+  return ioctl(file, BTRFS_IOC_WAIT_SYNC, &transaction) == 0 ? 0 : -errno;
+}
+
+int tl_allocate(int file, int mode, long offset, long length) {
+  return fallocate(file, mode, offset, length) == 0 ? 0 : -errno;
+}
+
+int tl_exchange(const char *path, const char *other) {
+  return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE) == 0 ? 0 : -errno;
+}
+
+int tl_set_attribute(const char *path, const char *name, const char *value) {
+  return setxattr(path, name, value, strlen(value), 0) == 0 ? 0 : -errno;
+}

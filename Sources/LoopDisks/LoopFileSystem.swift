@@ -25,7 +25,8 @@ public enum LoopFileSystem: String, Hashable, Sendable, CaseIterable {
 
   var formatting: [String] {
     switch self {
-    case .ext4, .ext4Writeback: ["-q", "-F", "-m", "0"]
+    // Small images would get blocks of 1024 bytes, which no disk of a usual size has.
+    case .ext4, .ext4Writeback: ["-q", "-F", "-m", "0", "-b", "4096"]
     case .xfs: ["-q", "-f"]
     case .btrfs: ["-q", "-f"]
     }

@@ -20,24 +20,23 @@ struct ProfileVisit<Factory: LogFactory> {
 
   mutating func visitAll() {
     let recording = life.recording
-    var disk = VolatileDisk(recording, profile)
-    let foreign = ForeignBytes(recording, seed: test.seed)
+    var walk = CrashPointWalk(recording, profile, seed: test.seed)
     let limits = StateEnumeration.Limits(bound: test.bound, statesPerPoint: test.statesPerMoment, samples: test.samples)
     // Contents of the disk with what the caller knew then: the same pair is judged once.
     var judged: Set<UInt64> = []
     for event in 0...recording.events.count {
-      if event > 0 { disk.apply(event - 1, of: recording) }
       guard let (moment, history) = life.history(at: event) else { continue }
-      let point = CrashPoint(disk, recording, at: event, foreign: foreign)
+      let point = walk.point(at: event)
+      var resolver = StateResolver(point)
       result.moments += 1
       var fresh: [[Alternative]] = []
       StateEnumeration(point, limits).forEach(seed: test.seed) { choice, _ in
         result.visited += 1
-        if judged.insert(mix64(point.contentHash(choice) &+ UInt64(moment))).inserted { fresh.append(choice) }
+        if judged.insert(mix64(resolver.contentHash(choice) &+ UInt64(moment))).inserted { fresh.append(choice) }
       }
       for choice in fresh {
         result.recovered += 1
-        let checks = judge(point.image(choice), history)
+        let checks = judge(resolver.image(choice), history)
         for check in checks where check.verdict == .violated {
           result.add(check) { CrashTestFinding(check, profile, recording, point, choice, at: event) }
         }

@@ -145,9 +145,10 @@ import WriteAheadLog
   @Test func aSlowOperationCountsUntilItHasEnded() {
     var recording = Recording(store: SectorStore(), table: PathTable())
     let place = recording.table.intern("topics/orders/0/a.log")
-    recording.filePaths = [place]
+    let file = recording.inodes.add(.file, home: place)
+    let entry = recording.inodes.entry("a.log", in: InodeTable.root, path: place)
     recording.operations = [
-      .write(file: 0, offset: 0, bytes: [1], durable: false), .sync(file: 0, isFull: false), .unlink(path: place),
+      .write(file: file, offset: 0, bytes: [1], durable: false), .sync(file: file, isFull: false), .unlink(entry),
     ]
     func add(_ seconds: Int64, _ what: RecordedEvent.What) {
       recording.events.append(RecordedEvent(time: Instant(nanoseconds: seconds * 1_000_000_000), what: what))

@@ -106,7 +106,7 @@ struct Specimen: CustomTestStringConvertible, Sendable {
   @Test func whatIsInFlightAndNotNeededIsDropped() {
     var disk = HandMade()
     let f = disk.create("f")
-    disk.run(.syncDirectory(path: PathTable.root))
+    disk.syncDirectory()
     disk.run(disk.write(f, 1, at: 0, 512, durable: true))
     _ = disk.start(disk.write(f, 2, at: 512, 512))
     let point = disk.point(.posixMinimal)

@@ -15,6 +15,20 @@ int tl_loop_attach(int file, char *path, int capacity);
 int tl_clone(int from, int to);
 /// Starts writing the file's dirty pages, and does not wait (`man 2 sync_file_range`, SYNC_FILE_RANGE_WRITE).
 int tl_start_writeback(int file);
+/// Writes dirty pages of a part of the file and waits for them (`man 2 sync_file_range`): no metadata, no flush.
+int tl_write_back(int file, long offset, long length);
+/// Commits the running transaction of the btrfs that `file` is on, and flushes no delayed data
+/// (BTRFS_IOC_START_SYNC and BTRFS_IOC_WAIT_SYNC).
+int tl_btrfs_commit(int file);
+/// `man 2 fallocate`.
+int tl_allocate(int file, int mode, long offset, long length);
+#define TL_KEEP_SIZE 1
+#define TL_PUNCH_HOLE 2
+#define TL_ZERO_RANGE 16
+/// Lets two names change places (`man 2 renameat2`, RENAME_EXCHANGE).
+int tl_exchange(const char *path, const char *other);
+/// `man 2 setxattr`.
+int tl_set_attribute(const char *path, const char *name, const char *value);
 /// Commits the file system that `file` is on (`man 2 syncfs`).
 int tl_commit(int file);
 

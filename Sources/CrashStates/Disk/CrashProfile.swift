@@ -37,52 +37,84 @@ import Storage
 /// | `posix-minimal`| 512  | zeros or foreign bytes                | independent         | each by itself  | -                            |
 /// | `posix-minimal-eio` | 512 | zeros, foreign bytes or EIO      | independent         | each by itself  | -                            |
 public struct CrashProfile: Hashable, Sendable {
-  /// How the size of a file that has grown stands to the bytes that made it grow.
+  /// How the size of a file that has grown by a write stands to the bytes that made it grow.
   public enum SizeRule: String, Hashable, Sendable {
     /// A new size is there when the operation has completed, whatever became of its data.
     case immediate
-    /// The new size is only there where the new data below it are, at least as new as they were when it became the
-    /// size: what was written over them since may be missing, since pages are written back as they are found, and again
-    /// when they are dirty again.
-    case afterData
+    /// A new size is there only with the data at its end, at least as new as they were when it became the size. What
+    /// was written below them may be missing, and reads as zeros there: the size is set when a range has been written
+    /// back, and nobody looks below it.
+    case withItsEnd
+    /// A new size is there once space for the data at its end has been given out. Data that are missing below it read
+    /// as zeros.
+    case withSpace
+    /// A new size is there once any of the file's data has been written back. Data that are missing below it read as
+    /// zeros.
+    case withAnyData
     /// Size and data persist without regard to each other.
     case independent
   }
 
-  /// How changes of the name space persist that no sync covers.
+  /// How changes of metadata persist that no sync covers: names, attributes, truncations and what else empties a part
+  /// of a file.
   public enum NameRule: String, Hashable, Sendable {
     /// There when the operation has completed.
     case immediate
-    /// As a prefix of the order of completion; truncations are in the same order.
+    /// In the order in which they were made: one that is there has everything before it. Of two of which neither was
+    /// over when the other began, either may be the first.
     case ordered
-    /// Each name by itself.
+    /// Each name by itself, and each file's own changes in their order.
     case independent
   }
 
-  /// What `fsync` of a file makes durable beside the file.
+  /// What a sync of a file makes durable beside the file.
   public enum SyncReach: String, Hashable, Sendable {
     /// Nothing: the directory entry needs a sync of its own.
     case file
-    /// The changes of the file's own names.
+    /// The file's own names, and those of the directories that lead to it.
     case ownNames
-    /// All changes of names that had completed before.
-    case everyName
+    /// Everything in the journal up to the file's last change there: fsync of a file that has not changed commits
+    /// nothing. fdatasync looks at changes of size, space and existence only.
+    case journal
+  }
+
+  /// What a sync of a directory makes durable.
+  public enum DirectorySync: String, Hashable, Sendable {
+    /// The entries in it.
+    case entries
+    /// Everything in the journal up to the directory's last change.
+    case journal
+    /// Everything in the journal.
+    case everything
+  }
+
+  /// When the bytes of a block are zeroed that a truncation, or a hole, takes only a part of.
+  public enum EdgeRule: String, Hashable, Sendable {
+    /// With the change itself: the zeros are written before it is committed, and may be there before it.
+    case withChange
+    /// As data, when the change is made: nothing but a sync of the file keeps them.
+    case asData
+    /// As data, and not before the file grows again: until then the size hides what stands there.
+    case atGrowth
   }
 
   public var name: String
   /// The unit of atomic persistence in bytes.
   public var unit: Int
+  /// The same in space that was never written: a block there is empty until all of it has been written.
+  public var newUnit: Int?
   /// Whether space that was never made durable may show foreign bytes where its data was lost and its size was not.
   public var showsForeignBytes: Bool
-  /// Whether new space may be there that is allocated and not written yet, and reads as zeros below a size that comes
-  /// after its data otherwise.
-  public var showsUnwrittenSpace = false
   /// Sectors that were not synced, old space as new, of which so many may give EIO until they are written again: the
   /// drive was writing there when the power went, and the error-correcting code does not match.
   public var mostUnreadable = 0
   public var sizes: SizeRule
   public var names: NameRule
   public var syncReach: SyncReach
+  public var directorySync = DirectorySync.entries
+  public var edges = EdgeRule.withChange
+  /// Whether fdatasync of a file covers what fsync does, but for times that a write has set.
+  public var dataSyncSeesAttributes = false
   /// Whose word the rules are.
   public var source: String
 
@@ -112,31 +144,37 @@ public struct CrashProfile: Hashable, Sendable {
   /// A file's fsync writes the log tree: the inode and the names that point to it; a directory's, the names in it. That
   /// it does not reach those of another directory, `explore disks` has shown.
   public static let btrfs = CrashProfile(
-    name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .ownNames,
-    source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent); Documentation/filesystems/btrfs")
+    name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .withAnyData, names: .ordered, syncReach: .ownNames,
+    edges: .atGrowth,
+    source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent), fs/btrfs/file-item.c "
+      + "(btrfs_inode_safe_disk_i_size_write); Documentation/filesystems/btrfs")
   /// Metadata logged in order; the on-disk size grows when the data write has ended; fsync forces the log up to the
   /// inode's last change, and everything logged before.
   public static let xfs = CrashProfile(
-    name: "xfs", unit: 512, showsForeignBytes: false, sizes: .afterData, names: .ordered, syncReach: .everyName,
-    source: "kernel fs/xfs/xfs_aops.c (xfs_setfilesize), Documentation/filesystems/xfs/xfs-delayed-logging-design.rst")
+    name: "xfs", unit: 512, newUnit: 4096, showsForeignBytes: false, sizes: .withItsEnd, names: .ordered,
+    syncReach: .journal, directorySync: .journal, edges: .asData, dataSyncSeesAttributes: true,
+    source: "kernel fs/xfs/xfs_aops.c (xfs_setfilesize), fs/xfs/xfs_file.c (xfs_file_fsync, xfs_fsync_seq), "
+      + "Documentation/filesystems/xfs/xfs-delayed-logging-design.rst")
   /// data=ordered: "all data are forced directly out to the main file system prior to its metadata being committed to
   /// the journal"; fsync commits the running transaction. But blocks that delayed allocation gives out are *unwritten*
   /// at first (dioread_nolock, the default since Linux 5.6), the size grows when they are given out
   /// (mpage_map_and_submit_extent in fs/ext4/inode.c), and the journal does not wait for their data: until these have
   /// been written they read as zeros. `explore disks` has shown it.
   public static let ext4Ordered = CrashProfile(
-    name: "ext4-ordered", unit: 512, showsForeignBytes: false, showsUnwrittenSpace: true, sizes: .afterData,
-    names: .ordered,
-    syncReach: .everyName, source: "kernel Documentation/admin-guide/ext4.rst, data=ordered; fs/ext4/fsync.c")
+    name: "ext4-ordered", unit: 512, newUnit: 4096, showsForeignBytes: false, sizes: .withSpace, names: .ordered,
+    syncReach: .journal, directorySync: .everything,
+    source: "kernel Documentation/admin-guide/ext4.rst, data=ordered; fs/ext4/fsync.c (ext4_fsync_journal), "
+      + "fs/ext4/ext4_jbd2.h (ext4_update_inode_fsync_trans)")
   /// data=writeback: "data ordering is not preserved, data may be written into the main file system after its metadata
   /// has been committed to the journal": blocks show what stood there before.
   public static let ext4Writeback = CrashProfile(
     name: "ext4-writeback", unit: 512, showsForeignBytes: true, sizes: .independent, names: .ordered,
-    syncReach: .everyName, source: "kernel Documentation/admin-guide/ext4.rst, data=writeback")
+    syncReach: .journal, directorySync: .everything, source: "kernel Documentation/admin-guide/ext4.rst, data=writeback"
+  )
   /// Everything that POSIX does not forbid, short of tearing a sector: the most freedom that there is here.
   public static let posixMinimal = CrashProfile(
     name: "posix-minimal", unit: 512, showsForeignBytes: true, sizes: .independent, names: .independent,
-    syncReach: .file,
+    syncReach: .file, edges: .asData,
     source: "POSIX.1-2024 fsync; man 2 fsync; Pillai et al., All File Systems Are Not Created Equal, OSDI 2014")
 
   /// The freedom of `posix-minimal` on such a drive: POSIX says nothing of what reading gives that was not synced.
@@ -154,11 +192,8 @@ public struct CrashProfile: Hashable, Sendable {
     return other
   }
 
-  /// Whether a sync of one directory makes all changes of names durable that came before it, in other directories too.
-  var ordersDirectorySyncs: Bool { names == .ordered && syncReach == .everyName }
-
   /// What the lives after a crash, in which nothing is ever in flight, can tell of the profile.
-  package var promises: UInt64 { stableHash("\(names) \(syncReach) \(sizes == .immediate)") }
+  package var promises: UInt64 { stableHash("\(names) \(syncReach) \(directorySync) \(sizes == .immediate)") }
 
   /// From the least freedom to the most: a finding is named after the first that permits it, which no user of that
   /// storage can explain away.

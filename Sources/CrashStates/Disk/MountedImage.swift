@@ -3,10 +3,12 @@ import LogModel
 
 /// The files of a disk as they are found on a mounted file system, by their paths below the storage's root.
 package struct MountedImage: Hashable, Sendable {
-  var directories: Set<String> = []
-  var files: [String: [UInt8]] = [:]
+  package var directories: Set<String> = []
+  package var files: [String: [UInt8]] = [:]
+  /// Targets of symbolic links.
+  package var links: [String: String] = [:]
 
-  var paths: Set<String> { directories.union(files.keys) }
+  package var paths: Set<String> { directories.union(files.keys).union(links.keys) }
 
   /// Whether the directory that `path` is in is there.
   func hasDirectory(of path: String) -> Bool {
@@ -18,6 +20,7 @@ package struct MountedImage: Hashable, Sendable {
   package var contentHash: UInt64 {
     var hash: UInt64 = 0
     for path in directories { hash &+= DiskHash.directory(stableHash(path)) }
+    for (path, target) in links { hash &+= DiskHash.link(stableHash(path), target) }
     for (path, bytes) in files {
       var sum: UInt64 = 0
       for start in stride(from: 0, to: bytes.count, by: SectorStore.size) {
@@ -32,7 +35,30 @@ package struct MountedImage: Hashable, Sendable {
     return hash
   }
 
-  init() {}
+  package init() {}
+
+  /// The files of a state of a recorded disk.
+  package init(_ image: DiskImage, of recording: Recording) {
+    for (path, node) in image.names {
+      let name = recording.table.paths[Int(path)]
+      guard case .file(let file) = node else {
+        directories.insert(name)
+        continue
+      }
+      if case .symbolicLink(let target) = recording.inodes.kinds[Int(file)] {
+        links[name] = target
+        continue
+      }
+      let content = image.files[Int(file)]
+      var bytes: [UInt8] = []
+      bytes.reserveCapacity(content.sectors.count * SectorStore.size)
+      for sector in content.sectors {
+        bytes += UnsafeRawBufferPointer(start: recording.store.bytes(sector), count: SectorStore.size)
+      }
+      bytes.removeLast(bytes.count - content.size)
+      files[name] = bytes
+    }
+  }
 
   /// Why it could not be read to the end: a state that no profile knows.
   package struct Unreadable: Error, CustomStringConvertible {
@@ -59,11 +85,20 @@ package struct MountedImage: Hashable, Sendable {
       if entry.pointee.d_type == UInt8(DT_DIR) {
         directories.insert(inner)
         try add(inner, of: root)
+      } else if entry.pointee.d_type == UInt8(DT_LNK) {
+        links[inner] = try Self.target(of: "\(root)/\(inner)")
       } else {
         files[inner] = try Self.bytes(of: "\(root)/\(inner)")
       }
     }
     guard errno == 0 else { throw Unreadable(path: place, errno: errno) }
+  }
+
+  private static func target(of path: String) throws(Unreadable) -> String {
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = readlink(path, &buffer, buffer.count - 1)
+    guard count >= 0 else { throw Unreadable(path: path, errno: errno) }
+    return String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private static func bytes(of path: String) throws(Unreadable) -> [UInt8] {

@@ -4,54 +4,62 @@ import LogModel
 ///
 /// Independent of `Storage.MemoryDisk`, which ran the workload: that one knows two images of every page, this one every
 /// version of every sector.
+///
+/// Changes of names, attributes and sizes stand in one list, in the order in which they were made, as in the journal of
+/// a file system. What a sync covers of that list is the profile's rule (`CrashProfile.SyncReach`).
 package struct VolatileDisk: Sendable {
-  package struct Version: Sendable {
-    /// Place of the completion in the recording.
+  /// A change of metadata that has completed and is not covered.
+  package struct Change: Hashable, Sendable {
+    package enum Effect: Hashable, Sendable {
+      case link(EntryNumber, InodeNumber)
+      case unlink(EntryNumber)
+      case rename(from: EntryNumber, to: EntryNumber)
+      case exchange(EntryNumber, EntryNumber)
+      case attributes(InodeNumber)
+      /// See `FileHistory.Mark`.
+      case mark(InodeNumber)
+    }
+
+    /// The operation's number.
+    package var operation: Int
+    package var effect: Effect
+    /// Places of the submission and of the completion in the recording.
+    var submitted: Int
     var at: Int
-    var content: SectorID
-    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again. Or its
-    /// write has, past every page: nobody knows what of it is on the medium, and no sync changes that.
-    var isAbandoned = false
-    /// The device may have taken this in place of what counts as durable, and has it by now for good: the buffer was
-    /// changed while it was in flight. No sync decides between the two.
-    var isEither = false
+
+    /// Whether it was over when the other one began: then it came first for certain.
+    func precedes(_ other: Change) -> Bool { at < other.submitted }
   }
 
-  package struct SizeChange: Sendable {
-    var at: Int
-    var size: Int
-    var isTruncation: Bool
-  }
-
-  package struct File: Sendable {
-    var durable: [SectorID] = []
-    var durableSize = 0
-    /// Sectors from here on were never durable: new space.
-    var extent = 0
-    /// Completed and not covered, oldest first, by sector.
-    var newer: [Int: [Version]] = [:]
-    var sizes: [SizeChange] = []
-    /// Whether two versions of a sector may be of one moment.
-    var hasChangedBuffers = false
-
-    var settledSize: Int { sizes.last?.size ?? durableSize }
-    func durable(_ sector: Int) -> SectorID { sector < durable.count ? durable[sector] : SectorStore.zero }
-    func settled(_ sector: Int) -> SectorID { newer[sector]?.last?.content ?? durable(sector) }
-  }
-
-  package struct PendingName: Sendable {
-    var at: Int
-    var operation: Int
+  /// The last change of an inode that the file system has logged.
+  private struct Logged: Sendable {
+    var submitted = -1
+    var at = -1
   }
 
   let profile: CrashProfile
-  var files: [File]
-  /// By path number.
-  var names: [PathNode?]
-  /// Changes of names, completed and not covered, in the order of completion.
-  var pendingNames: [PendingName] = []
+  let inodes: InodeTable
+  let store: SectorStore
+  package internal(set) var files: [FileHistory]
+  package internal(set) var names: NameSpace
+  /// Completed and not covered, in the order of completion.
+  package internal(set) var changes: [Change] = []
   /// In the order of submission.
-  package var inFlight: [Flying] = []
+  package internal(set) var inFlight: [Flying] = []
+  /// What `names` is once everything in `changes` has happened.
+  private var settledNames: NameSpace
+  /// By inode, the last few: changes of any kind, and those that fdatasync waits for too.
+  private var logged: [[Logged]]
+  private var loggedData: [[Logged]]
+  /// By inode: names that it has in `names`.
+  private(set) var links: [Int]
+  /// By inode, when its times were set last; nil for long ago.
+  private var stamped: [Instant?]
+  /// Of the event that is taken in.
+  private var time = Instant(nanoseconds: 0)
+  /// Files of which something is not durable.
+  private(set) var unsettled: Set<Int> = []
+  private var changedFiles: Set<Int> = []
 
   package struct Flying: Sendable {
     /// By its number.
@@ -64,13 +72,47 @@ package struct VolatileDisk: Sendable {
 
   package init(_ recording: Recording, _ profile: CrashProfile) {
     self.profile = profile
-    names = [PathNode?](repeating: nil, count: recording.table.count)
-    names[Int(PathTable.root)] = .directory
-    for (path, node) in recording.initial.names { names[Int(path)] = node }
-    files = recording.initial.files.map {
-      File(durable: $0.sectors, durableSize: $0.size, extent: $0.sectors.count)
+    inodes = recording.inodes
+    store = recording.store
+    names = recording.initialNames
+    names += NameSpace(repeating: nil, count: max(0, inodes.entries.count - names.count))
+    settledNames = names
+    files = recording.initialFiles.map { FileHistory($0, recording.store) }
+    while files.count < inodes.count { files.append(FileHistory(DiskImage.File(), recording.store)) }
+    logged = [[Logged]](repeating: [], count: inodes.count)
+    loggedData = logged
+    links = [Int](repeating: 0, count: inodes.count)
+    stamped = [Instant?](repeating: nil, count: inodes.count)
+    for case let inode? in names { links[Int(inode)] += 1 }
+  }
+
+  /// Calls `visit` with each file and its sectors that have changed since the last call.
+  mutating func takeChangedSectors(_ visit: (Int, Set<Int>) -> Void) {
+    for f in changedFiles where !files[f].changedSectors.isEmpty {
+      visit(f, files[f].changedSectors)
+      files[f].changedSectors = []
     }
-    while files.count < recording.filePaths.count { files.append(File()) }
+    changedFiles = []
+  }
+
+  /// A change of names is durable.
+  private mutating func applyDurable(_ effect: Change.Effect) {
+    for case let inode? in effect.entries.map({ names[Int($0)] }) { links[Int(inode)] -= 1 }
+    names.apply(effect)
+    for case let inode? in effect.entries.map({ names[Int($0)] }) { links[Int(inode)] += 1 }
+  }
+
+  /// No kernel's clock ticks less often.
+  private static let tick = Duration.milliseconds(10)
+
+  private mutating func log(_ inode: Int, _ moment: Logged, withData: Bool) {
+    /// More of them than operations on one file are ever in flight.
+    let most = 64
+    logged[inode].append(moment)
+    if logged[inode].count > most { logged[inode].removeFirst() }
+    guard withData else { return }
+    loggedData[inode].append(moment)
+    if loggedData[inode].count > most { loggedData[inode].removeFirst() }
   }
 
   /// Takes in `recording.events[index]`.
@@ -81,6 +123,7 @@ package struct VolatileDisk: Sendable {
     case .changed(let number, let bytes):
       if let place = inFlight.firstIndex(where: { $0.operation == number }) { inFlight[place].changes.append(bytes) }
     case .completed(let number, let succeeded, let taken):
+      time = recording.events[index].time
       let isUncertain = taken < 0
       guard let place = inFlight.firstIndex(where: { $0.operation == number }) else { return }
       let flying = inFlight.remove(at: place)
@@ -89,8 +132,7 @@ package struct VolatileDisk: Sendable {
       } else {
         switch recording.operations[number] {
         case .sync(let file, _): files[Int(file)].abandon(upTo: flying.submittedAt)
-        case .write(let file, let offset, let bytes, _) where isUncertain:
-          fail(recording, Int(file), bytes, at: offset, index)
+        case .write(let file, let offset, let bytes, _) where isUncertain: fail(Int(file), bytes, at: offset, index)
         default: break
         }
       }
@@ -98,220 +140,344 @@ package struct VolatileDisk: Sendable {
   }
 
   /// A durable write has given EIO: nobody knows what of it has happened, and no later sync makes it so.
-  private mutating func fail(_ recording: Recording, _ f: Int, _ bytes: [UInt8], at offset: Int, _ index: Int) {
-    files[f].lay(recording.store, bytes, bytes.count, at: offset) { file, sector, content in
-      file.newer[sector, default: []].append(Version(at: index, content: content, isAbandoned: true))
+  private mutating func fail(_ f: Int, _ bytes: [UInt8], at offset: Int, _ index: Int) {
+    files[f].lay(store, bytes, bytes.count, at: offset) { file, sector, content in
+      file.add(FileHistory.Version(at: index, content: content, isAbandoned: true), to: sector)
     }
     let end = offset + bytes.count
     // Whatever the profile: the size is as uncertain as the write.
-    if end > files[f].settledSize { files[f].sizes.append(SizeChange(at: index, size: end, isTruncation: false)) }
+    if end > files[f].settledSize { files[f].grow(to: end, at: index) }
+    noteSettled(f)
   }
 
   private mutating func complete(_ recording: Recording, _ flying: Flying, at index: Int, taken: Int) {
-    let (number, submittedAt) = (flying.operation, flying.submittedAt)
-    switch recording.operations[number] {
-    case .write(let file, let offset, let bytes, let durable):
-      let f = Int(file)
-      // It will be found again, so what was cut before it stays cut.
-      if durable, let cut = files[f].sizes.last(where: { $0.isTruncation && $0.size < offset + taken }) {
-        files[f].coverSizes(upTo: cut.at + 1)
+    let operation = recording.operations[flying.operation]
+    switch operation {
+    case .write(_, _, _, let durable): write(recording, flying, taken, at: index, durable: durable)
+    case .sync(let file, let isFull): sync(Int(file), isFull: isFull, flying.submittedAt)
+    case .syncDirectory(let directory): syncDirectory(directory, flying.submittedAt)
+    case .syncAll:
+      coverChanges { $0.at < flying.submittedAt }
+      for f in unsettled { cover(f, flying.submittedAt) }
+    case .create, .link, .unlink, .rename, .exchange, .attributes, .truncate, .allocate, .zero:
+      change(operation, flying, at: index)
+    }
+  }
+
+  // MARK: Data
+
+  private mutating func write(
+    _ recording: Recording, _ flying: Flying, _ taken: Int, at index: Int, durable: Bool
+  ) {
+    guard case .write(let file, let offset, let bytes, _) = recording.operations[flying.operation], taken > 0 else {
+      return
+    }
+    let (f, end) = (Int(file), offset + taken)
+    let grows = end > files[f].settledSize
+    let sectors = offset / SectorStore.size...(end - 1) / SectorStore.size
+    let isNewSpace = sectors.contains { files[f].durable($0) == SectorStore.hole }
+    if grows || isNewSpace {
+      // Space is allocated, or the size is logged, at the earliest now; in the latest at a sync.
+      log(f, Logged(submitted: flying.submittedAt, at: index), withData: true)
+    } else if stamped[f].map({ time - $0 >= Self.tick }) ?? true {
+      // Of two writes within a tick of the clock the second sets no other time (file_update_time in fs/inode.c).
+      log(f, Logged(submitted: flying.submittedAt, at: index), withData: false)
+    }
+    stamped[f] = time
+    if durable {
+      // It will be found again, so what was emptied before it stays so.
+      let isFound = files[f].marks.last {
+        ($0.size ?? .max) < end || $0.touches(sectors.lowerBound..<sectors.upperBound + 1)
       }
-      files[f].lay(recording.store, bytes, taken, at: offset) { file, sector, content in
-        if durable {
-          file.makeDurable(sector, content)
-        } else {
-          file.newer[sector, default: []].append(Version(at: index, content: content))
-          file.takeUpPage(of: sector)
+      coverMetadata(with: f, isFull: false, before: index + 1, directly: isFound.map { $0.at + 1 } ?? 0)
+    }
+    let settled = files[f].settledSize
+    if profile.edges == .atGrowth, grows {
+      files[f].addZeros(settled..<min(max(settled, FileCut.blockEnd(settled)), max(settled, end)), at: index, store)
+    }
+    files[f].lay(store, bytes, taken, at: offset) { [store] file, sector, content in
+      if durable {
+        file.makeDurable(sector, content, store)
+      } else {
+        file.addWritten(content, to: sector, at: index)
+        file.takeUpPage(of: sector)
+      }
+    }
+    if durable, profile.names == .ordered, !recording.bypassesCache(flying.operation) {
+      // The page cache writes whole pages (filemap_write_and_wait_range).
+      let pages = offset / FileCut.block * FileCut.block..<FileCut.blockEnd(end)
+      files[f].makeDurable(pages, store)
+    }
+    // The first stands there, or the last: those between are left out.
+    if let last = flying.changes.last {
+      files[f].change(store, to: last, taken, at: offset, index, isDurable: durable)
+    }
+    if durable {
+      files[f].makeDurable(sizeUpTo: end)
+    } else if grows {
+      if profile.sizes == .immediate { files[f].durableSize = end } else { files[f].grow(to: end, at: index) }
+    }
+    noteSettled(f)
+  }
+
+  mutating func noteSettled(_ f: Int) {
+    changedFiles.insert(f)
+    if files[f].isSettled { unsettled.remove(f) } else { unsettled.insert(f) }
+  }
+
+  private mutating func cover(_ f: Int, _ submission: Int) {
+    files[f].cover(upTo: submission, store)
+    noteSettled(f)
+  }
+
+  // MARK: Metadata
+
+  private mutating func change(_ operation: DiskOperation, _ flying: Flying, at index: Int) {
+    note(operation, Logged(submitted: flying.submittedAt, at: index))
+    let effects = effects(of: operation, flying.operation, at: index)
+    switch operation {
+    case .truncate(let file, _), .allocate(let file, _, _), .zero(let file, _):
+      cut(Int(file), operation, flying.operation, at: index)
+    default: break
+    }
+    for effect in effects {
+      settledNames.apply(effect)
+      if profile.names == .immediate { applyDurable(effect) }
+    }
+    if profile.names == .immediate { return }
+    changes += effects.map {
+      Change(operation: flying.operation, effect: $0, submitted: flying.submittedAt, at: index)
+    }
+  }
+
+  /// What the operation changes; a rename from one directory to another is two changes where the profile splits it.
+  func effects(of operation: DiskOperation, _ number: Int, at index: Int) -> [Change.Effect] {
+    switch operation {
+    case .create(let entry, let inode), .link(let entry, let inode): return [.link(entry, inode)]
+    case .unlink(let entry): return [.unlink(entry)]
+    case .exchange(let one, let other): return [.exchange(one, other)]
+    case .attributes(let inode, _): return [.attributes(inode)]
+    case .truncate(let file, _), .allocate(let file, _, _), .zero(let file, _):
+      let settled = files[Int(file)].settledSize
+      let cut = FileCut(operation, number: number, at: index, settled: settled, profile.edges)
+      return cut.mark == nil ? [] : [.mark(file)]
+    case .rename(let from, let to):
+      guard profile.names == .independent, let inode = settledNames[Int(from)],
+        inodes.entries[Int(from)].directory != inodes.entries[Int(to)].directory
+      else { return [.rename(from: from, to: to)] }
+      return [.link(to, inode), .unlink(from)]
+    case .write, .sync, .syncDirectory, .syncAll: return []
+    }
+  }
+
+  /// Which inodes the file system logs with the operation.
+  private mutating func note(_ operation: DiskOperation, _ moment: Logged) {
+    func inode(_ entry: EntryNumber) -> InodeNumber? { settledNames[Int(entry)] }
+    var both: [InodeNumber?] = []
+    var full: [InodeNumber?] = []
+    func directory(_ entry: EntryNumber) -> InodeNumber { inodes.entries[Int(entry)].directory }
+    switch operation {
+    case .create(let entry, let inode): both = [inode, directory(entry)]
+    case .link(let entry, let inode): (both, full) = ([directory(entry)], [inode])
+    case .unlink(let entry): (both, full) = ([directory(entry)], [inode(entry)])
+    case .rename(let from, let to):
+      (both, full) = ([directory(from), directory(to)], [inode(from), inode(to)])
+    case .exchange(let one, let other):
+      (both, full) = ([directory(one), directory(other)], [inode(one), inode(other)])
+    case .attributes(let inode, _): full = [inode]
+    case .truncate(let file, _), .allocate(let file, _, _), .zero(let file, _): both = [file]
+    case .write, .sync, .syncDirectory, .syncAll: return
+    }
+    for case let inode? in both { log(Int(inode), moment, withData: true) }
+    for case let inode? in full { log(Int(inode), moment, withData: profile.dataSyncSeesAttributes) }
+    for case let inode? in both + full { stamped[Int(inode)] = time }
+  }
+
+  // MARK: Syncs
+
+  private mutating func sync(_ f: Int, isFull: Bool, _ submission: Int) {
+    coverMetadata(with: f, isFull: isFull, before: submission, directly: submission)
+    cover(f, submission)
+  }
+
+  /// A sync of a file covers metadata beside its own.
+  /// - Parameters:
+  ///   - submission: what came later is not covered.
+  ///   - directly: its own changes of size before this moment are covered in any case.
+  private mutating func coverMetadata(with f: Int, isFull: Bool, before submission: Int, directly: Int) {
+    let inode = InodeNumber(f)
+    switch profile.syncReach {
+    case .file: break
+    case .ownNames: coverNames(of: [inode])
+    case .journal:
+      // Up to the last change of the file that is in the journal: a file that has not changed since a commit causes
+      // none.
+      coverJournal(upTo: (isFull ? logged[f] : loggedData[f]).last { $0.at < submission })
+    }
+    coverChanges { $0.effect == .mark(inode) && $0.at < directly }
+  }
+
+  private mutating func syncDirectory(_ directory: InodeNumber, _ submission: Int) {
+    switch profile.directorySync {
+    case .entries where profile.syncReach == .ownNames: syncDirectoryOfLogTree(directory, submission)
+    case .entries:
+      let entries = inodes.entries
+      cover(before: submission) { $0.entries.contains { entries[Int($0)].directory == directory } }
+    case .journal: coverJournal(upTo: logged[Int(directory)].last { $0.at < submission })
+    case .everything: coverChanges { $0.at < submission }
+    }
+  }
+
+  /// btrfs logs the entries of the directory, its own names, and the directories that lead to it. Where a file has left
+  /// it for another directory it commits everything (btrfs_record_unlink_dir). A file that has come from another one
+  /// has its new name; the old one may be there too.
+  private mutating func syncDirectoryOfLogTree(_ directory: InodeNumber, _ submission: Int) {
+    func isInside(_ entry: EntryNumber) -> Bool { inodes.entries[Int(entry)].directory == directory }
+    let hasLost = changes.contains { change in
+      guard change.at < submission, case .rename(let from, let to) = change.effect else { return false }
+      return isInside(from) && !isInside(to)
+    }
+    if hasLost { return coverChanges { $0.at < submission } }
+    splitRenames(into: directory, before: submission)
+    let entries = inodes.entries
+    cover(before: submission) { $0.entries.contains { entries[Int($0)].directory == directory } }
+    coverNames(of: [directory])
+  }
+
+  /// Of a rename from another directory the new name is one change, and that the old one goes is another.
+  private mutating func splitRenames(into directory: InodeNumber, before submission: Int) {
+    var names = names
+    var split: [Change] = []
+    for change in changes {
+      if case .rename(let from, let to) = change.effect, change.at < submission, let inode = names[Int(from)],
+        inodes.entries[Int(to)].directory == directory, inodes.entries[Int(from)].directory != directory
+      {
+        var (new, old) = (change, change)
+        (new.effect, old.effect) = (.link(to, inode), .unlink(from))
+        split += [new, old]
+      } else {
+        split.append(change)
+      }
+      names.apply(change.effect)
+    }
+    changes = split
+  }
+
+  private mutating func coverJournal(upTo last: Logged?) {
+    guard let last else { return }
+    coverChanges { $0.at < last.submitted || $0.at == last.at }
+  }
+
+  /// The names of some inodes, and those of the directories that lead to them.
+  private mutating func coverNames(of inodes: Set<InodeNumber>) {
+    if changes.isEmpty { return }
+    // A file that has lost its last name gets none back.
+    let own = inodes.filter { settledNames.contains($0) }
+    let table = self.inodes
+    func directories(of inode: InodeNumber) -> [InodeNumber] {
+      settledNames.indices.filter { settledNames[$0] == inode }.map { table.entries[$0].directory }
+    }
+    /// Directories that were made since the last commit are logged with their names.
+    var made: Set<InodeNumber> = []
+    for case .link(_, let inode) in changes.map(\.effect) where table.isDirectory(inode) { made.insert(inode) }
+    var reached = own
+    var waiting = own
+    while let inode = waiting.popFirst() {
+      for directory in directories(of: inode) where made.contains(directory) && reached.insert(directory).inserted {
+        waiting.insert(directory)
+      }
+    }
+    // What an entry stood for before and after each change decides which inodes the change is about.
+    var names = names
+    var concerned: Set<Int> = []
+    var isMoved = false
+    for (index, change) in changes.enumerated() {
+      let before = change.effect.entries.compactMap { names[Int($0)] }
+      names.apply(change.effect)
+      let after = change.effect.entries.compactMap { names[Int($0)] }
+      if !reached.isDisjoint(with: before + after) { concerned.insert(index) }
+      if !own.isDisjoint(with: before) { isMoved = true }
+      if case .mark(let file) = change.effect, own.contains(file) { concerned.insert(index) }
+      if case .attributes(let inode) = change.effect, reached.contains(inode) { concerned.insert(index) }
+    }
+    // Of a file that was renamed, or has lost a name, the directories are logged, with the entries that are new there.
+    if isMoved {
+      let directories = Set(own.flatMap(directories))
+      for (index, change) in changes.enumerated() {
+        switch change.effect {
+        case .link(let entry, _), .rename(_, let entry):
+          if directories.contains(table.entries[Int(entry)].directory) { concerned.insert(index) }
+        case .unlink, .exchange, .attributes, .mark: break
         }
       }
-      // The first stands there, or the last: those between are left out.
-      if let last = flying.changes.last {
-        files[f].change(recording.store, to: last, taken, at: offset, index, isDurable: durable)
-      }
-      let end = offset + taken
-      if durable {
-        files[f].durableSize = max(files[f].durableSize, end)
-        files[f].sizes.removeAll { !$0.isTruncation && $0.size <= end }
-      } else if end > files[f].settledSize {
-        change(size: end, of: f, at: index, isTruncation: false)
-      }
-    case .truncate(let file, let size): change(size: size, of: Int(file), at: index, isTruncation: true)
-    case .sync(let file, let isFull):
-      files[Int(file)].cover(upTo: submittedAt)
-      guard isFull else { return }
-      switch profile.syncReach {
-      case .file: break
-      case .everyName: cover(namesBefore: submittedAt, recording) { _ in true }
-      case .ownNames:
-        let names = names
-        cover(namesBefore: submittedAt, recording) { $0.concerns(file, names) }
-      }
-    case .syncDirectory(let path):
-      if profile.ordersDirectorySyncs {
-        cover(namesBefore: submittedAt, recording) { _ in true }
-      } else {
-        let parents = recording.table.parents
-        cover(namesBefore: submittedAt, recording) { $0.paths.contains { parents[Int($0)] == path } }
-      }
-    case .create, .makeDirectory, .rename, .unlink:
-      if profile.names == .immediate {
-        names.apply(recording.operations[number])
-      } else {
-        pendingNames.append(PendingName(at: index, operation: number))
-      }
+    }
+    cover(concerned)
+  }
+
+  private mutating func cover(before submission: Int, _ isCovered: (Change.Effect) -> Bool) {
+    cover(Set(changes.indices.filter { changes[$0].at < submission && isCovered(changes[$0].effect) }))
+  }
+
+  /// Covers some changes by their places. What was done to the same names before goes with them: a name is never taken
+  /// back to an earlier state.
+  private mutating func cover(_ places: Set<Int>) {
+    var entries: Set<EntryNumber> = []
+    var covered: Set<Int> = []
+    for place in changes.indices.reversed() {
+      let touched = changes[place].effect.entries
+      guard places.contains(place) || !entries.isDisjoint(with: touched) else { continue }
+      entries.formUnion(touched)
+      covered.insert(place)
+    }
+    var place = -1
+    coverChanges { _ in
+      place += 1
+      return covered.contains(place)
     }
   }
 
-  private mutating func change(size: Int, of f: Int, at index: Int, isTruncation: Bool) {
-    if profile.sizes == .immediate {
-      files[f].durableSize = size
-    } else {
-      files[f].sizes.append(SizeChange(at: index, size: size, isTruncation: isTruncation))
+  private mutating func coverChanges(_ isCovered: (Change) -> Bool) {
+    if changes.isEmpty { return }
+    var rest: [Change] = []
+    for change in changes {
+      guard isCovered(change) else {
+        rest.append(change)
+        continue
+      }
+      applyDurable(change.effect)
+      if case .mark(let file) = change.effect {
+        files[Int(file)].coverMarks(before: change.at + 1, store)
+        noteSettled(Int(file))
+      }
     }
-  }
-
-  private mutating func cover(
-    namesBefore submission: Int, _ recording: Recording, _ isCovered: (DiskOperation) -> Bool
-  ) {
-    // What was done to the same names before goes with it: a name is never taken back to an earlier state.
-    var paths: Set<Int32> = []
-    var covered = Set<Int>()
-    for change in pendingNames.reversed() {
-      let operation = recording.operations[change.operation]
-      guard change.at < submission, isCovered(operation) || !paths.isDisjoint(with: operation.paths) else { continue }
-      paths.formUnion(operation.paths)
-      covered.insert(change.operation)
-    }
-    for change in pendingNames where covered.contains(change.operation) {
-      names.apply(recording.operations[change.operation])
-    }
-    pendingNames.removeAll { covered.contains($0.operation) }
+    changes = rest
   }
 }
 
-extension VolatileDisk.File {
-  /// Calls `put` with each sector that the bytes touch and what it holds with them.
-  mutating func lay(
-    _ store: SectorStore, _ bytes: [UInt8], _ count: Int, at offset: Int,
-    _ put: (inout Self, Int, SectorID) -> Void
-  ) {
-    bytes.withUnsafeBytes { source in
-      var at = 0
-      while at < count {
-        let sector = (offset + at) / SectorStore.size
-        let start = (offset + at) % SectorStore.size
-        let n = min(SectorStore.size - start, count - at)
-        put(&self, sector, store.overlay(settled(sector), source.baseAddress! + at, at: start, n))
-        at += n
-      }
-    }
-  }
-
-  /// A write has completed whose buffer was changed while it was in flight: each sector may be of the bytes that it had
-  /// been submitted with or, as a newer version, of those that stood there at last.
-  mutating func change(
-    _ store: SectorStore, to bytes: [UInt8], _ count: Int, at offset: Int, _ index: Int, isDurable: Bool
-  ) {
-    hasChangedBuffers = true
-    lay(store, bytes, count, at: offset) { file, sector, content in
-      guard content != file.settled(sector) else { return }
-      file.newer[sector, default: []].append(VolatileDisk.Version(at: index, content: content, isEither: isDurable))
-    }
-  }
-
-  mutating func makeDurable(_ sector: Int, _ content: SectorID) {
-    while durable.count <= sector { durable.append(SectorStore.zero) }
-    durable[sector] = content
-    extent = max(extent, sector + 1)
-    newer[sector] = nil
-  }
-
-  /// A sync that was submitted at `submission` has failed. `man 2 fsync`; Storage/WriteBack.swift.
-  mutating func abandon(upTo submission: Int) {
-    for sector in newer.keys {
-      for index in newer[sector]!.indices where newer[sector]![index].at < submission {
-        newer[sector]![index].isAbandoned = true
-      }
-    }
-  }
-
-  /// A page of 4096 bytes of which a sector is written is dirty again, all of it.
-  mutating func takeUpPage(of sector: Int) {
-    let perPage = 4096 / SectorStore.size
-    for neighbour in sector / perPage * perPage..<(sector / perPage + 1) * perPage where newer[neighbour] != nil {
-      for index in newer[neighbour]!.indices { newer[neighbour]![index].isAbandoned = false }
-    }
-  }
-
-  /// A sync that was submitted at `submission` has completed.
-  mutating func cover(upTo submission: Int) {
-    coverSizes(upTo: submission)
-    for sector in newer.keys.sorted() {
-      guard let versions = newer[sector],
-        let last = versions.last(where: { $0.at < submission && !$0.isAbandoned && !$0.isEither })
-      else { continue }
-      // Of a write whose buffer was changed the first content, or one of the others.
-      let same = versions.filter { $0.at == last.at && !$0.isEither }
-      makeDurable(sector, same[0].content)
-      var rest = Array(same.dropFirst())
-      for index in rest.indices { rest[index].isEither = true }
-      rest += versions.filter { $0.at > last.at }
-      if !rest.isEmpty { newer[sector] = rest }
-    }
-  }
-
-  /// Changes of the size that came before `submission` are durable. What was cut is gone: what is written there
-  /// afterwards is new space. (Of the sector that the cut goes through the rest is kept: no size that shows it comes
-  /// without a write.)
-  mutating func coverSizes(upTo submission: Int) {
-    let covered = sizes.prefix { $0.at < submission }
-    guard let last = covered.last else { return }
-    for cut in covered where cut.isTruncation {
-      let kept = (cut.size + SectorStore.size - 1) / SectorStore.size
-      if durable.count > kept { durable.removeSubrange(kept...) }
-      extent = min(extent, kept)
-      for sector in newer.keys where sector >= kept {
-        newer[sector]!.removeAll { $0.at < cut.at }
-        if newer[sector]!.isEmpty { newer[sector] = nil }
-      }
-    }
-    durableSize = last.size
-    sizes.removeAll { $0.at < submission }
-  }
-}
-
-extension DiskOperation {
-  /// The paths whose names it changes.
-  package var paths: [Int32] {
+extension VolatileDisk.Change.Effect {
+  /// The entries that it changes.
+  package var entries: [EntryNumber] {
     switch self {
-    case .create(let path, _), .makeDirectory(let path), .unlink(let path): [path]
+    case .link(let entry, _), .unlink(let entry): [entry]
     case .rename(let from, let to): [from, to]
-    case .write, .truncate, .sync, .syncDirectory: []
-    }
-  }
-
-  /// Whether it gives or takes a name of `file`.
-  func concerns(_ file: Int32, _ names: [PathNode?]) -> Bool {
-    switch self {
-    case .create(_, let created): created == file
-    case .rename(let from, _): names[Int(from)] == .file(file)
-    default: false
+    case .exchange(let one, let other): [one, other]
+    case .attributes, .mark: []
     }
   }
 }
 
-extension [PathNode?] {
-  /// A change of names takes effect; one that has lost its ground changes nothing.
-  mutating func apply(_ operation: DiskOperation) {
-    switch operation {
-    case .create(let path, let file): self[Int(path)] = .file(file)
-    case .makeDirectory(let path): self[Int(path)] = .directory
-    case .unlink(let path): self[Int(path)] = nil
+extension NameSpace {
+  /// A change takes effect; one that has lost its ground changes nothing.
+  mutating func apply(_ effect: VolatileDisk.Change.Effect) {
+    switch effect {
+    case .link(let entry, let inode): self[Int(entry)] = inode
+    case .unlink(let entry): self[Int(entry)] = nil
     case .rename(let from, let to):
-      guard let node = self[Int(from)] else { return }
-      self[Int(to)] = node
+      guard let inode = self[Int(from)] else { return }
+      self[Int(to)] = inode
       self[Int(from)] = nil
-    case .write, .truncate, .sync, .syncDirectory: break
+    case .exchange(let one, let other): self.swapAt(Int(one), Int(other))
+    case .attributes, .mark: break
     }
   }
 }

@@ -22,14 +22,41 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   /// Told how many events there are, at each of them: of a submission before the operation goes on, of a completion
   /// when it has come back.
   package var onEvent: ((Int) -> Void)?
-  private var visible: [Int32: PathNode] = [:]
-  private var fileOf: [FileID: Int32] = [:]
+  /// The names as the program sees them, by entry.
+  private var names: NameSpace
+  private var fileOf: [FileID: InodeNumber] = [:]
 
   package init(_ base: any Storage, _ recording: Recording, limit: Int = Recording.mostOperations) {
     self.recording = recording
     self.limit = limit
-    for (path, node) in recording.initial.names { visible[path] = node }
+    names = recording.initialNames
     super.init(base)
+  }
+
+  // MARK: Names
+
+  /// What stands at a path now; nil where nothing does.
+  private func inode(_ path: String) -> InodeNumber? {
+    var directory = InodeTable.root
+    var rest = path[...]
+    while !rest.isEmpty {
+      let cut = rest.firstIndex(of: "/") ?? rest.endIndex
+      let known = recording.inodes.find(String(rest[..<cut]), in: directory)
+      guard let known, Int(known) < names.count, let inode = names[Int(known)] else { return nil }
+      directory = inode
+      rest = cut == rest.endIndex ? rest[cut...] : rest[rest.index(after: cut)...]
+    }
+    return directory
+  }
+
+  /// The entry of a path whose directory stands; nil where it does not.
+  private func entry(_ path: String) -> EntryNumber? {
+    let cut = path.lastIndex(of: "/")
+    guard let directory = inode(cut.map { String(path[..<$0]) } ?? "") else { return nil }
+    let name = cut.map { String(path[path.index(after: $0)...]) } ?? path
+    let entry = recording.entry(name, in: directory, path: path)
+    while names.count <= Int(entry) { names.append(nil) }
+    return entry
   }
 
   /// Adds a fact, at this moment.
@@ -75,27 +102,31 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   }
 
   package override func open(_ path: String, _ mode: OpenMode) async throws(StorageError) -> FileID {
-    let place = recording.table.intern(path)
-    var creation: (number: Int, file: Int32)?
-    if mode.contains(.create), visible[place] == nil {
-      let file = Int32(recording.filePaths.count)
-      recording.filePaths.append(place)
-      creation = (submit(.create(path: place, file: file)), file)
+    var creation: (number: Int, entry: EntryNumber, file: InodeNumber)?
+    if mode.contains(.create), let entry = entry(path), names[Int(entry)] == nil {
+      let file = recording.inodes.add(.file, home: recording.table.intern(path))
+      creation = (submit(.create(entry, file)), entry, file)
     }
     do throws(StorageError) {
       let handle = try await super.open(path, mode)
       if let creation {
         // Somebody else may have created it meanwhile.
-        let isNew = visible[place] == nil
-        if isNew { visible[place] = .file(creation.file) }
+        let isNew = names[Int(creation.entry)] == nil
+        if isNew { names[Int(creation.entry)] = creation.file }
         complete(creation.number, succeeded: isNew)
       }
-      if case .file(let file)? = visible[place] { fileOf[handle] = file }
+      fileOf[handle] = inode(path)
       return handle
     } catch {
       if let creation { complete(creation.number, succeeded: false) }
       throw error
     }
+  }
+
+  /// The file of a handle. Every file that can be opened is known, so that nothing passes unrecorded.
+  private func file(_ handle: FileID) -> InodeNumber {
+    guard let file = fileOf[handle] else { preconditionFailure("a handle that was never opened here") }
+    return file
   }
 
   /// Passes an operation on between its two events.
@@ -121,72 +152,77 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
   package override func write(
     _ file: FileID, at offset: Int64, from buffer: IOBuffer, _ range: Range<Int>, _ durability: WriteDurability
   ) async throws(StorageError) -> Int {
-    guard let number = fileOf[file] else {
-      return try await super.write(file, at: offset, from: buffer, range, durability)
-    }
     let operation = DiskOperation.write(
-      file: number, offset: Int(offset), bytes: Array(buffer[range]), durable: durability == .durable)
+      file: self.file(file), offset: Int(offset), bytes: Array(buffer[range]), durable: durability == .durable)
     return try await around(operation, of: (buffer, range), taken: { $0 }) { () async throws(StorageError) in
       try await super.write(file, at: offset, from: buffer, range, durability)
     }
   }
 
   package override func truncate(_ file: FileID, to size: Int64) async throws(StorageError) {
-    guard let number = fileOf[file] else { return try await super.truncate(file, to: size) }
-    try await around(.truncate(file: number, size: Int(size))) { () async throws(StorageError) in
+    try await around(.truncate(file: self.file(file), size: Int(size))) { () async throws(StorageError) in
       try await super.truncate(file, to: size)
     }
   }
 
   package override func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
-    guard let number = fileOf[file] else { return try await super.sync(file, scope) }
-    try await around(.sync(file: number, isFull: scope == .all)) { () async throws(StorageError) in
+    try await around(.sync(file: self.file(file), isFull: scope == .all)) { () async throws(StorageError) in
       try await super.sync(file, scope)
     }
   }
 
   package override func syncDirectory(_ path: String) async throws(StorageError) {
-    let place = recording.table.intern(path)
-    try await around(.syncDirectory(path: place)) { () async throws(StorageError) in try await super.syncDirectory(path)
-    }
+    guard let directory = inode(path) else { return try await super.syncDirectory(path) }
+    try await around(.syncDirectory(directory)) { () async throws(StorageError) in try await super.syncDirectory(path) }
   }
 
   package override func makeDirectory(_ path: String) async throws(StorageError) {
-    // Each missing part of the path is a change of its own.
-    var missing: [Int32] = []
-    var place = recording.table.intern(path)
-    while place != PathTable.root, visible[place] == nil {
-      missing.insert(place, at: 0)
-      place = recording.table.parents[Int(place)]
+    // Each missing part of the path is a change of its own, and stands in the one before.
+    var made: [(number: Int, entry: EntryNumber, directory: InodeNumber)] = []
+    var parent = InodeTable.root
+    var prefix = ""
+    for name in path.split(separator: "/").map(String.init) {
+      prefix += prefix.isEmpty ? name : "/" + name
+      let place = recording.table.intern(prefix)
+      let entry = recording.entry(name, in: parent, path: prefix)
+      while names.count <= Int(entry) { names.append(nil) }
+      if let there = names[Int(entry)] {
+        parent = there
+      } else {
+        parent = recording.inodes.add(.directory, home: place)
+        made.append((submit(.create(entry, parent)), entry, parent))
+      }
     }
-    let numbers = missing.map { submit(.makeDirectory(path: $0)) }
     do throws(StorageError) {
       try await super.makeDirectory(path)
     } catch {
-      for number in numbers { complete(number, succeeded: false) }
+      for change in made { complete(change.number, succeeded: false) }
       throw error
     }
-    for (place, number) in zip(missing, numbers) {
-      let isNew = visible[place] == nil
-      visible[place] = visible[place] ?? .directory
-      complete(number, succeeded: isNew)
+    for change in made {
+      let isNew = names[Int(change.entry)] == nil
+      if isNew { names[Int(change.entry)] = change.directory }
+      complete(change.number, succeeded: isNew)
     }
   }
 
   package override func rename(_ path: String, to newPath: String) async throws(StorageError) {
-    let (from, to) = (recording.table.intern(path), recording.table.intern(newPath))
+    guard let from = entry(path), let to = entry(newPath), let moved = names[Int(from)] else {
+      return try await super.rename(path, to: newPath)
+    }
+    recording.noteMove(of: moved, to: newPath, names)
     try await around(
       .rename(from: from, to: to),
       then: {
-        visible[to] = visible[from]
-        visible[from] = nil
+        names[Int(to)] = names[Int(from)]
+        names[Int(from)] = nil
       }
     ) { () async throws(StorageError) in try await super.rename(path, to: newPath) }
   }
 
   package override func unlink(_ path: String) async throws(StorageError) {
-    let place = recording.table.intern(path)
-    try await around(.unlink(path: place), then: { visible[place] = nil }) { () async throws(StorageError) in
+    guard let entry = entry(path) else { return try await super.unlink(path) }
+    try await around(.unlink(entry), then: { names[Int(entry)] = nil }) { () async throws(StorageError) in
       try await super.unlink(path)
     }
   }

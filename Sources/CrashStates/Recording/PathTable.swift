@@ -50,6 +50,22 @@ package struct DiskImage: Sendable {
   package struct File: Sendable {
     var sectors: [SectorID] = []
     var size = 0
+    /// Whether it was put in place.
+    private(set) var isFilled = false
+
+    init() {}
+
+    /// A file with exactly the sectors of its size: what lies beyond is gone, and what is not there reads as zeros.
+    init(filling found: [SectorID], size: Int) {
+      let count = (size + SectorStore.size - 1) / SectorStore.size
+      sectors = found
+      if sectors.count > count { sectors.removeSubrange(count...) }
+      for index in sectors.indices where sectors[index] == SectorStore.hole { sectors[index] = SectorStore.zero }
+      if sectors.count < count {
+        sectors.append(contentsOf: repeatElement(SectorStore.zero, count: count - sectors.count))
+      }
+      (self.size, isFilled) = (size, true)
+    }
   }
 
   /// By file number; files without a name are empty.

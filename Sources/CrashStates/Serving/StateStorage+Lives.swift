@@ -6,6 +6,7 @@ extension StateStorage {
   /// Puts the disk of a state in place.
   package func load(_ image: DiskImage) {
     ownCount = 0
+    journal.clear()
     files.removeAll(keepingCapacity: true)
     for file in image.files {
       files.append(File(sectors: file.sectors, size: file.size, durable: file.sectors, durableSize: file.size))
@@ -72,6 +73,8 @@ extension StateStorage {
       if visible[path] >= 0 { files[Int(visible[path])].links += 1 }
     }
     durable = visible
+    journal.clear()
+    for f in files.indices { (files[f].logged, files[f].loggedData) = (0, 0) }
   }
 
   /// A hash of what can be reached; equal to `CrashPoint.contentHash` of the state that was loaded.
@@ -91,6 +94,6 @@ extension StateStorage {
   }
 
   func hashOf(_ id: SectorID) -> UInt64 {
-    id < Self.firstOwn ? store.hashes[Int(id)] : SectorStore.hash(bytes(id))
+    id < Self.firstOwn ? store.hash(of: id) : SectorStore.hash(bytes(id))
   }
 }

@@ -17,7 +17,8 @@ extension StateStorage {
     default: throw StorageError(errno: EEXIST, .makeDirectory, path)
     }
     try make(Int(table.parents[place]), path)
-    visible[place] = Self.isDirectory
+    name(place, Self.isDirectory)
+    if profile.syncReach == .journal { journal.directories[place] = journal.entries.count }
   }
 
   @inline(__always)
@@ -26,10 +27,12 @@ extension StateStorage {
     let place = number(path)
     reads.node(place)
     guard visible[place] == Self.isDirectory else { throw StorageError(errno: ENOENT, .syncDirectory, path) }
-    if profile.ordersDirectorySyncs {
-      durable = visible
-    } else {
+    switch profile.directorySync {
+    case .everything: cover(upTo: journal.entries.count)
+    case .journal: cover(upTo: journal.directories[place] ?? 0)
+    case .entries:
       for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
+      if profile.syncReach == .ownNames { makeDurable(place) }
     }
   }
 
@@ -44,9 +47,14 @@ extension StateStorage {
     guard visible[from] != Self.absent else { throw StorageError(errno: ENOENT, .rename, path) }
     if visible[from] == Self.isDirectory { return try renameDirectory(from, to, newPath) }
     guard visible[to] != Self.isDirectory else { throw StorageError(errno: EISDIR, .rename, newPath) }
-    if visible[to] >= 0 { files[Int(visible[to])].links -= 1 }
-    visible[to] = visible[from]
-    visible[from] = Self.absent
+    let file = Int(visible[from])
+    if visible[to] >= 0 {
+      files[Int(visible[to])].links -= 1
+      logged(Int(visible[to]), withData: false)
+    }
+    name(to, visible[from])
+    name(from, Self.absent)
+    logged(file, withData: false)
   }
 
   /// The engine renames no directory that holds something, but for one of which the device cannot read a part: it is
@@ -58,6 +66,7 @@ extension StateStorage {
     default: throw StorageError(errno: ENOTDIR, .rename, newPath)
     }
     _ = isEmpty(from)
+    cover(upTo: journal.entries.count)
     for child in table.children[from] where visible[Int(child)] != Self.absent || durable[Int(child)] != Self.absent {
       let name = table.paths[Int(child)].split(separator: "/").last ?? ""
       move(Int(child), to: number("\(newPath)/\(name)"))
@@ -82,8 +91,10 @@ extension StateStorage {
     reads.node(place)
     guard visible[place] != Self.absent else { throw StorageError(errno: ENOENT, .unlink, path) }
     guard visible[place] >= 0 else { throw StorageError(errno: EISDIR, .unlink, path) }
-    files[Int(visible[place])].links -= 1
-    visible[place] = Self.absent
+    let file = Int(visible[place])
+    files[file].links -= 1
+    name(place, Self.absent)
+    logged(file, withData: false)
   }
 
   @inline(__always)

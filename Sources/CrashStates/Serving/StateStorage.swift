@@ -17,6 +17,9 @@ package final class StateStorage: Storage, @unchecked Sendable {
     var durableSize: Int
     /// Names that it has.
     var links = 0
+    /// Entries of the journal up to its last change there; and up to the last that fdatasync waits for.
+    var logged = 0
+    var loggedData = 0
 
     func isUnreadable(_ range: Range<Int>) -> Bool {
       sectors[range.clamped(to: 0..<sectors.count)].contains(SectorStore.unreadable)
@@ -56,6 +59,8 @@ package final class StateStorage: Storage, @unchecked Sendable {
   /// By path number: a file, or one of the two words above.
   var visible: [Int32] = []
   var durable: [Int32] = []
+  /// Changes of metadata since the life before the crash, where the profile has them in one order.
+  var journal = Journal()
   var handles: [Handle?] = []
   private var buffers: [Int: [IOBuffer]] = [:]
   /// What the running life has asked of the disk that it began on, and what the first one has.
@@ -173,7 +178,8 @@ package final class StateStorage: Storage, @unchecked Sendable {
     case Self.absent:
       guard mode.contains(.create) else { throw StorageError(errno: ENOENT, .open, path) }
       files.append(File(sectors: [], size: 0, durable: [], durableSize: 0, links: 1))
-      visible[place] = Int32(files.count - 1)
+      name(place, Int32(files.count - 1))
+      logged(files.count - 1, withData: true)
     default:
       if mode.isSuperset(of: [.create, .exclusive]) { throw StorageError(errno: EEXIST, .open, path) }
     }
@@ -247,10 +253,14 @@ package final class StateStorage: Storage, @unchecked Sendable {
     if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(Int(offset)..<end) {
       throw StorageError(errno: EIO, .write, table.paths[Int(handle.path)], offset: offset)
     }
+    if !range.isEmpty, end > files[f].size || files[f].durable.count * SectorStore.size < end {
+      logged(f, withData: true)
+    }
     clearGap(f, before: Int(offset))
     put(buffer.base + range.lowerBound, range.count, at: Int(offset), in: f)
     files[f].size = max(files[f].size, end)
     if durability == .durable, !range.isEmpty {
+      if profile.syncReach == .journal { cover(upTo: files[f].loggedData) }
       for sector in Int(offset) / SectorStore.size...(end - 1) / SectorStore.size {
         while files[f].durable.count <= sector { files[f].durable.append(SectorStore.zero) }
         files[f].durable[sector] = files[f].sectors[sector]
@@ -276,14 +286,17 @@ package final class StateStorage: Storage, @unchecked Sendable {
   @inline(__always)
   package func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     let f = try handle(file, .sync).file
-    files[f].durable = files[f].sectors
-    files[f].durableSize = files[f].size
-    guard scope == .all else { return }
     switch profile.syncReach {
     case .file: break
-    case .ownNames: for path in visible.indices where visible[path] == Int32(f) { durable[path] = visible[path] }
-    case .everyName: durable = visible
+    case .ownNames:
+      // A rename is one change: the name before it goes with it.
+      for path in visible.indices where durable[path] == Int32(f) { durable[path] = visible[path] }
+      for path in visible.indices where visible[path] == Int32(f) { makeDurable(path) }
+    // With the file's truncations, which come before its content.
+    case .journal: cover(upTo: scope == .all ? files[f].logged : files[f].loggedData)
     }
+    files[f].durable = files[f].sectors
+    files[f].durableSize = files[f].size
   }
 
   @inline(__always)
@@ -306,6 +319,10 @@ package final class StateStorage: Storage, @unchecked Sendable {
         throw StorageError(errno: EIO, .truncate, table.paths[Int(handle.path)], offset: size)
       }
       clearGap(f, before: Int(size))
+    }
+    if profile.syncReach == .journal {
+      journal.entries.append(.truncation(file: f, size: Int(size)))
+      logged(f, withData: true)
     }
     files[f].size = Int(size)
     let kept = (Int(size) + SectorStore.size - 1) / SectorStore.size

@@ -35,10 +35,7 @@ struct ClientRecording: @unchecked Sendable {
     machine.load(image)
     let loop = EventLoop(simulatedWithSeed: mix64(seed &+ 1), startingAt: told.start)
     machine.boot(loop, bootID: 1)
-    var base = Recording(store: told.recording.store, table: told.recording.table)
-    base.initial = image
-    base.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
-    for case (let path, .file(let file)) in image.names { base.filePaths[Int(file)] = path }
+    let base = Recording(on: image, store: told.recording.store, table: told.recording.table)
     let recorder = DiskRecorder(machine, base, limit: RecordedRecovery.mostOperations)
     let script = told.scripts[moment].copy()
     script.crash(at: told.start)
@@ -75,13 +72,7 @@ struct ClientRecording: @unchecked Sendable {
 
   /// By the number of events that had happened.
   func points(_ profile: CrashProfile, seed: UInt64) -> [CrashPoint] {
-    let foreign = ForeignBytes(recording, seed: seed)
-    var disk = VolatileDisk(recording, profile)
-    var points = [CrashPoint(disk, recording, at: 0, foreign: foreign)]
-    for index in recording.events.indices {
-      disk.apply(index, of: recording)
-      points.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
-    }
-    return points
+    var walk = CrashPointWalk(recording, profile, seed: seed)
+    return (0...recording.events.count).map { walk.point(at: $0) }
   }
 }

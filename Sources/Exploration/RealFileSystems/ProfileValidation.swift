@@ -129,10 +129,9 @@ public struct ProfileValidation {
     case .unreadable(let text): result.illegal.append(ProfileValidationFinding(place: place, lines: [text]))
     case .looked(let found, let transcript):
       result.contents.insert(found.contentHash)
-      var disk = VolatileDisk(cut, result.profile)
-      for index in cut.events.indices { disk.apply(index, of: cut) }
-      if !disk.inFlight.isEmpty { result.underWay += 1 }
-      let point = CrashPoint(disk, cut, at: cut.events.count, foreign: ForeignBytes(cut, seed: options.seed))
+      if cut.hasOperationsInFlight { result.underWay += 1 }
+      var walk = CrashPointWalk(cut, result.profile, seed: options.seed)
+      let point = walk.point(at: cut.events.count)
       switch point.legality(of: found, cut.table) {
       case .legal(let choice): result.legal(point, choice)
       case .illegal(let lines): result.illegal.append(ProfileValidationFinding(place: place, lines: lines))

@@ -146,6 +146,19 @@ final class SnapshotTaker: @unchecked Sendable {
 }
 
 extension Recording {
+  /// Whether it ends before some operation has.
+  var hasOperationsInFlight: Bool {
+    var flying: Set<Int> = []
+    for event in events {
+      switch event.what {
+      case .submitted(let number): flying.insert(number)
+      case .completed(let number, _, _): flying.remove(number)
+      case .changed, .fact: break
+      }
+    }
+    return !flying.isEmpty
+  }
+
   /// The recording of an instant that lies somewhere between two moments: what came before the first has happened; what
   /// was begun before the second is in flight. Answers between the two are promises that nobody had heard for certain.
   func cut(known: Int, begun: Int) -> Recording {

@@ -89,35 +89,43 @@ struct FindingNarrative {
     init(_ view: FlyingOperations.View, _ recording: Recording, _ check: CheckResult, upTo end: Int) {
       for (index, piece) in view.point.pieces.enumerated() where Int(view.choice[index]) != piece.newest {
         switch piece {
-        case .sectors(let file, _, _, _), .size(let file, _): files.insert(Int32(file))
-        case .names(let changes, _):
-          for change in changes.dropFirst(Int(view.choice[index])) { note(change, recording) }
+        case .sectors(let file, _), .size(let file, _): files.insert(Int32(file))
+        case .changes(let changes):
+          for change in changes.missing(Int(view.choice[index])) { note(change.effect, recording) }
         }
       }
       partition = check.divergence?.partition.index
-      let all = recording.filePaths.indices.map { Int32($0) }
+      let all = recording.inodes.files
       if let partition { files.formUnion(all.filter { recording.partition(ofFile: $0) == partition }) }
       // The engine says itself what keeps it from opening.
       if files.isEmpty { files = Set(all.filter { check.files.contains(recording.name($0)) }) }
       if files.isEmpty, let last = recording.lastFile(upTo: end, without: view.dropped) { files = [last] }
-      for file in files { directories.insert(recording.table.parents[Int(recording.filePaths[Int(file)])]) }
+      for file in files { directories.insert(recording.table.parents[Int(recording.inodes.homes[Int(file)])]) }
     }
 
-    private mutating func note(_ change: DiskOperation, _ recording: Recording) {
-      if case .create(_, let file) = change { files.insert(file) }
-      for path in change.paths {
-        for file in recording.filePaths.indices where recording.filePaths[file] == path { files.insert(Int32(file)) }
+    private mutating func note(_ change: VolatileDisk.Change.Effect, _ recording: Recording) {
+      switch change {
+      case .link(_, let inode), .attributes(let inode), .mark(let inode): insert(inode, recording)
+      case .unlink, .rename, .exchange: break
+      }
+      for entry in change.entries {
+        for file in recording.inodes.files where recording.hasMade(file, at: entry) { files.insert(file) }
       }
     }
 
+    private mutating func insert(_ inode: InodeNumber, _ recording: Recording) {
+      if recording.inodes.kinds[Int(inode)] != .directory { files.insert(inode) }
+    }
+
     private func concerns(_ operation: DiskOperation, _ recording: Recording) -> Bool {
+      if let file = operation.file { return files.contains(file) }
       switch operation {
-      case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _):
-        files.contains(file)
-      case .syncDirectory(let path): directories.contains(path)
-      case .rename, .unlink:
-        operation.paths.contains { path in files.contains { recording.filePaths[Int($0)] == path } }
-      case .makeDirectory: false
+      case .syncDirectory(let inode): return directories.contains(recording.inodes.homes[Int(inode)])
+      case .rename(let from, let to), .exchange(let from, let to):
+        return files.contains { recording.hasMade($0, at: from) || recording.hasMade($0, at: to) }
+      case .unlink(let entry): return files.contains { recording.hasMade($0, at: entry) }
+      case .syncAll: return true
+      default: return false
       }
     }
 
@@ -177,10 +185,12 @@ extension Recording {
 
 extension DiskOperation {
   /// The file that it works on; nil for directories and names.
-  fileprivate var file: Int32? {
+  fileprivate var file: InodeNumber? {
     switch self {
-    case .create(_, let file), .write(let file, _, _, _), .truncate(let file, _), .sync(let file, _): file
-    case .makeDirectory, .rename, .unlink, .syncDirectory: nil
+    case .create(_, let file), .link(_, let file), .attributes(let file, _), .write(let file, _, _, _),
+      .truncate(let file, _), .allocate(let file, _, _), .zero(let file, _), .sync(let file, _):
+      file
+    case .unlink, .rename, .exchange, .syncDirectory, .syncAll: nil
     }
   }
 }
@@ -197,6 +207,11 @@ extension StateExaminer.Violation {
 }
 
 extension Recording {
+  /// Whether a file was made under the name of this entry.
+  fileprivate func hasMade(_ file: InodeNumber, at entry: EntryNumber) -> Bool {
+    inodes.homes[Int(file)] == inodes.entryPaths[Int(entry)]
+  }
+
   /// Of a file of a partition's log, `topics/TOPIC/PARTITION/NAME`; nil for others.
   func partition(ofFile file: Int32) -> Int? {
     let parts = name(file).split(separator: "/")

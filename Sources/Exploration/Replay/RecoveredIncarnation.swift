@@ -187,10 +187,7 @@ final class RecoveredIncarnation: @unchecked Sendable {
     storage.load(image)
     let loop = EventLoop(simulatedWithSeed: subject.workload.seed, startingAt: clock(0))
     storage.boot(loop, bootID: UInt32(boots))
-    var recording = Recording(store: store, table: table)
-    recording.initial = image
-    recording.filePaths = [Int32](repeating: PathTable.root, count: image.files.count)
-    for case (let path, .file(let file)) in image.names { recording.filePaths[Int(file)] = path }
+    let recording = Recording(on: image, store: store, table: table)
     let recorder = DiskRecorder(storage, recording, limit: RecordedRecovery.mostOperations)
     let ending = loop.run(limit: .seconds(3600)) { [self] in
       do throws(LogFailure) {

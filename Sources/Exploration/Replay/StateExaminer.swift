@@ -8,7 +8,7 @@ final class StateExaminer {
   let exploration: Exploration
   let profile: CrashProfile
   private let judge: StateJudge
-  private let foreign: ForeignBytes
+  private let begin: CrashPointWalk
   private let worker: RecoveredIncarnation
   /// The machine boots once more before it is looked at.
   private let recoverer: RecoveredIncarnation
@@ -17,16 +17,15 @@ final class StateExaminer {
     self.exploration = exploration
     self.profile = profile
     self.judge = judge ?? StateJudge(exploration)
-    foreign = ForeignBytes(exploration.recording, seed: exploration.options.workload.seed)
+    begin = CrashPointWalk(exploration.recording, profile, seed: exploration.options.workload.seed)
     worker = exploration.worker(profile)
     recoverer = exploration.worker(profile, boots: 2)
   }
 
   /// - Parameter moment: events of the recording before the power cut.
   func point(at moment: Int) -> CrashPoint {
-    var disk = VolatileDisk(exploration.recording, profile)
-    for index in 0..<moment { disk.apply(index, of: exploration.recording) }
-    return CrashPoint(disk, exploration.recording, at: moment, foreign: foreign)
+    var walk = begin
+    return walk.point(at: moment)
   }
 
   /// Records the recovery from a state.

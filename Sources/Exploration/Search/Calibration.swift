@@ -71,16 +71,23 @@ struct Reduction {
 
 extension ProfileRun {
   /// - Parameter alike: the states that were counted off by their read set; nil where that is not done.
-  func calibrate(_ reduction: Reduction, alike: [StatePlace]?, _ judge: StateJudge) -> Calibration {
+  func calibrate(_ reduction: Reduction, alike: [Unique]?, _ judge: StateJudge) -> Calibration {
     var random = SeededGenerator(seed: exploration.options.seed, stream: "calibration")
     let count = exploration.options.calibration
-    let drawn = (0..<count).map { _ in
-      let moment = Int.random(in: pointOfMoment.indices, using: &random)
-      return StatePlace(moment: moment, choice: drawChoice(at: points[pointOfMoment[moment]], &random))
+    let walker = walker()
+    let moments = (0..<count).map { _ in Int.random(in: pointOfMoment.indices, using: &random) }.sorted()
+    let drawn = moments.map { moment in
+      StatePlace(moment: moment, choice: drawChoice(at: walker.point(at: events[pointOfMoment[moment]]), &random))
     }
     var calibration = Calibration(all: compare(drawn, reduction, judge))
     if let alike {
-      calibration.readAlike = compare(Array(alike.shuffled(using: &random).prefix(count)), reduction, judge)
+      let chosen = alike.shuffled(using: &random).prefix(count).sorted { $0.point < $1.point }
+      let places = chosen.map { unique in
+        StatePlace(
+          moment: pointOfMoment.firstIndex(of: unique.point) ?? 0,
+          choice: choice(unique, at: walker.point(at: events[unique.point])))
+      }
+      calibration.readAlike = compare(places, reduction, judge)
     }
     return calibration
   }
@@ -99,19 +106,24 @@ extension ProfileRun {
   private func compare(_ places: [StatePlace], _ reduction: Reduction, _ judge: StateJudge) -> Calibration.Comparison {
     let exploration = exploration
     let unreduced = Parallel.map(
-      places.count, jobs: exploration.options.jobs, chunk: 16, worker: { exploration.worker(profile) }
-    ) { [self] worker, index in
-      let point = pointOfMoment[places[index].moment]
-      let state = Unique(hash: 0, point: point, choice: places[index].choice)
-      let transcript = exploration.watching(profile, order: index, { scene(state) }) {
-        worker.run(points[point].image(state.choice), keeping: true)
+      places.count, jobs: exploration.options.jobs, chunk: 16, worker: { (exploration.worker(profile), walker()) }
+    ) { [self] own, index in
+      let place = places[index]
+      let point = own.1.point(at: events[pointOfMoment[place.moment]])
+      let scene = CrashScene(
+        recording: exploration.recording, seed: options.workload.seed, moment: place.moment, point: point,
+        choice: place.choice)
+      let transcript = exploration.watching(profile, order: index, { scene }) {
+        own.0.run(point.image(place.choice), keeping: true)
       }
-      return (hash: transcript.hash, verdict: judge.judge(transcript, at: places[index].moment))
+      return (
+        hash: transcript.hash, verdict: judge.judge(transcript, at: place.moment),
+        content: point.contentHash(place.choice)
+      )
     }
     var comparison = Calibration.Comparison(states: places.count)
-    for (place, (hash, verdict)) in zip(places, unreduced) {
+    for (place, (hash, verdict, content)) in zip(places, unreduced) {
       // By the hash of its content, as the reduction finds it.
-      let content = points[pointOfMoment[place.moment]].contentHash(place.choice)
       guard let number = reduction.numbers[content] else {
         comparison.note(verdict, with: nil, isStraying: true)
         continue

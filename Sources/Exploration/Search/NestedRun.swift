@@ -79,11 +79,14 @@ extension ProfileRun {
     let exploration = exploration
     let store = exploration.recording.store
     let recorder = exploration.worker(profile, boots: 2)
+    let walker = walker()
     var recorded = RecordedRecoveries(table: exploration.recording.table)
     for (number, state) in outer.enumerated() {
       let table = recorded.table
+      let point = walker.point(at: events[state.point])
+      let image = point.image(choice(state, at: point))
       let recording = exploration.watching(profile, { [self] in scene(state) }) {
-        recorder.recordRecovery(points[state.point].image(state.choice), store, table)
+        recorder.recordRecovery(image, store, table)
       }
       recorded.table = recording.table
       if recording.isCutShort { counts.cutShort += 1 }
@@ -114,10 +117,11 @@ extension ProfileRun {
       var visit = InnerVisit(visited: 0, sampled: 0, bound: 0, states: [])
       var seen: Set<UInt64> = []
       let enumeration = StateEnumeration(points[index], limits)
+      var resolver = StateResolver(points[index])
       enumeration.forEach(seed: seed) { choice, isSample in
         visit.visited += 1
         if isSample { visit.sampled += 1 }
-        let hash = points[index].contentHash(choice)
+        let hash = resolver.contentHash(choice)
         if seen.insert(hash).inserted {
           visit.states.append(Inner(outer: owners[index], point: index, choice: choice, hash: hash))
         }
@@ -225,7 +229,7 @@ extension ProfileRun {
         continue
       }
       // Both contents may have been met first elsewhere: the choices are looked up where they are shown.
-      let outerPoint = points[pointOfMoment[best.moment]]
+      let outerPoint = point(pointOfMoment[best.moment])
       guard let outerChoice = choice(of: outer[best.outer].hash, at: outerPoint) else { continue }
       var scene = CrashScene(
         recording: exploration.recording, seed: options.workload.seed, moment: best.moment, point: outerPoint,

@@ -8,58 +8,64 @@ import Verification
 struct ProfileRun: Sendable {
   let exploration: Exploration
   let profile: CrashProfile
-  let points: [CrashPoint]
-  /// For each moment of the recording the crash point with its disk: moments that change nothing on it share one.
+  /// For each crash point the number of events before it: an event that changes nothing on the disk has none of its
+  /// own.
+  let events: [Int]
+  /// For each moment of the recording the crash point with its disk.
   let pointOfMoment: [Int]
+  private let begin: CrashPointWalk
 
   var options: ExplorationOptions { exploration.options }
 
   init(_ exploration: Exploration, _ profile: CrashProfile) {
     self.exploration = exploration
     self.profile = profile
-    let recording = exploration.recording
-    let foreign = ForeignBytes(recording, seed: exploration.options.workload.seed)
-    var disk = VolatileDisk(recording, profile)
-    var points = [CrashPoint(disk, recording, at: 0, foreign: foreign)]
+    begin = CrashPointWalk(exploration.recording, profile, seed: exploration.options.workload.seed)
+    var events = [0]
     var pointOfMoment = [0]
-    for index in recording.events.indices {
-      disk.apply(index, of: recording)
-      if case .fact = recording.events[index].what {
-      } else {
-        points.append(CrashPoint(disk, recording, at: index + 1, foreign: foreign))
-      }
-      pointOfMoment.append(points.count - 1)
+    for (index, event) in exploration.recording.events.enumerated() {
+      if case .fact = event.what {} else { events.append(index + 1) }
+      pointOfMoment.append(events.count - 1)
     }
-    self.points = points
-    self.pointOfMoment = pointOfMoment
+    (self.events, self.pointOfMoment) = (events, pointOfMoment)
   }
 
-  /// States of one crash point: each content once, with the first choice that leads to it.
-  private struct Visit: Sendable {
-    var visited = 0
-    var sampled = 0
-    var bound = Int.max
-    var hashes: [UInt64] = []
-    var choices: [[Alternative]] = []
-  }
+  // MARK: Crash points
+
+  /// Of one thread: crash points are made as they are come to.
+  func walker() -> CrashPointWalker { CrashPointWalker(begin) }
+
+  func point(_ number: Int) -> CrashPoint { walker().point(at: events[number]) }
 
   /// How far the states of one crash point are enumerated.
   var limits: StateEnumeration.Limits {
     StateEnumeration.Limits(bound: options.bound, statesPerPoint: options.statesPerPoint, samples: options.samples)
   }
 
+  /// States of one crash point: each content once.
+  private struct Visit: Sendable {
+    var visited = 0
+    var sampled = 0
+    var bound = Int.max
+    var pieces = 0
+    var hashes: [UInt64] = []
+    /// Where among all that were visited each was met first.
+    var places: [Int] = []
+  }
+
   private func visit(_ point: CrashPoint) -> Visit {
     var visit = Visit()
     let enumeration = StateEnumeration(point, limits)
-    visit.bound = enumeration.bound
+    var resolver = StateResolver(point)
+    (visit.bound, visit.pieces) = (enumeration.bound, point.pieces.count)
     var seen: Set<UInt64> = []
     enumeration.forEach(seed: options.seed) { choice, isSample in
       visit.visited += 1
       if isSample { visit.sampled += 1 }
-      let hash = point.contentHash(choice)
+      let hash = resolver.contentHash(choice)
       guard seen.insert(hash).inserted else { return }
       visit.hashes.append(hash)
-      visit.choices.append(choice)
+      visit.places.append(visit.visited - 1)
     }
     return visit
   }
@@ -68,24 +74,56 @@ struct ProfileRun: Sendable {
   struct Unique: Sendable {
     var hash: UInt64
     var point: Int
-    var choice: [Alternative]
+    /// Among the states that are visited at the point.
+    var place: Int
+  }
+
+  func choice(_ unique: Unique, at point: CrashPoint) -> [Alternative] {
+    StateEnumeration(point, limits).choices(at: [unique.place], seed: options.seed)[0]
   }
 
   /// The state in which a content was first met, at the first moment of its crash point.
   func scene(_ unique: Unique) -> CrashScene {
-    CrashScene(
+    let point = point(unique.point)
+    return CrashScene(
       recording: exploration.recording, seed: options.workload.seed,
-      moment: pointOfMoment.firstIndex(of: unique.point) ?? 0,
-      point: points[unique.point], choice: unique.choice)
+      moment: pointOfMoment.firstIndex(of: unique.point) ?? 0, point: point, choice: choice(unique, at: point))
+  }
+
+  /// Works on states, those of one crash point by the same thread.
+  /// - Parameter states: in the order of their points.
+  private func mapStates<Worker, Value: Sendable>(
+    _ states: [Unique], worker: @Sendable () -> Worker,
+    _ body: @escaping @Sendable (Worker, Int, DiskImage) -> Value
+  ) -> [Value] {
+    var groups: [Range<Int>] = []
+    for index in states.indices {
+      if let last = groups.last, states[last.lowerBound].point == states[index].point {
+        groups[groups.count - 1] = last.lowerBound..<index + 1
+      } else {
+        groups.append(index..<index + 1)
+      }
+    }
+    let values = Parallel.map(groups.count, jobs: options.jobs, chunk: 1, worker: { (worker(), walker()) }) {
+      [self, groups] own, number -> [Value] in
+      let group = groups[number]
+      let point = own.1.point(at: events[states[group.lowerBound].point])
+      var resolver = StateResolver(point)
+      let places = states[group].map(\.place)
+      let choices = StateEnumeration(point, limits).choices(at: places, seed: options.seed)
+      return zip(group, choices).map { body(own.0, $0, resolver.image($1)) }
+    }
+    return values.flatMap { $0 }
   }
 
   func run(_ known: inout KnownStates, _ progress: (String) -> Void) -> ProfileResult {
     var result = ProfileResult(profile: profile)
     result.crashPoints = pointOfMoment.count
-    result.mostPieces = points.reduce(0) { max($0, $1.pieces.count) }
     let begun = Date()
-    let visits = Parallel.map(points.count, jobs: options.jobs, chunk: 4, worker: {}) { _, index in visit(points[index])
+    let visits = Parallel.map(events.count, jobs: options.jobs, chunk: 4, worker: { walker() }) { walker, index in
+      visit(walker.point(at: events[index]))
     }
+    result.mostPieces = visits.reduce(0) { max($0, $1.pieces) }
     let states = distinctStates(visits, &result)
     let uniques = states.uniques
     progress("\(profile.name): \(result.visited) states visited, \(uniques.count) contents")
@@ -96,26 +134,17 @@ struct ProfileRun: Sendable {
     let (groups, representatives) = grouped(uniques, known)
     result.groups = representatives.count
     let exploration = exploration
-    let transcripts = Parallel.map(
-      representatives.count, jobs: options.jobs, chunk: 8, worker: { exploration.worker(profile) }
-    ) { [self, uniques, representatives] worker, index in
-      let unique = uniques[representatives[index]]
-      return exploration.watching(profile, order: index, { scene(unique) }) {
-        worker.run(points[unique.point].image(unique.choice), keeping: true)
-      }
+    let shown = representatives.map { uniques[$0] }
+    let transcripts = mapStates(shown, worker: { exploration.worker(profile) }) { [self] worker, index, image in
+      exploration.watching(profile, order: index, { scene(shown[index]) }) { worker.run(image, keeping: true) }
     }
     let judge = StateJudge(exploration)
-    let choices = visits.map(\.choices)
-    let reduced = self.judge(&result, choices, states.contents, groups, transcripts, judge)
+    let places = visits.map(\.places)
+    let reduced = self.judge(&result, places, states.contents, groups, transcripts, judge)
     if options.calibration > 0 {
       let reduction = Reduction(
         numbers: states.numbers, groups: groups, behaviours: transcripts.map(\.hash), verdicts: reduced)
-      let places = alike.map { alike in
-        alike.map {
-          StatePlace(moment: pointOfMoment.firstIndex(of: uniques[$0].point) ?? 0, choice: uniques[$0].choice)
-        }
-      }
-      result.calibration = calibrate(reduction, alike: places, judge)
+      result.calibration = calibrate(reduction, alike: alike?.map { uniques[$0] }, judge)
     }
     if options.depth > 1 {
       let outer = outerStates(representatives, groups, states.contents)
@@ -142,7 +171,7 @@ struct ProfileRun: Sendable {
           if let number = states.numbers[visit.hashes[k]] { return number }
           let number = Int32(states.uniques.count)
           states.numbers[visit.hashes[k]] = number
-          states.uniques.append(Unique(hash: visit.hashes[k], point: index, choice: visit.choices[k]))
+          states.uniques.append(Unique(hash: visit.hashes[k], point: index, place: visit.places[k]))
           return number
         })
     }
@@ -193,14 +222,11 @@ struct ProfileRun: Sendable {
 
   private func recoverAll(_ states: [Unique], _ known: BehaviourCache?) -> [ReadSetTree.Found] {
     let exploration = exploration
-    let isCancelled = Atomic<Bool>(false)
-    return Parallel.map(states.count, jobs: options.jobs, chunk: 32, worker: { exploration.worker(profile) }) {
-      [self] worker, index in
-      let state = states[index]
-      if index % 64 == 0, exploration.options.isCancelled() { isCancelled.store(true, ordering: .relaxed) }
-      if isCancelled.load(ordering: .relaxed) { return ReadSetTree.Found(behaviour: 0, readSet: 0) }
-      let image = points[state.point].image(state.choice)
-      return exploration.watching(profile, order: index, { scene(state) }) {
+    let isCancelled = Cancellation()
+    return mapStates(states, worker: { exploration.worker(profile) }) { [self] worker, index, image in
+      if index % 64 == 0, exploration.options.isCancelled() { isCancelled.set() }
+      if isCancelled.isSet { return ReadSetTree.Found(behaviour: 0, readSet: 0) }
+      return exploration.watching(profile, order: index, { scene(states[index]) }) {
         if let known { return worker.behaviour(of: image, knowing: known) }
         return ReadSetTree.Found(behaviour: worker.run(image, keeping: false).hash, readSet: 0)
       }
@@ -255,7 +281,7 @@ struct ProfileRun: Sendable {
   }
 
   private func judge(
-    _ result: inout ProfileResult, _ choices: [[[Alternative]]], _ contents: [[Int32]], _ groups: [Int32],
+    _ result: inout ProfileResult, _ places: [[Int]], _ contents: [[Int32]], _ groups: [Int32],
     _ transcripts: [Transcript], _ judge: StateJudge
   ) -> Verdicts {
     var cases: [Case] = []
@@ -300,9 +326,8 @@ struct ProfileRun: Sendable {
       guard let state = contents[point].firstIndex(of: worst.content), let check = verdicts[best.index].check else {
         continue
       }
-      let scene = CrashScene(
-        recording: exploration.recording, seed: options.workload.seed, moment: worst.moment, point: points[point],
-        choice: choices[point][state])
+      var scene = scene(Unique(hash: 0, point: point, place: places[point][state]))
+      scene.moment = worst.moment
       let smallest = examiner.minimize(StateExaminer.Violation(scene: scene, check: check))
       result.violations.append(smallest.described(exploration, profile, states: best.states))
     }
@@ -320,6 +345,13 @@ struct ProfileRun: Sendable {
     var moment: Int
     var group: Int32
   }
+}
+
+/// That no more states are wanted, told to all threads.
+private final class Cancellation: Sendable {
+  private let isRequested = Atomic<Bool>(false)
+  var isSet: Bool { isRequested.load(ordering: .relaxed) }
+  func set() { isRequested.store(true, ordering: .relaxed) }
 }
 
 /// Judges transcripts by what callers knew at a moment.

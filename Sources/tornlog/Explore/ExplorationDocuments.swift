@@ -1,4 +1,5 @@
 import CrashStates
+import DiskTraces
 import Exploration
 import Foundation
 import Reporting
@@ -18,6 +19,25 @@ extension ReportDocument {
           message: "\(result.visited) states visited, \(result.violatedStates) violated",
           lines: result.violations.flatMap(\.lines))
       })
+  }
+
+  /// A case for each file system.
+  init(_ report: TraceReport) {
+    self.init(
+      title: "tornlog explore disks", text: report.text.split(separator: "\n").map(String.init),
+      json: rendered { try report.json() },
+      cases: [
+        ReportCase(
+          group: "explore disks", name: "claims of traces", mustHold: report.disagreements.isEmpty ? .held : .violated,
+          message: "\(report.claims) claims", lines: report.disagreements.map(\.description))
+      ]
+        + report.systems.map { system in
+          ReportCase(
+            group: "explore disks", name: "traces on \(system.fileSystem.rawValue)",
+            mustHold: system.findings.isEmpty ? (system.undecided.isEmpty ? .held : .unknown) : .violated,
+            seconds: system.seconds, message: "\(system.images) images, \(system.states) states",
+            lines: system.findings.flatMap(\.lines) + system.undecided)
+        })
   }
 
   /// A case for each scenario of the matrix.

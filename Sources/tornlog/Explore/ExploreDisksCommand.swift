@@ -1,10 +1,12 @@
 import ArgumentParser
+import DiskTraces
 import Exploration
 import LogModel
 import LoopDisks
 import Reporting
 import Storage
 import Trials
+import Verification
 
 struct ExploreDisksCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -28,6 +30,11 @@ struct ExploreDisksCommand: ParsableCommand {
     help: ArgumentHelp("Judge by this persistence profile in place of the file system's own.", valueName: "name"),
     transform: ProfileChoice.init)
   var profile: ProfileChoice?
+  @Option(
+    help: ArgumentHelp(
+      "Run the traces in this folder in place of the engine's workload: short sequences of file operations.",
+      valueName: "dir"), completion: .directory)
+  var traces: String?
   @OptionGroup var random: SearchSeed
   @OptionGroup var search: SearchOptions
 
@@ -38,10 +45,14 @@ struct ExploreDisksCommand: ParsableCommand {
     for name in fileSystems where name != "all" && LoopFileSystem(rawValue: name) == nil {
       throw ValidationError("\(LoopDiskError.unknownFileSystem(name))")
     }
+    if traces != nil, fileSystems.contains(LoopFileSystem.ext4Writeback.rawValue) {
+      throw ValidationError("--traces: ext4, xfs, btrfs or all; traces say nothing of ext4-writeback")
+    }
   }
 
   func run() throws {
     search.report.check()
+    if let traces { return try run(tracesIn: traces) }
     try search.finish {
       var options = ProfileValidationOptions()
       options.workload.syncPolicy = sync
@@ -58,6 +69,27 @@ struct ExploreDisksCommand: ParsableCommand {
       do throws(LoopDiskError) { try ImageStore.enterPrivateMounts() } catch { throw ExplorationError.disk(error) }
       let report = try ProfileValidation(options).run { note($0) }
       return (report.verdict, ReportDocument(report))
+    }
+  }
+
+  private func run(tracesIn folder: String) throws {
+    try search.finish {
+      var options = TraceValidation.Options()
+      options.directory = dir
+      if case .one(let profile) = profile { options.profile = profile }
+      if !fileSystems.isEmpty, !fileSystems.contains("all") {
+        options.fileSystems = options.fileSystems.filter { fileSystems.contains($0.rawValue) }
+      }
+      options.isCancelled = { Interruption.isRequested }
+      do throws(LoopDiskError) { try ImageStore.enterPrivateMounts() } catch { throw ExplorationError.disk(error) }
+      let traces: [DiskTrace]
+      do throws(DiskTraceError) { traces = try DiskTrace.all(in: folder) } catch { throw ValidationError("\(error)") }
+      let report: TraceReport
+      do throws(TraceRunError) { report = try TraceValidation(traces, options).run { note($0) } } catch {
+        if case .disk(let problem) = error { throw ExplorationError.disk(problem) }
+        throw ExplorationError.recordingFailed("\(error)")
+      }
+      return (Verdict(rawValue: report.verdict) ?? .unknown, ReportDocument(report))
     }
   }
 }

@@ -7,42 +7,42 @@ import Testing
 
 /// A recording written down by hand.
 struct HandMade {
-  var recording = Recording(store: SectorStore(), table: PathTable())
-  private var files: [String: Int32] = [:]
+  var builder = RecordingBuilder(Recording(store: SectorStore(), table: PathTable()))
+
+  var recording: Recording {
+    get { builder.recording }
+    set { builder.recording = newValue }
+  }
 
   /// Submits an operation and leaves it in flight; returns its number.
-  mutating func start(_ operation: DiskOperation) -> Int {
-    recording.operations.append(operation)
-    let number = recording.operations.count - 1
-    event(.submitted(number))
-    return number
-  }
+  mutating func start(_ operation: DiskOperation) -> Int { builder.start(operation) }
 
-  mutating func finish(_ number: Int) {
-    var taken = 0
-    if case .write(_, _, let bytes, _) = recording.operations[number] { taken = bytes.count }
-    event(.completed(number, succeeded: true, taken: taken))
-  }
+  mutating func finish(_ number: Int) { builder.finish(number) }
 
   /// The buffer of a write in flight is filled with another value.
   mutating func change(_ number: Int, to value: UInt8) {
     guard case .write(_, _, let bytes, _) = recording.operations[number] else { return }
-    event(.changed(number, bytes: [UInt8](repeating: value, count: bytes.count)))
+    builder.add(.changed(number, bytes: [UInt8](repeating: value, count: bytes.count)))
   }
 
-  private mutating func event(_ what: RecordedEvent.What) {
-    recording.events.append(RecordedEvent(time: Instant(nanoseconds: Int64(recording.events.count)), what: what))
+  mutating func run(_ operation: DiskOperation) { builder.run(operation) }
+
+  /// Makes a change of names that must be possible; returns its operation.
+  @discardableResult mutating func name(_ change: RecordingBuilder.NameChange) -> DiskOperation? {
+    let operation = builder.operation(change)
+    #expect(operation != nil, "\(change)")
+    if let operation { run(operation) }
+    return operation
   }
 
-  mutating func run(_ operation: DiskOperation) { finish(start(operation)) }
-
-  mutating func create(_ path: String) -> Int32 {
-    let file = Int32(recording.filePaths.count)
-    let place = recording.table.intern(path)
-    recording.filePaths.append(place)
-    run(.create(path: place, file: file))
-    return file
+  mutating func create(_ path: String) -> InodeNumber {
+    name(.create(path, .file))
+    return builder.inode(path) ?? InodeTable.root
   }
+
+  mutating func makeDirectory(_ path: String) { name(.create(path, .directory)) }
+
+  mutating func syncDirectory(_ path: String = "") { run(.syncDirectory(builder.inode(path) ?? InodeTable.root)) }
 
   /// `count` bytes of `value` at `offset`.
   func write(_ file: Int32, _ value: UInt8, at offset: Int, _ count: Int, durable: Bool = false) -> DiskOperation {
@@ -60,10 +60,8 @@ struct HandMade {
   }
 
   func point(_ profile: CrashProfile) -> CrashPoint {
-    let foreign = ForeignBytes(recording, seed: 1)
-    var disk = VolatileDisk(recording, profile)
-    for index in recording.events.indices { disk.apply(index, of: recording) }
-    return CrashPoint(disk, recording, at: recording.events.count, foreign: foreign)
+    var walk = CrashPointWalk(recording, profile, seed: 1)
+    return walk.point(at: recording.events.count)
   }
 
   func text(_ image: DiskImage) -> String {

@@ -40,12 +40,12 @@ import Verification
     var recording = exploration.recording
     let path = recording.table.intern("topics/orders/0/notes")
     let run = ProfileRun(exploration, .raw512)
-    let last = try #require(run.points.last)
+    let last = run.point(run.events.count - 1)
     func image(_ sector: SectorID, in readFile: Bool) throws -> DiskImage {
       var image = last.image(last.everything)
       let log = try #require(image.names.first { recording.table.paths[Int($0.path)].hasSuffix(".log") })
       image.names.append((path, .file(Int32(image.files.count))))
-      image.files.append(DiskImage.File(sectors: [readFile ? SectorStore.zero : sector], size: 512))
+      image.files.append(DiskImage.File(filling: [readFile ? SectorStore.zero : sector], size: 512))
       if readFile, case .file(let file) = log.node { image.files[Int(file)].sectors[9] = sector }
       return image
     }
@@ -66,7 +66,10 @@ import Verification
     let worker = exploration.worker(.raw512)
     let known = BehaviourCache()
     // The same states by a worker that has met their second lives already, and by one that has not.
-    let states = run.points.suffix(12).map { $0.image($0.everything) }
+    let states = run.events.suffix(12).indices.map { index in
+      let point = run.point(index)
+      return point.image(point.everything)
+    }
     let found = states.map { worker.behaviour(of: $0, knowing: known).readSet }
     let afresh = states.map { exploration.worker(.raw512).behaviour(of: $0, knowing: BehaviourCache()).readSet }
     #expect(found == afresh)

@@ -1,0 +1,60 @@
+/// Changes of metadata, and which sets of them a power cut may keep.
+///
+/// A set that is kept has, with a change, everything that had been over before that change began: the journal has an
+/// order, and of two changes of which neither was over when the other began it may have either.
+package struct KeptChanges: Sendable {
+  /// In the order of completion; those in flight last.
+  package let changes: [VolatileDisk.Change]
+  /// By alternative: so many from the beginning, and these behind them.
+  private let sets: [(prefix: Int, others: [Int])]
+  /// There are more sets than are listed.
+  let omits: Bool
+
+  /// Changes that may overtake a missing one, of which every set is listed; of more, each by itself and all.
+  private static let mostCombined = 5
+
+  init(_ changes: [VolatileDisk.Change]) {
+    self.changes = changes
+    var sets: [(prefix: Int, others: [Int])] = []
+    var omits = false
+    for missing in changes.indices {
+      // The first that is missing; what it came before for certain is missing too.
+      sets.append((missing, []))
+      let free = changes.indices.dropFirst(missing + 1).filter { !changes[missing].precedes(changes[$0]) }
+      if free.isEmpty { continue }
+      var chosen: [[Int]] = []
+      if free.count <= Self.mostCombined {
+        chosen = (1..<1 << free.count).map { bits in free.indices.filter { bits >> $0 & 1 == 1 }.map { free[$0] } }
+      } else {
+        omits = true
+        chosen = free.map { [$0] } + [free]
+      }
+      // With a change comes what it came after.
+      sets += chosen.filter { set in
+        set.allSatisfy { later in
+          (missing + 1..<later).allSatisfy { set.contains($0) || !changes[$0].precedes(changes[later]) }
+        }
+      }.map { (missing, $0) }
+    }
+    sets.append((changes.count, []))
+    (self.sets, self.omits) = (sets, omits)
+  }
+
+  package var count: Int { sets.count }
+
+  package func kept(_ alternative: Int) -> [VolatileDisk.Change] {
+    let set = sets[alternative]
+    return changes[..<set.prefix] + set.others.map { changes[$0] }
+  }
+
+  /// What had happened before a moment, and nothing newer.
+  func alternative(before moment: Int) -> Int {
+    let prefix = changes.prefix { $0.at < moment }.count
+    return sets.firstIndex { $0.prefix == prefix && $0.others.isEmpty } ?? 0
+  }
+
+  package func missing(_ alternative: Int) -> [VolatileDisk.Change] {
+    let set = sets[alternative]
+    return changes.indices.dropFirst(set.prefix).filter { !set.others.contains($0) }.map { changes[$0] }
+  }
+}

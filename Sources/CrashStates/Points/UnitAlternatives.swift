@@ -1,0 +1,101 @@
+import LogModel
+
+/// What a unit of a file may hold after a power cut: the contents of its sectors, by alternative.
+///
+/// Marks (`FileHistory.Mark`) part the alternatives into *eras*: those before the first mark that touches the unit,
+/// those after it, and so on. Which era is seen follows from the marks that a state keeps. In each era the first
+/// alternative is the one with nothing written since the mark.
+package final class UnitAlternatives: Sendable {
+  /// Its first sector.
+  package let first: Int
+  package let contents: [[SectorID]]
+  /// The first alternative of each era.
+  let eras: [Int]
+  /// The alternative that everything leads to.
+  package var newest: Int { settled[settled.count - 1] }
+  /// By era, what all writes in it lead to.
+  private let settled: [Int]
+  /// For each alternative the moments of the writes that are in it: which of several moments a content was of cannot be
+  /// told.
+  private let contained: [Set<Int>]
+  /// By era, the moments of all writes in it, in order.
+  private let writes: [[Int]]
+  /// By era, whether nothing of the unit was durable when it began.
+  let isNew: [Bool]
+  /// By era, the marks of the file that lead to it: so many of them are kept at least.
+  let marksBefore: [Int]
+  /// Of operations in flight, or of many versions, some combinations were left out.
+  let omits: Bool
+
+  init(
+    first: Int, contents: [[SectorID]], eras: [Int], settled: [Int], moments: [Set<Int>], isNew: [Bool],
+    marksBefore: [Int], omits: Bool
+  ) {
+    (self.first, self.contents, self.eras, self.settled, contained) = (first, contents, eras, settled, moments)
+    (self.isNew, self.marksBefore, self.omits) = (isNew, marksBefore, omits)
+    writes = eras.indices.map { [contained] era in
+      let range = eras[era]..<(era + 1 < eras.count ? eras[era + 1] : contents.count)
+      return contained[range].reduce(into: Set<Int>()) { $0.formUnion($1) }.sorted()
+    }
+  }
+
+  package var sectors: Range<Int> { first..<first + contents[0].count }
+
+  func alternatives(of era: Int) -> Range<Int> {
+    eras[era]..<(era + 1 < eras.count ? eras[era + 1] : contents.count)
+  }
+
+  @inline(__always)
+  func era(of alternative: Int) -> Int {
+    if eras.count == 1 { return 0 }
+    return eras.lastIndex { $0 <= alternative } ?? 0
+  }
+
+  /// The era that is seen where so many marks of the file are kept.
+  @inline(__always)
+  func era(keeping marks: Int) -> Int {
+    if eras.count == 1 { return 0 }
+    return marksBefore.lastIndex { $0 <= marks } ?? 0
+  }
+
+  /// What is seen of an alternative where so many marks of the file are kept. What was written before a mark that is
+  /// kept is gone. What was written after one that is not kept is in space that the file has not got: the newest from
+  /// before the mark is seen. Only where data go their own way it is seen itself.
+  @inline(__always)
+  func seen(_ alternative: Int, keeping marks: Int, dataIsFree: Bool) -> Int {
+    if eras.count == 1 { return alternative }
+    let (own, era) = (era(of: alternative), era(keeping: marks))
+    if own == era { return alternative }
+    if own < era { return eras[era] }
+    if dataIsFree, !contained[alternative].isEmpty { return alternative }
+    return settled[era]
+  }
+
+  /// Whether an alternative has what had been written when a write at `moment` made the file grow. What was written
+  /// over it since may be there or not: write-back takes the page as it finds it, and again when it is dirty again.
+  @inline(__always)
+  func isComplete(_ alternative: Int, for moment: Int) -> Bool {
+    let writes = writes[era(of: alternative)]
+    guard let last = writes.last(where: { $0 <= moment }) else { return true }
+    return contained[alternative].contains(last)
+  }
+
+  /// Whether anything of the era's own was written back, or space was given out for it.
+  @inline(__always)
+  func isPresent(_ alternative: Int) -> Bool { alternative != eras[era(of: alternative)] }
+
+  @inline(__always)
+  func isWritten(_ alternative: Int) -> Bool { !contained[alternative].isEmpty }
+
+  /// Of all writes that any alternative has.
+  var moments: Set<Int> { contained.reduce(into: []) { $0.formUnion($1) } }
+
+  /// The newest alternative that has nothing written at or after a moment.
+  func alternative(before moment: Int) -> Int {
+    contents.indices.last { alternative in
+      contained[alternative].allSatisfy { $0 < moment } && (isWritten(alternative) || alternative == 0)
+    } ?? 0
+  }
+
+  func isUnreadable(_ alternative: Int) -> Bool { contents[alternative].contains(SectorStore.unreadable) }
+}

@@ -1,0 +1,63 @@
+import LogModel
+
+extension StateStorage {
+  /// Changes of names and sizes in the order in which they were made. What a sync covers of it is a beginning.
+  struct Journal {
+    enum Entry {
+      case name(path: Int, node: Int32)
+      case truncation(file: Int, size: Int)
+    }
+
+    var entries: [Entry] = []
+    /// So many are durable.
+    var covered = 0
+    /// For each directory the entries up to its last change.
+    var directories: [Int: Int] = [:]
+
+    mutating func clear() {
+      entries.removeAll(keepingCapacity: true)
+      covered = 0
+      if !directories.isEmpty { directories.removeAll(keepingCapacity: true) }
+    }
+  }
+
+  /// A path stands for something else from now on.
+  @inline(__always)
+  func name(_ place: Int, _ node: Int32) {
+    visible[place] = node
+    guard profile.syncReach == .journal else { return }
+    journal.entries.append(.name(path: place, node: node))
+    journal.directories[Int(table.parents[place])] = journal.entries.count
+  }
+
+  /// The file system has logged a change of a file.
+  @inline(__always)
+  func logged(_ f: Int, withData: Bool) {
+    files[f].logged = journal.entries.count
+    if withData { files[f].loggedData = journal.entries.count }
+  }
+
+  /// The first so many entries are durable.
+  func cover(upTo count: Int) {
+    guard count > journal.covered else { return }
+    for entry in journal.entries[journal.covered..<count] {
+      switch entry {
+      case .name(let path, let node): durable[path] = node
+      case .truncation(let f, let size):
+        let kept = (size + SectorStore.size - 1) / SectorStore.size
+        if files[f].durable.count > kept { files[f].durable.removeSubrange(kept...) }
+        files[f].durableSize = size
+      }
+    }
+    journal.covered = count
+  }
+
+  /// The name of a path, and the directories that lead to it.
+  func makeDurable(_ path: Int) {
+    var path = path
+    while path != Int(PathTable.root) {
+      durable[path] = visible[path]
+      path = Int(table.parents[path])
+    }
+  }
+}
