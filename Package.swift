@@ -143,7 +143,10 @@ let package = Package(
     // What this machine allows.
     module("Doctor", ["Storage", "CProcess"]),
     module(
-      "Benchmarks", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CRawLoops", "CPeers"]),
+      "Benchmarks",
+      [
+        "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CrashStates", "CRawLoops", "CPeers",
+      ]),
     // Plots as SVG, and the one page that they stand on. Knows nothing of what they show.
     module("Plots", []),
     // Which sync policy suits a disk, a load and a limit of loss.

@@ -17,7 +17,7 @@ extension DiskTrace {
     let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter { $0.hasSuffix(".yaml") }
     guard !names.isEmpty else {
       throw DiskTraceError(
-        file: folder, problem: "there is no trace in it. Name the folder Scenarios/traces of Tornlog")
+        file: folder, problem: "there is no trace in it. Name the folder Examples/traces of Tornlog")
     }
     var traces: [DiskTrace] = []
     for name in names.sorted() { traces.append(try DiskTrace(reading: "\(folder)/\(name)")) }

@@ -4,7 +4,7 @@ import LogModel
 /// A short sequence of file operations, what the kernel may do by itself meanwhile, and what is known of the states
 /// that a power cut leaves.
 ///
-/// Files of `Scenarios/traces` are of this form; `docs/crash-profiles.md` explains it.
+/// Files of `Examples/traces` are of this form; `docs/crash-profiles.md` explains it.
 package struct DiskTrace: Sendable {
   /// Something that the kernel does of its own accord.
   package enum Provocation: Hashable, Sendable {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Benchmarks
+import CrashStates
 import Foundation
 import LogModel
 import Reporting
@@ -26,6 +27,8 @@ struct BenchCommand: ParsableCommand {
   var quick = false
   @Flag(help: "Measure the engine beside fio, RocksDB, SQLite and LMDB, where they are installed.")
   var peers = false
+  @Flag(help: "Measure what crash states of long recordings cost, and nothing else.")
+  var crashStates = false
   @Option(help: "Measure this part only.")
   var only: BenchOptions.Part?
   @Option(help: ArgumentHelp("Recover logs and a store of this size, like 4GiB. Repeatable.", valueName: "size"))
@@ -68,6 +71,7 @@ struct BenchCommand: ParsableCommand {
   }
 
   func run() throws {
+    if crashStates { return try measureCrashStates() }
     do {
       let part = only
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)
@@ -106,6 +110,48 @@ struct BenchCommand: ParsableCommand {
       }
       fail("internal error: \(error)", ExitStatus.internalError)
     }
+  }
+
+  private func measureCrashStates() throws {
+    report.check()
+    var rows: [CrashStateCost.Row] = []
+    // The heaviest last: what memory each took can be seen then.
+    for load in CrashStateCost.Load.allCases {
+      for size in load.sizes where !Interruption.isRequested {
+        note("\(load.rawValue): \(size) operations")
+        rows.append(CrashStateCost.measure(load, size, .posixMinimal))
+      }
+    }
+    let title =
+      "crash states of long recordings, \(CrashProfile.posixMinimal.name), at most "
+      + "\(CrashStateCost.statesPerPoint) states a crash point"
+    let table = alignedColumns(
+      [["load", "operations", "states", "seconds", "peak MiB"]]
+        + rows.map { row in
+          [
+            row.load, grouped(Double(row.operations)), grouped(Double(row.states)), fixed(row.seconds, 2),
+            grouped(Double(row.peakMiB)),
+          ]
+        }, rightAligned: [1, 2, 3, 4])
+    let text = [title] + table.split(separator: "\n").map(String.init)
+    struct Document: Encodable {
+      var version = 1
+      var tool = "tornlog"
+      var crashStateCost: [CrashStateCost.Row]
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    let body = String(decoding: try encoder.encode(Document(crashStateCost: rows)), as: UTF8.self)
+    report.write(
+      ReportDocument(
+        title: "tornlog bench --crash-states", text: text,
+        conclusion: Interruption.isRequested ? "interrupted" : "\(rows.count) rows", json: body,
+        cases: rows.map {
+          ReportCase(
+            group: "bench", name: "\($0.load), \($0.operations)", mustHold: .held,
+            message: "\(fixed($0.seconds, 2)) s, \($0.peakMiB) MiB")
+        }))
+    if Interruption.isRequested { throw ExitCode(ExitStatus.interrupted) }
   }
 
   private func sizes(_ texts: [String]) throws(BenchError) -> [Int] {

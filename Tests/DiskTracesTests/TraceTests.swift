@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct TraceTests {
   private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .deletingLastPathComponent().appendingPathComponent("Scenarios/traces").path
+    .deletingLastPathComponent().appendingPathComponent("Examples/traces").path
 
   private func traces() throws -> [DiskTrace] { try DiskTrace.all(in: Self.folder) }
 

@@ -47,12 +47,18 @@ struct Bases {
     return Array(own.units) + (own.size.map { [$0] } ?? [])
   }
 
-  /// When something was written that may be missing.
+  /// When something was written that may be missing, in order.
   private func moments() -> [Int] {
-    var moments: Set<Int> = []
-    for case .sectors(_, let unit) in point.pieces { moments.formUnion(unit.moments) }
-    for case .changes(let changes) in point.pieces { moments.formUnion(changes.changes.map(\.at)) }
-    return moments.sorted()
+    var moments: [Int] = []
+    for piece in point.pieces {
+      switch piece {
+      case .sectors(_, let unit): if let span = unit.span { moments.append(span.upperBound) }
+      case .size: break
+      case .changes(let changes): moments += changes.changes.map(\.at)
+      }
+    }
+    moments.sort()
+    return moments.indices.filter { $0 == 0 || moments[$0] != moments[$0 - 1] }.map { moments[$0] }
   }
 
   /// Everything of before a moment, and nothing newer.
@@ -68,10 +74,24 @@ struct Bases {
 
   /// For each write the places of the pieces that it is the newest of.
   private func writes() -> [[Int]] {
-    var places: [Int: [Int]] = [:]
+    var newest: [(moment: Int, place: Int)] = []
     for (index, piece) in point.pieces.enumerated() {
-      if case .sectors(_, let unit) = piece, let last = unit.moments.max() { places[last, default: []].append(index) }
+      if case .sectors(_, let unit) = piece, let span = unit.span { newest.append((span.upperBound, index)) }
     }
-    return places.keys.sorted().map { places[$0]! }
+    newest.sort { ($0.moment, $0.place) < ($1.moment, $1.place) }
+    return newest.chunked(by: { $0.moment == $1.moment }).map { $0.map(\.place) }
+  }
+}
+
+extension Array {
+  /// Neighbours that belong together, in one array each.
+  fileprivate func chunked(by belong: (Element, Element) -> Bool) -> [ArraySlice<Element>] {
+    var chunks: [ArraySlice<Element>] = []
+    var begin = 0
+    for index in indices where index + 1 == count || !belong(self[index], self[index + 1]) {
+      chunks.append(self[begin...index])
+      begin = index + 1
+    }
+    return chunks
   }
 }

@@ -14,28 +14,15 @@ import Storage
 ///    of the others.
 /// 4. Of several writes to one unit that are not covered, any may be the one that stands: submission is no order of
 ///    persistence (`man 2 io_uring_enter`).
-/// 5. A rename within one directory is one change: both names or neither (every file system below; a profile that
-///    splits it would accuse sound engines).
+/// 5. A rename is one change: both names or neither. Only POSIX lets one between directories come in halves.
 /// 6. Bytes beyond the size that was kept are gone.
 /// 7. Of a write whose buffer was changed while it was in flight, each sector is of the bytes at its submission, at its
 ///    completion, or at a moment between (`man 2 io_uring_enter`: until then the buffer belongs to the kernel).
 /// 8. Only where the profile says so, sectors that were not synced may be unreadable: EIO, until they are written
 ///    again. In the profiles of `all` it is one sector at most of each power cut, the one under the head.
 ///
-/// `explore disks` holds those of ext4, xfs and btrfs against the file systems themselves (`ProfileValidation`): what a
-/// profile forbids and the storage does is found; what it permits and the storage never does is not.
-///
-/// | profile        | unit | not-synced data in new space reads as | size                | names           | a full sync also covers      |
-/// |----------------|------|---------------------------------------|---------------------|-----------------|------------------------------|
-/// | `raw-4k`       | 4096 | what stood there                      | at once             | at once         | -                            |
-/// | `raw-512`      | 512  | what stood there                      | at once             | at once         | -                            |
-/// | `raw-512-eio`  | 512  | what stood there, or EIO              | at once             | at once         | -                            |
-/// | `btrfs`        | 4096 | not reached by the size               | after its data      | in order        | the file's own names         |
-/// | `xfs`          | 512  | not reached by the size               | after its data      | in order        | every name change before it  |
-/// | `ext4-ordered` | 512  | not reached by the size, or zeros     | after its data      | in order        | every name change before it  |
-/// | `ext4-writeback`| 512 | zeros or foreign bytes                | independent         | in order        | every name change before it  |
-/// | `posix-minimal`| 512  | zeros or foreign bytes                | independent         | each by itself  | -                            |
-/// | `posix-minimal-eio` | 512 | zeros, foreign bytes or EIO      | independent         | each by itself  | -                            |
+/// `explore disks` holds those of ext4, xfs and btrfs against the file systems themselves. `docs/crash-profiles.md` has
+/// all rules of all profiles in tables.
 public struct CrashProfile: Hashable, Sendable {
   /// How the size of a file that has grown by a write stands to the bytes that made it grow.
   public enum SizeRule: String, Hashable, Sendable {

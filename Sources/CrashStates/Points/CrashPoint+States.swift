@@ -96,9 +96,8 @@ package struct StateResolver {
 }
 
 extension CrashPoint {
-  /// The choice that keeps everything, and the one that keeps nothing.
-  package var everything: [Alternative] { pieces.map { Alternative($0.newest) } }
-  package var nothing: [Alternative] { pieces.map { _ in 0 } }
+  /// The choice that keeps nothing.
+  package var nothing: [Alternative] { [Alternative](repeating: 0, count: pieces.count) }
 
   /// Whether the profile permits what the choice makes of all pieces together; of each by itself it permits every
   /// alternative.
@@ -171,27 +170,34 @@ extension CrashPoint {
   }
 
   fileprivate func sizeAndSum(_ f: Int, _ choice: [Alternative], keeping marks: Int) -> (size: Int, sum: UInt64) {
-    let own = ofFile[f] ?? FilePieces()
+    guard let own = ofFile[f] else { return sizeAndSum(f, FilePieces(), choice, marks) }
+    return sizeAndSum(f, own, choice, marks)
+  }
+
+  private func sizeAndSum(
+    _ f: Int, _ own: FilePieces, _ choice: [Alternative], _ marks: Int
+  ) -> (size: Int, sum: UInt64) {
     let size = size(f, own, choice, marks)
     let count = (size + SectorStore.size - 1) / SectorStore.size
-    if files[f].durable.count > count || marks > 0 { return (size, slowSum(f, choice, marks, count)) }
+    if files[f].durable.count > count || marks > 0 || !own.marks.isEmpty {
+      return (size, slowSum(f, choice, marks, count))
+    }
     var sum = files[f].durableSum
-    var last = size % SectorStore.size == 0 ? nil : files[f].durable(count - 1)
-    for piece in own.units {
-      let (unit, alternative) = seen(piece, choice, marks)
-      if alternative == 0 { continue }
-      let contents = unit.contents[alternative]
-      for index in contents.indices {
-        let sector = unit.first + index
-        if sector >= count { break }
-        let durable = files[f].durable(sector)
-        if durable == contents[index] { continue }
-        sum &-= DiskHash.sector(store.hash(of: durable), at: sector)
-        sum &+= DiskHash.sector(store.hash(of: contents[index]), at: sector)
-        if last != nil, sector == count - 1 { last = contents[index] }
+    var place = 0
+    // Units lie in the order of their sectors: those behind the end come last.
+    while place < own.ends.count, Int(own.ends[place]) <= count {
+      sum &+= own.deltas[Int(own.firstDelta[place]) + Int(choice[own.units.lowerBound + place])]
+      place += 1
+    }
+    if place < own.ends.count, case .sectors(_, let unit) = pieces[own.units.lowerBound + place], unit.first < count {
+      let contents = unit.contents[Int(choice[own.units.lowerBound + place])]
+      for sector in unit.first..<count {
+        sum &-= DiskHash.sector(store.hash(of: files[f].durable(sector)), at: sector)
+        sum &+= DiskHash.sector(store.hash(of: contents[sector - unit.first]), at: sector)
       }
     }
-    if let last {
+    if size % SectorStore.size != 0 {
+      let last = self.last(f, own, choice, count - 1)
       let end = store.zeroed(last, in: count - 1, from: size..<count * SectorStore.size)
       if end != last {
         sum &-= DiskHash.sector(store.hash(of: last), at: count - 1)
@@ -199,6 +205,17 @@ extension CrashPoint {
       }
     }
     return (size, sum)
+  }
+
+  /// What a sector holds where no mark is.
+  private func last(_ f: Int, _ own: FilePieces, _ choice: [Alternative], _ sector: Int) -> SectorID {
+    let place = own.ends.partitioningIndex { Int($0) > sector }
+    if place < own.ends.count, case .sectors(_, let unit) = pieces[own.units.lowerBound + place],
+      unit.sectors.contains(sector)
+    {
+      return unit.contents[Int(choice[own.units.lowerBound + place])][sector - unit.first]
+    }
+    return files[f].durable(sector)
   }
 
   /// Where a mark is kept, or the file ends before what is durable of it.
@@ -241,7 +258,7 @@ extension CrashPoint {
     _ growth: FileHistory.Growth, _ own: FilePieces, _ choice: [Alternative], _ marks: Int
   ) -> Bool {
     let block = (growth.size - 1) / FileCut.block
-    return own.units.isEmpty
+    return own.hasUnseen
       || own.units.contains {
         let (unit, alternative) = seen($0, choice, marks)
         let isLast = unit.first * SectorStore.size / FileCut.block == block

@@ -37,17 +37,24 @@ package struct CrashPoint: Sendable {
     /// Places of its units among all pieces, in their order.
     var units: Range<Int> = 0..<0
     var size: Int?
+    /// Something was written that no state shows, and may have been written back.
+    var hasUnseen = false
     /// With those in flight.
     var marks: [FileHistory.Mark] = []
     var growths: [FileHistory.Growth] = []
-    /// For each mark the number of marks with a size up to it, and the sum of the durable sectors that it leaves.
-    var durableSums: [UInt64] = []
+    /// The deltas of all its units, and where each begins among them; see `UnitAlternatives`.
+    var deltas: [UInt64] = []
+    var firstDelta: [Int32] = []
+    /// Behind the last sector of each unit.
+    var ends: [Int32] = []
   }
 
   /// Events before this one have happened.
   package let event: Int
   package let profile: CrashProfile
   package private(set) var pieces: [Piece] = []
+  /// The choice that keeps everything.
+  package private(set) var everything: [Alternative] = []
   let files: [FileHistory]
   let names: NameSpace
   let inodes: InodeTable
@@ -90,7 +97,7 @@ package struct CrashPoint: Sendable {
     }
     for f in named where !ofFile[f]!.growths.isEmpty {
       ofFile[f]!.size = pieces.count
-      pieces.append(.size(file: f, growths: ofFile[f]!.growths))
+      append(.size(file: f, growths: ofFile[f]!.growths), newest: ofFile[f]!.growths.count)
     }
     addChanges(&flight)
   }
@@ -99,30 +106,24 @@ package struct CrashPoint: Sendable {
     of f: Int, _ file: FileInFlight, _ foreign: ForeignBytes, _ cache: inout UnitCache
   ) {
     let begin = pieces.count
-    for unit in cache.units(of: f, file, at: event, profile, store, foreign) {
-      pieces.append(.sectors(file: f, unit))
+    var own = FilePieces()
+    let found = cache.units(of: f, file, at: event, profile, store, foreign)
+    own.hasUnseen = found.hasUnseen
+    for unit in found.units {
+      append(.sectors(file: f, unit), newest: unit.newest)
+      own.firstDelta.append(Int32(own.deltas.count))
+      own.deltas += unit.deltas
+      own.ends.append(Int32(unit.sectors.upperBound))
       if unit.omits { omitsStates = true }
     }
-    var own = FilePieces(units: begin..<pieces.count)
+    own.units = begin..<pieces.count
     (own.marks, own.growths) = (file.allMarks, file.allGrowths)
-    if !own.marks.isEmpty { own.durableSums = durableSums(of: f, own.marks) }
     ofFile[f] = own
   }
 
-  /// The sum of what is durable of a file, and what each of its marks leaves of it.
-  private func durableSums(of f: Int, _ marks: [FileHistory.Mark]) -> [UInt64] {
-    var sum = files[f].durableSum
-    var left = files[f].durable
-    return [sum]
-      + marks.map { mark in
-        for sector in left.indices where mark.touches(sector..<sector + 1) {
-          let content = mark.content(of: sector, left[sector], store)
-          sum &-= DiskHash.sector(store.hash(of: left[sector]), at: sector)
-          sum &+= DiskHash.sector(store.hash(of: content), at: sector)
-          left[sector] = content
-        }
-        return sum
-      }
+  private mutating func append(_ piece: Piece, newest: Int) {
+    pieces.append(piece)
+    everything.append(Alternative(newest))
   }
 
   private mutating func addChanges(_ flight: inout Flight) {
@@ -150,7 +151,7 @@ package struct CrashPoint: Sendable {
     let kept = KeptChanges(changes)
     if kept.omits { omitsStates = true }
     changePieces.append(pieces.count)
-    pieces.append(.changes(kept))
+    append(.changes(kept), newest: kept.count - 1)
   }
 }
 

@@ -24,15 +24,25 @@ package final class UnitAlternatives: Sendable {
   let isNew: [Bool]
   /// By era, the marks of the file that lead to it: so many of them are kept at least.
   let marksBefore: [Int]
+  /// For each alternative how the hash of the disk differs from that of the durable one.
+  let deltas: [UInt64]
+  /// The moments of its oldest and of its newest write; nil where nobody has written to it.
+  let span: ClosedRange<Int>?
   /// Of operations in flight, or of many versions, some combinations were left out.
   let omits: Bool
 
   init(
     first: Int, contents: [[SectorID]], eras: [Int], settled: [Int], moments: [Set<Int>], isNew: [Bool],
-    marksBefore: [Int], omits: Bool
+    marksBefore: [Int], omits: Bool, _ store: SectorStore
   ) {
     (self.first, self.contents, self.eras, self.settled, contained) = (first, contents, eras, settled, moments)
     (self.isNew, self.marksBefore, self.omits) = (isNew, marksBefore, omits)
+    let sums = contents.map { sectors in
+      sectors.enumerated().reduce(UInt64(0)) { $0 &+ DiskHash.sector(store.hash(of: $1.element), at: first + $1.offset) }
+    }
+    deltas = sums.map { $0 &- sums[0] }
+    let all = contained.lazy.flatMap { $0 }
+    span = all.min().map { $0...(all.max() ?? $0) }
     writes = eras.indices.map { [contained] era in
       let range = eras[era]..<(era + 1 < eras.count ? eras[era + 1] : contents.count)
       return contained[range].reduce(into: Set<Int>()) { $0.formUnion($1) }.sorted()
@@ -87,13 +97,12 @@ package final class UnitAlternatives: Sendable {
   @inline(__always)
   func isWritten(_ alternative: Int) -> Bool { !contained[alternative].isEmpty }
 
-  /// Of all writes that any alternative has.
-  var moments: Set<Int> { contained.reduce(into: []) { $0.formUnion($1) } }
-
   /// The newest alternative that has nothing written at or after a moment.
   func alternative(before moment: Int) -> Int {
-    contents.indices.last { alternative in
-      contained[alternative].allSatisfy { $0 < moment } && (isWritten(alternative) || alternative == 0)
+    guard let span, span.lowerBound < moment else { return 0 }
+    if span.upperBound < moment { return newest }
+    return contents.indices.last { alternative in
+      isWritten(alternative) && contained[alternative].allSatisfy { $0 < moment }
     } ?? 0
   }
 

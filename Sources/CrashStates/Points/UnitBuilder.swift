@@ -45,7 +45,7 @@ struct UnitBuilder {
     guard Set(contents).count > 1 else { return nil }
     return UnitAlternatives(
       first: sectors.lowerBound, contents: contents, eras: eras, settled: settled, moments: moments, isNew: isNew,
-      marksBefore: [0] + marks.map { $0.place + 1 }, omits: omits)
+      marksBefore: [0] + marks.map { $0.place + 1 }, omits: omits, store)
   }
 
   private func normal(_ content: [SectorID]) -> [SectorID] {

@@ -20,11 +20,12 @@ struct UnitCache: Sendable {
     }
   }
 
-  /// All units of a file that have more than one alternative.
+  /// All units of a file that have more than one alternative, and whether something was written that no state shows:
+  /// what stood there before.
   mutating func units(
     of f: Int, _ file: FileInFlight, at event: Int, _ profile: CrashProfile, _ store: SectorStore,
     _ foreign: ForeignBytes
-  ) -> [UnitAlternatives] {
+  ) -> (units: [UnitAlternatives], hasUnseen: Bool) {
     func build(_ block: Int) -> [UnitAlternatives] {
       let sectors = block * Self.perBlock..<(block + 1) * Self.perBlock
       // A block that is empty is there when all of it has been written; and one that was freed before.
@@ -42,7 +43,9 @@ struct UnitCache: Sendable {
     let numbers = flying.isEmpty ? known : Set(known).union(flying).sorted()
     var found: [UnitAlternatives] = []
     found.reserveCapacity(numbers.count)
+    var hasUnseen = false
     for number in numbers {
+      let before = found.count
       if flying.contains(number) || !file.marks.isEmpty {
         found += build(number)
       } else {
@@ -50,8 +53,9 @@ struct UnitCache: Sendable {
         files[f]!.units[number] = units
         found += units
       }
+      if found.count == before { hasUnseen = true }
     }
-    return found
+    return (found, hasUnseen)
   }
 
   private func isFreedBeforeItIsWritten(_ sectors: Range<Int>, _ file: FileInFlight) -> Bool {
@@ -80,9 +84,9 @@ struct UnitCache: Sendable {
   }
 }
 
-extension [Int] {
+extension Array {
   /// The first place of which `isBehind` is true; it is true of everything after it.
-  fileprivate func partitioningIndex(_ isBehind: (Int) -> Bool) -> Int {
+  func partitioningIndex(_ isBehind: (Element) -> Bool) -> Int {
     var (low, high) = (0, count)
     while low < high {
       let middle = (low + high) / 2
