@@ -60,6 +60,7 @@ let package = Package(
     .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
     .target(name: "CPeers", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CFuse", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("fuse3")]),
     .target(
       name: "CRawLoops", cSettings: [.define("_GNU_SOURCE")],
       linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("z")]),
@@ -83,6 +84,8 @@ let package = Package(
     busyModule("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     module("LoopDisks", ["CLoopDisks"]),
+    // A file system in memory that records what programs do to it, and lets faults in. Knows nothing of logs.
+    busyModule("Volume", ["CFuse"]),
     busyModule("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     busyModule("Verification", ["LogModel"]),
     // Workloads of programs that keep logs of their own, for trials and explorations alike.
