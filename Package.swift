@@ -182,6 +182,10 @@ let package = Package(
       swiftSettings: strict),
     tests(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
+    // A program that has a volume: what the tests of `Volume` kill, and what measures it.
+    .target(name: "CVolumeCalls", path: "Tests/CVolumeCalls", cSettings: [.define("_GNU_SOURCE")]),
+    .executableTarget(
+      name: "VolumeHost", dependencies: ["Volume", "CVolumeCalls"], path: "Tests/VolumeHost", swiftSettings: strict),
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
     tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),

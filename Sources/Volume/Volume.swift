@@ -9,6 +9,8 @@ package struct VolumeOptions: Sendable {
   /// Bytes of plain memory for files and trace together; what is beyond goes to an unlinked file in `spillFolder`.
   package var memoryLimit = 1 << 30
   package var spillFolder = "/var/tmp"
+  /// Bytes of that memory that are made ready at once, so that no operation has to wait for the machine to find some.
+  package var preparedMemory = 0
   /// Whether the kernel keeps what it has cached of a file when that is opened anew. Without, each open reads again: so faults
   /// of reads are seen by whoever opens the file after the fault is set.
   package var keepsCache = true
@@ -74,6 +76,7 @@ package final class Volume: @unchecked Sendable {
   package init(_ options: VolumeOptions = VolumeOptions()) {
     self.options = options
     memory = VolumeMemory(limit: options.memoryLimit, folder: options.spillFolder)
+    memory.prepare(options.preparedMemory)
     pool = PagePool(memory)
     store = TraceStore(memory)
     let root = Inode(1, mode: S_IFDIR | 0o755, user: geteuid(), group: getegid(), pool: pool, parent: 1)
