@@ -184,8 +184,12 @@ let package = Package(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
     // A program that has a volume: what the tests of `Volume` kill, and what measures it.
     .target(name: "CVolumeCalls", path: "Tests/CVolumeCalls", cSettings: [.define("_GNU_SOURCE")]),
+    // Random operations in two folders, compared.
+    .target(
+      name: "VolumeWorkloads", dependencies: ["CVolumeCalls"], path: "Tests/VolumeWorkloads",
+      swiftSettings: strict + optimized),
     .executableTarget(
-      name: "VolumeHost", dependencies: ["Volume", "CVolumeCalls"], path: "Tests/VolumeHost", swiftSettings: strict),
+      name: "VolumeHost", dependencies: ["Volume", "VolumeWorkloads", "CVolumeCalls"], path: "Tests/VolumeHost", swiftSettings: strict),
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
     tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),
@@ -213,6 +217,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "TriggeredStorage",
         "ObjectStore", "Defects", "RecordLogs",
       ]),
+    tests("Volume", ["Volume", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

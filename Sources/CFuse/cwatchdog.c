@@ -80,11 +80,3 @@ int tl_unmount_by_helper(const char *directory) {
   }
   return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EPERM;
 }
-
-int tl_fallocate(int file, int mode, off_t offset, off_t length) {
-  return fallocate(file, mode, offset, length) == 0 ? 0 : errno;
-}
-
-int tl_rename(const char *from, const char *to, unsigned flags) {
-  return renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) == 0 ? 0 : errno;
-}

@@ -6,6 +6,7 @@
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
@@ -154,4 +155,13 @@ int64_t tl_store_and_die(const char *path, int64_t offset, uint8_t value) {
     kill(getpid(), SIGKILL);
   }
   return wait_for(child);
+}
+
+// Each returns 0, or an errno.
+int tl_fallocate(int file, int mode, int64_t offset, int64_t length) {
+  return fallocate(file, mode, offset, length) == 0 ? 0 : errno;
+}
+
+int tl_rename(const char *from, const char *to, unsigned flags) {
+  return renameat2(AT_FDCWD, from, AT_FDCWD, to, flags) == 0 ? 0 : errno;
 }

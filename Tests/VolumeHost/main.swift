@@ -1,5 +1,6 @@
 import Glibc
 import Volume
+import VolumeWorkloads
 
 // A program that has a volume, for the tests of `Volume` and for measurements:
 //   VolumeHost hold FOLDER           mounts, says "ready", and waits for the end of its input
@@ -17,6 +18,7 @@ do {
   switch words[1] {
   case "hold": try hold(words[2])
   case "bench": try Bench(words[2], mebibytes: words.count > 3 ? Int(words[3])! : 2048).run()
+  case "fsx", "names": try fuzz(words[1], words[2], seed: UInt64(words[3])!, seconds: Double(words[4])!)
   default: exit(64)
   }
 } catch {
@@ -33,4 +35,37 @@ func hold(_ folder: String) throws {
   var byte: UInt8 = 0
   while read(0, &byte, 1) > 0 {}
   mount.unmount()
+}
+
+/// Seed after seed, until time is up.
+func fuzz(_ what: String, _ folder: String, seed: UInt64, seconds: Double) throws {
+  let plain = folder + "/plain"
+  mkdir(plain, 0o755)
+  defer { rmdir(plain) }
+  let end = time(nil) + Int(seconds)
+  var (seed, total) = (seed, 0)
+  while time(nil) < end {
+    var options = VolumeOptions()
+    options.memoryLimit = 64 << 20
+    options.spillFolder = folder
+    let mount = try VolumeMount(Volume(options), at: folder + "/volume")
+    do {
+      if what == "fsx" {
+        var fuzz = FileFuzz(volume: mount.folder, trusted: plain, seed: seed, usesDirect: true)
+        try fuzz.run(2000)
+        total += fuzz.count
+      } else {
+        var fuzz = NameFuzz(volume: mount.folder, trusted: plain, seed: seed)
+        try fuzz.run(3000)
+        total += fuzz.count
+      }
+    } catch {
+      print("seed \(seed): \(error)")
+      mount.unmount()
+      exit(1)
+    }
+    mount.unmount()
+    seed += 1
+  }
+  print("\(what): \(total) operations, up to seed \(seed - 1), no difference")
 }

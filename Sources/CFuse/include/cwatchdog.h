@@ -14,8 +14,5 @@ void tl_watchdog_end(pid_t process, int descriptor);
 int tl_unmount(const char *directory, int how);
 /// Unmounts what fusermount3 mounted, lazily. 0, or an errno.
 int tl_unmount_by_helper(const char *directory);
-/// `renameat2`, `fallocate`'s and `lseek`'s constants that Glibc hides from Swift.
-int tl_fallocate(int file, int mode, off_t offset, off_t length);
-int tl_rename(const char *from, const char *to, unsigned flags);
 
 #endif

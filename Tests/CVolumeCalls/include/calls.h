@@ -39,4 +39,8 @@ int64_t tl_as_user(unsigned id, const char *path, int flags);
 /// In a child that then kills itself: stores a byte into a shared mapping.
 int64_t tl_store_and_die(const char *path, int64_t offset, uint8_t value);
 
+/// `fallocate` and `renameat2`: 0, or an errno.
+int tl_fallocate(int file, int mode, int64_t offset, int64_t length);
+int tl_rename(const char *from, const char *to, unsigned flags);
+
 #endif
