@@ -210,7 +210,7 @@ static void open_any(fuse_req_t request, fuse_ino_t inode, file_info *info) {
 static void read_bytes(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, file_info *info) {
   SELF;
   void *into = tl_session_scratch();
-  uint64_t count = size < TL_REQUEST_SIZE ? size : TL_REQUEST_SIZE;
+  uint64_t count = size < TL_REQUEST_SIZE ? size : (size_t)TL_REQUEST_SIZE;
   int error = into ? ASK(read, inode, handle_of(info), into, &count, offset) : ENOMEM;
   if (error) fuse_reply_err(request, error);
   else fuse_reply_buf(request, into, count);
@@ -302,7 +302,7 @@ static int32_t take_name(void *context, const char *name, const tl_status *statu
 static void list_names(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, int is_plus) {
   SELF;
   listing into = {.request = request, .buffer = tl_session_scratch(), .is_plus = is_plus,
-                  .size = size < TL_REQUEST_SIZE ? size : TL_REQUEST_SIZE};
+                  .size = size < TL_REQUEST_SIZE ? size : (size_t)TL_REQUEST_SIZE};
   int error = into.buffer ? ASK(list, inode, offset, is_plus, &into, take_name) : ENOMEM;
   if (error) fuse_reply_err(request, error);
   else fuse_reply_buf(request, into.buffer, into.used);
@@ -338,7 +338,7 @@ static void set_attribute(fuse_req_t request, fuse_ino_t inode, const char *name
 static void read_attribute(fuse_req_t request, fuse_ino_t inode, const char *name, size_t size) {
   SELF;
   uint8_t *into = tl_session_scratch();
-  uint64_t count = size < TL_REQUEST_SIZE ? size : TL_REQUEST_SIZE;
+  uint64_t count = size < TL_REQUEST_SIZE ? size : (size_t)TL_REQUEST_SIZE;
   int error = into ? ASK(attribute, inode, name, into, &count) : ENOMEM;
   if (error) fuse_reply_err(request, error);
   else if (size == 0) fuse_reply_xattr(request, count);

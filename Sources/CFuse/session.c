@@ -122,13 +122,50 @@ static void make_unnamed(tl_session *self) {
   if (write(self->descriptor, &answer, answer.header.len) < 0) return;  // The caller is gone: nothing to tell.
 }
 
+// Where the calling thread reads its requests to.
+typedef struct landing {
+  char *start;
+  uint64_t room;
+  int is_lent;
+  int keeps;
+} landing;
+
+static _Thread_local landing here;
+
+int tl_session_keep(const void *bytes, size_t count) {
+  const char *start = bytes;
+  if (!here.is_lent || start < here.start || start + count > here.start + TL_REQUEST_SIZE) return 0;
+  here.keeps = 1;
+  return 1;
+}
+
+static int land(tl_session *self) {
+  if (here.start && here.room >= TL_REQUEST_SIZE) return 1;
+  if (here.is_lent) self->operations->landing_back(self->volume, here.start, here.room);
+  here = (landing){.is_lent = 1};
+  here.start = self->operations->landing(self->volume, &here.room);
+  if (here.start) return 1;
+  here = (landing){.room = TL_REQUEST_SIZE};
+  here.start = malloc(TL_REQUEST_SIZE);
+  return here.start != NULL;
+}
+
+static void leave(tl_session *self) {
+  if (here.is_lent) self->operations->landing_back(self->volume, here.start, here.room);
+  else free(here.start);
+  here = (landing){0};
+}
+
 int tl_session_serve(tl_session *self) {
-  void *request = NULL;
-  if (posix_memalign(&request, 4096, TL_REQUEST_SIZE) != 0) return -ENOMEM;
   int result = 0;
   retires = 0;
+  here = (landing){0};
   while (!retires && !fuse_session_exited(self->fuse)) {
-    ssize_t length = read(self->descriptor, request, TL_REQUEST_SIZE);
+    if (!land(self)) {
+      result = -ENOMEM;
+      break;
+    }
+    ssize_t length = read(self->descriptor, here.start, TL_REQUEST_SIZE);
     if (length < 0) {
       // ENOENT: the request was interrupted before it was read. ENODEV: unmounted. ECONNABORTED: cut by MNT_FORCE.
       if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
@@ -136,17 +173,24 @@ int tl_session_serve(tl_session *self) {
       break;
     }
     if ((size_t)length < sizeof *current) continue;
-    current = request;
+    current = (const void *)here.start;
+    here.keeps = 0;
     if (current->opcode == FUSE_TMPFILE) {
       make_unnamed(self);
     } else {
-      struct fuse_buf buffer = {.size = length, .mem = request};
+      struct fuse_buf buffer = {.size = length, .mem = here.start};
       fuse_session_process_buf(self->fuse, &buffer);
     }
     current = NULL;
+    if (here.keeps) {
+      // The next request begins where no byte of this one is, at the start of a cache line.
+      uint64_t used = ((uint64_t)length + 63) & ~63ull;
+      here.start += used;
+      here.room -= used;
+    }
   }
   if (retires) result = 1;
-  free(request);
+  leave(self);
   return result;
 }
 

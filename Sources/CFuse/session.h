@@ -6,8 +6,6 @@
 
 #include "cfuse.h"
 
-// The kernel wants room for the largest write and its headers in one read.
-#define TL_REQUEST_SIZE ((1u << 20) + 65536)
 // Seconds that the kernel may believe what it was told: nothing changes but through it.
 #define TL_BELIEVED 86400.0
 

@@ -68,6 +68,8 @@ package final class Volume: @unchecked Sendable {
   var storedReadOnly = false
   /// Records that were not kept, because memory was not to be had.
   var lostRecords = 0
+  /// Memory for requests that a thread has left.
+  var landings: [UnsafeMutableRawBufferPointer] = []
   /// Tells the kernel to forget what it has cached of an inode; set while mounted.
   var forgetCache: ((UInt64) -> Void)?
   /// Has another thread serve while this one waits; set while mounted.

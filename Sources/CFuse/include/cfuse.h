@@ -91,7 +91,15 @@ typedef struct tl_operations {
   int32_t (*copy)(void *volume, tl_caller, uint64_t from, uint64_t from_offset, uint64_t into, tl_handle, uint64_t offset,
                   uint64_t *count);
   int32_t (*seek)(void *volume, uint64_t inode, int64_t *offset, int32_t whence);
+  /// Memory that requests are read into, and of which `tl_session_keep` may keep some: `*room` bytes, more than a request has.
+  /// NULL where there is none.
+  void *(*landing)(void *volume, uint64_t *room);
+  /// What is left of it.
+  void (*landing_back)(void *volume, void *memory, uint64_t room);
 } tl_operations;
+
+/// Bytes that a request has at the most: the largest write and its headers.
+enum { TL_REQUEST_SIZE = (1 << 20) + 65536 };
 
 typedef struct tl_session tl_session;
 
@@ -106,6 +114,8 @@ int tl_session_mount(tl_session *session, const char *directory, int *has_device
 int tl_session_serve(tl_session *session);
 /// Has the serving loop of the calling thread end once the request at hand is answered.
 void tl_session_retire(void);
+/// Has bytes of the request that the calling thread serves stay where they are, in what `landing` gave. 0: they cannot.
+int tl_session_keep(const void *bytes, size_t count);
 /// Has the kernel forget what it has cached of an inode. Not on a thread that serves. 0, or an errno.
 int tl_session_forget_cache(tl_session *session, uint64_t inode);
 /// After the last thread has left `tl_session_serve`.

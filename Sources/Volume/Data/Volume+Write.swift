@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 
 /// A write as the kernel asks for it.
@@ -68,6 +69,15 @@ extension Volume {
   private func payload(
     _ bytes: UnsafeRawBufferPointer, _ offset: UInt64, _ decision: VolumeDecision, _ record: inout TraceRecord
   ) -> UnsafeRawBufferPointer {
+    if options.records, !decision.flips, bytes.count >= 2 * PagePool.pageSize, offset & 7 == 0,
+      let start = bytes.baseAddress, tl_session_keep(start, bytes.count) != 0
+    {
+      // They stay where the kernel has put them: nothing is copied.
+      store.arena.count(bytes.count)
+      record.payload = start
+      record.payloadCount = UInt32(bytes.count)
+      return bytes
+    }
     guard options.records || decision.flips, let kept = store.arena.keep(bytes, phase: Int(offset & 7)) else {
       if options.records { lostRecords += 1 }
       return bytes

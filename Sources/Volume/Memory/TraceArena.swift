@@ -28,6 +28,9 @@ struct TraceArena {
     return allocate(count, phase: phase)
   }
 
+  /// Counts bytes that are kept elsewhere.
+  mutating func count(_ bytes: Int) { used += bytes }
+
   /// A copy of bytes that stays.
   mutating func keep(_ bytes: UnsafeRawBufferPointer, phase: Int = 0) -> UnsafeMutableRawPointer? {
     guard let made = allocate(bytes.count, phase: phase) else { return nil }

@@ -194,6 +194,16 @@ extension tl_operations {
       offset!.pointee = Int64(found)
       return error
     }
+    landing = { pointer, room in
+      let volume = volume(pointer)
+      guard let landing = volume.lock.holding({ volume.takeLanding() }) else { return nil }
+      room!.pointee = UInt64(landing.count)
+      return landing.baseAddress
+    }
+    landing_back = { pointer, memory, room in
+      let volume = volume(pointer)
+      volume.lock.holding { volume.giveLanding(UnsafeMutableRawBufferPointer(start: memory, count: Int(room))) }
+    }
   }
 }
 
@@ -224,6 +234,18 @@ private func give(
 }
 
 extension Volume {
+  /// Memory for requests. The kernel writes there; what carries much stays where it is, as the trace's.
+  func takeLanding() -> UnsafeMutableRawBufferPointer? {
+    if let left = landings.popLast() { return left }
+    guard let segment = memory.segment() else { return nil }
+    return UnsafeMutableRawBufferPointer(start: segment, count: VolumeMemory.segmentSize)
+  }
+
+  /// Keeps what is left for another thread; what is too little is lost.
+  func giveLanding(_ left: UnsafeMutableRawBufferPointer) {
+    if left.count >= Int(TL_REQUEST_SIZE) { landings.append(left) }
+  }
+
   /// What statfs(2) says, in pages.
   var room: tl_room {
     lock.holding {
