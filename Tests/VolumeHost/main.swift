@@ -19,6 +19,7 @@ do {
   case "hold": try hold(words[2])
   case "bench": try Bench(words[2], mebibytes: words.count > 3 ? Int(words[3])! : 2048).run()
   case "fsx", "names": try fuzz(words[1], words[2], seed: UInt64(words[3])!, seconds: Double(words[4])!)
+  case "table": try CallTable(words[2]).print()
   default: exit(64)
   }
 } catch {

@@ -120,6 +120,8 @@ int tl_session_keep(const void *bytes, size_t count);
 int tl_session_forget_cache(tl_session *session, uint64_t inode);
 /// After the last thread has left `tl_session_serve`.
 void tl_session_close(tl_session *session);
+/// Whether a thread is in one of the calls that write and do not sync for themselves (`man 5 proc`, /proc/PID/syscall): 0 too where that cannot be known.
+int tl_thread_is_writing(uint32_t thread);
 /// The last line that libfuse had for its log.
 const char *tl_session_said(void);
 /// A buffer of the calling thread of 1 MiB and 64 KiB; it ends with the thread. NULL where there is no memory.

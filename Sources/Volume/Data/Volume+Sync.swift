@@ -1,3 +1,4 @@
+import CFuse
 import Glibc
 
 extension Volume {
@@ -11,7 +12,8 @@ extension Volume {
     record.handle = handle
     if dataOnly { record.insert(.dataOnly) }
     let place = inode.unsynced.firstIndex { $0.handle == handle && $0.thread == caller.thread }
-    let writes = place.map { inode.unsynced.remove(at: $0) }
+    var writes = place.map { inode.unsynced.remove(at: $0) }
+    if let direct = writes, direct.isDirect, tl_thread_is_writing(caller.thread) == 0 { writes = nil }
     if let writes {
       record.kind = VolumeOperationKind.syncWritten.rawValue
       (record.offset, record.length) = (writes.lower, writes.upper - writes.lower)
@@ -28,12 +30,11 @@ extension Volume {
     if record.has(.dropped) { rebuild(inode) }
     guard options.records else { return (record.error, false) }
     let sequence = add(record, [], [], decision == .proceed ? nil : decision)
-    if isDurable, sequence >= 0 {
-      if let writes {
-        for write in writes.records where write >= 0 { store[write].durable = UInt64(sequence) + 1 }
-      } else {
-        inode.lastSync = sequence + 1
-      }
+    if let writes {
+      let durable = isDurable && sequence >= 0 ? UInt64(sequence) + 1 : 0
+      for write in writes.records where write >= 0 { store[write].durable = durable }
+    } else if isDurable, sequence >= 0 {
+      inode.lastSync = sequence + 1
     }
     return (record.error, evicts)
   }

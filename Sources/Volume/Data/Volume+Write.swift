@@ -124,14 +124,18 @@ extension Volume {
       !record.has(.writeBack)
     else { return }
     let upper = record.offset + record.answered
+    // Its end is a promise already; a sync that follows says when that was kept.
+    if record.has(.direct), sequence >= 0 { store[sequence].durable = UInt64(sequence) + 1 }
     if let at = inode.unsynced.firstIndex(where: { $0.handle == record.handle && $0.thread == record.thread }) {
       inode.unsynced[at].lower = min(inode.unsynced[at].lower, record.offset)
       inode.unsynced[at].upper = max(inode.unsynced[at].upper, upper)
       inode.unsynced[at].records.append(sequence)
+      inode.unsynced[at].isDirect = inode.unsynced[at].isDirect || record.has(.direct)
     } else {
       inode.unsynced.append(
         UnsyncedWrites(
-          handle: record.handle, thread: record.thread, lower: record.offset, upper: upper, records: [sequence]))
+          handle: record.handle, thread: record.thread, lower: record.offset, upper: upper, records: [sequence],
+          isDirect: record.has(.direct)))
     }
   }
 }

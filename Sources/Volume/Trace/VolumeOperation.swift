@@ -33,7 +33,8 @@ package struct VolumeOperation: Sendable {
   /// The caller's, or the new owner where the kind is `setOwner`.
   package var user: UInt32
   package var group: UInt32
-  /// Of a write with O_SYNC or O_DSYNC: the sequence number of the `syncWritten` that made it durable, or nil.
+  /// Of a write with O_SYNC or O_DSYNC: the sequence number of the `syncWritten` that made it durable; its
+  /// own where the kernel sends none (asynchronous, with O_DIRECT); or nil.
   package var durableBy: Int?
   /// Bytes of payload.
   package var payloadCount: Int

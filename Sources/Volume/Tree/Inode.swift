@@ -71,6 +71,9 @@ struct UnsyncedWrites {
   var upper: UInt64
   /// Sequence numbers of the records.
   var records: [Int]
+  /// One of them was with O_DIRECT: then the next sync may be the program's own. For the kernel sends none after an asynchronous
+  /// one that does not grow the file (`fuse_direct_write_iter`, measured: `docs/volume.md`).
+  var isDirect: Bool
 }
 
 /// What the kernel calls so (`sys/stat.h`), as the numbers that modes are made of.
