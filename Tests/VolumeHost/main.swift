@@ -52,7 +52,7 @@ func fuzz(_ what: String, _ folder: String, seed: UInt64, seconds: Double) throw
     let mount = try VolumeMount(Volume(options), at: folder + "/volume")
     do {
       if what == "fsx" {
-        var fuzz = FileFuzz(volume: mount.folder, trusted: plain, seed: seed, usesDirect: true)
+        var fuzz = FileFuzz(volume: mount.folder, trusted: plain, seed: seed)
         try fuzz.run(2000)
         total += fuzz.count
       } else {

@@ -11,15 +11,26 @@ package struct FileFuzz {
   private let name: String
   private var buffer = [UInt8](repeating: 0, count: 1 << 17)
   private let isDirect: Bool
+  private let modes: [Int32]
   /// Operations so far.
   package private(set) var count = 0
 
-  /// - Parameter usesDirect: whether the trusted folder's file system takes O_DIRECT.
-  package init(volume: String, trusted: String, seed: UInt64, usesDirect: Bool) {
+  package init(volume: String, trusted: String, seed: UInt64) {
     sides = SideBySide(volume: volume, trusted: trusted)
     dice = Dice(seed)
     name = "/fuzz-\(seed)"
-    isDirect = usesDirect
+    // What the trusted folder's file system cannot do is not compared.
+    let probe = trusted + "/probe-\(seed)"
+    let file = open(probe, O_RDWR | O_CREAT, 0o600)
+    defer {
+      close(file)
+      unlink(probe)
+    }
+    // 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE with and without the size.
+    modes = [0, 1, 3, 16, 17].filter { tl_fallocate(file, $0, 0, 4096) == 0 }
+    let direct = tl_open_direct(probe, O_RDWR)
+    isDirect = direct >= 0
+    if direct >= 0 { close(Int32(direct)) }
   }
 
   /// Makes so many operations; compares the content after every few.
@@ -102,11 +113,11 @@ package struct FileFuzz {
   }
 
   private mutating func allocate(_ offset: Int, _ count: Int) throws(Difference) {
-    // 0, FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE, FALLOC_FL_ZERO_RANGE with and without the size.
-    let mode = [0, 1, 3, 16, 17][dice(5)]
+    if modes.isEmpty { return }
+    let mode = modes[dice(modes.count)]
     let files = files
     try sides.both("fallocate \(mode) \(offset), \(count)") {
-      -Int64(tl_fallocate(files[$0]!, Int32(mode), Int64(offset), Int64(count)))
+      -Int64(tl_fallocate(files[$0]!, mode, Int64(offset), Int64(count)))
     }
   }
 

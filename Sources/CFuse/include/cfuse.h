@@ -122,6 +122,10 @@ int tl_session_forget_cache(tl_session *session, uint64_t inode);
 void tl_session_close(tl_session *session);
 /// Whether a thread is in one of the calls that write and do not sync for themselves (`man 5 proc`, /proc/PID/syscall): 0 too where that cannot be known.
 int tl_thread_is_writing(uint32_t thread);
+/// Extended attributes of a file, not of what a symbolic link names: 0 or a count, or a negative errno.
+int64_t tl_attribute_set(const char *path, const char *name, const void *value, size_t count);
+int64_t tl_attribute_get(const char *path, const char *name, void *into, size_t capacity);
+int64_t tl_attribute_names(const char *path, void *into, size_t capacity);
 /// The last line that libfuse had for its log.
 const char *tl_session_said(void);
 /// A buffer of the calling thread of 1 MiB and 64 KiB; it ends with the thread. NULL where there is no memory.

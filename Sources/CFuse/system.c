@@ -1,7 +1,9 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "cfuse.h"
@@ -30,4 +32,18 @@ int tl_thread_is_writing(uint32_t thread) {
     case SYS_io_uring_enter: return 1;
     default: return 0;
   }
+}
+
+int64_t tl_attribute_set(const char *path, const char *name, const void *value, size_t count) {
+  return lsetxattr(path, name, value, count, 0) == 0 ? 0 : -errno;
+}
+
+int64_t tl_attribute_get(const char *path, const char *name, void *into, size_t capacity) {
+  ssize_t count = lgetxattr(path, name, into, capacity);
+  return count < 0 ? -errno : count;
+}
+
+int64_t tl_attribute_names(const char *path, void *into, size_t capacity) {
+  ssize_t count = llistxattr(path, into, capacity);
+  return count < 0 ? -errno : count;
 }
