@@ -189,7 +189,8 @@ let package = Package(
       name: "VolumeWorkloads", dependencies: ["CVolumeCalls"], path: "Tests/VolumeWorkloads",
       swiftSettings: strict + optimized),
     .executableTarget(
-      name: "VolumeHost", dependencies: ["Volume", "VolumeWorkloads", "CVolumeCalls", "CURing"], path: "Tests/VolumeHost", swiftSettings: strict),
+      name: "VolumeHost", dependencies: ["Volume", "VolumeWorkloads", "CVolumeCalls", "CURing"],
+      path: "Tests/VolumeHost", swiftSettings: strict),
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
     tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),

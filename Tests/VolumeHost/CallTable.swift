@@ -222,7 +222,9 @@ struct CallTable {
     row("`chown`") { answer(chown(path("a"), 1, 1)) }
     row("`utimensat`") { answer(utimensat(AT_FDCWD, path("a"), nil, 0)) }
     row("`setxattr`") { tl_set_attribute(path("a"), "user.k", "v", 0) }
-    row("`getxattr`") { tl_get_attribute(path("a"), "user.k", bytes.baseAddress!.assumingMemoryBound(to: CChar.self), 9) }
+    row("`getxattr`") {
+      tl_get_attribute(path("a"), "user.k", bytes.baseAddress!.assumingMemoryBound(to: CChar.self), 9)
+    }
     row("`listxattr`") { tl_list_attributes(path("a"), bytes.baseAddress!.assumingMemoryBound(to: CChar.self), 99) }
     row("`removexattr`") { tl_remove_attribute(path("a"), "user.k") }
     let (one, two) = (opened("a", O_RDWR), opened("a", O_RDWR))

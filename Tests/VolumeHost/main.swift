@@ -9,6 +9,10 @@ import VolumeWorkloads
 //   VolumeHost names FOLDER SEED SECONDS   the same for names
 //   VolumeHost table FOLDER          what the kernel sends for each system call, as a table
 
+// Whoever starts it may have signals blocked, which a new program inherits.
+var none = sigset_t()
+sigemptyset(&none)
+pthread_sigmask(SIG_SETMASK, &none, nil)
 let words = CommandLine.arguments
 guard words.count >= 3 else {
   print("VolumeHost hold|bench|fsx|names|table FOLDER ...")

@@ -14,23 +14,23 @@ import VolumeWorkloads
 
   @Test func thereIsSomethingToCompareWith() { #expect(!Self.trusted.isEmpty) }
 
-  @Test(arguments: trusted, 1...4) func filesHoldTheSame(_ place: String, _ seed: Int) throws {
+  @Test(arguments: trusted, 1...2) func filesHoldTheSame(_ place: String, _ seed: Int) throws {
     let plain = Scratch(in: place)
     let mounted = try Mounted()
     var fuzz = FileFuzz(volume: mounted.mount.folder, trusted: plain.path, seed: UInt64(seed))
-    #expect(throws: Never.self) { try fuzz.run(600) }
+    #expect(throws: Never.self) { try fuzz.run(400) }
   }
 
-  @Test(arguments: trusted, 1...4) func namesMeanTheSame(_ place: String, _ seed: Int) throws {
+  @Test(arguments: trusted, 1...2) func namesMeanTheSame(_ place: String, _ seed: Int) throws {
     let plain = Scratch(in: place)
     let mounted = try Mounted()
     var fuzz = NameFuzz(volume: mounted.mount.folder, trusted: plain.path, seed: UInt64(seed))
-    #expect(throws: Never.self) { try fuzz.run(1500) }
+    #expect(throws: Never.self) { try fuzz.run(1000) }
     #expect(mounted.volume.usage.files == 0)
   }
 
   /// The trace says all: who follows it has the file.
-  @Test(arguments: 11...14) func theTraceHasEveryByte(_ seed: Int) throws {
+  @Test(arguments: 11...12) func theTraceHasEveryByte(_ seed: Int) throws {
     let plain = Scratch()
     let mounted = try Mounted()
     mounted.volume.setDecider { $0.kind == .unlink ? .fail(EBUSY) : .proceed }

@@ -23,6 +23,8 @@ final class Scratch {
   let path: String
 
   init(in parent: String = NSTemporaryDirectory()) {
+    // As the kernel names it: tests look for it among the mounts.
+    let parent = URL(fileURLWithPath: parent).resolvingSymlinksInPath().path
     var template = Array((parent + "/tornlog-volume-test-XXXXXX").utf8CString)
     mkdtemp(&template)
     path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -88,6 +90,9 @@ final class Mounted {
 func pattern(_ count: Int, _ start: UInt8 = 1) -> [UInt8] {
   (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 31) &+ start }
 }
+
+/// pwrite of all bytes.
+func put(_ file: Int32, _ bytes: [UInt8], at offset: Int) -> Int { pwrite(file, bytes, bytes.count, off_t(offset)) }
 
 /// A call that fails: its errno; 0 of one that does not.
 func code<Number: SignedInteger>(_ result: Number) -> Int32 { result < 0 ? errno : 0 }

@@ -89,7 +89,8 @@ private struct Import {
     while offset >= 0 {
       let end = lseek(file, offset, 4)
       while offset < end {
-        let count = try folderCall("pread", source, pread(file, buffer.baseAddress, min(buffer.count, end - offset), offset))
+        let count = try folderCall(
+          "pread", source, pread(file, buffer.baseAddress, min(buffer.count, end - offset), offset))
         if count == 0 { break }
         let bytes = UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(buffer).prefix(count))
         let call = WriteCall(inode: inode, bytes: bytes, offset: UInt64(offset), handle: 0, flags: [])
@@ -104,7 +105,9 @@ private struct Import {
     try folderCall("fstat", source, fstat(file, &status))
     var size = AttributeChanges()
     size.size = UInt64(status.st_size)
-    if (try? volume.inode(inode))?.size != size.size { try check("truncate", source, volume.change(inode, size, by: owner).error) }
+    if (try? volume.inode(inode))?.size != size.size {
+      try check("truncate", source, volume.change(inode, size, by: owner).error)
+    }
   }
 
   private func describe(

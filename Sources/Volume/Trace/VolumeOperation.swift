@@ -50,4 +50,9 @@ package struct StoredPiece: Sendable, Equatable {
   package var offset: UInt64
   /// Which bytes of the payload.
   package var payload: Range<Int>
+
+  package init(offset: UInt64, payload: Range<Int>) {
+    self.offset = offset
+    self.payload = payload
+  }
 }

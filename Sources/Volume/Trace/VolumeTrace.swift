@@ -20,7 +20,9 @@ package struct VolumeTrace: Sendable {
 
   /// Calls `body` with an operation's payload, which stays where it is as long as the volume lives: what a write stored (or
   /// would have), a link's target, an attribute's value, a mark's bytes.
-  package func withPayload<Result>(of sequence: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+  package func withPayload<Result>(of sequence: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
+    -> Result
+  {
     let bytes = volume.lock.holding { () -> UnsafeRawBufferPointer in
       let record = volume.store[sequence]
       return UnsafeRawBufferPointer(start: record.payload, count: Int(record.payloadCount))
