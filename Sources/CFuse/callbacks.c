@@ -322,7 +322,11 @@ static void room(fuse_req_t request, fuse_ino_t inode) {
   SELF;
   (void)inode;
   tl_room found;
-  self->operations->room(self->volume, &found);
+  int error = ASK(room, &found);
+  if (error) {
+    fuse_reply_err(request, error);
+    return;
+  }
   struct statvfs answer = {.f_bsize = 4096, .f_frsize = 4096, .f_blocks = found.blocks, .f_bfree = found.free,
                            .f_bavail = found.free, .f_files = found.inodes + (1u << 30), .f_ffree = 1u << 30,
                            .f_favail = 1u << 30, .f_namemax = 255};
@@ -374,7 +378,7 @@ static void seek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
   SELF;
   (void)info;
   int64_t found = offset;
-  int error = self->operations->seek(self->volume, inode, &found, whence);
+  int error = ASK(seek, inode, &found, whence);
   if (error) fuse_reply_err(request, error);
   else fuse_reply_lseek(request, found);
 }

@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// A shell, not a fork: a fork would hold a copy of everything that the caller has in memory. A line on the pipe means that all
-// is well; its end without one, that the caller is gone.
+// A shell, not a fork: a fork would hold a copy of everything that the caller has in memory. A line on the pipe means
+// that all is well; its end without one, that the caller is gone.
 static const char script[] =
     "read -r line && exit 0\n"
     "umount -l \"$1\" 2>/dev/null || fusermount3 -u -z \"$1\" 2>/dev/null\n"

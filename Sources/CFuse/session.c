@@ -42,9 +42,10 @@ tl_session *tl_session_open(const tl_operations *operations, void *volume, int k
   return NULL;
 }
 
-// The answer to INIT is changed on its way. libfuse 3.14 cannot ask for FUSE_HANDLE_KILLPRIV_V2, without which the kernel asks
-// for the attribute security.capability before each write (`cap_inode_need_killpriv`; S_NOSEC in `fs/fuse/inode.c`). The other
-// way to end these questions, ENOSYS to one of them, takes all extended attributes away (`no_getxattr`).
+// The answer to INIT is changed on its way. libfuse 3.14 cannot ask for FUSE_HANDLE_KILLPRIV_V2, without which the
+// kernel asks for the attribute security.capability before each write (`cap_inode_need_killpriv`; S_NOSEC in
+// `fs/fuse/inode.c`). The other way to end these questions, ENOSYS to one of them, takes all extended attributes away
+// (`no_getxattr`).
 static ssize_t send_answer(int descriptor, struct iovec *pieces, int count, void *userdata) {
   (void)userdata;
   if (current && current->opcode == FUSE_INIT && count == 2 && pieces[1].iov_len >= 24) {
@@ -98,7 +99,8 @@ int tl_session_forget_cache(tl_session *self, uint64_t inode) {
   return -fuse_lowlevel_notify_inval_inode(self->fuse, inode, 0, 0);
 }
 
-// FUSE_TMPFILE, opcode 51, which libfuse 3.14 does not know: open(2) with O_TMPFILE. Arguments and answer are those of CREATE.
+// FUSE_TMPFILE, opcode 51, which libfuse 3.14 does not know: open(2) with O_TMPFILE. Arguments and answer are those
+// of CREATE.
 static void make_unnamed(tl_session *self) {
   const struct fuse_create_in *asked = (const void *)(current + 1);
   tl_caller caller = {.thread = current->pid, .user = current->uid, .group = current->gid};

@@ -1,5 +1,6 @@
-// The only window on libfuse 3 (low-level API, `fuse_lowlevel.h` of Debian's libfuse3-dev, 3.14): Swift sees plain structures and
-// functions. libfuse's headers bring `struct stat` and `struct timespec`, which Swift would then take for this module's.
+// The only window on libfuse 3 (low-level API, `fuse_lowlevel.h` of Debian's libfuse3-dev, 3.14): Swift sees plain
+// structures and functions. libfuse's headers bring `struct stat` and `struct timespec`, which Swift would then take
+// for this module's.
 #ifndef TORNLOG_CFUSE_H
 #define TORNLOG_CFUSE_H
 
@@ -21,8 +22,8 @@ typedef struct tl_status {
   uint32_t accessed_ns, modified_ns, changed_ns;
 } tl_status;
 
-/// A descriptor of the program's: its handle, and the flags of open(2). Of a write the flags have what the call asks for too
-/// (RWF_DSYNC, RWF_SYNC).
+/// A descriptor of the program's: its handle, and the flags of open(2). Of a write the flags have what the call asks
+/// for too (RWF_DSYNC, RWF_SYNC).
 typedef struct tl_handle {
   uint64_t handle;
   int32_t flags;
@@ -47,7 +48,8 @@ typedef struct tl_room {
   uint64_t blocks, free, inodes;
 } tl_room;
 
-/// Takes one name of a listing, which ends with a zero; `next` is where the listing goes on after it. 0: there is no room.
+/// Takes one name of a listing, which ends with a zero; `next` is where the listing goes on after it. 0: there is no
+/// room.
 typedef int32_t (*tl_take_name)(void *listing, const char *name, const tl_status *status, uint64_t next);
 
 /// What serves. Each answers 0 or an errno. `volume` is what the session was made with.
@@ -80,7 +82,7 @@ typedef struct tl_operations {
   int32_t (*sync_directory)(void *volume, tl_caller, uint64_t inode, int32_t data_only);
   /// `remembers`: each name but "." and ".." that is taken counts as a lookup.
   int32_t (*list)(void *volume, tl_caller, uint64_t inode, uint64_t from, int32_t remembers, void *listing, tl_take_name);
-  void (*room)(void *volume, tl_room *room);
+  int32_t (*room)(void *volume, tl_caller, tl_room *room);
   int32_t (*set_attribute)(void *volume, tl_caller, uint64_t inode, const char *name, const void *value, uint64_t count,
                            int32_t flags);
   /// All names where `name` is NULL. `*count` as for `target`, but 0 asks for the size alone.
@@ -90,9 +92,9 @@ typedef struct tl_operations {
                       uint64_t count);
   int32_t (*copy)(void *volume, tl_caller, uint64_t from, uint64_t from_offset, uint64_t into, tl_handle, uint64_t offset,
                   uint64_t *count);
-  int32_t (*seek)(void *volume, uint64_t inode, int64_t *offset, int32_t whence);
-  /// Memory that requests are read into, and of which `tl_session_keep` may keep some: `*room` bytes, more than a request has.
-  /// NULL where there is none.
+  int32_t (*seek)(void *volume, tl_caller, uint64_t inode, int64_t *offset, int32_t whence);
+  /// Memory that requests are read into, and of which `tl_session_keep` may keep some: `*room` bytes, more than a
+  /// request has. NULL where there is none.
   void *(*landing)(void *volume, uint64_t *room);
   /// What is left of it.
   void (*landing_back)(void *volume, void *memory, uint64_t room);
@@ -103,14 +105,14 @@ enum { TL_REQUEST_SIZE = (1 << 20) + 65536 };
 
 typedef struct tl_session tl_session;
 
-/// `operations` and `volume` must live as long as the session. `keeps_cache`: what is cached of a file stays when it is opened
-/// anew. NULL where libfuse refuses; `tl_session_said` has its words.
+/// `operations` and `volume` must live as long as the session. `keeps_cache`: what is cached of a file stays when it
+/// is opened anew. NULL where libfuse refuses; `tl_session_said` has its words.
 tl_session *tl_session_open(const tl_operations *operations, void *volume, int keeps_cache);
-/// Mounts: by mount(2) as root, with fusermount3 otherwise. 0, or an errno; `*has_device` says whether /dev/fuse could be
-/// opened (as root).
+/// Mounts: by mount(2) as root, with fusermount3 otherwise. 0, or an errno; `*has_device` says whether /dev/fuse
+/// could be opened (as root).
 int tl_session_mount(tl_session *session, const char *directory, int *has_device);
-/// Serves requests on this thread until the file system is unmounted (0), this thread was told to retire (1), or reading fails
-/// (a negative errno).
+/// Serves requests on this thread until the file system is unmounted (0), this thread was told to retire (1), or
+/// reading fails (a negative errno).
 int tl_session_serve(tl_session *session);
 /// Has the serving loop of the calling thread end once the request at hand is answered.
 void tl_session_retire(void);
@@ -120,7 +122,8 @@ int tl_session_keep(const void *bytes, size_t count);
 int tl_session_forget_cache(tl_session *session, uint64_t inode);
 /// After the last thread has left `tl_session_serve`.
 void tl_session_close(tl_session *session);
-/// Whether a thread is in one of the calls that write and do not sync for themselves (`man 5 proc`, /proc/PID/syscall): 0 too where that cannot be known.
+/// Whether a thread is in one of the calls that write and do not sync for themselves (`man 5 proc`,
+/// /proc/PID/syscall): 0 too where that cannot be known.
 int tl_thread_is_writing(uint32_t thread);
 /// Extended attributes of a file, not of what a symbolic link names: 0 or a count, or a negative errno.
 int64_t tl_attribute_set(const char *path, const char *name, const void *value, size_t count);

@@ -4,9 +4,10 @@
 
 #include <sys/types.h>
 
-/// Starts a process that waits until the calling process is gone, unmounts `directory` lazily, and removes the folder where
-/// `removes`. It runs in a session of its own, so that no terminal's signal reaches it, and holds no descriptor but its end
-/// of a pipe and /dev/null. `*descriptor` is the other end, which no child of the caller inherits over exec. 0, or an errno.
+/// Starts a process that waits until the calling process is gone, unmounts `directory` lazily, and removes the folder
+/// where `removes`. It runs in a session of its own, so that no terminal's signal reaches it, and holds no descriptor
+/// but its end of a pipe and /dev/null. `*descriptor` is the other end, which no child of the caller inherits over
+/// exec. 0, or an errno.
 int tl_watchdog_start(const char *directory, int removes, pid_t *process, int *descriptor);
 /// Ends it without any effect, and waits for it.
 void tl_watchdog_end(pid_t process, int descriptor);

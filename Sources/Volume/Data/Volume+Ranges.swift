@@ -55,12 +55,21 @@ extension Volume {
   }
 
   /// `man 2 lseek`, SEEK_DATA and SEEK_HOLE; the kernel does the other kinds itself.
-  func seek(_ number: UInt64, from offset: Int, whence: Int32) -> (error: Int32, offset: Int) {
-    lock.holding {
-      guard let content = (try? inode(number))?.content else { return (EINVAL, 0) }
-      guard offset >= 0, let found = content.seek(from: UInt64(offset), data: whence == 3) else { return (ENXIO, 0) }
-      return (0, Int(found))
+  func seek(
+    _ number: UInt64, from offset: Int, whence: Int32, by caller: VolumeCaller
+  ) -> (error: Int32, offset: Int) {
+    var record = TraceRecord(.seek, by: caller, inode: number)
+    (record.offset, record.mode) = (UInt64(max(0, offset)), UInt32(bitPattern: whence))
+    var found = 0
+    let error = perform(record) { (record) throws(VolumeErrno) in
+      guard let content = try inode(number).content else { throw VolumeErrno(EINVAL) }
+      guard offset >= 0, let place = content.seek(from: UInt64(offset), data: whence == 3) else {
+        throw VolumeErrno(ENXIO)
+      }
+      record.answered = place
+      found = Int(place)
     }
+    return (error, found)
   }
 
   /// Bytes of a file, fewer where it ends or a decider has it so.

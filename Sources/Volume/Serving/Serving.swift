@@ -175,7 +175,7 @@ extension tl_operations {
   }
 
   private mutating func addRanges() {
-    room = { pointer, room in room!.pointee = volume(pointer).room }
+    room = { pointer, caller, room in volume(pointer).room(room!, by: VolumeCaller(caller)) }
     allocate = { pointer, caller, inode, handle, mode, offset, count in
       volume(pointer).allocate(
         inode, mode: mode, from: offset, count: count, handle: handle, by: VolumeCaller(caller))
@@ -189,8 +189,9 @@ extension tl_operations {
       count!.pointee = UInt64(done)
       return error
     }
-    seek = { pointer, inode, offset, whence in
-      let (error, found) = volume(pointer).seek(inode, from: Int(offset!.pointee), whence: whence)
+    seek = { pointer, caller, inode, offset, whence in
+      let (error, found) = volume(pointer).seek(
+        inode, from: Int(offset!.pointee), whence: whence, by: VolumeCaller(caller))
       offset!.pointee = Int64(found)
       return error
     }
@@ -247,12 +248,12 @@ extension Volume {
   }
 
   /// What statfs(2) says, in pages.
-  var room: tl_room {
-    lock.holding {
-      // Without a limit: 1 TiB, of which nothing is ever used up.
+  func room(_ told: UnsafeMutablePointer<tl_room>, by caller: VolumeCaller) -> Int32 {
+    perform(TraceRecord(.room, by: caller, inode: 1)) { (_) throws(VolumeErrno) in
+      // Without a limit: 1 TiB.
       let all = storedLimit.map { $0.bytes / UInt64(PagePool.pageSize) } ?? 1 << 28
       let used = min(UInt64(usedPages), all)
-      return tl_room(blocks: all, free: all - used, inodes: UInt64(inodeCount))
+      told.pointee = tl_room(blocks: all, free: all - used, inodes: UInt64(inodeCount))
     }
   }
 }

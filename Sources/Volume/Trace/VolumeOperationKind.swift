@@ -54,6 +54,10 @@ package enum VolumeOperationKind: UInt8, Sendable, CaseIterable {
   case status
   case readLink
   case readAttribute
+  /// lseek(2) with SEEK_DATA or SEEK_HOLE (3 and 4, in `mode`), which `answered` follows from.
+  case seek
+  /// statfs(2): what there is room for.
+  case room
 
   /// Whether it leaves everything as it was.
   package var isRead: Bool { rawValue >= Self.read.rawValue }
