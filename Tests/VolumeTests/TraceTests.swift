@@ -28,6 +28,20 @@ import Volume
     #expect(zip(all, all.dropFirst()).allSatisfy { $0.sequence < $1.sequence && $0.time <= $1.time })
   }
 
+  /// Payloads that a file shares with the trace are not changed by later operations on the file.
+  @Test func whatWasRecordedStays() throws {
+    let mounted = try Mounted()
+    let file = mounted.open("file")
+    defer { close(file) }
+    #expect(put(file, pattern(65_536), at: 0) == 65_536 && put(file, pattern(65_536, 50), at: 65_536) == 65_536)
+    #expect(put(file, [9, 9], at: 4100) == 2 && tl_fallocate(file, 3, 10_000, 50_000) == 0)
+    #expect(put(file, pattern(65_536, 99), at: 65_536) == 65_536 && ftruncate(file, 100) == 0)
+    for part in 0..<4 { mounted.write("other-\(part)", pattern(60_000, 3), at: 1) }
+    let writes = mounted.changes().filter { $0.kind == .write }.prefix(4)
+    let carried = writes.map { mounted.volume.trace.payload(of: $0.sequence) }
+    #expect(carried == [pattern(65_536), pattern(65_536, 50), [9, 9], pattern(65_536, 99)])
+  }
+
   enum Synchronous: CaseIterable { case descriptorData, descriptorAll, callData, callAll, directData }
 
   /// The kernel's own sync after a write covers that write. The next one is the program's, and covers the file.
