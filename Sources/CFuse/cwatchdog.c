@@ -71,12 +71,17 @@ int tl_unmount(const char *directory, int how) {
   return umount2(directory, flags) == 0 ? 0 : errno;
 }
 
-int tl_unmount_by_helper(const char *directory) {
-  char *words[] = {"fusermount3", "-u", "-z", "--", (char *)directory, NULL};
+int tl_unmount_by_helper(const char *directory, int is_lazy) {
+  // It says on standard error that the folder is busy, which is no news.
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, 2, "/dev/null", O_WRONLY, 0);
+  char *words[] = {"fusermount3", is_lazy ? "-uz" : "-u", "--", (char *)directory, NULL};
   pid_t process;
-  int error = posix_spawnp(&process, words[0], NULL, NULL, words, environ), status;
+  int status, error = posix_spawnp(&process, words[0], &files, NULL, words, environ);
+  posix_spawn_file_actions_destroy(&files);
   if (error) return error;
   while (waitpid(process, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EPERM;
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : EBUSY;
 }

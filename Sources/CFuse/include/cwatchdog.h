@@ -13,7 +13,7 @@ int tl_watchdog_start(const char *directory, int removes, pid_t *process, int *d
 void tl_watchdog_end(pid_t process, int descriptor);
 /// `man 2 umount2`: 0, or an errno. `how`: 0 plain, 1 MNT_FORCE (for FUSE: cuts the connection), 2 MNT_DETACH.
 int tl_unmount(const char *directory, int how);
-/// Unmounts what fusermount3 mounted, lazily. 0, or an errno.
-int tl_unmount_by_helper(const char *directory);
+/// Unmounts what fusermount3 mounted; `is_lazy`: although somebody has it open. 0, or EBUSY.
+int tl_unmount_by_helper(const char *directory, int is_lazy);
 
 #endif

@@ -54,17 +54,25 @@ final class ServingThreads: @unchecked Sendable {
     operations.deallocate()
   }
 
-  /// Waits for the threads, which end with the mount, and closes the connection.
+  /// Waits for the threads, which end with the mount, and closes the connection. Where it could not be cut (no root, no file for
+  /// it in sysfs), and somebody has something open for more than five seconds, it and its threads stay until that is closed.
   func end() {
-    let count = lock.holding { running }
-    if count > 0 { while sem_wait(ended) != 0 {} }
+    let isServing = lock.holding { running > 0 }
+    var limit = timespec()
+    clock_gettime(CLOCK_REALTIME, &limit)
+    limit.tv_sec += 5
+    var hasEnded = !isServing
+    while !hasEnded {
+      hasEnded = sem_timedwait(ended, &limit) == 0
+      if !hasEnded, errno != EINTR { break }
+    }
     volume.lock.holding {
       volume.forgetCache = nil
       volume.replaceWorker = nil
     }
     openLock.holding {
       isOpen = false
-      tl_session_close(session)
+      if hasEnded { tl_session_close(session) }
     }
   }
 

@@ -51,10 +51,13 @@ package final class VolumeMount: @unchecked Sendable {
     lock.holding {
       guard isMounted else { return }
       isMounted = false
-      if Self.umount(folder, 0) == EBUSY {
+      let code = tl_unmount(folder, 0)
+      if code == EPERM {
+        endByHelper()
+      } else if code == EBUSY {
         // For FUSE, MNT_FORCE cuts the connection (`fuse_umount_begin`) and may still find the mount busy.
-        _ = Self.umount(folder, 1)
-        _ = Self.umount(folder, 2)
+        _ = tl_unmount(folder, 1)
+        _ = tl_unmount(folder, 2)
       }
       serving.end()
       tl_watchdog_end(watchdog, watchdogPipe)
@@ -62,11 +65,23 @@ package final class VolumeMount: @unchecked Sendable {
     }
   }
 
-  private static func umount(_ folder: String, _ how: Int32) -> Int32 {
-    let code = tl_unmount(folder, how)
-    guard code == EPERM else { return code }
-    // Not root: what fusermount3 mounted it unmounts, lazily, whatever is open.
-    return tl_unmount_by_helper(folder)
+  /// Without root: what fusermount3 mounted it unmounts, and the connection is cut by its file in sysfs, which is its user's
+  /// (Linux, `Documentation/filesystems/fuse.rst`, "Control filesystem").
+  private func endByHelper() {
+    var status = stat()
+    let isKnown = stat(folder, &status) == 0
+    if tl_unmount_by_helper(folder, 0) == 0 { return }
+    if isKnown {
+      // The connection's number is the minor number of the device (`man 3 minor`).
+      let device = UInt64(status.st_dev)
+      let number = device & 0xFF | (device >> 12) & 0xFFF_FF00
+      let file = open("/sys/fs/fuse/connections/\(number)/abort", O_WRONLY | O_CLOEXEC)
+      if file >= 0 {
+        write(file, "1", 1)
+        close(file)
+      }
+    }
+    _ = tl_unmount_by_helper(folder, 1)
   }
 
   /// - Returns: whether the folder was made.
