@@ -18,7 +18,7 @@ static const char script[] =
     "[ \"$2\" = 1 ] && rmdir \"$1\" 2>/dev/null\n"
     "exit 0\n";
 
-int tl_watchdog_start(const char *directory, int removes, pid_t *process, int *descriptor) {
+int tl_watchdog_start(const char *directory, int removes, int32_t *process, int *descriptor) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return errno;
   posix_spawn_file_actions_t files;
@@ -48,7 +48,7 @@ int tl_watchdog_start(const char *directory, int removes, pid_t *process, int *d
   return error;
 }
 
-void tl_watchdog_end(pid_t process, int descriptor) {
+void tl_watchdog_end(int32_t process, int descriptor) {
   // It may have been killed: then the line has no reader, and the write's SIGPIPE must not end the caller.
   sigset_t pipe_signal, before, pending;
   sigemptyset(&pipe_signal);
