@@ -54,6 +54,7 @@ package final class Volume: @unchecked Sendable {
   package let options: VolumeOptions
 
   let lock = VolumeLock()
+  let delays = Delays()
   let memory: VolumeMemory
   let pool: PagePool
   var store: TraceStore

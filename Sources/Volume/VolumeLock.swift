@@ -17,8 +17,26 @@ final class VolumeLock: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  func take() { pthread_mutex_lock(mutex) }
-  func give() { pthread_mutex_unlock(mutex) }
+  /// How often its holder has taken it; only its holder looks.
+  private var depth = 0
+
+  func take() {
+    pthread_mutex_lock(mutex)
+    depth += 1
+  }
+
+  func give() {
+    depth -= 1
+    pthread_mutex_unlock(mutex)
+  }
+
+  /// Runs `body` without the lock, however often its holder has taken it.
+  func leaving(_ body: () -> Void) {
+    let taken = depth
+    for _ in 0..<taken { give() }
+    body()
+    for _ in 0..<taken { take() }
+  }
 
   func holding<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     take()

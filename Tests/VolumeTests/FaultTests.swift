@@ -191,18 +191,23 @@ import Volume
   }
 
   /// A stall: the operation waits, and others go on, with one thread that serves.
-  @Test func othersGoOnWhileOneWaits() throws {
+  @Test(arguments: [VolumeOperationKind.write, .truncate, .setMode])
+  func othersGoOnWhileOneWaits(_ kind: VolumeOperationKind) throws {
     let (mounted, file) = try prepared { request in
-      request.kind == .write ? .delayed(nanoseconds: 400_000_000, then: .proceed) : .proceed
+      request.kind == kind ? .delayed(nanoseconds: 400_000_000, then: .proceed) : .proceed
     }
     defer { close(file) }
     let folder = mounted.mount.folder
     let start = nanoseconds()
     nonisolated(unsafe) var times: [UInt64] = [0, 0]
-    DispatchLike.run(2) { number in
+    Threads.run(2) { number in
       if number == 0 {
         let own = open(folder + "/file", O_RDWR)
-        _ = put(own, [1], at: 0)
+        switch kind {
+        case .write: _ = put(own, [1], at: 0)
+        case .truncate: ftruncate(own, 5)
+        default: fchmod(own, 0o600)
+        }
         close(own)
       } else {
         usleep(50_000)
@@ -211,7 +216,27 @@ import Volume
       times[number] = nanoseconds() - start
     }
     #expect(times[0] >= 400_000_000 && times[1] < 350_000_000, "\(times)")
-    #expect(mounted.changes().suffix(2).map(\.kind) == [.makeDirectory, .write])
+    #expect(mounted.changes().suffix(2).map(\.kind) == [.makeDirectory, kind])
+  }
+
+  /// A stall without an end does not outlive the mount, nor hold whoever is killed in it.
+  @Test func aStallCanBeEnded() throws {
+    let (mounted, file) = try prepared { request in
+      request.kind == .write ? .delayed(nanoseconds: .max, then: .fail(EIO)) : .proceed
+    }
+    let volume = mounted.volume
+    let start = nanoseconds()
+    nonisolated(unsafe) var error: Int32 = 0
+    Threads.run(2) { number in
+      if number == 0 {
+        error = code(put(file, [1], at: 0))
+      } else {
+        usleep(100_000)
+        volume.endDelays()
+      }
+    }
+    #expect(error == EIO && nanoseconds() - start < 5_000_000_000)
+    #expect(close(file) == 0)
   }
 
   @Test func namesAreAskedAboutByPath() throws {

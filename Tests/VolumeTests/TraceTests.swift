@@ -152,7 +152,7 @@ import Volume
   @Test func severalThreadsAndProcessesHaveOneOrder() throws {
     let mounted = try Mounted { $0.workers = 3 }
     let folder = mounted.mount.folder
-    DispatchLike.run(4) { number in
+    Threads.run(4) { number in
       let file = open("\(folder)/file-\(number)", O_RDWR | O_CREAT, 0o644)
       for place in 0..<200 { pwrite(file, [UInt8(number)], 1, off_t(place)) }
       close(file)
@@ -165,7 +165,7 @@ import Volume
 }
 
 /// Threads that all run the same.
-enum DispatchLike {
+enum Threads {
   static func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     final class Box {
       let body: () -> Void

@@ -79,11 +79,11 @@ extension Volume {
   ) -> (error: Int32, count: Int) {
     lock.take()
     defer { lock.give() }
-    guard let inode = try? inode(number), let content = inode.content else { return (EISDIR, 0) }
     var record = TraceRecord(.read, by: caller, inode: number)
     (record.offset, record.length, record.handle) = (offset, UInt64(into.count), handle)
     record.flags = flags.rawValue
     let decision = decider == nil ? .proceed : decide(record)
+    guard let inode = try? inode(number), let content = inode.content else { return (EISDIR, 0) }
     var count = 0
     switch decision {
     case .fail(let code), .failAfter(let code): record.error = code

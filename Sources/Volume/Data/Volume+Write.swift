@@ -16,11 +16,12 @@ extension Volume {
   func write(_ call: WriteCall, by caller: VolumeCaller) -> (error: Int32, count: Int) {
     lock.take()
     defer { lock.give() }
-    guard let inode = try? inode(call.inode), let content = inode.content else { return (ESTALE, 0) }
     var record = TraceRecord(.write, by: caller, inode: call.inode)
     (record.offset, record.length, record.handle) = (call.offset, UInt64(call.bytes.count), call.handle)
     record.flags = call.flags.rawValue
     let decision = decider == nil ? .proceed : decide(record)
+    // After the decision: it may have taken its time.
+    guard let inode = try? inode(call.inode), let content = inode.content else { return (ESTALE, 0) }
     var count = call.bytes.count
     switch decision {
     case .fail(let code): record.error = code

@@ -21,13 +21,12 @@ extension Volume {
 
   private func wait(_ nanoseconds: UInt64) {
     replaceWorker?()
-    lock.give()
-    let until = monotonicNanoseconds() + nanoseconds
-    var end = timespec(tv_sec: Int(until / 1_000_000_000), tv_nsec: Int(until % 1_000_000_000))
-    // `man 2 clock_nanosleep`: returns the errno.
-    while clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &end, nil) == EINTR {}
-    lock.take()
+    lock.leaving { delays.wait(nanoseconds) }
   }
+
+  /// Lets every operation go that waits: what was to come after its delay comes at once. A process that is killed in such an
+  /// operation ends only then.
+  package func endDelays() { delays.end() }
 
   /// A file's path by its oldest name, from the root.
   package func path(of inode: UInt64) -> String {

@@ -16,8 +16,7 @@ package indirect enum VolumeDecision: Sendable, Hashable {
   case torn(kept: [Range<Int>], error: Int32)
   /// These bits, counted from the first of the first byte, turn over: of a write in flight, or of the answer of a read.
   case flipped(bits: [Int])
-  /// Nothing happens for this long, and other operations go on; then what stands there. The program's process may be
-  /// killed meanwhile.
+  /// Nothing happens for this long, or until `Volume.endDelays`, and other operations go on; then what stands there.
   case delayed(nanoseconds: UInt64, then: VolumeDecision)
   /// A sync fails with this errno; of what was written since the last sync that succeeded is then stored what is said.
   case syncFails(Int32, FailedSyncPages)

@@ -51,6 +51,7 @@ package final class VolumeMount: @unchecked Sendable {
     lock.holding {
       guard isMounted else { return }
       isMounted = false
+      volume.endDelays()
       let code = tl_unmount(folder, 0)
       if code == EPERM {
         endByHelper()
