@@ -10,13 +10,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-// A shell, not a fork: a fork would hold a copy of everything that the caller has in memory. A line on the pipe means
-// that all is well; its end without one, that the caller is gone.
+// A shell, not a fork: a fork would hold a copy of everything that the caller has in memory. $1 is the folder, $2 whether
+// it goes, $3 the caller's process.
+//
+// A line on the pipe means that all is well; its end without one, that the caller is gone. But a thread of a killed
+// caller that waits for its own volume cannot end before that answers, and keeps the pipe open. So the caller is looked at
+// every two seconds too: whether it is gone, a zombie (with a thread left), or has SIGKILL pending (bit 8 of SigPnd,
+// `man 5 proc`: set in each thread of a process that ends). -f cuts the connection and lets the thread go. `kill 0` ends
+// what the shell has started, and the shell, each of which waits for its own.
 static const char script[] =
-    "read -r line && exit 0\n"
-    "umount -l \"$1\" 2>/dev/null || fusermount3 -u -z \"$1\" 2>/dev/null\n"
-    "[ \"$2\" = 1 ] && rmdir \"$1\" 2>/dev/null\n"
-    "exit 0\n";
+    "clean() {\n"
+    "  umount -f \"$1\" 2>/dev/null\n"
+    "  umount -l \"$1\" 2>/dev/null || fusermount3 -uz \"$1\" 2>/dev/null\n"
+    "  [ \"$2\" = 1 ] && rmdir \"$1\" 2>/dev/null\n"
+    "}\n"
+    "{\n"
+    "  trap 'exit 0' TERM\n"
+    "  while true; do\n"
+    "    sleep 2 || exit 0\n"
+    "    ends=1\n"
+    "    while read -r key value; do\n"
+    "      ends=${ends#1}\n"
+    "      case $key$value in State:[ZX]* | SigPnd:*[13579bdf]?" "?) ends=1 && break ;; esac\n"
+    "    done <\"/proc/$3/status\"\n"
+    "    [ \"$ends\" = 1 ] && break\n"
+    "  done\n"
+    "  clean \"$1\" \"$2\"\n"
+    "  kill 0\n"
+    "} </dev/null &\n"
+    "trap 'wait; exit 0' TERM\n"
+    "read -r line || clean \"$1\" \"$2\"\n"
+    "kill 0\n";
 
 int tl_watchdog_start(const char *directory, int removes, int32_t *process, int *descriptor) {
   int ends[2];
@@ -37,7 +61,9 @@ int tl_watchdog_start(const char *directory, int removes, int32_t *process, int 
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  char *words[] = {"sh", "-c", (char *)script, "tornlog-watchdog", (char *)directory, removes ? "1" : "0", NULL};
+  char caller[16];
+  snprintf(caller, sizeof caller, "%d", getpid());
+  char *words[] = {"sh", "-c", (char *)script, "tornlog-watchdog", (char *)directory, removes ? "1" : "0", caller, NULL};
   char *environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   int error = posix_spawn(process, "/bin/sh", &files, &attributes, words, environment);
   posix_spawn_file_actions_destroy(&files);

@@ -4,6 +4,7 @@ import VolumeWorkloads
 
 // A program that has a volume, for the tests of `Volume` and for measurements:
 //   VolumeHost hold FOLDER           mounts, says "ready", and waits for the end of its input
+//   VolumeHost stuck FOLDER          as hold, and waits for an answer of its own volume that never comes
 //   VolumeHost bench FOLDER [MiB]    rates on a volume and in a plain folder beside it
 //   VolumeHost fsx FOLDER SEED SECONDS     random operations on a volume and on a plain folder, compared
 //   VolumeHost names FOLDER SEED SECONDS   the same for names
@@ -15,12 +16,12 @@ sigemptyset(&none)
 pthread_sigmask(SIG_SETMASK, &none, nil)
 let words = CommandLine.arguments
 guard words.count >= 3 else {
-  print("VolumeHost hold|bench|fsx|names|table FOLDER ...")
+  print("VolumeHost hold|stuck|bench|fsx|names|table FOLDER ...")
   exit(64)
 }
 do {
   switch words[1] {
-  case "hold": try hold(words[2])
+  case "hold", "stuck": try hold(words[2], isStuck: words[1] == "stuck")
   case "bench": try Bench(words[2], mebibytes: words.count > 3 ? Int(words[3])! : 2048).run()
   case "fsx", "names": try fuzz(words[1], words[2], seed: UInt64(words[3])!, seconds: Double(words[4])!)
   case "table": try CallTable(words[2]).print()
@@ -31,12 +32,16 @@ do {
   exit(1)
 }
 
-func hold(_ folder: String) throws {
+func hold(_ folder: String, isStuck: Bool) throws {
   var options = VolumeOptions()
   options.memoryLimit = 256 << 20
   let mount = try VolumeMount(Volume(options), at: folder)
   print("ready \(mount.watchdog)")
   fflush(nil)
+  if isStuck {
+    mount.volume.setDecider { $0.kind == .makeDirectory ? .delayed(nanoseconds: .max, then: .proceed) : .proceed }
+    mkdir(folder + "/never", 0o755)
+  }
   var byte: UInt8 = 0
   while read(0, &byte, 1) > 0 {}
   mount.unmount()
