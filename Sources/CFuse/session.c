@@ -4,12 +4,15 @@
 #include <fcntl.h>
 #include <fuse3/fuse_log.h>
 #include <linux/fuse.h>
+#include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <time.h>
 #include <unistd.h>
 
 static _Thread_local const struct fuse_in_header *current;
@@ -87,6 +90,7 @@ int tl_session_mount(tl_session *self, const char *directory, int *has_device) {
   }
   static const struct fuse_custom_io io = {.writev = send_answer, .read = take_request};
   self->descriptor = descriptor;
+  fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
   return fuse_session_custom_io(self->fuse, &io, descriptor) == 0 ? 0 : EINVAL;
 }
 
@@ -158,10 +162,28 @@ static void leave(tl_session *self) {
   here = (landing){0};
 }
 
+static uint64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return time.tv_sec * 1000000000ull + time.tv_nsec;
+}
+
+// Whoever was answered often asks again at once. A processor of a virtual machine that went idle meanwhile needs tens of
+// microseconds to come back, each time: so this one stays awake a little, and lets others have it who want it.
+static void wait_for_request(tl_session *self, uint64_t answered) {
+  if (now() - answered < TL_AWAKE) {
+    sched_yield();
+    return;
+  }
+  struct pollfd wait = {.fd = self->descriptor, .events = POLLIN};
+  poll(&wait, 1, -1);
+}
+
 int tl_session_serve(tl_session *self) {
   int result = 0;
   retires = 0;
   here = (landing){0};
+  uint64_t answered = 0;
   while (!retires && !fuse_session_exited(self->fuse)) {
     if (!land(self)) {
       result = -ENOMEM;
@@ -169,8 +191,12 @@ int tl_session_serve(tl_session *self) {
     }
     ssize_t length = read(self->descriptor, here.start, TL_REQUEST_SIZE);
     if (length < 0) {
+      if (errno == EAGAIN) {
+        wait_for_request(self, answered);
+        continue;
+      }
       // ENOENT: the request was interrupted before it was read. ENODEV: unmounted. ECONNABORTED: cut by MNT_FORCE.
-      if (errno == EINTR || errno == EAGAIN || errno == ENOENT) continue;
+      if (errno == EINTR || errno == ENOENT) continue;
       if (errno != ENODEV && errno != ECONNABORTED) result = -errno;
       break;
     }
@@ -184,6 +210,7 @@ int tl_session_serve(tl_session *self) {
       fuse_session_process_buf(self->fuse, &buffer);
     }
     current = NULL;
+    answered = now();
     if (here.keeps) {
       // The next request begins where no byte of this one is, at the start of a cache line.
       uint64_t used = ((uint64_t)length + 63) & ~63ull;

@@ -8,6 +8,8 @@
 
 // Seconds that the kernel may believe what it was told: nothing changes but through it.
 #define TL_BELIEVED 86400.0
+// Nanoseconds that a thread stays awake after an answer.
+#define TL_AWAKE 200000
 
 struct tl_session {
   struct fuse_session *fuse;
