@@ -11,8 +11,8 @@ package struct VolumeOptions: Sendable {
   package var spillFolder = "/var/tmp"
   /// Bytes of that memory that are made ready at once, so that no operation has to wait for the machine to find some.
   package var preparedMemory = 0
-  /// Whether the kernel keeps what it has cached of a file when that is opened anew. Without, each open reads again: so faults
-  /// of reads are seen by whoever opens the file after the fault is set.
+  /// Whether the kernel keeps what it has cached of a file when that is opened anew. Without, each open reads again:
+  /// so faults of reads are seen by whoever opens the file after the fault is set.
   package var keepsCache = true
   /// Threads that serve. More than one helps only where operations are delayed, which brings threads of their own.
   package var workers = 1
@@ -118,8 +118,8 @@ package final class Volume: @unchecked Sendable {
     }
   }
 
-  /// Why the trace has gaps, or files were refused room, that no program caused; nil where all is well. What was observed then is
-  /// the machine's doing.
+  /// Why the trace has gaps, or files were refused room, that no program caused; nil where all is well. What was
+  /// observed then is the machine's doing.
   package var machineLimit: String? {
     lock.holding {
       guard memory.refusal != 0 else { return nil }

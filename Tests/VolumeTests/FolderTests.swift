@@ -28,7 +28,8 @@ import Volume
       let isFolder = status.st_mode & 0o170000 == 0o040000
       let target = (try? FileManager.default.destinationOfSymbolicLink(atPath: folder + "/" + name)) ?? ""
       return "\(name) \(String(status.st_mode, radix: 8)) \(status.st_nlink) \(isFolder ? 0 : status.st_size) "
-        + "\(isFolder ? 0 : status.st_blocks) \(status.st_uid) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) \(target)"
+        + "\(isFolder ? 0 : status.st_blocks) \(status.st_uid) "
+        + "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec) \(target)"
     }
   }
 

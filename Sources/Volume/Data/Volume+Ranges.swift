@@ -21,8 +21,8 @@ extension Volume {
     }
   }
 
-  /// `man 2 fallocate`: 0, FALLOC_FL_KEEP_SIZE (1), FALLOC_FL_PUNCH_HOLE (2, with 1), FALLOC_FL_ZERO_RANGE (16). The kernel refuses the
-  /// others for FUSE before anybody is asked (`fuse_file_fallocate`).
+  /// `man 2 fallocate`: 0, FALLOC_FL_KEEP_SIZE (1), FALLOC_FL_PUNCH_HOLE (2, with 1), FALLOC_FL_ZERO_RANGE (16). The
+  /// kernel refuses the others for FUSE before anybody is asked (`fuse_file_fallocate`).
   func allocate(
     _ number: UInt64, mode: Int32, from offset: UInt64, count: UInt64, handle: UInt64, by caller: VolumeCaller
   ) -> Int32 {
@@ -93,7 +93,8 @@ extension Volume {
     if case .flipped(let bits) = decision {
       for bit in bits where bit >= 0 && bit / 8 < count { into[bit / 8] ^= 1 << UInt8(bit & 7) }
     }
-    // As with the mount option relatime (`man 8 mount`), without its 24 hours: reads from the cache are not seen anyway.
+    // As with the mount option relatime (`man 8 mount`), without its 24 hours: reads from the cache are not seen
+    // anyway.
     if record.error == 0, inode.accessed < inode.modified { inode.accessed = .now }
     record.answered = UInt64(count)
     if options.records, options.recordsReads { add(record, [], [], decision == .proceed ? nil : decision) }

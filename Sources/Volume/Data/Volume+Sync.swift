@@ -66,8 +66,8 @@ extension Volume {
     return record.error
   }
 
-  /// The file's content as the disk has it after failed syncs that dropped pages: from the trace, without the writes that were
-  /// dropped and not made durable by themselves. Sizes stay.
+  /// The file's content as the disk has it after failed syncs that dropped pages: from the trace, without the writes
+  /// that were dropped and not made durable by themselves. Sizes stay.
   private func rebuild(_ inode: Inode) {
     guard let old = inode.content else { return }
     let made = FileContent(pool)

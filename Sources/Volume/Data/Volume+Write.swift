@@ -94,8 +94,8 @@ extension Volume {
     return UnsafeRawBufferPointer(start: kept, count: bytes.count)
   }
 
-  /// Stores what the decision lets through. The size grows as if all had been stored: it is metadata, which a lost, torn or
-  /// misdirected write of data leaves alone.
+  /// Stores what the decision lets through. The size grows as if all had been stored: it is metadata, which a lost,
+  /// torn or misdirected write of data leaves alone.
   private func store(
     _ bytes: UnsafeRawBufferPointer, in content: FileContent, _ record: inout TraceRecord, _ decision: VolumeDecision
   ) {

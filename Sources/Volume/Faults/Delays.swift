@@ -1,7 +1,7 @@
 import Glibc
 
-/// Operations that wait because a decider wants it. A process that is killed while the kernel waits for an answer of ours ends only
-/// with that answer (`fs/fuse/dev.c`, request_wait_answer): so all of them can be let go.
+/// Operations that wait because a decider wants it. A process that is killed while the kernel waits for an answer of
+/// ours ends only with that answer (`fs/fuse/dev.c`, request_wait_answer): so all of them can be let go.
 final class Delays: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

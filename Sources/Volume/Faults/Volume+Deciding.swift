@@ -24,8 +24,8 @@ extension Volume {
     lock.leaving { delays.wait(nanoseconds) }
   }
 
-  /// Lets every operation go that waits: what was to come after its delay comes at once. A process that is killed in such an
-  /// operation ends only then.
+  /// Lets every operation go that waits: what was to come after its delay comes at once. A process that is killed in
+  /// such an operation ends only then.
   package func endDelays() { delays.end() }
 
   /// A file's path by its oldest name, from the root.
@@ -47,8 +47,8 @@ extension Volume {
     return (folder == "/" ? "" : folder) + "/" + String(decoding: name, as: UTF8.self)
   }
 
-  /// Has a bit of a file's stored content turn over, as at rest: the kernel's cache is told to forget the file where the volume
-  /// is mounted. Nothing is recorded.
+  /// Has a bit of a file's stored content turn over, as at rest: the kernel's cache is told to forget the file where
+  /// the volume is mounted. Nothing is recorded.
   /// - Parameter bit: from 0, the first of the byte at `offset` being its lowest.
   /// - Returns: whether the file has that byte.
   package func flip(bit: Int, at offset: UInt64, of inode: UInt64) -> Bool {
@@ -66,8 +66,8 @@ extension Volume {
     return done
   }
 
-  /// Has the kernel forget what it has cached of a file, as if memory had been short; dirty mapped pages are written back first.
-  /// Not from a decider.
+  /// Has the kernel forget what it has cached of a file, as if memory had been short; dirty mapped pages are written
+  /// back first. Not from a decider.
   package func dropCaches(of inode: UInt64) {
     let forget = lock.holding { forgetCache }
     forget?(inode)

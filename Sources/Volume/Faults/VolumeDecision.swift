@@ -30,7 +30,8 @@ package enum FailedSyncPages: Sendable, Hashable {
   case kept
   /// They are gone from the disk's point of view, and the kernel's cache still shows them: ext4, xfs.
   case dropped
-  /// They are gone, and the kernel's cache shows what is stored: btrfs, or any file system after the pages were evicted.
+  /// They are gone, and the kernel's cache shows what is stored: btrfs, or any file system after the pages were
+  /// evicted.
   case evicted
 }
 
@@ -52,6 +53,6 @@ package struct VolumeRequest: Sendable {
   package var user: UInt32
 }
 
-/// Asked before an operation takes effect, in the order of the trace, while no other operation happens. It may read the trace
-/// and add marks; it must not touch the mounted folder, nor unmount it.
+/// Asked before an operation takes effect, in the order of the trace, while no other operation happens. It may read
+/// the trace and add marks; it must not touch the mounted folder, nor unmount it.
 package typealias VolumeDecider = @Sendable (VolumeRequest) -> VolumeDecision

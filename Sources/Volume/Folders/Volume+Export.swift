@@ -2,8 +2,9 @@ import CFuse
 import Glibc
 
 extension Volume {
-  /// Writes what the volume holds now to a plain folder: names, content with its holes, hard and symbolic links, fifos and sockets,
-  /// modes, times, extended attributes; owners and device nodes as root. Every operation waits meanwhile.
+  /// Writes what the volume holds now to a plain folder: names, content with its holes, hard and symbolic links,
+  /// fifos and sockets, modes, times, extended attributes; owners and device nodes as root. Every operation waits
+  /// meanwhile.
   /// - Parameter folder: exists and is empty, or is made. Not in the mounted volume.
   /// - Returns: paths of what the folder's file system or the user's rights do not allow: attributes, owners, devices.
   @discardableResult package func export(to folder: String) throws(VolumeFolderError) -> [String] {

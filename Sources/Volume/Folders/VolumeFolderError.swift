@@ -10,7 +10,8 @@ package struct VolumeFolderError: Error, Equatable, Sendable, CustomStringConver
   package var code: Int32
 
   package var description: String {
-    "\(call) of \(path) failed (\(String(cString: strerror(code)))): look at its permissions and at the room of its disk"
+    "\(call) of \(path) failed (\(String(cString: strerror(code)))):"
+      + " look at its permissions and at the room of its disk"
   }
 
   init(_ path: String, _ call: String, _ code: Int32 = errno) {

@@ -9,8 +9,8 @@ struct TraceArena {
 
   init(_ memory: VolumeMemory) { self.memory = memory }
 
-  /// Room for `count` bytes, whose address leaves the remainder `phase` (0 to 7) when divided by 8; nil where there is none.
-  /// The phase is a write's offset: the pages of it are then at even addresses, and the file can share them.
+  /// Room for `count` bytes, whose address leaves the remainder `phase` (0 to 7) when divided by 8; nil where there
+  /// is none. The phase is a write's offset: the pages of it are then at even addresses, and the file can share them.
   /// - Parameter count: at most a segment less 8.
   mutating func allocate(_ count: Int, phase: Int = 0) -> UnsafeMutableRawPointer? {
     let start = cursor + phase

@@ -1,8 +1,9 @@
 import Glibc
 
 /// What everything that a volume holds is cut from: segments, first of plain memory, and beyond a limit of an unlinked
-/// file, mapped. A mapped file's pages are the page cache's: the kernel writes them out and drops them when memory is short
-/// (`man 2 mmap`, MAP_SHARED). Addresses never change, nothing goes back before the end, and a new segment holds anything.
+/// file, mapped. A mapped file's pages are the page cache's: the kernel writes them out and drops them when memory is
+/// short (`man 2 mmap`, MAP_SHARED). Addresses never change, nothing goes back before the end, and a new segment
+/// holds anything.
 final class VolumeMemory {
   /// Bytes of a segment.
   static let segmentSize = 16 << 20
@@ -52,8 +53,8 @@ final class VolumeMemory {
     return made
   }
 
-  /// Has so many bytes of plain memory ready, so that no operation waits for the machine to find them: the first touch of memory
-  /// runs at a few hundred MB/s in a virtual machine that gives what is free back to its host.
+  /// Has so many bytes of plain memory ready, so that no operation waits for the machine to find them: the first
+  /// touch of memory runs at a few hundred MB/s in a virtual machine that gives what is free back to its host.
   func prepare(_ bytes: Int) {
     while (ready.count + 1) * Self.segmentSize <= min(bytes, limit), let made = SegmentReserve.shared.take() ?? map() {
       // `man 2 madvise`, Linux 5.14; older kernels refuse, and the first touch comes later.

@@ -54,8 +54,9 @@ final class ServingThreads: @unchecked Sendable {
     operations.deallocate()
   }
 
-  /// Waits for the threads, which end with the mount, and closes the connection. Where it could not be cut (no root, no file for
-  /// it in sysfs), and somebody has something open for more than five seconds, it and its threads stay until that is closed.
+  /// Waits for the threads, which end with the mount, and closes the connection. Where it could not be cut (no root,
+  /// no file for it in sysfs), and somebody has something open for more than five seconds, it and its threads stay
+  /// until that is closed.
   func end() {
     let isServing = lock.holding { running > 0 }
     var limit = timespec()

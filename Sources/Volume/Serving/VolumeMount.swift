@@ -1,8 +1,9 @@
 import CFuse
 import Glibc
 
-/// A volume at a folder. It ends by `unmount`, by the end of this object, or by the end of the process, however that ends: a
-/// watchdog process, which holds nothing but a pipe, unmounts what is left and removes the folder where this made it.
+/// A volume at a folder. It ends by `unmount`, by the end of this object, or by the end of the process, however that
+/// ends: a watchdog process, which holds nothing but a pipe, unmounts what is left and removes the folder where this
+/// made it.
 package final class VolumeMount: @unchecked Sendable {
   package let volume: Volume
   /// The mount point, without symbolic links.
@@ -44,9 +45,9 @@ package final class VolumeMount: @unchecked Sendable {
 
   deinit { unmount() }
 
-  /// Ends the mount: plainly, or, where somebody still holds something open in it, by cutting them off (their calls end with ENOTCONN
-  /// from then on). Then nothing of it is left: no mount, no folder of ours, no thread, no process. The volume and its trace
-  /// stay. Not from a decider.
+  /// Ends the mount: plainly, or, where somebody still holds something open in it, by cutting them off (their calls
+  /// end with ENOTCONN from then on). Then nothing of it is left: no mount, no folder of ours, no thread, no process.
+  /// The volume and its trace stay. Not from a decider.
   package func unmount() {
     lock.holding {
       guard isMounted else { return }
@@ -66,8 +67,8 @@ package final class VolumeMount: @unchecked Sendable {
     }
   }
 
-  /// Without root: what fusermount3 mounted it unmounts, and the connection is cut by its file in sysfs, which is its user's
-  /// (Linux, `Documentation/filesystems/fuse.rst`, "Control filesystem").
+  /// Without root: what fusermount3 mounted it unmounts, and the connection is cut by its file in sysfs, which is its
+  /// user's (Linux, `Documentation/filesystems/fuse.rst`, "Control filesystem").
   private func endByHelper() {
     var status = stat()
     let isKnown = stat(folder, &status) == 0

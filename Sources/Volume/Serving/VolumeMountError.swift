@@ -16,8 +16,8 @@ package enum VolumeMountError: Error, Equatable, Sendable, CustomStringConvertib
   package var description: String {
     switch self {
     case .noDevice(let code):
-      "there is no /dev/fuse to open (\(text(code))): load the kernel's module (modprobe fuse), or start the container with"
-        + " --device /dev/fuse --cap-add SYS_ADMIN"
+      "there is no /dev/fuse to open (\(text(code))): load the kernel's module (modprobe fuse), or start the"
+        + " container with --device /dev/fuse --cap-add SYS_ADMIN"
     case .notPermitted(let said):
       "mounting is not permitted" + (said.isEmpty ? "" : " (\(said))")
         + ": run as root, or install fusermount3 (Debian's package fuse3); in a container add"

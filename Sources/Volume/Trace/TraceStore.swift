@@ -55,8 +55,8 @@ func monotonicNanoseconds() -> UInt64 {
   return UInt64(now.tv_sec) * 1_000_000_000 + UInt64(now.tv_nsec)
 }
 
-/// The processes of threads. The kernel names the thread only (`fuse_req_init_context`: `task_pid`). A thread is asked for again
-/// after a second, for its number may be another's by then.
+/// The processes of threads. The kernel names the thread only (`fuse_req_init_context`: `task_pid`). A thread is
+/// asked for again after a second, for its number may be another's by then.
 struct ProcessNames {
   private struct Known {
     var process: UInt32

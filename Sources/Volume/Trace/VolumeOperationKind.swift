@@ -36,8 +36,8 @@ package enum VolumeOperationKind: UInt8, Sendable, CaseIterable {
   /// fsync(2), or fdatasync(2) with the flag `dataOnly`: the whole file.
   case sync
   /// What the kernel sends after each write of a descriptor with O_SYNC or O_DSYNC (or RWF_SYNC, RWF_DSYNC): covers the
-  /// bytes `offset` to `offset + length` and the size, and not the whole file. `value` is the sequence number of the first
-  /// of the writes.
+  /// bytes `offset` to `offset + length` and the size, and not the whole file. `value` is the sequence number of the
+  /// first of the writes.
   case syncWritten
   case syncDirectory
   case open

@@ -1,5 +1,5 @@
-/// Everything that was done to a volume, in the order in which it took effect. It grows while the volume is used; what it has
-/// once answered stays.
+/// Everything that was done to a volume, in the order in which it took effect. It grows while the volume is used;
+/// what it has once answered stays.
 package struct VolumeTrace: Sendable {
   private let volume: Volume
 
@@ -18,8 +18,8 @@ package struct VolumeTrace: Sendable {
     volume.lock.holding { (0..<volume.store.count).map { volume.store[$0].operation($0) } }
   }
 
-  /// Calls `body` with an operation's payload, which stays where it is as long as the volume lives: what a write stored (or
-  /// would have), a link's target, an attribute's value, a mark's bytes.
+  /// Calls `body` with an operation's payload, which stays where it is as long as the volume lives: what a write
+  /// stored (or would have), a link's target, an attribute's value, a mark's bytes.
   package func withPayload<Result>(of sequence: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows
     -> Result
   {

@@ -1,5 +1,5 @@
-/// The names in a directory. A listing goes by slots, which keep their numbers while anybody lists: a name that was there
-/// from the beginning to the end of a listing appears in it once (`man 3 readdir`, POSIX).
+/// The names in a directory. A listing goes by slots, which keep their numbers while anybody lists: a name that was
+/// there from the beginning to the end of a listing appears in it once (`man 3 readdir`, POSIX).
 final class DirectoryContent {
   struct Entry {
     var name: [UInt8]

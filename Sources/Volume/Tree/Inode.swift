@@ -1,7 +1,7 @@
 import Glibc
 
-/// A file, directory, symbolic link, fifo, socket or device node. It lives while a name, the kernel's memory of a lookup, or an
-/// open handle holds it.
+/// A file, directory, symbolic link, fifo, socket or device node. It lives while a name, the kernel's memory of a
+/// lookup, or an open handle holds it.
 final class Inode {
   let number: UInt64
   /// Type and permissions, as in `st_mode`.
@@ -71,8 +71,8 @@ struct UnsyncedWrites {
   var upper: UInt64
   /// Sequence numbers of the records.
   var records: [Int]
-  /// One of them was with O_DIRECT: then the next sync may be the program's own. For the kernel sends none after an asynchronous
-  /// one that does not grow the file (`fuse_direct_write_iter`, measured: `docs/volume.md`).
+  /// One of them was with O_DIRECT: then the next sync may be the program's own. For the kernel sends none after an
+  /// asynchronous one that does not grow the file (`fuse_direct_write_iter`, measured: `docs/volume.md`).
   var isDirect: Bool
 }
 

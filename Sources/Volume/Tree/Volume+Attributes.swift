@@ -15,8 +15,8 @@ struct AttributeChanges {
 }
 
 extension Inode {
-  /// As after a write or a change of owner by somebody without CAP_FSETID (`man 2 chown`, `man 2 write`): set-user-ID goes, and
-  /// set-group-ID where the group may execute.
+  /// As after a write or a change of owner by somebody without CAP_FSETID (`man 2 chown`, `man 2 write`): set-user-ID
+  /// goes, and set-group-ID where the group may execute.
   func killPrivileges() {
     if isDirectory { return }
     mode &= ~S_ISUID

@@ -1,8 +1,8 @@
 import Glibc
 
 extension Volume {
-  /// Carries out an operation that is neither a write nor a sync: asks the decider, runs the body unless it is refused, and
-  /// records it with its answer.
+  /// Carries out an operation that is neither a write nor a sync: asks the decider, runs the body unless it is
+  /// refused, and records it with its answer.
   /// - Parameters:
   ///   - record: with its operands; the body fills in what only it knows.
   ///   - name: in the record's directory, or the name of an attribute.
