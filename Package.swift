@@ -60,6 +60,7 @@ let package = Package(
     .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
     .target(name: "CPeers", linkerSettings: [.linkedLibrary("dl")]),
+    .target(name: "CFuse", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("fuse3")]),
     .target(
       name: "CRawLoops", cSettings: [.define("_GNU_SOURCE")],
       linkerSettings: [.linkedLibrary("uring"), .linkedLibrary("z")]),
@@ -83,6 +84,8 @@ let package = Package(
     busyModule("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     module("LoopDisks", ["CLoopDisks"]),
+    // A file system in memory that records what programs do to it, and lets faults in. Knows nothing of logs.
+    busyModule("Volume", ["CFuse"]),
     busyModule("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
     busyModule("Verification", ["LogModel"]),
     // Workloads of programs that keep logs of their own, for trials and explorations alike.
@@ -185,6 +188,15 @@ let package = Package(
       swiftSettings: strict),
     tests(
       "RealFaults", ["FaultWorkload", "FaultWorker", "FaultInjection", "LogModel", "Storage", "PartitionEngine"]),
+    // A program that has a volume: what the tests of `Volume` kill, and what measures it.
+    .target(name: "CVolumeCalls", path: "Tests/CVolumeCalls", cSettings: [.define("_GNU_SOURCE")]),
+    // Random operations in two folders, compared.
+    .target(
+      name: "VolumeWorkloads", dependencies: ["CVolumeCalls"], path: "Tests/VolumeWorkloads",
+      swiftSettings: strict + optimized),
+    .executableTarget(
+      name: "VolumeHost", dependencies: ["Volume", "VolumeWorkloads", "CVolumeCalls", "CURing"],
+      path: "Tests/VolumeHost", swiftSettings: strict),
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
     tests("DiskTraces", ["DiskTraces", "CrashStates"]),
@@ -213,6 +225,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "TriggeredStorage",
         "ObjectStore", "Defects", "RecordLogs",
       ]),
+    tests("Volume", ["Volume", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(
