@@ -81,6 +81,6 @@ int tl_exchange(const char *path, const char *other) {
   return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE) == 0 ? 0 : -errno;
 }
 
-int tl_set_attribute(const char *path, const char *name, const char *value) {
+int tl_put_attribute(const char *path, const char *name, const char *value) {
   return setxattr(path, name, value, strlen(value), 0) == 0 ? 0 : -errno;
 }

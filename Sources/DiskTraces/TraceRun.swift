@@ -188,7 +188,7 @@ struct TracedFiles {
     case .changeTimes(let path):
       let times = [timespec(tv_sec: 1_000_000_000, tv_nsec: 0), timespec(tv_sec: 1_000_000_000, tv_nsec: 0)]
       return checked(utimensat(AT_FDCWD, place(path), times, 0))
-    case .setAttribute(let path, let name, let value): return tl_set_attribute(place(path), name, value)
+    case .setAttribute(let path, let name, let value): return tl_put_attribute(place(path), name, value)
     case .syncFileSystem:
       WriteBack.commit(root)
       return 0

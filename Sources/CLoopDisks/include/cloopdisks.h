@@ -28,7 +28,7 @@ int tl_allocate(int file, int mode, long offset, long length);
 /// Lets two names change places (`man 2 renameat2`, RENAME_EXCHANGE).
 int tl_exchange(const char *path, const char *other);
 /// `man 2 setxattr`.
-int tl_set_attribute(const char *path, const char *name, const char *value);
+int tl_put_attribute(const char *path, const char *name, const char *value);
 /// Commits the file system that `file` is on (`man 2 syncfs`).
 int tl_commit(int file);
 

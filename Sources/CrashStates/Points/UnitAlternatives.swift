@@ -38,7 +38,9 @@ package final class UnitAlternatives: Sendable {
     (self.first, self.contents, self.eras, self.settled, contained) = (first, contents, eras, settled, moments)
     (self.isNew, self.marksBefore, self.omits) = (isNew, marksBefore, omits)
     let sums = contents.map { sectors in
-      sectors.enumerated().reduce(UInt64(0)) { $0 &+ DiskHash.sector(store.hash(of: $1.element), at: first + $1.offset) }
+      sectors.enumerated().reduce(UInt64(0)) {
+        $0 &+ DiskHash.sector(store.hash(of: $1.element), at: first + $1.offset)
+      }
     }
     deltas = sums.map { $0 &- sums[0] }
     let all = contained.lazy.flatMap { $0 }
