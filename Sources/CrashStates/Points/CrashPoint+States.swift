@@ -253,7 +253,8 @@ extension CrashPoint {
   }
 
   /// Whether a file has got a size that comes with any of its data: those of another block, or those that its last
-  /// block had then. A write to a block waits until the block has been written back (btrfs_lock_and_flush_ordered_range).
+  /// block had then. A write to a block waits until the block has been written back
+  /// (btrfs_lock_and_flush_ordered_range).
   private func isReached(
     _ growth: FileHistory.Growth, _ own: FilePieces, _ choice: [Alternative], _ marks: Int
   ) -> Bool {
