@@ -124,6 +124,8 @@ let package = Package(
         "EngineAdapter", "ClientWorkloads",
       ],
       plugins: ["CallSiteTable"]),
+    // What a program did on a volume, as crash states are made of it.
+    module("VolumeStates", ["LogModel", "CrashStates", "Volume"]),
     // Short sequences of file operations, on real file systems and in the crash-state model.
     module(
       "DiskTraces", ["LogModel", "CrashStates", "LoopDisks", "CLoopDisks", .product(name: "Yams", package: "Yams")]),
@@ -225,7 +227,9 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "TriggeredStorage",
         "ObjectStore", "Defects", "RecordLogs",
       ]),
-    tests("Volume", ["Volume", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
+    tests(
+      "Volume",
+      ["Volume", "VolumeStates", "CrashStates", "LogModel", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

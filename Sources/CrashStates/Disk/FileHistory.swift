@@ -6,9 +6,10 @@ package struct FileHistory: Sendable {
     /// Place of the completion in the recording.
     var at: Int
     var content: SectorID
-    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again. Or its
-    /// write has, past every page: nobody knows what of it is on the medium, and no sync changes that.
+    /// A sync of it has failed: its page counts as clean, and no sync covers it until the page is written again.
     var isAbandoned = false
+    /// Its write has failed past every page: nobody knows what of it is on the medium, and no sync changes that.
+    var isUncertain = false
     /// The device may have taken this in place of what counts as durable, and has it by now for good: the buffer was
     /// changed while it was in flight. No sync decides between the two.
     var isEither = false
@@ -21,6 +22,8 @@ package struct FileHistory: Sendable {
     /// Place of the completion in the recording.
     var at: Int
     package var size: Int
+    /// The write has failed.
+    var isUncertain = false
   }
 
   /// A change that frees blocks of the file, or sets its size, all of it or nothing: metadata, with a place in the
@@ -135,7 +138,17 @@ package struct FileHistory: Sendable {
     add(Version(at: index, content: content), to: sector)
   }
 
-  mutating func grow(to size: Int, at index: Int) { growths.append(Growth(at: index, size: size)) }
+  mutating func grow(to size: Int, at index: Int, isUncertain: Bool = false) {
+    growths.append(Growth(at: index, size: size, isUncertain: isUncertain))
+  }
+
+  /// Whether a write to a sector needs space that it has not got: nothing was written there since it was freed, or
+  /// ever.
+  func isEmpty(_ sector: Int) -> Bool {
+    let freed = marks.last { $0.holes.contains(sector) }?.at
+    if let last = newer[sector]?.last { return last.at < freed ?? -1 }
+    return freed != nil || durable(sector) == SectorStore.hole
+  }
 
   mutating func add(_ mark: Mark, _ store: SectorStore) {
     for sector in mark.edgeSectors {
@@ -223,13 +236,15 @@ package struct FileHistory: Sendable {
   /// A sync that was submitted at `submission` has completed.
   mutating func cover(upTo submission: Int, _ store: SectorStore) {
     coverMarks(before: submission, store)
-    if let last = growths.last(where: { $0.at < submission }) {
+    if let last = growths.last(where: { $0.at < submission && !$0.isUncertain }) {
       durableSize = last.size
-      growths.removeAll { $0.at < submission }
+      growths.removeAll { $0.at <= last.at }
     }
     for sector in newer.keys.sorted() {
       guard let versions = newer[sector],
-        let last = versions.last(where: { $0.at < submission && !$0.isAbandoned && !$0.isEither })
+        let last = versions.last(where: {
+          $0.at < submission && !$0.isAbandoned && !$0.isUncertain && !$0.isEither
+        })
       else { continue }
       // Of a write whose buffer was changed the first content, or one of the others.
       let same = versions.filter { $0.at == last.at && !$0.isEither }

@@ -57,8 +57,11 @@ extension VolatileDisk {
       files[f].add(mark, store)
       if profile.names == .immediate { files[f].coverMarks(before: index + 1, store) }
       // xfs waits for the zeros before it logs a size that a truncation makes larger (xfs_setattr_size).
-      if profile.sizes == .withItsEnd, case .truncate(_, let size) = operation, size > settled {
-        files[f].makeDurable(settled / FileCut.block * FileCut.block..<FileCut.blockEnd(settled + 1), store)
+      let block = settled / FileCut.block * FileCut.block..<FileCut.blockEnd(settled)
+      if profile.sizes == .withItsEnd, case .truncate(_, let size) = operation, size > settled, !block.isEmpty,
+        !files[f].marks.contains(where: { $0.holes.overlaps(SectorStore.sectors(of: block)) })
+      {
+        files[f].makeDurable(block, store)
       }
     }
     noteSettled(f)

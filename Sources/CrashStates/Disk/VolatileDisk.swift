@@ -55,6 +55,8 @@ package struct VolatileDisk: Sendable {
   private(set) var links: [Int]
   /// By inode, when its times were set last; nil for long ago.
   private var stamped: [Instant?]
+  /// By inode, the first write since then, which may have set another time.
+  private var mayBeStamped: [Logged?]
   /// Of the event that is taken in.
   private var time = Instant(nanoseconds: 0)
   /// Files of which something is not durable.
@@ -83,6 +85,7 @@ package struct VolatileDisk: Sendable {
     loggedData = logged
     links = [Int](repeating: 0, count: inodes.count)
     stamped = [Instant?](repeating: nil, count: inodes.count)
+    mayBeStamped = [Logged?](repeating: nil, count: inodes.count)
     for case let inode? in names { links[Int(inode)] += 1 }
   }
 
@@ -100,6 +103,21 @@ package struct VolatileDisk: Sendable {
     for case let inode? in effect.entries.map({ names[Int($0)] }) { links[Int(inode)] -= 1 }
     names.apply(effect)
     for case let inode? in effect.entries.map({ names[Int($0)] }) { links[Int(inode)] += 1 }
+  }
+
+  private mutating func stamp(_ inode: Int) { (stamped[inode], mayBeStamped[inode]) = (time, nil) }
+
+  /// A write in place sets the file's times where the clock has ticked since they were set (file_update_time in
+  /// fs/inode.c). That it has is certain after a tick; which of the writes since then it was is not: the first, at the
+  /// earliest.
+  private mutating func noteTime(_ f: Int, _ moment: Logged) {
+    let first = mayBeStamped[f] ?? moment
+    guard stamped[f].map({ time - $0 >= Self.tick }) ?? true else {
+      mayBeStamped[f] = first
+      return
+    }
+    if first.at > logged[f].last?.at ?? -1 { log(f, first, withData: false) }
+    stamp(f)
   }
 
   /// No kernel's clock ticks less often.
@@ -142,11 +160,11 @@ package struct VolatileDisk: Sendable {
   /// A durable write has given EIO: nobody knows what of it has happened, and no later sync makes it so.
   private mutating func fail(_ f: Int, _ bytes: [UInt8], at offset: Int, _ index: Int) {
     files[f].lay(store, bytes, bytes.count, at: offset) { file, sector, content in
-      file.add(FileHistory.Version(at: index, content: content, isAbandoned: true), to: sector)
+      file.add(FileHistory.Version(at: index, content: content, isUncertain: true), to: sector)
     }
     let end = offset + bytes.count
     // Whatever the profile: the size is as uncertain as the write.
-    if end > files[f].settledSize { files[f].grow(to: end, at: index) }
+    if end > files[f].settledSize { files[f].grow(to: end, at: index, isUncertain: true) }
     noteSettled(f)
   }
 
@@ -175,21 +193,22 @@ package struct VolatileDisk: Sendable {
     let (f, end) = (Int(file), offset + taken)
     let grows = end > files[f].settledSize
     let sectors = offset / SectorStore.size...(end - 1) / SectorStore.size
-    let isNewSpace = sectors.contains { files[f].durable($0) == SectorStore.hole }
+    let isNewSpace = sectors.contains { files[f].isEmpty($0) }
     if grows || isNewSpace {
       // Space is allocated, or the size is logged, at the earliest now; in the latest at a sync.
       log(f, Logged(submitted: flying.submittedAt, at: index), withData: true)
-    } else if stamped[f].map({ time - $0 >= Self.tick }) ?? true {
-      // Of two writes within a tick of the clock the second sets no other time (file_update_time in fs/inode.c).
-      log(f, Logged(submitted: flying.submittedAt, at: index), withData: false)
+      stamp(f)
+    } else {
+      noteTime(f, Logged(submitted: flying.submittedAt, at: index))
     }
-    stamped[f] = time
     if durable {
       // It will be found again, so what was emptied before it stays so.
       let isFound = files[f].marks.last {
         ($0.size ?? .max) < end || $0.touches(sectors.lowerBound..<sectors.upperBound + 1)
       }
-      coverMetadata(with: f, isFull: false, before: index + 1, directly: isFound.map { $0.at + 1 } ?? 0)
+      let found = isFound.map { $0.at + 1 } ?? 0
+      coverMetadata(
+        with: f, isFull: false, before: flying.submittedAt, own: index, directly: min(found, flying.submittedAt))
     }
     let settled = files[f].settledSize
     if profile.edges == .atGrowth, grows {
@@ -263,7 +282,7 @@ package struct VolatileDisk: Sendable {
       return cut.mark == nil ? [] : [.mark(file)]
     case .rename(let from, let to):
       guard profile.names == .independent, let inode = settledNames[Int(from)],
-        inodes.entries[Int(from)].directory != inodes.entries[Int(to)].directory
+        inodes.entries[Int(from)].directory != inodes.entries[Int(to)].directory, !inodes.isDirectory(inode)
       else { return [.rename(from: from, to: to)] }
       return [.link(to, inode), .unlink(from)]
     case .write, .sync, .syncDirectory, .syncAll: return []
@@ -290,7 +309,7 @@ package struct VolatileDisk: Sendable {
     }
     for case let inode? in both { log(Int(inode), moment, withData: true) }
     for case let inode? in full { log(Int(inode), moment, withData: profile.dataSyncSeesAttributes) }
-    for case let inode? in both + full { stamped[Int(inode)] = time }
+    for case let inode? in both + full { stamp(Int(inode)) }
   }
 
   // MARK: Syncs
@@ -303,16 +322,19 @@ package struct VolatileDisk: Sendable {
   /// A sync of a file covers metadata beside its own.
   /// - Parameters:
   ///   - submission: what came later is not covered.
+  ///   - own: the write that is made durable, which has changed the file itself.
   ///   - directly: its own changes of size before this moment are covered in any case.
-  private mutating func coverMetadata(with f: Int, isFull: Bool, before submission: Int, directly: Int) {
+  private mutating func coverMetadata(
+    with f: Int, isFull: Bool, before submission: Int, own: Int? = nil, directly: Int
+  ) {
     let inode = InodeNumber(f)
     switch profile.syncReach {
     case .file: break
-    case .ownNames: coverNames(of: [inode])
+    case .ownNames: coverNames(of: [inode], before: submission)
     case .journal:
       // Up to the last change of the file that is in the journal: a file that has not changed since a commit causes
       // none.
-      coverJournal(upTo: (isFull ? logged[f] : loggedData[f]).last { $0.at < submission })
+      coverJournal(upTo: (isFull ? logged[f] : loggedData[f]).last { $0.at < submission || $0.at == own })
     }
     coverChanges { $0.effect == .mark(inode) && $0.at < directly }
   }
@@ -341,7 +363,7 @@ package struct VolatileDisk: Sendable {
     splitRenames(into: directory, before: submission)
     let entries = inodes.entries
     cover(before: submission) { $0.entries.contains { entries[Int($0)].directory == directory } }
-    coverNames(of: [directory])
+    coverNames(of: [directory], before: submission)
   }
 
   /// Of a rename from another directory the new name is one change, and that the old one goes is another.
@@ -350,6 +372,7 @@ package struct VolatileDisk: Sendable {
     var split: [Change] = []
     for change in changes {
       if case .rename(let from, let to) = change.effect, change.at < submission, let inode = names[Int(from)],
+        !inodes.isDirectory(inode),
         inodes.entries[Int(to)].directory == directory, inodes.entries[Int(from)].directory != directory
       {
         var (new, old) = (change, change)
@@ -369,7 +392,7 @@ package struct VolatileDisk: Sendable {
   }
 
   /// The names of some inodes, and those of the directories that lead to them.
-  private mutating func coverNames(of inodes: Set<InodeNumber>) {
+  private mutating func coverNames(of inodes: Set<InodeNumber>, before submission: Int) {
     if changes.isEmpty { return }
     // A file that has lost its last name gets none back.
     let own = inodes.filter { settledNames.contains($0) }
@@ -411,7 +434,7 @@ package struct VolatileDisk: Sendable {
         }
       }
     }
-    cover(concerned)
+    cover(concerned.filter { changes[$0].at < submission })
   }
 
   private mutating func cover(before submission: Int, _ isCovered: (Change.Effect) -> Bool) {
@@ -473,7 +496,8 @@ extension NameSpace {
     case .link(let entry, let inode): self[Int(entry)] = inode
     case .unlink(let entry): self[Int(entry)] = nil
     case .rename(let from, let to):
-      guard let inode = self[Int(from)] else { return }
+      // Of two names of one file both stay, `man 2 rename`.
+      guard let inode = self[Int(from)], self[Int(to)] != inode else { return }
       self[Int(to)] = inode
       self[Int(from)] = nil
     case .exchange(let one, let other): self.swapAt(Int(one), Int(other))

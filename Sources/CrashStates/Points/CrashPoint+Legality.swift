@@ -77,8 +77,8 @@ extension CrashPoint {
         hidden.append(piece)
         continue
       }
-      if showsAnything(unit, marks) { continue }
-      let agreeing = seenAlternatives(unit, marks).filter { agrees(unit.contents[$0], at: unit.first, bytes) }
+      if showsAnything(unit, f, marks) { continue }
+      let agreeing = seenAlternatives(unit, f, marks).filter { agrees(unit.contents[$0], at: unit.first, bytes) }
       guard let last = agreeing.last(where: { unit.isWritten($0) }) ?? agreeing.last else {
         return
           "bytes \(unit.first * SectorStore.size) ..< \(unit.sectors.upperBound * SectorStore.size) hold none of the "
@@ -99,8 +99,8 @@ extension CrashPoint {
   private var dataIsFree: Bool { profile.names == .independent }
 
   /// The alternatives of a unit that are seen as themselves.
-  private func seenAlternatives(_ unit: UnitAlternatives, _ marks: Int) -> [Int] {
-    unit.contents.indices.filter { unit.seen($0, keeping: marks, dataIsFree: dataIsFree) == $0 }
+  private func seenAlternatives(_ unit: UnitAlternatives, _ f: Int, _ marks: Int) -> [Int] {
+    unit.contents.indices.filter { unit.seen($0, keeping: lastMark(f, marks), dataIsFree: dataIsFree) == $0 }
   }
 
   /// Finds the alternative of the size, and of pieces beyond it, that leads to `size`.
@@ -113,7 +113,7 @@ extension CrashPoint {
       for isComplete in [true, false] {
         for place in hidden {
           guard case .sectors(_, let unit) = pieces[place] else { continue }
-          choice[place] = Alternative(isComplete ? unit.newest : unit.eras[unit.era(keeping: marks)])
+          choice[place] = Alternative(isComplete ? unit.newest : unit.eras[unit.era(keeping: lastMark(f, marks))])
         }
         let reached = resolver.file(f, choice, marks).size
         if reached == size { return nil }
@@ -125,8 +125,8 @@ extension CrashPoint {
   }
 
   /// Whether a profile lets the sectors of a unit show bytes of anybody, which no list of contents can name.
-  private func showsAnything(_ unit: UnitAlternatives, _ marks: Int) -> Bool {
-    profile.showsForeignBytes && unit.isNew[unit.era(keeping: marks)]
+  private func showsAnything(_ unit: UnitAlternatives, _ f: Int, _ marks: Int) -> Bool {
+    profile.showsForeignBytes && unit.isNew[unit.era(keeping: lastMark(f, marks))]
   }
 
   /// Whether `contents` stands in the file from sector `first` on, as far as the file reaches.
@@ -152,7 +152,7 @@ extension CrashPoint {
       guard image.files[f].size == bytes.count else { return "\(name): the sizes differ" }
       var free = Set<Int>()
       for case .sectors(_, let unit) in (ofFile[f]?.units ?? 0..<0).map({ pieces[$0] })
-      where showsAnything(unit, resolver.marksKept(f, choice)) { free.formUnion(unit.sectors) }
+      where showsAnything(unit, f, resolver.marksKept(f, choice)) { free.formUnion(unit.sectors) }
       for (sector, content) in image.files[f].sectors.enumerated() where !free.contains(sector) {
         guard agrees([content], at: sector, bytes) else { return "\(name): sector \(sector) differs" }
       }

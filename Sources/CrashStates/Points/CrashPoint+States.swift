@@ -127,11 +127,15 @@ extension CrashPoint {
 
   private var dataIsFree: Bool { profile.names == .independent }
 
+  /// The moment of the last of so many marks of a file; -1 of none.
+  @inline(__always)
+  func lastMark(_ f: Int, _ marks: Int) -> Int { marks == 0 ? -1 : ofFile[f]!.marks[marks - 1].at }
+
   /// What is seen of a unit.
   @inline(__always)
   private func seen(_ piece: Int, _ choice: [Alternative], _ marks: Int) -> (unit: UnitAlternatives, alternative: Int) {
-    guard case .sectors(_, let unit) = pieces[piece] else { preconditionFailure("not a unit") }
-    return (unit, unit.seen(Int(choice[piece]), keeping: marks, dataIsFree: dataIsFree))
+    guard case .sectors(let f, let unit) = pieces[piece] else { preconditionFailure("not a unit") }
+    return (unit, unit.seen(Int(choice[piece]), keeping: lastMark(f, marks), dataIsFree: dataIsFree))
   }
 
   /// The content of a file that has pieces or not.

@@ -22,8 +22,8 @@ package final class UnitAlternatives: Sendable {
   private let writes: [[Int]]
   /// By era, whether nothing of the unit was durable when it began.
   let isNew: [Bool]
-  /// By era, the marks of the file that lead to it: so many of them are kept at least.
-  let marksBefore: [Int]
+  /// By era, the moment of the mark that leads to it; -1 for the first.
+  private let begins: [Int]
   /// For each alternative how the hash of the disk differs from that of the durable one.
   let deltas: [UInt64]
   /// The moments of its oldest and of its newest write; nil where nobody has written to it.
@@ -33,10 +33,10 @@ package final class UnitAlternatives: Sendable {
 
   init(
     first: Int, contents: [[SectorID]], eras: [Int], settled: [Int], moments: [Set<Int>], isNew: [Bool],
-    marksBefore: [Int], omits: Bool, _ store: SectorStore
+    begins: [Int], omits: Bool, _ store: SectorStore
   ) {
     (self.first, self.contents, self.eras, self.settled, contained) = (first, contents, eras, settled, moments)
-    (self.isNew, self.marksBefore, self.omits) = (isNew, marksBefore, omits)
+    (self.isNew, self.begins, self.omits) = (isNew, begins, omits)
     let sums = contents.map { sectors in
       sectors.enumerated().reduce(UInt64(0)) {
         $0 &+ DiskHash.sector(store.hash(of: $1.element), at: first + $1.offset)
@@ -63,20 +63,20 @@ package final class UnitAlternatives: Sendable {
     return eras.lastIndex { $0 <= alternative } ?? 0
   }
 
-  /// The era that is seen where so many marks of the file are kept.
+  /// The era that is seen where the file's marks are kept up to one, by its moment; -1 for none.
   @inline(__always)
-  func era(keeping marks: Int) -> Int {
+  func era(keeping mark: Int) -> Int {
     if eras.count == 1 { return 0 }
-    return marksBefore.lastIndex { $0 <= marks } ?? 0
+    return begins.lastIndex { $0 <= mark } ?? 0
   }
 
-  /// What is seen of an alternative where so many marks of the file are kept. What was written before a mark that is
+  /// What is seen of an alternative where the file's marks are kept up to one. What was written before a mark that is
   /// kept is gone. What was written after one that is not kept is in space that the file has not got: the newest from
   /// before the mark is seen. Only where data go their own way it is seen itself.
   @inline(__always)
-  func seen(_ alternative: Int, keeping marks: Int, dataIsFree: Bool) -> Int {
+  func seen(_ alternative: Int, keeping mark: Int, dataIsFree: Bool) -> Int {
     if eras.count == 1 { return alternative }
-    let (own, era) = (era(of: alternative), era(keeping: marks))
+    let (own, era) = (era(of: alternative), era(keeping: mark))
     if own == era { return alternative }
     if own < era { return eras[era] }
     if dataIsFree, !contained[alternative].isEmpty { return alternative }

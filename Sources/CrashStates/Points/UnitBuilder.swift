@@ -12,7 +12,7 @@ struct UnitBuilder {
   private let store: SectorStore
   /// By sector of the unit.
   private let versions: [[FileHistory.Version]]
-  private let marks: [(place: Int, mark: FileHistory.Mark)]
+  private let marks: [FileHistory.Mark]
   private let combinations: [Set<Int>]
   private var omits: Bool
 
@@ -26,8 +26,7 @@ struct UnitBuilder {
   init(_ sectors: Range<Int>, _ file: FileInFlight, at event: Int, _ profile: CrashProfile, _ store: SectorStore) {
     (self.sectors, self.file, self.event, self.profile, self.store) = (sectors, file, event, profile, store)
     versions = sectors.map { (file.file.newer[$0] ?? []) + (file.versions[$0] ?? []) }
-    let all = file.file.marks.isEmpty && file.marks.isEmpty ? [] : file.allMarks
-    marks = all.enumerated().filter { $0.element.touches(sectors) }.map { ($0.offset, $0.element) }
+    marks = file.file.marks.isEmpty && file.marks.isEmpty ? [] : file.allMarks.filter { $0.touches(sectors) }
     let flying = Set(versions.flatMap { $0.filter { $0.at >= event && !$0.isOfMark }.map(\.at) }).sorted()
     (combinations, omits) = Self.combinations(of: flying)
     omits = omits || file.file.omitsVersions
@@ -45,7 +44,7 @@ struct UnitBuilder {
     guard Set(contents).count > 1 else { return nil }
     return UnitAlternatives(
       first: sectors.lowerBound, contents: contents, eras: eras, settled: settled, moments: moments, isNew: isNew,
-      marksBefore: [0] + marks.map { $0.place + 1 }, omits: omits, store)
+      begins: [-1] + marks.map(\.at), omits: omits, store)
   }
 
   private func normal(_ content: [SectorID]) -> [SectorID] {
@@ -61,7 +60,7 @@ struct UnitBuilder {
       isNew.append(durable.allSatisfy { $0 == SectorStore.hole })
       return add(normal(durable), [])
     }
-    let mark = marks[era - 1].mark
+    let mark = marks[era - 1]
     let isWhole = sectors.allSatisfy { mark.holes.contains($0) }
     isNew.append(isWhole || isNew[era - 1])
     if isWhole { since = mark.at }
@@ -72,8 +71,8 @@ struct UnitBuilder {
   }
 
   private mutating func addWrites(_ era: Int, since: Int) {
-    let begin = era == 0 ? -1 : marks[era - 1].mark.at
-    let end = era < marks.count ? marks[era].mark.at : Int.max
+    let begin = era == 0 ? -1 : marks[era - 1].at
+    let end = era < marks.count ? marks[era].at : Int.max
     let completed = Set(
       versions.flatMap { $0.filter { $0.at < min(event, end) && $0.at > since && !$0.isOfMark }.map(\.at) }
     ).sorted()
@@ -101,7 +100,7 @@ struct UnitBuilder {
   /// The zeros at the ends of the next mark may be there before it is.
   private mutating func addEarlyZeros(_ era: Int) {
     guard era < marks.count else { return }
-    var early = marks[era].mark
+    var early = marks[era]
     early.holes = 0..<0
     for alternative in eras[era]..<contents.count {
       let zeroed = zip(sectors, contents[alternative]).map { early.content(of: $0, $1, store) }
@@ -118,6 +117,8 @@ struct UnitBuilder {
     if isNew[era], profile.sizes == .withSpace {
       contents.append(sectors.map { _ in SectorStore.zero })
       moments.append(all)
+      // What was written last may be zeros too: they have space.
+      if settled[era] == eras[era], hasWrites(era) { settled[era] = contents.count - 1 }
     }
     if profile.mostUnreadable > 0 { add(sectors.map { _ in SectorStore.unreadable }, []) }
   }
@@ -136,7 +137,7 @@ struct UnitBuilder {
   /// The unit with the versions up to a moment, and what the era's marks have left of it.
   private func content(_ era: Int, upTo moment: Int, _ isThere: (Int) -> Bool) -> [SectorID] {
     let marks = marks[..<era]
-    let lastMark = marks.last?.mark.at ?? -1
+    let lastMark = marks.last?.at ?? -1
     return zip(sectors, versions).map { sector, versions in
       let version = versions.last {
         if $0.isOfMark { return $0.at <= lastMark }
@@ -144,7 +145,7 @@ struct UnitBuilder {
         return isThere($0.at) && ($0.at <= moment || $0.at >= event)
       }
       if let version, version.at >= event, !version.isOfMark { return version.content }
-      for (_, mark) in marks.reversed() where mark.holes.contains(sector) {
+      for mark in marks.reversed() where mark.holes.contains(sector) {
         return mark.at > version?.at ?? -1 ? SectorStore.hole : version!.content
       }
       return version?.content ?? file.file.durable(sector)

@@ -213,10 +213,7 @@ package final class DiskRecorder: StorageWrapper, @unchecked Sendable {
     recording.noteMove(of: moved, to: newPath, names)
     try await around(
       .rename(from: from, to: to),
-      then: {
-        names[Int(to)] = names[Int(from)]
-        names[Int(from)] = nil
-      }
+      then: { names.apply(.rename(from: from, to: to)) }
     ) { () async throws(StorageError) in try await super.rename(path, to: newPath) }
   }
 

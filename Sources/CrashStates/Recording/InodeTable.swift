@@ -63,6 +63,12 @@ package struct InodeTable: Sendable {
     numbers[Entry(directory: directory, name: name)]
   }
 
+  /// Where a directory stands; nil where it has no name.
+  func place(of directory: InodeNumber, _ names: NameSpace) -> Entry? {
+    // A directory has one name at most, and mostly the first that was given.
+    names.firstIndex { $0 == directory }.map { entries[$0] }
+  }
+
   /// Everything but directories.
   package var files: [InodeNumber] { kinds.indices.filter { kinds[$0] != .directory }.map { InodeNumber($0) } }
 

@@ -4,7 +4,7 @@ import LogModel
 package struct RecordingBuilder: Sendable {
   package var recording: Recording
   /// The names as a program sees them now, those of operations in flight included.
-  private var names: NameSpace
+  package private(set) var names: NameSpace
   /// When the next event happens; each takes a nanosecond.
   private var time = Instant(nanoseconds: 0)
 
@@ -85,10 +85,8 @@ package struct RecordingBuilder: Sendable {
     switch operation {
     case .create(let entry, let inode), .link(let entry, let inode): names[Int(entry)] = inode
     case .unlink(let entry): names[Int(entry)] = nil
-    case .rename(let from, let to):
-      names[Int(to)] = names[Int(from)]
-      names[Int(from)] = nil
-    case .exchange(let one, let other): names.swapAt(Int(one), Int(other))
+    case .rename(let from, let to): names.apply(.rename(from: from, to: to))
+    case .exchange(let one, let other): names.apply(.exchange(one, other))
     default: break
     }
     return number
@@ -108,4 +106,38 @@ package struct RecordingBuilder: Sendable {
   }
 
   package mutating func pause(_ duration: Duration) { time = time + duration }
+
+  /// What happens next happens then, if that is not before what has happened.
+  package mutating func go(to instant: Instant) { time = max(time, instant) }
+
+  // MARK: Inodes
+
+  /// The entry of a name, by its directory's inode.
+  package mutating func entry(_ name: String, in directory: InodeNumber) -> EntryNumber {
+    let parent = path(of: directory)
+    let entry = recording.entry(name, in: directory, path: parent.isEmpty ? name : "\(parent)/\(name)")
+    while names.count <= Int(entry) { names.append(nil) }
+    return entry
+  }
+
+  /// The path of a directory now; empty for the root, and for one that has no name.
+  package func path(of directory: InodeNumber) -> String {
+    var parts: [String] = []
+    var inode = directory
+    while inode != InodeTable.root, let place = recording.inodes.place(of: inode, names) {
+      parts.append(place.name)
+      inode = place.directory
+    }
+    return parts.reversed().joined(separator: "/")
+  }
+
+  /// A rename, or an exchange, of entries: what is in directories has other paths then.
+  package mutating func noteMove(_ from: EntryNumber, _ to: EntryNumber) {
+    for (one, other) in [(from, to), (to, from)] {
+      guard let inode = names[Int(one)], recording.inodes.isDirectory(inode) else { continue }
+      let place = recording.inodes.entries[Int(other)]
+      let parent = path(of: place.directory)
+      recording.noteMove(of: inode, to: parent.isEmpty ? place.name : "\(parent)/\(place.name)", names)
+    }
+  }
 }

@@ -17,6 +17,7 @@ package final class SectorStore: @unchecked Sendable {
   package static let unreadable: SectorID = 1
   /// Space of a file that was never durable, or that a durable change has freed since. It reads as zeros.
   static let hole: SectorID = 2
+  private static let unreadableHash: UInt64 = 0x6A09_E667_F3BC_C908
   private static let perChunk = 1024
   /// Chunks that there is room for: 64 GiB of contents.
   private static let mostChunks = 1 << 17
@@ -36,11 +37,13 @@ package final class SectorStore: @unchecked Sendable {
       let base = bytes.baseAddress!
       memset(base, 0, Self.size)
       _ = intern(base)
-      memset(base, 0xE1, Self.size)
-      _ = intern(base)
-      memset(base, 0, Self.size)
-      // The same bytes as `zero`, and never what `intern` finds.
-      known.withLock { _ = append(base, 0, &$0) }
+      known.withLock { known in
+        // No content that a program writes is one of these, whatever its bytes are: `intern` never finds them.
+        memset(base, 0xE1, Self.size)
+        _ = append(base, Self.unreadableHash, &known)
+        memset(base, 0, Self.size)
+        _ = append(base, 0, &known)
+      }
     }
   }
 

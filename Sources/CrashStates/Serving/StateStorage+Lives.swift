@@ -74,7 +74,7 @@ extension StateStorage {
     }
     durable = visible
     journal.clear()
-    for f in files.indices { (files[f].logged, files[f].loggedData) = (0, 0) }
+    for f in files.indices { (files[f].logged, files[f].loggedData, files[f].stamped, files[f].cut) = (0, 0, nil, nil) }
   }
 
   /// A hash of what can be reached; equal to `CrashPoint.contentHash` of the state that was loaded.

@@ -30,9 +30,18 @@ extension StateStorage {
     switch profile.directorySync {
     case .everything: cover(upTo: journal.entries.count)
     case .journal: cover(upTo: journal.directories[place] ?? 0)
+    case .entries where profile.syncReach == .ownNames && hasLostFile(place): durable = visible
     case .entries:
       for child in table.children[place] { durable[Int(child)] = visible[Int(child)] }
       if profile.syncReach == .ownNames { makeDurable(place) }
+    }
+  }
+
+  /// Whether a file has left a directory for another one; btrfs commits everything then.
+  private func hasLostFile(_ directory: Int) -> Bool {
+    table.children[directory].contains { child in
+      let file = durable[Int(child)]
+      return file >= 0 && visible[Int(child)] != file && visible.contains(file)
     }
   }
 
@@ -54,7 +63,9 @@ extension StateStorage {
     }
     name(to, visible[from])
     name(from, Self.absent)
-    logged(file, withData: false)
+    logged(file, withData: profile.dataSyncSeesAttributes)
+    // Both directories have changed with both names.
+    if profile.syncReach == .journal { journal.directories[Int(table.parents[to])] = journal.entries.count }
   }
 
   /// The engine renames no directory that holds something, but for one of which the device cannot read a part: it is

@@ -20,18 +20,20 @@ package final class StateStorage: Storage, @unchecked Sendable {
     /// Entries of the journal up to its last change there; and up to the last that fdatasync waits for.
     var logged = 0
     var loggedData = 0
+    /// When its times were set last; nil before the life.
+    var stamped: Instant?
+    /// The smallest size that it was cut to, where nothing has made that durable.
+    var cut: Int?
 
     func isUnreadable(_ range: Range<Int>) -> Bool {
       sectors[range.clamped(to: 0..<sectors.count)].contains(SectorStore.unreadable)
     }
 
-    /// Whether the bytes begin or end inside a sector that would have to be read first; or the file did.
-    func hasUnreadableEdge(_ bytes: Range<Int>) -> Bool {
+    /// The sectors that would have to be read first, since the bytes begin or end inside them, or the file did.
+    func edges(_ bytes: Range<Int>) -> [Int] {
       var edges = [bytes.lowerBound, bytes.upperBound]
       if bytes.lowerBound > size { edges.append(size) }
-      return edges.contains {
-        $0 % SectorStore.size != 0 && isUnreadable($0 / SectorStore.size..<$0 / SectorStore.size + 1)
-      }
+      return edges.filter { $0 % SectorStore.size != 0 }.map { $0 / SectorStore.size }
     }
   }
 
@@ -96,7 +98,7 @@ package final class StateStorage: Storage, @unchecked Sendable {
   }
 
   /// A sector of this state's own, a copy of `id`.
-  private func newSector(_ id: SectorID, copying: Bool) -> (id: SectorID, bytes: UnsafeMutableRawPointer) {
+  func newSector(_ id: SectorID, copying: Bool) -> (id: SectorID, bytes: UnsafeMutableRawPointer) {
     if ownCount == ownCapacity {
       let larger = UnsafeMutableRawPointer.allocate(byteCount: ownCapacity * 2 * SectorStore.size, alignment: 4096)
       memcpy(larger, own, ownCount * SectorStore.size)
@@ -250,17 +252,16 @@ package final class StateStorage: Storage, @unchecked Sendable {
     guard handle.mode.contains(.write) else { throw StorageError(errno: EBADF, .write, table.paths[Int(handle.path)]) }
     let end = Int(offset) + range.count
     reads.size(f)
-    if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(Int(offset)..<end) {
+    if profile.mostUnreadable > 0, hasUnreadableEdge(f, Int(offset)..<end) {
       throw StorageError(errno: EIO, .write, table.paths[Int(handle.path)], offset: offset)
     }
-    if !range.isEmpty, end > files[f].size || files[f].durable.count * SectorStore.size < end {
-      logged(f, withData: true)
-    }
+    if profile.syncReach == .journal, !range.isEmpty { noteWrite(f, upTo: end) }
     clearGap(f, before: Int(offset))
     put(buffer.base + range.lowerBound, range.count, at: Int(offset), in: f)
     files[f].size = max(files[f].size, end)
     if durability == .durable, !range.isEmpty {
-      if profile.syncReach == .journal { cover(upTo: files[f].loggedData) }
+      coverNames(withData: f)
+      if let cut = files[f].cut, cut < end { cutDurable(f, to: cut) }
       for sector in Int(offset) / SectorStore.size...(end - 1) / SectorStore.size {
         while files[f].durable.count <= sector { files[f].durable.append(SectorStore.zero) }
         files[f].durable[sector] = files[f].sectors[sector]
@@ -268,6 +269,14 @@ package final class StateStorage: Storage, @unchecked Sendable {
       files[f].durableSize = max(files[f].durableSize, end)
     }
     return range.count
+  }
+
+  /// Whether a sector cannot be read that has to be. That it can be is an answer of the disk too.
+  private func hasUnreadableEdge(_ f: Int, _ bytes: Range<Int>) -> Bool {
+    files[f].edges(bytes).contains { sector in
+      reads.sectors(f, sector..<sector + 1, now: files[f].sectors)
+      return files[f].isUnreadable(sector..<sector + 1)
+    }
   }
 
   /// Bytes between the end of the file and a write beyond it are zero, whatever a truncation has left there.
@@ -286,17 +295,11 @@ package final class StateStorage: Storage, @unchecked Sendable {
   @inline(__always)
   package func sync(_ file: FileID, _ scope: SyncScope) async throws(StorageError) {
     let f = try handle(file, .sync).file
-    switch profile.syncReach {
-    case .file: break
-    case .ownNames:
-      // A rename is one change: the name before it goes with it.
-      for path in visible.indices where durable[path] == Int32(f) { durable[path] = visible[path] }
-      for path in visible.indices where visible[path] == Int32(f) { makeDurable(path) }
     // With the file's truncations, which come before its content.
-    case .journal: cover(upTo: scope == .all ? files[f].logged : files[f].loggedData)
-    }
+    if scope == .all, profile.syncReach == .journal { cover(upTo: files[f].logged) } else { coverNames(withData: f) }
     files[f].durable = files[f].sectors
     files[f].durableSize = files[f].size
+    files[f].cut = nil
   }
 
   @inline(__always)
@@ -315,7 +318,7 @@ package final class StateStorage: Storage, @unchecked Sendable {
     let f = handle.file
     reads.size(f)
     if Int(size) > files[f].size {
-      if profile.mostUnreadable > 0, files[f].hasUnreadableEdge(files[f].size..<Int(size)) {
+      if profile.mostUnreadable > 0, hasUnreadableEdge(f, files[f].size..<Int(size)) {
         throw StorageError(errno: EIO, .truncate, table.paths[Int(handle.path)], offset: size)
       }
       clearGap(f, before: Int(size))
@@ -323,6 +326,10 @@ package final class StateStorage: Storage, @unchecked Sendable {
     if profile.syncReach == .journal {
       journal.entries.append(.truncation(file: f, size: Int(size)))
       logged(f, withData: true)
+    } else if profile.sizes == .immediate {
+      cutDurable(f, to: Int(size))
+    } else {
+      files[f].cut = min(files[f].cut ?? .max, Int(size))
     }
     files[f].size = Int(size)
     let kept = (Int(size) + SectorStore.size - 1) / SectorStore.size

@@ -150,6 +150,14 @@ import Verification
     #expect(disk.states(.raw512) == readable)
   }
 
+  /// Found by random operations on a volume: these bytes stood for a sector that cannot be read.
+  @Test(arguments: 0...255) func noBytesOfAProgramAreUnreadable(value: UInt8) {
+    let store = SectorStore()
+    let id = [UInt8](repeating: value, count: 512).withUnsafeBytes { store.intern($0.baseAddress!) }
+    #expect(id != SectorStore.unreadable && id != SectorStore.hole)
+    #expect(store.hash(of: id) != store.hash(of: SectorStore.unreadable))
+  }
+
   @Test func whatWasMadeDurableIsNeverUnreadable() {
     var (disk, write) = begun()
     disk.finish(write)

@@ -145,6 +145,18 @@ import Testing
     #expect(!disk.states(.xfs).contains("f=\(empty)/8192"))
   }
 
+  /// Found by random operations on a volume: what was written last was zeros, and the size that they reach was lost.
+  @Test func zerosThatWereWrittenLastHaveSpace() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.syncDirectory()
+    disk.run(disk.write(f, 1, at: 0, 512))
+    disk.run(disk.write(f, 0, at: 0, 512))
+    #expect(disk.states(.ext4Ordered) == ["f=/0", "f=0/512", "f=1/512"])
+    let point = disk.point(.ext4Ordered)
+    #expect(disk.text(point.image(point.everything)) == "f=0/512")
+  }
+
   /// Directories that were renamed keep what is in them, and what is made there later is known under both names.
   @Test func whatIsInARenamedDirectoryMovesWithIt() {
     var disk = HandMade()
@@ -198,6 +210,121 @@ import Testing
     }
     disk.syncDirectory()
     for profile in [CrashProfile.xfs, .ext4Ordered, .btrfs] { #expect(disk.states(profile) == ["f=/0 g=/0"]) }
+  }
+
+  // MARK: Found by a review
+
+  /// A unit that was looked at before keeps its alternatives while a mark of other blocks is covered.
+  @Test(arguments: [CrashProfile.ext4Ordered, .xfs]) func marksOfOtherBlocksAreCovered(profile: CrashProfile) throws {
+    var disk = HandMade()
+    let f = disk.create("f")
+    let g = disk.create("g")
+    disk.run(disk.write(f, 1, at: 0, 12_288))
+    disk.run(.syncAll)
+    disk.run(.zero(file: f, range: 0..<4096))
+    disk.run(.attributes(g, onlyTimes: false))
+    disk.run(disk.write(f, 2, at: 8192, 4096))
+    disk.run(.zero(file: f, range: 8192..<12_288))
+    let before = disk.recording.events.count
+    disk.run(.sync(file: g, isFull: true))
+    let end = disk.recording.events.count
+    var walk = CrashPointWalk(disk.recording, profile, seed: 1)
+    _ = walk.point(at: before)
+    let point = walk.point(at: end)
+    let zeros = String(repeating: "0", count: 8)
+    let everything = "f=\(zeros)11111111\(zeros)/12288 g=/0"
+    #expect(disk.text(point.image(point.everything)) == everything)
+    #expect(point.contentHash(point.everything) == disk.point(profile).contentHash(disk.point(profile).everything))
+  }
+
+  /// What was written over new space may have been allocated long before.
+  @Test func anOverwriteOfNewSpaceIsNoAllocation() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(.syncAll)
+    disk.run(disk.write(f, 1, at: 0, 4096))
+    _ = disk.create("x")
+    disk.run(disk.write(f, 2, at: 0, 4096))
+    disk.run(.sync(file: f, isFull: false))
+    for profile in [CrashProfile.ext4Ordered, .xfs] {
+      #expect(disk.states(profile) == ["f=22222222/4096", "f=22222222/4096 x=/0"], "\(profile.name)")
+    }
+  }
+
+  /// xfs waits for the zeros of a block, and not for that a cut has freed others.
+  @Test func growthDoesNotMakeACutDurable() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(disk.write(f, 1, at: 0, 8192))
+    disk.run(.syncAll)
+    disk.run(disk.write(f, 2, at: 4096, 4096))
+    disk.run(.truncate(file: f, size: 4096))
+    disk.run(.truncate(file: f, size: 8192))
+    let states = disk.states(.xfs)
+    #expect(states.contains("f=1111111111111111/8192") && states.contains("f=1111111122222222/8192"))
+  }
+
+  /// A write that has failed is uncertain for good, its bytes and its size.
+  @Test func noSyncDecidesAboutAWriteThatHasFailed() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(disk.write(f, 1, at: 0, 1024))
+    disk.run(.syncAll)
+    func fail(_ operation: DiskOperation) {
+      let number = disk.start(operation)
+      disk.builder.add(.completed(number, succeeded: false, taken: -1))
+    }
+    fail(disk.write(f, 2, at: 512, 512))
+    disk.run(disk.write(f, 3, at: 0, 512))
+    disk.run(.sync(file: f, isFull: true))
+    #expect(disk.states(.ext4Ordered) == ["f=31/1024", "f=32/1024"])
+    fail(disk.write(f, 4, at: 1024, 512))
+    disk.run(.sync(file: f, isFull: true))
+    #expect(disk.states(.ext4Ordered).isSuperset(of: ["f=31/1024", "f=314/1536"]))
+  }
+
+  /// A sync covers what was over when it was submitted, on btrfs too.
+  @Test func aSyncDoesNotCoverWhatCameAfterItsSubmission() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(disk.write(f, 1, at: 0, 4096))
+    disk.run(.syncAll)
+    let sync = disk.start(.sync(file: f, isFull: true))
+    disk.name(.rename("f", to: "g"))
+    disk.finish(sync)
+    #expect(disk.states(.btrfs) == ["f=11111111/4096", "g=11111111/4096"])
+  }
+
+  /// In two writes within a tick of the clock the second sets no other time; in many, some have.
+  @Test func manyWritesInPlaceSetTheTimesOfTheFile() {
+    var disk = HandMade()
+    let f = disk.create("f")
+    disk.run(disk.write(f, 1, at: 0, 4096))
+    disk.run(.syncAll)
+    func write(_ times: Int) {
+      for _ in 0..<times {
+        disk.builder.pause(.milliseconds(5))
+        disk.run(disk.write(f, 2, at: 0, 4096))
+      }
+    }
+    write(20)
+    _ = disk.create("x")
+    write(20)
+    disk.run(.sync(file: f, isFull: true))
+    for profile in [CrashProfile.ext4Ordered, .xfs] {
+      #expect(disk.states(profile) == ["f=22222222/4096 x=/0"], "\(profile.name)")
+    }
+  }
+
+  @Test func aRenameOntoItselfChangesNothing() {
+    var disk = HandMade()
+    _ = disk.create("f")
+    disk.run(.syncAll)
+    disk.name(.link("f", as: "g"))
+    disk.run(.syncAll)
+    disk.name(.rename("f", to: "g"))
+    disk.name(.rename("f", to: "f"))
+    #expect(disk.states(.xfs) == ["f=/0 g=/0"])
   }
 
   @Test func aRenameIsOneChange() {
