@@ -14,10 +14,15 @@ extension DiskTrace {
   /// The traces in a folder, by name.
   /// - Throws: `DiskTraceError` for a folder without traces, or one that is not in the form of a trace.
   package static func all(in folder: String) throws(DiskTraceError) -> [DiskTrace] {
-    let names = ((try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []).filter { $0.hasSuffix(".yaml") }
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }
+    } catch {
+      throw DiskTraceError(file: folder, problem: "the folder cannot be read: \(error.localizedDescription)")
+    }
     guard !names.isEmpty else {
       throw DiskTraceError(
-        file: folder, problem: "there is no trace in it. Name the folder Examples/traces of Tornlog")
+        file: folder, problem: "there is no trace in it; name the folder Examples/traces of Tornlog")
     }
     var traces: [DiskTrace] = []
     for name in names.sorted() { traces.append(try DiskTrace(reading: "\(folder)/\(name)")) }

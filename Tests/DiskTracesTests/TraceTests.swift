@@ -83,7 +83,9 @@ import Testing
   }
 
   @Test func aFolderWithoutTracesSaysSo() {
-    let error = #expect(throws: DiskTraceError.self) { _ = try DiskTrace.all(in: "/nowhere") }
-    #expect(error?.description.contains("there is no trace in it") ?? false)
+    let missing = #expect(throws: DiskTraceError.self) { _ = try DiskTrace.all(in: "/nowhere") }
+    #expect(missing?.description.contains("the folder cannot be read") ?? false)
+    let empty = #expect(throws: DiskTraceError.self) { _ = try DiskTrace.all(in: "/proc/self/fdinfo") }
+    #expect(empty?.description.contains("there is no trace in it") ?? false)
   }
 }

@@ -32,7 +32,7 @@ package struct VolatileDisk: Sendable {
   }
 
   /// The last change of an inode that the file system has logged.
-  private struct Logged: Sendable {
+  struct Logged: Sendable {
     var submitted = -1
     var at = -1
   }
@@ -47,10 +47,10 @@ package struct VolatileDisk: Sendable {
   /// In the order of submission.
   package internal(set) var inFlight: [Flying] = []
   /// What `names` is once everything in `changes` has happened.
-  private var settledNames: NameSpace
+  var settledNames: NameSpace
   /// By inode, the last few: changes of any kind, and those that fdatasync waits for too.
-  private var logged: [[Logged]]
-  private var loggedData: [[Logged]]
+  var logged: [[Logged]]
+  var loggedData: [[Logged]]
   /// By inode: names that it has in `names`.
   private(set) var links: [Int]
   /// By inode, when its times were set last; nil for long ago.
@@ -99,7 +99,7 @@ package struct VolatileDisk: Sendable {
   }
 
   /// A change of names is durable.
-  private mutating func applyDurable(_ effect: Change.Effect) {
+  mutating func applyDurable(_ effect: Change.Effect) {
     for case let inode? in effect.entries.map({ names[Int($0)] }) { links[Int(inode)] -= 1 }
     names.apply(effect)
     for case let inode? in effect.entries.map({ names[Int($0)] }) { links[Int(inode)] += 1 }
@@ -244,7 +244,7 @@ package struct VolatileDisk: Sendable {
     if files[f].isSettled { unsettled.remove(f) } else { unsettled.insert(f) }
   }
 
-  private mutating func cover(_ f: Int, _ submission: Int) {
+  mutating func cover(_ f: Int, _ submission: Int) {
     files[f].cover(upTo: submission, store)
     noteSettled(f)
   }
@@ -310,170 +310,6 @@ package struct VolatileDisk: Sendable {
     for case let inode? in both { log(Int(inode), moment, withData: true) }
     for case let inode? in full { log(Int(inode), moment, withData: profile.dataSyncSeesAttributes) }
     for case let inode? in both + full { stamp(Int(inode)) }
-  }
-
-  // MARK: Syncs
-
-  private mutating func sync(_ f: Int, isFull: Bool, _ submission: Int) {
-    coverMetadata(with: f, isFull: isFull, before: submission, directly: submission)
-    cover(f, submission)
-  }
-
-  /// A sync of a file covers metadata beside its own.
-  /// - Parameters:
-  ///   - submission: what came later is not covered.
-  ///   - own: the write that is made durable, which has changed the file itself.
-  ///   - directly: its own changes of size before this moment are covered in any case.
-  private mutating func coverMetadata(
-    with f: Int, isFull: Bool, before submission: Int, own: Int? = nil, directly: Int
-  ) {
-    let inode = InodeNumber(f)
-    switch profile.syncReach {
-    case .file: break
-    case .ownNames: coverNames(of: [inode], before: submission)
-    case .journal:
-      // Up to the last change of the file that is in the journal: a file that has not changed since a commit causes
-      // none.
-      coverJournal(upTo: (isFull ? logged[f] : loggedData[f]).last { $0.at < submission || $0.at == own })
-    }
-    coverChanges { $0.effect == .mark(inode) && $0.at < directly }
-  }
-
-  private mutating func syncDirectory(_ directory: InodeNumber, _ submission: Int) {
-    switch profile.directorySync {
-    case .entries where profile.syncReach == .ownNames: syncDirectoryOfLogTree(directory, submission)
-    case .entries:
-      let entries = inodes.entries
-      cover(before: submission) { $0.entries.contains { entries[Int($0)].directory == directory } }
-    case .journal: coverJournal(upTo: logged[Int(directory)].last { $0.at < submission })
-    case .everything: coverChanges { $0.at < submission }
-    }
-  }
-
-  /// btrfs logs the entries of the directory, its own names, and the directories that lead to it. Where a file has left
-  /// it for another directory it commits everything (btrfs_record_unlink_dir). A file that has come from another one
-  /// has its new name; the old one may be there too.
-  private mutating func syncDirectoryOfLogTree(_ directory: InodeNumber, _ submission: Int) {
-    func isInside(_ entry: EntryNumber) -> Bool { inodes.entries[Int(entry)].directory == directory }
-    let hasLost = changes.contains { change in
-      guard change.at < submission, case .rename(let from, let to) = change.effect else { return false }
-      return isInside(from) && !isInside(to)
-    }
-    if hasLost { return coverChanges { $0.at < submission } }
-    splitRenames(into: directory, before: submission)
-    let entries = inodes.entries
-    cover(before: submission) { $0.entries.contains { entries[Int($0)].directory == directory } }
-    coverNames(of: [directory], before: submission)
-  }
-
-  /// Of a rename from another directory the new name is one change, and that the old one goes is another.
-  private mutating func splitRenames(into directory: InodeNumber, before submission: Int) {
-    var names = names
-    var split: [Change] = []
-    for change in changes {
-      if case .rename(let from, let to) = change.effect, change.at < submission, let inode = names[Int(from)],
-        !inodes.isDirectory(inode),
-        inodes.entries[Int(to)].directory == directory, inodes.entries[Int(from)].directory != directory
-      {
-        var (new, old) = (change, change)
-        (new.effect, old.effect) = (.link(to, inode), .unlink(from))
-        split += [new, old]
-      } else {
-        split.append(change)
-      }
-      names.apply(change.effect)
-    }
-    changes = split
-  }
-
-  private mutating func coverJournal(upTo last: Logged?) {
-    guard let last else { return }
-    coverChanges { $0.at < last.submitted || $0.at == last.at }
-  }
-
-  /// The names of some inodes, and those of the directories that lead to them.
-  private mutating func coverNames(of inodes: Set<InodeNumber>, before submission: Int) {
-    if changes.isEmpty { return }
-    // A file that has lost its last name gets none back.
-    let own = inodes.filter { settledNames.contains($0) }
-    let table = self.inodes
-    func directories(of inode: InodeNumber) -> [InodeNumber] {
-      settledNames.indices.filter { settledNames[$0] == inode }.map { table.entries[$0].directory }
-    }
-    /// Directories that were made since the last commit are logged with their names.
-    var made: Set<InodeNumber> = []
-    for case .link(_, let inode) in changes.map(\.effect) where table.isDirectory(inode) { made.insert(inode) }
-    var reached = own
-    var waiting = own
-    while let inode = waiting.popFirst() {
-      for directory in directories(of: inode) where made.contains(directory) && reached.insert(directory).inserted {
-        waiting.insert(directory)
-      }
-    }
-    // What an entry stood for before and after each change decides which inodes the change is about.
-    var names = names
-    var concerned: Set<Int> = []
-    var isMoved = false
-    for (index, change) in changes.enumerated() {
-      let before = change.effect.entries.compactMap { names[Int($0)] }
-      names.apply(change.effect)
-      let after = change.effect.entries.compactMap { names[Int($0)] }
-      if !reached.isDisjoint(with: before + after) { concerned.insert(index) }
-      if !own.isDisjoint(with: before) { isMoved = true }
-      if case .mark(let file) = change.effect, own.contains(file) { concerned.insert(index) }
-      if case .attributes(let inode) = change.effect, reached.contains(inode) { concerned.insert(index) }
-    }
-    // Of a file that was renamed, or has lost a name, the directories are logged, with the entries that are new there.
-    if isMoved {
-      let directories = Set(own.flatMap(directories))
-      for (index, change) in changes.enumerated() {
-        switch change.effect {
-        case .link(let entry, _), .rename(_, let entry):
-          if directories.contains(table.entries[Int(entry)].directory) { concerned.insert(index) }
-        case .unlink, .exchange, .attributes, .mark: break
-        }
-      }
-    }
-    cover(concerned.filter { changes[$0].at < submission })
-  }
-
-  private mutating func cover(before submission: Int, _ isCovered: (Change.Effect) -> Bool) {
-    cover(Set(changes.indices.filter { changes[$0].at < submission && isCovered(changes[$0].effect) }))
-  }
-
-  /// Covers some changes by their places. What was done to the same names before goes with them: a name is never taken
-  /// back to an earlier state.
-  private mutating func cover(_ places: Set<Int>) {
-    var entries: Set<EntryNumber> = []
-    var covered: Set<Int> = []
-    for place in changes.indices.reversed() {
-      let touched = changes[place].effect.entries
-      guard places.contains(place) || !entries.isDisjoint(with: touched) else { continue }
-      entries.formUnion(touched)
-      covered.insert(place)
-    }
-    var place = -1
-    coverChanges { _ in
-      place += 1
-      return covered.contains(place)
-    }
-  }
-
-  private mutating func coverChanges(_ isCovered: (Change) -> Bool) {
-    if changes.isEmpty { return }
-    var rest: [Change] = []
-    for change in changes {
-      guard isCovered(change) else {
-        rest.append(change)
-        continue
-      }
-      applyDurable(change.effect)
-      if case .mark(let file) = change.effect {
-        files[Int(file)].coverMarks(before: change.at + 1, store)
-        noteSettled(Int(file))
-      }
-    }
-    changes = rest
   }
 }
 

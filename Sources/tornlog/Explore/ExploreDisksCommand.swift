@@ -45,6 +45,9 @@ struct ExploreDisksCommand: ParsableCommand {
     for name in fileSystems where name != "all" && LoopFileSystem(rawValue: name) == nil {
       throw ValidationError("\(LoopDiskError.unknownFileSystem(name))")
     }
+    if traces != nil, search.defect != nil {
+      throw ValidationError("--traces: runs no engine; leave out --defect")
+    }
     if traces != nil, fileSystems.contains(LoopFileSystem.ext4Writeback.rawValue) {
       throw ValidationError("--traces: ext4, xfs, btrfs or all; traces say nothing of ext4-writeback")
     }
