@@ -124,8 +124,19 @@ let package = Package(
         "EngineAdapter", "ClientWorkloads",
       ],
       plugins: ["CallSiteTable"]),
-    // What a program did on a volume, as crash states are made of it.
-    module("VolumeStates", ["LogModel", "CrashStates", "Volume"]),
+    // What a program did on a volume, as crash states are made of it, and the states served back.
+    busyModule("VolumeStates", ["LogModel", "CrashStates", "Volume"]),
+    // Programs that call the program under test, and what is said to them. Knows nothing of logs or files.
+    busyModule("Drivers", ["CProcess"]),
+    // What a program serves after a crash, judged by what its callers had been told. Knows neither files nor drivers.
+    busyModule("ProgramOracle", ["LogModel", "Verification"]),
+    // Programs under test: a recorded run, its crash states, kills, faults, and what is found.
+    busyModule(
+      "ProgramTesting",
+      [
+        "LogModel", "Storage", "CrashStates", "Volume", "VolumeStates", "Drivers", "ProgramOracle", "Verification",
+        "CProcess",
+      ]),
     // Short sequences of file operations, on real file systems and in the crash-state model.
     module(
       "DiskTraces", ["LogModel", "CrashStates", "LoopDisks", "CLoopDisks", .product(name: "Yams", package: "Yams")]),
@@ -166,7 +177,8 @@ let package = Package(
       dependencies: [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
-        "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning",
+        "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
+        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),

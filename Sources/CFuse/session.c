@@ -103,6 +103,10 @@ int tl_session_forget_cache(tl_session *self, uint64_t inode) {
   return -fuse_lowlevel_notify_inval_inode(self->fuse, inode, 0, 0);
 }
 
+int tl_session_forget_name(tl_session *self, uint64_t directory, const void *name, size_t count) {
+  return -fuse_lowlevel_notify_inval_entry(self->fuse, directory, name, count);
+}
+
 // FUSE_TMPFILE, opcode 51, which libfuse 3.14 does not know: open(2) with O_TMPFILE. Arguments and answer are those
 // of CREATE.
 static void make_unnamed(tl_session *self) {

@@ -9,6 +9,9 @@ package struct VolumeOptions: Sendable {
   /// Bytes of plain memory for files and trace together; what is beyond goes to an unlinked file in `spillFolder`.
   package var memoryLimit = 1 << 30
   package var spillFolder = "/var/tmp"
+  /// Whether the volume is emptied and filled again and again: then no payload stays where the kernel has put it, for
+  /// that memory is not had back.
+  package var isReused = false
   /// Bytes of that memory that are made ready at once, so that no operation has to wait for the machine to find some.
   package var preparedMemory = 0
   /// Whether the kernel keeps what it has cached of a file when that is opened anew. Without, each open reads again:
@@ -63,6 +66,10 @@ package final class Volume: @unchecked Sendable {
   /// Pages that files take, for the limit.
   var usedPages = 0
   var nextHandle: UInt64 = 1
+  /// Inodes that are channels, and the descriptor that each goes on to.
+  var channels: [UInt64: Int32] = [:]
+  /// Before this one there are the root and channels only.
+  var firstLiving = 2
   var decider: VolumeDecider?
   var occurrences = [Int](repeating: 0, count: 256)
   var storedLimit: VolumeLimit?
@@ -73,6 +80,8 @@ package final class Volume: @unchecked Sendable {
   var landings: [UnsafeMutableRawBufferPointer] = []
   /// Tells the kernel to forget what it has cached of an inode; set while mounted.
   var forgetCache: ((UInt64) -> Void)?
+  /// Tells the kernel to forget a name in a directory, and what it knows below; set while mounted.
+  var forgetName: ((UInt64, [UInt8]) -> Void)?
   /// Has another thread serve while this one waits; set while mounted.
   var replaceWorker: (() -> Void)?
 

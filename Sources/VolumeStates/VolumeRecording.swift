@@ -6,6 +6,8 @@ import Volume
 package struct VolumeMark: CallerFact, Hashable {
   /// Its place in the volume's trace.
   package var sequence: Int
+  /// The channel that it came through; 0 for one that the caller made.
+  package var channel: UInt64 = 0
   package var payload: [UInt8]
 
   package var kind: UInt64 { UInt64(payload.count) << 8 | 1 }
@@ -16,30 +18,74 @@ package struct VolumeRecording: Sendable {
   package private(set) var recording: Recording
   /// For each event the place of its operation in the volume's trace.
   package private(set) var sequences: [Int]
+  /// What the volume knows of each inode beside its content, as it was last.
+  package private(set) var owners: [InodeNumber: VolumeOwner]
 
   /// - Parameters:
+  ///   - root: the directory that is the disk's root; what is done elsewhere in the volume is left out.
   ///   - durableUntil: what came before this place in the trace is durable: the setup that is not to be tested.
   ///   - end: operations from this place on are left out; nil takes all that there are.
-  package init(_ trace: VolumeTrace, durableUntil: Int = 0, end: Int? = nil) {
-    var reader = TraceReader()
+  ///   - store: of sectors, to share what another recording holds.
+  package init(
+    _ trace: VolumeTrace, root: UInt64 = 1, durableUntil: Int = 0, end: Int? = nil, store: SectorStore = SectorStore()
+  ) {
+    var reader = TraceReader(root: root, store: store)
     reader.builder.recording.isCached = true
     let operations = trace.operations.prefix(end ?? .max)
     for operation in operations {
       if operation.sequence == durableUntil, durableUntil > 0 { reader.makeDurable() }
       reader.take(operation, trace)
     }
-    (recording, sequences) = (reader.builder.recording, reader.sequences)
+    if durableUntil >= (operations.last?.sequence ?? -1) + 1, durableUntil > 0 { reader.makeDurable() }
+    (recording, sequences, owners) = (reader.builder.recording, reader.sequences, reader.owners)
   }
+
+  /// Of directories, by the paths that they were made under.
+  package var directoryOwners: [Int32: VolumeOwner] {
+    var found: [Int32: VolumeOwner] = [:]
+    for (inode, owner) in owners where recording.inodes.kinds[Int(inode)] == .directory {
+      found[recording.inodes.homes[Int(inode)]] = owner
+    }
+    return found
+  }
+
+  /// The first event that came with an operation at this place in the trace, or after it.
+  package func event(at sequence: Int) -> Int {
+    var (low, high) = (0, sequences.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if sequences[middle] < sequence { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// Type, permissions and owner of an inode.
+package struct VolumeOwner: Hashable, Sendable {
+  /// As in `st_mode`.
+  package var mode: UInt32
+  package var user: UInt32
+  package var group: UInt32
+
+  mutating func setOwner(_ user: UInt32, _ group: UInt32) { (self.user, self.group) = (user, group) }
+
+  mutating func setPermissions(_ permissions: UInt32) { mode = mode & ~0o7777 | permissions & 0o7777 }
 }
 
 /// Turns the operations of a volume into those of a recording.
 private struct TraceReader {
-  var builder = RecordingBuilder(Recording(store: SectorStore(), table: PathTable()))
+  var builder: RecordingBuilder
   var sequences: [Int] = []
-  private var inodes: [UInt64: InodeNumber] = [1: InodeTable.root]
+  var owners: [InodeNumber: VolumeOwner] = [:]
+  private var inodes: [UInt64: InodeNumber]
   /// Writes that a later record makes durable, by the place of that record.
   private var unfinished: [Int: [Int]] = [:]
   private var sequence = 0
+
+  init(root: UInt64, store: SectorStore) {
+    builder = RecordingBuilder(Recording(store: store, table: PathTable()))
+    inodes = [root: InodeTable.root]
+  }
 
   private mutating func noteEvents() {
     while sequences.count < builder.recording.events.count { sequences.append(sequence) }
@@ -52,10 +98,16 @@ private struct TraceReader {
 
   mutating func take(_ operation: VolumeOperation, _ trace: VolumeTrace) {
     sequence = operation.sequence
+    if operation.kind == .makeDirectory, operation.error == 0, inodes[operation.inode] == InodeTable.root {
+      owners[InodeTable.root] = VolumeOwner(mode: operation.mode, user: operation.user, group: operation.group)
+      return
+    }
     builder.go(to: Instant(nanoseconds: Int64(operation.time)))
     defer { noteEvents() }
     switch operation.kind {
-    case .mark: builder.add(.fact(VolumeMark(sequence: sequence, payload: trace.payload(of: sequence))))
+    case .mark:
+      let payload = trace.payload(of: sequence)
+      builder.add(.fact(VolumeMark(sequence: sequence, channel: operation.inode, payload: payload)))
     case .write: write(operation, trace)
     case .sync: sync(operation)
     case .syncWritten: finish(operation)
@@ -64,6 +116,10 @@ private struct TraceReader {
     case .truncate, .allocate, .punchHole, .zeroRange: if operation.error == 0 { change(operation) }
     case .setMode, .setOwner, .setTimes, .setAttribute, .removeAttribute:
       guard operation.error == 0, let inode = inodes[operation.inode] else { return }
+      if operation.kind == .setMode { owners[inode]?.setPermissions(operation.mode) }
+      if operation.kind == .setOwner {
+        owners[inode]?.setOwner(operation.user, operation.group)
+      }
       builder.run(.attributes(inode, onlyTimes: operation.kind == .setTimes))
     case .create, .createUnnamed, .makeDirectory, .makeNode, .symlink, .link, .unlink, .removeDirectory, .rename,
       .exchange:
@@ -87,7 +143,9 @@ private struct TraceReader {
   private mutating func name(_ operation: VolumeOperation, _ trace: VolumeTrace) {
     func add(_ kind: InodeKind, _ place: EntryNumber?) {
       let home = place.map { builder.recording.inodes.entryPaths[Int($0)] } ?? PathTable.root
-      inodes[operation.inode] = builder.recording.inodes.add(kind, home: home)
+      let made = builder.recording.inodes.add(kind, home: home)
+      inodes[operation.inode] = made
+      owners[made] = VolumeOwner(mode: operation.mode, user: operation.user, group: operation.group)
     }
     guard operation.kind != .createUnnamed else { return add(.file, nil) }
     guard let place = entry(operation.directory, operation.name) ?? entry(operation.newDirectory, operation.newName)

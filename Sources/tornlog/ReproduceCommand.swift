@@ -2,6 +2,7 @@ import ArgumentParser
 import Exploration
 import Foundation
 import LogModel
+import ProgramTesting
 import Reporting
 import Storage
 import Trials
@@ -29,11 +30,18 @@ struct ReproduceCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Limit one phase, like 30s.", valueName: "duration"))
   var timeout: Duration?
 
+  @Option(
+    help: ArgumentHelp(
+      "Write the files as the crash left them to this folder, which must not exist: of a p1 token.", valueName: "dir"))
+  var export: String?
+
   func run() throws {
     output.check()
     if let trace { OutputPaths.check("cannot write the trace to \(trace)", trace) }
     let token = ShortFormError.token(meantBy: word)
     if let warning = Token.warning(for: token) ?? CrashStateToken.warning(for: token) { note(warning) }
+    if ProgramToken.isProgram(token) { try ReproduceProgram.run(token, export: export, dir: place.dir ?? "/tmp") }
+    if let export { fail("--export \(export): only a token of `tornlog test` has files to export", ExitStatus.usage) }
     if CrashStateToken.isCrashState(token) {
       try ReproduceCrashState.run(
         token, isVerbose: output.verbose, trace: trace, timeout: timeout ?? HangWatch.defaultLimit)

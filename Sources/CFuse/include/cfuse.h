@@ -120,6 +120,9 @@ void tl_session_retire(void);
 int tl_session_keep(const void *bytes, size_t count);
 /// Has the kernel forget what it has cached of an inode. Not on a thread that serves. 0, or an errno.
 int tl_session_forget_cache(tl_session *session, uint64_t inode);
+/// Has the kernel forget a name in a directory, and all that it knows below it. Not on a thread that serves. 0, or an
+/// errno.
+int tl_session_forget_name(tl_session *session, uint64_t directory, const void *name, size_t count);
 /// After the last thread has left `tl_session_serve`.
 void tl_session_close(tl_session *session);
 /// Whether a thread is in one of the calls that write and do not sync for themselves (`man 5 proc`,

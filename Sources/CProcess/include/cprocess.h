@@ -2,6 +2,8 @@
 #ifndef TORNLOG_CPROCESS_H
 #define TORNLOG_CPROCESS_H
 
+#include "cspawn.h"
+
 /// `pipe2` with O_CLOEXEC: a pipe that no other child inherits. 0, or an errno.
 int tl_pipe(int descriptors[2]);
 /// `accept4` with SOCK_CLOEXEC: a connection that no child inherits. Its descriptor, or -1 and errno.

@@ -101,7 +101,7 @@ extension CrashPoint {
 
   /// Whether the profile permits what the choice makes of all pieces together; of each by itself it permits every
   /// alternative.
-  func permits(_ choice: [Alternative]) -> Bool {
+  package func permits(_ choice: [Alternative]) -> Bool {
     if profile.mostUnreadable == 0 || profile.mostUnreadable == .max { return true }
     var unreadable = 0
     for index in choice.indices where choice[index] > 0 && isUnreadable(index, choice[index]) { unreadable += 1 }

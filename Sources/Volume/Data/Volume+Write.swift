@@ -15,6 +15,10 @@ extension Volume {
   /// - Returns: the errno, or 0 and the bytes that the program is told were written.
   func write(_ call: WriteCall, by caller: VolumeCaller) -> (error: Int32, count: Int) {
     lock.take()
+    if !channels.isEmpty, let descriptor = noteChannel(call, by: caller) {
+      lock.give()
+      return relay(call.bytes, to: descriptor)
+    }
     defer { lock.give() }
     var record = TraceRecord(.write, by: caller, inode: call.inode)
     (record.offset, record.length, record.handle) = (call.offset, UInt64(call.bytes.count), call.handle)
@@ -70,7 +74,7 @@ extension Volume {
   private func payload(
     _ bytes: UnsafeRawBufferPointer, _ offset: UInt64, _ decision: VolumeDecision, _ record: inout TraceRecord
   ) -> UnsafeRawBufferPointer {
-    if options.records, !decision.flips, bytes.count >= 2 * PagePool.pageSize, offset & 7 == 0,
+    if options.records, !options.isReused, !decision.flips, bytes.count >= 2 * PagePool.pageSize, offset & 7 == 0,
       let start = bytes.baseAddress, tl_session_keep(start, bytes.count) != 0
     {
       // They stay where the kernel has put them: nothing is copied.

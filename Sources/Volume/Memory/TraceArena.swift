@@ -4,6 +4,9 @@ struct TraceArena {
   private(set) var used = 0
 
   private let memory: VolumeMemory
+  /// What has been taken of the memory, and how many of these are in use, or were.
+  private var segments: [UnsafeMutableRawPointer] = []
+  private var usedSegments = 0
   private var cursor = UnsafeMutableRawPointer(bitPattern: 8)!
   private var room = 0
 
@@ -21,11 +24,26 @@ struct TraceArena {
       used += end
       return start
     }
-    guard end <= VolumeMemory.segmentSize, let segment = memory.segment() else { return nil }
+    guard end <= VolumeMemory.segmentSize, let segment = nextSegment() else { return nil }
     used += room
     cursor = segment
     room = VolumeMemory.segmentSize
     return allocate(count, phase: phase)
+  }
+
+  private mutating func nextSegment() -> UnsafeMutableRawPointer? {
+    if usedSegments == segments.count {
+      guard let segment = memory.segment() else { return nil }
+      segments.append(segment)
+    }
+    usedSegments += 1
+    return segments[usedSegments - 1]
+  }
+
+  /// Gives everything back, to be allocated again.
+  mutating func rewind() {
+    (used, usedSegments, room) = (0, 0, 0)
+    cursor = UnsafeMutableRawPointer(bitPattern: 8)!
   }
 
   /// Counts bytes that are kept elsewhere.

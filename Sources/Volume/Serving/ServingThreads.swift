@@ -36,6 +36,7 @@ final class ServingThreads: @unchecked Sendable {
     }
     volume.lock.holding {
       volume.forgetCache = { [weak self] in self?.forget($0) }
+      volume.forgetName = { [weak self] in self?.forget($1, in: $0) }
       volume.replaceWorker = { [weak self] in self?.replaceWorker() }
     }
     for _ in 0..<max(1, volume.options.workers) {
@@ -69,6 +70,7 @@ final class ServingThreads: @unchecked Sendable {
     }
     volume.lock.holding {
       volume.forgetCache = nil
+      volume.forgetName = nil
       volume.replaceWorker = nil
     }
     openLock.holding {
@@ -79,6 +81,14 @@ final class ServingThreads: @unchecked Sendable {
 
   private func forget(_ inode: UInt64) {
     openLock.holding { if isOpen { _ = tl_session_forget_cache(session, inode) } }
+  }
+
+  private func forget(_ name: [UInt8], in directory: UInt64) {
+    name.withUnsafeBytes { name in
+      openLock.holding {
+        if isOpen { _ = tl_session_forget_name(session, directory, name.baseAddress, name.count) }
+      }
+    }
   }
 
   /// Has another thread serve; the calling one ends with the request that it has.

@@ -11,6 +11,9 @@ package final class VolumeMount: @unchecked Sendable {
   /// The watchdog's process.
   package let watchdog: pid_t
 
+  /// Whether the connection is cut at the end even where nobody has anything open: a namespace of another process may
+  /// still hold a copy of the mount, and keep it going (`man 7 mount_namespaces`).
+  private let cutsConnection: Bool
   private let serving: ServingThreads
   private let madeFolder: Bool
   private let watchdogPipe: Int32
@@ -19,8 +22,9 @@ package final class VolumeMount: @unchecked Sendable {
 
   /// Serves `volume` at `folder` from now on, to this process and others. One volume is served at one place.
   /// - Parameter folder: an empty folder, or one that does not exist: then it is made, and removed at the end.
-  package init(_ volume: Volume, at folder: String) throws(VolumeMountError) {
+  package init(_ volume: Volume, at folder: String, cutsConnection: Bool = false) throws(VolumeMountError) {
     self.volume = volume
+    self.cutsConnection = cutsConnection
     let made = try Self.prepare(folder)
     madeFolder = made
     do throws(VolumeMountError) {
@@ -53,7 +57,7 @@ package final class VolumeMount: @unchecked Sendable {
       guard isMounted else { return }
       isMounted = false
       volume.endDelays()
-      let code = tl_unmount(folder, 0)
+      let code = tl_unmount(folder, cutsConnection ? 1 : 0)
       if code == EPERM {
         endByHelper()
       } else if code == EBUSY {

@@ -38,6 +38,14 @@ struct TraceStore {
     return count - 1
   }
 
+  /// Forgets all records and what they carry, and uses the memory again.
+  mutating func clear() {
+    count = 0
+    pieces.removeAll(keepingCapacity: true)
+    decisions.removeAll(keepingCapacity: true)
+    arena.rewind()
+  }
+
   /// Keeps up to two names for a record. False where there is no memory.
   mutating func keep(_ name: [UInt8], _ newName: [UInt8] = [], in record: inout TraceRecord) -> Bool {
     guard let made = (name + newName).withUnsafeBytes({ arena.keep($0) }) else { return false }

@@ -18,6 +18,13 @@ package struct VolumeTrace: Sendable {
     volume.lock.holding { (0..<volume.store.count).map { volume.store[$0].operation($0) } }
   }
 
+  /// The operations from a place on.
+  package func operations(from first: Int) -> [VolumeOperation] {
+    volume.lock.holding {
+      (min(first, volume.store.count)..<volume.store.count).map { volume.store[$0].operation($0) }
+    }
+  }
+
   /// Calls `body` with an operation's payload, which stays where it is as long as the volume lives: what a write
   /// stored (or would have), a link's target, an attribute's value, a mark's bytes.
   package func withPayload<Result>(of sequence: Int, _ body: (UnsafeRawBufferPointer) throws -> Result) rethrows

@@ -1,0 +1,179 @@
+#include "cspawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { STEP_CLONE, STEP_MOUNTS, STEP_BIND, STEP_PROC, STEP_NETWORK, STEP_FOLDER, STEP_OUTPUT, STEP_DESCRIPTORS, STEP_EXEC };
+
+const char *tl_spawn_step(int step) {
+  static const char *const names[] = {
+      "clone",
+      "making the mounts private",
+      "binding a folder",
+      "mounting /proc",
+      "starting the loopback interface",
+      "changing to the folder",
+      "opening standard output",
+      "setting up the descriptors",
+      "exec",
+  };
+  return names[step];
+}
+
+typedef struct {
+  const tl_program *program;
+  /// What the child tells: it shares the caller's memory until exec.
+  volatile int error;
+  volatile int step;
+} start;
+
+static int failed(start *self, int step) {
+  self->step = step;
+  self->error = errno ? errno : EIO;
+  _exit(127);
+}
+
+static int loopback_up(void) {
+  int socket_ = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (socket_ < 0) return -1;
+  struct ifreq request;
+  memset(&request, 0, sizeof request);
+  strcpy(request.ifr_name, "lo");
+  int code = ioctl(socket_, SIOCGIFFLAGS, &request);
+  if (code == 0) {
+    request.ifr_flags |= IFF_UP;
+    code = ioctl(socket_, SIOCSIFFLAGS, &request);
+  }
+  close(socket_);
+  return code;
+}
+
+/// Puts a descriptor where it belongs, also where it is there already.
+static int place(int from, int to) {
+  if (from == to) return fcntl(to, F_SETFD, 0);
+  return dup2(from, to);
+}
+
+static int isolate(start *self) {
+  const tl_program *program = self->program;
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return failed(self, STEP_MOUNTS);
+  for (const char *const *bind = program->binds; bind && *bind; bind += 2) {
+    if (mount(bind[0], bind[1], NULL, MS_BIND, NULL) != 0) return failed(self, STEP_BIND);
+  }
+  // Where /proc is not to be had (a container's is masked) programs live with the caller's.
+  if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0 && errno != EPERM) {
+    return failed(self, STEP_PROC);
+  }
+  if (loopback_up() != 0) return failed(self, STEP_NETWORK);
+  return 0;
+}
+
+/// Runs on a stack of its own in the caller's memory while the caller's thread waits, until exec or _exit.
+static int child(void *argument) {
+  start *self = argument;
+  const tl_program *program = self->program;
+  errno = 0;
+  // Handlers are the caller's: none of them may run here.
+  for (int number = 1; number < NSIG; number++) {
+    struct sigaction action;
+    if (sigaction(number, NULL, &action) == 0 && action.sa_handler != SIG_DFL) {
+      memset(&action, 0, sizeof action);
+      action.sa_handler = SIG_DFL;
+      sigaction(number, &action, NULL);
+    }
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  setsid();
+  if (program->isolated) isolate(self);
+  if (program->folder && chdir(program->folder) != 0) return failed(self, STEP_FOLDER);
+  int output = program->standard_output;
+  if (program->output_path) {
+    output = open(program->output_path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (output < 0) return failed(self, STEP_OUTPUT);
+  }
+  // Copies above the first three, so that none is lost where they cross.
+  int in = fcntl(program->standard_input, F_DUPFD_CLOEXEC, 3);
+  int out = fcntl(output, F_DUPFD_CLOEXEC, 3);
+  int err = fcntl(program->standard_error, F_DUPFD_CLOEXEC, 3);
+  if (in < 0 || out < 0 || err < 0) return failed(self, STEP_DESCRIPTORS);
+  if (place(in, 0) < 0 || place(out, 1) < 0 || place(err, 2) < 0) return failed(self, STEP_DESCRIPTORS);
+  if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return failed(self, STEP_DESCRIPTORS);
+  execvpe(program->arguments[0], program->arguments, program->environment);
+  return failed(self, STEP_EXEC);
+}
+
+int tl_spawn(const tl_program *program, int32_t *process, int *descriptor, int *failed_step) {
+  enum { STACK = 256 << 10 };
+  char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) {
+    *failed_step = STEP_CLONE;
+    return errno;
+  }
+  start self = {.program = program, .error = 0};
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
+  if (program->isolated) flags |= CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS;
+  int watched = -1;
+  int made = clone(child, stack + STACK, flags, &self, &watched);
+  int code = made < 0 ? errno : self.error;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  munmap(stack, STACK);
+  if (code != 0) {
+    *failed_step = made < 0 ? STEP_CLONE : self.step;
+    if (made > 0) {
+      waitpid(made, NULL, 0);
+      close(watched);
+    }
+    return code;
+  }
+  fcntl(watched, F_SETFD, FD_CLOEXEC);
+  *process = made;
+  *descriptor = watched;
+  return 0;
+}
+
+int tl_reap(int32_t process) {
+  int status = 0;
+  pid_t found;
+  do found = waitpid(process, &status, 0);
+  while (found < 0 && errno == EINTR);
+  return found < 0 ? -1 : status;
+}
+
+long tl_write_to_program(int descriptor, const void *bytes, unsigned long count) {
+  sigset_t pipe_signal, before, pending;
+  sigemptyset(&pipe_signal);
+  sigaddset(&pipe_signal, SIGPIPE);
+  sigpending(&pending);
+  pthread_sigmask(SIG_BLOCK, &pipe_signal, &before);
+  long written;
+  do written = write(descriptor, bytes, count);
+  while (written < 0 && errno == EINTR);
+  int code = errno;
+  if (written < 0 && code == EPIPE && !sigismember(&pending, SIGPIPE)) {
+    struct timespec now = {0};
+    sigtimedwait(&pipe_signal, NULL, &now);
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  errno = code;
+  return written;
+}

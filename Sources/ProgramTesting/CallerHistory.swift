@@ -1,0 +1,148 @@
+import CrashStates
+import Drivers
+import LogModel
+import ProgramOracle
+import Verification
+
+/// What the callers of a program know, as the oracle is asked about it.
+struct CallerHistory {
+  private let judge: ProgramJudge
+  private var history = ProgramHistory()
+  /// Nil where nothing was recorded as crash states need it.
+  private let program: RecordedProgram?
+
+  init(_ events: [CallerEvent], _ spec: ProgramSpec, _ workload: ProgramWorkload) {
+    self.init(events, ProgramContract(workload.model, spec.promise, allowances: spec.allowances), nil)
+  }
+
+  init(_ events: [CallerEvent], _ spec: ProgramSpec, _ program: RecordedProgram) {
+    self.init(events, ProgramContract(program.workload.model, spec.promise, allowances: spec.allowances), program)
+  }
+
+  private init(_ events: [CallerEvent], _ contract: ProgramContract, _ program: RecordedProgram?) {
+    judge = ProgramJudge(contract)
+    self.program = program
+    for event in events {
+      switch event {
+      case .request(let record): add(record)
+      case .crash(let place): history.crash(at: place)
+      case .read(let reading, _): history.settle(ProgramReadback(reading))
+      }
+    }
+  }
+
+  private mutating func add(_ record: RequestRecord) {
+    guard let call = record.request.call else { return }
+    let outcome: ProgramOutcome =
+      switch record.outcome {
+      case .done(let position, let value): .acknowledged(position: position, taken: value ?? nil)
+      case .failed: .failed
+      case .unknown: .unknown
+      }
+    history.add(
+      ProgramRequest(
+        call, submitted: record.submitted, answered: record.answered, answeredTime: record.answeredTime,
+        outcome: outcome))
+  }
+
+  // MARK: Crash states of a recorded run
+
+  /// Equal for moments at which the callers knew the same.
+  func knowledge(at event: Int) -> UInt64 { history.knowledge(at: program!.moment(at: event)) }
+
+  private func time(at event: Int) -> Int64 {
+    event == 0 ? 0 : program!.recording.events[event - 1].time.nanoseconds
+  }
+
+  /// - Parameters:
+  ///   - event: events of the recording before the crash.
+  ///   - probe: was asked for after it, and may have happened.
+  func judge(_ reading: StateReading, at event: Int, probe: DriverRequest? = nil) -> [ProgramCheckResult] {
+    let moment = program!.moment(at: event)
+    guard let call = probe?.call else {
+      return judge.judge(ProgramReadback(reading), history.cut(at: moment, time: time(at: event)))
+    }
+    var own = known(at: moment)
+    own.history.crash(at: moment)
+    own.history.add(ProgramRequest(call, submitted: moment, answered: nil, outcome: .unknown))
+    return judge.judge(ProgramReadback(reading), own.history.cut(at: moment + 1, time: time(at: event)))
+  }
+
+  /// What is known after a crash, when everything was read and `probe` was acknowledged.
+  func after(_ event: Int, read: StateReading, probe: DriverRequest?) -> CallerHistory {
+    let moment = program!.moment(at: event)
+    var own = known(at: moment)
+    own.history.crash(at: moment)
+    own.history.settle(ProgramReadback(read))
+    if let call = probe?.call {
+      own.history.add(
+        ProgramRequest(
+          call, submitted: moment, answered: moment + 1, answeredTime: time(at: event), outcome: .acknowledged()))
+    }
+    return own
+  }
+
+  /// The same, up to a moment.
+  private func known(at moment: Int) -> CallerHistory {
+    var own = self
+    own.history = ProgramHistory()
+    for var request in history.requests where request.submitted < moment {
+      if request.answered ?? .max >= moment { (request.answered, request.outcome) = (nil, .unknown) }
+      own.history.add(request)
+    }
+    return own
+  }
+
+  // MARK: All of it
+
+  func judge(_ reading: StateReading) -> [ProgramCheckResult] {
+    judge.judge(ProgramReadback(reading), history.cut(at: .max))
+  }
+}
+
+extension DriverRequest {
+  /// As the oracle knows it; nil for a question that changes nothing.
+  var call: ProgramCall? {
+    switch self {
+    case .append(let log, let value): .append(log: log, value: value)
+    case .take(let log): .take(log: log)
+    case .put(let key, let value): .write([MapWrite(key, value)])
+    case .delete(let key): .write([MapWrite(key, nil)])
+    case .transaction(let changes):
+      .write(
+        changes.map { change in
+          switch change {
+          case .put(let key, let value): MapWrite(key, value)
+          case .delete(let key): MapWrite(key, nil)
+          }
+        })
+    case .flush: .flush
+    case .hello, .open, .get, .scan, .check, .close: nil
+    }
+  }
+}
+
+extension ProgramReadback {
+  init(_ reading: StateReading) {
+    self.init()
+    failure =
+      switch reading.failure {
+      case .refused(let words): .refused(words)
+      case .died(let how, let request): .died(how, request: request)
+      case .hung(let request): .hung(request: request)
+      case .unreadable(let words, let request): .unreadable(words, request: request)
+      case .driver(let words): .driver(words)
+      case nil: nil
+      }
+    logs = reading.logs.mapValues { items in
+      items.map { item in
+        if case .position(let position) = item.place {
+          ReadItem(position: position, item.value)
+        } else {
+          ReadItem(item.value)
+        }
+      }
+    }
+    (map, check) = (reading.map, reading.check)
+  }
+}

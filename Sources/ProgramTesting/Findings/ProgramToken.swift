@@ -1,0 +1,107 @@
+import CrashStates
+import Drivers
+import FoundationEssentials
+import LogModel
+import ProgramOracle
+import Storage
+import VolumeStates
+
+/// A crash state of a program in one word that a shell leaves alone: `p1.`, a JSON object in base64url (RFC 4648, 5), and
+/// a check sum.
+///
+/// It names the driver's command, the workload and the state. The program is run again: what it does must be the same up
+/// to the crash, and the token says how to tell.
+package struct ProgramToken: Sendable, Codable, Hashable {
+  package static let version = "p1"
+  static let seal = TokenSeal(field: "v")
+
+  var command: [String]
+  var config: String
+  var model: String
+  var promise: String
+  var allows: [String]
+  var requests: Int
+  var seed: UInt64
+  /// Numbers of the steps of the workload that are carried out; nil is all.
+  var steps: [Int]?
+  /// Nil is the kill.
+  var profile: String?
+  var event: Int
+  var kept: String
+  var check: String
+  /// Name and version as `hello` gave them.
+  var program: String
+  /// Of what the program did to its files up to the crash.
+  var trace: UInt64
+
+  init(_ found: FindingShrinker.Found, _ spec: ProgramSpec) {
+    let (program, state) = (found.program, found.state)
+    command = spec.command.arguments
+    config = spec.config
+    model = program.workload.model.rawValue
+    promise = "\(spec.promise)"
+    allows = spec.allowances.map(\.rawValue).sorted()
+    (requests, seed) = (spec.requests, spec.seed)
+    steps = program.stepNumbers
+    profile = state.profile?.name
+    event = state.event
+    var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
+    kept = KeptPieces(state.choice, of: walk.point(at: state.event)).description
+    check = state.check.check.rawValue
+    self.program = "\(program.hello.name) \(program.hello.version)"
+    trace = program.fingerprint(until: state.event)
+  }
+
+  package var text: String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let json = (try? encoder.encode(self)) ?? Data()
+    let word = json.base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+    return Self.seal.sealed(Self.version + "." + word)
+  }
+
+  /// Whether a word begins as such a token does.
+  package static func isProgram(_ word: String) -> Bool { word.hasPrefix(version + ".") }
+
+  /// - Throws: what is wrong with the word.
+  package init(_ word: String) throws(Failure) {
+    let body: String
+    do throws(TokenSeal.Broken) { body = try Self.seal.body(of: word) } catch { throw Failure("\(error)") }
+    var text = body.dropFirst(Self.version.count + 1).replacing("-", with: "+").replacing("_", with: "/")
+    while text.utf8.count % 4 != 0 { text += "=" }
+    guard let json = Data(base64Encoded: String(text)),
+      let token = try? JSONDecoder().decode(ProgramToken.self, from: json)
+    else { throw Failure("the token cannot be read; \(TokenSeal.Broken.remedy)") }
+    self = token
+  }
+
+  package struct Failure: Error, CustomStringConvertible {
+    package var description: String
+    init(_ description: String) { self.description = description }
+  }
+
+  /// The program that it is about.
+  /// - Parameter command: in place of the token's; nil takes that.
+  package func spec(command: [String]? = nil) throws(Failure) -> ProgramSpec {
+    var spec = ProgramSpec(DriverCommand(command ?? self.command))
+    guard let model = ProgramModel(rawValue: model), let promise = ProgramPromise(promise) else {
+      throw Failure("the token is of another version of Tornlog: its model is '\(model)', its promise '\(promise)'")
+    }
+    (spec.config, spec.model, spec.promise) = (config, model, promise)
+    spec.allowances = Set(allows.compactMap { ProgramAllowance(rawValue: $0) })
+    (spec.requests, spec.seed) = (requests, seed)
+    return spec
+  }
+}
+
+extension RecordedProgram {
+  /// A number for what the program did to its files in so many events: kinds, names, places and sizes.
+  func fingerprint(until event: Int) -> UInt64 {
+    var hash: UInt64 = 0
+    for what in recording.events.prefix(event) {
+      guard case .submitted(let number) = what.what else { continue }
+      hash = mix64(hash ^ stableHash(recording.text(recording.operations[number])))
+    }
+    return hash
+  }
+}

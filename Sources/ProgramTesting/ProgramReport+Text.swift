@@ -1,0 +1,88 @@
+import Drivers
+import LogModel
+import ProgramOracle
+import Verification
+
+extension ProgramReport {
+  /// Lines for a terminal, 40 at the most.
+  /// - Parameter isVerbose: all findings, and why there is no verdict of what has none.
+  package func lines(isVerbose: Bool = false) -> [String] {
+    var lines: [String] = []
+    let name = hello.map { "\($0.name) \($0.version)" } ?? spec.command.arguments.joined(separator: " ")
+    let promise = "\(spec.promise)"
+    let shown = isVerbose ? findings.count : 2
+    for finding in findings.prefix(shown) { lines += text(of: finding) + [""] }
+    if findings.count > shown { lines += ["... \(findings.count - shown) findings more: -v shows them", ""] }
+    lines.append(
+      "\(name), model \(model?.rawValue ?? "?"), promise '\(promise)': \(requests) requests, \(operations) operations on its files"
+    )
+    for profile in profiles { lines.append("  " + text(of: profile)) }
+    if lives > 0 {
+      lines.append(
+        "  recoveries   \(lives) of \(livesAvailable) different ones closed and opened again, and cut off in"
+          + " \(statesOfLives) states")
+    }
+    let kills = runs.filter { if case .kill = $0.what { true } else { false } }
+    if !kills.isEmpty { lines.append("  kill -9      " + text(of: kills, whole: nil)) }
+    let faults = runs.filter { if case .fault = $0.what { true } else { false } }
+    if !faults.isEmpty { lines.append("  faults       " + text(of: faults, whole: faultCells)) }
+    if searchSeconds > 0, opened > 0 {
+      lines.append(
+        "  \(opened) different states opened, \(shortCount(Double(opened) / searchSeconds)) a second; drivers started: \(driverStarts)"
+      )
+    }
+    for (reason, count) in unknowns.sorted(by: { $0.value > $1.value }).prefix(isVerbose ? 20 : 2) {
+      lines.append("  unknown: \(count) times: \(reason)")
+    }
+    lines.append(conclusion)
+    return lines
+  }
+
+  /// One sentence: what it came to.
+  package var conclusion: String {
+    let time = "in \(Int(seconds.rounded())) s"
+    switch verdict {
+    case .violated:
+      let repeated = findings.count { $0.repeats }
+      return "violated: \(repeated) \(repeated == 1 ? "promise is" : "promises are") broken, \(time)"
+    case .held: return "held: no promise was broken in \(opened) states, \(time)"
+    case .unknown:
+      if wasInterrupted { return "unknown: interrupted after \(time.dropFirst(3))" }
+      if !findings.isEmpty { return "unknown: what was found does not repeat (flaky), \(time)" }
+      return "unknown: not everything could be judged, \(time)"
+    }
+  }
+
+  private func text(of finding: ProgramFinding) -> [String] {
+    let kind = finding.repeats ? "violated" : "flaky"
+    var lines = ["\(kind): \(finding.check) (\(finding.cause)): \(finding.detail)"]
+    lines += finding.story.map { "  \($0)" }
+    for word in finding.log.suffix(2) { lines.append("  driver: \(word)") }
+    if let token = finding.token { lines.append("  again: tornlog reproduce \(token)") }
+    return lines
+  }
+
+  private func text(of progress: ProfileProgress) -> String {
+    var text = progress.name + String(repeating: " ", count: max(1, 13 - progress.name.count))
+    text += "\(progress.moments) moments, \(progress.visited) states, \(progress.opened) new; "
+    text += progress.violations > 0 ? "\(progress.violations) violated" : "held"
+    if progress.unknown > 0 { text += ", \(progress.unknown) unknown" }
+    switch progress.bound {
+    case nil where progress.share > 0: text += "; only \(Int(progress.share * 100))% of the moments"
+    case nil: text += "; not reached"
+    case .some(Int.max): break
+    case .some(let bound) where bound > 0: text += "; all that differ in up to \(bound) pieces"
+    default: text += "; the plain ones"
+    }
+    return text
+  }
+
+  private func text(of runs: [FaultRun], whole: Int?) -> String {
+    func count(_ verdict: Verdict) -> Int { runs.count { $0.verdict == verdict } }
+    var text =
+      "\(runs.count)" + (whole.map { $0 > runs.count ? " of \($0)" : "" } ?? "") + " runs: \(count(.held)) held"
+    if count(.violated) > 0 { text += ", \(count(.violated)) violated" }
+    if count(.unknown) > 0 { text += ", \(count(.unknown)) without a verdict" }
+    return text
+  }
+}

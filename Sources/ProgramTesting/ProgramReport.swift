@@ -1,0 +1,137 @@
+import CrashStates
+import Drivers
+import LogModel
+import ProgramOracle
+import Storage
+import Verification
+
+/// What a test of a program has found.
+package struct ProgramReport: Sendable {
+  package let spec: ProgramSpec
+  package private(set) var hello: DriverHello?
+  package private(set) var model: ProgramModel?
+  /// Requests of the workload, and operations of the program on its files.
+  package private(set) var requests = 0
+  package private(set) var operations = 0
+  package private(set) var profiles: [ProfileProgress] = []
+  /// Different states that were opened, and the seconds that it took.
+  package private(set) var opened = 0
+  package private(set) var searchSeconds = 0.0
+  package private(set) var driverStarts = 0
+  /// Recoveries that were looked into, of so many that differ, and states of power cuts in or after them.
+  package private(set) var lives = 0
+  package private(set) var livesAvailable = 0
+  package private(set) var statesOfLives = 0
+  package private(set) var runs: [FaultRun] = []
+  package var faultCells = 0
+  package private(set) var findings: [ProgramFinding] = []
+  /// Why there is no verdict of some, and of how many.
+  package private(set) var unknowns: [String: Int] = [:]
+  package var wasInterrupted = false
+  package var seconds = 0.0
+  private var brokenLives: [SecondLives.BrokenLife] = []
+
+  init(_ spec: ProgramSpec) { self.spec = spec }
+
+  package var verdict: Verdict {
+    if findings.contains(where: { $0.repeats }) { return .violated }
+    if wasInterrupted || opened == 0 || !unknowns.isEmpty || !findings.isEmpty { return .unknown }
+    return .held
+  }
+
+  // MARK: Taking results
+
+  mutating func take(_ program: RecordedProgram) {
+    (hello, model) = (program.hello, program.workload.model)
+    requests = program.workload.steps.count
+    operations = program.recording.operations.count
+  }
+
+  mutating func take(_ search: StateSearch, seconds: Double, starts: Int) {
+    (profiles, opened, searchSeconds, driverStarts) = (search.progress, search.opened, seconds, starts)
+    for (reason, count) in search.unknowns { unknowns[reason, default: 0] += count }
+  }
+
+  mutating func take(_ lives: SecondLives) {
+    (self.lives, livesAvailable, statesOfLives) = (lives.lives, lives.available, lives.opened)
+    brokenLives = lives.broken
+  }
+
+  mutating func take(_ run: FaultRun) {
+    runs.append(run)
+    for check in run.checks where check.verdict == .unknown { unknowns[check.detail, default: 0] += 1 }
+  }
+
+  mutating func addFindings(
+    _ search: StateSearch, _ program: RecordedProgram, _ shrinker: FindingShrinker, isCancelled: () -> Bool,
+    note: (String) -> Void
+  ) throws(ProgramTestError) {
+    // Of each check one: that of a kill, for no lost operation is to blame then; else of the first profile.
+    var seen: Set<String> = []
+    let ordered = search.broken.filter { $0.profile == nil } + search.broken.filter { $0.profile != nil }
+    for state in ordered where seen.insert(state.check.check.rawValue).inserted {
+      if isCancelled() { return }
+      note("shrinking \(state.check.check.rawValue)")
+      var found = FindingShrinker.Found(program: program, state: state)
+      // A program that behaves otherwise each time may not get through a shorter workload.
+      do { found = try shrinker.shrink(program, state) } catch ProgramTestError.failsWithoutFault {}
+      var finding = ProgramFinding(
+        check: state.check.check.rawValue, detail: found.state.check.detail,
+        cause: found.state.profile?.name ?? "killed", repeats: found.repeats,
+        story: Self.story(found), log: found.state.log)
+      finding.count = search.broken.count { $0.check.check == state.check.check }
+      finding.token = ProgramToken(found, spec).text
+      findings.append(finding)
+    }
+    addLives(program, &seen)
+    addRuns(&seen)
+  }
+
+  private static func story(_ found: FindingShrinker.Found) -> [String] {
+    let state = found.state
+    var point: CrashPoint?
+    if let profile = state.profile {
+      var walk = CrashPointWalk(found.program.recording, profile, seed: found.program.seed)
+      point = walk.point(at: state.event)
+    }
+    return ProgramStory(
+      found.program, until: state.event, point, state.choice, outcome: "after recovery: \(state.check.detail)"
+    ).lines
+  }
+
+  private mutating func addLives(_ program: RecordedProgram, _ seen: inout Set<String>) {
+    for life in brokenLives where seen.insert(life.check.check.rawValue).inserted {
+      let story: [String]
+      if let inner = life.inner {
+        story =
+          ProgramStory(
+            inner.program, until: inner.event, inner.point, inner.choice,
+            outcome: "after a power cut in recovery, or after it: \(life.check.detail)"
+          ).lines
+      } else {
+        story = ["recovered, written to once more, closed, and opened again", life.check.detail]
+      }
+      findings.append(
+        ProgramFinding(
+          check: life.check.check.rawValue, detail: life.check.detail,
+          cause: (life.profile?.name ?? "killed") + ", second life", repeats: true, story: story, log: life.log))
+    }
+  }
+
+  private mutating func addRuns(_ seen: inout Set<String>) {
+    for run in runs {
+      for check in run.checks where check.verdict == .violated {
+        let cause: String
+        switch run.what {
+        case .kill: cause = "killed"
+        case .fault(let cell): cause = cell.fault.rawValue
+        }
+        guard seen.insert("\(check.check.rawValue) \(cause)").inserted else { continue }
+        findings.append(
+          ProgramFinding(
+            check: check.check.rawValue, detail: check.detail, cause: run.hit ?? cause, repeats: true,
+            story: [run.hit ?? "", "restart", "after recovery: \(check.detail)"], log: run.log))
+      }
+    }
+  }
+}

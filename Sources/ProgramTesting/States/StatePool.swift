@@ -1,0 +1,59 @@
+import CrashStates
+import Dispatch
+import Synchronization
+import VolumeStates
+
+/// Workers for threads that visit states at the same time.
+final class StatePool {
+  private let workers: [StateWorker]
+
+  init(
+    _ spec: ProgramSpec, _ workload: ProgramWorkload, name: String, jobs: Int
+  ) throws(ProgramTestError) {
+    var made: [StateWorker] = []
+    for number in 0..<max(1, jobs) {
+      made.append(try StateWorker(spec, workload, name: "\(name)-\(number)"))
+    }
+    workers = made
+  }
+
+  /// Drivers that were started.
+  var starts: Int { workers.reduce(0) { $0 + $1.starts } }
+
+  private struct Shared: @unchecked Sendable {
+    // Each worker is used by one thread at a time, and each slot is written by the thread that got its index.
+    let workers: [StateWorker]
+    let images: [DiskImage]
+    let program: RecordedProgram
+    let slots: UnsafeMutablePointer<Result<StateWorker.Visit, ProgramTestError>?>
+  }
+
+  /// Visits states; the result of each, in their order.
+  func visit(_ images: [DiskImage], of program: RecordedProgram) throws(ProgramTestError) -> [StateWorker.Visit] {
+    let slots = UnsafeMutablePointer<Result<StateWorker.Visit, ProgramTestError>?>.allocate(capacity: images.count)
+    slots.initialize(repeating: nil, count: images.count)
+    defer {
+      slots.deinitialize(count: images.count)
+      slots.deallocate()
+    }
+    let shared = Shared(workers: workers, images: images, program: program, slots: slots)
+    let next = Atomic<Int>(0)
+    DispatchQueue.concurrentPerform(iterations: min(workers.count, images.count)) { number in
+      while true {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < shared.images.count else { return }
+        do throws(ProgramTestError) {
+          shared.slots[index] = .success(try shared.workers[number].visit(shared.images[index], of: shared.program))
+        } catch { shared.slots[index] = .failure(error) }
+      }
+    }
+    var visits: [StateWorker.Visit] = []
+    for index in images.indices { visits.append(try slots[index]!.get()) }
+    return visits
+  }
+
+  /// One state over two lives.
+  func visitTwice(_ image: DiskImage, of program: RecordedProgram) throws(ProgramTestError) -> StateWorker.SecondVisit {
+    try workers[0].visitTwice(image, of: program)
+  }
+}

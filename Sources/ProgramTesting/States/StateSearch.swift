@@ -1,0 +1,246 @@
+import CrashStates
+import Drivers
+import LogModel
+import ProgramOracle
+import Storage
+import Verification
+import Volume
+import VolumeStates
+
+/// What one run of the workload left to explore.
+struct RecordedProgram: Sendable {
+  package var hello: DriverHello
+  package var workload: ProgramWorkload
+  /// Which steps of the spec's workload were carried out; nil for all.
+  var stepNumbers: [Int]?
+  var seed: UInt64
+  package var recorded: VolumeRecording
+  package var events: [CallerEvent]
+  /// Events of the recording when the first `open` was answered: no moment before it is tried.
+  package var begin: Int
+  /// Where the program's folder is.
+  package var folder: String
+  /// The program's volume: it stays mounted as long as drivers are to find their states at its place.
+  var mount: VolumeMount
+
+  package var recording: Recording { recorded.recording }
+  package var end: Int { recording.events.count }
+
+  /// The moments at which a power cut is tried: just before something becomes durable, before a reply, and at the end. A
+  /// state of any other moment is one of the next of these too: what had not happened yet may be lost there, and the
+  /// caller knows no more.
+  var powerCuts: [Int] {
+    (begin...max(begin, end)).filter { event in
+      guard event < end else { return true }
+      switch recording.events[event].what {
+      case .submitted, .changed: return false
+      case .fact(let fact): return (fact as? VolumeMark)?.channel != 0
+      case .completed(let number, _, _):
+        switch recording.operations[number] {
+        case .sync, .syncDirectory, .syncAll, .write(_, _, _, durable: true): return true
+        default: return false
+        }
+      }
+    }
+  }
+
+  /// How far the trace of the volume has come when so many events of the recording have happened.
+  func moment(at event: Int) -> Int { event == 0 ? 0 : recorded.sequences[event - 1] + 1 }
+}
+
+/// A state that broke a promise.
+package struct BrokenState: Sendable {
+  /// Nil: everything that the program did is there, as after a kill.
+  package var profile: CrashProfile?
+  package var event: Int
+  package var choice: [Alternative]
+  package var check: ProgramCheckResult
+  package var log: [String]
+}
+
+/// How far one profile has been explored.
+package struct ProfileProgress: Sendable {
+  /// Nil is the kill of the program.
+  package var profile: CrashProfile?
+  /// Moments of the recording that were looked at.
+  package var moments = 0
+  package var visited = 0
+  /// States that differ from all others of the run, whatever profile was first to make them.
+  package var opened = 0
+  package var violations = 0
+  package var unknown = 0
+  /// Every state is among them that differs in at most so many pieces from a state that keeps everything, or nothing; nil
+  /// where not even those were finished.
+  package var bound: Int?
+  /// Of the level that was not finished: the share of its moments.
+  package var share = 0.0
+
+  package var name: String { profile?.name ?? "killed" }
+}
+
+/// Goes through the crash states of a recorded program, the plain ones first.
+final class StateSearch {
+  /// How far a level goes.
+  private struct Level {
+    var bound: Int
+    var statesPerPoint: Int
+    var samples: Int
+  }
+
+  private static let levels = [
+    Level(bound: 0, statesPerPoint: 64, samples: 0), Level(bound: 1, statesPerPoint: 512, samples: 8),
+    Level(bound: 2, statesPerPoint: 4096, samples: 32),
+  ]
+  /// States that are served at once, before the next are chosen.
+  private static let batch = 64
+
+  private let spec: ProgramSpec
+  private let program: RecordedProgram
+  private let history: CallerHistory
+  private let pool: StatePool
+  private let deadline: UInt64
+  private let isCancelled: @Sendable () -> Bool
+  private let note: (String) -> Void
+  private(set) var progress: [ProfileProgress] = []
+  private(set) var broken: [BrokenState] = []
+  private(set) var unknowns: [String: Int] = [:]
+  /// States with other readings than those before them, for a second look.
+  private(set) var representatives: [(profile: CrashProfile?, event: Int, choice: [Alternative])] = []
+
+  /// By content of the disk.
+  private var readings: [UInt64: UInt64] = [:]
+  private var byHash: [UInt64: StateReading] = [:]
+  private var behaviours: Set<UInt64> = []
+  private var judged: Set<UInt64> = []
+  private var pending: [Pending] = []
+  private var waiting: Set<UInt64> = []
+
+  private struct Pending {
+    var profile: CrashProfile?
+    var event: Int
+    var choice: [Alternative]
+    var content: UInt64
+    /// Nil where another of the batch has the same content.
+    var image: DiskImage?
+    var place: Int
+  }
+
+  init(
+    _ spec: ProgramSpec, _ program: RecordedProgram, _ pool: StatePool, deadline: UInt64,
+    isCancelled: @escaping @Sendable () -> Bool, note: @escaping (String) -> Void
+  ) {
+    (self.spec, self.program, self.pool, self.deadline) = (spec, program, pool, deadline)
+    (self.isCancelled, self.note) = (isCancelled, note)
+    history = CallerHistory(program.events, spec, program)
+  }
+
+  /// The search ends once this check is violated.
+  var stopsAt: ProgramCheck?
+  /// Of the search that ends there: a kill will do, or only a power cut.
+  var isKillEnough = false
+
+  private var hasFound: Bool {
+    guard let stopsAt else { return false }
+    return broken.contains { $0.check.check == stopsAt && (isKillEnough || $0.profile != nil) }
+  }
+
+  var isOver: Bool { isCancelled() || DriverProcess.now >= deadline || hasFound }
+  /// States that were opened.
+  var opened: Int { readings.count }
+
+  /// All kills first, then each level of all profiles.
+  func run(_ profiles: [CrashProfile]) throws(ProgramTestError) {
+    progress = [ProfileProgress(profile: nil)] + profiles.map { ProfileProgress(profile: $0) }
+    try visit(0, level: 0)
+    for level in Self.levels.indices {
+      for place in profiles.indices {
+        if isOver { return }
+        try visit(place + 1, level: level)
+      }
+    }
+  }
+
+  private func visit(_ place: Int, level: Int) throws(ProgramTestError) {
+    let reach = Self.levels[level]
+    let profile = progress[place].profile
+    // Whatever the profile, what keeps everything is the same.
+    var walk = CrashPointWalk(program.recording, profile ?? .posixMinimal, seed: spec.seed)
+    let limits = StateEnumeration.Limits(
+      bound: reach.bound, statesPerPoint: reach.statesPerPoint, samples: reach.samples)
+    let events = profile == nil ? Array(program.begin...max(program.begin, program.end)) : program.powerCuts
+    for (number, event) in events.enumerated() {
+      if isOver {
+        progress[place].share = Double(number) / Double(events.count)
+        try settle()
+        return
+      }
+      let point = walk.point(at: event)
+      var resolver = StateResolver(point)
+      if level == 0 { progress[place].moments += 1 }
+      if profile == nil {
+        take(point.everything, &resolver, event, place)
+      } else {
+        StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place) }
+      }
+      if waiting.count >= Self.batch {
+        try settle()
+        let share = Double(number + 1) / Double(events.count)
+        note("\(progress[place].name), level \(level): \(Int(share * 100))%, \(opened) states opened")
+      }
+    }
+    try settle()
+    progress[place].bound = profile == nil ? Int.max : reach.bound
+    progress[place].share = 0
+  }
+
+  private func take(_ choice: [Alternative], _ resolver: inout StateResolver, _ event: Int, _ place: Int) {
+    progress[place].visited += 1
+    let content = resolver.contentHash(choice)
+    // The same state with what the caller knows at the moment: once.
+    guard judged.insert(mix64(content ^ history.knowledge(at: event))).inserted else { return }
+    let isNew = readings[content] == nil && waiting.insert(content).inserted
+    pending.append(
+      Pending(
+        profile: progress[place].profile, event: event, choice: choice, content: content,
+        image: isNew ? resolver.image(choice) : nil, place: place))
+  }
+
+  /// Opens the states that wait, and judges all that were chosen.
+  private func settle() throws(ProgramTestError) {
+    let fresh = pending.filter { $0.image != nil }
+    let visits = try pool.visit(fresh.map { $0.image! }, of: program)
+    for (state, visit) in zip(fresh, visits) {
+      let hash = visit.reading.hash
+      readings[state.content] = hash
+      if byHash[hash] == nil { byHash[hash] = visit.reading }
+      progress[state.place].opened += 1
+      if visit.reading.failure == nil, behaviours.insert(visit.behaviour).inserted {
+        representatives.append((state.profile, state.event, state.choice))
+      }
+    }
+    for state in pending { judge(state) }
+    pending.removeAll(keepingCapacity: true)
+    waiting.removeAll(keepingCapacity: true)
+  }
+
+  private func judge(_ state: Pending) {
+    let reading = byHash[readings[state.content]!]!
+    for check in history.judge(reading, at: state.event) {
+      switch check.verdict {
+      case .held: break
+      case .unknown:
+        progress[state.place].unknown += 1
+        unknowns[check.detail, default: 0] += 1
+      case .violated:
+        progress[state.place].violations += 1
+        // A few of each kind: the first is seldom the plainest.
+        let same = broken.count { $0.check.check == check.check && $0.profile == state.profile }
+        if same < 8 {
+          broken.append(
+            BrokenState(
+              profile: state.profile, event: state.event, choice: state.choice, check: check, log: reading.log))
+        }
+      }
+    }
+  }
+}

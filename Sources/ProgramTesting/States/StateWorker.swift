@@ -1,0 +1,154 @@
+import CrashStates
+import Drivers
+import Glibc
+import LogModel
+import Volume
+import VolumeStates
+
+/// Has a driver open one crash state after the other, each from memory. One worker serves one thread.
+final class StateWorker {
+  private let spec: ProgramSpec
+  private let workload: ProgramWorkload
+  private let server: StateServer
+  private var session: DriverSession?
+  /// Drivers that were started.
+  private(set) var starts = 0
+
+  init(_ spec: ProgramSpec, _ workload: ProgramWorkload, name: String) throws(ProgramTestError) {
+    self.spec = spec
+    self.workload = workload
+    do { server = try StateServer(at: spec.directory + "/" + name, memoryLimit: spec.memoryLimit) } catch {
+      throw .mount("\(error)")
+    }
+  }
+
+  deinit { session?.process.end() }
+
+  /// What a state leads to.
+  struct Visit {
+    var reading: StateReading
+    /// What the program did to the state while it opened and read it: equal numbers, equal deeds.
+    var behaviour: UInt64 = 0
+  }
+
+  /// The state at a folder of its own, opened, read and closed.
+  /// - Throws: what keeps the machine or the driver from that.
+  func visit(_ image: DiskImage, of program: RecordedProgram) throws(ProgramTestError) -> Visit {
+    let folder = try load(image, of: program.recorded)
+    let (session, place) = try driver(for: folder, of: program)
+    let reading = StateReading.take(opening: place, spec.config, session, workload)
+    let behaviour = server.behaviour
+    leave(reading.failure == nil)
+    return Visit(reading: reading, behaviour: behaviour)
+  }
+
+  /// What becomes of a state over two lives.
+  struct SecondVisit {
+    var first: StateReading
+    /// After an orderly end and another start.
+    var again: StateReading
+    /// What was written before that, where it was acknowledged.
+    var probe: DriverRequest?
+    /// What the program did from its first start on.
+    var recording: VolumeRecording
+    /// Events of the recording when the state was there, and when `probe` was answered.
+    var preparedAt: Int
+    var probedAt: Int
+  }
+
+  /// Opens a state, reads it, writes once more, closes, opens and reads again.
+  func visitTwice(_ image: DiskImage, of program: RecordedProgram) throws(ProgramTestError) -> SecondVisit {
+    let folder = try load(image, of: program.recorded)
+    var (session, place) = try driver(for: folder, of: program)
+    let first = StateReading.take(opening: place, spec.config, session, workload)
+    var probe: DriverRequest?
+    var failure: StateReading.Failure?
+    if first.failure == nil {
+      let request = workload.probe(1)
+      switch StateReading.outcome(session, request) {
+      case .success: probe = request
+      case .failure(let problem): failure = problem
+      }
+    }
+    let probedAt = server.volume.trace.count
+    leave(first.failure == nil && failure == nil)
+    var again = StateReading(failure: failure)
+    if first.failure == nil, failure == nil {
+      (session, place) = try driver(for: folder, of: program)
+      again = StateReading.take(opening: place, spec.config, session, workload)
+      leave(again.failure == nil)
+    }
+    let recording = server.recording(sharing: program.recording.store)
+    return SecondVisit(
+      first: first, again: again, probe: probe, recording: recording,
+      preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))
+  }
+
+  private func load(_ image: DiskImage, of recorded: VolumeRecording) throws(ProgramTestError) -> String {
+    do { return try server.load(image, of: recorded) } catch { throw .machine("\(error)") }
+  }
+
+  /// A driver that takes `open` of a state.
+  /// An isolated one finds it where the program's folder was while it was recorded.
+  /// - Returns: also where it finds the state.
+  private func driver(for folder: String, of program: RecordedProgram) throws(ProgramTestError) -> (
+    DriverSession, String
+  ) {
+    if let session { return (session, folder) }
+    var place = DriverPlace()
+    place.isIsolated = spec.isIsolated
+    starts += 1
+    // Which of both it is the first driver says.
+    let keeps = takesMany ?? false
+    if spec.isIsolated, !keeps { place.binds = [(folder, program.folder)] }
+    do {
+      let made = try DriverSession(spec.command, place, limit: spec.requestLimit)
+      session = made
+      takesMany = made.hello.reopens || made.hello.forks
+      return (made, place.binds.isEmpty ? folder : program.folder)
+    } catch { throw .driver(error) }
+  }
+
+  private var takesMany: Bool?
+
+  /// Has the driver leave the state. One that does not answer, or that takes one state only, is killed.
+  private func leave(_ isWell: Bool) {
+    guard let session else { return }
+    var goesOn = isWell
+    if isWell {
+      switch session.ask(.close) {
+      case .done: break
+      default: goesOn = false
+      }
+    } else if session.hello.forks || session.hello.reopens {
+      // A program that refused to open has nothing open; one that died has a new driver.
+      goesOn = false
+    }
+    if !goesOn || takesMany != true {
+      session.process.end()
+      self.session = nil
+    }
+  }
+}
+
+extension StateServer {
+  /// What was done to the state so far, as a number.
+  var behaviour: UInt64 {
+    var hash: UInt64 = 0
+    let trace = volume.trace
+    for operation in trace.operations(from: prepared) {
+      switch operation.kind {
+      case .open, .flush, .release, .mark, .setTimes: continue
+      default: break
+      }
+      hash = mix64(hash ^ UInt64(operation.kind.rawValue) ^ operation.offset << 8 ^ operation.length << 24)
+      hash = mix64(hash ^ stableHash(operation.nameText) ^ UInt64(UInt32(bitPattern: operation.error)))
+      hash = trace.withPayload(of: operation.sequence) { bytes in
+        var hash = hash
+        for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+        return hash
+      }
+    }
+    return hash
+  }
+}
