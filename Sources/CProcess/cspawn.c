@@ -1,8 +1,13 @@
 #include "cspawn.h"
 
 #include <errno.h>
+#include <poll.h>
+#include <stddef.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <net/if.h>
 #include <sched.h>
 #include <signal.h>
@@ -13,11 +18,12 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { STEP_CLONE, STEP_MOUNTS, STEP_BIND, STEP_PROC, STEP_NETWORK, STEP_FOLDER, STEP_OUTPUT, STEP_DESCRIPTORS, STEP_EXEC };
+enum { STEP_CLONE, STEP_MOUNTS, STEP_BIND, STEP_PROC, STEP_NETWORK, STEP_FOLDER, STEP_OUTPUT, STEP_DESCRIPTORS, STEP_WATCH, STEP_EXEC };
 
 const char *tl_spawn_step(int step) {
   static const char *const names[] = {
@@ -29,6 +35,7 @@ const char *tl_spawn_step(int step) {
       "changing to the folder",
       "opening standard output",
       "setting up the descriptors",
+      "having the kernel tell of sync(2) (seccomp)",
       "exec",
   };
   return names[step];
@@ -39,6 +46,8 @@ typedef struct {
   /// What the child tells: it shares the caller's memory until exec.
   volatile int error;
   volatile int step;
+  /// Where the child sends the descriptor that tells of its syncs.
+  int channel;
 } start;
 
 static int failed(start *self, int step) {
@@ -82,6 +91,64 @@ static int isolate(start *self) {
   return 0;
 }
 
+/// The descriptor of a filter that asks somebody else about some calls, and lets all others happen.
+static int sync_listener(void) {
+#if defined(__x86_64__)
+  const unsigned architecture = AUDIT_ARCH_X86_64;
+#elif defined(__aarch64__)
+  const unsigned architecture = AUDIT_ARCH_AARCH64;
+#else
+#error "the number of this architecture for seccomp is missing"
+#endif
+  struct sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, architecture, 0, 4),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sync, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_syncfs, 2, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sync_file_range, 1, 0),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+  };
+  struct sock_fprog filter = {.len = sizeof code / sizeof code[0], .filter = code};
+  // Without root a filter needs this, and set-user-ID programs do not work below it.
+  if (geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &filter);
+}
+
+typedef union {
+  struct cmsghdr header;
+  char room[CMSG_SPACE(sizeof(int))];
+} one_descriptor;
+
+static int send_descriptor(int channel, int descriptor) {
+  one_descriptor control = {0};
+  char byte = 0;
+  struct iovec part = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+  struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+  first->cmsg_level = SOL_SOCKET;
+  first->cmsg_type = SCM_RIGHTS;
+  first->cmsg_len = CMSG_LEN(sizeof(int));
+  memcpy(CMSG_DATA(first), &descriptor, sizeof descriptor);
+  return sendmsg(channel, &message, 0) == 1 ? 0 : -1;
+}
+
+static int receive_descriptor(int channel) {
+  one_descriptor control = {0};
+  char byte;
+  struct iovec part = {.iov_base = &byte, .iov_len = 1};
+  struct msghdr message = {
+      .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.room, .msg_controllen = sizeof control.room};
+  if (recvmsg(channel, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) != 1) return -1;
+  struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+  if (!first || first->cmsg_type != SCM_RIGHTS) return -1;
+  int descriptor;
+  memcpy(&descriptor, CMSG_DATA(first), sizeof descriptor);
+  return descriptor;
+}
+
 /// Runs on a stack of its own in the caller's memory while the caller's thread waits, until exec or _exit.
 static int child(void *argument) {
   start *self = argument;
@@ -115,18 +182,30 @@ static int child(void *argument) {
   if (in < 0 || out < 0 || err < 0) return failed(self, STEP_DESCRIPTORS);
   if (place(in, 0) < 0 || place(out, 1) < 0 || place(err, 2) < 0) return failed(self, STEP_DESCRIPTORS);
   if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return failed(self, STEP_DESCRIPTORS);
+  if (program->watches_syncs) {
+    int listener = sync_listener();
+    if (listener < 0 || send_descriptor(self->channel, listener) != 0) return failed(self, STEP_WATCH);
+    close(listener);
+  }
   execvpe(program->arguments[0], program->arguments, program->environment);
   return failed(self, STEP_EXEC);
 }
 
-int tl_spawn(const tl_program *program, int32_t *process, int *descriptor, int *failed_step) {
+int tl_spawn(const tl_program *program, int32_t *process, int *descriptor, int *listener, int *failed_step) {
   enum { STACK = 256 << 10 };
   char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) {
     *failed_step = STEP_CLONE;
     return errno;
   }
-  start self = {.program = program, .error = 0};
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+    *failed_step = STEP_DESCRIPTORS;
+    int code = errno;
+    munmap(stack, STACK);
+    return code;
+  }
+  start self = {.program = program, .error = 0, .channel = ends[1]};
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -137,6 +216,9 @@ int tl_spawn(const tl_program *program, int32_t *process, int *descriptor, int *
   int code = made < 0 ? errno : self.error;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   munmap(stack, STACK);
+  *listener = code == 0 && program->watches_syncs ? receive_descriptor(ends[0]) : -1;
+  close(ends[0]);
+  close(ends[1]);
   if (code != 0) {
     *failed_step = made < 0 ? STEP_CLONE : self.step;
     if (made > 0) {
@@ -176,4 +258,33 @@ long tl_write_to_program(int descriptor, const void *bytes, unsigned long count)
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   errno = code;
   return written;
+}
+
+int tl_next_sync(int listener, tl_sync_call *call) {
+  while (1) {
+    struct pollfd polled = {.fd = listener, .events = POLLIN};
+    if (poll(&polled, 1, -1) < 0 && errno != EINTR) return -1;
+    if (polled.revents & POLLHUP) return -1;
+    if (!(polled.revents & POLLIN)) continue;
+    struct seccomp_notif asked;
+    memset(&asked, 0, sizeof asked);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) {
+      // Who asked is gone.
+      if (errno == ENOENT || errno == EINTR) continue;
+      return -1;
+    }
+    call->id = asked.id;
+    call->process = (int32_t)asked.pid;
+    call->call = asked.data.nr == SYS_sync ? 0 : asked.data.nr == SYS_syncfs ? 1 : 2;
+    call->descriptor = (int32_t)asked.data.args[0];
+    return 0;
+  }
+}
+
+void tl_let_sync(int listener, uint64_t id) {
+  struct seccomp_notif_resp answer;
+  memset(&answer, 0, sizeof answer);
+  answer.id = id;
+  answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
 }

@@ -19,10 +19,22 @@ package struct DriverPlace: Sendable {
   package var channel: (path: String, descriptor: Int32)?
   /// Namespaces of its own. Needs root.
   package var isIsolated = false
+  /// Is called before each sync(2), syncfs(2) and sync_file_range(2) of the driver or of what it starts, which wait for
+  /// it; nil where nobody wants to know. On a thread of its own.
+  package var onSync: (@Sendable (SyncCall) -> Void)?
   /// Folders that it sees at another path, where it is isolated.
   package var binds: [(folder: String, at: String)] = []
 
   package init() {}
+}
+
+/// A call that FUSE hears nothing of.
+package enum SyncCall: Sendable, Hashable {
+  case sync
+  /// Of the file system of a descriptor of a process: the path of that in /proc.
+  case syncfs(path: String)
+  /// Promises nothing (`man 2 sync_file_range`, Warning).
+  case syncFileRange
 }
 
 /// A driver that runs, with everything that it has started. It ends with this object, and with this process.
@@ -80,7 +92,9 @@ package final class DriverProcess: @unchecked Sendable {
     case .failure(let failure):
       for descriptor in [ins[1], outs[0], errs[0]] where descriptor >= 0 { close(descriptor) }
       throw .notStarted(name, step: failure.step, failure.code)
-    case .success(let child): (process, watched) = (child.process, child.descriptor)
+    case .success(let child):
+      (process, watched) = (child.process, child.descriptor)
+      if let onSync = place.onSync, child.listener >= 0 { Self.watch(child.listener, onSync) }
     }
     (input, errors) = (ins[1], errs[0])
     output = place.channel?.descriptor ?? outs[0]
@@ -106,7 +120,7 @@ package final class DriverProcess: @unchecked Sendable {
 
   private static func start(
     _ arguments: [String], _ folder: String?, _ place: DriverPlace, _ input: Int32, _ output: Int32, _ errors: Int32
-  ) -> Result<(process: pid_t, descriptor: Int32), StartFailure> {
+  ) -> Result<(process: pid_t, descriptor: Int32, listener: Int32), StartFailure> {
     let texts = arguments.map { strdup($0) }
     let binds = place.binds.flatMap { [strdup($0.folder), strdup($0.at)] }
     defer { for text in texts + binds { free(text) } }
@@ -122,12 +136,29 @@ package final class DriverProcess: @unchecked Sendable {
             (program.standard_input, program.standard_output, program.standard_error) = (input, output, errors)
             program.isolated = place.isIsolated ? 1 : 0
             program.binds = binds.baseAddress
+            program.watches_syncs = place.onSync == nil ? 0 : 1
             let started = SpawnThread.shared.start(program)
-            if started.code == 0 { return .success((started.process, started.descriptor)) }
+            if started.code == 0 { return .success((started.process, started.descriptor, started.listener)) }
             return .failure(StartFailure(step: String(cString: tl_spawn_step(started.step)), code: started.code))
           }
         }
       }
+    }
+  }
+
+  /// Answers the kernel until nothing is left of the program.
+  private static func watch(_ listener: Int32, _ onSync: @escaping @Sendable (SyncCall) -> Void) {
+    Thread.start {
+      var call = tl_sync_call()
+      while tl_next_sync(listener, &call) == 0 {
+        switch call.call {
+        case 0: onSync(.sync)
+        case 1: onSync(.syncfs(path: "/proc/\(call.process)/fd/\(call.descriptor)"))
+        default: onSync(.syncFileRange)
+        }
+        tl_let_sync(listener, call.id)
+      }
+      close(listener)
     }
   }
 

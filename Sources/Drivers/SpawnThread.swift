@@ -12,15 +12,7 @@ final class SpawnThread: @unchecked Sendable {
   private init() {
     pthread_mutex_init(mutex, nil)
     pthread_cond_init(changed, nil)
-    var thread = pthread_t()
-    let code = pthread_create(
-      &thread, nil,
-      { box in
-        Unmanaged<SpawnThread>.fromOpaque(box!).takeUnretainedValue().serve()
-        return nil
-      }, Unmanaged.passRetained(self).toOpaque())
-    precondition(code == 0, "no thread can be started: \(String(cString: strerror(code)))")
-    pthread_detach(thread)
+    Thread.start { [unowned self] in serve() }
   }
 
   private func serve() {
@@ -37,6 +29,8 @@ final class SpawnThread: @unchecked Sendable {
   struct Started {
     var process: pid_t = 0
     var descriptor: Int32 = -1
+    /// Tells of syncs; -1 where nobody asked for that.
+    var listener: Int32 = -1
     /// 0, or an errno, and the step that failed.
     var code: Int32 = 0
     var step: Int32 = 0
@@ -64,7 +58,8 @@ final class SpawnThread: @unchecked Sendable {
       defer { started.deallocate() }
       started.initialize(to: Started())
       started.pointee.code = tl_spawn(
-        &program, &started.pointee.process, &started.pointee.descriptor, &started.pointee.step)
+        &program, &started.pointee.process, &started.pointee.descriptor, &started.pointee.listener,
+        &started.pointee.step)
       box.started = started.pointee
       sem_post(box.done)
     }

@@ -111,6 +111,7 @@ private struct TraceReader {
     case .write: write(operation, trace)
     case .sync: sync(operation)
     case .syncWritten: finish(operation)
+    case .syncAll: builder.run(.syncAll)
     case .syncDirectory:
       if operation.error == 0, let directory = inodes[operation.inode] { builder.run(.syncDirectory(directory)) }
     case .truncate, .allocate, .punchHole, .zeroRange: if operation.error == 0 { change(operation) }

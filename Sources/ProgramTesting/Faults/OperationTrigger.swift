@@ -44,6 +44,7 @@ extension VolumeOperationKind {
     case .sync: "fsync"
     case .syncWritten: "sync of a synchronous write"
     case .syncDirectory: "fsync of a directory"
+    case .syncAll: "sync"
     case .open: "open"
     case .flush: "close"
     case .release: "release"

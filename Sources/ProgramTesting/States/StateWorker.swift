@@ -97,6 +97,7 @@ final class StateWorker {
     if let session { return (session, folder) }
     var place = DriverPlace()
     place.isIsolated = spec.isIsolated
+    place.onSync = server.mount.syncNote
     starts += 1
     // Which of both it is the first driver says.
     let keeps = takesMany ?? false

@@ -75,6 +75,7 @@ final class WorkloadRun {
     var place = DriverPlace()
     place.channel = (channel.path, channel.reading)
     place.isIsolated = spec.isIsolated
+    place.onSync = mount.syncNote
     do throws(DriverError) { session = try DriverSession(spec.command, place, limit: spec.requestLimit) } catch {
       throw .driver(error)
     }

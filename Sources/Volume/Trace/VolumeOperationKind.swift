@@ -40,6 +40,8 @@ package enum VolumeOperationKind: UInt8, Sendable, CaseIterable {
   /// first of the writes.
   case syncWritten
   case syncDirectory
+  /// sync(2) or syncfs(2), which the kernel does not tell a volume of: whoever watches the program puts it here.
+  case syncAll
   case open
   /// close(2) of a descriptor; several may share one `handle`.
   case flush

@@ -61,6 +61,9 @@ package struct VolumeTrace: Sendable {
 extension Volume {
   package var trace: VolumeTrace { VolumeTrace(self) }
 
+  /// Puts in the order that everything that has been done so far is made durable: sync(2) or syncfs(2).
+  package func noteSyncAll() { lock.holding { if options.records { add(TraceRecord(.syncAll)) } } }
+
   /// Puts a record of the caller's in the order, as an acknowledgement for one.
   /// - Returns: its sequence number; -1 where the volume does not record, or memory is not to be had.
   @discardableResult package func mark(_ payload: [UInt8]) -> Int {
