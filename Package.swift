@@ -242,6 +242,11 @@ let package = Package(
     tests(
       "Volume",
       ["Volume", "VolumeStates", "CrashStates", "LogModel", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
+    .testTarget(
+      name: "ProgramTestingTests",
+      dependencies: [
+        "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification", "LogModel",
+      ], exclude: ["misbehaving.py"], swiftSettings: strict),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

@@ -56,11 +56,11 @@ class Driver:
         return self.read()
 
     def read(self):
-        line = self.connection.readline().decode()
+        line = self.connection.readline().decode(errors="replace")
         if line[:1] in ("", "-"):
             raise OSError(line or "redis-server closed the connection")
         if line[0] == "$":
-            return None if line == "$-1\r\n" else self.connection.read(int(line[1:]) + 2)[:-2].decode()
+            return None if line == "$-1\r\n" else self.connection.read(int(line[1:]) + 2)[:-2].decode(errors="replace")
         return [self.read() for _ in range(int(line[1:]))] if line[0] == "*" else line
 
 

@@ -57,6 +57,7 @@ extension ProgramReport {
     let kind = finding.repeats ? "violated" : "flaky"
     var lines = ["\(kind): \(finding.check) (\(finding.cause)): \(finding.detail)"]
     lines += finding.story.map { "  \($0)" }
+    if let permits = finding.permits { lines.append("  (\(permits))") }
     for word in finding.log.suffix(2) { lines.append("  driver: \(word)") }
     if let token = finding.token { lines.append("  again: tornlog reproduce \(token)") }
     return lines
@@ -68,7 +69,7 @@ extension ProgramReport {
     text += progress.violations > 0 ? "\(progress.violations) violated" : "held"
     if progress.unknown > 0 { text += ", \(progress.unknown) unknown" }
     switch progress.bound {
-    case nil where progress.share > 0: text += "; only \(Int(progress.share * 100))% of the moments"
+    case nil where progress.visited > 0: text += "; at \(max(1, Int(progress.share * 100)))% of the moments"
     case nil: text += "; not reached"
     case .some(Int.max): break
     case .some(let bound) where bound > 0: text += "; all that differ in up to \(bound) pieces"

@@ -50,6 +50,10 @@ package struct ProgramReport: Sendable {
   mutating func take(_ search: StateSearch, seconds: Double, starts: Int) {
     (profiles, opened, searchSeconds, driverStarts) = (search.progress, search.opened, seconds, starts)
     for (reason, count) in search.unknowns { unknowns[reason, default: 0] += count }
+    let missed = profiles.filter { $0.visited == 0 }.map(\.name)
+    if !missed.isEmpty {
+      unknowns["no state of \(missed.joined(separator: ", ")) was opened: give more time with --budget"] = 1
+    }
   }
 
   mutating func take(_ lives: SecondLives) {
@@ -80,11 +84,24 @@ package struct ProgramReport: Sendable {
         cause: found.state.profile?.name ?? "killed", repeats: found.repeats,
         story: Self.story(found), log: found.state.log)
       finding.count = search.broken.count { $0.check.check == state.check.check }
+      if let profile = found.state.profile { finding.permits = Self.permits(profile) }
       finding.token = ProgramToken(found, spec).text
       findings.append(finding)
     }
     addLives(program, &seen)
     addRuns(&seen)
+  }
+
+  /// What a profile stands for, where that is less than a file system in use.
+  private static func permits(_ profile: CrashProfile) -> String? {
+    switch profile.name {
+    case "posix-minimal", "posix-minimal-eio":
+      "only the letter of POSIX permits this state: ext4, xfs and btrfs do not"
+    case "ext4-writeback": "ext4 permits this state with data=writeback, and not by default"
+    case "raw-512-eio", "raw-512-eio-any": "a drive permits this state that leaves sectors unreadable"
+    case "raw-4k", "raw-512": "any disk with a volatile cache permits this state, whatever the file system"
+    default: nil
+    }
   }
 
   private static func story(_ found: FindingShrinker.Found) -> [String] {
@@ -129,7 +146,7 @@ package struct ProgramReport: Sendable {
         guard seen.insert("\(check.check.rawValue) \(cause)").inserted else { continue }
         findings.append(
           ProgramFinding(
-            check: check.check.rawValue, detail: check.detail, cause: run.hit ?? cause, repeats: true,
+            check: check.check.rawValue, detail: check.detail, cause: run.hit ?? cause, repeats: run.repeats,
             story: [run.hit ?? "", "restart", "after recovery: \(check.detail)"], log: run.log))
       }
     }

@@ -107,6 +107,18 @@ package final class ProgramTest {
     FaultRunner(spec: spec, workload: program.workload, name: names + "-fault")
   }
 
+  /// A run; where it breaks a promise, three times more.
+  private func repeated(_ run: () throws(ProgramTestError) -> FaultRun) throws(ProgramTestError) -> FaultRun {
+    var first = try run()
+    guard first.verdict == .violated else { return first }
+    let checks = Set(first.checks.filter { $0.verdict == .violated }.map(\.check))
+    for _ in 0..<3 where first.repeats && !isCancelled {
+      let again = Set(try run().checks.filter { $0.verdict == .violated }.map(\.check))
+      if again.isDisjoint(with: checks) { first.repeats = false }
+    }
+    return first
+  }
+
   private func runKills(_ program: RecordedProgram, deadline: UInt64) throws(ProgramTestError) {
     let all = operationCounts.filter { $0.key.isChange }.values.reduce(0, +)
     guard all > 0 else { return }
@@ -115,7 +127,7 @@ package final class ProgramTest {
       if isCancelled || DriverProcess.now >= deadline { return }
       note("kill \(number + 1) of \(options.kills)")
       let place = OperationPlace(occurrence: Int.random(in: 1...all, using: &random))
-      report.take(try runner(program).kill(at: place))
+      report.take(try repeated { () throws(ProgramTestError) in try runner(program).kill(at: place) })
     }
   }
 
@@ -125,7 +137,7 @@ package final class ProgramTest {
     for (number, cell) in cells.enumerated() {
       if isCancelled || DriverProcess.now >= deadline { return }
       note("fault \(number + 1) of \(cells.count): \(cell)")
-      report.take(try runner(program).fail(cell))
+      report.take(try repeated { () throws(ProgramTestError) in try runner(program).fail(cell) })
     }
   }
 }

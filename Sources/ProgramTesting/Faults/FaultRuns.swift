@@ -18,6 +18,8 @@ package struct FaultRun: Sendable {
   package var hit: String?
   package var checks: [ProgramCheckResult]
   package var log: [String]
+  /// Whether three more tries gave the same.
+  package var repeats = true
   /// How the program took it, where it did not go on.
   package var stop: WorkloadStop?
 

@@ -10,6 +10,8 @@ package struct ProgramFinding: Sendable {
   package var cause: String
   /// Whether three more tries gave the same.
   package var repeats: Bool
+  /// Who permits the state, where the profile's name does not say it all.
+  package var permits: String?
   package var story: [String]
   /// The program's last words, where it failed.
   package var log: [String]

@@ -91,8 +91,9 @@ final class StateSearch {
     Level(bound: 0, statesPerPoint: 64, samples: 0), Level(bound: 1, statesPerPoint: 512, samples: 8),
     Level(bound: 2, statesPerPoint: 4096, samples: 32),
   ]
-  /// States that are served at once, before the next are chosen.
-  private static let batch = 64
+  /// States that are served at once, before the next are chosen: as many as take about half a second.
+  private var batch = 4
+  private let foreign: ForeignBytes
 
   private let spec: ProgramSpec
   private let program: RecordedProgram
@@ -132,6 +133,7 @@ final class StateSearch {
     (self.spec, self.program, self.pool, self.deadline) = (spec, program, pool, deadline)
     (self.isCancelled, self.note) = (isCancelled, note)
     history = CallerHistory(program.events, spec, program)
+    foreign = ForeignBytes(program.recording, seed: spec.seed)
   }
 
   /// The search ends once this check is violated.
@@ -148,49 +150,79 @@ final class StateSearch {
   /// States that were opened.
   var opened: Int { readings.count }
 
-  /// All kills first, then each level of all profiles.
+  /// All kills first, then each level of all profiles. Each has its share of the time; what one does not need the others
+  /// get.
   func run(_ profiles: [CrashProfile]) throws(ProgramTestError) {
     progress = [ProfileProgress(profile: nil)] + profiles.map { ProfileProgress(profile: $0) }
-    try visit(0, level: 0)
-    for level in Self.levels.indices {
-      for place in profiles.indices {
+    for place in progress.indices { progress[place].moments = moments(of: place).count }
+    // Each level of each profile; kills have one.
+    var open = [(place: 0, level: 0)]
+    for level in Self.levels.indices { open += profiles.indices.map { ($0 + 1, level) } }
+    while !open.isEmpty, !isOver {
+      var left: [(place: Int, level: Int)] = []
+      for (number, one) in open.enumerated() {
         if isOver { return }
-        try visit(place + 1, level: level)
+        let now = DriverProcess.now
+        let share = (deadline - now) / UInt64(open.count - number)
+        let isWhole = try visit(one.place, level: one.level, until: now + max(share, 200_000_000))
+        if !isWhole { left.append(one) }
       }
+      open = left
     }
   }
 
-  private func visit(_ place: Int, level: Int) throws(ProgramTestError) {
-    let reach = Self.levels[level]
+  private func moments(of place: Int) -> [Int] {
+    progress[place].profile == nil ? Array(program.begin...max(program.begin, program.end)) : program.powerCuts
+  }
+
+  /// Moments spread over all, then those between: of a search that does not get to its end too, no part is left out.
+  private static func rounds(_ moments: [Int]) -> [[Int]] {
+    var rounds: [[Int]] = []
+    var stride = 1
+    while stride * 2 <= moments.count { stride *= 2 }
+    rounds.append(moments.indices.filter { $0 % stride == 0 }.map { moments[$0] })
+    while stride > 1 {
+      rounds.append(moments.indices.filter { $0 % stride == stride / 2 }.map { moments[$0] })
+      stride /= 2
+    }
+    return rounds
+  }
+
+  /// - Returns: whether all of it was visited.
+  private func visit(_ place: Int, level: Int, until end: UInt64) throws(ProgramTestError) -> Bool {
     let profile = progress[place].profile
-    // Whatever the profile, what keeps everything is the same.
-    var walk = CrashPointWalk(program.recording, profile ?? .posixMinimal, seed: spec.seed)
+    let reach = Self.levels[level]
     let limits = StateEnumeration.Limits(
       bound: reach.bound, statesPerPoint: reach.statesPerPoint, samples: reach.samples)
-    let events = profile == nil ? Array(program.begin...max(program.begin, program.end)) : program.powerCuts
-    for (number, event) in events.enumerated() {
-      if isOver {
-        progress[place].share = Double(number) / Double(events.count)
-        try settle()
-        return
-      }
-      let point = walk.point(at: event)
-      var resolver = StateResolver(point)
-      if level == 0 { progress[place].moments += 1 }
-      if profile == nil {
-        take(point.everything, &resolver, event, place)
-      } else {
-        StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place) }
-      }
-      if waiting.count >= Self.batch {
-        try settle()
-        let share = Double(number + 1) / Double(events.count)
-        note("\(progress[place].name), level \(level): \(Int(share * 100))%, \(opened) states opened")
+    let moments = moments(of: place)
+    var done = 0
+    for round in Self.rounds(moments) {
+      // Whatever the profile, what keeps everything is the same.
+      var walk = CrashPointWalk(program.recording, profile ?? .posixMinimal, foreign)
+      for event in round {
+        if isOver || DriverProcess.now >= end {
+          try settle()
+          if progress[place].bound == nil || level > 0 {
+            progress[place].share = Double(done) / Double(moments.count)
+          }
+          return false
+        }
+        let point = walk.point(at: event)
+        var resolver = StateResolver(point)
+        if profile == nil {
+          take(point.everything, &resolver, event, place)
+        } else {
+          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place) }
+        }
+        done += 1
+        if waiting.count >= batch || pending.count >= 4096 { try settle() }
+        note("\(progress[place].name), level \(level): \(done * 100 / moments.count)%, \(opened) states opened")
       }
     }
     try settle()
-    progress[place].bound = profile == nil ? Int.max : reach.bound
+    progress[place].bound = profile == nil ? Int.max : max(progress[place].bound ?? 0, reach.bound)
     progress[place].share = 0
+    return true
   }
 
   private func take(_ choice: [Alternative], _ resolver: inout StateResolver, _ event: Int, _ place: Int) {
@@ -208,7 +240,12 @@ final class StateSearch {
   /// Opens the states that wait, and judges all that were chosen.
   private func settle() throws(ProgramTestError) {
     let fresh = pending.filter { $0.image != nil }
+    let began = DriverProcess.now
     let visits = try pool.visit(fresh.map { $0.image! }, of: program)
+    if fresh.count >= batch / 2, fresh.count > 0 {
+      let each = (DriverProcess.now - began) / UInt64(fresh.count)
+      batch = max(2, min(64, Int(500_000_000 / max(1, each))))
+    }
     for (state, visit) in zip(fresh, visits) {
       let hash = visit.reading.hash
       readings[state.content] = hash

@@ -71,7 +71,7 @@ final class StateWorker {
       }
     }
     let probedAt = server.volume.trace.count
-    leave(first.failure == nil && failure == nil)
+    leave(first.failure == nil && failure == nil, mustClose: true)
     var again = StateReading(failure: failure)
     if first.failure == nil, failure == nil {
       (session, place) = try driver(for: folder, of: program)
@@ -113,17 +113,15 @@ final class StateWorker {
   private var takesMany: Bool?
 
   /// Has the driver leave the state. One that does not answer, or that takes one state only, is killed.
-  private func leave(_ isWell: Bool) {
+  /// - Parameter mustClose: also where the driver takes no other state, and could as well be killed.
+  private func leave(_ isWell: Bool, mustClose: Bool = false) {
     guard let session else { return }
     var goesOn = isWell
-    if isWell {
+    if isWell, mustClose || takesMany == true {
       switch session.ask(.close) {
       case .done: break
       default: goesOn = false
       }
-    } else if session.hello.forks || session.hello.reopens {
-      // A program that refused to open has nothing open; one that died has a new driver.
-      goesOn = false
     }
     if !goesOn || takesMany != true {
       session.process.end()

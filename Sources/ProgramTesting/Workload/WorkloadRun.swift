@@ -101,7 +101,9 @@ final class WorkloadRun {
   func ask(_ request: DriverRequest) -> WorkloadStop? {
     guard let session else { return .died("the driver is gone") }
     let submitted = volume.trace.count
-    let answer = session.ask(request)
+    // Making everything anew may take long: a database cluster, a schema.
+    let isCreation = if case .open(_, create: true, _) = request { true } else { false }
+    let answer = session.ask(request, limit: isCreation ? max(spec.requestLimit, 60_000_000_000) : nil)
     var record = RequestRecord(request: request, submitted: submitted, answered: nil, outcome: .unknown("no reply"))
     var stop: WorkloadStop?
     switch answer {
