@@ -18,8 +18,7 @@ final class Log {
     file = try check(open(folder + "/log", O_RDWR | O_CREAT | O_APPEND, 0o644))
     let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/log"))
     var end = 0
-    let text = String(decoding: data, as: UTF8.self)
-    for line in text.split(separator: "\n", omittingEmptySubsequences: false).dropLast() {
+    for line in String(decoding: data, as: UTF8.self).components(separatedBy: "\n").dropLast() {
       let record = line.dropFirst(9).split(separator: " ", maxSplits: 2)
       // The position is part of what is checked: an old line that comes back is no record.
       guard Log.line(line.dropFirst(9)) == line + "\n", record.first == "\(records.count)" else { break }
