@@ -89,6 +89,8 @@ package struct ProgramReport: Sendable {
       findings.append(finding)
     }
     addLives(program, &seen)
+    // They hold the program's volume.
+    brokenLives.removeAll()
     addRuns(&seen)
   }
 

@@ -58,7 +58,7 @@ def open_log(request):
 def whole_records():
     size = os.fstat(tail).st_size
     records = os.pread(tail, size, 0).split(b"\n")[:-1]
-    if how == "loses-once" and memory and not os.path.exists(memory):
+    if how == "loses-once" and len(records) > 2 and not os.path.exists(memory):
         open(memory, "w").close()
         return records[:-1]
     return records if how != "invents" else records + [b"nobody:wrote this"]
