@@ -242,6 +242,7 @@ let package = Package(
     tests(
       "Volume",
       ["Volume", "VolumeStates", "CrashStates", "LogModel", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
+    tests("ProgramOracle", ["ProgramOracle", "LogModel", "Verification"]),
     .testTarget(
       name: "ProgramTestingTests",
       dependencies: [

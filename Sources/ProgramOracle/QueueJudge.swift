@@ -42,13 +42,15 @@ struct QueueJudge {
         ProgramCheckResult(
           .noResurrection, .violated, "queue \(log) holds \(shown(back.value)), which was taken and confirmed"))
     }
-    // A take without an answer has taken the first that was there.
+    // A take without an answer has taken the first that was there: none with one before it that is there still.
     let there = Set(items.map(\.value))
+    let firstEnd = appends.filter { $0.request.call.values.allSatisfy(there.contains) }.map(\.end).min() ?? .max
     var left = unknownTakes
     var forgiven: Set<String> = []
     for entry in appends {
       guard case .append(_, let value) = entry.request.call, left > 0, entry.isAcknowledged,
-        !there.contains(value), !taken.contains(value), !mayBeTaken.contains(value)
+        !there.contains(value), !taken.contains(value), !mayBeTaken.contains(value),
+        firstEnd >= entry.request.submitted
       else { continue }
       forgiven.insert(value)
       left -= 1
