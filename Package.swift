@@ -246,7 +246,8 @@ let package = Package(
     .testTarget(
       name: "ProgramTestingTests",
       dependencies: [
-        "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification", "LogModel",
+        "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification",
+        "LogModel",
       ], exclude: ["misbehaving.py"], swiftSettings: strict),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),

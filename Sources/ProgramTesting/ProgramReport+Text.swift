@@ -72,7 +72,8 @@ extension ProgramReport {
     case nil where progress.visited > 0: text += "; at \(max(1, Int(progress.share * 100)))% of the moments"
     case nil: text += "; not reached"
     case .some(Int.max): break
-    case .some(let bound) where bound > 0: text += "; all that differ in up to \(bound) pieces"
+    case .some(let bound) where bound > 0:
+      text += "; all that differ in up to \(bound) \(bound == 1 ? "piece" : "pieces")"
     default: text += "; the plain ones"
     }
     return text

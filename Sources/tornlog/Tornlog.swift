@@ -113,7 +113,8 @@ struct Tornlog: ParsableCommand {
       """,
     version: "tornlog 0.1.0",
     subcommands: [
-      DemoCommand.self, RunCommand.self, TestCommand.self, AuditCommand.self, DriverToolCommand.self, ExploreCommand.self,
+      DemoCommand.self, RunCommand.self, TestCommand.self, AuditCommand.self, DriverToolCommand.self,
+      ExploreCommand.self,
       ReproduceCommand.self, ShrinkCommand.self,
       DefectsCommand.self,
       ListCommand.self, CheckCommand.self, BenchCommand.self, TuneCommand.self, DoctorCommand.self,

@@ -32,7 +32,8 @@ struct Reference {
       if isTold, request.outcome == .failed { continue }
       if case .flush = request.call { continue }
       var step = Step(
-        call: request.call, submitted: request.submitted, end: cut, isAcknowledged: false, isRequired: false, taken: nil)
+        call: request.call, submitted: request.submitted, end: cut, isAcknowledged: false, isRequired: false, taken: nil
+      )
       if isTold, case .acknowledged(_, let taken) = request.outcome {
         (step.isAcknowledged, step.end) = (true, request.answered!)
         if case .take = request.call { step.taken = .some(taken) }

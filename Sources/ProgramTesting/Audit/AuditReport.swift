@@ -141,7 +141,8 @@ package struct AuditReport: Sendable, Encodable {
       }
     }
     for one in between.filter(\.wasThere).prefix(3) {
-      lines.append("\(one.path): a crash may leave it neither as before nor as after (\(one.profile), \(one.states) states)")
+      lines.append(
+        "\(one.path): a crash may leave it neither as before nor as after (\(one.profile), \(one.states) states)")
       lines += one.story.map { "    \($0)" } + ["    \(one.example)"]
     }
     let new = between.filter { !$0.wasThere }

@@ -86,7 +86,8 @@ struct AuditRun {
       case .timeout:
         if options.isCancelled() { throw .machine("interrupted") }
         if DriverProcess.now >= deadline {
-          throw .machine("the command did not end within \(options.limit / 1_000_000_000) s; --time-limit gives it more")
+          throw .machine(
+            "the command did not end within \(options.limit / 1_000_000_000) s; --time-limit gives it more")
         }
       }
     }

@@ -79,7 +79,8 @@ struct FileStates {
         case 0?: "it is empty"
         case let size?: "it has \(size) bytes"
         }
-      let sizes = "before \(before.map { "\($0) bytes" } ?? "not there"), after \(after.map { "\($0) bytes" } ?? "not there")"
+      let sizes =
+        "before \(before.map { "\($0) bytes" } ?? "not there"), after \(after.map { "\($0) bytes" } ?? "not there")"
       var story = Array(recording.operationTexts(before: event).suffix(5))
       story.append(profile == nil ? "kill -9" : "power cut")
       if profile != nil {

@@ -212,7 +212,8 @@ final class StateSearch {
         if profile == nil {
           take(point.everything, &resolver, event, place)
         } else {
-          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place) }
+          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place)
+          }
         }
         done += 1
         if waiting.count >= batch || pending.count >= 4096 { try settle() }

@@ -30,13 +30,16 @@ struct AuditCommand: ParsableCommand {
     name: .customLong("folder"), help: ArgumentHelp("Give the command a copy of this folder.", valueName: "dir"),
     completion: .directory)
   var folder = "."
-  @Option(help: ArgumentHelp("Crash states of this profile. Repeatable. Without it: ext4-ordered, xfs, btrfs.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "Crash states of this profile. Repeatable. Without it: ext4-ordered, xfs, btrfs.", valueName: "name"))
   var profile: [String] = []
   @Option(help: ArgumentHelp("Look at crash states for this long.", valueName: "duration"))
   var budget = Duration.seconds(30)
   @Option(name: .customLong("time-limit"), help: ArgumentHelp("Time for the command.", valueName: "duration"))
   var timeLimit = Duration.seconds(600)
-  @Option(help: ArgumentHelp("Keep at most this much of the copy in memory; the rest goes to a file.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp("Keep at most this much of the copy in memory; the rest goes to a file.", valueName: "size"))
   var memory = ByteSize(bytes: 1 << 30)
   @Option(help: ArgumentHelp("Make the mount point in this folder.", valueName: "dir"), completion: .directory)
   var dir = "/tmp"
