@@ -77,12 +77,13 @@ import Verification
 
   @Test func depthTwoIsReducedToo() throws {
     var own = options(.raw512, defect: "P7")
-    own.depth = 2
+    (own.depth, own.statesPerPoint) = (2, 16)
     let with = try Exploration(own).run().profiles[0]
     own.comparesReadSets = false
     let without = try Exploration(own).run().profiles[0]
     #expect(with.nested.judged + with.nested.readAlike == with.nested.unique)
     #expect(without.nested.judged == without.nested.unique)
+    #expect(with.nested.readAlike > 0 && with.violatedStates > 0)
     #expect(with.nested.groups == without.nested.groups && with.violatedStates == without.violatedStates)
   }
 
