@@ -77,7 +77,7 @@ import Verification
 
   @Test func depthTwoIsReducedToo() throws {
     var own = options(.raw512, defect: "P7")
-    (own.depth, own.statesPerPoint) = (2, 16)
+    own.depth = 2
     let with = try Exploration(own).run().profiles[0]
     own.comparesReadSets = false
     let without = try Exploration(own).run().profiles[0]
