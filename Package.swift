@@ -95,8 +95,8 @@ let package = Package(
     // The partition engine behind that interface.
     busyModule(
       "EngineAdapter", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Verification", "SystemUnderTest"]),
-    module("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
-    module("Reporting", ["LogModel", "Verification", "Metrics"]),
+    busyModule("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
+    busyModule("Reporting", ["LogModel", "Verification", "Metrics"]),
     // What trials and explorations do to a log alike: consumers beside the producers, events as a receiver has them.
     busyModule(
       "LogClients",

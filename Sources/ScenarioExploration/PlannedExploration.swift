@@ -176,7 +176,7 @@ public struct ExplorationPlan: Sendable {
       guard let check = CheckName(named: name) else { throw .unknownCheck(name) }
       expectation = .caught(by: check)
     }
-    let axes = TrialPlanner.axes(of: cell).entries.filter { AxisDescriptor($0.name)?.isExplored == true }
+    let axes = TrialPlanner.axes(of: cell).entries.filter { AxisDescriptor.named($0.name)?.isExplored == true }
     return PlannedExploration(
       scenario: cell.scenario, file: cell.file, axes: Axes(axes), options: options,
       client: cell.exploration?.client.flatMap { LogClient(rawValue: $0) },

@@ -174,6 +174,9 @@ final class Scratch: Sendable {
 
 /// The smallest cells.
 enum Cells {
+  /// Where they are. Whoever names no file reads all scenarios: most of the time of a small run.
+  static let file = "Scenarios/chronik/ten-vs-hundred.yaml"
+
   static func volume(_ messages: Int, defect: String = "none", crash: String = "process-kill") -> String {
     "ten-vs-hundred and messages=\(messages) and partitions=3 and sync=always and crash=\(crash) and defect=\(defect)"
   }

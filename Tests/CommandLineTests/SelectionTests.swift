@@ -31,7 +31,7 @@ extension CommandLineTests {
     func aPartThatIsNotOneOfThemIsRefused(environment: [String: String], message: String) async throws {
       let own: [String: String?] = ["CI_NODE_INDEX": nil, "CI_NODE_TOTAL": nil, "TORNLOG_SHARD_INDEX": nil]
       let ended = try await tornlog(
-        "list", "--shard", "auto:4", environment: own.merging(environment.mapValues { $0 }) { $1 })
+        "list", Cells.file, "--shard", "auto:4", environment: own.merging(environment.mapValues { $0 }) { $1 })
       #expect(ended.code == 64 && ended.err.contains(message), "\(ended)")
     }
 
@@ -44,7 +44,8 @@ extension CommandLineTests {
     @Test func `seeds count up and repetitions do not`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-k", Cells.tiny, "--storage", "memory", "--seed", "7", "--seeds", "3", "--repeat", "2", "--jobs", "4",
+        "run", Cells.file, "-k", Cells.tiny, "--storage", "memory", "--seed", "7", "--seeds", "3", "--repeat", "2",
+        "--jobs", "4",
         "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
       #expect(ended.code == 0 && ended.out.contains("6 trials: 6 held"), "\(ended)")
       #expect(try scratch.trials("j").compactMap { $0["seed"] as? Int } == [7, 7, 8, 8, 9, 9])
@@ -82,7 +83,8 @@ extension CommandLineTests {
     @Test func `where nothing failed everything runs`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "--storage", "memory", "-k", Cells.tiny, "--last-failed", "--report", "json=\(scratch.path("j"))")
+        "run", Cells.file, "--storage", "memory", "-k", Cells.tiny, "--last-failed", "--report",
+        "json=\(scratch.path("j"))")
       #expect(ended.code == 0 && ended.err.contains("all 1 run"), "\(ended)")
       #expect(try scratch.trials("j").count == 1)
     }
@@ -94,7 +96,7 @@ extension CommandLineTests {
       let volumes = [100, 500, 1000, 5000]
       func command(_ messages: Int) -> [String] {
         [
-          Program.tornlog, "run", "-t", "full", "--storage", "memory", "--defect", "C2b", "-k",
+          Program.tornlog, "run", Cells.file, "-t", "full", "--storage", "memory", "--defect", "C2b", "-k",
           Cells.volume(messages, defect: "C2b"), "--jobs", "1",
         ]
       }
@@ -102,7 +104,7 @@ extension CommandLineTests {
       for run in running { #expect(try await run.end().code == 1) }
       let all = try await Running(
         [
-          Program.tornlog, "run", "-t", "full", "--storage", "memory", "--defect", "C2b", "-k",
+          Program.tornlog, "run", Cells.file, "-t", "full", "--storage", "memory", "--defect", "C2b", "-k",
           "ten-vs-hundred and partitions=3 and sync=always and crash=process-kill and messages<=5000", "--last-failed",
           "--report",
           "json=\(scratch.path("j"))",
@@ -116,7 +118,8 @@ extension CommandLineTests {
     @Test func `fail-fast stops, and says how far it came`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--repeat", "50", "--jobs", "1",
+        "run", Cells.file, "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--repeat", "50", "--jobs",
+        "1",
         "--storage",
         "memory", "--dir", scratch.folder(), "--report", "json=\(scratch.path("j"))")
       #expect(ended.code == 1, "\(ended)")
@@ -126,7 +129,8 @@ extension CommandLineTests {
       #expect(try scratch.entries() == [])
       // Nothing was left to be stopped.
       let last = try await tornlog(
-        "run", "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--jobs", "1", "--storage", "memory",
+        "run", Cells.file, "-x", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--jobs", "1", "--storage",
+        "memory",
         "--dir", scratch.folder())
       #expect(last.code == 1 && !last.out.contains("stopped") && !last.out.contains("interrupted"), "\(last)")
     }
@@ -136,7 +140,7 @@ extension CommandLineTests {
       let scratch = try Scratch()
       let ended = try await Running(
         [
-          Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "10000", "--deadline", "1s", "--dir",
+          Program.tornlog, "run", Cells.file, "-k", Cells.tiny, "--repeat", "10000", "--deadline", "1s", "--dir",
           try scratch.folder(),
           "--report", "json=\(scratch.path("j"))",
         ] + more
@@ -156,7 +160,8 @@ extension CommandLineTests {
       let scratch = try Scratch()
       for storage in ["ring", "posix"] {
         let ended = try await tornlog(
-          "run", "-k", Cells.volume(1000), "--timeout", limit, "--storage", storage, "--dir", scratch.folder())
+          "run", Cells.file, "-k", Cells.volume(1000), "--timeout", limit, "--storage", storage, "--dir",
+          scratch.folder())
         #expect(ended.code == 2, "\(ended)")
         #expect(ended.out.contains("raise --timeout"), "\(ended)")
         #expect(try scratch.entries() == [])
@@ -182,7 +187,8 @@ extension CommandLineTests {
       func run(_ keep: String, _ defect: String) async throws -> [String] {
         let folder = try scratch.folder("\(keep)-\(defect)")
         let ended = try await tornlog(
-          "run", "--defect", defect, "-k", Cells.volume(100, defect: defect), "--dir", folder, "--keep", keep)
+          "run", Cells.file, "--defect", defect, "-k", Cells.volume(100, defect: defect), "--dir", folder, "--keep",
+          keep)
         #expect(ended.code == (defect == "none" ? 0 : 1), "\(ended)")
         let entries = try scratch.entries("\(keep)-\(defect)")
         if let kept = entries.first { #expect(ended.out.contains("\(folder)/\(kept)/trial-0")) }
@@ -197,10 +203,11 @@ extension CommandLineTests {
     @Test func `results and progress keep apart`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-v", "-k", Cells.tiny, "--dir", scratch.folder(), "--progress", "always", "--color", "always")
+        "run", Cells.file, "-v", "-k", Cells.tiny, "--dir", scratch.folder(), "--progress", "always", "--color",
+        "always")
       #expect(ended.code == 0 && ended.out.contains("\u{1B}["), "\(ended)")
       #expect(!ended.out.contains("about "))
-      let quiet = try await tornlog("run", "-q", "-k", Cells.tiny, "--dir", scratch.folder())
+      let quiet = try await tornlog("run", Cells.file, "-q", "-k", Cells.tiny, "--dir", scratch.folder())
       #expect(quiet.err == "" && quiet.out.split(separator: "\n").count == 1, "\(quiet)")
       // A terminal of its own shows colours, unless NO_COLOR forbids them.
       let command = "\(Program.tornlog) run -k '\(Cells.tiny)' --report terminal -v"

@@ -44,7 +44,7 @@ extension CommandLineTests {
       let elsewhere = try await said("reproduce", "last", in: scratch.folder("other"))
       #expect(elsewhere.code == 64 && elsewhere.err.contains("nothing was run in this checkout yet"), "\(elsewhere)")
       // A run that finds nothing has no findings.
-      _ = try await said("run", "-k", Cells.tiny, "--storage", "memory", "--dir", scratch.folder())
+      _ = try await said("run", Cells.file, "-k", Cells.tiny, "--storage", "memory", "--dir", scratch.folder())
       let none = try await said("reproduce", "last")
       #expect(none.code == 64 && none.err.contains("every trial came out as expected"), "\(none)")
     }

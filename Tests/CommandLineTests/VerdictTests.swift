@@ -8,7 +8,7 @@ extension CommandLineTests {
     func aSoundEngineHolds(storage: String) async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-k", Cells.tiny, "--storage", storage, "--dir", scratch.folder(), "--report",
+        "run", Cells.file, "-k", Cells.tiny, "--storage", storage, "--dir", scratch.folder(), "--report",
         "json=\(scratch.path("j"))")
       #expect(ended.code == 0, "\(ended)")
       #expect(try scratch.entries() == [])
@@ -22,7 +22,7 @@ extension CommandLineTests {
     @Test func `all of ten messages come back`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "--defect", "C2b", "-k", Cells.volume(10, defect: "C2b"), "--dir", scratch.folder())
+        "run", Cells.file, "--defect", "C2b", "-k", Cells.volume(10, defect: "C2b"), "--dir", scratch.folder())
       #expect(ended.code == 0, "\(ended)")
       #expect(try scratch.entries() == [])
     }
@@ -30,7 +30,8 @@ extension CommandLineTests {
     @Test func `none of a hundred comes back, and the reports say where`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--dir", scratch.folder(), "--report",
+        "run", Cells.file, "--defect", "C2b", "-k", Cells.volume(100, defect: "C2b"), "--dir", scratch.folder(),
+        "--report",
         "terminal",
         "--report", "json=\(scratch.path("j"))", "--report", "junit=\(scratch.path("x"))")
       #expect(ended.code == 1, "\(ended)")
@@ -63,7 +64,7 @@ extension CommandLineTests {
     @Test func `the reports of a sound run are valid`() async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-k", Cells.tiny, "--storage", "memory", "--dir", scratch.folder(), "--report", "json")
+        "run", Cells.file, "-k", Cells.tiny, "--storage", "memory", "--dir", scratch.folder(), "--report", "json")
       #expect(ended.code == 0, "\(ended)")
       let report = try #require(try JSONSerialization.jsonObject(with: Data(ended.out.utf8)) as? [String: Any])
       #expect(report["version"] as? Int == 1)
@@ -79,7 +80,8 @@ extension CommandLineTests {
     func aKillInMidFlightFindsOperationsInFlight(storage: String) async throws {
       let scratch = try Scratch()
       let ended = try await tornlog(
-        "run", "-k", "kill-mid-flight and messages=1000 and partitions=3 and crash=process-kill and crash-at=50%",
+        "run", "Scenarios/regressions/kill-mid-flight.yaml", "-k",
+        "kill-mid-flight and messages=1000 and partitions=3 and crash=process-kill and crash-at=50%",
         "--seeds", "6", "--storage", storage, "--jobs", "1", "--dir", scratch.folder(), "--report",
         "json=\(scratch.path("j"))")
       #expect(ended.code == 0 || ended.code == 2, "\(ended)")

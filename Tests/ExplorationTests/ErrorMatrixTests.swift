@@ -66,7 +66,7 @@ private func options(
     scenario: String
   ) throws {
     let cells = ErrorCell.all.filter { $0.impossible == nil && $0.lasting == .once && $0.kind != nil }
-    let report = try ErrorMatrix(options([scenario], cells, stride: 61, jobs: 2)).run()
+    let report = try ErrorMatrix(options([scenario], cells, stride: 127, jobs: 2)).run()
     #expect(report.verdict == .held, "\(report.text.joined(separator: "\n"))")
     #expect(report.fired > 10 && report.unlisted.isEmpty)
   }

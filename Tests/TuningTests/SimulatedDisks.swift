@@ -23,5 +23,5 @@ extension TuningEffort {
   static let brief = TuningEffort(
     probe: .zero, strip: .zero, flatOut: .milliseconds(50), atRate: .milliseconds(1200), warmUp: .milliseconds(20),
     rounds: 1,
-    cuts: 8, alwaysCuts: 8, cutTime: .seconds(60), compared: [], isThorough: false)
+    cuts: 4, alwaysCuts: 4, cutTime: .seconds(60), compared: [], isThorough: false)
 }

@@ -3,8 +3,9 @@ import LogModel
 /// Everything that there is to say of one axis: what a matrix can vary.
 ///
 /// The parser, conditions and `-k`, tokens, shrunk scenarios, reports, random trials, `docs/scenarios.md` and the JSON
-/// Schema of scenarios all follow from it. `all` has every axis.
-public struct AxisDescriptor: Sendable {
+/// Schema of scenarios all follow from it. `all` has every axis. A class, because every cell refers to its axes: copies
+/// of the fields were most of the time that it took to list cells.
+public final class AxisDescriptor: Sendable {
   /// What an axis is where no scenario says it.
   public enum Usual: Hashable, Sendable {
     /// Its value in `TrialSettings()`.
@@ -107,17 +108,14 @@ public struct AxisDescriptor: Sendable {
 }
 
 extension AxisDescriptor: Hashable {
-  public static func == (a: Self, b: Self) -> Bool { a.name == b.name }
+  public static func == (a: AxisDescriptor, b: AxisDescriptor) -> Bool { a === b || a.name == b.name }
 
   public func hash(into hasher: inout Hasher) { hasher.combine(name) }
 }
 
 extension AxisDescriptor {
   /// The axis of that name; nil where there is none.
-  public init?(_ name: String) {
-    guard let known = Self.byName[name] else { return nil }
-    self = known
-  }
+  public static func named(_ name: String) -> AxisDescriptor? { byName[name] }
 
   static let names = all.map(\.name)
   private static let byName = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }

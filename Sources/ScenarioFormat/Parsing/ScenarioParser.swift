@@ -250,7 +250,7 @@ extension SourceReader {
     guard let entries = entries(node, "matrix") else { return [] }
     if entries.isEmpty { note(node.position, .emptyList(of: "matrix")) }
     return entries.compactMap { entry in
-      guard let axis = AxisDescriptor(entry.key) else {
+      guard let axis = AxisDescriptor.named(entry.key) else {
         note(entry.keyPosition, .unknownKey(entry.key, in: "matrix", known: AxisDescriptor.names))
         return nil
       }

@@ -11,7 +11,7 @@ enum ConditionSubject: Hashable, Sendable {
     case "messages-per-partition": self = .messagesPerPartition
     case "batches-per-partition": self = .batchesPerPartition
     default:
-      guard let axis = AxisDescriptor(name) else { return nil }
+      guard let axis = AxisDescriptor.named(name) else { return nil }
       self = .axis(axis)
     }
   }

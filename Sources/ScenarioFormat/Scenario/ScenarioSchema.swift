@@ -177,7 +177,7 @@ public struct ScenarioSchema {
 
   /// A value of the subject, or a comparison with one.
   private func test(_ subject: String) -> Node {
-    let own = AxisDescriptor(subject).map(value) ?? Self.number(0...1_000_000_000)
+    let own = AxisDescriptor.named(subject).map(value) ?? Self.number(0...1_000_000_000)
     return ["anyOf": [own, ["type": "string", "pattern": "^(<=|>=|!=|<|>) *[^ ]"] as Node]]
   }
 

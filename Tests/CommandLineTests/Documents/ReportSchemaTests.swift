@@ -4,7 +4,8 @@ import Testing
 extension CommandLineTests {
   /// Real reports of every command against docs/report.schema.json.
   @Suite struct ReportSchema {
-    private static func schema() throws -> JSONSchema {
+    /// Read once: that takes longer than to check a report.
+    private static let schema = Result {
       try JSONSchema(text: String(contentsOfFile: Program.root + "/docs/report.schema.json", encoding: .utf8))
     }
 
@@ -48,13 +49,13 @@ extension CommandLineTests {
       let ended = try await Running([Program.tornlog] + command + report + folder).end(within: 120)
       #expect([0, 1, 2].contains(ended.code), "\(ended)")
       let text = isDoctor ? ended.out : try scratch.text("report.json")
-      let mistakes = try Self.schema().mistakes(in: JSONValue(text: text))
+      let mistakes = try Self.schema.get().mistakes(in: JSONValue(text: text))
       #expect(mistakes.isEmpty, "\(mistakes.prefix(10).joined(separator: "\n"))\n\(text.prefix(2000))")
     }
 
     /// A key that is missing, renamed, new or of another type is found.
     @Test func whatIsNoSuchReportIsFound() throws {
-      let schema = try Self.schema()
+      let schema = try Self.schema.get()
       let sound = #"{"version": 1, "tool": "tornlog", "doctor": {"canRun": true, "findings": []}}"#
       #expect(schema.mistakes(in: try JSONValue(text: sound)).isEmpty)
       for (old, new) in [

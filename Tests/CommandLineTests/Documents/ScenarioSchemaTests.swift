@@ -5,7 +5,8 @@ import Yams
 extension CommandLineTests {
   /// docs/scenario.schema.json against the scenarios of this repository.
   @Suite struct ScenarioSchemas {
-    private static func schema() throws -> JSONSchema {
+    /// Read once: that takes longer than to check a scenario.
+    private static let schema = Result {
       try JSONSchema(text: String(contentsOfFile: Program.root + "/docs/scenario.schema.json", encoding: .utf8))
     }
 
@@ -13,7 +14,7 @@ extension CommandLineTests {
     private static func mistakes(in yaml: String) throws -> [String] {
       let value = try #require(try Yams.load(yaml: yaml))
       let data = try JSONSerialization.data(withJSONObject: value)
-      return try schema().mistakes(in: JSONValue(text: String(decoding: data, as: UTF8.self)))
+      return try schema.get().mistakes(in: JSONValue(text: String(decoding: data, as: UTF8.self)))
     }
 
     @Test func itIsUpToDate() async throws {

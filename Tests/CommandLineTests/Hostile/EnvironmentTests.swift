@@ -13,7 +13,7 @@ extension CommandLineTests {
     ])
     func directoriesThatAreNone(path: String, message: String) async throws {
       for storage in ["auto", "memory"] {
-        let ended = try await tornlog("run", "-k", Cells.tiny, "--storage", storage, "--dir", path)
+        let ended = try await tornlog("run", Cells.file, "-k", Cells.tiny, "--storage", storage, "--dir", path)
         #expect(ended.code == 69, "\(ended)")
         #expect(ended.err.contains(path) && ended.err.contains(message), "\(ended)")
         #expect(ended.out == "")
@@ -78,7 +78,7 @@ extension CommandLineTests {
 
     private func refused(_ launcher: [String], _ environment: [String: String?]) async throws {
       let scratch = try Scratch()
-      let command = launcher + [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()]
+      let command = launcher + [Program.tornlog, "run", Cells.file, "-k", Cells.tiny, "--dir", try scratch.folder()]
       let ring = try await Running(command + ["--storage", "ring"], environment: environment).end()
       #expect(ring.code == 69, "\(ring)")
       #expect(ring.err.contains("io_uring is refused here") && ring.err.contains("--storage posix"), "\(ring)")
@@ -136,7 +136,7 @@ extension CommandLineTests {
     @Test(.enabled(if: isRoot, "only root may mount a tmpfs"))
     func `a disk that is too small is refused before the run`() async throws {
       let disk = try Tmpfs(megabytes: 2)
-      let ended = try await tornlog("run", "-k", Cells.tiny, "--dir", disk.path)
+      let ended = try await tornlog("run", Cells.file, "-k", Cells.tiny, "--dir", disk.path)
       #expect(ended.code == 69, "\(ended)")
       #expect(ended.err.contains("MiB free") && ended.err.contains("--dir"), "\(ended)")
       #expect(try disk.entries == [])
@@ -148,7 +148,8 @@ extension CommandLineTests {
       let disk = try Tmpfs(megabytes: 48)
       let scratch = try Scratch()
       let running = try Running([
-        Program.tornlog, "run", "-t", "full", "-k", "ten-vs-hundred and messages=5000 and defect=none and partitions=3",
+        Program.tornlog, "run", Cells.file, "-t", "full", "-k",
+        "ten-vs-hundred and messages=5000 and defect=none and partitions=3",
         "--jobs", "1",
         "--repeat", "50", "--storage", storage, "--dir", disk.path, "--report", "terminal", "--report",
         "json=\(scratch.path("j"))", "--progress", "never",
@@ -202,7 +203,8 @@ extension CommandLineTests {
       let built = try await Running(["clang", "-shared", "-fPIC", "-w", "-o", library, source]).end()
       try #require(built.code == 0, "\(built)")
       let ended = try await Running(
-        [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()], environment: ["LD_PRELOAD": library]
+        [Program.tornlog, "run", Cells.file, "-k", Cells.tiny, "--dir", try scratch.folder()],
+        environment: ["LD_PRELOAD": library]
       ).end()
       #expect(ended.code == 2, "\(ended)")
       #expect(ended.out.contains("the worker ended by itself (exit status 9): no memory for me"), "\(ended)")

@@ -8,7 +8,8 @@ extension CommandLineTests {
     private func longRun(_ scratch: Scratch, _ more: [String] = []) throws -> Running {
       try Running(
         [
-          Program.tornlog, "run", "-t", "full", "-k", "messages=10000 or messages=50000", "--storage", "ring", "--dir",
+          Program.tornlog, "run", "Scenarios/chronik", "-t", "full", "-k", "messages=10000 or messages=50000",
+          "--storage", "ring", "--dir",
           try scratch.folder(), "--report", "terminal", "--report", "json=\(scratch.path("j"))", "--report",
           "junit=\(scratch.path("x"))",
         ] + more)
@@ -44,7 +45,8 @@ extension CommandLineTests {
     @Test func `a run under timeout ends in order`() async throws {
       let scratch = try Scratch()
       let running = try Running([
-        "timeout", "2", Program.tornlog, "run", "-t", "full", "-k", "messages=10000 or messages=50000", "--storage",
+        "timeout", "2", Program.tornlog, "run", "Scenarios/chronik", "-t", "full", "-k",
+        "messages=10000 or messages=50000", "--storage",
         "ring",
         "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
       ])
@@ -72,7 +74,7 @@ extension CommandLineTests {
     @Test func `a run under nohup outlives its terminal`() async throws {
       let scratch = try Scratch()
       let running = try Running([
-        "nohup", Program.tornlog, "run", "-k", Cells.tiny, "--repeat", "20", "--dir", try scratch.folder(),
+        "nohup", Program.tornlog, "run", Cells.file, "-k", Cells.tiny, "--repeat", "20", "--dir", try scratch.folder(),
       ])
       try await Task.sleep(for: .milliseconds(500))
       running.signal(SIGHUP)
@@ -96,7 +98,8 @@ extension CommandLineTests {
     @Test func `a worker that is killed from outside`() async throws {
       let scratch = try Scratch()
       let running = try Running([
-        Program.tornlog, "run", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "posix",
+        Program.tornlog, "run", Cells.file, "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage",
+        "posix",
         "--repeat", "2",
         "--dir", try scratch.folder(), "--report", "json=\(scratch.path("j"))",
       ])
@@ -114,7 +117,7 @@ extension CommandLineTests {
     @Test func `a worker that does not go on never holds the run up`() async throws {
       let scratch = try Scratch()
       let running = try Running([
-        Program.tornlog, "run", "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "ring",
+        Program.tornlog, "run", Cells.file, "-t", "full", "-k", Cells.volume(50000), "--jobs", "1", "--storage", "ring",
         "--timeout", "1s",
         "--dir", try scratch.folder(),
       ])
@@ -169,7 +172,7 @@ extension CommandLineTests {
 
     @Test func `closed standard streams`() async throws {
       let scratch = try Scratch()
-      let command = [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()]
+      let command = [Program.tornlog, "run", Cells.file, "-k", Cells.tiny, "--dir", try scratch.folder()]
       let silent = try await Running(command, closing: [2]).end()
       #expect(silent.code == 0 && silent.out.contains("all as expected"), "\(silent)")
       let mistaken = try await Running([Program.tornlog, "run", "-k", "messages=77"], closing: [0, 2]).end()

@@ -147,7 +147,7 @@ extension CommandLineTests {
     @Test(arguments: [SIGTERM, SIGXCPU, SIGSEGV, SIGABRT])
     func aWorkerThatGetsASignalFromOutside(signal: Int32) async throws {
       let scratch = try Scratch()
-      let file = try scenario(scratch, "  messages: [100000]\n  partitions: [3]\n  crash: [none]")
+      let file = try scenario(scratch, "  messages: [30000]\n  partitions: [3]\n  crash: [none]")
       let running = try Running([
         Program.tornlog, "run", file, "--jobs", "1", "--storage", "posix", "--repeat", "2", "--dir",
         try scratch.folder(), "--report",
@@ -205,7 +205,8 @@ extension CommandLineTests {
       let built = try await Running(["clang", "-shared", "-fPIC", "-w", "-o", library, source]).end()
       try #require(built.code == 0, "\(built)")
       let ended = try await Running(
-        [Program.tornlog, "run", "-k", Cells.tiny, "--dir", try scratch.folder()], environment: ["LD_PRELOAD": library]
+        [Program.tornlog, "run", Cells.file, "-k", Cells.tiny, "--dir", try scratch.folder()],
+        environment: ["LD_PRELOAD": library]
       ).end()
       #expect(ended.code == 69 && ended.err.contains("must be a time from 1970 to 2261: set the clock"), "\(ended)")
       #expect(ended.err.contains("is \(seconds) s"), "\(ended)")
@@ -230,7 +231,7 @@ extension CommandLineTests {
       _ = try await running.end()
       let found = try await tornlog("doctor", "--dir", folder)
       #expect(found.out.contains("\(folder)/\(name)") && found.out.contains("rm -r"), "\(found)")
-      let kept = try await tornlog("run", "-k", Cells.tiny, "--dir", folder, "--keep", "always")
+      let kept = try await tornlog("run", Cells.file, "-k", Cells.tiny, "--dir", folder, "--keep", "always")
       #expect(kept.code == 0)
       let other = try #require(try scratch.entries().first { $0 != name })
       let after = try await tornlog("doctor", "--dir", folder)
