@@ -38,6 +38,11 @@ extension CommandLineTests {
       ["tune", "--sync", "always", "--sync", "interval(20ms)"],
       ["bench", "--only", "partitions", "--partitions", "2", "--rounds", "1"],
       ["doctor"],
+      [
+        "test", "--requests", "12", "--budget", "3s", "--kills", "1", "--faults", "2", "--", "python3",
+        "Examples/buggy-log/driver.py", "--bug", "1",
+      ],
+      ["audit", "--folder", "Alerts", "--ack-pattern", "ok", "--", "sh", "-c", "echo one > new; echo ok"],
     ]
 
     @Test(arguments: commands) func everyReportIsAsTheSchemaSays(command: [String]) async throws {
@@ -46,7 +51,9 @@ extension CommandLineTests {
       let isDoctor = command[0] == "doctor"
       let report = isDoctor ? ["--report", "json"] : ["--report", "json=\(path)"]
       let folder = ["run", "defects", "bench", "tune"].contains(command[0]) ? ["--dir", try scratch.folder()] : []
-      let ended = try await Running([Program.tornlog] + command + report + folder).end(within: 120)
+      let end = command.firstIndex(of: "--") ?? command.endIndex
+      let words = Array(command[..<end]) + report + folder + Array(command[end...])
+      let ended = try await Running([Program.tornlog] + words).end(within: 120)
       #expect([0, 1, 2].contains(ended.code), "\(ended)")
       let text = isDoctor ? ended.out : try scratch.text("report.json")
       let mistakes = try Self.schema.get().mistakes(in: JSONValue(text: text))
