@@ -48,6 +48,8 @@ typedef struct {
   volatile int step;
   /// Where the child sends the descriptor that tells of its syncs.
   int channel;
+  /// Whether the child has a network of its own.
+  int owns_network;
 } start;
 
 static int failed(start *self, int step) {
@@ -87,7 +89,7 @@ static int isolate(start *self) {
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0 && errno != EPERM) {
     return failed(self, STEP_PROC);
   }
-  if (loopback_up() != 0) return failed(self, STEP_NETWORK);
+  if (self->owns_network && loopback_up() != 0) return failed(self, STEP_NETWORK);
   return 0;
 }
 
@@ -210,10 +212,22 @@ int tl_spawn(const tl_program *program, int32_t *process, int *descriptor, int *
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   int flags = CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD;
-  if (program->isolated) flags |= CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS;
-  int watched = -1;
-  int made = clone(child, stack + STACK, flags, &self, &watched);
-  int code = made < 0 ? errno : self.error;
+  // A container may not let a network be set up: then programs share the caller's.
+  static volatile int shares_network;
+  int watched = -1, made, code;
+  while (1) {
+    self.owns_network = program->isolated && !shares_network;
+    int own = flags;
+    if (program->isolated) own |= CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWNS;
+    if (self.owns_network) own |= CLONE_NEWNET;
+    self.error = 0;
+    made = clone(child, stack + STACK, own, &self, &watched);
+    code = made < 0 ? errno : self.error;
+    if (made < 0 || code == 0 || self.step != STEP_NETWORK) break;
+    shares_network = 1;
+    waitpid(made, NULL, 0);
+    close(watched);
+  }
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   munmap(stack, STACK);
   *listener = code == 0 && program->watches_syncs ? receive_descriptor(ends[0]) : -1;

@@ -108,5 +108,36 @@ extension CommandLineTests {
       #expect(try String(contentsOfFile: folder + "/numbers", encoding: .utf8) == text)
       #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["numbers"])
     }
+
+    /// What was not synced is gone after a cut, and faults are met.
+    @Test func aMountedVolumeIsCut() async throws {
+      let scratch = try Scratch()
+      let folder = try scratch.folder()
+      let volume = folder + "/volume"
+      let mount = try Running([Program.tornlog, "mount", volume])
+      for _ in 0..<200 where try mounts(below: volume) == 0 { usleep(20_000) }
+      func act(_ words: [String]) async throws -> Ended {
+        try await Running([Program.tornlog, "volume", volume] + words).end(within: 30)
+      }
+      let kept = open(volume + "/kept", O_WRONLY | O_CREAT, 0o644)
+      #expect(write(kept, "one", 3) == 3 && fsync(kept) == 0)
+      #expect(write(kept, "two", 3) == 3 && close(kept) == 0)
+      close(open(volume + "/lost", O_WRONLY | O_CREAT, 0o644))
+      let cut = try await act(["cut"])
+      #expect(cut.code == 0 && cut.out.contains("never durable: create lost"), "\(cut)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: volume) == ["kept"])
+      #expect(try String(contentsOfFile: volume + "/kept", encoding: .utf8) == "one")
+      #expect(try await act(["fail", "create", "--path", "*.wal", "--error", "ENOSPC", "--count", "1"]).code == 0)
+      #expect(open(volume + "/a.wal", O_WRONLY | O_CREAT, 0o644) < 0 && errno == ENOSPC)
+      close(open(volume + "/a.wal", O_WRONLY | O_CREAT, 0o644))
+      #expect(try await act(["snapshot", folder + "/copy"]).code == 0)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder + "/copy").sorted() == ["a.wal", "kept"])
+      let stats = try await act(["stats"])
+      #expect(stats.code == 0 && stats.out.contains("operations failed 1, power cuts 1"), "\(stats)")
+      mount.signal(SIGINT)
+      #expect(try await mount.end(within: 30).code == 0)
+      #expect(try mounts(below: folder) == 0)
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder) == ["copy"])
+    }
   }
 }

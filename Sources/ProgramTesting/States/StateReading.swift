@@ -40,11 +40,11 @@ struct StateReading: Sendable, Hashable {
     take(check ?? "-")
     switch failure {
     case nil: break
-    case .refused: take("refused")
-    case .died(_, let request): take("died " + request)
+    case .refused(let words): take("refused " + words)
+    case .died(let how, let request): take("died \(how) \(request)")
     case .hung(let request): take("hung " + request)
-    case .unreadable(_, let request): take("unreadable " + request)
-    case .driver: take("driver")
+    case .unreadable(let words, let request): take("unreadable \(words) \(request)")
+    case .driver(let words): take("driver " + words)
     }
     return hash
   }

@@ -30,6 +30,8 @@ struct ProgramOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp("Keep at most this much of a volume in memory; the rest goes to a file.", valueName: "size"))
   var memory = ByteSize(bytes: 1 << 30)
+  @Flag(help: "Give drivers no namespaces of their own, also as root.")
+  var noIsolation = false
   @Option(help: ArgumentHelp("Make mount points in this folder.", valueName: "dir"), completion: .directory)
   var dir = "/tmp"
 
@@ -67,6 +69,7 @@ struct ProgramOptions: ParsableArguments {
     spec.requestLimit = UInt64(max(1, timeLimit.inSeconds * 1e9))
     spec.memoryLimit = memory.bytes
     spec.directory = dir
+    if noIsolation { spec.isIsolated = false }
     return spec
   }
 }
