@@ -247,6 +247,7 @@ let package = Package(
       dependencies: [
         "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification", "LogModel",
       ], exclude: ["misbehaving.py"], swiftSettings: strict),
+    tests("ProgramOracle", ["ProgramOracle", "Verification", "LogModel"]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

@@ -272,16 +272,17 @@ package struct CutHistory: Sendable {
   }
 
   private func isRequired(_ entry: Entry, _ contract: ProgramContract) -> Bool {
-    let answered = entry.request.answered!
-    switch contract.promise {
-    case .nothing: return false
-    case .acknowledged where !contract.allowances.contains(.suffixLoss): return true
-    case .interval(let duration) where !contract.allowances.contains(.suffixLoss):
-      return entry.request.answeredTime <= times[entry.seen] - duration.inNanoseconds
-    case .flushed, .acknowledged, .interval:
-      // What was there after a crash, and was flushed then, is covered too.
-      return flushed[entry.life...entry.seen].contains { answered < $0 }
+    if contract.promise == .nothing { return false }
+    if !contract.allowances.contains(.suffixLoss) {
+      if contract.promise == .acknowledged { return true }
+      if case .interval(let duration) = contract.promise,
+        entry.request.answeredTime <= times[entry.seen] - duration.inNanoseconds
+      {
+        return true
+      }
     }
+    // What was there after a crash, and was flushed then, is covered too.
+    return flushed[entry.life...entry.seen].contains { entry.request.answered! < $0 }
   }
 }
 

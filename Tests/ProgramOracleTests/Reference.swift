@@ -74,8 +74,8 @@ struct Reference {
       case .acknowledged: operations[index].mustSurvive = !contract.allowances.contains(.suffixLoss) || isFlushed
       case .interval(let duration):
         let age = Duration.nanoseconds(times[operation.life] - answeredTime)
-        operations[index].mustSurvive = isFlushed || !contract.allowances.contains(.suffixLoss) && age >= duration
-        if !contract.allowances.contains(.suffixLoss) { operations[index].mustSurvive = age >= duration }
+        let isOld = age >= duration && !contract.allowances.contains(.suffixLoss)
+        operations[index].mustSurvive = isFlushed || isOld
       }
     }
   }
