@@ -43,7 +43,9 @@ struct ItemChecks {
     for index in appends.indices { byValue[appends[index].value] = index }
     // Of each item its append; nil for what nobody wrote.
     let indices = items.map { byValue[$0.value] }
-    let survivors = Survivors(appends, takes, byValue, indices.compactMap(\.self), lives: history.lives)
+    let survivors = Survivors(
+      appends, takes, byValue, indices.compactMap(\.self), lives: history.lives,
+      mayComeAgain: contract.allowances.contains(.redelivery))
     return strangers(items, indices) + positions(items, indices) + order(items, indices, survivors)
       + losses(items, survivors)
   }
@@ -81,14 +83,15 @@ struct ItemChecks {
       if appends[index].isGone, !mayComeAgain(item.value) {
         results.append(returned(item.value))
       } else if !seen.insert(index).inserted, !contract.allowances.contains(.duplicates) {
-        results.append(ProgramCheckResult(.noDuplicates, .violated, "\(name) holds \(shown(item.value)) more than once"))
+        results.append(
+          ProgramCheckResult(.noDuplicates, .violated, "\(name) holds \(shown(item.value)) more than once"))
       }
     }
     return firstOfEach(results)
   }
 
   private func mayComeAgain(_ value: String) -> Bool {
-    contract.allowances.contains(.redelivery) && takes.contains { !$0.isAcknowledged || $0.taken == value }
+    contract.allowances.contains(.redelivery) && takes.contains { $0.mayHaveTaken(value) }
   }
 
   private func returned(_ value: String) -> ProgramCheckResult {
@@ -105,7 +108,7 @@ struct ItemChecks {
     }
     for entry in history.entries {
       if case .append(let other, value) = entry.request.call {
-        return ProgramCheckResult(.noPhantom, .violated, "\(name) holds \(shown(value)), which belongs to \(other)")
+        return ProgramCheckResult(.noPhantom, .violated, "\(name) holds \(shown(value)), which belongs to '\(other)'")
       }
     }
     return strange(value, among: appends.lazy.map(\.value), name)
@@ -150,7 +153,8 @@ struct ItemChecks {
         return [
           ProgramCheckResult(
             .orderKept, .violated,
-            "\(name): \(shown(entry.value)) comes after \(shown(before.value)), and was acknowledged before that was sent")
+            "\(name): \(shown(entry.value)) comes after \(shown(before.value)), and was acknowledged before that was sent"
+          )
         ]
       }
       if latest.map({ entry.request.submitted > $0.submitted }) ?? true {
@@ -194,6 +198,11 @@ extension CutHistory.Entry {
   var taken: String? {
     if isAcknowledged, case .acknowledged(_, let value) = request.outcome { value } else { nil }
   }
+}
+
+extension CutHistory.Entry {
+  /// Of a take.
+  func mayHaveTaken(_ value: String) -> Bool { !isAcknowledged || taken == value }
 }
 
 /// One of each check is enough.

@@ -53,17 +53,22 @@ struct MapJudge {
       return ProgramCheckResult(
         .noAcknowledgedLoss, .violated, "key \(key) is gone; its last acknowledged value is \(shown(last))")
     }
-    if history.refused.contains(found), !own.contains(where: { value($0) == found }) {
+    let isOwn = own.contains { value($0) == found }
+    if !isOwn, own.contains(where: { Self.writes($0).contains(MapWrite(key, found)) }) {
       return ProgramCheckResult(
-        .noPhantom, .violated, "key \(key) holds \(shown(found)), which the program had refused for certain")
+        .transactionsWhole, .violated, "key \(key) holds \(shown(found)), which its own transaction wrote over")
     }
-    guard own.contains(where: { value($0) == found }) else {
-      return strange(found, among: own.compactMap { value($0) }, "key \(key)")
-    }
-    if history.settledAbsent.contains(found) {
+    if !isOwn, history.settledAbsent.contains(found) {
       return ProgramCheckResult(
         .noResurrection, .violated,
         "key \(key) holds \(shown(found)), which was not there when all was read after an earlier crash")
+    }
+    if !isOwn, history.refused.contains(found) {
+      return ProgramCheckResult(
+        .noPhantom, .violated, "key \(key) holds \(shown(found)), which the program had refused for certain")
+    }
+    guard isOwn else {
+      return strange(found, among: own.compactMap { value($0) }, "key \(key)")
     }
     if last == nil {
       return ProgramCheckResult(
@@ -100,4 +105,3 @@ struct MapJudge {
       "no order of whole writes leads to what is there, although each key by itself has a value that it may have")
   }
 }
-

@@ -113,7 +113,7 @@ package struct ProgramHistory: Sendable {
   package mutating func settle(_ readback: ProgramReadback, at place: Int? = nil) {
     guard readback.failure == nil, let place = place ?? crashes.last?.place else { return }
     var reading = Reading(place: place, life: crashes.count)
-    var values = readback.logs.mapValues { Set($0.map(\.value)) }
+    let values = readback.logs.mapValues { Set($0.map(\.value)) }
     let writers = writers()
     for (index, request) in requests.enumerated() where request.outcome != .failed && request.life < crashes.count {
       switch request.call {
@@ -124,7 +124,15 @@ package struct ProgramHistory: Sendable {
       case .take, .flush: break
       }
     }
-    values.removeAll()
+    // With an acknowledged write all are lost that were sent after it, up to that crash.
+    var firstLost = [Int](repeating: .max, count: crashes.count)
+    for index in reading.gone {
+      guard case .write = requests[index].call, case .acknowledged = requests[index].outcome else { continue }
+      firstLost[requests[index].life] = min(firstLost[requests[index].life], requests[index].end(at: .max))
+    }
+    for (index, request) in requests.enumerated() where request.life < crashes.count && request.outcome != .failed {
+      if case .write = request.call, request.submitted > firstLost[request.life] { reading.gone.insert(index) }
+    }
     readings.append(reading)
     guard readback.isDrained else { return }
     for (log, items) in readback.logs.sorted(by: { $0.key < $1.key }) {
@@ -264,11 +272,16 @@ package struct CutHistory: Sendable {
     for index in entries.indices where entries[index].isAcknowledged {
       entries[index].isRequired = isRequired(entries[index], contract)
     }
-    guard entries.contains(where: { $0.isGone && !$0.isRequired }) else { return }
-    for entry in entries where entry.isGone && !entry.isRequired {
+    guard entries.contains(where: \.isGone) else { return }
+    let mayComeAgain = contract.allowances.contains(.redelivery)
+    let takes = entries.filter { if case .take = $0.request.call { true } else { false } }
+    entries.removeAll { entry in
+      guard entry.isGone, !entry.isRequired else { return false }
+      // What was taken may come again: it is not gone for good.
+      if mayComeAgain, takes.contains(where: { $0.mayHaveTaken(entry.value) }) { return false }
       settledAbsent.formUnion(entry.request.call.values)
+      return true
     }
-    entries.removeAll { $0.isGone && !$0.isRequired }
   }
 
   private func isRequired(_ entry: Entry, _ contract: ProgramContract) -> Bool {

@@ -21,8 +21,10 @@ struct Survivors {
   /// - Parameters:
   ///   - byValue: indices of `appends`.
   ///   - there: those that are there, in the order in which they stand.
+  ///   - mayComeAgain: an item whose take has survived may be there.
   init(
-    _ appends: [CutHistory.Entry], _ takes: [CutHistory.Entry], _ byValue: [String: Int], _ there: [Int], lives: Int
+    _ appends: [CutHistory.Entry], _ takes: [CutHistory.Entry], _ byValue: [String: Int], _ there: [Int], lives: Int,
+    mayComeAgain: Bool
   ) {
     (self.appends, self.takes) = (appends, takes)
     isThere = [Bool](repeating: false, count: appends.count)
@@ -39,7 +41,7 @@ struct Survivors {
     for index in there { isThere[index] = true }
     for index in appends.indices where isThere[index] || appends[index].isRequired { keep(index) }
     for index in takes.indices where takes[index].isRequired { keepTake(index) }
-    repeat { while spread() {} } while explain(there)
+    repeat { while spread() {} } while mayComeAgain && moveBack(there) || explain(there)
   }
 
   /// Something that is there, although its take has survived.
@@ -89,6 +91,22 @@ struct Survivors {
     return isMore
   }
 
+  /// An item that stands in the wrong place has come again: then its take has survived.
+  /// - Returns: whether there is one of which that was not known.
+  private mutating func moveBack(_ there: [Int]) -> Bool {
+    var latest: Int?
+    for index in there where !isTaken(index) {
+      if let before = latest, appends[index].end < appends[before].request.submitted {
+        let own = [index, before].compactMap { takeOf[$0] }
+        guard let take = own.min(by: { takes[$0].request.submitted < takes[$1].request.submitted }) else { continue }
+        keepTake(take)
+        return true
+      }
+      if latest.map({ appends[index].request.submitted > appends[$0].request.submitted }) ?? true { latest = index }
+    }
+    return false
+  }
+
   /// Looks which of those that are gone an open take can have taken: it takes the first that is there. The later it
   /// takes the better, so all take at the end of their life. An item may also be back that an open take has had in hand.
   /// - Returns: whether more has survived than was known: an open take that has taken something.
@@ -127,7 +145,8 @@ struct Survivors {
     }
     for (append, take) in takeOf
     where takeHasSurvived[take] && takes[take].life > life && appends[append].end < submitted
-      && !isThere[append] { count += 1 }
+      && !isThere[append]
+    { count += 1 }
     return count
   }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import LogModel
 import ProgramOracle
 import Testing
@@ -24,10 +25,10 @@ struct AgainstReferenceTests {
       history.requests, crashes: history.crashes, cut: history.cut, time: RandomHistory.time(history.cut),
       ProgramContract(contract.model, .nothing, allowances: contract.allowances)
     ).legal().sorted { "\($0)" < "\($1)" }
-    var chosen: [Reference.State] = [Reference.State()]
+    var chosen = [Reference.State()]
     for _ in 0..<6 {
-      if let one = legal.randomElement(using: &random) { chosen += [one, one.damaged(&random)] }
-      if let one = anything.randomElement(using: &random) { chosen += [one, one.damaged(&random)] }
+      if let one = legal.randomElement(using: &random) { chosen += [one, one.damaged(contract.model, &random)] }
+      if let one = anything.randomElement(using: &random) { chosen += [one, one.damaged(contract.model, &random)] }
     }
     return chosen
   }
@@ -81,6 +82,7 @@ struct AgainstReferenceTests {
 }
 
 enum Settings {
-  /// For each contract. Without optimisation 200 take some seconds.
-  static let histories = 200
+  /// For each contract; TORNLOG_ORACLE_HISTORIES asks for more. Without optimisation 200 take some seconds.
+  static let histories = ProcessInfo.processInfo.environment["TORNLOG_ORACLE_HISTORIES"].flatMap { Int($0) } ?? 200
+  static let isVerbose = ProcessInfo.processInfo.environment["TORNLOG_ORACLE_HISTORIES"] != nil
 }

@@ -150,19 +150,21 @@ struct RandomHistory {
 
 extension Reference.State {
   /// The same with one thing wrong, or something else.
-  func damaged(_ random: inout SeededGenerator) -> Reference.State {
+  func damaged(_ model: ProgramModel, _ random: inout SeededGenerator) -> Reference.State {
     var state = self
     let dice = Int.random(in: 0..<5, using: &random)
-    if let log = state.logs.keys.sorted().randomElement(using: &random), var items = state.logs[log], !items.isEmpty {
-      let at = Int.random(in: 0..<items.count, using: &random)
-      switch dice {
+    if model == .log || model == .queue {
+      var items = state.logs["a"] ?? []
+      let at = Int.random(in: 0..<max(1, items.count), using: &random)
+      let other = "v\(Int.random(in: 0..<7, using: &random))"
+      switch items.isEmpty ? 5 : dice {
       case 0: items.remove(at: at)
       case 1: items.swapAt(at, Int.random(in: 0..<items.count, using: &random))
       case 2: items.insert(items[at], at: Int.random(in: 0...items.count, using: &random))
-      case 3: items[at] = "v\(Int.random(in: 0..<7, using: &random))"
-      default: items.insert("v\(Int.random(in: 0..<7, using: &random))", at: at)
+      case 3: items[at] = other
+      default: items.insert(other, at: at)
       }
-      state.logs[log] = items
+      state.logs["a"] = items
       return state.tidy
     }
     let keys = ["x", "y", "z"]

@@ -87,11 +87,14 @@ struct Reference {
     for life in 0..<lives {
       var after: Set<Moment> = []
       for start in starts {
-        for end in ends(of: life, from: start) where life > 0 || lives == 1 || read == nil || shown(end).contains(read!) {
+        for end in ends(of: life, from: start) where life > 0 || lives == 1 || read == nil || shown(end).contains(read!)
+        {
           after.insert(end)
         }
       }
-      starts = after
+      // A crash that takes all of a life may take more of the life before.
+      let mayLoseAll = life > 0 && mayLoseLast && !operations.contains { $0.life == life && $0.mustSurvive }
+      starts = mayLoseAll ? after.union(starts) : after
     }
     return Set(starts.flatMap { shown($0) })
   }
