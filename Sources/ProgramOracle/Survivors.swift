@@ -5,6 +5,7 @@
 struct Survivors {
   private let appends: [CutHistory.Entry]
   private let takes: [CutHistory.Entry]
+  private let mayComeAgain: Bool
   /// Of each append the take that was told to have taken it.
   private var takeOf: [Int: Int] = [:]
   /// Takes of which nobody knows what they took, by life, in the order in which they were sent.
@@ -26,7 +27,7 @@ struct Survivors {
     _ appends: [CutHistory.Entry], _ takes: [CutHistory.Entry], _ byValue: [String: Int], _ there: [Int], lives: Int,
     mayComeAgain: Bool
   ) {
-    (self.appends, self.takes) = (appends, takes)
+    (self.appends, self.takes, self.mayComeAgain) = (appends, takes, mayComeAgain)
     isThere = [Bool](repeating: false, count: appends.count)
     hasSurvived = isThere
     takeHasSurvived = [Bool](repeating: false, count: takes.count)
@@ -129,14 +130,30 @@ struct Survivors {
         }
       }
     }
-    return isMore
+    return isMore || mayComeAgain && standAside(there)
+  }
+
+  /// What stands before one that is missing may have been taken before, and have come again.
+  /// - Returns: whether there is a take of which it was not known that it has survived.
+  private mutating func standAside(_ there: [Int]) -> Bool {
+    for index in missing {
+      let standing = there[..<endOfItems(before: index, there)].compactMap { takeOf[$0] }
+      guard let take = standing.filter({ !takeHasSurvived[$0] }).min() else { continue }
+      keepTake(take)
+      return true
+    }
+    return false
+  }
+
+  /// Items that are there up to the last one that certainly came before one that is gone.
+  private func endOfItems(before index: Int, _ there: [Int]) -> Int {
+    (there.lastIndex { appends[$0].end < appends[index].request.submitted && !isTaken($0) } ?? -1) + 1
   }
 
   /// How many others certainly came before one, and were still there at the end of a life.
   private func itemsBefore(_ index: Int, _ there: [Int], _ life: Int) -> Int {
     let submitted = appends[index].request.submitted
-    // All up to the last that certainly came before.
-    let standing = Set(there[..<((there.lastIndex { appends[$0].end < submitted && !isTaken($0) } ?? -1) + 1)])
+    let standing = Set(there[..<endOfItems(before: index, there)])
     var count = 0
     for other in standing where !isTaken(other) {
       // One that was taken later in this life was in nobody's hand.
