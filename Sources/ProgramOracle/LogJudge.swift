@@ -1,6 +1,6 @@
 import Verification
 
-/// Judges logs: records in the order in which they were appended.
+/// Judges logs: records in the order in which they were appended. Each log stands for itself.
 struct LogJudge {
   private let contract: ProgramContract
   private let history: CutHistory
@@ -14,135 +14,195 @@ struct LogJudge {
     }
     var results: [ProgramCheckResult] = []
     for log in Set(appends.keys).union(readback.logs.keys).sorted() {
-      results += LogChecks(log, appends[log] ?? [], history, contract).judge(readback.logs[log] ?? [])
+      results += ItemChecks("log \(log)", appends[log] ?? [], [], history, contract).judge(readback.logs[log] ?? [])
     }
     return results
   }
 }
 
-/// The checks of one log, those of them too that a queue has.
-struct LogChecks {
-  private let log: String
+/// The checks of one log or queue.
+struct ItemChecks {
+  /// As sentences name it.
+  private let name: String
   private let contract: ProgramContract
   private let history: CutHistory
-  private var byValue: [String: CutHistory.Entry] = [:]
   private let appends: [CutHistory.Entry]
+  private let takes: [CutHistory.Entry]
 
-  init(_ log: String, _ appends: [CutHistory.Entry], _ history: CutHistory, _ contract: ProgramContract) {
-    (self.log, self.appends, self.history, self.contract) = (log, appends, history, contract)
-    for entry in appends { if case .append(_, let value) = entry.request.call { byValue[value] = entry } }
+  init(
+    _ name: String, _ appends: [CutHistory.Entry], _ takes: [CutHistory.Entry], _ history: CutHistory,
+    _ contract: ProgramContract
+  ) {
+    (self.name, self.appends, self.takes, self.history, self.contract) = (name, appends, takes, history, contract)
   }
 
   func judge(_ items: [ReadItem]) -> [ProgramCheckResult] {
-    var results = strangers(items)
-    results += order(items)
-    results += losses(items)
-    return results
+    if isAsAcknowledged(items) { return [] }
+    var byValue: [String: Int] = [:]
+    byValue.reserveCapacity(appends.count)
+    for index in appends.indices { byValue[appends[index].value] = index }
+    // Of each item its append; nil for what nobody wrote.
+    let indices = items.map { byValue[$0.value] }
+    let survivors = Survivors(
+      appends, takes, byValue, indices.compactMap(\.self), lives: history.lives,
+      mayComeAgain: contract.allowances.contains(.redelivery))
+    return strangers(items, indices) + positions(items, indices) + order(items, indices, survivors)
+      + losses(items, survivors)
   }
 
-  private static func value(_ entry: CutHistory.Entry) -> String {
-    if case .append(_, let value) = entry.request.call { value } else { "" }
+  /// Nearly always: everything that was acknowledged and not taken, in the order in which it was sent.
+  private func isAsAcknowledged(_ items: [ReadItem]) -> Bool {
+    let taken = Set(takes.lazy.compactMap(\.taken))
+    var (next, position) = (0, Int.min)
+    for entry in appends {
+      let value = entry.value
+      if next == items.count || items[next].value != value {
+        if entry.isAcknowledged, !taken.contains(value) { return false }
+        continue
+      }
+      let item = items[next]
+      next += 1
+      if entry.isGone || !taken.isEmpty && taken.contains(value) { return false }
+      guard let own = item.position else { continue }
+      if own <= position { return false }
+      if entry.isAcknowledged, case .acknowledged(let told?, _) = entry.request.outcome, told != own { return false }
+      position = own
+    }
+    return next == items.count
   }
 
   /// What nobody wrote, or not there, or not any more, or what is there twice.
-  func strangers(_ items: [ReadItem]) -> [ProgramCheckResult] {
+  private func strangers(_ items: [ReadItem], _ indices: [Int?]) -> [ProgramCheckResult] {
     var results: [ProgramCheckResult] = []
-    var seen: Set<String> = []
-    for item in items {
-      if byValue[item.value] == nil {
+    var seen: Set<Int> = []
+    for (item, index) in zip(items, indices) {
+      guard let index else {
         results.append(stranger(item.value))
-      } else if history.settledAbsent.contains(item.value) {
+        continue
+      }
+      if appends[index].isGone, !mayComeAgain(item.value) {
+        results.append(returned(item.value))
+      } else if !seen.insert(index).inserted, !contract.allowances.contains(.duplicates) {
         results.append(
-          ProgramCheckResult(
-            .noPhantom, .violated,
-            "log \(log) holds \(shown(item.value)), which was not there when all was read after an earlier crash"))
-      } else if !seen.insert(item.value).inserted, !contract.allowances.contains(.duplicates) {
-        results.append(
-          ProgramCheckResult(.noDuplicates, .violated, "log \(log) holds \(shown(item.value)) more than once"))
+          ProgramCheckResult(.noDuplicates, .violated, "\(name) holds \(shown(item.value)) more than once"))
       }
     }
     return firstOfEach(results)
+  }
+
+  private func mayComeAgain(_ value: String) -> Bool {
+    contract.allowances.contains(.redelivery) && takes.contains { $0.mayHaveTaken(value) }
+  }
+
+  private func returned(_ value: String) -> ProgramCheckResult {
+    ProgramCheckResult(
+      .noPhantom, .violated,
+      "\(name) holds \(shown(value)), which was not there when all was read after an earlier crash")
   }
 
   private func stranger(_ value: String) -> ProgramCheckResult {
+    if history.settledAbsent.contains(value) { return returned(value) }
     if history.refused.contains(value) {
       return ProgramCheckResult(
-        .noPhantom, .violated, "log \(log) holds \(shown(value)), which the program had refused for certain")
+        .noPhantom, .violated, "\(name) holds \(shown(value)), which the program had refused for certain")
     }
     for entry in history.entries {
       if case .append(let other, value) = entry.request.call {
-        return ProgramCheckResult(
-          .noPhantom, .violated, "log \(log) holds \(shown(value)), which belongs to log \(other)")
+        return ProgramCheckResult(.noPhantom, .violated, "\(name) holds \(shown(value)), which belongs to '\(other)'")
       }
     }
-    return strange(value, among: byValue.keys, "log \(log)")
+    return strange(value, among: appends.lazy.map(\.value), name)
   }
 
-  /// Order, and positions.
-  func order(_ items: [ReadItem]) -> [ProgramCheckResult] {
-    var results: [ProgramCheckResult] = []
-    var latest: (submitted: Int, value: String)?
-    var position: Int?
-    var seen: Set<String> = []
-    for item in items {
-      if let last = position, let own = item.position, own <= last {
-        results.append(
+  private func positions(_ items: [ReadItem], _ indices: [Int?]) -> [ProgramCheckResult] {
+    var last: Int?
+    // Records that are not where the program had said, and those that are.
+    var (strayed, kept): ([(index: Int, own: Int, told: Int)], Set<Int>) = ([], [])
+    for (item, index) in zip(items, indices) {
+      guard let own = item.position else { continue }
+      if let last, own <= last {
+        return [
           ProgramCheckResult(
-            .positionsKept, .violated,
-            "log \(log): position \(own) of \(shown(item.value)) comes after position \(last)"))
+            .positionsKept, .violated, "\(name): position \(own) of \(shown(item.value)) comes after position \(last)")
+        ]
       }
-      position = item.position ?? position
-      guard let entry = byValue[item.value], seen.insert(item.value).inserted else { continue }
-      if case .acknowledged(let told?, _) = entry.request.outcome, entry.isAcknowledged, let own = item.position,
-        told != own
-      {
-        results.append(
-          ProgramCheckResult(
-            .positionsKept, .violated,
-            "log \(log): \(shown(item.value)) was acknowledged at position \(told), and is at \(own)"))
-      }
-      if let before = latest, entry.end < before.submitted {
-        results.append(
-          ProgramCheckResult(
-            .orderKept, .violated,
-            "log \(log): \(shown(item.value)) comes after \(shown(before.value)), and was acknowledged before that was sent"
-          ))
-      }
-      if latest.map({ entry.request.submitted > $0.submitted }) ?? true {
-        latest = (entry.request.submitted, item.value)
-      }
+      last = own
+      guard let index, appends[index].isAcknowledged,
+        case .acknowledged(let told?, _) = appends[index].request.outcome
+      else { continue }
+      if told == own { kept.insert(index) } else { strayed.append((index, own, told)) }
     }
-    return firstOfEach(results)
-  }
-
-  /// What is gone.
-  /// - Parameter mayBeGone: of a queue, those that were taken.
-  func losses(_ items: [ReadItem], mayBeGone: (String) -> Bool = { _ in false }) -> [ProgramCheckResult] {
-    let there = Set(items.map(\.value))
-    let gone = appends.filter { entry in
-      let value = Self.value(entry)
-      return entry.isAcknowledged && !there.contains(value) && !mayBeGone(value)
-    }
-    guard let first = gone.first else { return [] }
-    // A later one that is there makes a hole: no earlier moment of the log looks like this.
-    let later = appends.last { there.contains(Self.value($0)) && first.end < $0.request.submitted }
-    let isForgiven = contract.allowances.contains(.suffixLoss)
-    if let required = gone.first(where: \.isRequired), !isForgiven || later != nil {
-      let many = gone.count(where: \.isRequired)
-      return [
-        ProgramCheckResult(
-          .noAcknowledgedLoss, .violated,
-          "\(shown(Self.value(required))) of log \(log) was acknowledged and is gone"
-            + (many > 1 ? ", with \(many - 1) more" : "") + "; \(items.count) records are there")
-      ]
-    }
-    guard let later else { return [] }
+    // Of a record that may be there twice one is where it should be.
+    guard let (index, own, told) = strayed.first(where: { !kept.contains($0.index) }) else { return [] }
     return [
       ProgramCheckResult(
-        .noGaps, .violated,
-        "log \(log) has lost \(shown(Self.value(first))), and holds \(shown(Self.value(later))), which came after it")
+        .positionsKept, .violated,
+        "\(name): \(shown(appends[index].value)) was acknowledged at position \(told), and is at \(own)")
     ]
   }
+
+  /// Of a record that may be there twice the first counts. An item that came again may stand anywhere.
+  private func order(_ items: [ReadItem], _ indices: [Int?], _ survivors: Survivors) -> [ProgramCheckResult] {
+    var latest: (submitted: Int, value: String)?
+    var seen: Set<Int> = []
+    for index in indices {
+      guard let index, seen.insert(index).inserted else { continue }
+      if contract.allowances.contains(.redelivery), survivors.isTaken(index) { continue }
+      let entry = appends[index]
+      if let before = latest, entry.end < before.submitted {
+        return [
+          ProgramCheckResult(
+            .orderKept, .violated,
+            "\(name): \(shown(entry.value)) comes after \(shown(before.value)), and was acknowledged before that was sent"
+          )
+        ]
+      }
+      if latest.map({ entry.request.submitted > $0.submitted }) ?? true {
+        latest = (entry.request.submitted, entry.value)
+      }
+    }
+    return []
+  }
+
+  /// What is gone, and what is back.
+  private func losses(_ items: [ReadItem], _ survivors: Survivors) -> [ProgramCheckResult] {
+    var results: [ProgramCheckResult] = []
+    if !contract.allowances.contains(.redelivery), let back = survivors.back {
+      results.append(
+        ProgramCheckResult(
+          .noResurrection, .violated,
+          "\(name) holds \(shown(appends[back].value)), which was taken and confirmed"))
+    }
+    let missing = survivors.missing
+    if let required = missing.first(where: { appends[$0].isRequired }) {
+      let many = missing.count { appends[$0].isRequired }
+      results.append(
+        ProgramCheckResult(
+          .noAcknowledgedLoss, .violated,
+          "\(shown(appends[required].value)) of \(name) was acknowledged and is gone"
+            + (many > 1 ? ", with \(many - 1) more" : "") + "; \(items.count) records are there"))
+    } else if let first = missing.first {
+      results.append(
+        ProgramCheckResult(
+          .noGaps, .violated, "\(name) has lost \(shown(appends[first].value)), and holds what came after it"))
+    }
+    return results
+  }
+}
+
+extension CutHistory.Entry {
+  /// Of an append.
+  var value: String { if case .append(_, let value) = request.call { value } else { "" } }
+
+  /// What a take took; nil where that is not known, or was nothing.
+  var taken: String? {
+    if isAcknowledged, case .acknowledged(_, let value) = request.outcome { value } else { nil }
+  }
+}
+
+extension CutHistory.Entry {
+  /// Of a take.
+  func mayHaveTaken(_ value: String) -> Bool { !isAcknowledged || taken == value }
 }
 
 /// One of each check is enough.

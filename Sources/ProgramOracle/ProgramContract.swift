@@ -16,9 +16,10 @@ package enum ProgramPromise: Sendable, Hashable, CustomStringConvertible {
   case acknowledged
   /// What was acknowledged before a `flush` began survives once the flush is acknowledged.
   case flushed
-  /// What was acknowledged longer ago than this survives.
+  /// What was acknowledged this long before the crash, or longer, survives. So does what a flush covers.
   case interval(Duration)
-  /// Anything may be lost. What is there must still be a state that the program has been in.
+  /// Anything may be lost. What is there must still be a state that the program has been in: a map as a whole, each log
+  /// and each queue by itself.
   case nothing
 
   /// `acknowledged`, `flushed`, `interval(1s)`, `interval(100ms)` or `nothing`; nil for anything else.
@@ -32,7 +33,10 @@ package enum ProgramPromise: Sendable, Hashable, CustomStringConvertible {
       let inner = text.dropFirst(9).dropLast()
       let units: [(String, Int64)] = [("ms", 1_000_000), ("us", 1000), ("s", 1_000_000_000)]
       for (unit, nanoseconds) in units where inner.hasSuffix(unit) {
-        guard let count = Int64(inner.dropLast(unit.count)), count > 0, count < 1_000_000 else { return nil }
+        let digits = inner.dropLast(unit.count)
+        guard digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let count = Int64(digits), count > 0,
+          count < 1_000_000
+        else { return nil }
         self = .interval(.nanoseconds(count * nanoseconds))
         return
       }
@@ -56,13 +60,14 @@ package enum ProgramPromise: Sendable, Hashable, CustomStringConvertible {
 
 /// A documented weakness that is not to be reported. It forgives what it says, and nothing else.
 package enum ProgramAllowance: String, Sendable, Hashable, CaseIterable {
-  /// The last acknowledged writes may be gone: what is left is what there was at an earlier moment. As of SQLite with
-  /// WAL and synchronous=NORMAL ("a transaction committed in WAL mode with synchronous=NORMAL might roll back following
+  /// The last acknowledged writes may be gone: what is left is what there was at an earlier moment. It forgives no loss
+  /// of what a flush covers. As of SQLite with WAL and synchronous=NORMAL ("a transaction committed in WAL mode with synchronous=NORMAL might roll back following
   /// a power loss", sqlite.org/pragma.html#pragma_synchronous).
   case suffixLoss = "suffix-loss"
-  /// An item that was taken and confirmed may come again. As of queues that deliver at least once.
+  /// An item that was taken and confirmed may come again, at any place of its queue. As of queues that deliver at least once.
   case redelivery
-  /// A record may be there more than once. As of a producer that sends again.
+  /// A record may be there more than once. The first counts for the order; one must be at the position that the program
+  /// had said. As of a producer that sends again.
   case duplicates
   /// The program's own check may complain.
   case failedCheck = "failed-check"

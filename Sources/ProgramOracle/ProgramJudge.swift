@@ -10,7 +10,7 @@ package struct ProgramJudge: Sendable {
   package func judge(_ readback: ProgramReadback, _ history: CutHistory) -> [ProgramCheckResult] {
     if let failure = readback.failure { return [result(of: failure)].compactMap { $0 } }
     var history = history
-    history.require(contract.promise)
+    history.require(contract)
     var results: [ProgramCheckResult]
     switch contract.model {
     case .log: results = LogJudge(contract, history).judge(readback)

@@ -26,6 +26,8 @@ package struct ProgramReadback: Sendable, Hashable {
   package var failure: Failure?
   /// By log or queue.
   package var logs: [String: [ReadItem]] = [:]
+  /// The items of queues were taken and confirmed, to read them.
+  package var isDrained = false
   package var map: [String: String] = [:]
   /// The complaint of the program's own check; empty where it has none, nil where it was not asked.
   package var check: String?

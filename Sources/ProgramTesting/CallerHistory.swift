@@ -26,7 +26,7 @@ struct CallerHistory {
       switch event {
       case .request(let record): add(record)
       case .crash(let place): history.crash(at: place)
-      case .read(let reading, _): history.settle(ProgramReadback(reading))
+      case .read(let reading, let place): history.settle(ProgramReadback(reading), at: place)
       }
     }
   }
@@ -48,7 +48,9 @@ struct CallerHistory {
   // MARK: Crash states of a recorded run
 
   /// Equal for moments at which the callers knew the same.
-  func knowledge(at event: Int) -> UInt64 { history.knowledge(at: program!.moment(at: event)) }
+  func knowledge(at event: Int) -> UInt64 {
+    history.knowledge(at: program!.moment(at: event), time: time(at: event), judge.contract.promise)
+  }
 
   private func time(at event: Int) -> Int64 {
     event == 0 ? 0 : program!.recording.events[event - 1].time.nanoseconds
@@ -57,13 +59,23 @@ struct CallerHistory {
   /// - Parameters:
   ///   - event: events of the recording before the crash.
   ///   - probe: was asked for after it, and may have happened.
-  func judge(_ reading: StateReading, at event: Int, probe: DriverRequest? = nil) -> [ProgramCheckResult] {
+  ///   - read: was read after it, before the probe, as far as that came.
+  func judge(
+    _ reading: StateReading, at event: Int, probe: DriverRequest? = nil, read: StateReading? = nil
+  ) -> [ProgramCheckResult] {
     let moment = program!.moment(at: event)
     guard let call = probe?.call else {
       return judge.judge(ProgramReadback(reading), history.cut(at: moment, time: time(at: event)))
     }
     var own = known(at: moment)
-    own.history.crash(at: moment)
+    own.history.crash(at: moment, time: time(at: event))
+    if let read, read.isDrained {
+      for (log, items) in read.logs.sorted(by: { $0.key < $1.key }) {
+        for _ in items {
+          own.history.add(ProgramRequest(.take(log: log), submitted: moment, answered: nil, outcome: .unknown))
+        }
+      }
+    }
     own.history.add(ProgramRequest(call, submitted: moment, answered: nil, outcome: .unknown))
     return judge.judge(ProgramReadback(reading), own.history.cut(at: moment + 1, time: time(at: event)))
   }
@@ -72,7 +84,7 @@ struct CallerHistory {
   func after(_ event: Int, read: StateReading, probe: DriverRequest?) -> CallerHistory {
     let moment = program!.moment(at: event)
     var own = known(at: moment)
-    own.history.crash(at: moment)
+    own.history.crash(at: moment, time: time(at: event))
     own.history.settle(ProgramReadback(read))
     if let call = probe?.call {
       own.history.add(
@@ -85,11 +97,7 @@ struct CallerHistory {
   /// The same, up to a moment.
   private func known(at moment: Int) -> CallerHistory {
     var own = self
-    own.history = ProgramHistory()
-    for var request in history.requests where request.submitted < moment {
-      if request.answered ?? .max >= moment { (request.answered, request.outcome) = (nil, .unknown) }
-      own.history.add(request)
-    }
+    own.history = history.before(moment)
     return own
   }
 
@@ -143,6 +151,6 @@ extension ProgramReadback {
         }
       }
     }
-    (map, check) = (reading.map, reading.check)
+    (map, check, isDrained) = (reading.map, reading.check, reading.isDrained)
   }
 }

@@ -3,7 +3,6 @@ import Defects
 import FaultInjection
 import Foundation
 import LogModel
-import ProgramOracle
 import ScenarioFormat
 import Trials
 
@@ -22,8 +21,6 @@ struct ReferenceCommand: ParsableCommand {
     case storeFaults = "store-faults"
     case receiverFaults = "receiver-faults"
     case operations
-    case programChecks = "program-checks"
-    case programAllowances = "program-allowances"
     case faultParameters = "fault-parameters"
     /// `docs/scenario.schema.json`.
     case scenarioSchema = "scenario-schema"
@@ -42,14 +39,6 @@ struct ReferenceCommand: ParsableCommand {
     case .storeFaults: Console.print(FaultReference.lines(of: .store, "what happens", "own parameters"))
     case .receiverFaults: Console.print(FaultReference.lines(of: .receiver, "what the receiver does"))
     case .operations: Console.print(FaultReference.lines(of: .operation, "what is done"))
-    case .programChecks:
-      Console.print(
-        ["| check | what must be so |", "| --- | --- |"]
-          + ProgramCheck.allCases.map { "| `\($0.rawValue)` | \($0.text) |" })
-    case .programAllowances:
-      Console.print(
-        ["| name | what it forgives |", "| --- | --- |"]
-          + ProgramAllowance.allCases.map { "| `\($0.rawValue)` | \($0.text) |" })
     case .scenarioSchema: Console.print([ScenarioSchema(TrialPlanner.vocabulary).text])
     case .faultParameters: Console.print(FaultReference.parameters())
     }

@@ -107,7 +107,7 @@ final class SecondLives {
         let checks =
           isAfterProbe
           ? extended.judge(result.reading)
-          : history.judge(result.reading, at: state.event, probe: visit.probe)
+          : history.judge(result.reading, at: state.event, probe: visit.probe, read: visit.first)
         note(checks, state, result.reading, (inner, event, point, choice))
       }
     }

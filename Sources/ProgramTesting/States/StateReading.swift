@@ -20,6 +20,8 @@ struct StateReading: Sendable, Hashable {
   var failure: Failure?
   /// By log or queue.
   var logs: [String: [DriverItem]] = [:]
+  /// Queues were read by taking: they are empty now.
+  var isDrained = false
   var map: [String: String] = [:]
   /// The program's own check: nil where it was not asked, an empty text where all is well.
   var check: String?
@@ -73,6 +75,7 @@ struct StateReading: Sendable, Hashable {
       switch workload.model {
       case .log: for log in workload.logs { logs[log] = try items(session, .scan(log: log)) }
       case .queue:
+        isDrained = !session.can("scan")
         for log in workload.logs {
           logs[log] = session.can("scan") ? try items(session, .scan(log: log)) : try drained(session, log)
         }
