@@ -269,6 +269,14 @@ struct CheckTests {
     let judge = ProgramJudge(ProgramContract(.map))
     #expect(!judge.judge(Self.map(["k": "r:1"]), history.cut(at: .max)).isEmpty)
     #expect(judge.judge(Self.map(["k": "s:2"]), history.cut(at: .max)).isEmpty)
+    var appends = ProgramHistory()
+    appends.add(ProgramRequest(.append(log: "a", value: "r:1"), submitted: 0, answered: nil, outcome: .unknown))
+    appends.crash(at: 4)
+    appends.add(
+      ProgramRequest(.append(log: "a", value: "s:2"), submitted: 4, answered: 5, outcome: .acknowledged()))
+    let log = ProgramJudge(ProgramContract(.log))
+    #expect(log.judge(Self.log("s:2", "r:1"), appends.cut(at: .max)).map(\.check) == [.orderKept])
+    #expect(log.judge(Self.log("r:1", "s:2"), appends.cut(at: .max)).isEmpty)
   }
 
   /// Each crash may take the last writes: what came after it stands behind what was left.
