@@ -100,7 +100,7 @@ struct CheckTests {
       .noAcknowledgedLoss, ProgramContract(.log, .interval(.nanoseconds(1000))), two, broken: log(), right: log("r:1"),
       "what is old enough"),
     Case(
-      .noGaps, ProgramContract(.log, .nothing), two, broken: log("s:2"), right: log(), "a hole, not a loss of the last"),
+      .noGaps, ProgramContract(.log, .nothing), two, broken: log("s:2"), right: log(), "a hole"),
     Case(
       .noGaps, ProgramContract(.log, allowances: [.suffixLoss]), two, broken: log("s:2"), right: log("r:1"),
       "suffix-loss forgives no hole"),
