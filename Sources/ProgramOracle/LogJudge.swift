@@ -153,7 +153,7 @@ struct ItemChecks {
         return [
           ProgramCheckResult(
             .orderKept, .violated,
-            "\(name): \(shown(entry.value)) comes after \(shown(before.value)), and was acknowledged before that was sent"
+            "\(name): \(shown(entry.value)) comes after \(shown(before.value)), and was there before that was sent"
           )
         ]
       }

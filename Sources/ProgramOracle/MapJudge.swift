@@ -40,7 +40,7 @@ struct MapJudge {
 
   // MARK: Each key by itself
 
-  /// Names what is wrong with one key. It may hold what any write left there that no required write must have come after.
+  /// Names what is wrong with one key. It may hold what any write left there, unless a required write came after it.
   private func check(_ key: String, _ found: String?) -> ProgramCheckResult? {
     let own = entries.filter { Self.writes($0).contains { $0.key == key } }
     func value(_ entry: CutHistory.Entry) -> String? { Self.writes(entry).last { $0.key == key }!.value }
@@ -96,7 +96,7 @@ struct MapJudge {
       if let one = there.first, let other = missing.first {
         return ProgramCheckResult(
           .transactionsWhole, .violated,
-          "of one transaction \(one.key) = \(shown(one.value)) is there, and \(other.key) = \(shown(other.value)) is not"
+          "of one transaction \(one.key) = \(shown(one.value)) is there, \(other.key) = \(shown(other.value)) is not"
         )
       }
     }

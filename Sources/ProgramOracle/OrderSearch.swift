@@ -77,7 +77,7 @@ struct OrderSearch {
     return false
   }
 
-  /// Puts the writes of a life into an order, from the last back, where nothing is left of what was sent later than `cut`.
+  /// Puts the writes of a life into an order, from the last back. What was sent later than `cut` is lost.
   /// What had not ended then may be left out.
   /// - Returns: whether all that must be there has a place.
   private mutating func place(_ life: Int, upTo cut: Int, _ hidden: inout [Bool]) -> Bool {

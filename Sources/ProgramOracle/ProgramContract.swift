@@ -61,10 +61,12 @@ package enum ProgramPromise: Sendable, Hashable, CustomStringConvertible {
 /// A documented weakness that is not to be reported. It forgives what it says, and nothing else.
 package enum ProgramAllowance: String, Sendable, Hashable, CaseIterable {
   /// The last acknowledged writes may be gone: what is left is what there was at an earlier moment. It forgives no loss
-  /// of what a flush covers. As of SQLite with WAL and synchronous=NORMAL ("a transaction committed in WAL mode with synchronous=NORMAL might roll back following
+  /// of what a flush covers. As of SQLite with WAL and synchronous=NORMAL ("a transaction committed in WAL mode with
+  /// synchronous=NORMAL might roll back following
   /// a power loss", sqlite.org/pragma.html#pragma_synchronous).
   case suffixLoss = "suffix-loss"
-  /// An item that was taken and confirmed may come again, at any place of its queue. As of queues that deliver at least once.
+  /// An item that was taken and confirmed may come again, at any place of its queue. As of queues that
+  /// deliver at least once.
   case redelivery
   /// A record may be there more than once. The first counts for the order; one must be at the position that the program
   /// had said. As of a producer that sends again.

@@ -1,6 +1,7 @@
 import Verification
 
-/// Judges queues: what was taken and confirmed is gone for good, everything else is there. Each queue stands for itself.
+/// Judges queues: what was taken and confirmed is gone for good, everything else is there. Each queue stands for
+/// itself.
 ///
 /// What an answered take took is believed, whatever stood before it. A take without an answer has taken the first item
 /// that nobody else had in hand, or nothing; that item is gone, or back in its place.

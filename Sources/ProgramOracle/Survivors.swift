@@ -109,7 +109,7 @@ struct Survivors {
   }
 
   /// Looks which of those that are gone an open take can have taken: it takes the first that is there. The later it
-  /// takes the better, so all take at the end of their life. An item may also be back that an open take has had in hand.
+  /// takes the better, so all take at the end of their life. An item that an open take had in hand may be back.
   /// - Returns: whether more has survived than was known: an open take that has taken something.
   private mutating func explain(_ there: [Int]) -> Bool {
     missing = appends.indices.filter { hasSurvived[$0] && !isThere[$0] && takeOf[$0] == nil }

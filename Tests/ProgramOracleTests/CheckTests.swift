@@ -100,7 +100,7 @@ struct CheckTests {
       .noAcknowledgedLoss, ProgramContract(.log, .interval(.nanoseconds(1000))), two, broken: log(), right: log("r:1"),
       "what is old enough"),
     Case(
-      .noGaps, ProgramContract(.log, .nothing), two, broken: log("s:2"), right: log(), "a hole, not a loss of the last"),
+      .noGaps, ProgramContract(.log, .nothing), two, broken: log("s:2"), right: log(), "a hole"),
     Case(
       .noGaps, ProgramContract(.log, allowances: [.suffixLoss]), two, broken: log("s:2"), right: log("r:1"),
       "suffix-loss forgives no hole"),
@@ -269,6 +269,14 @@ struct CheckTests {
     let judge = ProgramJudge(ProgramContract(.map))
     #expect(!judge.judge(Self.map(["k": "r:1"]), history.cut(at: .max)).isEmpty)
     #expect(judge.judge(Self.map(["k": "s:2"]), history.cut(at: .max)).isEmpty)
+    var appends = ProgramHistory()
+    appends.add(ProgramRequest(.append(log: "a", value: "r:1"), submitted: 0, answered: nil, outcome: .unknown))
+    appends.crash(at: 4)
+    appends.add(
+      ProgramRequest(.append(log: "a", value: "s:2"), submitted: 4, answered: 5, outcome: .acknowledged()))
+    let log = ProgramJudge(ProgramContract(.log))
+    #expect(log.judge(Self.log("s:2", "r:1"), appends.cut(at: .max)).map(\.check) == [.orderKept])
+    #expect(log.judge(Self.log("r:1", "s:2"), appends.cut(at: .max)).isEmpty)
   }
 
   /// Each crash may take the last writes: what came after it stands behind what was left.

@@ -123,7 +123,8 @@ struct Reference {
     var canEnd = !left.contains { operations[$0].mustHappen }
     var visited: [Moment] = []
     for index in left {
-      // Nothing that is sure to happen may have ended before this was sent, and still be to come. Nor may this have ended
+      // Nothing that is sure to happen may have ended before this was sent, and still be to come. Nor may this have
+      // ended
       // before something was sent that is done.
       let operation = operations[index]
       if left.contains(where: { operations[$0].mustHappen && operations[$0].end < operation.submitted }) { continue }
