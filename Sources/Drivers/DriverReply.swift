@@ -1,6 +1,7 @@
 import FoundationEssentials
 
-/// One line of a driver: a reply, a part of one, or a word between. `docs/driver-protocol.md` has what each member means.
+/// One line of a driver: a reply, a part of one, or a word between. `docs/driver-protocol.md` says what each member
+/// means.
 package struct DriverReply: Sendable, Decodable {
   package var id: Int?
   package var ok: Bool?

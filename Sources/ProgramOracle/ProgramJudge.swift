@@ -63,7 +63,8 @@ func strange(_ value: String, among known: some Sequence<String>, _ place: Strin
   if isCut || hasName || value.utf8.contains(0) {
     return ProgramCheckResult(
       .contentIntact, .violated,
-      "\(place) holds \(name.map { "a damaged \($0)" } ?? "damaged bytes"), \(value.utf8.count) bytes, that nobody wrote"
+      "\(place) holds \(name.map { "a damaged \($0)" } ?? "damaged bytes"), \(value.utf8.count) bytes,"
+        + " that nobody wrote"
     )
   }
   return ProgramCheckResult(.noPhantom, .violated, "\(place) holds \(shown(value)), which nobody wrote")

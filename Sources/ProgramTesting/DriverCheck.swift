@@ -183,7 +183,8 @@ package final class DriverCheck {
       name,
       isSame
         ? nil
-        : "\(written.count) values were written, and \(found.count) come back\(found.count == written.count ? ", others or in another order" : "")"
+        : "\(written.count) values were written, and \(found.count) come back"
+          + (found.count == written.count ? ", others or in another order" : "")
     )
     return isSame
   }

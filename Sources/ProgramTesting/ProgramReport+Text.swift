@@ -14,7 +14,8 @@ extension ProgramReport {
     for finding in findings.prefix(shown) { lines += text(of: finding) + [""] }
     if findings.count > shown { lines += ["... \(findings.count - shown) findings more: -v shows them", ""] }
     lines.append(
-      "\(name), model \(model?.rawValue ?? "?"), promise '\(promise)': \(requests) requests, \(operations) operations on its files"
+      "\(name), model \(model?.rawValue ?? "?"), promise '\(promise)': \(requests) requests,"
+        + " \(operations) operations on its files"
     )
     for profile in profiles { lines.append("  " + text(of: profile)) }
     if lives > 0 {
@@ -28,7 +29,8 @@ extension ProgramReport {
     if !faults.isEmpty { lines.append("  faults       " + text(of: faults, whole: faultCells)) }
     if searchSeconds > 0, opened > 0 {
       lines.append(
-        "  \(opened) different states opened, \(shortCount(Double(opened) / searchSeconds)) a second; drivers started: \(driverStarts)"
+        "  \(opened) different states opened, \(shortCount(Double(opened) / searchSeconds)) a second;"
+          + " drivers started: \(driverStarts)"
       )
     }
     for (reason, count) in unknowns.sorted(by: { $0.value > $1.value }).prefix(isVerbose ? 20 : 2) {

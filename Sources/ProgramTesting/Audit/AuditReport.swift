@@ -124,7 +124,8 @@ package struct AuditReport: Sendable, Encodable {
 
   package var lines: [String] {
     var lines = [
-      "'\(command.joined(separator: " "))' \(ending) after \(shortTime(Int64(seconds * 1e9))): \(operations) operations on its files"
+      "'\(command.joined(separator: " "))' \(ending) after \(shortTime(Int64(seconds * 1e9))):"
+        + " \(operations) operations on its files"
     ]
     if !succeeded { lines += lastWords.suffix(2).map { "  it wrote: \($0)" } }
     if let exposure {

@@ -28,8 +28,8 @@ extension DriverRequest {
   }
 }
 
-/// What led to a broken promise, in ten lines at the most: what was done to the files, what the caller was told, what the
-/// power cut took, and what was missed.
+/// What led to a broken promise, in ten lines at the most: what was done to the files, what the caller was told, what
+/// the power cut took, and what was missed.
 struct ProgramStory {
   static let mostLines = 10
 

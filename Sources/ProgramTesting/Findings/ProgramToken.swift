@@ -6,11 +6,11 @@ import ProgramOracle
 import Storage
 import VolumeStates
 
-/// A crash state of a program in one word that a shell leaves alone: `p1.`, a JSON object in base64url (RFC 4648, 5), and
-/// a check sum.
+/// A crash state of a program in one word that a shell leaves alone: `p1.`, a JSON object in base64url (RFC 4648, 5),
+/// and a check sum.
 ///
-/// It names the driver's command, the workload and the state. The program is run again: what it does must be the same up
-/// to the crash, and the token says how to tell.
+/// It names the driver's command, the workload and the state. The program is run again: what it does must be the same
+/// up to the crash, and the token says how to tell.
 package struct ProgramToken: Sendable, Codable, Hashable {
   package static let version = "p1"
   static let seal = TokenSeal(field: "v")

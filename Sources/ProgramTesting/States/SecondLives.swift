@@ -6,8 +6,8 @@ import Storage
 import Verification
 import VolumeStates
 
-/// What a recovery does to its own disk: it is closed and opened again, it writes once more, and the power goes within it
-/// and after it.
+/// What a recovery does to its own disk: it is closed and opened again, it writes once more, and the power goes within
+/// it and after it.
 final class SecondLives {
   private let spec: ProgramSpec
   private let program: RecordedProgram

@@ -26,8 +26,8 @@ struct RecordedProgram: Sendable {
   package var recording: Recording { recorded.recording }
   package var end: Int { recording.events.count }
 
-  /// The moments at which a power cut is tried: just before something becomes durable, before a reply, and at the end. A
-  /// state of any other moment is one of the next of these too: what had not happened yet may be lost there, and the
+  /// The moments at which a power cut is tried: just before something becomes durable, before a reply, and at the end.
+  /// A state of any other moment is one of the next of these too: what had not happened yet may be lost there, and the
   /// caller knows no more.
   var powerCuts: [Int] {
     (begin...max(begin, end)).filter { event in
@@ -69,8 +69,8 @@ package struct ProfileProgress: Sendable {
   package var opened = 0
   package var violations = 0
   package var unknown = 0
-  /// Every state is among them that differs in at most so many pieces from a state that keeps everything, or nothing; nil
-  /// where not even those were finished.
+  /// Every state is among them that differs in at most so many pieces from a state that keeps everything, or nothing;
+  /// nil where not even those were finished.
   package var bound: Int?
   /// Of the level that was not finished: the share of its moments.
   package var share = 0.0
@@ -150,8 +150,8 @@ final class StateSearch {
   /// States that were opened.
   var opened: Int { readings.count }
 
-  /// All kills first, then each level of all profiles. Each has its share of the time; what one does not need the others
-  /// get.
+  /// All kills first, then each level of all profiles. Each has its share of the time; what one does not need the
+  /// others get.
   func run(_ profiles: [CrashProfile]) throws(ProgramTestError) {
     progress = [ProfileProgress(profile: nil)] + profiles.map { ProfileProgress(profile: $0) }
     for place in progress.indices { progress[place].moments = moments(of: place).count }

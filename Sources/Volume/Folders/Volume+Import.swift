@@ -2,7 +2,8 @@ import CFuse
 import Glibc
 
 extension Volume {
-  /// Takes over what a plain folder holds, as `export` writes it, into the volume's root, or another directory. All of it is recorded as
+  /// Takes over what a plain folder holds, as `export` writes it, into the volume's root, or another directory. All of
+  /// it is recorded as
   /// operations of nobody's, so that a trace is complete from the first one on: a mark behind it says where a
   /// program's own begin.
   package func takeIn(_ folder: String, into directory: UInt64 = 1) throws(VolumeFolderError) {
