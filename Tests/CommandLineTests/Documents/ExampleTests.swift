@@ -107,7 +107,7 @@ extension CommandLineTests {
       for folder in ["clone/.git", "clone/.build/release", "tmp"] {
         try files.createDirectory(atPath: scratch.path(folder), withIntermediateDirectories: true)
       }
-      for name in ["Scenarios", "docs", "README.md"] {
+      for name in ["Scenarios", "docs", "Examples", "README.md"] {
         try files.createSymbolicLink(atPath: root + "/" + name, withDestinationPath: Program.root + "/" + name)
       }
       try files.createSymbolicLink(atPath: root + "/.build/release/tornlog", withDestinationPath: Program.tornlog)
