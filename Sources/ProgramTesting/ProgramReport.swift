@@ -98,7 +98,7 @@ package struct ProgramReport: Sendable {
   private static func permits(_ profile: CrashProfile) -> String? {
     switch profile.name {
     case "posix-minimal", "posix-minimal-eio":
-      "only the letter of POSIX permits this state: ext4, xfs and btrfs do not"
+      "found with the letter of POSIX only, and not with ext4, xfs or btrfs"
     case "ext4-writeback": "ext4 permits this state with data=writeback, and not by default"
     case "raw-512-eio", "raw-512-eio-any": "a drive permits this state that leaves sectors unreadable"
     case "raw-4k", "raw-512": "any disk with a volatile cache permits this state, whatever the file system"
