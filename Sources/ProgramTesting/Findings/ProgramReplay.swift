@@ -28,9 +28,22 @@ package struct ProgramReplay {
 
   /// - Parameter export: a folder that is made and gets the state's files; nil where nobody wants them.
   package func run(export: String?) throws(ProgramTestError) -> Outcome {
-    let program = try test.record(numbered: token.steps)
+    var program = try test.record(numbered: token.steps)
     let name = "\(program.hello.name) \(program.hello.version)"
     if name != token.program { return .differs("the program is \(name), and was \(token.program)") }
+    if let disturbance = token.disturbance {
+      var own: RecordedProgram?
+      let result = try test.runner(program).run(disturbance) { (run, _) throws(ProgramTestError) in
+        own = run.recorded(program.workload, program.stepNumbers)
+      }
+      guard result.hit != nil else { return .differs("'\(disturbance)' did not come about this time") }
+      if token.event < 0 {
+        guard export == nil else { return .differs("there is no crash state to export: '\(disturbance)' is enough") }
+        return .judged(result.checks.filter { $0.verdict != .held }, story: result.story, log: result.log)
+      }
+      guard let own else { return .differs("after '\(disturbance)' the program did not open again") }
+      program = own
+    }
     guard program.end >= token.event, program.fingerprint(until: token.event) == token.trace else {
       return .differs(
         "\(name) did not do the same to its files as when this was found: it made \(program.recording.operations.count)"
@@ -66,14 +79,7 @@ package struct ProgramReplay {
     options.records = false
     let volume = Volume(options)
     do throws(VolumeFolderError) {
-      var nodes = StateServer.nodes(image, program.recorded, in: [])
-      // What stands in the program's folder stands in the root here.
-      nodes.removeFirst()
-      for place in nodes.indices {
-        nodes[place].parent -= 1
-        if let same = nodes[place].sameFile { nodes[place].sameFile = same - 1 }
-      }
-      try volume.put(nodes)
+      try volume.put(StateServer.rootNodes(image, program.recorded))
       try volume.export(to: folder)
     } catch { throw .machine("the state cannot be written to \(folder): \(error)") }
   }

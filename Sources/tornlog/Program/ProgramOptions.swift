@@ -25,6 +25,10 @@ struct ProgramOptions: ParsableArguments {
   var allow: [String] = []
   @Option(parsing: .unconditional, help: ArgumentHelp("Send n requests.", valueName: "n"))
   var requests = 100
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Keep n requests in flight; the driver may answer in any order.", valueName: "n"))
+  var concurrency = 1
   @Option(name: .customLong("time-limit"), help: ArgumentHelp("Time for one request.", valueName: "duration"))
   var timeLimit = Duration.seconds(10)
   @Option(
@@ -37,6 +41,9 @@ struct ProgramOptions: ParsableArguments {
 
   func validate() throws {
     guard (1...100_000).contains(requests) else { throw ValidationError("--requests \(requests): from 1 to 100000") }
+    guard (1...1000).contains(concurrency) else {
+      throw ValidationError("--concurrency \(concurrency): from 1 to 1000")
+    }
     guard memory.bytes >= 64 << 20 else { throw ValidationError("--memory \(memory): at least 64MiB") }
     guard timeLimit >= .milliseconds(100) else { throw ValidationError("--time-limit \(timeLimit): at least 100ms") }
     _ = try spec([""])
@@ -65,7 +72,7 @@ struct ProgramOptions: ParsableArguments {
       }
       spec.allowances.insert(allowance)
     }
-    spec.requests = requests
+    (spec.requests, spec.concurrency) = (requests, concurrency)
     spec.requestLimit = UInt64(max(1, timeLimit.inSeconds * 1e9))
     spec.memoryLimit = memory.bytes
     spec.directory = dir

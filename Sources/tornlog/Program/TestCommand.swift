@@ -35,6 +35,18 @@ struct TestCommand: ParsableCommand {
   var kills = 12
   @Option(parsing: .unconditional, help: ArgumentHelp("Make n operations fail, one in each run.", valueName: "n"))
   var faults = 40
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Make the disk damage n operations, one in each run, and say nothing. The program may refuse, and it must not "
+        + "serve what nobody wrote.",
+      valueName: "n"))
+  var damage = 0
+  @Option(
+    help: ArgumentHelp(
+      "Use this fault only, like ENOSPC or 'bit flip at rest'. Repeatable; docs/programs.md lists them.",
+      valueName: "name"))
+  var fault: [String] = []
   @OptionGroup var random: SearchSeed
   @OptionGroup var threads: SearchJobs
   @OptionGroup var report: ReportOptions<DocumentFormats>
@@ -50,7 +62,20 @@ struct TestCommand: ParsableCommand {
     guard budget >= .seconds(1) else { throw ValidationError("--budget \(budget): at least 1s") }
     guard (0...100_000).contains(kills) else { throw ValidationError("--kills \(kills): from 0 to 100000") }
     guard (0...100_000).contains(faults) else { throw ValidationError("--faults \(faults): from 0 to 100000") }
+    guard (0...100_000).contains(damage) else { throw ValidationError("--damage \(damage): from 0 to 100000") }
     _ = try profiles()
+    _ = try faultKinds()
+  }
+
+  private func faultKinds() throws -> [OperationFault]? {
+    if fault.isEmpty { return nil }
+    return try fault.map { name in
+      guard let found = OperationFault(rawValue: name) else {
+        let names = OperationFault.allCases.map { "'\($0.rawValue)'" }.joined(separator: ", ")
+        throw ValidationError("--fault '\(name)': one of \(names)")
+      }
+      return found
+    }
   }
 
   private func profiles() throws -> [CrashProfile]? {
@@ -73,7 +98,12 @@ struct TestCommand: ParsableCommand {
       options.profiles = CrashProfile.known.filter { profiles.contains($0) }
     }
     options.budget = UInt64(budget.inSeconds * 1e9)
-    (options.jobs, options.kills, options.faults) = (threads.jobs, kills, faults)
+    (options.jobs, options.kills, options.faults, options.damage) = (threads.jobs, kills, faults, damage)
+    if let kinds = try faultKinds() {
+      options.faultKinds = kinds
+      // Who names a kind of damage wants some.
+      if damage == 0, kinds.contains(where: \.isDamage) { options.damage = faults }
+    }
     options.isCancelled = { Interruption.isRequested }
     let progress = ProgressLine()
     let found: ProgramReport
