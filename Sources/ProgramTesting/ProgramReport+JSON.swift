@@ -78,7 +78,8 @@ extension ProgramReport {
     }
     return Document(
       name: hello?.name ?? "", version: hello?.version ?? "", model: model?.rawValue ?? "", promise: "\(spec.promise)",
-      allows: spec.allowances.map(\.rawValue).sorted(), seed: spec.seed, requests: requests, concurrency: spec.concurrency,
+      allows: spec.allowances.map(\.rawValue).sorted(), seed: spec.seed, requests: requests,
+      concurrency: spec.concurrency,
       operations: operations,
       statesOpened: opened, statesPerSecond: searchSeconds > 0 ? Double(opened) / searchSeconds : 0,
       profiles: profiles.map {

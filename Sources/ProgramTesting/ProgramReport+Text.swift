@@ -25,7 +25,9 @@ extension ProgramReport {
     }
     if !kills.isEmpty { lines.append("  kill -9      " + text(of: kills, whole: nil)) }
     if !faults.isEmpty { lines.append("  faults       " + text(of: faults, whole: faultCells)) }
-    if cutRuns > 0 { lines.append("  and then     power cut after \(cutRuns) of these runs, in \(statesOfCuts) states") }
+    if cutRuns > 0 {
+      lines.append("  and then     power cut after \(cutRuns) of these runs, in \(statesOfCuts) states")
+    }
     if !damage.isEmpty { lines.append("  damage       " + text(ofDamage: damage)) }
     if searchSeconds > 0, opened > 0 {
       lines.append(

@@ -105,7 +105,11 @@ package struct ProgramReport: Sendable {
     var finding = ProgramFinding(
       check: found.state.check.check.rawValue, detail: found.state.check.detail, cause: cause, repeats: found.repeats,
       story: story(found), log: found.state.log)
-    if let profile = found.state.profile { finding.permits = permits(profile) }
+    let isNew = !found.program.hasAcknowledged(before: found.program.moment(at: found.state.event))
+    let notes = [
+      found.state.profile.flatMap(permits), isNew ? "nothing but its creation had been acknowledged" : nil,
+    ].compactMap { $0 }
+    finding.permits = notes.isEmpty ? nil : notes.joined(separator: "; ")
     return finding
   }
 

@@ -40,7 +40,8 @@ package final class ProgramTest {
   private var recordings = 0
   private var runs = 0
   private var report: ProgramReport
-  /// Of the recorded run: all operations, those after the first `open`, and those in the last `close`.
+  /// Of the recorded run: operations before the last `close`, changes among them after the first `open`, and changes
+  /// in that `close`.
   private var operationCounts: [VolumeOperationKind: Int] = [:]
   private var changesAtWork = 0
   private var changesInClose = 0
@@ -73,7 +74,8 @@ package final class ProgramTest {
     try runKills(program, pool, deadline: began + options.budget * 72 / 100)
     let cells = faultCells
     try runFaults(
-      cells.filter { !$0.fault.isDamage }, program, pool, deadline: began + options.budget * (report.damageCells == 0 ? 100 : 88) / 100)
+      cells.filter { !$0.fault.isDamage }, program, pool,
+      deadline: began + options.budget * (report.damageCells == 0 ? 100 : 88) / 100)
     try runFaults(cells.filter(\.fault.isDamage), program, pool, deadline: began + options.budget)
     let shrinker = FindingShrinker(
       spec: spec, pool: pool, record: { numbers throws(ProgramTestError) in try self.record(numbered: numbers) },
@@ -103,12 +105,12 @@ package final class ProgramTest {
     if let stop = run.open() { try complain(stop) }
     let opened = counter.changes
     if let stop = run.run(workload.steps, isCancelled: options.isCancelled), stop != .interrupted { try complain(stop) }
-    let worked = counter.changes
+    let (worked, counts) = (counter.changes, counter.counts)
     if let stop = run.ask(.close) { try complain(stop) }
     run.end()
     if let limit = run.volume.machineLimit { throw .machine(limit) }
     if numbers == nil {
-      operationCounts = counter.counts
+      operationCounts = counts
       (changesAtWork, changesInClose) = (worked - opened, counter.changes - worked)
     }
     return run.recorded(workload, numbers)
@@ -147,7 +149,8 @@ package final class ProgramTest {
     var own = run.recorded(program.workload, program.stepNumbers)
     own.begin = max(own.begin, own.recorded.event(at: hitAt))
     let search = StateSearch(
-      spec, own, pool, deadline: deadline, isCancelled: options.isCancelled, note: { [note] in note("after \(what): \($0)") })
+      spec, own, pool, deadline: deadline, isCancelled: options.isCancelled,
+      note: { [note] in note("after \(what): \($0)") })
     try search.run(options.profiles)
     report.take(DisturbedStates(what: what, program: own, broken: search.broken), search)
   }

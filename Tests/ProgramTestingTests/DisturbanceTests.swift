@@ -49,7 +49,7 @@ import Verification
     var again = try token.spec()
     again.directory = scratch.path
     switch try ProgramReplay(token, again, ProgramTestOptions()).run(export: nil) {
-    case .judged(let checks, _, _):
+    case .judged(let checks, _, _, _):
       #expect(checks.contains { $0.verdict == .violated && $0.check == one.check }, "\(checks)")
     case .differs(let reason): Issue.record("\(reason)")
     }
@@ -73,6 +73,26 @@ import Verification
     #expect(report.verdict == .held)
     #expect(report.runs.contains { $0.response == .lostSilently }, "\(text(report))")
     #expect(text(report).contains("lost something and said nothing"))
+  }
+
+  /// Of a program whose files have other names each time the same promise is seen broken once more, and the files are
+  /// written out.
+  @Test func aTokenOfAProgramThatDrawsNamesFindsAnotherState() throws {
+    let report = try Programs.test(Programs.misbehaving("names-at-random"), options([]))
+    let token = try ProgramToken(try #require(report.findings.first?.token))
+    let scratch = Scratch()
+    var spec = try token.spec()
+    spec.directory = scratch.path
+    let export = scratch.path + "/export"
+    guard
+      case .judged(let checks, let story, _, true) = try ProgramReplay(token, spec, ProgramTestOptions()).run(
+        export: export)
+    else {
+      Issue.record("no other state")
+      return
+    }
+    #expect(checks.contains { $0.verdict == .violated && $0.check == .noAcknowledgedLoss } && !story.isEmpty)
+    #expect(FileManager.default.fileExists(atPath: export))
   }
 
   @Test(arguments: [("threads", Verdict.held), ("threads-race", .violated)])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 
 how = sys.argv[1]
 memory = sys.argv[2] if len(sys.argv) > 2 else None
@@ -34,7 +35,7 @@ def make_durable(file):
             os.fsync(file)
         except OSError:
             pass
-    elif how != "never-syncs":
+    elif how not in ("never-syncs", "names-at-random"):
         os.fsync(file)
 
 
@@ -55,6 +56,8 @@ def open_log(request):
             raise OSError("the log is too old")
     tail = os.open(path(request), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     cut_torn_tail()
+    if how == "names-at-random":
+        open(f"{request['dir']}/lock-{uuid.uuid4()}", "w").close()
     if how == "trusts-the-cache":
         trust_the_cache(request)
     if how == "rewrites-at-end":

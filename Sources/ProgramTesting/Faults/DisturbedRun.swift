@@ -54,7 +54,11 @@ struct DisturbanceRunner {
   /// Called with a run that is over, before its volume goes, and where in the trace it was hit.
   typealias Keep = (WorkloadRun, _ hitAt: Int) throws(ProgramTestError) -> Void
 
-  func run(_ what: Disturbance, keep: Keep = { _, _ in }) throws(ProgramTestError) -> DisturbedRun {
+  /// - Parameter export: a folder that is made and gets the files as the program finds them after it; nil where nobody
+  ///   wants them.
+  func run(
+    _ what: Disturbance, export: String? = nil, keep: Keep = { _, _ in }
+  ) throws(ProgramTestError) -> DisturbedRun {
     let run = try WorkloadRun(spec, name: name, keepsCache: !what.isDamage)
     _ = try run.start()
     var result = DisturbedRun(what: what, hit: nil, checks: [], log: [])
@@ -90,8 +94,14 @@ struct DisturbanceRunner {
     run.end(isCrash: true)
     // Without an answer to the first `open` nobody has anything in it.
     guard run.firstOpen != nil else { return result }
+    if what.isDamage { try damage(run, what, met, &result) }
+    if let export {
+      do throws(VolumeFolderError) { try run.volume.export("/data", to: export) } catch {
+        throw .machine("the files cannot be written to \(export): \(error)")
+      }
+    }
     if what.isDamage {
-      try openDamaged(run, what, met, &result)
+      try openDamaged(run, &result)
     } else {
       try reopen(run, &result)
     }
@@ -189,17 +199,14 @@ struct DisturbanceRunner {
     return run.read(workload)
   }
 
-  /// No program has to survive damage. None should serve what nobody has written, or hang.
-  private func openDamaged(
+  /// What happens to files that nobody has open.
+  private func damage(
     _ run: WorkloadRun, _ what: Disturbance, _ met: OperationTrigger.Met, _ result: inout DisturbedRun
   ) throws(ProgramTestError) {
     switch what.fault {
     case .flippedAtRest:
       let bit = Int(met.offset &* 31 &+ met.length / 2 * 8) % Int(max(1, met.length) * 8)
-      guard run.volume.flip(bit: bit % 8, at: met.offset + UInt64(bit / 8), of: met.inode) else {
-        result.hit = nil
-        return
-      }
+      if !run.volume.flip(bit: bit % 8, at: met.offset + UInt64(bit / 8), of: met.inode) { result.hit = nil }
     case .unreadable:
       let (inode, first, last) = (met.inode, met.offset / 512 * 512, met.offset + max(1, met.length) - 1)
       run.volume.dropCaches(of: inode)
@@ -210,6 +217,11 @@ struct DisturbanceRunner {
     case .lyingSync: try cutPower(run)
     default: break
     }
+  }
+
+  /// No program has to survive damage. None should serve what nobody has written, or hang.
+  private func openDamaged(_ run: WorkloadRun, _ result: inout DisturbedRun) throws(ProgramTestError) {
+    guard result.hit != nil else { return run.end() }
     let reading = try reading(run)
     run.volume.setDecider(nil)
     run.end()
@@ -219,7 +231,8 @@ struct DisturbanceRunner {
   }
 
   /// - Returns: what the program made of damage, and which of the checks stand.
-  static func judge(_ checks: [ProgramCheckResult], _ reading: StateReading) -> (DamageResponse?, [ProgramCheckResult]) {
+  static func judge(_ checks: [ProgramCheckResult], _ reading: StateReading) -> (DamageResponse?, [ProgramCheckResult])
+  {
     if case .hung = reading.failure { return (.noticed, checks) }
     if case .driver = reading.failure { return (nil, checks) }
     if reading.failure != nil { return (.noticed, []) }

@@ -58,6 +58,15 @@ struct RecordedProgram: Sendable {
     return count == 0 ? nil : "... \(count) more requests are acknowledged"
   }
 
+  /// Whether callers had been told of anything that was done before a place in the trace.
+  func hasAcknowledged(before place: Int) -> Bool {
+    events.contains { event in
+      guard case .request(let record) = event, let answered = record.answered, answered < place else { return false }
+      if case .done = record.outcome { return record.request.call != nil }
+      return false
+    }
+  }
+
   /// How far the trace of the volume has come when so many events of the recording have happened.
   func moment(at event: Int) -> Int { event == 0 ? 0 : recorded.sequences[event - 1] + 1 }
 }
