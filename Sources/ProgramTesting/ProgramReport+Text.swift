@@ -60,6 +60,15 @@ extension ProgramReport {
       + (parts + (unknown > 0 ? ["\(unknown) without a verdict"] : [])).joined(separator: ", ")
   }
 
+  /// The first finding, and how many there are beside it; or why there is no verdict.
+  package var firstFinding: [String] {
+    guard let first = findings.first else {
+      return unknowns.sorted { $0.value > $1.value }.prefix(2).map { "unknown: \($0.value) times: \($0.key)" }
+    }
+    let more = findings.count - 1
+    return text(of: first) + (more > 0 ? ["... and \(more) more: -v shows them"] : [])
+  }
+
   /// One sentence: what it came to.
   package var conclusion: String {
     let time = "in \(Int(seconds.rounded())) s"

@@ -9,7 +9,8 @@ extension Volume {
   ///   - path: of the directory in the volume, from its root.
   ///   - folder: exists and is empty, or is made. Not in the mounted volume.
   /// - Returns: paths of what the folder's file system or the user's rights do not allow: attributes, owners, devices.
-  @discardableResult package func export(_ path: String = "/", to folder: String) throws(VolumeFolderError) -> [String] {
+  @discardableResult package func export(_ path: String = "/", to folder: String) throws(VolumeFolderError) -> [String]
+  {
     try lock.holding { () throws(VolumeFolderError) in
       guard let top = inode(at: path).flatMap({ inodes[Int($0)] }), top.directory != nil else {
         throw VolumeFolderError(path, "export", ENOTDIR)
