@@ -82,12 +82,14 @@ static int place(int from, int to) {
 static int isolate(start *self) {
   const tl_program *program = self->program;
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return failed(self, STEP_MOUNTS);
-  for (const char *const *bind = program->binds; bind && *bind; bind += 2) {
-    if (mount(bind[0], bind[1], NULL, MS_BIND, NULL) != 0) return failed(self, STEP_BIND);
-  }
   // Where /proc is not to be had (a container's is masked) programs live with the caller's.
   if (mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0 && errno != EPERM) {
     return failed(self, STEP_PROC);
+  }
+  for (const char *const *bind = program->binds; bind && *bind; bind += 2) {
+    // What hides a file of /proc makes a program see another machine: nice to have.
+    int is_needed = strncmp(bind[1], "/proc/", 6) != 0;
+    if (mount(bind[0], bind[1], NULL, MS_BIND, NULL) != 0 && is_needed) return failed(self, STEP_BIND);
   }
   if (self->owns_network && loopback_up() != 0) return failed(self, STEP_NETWORK);
   return 0;

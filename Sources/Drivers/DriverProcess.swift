@@ -24,6 +24,9 @@ package struct DriverPlace: Sendable {
   package var onSync: (@Sendable (SyncCall) -> Void)?
   /// Folders that it sees at another path, where it is isolated.
   package var binds: [(folder: String, at: String)] = []
+  /// Whether it sees a boot ID of its own (`man 4 random`), where it is isolated: the machine was started anew. Programs
+  /// take what stands in their files for good where the boot ID is still the same, as libmdbx does.
+  package var isOfAnotherBoot = false
 
   package init() {}
 }
@@ -84,6 +87,10 @@ package final class DriverProcess: @unchecked Sendable {
     try pipe(&ins)
     try pipe(&errs)
     if place.channel == nil { try pipe(&outs) }
+    var place = place
+    let bootID = place.isIsolated && place.isOfAnotherBoot ? Self.makeBootID() : nil
+    if let bootID { place.binds.append((bootID, "/proc/sys/kernel/random/boot_id")) }
+    defer { if let bootID { unlink(bootID) } }
     var arguments = command.arguments
     if place.isIsolated { arguments = ["/bin/sh", "-c", "\"$@\"; exit $?", "sh"] + arguments }
     let started = Self.start(arguments, command.folder, place, ins[0], outs[1], errs[1])
@@ -111,6 +118,25 @@ package final class DriverProcess: @unchecked Sendable {
     close(input)
     close(errors)
     if ownsOutput { close(output) }
+  }
+
+  /// A file with a random UUID, as the kernel makes them.
+  /// - Returns: nil where none can be made: then the program sees the machine's own.
+  private static func makeBootID() -> String? {
+    var template = Array("/tmp/tornlog-boot-XXXXXX".utf8CString)
+    let descriptor = mkstemp(&template)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    fchmod(descriptor, 0o444)
+    var source = [CChar](repeating: 0, count: 64)
+    let random = open("/proc/sys/kernel/random/uuid", O_RDONLY | O_CLOEXEC)
+    let count = random < 0 ? -1 : read(random, &source, source.count)
+    if random >= 0 { close(random) }
+    guard count > 0, Glibc.write(descriptor, source, count) == count else {
+      unlink(template)
+      return nil
+    }
+    return template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
   }
 
   private struct StartFailure: Error {

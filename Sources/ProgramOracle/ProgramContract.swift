@@ -77,6 +77,10 @@ package enum ProgramAllowance: String, Sendable, Hashable, CaseIterable {
   case duplicates
   /// The program's own check may complain.
   case failedCheck = "failed-check"
+  /// Its files may be damaged beyond repair, whatever it serves of them; it still answers in time. As of SQLite with
+  /// synchronous=OFF ("the database might become corrupted if the operating system crashes",
+  /// sqlite.org/pragma.html#pragma_synchronous).
+  case corruption
   /// The program may refuse to open, and say so. As of LevelDB with paranoid_checks, whose RepairDB is the user's to
   /// call.
   case refusal
@@ -89,6 +93,7 @@ package enum ProgramAllowance: String, Sendable, Hashable, CaseIterable {
     case .redelivery: "an item that was taken may come again"
     case .duplicates: "a record may be there more than once"
     case .failedCheck: "the program's own check may complain"
+    case .corruption: "its files may be damaged, whatever it serves of them"
     case .refusal: "the program may refuse to open"
     }
   }

@@ -96,6 +96,9 @@ extension ProgramReport {
 
   private func text(of progress: ProfileProgress) -> String {
     var text = progress.name + String(repeating: " ", count: max(1, 13 - progress.name.count))
+    if progress.profile == nil, progress.moments == 0 {
+      return text + "left to real kills: it writes through a shared mapping, and when is not seen"
+    }
     text += "\(progress.moments) moments, \(progress.visited) states, \(progress.opened) new; "
     text += progress.violations > 0 ? "\(progress.violations) violated" : "held"
     if progress.unknown > 0 { text += ", \(progress.unknown) unknown" }

@@ -56,7 +56,7 @@ package struct ProgramReport: Sendable {
   mutating func take(_ search: StateSearch, seconds: Double, starts: Int) {
     (profiles, opened, searchSeconds, driverStarts) = (search.progress, search.opened, seconds, starts)
     for (reason, count) in search.unknowns { unknowns[reason, default: 0] += count }
-    let missed = profiles.filter { $0.visited == 0 }.map(\.name)
+    let missed = profiles.filter { $0.visited == 0 && $0.moments > 0 }.map(\.name)
     if !missed.isEmpty {
       unknowns["no state of \(missed.joined(separator: ", ")) was opened: give more time with --budget"] = 1
     }

@@ -143,11 +143,11 @@ package final class ProgramTest {
 
   /// Opens what a power cut may leave at each moment after something went wrong.
   private func cutPower(
-    after what: Disturbance, _ run: WorkloadRun, hitAt: Int, _ program: RecordedProgram, _ pool: StatePool,
+    after what: Disturbance, _ run: WorkloadRun, _ places: Range<Int>, _ program: RecordedProgram, _ pool: StatePool,
     until deadline: UInt64
   ) throws(ProgramTestError) {
-    var own = run.recorded(program.workload, program.stepNumbers)
-    own.begin = max(own.begin, own.recorded.event(at: hitAt))
+    var own = run.recorded(program.workload, program.stepNumbers, end: places.upperBound)
+    own.begin = max(own.begin, own.recorded.event(at: places.lowerBound))
     let search = StateSearch(
       spec, own, pool, deadline: deadline, isCancelled: options.isCancelled,
       note: { [note] in note("after \(what): \($0)") })
@@ -170,11 +170,11 @@ package final class ProgramTest {
       } else {
         what = .kill(place)
       }
-      try repeated(what, program) { (run, hitAt) throws(ProgramTestError) in
+      try repeated(what, program) { (run, places) throws(ProgramTestError) in
         if number >= Self.mostCuts { return }
         let left = deadline - min(deadline, DriverProcess.now)
         try self.cutPower(
-          after: what, run, hitAt: hitAt, program, pool,
+          after: what, run, places, program, pool,
           until: DriverProcess.now + max(left / UInt64(Self.mostCuts - number) / 2, Self.leastCut))
       }
     }
@@ -201,11 +201,11 @@ package final class ProgramTest {
       if isCancelled || DriverProcess.now >= deadline { return }
       note("fault \(number + 1) of \(cells.count): \(cell)")
       let what = Disturbance.fault(cell)
-      try repeated(what, program) { (run, hitAt) throws(ProgramTestError) in
+      try repeated(what, program) { (run, places) throws(ProgramTestError) in
         guard what.leavesUnsynced else { return }
         let left = deadline - min(deadline, DriverProcess.now)
         try self.cutPower(
-          after: what, run, hitAt: hitAt, program, pool,
+          after: what, run, places, program, pool,
           until: DriverProcess.now + max(left / UInt64(cells.count - number), Self.leastCut))
       }
     }

@@ -21,6 +21,9 @@ package struct VolumeRecording: Sendable {
   /// What the volume knows of each inode beside its content, as it was last.
   package private(set) var owners: [InodeNumber: VolumeOwner]
 
+  /// Where the last bytes came that a program had stored in a shared mapping; nil where none did.
+  package private(set) var lastWriteBack: Int?
+
   /// - Parameters:
   ///   - root: the directory that is the disk's root; what is done elsewhere in the volume is left out.
   ///   - durableUntil: what came before this place in the trace is durable: the setup that is not to be tested.
@@ -35,6 +38,9 @@ package struct VolumeRecording: Sendable {
     for operation in operations {
       if operation.sequence == durableUntil, durableUntil > 0 { reader.makeDurable() }
       reader.take(operation, trace)
+      if operation.kind == .write, operation.flags.contains(.writeBack), operation.sequence >= durableUntil {
+        lastWriteBack = operation.sequence
+      }
     }
     if durableUntil >= (operations.last?.sequence ?? -1) + 1, durableUntil > 0 { reader.makeDurable() }
     (recording, sequences, owners) = (reader.builder.recording, reader.sequences, reader.owners)

@@ -240,6 +240,7 @@ struct CheckTests {
       readback: log("s:2", "r:1")),
     Forgiven(allowance: .duplicates, model: .log, history: two, readback: log("r:1", "s:2", "r:1")),
     Forgiven(allowance: .failedCheck, model: .log, history: told([append("r:1")]), readback: checked("page 3")),
+    Forgiven(allowance: .corruption, model: .log, history: two, readback: log("r:1", "x:9")),
     Forgiven(allowance: .refusal, model: .log, history: two, readback: failure(.refused("no"))),
   ]
 
@@ -252,11 +253,15 @@ struct CheckTests {
     #expect(!isForgiven([]))
     for allowance in ProgramAllowance.allCases {
       // Who may lose any of the last may lose all of them.
-      let isCovered = allowance == .holeLoss && example.allowance == .suffixLoss
+      let isCovered = allowance == .holeLoss && example.allowance == .suffixLoss || allowance == .corruption
       #expect(isForgiven([allowance]) == (allowance == example.allowance || isCovered), "\(allowance)")
     }
-    // All of them forgive neither a stranger nor a death.
-    let all = ProgramJudge(ProgramContract(.log, allowances: Set(ProgramAllowance.allCases)))
+    // All of them but the last forgive neither a stranger nor a death, and that one no hang.
+    let most = Set(ProgramAllowance.allCases).subtracting([.corruption])
+    let all = ProgramJudge(ProgramContract(.log, allowances: most))
+    let anything = ProgramJudge(ProgramContract(.log, allowances: [.corruption]))
+    #expect(anything.judge(Self.failure(.hung(request: "open")), cut).map(\.check) == [.opensInTime])
+    #expect(anything.judge(Self.failure(.died("signal 7", request: "open")), cut).isEmpty)
     #expect(all.judge(Self.log("r:1", "s:2", "t:3"), Self.two.cut(at: .max)).map(\.check) == [.noPhantom])
     #expect(all.judge(Self.failure(.died("signal 7", request: "open")), cut).map(\.check) == [.opens])
   }

@@ -1,6 +1,7 @@
 import CrashStates
 import Drivers
 import Foundation
+import Glibc
 import ProgramOracle
 import ProgramTesting
 import Testing
@@ -40,6 +41,29 @@ import Verification
     let report = try Programs.test(spec, options)
     #expect(report.verdict == .violated && checks(report) == [ProgramCheck.opensInTime.rawValue])
     #expect(report.findings.allSatisfy { $0.detail.contains("'open'") })
+  }
+
+  /// A kill keeps what was stored in a shared mapping, and the trace does not say when that was: no kill is blamed.
+  @Test func storesInAMappingAreNotLostByAKill() throws {
+    let report = try Programs.test(Programs.misbehaving("maps-and-forgets"))
+    let text = report.lines(isVerbose: true).joined(separator: "\n")
+    #expect(checks(report).contains(ProgramCheck.noAcknowledgedLoss.rawValue), "\(text)")
+    #expect(report.findings.allSatisfy { !$0.cause.hasPrefix("killed") }, "\(text)")
+  }
+
+  /// After a power cut the machine has another boot ID; after a kill it has the same.
+  @Test(.enabled(if: geteuid() == 0, "a boot ID of its own needs root"), arguments: [false, true])
+  func aPowerCutIsAnotherBoot(_ isAnother: Bool) throws {
+    var place = DriverPlace()
+    (place.isIsolated, place.isOfAnotherBoot) = (true, isAnother)
+    let process = try DriverProcess(DriverCommand(["cat", "/proc/sys/kernel/random/boot_id"]), place)
+    guard case .line(let line) = process.next(until: DriverProcess.now + 10_000_000_000) else {
+      Issue.record("no boot ID")
+      return
+    }
+    let own = try String(contentsOfFile: "/proc/sys/kernel/random/boot_id", encoding: .utf8).prefix(36)
+    #expect(line.count == 36 && (String(decoding: line, as: UTF8.self) == own) == !isAnother)
+    process.end()
   }
 
   /// What does not happen again is no sound finding.

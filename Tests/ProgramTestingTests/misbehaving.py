@@ -4,6 +4,7 @@ The second argument is a file that outlives the process, for what goes wrong onc
 """
 
 import json
+import mmap
 import os
 import signal
 import subprocess
@@ -23,6 +24,17 @@ def reply(request, **members):
 
 def path(request):
     return os.path.join(request["dir"], "log")
+
+
+def store(value):
+    """Through a shared mapping, and nobody is told when."""
+    record = f"{sum(value.encode())} {value}\n".encode()
+    end = len(read_all().rstrip(b"\0"))
+    os.ftruncate(tail, 1 << 16)
+    with mmap.mmap(tail, 1 << 16) as pages:
+        pages[end : end + len(record)] = record
+        if how == "maps-and-syncs":
+            pages.flush()
 
 
 def make_durable(file):
@@ -86,7 +98,7 @@ def cut_torn_tail():
             raise
         data = b""
     end = data.rfind(b"\n") + 1
-    if end < os.fstat(tail).st_size:
+    if not how.startswith("maps") and end < os.fstat(tail).st_size:
         os.ftruncate(tail, end)
         os.fsync(tail)
 
@@ -150,6 +162,10 @@ def serve(request):
             return
         # The sum of the bytes tells a torn record.
         try:
+            if how.startswith("maps"):
+                store(request["value"])
+                reply(request, ok=True)
+                return
             write_record(request["value"])
             make_durable(tail)
         except OSError as error:

@@ -51,8 +51,9 @@ struct DisturbanceRunner {
   let stepNumbers: [Int]?
   let name: String
 
-  /// Called with a run that is over, before its volume goes, and where in the trace it was hit.
-  typealias Keep = (WorkloadRun, _ hitAt: Int) throws(ProgramTestError) -> Void
+  /// Called with a run that is over, before its volume goes, with where in the trace it was hit, and where the last
+  /// reading began, of which nobody was told.
+  typealias Keep = (WorkloadRun, _ places: Range<Int>) throws(ProgramTestError) -> Void
 
   /// - Parameter export: a folder that is made and gets the files as the program finds them after it; nil where nobody
   ///   wants them.
@@ -100,13 +101,14 @@ struct DisturbanceRunner {
         throw .machine("the files cannot be written to \(export): \(error)")
       }
     }
+    var end = run.volume.trace.count
     if what.isDamage {
       try openDamaged(run, &result)
     } else {
-      try reopen(run, &result)
+      end = try reopen(run, &result)
     }
     if result.verdict == .violated { result.story = story(run, met, hit, result.checks) }
-    try keep(run, met.sequence)
+    try keep(run, met.sequence..<max(met.sequence, end))
     return result
   }
 
@@ -175,22 +177,29 @@ struct DisturbanceRunner {
 
   // MARK: Judging
 
-  private func reopen(_ run: WorkloadRun, _ result: inout DisturbedRun) throws(ProgramTestError) {
+  /// - Returns: where in the trace the last reading began.
+  private func reopen(_ run: WorkloadRun, _ result: inout DisturbedRun) throws(ProgramTestError) -> Int {
+    let begin = run.volume.trace.count
     let reading = try reading(run)
     result.log = reading.log
     let history = CallerHistory(run.events, spec, workload)
     result.checks += history.judge(reading)
-    guard reading.failure == nil else { return run.end() }
+    guard reading.failure == nil else {
+      run.end()
+      return begin
+    }
     // What is written after a recovery must survive the next crash.
-    run.noteReading(reading)
+    run.noteReading(reading, since: begin)
     for number in 1...3 { if run.ask(workload.probe(number)) != nil { break } }
     run.end(isCrash: true)
+    let end = run.volume.trace.count
     let last = try self.reading(run)
     let whole = CallerHistory(run.events, spec, workload)
     let again = whole.judge(last)
     result.checks += again.filter { $0.verdict != .held }
     if !last.log.isEmpty { result.log = last.log }
     run.end()
+    return end
   }
 
   private func reading(_ run: WorkloadRun) throws(ProgramTestError) -> StateReading {

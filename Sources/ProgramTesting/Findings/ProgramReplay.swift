@@ -38,9 +38,9 @@ package struct ProgramReplay {
       let runner = test.runner(program)
       let result = try runner.run(
         disturbance, export: token.event < 0 ? export : nil,
-        keep: { (run, hitAt) throws(ProgramTestError) in
-          var recorded = run.recorded(program.workload, program.stepNumbers)
-          recorded.begin = max(recorded.begin, recorded.recorded.event(at: hitAt))
+        keep: { (run, places) throws(ProgramTestError) in
+          var recorded = run.recorded(program.workload, program.stepNumbers, end: places.upperBound)
+          recorded.begin = max(recorded.begin, recorded.recorded.event(at: places.lowerBound))
           own = recorded
         })
       guard result.hit != nil else { return .differs("'\(disturbance)' did not come about this time") }
@@ -100,7 +100,7 @@ package struct ProgramReplay {
     let point = walk.point(at: event)
     let image = point.image(choice)
     if let export { try Self.export(image, program, to: export) }
-    let reading = try pool.visit([image], of: program)[0].reading
+    let reading = try pool.visit([image], of: program, profile == nil ? .recorded : .second)[0].reading
     let checks = CallerHistory(program.events, spec, program).judge(reading, at: event)
     let broken = checks.filter { $0.verdict == .violated }
     let outcome = broken.first.map { "after recovery: \($0.detail)" } ?? "after recovery every promise is kept"

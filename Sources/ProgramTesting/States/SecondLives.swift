@@ -56,7 +56,7 @@ final class SecondLives {
       if isCancelled() || DriverProcess.now >= deadline { return }
       var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
       let image = walk.point(at: state.event).image(state.choice)
-      let visit = try pool.visitTwice(image, of: program)
+      let visit = try pool.visitTwice(image, of: program, state.profile == nil ? .recorded : .second)
       lives += 1
       guard visit.first.failure == nil else { continue }
       note(judge(visit, at: state.event), state, visit.again)
@@ -96,11 +96,12 @@ final class SecondLives {
     for _ in 0..<3 {
       let checks: [ProgramCheckResult]
       if let inner = life.inner {
-        let visit = try pool.visit([inner.point.image(inner.choice)], of: inner.program)[0]
+        let visit = try pool.visit([inner.point.image(inner.choice)], of: inner.program, .third)[0]
         checks = judge(visit.reading, inner, at: life.event)
       } else {
         var walk = CrashPointWalk(program.recording, life.profile ?? .posixMinimal, seed: spec.seed)
-        let visit = try pool.visitTwice(walk.point(at: life.event).image(life.choice), of: program)
+        let visit = try pool.visitTwice(
+          walk.point(at: life.event).image(life.choice), of: program, life.profile == nil ? .recorded : .second)
         if visit.first.failure != nil { return false }
         checks = judge(visit, at: life.event)
       }
@@ -133,7 +134,7 @@ final class SecondLives {
         let key = mix64(resolver.contentHash(choice) ^ (isAfterProbe ? 1 : 0))
         if seen.insert(key).inserted, choices.count < 48 { choices.append(choice) }
       }
-      let visits = try pool.visit(choices.map { resolver.image($0) }, of: inner)
+      let visits = try pool.visit(choices.map { resolver.image($0) }, of: inner, .third)
       for (choice, result) in zip(choices, visits) {
         opened += 1
         let inner = Inner(program: inner, event: event, point: point, choice: choice, visit: visit)

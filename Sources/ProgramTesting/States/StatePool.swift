@@ -25,25 +25,30 @@ final class StatePool {
     let workers: [StateWorker]
     let images: [DiskImage]
     let program: RecordedProgram
+    let boot: StateWorker.Boot
     let slots: UnsafeMutablePointer<Result<StateWorker.Visit, ProgramTestError>?>
   }
 
   /// Visits states; the result of each, in their order.
-  func visit(_ images: [DiskImage], of program: RecordedProgram) throws(ProgramTestError) -> [StateWorker.Visit] {
+  func visit(
+    _ images: [DiskImage], of program: RecordedProgram, _ boot: StateWorker.Boot
+  ) throws(ProgramTestError) -> [StateWorker.Visit] {
     let slots = UnsafeMutablePointer<Result<StateWorker.Visit, ProgramTestError>?>.allocate(capacity: images.count)
     slots.initialize(repeating: nil, count: images.count)
     defer {
       slots.deinitialize(count: images.count)
       slots.deallocate()
     }
-    let shared = Shared(workers: workers, images: images, program: program, slots: slots)
+    let shared = Shared(workers: workers, images: images, program: program, boot: boot, slots: slots)
     let next = Atomic<Int>(0)
     DispatchQueue.concurrentPerform(iterations: min(workers.count, images.count)) { number in
       while true {
         let index = next.add(1, ordering: .relaxed).oldValue
         guard index < shared.images.count else { return }
         do throws(ProgramTestError) {
-          shared.slots[index] = .success(try shared.workers[number].visit(shared.images[index], of: shared.program))
+          shared.slots[index] = .success(
+            try shared.workers[number].visit(
+              shared.images[index], of: shared.program, shared.boot))
         } catch { shared.slots[index] = .failure(error) }
       }
     }
@@ -53,7 +58,9 @@ final class StatePool {
   }
 
   /// One state over two lives.
-  func visitTwice(_ image: DiskImage, of program: RecordedProgram) throws(ProgramTestError) -> StateWorker.SecondVisit {
-    try workers[0].visitTwice(image, of: program)
+  func visitTwice(
+    _ image: DiskImage, of program: RecordedProgram, _ boot: StateWorker.Boot
+  ) throws(ProgramTestError) -> StateWorker.SecondVisit {
+    try workers[0].visitTwice(image, of: program, boot)
   }
 }

@@ -22,9 +22,18 @@ struct RecordedProgram: Sendable {
   package var folder: String
   /// The program's volume: it stays mounted as long as drivers are to find their states at its place.
   var mount: VolumeMount
+  /// Places in the trace of readings that took what they read: nothing is known of a moment in one.
+  var readings: [Range<Int>] = []
 
   package var recording: Recording { recorded.recording }
   package var end: Int { recording.events.count }
+
+  /// The moments at which a kill is tried: all. Where the program writes through a shared mapping, only those after the
+  /// last write-back: the trace does not say when a store was made, and a kill keeps every one.
+  var kills: [Int] {
+    let first = max(begin, recorded.lastWriteBack.map { recorded.event(at: $0) + 1 } ?? 0)
+    return first > end ? [] : Array(first...end)
+  }
 
   /// The moments at which a power cut is tried: just before something becomes durable, before a reply, and at the end.
   /// A state of any other moment is one of the next of these too: what had not happened yet may be lost there, and the
@@ -195,7 +204,9 @@ final class StateSearch {
   }
 
   private func moments(of place: Int) -> [Int] {
-    progress[place].profile == nil ? Array(program.begin...max(program.begin, program.end)) : program.powerCuts
+    let all = progress[place].profile == nil ? program.kills : program.powerCuts
+    if program.readings.isEmpty { return all }
+    return all.filter { event in !program.readings.contains { $0.contains(program.moment(at: event)) } }
   }
 
   /// Moments spread over all, then those between: of a search that does not get to its end too, no part is left out.
@@ -265,7 +276,9 @@ final class StateSearch {
   private func settle() throws(ProgramTestError) {
     let fresh = pending.filter { $0.image != nil }
     let began = DriverProcess.now
-    let visits = try pool.visit(fresh.map { $0.image! }, of: program)
+    // All of a batch are of one profile, or of none.
+    let visits = try pool.visit(
+      fresh.map { $0.image! }, of: program, fresh.first?.profile == nil ? .recorded : .second)
     if fresh.count >= batch / 2, fresh.count > 0 {
       let each = (DriverProcess.now - began) / UInt64(fresh.count)
       batch = max(2, min(64, Int(500_000_000 / max(1, each))))

@@ -11,6 +11,8 @@ final class StateWorker {
   private let workload: ProgramWorkload
   private let server: StateServer
   private var session: DriverSession?
+  /// What the machine of the session is.
+  private var boot = Boot.recorded
   /// Drivers that were started.
   private(set) var starts = 0
 
@@ -24,6 +26,16 @@ final class StateWorker {
 
   deinit { session?.process.end() }
 
+  /// Which start of the machine a program finds itself in, by the boot ID: no two of them have the same.
+  enum Boot: Sendable {
+    /// That of the recorded run: the program was killed.
+    case recorded
+    /// After a power cut of the recorded run.
+    case second
+    /// After a power cut of the life after that.
+    case third
+  }
+
   /// What a state leads to.
   struct Visit {
     var reading: StateReading
@@ -33,7 +45,8 @@ final class StateWorker {
 
   /// The state at a folder of its own, opened, read and closed.
   /// - Throws: what keeps the machine or the driver from that.
-  func visit(_ image: DiskImage, of program: RecordedProgram) throws(ProgramTestError) -> Visit {
+  func visit(_ image: DiskImage, of program: RecordedProgram, _ boot: Boot) throws(ProgramTestError) -> Visit {
+    start(boot)
     let folder = try load(image, of: program.recorded)
     let (session, place) = try driver(for: folder, of: program)
     let reading = StateReading.take(opening: place, spec.config, session, workload)
@@ -57,7 +70,10 @@ final class StateWorker {
   }
 
   /// Opens a state, reads it, writes once more, closes, opens and reads again.
-  func visitTwice(_ image: DiskImage, of program: RecordedProgram) throws(ProgramTestError) -> SecondVisit {
+  func visitTwice(
+    _ image: DiskImage, of program: RecordedProgram, _ boot: Boot
+  ) throws(ProgramTestError) -> SecondVisit {
+    start(boot)
     let folder = try load(image, of: program.recorded)
     var (session, place) = try driver(for: folder, of: program)
     let first = StateReading.take(opening: place, spec.config, session, workload)
@@ -84,6 +100,14 @@ final class StateWorker {
       preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))
   }
 
+  private func start(_ boot: Boot) {
+    if boot != self.boot {
+      session?.process.end()
+      session = nil
+    }
+    self.boot = boot
+  }
+
   private func load(_ image: DiskImage, of recorded: VolumeRecording) throws(ProgramTestError) -> String {
     do { return try server.load(image, of: recorded) } catch { throw .machine("\(error)") }
   }
@@ -98,6 +122,7 @@ final class StateWorker {
     var place = DriverPlace()
     place.isIsolated = spec.isIsolated
     place.onSync = server.mount.syncNote
+    place.isOfAnotherBoot = boot != .recorded
     starts += 1
     // Which of both it is the first driver says.
     let keeps = takesMany ?? false

@@ -37,6 +37,8 @@ final class WorkloadRun {
   let root: UInt64
   let folder: String
   private(set) var events: [CallerEvent] = []
+  /// Places in the trace of readings that took what they read.
+  private var readings: [Range<Int>] = []
   private(set) var hello: DriverHello?
   /// Where the answer to the first `open` stands in the trace.
   private(set) var openedAt: Int?
@@ -195,7 +197,12 @@ final class WorkloadRun {
   }
 
   /// Puts what was read after a crash among what happened: it settles what nobody knew.
-  func noteReading(_ reading: StateReading) { events.append(.read(reading, at: volume.trace.count)) }
+  /// - Parameter begin: the place in the trace at which it began. Where it took what it read, no moment of it is one
+  ///   of which anything is known.
+  func noteReading(_ reading: StateReading, since begin: Int) {
+    events.append(.read(reading, at: volume.trace.count))
+    if reading.isDrained { readings.append(begin..<volume.trace.count) }
+  }
 
   /// Ends the driver and everything that it has started.
   /// - Parameter isCrash: its caller must take what has no answer yet as lost.
@@ -228,11 +235,13 @@ final class WorkloadRun {
   }
 
   /// What was done up to now, as crash states are made of it.
-  /// - Parameter stepNumbers: of the steps of the spec's workload that were carried out; nil for all.
-  func recorded(_ workload: ProgramWorkload, _ stepNumbers: [Int]?) -> RecordedProgram {
-    let recorded = VolumeRecording(volume.trace, root: root)
+  /// - Parameters:
+  ///   - stepNumbers: of the steps of the spec's workload that were carried out; nil for all.
+  ///   - end: what was done from this place in the trace on is left out.
+  func recorded(_ workload: ProgramWorkload, _ stepNumbers: [Int]?, end: Int? = nil) -> RecordedProgram {
+    let recorded = VolumeRecording(volume.trace, root: root, end: end)
     return RecordedProgram(
       hello: hello!, workload: workload, stepNumbers: stepNumbers, seed: spec.seed, recorded: recorded, events: events,
-      begin: recorded.event(at: firstOpen ?? 0) + 1, folder: folder, mount: mount)
+      begin: recorded.event(at: firstOpen ?? 0) + 1, folder: folder, mount: mount, readings: readings)
   }
 }
