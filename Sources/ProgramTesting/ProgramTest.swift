@@ -98,7 +98,7 @@ package final class ProgramTest {
     if numbers == nil { operationCounts = counter.counts }
     return RecordedProgram(
       hello: hello, workload: workload, stepNumbers: numbers, seed: spec.seed, recorded: recorded, events: run.events,
-      begin: recorded.event(at: run.firstOpen ?? 0) + 1, folder: run.folder, mount: run.mount)
+      begin: recorded.event(at: run.firstOpen ?? 0) + 1, folder: run.folder, mount: run.mount, root: run.root)
   }
 
   // MARK: Kills and faults

@@ -110,9 +110,10 @@ package struct VolatileDisk: Sendable {
   /// A write in place sets the file's times where the clock has ticked since they were set (file_update_time in
   /// fs/inode.c). That it has is certain after a tick; which of the writes since then it was is not: the first, at the
   /// earliest.
-  private mutating func noteTime(_ f: Int, _ moment: Logged) {
+  /// - Parameter begun: when the write was submitted; it has looked at the clock then or later.
+  private mutating func noteTime(_ f: Int, _ moment: Logged, begun: Instant) {
     let first = mayBeStamped[f] ?? moment
-    guard stamped[f].map({ time - $0 >= Self.tick }) ?? true else {
+    guard stamped[f].map({ begun - $0 >= Self.tick }) ?? true else {
       mayBeStamped[f] = first
       return
     }
@@ -199,7 +200,8 @@ package struct VolatileDisk: Sendable {
       log(f, Logged(submitted: flying.submittedAt, at: index), withData: true)
       stamp(f)
     } else {
-      noteTime(f, Logged(submitted: flying.submittedAt, at: index))
+      noteTime(
+        f, Logged(submitted: flying.submittedAt, at: index), begun: recording.events[flying.submittedAt].time)
     }
     if durable {
       // It will be found again, so what was emptied before it stays so.

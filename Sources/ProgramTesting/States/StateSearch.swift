@@ -22,6 +22,8 @@ struct RecordedProgram: Sendable {
   package var folder: String
   /// The program's volume: it stays mounted as long as drivers are to find their states at its place.
   var mount: VolumeMount
+  /// The inode of the folder on that volume.
+  var root: UInt64 = 0
 
   package var recording: Recording { recorded.recording }
   package var end: Int { recording.events.count }

@@ -35,6 +35,12 @@ struct ProgramOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Make mount points in this folder.", valueName: "dir"), completion: .directory)
   var dir = "/tmp"
 
+  /// Whether nothing is said of a program. The folder for mounts is not of a program only.
+  var isDefault: Bool {
+    config == "{}" && model == nil && promise == "acknowledged" && allow.isEmpty && requests == 100
+      && timeLimit == .seconds(10) && memory.bytes == 1 << 30 && !noIsolation
+  }
+
   func validate() throws {
     guard (1...100_000).contains(requests) else { throw ValidationError("--requests \(requests): from 1 to 100000") }
     guard memory.bytes >= 64 << 20 else { throw ValidationError("--memory \(memory): at least 64MiB") }

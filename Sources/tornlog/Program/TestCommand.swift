@@ -95,7 +95,7 @@ extension ProgramTestError {
   var asExit: ExitCode {
     note("\(self)")
     switch self {
-    case .mount, .machine: return ExitCode(ExitStatus.unavailable)
+    case .mount, .machine, .disk: return ExitCode(ExitStatus.unavailable)
     case .driver(.system(_, _)): return ExitCode(ExitStatus.unavailable)
     case .driver, .failsWithoutFault: return ExitCode(ExitStatus.unknown)
     case .missing, .noModel: return ExitCode(ExitStatus.usage)
