@@ -251,7 +251,7 @@ let package = Package(
       name: "ProgramTestingTests",
       dependencies: [
         "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification",
-        "LogModel",
+        "LogModel", "CLoopDisks",
       ], exclude: ["misbehaving.py"], swiftSettings: strict),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),

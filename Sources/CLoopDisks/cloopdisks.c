@@ -109,8 +109,8 @@ int tl_put_attribute(const char *path, const char *name, const char *value) {
   return setxattr(path, name, value, strlen(value), 0) == 0 ? 0 : -errno;
 }
 
-int tl_set_attribute(const char *path, const char *name, const void *value, unsigned long length) {
+int tl_put_bytes_attribute(const char *path, const char *name, const void *value, unsigned long length) {
   return setxattr(path, name, value, length, 0) == 0 ? 0 : -errno;
 }
 
-int tl_remove_attribute(const char *path, const char *name) { return removexattr(path, name) == 0 ? 0 : -errno; }
+int tl_drop_attribute(const char *path, const char *name) { return removexattr(path, name) == 0 ? 0 : -errno; }

@@ -123,8 +123,10 @@ package struct ProfileValidationReport: Sendable {
     for system in systems { lines += head(of: system) + Self.details(of: system, asked: asked, room: room) }
     let images = systems.reduce(0) { $0 + $1.images }
     let legal = systems.reduce(0) { $0 + $1.legal }
+    let held = systems.reduce(0) { $0 + $1.held }
     return lines + [
-      "\(verdict.rawValue): \(legal) of \(images) images of real file systems are states that their profile permits"
+      "\(verdict.rawValue): \(legal) of \(images) images of real file systems are states that their profile permits; "
+        + "recovery kept every promise on \(held)"
     ]
   }
 

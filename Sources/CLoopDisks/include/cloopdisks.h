@@ -40,8 +40,8 @@ void tl_make_files_as(unsigned user, unsigned group);
 /// `man 2 setxattr`.
 int tl_put_attribute(const char *path, const char *name, const char *value);
 /// As `tl_put_attribute`, of any bytes; and `man 2 removexattr`.
-int tl_set_attribute(const char *path, const char *name, const void *value, unsigned long length);
-int tl_remove_attribute(const char *path, const char *name);
+int tl_put_bytes_attribute(const char *path, const char *name, const void *value, unsigned long length);
+int tl_drop_attribute(const char *path, const char *name);
 /// Commits the file system that `file` is on (`man 2 syncfs`).
 int tl_commit(int file);
 

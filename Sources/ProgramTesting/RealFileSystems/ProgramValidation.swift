@@ -38,6 +38,7 @@ package struct ProgramValidation {
   private static let imagesALife = 5
   /// How often a broken promise must be seen on one copy.
   private static let repetitions = 3
+  private static let linesOfStory = 7
 
   private let spec: ProgramSpec
   private let options: ProgramValidationOptions
@@ -124,7 +125,9 @@ package struct ProgramValidation {
       switch point.legality(of: found, image.cut.table) {
       case .legal(let choice):
         result.legal(point, choice)
-        story = ProgramStory(program, until: image.event, point, choice, outcome: "").lines.dropLast()
+        // The last steps, and what the power cut took.
+        let whole = ProgramStory(program, until: image.event, point, choice, outcome: "").lines
+        story = Array(whole.dropLast().suffix(Self.linesOfStory))
       case .illegal(let lines): result.illegal.append(ProfileValidationFinding(place: place, lines: lines))
       case .undecided(let text): result.doubts.append("\(place): \(text)")
       }

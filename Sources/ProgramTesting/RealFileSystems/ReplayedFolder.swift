@@ -339,8 +339,8 @@ final class ReplayedFolder {
         key.withUnsafeBufferPointer { bytes in
           bytes.withMemoryRebound(to: CChar.self) { key in
             operation.kind == .setAttribute
-              ? tl_set_attribute(place, key.baseAddress!, value, UInt(value.count))
-              : tl_remove_attribute(place, key.baseAddress!)
+              ? tl_put_bytes_attribute(place, key.baseAddress!, value, UInt(value.count))
+              : tl_drop_attribute(place, key.baseAddress!)
           }
         }
       }
