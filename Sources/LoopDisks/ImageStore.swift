@@ -110,6 +110,7 @@ private final class MountedScratch {
   init(in parent: String) throws(LoopDiskError) {
     Self.removeAbandoned(in: parent)
     (path, lock) = try Self.make(in: parent)
+    // A program of another user reaches its files in it.
     guard mount("tornlog", path, "tmpfs", 0, "size=1m,mode=711") == 0 else {
       let code = errno
       rmdir(path)

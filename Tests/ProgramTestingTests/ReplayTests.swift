@@ -118,7 +118,9 @@ import Volume
   private static func attributes(_ folder: String) {
     let path = folder + "/timed"
     let file = open(path, O_RDWR | O_CREAT, 0o604)
-    #expect(tl_put_bytes_attribute(path, "user.one", "value", 5) == 0 && tl_put_bytes_attribute(path, "user.two", "x", 1) == 0)
+    #expect(
+      tl_put_bytes_attribute(path, "user.one", "value", 5) == 0 && tl_put_bytes_attribute(path, "user.two", "x", 1) == 0
+    )
     #expect(tl_drop_attribute(path, "user.two") == 0)
     write(file, 10, at: 0)
     close(file)

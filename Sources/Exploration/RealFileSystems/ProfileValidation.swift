@@ -73,7 +73,8 @@ public struct ProfileValidation {
   ) throws(ExplorationError) -> ProfileValidationResult {
     let machine = RealMachine(
       store: store, fileSystem: fileSystem, storage: options.storage, subject: exploration.subject)
-    var result = ProfileValidationResult(fileSystem: fileSystem.rawValue, profile: options.profile ?? fileSystem.profile)
+    var result = ProfileValidationResult(
+      fileSystem: fileSystem.rawValue, profile: options.profile ?? fileSystem.profile)
     let blank = try machine.blank()
     let begun = Date()
     var said = begun

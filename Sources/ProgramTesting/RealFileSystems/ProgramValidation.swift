@@ -174,7 +174,8 @@ private struct RecordedImage {
   let isUnderWay: Bool
 
   var text: String {
-    shot.isUnderWay ? "in operation \(shot.done) of the recorded run" : "before operation \(shot.done) of the recorded run"
+    shot.isUnderWay
+      ? "in operation \(shot.done) of the recorded run" : "before operation \(shot.done) of the recorded run"
   }
 
   /// - Parameter replayed: the run, with the times of the replay.

@@ -13,6 +13,7 @@ import Verification
 struct ExploreDisksCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "disks", abstract: "Compare the persistence profiles with real file systems. Needs root.",
+    usage: "tornlog explore disks [<file-systems> ...] [<options>] [-- <driver> ...]",
     discussion: """
       File systems are mounted from files in memory. Copies of the disk are taken at random instants of the workload. Each copy \
       must be a state that the profile permits, and the log must recover from it as it has promised.
