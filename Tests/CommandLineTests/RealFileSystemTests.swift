@@ -132,8 +132,8 @@ import Testing
     #expect(ended.out.contains("power cut"), "a story, \(ended)")
   }
 
-  /// On btrfs a file's fsync says nothing of other files, and on ext4 it does. A profile that promises too much is found
-  /// wrong, with a program that is sound.
+  /// On btrfs a file's fsync says nothing of other files, and on ext4 it does. A profile that promises too much is
+  /// found wrong, with a program that is sound.
   @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"), arguments: ["ext4-ordered", "raw-512"])
   func aProfileThatIsTooStrictIsFoundWrongByAProgram(_ profile: String) async throws {
     let ended = try await explore(["btrfs", "--images", "25", "--profile", profile], Self.sqlite)

@@ -9,15 +9,16 @@ import Synchronization
 struct DiskExposure: Sendable {
   /// Not before this operation of the trace has begun.
   var sequence: Int
-  /// Nanoseconds between that and the copy, which is taken while the replay goes on. Nil: it waits for the copy, between
-  /// this operation and the next.
+  /// Nanoseconds between that and the copy, which is taken while the replay goes on. Nil: it waits for the copy,
+  /// between this operation and the next.
   var delay: Int?
   /// What the kernel does before.
   var deeds: [KernelDeed]
   /// False where nothing but the deeds is wanted.
   var isTaken: Bool
 
-  /// Exposures of one life, in their order. For each copy there are two other places at which the kernel does something.
+  /// Exposures of one life, in their order. For each copy there are two other places at which the kernel does
+  /// something.
   /// - Parameter moments: operations after which copies are wanted; there is one.
   static func drawn(_ count: Int, at moments: [Int], seed: UInt64) -> [DiskExposure] {
     var random = SeededGenerator(seed: seed, stream: "instants")

@@ -86,8 +86,8 @@ struct ProgramDisk {
     case unreadable(String)
   }
 
-  /// What is there on a copy once its journal has been replayed, and what the program serves of it. The copy stays as it
-  /// is.
+  /// What is there on a copy once its journal has been replayed, and what the program serves of it. The copy stays as
+  /// it is.
   func examine(_ shot: DiskShot) throws(ProgramTestError) -> Examination {
     let image = try onDisk { () throws(LoopDiskError) in try store.copy(shot.image) }
     let mount: LoopMount

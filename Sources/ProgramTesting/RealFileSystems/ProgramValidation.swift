@@ -26,8 +26,8 @@ package struct ProgramValidationOptions: Sendable {
 /// system, as often as copies are wanted, by the same system calls in the same order, while copies of the disk are
 /// taken (`DiskCamera`). Each copy is mounted, which replays the journal, and looked at:
 ///
-/// 1. Is what is there a state that the profile permits at that instant? If not, the profile forbids what the disk does,
-///    and is wrong.
+/// 1. Is what is there a state that the profile permits at that instant? If not, the profile forbids what the disk
+///    does, and is wrong.
 /// 2. Does the program recover from it, on that file system, and keep its promises? The oracle judges by what had been
 ///    acknowledged when so many of its operations had been done.
 ///

@@ -42,7 +42,8 @@ extension ReplayedFolder {
     return 0
   }
 
-  /// O_DIRECT: from memory at the address of a page (`man 2 open`). A length or an offset that no disk takes is refused.
+  /// O_DIRECT: from memory at the address of a page (`man 2 open`). A length or an offset that no disk takes is
+  /// refused.
   private static func writeDirectly(
     _ file: Int32, _ bytes: UnsafeRawBufferPointer, _ offset: Int, _ operation: VolumeOperation
   ) -> Int32 {

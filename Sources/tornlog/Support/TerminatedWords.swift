@@ -1,7 +1,7 @@
 import ArgumentParser
 
-/// The words after `--` of a command that takes words before it too. The library takes one list of words; so each of these
-/// becomes the value of an option that no help shows.
+/// The words after `--` of a command that takes words before it too. The library takes one list of words; so each of
+/// these becomes the value of an option that no help shows.
 enum TerminatedWords {
   static let name = NameSpecification.customLong(word)
   private static let word = "terminated-word"
