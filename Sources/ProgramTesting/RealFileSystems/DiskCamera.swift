@@ -124,7 +124,7 @@ final class DiskCamera: Sendable {
         }
         if isOver { return }
         if hasBegun { break }
-        usleep(20)
+        usleep(100)
       }
       take(exposure, film)
     }

@@ -92,9 +92,10 @@ package struct ProgramValidation {
       }
       let recorded = VolumeRecording(
         program.trace, root: program.root, end: life.times.count, store: program.recording.store, times: life.times)
+      // Copies come in the order of their instants: the walk goes on from one to the next.
+      var walk = CrashPointWalk(recorded.recording, result.profile, seed: spec.seed)
       for shot in life.shots where !options.isCancelled() {
-        let image = RecordedImage(shot, recorded.recording, program)
-        try judge(image, program, history, disk, &result)
+        try judge(RecordedImage(shot, recorded.recording, program), &walk, program, history, disk, &result)
         if DriverProcess.now - said > 2_000_000_000 {
           said = DriverProcess.now
           let left = Double(said - begun) / 1e9 / Double(result.images) * Double(options.images - result.images)
@@ -109,8 +110,8 @@ package struct ProgramValidation {
   // MARK: One copy
 
   private func judge(
-    _ image: RecordedImage, _ program: RecordedProgram, _ history: CallerHistory, _ disk: ProgramDisk,
-    _ result: inout ProfileValidationResult
+    _ image: RecordedImage, _ walk: inout CrashPointWalk, _ program: RecordedProgram, _ history: CallerHistory,
+    _ disk: ProgramDisk, _ result: inout ProfileValidationResult
   ) throws(ProgramTestError) {
     result.images += 1
     let place = "image \(result.images) (life \(result.lives), \(image.text))"
@@ -119,10 +120,10 @@ package struct ProgramValidation {
     case .looked(let found, let reading):
       result.contents.insert(found.contentHash)
       if image.isUnderWay { result.underWay += 1 }
-      var walk = CrashPointWalk(image.cut, result.profile, seed: spec.seed)
-      let point = walk.point(at: image.cut.events.count)
+      var own = image.cut.map { CrashPointWalk($0, result.profile, seed: spec.seed) }
+      let point = own?.point(at: image.end) ?? walk.point(at: image.end)
       var story: [String] = []
-      switch point.legality(of: found, image.cut.table) {
+      switch point.legality(of: found, program.recording.table) {
       case .legal(let choice):
         result.legal(point, choice)
         // The last steps, and what the power cut took.
@@ -167,15 +168,16 @@ package struct ProgramValidation {
 /// A copy of a disk, and the moment of the recorded run that it is of.
 private struct RecordedImage {
   let shot: DiskShot
-  /// What came before the instant has happened; what was begun before it is in flight.
-  let cut: Recording
-  /// The moment, in events of the recording.
+  /// The moment, in events of the recording, as callers know it.
   let event: Int
+  /// Events before the crash. Of what was under way then the submissions only.
+  let end: Int
+  /// What is there of the recording at the crash; nil where it is its first `end` events.
+  let cut: Recording?
   let isUnderWay: Bool
 
   var text: String {
-    shot.isUnderWay
-      ? "in operation \(shot.done) of the recorded run" : "before operation \(shot.done) of the recorded run"
+    "\(shot.isUnderWay ? "in" : "before") operation \(shot.done) of the recorded run"
   }
 
   /// - Parameter replayed: the run, with the times of the replay.
@@ -183,13 +185,17 @@ private struct RecordedImage {
     self.shot = shot
     let known = program.recorded.event(at: shot.done)
     let begun = shot.isUnderWay ? program.recorded.event(at: shot.done + 1) : known
-    var cut = replayed
-    cut.events = Array(replayed.events[..<known])
-    for event in replayed.events[known..<begun] {
-      if case .submitted = event.what { cut.events.append(event) }
-    }
-    self.cut = cut
-    isUnderWay = cut.events.count > known
+    let submissions = replayed.events[known..<begun].filter { if case .submitted = $0.what { true } else { false } }
     event = begun > known ? known + 1 : known
+    end = known + submissions.count
+    isUnderWay = !submissions.isEmpty
+    // An operation is submitted before anything else is said of it.
+    guard submissions.count > 1 else {
+      cut = nil
+      return
+    }
+    var cut = replayed
+    cut.events = replayed.events[..<known] + submissions
+    self.cut = cut
   }
 }
