@@ -84,6 +84,8 @@ let package = Package(
     busyModule("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
     // Real file systems on loop devices; knows nothing of logs.
     module("LoopDisks", ["CLoopDisks"]),
+    // What copies of real file systems have shown of the profiles.
+    module("ProfileReports", ["CrashStates", "LoopDisks", "Verification"]),
     // A file system in memory that records what programs do to it, and lets faults in. Knows nothing of logs.
     busyModule("Volume", ["CFuse"]),
     busyModule("Defects", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "RecordLogs"]),
@@ -121,7 +123,7 @@ let package = Package(
       [
         "LogModel", "Storage", "CrashStates", "LogClients", "WriteAheadLog", "PartitionEngine", "ObjectStore",
         "FaultInjection", "Defects", "Verification", "RecordLogs", "EventReceivers", "LoopDisks", "SystemUnderTest",
-        "EngineAdapter", "ClientWorkloads",
+        "EngineAdapter", "ClientWorkloads", "ProfileReports",
       ],
       plugins: ["CallSiteTable"]),
     // What a program did on a volume, as crash states are made of it, and the states served back.
@@ -137,7 +139,7 @@ let package = Package(
       "ProgramTesting",
       [
         "LogModel", "Storage", "CrashStates", "Volume", "VolumeStates", "Drivers", "ProgramOracle", "Verification",
-        "CProcess",
+        "CProcess", "LoopDisks", "CLoopDisks", "ProfileReports",
       ]),
     // Short sequences of file operations, on real file systems and in the crash-state model.
     module(
@@ -180,7 +182,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
         "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
-        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl",
+        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl", "ProfileReports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -249,7 +251,7 @@ let package = Package(
       name: "ProgramTestingTests",
       dependencies: [
         "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification",
-        "LogModel",
+        "LogModel", "CLoopDisks",
       ], exclude: ["misbehaving.py"], swiftSettings: strict),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),

@@ -11,7 +11,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/fsuid.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 int tl_private_mounts(void) {
@@ -81,6 +84,33 @@ int tl_exchange(const char *path, const char *other) {
   return renameat2(AT_FDCWD, path, AT_FDCWD, other, RENAME_EXCHANGE) == 0 ? 0 : -errno;
 }
 
+long tl_write_durable(int file, const void *bytes, unsigned long count, long offset, int full) {
+  struct iovec piece = {(void *)bytes, count};
+  long done = pwritev2(file, &piece, 1, offset, full ? RWF_SYNC : RWF_DSYNC);
+  return done >= 0 ? done : -errno;
+}
+
+int tl_rename_at(int folder, const char *path, const char *other, int exchange) {
+  return renameat2(folder, path, folder, other, exchange ? RENAME_EXCHANGE : 0) == 0 ? 0 : -errno;
+}
+
+int tl_no_umask(void) {
+  if (unshare(CLONE_FS) != 0) return -errno;
+  umask(0);
+  return 0;
+}
+
+void tl_make_files_as(unsigned user, unsigned group) {
+  setfsgid(group);
+  setfsuid(user);
+}
+
 int tl_put_attribute(const char *path, const char *name, const char *value) {
   return setxattr(path, name, value, strlen(value), 0) == 0 ? 0 : -errno;
 }
+
+int tl_put_bytes_attribute(const char *path, const char *name, const void *value, unsigned long length) {
+  return setxattr(path, name, value, length, 0) == 0 ? 0 : -errno;
+}
+
+int tl_drop_attribute(const char *path, const char *name) { return removexattr(path, name) == 0 ? 0 : -errno; }

@@ -44,9 +44,10 @@ public final class ImageStore {
   }
 
   /// An image with a new file system on it.
-  public func format(_ fileSystem: LoopFileSystem) throws(LoopDiskError) -> ImageFile {
+  /// - Parameter room: bytes that files are to have room for.
+  public func format(_ fileSystem: LoopFileSystem, room: Int = 0) throws(LoopDiskError) -> ImageFile {
     let image = try empty()
-    guard ftruncate(image.descriptor, off_t(fileSystem.deviceBytes)) == 0 else {
+    guard ftruncate(image.descriptor, off_t(fileSystem.deviceBytes + room)) == 0 else {
       throw .refused("ftruncate", image.path, errno: errno)
     }
     try Tool.run(fileSystem.tool, package: fileSystem.package, fileSystem.formatting + [image.path])
@@ -109,7 +110,8 @@ private final class MountedScratch {
   init(in parent: String) throws(LoopDiskError) {
     Self.removeAbandoned(in: parent)
     (path, lock) = try Self.make(in: parent)
-    guard mount("tornlog", path, "tmpfs", 0, "size=1m,mode=700") == 0 else {
+    // A program of another user reaches its files in it.
+    guard mount("tornlog", path, "tmpfs", 0, "size=1m,mode=711") == 0 else {
       let code = errno
       rmdir(path)
       close(lock)

@@ -1,5 +1,6 @@
 import Drivers
 import Glibc
+import LoopDisks
 import ProgramOracle
 
 /// A program to test: how it is called, and what it promises.
@@ -41,6 +42,8 @@ package enum ProgramTestError: Error, CustomStringConvertible {
   case noModel(offered: [String])
   /// What the machine has no room for.
   case machine(String)
+  /// There is no real file system to experiment with.
+  case disk(LoopDiskError)
 
   package var description: String {
     switch self {
@@ -55,6 +58,7 @@ package enum ProgramTestError: Error, CustomStringConvertible {
       "the driver offers \(offered.isEmpty ? "nothing" : offered.joined(separator: ", ")): no model can be tested with"
         + " that; see docs/driver-protocol.md"
     case .machine(let reason): reason
+    case .disk(let error): "\(error)"
     }
   }
 }

@@ -29,10 +29,12 @@ package struct VolumeRecording: Sendable {
   ///   - durableUntil: what came before this place in the trace is durable: the setup that is not to be tested.
   ///   - end: operations from this place on are left out; nil takes all that there are.
   ///   - store: of sectors, to share what another recording holds.
+  ///   - times: for each operation when it began and ended where it was done once more; nil takes the trace's own.
   package init(
-    _ trace: VolumeTrace, root: UInt64 = 1, durableUntil: Int = 0, end: Int? = nil, store: SectorStore = SectorStore()
+    _ trace: VolumeTrace, root: UInt64 = 1, durableUntil: Int = 0, end: Int? = nil,
+    store: SectorStore = SectorStore(), times: [Range<Int64>]? = nil
   ) {
-    var reader = TraceReader(root: root, store: store)
+    var reader = TraceReader(root: root, store: store, times: times)
     reader.builder.recording.isCached = true
     let operations = trace.operations.prefix(end ?? .max)
     for operation in operations {
@@ -87,14 +89,21 @@ private struct TraceReader {
   /// Writes that a later record makes durable, by the place of that record.
   private var unfinished: [Int: [Int]] = [:]
   private var sequence = 0
+  private let times: [Range<Int64>]?
 
-  init(root: UInt64, store: SectorStore) {
+  init(root: UInt64, store: SectorStore, times: [Range<Int64>]?) {
+    self.times = times
     builder = RecordingBuilder(Recording(store: store, table: PathTable()))
     inodes = [root: InodeTable.root]
   }
 
   private mutating func noteEvents() {
-    while sequences.count < builder.recording.events.count { sequences.append(sequence) }
+    while sequences.count < builder.recording.events.count {
+      if let times, case .completed = builder.recording.events[sequences.count].what {
+        builder.recording.events[sequences.count].time = Instant(nanoseconds: times[sequence].upperBound)
+      }
+      sequences.append(sequence)
+    }
   }
 
   mutating func makeDurable() {
@@ -108,7 +117,7 @@ private struct TraceReader {
       owners[InodeTable.root] = VolumeOwner(mode: operation.mode, user: operation.user, group: operation.group)
       return
     }
-    builder.go(to: Instant(nanoseconds: Int64(operation.time)))
+    builder.go(to: Instant(nanoseconds: times?[sequence].lowerBound ?? Int64(operation.time)))
     defer { noteEvents() }
     switch operation.kind {
     case .mark:

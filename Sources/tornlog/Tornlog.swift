@@ -10,6 +10,11 @@ import Trials
 
 @main
 struct Main {
+  /// The command line in today's words.
+  private static var words: [String] {
+    TerminatedWords.asOptions(FormerSpelling.current(Array(CommandLine.arguments.dropFirst())))
+  }
+
   static func main() {
     // What it starts has them too.
     ProcessLimit.raiseAll()
@@ -27,7 +32,7 @@ struct Main {
     if let memory = ProcessLimit.memory { tl_explain_deaths(Int(memory.bytes)) }
     if let complaint = MachineClocks.complaint() { fail(complaint, ExitStatus.unavailable) }
     do {
-      var command = try Tornlog.parseAsRoot(FormerSpelling.current(Array(CommandLine.arguments.dropFirst())))
+      var command = try Tornlog.parseAsRoot(words)
       try command.run()
     } catch {
       end(error)
@@ -91,7 +96,7 @@ struct Main {
       text.insert(contentsOf: "; give a unit, like 500ms, 30s or 10m", at: end)
     }
     if code == ExitCode.validationFailure {
-      refuseUnknownWords(FormerSpelling.current(Array(CommandLine.arguments.dropFirst())), text)
+      refuseUnknownWords(words, text)
     }
     if code.isSuccess {
       if !text.isEmpty { Console.print([text]) }

@@ -89,6 +89,103 @@ import Testing
     #expect(try Set(leftovers()).isSubset(of: before))
   }
 
+  // MARK: Programs
+
+  private static let buggyLog = ["python3", "Examples/buggy-log/driver.py"]
+  private static let sqlite = ["python3", "Examples/drivers/sqlite.py"]
+
+  private func explore(_ words: [String], _ driver: [String]) async throws -> Ended {
+    try await Running([Program.tornlog, "explore", "disks"] + words + ["--"] + driver).end(within: 300)
+  }
+
+  @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"), arguments: [buggyLog, sqlite])
+  func aSoundProgramRecoversFromEveryImageOfEveryFileSystem(_ driver: [String]) async throws {
+    let before = try leftovers()
+    let scratch = try Scratch()
+    let folder = try scratch.folder()
+    let ended = try await explore(
+      ["all", "--images", "5", "--dir", folder, "--report", "terminal", "--report", "json=\(scratch.path("j"))"], driver
+    )
+    #expect(ended.code == 0, "\(ended)")
+    for name in ["ext4 against ext4-ordered", "ext4-writeback against", "xfs against", "btrfs against"] {
+      #expect(ended.out.contains(name), "\(ended)")
+    }
+    #expect(ended.out.contains("held: 20 of 20 images"), "\(ended)")
+    #expect(ended.out.contains("recovery kept every promise on 20"), "\(ended)")
+    let schema = try JSONSchema(
+      text: String(contentsOfFile: Program.root + "/docs/report.schema.json", encoding: .utf8))
+    let mistakes = schema.mistakes(in: try JSONValue(text: scratch.text("j")))
+    #expect(mistakes.isEmpty, "\(mistakes.prefix(10).joined(separator: "\n"))")
+    let report = try #require(scratch.json("j")["realFileSystems"] as? [String: Any])
+    #expect((report["program"] as? [String: Any])?["requests"] as? Int ?? 0 >= 100)
+    #expect(try Set(leftovers()).isSubset(of: before))
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+  }
+
+  /// A program that never syncs loses what it has acknowledged: on real disks too, and the profiles are not to blame.
+  @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"))
+  func aProgramThatNeverSyncsIsFoundOnRealDisks() async throws {
+    let ended = try await explore(["ext4", "xfs", "btrfs", "--images", "5"], Self.buggyLog + ["--bug", "1"])
+    #expect(ended.code == 1 && ended.out.contains("VIOLATED") && ended.out.contains("no-acknowledged-loss"), "\(ended)")
+    #expect(!ended.out.contains("ILLEGAL") && ended.out.contains("violated: 15 of 15 images"), "\(ended)")
+    #expect(ended.out.split(separator: "\n").count <= 40, "\(ended)")
+    #expect(ended.out.contains("power cut"), "a story, \(ended)")
+  }
+
+  /// On btrfs a file's fsync says nothing of other files, and on ext4 it does. A profile that promises too much is
+  /// found wrong, with a program that is sound.
+  @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"), arguments: ["ext4-ordered", "raw-512"])
+  func aProfileThatIsTooStrictIsFoundWrongByAProgram(_ profile: String) async throws {
+    let ended = try await explore(["btrfs", "--images", "25", "--profile", profile], Self.sqlite)
+    #expect(ended.code == 1 && ended.out.contains("ILLEGAL"), "\(ended)")
+    #expect(ended.out.contains("only these sizes are permitted"), "what differs, \(ended)")
+    #expect(!ended.out.contains("VIOLATED"), "\(ended)")
+    #expect(ended.out.split(separator: "\n").count <= 40, "\(ended)")
+  }
+
+  @Test(.enabled(if: refusal == nil, "\(refusal ?? "")"), arguments: [SIGINT, SIGTERM, SIGKILL])
+  func anInterruptedComparisonOfAProgramLeavesNothing(_ signal: Int32) async throws {
+    let scratch = try Scratch()
+    let folder = try scratch.folder()
+    let words = ["explore", "disks", "xfs", "--images", "100000", "--dir", folder, "--"]
+    let running = try Running([Program.tornlog] + words + Self.buggyLog)
+    for _ in 0..<600
+    where try !FileManager.default.contentsOfDirectory(atPath: folder).contains(where: {
+      $0.hasPrefix("tornlog-real-")
+    }) { usleep(20_000) }
+    usleep(1_500_000)
+    running.signal(signal)
+    let ended = try await running.end(within: 60)
+    if signal == SIGKILL {
+      // The volumes' watchdog removes their folders; the next start removes the empty one of the disks.
+      func others() throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: folder).filter { !$0.hasPrefix("tornlog-real-") }
+      }
+      for _ in 0..<500 where try !others().isEmpty { usleep(20_000) }
+      #expect(try others().isEmpty)
+      #expect(try FileManager.default.subpathsOfDirectory(atPath: folder).count <= 1)
+    } else {
+      #expect(ended.code == 130 && ended.out.contains("xfs against xfs"), "\(ended)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: folder).isEmpty)
+    }
+    #expect(try !String(contentsOfFile: "/proc/self/mounts", encoding: .utf8).contains(folder))
+  }
+
+  @Test func wordsThatDoNotGoTogether() async throws {
+    for (words, complaint) in [
+      (["disks", "--requests", "5"], "options of a program need a driver"),
+      (["disks", "--config", "{\"a\": 1}"], "options of a program need a driver"),
+      (["disks", "--defect", "R1", "--", "true"], "of the engine only"),
+      (["disks", "--sync", "never", "--", "true"], "of the engine only"),
+      (["disks", "--traces", "Examples/traces", "--", "true"], "runs no program"),
+      (["disks", "zfs", "--", "true"], "there is no file system `zfs`"),
+      (["disks", "--model", "heap", "--", "true", "--", "--x"], "--model heap"),
+    ] {
+      let ended = try await Running([Program.tornlog, "explore"] + words).end()
+      #expect(ended.code == 64 && ended.err.contains(complaint), "\(words): \(ended)")
+    }
+  }
+
   @Test func whoeverMayNotMountIsToldSo() async throws {
     guard geteuid() == 0 else {
       let ended = try await explore("--real", "ext4")

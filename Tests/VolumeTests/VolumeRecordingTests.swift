@@ -57,6 +57,24 @@ import VolumeStates
         == [image(["config": "old", "config.new": "new!"]), image(["config": "new!"])])
   }
 
+  /// What was done once more elsewhere has the times of that.
+  @Test func aReplayHasTimesOfItsOwn() throws {
+    let mounted = try Mounted()
+    put(mounted, "f", "text", synced: true)
+    let own = VolumeRecording(mounted.volume.trace)
+    let times = (0..<mounted.volume.trace.count).map { Int64($0) * 1000..<Int64($0) * 1000 + 500 }
+    let replayed = VolumeRecording(mounted.volume.trace, times: times)
+    #expect(replayed.sequences == own.sequences && replayed.recording.events.count > 4)
+    for (event, sequence) in zip(replayed.recording.events, replayed.sequences) {
+      let time = event.time.nanoseconds
+      if case .completed = event.what {
+        #expect(time == times[sequence].upperBound)
+      } else {
+        #expect(times[sequence].contains(time))
+      }
+    }
+  }
+
   /// An O_DSYNC write covers what O_DSYNC promises, its bytes and the size, and not the whole file.
   @Test func aSynchronousWriteCoversItselfOnly() throws {
     let mounted = try Mounted()

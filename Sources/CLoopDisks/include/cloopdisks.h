@@ -27,8 +27,21 @@ int tl_allocate(int file, int mode, long offset, long length);
 #define TL_ZERO_RANGE 16
 /// Lets two names change places (`man 2 renameat2`, RENAME_EXCHANGE).
 int tl_exchange(const char *path, const char *other);
+/// As `pwrite`, durable when it returns: O_DSYNC, or O_SYNC where `full` is set (`man 2 pwritev2`, RWF_DSYNC and RWF_SYNC). Returns the
+/// bytes that were written.
+long tl_write_durable(int file, const void *bytes, unsigned long count, long offset, int full);
+/// `man 2 renameat2`, both names below one folder.
+int tl_rename_at(int folder, const char *path, const char *other, int exchange);
+/// Lets the calling thread make files with exactly the permissions that it names: it has a umask of its own from then on, 0
+/// (`man 2 unshare`, CLONE_FS).
+int tl_no_umask(void);
+/// The user and the group that files are made by, of the calling thread (`man 2 setfsuid`).
+void tl_make_files_as(unsigned user, unsigned group);
 /// `man 2 setxattr`.
 int tl_put_attribute(const char *path, const char *name, const char *value);
+/// As `tl_put_attribute`, of any bytes; and `man 2 removexattr`.
+int tl_put_bytes_attribute(const char *path, const char *name, const void *value, unsigned long length);
+int tl_drop_attribute(const char *path, const char *name);
 /// Commits the file system that `file` is on (`man 2 syncfs`).
 int tl_commit(int file);
 

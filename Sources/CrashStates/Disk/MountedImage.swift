@@ -87,8 +87,11 @@ package struct MountedImage: Hashable, Sendable {
         try add(inner, of: root)
       } else if entry.pointee.d_type == UInt8(DT_LNK) {
         links[inner] = try Self.target(of: "\(root)/\(inner)")
-      } else {
+      } else if entry.pointee.d_type == UInt8(DT_REG) {
         files[inner] = try Self.bytes(of: "\(root)/\(inner)")
+      } else {
+        // A pipe, a socket or a device has no content, and to open it would wait, or fail.
+        files[inner] = []
       }
     }
     guard errno == 0 else { throw Unreadable(path: place, errno: errno) }

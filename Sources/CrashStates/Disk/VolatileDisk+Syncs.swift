@@ -18,7 +18,9 @@ extension VolatileDisk {
     let inode = InodeNumber(f)
     switch profile.syncReach {
     case .file: break
-    case .ownNames: coverNames(of: [inode], before: submission)
+    case .ownNames:
+      synced[f] = max(synced[f], submission)
+      coverNames(of: [inode], before: submission)
     case .journal:
       // Up to the last change of the file that is in the journal: a file that has not changed since a commit causes
       // none.
@@ -42,6 +44,7 @@ extension VolatileDisk {
   /// it for another directory it commits everything (btrfs_record_unlink_dir). A file that has come from another one
   /// has its new name; the old one may be there too.
   private mutating func syncDirectoryOfLogTree(_ directory: InodeNumber, _ submission: Int) {
+    synced[Int(directory)] = max(synced[Int(directory)], submission)
     func isInside(_ entry: EntryNumber) -> Bool { inodes.entries[Int(entry)].directory == directory }
     let hasLost = changes.contains { change in
       guard change.at < submission, case .rename(let from, let to) = change.effect else { return false }
@@ -50,6 +53,12 @@ extension VolatileDisk {
     if hasLost { return coverChanges { $0.at < submission } }
     splitRenames(into: directory, before: submission)
     let entries = inodes.entries
+    // With a new entry its inode is logged (log_new_dir_dentries).
+    for change in changes where change.at < submission {
+      if case .link(let entry, let inode) = change.effect, isInside(entry) {
+        synced[Int(inode)] = max(synced[Int(inode)], submission)
+      }
+    }
     cover(before: submission) { $0.entries.contains { entries[Int($0)].directory == directory } }
     coverNames(of: [directory], before: submission)
   }
@@ -72,6 +81,39 @@ extension VolatileDisk {
       names.apply(change.effect)
     }
     changes = split
+  }
+
+  /// What a change of names of a file leaves in the log tree of btrfs at once; nil where neither it nor its directory is
+  /// in there.
+  func logTree(of effects: [Change.Effect]) -> LogTree? {
+    guard let effect = effects.first else { return nil }
+    func directory(_ entry: EntryNumber) -> Int { Int(inodes.entries[Int(entry)].directory) }
+    let (subject, since, logged): (InodeNumber?, Int, [Change.Effect])
+    switch effect {
+    case .rename(let from, let to):
+      subject = settledNames[Int(from)]
+      since = max(synced[directory(from)], subject.map { synced[Int($0)] } ?? -1)
+      logged = subject.map { [.link(to, $0), .unlink(from)] } ?? []
+    case .link(_, let inode): (subject, since, logged) = (inode, synced[Int(inode)], [effect])
+    case .unlink(let entry):
+      subject = settledNames[Int(entry)]
+      since = max(synced[directory(entry)], subject.map { synced[Int($0)] } ?? -1)
+      logged = [effect]
+    case .exchange, .attributes, .mark: return nil
+    }
+    guard let subject, !inodes.isDirectory(subject), since >= 0 else { return nil }
+    return LogTree(since: since, durable: nil, effects: logged)
+  }
+
+  /// A sync makes the log tree durable, whatever file it is of; one in flight may have.
+  mutating func noteLogSync(_ operation: DiskOperation, at index: Int) {
+    switch operation {
+    case .sync, .syncDirectory, .write(_, _, _, durable: true): break
+    default: return
+    }
+    for place in changes.indices where changes[place].log != nil && changes[place].log?.durable == nil {
+      changes[place].log?.durable = index
+    }
   }
 
   private mutating func coverJournal(upTo last: Logged?) {
@@ -98,6 +140,7 @@ extension VolatileDisk {
         waiting.insert(directory)
       }
     }
+    for inode in reached { synced[Int(inode)] = max(synced[Int(inode)], submission) }
     // What an entry stood for before and after each change decides which inodes the change is about.
     var names = names
     var concerned: Set<Int> = []
@@ -114,6 +157,7 @@ extension VolatileDisk {
     // Of a file that was renamed, or has lost a name, the directories are logged, with the entries that are new there.
     if isMoved {
       let directories = Set(own.flatMap(directories))
+      for directory in directories { synced[Int(directory)] = max(synced[Int(directory)], submission) }
       for (index, change) in changes.enumerated() {
         switch change.effect {
         case .link(let entry, _), .rename(_, let entry):

@@ -26,9 +26,23 @@ package struct VolatileDisk: Sendable {
     /// Places of the submission and of the completion in the recording.
     var submitted: Int
     var at: Int
+    /// Of btrfs: see `LogTree`.
+    var log: LogTree?
 
     /// Whether it was over when the other one began: then it came first for certain.
     func precedes(_ other: Change) -> Bool { at < other.submitted }
+  }
+
+  /// btrfs puts a change of a name in its log tree at once, where the inode, or the directory that it leaves, was synced
+  /// since the last commit (btrfs_log_new_name and btrfs_del_dir_entries_in_log in fs/btrfs/tree-log.c). The next sync
+  /// of whatever file makes that log durable, and not what came before in other directories.
+  package struct LogTree: Hashable, Sendable {
+    /// Place in the recording of the last sync of the inode or the directory: a commit later than that has undone it.
+    var since: Int
+    /// Place of the sync that has made, or may have made, the log durable; nil before it.
+    var durable: Int?
+    /// What the log says: of a rename the new name, whatever the old one was, and that the old one is gone.
+    var effects: [Change.Effect]
   }
 
   /// The last change of an inode that the file system has logged.
@@ -53,6 +67,8 @@ package struct VolatileDisk: Sendable {
   var loggedData: [[Logged]]
   /// By inode: names that it has in `names`.
   private(set) var links: [Int]
+  /// By inode, of btrfs: the submission of the last sync by which it is in the log tree; -1 without one.
+  var synced: [Int]
   /// By inode, when its times were set last; nil for long ago.
   private var stamped: [Instant?]
   /// By inode, the first write since then, which may have set another time.
@@ -84,6 +100,7 @@ package struct VolatileDisk: Sendable {
     logged = [[Logged]](repeating: [], count: inodes.count)
     loggedData = logged
     links = [Int](repeating: 0, count: inodes.count)
+    synced = [Int](repeating: -1, count: inodes.count)
     stamped = [Instant?](repeating: nil, count: inodes.count)
     mayBeStamped = [Logged?](repeating: nil, count: inodes.count)
     for case let inode? in names { links[Int(inode)] += 1 }
@@ -110,9 +127,10 @@ package struct VolatileDisk: Sendable {
   /// A write in place sets the file's times where the clock has ticked since they were set (file_update_time in
   /// fs/inode.c). That it has is certain after a tick; which of the writes since then it was is not: the first, at the
   /// earliest.
-  private mutating func noteTime(_ f: Int, _ moment: Logged) {
+  /// - Parameter begun: when the write was submitted; it has looked at the clock then or later.
+  private mutating func noteTime(_ f: Int, _ moment: Logged, begun: Instant) {
     let first = mayBeStamped[f] ?? moment
-    guard stamped[f].map({ time - $0 >= Self.tick }) ?? true else {
+    guard stamped[f].map({ begun - $0 >= Self.tick }) ?? true else {
       mayBeStamped[f] = first
       return
     }
@@ -137,7 +155,9 @@ package struct VolatileDisk: Sendable {
   package mutating func apply(_ index: Int, of recording: Recording) {
     switch recording.events[index].what {
     case .fact: break
-    case .submitted(let number): inFlight.append(Flying(operation: number, submittedAt: index))
+    case .submitted(let number):
+      inFlight.append(Flying(operation: number, submittedAt: index))
+      if profile.syncReach == .ownNames { noteLogSync(recording.operations[number], at: index) }
     case .changed(let number, let bytes):
       if let place = inFlight.firstIndex(where: { $0.operation == number }) { inFlight[place].changes.append(bytes) }
     case .completed(let number, let succeeded, let taken):
@@ -199,7 +219,8 @@ package struct VolatileDisk: Sendable {
       log(f, Logged(submitted: flying.submittedAt, at: index), withData: true)
       stamp(f)
     } else {
-      noteTime(f, Logged(submitted: flying.submittedAt, at: index))
+      noteTime(
+        f, Logged(submitted: flying.submittedAt, at: index), begun: recording.events[flying.submittedAt].time)
     }
     if durable {
       // It will be found again, so what was emptied before it stays so.
@@ -259,13 +280,18 @@ package struct VolatileDisk: Sendable {
       cut(Int(file), operation, flying.operation, at: index)
     default: break
     }
+    let log = profile.syncReach == .ownNames ? logTree(of: effects) : nil
+    // What has a new name in the log is in the log itself.
+    if let log, case .link(_, let inode)? = log.effects.first {
+      synced[Int(inode)] = max(synced[Int(inode)], log.since)
+    }
     for effect in effects {
       settledNames.apply(effect)
       if profile.names == .immediate { applyDurable(effect) }
     }
     if profile.names == .immediate { return }
     changes += effects.map {
-      Change(operation: flying.operation, effect: $0, submitted: flying.submittedAt, at: index)
+      Change(operation: flying.operation, effect: $0, submitted: flying.submittedAt, at: index, log: log)
     }
   }
 

@@ -33,8 +33,21 @@ extension CrashPoint {
       if objections.isEmpty { return .legal(choice) }
       if objections.count < closest?.count ?? Int.max { closest = objections }
     }
-    return .illegal(
-      closest ?? ["no order of the changes of names leads to \(found.paths.sorted().joined(separator: ", "))"])
+    return .illegal(closest ?? nameObjections(found, table))
+  }
+
+  /// How the names that are there differ from those of the state that keeps everything.
+  private func nameObjections(_ found: MountedImage, _ table: PathTable) -> [String] {
+    let newest = Set(image(everything).names.map { table.paths[Int($0.path)] })
+    func text(_ paths: Set<String>) -> String {
+      let shown = paths.sorted().prefix(5).joined(separator: ", ")
+      return paths.count > 5 ? "\(shown) and \(paths.count - 5) more" : shown
+    }
+    var lines = ["no order of the changes of names leads to the names that are there"]
+    let (missing, more) = (newest.subtracting(found.paths), found.paths.subtracting(newest))
+    if !missing.isEmpty { lines.append("not there: \(text(missing))") }
+    if !more.isEmpty { lines.append("there, and gone once everything is kept: \(text(more))") }
+    return lines
   }
 
   /// Makes `choice`, of which the changes of metadata are given, agree with what is there, as far as it can.

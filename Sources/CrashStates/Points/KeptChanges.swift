@@ -5,8 +5,8 @@
 package struct KeptChanges: Sendable {
   /// In the order of completion; those in flight last.
   package let changes: [VolatileDisk.Change]
-  /// By alternative: so many from the beginning, and these behind them.
-  private let sets: [(prefix: Int, others: [Int])]
+  /// By alternative: so many from the beginning, and these behind them; or what the log tree has of these.
+  private let sets: [(prefix: Int, others: [Int], isLog: Bool)]
   /// There are more sets than are listed.
   let omits: Bool
 
@@ -15,11 +15,12 @@ package struct KeptChanges: Sendable {
 
   init(_ changes: [VolatileDisk.Change]) {
     self.changes = changes
-    var sets: [(prefix: Int, others: [Int])] = []
+    var sets: [(prefix: Int, others: [Int], isLog: Bool)] = []
     var omits = false
     for missing in changes.indices {
       // The first that is missing; what it came before for certain is missing too.
-      sets.append((missing, []))
+      sets.append((missing, [], false))
+      sets += Self.logged(changes, behind: missing).map { (missing, $0, true) }
       let free = changes.indices.dropFirst(missing + 1).filter { !changes[missing].precedes(changes[$0]) }
       if free.isEmpty { continue }
       var chosen: [[Int]] = []
@@ -34,9 +35,9 @@ package struct KeptChanges: Sendable {
         set.allSatisfy { later in
           (missing + 1..<later).allSatisfy { set.contains($0) || !changes[$0].precedes(changes[later]) }
         }
-      }.map { (missing, $0) }
+      }.map { (missing, $0, false) }
     }
-    sets.append((changes.count, []))
+    sets.append((changes.count, [], false))
     (self.sets, self.omits) = (sets, omits)
   }
 
@@ -44,7 +45,34 @@ package struct KeptChanges: Sendable {
 
   package func kept(_ alternative: Int) -> [VolatileDisk.Change] {
     let set = sets[alternative]
-    return changes[..<set.prefix] + set.others.map { changes[$0] }
+    guard set.isLog else { return changes[..<set.prefix] + set.others.map { changes[$0] } }
+    return changes[..<set.prefix]
+      + set.others.flatMap { place in
+        (changes[place].log?.effects ?? []).map { effect in
+          var change = changes[place]
+          change.effect = effect
+          return change
+        }
+      }
+  }
+
+  /// Sets that the log tree of btrfs may have after a commit of so many changes: those of which the inode or the
+  /// directory was synced since, with the last sync of all or without it, for that may be in flight.
+  private static func logged(_ changes: [VolatileDisk.Change], behind prefix: Int) -> [[Int]] {
+    let logged = changes.indices.dropFirst(prefix).filter { changes[$0].log?.durable != nil }
+    guard let last = logged.compactMap({ changes[$0].log?.durable }).max() else { return [] }
+    // The commit came between the last change that it has and the first that it lacks.
+    let (begin, end) = (prefix == 0 ? -1 : changes[prefix - 1].at, changes[prefix].at)
+    let moments = Set(logged.compactMap { changes[$0].log?.since }.filter { $0 > begin }).sorted()
+    let commits = moments.prefix { $0 < end } + moments.drop { $0 < end }.prefix(1)
+    var sets: [[Int]] = []
+    for commit in commits {
+      let since = logged.filter { changes[$0].log!.since >= commit }
+      for set in [since, since.filter { changes[$0].log!.durable! < last }] where !set.isEmpty && !sets.contains(set) {
+        sets.append(set)
+      }
+    }
+    return sets
   }
 
   /// What had happened before a moment, and nothing newer.

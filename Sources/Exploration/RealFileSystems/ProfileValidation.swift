@@ -3,6 +3,7 @@ import Defects
 import Foundation
 import LogModel
 import LoopDisks
+import ProfileReports
 import Storage
 import Verification
 
@@ -24,18 +25,6 @@ public struct ProfileValidationOptions: Sendable {
   public var watch: HangWatch?
 
   public init() {}
-}
-
-extension CrashProfile {
-  /// The one that speaks of a file system.
-  static func of(_ fileSystem: LoopFileSystem) -> CrashProfile {
-    switch fileSystem {
-    case .ext4: .ext4Ordered
-    case .ext4Writeback: .ext4Writeback
-    case .xfs: .xfs
-    case .btrfs: .btrfs
-    }
-  }
 }
 
 /// The profiles against the real thing: the engine runs its workload on a real file system, copies of the disk are
@@ -68,7 +57,7 @@ public struct ProfileValidation {
 
   /// - Parameter progress: told a line of text now and then.
   /// - Throws: `ExplorationError.disk` where there is no disk to experiment with.
-  public func run(progress: (String) -> Void = { _ in }) throws(ExplorationError) -> ProfileValidationReport {
+  package func run(progress: (String) -> Void = { _ in }) throws(ExplorationError) -> ProfileValidationReport {
     try onDisk { () throws(LoopDiskError) in for fileSystem in options.fileSystems { try fileSystem.checkTool() } }
     let store = try onDisk { () throws(LoopDiskError) in try ImageStore(in: options.directory) }
     var report = ProfileValidationReport(asked: options.images)
@@ -84,7 +73,8 @@ public struct ProfileValidation {
   ) throws(ExplorationError) -> ProfileValidationResult {
     let machine = RealMachine(
       store: store, fileSystem: fileSystem, storage: options.storage, subject: exploration.subject)
-    var result = ProfileValidationResult(fileSystem: fileSystem.rawValue, profile: options.profile ?? .of(fileSystem))
+    var result = ProfileValidationResult(
+      fileSystem: fileSystem.rawValue, profile: options.profile ?? fileSystem.profile)
     let blank = try machine.blank()
     let begun = Date()
     var said = begun

@@ -24,6 +24,8 @@ struct RecordedProgram: Sendable {
   var mount: VolumeMount
   /// Places in the trace of readings that took what they read: nothing is known of a moment in one.
   var readings: [Range<Int>] = []
+  /// The inode of the folder on that volume.
+  var root: UInt64 = 0
 
   package var recording: Recording { recorded.recording }
   package var end: Int { recording.events.count }

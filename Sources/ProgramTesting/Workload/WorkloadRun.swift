@@ -242,6 +242,7 @@ final class WorkloadRun {
     let recorded = VolumeRecording(volume.trace, root: root, end: end)
     return RecordedProgram(
       hello: hello!, workload: workload, stepNumbers: stepNumbers, seed: spec.seed, recorded: recorded, events: events,
-      begin: recorded.event(at: firstOpen ?? 0) + 1, folder: folder, mount: mount, readings: readings)
+      begin: recorded.event(at: firstOpen ?? 0) + 1, folder: folder, mount: mount, readings: readings,
+      root: root)
   }
 }

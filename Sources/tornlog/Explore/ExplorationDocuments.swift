@@ -2,6 +2,7 @@ import CrashStates
 import DiskTraces
 import Exploration
 import Foundation
+import ProfileReports
 import Reporting
 import Verification
 

@@ -3,6 +3,8 @@ import DiskTraces
 import Exploration
 import LogModel
 import LoopDisks
+import ProfileReports
+import ProgramTesting
 import Reporting
 import Storage
 import Trials
@@ -11,9 +13,15 @@ import Verification
 struct ExploreDisksCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "disks", abstract: "Compare the persistence profiles with real file systems. Needs root.",
+    usage: "tornlog explore disks [<file-systems> ...] [<options>] [-- <driver> ...]",
     discussion: """
       File systems are mounted from files in memory. Copies of the disk are taken at random instants of the workload. Each copy \
-      must be a state that the profile permits.
+      must be a state that the profile permits, and the log must recover from it as it has promised.
+
+      The workload is the engine's, or that of a driver's program (docs/driver-protocol.md). The program runs once, on a volume; \
+      its file operations are repeated on each file system.
+
+        tornlog explore disks ext4 xfs -- python3 Examples/drivers/sqlite.py
       """)
 
   @Argument(help: "File systems: ext4, ext4-writeback, xfs, btrfs, or all (default).")
@@ -22,8 +30,6 @@ struct ExploreDisksCommand: ParsableCommand {
   var images = 20
   @Option(help: "The engine's storage: auto, ring or posix.")
   var storage = StorageChoice.auto
-  @Option(help: ArgumentHelp("Make the folder for mounts here.", valueName: "dir"), completion: .directory)
-  var dir = "/tmp"
   @Option(help: "Sync policy of the workload.")
   var sync = SyncPolicy.always
   @Option(
@@ -35,6 +41,10 @@ struct ExploreDisksCommand: ParsableCommand {
       "Run the traces in this folder in place of the engine's workload: short sequences of file operations.",
       valueName: "dir"), completion: .directory)
   var traces: String?
+  @OptionGroup var program: ProgramOptions
+  /// What stands after `--`: see `TerminatedWords`.
+  @Option(name: TerminatedWords.name, parsing: .unconditionalSingleValue, help: .hidden)
+  var driver: [String] = []
   @OptionGroup var random: SearchSeed
   @OptionGroup var search: SearchOptions
 
@@ -45,6 +55,7 @@ struct ExploreDisksCommand: ParsableCommand {
     for name in fileSystems where name != "all" && LoopFileSystem(rawValue: name) == nil {
       throw ValidationError("\(LoopDiskError.unknownFileSystem(name))")
     }
+    try validateProgram()
     if traces != nil, search.defect != nil {
       throw ValidationError("--traces: runs no engine; leave out --defect")
     }
@@ -53,13 +64,28 @@ struct ExploreDisksCommand: ParsableCommand {
     }
   }
 
+  /// Options of a program and those of the engine do not mix.
+  private func validateProgram() throws {
+    if driver.isEmpty {
+      guard program.isDefault else {
+        throw ValidationError("options of a program need a driver: tornlog explore disks -- DRIVER")
+      }
+      return
+    }
+    if traces != nil { throw ValidationError("--traces: runs no program; leave out the driver") }
+    if search.defect != nil || storage != .auto || sync != .always {
+      throw ValidationError("--defect, --storage and --sync: of the engine only; leave them out with a driver")
+    }
+  }
+
   func run() throws {
     search.report.check()
     if let traces { return try run(tracesIn: traces) }
+    if !driver.isEmpty { return try runProgram() }
     try search.finish {
       var options = ProfileValidationOptions()
       options.workload.syncPolicy = sync
-      (options.images, options.storage, options.directory) = (images, storage, dir)
+      (options.images, options.storage, options.directory) = (images, storage, program.dir)
       options.seed = random.seed ?? 1
       options.defect = try search.defect.chosen(on: options.workload.defectGround)
       if case .one(let profile) = profile { options.profile = profile }
@@ -75,10 +101,30 @@ struct ExploreDisksCommand: ParsableCommand {
     }
   }
 
+  private func runProgram() throws {
+    var spec = try program.spec(driver)
+    spec.seed = random.seed ?? 1
+    var options = ProgramValidationOptions()
+    options.images = images
+    if case .one(let profile) = profile { options.profile = profile }
+    if !fileSystems.isEmpty, !fileSystems.contains("all") {
+      options.fileSystems = LoopFileSystem.allCases.filter { fileSystems.contains($0.rawValue) }
+    }
+    options.isCancelled = { Interruption.isRequested }
+    // Before anything else starts a thread.
+    do throws(LoopDiskError) { try ImageStore.enterPrivateMounts() } catch { throw ProgramTestError.disk(error).asExit }
+    try search.finish {
+      do throws(ProgramTestError) {
+        let report = try ProgramValidation(spec, options, note: { note($0) }).run()
+        return (report.verdict, ReportDocument(report))
+      } catch { throw error.asExit }
+    }
+  }
+
   private func run(tracesIn folder: String) throws {
     try search.finish {
       var options = TraceValidation.Options()
-      options.directory = dir
+      options.directory = program.dir
       if case .one(let profile) = profile { options.profile = profile }
       if !fileSystems.isEmpty, !fileSystems.contains("all") {
         options.fileSystems = options.fileSystems.filter { fileSystems.contains($0.rawValue) }

@@ -42,6 +42,12 @@ struct ProgramOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Make mount points in this folder.", valueName: "dir"), completion: .directory)
   var dir = "/tmp"
 
+  /// Whether nothing is said of a program. The folder for mounts is not of a program only.
+  var isDefault: Bool {
+    ofScenarios.isEmpty && requests == nil && concurrency == nil && timeLimit == nil && memory.bytes == 1 << 30
+      && !noIsolation
+  }
+
   func validate() throws {
     if let requests, !(1...100_000).contains(requests) {
       throw ValidationError("--requests \(requests): from 1 to 100000")

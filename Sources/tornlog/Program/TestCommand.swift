@@ -68,20 +68,11 @@ struct TestCommand: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Show all findings, and all reasons.")
   var verbose = false
   @Argument(
-    help: ArgumentHelp(
-      "Scenario files of programs, and folders of them; or, after `--`, a driver and its arguments.",
-      valueName: "scenario"),
-    completion: .file())
-  var words: [String] = []
-
-  /// What stands after `--`: the parser gives both in one list, for a list of arguments cannot follow another.
-  private var driver: [String] {
-    let line = CommandLine.arguments
-    guard let end = line.firstIndex(of: "--") else { return [] }
-    return words.suffix(line.count - end - 1)
-  }
-
-  private var scenarios: [String] { words.dropLast(driver.count) }
+    help: ArgumentHelp("Scenario files of programs, and folders of them.", valueName: "scenario"), completion: .file())
+  var scenarios: [String] = []
+  /// The driver and its arguments, after `--`.
+  @Option(name: TerminatedWords.name, help: .hidden)
+  var driver: [String] = []
 
   func validate() throws {
     guard !driver.isEmpty || !scenarios.isEmpty else {
@@ -203,7 +194,7 @@ extension ProgramTestError {
   var asExit: ExitCode {
     note("\(self)")
     switch self {
-    case .mount, .machine: return ExitCode(ExitStatus.unavailable)
+    case .mount, .machine, .disk: return ExitCode(ExitStatus.unavailable)
     case .driver(.system(_, _)): return ExitCode(ExitStatus.unavailable)
     case .driver, .failsWithoutFault: return ExitCode(ExitStatus.unknown)
     case .missing, .noModel: return ExitCode(ExitStatus.usage)

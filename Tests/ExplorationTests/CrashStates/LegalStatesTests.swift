@@ -318,6 +318,23 @@ import Testing
     }
   }
 
+  /// A write looks at the clock some time after it has begun: one that took long may have looked at once.
+  @Test func aLongWriteMayHaveSetNoTime() {
+    for (before, found) in [(15, ["f=22222222/4096 x=/0"]), (0, ["f=22222222/4096", "f=22222222/4096 x=/0"])] {
+      var disk = HandMade()
+      let f = disk.create("f")
+      disk.run(disk.write(f, 1, at: 0, 4096))
+      disk.run(.syncAll)
+      _ = disk.create("x")
+      disk.builder.pause(.milliseconds(before))
+      let write = disk.start(disk.write(f, 2, at: 0, 4096))
+      disk.builder.pause(.milliseconds(30))
+      disk.finish(write)
+      disk.run(.sync(file: f, isFull: true))
+      #expect(disk.states(.ext4Ordered) == Set(found), "\(before) ms")
+    }
+  }
+
   @Test func aRenameOntoItselfChangesNothing() {
     var disk = HandMade()
     _ = disk.create("f")
