@@ -128,6 +128,9 @@ let package = Package(
     busyModule("VolumeStates", ["LogModel", "CrashStates", "Volume"]),
     // Programs that call the program under test, and what is said to them. Knows nothing of logs or files.
     busyModule("Drivers", ["CProcess"]),
+    // The partition engine behind the driver protocol, as a program under test.
+    module(
+      "EngineDriver", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Drivers"]),
     // A mounted volume that others cut, fail and copy through a socket.
     module("VolumeControl", ["LogModel", "CrashStates", "Volume", "VolumeStates"]),
     // What a program serves after a crash, judged by what its callers had been told. Knows neither files nor drivers.
@@ -180,7 +183,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
         "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
-        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl",
+        "EngineDriver", "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
