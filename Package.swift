@@ -254,6 +254,12 @@ let package = Package(
         "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification",
         "LogModel",
       ], exclude: ["misbehaving.py"], swiftSettings: strict),
+    tests(
+      "EngineDriver",
+      [
+        "tornlog", "EngineDriver", "ProgramTesting", "ProgramOracle", "Drivers", "Exploration", "CrashStates", "Defects",
+        "Verification", "Volume", "VolumeStates", "PartitionEngine", "WriteAheadLog", "Storage", "LogModel",
+      ]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

@@ -41,6 +41,15 @@ package struct ProgramReport: Sendable {
 
   // MARK: Taking results
 
+  /// A program that closes in order, and does not open again: no crash is tried then.
+  mutating func addRestart(_ stop: WorkloadStop, _ log: [String], repeats: Bool) {
+    let detail = "after an orderly restart, without any fault: \(stop.text)"
+    findings.append(
+      ProgramFinding(
+        check: (stop.check ?? .opens).rawValue, detail: detail, cause: "orderly restart", repeats: repeats,
+        story: ["close", "open", stop.text], log: log))
+  }
+
   mutating func take(_ program: RecordedProgram) {
     (hello, model) = (program.hello, program.workload.model)
     requests = program.workload.steps.count
@@ -78,7 +87,8 @@ package struct ProgramReport: Sendable {
       note("shrinking \(state.check.check.rawValue)")
       var found = FindingShrinker.Found(program: program, state: state)
       // A program that behaves otherwise each time may not get through a shorter workload.
-      do { found = try shrinker.shrink(program, state) } catch ProgramTestError.failsWithoutFault {}
+      do { found = try shrinker.shrink(program, state) } catch ProgramTestError.failsWithoutFault {
+      } catch ProgramTestError.failsToRestart {}
       var finding = ProgramFinding(
         check: state.check.check.rawValue, detail: found.state.check.detail,
         cause: found.state.profile?.name ?? "killed", repeats: found.repeats,

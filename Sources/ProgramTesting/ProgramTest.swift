@@ -20,6 +20,8 @@ package struct ProgramTestOptions: Sendable {
   package var kills = 12
   /// Operations that are made to fail, at most.
   package var faults = 40
+  /// Those that they may meet.
+  package var faultKinds = OperationFault.usual
   /// States whose recovery is looked into: cut off, and followed by one more crash.
   package var secondLives = 24
   package var isCancelled: @Sendable () -> Bool = { false }
@@ -48,7 +50,13 @@ package final class ProgramTest {
   package func run() throws(ProgramTestError) -> ProgramReport {
     let began = DriverProcess.now
     note("recording \(spec.requests) requests")
-    let program = try record(numbered: nil)
+    let program: RecordedProgram
+    do throws(ProgramTestError) { program = try record(numbered: nil) } catch {
+      guard case .failsToRestart(let stop, let log) = error else { throw error }
+      report.addRestart(stop, log, repeats: failsToRestartAgain(stop))
+      report.seconds = Double(DriverProcess.now - began) / 1e9
+      return report
+    }
     report.take(program)
     let recorded = DriverProcess.now - began
     note("recorded in \(recorded / 1_000_000) ms; about \(options.budget / 1_000_000_000) s to go")
@@ -75,6 +83,16 @@ package final class ProgramTest {
 
   // MARK: The recorded run
 
+  /// Whether the program fails to come back from an orderly restart three times more.
+  private func failsToRestartAgain(_ first: WorkloadStop) -> Bool {
+    (0..<3).allSatisfy { _ in
+      do throws(ProgramTestError) { _ = try record(numbered: nil) } catch {
+        if case .failsToRestart(let stop, _) = error { return stop.check == first.check }
+      }
+      return false
+    }
+  }
+
   /// Runs a workload without any fault.
   /// - Parameter numbers: of the steps of the spec's workload that are carried out; nil takes all.
   func record(numbered numbers: [Int]?) throws(ProgramTestError) -> RecordedProgram {
@@ -90,7 +108,10 @@ package final class ProgramTest {
     let counter = OperationCounter()
     if numbers == nil { run.volume.setDecider(counter.decider(below: "/data")) }
     if let stop = run.open() { try complain(stop) }
-    if let stop = run.run(workload.steps, isCancelled: options.isCancelled), stop != .interrupted { try complain(stop) }
+    if let stop = run.run(workload.steps, isCancelled: options.isCancelled), stop != .interrupted {
+      if run.isAtRestart, stop.check != nil { throw .failsToRestart(stop, log: run.lastWords) }
+      try complain(stop)
+    }
     if let stop = run.ask(.close) { try complain(stop) }
     run.end()
     if let limit = run.volume.machineLimit { throw .machine(limit) }
@@ -132,7 +153,7 @@ package final class ProgramTest {
   }
 
   private func runFaults(_ program: RecordedProgram, deadline: UInt64) throws(ProgramTestError) {
-    let cells = FaultCell.matrix(operationCounts, most: options.faults, seed: spec.seed)
+    let cells = FaultCell.matrix(operationCounts, options.faultKinds, most: options.faults, seed: spec.seed)
     report.faultCells = cells.count
     for (number, cell) in cells.enumerated() {
       if isCancelled || DriverProcess.now >= deadline { return }

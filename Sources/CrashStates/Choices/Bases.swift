@@ -26,7 +26,7 @@ struct Bases {
       }
     }
     for moment in Self.spread(moments(), limit) { choices.append(choice(before: moment)) }
-    for write in Self.spread(writes(), limit) {
+    for write in Self.spread(point.newestWrites, limit) {
       var missing = everything
       for piece in write { missing[piece] = 0 }
       choices.append(missing)
@@ -71,15 +71,25 @@ struct Bases {
       }
     }
   }
+}
 
+extension CrashPoint {
   /// For each write the places of the pieces that it is the newest of.
-  private func writes() -> [[Int]] {
+  fileprivate var newestWrites: [[Int]] {
     var newest: [(moment: Int, place: Int)] = []
-    for (index, piece) in point.pieces.enumerated() {
+    for (index, piece) in pieces.enumerated() {
       if case .sectors(_, let unit) = piece, let span = unit.span { newest.append((span.upperBound, index)) }
     }
     newest.sort { ($0.moment, $0.place) < ($1.moment, $1.place) }
     return newest.chunked(by: { $0.moment == $1.moment }).map { $0.map(\.place) }
+  }
+
+  /// Whether a part of a write is there, and a part of it is not.
+  package func tearsWrite(_ choice: [Alternative]) -> Bool {
+    newestWrites.contains { places in
+      let kept = places.count { Int(choice[$0]) == pieces[$0].newest }
+      return kept > 0 && kept < places.count
+    }
   }
 }
 

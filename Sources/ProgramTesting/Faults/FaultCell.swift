@@ -14,6 +14,9 @@ package enum OperationFault: String, Sendable, Hashable, CaseIterable {
   /// A sync fails, and its pages stay dirty.
   case pagesKept = "EIO, pages kept"
 
+  /// Those of a plain test.
+  package static let usual = allCases
+
   func decision(_ request: VolumeRequest) -> VolumeDecision {
     switch self {
     case .inputOutputError: .fail(EIO)
@@ -51,12 +54,16 @@ package struct FaultCell: Sendable, Hashable, CustomStringConvertible {
 
   /// The cells of a recorded run: of each kind the first operation, the last, and others between, as many as there is
   /// room for.
-  /// - Parameter counts: operations of each kind below the program's folder.
-  static func matrix(_ counts: [VolumeOperationKind: Int], most: Int, seed: UInt64) -> [FaultCell] {
+  /// - Parameters:
+  ///   - counts: operations of each kind below the program's folder.
+  ///   - faults: no others are taken.
+  static func matrix(
+    _ counts: [VolumeOperationKind: Int], _ faults: [OperationFault], most: Int, seed: UInt64
+  ) -> [FaultCell] {
     var random = SeededGenerator(seed: seed, stream: "faults")
     var columns: [[FaultCell]] = []
     for (kind, count) in counts.sorted(by: { $0.key.rawValue < $1.key.rawValue }) where count > 0 {
-      for fault in OperationFault.possible(kind) {
+      for fault in OperationFault.possible(kind) where faults.contains(fault) {
         var order = [1]
         if count > 1 { order.append(count) }
         if count > 2 { order += (2..<count).shuffled(using: &random) }

@@ -123,6 +123,8 @@ final class StateSearch {
     var content: UInt64
     /// Nil where another of the batch has the same content.
     var image: DiskImage?
+    /// A part of a write is there, and a part is not.
+    var isTorn: Bool
     var place: Int
   }
 
@@ -210,9 +212,9 @@ final class StateSearch {
         let point = walk.point(at: event)
         var resolver = StateResolver(point)
         if profile == nil {
-          take(point.everything, &resolver, event, place)
+          take(point.everything, point, &resolver, place)
         } else {
-          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place)
+          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, point, &resolver, place)
           }
         }
         done += 1
@@ -226,7 +228,8 @@ final class StateSearch {
     return true
   }
 
-  private func take(_ choice: [Alternative], _ resolver: inout StateResolver, _ event: Int, _ place: Int) {
+  private func take(_ choice: [Alternative], _ point: CrashPoint, _ resolver: inout StateResolver, _ place: Int) {
+    let event = point.event
     progress[place].visited += 1
     let content = resolver.contentHash(choice)
     // The same state with what the caller knows at the moment: once.
@@ -235,7 +238,7 @@ final class StateSearch {
     pending.append(
       Pending(
         profile: progress[place].profile, event: event, choice: choice, content: content,
-        image: isNew ? resolver.image(choice) : nil, place: place))
+        image: isNew ? resolver.image(choice) : nil, isTorn: isNew && point.tearsWrite(choice), place: place))
   }
 
   /// Opens the states that wait, and judges all that were chosen.
@@ -252,7 +255,9 @@ final class StateSearch {
       readings[state.content] = hash
       if byHash[hash] == nil { byHash[hash] = visit.reading }
       progress[state.place].opened += 1
-      if visit.reading.failure == nil, behaviours.insert(visit.behaviour).inserted {
+      // A recovery that leaves a torn write where it is does the same as without one.
+      let behaviour = mix64(visit.behaviour ^ (state.isTorn ? 1 : 0))
+      if visit.reading.failure == nil, behaviours.insert(behaviour).inserted {
         representatives.append((state.profile, state.event, state.choice))
       }
     }

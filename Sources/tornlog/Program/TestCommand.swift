@@ -97,7 +97,7 @@ extension ProgramTestError {
     switch self {
     case .mount, .machine: return ExitCode(ExitStatus.unavailable)
     case .driver(.system(_, _)): return ExitCode(ExitStatus.unavailable)
-    case .driver, .failsWithoutFault: return ExitCode(ExitStatus.unknown)
+    case .driver, .failsWithoutFault, .failsToRestart: return ExitCode(ExitStatus.unknown)
     case .missing, .noModel: return ExitCode(ExitStatus.usage)
     }
   }
