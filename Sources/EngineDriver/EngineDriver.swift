@@ -118,7 +118,8 @@ public final class EngineDriver: @unchecked Sendable {
   private var hello: Answer {
     let name = "tornlog engine" + (settings.defect.map { " with \($0.id)" } ?? "")
     return Answer(
-      members: ",\"name\":\(name.jsonText),\"version\":\(version.jsonText),\"ops\":[\"append\",\"scan\"],\"reopens\":true")
+      members:
+        ",\"name\":\(name.jsonText),\"version\":\(version.jsonText),\"ops\":[\"append\",\"scan\"],\"reopens\":true")
   }
 
   private func open(_ folder: String, _ config: [String: Any]) async throws(Refusal) {

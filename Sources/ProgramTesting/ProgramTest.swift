@@ -24,6 +24,10 @@ package struct ProgramTestOptions: Sendable {
   package var faultKinds = OperationFault.usual
   /// States whose recovery is looked into: cut off, and followed by one more crash.
   package var secondLives = 24
+  /// In how many pieces states differ at most: 0, the plain ones, to 2.
+  package var mostPieces = 2
+  /// Nanoseconds for the shrinking of each finding.
+  package var shrinking: UInt64 = 10_000_000_000
   package var isCancelled: @Sendable () -> Bool = { false }
 
   package init() {}
@@ -64,6 +68,7 @@ package final class ProgramTest {
       spec, program.workload, name: names + "-states", jobs: options.jobs)
     let search = StateSearch(
       spec, program, pool, deadline: began + options.budget * 6 / 10, isCancelled: options.isCancelled, note: note)
+    search.mostPieces = options.mostPieces
     let searched = DriverProcess.now
     try search.run(options.profiles)
     report.take(search, seconds: Double(DriverProcess.now - searched) / 1e9, starts: pool.starts)
@@ -74,7 +79,7 @@ package final class ProgramTest {
     try runFaults(program, deadline: began + options.budget)
     let shrinker = FindingShrinker(
       spec: spec, pool: pool, record: { numbers throws(ProgramTestError) in try self.record(numbered: numbers) },
-      isCancelled: options.isCancelled, limit: 10_000_000_000)
+      isCancelled: options.isCancelled, limit: options.shrinking)
     try report.addFindings(search, program, shrinker, isCancelled: options.isCancelled, note: note)
     report.wasInterrupted = isCancelled
     report.seconds = Double(DriverProcess.now - began) / 1e9

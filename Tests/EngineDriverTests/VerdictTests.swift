@@ -20,8 +20,10 @@ struct VerdictTests {
     case names
     /// Space that shows what somebody else has left there.
     case foreign
-    /// Writes that are short, and writes whose sync fails.
-    case writes
+    /// Writes that take fewer bytes than they were given.
+    case shortWrites
+    /// Writes that are there although the caller is told of an error.
+    case failedWrites
     /// Syncs that fail, and lose what they were to store.
     case syncs
     /// Syncs after the acknowledgement.
@@ -47,13 +49,13 @@ struct VerdictTests {
     // Nothing tells a record that a power cut has torn from a whole one.
     Case(defect: "C12b", setting: .restarts, model: [.contentIntact], program: [.contentIntact]),
     // Records stand behind the bytes of a write that failed.
-    Case(defect: "C16", setting: .writes, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
+    Case(defect: "C16", setting: .failedWrites, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
     // Torn tail, restart, append, restart.
     Case(defect: "H2", setting: .restarts, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
     // A tail of zeros: it never opens again.
     Case(defect: "H3", setting: .restarts, model: [.recoveryCompletes], program: [.opens]),
     // A write whose sync has failed is answered as one that never happened.
-    Case(defect: "A3", setting: .writes, model: [.noPhantoms], program: [.noPhantom]),
+    Case(defect: "A3", setting: .failedWrites, model: [.noPhantoms], program: [.noPhantom]),
     // A new segment without its name.
     Case(defect: "P1", setting: .names, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
     // A sync that failed is called again.
@@ -63,7 +65,7 @@ struct VerdictTests {
     // It takes a write while a sync of the same file is in flight, which FUSE does not let happen: docs/programs.md.
     Case(defect: "P5", setting: .interval, model: [.noGaps, .lossIsSuffix], program: []),
     // A short write is taken for a full one.
-    Case(defect: "P8", setting: .writes, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
+    Case(defect: "P8", setting: .shortWrites, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
   ]
 
   // MARK: The model
@@ -78,8 +80,8 @@ struct VerdictTests {
     case .restarts: options.workload.messages = 18
     case .names: (options.profiles, options.workload.messages) = ([.posixMinimal], 18)
     case .foreign: (options.profiles, options.workload.messages) = ([.ext4Writeback], 60)
-    case .writes:
-      options.workload.deviceFaults = DeviceFaultPlan(shortWriteEvery: 5, failingWriteEvery: 5)
+    case .shortWrites: options.workload.deviceFaults = DeviceFaultPlan(shortWriteEvery: 5)
+    case .failedWrites: options.workload.deviceFaults = DeviceFaultPlan(failingWriteEvery: 5)
     case .syncs: options.workload.deviceFaults = DeviceFaultPlan(failingSync: 3)
     case .interval:
       options.workload.syncPolicy = .interval(.microseconds(100))
@@ -108,7 +110,8 @@ struct VerdictTests {
     var options = ProgramTestOptions()
     // What is looked at is bounded by numbers, and not by time.
     options.budget = 120_000_000_000
-    (options.kills, options.faults, options.secondLives) = (0, 0, 0)
+    (options.kills, options.faults, options.secondLives, options.mostPieces) = (0, 0, 0, 0)
+    options.shrinking = 0
     options.profiles = [.raw4k]
     var arguments = defect.map { ["--defect", $0] } ?? []
     var requests = 8
@@ -121,7 +124,8 @@ struct VerdictTests {
     case .foreign:
       // Another log's records stand at the same place with the same offsets.
       (options.profiles, requests) = ([.ext4Writeback], 20)
-    case .writes: (options.faults, options.faultKinds) = (40, [.shortWrite, .pagesKept])
+    case .shortWrites: (options.faults, options.faultKinds) = (40, [.shortWrite])
+    case .failedWrites: (options.faults, options.faultKinds) = (40, [.pagesKept])
     case .syncs: (options.faults, options.faultKinds) = (40, [.pagesDropped])
     case .interval:
       options.profiles = [.ext4Ordered]

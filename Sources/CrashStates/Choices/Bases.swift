@@ -84,12 +84,11 @@ extension CrashPoint {
     return newest.chunked(by: { $0.moment == $1.moment }).map { $0.map(\.place) }
   }
 
-  /// Whether a part of a write is there, and a part of it is not.
-  package func tearsWrite(_ choice: [Alternative]) -> Bool {
-    newestWrites.contains { places in
-      let kept = places.count { Int(choice[$0]) == pieces[$0].newest }
-      return kept > 0 && kept < places.count
-    }
+  /// Whether of the last write a part is there, and a part is not: a torn tail.
+  package func tearsLastWrite(_ choice: [Alternative]) -> Bool {
+    guard let places = newestWrites.last else { return false }
+    let kept = places.count { Int(choice[$0]) == pieces[$0].newest }
+    return kept > 0 && kept < places.count
   }
 }
 

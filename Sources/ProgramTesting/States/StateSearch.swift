@@ -123,7 +123,7 @@ final class StateSearch {
     var content: UInt64
     /// Nil where another of the batch has the same content.
     var image: DiskImage?
-    /// A part of a write is there, and a part is not.
+    /// Of the last write a part is there, and a part is not.
     var isTorn: Bool
     var place: Int
   }
@@ -140,6 +140,8 @@ final class StateSearch {
 
   /// The search ends once this check is violated.
   var stopsAt: ProgramCheck?
+  /// States that differ in more pieces are not visited.
+  var mostPieces = 2
   /// Of the search that ends there: a kill will do, or only a power cut.
   var isKillEnough = false
 
@@ -159,7 +161,9 @@ final class StateSearch {
     for place in progress.indices { progress[place].moments = moments(of: place).count }
     // Each level of each profile; kills have one.
     var open = [(place: 0, level: 0)]
-    for level in Self.levels.indices { open += profiles.indices.map { ($0 + 1, level) } }
+    for level in Self.levels.indices where Self.levels[level].bound <= mostPieces {
+      open += profiles.indices.map { ($0 + 1, level) }
+    }
     while !open.isEmpty, !isOver {
       var left: [(place: Int, level: Int)] = []
       for (number, one) in open.enumerated() {
@@ -238,7 +242,7 @@ final class StateSearch {
     pending.append(
       Pending(
         profile: progress[place].profile, event: event, choice: choice, content: content,
-        image: isNew ? resolver.image(choice) : nil, isTorn: isNew && point.tearsWrite(choice), place: place))
+        image: isNew ? resolver.image(choice) : nil, isTorn: isNew && point.tearsLastWrite(choice), place: place))
   }
 
   /// Opens the states that wait, and judges all that were chosen.
@@ -255,8 +259,8 @@ final class StateSearch {
       readings[state.content] = hash
       if byHash[hash] == nil { byHash[hash] = visit.reading }
       progress[state.place].opened += 1
-      // A recovery that leaves a torn write where it is does the same as without one.
-      let behaviour = mix64(visit.behaviour ^ (state.isTorn ? 1 : 0))
+      // A recovery that leaves a torn write where it is does the same as without one: of each such moment one too.
+      let behaviour = mix64(visit.behaviour ^ (state.isTorn ? UInt64(state.event) + 1 : 0))
       if visit.reading.failure == nil, behaviours.insert(behaviour).inserted {
         representatives.append((state.profile, state.event, state.choice))
       }
