@@ -39,6 +39,11 @@ package struct ProgramReport: Sendable {
     return .held
   }
 
+  /// Whether a kill or a fault has broken this promise.
+  func hasViolated(_ check: ProgramCheck?) -> Bool {
+    runs.contains { $0.checks.contains { $0.check == check && $0.verdict == .violated } }
+  }
+
   // MARK: Taking results
 
   /// A program that closes in order, and does not open again: no crash is tried then.

@@ -24,6 +24,8 @@ package struct ProgramTestOptions: Sendable {
   package var faultKinds = OperationFault.usual
   /// States whose recovery is looked into: cut off, and followed by one more crash.
   package var secondLives = 24
+  /// The test ends once this check is violated.
+  package var stopsAt: ProgramCheck?
   /// In how many pieces states differ at most: 0, the plain ones, to 2.
   package var mostPieces = 2
   /// Nanoseconds for the shrinking of each finding.
@@ -68,12 +70,13 @@ package final class ProgramTest {
       spec, program.workload, name: names + "-states", jobs: options.jobs)
     let search = StateSearch(
       spec, program, pool, deadline: began + options.budget * 6 / 10, isCancelled: options.isCancelled, note: note)
-    search.mostPieces = options.mostPieces
+    (search.mostPieces, search.stopsAt, search.isKillEnough) = (options.mostPieces, options.stopsAt, true)
     let searched = DriverProcess.now
     try search.run(options.profiles)
     report.take(search, seconds: Double(DriverProcess.now - searched) / 1e9, starts: pool.starts)
     let lives = SecondLives(spec, program, pool, deadline: began + options.budget * 7 / 10)
-    try lives.run(search.representatives, most: options.secondLives, isCancelled: options.isCancelled)
+    try lives.run(
+      search.representatives, torn: search.torn, most: options.secondLives, isCancelled: options.isCancelled)
     report.take(lives)
     try runKills(program, deadline: began + options.budget * 8 / 10)
     try runFaults(program, deadline: began + options.budget)
@@ -161,7 +164,7 @@ package final class ProgramTest {
     let cells = FaultCell.matrix(operationCounts, options.faultKinds, most: options.faults, seed: spec.seed)
     report.faultCells = cells.count
     for (number, cell) in cells.enumerated() {
-      if isCancelled || DriverProcess.now >= deadline { return }
+      if isCancelled || DriverProcess.now >= deadline || report.hasViolated(options.stopsAt) { return }
       note("fault \(number + 1) of \(cells.count): \(cell)")
       report.take(try repeated { () throws(ProgramTestError) in try runner(program).fail(cell) })
     }

@@ -16,6 +16,8 @@ struct VerdictTests {
   enum Setting: CaseIterable {
     /// Every restart, and what a power cut leaves of the last write.
     case restarts
+    /// What is written after a restart, and one restart more.
+    case secondLives
     /// A name that is not durable by itself.
     case names
     /// Space that shows what somebody else has left there.
@@ -51,7 +53,7 @@ struct VerdictTests {
     // Records stand behind the bytes of a write that failed.
     Case(defect: "C16", setting: .failedWrites, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
     // Torn tail, restart, append, restart.
-    Case(defect: "H2", setting: .restarts, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
+    Case(defect: "H2", setting: .secondLives, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
     // A tail of zeros: it never opens again.
     Case(defect: "H3", setting: .restarts, model: [.recoveryCompletes], program: [.opens]),
     // A write whose sync has failed is answered as one that never happened.
@@ -61,7 +63,7 @@ struct VerdictTests {
     // A sync that failed is called again.
     Case(defect: "P2", setting: .syncs, model: [.noAcknowledgedLoss], program: [.noAcknowledgedLoss]),
     // Another segment's records in space that was never written.
-    Case(defect: "P3", setting: .foreign, model: [.contentIntact, .noGaps], program: [.contentIntact, .noPhantom]),
+    Case(defect: "P3", setting: .foreign, model: [.contentIntact, .noGaps], program: [.noPhantom]),
     // It takes a write while a sync of the same file is in flight, which FUSE does not let happen: docs/programs.md.
     Case(defect: "P5", setting: .interval, model: [.noGaps, .lossIsSuffix], program: []),
     // A short write is taken for a full one.
@@ -77,7 +79,7 @@ struct VerdictTests {
     (options.statesPerPoint, options.samples, options.bound) = (64, 8, 2)
     options.defect = defect.flatMap { Defect(id: $0) }
     switch setting {
-    case .restarts: options.workload.messages = 18
+    case .restarts, .secondLives: options.workload.messages = 18
     case .names: (options.profiles, options.workload.messages) = ([.posixMinimal], 18)
     case .foreign: (options.profiles, options.workload.messages) = ([.ext4Writeback], 60)
     case .shortWrites: options.workload.deviceFaults = DeviceFaultPlan(shortWriteEvery: 5)
@@ -108,7 +110,7 @@ struct VerdictTests {
 
   private static func program(_ setting: Setting, _ defect: String?) -> (ProgramSpec, ProgramTestOptions) {
     var options = ProgramTestOptions()
-    // What is looked at is bounded by numbers, and not by time.
+    // What is looked at is bounded by numbers, and not by time: other tests may run beside this one.
     options.budget = 120_000_000_000
     (options.kills, options.faults, options.secondLives, options.mostPieces) = (0, 0, 0, 0)
     options.shrinking = 0
@@ -117,14 +119,18 @@ struct VerdictTests {
     var requests = 8
     var promise = ProgramPromise.acknowledged
     switch setting {
-    case .restarts:
-      options.profiles = [.ext4Ordered]
-      options.secondLives = 24
+    case .restarts: options.profiles = [.ext4Ordered]
+    case .secondLives: (options.profiles, options.secondLives) = ([.ext4Ordered], 12)
     case .names: options.profiles = [.posixMinimal]
     case .foreign:
       // Another log's records stand at the same place with the same offsets.
-      (options.profiles, requests) = ([.ext4Writeback], 20)
-    case .shortWrites: (options.faults, options.faultKinds) = (40, [.shortWrite])
+      (options.profiles, options.mostPieces, requests) = ([.ext4Writeback], 1, 20)
+      if defect == nil { options.budget = 15_000_000_000 }
+    case .shortWrites:
+      // Past the page cache the kernel makes an error of it (docs/volume.md), so what is written goes through it; and
+      // what has been written survives a kill under each policy.
+      (options.faults, options.faultKinds, options.profiles) = (40, [.shortWrite], [])
+      arguments += ["--sync", "interval(4ms)"]
     case .failedWrites: (options.faults, options.faultKinds) = (40, [.pagesKept])
     case .syncs: (options.faults, options.faultKinds) = (40, [.pagesDropped])
     case .interval:
@@ -145,15 +151,18 @@ struct VerdictTests {
   }
 
   @Test(arguments: cases) func theVolumeFindsItToo(_ one: Case) throws {
-    let (spec, options) = Self.program(one.setting, one.defect)
+    let (spec, settings) = Self.program(one.setting, one.defect)
+    var options = settings
+    options.stopsAt = one.program.first
     let report = try EnginePrograms.test(spec, options)
-    let text = report.lines(isVerbose: true).joined(separator: "\n")
+    let hits = report.runs.map { "\($0.verdict): \($0.hit ?? "never hit")" }
+    let text = (report.lines(isVerbose: true) + hits).joined(separator: "\n")
     guard !one.program.isEmpty else {
       #expect(report.verdict == .held, "\(text)")
       return
     }
     #expect(report.verdict == .violated, "\(text)")
     let found = Set(report.findings.filter(\.repeats).map(\.check))
-    #expect(!found.isDisjoint(with: one.program.map(\.rawValue)), "\(text)")
+    #expect(!found.isDisjoint(with: one.program.map(\.rawValue)), "\(found)")
   }
 }

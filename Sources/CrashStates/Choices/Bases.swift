@@ -84,11 +84,10 @@ extension CrashPoint {
     return newest.chunked(by: { $0.moment == $1.moment }).map { $0.map(\.place) }
   }
 
-  /// Whether of the last write a part is there, and a part is not: a torn tail.
+  /// Whether the beginning of the last write is there, and its end is not: a torn tail.
   package func tearsLastWrite(_ choice: [Alternative]) -> Bool {
-    guard let places = newestWrites.last else { return false }
-    let kept = places.count { Int(choice[$0]) == pieces[$0].newest }
-    return kept > 0 && kept < places.count
+    guard let places = newestWrites.last, let first = places.min(), let last = places.max() else { return false }
+    return Int(choice[first]) == pieces[first].newest && Int(choice[last]) != pieces[last].newest
   }
 }
 

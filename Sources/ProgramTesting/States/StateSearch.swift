@@ -107,11 +107,15 @@ final class StateSearch {
   private(set) var unknowns: [String: Int] = [:]
   /// States with other readings than those before them, for a second look.
   private(set) var representatives: [(profile: CrashProfile?, event: Int, choice: [Alternative])] = []
+  /// Of each moment a state in which the last write is torn: a recovery that leaves it where it is does the same as
+  /// without it.
+  private(set) var torn: [(profile: CrashProfile?, event: Int, choice: [Alternative])] = []
 
   /// By content of the disk.
   private var readings: [UInt64: UInt64] = [:]
   private var byHash: [UInt64: StateReading] = [:]
   private var behaviours: Set<UInt64> = []
+  private var tornAt: Set<Int> = []
   private var judged: Set<UInt64> = []
   private var pending: [Pending] = []
   private var waiting: Set<UInt64> = []
@@ -123,7 +127,7 @@ final class StateSearch {
     var content: UInt64
     /// Nil where another of the batch has the same content.
     var image: DiskImage?
-    /// Of the last write a part is there, and a part is not.
+    /// The beginning of the last write is there, and its end is not.
     var isTorn: Bool
     var place: Int
   }
@@ -259,9 +263,10 @@ final class StateSearch {
       readings[state.content] = hash
       if byHash[hash] == nil { byHash[hash] = visit.reading }
       progress[state.place].opened += 1
-      // A recovery that leaves a torn write where it is does the same as without one: of each such moment one too.
-      let behaviour = mix64(visit.behaviour ^ (state.isTorn ? UInt64(state.event) + 1 : 0))
-      if visit.reading.failure == nil, behaviours.insert(behaviour).inserted {
+      guard visit.reading.failure == nil else { continue }
+      if state.isTorn, tornAt.insert(state.event).inserted {
+        torn.append((state.profile, state.event, state.choice))
+      } else if behaviours.insert(visit.behaviour).inserted {
         representatives.append((state.profile, state.event, state.choice))
       }
     }
