@@ -125,7 +125,7 @@ struct VerdictTests {
     case .foreign:
       // Another log's records stand at the same place with the same offsets.
       (options.profiles, options.mostPieces, requests) = ([.ext4Writeback], 1, 20)
-      if defect == nil { options.budget = 15_000_000_000 }
+      if defect == nil { options.budget = 8_000_000_000 }
     case .shortWrites:
       // Past the page cache the kernel makes an error of it (docs/volume.md), so what is written goes through it; and
       // what has been written survives a kill under each policy.
@@ -139,6 +139,8 @@ struct VerdictTests {
       // However busy the machine is, nothing is old enough to be required: what P5 does is a hole.
       promise = .interval(.seconds(600))
     }
+    // Nothing ends the search of the sound one.
+    if defect == nil { options.faults = min(options.faults, 12) }
     var spec = ProgramSpec(EnginePrograms.command(arguments))
     (spec.requests, spec.promise) = (requests, promise)
     return (spec, options)
