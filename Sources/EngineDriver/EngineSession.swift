@@ -44,8 +44,8 @@ final class EngineSession {
 
   private func exists(_ log: String) -> Bool { engine.topics.contains { $0.name == log } }
 
-  /// Everything that a consumer gets, from the log's start to its high watermark. Behind what the engine says is damaged
-  /// it goes on, as a consumer does.
+  /// Everything that a consumer gets, from the log's start to its high watermark. As a consumer does, it goes on behind
+  /// what the engine says is damaged.
   func scan(_ log: String) async throws(EngineError) -> [(offset: Offset, value: String)] {
     guard exists(log) else { return [] }
     let marks = try engine.watermarks(log, Self.partition)

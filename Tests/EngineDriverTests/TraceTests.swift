@@ -9,8 +9,8 @@ import Volume
 import VolumeStates
 import WriteAheadLog
 
-/// What the volume records of the engine is what the storage layer records of it. docs/volume.md says what is made alike
-/// before both are compared.
+/// What the volume records of the engine is what the storage layer records of it. docs/volume.md says what is made
+/// alike before both are compared.
 @Suite(.enabled(if: EnginePrograms.refusal == nil, "\(EnginePrograms.refusal ?? "")"), .serialized)
 struct TraceTests {
   /// One line for each operation, in the order in which they were over: what, where, which bytes, how it ended. Writes
