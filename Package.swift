@@ -257,7 +257,8 @@ let package = Package(
     tests(
       "EngineDriver",
       [
-        "tornlog", "EngineDriver", "ProgramTesting", "ProgramOracle", "Drivers", "Exploration", "CrashStates", "Defects",
+        "tornlog", "EngineDriver", "ProgramTesting", "ProgramOracle", "Drivers", "Exploration", "CrashStates",
+        "Defects",
         "Verification", "Volume", "VolumeStates", "PartitionEngine", "WriteAheadLog", "Storage", "LogModel",
       ]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
