@@ -130,6 +130,9 @@ let package = Package(
     busyModule("VolumeStates", ["LogModel", "CrashStates", "Volume"]),
     // Programs that call the program under test, and what is said to them. Knows nothing of logs or files.
     busyModule("Drivers", ["CProcess"]),
+    // The partition engine behind the driver protocol, as a program under test.
+    module(
+      "EngineDriver", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Defects", "Drivers"]),
     // A mounted volume that others cut, fail and copy through a socket.
     module("VolumeControl", ["LogModel", "CrashStates", "Volume", "VolumeStates"]),
     // What a program serves after a crash, judged by what its callers had been told. Knows neither files nor drivers.
@@ -182,7 +185,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
         "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
-        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl", "ProfileReports",
+        "EngineDriver", "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl", "ProfileReports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -253,6 +256,13 @@ let package = Package(
         "ProgramTesting", "ProgramOracle", "Drivers", "CrashStates", "Volume", "VolumeStates", "Verification",
         "LogModel", "CLoopDisks",
       ], exclude: ["misbehaving.py"], swiftSettings: strict),
+    tests(
+      "EngineDriver",
+      [
+        "tornlog", "EngineDriver", "ProgramTesting", "ProgramOracle", "Drivers", "Exploration", "CrashStates",
+        "Defects",
+        "Verification", "Volume", "VolumeStates", "PartitionEngine", "WriteAheadLog", "Storage", "LogModel",
+      ]),
     tests("LeaseDatabase", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "LeaseDatabase"]),
     tests("Benchmarks", ["Benchmarks", "LogModel", "Storage"]),
     tests(

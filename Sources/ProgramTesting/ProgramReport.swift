@@ -45,7 +45,21 @@ package struct ProgramReport: Sendable {
     return .held
   }
 
+  /// Whether a kill or a fault has broken this promise.
+  func hasViolated(_ check: ProgramCheck?) -> Bool {
+    runs.contains { $0.checks.contains { $0.check == check && $0.verdict == .violated } }
+  }
+
   // MARK: Taking results
+
+  /// A program that closes in order, and does not open again: no crash is tried then.
+  mutating func addRestart(_ stop: WorkloadStop, _ log: [String], repeats: Bool) {
+    let detail = "after an orderly restart, without any fault: \(stop.text)"
+    findings.append(
+      ProgramFinding(
+        check: (stop.check ?? .opens).rawValue, detail: detail, cause: "orderly restart", repeats: repeats,
+        story: ["close", "open", stop.text], log: log))
+  }
 
   mutating func take(_ program: RecordedProgram) {
     (hello, model) = (program.hello, program.workload.model)
@@ -90,7 +104,8 @@ package struct ProgramReport: Sendable {
       note("shrinking \(state.check.check.rawValue)")
       var found = FindingShrinker.Found(program: program, state: state)
       // A program that behaves otherwise each time may not get through a shorter workload.
-      do { found = try shrinker.shrink(program, state) } catch ProgramTestError.failsWithoutFault {}
+      do { found = try shrinker.shrink(program, state) } catch ProgramTestError.failsWithoutFault {
+      } catch ProgramTestError.failsToRestart {}
       var finding = Self.finding(found, cause: found.state.profile?.name ?? "killed")
       finding.count = search.broken.count { $0.check.check == state.check.check }
       finding.token = ProgramToken(found, spec).text

@@ -36,6 +36,8 @@ package enum ProgramTestError: Error, CustomStringConvertible {
   case mount(String)
   /// The program does not get through the workload without any fault.
   case failsWithoutFault(String, log: [String])
+  /// It does not open again after it was closed in order, without any fault: a finding.
+  case failsToRestart(WorkloadStop, log: [String])
   /// The driver offers too little for the model.
   case missing(operation: String, model: ProgramModel)
   /// The driver's operations fit no model.
@@ -52,6 +54,7 @@ package enum ProgramTestError: Error, CustomStringConvertible {
     case .failsWithoutFault(let reason, let log):
       "the program fails without any fault, so nothing was tested: \(reason)"
         + (log.isEmpty ? "" : "; its last words: \(log.suffix(3).joined(separator: " / "))")
+    case .failsToRestart(let stop, _): "it does not come back from an orderly restart: \(stop.text)"
     case .missing(let operation, let model):
       "the driver does not offer '\(operation)', which the model '\(model.rawValue)' needs; see docs/driver-protocol.md"
     case .noModel(let offered):

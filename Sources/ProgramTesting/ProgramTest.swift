@@ -26,6 +26,12 @@ package struct ProgramTestOptions: Sendable {
   package var damage = 0
   /// States whose recovery is looked into: cut off, and followed by one more crash.
   package var secondLives = 24
+  /// The test ends once this check is violated.
+  package var stopsAt: ProgramCheck?
+  /// In how many pieces states differ at most: 0, the plain ones, to 2.
+  package var mostPieces = 2
+  /// Nanoseconds for the shrinking of each finding.
+  package var shrinking: UInt64 = 10_000_000_000
   package var isCancelled: @Sendable () -> Bool = { false }
 
   package init() {}
@@ -57,7 +63,13 @@ package final class ProgramTest {
   package func run() throws(ProgramTestError) -> ProgramReport {
     let began = DriverProcess.now
     note("recording \(spec.requests) requests")
-    let program = try record(numbered: nil)
+    let program: RecordedProgram
+    do throws(ProgramTestError) { program = try record(numbered: nil) } catch {
+      guard case .failsToRestart(let stop, let log) = error else { throw error }
+      report.addRestart(stop, log, repeats: failsToRestartAgain(stop))
+      report.seconds = Double(DriverProcess.now - began) / 1e9
+      return report
+    }
     report.take(program)
     let recorded = DriverProcess.now - began
     note("recorded in \(recorded / 1_000_000) ms; about \(options.budget / 1_000_000_000) s to go")
@@ -65,11 +77,13 @@ package final class ProgramTest {
       spec, program.workload, name: names + "-states", jobs: options.jobs)
     let search = StateSearch(
       spec, program, pool, deadline: began + options.budget * 50 / 100, isCancelled: options.isCancelled, note: note)
+    (search.mostPieces, search.stopsAt, search.isKillEnough) = (options.mostPieces, options.stopsAt, true)
     let searched = DriverProcess.now
     try search.run(options.profiles)
     report.take(search, seconds: Double(DriverProcess.now - searched) / 1e9, starts: pool.starts)
     let lives = SecondLives(spec, program, pool, deadline: began + options.budget * 58 / 100)
-    try lives.run(search.representatives, most: options.secondLives, isCancelled: options.isCancelled)
+    try lives.run(
+      search.representatives, torn: search.torn, most: options.secondLives, isCancelled: options.isCancelled)
     report.take(lives)
     try runKills(program, pool, deadline: began + options.budget * 72 / 100)
     let cells = faultCells
@@ -79,7 +93,7 @@ package final class ProgramTest {
     try runFaults(cells.filter(\.fault.isDamage), program, pool, deadline: began + options.budget)
     let shrinker = FindingShrinker(
       spec: spec, pool: pool, record: { numbers throws(ProgramTestError) in try self.record(numbered: numbers) },
-      isCancelled: options.isCancelled, limit: 10_000_000_000)
+      isCancelled: options.isCancelled, limit: options.shrinking)
     try report.addFindings(search, program, lives, shrinker, isCancelled: options.isCancelled, note: note)
     report.wasInterrupted = isCancelled
     report.seconds = Double(DriverProcess.now - began) / 1e9
@@ -87,6 +101,16 @@ package final class ProgramTest {
   }
 
   // MARK: The recorded run
+
+  /// Whether the program fails to come back from an orderly restart three times more.
+  private func failsToRestartAgain(_ first: WorkloadStop) -> Bool {
+    (0..<3).allSatisfy { _ in
+      do throws(ProgramTestError) { _ = try record(numbered: nil) } catch {
+        if case .failsToRestart(let stop, _) = error { return stop.check == first.check }
+      }
+      return false
+    }
+  }
 
   /// Runs a workload without any fault.
   /// - Parameter numbers: of the steps of the spec's workload that are carried out; nil takes all.
@@ -104,7 +128,10 @@ package final class ProgramTest {
     if numbers == nil { run.volume.setDecider(counter.decider(below: "/data")) }
     if let stop = run.open() { try complain(stop) }
     let opened = counter.changes
-    if let stop = run.run(workload.steps, isCancelled: options.isCancelled), stop != .interrupted { try complain(stop) }
+    if let stop = run.run(workload.steps, isCancelled: options.isCancelled), stop != .interrupted {
+      if run.isAtRestart, stop.check != nil { throw .failsToRestart(stop, log: run.lastWords) }
+      try complain(stop)
+    }
     let (worked, counts) = (counter.changes, counter.counts)
     if let stop = run.ask(.close) { try complain(stop) }
     run.end()
@@ -198,7 +225,7 @@ package final class ProgramTest {
     _ cells: [FaultCell], _ program: RecordedProgram, _ pool: StatePool, deadline: UInt64
   ) throws(ProgramTestError) {
     for (number, cell) in cells.enumerated() {
-      if isCancelled || DriverProcess.now >= deadline { return }
+      if isCancelled || DriverProcess.now >= deadline || report.hasViolated(options.stopsAt) { return }
       note("fault \(number + 1) of \(cells.count): \(cell)")
       let what = Disturbance.fault(cell)
       try repeated(what, program) { (run, places) throws(ProgramTestError) in

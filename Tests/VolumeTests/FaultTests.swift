@@ -62,6 +62,20 @@ import Volume
     #expect(mounted.volume.trace.stored(last.sequence) == [StoredPiece(offset: 100, payload: 0..<3)])
   }
 
+  /// The kernel makes an error of it: `docs/volume.md`.
+  @Test func aShortWritePastThePageCacheIsAnError() throws {
+    let mounted = try Mounted()
+    mounted.write("file", pattern(4096))
+    let file = Int32(tl_open_direct(mounted.path("file"), O_RDWR))
+    defer { close(file) }
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 4096)
+    defer { memory.deallocate() }
+    memory.copyBytes(from: pattern(4096, 77))
+    mounted.volume.setDecider(onlyFirst(.write, .short(512)))
+    #expect(code(pwrite(file, memory.baseAddress!, 2048, 0)) == EIO)
+    #expect(mounted.stored("file") == Array(pattern(4096, 77).prefix(512) + pattern(4096).dropFirst(512)))
+  }
+
   @Test func aLostWriteIsAnsweredAndNotStored() throws {
     let (mounted, file) = try prepared(on(.write, .lost))
     defer { close(file) }

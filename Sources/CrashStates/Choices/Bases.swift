@@ -26,7 +26,7 @@ struct Bases {
       }
     }
     for moment in Self.spread(moments(), limit) { choices.append(choice(before: moment)) }
-    for write in Self.spread(writes(), limit) {
+    for write in Self.spread(point.newestWrites, limit) {
       var missing = everything
       for piece in write { missing[piece] = 0 }
       choices.append(missing)
@@ -71,15 +71,23 @@ struct Bases {
       }
     }
   }
+}
 
+extension CrashPoint {
   /// For each write the places of the pieces that it is the newest of.
-  private func writes() -> [[Int]] {
+  fileprivate var newestWrites: [[Int]] {
     var newest: [(moment: Int, place: Int)] = []
-    for (index, piece) in point.pieces.enumerated() {
+    for (index, piece) in pieces.enumerated() {
       if case .sectors(_, let unit) = piece, let span = unit.span { newest.append((span.upperBound, index)) }
     }
     newest.sort { ($0.moment, $0.place) < ($1.moment, $1.place) }
     return newest.chunked(by: { $0.moment == $1.moment }).map { $0.map(\.place) }
+  }
+
+  /// Whether the beginning of the last write is there, and its end is not: a torn tail.
+  package func tearsLastWrite(_ choice: [Alternative]) -> Bool {
+    guard let places = newestWrites.last, let first = places.min(), let last = places.max() else { return false }
+    return Int(choice[first]) == pieces[first].newest && Int(choice[last]) != pieces[last].newest
   }
 }
 

@@ -110,7 +110,7 @@ struct ProgramDisk {
   /// Opens the program on a folder, and reads everything. An isolated one finds it where it was while it was recorded.
   private func recover(_ folder: String) throws(ProgramTestError) -> StateReading {
     var place = DriverPlace()
-    place.isIsolated = spec.isIsolated
+    (place.isIsolated, place.isOfAnotherBoot) = (spec.isIsolated, true)
     if spec.isIsolated { place.binds = [(folder, program.folder)] }
     let session: DriverSession
     do throws(DriverError) { session = try DriverSession(spec.command, place, limit: spec.requestLimit) } catch {

@@ -46,22 +46,39 @@ final class SecondLives {
     history = CallerHistory(program.events, spec, program)
   }
 
-  /// - Parameter most: states at the most, spread over all that there are.
+  /// - Parameters:
+  ///   - torn: states in which the last write is torn. They are written to and opened again, and not cut off, so that
+  ///     there is time for four times as many.
+  ///   - most: of the others, spread over all that there are.
   func run(
-    _ states: [(profile: CrashProfile?, event: Int, choice: [Alternative])], most: Int, isCancelled: () -> Bool
+    _ states: [(profile: CrashProfile?, event: Int, choice: [Alternative])],
+    torn: [(profile: CrashProfile?, event: Int, choice: [Alternative])], most: Int, isCancelled: () -> Bool
   ) throws(ProgramTestError) {
-    available = states.count
-    let chosen = states.count <= most ? states : (0..<most).map { states[$0 * states.count / most] }
-    for state in chosen {
+    available = states.count + torn.count
+    let (whole, short) = (Self.spread(states, most), Self.spread(torn, 4 * most))
+    // By turns: where time runs out, there was some of both.
+    for turn in 0..<max(whole.count, short.count) {
       if isCancelled() || DriverProcess.now >= deadline { return }
-      var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
-      let image = walk.point(at: state.event).image(state.choice)
-      let visit = try pool.visitTwice(image, of: program, state.profile == nil ? .recorded : .second)
-      lives += 1
-      guard visit.first.failure == nil else { continue }
-      note(judge(visit, at: state.event), state, visit.again)
-      try cutAgain(visit, state, isCancelled)
+      if turn < short.count { _ = try live(short[turn]) }
+      if turn < whole.count, let visit = try live(whole[turn]) { try cutAgain(visit, whole[turn], isCancelled) }
     }
+  }
+
+  private static func spread<State>(_ all: [State], _ most: Int) -> [State] {
+    all.count <= most ? all : (0..<most).map { all[$0 * all.count / most] }
+  }
+
+  /// - Returns: nil where it does not open, which is known already.
+  private func live(
+    _ state: (profile: CrashProfile?, event: Int, choice: [Alternative])
+  ) throws(ProgramTestError) -> StateWorker.SecondVisit? {
+    var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
+    let visit = try pool.visitTwice(
+      walk.point(at: state.event).image(state.choice), of: program, state.profile == nil ? .recorded : .second)
+    lives += 1
+    guard visit.first.failure == nil else { return nil }
+    note(judge(visit, at: state.event), state, visit.again)
+    return visit
   }
 
   private func note(

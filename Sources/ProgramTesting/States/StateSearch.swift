@@ -141,11 +141,15 @@ final class StateSearch {
   private(set) var unknowns: [String: Int] = [:]
   /// States with other readings than those before them, for a second look.
   private(set) var representatives: [(profile: CrashProfile?, event: Int, choice: [Alternative])] = []
+  /// Of each moment a state in which the last write is torn: a recovery that leaves it where it is does the same as
+  /// without it.
+  private(set) var torn: [(profile: CrashProfile?, event: Int, choice: [Alternative])] = []
 
   /// By content of the disk.
   private var readings: [UInt64: UInt64] = [:]
   private var byHash: [UInt64: StateReading] = [:]
   private var behaviours: Set<UInt64> = []
+  private var tornAt: Set<Int> = []
   private var judged: Set<UInt64> = []
   private var pending: [Pending] = []
   private var waiting: Set<UInt64> = []
@@ -157,6 +161,8 @@ final class StateSearch {
     var content: UInt64
     /// Nil where another of the batch has the same content.
     var image: DiskImage?
+    /// The beginning of the last write is there, and its end is not.
+    var isTorn: Bool
     var place: Int
   }
 
@@ -172,6 +178,8 @@ final class StateSearch {
 
   /// The search ends once this check is violated.
   var stopsAt: ProgramCheck?
+  /// States that differ in more pieces are not visited.
+  var mostPieces = 2
   /// Of the search that ends there: a kill will do, or only a power cut.
   var isKillEnough = false
 
@@ -191,7 +199,9 @@ final class StateSearch {
     for place in progress.indices { progress[place].moments = moments(of: place).count }
     // Each level of each profile; kills have one.
     var open = [(place: 0, level: 0)]
-    for level in Self.levels.indices { open += profiles.indices.map { ($0 + 1, level) } }
+    for level in Self.levels.indices where Self.levels[level].bound <= mostPieces {
+      open += profiles.indices.map { ($0 + 1, level) }
+    }
     while !open.isEmpty, !isOver {
       var left: [(place: Int, level: Int)] = []
       for (number, one) in open.enumerated() {
@@ -246,9 +256,9 @@ final class StateSearch {
         let point = walk.point(at: event)
         var resolver = StateResolver(point)
         if profile == nil {
-          take(point.everything, &resolver, event, place)
+          take(point.everything, point, &resolver, place)
         } else {
-          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, &resolver, event, place)
+          StateEnumeration(point, limits).forEach(seed: spec.seed) { choice, _ in take(choice, point, &resolver, place)
           }
         }
         done += 1
@@ -262,7 +272,8 @@ final class StateSearch {
     return true
   }
 
-  private func take(_ choice: [Alternative], _ resolver: inout StateResolver, _ event: Int, _ place: Int) {
+  private func take(_ choice: [Alternative], _ point: CrashPoint, _ resolver: inout StateResolver, _ place: Int) {
+    let event = point.event
     progress[place].visited += 1
     let content = resolver.contentHash(choice)
     // The same state with what the caller knows at the moment: once.
@@ -271,7 +282,7 @@ final class StateSearch {
     pending.append(
       Pending(
         profile: progress[place].profile, event: event, choice: choice, content: content,
-        image: isNew ? resolver.image(choice) : nil, place: place))
+        image: isNew ? resolver.image(choice) : nil, isTorn: isNew && point.tearsLastWrite(choice), place: place))
   }
 
   /// Opens the states that wait, and judges all that were chosen.
@@ -290,7 +301,10 @@ final class StateSearch {
       readings[state.content] = hash
       if byHash[hash] == nil { byHash[hash] = visit.reading }
       progress[state.place].opened += 1
-      if visit.reading.failure == nil, behaviours.insert(visit.behaviour).inserted {
+      guard visit.reading.failure == nil else { continue }
+      if state.isTorn, tornAt.insert(state.event).inserted {
+        torn.append((state.profile, state.event, state.choice))
+      } else if behaviours.insert(visit.behaviour).inserted {
         representatives.append((state.profile, state.event, state.choice))
       }
     }

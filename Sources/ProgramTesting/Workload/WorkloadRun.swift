@@ -17,6 +17,15 @@ package enum WorkloadStop: Sendable, Hashable {
   /// The caller was told to stop.
   case interrupted
 
+  /// Of a program that does not come back from a restart: what it breaks; nil where nothing is known of it.
+  var check: ProgramCheck? {
+    switch self {
+    case .died, .refused: .opens
+    case .silent: .opensInTime
+    case .driver, .interrupted: nil
+    }
+  }
+
   package var text: String {
     switch self {
     case .died(let how): how
@@ -92,6 +101,13 @@ final class WorkloadRun {
   }
 
   var isRunning: Bool { session != nil }
+  /// The last request was to open again what had been closed in order.
+  var isAtRestart: Bool {
+    guard case .request(let record)? = events.last, case .open(_, create: false, _) = record.request else {
+      return false
+    }
+    return true
+  }
   var lastWords: [String] { session?.process.lastWords() ?? [] }
   /// Kills the driver; any thread may.
   func kill() { session?.process.kill() }

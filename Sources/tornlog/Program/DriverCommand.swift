@@ -1,13 +1,15 @@
 import ArgumentParser
 import Drivers
+import EngineDriver
 import Foundation
 import LogModel
 import ProgramTesting
+import Storage
 
 struct DriverToolCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "driver", abstract: "Help with writing a driver: the program that calls a program under test.",
-    subcommands: [DriverCheckCommand.self])
+    subcommands: [DriverCheckCommand.self, DriverEngineCommand.self])
 }
 
 struct DriverCheckCommand: ParsableCommand {
@@ -61,5 +63,45 @@ struct DriverCheckCommand: ParsableCommand {
         : "\(failures) of \(check.steps.count) checks fail; docs/driver-protocol.md has the protocol")
     Console.print(lines)
     throw ExitCode(failures == 0 ? 0 : ExitStatus.violated)
+  }
+}
+
+struct DriverEngineCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "engine", abstract: "Be a driver of Tornlog's own log, the partition engine.",
+    discussion: """
+      It answers requests on standard input: docs/driver-protocol.md. Each log is a topic with one partition.
+
+        tornlog test -- tornlog driver engine
+        tornlog test -- tornlog driver engine --defect C2
+
+      `config` may have the same: {"sync": "interval(4ms)", "segment": 65536, "storage": "ring", "recovery": \
+      "truncate-at-corruption", "defect": "C2"}.
+      """)
+
+  @Option(help: "Sync policy. interval(4ms) and never promise less: tell `tornlog test` with --promise.")
+  var sync = SyncPolicy.always
+  @Option(help: ArgumentHelp("Begin a new segment after this much, 16KiB to 4GiB.", valueName: "size"))
+  var segment = ByteSize(bytes: EngineSettings().segmentBytes)
+  @Option(help: "posix, ring (io_uring) or auto.")
+  var storage = StorageChoice.posix
+  @Option(
+    help: ArgumentHelp("Switch on a historical defect: an id, several as C4+P9, or none.", valueName: "id"),
+    transform: DefectChoice.init)
+  var defect: DefectChoice?
+
+  func validate() throws {
+    guard EngineSettings.segmentSizes ~= segment.bytes else {
+      throw ValidationError("--segment \(segment.bytes): from 16KiB to 4GiB")
+    }
+    guard storage != .memory else { throw ValidationError("--storage memory: a driver's files are files") }
+    _ = try defect.chosen(on: EngineSettings.ground)
+  }
+
+  func run() throws {
+    var settings = EngineSettings()
+    (settings.syncPolicy, settings.segmentBytes, settings.storage) = (sync, segment.bytes, storage)
+    settings.defect = try defect.chosen(on: EngineSettings.ground)
+    EngineDriver(settings, version: Tornlog.configuration.version.replacing("tornlog ", with: "")).run()
   }
 }

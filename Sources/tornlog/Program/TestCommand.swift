@@ -71,7 +71,7 @@ struct TestCommand: ParsableCommand {
     help: ArgumentHelp("Scenario files of programs, and folders of them.", valueName: "scenario"), completion: .file())
   var scenarios: [String] = []
   /// The driver and its arguments, after `--`.
-  @Option(name: TerminatedWords.name, help: .hidden)
+  @Option(name: TerminatedWords.name, parsing: .unconditionalSingleValue, help: .hidden)
   var driver: [String] = []
 
   func validate() throws {
@@ -196,7 +196,7 @@ extension ProgramTestError {
     switch self {
     case .mount, .machine, .disk: return ExitCode(ExitStatus.unavailable)
     case .driver(.system(_, _)): return ExitCode(ExitStatus.unavailable)
-    case .driver, .failsWithoutFault: return ExitCode(ExitStatus.unknown)
+    case .driver, .failsWithoutFault, .failsToRestart: return ExitCode(ExitStatus.unknown)
     case .missing, .noModel: return ExitCode(ExitStatus.usage)
     }
   }
