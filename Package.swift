@@ -59,6 +59,7 @@ let package = Package(
     .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
+    .target(name: "CZstd", linkerSettings: [.linkedLibrary("zstd")]),
     .target(name: "CPeers", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CFuse", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("fuse3")]),
     .target(
@@ -73,6 +74,8 @@ let package = Package(
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
     busyModule("RecordLogs", ["LogModel", "Storage", "Metrics", "CZlib"]),
     busyModule("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs", "Metrics"]),
+    // Reads and mends files of logs, in six formats. Knows no engine: files are read as anybody reads them.
+    busyModule("LogTools", ["LogModel", "WriteAheadLog", "RecordLogs", "ObjectStore", "CZlib", "CZstd"]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     module("HTTPDelivery", ["RecordLogs"]),
     // Counters, gauges, histograms and their text. Knows nothing of what is counted.
@@ -180,7 +183,8 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "Defects", "Verification",
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
         "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
-        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl",
+        "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl", "LogTools",
+        "RecordLogs", "HTTPDelivery",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -234,6 +238,7 @@ let package = Package(
       [
         "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "TriggeredStorage", "CZlib",
       ]),
+    tests("LogTools", ["LogTools", "LogModel", "Storage", "RecordLogs", "WriteAheadLog", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests(
       "PartitionEngine",
