@@ -116,7 +116,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects",
         "Verification", "ScenarioFormat", "Reporting", "CrashStates", "LogClients", "CProcess", "Metrics",
         "RecordLogs", "HTTPDelivery", "HTTPServing", "EventReceivers", "SystemUnderTest", "EngineAdapter",
-        "ClientWorkloads",
+        "ClientWorkloads", "LogTools",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     busyModule(
@@ -238,7 +238,7 @@ let package = Package(
       [
         "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "TriggeredStorage", "CZlib",
       ]),
-    tests("LogTools", ["LogTools", "LogModel", "Storage", "RecordLogs", "WriteAheadLog", "CZlib"]),
+    tests("LogTools", ["LogTools", "LogModel", "Storage", "RecordLogs", "WriteAheadLog", "ObjectStore", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests(
       "PartitionEngine",

@@ -117,7 +117,8 @@ import Testing
     for round in 0..<60 {
       var bytes: [UInt8]
       switch round % 4 {
-      case 0: bytes = (0..<Int.random(in: 0...3000, using: &random)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
+      case 0:
+        bytes = (0..<Int.random(in: 0...3000, using: &random)).map { _ in UInt8(truncatingIfNeeded: random.next()) }
       case 1: bytes = [UInt8](repeating: UInt8(truncatingIfNeeded: random.next()), count: 5000)
       default:
         bytes = sound
@@ -129,7 +130,9 @@ import Testing
       for policy in LogMend.Policy.allCases {
         let (mended, copy) = try mend(bytes, system, policy, fixingBits: round % 3 == 0)
         let (again, _) = try mend(copy, system)
-        #expect(again.records == mended.records && again.skipped == 0, "\(system), round \(round)")
+        // Without a head there is nothing that could be judged.
+        let isJudged = system != .tornlog || mended.records > 0
+        #expect(again.records == mended.records && (again.skipped == 0 || !isJudged), "\(system), round \(round)")
       }
     }
   }

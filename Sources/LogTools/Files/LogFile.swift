@@ -57,7 +57,7 @@ public struct LogFiles: Hashable, Sendable {
 }
 
 /// Finds logs.
-public struct LogFolder {
+public struct LogFolder: Sendable {
   public private(set) var logs: [LogFiles] = []
   /// Files that look like a part of a log and are none: what a recovery has set aside, half-made copies.
   public private(set) var leftAside: [String] = []
@@ -66,8 +66,12 @@ public struct LogFolder {
   private var locks: [String: String] = [:]
   private static let deepest = 8
 
-  /// What a path names: the one file, or every log in the folder and in those below. A link to a folder is followed where
-  /// it is named itself, and not below.
+  /// A folder without logs.
+  static let empty = LogFolder()
+  private init() {}
+
+  /// What a path names: the one file, or every log in the folder and in those below. A link to a folder is followed
+  /// where it is named itself, and not below.
   /// - Throws: `noLogs` for a folder without; `system`, `notAFile`.
   public init(_ path: String) throws(LogToolError) {
     var status = stat()

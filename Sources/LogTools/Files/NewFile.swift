@@ -42,7 +42,11 @@ public final class NewFile: ByteSink {
   public func write(_ bytes: UnsafeRawBufferPointer) throws(LogToolError) {
     size += Int64(bytes.count)
     if buffer.count + bytes.count > 256 << 10 { try flush() }
-    if bytes.count >= 64 << 10 { try writeAll(bytes, to: descriptor, temporary) } else { buffer.append(contentsOf: bytes) }
+    if bytes.count >= 64 << 10 {
+      try writeAll(bytes, to: descriptor, temporary)
+    } else {
+      buffer.append(contentsOf: bytes)
+    }
   }
 
   private func flush() throws(LogToolError) {
@@ -111,7 +115,9 @@ public enum Folders {
     while at < path.endIndex {
       let slash = path[path.index(after: at)...].firstIndex(of: "/") ?? path.endIndex
       let part = String(path[..<slash])
-      if mkdir(part, 0o755) == 0 { try sync(of: part) } else if errno != EEXIST {
+      if mkdir(part, 0o755) == 0 {
+        try sync(of: part)
+      } else if errno != EEXIST {
         throw .system(what: "create", path: part, errno: errno)
       }
       at = slash

@@ -1,8 +1,9 @@
 import LogModel
 import RecordLogs
 
-/// How the files of one system are read: where an entry may begin, what makes it valid, and what it holds. `docs/formats.md`
-/// has the rules; the codecs of the engine are not asked, so that a mistake of theirs is not one of the tools.
+/// How the files of one system are read: where an entry may begin, what makes it valid, and what it holds.
+/// `docs/formats.md` has the rules; the codecs of the engine are not asked, so that a mistake of theirs is not one of
+/// the tools.
 ///
 /// Fields are read at their places through a `ByteWindow`, whatever the entry's length claims to be.
 protocol LogFormat: Sendable {

@@ -47,7 +47,8 @@ public final class ByteWindow {
     (start, filled) = (0, 0)
   }
 
-  /// How much work may go into searches: damage costs time in proportion to the file, whatever it was made to look like.
+  /// How much work may go into searches: damage costs time in proportion to the file, whatever it was made to look
+  /// like.
   var mayWorkOn: Bool { work < 8 * size + 256 << 20 }
 
   // MARK: Bytes

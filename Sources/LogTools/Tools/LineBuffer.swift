@@ -1,7 +1,7 @@
 import Glibc
 
-/// Text on its way to a descriptor: numbers become digits in place, so that a record costs no allocation. Nothing that is
-/// put here steers a terminal: strings are escaped.
+/// Text on its way to a descriptor: numbers become digits in place, so that a record costs no allocation. Nothing that
+/// is put here steers a terminal: strings are escaped.
 public final class LineBuffer {
   private static let capacity = 64 << 10
   private let descriptor: Int32

@@ -157,7 +157,8 @@ public struct LogCheck {
       add(LogFinding(.unreadable, file.path, range, "the device cannot read these bytes; copy the file to another one"))
     }
     if let size = file.reader.bytes.shrunkTo {
-      add(LogFinding(.changed, file.path, size..<file.reader.size, "the file was cut while it was read; run this again"))
+      add(
+        LogFinding(.changed, file.path, size..<file.reader.size, "the file was cut while it was read; run this again"))
     }
   }
 
@@ -297,7 +298,9 @@ struct SegmentOrder {
     // From the newest writer back: what begins behind the segment that it had read up to is void.
     for (path, head) in heads.sorted(by: { $0.head.epoch > $1.head.epoch }) {
       guard let newer = newest, head.epoch < newer.head.epoch else { continue }
-      if let by = heads.first(where: { $0.head.epoch > head.epoch && $0.head.previous < head.base && void[$0.path] == nil }) {
+      if let by = heads.first(where: {
+        $0.head.epoch > head.epoch && $0.head.previous < head.base && void[$0.path] == nil
+      }) {
         void[path] = "a newer writer (epoch \(by.head.epoch)) has passed it over"
       }
       newest = newer

@@ -47,7 +47,8 @@ public struct LogDump {
     return tail
   }
 
-  /// Prints a file, and what is added to it, until it is told to stop. A last record that is not whole yet is waited for.
+  /// Prints a file, and what is added to it, until it is told to stop. A last record that is not whole yet is waited
+  /// for.
   public mutating func follow(_ file: LogFile, isStopped: () -> Bool) throws(LogToolError) {
     number = 0
     while !isStopped(), !out.isOver {

@@ -1,13 +1,13 @@
 import LogModel
 import RecordLogs
 
-/// Makes a new file of what is valid in a damaged one: `wal-repair --input ... --output ...` of the Streamhouse runbook.
-/// What `tornlog wal repair` does, and what the operator of a trial does.
+/// Makes a new file of what is valid in a damaged one: `wal-repair --input ... --output ...` of the Streamhouse
+/// runbook. What `tornlog wal repair` does, and what the operator of a trial does.
 ///
-/// Formats whose records follow each other: the valid ones are moved together. Where a record says which number it has, a
-/// reader of the new file sees what is missing. Where it does not (Streamhouse), everything behind what was left out has
-/// another offset than it had. A batch of our own format is tied to its place by its checksum: it stays there, and what
-/// is lost is zeros.
+/// Formats whose records follow each other: the valid ones are moved together. Where a record says which number it has,
+/// a reader of the new file sees what is missing. Where it does not (Streamhouse), everything behind what was left out
+/// has another offset than it had. A batch of our own format is tied to its place by its checksum: it stays there, and
+/// what is lost is zeros.
 public struct LogMend: Hashable, Sendable {
   public enum Policy: String, Hashable, Sendable, CaseIterable {
     /// What is valid behind damage is kept.
@@ -67,10 +67,9 @@ public struct LogMend: Hashable, Sendable {
           break reading
         }
         if !reader.format.carriesOffsets { mend.movesOffsets = true }
-      case .remains(let range, let flip):
-        // Zeros stand there in the new file: `writeGap`. It is no loss.
-        if flip == nil { try mend.copy(range, reader, sink) } else if fixingBits, let flip { mend.corrected.append(flip) }
-        if let flip, !fixingBits { try mend.copy(flip.at..<flip.at + 1, reader, sink) }
+      case .remains(_, let flip):
+        // Zeros stand there in the new file (`writeGap`): the bytes carried nothing.
+        if fixingBits, let flip { mend.corrected.append(flip) }
       case .end(let tail):
         try mend.end(tail, reader, sink)
         break reading

@@ -62,7 +62,9 @@ public struct LogSummary: Hashable, Sendable {
     if entry.count > 0, let first = entry.firstOffset, let next = entry.nextOffset, first < next {
       offsets = min(first, offsets?.lowerBound ?? first)..<max(next, offsets?.upperBound ?? next)
     }
-    if let time = entry.timestamp { times = min(time, times?.lowerBound ?? time)...max(time, times?.upperBound ?? time) }
+    if let time = entry.timestamp {
+      times = min(time, times?.lowerBound ?? time)...max(time, times?.upperBound ?? time)
+    }
     if let epoch = entry.epoch {
       epochs = min(epoch, epochs?.lowerBound ?? epoch)...max(epoch, epochs?.upperBound ?? epoch)
     }
@@ -88,6 +90,9 @@ struct UnsettledEvents {
 
   /// Nil where it cannot be told.
   var count: Int? { isLost ? nil : unsettled.count }
+
+  /// Nil where it cannot be told.
+  var ranges: SequenceRanges? { isLost ? nil : unsettled }
 
   func contains(_ offset: Int64) -> Bool { unsettled.contains(offset) }
 

@@ -13,7 +13,11 @@ struct WalCommand: ParsableCommand {
       The format is told from the file. Input is never changed, and may be written to while it is read. docs/wal-tools.md says \
       what to type when a log is broken.
       """,
-    subcommands: [WalVerifyCommand.self, WalDumpCommand.self, WalInspectCommand.self, WalRepairCommand.self])
+    subcommands: [
+      WalVerifyCommand.self, WalDumpCommand.self, WalInspectCommand.self, WalRepairCommand.self, WalReplayCommand.self,
+      WalArchiveCommand.self, WalRestoreCommand.self, WalCleanupCommand.self, WalMigrateCommand.self,
+      WalCompactCommand.self, WalConvertCommand.self,
+    ])
 }
 
 /// What the commands that read logs have in common.

@@ -59,7 +59,9 @@ struct WalInspectReport: Encodable {
 
   var lines: [String] {
     var lines = files.flatMap(\.lines)
-    if !leftAside.isEmpty { lines.append("no part of a log, set aside by somebody: \(leftAside.joined(separator: ", "))") }
+    if !leftAside.isEmpty {
+      lines.append("no part of a log, set aside by somebody: \(leftAside.joined(separator: ", "))")
+    }
     let records = files.reduce(0) { $0 + $1.records }
     let bytes = files.reduce(Int64(0)) { $0 + $1.fileBytes }
     lines.append("\(files.count) \(files.count == 1 ? "file" : "files"), \(records) records, \(SizeText.render(bytes))")
@@ -125,7 +127,8 @@ struct WalInspectReport: Encodable {
       if let pendingEvents { lines.append("  unsent     \(pendingEvents) events are neither sent nor refused") }
       if let operations {
         lines.append(
-          "  operations " + operations.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
+          "  operations "
+            + operations.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", "))
       }
       if damagedRecords > 0 { lines.append("  damaged    \(damagedRecords), \(SizeText.render(damagedBytes))") }
       if tailBytes > 0 { lines.append("  tail       \(SizeText.render(tailBytes)), \(tail)") }

@@ -144,7 +144,8 @@ struct WalVerifyReport: Encodable {
       case "sound": return "sound: \(counted)"
       case "damaged":
         return "DAMAGED: \(damagedRecords) damaged \(damagedRecords == 1 ? "record" : "records") of "
-          + "\(SizeText.render(damagedBytes)), \(findingCount) \(findingCount == 1 ? "finding" : "findings"); valid: \(counted)"
+          + "\(SizeText.render(damagedBytes)), \(findingCount) \(findingCount == 1 ? "finding" : "findings"); "
+          + "valid: \(counted)"
       default: return "CANNOT TELL: \(findings.first { $0.isUnknown }?.text ?? ""); valid: \(counted)"
       }
     }
