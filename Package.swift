@@ -42,12 +42,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
 }
 
+/// What `make fuzz` links with libFuzzer, which brings the program's beginning.
+let fuzzers: [Product] =
+  Context.environment["TORNLOG_FUZZ"] == nil ? [] : [.library(name: "WalFuzz", type: .static, targets: ["WalFuzz"])]
+
 let package = Package(
   name: "tornlog",
   products: [
     .executable(name: "tornlog", targets: ["tornlog"]),
     .library(name: "TornlogKit", targets: ["TornlogKit"]),
-  ],
+  ] + fuzzers,
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -189,6 +193,10 @@ let package = Package(
       ],
       swiftSettings: strict),
 
+    // Small log files in every format, written by the engine's codecs.
+    support("SampleLogs", ["LogModel", "RecordLogs", "WriteAheadLog"]),
+    // What libFuzzer calls; see `make fuzz`.
+    support("WalFuzz", ["LogTools", "LogModel"]),
     // Storage that calls a test back when a trigger is met.
     support("TriggeredStorage", ["LogModel", "Storage", "FaultInjection"]),
     // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
@@ -220,7 +228,12 @@ let package = Package(
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
     tests("DiskTraces", ["DiskTraces", "CrashStates"]),
-    tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),
+    tests(
+      "CommandLine",
+      [
+        "tornlog", "SeccompLauncher", "SampleLogs", "LogModel", "RecordLogs", "EventReceivers",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection", "TriggeredStorage"]),
     tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "TriggeredStorage", "CZlib"]),
@@ -238,7 +251,9 @@ let package = Package(
       [
         "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "TriggeredStorage", "CZlib",
       ]),
-    tests("LogTools", ["LogTools", "LogModel", "Storage", "RecordLogs", "WriteAheadLog", "ObjectStore", "CZlib"]),
+    tests(
+      "LogTools",
+      ["LogTools", "SampleLogs", "LogModel", "Storage", "RecordLogs", "WriteAheadLog", "ObjectStore", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests(
       "PartitionEngine",

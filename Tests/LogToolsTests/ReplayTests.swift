@@ -2,6 +2,7 @@ import Foundation
 import LogModel
 import LogTools
 import RecordLogs
+import SampleLogs
 import Synchronization
 import Testing
 

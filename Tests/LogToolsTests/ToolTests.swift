@@ -3,6 +3,7 @@ import LogModel
 import LogTools
 import ObjectStore
 import RecordLogs
+import SampleLogs
 import Testing
 
 @Suite struct ToolTests {

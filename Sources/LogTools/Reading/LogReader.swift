@@ -35,13 +35,13 @@ public final class LogReader {
   private(set) var format: any LogFormat
   let head: FileHead
   /// Where `next` looks.
-  private(set) var position: Int64
+  var position: Int64
   /// Whether entries without offsets are numbered here: what `firstOffset` of the next one is.
   var ordinal: Int64 = 0
   /// A valid entry stands here, or the end, and the lengths of damaged ones lead to it.
   private var believed: Int64 = -1
   /// The next batch that is known to stand behind damage: `max` where none does.
-  private var followed: Int64 = -1
+  var followed: Int64 = -1
   /// How far the lengths of damaged entries are followed.
   private static let mostBelieved: Int64 = 1 << 20
 
@@ -88,7 +88,7 @@ public final class LogReader {
     return .damage(damage)
   }
 
-  private func take(_ entry: LogEntry?) -> Step {
+  func take(_ entry: LogEntry?) -> Step {
     guard var entry else { return .end(Tail(kind: .undecided, damage: nothing(position))) }
     position = entry.range.upperBound
     if !format.carriesOffsets {
@@ -98,7 +98,7 @@ public final class LogReader {
     return .entry(entry)
   }
 
-  private func nothing(_ at: Int64) -> LogDamage { LogDamage(at..<at, .cutShort(needed: 0, available: 0)) }
+  func nothing(_ at: Int64) -> LogDamage { LogDamage(at..<at, .cutShort(needed: 0, available: 0)) }
 
   // MARK: Damage in formats whose entries follow each other
 
@@ -134,7 +134,7 @@ public final class LogReader {
     if case .checksumMismatch = fault { true } else { false }
   }
 
-  private func isEntry(_ at: Int64) -> Bool { at < window.size && format.examine(window, at).fault == nil }
+  func isEntry(_ at: Int64) -> Bool { at < window.size && format.examine(window, at).fault == nil }
 
   /// Whether lengths that can be believed lead from `position` to an entry, or to the end of the file.
   private func leadsToAnEntry(_ position: Int64, from: Int64) -> Bool {
@@ -177,7 +177,7 @@ public final class LogReader {
   }
 
   /// The next byte at or behind `from`, and before `end`, at which an entry may begin.
-  private func nextBeginning(_ from: Int64, _ end: Int64) -> Int64? {
+  func nextBeginning(_ from: Int64, _ end: Int64) -> Int64? {
     var at = from
     let least = format.prefixSize
     while at < end, at + least <= window.size {
@@ -205,7 +205,7 @@ public final class LogReader {
   private static let mostCorrected: Int64 = 64 << 10
 
   /// The one bit that makes an entry of what stands at `position`, and that entry.
-  private func flippedBit(at position: Int64, _ found: Examination) -> (BitFlip, LogEntry)? {
+  func flippedBit(at position: Int64, _ found: Examination) -> (BitFlip, LogEntry)? {
     guard head.isUsable, window.mayWorkOn else { return nil }
     var right: [(BitFlip, LogEntry)] = []
     func attempt(_ flip: BitFlip) {
@@ -241,15 +241,26 @@ public final class LogReader {
     position = window.size
     let damage = LogDamage(from..<window.size, fault, entry: numbered(found.entry))
     if !window.mayWorkOn { return .end(Tail(kind: .undecided, damage: damage)) }
-    return .end(Tail(kind: kind(of: damage), damage: damage))
+    let length = found.length.flatMap { from + $0 <= window.size ? $0 : nil }
+    return .end(Tail(kind: kind(of: damage, length: length), damage: damage))
   }
 
+  /// What a power cut may leave of the last append, beside the record that it begins with.
+  private static let mostTorn: Int64 = 1 << 20
+
   /// A crash leaves a part of an append: its end is missing, or sectors of it are, which are zeros then. Bytes that are
-  /// all there, and none of whose sectors is blank, were written once and have changed.
-  private func kind(of damage: LogDamage) -> Tail.Kind {
-    if isBlank(damage.range) { return .blank }
+  /// all there, and none of whose sectors is blank, were written once and have changed. So have those behind which more
+  /// stands than an append leaves.
+  /// - Parameter length: that the first entry claims, if all of it is there.
+  func kind(of damage: LogDamage, length: Int64?) -> Tail.Kind {
+    let range = damage.range
+    if isBlank(range) { return .blank }
     if case .cutShort = damage.fault { return .torn }
-    return hasBlankSector(damage.range) ? .torn : .damaged
+    let first = range.lowerBound..<range.lowerBound + (length ?? min(512, Int64(range.count)))
+    let rest = first.upperBound..<max(first.upperBound, range.upperBound)
+    guard rest.count <= Self.mostTorn || isBlank(rest) else { return .damaged }
+    return hasBlankSector(first) || isBlank(first.lowerBound..<min(first.upperBound, first.lowerBound + 8))
+      ? .torn : .damaged
   }
 
   private func isBlank(_ range: Range<Int64>) -> Bool {
@@ -274,126 +285,6 @@ public final class LogReader {
       at = end
     }
     return false
-  }
-
-  // MARK: Batches between zeros
-
-  /// Batches of our own format begin anywhere at a multiple of 8, and know their place: what stands between them is
-  /// passed over.
-  private func alignedStep() -> Step {
-    var at = (position + 7) & ~7
-    let from = at
-    var rest = GapContent()
-    while at + 8 <= window.size {
-      window.want(at, 64)
-      let available = window.loaded(from: at)
-      if available >= 64, let base = window.pointer(at, 64), Zeros.fill(base, 64) {
-        at += 64
-        continue
-      }
-      let word = window.little(at, UInt64.self)
-      if word == 0 {
-        at += 8
-        continue
-      }
-      if (UInt32(truncatingIfNeeded: word) ^ SegmentFormat.magic).nonzeroBitCount <= 1,
-        let step = batch(at, rest, from)
-      {
-        return step
-      }
-      rest.add(at, word)
-      at += 8
-    }
-    position = window.size
-    for byte in at..<max(at, window.size) where window.little(byte, UInt8.self) != 0 {
-      rest.add(byte, UInt64(window.little(byte, UInt8.self)))
-    }
-    if rest.isBlank {
-      return .end(Tail(kind: from < window.size ? .blank : .nothing, damage: nothing(from)))
-    }
-    if let flip = rest.flip { return .remains(flip.at..<flip.at + 1, flip: flip) }
-    return .end(Tail(kind: .torn, damage: LogDamage(rest.first..<window.size, .wrongMagic(rest.word))))
-  }
-
-  /// What stands at `at`, behind bytes that are nothing; nil where no batch begins there either.
-  private func batch(_ at: Int64, _ rest: GapContent, _ from: Int64) -> Step? {
-    let found = format.examine(window, at)
-    if let fault = found.fault {
-      let explained = flippedBit(at: at, found)
-      guard explained != nil || found.entry != nil else { return nil }
-      if !rest.isBlank { return remains(rest, upTo: at) }
-      if let (flip, entry) = explained {
-        position = entry.range.upperBound
-        return .damage(LogDamage(entry.range, fault, entry: entry, flip: flip))
-      }
-      let end = damagedEnd(at, found)
-      let damage = LogDamage(at..<end, fault, entry: found.entry)
-      if head.isUsable, !isFollowed(from: end) {
-        let kind = kind(of: damage)
-        position = kind == .damaged ? end : window.size
-        if kind != .damaged {
-          return .end(Tail(kind: .torn, damage: LogDamage(at..<window.size, fault, entry: found.entry)))
-        }
-      }
-      position = end
-      return .damage(damage)
-    }
-    if !rest.isBlank { return remains(rest, upTo: at) }
-    return take(found.entry)
-  }
-
-  /// Whether a batch stands anywhere behind `from`.
-  private func isFollowed(from: Int64) -> Bool {
-    if followed >= from { return followed < .max }
-    var first = from
-    while let begin = nextBeginning(first, window.size), window.mayWorkOn {
-      if begin % 8 == 0, isEntry(begin) {
-        followed = begin
-        return true
-      }
-      first = begin + 1
-    }
-    followed = .max
-    return false
-  }
-
-  private func remains(_ rest: GapContent, upTo end: Int64) -> Step {
-    position = end
-    return .remains(rest.first..<rest.end, flip: rest.flip)
-  }
-
-  /// A damaged batch ends where its length says, unless a batch stands before: the length may be what is damaged.
-  private func damagedEnd(_ at: Int64, _ found: Examination) -> Int64 {
-    let claimed = min(window.size, at + (found.length ?? 64))
-    var first = at + 8
-    while let begin = nextBeginning(first, claimed), window.mayWorkOn {
-      if begin % 8 == 0, isEntry(begin) { return begin }
-      first = begin + 1
-    }
-    return max(claimed, at + 8)
-  }
-
-  /// Words between batches that are not zero.
-  private struct GapContent {
-    var first: Int64 = -1
-    var end: Int64 = 0
-    var word: UInt64 = 0
-    var bits = 0
-
-    var isBlank: Bool { first < 0 }
-
-    /// The only bit that is set.
-    var flip: BitFlip? {
-      guard bits == 1 else { return nil }
-      let bit = word.trailingZeroBitCount
-      return BitFlip(at: first + Int64(bit / 8), bit: bit % 8)
-    }
-
-    mutating func add(_ at: Int64, _ value: UInt64) {
-      if first < 0 { (first, word) = (at, value) }
-      end = at + 8
-      bits += value.nonzeroBitCount
-    }
   }
 }
 

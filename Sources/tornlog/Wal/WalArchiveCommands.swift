@@ -132,7 +132,7 @@ struct WalCleanupCommand: ParsableCommand {
   var folder: String?
 
   func run() throws {
-    let folder = folder ?? NSHomeDirectory() + "/.airunner/archive"
+    let folder = folder ?? WalInput.home + "/.airunner/archive"
     do throws(LogToolError) {
       let done = try LogCleanup(
         folder, olderThan: olderThan.seconds, now: Int64(Date().timeIntervalSince1970), isDryRun: dryRun)

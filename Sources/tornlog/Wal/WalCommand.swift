@@ -35,6 +35,9 @@ struct WalInput: ParsableArguments {
   func validate() throws {
     guard !paths.isEmpty else { throw ValidationError("name a file or a folder") }
   }
+
+  /// What a shell calls `~`.
+  static var home: String { ProcessInfo.processInfo.environment["HOME"] ?? NSHomeDirectory() }
 }
 
 /// How tools end where they cannot go on.

@@ -57,7 +57,7 @@ struct WalReplayCommand: ParsableCommand {
   func run() throws {
     var logs: [LogFiles] = []
     do throws(LogToolError) {
-      for path in paths.isEmpty ? [NSHomeDirectory() + "/.airunner/wal"] : paths { logs += try LogFolder(path).logs }
+      for path in paths.isEmpty ? [WalInput.home + "/.airunner/wal"] : paths { logs += try LogFolder(path).logs }
     } catch { WalExit.fail(error) }
     if !all, logs.count > paths.count { fail("\(paths[0]) is a folder; say --all", ExitStatus.usage) }
     let transport: any Transport

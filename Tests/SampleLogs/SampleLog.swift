@@ -1,14 +1,13 @@
-import Foundation
 import LogModel
 import RecordLogs
 import WriteAheadLog
 
 /// Small logs, written by the engine's codecs: the tools' readers have no part in them.
-enum SampleLog {
-  static let salt: UInt64 = 0xA52E_A94C_29DB_4E22
+package enum SampleLog {
+  package static let salt: UInt64 = 0xA52E_A94C_29DB_4E22
 
   /// The file of a log with messages of these values, offsets from 0.
-  static func bytes(of system: LogSystem, _ values: [[UInt8]], key: [UInt8]? = Array("k".utf8)) -> [UInt8] {
+  package static func bytes(of system: LogSystem, _ values: [[UInt8]], key: [UInt8]? = Array("k".utf8)) -> [UInt8] {
     switch system {
     case .tornlog: segment(values, key: key)
     case .streamhouse: records(values, key) { streamhouse($0, $1, $2) }
@@ -23,7 +22,7 @@ enum SampleLog {
     }
   }
 
-  static func values(_ count: Int, size: Int = 20) -> [[UInt8]] {
+  package static func values(_ count: Int, size: Int = 20) -> [[UInt8]] {
     (0..<count).map { number in (0..<size + number % 7).map { UInt8(truncatingIfNeeded: number &* 31 &+ $0 &* 7) } }
   }
 
@@ -33,7 +32,7 @@ enum SampleLog {
     values.enumerated().flatMap { make($0, key, $1) }
   }
 
-  static func streamhouse(_ number: Int, _ key: [UInt8]?, _ value: [UInt8]) -> [UInt8] {
+  package static func streamhouse(_ number: Int, _ key: [UInt8]?, _ value: [UInt8]) -> [UInt8] {
     (key ?? []).withUnsafeBytes { key in
       value.withUnsafeBytes { value in
         write(
@@ -43,7 +42,7 @@ enum SampleLog {
     }
   }
 
-  static func airunner(_ sequence: Int64, _ status: AirunnerCodec.Status, _ value: [UInt8]) -> [UInt8] {
+  package static func airunner(_ sequence: Int64, _ status: AirunnerCodec.Status, _ value: [UInt8]) -> [UInt8] {
     value.withUnsafeBytes { value in
       write(
         AirunnerCodec.self,
@@ -52,7 +51,7 @@ enum SampleLog {
     }
   }
 
-  static func chronik1(_ offset: Int64, _ key: [UInt8]?, _ value: [UInt8]) -> [UInt8] {
+  package static func chronik1(_ offset: Int64, _ key: [UInt8]?, _ value: [UInt8]) -> [UInt8] {
     (key ?? []).withUnsafeBytes { keyBytes in
       value.withUnsafeBytes { value in
         write(
@@ -63,13 +62,13 @@ enum SampleLog {
     }
   }
 
-  static func messages(_ key: [UInt8]?, _ values: [[UInt8]]) -> [UInt8] {
+  package static func messages(_ key: [UInt8]?, _ values: [[UInt8]]) -> [UInt8] {
     values.flatMap { value in
       little(key == nil ? -1 : Int32(key!.count)) + little(UInt32(value.count)) + (key ?? []) + value
     }
   }
 
-  static func chronik2(_ offset: Int64, _ key: [UInt8]?, _ values: [[UInt8]]) -> [UInt8] {
+  package static func chronik2(_ offset: Int64, _ key: [UInt8]?, _ values: [[UInt8]]) -> [UInt8] {
     Array("orders".utf8).withUnsafeBytes { topic in
       messages(key, values).withUnsafeBytes { data in
         write(
@@ -81,7 +80,7 @@ enum SampleLog {
     }
   }
 
-  static func replay(_ transaction: UInt64, _ operation: ReplayCodec.Operation, _ payload: [UInt8]) -> [UInt8] {
+  package static func replay(_ transaction: UInt64, _ operation: ReplayCodec.Operation, _ payload: [UInt8]) -> [UInt8] {
     Array("engine".utf8).withUnsafeBytes { user in
       payload.withUnsafeBytes { payload in
         write(
@@ -94,7 +93,7 @@ enum SampleLog {
   }
 
   /// One batch a message, each padded to 512 bytes, behind a head with the base offset 0.
-  static func segment(
+  package static func segment(
     _ values: [[UInt8]], key: [UInt8]? = nil, base: Int64 = 0, epoch: UInt64 = 1, previous: Int64 = -1,
     padding: Int = 512
   ) -> [UInt8] {
@@ -112,7 +111,7 @@ enum SampleLog {
     return file
   }
 
-  static func batch(
+  package static func batch(
     at position: Int64, base: Int64, _ values: [[UInt8]], key: [UInt8]? = nil, epoch: UInt64 = 1
   ) -> [UInt8] {
     let records = messages(key, values)
@@ -137,29 +136,7 @@ enum SampleLog {
     }
   }
 
-  static func little<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+  package static func little<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
     withUnsafeBytes(of: value.littleEndian) { Array($0) }
   }
-}
-
-/// A folder that goes with its owner.
-final class ScratchFolder {
-  let root: String
-
-  init() throws {
-    var template = Array("/tmp/tl-logtools-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw CocoaError(.fileWriteUnknown) }
-    root = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: root) }
-
-  func path(_ name: String) -> String { root + "/" + name }
-
-  func write(_ name: String, _ bytes: [UInt8]) throws -> String {
-    try Data(bytes).write(to: URL(fileURLWithPath: path(name)))
-    return path(name)
-  }
-
-  func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path(name)))) }
 }
