@@ -245,7 +245,7 @@ public final class LogReader {
     return .end(Tail(kind: kind(of: damage, length: length), damage: damage))
   }
 
-  /// What a power cut may leave of the last append, beside the record that it begins with.
+  /// What a power cut may leave of the last append, if none of its end is missing.
   private static let mostTorn: Int64 = 1 << 20
 
   /// A crash leaves a part of an append: its end is missing, or sectors of it are, which are zeros then. Bytes that are
@@ -258,7 +258,9 @@ public final class LogReader {
     if case .cutShort = damage.fault { return .torn }
     let first = range.lowerBound..<range.lowerBound + (length ?? min(512, Int64(range.count)))
     let rest = first.upperBound..<max(first.upperBound, range.upperBound)
-    guard rest.count <= Self.mostTorn || isBlank(rest) else { return .damaged }
+    guard Int64(range.count) <= Self.mostTorn || Int64(first.count) <= Self.mostTorn && isBlank(rest) else {
+      return .damaged
+    }
     return hasBlankSector(first) || isBlank(first.lowerBound..<min(first.upperBound, first.lowerBound + 8))
       ? .torn : .damaged
   }
