@@ -91,6 +91,18 @@ import Testing
     }
   }
 
+  /// Found by the fuzzer: of two broken copies of a head one can be corrected, and the other is made from it.
+  @Test func aHeadIsMadeFromTheCopyThatCanBeCorrected() throws {
+    var bytes = SampleLog.bytes(of: .tornlog, SampleLog.values(3))
+    let sound = bytes
+    for at in 88..<94 { bytes[at] ^= 0x5A }
+    bytes[2556] ^= 1
+    #expect(LogFuzzing.complaint(bytes, as: .tornlog, policy: .skipCorrupted, fixingBits: true) == nil)
+    let sink = MemorySink()
+    _ = try LogMend.mend(MemoryBytes(bytes), of: .tornlog, into: sink)
+    #expect(sink.bytes == sound)
+  }
+
   /// Millions of places that look like a record's head: the search ends, and says that it gave up, or goes through.
   @Test func aFileThatIsMadeToLookLikeALogTakesNoLongerThanItsSizeAllows() throws {
     var bytes: [UInt8] = []

@@ -48,17 +48,17 @@ struct SegmentFormat: LogFormat {
         broken.append((at, Self.flippedBit(window, at)))
       }
     }
+    var good = valid.first.map { window.bytes($0..<$0 + Self.copySize) }
     if salt == nil, let (at, flip) = broken.first(where: { $0.flip != nil }), let flip {
-      head = window.supposing(flip) { Self.copy(window, at) }
+      window.supposing(flip) {
+        head = Self.copy(window, at)
+        good = window.bytes(at..<at + Self.copySize)
+      }
       salt = head?.salt
     }
     for (at, flip) in broken {
       found.damage.append(LogDamage(at..<min(at + Self.copySize, max(at, window.size)), .wrongFileHeader, flip: flip))
-      if let good = valid.first, window.size >= at + Self.copySize {
-        found.mended.append((at, window.bytes(good..<good + Self.copySize)))
-      } else if let flip {
-        found.mended.append((flip.at, [window.little(flip.at, UInt8.self) ^ flip.mask]))
-      }
+      if let good, window.size >= at + Self.copySize { found.mended.append((at, good)) }
     }
     for gap in [Self.copySize..<2048, 2048 + Self.copySize..<Self.headSize] {
       let range = gap.clamped(to: 0..<max(0, window.size))

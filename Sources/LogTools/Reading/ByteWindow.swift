@@ -9,7 +9,7 @@ import RecordLogs
 public final class ByteWindow {
   /// What `want` may ask for.
   static let mostWanted: Int64 = 256 << 10
-  private static let capacity = 512 << 10
+  private static let largest = 512 << 10
   private static let sideCapacity = 128 << 10
 
   public let source: any ByteSource
@@ -22,8 +22,12 @@ public final class ByteWindow {
   /// Bytes that checksums have been computed of, and steps that were taken to explain a wrong one.
   var work: Int64 = 0
 
-  private let buffer: UnsafeMutableRawPointer
-  private let side: UnsafeMutableRawPointer
+  /// As large as the source, and no larger than `largest`.
+  private var buffer: UnsafeMutableRawPointer
+  private var capacity: Int
+  /// For what does not go through the window.
+  private lazy var side = UnsafeMutableRawPointer.allocate(byteCount: Self.sideCapacity, alignment: 16)
+  private var hasSide = false
   private var start: Int64 = 0
   private var filled: Int64 = 0
   private var flipped: BitFlip?
@@ -32,19 +36,25 @@ public final class ByteWindow {
   public init(_ source: any ByteSource, limit: Int64 = .max) throws(LogToolError) {
     self.source = source
     size = min(limit, try source.currentSize())
-    buffer = UnsafeMutableRawPointer.allocate(byteCount: Self.capacity, alignment: 4096)
-    side = UnsafeMutableRawPointer.allocate(byteCount: Self.sideCapacity, alignment: 4096)
+    capacity = Self.capacity(for: size)
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
   }
 
   deinit {
     buffer.deallocate()
-    side.deallocate()
+    if hasSide { side.deallocate() }
   }
+
+  private static func capacity(for size: Int64) -> Int { Int(max(64, min(Int64(largest), size))) }
 
   /// Looks at the size again. What has been read is forgotten, for the bytes behind the old end may be others now.
   func refresh() throws(LogToolError) {
     size = try source.currentSize()
     (start, filled) = (0, 0)
+    guard Self.capacity(for: size) > capacity else { return }
+    buffer.deallocate()
+    capacity = Self.capacity(for: size)
+    buffer = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 16)
   }
 
   /// How much work may go into searches: damage costs time in proportion to the file, whatever it was made to look
@@ -67,7 +77,7 @@ public final class ByteWindow {
     } else {
       (start, filled) = (at, 0)
     }
-    let room = UnsafeMutableRawBufferPointer(start: buffer + Int(filled), count: Self.capacity - Int(filled))
+    let room = UnsafeMutableRawBufferPointer(start: buffer + Int(filled), count: capacity - Int(filled))
     filled += Int64(fill(start + filled, room))
   }
 
@@ -115,6 +125,7 @@ public final class ByteWindow {
       try body(UnsafeRawBufferPointer(start: base, count: Int(count)))
       at += count
     }
+    if at < range.upperBound { hasSide = true }
     while at < range.upperBound {
       let count = Int(min(Int64(Self.sideCapacity), range.upperBound - at))
       let got = fill(at, UnsafeMutableRawBufferPointer(start: side, count: count))
