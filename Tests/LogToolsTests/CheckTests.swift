@@ -108,6 +108,29 @@ import Testing
     #expect(check.verdict == .sound && check.offsets == 0..<8 && check.messages == 8)
   }
 
+  /// A writer with two writes under way has finished the later one first.
+  @Test func aLogThatIsBeingWrittenIsCheckedAgain() throws {
+    let folder = try ScratchFolder()
+    let whole = SampleLog.segment(SampleLog.values(6))
+    var half = whole
+    for index in 4096 + 1024..<4096 + 1536 { half[index] = 0 }
+    let path = try folder.write("x.log", half)
+    #expect(try LogCheck(LogFiles(name: path, paths: [path])).verdict == .damaged)
+    // A thread of its own: the check holds one of the tests' few.
+    Thread.detachNewThread {
+      usleep(100_000)
+      try? Data(whole).write(to: URL(fileURLWithPath: path))
+    }
+    #expect(try LogCheck.settled(LogFiles(name: path, paths: [path])).verdict == .sound)
+    // One that nobody writes to is damaged at once.
+    _ = try folder.write("y.log", half)
+    var times = [timespec(tv_sec: time(nil) - 60, tv_nsec: 0), timespec(tv_sec: time(nil) - 60, tv_nsec: 0)]
+    utimensat(AT_FDCWD, folder.path("y.log"), &times, 0)
+    let begun = ContinuousClock.now
+    #expect(try LogCheck.settled(LogFiles(name: path, paths: [folder.path("y.log")])).verdict == .damaged)
+    #expect(ContinuousClock.now - begun < .milliseconds(250))
+  }
+
   // MARK: What is no log
 
   @Test func whatIsNoLogGetsAClearAnswer() throws {

@@ -108,7 +108,10 @@ public struct LogArchive: Hashable, Sendable {
         var (taken, made) = (got - done, output.count)
         let base = input.baseAddress.map { UnsafeRawPointer($0) + done }
         let code = tl_zstd_run(stream, base, &taken, output.baseAddress, &made, isLast ? 1 : 0)
-        guard code != Int32(TL_ZSTD_DAMAGED) else { throw .refused(path: source.path, why: "cannot be compressed") }
+        guard code != Int32(TL_ZSTD_DAMAGED) else {
+          throw .refused(
+            path: source.path, why: "cannot be compressed: memory for this level is short; choose a lower one")
+        }
         done += taken
         try target.write(UnsafeRawBufferPointer(rebasing: output[..<made]))
         isOver = code == Int32(TL_ZSTD_END)

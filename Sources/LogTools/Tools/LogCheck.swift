@@ -1,3 +1,4 @@
+import Glibc
 import LogModel
 import RecordLogs
 
@@ -70,6 +71,26 @@ public struct LogCheck {
       bytes += file.reader.size
     }
     settleRemains()
+  }
+
+  /// As `init`, but that a log which is not sound, and was written to just now, is checked again: a writer with several
+  /// writes under way may have finished a later one first.
+  public static func settled(
+    _ log: LogFiles, format: LogSystem? = nil, acceptsGaps: Bool = false, progress: Progress = { _ in }
+  ) throws(LogToolError) -> LogCheck {
+    for _ in 1..<attempts {
+      let check = try LogCheck(log, format: format, acceptsGaps: acceptsGaps, progress: progress)
+      if check.isSound || !log.paths.contains(where: wasJustWritten) { return check }
+      usleep(300_000)
+    }
+    return try LogCheck(log, format: format, acceptsGaps: acceptsGaps, progress: progress)
+  }
+
+  private static let attempts = 3
+
+  private static func wasJustWritten(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && time(nil) - status.st_mtim.tv_sec < 3
   }
 
   private func isEmpty(_ path: String) -> Bool {

@@ -84,7 +84,8 @@ struct WalVerifyCommand: ParsableCommand {
     log: WalVerifyReport.Log, lines: [String], verdict: LogVerdict
   ) {
     do throws(LogToolError) {
-      let check = try LogCheck(log, format: input.format, acceptsGaps: acceptGaps, progress: { progress.show($0) })
+      let check = try LogCheck.settled(
+        log, format: input.format, acceptsGaps: acceptGaps, progress: { progress.show($0) })
       progress.finish(check.bytes)
       var verdict = check.verdict
       if strict, check.findings.contains(where: { $0.kind == .tornTail }) { verdict = .damaged }
