@@ -9,7 +9,7 @@ BUILD_FLAGS := -Xswiftc -enforce-exclusivity=unchecked
 RUN = $(if $(strip $(ARGS)),run $(ARGS),demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run suite test reports defects docs exhaustive bench tune tuning doctor clean
+.PHONY: help setup build run suite test reports defects docs exhaustive fuzz bench tune tuning doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ docs: build ## write the generated parts of docs/*.md anew
 
 exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
 	TORNLOG_EXHAUSTIVE=1 TORNLOG_OPTIMIZED_TESTS=1 swift test --filter ExhaustiveTests
+
+fuzz: setup ## libFuzzer on the readers of log files: ten million executions; ARGS=-runs=100000 for fewer
+	@Scripts/fuzz.sh $(ARGS)
 
 bench: build ## figures as ratios to raw loops, measured in the same run
 	$(TORNLOG) bench $(ARGS)

@@ -42,12 +42,16 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
   .testTarget(name: name + "Tests", dependencies: dependencies, swiftSettings: strict)
 }
 
+/// What `make fuzz` links with libFuzzer, which brings the program's beginning.
+let fuzzers: [Product] =
+  Context.environment["TORNLOG_FUZZ"] == nil ? [] : [.library(name: "WalFuzz", type: .static, targets: ["WalFuzz"])]
+
 let package = Package(
   name: "tornlog",
   products: [
     .executable(name: "tornlog", targets: ["tornlog"]),
     .library(name: "TornlogKit", targets: ["TornlogKit"]),
-  ],
+  ] + fuzzers,
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
@@ -59,6 +63,7 @@ let package = Package(
     .target(name: "CProcess", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
+    .target(name: "CZstd", linkerSettings: [.linkedLibrary("zstd")]),
     .target(name: "CPeers", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CFuse", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("fuse3")]),
     .target(
@@ -73,6 +78,8 @@ let package = Package(
     // Logs of single records in the formats of real systems. Knows nothing of partitions.
     busyModule("RecordLogs", ["LogModel", "Storage", "Metrics", "CZlib"]),
     busyModule("PartitionEngine", ["LogModel", "Storage", "WriteAheadLog", "ObjectStore", "RecordLogs", "Metrics"]),
+    // Reads and mends files of logs, in six formats. Knows no engine: files are read as anybody reads them.
+    busyModule("LogTools", ["LogModel", "WriteAheadLog", "RecordLogs", "ObjectStore", "CZlib", "CZstd"]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
     module("HTTPDelivery", ["RecordLogs"]),
     // Counters, gauges, histograms and their text. Knows nothing of what is counted.
@@ -115,7 +122,7 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "FaultInjection", "Defects",
         "Verification", "ScenarioFormat", "Reporting", "CrashStates", "LogClients", "CProcess", "Metrics",
         "RecordLogs", "HTTPDelivery", "HTTPServing", "EventReceivers", "SystemUnderTest", "EngineAdapter",
-        "ClientWorkloads",
+        "ClientWorkloads", "LogTools",
       ]),
     // Sees the engine and what judges it, as `Trials` does; the runner, scenarios and reports are none of its business.
     busyModule(
@@ -186,10 +193,15 @@ let package = Package(
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
         "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
         "EngineDriver", "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl", "ProfileReports",
+        "LogTools", "RecordLogs", "HTTPDelivery",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
 
+    // Small log files in every format, written by the engine's codecs.
+    support("SampleLogs", ["LogModel", "RecordLogs", "WriteAheadLog"]),
+    // What libFuzzer calls; see `make fuzz`.
+    support("WalFuzz", ["LogTools", "LogModel"]),
     // Storage that calls a test back when a trigger is met.
     support("TriggeredStorage", ["LogModel", "Storage", "FaultInjection"]),
     // Leases in SQLite; the engine knows them as one more `WriterExclusion`.
@@ -221,7 +233,12 @@ let package = Package(
     // Reads the files of the repository; imports nothing of it.
     tests("Tidy", []),
     tests("DiskTraces", ["DiskTraces", "CrashStates"]),
-    tests("CommandLine", ["tornlog", "SeccompLauncher", .product(name: "Yams", package: "Yams")]),
+    tests(
+      "CommandLine",
+      [
+        "tornlog", "SeccompLauncher", "SampleLogs", "LogModel", "RecordLogs", "EventReceivers",
+        .product(name: "Yams", package: "Yams"),
+      ]),
     tests("Storage", ["LogModel", "Storage"]),
     tests("FaultInjection", ["LogModel", "Storage", "FaultInjection", "TriggeredStorage"]),
     tests("ObjectStore", ["LogModel", "Storage", "ObjectStore", "FaultInjection", "TriggeredStorage", "CZlib"]),
@@ -239,6 +256,9 @@ let package = Package(
       [
         "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers", "FaultInjection", "TriggeredStorage", "CZlib",
       ]),
+    tests(
+      "LogTools",
+      ["LogTools", "SampleLogs", "LogModel", "Storage", "RecordLogs", "WriteAheadLog", "ObjectStore", "CZlib"]),
     tests("HTTPDelivery", ["HTTPDelivery", "LogModel", "Storage", "RecordLogs", "Metrics", "EventReceivers"]),
     tests(
       "PartitionEngine",

@@ -30,6 +30,7 @@ missing_packages() {
   has_header liburing.h || echo liburing-dev
   has_header zlib.h || echo zlib1g-dev
   has_header libdeflate.h || echo libdeflate-dev
+  has_header zstd.h || echo libzstd-dev
   has_header sqlite3.h || echo libsqlite3-dev
   has_header curl/curl.h || echo libcurl4-openssl-dev
   # The header asks for the version of the interface that the includer means.
@@ -41,7 +42,7 @@ missing_packages() {
 install() {
   local packages=("$@") run=()
   command -v apt-get >/dev/null || fail "missing: ${packages[*]} (Debian's names), and there is no apt-get here." \
-    "Install the headers of liburing (2.3 or newer), zlib, libdeflate, SQLite, libcurl and libfuse (3.14 or newer), and fusermount3, by your distribution's means, then run this again."
+    "Install the headers of liburing (2.3 or newer), zlib, libdeflate, zstd, SQLite, libcurl and libfuse (3.14 or newer), and fusermount3, by your distribution's means, then run this again."
   if [ "$(id -u)" -ne 0 ]; then
     # -n: fail rather than ask for a password.
     if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
@@ -50,7 +51,7 @@ install() {
     fi
     run=(sudo -n)
   fi
-  say "installing ${packages[*]} by apt: liburing drives io_uring, zlib's CRC-32 is the log's checksum, computed by libdeflate; SQLite keeps leases; libcurl is what a release binary sends events over HTTP with; libfuse3 serves the volume, and fuse3 mounts it for those who are not root"
+  say "installing ${packages[*]} by apt: liburing drives io_uring, zlib's CRC-32 is the log's checksum, computed by libdeflate; libzstd packs archives of logs; SQLite keeps leases; libcurl is what a release binary sends events over HTTP with; libfuse3 serves the volume, and fuse3 mounts it for those who are not root"
   run+=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
   # The lists may be old or absent in a container; where they are good, fetching them again is only slow.
   "${run[@]}" -qq -y --no-install-recommends install "${packages[@]}" </dev/null >/dev/null 2>&1 && return

@@ -115,7 +115,7 @@ extension Doctor {
     #else
       let swift = "Swift older than 6.3"
     #endif
-    let libraries = [("liburing", "liburing"), ("zlib", "zlib")].map { name, file in
+    let libraries = [("liburing", "liburing"), ("zlib", "zlib"), ("libzstd", "libzstd")].map { name, file in
       "\(name) \(packageVersion(file) ?? "(version unknown)")"
     }
     return Finding("built with", .ok, ([swift] + libraries).joined(separator: ", "))

@@ -119,7 +119,7 @@ struct Tornlog: ParsableCommand {
     version: "tornlog 0.1.0",
     subcommands: [
       DemoCommand.self, RunCommand.self, TestCommand.self, AuditCommand.self, MountCommand.self, VolumeCommand.self,
-      DriverToolCommand.self,
+      DriverToolCommand.self, WalCommand.self,
       ExploreCommand.self,
       ReproduceCommand.self, ShrinkCommand.self,
       DefectsCommand.self,

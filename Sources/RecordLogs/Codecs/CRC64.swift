@@ -22,11 +22,11 @@ public enum CRC64 {
     return UnsafePointer(tables)
   }()
 
-  /// The checksum of all of `bytes`.
-  public static func checksum(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-    guard let base = bytes.baseAddress else { return 0 }
+  /// The checksum of all of `bytes`, behind bytes whose checksum is `before`; of no bytes it is 0.
+  public static func checksum(_ bytes: UnsafeRawBufferPointer, after before: UInt64 = 0) -> UInt64 {
+    guard let base = bytes.baseAddress else { return before }
     let tables = tables
-    var crc = ~UInt64(0)
+    var crc = ~before
     var at = 0
     while at + 8 <= bytes.count {
       crc ^= base.little(at, UInt64.self)

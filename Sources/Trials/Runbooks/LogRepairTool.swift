@@ -1,5 +1,6 @@
 import Glibc
 import LogModel
+import LogTools
 import RecordLogs
 import Storage
 import WriteAheadLog
@@ -33,7 +34,8 @@ struct SkipCorruptedRecords: LogRepairing {
 extension Storage {
   /// Writes the valid records of the file at `input` one behind the other into a new file at `output`, and nothing of
   /// what stands between them: `wal-repair --input ... --output ... --skip-corrupted` of the Streamhouse runbook,
-  /// option 5, which its project never had. On the medium when this returns, but for the name.
+  /// option 5, which its project never had. What is valid is decided by `LogMend`, as `tornlog wal repair` has it. On
+  /// the medium when this returns, but for the name.
   ///
   /// Where a record says which number it has, a reader of the new file sees what is missing. Where it does not
   /// (Streamhouse), everything behind what was left out has moved, and nothing in the file tells.
@@ -42,79 +44,47 @@ extension Storage {
   func extractRecords(
     of system: LogSystem, from input: String, to output: String
   ) async throws(StorageError) -> LogRepairTool {
-    switch system {
-    case .tornlog: throw StorageError(errno: EINVAL, .open, input)
-    case .streamhouse: try await extractRecords(StreamhouseCodec.self, from: input, to: output)
-    case .airunner: try await extractRecords(AirunnerCodec.self, from: input, to: output)
-    case .chronik: try await extractRecords(ChronikV2Codec.self, from: input, to: output)
-    case .chronikV1: try await extractRecords(ChronikV1Codec.self, from: input, to: output)
-    case .replayBuffer: try await extractRecords(ReplayCodec.self, from: input, to: output)
-    }
-  }
-
-  private func extractRecords<Codec: RecordCodec>(
-    _ codec: Codec.Type, from input: String, to output: String
-  ) async throws(StorageError) -> LogRepairTool {
-    let source = try await open(input, [])
-    do throws(StorageError) {
-      let target = try await open(output, [.write, .create, .exclusive])
-      do throws(StorageError) {
-        let found = try await extract(codec, source, target, output)
-        await close(target)
-        await close(source)
-        return found
-      } catch {
-        await close(target)
-        throw error
-      }
+    guard system != .tornlog else { throw StorageError(errno: EINVAL, .open, input) }
+    let sink = MemorySink()
+    let mend: LogMend
+    let bytes = MemoryBytes(try await wholeFile(input))
+    do throws(LogToolError) {
+      mend = try LogMend.mend(bytes, of: system, into: sink)
     } catch {
-      await close(source)
+      preconditionFailure("bytes in memory can be read: \(error)")
+    }
+    let target = try await open(output, [.write, .create, .exclusive])
+    do throws(StorageError) {
+      let buffer = makeBuffer(capacity: max(1, sink.bytes.count))
+      buffer.mutableBytes(0..<sink.bytes.count).copyBytes(from: sink.bytes)
+      try await writeWhole(target, output, at: 0, from: buffer, 0..<sink.bytes.count)
+      try await sync(target, .all)
+      await close(target)
+    } catch {
+      await close(target)
       throw error
     }
+    return LogRepairTool(records: mend.records, skipped: mend.skipped, skippedBytes: mend.skippedBytes)
   }
 
-  private func extract<Codec: RecordCodec>(
-    _ codec: Codec.Type, _ source: FileID, _ target: FileID, _ output: String
-  ) async throws(StorageError) -> LogRepairTool {
-    var found = LogRepairTool()
-    let size = try await size(of: source)
-    var scanner = RecordScanner<Codec>(self, FileSource(self, source, limit: size))
-    if try await scanner.head(Codec.fileHeader.count) != Codec.fileHeader {
-      (found.skipped, found.skippedBytes) = (1, min(size, Int64(Codec.fileHeader.count)))
-    }
-    scanner.skip(to: min(size, Int64(Codec.fileHeader.count)))
-    var buffer = makeBuffer(capacity: 256 << 10)
-    buffer.mutableBytes(0..<Codec.fileHeader.count).copyBytes(from: Codec.fileHeader)
-    var (filled, written) = (Codec.fileHeader.count, Int64(0))
-    func flush() async throws(StorageError) {
-      try await writeWhole(target, output, at: written, from: buffer, 0..<filled)
-      written += Int64(filled)
-      filled = 0
-    }
-    scanning: while true {
-      switch try await scanner.next() {
-      case .record(let position, let length):
-        if filled + length > buffer.capacity {
-          try await flush()
-          if length > buffer.capacity { buffer = makeBuffer(capacity: length) }
-        }
-        buffer.mutableBytes(filled..<filled + length).copyMemory(from: scanner.bytes(at: position, length))
-        filled += length
-        found.records += 1
-      case .damage(let range, _):
-        found.skipped += 1
-        found.skippedBytes += Int64(range.count)
-      case .end(let range, _, let isBlank):
-        if !range.isEmpty, !isBlank {
-          found.skipped += 1
-          found.skippedBytes += Int64(range.count)
-        }
-        break scanning
+  /// The bytes of a file; those that the device cannot read are zeros.
+  private func wholeFile(_ path: String) async throws(StorageError) -> [UInt8] {
+    let file = try await open(path, [])
+    do throws(StorageError) {
+      let source = FileSource(self, file, limit: try await size(of: file))
+      let buffer = makeBuffer(capacity: 256 << 10)
+      var bytes: [UInt8] = []
+      while true {
+        let got = try await source.read(into: buffer, 0..<buffer.capacity)
+        if got == 0 { break }
+        bytes.append(contentsOf: buffer[0..<got])
       }
+      await close(file)
+      return bytes
+    } catch {
+      await close(file)
+      throw error
     }
-    try await flush()
-    try await sync(target, .all)
-    return found
   }
 
   /// Copies a file, into a new one or over one that is there, and syncs the copy (not its name). `cp`; `kubectl cp`.

@@ -108,7 +108,7 @@ public struct BatchHeader: Hashable, Sendable {
     else { return nil }
   }
 
-  init(
+  package init(
     length: Int, baseOffset: Offset, recordCount: Int, position: Int64, epoch: Epoch, time: Instant,
     durableOffset: Offset, bootID: UInt32, commitDelta: Int, isNeverSynced: Bool = false
   ) {
@@ -152,12 +152,12 @@ public struct BatchHeader: Hashable, Sendable {
 }
 
 /// The record layer inside a batch.
-enum RecordFormat {
+package enum RecordFormat {
   static let headerSize = 8
   static let noKey: Int32 = -1
 
   /// Bytes of a batch whose records have `payload` bytes of keys and values together.
-  static func batchLength(recordCount: Int, payload: Int) -> Int {
+  package static func batchLength(recordCount: Int, payload: Int) -> Int {
     (BatchHeader.size + recordCount * headerSize + payload + 7) & ~7
   }
 }

@@ -29,16 +29,16 @@ import LogModel
 /// partition is at least 0, and base offset, epoch, topic and partition are those of the file's name and folder. The
 /// first valid copy counts. A segment of an older epoch whose base offset is above bytes 308..<316 of a newer one's
 /// head is void: the writer of the newer one has read the log, and had fenced the older one before.
-struct SegmentHeader: Hashable, Sendable {
-  static let magic: UInt64 = 0x31_474F_4C4E_524F_54  // "TORNLOG1"
-  static let size = 4096
+package struct SegmentHeader: Hashable, Sendable {
+  package static let magic: UInt64 = 0x31_474F_4C4E_524F_54  // "TORNLOG1"
+  package static let size = 4096
   static let copySize = 512
   static let copyPositions = [0, 2048]
   static let longestTopic = 249
 
-  var baseOffset: Offset
-  var epoch: Epoch
-  var salt: UInt64
+  package var baseOffset: Offset
+  package var epoch: Epoch
+  package var salt: UInt64
   var durableOffset: Offset
   var bootID: UInt32
   var source: TopicPartition
@@ -50,7 +50,7 @@ struct SegmentHeader: Hashable, Sendable {
   var previousBase: Offset
   var passedOver: Int
 
-  func write(into bytes: UnsafeMutableRawBufferPointer) {
+  package func write(into bytes: UnsafeMutableRawBufferPointer) {
     precondition(bytes.count >= Self.size)
     bytes.initializeMemory(as: UInt8.self, repeating: 0)
     for start in Self.copyPositions {
@@ -104,7 +104,7 @@ struct SegmentHeader: Hashable, Sendable {
     (isNeverSynced, isSyncedLater) = (policy == 1, policy == 2)
   }
 
-  init(
+  package init(
     baseOffset: Offset, epoch: Epoch, salt: UInt64, durableOffset: Offset, bootID: UInt32, source: TopicPartition,
     isNeverSynced: Bool, isSyncedLater: Bool = false, previousBase: Offset, passedOver: Int = 0
   ) {
@@ -122,7 +122,7 @@ struct SegmentHeader: Hashable, Sendable {
 
   /// `00000000000000004711-0000000012.log`: base offset and epoch, padded so that names sort as they do. No two writers
   /// share an epoch, so none can create, replace or remove a file of another's.
-  static func fileName(base: Offset, epoch: Epoch) -> String {
+  package static func fileName(base: Offset, epoch: Epoch) -> String {
     String(unsafeUninitializedCapacity: 20 + 1 + 20 + 4) { name in
       var end = pad(UInt64(base.rawValue), 20, name, at: 0)
       name[end] = UInt8(ascii: "-")

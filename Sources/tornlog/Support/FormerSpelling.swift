@@ -20,8 +20,15 @@ enum FormerSpelling {
     case "explore": return [command] + explore(words.map { $0 == "--mishaps" ? "--device-faults" : $0 })
     case "defects":
       return [command] + words.map { $0 == "--way" || $0.hasPrefix("--way=") ? "--strategy" + $0.dropFirst(5) : $0 }
+    case "wal": return [command] + wal(words)
     default: return arguments
     }
+  }
+
+  /// The replay-buffer plan has its tools as options: `--inspect`, `--verify`, `--compact`.
+  private static func wal(_ words: [String]) -> [String] {
+    guard let first = words.first, ["--inspect", "--verify", "--compact"].contains(first) else { return words }
+    return [String(first.dropFirst(2))] + words.dropFirst()
   }
 
   private static func explore(_ words: [String]) -> [String] {
