@@ -19,6 +19,7 @@ class Driver:
         self.environment = db.DBEnv()
         for name in request["config"].get("flags", "").split():
             self.environment.set_flags(getattr(db, "DB_" + name), 1)
+        self.environment.set_lg_max(256 << 10)  # small files: each state is served whole
         # One process uses the environment: its shared regions are in the process's own memory.
         modes = db.DB_INIT_TXN | db.DB_INIT_LOG | db.DB_INIT_LOCK | db.DB_INIT_MPOOL | db.DB_PRIVATE | db.DB_RECOVER
         self.environment.open(request["dir"], modes | db.DB_CREATE)

@@ -33,24 +33,44 @@ def serve(driver, *failures):
 
     `failures` are the exceptions with which the program reports that it has failed. Without `outcome` that means: unknown.
     Any other exception is the driver's own failure, and says nothing about the program.
+    A driver with `forks` answers each `open`, and what follows up to `close`, in a child of its own.
     """
-    for line in sys.stdin:
+    forks = getattr(driver, "forks", False)
+    for line in iter(sys.stdin.readline, ""):
         request = json.loads(line)
-        operation = request["op"]
-        try:
-            if operation == "hello":
-                about = {"name": driver.name, "version": driver.version, "ops": driver.operations}
-                reply(request, ok=True, reopens=getattr(driver, "reopens", True), **about)
-                continue
-            if operation not in driver.operations + ["open", "close"]:
-                raise NotImplementedError(operation)
-            members = getattr(driver, operation)(request)
-        except (Failed, *failures) as error:
-            reply(request, ok=False, error=str(error) or repr(error))
-        except Exception as error:
-            reply(request, ok=False, outcome="driver", error=repr(error))
+        if request["op"] == "hello":
+            about = {"name": driver.name, "version": driver.version, "ops": driver.operations}
+            reply(request, ok=True, **about, **({"forks": True} if forks else {"reopens": True}))
+        elif forks and request["op"] == "open":
+            if (child := os.fork()) == 0:
+                succeeded = answer(driver, request, failures)
+                while succeeded and request["op"] != "close" and (line := sys.stdin.readline()):
+                    request = json.loads(line)
+                    answer(driver, request, failures)
+                sys.exit()  # What it has started ends with it.
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if code != 0:
+                replies.write(json.dumps({"died": f"signal {-code}" if code < 0 else f"exit {code}"}) + "\n")
+                replies.flush()
         else:
-            reply(request, ok=True, **(members or {}))
+            answer(driver, request, failures)
+
+
+def answer(driver, request, failures):
+    """Answers one request. Returns whether it succeeded."""
+    operation = request["op"]
+    try:
+        if operation not in driver.operations + ["open", "close"]:
+            raise NotImplementedError(operation)
+        members = getattr(driver, operation)(request)
+    except (Failed, *failures) as error:
+        reply(request, ok=False, error=str(error) or repr(error))
+    except Exception as error:
+        reply(request, ok=False, outcome="driver", error=repr(error))
+    else:
+        reply(request, ok=True, **(members or {}))
+        return True
+    return False
 
 
 def free_port():
@@ -74,6 +94,9 @@ class Server:
             except (OSError, *not_yet):
                 time.sleep(0.01)
         raise Failed(f"{self.name} ended with {self.process.returncode}")
+
+    def wait_for_port(self, port):
+        self.wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
 
     def stop(self, number=signal.SIGTERM):
         if self.process.poll() is None:

@@ -17,7 +17,7 @@ class Driver:
     name = "etcd"
     version = run(["etcd", "--version"]).split()[2]
     operations = ["put", "delete", "scan", "txn", "check"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         self.client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))

@@ -6,13 +6,13 @@ Needs Debian's python3-gdbm. `config`, with its default: {"mode": "cs"}: "s" syn
 
 import os
 
-from driving import reply, serve
+from driving import reply, run, serve
 from dbm import gnu
 
 
 class Driver:
     name = "gdbm"
-    version = ".".join(str(part) for part in getattr(gnu, "_GDBM_VERSION", ("?",)))
+    version = run(["dpkg-query", "-f${Version}", "-W", "libgdbm6"])
     operations = ["put", "delete", "scan", "flush"]
 
     def open(self, request):
@@ -26,7 +26,9 @@ class Driver:
             del self.db[request["key"]]
 
     def scan(self, request):
-        reply(request, items=[[key.decode(), self.db[key].decode()] for key in self.db.keys()])
+        # A key that is listed and has no value raises KeyError: that is the program's failure.
+        items = [[key, self.db[key]] for key in self.db.keys()]
+        reply(request, items=[[part.decode(errors="backslashreplace") for part in item] for item in items])
 
     def flush(self, request):
         self.db.sync()
@@ -35,4 +37,4 @@ class Driver:
         self.db.close()
 
 
-serve(Driver(), gnu.error, OSError)
+serve(Driver(), gnu.error, OSError, KeyError)

@@ -18,7 +18,7 @@ class Driver:
     name = "influxdb"
     version = run(["influxd", "version"]).split()[1]
     operations = ["append", "scan"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         port, folder = free_port(), request["dir"]

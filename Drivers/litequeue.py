@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """litequeue, a queue on SQLite. Model: queue.
 
-Needs litequeue (PyPI). `config` is not used: litequeue sets WAL and leaves `synchronous` at SQLite's default, FULL.
+Needs litequeue (PyPI). `config` is not used: litequeue itself sets `journal_mode` WAL and `synchronous` NORMAL.
 """
 
 import os

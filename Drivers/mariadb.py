@@ -15,7 +15,7 @@ class Driver:
     name = "mariadb"
     version = run(["mariadbd", "--no-defaults", "--version"]).split()[2]
     operations = ["put", "delete", "scan", "txn", "check"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         folder = os.path.join(request["dir"], "mysql")

@@ -18,7 +18,7 @@ class Driver:
     name = "mosquitto"
     version = subprocess.run(["mosquitto", "-h"], capture_output=True, text=True).stdout.split()[2]
     operations = ["put", "delete", "scan"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         port = free_port()
@@ -59,8 +59,8 @@ class Driver:
         reply(request, items=list(items.items()))
 
     def close(self, request):
-        self.client.loop_stop()
         self.client.disconnect()
+        self.client.loop_stop()
         self.server.stop()
 
 

@@ -18,7 +18,7 @@ class Driver:
     name = "nats"
     version = run(["nats-server", "--version"]).split()[1].lstrip("v")
     operations = ["append", "scan"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         port = free_port()
@@ -31,8 +31,8 @@ class Driver:
         self.server = Server(["nats-server", "-c", f"/dev/fd/{reading}"], pass_fds=[reading])
         os.close(reading)
         self.loop = asyncio.new_event_loop()
-        self.client = self.server.wait_for(lambda: self.wait(nats.connect(
-            f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=5)), Error, asyncio.TimeoutError)
+        self.server.wait_for_port(port)
+        self.client = self.wait(nats.connect(f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=10))
         self.stream = self.client.jetstream()
         for log in "ab":
             self.wait(self.stream.add_stream(name=log, subjects=[f"log.{log}"]))

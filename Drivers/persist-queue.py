@@ -10,6 +10,7 @@ import os
 from driving import reply, serve
 import persistqueue
 import sqlite3
+from pickle import UnpicklingError
 from importlib.metadata import version
 
 
@@ -50,4 +51,4 @@ class Driver:
         self.queues = {}  # They close their files when they are gone.
 
 
-serve(Driver(), OSError, EOFError, ValueError, sqlite3.Error, persistqueue.exceptions.Empty)
+serve(Driver(), OSError, EOFError, UnpicklingError, ValueError, sqlite3.Error)

@@ -19,7 +19,7 @@ class Driver:
     name = "prometheus"
     version = run(["prometheus", "--version"]).split()[2]
     operations = ["append", "scan"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         port = free_port()

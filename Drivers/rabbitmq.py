@@ -15,7 +15,7 @@ class Driver:
     name = "rabbitmq"
     version = run(["dpkg-query", "-f${Version}", "-W", "rabbitmq-server"]).split("-")[0]
     operations = ["append", "take"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         folder, port = os.path.join(request["dir"], "rabbit"), free_port()
@@ -32,7 +32,8 @@ class Driver:
         self.names = Server(["epmd"], env=environment)
         self.server = Server(["/usr/lib/rabbitmq/bin/rabbitmq-server"], env=environment)
         parameters = pika.ConnectionParameters("127.0.0.1", port, heartbeat=0)
-        self.connection = self.server.wait_for(lambda: pika.BlockingConnection(parameters), AMQPError)
+        self.server.wait_for_port(port)
+        self.connection = pika.BlockingConnection(parameters)
         self.channel = self.connection.channel()
         self.channel.confirm_delivery()
         for log in "ab":

@@ -20,7 +20,7 @@ class Driver:
     name = "zookeeper"
     version = run(["dpkg-query", "-f${Version}", "-W", "libzookeeper-java"]).split("-")[0]
     operations = ["put", "delete", "scan", "txn"]
-    reopens = False
+    forks = True
 
     def open(self, request):
         port = free_port()
