@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """diskcache, a cache on SQLite and files. Model: transactions.
 
-Needs diskcache (PyPI). Whatever else stands in `config` is an argument of Cache(), for example {"sqlite_synchronous": 2}.
+Needs diskcache (PyPI). `config` has arguments of Cache(), for example {"sqlite_synchronous": 2}.
 """
 
 from driving import reply, serve

@@ -1,6 +1,6 @@
 """What the drivers of this folder share: the loop of the driver protocol (docs/driver-protocol.md), and servers.
 
-A driver is a class with one method for each operation that it offers. What a method returns are the members of the reply.
+A driver is a class with one method for each operation that it offers. What a method returns are members of the reply.
 Import this module first: the drivers have the names of the modules that they need.
 """
 
@@ -31,8 +31,8 @@ def reply(request, **members):
 def serve(driver, *failures):
     """Answers requests until standard input ends.
 
-    `failures` are the exceptions with which the program reports that it has failed. Without `outcome` that means: unknown.
-    Any other exception is the driver's own failure, and says nothing about the program.
+    `failures` are the exceptions with which the program reports that it has failed. Its reply has no `outcome`: it may
+    have happened. Any other exception is the driver's own failure, and says nothing about the program.
     A driver with `forks` answers each `open`, and what follows up to `close`, in a child of its own.
     """
     forks = getattr(driver, "forks", False)
@@ -87,7 +87,10 @@ class Server:
         atexit.register(self.stop, signal.SIGKILL)
 
     def wait_for(self, attempt, *not_yet):
-        """Returns what `attempt` returns once it raises none of `not_yet`. Tornlog's time limit ends a server that never answers."""
+        """Returns what `attempt` returns once it raises none of `not_yet`.
+
+        Tornlog's time limit ends a server that never answers.
+        """
         while self.process.poll() is None:
             try:
                 return attempt()
@@ -106,7 +109,8 @@ class Server:
 
 def run(command, **options):
     """Runs a tool of the program to its end. What it prints is in the error where it fails."""
-    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", **options)
+    ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, encoding="utf-8", errors="replace",
+                           **options)
     if ended.returncode != 0:
         raise Failed(f"{command[0]}: {(ended.stderr or ended.stdout).strip()[-400:]}")
     return ended.stdout

@@ -21,11 +21,13 @@ class Driver:
 
     def open(self, request):
         self.client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
-        options = {"data-dir": f"{request['dir']}/etcd", "listen-client-urls": self.client, "advertise-client-urls": self.client}
+        options = {"data-dir": f"{request['dir']}/etcd"}
+        options |= {"listen-client-urls": self.client, "advertise-client-urls": self.client}
         options |= {"listen-peer-urls": peer, "initial-advertise-peer-urls": peer, "initial-cluster": f"default={peer}"}
         # The shortest election that etcd allows: one member elects itself.
         options |= {"heartbeat-interval": 10, "election-timeout": 50, "logger": "zap"} | request["config"]
-        self.server = Server(["etcd", *(f"--{name}={json.dumps(value).strip(chr(34))}" for name, value in options.items())])
+        words = [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]
+        self.server = Server(["etcd", *words])
         self.http = http.client.HTTPConnection(self.client.removeprefix("http://"))
         # A read that goes through the log: the server has elected itself.
         self.server.wait_for(lambda: self.call("range", key=code("k")), http.client.HTTPException, Failed)
@@ -57,14 +59,16 @@ class Driver:
         self.call("deleterange", key=code(step["key"]))
 
     def scan(self, request):
-        found = self.call("range", key=code("\0"), range_end=code("\0")).get("kvs", [])  # from the first key to the last
+        # From the first key to the last.
+        found = self.call("range", key=code("\0"), range_end=code("\0")).get("kvs", [])
         reply(request, items=[[text(item["key"]), text(item["value"])] for item in found])
 
     def check(self, request):
         # The tool reads a copy only: the server has locked its own file.
         with tempfile.TemporaryDirectory() as folder:
-            for command in (["snapshot", "save"], ["snapshot", "status"]):
-                run(["etcdctl", f"--endpoints={self.client}", *command, f"{folder}/copy"], env=os.environ | {"ETCDCTL_API": "3"})
+            for command in ("save", "status"):
+                tool = ["etcdctl", f"--endpoints={self.client}", "snapshot", command, f"{folder}/copy"]
+                run(tool, env=os.environ | {"ETCDCTL_API": "3"})
 
     def close(self, request):
         self.server.stop()

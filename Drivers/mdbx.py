@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """libmdbx, a descendant of LMDB. Model: transactions.
 
-Needs libmdbx (PyPI). `config`, with its default: {"flags": ""}, names of MDBXEnvFlags without MDBX_, separated by spaces,
-for example "SAFE_NOSYNC" or "WRITEMAP".
+Needs libmdbx (PyPI). `config`, with its default: {"flags": ""}, names of MDBXEnvFlags without MDBX_, separated by
+spaces, for example "SAFE_NOSYNC" or "WRITEMAP".
 """
 
 from driving import reply, serve

@@ -54,8 +54,8 @@ class Driver:
         position, self.next[log] = self.next[log], self.next[log] + 1
         labels = {"__name__": "record", "log": log, "text": request["value"]}
         sample = field(1, struct.pack("<d", position), 1) + b"\x10" + number(int(time.time() * 1000))
-        series = b"".join(field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in labels.items())
-        self.call("POST", "/api/v1/write", snappy.compress(field(1, series + field(2, sample))))
+        pairs = [field(1, field(1, name.encode()) + field(2, value.encode())) for name, value in labels.items()]
+        self.call("POST", "/api/v1/write", snappy.compress(field(1, b"".join(pairs) + field(2, sample))))
         return {"position": position}
 
     def scan(self, request):

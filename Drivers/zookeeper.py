@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """ZooKeeper, one server. Model: transactions.
 
-Needs Debian's zookeeper and python3-kazoo. `config` has system properties of the server without `zookeeper.`, for example
-{"forceSync": "no"}.
+Needs Debian's libzookeeper-java, a Java runtime and python3-kazoo. `config` has system properties of the server without
+`zookeeper.`, for example {"forceSync": "no"}.
 """
 
 import os
