@@ -26,8 +26,8 @@ class Driver:
         options |= {"listen-peer-urls": peer, "initial-advertise-peer-urls": peer, "initial-cluster": f"default={peer}"}
         # The shortest election that etcd allows: one member elects itself.
         options |= {"heartbeat-interval": 10, "election-timeout": 50, "logger": "zap"} | request["config"]
-        words = [f"--{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in options.items()]
-        self.server = Server(["etcd", *words])
+        words = {name: value if isinstance(value, str) else json.dumps(value) for name, value in options.items()}
+        self.server = Server(["etcd", *(f"--{name}={value}" for name, value in words.items())])
         self.http = http.client.HTTPConnection(self.client.removeprefix("http://"))
         # A read that goes through the log: the server has elected itself.
         self.server.wait_for(lambda: self.call("range", key=code("k")), http.client.HTTPException, Failed)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """GNU dbm. Model: map.
 
-Needs Debian's python3-gdbm. `config`, with its default: {"mode": "cs"}. "s" syncs after each write, which GNU dbm itself
-does not do by default: {"mode": "c"}.
+Needs Debian's python3-gdbm. `config`, with its default: {"mode": "cs"}. "s" syncs after each write, which GNU dbm
+itself does not do by default: {"mode": "c"}.
 """
 
 import os

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """persist-queue. Model: queue.
 
-Needs persist-queue (PyPI). `config`, with its default: {"kind": "Queue"}, a queue in plain files; "SQLiteQueue" is one in
-SQLite. Whatever else stands there is an argument of the queue, for example {"autosave": true}.
+Needs persist-queue (PyPI). `config`, with its default: {"kind": "Queue"}, a queue in plain files; "SQLiteQueue" is one
+in SQLite. Whatever else stands there is an argument of the queue, for example {"autosave": true}.
 """
 
 import os
