@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Berkeley DB, Transactional Data Store. Model: transactions.
 
-Needs berkeleydb (PyPI), built with Debian's libdb5.3-dev. `config`, with its default: {"flags": ""}, names of the
-environment's flags, separated by spaces: "TXN_NOSYNC" writes and syncs nothing at a commit, "TXN_WRITE_NOSYNC" writes only.
+Needs berkeleydb (PyPI), built with Debian's libdb5.3-dev. `config`, with its default: {"flags": ""}, names of flags of
+the environment, separated by spaces. "TXN_NOSYNC" neither writes nor syncs at a commit, "TXN_WRITE_NOSYNC" writes only.
 """
 
 from driving import reply, serve
