@@ -1,7 +1,7 @@
 """What the drivers of this folder share: the loop of the driver protocol (docs/driver-protocol.md), and servers.
 
 A driver is a class with one method for each operation that it offers. What a method returns are members of the reply.
-Import this module first: the drivers have the names of the modules that they need.
+Import this module before others: the drivers have the names of the modules that they need.
 """
 
 import atexit
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-sys.path.pop(0)  # this folder
+sys.path.pop(0)  # what the driver has put there to find this module
 # Standard output belongs to the protocol. What a library or a server prints goes to the driver's log.
 replies = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)

@@ -5,11 +5,15 @@ Needs Debian's nats-server and nats-py (PyPI). `config` has options of the serve
 {"sync_interval": "always"}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Server, free_port, reply, run, serve
+
 import asyncio
 import json
 import os
 
-from driving import Server, free_port, reply, run, serve
 import nats
 from nats.errors import Error
 

@@ -4,13 +4,16 @@
 Needs Debian's etcd-server and etcd-client. `config` has options of etcd, for example {"unsafe-no-fsync": true}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Failed, Server, free_port, reply, run, serve
+
 import base64
 import http.client
 import json
 import os
 import tempfile
-
-from driving import Failed, Server, free_port, reply, run, serve
 
 
 class Driver:

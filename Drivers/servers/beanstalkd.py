@@ -5,9 +5,12 @@ Needs Debian's beanstalkd. `config`, with its default: {"arguments": "-f0"}, a s
 syncs at most every 50 ms, "-F" never; "-s65536" makes small files.
 """
 
-import socket
+import sys
 
+sys.path[0] += "/.."
 from driving import Failed, Server, free_port, run, serve
+
+import socket
 
 
 class Driver:

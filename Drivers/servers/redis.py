@@ -4,11 +4,14 @@
 Needs Debian's redis-server. `config` has options of it; the default is appendonly "yes", appendfsync "always", save "".
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Failed, Server, free_port, reply, run, serve
+
 import glob
 import os
 import socket
-
-from driving import Failed, Server, free_port, reply, run, serve
 
 
 class Driver:

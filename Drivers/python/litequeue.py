@@ -4,11 +4,15 @@
 Needs litequeue (PyPI). `config` is not used: litequeue itself sets `journal_mode` WAL and `synchronous` NORMAL.
 """
 
-import os
+import sys
 
+sys.path[0] += "/.."
 from driving import reply, serve
-import litequeue
+
+import os
 import sqlite3
+
+import litequeue
 
 
 class Driver:

@@ -4,15 +4,19 @@
 Needs Debian's prometheus and python3-snappy. `config` has flags of prometheus.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Failed, Server, free_port, reply, run, serve
+
 import http.client
 import json
+import struct
 import tempfile
 import time
 import urllib.parse
 
-from driving import Failed, Server, free_port, reply, run, serve
 import snappy
-import struct
 
 
 class Driver:

@@ -4,12 +4,16 @@
 Needs Debian's postgresql and python3-psycopg2. `config` has settings, such as {"synchronous_commit": "off"}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Server, free_port, reply, run, serve
+
 import glob
 import os
 import shutil
 import signal
 
-from driving import Server, free_port, reply, run, serve
 import psycopg2
 
 BIN = sorted(glob.glob("/usr/lib/postgresql/1?/bin"))[-1]

@@ -6,8 +6,13 @@ for example {"recycle_log_file_num": 4, "wal_bytes_per_sync": 4096}: `Options.se
 Examples/drivers/rocksdb.cc is the driver of Debian's RocksDB.
 """
 
+import sys
+
+sys.path[0] += "/.."
 from driving import reply, serve
+
 from importlib.metadata import version
+
 from rocksdict import Options, Rdict, WriteBatch, WriteOptions
 
 

@@ -4,9 +4,13 @@
 Needs kuzu (PyPI). `config` has arguments of Database(), for example {"checkpoint_threshold": 16384}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import reply, serve
+
 import os
 
-from driving import reply, serve
 import kuzu
 
 

@@ -4,9 +4,13 @@
 Needs duckdb (PyPI). `config` has settings, for example {"checkpoint_threshold": "16KB"}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import reply, serve
+
 import os
 
-from driving import reply, serve
 import duckdb
 
 

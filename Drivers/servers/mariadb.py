@@ -5,9 +5,13 @@ Needs Debian's mariadb-server and python3-pymysql. `config` has options of maria
 {"innodb-flush-log-at-trx-commit": 2} or {"skip-innodb-doublewrite": ""}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Server, free_port, reply, run, serve
+
 import os
 
-from driving import Server, free_port, reply, run, serve
 import pymysql
 
 

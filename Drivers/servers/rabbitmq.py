@@ -4,9 +4,13 @@
 Needs Debian's rabbitmq-server and python3-pika. `config`, with its default: {"type": "classic"}; "quorum" is the other.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Server, free_port, run, serve
+
 import os
 
-from driving import Server, free_port, run, serve
 import pika
 from pika.exceptions import AMQPError
 

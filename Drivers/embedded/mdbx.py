@@ -5,10 +5,15 @@ Needs libmdbx (PyPI). `config`, with its default: {"flags": ""}, names of MDBXEn
 spaces, for example "SAFE_NOSYNC" or "WRITEMAP".
 """
 
+import sys
+
+sys.path[0] += "/.."
 from driving import reply, serve
-import mdbx
+
 import os
 from importlib.metadata import version
+
+import mdbx
 
 
 class Driver:

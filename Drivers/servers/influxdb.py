@@ -5,13 +5,16 @@ Needs Debian's influxdb. `config` has settings of the section `data`; the defaul
 {"wal-fsync-delay": "0s"}, a sync for each write.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Failed, Server, free_port, reply, run, serve
+
 import http.client
 import json
 import os
 import tempfile
 import urllib.parse
-
-from driving import Failed, Server, free_port, reply, run, serve
 
 
 class Driver:

@@ -4,9 +4,13 @@
 Needs unqlite (PyPI). `config` is not used.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import reply, serve
+
 import os
 
-from driving import reply, serve
 import unqlite
 
 

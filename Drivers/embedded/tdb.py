@@ -5,9 +5,13 @@ Needs Debian's python3-tdb and tdb-tools. `config`, with its default: {"flags": 
 spaces. "NOSYNC" syncs nothing.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import reply, run, serve
+
 import os
 
-from driving import reply, run, serve
 import tdb
 
 

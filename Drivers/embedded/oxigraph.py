@@ -4,10 +4,15 @@
 Needs pyoxigraph (PyPI). `config` is not used.
 """
 
+import sys
+
+sys.path[0] += "/.."
 from driving import reply, serve
+
+from importlib.metadata import version
+
 import pyoxigraph
 from pyoxigraph import Literal, NamedNode
-from importlib.metadata import version
 
 IS = NamedNode("urn:is")
 

@@ -5,13 +5,17 @@ Needs persist-queue (PyPI). `config`, with its default: {"kind": "Queue"}, a que
 in SQLite. Whatever else stands there is an argument of the queue, for example {"autosave": true}.
 """
 
-import os
+import sys
 
+sys.path[0] += "/.."
 from driving import reply, serve
-import persistqueue
+
+import os
 import sqlite3
-from pickle import UnpicklingError
 from importlib.metadata import version
+from pickle import UnpicklingError
+
+import persistqueue
 
 
 class Driver:

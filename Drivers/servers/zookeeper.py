@@ -5,10 +5,14 @@ Needs Debian's libzookeeper-java, a Java runtime and python3-kazoo. `config` has
 `zookeeper.`, for example {"forceSync": "no"}.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Failed, Server, free_port, reply, run, serve
+
 import os
 import socket
 
-from driving import Failed, Server, free_port, reply, run, serve
 from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError

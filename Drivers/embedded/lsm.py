@@ -5,11 +5,15 @@ Needs lsm-db (PyPI). `config` has arguments of LSM(), for example {"write_safety
 LSM_SAFETY_NORMAL, the default, and 2 is LSM_SAFETY_FULL.
 """
 
-import os
+import sys
 
+sys.path[0] += "/.."
 from driving import reply, serve
-import lsm
+
+import os
 from importlib.metadata import version
+
+import lsm
 
 
 class Driver:

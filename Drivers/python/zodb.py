@@ -4,15 +4,19 @@
 Needs zodb (PyPI). `config` has arguments of FileStorage().
 """
 
-import os
+import sys
 
+sys.path[0] += "/.."
 from driving import reply, serve
+
+import os
+from importlib.metadata import version
+
 import transaction
 import ZODB
 from BTrees.OOBTree import OOBTree
 from ZODB.FileStorage import FileStorage
 from ZODB.POSException import POSError
-from importlib.metadata import version
 
 
 class Driver:

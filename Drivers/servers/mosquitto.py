@@ -5,13 +5,17 @@ Needs Debian's mosquitto and python3-paho-mqtt. `config` has lines of mosquitto.
 {"autosave_on_changes": "true", "autosave_interval": 1}, which writes its file at each change.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import Failed, Server, free_port, reply, serve
+
 import os
+import subprocess
 import tempfile
 import threading
 
-from driving import Failed, Server, free_port, reply, serve
 import paho.mqtt.client as mqtt
-import subprocess
 
 
 class Driver:

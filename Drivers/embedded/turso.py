@@ -1,24 +1,28 @@
 #!/usr/bin/env python3
-"""SQLite's newest release, as the package apsw has it. Model: transactions.
+"""Turso, a database in Rust that reads and writes SQLite's files. Model: transactions.
 
-Needs apsw (PyPI). `config` has pragmas; the default is {"journal_mode": "WAL", "synchronous": "FULL"}.
-Examples/drivers/sqlite.py is the driver of the system's SQLite.
+Needs pyturso (PyPI). `config` has pragmas; Turso's own defaults are WAL and synchronous FULL.
 """
 
-import os
+import sys
 
+sys.path[0] += "/.."
 from driving import reply, serve
-import apsw
+
+import os
+from importlib.metadata import version
+
+import turso
 
 
 class Driver:
-    name = "sqlite"
-    version = apsw.sqlite_lib_version()
+    name = "turso"
+    version = version("pyturso")
     operations = ["put", "delete", "scan", "txn", "check"]
 
     def open(self, request):
-        self.db = apsw.Connection(os.path.join(request["dir"], "data.sqlite"))
-        for name, value in ({"journal_mode": "WAL", "synchronous": "FULL"} | request["config"]).items():
+        self.db = turso.connect(os.path.join(request["dir"], "data.db"), isolation_level=None)
+        for name, value in request["config"].items():
             self.db.execute(f"PRAGMA {name}={value}").fetchall()
         self.db.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
 
@@ -29,21 +33,21 @@ class Driver:
         self.db.execute("DELETE FROM map WHERE key = ?", (step["key"],))
 
     def txn(self, request):
-        self.db.execute("BEGIN IMMEDIATE")
+        self.db.execute("BEGIN")
         for step in request["do"]:
             self.put(step) if step["op"] == "put" else self.delete(step)
         self.db.execute("COMMIT")
 
     def scan(self, request):
-        reply(request, items=self.db.execute("SELECT key, value FROM map").fetchall())
+        reply(request, items=[list(row) for row in self.db.execute("SELECT key, value FROM map").fetchall()])
 
     def check(self, request):
         answer = self.db.execute("PRAGMA integrity_check").fetchall()
-        if answer != [("ok",)]:
-            raise apsw.Error(str(answer))
+        if [tuple(row) for row in answer] != [("ok",)]:
+            raise turso.DatabaseError(str(answer))
 
     def close(self, request):
         self.db.close()
 
 
-serve(Driver(), apsw.Error)
+serve(Driver(), turso.Error)

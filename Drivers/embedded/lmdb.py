@@ -5,9 +5,13 @@ Needs Debian's python3-lmdb. `config` is passed to lmdb.open(), for example {"sy
 Its default here is {"map_size": 67108864}: LMDB must know the largest size of the file.
 """
 
+import sys
+
+sys.path[0] += "/.."
+from driving import reply, serve
+
 import os
 
-from driving import reply, serve
 import lmdb
 
 

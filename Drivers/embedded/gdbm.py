@@ -5,9 +5,12 @@ Needs Debian's python3-gdbm. `config`, with its default: {"mode": "cs"}. "s" syn
 itself does not do by default: {"mode": "c"}.
 """
 
-import os
+import sys
 
+sys.path[0] += "/.."
 from driving import reply, run, serve
+
+import os
 from dbm import gnu
 
 

@@ -5,7 +5,11 @@ Needs berkeleydb (PyPI), built with Debian's libdb5.3-dev. `config`, with its de
 the environment, separated by spaces. "TXN_NOSYNC" neither writes nor syncs at a commit, "TXN_WRITE_NOSYNC" writes only.
 """
 
+import sys
+
+sys.path[0] += "/.."
 from driving import reply, serve
+
 from berkeleydb import db
 
 

@@ -4,10 +4,15 @@
 Needs diskcache (PyPI). `config` has arguments of Cache(), for example {"sqlite_synchronous": 2}.
 """
 
+import sys
+
+sys.path[0] += "/.."
 from driving import reply, serve
-import diskcache
+
 import os
 import sqlite3
+
+import diskcache
 
 
 class Driver:
