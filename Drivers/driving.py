@@ -23,6 +23,11 @@ class Failed(Exception):
     """The program under test has failed, in its own words."""
 
 
+def text(value):
+    """What the program serves, as the protocol wants it. Bytes that are no text are damage, and stay visible."""
+    return value if isinstance(value, str) else value.decode(errors="backslashreplace")
+
+
 def reply(request, **members):
     replies.write(json.dumps({"id": request["id"], **members}) + "\n")
     replies.flush()

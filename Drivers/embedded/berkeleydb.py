@@ -8,7 +8,7 @@ the environment, separated by spaces. "TXN_NOSYNC" neither writes nor syncs at a
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, serve
+from driving import reply, serve, text
 
 from berkeleydb import db
 
@@ -45,7 +45,7 @@ class Driver:
     delete = put
 
     def scan(self, request):
-        reply(request, items=[[key.decode(), value.decode()] for key, value in self.table.items()])
+        reply(request, items=[[text(key), text(value)] for key, value in self.table.items()])
 
     def flush(self, request):
         self.environment.log_flush()

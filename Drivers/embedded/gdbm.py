@@ -8,7 +8,7 @@ itself does not do by default: {"mode": "c"}.
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, run, serve
+from driving import reply, run, serve, text
 
 import os
 from dbm import gnu
@@ -31,8 +31,7 @@ class Driver:
 
     def scan(self, request):
         # A key that is listed and has no value raises KeyError: that is the program's failure.
-        items = [[key, self.db[key]] for key in self.db.keys()]
-        reply(request, items=[[part.decode(errors="backslashreplace") for part in item] for item in items])
+        reply(request, items=[[text(key), text(self.db[key])] for key in self.db.keys()])
 
     def flush(self, request):
         self.db.sync()

@@ -48,5 +48,5 @@ class Driver:
         self.db.close()
 
 
-# Kuzu reports its errors as RuntimeError.
-serve(Driver(), RuntimeError)
+# Kuzu reports its errors as RuntimeError, and what its standard library throws as IndexError.
+serve(Driver(), RuntimeError, IndexError)

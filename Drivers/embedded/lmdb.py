@@ -8,7 +8,7 @@ Its default here is {"map_size": 67108864}: LMDB must know the largest size of t
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, serve
+from driving import reply, serve, text
 
 import os
 
@@ -38,7 +38,7 @@ class Driver:
 
     def scan(self, request):
         with self.db.begin() as transaction:
-            reply(request, items=[[key.decode(), value.decode()] for key, value in transaction.cursor()])
+            reply(request, items=[[text(key), text(value)] for key, value in transaction.cursor()])
 
     def flush(self, request):
         self.db.sync(True)

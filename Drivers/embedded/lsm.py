@@ -8,7 +8,7 @@ LSM_SAFETY_NORMAL, the default, and 2 is LSM_SAFETY_FULL.
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, serve
+from driving import reply, serve, text
 
 import os
 from importlib.metadata import version
@@ -36,7 +36,7 @@ class Driver:
                 self.put(step) if step["op"] == "put" else self.delete(step)
 
     def scan(self, request):
-        reply(request, items=[[key.decode(), value.decode()] for key, value in self.db])
+        reply(request, items=[[text(key), text(value)] for key, value in self.db])
 
     def close(self, request):
         self.db.close()

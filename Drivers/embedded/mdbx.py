@@ -8,7 +8,7 @@ spaces, for example "SAFE_NOSYNC" or "WRITEMAP".
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, serve
+from driving import reply, serve, text
 
 import os
 from importlib.metadata import version
@@ -44,7 +44,7 @@ class Driver:
 
     def scan(self, request):
         with self.db.ro_transaction() as transaction, transaction.cursor(None) as cursor:
-            reply(request, items=[[key.decode(), value.decode()] for key, value in cursor.iter()])
+            reply(request, items=[[text(key), text(value)] for key, value in cursor.iter()])
 
     def flush(self, request):
         self.db.sync(True)

@@ -9,7 +9,7 @@ Examples/drivers/rocksdb.cc is the driver of Debian's RocksDB.
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, serve
+from driving import reply, serve, text
 
 from importlib.metadata import version
 
@@ -46,7 +46,7 @@ class Driver:
     delete = put
 
     def scan(self, request):
-        reply(request, items=[[key.decode(), value.decode()] for key, value in self.db.items()])
+        reply(request, items=[[text(key), text(value)] for key, value in self.db.items()])
 
     def flush(self, request):
         self.db.flush_wal(True)

@@ -8,7 +8,7 @@ spaces. "NOSYNC" syncs nothing.
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, run, serve
+from driving import reply, run, serve, text
 
 import os
 
@@ -43,7 +43,7 @@ class Driver:
     delete = put
 
     def scan(self, request):
-        reply(request, items=[[key.decode(), self.db.get(key).decode()] for key in self.db])
+        reply(request, items=[[text(key), text(self.db.get(key))] for key in self.db])
 
     def check(self, request):
         run(["tdbtool", self.path, "check"])

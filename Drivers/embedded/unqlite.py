@@ -7,7 +7,7 @@ Needs unqlite (PyPI). `config` is not used.
 import sys
 
 sys.path[0] += "/.."
-from driving import reply, serve
+from driving import reply, serve, text
 
 import os
 
@@ -42,10 +42,6 @@ class Driver:
 
     def close(self, request):
         self.db.close()
-
-
-def text(value):
-    return value if isinstance(value, str) else value.decode()
 
 
 serve(Driver(), unqlite.UnQLiteError)

@@ -8,7 +8,7 @@ syncs at most every 50 ms, "-F" never; "-s65536" makes small files.
 import sys
 
 sys.path[0] += "/.."
-from driving import Failed, Server, free_port, run, serve
+from driving import Failed, Server, free_port, run, serve, text
 
 import socket
 
@@ -39,7 +39,7 @@ class Driver:
         words = self.call("reserve-with-timeout 0", "RESERVED", "TIMED_OUT")
         if words[0] == "TIMED_OUT":
             return {"value": None}
-        value = self.connection.read(int(words[2]) + 2)[:-2].decode(errors="backslashreplace")
+        value = text(self.connection.read(int(words[2]) + 2)[:-2])
         self.call(f"delete {words[1]}", "DELETED")
         return {"value": value}
 

@@ -7,7 +7,7 @@ Needs Debian's etcd-server and etcd-client. `config` has options of etcd, for ex
 import sys
 
 sys.path[0] += "/.."
-from driving import Failed, Server, free_port, reply, run, serve
+from driving import Failed, Server, free_port, reply, run, serve, text
 
 import base64
 import http.client
@@ -64,7 +64,7 @@ class Driver:
     def scan(self, request):
         # From the first key to the last.
         found = self.call("range", key=code("\0"), range_end=code("\0")).get("kvs", [])
-        reply(request, items=[[text(item["key"]), text(item["value"])] for item in found])
+        reply(request, items=[[decoded(item["key"]), decoded(item["value"])] for item in found])
 
     def check(self, request):
         # The tool reads a copy only: the server has locked its own file.
@@ -81,8 +81,8 @@ def code(string):
     return base64.b64encode(string.encode()).decode()
 
 
-def text(string):
-    return base64.b64decode(string).decode()
+def decoded(string):
+    return text(base64.b64decode(string))
 
 
 serve(Driver(), OSError, http.client.HTTPException)

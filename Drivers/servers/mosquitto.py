@@ -8,7 +8,7 @@ Needs Debian's mosquitto and python3-paho-mqtt. `config` has lines of mosquitto.
 import sys
 
 sys.path[0] += "/.."
-from driving import Failed, Server, free_port, reply, serve
+from driving import Failed, Server, free_port, reply, serve, text
 
 import os
 import subprocess
@@ -52,7 +52,7 @@ class Driver:
             if message.topic == "end":
                 done.set()
             elif message.retain:
-                items[message.topic.removeprefix("map/")] = message.payload.decode()
+                items[message.topic.removeprefix("map/")] = text(message.payload)
 
         self.client.on_message = take
         self.client.unsubscribe("#")

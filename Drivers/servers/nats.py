@@ -8,7 +8,7 @@ Needs Debian's nats-server and nats-py (PyPI). `config` has options of the serve
 import sys
 
 sys.path[0] += "/.."
-from driving import Server, free_port, reply, run, serve
+from driving import Server, free_port, reply, run, serve, text
 
 import asyncio
 import json
@@ -52,7 +52,7 @@ class Driver:
         state = self.wait(self.stream.stream_info(request["log"])).state
         for number in range(state.first_seq, state.last_seq + 1) if state.messages else []:
             message = self.wait(self.stream.get_msg(request["log"], number))
-            reply(request, items=[[number, message.data.decode()]])
+            reply(request, items=[[number, text(message.data)]])
 
     def close(self, request):
         self.wait(self.client.close())

@@ -7,7 +7,7 @@ Needs Debian's rabbitmq-server and python3-pika. `config`, with its default: {"t
 import sys
 
 sys.path[0] += "/.."
-from driving import Server, free_port, run, serve
+from driving import Server, free_port, run, serve, text
 
 import os
 
@@ -54,7 +54,7 @@ class Driver:
         if method is None:
             return {"value": None}
         self.channel.basic_ack(method.delivery_tag)
-        return {"value": body.decode()}
+        return {"value": text(body)}
 
     def close(self, request):
         self.connection.close()

@@ -7,7 +7,7 @@ Needs Debian's redis-server. `config` has options of it; the default is appendon
 import sys
 
 sys.path[0] += "/.."
-from driving import Failed, Server, free_port, reply, run, serve
+from driving import Failed, Server, free_port, reply, run, serve, text
 
 import glob
 import os
@@ -66,7 +66,7 @@ class Driver:
         if line[:1] in ("", "-"):
             raise Failed(line.strip() or "redis-server closed the connection")
         if line[0] == "$":
-            return None if line == "$-1\r\n" else self.connection.read(int(line[1:]) + 2)[:-2].decode(errors="replace")
+            return None if line == "$-1\r\n" else text(self.connection.read(int(line[1:]) + 2)[:-2])
         return [self.read() for _ in range(int(line[1:]))] if line[0] == "*" else line
 
 

@@ -8,7 +8,7 @@ Needs Debian's libzookeeper-java, a Java runtime and python3-kazoo. `config` has
 import sys
 
 sys.path[0] += "/.."
-from driving import Failed, Server, free_port, reply, run, serve
+from driving import Failed, Server, free_port, reply, run, serve, text
 
 import os
 import socket
@@ -61,7 +61,7 @@ class Driver:
     delete = put
 
     def scan(self, request):
-        items = [[key, self.client.get("/map/" + key)[0].decode()] for key in self.client.get_children("/map")]
+        items = [[key, text(self.client.get("/map/" + key)[0])] for key in self.client.get_children("/map")]
         reply(request, items=items)
 
     def close(self, request):
