@@ -53,4 +53,4 @@ class Driver:
         self.db.close()
 
 
-serve(Driver(), mdbx.MDBXErrorExc)
+serve(Driver(), mdbx.MDBXErrorExc, OSError)
