@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 """SurrealDB, embedded, on its own store SurrealKV. Model: transactions.
 
-Needs surrealdb (PyPI). `config`, with its default: {"parameters": ""}, what stands behind `?` in the address, for
-example "sync=every".
+Needs surrealdb (PyPI). `config` has variables of SurrealDB's environment, for example {"SURREAL_SYNC_DATA": "true"}.
 """
 
 import sys
@@ -23,9 +22,8 @@ class Driver:
     operations = ["put", "delete", "scan", "txn"]
 
     def open(self, request):
-        parameters = request["config"].get("parameters", "")
-        path = os.path.join(request["dir"], "store")
-        self.db = Surreal(f"surrealkv://{path}" + (f"?{parameters}" if parameters else ""))
+        os.environ.update(request["config"])
+        self.db = Surreal("surrealkv://" + os.path.join(request["dir"], "store"))
         self.db.use("tornlog", "tornlog")
 
     def txn(self, request):
