@@ -39,7 +39,7 @@ class Driver:
 
     def put(self, request):
         message = self.client.publish("map/" + request["key"], request.get("value", ""), qos=1, retain=True)
-        message.wait_for_publish(10)  # until the broker's PUBACK
+        message.wait_for_publish(5)  # until PUBACK: less than the time limit of a request
         if not message.is_published():
             raise Failed("no PUBACK")
 
@@ -58,7 +58,7 @@ class Driver:
         self.client.unsubscribe("#")
         self.client.subscribe("#", qos=1)  # The broker sends what it retains,
         self.client.publish("end", qos=1)  # and this message after it.
-        if not done.wait(10):
+        if not done.wait(5):
             raise Failed("no answer to a subscription")
         reply(request, items=list(items.items()))
 

@@ -36,7 +36,7 @@ class Driver:
         os.close(reading)
         self.loop = asyncio.new_event_loop()
         self.server.wait_for_port(port)
-        self.client = self.wait(nats.connect(f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=10))
+        self.client = self.wait(nats.connect(f"nats://127.0.0.1:{port}", allow_reconnect=False, connect_timeout=5))
         self.stream = self.client.jetstream()
         for log in "ab":
             self.wait(self.stream.add_stream(name=log, subjects=[f"log.{log}"]))
@@ -45,7 +45,7 @@ class Driver:
         return self.loop.run_until_complete(what)
 
     def append(self, request):
-        answer = self.wait(self.stream.publish(f"log.{request['log']}", request["value"].encode(), timeout=10))
+        answer = self.wait(self.stream.publish(f"log.{request['log']}", request["value"].encode(), timeout=5))
         return {"position": answer.seq}
 
     def scan(self, request):
