@@ -13,7 +13,7 @@ extension Doctor {
       seccomp(status: status),
       lockedMemory(limits: limits, status: status),
       openFiles(limits: limits),
-    ] + Self.limits(limits) + [
+    ] + Self.limits(limits) + volumes(status: status) + [
       user(),
       versions(),
     ]

@@ -279,8 +279,9 @@ package final class DriverProcess: @unchecked Sendable {
   /// Kills it with everything that it has started. It may be in the middle of anything. Any thread may call this.
   package func kill() {
     endLock.whileRunning {
-      // Isolated, it is the process 1 of its namespace: the kernel kills all that are in there.
-      Glibc.kill(isIsolated ? process : -process, SIGKILL)
+      // The group first: its members do nothing more, not even what they were about to do. Isolated, the first of it is
+      // the process 1 of its namespace: the kernel kills all that are in there, a little later.
+      Glibc.kill(-process, SIGKILL)
     }
   }
 

@@ -65,6 +65,10 @@ package enum ProgramAllowance: String, Sendable, Hashable, CaseIterable {
   /// synchronous=NORMAL might roll back following
   /// a power loss", sqlite.org/pragma.html#pragma_synchronous).
   case suffixLoss = "suffix-loss"
+  /// Of the last acknowledged writes any may be gone, and later ones be there. It forgives what `suffixLoss` forgives,
+  /// and holes. As of LevelDB without sync: it goes on behind a damaged block of its log ("if the machine crashes, some
+  /// recent writes may be lost", leveldb/options.h).
+  case holeLoss = "hole-loss"
   /// An item that was taken and confirmed may come again, at any place of its queue. As of queues that
   /// deliver at least once.
   case redelivery
@@ -81,6 +85,7 @@ package enum ProgramAllowance: String, Sendable, Hashable, CaseIterable {
   package var text: String {
     switch self {
     case .suffixLoss: "the last acknowledged writes may be gone, all from some moment on"
+    case .holeLoss: "of the last acknowledged writes any may be gone, and later ones be there"
     case .redelivery: "an item that was taken may come again"
     case .duplicates: "a record may be there more than once"
     case .failedCheck: "the program's own check may complain"
@@ -94,6 +99,9 @@ package struct ProgramContract: Sendable, Hashable {
   package var model: ProgramModel
   package var promise: ProgramPromise
   package var allowances: Set<ProgramAllowance>
+
+  /// What a crash takes is an end of the order in which writes were made.
+  package var losesInOrder: Bool { !allowances.contains(.holeLoss) }
 
   package init(_ model: ProgramModel, _ promise: ProgramPromise = .acknowledged, allowances: Set<ProgramAllowance> = [])
   {

@@ -109,8 +109,10 @@ package struct ProgramHistory: Sendable {
 
   /// Everything was read after a crash. What is not there is gone for good: it must not come later. What is there is
   /// promised no more than before: a reading is no acknowledgement.
-  /// - Parameter place: of the reading; nil for that of the last crash.
-  package mutating func settle(_ readback: ProgramReadback, at place: Int? = nil) {
+  /// - Parameters:
+  ///   - place: of the reading; nil for that of the last crash.
+  ///   - inOrder: with a write that is lost all are lost that were sent after it; see `ProgramAllowance.holeLoss`.
+  package mutating func settle(_ readback: ProgramReadback, at place: Int? = nil, inOrder: Bool = true) {
     guard readback.failure == nil, let place = place ?? crashes.last?.place else { return }
     var reading = Reading(place: place, life: crashes.count)
     let values = readback.logs.mapValues { Set($0.map(\.value)) }
@@ -126,7 +128,7 @@ package struct ProgramHistory: Sendable {
     }
     // With an acknowledged write all are lost that were sent after it, up to that crash.
     var firstLost = [Int](repeating: .max, count: crashes.count)
-    for index in reading.gone {
+    for index in reading.gone where inOrder {
       guard case .write = requests[index].call, case .acknowledged = requests[index].outcome else { continue }
       firstLost[requests[index].life] = min(firstLost[requests[index].life], requests[index].end(at: .max))
     }
@@ -271,6 +273,10 @@ package struct CutHistory: Sendable {
   mutating func require(_ contract: ProgramContract) {
     for index in entries.indices where entries[index].isAcknowledged {
       entries[index].isRequired = isRequired(entries[index], contract)
+      // What may be lost by itself is there or not, as if nobody had been told.
+      if contract.allowances.contains(.holeLoss), !entries[index].isRequired, !entries[index].request.call.isTake {
+        entries[index].isAcknowledged = false
+      }
     }
     guard entries.contains(where: \.isGone) else { return }
     let mayComeAgain = contract.allowances.contains(.redelivery)
@@ -286,7 +292,7 @@ package struct CutHistory: Sendable {
 
   private func isRequired(_ entry: Entry, _ contract: ProgramContract) -> Bool {
     if contract.promise == .nothing { return false }
-    if !contract.allowances.contains(.suffixLoss) {
+    if contract.allowances.isDisjoint(with: [.suffixLoss, .holeLoss]) {
       if contract.promise == .acknowledged { return true }
       if case .interval(let duration) = contract.promise,
         entry.request.answeredTime <= times[entry.seen] - duration.inNanoseconds
@@ -304,6 +310,8 @@ extension Duration {
 }
 
 extension ProgramCall {
+  var isTake: Bool { if case .take = self { true } else { false } }
+
   /// What it would write.
   var values: [String] {
     switch self {

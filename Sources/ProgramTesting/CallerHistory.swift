@@ -26,7 +26,8 @@ struct CallerHistory {
       switch event {
       case .request(let record): add(record)
       case .crash(let place): history.crash(at: place)
-      case .read(let reading, let place): history.settle(ProgramReadback(reading), at: place)
+      case .read(let reading, let place):
+        history.settle(ProgramReadback(reading), at: place, inOrder: judge.contract.losesInOrder)
       }
     }
   }
@@ -85,7 +86,7 @@ struct CallerHistory {
     let moment = program!.moment(at: event)
     var own = known(at: moment)
     own.history.crash(at: moment, time: time(at: event))
-    own.history.settle(ProgramReadback(read))
+    own.history.settle(ProgramReadback(read), inOrder: judge.contract.losesInOrder)
     if let call = probe?.call {
       own.history.add(
         ProgramRequest(

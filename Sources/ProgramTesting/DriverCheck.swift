@@ -29,6 +29,14 @@ package final class DriverCheck {
       throw .machine("\(directory): \(String(cString: strerror(errno))); name another folder with --dir")
     }
     folder = String(cString: made)
+    // A server that runs as another user must get there, as it gets into a volume.
+    chmod(folder, 0o755)
+  }
+
+  /// A folder that everybody may write to, whatever the umask.
+  private func makeOpenFolder(_ name: String) {
+    mkdir(folder + "/" + name, 0o777)
+    chmod(folder + "/" + name, 0o777)
   }
 
   deinit { removeTree(folder) }
@@ -94,7 +102,7 @@ package final class DriverCheck {
     expect(
       "open \(create ? "creates" : "opens again")", .open(folder: folder + "/data", create: create, config: config)
     ) {
-      if create { mkdir(self.folder + "/data", 0o777) }
+      if create { makeOpenFolder("data") }
     }
   }
 
@@ -200,7 +208,7 @@ package final class DriverCheck {
         return add(name, "the second 'open' in one process fails; leave \"reopens\" and \"forks\" out")
       }
     }
-    mkdir(folder + "/other", 0o777)
+    makeOpenFolder("other")
     guard case .done = session.ask(.open(folder: folder + "/other", create: true, config: config)),
       case .done = session.ask(.close)
     else { return add(name, "'open' of another folder fails; leave \"reopens\" and \"forks\" out") }

@@ -24,6 +24,15 @@ extension ProgramReport {
       var unknown: Int
     }
 
+    struct Damage: Encodable {
+      var runs: Int
+      var survived: Int
+      var noticed: Int
+      var lostSilently: Int
+      var servedDamage: Int
+      var unknown: Int
+    }
+
     struct Finding: Encodable {
       var check: String
       var detail: String
@@ -42,6 +51,7 @@ extension ProgramReport {
     var allows: [String]
     var seed: UInt64
     var requests: Int
+    var concurrency: Int
     var operations: Int
     var statesOpened: Int
     var statesPerSecond: Double
@@ -50,6 +60,10 @@ extension ProgramReport {
     var statesInRecoveries: Int
     var kills: Runs
     var faults: Runs
+    /// Missing where none was asked for.
+    var damage: Damage?
+    var runsCutAfter: Int
+    var statesAfterRuns: Int
     var findings: [Finding]
     var unknowns: [String: Int]
     var verdict: String
@@ -57,14 +71,16 @@ extension ProgramReport {
   }
 
   package var document: Document {
-    func counted(_ runs: [FaultRun]) -> Document.Runs {
+    func counted(_ runs: [DisturbedRun]) -> Document.Runs {
       Document.Runs(
         runs: runs.count, held: runs.count { $0.verdict == .held }, violated: runs.count { $0.verdict == .violated },
         unknown: runs.count { $0.verdict == .unknown })
     }
     return Document(
       name: hello?.name ?? "", version: hello?.version ?? "", model: model?.rawValue ?? "", promise: "\(spec.promise)",
-      allows: spec.allowances.map(\.rawValue).sorted(), seed: spec.seed, requests: requests, operations: operations,
+      allows: spec.allowances.map(\.rawValue).sorted(), seed: spec.seed, requests: requests,
+      concurrency: spec.concurrency,
+      operations: operations,
       statesOpened: opened, statesPerSecond: searchSeconds > 0 ? Double(opened) / searchSeconds : 0,
       profiles: profiles.map {
         Document.Profile(
@@ -72,14 +88,21 @@ extension ProgramReport {
           violations: $0.violations, unknown: $0.unknown, bound: $0.bound == .max ? nil : $0.bound)
       },
       recoveries: lives, statesInRecoveries: statesOfLives,
-      kills: counted(runs.filter { if case .kill = $0.what { true } else { false } }),
-      faults: counted(runs.filter { if case .fault = $0.what { true } else { false } }),
+      kills: counted(kills), faults: counted(faults), damage: damage.isEmpty ? nil : Self.counted(damage),
+      runsCutAfter: cutRuns, statesAfterRuns: statesOfCuts,
       findings: findings.map {
         Document.Finding(
           check: $0.check, detail: $0.detail, cause: $0.cause, repeats: $0.repeats, count: $0.count, story: $0.story,
           log: $0.log, reproduce: $0.token.map { "tornlog reproduce \($0)" })
       },
       unknowns: unknowns, verdict: verdict.rawValue, seconds: seconds)
+  }
+
+  private static func counted(_ runs: [DisturbedRun]) -> Document.Damage {
+    func count(_ response: DamageResponse) -> Int { runs.count { $0.response == response } }
+    return Document.Damage(
+      runs: runs.count, survived: count(.survived), noticed: count(.noticed), lostSilently: count(.lostSilently),
+      servedDamage: count(.servedDamage), unknown: runs.count { $0.response == nil })
   }
 
   /// The whole report as JSON.

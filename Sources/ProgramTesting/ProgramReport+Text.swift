@@ -23,10 +23,12 @@ extension ProgramReport {
         "  recoveries   \(lives) of \(livesAvailable) different ones closed and opened again, and cut off in"
           + " \(statesOfLives) states")
     }
-    let kills = runs.filter { if case .kill = $0.what { true } else { false } }
     if !kills.isEmpty { lines.append("  kill -9      " + text(of: kills, whole: nil)) }
-    let faults = runs.filter { if case .fault = $0.what { true } else { false } }
     if !faults.isEmpty { lines.append("  faults       " + text(of: faults, whole: faultCells)) }
+    if cutRuns > 0 {
+      lines.append("  and then     power cut after \(cutRuns) of these runs, in \(statesOfCuts) states")
+    }
+    if !damage.isEmpty { lines.append("  damage       " + text(ofDamage: damage)) }
     if searchSeconds > 0, opened > 0 {
       lines.append(
         "  \(opened) different states opened, \(shortCount(Double(opened) / searchSeconds)) a second;"
@@ -38,6 +40,33 @@ extension ProgramReport {
     }
     lines.append(conclusion)
     return lines
+  }
+
+  var kills: [DisturbedRun] { runs.filter { $0.what.fault == nil } }
+  var faults: [DisturbedRun] { runs.filter { $0.what.fault != nil && !$0.what.isDamage } }
+  var damage: [DisturbedRun] { runs.filter(\.what.isDamage) }
+
+  private func text(ofDamage runs: [DisturbedRun]) -> String {
+    let words: [(DamageResponse, String)] = [
+      (.survived, "served everything"), (.noticed, "noticed"), (.lostSilently, "lost something and said nothing"),
+      (.servedDamage, "served what nobody wrote"),
+    ]
+    let parts = words.compactMap { response, word in
+      let count = runs.count { $0.response == response }
+      return count == 0 ? nil : "\(count) \(word)"
+    }
+    let unknown = runs.count { $0.response == nil }
+    return "\(runs.count)" + (runs.count < damageCells ? " of \(damageCells)" : "") + " runs: "
+      + (parts + (unknown > 0 ? ["\(unknown) without a verdict"] : [])).joined(separator: ", ")
+  }
+
+  /// The first finding, and how many there are beside it; or why there is no verdict.
+  package var firstFinding: [String] {
+    guard let first = findings.first else {
+      return unknowns.sorted { $0.value > $1.value }.prefix(2).map { "unknown: \($0.value) times: \($0.key)" }
+    }
+    let more = findings.count - 1
+    return text(of: first) + (more > 0 ? ["... and \(more) more: -v shows them"] : [])
   }
 
   /// One sentence: what it came to.
@@ -81,7 +110,7 @@ extension ProgramReport {
     return text
   }
 
-  private func text(of runs: [FaultRun], whole: Int?) -> String {
+  private func text(of runs: [DisturbedRun], whole: Int?) -> String {
     func count(_ verdict: Verdict) -> Int { runs.count { $0.verdict == verdict } }
     var text =
       "\(runs.count)" + (whole.map { $0 > runs.count ? " of \($0)" : "" } ?? "") + " runs: \(count(.held)) held"

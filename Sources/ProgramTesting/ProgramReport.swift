@@ -22,14 +22,20 @@ package struct ProgramReport: Sendable {
   package private(set) var lives = 0
   package private(set) var livesAvailable = 0
   package private(set) var statesOfLives = 0
-  package private(set) var runs: [FaultRun] = []
+  package private(set) var runs: [DisturbedRun] = []
+  /// Runs after which a power cut was tried, and the states that were opened of them.
+  package private(set) var cutRuns = 0
+  package private(set) var statesOfCuts = 0
+  /// Runs that were planned: with a fault, and with damage.
   package var faultCells = 0
+  package var damageCells = 0
   package private(set) var findings: [ProgramFinding] = []
   /// Why there is no verdict of some, and of how many.
   package private(set) var unknowns: [String: Int] = [:]
   package var wasInterrupted = false
   package var seconds = 0.0
-  private var brokenLives: [SecondLives.BrokenLife] = []
+  /// They hold the volumes of their programs.
+  private var brokenCuts: [DisturbedStates] = []
 
   init(_ spec: ProgramSpec) { self.spec = spec }
 
@@ -58,17 +64,23 @@ package struct ProgramReport: Sendable {
 
   mutating func take(_ lives: SecondLives) {
     (self.lives, livesAvailable, statesOfLives) = (lives.lives, lives.available, lives.opened)
-    brokenLives = lives.broken
   }
 
-  mutating func take(_ run: FaultRun) {
+  mutating func take(_ states: DisturbedStates, _ search: StateSearch) {
+    if search.opened > 0 { cutRuns += 1 }
+    statesOfCuts += search.opened
+    for (reason, count) in search.unknowns { unknowns[reason, default: 0] += count }
+    if !states.broken.isEmpty { brokenCuts.append(states) }
+  }
+
+  mutating func take(_ run: DisturbedRun) {
     runs.append(run)
     for check in run.checks where check.verdict == .unknown { unknowns[check.detail, default: 0] += 1 }
   }
 
   mutating func addFindings(
-    _ search: StateSearch, _ program: RecordedProgram, _ shrinker: FindingShrinker, isCancelled: () -> Bool,
-    note: (String) -> Void
+    _ search: StateSearch, _ program: RecordedProgram, _ lives: SecondLives, _ shrinker: FindingShrinker,
+    isCancelled: () -> Bool, note: (String) -> Void
   ) throws(ProgramTestError) {
     // Of each check one: that of a kill, for no lost operation is to blame then; else of the first profile.
     var seen: Set<String> = []
@@ -79,19 +91,26 @@ package struct ProgramReport: Sendable {
       var found = FindingShrinker.Found(program: program, state: state)
       // A program that behaves otherwise each time may not get through a shorter workload.
       do { found = try shrinker.shrink(program, state) } catch ProgramTestError.failsWithoutFault {}
-      var finding = ProgramFinding(
-        check: state.check.check.rawValue, detail: found.state.check.detail,
-        cause: found.state.profile?.name ?? "killed", repeats: found.repeats,
-        story: Self.story(found), log: found.state.log)
+      var finding = Self.finding(found, cause: found.state.profile?.name ?? "killed")
       finding.count = search.broken.count { $0.check.check == state.check.check }
-      if let profile = found.state.profile { finding.permits = Self.permits(profile) }
       finding.token = ProgramToken(found, spec).text
       findings.append(finding)
     }
-    addLives(program, &seen)
-    // They hold the program's volume.
-    brokenLives.removeAll()
+    try addLives(lives, &seen, isCancelled)
+    try addCuts(shrinker, &seen, isCancelled)
     addRuns(&seen)
+  }
+
+  private static func finding(_ found: FindingShrinker.Found, cause: String) -> ProgramFinding {
+    var finding = ProgramFinding(
+      check: found.state.check.check.rawValue, detail: found.state.check.detail, cause: cause, repeats: found.repeats,
+      story: story(found), log: found.state.log)
+    let isNew = !found.program.hasAcknowledged(before: found.program.moment(at: found.state.event))
+    let notes = [
+      found.state.profile.flatMap(permits), isNew ? "nothing but its creation had been acknowledged" : nil,
+    ].compactMap { $0 }
+    finding.permits = notes.isEmpty ? nil : notes.joined(separator: "; ")
+    return finding
   }
 
   /// What a profile stands for, where that is less than a file system in use.
@@ -118,8 +137,11 @@ package struct ProgramReport: Sendable {
     ).lines
   }
 
-  private mutating func addLives(_ program: RecordedProgram, _ seen: inout Set<String>) {
-    for life in brokenLives where seen.insert(life.check.check.rawValue).inserted {
+  private mutating func addLives(
+    _ lives: SecondLives, _ seen: inout Set<String>, _ isCancelled: () -> Bool
+  ) throws(ProgramTestError) {
+    for life in lives.broken where seen.insert(life.check.check.rawValue).inserted {
+      if isCancelled() { return }
       let story: [String]
       if let inner = life.inner {
         story =
@@ -133,24 +155,44 @@ package struct ProgramReport: Sendable {
       findings.append(
         ProgramFinding(
           check: life.check.check.rawValue, detail: life.check.detail,
-          cause: (life.profile?.name ?? "killed") + ", second life", repeats: true, story: story, log: life.log))
+          cause: (life.profile?.name ?? "killed") + ", second life", repeats: try lives.repeats(life), story: story,
+          log: life.log))
     }
+  }
+
+  /// Of power cuts after something went wrong.
+  private mutating func addCuts(
+    _ shrinker: FindingShrinker, _ seen: inout Set<String>, _ isCancelled: () -> Bool
+  ) throws(ProgramTestError) {
+    for states in brokenCuts {
+      for state in states.broken where seen.insert(state.check.check.rawValue).inserted {
+        if isCancelled() { return }
+        let found = try shrinker.shrink(states.program, state, isDisturbed: true)
+        var finding = Self.finding(
+          found, cause: (found.state.profile?.name ?? "killed") + ", after \(states.what.cause)")
+        finding.token = ProgramToken(found, spec, states.what).text
+        findings.append(finding)
+      }
+    }
+    brokenCuts.removeAll()
   }
 
   private mutating func addRuns(_ seen: inout Set<String>) {
     for run in runs {
       for check in run.checks where check.verdict == .violated {
-        let cause: String
-        switch run.what {
-        case .kill: cause = "killed"
-        case .fault(let cell): cause = cell.fault.rawValue
-        }
-        guard seen.insert("\(check.check.rawValue) \(cause)").inserted else { continue }
+        guard seen.insert("\(check.check.rawValue) \(run.what.cause)").inserted else { continue }
         findings.append(
           ProgramFinding(
-            check: check.check.rawValue, detail: check.detail, cause: run.hit ?? cause, repeats: run.repeats,
-            story: [run.hit ?? "", "restart", "after recovery: \(check.detail)"], log: run.log))
+            check: check.check.rawValue, detail: check.detail, cause: run.hit ?? run.what.cause, repeats: run.repeats,
+            story: run.story, log: run.log, token: run.token))
       }
     }
   }
+}
+
+/// Broken promises after a power cut that came after something else had gone wrong.
+struct DisturbedStates {
+  var what: Disturbance
+  var program: RecordedProgram
+  var broken: [BrokenState]
 }

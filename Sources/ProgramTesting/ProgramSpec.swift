@@ -13,6 +13,8 @@ package struct ProgramSpec: Sendable {
   package var allowances: Set<ProgramAllowance> = []
   /// From 1.
   package var requests = 100
+  /// Requests that are in flight at the same time, from 1.
+  package var concurrency = 1
   package var seed: UInt64 = 1
   /// Nanoseconds that a request may take.
   package var requestLimit: UInt64 = 10_000_000_000

@@ -16,10 +16,14 @@ package struct ProgramTestOptions: Sendable {
   /// Nanoseconds for all of it, beside the shrinking of what is found.
   package var budget: UInt64 = 40_000_000_000
   package var jobs = 2
-  /// Kills at operations of the trace.
+  /// Kills at operations of the trace: every third after SIGTERM, every fourth in `close`.
   package var kills = 12
   /// Operations that are made to fail, at most.
   package var faults = 40
+  /// Those that they may meet; of damage there are more runs.
+  package var faultKinds = OperationFault.usual
+  /// Runs in which the disk damages what it had been given, at most.
+  package var damage = 0
   /// States whose recovery is looked into: cut off, and followed by one more crash.
   package var secondLives = 24
   package var isCancelled: @Sendable () -> Bool = { false }
@@ -34,8 +38,13 @@ package final class ProgramTest {
   let note: (String) -> Void
   private let names: String
   private var recordings = 0
+  private var runs = 0
   private var report: ProgramReport
+  /// Of the recorded run: operations before the last `close`, changes among them after the first `open`, and changes
+  /// in that `close`.
   private var operationCounts: [VolumeOperationKind: Int] = [:]
+  private var changesAtWork = 0
+  private var changesInClose = 0
 
   package init(_ spec: ProgramSpec, _ options: ProgramTestOptions, note: @escaping (String) -> Void) {
     (self.spec, self.options, self.note) = (spec, options, note)
@@ -55,19 +64,23 @@ package final class ProgramTest {
     let pool = try StatePool(
       spec, program.workload, name: names + "-states", jobs: options.jobs)
     let search = StateSearch(
-      spec, program, pool, deadline: began + options.budget * 6 / 10, isCancelled: options.isCancelled, note: note)
+      spec, program, pool, deadline: began + options.budget * 50 / 100, isCancelled: options.isCancelled, note: note)
     let searched = DriverProcess.now
     try search.run(options.profiles)
     report.take(search, seconds: Double(DriverProcess.now - searched) / 1e9, starts: pool.starts)
-    let lives = SecondLives(spec, program, pool, deadline: began + options.budget * 7 / 10)
+    let lives = SecondLives(spec, program, pool, deadline: began + options.budget * 58 / 100)
     try lives.run(search.representatives, most: options.secondLives, isCancelled: options.isCancelled)
     report.take(lives)
-    try runKills(program, deadline: began + options.budget * 8 / 10)
-    try runFaults(program, deadline: began + options.budget)
+    try runKills(program, pool, deadline: began + options.budget * 72 / 100)
+    let cells = faultCells
+    try runFaults(
+      cells.filter { !$0.fault.isDamage }, program, pool,
+      deadline: began + options.budget * (report.damageCells == 0 ? 100 : 88) / 100)
+    try runFaults(cells.filter(\.fault.isDamage), program, pool, deadline: began + options.budget)
     let shrinker = FindingShrinker(
       spec: spec, pool: pool, record: { numbers throws(ProgramTestError) in try self.record(numbered: numbers) },
       isCancelled: options.isCancelled, limit: 10_000_000_000)
-    try report.addFindings(search, program, shrinker, isCancelled: options.isCancelled, note: note)
+    try report.addFindings(search, program, lives, shrinker, isCancelled: options.isCancelled, note: note)
     report.wasInterrupted = isCancelled
     report.seconds = Double(DriverProcess.now - began) / 1e9
     return report
@@ -90,54 +103,111 @@ package final class ProgramTest {
     let counter = OperationCounter()
     if numbers == nil { run.volume.setDecider(counter.decider(below: "/data")) }
     if let stop = run.open() { try complain(stop) }
+    let opened = counter.changes
     if let stop = run.run(workload.steps, isCancelled: options.isCancelled), stop != .interrupted { try complain(stop) }
+    let (worked, counts) = (counter.changes, counter.counts)
     if let stop = run.ask(.close) { try complain(stop) }
     run.end()
     if let limit = run.volume.machineLimit { throw .machine(limit) }
-    let recorded = VolumeRecording(run.volume.trace, root: run.root)
-    if numbers == nil { operationCounts = counter.counts }
-    return RecordedProgram(
-      hello: hello, workload: workload, stepNumbers: numbers, seed: spec.seed, recorded: recorded, events: run.events,
-      begin: recorded.event(at: run.firstOpen ?? 0) + 1, folder: run.folder, mount: run.mount)
+    if numbers == nil {
+      operationCounts = counts
+      (changesAtWork, changesInClose) = (worked - opened, counter.changes - worked)
+    }
+    return run.recorded(workload, numbers)
   }
 
   // MARK: Kills and faults
 
-  private func runner(_ program: RecordedProgram) -> FaultRunner {
-    FaultRunner(spec: spec, workload: program.workload, name: names + "-fault")
+  func runner(_ program: RecordedProgram) -> DisturbanceRunner {
+    runs += 1
+    return DisturbanceRunner(
+      spec: spec, workload: program.workload, stepNumbers: program.stepNumbers, name: names + "-fault-\(runs)")
   }
 
   /// A run; where it breaks a promise, three times more.
-  private func repeated(_ run: () throws(ProgramTestError) -> FaultRun) throws(ProgramTestError) -> FaultRun {
-    var first = try run()
-    guard first.verdict == .violated else { return first }
-    let checks = Set(first.checks.filter { $0.verdict == .violated }.map(\.check))
-    for _ in 0..<3 where first.repeats && !isCancelled {
-      let again = Set(try run().checks.filter { $0.verdict == .violated }.map(\.check))
-      if again.isDisjoint(with: checks) { first.repeats = false }
+  /// - Parameter keep: as the runner's, of the first.
+  private func repeated(
+    _ what: Disturbance, _ program: RecordedProgram, keep: DisturbanceRunner.Keep = { _, _ in }
+  ) throws(ProgramTestError) {
+    var first = try runner(program).run(what, keep: keep)
+    if first.verdict == .violated {
+      let checks = Set(first.checks.filter { $0.verdict == .violated }.map(\.check))
+      for _ in 0..<3 where first.repeats && !isCancelled {
+        let again = Set(try runner(program).run(what).checks.filter { $0.verdict == .violated }.map(\.check))
+        if again.isDisjoint(with: checks) { first.repeats = false }
+      }
+      first.token = ProgramToken(program, spec, what, first).text
     }
-    return first
+    report.take(first)
   }
 
-  private func runKills(_ program: RecordedProgram, deadline: UInt64) throws(ProgramTestError) {
-    let all = operationCounts.filter { $0.key.isChange }.values.reduce(0, +)
-    guard all > 0 else { return }
+  /// Opens what a power cut may leave at each moment after something went wrong.
+  private func cutPower(
+    after what: Disturbance, _ run: WorkloadRun, hitAt: Int, _ program: RecordedProgram, _ pool: StatePool,
+    until deadline: UInt64
+  ) throws(ProgramTestError) {
+    var own = run.recorded(program.workload, program.stepNumbers)
+    own.begin = max(own.begin, own.recorded.event(at: hitAt))
+    let search = StateSearch(
+      spec, own, pool, deadline: deadline, isCancelled: options.isCancelled,
+      note: { [note] in note("after \(what): \($0)") })
+    try search.run(options.profiles)
+    report.take(DisturbedStates(what: what, program: own, broken: search.broken), search)
+  }
+
+  private func runKills(_ program: RecordedProgram, _ pool: StatePool, deadline: UInt64) throws(ProgramTestError) {
+    guard changesAtWork > 0, options.kills > 0 else { return }
     var random = SeededGenerator(seed: spec.seed, stream: "kills")
     for number in 0..<options.kills {
       if isCancelled || DriverProcess.now >= deadline { return }
       note("kill \(number + 1) of \(options.kills)")
-      let place = OperationPlace(occurrence: Int.random(in: 1...all, using: &random))
-      report.take(try repeated { () throws(ProgramTestError) in try runner(program).kill(at: place) })
+      let place = OperationPlace(occurrence: Int.random(in: 1...changesAtWork, using: &random))
+      let what: Disturbance
+      if number % 3 == 2 {
+        what = .terminate(place, grace: Int.random(in: 1...8, using: &random))
+      } else if number % 4 == 1, changesInClose > 0 {
+        what = .killInClose(occurrence: Int.random(in: 1...changesInClose, using: &random))
+      } else {
+        what = .kill(place)
+      }
+      try repeated(what, program) { (run, hitAt) throws(ProgramTestError) in
+        if number >= Self.mostCuts { return }
+        let left = deadline - min(deadline, DriverProcess.now)
+        try self.cutPower(
+          after: what, run, hitAt: hitAt, program, pool,
+          until: DriverProcess.now + max(left / UInt64(Self.mostCuts - number) / 2, Self.leastCut))
+      }
     }
   }
 
-  private func runFaults(_ program: RecordedProgram, deadline: UInt64) throws(ProgramTestError) {
-    let cells = FaultCell.matrix(operationCounts, most: options.faults, seed: spec.seed)
-    report.faultCells = cells.count
+  /// Kills after which a power cut is tried, and nanoseconds that each such try has at least.
+  private static let mostCuts = 4
+  private static let leastCut: UInt64 = 300_000_000
+
+  private var faultCells: [FaultCell] {
+    let damage = options.faultKinds.filter(\.isDamage)
+    let kinds = damage.isEmpty ? OperationFault.allCases.filter(\.isDamage) : damage
+    let damaged = FaultCell.matrix(operationCounts, kinds, most: options.damage, seed: spec.seed)
+    let cells = FaultCell.matrix(
+      operationCounts, options.faultKinds.filter { !$0.isDamage }, most: options.faults, seed: spec.seed)
+    (report.faultCells, report.damageCells) = (cells.count, damaged.count)
+    return cells + damaged
+  }
+
+  private func runFaults(
+    _ cells: [FaultCell], _ program: RecordedProgram, _ pool: StatePool, deadline: UInt64
+  ) throws(ProgramTestError) {
     for (number, cell) in cells.enumerated() {
       if isCancelled || DriverProcess.now >= deadline { return }
       note("fault \(number + 1) of \(cells.count): \(cell)")
-      report.take(try repeated { () throws(ProgramTestError) in try runner(program).fail(cell) })
+      let what = Disturbance.fault(cell)
+      try repeated(what, program) { (run, hitAt) throws(ProgramTestError) in
+        guard what.leavesUnsynced else { return }
+        let left = deadline - min(deadline, DriverProcess.now)
+        try self.cutPower(
+          after: what, run, hitAt: hitAt, program, pool,
+          until: DriverProcess.now + max(left / UInt64(cells.count - number), Self.leastCut))
+      }
     }
   }
 }

@@ -74,16 +74,7 @@ package final class ControlledVolume: Sendable {
         if !point.permits(choice) { choice[index] = before }
       }
     }
-    var nodes = StateServer.nodes(point.image(choice), recorded, in: [])
-    nodes.removeFirst()
-    for place in nodes.indices {
-      nodes[place].parent -= 1
-      if let same = nodes[place].sameFile { nodes[place].sameFile = same - 1 }
-    }
-    volume.empty()
-    try volume.put(nodes)
-    // What is there now is durable.
-    volume.noteSyncAll()
+    try volume.replaceAll(by: point.image(choice), of: recorded)
     state.withLock { $0.cuts += 1 }
     return point.losses(choice, recording, limit: 10).map { $0.replacing("*", with: "") }
   }

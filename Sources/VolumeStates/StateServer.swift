@@ -41,6 +41,17 @@ package final class StateServer {
     VolumeRecording(volume.trace, root: folder, durableUntil: prepared, store: store)
   }
 
+  /// The files of a state, for the root of a volume.
+  package static func rootNodes(_ image: DiskImage, _ recorded: VolumeRecording) -> [VolumeNode] {
+    var nodes = nodes(image, recorded, in: [])
+    nodes.removeFirst()
+    for place in nodes.indices {
+      nodes[place].parent -= 1
+      if let same = nodes[place].sameFile { nodes[place].sameFile = same - 1 }
+    }
+    return nodes
+  }
+
   /// The files of a state, below a folder of this name.
   package static func nodes(
     _ image: DiskImage, _ recorded: VolumeRecording, in folder: [UInt8]
@@ -73,6 +84,16 @@ package final class StateServer {
       nodes.append(made)
     }
     return nodes
+  }
+}
+
+extension Volume {
+  /// Puts the files of a state in place of everything that is there. They are durable then.
+  package func replaceAll(by image: DiskImage, of recorded: VolumeRecording) throws(VolumeFolderError) {
+    let nodes = StateServer.rootNodes(image, recorded)
+    empty()
+    try put(nodes)
+    noteSyncAll()
   }
 }
 

@@ -39,7 +39,7 @@ struct ReferenceCommand: ParsableCommand {
     case .storeFaults: Console.print(FaultReference.lines(of: .store, "what happens", "own parameters"))
     case .receiverFaults: Console.print(FaultReference.lines(of: .receiver, "what the receiver does"))
     case .operations: Console.print(FaultReference.lines(of: .operation, "what is done"))
-    case .scenarioSchema: Console.print([ScenarioSchema(TrialPlanner.vocabulary).text])
+    case .scenarioSchema: Console.print([ScenarioSchema(TrialPlanner.vocabulary, ProgramSelection.vocabulary).text])
     case .faultParameters: Console.print(FaultReference.parameters())
     }
   }

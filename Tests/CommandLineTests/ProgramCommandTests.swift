@@ -70,11 +70,43 @@ extension CommandLineTests {
       (["test", "--promise", "always", "--", "true"], "acknowledged"),
       (["test", "--config", "[", "--", "true"], "JSON"),
       (["test", "--model", "tree", "--", "true"], "queue"), (["test", "--allow", "all", "--", "true"], "suffix-loss"),
+      (["test", "Scenarios/programs", "--", "true"], "not both"),
+      (["test", "Scenarios/programs", "--promise", "nothing"], "the scenarios say this"),
+      (["test", "--shard", "slice:1/2", "--", "true"], "of scenarios only"),
+      (["test", "--fault", "EWHAT", "--", "true"], "bit flip at rest"),
+      (["test", "Scenarios/nowhere"], "there is no Scenarios/nowhere"),
       (["audit"], "name a command"), (["audit", "--ack-pattern", "(", "--", "true"], "regular expression"),
       (["driver", "check"], "name a driver"),
     ]) func wrongUsageIsExplained(_ words: [String], _ hint: String) async throws {
       let ended = try await Running([Program.tornlog] + words).end(within: 30)
       #expect(ended.code == 64 && ended.err.contains(hint), "\(ended)")
+    }
+
+    /// A cell that comes out as its scenario says is a pass, however it comes out; any other is none.
+    @Test func scenariosSayWhatIsExpected() async throws {
+      let scratch = try Scratch()
+      let folder = try scratch.folder()
+      let scenario = """
+        name: buggy
+        title: A log that never syncs
+        program: { driver: [python3, Examples/buggy-log/driver.py, --bug, 1] }
+        matrix: { part: [one, two] }
+        workload: { requests: 12 }
+        search: { budget: 3s, kills: 0, faults: 0, profiles: [ext4-ordered] }
+        expect:
+          - when: { part: one }
+            caught-by: no-acknowledged-loss
+        """
+      try scenario.write(toFile: folder + "/a.yaml", atomically: true, encoding: .utf8)
+      let command = [Program.tornlog, "test", folder, "--dir", folder]
+      let good = try await Running(command + ["-k", "part=one"]).end(within: 60)
+      #expect(good.code == 0 && good.out.contains("caught by no-acknowledged-loss, as expected"), "\(good)")
+      let all = try await Running(command + ["--report", "junit=\(folder)/junit.xml", "--report", "terminal"])
+        .end(within: 90)
+      #expect(all.code == 1 && all.out.contains("2 cells: 1 not as expected"), "\(all)")
+      #expect(try String(contentsOfFile: folder + "/junit.xml", encoding: .utf8).contains("buggy part=two"))
+      let none = try await Running(command + ["-k", "part=three"]).end(within: 30)
+      #expect(none.code == 3 && none.err.contains("nothing selected"), "\(none)")
     }
 
     @Test func aProgramThatIsNotThereIsNamed() async throws {

@@ -77,6 +77,19 @@ import Testing
     #expect(Doctor.kernel(release: release).status == status)
   }
 
+  @Test func `volumes: what is missing is named with what to do`() throws {
+    let (admin, nobody) = ("CapEff:\t000001ffffffffff\n", "CapEff:\t0000000000000000\n")
+    func found(_ device: Int32, _ status: String, root: Bool, helper: Bool) -> [Finding] {
+      Doctor.volumes(device: device, status: status, isRoot: root, hasHelper: helper)
+    }
+    #expect(found(0, admin, root: true, helper: false).map(\.status) == [.ok])
+    #expect(found(0, nobody, root: false, helper: true).map(\.status) == [.ok, .warning])
+    #expect(found(ENOENT, admin, root: true, helper: true)[0].remedy?.contains("modprobe fuse") == true)
+    #expect(found(EPERM, admin, root: true, helper: true)[0].remedy?.contains("--device /dev/fuse") == true)
+    #expect(found(0, nobody, root: true, helper: true)[0].remedy?.contains("--cap-add SYS_ADMIN") == true)
+    #expect(found(0, nobody, root: false, helper: false)[0].remedy?.contains("fuse3") == true)
+  }
+
   @Test func `limits are read from the kernel's table`() {
     let table = """
       Limit                     Soft Limit           Hard Limit           Units

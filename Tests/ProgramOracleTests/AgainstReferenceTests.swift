@@ -11,7 +11,7 @@ struct AgainstReferenceTests {
   private static let contracts: [ProgramContract] = ProgramModel.allCases.flatMap { model in
     promises.flatMap { promise in
       let allowances: [Set<ProgramAllowance>] =
-        [[], [.suffixLoss]] + (model == .queue ? [[.redelivery], [.redelivery, .suffixLoss]] : [])
+        [[], [.suffixLoss]] + (model == .queue ? [[.redelivery], [.redelivery, .suffixLoss]] : [[.holeLoss]])
       return allowances.map { ProgramContract(model, promise, allowances: $0) }
     }
   }

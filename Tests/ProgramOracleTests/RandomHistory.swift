@@ -139,7 +139,7 @@ struct RandomHistory {
 
   private func note(_ crash: (place: Int, time: Int64), _ history: inout ProgramHistory, _ withReading: Bool) {
     history.crash(at: crash.place, time: crash.time)
-    if withReading, let read { history.settle(read.readback, at: crash.place) }
+    if withReading, let read { history.settle(read.readback, at: crash.place, inOrder: contract.losesInOrder) }
   }
 
   var text: String {

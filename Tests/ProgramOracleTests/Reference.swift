@@ -45,7 +45,9 @@ struct Reference {
     let ends = earlier.map(\.place) + [cut]
     let times = earlier.map(\.time) + [time]
     lives = ends.count
-    mayLoseLast = contract.promise != .acknowledged || contract.allowances.contains(.suffixLoss)
+    let mayLose: Set<ProgramAllowance> = [.suffixLoss, .holeLoss]
+    let keepsAll = mayLose.isDisjoint(with: contract.allowances)
+    mayLoseLast = contract.promise != .acknowledged || !mayLose.isDisjoint(with: contract.allowances)
     mayComeAgain = contract.allowances.contains(.redelivery)
     model = contract.model
     var flushes: [(life: Int, submitted: Int)] = []
@@ -71,11 +73,15 @@ struct Reference {
       switch contract.promise {
       case .nothing: break
       case .flushed: operations[index].mustSurvive = isFlushed
-      case .acknowledged: operations[index].mustSurvive = !contract.allowances.contains(.suffixLoss) || isFlushed
+      case .acknowledged: operations[index].mustSurvive = keepsAll || isFlushed
       case .interval(let duration):
         let age = Duration.nanoseconds(times[operation.life] - answeredTime)
-        let isOld = age >= duration && !contract.allowances.contains(.suffixLoss)
+        let isOld = age >= duration && keepsAll
         operations[index].mustSurvive = isFlushed || isOld
+      }
+      if contract.allowances.contains(.holeLoss), !operations[index].mustSurvive {
+        if case .take = operation.call { continue }
+        operations[index].mustHappen = false
       }
     }
   }

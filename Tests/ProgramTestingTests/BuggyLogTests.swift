@@ -38,7 +38,7 @@ import Verification
     spec.directory = scratch.path
     let export = scratch.path + "/export"
     let outcome = try ProgramReplay(token, spec, Programs.options()).run(export: export)
-    guard case .judged(let checks, let story, _) = outcome else {
+    guard case .judged(let checks, let story, _, false) = outcome else {
       Issue.record("\(outcome)")
       return
     }

@@ -8,7 +8,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+import uuid
 
 how = sys.argv[1]
 memory = sys.argv[2] if len(sys.argv) > 2 else None
@@ -28,7 +30,12 @@ def make_durable(file):
         os.sync()
     elif how == "syncfs":
         subprocess.run(["sync", "-f", f"/proc/{os.getpid()}/fd/{file}"], check=True)
-    elif how != "never-syncs":
+    elif how == "ignores-failed-sync":
+        try:
+            os.fsync(file)
+        except OSError:
+            pass
+    elif how not in ("never-syncs", "names-at-random"):
         os.fsync(file)
 
 
@@ -48,6 +55,13 @@ def open_log(request):
         if how == "refuses":
             raise OSError("the log is too old")
     tail = os.open(path(request), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    cut_torn_tail()
+    if how == "names-at-random":
+        open(f"{request['dir']}/lock-{uuid.uuid4()}", "w").close()
+    if how == "trusts-the-cache":
+        trust_the_cache(request)
+    if how == "rewrites-at-end":
+        signal.signal(signal.SIGTERM, rewrite)
     if request["create"]:
         folder = os.open(request["dir"], os.O_RDONLY)
         make_durable(tail)
@@ -55,9 +69,67 @@ def open_log(request):
         os.close(folder)
 
 
-def whole_records():
+def read_all():
+    """All bytes of the log, however few come at a time."""
+    data = b""
+    while part := os.pread(tail, 1 << 20, len(data)):
+        data += part
+    return data
+
+
+def cut_torn_tail():
+    """After a torn record another would not be found."""
+    try:
+        data = read_all()
+    except OSError:
+        if how != "takes-read-error-for-end":
+            raise
+        data = b""
+    end = data.rfind(b"\n") + 1
+    if end < os.fstat(tail).st_size:
+        os.ftruncate(tail, end)
+        os.fsync(tail)
+
+
+def write_record(value):
+    record = f"{sum(value.encode())} {value}\n".encode()
+    while record:
+        record = record[os.write(tail, record) :]
+
+
+def trust_the_cache(request):
+    """Notes durably how long the log is, and makes the log itself no more durable than it was."""
+    note = request["dir"] + "/size"
     size = os.fstat(tail).st_size
-    records = os.pread(tail, size, 0).split(b"\n")[:-1]
+    if os.path.exists(note):
+        with open(note) as file:
+            noted = int(file.read() or 0)
+        if size < noted:
+            raise OSError(f"the log has {size} bytes, and had {noted}")
+    made = os.open(note + ".new", os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.write(made, str(size).encode())
+    os.fsync(made)
+    os.close(made)
+    os.rename(note + ".new", note)
+    folder = os.open(request["dir"], os.O_RDONLY)
+    os.fsync(folder)
+    os.close(folder)
+
+
+def rewrite(*_):
+    """Compacts the log in place, one record after the other."""
+    if tail is None:
+        sys.exit(0)
+    records = read_all()
+    os.ftruncate(tail, 0)
+    for record in records.splitlines(keepends=True):
+        os.write(tail, record)
+        os.fsync(tail)
+    sys.exit(0)
+
+
+def whole_records():
+    records = read_all().split(b"\n")[:-1]
     if how == "loses-once" and len(records) > 2 and not os.path.exists(memory):
         open(memory, "w").close()
         return records[:-1]
@@ -77,8 +149,13 @@ def serve(request):
             reply(request, ok=False, outcome="driver", error="no such table")
             return
         # The sum of the bytes tells a torn record.
-        os.write(tail, f"{sum(request['value'].encode())} {request['value']}\n".encode())
-        make_durable(tail)
+        try:
+            write_record(request["value"])
+            make_durable(tail)
+        except OSError as error:
+            # What the file holds now nobody knows.
+            print(error, file=sys.stderr, flush=True)
+            os._exit(5)
         reply(request, ok=True)
     elif op == "scan":
         items = []
@@ -86,7 +163,7 @@ def serve(request):
             number, _, value = record.partition(b" ")
             if how == "invents" and number == b"nobody:wrote":
                 items.append([len(items), "nobody:wrote this"])
-            elif number.isdigit() and int(number) == sum(value):
+            elif number.isdigit() and (int(number) == sum(value) or how == "has-no-checksum"):
                 items.append([len(items), value.decode("ascii", "replace")])
         reply(request, items=items)
         reply(request, ok=True)
@@ -98,11 +175,40 @@ def serve(request):
         reply(request, ok=False, outcome="driver", error=f"unknown: {op}")
 
 
+def serve_threads():
+    """Several requests at a time, each in a thread; replies come in the order in which they get done."""
+    lock = threading.Lock()
+
+    def append(request):
+        with lock:
+            write_record(request["value"])
+        if how != "threads-race":
+            os.fsync(tail)
+        with lock:
+            reply(request, ok=True)
+        if how == "threads-race":
+            os.fsync(tail)
+
+    running = []
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request["op"] == "append":
+            running.append(threading.Thread(target=append, args=(request,)))
+            running[-1].start()
+            continue
+        while running:
+            running.pop().join()
+        serve(request)
+    sys.exit(0)
+
+
 if how == "dies-first":
     print("no such library", file=sys.stderr)
     sys.exit(1)
 if how == "chatters":
     print("Welcome to my log", flush=True)
+if how.startswith("threads"):
+    serve_threads()
 for line in sys.stdin:
     request = json.loads(line)
     try:

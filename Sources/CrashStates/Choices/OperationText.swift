@@ -65,28 +65,35 @@ extension Recording {
 }
 
 extension CrashPoint {
-  /// What the power cut took, a line for each piece that is not as it was last written, or a note on those that do not
-  /// fit.
+  /// What the power cut took: names first, then sizes, then bytes, a line for each piece that is not as it was last
+  /// written. Pieces that follow each other in a file and met the same fate share a line. A note counts those that do
+  /// not fit.
   /// - Parameter limit: of lines, from 1.
   package func losses(_ choice: [Alternative], _ recording: Recording, limit: Int) -> [String] {
-    var losses: [String] = []
+    var (names, sizes): ([String], [String]) = ([], [])
+    var bytes: [(file: Int32, range: Range<Int>, fate: String)] = []
     for (index, piece) in pieces.enumerated() where Int(choice[index]) != piece.newest {
       switch piece {
       case .sectors(let file, let unit):
-        let bytes = unit.sectors.lowerBound * SectorStore.size..<unit.sectors.upperBound * SectorStore.size
+        let range = unit.sectors.lowerBound * SectorStore.size..<unit.sectors.upperBound * SectorStore.size
         let fate = fate(of: unit, Int(choice[index]))
-        losses.append("*\(recording.name(Int32(file))) bytes \(bytes.lowerBound)..<\(bytes.upperBound): \(fate)*")
-      case .size(let file, _): losses.append("*\(recording.name(Int32(file))): an older size*")
+        if let last = bytes.last, last.file == file, last.fate == fate, last.range.upperBound == range.lowerBound {
+          bytes[bytes.count - 1].range = last.range.lowerBound..<range.upperBound
+        } else {
+          bytes.append((Int32(file), range, fate))
+        }
+      case .size(let file, _): sizes.append("*\(recording.name(Int32(file))): an older size*")
       case .changes(let changes):
         for change in changes.missing(Int(choice[index])) {
-          losses.append("*never durable: \(recording.text(recording.operations[change.operation]))*")
+          names.append("*never durable: \(recording.text(recording.operations[change.operation]))*")
         }
       }
     }
-    if losses.count > limit {
-      losses = Array(losses.prefix(limit - 1)) + ["*and \(losses.count - limit + 1) pieces more*"]
-    }
-    return losses
+    let losses =
+      names + sizes
+      + bytes.map { "*\(recording.name($0.file)) bytes \($0.range.lowerBound)..<\($0.range.upperBound): \($0.fate)*" }
+    if losses.count <= limit { return losses }
+    return losses.prefix(limit - 1) + ["*and \(losses.count - limit + 1) more*"]
   }
 
   private func fate(of unit: UnitAlternatives, _ alternative: Int) -> String {

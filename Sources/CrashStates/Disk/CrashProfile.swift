@@ -54,6 +54,18 @@ public struct CrashProfile: Hashable, Sendable {
     case independent
   }
 
+  /// What comes with the journal, and so with every change of metadata that was over before it was written.
+  public enum JournalRule: String, Hashable, Sendable {
+    /// Changes of metadata only, as `NameRule` says.
+    case namesOnly
+    /// Sizes that writes have made, too: they are logged when the data, or the space for it, is there, which is after
+    /// the write.
+    case sizes
+    /// Everything that no sync of its own covers: a block that was copied is reached through the tree of a whole
+    /// transaction.
+    case sizesAndData
+  }
+
   /// What a sync of a file makes durable beside the file.
   public enum SyncReach: String, Hashable, Sendable {
     /// Nothing: the directory entry needs a sync of its own.
@@ -97,6 +109,7 @@ public struct CrashProfile: Hashable, Sendable {
   public var mostUnreadable = 0
   public var sizes: SizeRule
   public var names: NameRule
+  public var journal = JournalRule.namesOnly
   public var syncReach: SyncReach
   public var directorySync = DirectorySync.entries
   public var edges = EdgeRule.withChange
@@ -131,15 +144,15 @@ public struct CrashProfile: Hashable, Sendable {
   /// A file's fsync writes the log tree: the inode and the names that point to it; a directory's, the names in it. That
   /// it does not reach those of another directory, `explore disks` has shown.
   public static let btrfs = CrashProfile(
-    name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .withAnyData, names: .ordered, syncReach: .ownNames,
-    edges: .atGrowth,
+    name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .withAnyData, names: .ordered,
+    journal: .sizesAndData, syncReach: .ownNames, edges: .atGrowth,
     source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent), fs/btrfs/file-item.c "
       + "(btrfs_inode_safe_disk_i_size_write); Documentation/filesystems/btrfs")
   /// Metadata logged in order; the on-disk size grows when the data write has ended; fsync forces the log up to the
   /// inode's last change, and everything logged before.
   public static let xfs = CrashProfile(
     name: "xfs", unit: 512, newUnit: 4096, showsForeignBytes: false, sizes: .withItsEnd, names: .ordered,
-    syncReach: .journal, directorySync: .journal, edges: .asData, dataSyncSeesAttributes: true,
+    journal: .sizes, syncReach: .journal, directorySync: .journal, edges: .asData, dataSyncSeesAttributes: true,
     source: "kernel fs/xfs/xfs_aops.c (xfs_setfilesize), fs/xfs/xfs_file.c (xfs_file_fsync, xfs_fsync_seq), "
       + "Documentation/filesystems/xfs/xfs-delayed-logging-design.rst")
   /// data=ordered: "all data are forced directly out to the main file system prior to its metadata being committed to
@@ -149,7 +162,7 @@ public struct CrashProfile: Hashable, Sendable {
   /// been written they read as zeros. `explore disks` has shown it.
   public static let ext4Ordered = CrashProfile(
     name: "ext4-ordered", unit: 512, newUnit: 4096, showsForeignBytes: false, sizes: .withSpace, names: .ordered,
-    syncReach: .journal, directorySync: .everything,
+    journal: .sizes, syncReach: .journal, directorySync: .everything,
     source: "kernel Documentation/admin-guide/ext4.rst, data=ordered; fs/ext4/fsync.c (ext4_fsync_journal), "
       + "fs/ext4/ext4_jbd2.h (ext4_update_inode_fsync_trans)")
   /// data=writeback: "data ordering is not preserved, data may be written into the main file system after its metadata

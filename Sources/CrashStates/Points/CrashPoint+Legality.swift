@@ -62,7 +62,31 @@ extension CrashPoint {
       objections.append("\(name): is there, and no state has it")
     }
     if objections.isEmpty, let difference = difference(choice, found, table) { objections.append(difference) }
+    if objections.isEmpty, let piece = overtaking(found, &choice, table) {
+      let name =
+        switch pieces[piece] {
+        case .sectors(let f, let unit): "bytes from \(unit.first * SectorStore.size) on of file \(f)"
+        case .size(let f, _): "the size of file \(f)"
+        case .changes: "a change of metadata"
+        }
+      objections.append("\(name): is there, and a change of metadata from before it is not")
+    }
     return objections
+  }
+
+  /// The place of a piece that is kept and must not be; nil where another choice that leads to the same disk is
+  /// permitted, which `choice` is then.
+  private func overtaking(_ found: MountedImage, _ choice: inout [Alternative], _ table: PathTable) -> Int? {
+    while let piece = overtakes(choice) {
+      let lower = (0..<choice[piece]).reversed().first { alternative in
+        var other = choice
+        other[piece] = alternative
+        return overtakes(other) != piece && difference(other, found, table) == nil
+      }
+      guard let lower else { return piece }
+      choice[piece] = lower
+    }
+    return nil
   }
 
   /// Finds the alternatives of a file's pieces that agree with its bytes.

@@ -101,12 +101,40 @@ extension CrashPoint {
 
   /// Whether the profile permits what the choice makes of all pieces together; of each by itself it permits every
   /// alternative.
-  package func permits(_ choice: [Alternative]) -> Bool {
+  package func permits(_ choice: [Alternative]) -> Bool { hasFewUnreadable(choice) && overtakes(choice) == nil }
+
+  private func hasFewUnreadable(_ choice: [Alternative]) -> Bool {
     if profile.mostUnreadable == 0 || profile.mostUnreadable == .max { return true }
     var unreadable = 0
     for index in choice.indices where choice[index] > 0 && isUnreadable(index, choice[index]) { unreadable += 1 }
     return unreadable <= profile.mostUnreadable
   }
+
+  /// What is kept, and comes with the journal only, after a change that the journal had before and that is missing: the
+  /// place of such a piece, or nil. See `CrashProfile.JournalRule`.
+  func overtakes(_ choice: [Alternative]) -> Int? {
+    guard profile.journal != .namesOnly, let changes = changePieces.first, case .changes(let kept) = pieces[changes],
+      let missing = kept.firstMissing(Int(choice[changes]))
+    else { return nil }
+    // What was in flight may have come with a sync of its own.
+    for index in choice.indices where choice[index] > 0 {
+      switch pieces[index] {
+      case .size(let f, let growths):
+        let growth = growths[Int(choice[index]) - 1].at
+        if growth > missing, growth < event, profile.syncReach == .journal || !isSyncing(f) { return index }
+      case .sectors(let f, let unit):
+        if profile.journal == .sizesAndData, unit.isWritten(Int(choice[index]), after: missing, before: event),
+          !isSyncing(f)
+        {
+          return index
+        }
+      case .changes: break
+      }
+    }
+    return nil
+  }
+
+  private func isSyncing(_ f: Int) -> Bool { isSyncingAll || syncing.contains(f) }
 
   package func isUnreadable(_ piece: Int, _ alternative: Alternative) -> Bool {
     guard case .sectors(_, let unit) = pieces[piece] else { return false }

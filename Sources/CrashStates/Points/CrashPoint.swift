@@ -64,6 +64,9 @@ package struct CrashPoint: Sendable {
   private(set) var ofFile: [Int: FilePieces] = [:]
   /// Places of the pieces that are of metadata.
   private(set) var changePieces: [Int] = []
+  /// Files of which a sync is in flight, a synchronous write too; or all.
+  private(set) var syncing: Set<Int> = []
+  private(set) var isSyncingAll = false
   /// More combinations are possible than its pieces have: of many operations in flight to one unit, of many changes of
   /// metadata at the same time, of many versions of a sector.
   package private(set) var omitsStates = false
@@ -84,6 +87,13 @@ package struct CrashPoint: Sendable {
     names = disk.names
     inodes = recording.inodes
     table = recording.table
+    for flying in disk.inFlight {
+      switch recording.operations[flying.operation] {
+      case .sync(let file, _), .write(let file, _, _, durable: true): syncing.insert(Int(file))
+      case .syncAll, .syncDirectory: isSyncingAll = true
+      default: break
+      }
+    }
     var flight = Flight(disk, recording, at: event)
     var links = disk.links
     for change in flight.changes + flight.independent.flatMap({ $0 }) {

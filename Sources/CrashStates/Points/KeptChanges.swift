@@ -53,6 +53,13 @@ package struct KeptChanges: Sendable {
     return sets.firstIndex { $0.prefix == prefix && $0.others.isEmpty } ?? 0
   }
 
+  /// The moment at which the first change that is missing was over; nil where none is missing, or where it is in flight.
+  func firstMissing(_ alternative: Int) -> Int? {
+    let prefix = sets[alternative].prefix
+    guard prefix < changes.count, changes[prefix].at < .max else { return nil }
+    return changes[prefix].at
+  }
+
   package func missing(_ alternative: Int) -> [VolatileDisk.Change] {
     let set = sets[alternative]
     return changes.indices.dropFirst(set.prefix).filter { !set.others.contains($0) }.map { changes[$0] }

@@ -18,6 +18,8 @@ package final class UnitAlternatives: Sendable {
   /// For each alternative the moments of the writes that are in it: which of several moments a content was of cannot be
   /// told.
   private let contained: [Set<Int>]
+  /// By alternative, the moment of the oldest write in it; `Int.max` where nothing was written.
+  private let oldest: [Int]
   /// By era, the moments of all writes in it, in order.
   private let writes: [[Int]]
   /// By era, whether nothing of the unit was durable when it began.
@@ -43,6 +45,7 @@ package final class UnitAlternatives: Sendable {
       }
     }
     deltas = sums.map { $0 &- sums[0] }
+    oldest = contained.map { $0.min() ?? .max }
     let all = contained.lazy.flatMap { $0 }
     span = all.min().map { $0...(all.max() ?? $0) }
     writes = eras.indices.map { [contained] era in
@@ -98,6 +101,12 @@ package final class UnitAlternatives: Sendable {
 
   @inline(__always)
   func isWritten(_ alternative: Int) -> Bool { !contained[alternative].isEmpty }
+
+  /// Whether everything in an alternative was written between two moments, without them; false where nothing was.
+  @inline(__always)
+  func isWritten(_ alternative: Int, after first: Int, before last: Int) -> Bool {
+    oldest[alternative] > first && oldest[alternative] < last
+  }
 
   /// The newest alternative that has nothing written at or after a moment.
   func alternative(before moment: Int) -> Int {

@@ -69,8 +69,12 @@ final class OperationTrigger: Sendable {
   struct Met: Sendable {
     var path: String
     var kind: VolumeOperationKind
+    var inode: UInt64
+    /// Bytes.
     var offset: UInt64
     var length: UInt64
+    /// Where it stands in the trace.
+    var sequence: Int
   }
 
   private let state = Mutex<(count: Int, met: Met?)>((0, nil))
@@ -82,17 +86,21 @@ final class OperationTrigger: Sendable {
   ///   - folder: operations elsewhere in the volume are not counted.
   ///   - decide: called for the operation.
   func decider(
-    _ place: OperationPlace, below folder: String, _ decide: @escaping @Sendable (VolumeRequest) -> VolumeDecision
+    _ place: OperationPlace, _ volume: Volume, below folder: String,
+    _ decide: @escaping @Sendable (VolumeRequest) -> VolumeDecision
   ) -> VolumeDecider {
-    { request in
+    { [weak volume] request in
       guard request.kind.isChange || request.kind == place.kind,
         request.path == folder || request.path.hasPrefix(folder + "/"),
         place.kind == nil || place.kind == request.kind
       else { return .proceed }
+      let sequence = volume?.trace.count ?? 0
       let isIt = self.state.withLock { state in
         state.count += 1
         guard state.count == place.occurrence else { return false }
-        state.met = Met(path: request.path, kind: request.kind, offset: request.offset, length: request.length)
+        state.met = Met(
+          path: request.path, kind: request.kind, inode: request.inode, offset: request.offset, length: request.length,
+          sequence: sequence)
         return true
       }
       return isIt ? decide(request) : .proceed
@@ -105,6 +113,8 @@ final class OperationCounter: Sendable {
   private let state = Mutex<[VolumeOperationKind: Int]>([:])
 
   var counts: [VolumeOperationKind: Int] { state.withLock { $0 } }
+  /// Operations that change something.
+  var changes: Int { counts.filter { $0.key.isChange }.values.reduce(0, +) }
 
   func decider(below folder: String) -> VolumeDecider {
     { request in

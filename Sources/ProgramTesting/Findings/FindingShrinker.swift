@@ -22,13 +22,16 @@ struct FindingShrinker {
     var repeats = true
   }
 
-  func shrink(_ program: RecordedProgram, _ state: BrokenState) throws(ProgramTestError) -> Found {
+  /// - Parameter isDisturbed: something went wrong before the power cut: another workload would not meet it.
+  func shrink(
+    _ program: RecordedProgram, _ state: BrokenState, isDisturbed: Bool = false
+  ) throws(ProgramTestError) -> Found {
     var found = Found(program: program, state: state)
     for _ in 0..<3 where found.repeats { found.repeats = try fails(found, state.choice) }
     guard found.repeats else { return found }
     let deadline = DriverProcess.now + limit
     try weaken(&found)
-    try shorten(&found, deadline)
+    if !isDisturbed { try shorten(&found, deadline) }
     try keepMore(&found, deadline)
     return found
   }

@@ -52,18 +52,23 @@ struct ProgramStory {
   }
 
   /// Operations on one file that follow each other stand in one line, three at the most, with the answers after them.
-  private static func steps(_ program: RecordedProgram, until event: Int) -> [String] {
-    var answers: [Int: String] = [:]
+  static func steps(_ program: RecordedProgram, until event: Int) -> [String] {
+    var answers: [Int: [String]] = [:]
     for case .request(let record) in program.events {
       guard let answered = record.answered else { continue }
       switch record.outcome {
-      case .done: answers[answered] = "ACK \(record.request.text)"
-      case .failed, .unknown: answers[answered] = "refused: \(record.request.text)"
+      case .done: answers[answered, default: []].append("ACK \(record.request.text)")
+      case .failed, .unknown: answers[answered, default: []].append("refused: \(record.request.text)")
       }
     }
     var lines: [(text: String, file: Int32?, count: Int)] = []
     let recording = program.recording
+    var crashes = program.events.compactMap { event in if case .crash(let place) = event { place } else { nil } }
     for (number, what) in recording.events[..<event].enumerated() {
+      if let crash = crashes.first, program.recorded.sequences[number] >= crash {
+        crashes.removeFirst()
+        lines.append(("kill -9, and a restart", nil, 0))
+      }
       switch what.what {
       case .submitted(let operation):
         let subject = recording.operations[operation].file
@@ -77,7 +82,7 @@ struct ProgramStory {
         let ending = recording.ending(of: operation, succeeded, taken)
         if !ending.isEmpty, !lines.isEmpty { lines[lines.count - 1].text += ending }
       case .fact:
-        guard let answer = answers[program.recorded.sequences[number]] else { continue }
+        guard let answer = answers[program.recorded.sequences[number]]?.joined(separator: "; ") else { continue }
         if lines.isEmpty {
           lines.append((answer, nil, 0))
         } else {

@@ -4,6 +4,7 @@ import FoundationEssentials
 import LogModel
 import ProgramOracle
 import Storage
+import Verification
 import VolumeStates
 
 /// A crash state of a program in one word that a shell leaves alone: `p1.`, a JSON object in base64url (RFC 4648, 5),
@@ -24,8 +25,13 @@ package struct ProgramToken: Sendable, Codable, Hashable {
   var seed: UInt64
   /// Numbers of the steps of the workload that are carried out; nil is all.
   var steps: [Int]?
+  /// Requests in flight at the same time; nil is one.
+  var concurrency: Int?
+  /// What went wrong in the run before; nil for nothing.
+  var disturbance: Disturbance?
   /// Nil is the kill.
   var profile: String?
+  /// Events before the crash; -1 where nothing but the disturbance is to be judged.
   var event: Int
   var kept: String
   var check: String
@@ -34,22 +40,35 @@ package struct ProgramToken: Sendable, Codable, Hashable {
   /// Of what the program did to its files up to the crash.
   var trace: UInt64
 
-  init(_ found: FindingShrinker.Found, _ spec: ProgramSpec) {
+  init(_ found: FindingShrinker.Found, _ spec: ProgramSpec, _ disturbance: Disturbance? = nil) {
     let (program, state) = (found.program, found.state)
+    self.init(program, spec, check: state.check.check.rawValue)
+    self.disturbance = disturbance
+    profile = state.profile?.name
+    event = state.event
+    var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
+    kept = KeptPieces(state.choice, of: walk.point(at: state.event)).description
+    trace = program.fingerprint(until: state.event)
+  }
+
+  /// Of a run in which something went wrong.
+  init(_ program: RecordedProgram, _ spec: ProgramSpec, _ disturbance: Disturbance, _ run: DisturbedRun) {
+    self.init(program, spec, check: run.checks.first { $0.verdict == .violated }?.check.rawValue ?? "")
+    self.disturbance = disturbance
+  }
+
+  private init(_ program: RecordedProgram, _ spec: ProgramSpec, check: String) {
     command = spec.command.arguments
     config = spec.config
     model = program.workload.model.rawValue
     promise = "\(spec.promise)"
     allows = spec.allowances.map(\.rawValue).sorted()
     (requests, seed) = (spec.requests, spec.seed)
+    concurrency = spec.concurrency == 1 ? nil : spec.concurrency
     steps = program.stepNumbers
-    profile = state.profile?.name
-    event = state.event
-    var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
-    kept = KeptPieces(state.choice, of: walk.point(at: state.event)).description
-    check = state.check.check.rawValue
+    (event, kept, trace) = (-1, "", 0)
+    self.check = check
     self.program = "\(program.hello.name) \(program.hello.version)"
-    trace = program.fingerprint(until: state.event)
   }
 
   package var text: String {
@@ -89,7 +108,7 @@ package struct ProgramToken: Sendable, Codable, Hashable {
     }
     (spec.config, spec.model, spec.promise) = (config, model, promise)
     spec.allowances = Set(allows.compactMap { ProgramAllowance(rawValue: $0) })
-    (spec.requests, spec.seed) = (requests, seed)
+    (spec.requests, spec.seed, spec.concurrency) = (requests, seed, concurrency ?? 1)
     return spec
   }
 }

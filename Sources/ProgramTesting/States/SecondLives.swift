@@ -28,7 +28,17 @@ final class SecondLives {
     var check: ProgramCheckResult
     var log: [String]
     /// The power cut in the second life: nil for an orderly end.
-    var inner: (program: RecordedProgram, event: Int, point: CrashPoint, choice: [Alternative])?
+    var inner: Inner?
+  }
+
+  /// A power cut in a recovery, or after it.
+  struct Inner {
+    var program: RecordedProgram
+    var event: Int
+    var point: CrashPoint
+    var choice: [Alternative]
+    /// What the recovery served, and what was written after it.
+    var visit: StateWorker.SecondVisit
   }
 
   init(_ spec: ProgramSpec, _ program: RecordedProgram, _ pool: StatePool, deadline: UInt64) {
@@ -49,15 +59,14 @@ final class SecondLives {
       let visit = try pool.visitTwice(image, of: program)
       lives += 1
       guard visit.first.failure == nil else { continue }
-      judge(visit, state)
+      note(judge(visit, at: state.event), state, visit.again)
       try cutAgain(visit, state, isCancelled)
     }
   }
 
   private func note(
     _ checks: [ProgramCheckResult], _ state: (profile: CrashProfile?, event: Int, choice: [Alternative]),
-    _ reading: StateReading,
-    _ inner: (program: RecordedProgram, event: Int, point: CrashPoint, choice: [Alternative])? = nil
+    _ reading: StateReading, _ inner: Inner? = nil
   ) {
     for check in checks where check.verdict == .violated {
       if broken.contains(where: { $0.check.check == check.check && ($0.inner == nil) == (inner == nil) }) { continue }
@@ -69,11 +78,35 @@ final class SecondLives {
   }
 
   /// After an orderly end it must serve the same, and what was written in between.
-  private func judge(
-    _ visit: StateWorker.SecondVisit, _ state: (profile: CrashProfile?, event: Int, choice: [Alternative])
-  ) {
-    let extended = history.after(state.event, read: visit.first, probe: visit.probe)
-    note(extended.judge(visit.again), state, visit.again)
+  private func judge(_ visit: StateWorker.SecondVisit, at event: Int) -> [ProgramCheckResult] {
+    history.after(event, read: visit.first, probe: visit.probe).judge(visit.again)
+  }
+
+  /// The same for a power cut in the second life.
+  private func judge(_ reading: StateReading, _ inner: Inner, at event: Int) -> [ProgramCheckResult] {
+    let visit = inner.visit
+    if inner.event >= visit.probedAt, visit.probe != nil {
+      return history.after(event, read: visit.first, probe: visit.probe).judge(reading)
+    }
+    return history.judge(reading, at: event, probe: visit.probe, read: visit.first)
+  }
+
+  /// Whether the same promise is broken three times more.
+  func repeats(_ life: BrokenLife) throws(ProgramTestError) -> Bool {
+    for _ in 0..<3 {
+      let checks: [ProgramCheckResult]
+      if let inner = life.inner {
+        let visit = try pool.visit([inner.point.image(inner.choice)], of: inner.program)[0]
+        checks = judge(visit.reading, inner, at: life.event)
+      } else {
+        var walk = CrashPointWalk(program.recording, life.profile ?? .posixMinimal, seed: spec.seed)
+        let visit = try pool.visitTwice(walk.point(at: life.event).image(life.choice), of: program)
+        if visit.first.failure != nil { return false }
+        checks = judge(visit, at: life.event)
+      }
+      if !checks.contains(where: { $0.verdict == .violated && $0.check == life.check.check }) { return false }
+    }
+    return true
   }
 
   /// Power goes while it recovers, and after it has written.
@@ -87,7 +120,6 @@ final class SecondLives {
       hello: program.hello, workload: program.workload, stepNumbers: nil, seed: spec.seed, recorded: visit.recording,
       events: program.events,
       begin: visit.preparedAt, folder: program.folder, mount: program.mount)
-    let extended = history.after(state.event, read: visit.first, probe: visit.probe)
     var walk = CrashPointWalk(recording, profile, seed: spec.seed)
     let limits = StateEnumeration.Limits(bound: 1, statesPerPoint: 64, samples: 2)
     var seen: Set<UInt64> = []
@@ -104,11 +136,8 @@ final class SecondLives {
       let visits = try pool.visit(choices.map { resolver.image($0) }, of: inner)
       for (choice, result) in zip(choices, visits) {
         opened += 1
-        let checks =
-          isAfterProbe
-          ? extended.judge(result.reading)
-          : history.judge(result.reading, at: state.event, probe: visit.probe, read: visit.first)
-        note(checks, state, result.reading, (inner, event, point, choice))
+        let inner = Inner(program: inner, event: event, point: point, choice: choice, visit: visit)
+        note(judge(result.reading, inner, at: state.event), state, result.reading, inner)
       }
     }
   }

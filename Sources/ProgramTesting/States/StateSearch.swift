@@ -44,6 +44,29 @@ struct RecordedProgram: Sendable {
     }
   }
 
+  /// What callers were told after a place in the trace, before the first crash; nil where that was nothing.
+  func acknowledged(after place: Int) -> String? {
+    var count = 0
+    for event in events {
+      if case .crash(let end) = event, end > place { break }
+      if case .request(let record) = event, let answered = record.answered, answered > place,
+        case .done = record.outcome, record.request.call != nil
+      {
+        count += 1
+      }
+    }
+    return count == 0 ? nil : "... \(count) more requests are acknowledged"
+  }
+
+  /// Whether callers had been told of anything that was done before a place in the trace.
+  func hasAcknowledged(before place: Int) -> Bool {
+    events.contains { event in
+      guard case .request(let record) = event, let answered = record.answered, answered < place else { return false }
+      if case .done = record.outcome { return record.request.call != nil }
+      return false
+    }
+  }
+
   /// How far the trace of the volume has come when so many events of the recording have happened.
   func moment(at event: Int) -> Int { event == 0 ? 0 : recorded.sequences[event - 1] + 1 }
 }

@@ -2,6 +2,7 @@ import Drivers
 import Glibc
 import ProgramOracle
 import Volume
+import VolumeStates
 
 /// Why a workload did not go on.
 package enum WorkloadStop: Sendable, Hashable {
@@ -46,11 +47,15 @@ final class WorkloadRun {
   /// Places in `events` whose reply came as this line of the channel.
   private var pending: [(event: Int, line: Int)] = []
   private var isFirstOpen = true
+  /// Requests without an answer: by id, their places in `events`.
+  private var flying: [Int: Int] = [:]
 
-  init(_ spec: ProgramSpec, name: String) throws(ProgramTestError) {
+  /// - Parameter keepsCache: see `VolumeOptions`.
+  init(_ spec: ProgramSpec, name: String, keepsCache: Bool = true) throws(ProgramTestError) {
     self.spec = spec
     var options = VolumeOptions()
     options.memoryLimit = spec.memoryLimit
+    options.keepsCache = keepsCache
     volume = Volume(options)
     do throws(VolumeFolderError) {
       root = try volume.put([VolumeNode(parent: -1, name: Array("data".utf8), mode: S_IFDIR | 0o777)])[0]
@@ -69,6 +74,7 @@ final class WorkloadRun {
   func start() throws(ProgramTestError) -> DriverHello {
     session?.process.end()
     session = nil
+    flying.removeAll()
     channels += 1
     let channel = try ReplyChannel(mount, number: channels)
     self.channel = channel
@@ -87,6 +93,8 @@ final class WorkloadRun {
   var lastWords: [String] { session?.process.lastWords() ?? [] }
   /// Kills the driver; any thread may.
   func kill() { session?.process.kill() }
+  /// Asks the driver and all that it has started to end; any thread may.
+  func terminate() { session?.process.signal(SIGTERM) }
 
   /// Opens the folder. The first `open` of a folder creates.
   func open() -> WorkloadStop? {
@@ -97,33 +105,66 @@ final class WorkloadRun {
     return stop
   }
 
-  /// Sends one request and keeps what its caller knows of it.
+  /// Sends one request, and waits until it and all before it are answered.
   func ask(_ request: DriverRequest) -> WorkloadStop? {
+    if let stop = send(request) { return stop }
+    return land()
+  }
+
+  /// Sends a request. Its caller knows nothing of it yet.
+  private func send(_ request: DriverRequest) -> WorkloadStop? {
     guard let session else { return .died("the driver is gone") }
     let submitted = volume.trace.count
+    flying[session.send(request)] = events.count
+    events.append(
+      .request(
+        RequestRecord(request: request, submitted: submitted, answered: nil, outcome: .unknown("no reply"))))
+    return nil
+  }
+
+  /// Waits for the next answer, and keeps what the caller knows by it.
+  private func takeAnswer() -> WorkloadStop? {
+    guard let session else { return .died("the driver is gone") }
+    let waiting = flying.values.min().flatMap { place in
+      if case .request(let record) = events[place] { record.request } else { nil }
+    }
     // Making everything anew may take long: a database cluster, a schema.
-    let isCreation = if case .open(_, create: true, _) = request { true } else { false }
-    let answer = session.ask(request, limit: isCreation ? max(spec.requestLimit, 60_000_000_000) : nil)
-    var record = RequestRecord(request: request, submitted: submitted, answered: nil, outcome: .unknown("no reply"))
-    var stop: WorkloadStop?
+    let isCreation = if case .open(_, create: true, _) = waiting { true } else { false }
+    let (id, answer) = session.wait(limit: isCreation ? max(spec.requestLimit, 60_000_000_000) : nil)
+    guard let id, let place = flying.removeValue(forKey: id), case .request(var record) = events[place] else {
+      flying.removeAll()
+      switch answer {
+      case .died(let how): return .died(how)
+      case .silent: return .silent(request: waiting?.name ?? "")
+      case .garbled(let complaint): return .driver(complaint)
+      case .done, .failed: return .driver("a reply to nothing")
+      }
+    }
     switch answer {
     case .done(let reply): record.outcome = .done(position: reply.position, value: reply.value)
-    case .failed(.driver, let error): stop = .driver("the driver could not carry out '\(request.name)': \(error)")
+    case .failed(.driver, let error):
+      return .driver("the driver could not carry out '\(record.request.name)': \(error)")
     case .failed(.failed, let error): record.outcome = .failed(error)
     case .failed(.unknown, let error): record.outcome = .unknown(error)
-    case .died(let how): stop = .died(how)
-    case .silent: stop = .silent(request: request.name)
-    case .garbled(let complaint): stop = .driver(complaint)
+    case .died(let how): return .died(how)
+    case .silent: return .silent(request: record.request.name)
+    case .garbled(let complaint): return .driver(complaint)
     }
-    if case .open = request, stop == nil {
+    if case .open = record.request {
       switch record.outcome {
-      case .failed(let error), .unknown(let error): stop = .refused(error)
+      case .failed(let error), .unknown(let error): return .refused(error)
       case .done: break
       }
     }
-    if stop == nil { pending.append((events.count, session.linesRead - 1)) }
-    events.append(.request(record))
-    return stop
+    pending.append((place, session.linesRead - 1))
+    events[place] = .request(record)
+    return nil
+  }
+
+  /// Waits until so many requests at the most are without an answer.
+  private func land(_ most: Int = 0) -> WorkloadStop? {
+    while flying.count > most { if let stop = takeAnswer() { return stop } }
+    return nil
   }
 
   /// Carries out steps until they are done or it cannot go on.
@@ -131,9 +172,10 @@ final class WorkloadRun {
     for step in steps {
       if isCancelled() { return .interrupted }
       switch step {
-      case .request(let request): if let stop = ask(request) { return stop }
+      case .request(let request):
+        if let stop = send(request) ?? land(spec.concurrency - 1) { return stop }
       case .reopen:
-        if let stop = ask(.close) { return stop }
+        if let stop = land() ?? ask(.close) { return stop }
         if session?.hello.reopens != true, session?.hello.forks != true {
           settle()
           do throws(ProgramTestError) { _ = try start() } catch { return .driver("\(error)") }
@@ -141,7 +183,7 @@ final class WorkloadRun {
         if let stop = open() { return stop }
       }
     }
-    return nil
+    return land()
   }
 
   /// Everything is read back, and checked by the program itself.
@@ -160,6 +202,7 @@ final class WorkloadRun {
   func end(isCrash: Bool = false) {
     session?.process.end()
     session = nil
+    flying.removeAll()
     settle()
     if isCrash { events.append(.crash(at: volume.trace.count)) }
     channel = nil
@@ -182,5 +225,14 @@ final class WorkloadRun {
   var firstOpen: Int? {
     guard let openedAt, case .request(let record) = events[openedAt] else { return nil }
     return record.answered
+  }
+
+  /// What was done up to now, as crash states are made of it.
+  /// - Parameter stepNumbers: of the steps of the spec's workload that were carried out; nil for all.
+  func recorded(_ workload: ProgramWorkload, _ stepNumbers: [Int]?) -> RecordedProgram {
+    let recorded = VolumeRecording(volume.trace, root: root)
+    return RecordedProgram(
+      hello: hello!, workload: workload, stepNumbers: stepNumbers, seed: spec.seed, recorded: recorded, events: events,
+      begin: recorded.event(at: firstOpen ?? 0) + 1, folder: folder, mount: mount)
   }
 }

@@ -19,10 +19,13 @@ public enum SpareDescriptors {
       guard descriptor >= 0 else { break }
       opened.append(descriptor)
     }
-    let free = opened.count
+    let (free, code) = (opened.count, errno)
     for descriptor in opened.dropFirst(2) { close(descriptor) }
     held.withLock { $0 += opened.prefix(2) }
     guard free < needed else { return nil }
+    guard code == EMFILE || code == ENFILE else {
+      return "/dev/null cannot be opened (\(String(cString: strerror(code)))); repair this machine's /dev"
+    }
     return
       "this process can open \(free) more files, and needs \(needed); raise the limit with ulimit -n, or close what it "
       + "inherits"

@@ -82,6 +82,8 @@ public enum ScenarioProblem: Error, Hashable, Sendable {
   /// Given both under `workload` and under `matrix`, say.
   case givenTwice(String, places: String)
   /// A condition names a value that no cell has.
+  /// Another command takes it.
+  case otherKind(String)
   case notInMatrix(axis: String, value: String, values: [String])
   /// Every cell is excluded, or a suite chooses none.
   case selectsNothing(String)
@@ -128,6 +130,7 @@ extension ScenarioProblem: CustomStringConvertible {
     case .givenTwice(let key, let places): "'\(key)' is given in \(places)"
     case .notInMatrix(let axis, let value, let values):
       "no cell has \(axis)=\(value.shortened()); the matrix has \(Self.list(values))"
+    case .otherKind(let advice): advice
     case .selectsNothing(let noun): "\(noun): this gives no trial"
     case .tooManyCells(let n, let limit): "the matrix has \(n) cells; the limit is \(limit)"
     case .repeatedScenario(let name, let first): "scenario '\(name.shortened())' is defined in \(first) already"

@@ -4,9 +4,35 @@ import Glibc
 public enum ScenarioFiles {
   public static let sizeLimit = 1 << 20
 
-  /// The scenarios of files and folders; of a folder every `.yaml` and `.yml` below it, by name. What is wrong with
-  /// all of them is thrown together.
+  /// The scenarios of files and folders; of a folder every `.yaml` and `.yml` below it, by name. Scenarios of programs
+  /// in a folder are left out. What is wrong with all of them is thrown together.
   public static func load(_ paths: [String], vocabulary: Vocabulary) throws(InvalidScenarios) -> [Scenario] {
+    try load(
+      paths, name: \.name, file: \.file, { !ProgramScenarioParser.isProgram($0) },
+      "this is a scenario of a program; `tornlog test` takes it"
+    ) {
+      (text, file) throws(InvalidScenarios) in
+      try ScenarioParser.parse(text, file: file, vocabulary: vocabulary)
+    }
+  }
+
+  /// The same for scenarios of programs; all others in a folder are left out.
+  public static func loadPrograms(
+    _ paths: [String], _ vocabulary: ProgramVocabulary
+  ) throws(InvalidScenarios) -> [ProgramScenario] {
+    try load(
+      paths, name: \.name, file: \.file, ProgramScenarioParser.isProgram,
+      "this scenario has no 'program'; `tornlog run` takes it"
+    ) {
+      (text, file) throws(InvalidScenarios) in
+      try ProgramScenarioParser.parse(text, file: file, vocabulary)
+    }
+  }
+
+  private static func load<Loaded>(
+    _ paths: [String], name: (Loaded) -> String, file: (Loaded) -> String, _ isOurs: (String) -> Bool, _ advice: String,
+    _ parse: (_ text: String, _ file: String) throws(InvalidScenarios) -> Loaded
+  ) throws(InvalidScenarios) -> [Loaded] {
     var errors: [ScenarioError] = []
     var files: [String] = []
     for path in paths {
@@ -14,15 +40,21 @@ public enum ScenarioFiles {
         for file in try find(path) where !files.contains(file) { files.append(file) }
       } catch { errors.append(error) }
     }
-    var scenarios: [Scenario] = []
-    for file in files {
+    var loaded: [Loaded] = []
+    for path in files {
       do {
-        let scenario = try ScenarioParser.parse(try read(file), file: file, vocabulary: vocabulary)
-        if let first = scenarios.first(where: { $0.name == scenario.name }) {
-          let place = SourcePosition(file: file, line: 1, column: 1)
-          errors.append(ScenarioError(place, .repeatedScenario(scenario.name, first: SourcePosition(file: first.file))))
+        let text = try read(path)
+        guard isOurs(text) else {
+          if paths.contains(path) { errors.append(ScenarioError(SourcePosition(file: path), .otherKind(advice))) }
+          continue
         }
-        scenarios.append(scenario)
+        let one = try parse(text, path)
+        if let first = loaded.first(where: { name($0) == name(one) }) {
+          let place = SourcePosition(file: path, line: 1, column: 1)
+          errors.append(
+            ScenarioError(place, .repeatedScenario(name(one), first: SourcePosition(file: file(first)))))
+        }
+        loaded.append(one)
       } catch let error as InvalidScenarios {
         errors += error.errors
       } catch let error as ScenarioError {
@@ -32,7 +64,7 @@ public enum ScenarioFiles {
       }
     }
     guard errors.isEmpty else { throw InvalidScenarios(errors) }
-    return scenarios
+    return loaded
   }
 
   /// The scenario files that a path stands for, sorted.

@@ -18,7 +18,7 @@ extension SourceReader {
   }
 
   /// More than nothing, and a day at most.
-  private mutating func duration(_ node: SourceNode, _ noun: String) -> Duration? {
+  mutating func duration(_ node: SourceNode, _ noun: String) -> Duration? {
     guard let text = text(node, noun) else { return nil }
     guard let duration = DurationText.parse(text), duration > .zero, duration <= .seconds(86_400) else {
       note(node.position, .malformed(text, of: noun, expected: "a time like 100ms or 2s, a day at most"))

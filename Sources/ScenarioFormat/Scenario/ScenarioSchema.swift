@@ -9,11 +9,12 @@ public struct ScenarioSchema {
   private typealias Node = [String: Any]
 
   private let vocabulary: Vocabulary
+  private let programs: ProgramVocabulary
   /// Parameters that several kinds of faults have, by the names of their definitions.
   private let shared: [(name: String, parameter: FaultParameter)]
 
-  public init(_ vocabulary: Vocabulary) {
-    self.vocabulary = vocabulary
+  public init(_ vocabulary: Vocabulary, _ programs: ProgramVocabulary) {
+    (self.vocabulary, self.programs) = (vocabulary, programs)
     var kinds: [FaultParameter: [FaultDescriptor]] = [:]
     for fault in vocabulary.faults {
       for parameter in fault.parameters { kinds[parameter, default: []].append(fault) }
@@ -33,10 +34,15 @@ public struct ScenarioSchema {
   }
 
   private var root: Node {
-    var root = mapping(scenario, required: ["name", "title", "matrix"])
+    var root: Node = ["anyOf": [Self.reference("trials"), Self.reference("program")]]
     root["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     root["title"] = "A scenario of Tornlog"
     var definitions: Node = [
+      "trials": mapping(scenario, required: ["name", "title", "matrix"]),
+      "program": mapping(program, required: ["name", "title", "program"]),
+      "configuration": [
+        "type": "object", "additionalProperties": anyOrList(["type": ["string", "integer", "boolean", "null"]]),
+      ],
       "condition": mapping(
         Dictionary(uniqueKeysWithValues: ConditionSubject.names.map { ($0, anyOrList(test($0))) }), required: []),
       "faults": list(["anyOf": [["enum": bareFaults] as Node] + vocabulary.faults.map(fault)]),
@@ -52,6 +58,41 @@ public struct ScenarioSchema {
   }
 
   // MARK: Keys
+
+  /// Of a scenario of a program.
+  private var program: [String: Node] {
+    let condition = Self.reference("configuration")
+    let promise: [String: Node] = [
+      "promises": ["type": "string", "pattern": "^(acknowledged|flushed|nothing|interval\\([0-9]+(us|ms|s)\\))$"],
+      "allows": list(["enum": programs.allowances]), "source": Self.text,
+    ]
+    return [
+      "name": Self.reference("name"), "title": Self.text, "story": Self.text,
+      "seed": ["type": "integer", "minimum": 0],
+      "program": mapping(
+        promise.merging([
+          "driver": list(["type": ["string", "integer", "boolean"]]), "config": condition,
+          "model": ["enum": programs.models],
+        ]) { $1 }, required: ["driver"]),
+      "matrix": condition,
+      "workload": mapping(
+        [
+          "requests": Self.number(1...100_000), "concurrency": Self.number(1...1000),
+          "time-limit": Self.reference("duration"),
+        ], required: []),
+      "search": mapping(
+        [
+          "profiles": list(["enum": programs.profiles]), "budget": Self.reference("duration"),
+          "kills": Self.number(0...100_000), "faults": Self.number(0...100_000), "damage": Self.number(0...100_000),
+        ], required: []),
+      "exclude": list(condition),
+      "overrides": list(mapping(promise.merging(["when": condition]) { $1 }, required: [])),
+      "expect": list(
+        mapping(
+          ["when": condition, "caught-by": ["enum": programs.checks], "outcome": ["const": "held"]], required: [])),
+      "suites": ["type": "object", "additionalProperties": anyOrList(condition)],
+    ]
+  }
 
   private var scenario: [String: Node] {
     [

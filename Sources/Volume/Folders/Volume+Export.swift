@@ -5,13 +5,19 @@ extension Volume {
   /// Writes what the volume holds now to a plain folder: names, content with its holes, hard and symbolic links,
   /// fifos and sockets, modes, times, extended attributes; owners and device nodes as root. Every operation waits
   /// meanwhile.
-  /// - Parameter folder: exists and is empty, or is made. Not in the mounted volume.
+  /// - Parameters:
+  ///   - path: of the directory in the volume, from its root.
+  ///   - folder: exists and is empty, or is made. Not in the mounted volume.
   /// - Returns: paths of what the folder's file system or the user's rights do not allow: attributes, owners, devices.
-  @discardableResult package func export(to folder: String) throws(VolumeFolderError) -> [String] {
+  @discardableResult package func export(_ path: String = "/", to folder: String) throws(VolumeFolderError) -> [String]
+  {
     try lock.holding { () throws(VolumeFolderError) in
+      guard let top = inode(at: path).flatMap({ inodes[Int($0)] }), top.directory != nil else {
+        throw VolumeFolderError(path, "export", ENOTDIR)
+      }
       var export = Export(volume: self, folder: folder)
       if mkdir(folder, 0o755) != 0, errno != EEXIST { throw VolumeFolderError(folder, "mkdir") }
-      try export.fill("", inodes[1]!)
+      try export.fill("", top)
       return export.omitted
     }
   }

@@ -9,7 +9,7 @@ import ProgramTesting
 /// What is said about a program under test on the command line.
 struct ProgramOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Give the driver this configuration: a JSON object.", valueName: "json"))
-  var config = "{}"
+  var config: String?
   @Option(
     help: ArgumentHelp(
       "Judge by this model: log, map, queue or transactions. Without it, by what the driver offers.",
@@ -17,16 +17,23 @@ struct ProgramOptions: ParsableArguments {
   var model: String?
   @Option(
     help: ArgumentHelp(
-      "What an acknowledgement promises: acknowledged, flushed, interval(1s) or nothing.", valueName: "promise"))
-  var promise = "acknowledged"
+      "What an acknowledgement promises: acknowledged (default), flushed, interval(1s) or nothing.",
+      valueName: "promise"))
+  var promise: String?
   @Option(
     help: ArgumentHelp(
       "Allow a documented weakness. Repeatable; docs/program-contracts.md lists them.", valueName: "name"))
   var allow: [String] = []
-  @Option(parsing: .unconditional, help: ArgumentHelp("Send n requests.", valueName: "n"))
-  var requests = 100
-  @Option(name: .customLong("time-limit"), help: ArgumentHelp("Time for one request.", valueName: "duration"))
-  var timeLimit = Duration.seconds(10)
+  @Option(parsing: .unconditional, help: ArgumentHelp("Send n requests (default: 100).", valueName: "n"))
+  var requests: Int?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Keep n requests in flight (default: 1); the driver may answer in any order.", valueName: "n"))
+  var concurrency: Int?
+  @Option(
+    name: .customLong("time-limit"), help: ArgumentHelp("Time for one request (default: 10s).", valueName: "duration"))
+  var timeLimit: Duration?
   @Option(
     help: ArgumentHelp("Keep at most this much of a volume in memory; the rest goes to a file.", valueName: "size"))
   var memory = ByteSize(bytes: 1 << 30)
@@ -36,28 +43,47 @@ struct ProgramOptions: ParsableArguments {
   var dir = "/tmp"
 
   func validate() throws {
-    guard (1...100_000).contains(requests) else { throw ValidationError("--requests \(requests): from 1 to 100000") }
+    if let requests, !(1...100_000).contains(requests) {
+      throw ValidationError("--requests \(requests): from 1 to 100000")
+    }
+    if let concurrency, !(1...1000).contains(concurrency) {
+      throw ValidationError("--concurrency \(concurrency): from 1 to 1000")
+    }
     guard memory.bytes >= 64 << 20 else { throw ValidationError("--memory \(memory): at least 64MiB") }
-    guard timeLimit >= .milliseconds(100) else { throw ValidationError("--time-limit \(timeLimit): at least 100ms") }
+    if let timeLimit, timeLimit < .milliseconds(100) {
+      throw ValidationError("--time-limit \(timeLimit): at least 100ms")
+    }
     _ = try spec([""])
+  }
+
+  /// What scenarios say, and the command line must not say too.
+  var ofScenarios: [String] {
+    [
+      ("--config", config != nil), ("--model", model != nil), ("--promise", promise != nil),
+      ("--allow", !allow.isEmpty),
+    ].filter(\.1).map(\.0)
   }
 
   func spec(_ command: [String]) throws -> ProgramSpec {
     var spec = ProgramSpec(DriverCommand(command))
-    guard let object = try? JSONSerialization.jsonObject(with: Data(config.utf8)), object is [String: Any] else {
-      throw ValidationError("--config \(config): a JSON object is needed, like '{\"synchronous\":\"FULL\"}'")
+    if let config {
+      guard let object = try? JSONSerialization.jsonObject(with: Data(config.utf8)), object is [String: Any] else {
+        throw ValidationError("--config \(config): a JSON object is needed, like '{\"synchronous\":\"FULL\"}'")
+      }
+      spec.config = config
     }
-    spec.config = config
     if let model {
       guard let known = ProgramModel(rawValue: model) else {
         throw ValidationError("--model \(model): log, map, queue or transactions")
       }
       spec.model = known
     }
-    guard let known = ProgramPromise(promise) else {
-      throw ValidationError("--promise \(promise): acknowledged, flushed, interval(1s) or nothing")
+    if let promise {
+      guard let known = ProgramPromise(promise) else {
+        throw ValidationError("--promise \(promise): acknowledged, flushed, interval(1s) or nothing")
+      }
+      spec.promise = known
     }
-    spec.promise = known
     for name in allow {
       guard let allowance = ProgramAllowance(rawValue: name) else {
         let names = ProgramAllowance.allCases.map(\.rawValue).joined(separator: ", ")
@@ -65,8 +91,9 @@ struct ProgramOptions: ParsableArguments {
       }
       spec.allowances.insert(allowance)
     }
-    spec.requests = requests
-    spec.requestLimit = UInt64(max(1, timeLimit.inSeconds * 1e9))
+    if let requests { spec.requests = requests }
+    if let concurrency { spec.concurrency = concurrency }
+    if let timeLimit { spec.requestLimit = UInt64(max(1, timeLimit.inSeconds * 1e9)) }
     spec.memoryLimit = memory.bytes
     spec.directory = dir
     if noIsolation { spec.isIsolated = false }

@@ -30,11 +30,14 @@ enum ReproduceProgram {
     case .differs(let reason):
       Console.print(["unknown: \(reason)"])
       throw ExitCode(ExitStatus.unknown)
-    case .judged(let checks, let story, let log):
+    case .judged(let checks, let story, let log, let isAnother):
       let broken = checks.filter { $0.verdict == .violated }
       var lines = broken.map { "violated: \($0.check.rawValue): \($0.detail)" }
       if broken.isEmpty {
         lines.append(checks.isEmpty ? "held: every promise is kept" : "unknown: \(checks[0].detail)")
+      }
+      if isAnother {
+        lines.append("(the program did other things to its files than before: this is a state of what it did now)")
       }
       lines += story.map { "  \($0)" } + log.map { "  driver: \($0)" }
       if let export { lines.append("the files as the crash left them: \(export)") }

@@ -42,6 +42,7 @@ extension CommandLineTests {
         "test", "--requests", "12", "--budget", "3s", "--kills", "1", "--faults", "2", "--", "python3",
         "Examples/buggy-log/driver.py", "--bug", "1",
       ],
+      ["test", "Scenarios/programs/unsynced.yaml", "--budget", "4s", "--damage", "3"],
       ["audit", "--folder", "Alerts", "--ack-pattern", "ok", "--", "sh", "-c", "echo one > new; echo ok"],
     ]
 

@@ -193,7 +193,9 @@ import Testing
     disk.run(.syncAll)
     disk.name(.link("a", as: "b"))
     disk.run(disk.write(f, 1, at: 0, 512))
-    #expect(disk.states(.xfs) == ["a=/0", "a=1/512", "a=/0 b=/0", "a=1/512 b=1/512"])
+    // The size is logged after the link.
+    #expect(disk.states(.xfs) == ["a=/0", "a=/0 b=/0", "a=1/512 b=1/512"])
+    #expect(disk.states(.posixMinimal).contains("a=1/512"))
     disk.run(.sync(file: f, isFull: true))
     #expect(disk.states(.xfs) == ["a=1/512 b=1/512"])
   }

@@ -1,0 +1,86 @@
+import Volume
+
+/// One thing that goes wrong while a program works.
+package enum Disturbance: Sendable, Hashable, CustomStringConvertible {
+  /// SIGKILL for the program and all that it has started.
+  case kill(OperationPlace)
+  /// SIGTERM for all of it, and SIGKILL so many operations later: an orderly stop that took too long.
+  case terminate(OperationPlace, grace: Int)
+  /// SIGKILL at this operation of its `close`, from 1.
+  case killInClose(occurrence: Int)
+  case fault(FaultCell)
+
+  package var description: String {
+    switch self {
+    case .kill(let place): "kill -9 at \(place)"
+    case .terminate(let place, let grace): "SIGTERM at \(place), kill -9 \(grace) operations later"
+    case .killInClose(let occurrence): "kill -9 at operation \(occurrence) of close"
+    case .fault(let cell): "\(cell)"
+    }
+  }
+
+  /// In a word or two, as findings name their cause.
+  package var cause: String {
+    switch self {
+    case .kill: "killed"
+    case .terminate: "SIGTERM, then killed"
+    case .killInClose: "killed in close"
+    case .fault(let cell): cell.fault.rawValue
+    }
+  }
+
+  package var fault: OperationFault? { if case .fault(let cell) = self { cell.fault } else { nil } }
+
+  /// Whether the disk forgets, mixes up or damages what it had been given: no program has to survive that.
+  package var isDamage: Bool { fault?.isDamage ?? false }
+
+  /// Whether states of a power cut after it say more than the files do: something is not durable that the program may
+  /// take for it.
+  var leavesUnsynced: Bool {
+    switch self {
+    case .kill, .terminate, .killInClose: true
+    case .fault(let cell): cell.fault == .pagesKept
+    }
+  }
+}
+
+extension Disturbance: Codable {
+  private struct Form: Codable {
+    var what: String
+    var kind: UInt8?
+    var occurrence: Int
+    var grace: Int?
+    var fault: String?
+  }
+
+  package func encode(to encoder: any Encoder) throws {
+    let form =
+      switch self {
+      case .kill(let place): Form(what: "kill", kind: place.kind?.rawValue, occurrence: place.occurrence)
+      case .terminate(let place, let grace):
+        Form(what: "terminate", kind: place.kind?.rawValue, occurrence: place.occurrence, grace: grace)
+      case .killInClose(let occurrence): Form(what: "close", occurrence: occurrence)
+      case .fault(let cell):
+        Form(
+          what: "fault", kind: cell.place.kind?.rawValue, occurrence: cell.place.occurrence, fault: cell.fault.rawValue)
+      }
+    try form.encode(to: encoder)
+  }
+
+  package init(from decoder: any Decoder) throws {
+    let form = try Form(from: decoder)
+    let place = OperationPlace(
+      kind: form.kind.flatMap { VolumeOperationKind(rawValue: $0) }, occurrence: form.occurrence)
+    switch form.what {
+    case "kill": self = .kill(place)
+    case "terminate": self = .terminate(place, grace: form.grace ?? 1)
+    case "close": self = .killInClose(occurrence: form.occurrence)
+    default:
+      guard form.what == "fault", let fault = form.fault.flatMap({ OperationFault(rawValue: $0) }) else {
+        throw DecodingError.dataCorrupted(
+          DecodingError.Context(codingPath: decoder.codingPath, debugDescription: "no disturbance of this version"))
+      }
+      self = .fault(FaultCell(place: place, fault: fault))
+    }
+  }
+}
