@@ -83,8 +83,8 @@ extension VolatileDisk {
     changes = split
   }
 
-  /// What a change of names of a file leaves in the log tree of btrfs at once; nil where neither it nor its directory is
-  /// in there.
+  /// What a change of names of a file leaves in the log tree of btrfs at once; nil where neither it nor its directory
+  /// is in there.
   func logTree(of effects: [Change.Effect]) -> LogTree? {
     guard let effect = effects.first else { return nil }
     func directory(_ entry: EntryNumber) -> Int { Int(inodes.entries[Int(entry)].directory) }

@@ -33,9 +33,9 @@ package struct VolatileDisk: Sendable {
     func precedes(_ other: Change) -> Bool { at < other.submitted }
   }
 
-  /// btrfs puts a change of a name in its log tree at once, where the inode, or the directory that it leaves, was synced
-  /// since the last commit (btrfs_log_new_name and btrfs_del_dir_entries_in_log in fs/btrfs/tree-log.c). The next sync
-  /// of whatever file makes that log durable, and not what came before in other directories.
+  /// btrfs puts a change of a name in its log tree at once, where the inode, or the directory that it leaves, was
+  /// synced since the last commit (btrfs_log_new_name and btrfs_del_dir_entries_in_log in fs/btrfs/tree-log.c). The
+  /// next sync of whatever file makes that log durable, and not what came before in other directories.
   package struct LogTree: Hashable, Sendable {
     /// Place in the recording of the last sync of the inode or the directory: a commit later than that has undone it.
     var since: Int
