@@ -7,7 +7,7 @@ Needs Debian's rabbitmq-server and python3-pika. `config`, with its default: {"t
 import sys
 
 sys.path[0] += "/.."
-from driving import Server, free_port, run, serve, text
+from driving import Server, free_port, run, serve, sync_names, text
 
 import os
 
@@ -24,6 +24,7 @@ class Driver:
     def open(self, request):
         folder, port = os.path.join(request["dir"], "rabbit"), free_port()
         os.makedirs(folder, exist_ok=True)
+        sync_names(request["dir"])
         # Everything that belongs to this broker only: its ports, its name server, its logs.
         environment = os.environ | {
             "HOME": folder, "RABBITMQ_MNESIA_BASE": folder, "RABBITMQ_MNESIA_DIR": f"{folder}/mnesia",
