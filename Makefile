@@ -9,7 +9,7 @@ BUILD_FLAGS := -Xswiftc -enforce-exclusivity=unchecked
 RUN = $(if $(strip $(ARGS)),run $(ARGS),demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run suite test reports defects docs exhaustive fuzz bench tune tuning doctor clean
+.PHONY: help setup build run suite test reports defects engines docs exhaustive fuzz bench tune tuning doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,11 @@ docs: build ## write the generated parts of docs/*.md anew
 
 exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
 	TORNLOG_EXHAUSTIVE=1 TORNLOG_OPTIMIZED_TESTS=1 swift test --filter ExhaustiveTests
+
+engines: build ## real engines through `tornlog test`; ENGINES="lmdb redis" for some. Installs what they need
+	/usr/bin/python3 Drivers/setup.py $(ENGINES)
+	/usr/bin/python3 Drivers/scenarios.py $(ENGINES)
+	$(TORNLOG) test $(if $(ENGINES),$(addprefix .build/engines/scenarios/,$(ENGINES)),.build/engines/scenarios) $(ARGS)
 
 fuzz: setup ## libFuzzer on the readers of log files: ten million executions; ARGS=-runs=100000 for fewer
 	@Scripts/fuzz.sh $(ARGS)
