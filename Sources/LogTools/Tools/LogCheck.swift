@@ -59,8 +59,12 @@ public struct LogCheck {
         add(LogFinding(.void, path, 0..<0, text))
         continue
       }
-      // The first file that tells decides for those that do not.
-      let file = try LogFile(path, format: format ?? (isEmpty(path) ? system : nil))
+      // A log that was just begun, or truncated when all was uploaded: there is nothing to be wrong.
+      if format == nil, isEmpty(path) {
+        files += 1
+        continue
+      }
+      let file = try LogFile(path, format: format)
       if let system, system != file.system {
         throw .refused(
           path: path, why: "is \(file.system.rawValue), and the files before it are \(system.rawValue); name one file")

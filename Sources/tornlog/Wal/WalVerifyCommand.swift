@@ -142,7 +142,7 @@ struct WalVerifyReport: Encodable {
       let offsets = firstOffset.map { ", offsets \($0)..<\(endOffset ?? $0)" } ?? ""
       let counted = "\(records) \(records == 1 ? "record" : "records")\(offsets), \(SizeText.render(bytes))"
       switch verdict {
-      case "sound": return "sound: \(counted)"
+      case "sound": return bytes == 0 ? "sound: empty" : "sound: \(counted)"
       case "damaged":
         return "DAMAGED: \(damagedRecords) damaged \(damagedRecords == 1 ? "record" : "records") of "
           + "\(SizeText.render(damagedBytes)), \(findingCount) \(findingCount == 1 ? "finding" : "findings"); "

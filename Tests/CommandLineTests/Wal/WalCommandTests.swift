@@ -133,7 +133,7 @@ extension CommandLineTests {
       mkfifo(folder.scratch.path("pipe.wal"), 0o600)
       symlink("loop.wal", folder.scratch.path("loop.wal"))
       for (file, code) in [
-        ("sound.wal", 0), ("damaged.wal", 1), ("empty.wal", 2), ("text.wal", 2), ("pipe.wal", 2), ("loop.wal", 2),
+        ("sound.wal", 0), ("damaged.wal", 1), ("empty.wal", 0), ("text.wal", 2), ("pipe.wal", 2), ("loop.wal", 2),
         ("none.wal", 2), ("/dev/zero", 2), ("--format chronik empty.wal", 0), (".", 1), ("--no-such sound.wal", 64),
         ("", 64),
       ] as [(String, Int32)] {
