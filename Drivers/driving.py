@@ -78,6 +78,13 @@ def answer(driver, request, failures):
     return False
 
 
+def sync_names(folder):
+    """Makes the names in a folder durable. What an operator has made long ago is."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         return listener.getsockname()[1]

@@ -8,7 +8,7 @@ Needs Debian's mariadb-server and python3-pymysql. `config` has options of maria
 import sys
 
 sys.path[0] += "/.."
-from driving import Server, free_port, reply, run, serve
+from driving import Server, free_port, reply, run, serve, sync_names
 
 import os
 
@@ -28,6 +28,7 @@ class Driver:
         options += ["--innodb-buffer-pool-size=8M", "--key-buffer-size=1M", "--aria-pagecache-buffer-size=1M"]
         if request.get("create"):
             run(["mariadb-install-db", *options, "--auth-root-authentication-method=normal", "--skip-test-db"])
+            sync_names(request["dir"])
         port = free_port()
         options += [f"--{name}" + (f"={value}" if value != "" else "") for name, value in request["config"].items()]
         options += ["--bind-address=127.0.0.1", f"--port={port}", "--socket=", f"--pid-file={folder}/pid"]

@@ -7,7 +7,7 @@ Needs Debian's postgresql and python3-psycopg2. `config` has settings, such as {
 import sys
 
 sys.path[0] += "/.."
-from driving import Server, free_port, reply, run, serve
+from driving import Server, free_port, reply, run, serve, sync_names
 
 import glob
 import os
@@ -33,6 +33,7 @@ class Driver:
             os.mkdir(cluster)
             shutil.chown(cluster, USER.get("user", os.geteuid()))
             run([f"{BIN}/initdb", "-k", "-U", "postgres", "-A", "trust", "-D", cluster], **USER)
+            sync_names(request["dir"])
         settings = [f"--{name}={value}" for name, value in request["config"].items()]
         self.server = Server(
             [f"{BIN}/postgres", "-D", cluster, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings], **USER)

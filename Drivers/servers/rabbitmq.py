@@ -7,7 +7,7 @@ Needs Debian's rabbitmq-server and python3-pika. `config`, with its default: {"t
 import sys
 
 sys.path[0] += "/.."
-from driving import Server, free_port, run, serve, text
+from driving import Server, free_port, run, serve, sync_names, text
 
 import os
 
@@ -24,17 +24,18 @@ class Driver:
     def open(self, request):
         folder, port = os.path.join(request["dir"], "rabbit"), free_port()
         os.makedirs(folder, exist_ok=True)
+        sync_names(request["dir"])
         # Everything that belongs to this broker only: its ports, its name server, its logs.
         environment = os.environ | {
             "HOME": folder, "RABBITMQ_MNESIA_BASE": folder, "RABBITMQ_MNESIA_DIR": f"{folder}/mnesia",
             "RABBITMQ_LOGS": "-", "RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins", "ERL_EPMD_PORT": str(free_port()),
-            "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_PID_FILE": f"{folder}/pid", "ERL_CRASH_DUMP_SECONDS": "0",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie tornlog +S 1:1 +sbwt none -start_epmd false"}
         # The name server of Erlang. Nobody else starts it, so that it does not outlive the driver.
         self.names = Server(["epmd"], env=environment)
-        self.server = Server(["/usr/lib/rabbitmq/bin/rabbitmq-server"], env=environment)
+        self.server = Server(["/usr/lib/rabbitmq/bin/rabbitmq-server"], env=environment, cwd=folder)
         parameters = pika.ConnectionParameters("127.0.0.1", port, heartbeat=0)
         self.server.wait_for_port(port)
         self.connection = pika.BlockingConnection(parameters)
