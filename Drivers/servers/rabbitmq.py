@@ -31,11 +31,11 @@ class Driver:
             "RABBITMQ_LOGS": "-", "ERL_CRASH_DUMP_SECONDS": "0", "RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins", "ERL_EPMD_PORT": str(free_port()),
-            "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_PID_FILE": f"{folder}/pid",
+            "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_PID_FILE": f"{folder}/pid", "ERL_CRASH_DUMP_SECONDS": "0",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-setcookie tornlog +S 1:1 +sbwt none -start_epmd false"}
         # The name server of Erlang. Nobody else starts it, so that it does not outlive the driver.
         self.names = Server(["epmd"], env=environment)
-        self.server = Server(["/usr/lib/rabbitmq/bin/rabbitmq-server"], env=environment)
+        self.server = Server(["/usr/lib/rabbitmq/bin/rabbitmq-server"], env=environment, cwd=folder)
         parameters = pika.ConnectionParameters("127.0.0.1", port, heartbeat=0)
         self.server.wait_for_port(port)
         self.connection = pika.BlockingConnection(parameters)
