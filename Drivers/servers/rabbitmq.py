@@ -28,7 +28,8 @@ class Driver:
         # Everything that belongs to this broker only: its ports, its name server, its logs.
         environment = os.environ | {
             "HOME": folder, "RABBITMQ_MNESIA_BASE": folder, "RABBITMQ_MNESIA_DIR": f"{folder}/mnesia",
-            "RABBITMQ_LOGS": "-", "ERL_CRASH_DUMP_SECONDS": "0", "RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_NODE_PORT": str(port),
+            "RABBITMQ_LOGS": "-", "ERL_CRASH_DUMP_SECONDS": "0",
+            "RABBITMQ_NODENAME": "rabbit@localhost", "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1", "RABBITMQ_DIST_PORT": str(free_port()),
             "RABBITMQ_ENABLED_PLUGINS_FILE": f"{folder}/plugins", "ERL_EPMD_PORT": str(free_port()),
             "ERL_EPMD_ADDRESS": "127.0.0.1", "RABBITMQ_PID_FILE": f"{folder}/pid", "ERL_CRASH_DUMP_SECONDS": "0",

@@ -24,8 +24,8 @@ package struct DriverPlace: Sendable {
   package var onSync: (@Sendable (SyncCall) -> Void)?
   /// Folders that it sees at another path, where it is isolated.
   package var binds: [(folder: String, at: String)] = []
-  /// Whether it sees a boot ID of its own (`man 4 random`), where it is isolated: the machine was started anew. Programs
-  /// take what stands in their files for good where the boot ID is still the same, as libmdbx does.
+  /// Whether it sees a boot ID of its own (`man 4 random`), where it is isolated: the machine was started anew.
+  /// Programs take what stands in their files for good where the boot ID is still the same, as libmdbx does.
   package var isOfAnotherBoot = false
 
   package init() {}

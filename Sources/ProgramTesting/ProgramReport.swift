@@ -157,21 +157,11 @@ package struct ProgramReport: Sendable {
   ) throws(ProgramTestError) {
     for life in lives.broken where seen.insert(life.check.check.rawValue).inserted {
       if isCancelled() { return }
-      let story: [String]
-      if let inner = life.inner {
-        story =
-          ProgramStory(
-            inner.program, until: inner.event, inner.point, inner.choice,
-            outcome: "after a power cut in recovery, or after it: \(life.check.detail)"
-          ).lines
-      } else {
-        story = ["recovered, written to once more, closed, and opened again", life.check.detail]
-      }
       findings.append(
         ProgramFinding(
           check: life.check.check.rawValue, detail: life.check.detail,
-          cause: (life.profile?.name ?? "killed") + ", second life", repeats: try lives.repeats(life), story: story,
-          log: life.log))
+          cause: (life.profile?.name ?? "killed") + ", second life", repeats: try lives.repeats(life),
+          story: SecondLives.story(life.check, life.inner), log: life.log, token: lives.token(of: life)))
     }
   }
 

@@ -75,6 +75,24 @@ import Verification
     #expect(text(report).contains("lost something and said nothing"))
   }
 
+  /// What a second life shows can be seen again by its token.
+  @Test func aSecondLifeHasAToken() throws {
+    var options = options([])
+    options.secondLives = 24
+    let report = try Programs.test(Programs.misbehaving("keeps-torn-tail"), options)
+    let finding = try #require(report.findings.first { $0.cause.contains("second life") }, "\(text(report))")
+    let token = try ProgramToken(try #require(finding.token))
+    let scratch = Scratch()
+    var spec = try token.spec()
+    spec.directory = scratch.path
+    guard case .judged(let checks, let story, _, false) = try ProgramReplay(token, spec, options).run(export: nil)
+    else {
+      Issue.record("not the same")
+      return
+    }
+    #expect(checks.contains { $0.verdict == .violated && $0.check.rawValue == finding.check } && !story.isEmpty)
+  }
+
   /// Of a program whose files have other names each time the same promise is seen broken once more, and the files are
   /// written out.
   @Test func aTokenOfAProgramThatDrawsNamesFindsAnotherState() throws {

@@ -146,8 +146,8 @@ public struct CrashProfile: Hashable, Sendable {
   public static let btrfs = CrashProfile(
     name: "btrfs", unit: 4096, showsForeignBytes: false, sizes: .withAnyData, names: .ordered,
     journal: .sizesAndData, syncReach: .ownNames, edges: .atGrowth,
-    source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent), fs/btrfs/file-item.c "
-      + "(btrfs_inode_safe_disk_i_size_write); Documentation/filesystems/btrfs")
+    source: "kernel fs/btrfs/tree-log.c (btrfs_log_inode_parent, btrfs_log_new_name, btrfs_del_dir_entries_in_log), "
+      + "fs/btrfs/file-item.c (btrfs_inode_safe_disk_i_size_write); Documentation/filesystems/btrfs")
   /// Metadata logged in order; the on-disk size grows when the data write has ended; fsync forces the log up to the
   /// inode's last change, and everything logged before.
   public static let xfs = CrashProfile(

@@ -81,7 +81,7 @@ package struct KeptChanges: Sendable {
     return sets.firstIndex { $0.prefix == prefix && $0.others.isEmpty } ?? 0
   }
 
-  /// The moment at which the first change that is missing was over; nil where none is missing, or where it is in flight.
+  /// The moment at which the first change that is missing was over; nil where none is missing, or it is in flight.
   func firstMissing(_ alternative: Int) -> Int? {
     let prefix = sets[alternative].prefix
     guard prefix < changes.count, changes[prefix].at < .max else { return nil }

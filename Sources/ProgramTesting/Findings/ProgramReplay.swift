@@ -63,7 +63,18 @@ package struct ProgramReplay {
       guard let choice = KeptPieces(token.kept)?.choice(of: walk.point(at: token.event)) else {
         return .differs("the profile \(token.profile ?? "") has other rules than when this was found")
       }
+      if let again = token.again {
+        if let export { try Self.export(walk.point(at: token.event).image(choice), program, to: export) }
+        let lives = SecondLives(spec, program, pool, deadline: .max)
+        guard let found = try lives.replay(profile, event: token.event, choice, again) else {
+          return .differs("\(name) did not do the same in its second life as when this was found")
+        }
+        return .judged(found.checks.filter { $0.verdict != .held }, story: found.story, log: found.log)
+      }
       return try judge(program, profile, event: token.event, choice, pool, export: export, isAnother: false)
+    }
+    if token.again != nil {
+      return .differs("\(name) did not do the same to its files as when this was found; 'tornlog test' looks anew")
     }
     // Its files are not the same each time: names, sizes or an order that it draws anew.
     guard let state = try another(program, profile, pool) else {

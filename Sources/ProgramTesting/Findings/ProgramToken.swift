@@ -29,6 +29,8 @@ package struct ProgramToken: Sendable, Codable, Hashable {
   var concurrency: Int?
   /// What went wrong in the run before; nil for nothing.
   var disturbance: Disturbance?
+  /// What came after the state's recovery; nil where the first reading of it is what counts.
+  var again: Again?
   /// Nil is the kill.
   var profile: String?
   /// Events before the crash; -1 where nothing but the disturbance is to be judged.
@@ -49,6 +51,27 @@ package struct ProgramToken: Sendable, Codable, Hashable {
     var walk = CrashPointWalk(program.recording, state.profile ?? .posixMinimal, seed: spec.seed)
     kept = KeptPieces(state.choice, of: walk.point(at: state.event)).description
     trace = program.fingerprint(until: state.event)
+  }
+
+  /// A second life: the state was opened, read, written to once more, closed and opened again; or cut off at a moment.
+  struct Again: Sendable, Codable, Hashable {
+    /// Events of the second life before the power cut; nil for an orderly end.
+    var event: Int?
+    var kept: String?
+    /// Of what the program did up to there.
+    var trace: UInt64?
+  }
+
+  /// Of a second life.
+  init(_ life: SecondLives.BrokenLife, _ program: RecordedProgram, _ spec: ProgramSpec) {
+    self.init(
+      FindingShrinker.Found(
+        program: program,
+        state: BrokenState(
+          profile: life.profile, event: life.event, choice: life.choice, check: life.check, log: life.log)), spec)
+    again = Again(
+      event: life.inner?.event, kept: life.inner.map { KeptPieces($0.choice, of: $0.point).description },
+      trace: life.inner.map { $0.program.fingerprint(until: $0.event) })
   }
 
   /// Of a run in which something went wrong.

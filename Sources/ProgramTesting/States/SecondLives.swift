@@ -108,6 +108,51 @@ final class SecondLives {
     return history.judge(reading, at: event, probe: visit.probe, read: visit.first)
   }
 
+  /// What a program did in its second life, from the state on that it found.
+  private func inner(of visit: StateWorker.SecondVisit) -> RecordedProgram {
+    RecordedProgram(
+      hello: program.hello, workload: program.workload, stepNumbers: nil, seed: spec.seed, recorded: visit.recording,
+      events: program.events, begin: visit.preparedAt, folder: program.folder, mount: program.mount)
+  }
+
+  func token(of life: BrokenLife) -> String { ProgramToken(life, program, spec).text }
+
+  /// A second life once more, as a token names it.
+  /// - Returns: nil where the program did not do the same, or cannot be read the first time.
+  func replay(
+    _ profile: CrashProfile?, event: Int, _ choice: [Alternative], _ again: ProgramToken.Again
+  ) throws(ProgramTestError) -> (checks: [ProgramCheckResult], story: [String], log: [String])? {
+    var walk = CrashPointWalk(program.recording, profile ?? .posixMinimal, seed: spec.seed)
+    let visit = try pool.visitTwice(
+      walk.point(at: event).image(choice), of: program, profile == nil ? .recorded : .second)
+    guard visit.first.failure == nil else { return nil }
+    guard let cut = again.event else {
+      let checks = judge(visit, at: event)
+      return (checks, Self.story(checks.first), visit.again.log)
+    }
+    let own = inner(of: visit)
+    guard let profile = profile ?? CrashProfile.named("ext4-ordered"), own.end >= cut,
+      own.fingerprint(until: cut) == again.trace
+    else { return nil }
+    var inside = CrashPointWalk(own.recording, profile, seed: spec.seed)
+    let point = inside.point(at: cut)
+    guard let kept = again.kept.flatMap({ KeptPieces($0) })?.choice(of: point) else { return nil }
+    let inner = Inner(program: own, event: cut, point: point, choice: kept, visit: visit)
+    let reading = try pool.visit([point.image(kept)], of: own, .third)[0].reading
+    let checks = judge(reading, inner, at: event)
+    return (checks, Self.story(checks.first, inner), reading.log)
+  }
+
+  /// - Parameter inner: the power cut in the second life; nil for an orderly end.
+  static func story(_ check: ProgramCheckResult?, _ inner: Inner? = nil) -> [String] {
+    let detail = check?.detail ?? "every promise is kept"
+    guard let inner else { return ["recovered, written to once more, closed, and opened again", detail] }
+    return ProgramStory(
+      inner.program, until: inner.event, inner.point, inner.choice,
+      outcome: "after a power cut in recovery, or after it: \(detail)"
+    ).lines
+  }
+
   /// Whether the same promise is broken three times more.
   func repeats(_ life: BrokenLife) throws(ProgramTestError) -> Bool {
     for _ in 0..<3 {
@@ -134,10 +179,7 @@ final class SecondLives {
   ) throws(ProgramTestError) {
     let recording = visit.recording.recording
     guard let profile = state.profile ?? CrashProfile.named("ext4-ordered"), !recording.events.isEmpty else { return }
-    let inner = RecordedProgram(
-      hello: program.hello, workload: program.workload, stepNumbers: nil, seed: spec.seed, recorded: visit.recording,
-      events: program.events,
-      begin: visit.preparedAt, folder: program.folder, mount: program.mount)
+    let inner = inner(of: visit)
     var walk = CrashPointWalk(recording, profile, seed: spec.seed)
     let limits = StateEnumeration.Limits(bound: 1, statesPerPoint: 64, samples: 2)
     var seen: Set<UInt64> = []
