@@ -161,7 +161,7 @@ package struct ProgramReport: Sendable {
         ProgramFinding(
           check: life.check.check.rawValue, detail: life.check.detail,
           cause: (life.profile?.name ?? "killed") + ", second life", repeats: try lives.repeats(life),
-          story: SecondLives.story(life.check, life.inner), log: life.log, token: lives.token(of: life)))
+          story: lives.story(of: life), log: life.log, token: lives.token(of: life)))
     }
   }
 

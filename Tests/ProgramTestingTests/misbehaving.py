@@ -79,12 +79,6 @@ def open_log(request):
         make_durable(tail)
         make_durable(folder)
         os.close(folder)
-    else:
-        # What is appended behind a torn line would be a part of it.
-        size = os.fstat(tail).st_size
-        whole = os.pread(tail, size, 0).rfind(b"\n") + 1
-        if whole < size:
-            os.ftruncate(tail, whole)
 
 
 def read_all():

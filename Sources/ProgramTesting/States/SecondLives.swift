@@ -128,7 +128,7 @@ final class SecondLives {
     guard visit.first.failure == nil else { return nil }
     guard let cut = again.event else {
       let checks = judge(visit, at: event)
-      return (checks, Self.story(checks.first), visit.again.log)
+      return (checks, story(profile, event: event, choice, checks.first, nil), visit.again.log)
     }
     let own = inner(of: visit)
     guard let profile = profile ?? CrashProfile.named("ext4-ordered"), own.end >= cut,
@@ -140,17 +140,29 @@ final class SecondLives {
     let inner = Inner(program: own, event: cut, point: point, choice: kept, visit: visit)
     let reading = try pool.visit([point.image(kept)], of: own, .third)[0].reading
     let checks = judge(reading, inner, at: event)
-    return (checks, Self.story(checks.first, inner), reading.log)
+    return (checks, story(profile, event: event, choice, checks.first, inner), reading.log)
   }
 
   /// - Parameter inner: the power cut in the second life; nil for an orderly end.
-  static func story(_ check: ProgramCheckResult?, _ inner: Inner? = nil) -> [String] {
+  private func story(
+    _ profile: CrashProfile?, event: Int, _ choice: [Alternative], _ check: ProgramCheckResult?, _ inner: Inner?
+  ) -> [String] {
     let detail = check?.detail ?? "every promise is kept"
-    guard let inner else { return ["recovered, written to once more, closed, and opened again", detail] }
+    if let inner {
+      return ProgramStory(
+        inner.program, until: inner.event, inner.point, inner.choice,
+        outcome: "after a power cut in recovery, or after it: \(detail)"
+      ).lines
+    }
+    var walk = CrashPointWalk(program.recording, profile ?? .posixMinimal, seed: spec.seed)
     return ProgramStory(
-      inner.program, until: inner.event, inner.point, inner.choice,
-      outcome: "after a power cut in recovery, or after it: \(detail)"
+      program, until: event, profile == nil ? nil : walk.point(at: event), choice,
+      outcome: "recovered, written to once more, closed, and opened again: \(detail)"
     ).lines
+  }
+
+  func story(of life: BrokenLife) -> [String] {
+    story(life.profile, event: life.event, life.choice, life.check, life.inner)
   }
 
   /// Whether the same promise is broken three times more.
