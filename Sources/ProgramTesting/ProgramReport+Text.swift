@@ -118,7 +118,9 @@ extension ProgramReport {
     var text =
       "\(runs.count)" + (whole.map { $0 > runs.count ? " of \($0)" : "" } ?? "") + " runs: \(count(.held)) held"
     if count(.violated) > 0 { text += ", \(count(.violated)) violated" }
-    if count(.unknown) > 0 { text += ", \(count(.unknown)) without a verdict" }
+    let missed = runs.count { $0.hit == nil }
+    if missed > 0 { text += ", \(missed) whose operation did not come" }
+    if count(.unknown) > missed { text += ", \(count(.unknown) - missed) without a verdict" }
     return text
   }
 }

@@ -36,9 +36,11 @@ package final class StateServer {
   }
 
   /// What has been done to the state so far. What it was made of is durable.
-  /// - Parameter sharing: holds most of its sectors already.
-  package func recording(sharing store: SectorStore) -> VolumeRecording {
-    VolumeRecording(volume.trace, root: folder, durableUntil: prepared, store: store)
+  /// - Parameters:
+  ///   - sharing: holds most of its sectors already.
+  ///   - end: what was done from this place in the trace on is left out; nil takes all.
+  package func recording(sharing store: SectorStore, end: Int? = nil) -> VolumeRecording {
+    VolumeRecording(volume.trace, root: folder, durableUntil: prepared, end: end, store: store)
   }
 
   /// The files of a state, for the root of a volume.

@@ -92,7 +92,7 @@ extension CommandLineTests {
         program: { driver: [python3, Examples/buggy-log/driver.py, --bug, 1] }
         matrix: { part: [one, two] }
         workload: { requests: 12 }
-        search: { budget: 3s, kills: 0, faults: 0, profiles: [ext4-ordered] }
+        search: { budget: 20s, kills: 0, faults: 0, profiles: [ext4-ordered] }
         expect:
           - when: { part: one }
             caught-by: no-acknowledged-loss

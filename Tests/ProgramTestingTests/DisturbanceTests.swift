@@ -75,6 +75,27 @@ import Verification
     #expect(text(report).contains("lost something and said nothing"))
   }
 
+  /// A queue that is read by taking is not blamed for what the reading took: not after a kill, not in a second life.
+  @Test func aReadingByTakingIsNoLoss() throws {
+    var options = options([], kills: 6)
+    (options.secondLives, options.budget) = (8, 20_000_000_000)
+    var spec = Programs.misbehaving("queue")
+    (spec.requests, spec.model) = (12, .queue)
+    let report = try Programs.test(spec, options)
+    #expect(report.verdict == .held, "\(text(report))")
+    #expect(report.cutRuns > 0 && report.statesOfLives > 0, "\(text(report))")
+  }
+
+  /// Who is asked to end by SIGTERM need not answer requests any more.
+  @Test func silenceAfterSIGTERMIsNoHang() throws {
+    var spec = Programs.misbehaving("says-nothing-at-end")
+    spec.requestLimit = 1_000_000_000
+    let report = try Programs.test(spec, options([], kills: 3))
+    #expect(report.verdict == .held, "\(text(report))")
+    // That it fell silent was seen.
+    #expect(report.runs.contains { if case .silent = $0.stop { true } else { false } }, "\(text(report))")
+  }
+
   /// What a second life shows can be seen again by its token.
   @Test func aSecondLifeHasAToken() throws {
     var options = options([])

@@ -74,6 +74,8 @@ def open_log(request):
         trust_the_cache(request)
     if how == "rewrites-at-end":
         signal.signal(signal.SIGTERM, rewrite)
+    if how == "says-nothing-at-end":
+        signal.signal(signal.SIGTERM, lambda *_: time.sleep(1000))
     if request["create"]:
         folder = os.open(request["dir"], os.O_RDONLY)
         make_durable(tail)
@@ -154,7 +156,8 @@ def serve(request):
     global tail
     op = request["op"]
     if op == "hello":
-        reply(request, ok=True, name="misbehaving", version="1", ops=["append", "scan"], reopens=True)
+        read = "take" if how == "queue" else "scan"
+        reply(request, ok=True, name="misbehaving", version="1", ops=["append", read], reopens=True)
     elif op == "open":
         open_log(request)
         reply(request, ok=True)
@@ -175,6 +178,22 @@ def serve(request):
             print(error, file=sys.stderr, flush=True)
             os._exit(5)
         reply(request, ok=True)
+    elif op == "take":
+        waiting = {}
+        for record in whole_records():
+            number, _, value = record.partition(b" ")
+            if not number.isdigit() or int(number) != sum(value):
+                continue
+            value = value.decode("ascii", "replace")
+            if value.startswith("-"):
+                waiting.pop(value[1:], None)
+            else:
+                waiting[value] = True
+        first = next(iter(waiting), None)
+        if first is not None:
+            write_record("-" + first)
+            make_durable(tail)
+        reply(request, ok=True, value=first)
     elif op == "scan":
         items = []
         for record in whole_records():

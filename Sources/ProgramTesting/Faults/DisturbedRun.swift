@@ -83,10 +83,12 @@ struct DisturbanceRunner {
     }
     run.volume.setDecider(nil)
     (run.volume.limit, run.volume.isReadOnly) = (nil, false)
+    if let limit = run.volume.machineLimit { throw .machine(limit) }
     guard let met = trigger.met, let hit = hit(what, met, run) else { return result }
     result.hit = hit
     result.log = run.lastWords
-    if case .silent(let request) = result.stop {
+    // Who is asked to end need not answer any more.
+    if what.fault != nil, case .silent(let request) = result.stop {
       result.checks.append(
         ProgramCheckResult(.opensInTime, .violated, "after the fault '\(request)' was not answered in time"))
       result.story = story(run, met, hit, result.checks)
@@ -214,8 +216,8 @@ struct DisturbanceRunner {
   ) throws(ProgramTestError) {
     switch what.fault {
     case .flippedAtRest:
-      let bit = Int(met.offset &* 31 &+ met.length / 2 * 8) % Int(max(1, met.length) * 8)
-      if !run.volume.flip(bit: bit % 8, at: met.offset + UInt64(bit / 8), of: met.inode) { result.hit = nil }
+      let bit = (met.offset &* 31 &+ met.length / 2 * 8) % (max(1, met.length) * 8)
+      if !run.volume.flip(bit: Int(bit % 8), at: met.offset + bit / 8, of: met.inode) { result.hit = nil }
     case .unreadable:
       let (inode, first, last) = (met.inode, met.offset / 512 * 512, met.offset + max(1, met.length) - 1)
       run.volume.dropCaches(of: inode)

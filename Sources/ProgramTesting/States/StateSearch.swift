@@ -22,7 +22,7 @@ struct RecordedProgram: Sendable {
   package var folder: String
   /// The program's volume: it stays mounted as long as drivers are to find their states at its place.
   var mount: VolumeMount
-  /// Places in the trace of readings that took what they read: nothing is known of a moment in one.
+  /// Moments, as places in the trace, in readings that took what they read: nothing is known of them.
   var readings: [Range<Int>] = []
   /// The inode of the folder on that volume.
   var root: UInt64 = 0

@@ -88,13 +88,15 @@ final class StateWorker {
     }
     let probedAt = server.volume.trace.count
     leave(first.failure == nil && failure == nil, mustClose: true)
+    let closedAt = server.volume.trace.count
     var again = StateReading(failure: failure)
     if first.failure == nil, failure == nil {
       (session, place) = try driver(for: folder, of: program)
       again = StateReading.take(opening: place, spec.config, session, workload)
       leave(again.failure == nil)
     }
-    let recording = server.recording(sharing: program.recording.store)
+    // A reading that takes what it reads is no part of what is explored: nobody is told of its takes.
+    let recording = server.recording(sharing: program.recording.store, end: again.isDrained ? closedAt : nil)
     return SecondVisit(
       first: first, again: again, probe: probe, recording: recording,
       preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))

@@ -213,11 +213,13 @@ final class WorkloadRun {
   }
 
   /// Puts what was read after a crash among what happened: it settles what nobody knew.
-  /// - Parameter begin: the place in the trace at which it began. Where it took what it read, no moment of it is one
-  ///   of which anything is known.
+  /// - Parameter begin: the place in the trace at which it began. Where it took what it read, nothing is known of the
+  ///   moments in it.
   func noteReading(_ reading: StateReading, since begin: Int) {
-    events.append(.read(reading, at: volume.trace.count))
-    if reading.isDrained { readings.append(begin..<volume.trace.count) }
+    let end = volume.trace.count
+    // Its last answer is among what happened: once that has, all of the reading is known.
+    events.append(.read(reading, at: max(begin, end - 1)))
+    if reading.isDrained, begin + 1 < end { readings.append(begin + 1..<end) }
   }
 
   /// Ends the driver and everything that it has started.
