@@ -19,7 +19,11 @@ extension ProgramHistory {
       switch request.call {
       case .append(let log, let value): !there[log, default: []].contains(value) && !taken.contains(value)
       case .take(let log):
-        if case .acknowledged(_, let value?) = request.outcome { there[log, default: []].contains(value) } else { false }
+        if case .acknowledged(_, let value?) = request.outcome {
+          there[log, default: []].contains(value)
+        } else {
+          false
+        }
       case .write(let writes): writes.contains { isGone($0, of: request, readback.map, writers) }
       case .flush: false
       }

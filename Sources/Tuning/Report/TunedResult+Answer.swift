@@ -41,7 +41,8 @@ extension TunedResult {
     if let always, chosen.setting.promisedLoss != .zero {
       let lacks = always.lacks(requirements)
       lines.append(
-        "\(always.setting.name) would lose nothing, but " + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; ")) + ".")
+        "\(always.setting.name) would lose nothing, but "
+          + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; ")) + ".")
     }
     lines += doubts
     if let cheaper {
@@ -122,8 +123,8 @@ extension TunedResult {
 
   static var head: [String] {
     [
-    "", "setting", "carries/s", "x", "p50", "p99", "may lose", "lost", "messages", "cuts", "longest latency",
-    "median loss",
+      "", "setting", "carries/s", "x", "p50", "p99", "may lose", "lost", "messages", "cuts", "longest latency",
+      "median loss",
     ]
   }
   static var numeric: Set<Int> { Set(2...11) }

@@ -60,7 +60,9 @@ extension TunedResult {
     }
     var lines = ["# \(Setting.command)", "", "In \(place.printable): \(question).", "", "**\(headline)**", ""]
     lines += reasons.map { $0.hasPrefix("  ") ? "- \($0.dropFirst(2))" : "\($0)\n" } + [""]
-    lines += findings.map { "**Finding**: \($0.printable)\n" } + ((disk?.notices ?? []) + (notes ?? [])).map { "Note: \($0.printable)\n" }
+    lines +=
+      findings.map { "**Finding**: \($0.printable)\n" }
+      + ((disk?.notices ?? []) + (notes ?? [])).map { "Note: \($0.printable)\n" }
     if let diskLine { lines += [diskLine, ""] }
     let signs = disk?.signs ?? []
     if !signs.isEmpty { lines += ["Signs that a flush may not reach the medium (signs, no proof):", ""] }
