@@ -187,6 +187,10 @@ let package = Package(
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "FaultInjection", "CRawLoops", "Reporting",
         "Verification", "Plots", .product(name: "Histogram", package: "hdrhistogram-swift"),
       ]),
+    // The same for programs behind drivers: which of their configurations.
+    busyModule(
+      "ProgramTuning",
+      ["LogModel", "Storage", "Drivers", "ProgramOracle", "ProgramTesting", "Tuning"]),
     .executableTarget(
       name: "tornlog",
       dependencies: [
@@ -194,7 +198,7 @@ let package = Package(
         "ScenarioFormat", "Reporting", "Trials", "Benchmarks", "CrashStates", "Exploration", "ScenarioExploration",
         "DefectMatrix", "Doctor", "LoopDisks", "DiskTraces", "CProcess", "Metrics", "HTTPServing", "Tuning", "Drivers",
         "EngineDriver", "ProgramOracle", "ProgramTesting", "Volume", "VolumeStates", "VolumeControl", "ProfileReports",
-        "LogTools", "RecordLogs", "HTTPDelivery",
+        "LogTools", "RecordLogs", "HTTPDelivery", "ProgramTuning",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: strict),
@@ -294,6 +298,12 @@ let package = Package(
       ]),
     tests("Plots", ["Plots"]),
     tests("Tuning", ["Tuning", "LogModel", "Storage", "FaultInjection", "Reporting", "Verification"]),
+    .testTarget(
+      name: "ProgramTuningTests",
+      dependencies: [
+        "ProgramTuning", "Tuning", "ProgramTesting", "ProgramOracle", "Drivers", "Volume", "LogModel", "Reporting",
+        "Verification",
+      ], exclude: ["known.py"], swiftSettings: strict),
     tests("Doctor", ["Doctor", "Storage", "Trials"]),
     tests(
       "Trials",

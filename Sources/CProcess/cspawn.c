@@ -257,6 +257,12 @@ int tl_reap(int32_t process) {
   return found < 0 ? -1 : status;
 }
 
+int tl_poll(struct pollfd *polled, unsigned long count, uint64_t nanoseconds) {
+  const uint64_t second = 1000000000;
+  struct timespec limit = {.tv_sec = (time_t)(nanoseconds / second), .tv_nsec = (long)(nanoseconds % second)};
+  return ppoll(polled, count, &limit, NULL);
+}
+
 long tl_write_to_program(int descriptor, const void *bytes, unsigned long count) {
   sigset_t pipe_signal, before, pending;
   sigemptyset(&pipe_signal);

@@ -230,8 +230,7 @@ package final class DriverProcess: @unchecked Sendable {
         pollfd(fd: hasErrors ? errors : -1, events: Int16(POLLIN), revents: 0),
         pollfd(fd: ending == nil ? watched : -1, events: Int16(POLLIN), revents: 0),
       ]
-      let wait = min(Int32.max / 2, Int32(clamping: (deadline - now + 999_999) / 1_000_000))
-      guard poll(&polled, 3, wait) > 0 else { continue }
+      guard tl_poll(&polled, 3, deadline - now) > 0 else { continue }
       if polled[1].revents != 0 { readErrors() }
       if polled[0].revents != 0 { readOutput() }
       // Once it is gone, what it has written is all there.

@@ -148,7 +148,7 @@ package struct ProgramHistory: Sendable {
   }
 
   /// Who last wrote which value to which key: indices of requests.
-  private func writers() -> [MapWrite: [Int]] {
+  func writers() -> [MapWrite: [Int]] {
     var writers: [MapWrite: [Int]] = [:]
     for (index, request) in requests.enumerated() where request.outcome != .failed {
       guard case .write(let writes) = request.call else { continue }
@@ -158,7 +158,7 @@ package struct ProgramHistory: Sendable {
   }
 
   /// Whether a key holds what only an earlier write, or none, can have left there.
-  private func isGone(
+  func isGone(
     _ write: MapWrite, of request: ProgramRequest, _ map: [String: String], _ writers: [MapWrite: [Int]]
   ) -> Bool {
     !writers[MapWrite(write.key, map[write.key]), default: []].contains {

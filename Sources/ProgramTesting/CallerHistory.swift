@@ -102,6 +102,14 @@ struct CallerHistory {
     return own
   }
 
+  /// Acknowledged requests that are gone after a crash.
+  /// - Parameter event: events of the recording before the crash.
+  /// - Returns: how many, and when the oldest of them was acknowledged: CLOCK_MONOTONIC, nanoseconds.
+  func lost(_ reading: StateReading, at event: Int) -> (count: Int, oldest: Int64?) {
+    let lost = history.lost(ProgramReadback(reading), at: program!.moment(at: event))
+    return (lost.count, lost.map(\.answeredTime).min())
+  }
+
   // MARK: All of it
 
   func judge(_ reading: StateReading) -> [ProgramCheckResult] {

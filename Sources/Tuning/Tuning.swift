@@ -34,46 +34,14 @@ public struct TuningEffort: Hashable, Sendable {
   public var room: Int64 { Int64((flatOut + warmUp).inSeconds * 1.5e9) + (256 << 20) }
 }
 
-/// Everything that a tuning run found.
-public struct TuningResult: Sendable, Codable {
-  public var requirements: Requirements
-  public var isThorough: Bool
-  /// Nil for a simulated disk.
-  public var disk: DiskFigures?
-  public var points: [TuningPoint]
-  public var recommendation: Recommendation
-  /// Indices into `points`.
-  public var front: [Int]
-  public var seconds: Double
-  /// A signal ended it: there are fewer points, and no recommendation.
-  public var isInterrupted: Bool
-  /// Whether the engine did what its policies say.
-  public var isSound: Bool { points.allSatisfy(\.isSound) }
-  /// `signal`; nil where everything was measured.
-  public var stoppedBy: String?
-
-  private enum CodingKeys: String, CodingKey {
-    case requirements, disk, points, recommendation, front, seconds, stoppedBy
-    case isThorough = "thorough"
-    case isInterrupted = "interrupted"
-  }
-}
-
 /// Finds a sync policy for a disk, a load and a limit of loss.
 public struct Tuning {
-  public struct Progress: Sendable {
-    public var title: String
-    /// Of the whole run, from 0 to 1.
-    public var share: Double
-    public var secondsLeft: Double
-  }
-
   public var disk: TuningDisk
   public var requirements: Requirements
   public var effort: TuningEffort
   /// Nil: those of `policies`, with commit windows, other batches and other producers.
   public var chosenPolicies: [SyncPolicy]?
-  public var onProgress: (Progress) -> Void = { _ in }
+  public var onProgress: (TuningProgress) -> Void = { _ in }
   public var isCancelled: @Sendable () -> Bool = { false }
 
   public init(_ disk: TuningDisk, _ requirements: Requirements, _ effort: TuningEffort) {
@@ -146,16 +114,13 @@ public struct Tuning {
   public func run() throws(TuningError) -> TuningResult {
     try checkRoom()
     let began = Stopwatch()
-    var result = TuningResult(
-      requirements: requirements, isThorough: effort.isThorough, disk: nil, points: [],
-      recommendation: Recommendation(), front: [], seconds: 0, isInterrupted: false)
+    var result = TuningResult(requirements, isThorough: effort.isThorough)
     do throws(TuningError) {
       try measureDisk(into: &result, began)
       try measureSettings(into: &result, began)
-      result.recommendation = Recommendation(result.points, requirements)
-      result.front = Recommendation.front(result.points, requirements)
+      result.choose()
     } catch .interrupted {
-      (result.isInterrupted, result.stoppedBy) = (true, "signal")
+      result.interrupt()
     }
     result.seconds = began.seconds
     return result
@@ -174,14 +139,14 @@ public struct Tuning {
     let measured = Double(result.disk?.flush?.p50 ?? 0) / 1e9
     let flush = max(measured, disk.timing?.atLeast.inSeconds ?? 0)
     let (done, all) = (began.seconds, max(estimate(flush: flush), 0.1))
-    onProgress(Progress(title: title, share: min(0.99, done / all), secondsLeft: max(1, all - done)))
+    onProgress(TuningProgress(title: title, share: min(0.99, done / all), secondsLeft: max(1, all - done)))
   }
 
   private func measureDisk(into result: inout TuningResult, _ began: Stopwatch) throws(TuningError) {
     guard case .folder(let directory, let choice) = disk.kind else { return }
     tell("the disk", began, result)
     let folder: TuningFolder
-    var storage: (name: String, notices: [String])
+    let storage: (name: String, notices: [String])
     do throws(StorageError) {
       folder = try TuningFolder(in: directory)
       let properties = try choice.openFiles(root: folder.path, loop: EventLoop()).properties
@@ -189,12 +154,10 @@ public struct Tuning {
     } catch {
       throw TuningError(error)
     }
-    var figures = try DiskProbe(
-      directory: folder.path, messageSize: requirements.workload.messageSize, time: effort.probe,
-      stripTime: effort.strip, isCancelled: isCancelled
-    ).run()
-    figures.directory = directory
-    (figures.storage, figures.notices) = (storage.name, storage.notices)
+    var figures = try DiskProbe.figures(
+      of: directory, messageSize: requirements.workload.messageSize, effort, storage: storage.name,
+      isCancelled: isCancelled)
+    figures.notices = storage.notices
     figures.isSlowed = disk.timing != nil
     result.disk = figures
   }
@@ -260,10 +223,4 @@ public struct Tuning {
     }
     return losses.isEmpty ? nil : LossFigures(losses)
   }
-}
-
-/// Seconds on the machine's own clock.
-struct Stopwatch {
-  private let start = ContinuousClock.now
-  var seconds: Double { (ContinuousClock.now - start).inSeconds }
 }

@@ -1,7 +1,11 @@
 import ArgumentParser
+import Drivers
 import FaultInjection
 import LogModel
+import ProgramTesting
+import ProgramTuning
 import Reporting
+import ScenarioFormat
 import Storage
 import Trials
 import Tuning
@@ -10,6 +14,10 @@ struct TuneCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tune",
     abstract: "Choose a sync policy for your disk, your load and the loss that you can bear.",
+    usage: """
+      tornlog tune [options]
+      tornlog tune --program SCENARIO [options]
+      """,
     discussion: """
       Measures the disk, then the engine with each policy: what it carries, its latencies at your rate, and what power cuts \
       take. The answer is the setting that promises to lose least of those that carry the rate with a quarter to spare, \
@@ -19,8 +27,15 @@ struct TuneCommand: ParsableCommand {
       always. Power cuts are simulated on real files: what was not made durable is taken back. They do not show whether \
       your disk honours a flush; the report names signs that it may not.
 
-      Exit codes: 0 a setting does it; 1 none does, or the engine lost what its policy protects; 64 wrong usage; 65 --compare \
-      names no report of tune; 69 the folder cannot be used or has no room; 70 internal error; 130 interrupted.
+      --program SCENARIO does the same for your own program: docs/programs.md says how to write the scenario, a driver and its \
+      configurations. Throughput and latency come from --dir; loss from a volume in memory, whose power goes at random \
+      moments of a recorded run.
+
+        tornlog tune --program Scenarios/programs/sqlite-sync.yaml --rate 500/s --max-loss 100ms
+
+      Exit codes: 0 a setting does it; 1 none does, or one lost what it protects; 3 no configuration is selected; 64 wrong \
+      usage; 65 --compare names no report of tune, or the scenario has mistakes; 69 the folder cannot be used or has no \
+      room, or no volume can be mounted; 70 internal error; 130 interrupted.
       """)
 
   @Option(help: ArgumentHelp("Measure the disk of this folder.", valueName: "dir"), completion: .directory)
@@ -31,16 +46,21 @@ struct TuneCommand: ParsableCommand {
   var maxLoss: Requirements.Loss = .time(.milliseconds(50))
   @Option(help: ArgumentHelp("Acknowledge 99 of 100 messages within this time.", valueName: "duration"))
   var p99: Duration = .milliseconds(5)
-  @Option(help: ArgumentHelp("Send so many messages a second: 20k/s, 5000.", valueName: "rate"))
-  var rate = MessageRate(perSecond: 20_000)
+  @Option(
+    help: ArgumentHelp(
+      "Send so many messages a second: 20k/s, 5000 (default: 20k/s; with --program 500/s).", valueName: "rate"))
+  var rate: MessageRate?
   @Option(help: ArgumentHelp("Send messages of this size, 16 B to 64KiB.", valueName: "size"))
   var messageSize = ByteSize(bytes: 1000)
-  @Option(parsing: .unconditional, help: ArgumentHelp("Write to n partitions.", valueName: "n"))
-  var partitions = 3
-  @Option(parsing: .unconditional, help: ArgumentHelp("Send from n producers at the same time.", valueName: "n"))
-  var producers = 16
-  @Option(parsing: .unconditional, help: ArgumentHelp("Send n messages in each request.", valueName: "n"))
-  var batch = 1
+  @Option(parsing: .unconditional, help: ArgumentHelp("Write to n partitions (default: 3).", valueName: "n"))
+  var partitions: Int?
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Send from n producers at the same time (default: 16; with --program what the scenario says).", valueName: "n"))
+  var producers: Int?
+  @Option(parsing: .unconditional, help: ArgumentHelp("Send n messages in each request (default: 1).", valueName: "n"))
+  var batch: Int?
   @Option(help: "Measure this policy only, and no other batches and producers. Repeatable.")
   var sync: [SyncPolicy] = []
   @Flag(help: "Measure longer, and cut the power 200 times for each setting.")
@@ -55,9 +75,16 @@ struct TuneCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp("Show an earlier JSON report of tune beside this one.", valueName: "path"), completion: .file())
   var compare: String?
+  @Option(
+    help: ArgumentHelp(
+      "Tune a program: over the configurations of a scenario, or of a folder of them.", valueName: "scenario"),
+    completion: .file())
+  var program: String?
+  @OptionGroup var selection: ProgramSelection
   @OptionGroup var report: ReportOptions<PlotFormats>
 
   func validate() throws {
+    let (rate, partitions, producers, batch) = (usualRate, partitions ?? 3, producers ?? 16, batch ?? 1)
     func require(_ option: String, _ value: Int, _ range: ClosedRange<Int>) throws {
       guard range.contains(value) else {
         throw ValidationError("--\(option) \(value): from \(range.lowerBound) to \(range.upperBound)")
@@ -67,6 +94,8 @@ struct TuneCommand: ParsableCommand {
     try require("producers", producers, 1...1000)
     try require("batch", batch, 1...1000)
     try require("message-size", messageSize.bytes, 16...65_536)
+    if program != nil { return try checkProgram() }
+    if selection.isGiven { throw ValidationError("-t, -k and --shard: of --program only") }
     let workload = workload
     guard workload.fits(batch: batch) else {
       throw ValidationError("--batch \(batch) of --message-size \(messageSize.bytes): a request has at most 240 kB")
@@ -93,38 +122,89 @@ struct TuneCommand: ParsableCommand {
     if storage == .memory { throw ValidationError("--storage memory: a disk is measured; use auto, ring or posix") }
   }
 
+  /// What only the engine has.
+  private func checkProgram() throws {
+    let given = [
+      ("--partitions", partitions != nil), ("--batch", batch != nil), ("--sync", !sync.isEmpty),
+      ("--flush", flush != nil), ("--stall", stall != nil), ("--storage", storage != .auto),
+    ].filter(\.1).map(\.0)
+    if !given.isEmpty { throw ValidationError("\(given.joined(separator: ", ")): not with --program") }
+  }
+
+  private var usualRate: MessageRate { rate ?? MessageRate(perSecond: program == nil ? 20_000 : 500) }
+
   private var workload: Workload {
-    Workload(rate: rate.perSecond, messageSize: messageSize.bytes, partitions: partitions)
+    Workload(
+      rate: usualRate.perSecond, messageSize: messageSize.bytes, partitions: program == nil ? partitions ?? 3 : 1)
   }
 
   func run() throws {
     report.check()
     do {
-      let earlier = try compare.map { path in
-        guard let text = SmallFile.read(path) else {
-          throw TuningError.comparison(path, "it cannot be read")
-        }
-        return try TuningResult.read(text, from: path)
-      }
+      if let program { return try tune(program) }
+      let earlier = try earlier(LoadSetting.self)
       let timing = flush != nil || stall != nil ? FlushTiming(atLeast: flush ?? .zero, stall: stall) : nil
       var tuning = Tuning(
         TuningDisk(.folder(dir, storage), timing: timing),
         Requirements(
-          loss: maxLoss, p99: p99, workload: workload, producers: producers, batch: batch),
+          loss: maxLoss, p99: p99, workload: workload, producers: producers ?? 16, batch: batch ?? 1),
         thorough ? .thorough : .quick)
       if !sync.isEmpty { tuning.chosenPolicies = sync.sorted(by: Tuning.isSafer) }
       tuning.isCancelled = { Interruption.isRequested }
-      tuning.onProgress = { progress in
-        note(
-          "[\(Int(progress.share * 100)) %, about \(Int(progress.secondsLeft.rounded(.up))) s left] \(progress.title)")
-      }
-      let result = try tuning.run()
-      report.write(try result.document(comparedWith: earlier))
-      if result.isInterrupted { throw ExitCode(ExitStatus.interrupted) }
-      if result.recommendation.chosen == nil || !result.isSound { throw ExitCode(ExitStatus.violated) }
+      tuning.onProgress = Self.show
+      try finish(try tuning.run(), comparedWith: earlier)
     } catch let error as TuningError {
       fail("\(error)", error.exitCode)
+    } catch let error as ProgramTestError {
+      throw error.asExit
     }
+  }
+
+  private static func show(_ progress: TuningProgress) {
+    note("[\(Int(progress.share * 100)) %, about \(Int(progress.secondsLeft.rounded(.up))) s left] \(progress.title)")
+  }
+
+  private func earlier<Setting>(_: Setting.Type) throws(TuningError) -> TunedResult<Setting>? {
+    guard let path = compare else { return nil }
+    guard let text = SmallFile.read(path) else { throw .comparison(path, "it cannot be read") }
+    return try TunedResult<Setting>.read(text, from: path)
+  }
+
+  private func finish<Setting>(
+    _ result: TunedResult<Setting>, comparedWith earlier: TunedResult<Setting>?
+  ) throws {
+    report.write(try result.document(comparedWith: earlier))
+    if result.isInterrupted { throw ExitCode(ExitStatus.interrupted) }
+    if result.recommendation.chosen == nil || !result.isSound { throw ExitCode(ExitStatus.violated) }
+  }
+
+  // MARK: Programs
+
+  private func tune(_ path: String) throws {
+    let earlier = try earlier(ProgramSetting.self)
+    let cells = try selection.cells(of: [path], usual: "full")
+    let usual = try ProgramOptions.parse([])
+    let isOne = Set(cells.map(\.1.scenario)).count == 1
+    var concurrency = producers ?? 1
+    let candidates = cells.map { scenario, cell in
+      var spec = ProgramSpec(DriverCommand(scenario.driver))
+      var options = ProgramTestOptions()
+      scenario.apply(cell, to: &spec, &options, isRequested: usual)
+      spec.concurrency = producers ?? spec.concurrency
+      concurrency = max(concurrency, spec.concurrency)
+      let varied = cell.varied.map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+      let setting = ProgramSetting(
+        name: isOne && !varied.isEmpty ? varied : "\(cell)", config: cell.configText, promises: cell.promises,
+        allows: cell.allows, source: cell.source)
+      return ProgramTuning.Candidate(setting, spec)
+    }
+    var tuning = ProgramTuning(
+      candidates, program: cells[0].0.driver.joined(separator: " "), in: dir,
+      Requirements(loss: maxLoss, p99: p99, workload: workload, producers: concurrency, batch: 1),
+      thorough ? .thorough : .quick)
+    tuning.isCancelled = { Interruption.isRequested }
+    tuning.onProgress = Self.show
+    try finish(try tuning.run(), comparedWith: earlier)
   }
 }
 

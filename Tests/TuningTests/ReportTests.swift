@@ -35,10 +35,10 @@ import Verification
       ways: [FlushFigures(way: .usual, latency: flush, refusal: nil)],
       strip: [FlushMoment(start: 0, latency: 4_000_000), FlushMoment(start: 5_000_000, latency: 200_000_000)],
       signs: [DiskSign(kind: .virtual, text: "a <sign> & another")], isSlowed: false)
-    return TuningResult(
-      requirements: requirements, isThorough: false, disk: disk, points: points,
-      recommendation: Recommendation(points, requirements), front: Recommendation.front(points, requirements),
-      seconds: 50, isInterrupted: false)
+    var result = TuningResult(requirements, isThorough: false)
+    (result.disk, result.points, result.seconds) = (disk, points, 50)
+    result.choose()
+    return result
   }
 
   private static let usual = result([

@@ -2,6 +2,7 @@
 #ifndef TORNLOG_CSPAWN_H
 #define TORNLOG_CSPAWN_H
 
+#include <poll.h>
 #include <stdint.h>
 
 /// How a program is started. Strings and arrays must live until `tl_spawn` returns.
@@ -46,6 +47,8 @@ int tl_next_sync(int listener, tl_sync_call *call);
 void tl_let_sync(int listener, uint64_t id);
 /// As write(2). Who is gone ends nobody: no SIGPIPE comes of it.
 long tl_write_to_program(int descriptor, const void *bytes, unsigned long count);
+/// As poll(2), for so many nanoseconds.
+int tl_poll(struct pollfd *polled, unsigned long count, uint64_t nanoseconds);
 /// Waits for a child that `tl_spawn` made: its status as wait(2) has it, or -1 and errno.
 int tl_reap(int32_t process);
 

@@ -22,6 +22,8 @@ struct TraceAudit {
     /// Where it became durable; nil: never.
     var end: Int?
     var endTime: UInt64?
+    /// The kernel wrote back what had been stored in a shared mapping, some time before.
+    var isWriteBack = false
   }
 
   private(set) var exposures: [Exposure] = []
@@ -89,6 +91,7 @@ struct TraceAudit {
     case .write:
       guard isOwn, let path = names[operation.inode] else { return }
       let place = open(path, .bytes(Int(operation.answered)), operation)
+      exposures[place].isWriteBack = operation.flags.contains(.writeBack)
       if operation.durableBy == operation.sequence {
         close([place], operation)
       } else {
@@ -122,11 +125,22 @@ struct TraceAudit {
 
   /// How long what had been done before an acknowledgement could still be lost after it, in nanoseconds; nil for
   /// ever. Names count where they are not made durable by a sync of their directory.
-  /// - Parameter after: what was done before this place belongs to an earlier acknowledgement.
-  func exposure(of acknowledgement: Int, time: UInt64, after: Int, countsNames: Bool) -> UInt64? {
+  /// - Parameters:
+  ///   - after: what was done before this place belongs to an earlier acknowledgement.
+  ///   - countsWriteBacks: what came from shared mappings counts; when it was stored nobody knows.
+  func exposure(
+    of acknowledgement: Int, time: UInt64, after: Int, countsNames: Bool, countsWriteBacks: Bool = true
+  ) -> UInt64? {
     var longest: UInt64 = 0
-    for exposure in exposures where exposure.begin < acknowledgement && exposure.begin >= after {
+    // They stand in the order in which they began.
+    var (low, high) = (0, exposures.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if exposures[middle].begin < after { low = middle + 1 } else { high = middle }
+    }
+    for exposure in exposures[low...].prefix(while: { $0.begin < acknowledgement }) {
       if exposure.what == .name, !countsNames { continue }
+      if exposure.isWriteBack, !countsWriteBacks { continue }
       guard let end = exposure.end, let endTime = exposure.endTime else { return nil }
       if end > acknowledgement { longest = max(longest, endTime - time) }
     }

@@ -291,7 +291,8 @@ struct DisturbanceRunner {
 }
 
 extension VolumeOperationKind {
-  fileprivate var isSync: Bool {
+  /// Whether it makes something durable.
+  var isSync: Bool {
     self == .sync || self == .syncDirectory || self == .syncWritten || self == .syncAll
   }
 }

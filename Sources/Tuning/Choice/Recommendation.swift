@@ -9,7 +9,7 @@ public struct Recommendation: Hashable, Sendable, Codable {
   public var chosen: Int?
   /// The next one that may lose more, and carries more.
   public var cheaper: Int?
-  /// `always`, without a commit window.
+  /// The setting that the others are compared with: `always`, without a commit window.
   public var always: Int?
   /// Where none will do: what each lacks, of those that lack least.
   public var obstacles: [String]
@@ -18,17 +18,17 @@ public struct Recommendation: Hashable, Sendable, Codable {
   init() { obstacles = [] }
 
   /// - Parameter points: with the producers and the batch of the requirements; others are left aside.
-  public init(_ points: [TuningPoint], _ requirements: Requirements) {
+  public init<Setting>(_ points: [TunedPoint<Setting>], _ requirements: Requirements) {
     let asked = points.indices.filter { points[$0].setting.isAsked(requirements) }
     /// Least loss first; of those that promise the same, the one that waits least.
     let ordered = asked.sorted { a, b in
       let (p, q) = (points[a], points[b])
       let (x, y) = (p.promise, q.promise)
       if x != y { return x < y }
-      if p.setting.commitWindow != q.setting.commitWindow { return p.setting.commitWindow < q.setting.commitWindow }
+      if p.setting.wait != q.setting.wait { return p.setting.wait < q.setting.wait }
       return p.atRate.latency.p99 < q.atRate.latency.p99
     }
-    always = ordered.first { points[$0].setting.policy == .always && points[$0].setting.commitWindow == 0 }
+    always = ordered.first { points[$0].setting.isReference }
     obstacles = []
     guard let best = ordered.first(where: { points[$0].meets(requirements) }) else {
       obstacles = Self.obstacles(ordered.map { points[$0] }, requirements)
@@ -42,11 +42,11 @@ public struct Recommendation: Hashable, Sendable, Codable {
     cheaper = weaker.first { points[$0].meets(requirements) } ?? weaker.first
   }
 
-  private static func obstacles(_ points: [TuningPoint], _ requirements: Requirements) -> [String] {
+  private static func obstacles<Setting>(_ points: [TunedPoint<Setting>], _ requirements: Requirements) -> [String] {
     let lacks = points.map { point in (point, point.lacks(requirements)) }
     guard let fewest = lacks.map(\.1.count).min() else { return [] }
-    let always = lacks.first { $0.0.setting.policy == .always && $0.0.setting.commitWindow == 0 }
-    let others = lacks.filter { $0.1.count == fewest && $0.0.setting.policy != .always }
+    let always = lacks.first { $0.0.setting.isReference }
+    let others = lacks.filter { $0.1.count == fewest && !$0.0.setting.isReference && $0.0.setting.wait == 0 }
     return ((always.map { [$0] } ?? []) + others.prefix(3)).map {
       "\($0.0.setting.name): \($0.1.joined(separator: "; "))"
     }
@@ -54,17 +54,17 @@ public struct Recommendation: Hashable, Sendable, Codable {
 
   /// Indices of the points, with the producers and the batch of the requirements, that no other one beats: none is as
   /// safe, as fast and as strong, and better in one of these. (Pareto's front.)
-  public static func front(_ points: [TuningPoint], _ requirements: Requirements) -> [Int] {
+  public static func front<Setting>(_ points: [TunedPoint<Setting>], _ requirements: Requirements) -> [Int] {
     let asked = points.indices.filter { points[$0].setting.isAsked(requirements) }
     return asked.filter { i in !asked.contains { j in j != i && points[j].dominates(points[i]) } }
   }
 }
 
-extension TuningPoint {
+extension TunedPoint {
   /// In nanoseconds, for comparisons: no limit is more than any.
   fileprivate var promise: Int64 { setting.promisedLoss?.nanoseconds ?? .max }
 
-  fileprivate func dominates(_ other: TuningPoint) -> Bool {
+  fileprivate func dominates(_ other: Self) -> Bool {
     let (loss, otherLoss) = (worstTime ?? .max, other.worstTime ?? .max)
     let isNowhereWorse =
       loss <= otherLoss && promise <= other.promise && atRate.latency.p99 <= other.atRate.latency.p99
@@ -89,10 +89,13 @@ extension TuningPoint {
     } else if !isSafeEnough(requirements) {
       lacks.append(lossInWords(requirements))
     } else if !keepsPromise {
-      lacks.append("up to \(shortTime(worstTime ?? 0)) were exposed, more than it promises")
+      lacks.append("up to \(shortTime(worstTime ?? 0)) were \(Self.lostWord), more than it promises")
     }
+    if let broken, !broken.isEmpty { lacks.append("it breaks a promise") }
     return lacks
   }
+
+  private static var lostWord: String { Setting.countsExposure ? "exposed" : "lost" }
 
   private func lossInWords(_ requirements: Requirements) -> String {
     guard let promise = setting.promisedLoss, let worst = worstTime, let messages = worstMessages else {
@@ -102,10 +105,12 @@ extension TuningPoint {
     case .nothing:
       return promise == .zero ? "it lost \(messages) messages" : "it may lose \(DurationText.render(promise))"
     case .time(let limit):
-      return promise > limit ? "it may lose \(DurationText.render(promise))" : "up to \(shortTime(worst)) were exposed"
+      return promise > limit
+        ? "it may lose \(DurationText.render(promise))" : "up to \(shortTime(worst)) were \(Self.lostWord)"
     case .messages(let limit):
       let promised = Int64(promise.inSeconds * requirements.workload.rate)
-      return promised > Int64(limit) ? "it may lose \(promised) messages" : "up to \(messages) messages were exposed"
+      return promised > Int64(limit)
+        ? "it may lose \(promised) messages" : "up to \(messages) messages were \(Self.lostWord)"
     }
   }
 }

@@ -98,13 +98,29 @@ public struct DiskFigures: Hashable, Sendable, Codable {
 }
 
 /// Measures a disk by raw loops in C, in files that are unlinked at once.
-struct DiskProbe {
+package struct DiskProbe {
   var directory: String
   var messageSize: Int
   /// For each way, and for the strip.
   var time: Duration
   var stripTime: Duration
   var isCancelled: @Sendable () -> Bool = { false }
+
+  /// Measures the disk of a folder, and leaves nothing there.
+  /// - Parameter storage: what will write to it, for the report.
+  package static func figures(
+    of directory: String, messageSize: Int, _ effort: TuningEffort, storage: String,
+    isCancelled: @escaping @Sendable () -> Bool
+  ) throws(TuningError) -> DiskFigures {
+    let folder: TuningFolder
+    do throws(StorageError) { folder = try TuningFolder(in: directory) } catch { throw TuningError(error) }
+    var figures = try DiskProbe(
+      directory: folder.path, messageSize: messageSize, time: effort.probe, stripTime: effort.strip,
+      isCancelled: isCancelled
+    ).run()
+    (figures.directory, figures.storage) = (directory, storage)
+    return figures
+  }
 
   /// - Throws: `TuningError.disk`, unless the file system only refuses one of the ways.
   func run() throws(TuningError) -> DiskFigures {
@@ -113,7 +129,7 @@ struct DiskProbe {
       if isCancelled() { throw .interrupted }
       do throws(TuningError) {
         let found = try measure(way, time)
-        ways.append(FlushFigures(way: way, latency: Self.figures(found.map(\.latency)), refusal: nil))
+        ways.append(FlushFigures(way: way, latency: LatencyFigures(found.map(\.latency)), refusal: nil))
       } catch .disk(_, let number) where [EINVAL, EOPNOTSUPP, ENOSYS].contains(number) {
         ways.append(FlushFigures(way: way, latency: nil, refusal: String(cString: strerror(number))))
       }
@@ -135,12 +151,6 @@ struct DiskProbe {
       strip: Self.thinned(strip), signs: [], isSlowed: false)
     disk.signs = DiskSign.read(disk, BlockDevice.under(directory), place)
     return disk
-  }
-
-  private static func figures(_ latencies: [Int64]) -> LatencyFigures {
-    var histogram = LatencyFigures.histogram()
-    for latency in latencies { histogram.record(UInt64(max(1, latency))) }
-    return LatencyFigures(histogram)
   }
 
   private func measure(_ way: FlushWay, _ time: Duration) throws(TuningError) -> [FlushMoment] {

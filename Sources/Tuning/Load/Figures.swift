@@ -20,6 +20,13 @@ extension LatencyFigures {
       messages: Int(histogram.totalCount), p50: at(50), p90: at(90), p99: at(99), p999: at(99.9), longest: at(100))
   }
 
+  /// - Parameter latencies: in nanoseconds.
+  package init(_ latencies: [Int64]) {
+    var histogram = Self.histogram()
+    for latency in latencies { histogram.record(UInt64(max(1, latency))) }
+    self.init(histogram)
+  }
+
   /// From 1 ns to an hour, to three digits.
   static func histogram() -> Histogram<UInt64> {
     Histogram<UInt64>(highestTrackableValue: 3_600_000_000_000, numberOfSignificantValueDigits: .three)
@@ -42,6 +49,9 @@ public struct Spread: Hashable, Sendable, Codable {
     }
     (median, p99, longest) = (at(0.5), at(0.99), sorted.last ?? 0)
   }
+
+  /// - Parameter longest: one that was seen in another way; it stands where it is longer than those of the values.
+  package init(_ values: [Int64], longest: Int64) { self = Spread(values).with(longest: longest) }
 
   /// With the longest one that was seen in another way, where that is longer.
   func with(longest other: Int64) -> Spread {

@@ -16,6 +16,13 @@ public struct LoadFigures: Hashable, Sendable, Codable {
   /// Messages that were acknowledged and not durable, seen at the same moments; `longest` is exact.
   public var exposedMessages: Spread
 
+  package init(
+    rate: Double, latency: LatencyFigures, unsent: Int, exposedTime: Spread, exposedMessages: Spread
+  ) {
+    (self.rate, self.latency, self.unsent) = (rate, latency, unsent)
+    (self.exposedTime, self.exposedMessages) = (exposedTime, exposedMessages)
+  }
+
   private enum CodingKeys: String, CodingKey {
     case rate, unsent, exposedMessages
     case latency = "latencyNanoseconds"

@@ -52,11 +52,6 @@ public struct LoadSetting: Hashable, Sendable, Codable {
     }
   }
 
-  /// Whether it is one that can be recommended: batch and producers are the user's program's.
-  func isAsked(_ requirements: Requirements) -> Bool {
-    batch == requirements.batch && producers == requirements.producers
-  }
-
   /// `interval(20ms)`, `always, 500us window`.
   public var name: String {
     commitWindow == 0 ? "\(policy)" : "\(policy), \(DurationText.render(.nanoseconds(commitWindow))) window"

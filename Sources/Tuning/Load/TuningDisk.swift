@@ -77,13 +77,24 @@ struct TuningMachine {
 }
 
 /// A folder that is removed when nobody holds it any more.
-final class TuningFolder: Sendable {
-  let path: String
+package final class TuningFolder: Sendable {
+  package let path: String
   private let lock: WorkFolder?
 
-  init(in directory: String) throws(StorageError) {
+  package init(in directory: String) throws(StorageError) {
     path = try WorkFolder.make(in: directory)
     lock = WorkFolder(locking: path)
+  }
+
+  /// Makes a folder in it that every user may write to.
+  /// - Returns: its path.
+  package func open(to name: String) throws(StorageError) -> String {
+    let inner = path + "/" + name
+    // A server may run as a user of its own.
+    guard mkdir(inner, 0o777) == 0, chmod(inner, 0o777) == 0, chmod(path, 0o755) == 0 else {
+      throw StorageError(.errno(errno), .makeDirectory, inner)
+    }
+    return inner
   }
 
   deinit { WorkFolder.removeTree(path) }

@@ -17,6 +17,15 @@ public struct LossFigures: Hashable, Sendable, Codable {
   /// machine's delays explain.
   public var beyond: Int64
 
+  package init(
+    cuts: Int, messages: Spread, time: Spread, exposedMessages: Spread, exposedTime: Spread, widestGap: Int64,
+    beyond: Int64
+  ) {
+    (self.cuts, self.messages, self.time) = (cuts, messages, time)
+    (self.exposedMessages, self.exposedTime) = (exposedMessages, exposedTime)
+    (self.widestGap, self.beyond) = (widestGap, beyond)
+  }
+
   private enum CodingKeys: String, CodingKey {
     case cuts, messages, exposedMessages
     case time = "nanoseconds"

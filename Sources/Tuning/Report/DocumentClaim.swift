@@ -1,7 +1,7 @@
 import LogModel
 
 /// What a document says of sync policies, and what it is here.
-struct DocumentClaim {
+public struct DocumentClaim: Hashable, Sendable {
   var document: String
   var claim: String
   var here: String
@@ -11,15 +11,15 @@ struct DocumentClaim {
   var cells: [String] { [document, claim, here, dependsOn] }
 }
 
-extension TuningResult {
+extension DocumentClaim {
   /// Rows for the claims of `docs/sources.md` that a disk decides.
-  var claims: [DocumentClaim] {
+  static func all(of result: TuningResult) -> [DocumentClaim] {
     var claims: [DocumentClaim] = []
     let interval = SyncPolicy.interval(.milliseconds(100))
     func point(_ policy: SyncPolicy) -> TuningPoint? {
-      askedRows.map { points[$0] }.first { $0.setting.policy == policy && $0.setting.commitWindow == 0 }
+      result.askedRows.map { result.points[$0] }.first { $0.setting.policy == policy && $0.setting.commitWindow == 0 }
     }
-    let times = comparison.compactMap { row in
+    let times = result.comparison.compactMap { row in
       row[4] == "-" ? nil : "\(row[4]) x (\(row[1]) producers, batches of \(row[0]))"
     }
     if !times.isEmpty {
@@ -35,7 +35,7 @@ extension TuningResult {
           here: "\(loss.cuts) power cuts took \(shortTime(loss.time.median)) (median), \(shortTime(loss.time.longest)) "
             + "(longest)", dependsOn: "when the engine syncs within the interval, and how long a flush takes"))
     }
-    if let flush = disk?.flush {
+    if let flush = result.disk?.flush {
       claims.append(
         DocumentClaim(
           document: "Streamhouse runbook, reduce fsync latency", claim: "fsync takes 5 ms, and 1 ms on NVMe",

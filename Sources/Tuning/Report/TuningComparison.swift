@@ -6,7 +6,7 @@ struct TuningComparison {
   let head = ["setting", "carries/s", "was", "x", "p99", "was", "x", "lost", "was", "x"]
   var rows: [[String]]
 
-  init(of new: TuningResult, with old: TuningResult) {
+  init<Setting>(of new: TunedResult<Setting>, with old: TunedResult<Setting>) {
     let isAlike = new.requirements.workload == old.requirements.workload
     title = "Beside the earlier report, of \(old.place): \(old.question)"
     // Under another load another latency is to be expected.
@@ -15,7 +15,7 @@ struct TuningComparison {
       let point = new.points[index]
       guard let before = old.points.first(where: { $0.setting == point.setting }) else { return nil }
       let (p99, oldP99) = (point.atRate.latency.p99, before.atRate.latency.p99)
-      let (lost, oldLost) = (point.worstTime, before.worstTime)
+      let (lost, oldLost) = (point.shownTime, before.shownTime)
       return [
         point.setting.name, shortCount(point.capacity), shortCount(before.capacity),
         times(point.capacity, before.capacity), shortTime(p99), shortTime(oldP99), times(Double(p99), Double(oldP99)),

@@ -29,7 +29,8 @@ struct ProgramSelection: ParsableArguments {
     isPromise: { ProgramPromise($0) != nil })
 
   /// The cells to run, in the order of files and matrices.
-  func cells(of paths: [String]) throws -> [(ProgramScenario, ProgramCell)] {
+  /// - Parameter usual: the suite that is taken where no other is named.
+  func cells(of paths: [String], usual: String = "quick") throws -> [(ProgramScenario, ProgramCell)] {
     ScenarioPaths.check(paths, isDefault: false)
     let loaded: [ProgramScenario]
     do { loaded = try ScenarioFiles.loadPrograms(paths, Self.vocabulary) } catch {
@@ -42,7 +43,7 @@ struct ProgramSelection: ParsableArguments {
       let near = nearestWord(to: tag, among: known).map { "; did you mean '\($0)'?" } ?? ""
       fail("-t \(tag): no scenario has this suite\(near)", ExitStatus.usage)
     }
-    let wanted = tags.isEmpty ? ["quick"] : tags
+    let wanted = tags.isEmpty ? [usual] : tags
     var chosen = loaded.flatMap { scenario in scenario.cells().map { (scenario, $0) } }.filter { _, cell in
       wanted.contains { cell.tags.contains($0) }
         && words.allSatisfy { cell.description.lowercased().contains($0.lowercased()) }

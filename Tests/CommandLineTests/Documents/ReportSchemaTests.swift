@@ -36,6 +36,7 @@ extension CommandLineTests {
       ["defects", "--smoke", "--only", "C2b", "--way", "plain-restart"],
       ["bench", "--quick", "--only", "append", "--producers", "1", "--rounds", "1"],
       ["tune", "--sync", "always", "--sync", "interval(20ms)"],
+      ["tune", "--program", "Scenarios/programs/unsynced.yaml", "--rate", "100"],
       ["bench", "--only", "partitions", "--partitions", "2", "--rounds", "1"],
       ["doctor"],
       [

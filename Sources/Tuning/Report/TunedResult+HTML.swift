@@ -1,15 +1,15 @@
 import LogModel
 import Plots
 
-extension TuningResult {
+extension TunedResult {
   /// One self-contained page with the plots.
   func html(_ old: TuningComparison?) -> String {
-    var page = HTMLPage(title: "tornlog tune: \(headline)")
+    var page = HTMLPage(title: "\(Setting.command): \(headline)")
     page.heading(headline, level: 1)
     page.paragraph("In \(place): \(question).", class: "quiet")
     for reason in reasons { page.paragraph(reason) }
     for finding in findings { page.paragraph("Finding: \(finding)") }
-    for notice in disk?.notices ?? [] { page.paragraph("Note: \(notice)", class: "quiet") }
+    for notice in (disk?.notices ?? []) + (notes ?? []) { page.paragraph("Note: \(notice)", class: "quiet") }
     if let diskLine { page.paragraph(diskLine) }
     let signs = disk?.signs ?? []
     if !signs.isEmpty {
@@ -40,9 +40,15 @@ extension TuningResult {
     page.heading("Settings")
     let marked = Set(askedRows.enumerated().filter { $0.element == recommendation.chosen }.map(\.offset))
     page.table(Self.head, askedRows.map(row), numeric: Self.numeric, marked: marked)
-    page.paragraph(Self.legend, class: "quiet")
-    page.heading("Batches and producers")
-    page.table(Self.comparisonHead, comparison, numeric: Set(0...6))
+    page.paragraph(legend, class: "quiet")
+    page.heading("Loss and exposure")
+    page.table(Self.lossHead, lossRows, numeric: Self.lossNumeric)
+    let comparison = comparison
+    if !comparison.isEmpty {
+      page.heading("Batches and producers")
+      page.table(Self.comparisonHead, comparison, numeric: Set(0...6))
+    }
+    let claims = Setting.claims(of: self)
     if !claims.isEmpty {
       page.heading("What the documents say")
       page.table(DocumentClaim.head, claims.map(\.cells))
@@ -56,17 +62,9 @@ extension TuningResult {
       page.table(old.head, old.rows, numeric: Set(1...9))
     }
     page.paragraph(
-      origin(command: "tornlog tune"),
+      origin(command: Setting.command),
       class: "quiet")
     return page.render()
-  }
-
-  private static func series(_ policy: SyncPolicy) -> Int {
-    switch policy {
-    case .always: 2
-    case .interval: 0
-    case .never: 1
-    }
   }
 
   private func lossPlot() -> String {
@@ -74,8 +72,8 @@ extension TuningResult {
     let dots = askedRows.map { index in
       let point = points[index]
       return ScatterPlot.Point(
-        x: point.worstTime.map(Double.init) ?? .infinity, y: Double(max(1, point.atRate.latency.p99)),
-        size: point.capacity / most, name: point.setting.name, series: Self.series(point.setting.policy),
+        x: point.shownTime.map(Double.init) ?? .infinity, y: Double(max(1, point.atRate.latency.p99)),
+        size: point.capacity / most, name: point.setting.name, series: point.setting.series,
         isChosen: index == recommendation.chosen)
     }
     let limit: Double? = if case .time(let limit) = requirements.loss { Double(limit.nanoseconds) } else { nil }
@@ -87,7 +85,7 @@ extension TuningResult {
 
   private func capacityPlot() -> String {
     BarPlot(
-      askedRows.map { (points[$0].setting.name, points[$0].capacity, Self.series(points[$0].setting.policy)) },
+      askedRows.map { (points[$0].setting.name, points[$0].capacity, points[$0].setting.series) },
       limit: requirements.workload.rate * Requirements.headroom, label: "messages a second by setting",
       text: { "\(shortCount($0))/s" }
     ).render()
@@ -95,18 +93,20 @@ extension TuningResult {
 
   private func latencyPlot() -> String {
     var shown = [recommendation.always, recommendation.chosen, recommendation.cheaper].compactMap { $0 }
-    shown += askedRows.filter { points[$0].setting.policy == .never }
-    shown += askedRows.filter { points[$0].setting.policy == .interval(.milliseconds(100)) }
+    shown += askedRows.filter { points[$0].setting.promisedLoss == nil }.prefix(1)
+    shown += askedRows.filter { points[$0].setting.promisedLoss == .milliseconds(100) } + askedRows
     var seen: Set<Int> = []
-    // Up to three intervals get colours of their own.
-    var intervals = [0, 3, 4]
+    // Each has a colour of its own: that of its kind, where it is free.
+    var free = [0, 1, 2, 3, 4]
     let curves = shown.filter { seen.insert($0).inserted }.prefix(5).map { index in
-      let color = Self.series(points[index].setting.policy)
+      let own = points[index].setting.series
+      let color = free.contains(own) ? own : [3, 4, 0, 1, 2].first { free.contains($0) } ?? own
+      free.removeAll { $0 == color }
       let latency = points[index].atRate.latency
       return (
         name: points[index].setting.name,
         values: [latency.p50, latency.p90, latency.p99, latency.p999, latency.longest].map { Double(max(1, $0)) },
-        series: color == 0 && !intervals.isEmpty ? intervals.removeFirst() : color
+        series: color
       )
     }
     return CurvePlot(

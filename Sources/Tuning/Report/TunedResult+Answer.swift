@@ -1,14 +1,10 @@
 import LogModel
 
 /// The answer in sentences, the same for a terminal, Markdown and HTML.
-extension TuningResult {
-  /// What was asked: `20k/s of 1 KB, 3 partitions, 16 producers, batches of 1`.
+extension TunedResult {
+  /// What was asked: `20k/s of 1 KB, 3 partitions, 16 producers, batches of 1; no loss, p99 at most 5ms`.
   var question: String {
-    let load = requirements.workload
-    func counted(_ n: Int, _ noun: String) -> String { "\(n) \(noun)\(n == 1 ? "" : "s")" }
-    return "\(shortCount(load.rate))/s of \(load.messageSize) B, \(counted(load.partitions, "partition")), "
-      + "\(counted(requirements.producers, "producer")), batches of \(requirements.batch); \(requirements.loss.words), "
-      + "p99 at most " + DurationText.render(requirements.p99)
+    "\(Setting.load(requirements)); \(requirements.loss.words), p99 at most \(DurationText.render(requirements.p99))"
   }
 
   var place: String {
@@ -19,9 +15,9 @@ extension TuningResult {
       ?? "a simulated disk"
   }
 
-  var chosen: TuningPoint? { recommendation.chosen.map { points[$0] } }
-  private var cheaper: TuningPoint? { recommendation.cheaper.map { points[$0] } }
-  private var always: TuningPoint? { recommendation.always.map { points[$0] } }
+  var chosen: TunedPoint<Setting>? { recommendation.chosen.map { points[$0] } }
+  private var cheaper: TunedPoint<Setting>? { recommendation.cheaper.map { points[$0] } }
+  var always: TunedPoint<Setting>? { recommendation.always.map { points[$0] } }
 
   /// One line: what to do.
   var headline: String {
@@ -36,13 +32,17 @@ extension TuningResult {
     if isInterrupted { return [] }
     guard let chosen else {
       return ["What each lacks, of those that lack least:"] + recommendation.obstacles.map { "  \($0)" }
-        + ["Allow more loss or a higher p99, or use a faster disk. The last table shows what other batches change."]
+        + [
+          "Allow more loss or a higher p99, or use a faster disk."
+            + (comparison.count > 1 ? " The last table shows what other batches change." : "")
+        ]
     }
     var lines = [describe(chosen)]
-    if let always, chosen.setting.policy != .always {
+    if let always, chosen.setting.promisedLoss != .zero {
       let lacks = always.lacks(requirements)
       lines.append(
-        "always would lose nothing, but " + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; ")) + ".")
+        "\(always.setting.name) would lose nothing, but "
+          + (lacks.isEmpty ? "is slower" : lacks.joined(separator: "; ")) + ".")
     }
     lines += doubts
     if let cheaper {
@@ -55,14 +55,18 @@ extension TuningResult {
     return lines
   }
 
-  private func describe(_ point: TuningPoint) -> String {
+  private func describe(_ point: TunedPoint<Setting>) -> String {
     var text = "It carries \(shortCount(point.capacity))/s"
-    if let times = point.timesAlways, point.setting.policy != .always { text += ", \(fixed(times, 1)) x always" }
+    if let times = point.timesAlways, let always, point.setting.promisedLoss != .zero {
+      text += ", \(fixed(times, 1)) x \(always.setting.name)"
+    }
     text +=
       ". At \(shortCount(requirements.workload.rate))/s 99 of 100 messages are acknowledged within "
       + "\(shortTime(point.atRate.latency.p99))."
     guard let promise = point.setting.promisedLoss else {
-      return text + " A power cut may take everything that the kernel has not written back."
+      let lost = Setting.countsExposure ? nil : point.loss
+      return text + " \(Setting.endlessPromise)"
+        + (lost.map { " \($0.cuts) simulated power cuts took up to \(shortTime($0.time.longest))." } ?? "")
     }
     guard let loss = point.loss else { return text + " No power cut was made." }
     if promise == .zero, loss.messages.longest == 0 {
@@ -89,14 +93,20 @@ extension TuningResult {
     ]
   }
 
-  /// What the engine did that its policy does not allow: a bug, and no figure.
+  /// What a setting did that its promise does not allow: a bug, and no figure.
   var findings: [String] {
     points.filter { !$0.isSound }.map { point in
       let loss = point.loss
-      return "\(point.setting.name) lost up to \(shortTime(loss?.time.longest ?? 0)), "
-        + "\(shortTime(loss?.beyond ?? 0)) beyond what its promise and its syncs explain; "
-        + "recovery and storage differ by "
-        + "\(shortTime(loss?.widestGap ?? 0))"
+      var parts: [String] = []
+      if loss?.beyond ?? 0 > 0 || loss?.widestGap ?? 0 > 0 || !point.keepsPromise {
+        parts.append(
+          "lost up to \(shortTime(loss?.time.longest ?? 0)), \(shortTime(loss?.beyond ?? 0)) beyond what its promise "
+            + "and its syncs explain")
+      }
+      if Setting.countsExposure {
+        parts.append("recovery and storage differ by \(shortTime(loss?.widestGap ?? 0))")
+      }
+      return "\(point.setting.name) " + (parts + (point.broken ?? [])).joined(separator: "; ")
     }
   }
 
@@ -111,13 +121,15 @@ extension TuningResult {
   /// Rows with the producers and the batch that were asked for.
   var askedRows: [Int] { points.indices.filter { points[$0].setting.isAsked(requirements) } }
 
-  static let head = [
-    "", "setting", "carries/s", "x", "p50", "p99", "may lose", "lost", "messages", "cuts", "longest latency",
-    "median loss",
-  ]
-  static let numeric: Set<Int> = Set(2...11)
+  static var head: [String] {
+    [
+      "", "setting", "carries/s", "x", "p50", "p99", "may lose", "lost", "messages", "cuts", "longest latency",
+      "median loss",
+    ]
+  }
+  static var numeric: Set<Int> { Set(2...11) }
   /// A terminal has no room for the last two.
-  static let narrow = 10
+  static var narrow: Int { 10 }
 
   /// - Returns: cells for `head`. The first says `*` for the recommended one, `!` for one that broke its promise, and
   ///   `.` for others of the front.
@@ -126,48 +138,56 @@ extension TuningResult {
     let mark =
       index == recommendation.chosen ? "*" : !point.keepsPromise ? "!" : front.contains(index) ? "." : ""
     let latency = point.atRate.latency
-    let isAlways = point.setting.policy == .always && point.setting.commitWindow == 0
-    let times = isAlways ? "1.0" : point.timesAlways.map { fixed($0, 1) } ?? "-"
-    let isEndless = point.setting.promisedLoss == nil
+    let times = point.setting.isReference ? "1.0" : point.timesAlways.map { fixed($0, 1) } ?? "-"
+    let isEndless = point.shownTime == nil
     return [
       mark, point.setting.name, shortCount(point.capacity), times,
       shortTime(latency.p50), shortTime(latency.p99),
       point.setting.promisedLoss.map { $0 == .zero ? "0" : DurationText.render($0) } ?? "all",
-      isEndless ? "all" : shortTime(point.worstTime ?? 0), isEndless ? "all" : "\(point.worstMessages ?? 0)",
+      point.shownTime.map(shortTime) ?? "all", point.shownMessages.map { "\($0)" } ?? "all",
       point.loss.map { "\($0.cuts)" } ?? "-", shortTime(latency.longest),
       isEndless ? "all" : shortTime(point.loss?.time.median ?? point.atRate.exposedTime.median),
     ]
   }
 
-  static let legend =
-    "* recommended; ! exposed more than it promises; . no other is as safe, as fast and as strong. carries/s: with "
-    + "producers that never pause; x: beside always. p50, p99: at the rate, from the moment at which a message is due. "
-    + "lost: the longest, by simulated power cuts or exposed under load."
+  var legend: String {
+    "* recommended; ! lost or exposed more than it promises; . no other is as safe, as fast and as strong. carries/s: "
+      + "with producers that never pause; x: beside \(always?.setting.name ?? "what promises most"). p50, p99: at the "
+      + "rate, from the moment at which a message is due. lost: the longest, by simulated power cuts"
+      + (Setting.countsExposure ? " or exposed under load." : ".")
+  }
 
-  static let comparisonHead = ["batch", "producers", "always/s", "interval(100ms)/s", "x", "never/s", "x"]
+  // MARK: Losses in detail
 
-  /// Each batch and number of producers: what the policies carry.
-  var comparison: [[String]] {
-    var keys: [[Int]] = []
-    for point in points where !keys.contains([point.setting.batch, point.setting.producers]) {
-      keys.append([point.setting.batch, point.setting.producers])
-    }
-    return keys.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) }.map { key in
-      func capacity(_ policy: SyncPolicy) -> Double? {
-        points.first {
-          $0.setting.policy == policy && $0.setting.commitWindow == 0 && $0.setting.batch == key[0]
-            && $0.setting.producers == key[1]
-        }?.capacity
+  static var lossHead: [String] {
+    [
+      "setting", "may lose", "cuts", "lost: median", "p99", "longest", "messages", "p99", "longest", "exposed: median",
+      "p99", "longest", "messages", "p99", "longest",
+    ]
+  }
+  static var lossNumeric: Set<Int> { Set(1...14) }
+
+  /// Of each asked setting: what power cuts took, and what was acknowledged and not durable under load.
+  var lossRows: [[String]] {
+    askedRows.map { index in
+      let point = points[index]
+      func times(_ spread: Spread) -> [String] {
+        [spread.median, spread.p99, spread.longest].map { shortTime($0) }
       }
-      let (always, interval, never) = (capacity(.always), capacity(.interval(.milliseconds(100))), capacity(.never))
-      func times(_ other: Double?) -> String {
-        guard let always, let other, always > 0 else { return "-" }
-        return fixed(other / always, 1)
-      }
+      func counts(_ spread: Spread) -> [String] { [spread.median, spread.p99, spread.longest].map { "\($0)" } }
+      let none = [String](repeating: "-", count: 6)
       return [
-        "\(key[0])", "\(key[1])", always.map(shortCount) ?? "-", interval.map(shortCount) ?? "-", times(interval),
-        never.map(shortCount) ?? "-", times(never),
-      ]
+        point.setting.name, point.setting.promisedLoss.map { $0 == .zero ? "0" : DurationText.render($0) } ?? "all",
+        point.loss.map { "\($0.cuts)" } ?? "-",
+      ] + (point.loss.map { times($0.time) + counts($0.messages) } ?? none)
+        + times(point.atRate.exposedTime) + counts(point.atRate.exposedMessages)
     }
   }
+
+  // MARK: Other batches and producers
+
+  static var comparisonHead: [String] { ["batch", "producers", "always/s", "interval(100ms)/s", "x", "never/s", "x"] }
+
+  /// Each batch and number of producers: what the policies carry.
+  var comparison: [[String]] { Setting.comparison(of: points) }
 }

@@ -3,22 +3,22 @@ import LogModel
 import Reporting
 import Verification
 
-extension TuningResult {
+extension TunedResult {
   /// For every `--report` format.
   /// - Parameter earlier: the result of `--compare`.
-  public func document(comparedWith earlier: TuningResult? = nil) throws -> ReportDocument {
+  public func document(comparedWith earlier: TunedResult<Setting>? = nil) throws -> ReportDocument {
     let old = earlier.map { TuningComparison(of: self, with: $0) }
     return ReportDocument(
-      title: "tornlog tune", text: lines(old), conclusion: headline, json: try json(), cases: cases,
+      title: Setting.command, text: lines(old), conclusion: headline, json: try json(), cases: cases,
       page: markdown(old), html: html(old))
   }
 
   /// Lines for a terminal: the answer, then the table.
   func lines(_ old: TuningComparison?) -> [String] {
     var lines =
-      ["tornlog tune in \(place)", question, "", headline] + reasons.flatMap { wrapped($0, indent: "  ") } + [""]
-    lines += findings.flatMap { wrapped("FINDING: \($0). Run `tornlog run`, and report it.") }
-    lines += (disk?.notices ?? []).flatMap { wrapped("note: \($0)") }
+      ["\(Setting.command) in \(place)", question, "", headline] + reasons.flatMap { wrapped($0, indent: "  ") } + [""]
+    lines += findings.flatMap { wrapped("FINDING: \($0). \(Setting.inquiry).") }
+    lines += ((disk?.notices ?? []) + (notes ?? [])).flatMap { wrapped("note: \($0)") }
     if let diskLine { lines += wrapped(diskLine) }
     let signs = disk?.signs ?? []
     if !signs.isEmpty {
@@ -30,7 +30,7 @@ extension TuningResult {
       alignedColumns(
         ([Self.head] + askedRows.map(row)).map { Array($0.prefix(Self.narrow)) }, rightAligned: Self.numeric),
     ]
-    lines += wrapped(Self.legend)
+    lines += wrapped(legend)
     let comparison = comparison
     if comparison.count > 1 {
       lines += ["", alignedColumns([Self.comparisonHead] + comparison, rightAligned: Set(0...6))]
@@ -58,15 +58,21 @@ extension TuningResult {
         "| " + cells.map { $0.printable.replacing("|", with: "\\|") }.joined(separator: " | ") + " |"
       }
     }
-    var lines = ["# tornlog tune", "", "In \(place.printable): \(question).", "", "**\(headline)**", ""]
+    var lines = ["# \(Setting.command)", "", "In \(place.printable): \(question).", "", "**\(headline)**", ""]
     lines += reasons.map { $0.hasPrefix("  ") ? "- \($0.dropFirst(2))" : "\($0)\n" } + [""]
-    lines += findings.map { "**Finding**: \($0.printable)\n" } + (disk?.notices ?? []).map { "Note: \($0.printable)\n" }
+    lines +=
+      findings.map { "**Finding**: \($0.printable)\n" }
+      + ((disk?.notices ?? []) + (notes ?? [])).map { "Note: \($0.printable)\n" }
     if let diskLine { lines += [diskLine, ""] }
     let signs = disk?.signs ?? []
     if !signs.isEmpty { lines += ["Signs that a flush may not reach the medium (signs, no proof):", ""] }
     lines += signs.map { "- \($0.text.printable)" } + ["", "## Settings", ""]
-    lines += table(Self.head, askedRows.map(row), Self.numeric) + ["", Self.legend, "", "## Batches and producers", ""]
-    lines += table(Self.comparisonHead, comparison, Set(0...6)) + [""]
+    lines += table(Self.head, askedRows.map(row), Self.numeric) + ["", legend, "", "## Loss and exposure", ""]
+    lines += table(Self.lossHead, lossRows, Self.lossNumeric) + [""]
+    if comparison.count > 0 {
+      lines += ["## Batches and producers", ""] + table(Self.comparisonHead, comparison, Set(0...6)) + [""]
+    }
+    let claims = Setting.claims(of: self)
     if !claims.isEmpty {
       lines += ["## What the documents say", ""] + table(DocumentClaim.head, claims.map(\.cells), []) + [""]
     }
@@ -74,7 +80,7 @@ extension TuningResult {
       lines += ["## The disk", ""] + table(Self.wayHead, ways.map(Self.wayRow), Set(1...4)) + [""]
     }
     if let old { lines += ["## \(old.title)", ""] + table(old.head, old.rows, Set(1...9)) + [""] }
-    lines.append(origin(command: "`tornlog tune`"))
+    lines.append(origin(command: "`\(Setting.command)`"))
     return lines.joined(separator: "\n")
   }
 
@@ -83,7 +89,7 @@ extension TuningResult {
     "By \(isThorough ? command.replacing("tune", with: "tune --thorough") : command), in \(Int64(seconds.rounded())) s."
   }
 
-  static let wayHead = ["way", "writes", "median", "p99", "longest"]
+  static var wayHead: [String] { ["way", "writes", "median", "p99", "longest"] }
 
   static func wayRow(_ figures: FlushFigures) -> [String] {
     guard let latency = figures.latency else { return [figures.way.name, "refused", "-", "-", figures.refusal ?? ""] }
@@ -96,14 +102,14 @@ extension TuningResult {
   private func json() throws -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(TuningReport(tune: self)), as: UTF8.self) + "\n"
+    return String(decoding: try encoder.encode(TuningReport(result: self)), as: UTF8.self) + "\n"
   }
 
   /// Reads what `--report json=PATH` has written.
   /// - Throws: `TuningError.comparison`.
-  public static func read(_ text: String, from path: String) throws(TuningError) -> TuningResult {
+  public static func read(_ text: String, from path: String) throws(TuningError) -> TunedResult<Setting> {
     do {
-      return try JSONDecoder().decode(TuningReport.self, from: Data(text.utf8)).tune
+      return try JSONDecoder().decode(TuningReport<Setting>.self, from: Data(text.utf8)).result
     } catch DecodingError.keyNotFound(let key, _) {
       throw .comparison(path, "it has no `\(key.stringValue)`: it is no report of tune")
     } catch {
@@ -113,12 +119,27 @@ extension TuningResult {
 }
 
 /// The JSON report: `tune` beside the keys that every report of tornlog has. Keys are added, never renamed.
-private struct TuningReport: Codable {
-  var version = 1
-  var tool = "tornlog"
-  var tune: TuningResult
+private struct TuningReport<Setting: TunedSetting>: Codable {
+  private enum Key: CodingKey {
+    case version, tool, tune, tuneProgram
+  }
 
-  init(tune: TuningResult) { self.tune = tune }
+  private static var key: Key { Key(stringValue: Setting.reportKey)! }
+
+  var result: TunedResult<Setting>
+
+  init(result: TunedResult<Setting>) { self.result = result }
+
+  init(from decoder: any Decoder) throws {
+    result = try decoder.container(keyedBy: Key.self).decode(TunedResult<Setting>.self, forKey: Self.key)
+  }
+
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(1, forKey: .version)
+    try container.encode("tornlog", forKey: .tool)
+    try container.encode(result, forKey: Self.key)
+  }
 }
 
 /// Lines of at most 96 columns; further lines begin below the text of the first.

@@ -1,7 +1,7 @@
 import LogModel
 
 /// One setting, measured.
-public struct TuningPoint: Hashable, Sendable, Codable {
+public struct TunedPoint<Setting: TunedSetting>: Hashable, Sendable, Codable {
   /// One of several short runs, between which the other settings ran.
   public struct Round: Hashable, Sendable, Codable {
     public var capacity: Double
@@ -11,12 +11,14 @@ public struct TuningPoint: Hashable, Sendable, Codable {
       case capacity
       case p99 = "p99Nanoseconds"
     }
+
+    public init(capacity: Double, p99: Int64) { (self.capacity, self.p99) = (capacity, p99) }
   }
 
-  public var setting: LoadSetting
+  public var setting: Setting
   /// Messages a second with producers that never pause.
   public var capacity: Double
-  /// `capacity` beside that of `always` with the same producers and batches, in the same run.
+  /// `capacity` beside that of the setting that promises most, with the same load, in the same run.
   public var timesAlways: Double?
   /// At the rate that was asked for.
   public var atRate: LoadFigures
@@ -24,15 +26,31 @@ public struct TuningPoint: Hashable, Sendable, Codable {
   public var rounds: [Round]
   /// Of simulated power cuts; nil where none was made.
   public var loss: LossFigures?
+  /// Promises that were broken, other than by a loss that is too long; nil for none.
+  public var broken: [String]?
+
+  public init(
+    setting: Setting, capacity: Double, timesAlways: Double?, atRate: LoadFigures, rounds: [Round], loss: LossFigures?
+  ) {
+    (self.setting, self.capacity, self.timesAlways) = (setting, capacity, timesAlways)
+    (self.atRate, self.rounds, self.loss) = (atRate, rounds, loss)
+  }
 
   /// The longest loss that was seen, by exposure or by a cut, in nanoseconds; nil where there is no limit.
   public var worstTime: Int64? {
-    setting.promisedLoss == nil ? nil : max(atRate.exposedTime.longest, loss?.time.longest ?? 0)
+    setting.promisedLoss == nil
+      ? nil : max(Setting.countsExposure ? atRate.exposedTime.longest : 0, loss?.time.longest ?? 0)
   }
 
   public var worstMessages: Int64? {
-    setting.promisedLoss == nil ? nil : max(atRate.exposedMessages.longest, loss?.messages.longest ?? 0)
+    setting.promisedLoss == nil
+      ? nil : max(Setting.countsExposure ? atRate.exposedMessages.longest : 0, loss?.messages.longest ?? 0)
   }
+
+  /// What a report shows as lost: where there is no limit, and exposure does not count, what cuts have taken. Nil for
+  /// all.
+  var shownTime: Int64? { worstTime ?? (Setting.countsExposure ? nil : loss?.time.longest) }
+  var shownMessages: Int64? { worstMessages ?? (Setting.countsExposure ? nil : loss?.messages.longest) }
 
   /// Whether the longest loss that was seen is within the promise. On a disk whose flush takes longer than an interval
   /// no engine can keep that interval.
@@ -41,10 +59,11 @@ public struct TuningPoint: Hashable, Sendable, Codable {
     return promise == .zero ? messages == 0 : worst <= promise.nanoseconds
   }
 
-  /// Whether the engine did what its policy says, however slow the disk: power cuts took no more than its promise
-  /// and its syncs explain, and what the storage interface saw explains each loss.
+  /// Whether it did what it promises, however slow the disk: power cuts took no more than its promise and its syncs
+  /// explain, what the storage interface saw explains each loss, and nothing else was broken.
   public var isSound: Bool {
-    (loss?.beyond ?? 0) == 0 && (loss?.widestGap ?? 0) == 0 && (setting.policy != .always || keepsPromise)
+    (loss?.beyond ?? 0) == 0 && (loss?.widestGap ?? 0) == 0 && (setting.promisedLoss != .zero || keepsPromise)
+      && (broken ?? []).isEmpty
   }
 
   /// Whether anything was measured at the rate, and whether power cuts were made.
@@ -79,5 +98,9 @@ public struct TuningPoint: Hashable, Sendable, Codable {
 
   public func meets(_ requirements: Requirements) -> Bool {
     isMeasured && carries(requirements) && isFastEnough(requirements) && isSafeEnough(requirements) && keepsPromise
+      && (broken ?? []).isEmpty
   }
 }
+
+/// A setting of the engine, measured.
+public typealias TuningPoint = TunedPoint<LoadSetting>
