@@ -10,9 +10,8 @@ final class StateWorker {
   private let spec: ProgramSpec
   private let workload: ProgramWorkload
   private let server: StateServer
-  private var session: DriverSession?
-  /// What the machine of the session is.
-  private var boot = Boot.recorded
+  /// Drivers that wait for the next state: one for each start of the machine, for each sees a boot ID of its own.
+  private var sessions: [Boot: DriverSession] = [:]
   /// Drivers that were started.
   private(set) var starts = 0
 
@@ -24,7 +23,7 @@ final class StateWorker {
     }
   }
 
-  deinit { session?.process.end() }
+  deinit { for session in sessions.values { session.process.end() } }
 
   /// Which start of the machine a program finds itself in, by the boot ID: no two of them have the same.
   enum Boot: Sendable {
@@ -46,12 +45,11 @@ final class StateWorker {
   /// The state at a folder of its own, opened, read and closed.
   /// - Throws: what keeps the machine or the driver from that.
   func visit(_ image: DiskImage, of program: RecordedProgram, _ boot: Boot) throws(ProgramTestError) -> Visit {
-    start(boot)
     let folder = try load(image, of: program.recorded)
-    let (session, place) = try driver(for: folder, of: program)
+    let (session, place) = try driver(for: folder, of: program, boot)
     let reading = StateReading.take(opening: place, spec.config, session, workload)
     let behaviour = server.behaviour
-    leave(reading.failure == nil)
+    leave(boot, reading.failure == nil)
     return Visit(reading: reading, behaviour: behaviour)
   }
 
@@ -73,9 +71,8 @@ final class StateWorker {
   func visitTwice(
     _ image: DiskImage, of program: RecordedProgram, _ boot: Boot
   ) throws(ProgramTestError) -> SecondVisit {
-    start(boot)
     let folder = try load(image, of: program.recorded)
-    var (session, place) = try driver(for: folder, of: program)
+    var (session, place) = try driver(for: folder, of: program, boot)
     let first = StateReading.take(opening: place, spec.config, session, workload)
     var probe: DriverRequest?
     var failure: StateReading.Failure?
@@ -87,27 +84,19 @@ final class StateWorker {
       }
     }
     let probedAt = server.volume.trace.count
-    leave(first.failure == nil && failure == nil, mustClose: true)
+    leave(boot, first.failure == nil && failure == nil, mustClose: true)
     let closedAt = server.volume.trace.count
     var again = StateReading(failure: failure)
     if first.failure == nil, failure == nil {
-      (session, place) = try driver(for: folder, of: program)
+      (session, place) = try driver(for: folder, of: program, boot)
       again = StateReading.take(opening: place, spec.config, session, workload)
-      leave(again.failure == nil)
+      leave(boot, again.failure == nil)
     }
     // A reading that takes what it reads is no part of what is explored: nobody is told of its takes.
     let recording = server.recording(sharing: program.recording.store, end: again.isDrained ? closedAt : nil)
     return SecondVisit(
       first: first, again: again, probe: probe, recording: recording,
       preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))
-  }
-
-  private func start(_ boot: Boot) {
-    if boot != self.boot {
-      session?.process.end()
-      session = nil
-    }
-    self.boot = boot
   }
 
   private func load(_ image: DiskImage, of recorded: VolumeRecording) throws(ProgramTestError) -> String {
@@ -117,10 +106,10 @@ final class StateWorker {
   /// A driver that takes `open` of a state.
   /// An isolated one finds it where the program's folder was while it was recorded.
   /// - Returns: also where it finds the state.
-  private func driver(for folder: String, of program: RecordedProgram) throws(ProgramTestError) -> (
-    DriverSession, String
-  ) {
-    if let session { return (session, folder) }
+  private func driver(
+    for folder: String, of program: RecordedProgram, _ boot: Boot
+  ) throws(ProgramTestError) -> (DriverSession, String) {
+    if let session = sessions[boot] { return (session, folder) }
     var place = DriverPlace()
     place.isIsolated = spec.isIsolated
     place.onSync = server.mount.syncNote
@@ -131,7 +120,7 @@ final class StateWorker {
     if spec.isIsolated, !keeps { place.binds = [(folder, program.folder)] }
     do {
       let made = try DriverSession(spec.command, place, limit: spec.requestLimit)
-      session = made
+      sessions[boot] = made
       takesMany = made.hello.reopens || made.hello.forks
       return (made, place.binds.isEmpty ? folder : program.folder)
     } catch { throw .driver(error) }
@@ -141,8 +130,8 @@ final class StateWorker {
 
   /// Has the driver leave the state. One that does not answer, or that takes one state only, is killed.
   /// - Parameter mustClose: also where the driver takes no other state, and could as well be killed.
-  private func leave(_ isWell: Bool, mustClose: Bool = false) {
-    guard let session else { return }
+  private func leave(_ boot: Boot, _ isWell: Bool, mustClose: Bool = false) {
+    guard let session = sessions[boot] else { return }
     var goesOn = isWell
     if isWell, mustClose || takesMany == true {
       switch session.ask(.close) {
@@ -152,7 +141,7 @@ final class StateWorker {
     }
     if !goesOn || takesMany != true {
       session.process.end()
-      self.session = nil
+      sessions[boot] = nil
     }
   }
 }
