@@ -10,6 +10,9 @@
 #define TL_BELIEVED 86400.0
 // Nanoseconds that a thread stays awake after an answer.
 #define TL_AWAKE 200000
+// Nanoseconds that a yield takes where others want the processor, and for how long no thread stays awake then.
+#define TL_CROWDED 100000
+#define TL_CROWDED_REST 20000000
 
 struct tl_session {
   struct fuse_session *fuse;
