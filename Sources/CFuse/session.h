@@ -19,7 +19,11 @@ struct tl_session {
   const tl_operations *operations;
   void *volume;
   int keeps_cache;
+  /// Whether it is asked for each open and each close of a file.
+  int hears_opens;
   int descriptor;
+  /// Requests that were taken, by their opcodes (`linux/fuse.h`); the last counts those above.
+  uint64_t taken[TL_OPCODES];
 };
 
 extern const struct fuse_lowlevel_ops tl_callbacks;
