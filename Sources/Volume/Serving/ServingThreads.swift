@@ -19,7 +19,9 @@ final class ServingThreads: @unchecked Sendable {
     operations.initialize(to: .all())
     sem_init(ended, 0, 0)
     let pointer = Unmanaged.passUnretained(volume).toOpaque()
-    let (keepsCache, hearsOpens): (Int32, Int32) = (volume.options.keepsCache ? 1 : 0, volume.options.hearsOpens ? 1 : 0)
+    let (keepsCache, hearsOpens): (Int32, Int32) = (
+      volume.options.keepsCache ? 1 : 0, volume.options.hearsOpens ? 1 : 0
+    )
     guard let opened = tl_session_open(operations, pointer, keepsCache, hearsOpens) else {
       operations.deallocate()
       ended.deallocate()

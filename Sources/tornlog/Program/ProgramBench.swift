@@ -64,7 +64,9 @@ extension BenchCommand {
       title: "tornlog bench --programs",
       text: ["\(speed.program), model \(speed.model), \(speed.jobs) jobs"]
         + (table + "\n" + parts).split(separator: "\n").map(String.init)
-        + ["round trips: " + speed.requests.prefix(12).map { "\($0.name) \(fixed($0.each, 1))" }.joined(separator: ", ")],
+        + [
+          "round trips: " + speed.requests.prefix(12).map { "\($0.name) \(fixed($0.each, 1))" }.joined(separator: ", ")
+        ],
       conclusion: conclusion,
       json: String(decoding: try encoder.encode(Document(programSpeed: speed)), as: UTF8.self),
       cases: [
