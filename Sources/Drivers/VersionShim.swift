@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// Programs behind the shims of pyenv, rbenv and others of that family: scripts that look for the version to run, with a
-/// dozen processes, each time. That takes longer than most drivers need to start. So the answer is asked for once.
+/// Programs behind the shims of pyenv, rbenv and others of that family: scripts that look for the version to run, with
+/// a dozen processes, each time. That takes longer than most drivers need to start. So the answer is asked for once.
 enum VersionShim {
   private static let known = Mutex<[String: String]>([:])
 

@@ -82,7 +82,8 @@ extension ProgramReport {
       allows: spec.allowances.map(\.rawValue).sorted(), seed: spec.seed, requests: requests,
       concurrency: spec.concurrency,
       operations: operations,
-      statesOpened: opened, statesReadAlike: alike, statesPerSecond: searchSeconds > 0 ? Double(opened) / searchSeconds : 0,
+      statesOpened: opened, statesReadAlike: alike,
+      statesPerSecond: searchSeconds > 0 ? Double(opened) / searchSeconds : 0,
       profiles: profiles.map {
         Document.Profile(
           profile: $0.name, moments: $0.moments, statesVisited: $0.visited, statesOpened: $0.opened,

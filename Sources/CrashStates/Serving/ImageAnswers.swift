@@ -1,7 +1,7 @@
 import LogModel
 
-/// What a state of a recording answers to a program that is served it by a file system: `DiskQuestion` by `DiskQuestion`,
-/// in 64 bits each.
+/// What a state of a recording answers to a program that is served it by a file system: 64 bits for each
+/// `DiskQuestion`.
 ///
 /// A look-up of a name brings all attributes of what it leads to. So `node` has all of them here: kind, size, links,
 /// space, owner, and the target of a symbolic link; of a directory how many directories are in it. Times are those at

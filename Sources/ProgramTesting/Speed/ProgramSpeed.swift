@@ -7,8 +7,8 @@ package struct ProgramSpeed: Sendable, Hashable, Encodable {
   /// States that are open at the same time, by the harness and by the engine alone.
   package var jobs: Int
   package var rounds: [Round] = []
-  /// Microseconds of a state that a job of the harness spends, by part. They add up to the time of a state, but for what
-  /// jobs wait for each other.
+  /// Microseconds of a state that a job of the harness spends, by part. They add up to the time of a state, but for
+  /// what jobs wait for each other.
   package var parts: [Part] = []
   /// Requests of the kernel to the volume, for each state: the most frequent first.
   package var requests: [Request] = []

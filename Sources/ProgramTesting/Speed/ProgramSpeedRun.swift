@@ -23,8 +23,8 @@ package struct ProgramSpeedOptions: Sendable {
   package init() {}
 }
 
-/// Measures the harness in pairs with the engine alone, in one run: the same driver, the same protocol, the same states.
-/// The engine alone has them as plain folders on tmpfs, and no volume.
+/// Measures the harness in pairs with the engine alone, in one run: the same driver, the same protocol, the same
+/// states. The engine alone has them as plain folders on tmpfs, and no volume.
 package final class ProgramSpeedRun {
   private let spec: ProgramSpec
   private let options: ProgramSpeedOptions

@@ -38,9 +38,8 @@ struct RecordedProgram: Sendable {
   }
 
   /// The moments at which a power cut is tried: just before something becomes durable, just before the callers learn or
-  /// ask for something, and at the end. A state of any other moment is one of the next of these too: what had not happened
-  /// yet may be lost there, and the callers know the same. A request counts: once it is sent, it may be what has removed
-  /// a record.
+  /// ask for something, and at the end. A state of any other moment is one of the next of these too: what had not
+  /// happened yet may be lost there. A request counts, for it may be what has removed a record.
   var powerCuts: [Int] {
     var known: Set<Int> = []
     for event in events {
@@ -126,7 +125,7 @@ package struct ProfileProgress: Sendable {
 enum StateReduction: Sendable {
   /// All that differ.
   case none
-  /// Of those that the program reads the same from, one. What is omitted makes it wrong: for the test that this is found.
+  /// Of those that the program reads the same from, one. What is omitted makes it wrong, for tests.
   case byReadSet(omitting: DiskQuestion.Kind? = nil)
 }
 
@@ -368,8 +367,7 @@ final class StateSearch {
     waiting.removeAll(keepingCapacity: true)
   }
 
-  /// The program is no function of what it asks for. So every state is opened, also those that were left out, and all is
-  /// judged anew.
+  /// The program is no function of what it asks for. So every state is opened, and all is judged anew.
   private func distrust() {
     (known, hasContradicted, mustRepeat) = (nil, true, true)
     for content in derived { readings[content] = nil }
