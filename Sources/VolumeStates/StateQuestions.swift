@@ -5,8 +5,8 @@ import Volume
 /// What a program asks of a state that it is served, as the kernel asks the volume for it.
 ///
 /// The kernel asks once, and answers from its memory then. It reads more than the program does, and a look-up brings
-/// all attributes: so these are questions too many, and none too few. What the program has made or written itself follows
-/// from the answers before.
+/// all attributes: so these are questions too many, and none too few. What the program has made or written itself
+/// follows from the answers before.
 struct StateQuestions {
   private let recorded: VolumeRecording
   /// By the inode that serves it, the path of a directory, or the first path of a file.
