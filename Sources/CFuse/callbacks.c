@@ -57,11 +57,13 @@ static void reply_status(fuse_req_t request, int error, const tl_status *status)
 }
 
 static void begin(void *userdata, struct fuse_conn_info *connection) {
-  (void)userdata;
+  const tl_session *self = userdata;
   // Merged and delayed writes would pass acknowledgements by.
   connection->want &= ~(FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
                         FUSE_CAP_AUTO_INVAL_DATA);
   connection->want |= connection->capable & FUSE_CAP_CACHE_SYMLINKS;
+  // Where no open is heard of, O_TRUNC has to come as a SETATTR.
+  if (!self->hears_opens) connection->want &= ~FUSE_CAP_ATOMIC_O_TRUNC;
   connection->max_write = 1 << 20;
   connection->max_readahead = 1 << 20;
 }
@@ -193,8 +195,7 @@ static void link_name(fuse_req_t request, fuse_ino_t inode, fuse_ino_t directory
   reply_entry(request, error, &linked);
 }
 
-static void open_any(fuse_req_t request, fuse_ino_t inode, file_info *info) {
-  SELF;
+static void open_heard(fuse_req_t request, tl_session *self, fuse_ino_t inode, file_info *info) {
   tl_handle handle = handle_of(info);
   int error = ASK(open, inode, &handle);
   if (error) {
@@ -207,6 +208,17 @@ static void open_any(fuse_req_t request, fuse_ino_t inode, file_info *info) {
     self->operations->release(self->volume, (tl_caller){0}, inode, handle.handle);
 }
 
+static void open_any(fuse_req_t request, fuse_ino_t inode, file_info *info) {
+  SELF;
+  open_heard(request, self, inode, info);
+}
+
+static void open_file(fuse_req_t request, fuse_ino_t inode, file_info *info) {
+  SELF;
+  // After this answer the kernel asks for no open and no close of a file any more (`fc->no_open`, `fs/fuse/file.c`).
+  if (self->hears_opens) open_heard(request, self, inode, info);
+  else fuse_reply_err(request, ENOSYS);
+}
 static void read_bytes(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset, file_info *info) {
   SELF;
   void *into = tl_session_scratch();
@@ -227,7 +239,8 @@ static void write_bytes(fuse_req_t request, fuse_ino_t inode, const char *bytes,
 
 static void flush(fuse_req_t request, fuse_ino_t inode, file_info *info) {
   SELF;
-  fuse_reply_err(request, ASK(flush, inode, info->fh));
+  // What a flush is for, mapped pages that were written, the kernel has sent before.
+  fuse_reply_err(request, self->hears_opens ? ASK(flush, inode, info->fh) : ENOSYS);
 }
 
 static void release(fuse_req_t request, fuse_ino_t inode, file_info *info) {
@@ -386,7 +399,7 @@ static void seek(fuse_req_t request, fuse_ino_t inode, off_t offset, int whence,
 const struct fuse_lowlevel_ops tl_callbacks = {
     .init = begin, .lookup = lookup, .forget = forget, .forget_multi = forget_many, .getattr = status, .setattr = change,
     .readlink = read_link, .mknod = make_node, .mkdir = make_directory, .symlink = make_link, .create = create,
-    .unlink = unlink_name, .rmdir = remove_directory, .rename = rename_name, .link = link_name, .open = open_any,
+    .unlink = unlink_name, .rmdir = remove_directory, .rename = rename_name, .link = link_name, .open = open_file,
     .read = read_bytes, .write = write_bytes, .flush = flush, .release = release, .fsync = sync_file,
     .opendir = open_any, .readdir = list_plain, .readdirplus = list_plus, .releasedir = release,
     .fsyncdir = sync_directory, .statfs = room, .setxattr = set_attribute, .getxattr = read_attribute,

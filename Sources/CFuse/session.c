@@ -31,10 +31,11 @@ static void keep_what_is_said(enum fuse_log_level level, const char *format, va_
 
 const char *tl_session_said(void) { return said; }
 
-tl_session *tl_session_open(const tl_operations *operations, void *volume, int keeps_cache) {
+tl_session *tl_session_open(const tl_operations *operations, void *volume, int keeps_cache, int hears_opens) {
   tl_session *self = calloc(1, sizeof *self);
   if (!self) return NULL;
-  *self = (tl_session){.operations = operations, .volume = volume, .keeps_cache = keeps_cache, .descriptor = -1};
+  *self = (tl_session){.operations = operations, .volume = volume, .keeps_cache = keeps_cache,
+                       .hears_opens = hears_opens, .descriptor = -1};
   fuse_set_log_func(keep_what_is_said);
   char *words[] = {"tornlog", "-o", "default_permissions,fsname=tornlog,subtype=tornlog", NULL};
   struct fuse_args arguments = FUSE_ARGS_INIT(3, words);
@@ -172,11 +173,18 @@ static uint64_t now(void) {
   return time.tv_sec * 1000000000ull + time.tv_nsec;
 }
 
+// Until when the calling thread does not stay awake.
+static _Thread_local uint64_t crowded_until;
+
 // Whoever was answered often asks again at once. A processor of a virtual machine that went idle meanwhile needs tens of
-// microseconds to come back, each time: so this one stays awake a little, and lets others have it who want it.
+// microseconds to come back, each time: so this one stays awake a little, and lets others have it who want it. Where
+// others do want it, they keep it for milliseconds: there a thread that sleeps comes back sooner than one that yields.
 static void wait_for_request(tl_session *self, uint64_t answered) {
-  if (now() - answered < TL_AWAKE) {
+  uint64_t before = now();
+  if (before - answered < TL_AWAKE && before >= crowded_until) {
     sched_yield();
+    uint64_t after = now();
+    if (after - before > TL_CROWDED) crowded_until = after + TL_CROWDED_REST;
     return;
   }
   struct pollfd wait = {.fd = self->descriptor, .events = POLLIN};
@@ -206,6 +214,8 @@ int tl_session_serve(tl_session *self) {
     }
     if ((size_t)length < sizeof *current) continue;
     current = (const void *)here.start;
+    unsigned opcode = current->opcode < TL_OPCODES ? current->opcode : TL_OPCODES - 1;
+    __atomic_fetch_add(&self->taken[opcode], 1, __ATOMIC_RELAXED);
     here.keeps = 0;
     if (current->opcode == FUSE_TMPFILE) {
       make_unnamed(self);
@@ -225,6 +235,10 @@ int tl_session_serve(tl_session *self) {
   if (retires) result = 1;
   leave(self);
   return result;
+}
+
+uint64_t tl_session_taken(tl_session *self, unsigned opcode) {
+  return opcode < TL_OPCODES ? __atomic_load_n(&self->taken[opcode], __ATOMIC_RELAXED) : 0;
 }
 
 void tl_session_retire(void) { retires = 1; }

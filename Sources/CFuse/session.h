@@ -10,13 +10,20 @@
 #define TL_BELIEVED 86400.0
 // Nanoseconds that a thread stays awake after an answer.
 #define TL_AWAKE 200000
+// Nanoseconds that a yield takes where others want the processor, and for how long no thread stays awake then.
+#define TL_CROWDED 100000
+#define TL_CROWDED_REST 20000000
 
 struct tl_session {
   struct fuse_session *fuse;
   const tl_operations *operations;
   void *volume;
   int keeps_cache;
+  /// Whether it is asked for each open and each close of a file.
+  int hears_opens;
   int descriptor;
+  /// Requests that were taken, by their opcodes (`linux/fuse.h`); the last counts those above.
+  uint64_t taken[TL_OPCODES];
 };
 
 extern const struct fuse_lowlevel_ops tl_callbacks;

@@ -92,6 +92,7 @@ package final class DriverProcess: @unchecked Sendable {
     if let bootID { place.binds.append((bootID, "/proc/sys/kernel/random/boot_id")) }
     defer { if let bootID { unlink(bootID) } }
     var arguments = command.arguments
+    if command.folder == nil { arguments[0] = VersionShim.target(of: name) }
     if place.isIsolated { arguments = ["/bin/sh", "-c", "\"$@\"; exit $?", "sh"] + arguments }
     let started = Self.start(arguments, command.folder, place, ins[0], outs[1], errs[1])
     for descriptor in [ins[0], outs[1], errs[1]] where descriptor >= 0 { close(descriptor) }

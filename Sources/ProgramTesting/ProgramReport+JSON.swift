@@ -54,6 +54,7 @@ extension ProgramReport {
     var concurrency: Int
     var operations: Int
     var statesOpened: Int
+    var statesReadAlike: Int
     var statesPerSecond: Double
     var profiles: [Profile]
     var recoveries: Int
@@ -81,7 +82,8 @@ extension ProgramReport {
       allows: spec.allowances.map(\.rawValue).sorted(), seed: spec.seed, requests: requests,
       concurrency: spec.concurrency,
       operations: operations,
-      statesOpened: opened, statesPerSecond: searchSeconds > 0 ? Double(opened) / searchSeconds : 0,
+      statesOpened: opened, statesReadAlike: alike,
+      statesPerSecond: searchSeconds > 0 ? Double(opened) / searchSeconds : 0,
       profiles: profiles.map {
         Document.Profile(
           profile: $0.name, moments: $0.moments, statesVisited: $0.visited, statesOpened: $0.opened,

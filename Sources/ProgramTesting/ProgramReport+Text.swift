@@ -31,8 +31,8 @@ extension ProgramReport {
     if !damage.isEmpty { lines.append("  damage       " + text(ofDamage: damage)) }
     if searchSeconds > 0, opened > 0 {
       lines.append(
-        "  \(opened) different states opened, \(shortCount(Double(opened) / searchSeconds)) a second;"
-          + " drivers started: \(driverStarts)"
+        "  \(opened) different states opened, \(shortCount(Double(opened) / searchSeconds)) a second"
+          + (alike > 0 ? ", \(alike) more read alike" : "") + "; drivers started: \(driverStarts)"
       )
     }
     for (reason, count) in unknowns.sorted(by: { $0.value > $1.value }).prefix(isVerbose ? 20 : 2) {

@@ -17,6 +17,10 @@ package struct VolumeOptions: Sendable {
   /// Whether the kernel keeps what it has cached of a file when that is opened anew. Without, each open reads again:
   /// so faults of reads are seen by whoever opens the file after the fault is set.
   package var keepsCache = true
+  /// Whether opens and closes of files are asked for, and recorded. Without, the kernel answers them itself, which
+  /// saves three requests of a file that is opened and closed. No fault can meet them. The cache stays, and O_TRUNC
+  /// comes as a truncation.
+  package var hearsOpens = true
   /// Threads that serve. More than one helps only where operations are delayed, which brings threads of their own.
   package var workers = 1
 

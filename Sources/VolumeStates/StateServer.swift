@@ -8,6 +8,8 @@ package final class StateServer {
   package let volume: Volume
   package let mount: VolumeMount
   private var number = 0
+  /// By the inode that serves it, the path of a directory of the state, or the first path of a file.
+  private(set) var places: [UInt64: Int32] = [:]
   private var folder: UInt64 = 0
   /// Operations of the volume that made the state that is served.
   package private(set) var prepared = 0
@@ -18,6 +20,8 @@ package final class StateServer {
   package init(at path: String, memoryLimit: Int = 1 << 30) throws(VolumeMountError) {
     var options = VolumeOptions()
     options.isReused = true
+    options.recordsReads = true
+    options.hearsOpens = false
     options.memoryLimit = memoryLimit
     volume = Volume(options)
     mount = try VolumeMount(volume, at: path, cutsConnection: true)
@@ -29,8 +33,11 @@ package final class StateServer {
     volume.empty()
     number += 1
     let name = "\(number)"
-    let made = try volume.put(Self.nodes(image, recorded, in: Array(name.utf8)))
+    let (nodes, paths) = Self.nodes(image, recorded, in: Array(name.utf8))
+    let made = try volume.put(nodes)
     folder = made[0]
+    places.removeAll(keepingCapacity: true)
+    for (inode, path) in zip(made, paths) where places[inode] == nil { places[inode] = path }
     prepared = volume.trace.count
     return mount.folder + "/" + name
   }
@@ -45,7 +52,7 @@ package final class StateServer {
 
   /// The files of a state, for the root of a volume.
   package static func rootNodes(_ image: DiskImage, _ recorded: VolumeRecording) -> [VolumeNode] {
-    var nodes = nodes(image, recorded, in: [])
+    var nodes = nodes(image, recorded, in: []).nodes
     nodes.removeFirst()
     for place in nodes.indices {
       nodes[place].parent -= 1
@@ -54,12 +61,13 @@ package final class StateServer {
     return nodes
   }
 
-  /// The files of a state, below a folder of this name.
-  package static func nodes(
+  /// The files of a state, below a folder of this name, and the path of each.
+  private static func nodes(
     _ image: DiskImage, _ recorded: VolumeRecording, in folder: [UInt8]
-  ) -> [VolumeNode] {
+  ) -> (nodes: [VolumeNode], paths: [Int32]) {
     let (table, store) = (recorded.recording.table, recorded.recording.store)
     var nodes = [VolumeNode(parent: -1, name: folder, mode: directoryType | 0o777)]
+    var paths = [PathTable.root]
     if let root = recorded.owners[InodeTable.root] { nodes[0].take(root) }
     let directoryOwners = recorded.directoryOwners
     var places: [Int32: Int] = [PathTable.root: 0]
@@ -84,8 +92,9 @@ package final class StateServer {
         made.fill = { offset, page in image.fill(page, from: Int(offset), of: file, store) }
       }
       nodes.append(made)
+      paths.append(path)
     }
-    return nodes
+    return (nodes, paths)
   }
 }
 

@@ -57,6 +57,12 @@ package struct VolumeRecording: Sendable {
     return found
   }
 
+  /// A name as text. Bytes that are no UTF-8 are written out, so that no two names become one.
+  static func text(_ name: [UInt8]) -> String {
+    String(validating: name, as: UTF8.self)
+      ?? name.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
+  }
+
   /// The first event that came with an operation at this place in the trace, or after it.
   package func event(at sequence: Int) -> Int {
     var (low, high) = (0, sequences.count)
@@ -146,11 +152,7 @@ private struct TraceReader {
 
   // MARK: Names
 
-  /// A name as text. Bytes that are no UTF-8 are written out, so that no two names become one.
-  private func text(_ name: [UInt8]) -> String {
-    String(validating: name, as: UTF8.self)
-      ?? name.map { $0 < 0x80 ? String(UnicodeScalar($0)) : "\\x" + String($0, radix: 16) }.joined()
-  }
+  private func text(_ name: [UInt8]) -> String { VolumeRecording.text(name) }
 
   private mutating func entry(_ directory: UInt64, _ name: [UInt8]) -> EntryNumber? {
     inodes[directory].map { builder.entry(text(name), in: $0) }

@@ -17,6 +17,9 @@ struct BenchCommand: ParsableCommand {
       is measured again, at most three times. The command ends with exit code 1 where a target is missed, with 2 where the \
       rounds still differ too much, with 130 after an interruption, with a report of the rows until then.
 
+      --programs -- DRIVER opens crash states of a program, and copies of the same states on tmpfs without a volume. It shows what \
+      the harness costs, and what its time is made of.
+
       --recovery 4GiB writes a log of that size, one of single records, and an object store. It recovers each in a process of \
       its own, and shows how much memory that took. It needs as much room in --dir, and minutes.
       """)
@@ -29,6 +32,8 @@ struct BenchCommand: ParsableCommand {
   var peers = false
   @Flag(help: "Measure what crash states of long recordings cost, and nothing else.")
   var crashStates = false
+  @Flag(help: "Measure how fast crash states of the program behind `-- DRIVER` are judged, beside its engine alone.")
+  var programs = false
   @Option(help: "Measure this part only.")
   var only: BenchOptions.Part?
   @Option(help: ArgumentHelp("Recover logs and a store of this size, like 4GiB. Repeatable.", valueName: "size"))
@@ -50,8 +55,15 @@ struct BenchCommand: ParsableCommand {
   @Option(help: "Append with this sync policy only.")
   var sync: SyncPolicy?
   @OptionGroup var report: ReportOptions<DocumentFormats>
+  /// The driver and its arguments, after `--`.
+  @Option(name: TerminatedWords.name, parsing: .unconditionalSingleValue, help: .hidden)
+  var driver: [String] = []
 
   func validate() throws {
+    if programs, driver.isEmpty {
+      throw ValidationError("--programs: name a driver, like -- python3 Examples/drivers/sqlite.py")
+    }
+    if !programs, !driver.isEmpty { throw ValidationError("a driver after `--`: of --programs only") }
     if let producers, !AppendCase.producerCounts.contains(producers) {
       throw ValidationError("--producers \(producers): 1, 4, 16 or 64")
     }
@@ -72,6 +84,7 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     if crashStates { return try measureCrashStates() }
+    if programs { return try measureProgram() }
     do {
       let part = only
       let options = try BenchOptions(directory: dir, quick: quick, only: part, rounds: rounds)

@@ -107,13 +107,17 @@ typedef struct tl_session tl_session;
 
 /// `operations` and `volume` must live as long as the session. `keeps_cache`: what is cached of a file stays when it
 /// is opened anew. NULL where libfuse refuses; `tl_session_said` has its words.
-tl_session *tl_session_open(const tl_operations *operations, void *volume, int keeps_cache);
+tl_session *tl_session_open(const tl_operations *operations, void *volume, int keeps_cache, int hears_opens);
 /// Mounts: by mount(2) as root, with fusermount3 otherwise. 0, or an errno; `*has_device` says whether /dev/fuse
 /// could be opened (as root).
 int tl_session_mount(tl_session *session, const char *directory, int *has_device);
 /// Serves requests on this thread until the file system is unmounted (0), this thread was told to retire (1), or
 /// reading fails (a negative errno).
 int tl_session_serve(tl_session *session);
+/// Opcodes that requests are counted by.
+enum { TL_OPCODES = 64 };
+/// Requests of an opcode (`linux/fuse.h`) that were taken so far; the last counts those of all above.
+uint64_t tl_session_taken(tl_session *session, unsigned opcode);
 /// Has the serving loop of the calling thread end once the request at hand is answered.
 void tl_session_retire(void);
 /// Has bytes of the request that the calling thread serves stay where they are, in what `landing` gave. 0: they cannot.

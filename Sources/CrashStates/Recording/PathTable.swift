@@ -17,7 +17,7 @@ package struct PathTable: Sendable {
   var count: Int { paths.count }
 
   /// Nil for a path that was never interned.
-  func find(_ path: String) -> Int32? { numbers[path] }
+  package func find(_ path: String) -> Int32? { numbers[path] }
 
   package mutating func intern(_ path: String) -> Int32 {
     if let number = numbers[path] { return number }

@@ -19,14 +19,16 @@ package enum DiskQuestion: Hashable, Sendable {
   case size(Int32)
   case links(Int32)
   case sectors(Int32, first: Int32, count: Int32)
+  /// All of it, as the space that is left tells something of. No life on `StateStorage` asks this.
+  case everything
 
   /// For tests of what finds a question that was left out.
-  package enum Kind: String, CaseIterable, Sendable { case node, names, size, links, sectors }
+  package enum Kind: String, CaseIterable, Sendable { case node, names, size, links, sectors, everything }
 
   /// Of the file that it is about.
   var home: Int32? {
     switch self {
-    case .node, .names: nil
+    case .node, .names, .everything: nil
     case .size(let home), .links(let home), .sectors(let home, _, _): home
     }
   }
@@ -38,6 +40,7 @@ package enum DiskQuestion: Hashable, Sendable {
     case .size: .size
     case .links: .links
     case .sectors: .sectors
+    case .everything: .everything
     }
   }
 }
@@ -158,7 +161,7 @@ package struct ReadSet {
     switch question {
     case .node(let path): return node(Int(path))
     case .names(let path): return names(Int(path))
-    case .size, .links, .sectors: break
+    case .size, .links, .sectors, .everything: break
     }
     guard let file = question.home.map({ Int(later.node(at: $0)) }), file >= 0 else { return }
     switch question {
@@ -166,7 +169,7 @@ package struct ReadSet {
     case .links: links(file)
     case .sectors(_, let first, let count):
       sectors(file, Int(first)..<Int(first + count), now: later.files[file].sectors)
-    case .node, .names: break
+    case .node, .names, .everything: break
     }
   }
 }

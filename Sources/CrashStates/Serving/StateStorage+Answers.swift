@@ -16,6 +16,7 @@ extension StateStorage {
       return hash
     case .size: return file.map { UInt64($0.size) } ?? .max
     case .links: return file.map { UInt64($0.links) } ?? .max
+    case .everything: return .max
     case .sectors(_, let first, let count):
       guard let sectors = file?.sectors else { return .max }
       var hash: UInt64 = 0

@@ -52,10 +52,10 @@ struct FindingShrinker {
     -> ProgramCheckResult?
   {
     let image = (point ?? self.point(found)).image(choice)
-    let visit = try pool.visit(
+    let reading = try pool.read(
       [image], of: found.program, found.state.profile == nil ? .recorded : .second)[0]
     let history = CallerHistory(found.program.events, spec, found.program)
-    return history.judge(visit.reading, at: found.state.event).first {
+    return history.judge(reading, at: found.state.event).first {
       $0.verdict == .violated && $0.check == found.state.check.check
     }
   }

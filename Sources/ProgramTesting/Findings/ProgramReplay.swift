@@ -111,7 +111,7 @@ package struct ProgramReplay {
     let point = walk.point(at: event)
     let image = point.image(choice)
     if let export { try Self.export(image, program, to: export) }
-    let reading = try pool.visit([image], of: program, profile == nil ? .recorded : .second)[0].reading
+    let reading = try pool.read([image], of: program, profile == nil ? .recorded : .second)[0]
     let checks = CallerHistory(program.events, spec, program).judge(reading, at: event)
     let broken = checks.filter { $0.verdict == .violated }
     let outcome = broken.first.map { "after recovery: \($0.detail)" } ?? "after recovery every promise is kept"

@@ -138,7 +138,7 @@ final class SecondLives {
     let point = inside.point(at: cut)
     guard let kept = again.kept.flatMap({ KeptPieces($0) })?.choice(of: point) else { return nil }
     let inner = Inner(program: own, event: cut, point: point, choice: kept, visit: visit)
-    let reading = try pool.visit([point.image(kept)], of: own, .third)[0].reading
+    let reading = try pool.read([point.image(kept)], of: own, .third)[0]
     let checks = judge(reading, inner, at: event)
     return (checks, story(profile, event: event, choice, checks.first, inner), reading.log)
   }
@@ -170,8 +170,8 @@ final class SecondLives {
     for _ in 0..<3 {
       let checks: [ProgramCheckResult]
       if let inner = life.inner {
-        let visit = try pool.visit([inner.point.image(inner.choice)], of: inner.program, .third)[0]
-        checks = judge(visit.reading, inner, at: life.event)
+        let reading = try pool.read([inner.point.image(inner.choice)], of: inner.program, .third)[0]
+        checks = judge(reading, inner, at: life.event)
       } else {
         var walk = CrashPointWalk(program.recording, life.profile ?? .posixMinimal, seed: spec.seed)
         let visit = try pool.visitTwice(
@@ -205,11 +205,11 @@ final class SecondLives {
         let key = mix64(resolver.contentHash(choice) ^ (isAfterProbe ? 1 : 0))
         if seen.insert(key).inserted, choices.count < 48 { choices.append(choice) }
       }
-      let visits = try pool.visit(choices.map { resolver.image($0) }, of: inner, .third)
-      for (choice, result) in zip(choices, visits) {
+      let readings = try pool.read(choices.map { resolver.image($0) }, of: inner, .third)
+      for (choice, reading) in zip(choices, readings) {
         opened += 1
         let inner = Inner(program: inner, event: event, point: point, choice: choice, visit: visit)
-        note(judge(result.reading, inner, at: state.event), state, result.reading, inner)
+        note(judge(reading, inner, at: state.event), state, reading, inner)
       }
     }
   }

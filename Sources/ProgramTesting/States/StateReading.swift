@@ -30,6 +30,14 @@ struct StateReading: Sendable, Hashable {
 
   init(failure: Failure? = nil, log: [String] = []) { (self.failure, self.log) = (failure, log) }
 
+  /// Whether the same files bring the same reading: not where time ran out, or the driver failed.
+  var followsFromFiles: Bool {
+    switch failure {
+    case nil, .refused, .died, .unreadable: true
+    case .hung, .driver: false
+    }
+  }
+
   /// Equal for readings of which the oracle cannot tell one from the other.
   var hash: UInt64 {
     var hash: UInt64 = 0

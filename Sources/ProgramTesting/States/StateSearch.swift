@@ -37,12 +37,19 @@ struct RecordedProgram: Sendable {
     return first > end ? [] : Array(first...end)
   }
 
-  /// The moments at which a power cut is tried: just before something becomes durable, before a reply, and at the end.
-  /// A state of any other moment is one of the next of these too: what had not happened yet may be lost there, and the
-  /// caller knows no more.
+  /// The moments at which a power cut is tried: just before something becomes durable, just before the callers learn or
+  /// ask for something, and at the end. A state of any other moment is one of the next of these too: what had not
+  /// happened yet may be lost there. A request counts, for it may be what has removed a record.
   var powerCuts: [Int] {
-    (begin...max(begin, end)).filter { event in
-      guard event < end else { return true }
+    var known: Set<Int> = []
+    for event in events {
+      switch event {
+      case .request(let record): known.insert(recorded.event(at: record.submitted))
+      case .crash(let place), .read(_, let place): known.insert(recorded.event(at: place))
+      }
+    }
+    return (begin...max(begin, end)).filter { event in
+      if event == end || known.contains(event) { return true }
       switch recording.events[event].what {
       case .submitted, .changed: return false
       case .fact(let fact): return (fact as? VolumeMark)?.channel != 0
@@ -101,6 +108,8 @@ package struct ProfileProgress: Sendable {
   package var visited = 0
   /// States that differ from all others of the run, whatever profile was first to make them.
   package var opened = 0
+  /// Of the states that differ: those that were not opened, because nothing differs in them that the program reads.
+  package var alike = 0
   package var violations = 0
   package var unknown = 0
   /// Every state is among them that differs in at most so many pieces from a state that keeps everything, or nothing;
@@ -110,6 +119,14 @@ package struct ProfileProgress: Sendable {
   package var share = 0.0
 
   package var name: String { profile?.name ?? "killed" }
+}
+
+/// Which states a search opens.
+enum StateReduction: Sendable {
+  /// All that differ.
+  case none
+  /// Of those that the program reads the same from, one. What is omitted makes it wrong, for tests.
+  case byReadSet(omitting: DiskQuestion.Kind? = nil)
 }
 
 /// Goes through the crash states of a recorded program, the plain ones first.
@@ -145,6 +162,16 @@ final class StateSearch {
   /// without it.
   private(set) var torn: [(profile: CrashProfile?, event: Int, choice: [Alternative])] = []
 
+  /// What is known by what the program asked for: of kills, and of power cuts, after which the machine is another. Nil
+  /// once the program was seen to read otherwise where nothing differed.
+  private var known: (kills: BehaviourCache, powerCuts: BehaviourCache)?
+  /// Contents that were not opened.
+  private var derived: Set<UInt64> = []
+  /// Whether what was found out has to be found out once more.
+  private var mustRepeat = false
+  /// Whether the reduction was given up.
+  private(set) var hasContradicted = false
+
   /// By content of the disk.
   private var readings: [UInt64: UInt64] = [:]
   private var byHash: [UInt64: StateReading] = [:]
@@ -174,6 +201,16 @@ final class StateSearch {
     (self.isCancelled, self.note) = (isCancelled, note)
     history = CallerHistory(program.events, spec, program)
     foreign = ForeignBytes(program.recording, seed: spec.seed)
+    known = (BehaviourCache(), BehaviourCache())
+  }
+
+  /// Has every state opened, or, for the test that this is found, makes the reduction wrong.
+  func reduces(_ reduction: StateReduction) {
+    known =
+      switch reduction {
+      case .none: nil
+      case .byReadSet(let omitted): (BehaviourCache(omitting: omitted), BehaviourCache(omitting: omitted))
+      }
   }
 
   /// The search ends once this check is violated.
@@ -190,11 +227,19 @@ final class StateSearch {
 
   var isOver: Bool { isCancelled() || DriverProcess.now >= deadline || hasFound }
   /// States that were opened.
-  var opened: Int { readings.count }
+  var opened: Int { readings.count - derived.count }
+  var alike: Int { derived.count }
 
   /// All kills first, then each level of all profiles. Each has its share of the time; what one does not need the
   /// others get.
   func run(_ profiles: [CrashProfile]) throws(ProgramTestError) {
+    repeat {
+      mustRepeat = false
+      try runOnce(profiles)
+    } while mustRepeat && !isOver
+  }
+
+  private func runOnce(_ profiles: [CrashProfile]) throws(ProgramTestError) {
     progress = [ProfileProgress(profile: nil)] + profiles.map { ProfileProgress(profile: $0) }
     for place in progress.indices { progress[place].moments = moments(of: place).count }
     // Each level of each profile; kills have one.
@@ -202,10 +247,10 @@ final class StateSearch {
     for level in Self.levels.indices where Self.levels[level].bound <= mostPieces {
       open += profiles.indices.map { ($0 + 1, level) }
     }
-    while !open.isEmpty, !isOver {
+    while !open.isEmpty, !isOver, !mustRepeat {
       var left: [(place: Int, level: Int)] = []
       for (number, one) in open.enumerated() {
-        if isOver { return }
+        if isOver || mustRepeat { return }
         let now = DriverProcess.now
         let share = (deadline - now) / UInt64(open.count - number)
         let isWhole = try visit(one.place, level: one.level, until: now + max(share, 200_000_000))
@@ -290,27 +335,48 @@ final class StateSearch {
     let fresh = pending.filter { $0.image != nil }
     let began = DriverProcess.now
     // All of a batch are of one profile, or of none.
+    let isKill = fresh.first?.profile == nil
     let visits = try pool.visit(
-      fresh.map { $0.image! }, of: program, fresh.first?.profile == nil ? .recorded : .second)
+      fresh.map { $0.image! }, of: program, isKill ? .recorded : .second,
+      knowing: isKill ? known?.kills : known?.powerCuts)
     if fresh.count >= batch / 2, fresh.count > 0 {
       let each = (DriverProcess.now - began) / UInt64(fresh.count)
       batch = max(2, min(64, Int(500_000_000 / max(1, each))))
     }
     for (state, visit) in zip(fresh, visits) {
-      let hash = visit.reading.hash
-      readings[state.content] = hash
-      if byHash[hash] == nil { byHash[hash] = visit.reading }
-      progress[state.place].opened += 1
-      guard visit.reading.failure == nil else { continue }
+      readings[state.content] = visit.hash
+      if let reading = visit.reading, byHash[visit.hash] == nil { byHash[visit.hash] = reading }
+      if visit.reading == nil {
+        derived.insert(state.content)
+        progress[state.place].alike += 1
+      } else {
+        progress[state.place].opened += 1
+      }
+    }
+    if visits.contains(where: \.contradicts) { return distrust() }
+    for (state, visit) in zip(fresh, visits) where byHash[visit.hash]!.failure == nil {
+      // What is written after the recovery may lay bare what that did not read.
       if state.isTorn, tornAt.insert(state.event).inserted {
         torn.append((state.profile, state.event, state.choice))
-      } else if behaviours.insert(visit.behaviour).inserted {
+      } else if visit.reading != nil, behaviours.insert(visit.behaviour).inserted {
         representatives.append((state.profile, state.event, state.choice))
       }
     }
     for state in pending { judge(state) }
     pending.removeAll(keepingCapacity: true)
     waiting.removeAll(keepingCapacity: true)
+  }
+
+  /// The program is no function of what it asks for. So every state is opened, and all is judged anew.
+  private func distrust() {
+    (known, hasContradicted, mustRepeat) = (nil, true, true)
+    for content in derived { readings[content] = nil }
+    derived.removeAll()
+    judged.removeAll()
+    broken.removeAll()
+    unknowns.removeAll()
+    pending.removeAll()
+    waiting.removeAll()
   }
 
   private func judge(_ state: Pending) {

@@ -10,11 +10,36 @@ final class StateWorker {
   private let spec: ProgramSpec
   private let workload: ProgramWorkload
   private let server: StateServer
-  private var session: DriverSession?
-  /// What the machine of the session is.
-  private var boot = Boot.recorded
+  /// Drivers that wait for the next state: one for each start of the machine, for each sees a boot ID of its own.
+  private var sessions: [Boot: DriverSession] = [:]
   /// Drivers that were started.
   private(set) var starts = 0
+  /// States that need not be opened.
+  private var alike = 0
+  /// What `visit` has spent so far.
+  private(set) var times = Times()
+
+  /// Nanoseconds, by what they were spent on.
+  struct Times {
+    var loading: UInt64 = 0
+    var starting: UInt64 = 0
+    var reading: UInt64 = 0
+    var leaving: UInt64 = 0
+
+    static func + (a: Times, b: Times) -> Times {
+      Times(
+        loading: a.loading + b.loading, starting: a.starting + b.starting, reading: a.reading + b.reading,
+        leaving: a.leaving + b.leaving)
+    }
+  }
+
+  func clearTimes() { times = Times() }
+  /// Requests that the kernel has sent and waits for: all but FORGET and its likes.
+  var roundTrips: [Int] {
+    var requests = server.mount.requests
+    for opcode in [2, 42] where requests.indices.contains(opcode) { requests[opcode] = 0 }
+    return requests
+  }
 
   init(_ spec: ProgramSpec, _ workload: ProgramWorkload, name: String) throws(ProgramTestError) {
     self.spec = spec
@@ -24,7 +49,7 @@ final class StateWorker {
     }
   }
 
-  deinit { session?.process.end() }
+  deinit { for session in sessions.values { session.process.end() } }
 
   /// Which start of the machine a program finds itself in, by the boot ID: no two of them have the same.
   enum Boot: Sendable {
@@ -38,21 +63,51 @@ final class StateWorker {
 
   /// What a state leads to.
   struct Visit {
-    var reading: StateReading
+    /// Nil where the state was not opened: the program would read the same as in one that was.
+    var reading: StateReading?
+    /// Of the reading.
+    var hash: UInt64
     /// What the program did to the state while it opened and read it: equal numbers, equal deeds.
     var behaviour: UInt64 = 0
+    /// It was opened although it need not be, and another reading came of it.
+    var contradicts = false
   }
 
   /// The state at a folder of its own, opened, read and closed.
+  /// - Parameter known: what other states have led to; this one is not opened where nothing that the program asks for
+  ///   differs. One of sixteen of these is opened all the same.
   /// - Throws: what keeps the machine or the driver from that.
-  func visit(_ image: DiskImage, of program: RecordedProgram, _ boot: Boot) throws(ProgramTestError) -> Visit {
-    start(boot)
+  func visit(
+    _ image: DiskImage, of program: RecordedProgram, _ boot: Boot, knowing known: BehaviourCache? = nil
+  ) throws(ProgramTestError) -> Visit {
+    let began = DriverProcess.now
+    let answers = known.map { _ in StateServer.answers(image, of: program.recorded) }
+    let found = known?.find { [answers] in answers!.answer($0) }
+    if let found {
+      alike += 1
+      if alike % 16 != 1 { return Visit(hash: found.behaviour) }
+    }
     let folder = try load(image, of: program.recorded)
-    let (session, place) = try driver(for: folder, of: program)
+    let loaded = DriverProcess.now
+    let (session, place) = try driver(for: folder, of: program, boot)
+    let started = DriverProcess.now
     let reading = StateReading.take(opening: place, spec.config, session, workload)
     let behaviour = server.behaviour
-    leave(reading.failure == nil)
-    return Visit(reading: reading, behaviour: behaviour)
+    let questions = known == nil ? [] : server.questions(of: program.recorded)
+    let read = DriverProcess.now
+    leave(boot, reading.failure == nil)
+    times =
+      times
+      + Times(
+        loading: loaded - began, starting: started - loaded, reading: read - started,
+        leaving: DriverProcess.now - read)
+    let hash = reading.hash
+    if let known, let answers, found == nil, reading.followsFromFiles {
+      _ = known.add(questions, answers.answer, hash)
+    }
+    return Visit(
+      reading: reading, hash: hash, behaviour: behaviour,
+      contradicts: found.map { $0.behaviour != hash } ?? false)
   }
 
   /// What becomes of a state over two lives.
@@ -73,9 +128,8 @@ final class StateWorker {
   func visitTwice(
     _ image: DiskImage, of program: RecordedProgram, _ boot: Boot
   ) throws(ProgramTestError) -> SecondVisit {
-    start(boot)
     let folder = try load(image, of: program.recorded)
-    var (session, place) = try driver(for: folder, of: program)
+    var (session, place) = try driver(for: folder, of: program, boot)
     let first = StateReading.take(opening: place, spec.config, session, workload)
     var probe: DriverRequest?
     var failure: StateReading.Failure?
@@ -87,27 +141,19 @@ final class StateWorker {
       }
     }
     let probedAt = server.volume.trace.count
-    leave(first.failure == nil && failure == nil, mustClose: true)
+    leave(boot, first.failure == nil && failure == nil, mustClose: true)
     let closedAt = server.volume.trace.count
     var again = StateReading(failure: failure)
     if first.failure == nil, failure == nil {
-      (session, place) = try driver(for: folder, of: program)
+      (session, place) = try driver(for: folder, of: program, boot)
       again = StateReading.take(opening: place, spec.config, session, workload)
-      leave(again.failure == nil)
+      leave(boot, again.failure == nil)
     }
     // A reading that takes what it reads is no part of what is explored: nobody is told of its takes.
     let recording = server.recording(sharing: program.recording.store, end: again.isDrained ? closedAt : nil)
     return SecondVisit(
       first: first, again: again, probe: probe, recording: recording,
       preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))
-  }
-
-  private func start(_ boot: Boot) {
-    if boot != self.boot {
-      session?.process.end()
-      session = nil
-    }
-    self.boot = boot
   }
 
   private func load(_ image: DiskImage, of recorded: VolumeRecording) throws(ProgramTestError) -> String {
@@ -117,10 +163,10 @@ final class StateWorker {
   /// A driver that takes `open` of a state.
   /// An isolated one finds it where the program's folder was while it was recorded.
   /// - Returns: also where it finds the state.
-  private func driver(for folder: String, of program: RecordedProgram) throws(ProgramTestError) -> (
-    DriverSession, String
-  ) {
-    if let session { return (session, folder) }
+  private func driver(
+    for folder: String, of program: RecordedProgram, _ boot: Boot
+  ) throws(ProgramTestError) -> (DriverSession, String) {
+    if let session = sessions[boot] { return (session, folder) }
     var place = DriverPlace()
     place.isIsolated = spec.isIsolated
     place.onSync = server.mount.syncNote
@@ -131,7 +177,7 @@ final class StateWorker {
     if spec.isIsolated, !keeps { place.binds = [(folder, program.folder)] }
     do {
       let made = try DriverSession(spec.command, place, limit: spec.requestLimit)
-      session = made
+      sessions[boot] = made
       takesMany = made.hello.reopens || made.hello.forks
       return (made, place.binds.isEmpty ? folder : program.folder)
     } catch { throw .driver(error) }
@@ -141,8 +187,8 @@ final class StateWorker {
 
   /// Has the driver leave the state. One that does not answer, or that takes one state only, is killed.
   /// - Parameter mustClose: also where the driver takes no other state, and could as well be killed.
-  private func leave(_ isWell: Bool, mustClose: Bool = false) {
-    guard let session else { return }
+  private func leave(_ boot: Boot, _ isWell: Bool, mustClose: Bool = false) {
+    guard let session = sessions[boot] else { return }
     var goesOn = isWell
     if isWell, mustClose || takesMany == true {
       switch session.ask(.close) {
@@ -152,7 +198,7 @@ final class StateWorker {
     }
     if !goesOn || takesMany != true {
       session.process.end()
-      self.session = nil
+      sessions[boot] = nil
     }
   }
 }
@@ -165,6 +211,7 @@ extension StateServer {
     for operation in trace.operations(from: prepared) {
       switch operation.kind {
       case .open, .flush, .release, .mark, .setTimes: continue
+      case let kind where kind.isRead: continue
       default: break
       }
       hash = mix64(hash ^ UInt64(operation.kind.rawValue) ^ operation.offset << 8 ^ operation.length << 24)

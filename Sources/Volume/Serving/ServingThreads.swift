@@ -19,7 +19,10 @@ final class ServingThreads: @unchecked Sendable {
     operations.initialize(to: .all())
     sem_init(ended, 0, 0)
     let pointer = Unmanaged.passUnretained(volume).toOpaque()
-    guard let opened = tl_session_open(operations, pointer, volume.options.keepsCache ? 1 : 0) else {
+    let (keepsCache, hearsOpens): (Int32, Int32) = (
+      volume.options.keepsCache ? 1 : 0, volume.options.hearsOpens ? 1 : 0
+    )
+    guard let opened = tl_session_open(operations, pointer, keepsCache, hearsOpens) else {
       operations.deallocate()
       ended.deallocate()
       throw .failed("libfuse: \(String(cString: tl_session_said()))", EINVAL)
@@ -77,6 +80,11 @@ final class ServingThreads: @unchecked Sendable {
       isOpen = false
       if hasEnded { tl_session_close(session) }
     }
+  }
+
+  /// Requests of the kernel so far, by their opcodes (`linux/fuse.h`).
+  var requests: [Int] {
+    openLock.holding { isOpen ? (0..<UInt32(TL_OPCODES)).map { Int(tl_session_taken(session, $0)) } : [] }
   }
 
   private func forget(_ inode: UInt64) {

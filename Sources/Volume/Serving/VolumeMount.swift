@@ -49,6 +49,9 @@ package final class VolumeMount: @unchecked Sendable {
 
   deinit { unmount() }
 
+  /// Requests of the kernel so far, by their opcodes (`linux/fuse.h`). Empty once it is unmounted.
+  package var requests: [Int] { serving.requests }
+
   /// Ends the mount: plainly, or, where somebody still holds something open in it, by cutting them off (their calls
   /// end with ENOTCONN from then on). Then nothing of it is left: no mount, no folder of ours, no thread, no process.
   /// The volume and its trace stay. Not from a decider.

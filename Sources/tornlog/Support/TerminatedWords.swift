@@ -9,7 +9,7 @@ enum TerminatedWords {
   /// - Parameter arguments: without the program's name.
   /// - Returns: what the library is given.
   static func asOptions(_ arguments: [String]) -> [String] {
-    let isOne = arguments.starts(with: ["explore", "disks"]) || arguments.first == "test"
+    let isOne = arguments.starts(with: ["explore", "disks"]) || ["test", "bench"].contains(arguments.first)
     guard isOne, let end = arguments.firstIndex(of: "--") else { return arguments }
     return arguments[..<end] + arguments[(end + 1)...].map { "--\(word)=\($0)" }
   }
