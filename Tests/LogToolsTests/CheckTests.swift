@@ -64,6 +64,24 @@ import Testing
     #expect(check.findings.map(\.kind) == [.duplicate] && check.findings[0].offsets == 1..<2, "\(check.findings)")
   }
 
+  /// Numbers behind which none comes: `verify` and `convert` ended in a trap.
+  @Test func theLastNumbersThereAreAreRead() throws {
+    let value = SampleLog.values(1)[0]
+    let logs: [[UInt8]] = [
+      [0, .max, .max, -5].flatMap { SampleLog.chronik1($0, nil, value) },
+      SampleLog.replay(.max, .startBuffer, []) + SampleLog.replay(.max, .addMeasurement, value),
+      AirunnerCodec.fileHeader + [1, .min, .max].flatMap { SampleLog.airunner($0, .pending, value) },
+    ]
+    for bytes in logs {
+      let folder = try ScratchFolder()
+      let path = try folder.write("a.wal", bytes)
+      #expect(try LogCheck(LogFiles(name: path, paths: [path])).damagedEntries == 0)
+      #expect(throws: LogToolError.self) {
+        try LogConvert(LogFiles(name: path, paths: [path]), to: .airunner, output: folder.path("b.wal"))
+      }
+    }
+  }
+
   @Test func epochsOutOfOrderAreFound() throws {
     let values = SampleLog.values(2)
     var bytes = SampleLog.segment([values[0]], epoch: 5)

@@ -208,7 +208,8 @@ public struct LogCheck {
       }
       lastEpoch = max(lastEpoch, epoch)
     }
-    guard entry.count > 0, let first = entry.firstOffset, first >= 0, let next = entry.nextOffset else {
+    // A number of which no next one exists is none that a log could have reached.
+    guard entry.count > 0, let first = entry.firstOffset, first >= 0, let next = entry.nextOffset, next > first else {
       open = nil
       return
     }
