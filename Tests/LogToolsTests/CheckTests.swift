@@ -99,6 +99,20 @@ import Testing
     #expect(check.findings[0].offsets == 2..<3, "\(check.findings)")
   }
 
+  /// Three damaged records beside each other: each with its own offset and its own sums.
+  @Test(arguments: [LogSystem.chronik, .chronikV1, .streamhouse, .airunner])
+  func adjacentDamageNamesEachOffset(system: LogSystem) throws {
+    var bytes = SampleLog.bytes(of: system, SampleLog.values(8, size: 40))
+    var places: [Range<Int64>] = []
+    let folder = try ScratchFolder()
+    let file = try LogFile(try folder.write("a.wal", bytes))
+    while case .entry(let entry) = try file.reader.next() { places.append(entry.value) }
+    for place in places[2..<5] { for byte in 1...3 { bytes[Int(place.lowerBound) + 8 + 5 * byte] ^= 0x5A } }
+    let check = try check(bytes)
+    #expect(check.findings.map(\.offsets) == [2..<3, 3..<4, 4..<5], "\(check.findings)")
+    #expect(Set(check.findings.map(\.text)).count == 3, "\(check.findings)")
+  }
+
   @Test func aMissingFileOfALogIsFound() throws {
     let folder = try ScratchFolder()
     let values = SampleLog.values(4)
