@@ -47,7 +47,8 @@ public struct LogCompact {
     let lock = try LogLock.take(log, isForced: isForced)
     defer { withExtendedLifetime(lock) {} }
     let check = try LogCheck(log, format: format, acceptsGaps: true)
-    guard check.isSound, let system = check.system else {
+    guard let system = check.system else { throw .emptyFile(path: path) }
+    guard check.isSound else {
       throw .refused(path: path, why: "is not sound; run `tornlog wal repair` first, and compact what that writes")
     }
     guard system != .tornlog, system != .chronik else {
