@@ -11,5 +11,5 @@ swiftc -sanitize=fuzzer -static-stdlib -o "$scratch/fuzz-wal" "$scratch"/release
   -luring -lz -ldeflate -lzstd
 runs=(-runs=10000000)
 [ "$#" -eq 0 ] || runs=()
-exec "$scratch/fuzz-wal" -artifact_prefix="$scratch/findings/" -max_len=20000 -timeout=20 -rss_limit_mb=1024 \
+exec "$scratch/fuzz-wal" -artifact_prefix="$scratch/findings/" -max_len=8192 -timeout=20 -rss_limit_mb=1024 \
   -print_final_stats=1 "${runs[@]}" "$@" "$scratch/corpus" Tests/fuzz-corpus/wal

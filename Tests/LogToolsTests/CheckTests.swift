@@ -64,6 +64,24 @@ import Testing
     #expect(check.findings.map(\.kind) == [.duplicate] && check.findings[0].offsets == 1..<2, "\(check.findings)")
   }
 
+  /// Numbers behind which none comes: `verify` and `convert` ended in a trap.
+  @Test func theLastNumbersThereAreAreRead() throws {
+    let value = SampleLog.values(1)[0]
+    let logs: [[UInt8]] = [
+      [0, .max, .max, -5].flatMap { SampleLog.chronik1($0, nil, value) },
+      SampleLog.replay(.max, .startBuffer, []) + SampleLog.replay(.max, .addMeasurement, value),
+      AirunnerCodec.fileHeader + [1, .min, .max].flatMap { SampleLog.airunner($0, .pending, value) },
+    ]
+    for bytes in logs {
+      let folder = try ScratchFolder()
+      let path = try folder.write("a.wal", bytes)
+      #expect(try LogCheck(LogFiles(name: path, paths: [path])).damagedEntries == 0)
+      #expect(throws: LogToolError.self) {
+        try LogConvert(LogFiles(name: path, paths: [path]), to: .airunner, output: folder.path("b.wal"))
+      }
+    }
+  }
+
   @Test func epochsOutOfOrderAreFound() throws {
     let values = SampleLog.values(2)
     var bytes = SampleLog.segment([values[0]], epoch: 5)
@@ -79,6 +97,20 @@ import Testing
     let check = try check(bytes)
     #expect(check.findings.map(\.kind) == [.damaged], "\(check.findings)")
     #expect(check.findings[0].offsets == 2..<3, "\(check.findings)")
+  }
+
+  /// Three damaged records beside each other: each with its own offset and its own sums.
+  @Test(arguments: [LogSystem.chronik, .chronikV1, .streamhouse, .airunner])
+  func adjacentDamageNamesEachOffset(system: LogSystem) throws {
+    var bytes = SampleLog.bytes(of: system, SampleLog.values(8, size: 40))
+    var places: [Range<Int64>] = []
+    let folder = try ScratchFolder()
+    let file = try LogFile(try folder.write("a.wal", bytes))
+    while case .entry(let entry) = try file.reader.next() { places.append(entry.value) }
+    for place in places[2..<5] { for byte in 1...3 { bytes[Int(place.lowerBound) + 8 + 5 * byte] ^= 0x5A } }
+    let check = try check(bytes)
+    #expect(check.findings.map(\.offsets) == [2..<3, 3..<4, 4..<5], "\(check.findings)")
+    #expect(Set(check.findings.map(\.text)).count == 3, "\(check.findings)")
   }
 
   @Test func aMissingFileOfALogIsFound() throws {

@@ -223,6 +223,14 @@ import Testing
     _ = try LogCompact(try folder.write("b.wal", buffer), into: folder.path("b2.wal"))
     #expect(try folder.read("b2.wal") == one(2, nil) + one(4, .endBuffer))
 
+    // What ends something that an earlier file has begun stays.
+    let ends = SampleLog.replay(8, .commit, []) + one(9, .commit)
+    _ = try LogCompact(try folder.write("e.wal", ends), into: folder.path("e2.wal"))
+    #expect(try folder.read("e2.wal") == SampleLog.replay(8, .commit, []))
+    let sent = head + SampleLog.airunner(3, .sent, []) + SampleLog.airunner(7, .pending, [1])
+    _ = try LogCompact(try folder.write("f.wal", sent), into: folder.path("f2.wal"))
+    #expect(try folder.read("f2.wal") == sent)
+
     let keyed = ["a", "b", "a", "", "b", ""].enumerated().flatMap {
       SampleLog.streamhouse($0, Array($1.utf8), [UInt8($0)])
     }

@@ -47,7 +47,7 @@ package enum SampleLog {
       write(
         AirunnerCodec.self,
         AirunnerCodec.Record(
-          sequence: sequence, status: status, timestamp: 1_769_857_215_000 + sequence, payload: value))
+          sequence: sequence, status: status, timestamp: 1_769_857_215_000 &+ sequence, payload: value))
     }
   }
 
@@ -57,7 +57,7 @@ package enum SampleLog {
         write(
           ChronikV1Codec.self,
           ChronikV1Codec.Record(
-            offset: offset, timestamp: 1_769_857_215_000 + offset, key: key == nil ? nil : keyBytes, value: value))
+            offset: offset, timestamp: 1_769_857_215_000 &+ offset, key: key == nil ? nil : keyBytes, value: value))
       }
     }
   }
@@ -86,7 +86,8 @@ package enum SampleLog {
         write(
           ReplayCodec.self,
           ReplayCodec.Record(
-            transaction: transaction, timestamp: 1_769_857_215_000 + Int64(transaction), user: user,
+            transaction: transaction, timestamp: 1_769_857_215_000 &+ Int64(truncatingIfNeeded: transaction),
+            user: user,
             operation: operation, payload: payload))
       }
     }

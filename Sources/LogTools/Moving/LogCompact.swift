@@ -5,8 +5,8 @@ import RecordLogs
 ///
 /// | format | what goes |
 /// |---|---|
-/// | airunner | events that were sent or refused for good, and what says so |
-/// | replay buffer | transactions that were committed or rolled back |
+/// | airunner | events that were sent or refused for good, and what says so of events in this file |
+/// | replay buffer | transactions that begin in this file, and were committed or rolled back in it |
 /// | Streamhouse, chronik version 1 | records whose key has a later one; those without a key stay |
 ///
 /// Records stay as they are, byte for byte, so that those which carry offsets keep them.
@@ -20,6 +20,9 @@ public struct LogCompact {
   public private(set) var movesOffsets = false
 
   private var settled = UnsettledEvents()
+  /// Transactions that begin in this file, and those that end in it. An end whose beginning stands in an earlier file
+  /// stays: without it that one would be replayed.
+  private var begun = SequenceRanges()
   private var ended = SequenceRanges()
   /// Of a key, 128 bits of SipHash under a key of this process: no two of four million keys have the same but by a
   /// chance of 2^-85.
@@ -44,7 +47,8 @@ public struct LogCompact {
     let lock = try LogLock.take(log, isForced: isForced)
     defer { withExtendedLifetime(lock) {} }
     let check = try LogCheck(log, format: format, acceptsGaps: true)
-    guard check.isSound, let system = check.system else {
+    guard let system = check.system else { throw .emptyFile(path: path) }
+    guard check.isSound else {
       throw .refused(path: path, why: "is not sound; run `tornlog wal repair` first, and compact what that writes")
     }
     guard system != .tornlog, system != .chronik else {
@@ -68,6 +72,8 @@ public struct LogCompact {
       case .status(let status): settled.note(entry.firstOffset ?? -1, status)
       case .operation(.commit), .operation(.rollback):
         if let number = entry.firstOffset, number < .max { ended.insert(number) }
+      case .operation(.startBuffer):
+        if let number = entry.firstOffset, number < .max { begun.insert(number) }
       case .operation: continue
       case .none:
         guard let key = entry.key, !key.isEmpty else { continue }
@@ -114,8 +120,12 @@ public struct LogCompact {
 
   private func isNeeded(_ entry: LogEntry, _ file: LogFile) -> Bool {
     switch entry.note {
-    case .status(let status): return status == .pending && settled.contains(entry.firstOffset ?? -1)
-    case .operation: return !ended.contains(entry.firstOffset ?? -1)
+    case .status(.pending): return settled.contains(entry.firstOffset ?? -1)
+    // What says so of an event in an earlier file stays: without it the event would be sent again.
+    case .status: return !settled.hasSeen(entry.firstOffset ?? -1)
+    case .operation:
+      let number = entry.firstOffset ?? -1
+      return !(begun.contains(number) && ended.contains(number))
     case .none:
       guard let key = entry.key, !key.isEmpty else { return true }
       return last[hash(key, file)] == entry.position

@@ -31,6 +31,12 @@ public struct LogConvert {
     try walk.run(log, format: format) { (source, found) throws(LogToolError) in
       guard found.entry.count > 0 else { return }
       let offset = found.message.offset ?? expected
+      guard (0...Offset.largest.rawValue) ~= offset else {
+        throw .refused(
+          path: source.path,
+          why: "the message at byte \(found.message.position) has the number \(offset), which is no offset; "
+            + "nothing was written")
+      }
       if messages == 0 { try append(target.begin(offset), file) }
       if offset != expected, !target.carriesOffsets { movesOffsets = true }
       expected = offset + 1

@@ -208,7 +208,8 @@ public struct LogCheck {
       }
       lastEpoch = max(lastEpoch, epoch)
     }
-    guard entry.count > 0, let first = entry.firstOffset, first >= 0, let next = entry.nextOffset else {
+    // A number of which no next one exists is none that a log could have reached.
+    guard entry.count > 0, let first = entry.firstOffset, first >= 0, let next = entry.nextOffset, next > first else {
       open = nil
       return
     }
@@ -235,12 +236,27 @@ public struct LogCheck {
 
   private mutating func noteGap(_ missing: Range<Int64>, _ file: LogFile, _ at: Range<Int64>) {
     if gaps.count < Self.most { gaps.append(missing) }
+    if let open, shareOut(missing, from: open) { return }
     if let open, open < findings.count, findings[open].offsets == nil || findings[open].damage?.flip == nil {
       findings[open].offsets = missing
       return
     }
     if open != nil { return }
     add(LogFinding(.gap, file.path, at, offsets: missing, "these offsets are missing, and no bytes are damaged there"))
+  }
+
+  /// Gives each of several damaged entries beside each other the offsets that it cost, where what the entries say of
+  /// themselves divides the missing ones without a rest.
+  private mutating func shareOut(_ missing: Range<Int64>, from open: Int) -> Bool {
+    let places = findings.indices.suffix(from: open).filter { findings[$0].kind == .damaged }
+    let claims = places.compactMap { findings[$0].damage?.entry?.firstOffset }
+    guard places.count > 1, claims.count == places.count, claims.first == missing.lowerBound,
+      zip(claims, claims.dropFirst()).allSatisfy(<), claims[claims.count - 1] < missing.upperBound
+    else { return false }
+    for (place, (first, end)) in zip(places, zip(claims, claims.dropFirst() + [missing.upperBound])) {
+      findings[place].offsets = first..<end
+    }
+    return true
   }
 
   // MARK: Damage

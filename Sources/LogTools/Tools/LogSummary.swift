@@ -96,6 +96,9 @@ struct UnsettledEvents {
 
   func contains(_ offset: Int64) -> Bool { unsettled.contains(offset) }
 
+  /// Whether the event itself was there, settled or not.
+  func hasSeen(_ offset: Int64) -> Bool { seen.contains(offset) }
+
   mutating func note(_ offset: Int64, _ status: AirunnerCodec.Status) {
     guard offset >= 0, offset < Int64(1) << 62, !isLost else { return }
     switch status {

@@ -11,12 +11,14 @@ struct WalArchiveCommand: ParsableCommand {
     commandName: "archive",
     abstract: "Compress logs with zstd into a folder.",
     discussion: """
-      Each log becomes NAME.wal.zst, which `zstd -d` and `zstd -l` read. It is read back and compared before it gets its name. A \
+      Each log becomes NAME.wal.zst, which `zstd -d` and `zstd -l` read. It is read back and compared before it gets \
+      its name. A \
       log with events that were not sent is refused, and so is one that somebody has open.
 
         tornlog wal archive ~/.airunner/wal/*.wal --to ~/.airunner/archive --remove
 
-      Exit codes: 0 all are archived; 64 wrong usage, or an archive exists; 69 one was refused or failed: those before it are \
+      Exit codes: 0 all are archived; 64 wrong usage, or an archive exists; 69 one was refused or failed: those \
+      before it are \
       archived.
       """)
 
@@ -55,7 +57,8 @@ struct WalRestoreCommand: ParsableCommand {
     commandName: "restore",
     abstract: "Unpack archives, or make a log of what an object store holds.",
     discussion: """
-      An archive is one of zstd or gzip. A folder TOPIC/PARTITION of an object store (`*.tlo`) becomes segments that Tornlog's \
+      An archive is one of zstd or gzip. A folder TOPIC/PARTITION of an object store (`*.tlo`) becomes segments that \
+      Tornlog's \
       engine and these tools read. An archive that is damaged gives nothing.
 
         tornlog wal restore ~/.airunner/archive/*.wal.zst --to ~/.airunner/wal
@@ -114,8 +117,10 @@ struct WalCleanupCommand: ParsableCommand {
     commandName: "cleanup",
     abstract: "Remove old archives that nobody needs any more.",
     discussion: """
-      Only compressed files go: `*.wal.zst`, `*.wal.gz`. What is active, holds unsent events or unfinished transactions, cannot be \
-      read, or is a segment of which nothing tells that it was uploaded stays, and is named. The age is that of the last write.
+      Only compressed files go: `*.wal.zst`, `*.wal.gz`. What is active, holds unsent events or unfinished \
+      transactions, cannot be \
+      read, or is a segment of which nothing tells that it was uploaded stays, and is named. The age is that of the \
+      last write.
 
         tornlog wal cleanup --older-than=30d                  # ~/.airunner/archive
         tornlog wal cleanup --older-than=7d --dry-run data/wal
@@ -151,7 +156,8 @@ struct WalMigrateCommand: ParsableCommand {
     commandName: "migrate",
     abstract: "Move a folder of logs to another disk, and leave a link to it.",
     discussion: """
-      Every file is copied, synced and compared; then the folder is renamed to FOLDER.before-migration, and FOLDER becomes a link \
+      Every file is copied, synced and compared; then the folder is renamed to FOLDER.before-migration, and FOLDER \
+      becomes a link \
       to the new one. Remove the old one when you are content. Stop the writers first.
 
         tornlog wal migrate ~/.airunner/wal --to /mnt/ssd/airunner/wal

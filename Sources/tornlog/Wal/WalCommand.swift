@@ -10,7 +10,8 @@ struct WalCommand: ParsableCommand {
     commandName: "wal",
     abstract: "Look into a log file, check it, mend it: Tornlog's own, Streamhouse, airunner, chronik, replay buffer.",
     discussion: """
-      The format is told from the file. Input is never changed, and may be written to while it is read. docs/wal-tools.md says \
+      The format is told from the file. Input is never changed, and may be written to while it is read. \
+      docs/wal-tools.md says \
       what to type when a log is broken.
       """,
     subcommands: [

@@ -9,8 +9,10 @@ struct WalDumpCommand: ParsableCommand {
     commandName: "dump",
     abstract: "Print a log, one line a record.",
     discussion: """
-      Each line has the offset, the byte in the file, the lengths, the checksum that is stored and the one that the bytes have, \
-      the time, the epoch and the state: valid, damaged, torn, remains. `byte` is the place of the record; a batch has one \
+      Each line has the offset, the byte in the file, the lengths, the checksum that is stored and the one that the \
+      bytes have, \
+      the time, the epoch and the state: valid, damaged, torn, remains. `byte` is the place of the record; a batch \
+      has one \
       checksum for all its records.
 
         tornlog wal dump orders-0.wal | head -20

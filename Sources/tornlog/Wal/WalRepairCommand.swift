@@ -13,15 +13,19 @@ struct WalRepairCommand: ParsableCommand {
     commandName: "repair",
     abstract: "Write what is valid in a damaged log to a new file.",
     discussion: """
-      The input is never touched. The output is written beside its place, synced, read back and checked, and named last; a file \
-      that stands there already is not written over. Offsets stay as they are where records carry them. Streamhouse's carry \
-      none: what follows a record that is left out gets a lower offset, and the command says so. A segment of Tornlog's own \
+      The input is never touched. The output is written beside its place, synced, read back and checked, and named \
+      last; a file \
+      that stands there already is not written over. Offsets stay as they are where records carry them. Streamhouse's \
+      carry \
+      none: what follows a record that is left out gets a lower offset, and the command says so. A segment of \
+      Tornlog's own \
       keeps its batches where they are.
 
         tornlog wal repair --input ./corrupted.wal --output ./repaired.wal --skip-corrupted
         tornlog wal repair --input ./corrupted.wal --output ./repaired.wal --fix-single-bit
 
-      Exit codes: 0 the output is there and sound; 2 it is there, and `wal verify` cannot call it sound; 64 wrong usage, or the \
+      Exit codes: 0 the output is there and sound; 2 it is there, and `wal verify` cannot call it sound; 64 wrong \
+      usage, or the \
       output exists; 69 the input could not be read, or the output not be written; then there is no output.
       """)
 

@@ -11,15 +11,18 @@ struct WalReplayCommand: ParsableCommand {
     commandName: "replay",
     abstract: "Send the unsent events of an airunner log again.",
     discussion: """
-      Events go in order, each number once; those that the log calls sent or failed do not go at all. A replay that is cut off \
-      goes on where it was: what the receiver has taken is noted in FILE.replayed after each batch. A receiver that answers 429 \
+      Events go in order, each number once; those that the log calls sent or failed do not go at all. A replay that \
+      is cut off \
+      goes on where it was: what the receiver has taken is noted in FILE.replayed after each batch. A receiver that \
+      answers 429 \
       is given the time that it asks for. The log is only read. Stop the worker first.
 
         tornlog wal replay job-1.wal --server=https://api.example.com
         tornlog wal replay --all --server=https://api.example.com     # every log in ~/.airunner/wal
         tornlog wal replay job-1.wal.zst --into ~/.airunner/wal
 
-      Exit codes: 0 every event was taken; 1 the receiver refused some for good, or the log has damaged places; 2 some are left: \
+      Exit codes: 0 every event was taken; 1 the receiver refused some for good, or the log has damaged places; 2 \
+      some are left: \
       run it again; 64 wrong usage; 69 a log could not be read; 130 interrupted.
       """)
 

@@ -13,7 +13,8 @@ struct WalConvertCommand: ParsableCommand {
 
         tornlog wal convert orders-0.wal --to chronik-v1 --output orders-0.chronik.wal
 
-      Exit codes: 0 every message is there; 1 the input had damaged places; 64 wrong usage, or the output exists; 69 it failed, \
+      Exit codes: 0 every message is there; 1 the input had damaged places; 64 wrong usage, or the output exists; 69 \
+      it failed, \
       and there is no output.
       """)
 
@@ -52,8 +53,10 @@ struct WalCompactCommand: ParsableCommand {
     commandName: "compact",
     abstract: "Write what is still needed of a log to a new file.",
     discussion: """
-      airunner: events that were neither sent nor refused. Replay buffer: transactions that were neither committed nor rolled \
-      back. Streamhouse and chronik version 1: the last record of each key, and all without a key. Logs of batches are refused. A \
+      airunner: events that were neither sent nor refused. Replay buffer: transactions that were neither committed \
+      nor rolled \
+      back. Streamhouse and chronik version 1: the last record of each key, and all without a key. Logs of batches \
+      are refused. A \
       damaged log is refused: repair it first.
 
         tornlog wal compact buffer.wal --output buffer.compact.wal

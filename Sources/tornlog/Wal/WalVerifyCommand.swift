@@ -12,15 +12,19 @@ struct WalVerifyCommand: ParsableCommand {
     commandName: "verify",
     abstract: "Check every record of a log, and what should stand between them.",
     discussion: """
-      Damaged records are named one by one: the bytes, the checksum that is stored and the one that the bytes have, what the \
-      record held as far as that can be known, and the one bit that is flipped where exactly one explains the damage. A torn \
-      tail is what a crash leaves of an append that was not acknowledged; it is no damage. A file that somebody has cut between \
+      Damaged records are named one by one: the bytes, the checksum that is stored and the one that the bytes have, \
+      what the \
+      record held as far as that can be known, and the one bit that is flipped where exactly one explains the damage. \
+      A torn \
+      tail is what a crash leaves of an append that was not acknowledged; it is no damage. A file that somebody has \
+      cut between \
       two records looks sound: no format but our own says how long it was.
 
         tornlog wal verify orders-0.wal
         tornlog wal verify --quiet /data/wal || mail -s 'broken log' root
 
-      Exit codes: 0 sound; 1 damaged; 2 cannot tell (unreadable, of no known format, changed while it was read); 64 wrong usage.
+      Exit codes: 0 sound; 1 damaged; 2 cannot tell (unreadable, of no known format, changed while it was read); 64 \
+      wrong usage.
       """)
 
   @Flag(name: .shortAndLong, help: "Print nothing of a sound log, and one line of any other.")
