@@ -44,6 +44,7 @@ package final class ProgramTest {
   let options: ProgramTestOptions
   let note: (String) -> Void
   private let names: String
+  private let patience: Patience
   private var recordings = 0
   private var runs = 0
   private var report: ProgramReport
@@ -57,6 +58,7 @@ package final class ProgramTest {
     (self.spec, self.options, self.note) = (spec, options, note)
     names = "tornlog-\(getpid())-\(UInt32.random(in: 0 ... .max))"
     report = ProgramReport(spec)
+    patience = Patience(spec.requestLimit)
   }
 
   private var isCancelled: Bool { options.isCancelled() }
@@ -75,7 +77,7 @@ package final class ProgramTest {
     let recorded = DriverProcess.now - began
     note("recorded in \(recorded / 1_000_000) ms; about \(options.budget / 1_000_000_000) s to go")
     let pool = try StatePool(
-      spec, program.workload, name: names + "-states", jobs: options.jobs)
+      spec, program.workload, name: names + "-states", jobs: options.jobs, patience)
     let search = StateSearch(
       spec, program, pool, deadline: began + options.budget * 50 / 100, isCancelled: options.isCancelled, note: note)
     (search.mostPieces, search.stopsAt, search.isKillEnough) = (options.mostPieces, options.stopsAt, true)
@@ -118,7 +120,7 @@ package final class ProgramTest {
   /// - Parameter numbers: of the steps of the spec's workload that are carried out; nil takes all.
   func record(numbered numbers: [Int]?) throws(ProgramTestError) -> RecordedProgram {
     recordings += 1
-    let run = try WorkloadRun(spec, name: "\(names)-run-\(recordings)")
+    let run = try WorkloadRun(spec, name: "\(names)-run-\(recordings)", patience)
     let hello = try run.start()
     let model = try ProgramModel.chosen(spec.model, offered: hello.operations)
     var workload = ProgramWorkload(model, requests: spec.requests, seed: spec.seed, can: hello.operations)
@@ -150,7 +152,8 @@ package final class ProgramTest {
   func runner(_ program: RecordedProgram) -> DisturbanceRunner {
     runs += 1
     return DisturbanceRunner(
-      spec: spec, workload: program.workload, stepNumbers: program.stepNumbers, name: names + "-fault-\(runs)")
+      spec: spec, workload: program.workload, stepNumbers: program.stepNumbers, name: names + "-fault-\(runs)",
+      patience: patience)
   }
 
   /// A run; where it breaks a promise, three times more.
@@ -167,7 +170,7 @@ package final class ProgramTest {
     if first.verdict == .violated {
       let checks = Set(first.checks.filter { $0.verdict == .violated }.map(\.check))
       for _ in 0..<3 where first.repeats && !isCancelled {
-        let again = Set(try runner(program).run(what).checks.filter { $0.verdict == .violated }.map(\.check))
+        let again = Set(try runner(program).run(what, isRepeat: true).checks.filter { $0.verdict == .violated }.map(\.check))
         if again.isDisjoint(with: checks) { first.repeats = false }
       }
     }

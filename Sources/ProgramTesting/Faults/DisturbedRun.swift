@@ -60,6 +60,8 @@ struct DisturbanceRunner {
   let workload: ProgramWorkload
   let stepNumbers: [Int]?
   let name: String
+  /// Nil waits for each request until the limit.
+  var patience: Patience?
 
   /// Called with a run that is over, before its volume goes, with where in the trace it was hit, and where the last
   /// reading began, of which nobody was told.
@@ -67,14 +69,28 @@ struct DisturbanceRunner {
 
   /// - Parameters:
   ///   - step: the place counts from the beginning of this step on, from 0; nil counts from the first operation.
+  ///   - isRepeat: a hang that was waited for until the limit is tried again: it counts after a shorter wait too.
   ///   - export: a folder that is made and gets the files as the program finds them after it; nil where nobody wants
   ///     them.
   func run(
-    _ what: Disturbance, fromStep step: Int? = nil, export: String? = nil, keep: Keep = { _, _, _ in }
+    _ what: Disturbance, fromStep step: Int? = nil, isRepeat: Bool = false, export: String? = nil, keep: Keep = { _, _, _ in }
   ) throws(ProgramTestError) -> DisturbedRun {
-    let run = try WorkloadRun(spec, name: name, keepsCache: !what.isDamage)
+    let run = try WorkloadRun(spec, name: name, keepsCache: !what.isDamage, patience)
     _ = try run.start()
     var result = DisturbedRun(what: what, hit: nil, checks: [], log: [])
+    try carryOut(what, run, fromStep: step, export, &result, keep)
+    if run.isGivenUp, !isRepeat {
+      for place in result.checks.indices where result.checks[place].check == .opensInTime {
+        result.checks[place] = ProgramCheckResult(.opensInTime, .unknown, Patience.reason)
+      }
+    }
+    return result
+  }
+
+  private func carryOut(
+    _ what: Disturbance, _ run: WorkloadRun, fromStep step: Int?, _ export: String?, _ result: inout DisturbedRun,
+    _ keep: Keep
+  ) throws(ProgramTestError) {
     let trigger = OperationTrigger(isRelative: step != nil)
     // The first `open` may meet a fault: then there was nothing before.
     if what.fault != nil { set(what, trigger, run) }
@@ -99,9 +115,9 @@ struct DisturbanceRunner {
     run.volume.setDecider(nil)
     (run.volume.limit, run.volume.isReadOnly) = (nil, false)
     if let limit = run.volume.machineLimit { throw .machine(limit) }
-    guard let met = trigger.met else { return result }
+    guard let met = trigger.met else { return }
     result.spot = run.spot(of: met, trigger)
-    guard let hit = hit(what, met, run) else { return result }
+    guard let hit = hit(what, met, run) else { return }
     result.hit = hit
     result.log = run.lastWords
     // Who is asked to end need not answer any more.
@@ -109,11 +125,11 @@ struct DisturbanceRunner {
       result.checks.append(
         ProgramCheckResult(.opensInTime, .violated, "after the fault '\(request)' was not answered in time"))
       result.story = story(run, met, hit, result.checks)
-      return result
+      return
     }
     run.end(isCrash: true)
     // Without an answer to the first `open` nobody has anything in it.
-    guard run.firstOpen != nil else { return result }
+    guard run.firstOpen != nil else { return }
     if what.isDamage { try damage(run, what, met, &result) }
     if let export {
       do throws(VolumeFolderError) { try run.volume.export("/data", to: export) } catch {
@@ -128,7 +144,6 @@ struct DisturbanceRunner {
     }
     if result.verdict == .violated { result.story = story(run, met, hit, result.checks) }
     try keep(result, run, met.sequence..<max(met.sequence, end))
-    return result
   }
 
   private func set(_ what: Disturbance, _ trigger: OperationTrigger, _ run: WorkloadRun) {

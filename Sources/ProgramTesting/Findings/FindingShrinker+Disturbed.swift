@@ -15,7 +15,7 @@ extension FindingShrinker {
   func shrink(_ program: RecordedProgram, _ first: DisturbedRun, _ check: ProgramCheck) throws(ProgramTestError)
     -> DisturbedFound
   {
-    let deadline = DriverProcess.now + limit
+    let deadline = deadline(check)
     var best = DisturbedFound(program: program, run: first)
     guard let spot = first.spot else { return best }
     try shorten(program, spot, deadline) { (smaller, step) throws(ProgramTestError) in
@@ -34,7 +34,7 @@ extension FindingShrinker {
     var found = Found(program: states.program, state: state)
     var what = states.result.what
     guard try repeats(&found) else { return (found, what) }
-    let deadline = DriverProcess.now + limit
+    let deadline = deadline(state.check.check)
     try weaken(&found)
     if let spot = states.result.spot {
       try shorten(program, spot, deadline) { (smaller, step) throws(ProgramTestError) in
@@ -63,10 +63,10 @@ extension FindingShrinker {
     do throws(ProgramTestError) {
       var moved = what
       if step != nil { moved = what.moved(to: spot.sinceStep) }
-      let run = try runner(smaller).run(moved, fromStep: step, keep: keep)
+      let run = try runner(smaller).run(moved, fromStep: step, isRepeat: true, keep: keep)
       guard run.hit != nil, isSame(run), let found = run.spot else { return nil }
       if step == nil { return run }
-      let last = try runner(smaller).run(what.moved(to: found.occurrence), keep: keep)
+      let last = try runner(smaller).run(what.moved(to: found.occurrence), isRepeat: true, keep: keep)
       return last.hit != nil && isSame(last) ? last : nil
     } catch {
       // A program that behaves otherwise each time may not get through a shorter workload.

@@ -26,12 +26,20 @@ struct FindingShrinker {
   func shrink(_ program: RecordedProgram, _ state: BrokenState) throws(ProgramTestError) -> Found {
     var found = Found(program: program, state: state)
     guard try repeats(&found) else { return found }
-    let deadline = DriverProcess.now + limit
+    let deadline = deadline(state.check.check)
     try weaken(&found)
     try shorten(&found, deadline)
     try keepMore(&found, deadline)
     return found
   }
+
+  /// When the shrinking of a finding is over that begins now. Of hangs each try takes its time, and the story of a small
+  /// one says no more.
+  func deadline(_ check: ProgramCheck) -> UInt64 {
+    DriverProcess.now + (check == .opensInTime ? min(limit, Self.mostForHang) : limit)
+  }
+
+  private static let mostForHang: UInt64 = 4_000_000_000
 
   /// Whether the state breaks the same promise three times more.
   func repeats(_ found: inout Found) throws(ProgramTestError) -> Bool {
@@ -56,7 +64,7 @@ struct FindingShrinker {
   {
     let image = (point ?? self.point(found)).image(choice)
     let visit = try pool.visit(
-      [image], of: found.program, found.state.profile == nil ? .recorded : .second)[0]
+      [image], of: found.program, found.state.profile == nil ? .recorded : .second, isRepeat: true)[0]
     let history = CallerHistory(found.program.events, spec, found.program)
     return history.judge(visit.reading, at: found.state.event).first {
       $0.verdict == .violated && $0.check == found.state.check.check

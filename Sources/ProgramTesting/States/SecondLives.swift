@@ -170,7 +170,7 @@ final class SecondLives {
     for _ in 0..<3 {
       let checks: [ProgramCheckResult]
       if let inner = life.inner {
-        let visit = try pool.visit([inner.point.image(inner.choice)], of: inner.program, .third)[0]
+        let visit = try pool.visit([inner.point.image(inner.choice)], of: inner.program, .third, isRepeat: true)[0]
         checks = judge(visit.reading, inner, at: life.event)
       } else {
         var walk = CrashPointWalk(program.recording, life.profile ?? .posixMinimal, seed: spec.seed)
@@ -205,8 +205,8 @@ final class SecondLives {
         let key = mix64(resolver.contentHash(choice) ^ (isAfterProbe ? 1 : 0))
         if seen.insert(key).inserted, choices.count < 48 { choices.append(choice) }
       }
-      let visits = try pool.visit(choices.map { resolver.image($0) }, of: inner, .third)
-      for (choice, result) in zip(choices, visits) {
+      let visits = try pool.visit(choices.map { resolver.image($0) }, of: inner, .third, until: deadline)
+      for (choice, result) in zip(choices, visits) where result.isReached {
         opened += 1
         let inner = Inner(program: inner, event: event, point: point, choice: choice, visit: visit)
         note(judge(result.reading, inner, at: state.event), state, result.reading, inner)

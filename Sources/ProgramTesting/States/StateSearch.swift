@@ -291,12 +291,13 @@ final class StateSearch {
     let began = DriverProcess.now
     // All of a batch are of one profile, or of none.
     let visits = try pool.visit(
-      fresh.map { $0.image! }, of: program, fresh.first?.profile == nil ? .recorded : .second)
+      fresh.map { $0.image! }, of: program, fresh.first?.profile == nil ? .recorded : .second,
+      until: deadline)
     if fresh.count >= batch / 2, fresh.count > 0 {
       let each = (DriverProcess.now - began) / UInt64(fresh.count)
       batch = max(2, min(64, Int(500_000_000 / max(1, each))))
     }
-    for (state, visit) in zip(fresh, visits) {
+    for (state, visit) in zip(fresh, visits) where visit.isReached {
       let hash = visit.reading.hash
       readings[state.content] = hash
       if byHash[hash] == nil { byHash[hash] = visit.reading }
@@ -314,7 +315,8 @@ final class StateSearch {
   }
 
   private func judge(_ state: Pending) {
-    let reading = byHash[readings[state.content]!]!
+    // Of what was not reached before the time was over nothing is known.
+    guard let hash = readings[state.content], let reading = byHash[hash] else { return }
     for check in history.judge(reading, at: state.event) {
       switch check.verdict {
       case .held: break

@@ -10,15 +10,17 @@ final class StateWorker {
   private let spec: ProgramSpec
   private let workload: ProgramWorkload
   private let server: StateServer
+  private let patience: Patience
   private var session: DriverSession?
   /// What the machine of the session is.
   private var boot = Boot.recorded
   /// Drivers that were started.
   private(set) var starts = 0
 
-  init(_ spec: ProgramSpec, _ workload: ProgramWorkload, name: String) throws(ProgramTestError) {
-    self.spec = spec
-    self.workload = workload
+  init(
+    _ spec: ProgramSpec, _ workload: ProgramWorkload, name: String, _ patience: Patience
+  ) throws(ProgramTestError) {
+    (self.spec, self.workload, self.patience) = (spec, workload, patience)
     do { server = try StateServer(at: spec.directory + "/" + name, memoryLimit: spec.memoryLimit) } catch {
       throw .mount("\(error)")
     }
@@ -41,15 +43,21 @@ final class StateWorker {
     var reading: StateReading
     /// What the program did to the state while it opened and read it: equal numbers, equal deeds.
     var behaviour: UInt64 = 0
+    /// It was opened: the time was not over.
+    var isReached = true
   }
 
   /// The state at a folder of its own, opened, read and closed.
+  /// - Parameter isRepeat: a hang that was waited for until the limit is tried again: it counts after a shorter wait too.
   /// - Throws: what keeps the machine or the driver from that.
-  func visit(_ image: DiskImage, of program: RecordedProgram, _ boot: Boot) throws(ProgramTestError) -> Visit {
+  func visit(
+    _ image: DiskImage, of program: RecordedProgram, _ boot: Boot, isRepeat: Bool
+  ) throws(ProgramTestError) -> Visit {
     start(boot)
     let folder = try load(image, of: program.recorded)
     let (session, place) = try driver(for: folder, of: program)
-    let reading = StateReading.take(opening: place, spec.config, session, workload)
+    var reading = read(place, session)
+    if isRepeat, reading.isGivenUp, let request = reading.silent { reading.failure = .hung(request: request) }
     let behaviour = server.behaviour
     leave(reading.failure == nil)
     return Visit(reading: reading, behaviour: behaviour)
@@ -76,13 +84,15 @@ final class StateWorker {
     start(boot)
     let folder = try load(image, of: program.recorded)
     var (session, place) = try driver(for: folder, of: program)
-    let first = StateReading.take(opening: place, spec.config, session, workload)
+    let first = read(place, session)
     var probe: DriverRequest?
     var failure: StateReading.Failure?
     if first.failure == nil {
       let request = workload.probe(1)
       switch StateReading.outcome(session, request) {
       case .success: probe = request
+      case .failure(.hung(let request)) where !patience.noteSilence(after: session.limit):
+        failure = .driver("\(request): \(Patience.reason)")
       case .failure(let problem): failure = problem
       }
     }
@@ -92,7 +102,7 @@ final class StateWorker {
     var again = StateReading(failure: failure)
     if first.failure == nil, failure == nil {
       (session, place) = try driver(for: folder, of: program)
-      again = StateReading.take(opening: place, spec.config, session, workload)
+      again = read(place, session)
       leave(again.failure == nil)
     }
     // A reading that takes what it reads is no part of what is explored: nobody is told of its takes.
@@ -100,6 +110,19 @@ final class StateWorker {
     return SecondVisit(
       first: first, again: again, probe: probe, recording: recording,
       preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))
+  }
+
+  /// Opens what is at a place and reads it, with the patience that there is.
+  private func read(_ place: String, _ session: DriverSession) -> StateReading {
+    session.limit = patience.now
+    let began = DriverProcess.now
+    var reading = StateReading.take(opening: place, spec.config, session, workload)
+    if case .hung(let request) = reading.failure {
+      if !patience.noteSilence(after: session.limit) { reading.giveUp(request) }
+    } else {
+      patience.noteAnswer(after: DriverProcess.now - began)
+    }
+    return reading
   }
 
   private func start(_ boot: Boot) {
@@ -123,6 +146,7 @@ final class StateWorker {
     if let session { return (session, folder) }
     var place = DriverPlace()
     place.isIsolated = spec.isIsolated
+    place.scratch = spec.directory
     place.onSync = server.mount.syncNote
     place.isOfAnotherBoot = boot != .recorded
     starts += 1
