@@ -73,7 +73,8 @@ struct DisturbanceRunner {
   ///   - export: a folder that is made and gets the files as the program finds them after it; nil where nobody wants
   ///     them.
   func run(
-    _ what: Disturbance, fromStep step: Int? = nil, isRepeat: Bool = false, export: String? = nil, keep: Keep = { _, _, _ in }
+    _ what: Disturbance, fromStep step: Int? = nil, isRepeat: Bool = false, export: String? = nil,
+    keep: Keep = { _, _, _ in }
   ) throws(ProgramTestError) -> DisturbedRun {
     let run = try WorkloadRun(spec, name: name, keepsCache: !what.isDamage, patience)
     _ = try run.start()

@@ -122,7 +122,8 @@ extension FindingShrinker {
       }
       return all
     }
-    after = try fewest(after, { Array(after.prefix($0)) }, { (part) throws(ProgramTestError) in try fits(before, part) })
+    after = try fewest(
+      after, { Array(after.prefix($0)) }, { (part) throws(ProgramTestError) in try fits(before, part) })
     before = try fewest(
       before, { Array(before.suffix($0)) }, { (part) throws(ProgramTestError) in try fits(part, after) })
     for number in after.reversed() {

@@ -33,8 +33,8 @@ struct FindingShrinker {
     return found
   }
 
-  /// When the shrinking of a finding is over that begins now. Of hangs each try takes its time, and the story of a small
-  /// one says no more.
+  /// When the shrinking of a finding is over that begins now. Of hangs each try takes its time, and the story of a
+  /// small one says no more.
   func deadline(_ check: ProgramCheck) -> UInt64 {
     DriverProcess.now + (check == .opensInTime ? min(limit, Self.mostForHang) : limit)
   }

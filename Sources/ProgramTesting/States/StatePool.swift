@@ -49,7 +49,8 @@ final class StatePool {
       slots.deinitialize(count: images.count)
       slots.deallocate()
     }
-    let shared = Shared(workers: workers, images: images, program: program, boot: boot, deadline: deadline, isRepeat: isRepeat,
+    let shared = Shared(
+      workers: workers, images: images, program: program, boot: boot, deadline: deadline, isRepeat: isRepeat,
       slots: slots)
     let next = Atomic<Int>(0)
     DispatchQueue.concurrentPerform(iterations: min(workers.count, images.count)) { number in

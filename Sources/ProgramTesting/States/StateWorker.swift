@@ -48,7 +48,8 @@ final class StateWorker {
   }
 
   /// The state at a folder of its own, opened, read and closed.
-  /// - Parameter isRepeat: a hang that was waited for until the limit is tried again: it counts after a shorter wait too.
+  /// - Parameter isRepeat: a hang that was waited for until the limit is tried again: it counts after a shorter wait
+  ///   too.
   /// - Throws: what keeps the machine or the driver from that.
   func visit(
     _ image: DiskImage, of program: RecordedProgram, _ boot: Boot, isRepeat: Bool

@@ -48,7 +48,9 @@ struct TestCommand: ParsableCommand {
   var kills: Int?
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Make n operations fail, one in each run (default: the first, the last and a middle one of each kind).", valueName: "n"))
+    help: ArgumentHelp(
+      "Make n operations fail, one in each run (default: the first, the last and a middle one of each kind).",
+      valueName: "n"))
   var faults: Int?
   @Option(
     parsing: .unconditional,
