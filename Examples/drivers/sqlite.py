@@ -15,7 +15,6 @@ import sys
 
 class Driver:
     """One method for each operation. What it returns are the members of the reply beside `id` and `ok`."""
-
     operations = ["put", "delete", "get", "scan", "txn", "check"]
     db = None
 
@@ -28,7 +27,9 @@ class Driver:
         # isolation_level=None: each statement is a transaction of its own, unless BEGIN says otherwise.
         self.db = sqlite3.connect(os.path.join(request["dir"], "data.sqlite"), isolation_level=None)
         for name, value in config.items():
-            self.db.execute(f"PRAGMA {name}={value}")
+            answer = self.db.execute(f"PRAGMA {name}={value}").fetchone()  # SQLite answers with the mode that it has.
+            if name == "journal_mode" and answer[0].lower() != str(value).lower():
+                raise ValueError(f"journal_mode is {answer[0]}, and not {value}")
         # Not only where `create` is true: the power may go before the table is there.
         self.db.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
 
@@ -60,10 +61,8 @@ class Driver:
         if self.db:
             self.db.close()
 
-
 def reply(request, **members):
     print(json.dumps({"id": request["id"], **members}), flush=True)
-
 
 driver = Driver()
 for line in sys.stdin:

@@ -103,14 +103,17 @@ struct Leftover: Equatable {
   /// | `tornlog-PID-XXXXXX`      | `run`, `reproduce`, `shrink`, `defects`, `tune` |
   /// | `tornlog-bench-PID`       | `bench`                               |
   /// | `tornlog-real-XXXXXX`     | `explore disks`                       |
+  /// | `tornlog-boot-PID-XXXXXX`, files | `test`: the boot ID that a program sees |
   /// | `tornlog-WORD-PID`, files | traces of `reproduce`, `shrink` and `defects`; probes of `doctor` |
   init?(name: String) {
     let parts = name.split(separator: "-", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 3, parts[0] == "tornlog" else { return nil }
+    guard parts.count == 3 || parts.count == 4 && parts[1] == "boot", parts[0] == "tornlog" else { return nil }
     func number(_ text: String) -> pid_t? { text.utf8.allSatisfy { (0x30...0x39).contains($0) } ? pid_t(text) : nil }
-    let isRandom = parts[2].utf8.count == 6 && parts[2].utf8.allSatisfy(Doctor.isLetterOrDigit)
+    let last = parts[parts.count - 1]
+    let isRandom = last.utf8.count == 6 && last.utf8.allSatisfy(Doctor.isLetterOrDigit)
     switch parts[1] {
     case "bench": (kind, process) = (.folder, number(parts[2]))
+    case "boot" where parts.count == 4 && isRandom: (kind, process) = (.file, number(parts[2]))
     case "real" where isRandom: (kind, process) = (.folder, nil)
     case "trace", "shrink", "defects", "doctor": (kind, process) = (.file, number(parts[2]))
     case let word where isRandom && number(word) != nil: (kind, process) = (.folder, number(word))

@@ -27,6 +27,8 @@ package struct DriverPlace: Sendable {
   /// Whether it sees a boot ID of its own (`man 4 random`), where it is isolated: the machine was started anew.
   /// Programs take what stands in their files for good where the boot ID is still the same, as libmdbx does.
   package var isOfAnotherBoot = false
+  /// A folder for what is made for it and is gone once it has started.
+  package var scratch = "/tmp"
 
   package init() {}
 }
@@ -88,7 +90,7 @@ package final class DriverProcess: @unchecked Sendable {
     try pipe(&errs)
     if place.channel == nil { try pipe(&outs) }
     var place = place
-    let bootID = place.isIsolated && place.isOfAnotherBoot ? Self.makeBootID() : nil
+    let bootID = place.isIsolated && place.isOfAnotherBoot ? Self.makeBootID(in: place.scratch) : nil
     if let bootID { place.binds.append((bootID, "/proc/sys/kernel/random/boot_id")) }
     defer { if let bootID { unlink(bootID) } }
     var arguments = command.arguments
@@ -121,10 +123,10 @@ package final class DriverProcess: @unchecked Sendable {
     if ownsOutput { close(output) }
   }
 
-  /// A file with a random UUID, as the kernel makes them.
+  /// A file with a random UUID, as the kernel makes them. `doctor` knows its name.
   /// - Returns: nil where none can be made: then the program sees the machine's own.
-  private static func makeBootID() -> String? {
-    var template = Array("/tmp/tornlog-boot-XXXXXX".utf8CString)
+  private static func makeBootID(in folder: String) -> String? {
+    var template = Array("\(folder)/tornlog-boot-\(getpid())-XXXXXX".utf8CString)
     let descriptor = mkstemp(&template)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }

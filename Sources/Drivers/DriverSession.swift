@@ -37,7 +37,7 @@ package final class DriverSession {
   package let process: DriverProcess
   package let hello: DriverHello
   /// Nanoseconds that a request may take.
-  package let limit: UInt64
+  package var limit: UInt64
 
   /// Lines of the driver so far.
   package private(set) var linesRead = 0

@@ -115,8 +115,8 @@ package struct ProgramReport: Sendable {
       findings.append(finding)
     }
     try addLives(lives, &seen, isCancelled)
-    try addCuts(shrinker, &seen, isCancelled)
-    addRuns(&seen)
+    try addCuts(program, shrinker, &seen, isCancelled, note)
+    try addRuns(program, shrinker, &seen, isCancelled, note)
   }
 
   private static func finding(_ found: FindingShrinker.Found, cause: String) -> ProgramFinding {
@@ -170,29 +170,42 @@ package struct ProgramReport: Sendable {
 
   /// Of power cuts after something went wrong.
   private mutating func addCuts(
-    _ shrinker: FindingShrinker, _ seen: inout Set<String>, _ isCancelled: () -> Bool
+    _ program: RecordedProgram, _ shrinker: FindingShrinker, _ seen: inout Set<String>, _ isCancelled: () -> Bool,
+    _ note: (String) -> Void
   ) throws(ProgramTestError) {
     for states in brokenCuts {
       for state in states.broken where seen.insert(state.check.check.rawValue).inserted {
         if isCancelled() { return }
-        let found = try shrinker.shrink(states.program, state, isDisturbed: true)
+        note("shrinking \(state.check.check.rawValue)")
+        let (found, what) = try shrinker.shrink(states, state, program)
         var finding = Self.finding(
-          found, cause: (found.state.profile?.name ?? "killed") + ", after \(states.what.cause)")
-        finding.token = ProgramToken(found, spec, states.what).text
+          found, cause: (found.state.profile?.name ?? "killed") + ", after \(what.cause)")
+        finding.token = ProgramToken(found, spec, what).text
         findings.append(finding)
       }
     }
     brokenCuts.removeAll()
   }
 
-  private mutating func addRuns(_ seen: inout Set<String>) {
+  private mutating func addRuns(
+    _ program: RecordedProgram, _ shrinker: FindingShrinker, _ seen: inout Set<String>, _ isCancelled: () -> Bool,
+    _ note: (String) -> Void
+  ) throws(ProgramTestError) {
     for run in runs {
       for check in run.checks where check.verdict == .violated {
         guard seen.insert("\(check.check.rawValue) \(run.what.cause)").inserted else { continue }
+        var found = FindingShrinker.DisturbedFound(program: program, run: run)
+        if run.repeats, !isCancelled() {
+          note("shrinking \(check.check.rawValue)")
+          found = try shrinker.shrink(program, run, check.check)
+        }
+        let small = found.run
         findings.append(
           ProgramFinding(
-            check: check.check.rawValue, detail: check.detail, cause: run.hit ?? run.what.cause, repeats: run.repeats,
-            story: run.story, log: run.log, token: run.token))
+            check: check.check.rawValue,
+            detail: small.checks.first { $0.check == check.check && $0.verdict == .violated }?.detail ?? check.detail,
+            cause: small.hit ?? small.what.cause, repeats: run.repeats, story: small.story, log: small.log,
+            token: ProgramToken(found.program, spec, small.what, check.check).text))
       }
     }
   }
@@ -200,7 +213,7 @@ package struct ProgramReport: Sendable {
 
 /// Broken promises after a power cut that came after something else had gone wrong.
 struct DisturbedStates {
-  var what: Disturbance
+  var result: DisturbedRun
   var program: RecordedProgram
   var broken: [BrokenState]
 }

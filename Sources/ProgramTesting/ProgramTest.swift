@@ -18,8 +18,9 @@ package struct ProgramTestOptions: Sendable {
   package var jobs = 2
   /// Kills at operations of the trace: every third after SIGTERM, every fourth in `close`.
   package var kills = 12
-  /// Operations that are made to fail, at most.
-  package var faults = 40
+  /// Operations that are made to fail, at most. Nil: of each kind of file, operation and fault the first, the last and
+  /// a middle one.
+  package var faults: Int?
   /// Those that they may meet; of damage there are more runs.
   package var faultKinds = OperationFault.usual
   /// Runs in which the disk damages what it had been given, at most.
@@ -43,12 +44,13 @@ package final class ProgramTest {
   let options: ProgramTestOptions
   let note: (String) -> Void
   private let names: String
+  private let patience: Patience
   private var recordings = 0
   private var runs = 0
   private var report: ProgramReport
   /// Of the recorded run: operations before the last `close`, changes among them after the first `open`, and changes
   /// in that `close`.
-  private var operationCounts: [VolumeOperationKind: Int] = [:]
+  private var operations: [OperationCounter.Group: [Int]] = [:]
   private var changesAtWork = 0
   private var changesInClose = 0
 
@@ -56,6 +58,7 @@ package final class ProgramTest {
     (self.spec, self.options, self.note) = (spec, options, note)
     names = "tornlog-\(getpid())-\(UInt32.random(in: 0 ... .max))"
     report = ProgramReport(spec)
+    patience = Patience(spec.requestLimit)
   }
 
   private var isCancelled: Bool { options.isCancelled() }
@@ -74,7 +77,7 @@ package final class ProgramTest {
     let recorded = DriverProcess.now - began
     note("recorded in \(recorded / 1_000_000) ms; about \(options.budget / 1_000_000_000) s to go")
     let pool = try StatePool(
-      spec, program.workload, name: names + "-states", jobs: options.jobs)
+      spec, program.workload, name: names + "-states", jobs: options.jobs, patience)
     let search = StateSearch(
       spec, program, pool, deadline: began + options.budget * 50 / 100, isCancelled: options.isCancelled, note: note)
     (search.mostPieces, search.stopsAt, search.isKillEnough) = (options.mostPieces, options.stopsAt, true)
@@ -93,6 +96,7 @@ package final class ProgramTest {
     try runFaults(cells.filter(\.fault.isDamage), program, pool, deadline: began + options.budget)
     let shrinker = FindingShrinker(
       spec: spec, pool: pool, record: { numbers throws(ProgramTestError) in try self.record(numbered: numbers) },
+      runner: { self.runner($0) },
       isCancelled: options.isCancelled, limit: options.shrinking)
     try report.addFindings(search, program, lives, shrinker, isCancelled: options.isCancelled, note: note)
     report.wasInterrupted = isCancelled
@@ -116,7 +120,7 @@ package final class ProgramTest {
   /// - Parameter numbers: of the steps of the spec's workload that are carried out; nil takes all.
   func record(numbered numbers: [Int]?) throws(ProgramTestError) -> RecordedProgram {
     recordings += 1
-    let run = try WorkloadRun(spec, name: "\(names)-run-\(recordings)")
+    let run = try WorkloadRun(spec, name: "\(names)-run-\(recordings)", patience)
     let hello = try run.start()
     let model = try ProgramModel.chosen(spec.model, offered: hello.operations)
     var workload = ProgramWorkload(model, requests: spec.requests, seed: spec.seed, can: hello.operations)
@@ -132,12 +136,12 @@ package final class ProgramTest {
       if run.isAtRestart, stop.check != nil { throw .failsToRestart(stop, log: run.lastWords) }
       try complain(stop)
     }
-    let (worked, counts) = (counter.changes, counter.counts)
+    let (worked, groups) = (counter.changes, counter.groups)
     if let stop = run.ask(.close) { try complain(stop) }
     run.end()
     if let limit = run.volume.machineLimit { throw .machine(limit) }
     if numbers == nil {
-      operationCounts = counts
+      operations = groups
       (changesAtWork, changesInClose) = (worked - opened, counter.changes - worked)
     }
     return run.recorded(workload, numbers)
@@ -148,38 +152,43 @@ package final class ProgramTest {
   func runner(_ program: RecordedProgram) -> DisturbanceRunner {
     runs += 1
     return DisturbanceRunner(
-      spec: spec, workload: program.workload, stepNumbers: program.stepNumbers, name: names + "-fault-\(runs)")
+      spec: spec, workload: program.workload, stepNumbers: program.stepNumbers, name: names + "-fault-\(runs)",
+      patience: patience)
   }
 
   /// A run; where it breaks a promise, three times more.
   /// - Parameter keep: as the runner's, of the first.
   private func repeated(
-    _ what: Disturbance, _ program: RecordedProgram, keep: DisturbanceRunner.Keep = { _, _ in }
+    _ what: Disturbance, _ program: RecordedProgram, keep: DisturbanceRunner.Keep = { _, _, _ in }
   ) throws(ProgramTestError) {
+    var what = what
     var first = try runner(program).run(what, keep: keep)
+    if first.spot == nil, let other = what.withoutFile {
+      what = other
+      first = try runner(program).run(what, keep: keep)
+    }
     if first.verdict == .violated {
       let checks = Set(first.checks.filter { $0.verdict == .violated }.map(\.check))
       for _ in 0..<3 where first.repeats && !isCancelled {
-        let again = Set(try runner(program).run(what).checks.filter { $0.verdict == .violated }.map(\.check))
+        let again = Set(try runner(program).run(what, isRepeat: true).checks.filter { $0.verdict == .violated }.map(\.check))
         if again.isDisjoint(with: checks) { first.repeats = false }
       }
-      first.token = ProgramToken(program, spec, what, first).text
     }
     report.take(first)
   }
 
   /// Opens what a power cut may leave at each moment after something went wrong.
   private func cutPower(
-    after what: Disturbance, _ run: WorkloadRun, _ places: Range<Int>, _ program: RecordedProgram, _ pool: StatePool,
-    until deadline: UInt64
+    after result: DisturbedRun, _ run: WorkloadRun, _ places: Range<Int>, _ program: RecordedProgram,
+    _ pool: StatePool, until deadline: UInt64
   ) throws(ProgramTestError) {
-    var own = run.recorded(program.workload, program.stepNumbers, end: places.upperBound)
-    own.begin = max(own.begin, own.recorded.event(at: places.lowerBound))
+    let what = result.what
+    let own = run.recorded(program, around: places)
     let search = StateSearch(
       spec, own, pool, deadline: deadline, isCancelled: options.isCancelled,
       note: { [note] in note("after \(what): \($0)") })
     try search.run(options.profiles)
-    report.take(DisturbedStates(what: what, program: own, broken: search.broken), search)
+    report.take(DisturbedStates(result: result, program: own, broken: search.broken), search)
   }
 
   private func runKills(_ program: RecordedProgram, _ pool: StatePool, deadline: UInt64) throws(ProgramTestError) {
@@ -197,11 +206,11 @@ package final class ProgramTest {
       } else {
         what = .kill(place)
       }
-      try repeated(what, program) { (run, places) throws(ProgramTestError) in
+      try repeated(what, program) { (result, run, places) throws(ProgramTestError) in
         if number >= Self.mostCuts { return }
         let left = deadline - min(deadline, DriverProcess.now)
         try self.cutPower(
-          after: what, run, places, program, pool,
+          after: result, run, places, program, pool,
           until: DriverProcess.now + max(left / UInt64(Self.mostCuts - number) / 2, Self.leastCut))
       }
     }
@@ -214,9 +223,9 @@ package final class ProgramTest {
   private var faultCells: [FaultCell] {
     let damage = options.faultKinds.filter(\.isDamage)
     let kinds = damage.isEmpty ? OperationFault.allCases.filter(\.isDamage) : damage
-    let damaged = FaultCell.matrix(operationCounts, kinds, most: options.damage, seed: spec.seed)
+    let damaged = FaultCell.matrix(operations, kinds, most: options.damage, seed: spec.seed)
     let cells = FaultCell.matrix(
-      operationCounts, options.faultKinds.filter { !$0.isDamage }, most: options.faults, seed: spec.seed)
+      operations, options.faultKinds.filter { !$0.isDamage }, most: options.faults, seed: spec.seed)
     (report.faultCells, report.damageCells) = (cells.count, damaged.count)
     return cells + damaged
   }
@@ -228,11 +237,11 @@ package final class ProgramTest {
       if isCancelled || DriverProcess.now >= deadline || report.hasViolated(options.stopsAt) { return }
       note("fault \(number + 1) of \(cells.count): \(cell)")
       let what = Disturbance.fault(cell)
-      try repeated(what, program) { (run, places) throws(ProgramTestError) in
+      try repeated(what, program) { (result, run, places) throws(ProgramTestError) in
         guard what.leavesUnsynced else { return }
         let left = deadline - min(deadline, DriverProcess.now)
         try self.cutPower(
-          after: what, run, places, program, pool,
+          after: result, run, places, program, pool,
           until: DriverProcess.now + max(left / UInt64(cells.count - number), Self.leastCut))
       }
     }

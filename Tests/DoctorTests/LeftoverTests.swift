@@ -29,6 +29,7 @@ import Testing
     ("tornlog-real-aB3dE6", false), ("tornlog-real-123456", false), ("tornlog-trace-\(nobody)", true),
     ("tornlog-shrink-\(nobody)", true),
     ("tornlog-defects-\(nobody)", true), ("tornlog-doctor-\(nobody)", true),
+    ("tornlog-boot-\(nobody)-aB3dE6", true),
   ])
   func whatAKilledRunLeaves(name: String, isFile: Bool) throws {
     let (scratch, path) = try make(name, isFile: isFile)
@@ -41,7 +42,7 @@ import Testing
 
   @Test(arguments: [
     "tornlog-notes", "other-\(nobody)", "tornlog-test-aB3dE6", "tornlog-\(nobody)-short", "tornlog-bench-x",
-    "tornlog-\(nobody)-HugH3A-b",
+    "tornlog-\(nobody)-HugH3A-b", "tornlog-boot-\(nobody)", "tornlog-boot-\(nobody)-aB3dE6",
     "tornlog-trace-\(nobody)", "tornlog-\(nobody)-Hug.3A", "tornlog--aB3dE6", "tornlog-bench-99999999999999",
   ])
   func whatIsNotTornlogs(name: String) throws {

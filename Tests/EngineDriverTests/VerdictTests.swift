@@ -140,7 +140,7 @@ struct VerdictTests {
       promise = .interval(.seconds(600))
     }
     // Nothing ends the search of the sound one.
-    if defect == nil { options.faults = min(options.faults, 12) }
+    if defect == nil { options.faults = min(options.faults ?? 12, 12) }
     var spec = ProgramSpec(EnginePrograms.command(arguments))
     (spec.requests, spec.promise) = (requests, promise)
     return (spec, options)

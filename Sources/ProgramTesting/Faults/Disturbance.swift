@@ -29,6 +29,25 @@ package enum Disturbance: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
+  /// The same at another occurrence, from 1.
+  func moved(to occurrence: Int) -> Disturbance {
+    func moved(_ place: OperationPlace) -> OperationPlace {
+      OperationPlace(kind: place.kind, file: place.file, occurrence: occurrence)
+    }
+    switch self {
+    case .kill(let place): return .kill(moved(place))
+    case .terminate(let place, let grace): return .terminate(moved(place), grace: grace)
+    case .killInClose: return .killInClose(occurrence: occurrence)
+    case .fault(let cell): return .fault(FaultCell(place: moved(cell.place), fault: cell.fault))
+    }
+  }
+
+  /// Of a fault on a kind of file: at the operation that it was among all of its kind. Nil for others.
+  var withoutFile: Disturbance? {
+    guard case .fault(let cell) = self, cell.place.file != nil, let instead = cell.instead else { return nil }
+    return .fault(FaultCell(place: OperationPlace(kind: cell.place.kind, occurrence: instead), fault: cell.fault))
+  }
+
   package var fault: OperationFault? { if case .fault(let cell) = self { cell.fault } else { nil } }
 
   /// Whether the disk forgets, mixes up or damages what it had been given: no program has to survive that.
@@ -48,6 +67,7 @@ extension Disturbance: Codable {
   private struct Form: Codable {
     var what: String
     var kind: UInt8?
+    var file: String?
     var occurrence: Int
     var grace: Int?
     var fault: String?
@@ -62,7 +82,8 @@ extension Disturbance: Codable {
       case .killInClose(let occurrence): Form(what: "close", occurrence: occurrence)
       case .fault(let cell):
         Form(
-          what: "fault", kind: cell.place.kind?.rawValue, occurrence: cell.place.occurrence, fault: cell.fault.rawValue)
+          what: "fault", kind: cell.place.kind?.rawValue, file: cell.place.file, occurrence: cell.place.occurrence,
+          fault: cell.fault.rawValue)
       }
     try form.encode(to: encoder)
   }
@@ -70,7 +91,7 @@ extension Disturbance: Codable {
   package init(from decoder: any Decoder) throws {
     let form = try Form(from: decoder)
     let place = OperationPlace(
-      kind: form.kind.flatMap { VolumeOperationKind(rawValue: $0) }, occurrence: form.occurrence)
+      kind: form.kind.flatMap { VolumeOperationKind(rawValue: $0) }, file: form.file, occurrence: form.occurrence)
     switch form.what {
     case "kill": self = .kill(place)
     case "terminate": self = .terminate(place, grace: form.grace ?? 1)

@@ -22,8 +22,8 @@ package struct DisturbedRun: Sendable {
   package var stop: WorkloadStop?
   /// Of damage: what the program made of it.
   package var response: DamageResponse?
-  /// `tornlog reproduce` gives it again.
-  package var token: String?
+  /// Where in the workload its operation came; nil where it did not.
+  var spot: WorkloadSpot?
 
   package var verdict: Verdict {
     if hit == nil { return .unknown }
@@ -44,26 +44,55 @@ package enum DamageResponse: String, Sendable, Hashable, CaseIterable {
   case servedDamage
 }
 
+/// An operation of a disturbed run, as its caller sees it.
+struct WorkloadSpot: Sendable, Hashable {
+  /// Steps that had been asked for by then; 0 is the first `open`.
+  var steps: Int
+  /// Which of the operations that match its place it was in the last of these steps, from 1.
+  var sinceStep: Int
+  /// Which of all of them it was, from 1.
+  var occurrence: Int
+}
+
 /// Runs the workload with one thing that goes wrong, and opens what is left.
 struct DisturbanceRunner {
   let spec: ProgramSpec
   let workload: ProgramWorkload
   let stepNumbers: [Int]?
   let name: String
+  /// Nil waits for each request until the limit.
+  var patience: Patience?
 
   /// Called with a run that is over, before its volume goes, with where in the trace it was hit, and where the last
   /// reading began, of which nobody was told.
-  typealias Keep = (WorkloadRun, _ places: Range<Int>) throws(ProgramTestError) -> Void
+  typealias Keep = (DisturbedRun, WorkloadRun, _ places: Range<Int>) throws(ProgramTestError) -> Void
 
-  /// - Parameter export: a folder that is made and gets the files as the program finds them after it; nil where nobody
-  ///   wants them.
+  /// - Parameters:
+  ///   - step: the place counts from the beginning of this step on, from 0; nil counts from the first operation.
+  ///   - isRepeat: a hang that was waited for until the limit is tried again: it counts after a shorter wait too.
+  ///   - export: a folder that is made and gets the files as the program finds them after it; nil where nobody wants
+  ///     them.
   func run(
-    _ what: Disturbance, export: String? = nil, keep: Keep = { _, _ in }
+    _ what: Disturbance, fromStep step: Int? = nil, isRepeat: Bool = false, export: String? = nil,
+    keep: Keep = { _, _, _ in }
   ) throws(ProgramTestError) -> DisturbedRun {
-    let run = try WorkloadRun(spec, name: name, keepsCache: !what.isDamage)
+    let run = try WorkloadRun(spec, name: name, keepsCache: !what.isDamage, patience)
     _ = try run.start()
     var result = DisturbedRun(what: what, hit: nil, checks: [], log: [])
-    let trigger = OperationTrigger()
+    try carryOut(what, run, fromStep: step, export, &result, keep)
+    if run.isGivenUp, !isRepeat {
+      for place in result.checks.indices where result.checks[place].check == .opensInTime {
+        result.checks[place] = ProgramCheckResult(.opensInTime, .unknown, Patience.reason)
+      }
+    }
+    return result
+  }
+
+  private func carryOut(
+    _ what: Disturbance, _ run: WorkloadRun, fromStep step: Int?, _ export: String?, _ result: inout DisturbedRun,
+    _ keep: Keep
+  ) throws(ProgramTestError) {
+    let trigger = OperationTrigger(isRelative: step != nil)
     // The first `open` may meet a fault: then there was nothing before.
     if what.fault != nil { set(what, trigger, run) }
     if let stop = run.open() {
@@ -78,13 +107,18 @@ struct DisturbanceRunner {
         }
       } else {
         if what.fault == nil { set(what, trigger, run) }
-        result.stop = run.run(workload.steps)
+        let before = min(step ?? 0, workload.steps.count)
+        result.stop = run.run(workload.steps[..<before])
+        if step != nil { trigger.arm() }
+        if result.stop == nil { result.stop = run.run(workload.steps[before...]) }
       }
     }
     run.volume.setDecider(nil)
     (run.volume.limit, run.volume.isReadOnly) = (nil, false)
     if let limit = run.volume.machineLimit { throw .machine(limit) }
-    guard let met = trigger.met, let hit = hit(what, met, run) else { return result }
+    guard let met = trigger.met else { return }
+    result.spot = run.spot(of: met, trigger)
+    guard let hit = hit(what, met, run) else { return }
     result.hit = hit
     result.log = run.lastWords
     // Who is asked to end need not answer any more.
@@ -92,11 +126,11 @@ struct DisturbanceRunner {
       result.checks.append(
         ProgramCheckResult(.opensInTime, .violated, "after the fault '\(request)' was not answered in time"))
       result.story = story(run, met, hit, result.checks)
-      return result
+      return
     }
     run.end(isCrash: true)
     // Without an answer to the first `open` nobody has anything in it.
-    guard run.firstOpen != nil else { return result }
+    guard run.firstOpen != nil else { return }
     if what.isDamage { try damage(run, what, met, &result) }
     if let export {
       do throws(VolumeFolderError) { try run.volume.export("/data", to: export) } catch {
@@ -110,8 +144,7 @@ struct DisturbanceRunner {
       end = try reopen(run, &result)
     }
     if result.verdict == .violated { result.story = story(run, met, hit, result.checks) }
-    try keep(run, met.sequence..<max(met.sequence, end))
-    return result
+    try keep(result, run, met.sequence..<max(met.sequence, end))
   }
 
   private func set(_ what: Disturbance, _ trigger: OperationTrigger, _ run: WorkloadRun) {
@@ -287,6 +320,26 @@ struct DisturbanceRunner {
     // The run outlives the decider that asks for it.
     weak var run: WorkloadRun?
     init(_ run: WorkloadRun) { self.run = run }
+  }
+}
+
+extension WorkloadRun {
+  /// What was done from the operation on that was hit, up to where the last reading began.
+  func recorded(_ program: RecordedProgram, around places: Range<Int>) -> RecordedProgram {
+    var own = recorded(program.workload, program.stepNumbers, end: places.upperBound)
+    own.begin = max(own.begin, own.recorded.event(at: places.lowerBound))
+    return own
+  }
+
+  fileprivate func spot(of met: OperationTrigger.Met, _ trigger: OperationTrigger) -> WorkloadSpot {
+    var (steps, begin) = (0, 0)
+    for case .request(let record) in events where record.submitted <= met.sequence {
+      // A restart is one step, of a `close` and an `open`.
+      if case .open = record.request { continue }
+      (steps, begin) = (steps + 1, record.submitted)
+    }
+    return WorkloadSpot(
+      steps: steps, sinceStep: met.occurrence - trigger.counted(before: begin), occurrence: met.occurrence)
   }
 }
 

@@ -11,6 +11,7 @@ struct FindingShrinker {
   let spec: ProgramSpec
   let pool: StatePool
   let record: ([Int]) throws(ProgramTestError) -> RecordedProgram
+  let runner: (RecordedProgram) -> DisturbanceRunner
   let isCancelled: @Sendable () -> Bool
   /// Nanoseconds for one finding.
   let limit: UInt64
@@ -22,18 +23,28 @@ struct FindingShrinker {
     var repeats = true
   }
 
-  /// - Parameter isDisturbed: something went wrong before the power cut: another workload would not meet it.
-  func shrink(
-    _ program: RecordedProgram, _ state: BrokenState, isDisturbed: Bool = false
-  ) throws(ProgramTestError) -> Found {
+  func shrink(_ program: RecordedProgram, _ state: BrokenState) throws(ProgramTestError) -> Found {
     var found = Found(program: program, state: state)
-    for _ in 0..<3 where found.repeats { found.repeats = try fails(found, state.choice) }
-    guard found.repeats else { return found }
-    let deadline = DriverProcess.now + limit
+    guard try repeats(&found) else { return found }
+    let deadline = deadline(state.check.check)
     try weaken(&found)
-    if !isDisturbed { try shorten(&found, deadline) }
+    try shorten(&found, deadline)
     try keepMore(&found, deadline)
     return found
+  }
+
+  /// When the shrinking of a finding is over that begins now. Of hangs each try takes its time, and the story of a
+  /// small one says no more.
+  func deadline(_ check: ProgramCheck) -> UInt64 {
+    DriverProcess.now + (check == .opensInTime ? min(limit, Self.mostForHang) : limit)
+  }
+
+  private static let mostForHang: UInt64 = 4_000_000_000
+
+  /// Whether the state breaks the same promise three times more.
+  func repeats(_ found: inout Found) throws(ProgramTestError) -> Bool {
+    for _ in 0..<3 where found.repeats { found.repeats = try fails(found, found.state.choice) }
+    return found.repeats
   }
 
   private func point(_ found: Found) -> CrashPoint {
@@ -42,7 +53,7 @@ struct FindingShrinker {
   }
 
   /// Whether the state with this choice breaks the same promise.
-  private func fails(_ found: Found, _ choice: [Alternative], _ point: CrashPoint? = nil) throws(ProgramTestError)
+  func fails(_ found: Found, _ choice: [Alternative], _ point: CrashPoint? = nil) throws(ProgramTestError)
     -> Bool
   {
     try check(found, choice, point) != nil
@@ -53,7 +64,7 @@ struct FindingShrinker {
   {
     let image = (point ?? self.point(found)).image(choice)
     let reading = try pool.read(
-      [image], of: found.program, found.state.profile == nil ? .recorded : .second)[0]
+      [image], of: found.program, found.state.profile == nil ? .recorded : .second, isRepeat: true)[0]
     let history = CallerHistory(found.program.events, spec, found.program)
     return history.judge(reading, at: found.state.event).first {
       $0.verdict == .violated && $0.check == found.state.check.check
@@ -61,7 +72,7 @@ struct FindingShrinker {
   }
 
   /// The first profile, from the least freedom on, that permits the same content.
-  private func weaken(_ found: inout Found) throws(ProgramTestError) {
+  func weaken(_ found: inout Found) throws(ProgramTestError) {
     guard let own = found.state.profile else { return }
     let content = point(found).contentHash(found.state.choice)
     for profile in CrashProfile.all {
@@ -111,7 +122,7 @@ struct FindingShrinker {
   }
 
   /// Gives back what was lost, piece by piece, as long as the promise is still broken.
-  private func keepMore(_ found: inout Found, _ deadline: UInt64) throws(ProgramTestError) {
+  func keepMore(_ found: inout Found, _ deadline: UInt64) throws(ProgramTestError) {
     guard found.state.profile != nil else { return }
     let point = point(found)
     var choice = found.state.choice

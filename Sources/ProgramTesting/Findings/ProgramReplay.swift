@@ -38,11 +38,7 @@ package struct ProgramReplay {
       let runner = test.runner(program)
       let result = try runner.run(
         disturbance, export: token.event < 0 ? export : nil,
-        keep: { (run, places) throws(ProgramTestError) in
-          var recorded = run.recorded(program.workload, program.stepNumbers, end: places.upperBound)
-          recorded.begin = max(recorded.begin, recorded.recorded.event(at: places.lowerBound))
-          own = recorded
-        })
+        keep: { (_, run, places) throws(ProgramTestError) in own = run.recorded(program, around: places) })
       guard result.hit != nil else { return .differs("'\(disturbance)' did not come about this time") }
       if token.event < 0 {
         return .judged(result.checks.filter { $0.verdict != .held }, story: result.story, log: result.log)

@@ -75,8 +75,8 @@ package struct ProgramToken: Sendable, Codable, Hashable {
   }
 
   /// Of a run in which something went wrong.
-  init(_ program: RecordedProgram, _ spec: ProgramSpec, _ disturbance: Disturbance, _ run: DisturbedRun) {
-    self.init(program, spec, check: run.checks.first { $0.verdict == .violated }?.check.rawValue ?? "")
+  init(_ program: RecordedProgram, _ spec: ProgramSpec, _ disturbance: Disturbance, _ check: ProgramCheck) {
+    self.init(program, spec, check: check.rawValue)
     self.disturbance = disturbance
   }
 

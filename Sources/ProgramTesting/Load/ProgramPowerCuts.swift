@@ -143,10 +143,10 @@ package struct ProgramPowerCuts: Sendable {
           fresh.append((content, resolver.image(point.nothing)))
         }
       }
-      let visits = try pool.visit(fresh.map(\.image), of: program, .second)
+      let opened = try pool.read(fresh.map(\.image), of: program, .second)
       // Only those of this batch are needed again: a reading may be large.
       readings = readings.filter { known in cuts.contains { $0.content == known.key } }
-      for (state, visit) in zip(fresh, visits) { readings[state.content] = visit.reading }
+      for (state, reading) in zip(fresh, opened) { readings[state.content] = reading }
       for cut in cuts {
         take(readings[cut.content]!, cut.event, history, exposure.at(cut.time), cut.time, &loss)
       }

@@ -170,7 +170,8 @@ final class SecondLives {
     for _ in 0..<3 {
       let checks: [ProgramCheckResult]
       if let inner = life.inner {
-        let reading = try pool.read([inner.point.image(inner.choice)], of: inner.program, .third)[0]
+        let reading = try pool.read(
+          [inner.point.image(inner.choice)], of: inner.program, .third, isRepeat: true)[0]
         checks = judge(reading, inner, at: life.event)
       } else {
         var walk = CrashPointWalk(program.recording, life.profile ?? .posixMinimal, seed: spec.seed)
@@ -205,8 +206,10 @@ final class SecondLives {
         let key = mix64(resolver.contentHash(choice) ^ (isAfterProbe ? 1 : 0))
         if seen.insert(key).inserted, choices.count < 48 { choices.append(choice) }
       }
-      let readings = try pool.read(choices.map { resolver.image($0) }, of: inner, .third)
-      for (choice, reading) in zip(choices, readings) {
+      let visits = try pool.visit(
+        choices.map { resolver.image($0) }, of: inner, .third, knowing: nil, until: deadline)
+      for (choice, visited) in zip(choices, visits) where visited.isReached {
+        let reading = visited.reading!
         opened += 1
         let inner = Inner(program: inner, event: event, point: point, choice: choice, visit: visit)
         note(judge(reading, inner, at: state.event), state, reading, inner)

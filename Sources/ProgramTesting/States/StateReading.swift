@@ -27,6 +27,17 @@ struct StateReading: Sendable, Hashable {
   var check: String?
   /// The last lines of the driver's standard error, where it failed.
   var log: [String] = []
+  /// The request that was not answered, where the time limit was not waited for.
+  private(set) var silent: String?
+
+  /// Whether nothing is known of it, for the time limit was not waited for.
+  var isGivenUp: Bool { silent != nil }
+
+  /// Leaves it without a verdict.
+  mutating func giveUp(_ request: String) {
+    silent = request
+    failure = .driver(Patience.reason)
+  }
 
   init(failure: Failure? = nil, log: [String] = []) { (self.failure, self.log) = (failure, log) }
 

@@ -121,14 +121,6 @@ package struct ProfileProgress: Sendable {
   package var name: String { profile?.name ?? "killed" }
 }
 
-/// Which states a search opens.
-enum StateReduction: Sendable {
-  /// All that differ.
-  case none
-  /// Of those that the program reads the same from, one. What is omitted makes it wrong, for tests.
-  case byReadSet(omitting: DiskQuestion.Kind? = nil)
-}
-
 /// Goes through the crash states of a recorded program, the plain ones first.
 final class StateSearch {
   /// How far a level goes.
@@ -180,6 +172,8 @@ final class StateSearch {
   private var judged: Set<UInt64> = []
   private var pending: [Pending] = []
   private var waiting: Set<UInt64> = []
+  /// The time was over before a state that was chosen was opened.
+  private var hasMissed = false
 
   private struct Pending {
     var profile: CrashProfile?
@@ -202,15 +196,6 @@ final class StateSearch {
     history = CallerHistory(program.events, spec, program)
     foreign = ForeignBytes(program.recording, seed: spec.seed)
     known = (BehaviourCache(), BehaviourCache())
-  }
-
-  /// Has every state opened, or, for the test that this is found, makes the reduction wrong.
-  func reduces(_ reduction: StateReduction) {
-    known =
-      switch reduction {
-      case .none: nil
-      case .byReadSet(let omitted): (BehaviourCache(omitting: omitted), BehaviourCache(omitting: omitted))
-      }
   }
 
   /// The search ends once this check is violated.
@@ -240,6 +225,7 @@ final class StateSearch {
   }
 
   private func runOnce(_ profiles: [CrashProfile]) throws(ProgramTestError) {
+    hasMissed = false
     progress = [ProfileProgress(profile: nil)] + profiles.map { ProfileProgress(profile: $0) }
     for place in progress.indices { progress[place].moments = moments(of: place).count }
     // Each level of each profile; kills have one.
@@ -287,14 +273,16 @@ final class StateSearch {
       bound: reach.bound, statesPerPoint: reach.statesPerPoint, samples: reach.samples)
     let moments = moments(of: place)
     var done = 0
+    // Moments all of whose states were opened.
+    var whole = 0
     for round in Self.rounds(moments) {
       // Whatever the profile, what keeps everything is the same.
       var walk = CrashPointWalk(program.recording, profile ?? .posixMinimal, foreign)
       for event in round {
         if isOver || DriverProcess.now >= end {
-          try settle()
+          if try settle() { whole = done }
           if progress[place].bound == nil || level > 0 {
-            progress[place].share = Double(done) / Double(moments.count)
+            progress[place].share = Double(whole) / Double(moments.count)
           }
           return false
         }
@@ -307,11 +295,14 @@ final class StateSearch {
           }
         }
         done += 1
-        if waiting.count >= batch || pending.count >= 4096 { try settle() }
+        if waiting.count >= batch || pending.count >= 4096, try settle() { whole = done }
         note("\(progress[place].name), level \(level): \(done * 100 / moments.count)%, \(opened) states opened")
       }
     }
-    try settle()
+    guard try settle() else {
+      progress[place].share = Double(whole) / Double(moments.count)
+      return false
+    }
     progress[place].bound = profile == nil ? Int.max : max(progress[place].bound ?? 0, reach.bound)
     progress[place].share = 0
     return true
@@ -331,19 +322,21 @@ final class StateSearch {
   }
 
   /// Opens the states that wait, and judges all that were chosen.
-  private func settle() throws(ProgramTestError) {
+  /// - Returns: false where the time was over before all were opened.
+  private func settle() throws(ProgramTestError) -> Bool {
     let fresh = pending.filter { $0.image != nil }
     let began = DriverProcess.now
     // All of a batch are of one profile, or of none.
     let isKill = fresh.first?.profile == nil
     let visits = try pool.visit(
       fresh.map { $0.image! }, of: program, isKill ? .recorded : .second,
-      knowing: isKill ? known?.kills : known?.powerCuts)
+      knowing: isKill ? known?.kills : known?.powerCuts, until: deadline)
     if fresh.count >= batch / 2, fresh.count > 0 {
       let each = (DriverProcess.now - began) / UInt64(fresh.count)
       batch = max(2, min(64, Int(500_000_000 / max(1, each))))
     }
-    for (state, visit) in zip(fresh, visits) {
+    let reached = zip(fresh, visits).filter(\.1.isReached)
+    for (state, visit) in reached {
       readings[state.content] = visit.hash
       if let reading = visit.reading, byHash[visit.hash] == nil { byHash[visit.hash] = reading }
       if visit.reading == nil {
@@ -353,8 +346,11 @@ final class StateSearch {
         progress[state.place].opened += 1
       }
     }
-    if visits.contains(where: \.contradicts) { return distrust() }
-    for (state, visit) in zip(fresh, visits) where byHash[visit.hash]!.failure == nil {
+    if visits.contains(where: \.contradicts) {
+      distrust()
+      return false
+    }
+    for (state, visit) in reached where byHash[visit.hash]!.failure == nil {
       // What is written after the recovery may lay bare what that did not read.
       if state.isTorn, tornAt.insert(state.event).inserted {
         torn.append((state.profile, state.event, state.choice))
@@ -365,6 +361,8 @@ final class StateSearch {
     for state in pending { judge(state) }
     pending.removeAll(keepingCapacity: true)
     waiting.removeAll(keepingCapacity: true)
+    if reached.count < fresh.count { hasMissed = true }
+    return !hasMissed
   }
 
   /// The program is no function of what it asks for. So every state is opened, and all is judged anew.
@@ -380,7 +378,8 @@ final class StateSearch {
   }
 
   private func judge(_ state: Pending) {
-    let reading = byHash[readings[state.content]!]!
+    // Of what was not reached before the time was over nothing is known.
+    guard let hash = readings[state.content], let reading = byHash[hash] else { return }
     for check in history.judge(reading, at: state.event) {
       switch check.verdict {
       case .held: break

@@ -10,6 +10,7 @@ final class StateWorker {
   private let spec: ProgramSpec
   private let workload: ProgramWorkload
   private let server: StateServer
+  private let patience: Patience
   /// Drivers that wait for the next state: one for each start of the machine, for each sees a boot ID of its own.
   private var sessions: [Boot: DriverSession] = [:]
   /// Drivers that were started.
@@ -41,9 +42,10 @@ final class StateWorker {
     return requests
   }
 
-  init(_ spec: ProgramSpec, _ workload: ProgramWorkload, name: String) throws(ProgramTestError) {
-    self.spec = spec
-    self.workload = workload
+  init(
+    _ spec: ProgramSpec, _ workload: ProgramWorkload, name: String, _ patience: Patience
+  ) throws(ProgramTestError) {
+    (self.spec, self.workload, self.patience) = (spec, workload, patience)
     do { server = try StateServer(at: spec.directory + "/" + name, memoryLimit: spec.memoryLimit) } catch {
       throw .mount("\(error)")
     }
@@ -71,14 +73,19 @@ final class StateWorker {
     var behaviour: UInt64 = 0
     /// It was opened although it need not be, and another reading came of it.
     var contradicts = false
+    /// The time was not over before its turn came.
+    var isReached = true
   }
 
   /// The state at a folder of its own, opened, read and closed.
-  /// - Parameter known: what other states have led to; this one is not opened where nothing that the program asks for
-  ///   differs. One of sixteen of these is opened all the same.
+  /// - Parameters:
+  ///   - known: what other states have led to; this one is not opened where nothing that the program asks for differs.
+  ///     One of sixteen of these is opened all the same.
+  ///   - isRepeat: a hang that was waited for until the limit is tried again: it counts after a shorter wait too.
   /// - Throws: what keeps the machine or the driver from that.
   func visit(
-    _ image: DiskImage, of program: RecordedProgram, _ boot: Boot, knowing known: BehaviourCache? = nil
+    _ image: DiskImage, of program: RecordedProgram, _ boot: Boot, knowing known: BehaviourCache? = nil,
+    isRepeat: Bool = false
   ) throws(ProgramTestError) -> Visit {
     let began = DriverProcess.now
     let answers = known.map { _ in StateServer.answers(image, of: program.recorded) }
@@ -91,7 +98,8 @@ final class StateWorker {
     let loaded = DriverProcess.now
     let (session, place) = try driver(for: folder, of: program, boot)
     let started = DriverProcess.now
-    let reading = StateReading.take(opening: place, spec.config, session, workload)
+    var reading = read(place, session)
+    if isRepeat, reading.isGivenUp, let request = reading.silent { reading.failure = .hung(request: request) }
     let behaviour = server.behaviour
     let questions = known == nil ? [] : server.questions(of: program.recorded)
     let read = DriverProcess.now
@@ -130,13 +138,15 @@ final class StateWorker {
   ) throws(ProgramTestError) -> SecondVisit {
     let folder = try load(image, of: program.recorded)
     var (session, place) = try driver(for: folder, of: program, boot)
-    let first = StateReading.take(opening: place, spec.config, session, workload)
+    let first = read(place, session)
     var probe: DriverRequest?
     var failure: StateReading.Failure?
     if first.failure == nil {
       let request = workload.probe(1)
       switch StateReading.outcome(session, request) {
       case .success: probe = request
+      case .failure(.hung(let request)) where !patience.noteSilence(after: session.limit):
+        failure = .driver("\(request): \(Patience.reason)")
       case .failure(let problem): failure = problem
       }
     }
@@ -146,7 +156,7 @@ final class StateWorker {
     var again = StateReading(failure: failure)
     if first.failure == nil, failure == nil {
       (session, place) = try driver(for: folder, of: program, boot)
-      again = StateReading.take(opening: place, spec.config, session, workload)
+      again = read(place, session)
       leave(boot, again.failure == nil)
     }
     // A reading that takes what it reads is no part of what is explored: nobody is told of its takes.
@@ -154,6 +164,19 @@ final class StateWorker {
     return SecondVisit(
       first: first, again: again, probe: probe, recording: recording,
       preparedAt: recording.event(at: server.prepared), probedAt: recording.event(at: probedAt))
+  }
+
+  /// Opens what is at a place and reads it, with the patience that there is.
+  private func read(_ place: String, _ session: DriverSession) -> StateReading {
+    session.limit = patience.now
+    let began = DriverProcess.now
+    var reading = StateReading.take(opening: place, spec.config, session, workload)
+    if case .hung(let request) = reading.failure {
+      if !patience.noteSilence(after: session.limit) { reading.giveUp(request) }
+    } else {
+      patience.noteAnswer(after: DriverProcess.now - began)
+    }
+    return reading
   }
 
   private func load(_ image: DiskImage, of recorded: VolumeRecording) throws(ProgramTestError) -> String {
@@ -169,6 +192,7 @@ final class StateWorker {
     if let session = sessions[boot] { return (session, folder) }
     var place = DriverPlace()
     place.isIsolated = spec.isIsolated
+    place.scratch = spec.directory
     place.onSync = server.mount.syncNote
     place.isOfAnotherBoot = boot != .recorded
     starts += 1

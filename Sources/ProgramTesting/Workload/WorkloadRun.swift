@@ -52,6 +52,7 @@ final class WorkloadRun {
   /// Where the answer to the first `open` stands in the trace.
   private(set) var openedAt: Int?
 
+  private let patience: Patience
   private var session: DriverSession?
   private var channel: ReplyChannel?
   private var channels = 0
@@ -61,9 +62,14 @@ final class WorkloadRun {
   /// Requests without an answer: by id, their places in `events`.
   private var flying: [Int: Int] = [:]
 
-  /// - Parameter keepsCache: see `VolumeOptions`.
-  init(_ spec: ProgramSpec, name: String, keepsCache: Bool = true) throws(ProgramTestError) {
+  /// - Parameters:
+  ///   - keepsCache: see `VolumeOptions`.
+  ///   - patience: nil waits for each request until the limit.
+  init(
+    _ spec: ProgramSpec, name: String, keepsCache: Bool = true, _ patience: Patience? = nil
+  ) throws(ProgramTestError) {
     self.spec = spec
+    self.patience = patience ?? Patience(spec.requestLimit)
     var options = VolumeOptions()
     options.memoryLimit = spec.memoryLimit
     options.keepsCache = keepsCache
@@ -93,7 +99,7 @@ final class WorkloadRun {
     place.channel = (channel.path, channel.reading)
     place.isIsolated = spec.isIsolated
     place.onSync = mount.syncNote
-    do throws(DriverError) { session = try DriverSession(spec.command, place, limit: spec.requestLimit) } catch {
+    do throws(DriverError) { session = try DriverSession(spec.command, place, limit: patience.now) } catch {
       throw .driver(error)
     }
     hello = session!.hello
@@ -101,6 +107,8 @@ final class WorkloadRun {
   }
 
   var isRunning: Bool { session != nil }
+  /// A request had no answer, and the time limit was not waited for.
+  private(set) var isGivenUp = false
   /// The last request was to open again what had been closed in order.
   var isAtRestart: Bool {
     guard case .request(let record)? = events.last, case .open(_, create: false, _) = record.request else {
@@ -148,16 +156,19 @@ final class WorkloadRun {
     }
     // Making everything anew may take long: a database cluster, a schema.
     let isCreation = if case .open(_, create: true, _) = waiting { true } else { false }
+    session.limit = patience.now
+    let began = DriverProcess.now
     let (id, answer) = session.wait(limit: isCreation ? max(spec.requestLimit, 60_000_000_000) : nil)
     guard let id, let place = flying.removeValue(forKey: id), case .request(var record) = events[place] else {
       flying.removeAll()
       switch answer {
       case .died(let how): return .died(how)
-      case .silent: return .silent(request: waiting?.name ?? "")
+      case .silent: return silence(waiting?.name ?? "", session.limit)
       case .garbled(let complaint): return .driver(complaint)
       case .done, .failed: return .driver("a reply to nothing")
       }
     }
+    if !isCreation { patience.noteAnswer(after: DriverProcess.now - began) }
     switch answer {
     case .done(let reply): record.outcome = .done(position: reply.position, value: reply.value)
     case .failed(.driver, let error):
@@ -165,7 +176,7 @@ final class WorkloadRun {
     case .failed(.failed, let error): record.outcome = .failed(error)
     case .failed(.unknown, let error): record.outcome = .unknown(error)
     case .died(let how): return .died(how)
-    case .silent: return .silent(request: record.request.name)
+    case .silent: return silence(record.request.name, session.limit)
     case .garbled(let complaint): return .driver(complaint)
     }
     if case .open = record.request {
@@ -177,6 +188,12 @@ final class WorkloadRun {
     pending.append((place, session.linesRead - 1))
     events[place] = .request(record)
     return nil
+  }
+
+  /// - Parameter waited: nothing came in so many nanoseconds.
+  private func silence(_ request: String, _ waited: UInt64) -> WorkloadStop {
+    if !patience.noteSilence(after: waited) { isGivenUp = true }
+    return .silent(request: request)
   }
 
   /// Waits until so many requests at the most are without an answer.
@@ -208,7 +225,9 @@ final class WorkloadRun {
   func read(_ workload: ProgramWorkload) -> StateReading {
     guard let session else { return StateReading(failure: .died("the driver is gone", request: "scan")) }
     var reading = StateReading()
+    session.limit = patience.now
     reading.read(session, workload)
+    if case .hung = reading.failure, !patience.noteSilence(after: session.limit) { isGivenUp = true }
     return reading
   }
 

@@ -101,6 +101,8 @@ struct ProgramSuite {
     /// Nil where the program could not be tested.
     var report: ProgramReport?
     var failure: String?
+    /// The failure is that no volume could be mounted.
+    var isWithoutVolume = false
 
     var verdict: Verdict { report?.verdict ?? .unknown }
 
@@ -133,7 +135,16 @@ struct ProgramSuite {
   }
 
   mutating func add(_ cell: ProgramCell, _ error: ProgramTestError) {
-    results.append(Result(cell: cell, failure: "\(error)"))
+    var result = Result(cell: cell, failure: "\(error)")
+    if case .mount = error { result.isWithoutVolume = true }
+    results.append(result)
+  }
+
+  /// Whether the machine does not let the next cell run either: the first one had no volume, or two after another.
+  var isHopeless: Bool {
+    let last = results.suffix(2)
+    return !last.isEmpty && last.allSatisfy(\.isWithoutVolume)
+      && (last.count == 2 || results.count == 1)
   }
 
   /// The last cell: a line, and what is behind it where that was not expected.
@@ -156,7 +167,8 @@ struct ProgramSuite {
       if case .caught = result.cell.expectation { return result.verdict == .held }
       return false
     }
-    return isWrong ? ExitStatus.violated : ExitStatus.unknown
+    if isWrong { return ExitStatus.violated }
+    return results.allSatisfy(\.isWithoutVolume) ? ExitStatus.unavailable : ExitStatus.unknown
   }
 
   private var verdict: Verdict {
@@ -169,6 +181,9 @@ struct ProgramSuite {
     let surprises = results.count { !$0.isExpected }
     let seconds = Int(results.reduce(0) { $0 + ($1.report?.seconds ?? 0) }.rounded())
     let outcome = surprises == 0 ? "all as expected" : "\(surprises) not as expected"
+    if isHopeless, results.count < cells {
+      return "stopped after \(results.count) of \(cells) cells, for no volume can be mounted: \(outcome) so far"
+    }
     if wasInterrupted { return "interrupted after \(results.count) of \(cells) cells: \(outcome) so far" }
     return "\(results.count) \(results.count == 1 ? "cell" : "cells"): \(outcome); \(states) states in \(seconds) s"
   }
