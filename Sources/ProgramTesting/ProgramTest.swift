@@ -170,7 +170,8 @@ package final class ProgramTest {
     if first.verdict == .violated {
       let checks = Set(first.checks.filter { $0.verdict == .violated }.map(\.check))
       for _ in 0..<3 where first.repeats && !isCancelled {
-        let again = Set(try runner(program).run(what, isRepeat: true).checks.filter { $0.verdict == .violated }.map(\.check))
+        let violated = try runner(program).run(what, isRepeat: true).checks.filter { $0.verdict == .violated }
+        let again = Set(violated.map(\.check))
         if again.isDisjoint(with: checks) { first.repeats = false }
       }
     }
