@@ -39,7 +39,8 @@ class Driver:
         self.db.execute("COMMIT")
 
     def scan(self, request):
-        reply(request, items=[list(row) for row in self.db.execute("SELECT key, value FROM map").fetchall()])
+        rows = self.db.execute("SELECT key, value FROM map").fetchall()
+        reply(request, items=[[str(key), str(value)] for key, value in rows])
 
     def check(self, request):
         answer = self.db.execute("PRAGMA integrity_check").fetchall()
