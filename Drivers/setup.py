@@ -49,6 +49,13 @@ def main(names):
         sys.exit("Debian's python3-venv makes no environment: see above")
     install(sorted({package for need in needs for package in need.get("pip", [])}),
             PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    for engine in chosen:
+        if packages := engine["needs"].get("apart"):
+            # A version that another engine's would replace, so in a folder of its own.
+            folder = os.path.join(OUT, "apart", engine["name"])
+            if not os.path.isdir(folder):
+                install(packages, PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target",
+                        folder)
     if any(engine["name"] == "rocksdb" for engine in chosen):
         run(os.path.join(ROOT, "Examples", "drivers", "build.sh"))
 

@@ -30,7 +30,7 @@ def cells(names=()):
 
 def command(words):
     """A command of the table with absolute paths, for a process that works in another folder."""
-    words = [word.replace("{python}", PYTHON) for word in words]
+    words = [word.replace("{python}", PYTHON).replace("=.build", "=" + os.path.join(ROOT, ".build")) for word in words]
     return [os.path.join(ROOT, word) if os.path.exists(os.path.join(ROOT, word)) else word for word in words]
 
 

@@ -21,29 +21,38 @@ class Driver:
     operations = ["put", "delete", "scan", "txn", "check"]
 
     def open(self, request):
-        self.db = turso.connect(os.path.join(request["dir"], "data.db"), isolation_level=None)
+        # Older versions know no isolation level: each statement is a transaction of its own there.
+        options = {"isolation_level": None} if hasattr(turso, "Error") else {}
+        self.db = turso.connect(os.path.join(request["dir"], "data.db"), **options)
         for name, value in request["config"].items():
-            self.db.execute(f"PRAGMA {name}={value}").fetchall()
-        self.db.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
+            self.execute(f"PRAGMA {name}={value}").fetchall()
+        self.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
+
+    def execute(self, statement, values=()):
+        cursor = self.db.cursor()
+        cursor.execute(statement, values)
+        return cursor
 
     def put(self, step):
-        self.db.execute("INSERT OR REPLACE INTO map VALUES (?, ?)", (step["key"], step["value"]))
+        self.execute(
+            "INSERT INTO map VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            (step["key"], step["value"]))
 
     def delete(self, step):
-        self.db.execute("DELETE FROM map WHERE key = ?", (step["key"],))
+        self.execute("DELETE FROM map WHERE key = ?", (step["key"],))
 
     def txn(self, request):
-        self.db.execute("BEGIN")
+        self.execute("BEGIN")
         for step in request["do"]:
             self.put(step) if step["op"] == "put" else self.delete(step)
-        self.db.execute("COMMIT")
+        self.execute("COMMIT")
 
     def scan(self, request):
-        rows = self.db.execute("SELECT key, value FROM map").fetchall()
+        rows = self.execute("SELECT key, value FROM map").fetchall()
         reply(request, items=[[str(key), str(value)] for key, value in rows])
 
     def check(self, request):
-        answer = self.db.execute("PRAGMA integrity_check").fetchall()
+        answer = self.execute("PRAGMA integrity_check").fetchall()
         if [tuple(row) for row in answer] != [("ok",)]:
             raise turso.DatabaseError(str(answer))
 
@@ -51,4 +60,5 @@ class Driver:
         self.db.close()
 
 
-serve(Driver(), turso.Error)
+errors = [getattr(turso, name) for name in dir(turso) if name.endswith("Error")]
+serve(Driver(), *errors)
