@@ -20,32 +20,46 @@ class Driver:
     version = version("pyturso")
     operations = ["put", "delete", "scan", "txn", "check"]
 
+    # Older versions begin transactions by themselves, as Python's sqlite3 does where nothing is said.
+    begins = not hasattr(turso, "Error")
+
     def open(self, request):
-        # Older versions know no isolation level: each statement is a transaction of its own there.
-        options = {"isolation_level": None} if hasattr(turso, "Error") else {}
+        options = {} if self.begins else {"isolation_level": None}
         self.db = turso.connect(os.path.join(request["dir"], "data.db"), **options)
         for name, value in request["config"].items():
             self.execute(f"PRAGMA {name}={value}").fetchall()
         self.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
+        self.commit()
 
     def execute(self, statement, values=()):
         cursor = self.db.cursor()
         cursor.execute(statement, values)
         return cursor
 
-    def put(self, step):
-        self.execute(
-            "INSERT INTO map VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-            (step["key"], step["value"]))
+    def commit(self):
+        if self.begins:
+            self.db.commit()
 
-    def delete(self, step):
-        self.execute("DELETE FROM map WHERE key = ?", (step["key"],))
+    def change(self, step):
+        if step["op"] == "put":
+            self.execute(
+                "INSERT INTO map VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (step["key"], step["value"]))
+        else:
+            self.execute("DELETE FROM map WHERE key = ?", (step["key"],))
+
+    def put(self, request):
+        self.change(request)
+        self.commit()
+
+    delete = put
 
     def txn(self, request):
-        self.execute("BEGIN")
+        if not self.begins:
+            self.execute("BEGIN")
         for step in request["do"]:
-            self.put(step) if step["op"] == "put" else self.delete(step)
-        self.execute("COMMIT")
+            self.change(step)
+        self.execute("COMMIT") if not self.begins else self.commit()
 
     def scan(self, request):
         rows = self.execute("SELECT key, value FROM map").fetchall()
