@@ -185,8 +185,8 @@ def write_table(page, results):
     page.heading("The table")
     page.paragraph(
         "A row is a configuration. `durable`: its documentation recommends it where nothing may be lost. `default`: "
-        "what it does where nobody says anything. States: crash states that were opened and compared with what had been "
-        "acknowledged. `killed` is a kill without a power cut.")
+        "what it does where nobody says anything. States: crash states that were opened and compared with what had "
+        "been acknowledged. `killed` is a kill without a power cut.")
     rows = []
     for name, engine, configuration in cells():
         result = results.get(name)
@@ -249,8 +249,8 @@ def write_findings(page, found, flaky):
     if doubted := [one for one in found if not one.is_letter and one.is_shown is False]:
         page.heading("Seen once, and not confirmed")
         page.paragraph(
-            "Their tokens do not break the promise three times of three, or the bare engine does not show it. They are no "
-            "findings. A program that does other things to its files each time is one reason, Tornlog is another.")
+            "Their tokens do not break the promise three times of three, or the bare engine does not show it. They are "
+            "no findings. A program that does other things to its files each time is one reason, Tornlog is another.")
         page.table(["engine", "configurations", "what", "again", "bare engine"], [
             [*label(one), f"{one.finding['check']} ({one.finding['cause']}): {one.finding['detail'][:160]}",
              again(one.finding), one.finding["again"].get("bare", {}).get("says", "not tried")[:160]]
@@ -303,8 +303,8 @@ def write_audit(page, results):
     page.heading("Exposure beside throughput")
     page.paragraph(
         "One caller writes 200 requests a second for four seconds, pauses, and then writes for two seconds without a "
-        "pause, on a volume in memory (`Drivers/measure.py` under `tornlog audit`). Exposed: acknowledged, while a file "
-        "holds bytes that were written before that and are not synced. These may be bytes that recovery does not need, "
+        "pause, on a volume in memory (`Drivers/measure.py` under `tornlog audit`). Exposed: acknowledged, while a "
+        "file holds bytes that were written before that and are not synced. These may be bytes that recovery does not need, "
         "such as pages of a database whose changes are in its log: a few exposed of many say that. Median, p99 and "
         "longest are of those exposed, `at a time` is the most at the same moment, and `never` counts what nothing had "
         "synced when the run ended.")
@@ -346,8 +346,8 @@ def write_controls(page, results, notes):
                      verdict(result["test"]) if result else "not run"])
     page.paragraph(
         f"Configurations that are known as sound, and were named as controls before the run. {total:,} states of them "
-        f"were opened, and {accused} of {len(rows)} were accused under a profile of a disk or a file system. The aim is "
-        "1,000,000 states without an accusation: more time (`--within`) goes further.")
+        f"were opened, and {accused} of {len(rows)} were accused under a profile of a disk or a file system. The aim "
+        "is 1,000,000 states without an accusation: more time (`--within`) goes further.")
     page.table(["engine", "version", "configuration", "states", "kills and faults", "verdict"], rows, numeric={3, 4})
     for note in notes:
         page.paragraph(note)
