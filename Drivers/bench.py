@@ -29,7 +29,8 @@ from table import FOLDER, OUT, ROOT, cells, command, scenario_path
 STATES = os.path.join(OUT, "states")
 # Seconds of a cell beside its search: kills, faults, shrinking, the measurement, and three runs of a finding.
 BESIDE = 25
-MOST_FINDINGS = 3
+# So many findings of a cell are shown again, and none is begun after so many seconds.
+MOST_FINDINGS, SHOWING = 3, 240
 
 
 class Ended:
@@ -162,7 +163,10 @@ def run(tornlog, name, engine, configuration, limit, arguments):
             result["audit"] = audit(tornlog, engine, configuration)
             findings = result["test"].get("program", {}).get("findings", [])
             shown = [finding for finding in findings if finding["repeats"] and "reproduce" in finding]
+            until = time.monotonic() + SHOWING
             for number, finding in enumerate(shown[:MOST_FINDINGS]):
+                if time.monotonic() > until:
+                    break
                 finding["again"] = show_again(tornlog, name, number, engine, configuration, finding)
     result["seconds"] = round(time.monotonic() - began, 1)
     return result
@@ -196,6 +200,8 @@ def main():
         chosen = list(first.values())
     results = os.path.join(OUT, "quick" if arguments.quick else "results")
     os.makedirs(results, exist_ok=True)
+    # In the background of a shell Ctrl-C is ignored, and those that it starts would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def path(name):
         return os.path.join(results, name + ".json")

@@ -295,7 +295,7 @@ def write_own_checks(page, found, results):
     silent = sum(row[2] != "own-check-agrees" and row[4] == "ok" for row in rows)
     if rows:
         page.paragraph(
-            f"In {silent} of {len(rows)} its own check finds nothing, although acknowledged work is missing or changed. "
+            f"In {silent} of {len(rows)} its own check finds nothing, though acknowledged work is missing or changed. "
             "It looks at the structure of files, and does not know what was acknowledged.")
 
 
@@ -304,7 +304,7 @@ def write_audit(page, results):
     page.paragraph(
         "One caller writes 200 requests a second for four seconds, pauses, and then writes for two seconds without a "
         "pause, on a volume in memory (`Drivers/measure.py` under `tornlog audit`). Exposed: acknowledged, while a "
-        "file holds bytes that were written before that and are not synced. These may be bytes that recovery does not need, "
+        "file holds bytes that were written before that and are not synced. Recovery may not need these bytes, "
         "such as pages of a database whose changes are in its log: a few exposed of many say that. Median, p99 and "
         "longest are of those exposed, `at a time` is the most at the same moment, and `never` counts what nothing had "
         "synced when the run ended.")
