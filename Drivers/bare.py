@@ -105,9 +105,9 @@ def agrees(check, detail, result):
         return any(named(value, match[2]) for value in logs.get(match[1], []))
     if match := re.match(r"key (\S+) is gone;", detail):
         return match[1] not in items
-    if match := re.match(r"key (\S+) holds (?:a )?damaged .*?, (\d+) bytes", detail):
+    if match := re.match(r"key (\S*) holds (?:a )?damaged .*?, (\d+) bytes", detail):
         return match[1] in items and len(items[match[1]].encode()) == int(match[2])
-    if match := re.match(rf"key (\S+) holds {VALUE}", detail):
+    if match := re.match(rf"key (\S*) holds {VALUE}", detail):
         return match[1] in items and named(items[match[1]], match[2])
     if match := re.match(rf"of one transaction (\S+) = {VALUE} is there, (\S+) = {VALUE} is not", detail):
         return named(items.get(match[1]), match[2]) and not named(items.get(match[3]), match[4])
