@@ -44,10 +44,10 @@ docs: build ## write the generated parts of docs/*.md anew
 exhaustive: setup ## every bit flipped, every length cut, no space at every byte; prints the numbers of cases
 	TORNLOG_EXHAUSTIVE=1 TORNLOG_OPTIMIZED_TESTS=1 swift test --filter ExhaustiveTests
 
-engines: build ## real engines through `tornlog test`; ENGINES="lmdb redis" for some. Installs what they need
+engines: build ## the table of real engines (three hours), and its page; ENGINES="lmdb redis", ARGS=--quick for less
 	/usr/bin/python3 Drivers/setup.py $(ENGINES)
 	/usr/bin/python3 Drivers/scenarios.py $(ENGINES)
-	$(TORNLOG) test $(if $(ENGINES),$(addprefix .build/engines/scenarios/,$(ENGINES)),.build/engines/scenarios) $(ARGS)
+	/usr/bin/python3 Drivers/bench.py --tornlog $(TORNLOG) $(ARGS) $(ENGINES)
 
 fuzz: setup ## libFuzzer on the readers of log files: ten million executions; ARGS=-runs=100000 for fewer
 	@Scripts/fuzz.sh $(ARGS)

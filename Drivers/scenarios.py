@@ -13,21 +13,19 @@ import json
 import os
 import sys
 
-import yaml
+from table import cells, scenario_path
 
-FOLDER = os.path.dirname(os.path.abspath(__file__))
-OUT = os.path.join(FOLDER, "..", ".build", "engines", "scenarios")
 PYTHON = ".build/engines/venv/bin/python3"
 # Options of `tornlog test` in the table, and where they stand in a scenario.
 PLACES = {"--budget": ("search", "budget"), "--requests": ("workload", "requests"),
           "--time-limit": ("workload", "time-limit")}
 
 
-def scenario(engine, configuration):
+def scenario(name, engine, configuration):
     """A scenario as a mapping. Of JSON everything is YAML too."""
     durable = "as its documentation recommends" if configuration.get("durable") else "as configured"
     result = {
-        "name": f"{engine['name']}-{configuration['name']}",
+        "name": name,
         "title": f"{engine['engine']}, {configuration['name']}: {durable}",
         "story": configuration["says"],
         "program": {
@@ -46,18 +44,10 @@ def scenario(engine, configuration):
     return result
 
 
-with open(os.path.join(FOLDER, "engines.yaml")) as file:
-    table = yaml.safe_load(file)["engines"]
-names = sys.argv[1:] or [engine["name"] for engine in table]
-if unknown := set(names) - {engine["name"] for engine in table}:
-    sys.exit(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(engine['name'] for engine in table)}")
-count = 0
-for engine in table:
-    if engine["name"] in names:
-        os.makedirs(os.path.join(OUT, engine["name"]), exist_ok=True)
-        for configuration in engine["configurations"]:
-            with open(os.path.join(OUT, engine["name"], configuration["name"] + ".yaml"), "w") as file:
-                for key, value in scenario(engine, configuration).items():
-                    file.write(f"{key}: {json.dumps(value, ensure_ascii=False)}\n")
-            count += 1
-print(f"{count} scenarios in {os.path.relpath(OUT)}")
+chosen = cells(sys.argv[1:])
+for name, engine, configuration in chosen:
+    os.makedirs(os.path.dirname(scenario_path(name, engine)), exist_ok=True)
+    with open(scenario_path(name, engine), "w") as file:
+        for key, value in scenario(name, engine, configuration).items():
+            file.write(f"{key}: {json.dumps(value, ensure_ascii=False)}\n")
+print(f"{len(chosen)} scenarios in .build/engines/scenarios")

@@ -39,7 +39,8 @@ class Driver:
         self.db.execute("COMMIT")
 
     def scan(self, request):
-        reply(request, items=self.db.execute("SELECT key, value FROM map").fetchall())
+        # As text, whatever the column holds: what a crash has damaged may be NULL.
+        reply(request, items=[[str(key), str(value)] for key, value in self.db.execute("SELECT key, value FROM map")])
 
     def check(self, request):
         answer = self.db.execute("PRAGMA integrity_check").fetchall()

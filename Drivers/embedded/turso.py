@@ -20,29 +20,53 @@ class Driver:
     version = version("pyturso")
     operations = ["put", "delete", "scan", "txn", "check"]
 
+    # Older versions begin transactions by themselves, as Python's sqlite3 does where nothing is said.
+    begins = not hasattr(turso, "Error")
+
     def open(self, request):
-        self.db = turso.connect(os.path.join(request["dir"], "data.db"), isolation_level=None)
+        options = {} if self.begins else {"isolation_level": None}
+        self.db = turso.connect(os.path.join(request["dir"], "data.db"), **options)
         for name, value in request["config"].items():
-            self.db.execute(f"PRAGMA {name}={value}").fetchall()
-        self.db.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
+            self.execute(f"PRAGMA {name}={value}").fetchall()
+        self.execute("CREATE TABLE IF NOT EXISTS map (key TEXT PRIMARY KEY, value TEXT)")
+        self.commit()
 
-    def put(self, step):
-        self.db.execute("INSERT OR REPLACE INTO map VALUES (?, ?)", (step["key"], step["value"]))
+    def execute(self, statement, values=()):
+        cursor = self.db.cursor()
+        cursor.execute(statement, values)
+        return cursor
 
-    def delete(self, step):
-        self.db.execute("DELETE FROM map WHERE key = ?", (step["key"],))
+    def commit(self):
+        if self.begins:
+            self.db.commit()
+
+    def change(self, step):
+        if step["op"] == "put":
+            self.execute(
+                "INSERT INTO map VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                (step["key"], step["value"]))
+        else:
+            self.execute("DELETE FROM map WHERE key = ?", (step["key"],))
+
+    def put(self, request):
+        self.change(request)
+        self.commit()
+
+    delete = put
 
     def txn(self, request):
-        self.db.execute("BEGIN")
+        if not self.begins:
+            self.execute("BEGIN")
         for step in request["do"]:
-            self.put(step) if step["op"] == "put" else self.delete(step)
-        self.db.execute("COMMIT")
+            self.change(step)
+        self.execute("COMMIT") if not self.begins else self.commit()
 
     def scan(self, request):
-        reply(request, items=[list(row) for row in self.db.execute("SELECT key, value FROM map").fetchall()])
+        rows = self.execute("SELECT key, value FROM map").fetchall()
+        reply(request, items=[[str(key), str(value)] for key, value in rows])
 
     def check(self, request):
-        answer = self.db.execute("PRAGMA integrity_check").fetchall()
+        answer = self.execute("PRAGMA integrity_check").fetchall()
         if [tuple(row) for row in answer] != [("ok",)]:
             raise turso.DatabaseError(str(answer))
 
@@ -50,4 +74,5 @@ class Driver:
         self.db.close()
 
 
-serve(Driver(), turso.Error)
+errors = [getattr(turso, name) for name in dir(turso) if name.endswith("Error")]
+serve(Driver(), *errors)

@@ -44,7 +44,8 @@ class Driver:
         return {"value": row[0] if row else None}
 
     def scan(self, request):
-        reply(request, items=self.db.execute("SELECT key, value FROM map").fetchall())
+        # As text, whatever the column holds: what a crash has damaged may be NULL.
+        reply(request, items=[[str(key), str(value)] for key, value in self.db.execute("SELECT key, value FROM map")])
 
     def txn(self, request):
         with self.db:  # COMMIT at the end, ROLLBACK after an exception

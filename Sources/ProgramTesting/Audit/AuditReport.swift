@@ -33,6 +33,8 @@ package struct AuditReport: Sendable, Encodable {
     package var median = 0.0
     package var p99 = 0.0
     package var longest = 0.0
+    /// The most that were acknowledged and not durable at the same moment.
+    package var together = 0
   }
 
   package var command: [String]
@@ -95,16 +97,27 @@ package struct AuditReport: Sendable, Encodable {
   private static func exposure(_ run: AuditRun, _ audit: TraceAudit) -> Exposure {
     var exposure = Exposure()
     var times: [Double] = []
+    // Where each begins and ends to be exposed, in nanoseconds; at the same moment an end comes first.
+    var turns: [(time: UInt64, change: Int)] = []
     var after = run.prepared
     for (place, _) in run.acknowledgements {
       exposure.acknowledgements += 1
       let time = run.trace[place].time
       switch audit.exposure(of: place, time: time, after: after, countsNames: false) {
-      case nil: exposure.never += 1
+      case nil:
+        exposure.never += 1
+        turns.append((time, 1))
       case 0?: exposure.atOnce += 1
-      case let nanoseconds?: times.append(Double(nanoseconds) / 1e6)
+      case let nanoseconds?:
+        times.append(Double(nanoseconds) / 1e6)
+        turns += [(time, 1), (time + nanoseconds, -1)]
       }
       after = place
+    }
+    var open = 0
+    for turn in turns.sorted(by: { ($0.time, $0.change) < ($1.time, $1.change) }) {
+      open += turn.change
+      exposure.together = max(exposure.together, open)
     }
     times.sort()
     if !times.isEmpty {
@@ -139,6 +152,7 @@ package struct AuditReport: Sendable, Encodable {
             "  the others could be lost for \(Self.ms(exposure.median)) (median), \(Self.ms(exposure.p99)) (p99),"
               + " \(Self.ms(exposure.longest)) at most")
         }
+        if exposure.together > 0 { lines.append("  \(exposure.together) of them at the same time") }
       }
     }
     for one in between.filter(\.wasThere).prefix(3) {
