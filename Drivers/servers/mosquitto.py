@@ -29,7 +29,9 @@ class Driver:
         lines = {"persistence": "true", "persistence_location": request["dir"] + "/", "allow_anonymous": "true"}
         lines |= {"listener": f"{port} 127.0.0.1", "user": "root"} | request["config"]
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
-            file.write("".join(f"{name} {value}\n" for name, value in lines.items()))
+            # JSON's true is True here; mosquitto wants it in small letters.
+            file.write("".join(f"{name} {str(value).lower() if value is True else value}\n"
+                               for name, value in lines.items()))
             file.flush()
             self.server = Server(["mosquitto", "-c", file.name])
             self.client = mqtt.Client()
