@@ -86,6 +86,15 @@ import Verification
     #expect(report.cutRuns > 0 && report.statesOfLives > 0, "\(text(report))")
   }
 
+  /// The kernel writes back what a killed program has mapped. Were that to fail, the next program would be told.
+  @Test func whatAKilledProgramHasMappedIsWrittenBack() throws {
+    var spec = Programs.misbehaving("maps-and-syncs-at-start")
+    spec.promise = .nothing
+    let report = try Programs.test(spec, options([], kills: 12))
+    let hit = report.runs.filter { $0.hit != nil }
+    #expect(hit.count > 3 && hit.allSatisfy { $0.verdict == .held }, "\(text(report))")
+  }
+
   /// Who is asked to end by SIGTERM need not answer requests any more.
   @Test func silenceAfterSIGTERMIsNoHang() throws {
     var spec = Programs.misbehaving("says-nothing-at-end")

@@ -15,6 +15,8 @@ import uuid
 
 how = sys.argv[1]
 memory = sys.argv[2] if len(sys.argv) > 2 else None
+# Mappings that stay.
+mapped = []
 tail = None
 
 
@@ -31,10 +33,14 @@ def store(value):
     record = f"{sum(value.encode())} {value}\n".encode()
     end = len(read_all().rstrip(b"\0"))
     os.ftruncate(tail, 1 << 16)
-    with mmap.mmap(tail, 1 << 16) as pages:
-        pages[end : end + len(record)] = record
-        if how == "maps-and-syncs":
-            pages.flush()
+    pages = mmap.mmap(tail, 1 << 16)
+    pages[end : end + len(record)] = record
+    if how == "maps-and-syncs":
+        pages.flush()
+    if how == "maps-and-syncs-at-start":
+        mapped.append(pages)
+    else:
+        pages.close()
 
 
 def make_durable(file):
@@ -67,6 +73,9 @@ def open_log(request):
         if how == "refuses":
             raise OSError("the log is too old")
     tail = os.open(path(request), os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    if how == "maps-and-syncs-at-start":
+        # Tells of a page that could not be written back since.
+        os.fsync(tail)
     cut_torn_tail()
     if how == "names-at-random":
         open(f"{request['dir']}/lock-{uuid.uuid4()}", "w").close()

@@ -156,7 +156,9 @@ struct DisturbanceRunner {
         return .proceed
       }
       return { request in
-        // What a process asks for that the kernel has not killed yet does not happen any more.
+        // What a process asks for that the kernel has not killed yet does not happen any more. A mapped page that the
+        // kernel writes back is no request of a process: a kill loses none, and the next program would get the error.
+        if request.flags.contains(.writeBack) { return .proceed }
         if trigger.met != nil { return .delayed(nanoseconds: 50_000_000, then: .fail(EIO)) }
         return once(request)
       }
