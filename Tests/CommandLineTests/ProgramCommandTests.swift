@@ -18,8 +18,8 @@ extension CommandLineTests {
       let folder = try scratch.folder()
       let ended = try await Running(
         [
-          Program.tornlog, "test", "--dir", folder, "--requests", "20", "--budget", "5s", "--kills", "1", "--faults",
-          "1",
+          Program.tornlog, "test", "--dir", folder, "--requests", "6", "--profile", "ext4-ordered", "--budget", "30s",
+          "--kills", "1", "--faults", "1",
         ]
           + ["--"] + Self.buggyLog + ["--bug", "1"]
       ).end(within: 90)
@@ -40,8 +40,8 @@ extension CommandLineTests {
     @Test func aSoundProgramIsNotAccused() async throws {
       let scratch = try Scratch()
       let ended = try await Running(
-        [Program.tornlog, "test", "--dir", scratch.folder(), "--requests", "10", "--budget", "8s", "--kills", "1"]
-          + ["--faults", "2", "--"] + Self.buggyLog
+        [Program.tornlog, "test", "--dir", scratch.folder(), "--requests", "6", "--budget", "30s", "--kills", "1"]
+          + ["--profile", "ext4-ordered", "--faults", "2", "--"] + Self.buggyLog
       ).end(within: 90)
       #expect(ended.code == 0 && ended.out.contains("held: no promise was broken"), "\(ended)")
     }
@@ -91,8 +91,8 @@ extension CommandLineTests {
         title: A log that never syncs
         program: { driver: [python3, Examples/buggy-log/driver.py, --bug, 1] }
         matrix: { part: [one, two] }
-        workload: { requests: 12 }
-        search: { budget: 20s, kills: 0, faults: 0, profiles: [ext4-ordered] }
+        workload: { requests: 6 }
+        search: { budget: 30s, kills: 0, faults: 0, profiles: [ext4-ordered] }
         expect:
           - when: { part: one }
             caught-by: no-acknowledged-loss

@@ -104,7 +104,7 @@ private struct StateSource {
 
   init(_ program: RecordedProgram, _ profiles: [CrashProfile], seed: UInt64) {
     (self.program, self.seed) = (program, seed)
-    moments = profiles.flatMap { profile in program.powerCuts.map { (profile, $0) } }.reversed()
+    moments = profiles.flatMap { profile in program.powerCuts(profile).map { (profile, $0) } }.reversed()
   }
 
   mutating func next(_ count: Int) -> [(image: DiskImage, event: Int)] {

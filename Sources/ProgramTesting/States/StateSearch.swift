@@ -40,7 +40,7 @@ struct RecordedProgram: Sendable {
   /// The moments at which a power cut is tried: just before something becomes durable, just before the callers learn or
   /// ask for something, and at the end. A state of any other moment is one of the next of these too: what had not
   /// happened yet may be lost there. A request counts, for it may be what has removed a record.
-  var powerCuts: [Int] {
+  func powerCuts(_ profile: CrashProfile) -> [Int] {
     var known: Set<Int> = []
     for event in events {
       switch event {
@@ -49,15 +49,23 @@ struct RecordedProgram: Sendable {
       }
     }
     return (begin...max(begin, end)).filter { event in
-      if event == end || known.contains(event) { return true }
-      switch recording.events[event].what {
-      case .submitted, .changed: return false
-      case .fact(let fact): return (fact as? VolumeMark)?.channel != 0
-      case .completed(let number, _, _):
-        switch recording.operations[number] {
-        case .sync, .syncDirectory, .syncAll, .write(_, _, _, durable: true): return true
-        default: return false
-        }
+      event == end || known.contains(event) || Self.isLastMoment(event, of: recording, profile)
+    }
+  }
+
+  /// Whether a moment is the last of its states, but for what callers send: with the event that comes next something
+  /// becomes durable, or a caller learns something.
+  static func isLastMoment(_ event: Int, of recording: Recording, _ profile: CrashProfile) -> Bool {
+    // Under these a name or a size is there as soon as the operation is over.
+    let isImmediate = profile.names == .immediate || profile.sizes == .immediate
+    switch recording.events[event].what {
+    case .submitted: return false
+    case .changed: return isImmediate
+    case .fact(let fact): return (fact as? VolumeMark)?.channel != 0
+    case .completed(let number, _, _):
+      switch recording.operations[number] {
+      case .sync, .syncDirectory, .syncAll, .write(_, _, _, durable: true): return true
+      default: return isImmediate
       }
     }
   }
@@ -247,7 +255,7 @@ final class StateSearch {
   }
 
   private func moments(of place: Int) -> [Int] {
-    let all = progress[place].profile == nil ? program.kills : program.powerCuts
+    let all = progress[place].profile.map { program.powerCuts($0) } ?? program.kills
     if program.readings.isEmpty { return all }
     return all.filter { event in !program.readings.contains { $0.contains(program.moment(at: event)) } }
   }
