@@ -195,7 +195,8 @@ struct DisturbanceRunner {
 
   /// The operation in words; nil where what lasts was not met by any.
   private func hit(_ what: Disturbance, _ met: OperationTrigger.Met, _ run: WorkloadRun) -> String? {
-    let place = "\(met.kind.text) of \(met.path.dropFirst("/data/".count))"
+    let name = met.path.dropFirst("/data/".count)
+    let place = "\(met.kind.text) of \(name.isEmpty ? "the program's folder" : String(name))"
     switch what {
     case .kill: return "kill -9 at \(place)"
     case .killInClose: return "kill -9 in close, at \(place)"
