@@ -156,11 +156,12 @@ struct DisturbanceRunner {
         return .proceed
       }
       return { request in
-        // What a process asks for that the kernel has not killed yet does not happen any more. A mapped page that the
-        // kernel writes back is no request of a process: a kill loses none, and the next program would get the error.
+        guard trigger.met != nil else { return once(request) }
+        // The kernel writes a mapped page back: no process asks for it, and a kill loses no page. Were it to fail, the
+        // next program would be told.
         if request.flags.contains(.writeBack) { return .proceed }
-        if trigger.met != nil { return .delayed(nanoseconds: 50_000_000, then: .fail(EIO)) }
-        return once(request)
+        // What a process asks for that the kernel has not killed yet does not happen any more.
+        return .delayed(nanoseconds: 50_000_000, then: .fail(EIO))
       }
     }
     let decider: VolumeDecider
