@@ -29,6 +29,60 @@ extension VolatileDisk {
     coverChanges { $0.effect == .mark(inode) && $0.at < directly }
   }
 
+  /// A write that is durable by itself covers metadata too.
+  mutating func coverMetadata(withWrite f: Int, _ bytes: Range<Int>, _ flying: Flying, at index: Int) {
+    // It will be found again, so what was emptied before it stays so.
+    let sectors = SectorStore.sectors(of: bytes)
+    let isFound = files[f].marks.last { ($0.size ?? .max) < bytes.upperBound || $0.touches(sectors) }
+    let found = isFound.map { $0.at + 1 } ?? 0
+    coverMetadata(
+      with: f, isFull: false, before: flying.submittedAt, own: index, directly: min(found, flying.submittedAt))
+  }
+
+  /// Combinations of syncs in flight that are looked at.
+  private static let mostSyncsTogether = 64
+
+  /// What syncs in flight cover out of the journal's order: each of them, and several together. Any of them may be over
+  /// when the power goes, and another not.
+  /// - Returns: and whether there are more combinations than are listed.
+  func syncsInFlight(_ recording: Recording, at index: Int) -> (names: [SyncedNames], omits: Bool) {
+    guard profile.syncReach == .ownNames, !changes.isEmpty else { return ([], false) }
+    var start = self
+    start.covered = []
+    var disks = [start]
+    var omits = false
+    for flying in inFlight {
+      for var disk in disks {
+        let before = disk.covered?.count
+        disk.coverMetadata(with: flying, recording, at: index)
+        if disk.covered?.count == before { continue }
+        if disks.count <= Self.mostSyncsTogether { disks.append(disk) } else { omits = true }
+      }
+    }
+    let names = disks.dropFirst().map { disk in
+      var names = SyncedNames()
+      for change in disk.covered ?? [] {
+        guard let place = changes.firstIndex(where: { $0.operation == change.operation }) else { continue }
+        names.effects[place, default: []].append(change.effect)
+      }
+      return names
+    }
+    return (names, omits)
+  }
+
+  /// A sync in flight is over, as far as metadata goes.
+  private mutating func coverMetadata(with flying: Flying, _ recording: Recording, at index: Int) {
+    switch recording.operations[flying.operation] {
+    case .sync(let file, let isFull):
+      coverMetadata(with: Int(file), isFull: isFull, before: flying.submittedAt, directly: flying.submittedAt)
+    case .write(let file, let offset, let bytes, durable: true):
+      coverMetadata(withWrite: Int(file), offset..<offset + bytes.count, flying, at: index)
+    case .syncDirectory(let directory): syncDirectory(directory, flying.submittedAt)
+    // That of everything covers a beginning of the journal.
+    default: break
+    }
+  }
+
   mutating func syncDirectory(_ directory: InodeNumber, _ submission: Int) {
     switch profile.directorySync {
     case .entries where profile.syncReach == .ownNames: syncDirectoryOfLogTree(directory, submission)
@@ -199,6 +253,7 @@ extension VolatileDisk {
         rest.append(change)
         continue
       }
+      covered?.append(change)
       applyDurable(change.effect)
       if case .mark(let file) = change.effect {
         files[Int(file)].coverMarks(before: change.at + 1, store)

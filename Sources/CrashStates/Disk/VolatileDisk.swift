@@ -77,6 +77,8 @@ package struct VolatileDisk: Sendable {
   private var time = Instant(nanoseconds: 0)
   /// Files of which something is not durable.
   private(set) var unsettled: Set<Int> = []
+  /// What syncs have covered since this was made empty, in order; nil where nobody asks.
+  var covered: [Change]?
   private var changedFiles: Set<Int> = []
 
   package struct Flying: Sendable {
@@ -222,15 +224,7 @@ package struct VolatileDisk: Sendable {
       noteTime(
         f, Logged(submitted: flying.submittedAt, at: index), begun: recording.events[flying.submittedAt].time)
     }
-    if durable {
-      // It will be found again, so what was emptied before it stays so.
-      let isFound = files[f].marks.last {
-        ($0.size ?? .max) < end || $0.touches(sectors.lowerBound..<sectors.upperBound + 1)
-      }
-      let found = isFound.map { $0.at + 1 } ?? 0
-      coverMetadata(
-        with: f, isFull: false, before: flying.submittedAt, own: index, directly: min(found, flying.submittedAt))
-    }
+    if durable { coverMetadata(withWrite: f, offset..<end, flying, at: index) }
     let settled = files[f].settledSize
     if profile.edges == .atGrowth, grows {
       files[f].addZeros(settled..<min(max(settled, FileCut.blockEnd(settled)), max(settled, end)), at: index, store)

@@ -109,6 +109,7 @@ package struct CrashPoint: Sendable {
       ofFile[f]!.size = pieces.count
       append(.size(file: f, growths: ofFile[f]!.growths), newest: ofFile[f]!.growths.count)
     }
+    if flight.omitsSyncs { omitsStates = true }
     addChanges(&flight)
   }
 
@@ -139,7 +140,7 @@ package struct CrashPoint: Sendable {
   private mutating func addChanges(_ flight: inout Flight) {
     for changes in flight.independent { add(changes) }
     guard !flight.changes.isEmpty else { return }
-    guard profile.names == .independent else { return add(flight.changes) }
+    guard profile.names == .independent else { return add(flight.changes, flight.syncs) }
     // Each by itself, also of those that share a name; only those of one file keep their order.
     var ofFiles: [(file: InodeNumber, changes: [VolatileDisk.Change])] = []
     for change in flight.changes {
@@ -157,8 +158,8 @@ package struct CrashPoint: Sendable {
     for own in ofFiles { add(own.changes) }
   }
 
-  private mutating func add(_ changes: [VolatileDisk.Change]) {
-    let kept = KeptChanges(changes)
+  private mutating func add(_ changes: [VolatileDisk.Change], _ syncs: [SyncedNames] = []) {
+    let kept = KeptChanges(changes, syncs: syncs)
     if kept.omits { omitsStates = true }
     changePieces.append(pieces.count)
     append(.changes(kept), newest: kept.count - 1)
@@ -173,9 +174,13 @@ private struct Flight {
   var changes: [VolatileDisk.Change]
   /// Where there is no order: those of each operation by itself.
   var independent: [[VolatileDisk.Change]] = []
+  /// What syncs of `changes` make durable out of order.
+  let syncs: [SyncedNames]
+  let omitsSyncs: Bool
 
   init(_ disk: VolatileDisk, _ recording: Recording, at event: Int) {
     changes = disk.changes
+    (syncs, omitsSyncs) = disk.syncsInFlight(recording, at: event)
     var moment = event - 1
     for flying in disk.inFlight {
       // Each at a moment of its own: one may have happened without the other.

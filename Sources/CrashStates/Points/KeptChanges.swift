@@ -1,26 +1,55 @@
 /// Changes of metadata, and which sets of them a power cut may keep.
 ///
 /// A set that is kept has, with a change, everything that had been over before that change began: the journal has an
-/// order, and of two changes of which neither was over when the other began it may have either.
+/// order, and of two changes of which neither was over when the other began it may have either. A sync in flight may
+/// have come with what it covers (`SyncedNames`).
 package struct KeptChanges: Sendable {
   /// In the order of completion; those in flight last.
   package let changes: [VolatileDisk.Change]
-  /// By alternative: so many from the beginning, and these behind them; or what the log tree has of these.
-  private let sets: [(prefix: Int, others: [Int], isLog: Bool)]
+  /// The changes that one alternative keeps.
+  private struct Kept {
+    /// So many from the beginning.
+    var prefix: Int
+    /// And these behind them, by place, in order.
+    var others: [Int] = []
+    /// Of those the log tree's effects are kept, and not their own.
+    var isLog = false
+    /// The number of the syncs in flight that are over: their part of what they cover is kept too.
+    var syncs: Int?
+  }
+
+  /// By alternative.
+  private let sets: [Kept]
+  private let syncs: [SyncedNames]
   /// There are more sets than are listed.
   let omits: Bool
 
   /// Changes that may overtake a missing one, of which every set is listed; of more, each by itself and all.
   private static let mostCombined = 5
 
-  init(_ changes: [VolatileDisk.Change]) {
+  /// - Parameter syncs: what syncs in flight cover out of order: each, and several together.
+  init(_ changes: [VolatileDisk.Change], syncs: [SyncedNames]) {
     self.changes = changes
-    var sets: [(prefix: Int, others: [Int], isLog: Bool)] = []
+    self.syncs = syncs
+    var sets: [Kept] = []
+    var withSyncs: [Kept] = []
     var omits = false
     for missing in changes.indices {
       // The first that is missing; what it came before for certain is missing too.
-      sets.append((missing, [], false))
-      sets += Self.logged(changes, behind: missing).map { (missing, $0, true) }
+      let plain = Kept(prefix: missing)
+      let logged = Self.logged(changes, behind: missing).map { Kept(prefix: missing, others: $0, isLog: true) }
+      sets += [plain] + logged
+      for (number, covered) in syncs.enumerated()
+      where covered.effects[missing]?.contains(changes[missing].effect) != true {
+        let places = covered.effects.keys.filter { $0 >= missing }
+        if places.isEmpty { continue }
+        withSyncs += ([plain] + logged).map { base in
+          var kept = base
+          kept.others = Set(base.others).union(places).sorted()
+          kept.syncs = number
+          return kept
+        }
+      }
       let free = changes.indices.dropFirst(missing + 1).filter { !changes[missing].precedes(changes[$0]) }
       if free.isEmpty { continue }
       var chosen: [[Int]] = []
@@ -35,25 +64,32 @@ package struct KeptChanges: Sendable {
         set.allSatisfy { later in
           (missing + 1..<later).allSatisfy { set.contains($0) || !changes[$0].precedes(changes[later]) }
         }
-      }.map { (missing, $0, false) }
+      }.map { Kept(prefix: missing, others: $0) }
     }
-    sets.append((changes.count, [], false))
-    (self.sets, self.omits) = (sets, omits)
+    // Tokens name alternatives by number: these came later than the others.
+    self.sets = sets + withSyncs + [Kept(prefix: changes.count)]
+    self.omits = omits
   }
 
   package var count: Int { sets.count }
 
   package func kept(_ alternative: Int) -> [VolatileDisk.Change] {
     let set = sets[alternative]
-    guard set.isLog else { return changes[..<set.prefix] + set.others.map { changes[$0] } }
     return changes[..<set.prefix]
       + set.others.flatMap { place in
-        (changes[place].log?.effects ?? []).map { effect in
+        effects(of: place, in: set).map { effect in
           var change = changes[place]
           change.effect = effect
           return change
         }
       }
+  }
+
+  /// What is kept of a change behind the prefix.
+  private func effects(of place: Int, in set: Kept) -> [VolatileDisk.Change.Effect] {
+    if let number = set.syncs, let covered = syncs[number].effects[place] { return covered }
+    guard set.isLog else { return [changes[place].effect] }
+    return changes[place].log?.effects ?? []
   }
 
   /// Sets that the log tree of btrfs may have after a commit of so many changes: those of which the inode or the
@@ -92,4 +128,11 @@ package struct KeptChanges: Sendable {
     let set = sets[alternative]
     return changes.indices.dropFirst(set.prefix).filter { !set.others.contains($0) }.map { changes[$0] }
   }
+}
+
+/// What syncs in flight make durable of the names as soon as they are over, where that is no beginning of the journal:
+/// a file's own names on btrfs, and not what came before them.
+struct SyncedNames: Hashable, Sendable {
+  /// By the change's place: the change's own effect, or the half of a rename that the sync covers.
+  var effects: [Int: [VolatileDisk.Change.Effect]] = [:]
 }
