@@ -82,7 +82,7 @@ package struct VolumeFault: Sendable, Hashable, Codable {
   /// What becomes of an operation.
   /// - Parameter room: bytes of a write that come before the byte at which the fault begins.
   func decision(_ request: VolumeRequest, room: Int) -> VolumeDecision {
-    let length = Int(request.length)
+    let length = Int(request.reach)
     switch effect {
     // `man 2 write`: what has room is written and counted; the errno is for who has room for nothing.
     case .error where room > 0 && (code == ENOSPC || code == EDQUOT): return .short(room)

@@ -60,7 +60,7 @@ package enum OperationFault: String, Sendable, Hashable, CaseIterable {
   /// What becomes of the operation.
   /// - Parameter volume: is changed by what lasts.
   func decision(_ request: VolumeRequest, _ volume: Volume) -> VolumeDecision {
-    let length = Int(request.length)
+    let length = Int(request.reach)
     switch self {
     case .inputOutputError: return .fail(EIO)
     case .noSpace: return .fail(ENOSPC)

@@ -9,7 +9,8 @@ extension Volume {
       kind: VolumeOperationKind(rawValue: record.kind)!,
       path: name.map { path($0, in: record.directory) } ?? path(of: record.inode),
       newPath: newName.map { path($0, in: record.newDirectory) }, inode: record.inode, offset: record.offset,
-      length: record.length, occurrence: occurrences[Int(record.kind)],
+      length: record.length, fileSize: (try? inode(record.inode))?.content?.size ?? 0,
+      occurrence: occurrences[Int(record.kind)],
       flags: VolumeOperationFlags(rawValue: record.flags), thread: record.thread, user: record.user)
     var decision = decider(request)
     while case .delayed(let nanoseconds, let then) = decision {

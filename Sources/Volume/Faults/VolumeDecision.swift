@@ -58,11 +58,18 @@ package struct VolumeRequest: Sendable {
   /// Bytes; of operations without, 0.
   package var offset: UInt64
   package var length: UInt64
+  /// Of the file, as it is before the operation.
+  package var fileSize: UInt64
   /// How many of this kind there have been since the decider was set, with this one: from 1.
   package var occurrence: Int
   package var flags: VolumeOperationFlags
   package var thread: UInt32
   package var user: UInt32
+}
+
+extension VolumeRequest {
+  /// Bytes that a write would store, or a read would bring: the kernel asks for whole pages, also behind a file's end.
+  package var reach: UInt64 { kind == .read ? min(offset + length, max(offset, fileSize)) - offset : length }
 }
 
 /// Asked before an operation takes effect, in the order of the trace, while no other operation happens. It may read

@@ -115,7 +115,9 @@ struct VolumeCommand: ParsableCommand {
   var folder: String
   @Argument(help: "cut, fail, full, read-only, flip, recover, receipts, stats or snapshot.")
   var action: Action
-  @Argument(help: ArgumentHelp("The operation that fails, the file with the bit, or the folder for the copy.", valueName: "what"))
+  @Argument(
+    help: ArgumentHelp(
+      "The operation that fails, the file with the bit, or the folder for the copy.", valueName: "what"))
   var what: String?
 
   func validate() throws {
