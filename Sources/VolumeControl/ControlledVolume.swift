@@ -122,7 +122,8 @@ package final class ControlledVolume: Sendable {
           state.faults[index].written -= request.length
         }
         let place = request.length > 0 ? " @\(request.offset)+\(request.length)" : ""
-        let how = fault.effect == .error ? fault.error : fault.effect.rawValue
+        var how = fault.effect == .error ? fault.error : fault.effect.rawValue
+        if fault.effect == .error, case .short = decision { how = "short, before \(fault.error)" }
         state.note("\(fault.operation) \(request.occurrence) of \(request.path)\(place): \(how)")
         return decision
       }

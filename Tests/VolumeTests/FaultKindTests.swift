@@ -31,11 +31,12 @@ import VolumeControl
   static let kinds = [
     Kind(.init("write", count: 1), [EIO, 0, 0, 0, 0, 0], written: -1, damaged: 0..<1024, "write 1 of /f @0+1024: EIO"),
     Kind(
-      .init("write", error: "ENOSPC", written: 1500), [0, 0, 0, 0, 0, 0], read: 1500, "write 2 of /f @1024+1024: ENOSPC"
+      .init("write", error: "ENOSPC", written: 1500), [0, 0, 0, 0, 0, 0], read: 1500,
+      "write 2 of /f @1024+1024: short, before ENOSPC"
     ),
     Kind(
       .init("write", error: "EDQUOT", count: 1, byte: 100), written: 100, damaged: 100..<1024,
-      "write 1 of /f @0+1024: EDQUOT"),
+      "write 1 of /f @0+1024: short, before EDQUOT"),
     Kind(
       .init("write", error: "EROFS", count: 1), [EROFS, 0, 0, 0, 0, 0], written: -1, damaged: 0..<1024,
       "write 1 of /f @0+1024: EROFS"),
