@@ -273,7 +273,10 @@ let package = Package(
       ]),
     tests(
       "Volume",
-      ["Volume", "VolumeStates", "CrashStates", "LogModel", "VolumeHost", "VolumeWorkloads", "CVolumeCalls", "Storage"]),
+      [
+        "Volume", "VolumeControl", "VolumeStates", "CrashStates", "LogModel", "VolumeHost", "VolumeWorkloads",
+        "CVolumeCalls", "Storage",
+      ]),
     tests("ProgramOracle", ["ProgramOracle", "LogModel", "Verification"]),
     .testTarget(
       name: "ProgramTestingTests",

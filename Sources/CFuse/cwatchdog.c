@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 // A shell, not a fork: a fork would hold a copy of everything that the caller has in memory. $1 is the folder, $2 whether
-// it goes, $3 the caller's process.
+// it goes, $3 the caller's process, $4 a file that goes with the mount, or nothing.
 //
 // A line on the pipe means that all is well; its end without one, that the caller is gone. But a thread of a killed
 // caller that waits for its own volume cannot end before that answers, and keeps the pipe open. So the caller is looked at
@@ -23,6 +23,7 @@ static const char script[] =
     "  umount -f \"$1\" 2>/dev/null\n"
     "  umount -l \"$1\" 2>/dev/null || fusermount3 -uz \"$1\" 2>/dev/null\n"
     "  [ \"$2\" = 1 ] && rmdir \"$1\" 2>/dev/null\n"
+    "  [ -n \"$3\" ] && rm -f \"$3\"\n"
     "}\n"
     "{\n"
     "  trap 'exit 0' TERM\n"
@@ -35,14 +36,14 @@ static const char script[] =
     "    done <\"/proc/$3/status\"\n"
     "    [ \"$ends\" = 1 ] && break\n"
     "  done\n"
-    "  clean \"$1\" \"$2\"\n"
+    "  clean \"$1\" \"$2\" \"$4\"\n"
     "  kill 0\n"
     "} </dev/null &\n"
     "trap 'wait; exit 0' TERM\n"
-    "read -r line || clean \"$1\" \"$2\"\n"
+    "read -r line || clean \"$1\" \"$2\" \"$4\"\n"
     "kill 0\n";
 
-int tl_watchdog_start(const char *directory, int removes, int32_t *process, int *descriptor) {
+int tl_watchdog_start(const char *directory, int removes, const char *file, int32_t *process, int *descriptor) {
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0) return errno;
   posix_spawn_file_actions_t files;
@@ -63,7 +64,8 @@ int tl_watchdog_start(const char *directory, int removes, int32_t *process, int 
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   char caller[16];
   snprintf(caller, sizeof caller, "%d", getpid());
-  char *words[] = {"sh", "-c", (char *)script, "tornlog-watchdog", (char *)directory, removes ? "1" : "0", caller, NULL};
+  char *words[] = {"sh",  "-c", (char *)script, "tornlog-watchdog", (char *)directory, removes ? "1" : "0", caller,
+                   (char *)file, NULL};
   char *environment[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", NULL};
   int error = posix_spawn(process, "/bin/sh", &files, &attributes, words, environment);
   posix_spawn_file_actions_destroy(&files);

@@ -67,6 +67,8 @@ package final class Volume: @unchecked Sendable {
   var store: TraceStore
   var inodes: ContiguousArray<Inode?>
   var inodeCount = 1
+  /// One more than the sequence number of the last sync of everything; 0 is none.
+  var lastSyncAll = 0
   /// Pages that files take, for the limit.
   var usedPages = 0
   var nextHandle: UInt64 = 1

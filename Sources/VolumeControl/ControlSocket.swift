@@ -1,4 +1,5 @@
 import CrashStates
+import Foundation
 import Glibc
 import Synchronization
 import Volume
@@ -100,7 +101,10 @@ package enum ControlSocket {
   }
 
   /// Answers requests until `isOver` says so; looks every 200 ms.
-  package static func serve(_ listener: Int32, _ volume: ControlledVolume, isOver: () -> Bool) {
+  /// - Parameter limit: of the volume's size, which `recover` sets again.
+  package static func serve(
+    _ listener: Int32, _ volume: ControlledVolume, limit: VolumeLimit?, isOver: () -> Bool
+  ) {
     while !isOver() {
       var polled = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
       guard poll(&polled, 1, 200) > 0 else { continue }
@@ -109,14 +113,16 @@ package enum ControlSocket {
       let line = String(decoding: readAll(connection), as: UTF8.self).split(separator: "\n").first ?? ""
       let words = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       do throws(ControlError) {
-        let lines = try answer(words, volume)
+        let lines = try answer(words, volume, limit)
         write((["ok"] + lines).joined(separator: "\n") + "\n", to: connection)
       } catch { write("error\n\(error)\n", to: connection) }
       close(connection)
     }
   }
 
-  private static func answer(_ words: [String], _ volume: ControlledVolume) throws(ControlError) -> [String] {
+  private static func answer(
+    _ words: [String], _ volume: ControlledVolume, _ limit: VolumeLimit?
+  ) throws(ControlError) -> [String] {
     do {
       switch words.first {
       case "stats": return [volume.stats()]
@@ -124,15 +130,24 @@ package enum ControlSocket {
         guard words.count == 3, let profile = CrashProfile.named(words[1]) else { throw ControlError("cut: a profile") }
         return try volume.cut(profile, seed: UInt64(words[2]))
       case "fail":
-        guard words.count == 6, let kind = VolumeFault.kinds[words[1]], let error = VolumeFault.errors[words[3]],
-          let first = Int(words[4])
-        else { throw ControlError("fail: kind, path, error, first, count") }
-        volume.fail(
-          VolumeFault(
-            kind: kind, pattern: words[2].isEmpty ? nil : words[2], error: error, first: first, count: Int(words[5])))
+        guard words.count == 2,
+          let fault = try? JSONDecoder().decode(VolumeFault.self, from: Data(words[1].utf8))
+        else { throw ControlError("fail: a fault, as JSON") }
+        try volume.fail(fault)
         return []
+      case "full":
+        volume.fill()
+        return []
+      case "read-only":
+        volume.makeReadOnly()
+        return []
+      case "flip":
+        guard words.count == 3, let byte = UInt64(words[2]) else { throw ControlError("flip: a file, and a byte") }
+        try volume.flip(words[1], byte: byte)
+        return []
+      case "receipts": return volume.receipts()
       case "recover":
-        volume.stopFailing()
+        volume.recover(limit)
         return []
       case "snapshot":
         guard words.count == 2 else { throw ControlError("snapshot: a folder") }

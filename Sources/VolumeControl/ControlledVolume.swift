@@ -7,12 +7,31 @@ import VolumeStates
 
 /// A mounted volume that others may cut, fail, look at and copy, through a socket.
 package final class ControlledVolume: Sendable {
+  private struct Armed {
+    var fault: VolumeFault
+    /// CLOCK_MONOTONIC, nanoseconds.
+    var since: UInt64
+    /// Operations that it has met.
+    var met = 0
+    /// Bytes of matching writes.
+    var written: UInt64 = 0
+  }
+
   private struct State {
-    var faults: [(fault: VolumeFault, met: Int)] = []
-    /// Operations that a fault has met.
+    var faults: [Armed] = []
+    /// Operations that a fault has hit.
     var failed = 0
     var cuts = 0
+    /// Of the last ones.
+    var receipts: [String] = []
+
+    mutating func note(_ line: String) {
+      receipts.append(line)
+      if receipts.count > ControlledVolume.mostReceipts { receipts.removeFirst() }
+    }
   }
+
+  package static let mostReceipts = 1000
 
   package let mount: VolumeMount
   private let state = Mutex(State())
@@ -31,29 +50,94 @@ package final class ControlledVolume: Sendable {
       + " operations failed \(failed), power cuts \(cuts)"
   }
 
+  /// What each fault has hit, one operation a line, the last `mostReceipts`; and what syncs have told late.
+  package func receipts() -> [String] {
+    let late = volume.trace.operations.filter { $0.flags.contains(.late) }.map {
+      "\($0.kind == .flush ? "close" : "fsync") of \(volume.path(of: $0.inode)): error \($0.error), of the fsync that"
+        + " was operation \($0.otherValue)"
+    }
+    return state.withLock { $0.receipts } + late
+  }
+
   /// Has operations fail from now on, beside those that fail already.
-  package func fail(_ fault: VolumeFault) {
-    state.withLock { $0.faults.append((fault, 0)) }
+  package func fail(_ fault: VolumeFault) throws(ControlError) {
+    if let problem = fault.problem { throw ControlError(problem) }
+    // What the kernel has cached it does not ask for.
+    if fault.kind == .read { volume.dropCaches { fault.matchesPath($0) } }
+    state.withLock { $0.faults.append(Armed(fault: fault, since: Self.now)) }
     volume.setDecider { [weak self] request in self?.decide(request) ?? .proceed }
   }
 
-  package func stopFailing() {
+  /// From now on there is no more room; what is removed gives some back.
+  package func fill() { volume.limit = VolumeLimit(bytes: volume.usage.files) }
+
+  /// From now on every change fails with EROFS.
+  package func makeReadOnly() { volume.isReadOnly = true }
+
+  /// Turns a bit over of what is stored.
+  package func flip(_ path: String, byte: UInt64) throws(ControlError) {
+    guard let inode = volume.inode(at: path) else { throw ControlError("\(path): no such file") }
+    guard volume.flip(bit: 0, at: byte, of: inode) else { throw ControlError("\(path): it has no byte \(byte)") }
+    state.withLock { $0.note("bit flip at rest of \(path), byte \(byte)") }
+  }
+
+  /// Nothing fails any more, and there is room again.
+  /// - Parameter limit: of the volume's size, as it was mounted.
+  package func recover(_ limit: VolumeLimit?) {
     state.withLock { $0.faults.removeAll() }
     volume.setDecider(nil)
+    (volume.limit, volume.isReadOnly) = (limit, false)
+    volume.endDelays()
+  }
+
+  private static var now: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
   }
 
   private func decide(_ request: VolumeRequest) -> VolumeDecision {
     state.withLock { state in
+      mend(&state, request)
       for index in state.faults.indices where state.faults[index].fault.matches(request) {
-        state.faults[index].met += 1
-        let (fault, met) = state.faults[index]
-        if met >= fault.first, fault.count.map({ met < fault.first + $0 }) ?? true {
-          state.failed += 1
-          return fault.kind == .sync || fault.kind == .syncDirectory
-            ? .syncFails(fault.error, .kept) : .fail(fault.error)
+        let fault = state.faults[index].fault
+        if fault.after > 0, Self.now < state.faults[index].since + fault.after { continue }
+        var room = 0
+        if let byte = fault.byte, byte > request.offset { room = Int(byte - request.offset) }
+        if let limit = fault.written {
+          let before = state.faults[index].written
+          state.faults[index].written += request.length
+          if before + request.length <= limit { continue }
+          room = limit > before ? Int(limit - before) : 0
         }
+        state.faults[index].met += 1
+        let met = state.faults[index].met
+        guard met >= fault.first, fault.count.map({ met < fault.first + $0 }) ?? true else { continue }
+        state.failed += 1
+        let decision = fault.decision(request, room: room)
+        // What did not happen has written nothing.
+        if case .short(let taken) = decision, fault.written != nil {
+          state.faults[index].written -= request.length - UInt64(taken)
+        } else if case .fail = decision, fault.written != nil {
+          state.faults[index].written -= request.length
+        }
+        let place = request.length > 0 ? " @\(request.offset)+\(request.length)" : ""
+        var how = fault.effect == .error ? fault.error : fault.effect.rawValue
+        if fault.effect == .error, case .short = decision { how = "short, before \(fault.error)" }
+        state.note("\(fault.operation) \(request.occurrence) of \(request.path)\(place): \(how)")
+        return decision
       }
       return .proceed
+    }
+  }
+
+  /// A sector can be read again once a write covers it whole, or a truncation takes it away.
+  private func mend(_ state: inout State, _ request: VolumeRequest) {
+    guard request.kind == .write || request.kind == .truncate else { return }
+    state.faults.removeAll { armed in
+      guard let sector = armed.fault.sector, armed.fault.matchesPath(request.path) else { return false }
+      if request.kind == .truncate { return request.length <= sector.lowerBound }
+      return request.offset <= sector.lowerBound && request.offset + request.length >= sector.upperBound
     }
   }
 

@@ -130,7 +130,7 @@ private struct TraceReader {
       let payload = trace.payload(of: sequence)
       builder.add(.fact(VolumeMark(sequence: sequence, channel: operation.inode, payload: payload)))
     case .write: write(operation, trace)
-    case .sync: sync(operation)
+    case .sync: sync(operation, trace)
     case .syncWritten: finish(operation)
     case .syncAll: builder.run(.syncAll)
     case .syncDirectory:
@@ -223,15 +223,15 @@ private struct TraceReader {
     }
   }
 
-  private mutating func sync(_ operation: VolumeOperation) {
+  private mutating func sync(_ operation: VolumeOperation, _ trace: VolumeTrace) {
+    let hasDropped = operation.flags.contains(.dropped)
     // One that lies makes nothing durable: it is as if it had not been.
-    guard let file = inodes[operation.inode], !operation.flags.contains(.lying) else { return }
+    guard let file = inodes[operation.inode], hasDropped || !operation.flags.contains(.lying) else { return }
     let number = builder.start(.sync(file: file, isFull: !operation.flags.contains(.dataOnly)))
-    if operation.error == 0 {
-      builder.finish(number)
-    } else {
-      builder.add(.completed(number, succeeded: false, taken: 0))
-    }
+    if operation.error == 0, !hasDropped { return builder.finish(number) }
+    let isReverting = if case .syncFails(_, .evicted) = trace.decision(at: sequence) { true } else { false }
+    builder.recording.failedSyncs[number] = !hasDropped ? .kept : isReverting ? .reverted : .dropped
+    builder.add(.completed(number, succeeded: false, taken: 0))
   }
 
   private mutating func change(_ operation: VolumeOperation) {

@@ -32,6 +32,11 @@ import Verification
       how: "ignores-failed-sync", faults: [.pagesKept], check: .noAcknowledgedLoss,
       cause: "after EIO, pages kept"),
     Case(how: "ignores-failed-sync", faults: [.pagesDropped], check: .noAcknowledgedLoss, cause: "EIO, pages dropped"),
+    Case(how: "syncs-again", faults: [.pagesDropped], check: .noAcknowledgedLoss, cause: "after EIO, pages dropped"),
+    Case(
+      how: "reads-and-syncs-again", faults: [.pagesDropped], check: .noAcknowledgedLoss,
+      cause: "after EIO, pages dropped"),
+    Case(how: "syncs-again", faults: [.pagesReverted], check: .noAcknowledgedLoss, cause: "EIO, pages reverted"),
     Case(
       how: "takes-read-error-for-end", faults: [.inputOutputError], check: .noAcknowledgedLoss, cause: "EIO at read"),
     Case(how: "trusts-the-cache", faults: [], kills: 12, check: .opens, cause: "after killed"),
@@ -65,6 +70,16 @@ import Verification
     // It opens its file once only, and allocates nothing.
     #expect(Set(OperationFault.allCases).subtracting(met).isSubset(of: [.tooManyFiles]), "\(text(report))")
     #expect(report.runs.allSatisfy { !$0.what.isDamage || $0.hit == nil || $0.response != nil })
+  }
+
+  /// A second fsync is enough where the pages stay dirty. Where they do not, the record has to be written again.
+  @Test(arguments: [
+    ("syncs-again", [OperationFault.pagesKept]), ("writes-and-syncs-again", [.pagesDropped, .pagesReverted]),
+    ("sound", [.pagesDropped, .pagesReverted, .pagesKept]),
+  ]) func whoTakesAFailedSyncWellIsNotAccused(_ how: String, _ faults: [OperationFault]) throws {
+    let report = try Programs.test(Programs.misbehaving(how), options(faults))
+    #expect(report.verdict == .held, "\(text(report))")
+    #expect(Set(report.runs.filter { $0.hit != nil }.compactMap(\.what.fault)) == Set(faults), "\(text(report))")
   }
 
   /// What was damaged and is gone is not served as something else, and the report tells which it was.

@@ -18,6 +18,8 @@ memory = sys.argv[2] if len(sys.argv) > 2 else None
 # Mappings that stay.
 mapped = []
 tail = None
+# The last record.
+written = b""
 
 
 def reply(request, **members):
@@ -43,6 +45,32 @@ def store(value):
         pages.close()
 
 
+def sync_again(file):
+    """PostgreSQL's old mistake (fsyncgate): the second fsync succeeds, and the pages count as clean since the first."""
+    os.fsync(file)
+
+
+def read_and_sync_again(file):
+    """What can be read is taken for what is stored."""
+    if written and not read_all().endswith(written):
+        os._exit(5)
+    os.fsync(file)
+
+
+def write_and_sync_again(file):
+    """Of a new descriptor, for O_APPEND takes no offset."""
+    other = os.open(f"/proc/self/fd/{file}", os.O_RDWR)
+    if written:
+        os.pwrite(other, written, os.fstat(file).st_size - len(written))
+    os.fsync(other)
+    os.close(other)
+
+
+SYNC_AGAIN = {
+    "syncs-again": sync_again, "reads-and-syncs-again": read_and_sync_again, "writes-and-syncs-again": write_and_sync_again
+}
+
+
 def make_durable(file):
     if how == "sync":
         os.sync()
@@ -53,6 +81,11 @@ def make_durable(file):
             os.fsync(file)
         except OSError:
             pass
+    elif how in SYNC_AGAIN:
+        try:
+            os.fsync(file)
+        except OSError:
+            SYNC_AGAIN[how](file)
     elif how not in ("never-syncs", "names-at-random"):
         os.fsync(file)
 
@@ -117,7 +150,8 @@ def cut_torn_tail():
 
 
 def write_record(value):
-    record = f"{sum(value.encode())} {value}\n".encode()
+    global written
+    record = written = f"{sum(value.encode())} {value}\n".encode()
     while record:
         record = record[os.write(tail, record) :]
 

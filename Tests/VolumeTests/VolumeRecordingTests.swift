@@ -93,6 +93,32 @@ import VolumeStates
     #expect(heads == ["aaaaaa", "header"] && records == ["record"])
   }
 
+  /// After a failed sync a later one covers what stayed dirty; of dropped pages those that were written again; and of
+  /// pages that the cache has lost, nothing of before.
+  @Test(arguments: [
+    (FailedSyncPages.kept, ["11", "22"]), (.dropped, ["11", "--", "22"]), (.evicted, ["--", "22"]),
+  ]) func aFailedSyncLeavesALaterOneItsShare(_ pages: FailedSyncPages, _ wanted: [String]) throws {
+    let mounted = try Mounted()
+    put(mounted, "log", String(repeating: "-", count: 8192), synced: true)
+    let base = mounted.volume.trace.count
+    let file = mounted.open("log", O_RDWR)
+    defer { close(file) }
+    mounted.volume.setDecider { $0.kind == .sync && $0.occurrence == 1 ? .syncFails(EIO, pages) : .proceed }
+    #expect(pwrite(file, "11", 2, 0) == 2 && fsync(file) < 0)
+    #expect(pwrite(file, "22", 2, 4096) == 2 && fsync(file) == 0)
+    func found() -> Set<String> {
+      Set(
+        states(mounted, .ext4Ordered, durableUntil: base).flatMap { state -> [String] in
+          guard let bytes = state.files["log"] else { return [] }
+          return [0, 4096].map { String(decoding: bytes[$0..<$0 + 2], as: UTF8.self) }
+        })
+    }
+    #expect(found() == Set(wanted))
+    // The page is written again: what was dropped of it goes with that.
+    #expect(pwrite(file, "3", 1, 100) == 1 && fsync(file) == 0)
+    #expect(found() == Set(pages == .evicted ? ["--", "22"] : ["11", "22"]))
+  }
+
   @Test func marksStandInTheOrder() throws {
     let mounted = try Mounted()
     put(mounted, "a", "1", synced: true)

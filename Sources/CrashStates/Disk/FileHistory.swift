@@ -225,6 +225,17 @@ package struct FileHistory: Sendable {
     }
   }
 
+  /// A sync that was submitted at `submission` has failed, and the cache shows what is on the disk from now on: none of
+  /// what it was to store. What a change of size has left of a sector stays.
+  mutating func revert(upTo submission: Int) {
+    for (sector, versions) in newer {
+      let rest = versions.filter { $0.at >= submission || $0.isOfMark || $0.isEither }
+      if rest.count == versions.count { continue }
+      newer[sector] = rest.isEmpty ? nil : rest
+      changedSectors.insert(sector)
+    }
+  }
+
   /// A page of 4096 bytes of which a sector is written is dirty again, all of it.
   mutating func takeUpPage(of sector: Int) {
     let perPage = 4096 / SectorStore.size

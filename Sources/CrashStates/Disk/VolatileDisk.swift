@@ -171,7 +171,13 @@ package struct VolatileDisk: Sendable {
         complete(recording, flying, at: index, taken: taken)
       } else {
         switch recording.operations[number] {
-        case .sync(let file, _): files[Int(file)].abandon(upTo: flying.submittedAt)
+        case .sync(let file, _):
+          switch recording.failedSyncs[number] ?? .dropped {
+          case .kept: break
+          case .dropped: files[Int(file)].abandon(upTo: flying.submittedAt)
+          case .reverted: files[Int(file)].revert(upTo: flying.submittedAt)
+          }
+          noteSettled(Int(file))
         case .write(let file, let offset, let bytes, _) where isUncertain: fail(Int(file), bytes, at: offset, index)
         default: break
         }

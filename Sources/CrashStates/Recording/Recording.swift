@@ -33,6 +33,16 @@ package protocol CallerFact: Sendable {
   var kind: UInt64 { get }
 }
 
+/// What a failed sync does to the pages that it was to store (Rebello et al., ATC 2020).
+package enum FailedSync: Sendable {
+  /// They stay dirty: a later sync stores them.
+  case kept
+  /// They count as clean, and the page cache still shows them. A later write to a page takes all of it up.
+  case dropped
+  /// The page cache shows what is on the disk: they are gone.
+  case reverted
+}
+
 /// A moment of the recorded life, in the one order of everything that happened.
 package struct RecordedEvent: Sendable {
   package enum What: Sendable {
@@ -67,6 +77,8 @@ package struct Recording: Sendable {
   package var isCached = false
   /// Numbers of writes that bypass the page cache, `man 2 open`, O_DIRECT.
   package var directWrites: Set<Int> = []
+  /// What failed syncs have done to the pages that they were to store, by their numbers. Without an entry: `dropped`.
+  package var failedSyncs: [Int: FailedSync] = [:]
   /// There were more operations than the recorder takes: those after them are not recorded.
   package var isCutShort = false
 

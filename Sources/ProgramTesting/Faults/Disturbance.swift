@@ -58,7 +58,7 @@ package enum Disturbance: Sendable, Hashable, CustomStringConvertible {
   var leavesUnsynced: Bool {
     switch self {
     case .kill, .terminate, .killInClose: true
-    case .fault(let cell): cell.fault == .pagesKept
+    case .fault(let cell): cell.fault == .pagesKept || cell.fault == .pagesDropped
     }
   }
 }

@@ -262,7 +262,7 @@ struct DisturbanceRunner {
         request.kind == .read && request.inode == inode && request.offset <= last
           && request.offset + request.length > first ? .fail(EIO) : .proceed
       }
-    case .lyingSync: try cutPower(run)
+    case .lyingSync, .reportedLate: try cutPower(run)
     default: break
     }
   }

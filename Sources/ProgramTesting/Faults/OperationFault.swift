@@ -8,8 +8,11 @@ package enum OperationFault: String, Sendable, Hashable, CaseIterable {
   case quota = "EDQUOT"
   case tooManyFiles = "EMFILE"
   case shortWrite = "short write"
-  /// A sync fails and its pages are lost: what is read again is as before them (Rebello et al., ATC 2020).
+  /// A sync fails, and its pages count as clean. They can be read still, and no later sync stores them: ext4, xfs
+  /// (Rebello et al., ATC 2020).
   case pagesDropped = "EIO, pages dropped"
+  /// A sync fails, and what is read again is as before its pages: btrfs.
+  case pagesReverted = "EIO, pages reverted"
   /// A sync fails, and its pages stay dirty.
   case pagesKept = "EIO, pages kept"
   /// The operation takes a second.
@@ -35,13 +38,17 @@ package enum OperationFault: String, Sendable, Hashable, CaseIterable {
   case unreadable = "unreadable sector"
   /// A read brings less than was asked for and than there is.
   case shortRead = "short read"
+  /// A sync is answered with success, and its pages are dropped; the next sync of the file says EIO. Then the power
+  /// goes.
+  case reportedLate = "failed sync, reported late"
   /// Syncs make nothing durable, from the operation on; then the power goes.
   case lyingSync = "lying sync"
 
   /// Whether the disk forgets, mixes up or damages what it had been given.
   package var isDamage: Bool {
     switch self {
-    case .lostWrite, .tornWrite, .misdirectedWrite, .flippedWrite, .flippedAtRest, .unreadable, .shortRead, .lyingSync:
+    case .lostWrite, .tornWrite, .misdirectedWrite, .flippedWrite, .flippedAtRest, .unreadable, .shortRead, .lyingSync,
+      .reportedLate:
       true
     default: false
     }
@@ -53,14 +60,16 @@ package enum OperationFault: String, Sendable, Hashable, CaseIterable {
   /// What becomes of the operation.
   /// - Parameter volume: is changed by what lasts.
   func decision(_ request: VolumeRequest, _ volume: Volume) -> VolumeDecision {
-    let length = Int(request.length)
+    let length = Int(request.reach)
     switch self {
     case .inputOutputError: return .fail(EIO)
     case .noSpace: return .fail(ENOSPC)
     case .quota: return .fail(EDQUOT)
     case .tooManyFiles: return .fail(EMFILE)
     case .shortWrite, .shortRead: return .short(length / 2)
-    case .pagesDropped: return .syncFails(EIO, .evicted)
+    case .pagesDropped: return .syncFails(EIO, .dropped)
+    case .pagesReverted: return .syncFails(EIO, .evicted)
+    case .reportedLate: return .syncFailsLate(EIO, .sync)
     case .pagesKept: return .syncFails(EIO, .kept)
     case .stall: return .delayed(nanoseconds: 1_000_000_000, then: .proceed)
     case .full:
@@ -93,7 +102,7 @@ package enum OperationFault: String, Sendable, Hashable, CaseIterable {
         .inputOutputError, .noSpace, .shortWrite, .full, .readOnly, .quota, .lostWrite, .tornWrite, .misdirectedWrite,
         .flippedWrite, .flippedAtRest, .unreadable,
       ]
-    case .sync: [.pagesDropped, .pagesKept, .stall, .lyingSync]
+    case .sync: [.pagesDropped, .pagesReverted, .pagesKept, .stall, .lyingSync, .reportedLate]
     case .syncDirectory, .syncWritten: [.pagesKept]
     case .create, .makeDirectory, .createUnnamed: [.noSpace, .inputOutputError, .quota]
     case .allocate: [.noSpace, .quota]

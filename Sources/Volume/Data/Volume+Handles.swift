@@ -44,7 +44,9 @@ extension Volume {
   func flush(_ number: UInt64, handle: UInt64, by caller: VolumeCaller) -> Int32 {
     var record = TraceRecord(.flush, by: caller, inode: number)
     record.handle = handle
-    return perform(record) { (_) throws(VolumeErrno) in _ = try inode(number) }
+    return perform(record) { (record) throws(VolumeErrno) in
+      if tellLate(.close, of: try inode(number), &record) { throw VolumeErrno(record.error) }
+    }
   }
 
   func release(_ number: UInt64, handle: UInt64, by caller: VolumeCaller) {

@@ -9,7 +9,8 @@ extension Volume {
       kind: VolumeOperationKind(rawValue: record.kind)!,
       path: name.map { path($0, in: record.directory) } ?? path(of: record.inode),
       newPath: newName.map { path($0, in: record.newDirectory) }, inode: record.inode, offset: record.offset,
-      length: record.length, occurrence: occurrences[Int(record.kind)],
+      length: record.length, fileSize: (try? inode(record.inode))?.content?.size ?? 0,
+      occurrence: occurrences[Int(record.kind)],
       flags: VolumeOperationFlags(rawValue: record.flags), thread: record.thread, user: record.user)
     var decision = decider(request)
     while case .delayed(let nanoseconds, let then) = decision {
@@ -67,10 +68,23 @@ extension Volume {
   }
 
   /// Has the kernel forget what it has cached of a file, as if memory had been short; dirty mapped pages are written
-  /// back first. Not from a decider.
+  /// back first. What a failed sync has dropped is seen no more then. Not from a decider.
   package func dropCaches(of inode: UInt64) {
     let forget = lock.holding { forgetCache }
     forget?(inode)
+    let hasDropped = lock.holding { () -> Bool in
+      guard let file = try? self.inode(inode), !file.dropped.isEmpty else { return false }
+      forgetDropped(file)
+      return true
+    }
+    // Who has read meanwhile has brought the old content back.
+    if hasDropped { forget?(inode) }
+  }
+
+  /// The same of all files whose path is wanted.
+  package func dropCaches(where isWanted: (String) -> Bool) {
+    let wanted = lock.holding { inodes.indices.filter { inodes[$0]?.content != nil && isWanted(path(of: UInt64($0))) } }
+    for number in wanted { dropCaches(of: UInt64(number)) }
   }
 
   /// The inode that a path names, from the root; nil where there is none.

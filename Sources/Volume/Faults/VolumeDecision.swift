@@ -20,6 +20,9 @@ package indirect enum VolumeDecision: Sendable, Hashable {
   case delayed(nanoseconds: UInt64, then: VolumeDecision)
   /// A sync fails with this errno; of what was written since the last sync that succeeded is then stored what is said.
   case syncFails(Int32, FailedSyncPages)
+  /// A sync is answered with success, and its pages are dropped. The next sync or close of the file, through whatever
+  /// descriptor, is answered with this errno: once, and what that sync was to store stays dirty.
+  case syncFailsLate(Int32, LateReport)
   /// A sync is answered with success and makes nothing durable.
   case syncLies
 }
@@ -28,11 +31,20 @@ package indirect enum VolumeDecision: Sendable, Hashable {
 package enum FailedSyncPages: Sendable, Hashable {
   /// They stay dirty: a later sync stores them.
   case kept
-  /// They are gone from the disk's point of view, and the kernel's cache still shows them: ext4, xfs.
+  /// They count as clean, and are not on the disk. The cache still shows them until it forgets them. A later write to a
+  /// page makes all of it dirty again: ext4, xfs.
   case dropped
   /// They are gone, and the kernel's cache shows what is stored: btrfs, or any file system after the pages were
   /// evicted.
   case evicted
+}
+
+/// Where a program hears of a sync that has failed before (Rebello et al., ATC 2020: it differs by file system).
+package enum LateReport: Sendable, Hashable {
+  /// By the next fsync(2) or fdatasync(2).
+  case sync
+  /// By the next close(2): network file systems (`man 2 close`).
+  case close
 }
 
 /// An operation that is about to happen.
@@ -46,11 +58,18 @@ package struct VolumeRequest: Sendable {
   /// Bytes; of operations without, 0.
   package var offset: UInt64
   package var length: UInt64
+  /// Of the file, as it is before the operation.
+  package var fileSize: UInt64
   /// How many of this kind there have been since the decider was set, with this one: from 1.
   package var occurrence: Int
   package var flags: VolumeOperationFlags
   package var thread: UInt32
   package var user: UInt32
+}
+
+extension VolumeRequest {
+  /// Bytes that a write would store, or a read would bring: the kernel asks for whole pages, also behind a file's end.
+  package var reach: UInt64 { kind == .read ? min(offset + length, max(offset, fileSize)) - offset : length }
 }
 
 /// Asked before an operation takes effect, in the order of the trace, while no other operation happens. It may read

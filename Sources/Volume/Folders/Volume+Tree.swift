@@ -118,6 +118,7 @@ extension Volume {
       inodeCount = 1 + channels.count
       usedPages = 0
       store.clear()
+      lastSyncAll = 0
       delays.end()
     }
   }

@@ -21,8 +21,13 @@ package final class VolumeMount: @unchecked Sendable {
   private var isMounted = true
 
   /// Serves `volume` at `folder` from now on, to this process and others. One volume is served at one place.
-  /// - Parameter folder: an empty folder, or one that does not exist: then it is made, and removed at the end.
-  package init(_ volume: Volume, at folder: String, cutsConnection: Bool = false) throws(VolumeMountError) {
+  /// - Parameters:
+  ///   - folder: an empty folder, or one that does not exist: then it is made, and removed at the end.
+  ///   - companion: names a file of the caller's, by the folder's path. The watchdog removes it where the process has
+  ///     no time to.
+  package init(
+    _ volume: Volume, at folder: String, cutsConnection: Bool = false, companion: ((String) -> String)? = nil
+  ) throws(VolumeMountError) {
     self.volume = volume
     self.cutsConnection = cutsConnection
     let made = try Self.prepare(folder)
@@ -32,7 +37,8 @@ package final class VolumeMount: @unchecked Sendable {
       // Before the mount: a kill between the two leaves nothing.
       var process: pid_t = 0
       var pipe: Int32 = -1
-      let code = tl_watchdog_start(self.folder, made ? 1 : 0, &process, &pipe)
+      let code = tl_watchdog_start(
+        self.folder, made ? 1 : 0, companion?(self.folder) ?? "", &process, &pipe)
       guard code == 0 else { throw .failed("starting the watchdog (/bin/sh)", code) }
       (watchdog, watchdogPipe) = (process, pipe)
       do throws(VolumeMountError) {

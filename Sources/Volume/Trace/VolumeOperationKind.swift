@@ -91,6 +91,8 @@ package struct VolumeOperationFlags: OptionSet, Sendable, Hashable {
   package static let lying = VolumeOperationFlags(rawValue: 1 << 8)
   /// A failed sync that dropped what it should have stored.
   package static let dropped = VolumeOperationFlags(rawValue: 1 << 9)
+  /// The error is that of an earlier sync, which was answered with success; its place in the trace is `otherValue`.
+  package static let late = VolumeOperationFlags(rawValue: 1 << 11)
   /// A directory.
   package static let directory = VolumeOperationFlags(rawValue: 1 << 10)
 }

@@ -62,7 +62,12 @@ extension Volume {
   package var trace: VolumeTrace { VolumeTrace(self) }
 
   /// Puts in the order that everything that has been done so far is made durable: sync(2) or syncfs(2).
-  package func noteSyncAll() { lock.holding { if options.records { add(TraceRecord(.syncAll)) } } }
+  package func noteSyncAll() {
+    lock.holding {
+      guard options.records else { return }
+      lastSyncAll = add(TraceRecord(.syncAll)) + 1
+    }
+  }
 
   /// Puts a record of the caller's in the order, as an acknowledgement for one.
   /// - Returns: its sequence number; -1 where the volume does not record, or memory is not to be had.

@@ -35,6 +35,18 @@ final class Inode {
   var lastSync = 0
   /// Sequence numbers between which a failed sync dropped what was written.
   var dropped: [Range<Int>] = []
+  /// Of writes that were dropped, by sequence number, the pages that the cache has lost too: no later write to such a
+  /// page brings them back.
+  var lost: [Int: Set<Int>] = [:]
+  /// What a sync has lost and not told; the next sync, or close, of whatever descriptor does.
+  var late: LateError?
+
+  struct LateError {
+    var error: Int32
+    var report: LateReport
+    /// Sequence number of the sync that was answered with success.
+    var sequence: Int
+  }
 
   struct Place: Equatable {
     var directory: UInt64
