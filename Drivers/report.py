@@ -164,6 +164,8 @@ def verdict(test):
                          + ([f"by the letter of POSIX only: {', '.join(sorted(letter))}"] if letter else []))
     if test["verdict"] == "unknown":
         reasons = sorted(program["unknowns"].items(), key=lambda item: -item[1])
+        if test.get("stopped"):
+            reasons.insert(0, ("stopped, for its share of the time was over", 0))
         flaky = ["what was found does not repeat"] if program["findings"] else []
         return "unknown: " + "; ".join(flaky + [reason[:120] for reason, _ in reasons[:1]])
     return "held"
