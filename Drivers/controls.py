@@ -26,6 +26,8 @@ from table import OUT, ROOT, cells, scenario_path
 FOLDER = os.path.join(OUT, "controls")
 # All that a disk and a file system may do; and the letter of POSIX, of which report.py accuses nobody.
 PROFILES = ("raw-512", "raw-4k", "btrfs", "xfs", "ext4-ordered", "ext4-writeback", "posix-minimal")
+# Of a finding.
+KEPT = ("check", "cause", "detail", "repeats", "reproduce", "story")
 # Seeds of the table's own runs are small.
 FIRST_SEED = 1001
 
@@ -54,7 +56,8 @@ def distinct(names):
 
 
 def accusations(runs):
-    return [finding for run in runs for finding in run["findings"] if not finding["cause"].startswith("posix-minimal")]
+    return [finding for run in runs for finding in run["findings"]
+            if not finding["cause"].startswith("posix-minimal")]
 
 
 def run(tornlog, name, engine, seed, seconds):
@@ -62,8 +65,8 @@ def run(tornlog, name, engine, seed, seconds):
     with tempfile.TemporaryDirectory(prefix="tornlog-controls-") as place:
         report, states = os.path.join(place, "report.json"), os.path.join(place, "states")
         # The search has half of a test's time, and second lives have 8 parts of 100. There is nothing else.
-        words = [tornlog, "test", "-t", "full", "--budget", f"{max(2, seconds / 0.58):.0f}s", "--kills", "0", "--faults",
-                 "0", "--seed", str(seed), "--state-hashes", states, "--report", f"json={report}"]
+        words = [tornlog, "test", "-t", "full", "--budget", f"{max(2, seconds / 0.58):.0f}s", "--kills",
+                 "0", "--faults", "0", "--seed", str(seed), "--state-hashes", states, "--report", f"json={report}"]
         for profile in PROFILES:
             words += ["--profile", profile]
         began = time.monotonic()
@@ -83,8 +86,7 @@ def run(tornlog, name, engine, seed, seconds):
         return entry | {
             "verdict": programs[0]["verdict"], "states": program["statesOpened"],
             "recoveries": program["statesInRecoveries"],
-            "findings": [{key: finding.get(key) for key in ("check", "cause", "detail", "repeats", "reproduce", "story")}
-                         for finding in program["findings"]]}
+            "findings": [{key: finding.get(key) for key in KEPT} for finding in program["findings"]]}
 
 
 def main():
