@@ -12,7 +12,6 @@ import Testing
   /// Scripts/setup.sh unpacks a server there.
   private static let path =
     "PATH=\(ProcessInfo.processInfo.environment["PATH"] ?? ""):\(Programs.repository)/.build/tools"
-    "PATH=\(ProcessInfo.processInfo.environment["PATH"] ?? ""):\(Programs.repository)/.build/tools"
 
   private static func isThere(_ words: [String]) -> Bool {
     let process = Process()
