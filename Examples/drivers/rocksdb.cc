@@ -57,6 +57,7 @@ static rocksdb::Status answer(const std::string &op) {
     if (op == "delete") return db->Delete(write_options, get("key"));
     if (op == "scan") return scan();
     if (op == "flush") return db->FlushWAL(true);  // Writes what is in memory, and syncs.
+    if (op == "check") return db->VerifyChecksum();  // Each block of each table, as `ldb` and `sst_dump` read them.
     return rocksdb::Status::NotSupported("no such operation");
 }
 
@@ -66,7 +67,7 @@ int main() {
         rocksdb::Status status = get("op") == "hello" ? rocksdb::Status::OK() : answer(get("op"));
         if (get("op") == "hello") {
             printf("{\"id\":%s,\"ok\":true,\"name\":\"rocksdb\",\"version\":\"%d.%d.%d\",\"reopens\":true,"
-                   "\"ops\":[\"put\",\"delete\",\"scan\",\"flush\"]}\n",
+                   "\"ops\":[\"put\",\"delete\",\"scan\",\"flush\",\"check\"]}\n",
                    id.c_str(), ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH);
         } else if (status.ok()) {
             printf("{\"id\":%s,\"ok\":true}\n", id.c_str());
