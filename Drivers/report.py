@@ -195,8 +195,8 @@ def write_table(page, results):
         "been acknowledged. `killed` is a kill without a power cut.")
     checked = [configuration for _, _, configuration in cells() if "checked" in configuration]
     page.paragraph(
-        f"Of {len(cells())} promises a person has compared {len(checked)} with the words of the source, where the last "
-        "column says; of the others nobody has.")
+        f"Of {len(cells())} promises {len(checked)} were compared with the words of the source: the last column says "
+        "in which copy of it they were read.")
     rows = []
     for name, engine, configuration in cells():
         result = results.get(name)
@@ -390,8 +390,8 @@ def write_known(page, found):
                   if "same" in one.note and not one.is_letter and one.is_shown is not False}.values())[::-1]
     page.heading("Known bugs, found again")
     page.paragraph(
-        f"{len(known)} public reports of crash-consistency bugs describe what was found here. A person read each "
-        "report and compared its mechanism with the story of the finding: the last column says what both have. The search had "
+        f"{len(known)} public reports of crash-consistency bugs describe what was found here. Each report was read, and "
+        "its mechanism compared with the story of the finding: the last column says what both have. The search had "
         "no hint: the workload is the same for every engine, and no scenario names a fault or a moment.")
     page.table(["engine", "version", "found as", "again", "reported as", "the same"], [
         [one.engine["engine"], one.result.get("version", ""), f"{one.finding['check']} ({one.finding['cause']})",
@@ -427,7 +427,7 @@ def main():
         f"{'Dated ' + dates[0] if len(dates) == 1 else dates[0] + ' to ' + dates[-1]}; "
         f"{sum(result['seconds'] for result in results.values()) / 60:.0f} minutes of work on two shared hyperthreads.")
     shown = [one.finding for one in found if one.finding.get("again", {}).get("runs")]
-    thrice = sum(all(run["code"] == 1 for run in finding["again"]["runs"]) for finding in shown)
+    thrice = sum([run["code"] for run in finding["again"]["runs"]] == [1, 1, 1] for finding in shown)
     bare = [finding["again"]["bare"]["agrees"] for finding in shown if "bare" in finding["again"]]
     page.paragraph(
         f"{len(found)} findings: {len(shown)} were run again from their tokens, {thrice} of them broke the promise "

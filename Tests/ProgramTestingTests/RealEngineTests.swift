@@ -41,6 +41,7 @@ import Testing
   private func check(_ driver: [String], sound: String, lossy: String, requests: Int = 8) throws {
     let held = try report(driver, sound, requests: requests)
     #expect(held.opened > 0 && held.findings.filter { $0.check == "no-acknowledged-loss" }.isEmpty, "\(held)")
+    #expect(Set(held.contents).count == held.opened, "each state has a hash, by which runs are compared")
     let lost = try report(driver, lossy, requests: requests)
     #expect(lost.findings.contains { $0.check == "no-acknowledged-loss" && $0.repeats }, "\(lost)")
   }
