@@ -390,8 +390,8 @@ def write_known(page, found):
                   if "same" in one.note and not one.is_letter and one.is_shown is not False}.values())[::-1]
     page.heading("Known bugs, found again")
     page.paragraph(
-        f"{len(known)} public reports of crash-consistency bugs describe what was found here. Each report was read, and "
-        "its mechanism compared with the story of the finding: the last column says what both have. The search had "
+        f"{len(known)} public reports of crash-consistency bugs describe what was found here. Each report was read, "
+        "and its mechanism compared with the story of the finding: the last column says what both have. The search had "
         "no hint: the workload is the same for every engine, and no scenario names a fault or a moment.")
     page.table(["engine", "version", "found as", "again", "reported as", "the same"], [
         [one.engine["engine"], one.result.get("version", ""), f"{one.finding['check']} ({one.finding['cause']})",
