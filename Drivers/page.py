@@ -21,7 +21,8 @@ table { border-collapse: collapse; font-size: 0.875rem; font-variant-numeric: ta
 th, td { text-align: left; vertical-align: top; padding: 4px 14px 4px 0; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 th { color: var(--quiet); font-weight: 600; }
-td.text { white-space: normal; min-width: 16em; }
+td.text { white-space: normal; min-width: 11em; }
+td.long { white-space: normal; min-width: min(32em, 80vw); }
 .n { text-align: right; }
 code, pre { font: 0.8125rem/1.45 ui-monospace, "DejaVu Sans Mono", monospace; background: var(--mark); }
 code { padding: 1px 4px; }
@@ -62,7 +63,9 @@ class Page:
 
     def table(self, head, rows, numeric=()):
         def cell(tag, column, text):
-            style = ' class="n"' if column in numeric else ' class="text"' if len(str(text)) > 34 else ""
+            length = len(str(text))
+            style = (' class="n"' if column in numeric else ' class="long"' if length > 150
+                     else ' class="text"' if length > 20 else "")
             return f"<{tag}{style}>{self.inline(text)}</{tag}>"
 
         marks = ["---:" if column in numeric else "---" for column in range(len(head))]

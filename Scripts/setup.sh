@@ -93,6 +93,29 @@ fetch_promtool() {
   rm -rf "$folder"
 }
 
+# Two engines for the smoke of Drivers/ (RealEngineTests). Without them those tests are skipped. The server is unpacked,
+# not installed: installed, it would be started.
+fetch_engines() {
+  local tools folder
+  tools=$(cd "$(dirname "$0")/.." && pwd)/.build/tools
+  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 0
+  if [ "$(id -u)" -eq 0 ] && ! /usr/bin/python3 -c 'import plyvel' 2>/dev/null; then
+    say "installing python3-plyvel by apt: LevelDB, for a test"
+    env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 -qq -y --no-install-recommends install \
+      python3-plyvel </dev/null >/dev/null 2>&1 || say "it could not be installed: that test is skipped"
+  fi
+  [ -x "$tools/beanstalkd" ] || command -v beanstalkd >/dev/null && return
+  say "fetching beanstalkd (of Debian's package, unpacked below .build/tools): a server, for a test"
+  folder=$(mktemp -d)
+  mkdir -p "$tools"
+  (
+    cd "$folder" && apt-get -qq download beanstalkd &&
+      dpkg-deb --fsys-tarfile beanstalkd_*.deb | tar -x ./usr/bin/beanstalkd &&
+      mv usr/bin/beanstalkd "$tools/beanstalkd"
+  ) </dev/null >/dev/null 2>&1 || say "it could not be fetched: that test is skipped"
+  rm -rf "$folder"
+}
+
 # Prometheus' own parser of OpenMetrics text, for one test. Unpacked, not installed: Debian's Python need not be the one on the PATH.
 fetch_prometheus_client() {
   local tools folder
@@ -124,3 +147,4 @@ fi
 install_mkfs
 fetch_promtool
 fetch_prometheus_client
+fetch_engines

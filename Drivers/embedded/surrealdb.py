@@ -22,7 +22,8 @@ class Driver:
     operations = ["put", "delete", "scan", "txn"]
 
     def open(self, request):
-        os.environ.update(request["config"])
+        # What a scenario quotes as "true" comes as a truth value.
+        os.environ.update({name: str(value).lower() for name, value in request["config"].items()})
         self.db = Surreal("surrealkv://" + os.path.join(request["dir"], "store"))
         self.db.use("tornlog", "tornlog")
 

@@ -1,5 +1,6 @@
 // RocksDB in C++ behind the driver protocol, version 1 (docs/driver-protocol.md). Model: map.
-// `config`, with its defaults: {"sync": true, "wal_recovery_mode": 2}; 2 is kPointInTimeRecovery, RocksDB's own default.
+// `config`, with its defaults: {"sync": true, "wal_recovery_mode": 2, "manual_wal_flush": false}; 2 is
+// kPointInTimeRecovery, RocksDB's own default.
 // Build: c++ -std=c++17 -O2 rocksdb.cc -lrocksdb
 #include "flat-json.h"
 #include <iostream>
@@ -21,6 +22,7 @@ static rocksdb::Status open() {
     options.create_if_missing = true;
     if (std::string mode = get("wal_recovery_mode"); !mode.empty())
         options.wal_recovery_mode = rocksdb::WALRecoveryMode(std::stoi(mode));
+    options.manual_wal_flush = get("manual_wal_flush") == "true";
     write_options.sync = get("sync") != "false";
     rocksdb::DB *opened = nullptr;
     rocksdb::Status status = rocksdb::DB::Open(options, get("dir"), &opened);
@@ -54,7 +56,8 @@ static rocksdb::Status answer(const std::string &op) {
     if (op == "put") return db->Put(write_options, get("key"), get("value"));
     if (op == "delete") return db->Delete(write_options, get("key"));
     if (op == "scan") return scan();
-    if (op == "flush") return db->SyncWAL();
+    if (op == "flush") return db->FlushWAL(true);  // Writes what is in memory, and syncs.
+    if (op == "check") return db->VerifyChecksum();  // Each block of each table, as `ldb` and `sst_dump` read them.
     return rocksdb::Status::NotSupported("no such operation");
 }
 
@@ -64,7 +67,7 @@ int main() {
         rocksdb::Status status = get("op") == "hello" ? rocksdb::Status::OK() : answer(get("op"));
         if (get("op") == "hello") {
             printf("{\"id\":%s,\"ok\":true,\"name\":\"rocksdb\",\"version\":\"%d.%d.%d\",\"reopens\":true,"
-                   "\"ops\":[\"put\",\"delete\",\"scan\",\"flush\"]}\n",
+                   "\"ops\":[\"put\",\"delete\",\"scan\",\"flush\",\"check\"]}\n",
                    id.c_str(), ROCKSDB_MAJOR, ROCKSDB_MINOR, ROCKSDB_PATCH);
         } else if (status.ok()) {
             printf("{\"id\":%s,\"ok\":true}\n", id.c_str());

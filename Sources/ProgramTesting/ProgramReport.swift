@@ -16,6 +16,8 @@ package struct ProgramReport: Sendable {
   package private(set) var profiles: [ProfileProgress] = []
   /// Different states that were opened, and the seconds that it took.
   package private(set) var opened = 0
+  /// A hash of each of these, of the names and contents of all files: two runs count what they share once by it.
+  package private(set) var contents: [UInt64] = []
   /// States that differ from them in nothing that the program reads, and were not opened.
   package private(set) var alike = 0
   package private(set) var searchSeconds = 0.0
@@ -71,7 +73,7 @@ package struct ProgramReport: Sendable {
 
   mutating func take(_ search: StateSearch, seconds: Double, starts: Int) {
     (profiles, opened, searchSeconds, driverStarts) = (search.progress, search.opened, seconds, starts)
-    alike = search.alike
+    (alike, contents) = (search.alike, search.contents)
     for (reason, count) in search.unknowns { unknowns[reason, default: 0] += count }
     let missed = profiles.filter { $0.visited == 0 && $0.moments > 0 }.map(\.name)
     if !missed.isEmpty {

@@ -222,6 +222,8 @@ final class StateSearch {
   /// States that were opened.
   var opened: Int { readings.count - derived.count }
   var alike: Int { derived.count }
+  /// Hashes of the disks that were opened, in order.
+  var contents: [UInt64] { readings.keys.filter { !derived.contains($0) }.sorted() }
 
   /// All kills first, then each level of all profiles. Each has its share of the time; what one does not need the
   /// others get.

@@ -64,6 +64,11 @@ struct TestCommand: ParsableCommand {
       "Use this fault only, like ENOSPC or 'bit flip at rest'. Repeatable; docs/programs.md lists them.",
       valueName: "name"))
   var fault: [String] = []
+  @Option(
+    help: ArgumentHelp(
+      "Append a 64-bit hash of each state that was opened (little-endian): of several runs, the states that differ.",
+      valueName: "file"))
+  var stateHashes: String?
   @OptionGroup var random: SearchSeed
   @OptionGroup var threads: SearchJobs
   @OptionGroup var report: ReportOptions<DocumentFormats>
@@ -153,9 +158,23 @@ struct TestCommand: ParsableCommand {
       throw error.asExit
     }
     progress.clear()
+    noteStates(of: found)
     report.write(ReportDocument(found, isVerbose: verbose))
     if Interruption.isRequested { throw ExitCode(ExitStatus.interrupted) }
     throw ExitCode(ExitStatus.code(of: found.verdict))
+  }
+
+  private func noteStates(of found: ProgramReport) {
+    guard let stateHashes else { return }
+    do {
+      if !FileManager.default.fileExists(atPath: stateHashes) {
+        try Data().write(to: URL(fileURLWithPath: stateHashes))
+      }
+      let file = try FileHandle(forUpdating: URL(fileURLWithPath: stateHashes))
+      try file.seekToEnd()
+      try file.write(contentsOf: found.contents.map(\.littleEndian).withUnsafeBytes { Data($0) })
+      try file.close()
+    } catch { fail("--state-hashes \(stateHashes): \(error.localizedDescription)", ExitStatus.unavailable) }
   }
 
   private func runScenarios() throws {
@@ -173,6 +192,7 @@ struct TestCommand: ParsableCommand {
       let label = "\(number + 1) of \(cells.count), about \(Int(left.inSeconds.rounded())) s to go: \(cell)"
       do throws(ProgramTestError) {
         let found = try ProgramTest(spec, options, note: { progress.show("\(label): \($0)") }).run()
+        noteStates(of: found)
         suite.add(cell, found)
       } catch { suite.add(cell, error) }
       progress.clear()
