@@ -7,7 +7,18 @@ extension TunedResult {
     var page = HTMLPage(title: "\(Setting.command): \(headline)")
     page.heading(headline, level: 1)
     page.paragraph("In \(place): \(question).", class: "quiet")
-    for reason in reasons { page.paragraph(reason) }
+    // Indented: what each setting lacks.
+    var items: [String] = []
+    for reason in reasons {
+      if reason.hasPrefix("  ") {
+        items.append(String(reason.dropFirst(2)))
+        continue
+      }
+      page.list(items)
+      items = []
+      page.paragraph(reason)
+    }
+    page.list(items)
     for finding in findings { page.paragraph("Finding: \(finding)") }
     for notice in (disk?.notices ?? []) + (notes ?? []) { page.paragraph("Note: \(notice)", class: "quiet") }
     if let diskLine { page.paragraph(diskLine) }
