@@ -64,5 +64,13 @@ import Testing
     #expect(table.peerRatios.map(\.verdict) == [.met, .missed])
     #expect(table.exitCode == 1)
     #expect(table.renderText().contains("the engine beside"))
+
+    let markdown = table.renderMarkdown("tornlog bench --peers")
+    #expect(markdown.contains("Made by `tornlog bench --peers` in /tmp (ext4). Do not edit."))
+    #expect(markdown.contains("\n| RocksDB | 64 | 5.00 | 0% | >= 6.0 | MISSED |\n"))
+    let html = table.renderHTML("tornlog bench --peers")
+    #expect(html.contains("<svg") && html.contains("RocksDB, 64"))
+    // Nothing is loaded from elsewhere.
+    #expect(!html.contains("http") && !html.contains("src=") && !html.contains("url("))
   }
 }
