@@ -9,7 +9,7 @@ BUILD_FLAGS := -Xswiftc -enforce-exclusivity=unchecked
 RUN = $(if $(strip $(ARGS)),run $(ARGS),demo)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run suite test reports defects engines docs exhaustive fuzz bench tune tuning doctor clean
+.PHONY: help setup build run suite test reports defects engines docs exhaustive fuzz bench peers tune tuning doctor clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ fuzz: setup ## libFuzzer on the readers of log files: ten million executions; AR
 
 bench: build ## figures as ratios to raw loops, measured in the same run
 	$(TORNLOG) bench $(ARGS)
+
+peers: build ## the engine beside fio, RocksDB, SQLite, LMDB, pg_test_fsync; writes Reports/performance.md and its HTML
+	$(TORNLOG) bench --peers --report markdown=Reports/performance.md --report html=Reports/performance.html $(ARGS)
 
 tune: build ## which sync policy suits this disk, in a minute; ARGS="--max-loss 0 --rate 5k/s"
 	$(TORNLOG) tune $(ARGS)

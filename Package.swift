@@ -177,6 +177,7 @@ let package = Package(
       "Benchmarks",
       [
         "LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "ObjectStore", "CrashStates", "CRawLoops", "CPeers",
+        "Plots",
       ]),
     // Plots as SVG, and the one page that they stand on. Knows nothing of what they show.
     module("Plots", []),

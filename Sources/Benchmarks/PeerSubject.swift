@@ -16,15 +16,20 @@ public struct PeerSubject: AppendSubject {
     /// Flushes at checkpoints only: a power cut takes the newest commits.
     case sqliteNormal = "SQLite WAL NORMAL"
     case lmdb = "LMDB"
+    /// PostgreSQL's own measure of a disk, in its first test: 8 KB at the same place of a 16 MB file, then `fdatasync`.
+    case postgres = "pg_test_fsync 8 KB"
   }
 
   public let kind: Kind
   public var name: String { kind.rawValue }
   /// Runs a program, and brings what it writes to its standard output.
+  /// - Parameter isEnough: asked with the output so far; once true, the program is ended.
   /// - Throws: `BenchError`.
-  private let launch: (_ arguments: [String]) throws -> String
+  public typealias Launch = (_ arguments: [String], _ isEnough: @escaping (String) -> Bool) throws -> String
 
-  public init(_ kind: Kind, launch: @escaping ([String]) throws -> String) {
+  private let launch: Launch
+
+  public init(_ kind: Kind, launch: @escaping Launch) {
     self.kind = kind
     self.launch = launch
   }
@@ -37,14 +42,16 @@ public struct PeerSubject: AppendSubject {
     case .sqliteFull, .sqliteNormal:
       tl_peer_version("sqlite") == nil ? "SQLite is not installed (apt-get install libsqlite3-0)" : nil
     case .lmdb: tl_peer_version("lmdb") == nil ? "LMDB is not installed (apt-get install liblmdb0)" : nil
+    case .postgres:
+      Self.postgresProgram == nil ? "pg_test_fsync is not installed (apt-get install postgresql)" : nil
     }
   }
 
-  /// SQLite and LMDB have one writer at a time: more of them wait.
+  /// SQLite and LMDB have one writer at a time: more of them wait. pg_test_fsync is one process.
   public func takes(_ load: AppendLoad) -> Bool {
     switch kind {
     case .fio, .rocksdb: true
-    case .sqliteFull, .sqliteNormal, .lmdb: load.producers == 1
+    case .sqliteFull, .sqliteNormal, .lmdb, .postgres: load.producers == 1
     }
   }
 
@@ -53,6 +60,8 @@ public struct PeerSubject: AppendSubject {
     switch kind {
     case .fio, .rocksdb: max(2000, load.producers * 500)
     case .sqliteFull, .sqliteNormal, .lmdb: 0
+    // It writes for a second, however many were asked for.
+    case .postgres: 20_000
     }
   }
 
@@ -65,7 +74,7 @@ public struct PeerSubject: AppendSubject {
           "--bs=\(load.recordSize)", "--size=\(max(1, count / load.producers) * load.recordSize)",
           "--numjobs=\(load.producers)", "--fdatasync=1", "--fallocate=none", "--group_reporting",
           "--output-format=json",
-        ])
+        ], { _ in false })
       return try Self.nanoseconds(count, perSecond: Self.fioRate(text), text)
     case .rocksdb:
       let text = try launch(
@@ -73,12 +82,18 @@ public struct PeerSubject: AppendSubject {
           Self.find("db_bench") ?? "db_bench", "--benchmarks=fillseq", "--db=\(directory)/db", "--sync=1",
           "--threads=\(load.producers)", "--num=\(max(1, count / load.producers))", "--value_size=\(load.recordSize)",
           "--key_size=16", "--compression_type=none",
-        ])
+        ], { _ in false })
       return try Self.nanoseconds(count, perSecond: Self.rocksRate(text), text)
     case .sqliteFull, .sqliteNormal:
       let full: Int32 = kind == .sqliteFull ? 1 : 0
       return try Self.checked(tl_peer_sqlite(directory + "/log.db", full, load.recordSize, UInt64(count)))
     case .lmdb: return try Self.checked(tl_peer_lmdb(directory, load.recordSize, UInt64(count)))
+    case .postgres:
+      // Fifteen tests follow one another, a second each. Only the first two are waited for.
+      let text = try launch(
+        [Self.postgresProgram ?? "pg_test_fsync", "-s", "1", "-f", directory + "/pg_test_fsync"],
+        { Self.postgresRate($0) != nil })
+      return try Self.nanoseconds(count, perSecond: Self.postgresRate(text), text)
     }
   }
 
@@ -101,6 +116,15 @@ public struct PeerSubject: AppendSubject {
     return nil
   }
 
+  /// `fdatasync   3946.984 ops/sec   253 usecs/op`: the first such line is about one write of 8 KB.
+  static func postgresRate(_ text: String) -> Double? {
+    for line in text.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count > 2, words[0] == "fdatasync", words[2] == "ops/sec" { return Double(words[1]) }
+    }
+    return nil
+  }
+
   /// Writes a second of all jobs together. Before its JSON `fio` may write notes.
   static func fioRate(_ text: String) -> Double? {
     struct Report: Decodable {
@@ -117,6 +141,15 @@ public struct PeerSubject: AppendSubject {
     } catch {
       return nil
     }
+  }
+
+  /// Debian keeps PostgreSQL's programs in a folder for each version, outside of `PATH`. The newest is taken.
+  private static var postgresProgram: String? {
+    if let path = find("pg_test_fsync") { return path }
+    let root = "/usr/lib/postgresql"
+    guard let versions = try? FileManager.default.contentsOfDirectory(atPath: root) else { return nil }
+    return versions.sorted { (Int($0) ?? 0) > (Int($1) ?? 0) }.map { "\(root)/\($0)/bin/pg_test_fsync" }
+      .first { access($0, X_OK) == 0 }
   }
 
   /// A program of `PATH`.

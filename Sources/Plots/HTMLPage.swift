@@ -87,7 +87,8 @@ public struct HTMLPage: Sendable {
     td.text { white-space: normal; min-width: 15em; }
     .n { text-align: right; }
     .marked td { background: var(--mark); font-weight: 600; }
-    svg text { fill: var(--ink); font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+    svg text { fill: var(--ink); font: 12px system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif;
+      paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round; }
     svg .quiet { fill: var(--quiet); }
     svg .grid { stroke: var(--line); stroke-width: 1; }
     svg .limit { stroke: var(--s1); stroke-width: 1.5; stroke-dasharray: 5 4; }

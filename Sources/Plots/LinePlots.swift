@@ -98,11 +98,15 @@ public struct BarPlot: Sendable {
       let top = 6 + row * Double(index)
       svg.text(left - 10, top + 14, bar.name, anchor: "end")
       svg.bar(left, top + 2, (right - left) * bar.value / most, row - 6, "bar s\(bar.series % 5)")
-      svg.text(left + (right - left) * bar.value / most + 6, top + 14, text(bar.value), "quiet")
     }
     if let limit {
       let x = left + (right - left) * limit / most
       svg.line(x, 2, x, height - 8, "limit")
+    }
+    // Above the limit's line, with a rim of the paper's colour.
+    for (index, bar) in bars.enumerated() {
+      let top = 6 + row * Double(index)
+      svg.text(left + (right - left) * bar.value / most + 6, top + 14, text(bar.value), "quiet")
     }
     return svg.render()
   }

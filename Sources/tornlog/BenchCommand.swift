@@ -28,7 +28,7 @@ struct BenchCommand: ParsableCommand {
   var dir = "."
   @Flag(help: "Measure only the rows that carry a target, in short slices.")
   var quick = false
-  @Flag(help: "Measure the engine beside fio, RocksDB, SQLite and LMDB, where they are installed.")
+  @Flag(help: "Measure the engine beside fio, RocksDB, SQLite, LMDB and pg_test_fsync, where they are installed.")
   var peers = false
   @Flag(help: "Measure what crash states of long recordings cost, and nothing else.")
   var crashStates = false
@@ -54,7 +54,7 @@ struct BenchCommand: ParsableCommand {
   var producers: Int?
   @Option(help: "Append with this sync policy only.")
   var sync: SyncPolicy?
-  @OptionGroup var report: ReportOptions<DocumentFormats>
+  @OptionGroup var report: ReportOptions<PlotFormats>
   /// The driver and its arguments, after `--`.
   @Option(name: TerminatedWords.name, parsing: .unconditionalSingleValue, help: .hidden)
   var driver: [String] = []
@@ -76,6 +76,9 @@ struct BenchCommand: ParsableCommand {
     if peers, only != nil || !recovery.isEmpty || commits != nil {
       throw ValidationError(
         "--peers: measures the engine and its peers only; leave out --only, --recovery and --commits")
+    }
+    if crashStates || programs, report.asked.contains(where: { $0.format == .html }) {
+      throw ValidationError("--report html: not with --crash-states and --programs; take markdown or json")
     }
     if !kind.isEmpty, recovery.isEmpty, only != .recovery {
       throw ValidationError("--kind: of --recovery only; name a size, like --recovery 4GiB")
@@ -110,7 +113,8 @@ struct BenchCommand: ParsableCommand {
         note("[\(progress.done + 1)/\(progress.total)] \(progress.title)")
       }
       let table = try bench.run()
-      report.write(try Self.document(table))
+      let command = peers ? "tornlog bench --peers" : "tornlog bench"
+      report.write(try Self.document(table, command))
       if table.exitCode != 0 { throw ExitCode(table.exitCode) }
     } catch let error as ExitCode {
       throw error
@@ -176,11 +180,11 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  private static func document(_ table: BenchTable) throws -> ReportDocument {
+  private static func document(_ table: BenchTable, _ command: String) throws -> ReportDocument {
     let missed = table.cases.count { $0.verdict == .missed }
     let noisy = table.cases.count { $0.verdict == .noisy }
     return ReportDocument(
-      title: "tornlog bench", text: [table.renderText()],
+      title: command, text: [table.renderText()],
       conclusion:
         "\(table.cases.count) rows in \(table.directory) (\(table.fileSystem)): \(missed) targets missed, \(noisy) "
         + "without a verdict",
@@ -193,7 +197,7 @@ struct BenchCommand: ParsableCommand {
           case .noisy: .unknown
           }
         return ReportCase(group: "bench", name: row.name, mustHold: verdict, message: row.figure)
-      })
+      }, page: table.renderMarkdown(command), html: table.renderHTML(command))
   }
 
   /// Says of the others how they are installed.
@@ -208,10 +212,10 @@ struct BenchCommand: ParsableCommand {
     }
   }
 
-  /// Runs a peer's own program.
-  private static func launch(_ arguments: [String]) throws -> String {
-    let ended = try child(arguments) { BenchError.peerFailed("\(arguments[0]): \($0)") }
-    guard ended.status == 0 else {
+  /// Runs a peer's own program, to its end or until its output is enough.
+  private static func launch(_ arguments: [String], _ isEnough: @escaping (String) -> Bool) throws -> String {
+    let ended = try child(arguments, until: isEnough) { BenchError.peerFailed("\(arguments[0]): \($0)") }
+    guard ended.status == 0 || isEnough(ended.output) else {
       throw BenchError.peerFailed("\(arguments[0]) ended with \(ended.how): \(ended.errors.prefix(300))")
     }
     return ended.output
@@ -241,7 +245,10 @@ struct BenchCommand: ParsableCommand {
 
   /// Runs a program to its end. A signal for this one ends it too.
   /// - Parameter failure: what is thrown where it cannot be started.
-  private static func child(_ arguments: [String], failure: (any Error) -> BenchError) throws -> EndedChild {
+  private static func child(
+    _ arguments: [String], until isEnough: @escaping (String) -> Bool = { _ in false },
+    failure: (any Error) -> BenchError
+  ) throws -> EndedChild {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: arguments[0])
     process.arguments = Array(arguments.dropFirst())
@@ -251,7 +258,7 @@ struct BenchCommand: ParsableCommand {
     let child = process.processIdentifier
     let isInterrupted = { Interruption.isRequested }
     let pipes = [output, errors].map(\.fileHandleForReading.fileDescriptor)
-    let texts = ChildOutput.read(pipes, stopWhen: isInterrupted) { kill(child, SIGKILL) }
+    let texts = ChildOutput.read(pipes, stopWhen: isInterrupted, isEnough: isEnough) { kill(child, SIGKILL) }
     process.waitUntilExit()
     if isInterrupted() { throw BenchError.interrupted }
     let isExit = process.terminationReason == .exit

@@ -16,12 +16,23 @@ import Testing
       + #"{"jobs":[{"write":{"iops":100.5}},{"write":{"iops":2}}]}"#
     #expect(PeerSubject.fioRate(fio) == 102.5)
     #expect(PeerSubject.fioRate("fio: no such job") == nil)
+    let postgres = """
+      Compare file sync methods using one 8kB write:
+              open_datasync                      1828.294 ops/sec     547 usecs/op
+              fdatasync                          3946.984 ops/sec     253 usecs/op
+      Compare file sync methods using two 8kB writes:
+              fdatasync                          1094.049 ops/sec     914 usecs/op
+      """
+    #expect(PeerSubject.postgresRate(postgres) == 3946.984)
+    #expect(
+      PeerSubject.postgresRate("(in wal_sync_method preference order, except fdatasync is Linux's default)") == nil)
+    #expect(PeerSubject.postgresRate("        fdatasync                 ") == nil)
   }
 
   /// Real peers, where they are installed; which, the test says.
   @Test(arguments: PeerSubject.Kind.allCases) func anInstalledPeerCommits(kind: PeerSubject.Kind) throws {
     let folder = try BenchScratch(in: "/tmp")
-    let peer = PeerSubject(kind) { arguments in
+    let peer = PeerSubject(kind) { arguments, _ in
       throw BenchError.peerFailed("the test starts no \(arguments[0])")
     }
     guard peer.absence == nil else {
@@ -30,7 +41,7 @@ import Testing
     }
     let load = AppendLoad(producers: 1, recordSize: 1024, batch: 1, policy: .always)
     switch kind {
-    case .fio, .rocksdb:
+    case .fio, .rocksdb, .postgres:
       #expect(throws: BenchError.self) { try peer.run(load, count: 10, in: folder.path) }
     case .sqliteFull, .sqliteNormal, .lmdb:
       #expect(try peer.run(load, count: 20, in: try folder.folder("peer")) > 0)
@@ -53,5 +64,13 @@ import Testing
     #expect(table.peerRatios.map(\.verdict) == [.met, .missed])
     #expect(table.exitCode == 1)
     #expect(table.renderText().contains("the engine beside"))
+
+    let markdown = table.renderMarkdown("tornlog bench --peers")
+    #expect(markdown.contains("Made by `tornlog bench --peers` in /tmp (ext4). Do not edit."))
+    #expect(markdown.contains("\n| RocksDB | 64 | 5.00 | 0% | >= 6.0 | MISSED |\n"))
+    let html = table.renderHTML("tornlog bench --peers")
+    #expect(html.contains("<svg") && html.contains("RocksDB, 64"))
+    // Nothing is loaded from elsewhere.
+    #expect(!html.contains("http") && !html.contains("src=") && !html.contains("url("))
   }
 }

@@ -3,30 +3,39 @@ import LogModel
 extension BenchTable {
   /// A table for a terminal: aligned columns, then the legend of the references, then what was missed.
   public func renderText() -> String {
-    let appends = rows.filter { $0.load != nil }
-    let scans = rows.filter { $0.load == nil }
-    var parts = ["bench in \(directory) (\(fileSystem)); median of interleaved rounds, ± half of the range"]
-    if !appends.isEmpty {
-      let head = [
-        "append", "policy", "producers", "record", "batch", "messages/s", "±", "ratio", "±", "target", "", "beside",
-      ]
-      let numeric: Set<Int> = [2, 3, 4, 5, 6, 7, 8, 9]
-      parts.append(alignedColumns([head] + appends.map(Self.appendCells), rightAligned: numeric))
+    var parts = ["\(headline); \(Self.method)"]
+    for section in sections {
+      parts.append(
+        ([alignedColumns([section.head] + section.rows, rightAligned: section.numeric)] + section.notes)
+          .joined(separator: "\n"))
     }
-    let ratios = policyRatios
-    if !ratios.isEmpty {
-      parts.append(ratios.map { "\($0.load): \(fixed($0.timesAlways, 1)) x always" }.joined(separator: "\n"))
-    }
-    if !peerRatios.isEmpty { parts.append(peerText()) }
-    if !scans.isEmpty {
-      let head = ["scan", "GB/s", "±", "ratio", "±", "target", "", "beside"]
-      parts.append(alignedColumns([head] + scans.map(Self.scanCells), rightAligned: [1, 2, 3, 4, 5]))
-    }
-    if !openings.isEmpty { parts.append(openingText()) }
-    if !commits.isEmpty { parts.append(commitText()) }
-    if !recoveries.isEmpty { parts.append(recoveryText()) }
-    let legend = legend()
-    if !legend.isEmpty { parts.append(legend) }
+    return (parts + shortfalls).joined(separator: "\n\n") + "\n"
+  }
+
+  /// `bench in /var/lib (ext4)`
+  var headline: String { "bench in \(directory) (\(fileSystem))" }
+  static let method = "median of interleaved rounds, ± half of the range"
+
+  /// One table of any report format.
+  struct Section {
+    var title: String
+    var head: [String]
+    var rows: [[String]]
+    /// Columns that are aligned to the right.
+    var numeric: Set<Int>
+    /// Sentences below the table.
+    var notes: [String] = []
+  }
+
+  /// What was measured, then the references. Parts of which nothing was measured are left out.
+  var sections: [Section] {
+    let all = [appendSection, peerSection, scanSection, openingSection, commitSection, recoverySection, legend]
+    return all.filter { !$0.rows.isEmpty || !$0.notes.isEmpty }
+  }
+
+  /// Paragraphs: targets that were missed, rows without a verdict, whether the run is whole.
+  var shortfalls: [String] {
+    var parts: [String] = []
     if !missed.isEmpty {
       parts.append((["targets missed: \(missed.count)"] + missed.map(Self.missedLine)).joined(separator: "\n"))
     }
@@ -38,23 +47,42 @@ extension BenchTable {
         ([head] + noisy.map { Self.missedLine($0) + ", measured \($0.measurements) times" }).joined(separator: "\n"))
     }
     if isInterrupted { parts.append("interrupted after \(count) of \(planned ?? count) rows") }
-    return parts.joined(separator: "\n\n") + "\n"
+    return parts
   }
 
-  private func peerText() -> String {
-    let head = ["the engine beside", "producers", "times its rate", "±", "target", ""]
+  private var appendSection: Section {
+    Section(
+      title: "Appends",
+      head: [
+        "append", "policy", "producers", "record", "batch", "messages/s", "±", "ratio", "±", "target", "", "beside",
+      ],
+      rows: rows.filter { $0.load != nil }.map(Self.appendCells), numeric: [2, 3, 4, 5, 6, 7, 8, 9],
+      notes: policyRatios.map { "\($0.load): \(fixed($0.timesAlways, 1)) x always" })
+  }
+
+  private var peerSection: Section {
     let lines = peerRatios.map { row in
       [
         row.peer, "\(row.load.producers)", fixed(row.times, 2), percent(row.spread),
         row.minimum.map { ">= \(fixed($0, 1))" } ?? "", row.verdict.map(Self.word) ?? "",
       ]
     }
-    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4])
-      + "\nboth as ratios to REF in this run; SQLite and LMDB have one writer at a time, whoever waits beside it"
+    let notes = [
+      "both as ratios to REF in this run; SQLite and LMDB have one writer at a time, whoever waits beside it",
+      "pg_test_fsync writes 8 KB at one place of a file, and nothing else",
+    ]
+    return Section(
+      title: "The engine beside others", head: ["the engine beside", "producers", "times its rate", "±", "target", ""],
+      rows: lines, numeric: [1, 2, 3, 4], notes: lines.isEmpty ? [] : notes)
   }
 
-  private func openingText() -> String {
-    let head = ["opening", "ms", "±", "ratio", "±", "target", ""]
+  private var scanSection: Section {
+    Section(
+      title: "Scans", head: ["scan", "GB/s", "±", "ratio", "±", "target", "", "beside"],
+      rows: rows.filter { $0.load == nil }.map(Self.scanCells), numeric: [1, 2, 3, 4, 5])
+  }
+
+  private var openingSection: Section {
     let lines = openings.map { row in
       [
         "\(row.partitions) empty partitions", fixed(row.nanoseconds.median / 1e6, 1), percent(row.nanoseconds.spread),
@@ -62,13 +90,12 @@ extension BenchTable {
         Self.word(row.verdict),
       ]
     }
-    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4]) + "\nraw: \(OpeningRow.explanation)"
+    return Section(
+      title: "Opening", head: ["opening", "ms", "±", "ratio", "±", "target", ""], rows: lines, numeric: [1, 2, 3, 4],
+      notes: lines.isEmpty ? [] : ["raw: \(OpeningRow.explanation)"])
   }
 
-  private func commitText() -> String {
-    let head = [
-      "offset commits", "commits/s", "±", "ratio", "±", "target", "KiB on disk", "target", "without, KiB", "",
-    ]
+  private var commitSection: Section {
     let lines = commits.map { row in
       [
         "\(grouped(Double(row.commits)))", grouped(row.rate.median), percent(row.rate.spread),
@@ -78,13 +105,16 @@ extension BenchTable {
         grouped(Double(row.uncompactedBytes >> 10)), Self.word(row.verdict),
       ]
     }
-    return alignedColumns([head] + lines, rightAligned: [0, 1, 2, 3, 4, 5, 6, 7, 8])
-      + "\nrates of slices, always synced; on disk: the larger copy of the metadata log, at the most in a run of so "
+    let note =
+      "rates of slices, always synced; on disk: the larger copy of the metadata log, at the most in a run of so "
       + "many commits"
+    return Section(
+      title: "Commits of offsets",
+      head: ["offset commits", "commits/s", "±", "ratio", "±", "target", "KiB on disk", "target", "without, KiB", ""],
+      rows: lines, numeric: [0, 1, 2, 3, 4, 5, 6, 7, 8], notes: lines.isEmpty ? [] : [note])
   }
 
-  private func recoveryText() -> String {
-    let head = ["recovery", "MiB on disk", "messages", "s", "±", "GB/s", "ratio", "±", "peak MiB", "empty engine", ""]
+  private var recoverySection: Section {
     let lines = recoveries.map { row in
       [
         row.kind.rawValue, grouped(Double(row.bytes >> 20)), grouped(Double(row.messages)),
@@ -95,9 +125,13 @@ extension BenchTable {
         fixed(Double(row.emptyPeakBytes) / 1048576, 1), row.verdict.map(Self.word) ?? "",
       ]
     }
-    return alignedColumns([head] + lines, rightAligned: [1, 2, 3, 4, 5, 6, 7, 8, 9])
-      + "\nreading: every file read once in pieces of 256 KiB; peak: VmHWM of a process that does nothing else, beside "
+    let note =
+      "reading: every file read once in pieces of 256 KiB; peak: VmHWM of a process that does nothing else, beside "
       + "that of one with an empty engine"
+    return Section(
+      title: "Recovery",
+      head: ["recovery", "MiB on disk", "messages", "s", "±", "GB/s", "ratio", "±", "peak MiB", "empty engine", ""],
+      rows: lines, numeric: [1, 2, 3, 4, 5, 6, 7, 8, 9], notes: lines.isEmpty ? [] : [note])
   }
 
   private static func appendCells(_ row: BenchRow) -> [String] {
@@ -135,7 +169,7 @@ extension BenchTable {
   }
 
   /// Each reference that a row uses, once, with its own rate.
-  private func legend() -> String {
+  private var legend: Section {
     var lines: [[String]] = []
     var seen: Set<String> = []
     for row in rows {
@@ -143,9 +177,9 @@ extension BenchTable {
         lines.append([reference.name, rates(of: reference), reference.explanation])
       }
     }
-    let head = ["references", "rate", "what it does"]
-    let table = lines.isEmpty ? "" : alignedColumns([head] + lines, rightAligned: [1])
-    return ([table] + notices).filter { !$0.isEmpty }.joined(separator: "\n")
+    return Section(
+      title: "References", head: ["references", "rate", "what it does"], rows: lines, numeric: [1],
+      notes: notices)
   }
 
   /// The range of the reference's medians over the rows that used it.

@@ -7,7 +7,7 @@ extension TunedResult {
     var page = HTMLPage(title: "\(Setting.command): \(headline)")
     page.heading(headline, level: 1)
     page.paragraph("In \(place): \(question).", class: "quiet")
-    for reason in reasons { page.paragraph(reason) }
+    addReasons(to: &page)
     for finding in findings { page.paragraph("Finding: \(finding)") }
     for notice in (disk?.notices ?? []) + (notes ?? []) { page.paragraph("Note: \(notice)", class: "quiet") }
     if let diskLine { page.paragraph(diskLine) }
@@ -65,6 +65,21 @@ extension TunedResult {
       origin(command: Setting.command),
       class: "quiet")
     return page.render()
+  }
+
+  /// What is indented is an item: what each setting lacks.
+  private func addReasons(to page: inout HTMLPage) {
+    var items: [String] = []
+    for reason in reasons {
+      if reason.hasPrefix("  ") {
+        items.append(String(reason.dropFirst(2)))
+      } else {
+        page.list(items)
+        items = []
+        page.paragraph(reason)
+      }
+    }
+    page.list(items)
   }
 
   private func lossPlot() -> String {

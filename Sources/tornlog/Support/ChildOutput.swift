@@ -9,8 +9,11 @@ enum ChildOutput {
   /// - Parameters:
   ///   - stopWhen: asked now and then; once true, `stop` is called, once, and what the child writes until its end is
   ///     still read.
+  ///   - isEnough: asked with all text of the first pipe whenever it grew; true stops the child too.
   ///   - stop: ends the child, so that its pipes end.
-  static func read(_ pipes: [Int32], stopWhen: () -> Bool, stop: () -> Void) -> [String] {
+  static func read(
+    _ pipes: [Int32], stopWhen: () -> Bool, isEnough: (String) -> Bool = { _ in false }, stop: () -> Void
+  ) -> [String] {
     var texts = [[UInt8]](repeating: [], count: pipes.count)
     var open = Set(pipes.indices)
     var isStopped = false
@@ -28,6 +31,10 @@ enum ChildOutput {
       for index in pipes.indices where watched[index].revents != 0 {
         let count = Glibc.read(pipes[index], &buffer, buffer.count)
         if count > 0 { texts[index] += buffer[..<count] } else if count == 0 || errno != EINTR { open.remove(index) }
+        if count > 0, index == 0, !isStopped, isEnough(String(decoding: texts[0], as: UTF8.self)) {
+          isStopped = true
+          stop()
+        }
       }
     }
     return texts.map { String(decoding: $0, as: UTF8.self) }
