@@ -60,7 +60,8 @@ class FileLog {
             String id = member(line, "id"), name = member(line, "log"), more = "";
             try {
                 switch (member(line, "op")) {
-                    case "hello" -> more = ",\"name\":\"filelog-java\",\"ops\":[\"append\",\"scan\"],\"reopens\":true";
+                    case "hello" -> more = ",\"name\":\"filelog-java\",\"version\":\"1\""
+                        + ",\"ops\":[\"append\",\"scan\"],\"reopens\":true";
                     case "open" -> log = new FileLog(Path.of(member(line, "dir")));
                     case "append" -> more = ",\"position\":" + log.append(name, member(line, "value"));
                     case "scan" -> log.records.stream().map(r -> r.split(" ", 3)).filter(r -> r[1].equals(name))

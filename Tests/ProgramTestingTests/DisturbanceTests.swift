@@ -39,6 +39,8 @@ import Verification
     Case(how: "syncs-again", faults: [.pagesReverted], check: .noAcknowledgedLoss, cause: "EIO, pages reverted"),
     Case(
       how: "takes-read-error-for-end", faults: [.inputOutputError], check: .noAcknowledgedLoss, cause: "EIO at read"),
+    Case(how: "ignores-failed-writes", faults: [.shortWrite], check: .noAcknowledgedLoss, cause: "short write"),
+    Case(how: "ignores-failed-writes", faults: [.full], check: .noAcknowledgedLoss, cause: "disk full"),
     Case(how: "trusts-the-cache", faults: [], kills: 12, check: .opens, cause: "after killed"),
     Case(how: "rewrites-at-end", faults: [], kills: 12, check: .noAcknowledgedLoss, cause: "SIGTERM"),
     Case(how: "has-no-checksum", faults: [.flippedAtRest], damage: 3, check: .contentIntact, cause: "at rest"),

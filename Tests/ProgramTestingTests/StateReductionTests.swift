@@ -2,8 +2,10 @@ import CrashStates
 import Foundation
 import Glibc
 import LogModel
+import ProgramTesting
 import Testing
 import Volume
+import Verification
 import VolumeStates
 
 /// States that differ in nothing that a program asks for are one: held against opening every state, with programs that
@@ -139,5 +141,21 @@ import VolumeStates
           if case .sectors(_, 0, .max) = $0 { true } else { false }
         })
     }
+  }
+
+  /// A program that draws numbers reads otherwise where nothing differs. That is found, and every state is opened then;
+  /// of one that does not, those are left out that differ in what it never reads.
+  @Test func aProgramThatReadsOtherwiseIsOpenedOnEachState() throws {
+    func report(_ how: String) throws -> ProgramReport {
+      var options = Programs.options([.ext4Ordered], seconds: 60)
+      (options.kills, options.faults, options.secondLives, options.mostPieces) = (0, 0, 0, 0)
+      var spec = Programs.misbehaving(how)
+      spec.requests = 6
+      return try Programs.test(spec, options)
+    }
+    let (same, other) = (try report("keeps-notes"), try report("keeps-notes-and-draws-positions"))
+    #expect(same.verdict == .held && other.verdict == .held)
+    #expect(same.alike > 0 && other.alike == 0)
+    #expect(other.opened == same.opened + same.alike, "\(other.opened), \(same.opened), \(same.alike)")
   }
 }

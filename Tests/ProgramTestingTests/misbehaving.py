@@ -6,6 +6,7 @@ The second argument is a file that outlives the process, for what goes wrong onc
 import json
 import mmap
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ mapped = []
 tail = None
 # The last record.
 written = b""
+request_folder = None
 
 
 def reply(request, **members):
@@ -91,7 +93,8 @@ def make_durable(file):
 
 
 def open_log(request):
-    global tail
+    global tail, request_folder
+    request_folder = request["dir"]
     if not request["create"]:
         if how == "hangs":
             time.sleep(1000)
@@ -214,8 +217,19 @@ def serve(request):
                 store(request["value"])
                 reply(request, ok=True)
                 return
-            write_record(request["value"])
+            if how == "ignores-failed-writes":
+                try:
+                    value = request["value"]
+                    os.write(tail, f"{sum(value.encode())} {value}\n".encode())
+                except OSError:
+                    pass
+            else:
+                write_record(request["value"])
             make_durable(tail)
+            if how.startswith("keeps-notes"):
+                # Nobody reads them.
+                with open(request_folder + "/notes", "a") as notes:
+                    notes.write("appended\n" * 100)
         except OSError as error:
             # What the file holds now nobody knows.
             print(error, file=sys.stderr, flush=True)
@@ -239,12 +253,13 @@ def serve(request):
         reply(request, ok=True, value=first)
     elif op == "scan":
         items = []
+        first = random.randrange(1 << 30) if how == "keeps-notes-and-draws-positions" else 0
         for record in whole_records():
             number, _, value = record.partition(b" ")
             if how == "invents" and number == b"nobody:wrote":
                 items.append([len(items), "nobody:wrote this"])
             elif number.isdigit() and (int(number) == sum(value) or how == "has-no-checksum"):
-                items.append([len(items), value.decode("ascii", "replace")])
+                items.append([first + len(items), value.decode("ascii", "replace")])
         reply(request, items=items)
         reply(request, ok=True)
     elif op == "close":

@@ -54,11 +54,18 @@ public struct Exploration: Sendable {
   /// Records the workload.
   /// - Throws: `workloadTooLarge`, and `recordingFailed` where the engine does not get through the workload.
   public init(_ options: ExplorationOptions) throws(ExplorationError) {
+    let defect = options.defect
+    try self.init(options, layer: { defect?.layer(on: $0) ?? $0 })
+  }
+
+  /// - Parameter layer: what stands between the engine and its storage.
+  init(
+    _ options: ExplorationOptions, layer: @escaping @Sendable (any Storage) -> any Storage
+  ) throws(ExplorationError) {
     if let limit = options.workload.exceeded { throw .workloadTooLarge(limit) }
     self.options = options
     let defect = options.defect
-    subject = EngineUnderTest(
-      options.workload, parts: { defect?.parts() ?? EngineParts() }, layer: { defect?.layer(on: $0) ?? $0 })
+    subject = EngineUnderTest(options.workload, parts: { defect?.parts() ?? EngineParts() }, layer: layer)
     let subject = subject
     var recording = try options.watch.during("the workload, before any power cut,") { () throws(ExplorationError) in
       try options.workload.record(parts: subject.parts(), layer: subject.layer)

@@ -15,8 +15,11 @@ package struct FaultCell: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { "\(place) meets: \(fault.rawValue)" }
 
-  /// The cells of a recorded run. Of each kind of file, operation and fault there are the first occurrence, the last, a
-  /// middle one, and then others, in this order; kinds with few occurrences come first.
+  /// The cells of a recorded run. Whoever gets no further than the first of them has met much that differs: each kind
+  /// of operation with each fault comes before another file or another occurrence of it. Kinds with few operations come
+  /// first. Of the files of a kind the busiest comes first, where most of the data go, then the one with the fewest
+  /// operations, then the second busiest, and so on. Of the occurrences come the first, the last, a middle one, and
+  /// then others.
   /// - Parameters:
   ///   - groups: operations below the program's folder, as `OperationCounter` has them.
   ///   - faults: no others are taken.
@@ -24,28 +27,46 @@ package struct FaultCell: Sendable, Hashable, CustomStringConvertible {
   static func matrix(
     _ groups: [OperationCounter.Group: [Int]], _ faults: [OperationFault], most: Int?, seed: UInt64
   ) -> [FaultCell] {
-    var random = SeededGenerator(seed: seed, stream: "faults")
-    var columns: [[FaultCell]] = []
-    let ordered = groups.sorted {
-      ($0.value.count, $0.key.kind.rawValue, $0.key.file) < ($1.value.count, $1.key.kind.rawValue, $1.key.file)
+    struct Planned {
+      var cell: FaultCell
+      /// Files and occurrences of the same operation and fault that come before.
+      var round: Int
+      /// Faults of the same operation that come before.
+      var rank: Int
+      /// Operations of the kind.
+      var count: Int
     }
-    for (group, all) in ordered {
-      for fault in OperationFault.possible(group.kind) where faults.contains(fault) {
-        var order = [1]
-        if all.count > 1 { order.append(all.count) }
-        if all.count > 2 { order += (2..<all.count).shuffled(using: &random) }
-        columns.append(
-          order.map { occurrence in
-            FaultCell(
-              place: OperationPlace(kind: group.kind, file: group.file, occurrence: occurrence), fault: fault,
-              instead: all[occurrence - 1])
-          })
+    var random = SeededGenerator(seed: seed, stream: "faults")
+    var planned: [Planned] = []
+    for (kind, files) in Dictionary(grouping: groups, by: \.key.kind).sorted(by: { $0.key.rawValue < $1.key.rawValue })
+    {
+      let count = files.reduce(0) { $0 + $1.value.count }
+      for (layer, file) in busiestAndRarest(files.map { (file: $0.key.file, all: $0.value) }).enumerated() {
+        for (rank, fault) in OperationFault.possible(kind).filter(faults.contains).enumerated() {
+          var order = [1]
+          if file.all.count > 1 { order.append(file.all.count) }
+          if file.all.count > 2 { order += (2..<file.all.count).shuffled(using: &random) }
+          for (row, occurrence) in order.prefix(most == nil ? 3 : .max).enumerated() {
+            let place = OperationPlace(kind: kind, file: file.file, occurrence: occurrence)
+            let cell = FaultCell(place: place, fault: fault, instead: file.all[occurrence - 1])
+            planned.append(Planned(cell: cell, round: layer + row, rank: rank, count: count))
+          }
+        }
       }
     }
-    var cells: [FaultCell] = []
-    for row in 0..<(most == nil ? 3 : columns.map(\.count).max() ?? 0) {
-      for column in columns where row < column.count && cells.count < most ?? .max { cells.append(column[row]) }
+    // What is the same in all of these stays in the order in which it was planned.
+    let order = planned.enumerated().sorted { one, other in
+      (one.element.round, one.element.rank, one.element.count, one.offset)
+        < (other.element.round, other.element.rank, other.element.count, other.offset)
     }
-    return cells
+    return order.prefix(most ?? .max).map(\.element.cell)
+  }
+
+  /// From both ends of their order by number of operations, in turn.
+  private static func busiestAndRarest(_ files: [(file: String, all: [Int])]) -> [(file: String, all: [Int])] {
+    var left = files.sorted { ($1.all.count, $0.file) < ($0.all.count, $1.file) }[...]
+    var taken: [(file: String, all: [Int])] = []
+    while !left.isEmpty { taken.append(taken.count % 2 == 0 ? left.removeFirst() : left.removeLast()) }
+    return taken
   }
 }
