@@ -34,7 +34,21 @@ def mine(form, path):
             damaged.append((step.start, step.end))
         elif isinstance(step, Tail):
             tail = step.start
-    return records, joined(damaged), tail
+    damaged = joined(damaged if tail is None else [*damaged, (tail, os.path.getsize(path))])
+    return records, *tail_of(damaged, used(path))
+
+
+def used(path):
+    """Bytes of a file, without the zeros at its end: those carry nothing."""
+    with open(path, "rb") as file:
+        return len(file.read().rstrip(b"\0"))
+
+
+def tail_of(damaged, size):
+    """Damage that reaches to the end of the file is its tail: (the other damage, first byte of the tail)."""
+    if damaged and damaged[-1][1] >= size:
+        return damaged[:-1], damaged[-1][0]
+    return damaged, None
 
 
 def joined(ranges):
@@ -48,8 +62,8 @@ def joined(ranges):
     return found
 
 
-def theirs(form, lines, last):
-    """The same of what the tool has printed. Lines behind the last valid record are its tail."""
+def theirs(form, lines, size):
+    """The same of what the tool has printed."""
     records, others = [], []
     for line in lines:
         if line["state"] == "valid":
@@ -61,9 +75,7 @@ def theirs(form, lines, last):
             others.append((line["byte"], line["byte"] + line["length"]))
     if form == "tornlog":
         return records, [], None
-    others = joined(others)
-    tail = others.pop()[0] if others and others[-1][0] >= last else None
-    return records, others, tail
+    return records, *tail_of(joined(others), size)
 
 
 def lines_of(tornlog, form, paths):
@@ -96,11 +108,7 @@ def compare(arguments, folder):
                 headless += 1
                 continue
             records += len(expected[0])
-            # Behind the last valid record, and behind a valid record that holds no message.
-            last = max((record[0] for record in expected[0]), default=0)
-            if expected[2] is not None:
-                last = expected[2]
-            found = theirs(form, printed[path], last)
+            found = theirs(form, printed[path], used(path))
             if found != expected:
                 differing += 1
                 if differing <= arguments.show:

@@ -314,6 +314,9 @@ class RecordLog:
         """Where the damage that begins at a place ends: "Reading on after damage". None: no valid record follows."""
         length = self.form.claims(self.data, at)
         end = at + length if length else None
+        explained = self.explained(at)
+        if explained is not None:
+            return explained
         if end is not None and self.form.length_is_confirmed and self.checksum_alone(at) and self.leads_on(end, at):
             return end
         if end is not None and end < len(self.data) and self.valid(end):
@@ -321,6 +324,23 @@ class RecordLog:
                 return end
             return next((first for first in range(at + 1, end) if self.leads(first, end)), end)
         return next((first for first in range(at + 1, len(self.data)) if self.valid(first)), None)
+
+    def explained(self, at):
+        """`tornlog wal` alone: where the record ends that exactly one flipped bit has damaged. It is looked for where it
+        decides about offsets: where records carry none, and each damaged one counts."""
+        if self.form.numbered:
+            return None
+        length = self.form.claims(self.data, at) or 4
+        ends = set()
+        count = 0
+        for bit in range(8 * min(length, len(self.data) - at)):
+            changed = bytearray(self.data[at : at + max(length, 1 << 16)])
+            changed[bit // 8] ^= 1 << bit % 8
+            size = RecordLog(self.form, bytes(changed)).valid(0)
+            if size:
+                count += 1
+                ends.add(at + size)
+        return ends.pop() if count == 1 else None
 
     def checksum_alone(self, at):
         """The length of the record at a place of which at most the checksum is wrong, or None."""
