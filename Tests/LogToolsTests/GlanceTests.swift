@@ -3,8 +3,8 @@ import LogTools
 import SampleLogs
 import Testing
 
-/// `verify` takes sound records at a glance, and looks closer at the first that it does not like. What it reports is what
-/// it reports when it looks at each record.
+/// `verify` takes sound records at a glance, and looks closer at the first that it does not like. It reports what it
+/// reports when it looks at each record.
 @Suite struct GlanceTests {
   private static let rounds = 150
 

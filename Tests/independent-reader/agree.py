@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Compares `tornlog wal dump --json` with the reader beside this file: `agree.py TORNLOG [--logs 1000] [--seed 1] [--keep DIR]`.
+"""Compares `tornlog wal dump --json` with the reader beside this file: `agree.py TORNLOG [--logs 1000] [--seed 1]`.
 
 Makes logs of the six formats (half of them of Tornlog's own), damages most of them, and compares valid records and the
 bytes that are called damaged, one by one. Exit code 1 where anything differs.
@@ -29,7 +29,8 @@ def mine(form, path):
         if isinstance(step, Record):
             digits = 16 if form == "airunner" else 8
             key = step.key.hex() if step.key is not None else None
-            records.append((step.byte, step.length, step.offset, key, step.value.hex(), f"0x{step.checksum:0{digits}x}", step.batch))
+            stored = f"0x{step.checksum:0{digits}x}"
+            records.append((step.byte, step.length, step.offset, key, step.value.hex(), stored, step.batch))
         elif isinstance(step, Damage):
             damaged.append((step.start, step.end))
         elif isinstance(step, Tail):
@@ -117,7 +118,8 @@ def compare(arguments, folder):
                         if one != other:
                             print("   page", str([x for x in one if x not in other] if one and other else one)[:300])
                             print("   tool", str([x for x in other if x not in one] if one and other else other)[:300])
-    print(f"{arguments.logs} logs, {damaged} damaged, {headless} without a head, {records} records compared, {differing} differ")
+    print(f"{arguments.logs} logs, {damaged} damaged, {headless} without a head", end=", ")
+    print(f"{records} records compared, {differing} differ")
     return 1 if differing or not records else 0
 
 

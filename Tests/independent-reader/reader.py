@@ -326,8 +326,9 @@ class RecordLog:
         return next((first for first in range(at + 1, len(self.data)) if self.valid(first)), None)
 
     def explained(self, at):
-        """`tornlog wal` alone: where the record ends that exactly one flipped bit has damaged. It is looked for where it
-        decides about offsets: where records carry none, and each damaged one counts."""
+        """`tornlog wal` alone: where the record ends that exactly one flipped bit has damaged.
+
+        It matters where records carry no offsets, and each damaged one counts."""
         if self.form.numbered:
             return None
         length = self.form.claims(self.data, at) or 4

@@ -115,19 +115,25 @@ extension LogReader {
 
 extension UnsafeRawPointer {
   @inline(__always)
-  fileprivate func u32(_ at: Int) -> Int { Int(UInt32(littleEndian: loadUnaligned(fromByteOffset: at, as: UInt32.self))) }
+  fileprivate func u32(_ at: Int) -> Int {
+    Int(UInt32(littleEndian: loadUnaligned(fromByteOffset: at, as: UInt32.self)))
+  }
 
   @inline(__always)
   fileprivate func i32(_ at: Int) -> Int { Int(Int32(littleEndian: loadUnaligned(fromByteOffset: at, as: Int32.self))) }
 
   @inline(__always)
-  fileprivate func u16(_ at: Int) -> Int { Int(UInt16(littleEndian: loadUnaligned(fromByteOffset: at, as: UInt16.self))) }
+  fileprivate func u16(_ at: Int) -> Int {
+    Int(UInt16(littleEndian: loadUnaligned(fromByteOffset: at, as: UInt16.self)))
+  }
 
   @inline(__always)
   fileprivate func i64(_ at: Int) -> Int64 { Int64(littleEndian: loadUnaligned(fromByteOffset: at, as: Int64.self)) }
 
   @inline(__always)
-  fileprivate func crc(_ from: Int, _ end: Int, after seed: UInt32 = 0) -> UInt32 { tl_crc32(seed, self + from, end - from) }
+  fileprivate func crc(_ from: Int, _ end: Int, after seed: UInt32 = 0) -> UInt32 {
+    tl_crc32(seed, self + from, end - from)
+  }
 }
 
 struct StreamhouseGlance: EntryGlance {
