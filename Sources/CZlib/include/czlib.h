@@ -1,9 +1,11 @@
-// The only window on <zlib.h> and <libdeflate.h>.
+// The only window on <zlib.h> and <libdeflate.h>; crc64.h beside it has what they lack.
 #ifndef TORNLOG_CZLIB_H
 #define TORNLOG_CZLIB_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "crc64.h"
 
 /// CRC-32 with zlib's polynomial of `length` bytes, continued from `seed` (0 to begin): libdeflate's implementation of
 /// the same function, several times as fast on records of 1 KB.

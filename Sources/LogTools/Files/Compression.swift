@@ -106,7 +106,7 @@ extension FileBytes {
     if !isWhole || !unreadable.isEmpty { throw .damagedArchive(path: path) }
   }
 
-  private static func unnamedFile(in folder: String) throws(LogToolError) -> Int32 {
+  static func unnamedFile(in folder: String) throws(LogToolError) -> Int32 {
     let unnamed = open(folder, O_RDWR | O_CLOEXEC | Int32(0o20000000 | O_DIRECTORY), 0o600)  // O_TMPFILE
     if unnamed >= 0 { return unnamed }
     var template = Array("\(folder)/tornlog-wal-XXXXXX".utf8CString)

@@ -34,7 +34,7 @@ struct StreamhouseFormat: LogFormat {
     entry.timestamp = Int64(bitPattern: window.little(position + 8, UInt64.self))
     entry.stored = UInt64(window.little(position + 4, UInt32.self))
     if keyLength <= length - 24 {
-      entry.key = position + 20..<position + 20 + keyLength
+      if keyLength > 0 { entry.key = position + 20..<position + 20 + keyLength }
       entry.value = position + 24 + keyLength..<position + length
     }
     guard available >= length else {
