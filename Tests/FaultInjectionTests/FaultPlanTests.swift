@@ -9,7 +9,8 @@ import Testing
   static let kinds: [StorageFault] = [
     .tornWrite(TornWrite(kept: .anyOf(.sector), rest: .garbage, answer: .success)), .bitFlip(bits: 3),
     .shortWrite(taking: nil),
-    .interrupted, .tryAgain, .ioError, .permissionDenied, .noSpace, .silentNoSpace, .quotaExceeded,
+    .interrupted, .tryAgain, .ioError, .permissionDenied, .tooManyOpenFiles, .fileTableFull, .outOfKernelMemory,
+    .staleHandle, .timedOut, .notConnected, .noSpace, .silentNoSpace, .quotaExceeded,
     .syncFailure(.reportedLate), .lostWrite, .misdirectedWrite(.anywhere), .staleRead, .latentSectorError(),
     .stall(.microseconds(50)), .readOnly, .crash,
   ]

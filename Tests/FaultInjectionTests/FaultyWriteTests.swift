@@ -63,6 +63,18 @@ import Testing
       told: .error(EIO), stored: new, destroyed: [], detection: .reported),
     Case(
       name: "EACCES", fault: .permissionDenied, told: .error(EACCES), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "EMFILE", fault: .tooManyOpenFiles, told: .error(EMFILE), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "ENFILE", fault: .fileTableFull, told: .error(ENFILE), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "ENOMEM", fault: .outOfKernelMemory, told: .error(ENOMEM), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "ESTALE", fault: .staleHandle, told: .error(ESTALE), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "ETIMEDOUT", fault: .timedOut, told: .error(ETIMEDOUT), stored: old, destroyed: [], detection: .reported),
+    Case(
+      name: "ENOTCONN", fault: .notConnected, told: .error(ENOTCONN), stored: old, destroyed: [], detection: .reported),
     Case(name: "ENOSPC", fault: .noSpace, told: .error(ENOSPC), stored: old, destroyed: [], detection: .reported),
     Case(
       name: "ENOSPC at byte 1001", fault: .noSpace, trigger: FaultTrigger([.write], .bytes(1001)), told: .bytes(1000),

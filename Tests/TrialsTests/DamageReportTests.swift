@@ -51,4 +51,27 @@ import WriteAheadLog
     }
     #expect(damaged >= 2, "most of these faults are damage that something testifies for")
   }
+
+  /// A log of two files or more, in its first, its last, and the one before that.
+  @Test func theSegmentThatIsNamedIsHit() throws {
+    func places(_ segment: String, messages: Int) throws -> String {
+      let fault = FaultSpec(kind: "bit-flip", parameters: ["target": "batch", "segment": segment])
+      var trial = spec(messages: messages, partitions: 1, crash: .processKill, storage: .memory, faults: [fault])
+      trial.messageSize = 1000
+      let scratch = try TrialScratch()
+      let reply = try SimulatedTrial(trial, scratch.folder).run()
+      let judgement = try #require(reply.judgement, "\(reply)")
+      #expect(judgement.checks.allSatisfy { $0.verdict != .violated })
+      return reply.receipts.filter { $0.kind == "bit-flip" }.flatMap(\.places).joined()
+    }
+    // A place begins with the path of its file, and names of files go by offsets.
+    func file(_ place: String) -> String { String(place.prefix { $0 != " " }) }
+    let (first, last) = (file(try places("first", messages: 1000)), file(try places("last", messages: 1000)))
+    let lastButOne = file(try places("last-but-one", messages: 1000))
+    #expect(first.contains("/00000000000000000000-"))
+    #expect(first <= lastButOne && lastButOne < last, "\(first) \(lastButOne) \(last)")
+    #expect(throws: TrialError.self) { try places("second", messages: 20) }
+    #expect(SegmentPlace.lastButOne.choose(in: ["a"]) == nil)
+    #expect(SegmentPlace.lastButOne.choose(in: ["a", "b", "c"]) == "b")
+  }
 }

@@ -121,6 +121,18 @@ import Testing
     ),
     ("bit-flip: { target: batch, copy: both }", 37, "bit-flip: only the metadata is kept twice"),
     ("garbage: { target: batch }", 29, "unknown target 'batch'"),
+    (
+      "bit-flip: { target: metadata, at: rest, segment: last }", 50,
+      "bit-flip: it is a file of a partition's log, and the metadata has none of these: remove segment"
+    ),
+    (
+      "bit-flip: { target: batch, at: flight, segment: last }", 49,
+      "bit-flip: which file a flip in flight hits, partition and occurrence say: remove segment, or say at: rest"
+    ),
+    (
+      "delete-file: { files: all, segment: first }", 37,
+      "delete-file: files: all says which files are deleted: remove one of the two"
+    ),
   ])
   func aPhaseACopyOrAPartitionThatCannotBeIsRefusedAtItsPlace(fault: String, column: Int, text: String) {
     whatCannotBeIsRefusedAtItsPlace(fault: fault, column: column, text: text)
@@ -133,6 +145,8 @@ import Testing
     "zero-sectors: { target: metadata, share: 100, copy: both }", "garbage: { target: metadata, copy: both }",
     "io-error: { on: unlink, phase: checkpoint }", "bit-flip: { target: batch-length, partition: 1 }",
     "delete-file: { partition: 1, files: all }", "garbage: { target: metadata, copy: metadata-mirror }", "zero-sectors",
+    "delete-file: { segment: last-but-one }", "too-many-open-files: { on: lock, lasting: sticky }",
+    "timed-out: { on: syncDirectory, moment: completion }",
   ])
   func phasesCopiesAndPartitionsAreTaken(fault: String) { #expect(errors(fault) == []) }
 

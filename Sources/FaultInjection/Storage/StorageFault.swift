@@ -11,6 +11,12 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable {
   case tryAgain = "try-again"
   case ioError = "io-error"
   case permissionDenied = "permission-denied"
+  case tooManyOpenFiles = "too-many-open-files"
+  case fileTableFull = "file-table-full"
+  case outOfKernelMemory = "out-of-kernel-memory"
+  case staleHandle = "stale-handle"
+  case timedOut = "timed-out"
+  case notConnected = "not-connected"
   case noSpace = "no-space"
   case silentNoSpace = "silent-no-space"
   case quotaExceeded = "quota-exceeded"
@@ -46,6 +52,18 @@ public enum StorageFault: Hashable, Sendable, Codable {
   case ioError
   /// EACCES.
   case permissionDenied
+  /// EMFILE: the process has as many descriptors as it may. `man 2 open`.
+  case tooManyOpenFiles
+  /// ENFILE: the machine has as many open files as it may. `man 2 open`.
+  case fileTableFull
+  /// ENOMEM: the kernel finds no memory. `man 2 open`, `man 2 mkdir`.
+  case outOfKernelMemory
+  /// ESTALE: the server of a network file system no longer knows the file. `man 3 errno`.
+  case staleHandle
+  /// ETIMEDOUT, as of a soft mount of a network file system (`man 5 nfs`).
+  case timedOut
+  /// ENOTCONN, as of a FUSE file system whose server has died.
+  case notConnected
   /// ENOSPC. A write that has room for its first bytes is short, and what follows it is refused. `man 2 write`.
   case noSpace
   /// A full disk that reports success and stores what there is room for.
@@ -82,6 +100,12 @@ extension StorageFault {
     case .tryAgain: .tryAgain
     case .ioError: .ioError
     case .permissionDenied: .permissionDenied
+    case .tooManyOpenFiles: .tooManyOpenFiles
+    case .fileTableFull: .fileTableFull
+    case .outOfKernelMemory: .outOfKernelMemory
+    case .staleHandle: .staleHandle
+    case .timedOut: .timedOut
+    case .notConnected: .notConnected
     case .noSpace: .noSpace
     case .silentNoSpace: .silentNoSpace
     case .quotaExceeded: .quotaExceeded
@@ -116,7 +140,7 @@ extension StorageFault {
 extension StorageFaultDescriptor {
   /// Every kind, in the order of `docs/scenarios.md`.
   public static let all: [StorageFaultDescriptor] =
-    writes + errors + devices + [
+    writes + errors + machines + devices + [
       StorageFaultDescriptor(
         .crash, "the power goes; a scenario asks for it by the key `crash`", hits: .anythingButClosing, isWritten: false
       ) { _ in .crash }
@@ -182,6 +206,41 @@ extension StorageFaultDescriptor {
         )
       ], drawn: [["target": "segment", "on": "sync", "how": "marks-clean"]]
     ) { .syncFailure($0["how"].flatMap { SyncFailure(rawValue: $0) } ?? .marksClean) },
+  ]
+
+  /// What the machine, or a file system of another machine, has run out of.
+  private static let machines = [
+    StorageFaultDescriptor(
+      .tooManyOpenFiles, "EMFILE: the process has as many open files as it may", hits: .anythingButClosing,
+      usually: [.open, .list], documented: [.open, .list], errno: EMFILE, hasMoment: true,
+      drawn: [["target": "rotation", "on": "open", "times": "2"], ["on": "open", "phase": "recover"]]
+    ) { _ in .tooManyOpenFiles },
+    StorageFaultDescriptor(
+      .fileTableFull, "ENFILE: the machine has as many open files as it may", hits: .anythingButClosing,
+      usually: [.open, .list], documented: [.open, .list], errno: ENFILE, hasMoment: true
+    ) { _ in .fileTableFull },
+    StorageFaultDescriptor(
+      .outOfKernelMemory, "ENOMEM: the kernel finds no memory", hits: .anythingButClosing,
+      usually: [.open, .read, .write, .makeDirectory], errno: ENOMEM, hasMoment: true,
+      drawn: [["target": "batch", "on": "write"]]
+    ) { _ in .outOfKernelMemory },
+    StorageFaultDescriptor(
+      .staleHandle, "ESTALE: the server of a network file system no longer knows the file", hits: .anythingButClosing,
+      usually: [.open, .read, .write, .sync], errno: ESTALE, hasMoment: true,
+      drawn: [["target": "segment", "on": "sync"]]
+    ) { _ in .staleHandle },
+    StorageFaultDescriptor(
+      .timedOut, "ETIMEDOUT: a network file system does not answer", hits: .anythingButClosing,
+      usually: [.open, .read, .write, .sync], errno: ETIMEDOUT, hasMoment: true,
+      drawn: [
+        ["target": "batch", "on": "write"], ["target": "batch", "on": "write", "moment": "completion"],
+        ["target": "segment", "on": "read", "phase": "recover"],
+      ]
+    ) { _ in .timedOut },
+    StorageFaultDescriptor(
+      .notConnected, "ENOTCONN: the server of a FUSE file system is gone", hits: .anythingButClosing,
+      usually: [.open, .read, .write, .sync], errno: ENOTCONN, hasMoment: true
+    ) { _ in .notConnected },
   ]
 
   private static let devices = [

@@ -118,6 +118,12 @@ private func errnoName(_ number: Int32) -> String {
   case ENOSPC: "ENOSPC"
   case EDQUOT: "EDQUOT"
   case EROFS: "EROFS"
+  case EMFILE: "EMFILE"
+  case ENFILE: "ENFILE"
+  case ENOMEM: "ENOMEM"
+  case ESTALE: "ESTALE"
+  case ETIMEDOUT: "ETIMEDOUT"
+  case ENOTCONN: "ENOTCONN"
   default: "errno \(number)"
   }
 }

@@ -52,12 +52,16 @@ final class AtRestDamage {
       return receipt
     }
     let wanted = FaultWords(fault).integer("partition").map { PartitionID($0) }
-    let files = try readFiles(of: medium).filter { wanted == nil || $0.key.partition == wanted }
+    let segment = fault.parameters["segment"].flatMap { SegmentPlace(rawValue: $0) }
+    let files = try readFiles(of: medium).filter { wanted == nil || $0.key.partition == wanted }.mapValues { paths in
+      segment.map { one in one.choose(in: paths).map { [$0] } ?? [] } ?? paths
+    }
     if fault.kind == "bit-flip", fault.parameters["target"] == BatchPart.padding.rawValue {
       return try flipPadding(fault, files, medium, &random)
     }
     guard let chosen = requestsOnMedium(files).randomElement(using: &random) else {
-      let place = wanted.map { " of partition \($0)" } ?? ""
+      let place =
+        (wanted.map { " of partition \($0)" } ?? "") + (segment.map { " in the segment `\($0.rawValue)`" } ?? "")
       throw .faultMissed(
         history.operations.contains {
           $0.outcome == .acknowledged && (wanted == nil || self.partition(of: $0).partition == wanted)

@@ -14,6 +14,11 @@ enum AtRestFaultGrammar {
     "share", .integer(1...100),
     "how much of the bytes that hold messages is overwritten, in percent, in whole sectors; 1 without it")
 
+  /// By their order, which is that of their offsets.
+  private static let segment = FaultParameter(
+    "segment", .word(SegmentPlace.allCases.map(\.rawValue)),
+    "which file of the partition's log, by their order; without it the seed chooses")
+
   static let descriptors: [FaultDescriptor] = [
     FaultDescriptor(
       "bit-flip", .atRest, "bits of a batch, of a segment's head or of the metadata turn over",
@@ -30,7 +35,7 @@ enum AtRestFaultGrammar {
         FaultParameter(
           "at", .word(["rest", "flight"]),
           "at rest between crash and recovery (the default), or on the way between engine and disk"),
-        copy,
+        copy, segment,
         FaultParameter(
           "edge", .word(PartEdge.allCases.map(\.rawValue)), "the first or the last byte of the target"),
       ] + StorageFaultGrammar.trigger,
@@ -65,8 +70,14 @@ enum AtRestFaultGrammar {
       "target", .word([FaultTarget.segment, .metadata].map(\.rawValue)), "what is damaged; `segment` without it",
       impossible: StorageFaultGrammar.impossibleTargets)
     let partition = FaultParameter("partition", .integer(0...9_999), "only what belongs to this partition")
-    return FaultDescriptor(kind, .atRest, meaning, [target, partition, copy, parameter], drawn: drawn) { words in
+    let parameters = [target, partition, copy, segment, parameter]
+    return FaultDescriptor(kind, .atRest, meaning, parameters, drawn: drawn) { words in
       var found = contradictions(ofPlace: words)
+      if words["segment"] != nil, let files = words["files"], files != "one" {
+        found.append(
+          FaultContradiction(
+            "segment", because: "files: \(files) says which files are deleted", remedy: "remove one of the two"))
+      }
       if words["copy"] == "both", let because = endsOfBoth[kind] {
         found.append(
           FaultContradiction(
@@ -85,6 +96,13 @@ enum AtRestFaultGrammar {
           "partition", because: "the metadata belongs to no partition", remedy: "remove partition, or say copy")
       ]
     }
+    if isMetadata, words["segment"] != nil {
+      return [
+        FaultContradiction(
+          "segment", because: "it is a file of a partition's log, and the metadata has none of these",
+          remedy: "remove segment, or target: metadata")
+      ]
+    }
     if !isMetadata, words["copy"] != nil {
       return [
         FaultContradiction(
@@ -100,8 +118,11 @@ enum AtRestFaultGrammar {
       let copy = FaultContradiction(
         "copy", because: "which copy a flip in flight hits, occurrence says: each record passes once for each",
         remedy: "remove copy, or say at: rest")
+      let segment = FaultContradiction(
+        "segment", because: "which file a flip in flight hits, partition and occurrence say",
+        remedy: "remove segment, or say at: rest")
       return StorageFaultRules(descriptor: .of(.bitFlip), words: words).contradictions
-        + (words["copy"] == nil ? [] : [copy])
+        + (words["copy"] == nil ? [] : [copy]) + (words["segment"] == nil ? [] : [segment])
     }
     let found = StorageFaultGrammar.trigger.map(\.name).filter { $0 != "partition" && words[$0] != nil }.map { name in
       FaultContradiction(
