@@ -68,7 +68,8 @@ import Testing
     Case(
       name: "ENFILE", fault: .fileTableFull, told: .error(ENFILE), stored: old, destroyed: [], detection: .reported),
     Case(
-      name: "ENOMEM", fault: .outOfKernelMemory, told: .error(ENOMEM), stored: old, destroyed: [], detection: .reported),
+      name: "ENOMEM", fault: .outOfKernelMemory, told: .error(ENOMEM), stored: old, destroyed: [],
+      detection: .reported),
     Case(
       name: "ESTALE", fault: .staleHandle, told: .error(ESTALE), stored: old, destroyed: [], detection: .reported),
     Case(

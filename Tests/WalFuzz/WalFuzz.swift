@@ -2,7 +2,8 @@ import LogModel
 import LogTools
 
 /// What libFuzzer calls (`make fuzz`). The first byte says which format the others are read as, whether bits are turned
-/// back, which policy, whether the reader and the repair are tried or `verify`, detection and `dump`, and whether wrong checksums are made right before: no fuzzer guesses one.
+/// back, which policy, whether the reader and the repair are tried or `verify`, detection and `dump`, and whether wrong
+/// checksums are made right before: no fuzzer guesses one.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ data: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
   guard let data, count > 0 else { return 0 }

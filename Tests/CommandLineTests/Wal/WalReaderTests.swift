@@ -2,8 +2,8 @@ import Foundation
 import Testing
 
 extension CommandLineTests {
-  /// `dump --json` and a reader in Python that follows docs/formats.md alone: a thousand random logs of the six formats,
-  /// which a writer in Python has made by the same page, five of six of them damaged.
+  /// `dump --json` and a reader in Python that follows docs/formats.md alone: a thousand random logs of the six
+  /// formats, which a writer in Python has made by the same page, five of six of them damaged.
   @Suite(.enabled(if: FormatReader.python != nil, "no python3: the independent reader is not run"))
   struct WalReaderTests {
     @Test func aThousandLogsAreReadAlike() async throws {
