@@ -19,7 +19,7 @@ extension CommandLineTests {
         "there is no report 'data-loss'; there are terminal, json, markdown, junit, each"
       ),
       (["doctor", "--report", "openmetrics=x"], "there is no report 'openmetrics'"),
-      (["bench", "--report", "html"], "there is no report 'html'"),
+      (["doctor", "--report", "html"], "there is no report 'html'"),
       (["run", "--report", "json="], "names no path"),
       (["run", "--color", "blue"], "'blue' is invalid for '--color"),
       (["run", "--progress", "some"], "'some' is invalid for '--progress"),
