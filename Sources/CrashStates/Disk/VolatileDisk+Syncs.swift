@@ -42,8 +42,8 @@ extension VolatileDisk {
   /// Combinations of syncs in flight that are looked at.
   private static let mostSyncsTogether = 64
 
-  /// What syncs in flight cover out of the journal's order: each of them, and several together. Any of them may be over
-  /// when the power goes, and another not.
+  /// What syncs in flight cover out of the journal's order: each of them, and several together. When the power goes,
+  /// any of them may be over while another is not.
   /// - Returns: and whether there are more combinations than are listed.
   func syncsInFlight(_ recording: Recording, at index: Int) -> (names: [SyncedNames], omits: Bool) {
     guard profile.syncReach == .ownNames, !changes.isEmpty else { return ([], false) }
@@ -70,7 +70,7 @@ extension VolatileDisk {
     return (names, omits)
   }
 
-  /// A sync in flight is over, as far as metadata goes.
+  /// Applies what a sync in flight covers of the metadata.
   private mutating func coverMetadata(with flying: Flying, _ recording: Recording, at index: Int) {
     switch recording.operations[flying.operation] {
     case .sync(let file, let isFull):

@@ -77,7 +77,7 @@ package struct VolatileDisk: Sendable {
   private var time = Instant(nanoseconds: 0)
   /// Files of which something is not durable.
   private(set) var unsettled: Set<Int> = []
-  /// What syncs have covered since this was made empty, in order; nil where nobody asks.
+  /// The changes that syncs have covered since this was set to empty, in order; nil where nobody asks.
   var covered: [Change]?
   private var changedFiles: Set<Int> = []
 

@@ -10,11 +10,11 @@ package struct KeptChanges: Sendable {
   private struct Kept {
     /// So many from the beginning.
     var prefix: Int
-    /// And these behind them, by place, in order.
+    /// And these behind them, by place, sorted.
     var others: [Int] = []
-    /// Of those the log tree's effects are kept, and not their own.
+    /// The log tree's effects of these are kept, in place of their own.
     var isLog = false
-    /// The number of the syncs in flight that are over: their part of what they cover is kept too.
+    /// The syncs in flight that are over, by their place in `syncs`: what they cover is kept too.
     var syncs: Int?
   }
 
@@ -130,8 +130,8 @@ package struct KeptChanges: Sendable {
   }
 }
 
-/// What syncs in flight make durable of the names as soon as they are over, where that is no beginning of the journal:
-/// a file's own names on btrfs, and not what came before them.
+/// The changes that some syncs in flight make durable once they are over. On btrfs these are a file's own names,
+/// without older changes of other names.
 struct SyncedNames: Hashable, Sendable {
   /// By the change's place: the change's own effect, or the half of a rename that the sync covers.
   var effects: [Int: [VolatileDisk.Change.Effect]] = [:]

@@ -15,11 +15,10 @@ package struct FaultCell: Sendable, Hashable, CustomStringConvertible {
 
   package var description: String { "\(place) meets: \(fault.rawValue)" }
 
-  /// The cells of a recorded run. Whoever gets no further than the first of them has met much that differs: each kind
-  /// of operation with each fault comes before another file or another occurrence of it. Kinds with few operations come
-  /// first. Of the files of a kind the busiest comes first, where most of the data go, then the one with the fewest
-  /// operations, then the second busiest, and so on. Of the occurrences come the first, the last, a middle one, and
-  /// then others.
+  /// The cells of a recorded run. The first of them differ as much as they can: each kind of operation meets each fault
+  /// before another file or another occurrence of it is tried. Kinds with few operations come first. Of the files of a
+  /// kind the busiest comes first, where most of the data go, then the one with the fewest operations, then the second
+  /// busiest, and so on. Of the occurrences come the first, the last, a middle one, and then others.
   /// - Parameters:
   ///   - groups: operations below the program's folder, as `OperationCounter` has them.
   ///   - faults: no others are taken.

@@ -65,12 +65,12 @@ struct VolumeCommand: ParsableCommand {
     discussion: """
       cut: take the power; `--seed N` loses a part that follows from N, without it everything that may be lost is.
       fail KIND: have operations go wrong: write, fsync, fsyncdir, create, open, read, rename, unlink, mkdir, rmdir, truncate, \
-      fallocate, link, symlink. `--path`, `--nth`, `--count`, `--byte`, `--written` and `--after` say which of them, `--how` in which way:
+      fallocate, link, symlink. `--path`, `--nth`, `--count`, `--byte`, `--written` and `--after` say which operations. `--how` says what happens:
         error (--error says which), error-after: it has happened; stall (--for)
         write: short, lost, torn, misdirected, flipped. read: short, flipped, unreadable
         fsync: pages-kept, pages-dropped, pages-reverted, reported-late, reported-at-close, lying. fsyncdir: lying
-      full: no more room from now on; what is removed gives some back. read-only: every change fails with EROFS.
-      flip FILE --byte N: turn a bit over of what is stored.
+      full: there is no more room from now on; removing files gives some back. read-only: every change fails with EROFS.
+      flip FILE --byte N: flip one bit of the stored file.
       recover: nothing fails any more. receipts: what was hit. stats: what it holds.
       snapshot TO: copy what is there to a plain folder.
 
@@ -95,7 +95,7 @@ struct VolumeCommand: ParsableCommand {
   var path: String?
   @Option(help: ArgumentHelp("fail: EIO, ENOSPC, EDQUOT, EROFS, EMFILE or ENOMEM.", valueName: "error"))
   var error = "EIO"
-  @Option(help: ArgumentHelp("fail: in which way; see above.", valueName: "way"))
+  @Option(help: ArgumentHelp("fail: what happens; see above.", valueName: "way"))
   var how: VolumeFaultEffect?
   @Option(help: ArgumentHelp("fail: from the nth such operation on.", valueName: "n"))
   var nth = 1
@@ -105,7 +105,7 @@ struct VolumeCommand: ParsableCommand {
   var byte: UInt64?
   @Option(
     help: ArgumentHelp(
-      "fail write: from the byte on with which so many have been written since now.", valueName: "size"))
+      "fail write: only once more than this has been written to such files from now on.", valueName: "size"))
   var written: ByteSize?
   @Option(help: ArgumentHelp("fail: not before this time has passed.", valueName: "time"))
   var after: Duration?

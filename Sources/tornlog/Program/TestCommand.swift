@@ -66,7 +66,7 @@ struct TestCommand: ParsableCommand {
   var fault: [String] = []
   @Option(
     help: ArgumentHelp(
-      "Append a 64-bit hash of each state that was opened (little-endian): of several runs, the states that differ.",
+      "Append a 64-bit hash of each opened state to this file, little-endian: to count the states of several runs.",
       valueName: "file"))
   var stateHashes: String?
   @OptionGroup var random: SearchSeed

@@ -97,19 +97,6 @@ import Testing
     #expect(disk.states(.ext4Ordered) == Set(after + ["f=0/512", "f=00/1024", "f=10/1024", "f=20/1024"]))
   }
 
-  /// Found by `explore --real` on btrfs, whose unit holds more than one commit: both were in flight as far as is known,
-  /// the first was there, and both or neither was all that was permitted.
-  @Test func writesInFlightToOneUnitHappenEachByItself() {
-    var disk = HandMade()
-    let f = disk.create("f")
-    disk.syncDirectory()
-    disk.run(disk.write(f, 1, at: 0, 4096, durable: true))
-    _ = disk.start(disk.write(f, 2, at: 0, 512, durable: true))
-    _ = disk.start(disk.write(f, 3, at: 512, 512, durable: true))
-    let states = ["11", "21", "13", "23"].map { "f=\($0)111111/4096" }
-    for profile in CrashProfile.all where profile.mostUnreadable == 0 { #expect(disk.states(profile) == Set(states)) }
-  }
-
   @Test func namesPersistInOrderOrEachByItself() {
     var disk = HandMade()
     _ = disk.create("a")
@@ -130,38 +117,6 @@ import Testing
     disk.syncDirectory("e")
     for profile in [CrashProfile.ext4Ordered, .xfs] { #expect(disk.states(profile) == ["d/ e/ d/f=/0 e/g=/0"]) }
     #expect(disk.states(.btrfs) == ["d/ e/ e/g=/0", "d/ e/ d/f=/0 e/g=/0"])
-  }
-
-  /// Found by `explore --real` on btrfs: of three files that had been created one had its name, the last, whose sync
-  /// was in flight. Each of several syncs in flight may be over without the others.
-  @Test func aSyncInFlightMayHaveCoveredItsOwnNames() {
-    var disk = HandMade()
-    for folder in ["d", "e", "f"] { disk.makeDirectory(folder) }
-    for folder in ["", "d", "e", "f"] { disk.syncDirectory(folder) }
-    let files = ["d/1", "e/2", "f/3"].map { disk.create($0) }
-    _ = disk.start(.sync(file: files[2], isFull: true))
-    let folders = "d/ e/ f/"
-    func with(_ names: String...) -> String { ([folders] + names.map { "\($0)=/0" }).joined(separator: " ") }
-    let inOrder: Set = [with(), with("d/1"), with("d/1", "e/2"), with("d/1", "e/2", "f/3")]
-    #expect(disk.states(.btrfs) == inOrder.union([with("f/3"), with("d/1", "f/3")]))
-    for profile in [CrashProfile.xfs, .ext4Ordered] { #expect(disk.states(profile) == inOrder) }
-    _ = disk.start(.sync(file: files[1], isFull: false))
-    #expect(
-      disk.states(.btrfs) == inOrder.union([with("f/3"), with("d/1", "f/3"), with("e/2"), with("e/2", "f/3")]))
-  }
-
-  /// The directory that is synced has the file's new name; that the old one is gone comes later.
-  @Test func aSyncInFlightOfADirectoryMayHaveCoveredHalfOfARename() {
-    var disk = HandMade()
-    for folder in ["d", "e"] { disk.makeDirectory(folder) }
-    disk.syncDirectory()
-    _ = disk.create("d/f")
-    disk.syncDirectory("d")
-    disk.run(.syncAll)
-    _ = disk.create("d/other")
-    disk.name(.rename("d/f", to: "e/f"))
-    _ = disk.start(.syncDirectory(disk.builder.inode("e") ?? InodeTable.root))
-    #expect(disk.states(.btrfs).contains("d/ e/ d/f=/0 e/f=/0"), "\(disk.states(.btrfs))")
   }
 
   /// Found by `explore disks` on btrfs: zeros that an engine had written ahead had been written back, and with them the

@@ -20,11 +20,13 @@ import Verification
   /// Finding 15: the engine, which waits for the cut, was said to hang.
   @Test func `a power cut that cannot be carried out is no hang`() throws {
     let scratch = try TrialScratch()
+    // The engine waits for ever, and keeps the layer: it must not keep the folder's owner.
+    let data = scratch.folder.data
     let reply = try FileTrial(spec(sync: "never", crash: .powerLoss), scratch.folder, life: 0) { base in
       let layer = Meddling(base)
       layer.onNote = { note in
         guard case .fault = note else { return }
-        do { try FileManager.default.removeItem(atPath: scratch.folder.data) } catch { Issue.record(error) }
+        do { try FileManager.default.removeItem(atPath: data) } catch { Issue.record(error) }
       }
       return layer
     }.produce()
