@@ -147,6 +147,7 @@ public struct PeerSubject: AppendSubject {
   private static var postgresProgram: String? {
     if let path = find("pg_test_fsync") { return path }
     let root = "/usr/lib/postgresql"
+    // A folder that is not there, or cannot be read, has no program to run: `absence` says what to install.
     guard let versions = try? FileManager.default.contentsOfDirectory(atPath: root) else { return nil }
     return versions.sorted { (Int($0) ?? 0) > (Int($1) ?? 0) }.map { "\(root)/\($0)/bin/pg_test_fsync" }
       .first { access($0, X_OK) == 0 }
