@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Looks for an accusation of engines that are known as sound: every one would be a wrong verdict, or a real bug.
+"""Looks for an accusation of engines that are known to be sound: every one would be a wrong verdict, or a real bug.
 
     python3 Drivers/controls.py [--minutes N] [--states N] [ENGINE ...]
 
