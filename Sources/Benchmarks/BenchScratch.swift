@@ -1,15 +1,14 @@
 import Glibc
 import Storage
 
-/// The folder that a bench run works in: `tornlog-bench-<pid>` below `--dir`, removed when the run ends.
+/// The folder that a bench run works in, see `WorkFolder`; below `--dir`, removed when the run ends.
 final class BenchScratch {
   let path: String
   /// Held as long as this process works in it.
   private let lock: WorkFolder?
 
   init(in directory: String) throws(BenchError) {
-    path = "\(directory)/tornlog-bench-\(getpid())"
-    try Self.make(path)
+    do { path = try WorkFolder.make(in: directory) } catch { throw .scratch(error) }
     lock = WorkFolder(locking: path)
   }
 
@@ -60,6 +59,8 @@ extension BenchScratch {
 /// Why a bench run ended without a table.
 public enum BenchError: Error, Hashable, Sendable {
   case directory(String, errno: Int32)
+  /// The run's own folder could not be made.
+  case scratch(StorageError)
   /// `--only` left nothing, or no subject was given.
   case nothingSelected
   case invalidOption(String, value: String, expected: String)
@@ -79,6 +80,7 @@ extension BenchError: CustomStringConvertible {
     switch self {
     case .directory(let path, let number):
       "\(path): \(String(cString: strerror(number))) (choose a directory that exists and that you may write with --dir)"
+    case .scratch(let error): "\(error); choose a directory that exists and that you may write with --dir"
     case .nothingSelected:
       "nothing to measure (leave --only away, or give it append, scan, recovery, partitions or commits)"
     case .invalidOption(let option, let value, let expected): "\(option) \(value): expected \(expected)"
@@ -94,7 +96,7 @@ extension BenchError: CustomStringConvertible {
   /// As COMMANDS has it.
   public var exitCode: Int32 {
     switch self {
-    case .directory, .recoveryImpossible: 69
+    case .directory, .scratch, .recoveryImpossible: 69
     case .nothingSelected: 3
     case .invalidOption: 64
     case .interrupted: 130

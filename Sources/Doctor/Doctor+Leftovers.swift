@@ -100,8 +100,7 @@ struct Leftover: Equatable {
 
   /// | name                      | of                                    |
   /// |---------------------------|---------------------------------------|
-  /// | `tornlog-PID-XXXXXX`      | `run`, `reproduce`, `shrink`, `defects`, `tune` |
-  /// | `tornlog-bench-PID`       | `bench`                               |
+  /// | `tornlog-PID-XXXXXX`      | `run`, `reproduce`, `shrink`, `defects`, `tune`, `bench` |
   /// | `tornlog-real-XXXXXX`     | `explore disks`                       |
   /// | `tornlog-boot-PID-XXXXXX`, files | `test`: the boot ID that a program sees |
   /// | `tornlog-WORD-PID`, files | traces of `reproduce`, `shrink` and `defects`; probes of `doctor` |
@@ -112,7 +111,6 @@ struct Leftover: Equatable {
     let last = parts[parts.count - 1]
     let isRandom = last.utf8.count == 6 && last.utf8.allSatisfy(Doctor.isLetterOrDigit)
     switch parts[1] {
-    case "bench": (kind, process) = (.folder, number(parts[2]))
     case "boot" where parts.count == 4 && isRandom: (kind, process) = (.file, number(parts[2]))
     case "real" where isRandom: (kind, process) = (.folder, nil)
     case "trace", "shrink", "defects", "doctor": (kind, process) = (.file, number(parts[2]))

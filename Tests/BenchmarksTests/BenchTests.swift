@@ -207,7 +207,7 @@ private struct FixedScan: ScanSubject {
     let bench = Bench(options, append: [subject("instant", nanoseconds: 1)], scan: [])
     let error = #expect(throws: BenchError.self) { try bench.run() }
     #expect(error?.exitCode == 69)
-    #expect("\(error!)".contains("/absent/tornlog-bench-") && "\(error!)".contains("--dir"))
+    #expect("\(error!)".contains("/absent: ") && "\(error!)".contains("--dir"))
   }
 }
 

@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("tornlog-\(nobody)-HugH3A", false), ("tornlog-\(nobody)-123456", false), ("tornlog-bench-\(nobody)", false),
+    ("tornlog-\(nobody)-HugH3A", false), ("tornlog-\(nobody)-123456", false),
     ("tornlog-real-aB3dE6", false), ("tornlog-real-123456", false), ("tornlog-trace-\(nobody)", true),
     ("tornlog-shrink-\(nobody)", true),
     ("tornlog-defects-\(nobody)", true), ("tornlog-doctor-\(nobody)", true),
@@ -41,9 +41,9 @@ import Testing
   }
 
   @Test(arguments: [
-    "tornlog-notes", "other-\(nobody)", "tornlog-test-aB3dE6", "tornlog-\(nobody)-short", "tornlog-bench-x",
+    "tornlog-notes", "other-\(nobody)", "tornlog-test-aB3dE6", "tornlog-\(nobody)-short", "tornlog-bench-\(nobody)",
     "tornlog-\(nobody)-HugH3A-b", "tornlog-boot-\(nobody)", "tornlog-boot-\(nobody)-aB3dE6",
-    "tornlog-trace-\(nobody)", "tornlog-\(nobody)-Hug.3A", "tornlog--aB3dE6", "tornlog-bench-99999999999999",
+    "tornlog-trace-\(nobody)", "tornlog-\(nobody)-Hug.3A", "tornlog--aB3dE6", "tornlog-99999999999999-HugH3A",
   ])
   func whatIsNotTornlogs(name: String) throws {
     // A trace is a file: a folder of that name is somebody else's.
@@ -52,13 +52,13 @@ import Testing
   }
 
   /// A live run's number is alive, and its folder locked: each by itself is enough.
-  @Test(arguments: ["tornlog-\(getpid())-HugH3A", "tornlog-bench-\(getpid())"])
+  @Test(arguments: ["tornlog-\(getpid())-HugH3A"])
   func whatALiveProcessHas(name: String) throws {
     let (scratch, path) = try make(name)
     withExtendedLifetime(scratch) { #expect(access(path, F_OK) == 0 && !Doctor.isLeftover(path)) }
   }
 
-  @Test(arguments: ["tornlog-\(nobody)-HugH3A", "tornlog-bench-\(nobody)", "tornlog-real-aB3dE6"])
+  @Test(arguments: ["tornlog-\(nobody)-HugH3A", "tornlog-real-aB3dE6"])
   func whatIsLocked(name: String) throws {
     let (scratch, path) = try make(name)
     do {
@@ -98,9 +98,9 @@ import Testing
   @Test func aPathThatAShellWouldTakeApart() throws {
     let scratch = try Scratch()
     let folder = scratch.path + "/it's a place"
-    try #require(mkdir(folder, 0o755) == 0 && mkdir("\(folder)/tornlog-bench-\(Self.nobody)", 0o755) == 0)
+    try #require(mkdir(folder, 0o755) == 0 && mkdir("\(folder)/tornlog-\(Self.nobody)-HugH3A", 0o755) == 0)
     let remedy = try #require(Doctor.leftovers(in: folder).remedy)
-    #expect(remedy.contains("'\(scratch.path)/it'\\''s a place/tornlog-bench-\(Self.nobody)'"), "\(remedy)")
+    #expect(remedy.contains("'\(scratch.path)/it'\\''s a place/tornlog-\(Self.nobody)-HugH3A'"), "\(remedy)")
   }
 
   // MARK: Limits
