@@ -67,7 +67,7 @@ public struct Defect: Sendable {
     chronik, chronikReading, chronikSegments, chronikMetadata, streamhouse, streamhouseReading, streamhouseFlushes,
     airunner,
     checkpoints, delivery, replay, storage, commits, offsets, metadataLog, reading, reviewed, planted, plantedLoad,
-    edges, incidents,
+    edges, incidents, shortReads,
   ].flatMap(\.self).sorted { $0.place < $1.place }
 
   /// Projects in the order of the list, then numbers, then what follows them.

@@ -8,7 +8,7 @@ import Testing
 @Suite struct FaultPlanTests {
   static let kinds: [StorageFault] = [
     .tornWrite(TornWrite(kept: .anyOf(.sector), rest: .garbage, answer: .success)), .bitFlip(bits: 3),
-    .shortWrite(taking: nil),
+    .shortWrite(taking: nil), .shortRead(bringing: nil),
     .interrupted, .tryAgain, .ioError, .permissionDenied, .tooManyOpenFiles, .fileTableFull, .outOfKernelMemory,
     .staleHandle, .timedOut, .notConnected, .noSpace, .silentNoSpace, .quotaExceeded,
     .syncFailure(.reportedLate), .lostWrite, .misdirectedWrite(.anywhere), .staleRead, .latentSectorError(),

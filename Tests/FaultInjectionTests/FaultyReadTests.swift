@@ -29,6 +29,32 @@ import Testing
     }
   }
 
+  @Test(arguments: Base.available) func aShortReadBringsTheFirstBytesAndLeavesTheRestOfTheBuffer(_ base: Base) throws {
+    let short = PlannedFault(.shortRead(bringing: 1000), FaultTrigger(pathContains: "f"))
+    try onAndOff(base, [short]) { rig, s, isOn in
+      let f = try await s.open("f", [.write])
+      let buffer = s.makeBuffer(capacity: 4096)
+      buffer.mutableBytes(0..<4096).initializeMemory(as: UInt8.self, repeating: 0)
+      let got = try await s.read(f, at: 0, into: buffer, 0..<4096)
+      #expect(got == (isOn ? 1000 : 4096))
+      #expect(buffer[0..<4096].count { $0 == 0x11 } == got)
+      if isOn { #expect(s.receipts.map(\.answer) == [.short(1000)]) }
+    }
+  }
+
+  @Test func aReadThatTheEndOfTheFileMakesShortIsNoFiring() throws {
+    let short = PlannedFault(.shortRead(bringing: 1000), FaultTrigger(pathContains: "f"))
+    let rig = try Rig(Base.available[0], seed: 1)
+    try rig.run {
+      try await rig.fill("f", bytes(500, 0x11))
+      let s = FaultyStorage(rig.storage, plan: FaultPlan([short], seed: 1))
+      let f = try await s.open("f", [.write])
+      let buffer = s.makeBuffer(capacity: 4096)
+      #expect(try await s.read(f, at: 0, into: buffer, 0..<4096) == 500)
+      #expect(s.unfired == [0])
+    }
+  }
+
   @Test(arguments: Base.available) func aStaleReadBringsWhatWasThereBeforeTheLastWrite(_ base: Base) throws {
     let stale = PlannedFault(.staleRead, FaultTrigger(pathContains: "f"))
     try onAndOff(base, [stale]) { rig, s, isOn in

@@ -58,7 +58,9 @@ extension FaultyStorage {
         $0.range.overlaps(call.offset..<call.offset + Int64(call.length))
       } ?? false)
         && carriesItsAim(call, planned)
-    case .shortWrite where isDirect(call.file) && call.length <= properties.blockSize: false
+    case .shortWrite where isDirect(call.file) && call.length <= properties.blockSize,
+      .shortRead where isDirect(call.file) && call.length <= properties.blockSize:
+      false
     default: carriesItsAim(call, planned)
     }
   }

@@ -15,11 +15,29 @@ extension FaultyStorage {
       throw error(.errno(EIO), call)
     }
     try await refuseUnreadable(course)
+    let range = shortened(range, course)
     let got = try await base.read(file, at: offset, into: buffer, range)
+    noteShort(got, range, course)
     let bytes = buffer.mutableBytes(range.lowerBound..<range.lowerBound + got)
     if let hit = course.outcome, case .staleRead = hit.armed.planned.fault { makeStale(bytes, hit.armed, course) }
     for hit in course.flips { flip(bytes, hit, course) }
     return got
+  }
+
+  /// What a short read asks the base for: the bytes behind it must not reach the caller's buffer.
+  private func shortened(_ range: Range<Int>, _ course: Course) -> Range<Int> {
+    guard let hit = course.outcome, case .shortRead(let wanted) = hit.armed.planned.fault else { return range }
+    let unit = isDirect(course.call.file) ? properties.blockSize : 1
+    let most = (range.count - 1) / unit
+    let units = wanted.map { min(max($0 / unit, 1), most) } ?? Int.random(in: 1...most, using: &hit.armed.random)
+    return range.lowerBound..<range.lowerBound + units * unit
+  }
+
+  /// A file that ends before has made the read short by itself: the fault has not fired.
+  private func noteShort(_ got: Int, _ range: Range<Int>, _ course: Course) {
+    guard let hit = course.outcome, case .shortRead = hit.armed.planned.fault else { return }
+    if got < range.count { return hit.armed.release() }
+    record(hit.armed, course, answer: .short(got), .reported)
   }
 
   private func releaseFlips(_ course: Course) {

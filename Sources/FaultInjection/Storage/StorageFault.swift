@@ -7,6 +7,7 @@ public enum FaultKind: String, Hashable, Sendable, Codable, CaseIterable {
   case tornWrite = "torn-write"
   case bitFlip = "bit-flip"
   case shortWrite = "short-write"
+  case shortRead = "short-read"
   case interrupted
   case tryAgain = "try-again"
   case ioError = "io-error"
@@ -44,6 +45,9 @@ public enum StorageFault: Hashable, Sendable, Codable {
   /// A write takes this many bytes, at least 1 and fewer than asked (rounded down to blocks for direct I/O), and says
   /// so; nil: the seed chooses. `man 2 write`.
   case shortWrite(taking: Int?)
+  /// A read brings this many bytes, at least 1 and fewer than asked (rounded down to blocks for direct I/O), and says
+  /// so; nil: the seed chooses. `man 2 read`.
+  case shortRead(bringing: Int?)
   /// EINTR, and nothing has happened.
   case interrupted
   /// EAGAIN, and nothing has happened.
@@ -96,6 +100,7 @@ extension StorageFault {
     case .tornWrite: .tornWrite
     case .bitFlip: .bitFlip
     case .shortWrite: .shortWrite
+    case .shortRead: .shortRead
     case .interrupted: .interrupted
     case .tryAgain: .tryAgain
     case .ioError: .ioError
@@ -127,7 +132,7 @@ extension StorageFault {
     switch self {
     case .tornWrite, .silentNoSpace, .lostWrite, .misdirectedWrite, .staleRead: call.length > 0
     case .bitFlip(_, let place), .latentSectorError(let place): place.choose(in: call.length) != nil
-    case .shortWrite: call.length > 1
+    case .shortWrite, .shortRead: call.length > 1
     case .noSpace, .quotaExceeded:
       call.kind == .open
         ? OpenMode(rawValue: call.flags).contains(.create) : call.kind != .write || call.length > 0
@@ -161,6 +166,10 @@ extension StorageFaultDescriptor {
       .shortWrite, "a write takes fewer bytes than asked, and says so", hits: [.write],
       parameters: [.bytesOfWrite], drawn: [["target": "batch"]]
     ) { .shortWrite(taking: $0.integer("bytes")) },
+    StorageFaultDescriptor(
+      .shortRead, "a read brings fewer bytes than asked, and says so", hits: [.read],
+      parameters: [.bytesOfWrite], drawn: [["phase": "recover", "every": "1", "times": "1000"]]
+    ) { .shortRead(bringing: $0.integer("bytes")) },
   ]
 
   private static let errors = [
@@ -293,7 +302,7 @@ extension StorageFaultDescriptor {
 
 extension FaultParameter {
   fileprivate static let bytesOfWrite = FaultParameter(
-    "bytes", .size, "bytes that are kept, or taken; without it the seed chooses")
+    "bytes", .size, "bytes that are kept, taken or brought; without it the seed chooses")
 
   /// Of faults of the device and of the store.
   public static let delay = FaultParameter("delay", .duration, "how long; not 0", isRequired: true)

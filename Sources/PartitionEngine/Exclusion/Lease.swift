@@ -115,9 +115,14 @@ public struct LeaseExclusion: WriterExclusion {
       throw error
     }
     let block = storage.makeBuffer(capacity: LeaseTerm.size)
-    let got: Int
+    // A short read says nothing of where the file ends (`man 2 read`).
+    var got = 0
     do throws(StorageError) {
-      got = try await storage.here().read(file, at: 0, into: block, 0..<LeaseTerm.size)
+      while got < LeaseTerm.size {
+        let more = try await storage.here().read(file, at: Int64(got), into: block, got..<LeaseTerm.size)
+        if more == 0 { break }
+        got += more
+      }
     } catch {
       await storage.close(file)
       throw error

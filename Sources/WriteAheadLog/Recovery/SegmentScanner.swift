@@ -170,16 +170,24 @@ struct SegmentScanner {
 }
 
 extension Storage {
-  /// A read that carries on after EINTR and EAGAIN, a bounded number of times.
+  /// A read that carries on after EINTR and EAGAIN, a bounded number of times, and after a short read (`man 2 read`).
+  /// - Returns: fewer bytes than asked where the file ends.
   func readRetrying(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
   ) async throws(StorageError) -> Int {
     var attempts = 0
-    while true {
-      do throws(StorageError) { return try await here().read(file, at: offset, into: buffer, range) } catch {
+    var at = range.lowerBound
+    while at < range.upperBound {
+      let position = offset + Int64(at - range.lowerBound)
+      do throws(StorageError) {
+        let got = try await here().read(file, at: position, into: buffer, at..<range.upperBound)
+        if got == 0 { break }
+        at += got
+      } catch {
         try await pause(after: error, &attempts)
       }
     }
+    return at - range.lowerBound
   }
 
   /// As `readRetrying`, but that a sector which the device cannot read costs its own bytes and no others: they read as
@@ -191,13 +199,18 @@ extension Storage {
   ) async throws(StorageError) -> Int {
     // `readRetrying`, with nothing between it and the storage: recovery is made of reads.
     var attempts = 0
-    while true {
-      do throws(StorageError) { return try await here().read(file, at: offset, into: buffer, range) } catch {
+    var at = range.lowerBound
+    while at < range.upperBound {
+      let position = offset + Int64(at - range.lowerBound)
+      do throws(StorageError) {
+        let got = try await here().read(file, at: position, into: buffer, at..<range.upperBound)
+        if got == 0 { return at - range.lowerBound }
+        at += got
+      } catch {
         if error.isErrno(EIO) { break }
         try await pause(after: error, &attempts)
       }
     }
-    var at = range.lowerBound
     while at < range.upperBound {
       let position = offset + Int64(at - range.lowerBound)
       // Up to the next boundary of a sector.
