@@ -108,7 +108,7 @@ let package = Package(
     busyModule(
       "EngineAdapter", ["LogModel", "Storage", "WriteAheadLog", "PartitionEngine", "Verification", "SystemUnderTest"]),
     module("ScenarioFormat", ["LogModel", .product(name: "Yams", package: "Yams")]),
-    module("Reporting", ["LogModel", "Verification", "Metrics"]),
+    module("Reporting", ["LogModel", "Verification", "Metrics", "CProcess"]),
     // What trials and explorations do to a log alike: consumers beside the producers, events as a receiver has them.
     busyModule(
       "LogClients",

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 int tl_pipe(int descriptors[2]) { return pipe2(descriptors, O_CLOEXEC) == 0 ? 0 : errno; }
+
+const char *tl_errno_name(int code) { return strerrorname_np(code); }
 
 int tl_accept(int listener) { return accept4(listener, 0, 0, SOCK_CLOEXEC); }
 

@@ -5,6 +5,7 @@ import Foundation
 import LogModel
 import ScenarioFormat
 import Trials
+import Verification
 
 /// The parts of pages in `docs` that the program itself knows best. `make docs` writes them into the pages; a test
 /// fails where a page has anything else. Hidden, for nobody else needs it.
@@ -15,7 +16,7 @@ struct ReferenceCommand: ParsableCommand {
 
   /// As the marks of the pages name them.
   enum Part: String, CaseIterable, ExpressibleByArgument {
-    case commands, defects, axes
+    case commands, defects, axes, checks
     case deviceFaults = "device-faults"
     case damageAtRest = "damage-at-rest"
     case storeFaults = "store-faults"
@@ -34,6 +35,10 @@ struct ReferenceCommand: ParsableCommand {
     case .commands: Console.print(try CommandReference.lines())
     case .defects: Console.print(DefectReference.lines())
     case .axes: Console.print(AxisReference.lines())
+    case .checks:
+      Console.print(
+        ["| check | what must be so |", "| --- | --- |"]
+          + CheckName.allCases.map { "| `\($0.rawValue)` | \($0.meaning) |" })
     case .deviceFaults: Console.print(FaultReference.device())
     case .damageAtRest: Console.print(FaultReference.lines(of: .atRest, "what happens"))
     case .storeFaults: Console.print(FaultReference.lines(of: .store, "what happens", "own parameters"))

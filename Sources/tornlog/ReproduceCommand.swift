@@ -66,11 +66,13 @@ struct ReproduceCommand: ParsableCommand {
     execution.jobs = 1
     execution.keep = keep
     execution.seed = spec.seed
+    let places = DivergentFiles()
     let planned = PlannedTrial(spec: spec, expectation: .held, axes: spec.axes)
     let code = execution.execute(
-      [planned], recorders: output.recorders(alwaysVerbose: true), failFast: false, deadline: nil, memory: nil,
+      [planned], recorders: output.recorders(alwaysVerbose: true) + [places], failFast: false, deadline: nil,
+      memory: nil,
       showsNotices: output.showsNotices)
-    if let text = Timeline.excerpt(of: traceFile, whole: output.verbose) { show(text) }
+    if let text = Timeline.excerpt(of: traceFile, whole: output.verbose, focus: places.paths) { show(text) }
     if let trace { show("the whole trace: \(trace)") }
     throw ExitCode(code)
   }
@@ -78,9 +80,19 @@ struct ReproduceCommand: ParsableCommand {
   private func show(_ text: String) {
     guard output.isForPeople else { return }
     do throws(ReportError) {
-      try Console.result(text)
+      try Console.result(text, wraps: true)
     } catch {
       fail("\(error)", ExitStatus.unavailable)
     }
+  }
+}
+
+/// The files in which checks saw that something was wrong.
+private final class DivergentFiles: RunRecorder {
+  private(set) var paths: Set<String> = []
+
+  func record(_ event: RunEvent) throws {
+    guard case .trialFinished(_, let result) = event else { return }
+    paths.formUnion(result.checks.filter { $0.verdict == .violated }.compactMap { $0.divergence?.segment })
   }
 }

@@ -111,17 +111,13 @@ struct Tornlog: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tornlog",
     abstract: "Breaks write-ahead logs on purpose, and says, offset by offset, what was lost that had been promised.",
-    discussion: """
-      Exit codes: 0 everything came out as expected; 1 a promise was broken or a target missed; 2 unknown (a fault never \
-      fired, a time-out, a checker crashed); 3 nothing selected; 64 wrong usage; 65 invalid scenario; 69 the machine \
-      cannot run it; 70 internal error; 130 interrupted, with partial reports written.
-      """,
+    discussion: "Exit codes: " + ExitStatus.all.map { "\($0.code) \($0.meaning)" }.joined(separator: "; ") + ".",
     version: "tornlog 0.1.0",
     subcommands: [
       DemoCommand.self, RunCommand.self, TestCommand.self, AuditCommand.self, MountCommand.self, VolumeCommand.self,
       DriverToolCommand.self, WalCommand.self,
       ExploreCommand.self,
-      ReproduceCommand.self, ShrinkCommand.self,
+      ReproduceCommand.self, ShrinkCommand.self, ExplainCommand.self,
       DefectsCommand.self,
       ListCommand.self, CheckCommand.self, BenchCommand.self, TuneCommand.self, DoctorCommand.self,
       ReferenceCommand.self,
@@ -129,7 +125,7 @@ struct Tornlog: ParsableCommand {
 }
 
 /// The exit codes of the contract.
-enum ExitStatus {
+struct ExitStatus {
   static let violated: Int32 = 1
   static let unknown: Int32 = 2
   static let nothingSelected: Int32 = 3
@@ -138,6 +134,32 @@ enum ExitStatus {
   static let unavailable: Int32 = 69
   static let internalError: Int32 = 70
   static let interrupted: Int32 = 130
+
+  var code: Int32
+  var meaning: String
+  /// For whoever meets it in CI.
+  var remedy: String
+
+  private init(_ code: Int32, _ meaning: String, _ remedy: String) {
+    (self.code, self.meaning, self.remedy) = (code, meaning, remedy)
+  }
+
+  static let all = [
+    ExitStatus(0, "everything came out as expected", "nothing."),
+    ExitStatus(
+      violated, "a promise was broken or a target missed",
+      "read the first failure; tornlog reproduce TOKEN, its last line, runs it again."),
+    ExitStatus(
+      unknown, "unknown (a fault never fired, a time-out, a checker crashed)",
+      "the notes of the trial say why. It is no pass: place the fault where it fires, or raise --timeout."),
+    ExitStatus(
+      nothingSelected, "nothing selected", "tornlog list -v shows all cells; loosen -k and -t."),
+    ExitStatus(usage, "wrong usage", "the message names the word; tornlog help COMMAND."),
+    ExitStatus(invalidScenario, "invalid scenario", "tornlog check PATH names each mistake with line and column."),
+    ExitStatus(unavailable, "the machine cannot run it", "tornlog doctor says what is missing, and the remedy."),
+    ExitStatus(internalError, "internal error", "a mistake of this program: report it with the command line."),
+    ExitStatus(interrupted, "interrupted, with partial reports written", "run it again; what ran is in the reports."),
+  ]
 }
 
 /// Ends the program with a message on standard error and one of the exit codes.

@@ -22,4 +22,7 @@ const char *tl_death_report(void);
 /// Has this process end with the exit code 69 and a sentence where such a signal comes when it has mapped nearly `limit` bytes.
 void tl_explain_deaths(long limit);
 
+/// The symbol of an errno, `ENOENT` (`man 3 strerrorname_np`); null where it has none.
+const char *tl_errno_name(int code);
+
 #endif

@@ -38,7 +38,8 @@ public struct ReportRequest: Hashable, Sendable {
   public func recorder(style: TerminalStyle = TerminalStyle()) -> any RunRecorder {
     let sequences = format == .terminal ? style.sequences : []
     let sink: any ReportSink =
-      path.map { AtomicFileSink(path: $0) } ?? DescriptorSink.standardOutput(sequences: sequences)
+      path.map { AtomicFileSink(path: $0) }
+      ?? DescriptorSink.standardOutput(sequences: sequences, wraps: format == .terminal)
     switch format {
     case .json: return JSONRecorder(sink)
     case .junit: return JUnitRecorder(sink)

@@ -56,31 +56,36 @@ public final class DescriptorSink: ReportSink {
   private let descriptor: Int32
   private let name: String
   private let sequences: [String]
+  private let wrapped: WrappedText?
 
-  /// - Parameter sequences: control sequences of the writer's own, colours say, that are written as they are.
-  public init(_ descriptor: Int32, name: String, sequences: [String] = []) {
+  /// - Parameters:
+  ///   - sequences: control sequences of the writer's own, colours say, that are written as they are.
+  ///   - wraps: whether lines are broken at the width of the terminal, where there is one: text for people, written in
+  ///     whole lines.
+  public init(_ descriptor: Int32, name: String, sequences: [String] = [], wraps: Bool = false) {
     self.descriptor = descriptor
     self.name = name
     self.sequences = sequences
+    wrapped = wraps ? WrappedText.width(of: descriptor).map(WrappedText.init) : nil
   }
 
   static let standardErrorName = "standard error"
 
-  public static var standardOutput: DescriptorSink { standardOutput(sequences: []) }
-  public static var standardError: DescriptorSink { standardError(sequences: []) }
+  public static var standardOutput: DescriptorSink { standardOutput(wraps: false) }
 
-  public static func standardOutput(sequences: [String]) -> DescriptorSink {
-    DescriptorSink(STDOUT_FILENO, name: "standard output", sequences: sequences)
+  public static func standardOutput(sequences: [String] = [], wraps: Bool) -> DescriptorSink {
+    DescriptorSink(STDOUT_FILENO, name: "standard output", sequences: sequences, wraps: wraps)
   }
 
-  public static func standardError(sequences: [String]) -> DescriptorSink {
-    DescriptorSink(STDERR_FILENO, name: standardErrorName, sequences: sequences)
+  public static func standardError(sequences: [String] = [], wraps: Bool = false) -> DescriptorSink {
+    DescriptorSink(STDERR_FILENO, name: standardErrorName, sequences: sequences, wraps: wraps)
   }
 
   public var isTerminal: Bool { isatty(descriptor) == 1 }
 
   public func write(_ text: String) throws(ReportError) {
-    try writeAll(Self.safe(text, sequences: sequences), to: descriptor, name: name)
+    let lines = wrapped?.wrap(text) ?? text
+    try writeAll(Self.safe(lines, sequences: sequences), to: descriptor, name: name)
   }
 
   /// What reaches the terminal.

@@ -1,8 +1,7 @@
 import Verification
 
-/// What a run came to: one line for each scenario, and more of those that need it. With `-v`, and of a scenario that
-/// did not come out as expected or that ran alone, a table, the catches of each defect, and, where one defect is all
-/// that it ran with, why.
+/// What a run came to: one line for each scenario. With `-v`, and of a scenario that ran alone, a table, the catches of
+/// each defect, and, where one defect is all that it ran with, why.
 struct TerminalSummary {
   let results: [TrialResult]
   let style: TerminalStyle
@@ -14,13 +13,12 @@ struct TerminalSummary {
     let scenarios = unique(results.map(\.scenario)).map { name in
       (name: name, cells: results.filter { $0.scenario == name })
     }
-    let isWhole = scenarios.map {
-      style.verbosity == .verbose || scenarios.count == 1 || !$0.cells.allSatisfy(\.isExpected)
-    }
     var text = ""
-    for (scenario, isWhole) in zip(scenarios, isWhole) where isWhole { text += details(scenario.name, scenario.cells) }
-    let brief = zip(scenarios, isWhole).filter { !$1 }.map(\.0)
-    if !brief.isEmpty { text += "\n" + indented(overview(brief)) }
+    if style.verbosity == .verbose || scenarios.count == 1 {
+      for scenario in scenarios { text += details(scenario.name, scenario.cells) }
+    } else {
+      text += "\n" + indented(overview(scenarios))
+    }
     if results.count == 1, results[0].isExpected {
       text += "\n\(style.paint("why", .strong))\n" + indented(FailureAccount(results[0]).lines)
     }
@@ -40,12 +38,13 @@ struct TerminalSummary {
     return text
   }
 
-  /// A line for each scenario, or for each folder of them, that came out as expected.
+  /// A line for each scenario. Of many, a line for each folder of those that came out as expected.
   private func overview(_ scenarios: [(name: String, cells: [TrialResult])]) -> [String] {
     let isLong = scenarios.count > Self.limit
     var groups: [(name: String, scenarios: Int, cells: [TrialResult])] = []
     for scenario in scenarios {
-      let name = isLong ? scenario.cells[0].folder : scenario.name
+      let isFolder = isLong && scenario.cells.allSatisfy(\.isExpected)
+      let name = isFolder ? scenario.cells[0].folder : scenario.name
       if let at = groups.firstIndex(where: { $0.name == name }) {
         groups[at].scenarios += 1
         groups[at].cells += scenario.cells
@@ -53,11 +52,14 @@ struct TerminalSummary {
         groups.append((name, 1, scenario.cells))
       }
     }
-    let head = [isLong ? "folder" : "scenario"] + (isLong ? ["scenarios"] : []) + ["trials", "held", "caught", "time"]
+    let isSound = results.allSatisfy(\.isExpected)
+    let head =
+      [isLong ? "folder" : "scenario"] + (isLong ? ["scenarios"] : []) + ["trials", "held", "caught"]
+      + (isSound ? [] : ["unknown", "unexpected"]) + ["time"]
     let rows = groups.map { group in
-      let counts = [
-        group.cells.count, group.cells.count { $0.verdict == .held }, group.cells.count { $0.verdict == .violated },
-      ]
+      let met = group.cells.filter(\.isExpected)
+      var counts = [group.cells.count, met.count { $0.verdict == .held }, met.count { $0.verdict == .violated }]
+      if !isSound { counts += [group.cells.count { $0.verdict == .unknown }, group.cells.count - met.count] }
       return [group.name] + (isLong ? ["\(group.scenarios)"] : []) + counts.map(String.init)
         + [durationText(group.cells.reduce(0) { $0 + $1.seconds })]
     }

@@ -90,7 +90,7 @@ public final class Run: @unchecked Sendable {
         if plan.keep == .never { try workspace.removeAll() } else { workspace.removeIfEmpty() }
       } catch let problem {
         // Where nobody reads standard error there is nobody to tell.
-        do throws(ReportError) { try DescriptorSink.standardError.write("tornlog: \(problem)\n") } catch {}
+        do throws(ReportError) { try DescriptorSink.standardError().write("tornlog: \(problem)\n") } catch {}
       }
     }
     try emit(.started(description))

@@ -36,10 +36,6 @@ enum TraceFile {
 
 /// What `reproduce` prints around the result.
 public enum Timeline {
-  /// Lines of each life that are shown unless all are asked for.
-  static let head = 12
-  static let tail = 28
-
   public static func header(_ spec: TrialSpec) -> String {
     let more = AxisDescriptor.all.filter { axis in
       [.ifUnusual, .inTimeline].contains(axis.mention) && !axis.isUsual(in: spec.settings)
@@ -53,23 +49,16 @@ public enum Timeline {
       """
   }
 
-  /// The trace, or of each life its beginning and its end. Nil where there is none.
-  public static func excerpt(of path: String, whole: Bool) -> String? {
+  /// The trace with its legend: what changes the disk, acknowledgements, faults. Nil where there is none.
+  /// - Parameters:
+  ///   - whole: reads and look-ups too, and the middle of long lives.
+  ///   - focus: files of which nothing is left out.
+  public static func excerpt(of path: String, whole: Bool, focus: Set<String>) -> String? {
     guard let data = FileManager.default.contents(atPath: path), !data.isEmpty else { return nil }
-    var out = "timeline (> submitted, < completed, ACK acknowledged by the engine)\n"
-    let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
-    let starts = lines.indices.filter { lines[$0].contains(" -- life ") } + [lines.endIndex]
-    for (start, end) in zip(starts, starts.dropFirst()) {
-      let body = lines[start..<end]
-      if whole || body.count <= head + tail {
-        for line in body { out += "  \(line)\n" }
-      } else {
-        for line in body.prefix(head) { out += "  \(line)\n" }
-        out += "  ... \(body.count - head - tail) lines more; --trace PATH writes all, -v shows all\n"
-        for line in body.suffix(tail) { out += "  \(line)\n" }
-      }
-    }
-    return out
+    let lines = PersistenceTrace(String(decoding: data, as: UTF8.self)).lines(whole: whole, focus: focus)
+    let more =
+      whole ? [] : ["  -v shows every operation; --trace PATH writes them all, with times of the machine's clock"]
+    return (["timeline"] + PersistenceTrace.legend.map { "  \($0)" } + lines + more).map { "\($0)\n" }.joined()
   }
 }
 

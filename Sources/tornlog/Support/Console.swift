@@ -13,9 +13,10 @@ enum Console {
   }
 
   /// Results, in order with what the recorders write. A reader that has gone (`| head -1`) ends the command in order.
-  static func result(_ text: String, terminator: String = "\n") throws(ReportError) {
+  /// - Parameter wraps: whether lines are broken at the width of the terminal.
+  static func result(_ text: String, terminator: String = "\n", wraps: Bool = false) throws(ReportError) {
     do throws(ReportError) {
-      try DescriptorSink.standardOutput.write(text + terminator)
+      try DescriptorSink.standardOutput(wraps: wraps).write(text + terminator)
     } catch {
       guard error.isBrokenPipe else { throw error }
       Interruption.request(SIGPIPE)
@@ -23,10 +24,10 @@ enum Console {
   }
 
   /// Lines of a command whose result is text. Where standard output cannot be written the command ends with 69.
-  static func print(_ lines: [String], terminator: String = "\n") {
+  static func print(_ lines: [String], terminator: String = "\n", wraps: Bool = false) {
     guard !lines.isEmpty else { return }
     do throws(ReportError) {
-      try result(lines.joined(separator: "\n"), terminator: terminator)
+      try result(lines.joined(separator: "\n"), terminator: terminator, wraps: wraps)
     } catch {
       fail("\(error)", ExitStatus.unavailable)
     }
@@ -37,7 +38,7 @@ enum Console {
 
   /// A line on standard error as it is.
   static func say(_ text: String) {
-    do throws(ReportError) { try DescriptorSink.standardError.write(text + "\n") } catch { return }
+    do throws(ReportError) { try DescriptorSink.standardError(wraps: true).write(text + "\n") } catch { return }
   }
 }
 

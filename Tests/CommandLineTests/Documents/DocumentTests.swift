@@ -30,7 +30,7 @@ extension CommandLineTests {
         }
       }
       let known = try await tornlog("reference", "nothing")
-      #expect(known.code == 64 && parts.count == 9)
+      #expect(known.code == 64 && parts.count == 10)
       for part in parts { #expect(known.err.contains(part), "\(known.err)") }
     }
 
