@@ -89,7 +89,7 @@ let package = Package(
     module("HTTPServing", ["LogModel", "Metrics", "CProcess"]),
     // Receivers of events that misbehave on demand, in virtual time and behind a socket.
     module("EventReceivers", ["LogModel", "Storage", "RecordLogs", "HTTPServing"]),
-    busyModule("FaultInjection", ["LogModel", "Storage", "ObjectStore"]),
+    busyModule("FaultInjection", ["LogModel", "Storage", "ObjectStore", "CProcess"]),
     // Real file systems on loop devices; knows nothing of logs.
     module("LoopDisks", ["CLoopDisks"]),
     // What copies of real file systems have shown of the profiles.

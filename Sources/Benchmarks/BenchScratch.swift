@@ -80,7 +80,7 @@ extension BenchError: CustomStringConvertible {
     switch self {
     case .directory(let path, let number):
       "\(path): \(String(cString: strerror(number))) (choose a directory that exists and that you may write with --dir)"
-    case .scratch(let error): "\(error); choose a directory that exists and that you may write with --dir"
+    case .scratch(let error): "\(error)" + (error.isNotFound ? " (choose a directory that exists with --dir)" : "")
     case .nothingSelected:
       "nothing to measure (leave --only away, or give it append, scan, recovery, partitions or commits)"
     case .invalidOption(let option, let value, let expected): "\(option) \(value): expected \(expected)"

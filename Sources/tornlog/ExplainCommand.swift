@@ -78,7 +78,7 @@ enum Explanation {
     }
     let required = fault.parameters.filter(\.isRequired).map { "\($0.name): ..." }.joined(separator: ", ")
     return [
-      "fault \(fault.kind), of the \(fault.family.rawValue)".replacing("of the faults of the", with: "a fault of the"),
+      "fault \(fault.kind), one of the \(fault.family.rawValue)",
       row("what", unlinked(fault.meaning)),
       row("scenario", "faults: [\(fault.kind): {\(required.isEmpty ? "" : " \(required) ")}]"),
     ] + parameters + [
@@ -89,8 +89,8 @@ enum Explanation {
 
   private static func lines(of defect: Defect) -> [String] {
     [
-      "defect \(defect.id), a bug of \(defect.origin)", row("what", defect.summary),
-      row("shows when", defect.showsWhen),
+      "defect \(defect.id), \(defect.origin == "planted" ? "planted" : "a bug of \(defect.origin)")",
+      row("what", defect.summary), row("shows up", "with \(defect.showsWhen)"),
       row("to do", "tornlog defects --only \(defect.id) looks for it in every way; docs/defects.md names the check"),
       row("", "that catches it. tornlog run --defect \(defect.id) switches it on in scenarios."),
     ]

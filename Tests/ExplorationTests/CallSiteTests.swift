@@ -37,14 +37,14 @@ import Testing
     #expect(all.count > 60 && all.count == marks)
     for site in all {
       let line = try #require(files[site.file]?.dropFirst(site.line - 1).first, "\(site)")
-      let isWhole = site.kind == .write && line.contains("here().writeWhole(")
+      let isWhole = line.contains("here().\(site.kind.rawValue)Whole(")
       #expect(isWhole || line.contains("here().\(site.kind.rawValue)("), "\(site)")
     }
   }
 
   /// A call that does not would be missed by nobody while no error has hit it.
   @Test func everyCallOfTheEngineSaysWhereItIs() throws {
-    let operations = EngineCallSite.kinds.map(\.rawValue) + ["writeWhole", "writeThenSync"]
+    let operations = EngineCallSite.kinds.map(\.rawValue) + ["readWhole", "writeWhole", "writeThenSync"]
     for (file, lines) in try engine() {
       var isInExtension = false
       for (index, line) in lines.enumerated() {

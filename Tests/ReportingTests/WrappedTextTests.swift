@@ -39,7 +39,9 @@ import Testing
     6 5500000 ACK a/0 < 1
     7 6000000 > #7 read a/0.log @0+512
     8 6500000 < #7 -5
-    9 7000000 !! process-kill
+    9 6600000 > #9 write a/0.log @512+512 9c
+    10 6700000 < #9 -9223372036854775808
+    11 7000000 !! process-kill
     0 9000000 -- life 1
     1 9500000 > #1 wri
     """
@@ -51,7 +53,10 @@ import Testing
         "       0.000 ms  -- life 0", "       1.000 ms  -- open", "               ... 2 lines of reads and look-ups",
         "       3.000 ms  > #4 write a/0.log @0+512 durable 9c", "       4.000 ms  < #4 write a/0.log: 512",
         "       4.500 ms  ACK a/0 < 1", "               ... 1 line of reads and look-ups",
-        "       5.500 ms  < #7 read a/0.log: EIO", "       6.000 ms  !! process-kill", "       8.000 ms  -- life 1",
+        "       5.500 ms  < #7 read a/0.log: EIO",
+        "       5.600 ms  > #9 write a/0.log @512+512 9c",
+        "       5.700 ms  < #9 write a/0.log: failed, with no errno", "       6.000 ms  !! process-kill",
+        "       8.000 ms  -- life 1",
         "       8.500 ms  > #1 wri",
       ], "\(lines.joined(separator: "\n"))")
     #expect(PersistenceTrace(Self.text).lines(whole: true).contains("       2.100 ms  < #2 list topics: ENOENT"))

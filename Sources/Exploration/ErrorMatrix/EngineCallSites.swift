@@ -31,8 +31,9 @@ extension EngineCallSite {
   init?(row: Substring) {
     let words = row.split(separator: " ")
     guard words.count == 3, let line = Int(words[1]) else { return nil }
-    // `writeWhole` writes, again and again where need be.
-    let kind = words[2] == "writeWhole" ? .write : OperationKind(rawValue: String(words[2]))
+    // They read and write, again and again where need be.
+    let wholes: [Substring: OperationKind] = ["readWhole": .read, "writeWhole": .write]
+    let kind = wholes[words[2]] ?? OperationKind(rawValue: String(words[2]))
     guard let kind, Self.kinds.contains(kind) else { return nil }
     self.init(file: String(words[0]), line: line, kind: kind)
   }

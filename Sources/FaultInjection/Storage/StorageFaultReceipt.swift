@@ -1,4 +1,4 @@
-import Glibc
+import CProcess
 import LogModel
 import Storage
 
@@ -110,20 +110,5 @@ extension StorageFaultReceipt: CustomStringConvertible {
 
 /// The errno as it is called in C.
 private func errnoName(_ number: Int32) -> String {
-  switch number {
-  case EINTR: "EINTR"
-  case EAGAIN: "EAGAIN"
-  case EIO: "EIO"
-  case EACCES: "EACCES"
-  case ENOSPC: "ENOSPC"
-  case EDQUOT: "EDQUOT"
-  case EROFS: "EROFS"
-  case EMFILE: "EMFILE"
-  case ENFILE: "ENFILE"
-  case ENOMEM: "ENOMEM"
-  case ESTALE: "ESTALE"
-  case ETIMEDOUT: "ETIMEDOUT"
-  case ENOTCONN: "ENOTCONN"
-  default: "errno \(number)"
-  }
+  tl_errno_name(number).map { String(cString: $0) } ?? "errno \(number)"
 }

@@ -115,14 +115,9 @@ public struct LeaseExclusion: WriterExclusion {
       throw error
     }
     let block = storage.makeBuffer(capacity: LeaseTerm.size)
-    // A short read says nothing of where the file ends (`man 2 read`).
-    var got = 0
+    let got: Int
     do throws(StorageError) {
-      while got < LeaseTerm.size {
-        let more = try await storage.here().read(file, at: Int64(got), into: block, got..<LeaseTerm.size)
-        if more == 0 { break }
-        got += more
-      }
+      got = try await storage.here().readWhole(file, at: 0, into: block, 0..<LeaseTerm.size)
     } catch {
       await storage.close(file)
       throw error

@@ -77,26 +77,8 @@ package final class FileSource: RecordSource {
 }
 
 extension Storage {
-  /// A read that carries on after EINTR and EAGAIN, a bounded number of times, and after a short read (`man 2 read`).
-  /// - Returns: fewer bytes than asked where the file ends.
+  /// `readWhole`, as one call site.
   func readPatiently(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
-  ) async throws(StorageError) -> Int {
-    var at = range.lowerBound
-    var attempts = 1
-    while at < range.upperBound {
-      let position = offset + Int64(at - range.lowerBound)
-      do throws(StorageError) {
-        let got = try await here().read(file, at: position, into: buffer, at..<range.upperBound)
-        if got == 0 { break }
-        at += got
-      } catch {
-        let isTransient = error.isErrno(EINTR) || error.isErrno(EAGAIN)
-        guard isTransient, attempts < RetryingStorage.attempts else { throw error }
-        attempts += 1
-        await loop.sleep(until: loop.now + .microseconds(100))
-      }
-    }
-    return at - range.lowerBound
-  }
+  ) async throws(StorageError) -> Int { try await here().readWhole(file, at: offset, into: buffer, range) }
 }

@@ -6,7 +6,7 @@ public struct PersistenceTrace: Hashable, Sendable {
   public enum Event: Hashable, Sendable {
     /// `details` is what follows the path: `@4096+512 durable 9c1b...`.
     case submitted(number: Int, kind: String, path: String, details: String)
-    /// A value, or an errno, negative.
+    /// A value, an errno, negative, or `Int.min` for a failure without one.
     case completed(number: Int, result: Int)
     /// `orders/0 < 5`: everything of the partition before offset 5.
     case acknowledged(String)
@@ -62,9 +62,11 @@ public struct PersistenceTrace: Hashable, Sendable {
     "write", "sync", "truncate", "makeDirectory", "syncDirectory", "rename", "unlink",
   ]
 
-  /// `ENOENT`
-  public static func errnoName(_ code: Int) -> String {
-    tl_errno_name(Int32(truncatingIfNeeded: code)).map { String(cString: $0) } ?? "errno \(code)"
+  /// What a negative result says: `ENOENT`.
+  public static func errorName(_ result: Int) -> String {
+    // As `TracingStorage` writes it: the power was cut, or the device took too little.
+    if result == .min { return "failed, with no errno" }
+    return tl_errno_name(Int32(truncatingIfNeeded: -result)).map { String(cString: $0) } ?? "errno \(-result)"
   }
 }
 
@@ -73,7 +75,7 @@ extension PersistenceTrace {
   public static let legend = [
     "Times are milliseconds from the start of the trial.",
     "> #8 write F @4096+512 durable   operation 8 begins: 512 bytes at byte 4096 of file F, synced with the write",
-    "< #8 write F: 512                it ended: 512 bytes. An error stands there by its name, ENOENT",
+    "< #8 write F: 512                it ended: 512 bytes. Where it failed, the error's name: ENOENT",
     "ACK orders/0 < 5                 the engine has acknowledged all of partition 0 before offset 5",
     "-- recover                       a part of the trial begins; each life is one process",
     "!! process-kill                  a fault fired",
@@ -141,7 +143,7 @@ extension PersistenceTrace {
     switch entry.event {
     case .submitted(_, let kind, _, _): changes.contains(kind)
     case .completed(let number, let result):
-      operations[number].map { changes.contains($0.kind) } == true || (result < 0 && errnoName(-result) != "ENOENT")
+      operations[number].map { changes.contains($0.kind) } == true || (result < 0 && errorName(result) != "ENOENT")
     case .acknowledged, .phase, .fault, .other: true
     }
   }
@@ -153,7 +155,7 @@ extension PersistenceTrace {
         "> #\(number) \(kind) \(path)\(details.isEmpty ? "" : " ")\(details)"
       case .completed(let number, let result):
         "< #\(number) \(operations[number].map { "\($0.kind) \($0.path): " } ?? "")"
-          + (result < 0 ? errnoName(-result) : "\(result)")
+          + (result < 0 ? errorName(result) : "\(result)")
       case .acknowledged(let text): "ACK \(text)"
       case .phase(let name): "-- \(name)"
       case .fault(let text): "!! \(text)"

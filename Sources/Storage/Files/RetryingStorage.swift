@@ -24,7 +24,7 @@ public final class RetryingStorage: Storage, @unchecked Sendable {
   /// - Throws: `error`, where there is none.
   private func pause(after error: StorageError, _ attempts: inout Int) async throws(StorageError) {
     attempts += 1
-    guard error.isErrno(EINTR) || error.isErrno(EAGAIN), attempts < Self.attempts else { throw error }
+    guard error.saysNothingHappened, attempts < Self.attempts else { throw error }
     let site = loop.callSite
     await loop.sleep(until: loop.now + Self.pause)
     loop.callSite = site

@@ -64,5 +64,5 @@ extension Storage {
 
 extension StorageError {
   /// EINTR or EAGAIN.
-  fileprivate var saysNothingHappened: Bool { isErrno(EINTR) || isErrno(EAGAIN) }
+  package var saysNothingHappened: Bool { isErrno(EINTR) || isErrno(EAGAIN) }
 }

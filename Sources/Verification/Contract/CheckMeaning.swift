@@ -43,13 +43,16 @@ extension CheckName {
     case .lossWithinExpected:
       "a partition has lost no more than receipts and policy explain. It is `unknown` where it has lost "
         + "less than what is certainly gone: then a receipt is wrong"
-    case .keysIntact: "a message is served with the key that it was sent with"
-    case .timesKept: "a batch is served with the time of its append, the same after every restart"
+    case .keysIntact: "a message is served with the key that it was sent with: absent, empty, or byte for byte"
+    case .timesKept:
+      "a batch is served with the time of its append, between its submission and its acknowledgement, and the same "
+        + "after every restart"
     case .logStartOffset:
       "a log begins where deletions have put it: not later, unless damage explains that, and never earlier "
         + "than before"
     case .deletedStaysDeleted: "what was deleted, and acknowledged as deleted, is never served again"
-    case .leaseKept: "an engine that is well and renews its lease keeps it"
+    case .leaseKept:
+      "an engine that is well and renews its lease keeps it: nobody else takes it, and its requests are not refused"
     case .rejectedReported:
       "what a receiver rejects for good is recorded as failed, what it has accepted as sent, and nothing "
         + "else"

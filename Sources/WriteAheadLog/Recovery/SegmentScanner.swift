@@ -170,34 +170,19 @@ struct SegmentScanner {
 }
 
 extension Storage {
-  /// A read that carries on after EINTR and EAGAIN, a bounded number of times, and after a short read (`man 2 read`).
-  /// - Returns: fewer bytes than asked where the file ends.
+  /// `readWhole`, as one call site.
   func readRetrying(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>
-  ) async throws(StorageError) -> Int {
-    var attempts = 0
-    var at = range.lowerBound
-    while at < range.upperBound {
-      let position = offset + Int64(at - range.lowerBound)
-      do throws(StorageError) {
-        let got = try await here().read(file, at: position, into: buffer, at..<range.upperBound)
-        if got == 0 { break }
-        at += got
-      } catch {
-        try await pause(after: error, &attempts)
-      }
-    }
-    return at - range.lowerBound
-  }
+  ) async throws(StorageError) -> Int { try await here().readWhole(file, at: offset, into: buffer, range) }
 
-  /// As `readRetrying`, but that a sector which the device cannot read costs its own bytes and no others: they read as
+  /// As `readWhole`, but that a sector which the device cannot read costs its own bytes and no others: they read as
   /// zeros, which no batch survives, and are noted in `unreadable`.
   /// - Throws: EIO where more than `patience.mostUnreadable` bytes in a row cannot be read.
   func readAround(
     _ file: FileID, at offset: Int64, into buffer: IOBuffer, _ range: Range<Int>, _ patience: ReadLimits,
     _ unreadable: inout [Range<Int64>]
   ) async throws(StorageError) -> Int {
-    // `readRetrying`, with nothing between it and the storage: recovery is made of reads.
+    // `readWhole`, with nothing between it and the storage: recovery is made of reads.
     var attempts = 0
     var at = range.lowerBound
     while at < range.upperBound {
@@ -252,14 +237,9 @@ extension Storage {
   /// - Throws: `error`, where there is no point in trying again.
   private func pause(after error: StorageError, _ attempts: inout Int) async throws(StorageError) {
     attempts += 1
-    guard error.isPassing, attempts < 100 else { throw error }
+    guard error.saysNothingHappened, attempts < RetryingStorage.attempts else { throw error }
     await loop.sleep(until: loop.now + .microseconds(100))
   }
-}
-
-extension StorageError {
-  /// Says that nothing has happened.
-  fileprivate var isPassing: Bool { isErrno(EINTR) || isErrno(EAGAIN) }
 }
 
 /// How a sector is read that the device says it cannot read.
