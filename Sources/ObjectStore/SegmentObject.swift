@@ -73,7 +73,7 @@ public struct SegmentObject: Hashable, Sendable {
         raw.storeBytes(of: value.littleEndian, toByteOffset: at, as: Number.self)
       }
       store(Self.magic, 0)
-      store(UInt32(1), 12)
+      store(Self.version, 12)
       store(name.base.rawValue, 16)
       store(name.end.rawValue, 24)
       store(name.epoch.rawValue, 32)
@@ -94,10 +94,32 @@ public struct SegmentObject: Hashable, Sendable {
   /// - Throws: `ObjectStoreError.damaged` where they are no valid object, or another one.
   public init(_ bytes: [UInt8], expecting expected: ObjectName) throws(ObjectStoreError) {
     guard let object = Self.decode(bytes) else {
+      if let version = Self.unknownVersion(bytes) {
+        throw .damaged(
+          expected,
+          "version \(version) of the format, and this build knows version \(Self.version); read it with the build that "
+            + "wrote it")
+      }
       throw .damaged(expected, "\(bytes.count) bytes that are no valid object")
     }
     guard object.name == expected else { throw .damaged(expected, "its head names \(object.name)") }
     self = object
+  }
+
+  private static let version: UInt32 = 1
+
+  /// The version of bytes that are intact, and of one that this build does not know.
+  ///
+  /// Every later version keeps magic, checksum and version in their places.
+  private static func unknownVersion(_ bytes: [UInt8]) -> UInt32? {
+    bytes.withUnsafeBytes { raw -> UInt32? in
+      guard raw.count > headSize, let base = raw.baseAddress,
+        UInt64(littleEndian: raw.load(as: UInt64.self)) == magic,
+        UInt32(littleEndian: raw.load(fromByteOffset: 8, as: UInt32.self)) == tl_crc32(0, base + 12, raw.count - 12)
+      else { return nil }
+      let found = UInt32(littleEndian: raw.load(fromByteOffset: 12, as: UInt32.self))
+      return found == version ? nil : found
+    }
   }
 
   private static func decode(_ bytes: [UInt8]) -> SegmentObject? {
@@ -109,7 +131,7 @@ public struct SegmentObject: Hashable, Sendable {
       let (magic, version, topicLength): (UInt64, UInt32, UInt16) = (load(0), load(12), load(72))
       let (size, compressed): (UInt64, UInt64) = (load(48), load(56))
       let start = headSize + Int(topicLength)
-      guard magic == Self.magic, version == 1, topicLength <= longestTopic, raw.count > start,
+      guard magic == Self.magic, version == Self.version, topicLength <= longestTopic, raw.count > start,
         compressed == UInt64(raw.count - start), size <= UInt64(largestPayload),
         load(8) == tl_crc32(0, base + 12, raw.count - 12)
       else { return nil }

@@ -115,6 +115,7 @@ public enum FaultWorkload {
     case .errno(let number): "errno-\(number)"
     case .powerLost: "power-lost"
     case .shortWrite: "short-write"
+    case .unknownVersion: "unknown-version"
     }
   }
 }

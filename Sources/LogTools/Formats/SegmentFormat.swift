@@ -57,7 +57,8 @@ struct SegmentFormat: LogFormat {
       salt = head?.salt
     }
     for (at, flip) in broken {
-      found.damage.append(LogDamage(at..<min(at + Self.copySize, max(at, window.size)), .wrongFileHeader, flip: flip))
+      let fault = Self.unknownVersion(window, at).map(RecordFault.unknownVersion) ?? .wrongFileHeader
+      found.damage.append(LogDamage(at..<min(at + Self.copySize, max(at, window.size)), fault, flip: flip))
       if let good, window.size >= at + Self.copySize { found.mended.append((at, good)) }
     }
     for gap in [Self.copySize..<2048, 2048 + Self.copySize..<Self.headSize] {
@@ -71,11 +72,20 @@ struct SegmentFormat: LogFormat {
     return found
   }
 
-  private static func copy(_ window: ByteWindow, _ at: Int64) -> Head? {
+  /// The version of an intact copy, whether it is known or not.
+  private static func version(_ window: ByteWindow, _ at: Int64) -> UInt32? {
     guard window.size >= at + copySize, window.little(at, UInt64.self) == headMagic,
-      window.little(at + 8, UInt32.self) == window.crc32(0, at + 12..<at + copySize),
-      window.little(at + 12, UInt32.self) == 1
+      window.little(at + 8, UInt32.self) == window.crc32(0, at + 12..<at + copySize)
     else { return nil }
+    return window.little(at + 12, UInt32.self)
+  }
+
+  private static func unknownVersion(_ window: ByteWindow, _ at: Int64) -> Int? {
+    version(window, at).flatMap { $0 == 1 ? nil : Int($0) }
+  }
+
+  private static func copy(_ window: ByteWindow, _ at: Int64) -> Head? {
+    guard version(window, at) == 1 else { return nil }
     let length = Int64(window.little(at + 56, UInt16.self))
     let head = Head(
       base: window.little(at + 16, Int64.self), epoch: window.little(at + 24, UInt64.self),

@@ -16,6 +16,8 @@ public struct StorageError: Error, Hashable, Sendable {
     /// The device has taken no more than so many bytes of a write, again and again, and has given no error; see
     /// `WholeWrite`.
     case shortWrite(taken: Int, of: Int)
+    /// The bytes are intact, and of a version of their format that this build does not know.
+    case unknownVersion(Int, known: Int)
   }
 
   public var code: Code
@@ -52,6 +54,9 @@ extension StorageError: CustomStringConvertible {
       case .shortWrite(let taken, let count):
         "the device takes only \(taken) of \(count) bytes, \(WholeWrite.attempts) times in a row, and gives no error; "
           + "check the device, or choose another place with --dir"
+      case .unknownVersion(let version, let known):
+        "it is written in version \(version) of the format, and this build knows version \(known); open it with the "
+          + "build that wrote it. Nothing was changed"
       }
     return "\(operation.rawValue) \(place)\(at): \(reason)"
   }

@@ -83,10 +83,30 @@ public struct BatchHeader: Hashable, Sendable {
   /// The first offset of the commit that carried this batch: everything before it had been written.
   public var commitBase: Offset { baseOffset + -commitDelta }
 
+  /// The version of a batch that is intact and of a version that this build does not know; nil for all others.
+  ///
+  /// Every later version keeps the fields that rules 1 to 5 are about in their places.
+  /// - Parameter available: bytes from `base` on, the whole batch where it is there.
+  static func unknownVersion(at base: UnsafeRawPointer, position: Int64, available: Int, salt: UInt64) -> Int? {
+    guard available >= Self.size else { return nil }
+    let version = base.load(fromByteOffset: 12, as: UInt8.self)
+    guard version != Self.version,
+      let header = BatchHeader(at: base, position: position, available: available, version: version),
+      header.length <= available,
+      computeChecksum(at: base, length: header.length, position: position, salt: salt) == header.checksum
+    else { return nil }
+    return Int(version)
+  }
+
   /// Reads the fields without judging them, except for what makes them meaningless.
   /// - Returns: nil where rules 1 to 4 fail.
   @inline(__always)
   public init?(at base: UnsafeRawPointer, position: Int64, available: Int) {
+    self.init(at: base, position: position, available: available, version: Self.version)
+  }
+
+  @inline(__always)
+  private init?(at base: UnsafeRawPointer, position: Int64, available: Int, version: UInt8) {
     guard available >= Self.size, base.loadUnaligned(as: UInt32.self) == Self.magic.littleEndian else { return nil }
     checksum = UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
     length = Int(UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
@@ -101,7 +121,7 @@ public struct BatchHeader: Hashable, Sendable {
     let high = UInt16(littleEndian: base.loadUnaligned(fromByteOffset: 14, as: UInt16.self))
     commitDelta = Int(high) << 32 | Int(low)
     isNeverSynced = base.load(fromByteOffset: 13, as: UInt8.self) & 1 != 0
-    guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == Self.version,
+    guard length >= Self.size, length & 7 == 0, base.load(fromByteOffset: 12, as: UInt8.self) == version,
       self.position == position, recordCount >= 1, baseOffset >= 0, baseOffset <= Offset.largest,
       durableOffset <= Offset.largest,
       epoch <= Epoch.largest

@@ -29,12 +29,16 @@ import LogModel
 /// partition is at least 0, and base offset, epoch, topic and partition are those of the file's name and folder. The
 /// first valid copy counts. A segment of an older epoch whose base offset is above bytes 308..<316 of a newer one's
 /// head is void: the writer of the newer one has read the log, and had fenced the older one before.
+///
+/// Every later version keeps bytes 0..<16 and what the CRC covers. So a copy with the right magic and CRC and another
+/// version is intact: a build that does not know the version refuses the log, for it can read nothing in it.
 package struct SegmentHeader: Hashable, Sendable {
   package static let magic: UInt64 = 0x31_474F_4C4E_524F_54  // "TORNLOG1"
   package static let size = 4096
   static let copySize = 512
   static let copyPositions = [0, 2048]
   static let longestTopic = 249
+  static let version: UInt32 = 1
 
   package var baseOffset: Offset
   package var epoch: Epoch
@@ -56,7 +60,7 @@ package struct SegmentHeader: Hashable, Sendable {
     for start in Self.copyPositions {
       let base = bytes.baseAddress! + start
       base.storeBytes(of: Self.magic.littleEndian, as: UInt64.self)
-      base.storeBytes(of: UInt32(1).littleEndian, toByteOffset: 12, as: UInt32.self)
+      base.storeBytes(of: Self.version.littleEndian, toByteOffset: 12, as: UInt32.self)
       base.storeBytes(of: baseOffset.rawValue.littleEndian, toByteOffset: 16, as: Int64.self)
       base.storeBytes(of: epoch.rawValue.littleEndian, toByteOffset: 24, as: UInt64.self)
       base.storeBytes(of: salt.littleEndian, toByteOffset: 32, as: UInt64.self)
@@ -74,15 +78,21 @@ package struct SegmentHeader: Hashable, Sendable {
     }
   }
 
-  /// Reads one copy; nil where it is not valid.
-  init?(copyAt start: Int, of bytes: UnsafeRawBufferPointer) {
+  /// The version of one copy, whether it is known or not; nil where the copy is not intact.
+  static func version(ofCopyAt start: Int, of bytes: UnsafeRawBufferPointer) -> UInt32? {
     guard bytes.count >= start + Self.copySize else { return nil }
     let base = bytes.baseAddress! + start
     guard UInt64(littleEndian: base.loadUnaligned(as: UInt64.self)) == Self.magic,
       UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 8, as: UInt32.self))
-        == tl_crc32(0, base + 12, Self.copySize - 12),
-      UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 12, as: UInt32.self)) == 1
+        == tl_crc32(0, base + 12, Self.copySize - 12)
     else { return nil }
+    return UInt32(littleEndian: base.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
+  }
+
+  /// Reads one copy; nil where it is not valid.
+  init?(copyAt start: Int, of bytes: UnsafeRawBufferPointer) {
+    guard Self.version(ofCopyAt: start, of: bytes) == Self.version else { return nil }
+    let base = bytes.baseAddress! + start
     baseOffset = Offset(Int64(littleEndian: base.loadUnaligned(fromByteOffset: 16, as: Int64.self)))
     epoch = Epoch(UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
     salt = UInt64(littleEndian: base.loadUnaligned(fromByteOffset: 32, as: UInt64.self))

@@ -86,6 +86,13 @@ extension LogRecovery {
       head.size = try await storage.here().size(of: file)
       var unreadable: [Range<Int64>] = []
       let got = try await storage.readAround(file, at: 0, into: window, 0..<SegmentHeader.size, .recovery, &unreadable)
+      for position in SegmentHeader.copyPositions {
+        guard let version = SegmentHeader.version(ofCopyAt: position, of: window[0..<got]),
+          version != SegmentHeader.version
+        else { continue }
+        throw StorageError(
+          .unknownVersion(Int(version), known: Int(SegmentHeader.version)), .read, path, offset: Int64(position))
+      }
       head.header = SegmentHeader.copyPositions.lazy.compactMap { [window] in
         SegmentHeader(copyAt: $0, of: window[0..<got])
       }.first { $0.baseOffset == base && $0.epoch == epoch && $0.source == source }
@@ -93,7 +100,7 @@ extension LogRecovery {
       var isBlank = false
       if head.header == nil {
         let recorded = hints.newest.flatMap { $0.baseOffset == base && $0.epoch == epoch ? $0.end : nil }
-        (head.end, isBlank) = try await estimateEnd(file, base, recorded ?? base, size: head.size, &unreadable)
+        (head.end, isBlank) = try await estimateEnd(file, path, base, recorded ?? base, size: head.size, &unreadable)
       }
       isBlank = isBlank && unreadable.allSatisfy { $0.upperBound <= SegmentHeader.size }
       // Where not one byte can be read, a record of what the file began with says too little.
@@ -118,11 +125,12 @@ extension LogRecovery {
   /// - Parameter recorded: the offset after the first commit, where the metadata knows it.
   /// - Returns: the end, and whether nothing but zeros stands behind that.
   private mutating func estimateEnd(
-    _ file: FileID, _ base: Offset, _ recorded: Offset, size: Int64, _ unreadable: inout [Range<Int64>]
+    _ file: FileID, _ path: String, _ base: Offset, _ recorded: Offset, size: Int64, _ unreadable: inout [Range<Int64>]
   ) async throws(StorageError) -> (end: Offset, isBlank: Bool) {
     var parts = parts
     parts.validator = UnsaltedValidator()
-    var scanner = SegmentScanner(storage: storage, file: file, size: size, salt: 0, parts: parts, window: window)
+    var scanner = SegmentScanner(
+      storage: storage, file: file, path: path, size: size, salt: 0, parts: parts, window: window)
     var end = recorded
     var at = Int64(SegmentHeader.size)
     var isBlank = false
@@ -152,7 +160,7 @@ extension LogRecovery {
     scanned.append(Scanned(segment: segment, size: head.size, damagedCopy: head.damagedCopy))
     let file = try await storage.here().open(head.path, [])
     var scanner = SegmentScanner(
-      storage: storage, file: file, size: head.size, salt: header.salt, parts: parts, window: window)
+      storage: storage, file: file, path: head.path, size: head.size, salt: header.salt, parts: parts, window: window)
     var at = start
     let properties = storage.properties
     var isReadTwice = false

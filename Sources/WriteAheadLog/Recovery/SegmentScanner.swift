@@ -14,6 +14,7 @@ struct SegmentScanner {
 
   let storage: any Storage
   let file: FileID
+  let path: String
   let size: Int64
   let salt: UInt64
   let parts: LogParts
@@ -27,9 +28,12 @@ struct SegmentScanner {
   /// The first batch that `next` has passed over on its last way because its checksum is wrong.
   private(set) var mismatch: ChecksumMismatch?
 
-  init(storage: any Storage, file: FileID, size: Int64, salt: UInt64, parts: LogParts, window: IOBuffer) {
+  init(
+    storage: any Storage, file: FileID, path: String, size: Int64, salt: UInt64, parts: LogParts, window: IOBuffer
+  ) {
     self.storage = storage
     self.file = file
+    self.path = path
     self.size = size
     self.salt = salt
     self.parts = parts
@@ -55,6 +59,8 @@ struct SegmentScanner {
         if !isLoaded(at, header.length) { try await load(at, header.length) }
         if isValid(header, at: at) { return .batch(header) }
         noteMismatch(header)
+      } else {
+        try await refuseUnknownVersion(at: at)
       }
       // Look for the next magic within what is loaded.
       let begin = Int(at - start)
@@ -117,6 +123,23 @@ struct SegmentScanner {
   private func isValid(_ header: BatchHeader, at position: Int64) -> Bool {
     filled - Int(position - start) >= header.length
       && parts.validator.isIntact(header, at: bytes(of: header), salt: salt)
+  }
+
+  /// A later build has gone on with the log: what it wrote is no damage.
+  private mutating func refuseUnknownVersion(at position: Int64) async throws(StorageError) {
+    let begin = UnsafeRawPointer(window.base) + Int(position - start)
+    guard begin.load(as: UInt32.self) == BatchHeader.magic.littleEndian,
+      begin.load(fromByteOffset: 12, as: UInt8.self) != BatchHeader.version
+    else { return }
+    let length = Int64(UInt32(littleEndian: begin.load(fromByteOffset: 8, as: UInt32.self)))
+    guard length <= LogConfiguration.largestCommit, position + length <= size else { return }
+    try await load(position, Int(length))
+    guard
+      let version = BatchHeader.unknownVersion(
+        at: UnsafeRawPointer(window.base) + Int(position - start), position: position,
+        available: filled - Int(position - start), salt: salt)
+    else { return }
+    throw StorageError(.unknownVersion(version, known: Int(BatchHeader.version)), .read, path, offset: position)
   }
 
   private mutating func noteMismatch(_ header: BatchHeader) {
