@@ -65,6 +65,8 @@ let package = Package(
     .target(name: "CLoopDisks", cSettings: [.define("_GNU_SOURCE")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z"), .linkedLibrary("deflate")]),
     .target(name: "CZstd", linkerSettings: [.linkedLibrary("zstd")]),
+    // It opens libcurl when the first request is sent.
+    .target(name: "CCurl", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CPeers", linkerSettings: [.linkedLibrary("dl")]),
     .target(name: "CFuse", cSettings: [.define("_GNU_SOURCE")], linkerSettings: [.linkedLibrary("fuse3")]),
     .target(
@@ -82,7 +84,7 @@ let package = Package(
     // Reads and mends files of logs, in six formats. Knows no engine: files are read as anybody reads them.
     busyModule("LogTools", ["LogModel", "WriteAheadLog", "RecordLogs", "ObjectStore", "CZlib", "CZstd"]),
     // Events of a job's log over HTTP. Apart, so that nobody else has a network in the process.
-    module("HTTPDelivery", ["RecordLogs"]),
+    module("HTTPDelivery", ["RecordLogs", "CCurl"]),
     // Counters, gauges, histograms and their text. Knows nothing of what is counted.
     busyModule("Metrics", ["LogModel"]),
     // A small HTTP server: metrics to whoever scrapes them, and what a receiver of events stands on.

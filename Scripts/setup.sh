@@ -51,7 +51,7 @@ install() {
     fi
     run=(sudo -n)
   fi
-  say "installing ${packages[*]} by apt: liburing drives io_uring, zlib's CRC-32 is the log's checksum, computed by libdeflate; libzstd packs archives of logs; SQLite keeps leases; libcurl is what a release binary sends events over HTTP with; libfuse3 serves the volume, and fuse3 mounts it for those who are not root"
+  say "installing ${packages[*]} by apt: liburing drives io_uring, zlib's CRC-32 is the log's checksum, computed by libdeflate; libzstd packs archives of logs; SQLite keeps leases; libcurl sends events over HTTP; libfuse3 serves the volume, and fuse3 mounts it for those who are not root"
   run+=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
   # The lists may be old or absent in a container; where they are good, fetching them again is only slow.
   "${run[@]}" -qq -y --no-install-recommends install "${packages[@]}" </dev/null >/dev/null 2>&1 && return

@@ -1,6 +1,6 @@
 import Foundation
-import FoundationNetworking
 import RecordLogs
+import Synchronization
 
 /// Batches by HTTP: `POST <base>/jobs/<job>/executions/<n>/events` with the body of `EventBatch.encoded`.
 ///
@@ -14,40 +14,39 @@ import RecordLogs
 /// | all others | unavailable. Among them 202, which promises nothing (A9), 401, 403 and 404, which somebody will put right, and redirections, which are not followed: a POST becomes a GET there |
 public final class HTTPTransport: Transport {
   private let base: URL
-  private let session: URLSession
-  private let timeout: TimeInterval
+  private let timeout: Duration
+  /// Connections that no request uses.
+  private let idle = Mutex<[HTTPConnection]>([])
 
   /// - Parameters:
   ///   - base: `http://` or `https://`, with the path that stands before `/jobs`.
   ///   - timeout: after which a connection is given up. The sender's own limit ends its waiting, not the connection.
   public init(_ base: URL, timeout: Duration = .seconds(10)) {
     self.base = base
-    self.timeout = Double(timeout.components.seconds) + Double(timeout.components.attoseconds) / 1e18
-    let configuration = URLSessionConfiguration.ephemeral
-    configuration.httpShouldSetCookies = false
-    configuration.requestCachePolicy = .reloadIgnoringLocalCacheData
-    configuration.timeoutIntervalForRequest = self.timeout
-    configuration.timeoutIntervalForResource = self.timeout
-    session = URLSession(configuration: configuration, delegate: NoRedirection(), delegateQueue: nil)
+    self.timeout = timeout
   }
 
-  deinit { session.invalidateAndCancel() }
-
   public func deliver(_ batch: EventBatch) async -> Delivery {
-    let place = "jobs/\(batch.job.job)/executions/\(batch.job.execution)/events"
-    var request = URLRequest(url: base.appendingPathComponent(place))
-    request.httpMethod = "POST"
-    request.timeoutInterval = timeout
-    request.setValue("application/octet-stream", forHTTPHeaderField: "Content-Type")
-    request.httpBody = Data(batch.encoded())
+    let place = base.appendingPathComponent("jobs/\(batch.job.job)/executions/\(batch.job.execution)/events")
+    let body = batch.encoded()
+    return await withCheckedContinuation { continuation in
+      DispatchQueue.global().async { continuation.resume(returning: self.post(body, to: place)) }
+    }
+  }
+
+  /// Waits for the answer.
+  private func post(_ body: [UInt8], to place: URL) -> Delivery {
     do {
-      let (_, response) = try await session.data(for: request)
-      guard let answer = response as? HTTPURLResponse else { return .unavailable("no HTTP answer") }
-      return Self.meaning(
-        of: answer.statusCode, retryAfter: answer.value(forHTTPHeaderField: "Retry-After"), now: Date())
+      let connection = try idle.withLock { $0.popLast() } ?? HTTPConnection()
+      defer { idle.withLock { $0.append(connection) } }
+      let answer = connection.post(body, to: place, within: timeout)
+      if let error = answer.error {
+        let why = "\(base.absoluteString): \(error)"
+        return answer.isNotConnected ? .notConnected(why) : .unavailable(why)
+      }
+      return Self.meaning(of: answer.status, retryAfter: answer.retryAfter, now: Date())
     } catch {
-      let why = "\(base.absoluteString): \(error.localizedDescription)"
-      return (error as? URLError)?.code == .cannotConnectToHost ? .notConnected(why) : .unavailable(why)
+      return .unavailable("\(error)")
     }
   }
 
@@ -77,12 +76,4 @@ public final class HTTPTransport: Transport {
       .milliseconds(Int64(max(0, min($0.timeIntervalSince(now), 86_400 * 365)) * 1000))
     }
   }
-}
-
-private final class NoRedirection: NSObject, URLSessionTaskDelegate {
-  func urlSession(
-    _ session: URLSession, task: URLSessionTask, willPerformHTTPRedirection response: HTTPURLResponse,
-    newRequest: URLRequest,
-    completionHandler: @escaping @Sendable (URLRequest?) -> Void
-  ) { completionHandler(nil) }
 }
