@@ -1,4 +1,4 @@
-/// When in the workload the crash comes.
+/// When the crash comes.
 public enum CrashMoment: Hashable, Sendable, Codable, CustomStringConvertible {
   /// When everything has been answered and read back.
   case end
@@ -6,8 +6,10 @@ public enum CrashMoment: Hashable, Sendable, Codable, CustomStringConvertible {
   case percent(Int)
   /// As soon as this many messages were acknowledged.
   case messages(Int)
+  /// In the middle of something that the engine does.
+  case step(CrashStep)
 
-  /// `end`, `50%`, `37`
+  /// `end`, `50%`, `37`, `rotate`, `close(3)`, `close+5ms`
   public init?(_ text: String) {
     if text == "end" {
       self = .end
@@ -15,6 +17,8 @@ public enum CrashMoment: Hashable, Sendable, Codable, CustomStringConvertible {
       self = .percent(n)
     } else if let n = Int(text), n >= 0 {
       self = .messages(n)
+    } else if let step = CrashStep(text) {
+      self = .step(step)
     } else {
       return nil
     }
@@ -25,15 +29,19 @@ public enum CrashMoment: Hashable, Sendable, Codable, CustomStringConvertible {
     case .end: "end"
     case .percent(let n): "\(n)%"
     case .messages(let n): String(n)
+    case .step(let step): step.description
     }
   }
 
   /// How many acknowledged messages of `total` it waits for.
   public func messages(of total: Int) -> Int {
     switch self {
-    case .end: total
+    case .end, .step: total
     case .percent(let n): total * n / 100
     case .messages(let n): min(n, total)
     }
   }
+
+  /// Nil for moments that are counted in messages.
+  public var step: CrashStep? { if case .step(let step) = self { step } else { nil } }
 }

@@ -106,6 +106,13 @@ import Testing
     #expect(CrashMoment("end")?.messages(of: 10) == 10)
     #expect(CrashMoment("25%")?.messages(of: 10) == 2)
     #expect(CrashMoment("37")?.messages(of: 10) == 10)
+    #expect(CrashMoment("rotate")?.step == CrashStep(.rotate) && CrashMoment("rotate")?.messages(of: 10) == 10)
+    #expect(CrashMoment("recover(3)")?.step == CrashStep(.recover, .operation(3)))
+    #expect(CrashMoment("close+5ms")?.step == CrashStep(.close, .elapsed(.milliseconds(5))))
+    for text in ["rotate", "recover(3)", "close+5ms"] { #expect(CrashMoment(text)?.description == text) }
+    for text in [
+      "rotate(0)", "rotate(x)", "rotate()", "rotate+5ms", "close+0ms", "close+2m", "closed", "close(1", "Rotate",
+    ] { #expect(CrashMoment(text) == nil, "\(text)") }
     for text in ["0%", "100%", "-1", "half", "", "%"] { #expect(CrashMoment(text) == nil, "\(text)") }
   }
 }

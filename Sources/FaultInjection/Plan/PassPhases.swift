@@ -24,7 +24,7 @@ package struct PassPhases {
     var isRotation = false
     var isCheckpoint = false
 
-    func contains(_ phase: String) -> Bool {
+    package func contains(_ phase: String) -> Bool {
       phase == announced || isRotation && phase == PassPhases.rotate || isCheckpoint && phase == PassPhases.checkpoint
     }
   }

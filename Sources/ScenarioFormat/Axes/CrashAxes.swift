@@ -44,7 +44,24 @@ extension AxisDescriptor {
 
   public static let crashAt = AxisDescriptor(
     "crash-at", \.crashes.crashAt, .crashMoment, token: .always("at"), place: .crash("at"), mention: .never,
-    smaller: { $0 == .end ? [] : [.end] }, meaning: "when: as soon as so many messages are acknowledged")
+    smaller: { $0 == .end ? [] : [.end] },
+    meaning: "when: as soon as so many messages are acknowledged, or at a step of the engine's work; see "
+      + "[Crashes at a step](#crashes-at-a-step)"
+  ) { settings in
+    guard let step = settings.crashAt.step else { return nil }
+    if settings.isOfAnotherProgram || settings.delivery != nil || settings.client != nil || settings.writers != .one {
+      return "end, a share or a number, for steps are those of one engine with partitions"
+    }
+    let kind = step.phase.life == 0 ? settings.crash : settings.secondCrash ?? settings.crash
+    guard kind == .processKill || kind == .powerLoss else {
+      return "end, or a crash that is process-kill or power-loss, for \(step.phase) is cut off by one of them"
+    }
+    if step.phase == .delete, settings.deletion == .none { return "end, or a deletion, for there is none to cut off" }
+    if step.phase == .flush, settings.checkpoint == .none {
+      return "end, or a checkpoint, for without an object store there is no flush to cut off"
+    }
+    return nil
+  }
 
   static let onlyOfAnEngine = "to be left out, for only an engine with partitions has it"
 
@@ -80,15 +97,26 @@ extension AxisNotation<CrashMoment> {
   fileprivate static var crashMoment: Self {
     AxisNotation(
       form: AxisForm(
-        .words, words: ["end"], pattern: "[1-9][0-9]?%|[0-9]+", text: ", a share from 1% to 99%, or a number"),
+        .words, words: ["end"], pattern: "[1-9][0-9]?%|[0-9]+|\(CrashStep.pattern)",
+        text: ", a share from 1% to 99%, a number, or a step like `rotate`, `recover(3)` or `close+5ms`"),
       parse: { (text, name, _) throws(ScenarioProblem) in
         guard let moment = CrashMoment(text) else {
-          throw .malformed(text, of: name, expected: "end, a share like 50%, or a number of messages")
+          throw .malformed(
+            text, of: name, expected: "end, a share like 50%, a number of messages, or a step like rotate or recover(3)"
+          )
         }
         return moment
       },
       render: { .text($0.description) }, restore: { CrashMoment($0.description) },
-      write: { if case .percent(let n) = $0 { "\(n)pc" } else { $0.description } },
+      write: { moment in
+        switch moment {
+        case .percent(let n): "\(n)pc"
+        // A token has no brackets.
+        case .step(let step):
+          step.description.replacing("(", with: "-").replacing(")", with: "").replacing("+", with: "-")
+        case .end, .messages: moment.description
+        }
+      },
       read: { text, _ in
         func number(_ digits: some StringProtocol) -> Int? {
           TokenText.isPlainNumber(String(digits)) ? Int(digits) : nil
@@ -97,7 +125,11 @@ extension AxisNotation<CrashMoment> {
         if text.hasSuffix("pc") {
           return number(text.dropLast(2)).flatMap { (0...100).contains($0) ? .percent($0) : nil }
         }
-        return number(text).map { .messages($0) }
+        if let n = number(text) { return .messages(n) }
+        let parts = text.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false)
+        guard let phase = parts.first, !text.contains("("), !text.contains("+") else { return nil }
+        guard parts.count == 2 else { return CrashStep(String(phase)).map { .step($0) } }
+        return CrashStep(number(parts[1]) != nil ? "\(phase)(\(parts[1]))" : "\(phase)+\(parts[1])").map { .step($0) }
       })
   }
 }

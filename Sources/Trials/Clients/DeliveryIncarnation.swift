@@ -180,7 +180,7 @@ struct DeliveryIncarnation: Sendable {
   var crashThreshold: Int? {
     guard number == 0, spec.crash != .none else { return nil }
     switch spec.crashAt {
-    case .end: return nil
+    case .end, .step: return nil
     case .percent(let n): return spec.messages * n / 100
     case .messages(let n): return min(n, spec.messages)
     }

@@ -37,7 +37,7 @@ struct FileDelivery {
   func run() throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: life == 0 ? Journal.rowsNeeded(spec) : 0)
     journal.stage = .harness
-    if life > 0, !journal.endsInCrash { journal.crashKilled() }
+    if !journal.hasEndings(of: life) { journal.crashKilled() }
     guard let receiver = try JSONFile.read(ReceiverAddress.self, from: folder.receiver),
       let url = URL(string: receiver.url)
     else { throw .evidenceMissing(.receiverAddress) }

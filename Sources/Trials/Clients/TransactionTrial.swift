@@ -168,7 +168,7 @@ final class TransactionTrial: @unchecked Sendable {
   /// Measurements that the crash waits for; nil for all.
   private var threshold: Int? {
     switch spec.crashAt {
-    case .end: nil
+    case .end, .step: nil
     case .percent(let n): spec.messages * n / 100
     case .messages(let n): n
     }

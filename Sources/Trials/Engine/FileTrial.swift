@@ -128,7 +128,7 @@ struct FileTrial {
   func recover() throws(TrialError) -> PhaseReply {
     let journal = try Journal(path: folder.journal, capacity: 0)
     journal.stage = .harness
-    if !journal.endsInCrash { journal.crashKilled() }
+    if !journal.hasEndings(of: life) { journal.crashKilled() }
     var faults = try JSONFile.read([Receipt].self, from: folder.faults) ?? []
     var fresh: [Receipt] = []
     var backup: MetadataBackup?
@@ -162,6 +162,7 @@ struct FileTrial {
       notes.readback = await life.readback(log, faults, earlier, recovery)
       if life.number == 1, !noteOutage(life, operatorSeconds, notes) { return nil }
       if life.number == 1 {
+        await life.createCutOff(log)
         await life.produce(Workload(betweenRestartsOf: spec), log) { _ in }
         await life.deleteRecords(log)
       }
@@ -187,29 +188,29 @@ struct FileTrial {
     notes.reply.storageNotices = rig.storage.properties.notices.map {
       $0.replacing(folder.data, with: TrialFolder.anywhere)
     }
+    life.step?.crash = {
+      guard !notes.crashed else { return }
+      notes.crashed = true
+      life.archive.noteLast()
+      crash(life, rig, journal, notes, inFlight: true)
+    }
     let ending = rig.loop.run(limit: .nanoseconds(Int64(spec.phaseSeconds * 1e9))) {
       switch await life.open() {
+      // The crash has cut the opening off, and is under way.
+      case _ where notes.crashed: await AsyncEvent().wait()
       case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
       case .failed(let why): notes.reply.failure = why
       case .opened(let log, let recovery, let seconds, let memory, let refusal):
         if let refusal, !keep(refusal: refusal, notes) { return }
         notes.reply.recovery = recovery
         notes.reply.recoverySeconds = seconds
-        if life.number == 1 {
-          let figures = RecoveryFigures(
-            seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
-            peakMemoryBytes: memory, batchesRecovered: recovery.batchesRecovered)
-          do throws(TrialError) {
-            try JSONFile.write(figures, to: folder.recovery)
-          } catch {
-            return notes.fail(error)
-          }
-        }
+        if life.number == 1, !keep(recovery, seconds: seconds, memory: memory, notes) { return }
         let serving = await body(life, log, recovery, notes) { inFlight in
           life.archive.noteLast()
           crash(life, rig, journal, notes, inFlight: inFlight)
         }
         guard let serving else { return }
+        guard await passStep(life, serving, rig, notes) else { return }
         if notes.reply.crashMissed || rig.monitor.isHindered {
           keepCensus(rig, notes)
           keep(notes.readback, notes)
@@ -240,6 +241,34 @@ struct FileTrial {
     case .timedOut: notes.reply.isTimedOut = true
     }
     return notes.reply
+  }
+
+  /// - Returns: whether it is written down.
+  private func keep(_ recovery: RecoverySummary, seconds: Double, memory: Int, _ notes: Notes) -> Bool {
+    let figures = RecoveryFigures(
+      seconds: seconds, bytesScanned: recovery.bytesScanned, batchesSkipped: recovery.batchesSkipped,
+      peakMemoryBytes: memory, batchesRecovered: recovery.batchesRecovered)
+    do throws(TrialError) { try JSONFile.write(figures, to: folder.recovery) } catch {
+      notes.fail(error)
+      return false
+    }
+    return true
+  }
+
+  /// Closes an engine whose close is to be cut off. Where the crash has come it waits for that; where the step has gone
+  /// by without it, the crash is missed.
+  /// - Returns: whether the life goes on to its end.
+  private func passStep(_ life: Incarnation, _ log: TestedLog, _ rig: Rig, _ notes: Notes) async -> Bool {
+    guard let step = spec.crashStep(ofLife: life.number) else { return true }
+    if !notes.crashed, !rig.monitor.isHindered {
+      if step.phase == .close {
+        guard keep(notes.readback, notes) else { return false }
+        _ = await life.closeInOrder(log)
+      }
+      notes.reply.crashMissed = !notes.crashed
+    }
+    if notes.crashed { await AsyncEvent().wait() }
+    return true
   }
 
   /// Writes down what the engine has counted: in OpenMetrics text, as a scraper would have found it, and for the run's

@@ -73,6 +73,7 @@ struct SimulatedTrial {
       let life = try Incarnation(spec, number: number, setup, journal, backup)
       notes.crashed = false
       journal.thaw()
+      life.step?.crash = { if !notes.crashed { crash(life, disk, notes) } }
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
       if ending != .finished && !notes.crashed {
         let how = ending == .stalled ? "stalled" : "took more than a day of virtual time"
@@ -143,6 +144,8 @@ struct SimulatedTrial {
 
   private func live(_ life: Incarnation, _ disk: MemoryDisk, _ notes: Notes) async {
     switch await life.open() {
+    // The crash has cut the opening off.
+    case _ where notes.crashed: return
     case .refused(let why): notes.reply.refusal = Refusal(restart: life.number, reason: why)
     case .failed(let why): notes.reply.failure = why
     case .opened(let first, let recovery, let seconds, let memory, let refusal):
@@ -172,17 +175,23 @@ struct SimulatedTrial {
             notes.reply.failure = "\(error)"
           }
         } else {
-          if let failure = await life.work(log) { notes.testimony.failures.append(failure) }
-          notes.readbacks.append(await life.readback(log, notes.faults, notes.storageFaults, nil))
+          if notes.crashed { return }
+          if let failure = await life.work(log), !notes.crashed { notes.testimony.failures.append(failure) }
+          if notes.crashed { return }
+          let readback = await life.readback(log, notes.faults, notes.storageFaults, nil)
+          if notes.crashed { return }
+          notes.readbacks.append(readback)
         }
       } else {
         notes.readbacks.append(await life.readback(log, notes.faults, notes.storageFaults, recovery))
         if life.number == 1 {
+          await life.createCutOff(log)
           await life.produce(Workload(betweenRestartsOf: spec), log) { _ in }
           await life.deleteRecords(log)
         }
       }
       if notes.crashed { return }
+      if life.step != nil { return await missStep(life, log, notes) }
       switch life.ending {
       case .none: notes.reply.notices += await life.end(log)
       case .powerLossAfterClose:
@@ -191,6 +200,14 @@ struct SimulatedTrial {
       case .processKill, .powerLoss, .outOfMemory: crash(life, disk, notes)
       }
     }
+  }
+
+  /// Ends a life of which a step was to be cut off, and has not been so far: by its close, where that is the step.
+  private func missStep(_ life: Incarnation, _ log: TestedLog, _ notes: Notes) async {
+    let failures = spec.crashAt.step?.phase == .close ? await life.closeInOrder(log) : []
+    if notes.crashed { return }
+    notes.reply.notices += failures
+    notes.reply.crashMissed = true
   }
 
   /// Sends the workload, and crashes when so many messages have been answered.
@@ -239,7 +256,7 @@ extension TrialSpec {
   /// that ended in another way either, by the seed: what recovery has found volatile, and served, must not be.
   func profile(life: Int) -> PersistenceProfile {
     if life == 1, self.secondCrash != nil, seed % 2 == 0 { return .dropUnsynced }
-    return life == 0 && self.crashAt == .end ? .dropUnsynced : .posixMinimal
+    return life == 0 && isFirstLifeWhole ? .dropUnsynced : .posixMinimal
   }
 }
 

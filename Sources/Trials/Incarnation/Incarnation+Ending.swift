@@ -52,7 +52,7 @@ extension Incarnation {
   /// The number of answered messages at which the crash comes; nil for the end of the workload.
   var crashThreshold: Int? {
     switch spec.crashAt {
-    case .end: nil
+    case .end, .step: nil
     case .percent(let percent): spec.messages * percent / 100
     case .messages(let n): n
     }

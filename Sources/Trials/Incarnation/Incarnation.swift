@@ -41,6 +41,8 @@ struct Incarnation: Sendable {
   let registry: MetricRegistry?
   /// Not nil where both copies of the metadata were damaged before this life.
   private let backup: MetadataBackup?
+  /// Nil where no crash cuts off a step of this life.
+  let step: CrashStepStorage?
   /// That have opened in it.
   private let logs = OpenLogs()
 
@@ -58,19 +60,21 @@ struct Incarnation: Sendable {
     archive = ArchiveObserver(spec, journal, faults.storage.loop)
     journal.stage = .harness
     journal.beginLife()
+    step = spec.crashStep(ofLife: number).map { CrashStepStorage(faults.storage, $0) }
+    let top: any Storage = step ?? faults.storage
     var parts = EngineParts()
     if spec.defect == "none" {
-      storage = faults.storage
+      storage = top
     } else {
       guard let defect = Defect(id: spec.defect) else { throw .unknownDefect(spec.defect) }
       parts = defect.parts()
-      storage = defect.layer(on: faults.storage)
+      storage = defect.layer(on: top)
     }
     parts.store = faults.store
     registry = spec.checkpoint == .none && spec.writers == .one ? nil : MetricRegistry()
     parts.metrics = registry.map { EngineMetrics(in: $0) }
     self.parts = parts
-    guard spec.writers == .one || spec.crashAt == .end else {
+    guard spec.writers == .one || spec.isFirstLifeWhole else {
       throw .contradiction(.writersNeedEnd)
     }
     second = spec.writers == .one || number > 0 ? nil : SecondWriter(spec, storage.loop)
@@ -180,6 +184,12 @@ struct Incarnation: Sendable {
     }
   }
 
+  /// Creates topics that the crash in the first life has kept from being created, as their owner would.
+  func createCutOff(_ log: TestedLog) async {
+    guard [.open, .create].contains(spec.crashAt.step?.phase), number == 1 else { return }
+    await createTopic(log)
+  }
+
   /// Creates the topics, one after the other. Where a fault at the storage interface has kept the engine from it, it is
   /// asked again, as `open` does, and the fault is lifted in the end. Any other error is the engine's: the trial goes
   /// on without a topic.
@@ -189,7 +199,8 @@ struct Incarnation: Sendable {
       journal.stage = .harness
       let rows = spec.numbers(ofTopic: index).map { journal.create(PartitionID($0), at: loop.now) }
       journal.stage = .producing
-      var outcome = Verification.Outcome.failed
+      // A crash may have left the topic behind.
+      var outcome = number == 0 ? Verification.Outcome.failed : .indeterminate
       for attempt in 1... {
         let fired = faults.firings
         outcome = await createOnce(log, spec.topics[index], partitions: rows.count, after: outcome)

@@ -142,6 +142,23 @@ extension TrialSpec {
     }
   }
 
+  /// Whether the work of the first life is done, and read back, before a crash comes.
+  var isFirstLifeWhole: Bool { settings.crashes.crashAt == .end || settings.crashes.crashAt.step?.phase.life == 1 }
+
+  /// The step that a crash cuts off in life `number`; nil where none does.
+  func crashStep(ofLife number: Int) -> CrashStep? {
+    settings.crashes.crashAt.step.flatMap { $0.phase.life == number ? $0 : nil }
+  }
+
+  /// The lives of which a readback is owed.
+  var readbacksOwed: [Int] {
+    guard let step = settings.crashes.crashAt.step else {
+      return settings.crashes.crashAt == .end ? [0, 1, 2] : [1, 2]
+    }
+    // The close comes behind the readback. A process that is killed takes its own readback along.
+    return step.phase == .close ? [0, 1, 2] : step.phase.life == 0 ? [1, 2] : [0, 2]
+  }
+
   /// For a story.
   var endings: String {
     func words(_ kind: CrashKind) -> String { kind == .none ? "closed in order" : kind.rawValue }

@@ -175,7 +175,8 @@ package final class TrialRunner: @unchecked Sendable {
       let (inFlight, held) = (journal?.inFlight ?? 0, journal?.held ?? 0)
       let ended = held > 0 ? ", \(held) of them ended by the device and not yet seen by the engine" : ""
       receipt.places.append("\(inFlight) operations in flight at the storage interface\(ended)")
-      if life == 0, spec.crashAt != .end, inFlight == 0, receipt.kind == CrashKind.processKill.rawValue {
+      let isAimed = life == 0 && !spec.isFirstLifeWhole || spec.crashStep(ofLife: life) != nil
+      if isAimed, inFlight == 0, receipt.kind == CrashKind.processKill.rawValue {
         findings.doubts.append("the kill was to find operations in flight at the storage interface, and found none")
       }
     }
@@ -208,7 +209,9 @@ package final class TrialRunner: @unchecked Sendable {
     if let failure = reply.failure { findings.doubts.append(failure) }
     if let missed = reply.faultMissed { findings.doubts.append(missed) }
     if let shortage = reply.shortage { findings.hinder(shortage) }
-    if reply.crashMissed { findings.doubts.append("the crash did not come at its point: the workload ended before it") }
+    if reply.crashMissed {
+      findings.doubts.append("the crash did not come at its point: the workload, or the step, ended before it")
+    }
     if let refusal = reply.refusal {
       findings.runnerChecks.append(.recoveryCompletes(restart: refusal.restart, refusal: refusal.reason))
     }

@@ -39,6 +39,7 @@ extension Journal {
       let outcome = answer == 0 ? Outcome.indeterminate : Outcome(rawValue: UInt8(answer - 1)) ?? .indeterminate
       let slot = slots[row.partition] ?? PartitionSlot(Int(row.partition))
       switch Kind(rawValue: kind) {
+      case .create where slots[row.partition] != nil: history.createAgain(slot)
       case .create:
         slots[row.partition] = history.create(
           source(Int(row.partition)), outcome, submittedAt: submitted, at: max(submitted, answered))

@@ -323,10 +323,8 @@ final class Journal: @unchecked Sendable {
     return Instant(nanoseconds: (0..<rowCount).reduce(0) { max($0, rows[$1].submittedAt, rows[$1].answeredAt) })
   }
 
-  /// Whether the last life's crash is written down.
-  var endsInCrash: Bool {
-    rowCount > 0 && rows[rowCount - 1].kind == Kind.crash.rawValue
-  }
+  /// Whether it is written down how each of the first `lives` lives has ended.
+  func hasEndings(of lives: Int) -> Bool { crashRows.count >= lives }
 
   /// The rows of the crashes so far, orderly closes among them.
   var crashRows: [Int] { (0..<rowCount).filter { rows[$0].kind == Kind.crash.rawValue } }

@@ -145,7 +145,7 @@ enum Judging {
           holder: 0..<spec.producers))
     }
     // A readback that was never made is no evidence of anything: what it would have found is not known.
-    for restart in (spec.crashAt == .end ? 0 : 1)...2 where !readbacks.contains(where: { $0.restart == restart }) {
+    for restart in spec.readbacksOwed where !readbacks.contains(where: { $0.restart == restart }) {
       judgement = judgement.adding(
         .unknown(
           .consumerMakesProgress,

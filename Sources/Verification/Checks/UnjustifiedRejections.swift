@@ -42,6 +42,12 @@ extension CheckResult {
         return .found(.noUnjustifiedRejection, .unknown, "no request was answered before the crash")
       }
       let sent = history.operations.filter { $0.incarnation == 0 }
+      if !sent.isEmpty, sent.allSatisfy({ $0.answeredAt == nil }) {
+        return .found(
+          .noUnjustifiedRejection, .unknown,
+          "the crash came before a request of the first life was answered, so that nothing was acknowledged and there "
+            + "is nothing to judge; let it come later")
+      }
       if !sent.isEmpty, !sent.contains(where: { $0.outcome == .acknowledged }) {
         return .found(
           .noUnjustifiedRejection, .unknown,

@@ -109,6 +109,13 @@ import Verification
     ("messages: 9, sync: never, preallocation: 4KiB", "preallocation is '4096'; expected sync: always"),
     ("messages: 9, checkpoint: background, first-offset: 5", "first-offset is '5'; expected system: tornlog"),
     ("messages: 9, system: airunner, first-offset: 5", "first-offset is '5'; expected system: tornlog"),
+    ("messages: 9, crash: none, crash-at: rotate", "crash-at is 'rotate'; expected end, or a crash that is"),
+    ("messages: 9, crash: out-of-memory, crash-at: open", "crash-at is 'open'; expected end, or a crash that is"),
+    ("messages: 9, second-crash: none, crash-at: recover(2)", "crash-at is 'recover(2)'; expected end, or a crash"),
+    ("messages: 9, crash-at: delete", "crash-at is 'delete'; expected end, or a deletion"),
+    ("messages: 9, crash-at: flush", "crash-at is 'flush'; expected end, or a checkpoint"),
+    ("messages: 9, writers: second-process, crash-at: open", "crash-at is 'open'; expected end, a share or a number"),
+    ("messages: 9, crash-at: opening", "crash-at is 'opening'"),
     (
       "messages: 9, crash: power-loss-after-close, crash-at: 50%",
       "crash is 'power-loss-after-close'; expected crash-at: end"
