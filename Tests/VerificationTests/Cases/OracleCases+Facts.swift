@@ -246,6 +246,13 @@ extension OracleCases {
         at: Instant(nanoseconds: 2))
       return Judgement(checks: [.noUnjustifiedRejection(h)])
     },
+    OracleCase("no request of the first life was answered", .unknown(.noUnjustifiedRejection)) {
+      var s = Story.one()
+      _ = s.history.submit(PartitionSlot(0), firstSequence: 0, count: 1, at: s.now)
+      s.crash(.processKill)
+      s.append(0, count: 1)
+      return Judgement(checks: [.noUnjustifiedRejection(s.history)])
+    },
     OracleCase("faults had all requests refused", .unknown(.noUnjustifiedRejection)) {
       var s = Story.one()
       s.append(0, count: 1, .failed)
