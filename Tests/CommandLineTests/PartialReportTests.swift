@@ -72,7 +72,7 @@ extension CommandLineTests {
       let ended = try await interrupted(
         [
           // Many cells, each of a few small trials.
-          "defects", "--smoke", "--jobs", "1", "--only", "C2,C2b,C3,C4,C5,C8,C12b,C19,P3,P4,P9,P10,H2,H4,H7,H10",
+          "defects", "--smoke", "--jobs", "1", "--only", "C2,C2b,C3,C4,C5,C8,C19,P3,P4,P9,P10,H2,H4,H7,H10",
           "--way",
           "plain-restart", "--way", "process-kill", "--way", "power-loss", "--way", "one-fault", "--dir",
           try scratch.folder(), "--report", "terminal", "--report",
