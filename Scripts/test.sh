@@ -48,14 +48,7 @@ if [ "$code" -ne 0 ]; then
   echo "tests: FAILED with exit code $code; what failed, once more:"
   cat "$log"/* | grep -aE -A 2 '^✘ .* recorded an issue|^error: |Fatal error|unexpected signal' \
     | grep -avE '^(◇|✔|--)' | head -n 80
-  # Where a process died: the frames of the thread, and the tests that ran then.
-  cat "$log"/* | grep -aE -A 80 '^Thread .* crashed:' | grep -aE '^(Thread|[0-9]+ )' | cut -c1-300 | head -n 40
-  for part in "$log"/*; do
-    grep -aq 'unexpected signal' "$part" || continue
-    echo "tests: these had begun and not ended:"
-    awk '/^◇ Test .* started\.$/ { sub(/^◇ /, ""); sub(/ started\.$/, ""); on[$0] = 1 }
-      /^[^ ] Test .* (passed|failed) after/ { sub(/^[^ ] /, ""); sub(/ (with [0-9]+ test cases? )?(passed|failed) after.*/, ""); delete on[$0] }
-      END { for (name in on) print "  " name }' "$part" | sort | head -n 60
-  done
+  # Where a process died: the frames of the thread that did it.
+  cat "$log"/* | awk '/^Thread / { on = / crashed:/ } on' | grep -aE '^(Thread|  *[0-9]+ )' | cut -c1-300 | head -n 40
 fi
 exit "$code"

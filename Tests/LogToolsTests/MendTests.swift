@@ -1,3 +1,4 @@
+import CZlib
 import Foundation
 import LogModel
 import LogTools
@@ -22,6 +23,16 @@ import Testing
     #expect(copy == bytes)
     #expect(mended.messages == 5 && mended.skipped == 0 && mended.corrected.isEmpty)
     #expect(try FormatDetector.detect(MemoryBytes(bytes)) == system)
+  }
+
+  /// A copy of a segment's head that a later build has written is no damage, and is not undone.
+  @Test func aHeadOfALaterVersionIsLeftAsItIs() throws {
+    var bytes = SampleLog.bytes(of: .tornlog, SampleLog.values(3))
+    bytes[2048 + 12] = 7
+    let checksum = bytes[2048 + 12..<2048 + 512].withUnsafeBytes { tl_crc32(0, $0.baseAddress, $0.count) }
+    for at in 0..<4 { bytes[2048 + 8 + at] = UInt8(truncatingIfNeeded: checksum >> (8 * UInt32(at))) }
+    let (mended, copy) = try mend(bytes, .tornlog, fixingBits: true)
+    #expect(copy[2048..<2560] == bytes[2048..<2560] && mended.corrected.isEmpty && mended.messages == 3)
   }
 
   /// Every bit of a small log, one after the other: turned back, the log is as it was.

@@ -59,7 +59,10 @@ struct SegmentFormat: LogFormat {
     for (at, flip) in broken {
       let fault = Self.unknownVersion(window, at).map(RecordFault.unknownVersion) ?? .wrongFileHeader
       found.damage.append(LogDamage(at..<min(at + Self.copySize, max(at, window.size)), fault, flip: flip))
-      if let good, window.size >= at + Self.copySize { found.mended.append((at, good)) }
+      // A copy of a later version is intact: what was written there must not be undone.
+      if let good, window.size >= at + Self.copySize, Self.unknownVersion(window, at) == nil {
+        found.mended.append((at, good))
+      }
     }
     for gap in [Self.copySize..<2048, 2048 + Self.copySize..<Self.headSize] {
       let range = gap.clamped(to: 0..<max(0, window.size))

@@ -11,7 +11,7 @@ final class CrashStepStorage: StorageWrapper, @unchecked Sendable {
   private var phases = PassPhases()
   private var passed = 0
   private var hasCome = false
-  /// Makes the crash; called once, on the loop.
+  /// Makes the crash; called once, on the loop. Nil once the life is over.
   var crash: (@Sendable () -> Void)?
 
   init(_ base: any Storage, _ step: CrashStep) {
@@ -53,11 +53,11 @@ final class CrashStepStorage: StorageWrapper, @unchecked Sendable {
   }
 
   private func come(after time: Duration) {
-    guard !hasCome, let crash else { return }
+    guard !hasCome else { return }
     hasCome = true
-    loop.spawn { [loop] in
+    loop.spawn { [self] in
       if time > .zero { await loop.sleep(until: loop.now + time) }
-      crash()
+      crash?()
     }
   }
 }

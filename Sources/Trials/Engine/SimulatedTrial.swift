@@ -75,6 +75,8 @@ struct SimulatedTrial {
       journal.thaw()
       life.step?.crash = { if !notes.crashed { crash(life, disk, notes) } }
       let ending = loop.run(limit: Self.lifeLimit) { await live(life, disk, notes) }.ending
+      // A time of grace that is not over comes too late for this life.
+      life.step?.crash = nil
       if ending != .finished && !notes.crashed {
         let how = ending == .stalled ? "stalled" : "took more than a day of virtual time"
         notes.reply.hang = "life \(number) \(how) while \(journal.stage)"

@@ -83,19 +83,14 @@ public struct BatchHeader: Hashable, Sendable {
   /// The first offset of the commit that carried this batch: everything before it had been written.
   public var commitBase: Offset { baseOffset + -commitDelta }
 
-  /// The version of a batch that is intact and of a version that this build does not know; nil for all others.
+  /// Reads the fields of a batch whose version this build does not know; nil for all others.
   ///
   /// Every later version keeps the fields that rules 1 to 5 are about in their places.
-  /// - Parameter available: bytes from `base` on, the whole batch where it is there.
-  static func unknownVersion(at base: UnsafeRawPointer, position: Int64, available: Int, salt: UInt64) -> Int? {
+  init?(unknownAt base: UnsafeRawPointer, position: Int64, available: Int) {
     guard available >= Self.size else { return nil }
     let version = base.load(fromByteOffset: 12, as: UInt8.self)
-    guard version != Self.version,
-      let header = BatchHeader(at: base, position: position, available: available, version: version),
-      header.length <= available,
-      computeChecksum(at: base, length: header.length, position: position, salt: salt) == header.checksum
-    else { return nil }
-    return Int(version)
+    if version == Self.version { return nil }
+    self.init(at: base, position: position, available: available, version: version)
   }
 
   /// Reads the fields without judging them, except for what makes them meaningless.

@@ -131,6 +131,7 @@ extension LogRecovery {
     parts.validator = UnsaltedValidator()
     var scanner = SegmentScanner(
       storage: storage, file: file, path: path, size: size, salt: 0, parts: parts, window: window)
+    scanner.isSaltKnown = false
     var end = recorded
     var at = Int64(SegmentHeader.size)
     var isBlank = false

@@ -17,6 +17,8 @@ struct SegmentScanner {
   let path: String
   let size: Int64
   let salt: UInt64
+  /// Where it is not, no checksum says anything.
+  var isSaltKnown = true
   let parts: LogParts
   var window: IOBuffer
   /// Byte position in the file of the window's first byte, and the bytes that are valid in it.
@@ -127,18 +129,18 @@ struct SegmentScanner {
 
   /// A later build has gone on with the log: what it wrote is no damage.
   private mutating func refuseUnknownVersion(at position: Int64) async throws(StorageError) {
-    let begin = UnsafeRawPointer(window.base) + Int(position - start)
-    guard begin.load(as: UInt32.self) == BatchHeader.magic.littleEndian,
-      begin.load(fromByteOffset: 12, as: UInt8.self) != BatchHeader.version
+    guard isSaltKnown,
+      let header = BatchHeader(
+        unknownAt: UnsafeRawPointer(window.base) + Int(position - start), position: position,
+        available: filled - Int(position - start)),
+      header.length <= LogConfiguration.largestCommit, position + Int64(header.length) <= size
     else { return }
-    let length = Int64(UInt32(littleEndian: begin.load(fromByteOffset: 8, as: UInt32.self)))
-    guard length <= LogConfiguration.largestCommit, position + length <= size else { return }
-    try await load(position, Int(length))
-    guard
-      let version = BatchHeader.unknownVersion(
-        at: UnsafeRawPointer(window.base) + Int(position - start), position: position,
-        available: filled - Int(position - start), salt: salt)
+    try await load(position, header.length)
+    let base = bytes(of: header)
+    guard filled - Int(position - start) >= header.length,
+      BatchHeader.computeChecksum(at: base, length: header.length, position: position, salt: salt) == header.checksum
     else { return }
+    let version = Int(base.load(fromByteOffset: 12, as: UInt8.self))
     throw StorageError(.unknownVersion(version, known: Int(BatchHeader.version)), .read, path, offset: position)
   }
 
