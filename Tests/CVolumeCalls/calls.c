@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <linux/aio_abi.h>
 #include <linux/fs.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -74,16 +76,69 @@ int64_t tl_lock_range(int file, int is_ofd, int64_t start, int64_t count) {
 
 int64_t tl_flock(int file) { return answer(flock(file, LOCK_EX | LOCK_NB)); }
 
-int64_t tl_store_mapped(int file, size_t length, const int64_t *offsets, int count, uint8_t value, int how) {
+static int64_t wait_for(pid_t child) {
+  int status;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return -errno;
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
+}
+
+// A page fault waits for the volume with the lock of its process's memory. A process that serves the volume itself, as
+// tests do, needs that lock to answer, and both wait for ever: so a child touches the pages. It shares the descriptors,
+// for a copy that is closed at its end would flush the file.
+static pid_t mapping_child(void) { return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0); }
+
+static volatile uint8_t *store(int file, size_t length, const int64_t *offsets, int count, uint8_t value) {
   volatile uint8_t *map = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  if (map == MAP_FAILED) return -errno;
+  if (map == MAP_FAILED) _exit(errno);
   for (int i = 0; i < count; i++) map[offsets[i]] = value;
-  int64_t result = 0;
-  if (how == 1) result = answer(msync((void *)map, length, MS_SYNC));
-  if (how == 2) result = answer(msync((void *)map, length, MS_ASYNC));
-  if (how != 3) munmap((void *)map, length);
+  return map;
+}
+
+int64_t tl_store_mapped(int file, size_t length, const int64_t *offsets, int count, uint8_t value, int how) {
+  pid_t child = mapping_child();
+  if (child < 0) return -errno;
+  if (child == 0) {
+    volatile uint8_t *map = store(file, length, offsets, count, value);
+    int result = 0;
+    if (how != 0 && msync((void *)map, length, how == 1 ? MS_SYNC : MS_ASYNC) != 0) result = errno;
+    munmap((void *)map, length);
+    _exit(result);
+  }
+  int64_t result = wait_for(child);
+  return result < 0 ? result : -result;
+}
+
+int64_t tl_store_and_stay(int file, size_t length, const int64_t *offsets, int count, uint8_t value) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return -errno;
+  pid_t child = mapping_child();
+  if (child == 0) {
+    store(file, length, offsets, count, value);
+    if (write(ends[1], "s", 1) == 1) {
+      while (1) pause();
+    }
+    _exit(errno);
+  }
+  int64_t result = child < 0 ? -errno : child;
+  if (child > 0) {
+    // The write end is open here too, for the table is shared: a child that ends without a word is seen by waiting.
+    struct pollfd ready = {.fd = ends[0], .events = POLLIN};
+    int status;
+    while (poll(&ready, 1, 10) == 0) {
+      if (waitpid(child, &status, WNOHANG) == child) {
+        result = WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+        break;
+      }
+    }
+  }
+  close(ends[0]);
+  close(ends[1]);
   return result;
 }
+
+int64_t tl_end_child(int64_t child) { return kill((pid_t)child, SIGKILL) != 0 ? -errno : wait_for((pid_t)child); }
 
 static struct sockaddr_un address(const char *path) {
   struct sockaddr_un made = {.sun_family = AF_UNIX};
@@ -123,14 +178,6 @@ int64_t tl_link_open_file(int file, const char *path) {
   char name[64];
   snprintf(name, sizeof name, "/proc/self/fd/%d", file);
   return answer(linkat(AT_FDCWD, name, AT_FDCWD, path, AT_SYMLINK_FOLLOW));
-}
-
-static int64_t wait_for(pid_t child) {
-  int status;
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return -errno;
-  }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
 }
 
 int64_t tl_as_user(unsigned id, const char *path, int flags) {

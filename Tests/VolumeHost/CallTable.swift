@@ -151,7 +151,11 @@ struct CallTable {
 
   private func mapped() {
     let file = opened("a", O_RDWR)
-    row("three stores in a shared mapping") { tl_store_mapped(file, 1 << 20, [1, 5000, 100_000], 3, 1, 3) }
+    var mapping: Int64 = 0
+    row("three stores in a shared mapping") {
+      mapping = tl_store_and_stay(file, 1 << 20, [1, 5000, 100_000], 3, 1)
+      return min(0, mapping)
+    }
     row("`fdatasync` then") { answer(fdatasync(file)) }
     row("a store, `msync` MS_ASYNC, `munmap`") { tl_store_mapped(file, 1 << 20, [1], 1, 2, 2) }
     row("`fdatasync` then, once more") { answer(fdatasync(file)) }
@@ -163,6 +167,7 @@ struct CallTable {
       return result
     }
     row("a store by a process that is killed then") { tl_store_and_die(path("a"), 7, 9) }
+    if mapping > 0 { _ = tl_end_child(mapping) }
     close(file)
   }
 

@@ -90,7 +90,9 @@ import Volume
     let file = mounted.open("map", O_RDWR)
     defer { close(file) }
     let before = mounted.volume.trace.count
-    #expect(tl_store_mapped(file, 65_536, [10, 40_000], 2, 9, 3) == 0)
+    let mapping = tl_store_and_stay(file, 65_536, [10, 40_000], 2, 9)
+    try #require(mapping > 0, "errno \(-mapping)")
+    defer { _ = tl_end_child(mapping) }
     #expect(mounted.changes(from: before).isEmpty)
     #expect(fdatasync(file) == 0)
     let all = mounted.changes(from: before)

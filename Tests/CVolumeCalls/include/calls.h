@@ -23,9 +23,13 @@ int64_t tl_aio_sync(int file);
 /// A lock of the open file description (F_OFD_SETLK) or of the process (F_SETLK), without waiting.
 int64_t tl_lock_range(int file, int is_ofd, int64_t start, int64_t count);
 int64_t tl_flock(int file);
-/// Maps a range shared, stores one byte at each of `count` offsets, and calls msync(MS_SYNC) (1), msync(MS_ASYNC)
-/// (2), nothing (0) or leaves the mapping (3: to be undone by exit).
+/// In a child: maps a range shared, stores one byte at each of `count` offsets, calls msync(MS_SYNC) (1),
+/// msync(MS_ASYNC) (2) or nothing (0), and undoes the mapping.
 int64_t tl_store_mapped(int file, size_t length, const int64_t *offsets, int count, uint8_t value, int how);
+/// The same stores by a child that keeps the mapping until `tl_end_child`; its process ID.
+int64_t tl_store_and_stay(int file, size_t length, const int64_t *offsets, int count, uint8_t value);
+/// Kills a child and waits for it.
+int64_t tl_end_child(int64_t child);
 int64_t tl_listen(const char *path);
 int64_t tl_connect(const char *path);
 int64_t tl_set_attribute(const char *path, const char *name, const char *value, int flags);
